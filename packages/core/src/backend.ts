@@ -1,0 +1,184 @@
+import type { DType, FloatDType, HostArray } from './dtype.js';
+
+/**
+ * How a kernel sees its operand: a contiguous block of `outer × classes × inner` elements, reduced over its middle
+ * dimension. Element (o, c, i) is at `(o * classes + c) * inner + i`; there are `outer * inner` rows. `inner === 1`
+ * (the last axis) is the common fast case. Any of the three may be 0.
+ */
+export interface Rows {
+  readonly outer: number;
+  readonly classes: number;
+  readonly inner: number;
+}
+
+/**
+ * An engine that runs kernels. `B` is its own buffer handle, opaque to core; a handle knows its dtype and length.
+ *
+ * The contract:
+ * - Work is enqueued and runs in the order enqueued; only `read`, `sync` and `close` may wait. `read` sees all work enqueued before it.
+ * - Core validates shapes, axes, dtypes, liveness and aliasing before it calls a kernel. Kernels check nothing, allocate no
+ *   operand and write every element of `out`.
+ * - `out` is the first operand and always given. Unless `supports.inPlace`, core never passes an `out` that is also an input.
+ * - `free` may be called while work that uses the buffer is still enqueued: that work must still come out right.
+ * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from whatever meets a lost device.
+ *
+ * What an author must write is storage and three kernels: `softmax`, `jacobian`, `vjp`. With a `basis` every other
+ * operation works too; `kernels` make them fast. The conformance suite (`@softgrad/core/conformance`) proves all of it.
+ */
+export interface Backend<B = unknown> {
+  /** The name that errors, tables and reports use: 'cpu', 'wasm', … */
+  readonly name: string;
+  readonly supports: Supports;
+  /** True once `close` was called; core refuses tensors of a closed backend with ERR_DISPOSED. */
+  readonly closed: boolean;
+
+  /** A new buffer of `length` elements (≥ 0), contents unspecified. Every backend stores its float dtypes, int32 and bool. */
+  alloc(length: number, dtype: DType): B;
+  /** Copies `host` (the host array of the buffer's dtype, same length) into the buffer; `host` may change once this returns. */
+  write(buffer: B, host: HostArray): void;
+  /** The buffer's elements, in a host array that the caller may keep. */
+  read(buffer: B): Promise<HostArray>;
+  /** `read` without waiting, where `supports.readSync`. */
+  readSync?(buffer: B): HostArray;
+  /** The buffer's memory itself, where `supports.hostView`: valid until the next call into the backend. */
+  view?(buffer: B): HostArray;
+  free(buffer: B): void;
+  /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
+  sync(): Promise<void>;
+  /** Frees everything and ends workers; twice is harmless. */
+  close(): Promise<void> | void;
+
+  /** `out[o,c,i] = exp(x[o,c,i]) / Σ_k exp(x[o,k,i])`, shifted by the row's maximum. */
+  softmax(out: B, logits: B, rows: Rows): void;
+  /** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i])`: one classes × classes matrix a row, rows in (outer, inner) order. */
+  jacobian(out: B, probabilities: B, rows: Rows): void;
+  /** `out = s ⊙ (g − ⟨s, g⟩)` over each row; also the jvp, since J is symmetric. */
+  vjp(out: B, probabilities: B, cotangent: B, rows: Rows): void;
+
+  readonly basis?: Basis<B>;
+  readonly kernels?: Kernels<B>;
+}
+
+/** An engine by name, before it is opened. */
+export interface BackendProvider<B = unknown, O = unknown> {
+  readonly name: string;
+  /** `null` where the backend can run here, else one sentence: what is missing and how to get it. */
+  unavailable(): Promise<string | null>;
+  /** @throws ERR_BACKEND_UNAVAILABLE where `unavailable()` has a reason */
+  open(options?: O): Promise<Backend<B>>;
+}
+
+/** What a backend can do on this device, measured or specified when it was opened: plain data, asserted by conformance both ways. */
+export interface Supports {
+  /** The float dtypes that its kernels compute. */
+  readonly dtypes: readonly FloatDType[];
+  readonly readSync: boolean;
+  readonly hostView: boolean;
+  /** Kernels give right results when `out` is also an input of the same size. */
+  readonly inPlace: boolean;
+  readonly limits: {
+    /** Most elements of one buffer. */
+    readonly elements: number;
+    /** Most classes of one row. */
+    readonly classes: number;
+  };
+  /** What runs the kernels, in words: 'WebAssembly SIMD, 2 threads', 'google swiftshader (webgpu)'. */
+  readonly device: string;
+  /** Whether float32 results below 2⁻¹²⁶ keep their value or become 0. */
+  readonly subnormals: 'preserve' | 'flush';
+  /** 'ieee': NaN and ±Infinity mean what SciPy means by them. 'unspecified': −Infinity logits still have probability 0, the rest may differ. */
+  readonly nonFinite: 'ieee' | 'unspecified';
+  /** Error bound of exp(x) in ULP of the result: `base + slope · |x|`. */
+  readonly expUlp: { readonly base: number; readonly slope: number };
+}
+
+/** Dimensions of an operand of a basis operation. */
+export type Extent = readonly [outer: number, classes: number, inner: number];
+
+/** A contiguous buffer of `extent` dimensions, each that of the result or 1, which broadcasts. A number stands for a constant. */
+export type Operand<B> = number | { readonly buffer: B; readonly extent: Extent };
+
+export type UnaryOp = 'neg' | 'exp' | 'log';
+export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min';
+export type ReduceOp = 'sum' | 'max';
+
+/**
+ * Five verbs from which core composes every operation that a backend has not fused. Element semantics are IEEE
+ * (`max` and `min` give NaN where either is NaN). Where `supports.inPlace`, `out` may be an operand of the same extent.
+ */
+export interface Basis<B> {
+  unary(out: B, op: UnaryOp, x: B, length: number): void;
+  /** `out = a op b` over `extent`, operands broadcast to it. */
+  binary(out: B, op: BinaryOp, a: Operand<B>, b: Operand<B>, extent: Extent): void;
+  /** `out[o,i] = op_k x[o,k,i]`. An empty row gives 0 for sum and −Infinity for max. */
+  reduce(out: B, op: ReduceOp, x: B, rows: Rows): void;
+  /** `out = condition > 0 ? a : b` over `extent`; the condition is a bool or a float buffer; what is not chosen has no influence, NaN or not. */
+  select(out: B, condition: Operand<B>, a: Operand<B>, b: Operand<B>, extent: Extent): void;
+  /** `out[o,i,c] = x[o,c,i]`: the middle dimension made the last. */
+  transpose(out: B, x: B, rows: Rows): void;
+}
+
+/** Temperature and mask of the softmax family: the logits are divided by `temperature`, entries where the mask is 0 do not exist. */
+export interface SoftmaxParameters<B> {
+  /** Finite and not 0. Negative for softmin, whose rows are shifted by their minimum. */
+  readonly temperature: number;
+  /** A bool buffer of `outer × classes × inner`; block o of the logits uses mask block `o % mask.outer`. */
+  readonly mask: { readonly buffer: B; readonly outer: number } | null;
+}
+
+/** What `crossEntropy` computes: `q` are the target weights of a row, from class indices or from probabilities. */
+export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
+  /** Class indices (int32, one a row in (outer, inner) order) or probabilities (like the logits). */
+  readonly target: { readonly kind: 'indices' | 'probabilities'; readonly buffer: B };
+  /** One weight a class, in the logits' dtype. */
+  readonly weight: B | null;
+  /** In [0, 1]: `q ← (1 − ε) q + ε/K` over the K entries of the row that the mask keeps (all classes without one). */
+  readonly labelSmoothing: number;
+  /** Rows of this class index have loss 0 and gradient 0. Not used with probabilities. */
+  readonly ignoreIndex: number;
+  /** Multiplies loss and gradient: 1/N for the mean. */
+  readonly scale: number;
+}
+
+/**
+ * Fused kernels, all optional. One may decline a layout or a parameter by returning `false` before it writes anything;
+ * core then composes. Conformance runs every operation fused and composed, and the two must agree.
+ *
+ * Rows that a mask empties altogether have probability 0, log-probability −Infinity, log-sum-exp −Infinity and gradient 0.
+ */
+export interface Kernels<B> {
+  /** softmax of logits/temperature over the kept entries; called only where there is a mask or a temperature other than 1. */
+  softmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
+  /** `out = (s ⊙ (g − ⟨s, g⟩)) / temperature`; called only for a temperature other than 1. */
+  softmaxVjp?(out: B, probabilities: B, cotangent: B, rows: Rows, temperature: number): void | false;
+  /** `out = (diag(s) − s sᵀ) / temperature`; called only for a temperature other than 1. */
+  softmaxJacobian?(out: B, probabilities: B, rows: Rows, temperature: number): void | false;
+  /** `out = x/T − log Σ exp(x/T)`. */
+  logSoftmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
+  /** `out = (g − exp(y) Σ g) / temperature`, sums over the row; entries with y = −Infinity get 0 and add nothing to the sum. */
+  logSoftmaxVjp?(out: B, logProbabilities: B, cotangent: B, rows: Rows, temperature: number): void | false;
+  /** `out = (t − ⟨exp(y), t⟩) / temperature`; entries with y = −Infinity get 0 and add nothing. */
+  logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, temperature: number): void | false;
+  /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / temperature`; matrix rows r with y_r = −Infinity are 0. */
+  logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, temperature: number): void | false;
+  /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`. */
+  logSumExp?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
+  /**
+   * Over each row, with p = softmax(x/T), `loss[o,i] = −scale Σ_c q_c log p_c` (terms with q = 0 are 0) and
+   * `gradient = scale/T (p Σ_c q_c − q)`; either output may be null. `q` is the target smoothed, then weighted, then 0 where masked.
+   */
+  crossEntropy?(
+    out: { readonly loss: B | null; readonly gradient: B | null },
+    logits: B,
+    rows: Rows,
+    parameters: CrossEntropyParameters<B>,
+  ): void | false;
+  /** `out = 1 / (1 + exp(−x))`, right for every x. */
+  sigmoid?(out: B, x: B, length: number): void | false;
+  /** `out = g ⊙ y ⊙ (1 − y)`, y = sigmoid(x). */
+  sigmoidVjp?(out: B, y: B, cotangent: B, length: number): void | false;
+  /** `out = max(x, 0)`; NaN stays NaN. */
+  relu?(out: B, x: B, length: number): void | false;
+  /** `out = y > 0 ? g : 0`. */
+  reluVjp?(out: B, y: B, cotangent: B, length: number): void | false;
+}

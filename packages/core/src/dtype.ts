@@ -1,0 +1,53 @@
+import { SoftgradError } from './errors.js';
+
+/** Floating-point dtypes. `float16` is storage only: arithmetic on it is done in float32, and its host data is a `Float32Array`. */
+export type FloatDType = 'float16' | 'float32' | 'float64';
+
+/** All dtypes: floats for values, `int32` for class indices, `bool` for masks. */
+export type DType = FloatDType | 'int32' | 'bool';
+
+/** What a tensor's data is on the host. */
+export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** The host array type of a dtype. */
+export type HostArrayOf<D extends DType> = D extends 'float64'
+  ? Float64Array
+  : D extends 'int32'
+    ? Int32Array
+    : D extends 'bool'
+      ? Uint8Array
+      : Float32Array;
+
+const constructors = {
+  float16: Float32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  bool: Uint8Array,
+} as const;
+
+/**
+ * A new zeroed host array of a dtype: float16 and float32 → `Float32Array`, float64 → `Float64Array`, int32 → `Int32Array`, bool → `Uint8Array`.
+ *
+ * @throws ERR_OUT_OF_MEMORY when the host cannot allocate it
+ */
+export function hostArray<D extends DType>(length: number, dtype: D): HostArrayOf<D> {
+  try {
+    return new constructors[dtype](length) as HostArrayOf<D>;
+  } catch (cause) {
+    const bytes = length * constructors[dtype].BYTES_PER_ELEMENT;
+    throw new SoftgradError('ERR_OUT_OF_MEMORY', `cannot allocate ${bytes} bytes for ${length} ${dtype} elements`, {
+      cause,
+    });
+  }
+}
+
+/** True for the dtypes that hold values. */
+export function isFloat(dtype: DType): dtype is FloatDType {
+  return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+}
+
+/** Bytes that one element takes in memory. */
+export function byteSize(dtype: DType): number {
+  return dtype === 'float64' ? 8 : dtype === 'float16' ? 2 : dtype === 'bool' ? 1 : 4;
+}

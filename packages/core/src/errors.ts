@@ -1,0 +1,48 @@
+/** The stable codes of every error that softgrad throws; tests and callers switch on these, never on messages. */
+export type ErrorCode =
+  /** A shape is not what the operation needs. */
+  | 'ERR_SHAPE'
+  /** An axis that the tensor does not have. */
+  | 'ERR_AXIS'
+  /** A dtype that the operation or the backend does not take. */
+  | 'ERR_DTYPE'
+  /** An option or a value outside its domain (temperature 0, a class index past the last class). */
+  | 'ERR_VALUE'
+  /** The backend has neither a kernel for the operation nor the basis to compose it from. */
+  | 'ERR_UNSUPPORTED'
+  /** Operands live on different backends; the message names both. */
+  | 'ERR_BACKEND_MISMATCH'
+  /** The backend cannot run here; the message says what is missing and how to get it. */
+  | 'ERR_BACKEND_UNAVAILABLE'
+  /** The tensor, or the backend that it lived on, is gone. */
+  | 'ERR_DISPOSED'
+  /** More memory than there is; the message says how much was asked for and what the limit is. */
+  | 'ERR_OUT_OF_MEMORY'
+  /** The device was lost. Host data is intact; the backend can be opened anew. */
+  | 'ERR_DEVICE_LOST';
+
+/**
+ * The one error class of softgrad: an `Error` with a stable `code`.
+ *
+ * @example
+ * try {
+ *   softmax(x, { axis: 3 });
+ * } catch (error) {
+ *   if (isSoftgradError(error) && error.code === 'ERR_AXIS') console.log(error.message);
+ *   // softmax: axis 3 of a rank-2 tensor; expected -2 to 1
+ * }
+ */
+export class SoftgradError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'SoftgradError';
+    this.code = code;
+  }
+}
+
+/** True for an error thrown by any copy of softgrad in this process. */
+export function isSoftgradError(error: unknown): error is SoftgradError {
+  return error instanceof Error && error.name === 'SoftgradError' && 'code' in error;
+}
