@@ -1,11 +1,64 @@
-import { defineConfig } from 'vitest/config';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 
 /** What every package's tests have in common: a readable log and a count for the total of `npm test`. */
 export const shared = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/**/*.browser.test.ts'],
     reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });
+
+/** The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. */
+export async function sharedWithChromium() {
+  return defineConfig({
+    test: {
+      reporters: shared.test?.reporters ?? [],
+      projects: [{ test: { ...shared.test, name: 'node' } }, await inChromium()],
+    },
+  });
+}
+
+/**
+ * A project whose tests run in headless Chromium, cross-origin isolated, with WebGL2 and WebGPU by a software rasteriser.
+ */
+async function inChromium(): Promise<TestProjectInlineConfiguration> {
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
+  const headers = {
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  };
+  return {
+    server: { headers },
+    plugins: [
+      {
+        // Vitest's own tester page is served by its middleware, which does not read server.headers.
+        name: 'softgrad:cross-origin-isolation',
+        configureServer(server) {
+          server.middlewares.use((_request, response, next) => {
+            for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+            next();
+          });
+        },
+      },
+    ],
+    test: {
+      name: 'chromium',
+      include: ['test/**/*.browser.test.ts'],
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({ launchOptions: { executablePath, args: [...chromiumFlags] } }),
+        instances: [{ browser: 'chromium' }],
+      },
+    },
+  };
+}

@@ -1,0 +1,62 @@
+// Finds a Chromium for the browser tests, and installs one where there is none.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const places = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+];
+
+/** The flags with which WebGL2, WebGPU and SharedArrayBuffer work headless and without a GPU. */
+export const chromiumFlags = [
+  '--no-sandbox',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+];
+
+/** The path of a Chromium on this machine, or null. */
+export async function findChromium() {
+  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
+  const installed = places.find((path) => existsSync(path));
+  if (installed) return installed;
+  const { chromium } = await import('playwright-core');
+  const own = chromium.executablePath();
+  return own && existsSync(own) ? own : null;
+}
+
+/** Finds or installs a Chromium: by apt where that is possible, else Playwright's own build. */
+export async function ensureChromium() {
+  const found = await findChromium();
+  if (found) return found;
+  const run = (command, args) => spawnSync(command, args, { stdio: 'inherit' }).status === 0;
+  const asRoot = process.getuid?.() === 0;
+  console.log('No Chromium found: installing one for the browser tests.');
+  if (asRoot && existsSync('/usr/bin/apt-get')) {
+    run('apt-get', ['update', '-qq']);
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium']);
+  } else {
+    run(process.execPath, ['node_modules/playwright-core/cli.js', 'install', 'chromium']);
+  }
+  const path = await findChromium();
+  if (path) return path;
+  throw new Error(
+    'The browser tests need Chromium: install it (apt-get install chromium, or npx playwright install chromium), or set CHROMIUM_PATH.',
+  );
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  ensureChromium().then(console.log, (error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}
