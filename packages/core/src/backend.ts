@@ -3,7 +3,7 @@ import type { DType, FloatDType, HostArray } from './dtype.js';
 /**
  * How a kernel sees its operand: a contiguous block of `outer × classes × inner` elements, reduced over its middle
  * dimension. Element (o, c, i) is at `(o * classes + c) * inner + i`; there are `outer * inner` rows. `inner === 1`
- * (the last axis) is the common fast case. Any of the three may be 0.
+ * (the last axis) is the common fast case. All three are at least 1: core answers for empty tensors itself.
  */
 export interface Rows {
   readonly outer: number;
@@ -110,7 +110,7 @@ export interface Basis<B> {
   unary(out: B, op: UnaryOp, x: B, length: number): void;
   /** `out = a op b` over `extent`, operands broadcast to it. */
   binary(out: B, op: BinaryOp, a: Operand<B>, b: Operand<B>, extent: Extent): void;
-  /** `out[o,i] = op_k x[o,k,i]`. An empty row gives 0 for sum and −Infinity for max. */
+  /** `out[o,i] = op_k x[o,k,i]`. */
   reduce(out: B, op: ReduceOp, x: B, rows: Rows): void;
   /** `out = condition > 0 ? a : b` over `extent`; the condition is a bool or a float buffer; what is not chosen has no influence, NaN or not. */
   select(out: B, condition: Operand<B>, a: Operand<B>, b: Operand<B>, extent: Extent): void;
@@ -155,11 +155,11 @@ export interface Kernels<B> {
   softmaxJacobian?(out: B, probabilities: B, rows: Rows, temperature: number): void | false;
   /** `out = x/T − log Σ exp(x/T)`. */
   logSoftmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
-  /** `out = (g − exp(y) Σ g) / temperature`, sums over the row; entries with y = −Infinity get 0 and add nothing to the sum. */
+  /** `out = (g − exp(y) Σ g) / temperature`, the sum over the row. Core has set g to 0 where a mask is 0. */
   logSoftmaxVjp?(out: B, logProbabilities: B, cotangent: B, rows: Rows, temperature: number): void | false;
-  /** `out = (t − ⟨exp(y), t⟩) / temperature`; entries with y = −Infinity get 0 and add nothing. */
+  /** `out = (t − ⟨exp(y), t⟩) / temperature`. */
   logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, temperature: number): void | false;
-  /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / temperature`; matrix rows r with y_r = −Infinity are 0. */
+  /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / temperature`. */
   logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, temperature: number): void | false;
   /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`. */
   logSumExp?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;

@@ -51,3 +51,8 @@ export function isFloat(dtype: DType): dtype is FloatDType {
 export function byteSize(dtype: DType): number {
   return dtype === 'float64' ? 8 : dtype === 'float16' ? 2 : dtype === 'bool' ? 1 : 4;
 }
+
+/** The largest finite value of a float dtype. */
+export function largestFinite(dtype: FloatDType): number {
+  return dtype === 'float64' ? Number.MAX_VALUE : dtype === 'float32' ? 3.4028234663852886e38 : 65504;
+}

@@ -23,3 +23,33 @@ export {
   isFloat,
 } from './dtype.js';
 export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
+export type { NdArrayLike, NumericArray, TensorInput } from './input.js';
+export type { LinearOperator, OutOption } from './linear-operator.js';
+export type { MaskInput } from './mask.js';
+export type { NestedArray } from './nested.js';
+export {
+  type CrossEntropy,
+  type CrossEntropyOptions,
+  type CrossEntropyResult,
+  crossEntropy,
+} from './ops/cross-entropy.js';
+export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
+export type { AxisOption, Elementwise } from './ops/elementwise.js';
+export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
+export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
+export { relu } from './ops/relu.js';
+export { sigmoid } from './ops/sigmoid.js';
+export { type DerivativeOptions, type Softmax, type SoftmaxOptions, softmax } from './ops/softmax.js';
+export { softmin } from './ops/softmin.js';
+export {
+  type BackendCandidate,
+  getBackend,
+  loadProvider,
+  type ProviderLoader,
+  register,
+  registered,
+  setBackend,
+} from './registry.js';
+export { scope } from './scope.js';
+export type { Shape } from './shape.js';
+export { bufferOf, empty, fromBuffer, isTensor, type Tensor, type TensorOptions, tensor } from './tensor.js';

@@ -1,0 +1,193 @@
+import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { SoftgradError } from './errors.js';
+import { describe, flatten, type NestedArray, shapeOfNested } from './nested.js';
+import { checkShape, type Shape, show, sizeOf } from './shape.js';
+
+/** Anything array-like of numbers that is not nested. */
+export type NumericArray = { readonly length: number; readonly [index: number]: number };
+
+/** What numeric libraries give: data with a shape and, where it is not contiguous, strides in elements and an offset. */
+export interface NdArrayLike {
+  readonly data: NumericArray | readonly boolean[];
+  readonly shape: Shape;
+  readonly stride?: readonly number[];
+  readonly strides?: readonly number[];
+  readonly offset?: number;
+}
+
+/** What `tensor` takes. */
+export type TensorInput = NestedArray | NumericArray | NdArrayLike;
+
+/** Values of a tensor on the host, contiguous and row-major, of exactly its dtype. */
+export interface HostData {
+  readonly data: HostArray;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/**
+ * Reads what `tensor` takes into contiguous host data of one dtype; the input is never modified and may be kept or changed
+ * afterwards. The data is the input's own memory where that already is what is needed.
+ *
+ * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is no number, or that the dtype cannot hold)
+ */
+export function readInput(input: unknown, shape: Shape | undefined, dtype: DType | undefined): HostData {
+  if (shape !== undefined) checkShape('tensor', shape);
+  if (typeof input === 'number' || typeof input === 'boolean' || Array.isArray(input)) {
+    return fromNested(input as NestedArray, shape, dtype);
+  }
+  if (isTypedArray(input)) return fromFlat(input, shape ?? [input.length], dtype);
+  if (isNdArrayLike(input)) return fromNdArray(input, shape, dtype);
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `tensor: cannot read ${describe(input)}; expected nested arrays, a typed array, or an object with data and shape`,
+  );
+}
+
+function fromNested(nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
+  const own = shapeOfNested(nested);
+  const booleans = typeof firstEntry(nested) === 'boolean';
+  const type = dtype ?? (booleans ? 'bool' : 'float32');
+  const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
+  flatten(nested, own, values, booleans);
+  return { ...converted(values, type), shape: reshaped(own, shape, values.length) };
+}
+
+function firstEntry(nested: NestedArray): unknown {
+  let level: unknown = nested;
+  while (Array.isArray(level)) level = level[0];
+  return level;
+}
+
+function fromFlat(data: NumericArray | readonly boolean[], shape: Shape, dtype: DType | undefined): HostData {
+  return { ...converted(data, dtype ?? naturalDType(data)), shape: reshaped([data.length], shape, data.length) };
+}
+
+function fromNdArray(input: NdArrayLike, shape: Shape | undefined, dtype: DType | undefined): HostData {
+  checkShape('tensor', input.shape);
+  const strides = input.strides ?? input.stride;
+  const offset = input.offset ?? 0;
+  if (strides === undefined && offset === 0) {
+    const { data, dtype: type } = fromFlat(input.data, input.shape, dtype);
+    return { data, dtype: type, shape: reshaped(input.shape, shape, data.length) };
+  }
+  const gathered = gather(input.data, input.shape, strides ?? contiguousStrides(input.shape), offset);
+  return {
+    ...converted(gathered, dtype ?? naturalDType(input.data)),
+    shape: reshaped(input.shape, shape, gathered.length),
+  };
+}
+
+function contiguousStrides(shape: Shape): number[] {
+  const strides: number[] = new Array(shape.length);
+  let stride = 1;
+  for (let k = shape.length - 1; k >= 0; k--) {
+    strides[k] = stride;
+    stride *= shape[k];
+  }
+  return strides;
+}
+
+function gather(
+  data: NdArrayLike['data'],
+  shape: Shape,
+  strides: readonly number[],
+  offset: number,
+): Float64Array<ArrayBuffer> {
+  if (strides.length !== shape.length || !strides.every(Number.isInteger) || !Number.isInteger(offset)) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `tensor: strides (${strides.join(', ')}) and offset ${offset} don't fit shape ${show(shape)}`,
+    );
+  }
+  const size = sizeOf(shape);
+  const gathered = new Float64Array(size);
+  if (size === 0) return gathered;
+  let least = offset;
+  let most = offset;
+  for (let k = 0; k < shape.length; k++) {
+    const reach = (shape[k] - 1) * strides[k];
+    if (reach < 0) least += reach;
+    else most += reach;
+  }
+  if (least < 0 || most >= data.length) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `tensor: shape ${show(shape)} with strides (${strides.join(', ')}) and offset ${offset} reaches elements ${least} to ${most} of data that has ${data.length}`,
+    );
+  }
+  const index = new Array<number>(shape.length).fill(0);
+  let at = offset;
+  for (let n = 0; n < size; n++) {
+    gathered[n] = Number(data[at]);
+    for (let k = shape.length - 1; k >= 0; k--) {
+      at += strides[k];
+      if (++index[k] < shape[k]) break;
+      at -= strides[k] * shape[k];
+      index[k] = 0;
+    }
+  }
+  return gathered;
+}
+
+function reshaped(own: Shape, wanted: Shape | undefined, size: number): Shape {
+  const shape = wanted ?? own;
+  if (sizeOf(shape) !== size) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `tensor: ${size} values don't fill shape ${show(shape)} of ${sizeOf(shape)} elements`,
+    );
+  }
+  return Object.freeze([...shape]);
+}
+
+/** The dtype that data has when the caller does not say. */
+function naturalDType(data: NumericArray | readonly boolean[]): DType {
+  if (data instanceof Float64Array) return 'float64';
+  if (isIntegerArray(data)) return 'int32';
+  return typeof data[0] === 'boolean' ? 'bool' : 'float32';
+}
+
+function isIntegerArray(data: unknown): boolean {
+  return ArrayBuffer.isView(data) && !(data instanceof Float32Array) && !(data instanceof Float64Array);
+}
+
+/** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that int32 or bool cannot hold, or that is no number */
+function converted(data: NumericArray | readonly boolean[], dtype: DType): { data: HostArray; dtype: DType } {
+  const target = hostArray(0, dtype);
+  if (data.constructor === target.constructor && dtype !== 'bool') return { data: data as unknown as HostArray, dtype };
+  const result = hostArray(data.length, dtype);
+  const numeric = ArrayBuffer.isView(data);
+  for (let k = 0; k < data.length; k++) {
+    const value = data[k];
+    if (!numeric && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${describe(value)}, expected a number`);
+    }
+    result[k] = Number(value);
+    if (dtype === 'int32' && result[k] !== Number(value)) {
+      throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}, which int32 cannot hold`);
+    }
+    if (dtype === 'bool') {
+      if (Number(value) !== 0 && Number(value) !== 1) {
+        throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}; a bool is true, false, 1 or 0`);
+      }
+    }
+  }
+  return { data: result, dtype };
+}
+
+function isTypedArray(value: unknown): value is NumericArray & ArrayBufferView {
+  if (!ArrayBuffer.isView(value) || value instanceof DataView) return false;
+  if (value instanceof BigInt64Array || value instanceof BigUint64Array) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)',
+    );
+  }
+  return true;
+}
+
+function isNdArrayLike(value: unknown): value is NdArrayLike {
+  if (typeof value !== 'object' || value === null || !('data' in value) || !('shape' in value)) return false;
+  return (isTypedArray(value.data) || Array.isArray(value.data)) && Array.isArray(value.shape);
+}

@@ -1,0 +1,90 @@
+import { SoftgradError } from './errors.js';
+import { type Shape, show } from './shape.js';
+
+/** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+
+/**
+ * The shape of nested arrays, taken along their first entries; `flatten` proves it.
+ */
+export function shapeOfNested(nested: NestedArray): number[] {
+  const shape: number[] = [];
+  let level: unknown = nested;
+  while (Array.isArray(level)) {
+    shape.push(level.length);
+    level = level[0];
+  }
+  return shape;
+}
+
+/**
+ * Writes nested arrays of `shape` into `target`, row-major.
+ *
+ * @throws ERR_SHAPE for ragged rows, ERR_DTYPE for an entry that is no number, both naming the place
+ */
+export function flatten(
+  nested: NestedArray,
+  shape: Shape,
+  target: { [index: number]: number },
+  booleans: boolean,
+): void {
+  let next = 0;
+  const path: number[] = [];
+  const visit = (node: unknown, depth: number): void => {
+    if (depth === shape.length) {
+      target[next++] = entry(node, path, booleans);
+      return;
+    }
+    if (!Array.isArray(node) || node.length !== shape[depth]) {
+      const found = Array.isArray(node) ? `${node.length} entries` : describe(node);
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `tensor: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,
+      );
+    }
+    for (let k = 0; k < node.length; k++) {
+      path[depth] = k;
+      path.length = depth + 1;
+      visit(node[k], depth + 1);
+    }
+    path.length = depth;
+  };
+  visit(nested, 0);
+}
+
+function entry(value: unknown, path: readonly number[], booleans: boolean): number {
+  if (booleans ? typeof value === 'boolean' : typeof value === 'number') return Number(value);
+  const code = Array.isArray(value) ? 'ERR_SHAPE' : 'ERR_DTYPE';
+  const expected = booleans ? 'a boolean' : 'a number';
+  throw new SoftgradError(code, `tensor: ${place(path)} is ${describe(value)}, expected ${expected}`);
+}
+
+function place(path: readonly number[]): string {
+  return path.length === 0 ? 'the input' : `entry [${path.join('][')}]`;
+}
+
+/** A value in a few words, for messages. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'string')
+    return `the text ${JSON.stringify(value.length > 20 ? `${value.slice(0, 20)}…` : value)}`;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (value instanceof Promise) return 'a promise (await it first)';
+  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : typeof value;
+}
+
+/** Row-major data as nested arrays of `shape`. */
+export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): NestedArray {
+  let next = 0;
+  const build = (depth: number): NestedArray => {
+    if (depth === shape.length) {
+      const value = data[next++];
+      return booleans ? value !== 0 : value;
+    }
+    const row: NestedArray[] = [];
+    for (let k = 0; k < shape[depth]; k++) row.push(build(depth + 1));
+    return row;
+  };
+  return build(0);
+}

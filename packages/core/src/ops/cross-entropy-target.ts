@@ -1,0 +1,157 @@
+import type { Rows } from '../backend.js';
+import { type FloatDType, type HostArray, hostArray } from '../dtype.js';
+import { SoftgradError } from '../errors.js';
+import { type NdArrayLike, readInput } from '../input.js';
+import type { Mask } from '../mask.js';
+import type { NestedArray } from '../nested.js';
+import { checkBackend, type FloatTensor, operandLike } from '../op.js';
+import { type Shape, sameShape, show } from '../shape.js';
+import { allocate, asTensor, isTensor, type Tensor } from '../tensor.js';
+
+/** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
+export type CrossEntropyTarget =
+  | Tensor
+  | NestedArray
+  | Int32Array
+  | Uint8Array
+  | Float32Array
+  | Float64Array
+  | NdArrayLike;
+
+/** A target on the logits' backend. Class indices are known on the host too. */
+export type LaidTarget =
+  | { readonly kind: 'indices'; readonly buffer: unknown; readonly host: HostArray }
+  | { readonly kind: 'probabilities'; readonly buffer: unknown };
+
+/** What is asked of a target besides its shape. */
+export interface TargetRules {
+  readonly ignoreIndex: number;
+  readonly mask: Mask | null;
+}
+
+/**
+ * Calls `body` with the target laid out on the logits' backend; frees what it had to upload.
+ *
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH; ERR_VALUE for an index that is no class, or one that the mask excludes
+ */
+export function withTarget<T>(
+  operation: string,
+  input: CrossEntropyTarget,
+  logits: FloatTensor,
+  reduced: Shape,
+  rows: Rows,
+  rules: TargetRules,
+  body: (target: LaidTarget) => T,
+): T {
+  if (isTensor(input)) return body(fromTensor(operation, input, logits, reduced, rows, rules));
+  const probabilities = !sameShape(shapeOf(input, reduced), reduced);
+  const dtype = probabilities ? logits.dtype : 'int32';
+  const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
+  const expected = probabilities ? logits.shape : reduced;
+  if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);
+  if (!probabilities) checkIndices(operation, own.data, rows, rules);
+  const buffer = allocate(logits.backend, own.data.length, dtype);
+  try {
+    logits.backend.write(buffer, own.data);
+    return body(probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data });
+  } finally {
+    logits.backend.free(buffer);
+  }
+}
+
+/** The shape that plain input claims; flat typed arrays are indices if there are as many as rows. */
+function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
+  if (ArrayBuffer.isView(input)) {
+    const rows = reduced.reduce((product, dimension) => product * dimension, 1);
+    return (input as Int32Array).length === rows && !(input instanceof Float32Array) && !(input instanceof Float64Array)
+      ? reduced
+      : [-1];
+  }
+  return readInput(input, undefined, 'float64').shape;
+}
+
+function fromTensor(
+  operation: string,
+  input: Tensor,
+  logits: FloatTensor,
+  reduced: Shape,
+  rows: Rows,
+  rules: TargetRules,
+): LaidTarget {
+  const target = asTensor(operation, 'target', input);
+  if (target.dtype === 'bool') {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: target is bool; expected int32 class indices or float probabilities`,
+    );
+  }
+  if (target.dtype !== 'int32' || target.host === null) {
+    if (!sameShape(target.shape, logits.shape)) throw wrongShape(operation, target.shape, logits.shape, reduced);
+    return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
+  }
+  checkBackend(operation, 'target', target, logits.backend);
+  if (!sameShape(target.shape, reduced)) throw wrongShape(operation, target.shape, logits.shape, reduced);
+  checkIndices(operation, target.host, rows, rules);
+  return { kind: 'indices', buffer: target.buffer, host: target.host };
+}
+
+function wrongShape(operation: string, shape: Shape, logits: Shape, reduced: Shape): SoftgradError {
+  const expected = `class indices ${show(reduced)} or probabilities ${show(logits)}`;
+  return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}`);
+}
+
+function checkIndices(operation: string, indices: HostArray, rows: Rows, { ignoreIndex, mask }: TargetRules): void {
+  const { classes, inner } = rows;
+  for (let row = 0; row < indices.length; row++) {
+    const index = indices[row];
+    if (index === ignoreIndex) continue;
+    if (index < 0 || index >= classes) {
+      const expected = classes > 0 ? `0 to ${classes - 1}` : 'no class, since there is none,';
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}`,
+      );
+    }
+    if (mask !== null && mask.host[maskIndex(mask, rows, Math.floor(row / inner), index, row % inner)] === 0) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${operation}: target ${row} is class ${index}, which the mask takes out; set it to ignoreIndex ${ignoreIndex}`,
+      );
+    }
+  }
+}
+
+function maskIndex(mask: Mask, rows: Rows, outer: number, classIndex: number, inner: number): number {
+  return ((outer % mask.outer) * rows.classes + classIndex) * rows.inner + inner;
+}
+
+/** What divides the sum of losses to give PyTorch's mean: the weight of the targets that count, or the number of rows. */
+export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
+  if (target.kind === 'probabilities') return rows.outer * rows.inner;
+  let divisor = 0;
+  for (const index of target.host) if (index !== ignoreIndex) divisor += weight ? weight[index] : 1;
+  return divisor;
+}
+
+/** The number of classes that the mask keeps, by row. */
+export function keptClasses(mask: Mask, rows: Rows, dtype: FloatDType): HostArray {
+  const { outer, classes, inner } = rows;
+  const kept = hostArray(outer * inner, dtype);
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      for (let i = 0; i < inner; i++) kept[o * inner + i] += mask.host[maskIndex(mask, rows, o, c, i)];
+    }
+  }
+  return kept;
+}
+
+/** Class indices as one-hot probabilities: what a composition works on. Ignored rows are all 0. */
+export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
+  const { outer, classes, inner } = rows;
+  const dense = hostArray(outer * classes * inner, dtype);
+  for (let row = 0; row < indices.length; row++) {
+    const index = indices[row];
+    if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
+  }
+  return dense;
+}

@@ -1,0 +1,124 @@
+import type { Backend, BackendProvider } from './backend.js';
+import { SoftgradError } from './errors.js';
+
+/** Loads a module whose default export is a backend's provider. */
+export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
+
+/** What `setBackend` takes: a registered name, a provider, or a backend that is already open. */
+export type BackendCandidate = string | BackendProvider | Backend;
+
+const loaders = new Map<string, ProviderLoader>();
+const opened = new Set<WeakRef<Backend>>();
+const noted = new WeakSet<Backend>();
+let current: Backend | null = null;
+
+/**
+ * Makes a backend known by name, to be loaded when it is asked for. No package registers itself: an application that offers
+ * names lists them.
+ *
+ * @example
+ * register('webgpu', () => import('@softgrad/backend-webgpu'));
+ * await setBackend('webgpu', cpu);
+ */
+export function register(name: string, load: ProviderLoader): void {
+  loaders.set(name, load);
+}
+
+/** The registered names, in the order of registration. */
+export function registered(): readonly string[] {
+  return [...loaders.keys()];
+}
+
+/** Loads a registered provider. @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that doesn't load */
+export async function loadProvider(name: string): Promise<BackendProvider> {
+  const load = loaders.get(name);
+  if (!load) {
+    const known = loaders.size > 0 ? `known are ${registered().join(', ')}` : 'none is registered';
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${name}': ${known}`);
+  }
+  try {
+    return (await load()).default;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `backend '${name}' did not load: ${reason}`, { cause });
+  }
+}
+
+/**
+ * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands
+ *
+ * @example
+ * const backend = await setBackend(wasm, cpu);
+ * backend.name; // 'wasm'
+ */
+export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
+  const reasons: string[] = [];
+  for (const candidate of candidates) {
+    const result = await openCandidate(candidate);
+    if (typeof result !== 'string') {
+      current = result;
+      noteBackend(result);
+      return result;
+    }
+    reasons.push(result);
+  }
+  const why = reasons.length > 0 ? reasons.join('; ') : 'no candidate was given';
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `setBackend: no backend can run here: ${why}`);
+}
+
+/** An open backend, or the reason why there is none. */
+async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
+  if (isBackend(candidate)) {
+    return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
+  }
+  const name = typeof candidate === 'string' ? candidate : candidate.name;
+  try {
+    const provider = typeof candidate === 'string' ? await loadProvider(candidate) : candidate;
+    const reason = await provider.unavailable();
+    return reason === null ? await provider.open() : `${name}: ${reason}`;
+  } catch (error) {
+    if (error instanceof SoftgradError && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
+    throw error;
+  }
+}
+
+function isBackend(candidate: BackendCandidate): candidate is Backend {
+  return typeof candidate === 'object' && 'supports' in candidate;
+}
+
+/** Where new tensors go. @throws ERR_BACKEND_UNAVAILABLE before `setBackend`, ERR_DISPOSED where that backend was closed */
+export function getBackend(): Backend {
+  if (current === null) {
+    throw new SoftgradError(
+      'ERR_BACKEND_UNAVAILABLE',
+      "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
+    );
+  }
+  if (current.closed) {
+    throw new SoftgradError('ERR_DISPOSED', `backend ${current.name} was closed; await setBackend(…) again`);
+  }
+  return current;
+}
+
+/** Remembers a backend that is in use, so that errors can name those that have what another lacks. */
+export function noteBackend(backend: Backend): void {
+  if (noted.has(backend)) return;
+  noted.add(backend);
+  for (const reference of opened) {
+    const known = reference.deref();
+    if (known === undefined || known.closed) opened.delete(reference);
+  }
+  opened.add(new WeakRef(backend));
+}
+
+/** The names of backends in use of which `has` is true. */
+export function openedBackends(has: (backend: Backend) => boolean): string[] {
+  const names: string[] = [];
+  for (const reference of opened) {
+    const backend = reference.deref();
+    if (backend && !backend.closed && has(backend)) names.push(backend.name);
+  }
+  return names;
+}

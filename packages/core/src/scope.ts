@@ -1,0 +1,67 @@
+import { SoftgradError } from './errors.js';
+import type { Tensor } from './tensor.js';
+
+/** The open scopes, innermost last; each holds the tensors made since it was opened. */
+const open: Set<Tensor>[] = [];
+
+/** Notes a new tensor in the innermost scope. */
+export function track<T extends Tensor>(tensor: T): T {
+  if (open.length > 0) open[open.length - 1].add(tensor);
+  return tensor;
+}
+
+/**
+ * Runs `body` and disposes every tensor made in it that it does not return (alone, or anywhere in arrays and plain objects).
+ * Returned tensors belong to the scope around, if there is one.
+ *
+ * `body` must be synchronous: between the pieces of an async function other code would run in the scope. All operations are;
+ * read results after the scope.
+ *
+ * @throws ERR_VALUE where `body` returns a promise; whatever `body` throws, after disposing everything it made
+ *
+ * @example
+ * const dx = scope(() => {
+ *   const s = softmax(x);        // disposed when the scope ends
+ *   return softmax.vjp(s, g);    // kept
+ * });
+ */
+export function scope<T>(body: () => T): T {
+  const made = new Set<Tensor>();
+  open.push(made);
+  let kept: Set<Tensor> = new Set();
+  try {
+    const result = body();
+    if (result instanceof Promise) {
+      result.catch(() => {});
+      throw new SoftgradError('ERR_VALUE', 'scope: the body must not be async; await results after the scope');
+    }
+    kept = tensorsIn(result, made);
+    return result;
+  } finally {
+    open.pop();
+    for (const tensor of made) {
+      if (kept.has(tensor)) track(tensor);
+      else tensor.dispose();
+    }
+  }
+}
+
+function tensorsIn(value: unknown, made: ReadonlySet<Tensor>): Set<Tensor> {
+  const found = new Set<Tensor>();
+  const seen = new Set<object>();
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null || seen.has(node)) return;
+    seen.add(node);
+    if (made.has(node as Tensor)) found.add(node as Tensor);
+    else if (Array.isArray(node)) node.forEach(visit);
+    else if (node instanceof Map) for (const entry of node.values()) visit(entry);
+    else if (isPlain(node)) Object.values(node).forEach(visit);
+  };
+  visit(value);
+  return found;
+}
+
+function isPlain(node: object): boolean {
+  const prototype = Object.getPrototypeOf(node);
+  return prototype === Object.prototype || prototype === null;
+}

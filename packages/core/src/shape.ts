@@ -1,0 +1,71 @@
+import type { Rows } from './backend.js';
+import { SoftgradError } from './errors.js';
+
+/** Dimensions of a tensor, outermost first; `[]` is a scalar. */
+export type Shape = readonly number[];
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const dimension of shape) size *= dimension;
+  return size;
+}
+
+/** A shape in words: `(4, 3)`, `(3,)`, `()`. */
+export function show(shape: Shape): string {
+  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let k = 0; k < a.length; k++) if (a[k] !== b[k]) return false;
+  return true;
+}
+
+/** @throws ERR_SHAPE unless every dimension is an integer ≥ 0 and their product is exact */
+export function checkShape(what: string, shape: Shape): void {
+  if (!Array.isArray(shape)) {
+    throw new SoftgradError('ERR_SHAPE', `${what}: shape must be an array of dimensions, not ${typeof shape}`);
+  }
+  for (const dimension of shape) {
+    if (!Number.isSafeInteger(dimension) || dimension < 0) {
+      throw new SoftgradError('ERR_SHAPE', `${what}: dimension ${dimension} of shape ${show(shape)} is no integer ≥ 0`);
+    }
+  }
+  if (!Number.isSafeInteger(sizeOf(shape))) {
+    throw new SoftgradError('ERR_SHAPE', `${what}: shape ${show(shape)} has more elements than a number can count`);
+  }
+}
+
+/** The axis as an index from 0. @throws ERR_AXIS where the shape has no such axis */
+export function resolveAxis(what: string, axis: number, shape: Shape): number {
+  const rank = shape.length;
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    const expected = rank === 0 ? 'a tensor of at least one dimension' : `${-rank} to ${rank - 1}`;
+    throw new SoftgradError('ERR_AXIS', `${what}: axis ${axis} of a rank-${rank} tensor; expected ${expected}`);
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** A contiguous shape as a kernel sees it when it reduces over `axis` (an index from 0). */
+export function rowsOf(shape: Shape, axis: number): Rows {
+  let outer = 1;
+  let inner = 1;
+  for (let k = 0; k < axis; k++) outer *= shape[k];
+  for (let k = axis + 1; k < shape.length; k++) inner *= shape[k];
+  return { outer, classes: shape[axis], inner };
+}
+
+/** The shape with `axis` (an index from 0) taken out. */
+export function withoutAxis(shape: Shape, axis: number): number[] {
+  const rest: number[] = [];
+  for (let k = 0; k < shape.length; k++) if (k !== axis) rest.push(shape[k]);
+  return rest;
+}
+
+/** True where `from` broadcasts to `to` by NumPy's rule: aligned at the last dimension, each equal or 1. */
+export function broadcasts(from: Shape, to: Shape): boolean {
+  const shift = to.length - from.length;
+  return shift >= 0 && from.every((dimension, k) => dimension === 1 || dimension === to[k + shift]);
+}

@@ -1,0 +1,281 @@
+import type { Backend } from './backend.js';
+import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { SoftgradError } from './errors.js';
+import { type HostData, readInput, type TensorInput } from './input.js';
+import { describe, type NestedArray, nest } from './nested.js';
+import { getBackend, noteBackend } from './registry.js';
+import { track } from './scope.js';
+import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
+
+/**
+ * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,
+ * `array()` or `to()`. A tensor is a value: no operation changes it, save one that is told to by `out:`.
+ */
+export interface Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Number of elements. */
+  readonly size: number;
+  /** Where it lives; an operation runs where its operands live. */
+  readonly backend: Backend;
+  readonly disposed: boolean;
+  /** The elements, flat and row-major, in a host array that the caller may keep. @throws ERR_DISPOSED, ERR_DEVICE_LOST */
+  data(): Promise<HostArray>;
+  /** The elements as nested arrays; booleans for bool, a bare number for a scalar. */
+  array(): Promise<NestedArray>;
+  /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only (`supports.readSync`) */
+  dataSync(): HostArray;
+  arraySync(): NestedArray;
+  /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED unless `supports.hostView` */
+  view(): HostArray;
+  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
+  to(backend: Backend): Promise<Tensor>;
+  /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface TensorOptions {
+  /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
+  readonly dtype?: DType;
+  /** Default: that of the nesting, or one dimension for flat data. */
+  readonly shape?: Shape;
+  /** Default: the one that `setBackend` chose. */
+  readonly backend?: Backend;
+  /** Write into this tensor instead of making a new one; its shape, dtype and backend must fit. */
+  readonly out?: Tensor;
+}
+
+// Registered symbols: two copies of core in one process know each other's tensors.
+const brand: unique symbol = Symbol.for('softgrad.tensor') as never;
+const symbolDispose: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
+
+/** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
+export class DeviceTensor implements Tensor {
+  readonly [brand] = true;
+  readonly backend: Backend;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly size: number;
+  /** Class indices and masks keep their host data: core validates it there, and no operation makes them. */
+  readonly host: HostArray | null;
+  /** `undefined` once disposed. */
+  buffer: unknown;
+
+  constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.size = sizeOf(shape);
+    this.buffer = buffer;
+    this.host = host;
+  }
+
+  get disposed(): boolean {
+    return this.buffer === undefined || this.backend.closed;
+  }
+
+  async data(): Promise<HostArray> {
+    const buffer = liveBuffer('data', this);
+    return this.host ? this.host.slice() : await this.backend.read(buffer);
+  }
+
+  async array(): Promise<NestedArray> {
+    return nest(await this.data(), this.shape, this.dtype === 'bool');
+  }
+
+  dataSync(): HostArray {
+    const buffer = liveBuffer('dataSync', this);
+    if (this.host) return this.host.slice();
+    if (!this.backend.supports.readSync || !this.backend.readSync) {
+      throw new SoftgradError(
+        'ERR_UNSUPPORTED',
+        `dataSync: ${this.backend.name} reads asynchronously only: await data()`,
+      );
+    }
+    return this.backend.readSync(buffer);
+  }
+
+  arraySync(): NestedArray {
+    return nest(this.dataSync(), this.shape, this.dtype === 'bool');
+  }
+
+  view(): HostArray {
+    const buffer = liveBuffer('view', this);
+    if (!isFloat(this.dtype)) {
+      throw new SoftgradError('ERR_DTYPE', `view: ${this.dtype} tensors are constants; views are for float dtypes`);
+    }
+    if (!this.backend.supports.hostView || !this.backend.view) {
+      throw new SoftgradError(
+        'ERR_UNSUPPORTED',
+        `view: the memory of ${this.backend.name} can't be seen here: await data()`,
+      );
+    }
+    return this.backend.view(buffer);
+  }
+
+  async to(backend: Backend): Promise<Tensor> {
+    checkDType('to', this.dtype, backend);
+    return make(backend, this.shape, this.dtype, await this.data());
+  }
+
+  dispose(): void {
+    if (this.buffer === undefined) return;
+    if (!this.backend.closed) this.backend.free(this.buffer);
+    this.buffer = undefined;
+  }
+
+  [symbolDispose](): void {
+    this.dispose();
+  }
+
+  toString(): string {
+    const gone = this.disposed ? ', disposed' : '';
+    return `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}${gone}`;
+  }
+}
+
+/**
+ * A tensor from nested arrays, a typed array with a shape, or anything with `data` and `shape` (and strides).
+ *
+ * Shapes: that of the nesting, of `data.shape`, or `options.shape` if it has as many elements. The input is copied.
+ *
+ * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is no number; a dtype that the backend lacks),
+ *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY
+ *
+ * @example
+ * await setBackend(cpu);
+ * const x = tensor([[1, 2, 3], [1, 2, 4]]);
+ * x.shape; // [2, 3]
+ * x.dtype; // 'float32'
+ */
+export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
+  const { out } = options;
+  const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
+  if (out !== undefined) return overwrite(out, host, options.backend);
+  const backend = options.backend ?? getBackend();
+  checkDType('tensor', host.dtype, backend);
+  return make(backend, host.shape, host.dtype, host.data);
+}
+
+function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {
+  const target = asTensor('tensor', 'out', out);
+  if (backend !== undefined && backend !== target.backend) {
+    throw new SoftgradError(
+      'ERR_BACKEND_MISMATCH',
+      `tensor: out lives on ${target.backend.name}, not on ${backend.name}`,
+    );
+  }
+  if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `tensor: out is ${show(target.shape)} ${target.dtype}, the input ${show(host.shape)} ${host.dtype}`,
+    );
+  }
+  target.backend.write(target.buffer, host.data);
+  target.host?.set(host.data);
+  return out;
+}
+
+/**
+ * A tensor whose contents are unspecified until they are written: by `out:`, or through `view()` where the backend's memory
+ * can be seen.
+ *
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
+ */
+export function empty(shape: Shape, options: { readonly dtype?: DType; readonly backend?: Backend } = {}): Tensor {
+  checkShape('empty', shape);
+  const backend = options.backend ?? getBackend();
+  const dtype = options.dtype ?? 'float32';
+  checkDType('empty', dtype, backend);
+  return make(backend, Object.freeze([...shape]), dtype, null);
+}
+
+/**
+ * A tensor over a buffer of the backend's own, which it frees from now on: how an engine's own arrays come in without a copy.
+ *
+ * @throws ERR_SHAPE, ERR_DTYPE
+ */
+export function fromBuffer<B>(
+  backend: Backend<B>,
+  buffer: B,
+  shape: Shape,
+  dtype: 'float16' | 'float32' | 'float64',
+): Tensor {
+  checkShape('fromBuffer', shape);
+  checkDType('fromBuffer', dtype, backend);
+  return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
+}
+
+/** The backend's own buffer behind a tensor, which stays the tensor's. @throws ERR_DISPOSED, ERR_DTYPE for what is no tensor */
+export function bufferOf(x: Tensor): unknown {
+  return asTensor('bufferOf', 'x', x).buffer;
+}
+
+export function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && brand in value;
+}
+
+/** A live tensor out of an argument. @throws ERR_DTYPE where it is no tensor, ERR_DISPOSED where it is gone */
+export function asTensor(operation: string, argument: string, value: unknown): DeviceTensor {
+  if (!isTensor(value)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: ${argument} is ${describe(value)}, expected a tensor: make one with tensor(…)`,
+    );
+  }
+  liveBuffer(operation, value as DeviceTensor, argument);
+  return value as DeviceTensor;
+}
+
+function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
+  if (x.buffer === undefined) {
+    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed`);
+  }
+  if (x.backend.closed) {
+    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} lived on ${x.backend.name}, which was closed`);
+  }
+  return x.buffer;
+}
+
+/** @throws ERR_DTYPE where the backend doesn't compute a float dtype */
+export function checkDType(operation: string, dtype: DType, backend: Backend): void {
+  if (backend.closed) {
+    throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
+  }
+  noteBackend(backend);
+  if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
+    const has = backend.supports.dtypes.join(', ');
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: ${backend.name} has no ${dtype}, only ${has}; convert with tensor(data, { dtype: '${backend.supports.dtypes[0]}' })`,
+    );
+  }
+}
+
+/** Allocates a tensor and, where there is host data, fills it. */
+export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArray | null): DeviceTensor {
+  const size = sizeOf(shape);
+  const buffer = allocate(backend, size, dtype);
+  let kept: HostArray | null = null;
+  try {
+    if (!isFloat(dtype)) kept = host ? host.slice() : hostArray(size, dtype);
+    if (host) backend.write(buffer, host);
+  } catch (error) {
+    backend.free(buffer);
+    throw error;
+  }
+  return track(new DeviceTensor(backend, shape, dtype, buffer, kept));
+}
+
+/** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
+export function allocate(backend: Backend, size: number, dtype: DType): unknown {
+  const most = backend.supports.limits.elements;
+  if (size > most) {
+    throw new SoftgradError(
+      'ERR_OUT_OF_MEMORY',
+      `${backend.name} holds at most ${most} elements in one buffer; ${size} were asked for`,
+    );
+  }
+  return backend.alloc(size, dtype);
+}
