@@ -1,0 +1,45 @@
+// What `npm start` and `npm test` share: the workspace installed and built with nothing but node and npm.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+const environment = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_UPDATE_NOTIFIER: '1' };
+
+/** Runs a command in the workspace; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
+export function run(command, args, { quiet = false } = {}) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    env: environment,
+    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    encoding: 'utf8',
+    maxBuffer: 64 * 2 ** 20,
+    shell: process.platform === 'win32',
+  });
+  const status = result.status ?? 1;
+  if (quiet && status !== 0) process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  if (result.error) console.error(`${command} did not start: ${result.error.message}`);
+  return status;
+}
+
+/** Runs pnpm, in the version that the workspace pins, without it having to be installed. */
+export function pnpm(args, options) {
+  return run('npx', ['--yes', packageManager, ...args], options);
+}
+
+/** Installs what the lockfile says and builds every package; ends the process where that fails. */
+export function prepare({ quiet = false } = {}) {
+  const steps = [
+    ['Installing dependencies', ['install', '--frozen-lockfile', '--prefer-offline']],
+    ['Building', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only']],
+  ];
+  for (const [what, args] of steps) {
+    console.error(`${what} …`);
+    if (pnpm(args, { quiet }) !== 0) {
+      console.error(`${what} failed: see above.`);
+      process.exit(1);
+    }
+  }
+}
