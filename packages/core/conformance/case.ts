@@ -1,0 +1,78 @@
+import type { Backend, FloatDType, Kernels } from '../src/index.js';
+
+/** One statement about a backend: data that any test runner, the CLI or a page can show and run. */
+export interface ConformanceCase {
+  /** `section/what:parameter=value;…`: stable, can be cited. float32 where no dtype is named. */
+  readonly id: string;
+  readonly section: string;
+  /** What a backend must announce for the case to apply to it. */
+  readonly requires: Requirements;
+  /** False for what a backend does the same with and without fused kernels, which is run once. */
+  readonly composable: boolean;
+  /** Resolves where the backend does what the case says. @throws Error naming the element, both values and the bound */
+  run(backend: Backend): Promise<void>;
+}
+
+export interface Requirements {
+  readonly dtype?: FloatDType;
+  /** All of these. */
+  readonly features?: readonly Feature[];
+  /** Without a basis, this fused kernel; null: nothing but a basis will do. */
+  readonly kernel?: keyof Kernels<unknown> | null;
+  /** Classes of the longest row. */
+  readonly classes?: number;
+  /** Elements of the largest buffer. */
+  readonly elements?: number;
+}
+
+export type Feature = 'basis' | 'readSync' | 'hostView' | 'inPlace' | 'nonFinite: ieee' | 'subnormals: preserve';
+
+const announces: Record<Feature, (backend: Backend) => boolean> = {
+  basis: ({ basis }) => basis !== undefined,
+  readSync: ({ supports }) => supports.readSync,
+  hostView: ({ supports }) => supports.hostView,
+  inPlace: ({ supports }) => supports.inPlace,
+  'nonFinite: ieee': ({ supports }) => supports.nonFinite === 'ieee',
+  'subnormals: preserve': ({ supports }) => supports.subnormals === 'preserve',
+};
+
+/** Why a case does not apply to a backend, or null where it does. */
+export function unmet(requires: Requirements, backend: Backend): string | null {
+  const { dtype, kernel, classes = 0, elements = 0 } = requires;
+  const { dtypes, limits } = backend.supports;
+  const missing = requires.features?.find((feature) => !announces[feature](backend));
+  if (missing) return `does not announce ${missing}`;
+  if (dtype && !dtypes.includes(dtype)) return `has no ${dtype}`;
+  if (kernel !== undefined && !backend.basis && !(kernel && backend.kernels?.[kernel])) {
+    return kernel ? `has neither kernels.${kernel} nor a basis` : 'has no basis';
+  }
+  if (classes > limits.classes) return `${classes} classes are more than its limit of ${limits.classes}`;
+  if (elements > limits.elements) return `${elements} elements are more than its limit of ${limits.elements}`;
+  return null;
+}
+
+/** A case that is run fused and composed. */
+export function defineCase(
+  id: string,
+  requires: Requirements,
+  run: (backend: Backend) => Promise<void>,
+  composable = true,
+): ConformanceCase {
+  return { id, section: id.slice(0, id.indexOf('/')), requires, composable, run };
+}
+
+/** A case about what fused kernels have no part in: storage, the basis, the three required kernels. */
+export function defineKernelCase(
+  id: string,
+  requires: Requirements,
+  run: (backend: Backend) => Promise<void>,
+): ConformanceCase {
+  return defineCase(id, requires, run, false);
+}
+
+/** The dtype as a parameter of a case's id; float32 goes without saying. */
+export function dtypeSuffix(dtype: FloatDType): string {
+  return dtype === 'float32' ? '' : `;dtype=${dtype}`;
+}
+
+export const floatDTypes: readonly FloatDType[] = ['float32', 'float64', 'float16'];

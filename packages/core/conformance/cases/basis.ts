@@ -1,0 +1,294 @@
+import type { Backend, BinaryOp, Extent, FloatDType, Operand, ReduceOp, Rows, UnaryOp } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import { assertClose } from '../check.js';
+import { cotangents, rounded } from '../inputs.js';
+import { runKernel } from '../kernel.js';
+import { type Precision, precisionOf, summation } from '../tolerance.js';
+
+/** The five verbs of a basis, for each float dtype that a backend has. */
+export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
+  const requires: Requirements = { dtype, features: ['basis'] };
+  const ieee: Requirements = { dtype, features: ['basis', 'nonFinite: ieee'] };
+  const suffix = dtypeSuffix(dtype);
+  return [
+    ...(['neg', 'exp', 'log'] as const).flatMap((op) => [
+      defineKernelCase(`basis/unary:op=${op}${suffix}`, requires, (backend) =>
+        unary(backend, op, dtype, finiteArguments[op].map((x) => rounded(x, dtype))),
+      ),
+      defineKernelCase(`basis/unary:op=${op};values=non-finite${suffix}`, ieee, (backend) =>
+        unary(backend, op, dtype, nonFiniteArguments),
+      ),
+    ]),
+    ...(['add', 'sub', 'mul', 'div', 'max', 'min'] as const).flatMap((op) => [
+      ...broadcasts.map(({ name, a, b }) =>
+        defineKernelCase(`basis/binary:op=${op};operands=${name}${suffix}`, requires, (backend) =>
+          binary(backend, op, dtype, a, b),
+        ),
+      ),
+      defineKernelCase(`basis/binary:op=${op};values=non-finite${suffix}`, ieee, (backend) =>
+        binaryNonFinite(backend, op, dtype),
+      ),
+    ]),
+    ...(['sum', 'max'] as const).flatMap((op) =>
+      reductions.map((rows) =>
+        defineKernelCase(
+          `basis/reduce:op=${op};rows=${rows.outer}x${rows.classes}x${rows.inner}${suffix}`,
+          rows.classes === 0 && op === 'max' ? ieee : { ...requires, classes: rows.classes },
+          (backend) => reduce(backend, op, dtype, rows),
+        ),
+      ),
+    ),
+    ...(['bool', 'float'] as const).map((condition) =>
+      defineKernelCase(`basis/select:condition=${condition}${suffix}`, requires, (backend) =>
+        select(backend, condition === 'bool' ? 'bool' : dtype, dtype),
+      ),
+    ),
+    defineKernelCase(`basis/select:values=non-finite${suffix}`, ieee, (backend) => selectNonFinite(backend, dtype)),
+    ...[
+      { outer: 2, classes: 3, inner: 4 },
+      { outer: 1, classes: 17, inner: 33 },
+    ].map((rows) =>
+      defineKernelCase(
+        `basis/transpose:rows=${rows.outer}x${rows.classes}x${rows.inner}${suffix}`,
+        requires,
+        (backend) => transpose(backend, dtype, rows),
+      ),
+    ),
+    defineKernelCase(`basis/in-place${suffix}`, { dtype, features: ['basis', 'inPlace'] }, (backend) =>
+      inPlace(backend, dtype),
+    ),
+  ];
+});
+
+const extent: Extent = [2, 3, 4];
+
+/** An operand of a binary case: its extent, or a constant. */
+type Side = Extent | number;
+
+const broadcasts: readonly { readonly name: string; readonly a: Side; readonly b: Side }[] = [
+  { name: 'same', a: extent, b: extent },
+  { name: 'row', a: extent, b: [2, 1, 4] },
+  { name: 'classes', a: [1, 3, 1], b: extent },
+  { name: 'block', a: extent, b: [1, 3, 4] },
+  { name: 'inner', a: [2, 3, 1], b: [1, 1, 4] },
+  { name: 'one', a: [1, 1, 1], b: extent },
+  { name: 'constant-right', a: extent, b: 1.5 },
+  { name: 'constant-left', a: 1, b: extent },
+];
+
+const reductions: readonly Rows[] = [
+  { outer: 4, classes: 1, inner: 1 },
+  { outer: 3, classes: 7, inner: 1 },
+  { outer: 2, classes: 5, inner: 3 },
+  { outer: 1, classes: 67, inner: 9 },
+  { outer: 2, classes: 1025, inner: 1 },
+  { outer: 3, classes: 0, inner: 2 },
+];
+
+const finiteArguments: Record<UnaryOp, readonly number[]> = {
+  neg: [0, 1, -1, 2.5, -1e4, 1e-3],
+  exp: [0, 1, -1, 0.5, -10, 10, -50, -80, -87, -100, -120, 1e-3],
+  log: [1, 1.001, 0.999, 2, 0.5, Math.E, 1e-3, 1e4, 6e-5],
+};
+
+const nonFiniteArguments: readonly number[] = [
+  0,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  Number.NaN,
+];
+
+const unaryFunctions: Record<UnaryOp, (x: number) => number> = { neg: (x) => -x, exp: Math.exp, log: Math.log };
+
+const binaryFunctions: Record<BinaryOp, (a: number, b: number) => number> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  max: Math.max,
+  min: Math.min,
+};
+
+/** Errors of one verb, in units of the result; 1 ULP for arithmetic that may round either way. */
+function unaryTolerance(precision: Precision, op: UnaryOp, x: number, expected: number): number {
+  const units = {
+    neg: 0,
+    exp: (precision.exp(Math.abs(x)) - Math.abs(x) + 1) * Math.abs(expected),
+    log: precision.log(expected),
+  };
+  return precision.stored(precision.unit * units[op] + (op === 'neg' ? 0 : precision.floor), expected);
+}
+
+function binaryTolerance(precision: Precision, op: BinaryOp, expected: number): number {
+  const units = { add: 2, sub: 2, mul: 2, div: 5, max: 0, min: 0 };
+  const exact = op === 'max' || op === 'min';
+  const tolerance = precision.unit * units[op] * Math.abs(expected) + (exact ? 0 : precision.floor);
+  return precision.stored(tolerance, expected);
+}
+
+async function unary(backend: Backend, op: UnaryOp, dtype: FloatDType, x: readonly number[]): Promise<void> {
+  const precision = precisionOf(backend.supports, dtype);
+  const expected = x.map(unaryFunctions[op]);
+  const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
+    backend.basis?.unary(out, op, buffer, x.length),
+  );
+  assertClose(
+    `basis.unary ${op} of [${x.join(', ')}]`,
+    actual,
+    expected,
+    x.map((value, i) => unaryTolerance(precision, op, value, expected[i])),
+  );
+}
+
+async function binary(backend: Backend, op: BinaryOp, dtype: FloatDType, a: Side, b: Side): Promise<void> {
+  const precision = precisionOf(backend.supports, dtype);
+  const values = [sideValues(a, dtype, 'left'), sideValues(b, dtype, 'right')] as const;
+  const expected = positions(extent).map((at) =>
+    binaryFunctions[op](values[0][broadcastIndex(a, at)], values[1][broadcastIndex(b, at)]),
+  );
+  const operands = [a, b].flatMap((side, i) => (typeof side === 'number' ? [] : [{ values: values[i], dtype }]));
+  const actual = await runKernel(backend, { length: expected.length, dtype }, operands, (out, buffers) => {
+    const [left, right] = bound([a, b], buffers);
+    backend.basis?.binary(out, op, left, right, extent);
+  });
+  const tolerance = expected.map((value) => binaryTolerance(precision, op, value));
+  assertClose(`basis.binary ${op}`, actual, expected, tolerance);
+}
+
+async function binaryNonFinite(backend: Backend, op: BinaryOp, dtype: FloatDType): Promise<void> {
+  const specials = [0, 1, -1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const a = specials.flatMap((value) => specials.map(() => value));
+  const b = specials.flatMap(() => specials);
+  const whole: Extent = [1, 1, a.length];
+  const operands = [a, b].map((values) => ({ values, dtype }));
+  const actual = await runKernel(backend, { length: a.length, dtype }, operands, (out, [left, right]) =>
+    backend.basis?.binary(out, op, { buffer: left, extent: whole }, { buffer: right, extent: whole }, whole),
+  );
+  const expected = a.map((value, i) => binaryFunctions[op](value, b[i]));
+  assertClose(`basis.binary ${op}`, actual, expected, new Float64Array(a.length));
+}
+
+async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
+  const precision = precisionOf(backend.supports, dtype);
+  const { outer, classes, inner } = rows;
+  const x = cotangents(outer * classes * inner, dtype, 3, `reduce ${op}`);
+  const row = (r: number) =>
+    Array.from({ length: classes }, (_, c) => x[(Math.floor(r / inner) * classes + c) * inner + (r % inner)]);
+  const indices = Array.from({ length: outer * inner }, (_, r) => r);
+  const expected = indices.map((r) => (op === 'max' ? Math.max(...row(r)) : row(r).reduce((a, b) => a + b, 0)));
+  const tolerance = indices.map((r) => {
+    const size = row(r).reduce((a, b) => a + Math.abs(b), 0);
+    const bound = op === 'max' ? 0 : precision.unit * summation(classes) * size + precision.floor;
+    return precision.stored(bound, expected[r]);
+  });
+  const actual = await runKernel(backend, { length: outer * inner, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
+    backend.basis?.reduce(out, op, buffer, rows),
+  );
+  assertClose(`basis.reduce ${op}`, actual, expected, tolerance);
+}
+
+async function select(backend: Backend, conditionDType: FloatDType | 'bool', dtype: FloatDType): Promise<void> {
+  const conditionExtent: Extent = [1, 3, 4];
+  const condition = [1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0].map((value, i) =>
+    conditionDType === 'bool' || value ? value : -(i % 2),
+  );
+  const a = sideValues(extent, dtype, 'left');
+  const rowExtent: Extent = [2, 1, 4];
+  const row = sideValues(rowExtent, dtype, 'right');
+  const operands = [{ values: condition, dtype: conditionDType }, { values: a, dtype }, { values: row, dtype }];
+  const actual = await runKernel(backend, { length: 24, dtype }, operands, (out, [chosen, left, right]) =>
+    backend.basis?.select(
+      out,
+      { buffer: chosen, extent: conditionExtent },
+      { buffer: left, extent },
+      { buffer: right, extent: rowExtent },
+      extent,
+    ),
+  );
+  const expected = positions(extent).map((at, i) =>
+    condition[broadcastIndex(conditionExtent, at)] > 0 ? a[i] : row[broadcastIndex(rowExtent, at)],
+  );
+  assertClose('basis.select', actual, expected, new Float64Array(24));
+  const constants = await runKernel(backend, { length: 24, dtype }, operands.slice(0, 1), (out, [chosen]) =>
+    backend.basis?.select(out, { buffer: chosen, extent: conditionExtent }, 2, -3, extent),
+  );
+  const chosen = positions(extent).map((at) => (condition[broadcastIndex(conditionExtent, at)] > 0 ? 2 : -3));
+  assertClose('basis.select between constants', constants, chosen, new Float64Array(24));
+}
+
+async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<void> {
+  const whole: Extent = [1, 1, 4];
+  const a = [1, Number.NaN, Number.POSITIVE_INFINITY, 4];
+  const b = [Number.NaN, 2, 3, Number.NEGATIVE_INFINITY];
+  const operands = [
+    { values: [1, 0, 0, 1], dtype: 'bool' as const },
+    { values: a, dtype },
+    { values: b, dtype },
+  ];
+  const actual = await runKernel(backend, { length: 4, dtype }, operands, (out, [condition, left, right]) =>
+    backend.basis?.select(
+      out,
+      { buffer: condition, extent: whole },
+      { buffer: left, extent: whole },
+      { buffer: right, extent: whole },
+      whole,
+    ),
+  );
+  assertClose('basis.select: what is not chosen has no influence', actual, [1, 2, 3, 4], new Float64Array(4));
+  const removed = await runKernel(backend, { length: 4, dtype }, operands.slice(0, 2), (out, [condition, left]) =>
+    backend.basis?.select(out, { buffer: condition, extent: whole }, { buffer: left, extent: whole }, Number.NEGATIVE_INFINITY, whole),
+  );
+  const minus = Number.NEGATIVE_INFINITY;
+  assertClose('basis.select of −Infinity', removed, [1, minus, minus, 4], new Float64Array(4));
+}
+
+async function transpose(backend: Backend, dtype: FloatDType, rows: Rows): Promise<void> {
+  const { outer, classes, inner } = rows;
+  const x = cotangents(outer * classes * inner, dtype, 3, 'transpose');
+  const expected = positions([outer, inner, classes]).map(([o, i, c]) => x[(o * classes + c) * inner + i]);
+  const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
+    backend.basis?.transpose(out, buffer, rows),
+  );
+  assertClose('basis.transpose', actual, expected, new Float64Array(x.length));
+}
+
+async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
+  const whole: Extent = [1, 1, 4];
+  const x = [1, -2, 0.5, 4];
+  const operands = [{ values: [2, 2, 4, 0.25], dtype }];
+  const actual = await runKernel(backend, { length: 4, dtype }, [...operands, { values: x, dtype }], (out, [b, a]) => {
+    backend.basis?.unary(a, 'neg', a, 4);
+    backend.basis?.binary(a, 'mul', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
+    backend.basis?.binary(b, 'sub', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
+    backend.basis?.select(out, { buffer: a, extent: whole }, { buffer: b, extent: whole }, 0, whole);
+  });
+  assertClose('basis verbs with out among their operands', actual, [0, 2, 0, 0], new Float64Array(4));
+}
+
+/** Index triples of an extent, in order. */
+function positions([outer, classes, inner]: Extent): readonly (readonly [number, number, number])[] {
+  return Array.from({ length: outer * classes * inner }, (_, i) => [
+    Math.floor(i / (classes * inner)),
+    Math.floor(i / inner) % classes,
+    i % inner,
+  ]);
+}
+
+function broadcastIndex(side: Side, [o, c, i]: readonly [number, number, number]): number {
+  if (typeof side === 'number') return 0;
+  const [outer, classes, inner] = side;
+  return ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i);
+}
+
+/** Values of an operand; away from 0, so that division has a fair result. */
+function sideValues(side: Side, dtype: FloatDType, seed: string): ArrayLike<number> {
+  if (typeof side === 'number') return [side];
+  const values = cotangents(side[0] * side[1] * side[2], dtype, 3, seed);
+  return values.map((value) => rounded(value + Math.sign(value), dtype));
+}
+
+/** Operands for the sides: constants as they are, buffers in order. */
+function bound(sides: readonly Side[], buffers: readonly unknown[]): Operand<unknown>[] {
+  let next = 0;
+  return sides.map((side) => (typeof side === 'number' ? side : { buffer: buffers[next++], extent: side }));
+}

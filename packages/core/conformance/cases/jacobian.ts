@@ -1,0 +1,79 @@
+import type { Backend, FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import { assertClose } from '../check.js';
+import { type InputName, layout, logits, rounded } from '../inputs.js';
+import { runKernel } from '../kernel.js';
+import { softmaxJacobian as reference, rowIndices, softmax } from '../reference.js';
+import { precisionOf, softmaxJacobianTolerance } from '../tolerance.js';
+
+const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
+const lengths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 64, 65, 129];
+
+/** The required kernel `jacobian`. */
+export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
+  const values = (shape: readonly number[], axis: number, input: InputName, requires: Requirements = {}) =>
+    defineKernelCase(
+      `jacobian/values:shape=${shape.join('x')};axis=${axis};input=${input}${dtypeSuffix(dtype)}`,
+      { dtype, classes: shape[axis], ...requires },
+      (backend) => assertValues(backend, dtype, shape, axis, input),
+    );
+  return [
+    ...[1, 0].flatMap((axis) => inputs.map((input) => values([7, 5], axis, input))),
+    values([2, 3, 4], 1, 'ramp'),
+    values([7, 5], 1, 'nan', { features: ['nonFinite: ieee'] }),
+    ...lengths.map((length) => values([2, length], 1, 'narrow')),
+    ...[9, 33, 257].map((count) => values([count, 3], 1, 'narrow')),
+    defineKernelCase(`jacobian/symmetric${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+      assertSymmetricWithZeroSums(backend, dtype),
+    ),
+  ];
+});
+
+/** Probabilities of the named logits, as the dtype holds them. */
+export function probabilities(dtype: FloatDType, shape: readonly number[], axis: number, input: InputName): Float64Array {
+  const s = softmax(logits(input, shape, axis, dtype), layout(shape, axis));
+  return s.map((value) => rounded(value, dtype));
+}
+
+async function run(backend: Backend, dtype: FloatDType, s: Float64Array, rows: ReturnType<typeof layout>) {
+  return runKernel(backend, { length: s.length * rows.classes, dtype }, [{ values: s, dtype }], (out, [buffer]) =>
+    backend.jacobian(out, buffer, rows),
+  );
+}
+
+async function assertValues(
+  backend: Backend,
+  dtype: FloatDType,
+  shape: readonly number[],
+  axis: number,
+  input: InputName,
+): Promise<void> {
+  const rows = layout(shape, axis);
+  const s = probabilities(dtype, shape, axis, input);
+  const expected = reference(s, rows);
+  const tolerance = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, expected, rows);
+  assertClose('jacobian', await run(backend, dtype, s, rows), expected, tolerance);
+}
+
+/** J = Jᵀ; its rows and columns sum to s_r (1 − Σ s), which is 0 as far as the probabilities sum to 1. */
+async function assertSymmetricWithZeroSums(backend: Backend, dtype: FloatDType): Promise<void> {
+  const shape = [4, 9];
+  const rows = layout(shape, 1);
+  const s = probabilities(dtype, shape, 1, 'spread');
+  const actual = await run(backend, dtype, s, rows);
+  const bound = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, reference(s, rows), rows);
+  const transposed = actual.map((_, i) => actual[Math.floor(i / 81) * 81 + (i % 9) * 9 + (Math.floor(i / 9) % 9)]);
+  assertClose('the transposed Jacobian', transposed, actual, bound.map((value) => 2 * value));
+  const entries = (row: number, r: number, c: number) => (row * 9 + r) * 9 + c;
+  rowIndices(rows).forEach((at, row) => {
+    const excess = at.reduce((sum, i) => sum - s[i], 1);
+    for (let r = 0; r < 9; r++) {
+      const sum = (values: ArrayLike<number>, transpose: boolean) =>
+        at.reduce((total, _, c) => total + values[transpose ? entries(row, c, r) : entries(row, r, c)], 0);
+      const expected = s[at[r]] * excess;
+      const tolerance = sum(bound, false);
+      assertClose(`row sum ${r} of Jacobian ${row}`, [sum(actual, false)], [expected], [tolerance]);
+      assertClose(`column sum ${r} of Jacobian ${row}`, [sum(actual, true)], [expected], [tolerance]);
+    }
+  });
+}

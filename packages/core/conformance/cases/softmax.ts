@@ -1,0 +1,147 @@
+import type { Backend, FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import { assertClose, assertSame } from '../check.js';
+import { type InputName, layout, logits } from '../inputs.js';
+import { runKernel, upload } from '../kernel.js';
+import { rowIndices, softmax as reference } from '../reference.js';
+import { precisionOf, softmaxTolerance } from '../tolerance.js';
+
+const finite = ['ramp', 'narrow', 'spread', 'broad', 'wide', 'shifted', 'removed', 'ties', 'onehot', 'huge'] as const;
+const nonFinite = ['nan', 'infinite', 'nothing'] as const;
+
+/** Row lengths at and around the sizes that kernels are tiled by. */
+const lengths: Record<FloatDType, readonly number[]> = {
+  float32: [...Array.from({ length: 67 }, (_, i) => i + 1), 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097],
+  float64: [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 256, 257, 1023, 1025, 4097],
+  float16: [1, 2, 3, 4, 5, 8, 9, 17, 33, 65, 129, 257],
+};
+
+/** Lengths of rows that are not contiguous in memory. */
+const columnLengths = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 64, 65, 129, 257, 1025];
+
+/** Numbers of short rows, which kernels put several of in a vector or a workgroup. */
+const rowCounts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 31, 33, 65, 129];
+
+/** The required kernel `softmax`. */
+export const softmax: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
+  const values = (shape: readonly number[], axis: number, input: InputName, requires: Requirements = {}) =>
+    defineKernelCase(
+      `softmax/values:shape=${shape.join('x')};axis=${axis};input=${input}${dtypeSuffix(dtype)}`,
+      { dtype, classes: shape[axis], ...requires },
+      (backend) => assertValues(backend, dtype, shape, axis, input),
+    );
+  return [
+    ...[1, 0].flatMap((axis) => finite.map((input) => values([7, 5], axis, input))),
+    ...[1, 0].flatMap((axis) => nonFinite.map((input) => values([7, 5], axis, input, { features: ['nonFinite: ieee'] }))),
+    ...(['ramp', 'spread'] as const).map((input) => values([2, 3, 4], 1, input)),
+    ...(['wide', 'shifted', 'narrow', 'removed'] as const).map((input) => values([3, 130], 1, input)),
+    ...lengths[dtype].map((length) => values([3, length], 1, 'spread')),
+    ...columnLengths.map((length) => values([length, 3], 0, 'spread')),
+    ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'spread'))),
+    values([1, 65537], 1, 'spread'),
+    defineKernelCase(
+      `softmax/many-rows:shape=65537x3;axis=1${dtypeSuffix(dtype)}`,
+      { dtype, elements: 65537 * 3 },
+      (backend) => assertManyRows(backend, dtype, 65537, 3),
+    ),
+    defineKernelCase(`softmax/sums${dtypeSuffix(dtype)}`, { dtype }, (backend) => assertSums(backend, dtype)),
+    defineKernelCase(`softmax/input-unchanged${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+      assertInputUnchanged(backend, dtype),
+    ),
+    defineKernelCase(`softmax/in-place${dtypeSuffix(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
+      assertInPlace(backend, dtype),
+    ),
+    defineKernelCase(`softmax/deterministic${dtypeSuffix(dtype)}`, { dtype, classes: 1025 }, (backend) =>
+      assertDeterministic(backend, dtype),
+    ),
+  ];
+});
+
+async function assertValues(
+  backend: Backend,
+  dtype: FloatDType,
+  shape: readonly number[],
+  axis: number,
+  input: InputName,
+): Promise<void> {
+  const rows = layout(shape, axis);
+  const values = logits(input, shape, axis, dtype);
+  const expected = reference(values, rows);
+  const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), values, expected, rows);
+  const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
+    backend.softmax(out, x, rows),
+  );
+  assertClose('softmax', actual, expected, tolerance);
+}
+
+/** More rows than a dispatch has workgroups in one dimension; 16 different ones, over and over. */
+async function assertManyRows(backend: Backend, dtype: FloatDType, count: number, classes: number): Promise<void> {
+  const period = 16;
+  const few = { outer: period, classes, inner: 1 };
+  const pattern = logits('spread', [period, classes], 1, dtype);
+  const expected = reference(pattern, few);
+  const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), pattern, expected, few);
+  const repeated = (values: Float64Array) =>
+    Float64Array.from({ length: count * classes }, (_, i) => values[i % values.length]);
+  const operand = { values: repeated(pattern), dtype };
+  const actual = await runKernel(backend, { length: count * classes, dtype }, [operand], (out, [x]) =>
+    backend.softmax(out, x, { outer: count, classes, inner: 1 }),
+  );
+  assertClose('softmax', actual, repeated(expected), repeated(tolerance));
+}
+
+/** Rows add up to 1 within 4 ULP·√f, whatever the exp is worth: the division has the last word. */
+async function assertSums(backend: Backend, dtype: FloatDType): Promise<void> {
+  const { unit, floor, stored } = precisionOf(backend.supports, dtype);
+  for (const classes of [5, 130].filter((count) => count <= backend.supports.limits.classes)) {
+    const rows = { outer: 3, classes, inner: 1 };
+    const values = logits('broad', [3, classes], 1, dtype);
+    const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
+      backend.softmax(out, x, rows),
+    );
+    const sums = rowIndices(rows).map((at) => at.reduce((sum, i) => sum + actual[i], 0));
+    const tolerance = stored(8 * Math.sqrt(classes) * unit + classes * floor, 1);
+    assertClose(`sums of softmax over ${classes} classes`, sums, [1, 1, 1], [tolerance, tolerance, tolerance]);
+  }
+}
+
+async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promise<void> {
+  for (const axis of [1, 0]) {
+    const values = logits('spread', [7, 5], axis, dtype);
+    const x = upload(backend, { values, dtype });
+    const out = backend.alloc(values.length, dtype);
+    backend.softmax(out, x, layout([7, 5], axis));
+    assertSame(`logits after softmax over axis ${axis}`, await backend.read(x), values);
+    backend.write(out, (await backend.read(out)).fill(0));
+    assertSame('logits after the result was overwritten', await backend.read(x), values);
+    backend.free(x);
+    backend.free(out);
+  }
+}
+
+async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void> {
+  for (const axis of [1, 0]) {
+    const rows = layout([7, 5], axis);
+    const values = logits('spread', [7, 5], axis, dtype);
+    const expected = reference(values, rows);
+    const x = upload(backend, { values, dtype });
+    backend.softmax(x, x, rows);
+    const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), values, expected, rows);
+    assertClose(`softmax in place over axis ${axis}`, await backend.read(x), expected, tolerance);
+    backend.free(x);
+  }
+}
+
+/** Same input, same backend: same bits, also when buffers move and other work runs in between. */
+async function assertDeterministic(backend: Backend, dtype: FloatDType): Promise<void> {
+  const rows = { outer: 3, classes: 1025, inner: 1 };
+  const operand = { values: logits('narrow', [3, 1025], 1, dtype), dtype };
+  const run = () =>
+    runKernel(backend, { length: 3 * 1025, dtype }, [operand], (out, [x]) => backend.softmax(out, x, rows));
+  const first = await run();
+  for (let repetition = 2; repetition <= 4; repetition++) {
+    const between = backend.alloc(repetition * 100, dtype);
+    assertSame(`softmax, run ${repetition} of the same input`, await run(), first);
+    backend.free(between);
+  }
+}

@@ -1,0 +1,129 @@
+import { type Backend, byteSize, type DType, isFloat } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, floatDTypes, type Requirements } from '../case.js';
+import { assert, assertClose, assertSame } from '../check.js';
+import { cotangents, rounded } from '../inputs.js';
+import { garbage, hostOf, upload } from '../kernel.js';
+
+/** What `alloc`, `write`, `read`, `readSync`, `view`, `free` and `sync` promise, for every dtype. */
+export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as const, 'bool' as const].flatMap((dtype) => {
+  const requires: Requirements = isFloat(dtype) ? { dtype } : {};
+  const parameter = `dtype=${dtype}`;
+  return [
+    defineKernelCase(`storage/round-trip:${parameter}`, requires, (backend) => roundTrip(backend, dtype)),
+    defineKernelCase(`storage/write-copies:${parameter}`, requires, async (backend) => {
+      const values = sample(dtype, 33);
+      const host = hostOf({ values, dtype });
+      const buffer = backend.alloc(33, dtype);
+      backend.write(buffer, host);
+      host.fill(1);
+      assertSame('what was written, after the host array changed', await backend.read(buffer), values);
+      backend.free(buffer);
+    }),
+    defineKernelCase(`storage/read-copies:${parameter}`, requires, async (backend) => {
+      const values = sample(dtype, 33);
+      const buffer = upload(backend, { values, dtype });
+      const first = await backend.read(buffer);
+      first.fill(1);
+      assertSame('a second read, after the first array changed', await backend.read(buffer), values);
+      backend.write(buffer, garbage(33, dtype));
+      assert(
+        first.every((value) => value === 1),
+        'a write changed an array that was read before',
+      );
+      backend.free(buffer);
+    }),
+    defineKernelCase(`storage/read-sync:${parameter}`, { ...requires, features: ['readSync'] }, async (backend) => {
+      const values = sample(dtype, 33);
+      const buffer = upload(backend, { values, dtype });
+      assert(backend.readSync !== undefined, 'supports.readSync is true and there is no readSync');
+      assertSame('readSync', backend.readSync(buffer), values);
+      backend.readSync(buffer).fill(1);
+      assertSame('readSync, after what it gave before changed', backend.readSync(buffer), values);
+      backend.free(buffer);
+    }),
+    defineKernelCase(`storage/view:${parameter}`, { ...requires, features: ['hostView'] }, async (backend) => {
+      const values = sample(dtype, 33);
+      const buffer = upload(backend, { values, dtype });
+      assert(backend.view !== undefined, 'supports.hostView is true and there is no view');
+      assertSame('view', backend.view(buffer), values);
+      backend.view(buffer).fill(1);
+      assertSame('what was written through the view', await backend.read(buffer), new Array(33).fill(1));
+      backend.free(buffer);
+    }),
+  ];
+});
+
+/** What holds whatever the dtype. */
+export const storageOrder: readonly ConformanceCase[] = [
+  defineKernelCase('storage/order', {}, async (backend) => {
+    const [dtype] = backend.supports.dtypes;
+    const rows = { outer: 1, classes: 2, inner: 1 };
+    const x = upload(backend, { values: [0, 0], dtype });
+    const s = backend.alloc(2, dtype);
+    backend.softmax(s, x, rows);
+    const before = backend.read(s);
+    backend.write(x, hostOf({ values: [0, Number.NEGATIVE_INFINITY], dtype }));
+    backend.softmax(s, x, rows);
+    assertRow('the first result, read before a second was enqueued', await before, [0.5, 0.5]);
+    assertRow('the result of what was enqueued last', await backend.read(s), [1, 0]);
+    backend.free(x);
+    backend.free(s);
+  }),
+  defineKernelCase('storage/free-while-enqueued', {}, async (backend) => {
+    const [dtype] = backend.supports.dtypes;
+    const x = upload(backend, { values: [0, Number.NEGATIVE_INFINITY], dtype });
+    const s = backend.alloc(2, dtype);
+    backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 });
+    backend.free(x);
+    const other = upload(backend, { values: [3, 3], dtype });
+    assertRow('the result of work whose input was freed after it was enqueued', await backend.read(s), [1, 0]);
+    backend.free(other);
+    backend.free(s);
+  }),
+  defineKernelCase('storage/sync', {}, async (backend) => {
+    const [dtype] = backend.supports.dtypes;
+    const x = upload(backend, { values: [0, 0], dtype });
+    const s = backend.alloc(2, dtype);
+    backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 });
+    await backend.sync();
+    assertRow('the result after sync', await backend.read(s), [0.5, 0.5]);
+    backend.free(x);
+    backend.free(s);
+  }),
+  defineKernelCase('storage/free:bytes=4GiB', {}, async (backend) => {
+    const [dtype] = backend.supports.dtypes;
+    const length = Math.min(2 ** 20, backend.supports.limits.elements);
+    for (let bytes = 0; bytes < 2 ** 32; bytes += length * byteSize(dtype)) backend.free(backend.alloc(length, dtype));
+    const buffer = upload(backend, { values: [1, 2, 3], dtype });
+    assertSame('a buffer after all the others', await backend.read(buffer), [1, 2, 3]);
+    backend.free(buffer);
+  }),
+];
+
+/** These cases tell which work a result has seen, not how exact it is. */
+function assertRow(what: string, actual: ArrayLike<number>, expected: readonly number[]): void {
+  assertClose(what, actual, expected, [0.01, 0.01]);
+}
+
+async function roundTrip(backend: Backend, dtype: DType): Promise<void> {
+  for (const length of [0, 1, 2, 3, 5, 64, 1025]) {
+    const values = sample(dtype, length, backend.supports.nonFinite === 'ieee');
+    const buffer = upload(backend, { values, dtype });
+    const read = await backend.read(buffer);
+    assert(
+      read.constructor === hostOf({ values: [], dtype }).constructor,
+      `read gives ${read.constructor.name} for ${dtype}`,
+    );
+    assertSame(`${length} elements of ${dtype}`, read, values);
+    backend.free(buffer);
+  }
+}
+
+/** Values that a dtype holds exactly, with those that are easily lost. */
+function sample(dtype: DType, length: number, nonFinite = false): ArrayLike<number> {
+  if (dtype === 'bool') return Uint8Array.from({ length }, (_, i) => (i % 3 === 0 ? 1 : 0));
+  if (dtype === 'int32') return Int32Array.from({ length }, (_, i) => [-100, 2 ** 31 - 1, -(2 ** 31), i][i % 4]);
+  const special = nonFinite ? [Number.NEGATIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY] : [0, 6e4, -6e4];
+  const values = cotangents(length, dtype, 100, 'storage');
+  return values.map((value, i) => rounded(i % 7 === 3 ? special[(i >> 3) % special.length] : value, dtype));
+}

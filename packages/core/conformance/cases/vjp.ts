@@ -1,0 +1,131 @@
+import type { Backend, FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import { assertClose, assertSame } from '../check.js';
+import { cotangents, type InputName, layout } from '../inputs.js';
+import { runKernel, upload } from '../kernel.js';
+import { softmaxVjp as reference } from '../reference.js';
+import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
+import { probabilities } from './jacobian.js';
+
+const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
+const lengths = [...Array.from({ length: 9 }, (_, i) => i + 1), 15, 16, 17, 31, 32, 33, 63, 64, 65, 67, 127, 128, 129, 255, 257, 1023, 1025, 4097];
+const columnLengths = [2, 3, 5, 9, 17, 33, 65, 257];
+const rowCounts = [1, 2, 3, 5, 7, 9, 17, 33, 65, 129];
+
+/** Upstream gradients by name. */
+const upstream = {
+  uniform: (length: number, dtype: FloatDType) => cotangents(length, dtype),
+  large: (length: number, dtype: FloatDType) => cotangents(length, dtype, 1e4),
+  ones: (length: number) => new Float64Array(length).fill(1),
+  unit: (length: number) => Float64Array.from({ length }, (_, i) => (i % 4 === 1 ? 1 : 0)),
+} as const;
+
+/** The required kernel `vjp`, which is the jvp as well. */
+export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
+  const values = (
+    shape: readonly number[],
+    axis: number,
+    input: InputName,
+    cotangent: keyof typeof upstream = 'uniform',
+    requires: Requirements = {},
+  ) =>
+    defineKernelCase(
+      `vjp/values:shape=${shape.join('x')};axis=${axis};input=${input};cotangent=${cotangent}${dtypeSuffix(dtype)}`,
+      { dtype, classes: shape[axis], ...requires },
+      (backend) => assertValues(backend, dtype, shape, axis, input, cotangent),
+    );
+  return [
+    ...[1, 0].flatMap((axis) => inputs.map((input) => values([7, 5], axis, input))),
+    ...(['large', 'ones', 'unit'] as const).map((cotangent) => values([7, 5], 1, 'narrow', cotangent)),
+    values([2, 3, 4], 1, 'ramp'),
+    values([3, 130], 1, 'narrow', 'ones'),
+    values([7, 5], 1, 'nan', 'uniform', { features: ['nonFinite: ieee'] }),
+    ...lengths.map((length) => values([3, length], 1, 'narrow')),
+    ...columnLengths.map((length) => values([length, 3], 0, 'narrow')),
+    ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'narrow'))),
+    values([1, 65537], 1, 'narrow'),
+    defineKernelCase(`vjp/input-unchanged${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+      assertInputUnchanged(backend, dtype),
+    ),
+    defineKernelCase(`vjp/in-place${dtypeSuffix(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
+      assertInPlace(backend, dtype),
+    ),
+    defineKernelCase(`vjp/deterministic${dtypeSuffix(dtype)}`, { dtype, classes: 1025 }, (backend) =>
+      assertDeterministic(backend, dtype),
+    ),
+  ];
+});
+
+interface Problem {
+  readonly rows: ReturnType<typeof layout>;
+  readonly s: Float64Array;
+  readonly g: Float64Array;
+  readonly expected: Float64Array;
+  readonly tolerance: Float64Array;
+}
+
+function problem(
+  backend: Backend,
+  dtype: FloatDType,
+  shape: readonly number[],
+  axis: number,
+  input: InputName,
+  cotangent: keyof typeof upstream,
+): Problem {
+  const rows = layout(shape, axis);
+  const s = probabilities(dtype, shape, axis, input);
+  const g = upstream[cotangent](s.length, dtype);
+  const expected = reference(s, g, rows);
+  const tolerance = softmaxVjpTolerance(precisionOf(backend.supports, dtype), s, g, expected, rows);
+  return { rows, s, g, expected, tolerance };
+}
+
+function run(backend: Backend, dtype: FloatDType, { rows, s, g }: Problem) {
+  const operands = [s, g].map((values) => ({ values, dtype }));
+  return runKernel(backend, { length: s.length, dtype }, operands, (out, [probabilities, cotangent]) =>
+    backend.vjp(out, probabilities, cotangent, rows),
+  );
+}
+
+async function assertValues(
+  backend: Backend,
+  dtype: FloatDType,
+  shape: readonly number[],
+  axis: number,
+  input: InputName,
+  cotangent: keyof typeof upstream,
+): Promise<void> {
+  const stated = problem(backend, dtype, shape, axis, input, cotangent);
+  assertClose('vjp', await run(backend, dtype, stated), stated.expected, stated.tolerance);
+}
+
+async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promise<void> {
+  const { rows, s, g } = problem(backend, dtype, [7, 5], 0, 'narrow', 'uniform');
+  const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
+  const out = backend.alloc(s.length, dtype);
+  backend.vjp(out, buffers[0], buffers[1], rows);
+  assertSame('probabilities after vjp', await backend.read(buffers[0]), s);
+  assertSame('cotangent after vjp', await backend.read(buffers[1]), g);
+  for (const buffer of [out, ...buffers]) backend.free(buffer);
+}
+
+async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void> {
+  for (const axis of [1, 0]) {
+    const { rows, s, g, expected, tolerance } = problem(backend, dtype, [7, 5], axis, 'narrow', 'uniform');
+    for (const target of [0, 1] as const) {
+      const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
+      backend.vjp(buffers[target], buffers[0], buffers[1], rows);
+      const what = `vjp over axis ${axis} into its ${target === 0 ? 'probabilities' : 'cotangent'}`;
+      assertClose(what, await backend.read(buffers[target]), expected, tolerance);
+      for (const buffer of buffers) backend.free(buffer);
+    }
+  }
+}
+
+async function assertDeterministic(backend: Backend, dtype: FloatDType): Promise<void> {
+  const stated = problem(backend, dtype, [3, 1025], 1, 'narrow', 'uniform');
+  const first = await run(backend, dtype, stated);
+  for (let repetition = 2; repetition <= 4; repetition++) {
+    assertSame(`vjp, run ${repetition} of the same operands`, await run(backend, dtype, stated), first);
+  }
+}

@@ -1,0 +1,69 @@
+import { type ErrorCode, isSoftgradError } from '../src/index.js';
+
+/** @throws Error unless every element is within its tolerance; NaN is expected as NaN, an infinity as itself */
+export function assertClose(
+  what: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: ArrayLike<number>,
+): void {
+  assertLength(what, actual, expected.length);
+  let worst = -1;
+  let largest = 1;
+  let wrong = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const used = toleranceUsed(actual[i], expected[i], tolerance[i]);
+    if (used > 1) wrong++;
+    if (used > largest) {
+      largest = used;
+      worst = i;
+    }
+  }
+  if (worst < 0) return;
+  const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
+  throw new Error(
+    `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${wrong} of ${expected.length} are wrong`,
+  );
+}
+
+/** What share of its tolerance an element's error takes: above 1 is wrong. */
+export function toleranceUsed(actual: number, expected: number, tolerance: number): number {
+  if (Object.is(actual, expected) || actual === expected) return 0;
+  const error = Math.abs(actual - expected);
+  return Number.isFinite(error) ? error / tolerance : Number.POSITIVE_INFINITY;
+}
+
+/** @throws Error unless the elements are the same numbers, bit for bit save the sign of 0 */
+export function assertSame(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  assertLength(what, actual, expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    if (actual[i] !== expected[i] && !Object.is(actual[i], expected[i])) {
+      throw new Error(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`);
+    }
+  }
+}
+
+/** @throws Error with the message unless the condition holds */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}
+
+/** @throws Error unless `action` throws, or rejects with, a SoftgradError of this code */
+export async function assertThrows(what: string, code: ErrorCode, action: () => unknown): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (isSoftgradError(error) && error.code === code) return;
+    throw new Error(`${what}: expected ${code}, got ${describe(error)}`, { cause: error });
+  }
+  throw new Error(`${what}: expected ${code}, nothing was thrown`);
+}
+
+function assertLength(what: string, actual: ArrayLike<number>, length: number): void {
+  if (actual.length !== length) throw new Error(`${what}: ${actual.length} elements, expected ${length}`);
+}
+
+function describe(error: unknown): string {
+  if (isSoftgradError(error)) return `${error.code} (${error.message})`;
+  return error instanceof Error ? `${error.name} (${error.message})` : String(error);
+}

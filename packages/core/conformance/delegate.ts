@@ -1,0 +1,27 @@
+import type { Backend } from '../src/index.js';
+
+/** A backend that passes every call on to another, save what `overrides` replaces. */
+export function delegate(backend: Backend, overrides: Partial<Backend>): Backend {
+  const { readSync, view } = backend;
+  return {
+    name: backend.name,
+    supports: backend.supports,
+    get closed() {
+      return backend.closed;
+    },
+    alloc: (length, dtype) => backend.alloc(length, dtype),
+    write: (buffer, host) => backend.write(buffer, host),
+    read: (buffer) => backend.read(buffer),
+    ...(readSync && { readSync: (buffer) => readSync.call(backend, buffer) }),
+    ...(view && { view: (buffer) => view.call(backend, buffer) }),
+    free: (buffer) => backend.free(buffer),
+    sync: () => backend.sync(),
+    close: () => backend.close(),
+    softmax: (out, logits, rows) => backend.softmax(out, logits, rows),
+    jacobian: (out, probabilities, rows) => backend.jacobian(out, probabilities, rows),
+    vjp: (out, probabilities, cotangent, rows) => backend.vjp(out, probabilities, cotangent, rows),
+    ...(backend.basis && { basis: backend.basis }),
+    ...(backend.kernels && { kernels: backend.kernels }),
+    ...overrides,
+  };
+}

@@ -1,0 +1,126 @@
+import type { FloatDType } from '../src/index.js';
+
+/**
+ * Logits by name: the same numbers in every run and every place, laid out for a shape and an axis and rounded to a dtype,
+ * so that backend and reference see the same values.
+ */
+export type InputName = keyof typeof inputs;
+
+/** One row of logits: `row` tells rows apart, `random` is seeded by input, row and length. */
+type RowInput = (classes: number, row: number, random: () => number, dtype: FloatDType) => number[];
+
+export const inputs = {
+  /** Even steps from −2 to 2, steeper from row to row and falling in every second. */
+  ramp: (classes, row) =>
+    series(classes, (c) => (row % 2 ? -1 : 1) * (1 + row / 8) * ((4 * c) / Math.max(1, classes - 1) - 2)),
+  /** Uniform in ±1. */
+  narrow: (classes, _, random) => series(classes, () => 2 * random() - 1),
+  /** Uniform in ±20. */
+  spread: (classes, _, random) => series(classes, () => 40 * random() - 20),
+  /** Uniform in ±80. */
+  broad: (classes, _, random) => series(classes, () => 160 * random() - 80),
+  /** Gaps to the maximum from 0 to past the last subnormal (104 in float32, 745 in float64), in no order. */
+  wide: (classes, _, random, dtype) => {
+    const last = dtype === 'float64' ? 760 : 120;
+    return shuffled(
+      series(classes, (c) => 30 - (last * c) / Math.max(1, classes - 1)),
+      random,
+    );
+  },
+  /** Uniform in ±4, every row moved by 1e4 up or down: exp overflows or vanishes without the shift by the maximum. */
+  shifted: (classes, row, random) => series(classes, () => (row % 2 ? -1e4 : 1e4) + 8 * random() - 4),
+  /** −Infinity in every third place and uniform in ±4 elsewhere; never a whole row. */
+  removed: (classes, row, random) =>
+    series(classes, (c) => (classes > 1 && (c + row) % 3 === 0 ? Number.NEGATIVE_INFINITY : 8 * random() - 4)),
+  /** All equal in every second row, two equal maxima in the others. */
+  ties: (classes, row, random) =>
+    series(classes, (c) => (row % 2 === 0 ? 7 : c === 0 || c === classes - 1 ? 3 : 2 * random() - 1)),
+  /** One logit 17 above the others in float32, 37 in float64: 1 − p is about an ULP of 1. */
+  onehot: (classes, row, random, dtype) =>
+    series(classes, (c) => (c === (row * 3 + 1) % classes ? (dtype === 'float64' ? 37 : 17) : random() / 4)),
+  /** 1e30, 0 and −1e30 (6e4 in float16): differences that are huge and finite. */
+  huge: (classes, row, _, dtype) => series(classes, (c) => (((c + row) % 3) - 1) * (dtype === 'float16' ? 6e4 : 1e30)),
+  /** NaN in one place of every second row. */
+  nan: (classes, row, random) =>
+    series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.NaN : 2 * random() - 1)),
+  /** +Infinity in one place of every second row. */
+  infinite: (classes, row, random) =>
+    series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.POSITIVE_INFINITY : 2 * random() - 1)),
+  /** Every second row nothing but −Infinity. */
+  nothing: (classes, row, random) =>
+    series(classes, () => (row % 2 === 1 ? Number.NEGATIVE_INFINITY : 2 * random() - 1)),
+} satisfies Record<string, RowInput>;
+
+/** The named logits in a shape, rows along `axis`, as flat row-major values of `dtype`. */
+export function logits(name: InputName, shape: readonly number[], axis: number, dtype: FloatDType): Float64Array {
+  const { outer, classes, inner } = layout(shape, axis);
+  const out = new Float64Array(outer * classes * inner);
+  const make: RowInput = inputs[name];
+  for (let row = 0; row < outer * inner; row++) {
+    const values = make(classes, row, randomFrom(`${name}:${row}:${classes}`), dtype);
+    const start = Math.floor(row / inner) * classes * inner + (row % inner);
+    for (let c = 0; c < classes; c++) out[start + c * inner] = rounded(values[c], dtype);
+  }
+  return out;
+}
+
+/** Seeded values of a dtype, uniform in ±`size`: cotangents, tangents. */
+export function cotangents(length: number, dtype: FloatDType, size = 2, seed = 'cotangent'): Float64Array {
+  const random = randomFrom(`${seed}:${length}`);
+  return Float64Array.from({ length }, () => rounded(size * (2 * random() - 1), dtype));
+}
+
+/** A seeded mask (1 = keep) in a shape, rows along `axis`: two of three kept, the second row of every five with nothing kept. */
+export function masks(shape: readonly number[], axis: number): Uint8Array {
+  const { outer, classes, inner } = layout(shape, axis);
+  const out = new Uint8Array(outer * classes * inner);
+  for (let row = 0; row < outer * inner; row++) {
+    const random = randomFrom(`mask:${row}:${classes}`);
+    const start = Math.floor(row / inner) * classes * inner + (row % inner);
+    for (let c = 0; c < classes; c++) out[start + c * inner] = row % 5 !== 1 && random() < 2 / 3 ? 1 : 0;
+  }
+  return out;
+}
+
+/** How a shape falls into (outer, classes, inner) around an axis ≥ 0. */
+export function layout(shape: readonly number[], axis: number): { outer: number; classes: number; inner: number } {
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  return { outer: product(shape.slice(0, axis)), classes: shape[axis], inner: product(shape.slice(axis + 1)) };
+}
+
+/** The value of a dtype nearest to `value`. */
+export function rounded(value: number, dtype: FloatDType): number {
+  if (dtype === 'float64') return value;
+  if (dtype === 'float32' || !Number.isFinite(value) || value === 0) return Math.fround(value);
+  const exponent = Math.max(-14, Math.floor(Math.log2(Math.abs(value))));
+  const step = 2 ** (exponent - 10);
+  const steps = value / step;
+  const floor = Math.floor(steps);
+  const up = steps - floor > 0.5 || (steps - floor === 0.5 && floor % 2 !== 0);
+  const result = (up ? floor + 1 : floor) * step;
+  return Math.abs(result) > 65504 ? Math.sign(value) * Number.POSITIVE_INFINITY : result;
+}
+
+/** Numbers in [0, 1) from a seed: Mulberry32 (Ettinger, 2017) after an FNV-1a hash of the text. */
+export function randomFrom(seed: string): () => number {
+  let state = 0x811c9dc5;
+  for (const character of seed) state = Math.imul(state ^ character.charCodeAt(0), 0x01000193);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function series(length: number, value: (index: number) => number): number[] {
+  return Array.from({ length }, (_, index) => value(index));
+}
+
+function shuffled(values: number[], random: () => number): number[] {
+  for (let i = values.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [values[i], values[j]] = [values[j], values[i]];
+  }
+  return values;
+}

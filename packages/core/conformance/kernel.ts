@@ -1,0 +1,43 @@
+import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
+
+/** Host values for a buffer of a backend. */
+export interface HostOperand {
+  readonly values: ArrayLike<number>;
+  readonly dtype: DType;
+}
+
+/** A host array of the operand's dtype. */
+export function hostOf({ values, dtype }: HostOperand): HostArray {
+  const host = hostArray(values.length, dtype);
+  host.set(values);
+  return host;
+}
+
+/** A buffer with these values in it. */
+export function upload(backend: Backend, operand: HostOperand): unknown {
+  const buffer = backend.alloc(operand.values.length, operand.dtype);
+  backend.write(buffer, hostOf(operand));
+  return buffer;
+}
+
+/** What no kernel leaves behind by chance: an `out` that is not written everywhere shows. */
+export function garbage(length: number, dtype: DType): HostArray {
+  return hostArray(length, dtype).fill(isFloat(dtype) ? -7.25 : 1);
+}
+
+/** Writes the operands, runs `enqueue` with a garbage-filled output before them, and gives the output back; leaves no buffer behind. */
+export async function runKernel(
+  backend: Backend,
+  out: { readonly length: number; readonly dtype: DType },
+  operands: readonly HostOperand[],
+  enqueue: (out: unknown, buffers: readonly unknown[]) => void,
+): Promise<HostArray> {
+  const buffers = operands.map((operand) => upload(backend, operand));
+  const result = upload(backend, { values: garbage(out.length, out.dtype), dtype: out.dtype });
+  try {
+    enqueue(result, buffers);
+    return await backend.read(result);
+  } finally {
+    for (const buffer of [result, ...buffers]) backend.free(buffer);
+  }
+}

@@ -1,0 +1,89 @@
+import type { Rows } from '../src/index.js';
+import { add, type DoubleDouble, div, exactly, exp, mul, nearest, one, sub, zero } from './doubledouble.js';
+import { logProbabilities, type ReferenceParameters, rowIndices, total, type Values } from './reference.js';
+
+/** Class indices, one a row, or probabilities, laid out like the logits. */
+export interface ReferenceTarget {
+  readonly kind: 'indices' | 'probabilities';
+  readonly values: Values;
+}
+
+/** The options of PyTorch's `cross_entropy` (torch.nn.CrossEntropyLoss) beside the family's own. */
+export interface ReferenceCrossEntropyOptions extends ReferenceParameters {
+  readonly weight?: Values | null;
+  readonly labelSmoothing?: number;
+  readonly ignoreIndex?: number;
+  readonly reduction?: 'mean' | 'sum' | 'none';
+}
+
+export interface ReferenceCrossEntropy {
+  /** One value a row for 'none', else one value. */
+  readonly loss: Float64Array;
+  /** Of the loss (of each row's own for 'none') with respect to the logits. */
+  readonly gradient: Float64Array;
+}
+
+/**
+ * `loss = −Σ_c q_c log p_c` a row, p = softmax(x/T), q as `targetWeights` has it; gradient `(p Σ q − q) / T`; summed, or divided by
+ * N = Σ weight[target] over the rows that count (indices) or the number of rows (probabilities). Terms with q = 0 are 0;
+ * without a row that counts the mean is NaN, as it is in PyTorch, and the gradient 0.
+ */
+export function crossEntropy(
+  x: Values,
+  target: ReferenceTarget,
+  rows: Rows,
+  options: ReferenceCrossEntropyOptions = {},
+): ReferenceCrossEntropy {
+  const { temperature = 1, reduction = 'mean' } = options;
+  const count = reduction === 'mean' ? rowCount(target, rows, options) : one;
+  const gradient = new Float64Array(x.length);
+  const losses = rowIndices(rows).map((at, row) => {
+    const q = targetWeights(target, at, row, options);
+    if (!q) return zero;
+    const logs = logProbabilities(x, at, options);
+    const sum = total(q);
+    at.forEach((i, c) => {
+      const kept = !options.mask || options.mask[i];
+      const derivative = kept ? sub(mul(exp(logs[c]), sum), q[c]) : zero;
+      gradient[i] = nearest(div(derivative, mul(exactly(temperature), count)));
+    });
+    const undefinedRow = logs.some(({ hi }) => Number.isNaN(hi));
+    if (undefinedRow) return exactly(Number.NaN);
+    return total(q.map((weight, c) => (weight.hi === 0 ? zero : mul(weight, sub(zero, logs[c])))));
+  });
+  if (reduction === 'none') return { loss: Float64Array.from(losses, nearest), gradient };
+  return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
+}
+
+/**
+ * The weights q of one row, or null where the row is ignored: the target (one-hot for an index) smoothed to
+ * `(1 − ε) q + ε/K` over its K kept entries, then times the class weights, then 0 where masked.
+ */
+export function targetWeights(
+  target: ReferenceTarget,
+  at: readonly number[],
+  row: number,
+  { mask, weight, labelSmoothing = 0, ignoreIndex = -100 }: ReferenceCrossEntropyOptions,
+): DoubleDouble[] | null {
+  const index = target.kind === 'indices' ? target.values[row] : -1;
+  if (target.kind === 'indices' && index === ignoreIndex) return null;
+  const kept = at.filter((i) => !mask || mask[i]).length;
+  return at.map((i, c) => {
+    if (mask && !mask[i]) return zero;
+    const share = target.kind === 'indices' ? Number(c === index) : target.values[i];
+    const certain = mul(sub(one, exactly(labelSmoothing)), exactly(share));
+    const smoothed = add(certain, div(exactly(labelSmoothing), exactly(kept)));
+    return weight ? mul(smoothed, exactly(weight[c])) : smoothed;
+  });
+}
+
+/** What the mean divides by. */
+export function rowCount(
+  target: ReferenceTarget,
+  { outer, inner }: Rows,
+  { weight, ignoreIndex = -100 }: ReferenceCrossEntropyOptions,
+): DoubleDouble {
+  if (target.kind === 'probabilities') return exactly(outer * inner);
+  const counted = Array.from(target.values).filter((index) => index !== ignoreIndex);
+  return total(counted.map((index) => exactly(weight ? weight[index] : 1)));
+}

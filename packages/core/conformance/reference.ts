@@ -1,0 +1,208 @@
+import type { Rows } from '../src/index.js';
+import {
+  add,
+  type DoubleDouble,
+  div,
+  exactly,
+  exp,
+  log,
+  log1p,
+  mul,
+  nearest,
+  one,
+  sub,
+  zero,
+} from './doubledouble.js';
+
+/**
+ * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
+ * Slow, without any trick, and itself checked against arithmetic of 50 digits and published values.
+ *
+ * Operands are flat, row-major and laid out as `Rows` says; values are whatever the tested backend was given, already
+ * rounded to its dtype, so that a difference is the backend's own error.
+ */
+
+/** Temperature and mask; the mask has one entry (0 or 1, or a boolean) for each logit. */
+export interface ReferenceParameters {
+  readonly temperature?: number;
+  readonly mask?: ArrayLike<number | boolean> | null;
+}
+
+export type Values = ArrayLike<number>;
+
+/** `exp(x/T) / Σ exp(x/T)`. A row with NaN, with +Infinity or of nothing but −Infinity is NaN; one whose entries are all masked is 0. */
+export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  return rowwise(x, rows, (at) => {
+    const row = scaledRow(x, at, parameters);
+    if (!row) return at.map(() => 0);
+    const exponentials = row.shifted.map((shifted) => exp(shifted));
+    const sum = total(exponentials);
+    return exponentials.map((e) => nearest(div(e, sum)));
+  });
+}
+
+/** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order. */
+export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64Array {
+  return matrices(s, rows, (values, r, c) => {
+    const delta = r === c ? one : zero;
+    return nearest(div(mul(exactly(values[r]), sub(delta, exactly(values[c]))), exactly(temperature)));
+  });
+}
+
+/** `s ⊙ (g − ⟨s, g⟩) / T`; also the jvp, since the Jacobian is symmetric. */
+export function softmaxVjp(s: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
+  return rowwise(s, rows, (at) => {
+    const inner = total(at.map((i) => mul(exactly(s[i]), exactly(g[i]))));
+    return at.map((i) => nearest(div(mul(exactly(s[i]), sub(exactly(g[i]), inner)), exactly(temperature))));
+  });
+}
+
+/** `x/T − log Σ exp(x/T)`. */
+export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  return rowwise(x, rows, (at) => logProbabilities(x, at, parameters).map(nearest));
+}
+
+/** `(g − exp(y) Σ g) / T`; entries with y = −Infinity get 0 and add nothing to the sum. */
+export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
+  return rowwise(y, rows, (at) => {
+    const sum = total(at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY).map((i) => exactly(g[i])));
+    return at.map((i) => {
+      if (y[i] === Number.NEGATIVE_INFINITY) return 0;
+      return nearest(div(sub(exactly(g[i]), mul(exp(exactly(y[i])), sum)), exactly(temperature)));
+    });
+  });
+}
+
+/** `(t − ⟨exp(y), t⟩) / T`; entries with y = −Infinity get 0 and add nothing. */
+export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, temperature = 1): Float64Array {
+  return rowwise(y, rows, (at) => {
+    const kept = at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY);
+    const mean = total(kept.map((i) => mul(exp(exactly(y[i])), exactly(t[i]))));
+    return at.map((i) => {
+      if (y[i] === Number.NEGATIVE_INFINITY) return 0;
+      return nearest(div(sub(exactly(t[i]), mean), exactly(temperature)));
+    });
+  });
+}
+
+/** `(δ_rc − exp(y_c)) / T`; matrix rows r with y_r = −Infinity are 0. */
+export function logSoftmaxJacobian(y: Values, rows: Rows, temperature = 1): Float64Array {
+  return matrices(y, rows, (values, r, c) => {
+    if (values[r] === Number.NEGATIVE_INFINITY) return 0;
+    const delta = r === c ? one : zero;
+    return nearest(div(sub(delta, exp(exactly(values[c]))), exactly(temperature)));
+  });
+}
+
+/** `log Σ exp(x/T)`, one value a row: −Infinity where nothing is left of it, +Infinity where a logit is. */
+export function logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  return Float64Array.from(rowIndices(rows), (at) => {
+    const row = scaledRow(x, at, parameters);
+    if (!row) return Number.NEGATIVE_INFINITY;
+    if (!Number.isFinite(row.max.hi)) return row.hasNaN ? Number.NaN : row.max.hi;
+    return nearest(add(row.max, logOfSum(row)));
+  });
+}
+
+/** `1 / (1 + exp(−x))`. */
+export function sigmoid(x: Values): Float64Array {
+  return Float64Array.from(x, (value) => {
+    const e = exp(exactly(-Math.abs(value)));
+    return nearest(div(value >= 0 ? one : e, add(one, e)));
+  });
+}
+
+/** `g y (1 − y)`. */
+export function sigmoidVjp(y: Values, g: Values): Float64Array {
+  return Float64Array.from(y, (value, i) =>
+    nearest(mul(exactly(g[i]), mul(exactly(value), sub(one, exactly(value))))),
+  );
+}
+
+/** `max(x, 0)`; NaN stays NaN. */
+export function relu(x: Values): Float64Array {
+  return Float64Array.from(x, (value) => Math.max(value, 0));
+}
+
+/** `y > 0 ? g : 0`. */
+export function reluVjp(y: Values, g: Values): Float64Array {
+  return Float64Array.from(y, (value, i) => (value > 0 ? g[i] : 0));
+}
+
+/** log p of the entries of one row, in double-double: −Infinity where masked, NaN throughout where the row has none. */
+export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): DoubleDouble[] {
+  const row = scaledRow(x, at, parameters);
+  if (!row) return at.map(() => exactly(Number.NEGATIVE_INFINITY));
+  const logarithm = logOfSum(row);
+  return row.shifted.map((shifted) => sub(shifted, logarithm));
+}
+
+/** Positions of each row's elements, rows in (outer, inner) order. */
+export function rowIndices({ outer, classes, inner }: Rows): number[][] {
+  return Array.from({ length: outer * inner }, (_, row) => {
+    const start = Math.floor(row / inner) * classes * inner + (row % inner);
+    return Array.from({ length: classes }, (_, c) => start + c * inner);
+  });
+}
+
+/** The sum in double-double. */
+export function total(terms: readonly DoubleDouble[]): DoubleDouble {
+  return terms.reduce(add, zero);
+}
+
+interface ScaledRow {
+  readonly max: DoubleDouble;
+  readonly hasNaN: boolean;
+  /** x/T − max, −Infinity where masked. */
+  readonly shifted: readonly DoubleDouble[];
+}
+
+/** The row divided by its temperature and shifted by its maximum over the kept entries, or null where the mask keeps none. */
+function scaledRow(x: Values, at: readonly number[], { temperature = 1, mask }: ReferenceParameters): ScaledRow | null {
+  const kept = at.filter((i) => !mask || mask[i]);
+  if (kept.length === 0) return null;
+  const hasNaN = kept.some((i) => Number.isNaN(x[i]));
+  const largest = kept.map((i) => x[i]).reduce((a, b) => (b / temperature > a / temperature ? b : a));
+  const undefinedRow = hasNaN || !Number.isFinite(largest);
+  const shifted = at.map((i) => {
+    if (undefinedRow) return exactly(Number.NaN);
+    if (mask && !mask[i]) return exactly(Number.NEGATIVE_INFINITY);
+    if (!Number.isFinite(x[i])) return exactly(x[i] / temperature);
+    return div(sub(exactly(x[i]), exactly(largest)), exactly(temperature));
+  });
+  return { max: div(exactly(largest), exactly(temperature)), hasNaN, shifted };
+}
+
+/** log Σ exp(shifted): the term of the maximum is 1, so the others go through log1p and a tiny sum is not lost. */
+function logOfSum({ shifted }: ScaledRow): DoubleDouble {
+  const top = shifted.findIndex(({ hi }) => hi === 0);
+  if (top < 0) return log(total(shifted.map(exp)));
+  return log1p(total(shifted.filter((_, i) => i !== top).map(exp)));
+}
+
+function rowwise(x: Values, rows: Rows, results: (at: readonly number[]) => readonly number[]): Float64Array {
+  const out = new Float64Array(x.length);
+  for (const at of rowIndices(rows)) {
+    const row = results(at);
+    at.forEach((i, c) => {
+      out[i] = row[c];
+    });
+  }
+  return out;
+}
+
+function matrices(
+  x: Values,
+  rows: Rows,
+  entry: (values: readonly number[], r: number, c: number) => number,
+): Float64Array {
+  const { classes } = rows;
+  const out = new Float64Array(rows.outer * rows.inner * classes * classes);
+  rowIndices(rows).forEach((at, row) => {
+    const values = at.map((i) => x[i]);
+    for (let r = 0; r < classes; r++) {
+      for (let c = 0; c < classes; c++) out[(row * classes + r) * classes + c] = entry(values, r, c);
+    }
+  });
+  return out;
+}

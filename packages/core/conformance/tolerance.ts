@@ -1,0 +1,289 @@
+import type { FloatDType, Rows, Supports } from '../src/index.js';
+import { type ReferenceParameters, rowIndices, type Values } from './reference.js';
+
+/**
+ * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype
+ * and operation, with nothing chosen for a backend. What a backend contributes is what it announces: the error of its
+ * exp and whether it keeps subnormals.
+ *
+ * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
+ * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP);
+ * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
+ *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum;
+ * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
+ *   base 3 that is 2⁻²¹, what WGSL says of log);
+ * - a sum of n terms of one sign is within 4√n u: rounding errors of a running sum grow like √n (Higham, "Accuracy and
+ *   Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst case n − 1 would hide mistakes.
+ */
+export interface Precision {
+  /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */
+  readonly unit: number;
+  /** Absolute error of a result that underflows: 2⁻¹⁴⁹ (2⁻¹²⁶ where subnormals are flushed), for float64 2⁻¹⁰⁷⁴. */
+  readonly floor: number;
+  /** Relative error of exp(−gap), in units. */
+  exp(gap: number): number;
+  /** Absolute error of a logarithm that comes out at `value`, in units. */
+  log(value: number): number;
+  /** `tolerance` and what rounding the result to the storage dtype costs. */
+  stored(tolerance: number, expected: number): number;
+}
+
+/** The precision of a dtype on a backend. float16 is computed in float32 and rounded once: by 2⁻¹¹ of the result, or 2⁻²⁵. */
+export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const { base, slope } = supports.expUlp;
+  const float32Floor = supports.subnormals === 'flush' ? 2 ** -126 : 2 ** -149;
+  return {
+    unit: dtype === 'float64' ? 2 ** -53 : 2 ** -24,
+    floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
+    exp: (gap) => gap + 2 * (base + slope * gap),
+    log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
+    stored: (tolerance, expected) =>
+      dtype === 'float16' ? tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25 : tolerance,
+  };
+}
+
+/** softmax: relative to the probability, the errors of its own exp, of the sum and of the division. */
+export function softmaxTolerance(
+  precision: Precision,
+  x: Values,
+  expected: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  return rowBounds(precision, expected, rows, (at) => {
+    const row = rowErrors(precision, x, at, parameters);
+    return at.map((i, c) => expected[i] * precision.unit * (row.terms[c] + row.sum + 5) + precision.floor);
+  });
+}
+
+/** The Jacobian of given probabilities: one product off the diagonal, `s − s²` or `s (1 − s)` on it, divided by the temperature. */
+export function softmaxJacobianTolerance(
+  { unit, floor, stored }: Precision,
+  s: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const scale = 1 / Math.abs(temperature);
+  return entryBounds(expected, rows, (at, r, c, value) => {
+    const square = r === c ? scale * s[at[r]] ** 2 : 0;
+    return stored(unit * (2 * square + 9 * Math.abs(value)) + floor * (1 + scale), value);
+  });
+}
+
+/**
+ * vjp of given probabilities, relative to the terms that it is made of: s_i (|g_i| + Σ|s g|). Besides `s ⊙ (g − ⟨s, g⟩)` the
+ * bound admits the forms that first take g_k, k the largest probability, off the cotangent, or that sum s_j (g_i − g_j):
+ * they differ by |g_i| or |g_k| times Σ s − 1, which is known since s is given.
+ */
+export function softmaxVjpTolerance(
+  precision: Precision,
+  s: Values,
+  g: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const { unit, floor } = precision;
+  const scale = 1 / Math.abs(temperature);
+  return rowBounds(precision, expected, rows, (at) => {
+    const excess = Math.abs(at.reduce((sum, i) => sum + s[i], -1));
+    const shift = Math.abs(g[at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0])]);
+    const inner = shift + sumOf(at, (i) => Math.abs(s[i] * g[i]));
+    const flushed = sumOf(at, (i) => 1 + Math.abs(g[i]));
+    return at.map((i) => {
+      const size = Math.abs(g[i]);
+      const rounding = unit * ((summation(at.length) + 10) * inner + 10 * size) + excess * (size + shift);
+      return scale * s[i] * rounding + floor * (1 + scale * (1 + size + inner + s[i] * flushed));
+    });
+  });
+}
+
+/** log-softmax, absolute: rounding of x/T − max, the relative error of the sum (the absolute one of its logarithm), the logarithm's own. */
+export function logSoftmaxTolerance(
+  precision: Precision,
+  x: Values,
+  expected: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  return rowBounds(precision, expected, rows, (at) => {
+    const row = rowErrors(precision, x, at, parameters);
+    return at.map((i, c) => precision.unit * logProbabilityUnits(precision, row, c, expected[i]) + precision.floor);
+  });
+}
+
+/** log-sum-exp, absolute: the relative error of the sum, the logarithm's own, the addition of the maximum. */
+export function logSumExpTolerance(
+  precision: Precision,
+  x: Values,
+  expected: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  const indices = rowIndices(rows);
+  return Float64Array.from(expected, (value, r) => {
+    const row = rowErrors(precision, x, indices[r], parameters);
+    const units = row.sum + precision.log(row.logarithm) + 6 * Math.abs(row.max) + 2 * Math.abs(value);
+    return precision.stored(precision.unit * units + precision.floor, value);
+  });
+}
+
+/** vjp of log-softmax: relative to |g_i| and to exp(y_i) Σ|g|. */
+export function logSoftmaxVjpTolerance(
+  precision: Precision,
+  y: Values,
+  g: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const { unit, floor } = precision;
+  const scale = 1 / Math.abs(temperature);
+  return rowBounds(precision, expected, rows, (at) => {
+    const size = sumOf(at, (i) => Math.abs(g[i]));
+    return at.map((i) => {
+      const units = precision.exp(-y[i]) + summation(at.length) + 8;
+      const product = y[i] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[i]) * units * size;
+      return scale * unit * (8 * Math.abs(g[i]) + product) + floor * (1 + scale * (1 + size));
+    });
+  });
+}
+
+/** jvp of log-softmax: relative to |t_i| and to Σ exp(y) |t|. */
+export function logSoftmaxJvpTolerance(
+  precision: Precision,
+  y: Values,
+  t: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const { unit, floor } = precision;
+  const scale = 1 / Math.abs(temperature);
+  return rowBounds(precision, expected, rows, (at) => {
+    const kept = at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY);
+    const mean = sumOf(kept, (i) => Math.exp(y[i]) * Math.abs(t[i]) * (precision.exp(-y[i]) + summation(at.length) + 8));
+    const flushed = sumOf(kept, (i) => 1 + Math.abs(t[i]));
+    return at.map((i) => scale * unit * (8 * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
+  });
+}
+
+/** The Jacobian of log-softmax: one exp, one subtraction, one division an entry. */
+export function logSoftmaxJacobianTolerance(
+  precision: Precision,
+  y: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const { unit, floor, stored } = precision;
+  const scale = 1 / Math.abs(temperature);
+  return entryBounds(expected, rows, (at, _, c, value) => {
+    const exponential = y[at[c]] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[at[c]]) * (precision.exp(-y[at[c]]) + 1);
+    return stored(unit * (scale * exponential + 7 * Math.abs(value)) + floor * (1 + scale), value);
+  });
+}
+
+/** sigmoid, relative: an exp, whose error counts as far as 1 − y; an addition and a division. */
+export function sigmoidTolerance(precision: Precision, x: Values, expected: Values): Float64Array {
+  return Float64Array.from(expected, (value, i) => {
+    const units = (1 - value) * precision.exp(Math.abs(x[i])) + 7;
+    return precision.stored(precision.unit * units * value + precision.floor, value);
+  });
+}
+
+/** vjp of sigmoid from its output: `g y (1 − y)` or `g (y − y²)`. */
+export function sigmoidVjpTolerance(precision: Precision, y: Values, g: Values, expected: Values): Float64Array {
+  return Float64Array.from(expected, (value, i) => {
+    const units = 4 * Math.abs(value) + 2 * y[i] ** 2 * Math.abs(g[i]);
+    return precision.stored(precision.unit * units + precision.floor * (1 + Math.abs(g[i])), value);
+  });
+}
+
+/** Errors of one row's exps and of their sum, in units, and the parts of its log-sum-exp. */
+export interface RowErrors {
+  /** Relative error of exp(x/T − max), an entry each. */
+  readonly terms: readonly number[];
+  /** Relative error of the sum of the exps: its terms' weighted by their share (at least that of a gap of 1), and the summation. */
+  readonly sum: number;
+  /** Rounding of x/T − max itself. */
+  readonly shifts: readonly number[];
+  /** The maximum of x/T. */
+  readonly max: number;
+  /** log Σ exp(x/T − max). */
+  readonly logarithm: number;
+}
+
+/** Rounding of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
+export function rowErrors(
+  precision: Precision,
+  x: Values,
+  at: readonly number[],
+  { temperature = 1, mask }: ReferenceParameters,
+): RowErrors {
+  const scaled = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : x[i] / temperature));
+  const max = scaled.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const exponentials = scaled.map((value) => (value === max ? 1 : Math.exp(value - max)));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  const divided = temperature === 1 ? 0 : 5;
+  const shifts = scaled.map((value) => {
+    if (!Number.isFinite(value)) return 0;
+    return max - value + divided * (Math.abs(value) + Math.abs(max));
+  });
+  const terms = shifts.map((shift, c) => shift + precision.exp(max - scaled[c]) - (max - scaled[c]));
+  const weighted = terms.reduce((error, term, c) => error + (exponentials[c] ? (exponentials[c] / sum) * term : 0), 0);
+  return {
+    terms: terms.map((term, c) => (Number.isFinite(scaled[c]) ? term : 0)),
+    sum: Math.max(precision.exp(1), weighted) + summation(at.length),
+    shifts,
+    max: Number.isFinite(max) ? max : 0,
+    logarithm: Math.log(sum),
+  };
+}
+
+/** Absolute error of the log-probability that a row's entry c has, in units; 0 where it is −Infinity. */
+export function logProbabilityUnits(precision: Precision, row: RowErrors, c: number, value: number): number {
+  if (!Number.isFinite(value)) return 0;
+  return row.shifts[c] + row.sum + precision.log(row.logarithm) + 2 * Math.abs(value);
+}
+
+/** 4√n: the relative error of a sum of n terms of one sign, in units. */
+export function summation(n: number): number {
+  return 4 * Math.sqrt(n);
+}
+
+/** The bounds of each row's entries, given by position; `stored` is applied here. */
+export function rowBounds(
+  precision: Precision,
+  expected: Values,
+  rows: Rows,
+  bounds: (at: readonly number[], row: number) => readonly number[],
+): Float64Array {
+  const out = new Float64Array(expected.length);
+  rowIndices(rows).forEach((at, row) => {
+    const values = bounds(at, row);
+    at.forEach((i, c) => {
+      out[i] = precision.stored(values[c], expected[i]);
+    });
+  });
+  return out;
+}
+
+/** The bounds of a Jacobian's entries. */
+function entryBounds(
+  expected: Values,
+  rows: Rows,
+  bound: (at: readonly number[], r: number, c: number, value: number) => number,
+): Float64Array {
+  const indices = rowIndices(rows);
+  const { classes } = rows;
+  return Float64Array.from(expected, (value, position) => {
+    const row = Math.floor(position / classes ** 2);
+    return bound(indices[row], Math.floor(position / classes) % classes, position % classes, value);
+  });
+}
+
+function sumOf(at: readonly number[], term: (i: number) => number): number {
+  return at.reduce((sum, i) => sum + term(i), 0);
+}
