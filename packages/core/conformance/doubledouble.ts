@@ -94,7 +94,7 @@ function expSeries(r: DoubleDouble): DoubleDouble {
   return add(one, sum);
 }
 
-const ln2: DoubleDouble = { hi: 0.6931471805599453, lo: 2.3190468138462996e-17 };
+const ln2: DoubleDouble = { hi: Math.LN2, lo: 2.3190468138462996e-17 };
 
 /** ln 2 / 2 is within 23 sixty-fourths. */
 const tableRadius = 23;

@@ -1,18 +1,5 @@
 import type { Rows } from '../src/index.js';
-import {
-  add,
-  type DoubleDouble,
-  div,
-  exactly,
-  exp,
-  log,
-  log1p,
-  mul,
-  nearest,
-  one,
-  sub,
-  zero,
-} from './doubledouble.js';
+import { add, type DoubleDouble, div, exactly, exp, log, log1p, mul, nearest, one, sub, zero } from './doubledouble.js';
 
 /**
  * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
@@ -114,9 +101,7 @@ export function sigmoid(x: Values): Float64Array {
 
 /** `g y (1 − y)`. */
 export function sigmoidVjp(y: Values, g: Values): Float64Array {
-  return Float64Array.from(y, (value, i) =>
-    nearest(mul(exactly(g[i]), mul(exactly(value), sub(one, exactly(value))))),
-  );
+  return Float64Array.from(y, (value, i) => nearest(mul(exactly(g[i]), mul(exactly(value), sub(one, exactly(value))))));
 }
 
 /** `max(x, 0)`; NaN stays NaN. */

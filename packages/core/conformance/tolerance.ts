@@ -163,7 +163,10 @@ export function logSoftmaxJvpTolerance(
   const scale = 1 / Math.abs(temperature);
   return rowBounds(precision, expected, rows, (at) => {
     const kept = at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY);
-    const mean = sumOf(kept, (i) => Math.exp(y[i]) * Math.abs(t[i]) * (precision.exp(-y[i]) + summation(at.length) + 8));
+    const mean = sumOf(
+      kept,
+      (i) => Math.exp(y[i]) * Math.abs(t[i]) * (precision.exp(-y[i]) + summation(at.length) + 8),
+    );
     const flushed = sumOf(kept, (i) => 1 + Math.abs(t[i]));
     return at.map((i) => scale * unit * (8 * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
   });

@@ -5,6 +5,39 @@ import { cotangents, rounded } from '../inputs.js';
 import { runKernel } from '../kernel.js';
 import { type Precision, precisionOf, summation } from '../tolerance.js';
 
+const extent: Extent = [2, 3, 4];
+
+/** An operand of a binary case: its extent, or a constant. */
+type Side = Extent | number;
+
+const broadcasts: readonly { readonly name: string; readonly a: Side; readonly b: Side }[] = [
+  { name: 'same', a: extent, b: extent },
+  { name: 'row', a: extent, b: [2, 1, 4] },
+  { name: 'classes', a: [1, 3, 1], b: extent },
+  { name: 'block', a: extent, b: [1, 3, 4] },
+  { name: 'inner', a: [2, 3, 1], b: [1, 1, 4] },
+  { name: 'one', a: [1, 1, 1], b: extent },
+  { name: 'constant-right', a: extent, b: 1.5 },
+  { name: 'constant-left', a: 1, b: extent },
+];
+
+const reductions: readonly Rows[] = [
+  { outer: 4, classes: 1, inner: 1 },
+  { outer: 3, classes: 7, inner: 1 },
+  { outer: 2, classes: 5, inner: 3 },
+  { outer: 1, classes: 67, inner: 9 },
+  { outer: 2, classes: 1025, inner: 1 },
+  { outer: 3, classes: 0, inner: 2 },
+];
+
+const finiteArguments: Record<UnaryOp, readonly number[]> = {
+  neg: [0, 1, -1, 2.5, -1e4, 1e-3],
+  exp: [0, 1, -1, 0.5, -10, 10, -50, -80, -87, -100, -120, 1e-3],
+  log: [1, 1.001, 0.999, 2, 0.5, Math.E, 1e-3, 1e4, 6e-5],
+};
+
+const nonFiniteArguments: readonly number[] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN];
+
 /** The five verbs of a basis, for each float dtype that a backend has. */
 export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
   const requires: Requirements = { dtype, features: ['basis'] };
@@ -13,7 +46,12 @@ export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => 
   return [
     ...(['neg', 'exp', 'log'] as const).flatMap((op) => [
       defineKernelCase(`basis/unary:op=${op}${suffix}`, requires, (backend) =>
-        unary(backend, op, dtype, finiteArguments[op].map((x) => rounded(x, dtype))),
+        unary(
+          backend,
+          op,
+          dtype,
+          finiteArguments[op].map((x) => rounded(x, dtype)),
+        ),
       ),
       defineKernelCase(`basis/unary:op=${op};values=non-finite${suffix}`, ieee, (backend) =>
         unary(backend, op, dtype, nonFiniteArguments),
@@ -59,44 +97,6 @@ export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => 
     ),
   ];
 });
-
-const extent: Extent = [2, 3, 4];
-
-/** An operand of a binary case: its extent, or a constant. */
-type Side = Extent | number;
-
-const broadcasts: readonly { readonly name: string; readonly a: Side; readonly b: Side }[] = [
-  { name: 'same', a: extent, b: extent },
-  { name: 'row', a: extent, b: [2, 1, 4] },
-  { name: 'classes', a: [1, 3, 1], b: extent },
-  { name: 'block', a: extent, b: [1, 3, 4] },
-  { name: 'inner', a: [2, 3, 1], b: [1, 1, 4] },
-  { name: 'one', a: [1, 1, 1], b: extent },
-  { name: 'constant-right', a: extent, b: 1.5 },
-  { name: 'constant-left', a: 1, b: extent },
-];
-
-const reductions: readonly Rows[] = [
-  { outer: 4, classes: 1, inner: 1 },
-  { outer: 3, classes: 7, inner: 1 },
-  { outer: 2, classes: 5, inner: 3 },
-  { outer: 1, classes: 67, inner: 9 },
-  { outer: 2, classes: 1025, inner: 1 },
-  { outer: 3, classes: 0, inner: 2 },
-];
-
-const finiteArguments: Record<UnaryOp, readonly number[]> = {
-  neg: [0, 1, -1, 2.5, -1e4, 1e-3],
-  exp: [0, 1, -1, 0.5, -10, 10, -50, -80, -87, -100, -120, 1e-3],
-  log: [1, 1.001, 0.999, 2, 0.5, Math.E, 1e-3, 1e4, 6e-5],
-};
-
-const nonFiniteArguments: readonly number[] = [
-  0,
-  Number.POSITIVE_INFINITY,
-  Number.NEGATIVE_INFINITY,
-  Number.NaN,
-];
 
 const unaryFunctions: Record<UnaryOp, (x: number) => number> = { neg: (x) => -x, exp: Math.exp, log: Math.log };
 
@@ -195,7 +195,11 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
   const a = sideValues(extent, dtype, 'left');
   const rowExtent: Extent = [2, 1, 4];
   const row = sideValues(rowExtent, dtype, 'right');
-  const operands = [{ values: condition, dtype: conditionDType }, { values: a, dtype }, { values: row, dtype }];
+  const operands = [
+    { values: condition, dtype: conditionDType },
+    { values: a, dtype },
+    { values: row, dtype },
+  ];
   const actual = await runKernel(backend, { length: 24, dtype }, operands, (out, [chosen, left, right]) =>
     backend.basis?.select(
       out,
@@ -236,7 +240,13 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
   );
   assertClose('basis.select: what is not chosen has no influence', actual, [1, 2, 3, 4], new Float64Array(4));
   const removed = await runKernel(backend, { length: 4, dtype }, operands.slice(0, 2), (out, [condition, left]) =>
-    backend.basis?.select(out, { buffer: condition, extent: whole }, { buffer: left, extent: whole }, Number.NEGATIVE_INFINITY, whole),
+    backend.basis?.select(
+      out,
+      { buffer: condition, extent: whole },
+      { buffer: left, extent: whole },
+      Number.NEGATIVE_INFINITY,
+      whole,
+    ),
   );
   const minus = Number.NEGATIVE_INFINITY;
   assertClose('basis.select of −Infinity', removed, [1, minus, minus, 4], new Float64Array(4));

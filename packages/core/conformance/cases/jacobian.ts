@@ -30,7 +30,12 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
 });
 
 /** Probabilities of the named logits, as the dtype holds them. */
-export function probabilities(dtype: FloatDType, shape: readonly number[], axis: number, input: InputName): Float64Array {
+export function probabilities(
+  dtype: FloatDType,
+  shape: readonly number[],
+  axis: number,
+  input: InputName,
+): Float64Array {
   const s = softmax(logits(input, shape, axis, dtype), layout(shape, axis));
   return s.map((value) => rounded(value, dtype));
 }
@@ -63,7 +68,12 @@ async function assertSymmetricWithZeroSums(backend: Backend, dtype: FloatDType):
   const actual = await run(backend, dtype, s, rows);
   const bound = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, reference(s, rows), rows);
   const transposed = actual.map((_, i) => actual[Math.floor(i / 81) * 81 + (i % 9) * 9 + (Math.floor(i / 9) % 9)]);
-  assertClose('the transposed Jacobian', transposed, actual, bound.map((value) => 2 * value));
+  assertClose(
+    'the transposed Jacobian',
+    transposed,
+    actual,
+    bound.map((value) => 2 * value),
+  );
   const entries = (row: number, r: number, c: number) => (row * 9 + r) * 9 + c;
   rowIndices(rows).forEach((at, row) => {
     const excess = at.reduce((sum, i) => sum - s[i], 1);

@@ -5,53 +5,55 @@ import { cotangents, rounded } from '../inputs.js';
 import { garbage, hostOf, upload } from '../kernel.js';
 
 /** What `alloc`, `write`, `read`, `readSync`, `view`, `free` and `sync` promise, for every dtype. */
-export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as const, 'bool' as const].flatMap((dtype) => {
-  const requires: Requirements = isFloat(dtype) ? { dtype } : {};
-  const parameter = `dtype=${dtype}`;
-  return [
-    defineKernelCase(`storage/round-trip:${parameter}`, requires, (backend) => roundTrip(backend, dtype)),
-    defineKernelCase(`storage/write-copies:${parameter}`, requires, async (backend) => {
-      const values = sample(dtype, 33);
-      const host = hostOf({ values, dtype });
-      const buffer = backend.alloc(33, dtype);
-      backend.write(buffer, host);
-      host.fill(1);
-      assertSame('what was written, after the host array changed', await backend.read(buffer), values);
-      backend.free(buffer);
-    }),
-    defineKernelCase(`storage/read-copies:${parameter}`, requires, async (backend) => {
-      const values = sample(dtype, 33);
-      const buffer = upload(backend, { values, dtype });
-      const first = await backend.read(buffer);
-      first.fill(1);
-      assertSame('a second read, after the first array changed', await backend.read(buffer), values);
-      backend.write(buffer, garbage(33, dtype));
-      assert(
-        first.every((value) => value === 1),
-        'a write changed an array that was read before',
-      );
-      backend.free(buffer);
-    }),
-    defineKernelCase(`storage/read-sync:${parameter}`, { ...requires, features: ['readSync'] }, async (backend) => {
-      const values = sample(dtype, 33);
-      const buffer = upload(backend, { values, dtype });
-      assert(backend.readSync !== undefined, 'supports.readSync is true and there is no readSync');
-      assertSame('readSync', backend.readSync(buffer), values);
-      backend.readSync(buffer).fill(1);
-      assertSame('readSync, after what it gave before changed', backend.readSync(buffer), values);
-      backend.free(buffer);
-    }),
-    defineKernelCase(`storage/view:${parameter}`, { ...requires, features: ['hostView'] }, async (backend) => {
-      const values = sample(dtype, 33);
-      const buffer = upload(backend, { values, dtype });
-      assert(backend.view !== undefined, 'supports.hostView is true and there is no view');
-      assertSame('view', backend.view(buffer), values);
-      backend.view(buffer).fill(1);
-      assertSame('what was written through the view', await backend.read(buffer), new Array(33).fill(1));
-      backend.free(buffer);
-    }),
-  ];
-});
+export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as const, 'bool' as const].flatMap(
+  (dtype) => {
+    const requires: Requirements = isFloat(dtype) ? { dtype } : {};
+    const parameter = `dtype=${dtype}`;
+    return [
+      defineKernelCase(`storage/round-trip:${parameter}`, requires, (backend) => roundTrip(backend, dtype)),
+      defineKernelCase(`storage/write-copies:${parameter}`, requires, async (backend) => {
+        const values = sample(dtype, 33);
+        const host = hostOf({ values, dtype });
+        const buffer = backend.alloc(33, dtype);
+        backend.write(buffer, host);
+        host.fill(1);
+        assertSame('what was written, after the host array changed', await backend.read(buffer), values);
+        backend.free(buffer);
+      }),
+      defineKernelCase(`storage/read-copies:${parameter}`, requires, async (backend) => {
+        const values = sample(dtype, 33);
+        const buffer = upload(backend, { values, dtype });
+        const first = await backend.read(buffer);
+        first.fill(1);
+        assertSame('a second read, after the first array changed', await backend.read(buffer), values);
+        backend.write(buffer, garbage(33, dtype));
+        assert(
+          first.every((value) => value === 1),
+          'a write changed an array that was read before',
+        );
+        backend.free(buffer);
+      }),
+      defineKernelCase(`storage/read-sync:${parameter}`, { ...requires, features: ['readSync'] }, async (backend) => {
+        const values = sample(dtype, 33);
+        const buffer = upload(backend, { values, dtype });
+        assert(backend.readSync !== undefined, 'supports.readSync is true and there is no readSync');
+        assertSame('readSync', backend.readSync(buffer), values);
+        backend.readSync(buffer).fill(1);
+        assertSame('readSync, after what it gave before changed', backend.readSync(buffer), values);
+        backend.free(buffer);
+      }),
+      defineKernelCase(`storage/view:${parameter}`, { ...requires, features: ['hostView'] }, async (backend) => {
+        const values = sample(dtype, 33);
+        const buffer = upload(backend, { values, dtype });
+        assert(backend.view !== undefined, 'supports.hostView is true and there is no view');
+        assertSame('view', backend.view(buffer), values);
+        backend.view(buffer).fill(1);
+        assertSame('what was written through the view', await backend.read(buffer), new Array(33).fill(1));
+        backend.free(buffer);
+      }),
+    ];
+  },
+);
 
 /** What holds whatever the dtype. */
 export const storageOrder: readonly ConformanceCase[] = [

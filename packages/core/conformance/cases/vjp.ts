@@ -8,7 +8,27 @@ import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
 import { probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
-const lengths = [...Array.from({ length: 9 }, (_, i) => i + 1), 15, 16, 17, 31, 32, 33, 63, 64, 65, 67, 127, 128, 129, 255, 257, 1023, 1025, 4097];
+const lengths = [
+  ...Array.from({ length: 9 }, (_, i) => i + 1),
+  15,
+  16,
+  17,
+  31,
+  32,
+  33,
+  63,
+  64,
+  65,
+  67,
+  127,
+  128,
+  129,
+  255,
+  257,
+  1023,
+  1025,
+  4097,
+];
 const columnLengths = [2, 3, 5, 9, 17, 33, 65, 257];
 const rowCounts = [1, 2, 3, 5, 7, 9, 17, 33, 65, 129];
 
@@ -43,7 +63,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
     ...lengths.map((length) => values([3, length], 1, 'narrow')),
     ...columnLengths.map((length) => values([length, 3], 0, 'narrow')),
     ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'narrow'))),
-    values([1, 65537], 1, 'narrow'),
+    ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
     defineKernelCase(`vjp/input-unchanged${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
     ),

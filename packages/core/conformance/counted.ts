@@ -1,0 +1,45 @@
+import type { Backend } from '../src/index.js';
+import { delegate } from './delegate.js';
+
+const live = new WeakMap<Backend, Set<unknown>>();
+
+/** A backend that keeps account of its buffers: `liveBuffers` says how many have not been freed. */
+export function counted(backend: Backend): Backend {
+  const buffers = new Set<unknown>();
+  const counting = delegate(backend, {
+    alloc(length, dtype) {
+      const buffer = backend.alloc(length, dtype);
+      if (buffers.has(buffer)) throw new Error(`alloc gave out a buffer that is still in use (${length} ${dtype})`);
+      buffers.add(buffer);
+      return buffer;
+    },
+    free(buffer) {
+      if (!buffers.delete(buffer)) throw new Error('a buffer was freed twice, or was never allocated here');
+      backend.free(buffer);
+    },
+    async close() {
+      await backend.close();
+      buffers.clear();
+    },
+  });
+  live.set(counting, buffers);
+  return counting;
+}
+
+/** How many buffers of a counted backend are alive. */
+export function liveBuffers(backend: Backend): number {
+  return live.get(backend)?.size ?? 0;
+}
+
+/** Frees what a failed case left behind, so that it fails alone. */
+export function freeAll(backend: Backend): void {
+  for (const buffer of live.get(backend) ?? []) backend.free(buffer);
+}
+
+/** The same backend, its buffers counted together with the other's, without its fused kernels. */
+export function withoutKernels(backend: Backend): Backend {
+  const composed = delegate(backend, { kernels: {} });
+  const buffers = live.get(backend);
+  if (buffers) live.set(composed, buffers);
+  return composed;
+}

@@ -1,0 +1,190 @@
+import {
+  type Backend,
+  type BackendProvider,
+  type Basis,
+  type DType,
+  type Extent,
+  type HostArray,
+  hostArray,
+  isFloat,
+  type Kernels,
+  type Operand,
+  type SoftmaxParameters,
+} from '../src/index.js';
+import { rounded } from './inputs.js';
+import * as reference from './reference.js';
+import { crossEntropy } from './reference-cross-entropy.js';
+
+/** A buffer of the exact backend. */
+export interface ExactBuffer {
+  readonly dtype: DType;
+  readonly data: HostArray;
+}
+
+/**
+ * A complete and right backend, slow on purpose: every kernel is the reference, rounded once to the dtype. It is what the
+ * collection of faulty backends is made from, and what an author can compare with step by step.
+ */
+export const exact: BackendProvider<ExactBuffer> = {
+  name: 'exact',
+  unavailable: async () => null,
+  open: async () => openExact(),
+};
+
+function openExact(): Backend<ExactBuffer> {
+  let closed = false;
+  return {
+    name: 'exact',
+    supports: {
+      dtypes: ['float32', 'float64', 'float16'],
+      readSync: true,
+      hostView: true,
+      inPlace: true,
+      limits: { elements: 2 ** 28, classes: 2 ** 28 },
+      device: 'double-double on the host',
+      subnormals: 'preserve',
+      nonFinite: 'ieee',
+      expUlp: { base: 1, slope: 0 },
+    },
+    get closed() {
+      return closed;
+    },
+    alloc: (length, dtype) => ({ dtype, data: hostArray(length, dtype) }),
+    write: (buffer, host) => store(buffer, host),
+    read: async (buffer) => buffer.data.slice(),
+    readSync: (buffer) => buffer.data.slice(),
+    view: (buffer) => buffer.data,
+    free: () => {},
+    sync: async () => {},
+    close: () => {
+      closed = true;
+    },
+    softmax: (out, logits, rows) => store(out, reference.softmax(logits.data, rows)),
+    jacobian: (out, probabilities, rows) => store(out, reference.softmaxJacobian(probabilities.data, rows)),
+    vjp: (out, probabilities, cotangent, rows) =>
+      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows)),
+    basis,
+    kernels,
+  };
+}
+
+const basis: Basis<ExactBuffer> = {
+  unary(out, op, x, length) {
+    const functions = { neg: (value: number) => -value, exp: Math.exp, log: Math.log };
+    store(
+      out,
+      Float64Array.from({ length }, (_, i) => functions[op](x.data[i])),
+    );
+  },
+  binary(out, op, a, b, extent) {
+    const functions = {
+      add: (x: number, y: number) => x + y,
+      sub: (x: number, y: number) => x - y,
+      mul: (x: number, y: number) => x * y,
+      div: (x: number, y: number) => x / y,
+      max: Math.max,
+      min: Math.min,
+    };
+    store(
+      out,
+      over(extent, (at) => functions[op](value(a, at), value(b, at))),
+    );
+  },
+  reduce(out, op, x, rows) {
+    const reduced = reference.rowIndices(rows).map((at) => {
+      const values = at.map((i) => x.data[i]);
+      if (op === 'sum') return values.reduce((a, b) => a + b, 0);
+      return values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    });
+    store(out, reduced);
+  },
+  select(out, condition, a, b, extent) {
+    store(
+      out,
+      over(extent, (at) => (value(condition, at) > 0 ? value(a, at) : value(b, at))),
+    );
+  },
+  transpose(out, x, { outer, classes, inner }) {
+    store(
+      out,
+      over([outer, inner, classes], ([o, i, c]) => x.data[(o * classes + c) * inner + i]),
+    );
+  },
+};
+
+const kernels: Kernels<ExactBuffer> = {
+  softmax: (out, logits, rows, parameters) =>
+    store(out, reference.softmax(logits.data, rows, options(parameters, logits))),
+  softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
+    store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, temperature)),
+  softmaxJacobian: (out, probabilities, rows, temperature) =>
+    store(out, reference.softmaxJacobian(probabilities.data, rows, temperature)),
+  logSoftmax: (out, logits, rows, parameters) =>
+    store(out, reference.logSoftmax(logits.data, rows, options(parameters, logits))),
+  logSoftmaxVjp: (out, y, cotangent, rows, temperature) =>
+    store(out, reference.logSoftmaxVjp(y.data, cotangent.data, rows, temperature)),
+  logSoftmaxJvp: (out, y, tangent, rows, temperature) =>
+    store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, temperature)),
+  logSoftmaxJacobian: (out, y, rows, temperature) =>
+    store(out, reference.logSoftmaxJacobian(y.data, rows, temperature)),
+  logSumExp: (out, logits, rows, parameters) =>
+    store(out, reference.logSumExp(logits.data, rows, options(parameters, logits))),
+  crossEntropy(out, logits, rows, parameters) {
+    const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
+    const { loss, gradient } = crossEntropy(logits.data, { kind: target.kind, values: target.buffer.data }, rows, {
+      ...options(parameters, logits),
+      weight: weight?.data ?? null,
+      labelSmoothing,
+      ignoreIndex,
+      reduction: 'none',
+    });
+    if (out.loss)
+      store(
+        out.loss,
+        loss.map((row) => scale * row),
+      );
+    if (out.gradient)
+      store(
+        out.gradient,
+        gradient.map((entry) => scale * entry),
+      );
+  },
+  sigmoid: (out, x) => store(out, reference.sigmoid(x.data)),
+  sigmoidVjp: (out, y, cotangent) => store(out, reference.sigmoidVjp(y.data, cotangent.data)),
+  relu: (out, x) => store(out, reference.relu(x.data)),
+  reluVjp: (out, y, cotangent) => store(out, reference.reluVjp(y.data, cotangent.data)),
+};
+
+/** Rounds results to the buffer's dtype; typed arrays do it for all but float16. */
+function store(out: ExactBuffer, values: ArrayLike<number>): void {
+  const { dtype, data } = out;
+  if (dtype === 'float16' && isFloat(dtype)) {
+    for (let i = 0; i < data.length; i++) data[i] = rounded(values[i], dtype);
+  } else {
+    data.set(values);
+  }
+}
+
+/** The kernel's parameters as the reference takes them: the mask repeated for every block of the logits. */
+function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }: ExactBuffer) {
+  if (!mask) return { temperature, mask: null };
+  const repeated = Uint8Array.from(data, (_, i) => mask.buffer.data[i % mask.buffer.data.length]);
+  return { temperature, mask: repeated };
+}
+
+function over(
+  [outer, classes, inner]: Extent,
+  element: (at: readonly [number, number, number]) => number,
+): Float64Array {
+  return Float64Array.from({ length: outer * classes * inner }, (_, i) =>
+    element([Math.floor(i / (classes * inner)), Math.floor(i / inner) % classes, i % inner]),
+  );
+}
+
+function value(operand: Operand<ExactBuffer>, [o, c, i]: readonly [number, number, number]): number {
+  if (typeof operand === 'number') return operand;
+  const [outer, classes, inner] = operand.extent;
+  return operand.buffer.data[
+    ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i)
+  ];
+}

@@ -1,0 +1,13 @@
+export type { ConformanceCase, Feature, Requirements } from './case.js';
+export { cases } from './cases.js';
+export { type ExactBuffer, exact } from './exact.js';
+export { type InputName, inputs, logits } from './inputs.js';
+export * as reference from './reference.js';
+export {
+  crossEntropy as referenceCrossEntropy,
+  type ReferenceCrossEntropy,
+  type ReferenceCrossEntropyOptions,
+  type ReferenceTarget,
+} from './reference-cross-entropy.js';
+export { type BoundCase, type ConformanceOptions, conformance } from './run.js';
+export * as tolerance from './tolerance.js';

@@ -1,0 +1,97 @@
+import type { Backend, BackendProvider } from '../src/index.js';
+import { type ConformanceCase, unmet } from './case.js';
+import { cases } from './cases.js';
+import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
+
+/** A case tied to a backend: hand `name` and `run` to any test runner. */
+export interface BoundCase {
+  readonly id: string;
+  readonly section: string;
+  /** `webgpu: softmax/values:shape=7x5;axis=0;input=wide`, with `(composed)` after the backend where it runs without fused kernels. */
+  readonly name: string;
+  /** Why the case does not apply here, or null where it is to be run. */
+  readonly skip: string | null;
+  run(): Promise<void>;
+}
+
+export interface ConformanceOptions<O = unknown> {
+  /** A backend that can't run here fails instead of being skipped: for CI where the device exists. */
+  readonly required?: boolean;
+  /** Options for the provider's `open`. */
+  readonly open?: O;
+}
+
+/**
+ * The conformance suite for a backend, as data. Opens the backend; the cases are run one after another in the order given,
+ * each alone if need be, and the last one closes it. Where the backend has fused kernels and a basis, what can be composed is run a second time without
+ * the kernels.
+ *
+ * @example
+ * import { test } from 'node:test'; // or vitest's, or none at all
+ * for (const c of await conformance(mine)) (c.skip ? test.skip : test)(c.name, c.run);
+ */
+export async function conformance<B, O>(
+  target: BackendProvider<B, O> | Backend<B>,
+  options: ConformanceOptions<O> = {},
+): Promise<readonly BoundCase[]> {
+  const opened = await openTarget(target, options);
+  if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
+  const { backend } = opened;
+  const last = cases[cases.length - 1];
+  const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name));
+  const composed = backend.basis && backend.kernels ? composedCases(backend) : [];
+  return [...fused, ...composed, bind(last, backend, backend.name)];
+}
+
+type Opened = { readonly backend: Backend } | { readonly unavailable: string };
+
+async function openTarget<B, O>(
+  target: BackendProvider<B, O> | Backend<B>,
+  { open }: ConformanceOptions<O>,
+): Promise<Opened> {
+  if (!('open' in target)) return { backend: counted(target as Backend) };
+  const reason = await target.unavailable();
+  if (reason !== null) return { unavailable: reason };
+  return { backend: counted((await target.open(open)) as Backend) };
+}
+
+function unavailableCases(name: string, reason: string, required: boolean): readonly BoundCase[] {
+  const unavailable = async () => {
+    throw new Error(`${name} is required and can't run here: ${reason}`);
+  };
+  if (required) {
+    return [{ id: 'available', section: 'available', name: `${name}: available`, skip: null, run: unavailable }];
+  }
+  return cases.map(({ id, section }) => ({ id, section, name: `${name}: ${id}`, skip: reason, run: unavailable }));
+}
+
+function composedCases(backend: Backend): readonly BoundCase[] {
+  const composed = withoutKernels(backend);
+  return cases.filter(({ composable }) => composable).map((c) => bind(c, composed, `${backend.name} (composed)`));
+}
+
+function bind(conformanceCase: ConformanceCase, backend: Backend, label: string): BoundCase {
+  const { id, section, requires } = conformanceCase;
+  return {
+    id,
+    section,
+    name: `${label}: ${id}`,
+    skip: unmet(requires, backend),
+    run: () => runCase(conformanceCase, backend),
+  };
+}
+
+/** Runs one case, which must leave no buffer behind. */
+async function runCase(conformanceCase: ConformanceCase, backend: Backend): Promise<void> {
+  const before = liveBuffers(backend);
+  try {
+    await conformanceCase.run(backend);
+  } catch (error) {
+    freeAll(backend);
+    throw error;
+  }
+  const left = liveBuffers(backend) - before;
+  if (left === 0) return;
+  freeAll(backend);
+  throw new Error(`${left} buffers were allocated and not freed`);
+}
