@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  type BackendProvider,
+  getBackend,
+  loadProvider,
+  register,
+  registered,
+  setBackend,
+  softmax,
+  tensor,
+} from '../src/index.js';
+
+const broken: BackendProvider = {
+  name: 'broken',
+  unavailable: async () => 'no such device; buy one',
+  open: () => Promise.reject(new Error('not reached')),
+};
+
+test('before setBackend there is none', () => {
+  expect(() => getBackend()).toThrow(expect.objectContaining({ code: 'ERR_BACKEND_UNAVAILABLE' }));
+});
+
+test('setBackend takes the first candidate that can run', async () => {
+  const chosen = await setBackend(broken, exact);
+  expect(chosen.name).toBe('exact');
+  expect(getBackend()).toBe(chosen);
+});
+
+test('setBackend names every reason where none can run, and leaves the choice as it was', async () => {
+  const before = await setBackend(exact);
+  await expect(setBackend(broken, 'nobody')).rejects.toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringMatching(/broken: no such device; buy one.*no backend is named 'nobody'/),
+  });
+  expect(getBackend()).toBe(before);
+});
+
+test('an opened backend is a candidate until it is closed', async () => {
+  const opened = await exact.open();
+  expect(await setBackend(opened)).toBe(opened);
+  await opened.close();
+  await expect(setBackend(opened)).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+  expect(() => getBackend()).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+});
+
+test('registered names load when they are asked for', async () => {
+  let loads = 0;
+  register('lazy', async () => {
+    loads++;
+    return { default: exact as BackendProvider };
+  });
+  expect([registered().includes('lazy'), loads]).toEqual([true, 0]);
+  expect((await setBackend('lazy')).name).toBe('exact');
+  expect(loads).toBe(1);
+});
+
+test('a package that does not load says why', async () => {
+  register('missing', () => Promise.reject(new Error('Cannot find package')));
+  await expect(loadProvider('missing')).rejects.toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringContaining('Cannot find package'),
+  });
+});
+
+test('two backends serve side by side, and do not mix', async () => {
+  const [a, b] = [await exact.open(), await exact.open()] as [Backend, Backend];
+  const [x, y] = [tensor([1, 2], { backend: a }), tensor([1, 2], { backend: b })];
+  expect([softmax(x).backend, softmax(y).backend]).toEqual([a, b]);
+  expect(() => softmax.vjp(softmax(x), y)).toThrow(
+    expect.objectContaining({ code: 'ERR_BACKEND_MISMATCH', message: expect.stringContaining('x.to(backend)') }),
+  );
+});
+
+test('an operation that a backend lacks names those that have it', async () => {
+  const whole = await exact.open();
+  tensor([1], { backend: whole as Backend });
+  const bare: Backend = { ...(await exact.open()), name: 'bare', basis: undefined, kernels: undefined } as never;
+  const x = tensor([1, 2], { backend: bare });
+  expect((await softmax(x).array()) as number[]).toHaveLength(2);
+  expect(() => softmax(x, { temperature: 2 })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringMatching(/softmax: bare has neither.*exact/),
+    }),
+  );
+});
