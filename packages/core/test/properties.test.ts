@@ -109,7 +109,9 @@ describe('the Jacobian of softmax', () => {
         const excess = Math.abs(sum(values(s)) - 1) + ulp * x.length;
         J.forEach((entries, r) => {
           const largest = Math.max(...entries.map(Math.abs));
-          expect(Math.abs(sum(entries))).toBeLessThanOrEqual(4 * ulp * largest * x.length + values(s)[r] * excess);
+          expect(Math.abs(sum(entries))).toBeLessThanOrEqual(
+            4 * x.length * (ulp * largest + 2 ** -1074) + values(s)[r] * excess,
+          );
           entries.forEach((entry, c) => {
             expect(entry).toBe(J[c][r]);
           });
