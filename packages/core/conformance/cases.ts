@@ -2,6 +2,7 @@ import type { ConformanceCase } from './case.js';
 import { basis } from './cases/basis.js';
 import { jacobian } from './cases/jacobian.js';
 import { close } from './cases/lifecycle.js';
+import { crossEntropyValues, values } from './cases/operations.js';
 import { softmax } from './cases/softmax.js';
 import { storage, storageOrder } from './cases/storage.js';
 import { vjp } from './cases/vjp.js';
@@ -14,5 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   ...vjp,
   ...jacobian,
   ...basis,
+  ...values,
+  ...crossEntropyValues,
   close,
 ];

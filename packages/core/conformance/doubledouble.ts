@@ -41,6 +41,7 @@ export function sub(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
 /** `a · b`. */
 export function mul(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   const product = twoProduct(a.hi, b.hi);
+  if (!Number.isFinite(product.hi)) return product;
   return quickTwoSum(product.hi, product.lo + (a.hi * b.lo + a.lo * b.hi));
 }
 

@@ -122,11 +122,11 @@ const kernels: Kernels<ExactBuffer> = {
   logSoftmax: (out, logits, rows, parameters) =>
     store(out, reference.logSoftmax(logits.data, rows, options(parameters, logits))),
   logSoftmaxVjp: (out, y, cotangent, rows, temperature) =>
-    store(out, reference.logSoftmaxVjp(y.data, cotangent.data, rows, temperature)),
+    store(out, reference.logSoftmaxVjp(y.data, cotangent.data, rows, { temperature })),
   logSoftmaxJvp: (out, y, tangent, rows, temperature) =>
-    store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, temperature)),
+    store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, { temperature })),
   logSoftmaxJacobian: (out, y, rows, temperature) =>
-    store(out, reference.logSoftmaxJacobian(y.data, rows, temperature)),
+    store(out, reference.logSoftmaxJacobian(y.data, rows, { temperature })),
   logSumExp: (out, logits, rows, parameters) =>
     store(out, reference.logSumExp(logits.data, rows, options(parameters, logits))),
   crossEntropy(out, logits, rows, parameters) {

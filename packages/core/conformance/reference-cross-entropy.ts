@@ -55,6 +55,34 @@ export function crossEntropy(
   return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
 }
 
+/** The gradient times the cotangent of the loss: one value, or one a row for 'none'. */
+export function crossEntropyVjp(
+  x: Values,
+  target: ReferenceTarget,
+  cotangent: Values,
+  rows: Rows,
+  options: ReferenceCrossEntropyOptions = {},
+): Float64Array {
+  const { gradient } = crossEntropy(x, target, rows, options);
+  rowIndices(rows).forEach((at, row) => {
+    for (const i of at) gradient[i] *= cotangent[cotangent.length === 1 ? 0 : row];
+  });
+  return gradient;
+}
+
+/** The change of the loss along a tangent of the logits. */
+export function crossEntropyJvp(
+  x: Values,
+  target: ReferenceTarget,
+  tangent: Values,
+  rows: Rows,
+  options: ReferenceCrossEntropyOptions = {},
+): Float64Array {
+  const { gradient } = crossEntropy(x, target, rows, options);
+  const changes = rowIndices(rows).map((at) => total(at.map((i) => mul(exactly(gradient[i]), exactly(tangent[i])))));
+  return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);
+}
+
 /**
  * The weights q of one row, or null where the row is ignored: the target (one-hot for an index) smoothed to
  * `(1 − ε) q + ε/K` over its K kept entries, then times the class weights, then 0 where masked.

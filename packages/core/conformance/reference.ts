@@ -19,20 +19,14 @@ export type Values = ArrayLike<number>;
 
 /** `exp(x/T) / Σ exp(x/T)`. A row with NaN, with +Infinity or of nothing but −Infinity is NaN; one whose entries are all masked is 0. */
 export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  return rowwise(x, rows, (at) => {
-    const row = scaledRow(x, at, parameters);
-    if (!row) return at.map(() => 0);
-    const exponentials = row.shifted.map((shifted) => exp(shifted));
-    const sum = total(exponentials);
-    return exponentials.map((e) => nearest(div(e, sum)));
-  });
+  return rowwise(x, rows, (at) => probabilities(x, at, parameters).map(nearest));
 }
 
 /** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order. */
 export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64Array {
-  return matrices(s, rows, (values, r, c) => {
+  return matrices(rows, (at, r, c) => {
     const delta = r === c ? one : zero;
-    return nearest(div(mul(exactly(values[r]), sub(delta, exactly(values[c]))), exactly(temperature)));
+    return nearest(div(mul(exactly(s[at[r]]), sub(delta, exactly(s[at[c]]))), exactly(temperature)));
   });
 }
 
@@ -49,35 +43,36 @@ export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameter
   return rowwise(x, rows, (at) => logProbabilities(x, at, parameters).map(nearest));
 }
 
-/** `(g − exp(y) Σ g) / T`; entries with y = −Infinity get 0 and add nothing to the sum. */
-export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
+/** `(g − exp(y) Σ g) / T`, where what is masked has g = 0. */
+export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1, mask } = parameters;
   return rowwise(y, rows, (at) => {
-    const sum = total(at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY).map((i) => exactly(g[i])));
-    return at.map((i) => {
-      if (y[i] === Number.NEGATIVE_INFINITY) return 0;
-      return nearest(div(sub(exactly(g[i]), mul(exp(exactly(y[i])), sum)), exactly(temperature)));
-    });
+    const cotangent = at.map((i) => exactly(mask && !mask[i] ? 0 : g[i]));
+    const sum = total(cotangent);
+    return at.map((i, c) => nearest(div(sub(cotangent[c], mul(exp(exactly(y[i])), sum)), exactly(temperature))));
   });
 }
 
-/** `(t − ⟨exp(y), t⟩) / T`; entries with y = −Infinity get 0 and add nothing. */
-export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, temperature = 1): Float64Array {
+/** `(t − ⟨exp(y), t⟩) / T`; what is masked adds nothing and stays put. */
+export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1, mask } = parameters;
   return rowwise(y, rows, (at) => {
-    const kept = at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY);
+    const kept = at.filter((i) => !mask || mask[i]);
     const mean = total(kept.map((i) => mul(exp(exactly(y[i])), exactly(t[i]))));
     return at.map((i) => {
-      if (y[i] === Number.NEGATIVE_INFINITY) return 0;
+      if (mask && !mask[i]) return 0;
       return nearest(div(sub(exactly(t[i]), mean), exactly(temperature)));
     });
   });
 }
 
-/** `(δ_rc − exp(y_c)) / T`; matrix rows r with y_r = −Infinity are 0. */
-export function logSoftmaxJacobian(y: Values, rows: Rows, temperature = 1): Float64Array {
-  return matrices(y, rows, (values, r, c) => {
-    if (values[r] === Number.NEGATIVE_INFINITY) return 0;
+/** `(δ_rc − exp(y_c)) / T`; matrix rows of what is masked are 0. */
+export function logSoftmaxJacobian(y: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1, mask } = parameters;
+  return matrices(rows, (at, r, c) => {
+    if (mask && !mask[at[r]]) return 0;
     const delta = r === c ? one : zero;
-    return nearest(div(sub(delta, exp(exactly(values[c]))), exactly(temperature)));
+    return nearest(div(sub(delta, exp(exactly(y[at[c]]))), exactly(temperature)));
   });
 }
 
@@ -88,6 +83,28 @@ export function logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters
     if (!row) return Number.NEGATIVE_INFINITY;
     if (!Number.isFinite(row.max.hi)) return row.hasNaN ? Number.NaN : row.max.hi;
     return nearest(add(row.max, logOfSum(row)));
+  });
+}
+
+/** `softmax(x/T) g / T`, the cotangent g with one entry a row; null stands for ones: the gradient. */
+export function logSumExpVjp(
+  x: Values,
+  g: Values | null,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  const { temperature = 1 } = parameters;
+  return rowwise(x, rows, (at, r) =>
+    probabilities(x, at, parameters).map((p) => nearest(div(mul(p, exactly(g ? g[r] : 1)), exactly(temperature)))),
+  );
+}
+
+/** `⟨softmax(x/T), t⟩ / T`, one value a row. */
+export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1 } = parameters;
+  return Float64Array.from(rowIndices(rows), (at) => {
+    const mean = total(probabilities(x, at, parameters).map((p, c) => mul(p, exactly(t[at[c]]))));
+    return nearest(div(mean, exactly(temperature)));
   });
 }
 
@@ -114,12 +131,21 @@ export function reluVjp(y: Values, g: Values): Float64Array {
   return Float64Array.from(y, (value, i) => (value > 0 ? g[i] : 0));
 }
 
-/** log p of the entries of one row, in double-double: −Infinity where masked, NaN throughout where the row has none. */
+/** p of the entries of one row, in double-double: 0 throughout where the mask keeps nothing. */
+function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): DoubleDouble[] {
+  const row = scaledRow(x, at, parameters);
+  if (!row) return at.map(() => zero);
+  const exponentials = row.shifted.map(exp);
+  const sum = total(exponentials);
+  return exponentials.map((e, c) => (isMasked(parameters, at[c]) ? zero : div(e, sum)));
+}
+
+/** log p of the entries of one row, in double-double: −Infinity where masked. */
 export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): DoubleDouble[] {
   const row = scaledRow(x, at, parameters);
   if (!row) return at.map(() => exactly(Number.NEGATIVE_INFINITY));
   const logarithm = logOfSum(row);
-  return row.shifted.map((shifted) => sub(shifted, logarithm));
+  return row.shifted.map((shifted, c) => (isMasked(parameters, at[c]) ? shifted : sub(shifted, logarithm)));
 }
 
 /** Positions of each row's elements, rows in (outer, inner) order. */
@@ -133,6 +159,11 @@ export function rowIndices({ outer, classes, inner }: Rows): number[][] {
 /** The sum in double-double. */
 export function total(terms: readonly DoubleDouble[]): DoubleDouble {
   return terms.reduce(add, zero);
+}
+
+/** What is masked does not exist, even in a row that is NaN. */
+function isMasked({ mask }: ReferenceParameters, i: number): boolean {
+  return mask ? !mask[i] : false;
 }
 
 interface ScaledRow {
@@ -150,8 +181,8 @@ function scaledRow(x: Values, at: readonly number[], { temperature = 1, mask }: 
   const largest = kept.map((i) => x[i]).reduce((a, b) => (b / temperature > a / temperature ? b : a));
   const undefinedRow = hasNaN || !Number.isFinite(largest);
   const shifted = at.map((i) => {
-    if (undefinedRow) return exactly(Number.NaN);
     if (mask && !mask[i]) return exactly(Number.NEGATIVE_INFINITY);
+    if (undefinedRow) return exactly(Number.NaN);
     if (!Number.isFinite(x[i])) return exactly(x[i] / temperature);
     return div(sub(exactly(x[i]), exactly(largest)), exactly(temperature));
   });
@@ -165,28 +196,30 @@ function logOfSum({ shifted }: ScaledRow): DoubleDouble {
   return log1p(total(shifted.filter((_, i) => i !== top).map(exp)));
 }
 
-function rowwise(x: Values, rows: Rows, results: (at: readonly number[]) => readonly number[]): Float64Array {
+function rowwise(
+  x: Values,
+  rows: Rows,
+  results: (at: readonly number[], row: number) => readonly number[],
+): Float64Array {
   const out = new Float64Array(x.length);
-  for (const at of rowIndices(rows)) {
-    const row = results(at);
+  rowIndices(rows).forEach((at, row) => {
+    const values = results(at, row);
     at.forEach((i, c) => {
-      out[i] = row[c];
+      out[i] = values[c];
     });
-  }
+  });
   return out;
 }
 
 function matrices(
-  x: Values,
   rows: Rows,
-  entry: (values: readonly number[], r: number, c: number) => number,
+  entry: (at: readonly number[], r: number, c: number) => number,
 ): Float64Array {
   const { classes } = rows;
   const out = new Float64Array(rows.outer * rows.inner * classes * classes);
   rowIndices(rows).forEach((at, row) => {
-    const values = at.map((i) => x[i]);
     for (let r = 0; r < classes; r++) {
-      for (let c = 0; c < classes; c++) out[(row * classes + r) * classes + c] = entry(values, r, c);
+      for (let c = 0; c < classes; c++) out[(row * classes + r) * classes + c] = entry(at, r, c);
     }
   });
   return out;

@@ -1,5 +1,5 @@
 import type { FloatDType, Rows, Supports } from '../src/index.js';
-import { type ReferenceParameters, rowIndices, type Values } from './reference.js';
+import { type ReferenceParameters, rowIndices, softmax, type Values } from './reference.js';
 
 /**
  * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype
@@ -40,6 +40,16 @@ export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, d
     stored: (tolerance, expected) =>
       dtype === 'float16' ? tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25 : tolerance,
   };
+}
+
+/**
+ * The precision of whole operations. It is that of a kernel but for float16, where what is composed stores each of its
+ * intermediate results: every step then rounds by 2⁻¹¹, or 2⁻²⁵.
+ */
+export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const precision = precisionOf(supports, dtype);
+  if (dtype !== 'float16') return precision;
+  return { ...precision, unit: 2 ** -11, floor: 2 ** -24, stored: (tolerance) => tolerance };
 }
 
 /** softmax: relative to the probability, the errors of its own exp, of the sum and of the division. */
@@ -129,6 +139,48 @@ export function logSumExpTolerance(
   });
 }
 
+/** vjp of log-sum-exp: the probability's bound times the cotangent (null: 1), a product and a division. */
+export function logSumExpVjpTolerance(
+  precision: Precision,
+  x: Values,
+  g: Values | null,
+  expected: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  const scale = 1 / Math.abs(parameters.temperature ?? 1);
+  return rowBounds(precision, expected, rows, (at, r) => {
+    const row = rowErrors(precision, x, at, parameters);
+    const factor = scale * Math.abs(g ? g[r] : 1);
+    return at.map((i, c) => {
+      const units = row.terms[c] + row.sum + 5 + 7;
+      return precision.unit * units * Math.abs(expected[i]) + precision.floor * (1 + factor);
+    });
+  });
+}
+
+/** jvp of log-sum-exp: the probabilities' bounds, weighted by the tangent, and the sum of the products. */
+export function logSumExpJvpTolerance(
+  precision: Precision,
+  x: Values,
+  t: Values,
+  expected: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  const scale = 1 / Math.abs(parameters.temperature ?? 1);
+  const p = softmax(x, rows, parameters);
+  const indices = rowIndices(rows);
+  return Float64Array.from(expected, (value, r) => {
+    const at = indices[r];
+    const row = rowErrors(precision, x, at, parameters);
+    const units = at.map((_, c) => row.terms[c] + row.sum + 5 + summation(at.length) + 8);
+    const rounding = at.reduce((sum, i, c) => sum + units[c] * p[i] * Math.abs(t[i]), 0);
+    const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
+    return precision.stored(scale * precision.unit * rounding + precision.floor * (1 + scale * flushed), value);
+  });
+}
+
 /** vjp of log-softmax: relative to |g_i| and to exp(y_i) Σ|g|. */
 export function logSoftmaxVjpTolerance(
   precision: Precision,
@@ -162,12 +214,11 @@ export function logSoftmaxJvpTolerance(
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const kept = at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY);
     const mean = sumOf(
-      kept,
+      at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY),
       (i) => Math.exp(y[i]) * Math.abs(t[i]) * (precision.exp(-y[i]) + summation(at.length) + 8),
     );
-    const flushed = sumOf(kept, (i) => 1 + Math.abs(t[i]));
+    const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
     return at.map((i) => scale * unit * (8 * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
   });
 }

@@ -30,7 +30,7 @@ const lengths = [
   4097,
 ];
 const columnLengths = [2, 3, 5, 9, 17, 33, 65, 257];
-const rowCounts = [1, 2, 3, 5, 7, 9, 17, 33, 65, 129];
+const rowCounts = [1, 2, 5, 7, 9, 17, 33, 65, 129];
 
 /** Upstream gradients by name. */
 const upstream = {
