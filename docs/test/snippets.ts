@@ -1,0 +1,45 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A ```ts block of a document: code that runs as it stands, and what it says that it prints. */
+export interface Snippet {
+  /** `packages/core/README.md:12`. */
+  readonly place: string;
+  readonly code: string;
+  /** The comments behind `console.log(…);`, in order. */
+  readonly printed: readonly string[];
+}
+
+/** Every ```ts block of every README and page; blocks marked `ts fragment` are parts of something and are left out. */
+export function snippets(): readonly Snippet[] {
+  return documents().flatMap((path) => {
+    const found: Snippet[] = [];
+    const lines = readFileSync(path, 'utf8').split('\n');
+    for (let line = 0; line < lines.length; line++) {
+      if (lines[line].trim() !== '```ts') continue;
+      const end = lines.indexOf('```', line + 1);
+      const code = lines.slice(line + 1, end).join('\n');
+      const printed = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, comment]) => comment);
+      found.push({ place: `${relative(root, path)}:${line + 1}`, code, printed });
+      line = end;
+    }
+    return found;
+  });
+}
+
+function documents(): readonly string[] {
+  const inside = ['packages', 'examples']
+    .map((parent) => join(root, parent))
+    .filter((parent) => existsSync(parent))
+    .flatMap((parent) => readdirSync(parent, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return [root, join(root, 'docs'), ...inside].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  );
+}
