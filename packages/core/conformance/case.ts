@@ -19,16 +19,30 @@ export interface Requirements {
   readonly features?: readonly Feature[];
   /** Without a basis, this fused kernel; null: nothing but a basis will do. */
   readonly kernel?: keyof Kernels<unknown> | null;
+  /** The reverse of `kernel`: the case is about what happens without it. */
+  readonly lacks?: keyof Kernels<unknown> | null;
+  /** The reverse of `dtype`. */
+  readonly lacksDType?: FloatDType;
+  /** The reverse of `features`: the case is about a declared weakness. */
+  readonly weakness?: Feature;
   /** Classes of the longest row. */
   readonly classes?: number;
   /** Elements of the largest buffer. */
   readonly elements?: number;
 }
 
-export type Feature = 'basis' | 'readSync' | 'hostView' | 'inPlace' | 'nonFinite: ieee' | 'subnormals: preserve';
+export type Feature =
+  | 'basis'
+  | 'kernels'
+  | 'readSync'
+  | 'hostView'
+  | 'inPlace'
+  | 'nonFinite: ieee'
+  | 'subnormals: preserve';
 
 const announces: Record<Feature, (backend: Backend) => boolean> = {
   basis: ({ basis }) => basis !== undefined,
+  kernels: ({ kernels }) => kernels !== undefined,
   readSync: ({ supports }) => supports.readSync,
   hostView: ({ supports }) => supports.hostView,
   inPlace: ({ supports }) => supports.inPlace,
@@ -38,7 +52,7 @@ const announces: Record<Feature, (backend: Backend) => boolean> = {
 
 /** Why a case does not apply to a backend, or null where it does. */
 export function unmet(requires: Requirements, backend: Backend): string | null {
-  const { dtype, kernel, classes = 0, elements = 0 } = requires;
+  const { dtype, kernel, lacks, weakness, classes = 0, elements = 0 } = requires;
   const { dtypes, limits } = backend.supports;
   const missing = requires.features?.find((feature) => !announces[feature](backend));
   if (missing) return `does not announce ${missing}`;
@@ -46,6 +60,11 @@ export function unmet(requires: Requirements, backend: Backend): string | null {
   if (kernel !== undefined && !backend.basis && !(kernel && backend.kernels?.[kernel])) {
     return kernel ? `has neither kernels.${kernel} nor a basis` : 'has no basis';
   }
+  if (lacks !== undefined && (backend.basis || (lacks && backend.kernels?.[lacks]))) {
+    return lacks && backend.kernels?.[lacks] ? `has kernels.${lacks}` : 'has a basis';
+  }
+  if (requires.lacksDType && dtypes.includes(requires.lacksDType)) return `has ${requires.lacksDType}`;
+  if (weakness && announces[weakness](backend)) return `announces ${weakness}`;
   if (classes > limits.classes) return `${classes} classes are more than its limit of ${limits.classes}`;
   if (elements > limits.elements) return `${elements} elements are more than its limit of ${limits.elements}`;
   return null;

@@ -1,14 +1,16 @@
 import type { ConformanceCase } from './case.js';
 import { basis } from './cases/basis.js';
 import { jacobian } from './cases/jacobian.js';
-import { close } from './cases/lifecycle.js';
+import { lawCases } from './cases/laws.js';
+import { close, lifecycle } from './cases/lifecycle.js';
 import { crossEntropyValues, values } from './cases/operations.js';
 import { softmax } from './cases/softmax.js';
 import { storage, storageOrder } from './cases/storage.js';
+import { supportsCases } from './cases/supports.js';
 import { vjp } from './cases/vjp.js';
 
-/** Every case of the suite, in the order in which they are run. The last closes the backend. */
-export const cases: readonly ConformanceCase[] = [
+/** What a backend computes and how it stores it. */
+const behaviour: readonly ConformanceCase[] = [
   ...storage,
   ...storageOrder,
   ...softmax,
@@ -17,5 +19,9 @@ export const cases: readonly ConformanceCase[] = [
   ...basis,
   ...values,
   ...crossEntropyValues,
-  close,
+  ...lawCases,
+  ...lifecycle,
 ];
+
+/** Every case of the suite, in the order in which they are run. The last closes the backend. */
+export const cases: readonly ConformanceCase[] = [...supportsCases(behaviour), ...behaviour, close];

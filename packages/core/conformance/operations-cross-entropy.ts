@@ -6,11 +6,15 @@ import { rowIndices } from './reference.js';
 import {
   crossEntropyJvp,
   crossEntropyVjp,
-  crossEntropy as reference,
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,
+  crossEntropy as reference,
 } from './reference-cross-entropy.js';
-import { crossEntropyGradientTolerance, crossEntropyJvpTolerance, crossEntropyLossTolerance } from './tolerance-cross-entropy.js';
+import {
+  crossEntropyGradientTolerance,
+  crossEntropyJvpTolerance,
+  crossEntropyLossTolerance,
+} from './tolerance-cross-entropy.js';
 
 /** The options of one cross-entropy operation, as a case's id has them. */
 export interface CrossEntropySetting {
@@ -45,7 +49,11 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
   const member = (
     name: 'loss' | 'gradient' | 'vjp' | 'jvp',
     rest: Pick<Operation, 'operands' | 'needs' | 'expected' | 'tolerance'> & {
-      run(tensors: readonly Tensor[], target: CrossEntropyTarget, options: CrossEntropyOptions & { out?: Tensor }): Tensor;
+      run(
+        tensors: readonly Tensor[],
+        target: CrossEntropyTarget,
+        options: CrossEntropyOptions & { out?: Tensor },
+      ): Tensor;
     },
   ): Operation => ({
     ...named(family, name),
@@ -70,7 +78,15 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       run: ([x], target, all) => crossEntropy.gradient(x, target, all),
       expected: ([x], problem) => reference(x, targetOf(setting, problem), problem.rows, options(problem)).gradient,
       tolerance: (precision, [x], expected, problem) =>
-        crossEntropyGradientTolerance(precision, x, targetOf(setting, problem), null, expected, problem.rows, options(problem)),
+        crossEntropyGradientTolerance(
+          precision,
+          x,
+          targetOf(setting, problem),
+          null,
+          expected,
+          problem.rows,
+          options(problem),
+        ),
     }),
     member('vjp', {
       needs: () => null,
@@ -78,7 +94,15 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       run: ([x, g], target, all) => crossEntropy.vjp(x, target, g, all),
       expected: ([x, g], problem) => crossEntropyVjp(x, targetOf(setting, problem), g, problem.rows, options(problem)),
       tolerance: (precision, [x, g], expected, problem) =>
-        crossEntropyGradientTolerance(precision, x, targetOf(setting, problem), g, expected, problem.rows, options(problem)),
+        crossEntropyGradientTolerance(
+          precision,
+          x,
+          targetOf(setting, problem),
+          g,
+          expected,
+          problem.rows,
+          options(problem),
+        ),
     }),
     member('jvp', {
       needs: () => null,
@@ -133,4 +157,3 @@ function targetArgument(setting: CrossEntropySetting, problem: Problem): CrossEn
 function weights({ rows }: Problem): Float64Array {
   return Float64Array.from({ length: rows.classes }, (_, c) => (c + 1) / 2);
 }
-

@@ -2,8 +2,8 @@ import {
   type Kernels,
   logSoftmax,
   logSumExp,
-  relu,
   type Rows,
+  relu,
   sigmoid,
   softmax,
   softmin,
@@ -11,10 +11,10 @@ import {
 } from '../src/index.js';
 import { cotangents, rounded } from './inputs.js';
 import type { Problem } from './problem.js';
-import * as reference from './reference.js';
 import type { ReferenceParameters, Values } from './reference.js';
-import * as bounds from './tolerance.js';
+import * as reference from './reference.js';
 import type { Precision } from './tolerance.js';
+import * as bounds from './tolerance.js';
 
 /** The options that operations share, as a case sets them. */
 export interface CallOptions {
@@ -233,7 +233,7 @@ function elementwiseOperations(
     product('vjp'),
     product('jvp'),
     jacobian,
-    diagonalOf(jacobian, ([y], { axis, out }) => f.linearize(y, { axis }).diagonal(outOption(out))),
+    { ...diagonalOf(jacobian, ([y], { out }) => f.linearize(y).diagonal(outOption(out))), takes: [] },
   ];
 }
 

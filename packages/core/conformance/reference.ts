@@ -211,10 +211,7 @@ function rowwise(
   return out;
 }
 
-function matrices(
-  rows: Rows,
-  entry: (at: readonly number[], r: number, c: number) => number,
-): Float64Array {
+function matrices(rows: Rows, entry: (at: readonly number[], r: number, c: number) => number): Float64Array {
   const { classes } = rows;
   const out = new Float64Array(rows.outer * rows.inner * classes * classes);
   rowIndices(rows).forEach((at, row) => {

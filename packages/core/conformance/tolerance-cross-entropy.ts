@@ -1,7 +1,12 @@
 import type { Rows } from '../src/index.js';
 import { nearest } from './doubledouble.js';
 import { logSoftmax, rowIndices, type Values } from './reference.js';
-import { type ReferenceCrossEntropyOptions, type ReferenceTarget, rowCount, targetWeights } from './reference-cross-entropy.js';
+import {
+  type ReferenceCrossEntropyOptions,
+  type ReferenceTarget,
+  rowCount,
+  targetWeights,
+} from './reference-cross-entropy.js';
 import { logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
 
 /**
@@ -49,7 +54,11 @@ export function crossEntropyGradientTolerance(
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, r) => {
     const factor = cotangent ? Math.abs(cotangent[cotangent.length === 1 ? 0 : r]) : 1;
-    for (const i of at) out[i] = precision.stored(factor * bounds[i] + 2 * precision.unit * Math.abs(expected[i]) + precision.floor, expected[i]);
+    for (const i of at)
+      out[i] = precision.stored(
+        factor * bounds[i] + 2 * precision.unit * Math.abs(expected[i]) + precision.floor,
+        expected[i],
+      );
   });
   return out;
 }

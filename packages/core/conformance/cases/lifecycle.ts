@@ -1,21 +1,102 @@
-import { softmax, tensor } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase } from '../case.js';
-import { assert, assertThrows } from '../check.js';
+import { type Backend, bufferOf, crossEntropy, fromBuffer, relu, scope, softmax, tensor } from '../../src/index.js';
+import { type ConformanceCase, defineCase, defineKernelCase } from '../case.js';
+import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { liveBuffers } from '../counted.js';
+import { exact } from '../exact.js';
+import { upload } from '../kernel.js';
+import { operationPrecision } from '../tolerance.js';
+
+/** What tensors on the backend are from making to disposal. */
+export const lifecycle: readonly ConformanceCase[] = [
+  defineKernelCase('lifecycle/dispose', {}, async (backend) => {
+    const before = liveBuffers(backend);
+    const x = tensor([1, 2, 3], { backend, dtype: backend.supports.dtypes[0] });
+    assert(liveBuffers(backend) === before + 1, 'a tensor is not one buffer');
+    x.dispose();
+    x.dispose();
+    assert(x.disposed, 'disposed is false after dispose');
+    assert(liveBuffers(backend) === before, 'dispose did not free the buffer');
+    await assertThrows('data of a disposed tensor', 'ERR_DISPOSED', () => x.data());
+  }),
+  defineKernelCase('lifecycle/scope', {}, async (backend) => {
+    const before = liveBuffers(backend);
+    const dtype = backend.supports.dtypes[0];
+    const kept = scope(() => {
+      const s = softmax(tensor([[0, 0]], { backend, dtype }));
+      return softmax.vjp(s, tensor([[1, 1]], { backend, dtype }));
+    });
+    assert(liveBuffers(backend) === before + 1, 'a scope keeps more than what it returns');
+    assert((await kept.data()).length === 2, 'what a scope returns can be read');
+    kept.dispose();
+  }),
+  defineKernelCase('lifecycle/move', {}, async (backend) => {
+    const dtype = backend.supports.dtypes[0];
+    const other = await exact.open();
+    const values = [1, -2, 0.5];
+    const there = tensor(values, { backend: other, dtype });
+    const here = await there.to(backend);
+    const back = await here.to(other);
+    assertSame('a tensor moved here', await here.data(), values);
+    assertSame('a tensor moved here and back', await back.data(), values);
+    for (const x of [there, here, back]) x.dispose();
+    await other.close();
+  }),
+  defineKernelCase('lifecycle/adopt-buffer', {}, async (backend) => {
+    const dtype = backend.supports.dtypes[0];
+    const buffer = upload(backend, { values: [1, 2], dtype });
+    const x = fromBuffer(backend, buffer, [1, 2], dtype);
+    assert(bufferOf(x) === buffer, 'bufferOf gives another buffer than fromBuffer took');
+    assertSame('an adopted buffer', await x.data(), [1, 2]);
+    x.dispose();
+  }),
+  defineKernelCase('lifecycle/failure-frees', {}, async (backend) => {
+    const dtype = backend.supports.dtypes[0];
+    const before = liveBuffers(backend);
+    const x = tensor([[1, 2]], { backend, dtype });
+    const out = tensor([[1, 2, 3]], { backend, dtype });
+    await assertThrows('softmax into an out of another shape', 'ERR_SHAPE', () => softmax(x, { out }));
+    assert(liveBuffers(backend) === before + 2, 'a refused operation leaves a buffer behind');
+    x.dispose();
+    out.dispose();
+  }),
+  defineCase('cross-entropy/one-pass', { kernel: null }, (backend) => crossEntropyInOnePass(backend)),
+];
+
+/** Loss and gradient together are what they are alone, and go where `out` says. */
+async function crossEntropyInOnePass(backend: Backend): Promise<void> {
+  const dtype = backend.supports.dtypes[0];
+  const x = tensor(
+    [
+      [1, 2, 3],
+      [0, -1, 4],
+    ],
+    { backend, dtype },
+  );
+  const target = Int32Array.of(2, 0);
+  const { loss, gradient } = crossEntropy(x, target);
+  const alone = [crossEntropy.loss(x, target), crossEntropy.gradient(x, target)];
+  const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
+  assertClose('the loss of both in one pass', await loss.data(), await alone[0].data(), tolerance);
+  assertClose('the gradient of both in one pass', await gradient.data(), await alone[1].data(), tolerance);
+  const out = { loss: relu(loss), gradient: relu(gradient) };
+  const again = crossEntropy(x, target, { out });
+  assert(again.loss === out.loss && again.gradient === out.gradient, 'crossEntropy does not return its out');
+  assertSame('the loss in out', await out.loss.data(), await loss.data());
+  assertSame('the gradient in out', await out.gradient.data(), await gradient.data());
+  for (const y of [x, loss, gradient, ...alone, out.loss, out.gradient]) y.dispose();
+}
 
 /** The last case: nothing is left alive, the backend closes for good, and core refuses what lived on it. */
 export const close: ConformanceCase = defineKernelCase('lifecycle/close', {}, async (backend) => {
-  const [dtype] = backend.supports.dtypes;
+  const dtype = backend.supports.dtypes[0];
   assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are alive after all cases`);
-  const x = tensor([[1, 2]], { backend, dtype });
-  x.dispose();
   assert(!backend.closed, 'closed is true before close was called');
-  const y = tensor([[1, 2]], { backend, dtype });
+  const x = tensor([[1, 2]], { backend, dtype });
   await backend.close();
   assert(backend.closed, 'closed is false after close');
   await backend.close();
-  await assertThrows('softmax of a tensor of a closed backend', 'ERR_DISPOSED', () => softmax(y));
-  await assertThrows('data of a tensor of a closed backend', 'ERR_DISPOSED', () => y.data());
+  await assertThrows('softmax of a tensor of a closed backend', 'ERR_DISPOSED', () => softmax(x));
+  await assertThrows('data of a tensor of a closed backend', 'ERR_DISPOSED', () => x.data());
   await assertThrows('a new tensor on a closed backend', 'ERR_DISPOSED', () => tensor([1], { backend, dtype }));
-  y.dispose();
+  x.dispose();
 });

@@ -1,8 +1,8 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase } from '../case.js';
 import { assertClose } from '../check.js';
-import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations-cross-entropy.js';
 import { type Operation, operations } from '../operations.js';
+import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations-cross-entropy.js';
 import {
   evaluate,
   expectation,
@@ -15,33 +15,48 @@ import {
 
 const small = [7, 5];
 
-/** What every operation is tried on, by the options that it has. */
-const statements: readonly ProblemStatement[] = [
+/** What values are tried on. */
+const forward: readonly ProblemStatement[] = [
   ...(['ramp', 'spread', 'wide', 'shifted', 'removed', 'onehot', 'ties', 'nan', 'infinite', 'nothing'] as const).map(
     (input) => ({ shape: small, axis: 1, input }),
   ),
-  ...(['spread', 'removed'] as const).map((input) => ({ shape: small, axis: 0, input })),
+  { shape: small, axis: 0, input: 'spread' },
+  { shape: small, axis: 0, input: 'removed' },
   { shape: [2, 3, 4], axis: 1, input: 'ramp' },
   { shape: [3, 67], axis: 1, input: 'narrow' },
 ];
 
-const tempered: readonly ProblemStatement[] = [0.5, 3].flatMap((temperature) => [
-  { shape: small, axis: 1, input: 'spread', temperature },
-  { shape: small, axis: 0, input: 'removed', temperature },
-]);
+/** What derivatives are tried on. */
+const derivative: readonly ProblemStatement[] = [
+  { shape: small, axis: 1, input: 'wide' },
+  { shape: small, axis: 1, input: 'onehot' },
+  { shape: small, axis: 0, input: 'removed' },
+  { shape: [2, 3, 4], axis: 1, input: 'ramp' },
+];
+
+/** What an operator is tried on, whose members are other operations under another name. */
+const operator: readonly ProblemStatement[] = [{ shape: [2, 3, 4], axis: 1, input: 'spread' }];
+
+const tempered: readonly ProblemStatement[] = [
+  { shape: small, axis: 1, input: 'spread', temperature: 0.5 },
+  { shape: small, axis: 0, input: 'removed', temperature: 3 },
+];
 
 const masked: readonly ProblemStatement[] = (['full', 'row', 'columns'] as const).flatMap((mask: MaskName) => [
-  { shape: small, axis: 1, input: 'spread', mask },
   { shape: small, axis: 0, input: 'nan', mask },
   { shape: [2, 3, 4], axis: 1, input: 'shifted', mask, temperature: 2 },
 ]);
 
-const elementwise: readonly ProblemStatement[] = (['broad', 'wide', 'shifted', 'removed', 'nan', 'infinite'] as const).map(
-  (input) => ({ shape: small, axis: 1, input }),
-);
+const maskedOnce: readonly ProblemStatement[] = [
+  { shape: small, axis: 0, input: 'spread', mask: 'full' },
+  { shape: small, axis: 1, input: 'spread', mask: 'row', temperature: 2 },
+];
 
-/** Inputs whose derivatives are not defined by the operation's output alone, or overflow on the way. */
-const others: readonly FloatDType[] = ['float64', 'float16'];
+const elementwise: readonly ProblemStatement[] = (
+  ['broad', 'wide', 'shifted', 'removed', 'nan', 'infinite'] as const
+).map((input) => ({ shape: small, axis: 1, input }));
+
+const otherDTypes: readonly FloatDType[] = ['float64', 'float16'];
 
 /** Every operation of core over inputs, axes, temperatures and masks. */
 export const values: readonly ConformanceCase[] = operations.flatMap((operation) =>
@@ -64,47 +79,41 @@ const settings: readonly CrossEntropySetting[] = [
 /** Cross-entropy under all of its options, as PyTorch defines them. */
 export const crossEntropyValues: readonly ConformanceCase[] = settings.flatMap((setting) =>
   crossEntropyOperations(setting).flatMap((operation) =>
-    crossEntropyStatements(setting).map((statement) =>
+    crossEntropyStatements(setting, operation).map((statement) =>
       valueCase(operation, statement, `${settingParameters(setting)};`),
     ),
   ),
 );
 
 function statementsFor({ family, member, takes }: Operation): readonly ProblemStatement[] {
-  if (family === 'sigmoid' || family === 'relu') {
-    const matrices: readonly ProblemStatement[] = [{ shape: [2, 3, 4], axis: 1, input: 'ramp' }];
-    const list = takes.includes('axis') ? matrices : elementwise;
-    return inOtherDTypes(list, { shape: small, axis: 1, input: 'spread' });
-  }
-  const first = family === 'softmax' && member === 'values' ? [] : statements;
-  return inOtherDTypes(
-    [
-      ...first,
-      ...(takes.includes('temperature') ? tempered : []),
-      ...(takes.includes('mask') ? masked : []),
-    ],
-    { shape: small, axis: 1, input: 'spread', ...(takes.includes('mask') && { mask: 'full', temperature: 0.5 }) },
-  );
+  const masks = takes.includes('mask');
+  const once: ProblemStatement = { shape: small, axis: 1, input: 'spread' };
+  const last: ProblemStatement = masks ? { ...once, mask: 'full', temperature: 0.5 } : once;
+  if (!takes.includes('temperature')) return inOtherDTypes(takes.includes('axis') ? operator : elementwise, last);
+  if (member === 'diagonal' || member === 'to-dense') return inOtherDTypes([...operator, ...tempered], last);
+  if (member !== 'values') return inOtherDTypes([...derivative, ...tempered, ...(masks ? maskedOnce : [])], last);
+  // The required kernel has been tried without temperature and mask.
+  const plain = family === 'softmax' ? [] : forward;
+  return inOtherDTypes([...plain, ...tempered, ...masked], last);
 }
 
 function inOtherDTypes(list: readonly ProblemStatement[], statement: ProblemStatement): readonly ProblemStatement[] {
-  return [...list, ...others.map((dtype) => ({ ...statement, dtype }))];
+  return [...list, ...otherDTypes.map((dtype) => ({ ...statement, dtype }))];
 }
 
-function crossEntropyStatements({ target }: CrossEntropySetting): readonly ProblemStatement[] {
+function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Operation): readonly ProblemStatement[] {
+  const once: ProblemStatement = { shape: small, axis: 1, input: 'spread' };
+  if (member === 'vjp' || member === 'jvp') return inOtherDTypes([{ ...once, axis: 0, mask: 'full' }], once);
   const list: readonly ProblemStatement[] = [
-    { shape: small, axis: 1, input: 'spread' },
+    once,
     { shape: [2, 3, 4], axis: 1, input: 'shifted', temperature: 2 },
     { shape: small, axis: 0, input: 'narrow', mask: 'full' },
   ];
-  const more: readonly ProblemStatement[] =
-    target === 'indices'
-      ? [
-          { shape: small, axis: 1, input: 'wide' },
-          { shape: small, axis: 1, input: 'removed' },
-        ]
-      : [];
-  return inOtherDTypes([...list, ...more], { shape: small, axis: 1, input: 'narrow' });
+  const extreme: readonly ProblemStatement[] = [
+    { shape: small, axis: 1, input: 'wide' },
+    { shape: small, axis: 1, input: 'removed' },
+  ];
+  return inOtherDTypes(target === 'indices' ? [...list, ...extreme] : list, { ...once, input: 'narrow' });
 }
 
 function valueCase(operation: Operation, statement: ProblemStatement, prefix = ''): ConformanceCase {

@@ -1,0 +1,325 @@
+import { type Backend, type HostArray, type Tensor, tensor } from '../../src/index.js';
+import { type ConformanceCase, defineCase, defineKernelCase, type Requirements } from '../case.js';
+import { assert, assertClose, assertSame, assertThrows } from '../check.js';
+import { withoutKernels } from '../counted.js';
+import { exact } from '../exact.js';
+import { garbage } from '../kernel.js';
+import { type CallOptions, type Operation, operations } from '../operations.js';
+import { crossEntropyOperations } from '../operations-cross-entropy.js';
+import {
+  callOptions,
+  evaluate,
+  expectation,
+  type Problem,
+  type ProblemStatement,
+  problemOf,
+  requirementsOf,
+  tensorsOf,
+} from '../problem.js';
+
+const all: readonly Operation[] = [
+  ...operations,
+  ...crossEntropyOperations({ target: 'indices', reduction: 'mean' }),
+  ...crossEntropyOperations({ target: 'probabilities', reduction: 'none' }).map((operation) => ({
+    ...operation,
+    name: `${operation.name}[soft]`,
+  })),
+];
+
+const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
+
+/** A law holds for every operation; it is written once. */
+interface Law {
+  readonly name: string;
+  readonly composable: boolean;
+  readonly requires?: Requirements;
+  appliesTo?(operation: Operation): boolean;
+  run(backend: Backend, operation: Operation): Promise<void>;
+}
+
+/** What adding a constant to all logits does to a result. */
+const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
+  softmax: 'nothing',
+  softmin: 'nothing',
+  logSoftmax: 'nothing',
+  logSumExp: 'adds',
+  'logSumExp.gradient': 'nothing',
+  'crossEntropy.loss': 'nothing',
+  'crossEntropy.gradient': 'nothing',
+};
+
+const laws: readonly Law[] = [
+  { name: 'out-equals-allocated', composable: true, run: outEqualsAllocated },
+  { name: 'out-may-be-an-operand', composable: false, run: outMayBeAnOperand },
+  { name: 'operands-unchanged', composable: true, run: operandsUnchanged },
+  { name: 'deterministic', composable: true, run: deterministic },
+  { name: 'axis', composable: false, appliesTo: ({ takes }) => takes.includes('axis'), run: axisEqualsTransposed },
+  { name: 'shift', composable: true, appliesTo: ({ name }) => name in shifts, run: shift },
+  {
+    name: 'fused-equals-composed',
+    composable: false,
+    requires: { features: ['kernels', 'basis'] },
+    run: fusedEqualsComposed,
+  },
+  { name: 'used-after-dispose', composable: false, run: usedAfterDispose },
+  { name: 'backend-mismatch', composable: false, run: backendMismatch },
+  { name: 'wrong-operands', composable: false, run: wrongOperands },
+  {
+    name: 'empty',
+    composable: false,
+    // The mean over no rows is 0/0: there is no derivative to compare with.
+    appliesTo: ({ name }) => name !== 'crossEntropy.jvp',
+    run: empty,
+  },
+];
+
+/** Every law for every operation, and what an operation does on a backend that can't run it. */
+export const lawCases: readonly ConformanceCase[] = [
+  ...laws.flatMap(({ name, composable, requires, appliesTo, run }) =>
+    all
+      .filter((operation) => appliesTo?.(operation) ?? true)
+      .map((operation) => {
+        const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
+        const define = composable ? defineCase : defineKernelCase;
+        return define(`laws/${name}:operation=${operation.name}`, { ...needs, ...requires }, (backend) =>
+          run(backend, operation),
+        );
+      }),
+  ),
+  ...all.flatMap((operation) => {
+    const { kernel } = requirementsOf(operation, problemOf(statement));
+    if (kernel === undefined) return [];
+    return [
+      defineKernelCase(`laws/unsupported:operation=${operation.name}`, { lacks: kernel }, async (backend) => {
+        const problem = problemIn(backend);
+        await assertThrows(operation.name, 'ERR_UNSUPPORTED', () => evaluate(backend, operation, problem));
+      }),
+    ];
+  }),
+];
+
+function problemIn(backend: Backend, other: Partial<ProblemStatement> = {}): Problem {
+  return problemOf({ ...statement, dtype: backend.supports.dtypes[0], ...other });
+}
+
+/** Calls `body` with the operands as tensors, and disposes them. */
+async function withTensors(
+  backend: Backend,
+  operation: Operation,
+  problem: Problem,
+  body: (tensors: readonly Tensor[], options: CallOptions) => Promise<void>,
+): Promise<void> {
+  const tensors = tensorsOf(backend, operation.operands(problem), problem);
+  try {
+    await body(tensors, callOptions(operation, problem));
+  } finally {
+    for (const operand of tensors) operand.dispose();
+  }
+}
+
+async function take(result: Tensor): Promise<HostArray> {
+  try {
+    return await result.data();
+  } finally {
+    result.dispose();
+  }
+}
+
+/** With `out:`, the same bits go into that tensor, which is what comes back. */
+async function outEqualsAllocated(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  await withTensors(backend, operation, problem, async (tensors, options) => {
+    const allocated = operation.apply(tensors, options, problem);
+    const { shape, dtype, size } = allocated;
+    const out = tensor(garbage(size, dtype), { shape, dtype, backend });
+    const result = operation.apply(tensors, { ...options, out }, problem);
+    assert(result === out, `${operation.name}: the result is not the tensor given as out`);
+    const expected = await take(allocated);
+    assertSame(`${operation.name} into out`, await take(out), expected);
+  });
+}
+
+/** An operand of the result's shape may be `out`, whether the backend works in place or not. */
+async function outMayBeAnOperand(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  const expected = await evaluate(backend, operation, problem);
+  const shape = await shapeOfResult(backend, operation, problem);
+  for (const [k] of operation.operands(problem).entries()) {
+    await withTensors(backend, operation, problem, async (tensors, options) => {
+      if (tensors[k].shape.join() !== shape.join()) return;
+      operation.apply(tensors, { ...options, out: tensors[k] }, problem);
+      assertSame(`${operation.name} into its operand ${k}`, await tensors[k].data(), expected);
+    });
+  }
+}
+
+async function shapeOfResult(backend: Backend, operation: Operation, problem: Problem): Promise<readonly number[]> {
+  let shape: readonly number[] = [];
+  await withTensors(backend, operation, problem, async (tensors, options) => {
+    const result = operation.apply(tensors, options, problem);
+    shape = result.shape;
+    result.dispose();
+  });
+  return shape;
+}
+
+async function operandsUnchanged(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  await withTensors(backend, operation, problem, async (tensors, options) => {
+    const result = operation.apply(tensors, options, problem);
+    const operands = operation.operands(problem);
+    for (const [k, operand] of tensors.entries()) {
+      assertSame(`operand ${k} of ${operation.name} afterwards`, await operand.data(), operands[k].values);
+    }
+    result.dispose();
+  });
+}
+
+/** Same input, same backend: same bits. */
+async function deterministic(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  const first = await evaluate(backend, operation, problem);
+  assertSame(`${operation.name}, the second time`, await evaluate(backend, operation, problem), first);
+}
+
+/** An operation over axis k is that over the last axis of what is transposed; a negative axis counts from the end. */
+async function axisEqualsTransposed(backend: Backend, operation: Operation): Promise<void> {
+  const shape = [2, 3, 4];
+  for (const axis of [0, 1, 2]) {
+    const problem = problemIn(backend, { shape, axis, input: 'spread' });
+    const { expected, tolerance } = expectation(backend, operation, problem);
+    await withTensors(backend, operation, problem, async (tensors, options) => {
+      const negative = operation.apply(tensors, { ...options, axis: axis - shape.length }, problem);
+      assertClose(
+        `${operation.name} over axis ${axis - shape.length} of 2x3x4`,
+        await take(negative),
+        expected,
+        tolerance,
+      );
+    });
+  }
+}
+
+/** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
+async function shift(backend: Backend, operation: Operation): Promise<void> {
+  const plain = problemIn(backend, { shape: [3, 7] });
+  const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
+  const moved = { ...original, values: original.values.map((value) => value + 96) };
+  const { expected, tolerance } = expectation(backend, operation, moved);
+  const before = await evaluate(backend, operation, original);
+  const after = await evaluate(backend, operation, moved);
+  const change = shifts[operation.name] === 'adds' ? 96 : 0;
+  assertClose(`${operation.name} of logits + 96`, after, expected, tolerance);
+  const both = tolerance.length === before.length ? Array.from(tolerance, (value) => 2 * value) : tolerance;
+  assertClose(
+    `${operation.name} before and after`,
+    after,
+    before.map((value) => value + change),
+    both,
+  );
+}
+
+async function fusedEqualsComposed(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend, { shape: [3, 7], input: 'spread' });
+  const { tolerance } = expectation(backend, operation, problem);
+  const fused = await evaluate(backend, operation, problem);
+  const composed = await evaluate(withoutKernels(backend), operation, problem);
+  assertClose(
+    `${operation.name}, fused against composed`,
+    fused,
+    composed,
+    Array.from(tolerance, (value) => 2 * value),
+  );
+}
+
+/** A disposed operand or out is refused before anything is allocated. */
+async function usedAfterDispose(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  for (const [k] of operation.operands(problem).entries()) {
+    await withTensors(backend, operation, problem, async (tensors, options) => {
+      tensors[k].dispose();
+      await assertThrows(`${operation.name} of a disposed operand ${k}`, 'ERR_DISPOSED', () =>
+        operation.apply(tensors, options, problem),
+      );
+    });
+  }
+  await withTensors(backend, operation, problem, async (tensors, options) => {
+    const out = operation.apply(tensors, options, problem);
+    out.dispose();
+    out.dispose();
+    assert(out.disposed, `${operation.name}: a disposed result does not say so`);
+    await assertThrows(`${operation.name} into a disposed out`, 'ERR_DISPOSED', () =>
+      operation.apply(tensors, { ...options, out }, problem),
+    );
+    await assertThrows('data of a disposed result', 'ERR_DISPOSED', () => out.data());
+  });
+}
+
+/** Two backends serve side by side and are not mixed. */
+async function backendMismatch(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  const other = await exact.open();
+  await withTensors(backend, operation, problem, (here, options) =>
+    withTensors(other, operation, problem, async (there) => {
+      for (let k = 1; k < here.length; k++) {
+        const mixed = here.map((operand, i) => (i === k ? there[i] : operand));
+        await assertThrows(`${operation.name} with operand ${k} elsewhere`, 'ERR_BACKEND_MISMATCH', () =>
+          operation.apply(mixed, options, problem),
+        );
+      }
+      const out = operation.apply(there, options, problem);
+      await assertThrows(`${operation.name} with out elsewhere`, 'ERR_BACKEND_MISMATCH', () =>
+        operation.apply(here, { ...options, out }, problem),
+      );
+    }),
+  );
+  await other.close();
+}
+
+/** Wrong dtypes, shapes and axes are refused by code. */
+async function wrongOperands(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend);
+  await withTensors(backend, operation, problem, async (tensors, options) => {
+    const integers = tensor(new Int32Array(12), { shape: [3, 4], backend });
+    const longer = tensor(new Float32Array(15), { shape: [3, 5], dtype: problem.dtype, backend });
+    await assertThrows(`${operation.name} of integers`, 'ERR_DTYPE', () =>
+      operation.apply([integers, ...tensors.slice(1)], options, problem),
+    );
+    for (let k = 1; k < tensors.length; k++) {
+      const mixed = tensors.map((operand, i) => (i === k ? longer : operand));
+      await assertThrows(`${operation.name} with operand ${k} of another shape`, 'ERR_SHAPE', () =>
+        operation.apply(mixed, options, problem),
+      );
+    }
+    await assertThrows(`${operation.name} into an out of another shape`, 'ERR_SHAPE', () =>
+      operation.apply(tensors, { ...options, out: longer }, problem),
+    );
+    for (const axis of operation.takes.includes('axis') ? [2, -3, 0.5] : []) {
+      await assertThrows(`${operation.name} over axis ${axis}`, 'ERR_AXIS', () =>
+        operation.apply(tensors, { ...options, axis }, problem),
+      );
+    }
+    for (const temperature of operation.takes.includes('temperature') ? [0, -1, Number.NaN] : []) {
+      await assertThrows(`${operation.name} at temperature ${temperature}`, 'ERR_VALUE', () =>
+        operation.apply(tensors, { ...options, temperature }, problem),
+      );
+    }
+    for (const mask of operation.takes.includes('mask') ? [{ data: new Uint8Array(5), shape: [5] }] : []) {
+      await assertThrows(`${operation.name} with a mask of another shape`, 'ERR_SHAPE', () =>
+        operation.apply(tensors, { ...options, mask }, problem),
+      );
+    }
+    integers.dispose();
+    longer.dispose();
+  });
+}
+
+/** No rows: an empty result, and no kernel is asked. */
+async function empty(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend, { shape: [0, 4] });
+  const expected = operation.expected(
+    operation.operands(problem).map(({ values }) => values),
+    problem,
+  );
+  assertSame(`${operation.name} of 0x4`, await evaluate(backend, operation, problem), expected);
+}

@@ -1,0 +1,133 @@
+import { bufferOf, empty, type FloatDType, fromBuffer, softmax, tensor } from '../../src/index.js';
+import { type ConformanceCase, defineKernelCase, floatDTypes, unmet } from '../case.js';
+import { assert, assertClose, assertThrows } from '../check.js';
+import { delegate } from '../delegate.js';
+import { runKernel } from '../kernel.js';
+import { precisionOf } from '../tolerance.js';
+
+/**
+ * What a backend announces is true both ways: strengths are tried by the other cases, and a weakness that is declared must
+ * be there. `inPlace: false` and `expUlp` can't be told from luck, so of these only the bounds are checked.
+ */
+export function supportsCases(others: readonly ConformanceCase[]): readonly ConformanceCase[] {
+  return [
+    defineKernelCase('supports/plain-data', {}, async ({ name, supports }) => {
+      const { dtypes, limits, device, expUlp } = supports;
+      assert(isPlainData(supports), 'supports is not plain data: it must survive JSON');
+      assert(name.length > 0, 'the backend has no name');
+      assert(device.length > 0, 'supports.device is empty');
+      assert(dtypes.length > 0, 'supports.dtypes is empty');
+      for (const dtype of dtypes) assert(floatDTypes.includes(dtype), `supports.dtypes has ${dtype}`);
+      assert(limits.elements > 0 && limits.classes > 0, 'supports.limits must be above 0');
+      assert(expUlp.base >= 0 && expUlp.slope >= 0, 'supports.expUlp must not be negative');
+    }),
+    defineKernelCase('supports/exp-ulp', {}, async ({ supports }) => {
+      const { base, slope } = supports.expUlp;
+      const relative = 2 * (base + slope * 20) * 2 ** -24;
+      assert(relative <= 1e-5, `expUlp lets exp(−20) be off by ${relative.toExponential(1)}; 1e-5 is the most`);
+    }),
+    defineKernelCase('supports/read-sync:declared=false', { weakness: 'readSync' }, async (backend) => {
+      assert(backend.readSync === undefined, 'supports.readSync is false and there is a readSync');
+      const x = tensor([1], { backend, dtype: backend.supports.dtypes[0] });
+      await assertThrows('dataSync', 'ERR_UNSUPPORTED', () => x.dataSync());
+      x.dispose();
+    }),
+    defineKernelCase('supports/host-view:declared=false', { weakness: 'hostView' }, async (backend) => {
+      assert(backend.view === undefined, 'supports.hostView is false and there is a view');
+      const x = tensor([1], { backend, dtype: backend.supports.dtypes[0] });
+      await assertThrows('view', 'ERR_UNSUPPORTED', () => x.view());
+      x.dispose();
+    }),
+    ...floatDTypes.map((dtype) =>
+      defineKernelCase(`supports/dtype:declared=absent;dtype=${dtype}`, { lacksDType: dtype }, async (backend) => {
+        await assertThrows(`a ${dtype} tensor`, 'ERR_DTYPE', () => tensor([1], { backend, dtype }));
+      }),
+    ),
+    defineKernelCase('supports/limits:elements', {}, async (backend) => {
+      const dtype = backend.supports.dtypes[0];
+      const most = backend.supports.limits.elements;
+      await assertThrows(`${most} + 1 elements`, 'ERR_OUT_OF_MEMORY', () => empty([most + 1], { backend, dtype }));
+    }),
+    defineKernelCase('supports/limits:classes', {}, async (backend) => {
+      const dtype = backend.supports.dtypes[0];
+      const most = backend.supports.limits.classes;
+      const one = tensor([1], { backend, dtype });
+      // No row that long is allocated: what is refused is its shape.
+      const tooLong = fromBuffer(backend, bufferOf(one), [1, most + 1], dtype);
+      await assertThrows(`softmax of ${most} + 1 classes`, 'ERR_UNSUPPORTED', () => softmax(tooLong));
+      tooLong.dispose();
+    }),
+    defineKernelCase(
+      'supports/subnormals:declared=flush',
+      { dtype: 'float32', weakness: 'subnormals: preserve' },
+      async (backend) => {
+        const kept = await subnormalsKept(backend);
+        assert(
+          !kept,
+          'supports.subnormals is flush, and float32 results below 2⁻¹²⁶ keep their value: announce preserve',
+        );
+      },
+    ),
+    defineKernelCase('supports/non-finite:declared=unspecified', { weakness: 'nonFinite: ieee' }, async (backend) => {
+      const asIfIeee = delegate(backend, { supports: { ...backend.supports, nonFinite: 'ieee' } });
+      const probes = others.filter(
+        ({ requires }) => requires.features?.includes('nonFinite: ieee') && unmet(requires, asIfIeee) === null,
+      );
+      for (const probe of probes) {
+        const failed = await probe.run(backend).then(
+          () => false,
+          () => true,
+        );
+        if (failed) return;
+      }
+      const count = probes.length;
+      throw new Error(`supports.nonFinite is unspecified, and all ${count} cases of ieee pass: announce ieee`);
+    }),
+  ];
+}
+
+/** Text, booleans, finite numbers, and arrays and objects of them: what can be cloned, stored and printed. */
+function isPlainData(value: unknown): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value === 'object' && value !== null && Object.values(value).every(isPlainData);
+}
+
+/** Whether softmax, vjp and jacobian all keep results below 2⁻¹²⁶. */
+async function subnormalsKept(backend: Parameters<ConformanceCase['run']>[0]): Promise<boolean> {
+  const dtype: FloatDType = 'float32';
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const { floor } = precisionOf({ ...backend.supports, subnormals: 'preserve' }, dtype);
+  const small = 2 ** -130;
+  const results = [
+    await runKernel(backend, { length: 2, dtype }, [{ values: [0, -95], dtype }], (out, [x]) =>
+      backend.softmax(out, x, rows),
+    ),
+    await runKernel(
+      backend,
+      { length: 2, dtype },
+      [
+        { values: [1, small], dtype },
+        { values: [0, 1], dtype },
+      ],
+      (out, [s, g]) => backend.vjp(out, s, g, rows),
+    ),
+    await runKernel(backend, { length: 4, dtype }, [{ values: [1, small], dtype }], (out, [s]) =>
+      backend.jacobian(out, s, rows),
+    ),
+  ];
+  const expected = [
+    [1, Math.exp(-95)],
+    [-small, small],
+    [0, -small, -small, small],
+  ];
+  return results.every((result, k) => {
+    const tolerance = expected[k].map((value) => 1e-5 * Math.abs(value) + floor);
+    try {
+      assertClose('', result, expected[k], tolerance);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
