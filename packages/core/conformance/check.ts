@@ -29,8 +29,9 @@ export function assertClose(
 /** What share of its tolerance an element's error takes: above 1 is wrong. */
 export function toleranceUsed(actual: number, expected: number, tolerance: number): number {
   if (Object.is(actual, expected) || actual === expected) return 0;
-  const error = Math.abs(actual - expected);
-  return Number.isFinite(error) ? error / tolerance : Number.POSITIVE_INFINITY;
+  const used = Math.abs(actual - expected) / tolerance;
+  // No bound of infinity or NaN lets anything pass.
+  return Number.isFinite(tolerance) && !Number.isNaN(used) ? used : Number.POSITIVE_INFINITY;
 }
 
 /** @throws Error unless the elements are the same numbers, bit for bit save the sign of 0 */

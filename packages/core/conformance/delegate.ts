@@ -1,7 +1,7 @@
 import type { Backend } from '../src/index.js';
 
 /** A backend that passes every call on to another, save what `overrides` replaces. */
-export function delegate(backend: Backend, overrides: Partial<Backend>): Backend {
+export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
   const { readSync, view } = backend;
   return {
     name: backend.name,

@@ -1,6 +1,8 @@
 export type { ConformanceCase, Feature, Requirements } from './case.js';
 export { cases } from './cases.js';
 export { type ExactBuffer, exact } from './exact.js';
+export type { Fault } from './faulty/fault.js';
+export { faulty } from './faulty.js';
 export { type InputName, inputs, logits } from './inputs.js';
 export * as reference from './reference.js';
 export {

@@ -1,0 +1,100 @@
+import { rowIndices } from '../reference.js';
+import { eachRow, type Fault, fault } from './fault.js';
+
+const vjpRamp = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
+const jacobianRamp = 'jacobian/values:shape=7x5;axis=1;input=ramp';
+
+/** Mistakes of the vjp and Jacobian kernels. */
+export const faultyDerivatives: readonly Fault[] = [
+  fault('row-sum-vjp', 'sums the rows of the Jacobian and forgets the cotangent: always about 0.', vjpRamp, () => ({
+    vjp: (out, s, _, rows) =>
+      eachRow(out, s, rows, (row) => {
+        const sum = row.reduce((a, b) => a + b, 0);
+        return row.map((p) => p * (1 - sum));
+      }),
+  })),
+  fault('diagonal-vjp', 'treats softmax as a sigmoid: g s (1 − s).', vjpRamp, () => ({
+    vjp(out, s, g) {
+      const result = s.data.map((p, i) => g.data[i] * p * (1 - p));
+      out.data.set(result);
+    },
+  })),
+  fault('vjp-without-cotangent-sum', 'leaves ⟨s, g⟩ out: s ⊙ g.', vjpRamp, () => ({
+    vjp(out, s, g) {
+      out.data.set(s.data.map((p, i) => g.data[i] * p));
+    },
+  })),
+  fault('vjp-over-the-batch', 'divides the vjp by the number of rows.', vjpRamp, (right) => ({
+    vjp(out, s, g, rows) {
+      right.vjp(out, s, g, rows);
+      out.data.set(out.data.map((value) => value / (rows.outer * rows.inner)));
+    },
+  })),
+  fault(
+    'vjp-last-axis-only',
+    'sums ⟨s, g⟩ over what is contiguous.',
+    'vjp/values:shape=7x5;axis=0;input=ramp;cotangent=uniform',
+    (right) => ({
+      vjp: (out, s, g, { outer, classes, inner }) => right.vjp(out, s, g, { outer: outer * inner, classes, inner: 1 }),
+    }),
+  ),
+  fault(
+    'vjp-not-in-place',
+    'announces inPlace and reads entries of the cotangent that it has overwritten.',
+    'vjp/in-place',
+    () => ({
+      vjp(out, s, g, rows) {
+        for (const at of rowIndices(rows)) {
+          for (const i of at) {
+            const inner = at.reduce((sum, j) => sum + s.data[j] * g.data[j], 0);
+            out.data[i] = s.data[i] * (g.data[i] - inner);
+          }
+        }
+      },
+    }),
+  ),
+  fault('vjp-overwrites-cotangent', 'leaves s ⊙ g in the cotangent.', 'vjp/input-unchanged', (right) => ({
+    vjp(out, s, g, rows) {
+      const product = g.data.map((value, i) => value * s.data[i]);
+      right.vjp(out, s, g, rows);
+      g.data.set(product);
+    },
+  })),
+  fault('diagonal-jacobian', 'writes s (1 − s) on the diagonal and nothing beside it.', jacobianRamp, (right) => ({
+    jacobian(out, s, rows) {
+      right.jacobian(out, s, rows);
+      const { classes } = rows;
+      out.data.forEach((_, i) => {
+        if (Math.floor(i / classes) % classes !== i % classes) out.data[i] = 0;
+      });
+    },
+  })),
+  fault('jacobian-with-s-on-the-diagonal', 'forgets s² on the diagonal.', 'jacobian/symmetric', (right) => ({
+    jacobian(out, s, rows) {
+      right.jacobian(out, s, rows);
+      const { classes } = rows;
+      rowIndices(rows).forEach((at, row) => {
+        at.forEach((i, c) => {
+          out.data[(row * classes + c) * classes + c] = s.data[i];
+        });
+      });
+    },
+  })),
+  fault(
+    'jacobian-in-inner-order',
+    'lays the matrices out by inner first.',
+    'jacobian/values:shape=2x3x4;axis=1;input=ramp',
+    (right) => ({
+      jacobian(out, s, rows) {
+        right.jacobian(out, s, rows);
+        const { outer, classes, inner } = rows;
+        const size = classes * classes;
+        const ordered = out.data.slice();
+        for (let row = 0; row < outer * inner; row++) {
+          const other = (row % outer) * inner + Math.floor(row / outer);
+          out.data.set(ordered.subarray(other * size, (other + 1) * size), row * size);
+        }
+      },
+    }),
+  ),
+];

@@ -1,0 +1,69 @@
+import type { Backend, BackendProvider, Kernels, Rows } from '../../src/index.js';
+import { delegate } from '../delegate.js';
+import { type ExactBuffer, exact } from '../exact.js';
+import { rowIndices } from '../reference.js';
+
+/** A backend that is right but for one classic mistake, and the case that must notice. */
+export interface Fault {
+  readonly name: string;
+  /** The mistake, in one sentence. */
+  readonly mistake: string;
+  /** The id of the case that fails because of it. */
+  readonly caughtBy: string;
+  readonly provider: BackendProvider<ExactBuffer>;
+}
+
+/** The exact backend with one thing replaced, afresh for every backend opened. */
+export function fault(
+  name: string,
+  mistake: string,
+  caughtBy: string,
+  replace: (right: Backend<ExactBuffer>) => Partial<Backend<ExactBuffer>>,
+): Fault {
+  const provider: BackendProvider<ExactBuffer> = {
+    name,
+    unavailable: async () => null,
+    open: async () => {
+      const right = await exact.open();
+      return delegate(right, replace(right));
+    },
+  };
+  return { name, mistake, caughtBy, provider };
+}
+
+/** The exact backend with some of its fused kernels replaced. */
+export function faultyKernels(
+  name: string,
+  mistake: string,
+  caughtBy: string,
+  replace: (right: Kernels<ExactBuffer>) => Kernels<ExactBuffer>,
+): Fault {
+  return fault(name, mistake, caughtBy, ({ kernels = {} }) => ({ kernels: { ...kernels, ...replace(kernels) } }));
+}
+
+/** Writes `results(row)` for every row of `x`, as an author's kernel would: in the buffer's own precision. */
+export function eachRow(
+  out: ExactBuffer,
+  x: ExactBuffer,
+  rows: Rows,
+  results: (row: number[], index: number) => readonly number[],
+): void {
+  const source = x.data.slice();
+  rowIndices(rows).forEach((at, index) => {
+    const values = results(
+      at.map((i) => source[i]),
+      index,
+    );
+    at.forEach((i, c) => {
+      out.data[i] = values[c];
+    });
+  });
+}
+
+/** Softmax of a row in float64. */
+export function softmaxOf(row: readonly number[]): number[] {
+  const max = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const exponentials = row.map((x) => Math.exp(x - max));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  return exponentials.map((e) => e / sum);
+}

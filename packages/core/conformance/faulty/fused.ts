@@ -1,0 +1,203 @@
+import { hostArray } from '../../src/index.js';
+import type { ExactBuffer } from '../exact.js';
+import { rowIndices, softmaxVjp } from '../reference.js';
+import { eachRow, type Fault, faultyKernels, softmaxOf } from './fault.js';
+
+const small = 'shape=7x5;axis=1;input=spread';
+
+/** Mistakes about temperature and masks. */
+const parameterMistakes: readonly Fault[] = [
+  faultyKernels(
+    'multiplies-by-the-temperature',
+    'multiplies the logits by the temperature.',
+    `softmax/values:${small};temperature=0.5`,
+    ({ softmax }) => ({
+      softmax: (out, x, rows, parameters) =>
+        softmax?.(out, x, rows, { ...parameters, temperature: 1 / parameters.temperature }),
+    }),
+  ),
+  faultyKernels(
+    'ignores-the-sign-of-the-temperature',
+    'computes softmax for softmin.',
+    `softmin/values:${small}`,
+    ({ softmax }) => ({
+      softmax: (out, x, rows, parameters) =>
+        softmax?.(out, x, rows, { ...parameters, temperature: Math.abs(parameters.temperature) }),
+    }),
+  ),
+  faultyKernels(
+    'derivative-without-temperature',
+    'forgets that the derivative is divided by the temperature.',
+    `softmax/vjp:${small};temperature=0.5`,
+    ({ softmaxVjp: right }) => ({ softmaxVjp: (out, s, g, rows) => right?.(out, s, g, rows, 1) }),
+  ),
+  faultyKernels(
+    'masks-with-a-large-number',
+    'adds −1e9 where the mask is 0, so that a row with nothing kept has probabilities.',
+    'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
+    () => ({
+      softmax(out, x, rows, { temperature, mask }) {
+        const masked = hostArray(x.data.length, x.dtype);
+        x.data.forEach((value, i) => {
+          const kept = !mask || mask.buffer.data[i % mask.buffer.data.length];
+          masked[i] = value / temperature - (kept ? 0 : 1e9);
+        });
+        eachRow(out, { dtype: x.dtype, data: masked }, rows, softmaxOf);
+      },
+    }),
+  ),
+  faultyKernels(
+    'repeats-the-first-mask',
+    'uses the mask of the first block for all.',
+    'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
+    ({ softmax }) => ({
+      softmax(out, x, rows, parameters) {
+        const { mask } = parameters;
+        if (!mask) return softmax?.(out, x, rows, parameters);
+        const data = mask.buffer.data.slice(0, rows.classes * rows.inner);
+        return softmax?.(out, x, rows, { ...parameters, mask: { outer: 1, buffer: { dtype: 'bool', data } } });
+      },
+    }),
+  ),
+  faultyKernels(
+    'declines-in-silence',
+    'does not handle a mask, writes nothing and does not say so by returning false.',
+    'log-softmax/values:shape=7x5;axis=0;input=nan;mask=full',
+    ({ logSoftmax }) => ({
+      logSoftmax: (out, x, rows, parameters) => (parameters.mask ? undefined : logSoftmax?.(out, x, rows, parameters)),
+    }),
+  ),
+];
+
+/** Mistakes of the log family and of elementwise functions. */
+const functionMistakes: readonly Fault[] = [
+  faultyKernels(
+    'log-of-softmax',
+    'takes the logarithm of probabilities that have underflowed.',
+    'log-softmax/values:shape=7x5;axis=1;input=wide',
+    () => ({
+      logSoftmax: (out, x, rows, { temperature }) =>
+        eachRow(out, x, rows, (row) => softmaxOf(row.map((v) => v / temperature)).map((p) => Math.log(Math.fround(p)))),
+    }),
+  ),
+  faultyKernels(
+    'log-sum-exp-unshifted',
+    'sums exponentials that overflow.',
+    'log-sum-exp/values:shape=7x5;axis=1;input=shifted',
+    () => ({
+      logSumExp(out, x, rows) {
+        rowIndices(rows).forEach((at, row) => {
+          out.data[row] = Math.log(Math.fround(at.reduce((sum, i) => sum + Math.exp(x.data[i]), 0)));
+        });
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-vjp-of-softmax',
+    "uses softmax's vjp for log-softmax.",
+    'log-softmax/vjp:shape=2x3x4;axis=1;input=ramp',
+    () => ({
+      logSoftmaxVjp: (out, y, g, rows) => out.data.set(softmaxVjp(y.data.map(Math.exp), g.data, rows)),
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-jacobian-transposed',
+    'takes exp(y_r) where exp(y_c) belongs: this Jacobian is not symmetric.',
+    'log-softmax/jacobian:shape=2x3x4;axis=1;input=ramp',
+    ({ logSoftmaxJacobian }) => ({
+      logSoftmaxJacobian(out, y, rows, temperature) {
+        logSoftmaxJacobian?.(out, y, rows, temperature);
+        const right = out.data.slice();
+        const f = rows.classes;
+        right.forEach((_, i) => {
+          const [matrix, r, c] = [Math.floor(i / (f * f)), Math.floor(i / f) % f, i % f];
+          out.data[i] = right[(matrix * f + c) * f + r];
+        });
+      },
+    }),
+  ),
+  faultyKernels(
+    'naive-sigmoid',
+    'computes 1 / (1 + exp(−x)), which is 0 where exp(−x) overflows.',
+    'sigmoid/values:shape=7x5;axis=1;input=wide',
+    () => ({ sigmoid: (out, x) => out.data.set(x.data.map((v) => 1 / (1 + Math.fround(Math.exp(-v))))) }),
+  ),
+  faultyKernels(
+    'relu-swallows-nan',
+    'compares with 0, which makes NaN 0.',
+    'relu/values:shape=7x5;axis=1;input=nan',
+    () => ({ relu: (out, x) => out.data.set(x.data.map((v) => (v <= 0 || Number.isNaN(v) ? 0 : v))) }),
+  ),
+  faultyKernels(
+    'relu-slope-at-zero',
+    'lets the gradient through where y is 0.',
+    'relu/vjp:shape=7x5;axis=1;input=broad',
+    () => ({ reluVjp: (out, y, g) => out.data.set(y.data.map((v, i) => (v >= 0 ? g.data[i] : 0))) }),
+  ),
+];
+
+/** Mistakes of cross-entropy. */
+const crossEntropyMistakes: readonly Fault[] = [
+  faultyKernels(
+    'mean-over-all-rows',
+    'divides by the number of rows, counting those that are ignored.',
+    `cross-entropy/loss:target=ignored;${small}`,
+    ({ crossEntropy }) => ({
+      crossEntropy: (out, x, rows, parameters) =>
+        crossEntropy?.(out, x, rows, { ...parameters, scale: 1 / (rows.outer * rows.inner) }),
+    }),
+  ),
+  faultyKernels(
+    'smooths-without-the-target',
+    'spreads ε over the other classes only.',
+    'cross-entropy/loss:target=indices;reduction=none;labelSmoothing=0.1;shape=7x5;axis=1;input=spread',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { labelSmoothing } = parameters;
+        const others = rows.classes / (rows.classes - 1);
+        crossEntropy?.(out, x, rows, { ...parameters, labelSmoothing: Math.min(1, labelSmoothing * others) });
+      },
+    }),
+  ),
+  faultyKernels(
+    'gradient-times-the-jacobian',
+    'multiplies p − q by the Jacobian of softmax once more.',
+    `cross-entropy/gradient:target=indices;${small}`,
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.(out, x, rows, parameters);
+        const { gradient } = out;
+        if (!gradient) return;
+        const s: ExactBuffer = { dtype: x.dtype, data: x.data.slice() };
+        eachRow(s, x, rows, softmaxOf);
+        gradient.data.set(softmaxVjp(s.data, gradient.data, rows));
+      },
+    }),
+  ),
+  faultyKernels(
+    'gradient-without-weights',
+    'weights the loss and not the gradient.',
+    `cross-entropy/gradient:target=indices;weight=classes;${small}`,
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.({ loss: out.loss, gradient: null }, x, rows, parameters);
+        crossEntropy?.({ loss: null, gradient: out.gradient }, x, rows, { ...parameters, weight: null });
+      },
+    }),
+  ),
+  faultyKernels(
+    'counts-ignored-rows',
+    'takes an ignored row for one of class 0.',
+    `cross-entropy/gradient:target=ignored;${small}`,
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { target, ignoreIndex } = parameters;
+        const data = target.buffer.data.map((index) => (index === ignoreIndex ? 0 : index));
+        const buffer = { dtype: target.buffer.dtype, data };
+        crossEntropy?.(out, x, rows, { ...parameters, target: { ...target, buffer } });
+      },
+    }),
+  ),
+];
+
+export const faultyFused: readonly Fault[] = [...parameterMistakes, ...functionMistakes, ...crossEntropyMistakes];

@@ -1,0 +1,154 @@
+import { type Backend, byteSize, hostArray, SoftgradError } from '../../src/index.js';
+import type { ExactBuffer } from '../exact.js';
+import { type Fault, fault } from './fault.js';
+
+/** Mistakes of storage, of the order of work, and of the basis. */
+export const faultyStorage: readonly Fault[] = [
+  fault(
+    'write-keeps-the-host-array',
+    'keeps what it was given instead of copying it.',
+    'storage/write-copies:dtype=float32',
+    () => {
+      const kept = new WeakMap<ExactBuffer, ArrayLike<number>>();
+      return {
+        write(buffer, host) {
+          kept.set(buffer, host);
+          buffer.data.set(host);
+        },
+        async read(buffer) {
+          const data = buffer.data.slice();
+          data.set(kept.get(buffer) ?? data);
+          return data;
+        },
+      };
+    },
+  ),
+  fault('read-gives-its-own-memory', 'hands out its memory.', 'storage/read-copies:dtype=float32', () => ({
+    read: async (buffer) => buffer.data,
+  })),
+  fault('read-sync-gives-its-own-memory', 'hands out its memory.', 'storage/read-sync:dtype=float32', () => ({
+    readSync: (buffer) => buffer.data,
+  })),
+  fault('view-is-a-copy', 'gives a copy for a view.', 'storage/view:dtype=float32', () => ({
+    view: (buffer) => buffer.data.slice(),
+  })),
+  fault('int32-through-float32', 'keeps integers as float32.', 'storage/round-trip:dtype=int32', () => ({
+    write: (buffer, host) => buffer.data.set(host.map(Math.fround)),
+  })),
+  fault('reads-before-the-work', 'reads without waiting for what is enqueued.', 'storage/order', (right) => ({
+    softmax(out, logits, rows) {
+      Promise.resolve().then(() => right.softmax(out, logits, rows));
+    },
+  })),
+  fault(
+    'frees-before-the-work',
+    'frees a buffer that enqueued work still reads.',
+    'storage/free-while-enqueued',
+    enqueuing,
+  ),
+  fault('never-frees', 'keeps every buffer; its device has 1 GiB.', 'storage/free:bytes=4GiB', (right) => {
+    let bytes = 0;
+    return {
+      alloc(length, dtype) {
+        bytes += length * byteSize(dtype);
+        if (bytes > 2 ** 30) throw new SoftgradError('ERR_OUT_OF_MEMORY', 'the device has 1 GiB');
+        return right.alloc(length, dtype);
+      },
+    };
+  }),
+  fault('never-closes', 'does not know that it was closed.', 'lifecycle/close', () => ({ close: () => {} })),
+  fault(
+    'broadcasts-by-cycling',
+    'cycles through a smaller operand instead of broadcasting it.',
+    'basis/binary:op=add;operands=row',
+    (right) => ({
+      basis: {
+        ...required(right.basis),
+        binary(out, op, a, b, extent) {
+          const size = out.data.length;
+          const [left, other] = [a, b].map((operand) => {
+            if (typeof operand === 'number') return operand;
+            const data = hostArray(size, operand.buffer.dtype).map(
+              (_, i) => operand.buffer.data[i % operand.buffer.data.length],
+            );
+            return { buffer: { dtype: operand.buffer.dtype, data }, extent };
+          });
+          required(right.basis).binary(out, op, left, other, extent);
+        },
+      },
+    }),
+  ),
+  fault(
+    'selects-by-multiplying',
+    'computes c a + (1 − c) b, which lets a NaN through.',
+    'basis/select:values=non-finite',
+    (right) => ({
+      basis: {
+        ...required(right.basis),
+        select(out, condition, a, b, extent) {
+          const { binary } = required(right.basis);
+          const scratch = () => ({ dtype: out.dtype, data: out.data.slice() });
+          const [chosen, rest, left, other] = [scratch(), scratch(), scratch(), scratch()];
+          binary(chosen, 'max', condition, 0, extent);
+          binary(rest, 'sub', 1, { buffer: chosen, extent }, extent);
+          binary(left, 'mul', { buffer: chosen, extent }, a, extent);
+          binary(other, 'mul', { buffer: rest, extent }, b, extent);
+          binary(out, 'add', { buffer: left, extent }, { buffer: other, extent }, extent);
+        },
+      },
+    }),
+  ),
+  fault('transposes-nothing', 'copies where it should transpose.', 'basis/transpose:rows=2x3x4', (right) => ({
+    basis: { ...required(right.basis), transpose: (out, x) => out.data.set(x.data) },
+  })),
+  fault(
+    'reduces-in-blocks',
+    'reduces whole blocks of 64 and forgets the rest.',
+    'basis/reduce:op=sum;rows=1x67x9',
+    (right) => ({
+      basis: {
+        ...required(right.basis),
+        reduce(out, op, x, rows) {
+          const whole = rows.classes - (rows.classes % 64) || rows.classes;
+          const data = x.data.filter((_, i) => Math.floor(i / rows.inner) % rows.classes < whole);
+          required(right.basis).reduce(out, op, { dtype: x.dtype, data }, { ...rows, classes: whole });
+        },
+      },
+    }),
+  ),
+];
+
+/** Work runs when something is read or written; free wipes the memory at once. */
+function enqueuing(right: Backend<ExactBuffer>): Partial<Backend<ExactBuffer>> {
+  const queue: (() => void)[] = [];
+  const flush = () => {
+    for (const work of queue.splice(0)) work();
+  };
+  const enqueue = (work: () => void) => {
+    queue.push(work);
+  };
+  return {
+    softmax: (out, x, rows) => enqueue(() => right.softmax(out, x, rows)),
+    vjp: (out, s, g, rows) => enqueue(() => right.vjp(out, s, g, rows)),
+    jacobian: (out, s, rows) => enqueue(() => right.jacobian(out, s, rows)),
+    write(buffer, host) {
+      flush();
+      right.write(buffer, host);
+    },
+    async read(buffer) {
+      flush();
+      return right.read(buffer);
+    },
+    async sync() {
+      flush();
+    },
+    free(buffer) {
+      buffer.data.fill(0);
+    },
+  };
+}
+
+function required<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('the exact backend has a basis');
+  return part;
+}
