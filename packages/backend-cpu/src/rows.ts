@@ -76,7 +76,7 @@ export function scatter(to: FloatArray, from: Float64Array, tile: Tile, classes:
 }
 
 function rowsPerTile({ classes, inner }: Rows): number {
-  const fitting = Math.floor(tileElements / Math.max(1, classes));
+  const fitting = Math.floor(tileElements / classes);
   const least = inner > 1 && classes * leastColumns <= mostElements ? leastColumns : 1;
   return Math.max(least, fitting);
 }

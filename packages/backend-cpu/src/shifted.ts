@@ -75,7 +75,7 @@ export function forEachShiftedRow(
       row.start = r * classes;
       if (double) shiftDouble(row, classes);
       else shiftSingle(row, classes);
-      row.empty = row.max === Number.NEGATIVE_INFINITY && isEmpty(keep, row.start, classes);
+      row.empty = row.max === Number.NEGATIVE_INFINITY && keep !== null && isEmpty(keep, row.start, classes);
       visit(row);
     }
     finish?.(row);
@@ -91,8 +91,13 @@ function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: number }
   }
 }
 
-function isEmpty(keep: Uint8Array | null, start: number, classes: number): boolean {
-  return classes === 0 || (keep !== null && !keep.subarray(start, start + classes).includes(1));
+/** Writes `value` where the mask has no entry: such an entry is that even in a row that is otherwise NaN. */
+export function fillMasked(values: Float64Array, { keep, start }: ShiftedRow, classes: number, value: number): void {
+  if (keep) for (let k = start; k < start + classes; k++) if (keep[k] === 0) values[k] = value;
+}
+
+function isEmpty(keep: Uint8Array, start: number, classes: number): boolean {
+  return !keep.subarray(start, start + classes).includes(1);
 }
 
 /** Shifts a row of float32 logits: float64 arithmetic has 29 bits to spare, so nothing needs correcting. */

@@ -1,6 +1,6 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { scatter } from '../rows.js';
-import { forEachShiftedRow, type ShiftedRow } from '../shifted.js';
+import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 
 /** A row's target weights q, and what of them the gradient needs. */
@@ -48,6 +48,7 @@ export function crossEntropy(
         const hot = kept ? (weight ? weight[index] : 1) : 0;
         if (loss) loss[row.row] = hot === 0 ? 0 : -scale * hot * logProbability(row, index);
         if (gradient) oneHotGradient(row, classes, index, gradientScale * hot);
+        fillMasked(row.exp, row, classes, 0);
         return;
       }
       if (target.kind === 'indices')
@@ -55,6 +56,7 @@ export function crossEntropy(
       else targetWeights(weights, row, rows, target.buffer, labelSmoothing, weight);
       if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights);
       if (gradient) weightedGradient(row, classes, weights, gradientScale);
+      fillMasked(row.exp, row, classes, 0);
     },
     ({ exp, tile }) => {
       if (gradient) scatter(gradient, exp, tile, classes);

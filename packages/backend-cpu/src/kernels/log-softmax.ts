@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expOfFloat32, expOfFloat64 } from '../exp.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../rows.js';
-import { forEachShiftedRow } from '../shifted.js';
+import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 
 const logScratch = scratch();
@@ -30,12 +30,13 @@ export function logSoftmax(
       const log = Math.log1p(others);
       if (shifted === low) for (let k = start; k < end; k++) shifted[k] -= log;
       else for (let k = start; k < end; k++) shifted[k] = shifted[k] - log + low[k];
+      fillMasked(shifted, row, classes, Number.NEGATIVE_INFINITY);
     },
     ({ shifted, tile }) => scatter(out, shifted, tile, classes),
   );
 }
 
-/** `out = (g − exp(y) Σ g) / T`; entries with y = −Infinity get 0 and add nothing. */
+/** `out = (g − exp(y) Σ g) / T` over each row. */
 export function logSoftmaxVjp(
   out: FloatArray,
   logProbabilities: FloatArray,
@@ -45,18 +46,17 @@ export function logSoftmaxVjp(
 ): void {
   forEachLogRow(out, logProbabilities, cotangent, rows, ({ y, p, v: g }, start, end, top) => {
     let others = 0;
-    for (let k = start; k < end; k++) if (k !== top && y[k] !== Number.NEGATIVE_INFINITY) others += g[k];
+    for (let k = start; k < end; k++) if (k !== top) others += g[k];
     const total = top < 0 ? others : others + g[top];
     for (let k = start; k < end; k++) {
-      if (y[k] === Number.NEGATIVE_INFINITY) g[k] = 0;
       // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
-      else if (k === top) g[k] = (-Math.expm1(y[k]) * total - others) / temperature;
+      if (k === top) g[k] = (-Math.expm1(y[k]) * total - others) / temperature;
       else g[k] = (g[k] - p[k] * total) / temperature;
     }
   });
 }
 
-/** `out = (t − ⟨exp(y), t⟩) / T`; entries with y = −Infinity get 0 and add nothing. */
+/** `out = (t − ⟨exp(y), t⟩) / T` over each row. */
 export function logSoftmaxJvp(
   out: FloatArray,
   logProbabilities: FloatArray,
@@ -64,17 +64,15 @@ export function logSoftmaxJvp(
   rows: Rows,
   temperature: number,
 ): void {
-  forEachLogRow(out, logProbabilities, tangent, rows, ({ y, p, v: t }, start, end, top) => {
+  forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
     let mean = 0;
-    for (let k = start; k < end; k++) if (y[k] !== Number.NEGATIVE_INFINITY) mean += p[k] * (t[k] - origin);
-    for (let k = start; k < end; k++) {
-      t[k] = y[k] === Number.NEGATIVE_INFINITY ? 0 : (t[k] - origin - mean) / temperature;
-    }
+    for (let k = start; k < end; k++) mean += p[k] * (t[k] - origin);
+    for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean) / temperature;
   });
 }
 
-/** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`; matrix rows r with y_r = −Infinity are 0. */
+/** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */
 export function logSoftmaxJacobian(
   out: FloatArray,
   logProbabilities: FloatArray,
@@ -91,12 +89,8 @@ export function logSoftmaxJacobian(
       const start = row * classes;
       let to = (tile.row + row) * classes * classes;
       for (let r = 0; r < classes; r++) {
-        if (y[start + r] === Number.NEGATIVE_INFINITY) {
-          out.fill(0, to, to + classes);
-        } else {
-          for (let c = 0; c < classes; c++) out[to + c] = (0 - p[start + c]) / temperature;
-          out[to + r] = (0 - Math.expm1(y[start + r])) / temperature;
-        }
+        for (let c = 0; c < classes; c++) out[to + c] = (0 - p[start + c]) / temperature;
+        out[to + r] = (0 - Math.expm1(y[start + r])) / temperature;
         to += classes;
       }
     }

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expDouble, expSingle } from '../exp.js';
 import { scatter } from '../rows.js';
-import { forEachShiftedRow } from '../shifted.js';
+import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 
 /** Elements whose exponentials are taken at once: they stay in the first-level cache until they are scaled. */
@@ -47,6 +47,7 @@ export function softmaxWith(
       }
       const total = 1 + row.others;
       for (let k = row.start; k < row.start + classes; k++) probabilities[k] /= total;
+      fillMasked(probabilities, row, classes, 0);
     },
     ({ exp, tile }) => scatter(out, exp, tile, classes),
   );
@@ -85,7 +86,7 @@ function softmaxDouble(out: Float64Array, logits: Float64Array, { outer, classes
 }
 
 function rowsPerBlock(classes: number): number {
-  return Math.max(1, Math.floor(blockElements / Math.max(1, classes)));
+  return Math.max(1, Math.floor(blockElements / classes));
 }
 
 /** The rows of a block that exp without a shift could overflow. */
