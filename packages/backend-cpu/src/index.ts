@@ -1,1 +1,26 @@
-export {};
+import type { BackendProvider } from '@softgrad/core';
+import { type CpuBackend, createBackend } from './backend.js';
+import type { CpuBuffer } from './storage.js';
+
+export type { CpuBackend, CpuBuffer };
+
+/** The backend's provider: its `open` gives the `CpuBackend`, whose members are all there. */
+export interface CpuProvider extends BackendProvider<CpuBuffer, undefined> {
+  open(): Promise<CpuBackend>;
+}
+
+/**
+ * Plain typed arrays in plain JavaScript: runs wherever JavaScript does, in float32 and float64, with no options.
+ *
+ * @example
+ * await setBackend(cpu);
+ * using s = softmax(tensor([[1, 2, 3]]));
+ * await s.array(); // [[0.09003057330846786, 0.2447284758090973, 0.6652409434318542]]
+ */
+export const cpu: CpuProvider = {
+  name: 'cpu',
+  unavailable: async () => null,
+  open: async () => createBackend(),
+};
+
+export default cpu;

@@ -1,0 +1,79 @@
+import type { Backend, Kernels, Supports } from '@softgrad/core';
+import { basis } from './basis.js';
+import { crossEntropy } from './kernels/cross-entropy.js';
+import { jacobian } from './kernels/jacobian.js';
+import { logSoftmax, logSoftmaxJacobian, logSoftmaxJvp, logSoftmaxVjp } from './kernels/log-softmax.js';
+import { logSumExp } from './kernels/log-sum-exp.js';
+import { relu, reluVjp } from './kernels/relu.js';
+import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
+import { softmax, softmaxWith } from './kernels/softmax.js';
+import { vjp } from './kernels/vjp.js';
+import { alloc, type CpuBuffer, type FloatArray, read, write } from './storage.js';
+
+/** The backend with what it has of the optional parts. */
+export type CpuBackend = Backend<CpuBuffer> &
+  Required<Pick<Backend<CpuBuffer>, 'readSync' | 'view' | 'basis' | 'kernels'>>;
+
+const supports: Supports = {
+  dtypes: ['float32', 'float64'],
+  readSync: true,
+  hostView: true,
+  inPlace: true,
+  limits: { elements: 2 ** 31 - 1, classes: 2 ** 31 - 1 },
+  device: 'JavaScript typed arrays, 1 thread',
+  subnormals: 'preserve',
+  nonFinite: 'ieee',
+  expUlp: { base: 1, slope: 0 },
+};
+
+export function createBackend(): CpuBackend {
+  let closed = false;
+  return {
+    name: 'cpu',
+    supports,
+    get closed() {
+      return closed;
+    },
+    alloc,
+    write,
+    read: async (buffer) => read(buffer),
+    readSync: read,
+    view: (buffer) => buffer,
+    free: () => {},
+    sync: async () => {},
+    close: () => {
+      closed = true;
+    },
+    softmax: (out, logits, rows) => softmax(floats(out), floats(logits), rows),
+    jacobian: (out, probabilities, rows) => jacobian(floats(out), floats(probabilities), rows, 1),
+    vjp: (out, probabilities, cotangent, rows) => vjp(floats(out), floats(probabilities), floats(cotangent), rows, 1),
+    basis,
+    kernels,
+  };
+}
+
+const kernels: Kernels<CpuBuffer> = {
+  softmax: (out, logits, rows, parameters) => softmaxWith(floats(out), floats(logits), rows, parameters),
+  softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
+    vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
+  softmaxJacobian: (out, probabilities, rows, temperature) =>
+    jacobian(floats(out), floats(probabilities), rows, temperature),
+  logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),
+  logSoftmaxVjp: (out, logProbabilities, cotangent, rows, temperature) =>
+    logSoftmaxVjp(floats(out), floats(logProbabilities), floats(cotangent), rows, temperature),
+  logSoftmaxJvp: (out, logProbabilities, tangent, rows, temperature) =>
+    logSoftmaxJvp(floats(out), floats(logProbabilities), floats(tangent), rows, temperature),
+  logSoftmaxJacobian: (out, logProbabilities, rows, temperature) =>
+    logSoftmaxJacobian(floats(out), floats(logProbabilities), rows, temperature),
+  logSumExp: (out, logits, rows, parameters) => logSumExp(floats(out), floats(logits), rows, parameters),
+  crossEntropy: (out, logits, rows, parameters) => crossEntropy(out, floats(logits), rows, parameters),
+  sigmoid: (out, x, length) => sigmoid(floats(out), floats(x), length),
+  sigmoidVjp: (out, y, cotangent, length) => sigmoidVjp(floats(out), floats(y), floats(cotangent), length),
+  relu: (out, x, length) => relu(floats(out), floats(x), length),
+  reluVjp: (out, y, cotangent, length) => reluVjp(floats(out), floats(y), floats(cotangent), length),
+};
+
+/** Core passes operands of these kernels as float buffers only. */
+function floats(buffer: CpuBuffer): FloatArray {
+  return buffer as FloatArray;
+}

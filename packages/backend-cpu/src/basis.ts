@@ -1,0 +1,123 @@
+import type { Basis, BinaryOp, Extent, Operand, ReduceOp, Rows, UnaryOp } from '@softgrad/core';
+import { expOfFloat32, expOfFloat64 } from './exp.js';
+import type { CpuBuffer } from './storage.js';
+
+/** The verbs from which core composes what is not fused. Arithmetic is float64; results are rounded when they are stored. */
+export const basis: Basis<CpuBuffer> = { unary, binary, reduce, select, transpose };
+
+function unary(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {
+  const f = unaryFunction(op, out instanceof Float64Array);
+  for (let k = 0; k < length; k++) out[k] = f(x[k]);
+}
+
+function unaryFunction(op: UnaryOp, double: boolean): (x: number) => number {
+  if (op === 'neg') return (x) => -x;
+  if (op === 'log') return Math.log;
+  return double ? expOfFloat64 : expOfFloat32;
+}
+
+const binaryFunctions: Readonly<Record<BinaryOp, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  max: Math.max,
+  min: Math.min,
+};
+
+function binary(out: CpuBuffer, op: BinaryOp, a: Operand<CpuBuffer>, b: Operand<CpuBuffer>, extent: Extent): void {
+  const f = binaryFunctions[op];
+  const [outer, classes, inner] = extent;
+  const viewA = view(a);
+  const viewB = view(b);
+  let k = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      const startA = o * viewA.outer + c * viewA.classes;
+      const startB = o * viewB.outer + c * viewB.classes;
+      for (let i = 0; i < inner; i++) {
+        out[k++] = f(viewA.buffer[startA + i * viewA.inner], viewB.buffer[startB + i * viewB.inner]);
+      }
+    }
+  }
+}
+
+/** Sums with Neumaier's compensation ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974) in float64. */
+function reduce(out: CpuBuffer, op: ReduceOp, x: CpuBuffer, { outer, classes, inner }: Rows): void {
+  const reduceRow = op === 'sum' ? sumRow : maxRow;
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) out[o * inner + i] = reduceRow(x, o * classes * inner + i, classes, inner);
+  }
+}
+
+function sumRow(x: CpuBuffer, start: number, classes: number, stride: number): number {
+  let sum = 0;
+  let correction = 0;
+  for (let c = 0; c < classes; c++) {
+    const term = x[start + c * stride];
+    const next = sum + term;
+    correction += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
+    sum = next;
+  }
+  return Number.isFinite(sum) ? sum + correction : sum;
+}
+
+function maxRow(x: CpuBuffer, start: number, classes: number, stride: number): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < classes; c++) max = Math.max(max, x[start + c * stride]);
+  return max;
+}
+
+function select(
+  out: CpuBuffer,
+  condition: Operand<CpuBuffer>,
+  a: Operand<CpuBuffer>,
+  b: Operand<CpuBuffer>,
+  extent: Extent,
+): void {
+  const [outer, classes, inner] = extent;
+  const [viewCondition, viewA, viewB] = [view(condition), view(a), view(b)];
+  let k = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      for (let i = 0; i < inner; i++)
+        out[k++] = at(viewCondition, o, c, i) > 0 ? at(viewA, o, c, i) : at(viewB, o, c, i);
+    }
+  }
+}
+
+function transpose(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows): void {
+  const block = 16;
+  for (let o = 0; o < outer; o++) {
+    const base = o * classes * inner;
+    for (let first = 0; first < inner; first += block) {
+      const last = Math.min(inner, first + block);
+      for (let c = 0; c < classes; c++) {
+        for (let i = first; i < last; i++) out[base + i * classes + c] = x[base + c * inner + i];
+      }
+    }
+  }
+}
+
+/** An operand with the steps in its buffer that one step in each dimension of the result makes: 0 where it is broadcast. */
+interface View {
+  readonly buffer: ArrayLike<number>;
+  readonly outer: number;
+  readonly classes: number;
+  readonly inner: number;
+}
+
+function view(operand: Operand<CpuBuffer>): View {
+  if (typeof operand === 'number') return { buffer: [operand], outer: 0, classes: 0, inner: 0 };
+  const [outer, classes, inner] = operand.extent;
+  return {
+    buffer: operand.buffer,
+    outer: outer === 1 ? 0 : classes * inner,
+    classes: classes === 1 ? 0 : inner,
+    inner: inner === 1 ? 0 : 1,
+  };
+}
+
+function at({ buffer, outer, classes, inner }: View, o: number, c: number, i: number): number {
+  return buffer[o * outer + c * classes + i * inner];
+}

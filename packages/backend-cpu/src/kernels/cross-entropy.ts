@@ -1,0 +1,154 @@
+import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import { scatter } from '../rows.js';
+import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
+import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+
+/** A row's target weights q, and what of them the gradient needs. */
+interface Target {
+  readonly q: Float64Array;
+  /** Σ q over all entries but the row's largest logit's. */
+  others: number;
+  total: number;
+}
+
+const weightScratch = scratch();
+
+/**
+ * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one exponential an element.
+ *
+ * At the largest logit p Σ q − q would cancel, p being nearly 1 for a row that has learned its target;
+ * with S = Σ exp(x/T − max) it is Σ_others q − Σ q · (S − 1)/S.
+ */
+export function crossEntropy(
+  out: { readonly loss: CpuBuffer | null; readonly gradient: CpuBuffer | null },
+  logits: FloatArray,
+  rows: Rows,
+  parameters: CrossEntropyParameters<CpuBuffer>,
+): void {
+  const { classes } = rows;
+  const { target, labelSmoothing, weight, ignoreIndex, scale, temperature } = parameters;
+  const { loss } = out;
+  const gradient = out.gradient as FloatArray | null;
+  const gradientScale = scale / temperature;
+  const weights: Target = { q: weightScratch(classes), others: 0, total: 0 };
+  const oneHot = target.kind === 'indices' && labelSmoothing === 0;
+  forEachShiftedRow(
+    logits,
+    rows,
+    parameters,
+    (row) => {
+      if (row.empty || (target.kind === 'indices' && target.buffer[row.row] === ignoreIndex)) {
+        if (loss) loss[row.row] = 0;
+        row.exp.fill(0, row.start, row.start + classes);
+        return;
+      }
+      if (oneHot) {
+        const index = target.buffer[row.row];
+        const kept = row.keep === null || row.keep[row.start + index] !== 0;
+        const hot = kept ? (weight ? weight[index] : 1) : 0;
+        if (loss) loss[row.row] = hot === 0 ? 0 : -scale * hot * logProbability(row, index);
+        if (gradient) oneHotGradient(row, classes, index, gradientScale * hot);
+        fillMasked(row.exp, row, classes, 0);
+        return;
+      }
+      if (target.kind === 'indices')
+        indexWeights(weights, row, classes, target.buffer[row.row], labelSmoothing, weight);
+      else targetWeights(weights, row, rows, target.buffer, labelSmoothing, weight);
+      if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights);
+      if (gradient) weightedGradient(row, classes, weights, gradientScale);
+      fillMasked(row.exp, row, classes, 0);
+    },
+    ({ exp, tile }) => {
+      if (gradient) scatter(gradient, exp, tile, classes);
+    },
+  );
+}
+
+function logProbability({ shifted, low, start, others }: ShiftedRow, index: number): number {
+  const log = Math.log1p(others);
+  return shifted === low ? shifted[start + index] - log : shifted[start + index] - log + low[start + index];
+}
+
+/** Turns the row's exponentials into `factor (p − onehot(index))`. */
+function oneHotGradient({ exp, start, others, top }: ShiftedRow, classes: number, index: number, factor: number): void {
+  const total = 1 + others;
+  for (let k = start; k < start + classes; k++) exp[k] = factor * (exp[k] / total);
+  if (index === top) exp[start + index] = -factor * (others / total);
+  else exp[start + index] -= factor;
+}
+
+/** q of a class index: smoothed, then weighted, then 0 where masked. */
+function indexWeights(
+  target: Target,
+  row: ShiftedRow,
+  classes: number,
+  index: number,
+  smoothing: number,
+  weight: CpuBuffer | null,
+): void {
+  const share = smoothing / keptClasses(row, classes);
+  fillWeights(target, row, classes, weight, (c) => (c === index ? 1 - smoothing + share : share));
+}
+
+/** q of a row of target probabilities: smoothed, then weighted, then 0 where masked. */
+function targetWeights(
+  target: Target,
+  row: ShiftedRow,
+  { classes, inner }: Rows,
+  probabilities: CpuBuffer,
+  smoothing: number,
+  weight: CpuBuffer | null,
+): void {
+  const share = smoothing === 0 ? 0 : smoothing / keptClasses(row, classes);
+  const first = Math.floor(row.row / inner) * classes * inner + (row.row % inner);
+  fillWeights(target, row, classes, weight, (c) => (1 - smoothing) * probabilities[first + c * inner] + share);
+}
+
+function fillWeights(
+  target: Target,
+  { start, keep, top }: ShiftedRow,
+  classes: number,
+  weight: CpuBuffer | null,
+  smoothed: (c: number) => number,
+): void {
+  const { q } = target;
+  let others = 0;
+  for (let c = 0; c < classes; c++) {
+    q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed(c) : smoothed(c);
+    if (c !== top) others += q[c];
+  }
+  target.others = others;
+  target.total = others + q[top];
+}
+
+function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
+  if (!keep) return classes;
+  let kept = 0;
+  for (let k = start; k < start + classes; k++) kept += keep[k];
+  return kept;
+}
+
+/** `−Σ q log p`; terms with q = 0 are 0, even where log p = −Infinity. */
+function expectedLoss({ shifted, low, start, others }: ShiftedRow, classes: number, { q }: Target): number {
+  const log = Math.log1p(others);
+  const corrected = shifted !== low;
+  let loss = 0;
+  for (let c = 0; c < classes; c++) {
+    if (q[c] === 0) continue;
+    const gap = log - shifted[start + c];
+    loss += q[c] * (corrected ? gap - low[start + c] : gap);
+  }
+  return loss;
+}
+
+/** Turns the row's exponentials into `factor (p Σ q − q)`. */
+function weightedGradient(
+  { exp, start, others, top }: ShiftedRow,
+  classes: number,
+  target: Target,
+  factor: number,
+): void {
+  const total = 1 + others;
+  for (let c = 0; c < classes; c++) exp[start + c] = factor * ((exp[start + c] / total) * target.total - target.q[c]);
+  exp[start + top] = factor * (target.others - target.total * (others / total));
+}

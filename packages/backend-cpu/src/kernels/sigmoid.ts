@@ -1,0 +1,17 @@
+import { expOfFloat32, expOfFloat64 } from '../exp.js';
+import type { FloatArray } from '../storage.js';
+
+/** `out = 1 / (1 + exp(−x))`, from exp(−|x|), which does not overflow. */
+export function sigmoid(out: FloatArray, x: FloatArray, length: number): void {
+  const double = out instanceof Float64Array;
+  for (let k = 0; k < length; k++) {
+    const magnitude = -Math.abs(x[k]);
+    const e = double ? expOfFloat64(magnitude) : expOfFloat32(magnitude);
+    out[k] = (x[k] < 0 ? e : 1) / (1 + e);
+  }
+}
+
+/** `out = g ⊙ y ⊙ (1 − y)`. */
+export function sigmoidVjp(out: FloatArray, y: FloatArray, cotangent: FloatArray, length: number): void {
+  for (let k = 0; k < length; k++) out[k] = y[k] * (1 - y[k]) * cotangent[k];
+}

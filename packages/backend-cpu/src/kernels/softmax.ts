@@ -1,0 +1,213 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import { expDouble, expSingle } from '../exp.js';
+import { scatter } from '../rows.js';
+import { fillMasked, forEachShiftedRow } from '../shifted.js';
+import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+
+/** Elements whose exponentials are taken at once: they stay in the first-level cache until they are scaled. */
+const blockElements = 2048;
+/** Bound on the sum of squares of four logits that are exponentiated unshifted. */
+const mostSquares = 680 ** 2;
+/** Rows longer than this have their exponentials taken twice rather than stored. */
+const longRow = 2 ** 17;
+
+const plain: SoftmaxParameters<CpuBuffer> = { temperature: 1, mask: null };
+const expScratch = scratch();
+
+/**
+ * Softmax over the middle dimension.
+ *
+ * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 680² are safe without one
+ * in float64's range, so rows are first tried unshifted: no search for a maximum, no x − max to be rounded, and exp runs over a
+ * block of rows as over one array. Rows for which this does not hold (logits beyond ±340, −Infinity, NaN) are shifted.
+ */
+export function softmax(out: FloatArray, logits: FloatArray, rows: Rows): void {
+  if (rows.inner !== 1) softmaxWith(out, logits, rows, plain);
+  else if (out instanceof Float32Array && logits instanceof Float32Array) softmaxSingle(out, logits, rows);
+  else if (out instanceof Float64Array && logits instanceof Float64Array) softmaxDouble(out, logits, rows);
+}
+
+/** Softmax of logits/temperature over the entries that the mask keeps. */
+export function softmaxWith(
+  out: FloatArray,
+  logits: FloatArray,
+  rows: Rows,
+  parameters: SoftmaxParameters<CpuBuffer>,
+): void {
+  const { classes } = rows;
+  forEachShiftedRow(
+    logits,
+    rows,
+    parameters,
+    (row) => {
+      const probabilities = row.exp;
+      if (row.empty) {
+        probabilities.fill(0, row.start, row.start + classes);
+        return;
+      }
+      const total = 1 + row.others;
+      for (let k = row.start; k < row.start + classes; k++) probabilities[k] /= total;
+      fillMasked(probabilities, row, classes, 0);
+    },
+    ({ exp, tile }) => scatter(out, exp, tile, classes),
+  );
+}
+
+function softmaxSingle(out: Float32Array, logits: Float32Array, { outer, classes }: Rows): void {
+  const perBlock = rowsPerBlock(classes);
+  const exp = expScratch(Math.min(longRow, classes * Math.min(perBlock, outer)));
+  for (let row = 0; row < outer; row += perBlock) {
+    const count = Math.min(perBlock, outer - row);
+    const start = row * classes;
+    if (classes > longRow) {
+      if (!softmaxLongSingle(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
+    } else if (expOfSingle(exp, logits, start, count * classes)) {
+      scaleSingle(out, exp, start, count, classes);
+    } else {
+      shiftRows(out, logits, start, count, classes);
+    }
+  }
+}
+
+function softmaxDouble(out: Float64Array, logits: Float64Array, { outer, classes }: Rows): void {
+  const perBlock = rowsPerBlock(classes);
+  const exp = expScratch(Math.min(longRow, classes * Math.min(perBlock, outer)));
+  for (let row = 0; row < outer; row += perBlock) {
+    const count = Math.min(perBlock, outer - row);
+    const start = row * classes;
+    if (classes > longRow) {
+      shiftRows(out, logits, start, 1, classes);
+    } else if (expOfDouble(exp, logits, start, count * classes)) {
+      scaleDouble(out, exp, start, count, classes);
+    } else {
+      shiftRows(out, logits, start, count, classes);
+    }
+  }
+}
+
+function rowsPerBlock(classes: number): number {
+  return Math.max(1, Math.floor(blockElements / classes));
+}
+
+/** The rows of a block that exp without a shift could overflow. */
+function shiftRows(out: FloatArray, logits: FloatArray, start: number, count: number, classes: number): void {
+  const end = start + count * classes;
+  softmaxWith(out.subarray(start, end), logits.subarray(start, end), { outer: count, classes, inner: 1 }, plain);
+}
+
+/**
+ * `exp[k] = exp(x[start + k])`, or false where an x is too large for that. Four at a time, since the loop itself
+ * (its counter, interrupt check and bounds) costs half as much as an exp.
+ */
+function expOfSingle(exp: Float64Array, x: Float32Array, start: number, length: number): boolean {
+  let k = 0;
+  for (; k < length - 3; k += 4) {
+    const x0 = x[start + k];
+    const x1 = x[start + k + 1];
+    const x2 = x[start + k + 2];
+    const x3 = x[start + k + 3];
+    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
+    exp[k] = expSingle(x0);
+    exp[k + 1] = expSingle(x1);
+    exp[k + 2] = expSingle(x2);
+    exp[k + 3] = expSingle(x3);
+  }
+  for (; k < length; k++) {
+    const x0 = x[start + k];
+    if (!(x0 * x0 < mostSquares)) return false;
+    exp[k] = expSingle(x0);
+  }
+  return true;
+}
+
+/** The same in float64. */
+function expOfDouble(exp: Float64Array, x: Float64Array, start: number, length: number): boolean {
+  let k = 0;
+  for (; k < length - 3; k += 4) {
+    const x0 = x[start + k];
+    const x1 = x[start + k + 1];
+    const x2 = x[start + k + 2];
+    const x3 = x[start + k + 3];
+    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
+    exp[k] = expDouble(x0, 0);
+    exp[k + 1] = expDouble(x1, 0);
+    exp[k + 2] = expDouble(x2, 0);
+    exp[k + 3] = expDouble(x3, 0);
+  }
+  for (; k < length; k++) {
+    const x0 = x[start + k];
+    if (!(x0 * x0 < mostSquares)) return false;
+    exp[k] = expDouble(x0, 0);
+  }
+  return true;
+}
+
+/** Divides each row of `exp` by its sum, into `out` from `start` on. */
+function scaleSingle(out: Float32Array, exp: Float64Array, start: number, count: number, classes: number): void {
+  for (let row = 0; row < count; row++) {
+    const first = row * classes;
+    scale(out, exp, start + first, first, classes, 1 / sum(exp, first, classes));
+  }
+}
+
+function scale(out: Float32Array, exp: Float64Array, to: number, from: number, length: number, factor: number): void {
+  let k = 0;
+  for (; k < length - 3; k += 4) {
+    out[to + k] = exp[from + k] * factor;
+    out[to + k + 1] = exp[from + k + 1] * factor;
+    out[to + k + 2] = exp[from + k + 2] * factor;
+    out[to + k + 3] = exp[from + k + 3] * factor;
+  }
+  for (; k < length; k++) out[to + k] = exp[from + k] * factor;
+}
+
+function sum(exp: Float64Array, from: number, length: number): number {
+  let sum0 = 0;
+  let sum1 = 0;
+  let k = from;
+  for (; k < from + length - 3; k += 4) {
+    sum0 += exp[k] + exp[k + 1];
+    sum1 += exp[k + 2] + exp[k + 3];
+  }
+  for (; k < from + length; k++) sum0 += exp[k];
+  return sum0 + sum1;
+}
+
+/** A row whose exponentials would fill the cache: once for their sum, once more for the probabilities. */
+function softmaxLongSingle(
+  out: Float32Array,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  exp: Float64Array,
+): boolean {
+  let total = 0;
+  for (let k = 0; k < classes; k += longRow) {
+    const length = Math.min(longRow, classes - k);
+    if (!expOfSingle(exp, x, start + k, length)) return false;
+    total += sum(exp, 0, length);
+  }
+  for (let k = 0; k < classes; k += longRow) {
+    const length = Math.min(longRow, classes - k);
+    expOfSingle(exp, x, start + k, length);
+    scale(out, exp, start + k, 0, length, 1 / total);
+  }
+  return true;
+}
+
+/** Rows of float64: the sum is compensated (Knuth's TwoSum) and its reciprocal kept in two parts. */
+function scaleDouble(out: Float64Array, exp: Float64Array, start: number, count: number, classes: number): void {
+  for (let row = 0; row < count; row++) {
+    const first = row * classes;
+    let high = 0;
+    let low = 0;
+    for (let k = first; k < first + classes; k++) {
+      const next = high + exp[k];
+      const added = next - high;
+      low += high - (next - added) + (exp[k] - added);
+      high = next;
+    }
+    const total = high + low;
+    for (let k = first; k < first + classes; k++) out[start + k] = exp[k] / total;
+  }
+}

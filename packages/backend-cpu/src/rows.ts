@@ -1,0 +1,82 @@
+import type { Rows } from '@softgrad/core';
+import type { FloatArray } from './storage.js';
+
+/**
+ * A few neighbouring rows, brought into contiguous scratch memory so that kernels see one layout and one element type.
+ * Row r's element of class c is at `base + r * step + c * stride`.
+ */
+export interface Tile {
+  readonly base: number;
+  readonly step: number;
+  readonly stride: number;
+  /** Rows in this tile. */
+  readonly count: number;
+  /** The first row's number in (outer, inner) order. */
+  readonly row: number;
+  readonly outer: number;
+}
+
+/** Elements of a tile, unless one row has more: a few tiles fit the second-level cache. */
+const tileElements = 4096;
+/** Least neighbouring columns taken at once where inner > 1, so that each cache line fetched is used. */
+const leastColumns = 16;
+/** Most elements that `leastColumns` may take. */
+const mostElements = 2 ** 21;
+
+/** Elements of scratch memory that the largest tile of `rows` needs. */
+export function tileLength(rows: Rows): number {
+  return (
+    rows.classes *
+    (rows.inner === 1 ? Math.min(rowsPerTile(rows), rows.outer) : Math.min(rowsPerTile(rows), rows.inner))
+  );
+}
+
+/** Visits all rows, tile by tile. Where inner > 1 a tile has neighbouring columns of one outer block, in memory order. */
+export function forEachTile(rows: Rows, visit: (tile: Tile) => void): void {
+  const { outer, classes, inner } = rows;
+  const most = rowsPerTile(rows);
+  if (inner === 1) {
+    for (let row = 0; row < outer; row += most) {
+      visit({ base: row * classes, step: classes, stride: 1, count: Math.min(most, outer - row), row, outer: row });
+    }
+    return;
+  }
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i += most) {
+      const base = o * classes * inner + i;
+      visit({ base, step: 1, stride: inner, count: Math.min(most, inner - i), row: o * inner + i, outer: o });
+    }
+  }
+}
+
+/** Copies a tile into `to`, row after row. */
+export function gather(to: Float64Array, from: FloatArray, tile: Tile, classes: number): void {
+  const { base, step, stride, count } = tile;
+  if (stride === 1) {
+    const length = count * classes;
+    for (let k = 0; k < length; k++) to[k] = from[base + k];
+    return;
+  }
+  for (let c = 0; c < classes; c++) {
+    for (let r = 0; r < count; r++) to[r * classes + c] = from[base + r * step + c * stride];
+  }
+}
+
+/** Copies rows that stand one after the other in `from` back to where the tile has them. */
+export function scatter(to: FloatArray, from: Float64Array, tile: Tile, classes: number): void {
+  const { base, step, stride, count } = tile;
+  if (stride === 1) {
+    const length = count * classes;
+    for (let k = 0; k < length; k++) to[base + k] = from[k];
+    return;
+  }
+  for (let c = 0; c < classes; c++) {
+    for (let r = 0; r < count; r++) to[base + r * step + c * stride] = from[r * classes + c];
+  }
+}
+
+function rowsPerTile({ classes, inner }: Rows): number {
+  const fitting = Math.floor(tileElements / classes);
+  const least = inner > 1 && classes * leastColumns <= mostElements ? leastColumns : 1;
+  return Math.max(least, fitting);
+}

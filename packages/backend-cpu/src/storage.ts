@@ -1,0 +1,36 @@
+import { type DType, type HostArray, hostArray } from '@softgrad/core';
+
+/** A buffer of this backend is the host array of its dtype. */
+export type CpuBuffer = HostArray;
+
+/** The arrays that hold float values. */
+export type FloatArray = Float32Array | Float64Array;
+
+export function alloc(length: number, dtype: DType): CpuBuffer {
+  return hostArray(length, dtype);
+}
+
+export function write(buffer: CpuBuffer, host: HostArray): void {
+  buffer.set(host);
+}
+
+export function read(buffer: CpuBuffer): HostArray {
+  return buffer.slice();
+}
+
+/** Longest scratch array that is kept between calls, in elements: 2 MiB each. */
+const keptLength = 2 ** 18;
+
+/**
+ * A source of float64 scratch memory for one purpose: `at least n elements, contents unspecified`. What it gave before may be
+ * given again, so each purpose that lives at the same time has a source of its own.
+ */
+export function scratch(): (length: number) => Float64Array {
+  let kept = new Float64Array(0);
+  return (length) => {
+    if (length <= kept.length) return kept;
+    if (length > keptLength) return hostArray(length, 'float64');
+    kept = new Float64Array(Math.min(keptLength, Math.max(2048, 2 * length)));
+    return kept;
+  };
+}
