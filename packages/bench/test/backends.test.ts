@@ -1,0 +1,17 @@
+import { readdirSync } from 'node:fs';
+import { registered } from '@softgrad/core';
+import { expect, test } from 'vitest';
+import { backends, registerBackends } from '../src/backends.js';
+
+test('the map of backends names every folder packages/backend-*, and nothing else', () => {
+  const folders = readdirSync(new URL('../..', import.meta.url))
+    .filter((folder) => folder.startsWith('backend-'))
+    .map((folder) => folder.slice('backend-'.length));
+  expect(Object.keys(backends).sort()).toEqual(folders.sort());
+});
+
+test('registerBackends makes every one of them known to core, cpu first', () => {
+  registerBackends();
+  expect(registered()).toEqual(Object.keys(backends));
+  expect(registered()[0]).toBe('cpu');
+});

@@ -1,0 +1,56 @@
+import { registerBackends } from '@softgrad/bench/backends';
+import {
+  type Backend,
+  type BackendProvider,
+  type FloatDType,
+  isSoftgradError,
+  loadProvider,
+  SoftgradError,
+} from '@softgrad/core';
+
+/** Tried in this order where no backend is named. */
+const defaults = ['wasm', 'cpu'];
+
+/**
+ * Opens the backend of that name; without one the default.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE with the reason
+ */
+export async function openBackend(name: string | undefined): Promise<Backend> {
+  const provider = name === undefined ? await loadDefault() : await loadAvailable(name);
+  return provider.open();
+}
+
+/** The first default that can run here, with a line on standard error where it is not the first. */
+export async function loadDefault(): Promise<BackendProvider> {
+  const reasons: string[] = [];
+  for (const name of defaults) {
+    try {
+      const provider = await loadAvailable(name);
+      if (reasons.length > 0) process.stderr.write(`softgrad: computing on ${name}: ${reasons.join('; ')}\n`);
+      return provider;
+    } catch (error) {
+      if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
+      reasons.push(error.message);
+    }
+  }
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
+}
+
+async function loadAvailable(name: string): Promise<BackendProvider> {
+  registerBackends();
+  const provider = await loadProvider(name);
+  const reason = await provider.unavailable();
+  if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${reason}`);
+  return provider;
+}
+
+/** @throws ERR_DTYPE where the backend does not compute in `dtype`, which `source` asks for */
+export function checkDType(backend: Backend, dtype: FloatDType, source: string): void {
+  const { dtypes } = backend.supports;
+  if (dtypes.includes(dtype)) return;
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `${backend.name} does not compute in ${dtype}, which ${source} asks for; expected --dtype ${dtypes.join(' or --dtype ')}, or another --backend`,
+  );
+}

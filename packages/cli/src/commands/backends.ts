@@ -1,0 +1,109 @@
+import { registerBackends } from '@softgrad/bench/backends';
+import { type Backend, isSoftgradError, loadProvider, registered } from '@softgrad/core';
+import { Command } from 'commander';
+import { formatWrapped } from '../table.js';
+
+/** What is known of a backend here and now. */
+interface BackendReport {
+  readonly name: string;
+  /** Null where it can run, else why not and what to do. */
+  readonly unavailable: string | null;
+  readonly device: string | null;
+  readonly dtypes: readonly string[];
+  /** By operation: a kernel of its own, composed of its basis, or not there. */
+  readonly operations: Readonly<Record<string, 'kernel' | 'composed' | 'missing'>>;
+}
+
+export function backendsCommand(): Command {
+  return new Command('backends')
+    .summary('what can compute here')
+    .description(
+      'Every backend, whether it can run here, its dtypes and operations; and if it cannot, why and what to do.',
+    )
+    .option('--json', 'prints JSON')
+    .addHelpText(
+      'after',
+      `
+Operations that a backend has no kernel for are composed of its basis, slower but the same in meaning.
+
+Examples:
+  $ softgrad backends
+  $ softgrad backends --json`,
+    )
+    .action(async ({ json }: { readonly json?: true }) => {
+      registerBackends();
+      const reports: BackendReport[] = [];
+      for (const name of registered()) reports.push(await inspect(name));
+      process.stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports)}\n`);
+    });
+}
+
+async function inspect(name: string): Promise<BackendReport> {
+  try {
+    const provider = await loadProvider(name);
+    const reason = await provider.unavailable();
+    if (reason !== null) return cannotRun(name, reason);
+    const backend = await provider.open();
+    try {
+      const { device, dtypes } = backend.supports;
+      return { name, unavailable: null, device, dtypes, operations: operationsOf(backend) };
+    } finally {
+      await backend.close();
+    }
+  } catch (error) {
+    if (isSoftgradError(error)) return cannotRun(name, error.message);
+    throw error;
+  }
+}
+
+function cannotRun(name: string, unavailable: string): BackendReport {
+  return { name, unavailable, device: null, dtypes: [], operations: {} };
+}
+
+function operationsOf(backend: Backend): BackendReport['operations'] {
+  const optional = backend.basis ? 'composed' : 'missing';
+  const { kernels } = backend;
+  return {
+    softmax: 'kernel',
+    'softmax.jacobian': 'kernel',
+    'softmax.vjp': 'kernel',
+    logSoftmax: kernels?.logSoftmax ? 'kernel' : optional,
+    'logSoftmax.vjp': kernels?.logSoftmaxVjp ? 'kernel' : optional,
+    logSumExp: kernels?.logSumExp ? 'kernel' : optional,
+    crossEntropy: kernels?.crossEntropy ? 'kernel' : optional,
+    sigmoid: kernels?.sigmoid ? 'kernel' : optional,
+    relu: kernels?.relu ? 'kernel' : optional,
+  };
+}
+
+/** Narrow enough for a terminal, wide enough for a reason. */
+function formatReports(reports: readonly BackendReport[]): string {
+  const width = Math.min(Math.max(process.stdout.columns ?? 120, 80), 140);
+  const widths = [10, 11, 11, width - 10 - 11 - 11 - 5];
+  const rows = reports.map((report) => [
+    report.name,
+    report.unavailable === null ? 'yes' : 'no',
+    report.dtypes.join('\n'),
+    report.unavailable ?? details(report),
+  ]);
+  return formatWrapped(['backend', 'runs here', 'dtypes', 'device and operations, or what is missing'], rows, widths);
+}
+
+function details(report: BackendReport): string {
+  const having = (how: string) =>
+    Object.keys(report.operations)
+      .filter((operation) => report.operations[operation] === how)
+      .join(', ');
+  const lines = [report.device ?? ''];
+  for (const [how, label] of labels) {
+    const operations = having(how);
+    if (operations !== '') lines.push(`${label}: ${operations}`);
+  }
+  return lines.join('\n');
+}
+
+const labels = [
+  ['kernel', 'kernels'],
+  ['composed', 'composed'],
+  ['missing', 'not there'],
+] as const;

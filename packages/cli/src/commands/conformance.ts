@@ -1,0 +1,187 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { registerBackends } from '@softgrad/bench/backends';
+import {
+  type Backend,
+  type BackendProvider,
+  isSoftgradError,
+  loadProvider,
+  registered,
+  SoftgradError,
+} from '@softgrad/core';
+import type { BoundCase } from '@softgrad/core/conformance';
+import { Command } from 'commander';
+import { loadDefault } from '../backend.js';
+import { startProgress } from '../progress.js';
+import { formatTable } from '../table.js';
+
+interface Options {
+  readonly backend?: string;
+  readonly module?: string;
+  readonly json?: true;
+}
+
+/** What became of one backend's cases. */
+interface ConformanceReport {
+  readonly backend: string;
+  /** Why the backend cannot run here, or null. */
+  readonly unavailable: string | null;
+  readonly cases: readonly CaseReport[];
+}
+
+interface CaseReport {
+  readonly id: string;
+  readonly name: string;
+  readonly section: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  /** What was wrong, or why it does not apply here. */
+  readonly reason: string | null;
+}
+
+export function conformanceCommand(): Command {
+  return new Command('conformance')
+    .summary('proves what a backend announces')
+    .description(
+      "Runs the conformance suite against a backend, softgrad's or your own: every case that applies to what the backend announces, with its fused kernels and without. Exits 1 where one fails.",
+    )
+    .option('--backend <name>', "a backend's name, or all; default: wasm where it can run, else cpu")
+    .option('--module <file>', "a JavaScript module whose default export is a backend's provider or an open backend")
+    .option('--json', 'prints every case as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ softgrad conformance --backend all
+  $ softgrad conformance --module ./my-backend.js
+  $ softgrad conformance --backend cpu --json > conformance.json`,
+    )
+    .action(async (options: Options) => {
+      if (options.backend !== undefined && options.module !== undefined) {
+        throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
+      }
+      const reports: ConformanceReport[] = [];
+      for (const target of await findTargets(options)) {
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target);
+        reports.push(report);
+        if (!options.json) process.stdout.write(formatReport(report));
+      }
+      if (options.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+      if (reports.some(({ cases }) => count(cases, 'failed') > 0)) process.exitCode = 1;
+    });
+}
+
+interface Unavailable {
+  readonly name: string;
+  readonly reason: string;
+}
+
+type Target = BackendProvider | Backend | Unavailable;
+
+async function findTargets({ backend, module }: Options): Promise<readonly Target[]> {
+  registerBackends();
+  if (module !== undefined) return [await loadModule(module)];
+  if (backend === 'all') return Promise.all(registered().map(findAvailable));
+  return [backend === undefined ? await loadDefault() : await findRequired(backend)];
+}
+
+/** One of all: where it cannot run it is listed with the reason. */
+async function findAvailable(name: string): Promise<Target> {
+  try {
+    const provider = await loadProvider(name);
+    const reason = await provider.unavailable();
+    return reason === null ? provider : { name, reason };
+  } catch (error) {
+    if (isSoftgradError(error)) return { name, reason: error.message };
+    throw error;
+  }
+}
+
+/** The one that was asked for: where it cannot run there is nothing to prove. */
+async function findRequired(name: string): Promise<Target> {
+  const target = await findAvailable(name);
+  if ('reason' in target)
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}`);
+  return target;
+}
+
+async function loadModule(file: string): Promise<Target> {
+  let module: { readonly default?: unknown };
+  try {
+    module = await import(pathToFileURL(resolve(file)).href);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}`, { cause });
+  }
+  const target = module.default;
+  if (isProvider(target)) {
+    const reason = await target.unavailable();
+    if (reason === null) return target;
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
+  }
+  if (isBackend(target)) return target;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--module ${file}: its default export is neither a provider ({ name, unavailable, open }) nor a backend ({ name, supports, … })`,
+  );
+}
+
+function isProvider(value: unknown): value is BackendProvider {
+  return typeof value === 'object' && value !== null && 'open' in value && 'unavailable' in value && 'name' in value;
+}
+
+function isBackend(value: unknown): value is Backend {
+  return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
+}
+
+async function runSuite(target: BackendProvider | Backend): Promise<ConformanceReport> {
+  // The suite is large; no other command needs it.
+  const { conformance } = await import('@softgrad/core/conformance');
+  const bound = await conformance(target, { required: true });
+  const progress = startProgress(`conformance of ${target.name}`, bound.length);
+  const cases: CaseReport[] = [];
+  try {
+    for (const boundCase of bound) {
+      cases.push(await runCase(boundCase));
+      progress.update(cases.length);
+    }
+  } finally {
+    progress.stop();
+  }
+  return { backend: target.name, unavailable: null, cases };
+}
+
+async function runCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
+  if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
+  try {
+    await run();
+    return { id, name, section, outcome: 'passed', reason: null };
+  } catch (error) {
+    return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function unavailableReport({ name, reason }: Unavailable): ConformanceReport {
+  return { backend: name, unavailable: reason, cases: [] };
+}
+
+function count(cases: readonly CaseReport[], outcome: CaseReport['outcome']): number {
+  return cases.filter((c) => c.outcome === outcome).length;
+}
+
+function formatReport({ backend, unavailable, cases }: ConformanceReport): string {
+  if (unavailable !== null) return `${backend}: not run: ${unavailable}\n\n`;
+  const numbers = (some: readonly CaseReport[]) =>
+    (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));
+  const sections = [...new Set(cases.map(({ section }) => section))];
+  const rows = sections.map((section) => [section, ...numbers(cases.filter((c) => c.section === section)).map(String)]);
+  const lines = [formatTable([backend, 'passed', 'failed', 'skipped'], rows)];
+  for (const { name, reason } of cases.filter((c) => c.outcome === 'failed')) lines.push(`✗ ${name}\n  ${reason}`);
+  const reasons = new Map<string, number>();
+  for (const { reason } of cases.filter((c) => c.outcome === 'skipped')) {
+    reasons.set(String(reason), (reasons.get(String(reason)) ?? 0) + 1);
+  }
+  for (const [reason, times] of reasons) lines.push(`${times} skipped: ${reason}`);
+  const [passed, failed, skipped] = numbers(cases);
+  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return `${lines.join('\n')}\n\n`;
+}

@@ -1,0 +1,183 @@
+import { styleText } from 'node:util';
+import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
+import { Command } from 'commander';
+import { openBackend } from '../backend.js';
+import { type FileArray, formatShape } from '../files/array.js';
+import { openArray } from '../files/open.js';
+import { readAll } from '../files/rows.js';
+import { memoryLimit } from '../memory.js';
+import { formatMatrix, formatNumber } from '../table.js';
+
+/** A network's last layer as somebody met it: four samples of three features, on which every derivative came out near 1e-17. */
+const signal: FileArray = {
+  shape: [4, 3],
+  kind: 'float',
+  data: Float64Array.of(
+    ...[0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
+    ...[0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
+    ...[0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+    ...[0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+  ),
+};
+
+/** Rows that are shown of a longer signal. */
+const shownRows = 6;
+
+interface Options {
+  readonly upstream?: string;
+  readonly backend?: string;
+}
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .summary('why a softmax gradient comes out as zero, and the right one')
+    .description(
+      'Walks through softmax, its Jacobian, the two ways of summing the Jacobian that give zero, the vector-Jacobian product that is right, and sigmoid beside it, on a sample signal or on INPUT.',
+    )
+    .argument('[INPUT]', 'file with a signal of shape (n, f); default: four samples of three features')
+    .option(
+      '--upstream <file>',
+      'gradient that arrives from the loss, of the shape of the signal; default: 1 at one class a row',
+    )
+    .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ softgrad demo
+  $ softgrad demo signal.csv --upstream gradient.csv --backend cpu`,
+    )
+    .action(async (input: string | undefined, options: Options) => {
+      const whole = input === undefined ? signal : await readMatrix(input);
+      const cotangent = options.upstream === undefined ? oneClassARow(whole.shape) : await readMatrix(options.upstream);
+      if (cotangent.shape.join() !== whole.shape.join()) {
+        throw new SoftgradError(
+          'ERR_SHAPE',
+          `--upstream ${options.upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, that of the signal`,
+        );
+      }
+      const backend = await openBackend(options.backend);
+      try {
+        await explain(whole, cotangent, backend);
+      } finally {
+        await backend.close();
+      }
+    });
+}
+
+async function readMatrix(file: string): Promise<FileArray> {
+  const memory = memoryLimit();
+  const reader = await openArray(file, memory);
+  try {
+    if (reader.shape.length !== 2) {
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
+      );
+    }
+    const array = await readAll(reader, memory, 'give some of its rows');
+    const [rows, columns] = array.shape;
+    if (rows === 0 || columns === 0)
+      throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);
+    const shown = Math.min(rows, shownRows);
+    if (shown < rows) process.stdout.write(`The first ${shown} of ${rows} rows of ${file}:\n`);
+    return { ...array, shape: [shown, columns], data: array.data.slice(0, shown * columns) };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The gradient of a loss that looks at one probability a row. */
+function oneClassARow([rows, classes]: readonly number[]): FileArray {
+  const data = new Float64Array(rows * classes);
+  for (let row = 0; row < rows; row++) data[row * classes + (row % classes)] = 1;
+  return { shape: [rows, classes], kind: 'float', data };
+}
+
+async function explain(array: FileArray, cotangent: FileArray, backend: Backend): Promise<void> {
+  const dtype = backend.supports.dtypes.includes('float64') ? 'float64' : 'float32';
+  const [rows, classes] = array.shape;
+  const toTensor = ({ data, shape }: FileArray): Tensor => tensor(data, { shape, dtype, backend });
+  using x = toTensor(array);
+  using g = toTensor(cotangent);
+  using s = softmax(x);
+  using J = softmax.jacobian(s);
+  using dx = softmax.vjp(s, g);
+  using y = sigmoid(x);
+  using ones = toTensor({ ...cotangent, data: new Float64Array(rows * classes).fill(1) });
+  using dy = sigmoid.vjp(y, ones);
+  const jacobian = await J.data();
+  const matrix = async (t: Tensor) => formatMatrix(await t.data(), classes);
+
+  section(
+    'The signal x',
+    `${formatShape(x.shape)} in ${dtype}, computed on ${backend.name} (${backend.supports.device}).`,
+    await matrix(x),
+  );
+  section('softmax(x)', 'Probabilities s = exp(x) / Σ exp(x): every row adds up to 1.', await matrix(s));
+  section(
+    'softmax.jacobian(s)',
+    `The derivative of one row is a matrix, J = diag(s) − s sᵀ, so that of all rows has shape ${formatShape(J.shape)}. The first:`,
+    formatMatrix(jacobian.slice(0, classes * classes), classes),
+  );
+  section(
+    'The np.roll way to get back to the shape of x',
+    'Adding s ⊙ (δ − np.roll(s, k)) over all k sums each row of J. Since probabilities always add up to 1, that sum is 0; what is left is rounding noise:',
+    formatMatrix(sumRolled(jacobian, rows, classes), classes),
+  );
+  section(
+    'The J.sum(axis=1) way',
+    `The same zero, added in another order: at most ${formatNumber(largest(sumRows(jacobian, rows, classes)))} here. A network trained with either does not learn:`,
+    formatMatrix(sumRows(jacobian, rows, classes), classes),
+  );
+  section(
+    'The upstream gradient g',
+    'What the loss says of each probability, ∂L/∂s; backpropagation brings it.',
+    await matrix(g),
+  );
+  section(
+    'softmax.vjp(s, g)',
+    'The right derivative: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩), of the shape of x, without building J.',
+    await matrix(dx),
+  );
+  section('sigmoid(x)', 'For comparison: y = 1 / (1 + exp(−x)) looks at one entry at a time …', await matrix(y));
+  section(
+    'sigmoid.vjp(y, ones)',
+    '… so that its Jacobian is diagonal, and y (1 − y) does have the shape of x. This is why the sigmoid layer worked.',
+    await matrix(dy),
+  );
+}
+
+function section(title: string, explanation: string, matrix: string): void {
+  const heading = process.stdout.isTTY ? styleText('bold', title) : title;
+  process.stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
+}
+
+/** Row i of each J summed in the order in which np.roll brings its entries: i, i − 1, …, around the end. */
+function sumRolled(jacobian: ArrayLike<number>, rows: number, classes: number): Float64Array {
+  const sums = new Float64Array(rows * classes);
+  for (let n = 0; n < rows; n++) {
+    for (let k = 0; k < classes; k++) {
+      for (let i = 0; i < classes; i++) {
+        const j = (i - k + classes) % classes;
+        sums[n * classes + i] += jacobian[(n * classes + i) * classes + j];
+      }
+    }
+  }
+  return sums;
+}
+
+/** `J.sum(axis=1)`. */
+function sumRows(jacobian: ArrayLike<number>, rows: number, classes: number): Float64Array {
+  const sums = new Float64Array(rows * classes);
+  for (let n = 0; n < rows; n++) {
+    for (let i = 0; i < classes; i++) {
+      for (let j = 0; j < classes; j++) sums[n * classes + j] += jacobian[(n * classes + i) * classes + j];
+    }
+  }
+  return sums;
+}
+
+function largest(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}

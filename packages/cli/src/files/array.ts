@@ -1,0 +1,37 @@
+/**
+ * Numbers as a file holds them: flat and row-major. Integers wider than int32 come as a Float64Array that holds them
+ * exactly; float16 comes as the Float32Array of its values.
+ */
+export interface FileArray {
+  readonly shape: readonly number[];
+  readonly kind: 'float' | 'integer' | 'bool';
+  readonly data: Float32Array | Float64Array | Int32Array | Uint8Array;
+}
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** A shape as Python writes it: `(4, 3)`, `(3,)`, `()`. */
+export function formatShape(shape: readonly number[]): string {
+  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+}
+
+/** Where element `index` of the flat data stands in the array: `[2, 0, 1]`. */
+export function formatPosition(index: number, shape: readonly number[]): string {
+  const position: number[] = [];
+  let rest = index;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    position.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return `[${position.join(', ')}]`;
+}
+
+/** Bytes in the unit that a reader wants: `8 TB`, `25.6 MB`, `96 bytes`. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${units[power]}`;
+}

@@ -1,0 +1,157 @@
+import { constants } from 'node:buffer';
+import { SoftgradError } from '@softgrad/core';
+import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
+import { type FileArray, sizeOf } from './array.js';
+import { quote } from './quote.js';
+
+const deepest = 64;
+
+/**
+ * Reads nested lists of numbers. JSON has no NaN and no infinities: "NaN", "Infinity" and "-Infinity" stand for them;
+ * the bare words, as Python's json module writes them, are read too.
+ *
+ * @throws ERR_VALUE naming line and column of bad syntax, or the path of what is no number
+ * @throws ERR_SHAPE for ragged lists
+ */
+export function parseJson(bytes: Uint8Array, name: string): FileArray {
+  if (bytes.length > constants.MAX_STRING_LENGTH) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: ${bytes.length} bytes are too much JSON to parse; expected a .npy file for data of this size`,
+    );
+  }
+  const root = parseText(new TextDecoder().decode(bytes), name);
+  const shape = shapeOf(root, name);
+  const data = new Float64Array(sizeOf(shape));
+  const kinds = fill(data, root, shape, name);
+  if (kinds.boolean && kinds.number) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: ${kinds.boolean} is a boolean and ${kinds.number} is a number; expected all of one kind`,
+    );
+  }
+  if (kinds.boolean) return { shape, kind: 'bool', data: Uint8Array.from(data) };
+  return { shape, kind: data.length > 0 && data.every(Number.isSafeInteger) ? 'integer' : 'float', data };
+}
+
+function parseText(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const quoted = text.replace(/(?<!["\w-])(-?Infinity|NaN)(?!["\w])/g, '"$1"');
+    try {
+      return JSON.parse(quoted);
+    } catch {
+      const errors: ParseError[] = [];
+      parseWithPlaces(text, errors, { disallowComments: true });
+      const offset = errors[0]?.offset ?? text.length;
+      const before = text.slice(0, offset);
+      const line = before.split('\n').length;
+      const column = offset - before.lastIndexOf('\n');
+      const found = offset >= text.trimEnd().length ? 'the end of the file' : quote(text.slice(offset, offset + 20));
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers`,
+      );
+    }
+  }
+}
+
+/** The shape that the first entries have; `fill` holds the others to it. */
+function shapeOf(root: unknown, name: string): number[] {
+  const shape: number[] = [];
+  for (let node = root; Array.isArray(node); node = node[0]) {
+    if (shape.length === deepest)
+      throw new SoftgradError('ERR_SHAPE', `${name}: lists nested more than ${deepest} deep`);
+    shape.push(node.length);
+  }
+  return shape;
+}
+
+function fill(data: Float64Array, root: unknown, shape: readonly number[], name: string) {
+  const kinds: { number?: string; boolean?: string } = {};
+  const path: number[] = [];
+  let at = 0;
+  const visit = (node: unknown): void => {
+    const axis = path.length;
+    if (axis === shape.length) {
+      const value = leaf(node);
+      if (value === null) {
+        const hint = node === null ? ' (write "NaN" for a missing value)' : '';
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `${name}: ${formatPath(path)} is ${describe(node)}; expected a number${hint}`,
+        );
+      }
+      if (typeof node === 'boolean') kinds.boolean ??= formatPath(path);
+      else kinds.number ??= formatPath(path);
+      data[at++] = value;
+      return;
+    }
+    if (!Array.isArray(node)) {
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${name}: ${formatPath(path)} is ${describe(node)}; expected a list of ${shape[axis]}`,
+      );
+    }
+    if (node.length !== shape[axis]) {
+      const first = formatPath(path.map(() => 0));
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${name}: ragged: ${formatPath(path)} has ${node.length} entries; expected ${shape[axis]}, as in ${first}`,
+      );
+    }
+    for (let i = 0; i < node.length; i++) {
+      path.push(i);
+      visit(node[i]);
+      path.pop();
+    }
+  };
+  visit(root);
+  return kinds;
+}
+
+const words: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  '-Infinity': Number.NEGATIVE_INFINITY,
+};
+
+function leaf(node: unknown): number | null {
+  if (typeof node === 'number') return node;
+  if (typeof node === 'boolean') return node ? 1 : 0;
+  return typeof node === 'string' && Object.hasOwn(words, node) ? words[node] : null;
+}
+
+function formatPath(path: readonly number[]): string {
+  return path.length === 0 ? 'the value' : path.map((index) => `[${index}]`).join('');
+}
+
+function describe(node: unknown): string {
+  if (typeof node === 'string') return `the text ${quote(node)}`;
+  if (Array.isArray(node)) return `a list of ${node.length}`;
+  return node !== null && typeof node === 'object' ? 'an object' : String(node);
+}
+
+/** One number in full precision: parsed again it is the same number. */
+export function jsonNumber(value: number): string {
+  if (Object.is(value, -0)) return '-0';
+  return Number.isFinite(value) ? String(value) : `"${value}"`;
+}
+
+/** The rows of an array as JSON texts, without the list around them. */
+export function* jsonRows(array: FileArray): Generator<string> {
+  const rowShape = array.shape.slice(1);
+  const rowSize = sizeOf(rowShape);
+  for (let row = 0; row < (array.shape[0] ?? 1); row++) yield jsonText(array, rowShape, row * rowSize);
+}
+
+function jsonText(array: FileArray, shape: readonly number[], start: number): string {
+  if (shape.length === 0)
+    return array.kind === 'bool' ? String(array.data[start] !== 0) : jsonNumber(array.data[start]);
+  const [length, ...rest] = shape;
+  const step = sizeOf(rest);
+  const parts: string[] = [];
+  for (let i = 0; i < length; i++) parts.push(jsonText(array, rest, start + i * step));
+  return `[${parts.join(',')}]`;
+}

@@ -1,0 +1,142 @@
+import { SoftgradError } from '@softgrad/core';
+import { type FileArray, formatShape, sizeOf } from './array.js';
+import type { ReadAt } from './npy.js';
+import { quote } from './quote.js';
+
+/** What a .npy file says of itself before its data. */
+export interface NpyHeader {
+  readonly shape: readonly number[];
+  readonly fortranOrder: boolean;
+  readonly element: NpyElement;
+  readonly dataOffset: number;
+}
+
+export interface NpyElement {
+  readonly code: 'f2' | 'f4' | 'f8' | 'b1' | 'i1' | 'u1' | 'i2' | 'u2' | 'i4' | 'u4' | 'i8' | 'u8';
+  readonly bytes: number;
+  readonly littleEndian: boolean;
+  readonly kind: FileArray['kind'];
+}
+
+const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+/** NumPy itself refuses headers past 10,000 bytes; nothing that holds plain numbers comes near. */
+const longestHeader = 65_536;
+const highestRank = 64;
+
+/** Reads and checks a header against the file that follows it, so that what it promises is there before anything is allocated. */
+export async function parseHeader(read: ReadAt, byteLength: number, name: string): Promise<NpyHeader> {
+  const fail = (what: string): never => {
+    throw new SoftgradError('ERR_VALUE', `${name}: ${what}`);
+  };
+  const start = await read(0, 12);
+  if (start.length < 10 || magic.some((byte, i) => start[i] !== byte)) {
+    fail(
+      `not a .npy file: expected it to start with the bytes 93 4E 55 4D 50 59, found ${start.length === 0 ? 'nothing' : hex(start.subarray(0, 6))}`,
+    );
+  }
+  const version = start[6];
+  if (version < 1 || version > 3 || start[7] !== 0) {
+    fail(`.npy format version ${version}.${start[7]} at byte 6; expected 1.0, 2.0 or 3.0`);
+  }
+  const lengthBytes = version === 1 ? 2 : 4;
+  const headerStart = 8 + lengthBytes;
+  let headerLength = 0;
+  for (let i = 0; i < lengthBytes; i++) headerLength += (start[8 + i] ?? 0) * 256 ** i;
+  if (headerStart + headerLength > byteLength) {
+    fail(`truncated: the header is said to take ${headerLength} bytes, the file has ${byteLength} in all`);
+  }
+  if (headerLength > longestHeader) {
+    fail(`a header of ${headerLength} bytes; expected at most ${longestHeader}`);
+  }
+  const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(await read(headerStart, headerLength));
+  const { descr, fortranOrder, shape } = parseDict(text, name, fail);
+  const element = parseDescr(descr, name);
+  const dataOffset = headerStart + headerLength;
+  const promised = sizeOf(shape) * element.bytes;
+  const present = byteLength - dataOffset;
+  if (promised > present) {
+    fail(
+      `truncated: shape ${formatShape(shape)} of ${descr} takes ${promised} bytes, ${present} follow the header at byte ${dataOffset}`,
+    );
+  }
+  if (promised < present) {
+    fail(
+      `${present - promised} bytes too many after the ${promised} that shape ${formatShape(shape)} of ${descr} takes; expected one array and nothing more`,
+    );
+  }
+  return { shape, fortranOrder, element, dataOffset };
+}
+
+const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^'\\]*)'|(True|False)|\(([^()]*)\))\s*(?:,|(?=\}))/y;
+
+/** Reads the three entries of the header's Python dict; any other expression is refused, never evaluated. */
+function parseDict(text: string, name: string, fail: (what: string) => never) {
+  const trimmed = text.replace(/[\s\0]+$/, '');
+  if (/'descr'\s*:\s*\[/.test(trimmed)) refuseDtype('a record with named fields (save one field)', name);
+  if (!trimmed.startsWith('{')) fail(`the header is not a dict: ${quote(trimmed)}`);
+  const found = new Map<string, RegExpExecArray>();
+  let end = 1;
+  entry.lastIndex = end;
+  for (let match = entry.exec(trimmed); match; match = entry.exec(trimmed)) {
+    if (found.has(match[1])) fail(`the header has '${match[1]}' twice`);
+    found.set(match[1], match);
+    end = entry.lastIndex;
+  }
+  if (!/^\s*\}$/.test(trimmed.slice(end))) {
+    fail(
+      `cannot read the header from character ${end}: ${quote(trimmed.slice(end))}; expected a dict like {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}`,
+    );
+  }
+  const get = (key: string) => found.get(key) ?? fail(`the header lacks '${key}'`);
+  const descr = get('descr')[2] ?? fail("'descr' is not a string");
+  const order = get('fortran_order')[3] ?? fail("'fortran_order' is neither True nor False");
+  const tuple = get('shape')[4] ?? fail("'shape' is not a tuple of integers");
+  return { descr, fortranOrder: order === 'True', shape: parseShape(tuple, fail) };
+}
+
+function parseShape(tuple: string, fail: (what: string) => never): number[] {
+  const shown = quote(`(${tuple})`);
+  const parts = tuple.split(',').map((part) => part.trim());
+  // (3,) ends in a comma, (3) is no tuple in Python.
+  if (parts.length === 1 && parts[0] !== '') fail(`'shape' is ${shown}, not a tuple`);
+  if (parts.at(-1) === '') parts.pop();
+  if (parts.length > highestRank) fail(`${parts.length} dimensions; expected at most ${highestRank}`);
+  const shape = parts.map((part, axis) => {
+    // Python 2 wrote 3L.
+    if (!/^\d+L?$/.test(part))
+      fail(`dimension ${axis} of shape ${shown} is ${quote(part)}; expected an integer of 0 or more`);
+    return Number.parseInt(part, 10);
+  });
+  // Dimensions multiply to more than a file can hold even where another one is 0.
+  if (!Number.isSafeInteger(sizeOf(shape.filter((length) => length > 0)) * 16)) {
+    fail(`shape ${shown} has more elements than a file can hold`);
+  }
+  return shape;
+}
+
+const kinds: Readonly<Record<string, FileArray['kind']>> = { f: 'float', i: 'integer', u: 'integer', b: 'bool' };
+
+function parseDescr(descr: string, name: string): NpyElement {
+  const match = /^(?:([<>])(f[248]|[iu][248])|[<>|](b1|[iu]1))$/.exec(descr);
+  if (!match) return refuseDtype(`${quote(descr)}, ${meaning(descr)}`, name);
+  const code = (match[2] ?? match[3]) as NpyElement['code'];
+  return { code, bytes: Number(code[1]), littleEndian: match[1] !== '>', kind: kinds[code[0]] };
+}
+
+function refuseDtype(what: string, name: string): never {
+  throw new SoftgradError('ERR_DTYPE', `${name}: the dtype is ${what}; expected f2, f4, f8, integers or bool`);
+}
+
+function meaning(descr: string): string {
+  const kind = descr.replace(/^[<>|=]/, '')[0];
+  if (kind === 'O') return 'Python objects (pickle), which are never loaded (save a.astype(float))';
+  if (kind === 'c') return 'complex numbers (save the real part)';
+  if (kind === 'U' || kind === 'S') return 'text';
+  if (kind === 'M' || kind === 'm') return 'dates or times';
+  if (kind === 'f') return "a float of a width that is not read here (save a.astype('f8'))";
+  return 'no number format that is read here';
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(' ');
+}

@@ -1,0 +1,77 @@
+import { SoftgradError } from '@softgrad/core';
+import { unzipSync, zipSync } from 'fflate';
+import { formatBytes } from './array.js';
+import { npyRows } from './npy.js';
+import { quote } from './quote.js';
+import type { RowReader } from './rows.js';
+
+/**
+ * Reads one array of a NumPy archive: the one named, or the only one.
+ *
+ * @throws ERR_VALUE where there is no such array, or more than one and no name
+ * @throws ERR_OUT_OF_MEMORY where the array would unpack to more than `limit` bytes
+ */
+export async function npzRows(
+  bytes: Uint8Array,
+  entry: string | null,
+  limit: number,
+  name: string,
+): Promise<RowReader> {
+  const unpacked = unpack(bytes, entry, limit, name);
+  const label = entry === null ? name : `${name}:${entry}`;
+  return npyRows(async (position, length) => unpacked.subarray(position, position + length), unpacked.length, label);
+}
+
+function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: string): Uint8Array {
+  const names: string[] = [];
+  const attempt = (filter: Parameters<typeof unzipSync>[1]) => {
+    try {
+      return unzipSync(bytes, filter);
+    } catch (cause) {
+      if (cause instanceof SoftgradError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: not a .npz archive that can be unpacked (${reason}); expected what np.savez writes`,
+        { cause },
+      );
+    }
+  };
+  attempt({
+    filter: (file) => {
+      if (file.name.endsWith('.npy')) names.push(file.name.slice(0, -4));
+      return false;
+    },
+  });
+  const known = names.map((known) => quote(known)).join(', ');
+  if (names.length === 0)
+    throw new SoftgradError('ERR_VALUE', `${name}: holds no array; expected .npy files in the archive`);
+  if (entry === null && names.length > 1) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: holds ${names.length} arrays (${known}); expected one to be chosen, as in ${name}:${names[0]}`,
+    );
+  }
+  const chosen = entry ?? names[0];
+  if (!names.includes(chosen))
+    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${known}`);
+  const files = attempt({
+    filter: (file) => {
+      if (file.name !== `${chosen}.npy`) return false;
+      if (file.originalSize > limit) {
+        throw new SoftgradError(
+          'ERR_OUT_OF_MEMORY',
+          `${name}: ${quote(chosen)} unpacks to ${formatBytes(file.originalSize)}, more than can be held in memory; unpack it and use the .npy file in it`,
+        );
+      }
+      return true;
+    },
+  });
+  return files[`${chosen}.npy`];
+}
+
+/** An archive of .npy files as np.savez writes it, not compressed; the same arrays give the same bytes. */
+export function npzBytes(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const entries = Object.entries(files).map(([name, bytes]) => [`${name}.npy`, bytes]);
+  return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });
+}

@@ -1,0 +1,95 @@
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { SoftgradError } from '@softgrad/core';
+import { formatBytes } from './array.js';
+import { csvRows } from './csv.js';
+import { parseJson } from './json.js';
+import { npyRows } from './npy.js';
+import { npzRows } from './npz.js';
+import { arrayRows, type RowReader } from './rows.js';
+
+const expected = 'expected .npy, .npz, .json, .csv, .tsv, or - for JSON on standard input';
+
+/**
+ * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` for one array of an archive,
+ * `-` for JSON on standard input.
+ *
+ * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
+ */
+export async function openArray(argument: string, memory: number): Promise<RowReader> {
+  if (argument === '-') return arrayRows(parseJson(await readStandardInput(), 'standard input'), 'standard input');
+  const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
+  const path = archive ?? argument;
+  const format = extname(path).toLowerCase();
+  const handle = await openFile(path);
+  try {
+    const { size } = await handle.stat();
+    if (format === '.npy') {
+      const rows = await npyRows((position, length) => readAt(handle, position, length), size, path);
+      return { ...rows, close: () => handle.close() };
+    }
+    await handle.close();
+    if (format === '.csv' || format === '.tsv') return await csvRows(path, size, format === '.csv' ? ',' : '\t');
+    if (format === '.json') return arrayRows(parseJson(await readWhole(path, size, memory), path), path);
+    if (format === '.npz') return await npzRows(await readWhole(path, size, memory), entry ?? null, memory, path);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  const ending = format === '' ? 'a name without an ending' : `the ending ${format}`;
+  throw new SoftgradError('ERR_VALUE', `${path}: ${ending} tells no format; ${expected}`);
+}
+
+async function readWhole(path: string, size: number, memory: number): Promise<Uint8Array> {
+  if (size <= memory) return readFile(path);
+  throw new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `${path}: ${formatBytes(size)} must be held in memory, which has room for ${formatBytes(memory)}; use .npy or .csv, which are read row by row`,
+  );
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (cause) {
+    throw new SoftgradError('ERR_VALUE', `${path}: ${systemReason(cause)}; ${expected}`, { cause });
+  }
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw new SoftgradError('ERR_VALUE', `${path}: not a regular file; ${expected}`);
+}
+
+/** Why the operating system refused, in words. */
+export function systemReason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file or directory',
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EISDIR: 'is a directory',
+    ENOTDIR: 'a part of the path is not a directory',
+    ENOSPC: 'no space left on the device',
+    EROFS: 'the file system is read-only',
+  };
+  return reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+}
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    // One read call moves less than 2 GiB on every system.
+    const { bytesRead } = await handle.read(bytes, filled, Math.min(length - filled, 2 ** 30), position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+async function readStandardInput(): Promise<Uint8Array> {
+  if (process.stdin.isTTY) process.stderr.write('reading JSON from standard input; end it with Ctrl-D\n');
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

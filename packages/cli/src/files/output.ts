@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { unlinkSync } from 'node:fs';
+import { chmod, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { SoftgradError } from '@softgrad/core';
+import { systemReason } from './open.js';
+
+/** Where bytes go. Nothing is seen at its destination before `commit`, except on standard output. */
+export interface Output {
+  write(bytes: Uint8Array | string): Promise<void>;
+  /** Overwrites bytes written before; standard output cannot. */
+  writeAt(bytes: Uint8Array, position: number): Promise<void>;
+  commit(): Promise<void>;
+  /** Leaves the destination as it was; harmless after `commit`. */
+  abort(): Promise<void>;
+}
+
+/**
+ * A file that appears whole or not at all: written to a temporary file beside it, then renamed over it. Interrupted or
+ * failed, what was there stays and the temporary file goes.
+ *
+ * @throws ERR_VALUE where the file cannot be written
+ */
+export async function fileOutput(path: string): Promise<Output> {
+  const explain = (cause: unknown): never => {
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${systemReason(cause)}`, { cause });
+  };
+  // A link stays a link: what it points to is replaced.
+  const target = await realpath(path).catch(() => path);
+  const existing = await stat(target).catch(() => null);
+  if (existing && !existing.isFile()) {
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: not a regular file`);
+  }
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.tmp`);
+  const handle = await open(temporary, 'wx').catch(explain);
+  temporaries.add(temporary);
+  let opened = true;
+  return {
+    async write(bytes) {
+      await handle.appendFile(bytes).catch(explain);
+    },
+    async writeAt(bytes, position) {
+      await handle.write(bytes, 0, bytes.length, position).catch(explain);
+    },
+    async commit() {
+      try {
+        await handle.sync();
+        await handle.close();
+        opened = false;
+        if (existing) await chmod(temporary, existing.mode);
+        await rename(temporary, target);
+        temporaries.delete(temporary);
+      } catch (cause) {
+        explain(cause);
+      }
+    },
+    async abort() {
+      if (opened) await handle.close();
+      opened = false;
+      if (temporaries.delete(temporary)) await unlink(temporary).catch(() => {});
+    },
+  };
+}
+
+/** Temporary files of this process that are not yet renamed. */
+const temporaries = new Set<string>();
+
+/** Removes unfinished files when the process is told to end. To be called once, at its start. */
+export function removeTemporariesOnSignal(): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.once(signal, () => {
+      for (const path of temporaries) unlinkSync(path);
+      process.exit(code);
+    });
+  }
+}
+
+/** Standard output, no faster than its reader reads. */
+export function standardOutput(): Output {
+  return {
+    async write(bytes) {
+      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+    },
+    async writeAt() {
+      throw new Error('standard output cannot be written out of order');
+    },
+    async commit() {},
+    async abort() {},
+  };
+}

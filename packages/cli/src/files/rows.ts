@@ -1,0 +1,83 @@
+import { SoftgradError } from '@softgrad/core';
+import { type FileArray, sizeOf } from './array.js';
+
+/** An array read from its first row to its last, so that it need not fit in memory. A row is what one index of the first dimension selects. */
+export interface RowReader {
+  /** What error messages call it: the file's path. */
+  readonly name: string;
+  /** `shape[0]` is null where only reading to the end can tell. An array of rank 0 comes in one piece. */
+  readonly shape: readonly (number | null)[];
+  /** Bytes on disk, for the progress bar; null where there is no file behind it. */
+  readonly byteLength: number | null;
+  /** Up to `count` further rows; fewer at the end, then null. An array without rows gives one empty chunk, so that its dtype is known. */
+  next(count: number): Promise<FileArray | null>;
+  /** Bytes of the file consumed so far. */
+  position(): number;
+  close(): Promise<void>;
+}
+
+/** Reads an array that is in memory. */
+export function arrayRows(array: FileArray, name: string): RowReader {
+  const rows = array.shape[0] ?? 1;
+  const rest = array.shape.slice(1);
+  const rowSize = sizeOf(rest);
+  let at = 0;
+  let started = false;
+  return {
+    name,
+    shape: array.shape,
+    byteLength: null,
+    async next(count) {
+      if (started && at >= rows) return null;
+      started = true;
+      const end = Math.min(rows, at + count);
+      const data = array.data.subarray(at * rowSize, end * rowSize);
+      const shape = array.shape.length === 0 ? [] : [end - at, ...rest];
+      at = end;
+      return { shape, kind: array.kind, data };
+    },
+    position: () => 0,
+    async close() {},
+  };
+}
+
+/** What an array takes on its way through: as read, as a tensor, as a result and as what is written, in float64. */
+function bytesFor(elements: number): number {
+  return elements * 8 * 4;
+}
+
+/**
+ * All rows of a reader as one array; the reader is left open.
+ *
+ * @throws ERR_OUT_OF_MEMORY as soon as more than `limit` bytes are certain, with `advice` on what to do
+ */
+export async function readAll(reader: RowReader, limit: number, advice: string): Promise<FileArray> {
+  const first = reader.shape[0];
+  const rowSize = sizeOf(reader.shape.slice(1).map((length) => length ?? 0));
+  const refuse = (): never => {
+    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${reader.name}: too large to be held in memory; ${advice}`);
+  };
+  if (typeof first === 'number') {
+    if (bytesFor(first * rowSize) > limit) refuse();
+    const all = await reader.next(Math.max(first, 1));
+    if (all) return all;
+  }
+  const chunks: FileArray[] = [];
+  let rows = 0;
+  for (let chunk = await reader.next(4096); chunk; chunk = await reader.next(4096)) {
+    chunks.push(chunk);
+    rows += chunk.shape[0];
+    if (bytesFor(rows * rowSize) > limit) refuse();
+  }
+  const data = new Float64Array(rows * rowSize);
+  let at = 0;
+  for (const chunk of chunks) {
+    data.set(chunk.data, at);
+    at += chunk.data.length;
+  }
+  return {
+    shape: [rows, ...reader.shape.slice(1).map((length) => length ?? 0)],
+    kind: chunks[0]?.kind ?? 'float',
+    data,
+  };
+}

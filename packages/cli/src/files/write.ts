@@ -1,0 +1,175 @@
+import { extname } from 'node:path';
+import { type DType, SoftgradError } from '@softgrad/core';
+import type { FileArray } from './array.js';
+import { csvLines } from './csv.js';
+import { jsonRows } from './json.js';
+import { type NpyDescr, npyElements, npyHeader } from './npy.js';
+import { npzBytes } from './npz.js';
+import { fileOutput, type Output, standardOutput } from './output.js';
+
+/** The formats that can be written. */
+export type OutputFormat = 'npy' | 'npz' | 'json' | 'csv' | 'tsv';
+
+/** An array written from its first row to its last. */
+export interface RowWriter {
+  write(rows: FileArray): Promise<void>;
+  finish(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/**
+ * The format that a file's ending asks for.
+ *
+ * @throws ERR_VALUE for an ending that is none
+ */
+export function outputFormat(path: string): OutputFormat {
+  const ending = extname(path).toLowerCase().slice(1);
+  if (ending === 'npy' || ending === 'npz' || ending === 'json' || ending === 'csv' || ending === 'tsv') return ending;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--out ${path}: the ending tells no format; expected .npy, .npz, .json, .csv or .tsv`,
+  );
+}
+
+/**
+ * Starts the output of one array of known rank.
+ *
+ * @throws ERR_SHAPE where the format cannot hold that many dimensions
+ */
+export async function openWriter(path: string | undefined, rank: number, dtype: DType): Promise<RowWriter> {
+  const format = path === undefined ? 'json' : outputFormat(path);
+  if ((format === 'csv' || format === 'tsv') && rank > 2) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `--out ${path}: .${format} holds two dimensions, the result has ${rank}; expected .npy, .npz or .json`,
+    );
+  }
+  const output = path === undefined ? standardOutput() : await fileOutput(path);
+  const body = bodies[format](output, rank, dtype);
+  return {
+    ...body,
+    async finish() {
+      await body.finish();
+      await output.commit();
+    },
+    abort: () => output.abort(),
+  };
+}
+
+type Body = Omit<RowWriter, 'abort'>;
+
+const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype: DType) => Body>> = {
+  npy(output, rank, dtype) {
+    const descr = descrs[dtype];
+    let shape: readonly number[] | null = null;
+    return {
+      async write(rows) {
+        if (shape === null) await output.write(npyHeader(descr, rows.shape));
+        shape = shape === null ? rows.shape : [shape[0] + rows.shape[0], ...rows.shape.slice(1)];
+        await output.write(npyElements(rows.data, descr));
+      },
+      async finish() {
+        // The number of rows is known only now; the header left room for it.
+        if (rank > 0 && shape !== null) await output.writeAt(npyHeader(descr, shape), 0);
+      },
+    };
+  },
+  npz(output, _rank, dtype) {
+    const chunks: FileArray[] = [];
+    return {
+      async write(rows) {
+        chunks.push(rows);
+      },
+      async finish() {
+        await output.write(npzBytes({ result: npyBytes(chunks, descrs[dtype]) }));
+      },
+    };
+  },
+  json(output, rank) {
+    const separator = rank > 1 ? ',\n ' : ',';
+    let first = true;
+    return {
+      async write(rows) {
+        let text = first && rank > 0 ? '[' : '';
+        for (const row of jsonRows(rows)) {
+          text += first ? row : separator + row;
+          first = false;
+          if (text.length > 65536) {
+            await output.write(text);
+            text = '';
+          }
+        }
+        await output.write(text);
+      },
+      async finish() {
+        await output.write(rank > 0 ? ']\n' : '\n');
+      },
+    };
+  },
+  csv: (output) => separated(output, ','),
+  tsv: (output) => separated(output, '\t'),
+};
+
+function separated(output: Output, delimiter: ',' | '\t'): Body {
+  return {
+    async write(rows) {
+      let text = '';
+      for (const line of csvLines(rows, delimiter)) {
+        text += line;
+        if (text.length > 65536) {
+          await output.write(text);
+          text = '';
+        }
+      }
+      await output.write(text);
+    },
+    async finish() {},
+  };
+}
+
+const descrs: Readonly<Record<DType, NpyDescr>> = {
+  float16: '<f2',
+  float32: '<f4',
+  float64: '<f8',
+  int32: '<i4',
+  bool: '|b1',
+};
+
+function npyBytes(chunks: readonly FileArray[], descr: NpyDescr): Uint8Array {
+  const [first] = chunks;
+  const rows = chunks.reduce((sum, chunk) => sum + (chunk.shape[0] ?? 0), 0);
+  const shape = first.shape.length === 0 ? [] : [rows, ...first.shape.slice(1)];
+  return Buffer.concat([npyHeader(descr, shape), ...chunks.map((chunk) => npyElements(chunk.data, descr))]);
+}
+
+/** Named arrays in one file: a .json object or a .npz archive. */
+export async function writeNamed(
+  path: string | undefined,
+  arrays: Readonly<Record<string, FileArray>>,
+  dtype: DType,
+): Promise<void> {
+  const output = path === undefined ? standardOutput() : await fileOutput(path);
+  try {
+    if (path !== undefined && outputFormat(path) === 'npz') {
+      const files = Object.entries(arrays).map(([name, array]) => [name, npyBytes([array], descrs[dtype])]);
+      await output.write(npzBytes(Object.fromEntries(files)));
+    } else {
+      let separator = '{';
+      for (const [name, array] of Object.entries(arrays)) {
+        const [open, close] = array.shape.length > 0 ? ['[', ']'] : ['', ''];
+        await output.write(`${separator}${JSON.stringify(name)}: ${open}`);
+        let comma = '';
+        for (const row of jsonRows(array)) {
+          await output.write(comma + row);
+          comma = array.shape.length > 1 ? ',\n ' : ',';
+        }
+        await output.write(close);
+        separator = ',\n';
+      }
+      await output.write('}\n');
+    }
+    await output.commit();
+  } finally {
+    await output.abort();
+  }
+}

@@ -1,0 +1,178 @@
+import { type Backend, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
+import { checkDType, openBackend } from './backend.js';
+import { type FileArray, formatShape, sizeOf } from './files/array.js';
+import { openArray } from './files/open.js';
+import { arrayRows, type RowReader, readAll } from './files/rows.js';
+import { openWriter, outputFormat, type RowWriter } from './files/write.js';
+import { chunkBytes, memoryLimit } from './memory.js';
+import type { OperationOptions } from './options.js';
+import { silent, startProgress } from './progress.js';
+import { terminalWriter } from './table.js';
+
+/** A file that an operation reads, and what the command line calls it: `INPUT`, `--upstream`. */
+export interface OperandFile {
+  readonly label: string;
+  readonly file: string;
+}
+
+/**
+ * Computes an operation whose result has the shape of its operands and whose rows along the first dimension are independent
+ * (unless that is the axis): chunk of rows by chunk of rows, so that neither input nor output need fit in memory.
+ */
+export async function runRowwise(
+  name: string,
+  operands: readonly OperandFile[],
+  options: OperationOptions,
+  compute: (operands: readonly Tensor[], axis: number) => Tensor,
+): Promise<void> {
+  await withReaders(operands, options, async (readers, backend, memory) => {
+    const [input] = readers;
+    const axis = resolveAxis(options.axis, input);
+    readers.slice(1).forEach((reader, i) => {
+      checkSameShape(operands[i + 1].label, reader, input);
+    });
+    const sources = axis === 0 ? await Promise.all(readers.map((reader) => inMemory(reader, memory))) : readers;
+    const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input);
+    const bytes = input.byteLength ?? 0;
+    const progress = bytes > chunkBytes ? startProgress(name, bytes) : silent;
+    let writer: RowWriter | null = null;
+    try {
+      let dtype: FloatDType | null = null;
+      for (let chunks = await nextOfAll(sources, count); chunks; chunks = await nextOfAll(sources, count)) {
+        const [first] = chunks;
+        const chosen: FloatDType = dtype ?? chooseDType(backend, options.dtype, first, input.name);
+        dtype = chosen;
+        writer ??= await openResult(name, options.out, first.shape.length, chosen);
+        const tensors = chunks.map((chunk) => toTensor(chunk, chosen, backend));
+        using result = compute(tensors, axis);
+        await writer.write(await fromTensor(result));
+        for (const operand of tensors) operand.dispose();
+        progress.update(input.position());
+      }
+      progress.stop();
+      await writer?.finish();
+    } finally {
+      progress.stop();
+      await writer?.abort();
+    }
+  });
+}
+
+/** Opens the files and the backend, and closes both whatever happens. */
+export async function withReaders(
+  operands: readonly OperandFile[],
+  options: OperationOptions,
+  use: (readers: readonly RowReader[], backend: Backend, memory: number) => Promise<void>,
+): Promise<void> {
+  if (options.out !== undefined) outputFormat(options.out);
+  const fromStandardInput = operands.filter(({ file }) => file === '-').map(({ label }) => label);
+  if (fromStandardInput.length > 1) {
+    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
+  }
+  const memory = memoryLimit();
+  const readers: RowReader[] = [];
+  try {
+    for (const { file } of operands) readers.push(await openArray(file, memory));
+    const backend = await openBackend(options.backend);
+    try {
+      await use(readers, backend, memory);
+    } finally {
+      await backend.close();
+    }
+  } finally {
+    for (const reader of readers) await reader.close();
+  }
+}
+
+async function inMemory(reader: RowReader, memory: number): Promise<RowReader> {
+  const advice =
+    "axis 0 takes all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
+  return arrayRows(await readAll(reader, memory, advice), reader.name);
+}
+
+/** The next chunk of every reader, all of as many rows; null at their common end. */
+async function nextOfAll(readers: readonly RowReader[], count: number): Promise<FileArray[] | null> {
+  const [input, ...others] = readers;
+  const first = await input.next(count);
+  const chunks = first ? [first] : [];
+  const wanted = first?.shape[0] ?? 1;
+  for (const other of others) {
+    const chunk = await other.next(first ? wanted : 1);
+    if ((chunk === null) !== (first === null) || (chunk && first && chunk.shape[0] !== first.shape[0])) {
+      const fewer = chunk === null || (first !== null && (chunk.shape[0] ?? 1) < wanted);
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${other.name}: ${fewer ? 'fewer' : 'more'} rows than ${input.name}; expected as many`,
+      );
+    }
+    if (chunk) chunks.push(chunk);
+  }
+  return first ? chunks : null;
+}
+
+/** Where a result goes: the file, or standard output as a table or as JSON. */
+export async function openResult(
+  name: string,
+  out: string | undefined,
+  rank: number,
+  dtype: FloatDType,
+): Promise<RowWriter> {
+  return out === undefined && process.stdout.isTTY ? terminalWriter(name) : openWriter(out, rank, dtype);
+}
+
+/** Rows whose float64 values fill one chunk; at least one. */
+function rowsAtATime(reader: RowReader): number {
+  const rowBytes = sizeOf(reader.shape.slice(1).map((length) => length ?? 1)) * 8;
+  return Math.max(1, Math.floor(chunkBytes / Math.max(rowBytes, 1)));
+}
+
+/** @throws ERR_AXIS naming the file's rank */
+export function resolveAxis(axis: number, reader: RowReader): number {
+  const rank = reader.shape.length;
+  if (rank === 0) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${reader.name}: a single number; expected at least one dimension to take the softmax over`,
+    );
+  }
+  if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+  const shape = formatShape(reader.shape.map((length) => length ?? -1)).replace('-1', 'rows');
+  throw new SoftgradError(
+    'ERR_AXIS',
+    `${reader.name}: axis ${axis} of an array of shape ${shape}; expected ${-rank} to ${rank - 1}`,
+  );
+}
+
+/** The dtype asked for, else the file's own. @throws ERR_DTYPE where the backend lacks it */
+export function chooseDType(
+  backend: Backend,
+  asked: FloatDType | undefined,
+  array: FileArray,
+  name: string,
+): FloatDType {
+  const dtype = asked ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
+  checkDType(backend, dtype, asked ? '--dtype' : name);
+  return dtype;
+}
+
+export function toTensor(array: FileArray, dtype: FloatDType, backend: Backend): Tensor {
+  return tensor(array.data, { shape: array.shape, dtype, backend });
+}
+
+export async function fromTensor(result: Tensor): Promise<FileArray> {
+  return { shape: result.shape, kind: 'float', data: await result.data() };
+}
+
+/** Shapes must agree as far as they are known before reading. */
+function checkSameShape(option: string, second: RowReader, input: RowReader): void {
+  const agree =
+    second.shape.length === input.shape.length &&
+    second.shape.every((length, axis) => length === null || input.shape[axis] === null || length === input.shape[axis]);
+  if (agree) return;
+  const show = (reader: RowReader) =>
+    `(${reader.shape.map((length) => length ?? 'rows').join(', ')}${reader.shape.length === 1 ? ',' : ''})`;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${option} ${second.name}: shape ${show(second)}; expected ${show(input)}, that of ${input.name}`,
+  );
+}

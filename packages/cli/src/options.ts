@@ -1,0 +1,60 @@
+import type { FloatDType } from '@softgrad/core';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** What every operation's command takes. */
+export interface OperationOptions {
+  readonly axis: number;
+  readonly temperature: number;
+  readonly dtype?: FloatDType;
+  readonly backend?: string;
+  readonly out?: string;
+}
+
+/** Help on the formats, shown below every operation's help. */
+export const formatsHelp = `
+INPUT and other files are .npy, .npz (FILE.npz:name picks one of several arrays), .json (nested lists), .csv or .tsv
+(a header row is passed over), or - for JSON on standard input. The ending of --out decides the output's format;
+without --out a terminal gets a table and a pipe gets JSON.`;
+
+/** Adds INPUT and the options of `OperationOptions`. */
+export function withOperationOptions(command: Command): Command {
+  return command
+    .argument('<INPUT>', 'file with the logits')
+    .addOption(
+      new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
+        .argParser(integer)
+        .default(-1),
+    )
+    .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
+    .addOption(
+      new Option(
+        '--dtype <dtype>',
+        "computes in this dtype; default: the file's own, float64 for text and integers",
+      ).choices(['float16', 'float32', 'float64']),
+    )
+    .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .option(
+      '--out <file>',
+      'writes .npy, .npz, .json, .csv or .tsv; an existing file is replaced only by a whole result',
+    );
+}
+
+export function integer(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value)) throw new InvalidArgumentError('Expected an integer.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a finite number above 0.');
+  return value;
+}
+
+/** A number in [0, 1]. */
+export function fraction(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return value;
+}

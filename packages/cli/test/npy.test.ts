@@ -1,0 +1,219 @@
+import { isSoftgradError } from '@softgrad/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type FileArray, sizeOf } from '../src/files/array.js';
+import { halfToNumber, numberToHalf } from '../src/files/half.js';
+import { npyElements, npyHeader, npyRows } from '../src/files/npy.js';
+import { type FixtureFile, numpyFiles, plain } from './numpy-files.js';
+
+const { npy } = numpyFiles;
+
+function open(bytes: Uint8Array, name = 'x.npy') {
+  return npyRows(async (position, length) => bytes.subarray(position, position + length), bytes.length, name);
+}
+
+async function readWhole(bytes: Uint8Array): Promise<FileArray> {
+  const array = await (await open(bytes)).next(Number.MAX_SAFE_INTEGER);
+  if (array === null) throw new Error('no chunk');
+  return array;
+}
+
+describe('files written by NumPy', () => {
+  test.each(Object.entries(npy))('%s', async (_, { shape, values, bytes }) => {
+    const array = await readWhole(bytes);
+    expect(array.shape).toEqual(shape);
+    expect(plain(array)).toEqual(values);
+  });
+
+  test.each(Object.entries(npy).filter(([, { shape }]) => shape.length > 1))('%s, row by row', async (_, file) => {
+    const reader = await open(file.bytes);
+    const values: unknown[] = [];
+    for (let rows = await reader.next(1); rows; rows = await reader.next(1)) values.push(...plain(rows));
+    expect(values).toEqual(file.values);
+  });
+
+  test('are what is written, byte for byte', () => {
+    const written = (descr: Parameters<typeof npyHeader>[0], { shape, values }: FixtureFile) => {
+      const data = Float64Array.from(values, Number);
+      const typed = descr === '<f8' ? data : descr === '<i4' ? Int32Array.from(data) : Float32Array.from(data);
+      return Buffer.concat([npyHeader(descr, shape), npyElements(typed, descr)]);
+    };
+    for (const [name, descr] of [
+      ['<f4 C', '<f4'],
+      ['<f8 C', '<f8'],
+      ['<i4 C', '<i4'],
+      ['version 1', '<f8'],
+      ['a scalar', '<f8'],
+      ['one dimension', '<f8'],
+      ['no rows', '<f8'],
+    ] as const) {
+      expect(written(descr, npy[name]).toString('latin1'), name).toBe(Buffer.from(npy[name].bytes).toString('latin1'));
+    }
+  });
+});
+
+test('any chunk size reads what reading at once reads, in C and in Fortran order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      fc.integer({ min: 1, max: 6 }),
+      async (shape, fortran, count) => {
+        const data = Float64Array.from({ length: sizeOf(shape) }, (_, k) => k);
+        const header = Buffer.from(npyHeader('<f8', shape).map((byte) => byte)).toString('latin1');
+        const text = fortran ? header.replace("'fortran_order': False", "'fortran_order': True ") : header;
+        const bytes = Buffer.concat([Buffer.from(text, 'latin1'), npyElements(data, '<f8')]);
+        const whole = await readWhole(bytes);
+        const reader = await open(bytes);
+        const chunks: number[] = [];
+        let rows = 0;
+        for (let chunk = await reader.next(count); chunk; chunk = await reader.next(count)) {
+          chunks.push(...chunk.data);
+          rows += chunk.shape[0];
+        }
+        expect(rows).toBe(shape[0]);
+        expect(chunks).toEqual([...whole.data]);
+        // Fortran order of the same numbers: place (i, j, …) holds i + n0 (j + n1 (…)).
+        const last = shape.map((length) => length - 1);
+        if (fortran && sizeOf(shape) > 0) {
+          expect(whole.data[0]).toBe(0);
+          expect(whole.data.at(-1)).toBe(last.reduceRight((k, index, axis) => k * shape[axis] + index, 0));
+          if (shape.length > 1 && shape.at(-1) !== 1) expect(whole.data[1]).toBe(sizeOf(shape.slice(0, -1)));
+        }
+      },
+    ),
+  );
+});
+
+describe('half precision', () => {
+  test('every one of the 65536 bit patterns is read and written back', () => {
+    for (let bits = 0; bits < 65536; bits++) {
+      const value = halfToNumber(bits);
+      if (Number.isNaN(value)) expect(numberToHalf(value)).toBe(0x7e00);
+      else expect(numberToHalf(value)).toBe(bits);
+    }
+  });
+
+  test('rounds to nearest, ties to even, past the largest to infinity', () => {
+    expect(halfToNumber(numberToHalf(0.1))).toBe(0.0999755859375);
+    expect(halfToNumber(numberToHalf(2049))).toBe(2048);
+    expect(halfToNumber(numberToHalf(2051))).toBe(2052);
+    expect(halfToNumber(numberToHalf(65519.99))).toBe(65504);
+    expect(halfToNumber(numberToHalf(65520))).toBe(Number.POSITIVE_INFINITY);
+    expect(halfToNumber(numberToHalf(2 ** -25))).toBe(0);
+    expect(halfToNumber(numberToHalf(1.5 * 2 ** -25))).toBe(2 ** -24);
+  });
+});
+
+/** A file of version 1 with this header text and this many bytes of data. */
+function file(header: string, dataBytes = 0): Uint8Array {
+  const text = Buffer.from(`${header}\n`, 'latin1');
+  const start = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, text.length & 255, text.length >> 8];
+  return Buffer.concat([Buffer.from(start), text, Buffer.alloc(dataBytes)]);
+}
+
+function withShape(shape: string, dataBytes = 0) {
+  return file(`{'descr': '<f8', 'fortran_order': False, 'shape': ${shape}, }`, dataBytes);
+}
+
+function withDescr(descr: string) {
+  return file(`{'descr': ${descr}, 'fortran_order': False, 'shape': (1,), }`, 8);
+}
+
+describe('what is no array of numbers is refused, saying where and why', () => {
+  const good = npy['version 1'].bytes;
+  const huge = Buffer.from(npy['version 2'].bytes);
+  huge.writeUInt32LE(0xffffffff, 8);
+  const long = Buffer.alloc(80_000, 0x20);
+  Buffer.from(npy['version 2'].bytes).copy(long);
+  long.writeUInt32LE(70_000, 8);
+  const unknownVersion = Buffer.from(good);
+  unknownVersion[6] = 9;
+
+  test.each<[string, Uint8Array, RegExp]>([
+    ['nothing', Buffer.alloc(0), /^x\.npy: not a \.npy file: .* found nothing$/],
+    ['another format', Buffer.from('[[1, 2], [3, 4]]'), /not a \.npy file: expected .*93 4E .* found 5B 5B/],
+    ['an unknown version', unknownVersion, /format version 9\.0 at byte 6; expected 1\.0, 2\.0 or 3\.0/],
+    ['a header longer than the file', huge, /truncated: the header is said to take 4294967295 bytes/],
+    ['a header longer than any', long, /a header of 70000 bytes; expected at most 65536/],
+    ['a cut header', good.subarray(0, 40), /truncated: the header/],
+    ['a cut prefix', good.subarray(0, 9), /not a \.npy file/],
+    ['cut data', good.subarray(0, good.length - 5), /truncated: shape \(2, 3, 4\) of <f8 takes 192 bytes, 187 follow/],
+    ['data past the end', Buffer.concat([good, Buffer.alloc(3)]), /3 bytes too many after the 192/],
+    ['no dict', file('__import__("os").system("true")'), /the header is not a dict/],
+    [
+      'an expression',
+      file("{'descr': '<f8', 'fortran_order': False, 'shape': (2 ** 3,), }"),
+      /dimension 0 .* "2 \*\* 3"/,
+    ],
+    [
+      'a call',
+      file("{'descr': '<f8', 'fortran_order': f(), 'shape': (1,), }"),
+      /cannot read the header from character 16/,
+    ],
+    ['a missing entry', file("{'descr': '<f8', 'shape': (1,), }"), /the header lacks 'fortran_order'/],
+    ['an entry twice', file("{'descr': '<f8', 'descr': '<f4', 'shape': (1,), }"), /'descr' twice/],
+    ['an entry too many', file("{'descr': '<f8', 'evil': (1,), }"), /cannot read the header/],
+    [
+      'an order that is no boolean',
+      file("{'descr': '<f8', 'fortran_order': 'no', 'shape': (1,), }"),
+      /neither True nor/,
+    ],
+    ['a shape that is no tuple', withShape('(3)', 24), /not a tuple/],
+    ['a negative dimension', withShape('(2, -3)', 48), /dimension 1 .* "-3"; expected an integer of 0 or more/],
+    ['a product past all files', withShape('(4294967296, 4294967296)'), /more elements than a file can hold/],
+    ['a product hidden by a 0', withShape('(0, 9007199254740993, 5)'), /more elements than a file can hold/],
+    [
+      'a large shape without data',
+      withShape('(1000000, 1000000)'),
+      /truncated: .* takes 8000000000000 bytes, 0 follow/,
+    ],
+    ['too many dimensions', withShape(`(${'1, '.repeat(65)})`, 8), /65 dimensions; expected at most 64/],
+    ['Python objects', withDescr("'|O'"), /the dtype is "\|O", Python objects \(pickle\), which are never loaded/],
+    ['records', withDescr("[('x', '<f8'), ('y', '<f8')]"), /the dtype is a record with named fields/],
+    ['complex numbers', withDescr("'<c16'"), /complex numbers/],
+    ['text', withDescr("'<U8'"), /the dtype is "<U8", text/],
+    ['dates', withDescr("'<M8[ns]'"), /dates or times/],
+    ['long doubles', withDescr("'<f16'"), /a float of a width that is not read here/],
+    ['bfloat16', withDescr("'|V2'"), /no number format that is read here/],
+  ])('%s', async (_, bytes, message) => {
+    const error = await readWhole(bytes).catch((caught: unknown) => caught);
+    expect(isSoftgradError(error), String(error)).toBe(true);
+    expect(String(error instanceof Error && error.message)).toMatch(message);
+    expect(String(error)).not.toContain('\n');
+  });
+
+  test('a 64-bit integer that no float64 equals, with its place', async () => {
+    const bytes = Buffer.concat([
+      file("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 2), }"),
+      Buffer.from(BigInt64Array.of(1n, 2n, 3n, 9007199254740993n).buffer),
+    ]);
+    await expect(readWhole(bytes)).rejects.toThrow('element [1, 1] is 9007199254740993, which no float64 equals');
+    const reader = await open(bytes);
+    await reader.next(1);
+    await expect(reader.next(1)).rejects.toThrow('element [1, 1] is 9007199254740993');
+  });
+});
+
+test('however a file is damaged, it is read as an array that fits its shape or refused in one line', async () => {
+  const files = Object.values(npy).map(({ bytes }) => bytes);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...files),
+      fc.array(fc.tuple(fc.nat(160), fc.nat(255)), { maxLength: 4 }),
+      fc.nat(200),
+      async (original, changes, length) => {
+        const bytes = Buffer.from(original).subarray(0, changes.length === 0 ? length : original.length);
+        for (const [position, value] of changes) if (position < bytes.length) bytes[position] = value;
+        try {
+          const array = await readWhole(bytes);
+          expect(array.data.length).toBe(sizeOf(array.shape));
+        } catch (error) {
+          if (!isSoftgradError(error)) throw error;
+          expect(error.message).toMatch(/^x\.npy: \P{Cc}+$/u);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

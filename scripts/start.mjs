@@ -1,0 +1,5 @@
+// `npm start`: installs, builds, and runs the main job on the sample signal, or on a file: `npm start -- signal.csv`.
+import { prepare, run } from './workspace.mjs';
+
+prepare({ quiet: true });
+process.exit(run(process.execPath, ['packages/cli/dist/main.js', 'demo', ...process.argv.slice(2)]));
