@@ -1,4 +1,5 @@
 export { backendContender, backendSource } from './backend-contender.js';
+export { backends, registerBackends } from './backends.js';
 export { type Correctness, checkOutput } from './check.js';
 export type { Batch, Contender, ContenderSource, Job } from './contender.js';
 export { type Environment, environment } from './environment.js';
