@@ -1,0 +1,24 @@
+import { registerBackends } from '@softgrad/bench';
+import { type Backend, setBackend } from '@softgrad/core';
+
+/** Opens the backend that the command line names, or the best that can run here, and makes it the one for new tensors. */
+export function chooseBackend(name: string | undefined): Promise<Backend> {
+  registerBackends();
+  return name === undefined ? setBackend('wasm', 'cpu') : setBackend(name);
+}
+
+/** The value of an option that takes one of a list. Ends the process with a clear line where it is another. */
+export function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  const choice = choices.find((known) => known === value);
+  if (choice !== undefined) return choice;
+  console.error(`--${option} ${value}: expected ${choices.join(' or ')}`);
+  process.exit(2);
+}
+
+/** The value of an option that takes a whole number above 0. */
+export function count(option: string, value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number > 0) return number;
+  console.error(`--${option} ${value}: expected a whole number above 0`);
+  process.exit(2);
+}
