@@ -94,4 +94,9 @@ export function dtypeSuffix(dtype: FloatDType): string {
   return dtype === 'float32' ? '' : `;dtype=${dtype}`;
 }
 
+/** The dtype as the only parameter of a case's id. */
+export function dtypeOnly(dtype: FloatDType): string {
+  return dtype === 'float32' ? '' : `:dtype=${dtype}`;
+}
+
 export const floatDTypes: readonly FloatDType[] = ['float32', 'float64', 'float16'];

@@ -14,6 +14,7 @@ import { type ReferenceParameters, rowIndices, softmax, type Values } from './re
  *   base 3 that is 2⁻²¹, what WGSL says of log);
  * - a sum of n terms of one sign is within 4√n u: rounding errors of a running sum grow like √n (Higham, "Accuracy and
  *   Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst case n − 1 would hide mistakes.
+ *   (That worst case exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs are short rows.)
  */
 export interface Precision {
   /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */

@@ -1,5 +1,12 @@
 import type { Backend, BinaryOp, Extent, FloatDType, Operand, ReduceOp, Rows, UnaryOp } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import {
+  type ConformanceCase,
+  defineKernelCase,
+  dtypeOnly,
+  dtypeSuffix,
+  floatDTypes,
+  type Requirements,
+} from '../case.js';
 import { assertClose } from '../check.js';
 import { cotangents, rounded } from '../inputs.js';
 import { runKernel } from '../kernel.js';
@@ -91,7 +98,7 @@ export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => 
         (backend) => transpose(backend, dtype, rows),
       ),
     ),
-    defineKernelCase(`basis/in-place${suffix}`, { dtype, features: ['basis', 'inPlace'] }, (backend) =>
+    defineKernelCase(`basis/in-place${dtypeOnly(dtype)}`, { dtype, features: ['basis', 'inPlace'] }, (backend) =>
       inPlace(backend, dtype),
     ),
   ];

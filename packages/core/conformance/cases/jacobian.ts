@@ -1,5 +1,12 @@
 import type { Backend, FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import {
+  type ConformanceCase,
+  defineKernelCase,
+  dtypeOnly,
+  dtypeSuffix,
+  floatDTypes,
+  type Requirements,
+} from '../case.js';
 import { assertClose } from '../check.js';
 import { type InputName, layout, logits, rounded } from '../inputs.js';
 import { runKernel } from '../kernel.js';
@@ -23,7 +30,7 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
     values([7, 5], 1, 'nan', { features: ['nonFinite: ieee'] }),
     ...lengths.map((length) => values([2, length], 1, 'narrow')),
     ...[9, 33, 257].map((count) => values([count, 3], 1, 'narrow')),
-    defineKernelCase(`jacobian/symmetric${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+    defineKernelCase(`jacobian/symmetric${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertSymmetricWithZeroSums(backend, dtype),
     ),
   ];

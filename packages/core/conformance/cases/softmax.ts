@@ -1,5 +1,12 @@
 import type { Backend, FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import {
+  type ConformanceCase,
+  defineKernelCase,
+  dtypeOnly,
+  dtypeSuffix,
+  floatDTypes,
+  type Requirements,
+} from '../case.js';
 import { assertClose, assertSame } from '../check.js';
 import { type InputName, layout, logits } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
@@ -74,14 +81,14 @@ function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
     ...lengths[dtype].map((length) => values([3, length], 1, 'spread')),
     ...columnLengths.map((length) => values([length, 3], 0, 'spread')),
     ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'spread'))),
-    defineKernelCase(`softmax/sums${dtypeSuffix(dtype)}`, { dtype }, (backend) => assertSums(backend, dtype)),
-    defineKernelCase(`softmax/input-unchanged${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+    defineKernelCase(`softmax/sums${dtypeOnly(dtype)}`, { dtype }, (backend) => assertSums(backend, dtype)),
+    defineKernelCase(`softmax/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
     ),
-    defineKernelCase(`softmax/in-place${dtypeSuffix(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
+    defineKernelCase(`softmax/in-place${dtypeOnly(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
       assertInPlace(backend, dtype),
     ),
-    defineKernelCase(`softmax/deterministic${dtypeSuffix(dtype)}`, { dtype, classes: 1025 }, (backend) =>
+    defineKernelCase(`softmax/deterministic${dtypeOnly(dtype)}`, { dtype, classes: 1025 }, (backend) =>
       assertDeterministic(backend, dtype),
     ),
   ];

@@ -1,5 +1,12 @@
 import type { Backend, FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import {
+  type ConformanceCase,
+  defineKernelCase,
+  dtypeOnly,
+  dtypeSuffix,
+  floatDTypes,
+  type Requirements,
+} from '../case.js';
 import { assertClose, assertSame } from '../check.js';
 import { cotangents, type InputName, layout } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
@@ -64,13 +71,13 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
     ...columnLengths.map((length) => values([length, 3], 0, 'narrow')),
     ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'narrow'))),
     ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
-    defineKernelCase(`vjp/input-unchanged${dtypeSuffix(dtype)}`, { dtype }, (backend) =>
+    defineKernelCase(`vjp/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
     ),
-    defineKernelCase(`vjp/in-place${dtypeSuffix(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
+    defineKernelCase(`vjp/in-place${dtypeOnly(dtype)}`, { dtype, features: ['inPlace'] }, (backend) =>
       assertInPlace(backend, dtype),
     ),
-    defineKernelCase(`vjp/deterministic${dtypeSuffix(dtype)}`, { dtype, classes: 1025 }, (backend) =>
+    defineKernelCase(`vjp/deterministic${dtypeOnly(dtype)}`, { dtype, classes: 1025 }, (backend) =>
       assertDeterministic(backend, dtype),
     ),
   ];

@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
+import { cases, conformance, exact } from '../conformance/index.js';
+import type { Backend, BackendProvider } from '../src/index.js';
+import { minimal } from './minimal-backend.js';
+
+describe('vitest runs the suite on a third-party backend with storage and three kernels', async () => {
+  for (const c of await conformance(minimal, { required: true })) (c.skip ? test.skip : test)(c.name, c.run);
+});
+
+test('that backend takes less than 60 lines', () => {
+  const source = readFileSync(new URL('minimal-backend.ts', import.meta.url), 'utf8');
+  expect(source.split('\n').length).toBeLessThan(60);
+});
+
+test('a plain loop runs it, skipping with reasons what the backend does not announce', async () => {
+  const bound = await conformance(minimal);
+  const skipped = bound.filter(({ skip }) => skip !== null);
+  for (const c of bound) if (c.skip === null) await c.run();
+  expect(skipped.map(({ skip }) => skip)).toContain('has neither kernels.logSoftmax nor a basis');
+  expect(skipped.map(({ skip }) => skip)).toContain('has no float64');
+  expect(skipped.map(({ skip }) => skip)).toContain('does not announce readSync');
+  const unsupported = bound.filter(({ id }) => id.startsWith('laws/unsupported:'));
+  expect(unsupported.filter(({ skip }) => skip === null).length).toBeGreaterThan(10);
+});
+
+test('node:test runs it unchanged', async () => {
+  const file = fileURLToPath(new URL('conformance-node-test.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, ['--test', '--test-reporter=tap', file]);
+  expect(stdout).toMatch(/^# fail 0$/m);
+  expect(Number(/^# pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(500);
+  expect(Number(/^# skipped (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(0);
+});
+
+describe('a suite is data', () => {
+  test('ids are unique and say what they are about', () => {
+    const ids = cases.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toContain('softmax/values:shape=7x5;axis=0;input=wide');
+    for (const { id, section } of cases) expect(id.startsWith(`${section}/`)).toBe(true);
+    for (const id of ids) expect(id).toMatch(/^[a-z-]+\/[a-z-]+(:[^ ]+)?$/);
+  });
+
+  test('requirements are plain data', () => {
+    for (const { requires } of cases) expect(JSON.parse(JSON.stringify(requires))).toEqual(requires);
+  });
+
+  test('names tell fused from composed runs of the same case', async () => {
+    const names = (await conformance(exact)).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const id = 'log-softmax/values:shape=7x5;axis=1;input=wide';
+    expect(names).toContain(`exact: ${id}`);
+    expect(names).toContain(`exact (composed): ${id}`);
+    expect(names.at(-1)).toBe('exact: lifecycle/close');
+  });
+
+  test('a case can be run alone', async () => {
+    const [c] = (await conformance(exact)).filter(({ id }) => id === 'softmax/values:shape=7x5;axis=0;input=wide');
+    await expect(c.run()).resolves.toBeUndefined();
+  });
+
+  test('an opened backend is a target as well', async () => {
+    const backend = await exact.open();
+    for (const c of (await conformance(backend)).slice(-1)) await c.run();
+    expect(backend.closed).toBe(true);
+  });
+});
+
+describe('a backend that is not there', () => {
+  const absent: BackendProvider = { ...minimal, name: 'absent', unavailable: async () => 'there is no such device' };
+
+  test('has every case skipped with its reason', async () => {
+    const bound = await conformance(absent);
+    expect(bound.length).toBe(cases.length);
+    for (const { skip } of bound) expect(skip).toBe('there is no such device');
+  });
+
+  test('fails where it is required', async () => {
+    const bound = await conformance(absent, { required: true });
+    expect(bound.map(({ name, skip }) => [name, skip])).toEqual([['absent: available', null]]);
+    await expect(bound[0].run()).rejects.toThrow("absent is required and can't run here: there is no such device");
+  });
+});
+
+describe('the suite keeps account of buffers', () => {
+  test('what a failed case leaves behind is freed, so that the next one does not fail with it', async () => {
+    const failing: BackendProvider = {
+      ...minimal,
+      open: async () =>
+        delegate(await exact.open(), {
+          softmax() {
+            throw new Error('the kernel failed');
+          },
+        }) as Backend,
+    };
+    const bound = await conformance(failing);
+    await expect(bound.find(({ id }) => id === 'storage/order')?.run()).rejects.toThrow('the kernel failed');
+    await expect(bound.find(({ id }) => id === 'lifecycle/close')?.run()).resolves.toBeUndefined();
+  });
+
+  test('a buffer that is freed twice, or given out twice, is noticed', async () => {
+    const right = await exact.open();
+    const backend = counted(right as Backend);
+    const buffer = backend.alloc(1, 'float32');
+    expect(liveBuffers(backend)).toBe(1);
+    backend.free(buffer);
+    expect(liveBuffers(backend)).toBe(0);
+    expect(() => backend.free(buffer)).toThrow('freed twice');
+    const again = counted(delegate(right as Backend, { alloc: () => buffer }));
+    again.alloc(1, 'float32');
+    expect(() => again.alloc(1, 'float32')).toThrow('still in use');
+  });
+});

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import { toleranceUsed } from '../conformance/check.js';
+import { logits, reference, tolerance } from '../conformance/index.js';
+
+const announced = { expUlp: { base: 0.5, slope: 0 }, subnormals: 'preserve' } as const;
+const precision = tolerance.precisionOf(announced, 'float32');
+
+/** Softmax with every step rounded to float32: what an ordinary right implementation computes. */
+function softmaxInFloat32(x: Float64Array): Float64Array {
+  const f = Math.fround;
+  const max = x.reduce((a, b) => Math.max(a, b));
+  const exponentials = x.map((value) => f(Math.exp(f(value - max))));
+  const sum = exponentials.reduce((a, b) => f(a + b), 0);
+  return exponentials.map((e) => f(e / sum));
+}
+
+/** The largest share of the bound that a result uses. */
+function used(actual: Float64Array, expected: Float64Array, bound: ArrayLike<number>): number {
+  return expected.reduce((most, value, i) => Math.max(most, toleranceUsed(actual[i], value, bound[i])), 0);
+}
+
+describe('the bound of softmax', () => {
+  // Nearly one-hot rows are not among them: over thousands of classes a running sum loses every term but the largest.
+  const inputs = ['narrow', 'spread', 'broad', 'wide', 'shifted'] as const;
+
+  test.for([2, 10, 130, 1000, 20000])('leaves room for float32 rounding at f = %i, and not much more', (classes) => {
+    const rows = { outer: 1, classes, inner: 1 };
+    const shares = inputs.map((input) => {
+      const x = logits(input, [1, classes], 1, 'float32');
+      const expected = reference.softmax(x, rows);
+      return used(softmaxInFloat32(x), expected, tolerance.softmaxTolerance(precision, x, expected, rows));
+    });
+    expect(Math.max(...shares)).toBeLessThan(0.8);
+    expect(Math.max(...shares)).toBeGreaterThan(0.15);
+  });
+
+  test('is relative to the probability, so that zeros are wrong at any length', () => {
+    const rows = { outer: 1, classes: 1000, inner: 1 };
+    const x = logits('narrow', [1, 1000], 1, 'float32');
+    const expected = reference.softmax(x, rows);
+    const bound = tolerance.softmaxTolerance(precision, x, expected, rows);
+    expected.forEach((probability, i) => {
+      expect(bound[i] / probability).toBeLessThan(1e-4);
+    });
+  });
+
+  test('grows with the announced exp, never with a name', () => {
+    const coarse = tolerance.precisionOf({ expUlp: { base: 3, slope: 2 }, subnormals: 'flush' }, 'float32');
+    expect(coarse.exp(10)).toBe(10 + 2 * (3 + 20));
+    expect(precision.exp(10)).toBe(11);
+    expect([coarse.floor, precision.floor]).toEqual([2 ** -126, 2 ** -149]);
+    expect(tolerance.precisionOf(announced, 'float64').unit).toBe(2 ** -53);
+  });
+
+  test('knows no bound for nothing kept, and none that is not a number', () => {
+    const rows = { outer: 1, classes: 2, inner: 1 };
+    const mask = [0, 0];
+    const expected = reference.softmax([1, 2], rows, { mask });
+    const bound = tolerance.softmaxTolerance(precision, [1, 2], expected, rows, { mask });
+    expect(toleranceUsed(0.5, expected[0], bound[0])).toBe(Number.POSITIVE_INFINITY);
+    expect(toleranceUsed(1, 2, Number.NaN)).toBe(Number.POSITIVE_INFINITY);
+    expect(toleranceUsed(1, 2, Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);
+    expect(toleranceUsed(Number.NaN, Number.NaN, 0)).toBe(0);
+    expect(toleranceUsed(1, Number.NaN, 1)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+test('the bound of vjp admits the forms that avoid cancellation, and no other cotangent', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const s = reference.softmax([37.42994775023705, 0], rows);
+  const expected = reference.softmaxVjp(s, [1, 0], rows);
+  const double = tolerance.precisionOf(announced, 'float64');
+  const bound = tolerance.softmaxVjpTolerance(double, s, [1, 0], expected, rows);
+  expect(toleranceUsed(5.551115123125776e-17, expected[0], bound[0])).toBeLessThan(1);
+  expect(toleranceUsed(1e-14, expected[0], bound[0])).toBeGreaterThan(1);
+  expect(toleranceUsed(0, expected[1], bound[1])).toBeGreaterThan(1);
+});

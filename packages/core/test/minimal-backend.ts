@@ -1,0 +1,57 @@
+import { type Backend, type BackendProvider, type DType, type HostArray, hostArray, type Rows } from '../src/index.js';
+
+/** A complete backend by a third party: storage and the three kernels, nothing else. */
+export const minimal: BackendProvider<HostArray> = {
+  name: 'minimal',
+  unavailable: async () => null,
+  open: async () => new MinimalBackend(),
+};
+
+class MinimalBackend implements Backend<HostArray> {
+  readonly name = 'minimal';
+  readonly supports = {
+    dtypes: ['float32'],
+    readSync: false,
+    hostView: false,
+    inPlace: false,
+    limits: { elements: 2 ** 24, classes: 2 ** 24 },
+    device: 'plain JavaScript',
+    subnormals: 'preserve',
+    nonFinite: 'ieee',
+    expUlp: { base: 1, slope: 0 },
+  } as const;
+  closed = false;
+  alloc = (length: number, dtype: DType) => hostArray(length, dtype);
+  write = (buffer: HostArray, host: HostArray) => buffer.set(host);
+  read = async (buffer: HostArray) => buffer.slice();
+  free = () => {};
+  sync = async () => {};
+  close = () => {
+    this.closed = true;
+  };
+  softmax(out: HostArray, x: HostArray, rows: Rows) {
+    for (const at of indices(rows)) {
+      const max = at.reduce((largest, i) => Math.max(largest, x[i]), Number.NEGATIVE_INFINITY);
+      const sum = at.reduce((total, i) => total + Math.exp(x[i] - max), 0);
+      for (const i of at) out[i] = Math.exp(x[i] - max) / sum;
+    }
+  }
+  jacobian(out: HostArray, s: HostArray, rows: Rows) {
+    let next = 0;
+    for (const at of indices(rows)) {
+      for (const r of at) for (const c of at) out[next++] = s[r] * ((r === c ? 1 : 0) - s[c]);
+    }
+  }
+  vjp(out: HostArray, s: HostArray, g: HostArray, rows: Rows) {
+    for (const at of indices(rows)) {
+      const inner = at.reduce((total, i) => total + s[i] * g[i], 0);
+      for (const i of at) out[i] = s[i] * (g[i] - inner);
+    }
+  }
+}
+
+function indices({ outer, classes, inner }: Rows): number[][] {
+  return Array.from({ length: outer * inner }, (_, row) =>
+    Array.from({ length: classes }, (_, c) => (Math.floor(row / inner) * classes + c) * inner + (row % inner)),
+  );
+}

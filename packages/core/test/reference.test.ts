@@ -1,0 +1,185 @@
+import type { Decimal } from 'decimal.js';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { reference, referenceCrossEntropy } from '../conformance/index.js';
+import { exact, Precise } from './decimal.js';
+
+const row = (classes: number) => ({ outer: 1, classes, inner: 1 });
+const logits = fc.array(fc.double({ min: -80, max: 80, noNaN: true }), { minLength: 1, maxLength: 12 });
+
+/** softmax, its denominator's logarithm and log-probabilities, in 120 digits. */
+function precise(x: readonly number[], temperature = 1) {
+  const scaled = x.map((value) => exact(value).div(temperature));
+  const max = Precise.max(...scaled);
+  const exponentials = scaled.map((value) => Precise.exp(value.minus(max)));
+  const sum = Precise.sum(...exponentials);
+  const logSumExp = sum.ln().plus(max);
+  return { p: exponentials.map((e) => e.div(sum)), logSumExp, logs: scaled.map((value) => value.minus(logSumExp)) };
+}
+
+/** What double-double leaves where terms of this size or larger cancel: an absolute error of 2e-28. */
+const cancelled = 1e-12;
+
+/** Within one ULP of float64 of the precise value, or of `size` where that is larger. */
+function expectNearest(actual: ArrayLike<number>, expected: readonly Decimal[], size = 0): void {
+  expect(actual.length).toBe(expected.length);
+  expected.forEach((value, i) => {
+    const bound = Math.max(2 ** -52 * Math.max(Math.abs(value.toNumber()), size), 2 ** -1074);
+    expect(value.minus(exact(actual[i])).abs().toNumber()).toBeLessThanOrEqual(bound);
+  });
+}
+
+describe('the reference is within an ULP of float64 of 120-digit arithmetic', () => {
+  test('softmax, logSoftmax and logSumExp, at any temperature', () => {
+    fc.assert(
+      fc.property(logits, fc.constantFrom(1, 0.5, 3, -1), (x, temperature) => {
+        const expected = precise(x, temperature);
+        const parameters = { temperature };
+        expectNearest(reference.softmax(x, row(x.length), parameters), expected.p);
+        expectNearest(reference.logSoftmax(x, row(x.length), parameters), expected.logs);
+        expectNearest(reference.logSumExp(x, row(x.length), parameters), [expected.logSumExp], cancelled);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('vjp and Jacobian of softmax, from given probabilities', () => {
+    fc.assert(
+      fc.property(logits, fc.infiniteStream(fc.double({ min: -3, max: 3, noNaN: true })), (x, stream) => {
+        const s = Array.from(reference.softmax(x, row(x.length)));
+        const g = s.map(() => stream.next().value as number);
+        const inner = Precise.sum(0, ...s.map((p, i) => exact(p).times(exact(g[i]))));
+        const vjp = s.map((p, i) => exact(p).times(exact(g[i]).minus(inner)));
+        const jacobian = s.flatMap((p, r) =>
+          s.map((value, c) => exact(p).times(new Precise(r === c ? 1 : 0).minus(exact(value)))),
+        );
+        expectNearest(reference.softmaxVjp(s, g, row(x.length)), vjp, cancelled);
+        expectNearest(reference.softmaxJacobian(s, row(x.length)), jacobian, cancelled);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('vjp, jvp and Jacobian of logSoftmax', () => {
+    fc.assert(
+      fc.property(logits, fc.infiniteStream(fc.double({ min: -3, max: 3, noNaN: true })), (x, stream) => {
+        const y = Array.from(reference.logSoftmax(x, row(x.length)));
+        const g = y.map(() => stream.next().value as number);
+        const p = y.map((value) => Precise.exp(exact(value)));
+        const sum = Precise.sum(0, ...g.map(exact));
+        const mean = Precise.sum(0, ...p.map((q, i) => q.times(exact(g[i]))));
+        expectNearest(
+          reference.logSoftmaxVjp(y, g, row(x.length)),
+          p.map((q, i) => exact(g[i]).minus(q.times(sum))),
+          cancelled,
+        );
+        expectNearest(
+          reference.logSoftmaxJvp(y, g, row(x.length)),
+          g.map((t) => exact(t).minus(mean)),
+          cancelled,
+        );
+        const jacobian = p.flatMap((_, r) => p.map((q, c) => new Precise(r === c ? 1 : 0).minus(q)));
+        expectNearest(reference.logSoftmaxJacobian(y, row(x.length)), jacobian, cancelled);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('sigmoid and its vjp', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: -700, max: 700, noNaN: true }),
+        fc.double({ min: -3, max: 3, noNaN: true }),
+        (x, g) => {
+          const y = new Precise(1).div(Precise.exp(exact(-x)).plus(1));
+          expectNearest(reference.sigmoid([x]), [y]);
+          const [rounded] = reference.sigmoid([x]);
+          expectNearest(reference.sigmoidVjp([rounded], [g]), [
+            exact(g)
+              .times(exact(rounded))
+              .times(new Precise(1).minus(exact(rounded))),
+          ]);
+        },
+      ),
+    );
+  });
+
+  test('loss and gradient of cross-entropy with smoothing and weights', () => {
+    fc.assert(
+      fc.property(logits, fc.nat(), fc.double({ min: 0, max: 1, noNaN: true }), (x, seed, epsilon) => {
+        const index = seed % x.length;
+        const weight = x.map((_, c) => (c + 1) / 2);
+        const { p, logs } = precise(x);
+        const q = x.map((_, c) =>
+          new Precise(1)
+            .minus(exact(epsilon))
+            .times(c === index ? 1 : 0)
+            .plus(exact(epsilon).div(x.length))
+            .times(weight[c]),
+        );
+        const sum = Precise.sum(0, ...q);
+        const options = { weight, labelSmoothing: epsilon, reduction: 'sum' as const };
+        const target = { kind: 'indices' as const, values: [index] };
+        const { loss, gradient } = referenceCrossEntropy(x, target, row(x.length), options);
+        expectNearest(loss, [Precise.sum(0, ...q.map((w, c) => w.times(logs[c]).neg()))], cancelled);
+        expectNearest(
+          gradient,
+          p.map((value, c) => value.times(sum).minus(q[c])),
+          cancelled,
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('what the numbers mean', () => {
+  const { NaN: nan, POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY: minus } = Number;
+
+  test('−Infinity has probability 0; rows with NaN, +Infinity or nothing but −Infinity are NaN', () => {
+    expect(Array.from(reference.softmax([0, minus, 0], row(3)))).toEqual([0.5, 0, 0.5]);
+    expect(Array.from(reference.logSoftmax([0, minus], row(2)))).toEqual([0, minus]);
+    for (const x of [
+      [0, nan],
+      [0, infinity],
+      [minus, minus],
+    ]) {
+      expect(Array.from(reference.softmax(x, row(2)))).toEqual([nan, nan]);
+      expect(Array.from(reference.logSoftmax(x, row(2)))).toEqual([nan, nan]);
+    }
+  });
+
+  test('logSumExp of an infinity is that infinity, of nothing −Infinity', () => {
+    expect(Array.from(reference.logSumExp([0, infinity], row(2)))).toEqual([infinity]);
+    expect(Array.from(reference.logSumExp([minus, minus], row(2)))).toEqual([minus]);
+    expect(Array.from(reference.logSumExp([nan, infinity], row(2)))).toEqual([nan]);
+    expect(Array.from(reference.logSumExp([], row(0)))).toEqual([minus]);
+  });
+
+  test('what is masked does not exist, whatever its logit; a row with nothing kept is 0', () => {
+    const mask = [1, 0, 1];
+    expect(Array.from(reference.softmax([2, nan, 2], row(3), { mask }))).toEqual([0.5, 0, 0.5]);
+    expect(Array.from(reference.softmax([2, 5, nan], row(3), { mask }))).toEqual([nan, 0, nan]);
+    expect(Array.from(reference.softmax([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([0, 0, 0]);
+    expect(Array.from(reference.logSoftmax([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([minus, minus, minus]);
+    expect(Array.from(reference.logSumExp([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([minus]);
+  });
+
+  test('nothing cancels where a row is nearly one-hot', () => {
+    const x = [37.42994775023705, 0];
+    const s = reference.softmax(x, row(2));
+    expect(s[1]).toBe(5.551115123125776e-17);
+    expect(Array.from(reference.logSoftmax(x, row(2)))).toEqual([-5.551115123125776e-17, -37.42994775023705]);
+    const target = { kind: 'indices' as const, values: [0] };
+    expect(Array.from(referenceCrossEntropy(x, target, row(2)).gradient)).toEqual([
+      -5.551115123125776e-17, 5.551115123125776e-17,
+    ]);
+  });
+
+  test('the mean over rows that are all ignored is NaN, its gradient 0', () => {
+    const target = { kind: 'indices' as const, values: [-100] };
+    const { loss, gradient } = referenceCrossEntropy([1, 2], target, row(2));
+    expect(loss[0]).toBeNaN();
+    expect(Array.from(gradient)).toEqual([0, 0]);
+  });
+});
