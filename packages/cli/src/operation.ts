@@ -160,7 +160,7 @@ export function toTensor(array: FileArray, dtype: FloatDType, backend: Backend):
 }
 
 export async function fromTensor(result: Tensor): Promise<FileArray> {
-  return { shape: result.shape, kind: 'float', data: await result.data() };
+  return { shape: result.shape, data: await result.data() };
 }
 
 /** Shapes must agree as far as they are known before reading. */

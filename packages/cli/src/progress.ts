@@ -15,7 +15,6 @@ export function startProgress(label: string, total: number): Progress {
     stream: process.stderr,
     format: `${label} {bar} {percentage}% {eta_formatted} left`,
     barsize: 30,
-    hideCursor: true,
     clearOnComplete: true,
     gracefulExit: false,
   });

@@ -5,7 +5,7 @@ import type { FileArray } from '../src/files/array.js';
 export interface FixtureFile {
   readonly shape: readonly number[];
   /** Row-major; NaN and infinities as the words for them. */
-  readonly values: readonly (number | boolean | string)[];
+  readonly values: readonly (number | string)[];
   readonly bytes: Uint8Array;
 }
 
@@ -27,6 +27,6 @@ function decoded(files: Record<string, Stored>): Readonly<Record<string, Fixture
 export const numpyFiles = { npy: decoded(stored.npy), npz: decoded(stored.npz) };
 
 /** An array's values as the fixtures write them. */
-export function plain({ data, kind }: FileArray): (number | boolean | string)[] {
-  return Array.from(data, (value) => (kind === 'bool' ? value !== 0 : Number.isFinite(value) ? value : String(value)));
+export function plain({ data }: FileArray): (number | string)[] {
+  return Array.from(data, (value) => (Number.isFinite(value) ? value : String(value)));
 }

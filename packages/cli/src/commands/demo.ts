@@ -1,4 +1,3 @@
-import { styleText } from 'node:util';
 import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
@@ -11,7 +10,6 @@ import { formatMatrix, formatNumber } from '../table.js';
 /** A network's last layer as somebody met it: four samples of three features, on which every derivative came out near 1e-17. */
 const signal: FileArray = {
   shape: [4, 3],
-  kind: 'float',
   data: Float64Array.of(
     ...[0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
     ...[0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
@@ -91,7 +89,7 @@ async function readMatrix(file: string): Promise<FileArray> {
 function oneClassARow([rows, classes]: readonly number[]): FileArray {
   const data = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) data[row * classes + (row % classes)] = 1;
-  return { shape: [rows, classes], kind: 'float', data };
+  return { shape: [rows, classes], data };
 }
 
 async function explain(array: FileArray, cotangent: FileArray, backend: Backend): Promise<void> {
@@ -149,7 +147,7 @@ async function explain(array: FileArray, cotangent: FileArray, backend: Backend)
 }
 
 function section(title: string, explanation: string, matrix: string): void {
-  const heading = process.stdout.isTTY ? styleText('bold', title) : title;
+  const heading = process.stdout.isTTY ? `\u001b[1m${title}\u001b[22m` : title;
   process.stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
 }
 

@@ -1,10 +1,9 @@
 /**
- * Numbers as a file holds them: flat and row-major. Integers wider than int32 come as a Float64Array that holds them
- * exactly; float16 comes as the Float32Array of its values.
+ * Numbers as a file holds them: flat and row-major. float16 comes as the Float32Array of its values, integers wider than
+ * int32 as a Float64Array that holds them exactly, booleans as 0 and 1.
  */
 export interface FileArray {
   readonly shape: readonly number[];
-  readonly kind: 'float' | 'integer' | 'bool';
   readonly data: Float32Array | Float64Array | Int32Array | Uint8Array;
 }
 

@@ -92,7 +92,6 @@ export async function csvRows(path: string, byteLength: number, delimiter: ',' |
       }
       return {
         shape: [rows, columns],
-        kind: values.every(Number.isSafeInteger) ? 'integer' : 'float',
         data: Float64Array.from(values),
       };
     },
@@ -130,14 +129,23 @@ function malformed(cause: CsvError, path: string): SoftgradError {
   );
 }
 
-/** The rows of an array of at most two dimensions as lines; a vector is a column. */
+/** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is a column. */
 export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<string> {
   const columns = sizeOf(array.shape.slice(1));
   const rows = array.shape[0] ?? 1;
   for (let row = 0; row < rows; row++) {
-    yield `${Array.from(array.data.subarray(row * columns, (row + 1) * columns), csvNumber).join(delimiter)}\n`;
+    for (let column = 0; column < columns; column += pieceLength) {
+      const start = row * columns + column;
+      const end = row * columns + Math.min(columns, column + pieceLength);
+      const separator = column > 0 ? delimiter : '';
+      yield separator + Array.from(array.data.subarray(start, end), csvNumber).join(delimiter);
+    }
+    yield '\n';
   }
 }
+
+/** Most numbers that are joined to one text. */
+const pieceLength = 8192;
 
 function csvNumber(value: number): string {
   if (Number.isNaN(value)) return 'nan';

@@ -30,8 +30,7 @@ export function parseJson(bytes: Uint8Array, name: string): FileArray {
       `${name}: ${kinds.boolean} is a boolean and ${kinds.number} is a number; expected all of one kind`,
     );
   }
-  if (kinds.boolean) return { shape, kind: 'bool', data: Uint8Array.from(data) };
-  return { shape, kind: data.length > 0 && data.every(Number.isSafeInteger) ? 'integer' : 'float', data };
+  return { shape, data: kinds.boolean ? Uint8Array.from(data) : data };
 }
 
 function parseText(text: string, name: string): unknown {
@@ -134,24 +133,48 @@ function describe(node: unknown): string {
 }
 
 /** One number in full precision: parsed again it is the same number. */
-export function jsonNumber(value: number): string {
+function jsonNumber(value: number): string {
   if (Object.is(value, -0)) return '-0';
   return Number.isFinite(value) ? String(value) : `"${value}"`;
 }
 
-/** The rows of an array as JSON texts, without the list around them. */
+/**
+ * The rows of an array, separated, without the list around them: in pieces of bounded length, since one row of a Jacobian
+ * can be longer than any string.
+ */
 export function* jsonRows(array: FileArray): Generator<string> {
   const rowShape = array.shape.slice(1);
+  if (rowShape.length === 0) {
+    yield* numbers(array, 0, array.data.length);
+    return;
+  }
   const rowSize = sizeOf(rowShape);
-  for (let row = 0; row < (array.shape[0] ?? 1); row++) yield jsonText(array, rowShape, row * rowSize);
+  for (let row = 0; row < array.shape[0]; row++) {
+    if (row > 0) yield ',\n ';
+    yield* list(array, rowShape, row * rowSize);
+  }
 }
 
-function jsonText(array: FileArray, shape: readonly number[], start: number): string {
-  if (shape.length === 0)
-    return array.kind === 'bool' ? String(array.data[start] !== 0) : jsonNumber(array.data[start]);
-  const [length, ...rest] = shape;
-  const step = sizeOf(rest);
-  const parts: string[] = [];
-  for (let i = 0; i < length; i++) parts.push(jsonText(array, rest, start + i * step));
-  return `[${parts.join(',')}]`;
+function* list(array: FileArray, [length, ...rest]: readonly number[], start: number): Generator<string> {
+  yield '[';
+  if (rest.length === 0) {
+    yield* numbers(array, start, start + length);
+  } else {
+    const step = sizeOf(rest);
+    for (let i = 0; i < length; i++) {
+      if (i > 0) yield ',';
+      yield* list(array, rest, start + i * step);
+    }
+  }
+  yield ']';
+}
+
+/** Most numbers that are joined to one text. */
+const pieceLength = 8192;
+
+function* numbers({ data }: FileArray, start: number, end: number): Generator<string> {
+  for (let at = start; at < end; at += pieceLength) {
+    const separator = at > start ? ',' : '';
+    yield separator + Array.from(data.subarray(at, Math.min(end, at + pieceLength)), jsonNumber).join(',');
+  }
 }

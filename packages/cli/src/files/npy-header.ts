@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { type FileArray, formatShape, sizeOf } from './array.js';
+import { formatShape, sizeOf } from './array.js';
 import type { ReadAt } from './npy.js';
 import { quote } from './quote.js';
 
@@ -15,7 +15,6 @@ export interface NpyElement {
   readonly code: 'f2' | 'f4' | 'f8' | 'b1' | 'i1' | 'u1' | 'i2' | 'u2' | 'i4' | 'u4' | 'i8' | 'u8';
   readonly bytes: number;
   readonly littleEndian: boolean;
-  readonly kind: FileArray['kind'];
 }
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
@@ -114,13 +113,11 @@ function parseShape(tuple: string, fail: (what: string) => never): number[] {
   return shape;
 }
 
-const kinds: Readonly<Record<string, FileArray['kind']>> = { f: 'float', i: 'integer', u: 'integer', b: 'bool' };
-
 function parseDescr(descr: string, name: string): NpyElement {
   const match = /^(?:([<>])(f[248]|[iu][248])|[<>|](b1|[iu]1))$/.exec(descr);
   if (!match) return refuseDtype(`${quote(descr)}, ${meaning(descr)}`, name);
   const code = (match[2] ?? match[3]) as NpyElement['code'];
-  return { code, bytes: Number(code[1]), littleEndian: match[1] !== '>', kind: kinds[code[0]] };
+  return { code, bytes: Number(code[1]), littleEndian: match[1] !== '>' };
 }
 
 function refuseDtype(what: string, name: string): never {

@@ -39,7 +39,7 @@ export async function npyRows(read: ReadAt, byteLength: number, name: string): P
       const chunk = shape.length === 0 ? [] : [take, ...rest];
       const data = decode(bytes, header, name, chunk, at);
       at += take;
-      return { shape: chunk, kind: element.kind, data };
+      return { shape: chunk, data };
     },
     position: () => header.dataOffset + at * rowBytes,
     async close() {},

@@ -25,7 +25,7 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
   try {
     const { size } = await handle.stat();
     if (format === '.npy') {
-      const rows = await npyRows((position, length) => readAt(handle, position, length), size, path);
+      const rows = await npyRows((position, length) => readAt(handle, path, position, length), size, path);
       return { ...rows, close: () => handle.close() };
     }
     await handle.close();
@@ -40,11 +40,15 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
   throw new SoftgradError('ERR_VALUE', `${path}: ${ending} tells no format; ${expected}`);
 }
 
+/** Node reads no more than this in one piece. */
+const largestRead = 2 ** 31 - 1;
+
 async function readWhole(path: string, size: number, memory: number): Promise<Uint8Array> {
-  if (size <= memory) return readFile(path);
+  const most = Math.min(memory, largestRead);
+  if (size <= most) return readFile(path);
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `${path}: ${formatBytes(size)} must be held in memory, which has room for ${formatBytes(memory)}; use .npy or .csv, which are read row by row`,
+    `${path}: ${formatBytes(size)} would be read at once, and ${formatBytes(most)} can be; use .npy or .csv, which are read row by row`,
   );
 }
 
@@ -75,16 +79,26 @@ export function systemReason(cause: unknown): string {
   return reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
 }
 
-async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+  const bytes = allocate(path, length);
   let filled = 0;
   while (filled < length) {
-    // One read call moves less than 2 GiB on every system.
-    const { bytesRead } = await handle.read(bytes, filled, Math.min(length - filled, 2 ** 30), position + filled);
+    const count = Math.min(length - filled, largestRead);
+    const { bytesRead } = await handle.read(bytes, filled, count, position + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
   return bytes.subarray(0, filled);
+}
+
+function allocate(path: string, length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${path}: cannot hold ${formatBytes(length)} of it at once`, {
+      cause,
+    });
+  }
 }
 
 async function readStandardInput(): Promise<Uint8Array> {

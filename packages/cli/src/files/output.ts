@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { unlinkSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { chmod, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
@@ -32,8 +32,14 @@ export async function fileOutput(path: string): Promise<Output> {
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: not a regular file`);
   }
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.tmp`);
-  const handle = await open(temporary, 'wx').catch(explain);
-  temporaries.add(temporary);
+  try {
+    // Made and noted in one step, so that no signal comes between the two.
+    closeSync(openSync(temporary, 'wx'));
+    temporaries.add(temporary);
+  } catch (cause) {
+    explain(cause);
+  }
+  const handle = await open(temporary, 'r+').catch(explain);
   let opened = true;
   return {
     async write(bytes) {
@@ -73,7 +79,7 @@ export function removeTemporariesOnSignal(): void {
     ['SIGHUP', 129],
   ] as const) {
     process.once(signal, () => {
-      for (const path of temporaries) unlinkSync(path);
+      for (const path of temporaries) rmSync(path, { force: true });
       process.exit(code);
     });
   }

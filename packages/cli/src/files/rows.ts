@@ -34,7 +34,7 @@ export function arrayRows(array: FileArray, name: string): RowReader {
       const data = array.data.subarray(at * rowSize, end * rowSize);
       const shape = array.shape.length === 0 ? [] : [end - at, ...rest];
       at = end;
-      return { shape, kind: array.kind, data };
+      return { shape, data };
     },
     position: () => 0,
     async close() {},
@@ -77,7 +77,6 @@ export async function readAll(reader: RowReader, limit: number, advice: string):
   }
   return {
     shape: [rows, ...reader.shape.slice(1).map((length) => length ?? 0)],
-    kind: chunks[0]?.kind ?? 'float',
     data,
   };
 }

@@ -87,22 +87,16 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
   },
   json(output, rank) {
     const separator = rank > 1 ? ',\n ' : ',';
-    let first = true;
+    let next = rank > 0 ? '[' : '';
     return {
       async write(rows) {
-        let text = first && rank > 0 ? '[' : '';
-        for (const row of jsonRows(rows)) {
-          text += first ? row : separator + row;
-          first = false;
-          if (text.length > 65536) {
-            await output.write(text);
-            text = '';
-          }
+        if (rows.data.length > 0 || rows.shape[0] > 0) {
+          await writeText(output, next, jsonRows(rows));
+          next = separator;
         }
-        await output.write(text);
       },
       async finish() {
-        await output.write(rank > 0 ? ']\n' : '\n');
+        await output.write(rank > 0 ? `${next === '[' ? '[' : ''}]\n` : '\n');
       },
     };
   },
@@ -112,19 +106,22 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
 
 function separated(output: Output, delimiter: ',' | '\t'): Body {
   return {
-    async write(rows) {
-      let text = '';
-      for (const line of csvLines(rows, delimiter)) {
-        text += line;
-        if (text.length > 65536) {
-          await output.write(text);
-          text = '';
-        }
-      }
-      await output.write(text);
-    },
+    write: (rows) => writeText(output, '', csvLines(rows, delimiter)),
     async finish() {},
   };
+}
+
+/** Writes pieces of text together, since each write is a call to the system. */
+async function writeText(output: Output, first: string, pieces: Iterable<string>): Promise<void> {
+  let text = first;
+  for (const piece of pieces) {
+    text += piece;
+    if (text.length > 65536) {
+      await output.write(text);
+      text = '';
+    }
+  }
+  await output.write(text);
 }
 
 const descrs: Readonly<Record<DType, NpyDescr>> = {
@@ -157,12 +154,7 @@ export async function writeNamed(
       let separator = '{';
       for (const [name, array] of Object.entries(arrays)) {
         const [open, close] = array.shape.length > 0 ? ['[', ']'] : ['', ''];
-        await output.write(`${separator}${JSON.stringify(name)}: ${open}`);
-        let comma = '';
-        for (const row of jsonRows(array)) {
-          await output.write(comma + row);
-          comma = array.shape.length > 1 ? ',\n ' : ',';
-        }
+        await writeText(output, `${separator}${JSON.stringify(name)}: ${open}`, jsonRows(array));
         await output.write(close);
         separator = ',\n';
       }
