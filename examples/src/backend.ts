@@ -1,4 +1,4 @@
-import { registerBackends } from '@softgrad/bench';
+import { registerBackends } from '@softgrad/bench/backends';
 import { type Backend, setBackend } from '@softgrad/core';
 
 /** Opens the backend that the command line names, or the best that can run here, and makes it the one for new tensors. */

@@ -1,4 +1,4 @@
-import { registerBackends } from '@softgrad/bench';
+import { registerBackends } from '@softgrad/bench/backends';
 import { type Backend, loadProvider, registered, sigmoid, softmax, tensor } from '@softgrad/core';
 import Table from 'cli-table3';
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { backendsCommand } from './commands/backends.js';
+import { benchCommand } from './commands/bench.js';
 import { conformanceCommand } from './commands/conformance.js';
 import { crossEntropyCommand } from './commands/cross-entropy.js';
 import { demoCommand } from './commands/demo.js';
@@ -43,6 +44,7 @@ Examples:
     crossEntropyCommand(),
     backendsCommand(),
     conformanceCommand(),
+    benchCommand(),
     demoCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -68,6 +68,17 @@ export async function fileOutput(path: string): Promise<Output> {
   };
 }
 
+/** Writes a whole text file, or leaves what was there. @throws ERR_VALUE where the file cannot be written */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  const output = await fileOutput(path);
+  try {
+    await output.write(text);
+    await output.commit();
+  } finally {
+    await output.abort();
+  }
+}
+
 /** Temporary files of this process that are not yet renamed. */
 const temporaries = new Set<string>();
 

@@ -1,0 +1,17 @@
+import type { ContenderSource } from './contender.js';
+import { jax } from './peers/jax.js';
+import { naive } from './peers/naive.js';
+import { onnxruntime } from './peers/onnxruntime.js';
+import { tfjs } from './peers/tfjs.js';
+
+/** Other people's engines by name, each called as its users call it; one that is not installed says so. */
+export const peers: Readonly<Record<string, ContenderSource>> = {
+  naive,
+  'tfjs-cpu': tfjs('cpu'),
+  'tfjs-wasm': tfjs('wasm'),
+  'tfjs-webgl': tfjs('webgl'),
+  'tfjs-webgpu': tfjs('webgpu'),
+  'onnxruntime-node': onnxruntime('node'),
+  'onnxruntime-web': onnxruntime('web'),
+  jax,
+};

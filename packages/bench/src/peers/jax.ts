@@ -1,0 +1,64 @@
+import type { HostArray } from '@softgrad/core';
+import type { Contender, ContenderSource, Job } from '../contender.js';
+import type { Workload, WorkloadInput } from '../workloads.js';
+
+type Jax = typeof import('@jax-js/jax');
+
+/** jax-js on WebAssembly, jitted. Its arrays are consumed on use: `.ref` keeps one. */
+export const jax: ContenderSource = {
+  name: 'jax',
+  kind: 'peer',
+  async open() {
+    try {
+      // jax-js asks the browser for its processors; Node 20 has no navigator to ask.
+      if (!('navigator' in globalThis))
+        Reflect.set(globalThis, 'navigator', { hardwareConcurrency: 1, userAgent: 'node' });
+      const module = await import('@jax-js/jax');
+      const devices = await module.init('wasm');
+      if (!devices.includes('wasm')) return 'jax-js has no wasm device here';
+      module.defaultDevice('wasm');
+      return contender(module);
+    } catch (error) {
+      return `@jax-js/jax does not load: ${error instanceof Error ? error.message : error}`;
+    }
+  },
+};
+
+function contender(module: Jax): Contender {
+  return {
+    name: 'jax',
+    kind: 'peer',
+    description: 'jax-js, wasm, jitted',
+    expUlp: { base: 4, slope: 2 },
+    subnormals: 'flush',
+    async prepare(workload, input) {
+      if (workload.dtype !== 'float32') return 'jax-js is measured in float32 only';
+      return job(module, workload, input);
+    },
+    close: async () => {},
+  };
+}
+
+function job({ jit, nn, numpy: np }: Jax, { op, shape }: Workload, input: WorkloadInput): Job | string {
+  if (op !== 'softmax' && op !== 'logSoftmax') return `jax-js is not measured on ${op}`;
+  const apply = jit((x: InstanceType<Jax['numpy']['Array']>) =>
+    op === 'softmax' ? nn.softmax(x, -1) : nn.logSoftmax(x, -1),
+  );
+  const upload = () => np.array(input.logits as Float32Array).reshape([...shape]);
+  const x = upload();
+  return {
+    reused: null,
+    allocating: async (calls) => {
+      for (let k = 0; k < calls; k++) {
+        const y = apply(x.ref);
+        await y.blockUntilReady();
+        y.dispose();
+      }
+    },
+    endToEnd: async (calls) => {
+      for (let k = 0; k < calls; k++) await apply(upload()).data();
+    },
+    result: async (): Promise<HostArray> => (await apply(x.ref).data()) as Float32Array,
+    dispose: () => x.dispose(),
+  };
+}

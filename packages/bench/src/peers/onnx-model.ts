@@ -1,0 +1,53 @@
+/**
+ * An ONNX model of one node over the last axis, `y = op(x)` with x of shape (rows, classes), as bytes: the few fields of
+ * onnx.proto (ModelProto, GraphProto, NodeProto, ValueInfoProto) that a session needs.
+ */
+export function onnxModel(
+  op: 'Softmax' | 'LogSoftmax',
+  dtype: 'float32' | 'float64',
+  shape: readonly number[],
+): Uint8Array {
+  const elementType = dtype === 'float64' ? 11 : 1;
+  const tensorType = message([
+    field(1, elementType),
+    field(2, message(shape.map((d) => field(1, message([field(1, d)]))))),
+  ]);
+  const valueInfo = (name: string) => message([field(1, name), field(2, message([field(1, tensorType)]))]);
+  const axis = message([field(1, 'axis'), field(3, -1), field(20, 2)]);
+  const node = message([field(1, 'x'), field(2, 'y'), field(4, op), field(5, axis)]);
+  const graph = message([field(1, node), field(2, op), field(11, valueInfo('x')), field(12, valueInfo('y'))]);
+  const opset = message([field(1, ''), field(2, 13)]);
+  return message([field(1, 8), field(7, graph), field(8, opset)]);
+}
+
+/** A protobuf field: a varint for a number, length-delimited for the rest. */
+function field(number: number, value: number | string | Uint8Array): Uint8Array {
+  if (typeof value === 'number') return concat([varint(number << 3), varint(value)]);
+  const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
+  return concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
+}
+
+function message(fields: readonly Uint8Array[]): Uint8Array {
+  return concat(fields);
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  do {
+    const low = Number(rest & 127n);
+    rest >>= 7n;
+    bytes.push(rest > 0n ? low | 128 : low);
+  } while (rest > 0n);
+  return Uint8Array.from(bytes);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
