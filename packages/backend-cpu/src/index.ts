@@ -15,7 +15,7 @@ export interface CpuProvider extends BackendProvider<CpuBuffer, undefined> {
  * @example
  * await setBackend(cpu);
  * using s = softmax(tensor([[1, 2, 3]]));
- * await s.array(); // [[0.09003057330846786, 0.2447284758090973, 0.6652409434318542]]
+ * await s.array(); // [[0.09003057, 0.24472848, 0.66524094]] to float32
  */
 export const cpu: CpuProvider = {
   name: 'cpu',

@@ -46,7 +46,8 @@ export function crossEntropy(
         const index = target.buffer[row.row];
         const kept = row.keep === null || row.keep[row.start + index] !== 0;
         const hot = kept ? (weight ? weight[index] : 1) : 0;
-        if (loss) loss[row.row] = hot === 0 ? 0 : -scale * hot * logProbability(row, index);
+        if (loss)
+          loss[row.row] = hot === 0 && !Number.isNaN(row.others) ? 0 : -scale * hot * logProbability(row, index);
         if (gradient) oneHotGradient(row, classes, index, gradientScale * hot);
         fillMasked(row.exp, row, classes, 0);
         return;
@@ -132,7 +133,8 @@ function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
 function expectedLoss({ shifted, low, start, others }: ShiftedRow, classes: number, { q }: Target): number {
   const log = Math.log1p(others);
   const corrected = shifted !== low;
-  let loss = 0;
+  // A row without a softmax has no loss, even where every q is 0.
+  let loss = Number.isNaN(others) ? Number.NaN : 0;
   for (let c = 0; c < classes; c++) {
     if (q[c] === 0) continue;
     const gap = log - shifted[start + c];

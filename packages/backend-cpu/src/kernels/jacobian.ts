@@ -5,7 +5,7 @@ import { type FloatArray, scratch } from '../storage.js';
 const probabilityScratch = scratch();
 
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
-export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature = 1): void {
+export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
   const { classes } = rows;
   const s = probabilityScratch(tileLength(rows));
   forEachTile(rows, (tile) => {

@@ -76,7 +76,7 @@ function softmaxDouble(out: Float64Array, logits: Float64Array, { outer, classes
     const count = Math.min(perBlock, outer - row);
     const start = row * classes;
     if (classes > longRow) {
-      shiftRows(out, logits, start, 1, classes);
+      if (!softmaxLongDouble(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
     } else if (expOfDouble(exp, logits, start, count * classes)) {
       scaleDouble(out, exp, start, count, classes);
     } else {
@@ -144,9 +144,24 @@ function expOfDouble(exp: Float64Array, x: Float64Array, start: number, length: 
 
 /** Divides each row of `exp` by its sum, into `out` from `start` on. */
 function scaleSingle(out: Float32Array, exp: Float64Array, start: number, count: number, classes: number): void {
+  if (classes < 8) {
+    scaleShort(out, exp, start, count, classes);
+    return;
+  }
   for (let row = 0; row < count; row++) {
     const first = row * classes;
     scale(out, exp, start + first, first, classes, 1 / sum(exp, first, classes));
+  }
+}
+
+/** The same for rows so short that calls and unrolled loops cost more than they save. */
+function scaleShort(out: Float32Array, exp: Float64Array, start: number, count: number, classes: number): void {
+  const end = count * classes;
+  for (let first = 0; first < end; first += classes) {
+    let total = exp[first];
+    for (let k = first + 1; k < first + classes; k++) total += exp[k];
+    const factor = 1 / total;
+    for (let k = first; k < first + classes; k++) out[start + k] = exp[k] * factor;
   }
 }
 
@@ -195,19 +210,64 @@ function softmaxLongSingle(
   return true;
 }
 
-/** Rows of float64: the sum is compensated (Knuth's TwoSum) and its reciprocal kept in two parts. */
+/** Rows of float64: divides each row of `exp` by its compensated sum. */
 function scaleDouble(out: Float64Array, exp: Float64Array, start: number, count: number, classes: number): void {
   for (let row = 0; row < count; row++) {
     const first = row * classes;
-    let high = 0;
-    let low = 0;
-    for (let k = first; k < first + classes; k++) {
-      const next = high + exp[k];
-      const added = next - high;
-      low += high - (next - added) + (exp[k] - added);
-      high = next;
-    }
-    const total = high + low;
-    for (let k = first; k < first + classes; k++) out[start + k] = exp[k] / total;
+    const total: Compensated = { high: 0, low: 0 };
+    addCompensated(total, exp, first, classes);
+    divideDouble(out, exp, start + first, first, classes, total.high + total.low);
   }
+}
+
+/** A sum and the rounding errors that it has made. */
+interface Compensated {
+  high: number;
+  low: number;
+}
+
+/** Adds by Knuth's TwoSum (The Art of Computer Programming, 4.2.2): unshifted exponentials come in any order of size. */
+function addCompensated(total: Compensated, exp: Float64Array, from: number, length: number): void {
+  let { high, low } = total;
+  for (let k = from; k < from + length; k++) {
+    const next = high + exp[k];
+    const added = next - high;
+    low += high - (next - added) + (exp[k] - added);
+    high = next;
+  }
+  total.high = high;
+  total.low = low;
+}
+
+function divideDouble(
+  out: Float64Array,
+  exp: Float64Array,
+  to: number,
+  from: number,
+  length: number,
+  total: number,
+): void {
+  for (let k = 0; k < length; k++) out[to + k] = exp[from + k] / total;
+}
+
+/** `softmaxLongSingle` in float64. */
+function softmaxLongDouble(
+  out: Float64Array,
+  x: Float64Array,
+  start: number,
+  classes: number,
+  exp: Float64Array,
+): boolean {
+  const total: Compensated = { high: 0, low: 0 };
+  for (let k = 0; k < classes; k += longRow) {
+    const length = Math.min(longRow, classes - k);
+    if (!expOfDouble(exp, x, start + k, length)) return false;
+    addCompensated(total, exp, 0, length);
+  }
+  for (let k = 0; k < classes; k += longRow) {
+    const length = Math.min(longRow, classes - k);
+    expOfDouble(exp, x, start + k, length);
+    divideDouble(out, exp, start + k, 0, length, total.high + total.low);
+  }
+  return true;
 }

@@ -1,0 +1,213 @@
+import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import { Decimal } from 'decimal.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type CpuBackend, cpu } from '../src/index.js';
+import type { FloatArray } from '../src/storage.js';
+import { largestError, logitsOf, randomFrom, ulp, workloads } from './accuracy.js';
+
+const Precise = Decimal.clone({ precision: 50, minE: -9e15, maxE: 9e15 });
+const plain = { temperature: 1, mask: null };
+const dtypes = ['float32', 'float64'] as const;
+type DType = (typeof dtypes)[number];
+
+let backend: CpuBackend;
+beforeAll(async () => {
+  backend = await cpu.open();
+});
+
+function floats(length: number, dtype: DType): FloatArray {
+  return dtype === 'float32' ? new Float32Array(length) : new Float64Array(length);
+}
+
+describe('exp', () => {
+  test('is within 0.65 ULP in float32, over every exponent', () => {
+    const bits = Uint32Array.from({ length: 2 ** 20 }, (_, k) => k * 4096 + (k % 4093));
+    const x = new Float32Array(bits.buffer).filter((value) => !Number.isNaN(value));
+    const out = new Float32Array(x.length);
+    backend.basis.unary(out, 'exp', x, x.length);
+    const expected = Float64Array.from(x, Math.exp);
+    const representable = expected.map((value, k) =>
+      Math.fround(value) === Number.POSITIVE_INFINITY ? out[k] : value,
+    );
+    expect(largestError(out, representable, 'float32')).toBeLessThan(0.65);
+    expect(x.every((value, k) => value < 88.73 || out[k] === Number.POSITIVE_INFINITY)).toBe(true);
+    expect(x.every((value, k) => value > -104 || out[k] === 0)).toBe(true);
+  });
+
+  test('is within 0.53 ULP in float64, and within one spacing where the result is subnormal', () => {
+    const random = randomFrom(7);
+    const x = Float64Array.from({ length: 4000 }, (_, k) =>
+      k % 4 === 0 ? 1456 * random() - 746 : k % 4 === 1 ? 40 * random() - 40 : (random() - 0.5) * 2 ** -(k % 60),
+    );
+    const out = new Float64Array(x.length);
+    backend.basis.unary(out, 'exp', x, x.length);
+    for (let k = 0; k < x.length; k++) {
+      if (out[k] === Number.POSITIVE_INFINITY) {
+        expect(x[k]).toBeGreaterThan(709.7827);
+        continue;
+      }
+      const exact = precisely(x[k]).exp();
+      const error = exact.minus(precisely(out[k])).abs().div(ulp(exact.toNumber(), 'float64')).toNumber();
+      expect(error, `exp(${x[k]})`).toBeLessThan(out[k] < 2 ** -1022 ? 1 : 0.53);
+    }
+  });
+});
+
+describe.each(dtypes)('%s, against double-double', (dtype) => {
+  const bar = dtype === 'float32' ? 1 : 2;
+  // What is smaller has fewer digits, or in float32 is not promised.
+  const least = dtype === 'float32' ? 1e-30 : 2 ** -1022;
+
+  test.each(workloads)('±$range + $offset, $rows rows of $classes', (workload) => {
+    const x = logitsOf(workload, (length) => floats(length, dtype));
+    const rows = { outer: workload.rows, classes: workload.classes, inner: 1 };
+    const expected = reference.softmax(x, rows);
+
+    const unshifted = floats(x.length, dtype);
+    backend.softmax(unshifted, x, rows);
+    expect(largestError(unshifted, expected, dtype, least), 'softmax').toBeLessThanOrEqual(bar);
+
+    const shifted = floats(x.length, dtype);
+    backend.kernels.softmax?.(shifted, x, rows, plain);
+    expect(largestError(shifted, expected, dtype, least), 'softmax, shifted').toBeLessThanOrEqual(bar);
+
+    const tempered = floats(x.length, dtype);
+    backend.kernels.softmax?.(tempered, x, rows, { temperature: -0.7, mask: null });
+    const expectedTempered = reference.softmax(x, rows, { temperature: -0.7 });
+    expect(largestError(tempered, expectedTempered, dtype, least), 'softmax, T = −0.7').toBeLessThanOrEqual(bar);
+
+    const logs = floats(x.length, dtype);
+    backend.kernels.logSoftmax?.(logs, x, rows, plain);
+    expect(largestError(logs, reference.logSoftmax(x, rows), dtype), 'logSoftmax').toBeLessThanOrEqual(2);
+
+    const target = Int32Array.from({ length: workload.rows }, (_, row) =>
+      row % 2 ? row % workload.classes : largest(x, row, workload.classes),
+    );
+    const gradient = floats(x.length, dtype);
+    const loss = floats(workload.rows, dtype);
+    backend.kernels.crossEntropy?.({ loss, gradient }, x, rows, {
+      ...plain,
+      target: { kind: 'indices', buffer: target },
+      weight: null,
+      labelSmoothing: 0,
+      ignoreIndex: -100,
+      scale: 1,
+    });
+    const right = referenceCrossEntropy(x, { kind: 'indices', values: target }, rows, { reduction: 'none' });
+    expect(largestError(loss, right.loss, dtype), 'loss').toBeLessThanOrEqual(2);
+    expect(largestError(gradient, right.gradient, dtype, least), 'gradient').toBeLessThanOrEqual(2);
+  });
+
+  test('row sums of softmax are 1 within 4 ULP √f, of the Jacobian 0 within 4 ULP of the largest entry × f', () => {
+    for (const classes of [1, 2, 3, 10, 100]) {
+      const workload = { range: 20, offset: 0, rows: 50, classes };
+      const rows = { outer: workload.rows, classes, inner: 1 };
+      const s = logitsOf(workload, (length) => floats(length, dtype));
+      backend.softmax(s, s, rows);
+      const jacobian = floats(s.length * classes, dtype);
+      backend.jacobian(jacobian, s, rows);
+      const unit = ulp(1, dtype);
+      for (let start = 0; start < s.length; start += classes) {
+        expect(Math.abs(sum(s.subarray(start, start + classes)) - 1)).toBeLessThanOrEqual(
+          4 * unit * Math.sqrt(classes),
+        );
+        for (let r = 0; r < classes; r++) {
+          const entries = jacobian.subarray((start + r) * classes, (start + r + 1) * classes);
+          const bound = 4 * unit * classes * Math.max(...entries.map(Math.abs));
+          expect(Math.abs(sum(entries))).toBeLessThanOrEqual(bound);
+          const column = entries.map((_, c) => jacobian[(start + c) * classes + r]);
+          expect(column).toEqual(entries);
+        }
+      }
+    }
+  });
+
+  test('vjp is within 4 ULP × Σ|s g|', () => {
+    for (const classes of [2, 10, 1000, 20000]) {
+      const workload = { range: 4, offset: 0, rows: 1, classes };
+      const rows = { outer: 1, classes, inner: 1 };
+      const s = logitsOf(workload, (length) => floats(length, dtype));
+      const g = logitsOf({ ...workload, range: 1, offset: 1 }, (length) => floats(length, dtype));
+      backend.softmax(s, s, rows);
+      const out = floats(classes, dtype);
+      backend.vjp(out, s, g, rows);
+      const bound = 4 * ulp(1, dtype) * sum(s.map((p, k) => Math.abs(p * g[k])));
+      const expected = reference.softmaxVjp(s, g, rows);
+      for (let k = 0; k < classes; k++) expect(Math.abs(out[k] - expected[k])).toBeLessThanOrEqual(bound);
+    }
+  });
+});
+
+test('the vjp of a nearly one-hot row does not cancel', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const s = Float64Array.of(37.42994775023705, 0);
+  backend.softmax(s, s, rows);
+  const out = new Float64Array(2);
+  backend.vjp(out, s, Float64Array.of(1, 0), rows);
+  expect(s[0]).toBe(1);
+  expect([...out].map((value) => value.toPrecision(4))).toEqual(['5.551e-17', '-5.551e-17']);
+});
+
+test.each([50, 200, 700])(
+  'what dominates a row by %s has the log-probability −exp(−gap), and its cross-entropy that gradient',
+  (gap) => {
+    const rows = { outer: 1, classes: 2, inner: 1 };
+    const x = Float64Array.of(gap, 0);
+    const tiny = new Precise(-gap).exp().toNumber();
+    const logs = new Float64Array(2);
+    backend.kernels.logSoftmax?.(logs, x, rows, plain);
+    expect(largestError(logs, [-tiny, -gap], 'float64')).toBeLessThanOrEqual(2);
+    const gradient = new Float64Array(2);
+    backend.kernels.crossEntropy?.({ loss: null, gradient }, x, rows, {
+      ...plain,
+      target: { kind: 'probabilities', buffer: Float64Array.of(1, 0) },
+      weight: null,
+      labelSmoothing: 0,
+      ignoreIndex: -100,
+      scale: 1,
+    });
+    expect(largestError(gradient, [-tiny, tiny], 'float64')).toBeLessThanOrEqual(2);
+  },
+);
+
+test('float32 probabilities are right down to the last subnormal', () => {
+  const x = Float32Array.from({ length: 1100 }, (_, k) => -k / 10);
+  const rows = { outer: 1, classes: x.length, inner: 1 };
+  const out = new Float32Array(x.length);
+  backend.softmax(out, x, rows);
+  expect(largestError(out, reference.softmax(x, rows), 'float32')).toBeLessThan(0.7);
+  expect(out.some((p) => p > 0 && p < 2 ** -148)).toBe(true);
+});
+
+test.each([128_256, 10_000_000])('a sum of %s terms does not drift', (classes) => {
+  const rows = { outer: 1, classes, inner: 1 };
+  const weights = [1, Math.exp(-1), Math.exp(-2), Math.exp(-3)];
+  const x = Float32Array.from({ length: classes }, (_, k) => -(k % 4));
+  const total = (classes / 4) * sum(weights);
+  backend.softmax(x, x, rows);
+  for (let k = 0; k < 4; k++) {
+    for (const at of [k, classes - 4 + k]) {
+      expect(Math.abs(x[at] - weights[k] / total)).toBeLessThan(0.7 * ulp(weights[k] / total, 'float32'));
+    }
+  }
+});
+
+/** The very float64: the constructor would take the shortest decimal that reads as it. */
+function precisely(x: number): Decimal {
+  let whole = x;
+  let halvings = 0;
+  for (; !Number.isInteger(whole); halvings++) whole *= 2;
+  return new Precise(BigInt(whole).toString()).div(new Precise(2).pow(halvings));
+}
+
+function largest(x: FloatArray, row: number, classes: number): number {
+  const entries = x.subarray(row * classes, (row + 1) * classes);
+  return entries.indexOf(entries.reduce((a, b) => Math.max(a, b)));
+}
+
+/** In the order given, but in pairs, so that the test's own rounding stays below what it tests. */
+function sum(values: ArrayLike<number>, start = 0, end = values.length): number {
+  if (end - start < 3) return end - start === 2 ? values[start] + values[start + 1] : end > start ? values[start] : 0;
+  const middle = (start + end) >> 1;
+  return sum(values, start, middle) + sum(values, middle, end);
+}
