@@ -30,11 +30,18 @@ export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64
   });
 }
 
-/** `s ⊙ (g − ⟨s, g⟩) / T`; also the jvp, since the Jacobian is symmetric. */
+/**
+ * `s_i Σ_j s_j (g_i − g_j) / T`, which is `s ⊙ (g − ⟨s, g⟩) / T` where Σ s = 1; rounded probabilities miss that by an ULP, and in this
+ * form nothing is left of it where a row is nearly one-hot. Also the jvp, since the Jacobian is symmetric.
+ */
 export function softmaxVjp(s: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
   return rowwise(s, rows, (at) => {
+    const sum = total(at.map((i) => exactly(s[i])));
     const inner = total(at.map((i) => mul(exactly(s[i]), exactly(g[i]))));
-    return at.map((i) => nearest(div(mul(exactly(s[i]), sub(exactly(g[i]), inner)), exactly(temperature))));
+    return at.map((i) => {
+      const difference = sub(mul(exactly(g[i]), sum), inner);
+      return nearest(div(mul(exactly(s[i]), difference), exactly(temperature)));
+    });
   });
 }
 

@@ -23,6 +23,14 @@ export {
   isFloat,
 } from './dtype.js';
 export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
+export {
+  type GradcheckEntry,
+  type GradcheckFunction,
+  type GradcheckOptions,
+  type GradcheckReport,
+  gradcheck,
+} from './gradcheck.js';
+export type { BuiltIn, GradcheckTarget } from './gradcheck-operations.js';
 export type { NdArrayLike, NumericArray, TensorInput } from './input.js';
 export type { LinearOperator, OutOption } from './linear-operator.js';
 export type { MaskInput } from './mask.js';

@@ -49,7 +49,8 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
         const s = Array.from(reference.softmax(x, row(x.length)));
         const g = s.map(() => stream.next().value as number);
         const inner = Precise.sum(0, ...s.map((p, i) => exact(p).times(exact(g[i]))));
-        const vjp = s.map((p, i) => exact(p).times(exact(g[i]).minus(inner)));
+        const sum = Precise.sum(0, ...s.map(exact));
+        const vjp = s.map((p, i) => exact(p).times(exact(g[i]).times(sum).minus(inner)));
         const jacobian = s.flatMap((p, r) =>
           s.map((value, c) => exact(p).times(new Precise(r === c ? 1 : 0).minus(exact(value)))),
         );

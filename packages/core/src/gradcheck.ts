@@ -1,0 +1,203 @@
+import type { FloatDType } from './dtype.js';
+import { SoftgradError } from './errors.js';
+import { type BuiltIn, builtIn, type GradcheckTarget } from './gradcheck-operations.js';
+import { operand, operandLike } from './op.js';
+import { type Tensor, tensor } from './tensor.js';
+
+/** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
+export interface GradcheckFunction {
+  readonly name: string;
+  /** The function's values in float64, flat, from flat float64 input. */
+  forward(x: Float64Array): ArrayLike<number>;
+  /** The derivative under test: `Jᵀ g`, in the shape of x. What it makes besides its result it has to dispose. */
+  vjp(x: Tensor, cotangent: Tensor): Tensor;
+  /** Shape of the function's values. Default: that of x. */
+  readonly outputShape?: readonly number[];
+  /** Values of x at which the derivative jumps; no difference is taken across one. */
+  readonly kinks?: readonly number[];
+}
+
+/** Options of `gradcheck`; the operation's own ones are passed on to it. */
+export interface GradcheckOptions extends GradcheckTarget {
+  /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
+  readonly cotangent?: Tensor | undefined;
+  /** First step of the differences, in units of x. Default ε^(1/5) ≈ 7.4e-4, times a temperature below 1. */
+  readonly step?: number | undefined;
+  /** Error that is allowed relative to the largest derivative, beside rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16. */
+  readonly tolerance?: number | undefined;
+  /** Flat indices of the entries of x to check. Default: all. Each costs four evaluations of the whole function. */
+  readonly entries?: readonly number[] | undefined;
+}
+
+/** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]. */
+export interface GradcheckEntry {
+  readonly index: number;
+  /** What the operation's vjp gives. */
+  readonly analytic: number;
+  /** What differences give; NaN where x[index] is −Infinity, which can't be moved. */
+  readonly numeric: number;
+  readonly error: number;
+  readonly tolerance: number;
+  /** True where the error is within the tolerance, or there was nothing to compare with. */
+  readonly ok: boolean;
+}
+
+export interface GradcheckReport {
+  readonly name: string;
+  readonly backend: string;
+  readonly dtype: FloatDType;
+  /** All compared entries are within their tolerance, and there was at least one. */
+  readonly ok: boolean;
+  /** Entries that could be compared. */
+  readonly checked: number;
+  readonly maxError: number;
+  readonly entries: readonly GradcheckEntry[];
+}
+
+/**
+ * Compares an operation's vjp, on the backend and in the dtype of x, with differences in float64: for each entry
+ * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
+ *
+ * Its error is of order h⁴ + ε/h, least near h = ε^(1/5), which is the default step and leaves about 1e-12; plain central
+ * differences at ε^(1/3) leave 1e-10. f is computed on the host in double-double and rounded to float64, whatever the backend
+ * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
+ * relu); at the kink itself every slope between the two one-sided ones is right. Entries that are −Infinity are listed
+ * and not compared. It costs four evaluations an entry: meant for small tensors.
+ *
+ * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or a function of one's own
+ * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative; whatever the operation throws
+ * @example
+ * const report = await gradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
+ * report.ok; // true
+ * report.entries[0]; // { index: 0, analytic: -0.01015…, numeric: -0.01015…, error: 1.6e-10, tolerance: 8.0e-6, ok: true }
+ */
+export async function gradcheck(
+  operation: BuiltIn | GradcheckFunction,
+  x: Tensor,
+  options: GradcheckOptions = {},
+): Promise<GradcheckReport> {
+  const checked = operand('gradcheck', 'x', x);
+  const values = Float64Array.from(await x.data());
+  values.forEach((value, i) => {
+    if (Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
+      throw new SoftgradError('ERR_VALUE', `gradcheck: x[${i}] is ${value}; there is no derivative to check`);
+    }
+  });
+  const f = isFunction(operation) ? operation : await builtIn(operation, checked, options);
+  const cotangent = options.cotangent ?? defaultCotangent(f, x);
+  try {
+    operandLike('gradcheck', 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
+    const result = f.vjp(x, cotangent);
+    try {
+      const analytic = await result.data();
+      const g = await cotangent.data();
+      const entries = compare(f, values, g, analytic, checked.dtype, options);
+      const compared = entries.filter(({ numeric }) => !Number.isNaN(numeric));
+      return {
+        name: f.name,
+        backend: x.backend.name,
+        dtype: checked.dtype,
+        ok: compared.length > 0 && compared.every(({ ok }) => ok),
+        checked: compared.length,
+        maxError: compared.reduce((most, { error }) => Math.max(most, error), 0),
+        entries,
+      };
+    } finally {
+      result.dispose();
+    }
+  } finally {
+    if (options.cotangent === undefined) cotangent.dispose();
+  }
+}
+
+const defaultTolerance: Record<FloatDType, number> = { float64: 1e-8, float32: 2e-5, float16: 5e-3 };
+
+const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11 };
+
+/** ε^(1/5): where h⁴ and ε/h are equal. */
+const defaultStep = 2 ** (-52 / 5);
+
+function isFunction(operation: BuiltIn | GradcheckFunction): operation is GradcheckFunction {
+  return 'forward' in operation;
+}
+
+/** Irregular numbers in ±1: the fractional parts of multiples of the golden ratio. */
+function defaultCotangent({ outputShape }: GradcheckFunction, x: Tensor): Tensor {
+  const shape = outputShape ?? x.shape;
+  const length = shape.reduce((a, b) => a * b, 1);
+  const values = Float64Array.from({ length }, (_, i) => 2 * (((i + 1) * 0.6180339887498949) % 1) - 1);
+  return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
+}
+
+function compare(
+  f: GradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  analytic: ArrayLike<number>,
+  dtype: FloatDType,
+  options: GradcheckOptions,
+): readonly GradcheckEntry[] {
+  const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
+  const { step = defaultStep * Math.min(1, temperature) } = options;
+  const indices = entries ?? Array.from(x.keys());
+  const slopes = indices.map((index) => slopeAt(f, x, g, index, step));
+  const size = (values: ArrayLike<number>) =>
+    Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
+  // What rounding of the function's values leaves in a quotient over step.
+  const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(x)).filter(Number.isFinite))) / step;
+  const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
+  return indices.map((index, k) => {
+    const { low, high } = slopes[k];
+    const nearest = Math.min(Math.max(analytic[index], low), high);
+    const error = Math.abs(analytic[index] - nearest);
+    return {
+      index,
+      analytic: analytic[index],
+      numeric: nearest,
+      error,
+      tolerance: bound,
+      ok: Number.isNaN(low) || error <= bound,
+    };
+  });
+}
+
+/** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two between which all are right. */
+function slopeAt(
+  f: GradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  index: number,
+  step: number,
+): { readonly low: number; readonly high: number } {
+  const at = x[index];
+  if (!Number.isFinite(at)) return { low: Number.NaN, high: Number.NaN };
+  // A step that x + h can hold; the functions themselves do not get wider with |x|.
+  const whole = Math.max(step, Math.abs(at) * 2 ** -20);
+  const room = (f.kinks ?? []).reduce((least, kink) => Math.min(least, Math.abs(at - kink)), Number.POSITIVE_INFINITY);
+  if (room === 0) {
+    const sides = [difference(f, x, g, index, at, at + whole), difference(f, x, g, index, at - whole, at)];
+    return { low: Math.min(...sides), high: Math.max(...sides) };
+  }
+  const h = Math.min(whole, room / 2);
+  const coarse = difference(f, x, g, index, at - h, at + h);
+  const fine = difference(f, x, g, index, at - h / 2, at + h / 2);
+  const slope = (4 * fine - coarse) / 3;
+  return { low: slope, high: slope };
+}
+
+/** `⟨g, f(x with x_i = b) − f(x with x_i = a)⟩ / (b − a)`; values that are alike, infinite ones too, differ by 0. */
+function difference(
+  f: GradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  index: number,
+  a: number,
+  b: number,
+): number {
+  const moved = (value: number) => f.forward(x.map((entry, i) => (i === index ? value : entry)));
+  const before = moved(a);
+  const after = moved(b);
+  let sum = 0;
+  for (let j = 0; j < before.length; j++) if (!Object.is(before[j], after[j])) sum += g[j] * (after[j] - before[j]);
+  return sum / (b - a);
+}
