@@ -38,15 +38,19 @@ export async function runRowwise(
     let writer: RowWriter | null = null;
     try {
       let dtype: FloatDType | null = null;
-      for (let chunks = await nextOfAll(sources, count); chunks; chunks = await nextOfAll(sources, count)) {
+      let chunks = await nextOfAll(sources, count);
+      while (chunks) {
         const [first] = chunks;
         const chosen: FloatDType = dtype ?? chooseDType(backend, options.dtype, first, input.name);
         dtype = chosen;
         writer ??= await openResult(name, options.out, first.shape.length, chosen);
         const tensors = chunks.map((chunk) => toTensor(chunk, chosen, backend));
         using result = compute(tensors, axis);
-        await writer.write(await fromTensor(result));
+        const rows = await fromTensor(result);
         for (const operand of tensors) operand.dispose();
+        // What follows is read first: of an input that fits one chunk nothing is written unless all of it is good.
+        chunks = await nextOfAll(sources, count);
+        await writer.write(rows);
         progress.update(input.position());
       }
       progress.stop();
@@ -86,7 +90,9 @@ export async function withReaders(
 
 async function inMemory(reader: RowReader, memory: number): Promise<RowReader> {
   const advice =
-    "axis 0 takes all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
+    reader.shape.length === 1
+      ? 'its one axis takes all of it at once, which needs a machine with more memory'
+      : "axis 0 takes all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
   return arrayRows(await readAll(reader, memory, advice), reader.name);
 }
 
@@ -136,10 +142,9 @@ export function resolveAxis(axis: number, reader: RowReader): number {
     );
   }
   if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
-  const shape = formatShape(reader.shape.map((length) => length ?? -1)).replace('-1', 'rows');
   throw new SoftgradError(
     'ERR_AXIS',
-    `${reader.name}: axis ${axis} of an array of shape ${shape}; expected ${-rank} to ${rank - 1}`,
+    `${reader.name}: axis ${axis} of an array of shape ${formatShape(reader.shape)}; expected ${-rank} to ${rank - 1}`,
   );
 }
 
@@ -169,10 +174,8 @@ function checkSameShape(option: string, second: RowReader, input: RowReader): vo
     second.shape.length === input.shape.length &&
     second.shape.every((length, axis) => length === null || input.shape[axis] === null || length === input.shape[axis]);
   if (agree) return;
-  const show = (reader: RowReader) =>
-    `(${reader.shape.map((length) => length ?? 'rows').join(', ')}${reader.shape.length === 1 ? ',' : ''})`;
   throw new SoftgradError(
     'ERR_SHAPE',
-    `${option} ${second.name}: shape ${show(second)}; expected ${show(input)}, that of ${input.name}`,
+    `${option} ${second.name}: shape ${formatShape(second.shape)}; expected ${formatShape(input.shape)}, that of ${input.name}`,
   );
 }

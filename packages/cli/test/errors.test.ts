@@ -222,6 +222,12 @@ describe('an output that cannot be written is said before anything is', () => {
   });
 });
 
+test('nothing is printed of a result whose input turns out wrong at its end', () => {
+  const { status, stdout, stderr } = softgrad(['vjp', short, '--upstream', good, '--backend', 'cpu']);
+  expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected as many/);
+  expect([status, stdout]).toEqual([2, '']);
+});
+
 test('SOFTGRAD_DEBUG shows the stack', () => {
   const before = "process.env.SOFTGRAD_DEBUG = '1'";
   expect(softgrad(['softmax', 'missing.npy'], { before }).stderr).toMatch(/^SoftgradError: missing\.npy.*\n +at /);

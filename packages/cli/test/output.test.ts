@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, watch } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { npyHeader } from '../src/files/npy.js';
+import { openWriter } from '../src/files/write.js';
 import { csv, main, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -53,6 +54,17 @@ test.each([
   expect(await ended).toEqual([code, null]);
   expect(begun()).toEqual([]);
   expect(readFileSync(out, 'utf8')).toBe('as it was');
+});
+
+test('a .npz of more than 2 GiB is refused before it is put together, and leaves nothing', async () => {
+  const writer = await openWriter(folder.at('huge.npz'), 1, 'float32');
+  // Never touched, it takes no memory.
+  const data = new Float32Array(2 ** 29 + 1);
+  await expect(writer.write({ shape: [data.length], data })).rejects.toThrow(
+    'huge.npz: the result is larger than 2.15 GB, the most that a .npz is written with; expected .npy',
+  );
+  await writer.abort();
+  expect(readdirSync(folder.path).filter((name) => name.includes('huge'))).toEqual([]);
 });
 
 test('a reader that closes the pipe early is no failure', async () => {

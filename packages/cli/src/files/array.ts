@@ -12,9 +12,10 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** A shape as Python writes it: `(4, 3)`, `(3,)`, `()`. */
-export function formatShape(shape: readonly number[]): string {
-  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+/** A shape as Python writes it: `(4, 3)`, `(3,)`, `()`; `(rows, 3)` where the rows are not counted yet. */
+export function formatShape(shape: readonly (number | null)[]): string {
+  const lengths = shape.map((length) => length ?? 'rows');
+  return lengths.length === 1 ? `(${lengths[0]},)` : `(${lengths.join(', ')})`;
 }
 
 /** Where element `index` of the flat data stands in the array: `[2, 0, 1]`. */

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { type DType, SoftgradError } from '@softgrad/core';
-import type { FileArray } from './array.js';
+import { type FileArray, formatBytes } from './array.js';
 import { csvLines } from './csv.js';
 import { jsonRows } from './json.js';
 import { type NpyDescr, npyElements, npyHeader } from './npy.js';
@@ -45,7 +45,7 @@ export async function openWriter(path: string | undefined, rank: number, dtype: 
     );
   }
   const output = path === undefined ? standardOutput() : await fileOutput(path);
-  const body = bodies[format](output, rank, dtype);
+  const body = bodies[format](output, rank, dtype, path ?? 'standard output');
   return {
     ...body,
     async finish() {
@@ -56,9 +56,12 @@ export async function openWriter(path: string | undefined, rank: number, dtype: 
   };
 }
 
+/** An archive is put together in memory. */
+const largestArchive = 2 ** 31;
+
 type Body = Omit<RowWriter, 'abort'>;
 
-const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype: DType) => Body>> = {
+const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype: DType, path: string) => Body>> = {
   npy(output, rank, dtype) {
     const descr = descrs[dtype];
     let shape: readonly number[] | null = null;
@@ -74,10 +77,18 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
       },
     };
   },
-  npz(output, _rank, dtype) {
+  npz(output, _rank, dtype, path) {
     const chunks: FileArray[] = [];
+    let bytes = 0;
     return {
       async write(rows) {
+        bytes += rows.data.byteLength;
+        if (bytes > largestArchive) {
+          throw new SoftgradError(
+            'ERR_OUT_OF_MEMORY',
+            `--out ${path}: the result is larger than ${formatBytes(largestArchive)}, the most that a .npz is written with; expected .npy`,
+          );
+        }
         chunks.push(rows);
       },
       async finish() {
