@@ -14,6 +14,7 @@ export function curves(runs: ReadonlyMap<string, readonly Epoch[]>): string {
   const points = [...runs].flatMap(([derivative, epochs]) => epochs.map((epoch) => ({ derivative, ...epoch })));
   const plot = Plot.plot({
     document,
+    ariaLabel: 'Accuracy on held-out digits by epoch',
     width: 640,
     height: 360,
     marginRight: 120,
