@@ -54,15 +54,28 @@ export function parametersOf(statement: ProblemStatement): string {
   return `shape=${shape.join('x')};axis=${axis};input=${input}${options}${dtypeSuffix(dtype)}`;
 }
 
+/** What a backend must announce to be asked this. */
 export function requirementsOf(operation: Operation, problem: Problem): Requirements {
   const kernel = operation.needs(problem);
-  const nonFinite = problem.values.some((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
   return {
     dtype: problem.dtype,
     classes: problem.rows.classes,
     ...(kernel !== undefined && { kernel }),
-    ...(nonFinite && { features: ['nonFinite: ieee'] as const }),
+    ...(meetsNonFinite(operation, problem) && { features: ['nonFinite: ieee'] as const }),
   };
+}
+
+/** Whether NaN or infinities come in or out, beyond logits of −Infinity in a row that has others, which every backend takes. */
+function meetsNonFinite(operation: Operation, problem: Problem): boolean {
+  const operands = operation.operands(problem).map(({ values }) => values);
+  if (operation.expected(operands, problem).some((value) => !Number.isFinite(value))) return true;
+  return operands.some((values) =>
+    values.some((value) => {
+      if (value === Number.NEGATIVE_INFINITY)
+        return values !== problem.values || !operation.takes.includes('temperature');
+      return !Number.isFinite(value);
+    }),
+  );
 }
 
 /** The operands as tensors of a backend. */

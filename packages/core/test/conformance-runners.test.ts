@@ -87,6 +87,32 @@ describe('a backend that is not there', () => {
   });
 });
 
+describe('a kernel may decline', () => {
+  const declining = Object.fromEntries(
+    ['softmax', 'softmaxVjp', 'logSoftmax', 'logSumExp', 'crossEntropy', 'sigmoid', 'relu'].map((kernel) => [
+      kernel,
+      () => false as const,
+    ]),
+  );
+
+  async function failures(provider: BackendProvider): Promise<readonly string[]> {
+    const names: string[] = [];
+    for (const { name, skip, run } of await conformance(provider))
+      if (skip === null) await run().catch(() => names.push(name));
+    return names;
+  }
+
+  test('and core composes', async () => {
+    const open = async () => delegate(await exact.open(), { kernels: declining }) as Backend;
+    expect(await failures({ ...minimal, name: 'declining', open })).toEqual([]);
+  });
+
+  test('or, without a basis, says that it is not supported', async () => {
+    const open = async () => delegate((await minimal.open()) as Backend, { kernels: declining });
+    expect(await failures({ ...minimal, name: 'declining', open })).toEqual([]);
+  });
+});
+
 describe('the suite keeps account of buffers', () => {
   test('what a failed case leaves behind is freed, so that the next one does not fail with it', async () => {
     const failing: BackendProvider = {

@@ -145,6 +145,15 @@ const layoutMistakes: readonly Fault[] = [
     },
   ),
   wrongSoftmax(
+    'aliases-its-input',
+    'computes in the memory of the logits and lets the result share it.',
+    'softmax/input-unchanged',
+    (right, out, x, rows) => {
+      right.softmax(x, x, rows);
+      Object.assign(out, { data: x.data });
+    },
+  ),
+  wrongSoftmax(
     'not-in-place',
     'announces inPlace and clears out before it reads the logits.',
     'softmax/in-place',
