@@ -4,8 +4,8 @@ import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { withoutKernels } from '../counted.js';
 import { exact } from '../exact.js';
 import { garbage } from '../kernel.js';
-import { type CallOptions, type Operation, operations } from '../operations.js';
-import { crossEntropyOperations } from '../operations-cross-entropy.js';
+import type { CallOptions, Operation } from '../operations/operation.js';
+import { allOperations } from '../operations.js';
 import {
   callOptions,
   evaluate,
@@ -16,15 +16,6 @@ import {
   requirementsOf,
   tensorsOf,
 } from '../problem.js';
-
-const all: readonly Operation[] = [
-  ...operations,
-  ...crossEntropyOperations({ target: 'indices', reduction: 'mean' }),
-  ...crossEntropyOperations({ target: 'probabilities', reduction: 'none' }).map((operation) => ({
-    ...operation,
-    name: `${operation.name}[soft]`,
-  })),
-];
 
 const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 
@@ -76,7 +67,7 @@ const laws: readonly Law[] = [
 /** Every law for every operation, and what an operation does on a backend that can't run it. */
 export const lawCases: readonly ConformanceCase[] = [
   ...laws.flatMap(({ name, composable, requires, appliesTo, run }) =>
-    all
+    allOperations
       .filter((operation) => appliesTo?.(operation) ?? true)
       .map((operation) => {
         const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
@@ -86,7 +77,7 @@ export const lawCases: readonly ConformanceCase[] = [
         );
       }),
   ),
-  ...all.flatMap((operation) => {
+  ...allOperations.flatMap((operation) => {
     const { kernel } = requirementsOf(operation, problemOf(statement));
     if (kernel === undefined) return [];
     return [

@@ -1,8 +1,9 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase } from '../case.js';
 import { assertClose } from '../check.js';
-import { type Operation, operations } from '../operations.js';
-import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations-cross-entropy.js';
+import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
+import type { Operation } from '../operations/operation.js';
+import { operations } from '../operations.js';
 import {
   evaluate,
   expectation,

@@ -1,20 +1,20 @@
-import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../src/index.js';
-import { randomFrom, rounded } from './inputs.js';
-import { cotangentOf, logitsOf, named, type Operand, type Operation } from './operations.js';
-import type { Problem } from './problem.js';
-import { rowIndices } from './reference.js';
+import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
+import { randomFrom, rounded } from '../inputs.js';
+import type { Problem } from '../problem.js';
+import { rowIndices } from '../reference.js';
 import {
   crossEntropyJvp,
   crossEntropyVjp,
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,
   crossEntropy as reference,
-} from './reference-cross-entropy.js';
+} from '../reference-cross-entropy.js';
 import {
   crossEntropyGradientTolerance,
   crossEntropyJvpTolerance,
   crossEntropyLossTolerance,
-} from './tolerance-cross-entropy.js';
+} from '../tolerance-cross-entropy.js';
+import { cotangentOf, logitsOf, named, type Operand, type Operation } from './operation.js';
 
 /** The options of one cross-entropy operation, as a case's id has them. */
 export interface CrossEntropySetting {
