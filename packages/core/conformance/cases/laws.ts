@@ -125,8 +125,8 @@ async function outEqualsAllocated(backend: Backend, operation: Operation): Promi
     const out = tensor(garbage(size, dtype), { shape, dtype, backend });
     const result = operation.apply(tensors, { ...options, out }, problem);
     assert(result === out, `${operation.name}: the result is not the tensor given as out`);
-    const expected = await take(allocated);
-    assertSame(`${operation.name} into out`, await take(out), expected);
+    const [expected, actual] = await Promise.all([take(allocated), take(out)]);
+    assertSame(`${operation.name} into out`, actual, expected);
   });
 }
 
@@ -159,36 +159,37 @@ async function operandsUnchanged(backend: Backend, operation: Operation): Promis
   await withTensors(backend, operation, problem, async (tensors, options) => {
     const result = operation.apply(tensors, options, problem);
     const operands = operation.operands(problem);
-    for (const [k, operand] of tensors.entries()) {
-      assertSame(`operand ${k} of ${operation.name} afterwards`, await operand.data(), operands[k].values);
-    }
+    const after = await Promise.all(tensors.map((operand) => operand.data()));
     result.dispose();
+    for (const [k, values] of after.entries()) {
+      assertSame(`operand ${k} of ${operation.name} afterwards`, values, operands[k].values);
+    }
   });
 }
 
 /** Same input, same backend: same bits. */
 async function deterministic(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
-  const first = await evaluate(backend, operation, problem);
-  assertSame(`${operation.name}, the second time`, await evaluate(backend, operation, problem), first);
+  const [first, second] = await Promise.all([
+    evaluate(backend, operation, problem),
+    evaluate(backend, operation, problem),
+  ]);
+  assertSame(`${operation.name}, the second time`, second, first);
 }
 
 /** An operation over axis k is that over the last axis of what is transposed; a negative axis counts from the end. */
 async function axisEqualsTransposed(backend: Backend, operation: Operation): Promise<void> {
   const shape = [2, 3, 4];
-  for (const axis of [0, 1, 2]) {
+  const overAxis = (axis: number) => {
     const problem = problemIn(backend, { shape, axis, input: 'spread' });
     const { expected, tolerance } = expectation(backend, operation, problem);
-    await withTensors(backend, operation, problem, async (tensors, options) => {
-      const negative = operation.apply(tensors, { ...options, axis: axis - shape.length }, problem);
-      assertClose(
-        `${operation.name} over axis ${axis - shape.length} of 2x3x4`,
-        await take(negative),
-        expected,
-        tolerance,
-      );
+    return withTensors(backend, operation, problem, async (tensors, options) => {
+      const negative = axis - shape.length;
+      const result = await take(operation.apply(tensors, { ...options, axis: negative }, problem));
+      assertClose(`${operation.name} over axis ${negative} of 2x3x4`, result, expected, tolerance);
     });
-  }
+  };
+  await Promise.all([0, 1, 2].map(overAxis));
 }
 
 /** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
@@ -197,8 +198,10 @@ async function shift(backend: Backend, operation: Operation): Promise<void> {
   const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
   const moved = { ...original, values: original.values.map((value) => value + 96) };
   const { expected, tolerance } = expectation(backend, operation, moved);
-  const before = await evaluate(backend, operation, original);
-  const after = await evaluate(backend, operation, moved);
+  const [before, after] = await Promise.all([
+    evaluate(backend, operation, original),
+    evaluate(backend, operation, moved),
+  ]);
   const change = shifts[operation.name] === 'adds' ? 96 : 0;
   assertClose(`${operation.name} of logits + 96`, after, expected, tolerance);
   const both = tolerance.length === before.length ? Array.from(tolerance, (value) => 2 * value) : tolerance;
@@ -213,8 +216,10 @@ async function shift(backend: Backend, operation: Operation): Promise<void> {
 async function fusedEqualsComposed(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend, { shape: [3, 7], input: 'spread' });
   const { tolerance } = expectation(backend, operation, problem);
-  const fused = await evaluate(backend, operation, problem);
-  const composed = await evaluate(withoutKernels(backend), operation, problem);
+  const [fused, composed] = await Promise.all([
+    evaluate(backend, operation, problem),
+    evaluate(withoutKernels(backend), operation, problem),
+  ]);
   assertClose(
     `${operation.name}, fused against composed`,
     fused,

@@ -11,37 +11,11 @@ import { assertClose, assertSame } from '../check.js';
 import { type InputName, layout, logits } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
 import { softmax as reference, rowIndices } from '../reference.js';
+import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxTolerance } from '../tolerance.js';
 
 const finite = ['ramp', 'narrow', 'spread', 'broad', 'wide', 'shifted', 'removed', 'ties', 'onehot', 'huge'] as const;
 const nonFinite = ['nan', 'infinite', 'nothing'] as const;
-
-/** Row lengths at and around the sizes that kernels are tiled by. */
-const lengths: Record<FloatDType, readonly number[]> = {
-  float32: [
-    ...Array.from({ length: 67 }, (_, i) => i + 1),
-    127,
-    128,
-    129,
-    255,
-    256,
-    257,
-    1023,
-    1024,
-    1025,
-    4095,
-    4096,
-    4097,
-  ],
-  float64: [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 256, 257, 1023, 1025, 4097],
-  float16: [1, 2, 3, 4, 5, 8, 9, 17, 33, 65, 129, 257],
-};
-
-/** Lengths of rows that are not contiguous in memory. */
-const columnLengths = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 64, 65, 129, 257, 1025];
-
-/** Numbers of short rows, which kernels put several of in a vector or a workgroup. */
-const rowCounts = [1, 2, 4, 5, 6, 7, 8, 9, 15, 17, 31, 33, 65, 129];
 
 /** The required kernel `softmax`. */
 export const softmax: readonly ConformanceCase[] = [
@@ -68,6 +42,14 @@ function valuesCase(
   );
 }
 
+function sweepCase(dtype: FloatDType, sweep: Sweep, axis: number): ConformanceCase {
+  return defineKernelCase(
+    `softmax/lengths:shape=${showSweep(sweep)};axis=${axis};input=spread${dtypeSuffix(dtype)}`,
+    { dtype, classes: largest(sweep, axis) },
+    (backend) => checkSweep(sweep, (shape) => assertValues(backend, dtype, shape, axis, 'spread')),
+  );
+}
+
 function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
   const values = (shape: readonly number[], axis: number, input: InputName, requires: Requirements = {}) =>
     valuesCase(dtype, shape, axis, input, requires);
@@ -78,9 +60,9 @@ function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
     ),
     ...(['ramp', 'spread'] as const).map((input) => values([2, 3, 4], 1, input)),
     ...(['wide', 'shifted', 'narrow', 'removed'] as const).map((input) => values([3, 130], 1, input)),
-    ...lengths[dtype].map((length) => values([3, length], 1, 'spread')),
-    ...columnLengths.map((length) => values([length, 3], 0, 'spread')),
-    ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'spread'))),
+    ...lengthRanges[dtype].map((range) => sweepCase(dtype, [3, range], 1)),
+    ...columnRanges.map((range) => sweepCase(dtype, [range, 3], 0)),
+    ...[3, 10].flatMap((classes) => rowRanges.map((range) => sweepCase(dtype, [range, classes], 1))),
     defineKernelCase(`softmax/sums${dtypeOnly(dtype)}`, { dtype }, (backend) => assertSums(backend, dtype)),
     defineKernelCase(`softmax/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
@@ -108,7 +90,7 @@ async function assertValues(
   const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
     backend.softmax(out, x, rows),
   );
-  assertClose('softmax', actual, expected, tolerance);
+  assertClose(`softmax of ${shape.join('x')}`, actual, expected, tolerance);
 }
 
 /** More rows than a dispatch has workgroups in one dimension; 16 different ones, over and over. */

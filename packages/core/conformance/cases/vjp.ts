@@ -11,34 +11,11 @@ import { assertClose, assertSame } from '../check.js';
 import { cotangents, type InputName, layout } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
 import { softmaxVjp as reference } from '../reference.js';
+import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
 import { probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
-const lengths = [
-  ...Array.from({ length: 9 }, (_, i) => i + 1),
-  15,
-  16,
-  17,
-  31,
-  32,
-  33,
-  63,
-  64,
-  65,
-  67,
-  127,
-  128,
-  129,
-  255,
-  257,
-  1023,
-  1025,
-  4097,
-];
-const columnLengths = [2, 3, 5, 9, 17, 33, 65, 257];
-const rowCounts = [1, 2, 5, 7, 9, 17, 33, 65, 129];
-
 /** Upstream gradients by name. */
 const upstream = {
   uniform: (length: number, dtype: FloatDType) => cotangents(length, dtype),
@@ -61,15 +38,21 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
       { dtype, classes: shape[axis], ...requires },
       (backend) => assertValues(backend, dtype, shape, axis, input, cotangent),
     );
+  const sweep = (shapes: Sweep, axis: number) =>
+    defineKernelCase(
+      `vjp/lengths:shape=${showSweep(shapes)};axis=${axis};input=narrow;cotangent=uniform${dtypeSuffix(dtype)}`,
+      { dtype, classes: largest(shapes, axis) },
+      (backend) => checkSweep(shapes, (shape) => assertValues(backend, dtype, shape, axis, 'narrow', 'uniform')),
+    );
   return [
     ...[1, 0].flatMap((axis) => inputs.map((input) => values([7, 5], axis, input))),
     ...(['large', 'ones', 'unit'] as const).map((cotangent) => values([7, 5], 1, 'narrow', cotangent)),
     values([2, 3, 4], 1, 'ramp'),
     values([3, 130], 1, 'narrow', 'ones'),
     values([7, 5], 1, 'nan', 'uniform', { features: ['nonFinite: ieee'] }),
-    ...lengths.map((length) => values([3, length], 1, 'narrow')),
-    ...columnLengths.map((length) => values([length, 3], 0, 'narrow')),
-    ...[3, 10].flatMap((classes) => rowCounts.map((count) => values([count, classes], 1, 'narrow'))),
+    ...lengthRanges[dtype].map((range) => sweep([3, range], 1)),
+    ...columnRanges.map((range) => sweep([range, 3], 0)),
+    ...[3, 10].flatMap((classes) => rowRanges.map((range) => sweep([range, classes], 1))),
     ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
     defineKernelCase(`vjp/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
@@ -123,7 +106,7 @@ async function assertValues(
   cotangent: keyof typeof upstream,
 ): Promise<void> {
   const stated = problem(backend, dtype, shape, axis, input, cotangent);
-  assertClose('vjp', await run(backend, dtype, stated), stated.expected, stated.tolerance);
+  assertClose(`vjp of ${shape.join('x')}`, await run(backend, dtype, stated), stated.expected, stated.tolerance);
 }
 
 async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promise<void> {

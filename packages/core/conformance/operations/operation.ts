@@ -39,7 +39,7 @@ export interface Operation {
   ): ArrayLike<number>;
 }
 
-/** A function with its options and its output, from which the derivatives are taken. */
+/** A function and the options that it has. */
 export type Family = Pick<Operation, 'family' | 'takes'> & {
   /** Its output, from which the derivatives are taken. */
   output(x: Float64Array, problem: Problem): Float64Array;
@@ -54,6 +54,7 @@ export function named<F extends Pick<Operation, 'family' | 'takes'>>(
   return { name: member === 'values' ? f : `${f}.${member}`, family, member, takes };
 }
 
+/** The logits themselves. */
 export function logitsOf({ values, shape }: Problem): Operand {
   return { values, shape };
 }

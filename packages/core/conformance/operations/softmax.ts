@@ -16,12 +16,12 @@ import {
 } from './operation.js';
 
 export const softmaxOperations: readonly Operation[] = [
-  ...family(softmax, 'softmax', 1),
-  ...family(softmin, 'softmin', -1),
+  ...withDerivatives(softmax, 'softmax', 1),
+  ...withDerivatives(softmin, 'softmin', -1),
 ];
 
 /** softmax and softmin: one at the temperature T, the other at −T. */
-function family(f: typeof softmax, name: string, sign: 1 | -1): readonly Operation[] {
+function withDerivatives(f: typeof softmax, name: string, sign: 1 | -1): readonly Operation[] {
   const family: Family = {
     family: name,
     takes: ['axis', 'temperature', 'mask'],

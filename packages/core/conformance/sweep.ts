@@ -1,0 +1,78 @@
+import type { FloatDType } from '../src/index.js';
+
+/** From the first to the last, both included. */
+export type Range = readonly [first: number, last: number];
+
+/** A shape of which one dimension runs through a range: kernels go wrong at the sizes around those that they are tiled by. */
+export type Sweep = readonly (number | Range)[];
+
+/** Row lengths: all to 67, then around the powers of two. */
+export const lengthRanges: Record<FloatDType, readonly Range[]> = {
+  float32: [
+    [1, 8],
+    [9, 16],
+    [17, 33],
+    [34, 50],
+    [51, 67],
+    [127, 129],
+    [255, 257],
+    [1023, 1025],
+    [4095, 4097],
+  ],
+  float64: [
+    [1, 9],
+    [15, 17],
+    [31, 33],
+    [63, 65],
+    [127, 129],
+    [255, 257],
+    [1023, 1025],
+    [4095, 4097],
+  ],
+  float16: [
+    [1, 9],
+    [31, 33],
+    [255, 257],
+  ],
+};
+
+/** Lengths of rows that are not contiguous in memory. */
+export const columnRanges: readonly Range[] = [
+  [1, 9],
+  [15, 17],
+  [31, 33],
+  [63, 65],
+  [127, 129],
+  [1023, 1025],
+];
+
+/** Numbers of short rows, of which kernels put several in a vector or a workgroup. */
+export const rowRanges: readonly Range[] = [
+  [1, 9],
+  [15, 17],
+  [31, 33],
+  [63, 65],
+  [127, 129],
+];
+
+/** As in an id: `3x1..8`. */
+export function showSweep(sweep: Sweep): string {
+  return sweep.map((size) => (typeof size === 'number' ? size : `${size[0]}..${size[1]}`)).join('x');
+}
+
+/** The largest size along an axis. */
+export function largest(sweep: Sweep, axis: number): number {
+  const size = sweep[axis];
+  return typeof size === 'number' ? size : size[1];
+}
+
+/** Checks every shape of a sweep, all of them enqueued before the first result is awaited. @throws the first failure, when all are done */
+export async function checkSweep(sweep: Sweep, check: (shape: readonly number[]) => Promise<void>): Promise<void> {
+  const ranges = sweep.filter((size) => typeof size !== 'number');
+  const [first, last] = ranges[0];
+  const shapes = Array.from({ length: last - first + 1 }, (_, i) =>
+    sweep.map((size) => (typeof size === 'number' ? size : first + i)),
+  );
+  const outcomes = await Promise.allSettled(shapes.map(check));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
