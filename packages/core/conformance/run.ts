@@ -17,6 +17,8 @@ export interface BoundCase {
 export interface ConformanceOptions<O = unknown> {
   /** A backend that can't run here fails instead of being skipped: for CI where the device exists. */
   readonly required?: boolean;
+  /** False leaves out the second run without fused kernels. Default true. */
+  readonly composed?: boolean;
   /** Options for the provider's `open`. */
   readonly open?: O;
 }
@@ -39,8 +41,9 @@ export async function conformance<B, O>(
   const { backend } = opened;
   const last = cases[cases.length - 1];
   const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name));
-  const composed = backend.basis && backend.kernels ? composedCases(backend) : [];
-  return [...fused, ...composed, bind(last, backend, backend.name)];
+  const { composed = true } = options;
+  const again = composed && backend.basis && backend.kernels ? composedCases(backend) : [];
+  return [...fused, ...again, bind(last, backend, backend.name)];
 }
 
 type Opened = { readonly backend: Backend } | { readonly unavailable: string };

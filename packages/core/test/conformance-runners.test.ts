@@ -59,6 +59,12 @@ describe('a suite is data', () => {
     expect(names.at(-1)).toBe('exact: lifecycle/close');
   });
 
+  test('the composed run can be left out', async () => {
+    const names = (await conformance(exact, { composed: false })).map(({ name }) => name);
+    expect(names.length).toBe(cases.length);
+    expect(names.some((name) => name.includes('(composed)'))).toBe(false);
+  });
+
   test('a case can be run alone', async () => {
     const [c] = (await conformance(exact)).filter(({ id }) => id === 'softmax/values:shape=7x5;axis=0;input=wide');
     await expect(c.run()).resolves.toBeUndefined();

@@ -60,6 +60,14 @@ export const lifecycle: readonly ConformanceCase[] = [
     out.dispose();
   }),
   defineCase('cross-entropy/one-pass', { kernel: null }, (backend) => crossEntropyInOnePass(backend)),
+  defineCase('cross-entropy/nothing-counted', { kernel: null, features: ['nonFinite: ieee'] }, async (backend) => {
+    const dtype = backend.supports.dtypes[0];
+    const x = tensor([[1, 2, 3]], { backend, dtype });
+    const { loss, gradient } = crossEntropy(x, Int32Array.of(-100));
+    assertSame('the mean over rows that are all ignored', await loss.data(), [Number.NaN]);
+    assertSame('its gradient', await gradient.data(), [0, 0, 0]);
+    for (const y of [x, loss, gradient]) y.dispose();
+  }),
 ];
 
 /** Loss and gradient together are what they are alone, and go where `out` says. */
