@@ -145,6 +145,7 @@ export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
  * core then composes. Conformance runs every operation fused and composed, and the two must agree.
  *
  * Rows that a mask empties altogether have probability 0, log-probability −Infinity, log-sum-exp −Infinity and gradient 0.
+ * In a row that is NaN for its other entries, masked entries are what they are elsewhere: 0, log-probability −Infinity.
  */
 export interface Kernels<B> {
   /** softmax of logits/temperature over the kept entries; called only where there is a mask or a temperature other than 1. */

@@ -140,8 +140,14 @@ function into(call: Call, out: { readonly loss: unknown; readonly gradient: unkn
   composed(name, 'crossEntropy', x, (basis, scratch) => composeCrossEntropy(basis, scratch, out, x, rows, parameters));
 }
 
-/** Has `write` make the row losses, and reduces them into `out`. */
-function reduceLoss(operation: string, call: Call, out: unknown, write: (rowLosses: unknown) => void): void {
+/** Has `write` make one number a row and reduces them into `out`; where there is nothing to reduce it is `ofNothing`. */
+function reduceRows(
+  operation: string,
+  call: Call,
+  out: unknown,
+  ofNothing: number,
+  write: (rowLosses: unknown) => void,
+): void {
   const { x, rows, reduction, undefinedMean } = call;
   const count = rows.outer * rows.inner;
   if (reduction === 'none') {
@@ -153,7 +159,7 @@ function reduceLoss(operation: string, call: Call, out: unknown, write: (rowLoss
     return;
   }
   if (count === 0 || rows.classes === 0 || undefinedMean) {
-    x.backend.write(out, hostArray(1, x.dtype).fill(undefinedMean ? Number.NaN : 0));
+    x.backend.write(out, hostArray(1, x.dtype).fill(ofNothing));
     return;
   }
   composed(operation, null, x, (basis, scratch) => {
@@ -161,6 +167,11 @@ function reduceLoss(operation: string, call: Call, out: unknown, write: (rowLoss
     write(losses);
     basis.reduce(out, 'sum', losses, { outer: 1, classes: count, inner: 1 });
   });
+}
+
+/** The mean over no rows is 0/0, the sum 0. */
+function lossOfNothing({ undefinedMean }: Call): number {
+  return undefinedMean ? Number.NaN : 0;
 }
 
 function both(
@@ -178,12 +189,14 @@ function both(
     let loss: Tensor | undefined;
     const gradient = compute(name, x, x.shape, out?.gradient, inputs, (gradientBuffer) => {
       loss = compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) =>
-        reduceLoss(name, call, lossBuffer, (rowLosses) => into(call, { loss: rowLosses, gradient: gradientBuffer })),
+        reduceRows(name, call, lossBuffer, lossOfNothing(call), (rowLosses) =>
+          into(call, { loss: rowLosses, gradient: gradientBuffer }),
+        ),
       );
       if (call.undefinedMean) into(call, { loss: null, gradient: gradientBuffer });
     });
     loss ??= compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) =>
-      reduceLoss(name, call, lossBuffer, () => {}),
+      reduceRows(name, call, lossBuffer, lossOfNothing(call), () => {}),
     );
     return { loss, gradient };
   });
@@ -193,7 +206,9 @@ function loss(logits: Tensor, target: CrossEntropyTarget, options: CrossEntropyO
   const operation = `${name}.loss`;
   return withCall(operation, logits, target, options, (call) =>
     compute(operation, call.x, call.lossShape, options.out, [call.x.buffer, call.parameters.target.buffer], (out) =>
-      reduceLoss(operation, call, out, (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
+      reduceRows(operation, call, out, lossOfNothing(call), (rowLosses) =>
+        into(call, { loss: rowLosses, gradient: null }),
+      ),
     ),
   );
 }
@@ -240,7 +255,7 @@ function jvp(
     const { x, rows, lossShape } = call;
     const t = operandLike(operation, 'tangent', tangent, x);
     return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
-      reduceLoss(operation, call, out, (rowChanges) =>
+      reduceRows(operation, call, out, 0, (rowChanges) =>
         composed(operation, 'crossEntropy', x, (basis, scratch) => {
           const extent = [1, 1, x.size] as const;
           const slope = scratch(x.size);

@@ -93,6 +93,7 @@ export function elementwise({ name, forward, product, slope }: ElementwiseKernel
 
   const linearize = (output: Tensor, options: Omit<AxisOption, 'out'> = {}): LinearOperator => {
     const y = operand(`${name}.linearize`, 'y', output);
+    if (options.axis !== undefined) layout(`${name}.linearize`, y, options.axis);
     return {
       inputShape: y.shape,
       outputShape: y.shape,
