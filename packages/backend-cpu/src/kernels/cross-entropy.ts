@@ -2,6 +2,12 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { expOfSingle, rowsPerBlock, scale, sum } from '../unshifted.js';
+
+interface Outputs {
+  readonly loss: CpuBuffer | null;
+  readonly gradient: CpuBuffer | null;
+}
 
 /** A row's target weights q, and what of them the gradient needs. */
 interface Target {
@@ -20,7 +26,78 @@ const weightScratch = scratch();
  * with S = Σ exp(x/T − max) it is Σ_others q − Σ q · (S − 1)/S.
  */
 export function crossEntropy(
-  out: { readonly loss: CpuBuffer | null; readonly gradient: CpuBuffer | null },
+  out: Outputs,
+  logits: FloatArray,
+  rows: Rows,
+  parameters: CrossEntropyParameters<CpuBuffer>,
+): void {
+  if (logits instanceof Float32Array && rows.inner === 1 && isPlain(parameters)) {
+    crossEntropyUnshifted(out, logits, rows, parameters);
+  } else {
+    crossEntropyShifted(out, logits, rows, parameters);
+  }
+}
+
+/** Class indices, nothing masked, smoothed or tempered. */
+function isPlain({ target, mask, temperature, labelSmoothing }: CrossEntropyParameters<CpuBuffer>): boolean {
+  return target.kind === 'indices' && mask === null && temperature === 1 && labelSmoothing === 0;
+}
+
+const expScratch = scratch();
+
+/**
+ * Rows whose exponentials need no shift (see `softmax`), with t the target and S the sum: `loss = log1p(Σ_others exp / exp_t)`,
+ * `gradient = exp / S`, at t `−Σ_others exp / S`. Summing the others apart, neither cancels where the target has nearly all.
+ */
+function crossEntropyUnshifted(
+  out: Outputs,
+  logits: Float32Array,
+  { outer, classes }: Rows,
+  parameters: CrossEntropyParameters<CpuBuffer>,
+): void {
+  const { target, weight, ignoreIndex, scale: factor } = parameters;
+  const gradient = out.gradient as Float32Array | null;
+  const { loss } = out;
+  const perBlock = rowsPerBlock(classes);
+  const exp = expScratch(classes * Math.min(perBlock, outer));
+  for (let row = 0; row < outer; row += perBlock) {
+    const count = Math.min(perBlock, outer - row);
+    if (!expOfSingle(exp, logits, row * classes, count * classes)) {
+      crossEntropyShifted(
+        {
+          loss: loss === null ? null : loss.subarray(row, row + count),
+          gradient: gradient === null ? null : gradient.subarray(row * classes, (row + count) * classes),
+        },
+        logits.subarray(row * classes, (row + count) * classes),
+        { outer: count, classes, inner: 1 },
+        { ...parameters, target: { kind: 'indices', buffer: target.buffer.subarray(row, row + count) } },
+      );
+      continue;
+    }
+    for (let r = row; r < row + count; r++) {
+      const first = (r - row) * classes;
+      const index = target.buffer[r];
+      if (index === ignoreIndex) {
+        if (loss) loss[r] = 0;
+        if (gradient) gradient.fill(0, r * classes, (r + 1) * classes);
+        continue;
+      }
+      const hot = factor * (weight ? weight[index] : 1);
+      const own = exp[first + index];
+      const others = sum(exp, first, index) + sum(exp, first + index + 1, classes - index - 1);
+      const ratio = others / own;
+      if (loss) loss[r] = hot === 0 ? 0 : hot * (ratio < 1e300 ? Math.log1p(ratio) : Math.log(others) - Math.log(own));
+      if (gradient) {
+        const total = others + own;
+        scale(gradient, exp, r * classes, first, classes, hot / total);
+        gradient[r * classes + index] = -hot * (others / total);
+      }
+    }
+  }
+}
+
+function crossEntropyShifted(
+  out: Outputs,
   logits: FloatArray,
   rows: Rows,
   parameters: CrossEntropyParameters<CpuBuffer>,
