@@ -13,8 +13,9 @@ struct Result { m: f32, inverse: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, 1.0 / (1.0 + s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
+  if (!kept(e)) { return 0u; }
   if (q.undefined) { return NAN; }
-  if (!kept(e) || x == MINUS_INFINITY) { return 0u; }
+  if (x == MINUS_INFINITY) { return 0u; }
   let power = reduce_exp(below(bitcast<f32>(x), q.m));
   return bitcast<u32>(scaled(power.p * q.inverse, power.n));
 }
@@ -35,8 +36,9 @@ struct Result { m: f32, logarithm: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, log1p_of(s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
+  if (!kept(e)) { return MINUS_INFINITY; }
   if (q.undefined) { return NAN; }
-  if (!kept(e) || x == MINUS_INFINITY) { return MINUS_INFINITY; }
+  if (x == MINUS_INFINITY) { return MINUS_INFINITY; }
   let z = below(bitcast<f32>(x), q.m);
   return bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -1e30)));
 }

@@ -79,14 +79,14 @@ fn probability(y: u32) -> f32 { return bitcast<f32>(exp_bits(y)); }
 fn empty() -> State { return State(0.0, 0u); }
 fn merge(a: State, b: State) -> State { return State(a.sum + b.sum, a.undefined | b.undefined); }
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  if (is_nan(e.y) || e.y == INFINITY || !is_finite(e.vector)) { return State(s.sum, 1u); }
+  if (${name === 'logSoftmaxVjp' ? '' : 'is_nan(e.y) || '}!is_finite(e.vector)) { return State(s.sum, 1u); }
   let v = bitcast<f32>(e.vector);
   return State(s.sum + ${term}, s.undefined);
 }
 struct Result { sum: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.undefined != 0u); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (q.undefined) { return NAN; }
+  if (q.undefined || is_nan(e.y)) { return NAN; }
   return bitcast<u32>((bitcast<f32>(e.vector) - ${product}) * P.inverse_temperature);
 }
 `;
