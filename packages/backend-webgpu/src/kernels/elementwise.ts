@@ -194,7 +194,12 @@ function elementwiseProgram(
   });
   const value = (component: string) =>
     `value(${names.map((operandName) => `${operandName}_unit${component}`).join(', ')})`;
-  const stored = width === 4 ? `vec4<u32>(${['.x', '.y', '.z', '.w'].map(value).join(', ')})` : value('');
+  const store =
+    width === 4
+      ? `var values: vec4<u32>;
+  for (var v = 0u; v < 4u; v++) { values[v] = ${value('[v]')}; }
+  store_out(u, values);`
+      : `store_out(u, ${value('')});`;
   const body = /* wgsl */ `
 ${numerics}
 fn value(${names.map((operandName) => `${operandName}: u32`).join(', ')}) -> u32 {
@@ -212,7 +217,7 @@ fn main(
   let k = (u / P.inner) % P.classes;
   let o = u / P.inner / P.classes;
   ${loads.join('\n  ')}
-  store_out(u, ${stored});
+  ${store}
 }`;
   return program(name, parameters, bindings, [], body);
 }

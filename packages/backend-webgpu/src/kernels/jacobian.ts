@@ -70,8 +70,12 @@ function jacobianProgram(name: Jacobian, bindings: readonly Binding[], width: Wi
   const convert = name === 'logSoftmaxJacobian' ? 'exp_bits(bits)' : 'bits';
   const factor = name === 'logSoftmaxJacobian' ? '' : 'bitcast<f32>(value_of(slot * P.classes + r)) * ';
   const missing = name === 'logSoftmaxJacobian' ? 'false' : 'is_nan(value_of(slot * P.classes + r))';
-  const entry = (k: number) => `entry(slot, r, c + ${k}u)`;
-  const stored = width === 4 ? `vec4<u32>(${[0, 1, 2, 3].map(entry).join(', ')})` : entry(0);
+  const store =
+    width === 4
+      ? `var row_entries: vec4<u32>;
+    for (var k = 0u; k < 4u; k++) { row_entries[k] = entry(slot, r, c + k); }
+    store_out(first * entries / 4u + u, row_entries);`
+      : 'store_out(first * entries + u, entry(slot, r, c));';
   const load = /* wgsl */ `
 fn load_value(first: u32, k: u32) -> u32 {
   let row = first + k / P.classes;
@@ -112,7 +116,7 @@ fn main(
     let slot = at / entries;
     let r = at % entries / P.classes;
     let c = at % P.classes;
-    store_out(first * entries / ${width}u + u, ${stored});
+    ${store}
   }
 }`;
   return program(name, parameters, bindings, [], body);

@@ -1,9 +1,8 @@
 import type { Rows } from '@softgrad/core';
 import { type Engine, type Launch, launch } from '../engine.js';
-import type { Program } from '../pipelines.js';
 import type { WebgpuBuffer } from '../storage.js';
-import { numerics } from './numerics.js';
-import { type Binding, bytesOf, type Parameters, program, type Width, workgroupSize } from './program.js';
+import { type Binding, bytesOf, type Parameters, workgroupSize } from './program.js';
+import { blockLength, type Layout, rowProgram, type Stage, scaffold } from './row-program.js';
 
 /**
  * An operation that reduces each row to a state and then writes, from the state, the row's elements, one value, or both.
@@ -42,34 +41,6 @@ export interface Input {
 /** Classes up to which a row is one workgroup's work: then an operation is one dispatch. */
 export const singleDispatchClasses = 32768;
 
-/** Who looks at which element. */
-interface Layout {
-  readonly width: Width;
-  /** Loads of `width` elements in a row. */
-  readonly units: number;
-  /** Invocations that share a row; a workgroup has 256 / lanes rows. */
-  readonly lanes: number;
-  /** Neighbouring invocations in one row (contiguous rows), or in neighbouring rows (inner > 1): either way they load neighbouring elements. */
-  readonly order: 'row' | 'column';
-  /** Units that a workgroup looks at; longer rows are shared by `parts` workgroups. */
-  readonly chunk: number;
-  readonly parts: number;
-}
-
-/** `whole`: both passes in one dispatch. Long rows: `partial` writes the states of their parts, `final` merges them. */
-type Stage = 'whole' | 'partial' | 'final';
-
-const scaffold: Parameters = {
-  rows: 'u32',
-  classes: 'u32',
-  inner: 'u32',
-  units: 'u32',
-  chunk: 'u32',
-  parts: 'u32',
-  spread: 'u32',
-  mask_outer: 'u32',
-};
-
 /** Enqueues an operation: one dispatch up to 32768 classes, two beyond. */
 export function runRows(engine: Engine, operation: RowOperation, rows: Rows): void {
   const layout = layOut(rows);
@@ -95,14 +66,15 @@ function layOut({ classes, inner }: Rows): Layout {
   if (inner === 1) {
     const width = classes % 4 === 0 ? 4 : 1;
     const units = classes / width;
-    const lanes = Math.min(workgroupSize, powerOf2(Math.ceil(units / 4)));
+    const lanes = Math.min(workgroupSize, powerOf4(Math.ceil(units / 4)));
     const chunk = long ? 16384 / width : Math.max(1, units);
-    return { width, units, lanes, order: 'row', chunk, parts: Math.max(1, Math.ceil(units / chunk)) };
+    return { width, units, lanes, order: 'row', blocked: false, chunk, parts: Math.max(1, Math.ceil(units / chunk)) };
   }
-  const lanes = classes <= 8 ? 1 : classes <= 2048 ? 8 : 32;
+  const lanes = classes <= 8 ? 1 : classes <= 512 ? 4 : 16;
   const chunk = long ? 8192 : Math.max(1, classes);
   const parts = Math.max(1, Math.ceil(classes / chunk));
-  return { width: 1, units: classes, lanes, order: 'column', chunk, parts };
+  const blocked = Math.min(classes, chunk) > 4 * blockLength * lanes;
+  return { width: 1, units: classes, lanes, order: 'column', blocked, chunk, parts };
 }
 
 function stageOf(
@@ -114,7 +86,7 @@ function stageOf(
   partials: WebgpuBuffer | null,
 ): Launch {
   const { name, variant, out, rowOut, elements, others, maskOuter = rows.outer } = operation;
-  const { width, units, lanes, order, chunk, parts } = layout;
+  const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
   const shuffled = order === 'row' ? Math.min(engine.subgroup, lanes) : 1;
   // Where nothing is written an element, one workgroup merges all parts of a row.
@@ -138,7 +110,9 @@ function stageOf(
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
   const perRowBytes = others.reduce((sum, { buffer }) => sum + bytesOf(buffer.length, buffer.dtype), 0);
   return {
-    key: [name, variant, dtypes, width, lanes, order, stage, shuffled, out !== null, rowOut !== null].join(' '),
+    key: [name, variant, dtypes, width, lanes, order, blocked, stage, shuffled, out !== null, rowOut !== null].join(
+      ' ',
+    ),
     program: () => rowProgram(operation, bound, layout, stage, shuffled),
     parameters: { ...scaffold, ...operation.parameters },
     values: {
@@ -159,147 +133,7 @@ function stageOf(
   };
 }
 
-function rowProgram(
-  operation: RowOperation,
-  bound: readonly Binding[],
-  { width, lanes, order }: Layout,
-  stage: Stage,
-  shuffled: number,
-): Program {
-  const { name, elements, state, out, rowOut, parameters } = operation;
-  const slots = workgroupSize / lanes;
-  const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
-  const body = /* wgsl */ `
-${numerics}
-struct Row { index: u32, base: u32, mask_base: u32 }
-struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
-struct State { ${fieldsOf(state).join(', ')} }
-${operation.code()}
-${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
-@compute @workgroup_size(${workgroupSize})
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let g = group.x + group.y * groups.x;
-  let part = g % P.spread;
-  let lane = ${order === 'row' ? `local % ${lanes}u` : `local / ${slots}u`};
-  let index = (g / P.spread) * ${slots}u + ${order === 'row' ? `local / ${lanes}u` : `local % ${slots}u`};
-  let inside = index < P.rows;
-  let outer = index / P.inner;
-  let row = Row(
-    index,
-    outer * P.classes * P.inner + index % P.inner,
-    ${masked ? '(outer % P.mask_outer) * P.classes * P.inner + index % P.inner' : '0u'},
-  );
-  let first = part * P.chunk + lane;
-  let last = min(P.units, (part + 1u) * P.chunk);
-  var state = empty();
-  if (inside) {${stage === 'final' ? mergeParts(state, lanes) : visitUnits(elements, width, lanes)}
-  }
-  state = across_lanes(state, local, lane);
-  ${stage === 'partial' ? storePart(state) : ''}
-  ${stage === 'partial' ? '' : `let result = finish(row, state);`}
-  ${stage !== 'partial' && rowOut ? 'if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }' : ''}
-  ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
-}`;
-  return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
-}
-
-/** The loads of one unit, and the Element of each of its classes. */
-function loadUnit(elements: readonly Input[], width: Width): string {
-  return elements
-    .map(({ name, buffer }) => {
-      const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
-      const at = width === 4 ? `${base} / 4u + u` : `${base} + u * P.inner`;
-      return `let ${name}_unit = load_${name}(${at});`;
-    })
-    .join(' ');
-}
-
-function elementsOf(elements: readonly Input[], width: Width): readonly { readonly c: string; readonly e: string }[] {
-  return ['x', 'y', 'z', 'w'].slice(0, width).map((component, k) => {
-    const fields = elements.map(({ name }) => (width === 4 ? `${name}_unit.${component}` : `${name}_unit`));
-    return { c: width === 4 ? `u * 4u + ${k}u` : 'u', e: `Element(${fields.join(', ')})` };
-  });
-}
-
-function visitUnits(elements: readonly Input[], width: Width, lanes: number): string {
-  const visits = elementsOf(elements, width).map(({ c, e }) => `state = visit(state, row, ${c}, ${e});`);
-  return `
-    for (var u = first; u < last; u += ${lanes}u) {
-      ${loadUnit(elements, width)}
-      ${visits.join('\n      ')}
-    }`;
-}
-
-function emitUnits(elements: readonly Input[], width: Width, lanes: number): string {
-  const values = elementsOf(elements, width).map(({ c, e }) => `emit(result, row, ${c}, ${e})`);
-  const stored =
-    width === 4
-      ? `store_out(row.base / 4u + u, vec4<u32>(${values.join(', ')}))`
-      : `store_out(row.base + u * P.inner, ${values[0]})`;
-  return `if (inside) {
-    for (var u = first; u < last; u += ${lanes}u) {
-      ${loadUnit(elements, width)}
-      ${stored};
-    }
-  }`;
-}
-
-/** A state in memory is its fields' bits, one part of a row after the other. */
-function storePart(state: RowOperation['state']): string {
-  const names = Object.keys(state);
-  const stores = names.map((field, k) => {
-    const bits = state[field] === 'f32' ? `bitcast<u32>(state.${field})` : `state.${field}`;
-    return `store_partials(at + ${k}u, ${bits});`;
-  });
-  return `if (inside && lane == 0u) {
-    let at = (index * P.parts + part) * ${names.length}u;
-    ${stores.join('\n    ')}
-  }`;
-}
-
-function mergeParts(state: RowOperation['state'], lanes: number): string {
-  const names = Object.keys(state);
-  const loads = names.map((field, k) =>
-    state[field] === 'f32' ? `bitcast<f32>(load_partials(at + ${k}u))` : `load_partials(at + ${k}u)`,
-  );
-  return `
-    for (var p = lane; p < P.parts; p += ${lanes}u) {
-      let at = (index * P.parts + p) * ${names.length}u;
-      state = merge(state, State(${loads.join(', ')}));
-    }`;
-}
-
-/**
- * Merges the states of a row's lanes in a butterfly, by shuffles as far as a subgroup reaches and through workgroup memory
- * beyond. The lower lane's state comes first on both sides, so that all lanes end with the same bits.
- */
-function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
-  const steps: string[] = [];
-  for (let reach = 1; reach < lanes; reach *= 2) {
-    const fields = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, ${reach}u)`);
-    const other =
-      reach < shuffled
-        ? `let other = State(${fields.join(', ')});`
-        : `exchange[local] = s; workgroupBarrier(); let other = exchange[local ^ ${reach * stride}u]; workgroupBarrier();`;
-    steps.push(`{ ${other} if ((lane & ${reach}u) == 0u) { s = merge(s, other); } else { s = merge(other, s); } }`);
-  }
-  const memory = lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : '';
-  return `${memory}
-fn across_lanes(own: State, local: u32, lane: u32) -> State {
-  var s = own;
-  ${steps.join('\n  ')}
-  return s;
-}`;
-}
-
-function fieldsOf(fields: Readonly<Record<string, string>>): readonly string[] {
-  return Object.entries(fields).map(([name, type]) => `${name}: ${type}`);
-}
-
-function powerOf2(atLeast: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, atLeast)));
+/** Powers of 4 make half as many variants to compile as powers of 2. */
+function powerOf4(atLeast: number): number {
+  return 4 ** Math.ceil(Math.log2(Math.max(1, atLeast)) / 2);
 }
