@@ -30,7 +30,7 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
 
 /** Opens the backend on a device: measures what the device does with numbers, then says so in `supports`. */
 export async function openBackend({ device, info, owned }: OpenedDevice, pooledBytes: number): Promise<WebgpuBackend> {
-  const faults = watchFaults(device);
+  const faults = watchFaults(device, owned);
   const counters = newCounters();
   const queue = openQueue(device, faults, counters);
   const storage = openStorage(device, queue, faults, pooledBytes);

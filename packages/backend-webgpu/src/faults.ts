@@ -19,9 +19,15 @@ export interface Faults {
   close(): void;
 }
 
-export function watchFaults(device: GPUDevice): Faults {
-  const reports = new Set<Promise<void>>();
-  const found: SoftgradError[] = [];
+interface Report {
+  fault: SoftgradError | null;
+  arrived: Promise<void>;
+}
+
+/** @param owned whether errors outside all scopes are this package's too */
+export function watchFaults(device: GPUDevice, owned: boolean): Faults {
+  /** Scopes in the order they were opened, until they have reported nothing or their fault was thrown. */
+  const reports = new Set<Report>();
   let lost: SoftgradError | null = null;
   let closed = false;
 
@@ -33,50 +39,61 @@ export function watchFaults(device: GPUDevice): Faults {
     return lost;
   };
   device.lost.then(({ reason, message }) => lose([reason, message].filter((word) => word).join(': ')));
-  const onUncaptured = ({ error }: GPUUncapturedErrorEvent) => found.push(refused(error.message));
-  device.addEventListener('uncapturederror', onUncaptured);
+  const onUncaptured = ({ error }: GPUUncapturedErrorEvent) => {
+    reports.add({ fault: refused(error.message), arrived: Promise.resolve() });
+  };
+  if (owned) device.addEventListener('uncapturederror', onUncaptured);
 
   const check = () => {
     if (closed) throw new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed');
     if (lost) throw lost;
   };
+  const firstFault = async () => {
+    await Promise.all([...reports].map(({ arrived }) => arrived));
+    const faulty = [...reports].filter(({ fault }) => fault !== null);
+    for (const report of faulty) reports.delete(report);
+    return faulty[0]?.fault ?? null;
+  };
   return {
     check,
     scope(filter, fault, action) {
       device.pushErrorScope(filter);
+      const report: Report = { fault: null, arrived: Promise.resolve() };
+      reports.add(report);
       try {
         return action();
       } finally {
-        const report = device.popErrorScope().then(
+        report.arrived = device.popErrorScope().then(
           async (error) => {
-            if (error && !closed) found.push(await fault(error.message));
+            if (error) report.fault = await fault(error.message);
+            else reports.delete(report);
           },
-          () => {}, // A scope of a lost device: `lost` says so.
+          // A scope of a lost device: `device.lost` says so.
+          () => void reports.delete(report),
         );
-        reports.add(report);
-        report.finally(() => reports.delete(report));
       }
     },
     async settle() {
-      await Promise.all(reports);
+      const fault = await firstFault();
       check();
-      const first = found[0];
-      found.length = 0;
-      if (first) throw first;
+      if (fault) throw fault;
     },
     async explain(cause) {
       if (closed)
         return new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed while it was read', { cause });
-      await Promise.all(reports);
-      const [first] = found.splice(0);
       // Dawn rejects what waits on a lost device before it resolves `device.lost`.
-      return first ?? lose(messageOf(cause));
+      return (await firstFault()) ?? lose(messageOf(cause));
     },
     close() {
       closed = true;
       device.removeEventListener('uncapturederror', onUncaptured);
     },
   };
+}
+
+/** The device's own memory is used up. */
+export function noRoom(byteLength: number): SoftgradError {
+  return new SoftgradError('ERR_OUT_OF_MEMORY', `webgpu: the device has no room for ${byteLength} bytes more`);
 }
 
 /** What WebGPU's validation refused: a mistake of this package, or a limit that the device has and does not tell. */

@@ -46,7 +46,10 @@ export function pipelineCache(device: GPUDevice, faults: Faults, counters: Count
       const layout = layoutOf(access);
       module = device.createShaderModule({ label: name, code });
       const compute = { module, entryPoint: 'main' };
-      const pipeline = device.createComputePipeline({ label: name, layout: layout.pipeline, compute });
+      // Drivers fail with an internal error where they cannot compile what is valid.
+      const pipeline = faults.scope('internal', fault, () =>
+        device.createComputePipeline({ label: name, layout: layout.pipeline, compute }),
+      );
       return { name, access, pipeline, layout: layout.group };
     });
   };

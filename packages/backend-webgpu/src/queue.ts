@@ -1,5 +1,5 @@
 import type { SoftgradError } from '@softgrad/core';
-import { type Faults, refused } from './faults.js';
+import { type Faults, noRoom, refused } from './faults.js';
 import { bufferUsage, mapModeRead } from './gpu.js';
 import { type Compiled, parameterBytes } from './pipelines.js';
 import { bufferPool, type Slot } from './pool.js';
@@ -48,7 +48,14 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
   const staging = bufferPool(
     stagingBound,
     Number.MAX_SAFE_INTEGER,
-    (size) => device.createBuffer({ size, usage: bufferUsage.mapRead | bufferUsage.copyDestination }),
+    (size) => {
+      const usage = bufferUsage.mapRead | bufferUsage.copyDestination;
+      return faults.scope(
+        'out-of-memory',
+        () => noRoom(size),
+        () => device.createBuffer({ size, usage }),
+      );
+    },
     ({ gpu }) => gpu.destroy(),
   );
   let limit = batchSize;
@@ -82,7 +89,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     device.queue.writeBuffer(parameters, 0, words);
     const pass = encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
     batch.forEach(({ kernel, slots, workgroups }, i) => {
-      const [x, y] = grid(workgroups);
+      const [x, y] = grid(workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       pass.setPipeline(kernel.pipeline);
       pass.setBindGroup(0, bindGroups.get(kernel, parameters, slots), [i * parameterBytes]);
       pass.dispatchWorkgroups(x, y);
@@ -114,17 +121,18 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
       });
       counters.readbacks++;
       counters.bytesReadBack += byteLength;
+      let bytes: ArrayBuffer;
       try {
         await target.gpu.mapAsync(mapModeRead, 0, byteLength);
-        const bytes = target.gpu.getMappedRange(0, byteLength).slice(0);
+        bytes = target.gpu.getMappedRange(0, byteLength).slice(0);
         target.gpu.unmap();
-        await faults.settle();
-        staging.give(target);
-        return bytes;
       } catch (cause) {
         target.gpu.destroy();
         throw await faults.explain(cause);
       }
+      staging.give(target);
+      await faults.settle();
+      return bytes;
     },
     async done() {
       flush();
@@ -164,10 +172,9 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
   };
 }
 
-/** Workgroups in two dimensions, of which each takes at most 65535. Kernels ignore the surplus. */
-export function grid(workgroups: number): readonly [x: number, y: number] {
-  if (workgroups <= 65535) return [workgroups, 1];
-  const y = Math.ceil(workgroups / 65535);
+/** Workgroups in two dimensions, of which each takes at most `most`. Kernels ignore the surplus. */
+export function grid(workgroups: number, most: number): readonly [x: number, y: number] {
+  const y = Math.ceil(workgroups / most);
   return [Math.ceil(workgroups / y), y];
 }
 

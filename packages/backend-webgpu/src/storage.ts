@@ -1,5 +1,5 @@
 import { byteSize, type DType, type HostArray, SoftgradError } from '@softgrad/core';
-import type { Faults } from './faults.js';
+import { type Faults, noRoom } from './faults.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import { bufferUsage } from './gpu.js';
 import { bufferPool, type Slot } from './pool.js';
@@ -33,9 +33,12 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
   let liveBytes = 0;
 
   const create = (size: number) => {
-    const fault = () => new SoftgradError('ERR_OUT_OF_MEMORY', `webgpu: the device has no room for ${size} bytes more`);
     const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyDestination;
-    return faults.scope('out-of-memory', fault, () => device.createBuffer({ size, usage }));
+    return faults.scope(
+      'out-of-memory',
+      () => noRoom(size),
+      () => device.createBuffer({ size, usage }),
+    );
   };
   const retire = (slot: Slot) => {
     queue.release(slot);

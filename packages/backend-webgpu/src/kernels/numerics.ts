@@ -67,13 +67,12 @@ fn log_parts(f: f32, e: f32) -> f32 {
 // The exponent e of y = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
 fn exponent_of(bits: u32) -> i32 { return (i32(bits - 0x3f3504f3u) >> 23u); }
 
-// log(1 + r) for r >= 0: the rounding error of 1 + r is put back, so that a tiny r is not lost.
+// log(1 + r) for r >= 0. A small r is f itself and never rounded by the 1; an error term of 1 + r would be folded away.
 fn log1p_of(r: f32) -> f32 {
+  if (r < 0.414213562) { return log_parts(r, 0.0); }
   let y = 1.0 + r;
-  let lost = select(r - (y - 1.0), 1.0 - (y - r), r > 1.0);
   let e = exponent_of(bitcast<u32>(y));
-  let scale = power_of_2(-e);
-  return log_parts((y * scale - 1.0) + lost * scale, f32(e));
+  return log_parts(y * power_of_2(-e) - 1.0, f32(e));
 }
 
 fn log_of(bits: u32) -> u32 {
