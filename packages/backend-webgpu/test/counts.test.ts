@@ -23,13 +23,10 @@ function cost(operation: string, enqueue: () => void): OperationStatistics {
 }
 
 const layouts: readonly Rows[] = [
-  { outer: 1, classes: 1, inner: 1 },
   { outer: 65, classes: 3, inner: 1 },
-  { outer: 4, classes: 10, inner: 1 },
   { outer: 2, classes: 1000, inner: 1 },
   { outer: 1, classes: 32768, inner: 1 },
   { outer: 2, classes: 7, inner: 5 },
-  { outer: 1, classes: 2048, inner: 3 },
 ];
 
 describe.each(layouts)('$outer × $classes × $inner', (rows) => {
