@@ -1,4 +1,4 @@
-import { type Backend, isFloat, type Kernels, SoftgradError, type Supports } from '@softgrad/core';
+import { type Backend, type DType, isFloat, type Kernels, SoftgradError, type Supports } from '@softgrad/core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
 import { watchFaults } from './faults.js';
@@ -19,6 +19,14 @@ import { timed } from './timing.js';
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {
   /** The device that it runs on, for sharing buffers with other WebGPU code. */
   readonly device: GPUDevice;
+  /**
+   * A handle on a GPUBuffer of this device that was made elsewhere, for `fromBuffer` of core: no copy. Its usage must include
+   * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
+   * way back; `await sync()` before other code uses what has been enqueued.
+   *
+   * @throws ERR_VALUE for a size that does not fit
+   */
+  adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   /** What has been dispatched, moved and held since it was opened. */
   statistics(): Statistics;
   /**
@@ -82,6 +90,7 @@ function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close:
       }
       return storage.alloc(length, dtype);
     },
+    adopt: storage.adopt,
     write: storage.write,
     read: storage.read,
     free: storage.free,

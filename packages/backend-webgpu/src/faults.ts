@@ -63,14 +63,14 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
       try {
         return action();
       } finally {
-        report.arrived = device.popErrorScope().then(
-          async (error) => {
+        report.arrived = device
+          .popErrorScope()
+          .then(async (error) => {
             if (error) report.fault = await fault(error.message);
             else reports.delete(report);
-          },
+          })
           // A scope of a lost device: `device.lost` says so.
-          () => void reports.delete(report),
-        );
+          .catch(() => void reports.delete(report));
       }
     },
     async settle() {

@@ -27,7 +27,8 @@ export interface DeviceOptions {
 /** A device, what it calls itself, and whether it is ours to destroy. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
-  readonly info: GPUAdapterInfo;
+  /** Older browsers do not tell. */
+  readonly info: GPUAdapterInfo | undefined;
   readonly owned: boolean;
 }
 
@@ -66,9 +67,9 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
 }
 
 /** An adapter in words: 'google swiftshader'. */
-export function describe(info: GPUAdapterInfo): string {
-  const words = [info.vendor, info.architecture || info.device].filter((word) => word !== '');
-  return words.join(' ') || info.description || 'unnamed adapter';
+export function describe(info: GPUAdapterInfo | undefined): string {
+  const words = [info?.vendor, info?.architecture || info?.device].filter((word) => word);
+  return words.join(' ') || info?.description || 'unnamed adapter';
 }
 
 export function messageOf(cause: unknown): string {

@@ -11,8 +11,8 @@ type Numbers = Pick<Supports, 'subnormals' | 'nonFinite' | 'expUlp'>;
  * How far shuffles may reach: the smallest subgroup that the device forms, provided that the invocations of a workgroup fall
  * into subgroups in the order of their index, which WGSL does not promise; else 1.
  */
-export async function measureSubgroup(engine: Engine, info: GPUAdapterInfo): Promise<number> {
-  const smallest = info.subgroupMinSize ?? 4;
+export async function measureSubgroup(engine: Engine, info: GPUAdapterInfo | undefined): Promise<number> {
+  const smallest = info?.subgroupMinSize ?? 4;
   const out = engine.storage.alloc(workgroupSize, 'int32');
   const body = /* wgsl */ `
 @compute @workgroup_size(${workgroupSize})

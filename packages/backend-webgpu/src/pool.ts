@@ -17,6 +17,11 @@ export interface Pool {
 
 let lastId = 0;
 
+/** The slot of a buffer, under an id of its own. */
+export function slotFor(gpu: GPUBuffer): Slot {
+  return { id: ++lastId, gpu, byteLength: gpu.size };
+}
+
 /**
  * @param create makes a buffer of exactly so many bytes
  * @param retire destroys one, when nothing enqueued needs it any more
@@ -53,7 +58,7 @@ export function bufferPool(
     held,
     take(byteLength) {
       const size = sizeClass(byteLength, largest);
-      return remove(size) ?? { id: ++lastId, gpu: create(size), byteLength: size };
+      return remove(size) ?? slotFor(create(size));
     },
     give(slot) {
       const slots = classes.get(slot.byteLength) ?? [];

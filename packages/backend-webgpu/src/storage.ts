@@ -2,7 +2,7 @@ import { byteSize, type DType, type HostArray, SoftgradError } from '@softgrad/c
 import { type Faults, noRoom } from './faults.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import { bufferUsage } from './gpu.js';
-import { bufferPool, type Slot } from './pool.js';
+import { bufferPool, type Slot, slotFor } from './pool.js';
 import type { Queue } from './queue.js';
 
 /** A buffer of the webgpu backend: `slot.gpu` is the GPUBuffer, which may be longer; null once freed. */
@@ -14,6 +14,8 @@ export interface WebgpuBuffer {
 
 export interface Storage {
   alloc(length: number, dtype: DType): WebgpuBuffer;
+  /** A handle on somebody else's GPUBuffer, which `free` lets go of and does not destroy. */
+  adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   free(buffer: WebgpuBuffer): void;
   write(buffer: WebgpuBuffer, host: HostArray): void;
   read(buffer: WebgpuBuffer): Promise<HostArray>;
@@ -68,12 +70,27 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
       liveBytes += buffer.slot?.byteLength ?? 0;
       return buffer;
     },
+    adopt(gpu, length, dtype) {
+      faults.check();
+      const bytes = length * byteSize(dtype);
+      if (gpu.size < bytes || gpu.size % 16 !== 0 || gpu.size > largest) {
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `webgpu: a buffer of ${gpu.size} bytes for ${length} ${dtype} elements; expected a multiple of 16 from ${bytes} to ${largest}`,
+        );
+      }
+      return { dtype, length, slot: slotFor(gpu) };
+    },
     free(buffer) {
       const { slot } = buffer;
-      if (!slot || !live.delete(buffer)) return;
-      liveBytes -= slot.byteLength;
+      if (!slot) return;
       buffer.slot = null;
-      pool.give(slot);
+      if (live.delete(buffer)) {
+        liveBytes -= slot.byteLength;
+        pool.give(slot);
+      } else {
+        queue.release(slot);
+      }
     },
     write(buffer, host) {
       const slot = slotOf(buffer);

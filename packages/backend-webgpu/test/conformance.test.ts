@@ -3,5 +3,5 @@ import { describe, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 
 describe('webgpu in Node', async () => {
-  for (const c of await conformance(webgpu, { required: true })) test.skipIf(c.skip !== null)(c.name, c.run);
+  for (const c of await conformance(webgpu, { required: true })) (c.skip ? test.skip : test)(c.name, c.run);
 });

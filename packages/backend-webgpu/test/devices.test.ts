@@ -1,7 +1,7 @@
-import type { Rows } from '@softgrad/core';
+import { bufferOf, fromBuffer, type Rows, softmax } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
-import { type WebgpuBackend, webgpu } from '../src/index.js';
+import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 import { altered, entry, newDevice } from './device.js';
 
 const shapes: readonly Rows[] = [
@@ -83,6 +83,38 @@ describe('where results come from', () => {
     first.close();
     expect(await softmaxOf(second, Float32Array.of(1, 2, 3), rows)).toEqual(results[0]);
     second.close();
+  });
+});
+
+describe('a buffer that other code made', () => {
+  test('is computed on where it is, and is not destroyed', async () => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+    const mine = device.createBuffer({ size: 16, usage });
+    device.queue.writeBuffer(mine, 0, Float32Array.of(1, 2, 3));
+    const x = fromBuffer(backend, backend.adopt(mine, 3, 'float32'), [3], 'float32');
+    const s = softmax(x);
+    expect((bufferOf(x) as WebgpuBuffer).slot?.gpu).toBe(mine);
+    x.dispose();
+    const [first] = await s.data();
+    expect(first).toBeCloseTo(0.09003, 5);
+    s.dispose();
+    backend.close();
+    const again = await webgpu.open({ device });
+    const y = again.adopt(mine, 3, 'float32');
+    expect([...(await again.read(y))]).toEqual([1, 2, 3]);
+    again.close();
+    device.destroy();
+  });
+
+  test('of a size that kernels cannot load four at a time is ERR_VALUE', async () => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const odd = device.createBuffer({ size: 12, usage: 0x80 });
+    expect(() => backend.adopt(odd, 3, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
+    backend.close();
+    device.destroy();
   });
 });
 
