@@ -1,4 +1,12 @@
-import { type Backend, type DType, isFloat, type Kernels, SoftgradError, type Supports } from '@softgrad/core';
+import {
+  type Backend,
+  type Basis,
+  type DType,
+  isFloat,
+  type Kernels,
+  SoftgradError,
+  type Supports,
+} from '@softgrad/core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
 import { watchFaults } from './faults.js';
@@ -17,6 +25,9 @@ import { timed } from './timing.js';
 
 /** The webgpu backend, with what only it has. */
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {
+  readonly basis: Basis<WebgpuBuffer>;
+  readonly kernels: Required<Kernels<WebgpuBuffer>>;
+  close(): void;
   /** The device that it runs on, for sharing buffers with other WebGPU code. */
   readonly device: GPUDevice;
   /**
@@ -125,7 +136,7 @@ function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close:
   };
 }
 
-function kernelsOf(engine: Engine): Kernels<WebgpuBuffer> {
+function kernelsOf(engine: Engine): Required<Kernels<WebgpuBuffer>> {
   return {
     softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
     softmaxVjp: (out, s, g, rows, temperature) => vjp(engine, 'softmaxVjp', out, s, g, rows, temperature),

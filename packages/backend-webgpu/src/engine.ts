@@ -1,4 +1,4 @@
-import type { FloatDType } from '@softgrad/core';
+import { SoftgradError } from '@softgrad/core';
 import { type Parameters, packParameters } from './kernels/program.js';
 import type { Pipelines, Program } from './pipelines.js';
 import type { Queue } from './queue.js';
@@ -37,7 +37,7 @@ export function launch(engine: Engine, operation: string, launches: readonly Lau
   for (const { key, program, parameters, values, buffers, workgroups, bytesRead, bytesWritten } of launches) {
     if (workgroups === 0) continue;
     const slots = buffers.map(({ slot }) => {
-      if (!slot) throw new Error(`webgpu: ${operation} was given a buffer that was freed`);
+      if (!slot) throw new SoftgradError('ERR_DISPOSED', `webgpu: ${operation} was given a buffer that was freed`);
       return slot;
     });
     const kernel = engine.pipelines.get(key, program);
@@ -46,9 +46,4 @@ export function launch(engine: Engine, operation: string, launches: readonly Lau
     counts.bytesRead += bytesRead;
     counts.bytesWritten += bytesWritten;
   }
-}
-
-/** The dtype of a buffer of floats. */
-export function floatOf({ dtype }: WebgpuBuffer): FloatDType {
-  return dtype as FloatDType;
 }

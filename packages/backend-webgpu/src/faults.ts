@@ -79,8 +79,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
       if (fault) throw fault;
     },
     async explain(cause) {
-      if (closed)
-        return new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed while it was read', { cause });
+      if (closed) return new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed meanwhile', { cause });
       // Dawn rejects what waits on a lost device before it resolves `device.lost`.
       return (await firstFault()) ?? lose(messageOf(cause));
     },

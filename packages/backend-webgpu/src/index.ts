@@ -15,6 +15,12 @@ export interface WebgpuOptions extends DeviceOptions {
   readonly pooledBytes?: number | undefined;
 }
 
+/** The backend's provider: its `open` gives the `WebgpuBackend`, whose members are all there. */
+export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOptions> {
+  /** @throws ERR_BACKEND_UNAVAILABLE where there is no WebGPU, no adapter or no device: what is missing and how to get it */
+  open(options?: WebgpuOptions): Promise<WebgpuBackend>;
+}
+
 /**
  * softgrad on WebGPU, in browsers and, with the package `webgpu`, in Node.
  *
@@ -22,10 +28,7 @@ export interface WebgpuOptions extends DeviceOptions {
  * const gpu = await webgpu.open({ powerPreference: 'high-performance' });
  * gpu.supports.device; // 'nvidia lovelace (webgpu)'
  */
-export const webgpu: BackendProvider<WebgpuBuffer, WebgpuOptions> & {
-  /** @throws ERR_BACKEND_UNAVAILABLE where there is no WebGPU, no adapter or no device: what is missing and how to get it */
-  open(options?: WebgpuOptions): Promise<WebgpuBackend>;
-} = {
+export const webgpu: WebgpuProvider = {
   name: 'webgpu',
   unavailable: () => unavailableReason(),
   open: async (options = {}) => openBackend(await openDevice(options), options.pooledBytes ?? 256 * 2 ** 20),

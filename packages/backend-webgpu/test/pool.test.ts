@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bufferPool, sizeClass } from '../src/pool.js';
+import { bufferPool, type Slot, sizeClass } from '../src/pool.js';
 import { grid } from '../src/queue.js';
 
 const largest = 2 ** 30;
@@ -28,7 +28,7 @@ test('a pool holds what was given back and not taken, never more than its bound,
         (size) => ({ size }) as unknown as GPUBuffer,
         (slot) => retired.push(slot),
       );
-      const taken = [];
+      const taken: Slot[] = [];
       for (const { take, bytes } of commands) {
         if (take) taken.push(pool.take(bytes));
         else {

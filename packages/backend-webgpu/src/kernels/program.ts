@@ -1,5 +1,5 @@
 import { byteSize, type DType } from '@softgrad/core';
-import { type Program, parameterBytes } from '../pipelines.js';
+import type { Program } from '../pipelines.js';
 
 /** Elements that one invocation loads at once. */
 export type Width = 1 | 4;
@@ -39,14 +39,13 @@ export function program(
   return { name, code, access: bindings.map(({ access }) => access).join('') };
 }
 
-/** Parameters in the layout of the WGSL struct. */
+/** Parameters in the layout of the WGSL struct: at most 64 words, the slot of a dispatch in the queue's buffer. */
 export function packParameters(
   parameters: Parameters,
   values: Readonly<Record<string, number>>,
 ): Uint32Array<ArrayBuffer> {
   const names = Object.keys(parameters);
   const words = new Uint32Array(names.length);
-  if (words.byteLength > parameterBytes) throw new RangeError(`${names.length} parameters are too many`);
   const floats = new Float32Array(words.buffer);
   names.forEach((name, i) => {
     if (parameters[name] === 'f32') floats[i] = values[name];
