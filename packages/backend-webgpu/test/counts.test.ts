@@ -165,6 +165,17 @@ test('10,000 operations leave nothing behind: buffers, staging, bind groups and 
   expect(bindGroups).toBeLessThanOrEqual(512);
 });
 
+test('bind groups are kept for 512 sets of buffers, and the results of more are right', async () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const x = backend.alloc(2, 'float32');
+  backend.write(x, Float32Array.of(0, 0));
+  const outs = Array.from({ length: 600 }, () => backend.alloc(2, 'float32'));
+  for (const out of outs) backend.softmax(out, x, rows);
+  for (const out of [outs[0], outs[599]]) expect([...(await backend.read(out))]).toEqual([0.5, 0.5]);
+  expect(backend.statistics().bindGroups).toBe(512);
+  for (const buffer of [x, ...outs]) backend.free(buffer);
+});
+
 test('freed buffers are kept up to the bound, the ones not asked for longest going first', async () => {
   const small = await webgpu.open({ pooledBytes: 100_000 });
   for (const length of [5000, 6000, 7000, 8000, 9000]) small.free(small.alloc(length, 'float32'));
