@@ -1,1 +1,37 @@
-export {};
+/// <reference types="@webgpu/types" preserve="true" />
+import type { BackendProvider } from '@softgrad/core';
+import { openBackend, type WebgpuBackend } from './backend.js';
+import { type DeviceOptions, openDevice, unavailableReason } from './gpu.js';
+import type { WebgpuBuffer } from './storage.js';
+
+export type { WebgpuBackend } from './backend.js';
+export type { DeviceOptions } from './gpu.js';
+export type { OperationStatistics, Statistics } from './statistics.js';
+export type { WebgpuBuffer } from './storage.js';
+
+/** Options of `webgpu.open`, all optional. */
+export interface WebgpuOptions extends DeviceOptions {
+  /** Most bytes of freed buffers that are kept for reuse. Default 256 MiB. */
+  readonly pooledBytes?: number | undefined;
+}
+
+/** The backend's provider: its `open` gives the `WebgpuBackend`, whose members are all there. */
+export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOptions> {
+  /** @throws ERR_BACKEND_UNAVAILABLE where there is no WebGPU, no adapter or no device: what is missing and how to get it */
+  open(options?: WebgpuOptions): Promise<WebgpuBackend>;
+}
+
+/**
+ * softgrad on WebGPU, in browsers and, with the package `webgpu`, in Node.
+ *
+ * @example
+ * const gpu = await webgpu.open({ powerPreference: 'high-performance' });
+ * gpu.supports.device; // 'nvidia lovelace (webgpu)'
+ */
+export const webgpu: WebgpuProvider = {
+  name: 'webgpu',
+  unavailable: () => unavailableReason(),
+  open: async (options = {}) => openBackend(await openDevice(options), options.pooledBytes ?? 256 * 2 ** 20),
+};
+
+export default webgpu;

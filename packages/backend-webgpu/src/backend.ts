@@ -1,0 +1,158 @@
+import {
+  type Backend,
+  type Basis,
+  type DType,
+  isFloat,
+  type Kernels,
+  SoftgradError,
+  type Supports,
+} from '@softgrad/core';
+import { basisOf } from './basis.js';
+import type { Engine } from './engine.js';
+import { watchFaults } from './faults.js';
+import { describe, type OpenedDevice } from './gpu.js';
+import { crossEntropy } from './kernels/cross-entropy.js';
+import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
+import { jacobian } from './kernels/jacobian.js';
+import { logSoftmax, logSumExp, softmax } from './kernels/softmax.js';
+import { logSoftmaxProduct, vjp } from './kernels/vjp.js';
+import { measureNumbers, measureSubgroup } from './measure.js';
+import { pipelineCache } from './pipelines.js';
+import { openQueue } from './queue.js';
+import { newCounters, resetCounters, type Statistics } from './statistics.js';
+import { openStorage, type WebgpuBuffer } from './storage.js';
+import { timed } from './timing.js';
+
+/** The webgpu backend, with what only it has. */
+export interface WebgpuBackend extends Backend<WebgpuBuffer> {
+  readonly basis: Basis<WebgpuBuffer>;
+  readonly kernels: Required<Kernels<WebgpuBuffer>>;
+  close(): void;
+  /** The device that it runs on, for sharing buffers with other WebGPU code. */
+  readonly device: GPUDevice;
+  /**
+   * A handle on a GPUBuffer of this device that was made elsewhere, for `fromBuffer` of core: no copy. Its usage must include
+   * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
+   * way back; `await sync()` before other code uses what has been enqueued.
+   *
+   * @throws ERR_VALUE for a size that does not fit
+   */
+  adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
+  /** What has been dispatched, moved and held since it was opened. */
+  statistics(): Statistics;
+  /**
+   * Milliseconds that the device spends on what `enqueue` enqueues, by its own clock; null where it has none
+   * (`timestamp-query`). Several kernels at a time give better numbers than one: clocks may tick in steps of 0.1 ms.
+   */
+  time(enqueue: () => void): Promise<number | null>;
+}
+
+/** Opens the backend on a device: measures what the device does with numbers, then says so in `supports`. */
+export async function openBackend({ device, info, owned }: OpenedDevice, pooledBytes: number): Promise<WebgpuBackend> {
+  const faults = watchFaults(device, owned);
+  const counters = newCounters();
+  const queue = openQueue(device, faults, counters);
+  const storage = openStorage(device, queue, faults, pooledBytes);
+  const pipelines = pipelineCache(device, faults, counters);
+  const measuring: Engine = { queue, pipelines, storage, counters, subgroup: 1, check: faults.check };
+  const close = () => {
+    faults.close();
+    queue.close();
+    storage.close();
+    if (owned) device.destroy();
+  };
+  try {
+    const subgroup = device.features.has('subgroups') ? await measureSubgroup(measuring, info) : 1;
+    const engine: Engine = { ...measuring, subgroup };
+    const numbers = await measureNumbers(engine);
+    resetCounters(counters);
+    const half = device.features.has('shader-f16');
+    const supports: Supports = {
+      dtypes: half ? ['float32', 'float16'] : ['float32'],
+      readSync: false,
+      hostView: false,
+      // WebGPU refuses to bind one buffer both for reading and for writing.
+      inPlace: false,
+      limits: { elements: storage.largest / 4, classes: storage.largest / 4 },
+      device: `${describe(info)} (webgpu)`,
+      ...numbers,
+    };
+    return backendOf(engine, device, supports, close);
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close: () => void): WebgpuBackend {
+  const { queue, storage, counters } = engine;
+  let closed = false;
+  return {
+    name: 'webgpu',
+    supports,
+    device,
+    get closed() {
+      return closed;
+    },
+    alloc(length, dtype) {
+      if (isFloat(dtype) && !supports.dtypes.includes(dtype)) {
+        const has = supports.dtypes.join(' and ');
+        throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
+      }
+      return storage.alloc(length, dtype);
+    },
+    adopt: storage.adopt,
+    write: storage.write,
+    read: storage.read,
+    free: storage.free,
+    sync: async () => {
+      engine.check();
+      await queue.done();
+    },
+    close() {
+      if (!closed) close();
+      closed = true;
+    },
+    softmax: (out, logits, rows) => softmax(engine, out, logits, rows),
+    jacobian: (out, probabilities, rows) => jacobian(engine, 'jacobian', out, probabilities, rows),
+    vjp: (out, probabilities, cotangent, rows) => vjp(engine, 'vjp', out, probabilities, cotangent, rows),
+    basis: basisOf(engine),
+    kernels: kernelsOf(engine),
+    statistics: () => ({
+      ...counters,
+      operations: Object.fromEntries([...counters.operations].map(([name, counts]) => [name, { ...counts }])),
+      liveBuffers: storage.held.live.buffers,
+      liveBytes: storage.held.live.bytes,
+      pooledBuffers: storage.held.pooled.buffers,
+      pooledBytes: storage.held.pooled.bytes,
+      stagingBuffers: queue.held.staging.buffers,
+      stagingBytes: queue.held.staging.bytes,
+      bindGroups: queue.held.bindGroups,
+    }),
+    time: async (enqueue) => {
+      engine.check();
+      return timed(device, queue, enqueue);
+    },
+  };
+}
+
+function kernelsOf(engine: Engine): Required<Kernels<WebgpuBuffer>> {
+  return {
+    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
+    softmaxVjp: (out, s, g, rows, temperature) => vjp(engine, 'softmaxVjp', out, s, g, rows, temperature),
+    softmaxJacobian: (out, s, rows, temperature) => jacobian(engine, 'softmaxJacobian', out, s, rows, temperature),
+    logSoftmax: (out, logits, rows, parameters) => logSoftmax(engine, out, logits, rows, parameters),
+    logSoftmaxVjp: (out, y, g, rows, temperature) =>
+      logSoftmaxProduct(engine, 'logSoftmaxVjp', out, y, g, rows, temperature),
+    logSoftmaxJvp: (out, y, t, rows, temperature) =>
+      logSoftmaxProduct(engine, 'logSoftmaxJvp', out, y, t, rows, temperature),
+    logSoftmaxJacobian: (out, y, rows, temperature) =>
+      jacobian(engine, 'logSoftmaxJacobian', out, y, rows, temperature),
+    logSumExp: (out, logits, rows, parameters) => logSumExp(engine, out, logits, rows, parameters),
+    crossEntropy: (out, logits, rows, parameters) => crossEntropy(engine, out, logits, rows, parameters),
+    sigmoid: (out, x, length) => sigmoid(engine, out, x, length),
+    sigmoidVjp: (out, y, g, length) => sigmoidVjp(engine, out, y, g, length),
+    relu: (out, x, length) => relu(engine, out, x, length),
+    reluVjp: (out, y, g, length) => reluVjp(engine, out, y, g, length),
+  };
+}

@@ -1,0 +1,121 @@
+import { SoftgradError } from '@softgrad/core';
+
+/** WebGPU's flag values, which Node has no globals for. */
+export const bufferUsage = {
+  mapRead: 0x1,
+  copySource: 0x4,
+  copyDestination: 0x8,
+  uniform: 0x40,
+  storage: 0x80,
+  queryResolve: 0x200,
+} as const;
+export const mapModeRead = 0x1;
+export const computeStage = 0x4;
+
+/** Where the device of a backend comes from. */
+export interface DeviceOptions {
+  /** A device of your own: used as it is, and not destroyed by `close`. */
+  readonly device?: GPUDevice | undefined;
+  /** An adapter of your own, from which a device is requested. An adapter gives one device only. */
+  readonly adapter?: GPUAdapter | undefined;
+  /** The entry point, where it is not `navigator.gpu` or, in Node, the package `webgpu`. */
+  readonly gpu?: GPU | undefined;
+  /** Which adapter to prefer on machines with two. */
+  readonly powerPreference?: GPUPowerPreference | undefined;
+}
+
+/** A device, what it calls itself, and whether it is ours to destroy. */
+export interface OpenedDevice {
+  readonly device: GPUDevice;
+  /** Older browsers do not tell. */
+  readonly info: GPUAdapterInfo | undefined;
+  readonly owned: boolean;
+}
+
+const install =
+  'use a browser with WebGPU (Chrome, Edge, Safari 26, Firefox 141), or in Node run `npm install webgpu` (0.6 or later)';
+const drivers =
+  'the machine needs a GPU driver for Vulkan, Metal or Direct3D 12 (a browser may also have WebGPU switched off in its settings); ' +
+  "in Node without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json";
+
+/** Why no device can be had with these options, in one sentence, or null where one can. */
+export async function unavailableReason(options: DeviceOptions = {}): Promise<string | null> {
+  const found = await findAdapter(options);
+  return typeof found === 'string' ? found : null;
+}
+
+/** @throws ERR_BACKEND_UNAVAILABLE, with what is missing and how to get it */
+export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> {
+  if (options.device) return { device: options.device, info: options.device.adapterInfo, owned: false };
+  const adapter = await findAdapter(options);
+  if (typeof adapter === 'string') throw unavailable(adapter);
+  const { limits, features, info } = adapter;
+  const wanted = (['shader-f16', 'subgroups', 'timestamp-query'] as const).filter((feature) => features.has(feature));
+  try {
+    const device = await adapter.requestDevice({
+      label: 'softgrad',
+      requiredFeatures: wanted,
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      },
+    });
+    return { device, info, owned: true };
+  } catch (cause) {
+    throw unavailable(`the adapter ${describe(info)} gave no device: ${messageOf(cause)}`, cause);
+  }
+}
+
+/** An adapter in words: 'google swiftshader'. */
+export function describe(info: GPUAdapterInfo | undefined): string {
+  const words = [info?.vendor, info?.architecture || info?.device].filter((word) => word);
+  return words.join(' ') || info?.description || 'unnamed adapter';
+}
+
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+async function findAdapter(options: DeviceOptions): Promise<GPUAdapter | string> {
+  if (options.adapter) return options.adapter;
+  const gpu = options.gpu ?? (await findEntry());
+  if (typeof gpu === 'string') return gpu;
+  const { powerPreference } = options;
+  const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+  return adapter ?? `WebGPU has no adapter: ${drivers}`;
+}
+
+/** The page's own entry point, or the one of the package `webgpu`. */
+async function findEntry(): Promise<GPU | string> {
+  const { navigator, process } = globalThis as {
+    readonly navigator?: { readonly gpu?: GPU };
+    readonly process?: { readonly versions?: { readonly node?: string } };
+  };
+  if (navigator?.gpu) return navigator.gpu;
+  if (!process?.versions?.node) return `there is no navigator.gpu: ${install}`;
+  nodeEntry ??= loadNodeEntry();
+  return nodeEntry;
+}
+
+/** One Dawn instance a process: it must outlive every device that was made from it. */
+let nodeEntry: Promise<GPU | string> | undefined;
+
+async function loadNodeEntry(): Promise<GPU | string> {
+  // Not a literal, and marked, so that bundlers leave alone an optional package that may not be there.
+  const optional = 'webgpu';
+  try {
+    const dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ optional)) as {
+      readonly create: (flags: readonly string[]) => GPU;
+    };
+    return dawn.create([]);
+  } catch (cause) {
+    const missing = (cause as { readonly code?: unknown } | null)?.code === 'ERR_MODULE_NOT_FOUND';
+    return missing
+      ? `Node has no WebGPU of its own: ${install}`
+      : `the package webgpu does not load here (${messageOf(cause)}): ${install}`;
+  }
+}
+
+function unavailable(reason: string, cause?: unknown): SoftgradError {
+  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `webgpu: ${reason}`, { cause });
+}

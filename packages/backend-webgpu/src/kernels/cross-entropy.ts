@@ -1,0 +1,121 @@
+import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { WebgpuBuffer } from '../storage.js';
+import { runRows } from './rows.js';
+import { logitsOf, softmaxState } from './softmax-state.js';
+
+/**
+ * Loss and gradient in one dispatch. With z = (x − max)/T ≤ 0, e = exp(z), S = Σ e = 1 + r and log p = z − log S:
+ * `loss = scale (Q log S − Σ q z)`, with Q = Σ q, and `gradient = scale/T (Q e − q S) / S`, which as `(Q e − q) − q r` does not
+ * cancel where p is nearly 1. With smoothing, q = w ((1 − ε) t + ε/K), where K is known only after the pass: so the sums over
+ * the target t and over all classes are kept apart, `q, a = Σ w t, Σ w t z` and `v, b = Σ w, Σ w z`; a and b move with the maximum.
+ */
+export function crossEntropy(
+  engine: Engine,
+  out: { readonly loss: WebgpuBuffer | null; readonly gradient: WebgpuBuffer | null },
+  x: WebgpuBuffer,
+  rows: Rows,
+  parameters: CrossEntropyParameters<WebgpuBuffer>,
+) {
+  const { target, weight, labelSmoothing, ignoreIndex, scale, temperature } = parameters;
+  const logits = logitsOf(x, rows, parameters);
+  const indices = target.kind === 'indices';
+  const others = [
+    ...(indices ? [{ name: 'target_index', buffer: target.buffer }] : []),
+    ...(weight ? [{ name: 'class_weight', buffer: weight }] : []),
+  ];
+  const code = /* wgsl */ `
+struct Softmax { m: f32, r: f32, flags: u32 }
+const MET_NO_LOGARITHM = 16u;
+
+fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
+fn weight_of(c: u32) -> f32 { return ${weight ? 'bitcast<f32>(load_class_weight(c))' : '1.0'}; }
+fn target_of(row: Row, c: u32, e: Element) -> f32 {
+  return ${indices ? 'select(0.0, 1.0, i32(c) == load_target_index(row.index))' : 'bitcast<f32>(e.target_share)'};
+}
+fn ignored(row: Row) -> bool { return ${indices ? 'load_target_index(row.index) == P.ignore_index' : 'false'}; }
+
+fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0, 0.0, 0.0); }
+fn merge(a: State, b: State) -> State {
+  let s = merge_softmax(inner_of(a), inner_of(b));
+  let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
+  let lower_flags = select(b.flags, a.flags, second);
+  var z = 0.0;
+  if ((lower_flags & MET_FINITE) != 0u) {
+    let moved = below(select(b.m, a.m, second), s.m);
+    z = moved.x + select(moved.y, 0.0, moved.x < -1e30);
+  }
+  let lower_q = select(b.q, a.q, second);
+  let lower_v = select(b.v, a.v, second);
+  return State(
+    s.m, s.r, s.flags, a.kept + b.kept,
+    a.q + b.q, (a.a + b.a) + select(lower_q * z, 0.0, lower_q == 0.0),
+    a.v + b.v, (a.b + b.b) + select(lower_v * z, 0.0, lower_v == 0.0),
+  );
+}
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  if (!kept(e)) { return s; }
+  let w = weight_of(c);
+  let q = w * target_of(row, c, e);
+  let one = one_logit(e);
+  var flags = one.flags;
+  let counts = q != 0.0${labelSmoothing > 0 ? ' || w != 0.0' : ''};
+  if (counts && logit(e.logits) == MINUS_INFINITY) { flags |= MET_NO_LOGARITHM; }
+  return merge(s, State(one.m, one.r, flags, 1.0, q, 0.0, w, 0.0));
+}
+
+struct Result { m: f32, r: f32, total: f32, share: f32, factor: f32, loss: u32, ignored: bool, undefined: bool }
+fn finish(row: Row, s: State) -> Result {
+  let undefined = is_undefined(s.flags);
+  let certain = 1.0 - P.smoothing;
+  let share = select(P.smoothing / s.kept, 0.0, s.kept == 0.0);
+  let total = certain * s.q + share * s.v;
+  let along = certain * s.a + share * s.b;
+  var loss = bitcast<u32>(P.scale * (total * log1p_of(s.r) - along));
+  if ((s.flags & MET_NO_LOGARITHM) != 0u) { loss = INFINITY; }
+  if (undefined) { loss = NAN; }
+  if (s.kept == 0.0 || ignored(row)) { loss = 0u; }
+  let factor = P.scale_by_temperature / (1.0 + s.r);
+  return Result(s.m, s.r, total, share, factor, loss, ignored(row), undefined);
+}
+fn row_value(z: Result, row: Row) -> u32 { return z.loss; }
+fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
+  if (z.ignored || !kept(e)) { return 0u; }
+  if (z.undefined) { return NAN; }
+  let x = logit(e.logits);
+  let q = weight_of(c) * ((1.0 - P.smoothing) * target_of(row, c, e) + z.share);
+  var power = 0.0;
+  if (x != MINUS_INFINITY) { power = exp_of(below(bitcast<f32>(x), z.m)); }
+  return bitcast<u32>(((z.total * power - q) - q * z.r) * z.factor);
+}
+`;
+  runRows(
+    engine,
+    {
+      name: 'crossEntropy',
+      variant: [logits.variant, target.kind, weight ? 'weighted' : '', labelSmoothing > 0 ? 'smoothed' : ''].join('-'),
+      elements: indices ? logits.elements : [...logits.elements, { name: 'target_share', buffer: target.buffer }],
+      others,
+      parameters: {
+        ...logits.parameters,
+        smoothing: 'f32',
+        scale: 'f32',
+        scale_by_temperature: 'f32',
+        ignore_index: 'i32',
+      },
+      values: {
+        ...logits.values,
+        smoothing: labelSmoothing,
+        scale,
+        scale_by_temperature: scale / temperature,
+        ignore_index: ignoreIndex,
+      },
+      state: { ...softmaxState, kept: 'f32', q: 'f32', a: 'f32', v: 'f32', b: 'f32' },
+      code: () => logits.code + code,
+      out: out.gradient,
+      rowOut: out.loss,
+      maskOuter: logits.maskOuter,
+    },
+    rows,
+  );
+}

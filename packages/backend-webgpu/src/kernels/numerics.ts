@@ -1,0 +1,100 @@
+/**
+ * What every kernel computes with. WGSL lets a compiler assume that there is no NaN and no infinity, and grants exp 3 + 2|x| ULP;
+ * so values travel as their bits, tests for NaN and infinities are on integers, and exp and log are computed here from
+ * additions, multiplications and exponent fields alone.
+ *
+ * - `gap`: a − b as an unevaluated sum hi + lo, exactly (Knuth, TAOCP vol. 2, 4.2.2, theorem B): no error grows with |x|.
+ * - `exp_of`: exp(hi + lo) = 2^n p(t), t = hi + lo − n ln 2 with ln 2 in two parts (Cody and Waite), p by Chebyshev
+ *   interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2, truncation error 2^-26.5; within 1.5 ULP. 2^n is multiplied in two
+ *   factors, so results below 2^-126 are rounded once.
+ * - `log1p_of`, `log_of`: 2^e (1 + f), log(1 + f) by the polynomial of Cephes' logf (Moshier) on √½ ≤ 1 + f < √2; within 2 ULP.
+ */
+export const numerics = /* wgsl */ `
+const NAN: u32 = 0x7fc00000u;
+const INFINITY: u32 = 0x7f800000u;
+const MINUS_INFINITY: u32 = 0xff800000u;
+const LOWEST: f32 = -3.4028234e38;
+
+fn is_nan(bits: u32) -> bool { return (bits & 0x7fffffffu) > INFINITY; }
+fn is_finite(bits: u32) -> bool { return (bits & 0x7f800000u) != INFINITY; }
+fn power_of_2(n: i32) -> f32 { return bitcast<f32>(u32(n + 127) << 23u); }
+
+fn gap(a: f32, b: f32) -> vec2<f32> {
+  let hi = a - b;
+  let v = hi - a;
+  return vec2<f32>(hi, (a - (hi - v)) - (b + v));
+}
+
+struct Power { p: f32, n: i32 }
+
+fn reduce_exp(z: vec2<f32>) -> Power {
+  let under = z.x < -170.0;
+  let hi = select(z.x, -170.0, under);
+  let lo = select(z.y, 0.0, under);
+  let n = round(hi * 1.44269504);
+  let t = (hi - n * 0.693145751953125) + (lo - n * 1.42860677e-6);
+  var q = t * 0.0013926250394433737 + 0.00836323294788599;
+  q = q * t + 0.04166655242443085;
+  q = q * t + 0.16666576266288757;
+  q = q * t + 0.5;
+  return Power(1.0 + (t + t * t * q), i32(n));
+}
+
+fn scaled(p: f32, n: i32) -> f32 {
+  let half = n >> 1u;
+  return (p * power_of_2(half)) * power_of_2(n - half);
+}
+
+fn exp_of(z: vec2<f32>) -> f32 {
+  let e = reduce_exp(z);
+  return scaled(e.p, e.n);
+}
+
+fn log_parts(f: f32, e: f32) -> f32 {
+  let z = f * f;
+  var q = f * 7.0376836292e-2 - 1.1514610310e-1;
+  q = q * f + 1.1676998740e-1;
+  q = q * f - 1.2420140846e-1;
+  q = q * f + 1.4249322787e-1;
+  q = q * f - 1.6668057665e-1;
+  q = q * f + 2.0000714765e-1;
+  q = q * f - 2.4999993993e-1;
+  q = q * f + 3.3333331174e-1;
+  let y = f * z * q - e * 2.12194440e-4 - 0.5 * z;
+  return (f + y) + e * 0.693359375;
+}
+
+// The exponent e of y = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
+fn exponent_of(bits: u32) -> i32 { return (i32(bits - 0x3f3504f3u) >> 23u); }
+
+// log(1 + r) for r >= 0. A small r is f itself and never rounded by the 1; an error term of 1 + r would be folded away.
+fn log1p_of(r: f32) -> f32 {
+  if (r < 0.414213562) { return log_parts(r, 0.0); }
+  let y = 1.0 + r;
+  let e = exponent_of(bitcast<u32>(y));
+  return log_parts(y * power_of_2(-e) - 1.0, f32(e));
+}
+
+fn log_of(bits: u32) -> u32 {
+  if (is_nan(bits) || bits == INFINITY) { return bits; }
+  if ((bits & 0x7fffffffu) == 0u) { return MINUS_INFINITY; }
+  if (bits > INFINITY) { return NAN; }
+  var normal = bits;
+  var shift = 0.0;
+  if (bits < 0x00800000u) {
+    normal = bitcast<u32>(f32(bits));
+    shift = -149.0;
+  }
+  let e = exponent_of(normal);
+  let one_to_two = bitcast<f32>(normal - (u32(e) << 23u));
+  return bitcast<u32>(log_parts(one_to_two - 1.0, f32(e) + shift));
+}
+
+fn exp_bits(bits: u32) -> u32 {
+  if (is_nan(bits)) { return bits; }
+  if (bits == MINUS_INFINITY) { return 0u; }
+  let x = bitcast<f32>(bits);
+  if (bits == INFINITY || x > 88.72284) { return INFINITY; }
+  return bitcast<u32>(exp_of(vec2<f32>(x, 0.0)));
+}
+`;

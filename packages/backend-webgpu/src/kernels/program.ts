@@ -1,0 +1,83 @@
+import { byteSize, type DType } from '@softgrad/core';
+import type { Program } from '../pipelines.js';
+
+/** Elements that one invocation loads at once. */
+export type Width = 1 | 4;
+
+/** A buffer of a kernel: floats as their bits (`u32`, whatever the dtype), class indices, mask bytes, or raw words. */
+export interface Binding {
+  readonly name: string;
+  readonly dtype: DType | 'words';
+  readonly width: Width;
+  readonly access: 'r' | 'w';
+}
+
+/** A number of a kernel's parameters, `P.name` in WGSL. */
+export type ParameterType = 'u32' | 'i32' | 'f32';
+export type Parameters = Readonly<Record<string, ParameterType>>;
+
+/** Invocations of every workgroup: the most that each WebGPU device takes. */
+export const workgroupSize = 256;
+
+/** WGSL around a kernel's body: features, parameters, bindings with `load_name(index)` and `store_name(index, bits)`. */
+export function program(
+  name: string,
+  parameters: Parameters,
+  bindings: readonly Binding[],
+  features: readonly string[],
+  body: string,
+): Program {
+  const enabled = [...features, ...(bindings.some(({ dtype }) => dtype === 'float16') ? ['f16'] : [])];
+  const fields = Object.entries(parameters).map(([field, type]) => `  ${field}: ${type},`);
+  const code = [
+    ...enabled.map((feature) => `enable ${feature};`),
+    `struct Parameters {\n${fields.join('\n')}\n}`,
+    '@group(0) @binding(0) var<uniform> P: Parameters;',
+    ...bindings.map(declare),
+    body,
+  ].join('\n');
+  return { name, code, access: bindings.map(({ access }) => access).join('') };
+}
+
+/** Parameters in the layout of the WGSL struct: at most 64 words, the slot of a dispatch in the queue's buffer. */
+export function packParameters(
+  parameters: Parameters,
+  values: Readonly<Record<string, number>>,
+): Uint32Array<ArrayBuffer> {
+  const names = Object.keys(parameters);
+  const words = new Uint32Array(names.length);
+  const floats = new Float32Array(words.buffer);
+  names.forEach((name, i) => {
+    if (parameters[name] === 'f32') floats[i] = values[name];
+    else words[i] = values[name];
+  });
+  return words;
+}
+
+/** Bytes of so many elements in a buffer. */
+export function bytesOf(elements: number, dtype: DType): number {
+  return elements * byteSize(dtype);
+}
+
+function declare({ name, dtype, width, access }: Binding, index: number): string {
+  const vector = (type: string) => (width === 4 ? `vec4<${type}>` : type);
+  const stored = dtype === 'float16' ? 'f16' : dtype === 'int32' ? 'i32' : 'u32';
+  const elements = dtype === 'bool' ? 'u32' : vector(stored);
+  const mode = access === 'w' ? 'read_write' : 'read';
+  const declaration = `@group(0) @binding(${index + 1}) var<storage, ${mode}> ${name}: array<${elements}>;`;
+  const u32 = vector('u32');
+  const f32 = vector('f32');
+  if (access === 'w') {
+    const value = dtype === 'float16' ? `${vector('f16')}(bitcast<${f32}>(bits))` : 'bits';
+    return `${declaration}\nfn store_${name}(i: u32, bits: ${u32}) { ${name}[i] = ${value}; }`;
+  }
+  if (dtype === 'float16')
+    return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return bitcast<${u32}>(${f32}(${name}[i])); }`;
+  if (dtype !== 'bool') return `${declaration}\nfn load_${name}(i: u32) -> ${elements} { return ${name}[i]; }`;
+  // Four mask bytes a word, the first in its low bits.
+  const unpack =
+    width === 4
+      ? `(vec4<u32>(${name}[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
+      : `(${name}[i >> 2u] >> ((i & 3u) * 8u)) & 255u`;
+  return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${unpack}; }`;
+}

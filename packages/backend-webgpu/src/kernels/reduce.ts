@@ -1,0 +1,48 @@
+import type { ReduceOp, Rows } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { WebgpuBuffer } from '../storage.js';
+import { runRows } from './rows.js';
+
+/** Sum or maximum of each row; the maximum is NaN where an element is, and −Infinity of nothing. */
+export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: WebgpuBuffer, rows: Rows) {
+  runRows(
+    engine,
+    {
+      name: 'basis.reduce',
+      variant: op,
+      elements: [{ name: 'x', buffer: x }],
+      others: [],
+      parameters: {},
+      values: {},
+      state: op === 'sum' ? { value: 'f32' } : { bits: 'u32' },
+      code: () => (op === 'sum' ? sum : max),
+      out: null,
+      rowOut: out,
+    },
+    rows,
+  );
+}
+
+const sum = /* wgsl */ `
+fn empty() -> State { return State(0.0); }
+fn merge(a: State, b: State) -> State { return State(a.value + b.value); }
+fn visit(s: State, row: Row, c: u32, e: Element) -> State { return State(s.value + bitcast<f32>(e.x)); }
+struct Result { bits: u32 }
+fn finish(row: Row, s: State) -> Result { return Result(bitcast<u32>(s.value)); }
+fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
+`;
+
+// The order of floats is that of their bits once those of negative ones are flipped; NaN comes out on top.
+const max = /* wgsl */ `
+fn ordered(bits: u32) -> u32 { return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u); }
+fn empty() -> State { return State(ordered(MINUS_INFINITY)); }
+fn merge(a: State, b: State) -> State { return State(max(a.bits, b.bits)); }
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  return merge(s, State(ordered(select(e.x, NAN, is_nan(e.x)))));
+}
+struct Result { bits: u32 }
+fn finish(row: Row, s: State) -> Result {
+  return Result(select(~s.bits, s.bits & 0x7fffffffu, (s.bits & 0x80000000u) != 0u));
+}
+fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
+`;

@@ -1,0 +1,199 @@
+import type { Program } from '../pipelines.js';
+import { numerics } from './numerics.js';
+import { type Binding, type Parameters, program, type Width, workgroupSize } from './program.js';
+import type { Input, RowOperation } from './rows.js';
+
+/** Who looks at which element. */
+export interface Layout {
+  readonly width: Width;
+  /** Loads of `width` elements in a row. */
+  readonly units: number;
+  /** Invocations that share a row; a workgroup has 256 / lanes rows. */
+  readonly lanes: number;
+  /** Neighbouring invocations in one row (contiguous rows), or in neighbouring rows (inner > 1): either way they load neighbouring elements. */
+  readonly order: 'row' | 'column';
+  /** An invocation has so many elements that it sums them in blocks, or rounding errors would drift. */
+  readonly blocked: boolean;
+  /** Units that a workgroup looks at; longer rows are shared by `parts` workgroups. */
+  readonly chunk: number;
+  readonly parts: number;
+}
+
+/** Elements of a block. */
+export const blockLength = 64;
+
+/** `whole`: both passes in one dispatch. Long rows: `partial` writes the states of their parts, `final` merges them. */
+export type Stage = 'whole' | 'partial' | 'final';
+
+/** The parameters of every row operation: where the rows are and how they are shared out. */
+export const scaffold: Parameters = {
+  rows: 'u32',
+  classes: 'u32',
+  inner: 'u32',
+  units: 'u32',
+  chunk: 'u32',
+  parts: 'u32',
+  spread: 'u32',
+  mask_outer: 'u32',
+};
+
+/** The WGSL of one stage of an operation. */
+export function rowProgram(
+  operation: RowOperation,
+  bound: readonly Binding[],
+  { width, lanes, order, blocked }: Layout,
+  stage: Stage,
+  shuffled: number,
+): Program {
+  const { name, elements, state, out, rowOut, parameters } = operation;
+  const slots = workgroupSize / lanes;
+  const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
+  const body = /* wgsl */ `
+${numerics}
+struct Row { index: u32, base: u32, mask_base: u32 }
+struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
+struct State { ${fieldsOf(state).join(', ')} }
+${operation.code()}
+${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
+@compute @workgroup_size(${workgroupSize})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let g = group.x + group.y * groups.x;
+  let part = g % P.spread;
+  let lane = ${order === 'row' ? `local % ${lanes}u` : `local / ${slots}u`};
+  let index = (g / P.spread) * ${slots}u + ${order === 'row' ? `local / ${lanes}u` : `local % ${slots}u`};
+  let inside = index < P.rows;
+  let outer = index / P.inner;
+  let row = Row(
+    index,
+    outer * P.classes * P.inner + index % P.inner,
+    ${masked ? '(outer % P.mask_outer) * P.classes * P.inner + index % P.inner' : '0u'},
+  );
+  let first = part * P.chunk + lane;
+  let last = min(P.units, (part + 1u) * P.chunk);
+  var state = empty();
+  if (inside) {${stage === 'final' ? mergeParts(state, lanes) : visitUnits(elements, width, lanes, blocked)}
+  }
+  state = across_lanes(state, local, lane);
+  ${stage === 'partial' ? storePart(state) : ''}
+  ${stage === 'partial' ? '' : `let result = finish(row, state);`}
+  ${stage !== 'partial' && rowOut ? 'if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }' : ''}
+  ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
+}`;
+  return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
+}
+
+/** The loads of one unit, and the Element of each of its classes. */
+function loadUnit(elements: readonly Input[], width: Width): string {
+  return elements
+    .map(({ name, buffer }) => {
+      const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
+      const at = width === 4 ? `${base} / 4u + u` : `${base} + u * P.inner`;
+      return `let ${name}_unit = load_${name}(${at});`;
+    })
+    .join(' ');
+}
+
+/** The Element of the class that is k-th in the unit. Loops over k are the compiler's to unroll: written out, compiling takes seconds. */
+function elementOf(elements: readonly Input[], width: Width): string {
+  return `Element(${elements.map(({ name }) => (width === 4 ? `${name}_unit[k]` : `${name}_unit`)).join(', ')})`;
+}
+
+function visitUnits(elements: readonly Input[], width: Width, lanes: number, blocked: boolean): string {
+  const element = elementOf(elements, width);
+  const visits = (into: string) =>
+    width === 4
+      ? `for (var k = 0u; k < 4u; k++) { ${into} = visit(${into}, row, u * 4u + k, ${element}); }`
+      : `${into} = visit(${into}, row, u, ${element});`;
+  if (!blocked) {
+    return `
+    for (var u = first; u < last; u += ${lanes}u) {
+      ${loadUnit(elements, width)}
+      ${visits('state')}
+    }`;
+  }
+  return `
+    for (var start = first; start < last; start += ${lanes * blockLength}u) {
+      var block = empty();
+      for (var u = start; u < min(last, start + ${lanes * blockLength}u); u += ${lanes}u) {
+        ${loadUnit(elements, width)}
+        ${visits('block')}
+      }
+      state = merge(state, block);
+    }`;
+}
+
+function emitUnits(elements: readonly Input[], width: Width, lanes: number): string {
+  const element = elementOf(elements, width);
+  const stores =
+    width === 4
+      ? `var values: vec4<u32>;
+      for (var k = 0u; k < 4u; k++) { values[k] = emit(result, row, u * 4u + k, ${element}); }
+      store_out(row.base / 4u + u, values);`
+      : `store_out(row.base + u * P.inner, emit(result, row, u, ${element}));`;
+  return `if (inside) {
+    for (var u = first; u < last; u += ${lanes}u) {
+      ${loadUnit(elements, width)}
+      ${stores}
+    }
+  }`;
+}
+
+/** A state in memory is its fields' bits, one part of a row after the other. */
+function storePart(state: RowOperation['state']): string {
+  const names = Object.keys(state);
+  const stores = names.map((field, k) => {
+    const bits = state[field] === 'f32' ? `bitcast<u32>(state.${field})` : `state.${field}`;
+    return `store_partials(at + ${k}u, ${bits});`;
+  });
+  return `if (inside && lane == 0u) {
+    let at = (index * P.parts + part) * ${names.length}u;
+    ${stores.join('\n    ')}
+  }`;
+}
+
+function mergeParts(state: RowOperation['state'], lanes: number): string {
+  const names = Object.keys(state);
+  const loads = names.map((field, k) =>
+    state[field] === 'f32' ? `bitcast<f32>(load_partials(at + ${k}u))` : `load_partials(at + ${k}u)`,
+  );
+  return `
+    for (var p = lane; p < P.parts; p += ${lanes}u) {
+      let at = (index * P.parts + p) * ${names.length}u;
+      state = merge(state, State(${loads.join(', ')}));
+    }`;
+}
+
+/**
+ * Merges the states of a row's lanes in a butterfly, by shuffles as far as a subgroup reaches and through workgroup memory
+ * beyond. The lower lane's state comes first on both sides, so that all lanes end with the same bits.
+ */
+function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
+  const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
+  const merged = 'if ((lane & reach) == 0u) { s = merge(s, other); } else { s = merge(other, s); }';
+  const byShuffles = `
+  for (var reach = 1u; reach < ${shuffled}u; reach *= 2u) {
+    let other = State(${shuffle.join(', ')});
+    ${merged}
+  }`;
+  const throughMemory = `
+  for (var reach = ${shuffled}u; reach < ${lanes}u; reach *= 2u) {
+    exchange[local] = s;
+    workgroupBarrier();
+    let other = exchange[local ^ (reach * ${stride}u)];
+    workgroupBarrier();
+    ${merged}
+  }`;
+  return `${lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : ''}
+fn across_lanes(own: State, local: u32, lane: u32) -> State {
+  var s = own;${shuffled > 1 ? byShuffles : ''}${lanes > shuffled ? throughMemory : ''}
+  return s;
+}`;
+}
+
+function fieldsOf(fields: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(fields).map(([name, type]) => `${name}: ${type}`);
+}

@@ -1,0 +1,107 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { WebgpuBuffer } from '../storage.js';
+import type { Parameters } from './program.js';
+import type { Input } from './rows.js';
+
+/**
+ * What the softmax family knows of a row: its maximum `m`, `r = Σ exp(x − m)` over all entries but the maximum itself, and
+ * what it met. In one pass, as in the online normaliser of Milakov and Gimelshein (2018); keeping the maximum's own term,
+ * which is 1, out of the sum leaves log(1 + r) and 1 − p right to the last bits when r is tiny.
+ *
+ * With a temperature, x − m is exact in two parts and then divided by it, by multiplication with 1/T in three parts of 12
+ * bits: no error grows with |x| or |x|/T. A negative temperature flips the logits' signs first.
+ */
+export const softmaxState = { m: 'f32', r: 'f32', flags: 'u32' } as const;
+
+/** What a variant of the family is made of: parameters, inputs, what WGSL to choose. */
+export interface Logits {
+  readonly variant: string;
+  readonly elements: readonly Input[];
+  readonly parameters: Parameters;
+  readonly values: Readonly<Record<string, number>>;
+  readonly maskOuter: number;
+  readonly code: string;
+}
+
+const plain = { temperature: 1, mask: null } as const;
+
+export function logitsOf(
+  logits: WebgpuBuffer,
+  rows: Rows,
+  { temperature, mask }: SoftmaxParameters<WebgpuBuffer> = plain,
+): Logits {
+  const tempered = temperature !== 1;
+  const [r1, r2, r3] = inThreeParts(1 / Math.abs(temperature));
+  return {
+    variant: `${tempered ? 'tempered' : ''}${mask ? 'masked' : ''}`,
+    elements: [{ name: 'logits', buffer: logits }, ...(mask ? [{ name: 'mask', buffer: mask.buffer }] : [])],
+    parameters: tempered ? { sign: 'u32', r1: 'f32', r2: 'f32', r3: 'f32' } : {},
+    values: tempered ? { sign: temperature < 0 ? 0x80000000 : 0, r1, r2, r3 } : {},
+    maskOuter: mask?.outer ?? rows.outer,
+    code: tempered ? temperedCode + stateCode(mask !== null) : plainCode + stateCode(mask !== null),
+  };
+}
+
+/** A number as the sum of three float32 of which the first two have 12 bits, so that products with 12 bits are exact. */
+export function inThreeParts(value: number): readonly [number, number, number] {
+  const finite = Math.min(value, 2 ** 126);
+  const high = twelveBits(finite);
+  const middle = twelveBits(finite - high);
+  return [high, middle, finite - high - middle];
+}
+
+function twelveBits(value: number): number {
+  if (value === 0) return 0;
+  const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 11);
+  return Math.trunc(value / step) * step;
+}
+
+const plainCode = /* wgsl */ `
+fn logit(bits: u32) -> u32 { return bits; }
+fn tempered(z: vec2<f32>) -> vec2<f32> { return z; }
+`;
+
+const temperedCode = /* wgsl */ `
+fn logit(bits: u32) -> u32 { return bits ^ P.sign; }
+fn tempered(z: vec2<f32>) -> vec2<f32> {
+  let high = bitcast<f32>(bitcast<u32>(z.x) & 0xfffff000u);
+  let low = z.x - high;
+  return vec2<f32>(high * P.r1, (low * P.r1 + high * P.r2) + (low * P.r2 + high * P.r3) + z.y * P.r1);
+}
+`;
+
+const stateCode = (masked: boolean) => /* wgsl */ `
+const MET_NAN = 1u;
+const MET_INFINITY = 2u;
+const MET_FINITE = 4u;
+const MET_ANY = 8u;
+
+fn kept(e: Element) -> bool { return ${masked ? 'e.mask != 0u' : 'true'}; }
+fn below(x: f32, m: f32) -> vec2<f32> { return tempered(gap(x, m)); }
+
+fn largest_of(flags: u32) -> f32 { return select(0.0, 1.0, (flags & MET_FINITE) != 0u); }
+
+fn empty_softmax() -> Softmax { return Softmax(LOWEST, 0.0, 0u); }
+
+fn merge_softmax(a: Softmax, b: Softmax) -> Softmax {
+  let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
+  let m = select(a.m, b.m, second);
+  let lower = select(b.m, a.m, second);
+  let rest = select(a.r, b.r, second);
+  let other = select(largest_of(b.flags) + b.r, largest_of(a.flags) + a.r, second);
+  return Softmax(m, rest + other * exp_of(below(lower, m)), a.flags | b.flags);
+}
+
+fn one_logit(e: Element) -> Softmax {
+  let x = logit(e.logits);
+  if (!kept(e)) { return empty_softmax(); }
+  if (is_finite(x)) { return Softmax(bitcast<f32>(x), 0.0, MET_FINITE | MET_ANY); }
+  if (is_nan(x)) { return Softmax(LOWEST, 0.0, MET_NAN | MET_ANY); }
+  return Softmax(LOWEST, 0.0, select(MET_ANY, MET_INFINITY | MET_ANY, x == INFINITY));
+}
+
+// Rows with NaN, with +Infinity, or with nothing but -Infinity.
+fn is_undefined(flags: u32) -> bool {
+  return (flags & (MET_NAN | MET_INFINITY)) != 0u || (flags & (MET_ANY | MET_FINITE)) == MET_ANY;
+}
+`;

@@ -1,0 +1,91 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { WebgpuBuffer } from '../storage.js';
+import { type RowOperation, runRows } from './rows.js';
+import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
+
+type Parameters = SoftmaxParameters<WebgpuBuffer>;
+
+/** softmax: the exponent of each element is that of x − m, computed anew; 1/Σ is applied before it, so small results round once. */
+export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters?: Parameters) {
+  const code = /* wgsl */ `
+struct Result { m: f32, inverse: f32, undefined: bool }
+fn finish(row: Row, s: State) -> Result { return Result(s.m, 1.0 / (1.0 + s.r), is_undefined(s.flags)); }
+fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
+  let x = logit(e.logits);
+  if (!kept(e)) { return 0u; }
+  if (q.undefined) { return NAN; }
+  if (x == MINUS_INFINITY) { return 0u; }
+  let power = reduce_exp(below(bitcast<f32>(x), q.m));
+  return bitcast<u32>(scaled(power.p * q.inverse, power.n));
+}
+`;
+  runRows(engine, family('softmax', logitsOf(logits, rows, parameters), code, out, null), rows);
+}
+
+/** x/T − max − log(1 + r). */
+export function logSoftmax(
+  engine: Engine,
+  out: WebgpuBuffer,
+  logits: WebgpuBuffer,
+  rows: Rows,
+  parameters: Parameters,
+) {
+  const code = /* wgsl */ `
+struct Result { m: f32, logarithm: f32, undefined: bool }
+fn finish(row: Row, s: State) -> Result { return Result(s.m, log1p_of(s.r), is_undefined(s.flags)); }
+fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
+  let x = logit(e.logits);
+  if (!kept(e)) { return MINUS_INFINITY; }
+  if (q.undefined) { return NAN; }
+  if (x == MINUS_INFINITY) { return MINUS_INFINITY; }
+  let z = below(bitcast<f32>(x), q.m);
+  return bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -1e30)));
+}
+`;
+  runRows(engine, family('logSoftmax', logitsOf(logits, rows, parameters), code, out, null), rows);
+}
+
+/** max/T + log(1 + r). */
+export function logSumExp(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters: Parameters) {
+  const code = /* wgsl */ `
+struct Result { bits: u32 }
+fn finish(row: Row, s: State) -> Result {
+  if ((s.flags & MET_NAN) != 0u) { return Result(NAN); }
+  if ((s.flags & MET_INFINITY) != 0u) { return Result(INFINITY); }
+  if ((s.flags & MET_FINITE) == 0u) { return Result(MINUS_INFINITY); }
+  let top = tempered(vec2<f32>(s.m, 0.0));
+  return Result(bitcast<u32>(top.x + (top.y + log1p_of(s.r))));
+}
+fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
+`;
+  runRows(engine, family('logSumExp', logitsOf(logits, rows, parameters), code, null, out), rows);
+}
+
+function family(
+  name: string,
+  logits: Logits,
+  code: string,
+  out: WebgpuBuffer | null,
+  rowOut: WebgpuBuffer | null,
+): RowOperation {
+  const reduction = /* wgsl */ `
+struct Softmax { m: f32, r: f32, flags: u32 }
+fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
+fn outer_of(s: Softmax) -> State { return State(s.m, s.r, s.flags); }
+fn empty() -> State { return outer_of(empty_softmax()); }
+fn merge(a: State, b: State) -> State { return outer_of(merge_softmax(inner_of(a), inner_of(b))); }
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  return outer_of(merge_softmax(inner_of(s), one_logit(e)));
+}
+`;
+  return {
+    ...logits,
+    name,
+    others: [],
+    state: softmaxState,
+    code: () => logits.code + reduction + code,
+    out,
+    rowOut,
+  };
+}

@@ -1,0 +1,89 @@
+import { SoftgradError } from '@softgrad/core';
+import type { Faults } from './faults.js';
+import { computeStage } from './gpu.js';
+import type { Counters } from './statistics.js';
+
+/** A kernel variant: its WGSL, and what it binds after the parameters at binding 0, in order: 'r' to read, 'w' to write. */
+export interface Program {
+  /** In errors: the kernel that a caller knows. */
+  readonly name: string;
+  readonly code: string;
+  readonly access: string;
+}
+
+export interface Compiled {
+  readonly name: string;
+  readonly access: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** Most bytes of a kernel's parameters: the alignment of dynamic offsets, so that each dispatch has a slot. */
+export const parameterBytes = 256;
+
+export interface Pipelines {
+  /** The pipeline of a variant, compiled at its first use. WGSL errors are thrown by the next call that may wait. */
+  get(key: string, make: () => Program): Compiled;
+}
+
+export function pipelineCache(device: GPUDevice, faults: Faults, counters: Counters): Pipelines {
+  const compiled = new Map<string, Compiled>();
+  const layouts = new Map<string, { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout }>();
+
+  const layoutOf = (access: string) => {
+    let layout = layouts.get(access);
+    if (!layout) {
+      const group = device.createBindGroupLayout({ entries: entriesOf(access) });
+      layout = { group, pipeline: device.createPipelineLayout({ bindGroupLayouts: [group] }) };
+      layouts.set(access, layout);
+    }
+    return layout;
+  };
+  const compile = ({ name, code, access }: Program): Compiled => {
+    let module: GPUShaderModule | undefined;
+    const fault = async (message: string) => doesNotCompile(name, message, module);
+    return faults.scope('validation', fault, () => {
+      const layout = layoutOf(access);
+      module = device.createShaderModule({ label: name, code });
+      const compute = { module, entryPoint: 'main' };
+      // Drivers fail with an internal error where they cannot compile what is valid.
+      const pipeline = faults.scope('internal', fault, () =>
+        device.createComputePipeline({ label: name, layout: layout.pipeline, compute }),
+      );
+      return { name, access, pipeline, layout: layout.group };
+    });
+  };
+  return {
+    get(key, make) {
+      let found = compiled.get(key);
+      if (!found) {
+        found = compile(make());
+        compiled.set(key, found);
+        counters.pipelines++;
+      }
+      return found;
+    },
+  };
+}
+
+function entriesOf(access: string): GPUBindGroupLayoutEntry[] {
+  const parameters: GPUBindGroupLayoutEntry = {
+    binding: 0,
+    visibility: computeStage,
+    buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: 0 },
+  };
+  const storage = [...access].map((mode, i): GPUBindGroupLayoutEntry => {
+    const type = mode === 'w' ? 'storage' : 'read-only-storage';
+    return { binding: i + 1, visibility: computeStage, buffer: { type } };
+  });
+  return [parameters, ...storage];
+}
+
+async function doesNotCompile(name: string, message: string, module: GPUShaderModule | undefined) {
+  const information = await module?.getCompilationInfo();
+  const lines = (information?.messages ?? [])
+    .filter(({ type }) => type === 'error')
+    .map(({ lineNum, linePos, message: text }) => `${lineNum}:${linePos} ${text}`);
+  const why = lines.length > 0 ? lines.join('; ') : message;
+  return new SoftgradError('ERR_UNSUPPORTED', `webgpu: the kernel ${name} does not compile on this device: ${why}`);
+}

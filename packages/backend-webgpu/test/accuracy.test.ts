@@ -1,0 +1,239 @@
+import type { Rows } from '@softgrad/core';
+import { reference } from '@softgrad/core/conformance';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
+
+let backend: WebgpuBackend;
+beforeAll(async () => {
+  backend = await webgpu.open();
+});
+afterAll(() => backend.close());
+
+async function run(
+  operands: readonly Float32Array[],
+  length: number,
+  enqueue: (out: WebgpuBuffer, buffers: readonly WebgpuBuffer[]) => void,
+) {
+  const buffers = operands.map((values) => {
+    const buffer = backend.alloc(values.length, 'float32');
+    backend.write(buffer, values);
+    return buffer;
+  });
+  const out = backend.alloc(length, 'float32');
+  enqueue(out, buffers);
+  const result = await backend.read(out);
+  for (const buffer of [out, ...buffers]) backend.free(buffer);
+  return result;
+}
+
+/** Numbers in [0, 1), the same every time. */
+function randomNumbers() {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function logits(count: number, size: number, offset: number): Float32Array {
+  const random = randomNumbers();
+  return Float32Array.from({ length: count }, () => offset + size * (2 * random() - 1));
+}
+
+/** The largest error in ULP of float32 over values of at least 1e-30. */
+function worstUlp(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const size = Math.abs(expected[i]);
+    if (size < 1e-30) continue;
+    worst = Math.max(worst, Math.abs(actual[i] - expected[i]) / 2 ** (Math.floor(Math.log2(size)) - 23));
+  }
+  return worst;
+}
+
+/** Softmax in float64, in long rows as good as exact for float32. */
+function softmax64(x: Float32Array, { outer, classes, inner }: Rows): Float64Array {
+  const out = new Float64Array(x.length);
+  for (let row = 0; row < outer * inner; row++) {
+    const at = (c: number) => (Math.floor(row / inner) * classes + c) * inner + (row % inner);
+    let max = Number.NEGATIVE_INFINITY;
+    for (let c = 0; c < classes; c++) max = Math.max(max, x[at(c)]);
+    let sum = 0;
+    for (let c = 0; c < classes; c++) sum += Math.exp(x[at(c)] - max);
+    for (let c = 0; c < classes; c++) out[at(c)] = Math.exp(x[at(c)] - max) / sum;
+  }
+  return out;
+}
+
+const lengths = [1, 3, 10, 1000, 32_000, 128_256];
+const ranges = [
+  { size: 1, offset: 0 },
+  { size: 20, offset: 0 },
+  { size: 80, offset: 0 },
+  { size: 8, offset: 1e4 },
+  { size: 8, offset: -1e4 },
+];
+
+describe.each([1, 3])('softmax of rows with %i between neighbours', (inner) => {
+  test.each(lengths)(
+    'is within 4 ULP at %i classes, however large or shifted the logits, and adds up to 1',
+    async (classes) => {
+      for (const { size, offset } of ranges) {
+        const rows = { outer: 1, classes, inner };
+        const x = logits(classes * inner, size, offset);
+        const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows));
+        expect(worstUlp(s, softmax64(x, rows)), `±${size} at ${offset}`).toBeLessThanOrEqual(4);
+        for (let i = 0; i < inner; i++) {
+          let sum = 0;
+          for (let c = 0; c < classes; c++) sum += s[c * inner + i];
+          expect(Math.abs(sum - 1)).toBeLessThanOrEqual(4 * 2 ** -23 * Math.sqrt(classes));
+        }
+      }
+    },
+  );
+});
+
+test.each([0.1, 3, 1e-3, 1e6, -0.7])('a temperature of %f costs no accuracy', async (temperature) => {
+  const rows = { outer: 7, classes: 130, inner: 1 };
+  const x = logits(7 * 130, 60 * Math.min(1, Math.abs(temperature)), 3);
+  const s = await run([x], x.length, (out, [buffer]) =>
+    backend.kernels.softmax(out, buffer, rows, { temperature, mask: null }),
+  );
+  expect(worstUlp(s, reference.softmax(x, rows, { temperature }))).toBeLessThanOrEqual(4);
+});
+
+test('log-softmax is within 2 ULP where the probability underflows, and where it is nearly 1', async () => {
+  const rows = { outer: 6, classes: 3, inner: 1 };
+  const x = Float32Array.of(0, -150, -1000, 0, -20, -1e6, 12, 0, -12, 1e30, 0, -1e30, 0, -0.9, -40, 0, 0, 0);
+  const y = await run([x], 18, (out, [buffer]) =>
+    backend.kernels.logSoftmax(out, buffer, rows, { temperature: 1, mask: null }),
+  );
+  expect(worstUlp(y, reference.logSoftmax(x, rows))).toBeLessThanOrEqual(2);
+});
+
+test('the gradient of cross-entropy is within 4 ULP where the target has almost all probability, or none', async () => {
+  const rows = { outer: 3, classes: 3, inner: 1 };
+  const x = Float32Array.of(20, 0, -150, 0, 0.5, 30, 90, -90, 0);
+  const target = backend.alloc(3, 'int32');
+  backend.write(target, Int32Array.of(0, 2, 1));
+  const gradient = await run([x], 9, (out, [buffer]) =>
+    backend.kernels.crossEntropy({ loss: null, gradient: out }, buffer, rows, {
+      temperature: 1,
+      mask: null,
+      target: { kind: 'indices', buffer: target },
+      weight: null,
+      labelSmoothing: 0,
+      ignoreIndex: -100,
+      scale: 1,
+    }),
+  );
+  backend.free(target);
+  const logP = reference.logSoftmax(x, rows);
+  // p − 1 of the target is minus the sum of the others, which does not cancel.
+  const expected = Array.from(logP, (value, i) => {
+    const row = Math.floor(i / 3);
+    if (i % 3 !== [0, 2, 1][row]) return Math.exp(value);
+    return -[0, 1, 2].filter((c) => c !== i % 3).reduce((sum, c) => sum + Math.exp(logP[row * 3 + c]), 0);
+  });
+  expect(worstUlp(gradient, expected)).toBeLessThanOrEqual(4);
+});
+
+test('vjp does not cancel where a row is nearly one-hot', async () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const small = 5.551115123125783e-17;
+  for (const [s, g, expected] of [
+    [
+      [1, small],
+      [1, 0],
+      [small, -small],
+    ],
+    [
+      [small, 1],
+      [0, 1],
+      [-small, small],
+    ],
+    [
+      [small, 1],
+      [1, 0],
+      [small, -small],
+    ],
+  ]) {
+    const dx = await run([Float32Array.from(s), Float32Array.from(g)], 2, (out, [p, cotangent]) =>
+      backend.vjp(out, p, cotangent, rows),
+    );
+    expect([...dx]).toEqual(expected.map(Math.fround));
+  }
+});
+
+test('vjp is within 4 ULP × Σ|s g| for rows of every kind', async () => {
+  for (const rows of [
+    { outer: 5, classes: 7, inner: 1 },
+    { outer: 2, classes: 1000, inner: 1 },
+    { outer: 1, classes: 40_000, inner: 1 },
+    { outer: 2, classes: 300, inner: 5 },
+  ]) {
+    const { outer, classes, inner } = rows;
+    const random = randomNumbers();
+    const s = Float32Array.from(softmax64(logits(outer * classes * inner, 10, 0), rows));
+    const g = Float32Array.from(s, () => 100 * (2 * random() - 1));
+    const dx = await run([s, g], s.length, (out, [p, cotangent]) => backend.vjp(out, p, cotangent, rows));
+    for (let row = 0; row < outer * inner; row++) {
+      const at = Array.from(
+        { length: classes },
+        (_, c) => (Math.floor(row / inner) * classes + c) * inner + (row % inner),
+      );
+      const top = at.reduce((a, b) => (s[b] > s[a] ? b : a));
+      const mean = at.reduce((sum, i) => sum + s[i] * (g[i] - g[top]), 0);
+      const size = at.reduce((sum, i) => sum + Math.abs(s[i] * g[i]), 0);
+      for (const i of at) {
+        const error = Math.abs(dx[i] - s[i] * (g[i] - g[top] - mean));
+        expect(error).toBeLessThanOrEqual(4 * 2 ** -23 * size);
+      }
+    }
+  }
+});
+
+test('rows and columns of the Jacobian add up to 0', async () => {
+  const classes = 100;
+  const rows = { outer: 3, classes, inner: 1 };
+  const s = Float32Array.from(softmax64(logits(3 * classes, 5, 0), rows));
+  const matrices = await run([s], 3 * classes ** 2, (out, [p]) => backend.jacobian(out, p, rows));
+  for (let row = 0; row < 3; row++) {
+    for (let r = 0; r < classes; r++) {
+      const start = (row * classes + r) * classes;
+      const entries = matrices.subarray(start, start + classes);
+      const column = Array.from({ length: classes }, (_, k) => matrices[(row * classes + k) * classes + r]);
+      for (const line of [[...entries], column]) {
+        const largest = Math.max(...line.map(Math.abs));
+        expect(Math.abs(line.reduce((a, b) => a + b, 0))).toBeLessThanOrEqual(4 * 2 ** -23 * largest * classes);
+      }
+    }
+  }
+});
+
+test('one row of 10,000,000 is shared by all workgroups and right', async () => {
+  const classes = 10_000_000;
+  const x = logits(classes, 10, 0);
+  const rows = { outer: 1, classes, inner: 1 };
+  const s = await run([x], classes, (out, [buffer]) => backend.softmax(out, buffer, rows));
+  const sum = x.reduce((total, value) => total + Math.exp(value), 0);
+  const some = Array.from({ length: 10_000 }, (_, i) => i * 997);
+  expect(
+    worstUlp(
+      some.map((c) => s[c]),
+      some.map((c) => Math.exp(x[c]) / sum),
+    ),
+  ).toBeLessThanOrEqual(4);
+});
+
+test('the exp that supports.expUlp announces is the one that it has', async () => {
+  const x = Float32Array.from({ length: 5000 }, (_, i) => -87 + (175 * i) / 4999);
+  const y = await run([x], x.length, (out, [buffer]) => backend.basis.unary(out, 'exp', buffer, x.length));
+  const { base, slope } = backend.supports.expUlp;
+  expect(base).toBeLessThanOrEqual(2);
+  for (let i = 0; i < x.length; i++) {
+    const exact = Math.exp(x[i]);
+    const error = Math.abs(y[i] - exact) / 2 ** (Math.floor(Math.log2(exact)) - 23);
+    expect(error).toBeLessThanOrEqual(base + slope * Math.abs(x[i]));
+  }
+});

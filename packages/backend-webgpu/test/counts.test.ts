@@ -1,0 +1,188 @@
+import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type OperationStatistics, type WebgpuBackend, webgpu } from '../src/index.js';
+
+let backend: WebgpuBackend;
+beforeAll(async () => {
+  backend = await webgpu.open();
+});
+afterAll(() => backend.close());
+
+/** What `enqueue` has added to the counts of an operation. */
+function cost(operation: string, enqueue: () => void): OperationStatistics {
+  const none = { calls: 0, dispatches: 0, bytesRead: 0, bytesWritten: 0 };
+  const before = backend.statistics().operations[operation] ?? none;
+  enqueue();
+  const after = backend.statistics().operations[operation] ?? none;
+  return {
+    calls: after.calls - before.calls,
+    dispatches: after.dispatches - before.dispatches,
+    bytesRead: after.bytesRead - before.bytesRead,
+    bytesWritten: after.bytesWritten - before.bytesWritten,
+  };
+}
+
+const layouts: readonly Rows[] = [
+  { outer: 65, classes: 3, inner: 1 },
+  { outer: 2, classes: 1000, inner: 1 },
+  { outer: 1, classes: 32768, inner: 1 },
+  { outer: 2, classes: 7, inner: 5 },
+];
+
+describe.each(layouts)('$outer × $classes × $inner', (rows) => {
+  const size = rows.outer * rows.classes * rows.inner;
+  const count = rows.outer * rows.inner;
+  const parameters = { temperature: 1, mask: null };
+
+  test.each([
+    ['softmax', 1],
+    ['vjp', 2],
+    ['logSoftmax', 1],
+    ['logSoftmaxVjp', 2],
+  ] as const)(
+    '%s is one dispatch that loads each input element twice and writes each output element once',
+    (name, inputs) => {
+      const buffers = Array.from({ length: inputs + 1 }, () => backend.alloc(size, 'float32'));
+      const [out, x, g] = buffers;
+      const calls = {
+        softmax: () => backend.softmax(out, x, rows),
+        vjp: () => backend.vjp(out, x, g, rows),
+        logSoftmax: () => backend.kernels.logSoftmax(out, x, rows, parameters),
+        logSoftmaxVjp: () => backend.kernels.logSoftmaxVjp(out, x, g, rows, 1),
+      };
+      expect(cost(name, calls[name])).toEqual({
+        calls: 1,
+        dispatches: 1,
+        bytesRead: 2 * inputs * 4 * size,
+        bytesWritten: 4 * size,
+      });
+      for (const buffer of buffers) backend.free(buffer);
+    },
+  );
+
+  test('crossEntropy gives loss and gradient in one dispatch that loads the logits twice', () => {
+    const [x, gradient] = [backend.alloc(size, 'float32'), backend.alloc(size, 'float32')];
+    const [loss, target] = [backend.alloc(count, 'float32'), backend.alloc(count, 'int32')];
+    const indices = { kind: 'indices', buffer: target } as const;
+    const options = { ...parameters, target: indices, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    const { dispatches, bytesRead, bytesWritten } = cost('crossEntropy', () =>
+      backend.kernels.crossEntropy({ loss, gradient }, x, rows, options),
+    );
+    expect({ dispatches, bytesWritten }).toEqual({ dispatches: 1, bytesWritten: 4 * (size + count) });
+    expect(bytesRead).toBeLessThanOrEqual(2 * 4 * (size + count));
+    for (const buffer of [x, gradient, loss, target]) backend.free(buffer);
+  });
+
+  test('logSumExp loads the logits once', () => {
+    const [x, out] = [backend.alloc(size, 'float32'), backend.alloc(count, 'float32')];
+    const { dispatches, bytesRead } = cost('logSumExp', () => backend.kernels.logSumExp(out, x, rows, parameters));
+    expect({ dispatches, bytesRead }).toEqual({ dispatches: 1, bytesRead: 4 * size });
+    for (const buffer of [x, out]) backend.free(buffer);
+  });
+});
+
+test('rows of more than 32768 classes are shared by workgroups: two dispatches, and still each element is loaded twice', () => {
+  const rows = { outer: 2, classes: 100_000, inner: 1 };
+  const [x, out] = [backend.alloc(200_000, 'float32'), backend.alloc(200_000, 'float32')];
+  const { dispatches, bytesRead, bytesWritten } = cost('softmax', () => backend.softmax(out, x, rows));
+  expect(dispatches).toBe(2);
+  expect(bytesRead).toBeLessThan(2.01 * 4 * 200_000);
+  expect(bytesWritten).toBeLessThan(1.01 * 4 * 200_000);
+  for (const buffer of [x, out]) backend.free(buffer);
+});
+
+test.each([
+  [65, 3],
+  [16, 10],
+  [8, 128],
+  [2, 256],
+])('the Jacobian of %i rows of %i is one dispatch that loads each probability once', (outer, classes) => {
+  const [s, out] = [backend.alloc(outer * classes, 'float32'), backend.alloc(outer * classes ** 2, 'float32')];
+  expect(cost('jacobian', () => backend.jacobian(out, s, { outer, classes, inner: 1 }))).toEqual({
+    calls: 1,
+    dispatches: 1,
+    bytesRead: 4 * outer * classes,
+    bytesWritten: 4 * outer * classes ** 2,
+  });
+  for (const buffer of [s, out]) backend.free(buffer);
+});
+
+test('chained operations read nothing back and are submitted together', async () => {
+  const x = tensor([[1, 2, 3]], { backend });
+  await backend.sync();
+  const before = backend.statistics();
+  const s = softmax(x);
+  const dx = softmax.vjp(s, x);
+  const y = logSoftmax(dx);
+  const { loss, gradient } = crossEntropy(y, [1], { reduction: 'none' });
+  const enqueued = backend.statistics();
+  expect(enqueued.dispatches - before.dispatches).toBe(4);
+  expect(enqueued.submits).toBe(before.submits);
+  expect(enqueued.readbacks).toBe(before.readbacks);
+  await gradient.data();
+  const after = backend.statistics();
+  expect(after.submits - before.submits).toBe(1);
+  expect(after.readbacks - before.readbacks).toBe(1);
+  expect(after.bytesReadBack - before.bytesReadBack).toBe(12);
+  for (const made of [x, s, dx, y, loss, gradient]) made.dispose();
+});
+
+test('the vjp of a linearized softmax takes memory of the size of its row', () => {
+  const classes = 1_000_000;
+  const s = tensor(new Float32Array(classes).fill(1 / classes), { backend });
+  const before = backend.statistics().liveBytes;
+  const dx = softmax.linearize(s).vjp(s);
+  expect(backend.statistics().liveBytes - before).toBeLessThan(1.25 * 4 * classes);
+  dx.dispose();
+  s.dispose();
+});
+
+test('10,000 operations leave nothing behind: buffers, staging, bind groups and pipelines stay what they were', async () => {
+  const step = async (i: number, reading: boolean) => {
+    const classes = 1 + (i % 37);
+    const x = tensor(new Float32Array(3 * classes).fill(i), { shape: [3, classes], backend });
+    const s = softmax(x);
+    softmax.vjp(s, x, { out: x });
+    if (reading) await s.data();
+    x.dispose();
+    s.dispose();
+  };
+  for (let i = 0; i < 200; i++) await step(i, true);
+  await backend.sync();
+  const before = backend.statistics();
+  for (let i = 0; i < 5000; i++) await step(i, i % 100 === 0);
+  await backend.sync();
+  const { liveBuffers, liveBytes, pooledBuffers, stagingBuffers, pipelines, bindGroups, dispatches } =
+    backend.statistics();
+  expect(dispatches - before.dispatches).toBe(10_000);
+  expect({ liveBuffers, liveBytes, pooledBuffers, stagingBuffers, pipelines }).toEqual({
+    liveBuffers: before.liveBuffers,
+    liveBytes: before.liveBytes,
+    pooledBuffers: before.pooledBuffers,
+    stagingBuffers: before.stagingBuffers,
+    pipelines: before.pipelines,
+  });
+  expect(bindGroups).toBeLessThanOrEqual(512);
+});
+
+test('bind groups are kept for 512 sets of buffers, and the results of more are right', async () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const x = backend.alloc(2, 'float32');
+  backend.write(x, Float32Array.of(0, 0));
+  const outs = Array.from({ length: 600 }, () => backend.alloc(2, 'float32'));
+  for (const out of outs) backend.softmax(out, x, rows);
+  for (const out of [outs[0], outs[599]]) expect([...(await backend.read(out))]).toEqual([0.5, 0.5]);
+  expect(backend.statistics().bindGroups).toBe(512);
+  for (const buffer of [x, ...outs]) backend.free(buffer);
+});
+
+test('freed buffers are kept up to the bound, the ones not asked for longest going first', async () => {
+  const small = await webgpu.open({ pooledBytes: 100_000 });
+  for (const length of [5000, 6000, 7000, 8000, 9000]) small.free(small.alloc(length, 'float32'));
+  const { pooledBytes, pooledBuffers } = small.statistics();
+  expect(pooledBytes).toBeLessThanOrEqual(100_000);
+  const again = small.alloc(9000, 'float32');
+  expect(small.statistics().pooledBuffers).toBe(pooledBuffers - 1);
+  small.free(again);
+  small.close();
+});

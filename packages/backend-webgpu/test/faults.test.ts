@@ -1,0 +1,186 @@
+import { type Backend, softmax, tensor } from '@softgrad/core';
+import { describe, expect, test } from 'vitest';
+import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
+import { altered, newDevice } from './device.js';
+
+const rows = { outer: 1, classes: 3, inner: 1 };
+const logits = Float32Array.of(1, 2, 3);
+
+function enqueueSoftmax(backend: Backend<WebgpuBuffer>): WebgpuBuffer {
+  const x = backend.alloc(3, 'float32');
+  const out = backend.alloc(3, 'float32');
+  backend.write(x, logits);
+  backend.softmax(out, x, rows);
+  backend.free(x);
+  return out;
+}
+
+async function expectWorking(backend: WebgpuBackend): Promise<void> {
+  const [first] = await backend.read(enqueueSoftmax(backend));
+  expect(first).toBeCloseTo(0.09003, 5);
+}
+
+describe('a device that is lost in the middle of work', () => {
+  test('rejects what waits with ERR_DEVICE_LOST, then everything', async () => {
+    const backend = await webgpu.open();
+    const out = enqueueSoftmax(backend);
+    const reading = backend.read(out);
+    backend.device.destroy();
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST', message: expect.stringContaining('open') });
+    await expect(backend.read(out)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    await expect(backend.sync()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    expect(() => backend.alloc(3, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    expect(() => backend.softmax(out, out, rows)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    backend.free(out);
+    backend.close();
+  });
+
+  test('rejects a read of work enqueued after the loss', async () => {
+    const backend = await webgpu.open();
+    backend.device.destroy();
+    const outcome = (async () => backend.read(enqueueSoftmax(backend)))();
+    await expect(outcome).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    backend.close();
+  });
+
+  test('leaves host data as it was, and a new backend opens and computes from it', async () => {
+    const host = Float32Array.of(1, 2, 3);
+    const lost = await webgpu.open();
+    const x = tensor(host, { backend: lost });
+    const s = softmax(x);
+    lost.device.destroy();
+    await expect(s.data()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    expect([...host]).toEqual([1, 2, 3]);
+    lost.close();
+    const anew = await webgpu.open();
+    const [first] = await softmax(tensor(host, { backend: anew })).data();
+    expect(first).toBeCloseTo(0.09003, 5);
+    anew.close();
+  });
+});
+
+describe('memory', () => {
+  test('a buffer above the limit of the device is ERR_OUT_OF_MEMORY with what was asked for and the limit', async () => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const limit = device.limits.maxStorageBufferBindingSize;
+    expect(backend.supports.limits.elements).toBe(limit / 4);
+    expect(() => backend.alloc(limit / 4 + 1, 'float32')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OUT_OF_MEMORY',
+        message: expect.stringMatching(`${limit + 4} bytes.*${limit}`),
+      }),
+    );
+    const wide = tensor(new Float32Array(6000), { backend });
+    expect(() => softmax.jacobian(wide)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+    expect(backend.statistics().liveBuffers).toBe(1);
+    await expectWorking(backend);
+    backend.close();
+    device.destroy();
+  });
+
+  test('a device that runs out of memory is ERR_OUT_OF_MEMORY at the next read, once', async () => {
+    const device = await newDevice();
+    const scopes: string[] = [];
+    let full = false;
+    const exhausted = altered(device, {
+      pushErrorScope: (filter: GPUErrorFilter) => {
+        scopes.push(filter);
+        device.pushErrorScope(filter);
+      },
+      popErrorScope: async () => {
+        const failed = scopes.pop() === 'out-of-memory' && full;
+        const error = await device.popErrorScope();
+        return failed ? { message: 'injected' } : error;
+      },
+    });
+    const backend = await webgpu.open({ device: exhausted, pooledBytes: 0 });
+    const kept = enqueueSoftmax(backend);
+    full = true;
+    backend.alloc(1000, 'float32');
+    full = false;
+    await expect(backend.read(kept)).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringContaining('4096 bytes'),
+    });
+    await expectWorking(backend);
+    backend.close();
+    device.destroy();
+  });
+});
+
+describe('what the device refuses', () => {
+  test('WGSL that does not compile is an error that names the kernel; the others go on', async () => {
+    const device = await newDevice();
+    const strict = altered(device, {
+      createShaderModule: ({ label = '', code }: GPUShaderModuleDescriptor) =>
+        device.createShaderModule({ label, code: label === 'jacobian' ? `${code}\nfn broken() -> f32 {}` : code }),
+    });
+    const backend = await webgpu.open({ device: strict });
+    const s = enqueueSoftmax(backend);
+    const out = backend.alloc(9, 'float32');
+    backend.jacobian(out, s, rows);
+    await expect(backend.read(out)).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringMatching(/kernel jacobian does not compile.*missing return/),
+    });
+    await expectWorking(backend);
+    backend.close();
+    device.destroy();
+  });
+
+  test('work that fails validation is an error that names the kernels of its batch', async () => {
+    const device = await newDevice();
+    let wrong = false;
+    const strict = altered(device, {
+      createBindGroup: (descriptor: GPUBindGroupDescriptor) =>
+        device.createBindGroup(wrong ? { ...descriptor, entries: [] } : descriptor),
+    });
+    const backend = await webgpu.open({ device: strict });
+    wrong = true;
+    const out = enqueueSoftmax(backend);
+    await expect(backend.sync()).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringContaining('softmax'),
+    });
+    backend.free(out);
+    backend.close();
+    device.destroy();
+  });
+
+  test('a dtype that it does not have is ERR_DTYPE', async () => {
+    const backend = await webgpu.open();
+    expect(() => backend.alloc(1, 'float64')).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+    backend.close();
+  });
+});
+
+describe('close', () => {
+  test('rejects reads that are under way, refuses everything after, and is harmless twice', async () => {
+    const backend = await webgpu.open();
+    const out = enqueueSoftmax(backend);
+    const reading = backend.read(out);
+    backend.close();
+    backend.close();
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+    await expect(backend.sync()).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+    expect(() => backend.alloc(1, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+    backend.free(out);
+    expect(backend.statistics()).toMatchObject({ liveBuffers: 0, liveBytes: 0, pooledBuffers: 0, stagingBuffers: 0 });
+  });
+
+  test('destroys a device of its own, and leaves one that it was given alone', async () => {
+    const device = await newDevice();
+    const guest = await webgpu.open({ device });
+    await expectWorking(guest);
+    guest.close();
+    const other = await webgpu.open({ device });
+    await expectWorking(other);
+    other.close();
+    device.destroy();
+
+    const own = await webgpu.open();
+    own.close();
+    await expect(own.device.lost).resolves.toMatchObject({ reason: 'destroyed' });
+  });
+});

@@ -1,0 +1,78 @@
+import { crossEntropy, logSoftmax, logSumExp, relu, sigmoid, softmax, tensor } from '@softgrad/core';
+import { describe, expect, test } from 'vitest';
+import { fromFloat16, toFloat16 } from '../src/float16.js';
+import { webgpu } from '../src/index.js';
+
+const every = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+const isNaNHalf = (bits: number) => (bits & 0x7fff) > 0x7c00;
+
+describe('half precision on the host', () => {
+  test('every half comes back from float32 as it was', () => {
+    const back = toFloat16(fromFloat16(every));
+    for (const bits of every) expect(isNaNHalf(bits) ? isNaNHalf(back[bits]) : back[bits] === bits).toBe(true);
+  });
+
+  test('what lies between two halves becomes the nearer one, and halfway the even one', () => {
+    const halves = fromFloat16(every.slice(0, 0x7c00));
+    for (let bits = 0; bits < 0x7bff; bits++) {
+      const [lower, upper] = [halves[bits], halves[bits + 1]];
+      const middle = (lower + upper) / 2;
+      const even = bits % 2 === 0 ? bits : bits + 1;
+      expect([...toFloat16([middle * (1 - 2 ** -20), middle, middle * (1 + 2 ** -20)])]).toEqual([
+        bits,
+        even,
+        bits + 1,
+      ]);
+    }
+  });
+
+  test('values beyond the largest half become infinities', () => {
+    expect([...fromFloat16(toFloat16([65504, 65519.99, 65520, 1e30, -65520, -1e30]))]).toEqual([
+      65504,
+      65504,
+      Number.POSITIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+    ]);
+  });
+});
+
+test('every kernel compiles for float16 where the adapter has shader-f16', async () => {
+  // Dawn's null adapter has every feature and computes nothing: WGSL is validated all the same.
+  const dawn = 'webgpu';
+  const { create } = (await import(dawn)) as { create(flags: readonly string[]): GPU };
+  const gpu = create(['backend=null']);
+  const backend = await webgpu.open({ gpu });
+  expect(backend.supports.dtypes).toContain('float16');
+  for (const [shape, axis] of [
+    [[3, 5], 1],
+    [[3, 8], 1],
+    [[2, 40_000], 1],
+    [[5, 3], 0],
+  ] as const) {
+    const size = shape[0] * shape[1];
+    const x = tensor(new Float32Array(size), { shape, dtype: 'float16', backend });
+    const mask = { data: new Uint8Array(size).fill(1), shape };
+    const s = softmax(x, { axis });
+    softmax(x, { axis, temperature: 2, mask });
+    softmax.vjp(s, x, { axis });
+    const y = logSoftmax(x, { axis });
+    logSoftmax.vjp(y, x, { axis });
+    logSoftmax.jvp(y, x, { axis });
+    logSumExp(x, { axis });
+    const target = new Int32Array(size / shape[axis]);
+    const weight = new Float32Array(shape[axis]).fill(1);
+    crossEntropy(x, target, { axis, labelSmoothing: 0.1, weight });
+    crossEntropy(x, s, { axis });
+    sigmoid.vjp(sigmoid(x), x);
+    relu.vjp(relu(x), x);
+    if (size < 100) {
+      softmax.jacobian(s, { axis });
+      logSoftmax.jacobian(y, { axis });
+    }
+    await backend.sync();
+  }
+  expect(backend.statistics().pipelines).toBeGreaterThan(40);
+  backend.close();
+});

@@ -1,0 +1,5 @@
+// The tests that need no Node run in Chromium as well.
+import './accuracy.test.js';
+import './counts.test.js';
+import './devices.test.js';
+import './faults.test.js';
