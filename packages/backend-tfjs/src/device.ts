@@ -97,7 +97,13 @@ function webgpu(instance: WebGpuInstance): Device {
     readSync: false,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
-    finished: () => device.queue.onSubmittedWorkDone(),
+    finished: () => {
+      // tfjs collects programs, and submits them a dozen at a time.
+      instance.ensureCommandEncoderReady();
+      instance.endComputePassEncoder();
+      instance.submitQueue();
+      return device.queue.onSubmittedWorkDone();
+    },
     isLost: () => lostDevices.has(device),
     lost,
   };

@@ -11,6 +11,9 @@ export interface WebGpuInstance extends KernelBackend {
     outputDtype: DataType,
     programDefinedUniform: { readonly type: 'int32' | 'float32'; readonly data: number[] }[],
   ): TensorInfo;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
   readonly device: WebGpuDevice;
 }
 
