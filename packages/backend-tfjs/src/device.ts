@@ -17,7 +17,7 @@ export interface Device {
   /** Makes sure that so many more elements fit, where running over would give wrong numbers. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
   /** Resolves when the work enqueued so far is done. */
-  finished(): Promise<unknown>;
+  finished(): Promise<void>;
   isLost(): boolean;
   /** Resolves with the reason once the device is lost; never otherwise. */
   readonly lost: Promise<string>;
@@ -97,12 +97,12 @@ function webgpu(instance: WebGpuInstance): Device {
     readSync: false,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
-    finished: () => {
+    finished: async () => {
       // tfjs collects programs, and submits them a dozen at a time.
       instance.ensureCommandEncoderReady();
       instance.endComputePassEncoder();
       instance.submitQueue();
-      return device.queue.onSubmittedWorkDone();
+      await device.queue.onSubmittedWorkDone();
     },
     isLost: () => lostDevices.has(device),
     lost,

@@ -64,6 +64,8 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
         assertAlive();
         return result;
       } catch (error) {
+        // Work on a lost device may fail before the loss is reported.
+        if (!isSoftgradError(error)) await Promise.race([loss, device.finished().catch(() => {})]);
         assertAlive();
         throw error;
       }

@@ -1,4 +1,5 @@
 import { conformance } from '@softgrad/core/conformance';
+import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, test } from 'vitest';
 import { tfjs } from '../src/index.js';

@@ -33,10 +33,14 @@ export function runLazily(
   const reduce = (op: ReduceOp, x: Expression): Expression => {
     const [a, b, length, d] = x.shape;
     if (length === 1) return x;
-    const window = length <= longestWindow ? length : Math.ceil(Math.sqrt(length));
-    const windows = Math.ceil(length / window);
-    const partial: Shape = [a, b, windows, d];
-    return reduce(op, kept(programs.reduce(op, x, partial, window), partial));
+    let rest = x;
+    if (length > longestWindow) {
+      const window = Math.ceil(Math.sqrt(length));
+      const partial: Shape = [a, b, Math.ceil(length / window), d];
+      rest = kept(programs.reduce(op, x, partial, window), partial);
+    }
+    const reduced: Shape = [a, b, 1, d];
+    return kept(programs.reduce(op, rest, reduced, rest.shape[2]), reduced);
   };
   const term = (x: Expression | number) => (typeof x === 'number' ? constant(x) : x);
   const verbs: Verbs<Expression> = {
