@@ -72,13 +72,22 @@ export function runEagerly(
     );
     return owned(runKernel(name, infos, attributes), shape);
   };
+  /** A kernel that knows no dimensions by number, without those of 1: tfjs broadcasts element by element, over all dimensions. */
+  const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
+    traits.reserve(sizeOf(shape));
+    const used = [0, 1, 2, 3].filter((k) => shape[k] > 1);
+    const infos = Object.fromEntries(
+      Object.entries(inputs).map(([key, input]) => [key, { ...input.info, shape: used.map((k) => input.shape[k]) }]),
+    );
+    return owned(runKernel(name, infos), shape);
+  };
   const hosted = (values: Float32Array, shape: Shape): Value =>
     owned({ dataId: instance.write(values, [...shape], 'float32'), shape: [...shape], dtype: 'float32' }, shape);
   const constant = (value: number): Value => hosted(Float32Array.of(value), [1, 1, 1, 1]);
   const term = (x: Value | number): Value => (typeof x === 'number' ? constant(x) : numeric(x));
   const numeric = (x: Value): Value =>
     x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
-  const isNot = (x: Value): Value => kernel('NotEqual', { a: x, b: x }, x.shape);
+  const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
   /** The value with its elements repeated: tfjs's Select does not broadcast. */
   const filled = (x: Value, shape: Shape): Value => {
     const reps = shape.map((size, k) => size / x.shape[k]);
@@ -87,8 +96,11 @@ export function runEagerly(
   const choose = (condition: Value, a: Value, b: Value): Value => {
     const shape = broadcast([condition.shape, a.shape, b.shape]);
     const [full, t, e] = [condition, a, b].map((x) => filled(x, shape));
-    return kernel('Select', { condition: full, t, e }, shape);
+    return elementwise('Select', { condition: full, t, e }, shape);
   };
+
+  const transposed = (x: Value): Value =>
+    kernel('Transpose', { x }, ordered(x.shape, [0, 1, 3, 2]), { perm: [0, 1, 3, 2] });
 
   const verbs: Verbs<Value> = {
     input(buffer, shape, order = inOrder) {
@@ -103,12 +115,12 @@ export function runEagerly(
         shape,
       );
     },
-    unary: (op, x) => kernel(unaryKernels[op], { x: numeric(x) }, x.shape),
+    unary: (op, x) => elementwise(unaryKernels[op], { x: numeric(x) }, x.shape),
     binary(op, a, b) {
       const operands = { a: term(a), b: term(b) };
       const shape = broadcast([operands.a.shape, operands.b.shape]);
-      if (op === 'equal') return numeric(kernel('Equal', operands, shape));
-      const result = kernel(binaryKernels[op], operands, shape);
+      if (op === 'equal') return numeric(elementwise('Equal', operands, shape));
+      const result = elementwise(binaryKernels[op], operands, shape);
       if ((op === 'max' || op === 'min') && traits.losesSecondNaN && typeof b !== 'number') {
         return choose(isNot(operands.b), operands.b, result);
       }
@@ -116,7 +128,7 @@ export function runEagerly(
     },
     select(condition, a, b) {
       const value = typeof condition === 'number' ? constant(condition) : condition;
-      const chosen = value.info.dtype === 'bool' ? value : kernel('Greater', { a: value, b: constant(0) }, value.shape);
+      const chosen = value.info.dtype === 'bool' ? value : elementwise('Greater', { a: value, b: constant(0) }, value.shape);
       return choose(chosen, term(a), term(b));
     },
     reduce(op, x) {
@@ -129,13 +141,12 @@ export function runEagerly(
     },
     keep: (x) => x,
     softmax(x) {
-      const [a, b, classes, d] = x.shape;
-      if (!traits.fusedKernels || d !== 1) return null;
-      const rows: Value = { info: { ...x.info, shape: [a * b, classes] }, shape: [1, 1, a * b, classes] };
-      traits.reserve(sizeOf(x.shape));
-      return owned(runKernel('Softmax', { logits: rows.info }, { dim: 1 }), x.shape);
+      if (!traits.fusedKernels) return null;
+      const last = transposed(x);
+      const probabilities = kernel('Softmax', { logits: last }, last.shape, { dim: 3 });
+      return transposed(probabilities);
     },
-    sigmoid: (x) => (traits.fusedKernels ? kernel('Sigmoid', { x }, x.shape) : null),
+    sigmoid: (x) => (traits.fusedKernels ? elementwise('Sigmoid', { x }, x.shape) : null),
   };
 
   try {
