@@ -6,7 +6,7 @@ import { engineOf } from './engine.js';
 import { type EngineName, loadEngine, type WasmModule } from './peers.js';
 import type { TfBuffer } from './storage.js';
 import { measure } from './supports.js';
-import { assertWasmAllowed, locateWasm } from './wasm-files.js';
+import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from './wasm-files.js';
 
 export type { TfjsBackend } from './backend.js';
 export type { EngineName } from './peers.js';
@@ -77,6 +77,7 @@ async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise
   const { core, module } = await loadEngine(name);
   if (name === 'wasm' && !core.engine().registry.wasm) {
     assertWasmAllowed();
+    await avoidBlockedThreads(core);
     const paths = wasmPaths ?? (await locateWasm(core));
     if (paths) (module as WasmModule).setWasmPaths(typeof paths === 'string' ? paths : { ...paths });
   }

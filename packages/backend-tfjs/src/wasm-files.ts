@@ -18,6 +18,32 @@ export function assertWasmAllowed(): void {
 }
 
 /**
+ * Keeps tfjs from threads where a Content-Security-Policy forbids their scripts: it starts them from blobs that load blobs, and
+ * waits for ever for those that don't start.
+ */
+export async function avoidBlockedThreads(core: Core): Promise<void> {
+  const flag = 'WASM_HAS_MULTITHREAD_SUPPORT';
+  if ((await core.env().getAsync(flag)) && !(await blobThreadsStart())) core.env().set(flag, false);
+}
+
+async function blobThreadsStart(): Promise<boolean> {
+  const script = (code: string) => URL.createObjectURL(new Blob([code], { type: 'application/javascript' }));
+  const imported = script('');
+  const main = script(`importScripts('${imported}'); postMessage(0);`);
+  try {
+    const worker = new Worker(main);
+    return await new Promise<boolean>((resolve) => {
+      worker.onmessage = () => resolve(true);
+      worker.onerror = () => resolve(false);
+    }).finally(() => worker.terminate());
+  } catch {
+    return false;
+  } finally {
+    for (const url of [imported, main]) URL.revokeObjectURL(url);
+  }
+}
+
+/**
  * The .wasm files of tfjs-backend-wasm where a bundler has put them, or null to leave it to tfjs: in Node, where it finds them
  * beside its own code, and where nothing is served at the place that was to be expected.
  */

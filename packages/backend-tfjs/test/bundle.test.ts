@@ -16,7 +16,7 @@ const types: Readonly<Record<string, string>> = {
 describe('a page bundled and minified by vite, under a Content-Security-Policy without unsafe-eval', () => {
   let server: Server;
   let browser: Browser;
-  let policy = '';
+  let headers: Readonly<Record<string, string>> = {};
 
   beforeAll(async () => {
     const output = (await build({
@@ -32,7 +32,7 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
       const body = files.get(path);
       response.writeHead(body === undefined ? 404 : 200, {
         'Content-Type': types[extname(path)] ?? 'text/plain',
-        'Content-Security-Policy': policy,
+        ...headers,
       });
       response.end(body);
     });
@@ -45,12 +45,12 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
     server?.close();
   });
 
-  async function resultsUnder(contentSecurityPolicy: string): Promise<Record<string, string>> {
-    policy = contentSecurityPolicy;
+  async function resultsUnder(policy: string, more: Readonly<Record<string, string>> = {}): Promise<unknown> {
+    headers = { 'Content-Security-Policy': policy, ...more };
     const page = await browser.newPage();
     try {
       await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-      return await page.evaluate(() => (globalThis as unknown as { results: Promise<Record<string, string>> }).results);
+      return await page.evaluate(() => (globalThis as unknown as { results: Promise<unknown> }).results);
     } finally {
       await page.close();
     }
@@ -64,6 +64,15 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
       wasm: half,
       cpu: half,
     });
+  });
+
+  test.each([
+    ['and no blobs: one thread', ''],
+    ['and blobs: threads', 'blob:'],
+  ])('so it does in a page that is cross-origin isolated, with threads to be had, %s', async (_, blobs) => {
+    const isolated = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+    const policy = `script-src 'self' 'wasm-unsafe-eval' ${blobs}; worker-src 'self' blob:`;
+    expect(await resultsUnder(policy, isolated)).toMatchObject({ webgl: '0.5 0.5', wasm: '0.5 0.5', cpu: '0.5 0.5' });
   });
 
   test('without wasm-unsafe-eval engine wasm alone is unavailable, and says what the policy needs', async () => {

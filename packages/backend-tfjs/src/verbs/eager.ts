@@ -128,7 +128,8 @@ export function runEagerly(
     },
     select(condition, a, b) {
       const value = typeof condition === 'number' ? constant(condition) : condition;
-      const chosen = value.info.dtype === 'bool' ? value : elementwise('Greater', { a: value, b: constant(0) }, value.shape);
+      const chosen =
+        value.info.dtype === 'bool' ? value : elementwise('Greater', { a: value, b: constant(0) }, value.shape);
       return choose(chosen, term(a), term(b));
     },
     reduce(op, x) {
