@@ -1,1 +1,87 @@
-export {};
+import { type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
+import { backendOf, type TfjsBackend } from './backend.js';
+import { connect } from './connection.js';
+import { deviceOf, instanceIsLost } from './device.js';
+import { engineOf } from './engine.js';
+import { type EngineName, loadEngine, type WasmModule } from './peers.js';
+import type { TfBuffer } from './storage.js';
+import { measure } from './supports.js';
+import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from './wasm-files.js';
+
+export type { TfjsBackend } from './backend.js';
+export type { EngineName } from './peers.js';
+export type { TfBuffer } from './storage.js';
+
+export interface TfjsOptions {
+  /** Which engine of tfjs; each is a package to install. Default: the one that `tf.setBackend` chose, else webgpu, webgl, wasm, cpu, the first that can run. */
+  readonly engine?: EngineName;
+  /** Where engine wasm finds its .wasm files: a folder's URL, or a URL for each file. Default: as Node and bundlers resolve them. */
+  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+}
+
+export interface TfjsProvider extends BackendProvider<TfBuffer, TfjsOptions> {
+  open(options?: TfjsOptions): Promise<TfjsBackend>;
+}
+
+/**
+ * softgrad on TensorFlow.js: the engines webgpu, webgl, wasm and cpu, any number of them side by side, whatever `tf.setBackend` says.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE from `open`: a package that is not installed (with the line that installs it), an engine that
+ *   can't run here (with what it needs)
+ * @example
+ * const backend = await tfjs.open({ engine: 'webgl' });
+ * const s = softmax(tensor([[1, 2, 3]], { backend }));
+ * await s.array(); // [[0.0900, 0.2447, 0.6652]]
+ */
+export const tfjs: TfjsProvider = {
+  name: 'tfjs',
+  async unavailable() {
+    try {
+      const backend = await open({});
+      await backend.close();
+      return null;
+    } catch (error) {
+      if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
+      throw error;
+    }
+  },
+  open: (options = {}) => open(options),
+};
+
+export default tfjs;
+
+async function open(options: TfjsOptions): Promise<TfjsBackend> {
+  if (options.engine) return openEngine(options.engine, options);
+  const reasons: string[] = [];
+  for (const name of await preferred()) {
+    try {
+      return await openEngine(name, options);
+    } catch (error) {
+      if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
+      reasons.push(error.message);
+    }
+  }
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
+}
+
+const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu'];
+
+/** The engine that the user's own code has set comes first: then tensors can be exchanged without more ado. */
+async function preferred(): Promise<readonly EngineName[]> {
+  const core = await import('@tensorflow/tfjs-core').catch(() => null);
+  const set = inOrderOfSpeed.filter((name) => name === core?.engine().backendName);
+  return [...new Set([...set, ...inOrderOfSpeed])];
+}
+
+async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise<TfjsBackend> {
+  const { core, module } = await loadEngine(name);
+  if (name === 'wasm' && !core.engine().registry.wasm) {
+    assertWasmAllowed();
+    await avoidBlockedThreads(core);
+    const paths = wasmPaths ?? (await locateWasm(core));
+    if (paths) (module as WasmModule).setWasmPaths(typeof paths === 'string' ? paths : { ...paths });
+  }
+  const instance = await connect(core, name, (present) => instanceIsLost(name, present));
+  const engine = engineOf(core, name, instance, deviceOf(core, name, instance, module));
+  return backendOf(engine, await measure(engine));
+}

@@ -1,0 +1,122 @@
+import { type Backend, fromBuffer, type Kernels, type Supports, type Tensor } from '@softgrad/core';
+import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
+import { basisOf } from './basis.js';
+import type { Engine } from './engine.js';
+import { adopted, shared } from './interop.js';
+import { crossEntropy } from './kernels/cross-entropy.js';
+import { jacobian, logSoftmaxJacobian } from './kernels/jacobian.js';
+import { logSoftmax, logSoftmaxJvp, logSoftmaxVjp } from './kernels/log-softmax.js';
+import { logSumExp } from './kernels/log-sum-exp.js';
+import { relu, reluVjp } from './kernels/relu.js';
+import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
+import { softmax } from './kernels/softmax.js';
+import { vjp } from './kernels/vjp.js';
+import type { EngineName } from './peers.js';
+import { newBuffer, read, readSync, replace, type TfBuffer, write } from './storage.js';
+
+/** A backend on an engine of TensorFlow.js. */
+export interface TfjsBackend extends Backend<TfBuffer> {
+  readonly engine: EngineName;
+  /**
+   * A tensor of tfjs's on the same data, without a copy: each of the two is disposed by its owner, and the memory is freed
+   * with the last. In a `tf.tidy` it is tfjs's to dispose, as any other.
+   *
+   * @throws ERR_DISPOSED, ERR_DTYPE unless it is float32, ERR_BACKEND_MISMATCH for a tensor of another backend, ERR_DEVICE_LOST
+   * @example
+   * const s = backend.toTf(softmax(x)); // tf.Tensor
+   */
+  toTf(tensor: Tensor): TfTensor;
+  /**
+   * A tensor on the data of a tfjs tensor, without a copy; the tfjs tensor stays its owner's to dispose. (On webgl, a packed
+   * texture is unpacked into one of the tensor's own, on the device.)
+   *
+   * @throws ERR_DTYPE unless it is float32, ERR_BACKEND_MISMATCH where it lives on another engine of tfjs, ERR_DISPOSED, ERR_DEVICE_LOST
+   * @example
+   * const s = softmax(backend.fromTf(tf.tensor2d([[1, 2, 3]])));
+   */
+  fromTf(tensor: TfTensor): Tensor;
+}
+
+export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
+  const { instance } = engine;
+  const live = new Set<TfBuffer>();
+  let closed = false;
+  const track = (buffer: TfBuffer): TfBuffer => {
+    live.add(buffer);
+    return buffer;
+  };
+  const backend: TfjsBackend = {
+    name: 'tfjs',
+    engine: engine.name,
+    supports,
+    get closed() {
+      return closed;
+    },
+    alloc(length, dtype) {
+      engine.assertAlive();
+      return track(newBuffer(length, dtype));
+    },
+    write(buffer, host) {
+      engine.assertAlive();
+      engine.device.reserve(buffer.length);
+      write(instance, buffer, host);
+    },
+    async read(buffer) {
+      engine.assertAlive();
+      return engine.awaiting(read(instance, buffer));
+    },
+    ...(supports.readSync && {
+      readSync(buffer: TfBuffer) {
+        engine.assertAlive();
+        const host = readSync(instance, buffer);
+        engine.assertAlive();
+        return host;
+      },
+    }),
+    free(buffer) {
+      live.delete(buffer);
+      replace(instance, buffer, null);
+    },
+    async sync() {
+      engine.assertAlive();
+      await engine.awaiting(engine.device.finished());
+    },
+    close() {
+      // The engine itself stays: it is tfjs's, and the user's own tensors may live on it.
+      closed = true;
+      for (const buffer of live) replace(instance, buffer, null);
+      live.clear();
+    },
+    softmax: (out, logits, rows) => softmax(engine, out, logits, rows),
+    jacobian: (out, probabilities, rows) => jacobian(engine, out, probabilities, rows),
+    vjp: (out, probabilities, cotangent, rows) => vjp(engine, out, probabilities, cotangent, rows),
+    basis: basisOf(engine),
+    kernels: kernelsOf(engine),
+    toTf: (tensor) => shared(engine, backend, tensor),
+    fromTf(tensor) {
+      const buffer = track(adopted(engine, tensor));
+      return fromBuffer(backend, buffer, tensor.shape, 'float32');
+    },
+  };
+  return backend;
+}
+
+function kernelsOf(engine: Engine): Kernels<TfBuffer> {
+  return {
+    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
+    softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
+      vjp(engine, out, probabilities, cotangent, rows, temperature),
+    softmaxJacobian: (out, probabilities, rows, temperature) => jacobian(engine, out, probabilities, rows, temperature),
+    logSoftmax: (out, logits, rows, parameters) => logSoftmax(engine, out, logits, rows, parameters),
+    logSoftmaxVjp: (out, y, cotangent, rows, temperature) =>
+      logSoftmaxVjp(engine, out, y, cotangent, rows, temperature),
+    logSoftmaxJvp: (out, y, tangent, rows, temperature) => logSoftmaxJvp(engine, out, y, tangent, rows, temperature),
+    logSoftmaxJacobian: (out, y, rows, temperature) => logSoftmaxJacobian(engine, out, y, rows, temperature),
+    logSumExp: (out, logits, rows, parameters) => logSumExp(engine, out, logits, rows, parameters),
+    crossEntropy: (out, logits, rows, parameters) => crossEntropy(engine, out, logits, rows, parameters),
+    sigmoid: (out, x, length) => sigmoid(engine, out, x, length),
+    sigmoidVjp: (out, y, cotangent, length) => sigmoidVjp(engine, out, y, cotangent, length),
+    relu: (out, x, length) => relu(engine, out, x, length),
+    reluVjp: (out, y, cotangent, length) => reluVjp(engine, out, y, cotangent, length),
+  };
+}

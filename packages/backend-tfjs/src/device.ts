@@ -1,0 +1,168 @@
+import { SoftgradError } from '@softgrad/core';
+import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { unavailable } from './connection.js';
+import type { Core, EngineName, WasmModule } from './peers.js';
+import { type RunKernel, runEagerly } from './verbs/eager.js';
+import { runLazily } from './verbs/lazy.js';
+import { type WebGlInstance, webglPrograms } from './verbs/webgl.js';
+import { type WebGpuInstance, webgpuPrograms } from './verbs/webgpu.js';
+import type { Program, Target } from './verbs.js';
+
+/** What differs from engine to engine. */
+export interface Device {
+  readonly description: string;
+  readonly elements: number;
+  readonly readSync: boolean;
+  execute(targets: readonly Target[], program: Program): readonly TensorInfo[];
+  /** Makes sure that so many more elements fit, where running over would give wrong numbers. @throws ERR_OUT_OF_MEMORY */
+  reserve(elements: number): void;
+  /** Resolves when the work enqueued so far is done. */
+  finished(): Promise<void>;
+  isLost(): boolean;
+  /** Resolves with the reason once the device is lost; never otherwise. */
+  readonly lost: Promise<string>;
+}
+
+const never = new Promise<never>(() => {});
+
+/** Whether tfjs's instance of an engine has lost its device, as far as can be told at once. */
+export function instanceIsLost(name: EngineName, instance: KernelBackend): boolean {
+  if (name === 'webgl') return (instance as WebGlInstance).getGPGPUContext().gl.isContextLost();
+  if (name === 'webgpu') return lostDevices.has((instance as WebGpuInstance).device);
+  return false;
+}
+
+const lostDevices = new WeakSet<object>();
+const watchedDevices = new WeakMap<object, Promise<string>>();
+
+/** @throws ERR_BACKEND_UNAVAILABLE where the device lacks what right results need */
+export function deviceOf(core: Core, name: EngineName, instance: KernelBackend, module: unknown): Device {
+  switch (name) {
+    case 'webgl':
+      return webgl(core, instance as WebGlInstance);
+    case 'webgpu':
+      return webgpu(instance as WebGpuInstance);
+    case 'wasm':
+      return wasm(core, instance as WasmInstance, module as WasmModule);
+    case 'cpu':
+      return cpu(core, instance);
+  }
+}
+
+function webgl(core: Core, instance: WebGlInstance): Device {
+  const version = core.env().getNumber('WEBGL_VERSION');
+  if (version !== 2) throw unavailable('webgl', undefined, `engine webgl needs WebGL 2; this is WebGL ${version}`);
+  if (!core.env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) {
+    throw unavailable(
+      'webgl',
+      undefined,
+      'engine webgl needs float32 textures to render to (EXT_color_buffer_float); half floats would give wrong numbers: use engine wasm or cpu',
+    );
+  }
+  const context = instance.getGPGPUContext();
+  const { gl } = context;
+  const programs = webglPrograms(instance);
+  const side = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
+  const renderer = gl.getExtension('WEBGL_debug_renderer_info');
+  return {
+    description: `${gl.getParameter(renderer?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER)} (tfjs webgl)`,
+    elements: side * side,
+    readSync: true,
+    execute: (targets, program) => runLazily(instance, programs, targets, program),
+    reserve: () => {},
+    finished: () => context.createAndWaitForFence(),
+    isLost: () => gl.isContextLost(),
+    lost: new Promise((resolve) => {
+      gl.canvas.addEventListener('webglcontextlost', () => resolve('the WebGL context was lost'), { once: true });
+    }),
+  };
+}
+
+function webgpu(instance: WebGpuInstance): Device {
+  const { device } = instance;
+  const programs = webgpuPrograms(instance);
+  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+  const { vendor = '', architecture = '' } = device.adapterInfo ?? {};
+  let lost = watchedDevices.get(device);
+  if (!lost) {
+    lost = device.lost.then(({ message }) => {
+      lostDevices.add(device);
+      return `the WebGPU device was lost: ${message}`;
+    });
+    watchedDevices.set(device, lost);
+  }
+  return {
+    description: `${`${vendor} ${architecture}`.trim() || 'WebGPU adapter'} (tfjs webgpu)`,
+    elements: Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4),
+    readSync: false,
+    execute: (targets, program) => runLazily(instance, programs, targets, program),
+    reserve: () => {},
+    finished: async () => {
+      // tfjs collects programs, and submits them a dozen at a time.
+      instance.ensureCommandEncoderReady();
+      instance.endComputePassEncoder();
+      instance.submitQueue();
+      await device.queue.onSubmittedWorkDone();
+    },
+    isLost: () => lostDevices.has(device),
+    lost,
+  };
+}
+
+/** What is used of tfjs's `BackendWasm`. */
+interface WasmInstance extends KernelBackend {
+  getMemoryOffset(dataId: object): number;
+}
+
+function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
+  // An allocation that fails gives address 0, and the kernel writes there: ask first.
+  const reserve = (elements: number): void => {
+    const dataId = instance.write(null as never, [elements], 'float32');
+    const failed = instance.getMemoryOffset(dataId) === 0;
+    instance.disposeData(dataId);
+    if (failed) {
+      throw new SoftgradError(
+        'ERR_OUT_OF_MEMORY',
+        `tfjs: ${elements * 4} more bytes do not fit into the 4 GiB of engine wasm: dispose tensors, or work in parts`,
+      );
+    }
+  };
+  const traits = { losesSecondNaN: true, fusedKernels: true, reserve };
+  const simd = core.env().get('WASM_HAS_SIMD_SUPPORT') ? ' SIMD' : '';
+  const threads = module.getThreadsCount();
+  return {
+    description: `WebAssembly${simd}, ${threads > 1 ? `${threads} threads` : '1 thread'} (tfjs wasm)`,
+    elements: 2 ** 28,
+    readSync: true,
+    execute: (targets, program) => runEagerly(instance, kernels(core, 'wasm', instance), traits, targets, program),
+    reserve,
+    finished: () => Promise.resolve(),
+    isLost: () => false,
+    lost: never,
+  };
+}
+
+function cpu(core: Core, instance: KernelBackend): Device {
+  const traits = { losesSecondNaN: false, fusedKernels: false, reserve: () => {} };
+  return {
+    description: 'plain JavaScript (tfjs cpu)',
+    elements: 2 ** 28,
+    readSync: true,
+    execute: (targets, program) => runEagerly(instance, kernels(core, 'cpu', instance), traits, targets, program),
+    reserve: () => {},
+    finished: () => Promise.resolve(),
+    isLost: () => false,
+    lost: never,
+  };
+}
+
+/** Kernels looked up in tfjs's registry and called with the engine's instance, past the engine that is set. */
+function kernels(core: Core, name: EngineName, instance: KernelBackend): RunKernel {
+  return (kernelName, inputs, attributes = {}) => {
+    const kernel = core.getKernel(kernelName, name);
+    if (!kernel) {
+      throw new SoftgradError('ERR_UNSUPPORTED', `tfjs: engine ${name} has no kernel ${kernelName}; use tfjs 4.22`);
+    }
+    return kernel.kernelFunc({ inputs: { ...inputs }, attrs: attributes, backend: instance }) as TensorInfo;
+  };
+}

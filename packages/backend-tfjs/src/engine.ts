@@ -1,0 +1,90 @@
+import { isSoftgradError, SoftgradError } from '@softgrad/core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import type { Device } from './device.js';
+import type { Core, EngineName } from './peers.js';
+import { replace, type TfBuffer, write } from './storage.js';
+import { type Program, sizeOf, type Target } from './verbs.js';
+
+/** An open engine of tfjs, as kernels and storage use it. */
+export interface Engine {
+  readonly name: EngineName;
+  readonly core: Core;
+  readonly instance: KernelBackend;
+  readonly device: Device;
+  /** Runs a program; its results become what the targets hold. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
+  run(targets: readonly Target[], program: Program): void;
+  /** Writes one value everywhere. */
+  fill(out: TfBuffer, value: number): void;
+  /** @throws ERR_DEVICE_LOST where the device, or tfjs's instance of the engine, is gone */
+  assertAlive(): void;
+  /** What a promise of tfjs's gives, or the loss of the device, which tfjs may wait out forever. @throws ERR_DEVICE_LOST */
+  awaiting<T>(work: Promise<T>): Promise<T>;
+}
+
+export function engineOf(core: Core, name: EngineName, instance: KernelBackend, device: Device): Engine {
+  let reason: string | null = null;
+  const loss = device.lost.then((message): never => {
+    reason = message;
+    throw deviceLost(name, message);
+  });
+  loss.catch(() => {});
+
+  const assertAlive = (): void => {
+    if (reason !== null || device.isLost()) throw deviceLost(name, reason ?? 'the device was lost');
+    if (core.engine().registry[name] !== instance) throw deviceLost(name, 'tf.removeBackend took the engine away');
+  };
+
+  return {
+    name,
+    core,
+    instance,
+    device,
+    assertAlive,
+    run(targets, program) {
+      assertAlive();
+      let results: ReturnType<Device['execute']>;
+      try {
+        results = device.execute(targets, program);
+      } catch (error) {
+        if (isSoftgradError(error)) throw error;
+        assertAlive();
+        throw translated(error, device, targets);
+      }
+      targets.forEach(({ buffer }, k) => {
+        replace(instance, buffer, results[k]);
+      });
+    },
+    fill(out, value) {
+      assertAlive();
+      write(instance, out, new Float32Array(out.length).fill(value));
+    },
+    async awaiting(work) {
+      try {
+        const result = await Promise.race([work, loss]);
+        assertAlive();
+        return result;
+      } catch (error) {
+        // Work on a lost device may fail before the loss is reported.
+        if (!isSoftgradError(error)) await Promise.race([loss, device.finished().catch(() => {})]);
+        assertAlive();
+        throw error;
+      }
+    },
+  };
+}
+
+function deviceLost(name: EngineName, message: string): SoftgradError {
+  return new SoftgradError('ERR_DEVICE_LOST', `tfjs (${name}): ${message}; host data is intact: open the backend anew`);
+}
+
+/** tfjs's errors have no codes; what its engines say of textures and buffers that can't be had is all there is to go by. */
+function translated(error: unknown, device: Device, targets: readonly Target[]): unknown {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!/unable to create|texture size|out of memory|allocat/i.test(message)) return error;
+  const elements = targets.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `tfjs: no room for ${elements} elements on ${device.description}, which holds at most ${device.elements} in one buffer: ${message}`,
+    { cause: error },
+  );
+}

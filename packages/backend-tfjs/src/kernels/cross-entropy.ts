@@ -1,0 +1,67 @@
+import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { TfBuffer } from '../storage.js';
+import type { Target, Verbs } from '../verbs.js';
+import { type Logits, logitsOf, shapesOf } from './rows.js';
+
+/** Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. */
+export function crossEntropy(
+  engine: Engine,
+  out: { readonly loss: TfBuffer | null; readonly gradient: TfBuffer | null },
+  logits: TfBuffer,
+  rows: Rows,
+  parameters: CrossEntropyParameters<TfBuffer>,
+): void {
+  const { temperature, scale } = parameters;
+  const { shape, reduced } = shapesOf(rows, parameters);
+  const program = <V>(verbs: Verbs<V>): readonly V[] => {
+    const x = logitsOf(verbs, logits, rows, parameters);
+    const q = verbs.keep(targetWeights(verbs, x, rows, parameters));
+    const shifted = verbs.binary('sub', x.values, verbs.reduce('max', x.values));
+    const exponentials = verbs.unary('exp', shifted);
+    const sum = verbs.reduce('sum', exponentials);
+    const results: V[] = [];
+    if (out.loss) {
+      const y = verbs.binary('sub', shifted, verbs.unary('log', sum));
+      // 0 · −Infinity would be NaN.
+      const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));
+      results.push(verbs.binary('mul', verbs.reduce('sum', terms), -scale));
+    }
+    if (out.gradient) {
+      const p = verbs.binary('div', exponentials, sum);
+      const kept = x.mask === null ? p : verbs.select(x.mask, p, 0);
+      const expected = verbs.binary('mul', kept, verbs.reduce('sum', q));
+      results.push(verbs.binary('mul', verbs.binary('sub', expected, q), scale / temperature));
+    }
+    return results;
+  };
+  const targets: Target[] = [];
+  if (out.loss) targets.push({ buffer: out.loss, shape: reduced });
+  if (out.gradient) targets.push({ buffer: out.gradient, shape });
+  engine.run(targets, program);
+}
+
+/** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
+function targetWeights<V>(
+  verbs: Verbs<V>,
+  { mask, shape, reduced }: Logits<V>,
+  { classes }: Rows,
+  { target, weight, labelSmoothing, ignoreIndex }: CrossEntropyParameters<TfBuffer>,
+): V {
+  const smoothed = (q: V): V => {
+    if (labelSmoothing === 0) return q;
+    // The row's classes that the mask keeps share ε.
+    const count = mask === null ? classes : verbs.reduce('sum', mask);
+    return verbs.binary('add', verbs.binary('mul', q, 1 - labelSmoothing), verbs.binary('div', labelSmoothing, count));
+  };
+  let q: V;
+  if (target.kind === 'probabilities') {
+    q = smoothed(verbs.input(target.buffer, shape));
+  } else {
+    const index = verbs.input(target.buffer, reduced);
+    const hot = smoothed(verbs.binary('equal', index, verbs.coordinate(2, classes)));
+    q = verbs.select(verbs.binary('equal', index, ignoreIndex), 0, hot);
+  }
+  if (weight) q = verbs.binary('mul', q, verbs.input(weight, [1, 1, classes, 1]));
+  return mask === null ? q : verbs.select(mask, q, 0);
+}

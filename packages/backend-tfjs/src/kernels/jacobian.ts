@@ -1,0 +1,49 @@
+import type { Rows } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { TfBuffer } from '../storage.js';
+import type { Order, Shape, Verbs } from '../verbs.js';
+
+/** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. */
+export function jacobian(engine: Engine, out: TfBuffer, probabilities: TfBuffer, rows: Rows, temperature = 1): void {
+  const program = <V>(verbs: Verbs<V>): readonly V[] => {
+    const { column, row, identity } = matrixParts(verbs, probabilities, rows);
+    const product = verbs.binary('mul', column, verbs.binary('sub', identity, row));
+    return [temperature === 1 ? product : verbs.binary('div', product, temperature)];
+  };
+  engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
+}
+
+/** `out[o,i,r,c] = (δ_rc − exp(y[o,c,i])) / temperature`. */
+export function logSoftmaxJacobian(
+  engine: Engine,
+  out: TfBuffer,
+  logProbabilities: TfBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  const program = <V>(verbs: Verbs<V>): readonly V[] => {
+    const { row, identity } = matrixParts(verbs, logProbabilities, rows);
+    const difference = verbs.binary('sub', identity, verbs.unary('exp', row));
+    return [temperature === 1 ? difference : verbs.binary('div', difference, temperature)];
+  };
+  engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
+}
+
+function matrixShape({ outer, classes, inner }: Rows): Shape {
+  return [outer, inner, classes, classes];
+}
+
+/** The operand as columns (o, i, r, 1) and as rows (o, i, 1, c), and the identity matrix. */
+function matrixParts<V>(verbs: Verbs<V>, x: TfBuffer, { outer, classes, inner }: Rows) {
+  const part = (order: Order): V =>
+    inner === 1 && order[2] === 1
+      ? verbs.input(x, [outer, 1, classes, 1])
+      : inner === 1
+        ? verbs.input(x, [outer, 1, 1, classes])
+        : verbs.input(x, [outer, classes, inner, 1], order);
+  return {
+    column: part([0, 2, 1, 3]),
+    row: part([0, 2, 3, 1]),
+    identity: verbs.binary('equal', verbs.coordinate(2, classes), verbs.coordinate(3, classes)),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { TfBuffer } from '../storage.js';
+import type { Verbs } from '../verbs.js';
+import { logitsOf, shapesOf } from './rows.js';
+
+const largestFloat32 = 3.4028234663852886e38;
+
+/**
+ * `log Σ exp(x/T)`, shifted by the maximum brought into the finite range: so a row of nothing but −Infinity gives −Infinity
+ * and one with +Infinity gives +Infinity, without a test for either.
+ */
+export function logSumExp(
+  engine: Engine,
+  out: TfBuffer,
+  logits: TfBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<TfBuffer>,
+): void {
+  const program = <V>(verbs: Verbs<V>): readonly V[] => {
+    const { values } = logitsOf(verbs, logits, rows, parameters);
+    const floored = verbs.binary('max', verbs.reduce('max', values), -largestFloat32);
+    const shift = verbs.binary('min', floored, largestFloat32);
+    const sum = verbs.reduce('sum', verbs.unary('exp', verbs.binary('sub', values, shift)));
+    return [verbs.binary('add', verbs.unary('log', sum), shift)];
+  };
+  engine.run([{ buffer: out, shape: shapesOf(rows, parameters).reduced }], program);
+}

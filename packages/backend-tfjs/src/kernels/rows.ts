@@ -1,0 +1,38 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { TfBuffer } from '../storage.js';
+import type { Shape, Verbs } from '../verbs.js';
+
+/** Logits over the entries that a mask keeps, divided by their temperature. */
+export interface Logits<V> {
+  /** x/T, −Infinity where masked. */
+  readonly values: V;
+  readonly mask: V | null;
+  /** Dimensions of the logits; a mask of fewer blocks repeats over the first. */
+  readonly shape: Shape;
+  /** The same with one class. */
+  readonly reduced: Shape;
+}
+
+/** How the four dimensions are used: blocks that share a mask, the mask's own blocks, classes, inner. */
+export function shapesOf(rows: Rows, parameters?: SoftmaxParameters<TfBuffer>) {
+  const { outer, classes, inner } = rows;
+  const blocks = parameters?.mask?.outer ?? outer;
+  const shape: Shape = [outer / blocks, blocks, classes, inner];
+  const reduced: Shape = [outer / blocks, blocks, 1, inner];
+  return { shape, reduced };
+}
+
+export function logitsOf<V>(
+  verbs: Verbs<V>,
+  logits: TfBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<TfBuffer>,
+): Logits<V> {
+  const { temperature } = parameters;
+  const { shape, reduced } = shapesOf(rows, parameters);
+  const x = verbs.input(logits, shape);
+  const tempered = temperature === 1 ? x : verbs.binary('div', x, temperature);
+  if (!parameters.mask) return { values: tempered, mask: null, shape, reduced };
+  const mask = verbs.input(parameters.mask.buffer, [1, shape[1], shape[2], shape[3]]);
+  return { values: verbs.select(mask, tempered, Number.NEGATIVE_INFINITY), mask, shape, reduced };
+}

@@ -1,0 +1,31 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Engine } from '../engine.js';
+import type { TfBuffer } from '../storage.js';
+import type { Verbs } from '../verbs.js';
+import { logitsOf, shapesOf } from './rows.js';
+
+export const plain: SoftmaxParameters<TfBuffer> = { temperature: 1, mask: null };
+
+/** Softmax of logits/temperature over the entries that the mask keeps. */
+export function softmax(
+  engine: Engine,
+  out: TfBuffer,
+  logits: TfBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<TfBuffer> = plain,
+): void {
+  const program = <V>(verbs: Verbs<V>): readonly V[] => {
+    const { values, mask } = logitsOf(verbs, logits, rows, parameters);
+    const probabilities = verbs.softmax(values) ?? normalised(verbs, values);
+    // A row with nothing kept is NaN by now, and 0 by definition.
+    return [mask === null ? probabilities : verbs.select(mask, probabilities, 0)];
+  };
+  engine.run([{ buffer: out, shape: shapesOf(rows, parameters).shape }], program);
+}
+
+/** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes all of the row NaN. */
+function normalised<V>(verbs: Verbs<V>, values: V): V {
+  const shifted = verbs.binary('sub', values, verbs.reduce('max', values));
+  const exponentials = verbs.unary('exp', shifted);
+  return verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
+}

@@ -1,0 +1,163 @@
+import type { UnaryOp } from '@softgrad/core';
+import type { KernelBackend, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core';
+import { deviceInfo } from '../storage.js';
+import {
+  broadcast,
+  type ElementOp,
+  inOrder,
+  ordered,
+  type Program,
+  type Shape,
+  sizeOf,
+  type Target,
+  type Verbs,
+} from '../verbs.js';
+
+/** Runs a kernel of tfjs by name on the engine, whatever `tf.setBackend` says. */
+export type RunKernel = (
+  name: string,
+  inputs: Readonly<Record<string, TensorInfo>>,
+  attributes?: NamedAttrMap,
+) => TensorInfo;
+
+/** What an engine needs or has beyond tfjs's common kernels. */
+export interface EagerTraits {
+  /** Whether Maximum and Minimum lose a NaN that is in their second operand. */
+  readonly losesSecondNaN: boolean;
+  /** Whether its Softmax and Sigmoid are single kernels that are right. */
+  readonly fusedKernels: boolean;
+  /** Makes sure that so many more floats fit. @throws ERR_OUT_OF_MEMORY */
+  reserve(elements: number): void;
+}
+
+const unaryKernels: Readonly<Record<UnaryOp, string>> = { neg: 'Neg', exp: 'Exp', log: 'Log' };
+
+const binaryKernels: Readonly<Record<Exclude<ElementOp, 'equal'>, string>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Multiply',
+  div: 'RealDiv',
+  max: 'Maximum',
+  min: 'Minimum',
+};
+
+interface Value {
+  readonly info: TensorInfo;
+  readonly shape: Shape;
+}
+
+/** Runs kernels verb by verb, as tfjs's kernels, and disposes what lies between. */
+export function runEagerly(
+  instance: KernelBackend,
+  runKernel: RunKernel,
+  traits: EagerTraits,
+  targets: readonly Target[],
+  program: Program,
+): readonly TensorInfo[] {
+  const made = new Set<TensorInfo>();
+  const owned = (info: TensorInfo, shape: Shape): Value => {
+    made.add(info);
+    return { info, shape };
+  };
+  const kernel = (
+    name: string,
+    inputs: Readonly<Record<string, Value>>,
+    shape: Shape,
+    attributes?: NamedAttrMap,
+  ): Value => {
+    // A reduction over a middle dimension transposes first: operand and result may both be needed again.
+    traits.reserve(Math.max(sizeOf(shape), ...Object.values(inputs).map((input) => sizeOf(input.shape))) * 2);
+    const infos = Object.fromEntries(
+      Object.entries(inputs).map(([key, { info, shape: own }]) => [key, { ...info, shape: [...own] }]),
+    );
+    return owned(runKernel(name, infos, attributes), shape);
+  };
+  /** A kernel that knows no dimensions by number, without those of 1: tfjs broadcasts element by element, over all dimensions. */
+  const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
+    traits.reserve(sizeOf(shape));
+    const used = [0, 1, 2, 3].filter((k) => shape[k] > 1);
+    const infos = Object.fromEntries(
+      Object.entries(inputs).map(([key, input]) => [key, { ...input.info, shape: used.map((k) => input.shape[k]) }]),
+    );
+    return owned(runKernel(name, infos), shape);
+  };
+  const hosted = (values: Float32Array, shape: Shape): Value =>
+    owned({ dataId: instance.write(values, [...shape], 'float32'), shape: [...shape], dtype: 'float32' }, shape);
+  const constant = (value: number): Value => hosted(Float32Array.of(value), [1, 1, 1, 1]);
+  const term = (x: Value | number): Value => (typeof x === 'number' ? constant(x) : numeric(x));
+  const numeric = (x: Value): Value =>
+    x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
+  const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
+  /** The value with its elements repeated: tfjs's Select does not broadcast. */
+  const filled = (x: Value, shape: Shape): Value => {
+    const reps = shape.map((size, k) => size / x.shape[k]);
+    return reps.every((count) => count === 1) ? x : kernel('Tile', { x }, shape, { reps });
+  };
+  const choose = (condition: Value, a: Value, b: Value): Value => {
+    const shape = broadcast([condition.shape, a.shape, b.shape]);
+    const [full, t, e] = [condition, a, b].map((x) => filled(x, shape));
+    return elementwise('Select', { condition: full, t, e }, shape);
+  };
+
+  const transposed = (x: Value): Value =>
+    kernel('Transpose', { x }, ordered(x.shape, [0, 1, 3, 2]), { perm: [0, 1, 3, 2] });
+
+  const verbs: Verbs<Value> = {
+    input(buffer, shape, order = inOrder) {
+      const x: Value = { info: deviceInfo(instance, buffer), shape };
+      if (order.every((from, k) => from === k)) return x;
+      return kernel('Transpose', { x }, ordered(shape, order), { perm: [...order] });
+    },
+    coordinate(dimension, size) {
+      const shape: Shape = dimension === 2 ? [1, 1, size, 1] : [1, 1, 1, size];
+      return hosted(
+        Float32Array.from({ length: size }, (_, k) => k),
+        shape,
+      );
+    },
+    unary: (op, x) => elementwise(unaryKernels[op], { x: numeric(x) }, x.shape),
+    binary(op, a, b) {
+      const operands = { a: term(a), b: term(b) };
+      const shape = broadcast([operands.a.shape, operands.b.shape]);
+      if (op === 'equal') return numeric(elementwise('Equal', operands, shape));
+      const result = elementwise(binaryKernels[op], operands, shape);
+      if ((op === 'max' || op === 'min') && traits.losesSecondNaN && typeof b !== 'number') {
+        return choose(isNot(operands.b), operands.b, result);
+      }
+      return result;
+    },
+    select(condition, a, b) {
+      const value = typeof condition === 'number' ? constant(condition) : condition;
+      const chosen =
+        value.info.dtype === 'bool' ? value : elementwise('Greater', { a: value, b: constant(0) }, value.shape);
+      return choose(chosen, term(a), term(b));
+    },
+    reduce(op, x) {
+      const [a, b, , d] = x.shape;
+      const reduced: Shape = [a, b, 1, d];
+      const operand = numeric(x);
+      return op === 'max'
+        ? kernel('Max', { x: operand }, reduced, { reductionIndices: [2], keepDims: true })
+        : kernel('Sum', { x: operand }, reduced, { axis: [2], keepDims: true });
+    },
+    keep: (x) => x,
+    softmax(x) {
+      if (!traits.fusedKernels) return null;
+      const last = transposed(x);
+      const probabilities = kernel('Softmax', { logits: last }, last.shape, { dim: 3 });
+      return transposed(probabilities);
+    },
+    sigmoid: (x) => (traits.fusedKernels ? elementwise('Sigmoid', { x }, x.shape) : null),
+  };
+
+  try {
+    const results = program(verbs).map((result, k) => filled(numeric(result), targets[k].shape).info);
+    return results.map((info) => {
+      if (made.delete(info)) return info;
+      instance.incRef(info.dataId);
+      return info;
+    });
+  } finally {
+    for (const info of made) instance.disposeData(info.dataId);
+  }
+}

@@ -1,0 +1,82 @@
+import type { ReduceOp } from '@softgrad/core';
+import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { deviceInfo } from '../storage.js';
+import { inOrder, ordered, type Program, type Shape, sizeOf, type Target, type Verbs } from '../verbs.js';
+import { constant, type Expression, operation, type Strides } from './expression.js';
+
+/** What a GPU engine runs for the expressions: one program that writes `sizeOf(shape)` floats. */
+export interface GpuPrograms {
+  /** `out[at] = expression(at)`. */
+  map(expression: Expression, shape: Shape): TensorInfo;
+  /**
+   * Reduces the third dimension of the expression in windows: `shape` has the number of windows in its place, and window w
+   * covers elements w·window up to (w+1)·window or the last.
+   */
+  reduce(op: ReduceOp, expression: Expression, shape: Shape, window: number): TensorInfo;
+}
+
+/** Rows up to this length are reduced by one invocation each, longer ones in about √n windows and then over those. */
+const longestWindow = 64;
+
+/** Runs kernels as few fused programs: everything elementwise goes into the program that needs it. */
+export function runLazily(
+  instance: KernelBackend,
+  programs: GpuPrograms,
+  targets: readonly Target[],
+  program: Program,
+): readonly TensorInfo[] {
+  const made: TensorInfo[] = [];
+  const kept = (info: TensorInfo, shape: Shape): Expression => {
+    made.push(info);
+    return { kind: 'input', shape, info, strides: strides(shape) };
+  };
+  const reduce = (op: ReduceOp, x: Expression): Expression => {
+    const [a, b, length, d] = x.shape;
+    if (length === 1) return x;
+    let rest = x;
+    if (length > longestWindow) {
+      const window = Math.ceil(Math.sqrt(length));
+      const partial: Shape = [a, b, Math.ceil(length / window), d];
+      rest = kept(programs.reduce(op, x, partial, window), partial);
+    }
+    const reduced: Shape = [a, b, 1, d];
+    return kept(programs.reduce(op, rest, reduced, rest.shape[2]), reduced);
+  };
+  const term = (x: Expression | number) => (typeof x === 'number' ? constant(x) : x);
+  const verbs: Verbs<Expression> = {
+    input(buffer, shape, order = inOrder) {
+      const steps = strides(shape);
+      const reordered = ordered(steps, order);
+      return { kind: 'input', shape: ordered(shape, order), info: deviceInfo(instance, buffer), strides: reordered };
+    },
+    coordinate: (dimension, size) => {
+      const shape: Shape = dimension === 2 ? [1, 1, size, 1] : [1, 1, 1, size];
+      return { kind: 'coordinate', shape, dimension };
+    },
+    unary: (op, x) => operation(op, [x]),
+    binary: (op, a, b) => operation(op, [term(a), term(b)]),
+    select: (condition, a, b) => operation('select', [term(condition), term(a), term(b)]),
+    reduce,
+    keep: (x) => (x.kind === 'operation' ? kept(programs.map(x, x.shape), x.shape) : x),
+    softmax: () => null,
+    sigmoid: () => null,
+  };
+  try {
+    return program(verbs).map((result, k) => programs.map(result, targets[k].shape));
+  } finally {
+    for (const info of made) instance.disposeData(info.dataId);
+  }
+}
+
+/** Of a contiguous value; 0 for dimensions of 1, which broadcast. */
+function strides(shape: Shape): Strides {
+  const [, b, c, d] = shape;
+  const steps = [b * c * d, c * d, d, 1];
+  const step = (k: number) => (shape[k] === 1 ? 0 : steps[k]);
+  return [step(0), step(1), step(2), step(3)];
+}
+
+/** Elements that a program writes, as tfjs wants its output's shape. */
+export function flat(shape: Shape): number[] {
+  return [sizeOf(shape)];
+}

@@ -1,0 +1,126 @@
+import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Shape } from '../verbs.js';
+import { type Emitted, emit, type Language } from './expression.js';
+import { flat, type GpuPrograms } from './lazy.js';
+
+/** What is used of tfjs's `MathBackendWebGL`: its way of running a program of one's own. */
+export interface WebGlInstance extends KernelBackend {
+  runWebGLProgram(
+    program: WebGlProgram,
+    inputs: TensorInfo[],
+    outputDtype: DataType,
+    customUniformValues: number[][],
+  ): TensorInfo;
+  uploadToGPU(dataId: object): void;
+  unpackTensor(input: TensorInfo): TensorInfo;
+  getDataInfo(dataId: object): { readonly isPacked?: boolean };
+  getGPGPUContext(): { readonly gl: WebGL2RenderingContext; createAndWaitForFence(): Promise<void> };
+}
+
+interface WebGlProgram {
+  readonly variableNames: string[];
+  readonly outputShape: number[];
+  readonly enableShapeUniforms: true;
+  readonly customUniforms: { readonly name: string; readonly type: 'int' | 'ivec4' | 'float' }[];
+  readonly userCode: string;
+}
+
+/**
+ * GLSL ES 3.00 says nothing of NaN in max and min, and lets log(0) be anything; tests for NaN look at the bits, since a
+ * compiler may take `x != x` to be false.
+ */
+const prelude = `
+bool isNotANumber(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
+float exponential(float x) { return isNotANumber(x) ? x : exp(x); }
+float logarithm(float x) {
+  return isNotANumber(x) ? x : x == 0.0 ? uintBitsToFloat(0xff800000u) : x < 0.0 ? uintBitsToFloat(0x7fc00000u) : log(x);
+}
+float larger(float a, float b) { return isNotANumber(a) ? a : isNotANumber(b) ? b : max(a, b); }
+float smaller(float a, float b) { return isNotANumber(a) ? a : isNotANumber(b) ? b : min(a, b); }
+ivec4 positionOf(int index) {
+  int rest = index / shape.w;
+  return ivec4(rest / shape.z / shape.y, rest / shape.z % shape.y, rest % shape.z, index % shape.w);
+}
+`;
+
+const glsl: Language = {
+  declare: (name, value) => `float ${name} = ${value};`,
+  load: (k, index) => `getX${k}(${index})`,
+  toFloat: (integer) => `float(${integer})`,
+  operation: {
+    neg: (x) => `-${x}`,
+    exp: (x) => `exponential(${x})`,
+    log: (x) => `logarithm(${x})`,
+    add: (a, b) => `${a} + ${b}`,
+    sub: (a, b) => `${a} - ${b}`,
+    mul: (a, b) => `${a} * ${b}`,
+    div: (a, b) => `${a} / ${b}`,
+    max: (a, b) => `larger(${a}, ${b})`,
+    min: (a, b) => `smaller(${a}, ${b})`,
+    equal: (a, b) => `${a} == ${b} ? 1.0 : 0.0`,
+    select: (condition, a, b) => `${condition} > 0.0 ? ${a} : ${b}`,
+  },
+};
+
+/** Programs of tfjs's webgl engine, over unpacked textures addressed as flat arrays. */
+export function webglPrograms(instance: WebGlInstance): GpuPrograms {
+  const run = (code: Emitted, shape: Shape, main: string, integers: Readonly<Record<string, number>>): TensorInfo => {
+    const strides = code.inputs.map((_, k) => ({ name: `stride${k}`, type: 'ivec4' as const }));
+    const constants = code.constants.map((_, k) => ({ name: `constant${k}`, type: 'float' as const }));
+    const sizes = Object.keys(integers).map((name) => ({ name, type: 'int' as const }));
+    const inputs = code.inputs.map(({ info }) => uploaded(instance, info));
+    return instance.runWebGLProgram(
+      {
+        variableNames: inputs.map((_, k) => `x${k}`),
+        outputShape: flat(shape),
+        enableShapeUniforms: true,
+        customUniforms: [{ name: 'shape', type: 'ivec4' }, ...strides, ...constants, ...sizes],
+        userCode: `${prelude}
+float valueAt(ivec4 at) {
+  ${code.statements}
+  return ${code.result};
+}
+void main() {
+  ivec4 at = positionOf(getOutputCoords());
+  ${main}
+}`,
+      },
+      inputs,
+      'float32',
+      [
+        [...shape],
+        ...code.inputs.map(({ strides: steps }) => [...steps]),
+        ...code.constants.map((value) => [value]),
+        ...Object.values(integers).map((value) => [value]),
+      ],
+    );
+  };
+  return {
+    map: (expression, shape) => run(emit(expression, glsl), shape, 'setOutput(valueAt(at));', {}),
+    reduce: (op, expression, shape, window) =>
+      run(emit(expression, glsl), shape, reduction(op === 'max' ? 'larger(result, next)' : 'result + next'), {
+        window,
+        total: expression.shape[2],
+      }),
+  };
+}
+
+function reduction(combined: string): string {
+  return `int first = at.z * window;
+  int end = min(first + window, total);
+  float result = valueAt(ivec4(at.xy, first, at.w));
+  for (int k = first + 1; k < end; k++) {
+    float next = valueAt(ivec4(at.xy, k, at.w));
+    result = ${combined};
+  }
+  setOutput(result);`;
+}
+
+/**
+ * The operand on the GPU. Left to itself, tfjs computes small operands that it still has on the host in JavaScript, or
+ * passes them as uniforms of a program compiled for their size.
+ */
+function uploaded(instance: WebGlInstance, { dataId, shape, dtype }: TensorInfo): TensorInfo {
+  instance.uploadToGPU(dataId);
+  return { dataId, shape, dtype };
+}

@@ -1,0 +1,157 @@
+import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Shape } from '../verbs.js';
+import { type Emitted, emit, type Language } from './expression.js';
+import { flat, type GpuPrograms } from './lazy.js';
+
+/** What is used of tfjs's `WebGPUBackend`: its way of running a program of one's own. */
+export interface WebGpuInstance extends KernelBackend {
+  runWebGPUProgram(
+    program: WebGpuProgram,
+    inputs: TensorInfo[],
+    outputDtype: DataType,
+    programDefinedUniform: { readonly type: 'int32' | 'float32'; readonly data: number[] }[],
+  ): TensorInfo;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  readonly device: WebGpuDevice;
+}
+
+/** A `GPUDevice`, as far as it is used. */
+export interface WebGpuDevice {
+  readonly lost: Promise<{ readonly message: string }>;
+  readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number };
+  readonly adapterInfo?: { readonly vendor: string; readonly architecture: string };
+  readonly queue: { onSubmittedWorkDone(): Promise<undefined> };
+}
+
+interface WebGpuProgram {
+  readonly variableNames: string[];
+  readonly outputShape: number[];
+  readonly workgroupSize: [number, number, number];
+  readonly dispatchLayout: { readonly x: number[] };
+  readonly dispatch: [number, number, number];
+  readonly size: true;
+  readonly uniforms: string;
+  readonly shaderKey: string;
+  getUserCode(): string;
+}
+
+const workgroup = 64;
+
+/** WGSL lets an implementation assume that there is no NaN and no infinity; tests for them look at the bits. */
+const prelude = `
+fn isNotANumber(x : f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn exponential(x : f32) -> f32 { return select(exp(x), x, isNotANumber(x)); }
+fn logarithm(x : f32) -> f32 {
+  if (isNotANumber(x)) { return x; }
+  if (x == 0.0) { return -uniforms.INFINITY; }
+  if (x < 0.0) { return uniforms.NAN; }
+  if (x == uniforms.INFINITY) { return x; }
+  return log(x);
+}
+fn larger(a : f32, b : f32) -> f32 {
+  if (isNotANumber(a)) { return a; }
+  if (isNotANumber(b)) { return b; }
+  return max(a, b);
+}
+fn smaller(a : f32, b : f32) -> f32 {
+  if (isNotANumber(a)) { return a; }
+  if (isNotANumber(b)) { return b; }
+  return min(a, b);
+}
+fn positionOf(index : i32) -> vec4<i32> {
+  let shape = uniforms.shape;
+  let rest = index / shape.w;
+  return vec4<i32>(rest / shape.z / shape.y, rest / shape.z % shape.y, rest % shape.z, index % shape.w);
+}
+`;
+
+const wgsl: Language = {
+  declare: (name, value) => `let ${name} = ${value};`,
+  load: (k, index) => `f32(x${k}[${index}])`,
+  toFloat: (integer) => `f32(${integer})`,
+  operation: {
+    neg: (x) => `-${x}`,
+    exp: (x) => `exponential(${x})`,
+    log: (x) => `logarithm(${x})`,
+    add: (a, b) => `${a} + ${b}`,
+    sub: (a, b) => `${a} - ${b}`,
+    mul: (a, b) => `${a} * ${b}`,
+    div: (a, b) => `${a} / ${b}`,
+    max: (a, b) => `larger(${a}, ${b})`,
+    min: (a, b) => `smaller(${a}, ${b})`,
+    equal: (a, b) => `select(0.0, 1.0, ${a} == ${b})`,
+    select: (condition, a, b) => `select(${b}, ${a}, ${condition} > 0.0)`,
+  },
+};
+
+/** Programs of tfjs's webgpu engine, over flat storage buffers. */
+export function webgpuPrograms(instance: WebGpuInstance): GpuPrograms {
+  const run = (code: Emitted, shape: Shape, main: string, integers: Readonly<Record<string, number>>): TensorInfo => {
+    const inputs = code.inputs.map(({ info }) => info);
+    const names = {
+      integers4: ['shape', ...code.inputs.map((_, k) => `stride${k}`)],
+      floats: code.constants.map((_, k) => `constant${k}`),
+      integers: Object.keys(integers),
+    };
+    const uniforms = [
+      ...names.integers4.map((name) => `${name} : vec4<i32>, `),
+      ...names.floats.map((name) => `${name} : f32, `),
+      ...names.integers.map((name) => `${name} : i32, `),
+    ].join('');
+    const locals = [...names.integers4.slice(1), ...names.floats].map((name) => `let ${name} = uniforms.${name};`);
+    const source = `${prelude}
+fn valueAt(at : vec4<i32>) -> f32 {
+  ${locals.join('\n  ')}
+  ${code.statements}
+  return ${code.result};
+}
+fn main(index : i32) {
+  if (index >= uniforms.size) { return; }
+  let at = positionOf(index);
+  ${main}
+}`;
+    const outputShape = flat(shape);
+    return instance.runWebGPUProgram(
+      {
+        variableNames: inputs.map((_, k) => `x${k}`),
+        outputShape,
+        workgroupSize: [workgroup, 1, 1],
+        dispatchLayout: { x: [0] },
+        dispatch: [Math.ceil(outputShape[0] / workgroup), 1, 1],
+        size: true,
+        uniforms,
+        shaderKey: source,
+        getUserCode: () => source,
+      },
+      inputs,
+      'float32',
+      [
+        { type: 'int32', data: [...shape] },
+        ...code.inputs.map(({ strides }) => ({ type: 'int32' as const, data: [...strides] })),
+        ...code.constants.map((value) => ({ type: 'float32' as const, data: [value] })),
+        ...Object.values(integers).map((value) => ({ type: 'int32' as const, data: [value] })),
+      ],
+    );
+  };
+  return {
+    map: (expression, shape) => run(emit(expression, wgsl), shape, 'setOutputAtIndex(index, valueAt(at));', {}),
+    reduce: (op, expression, shape, window) =>
+      run(emit(expression, wgsl), shape, reduction(op === 'max' ? 'larger(result, next)' : 'result + next'), {
+        window,
+        total: expression.shape[2],
+      }),
+  };
+}
+
+function reduction(combined: string): string {
+  return `let first = at.z * uniforms.window;
+  let end = min(first + uniforms.window, uniforms.total);
+  var result = valueAt(vec4<i32>(at.xy, first, at.w));
+  for (var k = first + 1; k < end; k++) {
+    let next = valueAt(vec4<i32>(at.xy, k, at.w));
+    result = ${combined};
+  }
+  setOutputAtIndex(index, result);`;
+}

@@ -1,0 +1,14 @@
+import { conformance } from '@softgrad/core/conformance';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, test } from 'vitest';
+import { tfjs } from '../src/index.js';
+import { leakless } from './leaks.js';
+
+for (const engine of ['webgl', 'webgpu', 'wasm', 'cpu'] as const) {
+  describe(`tfjs on engine ${engine} conforms and leaks nothing`, async () => {
+    const cases = await conformance(tfjs, { required: true, open: { engine } });
+    await tf.setBackend('cpu');
+    for (const c of cases) (c.skip ? test.skip : test)(c.name, leakless(engine, c.run));
+  });
+}

@@ -1,0 +1,3 @@
+import { testEngines } from './engines.js';
+
+testEngines(['cpu', 'wasm', 'webgl', 'webgpu']);

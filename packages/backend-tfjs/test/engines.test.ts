@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { tfjs } from '../src/index.js';
+import { testEngines } from './engines.js';
+
+testEngines(['cpu', 'wasm']);
+
+test('without an engine named, the one that tf.setBackend chose is opened', async () => {
+  await tf.setBackend('wasm');
+  expect((await tfjs.open()).engine).toBe('wasm');
+  await tf.setBackend('cpu');
+  expect((await tfjs.open()).engine).toBe('cpu');
+  expect(await tfjs.unavailable()).toBeNull();
+});
+
+test('an engine that needs a browser says so in Node', async () => {
+  for (const engine of ['webgl', 'webgpu'] as const) {
+    await expect(tfjs.open({ engine })).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('a browser with WebG'),
+    });
+  }
+});
+
+test('without its packages installed the backend says which to install', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'softgrad-'));
+  try {
+    const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+    mkdirSync(join(folder, 'node_modules/@softgrad/backend-tfjs'), { recursive: true });
+    symlinkSync(here('../../core'), join(folder, 'node_modules/@softgrad/core'));
+    cpSync(here('../dist'), join(folder, 'node_modules/@softgrad/backend-tfjs/dist'), { recursive: true });
+    cpSync(here('../package.json'), join(folder, 'node_modules/@softgrad/backend-tfjs/package.json'));
+    const program = `
+      import { tfjs } from '@softgrad/backend-tfjs';
+      await tfjs.open({ engine: 'wasm' }).catch(({ code, message }) => console.log(code, message));
+      console.log((await tfjs.unavailable()).includes('npm install'));`;
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: folder });
+    expect(output.toString()).toBe(
+      'ERR_BACKEND_UNAVAILABLE tfjs: engine wasm needs packages that did not load: ' +
+        'npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4\ntrue\n',
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('an engine that tfjs removed is a lost device; opened anew, it works', async () => {
+  const backend = await tfjs.open({ engine: 'cpu' });
+  const x = tensor([[1, 2]], { backend });
+  const factory = tf.findBackendFactory('cpu');
+  tf.removeBackend('cpu');
+  await expect(x.data()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+  tf.registerBackend('cpu', factory);
+  const again = await tfjs.open({ engine: 'cpu' });
+  expect([...(await tensor([[1, 2]], { backend: again }).data())]).toEqual([1, 2]);
+});
+
+test('a full WebAssembly memory is ERR_OUT_OF_MEMORY, and what is on it stays right', async () => {
+  const backend = await tfjs.open({ engine: 'wasm' });
+  const x = tensor([[0, 0]], { backend });
+  const instance = tf.engine().registry.wasm as tf.KernelBackend & { getMemoryOffset(dataId: object): number };
+  const hoard: object[] = [];
+  do hoard.push(instance.write(null as never, [2 ** 22], 'float32'));
+  while (instance.getMemoryOffset(hoard[hoard.length - 1]) !== 0);
+  expect(() => tensor(new Float32Array(2 ** 23), { backend })).toThrow(/4 GiB of engine wasm/);
+  expect([...(await x.data())]).toEqual([0, 0]);
+  for (const dataId of hoard) instance.disposeData(dataId);
+  expect(tensor(new Float32Array(2 ** 23), { backend }).size).toBe(2 ** 23);
+  await backend.close();
+});

@@ -1,0 +1,3 @@
+import { testInterop } from './interop.js';
+
+for (const engine of ['cpu', 'wasm'] as const) testInterop(engine);

@@ -1,0 +1,106 @@
+import { bufferOf, softmax, type Tensor, tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type EngineName, type TfBuffer, type TfjsBackend, tfjs } from '../src/index.js';
+import { expectClose } from './engines.js';
+import { held } from './leaks.js';
+
+/** What tensors are to each other on both sides. */
+export function testInterop(engine: EngineName): void {
+  describe(`tfjs on engine ${engine} and tfjs itself`, () => {
+    let backend: TfjsBackend;
+    beforeAll(async () => {
+      backend = await tfjs.open({ engine });
+      await tf.setBackend(engine);
+    });
+
+    test('toTf gives the same data, and each side disposes its own', async () => {
+      const before = held(engine);
+      const x = tensor([[0, 0]], { backend });
+      const s = softmax(x);
+      const theirs = backend.toTf(s);
+      expect(theirs.shape).toEqual([1, 2]);
+      expect(theirs.dataId).toBe((bufferOf(s) as TfBuffer).data?.dataId);
+      for (const own of [x, s]) own.dispose();
+      expectClose(await theirs.data(), [0.5, 0.5]);
+      const doubled = tf.tidy(() => tf.mul(theirs, 2));
+      expectClose(await doubled.data(), [1, 1]);
+      tf.dispose([theirs, doubled]);
+      expect(held(engine)).toEqual(before);
+    });
+
+    test('fromTf takes the same data, and each side disposes its own', async () => {
+      const before = held(engine);
+      const theirs = tf.tensor2d([[1, 2, 3]]);
+      const x = backend.fromTf(theirs);
+      expect(x.shape).toEqual([1, 3]);
+      expect((bufferOf(x) as TfBuffer).data?.dataId).toBe(theirs.dataId);
+      theirs.dispose();
+      const s = softmax(x);
+      expectClose(await s.data(), [0.09003057, 0.24472847, 0.66524096]);
+      x.dispose();
+      s.dispose();
+      expect(held(engine)).toEqual(before);
+    });
+
+    test('what tfjs computed comes over as it is, in any layout of its memory', async () => {
+      const before = held(engine);
+      const theirs = tf.tidy(() => tf.add(tf.reshape(tf.range(0, 30), [5, 6]), 1));
+      const x = backend.fromTf(theirs);
+      expect([...(await x.data())]).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+      const s = softmax(x, { axis: 0 });
+      const back = backend.toTf(s);
+      const sums = tf.tidy(() => tf.sum(back, 0));
+      expectClose(await sums.data(), new Array<number>(6).fill(1));
+      expect([...(await theirs.data())]).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+      tf.dispose([theirs, back, sums]);
+      for (const own of [x, s]) own.dispose();
+      expect(held(engine)).toEqual(before);
+    });
+
+    test('a tidy disposes what toTf made in it, and nothing of ours', async () => {
+      const before = held(engine);
+      const x = tensor([[0, 0]], { backend });
+      const kept: Tensor[] = [];
+      tf.tidy(() => {
+        const s = softmax(x);
+        kept.push(s);
+        backend.toTf(s);
+      });
+      expectClose(await kept[0].data(), [0.5, 0.5]);
+      for (const own of [x, ...kept]) own.dispose();
+      expect(held(engine)).toEqual(before);
+    });
+
+    test('writing into a tensor leaves what was shared of it as it was', async () => {
+      const x = tensor([[1, 2]], { backend });
+      const theirs = backend.toTf(x);
+      softmax(tensor([[0, 0]], { backend }), { out: x });
+      expect([...(await theirs.data())]).toEqual([1, 2]);
+      expectClose(await x.data(), [0.5, 0.5]);
+      theirs.dispose();
+      x.dispose();
+    });
+
+    test('closing the backend leaves the tfjs tensors that share its data', async () => {
+      const other = await tfjs.open({ engine });
+      const theirs = other.toTf(tensor([[1, 2]], { backend: other }));
+      await other.close();
+      expect([...(await theirs.data())]).toEqual([1, 2]);
+      theirs.dispose();
+    });
+
+    test('what is not float32, not alive or not here is refused', () => {
+      const integers = tf.tensor1d([1, 2], 'int32');
+      const gone = tf.tensor1d([1, 2]);
+      gone.dispose();
+      expect(() => backend.fromTf(integers)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+      expect(() => backend.fromTf(gone)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+      const mask = tensor([true, false], { backend });
+      expect(() => backend.toTf(mask)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+      mask.dispose();
+      expect(() => backend.toTf(mask)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+      integers.dispose();
+    });
+  });
+}

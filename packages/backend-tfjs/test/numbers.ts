@@ -1,0 +1,100 @@
+import { softmax, tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { type EngineName, tfjs } from '../src/index.js';
+import { expectClose } from './engines.js';
+import { held } from './leaks.js';
+
+/** What is particular to tfjs's engines: their own softmax gets it wrong, or they lay memory out in ways of their own. */
+export function testNumbers(engine: EngineName): void {
+  test(`${engine}: masks of −1e9 leave nothing, and a row of nothing else is uniform`, async () => {
+    const backend = await tfjs.open({ engine });
+    const x = tensor(
+      [
+        [-1e9, 1, 2, -1e9],
+        [-1e9, -1e9, -1e9, -1e9],
+        [-1e30, -1e30, -1e30, -1e30],
+      ],
+      { backend },
+    );
+    const s = await softmax(x).data();
+    expectClose(s, [0, 0.26894142, 0.73105858, 0, ...new Array<number>(8).fill(0.25)]);
+    expect([s[0], s[3]]).toEqual([0, 0]);
+    const columns = await softmax(x, { axis: 0 }).data();
+    expectClose([columns[0], columns[4], columns[8]], [0.5, 0.5, 0]);
+    await backend.close();
+  });
+
+  test(`${engine}: rows that tfjs's own softmax gets wrong are NaN, and only they`, async () => {
+    const backend = await tfjs.open({ engine });
+    const { NaN: nan, POSITIVE_INFINITY: plus, NEGATIVE_INFINITY: minus } = Number;
+    const x = tensor(
+      [
+        [0, plus, 0],
+        [minus, minus, minus],
+        [nan, 0, 0],
+        [minus, 0, 0],
+      ],
+      { backend },
+    );
+    expect([...(await softmax(x).data())]).toEqual([...new Array<number>(9).fill(nan), 0, 0.5, 0.5]);
+    await backend.close();
+  });
+
+  test(`${engine}: the vjp of a row that is nearly one-hot does not cancel`, async () => {
+    const backend = await tfjs.open({ engine });
+    const s = tensor([[1, 5.551e-17]], { backend });
+    const dx = await softmax.vjp(s, tensor([[1, 0]], { backend })).data();
+    expect(dx[0] / 5.551e-17).toBeCloseTo(1, 5);
+    expect(dx[1] / -5.551e-17).toBeCloseTo(1, 5);
+    await backend.close();
+  });
+
+  test(`${engine}: rows over the side of a texture, of one class, of 65537, and none`, async () => {
+    const backend = await tfjs.open({ engine });
+    for (const [shape, axis] of [
+      [[3, 20_000], 1],
+      [[20_000, 3], 0],
+      [[20_000, 3], 1],
+      [[2, 65_537, 2], 1],
+      [[70_000, 1], 1],
+      [[1, 1], 0],
+    ] as const) {
+      const classes = shape[axis];
+      const size = shape.reduce((a, b) => a * b, 1);
+      const s = await softmax(tensor(new Float32Array(size).fill(3), { shape, backend }), { axis }).data();
+      expect(s.length).toBe(size);
+      const worst = s.reduce((error, value) => Math.max(error, Math.abs(value * classes - 1)), 0);
+      expect(worst).toBeLessThan(1e-5);
+    }
+    expect([...(await softmax(tensor(new Float32Array(0), { shape: [0, 3], backend })).data())]).toEqual([]);
+    await backend.close();
+  });
+
+  test(`${engine}: more elements than the engine holds are ERR_OUT_OF_MEMORY with the limit`, async () => {
+    const backend = await tfjs.open({ engine });
+    const most = backend.supports.limits.elements;
+    const s = tensor(new Float32Array(2 ** 15), { backend });
+    expect(2 ** 30).toBeGreaterThan(most);
+    expect(() => softmax.jacobian(s)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+    expect(() => softmax.jacobian(s)).toThrow(String(most));
+    await backend.close();
+  });
+
+  test(`${engine}: 10,000 operations hold no more memory than 100`, async () => {
+    await tf.setBackend('cpu');
+    const backend = await tfjs.open({ engine });
+    const instance = tf.engine().registry[engine];
+    const x = tensor([[1, 2, 3]], { backend });
+    const repeat = async (times: number) => {
+      for (let k = 0; k < times; k++) softmax(x).dispose();
+      await backend.sync();
+    };
+    // tfjs keeps what it freed for the next use: as much as one batch of commands needs.
+    await repeat(100);
+    const before = { ...held(engine), device: instance.memory() };
+    await repeat(10_000);
+    expect({ ...held(engine), device: instance.memory() }).toEqual(before);
+    await backend.close();
+  });
+}

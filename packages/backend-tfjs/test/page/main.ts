@@ -1,0 +1,18 @@
+import { isSoftgradError, softmax, tensor } from '@softgrad/core';
+import { tfjs } from '../../src/index.js';
+
+/** What each engine does in this page: softmax of [0, 0], or the error's message. */
+async function results(): Promise<Record<string, string>> {
+  const outcomes: Record<string, string> = {};
+  for (const engine of ['webgl', 'webgpu', 'wasm', 'cpu'] as const) {
+    try {
+      const backend = await tfjs.open({ engine });
+      outcomes[engine] = [...(await softmax(tensor([[0, 0]], { backend })).data())].join(' ');
+    } catch (error) {
+      outcomes[engine] = isSoftgradError(error) ? `${error.code} ${error.message}` : String(error);
+    }
+  }
+  return outcomes;
+}
+
+Object.assign(globalThis, { results: results() });

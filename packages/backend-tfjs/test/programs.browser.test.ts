@@ -1,0 +1,45 @@
+import { crossEntropy, logSoftmax, softmax, type Tensor, tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test, vi } from 'vitest';
+import { type TfjsBackend, tfjs } from '../src/index.js';
+
+const runners = { webgl: 'runWebGLProgram', webgpu: 'runWebGPUProgram' } as const;
+
+describe.each(['webgl', 'webgpu'] as const)('engine %s runs few programs', (engine) => {
+  test('one for each pass over the rows, with all that is elementwise in them', async () => {
+    const backend = await tfjs.open({ engine });
+    const x = tensor(new Float32Array(20), { shape: [4, 5], backend });
+    const g = tensor(new Float32Array(20), { shape: [4, 5], backend });
+    const target = tensor(Int32Array.of(0, 1, 2, 3), { backend });
+    softmax.vjp(softmax(x), g);
+    // Maximum, sum of the exponentials, quotient.
+    expect(await programs(backend, () => softmax(x))).toBe(3);
+    expect(await programs(backend, () => logSoftmax(x))).toBe(3);
+    expect(await programs(backend, () => softmax(x, { axis: 0, temperature: 2 }))).toBe(3);
+    // Mean, what its rounding lost, product.
+    expect(await programs(backend, () => softmax.vjp(x, g))).toBe(3);
+    expect(await programs(backend, () => softmax.jacobian(x))).toBe(1);
+    const options = { reduction: 'none' } as const;
+    expect(await programs(backend, () => crossEntropy(x, target, options).gradient)).toBeLessThanOrEqual(8);
+    await backend.close();
+  });
+
+  test('two more for a row over 64 long, reduced in windows', async () => {
+    const backend = await tfjs.open({ engine });
+    const x = tensor(new Float32Array(10_000), { shape: [1, 10_000], backend });
+    softmax(x);
+    expect(await programs(backend, () => softmax(x))).toBe(5);
+    await backend.close();
+  });
+});
+
+/** How many programs an operation runs on operands that are on the device. */
+async function programs(backend: TfjsBackend, operation: () => Tensor): Promise<number> {
+  const instance = tf.engine().registry[backend.engine] as unknown as Record<string, () => void>;
+  operation();
+  const spy = vi.spyOn(instance, runners[backend.engine as keyof typeof runners]);
+  operation();
+  const count = spy.mock.calls.length;
+  spy.mockRestore();
+  return count;
+}

@@ -1,0 +1,3 @@
+import { testSeed } from './seed.js';
+
+for (const engine of ['cpu', 'wasm'] as const) testSeed(engine);
