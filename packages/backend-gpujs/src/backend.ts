@@ -5,7 +5,7 @@ import type { GpuLibrary } from './gpu.js';
 import { crossEntropyInto } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
 import { logSoftmaxJacobianInto, softmaxJacobianInto } from './kernels/jacobian.js';
-import { logSoftmaxDerivativeInto, logSoftmaxInto, logSumExpInto } from './kernels/log-softmax.js';
+import { logSoftmaxInto, logSoftmaxJvpInto, logSoftmaxVjpInto, logSumExpInto } from './kernels/log-softmax.js';
 import { softmaxInto } from './kernels/softmax.js';
 import { softmaxVjpInto } from './kernels/vjp.js';
 import { createLaunch, type Launch } from './launch.js';
@@ -110,10 +110,10 @@ function createKernels(launch: Launch, storage: Storage): Kernels<GpujsBuffer> {
       if (one(rows)) logSoftmaxInto(launch, out, logits, rows, parameters);
     },
     logSoftmaxVjp(out, logProbabilities, cotangent, rows, temperature) {
-      if (one(rows)) logSoftmaxDerivativeInto(launch, 'vjp', out, logProbabilities, cotangent, rows, temperature);
+      if (one(rows)) logSoftmaxVjpInto(launch, out, logProbabilities, cotangent, rows, temperature);
     },
     logSoftmaxJvp(out, logProbabilities, tangent, rows, temperature) {
-      if (one(rows)) logSoftmaxDerivativeInto(launch, 'jvp', out, logProbabilities, tangent, rows, temperature);
+      if (one(rows)) logSoftmaxJvpInto(launch, out, logProbabilities, tangent, rows, temperature);
     },
     logSoftmaxJacobian(out, logProbabilities, rows, temperature) {
       if (one(rows)) logSoftmaxJacobianInto(launch, out, logProbabilities, rows, temperature);

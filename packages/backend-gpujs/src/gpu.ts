@@ -38,8 +38,13 @@ export interface GpuKernel {
   readonly output: readonly number[];
   readonly built: boolean;
   readonly context: unknown;
-  /** gpu.js's own object behind the callable; it may be exchanged by gpu.js. */
-  readonly kernel: { readonly constructor: { readonly mode?: string }; readonly textureCache?: unknown[] };
+  /** gpu.js's own object behind the callable, which keeps a reference to the last result, one to a mode. */
+  readonly kernel: {
+    readonly constructor: { readonly mode?: string };
+    readonly textureCache?: unknown[];
+    texture?: { delete(): void } | null;
+    outputBuffer?: { _refs: number; destroy(): void } | null;
+  };
   setOutput(output: readonly number[]): unknown;
   build(...values: readonly unknown[]): unknown;
   destroy(removeCanvasReferences?: boolean): void;

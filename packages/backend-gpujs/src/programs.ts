@@ -68,7 +68,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
   }
 
   function run(kernel: GpuKernel, values: readonly unknown[], length: number): Resident | Promise<Resident> {
-    if (kernel.output[0] !== length) kernel.setOutput([length]);
+    kernel.setOutput([length]);
     return engine.run(kernel, values, length);
   }
 

@@ -69,7 +69,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
       if (gl.isContextLost()) throw deviceLost(mode);
       const texture = runKernel(kernel, values, mode, gl);
       texture.kernel = keeper;
-      forget(kernel, texture);
+      release(kernel, texture);
       if (length >= large && hasFailed(gl)) {
         texture.delete();
         throw outOfMemory(mode, length, limitedBy);
@@ -137,11 +137,16 @@ function runKernel(kernel: GpuKernel, values: readonly unknown[], mode: Mode, gl
   throw failure(mode, 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel');
 }
 
-/** Takes a texture out of what gpu.js deletes with the kernel (WebGL 1 only). */
-function forget(kernel: GpuKernel, { texture }: GlTexture): void {
-  const cache = kernel.kernel.textureCache;
-  const index = cache?.indexOf(texture) ?? -1;
-  if (index >= 0) cache?.splice(index, 1);
+/**
+ * Makes a texture ours alone. gpu.js deletes it with the kernel (WebGL 1 only), and a kernel that is handed its own last result
+ * would draw into a texture of an earlier argument, which may be of another size.
+ */
+function release(kernel: GpuKernel, { texture }: GlTexture): void {
+  const { kernel: internal } = kernel;
+  const index = internal.textureCache?.indexOf(texture) ?? -1;
+  if (index >= 0) internal.textureCache?.splice(index, 1);
+  internal.texture?.delete();
+  internal.texture = null;
 }
 
 /** Whether a texture could not be allocated since this was last asked: it is then no complete framebuffer either. */

@@ -48,6 +48,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     const started = kernel(...values) as Promise<BufferResult>;
     const problems = Promise.all([device.popErrorScope(), device.popErrorScope()]);
     const result = await started;
+    release(kernel);
     const checked = problems.then(([invalid, memory]) => {
       check();
       if (memory) throw outOfMemory(mode, length, limitedBy, memory);
@@ -98,6 +99,14 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     },
     close: () => gpu.destroy(),
   };
+}
+
+/** Makes a kernel's result ours alone: gpu.js would keep it until the kernel runs again. */
+function release({ kernel }: GpuKernel): void {
+  const { outputBuffer } = kernel;
+  if (!outputBuffer) return;
+  outputBuffer._refs -= 1;
+  kernel.outputBuffer = null;
 }
 
 /** A result with gpu.js's own handle of it. */

@@ -2,7 +2,6 @@ import type { Rows } from '@softgrad/core';
 import type { Launch } from '../launch.js';
 import { type Program, quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
-import { largest } from './logits.js';
 
 const p = 'this.thread.x';
 const line = quotient(p, 'classes');
@@ -30,9 +29,8 @@ const logSoftmaxJacobian: Program = {
   name: 'log-softmax/jacobian',
   arrays: ['y'],
   integers: ['classes', 'inner'],
-  numbers: ['temperature', 'lowest'],
+  numbers: ['temperature'],
   body: `
-    if (y[${operand(r)}] < lowest) { return 0; }
     const b = expOf(y[${operand(c)}]);
     if (${r} == ${c}) { return (1 - b) / temperature; }
     return -b / temperature;`,
@@ -49,7 +47,7 @@ export function softmaxJacobianInto(
   launch.run(softmaxJacobian, out, [probabilities], [classes, inner, temperature]);
 }
 
-/** `(δ_rc − exp(y_c)) / T`; matrix rows of entries that don't exist (y_r = −Infinity) are 0. */
+/** `(δ_rc − exp(y_c)) / T`. */
 export function logSoftmaxJacobianInto(
   launch: Launch,
   out: GpujsBuffer,
@@ -57,5 +55,5 @@ export function logSoftmaxJacobianInto(
   { classes, inner }: Rows,
   temperature: number,
 ): void {
-  launch.run(logSoftmaxJacobian, out, [logProbabilities], [classes, inner, temperature, -largest]);
+  launch.run(logSoftmaxJacobian, out, [logProbabilities], [classes, inner, temperature]);
 }

@@ -6,14 +6,13 @@ import {
   atPivot,
   exponent,
   isMasked,
-  largest,
   logitRows,
   maskable,
   maskOperands,
   temperatureNames,
   temperatureOf,
 } from './logits.js';
-import { bySum } from './reduce.js';
+import { bySum, reduceRows } from './reduce.js';
 
 const logSoftmax = maskable(
   (masked): Elementwise => ({
@@ -37,41 +36,25 @@ const logSumExp: Rowwise = {
     return m / temperature + log1pOf(rest[${place.row}]);`,
 };
 
-/** Σ g over the entries that exist. */
-const total: Reduction = {
-  name: 'log-softmax/total',
-  arrays: ['y', 'g'],
-  numbers: ['lowest'],
-  start: () => 'let result = 0;',
-  step: (j) => `if (y[${j}] < lowest) { result += 0; } else { result += g[${j}]; }`,
-};
-
-/** ⟨exp(y), t⟩ over the entries that exist. */
 const mean: Reduction = {
   name: 'log-softmax/mean',
-  arrays: ['y', 'g'],
-  numbers: ['lowest'],
+  arrays: ['y', 't'],
   start: () => 'let result = 0;',
-  step: (j) => `if (y[${j}] < lowest) { result += 0; } else { result += expOf(y[${j}]) * g[${j}]; }`,
+  step: (j) => `result += expOf(y[${j}]) * t[${j}];`,
 };
 
 const vjp: Elementwise = {
   name: 'log-softmax/vjp',
   arrays: ['y', 'g', 'total'],
-  numbers: ['lowest', 'temperature'],
-  body: ({ row }) => `
-    const v = y[this.thread.x];
-    if (v < lowest) { return 0; }
-    return (g[this.thread.x] - expOf(v) * total[${row}]) / temperature;`,
+  numbers: ['temperature'],
+  body: ({ row }) => `return (g[this.thread.x] - expOf(y[this.thread.x]) * total[${row}]) / temperature;`,
 };
 
 const jvp: Elementwise = {
   name: 'log-softmax/jvp',
-  arrays: ['y', 'g', 'total'],
-  numbers: ['lowest', 'temperature'],
-  body: ({ row }) => `
-    if (y[this.thread.x] < lowest) { return 0; }
-    return (g[this.thread.x] - total[${row}]) / temperature;`,
+  arrays: ['t', 'mean'],
+  numbers: ['temperature'],
+  body: ({ row }) => `return (t[this.thread.x] - mean[${row}]) / temperature;`,
 };
 
 /** `(x − x_k)/T − log1p(rest)`. */
@@ -105,21 +88,34 @@ export function logSumExpInto(
   });
 }
 
-/** `(g − exp(y) Σ g) / T`, or as jvp `(t − ⟨exp(y), t⟩) / T`; entries with y = −Infinity get 0 and add nothing. */
-export function logSoftmaxDerivativeInto(
+/** `(g − exp(y) Σ g) / T`. */
+export function logSoftmaxVjpInto(
   launch: Launch,
-  which: 'vjp' | 'jvp',
   out: GpujsBuffer,
   logProbabilities: GpujsBuffer,
-  direction: GpujsBuffer,
+  cotangent: GpujsBuffer,
   rows: Rows,
   temperature: number,
 ): void {
   launch.within((scratch) => {
-    const row = scratch(rows.outer * rows.inner);
-    const inputs = [logProbabilities, direction];
-    launch.reduce(which === 'vjp' ? total : mean, row, inputs, rows, { numbers: [-largest] }, bySum);
-    const numbers = [-largest, temperature];
-    launch.elementwise(which === 'vjp' ? vjp : jvp, out, [...inputs, row], rows, { numbers });
+    const total = scratch(rows.outer * rows.inner);
+    reduceRows(launch, total, 'sum', cotangent, rows);
+    launch.elementwise(vjp, out, [logProbabilities, cotangent, total], rows, { numbers: [temperature] });
+  });
+}
+
+/** `(t − ⟨exp(y), t⟩) / T`. */
+export function logSoftmaxJvpInto(
+  launch: Launch,
+  out: GpujsBuffer,
+  logProbabilities: GpujsBuffer,
+  tangent: GpujsBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  launch.within((scratch) => {
+    const means = scratch(rows.outer * rows.inner);
+    launch.reduce(mean, means, [logProbabilities, tangent], rows, {}, bySum);
+    launch.elementwise(jvp, out, [tangent, means], rows, { numbers: [temperature] });
   });
 }

@@ -110,7 +110,7 @@ const rests = maskable(
 );
 
 /** The largest finite float32. */
-export const largest = (2 - 2 ** -23) * 2 ** 127;
+const largest = (2 - 2 ** -23) * 2 ** 127;
 
 /** Enqueues the pivots and rests of a block of logits. */
 export function logitRows(
