@@ -1,1 +1,90 @@
-export {};
+import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { createBackend, type GpujsBackend } from './backend.js';
+import { type Engine, type Mode, modes } from './engine.js';
+import { openGl } from './engines/gl.js';
+import { openHost } from './engines/host.js';
+import { openWebGpu } from './engines/webgpu.js';
+import { type GpuLibrary, loadGpu, messageOf } from './gpu.js';
+import type { GpujsBuffer } from './storage.js';
+
+export type { GpujsBackend } from './backend.js';
+export type { Mode } from './engine.js';
+export type { GpujsBuffer } from './storage.js';
+
+export interface GpujsOptions {
+  /** How gpu.js is to run; 'auto', the default, takes the first of webgpu, webgl2, webgl, headlessgl, webasm and cpu that computes right. */
+  readonly mode?: Mode | 'auto';
+  /** Most kernels that stay compiled, 64 by default and 2 at least: the one that was not used for the longest time makes room for the next. */
+  readonly kernels?: number;
+}
+
+/**
+ * softgrad on gpu.js: WebGPU, WebGL, WebAssembly or plain JavaScript, in float32. `supports.device` says which it became.
+ *
+ * @example
+ * const backend = await gpujs.open({ mode: 'webasm' });
+ * backend.supports.device; // 'webasm: WebAssembly'
+ */
+export const gpujs: BackendProvider<GpujsBuffer, GpujsOptions> & {
+  /** @throws ERR_BACKEND_UNAVAILABLE where the mode can't run here, saying what is missing; ERR_VALUE for an unknown option */
+  open(options?: GpujsOptions): Promise<GpujsBackend>;
+} = { name: 'gpujs', unavailable, open };
+
+export default gpujs;
+
+async function unavailable(): Promise<string | null> {
+  try {
+    const backend = await open();
+    await backend.close();
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function open({ mode = 'auto', kernels = 64 }: GpujsOptions = {}): Promise<GpujsBackend> {
+  if (mode !== 'auto' && !modes.includes(mode)) {
+    throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
+  }
+  if (!Number.isInteger(kernels) || kernels < 2) {
+    throw new SoftgradError('ERR_VALUE', `gpujs: kernels ${kernels}; expected a whole number from 2`);
+  }
+  const library = await loadGpu();
+  if (mode !== 'auto') return openMode(library, mode, kernels);
+  const reasons: string[] = [];
+  for (const candidate of modes) {
+    try {
+      return await openMode(library, candidate, kernels);
+    } catch (error) {
+      reasons.push(messageOf(error));
+    }
+  }
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `gpujs: no mode can run here: ${reasons.join('; ')}`);
+}
+
+/** Opens an engine and the backend on it; an engine that doesn't compute right is closed again. */
+async function openMode(library: GpuLibrary, mode: Mode, kernels: number): Promise<GpujsBackend> {
+  const engine = await openEngine(library, mode);
+  try {
+    return await createBackend(library, engine, kernels);
+  } catch (cause) {
+    await engine.close();
+    if (cause instanceof SoftgradError) throw cause;
+    const reason = `gpujs (${mode}): a first kernel failed: ${messageOf(cause)}`;
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reason, { cause });
+  }
+}
+
+function openEngine(library: GpuLibrary, mode: Mode): Promise<Engine> {
+  switch (mode) {
+    case 'webgpu':
+      return openWebGpu(library);
+    case 'webgl2':
+    case 'webgl':
+    case 'headlessgl':
+      return openGl(library, mode);
+    case 'webasm':
+    case 'cpu':
+      return openHost(library, mode);
+  }
+}

@@ -1,0 +1,131 @@
+import { type Basis, type BinaryOp, type Extent, hostArray, type Operand, type Rows } from '@softgrad/core';
+import { exponential, logarithm, logarithmNumbers, negate } from './kernels/elementwise.js';
+import { reduceRows } from './kernels/reduce.js';
+import type { Launch } from './launch.js';
+import { type Program, quotient } from './program.js';
+import type { Elementwise } from './rows.js';
+import type { GpujsBuffer, Storage } from './storage.js';
+
+const unary = { neg: negate, exp: exponential, log: logarithm } as const;
+
+/** A NaN is neither below 1 nor above 0. */
+const extremum = (comparison: string) => `
+  if (a < 1 || a > 0) {
+    if (b < 1 || b > 0) { if (a ${comparison} b) { return a; } }
+    return b;
+  }
+  return a;`;
+
+const binary: Readonly<Record<BinaryOp, string>> = {
+  add: 'return a + b;',
+  sub: 'return a - b;',
+  mul: 'return a * b;',
+  div: 'return a / b;',
+  max: extremum('>'),
+  min: extremum('<'),
+};
+
+/** How an operand reaches a kernel: a constant, a buffer as large as the result, one that is broadcast. */
+type Kind = 'constant' | 'full' | 'broadcast';
+
+/** The five verbs that core composes everything of. */
+export function createBasis(launch: Launch, storage: Storage): Basis<GpujsBuffer> {
+  const programs = new Map<string, Program>();
+
+  /** Runs `body`, in which the operands are `a`, `b` and `c`, over an extent. */
+  function over(
+    name: string,
+    body: string,
+    out: GpujsBuffer,
+    operands: readonly Operand<GpujsBuffer>[],
+    extent: Extent,
+  ) {
+    const kinds = operands.map((operand) => kindOf(operand, extent));
+    const key = `${name}/${kinds.join('/')}`;
+    const program = programs.get(key) ?? broadcast(key, body, kinds);
+    programs.set(key, program);
+    const buffers = operands.filter((operand) => typeof operand !== 'number');
+    const constants = operands.filter((operand) => typeof operand === 'number');
+    const strides = buffers.flatMap((operand) =>
+      kindOf(operand, extent) === 'broadcast' ? stridesOf(operand.extent) : [],
+    );
+    const inputs = buffers.map(({ buffer }) => buffer);
+    launch.run(program, out, inputs, [extent[1], extent[2], ...strides, ...constants]);
+  }
+
+  return {
+    unary(out, op, x) {
+      if (out.length > 0) launch.run(unary[op], out, [x], op === 'log' ? logarithmNumbers : []);
+    },
+    binary(out, op, a, b, extent) {
+      if (out.length > 0) over(op, binary[op], out, [a, b], extent);
+    },
+    select(out, condition, a, b, extent) {
+      if (out.length > 0) over('select', 'if (a > 0) { return b; } return c;', out, [condition, a, b], extent);
+    },
+    reduce(out, op, x, rows) {
+      if (out.length === 0) return;
+      if (rows.classes > 0) reduceRows(launch, out, op, x, rows);
+      else storage.write(out, hostArray(out.length, out.dtype).fill(op === 'max' ? Number.NEGATIVE_INFINITY : 0));
+    },
+    transpose(out, x, rows) {
+      if (out.length === 0) return;
+      if (x.dtype === 'float32') launch.elementwise(transpose, out, [x], rows);
+      else storage.write(out, transposed(storage, x, rows));
+    },
+  };
+}
+
+/** `out[o,i,c] = x[o,c,i]`. */
+const transpose: Elementwise = {
+  name: 'transpose',
+  arrays: ['x'],
+  body: () => {
+    const p = 'this.thread.x';
+    const outer = quotient(p, 'classes * inner');
+    const line = quotient(p, 'classes');
+    return `return x[(${outer} * classes + ${p} - ${line} * classes) * inner + ${line} - ${outer} * inner];`;
+  },
+};
+
+/** Whole numbers and truth values stay on the host, where they keep all their bits; kernels only ever read them. */
+function transposed(storage: Storage, x: GpujsBuffer, { outer, classes, inner }: Rows) {
+  const from = storage.hostData(x);
+  const to = hostArray(x.length, x.dtype);
+  for (let o = 0, n = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      for (let c = 0; c < classes; c++) to[n++] = from[(o * classes + c) * inner + i];
+    }
+  }
+  return to;
+}
+
+function kindOf(operand: Operand<GpujsBuffer>, extent: Extent): Kind {
+  if (typeof operand === 'number') return 'constant';
+  return operand.extent.every((size, d) => size === extent[d]) ? 'full' : 'broadcast';
+}
+
+/** By how many elements an operand advances with each index of the result: 0 where it is broadcast. */
+function stridesOf([outer, classes, inner]: Extent): readonly number[] {
+  return [outer === 1 ? 0 : classes * inner, classes === 1 ? 0 : inner, inner === 1 ? 0 : 1];
+}
+
+function broadcast(name: string, body: string, kinds: readonly Kind[]): Program {
+  const p = 'this.thread.x';
+  const outer = quotient(p, 'classes * inner');
+  const line = quotient(p, 'inner');
+  const names = ['a', 'b', 'c'].slice(0, kinds.length);
+  const named = (kind: Kind) => names.filter((_, n) => kinds[n] === kind);
+  const value = (n: string, kind: Kind) => {
+    if (kind === 'constant') return `${n}Value`;
+    if (kind === 'full') return `${n}Array[${p}]`;
+    return `${n}Array[${outer} * ${n}Outer + (${line} - ${outer} * classes) * ${n}Classes + (${p} - ${line} * inner) * ${n}Inner]`;
+  };
+  return {
+    name,
+    arrays: names.filter((_, n) => kinds[n] !== 'constant').map((n) => `${n}Array`),
+    integers: ['classes', 'inner', ...named('broadcast').flatMap((n) => [`${n}Outer`, `${n}Classes`, `${n}Inner`])],
+    numbers: named('constant').map((n) => `${n}Value`),
+    body: `${names.map((n, i) => `const ${n} = ${value(n, kinds[i])};`).join('\n')}\n${body}`,
+  };
+}

@@ -1,0 +1,140 @@
+import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import type { Launch, Scratch } from '../launch.js';
+import type { Elementwise, Reduction } from '../rows.js';
+import type { GpujsBuffer } from '../storage.js';
+import {
+  atPivot,
+  exponent,
+  isKept,
+  isMasked,
+  logitRows,
+  maskable,
+  maskOperands,
+  temperatureNames,
+  temperatureOf,
+} from './logits.js';
+import { bySum, reduceRows } from './reduce.js';
+
+type Parameters = CrossEntropyParameters<GpujsBuffer>;
+
+const kept: Reduction = {
+  name: 'cross-entropy/kept',
+  arrays: ['mask'],
+  integers: ['maskSpan'],
+  start: () => 'let result = 0;',
+  step: (j) => `if (${isKept(j)}) { result += 1; }`,
+};
+
+/** The target q of each entry: smoothed, then weighted, then 0 where masked. `smooth` is ε, `hit` 1 − ε. */
+function targetOf(kind: 'indices' | 'probabilities', weighted: boolean, counted: boolean) {
+  const indices = kind === 'indices';
+  return maskable(
+    (masked): Elementwise => ({
+      name: ['cross-entropy/target', kind, weighted ? 'weighted' : '', counted ? 'counted' : ''].join('/'),
+      arrays: ['target', ...(weighted ? ['weight'] : []), ...(counted ? ['kept'] : [])],
+      numbers: ['hit', 'smooth', 'ignored'],
+      body: ({ row, class: k }) => `
+        ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
+        ${indices ? `const t = target[${row}]; if (t == ignored) { return 0; }` : ''}
+        const k = ${k};
+        let q = smooth / ${counted ? `kept[${row}]` : 'classes'};
+        ${indices ? 'if (k == t) { q += hit; }' : 'q += hit * target[this.thread.x];'}
+        return ${weighted ? 'q * weight[k]' : 'q'};`,
+    }),
+  );
+}
+
+const bools = [false, true];
+const targets = new Map(
+  (['indices', 'probabilities'] as const).flatMap((kind) =>
+    bools.flatMap((weighted) =>
+      bools.map((counted) => [`${kind}/${weighted}/${counted}`, targetOf(kind, weighted, counted)] as const),
+    ),
+  ),
+);
+
+const loss: Reduction = {
+  name: 'cross-entropy/loss',
+  arrays: ['x', 'pivot', 'rest', 'q'],
+  numbers: [...temperatureNames, 'scale'],
+  start: (place) => `
+    ${atPivot('m', 'x', place)}
+    const tail = log1pOf(rest[${place.row}]);
+    let result = 0;`,
+  step: (j) => `
+    const w = q[${j}];
+    if (w != 0) { result -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
+};
+
+/** At the pivot p − 1 is −rest / (1 + rest), which cancels nothing where p is nearly 1. */
+const gradient = maskable(
+  (masked): Elementwise => ({
+    name: 'cross-entropy/gradient',
+    arrays: ['x', 'pivot', 'rest', 'q', 'total'],
+    numbers: [...temperatureNames, 'factor'],
+    body: (place) => `
+      ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
+      const w = total[${place.row}];
+      const own = q[this.thread.x];
+      if (w == 0 && own == 0) { return 0; }
+      const others = rest[${place.row}];
+      const k = ${place.class};
+      if (k == pivot[${place.row}]) { return factor * (w - own - w * others / (1 + others)); }
+      ${atPivot('m', 'x', place)}
+      return factor * (w * expOf(${exponent('x[this.thread.x]', 'm')}) / (1 + others) - own);`,
+  }),
+);
+
+/** `loss = −scale Σ q log p` a row and `gradient = scale/T (p Σ q − q)`; either may be null. */
+export function crossEntropyInto(
+  launch: Launch,
+  out: { readonly loss: GpujsBuffer | null; readonly gradient: GpujsBuffer | null },
+  logits: GpujsBuffer,
+  rows: Rows,
+  parameters: Parameters,
+): void {
+  launch.within((scratch) => {
+    const { pivot, rest } = logitRows(launch, scratch, logits, rows, parameters);
+    const q = enqueueTarget(launch, scratch, logits.length, rows, parameters);
+    const temperature = temperatureOf(parameters);
+    const inputs = [logits, pivot, rest, q];
+    if (out.loss) {
+      launch.reduce(loss, out.loss, inputs, rows, { numbers: [...temperature, parameters.scale] }, bySum);
+    }
+    if (out.gradient) {
+      const total = scratch(rows.outer * rows.inner);
+      reduceRows(launch, total, 'sum', q, rows);
+      const { arrays, integers } = maskOperands(parameters, rows);
+      const numbers = [...temperature, parameters.scale / parameters.temperature];
+      launch.elementwise(gradient(parameters), out.gradient, [...inputs, total, ...arrays], rows, {
+        integers,
+        numbers,
+      });
+    }
+  });
+}
+
+function enqueueTarget(
+  launch: Launch,
+  scratch: Scratch,
+  length: number,
+  rows: Rows,
+  parameters: Parameters,
+): GpujsBuffer {
+  const { target, weight, labelSmoothing, ignoreIndex } = parameters;
+  const mask = maskOperands(parameters, rows);
+  const { integers } = mask;
+  const inputs = [target.buffer, ...(weight ? [weight] : [])];
+  const counted = parameters.mask !== null && labelSmoothing > 0;
+  if (counted) {
+    const count = scratch(rows.outer * rows.inner);
+    launch.reduce(kept, count, mask.arrays, rows, { integers }, bySum);
+    inputs.push(count);
+  }
+  const kernel = targets.get(`${target.kind}/${weight !== null}/${counted}`);
+  if (!kernel) throw new TypeError(`no kernel for targets of kind ${target.kind}`);
+  const q = scratch(length);
+  const numbers = [1 - labelSmoothing, labelSmoothing, ignoreIndex];
+  launch.elementwise(kernel(parameters), q, [...inputs, ...mask.arrays], rows, { integers, numbers });
+  return q;
+}

@@ -1,0 +1,59 @@
+import type { Rows } from '@softgrad/core';
+import type { Launch } from '../launch.js';
+import { type Program, quotient } from '../program.js';
+import type { GpujsBuffer } from '../storage.js';
+
+const p = 'this.thread.x';
+const line = quotient(p, 'classes');
+const matrix = quotient(p, 'classes * classes');
+const outer = quotient(p, 'classes * classes * inner');
+
+/** Of one element of (outer, inner, classes, classes): the row and the column of its matrix, and where their operands are. */
+const r = `${line} - ${matrix} * classes`;
+const c = `${p} - ${line} * classes`;
+const operand = (k: string) => `(${outer} * classes + ${k}) * inner + ${matrix} - ${outer} * inner`;
+
+const softmaxJacobian: Program = {
+  name: 'jacobian',
+  arrays: ['s'],
+  integers: ['classes', 'inner'],
+  numbers: ['temperature'],
+  body: `
+    const a = s[${operand(r)}];
+    const b = s[${operand(c)}];
+    if (${r} == ${c}) { return a * (1 - b) / temperature; }
+    return -a * b / temperature;`,
+};
+
+const logSoftmaxJacobian: Program = {
+  name: 'log-softmax/jacobian',
+  arrays: ['y'],
+  integers: ['classes', 'inner'],
+  numbers: ['temperature'],
+  body: `
+    const b = expOf(y[${operand(c)}]);
+    if (${r} == ${c}) { return (1 - b) / temperature; }
+    return -b / temperature;`,
+};
+
+/** `(diag(s) − s sᵀ) / T`, one matrix a row, rows in (outer, inner) order. */
+export function softmaxJacobianInto(
+  launch: Launch,
+  out: GpujsBuffer,
+  probabilities: GpujsBuffer,
+  { classes, inner }: Rows,
+  temperature: number,
+): void {
+  launch.run(softmaxJacobian, out, [probabilities], [classes, inner, temperature]);
+}
+
+/** `(δ_rc − exp(y_c)) / T`. */
+export function logSoftmaxJacobianInto(
+  launch: Launch,
+  out: GpujsBuffer,
+  logProbabilities: GpujsBuffer,
+  { classes, inner }: Rows,
+  temperature: number,
+): void {
+  launch.run(logSoftmaxJacobian, out, [logProbabilities], [classes, inner, temperature]);
+}

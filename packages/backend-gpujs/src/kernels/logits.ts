@@ -1,0 +1,162 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Launch, Scratch } from '../launch.js';
+import { quotient } from '../program.js';
+import type { Kernel, Place, Reduction } from '../rows.js';
+import type { GpujsBuffer } from '../storage.js';
+import { bySum } from './reduce.js';
+
+/**
+ * What the whole softmax family needs to know of a row of logits x at temperature T:
+ * - `pivot`: the class k whose x_k/T is the largest, −1 where the mask keeps none;
+ * - `rest`: Σ exp((x_c − x_k)/T) over the kept classes other than k, so that the sum of all is 1 + rest and its logarithm
+ *   log1p(rest), exact also where rest is far below 1.
+ */
+export interface LogitRows {
+  readonly pivot: GpujsBuffer;
+  readonly rest: GpujsBuffer;
+}
+
+/** The temperature as kernels take it: x_c − x_k is divided, which is 0 at the pivot and loses nothing of a large x. */
+export function temperatureOf({ temperature }: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number] {
+  return [Math.sign(temperature), Math.abs(temperature)];
+}
+
+/** The names of those numbers in a kernel's text, and the exponent that they make of a logit and the pivot's. */
+export const temperatureNames = ['sgn', 'size'] as const;
+export const exponent = (x: string, pivot: string) => `sgn * (${x} - ${pivot}) / size`;
+
+/**
+ * Declares `name` as the element of `array` that belongs to the row's pivot, or to class 0 where there is none. The pivot is
+ * read before: where an index contains a read, the GLSL translator takes expressions apart into floats.
+ */
+export const atPivot = (name: string, array: string, { row, at }: Place) =>
+  `const ${name}Pivot = pivot[${row}]; let ${name} = ${array}[${at(`whole(${name}Pivot)`)}];`;
+
+/** A kernel with a mask among its operands and one without, told apart by their names. */
+export function maskable<K extends Kernel>(
+  kernel: (masked: boolean) => K,
+): (parameters: Pick<SoftmaxParameters<GpujsBuffer>, 'mask'>) => K {
+  const plain = kernel(false);
+  const masked = kernel(true);
+  const name = `${masked.name}/masked`;
+  const arrays = [...masked.arrays, 'mask'];
+  const integers = [...(masked.integers ?? []), 'maskSpan'];
+  const withMask: K = { ...masked, name, arrays, integers };
+  return ({ mask }) => (mask ? withMask : plain);
+}
+
+/** The operands that a mask adds to a kernel, after its own: itself and the number of elements after which it repeats. */
+export function maskOperands(
+  { mask }: SoftmaxParameters<GpujsBuffer>,
+  { classes, inner }: Rows,
+): { readonly arrays: readonly GpujsBuffer[]; readonly integers: readonly number[] } {
+  return mask ? { arrays: [mask.buffer], integers: [mask.outer * classes * inner] } : { arrays: [], integers: [] };
+}
+
+/** Whether the mask keeps, or removes, element `j` of the logits. */
+export const isKept = (j: string) => `${maskAt(j)} > 0`;
+export const isMasked = (j: string) => `${maskAt(j)} < 1`;
+const maskAt = (j: string) => `mask[${j} - ${quotient(j, 'maskSpan')} * maskSpan]`;
+
+/** A row's pivot. A NaN is chosen only where it comes first, and makes `rest` NaN in any place. */
+const pivots = maskable(
+  (masked): Reduction => ({
+    name: 'pivot',
+    numbers: ['sgn'],
+    arrays: ['x'],
+    start: () => 'let result = -1; let best = 0;',
+    step(j, k) {
+      const take = `const v = sgn * x[${j}]; if (result < 0 || v > best) { best = v; result = ${k}; }`;
+      return masked ? `if (${isKept(j)}) { ${take} }` : take;
+    },
+  }),
+);
+
+/** The best of the pivots of a row's blocks. */
+const bestPivot: Reduction = {
+  name: 'pivot/best',
+  arrays: ['x', 'candidates'],
+  integers: ['all'],
+  numbers: ['sgn'],
+  start: () => 'let result = -1; let best = 0;',
+  step: (j, _, place) => `
+    const candidate = candidates[${j}];
+    if (candidate >= 0) {
+      const v = sgn * x[${place.at('whole(candidate)', 'all')}];
+      if (result < 0 || v > best) { best = v; result = candidate; }
+    }`,
+};
+
+/**
+ * The sum over the other classes. Where the pivot is ±Infinity it starts at `poison`: NaN for probabilities, which don't exist
+ * then, and 0 for log-sum-exp, which does; the shift is kept finite, so that only a NaN among the logits gives NaN.
+ */
+const rests = maskable(
+  (masked): Reduction => ({
+    name: 'rest',
+    arrays: ['x', 'pivot'],
+    numbers: [...temperatureNames, 'largest', 'poison'],
+    start: (place) => `
+    ${atPivot('m', 'x', place)}
+    let result = 0;
+    if (mPivot >= 0 && (m > largest || m < -largest)) { result = poison; }
+    if (m > largest) { m = largest; }
+    if (m < -largest) { m = -largest; }`,
+    step(j, k) {
+      const add = `if (${k} != mPivot) { result += expOf(${exponent(`x[${j}]`, 'm')}); }`;
+      return masked ? `if (${isKept(j)}) { ${add} }` : add;
+    },
+  }),
+);
+
+/** The largest finite float32. */
+const largest = (2 - 2 ** -23) * 2 ** 127;
+
+/** Enqueues the pivots and rests of a block of logits. */
+export function logitRows(
+  launch: Launch,
+  scratch: Scratch,
+  x: GpujsBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<GpujsBuffer>,
+  poison = Number.NaN,
+): LogitRows {
+  const [sgn, size] = temperatureOf(parameters);
+  const mask = maskOperands(parameters, rows);
+  const pivot = scratch(rows.outer * rows.inner);
+  const rest = scratch(rows.outer * rows.inner);
+  const { integers } = mask;
+  launch.reduce(
+    pivots(parameters),
+    pivot,
+    [x, ...mask.arrays],
+    rows,
+    { integers, numbers: [sgn] },
+    {
+      kernel: bestPivot,
+      inputs: [x],
+      scalars: { integers: [rows.classes], numbers: [sgn] },
+    },
+  );
+  const numbers = [sgn, size, largest, poison];
+  launch.reduce(rests(parameters), rest, [x, pivot, ...mask.arrays], rows, { integers, numbers }, bySum);
+  return { pivot, rest };
+}
+
+/** Enqueues the classes of the largest values: the pivots of values that have neither a temperature nor a mask. */
+export function largestClasses(launch: Launch, scratch: Scratch, x: GpujsBuffer, rows: Rows): GpujsBuffer {
+  const pivot = scratch(rows.outer * rows.inner);
+  launch.reduce(
+    pivots({ mask: null }),
+    pivot,
+    [x],
+    rows,
+    { numbers: [1] },
+    {
+      kernel: bestPivot,
+      inputs: [x],
+      scalars: { integers: [rows.classes], numbers: [1] },
+    },
+  );
+  return pivot;
+}

@@ -1,0 +1,42 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Launch } from '../launch.js';
+import type { Elementwise } from '../rows.js';
+import type { GpujsBuffer } from '../storage.js';
+import {
+  atPivot,
+  exponent,
+  isMasked,
+  logitRows,
+  maskable,
+  maskOperands,
+  temperatureNames,
+  temperatureOf,
+} from './logits.js';
+
+const softmax = maskable(
+  (masked): Elementwise => ({
+    name: 'softmax',
+    arrays: ['x', 'pivot', 'rest'],
+    numbers: temperatureNames,
+    body: (place) => `
+      ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
+      ${atPivot('m', 'x', place)}
+      return expOf(${exponent('x[this.thread.x]', 'm')}) / (1 + rest[${place.row}]);`,
+  }),
+);
+
+/** `exp((x − x_k)/T) / (1 + rest)`: the pivots, the rests, then each element. */
+export function softmaxInto(
+  launch: Launch,
+  out: GpujsBuffer,
+  logits: GpujsBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<GpujsBuffer>,
+): void {
+  launch.within((scratch) => {
+    const { pivot, rest } = logitRows(launch, scratch, logits, rows, parameters);
+    const { arrays, integers } = maskOperands(parameters, rows);
+    const inputs = [logits, pivot, rest, ...arrays];
+    launch.elementwise(softmax(parameters), out, inputs, rows, { integers, numbers: temperatureOf(parameters) });
+  });
+}

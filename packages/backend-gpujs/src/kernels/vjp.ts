@@ -1,0 +1,43 @@
+import type { Rows } from '@softgrad/core';
+import type { Launch } from '../launch.js';
+import type { Elementwise, Reduction } from '../rows.js';
+import type { GpujsBuffer } from '../storage.js';
+import { atPivot, largestClasses } from './logits.js';
+import { bySum } from './reduce.js';
+
+const innerProduct: Reduction = {
+  name: 'vjp/product',
+  arrays: ['s', 'g', 'pivot'],
+  start: (place) => `${atPivot('base', 'g', place)} let result = 0;`,
+  step: (j) => `result += s[${j}] * (g[${j}] - base);`,
+};
+
+const vjp: Elementwise = {
+  name: 'vjp',
+  arrays: ['s', 'g', 'pivot', 'product'],
+  numbers: ['temperature'],
+  body: (place) => `
+    ${atPivot('base', 'g', place)}
+    return s[this.thread.x] * (g[this.thread.x] - base - product[${place.row}]) / temperature;`,
+};
+
+/**
+ * `s ⊙ (g − ⟨s, g⟩) / T`, with g_k taken off g first, k the most probable class: as Σ s = 1 that changes nothing, and
+ * nothing cancels where s_k is nearly 1.
+ */
+export function softmaxVjpInto(
+  launch: Launch,
+  out: GpujsBuffer,
+  probabilities: GpujsBuffer,
+  cotangent: GpujsBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  launch.within((scratch) => {
+    const pivot = largestClasses(launch, scratch, probabilities, rows);
+    const products = scratch(rows.outer * rows.inner);
+    launch.reduce(innerProduct, products, [probabilities, cotangent, pivot], rows, {}, bySum);
+    const inputs = [probabilities, cotangent, pivot, products];
+    launch.elementwise(vjp, out, inputs, rows, { numbers: [temperature] });
+  });
+}

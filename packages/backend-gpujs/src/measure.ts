@@ -1,0 +1,114 @@
+import type { Supports } from '@softgrad/core';
+import { exponential, logarithm, logarithmNumbers } from './kernels/elementwise.js';
+import { softmaxInto } from './kernels/softmax.js';
+import { softmaxVjpInto } from './kernels/vjp.js';
+import type { Launch } from './launch.js';
+import type { GpujsBuffer, Storage } from './storage.js';
+
+/** What only an experiment tells of a device: one that rasterises in software may keep what a phone's flushes. */
+export type Measured = Pick<Supports, 'subnormals' | 'nonFinite' | 'expUlp'>;
+
+const plain = { temperature: 1, mask: null };
+const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+
+/** Computes a softmax, which a device that has everything by name may still get wrong. Returns what is wrong, or null. */
+export async function misbehaviour(launch: Launch, storage: Storage): Promise<string | null> {
+  const logits = [1, 2, 3, -1e9, 0, 0, 7, 7];
+  const rows = { outer: 2, classes: 4, inner: 1 };
+  const expected = [0.09003057, 0.24472847, 0.66524096, 0, 0.00045523, 0.00045523, 0.49954477, 0.49954477];
+  const actual = await computed(storage, [logits], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
+  const right = expected.every((value, i) => Math.abs(value - actual[i]) < 1e-5);
+  return right ? null : `softmax of [${logits.join(', ')}] came out as [${[...actual].join(', ')}]`;
+}
+
+/** Measures on the device that kernels run on. */
+export async function measure(launch: Launch, storage: Storage): Promise<Measured> {
+  return {
+    subnormals: (await keepsSubnormals(launch, storage)) ? 'preserve' : 'flush',
+    nonFinite: (await knowsNonFinite(launch, storage)) ? 'ieee' : 'unspecified',
+    expUlp: await exponentialError(launch, storage),
+  };
+}
+
+/** A probability and a derivative below 2⁻¹²⁶. */
+async function keepsSubnormals(launch: Launch, storage: Storage): Promise<boolean> {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const s = await computed(storage, [[0, -90]], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
+  const dx = await computed(
+    storage,
+    [
+      [1, 1e-40],
+      [0, 1],
+    ],
+    (out, [p, g]) => softmaxVjpInto(launch, out, p, g, rows, 1),
+  );
+  return s[1] > 0 && dx[1] > 0;
+}
+
+/** Rows of which IEEE arithmetic makes NaN, and one with −Infinity. */
+async function knowsNonFinite(launch: Launch, storage: Storage): Promise<boolean> {
+  const rows = { outer: 5, classes: 2, inner: 1 };
+  const logits = [nan, 0, 0, nan, infinity, 0, -infinity, -infinity, 0, -infinity];
+  const s = await computed(storage, [logits], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
+  const ln = await computed(storage, [[0, infinity, -1, nan]], (out, [x]) =>
+    launch.run(logarithm, out, [x], logarithmNumbers),
+  );
+  return (
+    s.subarray(0, 8).every(Number.isNaN) &&
+    s[8] === 1 &&
+    s[9] === 0 &&
+    ln[0] === -infinity &&
+    ln[1] === infinity &&
+    Number.isNaN(ln[2]) &&
+    Number.isNaN(ln[3])
+  );
+}
+
+const samples = 4096;
+/** The errors at 4096 points stand for all others: a point between them may be worse, hardly by half. */
+const margin = 1.5;
+
+/** `base` covers |x| ≤ 1 and the logarithm, `slope` what comes with |x|, over all x whose exp is a normal float32. */
+async function exponentialError(launch: Launch, storage: Storage): Promise<Supports['expUlp']> {
+  const points = Array.from({ length: samples }, (_, i) => Math.fround(-87 + (175 * (i + 0.37)) / samples));
+  const near = points.map((x) => Math.fround(x / 87.5));
+  const positive = points.map((x) => Math.fround(Math.exp(x / 4)));
+  const exp = (x: readonly number[]) =>
+    computed(storage, [x], (out, [buffer]) => launch.run(exponential, out, [buffer], []));
+  const errors = ulps(await exp(points), points.map(Math.exp));
+  const nearErrors = ulps(await exp(near), near.map(Math.exp));
+  const ln = await computed(storage, [positive], (out, [x]) => launch.run(logarithm, out, [x], logarithmNumbers));
+  const logErrors = ulps(ln, positive.map(Math.log));
+  const base = Math.max(...nearErrors, ...logErrors);
+  const slope = Math.max(
+    0,
+    ...errors.map((error, i) => (Math.abs(points[i]) < 1 ? 0 : (error - base) / Math.abs(points[i]))),
+  );
+  const rounded = (value: number) => Math.ceil(value * margin * 100) / 100;
+  return { base: rounded(base), slope: rounded(slope) };
+}
+
+/** Distances in ULP of float32 at the expected value. */
+function ulps(actual: Float32Array, expected: readonly number[]): readonly number[] {
+  return expected.map((value, i) => Math.abs(actual[i] - value) / 2 ** (Math.floor(Math.log2(Math.abs(value))) - 23));
+}
+
+/** What `work` makes of buffers with these values, as long as the first. */
+async function computed(
+  storage: Storage,
+  values: readonly (readonly number[])[],
+  work: (out: GpujsBuffer, inputs: readonly GpujsBuffer[]) => void,
+): Promise<Float32Array> {
+  const inputs = values.map((value) => {
+    const buffer = storage.alloc(value.length, 'float32');
+    storage.write(buffer, Float32Array.from(value));
+    return buffer;
+  });
+  const out = storage.alloc(values[0].length, 'float32');
+  try {
+    work(out, inputs);
+    return (await storage.read(out)) as Float32Array;
+  } finally {
+    for (const buffer of [out, ...inputs]) storage.free(buffer);
+  }
+}

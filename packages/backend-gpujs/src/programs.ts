@@ -1,0 +1,88 @@
+import type { HostArray } from '@softgrad/core';
+import type { Engine, Resident } from './engine.js';
+import type { GpuKernel, GpuLibrary } from './gpu.js';
+import { helpersOf, type Program, sourceOf } from './program.js';
+import { block } from './rows.js';
+
+/** Compiled programs, the most recently used ones. */
+export interface Programs {
+  run(
+    program: Program,
+    length: number,
+    inputs: readonly Resident[],
+    lengths: readonly number[],
+    scalars: readonly number[],
+  ): Resident | Promise<Resident>;
+  upload(program: Program, host: HostArray, length: number): Resident | Promise<Resident>;
+  /** How many are compiled. */
+  readonly size: number;
+}
+
+/**
+ * Compiles programs when they are first run and keeps at most `bound` of them; the one that was not used for the longest time
+ * is destroyed for the next. Lengths and shapes are arguments, so a program serves all of them: what is told apart is the
+ * layout (`inner` 1 or not, rows of one block or of more) and which operands there are.
+ */
+export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
+  const kernels = new Map<string, GpuKernel>();
+
+  function kernelOf(program: Program, arrayType: string): GpuKernel {
+    const known = kernels.get(program.name);
+    if (known) {
+      kernels.delete(program.name);
+      kernels.set(program.name, known);
+      return known;
+    }
+    for (const [name, kernel] of kernels) {
+      if (kernels.size < bound) break;
+      kernels.delete(name);
+      kernel.destroy();
+    }
+    const kernel = compile(program, arrayType);
+    kernels.set(program.name, kernel);
+    return kernel;
+  }
+
+  function compile(program: Program, arrayType: string): GpuKernel {
+    const typed = (names: readonly string[], type: string) => names.map((name) => [name, type] as const);
+    const argumentTypes = Object.fromEntries([
+      ...typed(program.arrays, arrayType),
+      ...typed(program.integers, 'Integer'),
+      ...typed(program.numbers, 'Float'),
+    ]);
+    return engine.gpu.createKernel(sourceOf(program), {
+      argumentTypes,
+      functions: helpersOf(program),
+      output: [1],
+      returnType: 'Number',
+      // Kernels divide whole numbers by `quotient`, which needs no division to be exact.
+      fixIntegerDivisionAccuracy: false,
+      precision: 'single',
+      pipeline: true,
+      immutable: true,
+      dynamicOutput: true,
+      dynamicArguments: true,
+      loopMaxIterations: block,
+      ...engine.settings,
+    });
+  }
+
+  function run(kernel: GpuKernel, values: readonly unknown[], length: number): Resident | Promise<Resident> {
+    kernel.setOutput([length]);
+    return engine.run(kernel, values, length);
+  }
+
+  return {
+    get size() {
+      return kernels.size;
+    },
+    run(program, length, inputs, lengths, scalars) {
+      const kernel = kernelOf(program, engine.argumentType);
+      const values = inputs.map((input, i) => engine.argument(input, lengths[i]));
+      return run(kernel, [...values, ...scalars], length);
+    },
+    upload(program, host, length) {
+      return run(kernelOf(program, 'Input'), [library.input(host, [length])], length);
+    },
+  };
+}

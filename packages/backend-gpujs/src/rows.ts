@@ -1,0 +1,115 @@
+import { type Program, quotient } from './program.js';
+
+const p = 'this.thread.x';
+
+/**
+ * Most classes that one element of a reduction goes through. Longer rows are reduced in blocks, and the blocks' results again:
+ * O(f) work a row, bounded loops (WebGL takes no others) and rounding errors that do not grow with f.
+ */
+export const block = 256;
+
+/** Expressions that say where in an (outer, classes, inner) operand a kernel's element `this.thread.x` belongs. */
+export interface Place {
+  /** The number of its row, in (outer, inner) order. */
+  readonly row: string;
+  /** The index of a class of its row, in an operand of so many classes. */
+  at(k: string, classes?: string): string;
+}
+
+/** The place of one element of an (outer, classes, inner) result. */
+export interface ElementPlace extends Place {
+  readonly class: string;
+}
+
+/** A kernel over rows by its text; one object a kernel, from which its programs are made once. */
+export interface Kernel {
+  readonly name: string;
+  readonly arrays: readonly string[];
+  /** Besides `classes` and `inner`. */
+  readonly integers?: readonly string[];
+  readonly numbers?: readonly string[];
+}
+
+/** Makes each element of an (outer, classes, inner) result. */
+export interface Elementwise extends Kernel {
+  body(place: ElementPlace): string;
+}
+
+/** Makes one element a row. */
+export interface Rowwise extends Kernel {
+  body(place: Place): string;
+}
+
+/** Goes through the classes of each row. */
+export interface Reduction extends Kernel {
+  /** Declares the variable `result`, and what has to be known of the row. */
+  start(place: Place): string;
+  /** Takes in the class `k`, whose element has the index `j`. */
+  step(j: string, k: string, place: Place): string;
+}
+
+/** `flat` where inner is 1, which saves divisions. */
+export function elementwise(kernel: Elementwise, flat: boolean): Program {
+  return once(kernel, flat ? '/flat' : '', () => {
+    const outer = flat ? quotient(p, 'classes') : quotient(p, 'classes * inner');
+    const place = placeOf(outer, flat);
+    return kernel.body({ ...place, class: `${flat ? p : quotient(p, 'inner')} - ${outer} * classes` });
+  });
+}
+
+export function rowwise(kernel: Rowwise, flat: boolean): Program {
+  return once(kernel, flat ? '/flat' : '', () => kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat)));
+}
+
+/** One element for each block of 256 classes of a row, (outer, blocks, inner); `single` where one block is all. */
+export function reduction(kernel: Reduction, flat: boolean, single: boolean): Program {
+  const variant = `${flat ? '/flat' : ''}${single ? '/single' : ''}`;
+  return once(
+    kernel,
+    variant,
+    () => {
+      const line = flat ? p : quotient(p, 'inner');
+      const outer = single ? line : flat ? quotient(p, 'blocks') : quotient(p, 'inner * blocks');
+      const place = placeOf(outer, flat);
+      const first = single ? '0' : `(${line} - ${outer} * blocks) * ${block}`;
+      return `
+      ${kernel.start(place)}
+      let k = ${first};
+      const end = Math.min(k + ${block}, classes);
+      for (let j = ${place.at(first)}; k < end; j += ${flat ? '1' : 'inner'}) {
+        ${kernel.step('j', 'k', place)}
+        k += 1;
+      }
+      return result;`;
+    },
+    ['blocks'],
+  );
+}
+
+function placeOf(outer: string, flat: boolean): Place {
+  const column = `${p} - ${quotient(p, 'inner')} * inner`;
+  return {
+    row: flat ? outer : `${outer} * inner + ${column}`,
+    at: (k, classes = 'classes') =>
+      flat ? `${outer} * ${classes} + ${k}` : `(${outer} * ${classes} + ${k}) * inner + ${column}`,
+  };
+}
+
+const made = new WeakMap<Kernel, Map<string, Program>>();
+
+/** The program of a kernel's variant: the text is put together once. */
+function once(kernel: Kernel, variant: string, body: () => string, integers: readonly string[] = []): Program {
+  const programs = made.get(kernel) ?? new Map<string, Program>();
+  made.set(kernel, programs);
+  const known = programs.get(variant);
+  if (known) return known;
+  const program: Program = {
+    name: kernel.name + variant,
+    arrays: kernel.arrays,
+    integers: ['classes', 'inner', ...integers, ...(kernel.integers ?? [])],
+    numbers: kernel.numbers ?? [],
+    body: body(),
+  };
+  programs.set(variant, program);
+  return program;
+}

@@ -1,0 +1,156 @@
+import { type DType, type HostArray, hostArray } from '@softgrad/core';
+import { type Engine, outOfMemory, type Resident } from './engine.js';
+import type { Program } from './program.js';
+import type { Programs } from './programs.js';
+import type { Stream } from './stream.js';
+
+/**
+ * A buffer: what was written to it, kept on the host and uploaded when a kernel first reads it, or what a kernel made, kept
+ * where it was made. Textures and storage buffers of gpu.js can't be written again, so a kernel's result is taken over and
+ * what was there before is deleted.
+ */
+export interface GpujsBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+  /** What was written, as long as no kernel's result has replaced it; null also before anything was written. */
+  host: HostArray | null;
+  /** Whether the device has the elements, or will have by the time that enqueued work comes to them. */
+  onDevice: boolean;
+  resident: Resident | null;
+  /** Why the work that was to make the elements failed. */
+  failure: { readonly error: unknown } | null;
+}
+
+export interface Storage {
+  alloc(length: number, dtype: DType): GpujsBuffer;
+  write(buffer: GpujsBuffer, host: HostArray): void;
+  read(buffer: GpujsBuffer): Promise<HostArray>;
+  readSync(buffer: GpujsBuffer): HostArray;
+  free(buffer: GpujsBuffer): void;
+  /** The elements of a buffer that only the host has written. */
+  hostData(buffer: GpujsBuffer): HostArray;
+  /** Enqueues a program that makes every element of `out` of its inputs, of which `out` may be one. */
+  run(program: Program, out: GpujsBuffer, inputs: readonly GpujsBuffer[], scalars: readonly number[]): void;
+  freeAll(): void;
+}
+
+const upload: Program = {
+  name: 'upload',
+  arrays: ['x'],
+  integers: [],
+  numbers: [],
+  body: 'return x[this.thread.x];',
+};
+
+export function createStorage(engine: Engine, stream: Stream, programs: Programs): Storage {
+  const buffers = new Set<GpujsBuffer>();
+
+  function release(buffer: GpujsBuffer): void {
+    if (!buffer.onDevice && buffer.resident === null) return;
+    buffer.onDevice = false;
+    stream.enqueue(
+      () => undefined,
+      () => replace(buffer, null),
+      () => undefined,
+    );
+  }
+
+  function replace(buffer: GpujsBuffer, resident: Resident | null): void {
+    buffer.resident?.delete();
+    buffer.resident = resident;
+    buffer.failure = null;
+  }
+
+  function hostData(buffer: GpujsBuffer): HostArray {
+    buffer.host ??= hostArray(buffer.length, buffer.dtype);
+    return buffer.host;
+  }
+
+  /** Enqueues the upload of what the host has written. */
+  function toDevice(buffer: GpujsBuffer): void {
+    if (buffer.onDevice) return;
+    const host = hostData(buffer);
+    const { length } = buffer;
+    const work = engine.host ? () => engine.host?.(host) : () => programs.upload(upload, host, length);
+    stream.enqueue(
+      work,
+      (resident) => replace(buffer, resident ?? null),
+      (error) => fail(buffer, error),
+    );
+    buffer.onDevice = true;
+  }
+
+  function fail(buffer: GpujsBuffer, error: unknown): void {
+    replace(buffer, null);
+    buffer.failure = { error };
+  }
+
+  /** Where a buffer's elements are, now that its turn has come. */
+  function residentOf(buffer: GpujsBuffer): Resident {
+    if (buffer.failure) throw buffer.failure.error;
+    if (buffer.resident) return buffer.resident;
+    throw new TypeError('a buffer was used after it was freed');
+  }
+
+  /** Starts to read a buffer. What a device gives that is lost meanwhile is not data. */
+  function elementsOf(buffer: GpujsBuffer): Float32Array | Promise<Float32Array> {
+    engine.check();
+    const elements = residentOf(buffer).toArray();
+    engine.check();
+    return elements;
+  }
+
+  function toHost(buffer: GpujsBuffer, values: Float32Array): HostArray {
+    const { dtype, length } = buffer;
+    if (dtype === 'float32' && values.length === length) return values;
+    const host = hostArray(length, dtype);
+    host.set(values.subarray(0, length));
+    return host;
+  }
+
+  return {
+    hostData,
+    alloc(length, dtype) {
+      if (length > engine.limits.elements) throw outOfMemory(engine.mode, length, engine.limitedBy);
+      const buffer: GpujsBuffer = { dtype, length, host: null, onDevice: false, resident: null, failure: null };
+      buffers.add(buffer);
+      return buffer;
+    },
+    write(buffer, host) {
+      buffer.host = host.slice();
+      release(buffer);
+    },
+    async read(buffer) {
+      if (!buffer.onDevice || buffer.host) return hostData(buffer).slice();
+      return toHost(buffer, await stream.request(() => elementsOf(buffer)));
+    },
+    readSync(buffer) {
+      if (!buffer.onDevice || buffer.host) return hostData(buffer).slice();
+      return toHost(buffer, elementsOf(buffer) as Float32Array);
+    },
+    free(buffer) {
+      buffers.delete(buffer);
+      buffer.host = null;
+      release(buffer);
+    },
+    run(program, out, inputs, scalars) {
+      for (const input of inputs) toDevice(input);
+      const lengths = inputs.map((input) => input.length);
+      stream.enqueue(
+        () => programs.run(program, out.length, inputs.map(residentOf), lengths, scalars),
+        (resident) => replace(out, resident),
+        (error) => fail(out, error),
+      );
+      out.host = null;
+      out.onDevice = true;
+    },
+    freeAll() {
+      for (const buffer of buffers) {
+        buffer.host = null;
+        buffer.onDevice = false;
+        replace(buffer, null);
+      }
+      buffers.clear();
+    },
+  };
+}
