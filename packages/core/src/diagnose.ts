@@ -1,20 +1,16 @@
-import { measure, relativeErrors, roundings } from './diagnose/compare.js';
-import {
-  degeneracies,
-  looksLikeProbabilities,
-  saturatedBelow,
-  saturatedRows,
-  underflowedRows,
-} from './diagnose/condition.js';
+import { largestOf } from './diagnose/compare.js';
+import { saturatedRows, underflowedRows } from './diagnose/condition.js';
 import { lookUp } from './diagnose/expressions.js';
 import type { Goal, Kind } from './diagnose/form.js';
 import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
-import { type Problem, type ProblemInput, placeOf, readProblem, readValues } from './diagnose/problem.js';
+import { notesOn } from './diagnose/notes.js';
+import { type Problem, type ProblemInput, readProblem, readValues } from './diagnose/problem.js';
 import { type Reading, readingsOf } from './diagnose/reading.js';
 import { type Remedy, remedyFor } from './diagnose/remedy.js';
 import { formatDiagnosis, formatError } from './diagnose/report.js';
 import { type Findings, type Match, search } from './diagnose/search.js';
+import { wordsFor } from './diagnose/words.js';
 import { SoftgradError } from './errors.js';
 import type { TensorInput } from './input.js';
 
@@ -177,9 +173,9 @@ function summaryOf({ id, mistake, formula, error }: Match): DiagnosisMatch {
   return { id, name: mistake.name, formula, error };
 }
 
-/** Half of the rows, or more. */
+/** More than half of the rows. */
 function mostly(count: number, rows: number): boolean {
-  return 2 * count >= rows;
+  return 2 * count > rows;
 }
 
 function verdictOf(
@@ -203,155 +199,4 @@ function verdictOf(
 /** True where the given numbers are 0 within rounding: the summed rows, which are exactly 0, fit. */
 function isZero(matches: readonly Match[]): boolean {
   return matches.some(({ id }) => id === 'row-sum');
-}
-
-function wordsFor(
-  verdict: string,
-  problem: Problem,
-  { matches, others }: Findings,
-  evidence: Omit<DiagnosisEvidence, 'notes'>,
-): { readonly what: string; readonly why: string; readonly goal?: Goal | undefined } {
-  const { n } = problem;
-  if (verdict === 'saturated') {
-    const share = `${evidence.saturatedRows} of ${n} rows (${percent(evidence.saturatedRows, n)})`;
-    return {
-      what: `The right derivative of a saturated softmax: in ${share} it is nearly one-hot, with no entry of J above ${saturatedBelow}.`,
-      why: 'Where s is nearly one-hot, J = diag(s) − s sᵀ is nearly 0, and so is every gradient that goes through it; no other way of computing it makes it larger. Smaller logits (initial weights, learning rate, a temperature above 1) keep softmax out of there, and the cross-entropy of logits has the gradient s − y, which does not vanish while the prediction is wrong.',
-      goal: 'loss',
-    };
-  }
-  if (verdict === underflow.id && matches[0].id !== underflow.id) {
-    const share = `${evidence.underflowedRows} of ${n} rows (${percent(evidence.underflowedRows, n)})`;
-    return {
-      what: `Zeros by underflow: in ${share} all probabilities but one are below 1.4e-45 and so 0 in float32, and the Jacobian with them.`,
-      why: 'exp(x − max) is 0 in float32 below a gap of 104, so s is exactly one-hot and s_i (δ_ij − s_j) exactly 0. log-softmax and the cross-entropy of logits keep what is lost: they never form s before taking its logarithm.',
-      goal: 'loss',
-    };
-  }
-  if (verdict === 'unknown') {
-    const nearest = others[0];
-    return {
-      what:
-        nearest && Number.isFinite(nearest.error)
-          ? `No known mistake gives these numbers: the nearest, ${nearest.mistake.name}, is off by ${formatError(nearest.error)} of their size.`
-          : 'No known mistake gives these numbers.',
-      why:
-        problem.g || problem.y
-          ? 'J = diag(s) − s sᵀ, and what backpropagation needs is dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y. Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; gradcheck compares any derivative with differences.'
-          : 'J = diag(s) − s sᵀ is a matrix for each row; what backpropagation needs is its product with the upstream gradient, dx = s ⊙ (g − ⟨s, g⟩). Whether these numbers are that product can be said only with the upstream gradient or the target.',
-    };
-  }
-  if (verdict === 'ambiguous') {
-    const names = matches.map(({ mistake }) => mistake.name);
-    return {
-      what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
-      why: `${matches[0].mistake.why}${matches.length > 1 ? ` Nothing in the numbers tells it from: ${names.slice(1).join('; ')}.` : ''}`,
-      goal: matches[0].mistake.goal,
-    };
-  }
-  const { mistake } = matches[0];
-  return { what: `${sentence(mistake.name)}: ${mistake.what}.`, why: mistake.why, goal: mistake.goal };
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function percent(count: number, of: number): string {
-  return `${Math.round((100 * count) / of)} %`;
-}
-
-function largestOf(data: Float64Array): number {
-  return data.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
-}
-
-/** The evidence in sentences: errors, sizes, and what about the input explains an ambiguity. */
-function notesOn(
-  problem: Problem,
-  { kind, data }: Reading,
-  { matches, others }: Findings,
-  verdict: string,
-  evidence: Omit<DiagnosisEvidence, 'notes'>,
-): string[] {
-  const notes: string[] = [];
-  for (const { mistake, formula, error } of matches) {
-    notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
-  }
-  const next = others.find(({ error }) => Number.isFinite(error));
-  if (next && matches.length > 0) {
-    notes.push(
-      `The next best explanation, ${next.mistake.name} (${next.formula}), is off by ${formatError(next.error)}.`,
-    );
-  }
-  const { largest, nonFinite } = evidence;
-  const zero = matches.some(({ id }) => id === 'row-sum');
-  if (zero && largest === 0) {
-    notes.push(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written looks the same.',
-    );
-  } else if (zero) {
-    notes.push(
-      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are probabilities of up to ${formatError(largestOf(problem.s))}.`,
-    );
-  }
-  if (nonFinite > 0) {
-    const first = data.findIndex((value) => !Number.isFinite(value));
-    const place = kind === 'gradient' ? ` The first is gradient${placeOf(first, problem.shape, problem.axis)}.` : '';
-    notes.push(`${nonFinite} of ${data.length} numbers are NaN or infinite.${place}`);
-  }
-  if (problem.fused) {
-    notes.push(
-      'The upstream gradient that you gave is s − y (for some target): the gradient in the logits already, not in the probabilities.',
-    );
-  }
-  if (verdict === 'ambiguous') notes.push(...degeneracies(problem).map((reason) => `${sentence(reason)}.`));
-  if (verdict === 'unknown') notes.push(...unknownNotes(problem, kind, data));
-  if (looksLikeProbabilities(problem)) {
-    notes.push(
-      'The logits are between 0 and 1 and add up to 1: if they are probabilities already, softmax is applied twice.',
-    );
-  }
-  return notes;
-}
-
-function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {
-  if (kind !== 'gradient') return [];
-  const { n, f, s } = problem;
-  const wrong: number[] = [];
-  const notes: string[] = [];
-  const candidates = right.forms.filter((form) => form.kind === 'gradient').flatMap((form) => form.gives(problem));
-  for (const { values, formula } of candidates) {
-    if (typeof values === 'function') continue;
-    const off: number[] = [];
-    for (let row = 0; row < n; row++) {
-      const part = values.subarray(row * f, (row + 1) * f);
-      const given = measure(data.subarray(row * f, (row + 1) * f));
-      const [error] = relativeErrors(given, { formula, values: part, terms: part }, [2 ** -24], roundings(f));
-      if (error > 1e-3) off.push(row);
-    }
-    if (off.length < n && (wrong.length === 0 || off.length < wrong.length)) wrong.splice(0, wrong.length, ...off);
-  }
-  if (wrong.length > 0) {
-    const which = wrong.slice(0, 5).join(', ');
-    notes.push(`${n - wrong.length} of ${n} rows are right; these are not: ${which}${wrong.length > 5 ? ' …' : ''}.`);
-  }
-  if (!problem.g && !problem.y && f > 1 && rowsCancel(data, s, n, f)) {
-    notes.push(
-      'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
-    );
-  }
-  return notes;
-}
-
-function rowsCancel(data: Float64Array, s: Float64Array, n: number, f: number): boolean {
-  for (let row = 0; row < n; row++) {
-    let sum = 0;
-    let size = 0;
-    for (let k = row * f; k < (row + 1) * f; k++) {
-      sum += data[k];
-      size += Math.abs(data[k]);
-    }
-    if (!(Math.abs(sum) <= 1e-5 * size)) return false;
-  }
-  return s.length > 0;
 }

@@ -1,11 +1,27 @@
 import type { Candidate } from './form.js';
 
-/** Relative size of what counts as rounding, finest first; a value is only looked at more coarsely where nothing fits. */
-export type NoiseLevels = readonly number[];
+/** What counts as rounding. */
+export interface Noise {
+  /** Differences up to this, relative to the terms that were added up. */
+  readonly relative: number;
+  /** Differences up to this in any case: float32 may have lost what is below its least normal number. */
+  readonly absolute: number;
+}
 
-/** A noise level at which float32 is assumed, where what is smaller than its least normal number may be 0. */
-export const singleLevel = 2 ** -24;
-const leastNormal = 2 ** -126;
+/**
+ * The noise that there may be in sums over f terms, finest first: none; that of the dtype, whose drift grows like √f; that
+ * of float32 where float64 was given; and 1e-6.
+ */
+export function noiseLevels(f: number, single: boolean): readonly Noise[] {
+  const roundings = 8 + 4 * Math.sqrt(f);
+  const least = 2 ** -126;
+  return [
+    { relative: 0, absolute: 0 },
+    ...(single ? [] : [{ relative: roundings * 2 ** -53, absolute: 0 }]),
+    { relative: roundings * 2 ** -24, absolute: least },
+    { relative: Math.max(3e-6, roundings * 2 ** -24), absolute: least },
+  ];
+}
 
 /** The caller's numbers, with what every comparison needs of them. */
 export interface Given {
@@ -15,22 +31,15 @@ export interface Given {
 }
 
 export function measure(data: Float64Array): Given {
-  let unit = 0;
-  for (const value of data) if (Number.isFinite(value)) unit = Math.max(unit, Math.abs(value));
-  return { data, unit: unit || 1 };
-}
-
-/** Rounding of a sum over f terms, in units of one rounding: the sum's drift grows like √f. */
-export function roundings(f: number): number {
-  return 8 + 4 * Math.sqrt(f);
+  return { data, unit: largestOf(data) || 1 };
 }
 
 /**
- * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level, where differences within `factor · level` of the
+ * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level, where differences within the noise of the
  * terms that were added up count as rounding, so 2.8e-17 is 0 where terms of size 0.1 cancel. Infinity where one has NaN
  * or infinities in entries in which the other has none.
  */
-export function relativeErrors(given: Given, candidate: Candidate, levels: NoiseLevels, factor: number): number[] {
+export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
   const { data, unit } = given;
   const { values, terms } = candidate;
   const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
@@ -49,10 +58,9 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: Noise
     candidateSquared += expected * expected;
     const difference = Math.abs(value - expected);
     if (difference === 0) continue;
-    const term = (factor * termAt(k)) / unit;
+    const term = termAt(k);
     for (let level = 0; level < levels.length; level++) {
-      const lost = levels[level] >= singleLevel ? leastNormal / unit : 0;
-      const beyond = difference - levels[level] * term - lost;
+      const beyond = difference - (levels[level].relative * term + levels[level].absolute) / unit;
       if (beyond > 0) excess[level] += beyond * beyond;
     }
   }
@@ -87,4 +95,9 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): { facto
 /** True where every value is a float32. */
 export function isFloat32(data: Float64Array): boolean {
   return data.every((value) => Object.is(Math.fround(value), value) || Number.isNaN(value));
+}
+
+/** The largest finite magnitude. */
+export function largestOf(data: Float64Array): number {
+  return data.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
 }

@@ -25,3 +25,8 @@ function indented(lines: readonly string[]): string[] {
 export function formatError(error: number): string {
   return error === 0 ? '0' : error.toPrecision(2);
 }
+
+/** The text with a capital letter first, unless it starts with a symbol such as n or s. */
+export function sentence(text: string): string {
+  return /^[a-z]+[a-z-]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}

@@ -1,14 +1,5 @@
 import { explanations } from './catalogue.js';
-import {
-  fitFactor,
-  type Given,
-  isFloat32,
-  measure,
-  type NoiseLevels,
-  relativeErrors,
-  roundings,
-  singleLevel,
-} from './compare.js';
+import { fitFactor, type Given, isFloat32, measure, noiseLevels, relativeErrors } from './compare.js';
 import type { Candidate, Form, Kind, Mistake } from './form.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { jacobianEntries, rightLoss, rightProduct } from './mistakes/right.js';
@@ -53,8 +44,12 @@ const scaledMistake: Mistake = {
 /** Compares the given numbers with what every known mistake gives. */
 export function search(problem: Problem, readings: readonly Reading[]): Findings {
   const numbers = readings[0].data;
-  const levels: NoiseLevels = isFloat32(numbers) ? [singleLevel, 1e-6] : [2 ** -53, singleLevel, 1e-6];
-  const rounding = roundings(problem.f);
+  // First without any allowance: numbers that a formula gives in their leading digits are no rounding noise. Where all
+  // are 0 there are no digits.
+  const zero = numbers.every((value) => value === 0);
+  const all = noiseLevels(problem.f, isFloat32(numbers));
+  const levels = zero ? all.slice(1) : all;
+  const finest = all[1].relative;
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
   const ranked = levels.map((): Match[] => []);
   for (const mistake of explanations) {
@@ -63,7 +58,7 @@ export function search(problem: Problem, readings: readonly Reading[]): Findings
       for (const reading of given) {
         if (reading.kind !== form.kind) continue;
         for (const candidate of form.gives(problem)) {
-          relativeErrors(reading.given, candidate, levels, rounding).forEach((error, level) => {
+          relativeErrors(reading.given, candidate, levels).forEach((error, level) => {
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
             best[level] = { id: mistake.id, mistake, form, kind: form.kind, formula: candidate.formula, error };
           });
@@ -77,7 +72,7 @@ export function search(problem: Problem, readings: readonly Reading[]): Findings
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   const most = numbers.length === 1 ? fitsSingle : fits;
   for (let level = 0; level < levels.length; level++) {
-    const found = divide(ranked[level], most, rounding * levels[level]);
+    const found = divide(ranked[level], most, Math.max(levels[level].relative, finest));
     if (found.matches.length > 0) return found;
     const only = level === 0 ? (byFactor(problem, given) ?? byPattern(problem, given)) : null;
     if (only) return { matches: [only], others: ranked[0] };

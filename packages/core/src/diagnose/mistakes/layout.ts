@@ -21,15 +21,15 @@ interface Wrong {
   readonly rows: Rows;
 }
 
-/** The other ways of cutting an (n, f) matrix into rows: along each batch dimension, and not at all. */
+/** The other ways of cutting an (n, f) matrix into rows: along each batch dimension, and (for more than one row) not at all. */
 function wrongRows({ batch, n, f, axis }: Problem): Wrong[] {
-  if (n === 1) return [];
-  const found: Wrong[] = [{ along: 'the whole array', rows: { outer: 1, classes: n * f, inner: 1 } }];
+  const whole: Wrong = { along: 'the whole array', rows: { outer: 1, classes: n * f, inner: 1 } };
+  const found = n === 1 ? [] : [whole];
   let outer = 1;
   let inner = n * f;
   batch.forEach((classes, d) => {
     inner /= classes;
-    if (classes > 1) found.push({ along: `axis ${d < axis ? d : d + 1}`, rows: { outer, classes, inner } });
+    if (classes > 1 || n === 1) found.push({ along: `axis ${d < axis ? d : d + 1}`, rows: { outer, classes, inner } });
     outer *= classes;
   });
   return found;
@@ -93,7 +93,7 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
   const wrong = softmaxRows(x, rows, temperature);
   if (g) {
     const whole = scaled(vjpRows(wrong, g, rows), 1 / temperature);
-    found.push(candidate(`softmax and its product along ${along}`, whole));
+    if (rows.classes > 1) found.push(candidate(`softmax and its product along ${along}`, whole));
     const inner = summedAlong(wrong, g, { outer: problem.n, classes: problem.f, inner: 1 });
     const mixed = each(problem, (k) => (wrong[k] * (g[k] - inner[k])) / temperature);
     found.push(candidate(`softmax along ${along}, the product along the classes`, mixed));

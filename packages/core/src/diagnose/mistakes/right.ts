@@ -31,33 +31,38 @@ export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): 
 }
 
 /** The vector-Jacobian product of the upstream that was given. */
-export const rightProduct: Form = {
-  ...product(
-    's ⊙ (g − ⟨s, g⟩)',
-    [
-      's * (g - (s * g).sum(axis=1, keepdims=True))',
-      's * (g - np.sum(s * g, axis=1, keepdims=True))',
-      "np.einsum('nij,nj->ni', J, g)",
-      "np.einsum('nij,ni->nj', J, g)",
-      'J @ g',
-      'J.T @ g',
-    ],
-    (problem, g) => (g.symbol === 'g' ? vjp(problem, g.values) : null),
-  ),
-};
+export const rightProduct: Form = product(
+  's ⊙ (g − ⟨s, g⟩)',
+  [
+    's * (g - (s * g).sum(axis=1, keepdims=True))',
+    's * (g - np.sum(s * g, axis=1, keepdims=True))',
+    "np.einsum('nij,nj->ni', J, g)",
+    "np.einsum('nij,ni->nj', J, g)",
+    'J @ g',
+    'J.T @ g',
+  ],
+  (problem, g) => (g.symbol === 'g' ? vjp(problem, g.values) : null),
+);
 
 export const rightLoss: Form = loss('s − y', ['s - y', '(s - y) / n'], lossGradient);
 
+/** The Jacobian, whether or not it is what was asked for. */
 export const rightJacobian: Form = jacobian(
   'diag(s) − s sᵀ',
   ['np.diag(s) - np.outer(s, s)', 'np.diagflat(s) - np.dot(s, s.T)'],
-  (problem) => (problem.g || problem.y ? null : jacobianEntries(problem)),
+  (problem) => jacobianEntries(problem),
 );
+
+/** The Jacobian as an answer: it is none where it still has to be multiplied. */
+const wantedJacobian: Form = {
+  ...rightJacobian,
+  gives: (problem) => (problem.g || problem.y ? [] : rightJacobian.gives(problem)),
+};
 
 export const right: Mistake = {
   id: 'right',
   name: 'right',
   what: 'the right derivative',
   why: 'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.',
-  forms: [rightProduct, rightLoss, rightJacobian],
+  forms: [rightProduct, rightLoss, wantedJacobian],
 };
