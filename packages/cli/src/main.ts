@@ -7,6 +7,7 @@ import { benchCommand } from './commands/bench.js';
 import { conformanceCommand } from './commands/conformance.js';
 import { crossEntropyCommand } from './commands/cross-entropy.js';
 import { demoCommand } from './commands/demo.js';
+import { doctorCommand } from './commands/doctor.js';
 import { jacobianCommand } from './commands/jacobian.js';
 import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
@@ -46,6 +47,7 @@ Examples:
     conformanceCommand(),
     benchCommand(),
     demoCommand(),
+    doctorCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();

@@ -51,7 +51,7 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
-function positive(text: string): number {
+export function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a finite number above 0.');
   return value;

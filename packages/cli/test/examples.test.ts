@@ -62,7 +62,9 @@ describe('help has examples for every command, and where it shows a result that 
       'cross-entropy',
       'backends',
       'conformance',
+      'bench',
       'demo',
+      'doctor',
     ]);
   });
 

@@ -13,6 +13,17 @@ export type {
   Supports,
   UnaryOp,
 } from './backend.js';
+export { type KnownExpression, knownExpressions } from './diagnose/expressions.js';
+export type { LossReduction } from './diagnose/problem.js';
+export type { Remedy } from './diagnose/remedy.js';
+export { formatDiagnosis } from './diagnose/report.js';
+export {
+  type DiagnoseInput,
+  type Diagnosis,
+  type DiagnosisEvidence,
+  type DiagnosisMatch,
+  diagnose,
+} from './diagnose.js';
 export {
   byteSize,
   type DType,

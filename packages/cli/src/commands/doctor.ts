@@ -1,0 +1,136 @@
+import { diagnose, isSoftgradError, knownExpressions, type NdArrayLike, SoftgradError } from '@softgrad/core';
+import { Command, Option } from 'commander';
+import { sizeOf } from '../files/array.js';
+import { openArray } from '../files/open.js';
+import { readAll } from '../files/rows.js';
+import { memoryLimit } from '../memory.js';
+import { integer, positive } from '../options.js';
+
+interface Options {
+  readonly logits?: string;
+  readonly probs?: string;
+  readonly grad?: string;
+  readonly did?: string;
+  readonly upstream?: string;
+  readonly target?: string;
+  readonly axis: number;
+  readonly temperature: number;
+  readonly reduction?: 'mean' | 'sum';
+  readonly json?: boolean;
+}
+
+/** What core calls each file's array, and which option names it. */
+const files = [
+  { name: 'logits', option: 'logits', flag: '--logits' },
+  { name: 'probabilities', option: 'probs', flag: '--probs' },
+  { name: 'gradient', option: 'grad', flag: '--grad' },
+  { name: 'upstream', option: 'upstream', flag: '--upstream' },
+  { name: 'target', option: 'target', flag: '--target' },
+] as const;
+
+type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .summary('what is wrong with a gradient that you computed')
+    .description(
+      'Says which known mistake explains a softmax gradient that somebody computed, or that it is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
+    )
+    .option('--logits <file>', 'the input of the softmax, (n, f)')
+    .option('--probs <file>', 'its output instead')
+    .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
+    .option('--did <expression>', 'what you wrote in NumPy instead, for example "J.sum(axis=1)"; needs no files')
+    .option('--upstream <file>', 'the gradient that came from the loss, ∂L/∂s, of the shape of the logits')
+    .option('--target <file>', "the cross-entropy's class indices, one a row, or probabilities")
+    .addOption(
+      new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
+        .argParser(integer)
+        .default(-1),
+    )
+    .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
+    .addOption(
+      new Option(
+        '--reduction <how>',
+        'of the losses of the rows; without it the gradient of either counts as right',
+      ).choices(['mean', 'sum']),
+    )
+    .option('--json', 'the diagnosis as JSON: verdict, matches with their errors, evidence, why, instead')
+    .addHelpText(
+      'after',
+      `
+Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv or .tsv, or - for JSON on standard input.
+
+Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
+.verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
+
+Expressions for --did (s probabilities, x logits, g upstream, y target, J Jacobians):
+${expressionsHelp()}
+
+Examples:
+  $ softgrad doctor --logits logits.npy --grad gradient.npy --upstream upstream.npy
+  $ softgrad doctor --probs probabilities.csv --grad gradient.csv --target labels.csv
+  $ softgrad doctor --did 'J.sum(axis=1)'
+  $ echo '[[0, 2.8e-17, -2.8e-17]]' | softgrad doctor --probs probabilities.json --grad - --json`,
+    )
+    .action(async (options: Options) => {
+      const arrays = await readFiles(options);
+      const { did, axis, temperature, reduction } = options;
+      const gradient = did ?? arrays.gradient;
+      if (gradient === undefined) {
+        throw new SoftgradError('ERR_VALUE', 'doctor: no gradient; expected --grad FILE, or --did EXPRESSION');
+      }
+      if (did !== undefined && arrays.gradient !== undefined) {
+        throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
+      }
+      const diagnosis = naming(options, () => diagnose({ ...arrays, gradient, axis, temperature, reduction }));
+      const { text, ...rest } = diagnosis;
+      process.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
+    });
+}
+
+function expressionsHelp(): string {
+  return knownExpressions()
+    .map(({ expression, id }) => `  ${expression}  (${id})`)
+    .join('\n');
+}
+
+async function readFiles(options: Options): Promise<Arrays> {
+  const given = files.flatMap(({ name, option, flag }) => {
+    const file = options[option];
+    return file === undefined ? [] : [{ name, flag, file }];
+  });
+  const fromStandardInput = given.filter(({ file }) => file === '-').map(({ flag }) => flag);
+  if (fromStandardInput.length > 1) {
+    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
+  }
+  const memory = memoryLimit();
+  const arrays: Arrays = {};
+  for (const { name, file } of given) {
+    const reader = await openArray(file, memory);
+    try {
+      const { data, shape } = await readAll(reader, memory, 'give fewer rows: a mistake shows in any of them');
+      // A .csv has two dimensions always: a list of labels is its one column or row.
+      const list = name === 'target' && shape.length === 2 && shape[0] === 1 && shape[1] > 1;
+      const rows = arrays.logits?.shape ?? arrays.probabilities?.shape;
+      const labels = list && rows !== undefined && sizeOf(rows) !== sizeOf(shape);
+      arrays[name] = { data, shape: labels ? [shape[1]] : shape };
+    } finally {
+      await reader.close();
+    }
+  }
+  return arrays;
+}
+
+/** Core speaks of `gradient`; here that is a file. */
+function naming<T>(options: Options, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!isSoftgradError(error)) throw error;
+    const message = error.message.replace(/^diagnose: /, '');
+    const named = files.find(({ name }) => message.startsWith(name));
+    const file = named && options[named.option];
+    const place = file === undefined ? 'doctor' : `${named?.flag} ${file === '-' ? 'standard input' : file}`;
+    throw new SoftgradError(error.code, `${place}: ${message}`, { cause: error });
+  }
+}

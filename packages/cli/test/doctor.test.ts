@@ -1,0 +1,176 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { csv, signal, softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+type Rows = readonly (readonly number[])[];
+
+const s: Rows = signal.map((row) => {
+  const e = row.map(Math.exp);
+  const sum = e.reduce((a, b) => a + b, 0);
+  return e.map((value) => value / sum);
+});
+/** The two derivatives of the question: the Jacobian's rows summed over np.roll, and by J.sum. */
+const rolled = s.map((row) =>
+  row.map((own, i) => own * (1 - own) + (-own * row[(i + 2) % 3] + -own * row[(i + 1) % 3])),
+);
+const summed = s.map((row) =>
+  row.map((_, i) => row.reduce((sum, p, j) => sum + (i === j ? p * (1 - p) : -p * row[i]), 0)),
+);
+const upstream = signal.map((row, n) => row.map((_, i) => Math.sin(n + 2 * i)));
+const right = s.map((row, n) =>
+  row.map((p, i) => p * (upstream[n][i] - row.reduce((a, q, k) => a + q * upstream[n][k], 0))),
+);
+const labels = [0, 1, 2, 0];
+const fused = s.map((row, n) => row.map((p, i) => (p - (i === labels[n] ? 1 : 0)) / 4));
+
+const logits = folder.writeNpy('logits.npy', signal);
+const probabilities = folder.write('probabilities.csv', csv(s));
+const files = {
+  rolled: folder.writeNpy('rolled.npy', rolled),
+  summed: folder.write('summed.json', JSON.stringify(summed)),
+  right: folder.write('right.csv', csv(right)),
+  fused: folder.write('fused.csv', csv(fused)),
+  upstream: folder.writeNpy('upstream.npy', upstream),
+  labels: folder.write('labels.csv', `${labels.join('\n')}\n`),
+  labelsInOneRow: folder.write('labels-row.csv', `${labels.join(',')}\n`),
+  jacobian: folder.write(
+    'jacobian.json',
+    JSON.stringify(s.map((row) => row.map((p, i) => row.map((q, j) => p * ((i === j ? 1 : 0) - q))))),
+  ),
+};
+
+interface Report {
+  readonly verdict: string;
+  readonly matches: readonly { readonly id: string; readonly error: number }[];
+  readonly instead: { readonly typescript: string; readonly numpy: string };
+}
+
+function doctor(...args: string[]): Report {
+  const { status, stdout, stderr } = softgrad(['doctor', ...args, '--json']);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return JSON.parse(stdout);
+}
+
+describe("the question's own derivatives", () => {
+  test.each([
+    ['np.roll', files.rolled],
+    ['J.sum', files.summed],
+  ])('%s is named as summed rows, from logits and from probabilities', (_, gradient) => {
+    for (const source of [
+      ['--logits', logits],
+      ['--probs', probabilities],
+    ]) {
+      const { verdict, matches, instead } = doctor(...source, '--grad', gradient);
+      expect(verdict).toBe('row-sum');
+      expect(matches).toHaveLength(1);
+      expect(matches[0].error).toBe(0);
+      expect(instead.typescript).toBe('const dx = softmax.vjp(s, g);');
+    }
+  });
+
+  test('in three parts to read', () => {
+    const { status, stdout } = softgrad(['doctor', '--logits', logits, '--grad', files.rolled]);
+    expect(status).toBe(0);
+    const parts = stdout.split('\n\n').map((part) => part.split('\n')[0]);
+    expect(parts).toEqual(['What your numbers are', 'Why', 'What to write instead']);
+    expect(stdout).toContain('Summed Jacobian rows');
+    expect(stdout).toMatch(/relative error 0\.\n.*next best explanation, .*, is off by \d/);
+    expect(stdout).toMatch(/TypeScript {2}const dx = softmax\.vjp\(s, g\);\n {2}NumPy {7}dx = s \* \(g - /);
+  });
+});
+
+test('right gradients are right: the product, and the cross-entropy with labels in a column or a row', () => {
+  expect(doctor('--logits', logits, '--grad', files.right, '--upstream', files.upstream).verdict).toBe('right');
+  for (const target of [files.labels, files.labelsInOneRow]) {
+    expect(doctor('--logits', logits, '--grad', files.fused, '--target', target).verdict).toBe('right');
+  }
+});
+
+test('options reach the diagnosis: reduction, temperature, axis', () => {
+  const withLabels = ['--logits', logits, '--grad', files.fused, '--target', files.labels];
+  expect(doctor(...withLabels, '--reduction', 'sum').verdict).toBe('batch-size');
+  expect(doctor(...withLabels, '--reduction', 'mean').verdict).toBe('right');
+  const product = ['--grad', files.right, '--upstream', files.upstream];
+  expect(doctor('--probs', probabilities, ...product, '--temperature', '2').verdict).toBe('temperature');
+  const flip = (rows: Rows) => JSON.stringify(rows[0].map((_, i) => rows.map((row) => row[i])));
+  const flipped = [signal, right, upstream].map((rows, k) => folder.write(`flipped-${k}.json`, flip(rows)));
+  const { verdict, instead } = doctor(
+    '--logits',
+    flipped[0],
+    '--grad',
+    flipped[1],
+    '--upstream',
+    flipped[2],
+    '--axis',
+    '0',
+  );
+  expect(verdict).toBe('right');
+  expect(instead.typescript).toBe('const dx = softmax.vjp(s, g, { axis: 0 });');
+});
+
+test('Jacobians are read from .json', () => {
+  expect(doctor('--logits', logits, '--grad', files.jacobian).verdict).toBe('right');
+  expect(doctor('--logits', logits, '--grad', files.jacobian, '--upstream', files.upstream).verdict).toBe(
+    'upstream-missing',
+  );
+});
+
+test('an expression needs no files', () => {
+  expect(doctor('--did', 'J.sum(axis=1)').verdict).toBe('row-sum');
+  expect(doctor('--did', 's*(1-s)').verdict).toBe('diagonal');
+  expect(doctor('--did', 'dx = s - y').verdict).toBe('right');
+});
+
+test('numbers that nothing explains are said to be unknown, exit code 0', () => {
+  const random = folder.writeNpy(
+    'random.npy',
+    signal.map((row, n) => row.map((_, i) => Math.sin(17 * n + 5 * i))),
+  );
+  const { verdict, matches } = doctor('--logits', logits, '--grad', random);
+  expect(verdict).toBe('unknown');
+  expect(matches).toEqual([]);
+});
+
+test('NaN where exp overflows is named', () => {
+  writeFileSync(folder.at('large.json'), '[[1000, 2, 3], [1, 2, 3]]');
+  writeFileSync(
+    folder.at('broken.json'),
+    '[[NaN, 0, 0], [0.08192506906499324, 0.1848364473823103, 0.2226954265346234]]',
+  );
+  expect(doctor('--logits', folder.at('large.json'), '--grad', folder.at('broken.json')).verdict).toBe(
+    'missing-max-shift',
+  );
+});
+
+test.each([
+  [['--grad', files.rolled], /^softgrad: doctor: neither logits nor probabilities are given/],
+  [['--logits', logits], /^softgrad: doctor: no gradient; expected --grad FILE, or --did EXPRESSION\n$/],
+  [['--logits', logits, '--grad', files.rolled, '--did', 's - y'], /^softgrad: doctor: both --grad and --did/],
+  [['--logits', logits, '--probs', probabilities, '--grad', files.rolled], /both logits and probabilities/],
+  [
+    ['--logits', logits, '--grad', folder.write('wide.json', '[[1, 2, 3, 4]]')],
+    /^softgrad: --grad .*wide\.json: gradient is \(1, 4\).*expected \(4, 3\)/,
+  ],
+  [
+    ['--probs', files.upstream, '--grad', files.rolled],
+    /^softgrad: --probs .*upstream\.npy: probabilities\[\d\]\[\d\] is -0\.\d+; expected a number from 0 to 1/,
+  ],
+  [
+    ['--logits', logits, '--grad', files.rolled, '--target', folder.write('three.json', '[0, 1, 3, 0]')],
+    /^softgrad: --target .*: target entry 2 is 3; expected a class index from 0 to 2/,
+  ],
+  [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
+  [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
+  [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
+  [['--did', 'J.total()'], /`J\.total\(\)` is none of the expressions known; the nearest are `J\./],
+])('what is not as needed is said in one line, exit code 2: %j', (args, message) => {
+  const { status, stdout, stderr } = softgrad(['doctor', ...args]);
+  expect(status).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(message);
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+});

@@ -1,0 +1,202 @@
+import { largestOf } from './diagnose/compare.js';
+import { saturatedRows, underflowedRows } from './diagnose/condition.js';
+import { lookUp } from './diagnose/expressions.js';
+import type { Goal, Kind } from './diagnose/form.js';
+import { underflow } from './diagnose/mistakes/overflow.js';
+import { right, rightLoss } from './diagnose/mistakes/right.js';
+import { notesOn } from './diagnose/notes.js';
+import { type Problem, type ProblemInput, readProblem, readValues } from './diagnose/problem.js';
+import { type Reading, readingsOf } from './diagnose/reading.js';
+import { type Remedy, remedyFor } from './diagnose/remedy.js';
+import { formatDiagnosis, formatError } from './diagnose/report.js';
+import { type Findings, type Match, search } from './diagnose/search.js';
+import { wordsFor } from './diagnose/words.js';
+import { SoftgradError } from './errors.js';
+import type { TensorInput } from './input.js';
+
+/** What `diagnose` takes: host data as nested arrays, typed arrays or `{ data, shape }`. */
+export interface DiagnoseInput extends ProblemInput {
+  /** The numbers somebody computed, (n, f) or (n, f, f), or the NumPy expression they used, one of `knownExpressions()`. */
+  readonly gradient: TensorInput | string;
+}
+
+/** An explanation and its relative error, ‖given − explained‖ / ‖larger of both‖, less what is rounding. */
+export interface DiagnosisMatch {
+  readonly id: string;
+  readonly name: string;
+  readonly formula: string;
+  readonly error: number;
+}
+
+/** The numbers behind a diagnosis; null or 0 where an expression was given without data. */
+export interface DiagnosisEvidence {
+  /** The nearest explanation that does not fit. */
+  readonly nextBest: DiagnosisMatch | null;
+  /** The largest finite magnitude among the numbers. */
+  readonly largest: number | null;
+  /** How many of the numbers are NaN or infinite. */
+  readonly nonFinite: number;
+  readonly rows: number;
+  /** Rows whose Jacobian is nearly 0, whatever is computed from it. */
+  readonly saturatedRows: number;
+  /** Rows whose Jacobian is 0 in float32, and whose given numbers are. */
+  readonly underflowedRows: number;
+  /** What else is remarkable, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** What somebody's numbers are, why, and what to write instead; plain data. */
+export interface Diagnosis {
+  /** 'right', a mistake's id, 'saturated', 'underflow', 'ambiguous' (several fit) or 'unknown' (none does). */
+  readonly verdict: string;
+  /** The explanations that fit, the best first: one for a clear verdict, several for 'ambiguous', none for 'unknown'. */
+  readonly matches: readonly DiagnosisMatch[];
+  readonly evidence: DiagnosisEvidence;
+  /** What the numbers are, in one sentence. */
+  readonly what: string;
+  readonly why: string;
+  readonly instead: Remedy;
+  /** All of it to read, as `formatDiagnosis` writes it. */
+  readonly text: string;
+}
+
+/**
+ * Says which known mistake explains a softmax gradient that somebody computed, or that it is right, that the softmax is
+ * saturated, or that nothing known explains it.
+ *
+ * The candidate must match within 1e-3, ‖given − candidate‖ / ‖larger of both‖, and 30 times better than every other one;
+ * differences within the rounding of the terms that were added up (float64; float32; 1e-6) count as none, so that ±2.8e-17
+ * is 0 where terms of size 0.1 cancel.
+ *
+ * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
+ *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
+ *   axis (−1), temperature (1) and the loss's reduction ('mean' and 'sum' both count as right if it is not given)
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
+ * @example
+ * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[0, 2.8e-17, -2.8e-17]] });
+ * verdict; // 'row-sum'
+ */
+export function diagnose(input: DiagnoseInput): Diagnosis {
+  if (typeof input !== 'object' || input === null) {
+    throw new SoftgradError('ERR_VALUE', 'diagnose: expected an object with gradient and logits or probabilities');
+  }
+  const { gradient } = input;
+  if (gradient === undefined) {
+    throw new SoftgradError('ERR_VALUE', 'diagnose: no gradient is given; expected numbers or an expression');
+  }
+  if (typeof gradient === 'string') return ofExpression(gradient, input);
+  const problem = readProblem(input);
+  const readings = readingsOf(problem, readValues('gradient', gradient));
+  return ofNumbers(problem, readings);
+}
+
+function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
+  const { mistake, form } = lookUp(expression);
+  const known = input.logits !== undefined || input.probabilities !== undefined;
+  const problem = known ? readProblem(input) : null;
+  const example = problem && form.gives(problem)[0];
+  const notes: string[] = [];
+  let largest: number | null = null;
+  if (problem && example) {
+    const size = form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f;
+    const { values } = example;
+    const at = typeof values === 'function' ? values : (k: number) => values[k];
+    largest = 0;
+    for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+    notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
+  }
+  const goal = mistake.goal ?? goalOf(problem, form.kind, mistake.forms.length > 0 && form === rightLoss);
+  return finish({
+    verdict: mistake.id,
+    matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
+    evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
+    what: `\`${expression.trim()}\` is ${mistake.what}.`,
+    why: mistake.why,
+    instead: remedyFor(goal, problem),
+  });
+}
+
+const nothing: DiagnosisEvidence = {
+  nextBest: null,
+  largest: null,
+  nonFinite: 0,
+  rows: 0,
+  saturatedRows: 0,
+  underflowedRows: 0,
+  notes: [],
+};
+
+function ofNumbers(problem: Problem, readings: readonly Reading[]): Diagnosis {
+  const found = search(problem, readings);
+  const { kind, data } = readings[0];
+  const saturated = saturatedRows(problem).filter(Boolean).length;
+  const underflowed = rowwise(kind) ? underflowedRows(problem, data).filter(Boolean).length : 0;
+  const verdict = verdictOf(problem, found, data, saturated, underflowed);
+  const nextBest = found.others.find(({ error }) => Number.isFinite(error));
+  const evidence = {
+    nextBest: nextBest ? summaryOf(nextBest) : null,
+    largest: largestOf(data),
+    nonFinite: data.reduce((count, value) => count + (Number.isFinite(value) ? 0 : 1), 0),
+    rows: problem.n,
+    saturatedRows: saturated,
+    underflowedRows: underflowed,
+  };
+  const matches = found.matches.map(summaryOf);
+  const notes = notesOn(problem, readings[0], found, verdict, evidence);
+  const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
+  const matchedKind = found.matches[0]?.kind ?? kind;
+  return finish({
+    verdict,
+    matches,
+    evidence: { ...evidence, notes },
+    what,
+    why,
+    instead: remedyFor(goal ?? goalOf(problem, matchedKind, false), problem),
+  });
+}
+
+function finish(diagnosis: Omit<Diagnosis, 'text'>): Diagnosis {
+  return { ...diagnosis, text: formatDiagnosis(diagnosis) };
+}
+
+function rowwise(kind: Kind): boolean {
+  return kind === 'gradient' || kind === 'jacobian';
+}
+
+/** What somebody with these data wants: a Jacobian only where nothing says that it is to be multiplied. */
+function goalOf(problem: Problem | null, kind: Kind, loss: boolean): Goal {
+  if (problem?.y || loss) return 'loss';
+  return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
+}
+
+function summaryOf({ id, mistake, formula, error }: Match): DiagnosisMatch {
+  return { id, name: mistake.name, formula, error };
+}
+
+/** More than half of the rows. */
+function mostly(count: number, rows: number): boolean {
+  return 2 * count > rows;
+}
+
+function verdictOf(
+  problem: Problem,
+  { matches }: Findings,
+  data: Float64Array,
+  saturated: number,
+  underflowed: number,
+): string {
+  if (matches.length === 0) return 'unknown';
+  const rightMatch = matches.find(({ id }) => id === right.id);
+  // s − y does not vanish with the Jacobian: where it is small the prediction is good.
+  const throughJacobian = rightMatch !== undefined && rightMatch.form !== rightLoss;
+  const indifferent = matches.length > 1 && !problem.g && (rightMatch !== undefined || !problem.y);
+  if (mostly(saturated, problem.n) && (throughJacobian || (indifferent && isZero(matches)))) {
+    return mostly(underflowed, problem.n) && data.every((value) => Number.isFinite(value)) ? underflow.id : 'saturated';
+  }
+  return matches.length === 1 ? matches[0].id : 'ambiguous';
+}
+
+/** True where the given numbers are 0 within rounding: the summed rows, which are exactly 0, fit. */
+function isZero(matches: readonly Match[]): boolean {
+  return matches.some(({ id }) => id === 'row-sum');
+}

@@ -1,0 +1,103 @@
+import type { Candidate } from './form.js';
+
+/** What counts as rounding. */
+export interface Noise {
+  /** Differences up to this, relative to the terms that were added up. */
+  readonly relative: number;
+  /** Differences up to this in any case: float32 may have lost what is below its least normal number. */
+  readonly absolute: number;
+}
+
+/**
+ * The noise that there may be in sums over f terms, finest first: none; that of the dtype, whose drift grows like √f; that
+ * of float32 where float64 was given; and 1e-6.
+ */
+export function noiseLevels(f: number, single: boolean): readonly Noise[] {
+  const roundings = 8 + 4 * Math.sqrt(f);
+  const least = 2 ** -126;
+  return [
+    { relative: 0, absolute: 0 },
+    ...(single ? [] : [{ relative: roundings * 2 ** -53, absolute: 0 }]),
+    { relative: roundings * 2 ** -24, absolute: least },
+    { relative: Math.max(3e-6, roundings * 2 ** -24), absolute: least },
+  ];
+}
+
+/** The caller's numbers, with what every comparison needs of them. */
+export interface Given {
+  readonly data: Float64Array;
+  /** The largest finite magnitude; 1 where all are 0. */
+  readonly unit: number;
+}
+
+export function measure(data: Float64Array): Given {
+  return { data, unit: largestOf(data) || 1 };
+}
+
+/**
+ * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level, where differences within the noise of the
+ * terms that were added up count as rounding, so 2.8e-17 is 0 where terms of size 0.1 cancel. Infinity where one has NaN
+ * or infinities in entries in which the other has none.
+ */
+export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
+  const { data, unit } = given;
+  const { values, terms } = candidate;
+  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+  const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
+  const excess = new Float64Array(levels.length);
+  let givenSquared = 0;
+  let candidateSquared = 0;
+  for (let k = 0; k < data.length; k++) {
+    const value = data[k] / unit;
+    const expected = valueAt(k) / unit;
+    if (!Number.isFinite(value) || !Number.isFinite(expected)) {
+      if (Number.isFinite(value) || Number.isFinite(expected)) return levels.map(() => Number.POSITIVE_INFINITY);
+      continue;
+    }
+    givenSquared += value * value;
+    candidateSquared += expected * expected;
+    const difference = Math.abs(value - expected);
+    if (difference === 0) continue;
+    const term = termAt(k);
+    for (let level = 0; level < levels.length; level++) {
+      const beyond = difference - (levels[level].relative * term + levels[level].absolute) / unit;
+      if (beyond > 0) excess[level] += beyond * beyond;
+    }
+  }
+  const size = Math.max(givenSquared, candidateSquared);
+  return Array.from(excess, (sum) => {
+    if (sum === 0) return 0;
+    return size === Number.POSITIVE_INFINITY ? 1 : Math.sqrt(sum / size);
+  });
+}
+
+/**
+ * The factor c and relative error of the candidate times c that is nearest to the given values; null where either is 0 or
+ * not finite.
+ */
+export function fitFactor({ data, unit }: Given, { values }: Candidate): { factor: number; error: number } | null {
+  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+  let product = 0;
+  let givenSquared = 0;
+  let candidateSquared = 0;
+  for (let k = 0; k < data.length; k++) {
+    const value = data[k] / unit;
+    const expected = valueAt(k);
+    product += value * expected;
+    givenSquared += value * value;
+    candidateSquared += expected * expected;
+  }
+  const cosine = product / Math.sqrt(givenSquared * candidateSquared);
+  if (!Number.isFinite(cosine)) return null;
+  return { factor: (product / candidateSquared) * unit, error: Math.sqrt(Math.max(0, 1 - cosine * cosine)) };
+}
+
+/** True where every value is a float32. */
+export function isFloat32(data: Float64Array): boolean {
+  return data.every((value) => Object.is(Math.fround(value), value) || Number.isNaN(value));
+}
+
+/** The largest finite magnitude. */
+export function largestOf(data: Float64Array): number {
+  return data.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+}

@@ -1,0 +1,80 @@
+import type { Problem } from './problem.js';
+
+/** Below this largest entry (1/250 of the 1/4 that is possible) a row's Jacobian is nearly 0. */
+export const saturatedBelow = 1e-3;
+
+/** ln 2⁻¹⁵⁰: what is less likely rounds to 0 in float32. */
+const underflowsBelow = -150 * Math.LN2;
+
+/** True for each row in which the softmax is so sure that its Jacobian is nearly 0. */
+export function saturatedRows({ s, n, f }: Problem): readonly boolean[] {
+  return Array.from({ length: n }, (_, row) => {
+    let largest = 0;
+    let others = 0;
+    let most = 0;
+    for (let k = row * f; k < (row + 1) * f; k++) {
+      if (s[k] > most) {
+        others += most;
+        most = s[k];
+      } else {
+        others += s[k];
+      }
+      largest = Math.max(largest, s[k] * (1 - s[k]));
+    }
+    return f > 1 && Math.min(largest, others) < saturatedBelow;
+  });
+}
+
+/**
+ * True for each row in which all classes but one round to 0 in float32, and the given values are exactly 0; a class that
+ * is masked out (logit −Infinity) does not count.
+ */
+export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Float64Array): readonly boolean[] {
+  const each = given.length / n;
+  return Array.from({ length: n }, (_, row) => {
+    const source = (x ?? s.map(Math.log)).subarray(row * f, (row + 1) * f);
+    const scale = x ? temperature : 1;
+    const sorted = Float64Array.from(source).sort();
+    const [second, first] = sorted.subarray(-2);
+    const masked = x !== null && second === Number.NEGATIVE_INFINITY;
+    if (f < 2 || masked || (second - first) / scale > underflowsBelow) return false;
+    for (let k = row * each; k < (row + 1) * each; k++) if (given[k] !== 0) return false;
+    return true;
+  });
+}
+
+/** What makes several explanations give the same numbers here, in words, with what would tell them apart. */
+export function degeneracies({ s, g, n, f, shape }: Problem): readonly string[] {
+  const found: string[] = [];
+  if (f === 1)
+    found.push('f = 1: the one probability is always 1 and every derivative of it 0; look at two classes or more');
+  if (n === 1 && shape.length > 1) {
+    found.push('n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more');
+  }
+  if (f === 2)
+    found.push('f = 2: J is s₀ s₁ times ((1, −1), (−1, 1)), so many formulas coincide; look at three classes or more');
+  if (f > 1 && everyRow(s, f, 1e-6)) {
+    found.push('all probabilities are 1/f, so formulas with s and with 1/f coincide; look at logits that differ');
+  }
+  if (g && f > 1 && everyRow(g, f, 1e-12)) {
+    found.push(
+      'the upstream gradient is the same for all classes of a row, which makes even the right product 0 (probabilities cannot all grow); look at an upstream that differs',
+    );
+  }
+  return found;
+}
+
+/** True where each row's entries are the same. */
+function everyRow(values: Float64Array, f: number, slack: number): boolean {
+  return values.every((value, k) => Math.abs(value - values[k - (k % f)]) <= slack * Math.abs(value));
+}
+
+/** True where the rows of logits look like probabilities: between 0 and 1, adding up to 1. */
+export function looksLikeProbabilities({ x, n, f }: Problem): boolean {
+  if (!x || f < 2 || x.some((value) => value < 0 || value > 1)) return false;
+  return Array.from({ length: n }).every((_, row) => {
+    let sum = 0;
+    for (let k = row * f; k < (row + 1) * f; k++) sum += x[k];
+    return Math.abs(sum - 1) < 1e-4;
+  });
+}

@@ -1,0 +1,196 @@
+import {
+  type Candidate,
+  candidate,
+  each,
+  entries,
+  gradient,
+  jacobian,
+  loss,
+  lossFactors,
+  type Mistake,
+  product,
+} from '../form.js';
+import type { Problem } from '../problem.js';
+import { softmaxRows } from '../rows.js';
+import { jacobianEntries, lossGradient, vjp } from './right.js';
+
+/** Right arithmetic on the wrong numbers, or another function's derivative. */
+
+function rowsOf({ n, f }: Problem) {
+  return { outer: n, classes: f, inner: 1 };
+}
+
+const softmaxTwice: Mistake = {
+  id: 'softmax-twice',
+  name: 'softmax applied twice',
+  what: 'the derivative at softmax(softmax(x)): probabilities went into a function that expects logits',
+  why: "The second softmax squeezes numbers between 0 and 1 to almost equal ones, s' ≥ 1/(1 + (f − 1) e), so gradients are small and the loss cannot reach 0. Losses 'with logits' apply softmax themselves.",
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['softmax(s) - y', 's2 * (g - (s2 * g).sum(axis=1, keepdims=True))'],
+      gives: (problem) => {
+        const { s, g, y } = problem;
+        const twice = softmaxRows(s, rowsOf(problem));
+        const found: Candidate[] = [];
+        if (g) {
+          const inner = vjp(problem, g, twice);
+          found.push(candidate("s' ⊙ (g − ⟨s', g⟩), s' = softmax(s)", inner));
+          found.push(
+            candidate("J(s) J(s') g, s' = softmax(s)", vjp(problem, vjp({ ...problem, temperature: 1 }, g, twice))),
+          );
+        }
+        for (const { factor, over } of lossFactors(problem)) {
+          if (!y) continue;
+          const inner = lossGradient({ ...problem, s: twice, temperature: 1 }, y).map((value) => value * factor);
+          found.push(candidate(`softmax(s) − y${over}`, inner));
+          found.push(candidate(`J(s) (softmax(s) − y)${over}`, vjp(problem, inner)));
+        }
+        return found;
+      },
+    },
+    {
+      kind: 'jacobian',
+      expressions: [],
+      gives: (problem) => {
+        const { s, n, f, temperature } = problem;
+        const a = softmaxRows(s, rowsOf(problem));
+        const inner = new Float64Array(n);
+        for (let k = 0; k < n * f; k++) inner[Math.floor(k / f)] += a[k] * s[k];
+        const chained = entries(problem, (i, j, same) => {
+          const own = same ? a[i] * s[i] : 0;
+          return (own - a[i] * s[j] * (s[i] + a[j] - inner[Math.floor(i / f)])) / temperature;
+        });
+        return [
+          candidate('the Jacobian at softmax(s)', jacobianEntries(problem, a)),
+          candidate('the Jacobian of softmax(softmax(x))', chained),
+        ];
+      },
+    },
+  ],
+};
+
+const softmaxOfUpstream: Mistake = {
+  id: 'softmax-of-upstream',
+  name: 'softmax of the upstream gradient',
+  what: "the derivative at softmax(g): backward computed softmax of the gradient that came in, not of the layer's input",
+  why: 'J = diag(s) − s sᵀ is made of the probabilities of the forward pass; keep them, and use g only as the vector that J multiplies.',
+  forms: [
+    gradient('softmax(g) ⊙ (g − ⟨softmax(g), g⟩)', [], (problem) =>
+      problem.g ? vjp(problem, problem.g, softmaxRows(problem.g, rowsOf(problem))) : null,
+    ),
+    gradient('softmax(g) ⊙ (1 − softmax(g))', ['softmax(g) * (1 - softmax(g))'], (problem) =>
+      problem.g ? softmaxRows(problem.g, rowsOf(problem)).map((value) => value * (1 - value)) : null,
+    ),
+    jacobian('the Jacobian at softmax(g)', ['np.diagflat(softmax(g)) - np.dot(softmax(g), softmax(g).T)'], (problem) =>
+      problem.g ? jacobianEntries(problem, softmaxRows(problem.g, rowsOf(problem))) : null,
+    ),
+  ],
+};
+
+/** Logits that can be multiplied: masked ones cannot. */
+function finiteLogits({ x }: Problem): Float64Array | null {
+  return x?.every(Number.isFinite) ? x : null;
+}
+
+const logitsForProbabilities: Mistake = {
+  id: 'logits-for-probabilities',
+  name: 'logits in place of probabilities',
+  what: "softmax's formula with the logits x where the probabilities s belong",
+  why: 'J = diag(s) − s sᵀ is written in the output of softmax: ∂s_i/∂x_j = s_i (δ_ij − s_j), with s twice and x nowhere.',
+  forms: [
+    gradient('x ⊙ (1 − x)', ['x * (1 - x)'], (problem) => {
+      const x = finiteLogits(problem);
+      return x?.map((value) => value * (1 - value));
+    }),
+    gradient('s ⊙ (1 − x)', ['s * (1 - x)'], (problem) => {
+      const x = finiteLogits(problem);
+      return x?.map((value, k) => problem.s[k] * (1 - value));
+    }),
+    gradient('x − y', ['x - y'], (problem) => {
+      const x = finiteLogits(problem);
+      const { y } = problem;
+      return x && y && x.map((value, k) => value - y[k]);
+    }),
+    product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
+      const x = finiteLogits(problem);
+      return x && g.symbol === 'g' ? scaledByLogits(problem, x, g.values) : null;
+    }),
+    product('g ⊙ x ⊙ (1 − x)', ['g * x * (1 - x)'], (problem, g) => {
+      const x = finiteLogits(problem);
+      return x?.map((value, k) => g.values[k] * value * (1 - value));
+    }),
+    jacobian('diag(x) − x xᵀ', ['np.diag(x) - np.outer(x, x)'], (problem) => {
+      const x = finiteLogits(problem);
+      return x && entries(problem, (i, j, same) => ((same ? x[i] : 0) - x[i] * x[j]) / problem.temperature);
+    }),
+    jacobian('s_i (δ_ij − x_j)', [], (problem) => {
+      const x = finiteLogits(problem);
+      const { s, temperature } = problem;
+      return x && entries(problem, (i, j, same) => (s[i] * ((same ? 1 : 0) - x[j])) / temperature);
+    }),
+  ],
+};
+
+function scaledByLogits(problem: Problem, x: Float64Array, g: Float64Array): Float64Array {
+  const { f, temperature } = problem;
+  const inner = new Float64Array(problem.n);
+  for (let k = 0; k < x.length; k++) inner[Math.floor(k / f)] += x[k] * g[k];
+  return each(problem, (k, row) => (x[k] * (g[k] - inner[row])) / temperature);
+}
+
+function sigmoidOf(x: number): number {
+  return x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x));
+}
+
+function sigmoidSlope(x: number): number {
+  return sigmoidOf(x) * sigmoidOf(-x);
+}
+
+const sigmoid: Mistake = {
+  id: 'sigmoid',
+  name: "sigmoid's derivative",
+  what: "the sigmoid's derivative at the logits, σ(x) (1 − σ(x)), for a layer that is a softmax",
+  why: `σ looks at one logit, softmax at all of a row: dx = s ⊙ (g − ⟨s, g⟩) with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)`,
+  forms: [
+    gradient('σ(x) ⊙ (1 − σ(x))', ['sigmoid(x) * (1 - sigmoid(x))'], ({ x }) => x?.map(sigmoidSlope)),
+    product('g ⊙ σ(x) ⊙ (1 − σ(x))', ['g * sigmoid(x) * (1 - sigmoid(x))'], ({ x }, g) =>
+      x?.map((value, k) => g.values[k] * sigmoidSlope(value)),
+    ),
+    loss('σ(x) − y', ['sigmoid(x) - y'], ({ x }, y) => x?.map((value, k) => sigmoidOf(value) - y[k])),
+  ],
+};
+
+const logSoftmax: Mistake = {
+  id: 'log-softmax',
+  name: "log-softmax's derivative",
+  what: "log-softmax's derivative, g − s Σ g, for a layer that is a softmax",
+  why: 'log-softmax has the Jacobian δ_ij − s_j, softmax has s_i (δ_ij − s_j): the factor s_i is the derivative of the logarithm. Use each with the loss that takes its output.',
+  forms: [
+    product(
+      'g − s Σ g',
+      ['g - s * g.sum(axis=1, keepdims=True)'],
+      (problem, g) => {
+        const { s, n, f, temperature } = problem;
+        const sums = new Float64Array(n);
+        for (let k = 0; k < n * f; k++) sums[Math.floor(k / f)] += g.values[k];
+        return each(problem, (k, row) => (g.values[k] - s[k] * sums[row]) / temperature);
+      },
+      (_, g) => g.values.map(Math.abs),
+    ),
+    jacobian('δ_ij − s_j', ['np.eye(f) - s'], ({ s, ...problem }) =>
+      entries({ s, ...problem }, (_, j, same) => ((same ? 1 : 0) - s[j]) / problem.temperature),
+    ),
+    jacobian('δ_ij − s_i', [], ({ s, ...problem }) =>
+      entries({ s, ...problem }, (i, _, same) => ((same ? 1 : 0) - s[i]) / problem.temperature),
+    ),
+  ],
+};
+
+export const inputs: readonly Mistake[] = [
+  softmaxTwice,
+  softmaxOfUpstream,
+  logitsForProbabilities,
+  sigmoid,
+  logSoftmax,
+];

@@ -1,0 +1,53 @@
+import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
+import { vjp } from './right.js';
+
+/** Slips between the cross-entropy and its target. */
+
+const targetMissing: Mistake = {
+  id: 'target-missing',
+  name: 'target not subtracted',
+  what: 'the probabilities themselves: the target was never subtracted',
+  why: 'The gradient of −Σ y log s in the logits is s − y; s alone is the gradient of log Σ exp x.',
+  forms: [loss('s', ['s', 's / n'], ({ s, temperature }) => scaled(s, 1 / temperature))],
+};
+
+const targetIndexing: Mistake = {
+  id: 'target-indexing',
+  name: '1 subtracted from whole columns',
+  what: "s with 1 taken off every sample's entry of each class that occurs in the target",
+  why: 'dx[:, target] -= 1 picks columns; the target picks one entry a row: dx[np.arange(n), target] -= 1.',
+  forms: [
+    loss('s − 1 in the columns of the target', ['dx[:, target] -= 1'], (problem, y) => {
+      const { s, n, f, temperature } = problem;
+      const columns = new Set<number>();
+      for (let k = 0; k < n * f; k++) if (y[k] === 1) columns.add(k % f);
+      if (columns.size < 2) return null;
+      return each(problem, (k, _row, i) => (s[k] - (columns.has(i) ? 1 : 0)) / temperature);
+    }),
+  ],
+};
+
+const binaryCrossEntropy: Mistake = {
+  id: 'binary-cross-entropy',
+  name: 'binary cross-entropy',
+  what: 'the gradient of the binary cross-entropy, −y / s + (1 − y) / (1 − s), which belongs to sigmoids',
+  why: 'Softmax goes with −Σ y log s, whose gradient in the probabilities is −y / s; through the Jacobian it becomes s − y. The terms with 1 − y count the other classes a second time.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['-y / s + (1 - y) / (1 - s)', '-(y / s - (1 - y) / (1 - s))'],
+      gives: (problem) => {
+        const { s, y } = problem;
+        if (!y || s.some((value) => value === 0 || value === 1)) return [];
+        const binary = s.map((value, k) => -y[k] / value + (1 - y[k]) / (1 - value));
+        const through = vjp(problem, binary);
+        return lossFactors(problem).flatMap(({ factor, over }): Candidate[] => [
+          candidate(`−y / s + (1 − y) / (1 − s)${over}`, scaled(binary, factor)),
+          candidate(`J (−y / s + (1 − y) / (1 − s))${over}`, scaled(through, factor)),
+        ]);
+      },
+    },
+  ],
+};
+
+export const losses: readonly Mistake[] = [targetMissing, targetIndexing, binaryCrossEntropy];

@@ -1,0 +1,204 @@
+import { candidate, cotangent, each, entries, gradient, jacobian, type Mistake, product, scaled } from '../form.js';
+import type { Problem } from '../problem.js';
+import { jacobianEntries, lossGradient, vjp } from './right.js';
+
+/** Slips in the product with the upstream gradient: left out, done twice, or half of the formula missing. */
+
+const vjpFormula = 'dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩)';
+
+/** The terms of forms that do not multiply by s. */
+function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
+  const { f } = problem;
+  const most = each(problem, (_k, row) => {
+    let largest = 0;
+    for (let k = row * f; k < (row + 1) * f; k++) largest = Math.max(largest, Math.abs(g[k]));
+    return largest;
+  });
+  return scaled(most, 1 / problem.temperature);
+}
+
+const upstreamMissing: Mistake = {
+  id: 'upstream-missing',
+  name: 'upstream gradient missing',
+  what: 'the derivative of softmax on its own, not yet multiplied by the upstream gradient',
+  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does.`,
+  forms: [
+    jacobian('diag(s) − s sᵀ, not multiplied by g', [], (problem) =>
+      problem.g || problem.y ? jacobianEntries(problem) : null,
+    ),
+    gradient('∂s_t/∂x, t the target', ['J[np.arange(n), target]', 's[t] * (y - s)'], (problem) =>
+      problem.y ? vjp(problem, problem.y) : null,
+    ),
+    gradient('−∂s_t/∂x, t the target', [], (problem) => (problem.y ? scaled(vjp(problem, problem.y), -1) : null)),
+  ],
+};
+
+const jacobianSkipped: Mistake = {
+  id: 'jacobian-skipped',
+  name: 'passed on without the Jacobian',
+  what: 'the upstream gradient itself (for the cross-entropy: −y / s), handed on as if softmax were not there',
+  why: `The gradient in the probabilities still has to go through softmax: ${vjpFormula}. With g = −y / s that is s − y.`,
+  forms: [product('g', ['g', '-y / s', '-y / s / n'], (_, g) => g.values)],
+};
+
+const jacobianTwice: Mistake = {
+  id: 'jacobian-twice',
+  name: 'multiplied by the Jacobian again',
+  what: "the right gradient multiplied by softmax's Jacobian once more; the cross-entropy's s − y has been through softmax already",
+  why: 's − y is ∂L/∂x, in the logits: J is in it (Jᵀ (−y / s) = s − y). Passing it through J again gives J (s − y), which also vanishes where s is nearly one-hot.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
+      gives: (problem) => {
+        if (!problem.y) return [];
+        const { terms, values } = cotangent(problem, '', lossGradient(problem, problem.y));
+        const unscaled = { formula: 'J (s − y)', values: vjp(problem, values), terms };
+        const over = 1 / problem.n;
+        return [
+          unscaled,
+          { formula: 'J (s − y) / n', values: scaled(unscaled.values, over), terms: scaled(terms, over) },
+        ];
+      },
+    },
+    product('J J g', ['J @ J @ g'], (problem, g) => (g.symbol === 'g' ? vjp(problem, vjp(problem, g.values)) : null)),
+  ],
+};
+
+const upstreamTwice: Mistake = {
+  id: 'upstream-twice',
+  name: 'multiplied by the upstream twice',
+  what: 'the right gradient multiplied by the upstream gradient once more, elementwise',
+  why: `${vjpFormula} has the upstream in it already; a layer that multiplies what backward returns by the upstream applies it twice.`,
+  forms: [
+    product(
+      'g ⊙ s ⊙ (g − ⟨s, g⟩)',
+      ['g * s * (g - (s * g).sum(axis=1, keepdims=True))'],
+      (problem, g) => vjp(problem, g.values).map((value, k) => value * g.values[k]),
+      (_, g) => g.terms.map((value, k) => value * Math.abs(g.values[k])),
+    ),
+  ],
+};
+
+const notContracted: Mistake = {
+  id: 'not-contracted',
+  name: 'multiplied by the upstream without summing',
+  what: 'the Jacobian multiplied by the upstream gradient elementwise, not yet added up over the classes',
+  why: `A matrix times a vector adds up: dx_i = Σ_j J_ij g_j. J * g keeps all f × f products. In one step: ${vjpFormula}.`,
+  forms: [
+    {
+      kind: 'jacobian',
+      expressions: ['J * g[:, None, :]', 'J * g[:, :, None]'],
+      gives: (problem) => {
+        const { g } = problem;
+        if (!g) return [];
+        const entry = jacobianEntries(problem);
+        const { f } = problem;
+        const byColumn = (k: number) => entry(k) * g[Math.floor(k / (f * f)) * f + (k % f)];
+        const byRow = (k: number) => entry(k) * g[Math.floor(k / f)];
+        return [candidate('J_ij g_j', byColumn), candidate('J_ij g_i', byRow)];
+      },
+    },
+  ],
+};
+
+const probabilitiesMissing: Mistake = {
+  id: 'probabilities-missing',
+  name: 'not multiplied by s',
+  what: 'g − ⟨s, g⟩, without the factor s in front',
+  why: `${vjpFormula}: the difference is multiplied by the probabilities.`,
+  forms: [
+    product(
+      'g − ⟨s, g⟩',
+      ['g - (s * g).sum(axis=1, keepdims=True)'],
+      (problem, g) => each(problem, (k, row) => (g.values[k] - g.inner[row]) / problem.temperature),
+      (problem, g) => cotangentTerms(problem, g.values),
+    ),
+  ],
+};
+
+const innerProductMissing: Mistake = {
+  id: 'inner-product-missing',
+  name: '⟨s, g⟩ not subtracted',
+  what: 's ⊙ g (as a matrix: diag(s)), without the part that comes from the sum under the fraction',
+  why: `The denominator Σ exp x depends on every logit too, which gives −s sᵀ: ${vjpFormula}.`,
+  forms: [
+    product('s ⊙ g', ['s * g', '-y'], (problem, g) =>
+      each(problem, (k) => (problem.s[k] * g.values[k]) / problem.temperature),
+    ),
+    jacobian('diag(s)', ['np.diag(s)'], (problem) =>
+      entries(problem, (i, _, same) => (same ? problem.s[i] / problem.temperature : 0)),
+    ),
+  ],
+};
+
+const diagonalMissing: Mistake = {
+  id: 'diagonal-missing',
+  name: 'diagonal missing',
+  what: 'the part off the diagonal alone, −s sᵀ (multiplied by the upstream: −s ⟨s, g⟩)',
+  why: `J = diag(s) − s sᵀ: the diagonal is s_i (1 − s_i), so the product is ${vjpFormula}.`,
+  forms: [
+    // With g = −y / s it is s, and the name for that is that the target was not subtracted.
+    product('−s ⟨s, g⟩', ['-s * (s * g).sum(axis=1, keepdims=True)'], (problem, g) =>
+      g.symbol === 'g' ? each(problem, (k, row) => (-problem.s[k] * g.inner[row]) / problem.temperature) : null,
+    ),
+    product('−s ⊙ (⟨s, g⟩ − s ⊙ g)', [], (problem, g) =>
+      each(problem, (k, row) => {
+        const { s, temperature } = problem;
+        return (-s[k] * (g.inner[row] - s[k] * g.values[k])) / temperature;
+      }),
+    ),
+    jacobian('−s sᵀ', ['-np.outer(s, s)'], (problem) =>
+      entries(problem, (i, j) => (-problem.s[i] * problem.s[j]) / problem.temperature),
+    ),
+    jacobian('−s sᵀ with a diagonal of 0', [], (problem) =>
+      entries(problem, (i, j, same) => (same ? 0 : (-problem.s[i] * problem.s[j]) / problem.temperature)),
+    ),
+  ],
+};
+
+const outerProductAdded: Mistake = {
+  id: 'outer-product-added',
+  name: 's sᵀ added',
+  what: 'diag(s) + s sᵀ: the outer product with the wrong sign',
+  why: `J = diag(s) − s sᵀ: a class that gains takes from the others. ${vjpFormula}.`,
+  forms: [
+    product('s ⊙ (g + ⟨s, g⟩)', ['s * (g + (s * g).sum(axis=1, keepdims=True))'], (problem, g) =>
+      each(problem, (k, row) => (problem.s[k] * (g.values[k] + g.inner[row])) / problem.temperature),
+    ),
+    jacobian('diag(s) + s sᵀ', ['np.diag(s) + np.outer(s, s)'], (problem) =>
+      entries(problem, (i, j, same) => ((same ? problem.s[i] : 0) + problem.s[i] * problem.s[j]) / problem.temperature),
+    ),
+  ],
+};
+
+const kroneckerMissing: Mistake = {
+  id: 'kronecker-missing',
+  name: 's_i (1 − s_j) everywhere',
+  what: 's_i (1 − s_j) in all entries, where the 1 belongs on the diagonal only',
+  why: `∂s_i/∂x_j = s_i (δ_ij − s_j): δ_ij is 1 only for i = j. ${vjpFormula}.`,
+  forms: [
+    product('s ⊙ (Σ g − ⟨s, g⟩)', [], (problem, g) => {
+      const { s, n, f, temperature } = problem;
+      const sums = new Float64Array(n);
+      for (let row = 0; row < n; row++) for (let k = row * f; k < (row + 1) * f; k++) sums[row] += g.values[k];
+      return each(problem, (k, row) => (s[k] * (sums[row] - g.inner[row])) / temperature);
+    }),
+    jacobian('s_i (1 − s_j)', ['np.outer(s, 1 - s)', 's[:, :, None] * (1 - s[:, None, :])'], (problem) =>
+      entries(problem, (i, j) => (problem.s[i] * (1 - problem.s[j])) / problem.temperature),
+    ),
+  ],
+};
+
+export const products: readonly Mistake[] = [
+  upstreamMissing,
+  jacobianSkipped,
+  jacobianTwice,
+  upstreamTwice,
+  notContracted,
+  probabilitiesMissing,
+  innerProductMissing,
+  diagonalMissing,
+  outerProductAdded,
+  kroneckerMissing,
+];

@@ -1,0 +1,88 @@
+import { each, entries, gradient, jacobian, type Mistake, product } from '../form.js';
+import { lossGradient } from './right.js';
+
+/** The Jacobian made to fit the signal's shape by adding up its entries or leaving them out. */
+
+const rowSum: Mistake = {
+  id: 'row-sum',
+  name: 'summed Jacobian rows',
+  what: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
+  why: 'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
+  forms: [
+    gradient(
+      'Σ_j J_ij',
+      [
+        'J.sum(axis=1)',
+        'J.sum(axis=2)',
+        'J.sum(axis=-1)',
+        'J.mean(axis=1)',
+        's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
+      ],
+      (problem) => each(problem, () => 0),
+      ({ s }) => s,
+    ),
+    product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
+      each(problem, () => 0),
+    ),
+  ],
+};
+
+const diagonal: Mistake = {
+  id: 'diagonal',
+  name: 'diagonal only',
+  what: "the Jacobian's diagonal alone: softmax treated like a sigmoid, one input for each output",
+  why: '∂s_i/∂x_j = s_i (δ_ij − s_j): every output depends on every input, so the −s_i s_j off the diagonal count too: dx = s ⊙ (g − ⟨s, g⟩), not g ⊙ s ⊙ (1 − s).',
+  forms: [
+    gradient('s ⊙ (1 − s)', ['s * (1 - s)', 'np.diagonal(J, axis1=1, axis2=2)'], ({ s, temperature }) =>
+      s.map((value) => (value * (1 - value)) / temperature),
+    ),
+    gradient('s ⊙ (s − 1)', ['s * (s - 1)'], ({ s, temperature }) =>
+      s.map((value) => (value * (value - 1)) / temperature),
+    ),
+    product('g ⊙ s ⊙ (1 − s)', ['g * s * (1 - s)', "np.einsum('nii,ni->ni', J, g)"], (problem, g) =>
+      each(problem, (k) => (g.values[k] * problem.s[k] * (1 - problem.s[k])) / problem.temperature),
+    ),
+    {
+      kind: 'gradient',
+      expressions: ['(s - y) * s * (1 - s)'],
+      gives: (problem) => {
+        const { s, y, n, temperature } = problem;
+        if (!y) return [];
+        const values = lossGradient(problem, y).map((value, k) => value * s[k] * (1 - s[k]));
+        const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };
+        const mean = values.map((value) => value / n);
+        return [unscaled, { ...unscaled, formula: `${unscaled.formula} / n`, values: mean, terms: mean.map(Math.abs) }];
+      },
+    },
+    jacobian('diag(s ⊙ (1 − s))', ['np.diag(s * (1 - s))'], (problem) =>
+      entries(problem, (i, _, same) => (same ? (problem.s[i] * (1 - problem.s[i])) / problem.temperature : 0)),
+    ),
+  ],
+};
+
+const oneColumn: Mistake = {
+  id: 'one-column',
+  name: 'one column of the Jacobian',
+  what: "the Jacobian's last column alone: a loop over j that overwrites where it should add up",
+  why: 'dx_i = Σ_j J_ij g_j: all columns, each with its own g_j. `gradient[i] = …` inside the loop over j keeps only the last; `+=` would add up J_ij g_j.',
+  forms: [
+    gradient('J_i,f−1', ['J[:, :, -1]', 'grad[i] = -s[i] * s[j]'], (problem) => {
+      const { s, f, temperature } = problem;
+      if (f < 2) return null;
+      return each(problem, (k, row, i) => {
+        const last = s[row * f + f - 1];
+        return (i === f - 1 ? last * (1 - last) : -s[k] * last) / temperature;
+      });
+    }),
+    product('J_i,f−1 g_f−1', ['J[:, :, -1] * g[:, -1:]'], (problem, g) => {
+      const { s, f, temperature } = problem;
+      if (f < 2 || g.symbol !== 'g') return null;
+      return each(problem, (k, row, i) => {
+        const at = row * f + f - 1;
+        return ((i === f - 1 ? s[at] * (1 - s[at]) : -s[k] * s[at]) * g.values[at]) / temperature;
+      });
+    }),
+  ],
+};
+
+export const summed: readonly Mistake[] = [rowSum, diagonal, oneColumn];

@@ -1,0 +1,106 @@
+import type { DiagnosisEvidence } from '../diagnose.js';
+import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
+import { degeneracies, looksLikeProbabilities } from './condition.js';
+import type { Kind } from './form.js';
+import { right } from './mistakes/right.js';
+import { type Problem, placeOf } from './problem.js';
+import type { Reading } from './reading.js';
+import { formatError } from './report.js';
+import { exactSum } from './row-sum.js';
+import type { Findings } from './search.js';
+
+/** The evidence in sentences: errors, sizes, and what about the input explains an ambiguity. */
+export function notesOn(
+  problem: Problem,
+  { kind, data }: Reading,
+  { matches, others }: Findings,
+  verdict: string,
+  evidence: Omit<DiagnosisEvidence, 'notes'>,
+): string[] {
+  const notes: string[] = [];
+  const sum = matches[0]?.id === 'row-sum' ? exactSum(problem, kind, data) : null;
+  if (sum) notes.push(`They are, bit for bit, what ${sum} gives.`);
+  for (const { mistake, formula, error } of matches) {
+    notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
+  }
+  const next = others.find(({ error }) => Number.isFinite(error));
+  if (next && matches.length > 0) {
+    notes.push(
+      `The next best explanation, ${next.mistake.name} (${next.formula}), is off by ${formatError(next.error)}.`,
+    );
+  }
+  const { largest, nonFinite } = evidence;
+  const zero = matches.some(({ id }) => id === 'row-sum');
+  if (zero && largest === 0) {
+    notes.push(
+      'All numbers are exactly 0, without the noise of rounding: an array that was never written looks the same.',
+    );
+  } else if (zero) {
+    notes.push(
+      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are probabilities of up to ${formatError(largestOf(problem.s))}.`,
+    );
+  }
+  if (nonFinite > 0) {
+    const first = data.findIndex((value) => !Number.isFinite(value));
+    const place = kind === 'gradient' ? ` The first is gradient${placeOf(first, problem.shape, problem.axis)}.` : '';
+    notes.push(`${nonFinite} of ${data.length} numbers are NaN or infinite.${place}`);
+  }
+  if (problem.fused) {
+    notes.push(
+      'The upstream gradient that you gave is s − y (for some target): the gradient in the logits already, not in the probabilities.',
+    );
+  }
+  if (verdict === 'ambiguous') notes.push(...degeneracies(problem).map((reason) => `${reason}.`));
+  if (evidence.saturatedRows > 0 && verdict !== 'saturated' && verdict !== 'underflow') {
+    notes.push(`${evidence.saturatedRows} of ${problem.n} rows are saturated: their Jacobian is nearly 0.`);
+  }
+  if (verdict === 'unknown') notes.push(...unknownNotes(problem, kind, data));
+  if (looksLikeProbabilities(problem)) {
+    notes.push(
+      'The logits are between 0 and 1 and add up to 1: if they are probabilities already, softmax is applied twice.',
+    );
+  }
+  return notes;
+}
+
+function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {
+  if (kind !== 'gradient') return [];
+  const { n, f, s } = problem;
+  const wrong: number[] = [];
+  const notes: string[] = [];
+  const candidates = right.forms.filter((form) => form.kind === 'gradient').flatMap((form) => form.gives(problem));
+  for (const { values, formula } of candidates) {
+    if (typeof values === 'function') continue;
+    const off: number[] = [];
+    for (let row = 0; row < n; row++) {
+      const part = values.subarray(row * f, (row + 1) * f);
+      const given = measure(data.subarray(row * f, (row + 1) * f));
+      const [, error] = relativeErrors(given, { formula, values: part, terms: part }, noiseLevels(f, true));
+      if (error > 1e-3) off.push(row);
+    }
+    if (off.length < n && (wrong.length === 0 || off.length < wrong.length)) wrong.splice(0, wrong.length, ...off);
+  }
+  if (wrong.length > 0) {
+    const which = wrong.slice(0, 5).join(', ');
+    notes.push(`${n - wrong.length} of ${n} rows are right; these are not: ${which}${wrong.length > 5 ? ' …' : ''}.`);
+  }
+  if (!problem.g && !problem.y && f > 1 && rowsCancel(data, s, n, f)) {
+    notes.push(
+      'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
+    );
+  }
+  return notes;
+}
+
+function rowsCancel(data: Float64Array, s: Float64Array, n: number, f: number): boolean {
+  for (let row = 0; row < n; row++) {
+    let sum = 0;
+    let size = 0;
+    for (let k = row * f; k < (row + 1) * f; k++) {
+      sum += data[k];
+      size += Math.abs(data[k]);
+    }
+    if (!(Math.abs(sum) <= 1e-5 * size)) return false;
+  }
+  return s.length > 0;
+}

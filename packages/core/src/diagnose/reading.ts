@@ -1,0 +1,50 @@
+import { SoftgradError } from '../errors.js';
+import { type Shape, sameShape, show, sizeOf } from '../shape.js';
+import type { Kind } from './form.js';
+import { classesLast, type HostValues, type Problem } from './problem.js';
+
+/** The caller's array as one thing that it can be, with classes last. */
+export interface Reading {
+  readonly kind: Kind;
+  readonly data: Float64Array;
+}
+
+/**
+ * Everything that an array of this shape can be: a gradient, Jacobians, or one of the shapes that mistakes have. Where
+ * n = f, it can be more than one.
+ *
+ * @throws ERR_SHAPE where it can be nothing
+ */
+export function readingsOf(problem: Problem, { shape, data }: HostValues): readonly Reading[] {
+  const { n, f, batch } = problem;
+  const own = problem.shape;
+  const matrix = own.length === 2;
+  const readings: Reading[] = [];
+  const add = (kind: Kind, expected: Shape, possible: boolean, order: (values: Float64Array) => Float64Array): void => {
+    if (possible && sameShape(shape, expected)) readings.push({ kind, data: order(data) });
+  };
+  const asIs = (values: Float64Array) => values;
+  const toClassesLast = (values: Float64Array) => classesLast(values, own, problem.axis);
+  add('gradient', own, true, toClassesLast);
+  add('gradient', [f], n === 1 && own.length > 1, asIs);
+  add('jacobian', [...batch, f, f], true, asIs);
+  add('jacobian', [f, f], n === 1 && batch.length > 0, asIs);
+  add('transposed gradient', own.toReversed(), matrix, (values) => toClassesLast(transpose(values, own[1], own[0])));
+  add('transposed jacobian', [f, f, n], matrix, (values) => transpose(values, f * f, n));
+  add('jacobian along the other axis', [f, n, n], matrix, asIs);
+  add('one jacobian for the batch', [f, f], n > 1, asIs);
+  add('jacobian of the flattened batch', [n * f, n * f], n > 1, asIs);
+  add('sum over the batch', [f], n > 1, asIs);
+  if (readings.length > 0) return readings;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `diagnose: gradient is ${show(shape)} (${sizeOf(shape)} entries); expected ${show(own)} like the logits, or ${show([...batch, f, f])}, one Jacobian a row`,
+  );
+}
+
+/** The transpose of a (rows, columns) matrix. */
+function transpose(values: Float64Array, rows: number, columns: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let k = 0; k < values.length; k++) result[(k % columns) * rows + Math.floor(k / columns)] = values[k];
+  return result;
+}

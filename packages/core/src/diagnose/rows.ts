@@ -1,0 +1,53 @@
+import type { Rows } from '../backend.js';
+
+/** Calls `visit` with the index of the first entry of every row and the step between a row's entries. */
+export function eachRow(rows: Rows, visit: (first: number, step: number, row: number) => void): void {
+  const { outer, classes, inner } = rows;
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) visit(o * classes * inner + i, inner, o * inner + i);
+  }
+}
+
+/** softmax(x / T) in float64, shifted by each row's maximum. */
+export function softmaxRows(x: Float64Array, rows: Rows, temperature = 1): Float64Array {
+  const s = new Float64Array(x.length);
+  eachRow(rows, (first, step) => {
+    const end = first + step * rows.classes;
+    let most = Number.NEGATIVE_INFINITY;
+    for (let k = first; k < end; k += step) most = Math.max(most, x[k]);
+    let sum = 0;
+    for (let k = first; k < end; k += step) {
+      s[k] = Math.exp((x[k] - most) / temperature);
+      sum += s[k];
+    }
+    for (let k = first; k < end; k += step) s[k] /= sum;
+  });
+  return s;
+}
+
+/**
+ * s ⊙ (g − ⟨s, g⟩) over each row in float64. The value of g at the largest probability is taken off first: a constant
+ * changes nothing, and where s is nearly one-hot nothing cancels.
+ */
+export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Array {
+  const dx = new Float64Array(s.length);
+  eachRow(rows, (first, step) => {
+    const end = first + step * rows.classes;
+    let largest = first;
+    for (let k = first; k < end; k += step) if (s[k] > s[largest]) largest = k;
+    const shift = g[largest];
+    let inner = 0;
+    for (let k = first; k < end; k += step) inner += s[k] * (g[k] - shift);
+    for (let k = first; k < end; k += step) dx[k] = s[k] * (g[k] - shift - inner);
+  });
+  return dx;
+}
+
+/** ⟨a, b⟩ of every row of (n, f) matrices. */
+export function innerProducts(a: Float64Array, b: Float64Array, n: number, f: number): Float64Array {
+  const products = new Float64Array(n);
+  for (let row = 0; row < n; row++) {
+    for (let k = row * f; k < (row + 1) * f; k++) products[row] += a[k] * b[k];
+  }
+  return products;
+}

@@ -1,0 +1,67 @@
+import type { DiagnosisEvidence } from '../diagnose.js';
+import { saturatedBelow } from './condition.js';
+import type { Goal } from './form.js';
+import { underflow } from './mistakes/overflow.js';
+import type { Problem } from './problem.js';
+import { formatError, sentence } from './report.js';
+import type { Findings } from './search.js';
+
+/** What the numbers are, why, and what to compute instead where that is not simply the right gradient. */
+export interface Words {
+  readonly what: string;
+  readonly why: string;
+  readonly goal?: Goal | undefined;
+}
+
+/** A verdict in words. */
+export function wordsFor(
+  verdict: string,
+  problem: Problem,
+  { matches, others }: Findings,
+  evidence: Omit<DiagnosisEvidence, 'notes'>,
+): Words {
+  const { n } = problem;
+  if (verdict === 'saturated') {
+    const share = `${evidence.saturatedRows} of ${n} rows (${percent(evidence.saturatedRows, n)})`;
+    return {
+      what: `The right derivative of a saturated softmax: in ${share} it is nearly one-hot, with no entry of J above ${saturatedBelow}.`,
+      why: 'Where s is nearly one-hot, J = diag(s) − s sᵀ is nearly 0, and so is every gradient that goes through it; no other way of computing it makes it larger. Smaller logits (initial weights, learning rate, a temperature above 1) keep softmax out of there, and the cross-entropy of logits has the gradient s − y, which does not vanish while the prediction is wrong.',
+      goal: 'loss',
+    };
+  }
+  if (verdict === underflow.id && matches[0].id !== underflow.id) {
+    const share = `${evidence.underflowedRows} of ${n} rows (${percent(evidence.underflowedRows, n)})`;
+    return {
+      what: `Zeros by underflow: in ${share} all probabilities but one are below 1.4e-45 and so 0 in float32, and the Jacobian with them.`,
+      why: 'exp(x − max) is 0 in float32 below a gap of 104, so s is exactly one-hot and s_i (δ_ij − s_j) exactly 0. log-softmax and the cross-entropy of logits keep what is lost: they never form s before taking its logarithm.',
+      goal: 'loss',
+    };
+  }
+  if (verdict === 'unknown') {
+    const nearest = others[0];
+    return {
+      what:
+        nearest && Number.isFinite(nearest.error)
+          ? `No known mistake gives these numbers: the nearest, ${nearest.mistake.name}, is off by ${formatError(nearest.error)} of their size.`
+          : 'No known mistake gives these numbers.',
+      why:
+        problem.g || problem.y
+          ? 'J = diag(s) − s sᵀ, and what backpropagation needs is dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y. Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; gradcheck compares any derivative with differences.'
+          : 'J = diag(s) − s sᵀ is a matrix for each row; what backpropagation needs is its product with the upstream gradient, dx = s ⊙ (g − ⟨s, g⟩). Whether these numbers are that product can be said only with the upstream gradient or the target.',
+    };
+  }
+  if (verdict === 'ambiguous') {
+    const names = matches.map(({ mistake }) => mistake.name);
+    return {
+      what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
+      why: `${matches[0].mistake.why}${matches.length > 1 ? ` Nothing in the numbers tells it from: ${names.slice(1).join('; ')}.` : ''}`,
+      goal: matches[0].mistake.goal,
+    };
+  }
+  const { mistake } = matches[0];
+  return { what: `${sentence(mistake.name)}: ${mistake.what}.`, why: mistake.why, goal: mistake.goal };
+}
+
+function percent(count: number, of: number): string {
+  return `${Math.round((100 * count) / of)} %`;
+}

@@ -1,0 +1,376 @@
+/**
+ * Softmax gradients as people write them, right and wrong: plain loops over rows in float64 or rounded to float32 after
+ * every step, written without anything of the library's.
+ */
+
+export type Matrix = readonly (readonly number[])[];
+export type Round = (value: number) => number;
+
+/** The data of one attempt: logits, upstream and target, classes last. */
+export interface Data {
+  readonly x: Matrix;
+  readonly g: Matrix;
+  readonly y: Matrix;
+  readonly labels: readonly number[];
+  readonly temperature: number;
+  readonly round: Round;
+}
+
+/** What decides whether an attempt makes sense. */
+export interface AttemptSetting {
+  readonly n: number;
+  readonly f: number;
+  readonly temperature: number;
+  readonly axis: number;
+}
+
+/** What is handed to `diagnose` besides the logits. */
+export type Known = 'nothing' | 'upstream' | 'target';
+
+export interface Attempt {
+  readonly id: string;
+  readonly known: Known;
+  /** The numbers: (n, f), (n, f, f) or whatever shape the mistake has. */
+  compute(data: Data): unknown;
+  /** Sizes that the attempt needs to be what it is. */
+  readonly when?: (setting: AttemptSetting) => boolean;
+}
+
+export function softmax(x: Matrix, temperature: number, round: Round): number[][] {
+  return x.map((row) => {
+    const most = Math.max(...row);
+    const e = row.map((value) => round(Math.exp(round((value - most) / temperature))));
+    const sum = e.reduce((total, value) => round(total + value), 0);
+    return e.map((value) => round(value / sum));
+  });
+}
+
+function probabilities({ x, temperature, round }: Data): number[][] {
+  return softmax(x, temperature, round);
+}
+
+function jacobianOf(s: readonly number[], { round, temperature }: Data): number[][] {
+  return s.map((si, i) =>
+    s.map((sj, j) => round((i === j ? round(si * round(1 - si)) : -round(si * sj)) / temperature)),
+  );
+}
+
+function jacobians(data: Data, s: Matrix = probabilities(data)): number[][][] {
+  return s.map((row) => jacobianOf(row, data));
+}
+
+function times(J: Matrix, v: readonly number[], round: Round): number[] {
+  return J.map((row) => row.reduce((sum, value, j) => round(sum + round(value * v[j])), 0));
+}
+
+function product(data: Data, g: Matrix = data.g, s?: Matrix): number[][] {
+  return jacobians(data, s).map((J, row) => times(J, g[row], data.round));
+}
+
+function map(a: Matrix, round: Round, f: (value: number, row: number, i: number) => number): number[][] {
+  return a.map((row, n) => row.map((value, i) => round(f(value, n, i))));
+}
+
+function dot(a: readonly number[], b: readonly number[], round: Round): number {
+  return a.reduce((sum, value, i) => round(sum + round(value * b[i])), 0);
+}
+
+function sum(values: readonly number[], round: Round): number {
+  return values.reduce((total, value) => round(total + value), 0);
+}
+
+function transpose(a: Matrix): number[][] {
+  return a[0].map((_, i) => a.map((row) => row[i]));
+}
+
+/** −y / s. */
+function lossUpstream(data: Data): number[][] {
+  const s = probabilities(data);
+  return map(data.y, data.round, (value, n, i) => (value === 0 ? 0 : -value / s[n][i]));
+}
+
+/** s − y. */
+function fused(data: Data, s: Matrix = probabilities(data)): number[][] {
+  return map(s, data.round, (value, n, i) => data.round(value - data.y[n][i]) / data.temperature);
+}
+
+function divide(a: Matrix, by: number, round: Round): number[][] {
+  return map(a, round, (value) => value / by);
+}
+
+const sigma = (value: number): number => 1 / (1 + Math.exp(-value));
+
+/** Each row of the Jacobian built by i and j. */
+function built(data: Data, entry: (s: readonly number[], i: number, j: number, row: number) => number): number[][][] {
+  return probabilities(data).map((s, row) =>
+    s.map((_, i) => s.map((__, j) => data.round(entry(s, i, j, row) / data.temperature))),
+  );
+}
+
+const attempt = (id: string, known: Known, compute: Attempt['compute'], when?: Attempt['when']): Attempt => ({
+  id,
+  known,
+  compute,
+  ...(when ? { when } : {}),
+});
+
+const differentTemperature = ({ temperature }: AttemptSetting) => temperature !== 1;
+
+export const attempts: readonly Attempt[] = [
+  attempt('right', 'upstream', (d) => product(d)),
+  attempt('right', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value * d.round(d.g[n][i] - dot(s[n], d.g[n], d.round))) / d.temperature);
+  }),
+  attempt('right', 'target', (d) => fused(d)),
+  attempt('right', 'target', (d) => divide(fused(d), d.x.length, d.round)),
+  attempt('right', 'target', (d) => product(d, lossUpstream(d))),
+  attempt('right', 'nothing', (d) => jacobians(d)),
+
+  attempt('row-sum', 'nothing', (d) => jacobians(d).map((J) => J.map((row) => sum(row, d.round)))),
+  attempt('row-sum', 'nothing', (d) => jacobians(d).map((J) => transpose(J).map((column) => sum(column, d.round)))),
+  attempt('row-sum', 'nothing', (d) => rolled(d)),
+  attempt('row-sum', 'upstream', (d) => map(rolled(d), d.round, (value, n, i) => value * d.g[n][i])),
+  attempt('row-sum', 'target', (d) => rolled(d)),
+
+  attempt('diagonal', 'nothing', (d) => jacobians(d).map((J) => J.map((row, i) => row[i]))),
+  attempt('diagonal', 'upstream', (d) => jacobians(d).map((J, n) => J.map((row, i) => d.round(row[i] * d.g[n][i])))),
+  attempt('diagonal', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] * (1 - s[i]) : 0))),
+  attempt('diagonal', 'target', (d) => {
+    const s = probabilities(d);
+    return map(fused(d), d.round, (value, n, i) => value * s[n][i] * (1 - s[n][i]));
+  }),
+  attempt('diagonal', 'target', (d) => {
+    const s = probabilities(d);
+    return map(lossUpstream(d), d.round, (value, n, i) => (value * s[n][i] * (1 - s[n][i])) / d.temperature);
+  }),
+
+  attempt('one-column', 'nothing', (d) => jacobians(d).map((J) => J.map((row) => row[row.length - 1]))),
+  attempt('one-column', 'upstream', (d) =>
+    jacobians(d).map((J, n) => J.map((row) => d.round((row.at(-1) ?? 0) * (d.g[n].at(-1) ?? 0)))),
+  ),
+
+  attempt('upstream-missing', 'upstream', (d) => jacobians(d)),
+  attempt('upstream-missing', 'target', (d) => jacobians(d)),
+  attempt('upstream-missing', 'target', (d) => jacobians(d).map((J, n) => J[d.labels[n]])),
+
+  attempt('jacobian-skipped', 'upstream', (d) => d.g),
+  attempt('jacobian-skipped', 'target', (d) => lossUpstream(d)),
+  attempt('jacobian-skipped', 'target', (d) => divide(lossUpstream(d), d.x.length, d.round)),
+
+  attempt('jacobian-twice', 'target', (d) => product(d, fused(d))),
+  attempt('jacobian-twice', 'target', (d) => divide(product(d, fused(d)), d.x.length, d.round)),
+  attempt('jacobian-twice', 'upstream', (d) => product(d, product(d))),
+
+  attempt('upstream-twice', 'upstream', (d) => map(product(d), d.round, (value, n, i) => value * d.g[n][i])),
+
+  attempt('not-contracted', 'upstream', (d) =>
+    jacobians(d).map((J, n) => J.map((row) => row.map((value, j) => d.round(value * d.g[n][j])))),
+  ),
+  attempt('not-contracted', 'upstream', (d) =>
+    jacobians(d).map((J, n) => J.map((row, i) => row.map((value) => d.round(value * d.g[n][i])))),
+  ),
+
+  attempt('probabilities-missing', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(d.g, d.round, (value, n) => (value - dot(s[n], d.g[n], d.round)) / d.temperature);
+  }),
+
+  attempt('inner-product-missing', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(d.g, d.round, (value, n, i) => (value * s[n][i]) / d.temperature);
+  }),
+  attempt('inner-product-missing', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0))),
+
+  attempt('diagonal-missing', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n) => (-value * dot(s[n], d.g[n], d.round)) / d.temperature);
+  }),
+  attempt('diagonal-missing', 'nothing', (d) => built(d, (s, i, j) => -s[i] * s[j])),
+  attempt('diagonal-missing', 'nothing', (d) => built(d, (s, i, j) => (i === j ? 0 : -s[i] * s[j]))),
+
+  attempt('outer-product-added', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value * (d.g[n][i] + dot(s[n], d.g[n], d.round))) / d.temperature);
+  }),
+  attempt('outer-product-added', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0) + s[i] * s[j])),
+
+  attempt('kronecker-missing', 'nothing', (d) => built(d, (s, i, j) => s[i] * (1 - s[j]))),
+  attempt('kronecker-missing', 'upstream', (d) =>
+    built(d, (s, i, j) => s[i] * (1 - s[j])).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+
+  attempt('sign-flipped', 'target', (d) => map(fused(d), d.round, (value) => -value)),
+  attempt('sign-flipped', 'upstream', (d) => map(product(d), d.round, (value) => -value)),
+  attempt('sign-flipped', 'nothing', (d) => jacobians(d).map((J) => J.map((row) => row.map((value) => -value)))),
+
+  attempt('batch-size', 'upstream', (d) => divide(product(d), d.x.length, d.round)),
+  attempt('batch-size', 'upstream', (d) => divide(product(d), 1 / d.x.length, d.round)),
+  attempt('batch-size', 'target', (d) => divide(fused(d), d.x.length ** 2, d.round)),
+  attempt('batch-size', 'target', (d) => divide(fused(d), 1 / d.x.length, d.round)),
+  attempt('batch-size', 'target', (d) => divide(fused(d), d.x.length * d.x[0].length, d.round)),
+  attempt('batch-size', 'nothing', (d) => jacobians(d).map((J) => divide(J, d.x.length, d.round))),
+
+  attempt(
+    'temperature',
+    'upstream',
+    (d) => product({ ...d, temperature: 1 }, d.g, probabilities(d)),
+    differentTemperature,
+  ),
+  attempt('temperature', 'upstream', (d) => divide(product(d), d.temperature, d.round), differentTemperature),
+  attempt('temperature', 'upstream', (d) => product({ ...d, temperature: 1 }), differentTemperature),
+  attempt('temperature', 'target', (d) => fused({ ...d, temperature: 1 }, probabilities(d)), differentTemperature),
+  attempt('temperature', 'target', (d) => fused({ ...d, temperature: 1 }), differentTemperature),
+  attempt('temperature', 'nothing', (d) => jacobians({ ...d, temperature: 1 }, probabilities(d)), differentTemperature),
+
+  attempt('wrong-axis', 'upstream', (d) => {
+    const other = { ...d, x: transpose(d.x), g: transpose(d.g) };
+    return transpose(product(other));
+  }),
+  attempt('wrong-axis', 'upstream', (d) => {
+    const s = probabilities(d);
+    const columns = transpose(map(s, d.round, (value, n, i) => value * d.g[n][i])).map((c) => sum(c, d.round));
+    return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - columns[i])) / d.temperature);
+  }),
+  attempt('wrong-axis', 'upstream', (d) => {
+    const s = probabilities(d);
+    const all = sum(map(s, d.round, (value, n, i) => value * d.g[n][i]).flat(), d.round);
+    return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - all)) / d.temperature);
+  }),
+  attempt('wrong-axis', 'target', (d) => fused(d, transpose(softmax(transpose(d.x), d.temperature, d.round)))),
+  attempt('wrong-axis', 'target', (d) => {
+    const [flat] = softmax([d.x.flat()], d.temperature, d.round);
+    return fused(
+      d,
+      map(d.x, d.round, (_, n, i) => flat[n * d.x[0].length + i]),
+    );
+  }),
+  attempt('wrong-axis', 'nothing', (d) => jacobians(d, transpose(softmax(transpose(d.x), d.temperature, d.round)))),
+
+  attempt('transposed', 'upstream', (d) => transpose(product(d))),
+  attempt('transposed', 'target', (d) => transpose(fused(d))),
+  attempt(
+    'transposed',
+    'upstream',
+    (d) => {
+      const flat = transpose(product(d)).flat();
+      return map(d.x, d.round, (_, n, i) => flat[n * d.x[0].length + i]);
+    },
+    ({ axis }) => axis === 1,
+  ),
+
+  attempt('batch-contracted', 'upstream', (d) => {
+    const total = transpose(d.g).map((column) => sum(column, d.round));
+    return jacobians(d).map((J) => times(J, total, d.round));
+  }),
+  attempt('batch-contracted', 'upstream', (d) => {
+    const J = meanJacobian(d);
+    return d.g.map((row) => times(J, row, d.round));
+  }),
+  attempt(
+    'batch-contracted',
+    'upstream',
+    (d) => transpose(product(d)).map((column) => sum(column, d.round)),
+    ({ n, f }) => n !== f,
+  ),
+
+  attempt(
+    'batch-jacobian',
+    'nothing',
+    (d) => meanJacobian(d),
+    ({ n, f }) => n !== f,
+  ),
+  attempt(
+    'batch-jacobian',
+    'nothing',
+    (d) => jacobianOf(divide([transpose(probabilities(d)).map((c) => sum(c, d.round))], d.x.length, d.round)[0], d),
+    ({ n, f }) => n !== f,
+  ),
+
+  attempt('flattened-batch', 'nothing', (d) => jacobianOf(probabilities(d).flat(), d)),
+  attempt('flattened-batch', 'upstream', (d) => {
+    const J = jacobianOf(probabilities(d).flat(), d);
+    return map(d.g, d.round, (value, n, i) => value * sum(J[n * d.g[0].length + i], d.round));
+  }),
+
+  attempt('softmax-twice', 'upstream', (d) => product(d, d.g, softmax(probabilities(d), 1, d.round))),
+  attempt('softmax-twice', 'upstream', (d) =>
+    product(d, product({ ...d, temperature: 1 }, d.g, softmax(probabilities(d), 1, d.round))),
+  ),
+  attempt('softmax-twice', 'target', (d) => fused({ ...d, temperature: 1 }, softmax(probabilities(d), 1, d.round))),
+  attempt('softmax-twice', 'target', (d) =>
+    product(d, fused({ ...d, temperature: 1 }, softmax(probabilities(d), 1, d.round))),
+  ),
+  attempt('softmax-twice', 'nothing', (d) => jacobians(d, softmax(probabilities(d), 1, d.round))),
+
+  attempt('softmax-of-upstream', 'upstream', (d) => jacobians(d, softmax(d.g, 1, d.round))),
+  attempt('softmax-of-upstream', 'upstream', (d) => product(d, d.g, softmax(d.g, 1, d.round))),
+
+  attempt('logits-for-probabilities', 'nothing', (d) => map(d.x, d.round, (value) => value * (1 - value))),
+  attempt('logits-for-probabilities', 'nothing', (d) => {
+    const s = probabilities(d);
+    return map(d.x, d.round, (value, n, i) => s[n][i] * (1 - value));
+  }),
+  attempt('logits-for-probabilities', 'upstream', (d) =>
+    map(d.x, d.round, (value, n, i) => (value * (d.g[n][i] - dot(d.x[n], d.g[n], d.round))) / d.temperature),
+  ),
+  attempt('logits-for-probabilities', 'target', (d) => map(d.x, d.round, (value, n, i) => value - d.y[n][i])),
+  attempt('logits-for-probabilities', 'nothing', (d) => jacobians(d, d.x)),
+
+  attempt('sigmoid', 'nothing', (d) => map(d.x, d.round, (value) => sigma(value) * (1 - sigma(value)))),
+  attempt('sigmoid', 'upstream', (d) =>
+    map(d.x, d.round, (value, n, i) => d.g[n][i] * sigma(value) * (1 - sigma(value))),
+  ),
+  attempt('sigmoid', 'target', (d) => map(d.x, d.round, (value, n, i) => sigma(value) - d.y[n][i])),
+
+  attempt('log-softmax', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(d.g, d.round, (value, n, i) => (value - s[n][i] * sum(d.g[n], d.round)) / d.temperature);
+  }),
+  attempt('log-softmax', 'nothing', (d) => built(d, (s, i, j) => (i === j ? 1 : 0) - s[j])),
+
+  attempt('target-missing', 'target', (d) => divide(probabilities(d), d.temperature, d.round)),
+  attempt('target-missing', 'target', (d) => divide(probabilities(d), d.temperature * d.x.length, d.round)),
+
+  attempt('target-indexing', 'target', (d) => {
+    const columns = new Set(d.labels);
+    const s = probabilities(d);
+    return map(s, d.round, (value, _, i) => (value - (columns.has(i) ? 1 : 0)) / d.temperature);
+  }),
+
+  attempt('binary-cross-entropy', 'target', (d) => binary(d)),
+  attempt('binary-cross-entropy', 'target', (d) => product(d, binary(d))),
+
+  attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
+  attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),
+];
+
+/** The sum over np.roll: s (1 − s) + Σ_k −s roll(s, k). */
+function rolled(d: Data): number[][] {
+  const s = probabilities(d);
+  return map(s, d.round, (value, n, i) => {
+    const f = s[n].length;
+    let off = 0;
+    for (let k = 1; k < f; k++) off = d.round(off - d.round(value * s[n][(i - k + f) % f]));
+    return d.round(value * d.round(1 - value)) + off;
+  });
+}
+
+function meanJacobian(d: Data): number[][] {
+  const all = jacobians(d);
+  return all[0].map((row, i) =>
+    row.map((_, j) =>
+      d.round(
+        sum(
+          all.map((J) => J[i][j]),
+          d.round,
+        ) / all.length,
+      ),
+    ),
+  );
+}
+
+function binary(d: Data): number[][] {
+  const s = probabilities(d);
+  return map(s, d.round, (value, n, i) => -d.y[n][i] / value + (1 - d.y[n][i]) / (1 - value));
+}
