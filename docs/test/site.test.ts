@@ -1,0 +1,30 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LinkChecker } from 'linkinator';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const folder = fileURLToPath(new URL('..', import.meta.url));
+const site = mkdtempSync(join(tmpdir(), 'softgrad-docs-'));
+beforeAll(() => {
+  execFileSync(join(folder, 'node_modules/.bin/typedoc'), ['--out', site], { cwd: folder, stdio: 'pipe' });
+}, 120_000);
+afterAll(() => rmSync(site, { recursive: true, force: true }));
+
+test('the site builds without a warning, every page in it', () => {
+  for (const page of ['Why_is_my_softmax_gradient_zero_', 'Write_a_backend', 'Numerics', 'Architecture']) {
+    expect(existsSync(join(site, 'documents', `${page}.html`)), page).toBe(true);
+  }
+});
+
+test('every link inside the site leads somewhere', async () => {
+  const { links } = await new LinkChecker().check({
+    path: site,
+    recurse: true,
+    linksToSkip: async (link) => !link.startsWith('http://localhost'),
+  });
+  expect(links.filter(({ state }) => state === 'BROKEN').map(({ url, parent }) => `${url} in ${parent}`)).toEqual([]);
+  expect(links.length).toBeGreaterThan(100);
+});
