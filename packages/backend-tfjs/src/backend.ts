@@ -46,7 +46,7 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
     return buffer;
   };
   const backend: TfjsBackend = {
-    name: 'tfjs',
+    name: `tfjs ${engine.name}`,
     engine: engine.name,
     supports,
     get closed() {

@@ -19,7 +19,8 @@ export function shared(engine: Engine, backend: Backend<TfBuffer>, tensor: Tenso
   }
   const { dataId } = deviceInfo(engine.instance, buffer);
   buffer.tensor ??= holder(engine, dataId, buffer);
-  engine.instance.incRef(dataId);
+  // Data that is shared may have moved: tfjs takes it to the engine that computes with it.
+  engine.core.engine().state.tensorInfo.get(dataId)?.backend.incRef(dataId);
   return tensorOn(engine, dataId, tensor.shape);
 }
 

@@ -35,6 +35,16 @@ export function testEngines(engines: readonly EngineName[]): void {
     for (const backend of backends) await backend.close();
   });
 
+  test('an operation on tensors of two engines names both', async () => {
+    const [first, second] = await Promise.all(engines.slice(0, 2).map((engine) => tfjs.open({ engine })));
+    const s = tensor([[1]], { backend: first });
+    const mixed = () => softmax.vjp(s, tensor([[1]], { backend: second }));
+    expect(mixed).toThrow(expect.objectContaining({ code: 'ERR_BACKEND_MISMATCH' }));
+    expect(mixed).toThrow(/tfjs wasm, .* tfjs cpu/);
+    await first.close();
+    await second.close();
+  });
+
   test('two backends on one engine are independent: closing one leaves the other', async () => {
     for (const engine of engines) {
       const [first, second] = await Promise.all([tfjs.open({ engine }), tfjs.open({ engine })]);

@@ -45,14 +45,15 @@ export function testInterop(engine: EngineName): void {
 
     test('what tfjs computed comes over as it is, in any layout of its memory', async () => {
       const before = held(engine);
-      const theirs = tf.tidy(() => tf.add(tf.reshape(tf.range(0, 30), [5, 6]), 1));
+      // Enough of it that webgl computes it on the GPU, four elements a texel.
+      const theirs = tf.tidy(() => tf.add(tf.reshape(tf.range(0, 630), [105, 6]), 1));
       const x = backend.fromTf(theirs);
-      expect([...(await x.data())]).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+      expect([...(await x.data())]).toEqual(Array.from({ length: 630 }, (_, i) => i + 1));
       const s = softmax(x, { axis: 0 });
       const back = backend.toTf(s);
       const sums = tf.tidy(() => tf.sum(back, 0));
       expectClose(await sums.data(), new Array<number>(6).fill(1));
-      expect([...(await theirs.data())]).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+      expect([...(await theirs.data())]).toEqual(Array.from({ length: 630 }, (_, i) => i + 1));
       tf.dispose([theirs, back, sums]);
       for (const own of [x, s]) own.dispose();
       expect(held(engine)).toEqual(before);
@@ -80,6 +81,28 @@ export function testInterop(engine: EngineName): void {
       expectClose(await x.data(), [0.5, 0.5]);
       theirs.dispose();
       x.dispose();
+    });
+
+    test('data that tfjs moved to another engine is found there, and comes back', async () => {
+      const elsewhere = engine === 'cpu' ? 'wasm' : 'cpu';
+      await tfjs.open({ engine: elsewhere });
+      const before = held(engine);
+      const x = tensor([[0, 0]], { backend });
+      const theirs = backend.toTf(x);
+      await theirs.data();
+      await tf.setBackend(elsewhere);
+      const doubled = tf.mul(theirs, 2);
+      const again = backend.toTf(x);
+      await tf.setBackend(engine);
+      expect([...(await doubled.data())]).toEqual([0, 0]);
+      tf.dispose([theirs, doubled]);
+      expect([...(await again.data())]).toEqual([0, 0]);
+      again.dispose();
+      expect([...(await x.data())]).toEqual([0, 0]);
+      const s = softmax(x);
+      expectClose(await s.data(), [0.5, 0.5]);
+      for (const own of [x, s]) own.dispose();
+      expect(held(engine)).toEqual(before);
     });
 
     test('closing the backend leaves the tfjs tensors that share its data', async () => {

@@ -7,7 +7,7 @@ test('without float32 textures engine webgl is unavailable, since half floats wo
     this: WebGL2RenderingContext,
     name: string,
   ) {
-    return name === 'EXT_color_buffer_float' ? null : getExtension.call(this, name);
+    return name === 'EXT_color_buffer_float' ? null : getExtension.call(this, name as 'WEBGL_multi_draw');
   });
   await expect(tfjs.open({ engine: 'webgl' })).rejects.toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',

@@ -1,13 +1,38 @@
-import { expect, test, vi } from 'vitest';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, expect, test, vi } from 'vitest';
 import { tfjs } from '../src/index.js';
 
-test('a browser without WebGL, or with WebGL 1 alone, is told what engine webgl needs', async () => {
-  const getContext = vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
-  const offscreen = vi.spyOn(OffscreenCanvas.prototype, 'getContext').mockReturnValue(null);
+afterEach(() => {
+  vi.restoreAllMocks();
+  tf.env().reset();
+});
+
+/** Makes the browser one that has these kinds of contexts only. */
+function leaveContexts(kinds: readonly string[]): void {
+  for (const { prototype } of [HTMLCanvasElement, OffscreenCanvas]) {
+    const getContext = prototype.getContext as (this: object, kind: string, options?: unknown) => unknown;
+    vi.spyOn(prototype as { getContext: typeof getContext }, 'getContext').mockImplementation(function (
+      this: object,
+      kind,
+      options,
+    ) {
+      return kinds.includes(kind) ? getContext.call(this, kind, options) : null;
+    });
+  }
+}
+
+test('without WebGL engine webgl says what it needs', async () => {
+  leaveContexts([]);
   await expect(tfjs.open({ engine: 'webgl' })).rejects.toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',
     message: expect.stringContaining('engine webgl needs a browser with WebGL 2'),
   });
-  getContext.mockRestore();
-  offscreen.mockRestore();
+});
+
+test('with WebGL 1 alone too', async () => {
+  leaveContexts(['webgl']);
+  await expect(tfjs.open({ engine: 'webgl' })).rejects.toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringContaining('engine webgl needs WebGL 2; this is WebGL 1'),
+  });
 });

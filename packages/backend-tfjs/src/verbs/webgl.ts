@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Shape } from '../verbs.js';
 import { type Emitted, emit, type Language } from './expression.js';
@@ -69,7 +70,7 @@ export function webglPrograms(instance: WebGlInstance): GpuPrograms {
     const constants = code.constants.map((_, k) => ({ name: `constant${k}`, type: 'float' as const }));
     const sizes = Object.keys(integers).map((name) => ({ name, type: 'int' as const }));
     const inputs = code.inputs.map(({ info }) => uploaded(instance, info));
-    return instance.runWebGLProgram(
+    const result = instance.runWebGLProgram(
       {
         variableNames: inputs.map((_, k) => `x${k}`),
         outputShape: flat(shape),
@@ -94,6 +95,8 @@ void main() {
         ...Object.values(integers).map((value) => [value]),
       ],
     );
+    assertAllocated(instance, result);
+    return result;
   };
   return {
     map: (expression, shape) => run(emit(expression, glsl), shape, 'setOutput(valueAt(at));', {}),
@@ -103,6 +106,21 @@ void main() {
         total: expression.shape[2],
       }),
   };
+}
+
+/** Textures of this many floats, 16 MiB, are asked after; of smaller ones the question would cost more than the work. */
+const largeTexture = 2 ** 22;
+
+/** WebGL goes on where a texture found no memory, and gives zeros. @throws ERR_OUT_OF_MEMORY */
+function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo): void {
+  if (shape[0] < largeTexture) return;
+  const { gl } = instance.getGPGPUContext();
+  if (gl.getError() !== gl.OUT_OF_MEMORY) return;
+  instance.disposeData(dataId);
+  throw new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `tfjs (webgl): no memory for a texture of ${shape[0]} floats: dispose tensors, or work in parts`,
+  );
 }
 
 function reduction(combined: string): string {
