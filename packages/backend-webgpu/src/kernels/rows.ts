@@ -61,7 +61,7 @@ export function runRows(engine: Engine, operation: RowOperation, rows: Rows): vo
   }
 }
 
-function layOut({ classes, inner }: Rows): Layout {
+function layOut({ outer, classes, inner }: Rows): Layout {
   const long = classes > singleDispatchClasses;
   if (inner === 1) {
     const width = classes % 4 === 0 ? 4 : 1;
@@ -70,7 +70,10 @@ function layOut({ classes, inner }: Rows): Layout {
     const chunk = long ? 16384 / width : Math.max(1, units);
     return { width, units, lanes, order: 'row', blocked: false, chunk, parts: Math.max(1, Math.ceil(units / chunk)) };
   }
-  const lanes = classes <= 8 ? 1 : classes <= 512 ? 4 : 16;
+  // As few lanes as the sums allow, so that loads are wide; more where long rows are too few to fill a workgroup.
+  const needed = classes <= 8 ? 1 : classes <= 512 ? 4 : 16;
+  const spare = classes > 4096 ? Math.floor(workgroupSize / powerOf4(outer * inner)) : 0;
+  const lanes = Math.max(needed, spare);
   const chunk = long ? 8192 : Math.max(1, classes);
   const parts = Math.max(1, Math.ceil(classes / chunk));
   const blocked = Math.min(classes, chunk) > 4 * blockLength * lanes;
