@@ -1,4 +1,4 @@
-import type { Candidate } from './form.js';
+import type { Candidate, Numbers } from './form.js';
 
 /** What counts as rounding. */
 export interface Noise {
@@ -37,9 +37,9 @@ export function measure(data: Float64Array): Given {
 /**
  * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level, where differences within the noise of the
  * terms that were added up count as rounding, so 2.8e-17 is 0 where terms of size 0.1 cancel. Infinity where one has NaN
- * or infinities in entries in which the other has none.
+ * or infinities in entries in which the other has none. A step above 1 looks at a sample of the entries only.
  */
-export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
+export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[], step = 1): number[] {
   const { data, unit } = given;
   const { values, terms } = candidate;
   const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
@@ -47,7 +47,7 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
   const excess = new Float64Array(levels.length);
   let givenSquared = 0;
   let candidateSquared = 0;
-  for (let k = 0; k < data.length; k++) {
+  for (let k = 0; k < data.length; k += step) {
     const value = data[k] / unit;
     const expected = valueAt(k) / unit;
     if (!Number.isFinite(value) || !Number.isFinite(expected)) {
@@ -72,6 +72,23 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
 }
 
 /**
+ * True where the given values stand out of the noise of the terms: where everything cancels, equal digits are no evidence,
+ * only the same roundings.
+ */
+export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute }: Noise): boolean {
+  const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
+  let size = 0;
+  let beyond = 0;
+  for (let k = 0; k < data.length; k++) {
+    if (!Number.isFinite(data[k])) continue;
+    const value = Math.abs(data[k]) / unit;
+    size += value * value;
+    beyond += Math.max(0, value - (relative * termAt(k) + absolute) / unit) ** 2;
+  }
+  return size === 0 || beyond > 0.01 * size;
+}
+
+/**
  * The factor c and relative error of the candidate times c that is nearest to the given values; null where either is 0 or
  * not finite.
  */
@@ -90,6 +107,21 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): { facto
   const cosine = product / Math.sqrt(givenSquared * candidateSquared);
   if (!Number.isFinite(cosine)) return null;
   return { factor: (product / candidateSquared) * unit, error: Math.sqrt(Math.max(0, 1 - cosine * cosine)) };
+}
+
+/** Entries that are looked at before all are. */
+const sampled = 4096;
+
+/** A step through so many entries that meets about `sampled` of them, of all classes; 1 where there are few. */
+export function sampleStep(length: number, f: number): number {
+  if (length <= 16 * sampled) return 1;
+  let step = Math.ceil(length / sampled);
+  while (greatestCommonDivisor(step, f) > 1) step++;
+  return step;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 /** True where every value is a float32. */

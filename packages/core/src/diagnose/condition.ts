@@ -31,11 +31,15 @@ export function saturatedRows({ s, n, f }: Problem): readonly boolean[] {
  */
 export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Float64Array): readonly boolean[] {
   const each = given.length / n;
+  const logarithms = x ?? s.map(Math.log);
+  const scale = x ? temperature : 1;
   return Array.from({ length: n }, (_, row) => {
-    const source = (x ?? s.map(Math.log)).subarray(row * f, (row + 1) * f);
-    const scale = x ? temperature : 1;
-    const sorted = Float64Array.from(source).sort();
-    const [second, first] = sorted.subarray(-2);
+    let first = Number.NEGATIVE_INFINITY;
+    let second = Number.NEGATIVE_INFINITY;
+    for (let k = row * f; k < (row + 1) * f; k++) {
+      second = Math.max(second, Math.min(first, logarithms[k]));
+      first = Math.max(first, logarithms[k]);
+    }
     const masked = x !== null && second === Number.NEGATIVE_INFINITY;
     if (f < 2 || masked || (second - first) / scale > underflowsBelow) return false;
     for (let k = row * each; k < (row + 1) * each; k++) if (given[k] !== 0) return false;

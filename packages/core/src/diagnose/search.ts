@@ -1,8 +1,18 @@
 import { explanations } from './catalogue.js';
-import { fitFactor, type Given, isFloat32, measure, noiseLevels, relativeErrors } from './compare.js';
-import type { Candidate, Form, Kind, Mistake } from './form.js';
+import {
+  fitFactor,
+  type Given,
+  isFloat32,
+  measure,
+  type Noise,
+  noiseLevels,
+  relativeErrors,
+  sampleStep,
+  standsOut,
+} from './compare.js';
+import { type Candidate, candidate, type Form, type Kind, type Mistake } from './form.js';
 import { brokenRows } from './mistakes/overflow.js';
-import { jacobianEntries, rightLoss, rightProduct } from './mistakes/right.js';
+import { jacobianEntries, right, rightLoss, rightProduct } from './mistakes/right.js';
 import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
 
@@ -41,26 +51,44 @@ const scaledMistake: Mistake = {
   forms: [],
 };
 
-/** Compares the given numbers with what every known mistake gives. */
+/** Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. */
 export function search(problem: Problem, readings: readonly Reading[]): Findings {
   const numbers = readings[0].data;
-  // First without any allowance: numbers that a formula gives in their leading digits are no rounding noise. Where all
-  // are 0 there are no digits.
-  const zero = numbers.every((value) => value === 0);
-  const all = noiseLevels(problem.f, isFloat32(numbers));
-  const levels = zero ? all.slice(1) : all;
-  const finest = all[1].relative;
+  const levels = noiseLevels(problem.f, isFloat32(numbers));
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
+  const [plain, ...ranked] = rank(problem, given, levels);
+  const noise = levels.slice(1);
+  const most = numbers.length === 1 ? fitsSingle : fits;
+  for (let level = 0; level < noise.length; level++) {
+    const found = divide(ranked[level], most, noise[level].relative);
+    const rightFits = found.matches.some(({ id }) => id === right.id);
+    const asNoise = found.matches.some(({ id }) => id === 'row-sum');
+    if (level === 0 && !rightFits && (asNoise || found.matches.length === 0)) {
+      const only = byFactor(problem, given, noise[0]) ?? byPattern(problem, given);
+      if (only) return { matches: [only], others: plain };
+    }
+    if (found.matches.length === 0) continue;
+    if (!asNoise || numbers.every((value) => value === 0)) return found;
+    // Numbers that a formula gives in their leading digits are no noise.
+    const digits = divide(plain, most, noise[0].relative);
+    const better = digits.matches.length > 0 && (!rightFits || digits.matches.some(({ id }) => id === right.id));
+    return better ? digits : found;
+  }
+  return { matches: [], others: plain };
+}
+
+/** The best form of each explanation, the nearest first, once for each noise level. */
+function rank(problem: Problem, readings: readonly GivenReading[], levels: readonly Noise[]): Match[][] {
   const ranked = levels.map((): Match[] => []);
   for (const mistake of explanations) {
     const best: (Match | undefined)[] = levels.map(() => undefined);
     for (const form of mistake.forms) {
-      for (const reading of given) {
-        if (reading.kind !== form.kind) continue;
-        for (const candidate of form.gives(problem)) {
-          relativeErrors(reading.given, candidate, levels).forEach((error, level) => {
+      for (const { kind, given } of readings) {
+        if (kind !== form.kind) continue;
+        for (const { formula, ...numbers } of form.gives(problem)) {
+          errorsOf(given, { formula, ...numbers }, levels, problem.f).forEach((error, level) => {
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
-            best[level] = { id: mistake.id, mistake, form, kind: form.kind, formula: candidate.formula, error };
+            best[level] = { id: mistake.id, mistake, form, kind, formula, error };
           });
         }
       }
@@ -70,14 +98,21 @@ export function search(problem: Problem, readings: readonly Reading[]): Findings
     });
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
-  const most = numbers.length === 1 ? fitsSingle : fits;
-  for (let level = 0; level < levels.length; level++) {
-    const found = divide(ranked[level], most, Math.max(levels[level].relative, finest));
-    if (found.matches.length > 0) return found;
-    const only = level === 0 ? (byFactor(problem, given) ?? byPattern(problem, given)) : null;
-    if (only) return { matches: [only], others: ranked[0] };
+  return ranked;
+}
+
+/** An explanation that is as far off as this in a sample is not looked at entry by entry. */
+const hopeless = 0.1;
+
+function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], f: number): number[] {
+  const step = sampleStep(given.data.length, f);
+  if (step > 1) {
+    const errors = relativeErrors(given, candidate, levels, step);
+    if (Math.min(...errors) > hopeless) return errors;
   }
-  return { matches: [], others: ranked[0] };
+  const errors = relativeErrors(given, candidate, levels);
+  if (errors[0] <= fits && !standsOut(given, candidate.terms, levels[1])) errors[0] = Number.POSITIVE_INFINITY;
+  return errors;
 }
 
 /** Cuts the ranking after the explanations that cannot be told from the best one. */
@@ -92,14 +127,14 @@ function divide(ranked: readonly Match[], most: number, resolution: number): Fin
 type GivenReading = Reading & { readonly given: Given };
 
 /** The right derivative times a constant that no known mistake has. */
-function byFactor(problem: Problem, readings: readonly GivenReading[]): Match | null {
+function byFactor(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
   for (const { kind, given } of readings) {
-    for (const candidate of rights(problem, kind)) {
-      const fit = fitFactor(given, candidate);
-      if (!fit || fit.error > fits) continue;
-      const formula = `${Number(fit.factor.toPrecision(6))} × (${candidate.formula})`;
+    for (const offered of rights(problem, kind)) {
+      const fit = fitFactor(given, offered);
+      if (!fit || fit.error > fits || !standsOut(given, offered.terms, noise)) continue;
+      const formula = `${Number(fit.factor.toPrecision(6))} × (${offered.formula})`;
       return { id: scaledMistake.id, mistake: scaledMistake, form: null, kind, formula, error: fit.error };
     }
   }
@@ -109,7 +144,7 @@ function byFactor(problem: Problem, readings: readonly GivenReading[]): Match | 
 function rights(problem: Problem, kind: Kind): readonly Candidate[] {
   if (kind === 'gradient') return [...rightProduct.gives(problem), ...rightLoss.gives(problem)];
   if (kind !== 'jacobian') return [];
-  return [{ formula: 'diag(s) − s sᵀ', values: jacobianEntries(problem), terms: problem.s }];
+  return [candidate('diag(s) − s sᵀ', jacobianEntries(problem))];
 }
 
 /** NaN and infinities in exactly the rows that are known to break, where the other rows are of an unknown making. */
@@ -123,7 +158,7 @@ function byPattern(problem: Problem, readings: readonly GivenReading[]): Match |
     });
     if (seen.size === 0) continue;
     for (const { id, formula, rows } of brokenRows(problem)) {
-      const mistake = explanations.find((candidate) => candidate.id === id);
+      const mistake = explanations.find((known) => known.id === id);
       if (!mistake || rows.size !== seen.size || [...rows].some((row) => !seen.has(row))) continue;
       return { id, mistake, form: null, kind, formula: `${formula} in exactly the rows that are not finite`, error: 0 };
     }

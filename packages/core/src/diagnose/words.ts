@@ -54,7 +54,7 @@ export function wordsFor(
     const names = matches.map(({ mistake }) => mistake.name);
     return {
       what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
-      why: `${matches[0].mistake.why}${matches.length > 1 ? ` Nothing in the numbers tells it from: ${names.slice(1).join('; ')}.` : ''}`,
+      why: `${matches[0].mistake.why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : names.slice(1).join(' or from ')}.`,
       goal: matches[0].mistake.goal,
     };
   }

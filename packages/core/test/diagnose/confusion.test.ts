@@ -16,10 +16,8 @@ interface Setting {
 const shapes: readonly (readonly [number, number])[] = [
   [2, 3],
   [4, 3],
-  [3, 5],
   [6, 6],
   [5, 10],
-  [16, 7],
   [3, 40],
 ];
 

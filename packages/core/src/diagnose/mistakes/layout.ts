@@ -11,7 +11,7 @@ import {
   scaled,
 } from '../form.js';
 import type { Problem } from '../problem.js';
-import { eachRow, softmaxRows, vjpRows } from '../rows.js';
+import { eachRow, softmaxRows } from '../rows.js';
 import { jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
 /** Right arithmetic along the wrong dimension, in the wrong order, or across the rows of the batch. */
@@ -85,18 +85,14 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
   const { x, s, g, y, temperature } = problem;
   const found: Candidate[] = [];
   if (g) {
-    const inner = summedAlong(s, g, rows);
-    const values = each(problem, (k) => (s[k] * (g[k] - inner[k])) / temperature);
-    found.push(candidate(`s ⊙ (g − Σ s g) with the sum along ${along}`, values));
+    found.push(productAlong(problem, s, g, rows, `s ⊙ (g − Σ s g) with the sum along ${along}`));
   }
   if (!x) return found;
   const wrong = softmaxRows(x, rows, temperature);
   if (g) {
-    const whole = scaled(vjpRows(wrong, g, rows), 1 / temperature);
-    if (rows.classes > 1) found.push(candidate(`softmax and its product along ${along}`, whole));
-    const inner = summedAlong(wrong, g, { outer: problem.n, classes: problem.f, inner: 1 });
-    const mixed = each(problem, (k) => (wrong[k] * (g[k] - inner[k])) / temperature);
-    found.push(candidate(`softmax along ${along}, the product along the classes`, mixed));
+    if (rows.classes > 1) found.push(productAlong(problem, wrong, g, rows, `softmax and its product along ${along}`));
+    const classes = { outer: problem.n, classes: problem.f, inner: 1 };
+    found.push(productAlong(problem, wrong, g, classes, `softmax along ${along}, the product along the classes`));
   }
   for (const { factor, over } of lossFactors(problem)) {
     if (!y) continue;
@@ -104,6 +100,18 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
     found.push(candidate(`s − y${over} with softmax along ${along}`, values));
   }
   return found;
+}
+
+function productAlong(problem: Problem, s: Float64Array, g: Float64Array, rows: Rows, formula: string): Candidate {
+  const { temperature } = problem;
+  const absolute = g.map(Math.abs);
+  const inner = summedAlong(s, g, rows);
+  const absoluteInner = summedAlong(s, absolute, rows);
+  return {
+    formula,
+    values: each(problem, (k) => (s[k] * (g[k] - inner[k])) / temperature),
+    terms: each(problem, (k) => (s[k] * (absolute[k] + absoluteInner[k])) / temperature),
+  };
 }
 
 /** Σ s g of the rows, written to each of their entries. */
@@ -244,6 +252,9 @@ const batchJacobian: Mistake = {
       kind: 'one jacobian for the batch',
       expressions: ['J.mean(axis=0)', 'J.sum(axis=0)'],
       gives: (problem) => {
+        const { n, f } = problem;
+        // An (n, f) gradient with n = f has this shape too, and hardly ever is it this.
+        if (n === f && n * f * f > affordable) return [];
         const sum = summedJacobian(problem);
         const mean = scaled(columnSums(problem, problem.s), 1 / problem.n);
         const one = { ...problem, n: 1, s: mean };

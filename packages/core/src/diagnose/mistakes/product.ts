@@ -6,15 +6,15 @@ import { jacobianEntries, lossGradient, vjp } from './right.js';
 
 const vjpFormula = 'dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩)';
 
-/** The terms of forms that do not multiply by s. */
+/** The terms of forms that do not multiply by s: the row's largest |g|. */
 function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
-  const { f } = problem;
-  const most = each(problem, (_k, row) => {
-    let largest = 0;
-    for (let k = row * f; k < (row + 1) * f; k++) largest = Math.max(largest, Math.abs(g[k]));
-    return largest;
-  });
-  return scaled(most, 1 / problem.temperature);
+  const { n, f, temperature } = problem;
+  const largest = new Float64Array(n);
+  for (let k = 0; k < n * f; k++) {
+    const row = Math.floor(k / f);
+    largest[row] = Math.max(largest[row], Math.abs(g[k]));
+  }
+  return each(problem, (_k, row) => largest[row] / temperature);
 }
 
 const upstreamMissing: Mistake = {

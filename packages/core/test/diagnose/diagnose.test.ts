@@ -1,0 +1,531 @@
+import { describe, expect, test } from 'vitest';
+import { exact } from '../../conformance/index.js';
+import {
+  crossEntropy,
+  type DiagnoseInput,
+  diagnose,
+  type ErrorCode,
+  formatDiagnosis,
+  isSoftgradError,
+  knownExpressions,
+  setBackend,
+  softmax as softmaxOf,
+  tensor,
+} from '../../src/index.js';
+import { type Matrix, softmax } from './attempts.js';
+import { normal } from './random.js';
+
+/** The signal of the question: 4 samples of 3 features. */
+const last = [0.3394407172182317, 0.30889042266755573, 0.35166886011421256];
+const signal: Matrix = [
+  [0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
+  [0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
+  last,
+  last,
+];
+const plain = (value: number) => value;
+const s = softmax(signal, 1, plain);
+
+/** The question's derivatives, loop by loop. */
+const rolled = (p: Matrix) =>
+  p.map((row) => row.map((own, i) => own * (1 - own) + (-own * row[(i + 2) % 3] + -own * row[(i + 1) % 3])));
+const summed = (p: Matrix) =>
+  p.map((row) => row.map((_, i) => row.reduce((sum, q, j) => sum + (i === j ? q * (1 - q) : -q * row[i]), 0)));
+
+const product = (p: Matrix, g: Matrix) =>
+  p.map((row, n) => row.map((q, i) => q * (g[n][i] - row.reduce((sum, r, j) => sum + r * g[n][j], 0))));
+
+const random = (n: number, f: number, seed: number): number[][] => {
+  const next = normal(seed);
+  return Array.from({ length: n }, () => Array.from({ length: f }, next));
+};
+
+const ids = (input: DiagnoseInput): readonly string[] => diagnose(input).matches.map(({ id }) => id);
+
+describe("the question's own derivatives", () => {
+  test.each([
+    ['logits', { logits: signal }, s],
+    ['probabilities', { probabilities: signal }, signal],
+  ] as const)('both are named as summed rows, the signal taken as %s', (_, source, p) => {
+    for (const derivative of [rolled(p), summed(p)]) {
+      expect(Math.max(...derivative.flat().map(Math.abs))).toBeLessThan(1e-16);
+      for (const upstream of [undefined, random(4, 3, 1)]) {
+        const { verdict, matches } = diagnose({ ...source, gradient: derivative, upstream });
+        expect(verdict).toBe('row-sum');
+        expect(matches).toMatchObject([{ id: 'row-sum', error: 0 }]);
+      }
+    }
+  });
+
+  test('the rounding noise tells which of the two it was', () => {
+    const notes = (gradient: Matrix) => diagnose({ probabilities: signal, gradient }).evidence.notes.join('\n');
+    expect(notes(rolled(signal))).toContain('bit for bit, what the sum over np.roll gives');
+    expect(notes(summed(signal))).toContain('bit for bit, what J.sum(axis=1) gives');
+  });
+
+  test('the right product is right', () => {
+    const g = random(4, 3, 2);
+    expect(diagnose({ logits: signal, upstream: g, gradient: product(s, g) }).verdict).toBe('right');
+  });
+});
+
+test('a diagnosis reads in three parts, with the errors of the match and of the next best explanation', () => {
+  const diagnosis = diagnose({ logits: signal, gradient: s.map((row) => row.map((p) => p * (1 - p))) });
+  const { text, ...rest } = diagnosis;
+  expect(text).toBe(formatDiagnosis(rest));
+  expect(text).toBe(`What your numbers are
+  Diagonal only: the Jacobian's diagonal alone: softmax treated like a sigmoid, one input for each output.
+  s ⊙ (1 − s): relative error 0.
+  The next best explanation, logits in place of probabilities (s ⊙ (1 − x)), is off by 0.018.
+  The logits are between 0 and 1 and add up to 1: if they are probabilities already, softmax is applied twice.
+
+Why
+  ∂s_i/∂x_j = s_i (δ_ij − s_j): every output depends on every input, so the −s_i s_j off the diagonal count too: dx = s ⊙ (g − ⟨s, g⟩), not g ⊙ s ⊙ (1 − s).
+
+What to write instead
+  TypeScript  const dx = softmax.vjp(s, g);
+  NumPy       dx = s * (g - (s * g).sum(axis=-1, keepdims=True))`);
+  expect(JSON.parse(JSON.stringify(rest))).toEqual(rest);
+});
+
+describe('numbers that several explanations give are ambiguous, and all are named', () => {
+  const g = random(1, 3, 3);
+  const one = softmax(random(1, 3, 4), 1, plain);
+
+  test('n = 1: right, and off by the batch size', () => {
+    const input = { probabilities: one, upstream: g, gradient: product(one, g) };
+    expect(diagnose(input).verdict).toBe('ambiguous');
+    expect(ids(input)).toEqual(['right', 'batch-size']);
+    expect(diagnose(input).text).toContain('n = 1');
+  });
+
+  test('n = 1 without a dimension for the batch: right', () => {
+    expect(diagnose({ probabilities: one[0], upstream: g[0], gradient: product(one, g)[0] }).verdict).toBe('right');
+  });
+
+  test('f = 1: every derivative is 0', () => {
+    const input = { probabilities: [[1], [1]], upstream: [[2], [3]], gradient: [[0], [0]] };
+    expect(diagnose(input).verdict).toBe('ambiguous');
+    expect(ids(input)).toEqual(expect.arrayContaining(['right', 'row-sum', 'diagonal']));
+    expect(diagnose(input).text).toContain('f = 1');
+  });
+
+  test('f = 2: s₀ (1 − s₀) = s₁ (1 − s₁), so the diagonal is a column but for its sign', () => {
+    const two = softmax(random(3, 2, 5), 1, plain);
+    const gradient = two.map(([a, b]) => [-a * b, b * (1 - b)]);
+    const input = { probabilities: two, target: [1, 1, 1], gradient };
+    expect(diagnose(input).verdict).toBe('ambiguous');
+    expect(ids(input)).toEqual(expect.arrayContaining(['one-column', 'upstream-missing']));
+    expect(diagnose(input).text).toContain('f = 2');
+  });
+
+  test('uniform rows: without the factor s, and log-softmax', () => {
+    const uniform = [0, 1, 2].map(() => [0.25, 0.25, 0.25, 0.25]);
+    const upstream = random(3, 4, 6);
+    const gradient = upstream.map((row) => row.map((value) => value - row.reduce((a, b) => a + b, 0) / 4));
+    const input = { probabilities: uniform, upstream, gradient };
+    expect(diagnose(input).verdict).toBe('ambiguous');
+    expect(ids(input)).toEqual(expect.arrayContaining(['probabilities-missing', 'log-softmax']));
+    expect(diagnose(input).text).toContain('1/f');
+  });
+
+  test('an upstream of ones makes the right product 0, like the summed rows', () => {
+    const input = { logits: signal, upstream: signal.map((row) => row.map(() => 1)), gradient: rolled(s) };
+    expect(diagnose(input).verdict).toBe('ambiguous');
+    expect(ids(input)).toEqual(expect.arrayContaining(['right', 'row-sum']));
+    expect(diagnose(input).text).toContain('even the right product 0');
+  });
+});
+
+describe('the cross-entropy', () => {
+  const x = random(5, 4, 7);
+  const p = softmax(x, 1, plain);
+  const target = [0, 3, 1, 1, 2];
+  const y = target.map((label) => [0, 1, 2, 3].map((i) => (i === label ? 1 : 0)));
+  const fused = p.map((row, n) => row.map((q, i) => q - y[n][i]));
+  const mean = fused.map((row) => row.map((value) => value / 5));
+
+  test('class indices, a column of them and one-hot rows are the same target', () => {
+    for (const given of [target, Int32Array.from(target), target.map((label) => [label]), y]) {
+      expect(diagnose({ logits: x, target: given, gradient: fused }).verdict).toBe('right');
+    }
+  });
+
+  test('the sum and the mean are right unless the reduction is given', () => {
+    const verdict = (gradient: Matrix, reduction?: 'mean' | 'sum') =>
+      diagnose({ logits: x, target, gradient, reduction }).verdict;
+    expect([verdict(fused), verdict(mean)]).toEqual(['right', 'right']);
+    expect([verdict(fused, 'sum'), verdict(mean, 'mean')]).toEqual(['right', 'right']);
+    expect([verdict(fused, 'mean'), verdict(mean, 'sum')]).toEqual(['batch-size', 'batch-size']);
+  });
+
+  test('an upstream that is s − y has been through softmax: its product is one Jacobian too many', () => {
+    for (const upstream of [fused, mean]) {
+      for (const known of [undefined, target]) {
+        const input = { logits: x, upstream, target: known, gradient: product(p, upstream) };
+        expect(diagnose(input).verdict).toBe('jacobian-twice');
+        expect(diagnose({ ...input, gradient: upstream }).verdict).toBe('right');
+      }
+    }
+  });
+
+  test('soft targets', () => {
+    const soft = softmax(random(5, 4, 8), 1, plain);
+    const gradient = p.map((row, n) => row.map((q, i) => soft[n][i] - q));
+    expect(diagnose({ logits: x, target: soft, gradient }).verdict).toBe('sign-flipped');
+  });
+
+  test("−y / s is infinite where the target's probability underflows", () => {
+    const gradient = [
+      [Number.NaN, Number.NaN],
+      [0.5, -0.5],
+    ];
+    const { verdict, evidence } = diagnose({
+      logits: [
+        [900, 0],
+        [1, 1],
+      ],
+      target: [1, 1],
+      gradient,
+    });
+    expect(verdict).toBe('underflow');
+    expect(evidence.nonFinite).toBe(2);
+  });
+});
+
+describe('the range of the floats', () => {
+  test('NaN in the rows where exp overflows, in float64 and in float32', () => {
+    for (const large of [800, 100]) {
+      const logits = [
+        [large, 1, 2],
+        [0, 1, 2],
+      ];
+      const p = softmax(logits, 1, plain);
+      const g = random(2, 3, 9);
+      const gradient = product(p, g).map((row, n) => (n === 0 ? row.map(() => Number.NaN) : row));
+      expect(diagnose({ logits, upstream: g, gradient }).verdict).toBe('missing-max-shift');
+      expect(diagnose({ logits, gradient }).verdict).toBe('missing-max-shift');
+    }
+  });
+
+  test('NaN for no known reason is unknown, with its place', () => {
+    const gradient = signal.map((row, n) => row.map((_, i) => (n === 2 && i === 1 ? Number.NaN : 0.1 * i)));
+    const { verdict, evidence } = diagnose({ logits: signal, gradient });
+    expect(verdict).toBe('unknown');
+    expect(evidence.notes.join(' ')).toContain('1 of 12 numbers are NaN or infinite. The first is gradient[2][1].');
+  });
+
+  test('saturation is said with its share of the rows', () => {
+    const logits = [
+      [30, 0, 0],
+      [0, 25, 0],
+      [0, 0, 20],
+      [1, 0, 2],
+    ];
+    const g = random(4, 3, 10);
+    const diagnosis = diagnose({ logits, upstream: g, gradient: product(softmax(logits, 1, plain), g) });
+    expect(diagnosis.verdict).toBe('saturated');
+    expect(diagnosis.evidence).toMatchObject({ rows: 4, saturatedRows: 3 });
+    expect(diagnosis.what).toContain('3 of 4 rows (75 %)');
+  });
+
+  test('a mistake shows in the rows that are not saturated', () => {
+    const logits = [
+      [30, 0, 0],
+      [0, 25, 0],
+      [0, 0, 20],
+      [1, 0, 2],
+    ];
+    const p = softmax(logits, 1, plain);
+    const g = random(4, 3, 11);
+    const gradient = p.map((row, n) => row.map((q, i) => g[n][i] * q * (1 - q)));
+    expect(diagnose({ logits, upstream: g, gradient }).verdict).toBe('diagonal');
+  });
+
+  test('zeros below the range of float32 are an underflow; in float64 they need not be', () => {
+    const logits = [
+      [200, 0, 0],
+      [0, 300, 0],
+    ];
+    const g = random(2, 3, 12);
+    expect(
+      diagnose({
+        logits,
+        upstream: g,
+        gradient: [
+          [0, 0, 0],
+          [0, 0, 0],
+        ],
+      }).verdict,
+    ).toBe('underflow');
+    const p = softmax(logits, 1, plain);
+    const exactProduct = p.map((row, n) => {
+      const most = n;
+      const shifted = row.map((_, i) => g[n][i] - g[n][most]);
+      const inner = row.reduce((sum, q, i) => sum + q * shifted[i], 0);
+      return row.map((q, i) => q * (shifted[i] - inner));
+    });
+    expect(diagnose({ logits, upstream: g, gradient: exactProduct }).verdict).toBe('saturated');
+  });
+
+  test('noise of 1e-6 of the terms around 0 is 0', () => {
+    const noise = random(4, 3, 13).map((row) => row.map((value) => 2e-7 * value));
+    expect(diagnose({ logits: signal, gradient: noise }).verdict).toBe('row-sum');
+  });
+});
+
+test('masked classes (logit -Infinity) have probability 0 and take part in nothing', () => {
+  const logits = random(4, 5, 14).map((row) => row.map((value, i) => (i === 2 ? Number.NEGATIVE_INFINITY : value)));
+  const g = random(4, 5, 15);
+  const p = softmax(logits, 1, plain);
+  expect(diagnose({ logits, upstream: g, gradient: product(p, g) }).verdict).toBe('right');
+});
+
+test('four printed digits are enough', () => {
+  const x = random(4, 5, 16);
+  const g = random(4, 5, 17);
+  const gradient = product(softmax(x, 1, plain), g).map((row) => row.map((value) => Number(value.toFixed(5))));
+  expect(diagnose({ logits: x, upstream: g, gradient }).verdict).toBe('right');
+});
+
+test('an array of more dimensions is looked at along its axis', () => {
+  const x = { data: Float64Array.from(random(1, 24, 18)[0]), shape: [2, 3, 4] };
+  const g = { data: Float64Array.from(random(1, 24, 19)[0]), shape: [2, 3, 4] };
+  const gradient = new Float64Array(24);
+  for (let o = 0; o < 2; o++) {
+    for (let k = 0; k < 4; k++) {
+      const at = [0, 1, 2].map((i) => o * 12 + i * 4 + k);
+      const [p] = softmax([at.map((j) => x.data[j])], 1, plain);
+      const inner = at.reduce((sum, j, i) => sum + p[i] * g.data[j], 0);
+      at.forEach((j, i) => {
+        gradient[j] = p[i] * (g.data[j] - inner);
+      });
+    }
+  }
+  const input = { logits: x, upstream: g, gradient: { data: gradient, shape: [2, 3, 4] } };
+  expect(diagnose({ ...input, axis: 1 }).verdict).toBe('right');
+  expect(diagnose({ ...input, axis: -1 }).verdict).toBe('wrong-axis');
+});
+
+test('1000 × 1000 is diagnosed', () => {
+  const size = 1_000_000;
+  const next = normal(20);
+  const logits = { data: Float32Array.from({ length: size }, next), shape: [1000, 1000] };
+  const upstream = { data: Float32Array.from({ length: size }, next), shape: [1000, 1000] };
+  const gradient = {
+    data: Float32Array.from({ length: size }, (_, k) => (k % 2 ? 1e-10 : -1e-10)),
+    shape: [1000, 1000],
+  };
+  expect(diagnose({ logits, upstream, gradient }).verdict).toBe('row-sum');
+});
+
+describe('expressions', () => {
+  test('each known one is looked up as itself, however it is spaced', () => {
+    const known = knownExpressions();
+    expect(known.length).toBeGreaterThan(50);
+    for (const { expression, id } of known) {
+      expect(diagnose({ gradient: expression }).verdict, expression).toBe(id);
+      expect(diagnose({ gradient: ` ${expression.replaceAll('*', ' *  ').replaceAll("'", '"')}` }).verdict).toBe(id);
+    }
+  });
+
+  test('no two mistakes claim the same one', () => {
+    const expressions = knownExpressions().map(({ expression }) => expression.replaceAll(/\s/g, ''));
+    expect(new Set(expressions).size).toBe(expressions.length);
+  });
+
+  test('with data it says how large the numbers are that come out', () => {
+    const { evidence } = diagnose({ gradient: 's * (1 - s)', logits: signal });
+    expect(evidence.largest).toBeCloseTo(Math.max(...s.flat().map((p) => p * (1 - p))), 12);
+  });
+
+  test('an unknown one is refused with the nearest known', () => {
+    expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
+      'ERR_VALUE',
+      'diagnose: `J.sum(axis=3)` is none of the expressions known; the nearest are `J.sum(axis=1)`, `J.sum(axis=2)`, `J.sum(axis=-1)`; or give the numbers that it came to',
+    ]);
+  });
+});
+
+function failure(input: unknown): [ErrorCode, string] {
+  try {
+    diagnose(input as DiagnoseInput);
+  } catch (error) {
+    if (isSoftgradError(error)) return [error.code, error.message];
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const x = [
+  [1, 2, 3],
+  [4, 5, 6],
+];
+test.each<[unknown, ErrorCode, string]>([
+  [null, 'ERR_VALUE', 'expected an object'],
+  [{ logits: x }, 'ERR_VALUE', 'no gradient is given'],
+  [{ gradient: x }, 'ERR_VALUE', 'neither logits nor probabilities are given'],
+  [{ gradient: x, logits: x, probabilities: x }, 'ERR_VALUE', 'both logits and probabilities are given'],
+  [
+    { gradient: x, logits: [[1, 2], [3]] },
+    'ERR_SHAPE',
+    'diagnose: logits: ragged input: entry [1] has 1 entries, expected 2',
+  ],
+  [
+    { gradient: [[1, 'a', 2]], logits: [[1, 2, 3]] },
+    'ERR_DTYPE',
+    'diagnose: gradient: entry [0][1] is the text "a", expected a number',
+  ],
+  [{ gradient: x, logits: 3 }, 'ERR_SHAPE', 'logits is a single number; expected rows of classes'],
+  [
+    { gradient: [[1, 2]], logits: x },
+    'ERR_SHAPE',
+    'gradient is (1, 2) (2 entries); expected (2, 3) like the logits, or (2, 3, 3)',
+  ],
+  [{ gradient: [], logits: [] }, 'ERR_SHAPE', 'logits (0,) is empty; expected at least one entry'],
+  [{ gradient: x, logits: { data: [], shape: [0, 3] } }, 'ERR_SHAPE', 'logits (0, 3) is empty'],
+  [{ gradient: x, logits: x, axis: 2 }, 'ERR_AXIS', 'axis 2 of a rank-2 tensor; expected -2 to 1'],
+  [{ gradient: x, logits: x, temperature: 0 }, 'ERR_VALUE', 'temperature 0; expected a finite number above 0'],
+  [{ gradient: x, logits: x, reduction: 'none' }, 'ERR_VALUE', "reduction none; expected 'mean' or 'sum'"],
+  [
+    {
+      gradient: x,
+      logits: [
+        [1, Number.NaN, 3],
+        [4, 5, 6],
+      ],
+    },
+    'ERR_VALUE',
+    'logits[0][1] is NaN; expected a finite number or -Infinity',
+  ],
+  [
+    {
+      gradient: x,
+      logits: [
+        [1, 2, 3],
+        [4, 5, Number.POSITIVE_INFINITY],
+      ],
+    },
+    'ERR_VALUE',
+    'logits[1][2] is Infinity',
+  ],
+  [{ gradient: [[1]], logits: [[Number.NEGATIVE_INFINITY]] }, 'ERR_VALUE', 'the row of [0][0] is -Infinity throughout'],
+  [
+    { gradient: x, probabilities: x },
+    'ERR_VALUE',
+    'probabilities[0][1] is 2; expected a number from 0 to 1; are these logits?',
+  ],
+  [
+    {
+      gradient: x,
+      probabilities: [
+        [Number.NaN, 0, 1],
+        [0, 0, 1],
+      ],
+    },
+    'ERR_VALUE',
+    'probabilities[0][0] is NaN; expected a number from 0 to 1; give the logits instead',
+  ],
+  [
+    {
+      gradient: x,
+      probabilities: [
+        [0.2, 0.2, 0.2],
+        [0.8, 0.8, 0.8],
+      ],
+    },
+    'ERR_VALUE',
+    'the row of [0][0] adds up to 0.600000 along axis 1; expected 1: another axis, or logits?',
+  ],
+  [
+    { gradient: x, logits: x, upstream: [[1, 2, 3]] },
+    'ERR_SHAPE',
+    'upstream is (1, 3); expected (2, 3) like the logits',
+  ],
+  [
+    {
+      gradient: x,
+      logits: x,
+      upstream: [
+        [1, 2, 3],
+        [1, 2, Number.NaN],
+      ],
+    },
+    'ERR_VALUE',
+    'upstream[1][2] is NaN; expected a finite number',
+  ],
+  [
+    { gradient: x, logits: x, target: [0, 1, 2] },
+    'ERR_SHAPE',
+    'target is (3,); expected class indices (2,) or probabilities (2, 3)',
+  ],
+  [
+    { gradient: x, logits: x, target: [0, 0.5] },
+    'ERR_VALUE',
+    'target entry 1 is 0.5; expected a class index from 0 to 2',
+  ],
+  [
+    { gradient: x, logits: x, target: [1, 3] },
+    'ERR_VALUE',
+    'expected a class index from 0 to 2; these count from 1: take 1 off',
+  ],
+  [
+    {
+      gradient: x,
+      logits: x,
+      target: [
+        [0, -1, 0],
+        [0, 0, 1],
+      ],
+    },
+    'ERR_VALUE',
+    'target[0][1] is -1; expected a probability',
+  ],
+])('bad input is refused, naming what, where and what was expected: %j', (input, code, message) => {
+  const [found, text] = failure(input);
+  expect(found).toBe(code);
+  expect(text).toContain(message);
+});
+
+test('a tensor is refused with the way to its data', async () => {
+  await setBackend(exact);
+  using logits = tensor(x);
+  expect(failure({ gradient: x, logits })[1]).toBe(
+    'diagnose: logits is a tensor; expected host data: await logits.array()',
+  );
+});
+
+describe("the library's line computes what the diagnosis calls right", () => {
+  const logits = random(3, 4, 21);
+  const upstream = random(3, 4, 22);
+  const target = [0, 2, 3];
+
+  test.each([
+    ['the product', { upstream }],
+    ['along axis 0', { upstream, axis: 0 }],
+    ['at a temperature', { upstream, temperature: 0.5 }],
+    ['the mean loss', { target }],
+    ['the summed loss', { target, reduction: 'sum' }],
+    ['the Jacobian', {}],
+    ['the Jacobian along axis 0 at a temperature', { axis: 0, temperature: 2 }],
+  ] as const)('%s', async (_, known) => {
+    await setBackend(exact);
+    const { axis = -1, temperature = 1 }: { axis?: number; temperature?: number } = known;
+    const shape = 'upstream' in known || 'target' in known ? [3, 4] : axis === 0 ? [4, 3, 3] : [3, 4, 4];
+    const size = shape.reduce((a, b) => a * b, 1);
+    const numbers = Float64Array.from({ length: size }, normal(23));
+    const { instead } = diagnose({ ...known, logits, gradient: { data: numbers, shape } });
+    const tensors = {
+      softmax: softmaxOf,
+      crossEntropy,
+      logits: tensor(logits, { dtype: 'float64' }),
+      s: softmaxOf(tensor(logits, { dtype: 'float64' }), { axis, temperature }),
+      g: tensor(upstream, { dtype: 'float64' }),
+      target: tensor(Int32Array.from(target)),
+    };
+    const name = /^const (?:\{ loss, (\w+) \}|(\w+)) = /.exec(instead.typescript);
+    const run = new Function(...Object.keys(tensors), `${instead.typescript} return ${name?.[1] ?? name?.[2]};`);
+    const gradient = await run(...Object.values(tensors)).array();
+    expect(diagnose({ ...known, logits, gradient }).verdict).toBe('right');
+  });
+});
