@@ -1,4 +1,5 @@
 import type { Mistake } from './form.js';
+import { batches } from './mistakes/batch.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
 import { losses } from './mistakes/loss.js';
@@ -15,6 +16,7 @@ export const explanations: readonly Mistake[] = [
   ...products,
   ...scales,
   ...layouts,
+  ...batches,
   ...inputs,
   ...losses,
   missingMaxShift,

@@ -68,8 +68,8 @@ export interface Cotangent {
 
 /** A candidate in which nothing much cancels: the terms are as large as the values. */
 export function candidate(formula: string, values: Numbers): Candidate {
-  const terms = typeof values === 'function' ? (k: number) => Math.abs(values(k)) : values.map(Math.abs);
-  return { formula, values, terms };
+  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+  return { formula, values, terms: (k) => Math.abs(valueAt(k)) };
 }
 
 const known = new WeakMap<Problem, readonly Cotangent[]>();
