@@ -60,8 +60,8 @@ function tensorOn({ core, instance }: Engine, dataId: object, shape: readonly nu
 }
 
 /**
- * A copy of a packed texture (four elements a texel), whose layout depends on the shape that it was made for; null for one
- * that any shape can be seen in. Uploaded first: tfjs would otherwise pack it later, under our hands.
+ * A copy of a packed texture (four elements a texel), once and for all: tfjs would unpack it again before each program that
+ * takes one element a texel. Null for a texture that is not packed; what is on the host is uploaded as one.
  */
 function unpacked(instance: WebGlInstance, { dataId, shape, dtype }: TfTensor) {
   instance.uploadToGPU(dataId);

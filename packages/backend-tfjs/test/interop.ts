@@ -46,14 +46,21 @@ export function testInterop(engine: EngineName): void {
     test('what tfjs computed comes over as it is, in any layout of its memory', async () => {
       const before = held(engine);
       // Enough of it that webgl computes it on the GPU, four elements a texel.
-      const theirs = tf.tidy(() => tf.add(tf.reshape(tf.range(0, 630), [105, 6]), 1));
+      const theirs = tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 735), [105, 7]), 0.01));
       const x = backend.fromTf(theirs);
-      expect([...(await x.data())]).toEqual(Array.from({ length: 630 }, (_, i) => i + 1));
+      const values = Array.from({ length: 735 }, (_, i) => i / 100);
+      expectClose(await x.data(), values, 1e-5);
       const s = softmax(x, { axis: 0 });
+      const total = values.filter((_, i) => i % 7 === 0).reduce((sum, value) => sum + Math.exp(value), 0);
+      expectClose(
+        await s.data(),
+        values.map((_, i) => Math.exp(0.07 * Math.floor(i / 7)) / total),
+        1e-5,
+      );
       const back = backend.toTf(s);
       const sums = tf.tidy(() => tf.sum(back, 0));
-      expectClose(await sums.data(), new Array<number>(6).fill(1));
-      expect([...(await theirs.data())]).toEqual(Array.from({ length: 630 }, (_, i) => i + 1));
+      expectClose(await sums.data(), new Array<number>(7).fill(1), 1e-5);
+      expectClose(await theirs.data(), values, 1e-5);
       tf.dispose([theirs, back, sums]);
       for (const own of [x, s]) own.dispose();
       expect(held(engine)).toEqual(before);

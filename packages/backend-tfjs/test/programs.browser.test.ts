@@ -24,6 +24,16 @@ describe.each(['webgl', 'webgpu'] as const)('engine %s runs few programs', (engi
     await backend.close();
   });
 
+  test('no more on what tfjs computed, however that lies in memory', async () => {
+    const backend = await tfjs.open({ engine });
+    await tf.setBackend(engine);
+    const theirs = tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 735), [105, 7]), 0.01));
+    const x = backend.fromTf(theirs);
+    expect(await programs(backend, () => softmax(x))).toBe(3);
+    theirs.dispose();
+    await backend.close();
+  });
+
   test('two more for a row over 64 long, reduced in windows', async () => {
     const backend = await tfjs.open({ engine });
     const x = tensor(new Float32Array(10_000), { shape: [1, 10_000], backend });
