@@ -1,4 +1,4 @@
-import type { Backend, HostArray, Kernels, Rows, Supports } from '@softgrad/core';
+import type { Backend, HostArray, Kernels, Supports } from '@softgrad/core';
 import { createBasis } from './basis.js';
 import { type Engine, failure } from './engine.js';
 import type { GpuLibrary } from './gpu.js';
@@ -68,16 +68,16 @@ export async function createBackend(library: GpuLibrary, engine: Engine, bound: 
       await engine.close();
     },
     softmax: (out, logits, rows) => {
-      if (out.length > 0) softmaxInto(launch, out, logits, rows, plain);
+      softmaxInto(launch, out, logits, rows, plain);
     },
     jacobian: (out, probabilities, rows) => {
-      if (out.length > 0) softmaxJacobianInto(launch, out, probabilities, rows, 1);
+      softmaxJacobianInto(launch, out, probabilities, rows, 1);
     },
     vjp: (out, probabilities, cotangent, rows) => {
-      if (out.length > 0) softmaxVjpInto(launch, out, probabilities, cotangent, rows, 1);
+      softmaxVjpInto(launch, out, probabilities, cotangent, rows, 1);
     },
     basis: createBasis(launch, storage),
-    kernels: createKernels(launch, storage),
+    kernels: createKernels(launch),
   };
 }
 
@@ -93,50 +93,47 @@ function supportsOf({ device, limits, asynchronous }: Engine, measured: Measured
   return { dtypes: ['float32'], readSync: !asynchronous, hostView: false, inPlace: true, limits, device, ...measured };
 }
 
-/** Every fused kernel; an empty result needs none. */
-function createKernels(launch: Launch, storage: Storage): Kernels<GpujsBuffer> {
-  const one = (rows: Rows) => rows.outer * rows.inner > 0 && rows.classes > 0;
+/** Every fused kernel. */
+function createKernels(launch: Launch): Kernels<GpujsBuffer> {
   return {
     softmax(out, logits, rows, parameters) {
-      if (one(rows)) softmaxInto(launch, out, logits, rows, parameters);
+      softmaxInto(launch, out, logits, rows, parameters);
     },
     softmaxVjp(out, probabilities, cotangent, rows, temperature) {
-      if (one(rows)) softmaxVjpInto(launch, out, probabilities, cotangent, rows, temperature);
+      softmaxVjpInto(launch, out, probabilities, cotangent, rows, temperature);
     },
     softmaxJacobian(out, probabilities, rows, temperature) {
-      if (one(rows)) softmaxJacobianInto(launch, out, probabilities, rows, temperature);
+      softmaxJacobianInto(launch, out, probabilities, rows, temperature);
     },
     logSoftmax(out, logits, rows, parameters) {
-      if (one(rows)) logSoftmaxInto(launch, out, logits, rows, parameters);
+      logSoftmaxInto(launch, out, logits, rows, parameters);
     },
     logSoftmaxVjp(out, logProbabilities, cotangent, rows, temperature) {
-      if (one(rows)) logSoftmaxVjpInto(launch, out, logProbabilities, cotangent, rows, temperature);
+      logSoftmaxVjpInto(launch, out, logProbabilities, cotangent, rows, temperature);
     },
     logSoftmaxJvp(out, logProbabilities, tangent, rows, temperature) {
-      if (one(rows)) logSoftmaxJvpInto(launch, out, logProbabilities, tangent, rows, temperature);
+      logSoftmaxJvpInto(launch, out, logProbabilities, tangent, rows, temperature);
     },
     logSoftmaxJacobian(out, logProbabilities, rows, temperature) {
-      if (one(rows)) logSoftmaxJacobianInto(launch, out, logProbabilities, rows, temperature);
+      logSoftmaxJacobianInto(launch, out, logProbabilities, rows, temperature);
     },
     logSumExp(out, logits, rows, parameters) {
-      if (one(rows)) logSumExpInto(launch, out, logits, rows, parameters);
-      else storage.write(out, new Float32Array(out.length).fill(Number.NEGATIVE_INFINITY));
+      logSumExpInto(launch, out, logits, rows, parameters);
     },
     crossEntropy(out, logits, rows, parameters) {
-      if (one(rows)) crossEntropyInto(launch, out, logits, rows, parameters);
-      else if (out.loss) storage.write(out.loss, new Float32Array(out.loss.length));
+      crossEntropyInto(launch, out, logits, rows, parameters);
     },
     sigmoid(out, x) {
-      if (out.length > 0) launch.run(sigmoid, out, [x], []);
+      launch.run(sigmoid, out, [x], []);
     },
     sigmoidVjp(out, y, cotangent) {
-      if (out.length > 0) launch.run(sigmoidVjp, out, [y, cotangent], []);
+      launch.run(sigmoidVjp, out, [y, cotangent], []);
     },
     relu(out, x) {
-      if (out.length > 0) launch.run(relu, out, [x], []);
+      launch.run(relu, out, [x], []);
     },
     reluVjp(out, y, cotangent) {
-      if (out.length > 0) launch.run(reluVjp, out, [y, cotangent], []);
+      launch.run(reluVjp, out, [y, cotangent], []);
     },
   };
 }

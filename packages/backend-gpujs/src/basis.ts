@@ -55,21 +55,18 @@ export function createBasis(launch: Launch, storage: Storage): Basis<GpujsBuffer
 
   return {
     unary(out, op, x) {
-      if (out.length > 0) launch.run(unary[op], out, [x], op === 'log' ? logarithmNumbers : []);
+      launch.run(unary[op], out, [x], op === 'log' ? logarithmNumbers : []);
     },
     binary(out, op, a, b, extent) {
-      if (out.length > 0) over(op, binary[op], out, [a, b], extent);
+      over(op, binary[op], out, [a, b], extent);
     },
     select(out, condition, a, b, extent) {
-      if (out.length > 0) over('select', 'if (a > 0) { return b; } return c;', out, [condition, a, b], extent);
+      over('select', 'if (a > 0) { return b; } return c;', out, [condition, a, b], extent);
     },
     reduce(out, op, x, rows) {
-      if (out.length === 0) return;
-      if (rows.classes > 0) reduceRows(launch, out, op, x, rows);
-      else storage.write(out, hostArray(out.length, out.dtype).fill(op === 'max' ? Number.NEGATIVE_INFINITY : 0));
+      reduceRows(launch, out, op, x, rows);
     },
     transpose(out, x, rows) {
-      if (out.length === 0) return;
       if (x.dtype === 'float32') launch.elementwise(transpose, out, [x], rows);
       else storage.write(out, transposed(storage, x, rows));
     },

@@ -26,6 +26,8 @@ export interface Engine {
   readonly argumentType: string;
   /** Settings that kernels of this mode have besides those of all. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Most kernels that can be compiled at a time, whatever the options say. */
+  readonly mostKernels: number;
   /** Kernels give promises, so that work has to be queued. */
   readonly asynchronous: boolean;
   /** Where results are plain arrays: host data that needs no upload. */

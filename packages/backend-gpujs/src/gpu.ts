@@ -44,6 +44,7 @@ export interface GpuKernel {
     readonly textureCache?: unknown[];
     texture?: { delete(): void } | null;
     outputBuffer?: { _refs: number; destroy(): void } | null;
+    moduleCacheLimit?: number;
   };
   setOutput(output: readonly number[]): unknown;
   build(...values: readonly unknown[]): unknown;

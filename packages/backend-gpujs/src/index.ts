@@ -14,7 +14,7 @@ export type { GpujsBuffer } from './storage.js';
 export interface GpujsOptions {
   /** How gpu.js is to run; 'auto', the default, takes the first of webgpu, webgl2, webgl, headlessgl, webasm and cpu that computes right. */
   readonly mode?: Mode | 'auto';
-  /** Most kernels that stay compiled, 64 by default and 2 at least: the one that was not used for the longest time makes room for the next. */
+  /** Most kernels that stay compiled, 256 by default and 2 at least: the one that was not used for the longest time makes room for the next. The mode webasm keeps 48 at most. */
   readonly kernels?: number;
 }
 
@@ -42,7 +42,7 @@ async function unavailable(): Promise<string | null> {
   }
 }
 
-async function open({ mode = 'auto', kernels = 64 }: GpujsOptions = {}): Promise<GpujsBackend> {
+async function open({ mode = 'auto', kernels = 256 }: GpujsOptions = {}): Promise<GpujsBackend> {
   if (mode !== 'auto' && !modes.includes(mode)) {
     throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
   }

@@ -18,6 +18,9 @@ export interface Programs {
   readonly size: number;
 }
 
+/** Elements past which an upload's staging memory is given back at once. */
+const large = 2 ** 20;
+
 /**
  * Compiles programs when they are first run and keeps at most `bound` of them; the one that was not used for the longest time
  * is destroyed for the next. Lengths and shapes are arguments, so a program serves all of them: what is told apart is the
@@ -25,6 +28,7 @@ export interface Programs {
  */
 export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
   const kernels = new Map<string, GpuKernel>();
+  const most = Math.min(bound, engine.mostKernels);
 
   function kernelOf(program: Program, arrayType: string): GpuKernel {
     const known = kernels.get(program.name);
@@ -34,7 +38,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
       return known;
     }
     for (const [name, kernel] of kernels) {
-      if (kernels.size < bound) break;
+      if (kernels.size < most) break;
       kernels.delete(name);
       kernel.destroy();
     }
@@ -72,6 +76,17 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     return engine.run(kernel, values, length);
   }
 
+  /** Frees what a kernel holds on to for its next run: of an upload, all of it. */
+  function discard(name: string, kernel: GpuKernel, result: Resident | Promise<Resident>): void {
+    kernels.delete(name);
+    if (result instanceof Promise)
+      void result.then(
+        () => kernel.destroy(),
+        () => kernel.destroy(),
+      );
+    else kernel.destroy();
+  }
+
   return {
     get size() {
       return kernels.size;
@@ -82,7 +97,10 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
       return run(kernel, [...values, ...scalars], length);
     },
     upload(program, host, length) {
-      return run(kernelOf(program, 'Input'), [library.input(host, [length])], length);
+      const kernel = kernelOf(program, 'Input');
+      const result = run(kernel, [library.input(host, [length])], length);
+      if (length >= large) discard(program.name, kernel, result);
+      return result;
     },
   };
 }

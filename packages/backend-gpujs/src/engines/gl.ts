@@ -63,6 +63,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     argumentType: 'MemoryOptimizedNumberTexture',
     // 'precision' is highp: by default gpu.js takes the least that can count the texels.
     settings: { optimizeFloatMemory: true, tactic: 'precision' },
+    mostKernels: Number.POSITIVE_INFINITY,
     asynchronous: false,
     argument: (resident) => resident,
     run(kernel, values, length) {

@@ -2,6 +2,9 @@ import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, type Mode, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 
+/** Each kernel has a memory of its own, and engines have address space for about a hundred. */
+const mostMemories = 48;
+
 /** Elements past which a WebAssembly kernel's memory, which holds its operands and its result, is given back after it ran. */
 const large = 2 ** 20;
 
@@ -25,6 +28,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
     limitedBy: `the limit is ${elements}, for memory's sake`,
     argumentType: 'Input',
     settings: {},
+    mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
     asynchronous: false,
     host,
     argument: (resident, length) => library.input((resident as HostResident).values, [length]),
@@ -44,6 +48,8 @@ function host(values: HostArray): HostResident {
 }
 
 function run(kernel: GpuKernel, values: readonly unknown[], length: number, mode: Mode): Resident {
+  // A module and a memory for each shape would be kept: of kernels there is one for each layout already.
+  if (mode === 'webasm') kernel.kernel.moduleCacheLimit = 1;
   const result = kernel(...values);
   if (kernel.kernel.constructor.mode !== mode) {
     throw failure(mode, 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel');

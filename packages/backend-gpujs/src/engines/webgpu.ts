@@ -38,6 +38,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     throw deviceLost(mode, info);
   });
   lost.catch(() => undefined);
+  const checks = new WeakMap<BufferResult, Promise<void>>();
 
   /** Resolves as soon as the kernel is enqueued; a later read waits for what the device has to say about it. */
   async function run(kernel: GpuKernel, values: readonly unknown[], length: number): Promise<DeviceResident> {
@@ -46,21 +47,32 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     device.pushErrorScope('out-of-memory');
     device.pushErrorScope('validation');
     const started = kernel(...values) as Promise<BufferResult>;
-    const problems = Promise.all([device.popErrorScope(), device.popErrorScope()]);
+    const problems = [device.popErrorScope(), device.popErrorScope()] as const;
     const result = await started;
     release(kernel);
-    const checked = problems.then(([invalid, memory]) => {
-      check();
-      if (memory) throw outOfMemory(mode, length, limitedBy, memory);
-      if (invalid) throw failure(mode, 'ERR_UNSUPPORTED', `the device refused a kernel: ${invalid.message}`, invalid);
-    });
+    const before = values.map((value) => (typeof value === 'object' ? checks.get(value as BufferResult) : undefined));
+    const checked = verdict(length, problems, before);
     checked.catch(() => undefined);
+    checks.set(result, checked);
     return {
       result,
       delete: () => result.delete(),
       toArray: () =>
         Promise.race([Promise.all([readBack(result.buffer, length), checked]).then(([values]) => values), lost]),
     };
+  }
+
+  /** Rejects with what the device found wrong, first with the operands of a kernel and then with the kernel. */
+  async function verdict(
+    length: number,
+    [validation, memory]: readonly [Promise<GPUError | null>, Promise<GPUError | null>],
+    operands: readonly (Promise<void> | undefined)[],
+  ): Promise<void> {
+    await Promise.all(operands);
+    const [invalid, exhausted] = await Promise.all([validation, memory]);
+    check();
+    if (exhausted) throw outOfMemory(mode, length, limitedBy, exhausted);
+    if (invalid) throw failure(mode, 'ERR_UNSUPPORTED', `the device refused a kernel: ${invalid.message}`, invalid);
   }
 
   /** Not gpu.js's own, which reads by way of the kernel that made the buffer and fails when that one is destroyed. */
@@ -88,6 +100,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     limitedBy,
     argumentType: 'WebGPUBuffer',
     settings: {},
+    mostKernels: Number.POSITIVE_INFINITY,
     asynchronous: true,
     argument: (resident) => (resident as DeviceResident).result,
     run,

@@ -1,0 +1,278 @@
+import { sigmoid, softmax, tensor } from '@softgrad/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
+
+/** What holds in every mode, in Node as in a browser; each of gpu.js's translators is tried once with 2²⁴ elements. */
+export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): void {
+  describe.each(modes)('mode %s', (mode) => {
+    let backend: GpujsBackend;
+    beforeAll(async () => {
+      backend = await gpujs.open({ mode });
+    });
+    afterAll(() => backend.close());
+
+    test('says what it is', () => {
+      expect(backend.name).toBe(`gpujs-${mode}`);
+      expect(backend.supports.device.startsWith(`${mode}: `)).toBe(true);
+      expect(backend.supports.dtypes).toEqual(['float32']);
+      expect(() => tensor([1], { dtype: 'float64', backend })).toThrowError(/float64/);
+    });
+
+    test.each([
+      [[1, 65537], -1],
+      [[65537, 1], -1],
+      [[65537, 1], 0],
+      [[3, 257, 5], 1],
+      [[40, 700], -1],
+      [[1], 0],
+      [[0, 5], -1],
+      [[5, 0], -1],
+      [[5, 0], 0],
+    ] as const)('softmax of %j along axis %i is right', async (shape, axis) => {
+      const size = shape.reduce((a: number, b) => a * b, 1);
+      const x = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1009) / 50 - 10);
+      const s = softmax(tensor(x, { shape, backend }), { axis });
+      const actual = await s.data();
+      const expected = reference(x, shape, axis);
+      expect(actual.length).toBe(size);
+      expect(expected.every((p, i) => Math.abs(actual[i] - p) <= 2e-5 * p)).toBe(true);
+      s.dispose();
+    });
+
+    test.runIf(past2To24.includes(mode))('indices past 2²⁴, which float32 does not count, are exact', async () => {
+      const rows = { outer: 1, classes: 3, inner: 5592407 };
+      const length = rows.classes * rows.inner;
+      expect(length).toBeGreaterThan(2 ** 24);
+      const values = new Float32Array(length);
+      for (let i = 0; i < length; i++) values[i] = i % 8191;
+      const x = backend.alloc(length, 'float32');
+      const out = backend.alloc(length, 'float32');
+      backend.write(x, values);
+      backend.basis?.transpose(out, x, rows);
+      const transposed = await backend.read(out);
+      backend.free(x);
+      backend.free(out);
+      let wrong = 0;
+      for (let n = 0; n < length; n++) {
+        const from = (n % rows.classes) * rows.inner + Math.floor(n / rows.classes);
+        if (transposed[n] !== values[from]) wrong++;
+      }
+      expect(wrong).toBe(0);
+    });
+
+    test('results are those of the order in which work was enqueued, whatever is freed or overwritten meanwhile', async () => {
+      const rows = { outer: 1, classes: 2, inner: 1 };
+      const x = backend.alloc(2, 'float32');
+      const s = backend.alloc(2, 'float32');
+      const results: Promise<ArrayLike<number>>[] = [];
+      for (let i = 0; i < 20; i++) {
+        backend.write(x, Float32Array.of(0, Math.log(i + 1)));
+        backend.softmax(s, x, rows);
+        results.push(backend.read(s));
+      }
+      backend.free(x);
+      backend.free(s);
+      for (const [i, result] of (await Promise.all(results)).entries()) {
+        expect(result[1]).toBeCloseTo((i + 1) / (i + 2), 5);
+      }
+    });
+
+    test('two backends serve promises that run side by side', async () => {
+      const other = await gpujs.open({ mode });
+      const chain = async (on: GpujsBackend, start: number) => {
+        let x = tensor([start, 2, 3], { backend: on });
+        for (let i = 0; i < 5; i++) {
+          x = softmax(x);
+          await x.data();
+        }
+        return await x.data();
+      };
+      const [a, b] = await Promise.all([chain(backend, 1), chain(other, 5)]);
+      expect([...a]).toEqual([...(await chain(other, 1))]);
+      expect([...b]).toEqual([...(await chain(backend, 5))]);
+      await other.close();
+    });
+
+    test('10,000 operations hold on to nothing', async () => {
+      const x = tensor([[1, 2, 3]], { backend });
+      const out = sigmoid(x);
+      await out.data();
+      const compiled = backend.compiled;
+      const live = deviceMemory(mode);
+      for (let i = 0; i < 10_000; i++) {
+        sigmoid(x, { out });
+        if (i % 500 === 0) sigmoid(x).dispose();
+        if (i % 1000 === 0) await out.data();
+      }
+      expect((await out.data())[0]).toBeCloseTo(0.7310586, 6);
+      expect(backend.compiled).toBe(compiled);
+      expect(live()).toBe(0);
+      x.dispose();
+      out.dispose();
+    });
+
+    test('at most so many kernels stay compiled as it was opened with, and results outlive theirs', async () => {
+      const small = await gpujs.open({ mode, kernels: 6 });
+      const x = tensor([[1, 2, 3]], { backend: small });
+      const s = softmax(x);
+      const y = sigmoid(s);
+      const J = softmax.jacobian(s);
+      const again = softmax(x);
+      expect(await again.array()).toEqual(await s.array());
+      expect((await y.data())[2]).toBeCloseTo(1 / (1 + Math.exp(-0.66524096)), 6);
+      expect((await J.data())[8]).toBeCloseTo(0.66524096 * (1 - 0.66524096), 6);
+      expect(small.compiled).toBe(6);
+      await small.close();
+    });
+
+    test("the question's signal: both row sums are noise around zero, the vjp is not", async () => {
+      const signal = [
+        [0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
+        [0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
+        [0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+        [0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+      ];
+      const x = tensor(signal, { backend });
+      const s = softmax(x);
+      const J = softmax.jacobian(s);
+      expect(J.shape).toEqual([4, 3, 3]);
+      const matrices = (await J.array()) as number[][][];
+      const summed = matrices.map((matrix) => matrix.map((row) => row.reduce((a, b) => a + b, 0)));
+      // The loop over np.roll adds up the same entries, each row beginning at its diagonal.
+      const rolled = matrices.map((matrix) =>
+        matrix.map((row, r) => row.reduce((sum, _, k) => sum + row[(r + k) % row.length], 0)),
+      );
+      for (const derivative of [...summed, ...rolled].flat()) expect(Math.abs(derivative)).toBeLessThan(1e-7);
+      const g = tensor(
+        [0, 1, 2, 0].map((target) => [0, 1, 2].map((c) => (c === target ? -1 : 0))),
+        { backend },
+      );
+      const dx = (await softmax.vjp(s, g).array()) as number[][];
+      expect(dx[0][0]).toBeCloseTo(-matrices[0][0][0], 6);
+      expect(Math.min(...dx.flat().map(Math.abs))).toBeGreaterThan(0.1);
+      const y = sigmoid(x);
+      const derivative = (await sigmoid
+        .vjp(
+          y,
+          tensor(
+            signal.map((row) => row.map(() => 1)),
+            { backend },
+          ),
+        )
+        .array()) as number[][];
+      const probability = 1 / (1 + Math.exp(-signal[0][0]));
+      expect(derivative[0][0]).toBeCloseTo(probability * (1 - probability), 6);
+    });
+
+    test('a network stays at chance with the row sums and learns with the vjp', async () => {
+      expect(await trainedLoss(backend, 'row sum')).toBeGreaterThan(1.09);
+      expect(await trainedLoss(backend, 'vjp')).toBeLessThan(0.3);
+    });
+
+    test('an unknown option is refused, and so is work after close', async () => {
+      await expect(gpujs.open({ mode: 'vulkan' as Mode })).rejects.toMatchObject({ code: 'ERR_VALUE' });
+      await expect(gpujs.open({ mode, kernels: 1 })).rejects.toMatchObject({ code: 'ERR_VALUE' });
+      const closed = await gpujs.open({ mode });
+      const x = tensor([1], { backend: closed });
+      await closed.close();
+      await closed.close();
+      expect(closed.closed).toBe(true);
+      expect(() => softmax(x)).toThrowError(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+      expect(() => closed.alloc(1, 'float32')).toThrowError(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+    });
+
+    test('more elements than a buffer can have are ERR_OUT_OF_MEMORY with the limit', () => {
+      const { elements } = backend.supports.limits;
+      const tooMany = expect.objectContaining({
+        code: 'ERR_OUT_OF_MEMORY',
+        message: expect.stringContaining(`${elements}`),
+      });
+      expect(() => backend.alloc(elements + 1, 'float32')).toThrowError(tooMany);
+      const x = tensor(new Float32Array(2), { shape: [1, 2], backend });
+      expect(() =>
+        backend.jacobian(backend.alloc(elements + 1, 'float32'), x, { outer: 1, classes: 2, inner: 1 }),
+      ).toThrowError(tooMany);
+    });
+  });
+}
+
+/** softmax in float64. */
+function reference(x: Float32Array, shape: readonly number[], axis: number): Float64Array {
+  const at = axis < 0 ? axis + shape.length : axis;
+  const classes = shape[at];
+  const inner = shape.slice(at + 1).reduce((a, b) => a * b, 1);
+  const out = new Float64Array(x.length);
+  for (let first = 0; first < x.length; first++) {
+    if (Math.floor(first / inner) % classes !== 0) continue;
+    const row = Array.from({ length: classes }, (_, c) => first + c * inner);
+    const max = row.reduce((a, i) => Math.max(a, x[i]), Number.NEGATIVE_INFINITY);
+    const sum = row.reduce((a, i) => a + Math.exp(x[i] - max), 0);
+    for (const i of row) out[i] = Math.exp(x[i] - max) / sum;
+  }
+  return out;
+}
+
+/** Trains logits of three samples to be classes 0, 1 and 2, and returns the mean cross-entropy. */
+async function trainedLoss(backend: GpujsBackend, derivative: 'row sum' | 'vjp'): Promise<number> {
+  const logits = new Float32Array(9);
+  const loss = (s: ArrayLike<number>) => -(Math.log(s[0]) + Math.log(s[4]) + Math.log(s[8])) / 3;
+  let s = softmax(tensor(logits, { shape: [3, 3], backend }));
+  for (let step = 0; step < 60; step++) {
+    const p = await s.data();
+    const cotangent = Float32Array.from(p, (value, i) => (i % 4 === 0 ? -1 / value : 0));
+    const g = tensor(cotangent, { shape: [3, 3], backend });
+    const slope =
+      derivative === 'vjp' ? await softmax.vjp(s, g).data() : rowSums(await softmax.jacobian(s).data(), cotangent);
+    for (let i = 0; i < 9; i++) logits[i] -= 0.1 * slope[i];
+    s = softmax(tensor(logits, { shape: [3, 3], backend }));
+  }
+  return loss(await s.data());
+}
+
+/** The mistake of the question: the Jacobian's rows summed, times the cotangent. */
+function rowSums(jacobian: ArrayLike<number>, cotangent: Float32Array): Float32Array {
+  return cotangent.map((g, i) => g * (jacobian[3 * i] + jacobian[3 * i + 1] + jacobian[3 * i + 2]));
+}
+
+/** Counts from now on what is allocated and not yet given back where a mode keeps its data. */
+function deviceMemory(mode: Mode): () => number {
+  if (mode === 'webgpu') return liveOf([GPUDevice.prototype, 'createBuffer'], [GPUBuffer.prototype, 'destroy']);
+  if (mode === 'webgl2') {
+    const { prototype } = WebGL2RenderingContext;
+    return liveOf([prototype, 'createTexture'], [prototype, 'deleteTexture']);
+  }
+  if (mode === 'webgl') {
+    const { prototype } = WebGLRenderingContext;
+    return liveOf([prototype, 'createTexture'], [prototype, 'deleteTexture']);
+  }
+  return liveOf([WebAssembly, 'Memory'], null);
+}
+
+type Method = readonly [owner: object, name: string];
+
+/** Wraps two methods to count how often the first is called more than the second; asking ends it. */
+function liveOf(made: Method, given: Method | null): () => number {
+  let live = 0;
+  const undo = [wrap(made, () => live++), ...(given ? [wrap(given, () => live--)] : [])];
+  return () => {
+    for (const step of undo) step();
+    return live;
+  };
+}
+
+function wrap([owner, name]: Method, called: () => void): () => void {
+  const original: unknown = Reflect.get(owner, name);
+  if (typeof original !== 'function') throw new TypeError(`${name} is no method`);
+  const counting = new Proxy(original, {
+    apply(target, self, values) {
+      called();
+      return Reflect.apply(target, self, values);
+    },
+    construct(target, values, self) {
+      called();
+      return Reflect.construct(target, values, self);
+    },
+  });
+  Reflect.set(owner, name, counting);
+  return () => void Reflect.set(owner, name, original);
+}

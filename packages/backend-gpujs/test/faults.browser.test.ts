@@ -1,0 +1,154 @@
+import { sigmoid, softmax, tensor } from '@softgrad/core';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const refusal = (message: RegExp) => ({ code: 'ERR_BACKEND_UNAVAILABLE', message: expect.stringMatching(message) });
+const lost = expect.objectContaining({ code: 'ERR_DEVICE_LOST' });
+
+/** Opens a backend and gives the device that it runs on. */
+async function openWithDevice(mode: 'webgl2' | 'webgl' | 'webgpu') {
+  if (mode === 'webgpu') {
+    const request = vi.spyOn(GPUAdapter.prototype, 'requestDevice');
+    const backend = await gpujs.open({ mode });
+    const device = (await request.mock.results[0].value) as GPUDevice;
+    return { backend, lose: () => device.destroy() };
+  }
+  const context = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');
+  const backend = await gpujs.open({ mode });
+  // Not those that gpu.js tries the browser with, for which it takes the default attributes.
+  const own = context.mock.calls.findIndex(([, attributes]) => attributes !== undefined);
+  const gl = context.mock.results[own].value as WebGL2RenderingContext;
+  return { backend, gl, lose: () => gl.getExtension('WEBGL_lose_context')?.loseContext() };
+}
+
+// First, while gpu.js has not yet asked for the device that all its kernels in a page share.
+describe.each(['webgpu', 'webgl2', 'webgl'] as const)('a device lost in the middle of work, mode %s', (mode) => {
+  test('is ERR_DEVICE_LOST for what was on it, host data is intact, and a new backend works', async () => {
+    const { backend, lose } = await openWithDevice(mode);
+    const x = tensor([1, 2, 3], { backend });
+    const s = softmax(x);
+    const read = s.data();
+    lose();
+    await read.catch((error) => expect(error).toEqual(lost));
+    await expect(Promise.resolve().then(() => s.data())).rejects.toEqual(lost);
+    await expect(Promise.resolve().then(() => sigmoid(s).data())).rejects.toEqual(lost);
+    await expect(backend.sync()).rejects.toEqual(lost);
+    expect([...(await x.data())]).toEqual([1, 2, 3]);
+    await backend.close();
+    const anew = await gpujs.open({ mode });
+    const again = softmax(await x.to(anew).catch(() => tensor([1, 2, 3], { backend: anew })));
+    expect((await again.data())[2]).toBeCloseTo(0.66524096, 6);
+    await anew.close();
+  });
+});
+
+describe('what is missing is named', () => {
+  test('WebGPU', async () => {
+    vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
+    await expect(gpujs.open({ mode: 'webgpu' })).rejects.toMatchObject(refusal(/WebGPU is missing: navigator\.gpu/));
+  });
+
+  test.each([
+    ['webgl2', /WebGL2 is missing/],
+    ['webgl', /WebGL is missing/],
+  ] as const)('%s', async (mode, missing) => {
+    vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
+    await expect(gpujs.open({ mode })).rejects.toMatchObject(refusal(missing));
+  });
+
+  test.each([
+    ['webgl2', WebGL2RenderingContext, 'EXT_color_buffer_float'],
+    ['webgl', WebGLRenderingContext, 'OES_texture_float'],
+  ] as const)('float textures, mode %s', async (mode, { prototype }, extension) => {
+    const original = prototype.getExtension;
+    vi.spyOn(prototype, 'getExtension').mockImplementation(function (this: WebGLRenderingContext, name: string) {
+      return name === extension ? null : (Reflect.apply(original, this, [name]) as unknown);
+    } as typeof original);
+    await expect(gpujs.open({ mode })).rejects.toMatchObject(
+      refusal(new RegExp(`no float textures \\(${extension}\\)`)),
+    );
+  });
+
+  test('headless WebGL, in a browser', async () => {
+    await expect(gpujs.open({ mode: 'headlessgl' })).rejects.toMatchObject(refusal(/native package gl/));
+  });
+
+  test('WebAssembly', async () => {
+    vi.stubGlobal('WebAssembly', undefined);
+    await expect(gpujs.open({ mode: 'webasm' })).rejects.toMatchObject(refusal(/WebAssembly is missing/));
+    vi.unstubAllGlobals();
+  });
+});
+
+describe('auto', () => {
+  const opened = async (): Promise<Mode> => {
+    const backend = await gpujs.open();
+    await backend.close();
+    return backend.name.slice('gpujs-'.length) as Mode;
+  };
+
+  test('takes WebGPU, without it WebGL2, without either WebAssembly', async () => {
+    expect(await opened()).toBe('webgpu');
+    vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
+    expect(await opened()).toBe('webgl2');
+    vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
+    expect(await opened()).toBe('webasm');
+  });
+
+  test('passes over a device that computes wrong', async () => {
+    vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
+    const draw = vi.spyOn(WebGL2RenderingContext.prototype, 'drawArrays').mockImplementation(() => undefined);
+    expect(await opened()).toBe('webgl');
+    draw.mockRestore();
+    expect(await opened()).toBe('webgl2');
+  });
+});
+
+describe('no memory left', () => {
+  test('for a texture is ERR_OUT_OF_MEMORY with the limit, whatever is read afterwards', async () => {
+    const { backend, gl } = await openWithDevice('webgl2');
+    const x = softmax(tensor([1, 2], { backend }));
+    vi.spyOn(gl as WebGL2RenderingContext, 'getError').mockReturnValueOnce(0x0505);
+    const message = expect.stringContaining(`${backend.supports.limits.elements}`);
+    await expect(x.data()).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY', message });
+    await expect(x.data()).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    await backend.close();
+  });
+
+  test('for a storage buffer is ERR_OUT_OF_MEMORY of what it was for, and of what is computed from it', async () => {
+    const backend: GpujsBackend = await gpujs.open({ mode: 'webgpu' });
+    const x = tensor([1, 2], { backend });
+    const before = sigmoid(x);
+    const create = GPUDevice.prototype.createBuffer;
+    await before.data();
+    const results = 0x80 | 0x04; // STORAGE and COPY_SRC
+    const spy = vi.spyOn(GPUDevice.prototype, 'createBuffer').mockImplementation(function (
+      this: GPUDevice,
+      descriptor,
+    ) {
+      const size = descriptor.usage === results ? this.limits.maxBufferSize : descriptor.size;
+      return Reflect.apply(create, this, [{ ...descriptor, size }]) as GPUBuffer;
+    });
+    const exhausted = {
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringContaining(`${backend.supports.limits.elements}`),
+    };
+    const many = Array.from({ length: 8 }, () => sigmoid(x));
+    await expect(Promise.all(many.map((s) => s.data()))).rejects.toMatchObject(exhausted);
+    const after = sigmoid(many[many.length - 1]);
+    spy.mockRestore();
+    await expect(after.data()).rejects.toMatchObject(exhausted);
+    expect([...(await before.data())]).toHaveLength(2);
+    await backend.close();
+  });
+});
+
+test("gpu.js leaves the page's own GPU where it was", async () => {
+  const backend = await gpujs.open({ mode: 'cpu' });
+  expect(String(globalThis.GPU)).toContain('[native code]');
+  await backend.close();
+});
