@@ -1,5 +1,5 @@
 import { type ErrorCode, type HostArray, SoftgradError, type Supports } from '@softgrad/core';
-import type { GpuInstance, GpuKernel } from './gpu.js';
+import { type GpuInstance, type GpuKernel, messageOf } from './gpu.js';
 
 /** The ways in which gpu.js runs kernels, the best first. */
 export const modes = ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'cpu'] as const;
@@ -56,4 +56,10 @@ export function deviceLost(mode: Mode, cause?: unknown): SoftgradError {
 export function outOfMemory(mode: Mode, length: number, limit: string, cause?: unknown): SoftgradError {
   const asked = `${length} elements (${length * 4} bytes) were asked for`;
   return failure(mode, 'ERR_OUT_OF_MEMORY', `${asked}; ${limit}`, cause);
+}
+
+/** What gpu.js threw at a kernel, as an error of softgrad. */
+export function kernelFailed(mode: Mode, cause: unknown): SoftgradError {
+  if (cause instanceof SoftgradError) return cause;
+  return failure(mode, 'ERR_UNSUPPORTED', `gpu.js could not run a kernel: ${messageOf(cause)}`, cause);
 }

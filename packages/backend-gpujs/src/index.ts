@@ -2,7 +2,7 @@ import { type BackendProvider, SoftgradError } from '@softgrad/core';
 import { createBackend, type GpujsBackend } from './backend.js';
 import { type Engine, type Mode, modes } from './engine.js';
 import { openGl } from './engines/gl.js';
-import { openHost } from './engines/host.js';
+import { hostReason, openHost } from './engines/host.js';
 import { openWebGpu } from './engines/webgpu.js';
 import { type GpuLibrary, loadGpu, messageOf } from './gpu.js';
 import type { GpujsBuffer } from './storage.js';
@@ -33,6 +33,8 @@ export const gpujs: BackendProvider<GpujsBuffer, GpujsOptions> & {
 export default gpujs;
 
 async function unavailable(): Promise<string | null> {
+  // The modes that need no device are asked first; a device is only known when it has computed.
+  if (hostReason('webasm') === null || hostReason('cpu') === null) return null;
   try {
     const backend = await open();
     await backend.close();

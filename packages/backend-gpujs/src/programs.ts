@@ -79,12 +79,9 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
   /** Frees what a kernel holds on to for its next run: of an upload, all of it. */
   function discard(name: string, kernel: GpuKernel, result: Resident | Promise<Resident>): void {
     kernels.delete(name);
-    if (result instanceof Promise)
-      void result.then(
-        () => kernel.destroy(),
-        () => kernel.destroy(),
-      );
-    else kernel.destroy();
+    const destroy = () => kernel.destroy();
+    if (result instanceof Promise) result.then(destroy, destroy);
+    else destroy();
   }
 
   return {

@@ -1,4 +1,4 @@
-import { deviceLost, type Engine, failure, type Mode, outOfMemory, type Resident } from '../engine.js';
+import { deviceLost, type Engine, failure, kernelFailed, type Mode, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 
 type GlMode = 'webgl2' | 'webgl' | 'headlessgl';
@@ -79,8 +79,8 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     },
     check,
     async finish() {
-      check();
       gl.finish();
+      check();
     },
     async close() {
       gl.deleteFramebuffer(framebuffer);
@@ -133,7 +133,7 @@ function runKernel(kernel: GpuKernel, values: readonly unknown[], mode: Mode, gl
     if (typeof result === 'object' && result !== null && 'texture' in result) return result as GlTexture;
   } catch (cause) {
     if (gl.isContextLost()) throw deviceLost(mode, cause);
-    throw cause;
+    throw kernelFailed(mode, cause);
   }
   throw failure(mode, 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel');
 }

@@ -1,5 +1,5 @@
 import type { HostArray } from '@softgrad/core';
-import { type Engine, failure, type Mode, type Resident } from '../engine.js';
+import { type Engine, failure, kernelFailed, type Mode, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 
 /** Each kernel has a memory of its own, and engines have address space for about a hundred. */
@@ -14,7 +14,7 @@ const large = 2 ** 20;
  * @throws ERR_BACKEND_UNAVAILABLE where a Content-Security-Policy, or the engine, does not let code be made
  */
 export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Promise<Engine> {
-  const reason = mode === 'webasm' ? withoutWebAssembly() : withoutEval();
+  const reason = hostReason(mode);
   if (reason !== null) throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason);
   const gpu = new library.GPU({ mode });
   // A module addresses 4 GiB with all its operands, seven at most, and its result.
@@ -39,6 +39,11 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
   };
 }
 
+/** Why a mode can't run here, or null. */
+export function hostReason(mode: 'webasm' | 'cpu'): string | null {
+  return mode === 'webasm' ? withoutWebAssembly() : withoutEval();
+}
+
 interface HostResident extends Resident {
   readonly values: HostArray;
 }
@@ -50,12 +55,20 @@ function host(values: HostArray): HostResident {
 function run(kernel: GpuKernel, values: readonly unknown[], length: number, mode: Mode): Resident {
   // A module and a memory for each shape would be kept: of kernels there is one for each layout already.
   if (mode === 'webasm') kernel.kernel.moduleCacheLimit = 1;
-  const result = kernel(...values);
+  const result = started(kernel, values, mode);
   if (kernel.kernel.constructor.mode !== mode) {
     throw failure(mode, 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel');
   }
   if (mode === 'webasm' && length >= large) kernel.destroy();
   return host(result as Float32Array);
+}
+
+function started(kernel: GpuKernel, values: readonly unknown[], mode: Mode): unknown {
+  try {
+    return kernel(...values);
+  } catch (cause) {
+    throw kernelFailed(mode, cause);
+  }
 }
 
 /** Why no WebAssembly module can be made here, or null. */

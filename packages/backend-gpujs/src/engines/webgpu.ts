@@ -1,4 +1,4 @@
-import { deviceLost, type Engine, failure, outOfMemory, type Resident } from '../engine.js';
+import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 
 const mode = 'webgpu';
@@ -43,29 +43,39 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
   /** Resolves as soon as the kernel is enqueued; a later read waits for what the device has to say about it. */
   async function run(kernel: GpuKernel, values: readonly unknown[], length: number): Promise<DeviceResident> {
     check();
-    if (!kernel.built) await kernel.build(...values);
-    device.pushErrorScope('out-of-memory');
-    device.pushErrorScope('validation');
-    const started = kernel(...values) as Promise<BufferResult>;
-    const problems = [device.popErrorScope(), device.popErrorScope()] as const;
-    const result = await started;
-    release(kernel);
-    const before = values.map((value) => (typeof value === 'object' ? checks.get(value as BufferResult) : undefined));
-    const checked = verdict(length, problems, before);
+    const { result, problems } = await started(kernel, values);
+    const operands = values.map((value) => (typeof value === 'object' ? checks.get(value as BufferResult) : undefined));
+    const checked = verdict(length, problems, operands);
     checked.catch(() => undefined);
     checks.set(result, checked);
     return {
       result,
       delete: () => result.delete(),
       toArray: () =>
-        Promise.race([Promise.all([readBack(result.buffer, length), checked]).then(([values]) => values), lost]),
+        Promise.race([Promise.all([readBack(result.buffer, length), checked]).then(([elements]) => elements), lost]),
     };
+  }
+
+  async function started(kernel: GpuKernel, values: readonly unknown[]) {
+    try {
+      if (!kernel.built) await kernel.build(...values);
+      device.pushErrorScope('out-of-memory');
+      device.pushErrorScope('validation');
+      const running = kernel(...values) as Promise<BufferResult>;
+      const problems = [device.popErrorScope(), device.popErrorScope()] as const;
+      const result = await running;
+      release(kernel);
+      return { result, problems };
+    } catch (cause) {
+      check();
+      throw kernelFailed(mode, cause);
+    }
   }
 
   /** Rejects with what the device found wrong, first with the operands of a kernel and then with the kernel. */
   async function verdict(
     length: number,
-    [validation, memory]: readonly [Promise<GPUError | null>, Promise<GPUError | null>],
+    [validation, memory]: readonly Promise<GPUError | null>[],
     operands: readonly (Promise<void> | undefined)[],
   ): Promise<void> {
     await Promise.all(operands);

@@ -1,0 +1,14 @@
+import { createRequire } from 'node:module';
+import type { Mode } from '../src/index.js';
+
+/** The modes that run in this Node: headless WebGL where gpu.js's optional native package is there. */
+export const nodeModes: readonly Mode[] = hasHeadlessGl() ? ['headlessgl', 'webasm', 'cpu'] : ['webasm', 'cpu'];
+
+function hasHeadlessGl(): boolean {
+  try {
+    createRequire(createRequire(import.meta.url).resolve('gpu.js'))('gl');
+    return true;
+  } catch {
+    return false;
+  }
+}
