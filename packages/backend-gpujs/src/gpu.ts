@@ -35,7 +35,6 @@ export interface HelperFunction {
 /** A kernel: called with its arguments it gives a texture, a promise of a buffer or a Float32Array, by mode. */
 export interface GpuKernel {
   (...values: readonly unknown[]): unknown;
-  readonly output: readonly number[];
   readonly built: boolean;
   readonly context: unknown;
   /** gpu.js's own object behind the callable, which keeps a reference to the last result, one to a mode. */

@@ -1,4 +1,4 @@
-import type { DType, Rows } from '@softgrad/core';
+import type { Rows } from '@softgrad/core';
 import type { Program } from './program.js';
 import { block, type Elementwise, elementwise, type Reduction, type Rowwise, reduction, rowwise } from './rows.js';
 import type { GpujsBuffer, Storage } from './storage.js';
@@ -10,7 +10,7 @@ export interface Scalars {
 }
 
 /** Buffers of one operation, freed when it is enqueued. */
-export type Scratch = (length: number, dtype?: DType) => GpujsBuffer;
+export type Scratch = (length: number) => GpujsBuffer;
 
 /** How operations enqueue their kernels. */
 export interface Launch {
@@ -53,8 +53,8 @@ export function createLaunch(storage: Storage): Launch {
   function within<T>(work: (scratch: Scratch) => T): T {
     const made: GpujsBuffer[] = [];
     try {
-      return work((length, dtype = 'float32') => {
-        const buffer = storage.alloc(length, dtype);
+      return work((length) => {
+        const buffer = storage.alloc(length, 'float32');
         made.push(buffer);
         return buffer;
       });

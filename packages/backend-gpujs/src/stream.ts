@@ -1,6 +1,6 @@
 /** Work in the order in which it was enqueued: at once where kernels run at once, one after the other where they give promises. */
 export interface Stream {
-  /** `done` gets the result of `work` before any later work begins. Without `failed` to take it, an error is thrown at the caller. */
+  /** `done` gets the result of `work` before any later work begins. Work that runs at once throws at the caller; else `failed` gets the error. */
   enqueue<T>(work: () => T | Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
   /** Starts `work` in its turn; later work does not wait for its promise. */
   request<T>(work: () => T | Promise<T>): Promise<T>;
