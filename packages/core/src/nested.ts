@@ -36,7 +36,7 @@ export function flatten(
       return;
     }
     if (!Array.isArray(node) || node.length !== shape[depth]) {
-      const found = Array.isArray(node) ? `${node.length} entries` : describe(node);
+      const found = Array.isArray(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
         'ERR_SHAPE',
         `tensor: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,
@@ -66,7 +66,7 @@ function place(path: readonly number[]): string {
 /** A value in a few words, for messages. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
-  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'entry' : 'entries'}`;
   if (typeof value === 'string')
     return `the text ${JSON.stringify(value.length > 20 ? `${value.slice(0, 20)}…` : value)}`;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
@@ -87,4 +87,12 @@ export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): 
     return row;
   };
   return build(0);
+}
+
+/** Nested arrays in a few words: at most six entries of each dimension, six digits of each number. */
+export function preview(nested: NestedArray): string {
+  if (typeof nested === 'number') return String(Number(nested.toPrecision(6)));
+  if (typeof nested === 'boolean') return String(nested);
+  const shown = nested.slice(0, 6).map(preview).join(', ');
+  return `[${shown}${nested.length > 6 ? `, … ${nested.length - 6} more` : ''}]`;
 }

@@ -48,7 +48,10 @@ export function operandLike(
 /** @throws ERR_BACKEND_MISMATCH, naming both */
 export function checkBackend(operation: string, argument: string, x: Tensor, backend: Backend): void {
   if (x.backend === backend) return;
-  const both = `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
+  const both =
+    x.backend.name === backend.name
+      ? `${argument} and the other operand live on two instances of ${backend.name}`
+      : `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
   throw new SoftgradError('ERR_BACKEND_MISMATCH', `${operation}: ${both}; move one with await x.to(backend)`);
 }
 

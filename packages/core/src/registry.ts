@@ -10,6 +10,8 @@ export type BackendCandidate = string | BackendProvider | Backend;
 const loaders = new Map<string, ProviderLoader>();
 const opened = new Set<WeakRef<Backend>>();
 const noted = new WeakSet<Backend>();
+/** What `setBackend` opened, or is opening: choosing a provider again gives the same backend. */
+const chosen = new WeakMap<BackendProvider, Promise<Backend>>();
 let current: Backend | null = null;
 
 /**
@@ -33,7 +35,10 @@ export function registered(): readonly string[] {
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
   if (!load) {
-    const known = loaders.size > 0 ? `known are ${registered().join(', ')}` : 'none is registered';
+    const known =
+      loaders.size > 0
+        ? `known are ${registered().join(', ')}`
+        : `none is registered; register('${name}', () => import('@softgrad/backend-${name}')) first, or pass the provider itself`;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${name}': ${known}`);
   }
   try {
@@ -45,7 +50,9 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
 }
 
 /**
- * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are.
+ * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are. A provider is
+ * opened once: choosing it again gives the backend that it gave before, unless that was closed. For a second one beside it, open
+ * it yourself.
  *
  * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands
  *
@@ -73,15 +80,24 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
   if (isBackend(candidate)) {
     return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
   }
-  const name = typeof candidate === 'string' ? candidate : candidate.name;
   try {
     const provider = typeof candidate === 'string' ? await loadProvider(candidate) : candidate;
-    const reason = await provider.unavailable();
-    return reason === null ? await provider.open() : `${name}: ${reason}`;
+    return await openOnce(provider);
   } catch (error) {
     if (error instanceof SoftgradError && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
     throw error;
   }
+}
+
+async function openOnce(provider: BackendProvider): Promise<Backend | string> {
+  const known = await chosen.get(provider);
+  if (known && !known.closed) return known;
+  const reason = await provider.unavailable();
+  if (reason !== null) return `${provider.name}: ${reason}`;
+  const opening = provider.open();
+  chosen.set(provider, opening);
+  opening.catch(() => chosen.delete(provider));
+  return opening;
 }
 
 function isBackend(candidate: BackendCandidate): candidate is Backend {
@@ -120,5 +136,5 @@ export function openedBackends(has: (backend: Backend) => boolean): string[] {
     const backend = reference.deref();
     if (backend && !backend.closed && has(backend)) names.push(backend.name);
   }
-  return names;
+  return [...new Set(names)];
 }

@@ -1,8 +1,9 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend } from './backend.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
-import { describe, type NestedArray, nest } from './nested.js';
+import { describe, type NestedArray, nest, preview } from './nested.js';
 import { getBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
@@ -46,6 +47,7 @@ export interface TensorOptions {
   readonly out?: Tensor;
 }
 
+const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 // Registered symbols: two copies of core in one process know each other's tensors.
 const brand: unique symbol = Symbol.for('softgrad.tensor') as never;
 const symbolDispose: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
@@ -127,6 +129,12 @@ export class DeviceTensor implements Tensor {
 
   [symbolDispose](): void {
     this.dispose();
+  }
+
+  /** What Node and the browsers' consoles that follow it print: the values, where they can be read at once. */
+  [inspect](): string {
+    if (this.disposed || !(this.host || this.backend.supports.readSync)) return this.toString();
+    return `${this.toString()} ${preview(this.arraySync())}`;
   }
 
   toString(): string {

@@ -86,3 +86,13 @@ test('an operation that a backend lacks names those that have it', async () => {
     }),
   );
 });
+
+test('choosing a provider again gives the backend it gave before, so that tensors of both times mix', async () => {
+  const first = await setBackend(exact);
+  const x = tensor([1, 2]);
+  await setBackend(await exact.open());
+  expect(await setBackend(exact)).toBe(first);
+  expect(softmax.vjp(softmax(x), tensor([1, 0])).backend).toBe(first);
+  await first.close();
+  expect(await setBackend(exact)).not.toBe(first);
+});

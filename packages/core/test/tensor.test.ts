@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
 import {
@@ -94,8 +95,8 @@ describe('tensor reads', () => {
 
 describe('tensor refuses', () => {
   test.each([
-    ['ragged rows', () => tensor([[1, 2], [3]]), 'ERR_SHAPE', 'entry [1] has 1 entries, expected 2'],
-    ['a row where a number belongs', () => tensor([1, [2]] as never), 'ERR_SHAPE', 'entry [1] is an array of 1'],
+    ['ragged rows', () => tensor([[1, 2], [3]]), 'ERR_SHAPE', 'entry [1] has 1 entry, expected 2'],
+    ['a row where a number belongs', () => tensor([1, [2]] as never), 'ERR_SHAPE', 'entry [1] is an array of 1 entry'],
     ['a number where a row belongs', () => tensor([[1], 2] as never), 'ERR_SHAPE', 'entry [1] has 2, expected 1'],
     ['text', () => tensor([[1, '2']] as never), 'ERR_DTYPE', 'entry [0][1] is the text "2"'],
     ['null', () => tensor([null] as never), 'ERR_DTYPE', 'entry [0] is null'],
@@ -173,6 +174,15 @@ describe('a tensor', () => {
     const x = fromBuffer(backend, buffer, [2], 'float64');
     expect(bufferOf(x)).toBe(buffer);
     expect(await x.array()).toEqual([5, 6]);
+  });
+
+  test('shows its values where they can be read at once, a few of many', () => {
+    expect(inspect(tensor([[1, 2 / 3]]))).toBe('Tensor (1, 2) float32 on exact [[1, 0.666667]]');
+    expect(inspect(tensor([true, false]))).toBe('Tensor (2,) bool on exact [true, false]');
+    expect(inspect(tensor(new Float32Array(100)))).toBe('Tensor (100,) float32 on exact [0, 0, 0, 0, 0, 0, … 94 more]');
+    const gone = tensor([1]);
+    gone.dispose();
+    expect(inspect(gone)).toBe('Tensor (1,) float32 on exact, disposed');
   });
 
   test('is told apart from everything else', () => {

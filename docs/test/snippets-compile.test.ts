@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { snippets } from './snippets.js';
+
+const folder = mkdtempSync(fileURLToPath(new URL('.compile-', import.meta.url)));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the code in the documents compiles in a strict project', () => {
+  const places = snippets().map(({ place, code }, k) => {
+    writeFileSync(join(folder, `snippet${k}.ts`), code);
+    return place;
+  });
+  const config = {
+    compilerOptions: {
+      module: 'nodenext',
+      target: 'es2022',
+      types: ['node'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      skipLibCheck: true,
+    },
+    include: ['*.ts'],
+  };
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+  const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
+  const named = stdout.replace(/^\S*snippet(\d+)\.ts/gm, (_, k) => places[Number(k)]);
+  expect(named).toBe('');
+}, 120_000);
+
+test('the types of core and cpu need nothing but the target, library types checked', () => {
+  writeFileSync(
+    join(folder, 'plain.mts'),
+    `import { cpu } from '@softgrad/backend-cpu';
+import { conformance } from '@softgrad/core/conformance';
+import { softmax, tensor } from '@softgrad/core';
+export const all = [cpu, conformance, softmax, tensor];\n`,
+  );
+  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--noEmit'];
+  const { stdout } = spawnSync(process.execPath, [tsc, ...options, join(folder, 'plain.mts')], { encoding: 'utf8' });
+  expect(stdout).toBe('');
+}, 120_000);
