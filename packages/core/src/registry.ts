@@ -1,5 +1,5 @@
 import type { Backend, BackendProvider } from './backend.js';
-import { SoftgradError } from './errors.js';
+import { isSoftgradError, SoftgradError } from './errors.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
@@ -79,7 +79,8 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
     const reason = await provider.unavailable();
     return reason === null ? await provider.open() : `${name}: ${reason}`;
   } catch (error) {
-    if (error instanceof SoftgradError && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
+    // The backend's package may have brought a copy of core of its own, with its own error class.
+    if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
     throw error;
   }
 }

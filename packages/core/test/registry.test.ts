@@ -86,3 +86,16 @@ test('an operation that a backend lacks names those that have it', async () => {
     }),
   );
 });
+
+test('a backend that finds out only on opening is passed over, whichever copy of core its error is of', async () => {
+  const foreign = Object.assign(new Error('foreign: no device'), {
+    name: 'SoftgradError',
+    code: 'ERR_BACKEND_UNAVAILABLE',
+  });
+  const provider: BackendProvider = {
+    name: 'foreign',
+    unavailable: async () => null,
+    open: () => Promise.reject(foreign),
+  };
+  expect((await setBackend(provider, exact)).name).toBe('exact');
+});
