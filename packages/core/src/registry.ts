@@ -11,6 +11,9 @@ const loaders = new Map<string, ProviderLoader>();
 const opened = new Set<WeakRef<Backend>>();
 const noted = new WeakSet<Backend>();
 let current: Backend | null = null;
+/** Calls of setBackend so far, and the one that chose `current`. */
+let calls = 0;
+let chosenBy = 0;
 
 /**
  * Makes a backend known by name, to be loaded when it is asked for. No package registers itself: an application that offers
@@ -45,7 +48,8 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
 }
 
 /**
- * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are.
+ * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are. Of calls that
+ * overlap, the last one made stands, however long each takes.
  *
  * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands
  *
@@ -55,10 +59,14 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
  */
 export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
   const reasons: string[] = [];
+  const call = ++calls;
   for (const candidate of candidates) {
     const result = await openCandidate(candidate);
     if (typeof result !== 'string') {
-      current = result;
+      if (call > chosenBy) {
+        current = result;
+        chosenBy = call;
+      }
       noteBackend(result);
       return result;
     }

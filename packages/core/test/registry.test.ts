@@ -99,3 +99,37 @@ test('a backend that finds out only on opening is passed over, whichever copy of
   };
   expect((await setBackend(provider, exact)).name).toBe('exact');
 });
+
+test('of two calls that overlap the later one stands, though the earlier one takes longer', async () => {
+  let finish = () => {};
+  const waiting = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const slow: BackendProvider = {
+    name: 'slow',
+    unavailable: async () => null,
+    open: () => waiting.then(() => exact.open()),
+  };
+  const earlier = setBackend(slow);
+  const chosen = await setBackend(exact);
+  finish();
+  expect(await earlier).not.toBe(chosen);
+  expect(getBackend()).toBe(chosen);
+});
+
+test('a later call that fails leaves the choice to the earlier one', async () => {
+  let finish = () => {};
+  const waiting = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const slow: BackendProvider = {
+    name: 'slow',
+    unavailable: async () => null,
+    open: () => waiting.then(() => exact.open()),
+  };
+  const earlier = setBackend(slow);
+  await expect(setBackend(broken)).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+  finish();
+  const chosen = await earlier;
+  expect(getBackend()).toBe(chosen);
+});
