@@ -1,5 +1,6 @@
 import type { Backend, BackendProvider } from './backend.js';
 import { isSoftgradError, SoftgradError } from './errors.js';
+import { describe } from './nested.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
@@ -51,7 +52,8 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
  * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are. Of calls that
  * overlap, the last one made stands, however long each takes.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands
+ * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands.
+ *   ERR_VALUE for a candidate that is neither name, provider nor backend
  *
  * @example
  * const backend = await setBackend(wasm, cpu);
@@ -78,6 +80,7 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
 
 /** An open backend, or the reason why there is none. */
 async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
+  checkCandidate(candidate);
   if (isBackend(candidate)) {
     return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
   }
@@ -91,6 +94,15 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
     if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
     throw error;
   }
+}
+
+function checkCandidate(candidate: unknown): void {
+  if (typeof candidate === 'string') return;
+  if (typeof candidate === 'object' && candidate !== null && ('supports' in candidate || 'open' in candidate)) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `setBackend: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
+  );
 }
 
 function isBackend(candidate: BackendCandidate): candidate is Backend {

@@ -133,3 +133,14 @@ test('a later call that fails leaves the choice to the earlier one', async () =>
   const chosen = await earlier;
   expect(getBackend()).toBe(chosen);
 });
+
+test.each([
+  ['undefined', undefined, 'a candidate is undefined'],
+  ['null', null, 'a candidate is null'],
+  ['a module instead of what it exports', { default: exact, exact }, 'a candidate is an object'],
+])('setBackend says what it takes where it is given %s', async (_what, candidate, message) => {
+  await expect(setBackend(candidate as never)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: expect.stringContaining(message),
+  });
+});
