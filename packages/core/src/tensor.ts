@@ -238,8 +238,14 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   return x.buffer;
 }
 
-/** @throws ERR_DTYPE where the backend doesn't compute a float dtype */
+/** @throws ERR_DTYPE where the backend doesn't compute a float dtype or it is no dtype, ERR_VALUE for a backend that is not open */
 export function checkDType(operation: string, dtype: DType, backend: Backend): void {
+  if (!('supports' in backend)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: the backend is ${describe(backend)}, expected an open one: await provider.open()`,
+    );
+  }
   if (backend.closed) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }

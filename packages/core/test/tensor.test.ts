@@ -104,6 +104,12 @@ describe('tensor refuses', () => {
     ['too few values', () => tensor(new Float32Array(5), { shape: [2, 3] }), 'ERR_SHAPE', '5 values'],
     ['a negative dimension', () => tensor([1], { shape: [-1] }), 'ERR_SHAPE', 'dimension -1'],
     ['a fraction as int32', () => tensor([0.5], { dtype: 'int32' }), 'ERR_DTYPE', 'int32 cannot hold'],
+    [
+      'a provider instead of an open backend',
+      () => tensor([1], { backend: exact as never }),
+      'ERR_VALUE',
+      'provider.open()',
+    ],
     ['2 as bool', () => tensor([2], { dtype: 'bool' }), 'ERR_DTYPE', 'true, false, 1 or 0'],
     [
       'strides past the data',
