@@ -98,15 +98,16 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
 
 function checkCandidate(candidate: unknown): void {
   if (typeof candidate === 'string') return;
-  if (typeof candidate === 'object' && candidate !== null && ('supports' in candidate || 'open' in candidate)) return;
+  if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
   throw new SoftgradError(
     'ERR_VALUE',
     `setBackend: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
   );
 }
 
-function isBackend(candidate: BackendCandidate): candidate is Backend {
-  return typeof candidate === 'object' && 'supports' in candidate;
+/** True for an open backend (or one that was), false for a provider. */
+export function isBackend(candidate: unknown): candidate is Backend {
+  return typeof candidate === 'object' && candidate !== null && 'supports' in candidate;
 }
 
 /** Where new tensors go. @throws ERR_BACKEND_UNAVAILABLE before `setBackend`, ERR_DISPOSED where that backend was closed */

@@ -3,7 +3,7 @@ import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { describe, type NestedArray, nest } from './nested.js';
-import { getBackend, noteBackend } from './registry.js';
+import { getBackend, isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
 
@@ -240,7 +240,7 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
 
 /** @throws ERR_DTYPE where the backend doesn't compute a float dtype or it is no dtype, ERR_VALUE for a backend that is not open */
 export function checkDType(operation: string, dtype: DType, backend: Backend): void {
-  if (!('supports' in backend)) {
+  if (!isBackend(backend)) {
     throw new SoftgradError(
       'ERR_VALUE',
       `${operation}: the backend is ${describe(backend)}, expected an open one: await provider.open()`,
