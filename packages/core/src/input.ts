@@ -143,13 +143,26 @@ function reshaped(own: Shape, wanted: Shape | undefined, size: number): Shape {
 
 /** The dtype that data has when the caller does not say. */
 function naturalDType(data: NumericArray | readonly boolean[]): DType {
-  if (data instanceof Float64Array) return 'float64';
+  const kind = typedArrayKind(data);
+  if (kind === 'Float64Array') return 'float64';
   if (isIntegerArray(data)) return 'int32';
   return typeof data[0] === 'boolean' ? 'bool' : 'float32';
 }
 
-function isIntegerArray(data: unknown): boolean {
-  return ArrayBuffer.isView(data) && !(data instanceof Float32Array) && !(data instanceof Float64Array);
+/** True for typed arrays of integers. */
+export function isIntegerArray(data: unknown): boolean {
+  const kind = typedArrayKind(data);
+  return kind !== null && !kind.startsWith('Float');
+}
+
+/**
+ * The class of a typed array, null for anything else. By name: arrays of another realm (an iframe, node's vm, a test runner)
+ * are instances of none of this realm's classes, and Float16Array does not exist everywhere.
+ */
+export function typedArrayKind(data: unknown): string | null {
+  if (!ArrayBuffer.isView(data)) return null;
+  const kind = Object.prototype.toString.call(data).slice('[object '.length, -1);
+  return kind === 'DataView' ? null : kind;
 }
 
 /** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that int32 or bool cannot hold, or that is no number */
@@ -177,8 +190,9 @@ function converted(data: NumericArray | readonly boolean[], dtype: DType): { dat
 }
 
 function isTypedArray(value: unknown): value is NumericArray & ArrayBufferView {
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) return false;
-  if (value instanceof BigInt64Array || value instanceof BigUint64Array) {
+  const kind = typedArrayKind(value);
+  if (kind === null) return false;
+  if (kind === 'BigInt64Array' || kind === 'BigUint64Array') {
     throw new SoftgradError(
       'ERR_DTYPE',
       'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)',

@@ -1,7 +1,7 @@
 import type { Basis, Operand, Rows, SoftmaxParameters } from './backend.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { type NdArrayLike, readInput } from './input.js';
+import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
 import { checkBackend, type FloatTensor } from './op.js';
 import { broadcasts, type Shape, show, sizeOf } from './shape.js';
@@ -68,7 +68,7 @@ function fromTensor(operation: string, input: Tensor, x: FloatTensor): Given {
 function fromHost(operation: string, input: NestedArray | NdArrayLike): Given {
   const own = readInput(input, undefined, undefined);
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, buffer: null };
-  const bytes = typeof input === 'object' && 'data' in input && input.data instanceof Uint8Array;
+  const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
   if (!bytes) throw notBool(operation, own.dtype);
   return { shape: own.shape, host: readInput(input, undefined, 'bool').data, buffer: null };
 }

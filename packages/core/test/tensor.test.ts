@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
 import {
@@ -55,6 +56,9 @@ describe('tensor reads', () => {
     [new Float32Array(2), 'float32'],
     [new Int32Array(2), 'int32'],
     [new Uint8Array(2), 'int32'],
+    [runInNewContext('new Float64Array(2)'), 'float64'],
+    [runInNewContext('new Float32Array(2)'), 'float32'],
+    [runInNewContext('new Uint16Array(2)'), 'int32'],
     [[true, false], 'bool'],
     [[1, 2], 'float32'],
   ])('%o as its natural dtype', (input, dtype) => {
@@ -101,6 +105,12 @@ describe('tensor refuses', () => {
     ['null', () => tensor([null] as never), 'ERR_DTYPE', 'entry [0] is null'],
     ['a promise', () => tensor(Promise.resolve([1]) as never), 'ERR_DTYPE', 'await it first'],
     ['64-bit integers', () => tensor(new BigInt64Array(1) as never), 'ERR_DTYPE', '64-bit integers'],
+    [
+      '64-bit integers of another realm',
+      () => tensor(runInNewContext('new BigInt64Array(1)')),
+      'ERR_DTYPE',
+      '64-bit integers',
+    ],
     ['too few values', () => tensor(new Float32Array(5), { shape: [2, 3] }), 'ERR_SHAPE', '5 values'],
     ['a negative dimension', () => tensor([1], { shape: [-1] }), 'ERR_SHAPE', 'dimension -1'],
     ['a fraction as int32', () => tensor([0.5], { dtype: 'int32' }), 'ERR_DTYPE', 'int32 cannot hold'],

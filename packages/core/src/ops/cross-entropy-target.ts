@@ -1,7 +1,7 @@
 import type { Rows } from '../backend.js';
 import { type FloatDType, type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
-import { type NdArrayLike, readInput } from '../input.js';
+import { isIntegerArray, type NdArrayLike, readInput } from '../input.js';
 import type { Mask } from '../mask.js';
 import type { NestedArray } from '../nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../op.js';
@@ -63,9 +63,7 @@ export function withTarget<T>(
 function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
   if (ArrayBuffer.isView(input)) {
     const rows = reduced.reduce((product, dimension) => product * dimension, 1);
-    return (input as Int32Array).length === rows && !(input instanceof Float32Array) && !(input instanceof Float64Array)
-      ? reduced
-      : [-1];
+    return (input as Int32Array).length === rows && isIntegerArray(input) ? reduced : [-1];
   }
   return readInput(input, undefined, 'float64').shape;
 }
