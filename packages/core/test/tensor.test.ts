@@ -120,6 +120,18 @@ describe('tensor refuses', () => {
       'ERR_VALUE',
       'provider.open()',
     ],
+    [
+      'null in strided data',
+      () => tensor({ data: [1, null, 3, 4], shape: [2, 2], strides: [1, 2] } as never),
+      'ERR_DTYPE',
+      'element 1 is null',
+    ],
+    [
+      'more elements than memory, repeated by a stride of 0',
+      () => tensor({ data: [1], shape: [2 ** 45], strides: [0] }),
+      'ERR_OUT_OF_MEMORY',
+      'cannot allocate',
+    ],
     ['2 as bool', () => tensor([2], { dtype: 'bool' }), 'ERR_DTYPE', 'true, false, 1 or 0'],
     [
       'strides past the data',
