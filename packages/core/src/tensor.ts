@@ -1,5 +1,5 @@
 import type { Backend } from './backend.js';
-import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { describe, type NestedArray, nest } from './nested.js';
@@ -250,6 +250,7 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }
   noteBackend(backend);
+  checkDTypeName(dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const has = backend.supports.dtypes.join(', ');
     throw new SoftgradError(

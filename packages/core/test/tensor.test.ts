@@ -132,6 +132,18 @@ describe('tensor refuses', () => {
       'ERR_OUT_OF_MEMORY',
       'cannot allocate',
     ],
+    [
+      'a dtype that is none',
+      () => tensor([1], { dtype: 'float' as never }),
+      'ERR_DTYPE',
+      "no dtype 'float'; expected one of float16, float32",
+    ],
+    [
+      'an empty tensor of a dtype that is none',
+      () => empty([1], { dtype: 'float' as never }),
+      'ERR_DTYPE',
+      "no dtype 'float'",
+    ],
     ['2 as bool', () => tensor([2], { dtype: 'bool' }), 'ERR_DTYPE', 'true, false, 1 or 0'],
     [
       'strides past the data',
