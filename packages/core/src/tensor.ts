@@ -203,6 +203,12 @@ export function fromBuffer<B>(
   dtype: 'float16' | 'float32' | 'float64',
 ): Tensor {
   checkShape('fromBuffer', shape);
+  if (!isFloat(dtype)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `fromBuffer: ${String(dtype)} tensors are known on the host too: make them with tensor(data, { dtype: '${String(dtype)}' })`,
+    );
+  }
   checkDType('fromBuffer', dtype, backend);
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
 }

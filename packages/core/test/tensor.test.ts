@@ -144,6 +144,12 @@ describe('tensor refuses', () => {
       'ERR_DTYPE',
       "no dtype 'float'",
     ],
+    [
+      'a buffer of booleans, whose values core must know',
+      () => fromBuffer(backend, backend.alloc(1, 'bool'), [1], 'bool' as never),
+      'ERR_DTYPE',
+      "tensor(data, { dtype: 'bool' })",
+    ],
     ['2 as bool', () => tensor([2], { dtype: 'bool' }), 'ERR_DTYPE', 'true, false, 1 or 0'],
     [
       'strides past the data',
