@@ -67,6 +67,7 @@ function fromTensor(operation: string, input: Tensor, x: FloatTensor): Given {
 
 function fromHost(operation: string, input: NestedArray | NdArrayLike): Given {
   const own = readInput(input, undefined, undefined);
+  if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), buffer: null };
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, buffer: null };
   const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
   if (!bytes) throw notBool(operation, own.dtype);
