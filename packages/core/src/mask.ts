@@ -3,7 +3,7 @@ import { type HostArray, hostArray } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
-import { checkBackend, type FloatTensor } from './op.js';
+import { checkBackend, type FloatTensor, type Scratch } from './op.js';
 import { broadcasts, type Shape, show, sizeOf } from './shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from './tensor.js';
 
@@ -111,6 +111,20 @@ function expand(host: HostArray, from: Shape, to: Shape): HostArray {
 /** What fused kernels take. */
 export function parameters(temperature: number, mask: Mask | null): SoftmaxParameters<unknown> {
   return { temperature, mask: mask && { buffer: mask.buffer, outer: mask.outer } };
+}
+
+/** The terms of a sum that the mask keeps, the others 0: 0 times a slope would not be enough where a factor is not finite. */
+export function keptOf(
+  basis: Basis<unknown>,
+  scratch: Scratch,
+  terms: unknown,
+  mask: Mask | null,
+  rows: Rows,
+): unknown {
+  if (mask === null) return terms;
+  const kept = scratch(rows.outer * rows.classes * rows.inner);
+  selectMasked(basis, kept, mask, terms, 0, rows);
+  return kept;
 }
 
 /** `out = mask ? a : b` over rows, by a basis. */

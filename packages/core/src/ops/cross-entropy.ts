@@ -2,7 +2,7 @@ import type { Rows } from '../backend.js';
 import { type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import type { OutOption } from '../linear-operator.js';
-import { withMask } from '../mask.js';
+import { keptOf, withMask } from '../mask.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, type Tensor } from '../tensor.js';
@@ -262,7 +262,7 @@ function jvp(
           const product = scratch(x.size);
           into(call, { loss: null, gradient: slope });
           basis.binary(product, 'mul', { buffer: slope, extent }, { buffer: t.buffer, extent }, extent);
-          basis.reduce(rowChanges, 'sum', product, rows);
+          basis.reduce(rowChanges, 'sum', keptOf(basis, scratch, product, call.parameters.mask, rows), rows);
         }),
       ),
     );
