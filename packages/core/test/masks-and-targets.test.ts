@@ -54,3 +54,35 @@ describe('what a mask takes out has no part in a jvp, whatever the tangent is th
     expect(JSON.stringify(changes)).not.toContain('null');
   });
 });
+
+describe('crossEntropy says what fits where its arguments do not', () => {
+  const x = () =>
+    tensor([
+      [1, 2, 3],
+      [3, 1, 2],
+    ]);
+
+  test.each([
+    ['three class indices for two rows', Int32Array.of(0, 1, 2), '(3,)'],
+    ['as many floats as rows', Float32Array.of(0, 1), '(2,)'],
+  ])('%s', (_what, target, shape) => {
+    expect(() => crossEntropy(x(), target)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SHAPE',
+        message: `crossEntropy: target is ${shape}; expected class indices (2,) or probabilities (2, 3)`,
+      }),
+    );
+  });
+
+  test.each([
+    ['a tensor', () => tensor([1, 1, 1]), 'an object (DeviceTensor)'],
+    ['null', () => null, 'null'],
+  ])('weight as %s', (_what, weight, found) => {
+    expect(() => crossEntropy(x(), [0, 1], { weight: weight() as never })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DTYPE',
+        message: `crossEntropy: weight is ${found}, expected an array of 3 numbers, one a class`,
+      }),
+    );
+  });
+});

@@ -46,6 +46,9 @@ export function withTarget<T>(
   if (isTensor(input)) return body(fromTensor(operation, input, logits, reduced, rows, rules));
   const probabilities = !sameShape(shapeOf(input, reduced), reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
+  if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
+    throw wrongShape(operation, [(input as Int32Array).length], logits.shape, reduced);
+  }
   const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
   const expected = probabilities ? logits.shape : reduced;
   if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);

@@ -3,6 +3,7 @@ import { type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import type { OutOption } from '../linear-operator.js';
 import { keptOf, withMask } from '../mask.js';
+import { describe } from '../nested.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, type Tensor } from '../tensor.js';
@@ -118,6 +119,12 @@ function readWeight(
   x: FloatTensor,
 ): HostArray | null {
   if (weight === undefined) return null;
+  if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: weight is ${describe(weight)}, expected an array of ${classes} numbers, one a class`,
+    );
+  }
   if (weight.length !== classes) {
     throw new SoftgradError('ERR_SHAPE', `${operation}: weight has ${weight.length} entries for ${classes} classes`);
   }
