@@ -233,3 +233,13 @@ test('SOFTGRAD_DEBUG shows the stack', () => {
   expect(softgrad(['softmax', 'missing.npy'], { before }).stderr).toMatch(/^SoftgradError: missing\.npy.*\n +at /);
   expect(softgrad(['softmax', 'missing.npy']).stderr).not.toMatch(/\n +at /);
 });
+
+test('a single number is read like any other array: as the class of one row, or as what the command has no use for', () => {
+  const row = folder.write('row.json', '[1, 2, 3]');
+  const label = folder.write('label.json', '2');
+  const loss = softgrad(['cross-entropy', row, '--target', label]);
+  expect(JSON.parse(loss.stdout).loss).toBeCloseTo(0.4076059644443801, 12);
+  const { status, stderr } = softgrad(['doctor', '--logits', label, '--grad', label]);
+  expect(stderr).toMatch(/^softgrad: --logits .*label\.json: logits is a single number; expected rows of classes/);
+  expect(status).toBe(2);
+});
