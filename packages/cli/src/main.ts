@@ -13,6 +13,7 @@ import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
 import { softmaxCommand } from './commands/softmax.js';
 import { vjpCommand } from './commands/vjp.js';
+import { systemReason } from './files/open.js';
 import { removeTemporariesOnSignal } from './files/output.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 input, options or machine not as needed, 70 a defect of softgrad. */
@@ -56,7 +57,11 @@ Examples:
 
 async function main(): Promise<void> {
   // A reader that has seen enough (`| head`) is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : exitDefect));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    process.stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
+    process.exit(exitInput);
+  });
   removeTemporariesOnSignal();
   try {
     await createProgram().parseAsync();

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { npyHeader } from '../src/files/npy.js';
-import { csv, signal, softgrad, temporaryFolder } from './command.js';
+import { csv, main, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -232,4 +233,25 @@ test('SOFTGRAD_DEBUG shows the stack', () => {
   const before = "process.env.SOFTGRAD_DEBUG = '1'";
   expect(softgrad(['softmax', 'missing.npy'], { before }).stderr).toMatch(/^SoftgradError: missing\.npy.*\n +at /);
   expect(softgrad(['softmax', 'missing.npy']).stderr).not.toMatch(/\n +at /);
+});
+
+test('a single number is read like any other array: as the class of one row, or as what the command has no use for', () => {
+  const row = folder.write('row.json', '[1, 2, 3]');
+  const label = folder.write('label.json', '2');
+  const loss = softgrad(['cross-entropy', row, '--target', label]);
+  expect(JSON.parse(loss.stdout).loss).toBeCloseTo(0.4076059644443801, 12);
+  const { status, stderr } = softgrad(['doctor', '--logits', label, '--grad', label]);
+  expect(stderr).toMatch(/^softgrad: --logits .*label\.json: logits is a single number; expected rows of classes/);
+  expect(status).toBe(2);
+});
+
+test.runIf(existsSync('/dev/full'))('a standard output that is full is said so', () => {
+  const full = openSync('/dev/full', 'w');
+  const { status, stderr } = spawnSync(process.execPath, [main, 'softmax', good], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  });
+  closeSync(full);
+  expect(stderr).toContain('softgrad: standard output cannot be written: no space left on the device\n');
+  expect(status).toBe(2);
 });

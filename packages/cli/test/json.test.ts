@@ -107,3 +107,10 @@ test('whatever the text, it is read as an array that fits its shape or refused i
     { numRuns: 3000 },
   );
 });
+
+test('lists nested deeper than any stack, and never closed, are refused like those that are closed', () => {
+  const deep = new TextEncoder().encode('['.repeat(200_000));
+  expect(() => parseJson(deep, 'deep.json')).toThrow(
+    expect.objectContaining({ code: 'ERR_SHAPE', message: 'deep.json: lists nested more than 64 deep' }),
+  );
+});

@@ -29,9 +29,10 @@ const constructors = {
 /**
  * A new zeroed host array of a dtype: float16 and float32 → `Float32Array`, float64 → `Float64Array`, int32 → `Int32Array`, bool → `Uint8Array`.
  *
- * @throws ERR_OUT_OF_MEMORY when the host cannot allocate it
+ * @throws ERR_DTYPE for the name of none, ERR_OUT_OF_MEMORY when the host cannot allocate it
  */
 export function hostArray<D extends DType>(length: number, dtype: D): HostArrayOf<D> {
+  checkDTypeName(dtype);
   try {
     return new constructors[dtype](length) as HostArrayOf<D>;
   } catch (cause) {
@@ -40,6 +41,13 @@ export function hostArray<D extends DType>(length: number, dtype: D): HostArrayO
       cause,
     });
   }
+}
+
+/** @throws ERR_DTYPE for what is the name of no dtype */
+export function checkDTypeName(dtype: DType): void {
+  if (Object.hasOwn(constructors, dtype)) return;
+  const known = Object.keys(constructors).join(', ');
+  throw new SoftgradError('ERR_DTYPE', `there is no dtype '${String(dtype)}'; expected one of ${known}`);
 }
 
 /** True for the dtypes that hold values. */

@@ -88,12 +88,7 @@ function contiguousStrides(shape: Shape): number[] {
   return strides;
 }
 
-function gather(
-  data: NdArrayLike['data'],
-  shape: Shape,
-  strides: readonly number[],
-  offset: number,
-): Float64Array<ArrayBuffer> {
+function gather(data: NdArrayLike['data'], shape: Shape, strides: readonly number[], offset: number): Float64Array {
   if (strides.length !== shape.length || !strides.every(Number.isInteger) || !Number.isInteger(offset)) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -101,7 +96,7 @@ function gather(
     );
   }
   const size = sizeOf(shape);
-  const gathered = new Float64Array(size);
+  const gathered = hostArray(size, 'float64');
   if (size === 0) return gathered;
   let least = offset;
   let most = offset;
@@ -116,10 +111,11 @@ function gather(
       `tensor: shape ${show(shape)} with strides (${strides.join(', ')}) and offset ${offset} reaches elements ${least} to ${most} of data that has ${data.length}`,
     );
   }
+  const numeric = ArrayBuffer.isView(data);
   const index = new Array<number>(shape.length).fill(0);
   let at = offset;
   for (let n = 0; n < size; n++) {
-    gathered[n] = Number(data[at]);
+    gathered[n] = numeric ? Number(data[at]) : numberAt(data, at);
     for (let k = shape.length - 1; k >= 0; k--) {
       at += strides[k];
       if (++index[k] < shape[k]) break;
@@ -143,13 +139,26 @@ function reshaped(own: Shape, wanted: Shape | undefined, size: number): Shape {
 
 /** The dtype that data has when the caller does not say. */
 function naturalDType(data: NumericArray | readonly boolean[]): DType {
-  if (data instanceof Float64Array) return 'float64';
+  const kind = typedArrayKind(data);
+  if (kind === 'Float64Array') return 'float64';
   if (isIntegerArray(data)) return 'int32';
   return typeof data[0] === 'boolean' ? 'bool' : 'float32';
 }
 
-function isIntegerArray(data: unknown): boolean {
-  return ArrayBuffer.isView(data) && !(data instanceof Float32Array) && !(data instanceof Float64Array);
+/** True for typed arrays of integers. */
+export function isIntegerArray(data: unknown): boolean {
+  const kind = typedArrayKind(data);
+  return kind !== null && !kind.startsWith('Float');
+}
+
+/**
+ * The class of a typed array, null for anything else. By name: arrays of another realm (an iframe, node's vm, a test runner)
+ * are instances of none of this realm's classes, and Float16Array does not exist everywhere.
+ */
+export function typedArrayKind(data: unknown): string | null {
+  if (!ArrayBuffer.isView(data)) return null;
+  const kind = Object.prototype.toString.call(data).slice('[object '.length, -1);
+  return kind === 'DataView' ? null : kind;
 }
 
 /** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that int32 or bool cannot hold, or that is no number */
@@ -159,16 +168,13 @@ function converted(data: NumericArray | readonly boolean[], dtype: DType): { dat
   const result = hostArray(data.length, dtype);
   const numeric = ArrayBuffer.isView(data);
   for (let k = 0; k < data.length; k++) {
-    const value = data[k];
-    if (!numeric && typeof value !== 'number' && typeof value !== 'boolean') {
-      throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${describe(value)}, expected a number`);
-    }
-    result[k] = Number(value);
-    if (dtype === 'int32' && result[k] !== Number(value)) {
+    const value = numeric ? Number(data[k]) : numberAt(data, k);
+    result[k] = value;
+    if (dtype === 'int32' && result[k] !== value) {
       throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}, which int32 cannot hold`);
     }
     if (dtype === 'bool') {
-      if (Number(value) !== 0 && Number(value) !== 1) {
+      if (value !== 0 && value !== 1) {
         throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}; a bool is true, false, 1 or 0`);
       }
     }
@@ -176,9 +182,17 @@ function converted(data: NumericArray | readonly boolean[], dtype: DType): { dat
   return { data: result, dtype };
 }
 
+/** An element as a number. @throws ERR_DTYPE for what is neither number nor boolean */
+function numberAt(data: NumericArray | readonly boolean[], k: number): number {
+  const value: unknown = data[k];
+  if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
+  throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${describe(value)}, expected a number`);
+}
+
 function isTypedArray(value: unknown): value is NumericArray & ArrayBufferView {
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) return false;
-  if (value instanceof BigInt64Array || value instanceof BigUint64Array) {
+  const kind = typedArrayKind(value);
+  if (kind === null) return false;
+  if (kind === 'BigInt64Array' || kind === 'BigUint64Array') {
     throw new SoftgradError(
       'ERR_DTYPE',
       'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)',

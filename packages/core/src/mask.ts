@@ -1,9 +1,9 @@
 import type { Basis, Operand, Rows, SoftmaxParameters } from './backend.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { type NdArrayLike, readInput } from './input.js';
+import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
-import { checkBackend, type FloatTensor } from './op.js';
+import { checkBackend, type FloatTensor, type Scratch } from './op.js';
 import { broadcasts, type Shape, show, sizeOf } from './shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from './tensor.js';
 
@@ -67,8 +67,9 @@ function fromTensor(operation: string, input: Tensor, x: FloatTensor): Given {
 
 function fromHost(operation: string, input: NestedArray | NdArrayLike): Given {
   const own = readInput(input, undefined, undefined);
+  if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), buffer: null };
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, buffer: null };
-  const bytes = typeof input === 'object' && 'data' in input && input.data instanceof Uint8Array;
+  const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
   if (!bytes) throw notBool(operation, own.dtype);
   return { shape: own.shape, host: readInput(input, undefined, 'bool').data, buffer: null };
 }
@@ -110,6 +111,20 @@ function expand(host: HostArray, from: Shape, to: Shape): HostArray {
 /** What fused kernels take. */
 export function parameters(temperature: number, mask: Mask | null): SoftmaxParameters<unknown> {
   return { temperature, mask: mask && { buffer: mask.buffer, outer: mask.outer } };
+}
+
+/** The terms of a sum that the mask keeps, the others 0: 0 times a slope would not be enough where a factor is not finite. */
+export function keptOf(
+  basis: Basis<unknown>,
+  scratch: Scratch,
+  terms: unknown,
+  mask: Mask | null,
+  rows: Rows,
+): unknown {
+  if (mask === null) return terms;
+  const kept = scratch(rows.outer * rows.classes * rows.inner);
+  selectMasked(basis, kept, mask, terms, 0, rows);
+  return kept;
 }
 
 /** `out = mask ? a : b` over rows, by a basis. */

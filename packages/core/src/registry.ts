@@ -1,5 +1,6 @@
 import type { Backend, BackendProvider } from './backend.js';
-import { SoftgradError } from './errors.js';
+import { isSoftgradError, SoftgradError } from './errors.js';
+import { describe } from './nested.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
@@ -13,6 +14,9 @@ const noted = new WeakSet<Backend>();
 /** What `setBackend` opened, or is opening: choosing a provider again gives the same backend. */
 const chosen = new WeakMap<BackendProvider, Promise<Backend>>();
 let current: Backend | null = null;
+/** Calls of setBackend so far, and the one that chose `current`. */
+let calls = 0;
+let chosenBy = 0;
 
 /**
  * Makes a backend known by name, to be loaded when it is asked for. No package registers itself: an application that offers
@@ -52,9 +56,10 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
 /**
  * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are. A provider is
  * opened once: choosing it again gives the backend that it gave before, unless that was closed. For a second one beside it, open
- * it yourself.
+ * it yourself. Of calls that overlap, the last one made stands, however long each takes.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands
+ * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands.
+ *   ERR_VALUE for a candidate that is neither name, provider nor backend
  *
  * @example
  * const backend = await setBackend(wasm, cpu);
@@ -62,10 +67,14 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
  */
 export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
   const reasons: string[] = [];
+  const call = ++calls;
   for (const candidate of candidates) {
     const result = await openCandidate(candidate);
     if (typeof result !== 'string') {
-      current = result;
+      if (call > chosenBy) {
+        current = result;
+        chosenBy = call;
+      }
       noteBackend(result);
       return result;
     }
@@ -77,6 +86,7 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
 
 /** An open backend, or the reason why there is none. */
 async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
+  checkCandidate(candidate);
   if (isBackend(candidate)) {
     return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
   }
@@ -84,7 +94,8 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
     const provider = typeof candidate === 'string' ? await loadProvider(candidate) : candidate;
     return await openOnce(provider);
   } catch (error) {
-    if (error instanceof SoftgradError && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
+    // The backend's package may have brought a copy of core of its own, with its own error class.
+    if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
     throw error;
   }
 }
@@ -100,8 +111,18 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
   return opening;
 }
 
-function isBackend(candidate: BackendCandidate): candidate is Backend {
-  return typeof candidate === 'object' && 'supports' in candidate;
+function checkCandidate(candidate: unknown): void {
+  if (typeof candidate === 'string') return;
+  if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `setBackend: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
+  );
+}
+
+/** True for an open backend (or one that was), false for a provider. */
+export function isBackend(candidate: unknown): candidate is Backend {
+  return typeof candidate === 'object' && candidate !== null && 'supports' in candidate;
 }
 
 /** Where new tensors go. @throws ERR_BACKEND_UNAVAILABLE before `setBackend`, ERR_DISPOSED where that backend was closed */

@@ -1,10 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend } from './backend.js';
-import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { describe, type NestedArray, nest, preview } from './nested.js';
-import { getBackend, noteBackend } from './registry.js';
+import { getBackend, isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
 
@@ -211,6 +211,12 @@ export function fromBuffer<B>(
   dtype: 'float16' | 'float32' | 'float64',
 ): Tensor {
   checkShape('fromBuffer', shape);
+  if (!isFloat(dtype)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `fromBuffer: ${String(dtype)} tensors are known on the host too: make them with tensor(data, { dtype: '${String(dtype)}' })`,
+    );
+  }
   checkDType('fromBuffer', dtype, backend);
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
 }
@@ -246,12 +252,19 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   return x.buffer;
 }
 
-/** @throws ERR_DTYPE where the backend doesn't compute a float dtype */
+/** @throws ERR_DTYPE where the backend doesn't compute a float dtype or it is no dtype, ERR_VALUE for a backend that is not open */
 export function checkDType(operation: string, dtype: DType, backend: Backend): void {
+  if (!isBackend(backend)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: the backend is ${describe(backend)}, expected an open one: await provider.open()`,
+    );
+  }
   if (backend.closed) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }
   noteBackend(backend);
+  checkDTypeName(dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const has = backend.supports.dtypes.join(', ');
     throw new SoftgradError(

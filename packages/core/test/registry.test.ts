@@ -96,3 +96,61 @@ test('choosing a provider again gives the backend it gave before, so that tensor
   await first.close();
   expect(await setBackend(exact)).not.toBe(first);
 });
+
+test('a backend that finds out only on opening is passed over, whichever copy of core its error is of', async () => {
+  const foreign = Object.assign(new Error('foreign: no device'), {
+    name: 'SoftgradError',
+    code: 'ERR_BACKEND_UNAVAILABLE',
+  });
+  const provider: BackendProvider = {
+    name: 'foreign',
+    unavailable: async () => null,
+    open: () => Promise.reject(foreign),
+  };
+  expect((await setBackend(provider, exact)).name).toBe('exact');
+});
+
+test('of two calls that overlap the later one stands, though the earlier one takes longer', async () => {
+  let finish = () => {};
+  const waiting = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const slow: BackendProvider = {
+    name: 'slow',
+    unavailable: async () => null,
+    open: () => waiting.then(() => exact.open()),
+  };
+  const earlier = setBackend(slow);
+  const chosen = await setBackend(exact);
+  finish();
+  expect(await earlier).not.toBe(chosen);
+  expect(getBackend()).toBe(chosen);
+});
+
+test('a later call that fails leaves the choice to the earlier one', async () => {
+  let finish = () => {};
+  const waiting = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const slow: BackendProvider = {
+    name: 'slow',
+    unavailable: async () => null,
+    open: () => waiting.then(() => exact.open()),
+  };
+  const earlier = setBackend(slow);
+  await expect(setBackend(broken)).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+  finish();
+  const chosen = await earlier;
+  expect(getBackend()).toBe(chosen);
+});
+
+test.each([
+  ['undefined', undefined, 'a candidate is undefined'],
+  ['null', null, 'a candidate is null'],
+  ['a module instead of what it exports', { default: exact, exact }, 'a candidate is an object'],
+])('setBackend says what it takes where it is given %s', async (_what, candidate, message) => {
+  await expect(setBackend(candidate as never)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: expect.stringContaining(message),
+  });
+});

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
 import {
@@ -56,6 +57,9 @@ describe('tensor reads', () => {
     [new Float32Array(2), 'float32'],
     [new Int32Array(2), 'int32'],
     [new Uint8Array(2), 'int32'],
+    [runInNewContext('new Float64Array(2)'), 'float64'],
+    [runInNewContext('new Float32Array(2)'), 'float32'],
+    [runInNewContext('new Uint16Array(2)'), 'int32'],
     [[true, false], 'bool'],
     [[1, 2], 'float32'],
   ])('%o as its natural dtype', (input, dtype) => {
@@ -102,9 +106,51 @@ describe('tensor refuses', () => {
     ['null', () => tensor([null] as never), 'ERR_DTYPE', 'entry [0] is null'],
     ['a promise', () => tensor(Promise.resolve([1]) as never), 'ERR_DTYPE', 'await it first'],
     ['64-bit integers', () => tensor(new BigInt64Array(1) as never), 'ERR_DTYPE', '64-bit integers'],
+    [
+      '64-bit integers of another realm',
+      () => tensor(runInNewContext('new BigInt64Array(1)')),
+      'ERR_DTYPE',
+      '64-bit integers',
+    ],
     ['too few values', () => tensor(new Float32Array(5), { shape: [2, 3] }), 'ERR_SHAPE', '5 values'],
     ['a negative dimension', () => tensor([1], { shape: [-1] }), 'ERR_SHAPE', 'dimension -1'],
     ['a fraction as int32', () => tensor([0.5], { dtype: 'int32' }), 'ERR_DTYPE', 'int32 cannot hold'],
+    [
+      'a provider instead of an open backend',
+      () => tensor([1], { backend: exact as never }),
+      'ERR_VALUE',
+      'provider.open()',
+    ],
+    [
+      'null in strided data',
+      () => tensor({ data: [1, null, 3, 4], shape: [2, 2], strides: [1, 2] } as never),
+      'ERR_DTYPE',
+      'element 1 is null',
+    ],
+    [
+      'more elements than memory, repeated by a stride of 0',
+      () => tensor({ data: [1], shape: [2 ** 45], strides: [0] }),
+      'ERR_OUT_OF_MEMORY',
+      'cannot allocate',
+    ],
+    [
+      'a dtype that is none',
+      () => tensor([1], { dtype: 'float' as never }),
+      'ERR_DTYPE',
+      "no dtype 'float'; expected one of float16, float32",
+    ],
+    [
+      'an empty tensor of a dtype that is none',
+      () => empty([1], { dtype: 'float' as never }),
+      'ERR_DTYPE',
+      "no dtype 'float'",
+    ],
+    [
+      'a buffer of booleans, whose values core must know',
+      () => fromBuffer(backend, backend.alloc(1, 'bool'), [1], 'bool' as never),
+      'ERR_DTYPE',
+      "tensor(data, { dtype: 'bool' })",
+    ],
     ['2 as bool', () => tensor([2], { dtype: 'bool' }), 'ERR_DTYPE', 'true, false, 1 or 0'],
     [
       'strides past the data',

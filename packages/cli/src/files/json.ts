@@ -41,9 +41,7 @@ function parseText(text: string, name: string): unknown {
     try {
       return JSON.parse(quoted);
     } catch {
-      const errors: ParseError[] = [];
-      parseWithPlaces(text, errors, { disallowComments: true });
-      const offset = errors[0]?.offset ?? text.length;
+      const offset = firstError(text, name)?.offset ?? text.length;
       const before = text.slice(0, offset);
       const line = before.split('\n').length;
       const column = offset - before.lastIndexOf('\n');
@@ -56,12 +54,27 @@ function parseText(text: string, name: string): unknown {
   }
 }
 
+/** Where the syntax goes wrong. @throws ERR_SHAPE for lists nested so deep that finding it would overflow the stack */
+function firstError(text: string, name: string): ParseError | undefined {
+  const errors: ParseError[] = [];
+  try {
+    parseWithPlaces(text, errors, { disallowComments: true });
+  } catch (cause) {
+    if (cause instanceof RangeError) throw tooDeep(name);
+    throw cause;
+  }
+  return errors[0];
+}
+
+function tooDeep(name: string): SoftgradError {
+  return new SoftgradError('ERR_SHAPE', `${name}: lists nested more than ${deepest} deep`);
+}
+
 /** The shape that the first entries have; `fill` holds the others to it. */
 function shapeOf(root: unknown, name: string): number[] {
   const shape: number[] = [];
   for (let node = root; Array.isArray(node); node = node[0]) {
-    if (shape.length === deepest)
-      throw new SoftgradError('ERR_SHAPE', `${name}: lists nested more than ${deepest} deep`);
+    if (shape.length === deepest) throw tooDeep(name);
     shape.push(node.length);
   }
   return shape;

@@ -52,7 +52,8 @@ function bytesFor(elements: number): number {
  * @throws ERR_OUT_OF_MEMORY as soon as more than `limit` bytes are certain, with `advice` on what to do
  */
 export async function readAll(reader: RowReader, limit: number, advice: string): Promise<FileArray> {
-  const first = reader.shape[0];
+  // A single number is one row without a dimension to count it in.
+  const first = reader.shape.length === 0 ? 1 : reader.shape[0];
   const rowSize = sizeOf(reader.shape.slice(1).map((length) => length ?? 0));
   const refuse = (): never => {
     throw new SoftgradError('ERR_OUT_OF_MEMORY', `${reader.name}: too large to be held in memory; ${advice}`);

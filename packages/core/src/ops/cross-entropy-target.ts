@@ -1,7 +1,7 @@
 import type { Rows } from '../backend.js';
 import { type FloatDType, type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
-import { type NdArrayLike, readInput } from '../input.js';
+import { isIntegerArray, type NdArrayLike, readInput } from '../input.js';
 import type { Mask } from '../mask.js';
 import type { NestedArray } from '../nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../op.js';
@@ -46,6 +46,9 @@ export function withTarget<T>(
   if (isTensor(input)) return body(fromTensor(operation, input, logits, reduced, rows, rules));
   const probabilities = !sameShape(shapeOf(input, reduced), reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
+  if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
+    throw wrongShape(operation, [(input as Int32Array).length], logits.shape, reduced);
+  }
   const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
   const expected = probabilities ? logits.shape : reduced;
   if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);
@@ -63,9 +66,7 @@ export function withTarget<T>(
 function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
   if (ArrayBuffer.isView(input)) {
     const rows = reduced.reduce((product, dimension) => product * dimension, 1);
-    return (input as Int32Array).length === rows && !(input instanceof Float32Array) && !(input instanceof Float64Array)
-      ? reduced
-      : [-1];
+    return (input as Int32Array).length === rows && isIntegerArray(input) ? reduced : [-1];
   }
   return readInput(input, undefined, 'float64').shape;
 }

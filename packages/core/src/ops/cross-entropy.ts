@@ -2,7 +2,8 @@ import type { Rows } from '../backend.js';
 import { type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import type { OutOption } from '../linear-operator.js';
-import { withMask } from '../mask.js';
+import { keptOf, withMask } from '../mask.js';
+import { describe } from '../nested.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, type Tensor } from '../tensor.js';
@@ -118,6 +119,12 @@ function readWeight(
   x: FloatTensor,
 ): HostArray | null {
   if (weight === undefined) return null;
+  if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: weight is ${describe(weight)}, expected an array of ${classes} numbers, one a class`,
+    );
+  }
   if (weight.length !== classes) {
     throw new SoftgradError('ERR_SHAPE', `${operation}: weight has ${weight.length} entries for ${classes} classes`);
   }
@@ -262,7 +269,7 @@ function jvp(
           const product = scratch(x.size);
           into(call, { loss: null, gradient: slope });
           basis.binary(product, 'mul', { buffer: slope, extent }, { buffer: t.buffer, extent }, extent);
-          basis.reduce(rowChanges, 'sum', product, rows);
+          basis.reduce(rowChanges, 'sum', keptOf(basis, scratch, product, call.parameters.mask, rows), rows);
         }),
       ),
     );

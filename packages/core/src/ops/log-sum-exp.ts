@@ -1,7 +1,7 @@
 import type { Basis, Rows } from '../backend.js';
 import { hostArray, largestFinite } from '../dtype.js';
 import type { LinearOperator } from '../linear-operator.js';
-import { type Mask, parameters, withMask } from '../mask.js';
+import { keptOf, type Mask, parameters, withMask } from '../mask.js';
 import {
   checkTemperature,
   composed,
@@ -152,7 +152,7 @@ function jvp(logits: Tensor, tangent: Tensor, options: SoftmaxOptions = {}): Ten
         const product = scratch(x.size);
         gradientInto(operation, slope, x, rows, temperature, mask);
         basis.binary(product, 'mul', { buffer: slope, extent }, { buffer: t.buffer, extent }, extent);
-        basis.reduce(out, 'sum', product, rows);
+        basis.reduce(out, 'sum', keptOf(basis, scratch, product, mask, rows), rows);
       });
     }),
   );

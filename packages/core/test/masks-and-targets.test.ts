@@ -1,0 +1,88 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import { crossEntropy, logSoftmax, logSumExp, setBackend, softmax, tensor } from '../src/index.js';
+
+beforeAll(async () => {
+  await setBackend(exact);
+});
+
+describe('a mask', () => {
+  test('of no entries fits logits of none, though nothing says that it is of booleans', async () => {
+    const x = tensor([[], []]);
+    expect(softmax(x, { mask: [[], []] }).shape).toEqual([2, 0]);
+    expect(await logSumExp(x, { mask: [[], []] }).array()).toEqual([-Infinity, -Infinity]);
+  });
+});
+
+describe('what a mask takes out has no part in a jvp, whatever the tangent is there', () => {
+  const mask = [true, true, false];
+  const tangents = [
+    [1, -1, Number.NaN],
+    [1, -1, Number.POSITIVE_INFINITY],
+  ];
+  const without = [
+    [1, -1, 0],
+    [1, -1, 0],
+  ];
+  const x = () =>
+    tensor(
+      [
+        [1, 2, 3],
+        [3, 1, 2],
+      ],
+      { dtype: 'float64' },
+    );
+  const t = (rows: readonly (readonly number[])[]) => tensor(rows, { dtype: 'float64' });
+
+  test('of logSoftmax', async () => {
+    const y = logSoftmax(x(), { mask });
+    const changes = await logSoftmax.jvp(y, t(tangents), { mask }).array();
+    expect(changes).toEqual(await logSoftmax.jvp(y, t(without), { mask }).array());
+    expect(JSON.stringify(changes)).not.toContain('null');
+  });
+
+  test('of logSumExp', async () => {
+    const changes = await logSumExp.jvp(x(), t(tangents), { mask }).array();
+    expect(changes).toEqual(await logSumExp.jvp(x(), t(without), { mask }).array());
+    expect(JSON.stringify(changes)).not.toContain('null');
+  });
+
+  test('of crossEntropy', async () => {
+    const options = { mask, reduction: 'none' } as const;
+    const changes = await crossEntropy.jvp(x(), [1, 0], t(tangents), options).array();
+    expect(changes).toEqual(await crossEntropy.jvp(x(), [1, 0], t(without), options).array());
+    expect(JSON.stringify(changes)).not.toContain('null');
+  });
+});
+
+describe('crossEntropy says what fits where its arguments do not', () => {
+  const x = () =>
+    tensor([
+      [1, 2, 3],
+      [3, 1, 2],
+    ]);
+
+  test.each([
+    ['three class indices for two rows', Int32Array.of(0, 1, 2), '(3,)'],
+    ['as many floats as rows', Float32Array.of(0, 1), '(2,)'],
+  ])('%s', (_what, target, shape) => {
+    expect(() => crossEntropy(x(), target)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SHAPE',
+        message: `crossEntropy: target is ${shape}; expected class indices (2,) or probabilities (2, 3)`,
+      }),
+    );
+  });
+
+  test.each([
+    ['a tensor', () => tensor([1, 1, 1]), 'an object (DeviceTensor)'],
+    ['null', () => null, 'null'],
+  ])('weight as %s', (_what, weight, found) => {
+    expect(() => crossEntropy(x(), [0, 1], { weight: weight() as never })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DTYPE',
+        message: `crossEntropy: weight is ${found}, expected an array of 3 numbers, one a class`,
+      }),
+    );
+  });
+});
