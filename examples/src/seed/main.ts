@@ -26,6 +26,11 @@ interface Answer {
   readonly sigmoidDerivative: Float64Array;
 }
 
+if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
+  console.log('The question from start to finish on every backend that runs here, side by side. It has no options.');
+  process.exit();
+}
+
 registerBackends();
 const answers = new Map<string, Answer>();
 const absent: string[] = [];
@@ -88,10 +93,15 @@ function summed(jacobian: Float64Array): Float64Array {
   });
 }
 
+/** Six digits; an exact 0 as 0. */
+function format(value: number): string {
+  return value === 0 ? '0' : value.toPrecision(6);
+}
+
 function print(): void {
   const reference = [...answers.values()][0];
   const names = [...answers.keys()];
-  const show = (values: Float64Array) => [...values.subarray(0, 3)].map((v) => v.toPrecision(6)).join('\n');
+  const show = (values: Float64Array) => [...values.subarray(0, 3)].map((v) => format(v)).join('\n');
   const largest = (values: Float64Array) => Math.max(...values.map(Math.abs)).toExponential(1);
   const error = (own: Float64Array, right: Float64Array) =>
     `± ${Math.max(...own.map((v, k) => Math.abs(v - right[k]))).toExponential(1)}`;
@@ -113,7 +123,9 @@ function print(): void {
   compared('softmax.vjp(s, g), g = [1, 0, 0]:\nthe right derivative', (a) => a.vjp);
   compared('sigmoid(x)', (a) => a.sigmoid);
   compared('sigmoid.vjp(y, ones) = y (1 − y)', (a) => a.sigmoidDerivative);
-  console.log('The same signal on every backend that runs here; ± is the largest difference from the first.\n');
+  console.log(
+    'The same signal on every backend that runs here; ± is the largest difference from the first.\nRounding noise is some 1e-17 in float64, some 1e-8 in float32.\n',
+  );
   console.log(table.toString());
   for (const reason of absent) console.log(`not here: ${reason}`);
 }
