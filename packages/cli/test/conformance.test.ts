@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { softgrad, temporaryFolder } from './command.js';
 
@@ -67,4 +67,31 @@ test('what cannot be tested is said in one line, exit code 2', () => {
     expect(stdout).toBe('');
     expect(status).toBe(2);
   }
+});
+
+test('a module that throws, hangs or gives no backend is blamed for it, exit code 2', () => {
+  for (const [unavailable, open, message] of [
+    ['async () => null', "async () => { throw new TypeError('kaboom'); }", /gives no backend to prove: kaboom\n$/],
+    ['async () => null', '() => new Promise(() => {})', /gives no backend to prove: waits for a promise that nothing/],
+    ['async () => null', 'async () => null', /gives no backend to prove: /],
+    ["() => { throw new TypeError('kaboom'); }", 'async () => null', /gives no backend to prove: kaboom\n$/],
+  ] as const) {
+    const file = folder.write('bad.mjs', `export default { name: 'bad', unavailable: ${unavailable}, open: ${open} };`);
+    const { status, stderr } = softgrad(['conformance', '--module', file]);
+    expect(stderr).toMatch(/^softgrad: --module .*bad\.mjs: /);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  }
+});
+
+test('a backend whose reads never end fails the cases that read, and the suite goes on to its end', () => {
+  const file = folder.write(
+    'hanging.mjs',
+    `import provider from ${JSON.stringify(pathToFileURL(module('right')).href)};
+     export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}) }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file]);
+  expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing is left to settle\n/);
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ skipped\n/);
+  expect(status).toBe(1);
 });

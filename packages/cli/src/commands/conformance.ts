@@ -61,7 +61,7 @@ Examples:
       }
       const reports: ConformanceReport[] = [];
       for (const target of await findTargets(options)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target);
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options.module);
         reports.push(report);
         if (!options.json) process.stdout.write(formatReport(report));
       }
@@ -114,7 +114,10 @@ async function loadModule(file: string): Promise<Target> {
   }
   const target = module.default;
   if (isProvider(target)) {
-    const reason = await target.unavailable();
+    const reason = await blaming(
+      file,
+      Promise.resolve().then(() => target.unavailable()),
+    );
     if (reason === null) return target;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
   }
@@ -133,10 +136,10 @@ function isBackend(value: unknown): value is Backend {
   return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
-async function runSuite(target: BackendProvider | Backend): Promise<ConformanceReport> {
+async function runSuite(target: BackendProvider | Backend, module: string | undefined): Promise<ConformanceReport> {
   // The suite is large; no other command needs it.
   const { conformance } = await import('@softgrad/core/conformance');
-  const bound = await conformance(target, { required: true });
+  const bound = await blaming(module, conformance(target, { required: true }));
   const progress = startProgress(`conformance of ${target.name}`, bound.length);
   const cases: CaseReport[] = [];
   try {
@@ -153,10 +156,39 @@ async function runSuite(target: BackendProvider | Backend): Promise<ConformanceR
 async function runCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
   if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
   try {
-    await run();
+    await settled(run());
     return { id, name, section, outcome: 'passed', reason: null };
   } catch (error) {
     return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
+async function blaming<T>(module: string | undefined, promise: Promise<T>): Promise<T> {
+  try {
+    return await settled(promise);
+  } catch (cause) {
+    if (module === undefined || isSoftgradError(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${module}: gives no backend to prove: ${reason}`, { cause });
+  }
+}
+
+/**
+ * What the promise comes to. Where nothing is left in the process that could ever settle it, it fails: node would end without a
+ * word, in the middle of the suite.
+ */
+async function settled<T>(promise: Promise<T>): Promise<T> {
+  let giveUp = () => {};
+  const never = new Promise<never>((_resolve, reject) => {
+    // By way of the event loop, so that there is one again for what follows.
+    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing is left to settle')));
+  });
+  process.once('beforeExit', giveUp);
+  try {
+    return await Promise.race([promise, never]);
+  } finally {
+    process.off('beforeExit', giveUp);
   }
 }
 
