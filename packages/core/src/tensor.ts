@@ -38,13 +38,13 @@ export interface Tensor {
 
 export interface TensorOptions {
   /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
-  readonly dtype?: DType;
+  readonly dtype?: DType | undefined;
   /** Default: that of the nesting, or one dimension for flat data. */
-  readonly shape?: Shape;
+  readonly shape?: Shape | undefined;
   /** Default: the one that `setBackend` chose. */
-  readonly backend?: Backend;
+  readonly backend?: Backend | undefined;
   /** Write into this tensor instead of making a new one; its shape, dtype and backend must fit. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
@@ -191,7 +191,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
  */
-export function empty(shape: Shape, options: { readonly dtype?: DType; readonly backend?: Backend } = {}): Tensor {
+export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   const backend = options.backend ?? getBackend();
   const dtype = options.dtype ?? 'float32';

@@ -86,3 +86,15 @@ describe('crossEntropy says what fits where its arguments do not', () => {
     );
   });
 });
+
+test.each([Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array])(
+  'class indices come in any typed array of integers: %o',
+  async (Labels) => {
+    const x = tensor([
+      [1, 2, 3],
+      [3, 1, 2],
+    ]);
+    const labels = Labels.of(2, 0);
+    expect(await crossEntropy.loss(x, labels).array()).toBe(await crossEntropy.loss(x, [2, 0]).array());
+  },
+);

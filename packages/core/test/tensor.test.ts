@@ -42,6 +42,12 @@ describe('tensor reads', () => {
     ]);
   });
 
+  test('options that are undefined as absent', () => {
+    const options = { dtype: undefined, shape: undefined, backend: undefined, out: undefined };
+    expect(tensor([1, 2], options).dtype).toBe('float32');
+    expect(empty([2], { dtype: undefined, backend: undefined }).dtype).toBe('float32');
+  });
+
   test('a number as a scalar', async () => {
     const x = tensor(2.5);
     expect([x.shape, await x.array()]).toEqual([[], 2.5]);

@@ -1,7 +1,7 @@
 import type { Rows } from '../backend.js';
 import { type FloatDType, type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
-import { isIntegerArray, type NdArrayLike, readInput } from '../input.js';
+import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../input.js';
 import type { Mask } from '../mask.js';
 import type { NestedArray } from '../nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../op.js';
@@ -9,14 +9,7 @@ import { type Shape, sameShape, show } from '../shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from '../tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
-export type CrossEntropyTarget =
-  | Tensor
-  | NestedArray
-  | Int32Array
-  | Uint8Array
-  | Float32Array
-  | Float64Array
-  | NdArrayLike;
+export type CrossEntropyTarget = Tensor | NestedArray | NumericArray | NdArrayLike;
 
 /** A target on the logits' backend. Class indices are known on the host too. */
 export type LaidTarget =
