@@ -12,7 +12,7 @@ const loaders = new Map<string, ProviderLoader>();
 const opened = new Set<WeakRef<Backend>>();
 const noted = new WeakSet<Backend>();
 /** What `setBackend` opened, or is opening: choosing a provider again gives the same backend. */
-const chosen = new WeakMap<BackendProvider, Promise<Backend>>();
+const chosen = new WeakMap<BackendProvider, Promise<Backend | string>>();
 let current: Backend | null = null;
 /** Calls of setBackend so far, and the one that chose `current`. */
 let calls = 0;
@@ -101,14 +101,26 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
 }
 
 async function openOnce(provider: BackendProvider): Promise<Backend | string> {
-  const known = await chosen.get(provider);
-  if (known && !known.closed) return known;
-  const reason = await provider.unavailable();
-  if (reason !== null) return `${provider.name}: ${reason}`;
-  const opening = provider.open();
+  for (let known = chosen.get(provider); known !== undefined; known = chosen.get(provider)) {
+    const result = await known;
+    if (typeof result === 'string' || !result.closed) return result;
+    if (chosen.get(provider) === known) chosen.delete(provider);
+  }
+  // Noted before anything is waited for, so that a call meanwhile waits for this one instead of opening a second.
+  const opening = openAvailable(provider);
   chosen.set(provider, opening);
-  opening.catch(() => chosen.delete(provider));
+  const forget = () => {
+    if (chosen.get(provider) === opening) chosen.delete(provider);
+  };
+  opening.then((result) => {
+    if (typeof result === 'string') forget();
+  }, forget);
   return opening;
+}
+
+async function openAvailable(provider: BackendProvider): Promise<Backend | string> {
+  const reason = await provider.unavailable();
+  return reason === null ? provider.open() : `${provider.name}: ${reason}`;
 }
 
 function checkCandidate(candidate: unknown): void {

@@ -154,3 +154,17 @@ test.each([
     message: expect.stringContaining(message),
   });
 });
+
+test('calls that overlap open a provider once', async () => {
+  let opens = 0;
+  const provider: BackendProvider = {
+    name: 'counted',
+    unavailable: async () => null,
+    open: () => {
+      opens++;
+      return exact.open();
+    },
+  };
+  const [first, second] = await Promise.all([setBackend(provider), setBackend(provider)]);
+  expect([first === second, opens]).toEqual([true, 1]);
+});
