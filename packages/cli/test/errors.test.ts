@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
-import { npyHeader } from '../src/files/npy.js';
 import { csv, main, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
