@@ -1,0 +1,3 @@
+export function Doctor(_: { readonly parameters: URLSearchParams }) {
+  return <p>soon</p>;
+}
