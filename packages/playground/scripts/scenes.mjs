@@ -10,6 +10,13 @@ export const scenes = {
     hash: 'explore?x=2,-1,0.5,3,-2,1;0,0,0,0,0,0&g=0,0,0,1,0,0;1,0,0,0,0,0&t=1.4',
     prepare: (page) => page.waitForSelector('.product-table .strong'),
   },
+  doctor: {
+    hash: 'doctor',
+    prepare: async (page) => {
+      await page.getByRole('button', { name: 'J.sum(axis=1)' }).click();
+      await page.waitForSelector('.remedy');
+    },
+  },
   conformance: {
     hash: 'conformance?backend=cpu',
     prepare: async (page) => {
