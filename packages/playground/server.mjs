@@ -7,14 +7,17 @@ import { fileURLToPath } from 'node:url';
 
 const built = fileURLToPath(new URL('dist/', import.meta.url));
 
-/** Scripts, styles, workers and data from this origin alone; WebAssembly may compile, eval may not run. */
+/**
+ * Scripts, styles and data from this origin alone; WebAssembly may compile, eval may not run. Peers (jax-js, tfjs on
+ * WebAssembly) make their workers of blobs; those are under this policy too.
+ */
 const policy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self'",
   "connect-src 'self'",
-  "worker-src 'self'",
+  "worker-src 'self' blob:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

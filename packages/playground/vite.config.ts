@@ -22,6 +22,8 @@ export default defineConfig({
     target: 'es2022',
     // Inlined assets are data: URLs, which the page's Content-Security-Policy refuses.
     assetsInlineLimit: 0,
+    // Of 28 MB of WebAssembly it would take longer than the rest of the build.
+    reportCompressedSize: false,
     // Engines are large by nature and load on demand; the first load has a test of its own.
     chunkSizeWarningLimit: 4000,
   },

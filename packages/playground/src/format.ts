@@ -9,8 +9,9 @@ export function formatNumber(value: number, digits = 4): string {
 }
 
 function plain(magnitude: number, digits: number): string {
-  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(magnitude)));
-  return magnitude.toFixed(Math.min(decimals, digits));
+  const rounded = Number(magnitude.toPrecision(digits));
+  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(rounded)));
+  return rounded.toFixed(Math.min(decimals, digits));
 }
 
 function power(magnitude: number, digits: number): string {

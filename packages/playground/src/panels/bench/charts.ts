@@ -4,6 +4,9 @@ import type { RatioPoint, TimePoint } from './series.js';
 /** Colours by contender: the page's, which follow light and dark. */
 export type Colours = ReadonlyMap<string, string>;
 
+/** Each point by itself, not a series by colour, of which Plot would warn; its types leave this option of all marks out. */
+const ungrouped = { z: null };
+
 /** Time of a call against the number of elements of its operand, both on log axes; B's lines are dashed. */
 export function timeChart(points: readonly TimePoint[], colours: Colours, width: number): Element {
   return plotted({
@@ -20,6 +23,7 @@ export function timeChart(points: readonly TimePoint[], colours: Colours, width:
       line(points, 'B', '5 4'),
       Plot.ruleX(points, {
         x: 'elements',
+        ...ungrouped,
         y1: (d: TimePoint) => d.quartilesMs[0],
         y2: (d: TimePoint) => d.quartilesMs[1],
         stroke: 'contender',
@@ -28,6 +32,7 @@ export function timeChart(points: readonly TimePoint[], colours: Colours, width:
       Plot.dot(points, {
         x: 'elements',
         y: 'ms',
+        ...ungrouped,
         fill: 'contender',
         r: 3.5,
         title: (d: TimePoint) => `${d.contender}\n${d.workload}\n${formatTime(d.ms)}`,
@@ -40,7 +45,7 @@ export function timeChart(points: readonly TimePoint[], colours: Colours, width:
 function line(points: readonly TimePoint[], report: 'A' | 'B', strokeDasharray: string): Plot.Markish {
   const own = points.filter((point) => point.report === report);
   const look = { stroke: 'contender', strokeWidth: 1.75, strokeDasharray };
-  return Plot.line(own, { x: 'elements', y: 'ms', sort: 'elements', ...look });
+  return Plot.line(own, { x: 'elements', y: 'ms', z: 'contender', sort: 'elements', ...look });
 }
 
 /** Ratios with their intervals, a line a workload and contender; hollow where the interval has 1 in it. */
@@ -76,7 +81,7 @@ export function ratioChart(points: readonly RatioPoint[], colours: Colours, widt
         fill: 'currentColor',
         fontWeight: 600,
       }),
-      Plot.link(points, { x1: 'low', x2: 'high', y: bandOf, stroke: 'contender', strokeWidth: 2 }),
+      Plot.link(points, { x1: 'low', x2: 'high', y: bandOf, ...ungrouped, stroke: 'contender', strokeWidth: 2 }),
       dots(
         points.filter((point) => point.significant),
         { fill: 'contender' },
@@ -93,6 +98,7 @@ function dots(points: readonly RatioPoint[], look: { readonly fill: string }): P
   return Plot.dot(points, {
     x: 'ratio',
     y: bandOf,
+    ...ungrouped,
     stroke: 'contender',
     strokeWidth: 2,
     r: 4.5,
@@ -119,10 +125,14 @@ function scaleOf(colours: Colours) {
   return { domain: [...colours.keys()], range: [...colours.values()] };
 }
 
-/** The chart without the style element that Plot puts in it, which a strict Content-Security-Policy refuses: the page has its rules. */
+/** A chart that a strict Content-Security-Policy and a screen reader can take. */
 function plotted(options: Plot.PlotOptions): Element {
   const chart = Plot.plot({ ...options, className: 'chart' });
+  // The policy refuses style elements; the page's style sheet has their rules.
   for (const style of chart.querySelectorAll('style')) style.remove();
+  // One picture with one name; its numbers are in the table.
+  chart.setAttribute('role', 'img');
+  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
   return chart;
 }
 

@@ -46,7 +46,8 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
         throw new Error('Nothing to run: choose at least one operation, one shape, and one backend or peer.');
       }
       const { signal } = controller;
-      setOwn(await runBench({ workloads, contenders, rounds: state.rounds, signal }, setProgress));
+      const running = runBench({ workloads, contenders, rounds: state.rounds, signal }, setProgress);
+      setOwn(await Promise.race([running, aborted(signal)]));
       setProgress(null);
     } catch (error) {
       setProgress(null);
@@ -166,6 +167,11 @@ function Runs({ reports, mode, onMode }: RunsProps) {
       </fieldset>
     </section>
   );
+}
+
+/** Rejects as soon as it is cancelled: an engine that never answers is not waited for. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 }
 
 /** Browsers tell of the processor only how many there are. */

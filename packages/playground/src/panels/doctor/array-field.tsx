@@ -6,6 +6,7 @@ import { readFile } from '../../files.js';
 interface Props {
   readonly label: string;
   readonly hint: string;
+  readonly lines: number;
   readonly value: string;
   readonly problem: string | null;
   readonly onChange: (text: string) => void;
@@ -15,7 +16,7 @@ interface Props {
 const mostWritten = 20_000;
 
 /** An array to paste, drop or open. */
-export function ArrayField({ label, hint, value, problem, onChange }: Props) {
+export function ArrayField({ label, hint, lines, value, problem, onChange }: Props) {
   const [fileProblem, setFileProblem] = useState<string | null>(null);
   const chooser = useRef<HTMLInputElement>(null);
   const id = `field-${label}`;
@@ -41,7 +42,7 @@ export function ArrayField({ label, hint, value, problem, onChange }: Props) {
       </div>
       <textarea
         id={id}
-        rows={4}
+        rows={lines}
         spellcheck={false}
         value={value}
         aria-invalid={shown !== null}

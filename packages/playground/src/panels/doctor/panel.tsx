@@ -60,6 +60,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
               key={field}
               label={labelOf(field, state)}
               hint={hints[field]}
+              lines={field === 'signal' || field === 'gradient' ? 5 : 2}
               value={state[field]}
               problem={problem?.field === field ? problem.text : null}
               onChange={(text) => change({ [field]: text })}

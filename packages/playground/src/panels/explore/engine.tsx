@@ -11,15 +11,19 @@ interface Props {
 
 /** What computes; the other engines are looked at, which loads them, when the list is opened. */
 export function EngineChoice({ state, result, onChange }: Props) {
-  const name = state.backend ?? result?.backend.name ?? '…';
+  const running = result?.backend.name ?? '…';
   return (
     <details class="engine">
       <summary>
         <span class="engine-title">Engine</span>
-        <span class="engine-name">{name}</span>
+        <span class="engine-name">{running}</span>
         <span class="engine-device">{result && `${result.backend.supports.device}, ${result.dtype}`}</span>
       </summary>
-      <BackendChoice legend="Computes on" chosen={name} onChoose={(backend) => onChange({ backend, dtype: null })} />
+      <BackendChoice
+        legend="Computes on"
+        chosen={state.backend ?? running}
+        onChoose={(backend) => onChange({ backend, dtype: null })}
+      />
       {result && result.backend.supports.dtypes.length > 1 && (
         <fieldset class="choice">
           <legend>Computes in</legend>

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from 'preact/hooks';
 import { Problem } from '../../components/problem.js';
 import { useLatest } from '../../latest.js';
 import { readView, writeParameters } from '../../location.js';
-import { compute } from './compute.js';
+import { compute, type Results } from './compute.js';
 import { Controls } from './controls.js';
 import { JacobianCard } from './jacobian.js';
 import { ProbabilitiesCard } from './probabilities.js';
@@ -48,10 +48,17 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
               <ProbabilitiesCard result={result} />
               <JacobianCard result={result} />
             </div>
-            <ProductCard result={result} upstream={state.upstream} onChange={change} />
+            <ProductCard result={result} upstream={upstreamFor(result, state)} onChange={change} />
           </>
         )}
       </div>
     </div>
   );
+}
+
+/** The newest upstream gradient, unless it is for a signal of another shape, whose results are on their way. */
+function upstreamFor({ state: computed }: Results, newest: ExploreState): Float64Array {
+  return newest.upstream.length === computed.upstream.length && newest.signal.classes === computed.signal.classes
+    ? newest.upstream
+    : computed.upstream;
 }
