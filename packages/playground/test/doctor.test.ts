@@ -3,19 +3,24 @@ import { usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 
-test.each([
-  ['J.sum(axis=1)', 'summed Jacobian rows'],
-  ['a loop over np.roll', 'summed Jacobian rows'],
-  ['s * (1 - s)', 'diagonal only'],
-  ['the right one', 'right'],
-  ['saturated', 'saturated'],
-  ['by its code alone', 'summed Jacobian rows'],
-])('the example “%s” is answered: %s', async (example, verdict) => {
+test('every example is answered in three parts', async () => {
   const page = await open('doctor');
-  await page.getByRole('button', { name: example, exact: true }).click();
-  await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain(verdict);
-  for (const part of ['What your numbers are', 'Why']) await page.getByRole('heading', { name: part }).waitFor();
-  expect(await page.locator('.remedy').textContent()).toContain('NumPy');
+  const answers = {
+    'J.sum(axis=1)': 'summed Jacobian rows',
+    'a loop over np.roll': 'summed Jacobian rows',
+    's * (1 - s)': 'diagonal only',
+    'the right one': 'right',
+    saturated: 'saturated softmax',
+    'by its code alone': 'summed Jacobian rows',
+  };
+  const buttons = page.getByRole('group', { name: 'Examples' }).getByRole('button');
+  expect(await buttons.allTextContents()).toEqual(Object.keys(answers));
+  for (const [example, verdict] of Object.entries(answers)) {
+    await page.getByRole('button', { name: example, exact: true }).click();
+    await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain(verdict);
+    for (const part of ['What your numbers are', 'Why']) await page.getByRole('heading', { name: part }).waitFor();
+    expect(await page.locator('.remedy').textContent()).toContain('NumPy');
+  }
 });
 
 test('numbers that are pasted are diagnosed, and the link keeps them', async () => {

@@ -11,6 +11,9 @@ export interface Example {
 
 const { rows, classes, values } = sampleSignal;
 
+/** Logits so far apart that every row is nearly one-hot. */
+const saturated = Float64Array.of(...[20, 0, -3], ...[1, 22, 0], ...[-2, 0, 19], ...[25, 3, 0]);
+
 export const examples: readonly Example[] = [
   { title: 'J.sum(axis=1)', state: async () => ask({ gradient: write(sums(await jacobians(), (_i, k) => k)) }) },
   {
@@ -25,19 +28,8 @@ export const examples: readonly Example[] = [
       return ask({ gradient: write(diagonal), upstream: write(oneClassARow(sampleSignal)) });
     },
   },
-  {
-    title: 'the right one',
-    state: async () => ask({ gradient: write(await products()), upstream: write(oneClassARow(sampleSignal)) }),
-  },
-  {
-    title: 'saturated',
-    state: async () =>
-      ask({
-        signal: '[[40, 0, -3], [1, 35, 0]]',
-        gradient: '[[0, 0, 0], [0, 0, 0]]',
-        upstream: '[[1, 0, 0], [0, 1, 0]]',
-      }),
-  },
+  { title: 'the right one', state: () => right(values) },
+  { title: 'saturated', state: () => right(saturated) },
   { title: 'by its code alone', state: async () => ({ ...empty, gradient: 'J.sum(axis=1)' }) },
 ];
 
@@ -51,13 +43,16 @@ async function jacobians(): Promise<Float64Array> {
   return Float64Array.from(await J.data());
 }
 
-async function products(): Promise<Float64Array> {
+/** The product of backpropagation, and what it was made of. */
+async function right(logits: Float64Array): Promise<DoctorState> {
   const backend = await openShared('cpu');
+  const upstream = oneClassARow(sampleSignal);
   using dx = scope(() => {
-    const g = tensor(oneClassARow(sampleSignal), { shape: [rows, classes], backend });
-    return softmax.vjp(softmax(tensor(values, { shape: [rows, classes], backend })), g);
+    const [x, g] = [logits, upstream].map((data) => tensor(data, { shape: [rows, classes], backend }));
+    return softmax.vjp(softmax(x), g);
   });
-  return Float64Array.from(await dx.data());
+  const gradient = Float64Array.from(await dx.data());
+  return ask({ signal: write(logits), gradient: write(gradient), upstream: write(upstream) });
 }
 
 /** Each row of each Jacobian added up in an order: entry i's k-th term is column `order(i, k)`. */
