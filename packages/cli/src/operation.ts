@@ -1,8 +1,7 @@
 import { type Backend, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
+import { arrayRows, type FileArray, formatShape, type RowReader, readAll, sizeOf } from '@softgrad/formats';
 import { checkDType, openBackend } from './backend.js';
-import { type FileArray, formatShape, sizeOf } from './files/array.js';
 import { openArray } from './files/open.js';
-import { arrayRows, type RowReader, readAll } from './files/rows.js';
 import { openWriter, outputFormat, type RowWriter } from './files/write.js';
 import { chunkBytes, memoryLimit } from './memory.js';
 import type { OperationOptions } from './options.js';

@@ -1,5 +1,5 @@
+import { type FileArray, formatShape, sizeOf } from '@softgrad/formats';
 import Table, { type TableConstructorOptions } from 'cli-table3';
-import { type FileArray, formatShape, sizeOf } from './files/array.js';
 import type { RowWriter } from './files/write.js';
 
 /** Most rows and columns of an array that a terminal shows. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { npyElements, npyHeader, npyRows } from '../src/files/npy.js';
+import { npyElements, npyHeader, npyRows } from '@softgrad/formats';
 
 /** The built command. */
 export const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));

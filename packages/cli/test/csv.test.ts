@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isSoftgradError } from '@softgrad/core';
+import { csvLines, readAll } from '@softgrad/formats';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { csvLines, csvRows } from '../src/files/csv.js';
-import { readAll } from '../src/files/rows.js';
+import { openCsv } from '../src/files/csv.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-csv-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function parse(content: string | Uint8Array, delimiter: ',' | '\t' = ',') {
   const path = join(folder, 'x.csv');
   writeFileSync(path, content);
-  const reader = await csvRows(path, content.length, delimiter);
+  const reader = await openCsv(path, content.length, delimiter);
   try {
     return await readAll(reader, Number.POSITIVE_INFINITY, '');
   } finally {

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
-import { npyHeader } from '../src/files/npy.js';
 import { csv, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();

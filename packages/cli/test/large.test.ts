@@ -1,6 +1,6 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
+import { npyElements, npyHeader } from '@softgrad/formats';
 import { afterAll, expect, test } from 'vitest';
-import { npyElements, npyHeader } from '../src/files/npy.js';
 import { softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, watch } from 'node:fs';
+import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
-import { npyHeader } from '../src/files/npy.js';
 import { openWriter } from '../src/files/write.js';
 import { csv, main, signal, softgrad, temporaryFolder } from './command.js';
 

@@ -8,10 +8,33 @@ type Engine = 'cpu' | 'wasm' | 'webgl' | 'webgpu';
 
 const engines: Record<Engine, () => Promise<unknown>> = {
   cpu: () => import('@tensorflow/tfjs-backend-cpu'),
-  wasm: () => import('@tensorflow/tfjs-backend-wasm'),
+  wasm: loadWasm,
   webgl: () => import('@tensorflow/tfjs-backend-webgl'),
   webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
 };
+
+/** In a page its .wasm files are where a bundler has put them: it follows `new URL(package path, import.meta.url)`, written out. */
+async function loadWasm(): Promise<void> {
+  const [{ env }, { setWasmPaths }] = await Promise.all([
+    import('@tensorflow/tfjs-core'),
+    import('@tensorflow/tfjs-backend-wasm'),
+  ]);
+  // One thread, as in Node and as the other peers on the CPU.
+  env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+  if (typeof process === 'object' && process.versions?.node) return;
+  setWasmPaths({
+    'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
+      .href,
+    'tfjs-backend-wasm-simd.wasm': new URL(
+      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
+      import.meta.url,
+    ).href,
+    'tfjs-backend-wasm-threaded-simd.wasm': new URL(
+      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm',
+      import.meta.url,
+    ).href,
+  });
+}
 
 /** TensorFlow.js as its users call it: `tf.softmax` and what its gradients are made of. */
 export function tfjs(engine: Engine): ContenderSource {

@@ -1,7 +1,6 @@
 import { type Backend, crossEntropy, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
+import { type FileArray, formatPosition, formatShape, readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
-import { type FileArray, formatPosition, formatShape, sizeOf } from '../files/array.js';
-import { readAll } from '../files/rows.js';
 import { outputFormat, writeNamed } from '../files/write.js';
 import { chooseDType, fromTensor, openResult, resolveAxis, toTensor, withReaders } from '../operation.js';
 import { formatsHelp, fraction, integer, type OperationOptions, withOperationOptions } from '../options.js';

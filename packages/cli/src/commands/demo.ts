@@ -1,9 +1,8 @@
 import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
+import { type FileArray, formatShape, readAll } from '@softgrad/formats';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
-import { type FileArray, formatShape } from '../files/array.js';
 import { openArray } from '../files/open.js';
-import { readAll } from '../files/rows.js';
 import { memoryLimit } from '../memory.js';
 import { formatMatrix, formatNumber } from '../table.js';
 

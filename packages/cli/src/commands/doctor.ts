@@ -1,8 +1,7 @@
 import { diagnose, isSoftgradError, knownExpressions, type NdArrayLike, SoftgradError } from '@softgrad/core';
+import { readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
-import { sizeOf } from '../files/array.js';
 import { openArray } from '../files/open.js';
-import { readAll } from '../files/rows.js';
 import { memoryLimit } from '../memory.js';
 import { integer, positive } from '../options.js';
 

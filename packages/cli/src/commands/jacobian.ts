@@ -1,7 +1,6 @@
 import { type Backend, byteSize, type FloatDType, SoftgradError, softmax } from '@softgrad/core';
+import { formatBytes, formatShape, readAll, sizeOf } from '@softgrad/formats';
 import { Command } from 'commander';
-import { formatBytes, formatShape, sizeOf } from '../files/array.js';
-import { readAll } from '../files/rows.js';
 import { chooseDType, fromTensor, openResult, resolveAxis, toTensor, withReaders } from '../operation.js';
 import { formatsHelp, type OperationOptions, withOperationOptions } from '../options.js';
 

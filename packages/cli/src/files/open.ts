@@ -1,12 +1,8 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
-import { formatBytes } from './array.js';
-import { csvRows } from './csv.js';
-import { parseJson } from './json.js';
-import { npyRows } from './npy.js';
-import { npzRows } from './npz.js';
-import { arrayRows, type RowReader } from './rows.js';
+import { arrayRows, formatBytes, npyRows, npzRows, parseJson, type RowReader } from '@softgrad/formats';
+import { openCsv } from './csv.js';
 
 const expected = 'expected .npy, .npz, .json, .csv, .tsv, or - for JSON on standard input';
 
@@ -29,7 +25,7 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
       return { ...rows, close: () => handle.close() };
     }
     await handle.close();
-    if (format === '.csv' || format === '.tsv') return await csvRows(path, size, format === '.csv' ? ',' : '\t');
+    if (format === '.csv' || format === '.tsv') return await openCsv(path, size, format === '.csv' ? ',' : '\t');
     if (format === '.json') return arrayRows(parseJson(await readWhole(path, size, memory), path), path);
     if (format === '.npz') return await npzRows(await readWhole(path, size, memory), entry ?? null, memory, path);
   } catch (error) {

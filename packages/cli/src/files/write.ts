@@ -1,10 +1,15 @@
 import { extname } from 'node:path';
 import { type DType, SoftgradError } from '@softgrad/core';
-import { type FileArray, formatBytes } from './array.js';
-import { csvLines } from './csv.js';
-import { jsonRows } from './json.js';
-import { type NpyDescr, npyElements, npyHeader } from './npy.js';
-import { npzBytes } from './npz.js';
+import {
+  csvLines,
+  type FileArray,
+  formatBytes,
+  jsonRows,
+  type NpyDescr,
+  npyElements,
+  npyHeader,
+  npzBytes,
+} from '@softgrad/formats';
 import { fileOutput, type Output, standardOutput } from './output.js';
 
 /** The formats that can be written. */

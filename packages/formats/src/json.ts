@@ -1,10 +1,11 @@
-import { constants } from 'node:buffer';
 import { SoftgradError } from '@softgrad/core';
 import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
 import { type FileArray, sizeOf } from './array.js';
 import { quote } from './quote.js';
 
 const deepest = 64;
+/** V8 makes no longer string. */
+const longestText = 2 ** 29 - 24;
 
 /**
  * Reads nested lists of numbers. JSON has no NaN and no infinities: "NaN", "Infinity" and "-Infinity" stand for them;
@@ -14,7 +15,7 @@ const deepest = 64;
  * @throws ERR_SHAPE for ragged lists
  */
 export function parseJson(bytes: Uint8Array, name: string): FileArray {
-  if (bytes.length > constants.MAX_STRING_LENGTH) {
+  if (bytes.length > longestText) {
     throw new SoftgradError(
       'ERR_VALUE',
       `${name}: ${bytes.length} bytes are too much JSON to parse; expected a .npy file for data of this size`,

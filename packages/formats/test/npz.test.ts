@@ -2,8 +2,7 @@ import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { zipSync } from 'fflate';
 import { describe, expect, test } from 'vitest';
-import { sizeOf } from '../src/files/array.js';
-import { npzBytes, npzRows } from '../src/files/npz.js';
+import { npzBytes, npzRows, sizeOf } from '../src/index.js';
 import { numpyFiles, plain } from './numpy-files.js';
 
 const { npz, npy } = numpyFiles;

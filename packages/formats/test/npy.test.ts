@@ -1,9 +1,7 @@
 import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type FileArray, sizeOf } from '../src/files/array.js';
-import { halfToNumber, numberToHalf } from '../src/files/half.js';
-import { npyElements, npyHeader, npyRows } from '../src/files/npy.js';
+import { type FileArray, halfToNumber, npyElements, npyHeader, npyRows, numberToHalf, sizeOf } from '../src/index.js';
 import { type FixtureFile, numpyFiles, plain } from './numpy-files.js';
 
 const { npy } = numpyFiles;

@@ -1,8 +1,7 @@
 import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type FileArray, sizeOf } from '../src/files/array.js';
-import { jsonRows, parseJson } from '../src/files/json.js';
+import { type FileArray, jsonRows, parseJson, sizeOf } from '../src/index.js';
 
 const parse = (text: string) => parseJson(Buffer.from(text), 'x.json');
 

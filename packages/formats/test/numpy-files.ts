@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { FileArray } from '../src/files/array.js';
+import type { FileArray } from '../src/index.js';
 
 /** A file made by NumPy (fixtures/make_numpy_files.py) and what it holds. */
 export interface FixtureFile {

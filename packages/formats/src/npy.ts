@@ -1,4 +1,3 @@
-import { endianness } from 'node:os';
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatPosition, formatShape, sizeOf } from './array.js';
 import { halfToNumber, numberToHalf } from './half.js';
@@ -79,13 +78,9 @@ function decode(
 ): FileArray['data'] {
   const { code, bytes: item, littleEndian } = header.element;
   // A copy of its own: aligned for the typed arrays below, and free to be swapped in place.
-  const bytes = Buffer.from(new Uint8Array(raw).buffer);
-  if (littleEndian !== (endianness() === 'LE')) {
-    if (item === 2) bytes.swap16();
-    if (item === 4) bytes.swap32();
-    if (item === 8) bytes.swap64();
-  }
-  const buffer = bytes.buffer;
+  const bytes = new Uint8Array(raw);
+  if (littleEndian !== isLittleEndian) swapBytes(bytes, item);
+  const { buffer } = bytes;
   switch (code) {
     case 'f2':
       return Float32Array.from(new Uint16Array(buffer), halfToNumber);
@@ -156,12 +151,14 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array
 /** The elements as `npyHeader`'s descr says, little endian. */
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array {
   const typed = descr === '<f2' ? Uint16Array.from(data, numberToHalf) : data;
-  const bytes = Buffer.from(typed.buffer, typed.byteOffset, typed.byteLength);
-  if (endianness() === 'LE' || typed.BYTES_PER_ELEMENT === 1) return bytes;
-  const swapped = Buffer.from(bytes);
-  return typed.BYTES_PER_ELEMENT === 2
-    ? swapped.swap16()
-    : typed.BYTES_PER_ELEMENT === 4
-      ? swapped.swap32()
-      : swapped.swap64();
+  const bytes = new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
+  return isLittleEndian ? bytes : swapBytes(bytes.slice(), typed.BYTES_PER_ELEMENT);
+}
+
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Turns the order of the bytes of each item around, in place. */
+function swapBytes(bytes: Uint8Array, item: number): Uint8Array {
+  for (let start = 0; item > 1 && start < bytes.length; start += item) bytes.subarray(start, start + item).reverse();
+  return bytes;
 }

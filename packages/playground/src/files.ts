@@ -1,0 +1,106 @@
+import { SoftgradError } from '@softgrad/core';
+import {
+  type CsvRecord,
+  csvRows,
+  type FileArray,
+  formatShape,
+  npyRows,
+  npzRows,
+  parseJson,
+  type RowReader,
+  readAll,
+} from '@softgrad/formats';
+
+/** What a page holds without trouble. */
+const memory = 2 ** 28;
+
+/** Samples by classes: what the panels work on. */
+export interface Matrix {
+  readonly rows: number;
+  readonly classes: number;
+  readonly values: Float64Array;
+}
+
+/** The array in a file, told by the name's ending. @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the place in the file */
+export async function readFile(file: File): Promise<FileArray> {
+  const { name } = file;
+  if (file.size > memory) {
+    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${name}: ${file.size} bytes; the page takes up to ${memory}`);
+  }
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const ending = /\.[a-z]+$/i.exec(name)?.[0].toLowerCase() ?? '';
+  switch (ending) {
+    case '.npy':
+      return whole(await npyRows(async (at, length) => bytes.subarray(at, at + length), bytes.length, name));
+    case '.npz':
+      return whole(await npzRows(bytes, null, memory, name));
+    case '.json':
+      return parseJson(bytes, name);
+    case '.csv':
+    case '.tsv':
+      return readCsv(new TextDecoder().decode(bytes), name, ending === '.csv' ? ',' : '\t');
+    default:
+      throw new SoftgradError('ERR_VALUE', `${name}: expected a name that ends in .json, .csv, .tsv, .npy or .npz`);
+  }
+}
+
+/** The array in a text: JSON where it starts as JSON does, else a table of commas or tabs. */
+export async function readText(text: string, name = 'pasted text'): Promise<FileArray> {
+  if (/^\s*[[{"]/.test(text)) return parseJson(new TextEncoder().encode(text), name);
+  return readCsv(text, name, text.includes('\t') ? '\t' : ',');
+}
+
+export async function readMatrixFile(file: File): Promise<Matrix> {
+  return toMatrix(await readFile(file), file.name);
+}
+
+export async function readMatrixText(text: string): Promise<Matrix> {
+  return toMatrix(await readText(text), 'pasted text');
+}
+
+/** One row where there is one dimension. @throws ERR_SHAPE */
+function toMatrix({ shape, data }: FileArray, name: string): Matrix {
+  const [rows, classes] = shape.length === 1 ? [1, shape[0]] : shape;
+  if (shape.length > 2 || shape.length === 0 || data.length === 0) {
+    throw new SoftgradError('ERR_SHAPE', `${name}: shape ${formatShape(shape)}; expected (n, f), samples by classes`);
+  }
+  const values = Float64Array.from(data);
+  const wrong = values.findIndex((x) => Number.isNaN(x) || x === Number.POSITIVE_INFINITY);
+  if (wrong >= 0) {
+    const place = `row ${Math.floor(wrong / classes)}, column ${wrong % classes}`;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: ${place} is ${values[wrong]}; expected a finite number or -Infinity`,
+    );
+  }
+  return { rows, classes, values };
+}
+
+async function whole(reader: RowReader): Promise<FileArray> {
+  return readAll(reader, memory, 'give some of its rows');
+}
+
+async function readCsv(text: string, name: string, delimiter: ',' | '\t'): Promise<FileArray> {
+  const { CsvError, parse } = await import('csv-parse/browser/esm/sync');
+  const options = { delimiter, bom: true, trim: true, info: true, relax_column_count: true, skip_empty_lines: true };
+  let lines: readonly { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
+  try {
+    lines = parse(text, options) as unknown as typeof lines;
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    throw new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: quotes do not come in pairs`, { cause });
+  }
+  async function* records(): AsyncGenerator<CsvRecord> {
+    for (const { record, info } of lines) yield { cells: record, line: info.lines };
+  }
+  return whole(
+    await csvRows({
+      name,
+      delimiter,
+      byteLength: null,
+      records: records(),
+      position: () => 0,
+      close: async () => {},
+    }),
+  );
+}

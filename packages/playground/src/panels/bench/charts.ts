@@ -1,0 +1,143 @@
+import * as Plot from '@observablehq/plot';
+import type { RatioPoint, TimePoint } from './series.js';
+
+/** Colours by contender: the page's, which follow light and dark. */
+export type Colours = ReadonlyMap<string, string>;
+
+/** Each point by itself, not a series by colour, of which Plot would warn; its types leave this option of all marks out. */
+const ungrouped = { z: null };
+
+/** Time of a call against the number of elements of its operand, both on log axes; B's lines are dashed. */
+export function timeChart(points: readonly TimePoint[], colours: Colours, width: number): Element {
+  return plotted({
+    width,
+    height: 300,
+    marginLeft: 56,
+    marginBottom: 40,
+    x: { type: 'log', label: 'elements', tickFormat: '~s', grid: true, ticks: 5 },
+    y: { type: 'log', label: 'time of a call', tickFormat: formatTime, grid: true, ticks: 5 },
+    color: scaleOf(colours),
+    ariaLabel: 'Time of a call against the number of elements',
+    marks: [
+      line(points, 'A', 'none'),
+      line(points, 'B', '5 4'),
+      Plot.ruleX(points, {
+        x: 'elements',
+        ...ungrouped,
+        y1: (d: TimePoint) => d.quartilesMs[0],
+        y2: (d: TimePoint) => d.quartilesMs[1],
+        stroke: 'contender',
+        strokeWidth: 1.25,
+      }),
+      Plot.dot(points, {
+        x: 'elements',
+        y: 'ms',
+        ...ungrouped,
+        fill: 'contender',
+        r: 3.5,
+        title: (d: TimePoint) => `${d.contender}\n${d.workload}\n${formatTime(d.ms)}`,
+        tip: true,
+      }),
+    ],
+  });
+}
+
+function line(points: readonly TimePoint[], report: 'A' | 'B', strokeDasharray: string): Plot.Markish {
+  const own = points.filter((point) => point.report === report);
+  const look = { stroke: 'contender', strokeWidth: 1.75, strokeDasharray };
+  return Plot.line(own, { x: 'elements', y: 'ms', z: 'contender', sort: 'elements', ...look });
+}
+
+/** Ratios with their intervals, a line a workload and contender; hollow where the interval has 1 in it. */
+export function ratioChart(points: readonly RatioPoint[], colours: Colours, width: number, label: string): Element {
+  const workloads = [...new Set(points.map(({ workload }) => workload))];
+  const rows = new Set(points.map(({ workload, contender }) => `${workload} ${contender}`)).size;
+  const bounds = points.flatMap(({ low, high }) => [low, high]);
+  return plotted({
+    width,
+    height: 46 + 20 * rows + 22 * workloads.length,
+    marginLeft: 12,
+    marginRight: 12,
+    marginTop: 34,
+    marginBottom: 10,
+    x: {
+      type: 'log',
+      label,
+      axis: 'top',
+      grid: true,
+      ticks: width < 480 ? 4 : 8,
+      tickFormat: (ratio: number) => `${Number(ratio.toPrecision(2))}×`,
+      domain: [Math.min(0.8, ...bounds), Math.max(1.25, ...bounds)],
+    },
+    y: { type: 'band', axis: null, domain: bandsOf(points, workloads) },
+    color: scaleOf(colours),
+    ariaLabel: label,
+    marks: [
+      Plot.ruleX([1], { stroke: 'currentColor', strokeOpacity: 0.6 }),
+      Plot.text(workloads, {
+        y: (workload: string) => workload,
+        text: (workload: string) => workload,
+        frameAnchor: 'left',
+        fill: 'currentColor',
+        fontWeight: 600,
+      }),
+      Plot.link(points, { x1: 'low', x2: 'high', y: bandOf, ...ungrouped, stroke: 'contender', strokeWidth: 2 }),
+      dots(
+        points.filter((point) => point.significant),
+        { fill: 'contender' },
+      ),
+      dots(
+        points.filter((point) => !point.significant),
+        { fill: 'var(--card)' },
+      ),
+    ],
+  });
+}
+
+function dots(points: readonly RatioPoint[], look: { readonly fill: string }): Plot.Markish {
+  return Plot.dot(points, {
+    x: 'ratio',
+    y: bandOf,
+    ...ungrouped,
+    stroke: 'contender',
+    strokeWidth: 2,
+    r: 4.5,
+    title: ({ contender, workload, ratio, low, high }: RatioPoint) =>
+      `${contender}, ${workload}\n${ratio.toPrecision(3)}× (${low.toPrecision(3)}–${high.toPrecision(3)})`,
+    tip: true,
+    ...look,
+  });
+}
+
+/** A heading's band for each workload, and below it one for each contender. */
+function bandsOf(points: readonly RatioPoint[], workloads: readonly string[]): readonly string[] {
+  return workloads.flatMap((workload) => [
+    workload,
+    ...points.filter((point) => point.workload === workload).map((point) => bandOf(point)),
+  ]);
+}
+
+function bandOf({ workload, contender }: RatioPoint): string {
+  return `${workload}\n${contender}`;
+}
+
+function scaleOf(colours: Colours) {
+  return { domain: [...colours.keys()], range: [...colours.values()] };
+}
+
+/** A chart that a strict Content-Security-Policy and a screen reader can take. */
+function plotted(options: Plot.PlotOptions): Element {
+  const chart = Plot.plot({ ...options, className: 'chart' });
+  // The policy refuses style elements; the page's style sheet has their rules.
+  for (const style of chart.querySelectorAll('style')) style.remove();
+  // One picture with one name; its numbers are in the table.
+  chart.setAttribute('role', 'img');
+  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
+  return chart;
+}
+
+function formatTime(ms: number): string {
+  const [value, unit] =
+    ms < 1e-3 ? [ms * 1e6, 'ns'] : ms < 1 ? [ms * 1e3, 'µs'] : ms < 1e3 ? [ms, 'ms'] : [ms / 1e3, 's'];
+  return `${Number(value.toPrecision(3))} ${unit}`;
+}

@@ -1,0 +1,107 @@
+import { benchOps, jacobianShapes, peers, standardShapes } from '@softgrad/bench';
+import { BackendChoice } from '../../components/backend-choice.js';
+import { NumberField } from '../../components/number-field.js';
+import type { BenchState } from './state.js';
+
+interface Props {
+  readonly state: BenchState;
+  readonly onChange: (part: Partial<BenchState>) => void;
+}
+
+/** Not for browsers, whatever is installed. */
+const nodeOnly: readonly string[] = ['onnxruntime-node'];
+
+const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].map((shape) => shape.join('x')))].sort(
+  (a, b) => sizeOf(a) - sizeOf(b),
+);
+
+/** What to time, on what. */
+export function Options({ state, onChange }: Props) {
+  const own = state.shapes.filter((shape) => !shapes.includes(shape));
+  return (
+    <div class="options">
+      <Several legend="Operations" names={benchOps} chosen={state.ops} onChange={(ops) => onChange({ ops })} />
+      <Several
+        legend="Shapes, rows × classes"
+        names={[...shapes, ...own]}
+        chosen={state.shapes}
+        onChange={(chosen) => onChange({ shapes: chosen })}
+      />
+      <BackendChoice
+        legend="Backends"
+        several
+        chosen={state.backends}
+        onChoose={(name) => onChange({ backends: toggled(state.backends, name) })}
+      />
+      <fieldset class="choice">
+        <legend>Peers</legend>
+        {Object.keys(peers).map((name) => (
+          <label key={name} class={nodeOnly.includes(name) ? 'unavailable' : ''}>
+            <input
+              type="checkbox"
+              disabled={nodeOnly.includes(name)}
+              checked={state.peers.includes(name) && !nodeOnly.includes(name)}
+              onChange={() => onChange({ peers: toggled(state.peers, name) })}
+            />
+            {name}
+            {nodeOnly.includes(name) && <span class="reason">runs in Node only</span>}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset class="choice">
+        <legend>Dtype</legend>
+        {(['float32', 'float64'] as const).map((dtype) => (
+          <label key={dtype}>
+            <input
+              type="radio"
+              name="bench-dtype"
+              checked={state.dtype === dtype}
+              onChange={() => onChange({ dtype })}
+            />
+            {dtype}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset class="choice rounds">
+        <legend>Rounds</legend>
+        <NumberField
+          label="rounds"
+          value={state.rounds}
+          least={3}
+          most={99}
+          onChange={(rounds) => onChange({ rounds: Math.round(rounds) })}
+        />
+      </fieldset>
+    </div>
+  );
+}
+
+interface SeveralProps {
+  readonly legend: string;
+  readonly names: readonly string[];
+  readonly chosen: readonly string[];
+  readonly onChange: (chosen: readonly string[]) => void;
+}
+
+function Several({ legend, names, chosen, onChange }: SeveralProps) {
+  return (
+    <fieldset class="choice">
+      <legend>{legend}</legend>
+      {names.map((name) => (
+        <label key={name}>
+          <input type="checkbox" checked={chosen.includes(name)} onChange={() => onChange(toggled(chosen, name))} />
+          {name.replace('x', name.match(/^\d/) ? '×' : 'x')}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function toggled(names: readonly string[], name: string): readonly string[] {
+  return names.includes(name) ? names.filter((other) => other !== name) : [...names, name];
+}
+
+function sizeOf(shape: string): number {
+  const [rows, classes] = shape.split('x').map(Number);
+  return rows * classes;
+}

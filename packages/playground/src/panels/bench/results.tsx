@@ -1,0 +1,187 @@
+import { resultTables } from '@softgrad/bench';
+import { useMemo } from 'preact/hooks';
+import { Chart, Legend } from './chart.js';
+import type { Colours } from './charts.js';
+import { contendersOf, deviceRatios, type Mode, type NamedReport, speedUps, timePoints } from './series.js';
+
+/** As many as the style sheet has. */
+const seriesColours = 10;
+
+interface Props {
+  readonly reports: readonly NamedReport[];
+  readonly mode: Mode;
+}
+
+export function Results({ reports, mode }: Props) {
+  const points = useMemo(() => timePoints(reports, mode), [reports, mode]);
+  const colours: Colours = useMemo(
+    () => new Map(contendersOf(points).map((name, k) => [name, `var(--series-${k % seriesColours})`])),
+    [points],
+  );
+  const ops = [...new Set(points.map(({ op }) => op))];
+  const [first, second] = reports;
+  return (
+    <>
+      <section class="card" aria-labelledby="times-title">
+        <h2 id="times-title">Time against size</h2>
+        <Legend colours={colours} dashed={second !== undefined} />
+        <div class="charts">
+          {ops.map((op) => (
+            <OpChart key={op} op={op} points={points} colours={colours} />
+          ))}
+        </div>
+        <p class="caption">Medians of the rounds, with first and third quartile. Both axes are logarithmic.</p>
+      </section>
+      {second && <DeviceRatios a={first} b={second} mode={mode} colours={colours} />}
+      {reports.map((named) => (
+        <SpeedUps key={named.letter} named={named} several={second !== undefined} mode={mode} colours={colours} />
+      ))}
+      {reports.map((named) => (
+        <Numbers key={named.letter} named={named} several={second !== undefined} />
+      ))}
+    </>
+  );
+}
+
+interface ChartProps {
+  readonly colours: Colours;
+  readonly mode: Mode;
+}
+
+function OpChart({
+  op,
+  points,
+  colours,
+}: {
+  readonly op: string;
+  readonly points: ReturnType<typeof timePoints>;
+  readonly colours: Colours;
+}) {
+  const draw = useMemo(() => {
+    const own = points.filter((point) => point.op === op);
+    return ({ timeChart }: Parameters<Parameters<typeof Chart>[0]['draw']>[0], width: number) =>
+      timeChart(own, colours, width);
+  }, [op, points, colours]);
+  return (
+    <figure>
+      <figcaption>{op}</figcaption>
+      <Chart draw={draw} />
+    </figure>
+  );
+}
+
+function SpeedUps({
+  named,
+  several,
+  mode,
+  colours,
+}: ChartProps & { readonly named: NamedReport; readonly several: boolean }) {
+  const ratios = useMemo(() => speedUps(named, mode), [named, mode]);
+  if (ratios.length === 0) return null;
+  const baseline = named.report.workloads.find((result) => result.baseline !== '')?.baseline ?? '';
+  const id = `speed-ups-${named.letter}`;
+  return (
+    <section class="card" aria-labelledby={id}>
+      <h2 id={id}>
+        {several && <span class="letter">{named.letter}</span>} Speed against {baseline}
+      </h2>
+      <Legend
+        colours={new Map([...colours].filter(([name]) => ratios.some((r) => r.contender === name)))}
+        dashed={false}
+      />
+      <RatioChart points={ratios} colours={colours} label={`times as fast as ${baseline}`} />
+      <p class="caption">
+        With 95 % bootstrap intervals of the rounds’ ratios. A hollow point is no difference: its interval has 1 in it.
+      </p>
+    </section>
+  );
+}
+
+function DeviceRatios({ a, b, mode, colours }: ChartProps & { readonly a: NamedReport; readonly b: NamedReport }) {
+  const ratios = useMemo(() => deviceRatios(a, b, mode), [a, b, mode]);
+  return (
+    <section class="card" aria-labelledby="devices-title">
+      <h2 id="devices-title">A against B</h2>
+      {ratios.length === 0 ? (
+        <p class="caption">The two runs have no workload and contender in common.</p>
+      ) : (
+        <>
+          <RatioChart points={ratios} colours={colours} label="times as fast in A as in B" />
+          <p class="caption">
+            Intervals are what the quartiles of both runs allow. A hollow point is no difference: its interval has 1 in
+            it.
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function RatioChart({
+  points,
+  colours,
+  label,
+}: {
+  readonly points: ReturnType<typeof speedUps>;
+  readonly colours: Colours;
+  readonly label: string;
+}) {
+  const draw = useMemo(
+    () =>
+      ({ ratioChart }: Parameters<Parameters<typeof Chart>[0]['draw']>[0], width: number) =>
+        ratioChart(points, colours, width, label),
+    [points, colours, label],
+  );
+  return <Chart draw={draw} />;
+}
+
+/** The numbers behind the charts, and who could not take part. */
+function Numbers({ named: { letter, report }, several }: { readonly named: NamedReport; readonly several: boolean }) {
+  const { contenders, unavailable } = report;
+  return (
+    <section class="card" aria-label={`Numbers of ${letter}`}>
+      <details>
+        <summary>{several ? `Numbers of ${letter}` : 'All numbers'}</summary>
+        {resultTables(report).map(({ title, head, rows }) => (
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways has to be reachable by key
+          <section key={title} class="numbers" tabIndex={0} aria-label={title}>
+            <table>
+              <caption>{title}</caption>
+              <thead>
+                <tr>
+                  {head.map((cell) => (
+                    <th key={cell} scope="col">
+                      {cell || 'contender'}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map(([name, ...cells]) => (
+                  <tr key={name}>
+                    <th scope="row">{name}</th>
+                    {cells.map((cell, k) => (
+                      <td key={head[k + 1]}>{cell}</td>
+                    ))}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </section>
+        ))}
+      </details>
+      <ul class="participants">
+        {contenders.map(({ name, description }) => (
+          <li key={name}>
+            <b>{name}</b> {description}
+          </li>
+        ))}
+        {unavailable.map(({ name, reason }) => (
+          <li key={name} class="quiet">
+            <b>{name}</b> not run: {reason}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

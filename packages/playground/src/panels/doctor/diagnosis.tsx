@@ -1,0 +1,43 @@
+import type { Diagnosis } from '@softgrad/core';
+
+/** Verdicts that are no mistake by name. */
+const verdicts: Readonly<Record<string, string>> = {
+  right: 'right',
+  saturated: 'saturated softmax',
+  underflow: 'underflow',
+  ambiguous: 'several explanations fit',
+  unknown: 'no known mistake',
+};
+
+/** The three parts: what the numbers are, why, and what to write instead. */
+export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) {
+  const { verdict, what, why, instead, evidence, matches } = diagnosis;
+  const good = verdict === 'right';
+  return (
+    <section class="card diagnosis" aria-live="polite" aria-labelledby="diagnosis-title">
+      <p class={good ? 'verdict-tag good' : 'verdict-tag'}>{verdicts[verdict] ?? matches[0]?.name ?? verdict}</p>
+      <h2 id="diagnosis-title">What your numbers are</h2>
+      <p class="what">{what}</p>
+      {evidence.notes.length > 0 && (
+        <ul class="notes">
+          {evidence.notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
+      <h2>Why</h2>
+      <p>{why}</p>
+      <h2>{good ? 'In one line' : 'What to write instead'}</h2>
+      <dl class="remedy">
+        <dt>TypeScript</dt>
+        <dd>
+          <pre>{instead.typescript}</pre>
+        </dd>
+        <dt>NumPy</dt>
+        <dd>
+          <pre>{instead.numpy}</pre>
+        </dd>
+      </dl>
+    </section>
+  );
+}

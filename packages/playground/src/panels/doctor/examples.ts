@@ -1,0 +1,72 @@
+import { scope, softmax, tensor } from '@softgrad/core';
+import { openShared } from '../../backends.js';
+import { oneClassARow, sampleSignal } from '../explore/state.js';
+import { type DoctorState, empty } from './state.js';
+
+/** A question that somebody could ask, with the numbers they would have. */
+export interface Example {
+  readonly title: string;
+  readonly state: () => Promise<DoctorState>;
+}
+
+const { rows, classes, values } = sampleSignal;
+
+/** Logits so far apart that every row is nearly one-hot. */
+const saturated = Float64Array.of(...[20, 0, -3], ...[1, 22, 0], ...[-2, 0, 19], ...[25, 3, 0]);
+
+export const examples: readonly Example[] = [
+  { title: 'J.sum(axis=1)', state: async () => ask({ gradient: write(sums(await jacobians(), (_i, k) => k)) }) },
+  {
+    title: 'a loop over np.roll',
+    state: async () => ask({ gradient: write(sums(await jacobians(), (i, k) => (i - k + classes) % classes)) }),
+  },
+  {
+    title: 's * (1 - s)',
+    state: async () => {
+      const J = await jacobians();
+      const diagonal = Float64Array.from(values, (_, k) => J[k * classes + (k % classes)]);
+      return ask({ gradient: write(diagonal), upstream: write(oneClassARow(sampleSignal)) });
+    },
+  },
+  { title: 'the right one', state: () => right(values) },
+  { title: 'saturated', state: () => right(saturated) },
+  { title: 'by its code alone', state: async () => ({ ...empty, gradient: 'J.sum(axis=1)' }) },
+];
+
+function ask(known: Partial<DoctorState>): DoctorState {
+  return { ...empty, signal: write(values), ...known };
+}
+
+async function jacobians(): Promise<Float64Array> {
+  const backend = await openShared('cpu');
+  using J = scope(() => softmax.jacobian(softmax(tensor(values, { shape: [rows, classes], backend }))));
+  return Float64Array.from(await J.data());
+}
+
+/** The product of backpropagation, and what it was made of. */
+async function right(logits: Float64Array): Promise<DoctorState> {
+  const backend = await openShared('cpu');
+  const upstream = oneClassARow(sampleSignal);
+  using dx = scope(() => {
+    const [x, g] = [logits, upstream].map((data) => tensor(data, { shape: [rows, classes], backend }));
+    return softmax.vjp(softmax(x), g);
+  });
+  const gradient = Float64Array.from(await dx.data());
+  return ask({ signal: write(logits), gradient: write(gradient), upstream: write(upstream) });
+}
+
+/** Each row of each Jacobian added up in an order: entry i's k-th term is column `order(i, k)`. */
+function sums(J: Float64Array, order: (i: number, k: number) => number): Float64Array {
+  return Float64Array.from(values, (_, at) => {
+    const i = at % classes;
+    let sum = 0;
+    for (let k = 0; k < classes; k++) sum += J[at * classes + order(i, k)];
+    return sum;
+  });
+}
+
+function write(matrix: Float64Array): string {
+  const lines: string[] = [];
+  for (let at = 0; at < matrix.length; at += classes) lines.push(`[${matrix.subarray(at, at + classes).join(', ')}]`);
+  return `[${lines.join(',\n ')}]`;
+}

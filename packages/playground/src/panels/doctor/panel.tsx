@@ -1,0 +1,138 @@
+import { knownExpressions } from '@softgrad/core';
+import { useEffect, useState } from 'preact/hooks';
+import { NumberField } from '../../components/number-field.js';
+import { Problem } from '../../components/problem.js';
+import { useLatest } from '../../latest.js';
+import { writeParameters } from '../../location.js';
+import '../../styles/conformance.css';
+import '../../styles/doctor.css';
+import { ArrayField } from './array-field.js';
+import { ask, type Field, labelOf } from './ask.js';
+import { DiagnosisCard } from './diagnosis.js';
+import { examples } from './examples.js';
+import { type DoctorState, fromParameters, toParameters } from './state.js';
+
+const hints: Readonly<Record<Field, string>> = {
+  signal: '(n, f)',
+  gradient: 'what you computed: (n, f), (n, f, f), or its code',
+  upstream: 'optional: ∂L/∂s, of the same shape',
+  target: 'optional: class indices or probabilities',
+};
+
+/** What is wrong with a gradient that somebody computed. */
+export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
+  const [state, setState] = useState(() => fromParameters(parameters));
+  const { result, error } = useLatest(state, ask);
+  useEffect(() => writeParameters('doctor', toParameters(state)), [state]);
+  const change = (part: Partial<DoctorState>) => setState((before) => ({ ...before, ...part }));
+  const problem = result?.problem ?? null;
+
+  return (
+    <div class="doctor">
+      <section class="intro">
+        <h1>What is wrong with this gradient?</h1>
+        <p>
+          Paste what went into the softmax and the gradient that came out. The numbers are compared with every known
+          mistake; one is named only where it explains them far better than all others.
+        </p>
+        <fieldset class="examples">
+          <legend>Examples, on the sample signal</legend>
+          {examples.map(({ title, state: load }) => (
+            <button key={title} type="button" onClick={() => void load().then(setState)}>
+              {title}
+            </button>
+          ))}
+        </fieldset>
+      </section>
+      <div class="consultation">
+        <section class="card question" aria-label="Your numbers">
+          <fieldset class="choice">
+            <legend>You know the softmax’s</legend>
+            {(['logits', 'probabilities'] as const).map((kind) => (
+              <label key={kind}>
+                <input type="radio" name="kind" checked={state.kind === kind} onChange={() => change({ kind })} />
+                {kind === 'logits' ? 'input, the logits' : 'output, the probabilities'}
+              </label>
+            ))}
+          </fieldset>
+          {(['signal', 'gradient', 'upstream', 'target'] as const).map((field) => (
+            <ArrayField
+              key={field}
+              label={labelOf(field, state)}
+              hint={hints[field]}
+              lines={field === 'signal' || field === 'gradient' ? 5 : 2}
+              value={state[field]}
+              problem={problem?.field === field ? problem.text : null}
+              onChange={(text) => change({ [field]: text })}
+            />
+          ))}
+          <Settings state={state} onChange={change} />
+        </section>
+        <div class="answer">
+          <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
+          {result?.diagnosis ? (
+            <DiagnosisCard diagnosis={result.diagnosis} />
+          ) : (
+            <p class="card quiet">The answer comes here as soon as there is a signal and a gradient.</p>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface SettingsProps {
+  readonly state: DoctorState;
+  readonly onChange: (part: Partial<DoctorState>) => void;
+}
+
+function Settings({ state, onChange }: SettingsProps) {
+  return (
+    <div class="settings">
+      <label>
+        <span>code instead of numbers</span>
+        <select
+          value=""
+          onChange={(event) => {
+            if (event.currentTarget.value !== '') onChange({ gradient: event.currentTarget.value });
+            event.currentTarget.value = '';
+          }}
+        >
+          <option value="">choose …</option>
+          {knownExpressions().map(({ expression }) => (
+            <option key={expression} value={expression}>
+              {expression}
+            </option>
+          ))}
+        </select>
+      </label>
+      <div>
+        <span aria-hidden="true">axis</span>
+        <NumberField label="axis" value={state.axis} least={-8} most={8} onChange={(axis) => onChange({ axis })} />
+      </div>
+      <div>
+        <span aria-hidden="true">temperature</span>
+        <NumberField
+          label="temperature"
+          value={state.temperature}
+          least={1e-9}
+          onChange={(temperature) => onChange({ temperature })}
+        />
+      </div>
+      <label>
+        <span>reduction of the loss</span>
+        <select
+          value={state.reduction}
+          onChange={(event) => {
+            const { value } = event.currentTarget;
+            onChange({ reduction: value === 'mean' || value === 'sum' ? value : '' });
+          }}
+        >
+          <option value="">not known</option>
+          <option value="mean">mean</option>
+          <option value="sum">sum</option>
+        </select>
+      </label>
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+import { type Backend, type FloatDType, type HostArray, scope, softmax, tensor } from '@softgrad/core';
+import { firstAvailable, openShared } from '../../backends.js';
+import type { ExploreState } from './state.js';
+
+/** What a backend made of the state; numbers of the row that is looked at, but for the probabilities. */
+export interface Results {
+  /** What was computed: the views take everything from here, so that they never mix two states. */
+  readonly state: ExploreState;
+  readonly backend: Backend;
+  readonly dtype: FloatDType;
+  /** Of all rows. */
+  readonly probabilities: HostArray;
+  /** classes × classes; null where that is too much to draw. */
+  readonly jacobian: HostArray | null;
+  /** `J.sum(axis=1)`, added up in the dtype. */
+  readonly rowSums: readonly number[] | null;
+  /** Jᵀ g. */
+  readonly product: HostArray;
+}
+
+/** Beyond this a Jacobian has more entries than the page has pixels for. */
+export const mostClassesDrawn = 512;
+
+/** Tried in this order where no backend is chosen. */
+const defaults = ['wasm', 'cpu'];
+
+/** @throws ERR_BACKEND_UNAVAILABLE, ERR_DTYPE, ERR_DEVICE_LOST */
+export async function compute(state: ExploreState): Promise<Results> {
+  const { signal, row, temperature, upstream } = state;
+  const { rows, classes } = signal;
+  const backend = await openShared(state.backend ?? (await firstAvailable(defaults)));
+  const dtype = dtypeOf(backend, state.dtype);
+  const drawn = classes <= mostClassesDrawn;
+  const made = scope(() => {
+    const x = tensor(signal.values, { shape: [rows, classes], dtype, backend });
+    const s = softmax(x, { temperature });
+    const g = tensor(upstream.subarray(row * classes, (row + 1) * classes), { shape: [1, classes], dtype, backend });
+    const xOfRow = tensor(signal.values.subarray(row * classes, (row + 1) * classes), {
+      shape: [1, classes],
+      dtype,
+      backend,
+    });
+    const sOfRow = softmax(xOfRow, { temperature });
+    return {
+      s,
+      J: drawn ? softmax.jacobian(sOfRow, { temperature }) : null,
+      dx: softmax.vjp(sOfRow, g, { temperature }),
+    };
+  });
+  try {
+    const [probabilities, jacobian, product] = await Promise.all([
+      made.s.data(),
+      made.J?.data() ?? null,
+      made.dx.data(),
+    ]);
+    return {
+      state,
+      backend,
+      dtype,
+      probabilities,
+      jacobian,
+      rowSums: jacobian && sumRows(jacobian, classes, dtype),
+      product,
+    };
+  } finally {
+    for (const t of [made.s, made.J, made.dx]) t?.dispose();
+  }
+}
+
+/** The dtype asked for where the backend has it, else the widest it has. */
+function dtypeOf(backend: Backend, wanted: FloatDType | null): FloatDType {
+  const { dtypes } = backend.supports;
+  if (wanted !== null && dtypes.includes(wanted)) return wanted;
+  return dtypes.includes('float64') ? 'float64' : dtypes[0];
+}
+
+/** Each row added up from left to right and rounded after each step, as NumPy does it in the dtype. */
+function sumRows(jacobian: HostArray, classes: number, dtype: FloatDType): readonly number[] {
+  const round = dtype === 'float64' ? (x: number) => x : Math.fround;
+  return Array.from({ length: classes }, (_, i) => {
+    let sum = 0;
+    for (let j = 0; j < classes; j++) sum = round(sum + jacobian[i * classes + j]);
+    return sum;
+  });
+}
+
+/** The rounding that a row sum of the Jacobian may be off 0 by: half an ULP of the largest entry a step, and as much for each entry. */
+export function isRounding(sum: number, jacobian: HostArray, dtype: FloatDType, classes: number): boolean {
+  const unit = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10 }[dtype];
+  return Math.abs(sum) <= 4 * classes * unit * largestOf(jacobian);
+}
+
+export function largestOf(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let k = 0; k < values.length; k++) most = Math.max(most, Math.abs(values[k]));
+  return most;
+}

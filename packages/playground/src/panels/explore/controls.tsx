@@ -1,0 +1,148 @@
+import { NumberField } from '../../components/number-field.js';
+import { formatShape, subscript } from '../../format.js';
+import type { Results } from './compute.js';
+import { EngineChoice } from './engine.js';
+import { SignalInput } from './signal-input.js';
+import { type ExploreState, temperatureRange } from './state.js';
+
+interface Props {
+  readonly state: ExploreState;
+  readonly result: Results | null;
+  readonly onChange: (part: Partial<ExploreState>) => void;
+}
+
+/** The signal, one sample's logits to drag, the temperature and the engine. */
+export function Controls(props: Props) {
+  const { state, onChange } = props;
+  const { signal } = state;
+  return (
+    <section class="controls card" aria-labelledby="signal-title">
+      <h2 id="signal-title">Signal x</h2>
+      <SignalInput signal={signal} onChange={onChange} />
+      <Samples {...props} />
+      <Logits {...props} />
+      <Temperature {...props} />
+      <EngineChoice {...props} />
+    </section>
+  );
+}
+
+/** Samples listed at once; of a longer signal those around the chosen one. */
+const listed = 6;
+
+function Samples({ state: { signal, row }, result, onChange }: Props) {
+  const { rows, classes } = signal;
+  const first = Math.max(0, Math.min(row - Math.floor(listed / 2), rows - listed));
+  const shown = Array.from({ length: Math.min(rows, listed) }, (_, k) => first + k);
+  const probabilities = result?.state.signal === signal ? result.probabilities : null;
+  return (
+    <fieldset class="samples">
+      <legend>
+        Sample{' '}
+        <span class="quiet">
+          {formatShape([rows, classes])}: {rows === 1 ? '1 sample' : `${rows} samples`} of {classes}
+        </span>
+      </legend>
+      {rows > listed && (
+        <NumberField
+          label="sample"
+          value={row}
+          least={0}
+          most={rows - 1}
+          onChange={(value) => onChange({ row: Math.round(value) })}
+        />
+      )}
+      {shown.map((k) => (
+        <label key={k} class="sample">
+          <input type="radio" name="sample" checked={k === row} onChange={() => onChange({ row: k })} />
+          <span class="sample-name">{k}</span>
+          <span class="stack" aria-hidden="true">
+            {probabilities &&
+              Array.from(probabilities.subarray(k * classes, Math.min((k + 1) * classes, k * classes + 40)), (s, c) => (
+                <span key={c} style={{ width: `${100 * s}%` }} />
+              ))}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Logits that have a slider; of more classes the first. */
+const sliders = 24;
+
+function Logits({ state: { signal, row }, onChange }: Props) {
+  const { classes, values } = signal;
+  const logits = Array.from(values.subarray(row * classes, row * classes + Math.min(classes, sliders)));
+  const reach = Math.max(5, ...logits.filter(Number.isFinite).map((x) => Math.ceil(Math.abs(x))));
+  const setLogit = (k: number, value: number) => {
+    const changed = values.slice();
+    changed[row * classes + k] = value;
+    onChange({ signal: { ...signal, values: changed } });
+  };
+  return (
+    <fieldset class="sliders">
+      <legend>
+        Logits of sample {row}{' '}
+        {classes > sliders && (
+          <span class="quiet">
+            the first {sliders} of {classes}
+          </span>
+        )}
+      </legend>
+      {logits.map((value, k) => (
+        <div key={k} class="slider">
+          <span class="slider-name">{subscript('x', k)}</span>
+          <input
+            type="range"
+            min={-reach}
+            max={reach}
+            step="any"
+            value={Number.isFinite(value) ? value : -reach}
+            aria-label={`logit ${subscript('x', k)}`}
+            onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber)}
+          />
+          <NumberField
+            label={`logit ${subscript('x', k)}, number`}
+            value={value}
+            onChange={(next) => setLogit(k, next)}
+          />
+        </div>
+      ))}
+    </fieldset>
+  );
+}
+
+function Temperature({ state: { temperature }, onChange }: Props) {
+  const { least, most } = temperatureRange;
+  return (
+    <fieldset class="sliders">
+      <legend>
+        Temperature <span class="quiet">softmax(x / T)</span>
+      </legend>
+      <div class="slider">
+        <span class="slider-name">T</span>
+        <input
+          type="range"
+          min={Math.log(least)}
+          max={Math.log(most)}
+          step="any"
+          value={Math.log(temperature)}
+          aria-label="temperature"
+          aria-valuetext={temperature.toPrecision(3)}
+          onInput={(event) => {
+            const dragged = Math.exp(event.currentTarget.valueAsNumber);
+            onChange({ temperature: Number(Math.min(most, Math.max(least, dragged)).toPrecision(3)) });
+          }}
+        />
+        <NumberField
+          label="temperature, number"
+          value={temperature}
+          least={least}
+          most={most}
+          onChange={(value) => onChange({ temperature: value })}
+        />
+      </div>
+    </fieldset>
+  );
+}

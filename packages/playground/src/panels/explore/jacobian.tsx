@@ -1,0 +1,162 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { formatNumber, formatShape, subscript } from '../../format.js';
+import { isRounding, largestOf, mostClassesDrawn, type Results } from './compute.js';
+
+/** Up to here every entry has a cell with its number in it. */
+const mostWithNumbers = 8;
+/** Up to here every entry has a cell. */
+const mostWithCells = 24;
+
+/** The chosen row's Jacobian as a heat map with its row sums beside it. */
+export function JacobianCard({ result }: { readonly result: Results }) {
+  const { rows, classes } = result.state.signal;
+  return (
+    <section class="card" aria-labelledby="jacobian-title">
+      <h2 id="jacobian-title">
+        <span class="step">2</span> The Jacobian
+      </h2>
+      <p class="formula">
+        J<sub>ij</sub> = ∂s<sub>i</sub>/∂x<sub>j</sub> = s<sub>i</sub> (δ<sub>ij</sub> − s<sub>j</sub>)
+        {result.state.temperature !== 1 && ' / T'}
+      </p>
+      {result.jacobian && result.rowSums ? (
+        <Matrix result={result} jacobian={result.jacobian} rowSums={result.rowSums} />
+      ) : (
+        <p>
+          {classes} × {classes} entries are not drawn above {mostClassesDrawn} classes, and need not exist: the product
+          below takes {classes} steps a row, not {classes}².
+        </p>
+      )}
+      <p class="caption">
+        One matrix a sample: {formatShape([rows, classes])} → {formatShape([rows, classes, classes])}. A logit raises
+        its own probability and lowers the others by as much in total, so every row, and every column, adds up to 0.
+      </p>
+    </section>
+  );
+}
+
+interface MatrixProps {
+  readonly result: Results;
+  readonly jacobian: NonNullable<Results['jacobian']>;
+  readonly rowSums: readonly number[];
+}
+
+function Matrix({ result, jacobian, rowSums }: MatrixProps) {
+  const { classes } = result.state.signal;
+  if (classes > mostWithCells) return <Picture result={result} jacobian={jacobian} rowSums={rowSums} />;
+  const largest = largestOf(jacobian);
+  const indices = Array.from({ length: classes }, (_, k) => k);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways has to be reachable by key
+    <section class="matrix-scroll" tabIndex={0} aria-label="Jacobian with its row sums">
+      <table class={classes <= mostWithNumbers ? 'matrix' : 'matrix dense'}>
+        <thead>
+          <tr>
+            <td />
+            {indices.map((j) => (
+              <th key={j} scope="col">
+                {subscript('x', j)}
+              </th>
+            ))}
+            <th scope="col" class="sum-head">
+              row sum
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {indices.map((i) => (
+            <tr key={i}>
+              <th scope="row">{subscript('s', i)}</th>
+              {indices.map((j) => {
+                const value = jacobian[i * classes + j];
+                return (
+                  <td
+                    key={j}
+                    class={value < 0 ? 'entry negative' : 'entry'}
+                    style={{ '--share': String(largest > 0 ? Math.abs(value) / largest : 0) }}
+                    title={`∂${subscript('s', i)}/∂${subscript('x', j)} = ${value}`}
+                  >
+                    {classes <= mostWithNumbers ? formatNumber(value, 3) : ''}
+                  </td>
+                );
+              })}
+              <td class="sum">
+                <Zero value={rowSums[i]} result={result} jacobian={jacobian} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="zero-note">
+        <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
+      </p>
+    </section>
+  );
+}
+
+/** A sum that is 0 but for rounding: the 0 first, the noise after it. */
+export function Zero({ value, result, jacobian }: { value: number; result: Results; jacobian: Results['jacobian'] }) {
+  const { classes } = result.state.signal;
+  if (jacobian && !isRounding(value, jacobian, result.dtype, classes)) return <>{formatNumber(value)}</>;
+  return (
+    <>
+      <b>0</b> <span class="noise">{value === 0 ? 'exactly' : formatNumber(value)}</span>
+    </>
+  );
+}
+
+/** More entries than cells would show: a pixel each, and of the row sums the largest. */
+function Picture({ result, jacobian, rowSums }: MatrixProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const { classes } = result.state.signal;
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const paint = () => draw(element, jacobian, classes);
+    paint();
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+    dark.addEventListener('change', paint);
+    return () => dark.removeEventListener('change', paint);
+  }, [jacobian, classes]);
+  const largestSum = rowSums.reduce((most, sum) => (Math.abs(sum) > Math.abs(most) ? sum : most), 0);
+  return (
+    <div>
+      <canvas
+        ref={canvas}
+        class="matrix-picture"
+        width={classes}
+        height={classes}
+        role="img"
+        aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
+      />
+      <p class="zero-note">
+        Largest of the {classes} row sums: <Zero value={largestSum} result={result} jacobian={jacobian} />
+      </p>
+    </div>
+  );
+}
+
+function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian']>, classes: number): void {
+  const context = canvas.getContext('2d');
+  if (!context) return;
+  const style = getComputedStyle(canvas);
+  const colours = ['--cell', '--positive', '--negative'].map((name) => channels(style.getPropertyValue(name), context));
+  const [cell, positive, negative] = colours;
+  const image = context.createImageData(classes, classes);
+  const largest = largestOf(jacobian);
+  for (let k = 0; k < classes * classes; k++) {
+    // The diagonal is far larger than the rest: a square root keeps the rest in sight.
+    const share = largest > 0 ? Math.sqrt(Math.abs(jacobian[k]) / largest) : 0;
+    const colour = jacobian[k] < 0 ? negative : positive;
+    for (let c = 0; c < 3; c++) image.data[4 * k + c] = cell[c] + (colour[c] - cell[c]) * share;
+    image.data[4 * k + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Red, green and blue of a colour as the browser understands it. */
+function channels(colour: string, context: CanvasRenderingContext2D): readonly number[] {
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data];
+}

@@ -1,0 +1,64 @@
+import { useCallback, useEffect, useState } from 'preact/hooks';
+import { Problem } from '../../components/problem.js';
+import { useLatest } from '../../latest.js';
+import { readView, writeParameters } from '../../location.js';
+import { compute, type Results } from './compute.js';
+import { Controls } from './controls.js';
+import { JacobianCard } from './jacobian.js';
+import { ProbabilitiesCard } from './probabilities.js';
+import { ProductCard } from './product.js';
+import { type ExploreState, fromParameters, toParameters } from './state.js';
+
+/** A signal, its softmax, the Jacobian with its row sums, and the product that backpropagation needs: all of it moves together. */
+export function Explore({ parameters }: { readonly parameters: URLSearchParams }) {
+  const [{ state, problem }, setBoth] = useState(() => fromParameters(parameters));
+  const { result, error } = useLatest(state, compute);
+
+  const change = useCallback((part: Partial<ExploreState>) => {
+    setBoth((before) => ({ state: { ...before.state, ...part }, problem: null }));
+  }, []);
+  useEffect(() => {
+    writeParameters('explore', toParameters(state));
+  }, [state]);
+  useEffect(() => {
+    // A link to another view of this panel: what this panel wrote itself is no news.
+    if (parameters.toString() !== toParameters(state).toString() && readView().panel === 'explore') {
+      setBoth(fromParameters(parameters));
+    }
+    // Only the URL is news here: the state changes on its own.
+  }, [parameters]);
+
+  return (
+    <div class="explore">
+      <section class="intro">
+        <h1>
+          The derivative of softmax is a <em>matrix</em>, and its rows add up to <em>zero</em>.
+        </h1>
+        <p>
+          Sum them to get back to the shape of the signal and every gradient is ±1e−17: rounding noise. Backpropagation
+          needs the product of that matrix with the gradient that arrives from the loss.
+        </p>
+      </section>
+      <Controls state={state} result={result} onChange={change} />
+      <div class="story">
+        <Problem text={problem ?? error} />
+        {result && (
+          <>
+            <div class={result.state.signal.classes > 5 ? 'story-row wide' : 'story-row'}>
+              <ProbabilitiesCard result={result} />
+              <JacobianCard result={result} />
+            </div>
+            <ProductCard result={result} upstream={upstreamFor(result, state)} onChange={change} />
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** The newest upstream gradient, unless it is for a signal of another shape, whose results are on their way. */
+function upstreamFor({ state: computed }: Results, newest: ExploreState): Float64Array {
+  return newest.upstream.length === computed.upstream.length && newest.signal.classes === computed.signal.classes
+    ? newest.upstream
+    : computed.upstream;
+}

@@ -1,0 +1,111 @@
+import { NumberField } from '../../components/number-field.js';
+import { formatNumber, formatShape, subscript } from '../../format.js';
+import { largestOf, type Results } from './compute.js';
+import { Zero } from './jacobian.js';
+import type { ExploreState } from './state.js';
+
+interface Props {
+  readonly result: Results;
+  readonly upstream: Float64Array;
+  readonly onChange: (part: Partial<ExploreState>) => void;
+}
+
+/** The gradient that arrives, and side by side what the row sums and the vector-Jacobian product make of the matrix. */
+export function ProductCard({ result, upstream, onChange }: Props) {
+  const { rows, classes } = result.state.signal;
+  const { row } = result.state;
+  const product = Array.from(result.product);
+  const largest = largestOf(product);
+  const setUpstream = (k: number, value: number) => {
+    const changed = upstream.slice();
+    changed[row * classes + k] = value;
+    onChange({ upstream: changed });
+  };
+  return (
+    <section class="card product" aria-labelledby="product-title">
+      <h2 id="product-title">
+        <span class="step">3</span> Back to the shape of x
+      </h2>
+      <p class="formula">dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩){result.state.temperature !== 1 && ' / T'}</p>
+      <table class="product-table">
+        <thead>
+          <tr>
+            <td />
+            <th scope="col" class="column">
+              upstream gradient g <span class="hint">what the loss says: ∂L/∂s</span>
+            </th>
+            <th scope="col" class="column">
+              row sum of J <span class="hint">what J.sum(axis=1) gives</span>
+            </th>
+            <th scope="col" class="column">
+              vjp dx <span class="hint">what backpropagation needs: ∂L/∂x</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {product.map((value, k) => (
+            <tr key={k}>
+              <th scope="row">{subscript('x', k)}</th>
+              <td class="upstream">
+                <Upstream k={k} value={upstream[row * classes + k]} onChange={(next) => setUpstream(k, next)} />
+              </td>
+              <td class="signed" data-label="row sum of J">
+                <span class="signed-pair">
+                  <SignedBar value={result.rowSums ? result.rowSums[k] : 0} largest={largest} />
+                  <span class="signed-value">
+                    {result.rowSums ? (
+                      <Zero value={result.rowSums[k]} result={result} jacobian={result.jacobian} />
+                    ) : (
+                      <b>0</b>
+                    )}
+                  </span>
+                </span>
+              </td>
+              <td class="signed" data-label="vjp dx">
+                <span class="signed-pair">
+                  <SignedBar value={value} largest={largest} />
+                  <span class="signed-value strong">{formatNumber(value)}</span>
+                </span>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="caption">
+        Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale. A row sum
+        is the product with g = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so
+        its gradient is 0. The product costs {classes} multiplications a sample, not {classes}²: the matrix is never
+        built.
+      </p>
+    </section>
+  );
+}
+
+function Upstream({ k, value, onChange }: { k: number; value: number; onChange: (value: number) => void }) {
+  const label = `upstream gradient ${subscript('g', k)}`;
+  const reach = Math.max(2, Math.abs(value));
+  return (
+    <span class="slider">
+      <input
+        type="range"
+        min={-reach}
+        max={reach}
+        step="any"
+        value={value}
+        aria-label={label}
+        onInput={(event) => onChange(event.currentTarget.valueAsNumber)}
+      />
+      <NumberField label={`${label}, number`} value={value} onChange={onChange} />
+    </span>
+  );
+}
+
+/** A bar to the left of its zero line or to the right. */
+function SignedBar({ value, largest }: { readonly value: number; readonly largest: number }) {
+  const share = largest > 0 ? Math.min(1, Math.abs(value) / largest) : 0;
+  return (
+    <span class="signed-track" aria-hidden="true">
+      <span class={value < 0 ? 'signed-bar negative' : 'signed-bar'} style={{ width: `${50 * share}%` }} />
+    </span>
+  );
+}

@@ -1,0 +1,103 @@
+import { useRef, useState } from 'preact/hooks';
+import { messageOf } from '../../backends.js';
+import { Problem } from '../../components/problem.js';
+import { type ExploreState, type Signal, sampleSignal, stateOf } from './state.js';
+
+interface Props {
+  readonly signal: Signal;
+  readonly onChange: (part: Partial<ExploreState>) => void;
+}
+
+/** Longer signals are not written out in the box. */
+const mostWritten = 2000;
+
+/** A signal to paste, drop or open: JSON, CSV, .npy or .npz. */
+export function SignalInput({ signal, onChange }: Props) {
+  const [problem, setProblem] = useState<string | null>(null);
+  const [draft, setDraft] = useState<string | null>(null);
+  const [over, setOver] = useState(false);
+  const [name, setName] = useState('sample signal');
+  const chooser = useRef<HTMLInputElement>(null);
+
+  const take = async (source: string, read: () => Promise<Signal>) => {
+    try {
+      const { signal, upstream, row } = stateOf(await read());
+      onChange({ signal, upstream, row });
+      setProblem(null);
+      setDraft(null);
+      setName(source);
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  };
+  // The readers are not needed before there is something to read.
+  const takeFile = (file: File) => take(file.name, async () => (await import('../../files.js')).readMatrixFile(file));
+  const takeText = (text: string) => {
+    setDraft(text);
+    return take('pasted signal', async () => (await import('../../files.js')).readMatrixText(text));
+  };
+
+  return (
+    <section
+      class={over ? 'signal-input over' : 'signal-input'}
+      aria-label="Signal input"
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setOver(false);
+        const file = event.dataTransfer?.files[0];
+        if (file) void takeFile(file);
+        else void takeText(event.dataTransfer?.getData('text/plain') ?? '');
+      }}
+    >
+      <div class="signal-actions">
+        <span class="quiet">{name}</span>
+        <button type="button" onClick={() => chooser.current?.click()}>
+          Open …
+        </button>
+        {signal !== sampleSignal && (
+          <button type="button" onClick={() => void take('sample signal', async () => sampleSignal)}>
+            Reset
+          </button>
+        )}
+        <input
+          ref={chooser}
+          type="file"
+          hidden
+          accept=".json,.csv,.tsv,.npy,.npz"
+          onChange={(event) => {
+            const file = event.currentTarget.files?.[0];
+            event.currentTarget.value = '';
+            if (file) void takeFile(file);
+          }}
+        />
+      </div>
+      <details>
+        <summary>Paste numbers, or drop a file: JSON, CSV, .npy</summary>
+        <textarea
+          rows={5}
+          spellcheck={false}
+          aria-label="Signal as JSON or CSV"
+          aria-describedby="signal-problem"
+          aria-invalid={problem !== null}
+          value={draft ?? written(signal)}
+          onInput={(event) => void takeText(event.currentTarget.value)}
+          onBlur={() => problem === null && setDraft(null)}
+        />
+      </details>
+      <Problem id="signal-problem" text={problem} />
+    </section>
+  );
+}
+
+function written({ rows, classes, values }: Signal): string {
+  if (values.length > mostWritten) return '';
+  const lines = Array.from({ length: rows }, (_, k) => {
+    return `[${Array.from(values.subarray(k * classes, (k + 1) * classes), (x) => String(x)).join(', ')}]`;
+  });
+  return `[${lines.join(',\n ')}]`;
+}

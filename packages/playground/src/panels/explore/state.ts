@@ -1,0 +1,133 @@
+import type { FloatDType } from '@softgrad/core';
+
+/** Samples by classes, in float64. */
+export interface Signal {
+  readonly rows: number;
+  readonly classes: number;
+  readonly values: Float64Array;
+}
+
+/** Everything that Explore shows follows from this. */
+export interface ExploreState {
+  readonly signal: Signal;
+  /** The gradient that arrives from the loss, ∂L/∂s, of the signal's shape. */
+  readonly upstream: Float64Array;
+  /** The sample that is looked at. */
+  readonly row: number;
+  readonly temperature: number;
+  /** Null for the first of wasm and cpu that runs here. */
+  readonly backend: string | null;
+  /** Null for the widest that the backend computes in. */
+  readonly dtype: FloatDType | null;
+}
+
+/** Four samples of three features on which somebody's every derivative came out near 1e-17. */
+export const sampleSignal: Signal = {
+  rows: 4,
+  classes: 3,
+  values: Float64Array.of(
+    ...[0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
+    ...[0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
+    ...[0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+    ...[0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
+  ),
+};
+
+export const temperatureRange = { least: 0.05, most: 20 } as const;
+
+/** Longer signals stay out of the URL. */
+const longestInUrl = 4000;
+
+/** A loss that looks at one probability a sample: g is 1 there. */
+export function oneClassARow({ rows, classes }: Signal): Float64Array {
+  const upstream = new Float64Array(rows * classes);
+  for (let row = 0; row < rows; row++) upstream[row * classes + (row % classes)] = 1;
+  return upstream;
+}
+
+export function stateOf(signal: Signal): ExploreState {
+  return { signal, upstream: oneClassARow(signal), row: 0, temperature: 1, backend: null, dtype: null };
+}
+
+/** What differs from the sample signal's state, as parameters of the URL. */
+export function toParameters({ signal, upstream, row, temperature, backend, dtype }: ExploreState): URLSearchParams {
+  const parameters = new URLSearchParams();
+  const x = formatRows(signal.values, signal.classes);
+  const g = formatRows(upstream, signal.classes);
+  const fits = x.length + g.length <= longestInUrl;
+  if (fits && x !== formatRows(sampleSignal.values, sampleSignal.classes)) parameters.set('x', x);
+  if (fits && g !== formatRows(oneClassARow(signal), signal.classes)) parameters.set('g', g);
+  if (row > 0) parameters.set('row', String(row));
+  if (temperature !== 1) parameters.set('t', String(temperature));
+  if (backend !== null) parameters.set('backend', backend);
+  if (dtype !== null) parameters.set('dtype', dtype);
+  return parameters;
+}
+
+/** The state that a URL names, and what in it could not be read. */
+export function fromParameters(parameters: URLSearchParams): {
+  readonly state: ExploreState;
+  readonly problem: string | null;
+} {
+  const problems: string[] = [];
+  const x = parameters.get('x');
+  const given = x === null ? sampleSignal : parseRows(x);
+  if (given === null) problems.push(`x=${x}: expected rows of numbers of one length, like 1,2,3;4,5,6`);
+  const signal = given ?? sampleSignal;
+  const base = stateOf(signal);
+  const g = parameters.get('g');
+  const upstream = g === null ? null : parseRows(g);
+  if (g !== null && !sameShape(upstream, signal)) {
+    problems.push(`g=${g}: expected ${signal.rows} rows of ${signal.classes} numbers, as x has`);
+  }
+  const read = (name: string, fallback: number, fits: (value: number) => boolean, expected: string) => {
+    const text = parameters.get(name);
+    if (text === null) return fallback;
+    if (text !== '' && fits(Number(text))) return Number(text);
+    problems.push(`${name}=${text}: expected ${expected}`);
+    return fallback;
+  };
+  const { least, most } = temperatureRange;
+  const dtype = parameters.get('dtype');
+  return {
+    state: {
+      ...base,
+      upstream: upstream !== null && sameShape(upstream, signal) ? upstream.values : base.upstream,
+      row: read(
+        'row',
+        0,
+        (k) => Number.isInteger(k) && k >= 0 && k < signal.rows,
+        `a row from 0 to ${signal.rows - 1}`,
+      ),
+      temperature: read('t', 1, (t) => t >= least && t <= most, `a temperature from ${least} to ${most}`),
+      backend: parameters.get('backend'),
+      dtype: dtype === 'float32' || dtype === 'float64' || dtype === 'float16' ? dtype : null,
+    },
+    problem: problems.length > 0 ? `The link has ${problems.join('; ')}.` : null,
+  };
+}
+
+function sameShape(a: Signal | null, b: Signal): boolean {
+  return a !== null && a.rows === b.rows && a.classes === b.classes;
+}
+
+function formatRows(values: Float64Array, classes: number): string {
+  const rows: string[] = [];
+  for (let at = 0; at < values.length; at += classes) rows.push(values.subarray(at, at + classes).join(','));
+  return rows.join(';');
+}
+
+function parseRows(text: string): Signal | null {
+  const rows = text.split(';').map((row) => row.split(','));
+  const classes = rows[0].length;
+  const cells = rows.flat();
+  const regular = rows.every((row) => row.length === classes);
+  if (!regular || !cells.every(isLogit)) return null;
+  return { rows: rows.length, classes, values: Float64Array.from(cells, Number) };
+}
+
+/** -Infinity stands for a class that is masked out. */
+function isLogit(cell: string): boolean {
+  const value = Number(cell);
+  return cell.trim() !== '' && !Number.isNaN(value) && value !== Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,118 @@
+import { createRequire } from 'node:module';
+import type { AxeResults } from 'axe-core';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { explored, usePlayground } from './playground.js';
+
+const { open } = usePlayground();
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** Each panel with something in it. */
+const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Page): Promise<void> }>> = {
+  explore: { hash: 'explore?x=2,-1,0.5,3,-2,1;0,0,0,0,0,0', prepare: explored },
+  doctor: {
+    hash: 'doctor',
+    async prepare(page) {
+      await page.getByRole('button', { name: 'J.sum(axis=1)' }).click();
+      await page.locator('.remedy').waitFor();
+    },
+  },
+  conformance: {
+    hash: 'conformance',
+    async prepare(page) {
+      await page.getByRole('button', { name: 'Run the suite' }).click();
+      await page.locator('.sections').waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+    },
+  },
+  bench: {
+    hash: 'bench?ops=softmax&shapes=64x10,16x100&rounds=3&backends=cpu',
+    async prepare(page) {
+      await page.getByRole('button', { name: 'Run', exact: true }).click();
+      await page.locator('.chart').first().waitFor();
+      await page.getByText('All numbers').click();
+    },
+  },
+};
+
+describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
+  test('has no serious accessibility fault in light and dark', async () => {
+    const page = await open(hash, { colorScheme: 'light' });
+    await prepare(page);
+    // Evaluated by the debugger, so that the page's policy need not let it in.
+    await page.evaluate(await (await import('node:fs/promises')).readFile(axe, 'utf8'));
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      const { violations }: AxeResults = await page.evaluate(() => Reflect.get(globalThis, 'axe').run());
+      const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+      expect(
+        serious.flatMap(({ id, nodes }) =>
+          nodes.map(({ html, failureSummary }) => `${colorScheme} ${id}: ${html} ${failureSummary}`),
+        ),
+      ).toEqual([]);
+    }
+  });
+
+  test('fits a screen of 360 px', async () => {
+    const page = await open(hash, { viewport: { width: 360, height: 740 } });
+    await prepare(page);
+    const overflow = await page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return { scrollWidth, clientWidth };
+    });
+    expect(overflow).toEqual({ scrollWidth: 360, clientWidth: 360 });
+  });
+});
+
+test('every panel is reached and used by keyboard alone', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const focused = () =>
+    page.evaluate(() => {
+      const element = document.activeElement;
+      return element?.getAttribute('aria-label') ?? element?.textContent?.trim() ?? '';
+    });
+  const tabTo = async (name: string | RegExp) => {
+    for (let k = 0; k < 60; k++) {
+      await page.keyboard.press('Tab');
+      const label = await focused();
+      if (typeof name === 'string' ? label === name : name.test(label)) return;
+    }
+    throw new Error(`no Tab reaches ${name}`);
+  };
+
+  await tabTo('logit x₂');
+  const before = await page.locator('.bar-value').allTextContents();
+  await page.keyboard.press('End');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).not.toEqual(before);
+  await tabTo(/^Engine/);
+  await page.keyboard.press('Enter');
+  await page.getByRole('group', { name: 'Computes on' }).waitFor();
+  await tabTo('upstream gradient g₁');
+  await page.keyboard.press('ArrowRight');
+
+  await page.reload();
+  await explored(page);
+  await tabTo('Doctor');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'What is wrong with this gradient?' }).waitFor();
+  await tabTo('the right one');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('right');
+
+  await page.reload();
+  await tabTo('Conformance');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Run the suite' }).waitFor();
+  await tabTo('Run the suite');
+  await page.keyboard.press('Enter');
+  await page.locator('.sections').waitFor();
+
+  await page.reload();
+  await tabTo('Bench');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Which engine is the fastest' }).waitFor();
+  await tabTo('Run');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Cancel' }).waitFor();
+});

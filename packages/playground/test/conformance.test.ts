@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+import { backends } from '@softgrad/bench/backends';
+import { expect, test } from 'vitest';
+import { availableBackends, usePlayground } from './playground.js';
+
+const { open } = usePlayground();
+
+test('the whole suite runs on cpu without a failure, and is downloaded as JSON', async () => {
+  const page = await open('conformance?backend=cpu');
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  const save = page.getByRole('button', { name: 'Download JSON' });
+  await save.waitFor();
+  expect(await page.locator('.verdict').textContent()).toMatch(/^\d{3,} passed, 0 failed, \d+ skipped$/);
+  const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
+  const [report] = JSON.parse(await readFile(await download.path(), 'utf8'));
+  expect(report).toMatchObject({ backend: 'cpu', unavailable: null });
+  const outcomes = new Set(report.cases.map(({ outcome }: { outcome: string }) => outcome));
+  expect([...outcomes].sort()).toEqual(['passed', 'skipped']);
+});
+
+test.each(Object.keys(backends).filter((name) => name !== 'cpu'))(
+  'on %s cases pass live until they are cancelled, or it is greyed with its reason',
+  async (name) => {
+    const page = await open('conformance');
+    const choice = page.locator(`[data-backend=${name}]`);
+    if (!(await availableBackends(page)).get(name)) {
+      expect(await choice.getByRole('radio').isDisabled()).toBe(true);
+      expect(await choice.locator('.reason').textContent()).not.toBe('');
+      return;
+    }
+    await choice.getByRole('radio').check();
+    await page.getByRole('button', { name: 'Run the suite' }).click();
+    await page.waitForFunction(
+      () => Number(/^\d+/.exec(document.querySelector('.verdict')?.textContent ?? '0')?.[0]) >= 60,
+    );
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText(/^cancelled after \d+ of \d+ cases$/).waitFor();
+    expect(await page.locator('.verdict').textContent()).toMatch(/ passed, 0 failed/);
+    expect(await page.getByRole('button', { name: 'Run the suite' }).isEnabled()).toBe(true);
+  },
+);

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { usePlayground } from './playground.js';
+
+const { open } = usePlayground();
+
+test('every example is answered in three parts', async () => {
+  const page = await open('doctor');
+  const answers = {
+    'J.sum(axis=1)': 'summed Jacobian rows',
+    'a loop over np.roll': 'summed Jacobian rows',
+    's * (1 - s)': 'diagonal only',
+    'the right one': 'right',
+    saturated: 'saturated softmax',
+    'by its code alone': 'summed Jacobian rows',
+  };
+  const buttons = page.getByRole('group', { name: 'Examples' }).getByRole('button');
+  expect(await buttons.allTextContents()).toEqual(Object.keys(answers));
+  for (const [example, verdict] of Object.entries(answers)) {
+    await page.getByRole('button', { name: example, exact: true }).click();
+    await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain(verdict);
+    for (const part of ['What your numbers are', 'Why']) await page.getByRole('heading', { name: part }).waitFor();
+    expect(await page.locator('.remedy').textContent()).toContain('NumPy');
+  }
+});
+
+test('numbers that are pasted are diagnosed, and the link keeps them', async () => {
+  const page = await open('doctor');
+  await page.getByRole('radio', { name: 'output, the probabilities' }).check();
+  await page.getByRole('textbox', { name: 'probabilities' }).fill('0.2,0.3,0.5\n');
+  await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 2.8e-17, -2.8e-17]]');
+  await page.getByText('softmax.vjp(s, g)').waitFor();
+  const again = await open(new URL(page.url()).hash.slice(1));
+  await again.getByText('softmax.vjp(s, g)').waitFor();
+});
+
+test('what cannot be read is said at its field', async () => {
+  const page = await open('doctor');
+  const logits = page.getByRole('textbox', { name: 'logits' });
+  await logits.fill('[[1, 2, 3]]');
+  await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0]]');
+  await page.locator('#field-gradient-problem .problem').waitFor();
+  await page.getByRole('textbox', { name: 'gradient' }).fill('J.summ(axis=1)');
+  await expect.poll(() => page.locator('#field-gradient-problem').textContent()).toContain('`J.sum(axis=1)`');
+  await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0, 0]]');
+  await logits.fill('[[1, 2, oops]]');
+  await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
+});

@@ -1,0 +1,143 @@
+import { backends } from '@softgrad/bench/backends';
+import { expect, test } from 'vitest';
+import { availableBackends, explored, usePlayground } from './playground.js';
+
+const { open } = usePlayground();
+
+const numbers = (texts: readonly string[]) => texts.map((text) => Number(text.replace('−', '-')));
+
+test('shows the sample signal, its Jacobian with rows that add up to 0, and the product that is right', async () => {
+  const page = await open('explore');
+  await explored(page);
+  expect(await page.locator('.matrix .entry').allTextContents()).toEqual([
+    ...['0.223', '−0.109', '−0.114'],
+    ...['−0.109', '0.219', '−0.110'],
+    ...['−0.114', '−0.110', '0.224'],
+  ]);
+  for (const text of await page.locator('.matrix .sum').allTextContents()) {
+    expect(text).toMatch(/^0 (exactly|−?\d(\.\d)?e−1[678])$/);
+  }
+  expect(numbers(await page.locator('.product-table .strong').allTextContents())).toEqual([0.2229, -0.1091, -0.1138]);
+  expect(await page.getByText('up to rounding; in grey').textContent()).toContain('float64');
+  const widths = await page
+    .locator('.product-table tr:nth-child(1) .signed-bar')
+    .evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));
+  expect(widths[0]).toBe(0);
+  expect(widths[1]).toBeGreaterThan(20);
+});
+
+test('all of it moves with a logit, the temperature and the upstream gradient, and the link keeps it', async () => {
+  const page = await open('explore?x=1,2,3');
+  await explored(page);
+  const read = async () => ({
+    s: await page.locator('.bar-value').allTextContents(),
+    J: await page.locator('.entry').allTextContents(),
+    dx: await page.locator('.product-table .strong').allTextContents(),
+  });
+  const before = await read();
+  expect(before.s).toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
+
+  const slider = page.getByRole('slider', { name: 'logit x₀' });
+  await slider.focus();
+  for (let k = 0; k < 10; k++) await page.keyboard.press('ArrowRight');
+  await expect.poll(read).not.toEqual(before);
+  const dragged = await read();
+  expect(dragged.J).not.toEqual(before.J);
+  expect(dragged.dx).not.toEqual(before.dx);
+
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  await expect.poll(read).not.toEqual(dragged);
+  const tempered = await read();
+  await page.getByRole('textbox', { name: 'upstream gradient g₁, number' }).fill('-1.5');
+  await expect.poll(async () => (await read()).dx).not.toEqual(tempered.dx);
+  expect((await read()).s).toEqual(tempered.s);
+
+  const shown = await read();
+  const link = new URL(page.url()).hash.slice(1);
+  expect(link).toContain('t=2');
+  const again = await open(link);
+  await explored(again);
+  await expect.poll(async () => again.locator('.product-table .strong').allTextContents()).toEqual(shown.dx);
+});
+
+test('a sample is chosen among many, and a saturated one is called so', async () => {
+  const page = await open('explore?x=0,0,0;30,0,0');
+  await explored(page);
+  await page.getByRole('radio', { name: '1' }).check();
+  await page.getByText('the softmax is saturated').waitFor();
+  expect(await page.locator('.bar-value').first().textContent()).toBe('1.000');
+});
+
+test('a signal is pasted as JSON or CSV, and what is wrong with it is said in its place', async () => {
+  const page = await open('explore');
+  await explored(page);
+  await page.getByText('Paste numbers').click();
+  const box = page.getByRole('textbox', { name: 'Signal as JSON or CSV' });
+  await box.fill('a,b\n0,0\n1,1\n');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);
+  await box.fill('[[1, 2], [3]]');
+  await page.getByText('pasted text: ragged: [1] has 1 entries; expected 2, as in [0]').waitFor();
+  expect(await box.getAttribute('aria-invalid')).toBe('true');
+  await box.fill('1,2\n3,x\n');
+  await page.getByText('pasted text: line 2, column 2 is "x"; expected a number').waitFor();
+  await box.fill('[1, 1, 1, 1]');
+  await expect.poll(() => page.locator('.bar-value').count()).toBe(5);
+  expect(await page.locator('.problem').count()).toBe(0);
+});
+
+test('a .npy file is opened, and dropped', async () => {
+  const { npyElements, npyHeader } = await import('@softgrad/formats');
+  const bytes = Buffer.concat([npyHeader('<f8', [2, 30]), npyElements(new Float64Array(60), '<f8')]);
+  const page = await open('explore');
+  await explored(page);
+  await page.locator('.signal-input input[type=file]').setInputFiles({
+    name: 'zeros.npy',
+    mimeType: 'application/octet-stream',
+    buffer: bytes,
+  });
+  await page.getByText('zeros.npy').waitFor();
+  expect(await page.locator('.matrix-picture').getAttribute('aria-label')).toContain('30 by 30');
+  expect(await page.locator('.zero-note').textContent()).toMatch(/Largest of the 30 row sums: 0 /);
+
+  const data = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(['1,2,3\n'], 'row.csv'));
+    return transfer;
+  });
+  await page.dispatchEvent('.signal-input', 'drop', { dataTransfer: data });
+  await page.getByText('row.csv').waitFor();
+  await expect
+    .poll(() => page.locator('.bar-value').allTextContents())
+    .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
+});
+
+test('a link that cannot be read says what in it, and shows the rest', async () => {
+  const page = await open('explore?x=1,2;3&t=0');
+  await explored(page);
+  const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
+  expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
+  expect(said).toContain('t=0: expected a temperature from 0.05 to 20');
+});
+
+test('every backend computes the same, or is greyed with its reason', async () => {
+  const page = await open('explore');
+  await explored(page);
+  await page.locator('.engine summary').click();
+  const found = await availableBackends(page);
+  expect([...found.keys()]).toEqual(Object.keys(backends));
+  for (const [name, available] of found) {
+    const choice = page.locator(`[data-backend=${name}]`);
+    if (!available) {
+      expect(await choice.getByRole('radio').isDisabled()).toBe(true);
+      expect(await choice.locator('.reason').textContent()).not.toBe('');
+      continue;
+    }
+    await choice.getByRole('radio').check();
+    await expect.poll(() => page.locator('.engine-name').textContent()).toMatch(new RegExp(`^${name}\\b`));
+    const device = page.locator('.engine-device');
+    await expect.poll(() => device.textContent()).toMatch(/\S, float(32|64)$/);
+    const dx = numbers(await page.locator('.product-table .strong').allTextContents());
+    for (const [k, expected] of [0.2229, -0.1091, -0.1138].entries()) expect(dx[k]).toBeCloseTo(expected, 3);
+    for (const text of await page.locator('.matrix .sum').allTextContents()) expect(text).toMatch(/^0 /);
+  }
+});

@@ -1,0 +1,92 @@
+import { request } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { explored, usePlayground } from './playground.js';
+
+const { open, url } = usePlayground();
+
+/** `fetch` sets Host itself; here it is what the test says. */
+function ask(path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET') {
+  const { port, host } = new URL(url());
+  return new Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }>(
+    (resolve, reject) => {
+      request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers } }, (response) => {
+        let body = '';
+        response.on('data', (chunk) => (body += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
+      })
+        .on('error', reject)
+        .end();
+    },
+  );
+}
+
+describe('the server', () => {
+  test('isolates the page and lets in nothing from elsewhere', async () => {
+    const { status, headers, body } = await ask('/');
+    expect(status).toBe(200);
+    expect(body).toContain('<div id="app">');
+    expect(headers['cross-origin-opener-policy']).toBe('same-origin');
+    expect(headers['cross-origin-embedder-policy']).toBe('require-corp');
+    const policy = String(headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/unsafe-inline|'unsafe-eval'|https?:|\*/);
+  });
+
+  test.each([
+    ['a foreign Host', { host: 'evil.example' }],
+    ['a foreign Host on the right port', { host: 'evil.example:80' }],
+    ['a foreign Origin', { origin: 'http://evil.example' }],
+    ['an Origin of null', { origin: 'null' }],
+  ])('refuses %s', async (_what, headers) => {
+    expect((await ask('/', headers)).status).toBe(403);
+  });
+
+  test('answers to localhost and to its own Origin', async () => {
+    const { port } = new URL(url());
+    expect((await ask('/', { host: `localhost:${port}`, origin: `http://localhost:${port}` })).status).toBe(200);
+  });
+
+  test.each([
+    ['/../package.json', 404],
+    ['/%2e%2e/package.json', 404],
+    ['/..%2fpackage.json', 404],
+    ['/%00', 404],
+    ['/%zz', 404],
+    ['/assets', 404],
+    ['/nothing.js', 404],
+  ])('serves nothing outside of its folder: %s', async (path, status) => {
+    expect((await ask(path)).status).toBe(status);
+  });
+
+  test('takes GET and HEAD only', async () => {
+    expect((await ask('/', {}, 'POST')).status).toBe(405);
+    expect(await ask('/', {}, 'HEAD')).toMatchObject({ status: 200, body: '' });
+  });
+});
+
+describe('the page under the policy', () => {
+  test('is isolated and cannot evaluate code', async () => {
+    const page = await open('explore');
+    await explored(page);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  });
+
+  test('loads less than 300 kB of compressed JavaScript at first, and engines on demand', async () => {
+    const page = await open('explore');
+    await explored(page);
+    const scripts = await page.evaluate(() =>
+      performance
+        .getEntriesByType('resource')
+        .map(({ name }) => new URL(name).pathname)
+        .filter((path) => path.endsWith('.js')),
+    );
+    expect(scripts.length).toBeGreaterThan(0);
+    let bytes = 0;
+    for (const script of scripts) bytes += gzipSync((await ask(script)).body).length;
+    expect(bytes).toBeLessThan(100_000);
+    for (const engine of ['tensorflow', 'gpu.js', 'onnx']) {
+      for (const script of scripts) expect((await ask(script)).body).not.toContain(`@license ${engine}`);
+    }
+  });
+});
