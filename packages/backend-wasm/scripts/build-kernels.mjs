@@ -1,0 +1,132 @@
+// Compiles src/kernels/*.c to WebAssembly and embeds it in src/module.generated.ts.
+//
+//   node scripts/build-kernels.mjs           writes the module (needs clang-19 and lld-19: apt-get install clang-19 lld-19)
+//   node scripts/build-kernels.mjs --check   rebuilds and compares with what is committed; installs the compiler in CI, as root
+//
+// Nothing else needs a compiler: the module is committed, with a hash of the sources that it was made from.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const kernels = join(root, 'src/kernels');
+const target = join(root, 'src/module.generated.ts');
+const compiler = 'clang-19';
+const linker = 'wasm-ld-19';
+
+const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
+const flags = [
+  '--target=wasm32',
+  '-O2',
+  '-msimd128',
+  '-mbulk-memory',
+  '-nostdlib',
+  '-ffreestanding',
+  '-Wall',
+  '-Wextra',
+  '-fno-unroll-loops',
+  '-fno-vectorize',
+  '-fno-slp-vectorize',
+  '-fno-inline-functions',
+];
+const linkFlags = [
+  '--no-entry',
+  '--import-memory',
+  '--initial-memory=131072',
+  '--max-memory=4294967296',
+  '--export=__heap_base',
+  '--export=__stack_pointer',
+  '-z',
+  'stack-size=16384',
+  '--strip-all',
+];
+
+/** SHA-256 of the kernels' sources and of how they are built. */
+export function sourceHash() {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(kernels).sort()) hash.update(`${name}\n`).update(readFileSync(join(kernels, name)));
+  return hash.update(JSON.stringify({ builds, flags, linkFlags })).digest('hex');
+}
+
+function run(command, args) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (error?.code === 'ENOENT') throw new Error(`${command} is missing: apt-get install clang-19 lld-19`);
+  if (status !== 0 || stderr) throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+function compile(extraFlags) {
+  const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
+  try {
+    const sources = readdirSync(kernels)
+      .filter((name) => name.endsWith('.c'))
+      .sort();
+    const objects = [32, 64].map((bits) => {
+      const source = join(folder, `${bits}.c`);
+      const object = join(folder, `${bits}.o`);
+      writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
+      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${kernels}`, '-c', source, '-o', object]);
+      return object;
+    });
+    const module = join(folder, 'kernels.wasm');
+    run(linker, [...linkFlags, ...objects, '-o', module]);
+    return readFileSync(module);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// Where the import of the memory says that it has a maximum, and would say that it is shared.
+function memoryFlags(bytes) {
+  const name = bytes.indexOf('\x06memory\x02', 'latin1');
+  if (name < 0 || bytes[name + 8] !== 1) throw new Error('the import of the memory is not where it was expected');
+  return name + 8;
+}
+
+function generated() {
+  const offsets = new Set();
+  const modules = Object.entries(builds).map(([name, extra]) => {
+    const bytes = compile(extra);
+    if (bytes.length >= 65536)
+      throw new Error(`the ${name} module has ${bytes.length} bytes; it must stay under 64 KiB`);
+    offsets.add(memoryFlags(bytes));
+    return `export const ${name} =\n  '${bytes.toString('base64')}';\n`;
+  });
+  if (offsets.size !== 1) throw new Error('the builds differ in where they import their memory');
+  return [
+    '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
+    '/** SHA-256 of the sources. */',
+    `export const sourceHash = '${sourceHash()}';\n`,
+    '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
+    `export const memoryFlags = ${[...offsets][0]};\n`,
+    '/** WebAssembly modules in base64: with fixed-width SIMD, and with relaxed SIMD (fused multiply-add). */',
+    ...modules,
+  ].join('\n');
+}
+
+function ensureCompiler() {
+  const present = spawnSync(compiler, ['--version']).status === 0 && spawnSync(linker, ['--version']).status === 0;
+  if (present) return true;
+  if (!process.env.CI || process.getuid?.() !== 0) return false;
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit' });
+  const packages = ['install', '-y', '-qq', '--no-install-recommends', 'clang-19', 'lld-19'];
+  return spawnSync('apt-get', packages, { stdio: 'inherit' }).status === 0;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  if (process.argv.includes('--check')) {
+    if (!readFileSync(target, 'utf8').includes(sourceHash())) {
+      throw new Error('src/kernels changed since src/module.generated.ts was made: node scripts/build-kernels.mjs');
+    }
+    if (!ensureCompiler())
+      console.log('clang-19 is not here: the hash of the sources was checked, nothing was rebuilt.');
+    else if (generated() !== readFileSync(target, 'utf8')) {
+      throw new Error('src/module.generated.ts is not what src/kernels compiles to: node scripts/build-kernels.mjs');
+    } else console.log('src/module.generated.ts is what src/kernels compiles to.');
+  } else {
+    writeFileSync(target, generated());
+  }
+}

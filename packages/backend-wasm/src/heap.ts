@@ -1,0 +1,124 @@
+import { SoftgradError } from '@softgrad/core';
+
+/** Addresses in a WebAssembly memory, handed out and taken back. */
+export interface Heap {
+  /** The address of `bytes` bytes, 64-aligned; what follows them up to the next multiple of 64 may be read. @throws ERR_OUT_OF_MEMORY */
+  allocate(bytes: number): number;
+  /** Takes back what `allocate(bytes)` gave. */
+  release(address: number, bytes: number): void;
+}
+
+/** 4 GiB less a page, so that the end of every block is still a 32-bit number. */
+export const heapLimit = 65535 * 65536;
+
+const page = 65536;
+const granule = 64;
+/** Free blocks are kept by size: four classes to an octave, so that a block from the class above always fits. */
+const classesPerOctave = 4;
+
+/**
+ * A segregated-fit heap (Wilson et al., "Dynamic Storage Allocation: A Survey and Critical Review", 1995, section 3.6): freed
+ * blocks merge with free neighbours and are found again by size class in constant time; the memory grows by what is
+ * missing and an eighth, and never moves a block.
+ */
+export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
+  const sizeAt = new Map<number, number>();
+  const startOfEnd = new Map<number, number>();
+  const bins: Set<number>[] = Array.from({ length: 33 * classesPerOctave }, () => new Set());
+  let top = rounded(base);
+
+  function insert(start: number, size: number): void {
+    sizeAt.set(start, size);
+    startOfEnd.set(start + size, start);
+    bins[classOf(size)].add(start);
+  }
+
+  function remove(start: number, size: number): void {
+    sizeAt.delete(start);
+    startOfEnd.delete(start + size);
+    bins[classOf(size)].delete(start);
+  }
+
+  /** A free block of at least `size`: the first of its own class if it fits, else any of the classes above. */
+  function find(size: number): number | null {
+    const own = classOf(size);
+    for (const start of bins[own]) {
+      if ((sizeAt.get(start) ?? 0) >= size) return start;
+      break;
+    }
+    for (let bin = own + 1; bin < bins.length; bin++) for (const start of bins[bin]) return start;
+    return null;
+  }
+
+  return {
+    allocate(bytes) {
+      const size = rounded(bytes);
+      if (size > heapLimit) throw outOfMemory(memory, bytes);
+      const found = find(size);
+      if (found !== null) {
+        const whole = sizeAt.get(found) ?? size;
+        remove(found, whole);
+        if (whole > size) insert(found + size, whole - size);
+        return found;
+      }
+      ensure(memory, top + size, bytes);
+      const start = top;
+      top += size;
+      return start;
+    },
+    release(address, bytes) {
+      let start = address;
+      let size = rounded(bytes);
+      const before = startOfEnd.get(start);
+      if (before !== undefined) {
+        const length = sizeAt.get(before) ?? 0;
+        remove(before, length);
+        start = before;
+        size += length;
+      }
+      const after = sizeAt.get(start + size);
+      if (after !== undefined) {
+        remove(start + size, after);
+        size += after;
+      }
+      if (start + size === top) top = start;
+      else insert(start, size);
+    },
+  };
+}
+
+function rounded(bytes: number): number {
+  return Math.max(granule, Math.ceil(bytes / granule) * granule);
+}
+
+function classOf(size: number): number {
+  const octave = 31 - Math.clz32(size);
+  return octave * classesPerOctave + (Math.floor(size / 2 ** (octave - 2)) & (classesPerOctave - 1));
+}
+
+/** Grows the memory until `end` is inside. */
+function ensure(memory: WebAssembly.Memory, end: number, asked: number): void {
+  const have = memory.buffer.byteLength;
+  if (end <= have) return;
+  const missing = Math.ceil((end - have) / page);
+  const spare = Math.floor(Math.min(have >> 3, Math.max(0, heapLimit - end)) / page);
+  if (end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)))) return;
+  throw outOfMemory(memory, asked);
+}
+
+function outOfMemory(memory: WebAssembly.Memory, asked: number): SoftgradError {
+  const have = memory.buffer.byteLength;
+  return new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `wasm: cannot allocate ${asked} bytes: ${have} are reserved, and a WebAssembly memory has at most ${heapLimit}; dispose of tensors first`,
+  );
+}
+
+function tryGrow(memory: WebAssembly.Memory, pages: number): boolean {
+  try {
+    memory.grow(pages);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,73 @@
+import type { Exports } from './module.js';
+
+/**
+ * How the main thread hands work to the others through shared memory. A job is one kernel call cut into chunks of its units. Whoever
+ * is free takes the next chunk; a unit's result does not depend on who computes it.
+ *
+ * `ticket` holds the job's number (upper 22 bits) and its next chunk (lower 10), so that taking a chunk is one compare-exchange, which
+ * fails for a thread that still looks at an earlier job.
+ */
+export const word = {
+  ticket: 0,
+  chunks: 1,
+  done: 2,
+  parked: 3,
+  failed: 4,
+  kernel: 5,
+  units: 6,
+  unitsPerChunk: 7,
+  arguments: 8,
+  scratchArgument: 9,
+  scratchStride: 10,
+} as const;
+
+/** Bytes of the control block: 16 words, then the arguments as float64. */
+export const controlBytes = 16 * 4 + 24 * 8;
+export const chunkBits = 10;
+export const chunkMask = (1 << chunkBits) - 1;
+
+/** Views of the control block. Its address is low: they outlive every growth of the memory. */
+export interface Control {
+  readonly words: Int32Array;
+  readonly values: Float64Array;
+}
+
+export function controlAt(memory: WebAssembly.Memory, address: number): Control {
+  return {
+    words: new Int32Array(memory.buffer, address, 16),
+    values: new Float64Array(memory.buffer, address + 64, 24),
+  };
+}
+
+/** The kernels by number, the same in every thread. */
+export function kernelNames(module: WebAssembly.Module): readonly string[] {
+  return WebAssembly.Module.exports(module)
+    .filter(({ kind }) => kind === 'function')
+    .map(({ name }) => name);
+}
+
+/** Runs one chunk of the current job in a thread. */
+export function runChunk(
+  { words, values }: Control,
+  exports: Exports,
+  names: readonly string[],
+  chunk: number,
+  thread: number,
+): void {
+  const perChunk = words[word.unitsPerChunk];
+  const begin = chunk * perChunk;
+  const end = Math.min(words[word.units], begin + perChunk);
+  const args = Array.from(values.subarray(0, words[word.arguments]));
+  const scratch = words[word.scratchArgument];
+  if (scratch >= 0) args[scratch] += thread * (words[word.scratchStride] >>> 0);
+  exports[names[words[word.kernel]]](begin, end, ...args);
+}
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly control: number;
+  readonly stackTop: number;
+  readonly thread: number;
+}

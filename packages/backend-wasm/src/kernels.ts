@@ -1,0 +1,149 @@
+import { byteSize, type CrossEntropyParameters, type Kernels, type Rows, type SoftmaxParameters } from '@softgrad/core';
+import type { ElementVerbs } from './basis.js';
+import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
+import { type Runner, suffix } from './run.js';
+import type { WasmBuffer } from './storage.js';
+
+/** Temperatures whose multiples of ln 2 float32 can reduce by; core composes the others. */
+const coolest = 1e-30;
+const hottest = 1e30;
+
+const isOrdinary = (temperature: number): boolean =>
+  Math.abs(temperature) >= coolest && Math.abs(temperature) <= hottest;
+
+/** The softmax kernel itself, which the backend's required member and the fused one share. */
+export function softmaxInto(
+  runner: Runner,
+  out: WasmBuffer,
+  logits: WasmBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  const scratch = goesByRows(rows, temperature) ? 0 : 1;
+  runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature]);
+}
+
+export function vjpInto(
+  runner: Runner,
+  out: WasmBuffer,
+  probabilities: WasmBuffer,
+  cotangent: WasmBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  const scratch = goesByRows(rows, temperature) ? 0 : 2;
+  const operands = [out.address, probabilities.address, cotangent.address];
+  runRows(runner, 'vjp', out, rows, operands, scratch, [temperature]);
+}
+
+/** The fused kernels, over src/kernels/*.c. */
+export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<WasmBuffer> {
+  const all = (buffer: WasmBuffer, length: number) => ({ buffer, extent: [1, 1, length] as const });
+
+  /** `out = mask ? x : value`; out may be x. */
+  function fill(
+    out: WasmBuffer,
+    x: number,
+    rows: Rows,
+    mask: NonNullable<SoftmaxParameters<WasmBuffer>['mask']>,
+    value: number,
+  ): void {
+    const block = rows.classes * rows.inner;
+    runner.run(`mask_fill${suffix(out)}`, {
+      units: rows.outer,
+      work: rows.outer * block * 2,
+      args: [block, out.address, x, mask.buffer.address, mask.outer, value],
+    });
+  }
+
+  /** Runs `use` over logits without what the mask takes out, which are put into `into`. */
+  function masked(
+    into: WasmBuffer,
+    logits: WasmBuffer,
+    rows: Rows,
+    { temperature, mask }: SoftmaxParameters<WasmBuffer>,
+    use: (logits: WasmBuffer) => void,
+  ): void {
+    if (!mask) {
+      use(logits);
+      return;
+    }
+    fill(into, logits.address, rows, mask, temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
+    use(into);
+  }
+
+  return {
+    softmax(out, logits, rows, parameters) {
+      if (!isOrdinary(parameters.temperature)) return false;
+      masked(out, logits, rows, parameters, (x) => softmaxInto(runner, out, x, rows, parameters.temperature));
+      if (parameters.mask) fill(out, out.address, rows, parameters.mask, 0);
+    },
+    softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
+      vjpInto(runner, out, probabilities, cotangent, rows, temperature),
+    softmaxJacobian: (out, probabilities, rows, temperature) =>
+      runMatrices(runner, 'jacobian', out, probabilities, rows, temperature),
+    logSoftmax(out, logits, rows, parameters) {
+      const { temperature, mask } = parameters;
+      if (!isOrdinary(temperature)) return false;
+      masked(out, logits, rows, parameters, (x) =>
+        runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature]),
+      );
+      if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
+    },
+    logSoftmaxVjp: (out, logProbabilities, cotangent, rows, temperature) =>
+      runRows(runner, 'log_softmax_vjp', out, rows, [out.address, logProbabilities.address, cotangent.address], 2, [
+        temperature,
+      ]),
+    logSoftmaxJvp: (out, logProbabilities, tangent, rows, temperature) =>
+      runRows(runner, 'log_softmax_jvp', out, rows, [out.address, logProbabilities.address, tangent.address], 2, [
+        temperature,
+      ]),
+    logSoftmaxJacobian: (out, logProbabilities, rows, temperature) =>
+      runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
+    logSumExp(out, logits, rows, parameters) {
+      if (!isOrdinary(parameters.temperature)) return false;
+      const run = (x: WasmBuffer) =>
+        runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature]);
+      if (!parameters.mask) {
+        run(logits);
+        return;
+      }
+      const { length, dtype } = logits;
+      runner.withTemporary(length * byteSize(dtype), (address) =>
+        masked({ address, length, dtype }, logits, rows, parameters, run),
+      );
+    },
+    crossEntropy(out, logits, rows, parameters) {
+      if (!isOrdinary(parameters.temperature)) return false;
+      crossEntropyInto(runner, out, logits, rows, parameters);
+    },
+    sigmoid: (out, x, length) => runElements(runner, 'sigmoid', out, [x], length),
+    sigmoidVjp: (out, y, cotangent, length) =>
+      verbs.binary(out, 'sigmoidVjp', all(y, length), all(cotangent, length), [1, 1, length]),
+    relu: (out, x, length) => verbs.binary(out, 'max', all(x, length), 0, [1, 1, length]),
+    reluVjp: (out, y, cotangent, length) =>
+      verbs.select(out, all(y, length), all(cotangent, length), 0, [1, 1, length]),
+  };
+}
+
+function crossEntropyInto(
+  runner: Runner,
+  out: { readonly loss: WasmBuffer | null; readonly gradient: WasmBuffer | null },
+  logits: WasmBuffer,
+  rows: Rows,
+  { temperature, mask, target, weight, labelSmoothing, ignoreIndex, scale }: CrossEntropyParameters<WasmBuffer>,
+): void {
+  const { kind, buffer } = target;
+  const operands = [out.loss?.address ?? 0, out.gradient?.address ?? 0, logits.address];
+  runRows(runner, 'cross_entropy', logits, rows, operands, 3, [
+    kind === 'indices' ? buffer.address : 0,
+    kind === 'probabilities' ? buffer.address : 0,
+    weight?.address ?? 0,
+    mask?.buffer.address ?? 0,
+    mask?.outer ?? 0,
+    labelSmoothing,
+    scale,
+    temperature,
+    ignoreIndex,
+  ]);
+}

@@ -1,0 +1,130 @@
+// The verbs that core composes from what is not fused.
+#include "lanes.h"
+#include "log.h"
+
+COMPACT KERNEL(natural_log)(size_t begin, size_t end, real *out, const real *x) {
+  for (size_t i = begin; i < end; i += W) {
+    size_t k = end - i < W ? end - i : W;
+    V a = k == W ? load(x + i) : load_part(x + i, k);
+#if REAL == 32
+    V v = narrow(log_f64x2_any(widen_low(a)), log_f64x2_any(widen_high(a)));
+#else
+    V v = log_f64x2_any(a);
+#endif
+    if (k == W)
+      store(out + i, v);
+    else
+      store_part(out + i, v, k);
+  }
+}
+
+INLINE V apply(int op, V x, V y) {
+  switch (op) {
+  case 0:
+    return add(x, y);
+  case 1:
+    return sub(x, y);
+  case 2:
+    return mul(x, y);
+  case 3:
+    return div(x, y);
+  case 4:
+    return ieee_max(x, y);
+  case 5:
+    return ieee_min(x, y);
+  default:
+    return mul(y, mul(x, sub(splat(1), x))); // the vjp of sigmoid: x is its output
+  }
+}
+
+// out = x op y. Operands broadcast: they come with the steps of their three dimensions in elements, of which the last
+// is 0 or 1. `begin` and `end` are of the last dimension where the other two are 1.
+COMPACT KERNEL(binary)(size_t begin, size_t end, int op, size_t outer, size_t middle, size_t last, real *out,
+                       const real *ap, size_t a0, size_t a1, size_t a2, const real *bp, size_t b0, size_t b1,
+                       size_t b2) {
+  for (size_t o = 0; o < outer; o++)
+    for (size_t m = 0; m < middle; m++) {
+      const real *a = ap + o * a0 + m * a1, *b = bp + o * b0 + m * b1;
+      real *to = out + (o * middle + m) * last;
+      // One that does not move is read from a vector of its own.
+      V fixed[2] = {splat(*a), splat(*b)};
+      a = a2 ? a + begin : (const real *)fixed, b = b2 ? b + begin : (const real *)(fixed + 1);
+      size_t i = begin;
+      for (; i + W <= end; i += W, a += a2 * W, b += b2 * W) store(to + i, apply(op, load(a), load(b)));
+      if (i < end) store_part(to + i, apply(op, load(a), load(b)), end - i);
+    }
+}
+
+// `condition` is of bytes (a mask) or, with `floats`, of reals.
+COMPACT KERNEL(select_where)(int floats, size_t outer, size_t middle, size_t last, real *out, const void *cp, size_t c0,
+                             size_t c1, size_t c2, const real *ap, size_t a0, size_t a1, size_t a2, const real *bp,
+                             size_t b0, size_t b1, size_t b2) {
+  const real *cf = cp;
+  const unsigned char *cb = cp;
+  for (size_t o = 0; o < outer; o++)
+    for (size_t m = 0; m < middle; m++) {
+      size_t c = o * c0 + m * c1, a = o * a0 + m * a1, b = o * b0 + m * b1, to = (o * middle + m) * last;
+      if (floats)
+        for (size_t i = 0; i < last; i++) out[to + i] = cf[c + i * c2] > 0 ? ap[a + i * a2] : bp[b + i * b2];
+      else
+        for (size_t i = 0; i < last; i++) out[to + i] = cb[c + i * c2] ? ap[a + i * a2] : bp[b + i * b2];
+    }
+}
+
+COMPACT KERNEL(reduce_sum)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                           const real *x, real *scratch) {
+  Rows r = {outer, classes, inner};
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes l = lanes_in(x, &g, classes, scratch);
+    Sum s = sum_zero();
+    V infinite = splat(0);
+    for (size_t c = 0; c < classes; c++) {
+      V v = lanes_load(l, c);
+      s = sum_add(s, v);
+      infinite = add(infinite, sub(v, v));
+    }
+#if REAL == 32
+    V v = narrow(s.high, s.low);
+    (void)infinite;
+#else
+    // What the compensation makes of an infinity is NaN: then the plain sum counts.
+    V v = select(eq(infinite, infinite), add(s.high, s.low), s.high);
+#endif
+    store_row_values(out, &g, v);
+  }
+}
+
+COMPACT KERNEL(reduce_max)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                           const real *x, real *scratch) {
+  Rows r = {outer, classes, inner};
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes l = lanes_in(x, &g, classes, scratch);
+    V v = splat((real)-__builtin_inf());
+    for (size_t c = 0; c < classes; c++) v = ieee_max(v, lanes_load(l, c));
+    store_row_values(out, &g, v);
+  }
+}
+
+// out[o, i, c] = x[o, c, i], in tiles that stay in the first cache.
+COMPACT KERNEL(transpose)(size_t outer, size_t classes, size_t inner, real *out, const real *x) {
+  enum { tile = 16 };
+  for (size_t o = 0; o < outer; o++, x += classes * inner, out += classes * inner)
+    for (size_t c0 = 0; c0 < classes; c0 += tile)
+      for (size_t i0 = 0; i0 < inner; i0 += tile) {
+        size_t c1 = c0 + tile < classes ? c0 + tile : classes, i1 = i0 + tile < inner ? i0 + tile : inner;
+        for (size_t i = i0; i < i1; i++)
+          for (size_t c = c0; c < c1; c++) out[i * classes + c] = x[c * inner + i];
+      }
+}
+
+// out = mask ? x : value; block o of `x` uses mask block o mod mask_outer.
+COMPACT KERNEL(mask_fill)(size_t begin, size_t end, size_t block, real *out, const real *x, const unsigned char *mask,
+                          size_t mask_outer, double value) {
+  real v = (real)value;
+  for (size_t o = begin; o < end; o++) {
+    const unsigned char *m = mask + o % mask_outer * block;
+    for (size_t i = 0; i < block; i++) out[o * block + i] = m[i] ? x[o * block + i] : v;
+  }
+}

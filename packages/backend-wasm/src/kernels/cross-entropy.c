@@ -1,0 +1,203 @@
+// loss = −scale Σ q log p and gradient = scale/T (p Σ q − q), p = softmax(x/T), over each row; either may be null.
+#include "partition.h"
+#include "rows.h"
+
+typedef struct {
+  const int *indices; // one a row, or null
+  const real *probabilities; // like the logits, or null
+  const real *weight; // one a class, or null
+  const unsigned char *mask; // 1 keeps, `mask_outer` blocks of classes · inner, or null
+  size_t mask_outer;
+  double smoothing, scale, temperature;
+  int ignore;
+} Target;
+
+INLINE V index_lanes(const int *indices, const Group *g) {
+#if REAL == 32
+  int v[4];
+  for (int l = 0; l < 4; l++) v[l] = indices[g->row + ((size_t)l < g->lanes ? (size_t)l : g->lanes - 1)];
+  return wasm_v128_load(v);
+#else
+  return wasm_i64x2_make(indices[g->row], indices[g->row + (g->lanes > 1)]);
+#endif
+}
+
+#if REAL == 32
+#define same_index(a, b) wasm_i32x4_eq(a, b)
+#define index_splat(i) wasm_i32x4_splat((int)(i))
+#else
+#define same_index(a, b) wasm_i64x2_eq(a, b)
+#define index_splat(i) wasm_i64x2_splat((long long)(i))
+#endif
+
+// All ones where the mask keeps class c of the group's rows.
+INLINE V kept(const Target *t, const Group *g, Rows r, size_t c) {
+  size_t block = r.classes * r.inner, wrap = t->mask_outer * block;
+#if REAL == 32
+  int v[4];
+#else
+  long long v[2];
+#endif
+  for (int l = 0; l < W; l++) v[l] = t->mask[(g->base[l] + c * g->step) % wrap] ? -1 : 0;
+  return load(v);
+}
+
+SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V index, Lanes q, V share) {
+  V v = t->indices ? and(same_index(index, index_splat(c)), splat(1)) : lanes_load(q, c);
+  if (t->smoothing != 0) v = add(mul(v, splat((real)(1 - t->smoothing))), share);
+  if (t->weight) v = mul(v, splat(t->weight[c]));
+  if (t->mask) v = and(v, kept(t, g, r, c));
+  return v;
+}
+
+COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *loss, real *gradient,
+                                        const real *logits, real *scratch, const Target *target, const Temperature *t) {
+  size_t size = r.classes * W;
+  V scale = splat((real)target->scale), per = splat((real)(target->scale / target->temperature)),
+    half = splat((real)0.5);
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
+    if (target->probabilities) q = lanes_in(target->probabilities, &g, r.classes, scratch + 2 * size);
+    V index = splat(0), ignored = splat(0), share = splat((real)(target->smoothing / r.classes));
+    if (target->indices) {
+      index = index_lanes(target->indices, &g);
+      ignored = same_index(index, index_splat(target->ignore));
+    }
+    if (target->mask) {
+      V count = splat(0), gone = splat((real)-__builtin_inf());
+      Lanes all = {scratch, W};
+      for (size_t c = 0; c < r.classes; c++) {
+        V keep = kept(target, &g, r, c);
+        count = add(count, and(keep, splat(1)));
+        lanes_store(all, c, select(keep, lanes_load(x, c), xor(gone, t->sign)));
+      }
+      x = all;
+      share = div(splat((real)target->smoothing), count);
+    }
+    Partition p = partition(e, x, r.classes, t);
+    Logarithm l;
+    logarithm(&l, &p, x, r.classes, t);
+    Sum total = sum_zero(), dot = sum_zero();
+    for (size_t c = 0; c < r.classes; c++) {
+      V w = target_weight(target, &g, r, c, index, q, share);
+      total = sum_add(total, w);
+      V d = sub(p.max, logit(x, c, 1, t));
+      if (!t->plain) d = div(d, splat((real)t->scale));
+      dot = sum_add(dot, andnot(mul(w, add(d, l.log)), eq(w, splat(0))));
+    }
+#if REAL == 32
+    V sum = narrow(total.high, total.low), value = narrow(dot.high, dot.low);
+#else
+    V sum = add(total.high, total.low), value = add(dot.high, dot.low);
+#endif
+    // A NaN row has a NaN loss, whatever its target's weights.
+    value = select(eq(l.log, l.log), value, l.log);
+    if (loss) {
+      V v = andnot(mul(value, scale), ignored);
+      if (target->mask) {
+        // Where the mask empties a row there are no weights, and nothing to lose.
+        V any = splat(0);
+        for (size_t c = 0; c < r.classes; c++) any = or (any, kept(target, &g, r, c));
+        v = and(v, any);
+      }
+      store_row_values(loss, &g, v);
+    }
+    if (!gradient) continue;
+    Factor recip = reciprocal(p.sum);
+    for (size_t c = 0; c < r.classes; c++) {
+      V w = target_weight(target, &g, r, c, index, q, share), probability = mul(lanes_load(e, c), recip.whole);
+      V plain = sub(mul(probability, sum), w);
+      V near = sub(sub(sum, w), mul(l.remainder, sum));
+      V d = andnot(mul(select(lt(half, probability), near, plain), per), ignored);
+      if (target->mask) d = and(d, kept(target, &g, r, c));
+      lanes_store(e, c, d);
+    }
+    if (g.contiguous) {
+      for (size_t c = 0; c < r.classes; c++) store(gradient + g.base[0] + c * g.step, lanes_load(e, c));
+    } else {
+      lanes_out(gradient, &g, r.classes, e);
+    }
+  }
+}
+
+// Class indices and class weights alone: the softmax, and then each row's target is put right.
+COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, real *loss, real *gradient,
+                                             const real *logits, real *scratch, const Target *target,
+                                             const Temperature *t) {
+  real per = (real)(target->scale / target->temperature);
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + r.classes * W, W};
+    Partition p = partition(e, x, r.classes, t);
+    Logarithm l;
+    logarithm(&l, &p, x, r.classes, t);
+    real weight[W], distance[W], live[W], share[W], top[W], remainder[W];
+    size_t at[W];
+    store(top, p.max);
+    store(remainder, l.remainder);
+    store(share, reciprocal(p.sum).whole);
+    for (size_t k = 0; k < W; k++) {
+      int index = target->indices[g.row + (k < g.lanes ? k : g.lanes - 1)];
+      live[k] = index != target->ignore;
+      at[k] = live[k] ? (size_t)index : 0;
+      weight[k] = live[k] ? target->weight ? target->weight[index] : 1 : 0;
+      real logit = x.at[at[k] * x.step + k];
+      distance[k] = (real)(((t->negative ? -logit : logit) - top[k]) / t->scale);
+    }
+    V alive = ne(load(live), splat(0));
+    V w = load(weight);
+    if (loss)
+      store_row_values(loss, &g, and(alive, mul(mul(w, sub(l.log, load(distance))), splat((real)target->scale))));
+    if (!gradient) continue;
+    V factor = mul(w, splat(per)), recip = load(share);
+    real probability[W];
+    for (size_t k = 0; k < W; k++) probability[k] = e.at[at[k] * W + k] * share[k];
+    for (size_t c = 0; c < r.classes; c++) lanes_store(e, c, and(alive, mul(mul(lanes_load(e, c), recip), factor)));
+    for (size_t k = 0; k < W; k++)
+      if (live[k])
+        e.at[at[k] * W + k] = (probability[k] > (real)0.5 ? -remainder[k] : probability[k] - 1) * weight[k] * per;
+    if (g.contiguous) {
+      for (size_t c = 0; c < r.classes; c++) store(gradient + g.base[0] + c * g.step, lanes_load(e, c));
+    } else {
+      lanes_out(gradient, &g, r.classes, e);
+    }
+  }
+}
+
+COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x, size_t classes, int index,
+                                      const Target *t) {
+  if (index == t->ignore) {
+    if (loss) *loss = 0;
+    for (size_t c = 0; gradient && c < classes; c++) gradient[c] = 0;
+    return;
+  }
+  Partition p;
+  Logarithm l;
+  row_partition(&p, gradient, x, classes);
+  row_logarithm(&l, &p, x, classes);
+  real weight = (t->weight ? t->weight[index] : 1) * (real)t->scale;
+  if (loss) *loss = weight * (lane0(l.log) - (x[index] - lane0(p.max)));
+  real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = gradient[index] * share;
+  row_scale(gradient, classes, factor_of(splat(share * weight)));
+  gradient[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
+}
+
+COMPACT KERNEL(cross_entropy)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *loss,
+                              real *gradient, const real *logits, real *scratch, const int *indices,
+                              const real *probabilities, const real *weight, const unsigned char *mask,
+                              size_t mask_outer, double smoothing, double scale, double temperature, int ignore) {
+  Rows r = {outer, classes, inner};
+  Target target = {indices, probabilities, weight, mask, mask_outer, smoothing, scale, temperature, ignore};
+  Temperature t = temperature_of(temperature);
+  if (!indices || mask || smoothing != 0) {
+    cross_entropy_lanes(begin, end, r, loss, gradient, logits, scratch, &target, &t);
+  } else if (inner == 1 && t.plain && classes >= ROWS_FROM && gradient && gradient != logits) {
+    size_t last = end * W < outer ? end * W : outer;
+    for (size_t row = begin * W; row < last; row++)
+      cross_entropy_row(loss ? loss + row : 0, gradient + row * classes, logits + row * classes, classes, indices[row],
+                        &target);
+  } else {
+    cross_entropy_of_indices(begin, end, r, loss, gradient, logits, scratch, &target, &t);
+  }
+}

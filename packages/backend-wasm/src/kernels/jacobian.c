@@ -1,0 +1,131 @@
+// out[o, i, r, c] = s_r (δ_rc − s_c) / T: bound by its stores, one matrix a unit.
+#include "exp.h"
+#include "lanes.h"
+
+// A vector that reaches past the end of a matrix row is overwritten by the next one; only the last may not.
+SHARED void matrix_row(real *out, const real *p, size_t classes, V minus, int last) {
+  size_t c = 0;
+  for (; c + 4 * W <= classes; c += 4 * W) EACH(4, store(out + c + u * W, mul(minus, load(p + c + u * W))))
+  for (; c + W <= classes; c += W) store(out + c, mul(minus, load(p + c)));
+  if (c < classes) {
+    if (last)
+      store_part(out + c, mul(minus, load_part(p + c, classes - c)), classes - c);
+    else
+      store(out + c, mul(minus, load(p + c)));
+  }
+}
+
+#if REAL == 32
+// Rows of up to twelve classes stay in registers. `scaled` are the probabilities over T.
+INLINE void short_matrix(real *out, const real *p, const real *scaled, size_t classes, size_t vectors, size_t last) {
+  V v[3];
+  EACH(vectors, v[u] = load(p + u * W))
+  size_t whole = classes - last;
+  for (size_t r = 0; r < whole; r++, out += classes) {
+    V minus = splat(-scaled[r]);
+    EACH(vectors, store(out + u * W, mul(minus, v[u])))
+    out[r] = scaled[r] * (1 - p[r]);
+  }
+  if (last) {
+    matrix_row(out, p, classes, splat(-scaled[whole]), 1);
+    out[whole] = scaled[whole] * (1 - p[whole]);
+  }
+}
+#endif
+
+#if REAL == 32
+// Four matrices of three classes are nine whole vectors of s_r (δ_rc − s_c), each shuffled from twelve probabilities.
+// Off the diagonal δ is −0, so that a probability of 0 gives the zero that −s_r s_c is.
+INLINE void four_of_three(float *out, const float *p) {
+  const V v[3] = {load(p), load(p + 4), load(p + 8)};
+  store(out, mul(wasm_i32x4_shuffle(v[0], v[0], 0, 0, 0, 1),
+                 sub(wasm_f32x4_const(1, -0.0f, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[0], 0, 1, 2, 0))));
+  store(out + 4, mul(wasm_i32x4_shuffle(v[0], v[0], 1, 1, 2, 2),
+                     sub(wasm_f32x4_const(1, -0.0f, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[0], 1, 2, 0, 1))));
+  store(out + 8, mul(wasm_i32x4_shuffle(v[0], v[1], 2, 3, 3, 3),
+                     sub(wasm_f32x4_const(1, 1, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[1], 2, 3, 4, 5))));
+  store(out + 12, mul(wasm_i32x4_shuffle(v[0], v[1], 4, 4, 4, 5),
+                      sub(wasm_f32x4_const(-0.0f, 1, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[1], 3, 4, 5, 3))));
+  store(out + 16, mul(wasm_i32x4_shuffle(v[1], v[1], 1, 1, 2, 2),
+                      sub(wasm_f32x4_const(-0.0f, 1, 1, -0.0f), wasm_i32x4_shuffle(v[1], v[1], 0, 1, 2, 3))));
+  store(out + 20, mul(wasm_i32x4_shuffle(v[1], v[2], 2, 3, 3, 3),
+                      sub(wasm_f32x4_const(-0.0f, -0.0f, 1, -0.0f), wasm_i32x4_shuffle(v[1], v[2], 4, 2, 3, 4))));
+  store(out + 24, mul(wasm_i32x4_shuffle(v[1], v[2], 4, 4, 4, 5),
+                      sub(wasm_f32x4_const(-0.0f, -0.0f, 1, 1), wasm_i32x4_shuffle(v[1], v[2], 2, 3, 4, 5))));
+  store(out + 28, mul(wasm_i32x4_shuffle(v[2], v[2], 1, 1, 2, 2),
+                      sub(wasm_f32x4_const(-0.0f, -0.0f, -0.0f, 1), wasm_i32x4_shuffle(v[2], v[2], 2, 3, 1, 2))));
+  store(out + 32, mul(wasm_i32x4_shuffle(v[2], v[2], 2, 3, 3, 3),
+                      sub(wasm_f32x4_const(-0.0f, -0.0f, -0.0f, 1), wasm_i32x4_shuffle(v[2], v[2], 3, 1, 2, 3))));
+}
+#endif
+
+INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes, size_t last) {
+#if REAL == 32
+  switch ((classes + W - 1) / W) {
+  case 1:
+    short_matrix(out, p, scaled, classes, 1, last);
+    return;
+  case 2:
+    short_matrix(out, p, scaled, classes, 2, last);
+    return;
+  case 3:
+    short_matrix(out, p, scaled, classes, 3, last);
+    return;
+  }
+#endif
+  for (size_t r = 0; r < classes; r++, out += classes) {
+    matrix_row(out, p, classes, splat(-scaled[r]), last && r + 1 == classes);
+    out[r] = scaled[r] * (1 - p[r]);
+  }
+}
+
+// The probabilities of one row, gathered where they are not contiguous.
+INLINE const real *row_of(const real *p, size_t row, Rows r, real *scratch) {
+  if (r.inner == 1) return p + row * r.classes;
+  const real *from = p + row / r.inner * r.classes * r.inner + row % r.inner;
+  for (size_t c = 0; c < r.classes; c++) scratch[c] = from[c * r.inner];
+  return scratch;
+}
+
+KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *s,
+                 real *scratch, double temperature) {
+  Rows r = {outer, classes, inner};
+#if REAL == 32
+  if (inner == 1 && classes == 3 && temperature == 1)
+    for (; begin + 4 <= end; begin += 4) four_of_three(out + begin * 9, s + begin * 3);
+#endif
+  for (size_t row = begin; row < end; row++) {
+    const real *p = row_of(s, row, r, scratch), *scaled = p;
+    if (temperature != 1) {
+      scaled = scratch + classes;
+      for (size_t c = 0; c < classes; c++) scratch[classes + c] = (real)(p[c] / temperature);
+    }
+    matrix(out + row * classes * classes, p, scaled, classes, row + 1 == end);
+  }
+}
+
+// 1 − exp(y) for y ≤ 0, without cancellation where exp(y) is nearly 1: there by its Taylor series.
+static double one_minus_exp(double y, double p) {
+  if (y < -0.35) return 1 - p;
+  double sum = 0;
+  for (int k = 16; k >= 1; k--) sum = (1 + sum) * y / k;
+  return -sum;
+}
+
+// out[o, i, r, c] = (δ_rc − exp(y_c)) / T.
+COMPACT KERNEL(log_softmax_jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                                     const real *y, real *scratch, double temperature) {
+  Rows rows = {outer, classes, inner};
+  V unscale = splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2)));
+  Reduction at = reduction_at(splat(0), 0, 0);
+  real *p = scratch + classes;
+  for (size_t row = begin; row < end; row++) {
+    const real *l = row_of(y, row, rows, scratch);
+    real *o = out + row * classes * classes;
+    for (size_t c = 0; c < classes; c++) p[c] = lane0(mul(exp_call(splat(l[c]), at.magic, at.lowest), unscale));
+    for (size_t r = 0; r < classes; r++, o += classes) {
+      for (size_t c = 0; c < classes; c++) o[c] = (real)(-p[c] / temperature);
+      o[r] = (real)(one_minus_exp(l[r], p[r]) / temperature);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+// out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
+#include "rows.h"
+
+INLINE void log_softmax_row(real *out, const real *x, size_t classes) {
+  Partition p;
+  Logarithm l;
+  row_partition(&p, out, x, classes);
+  row_logarithm(&l, &p, x, classes);
+  for (size_t c = 0; c < classes; c += W) {
+    size_t k = classes - c < W ? classes - c : W;
+    if (k == W)
+      store(out + c, sub(sub(load(x + c), p.max), l.log));
+    else
+      store_part(out + c, sub(sub(load_part(x + c, k), p.max), l.log), k);
+  }
+}
+
+COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+  if (inner == 1 && t.plain && classes >= ROWS_FROM && out != logits) {
+    size_t last = end * W < outer ? end * W : outer;
+    for (size_t row = begin * W; row < last; row++)
+      log_softmax_row(out + row * classes, logits + row * classes, classes);
+    return;
+  }
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes x = lanes_in(logits, &g, classes, scratch), o = lanes_for(out, &g, scratch);
+    Partition p = partition((Lanes){scratch + classes * W, W}, x, classes, &t);
+    Logarithm l;
+    logarithm(&l, &p, x, classes, &t);
+    for (size_t c = 0; c < classes; c++) {
+      V d = sub(logit(x, c, 1, &t), p.max);
+      if (!t.plain) d = div(d, splat((real)t.scale));
+      lanes_store(o, c, sub(d, l.log));
+    }
+    lanes_out(out, &g, classes, o);
+  }
+}
+
+// out[o, i] = log Σ exp(x/T): max/T + log of the ratio, added in float64.
+COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes x = lanes_in(logits, &g, r.classes, scratch);
+    Partition p = partition((Lanes){scratch + classes * W, W}, x, classes, &t);
+    Logarithm l;
+    logarithm(&l, &p, x, classes, &t);
+    V scale = wasm_f64x2_splat(t.scale);
+#if REAL == 32
+    V value = narrow(wasm_f64x2_add(wasm_f64x2_div(widen_low(p.max), scale), l.wide.high),
+                     wasm_f64x2_add(wasm_f64x2_div(widen_high(p.max), scale), l.wide.low));
+#else
+    V value = add(div(p.max, scale), l.log);
+#endif
+    // A row of nothing but −Infinity has log 0, one with +Infinity is that, unless there is a NaN.
+    V infinite = eq(vabs(p.max), splat((real)__builtin_inf())), nan = splat(0);
+    if (any_true(infinite)) {
+      for (size_t c = 0; c < r.classes; c++) nan = or (nan, ne(lanes_load(x, c), lanes_load(x, c)));
+      value = select(andnot(infinite, nan), p.max, value);
+    }
+    store_row_values(out, &g, value);
+  }
+}
+
+// exp(y) of log-probabilities: 0 for −Infinity.
+SHARED V exp_of_log(V y, Reduction at) {
+  return mul(exp_call(y, at.magic, at.lowest), splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
+}
+
+COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
+                                           real *scratch, double temperature, int forward) {
+  Reduction at = reduction_at(splat(0), 0, 0);
+  V scale = splat((real)temperature);
+  for (size_t unit = begin; unit < end; unit++) {
+    Group g = group_at(unit, r);
+    Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
+    Sum sum = sum_zero();
+    for (size_t c = 0; c < r.classes; c++) {
+      V b = lanes_load(q, c);
+      if (forward) b = mul(exp_of_log(lanes_load(l, c), at), b);
+      sum = sum_add(sum, b);
+    }
+#if REAL == 32
+    V total = narrow(sum.high, sum.low);
+#else
+    V total = add(sum.high, sum.low);
+#endif
+    Lanes o = lanes_for(out, &g, scratch);
+    for (size_t c = 0; c < r.classes; c++) {
+      V d = sub(lanes_load(q, c), forward ? total : mul(exp_of_log(lanes_load(l, c), at), total));
+      if (temperature != 1) d = div(d, scale);
+      lanes_store(o, c, d);
+    }
+    lanes_out(out, &g, r.classes, o);
+  }
+}
+
+// out = (g − exp(y) Σ g) / T.
+KERNEL(log_softmax_vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
+                        const real *g, real *scratch, double temperature) {
+  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, g, scratch, temperature, 0);
+}
+
+// out = (t − ⟨exp(y), t⟩) / T.
+KERNEL(log_softmax_jvp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
+                        const real *t, real *scratch, double temperature) {
+  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, t, scratch, temperature, 1);
+}

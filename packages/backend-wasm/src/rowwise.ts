@@ -1,0 +1,73 @@
+import type { Rows } from '@softgrad/core';
+import { type Runner, suffix } from './run.js';
+import type { WasmBuffer } from './storage.js';
+
+/** Bytes of a vector: what one class of a group of rows in lanes takes. */
+const vector = 16;
+
+/** Groups of rows in lanes (src/kernels/lanes.h): four rows of float32, two of float64. */
+function groups({ outer, inner }: Rows, buffer: WasmBuffer): number {
+  const lanes = buffer.dtype === 'float64' ? 2 : 4;
+  return inner === 1 ? Math.ceil(outer / lanes) : outer * Math.ceil(inner / lanes);
+}
+
+/** Classes from which softmax and vjp take rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/rows.h. */
+const rowsFrom = 48;
+
+/** Runs a kernel that reduces over rows: `(begin, end, outer, classes, inner, ...operands, scratch, ...rest)`. */
+export function runRows(
+  runner: Runner,
+  name: string,
+  out: WasmBuffer,
+  rows: Rows,
+  operands: readonly number[],
+  scratchVectors: number,
+  rest: readonly number[],
+): void {
+  const { outer, classes, inner } = rows;
+  runner.run(name + suffix(out), {
+    units: groups(rows, out),
+    work: outer * classes * inner * operands.length,
+    args: [outer, classes, inner, ...operands, 0, ...rest],
+    scratch: { argument: 3 + operands.length, bytes: scratchVectors * classes * vector },
+  });
+}
+
+/** Whether softmax and vjp do without scratch. */
+export function goesByRows({ classes, inner }: Rows, temperature: number): boolean {
+  return inner === 1 && temperature === 1 && classes >= rowsFrom;
+}
+
+/** Runs a kernel that writes a classes × classes matrix for each row. */
+export function runMatrices(
+  runner: Runner,
+  name: string,
+  out: WasmBuffer,
+  x: WasmBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
+  const { outer, classes, inner } = rows;
+  runner.run(name + suffix(out), {
+    units: outer * inner,
+    work: outer * inner * classes * classes,
+    args: [outer, classes, inner, out.address, x.address, 0, temperature],
+    scratch: { argument: 5, bytes: (classes + 8) * vector },
+  });
+}
+
+/** Runs a kernel over elements. */
+export function runElements(
+  runner: Runner,
+  name: string,
+  out: WasmBuffer,
+  operands: readonly WasmBuffer[],
+  length: number,
+): void {
+  runner.run(name + suffix(out), {
+    units: length,
+    work: length * (operands.length + 1),
+    args: [out.address, ...operands.map(({ address }) => address)],
+    alignment: 16,
+  });
+}

@@ -1,0 +1,78 @@
+import type { Heap } from './heap.js';
+import type { Exports } from './module.js';
+import type { WasmBuffer } from './storage.js';
+import type { Pool } from './threads.js';
+
+/** Work from which threads are worth waking, in elements read and written. */
+export const threadedFrom = 2 ** 17;
+
+/** One call of a kernel. */
+export interface Call {
+  /** Rows, groups of rows, or elements: what the kernel can be cut into. */
+  readonly units: number;
+  /** Elements read and written, to decide whether threads pay. */
+  readonly work: number;
+  readonly args: readonly number[];
+  /** Which of `args` is scratch memory, and how many bytes of it a thread needs. */
+  readonly scratch?: { readonly argument: number; readonly bytes: number };
+  readonly alignment?: number;
+}
+
+/** Runs kernels, on all threads where the work is large. */
+export interface Runner {
+  /** A kernel that takes a range of units first. */
+  run(kernel: string, call: Call): void;
+  /** A kernel that always runs on the calling thread. */
+  call(kernel: string, ...args: readonly number[]): void;
+  /** `use` with a temporary address. */
+  withTemporary<T>(bytes: number, use: (address: number) => T): T;
+}
+
+/** Scratch memory that is there for good; what needs more borrows it for the call. */
+const residentScratch = 32 * 1024;
+
+export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): Runner {
+  const most = pool ? pool.threads : 1;
+  const resident = heap.allocate(residentScratch * most);
+
+  function execute(kernel: string, call: Call, scratch: number, stride: number): void {
+    const { units, work, alignment = 1 } = call;
+    const argument = call.scratch ? call.scratch.argument : -1;
+    const args = call.args as number[];
+    if (argument >= 0) args[argument] = scratch;
+    if (pool && work >= threadedFrom && units > alignment && pool.threads > 1) {
+      pool.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
+    } else {
+      exports[kernel](0, units, ...args);
+    }
+  }
+
+  function withTemporary<T>(bytes: number, use: (address: number) => T): T {
+    const address = heap.allocate(bytes);
+    try {
+      return use(address);
+    } finally {
+      heap.release(address, bytes);
+    }
+  }
+
+  return {
+    run(kernel, call) {
+      if (call.units === 0) return;
+      const bytes = call.scratch ? call.scratch.bytes : 0;
+      if (bytes <= residentScratch) {
+        execute(kernel, call, resident, residentScratch);
+        return;
+      }
+      const stride = Math.ceil(bytes / 64) * 64;
+      withTemporary(stride * most, (address) => execute(kernel, call, address, stride));
+    },
+    call: (kernel, ...args) => exports[kernel](...args),
+    withTemporary,
+  };
+}
+
+/** The suffix of the kernels of a buffer's dtype. */
+export function suffix({ dtype }: WasmBuffer): '_f32' | '_f64' {
+  return dtype === 'float64' ? '_f64' : '_f32';
+}

@@ -1,0 +1,34 @@
+import { byteSize, type DType, type HostArray } from '@softgrad/core';
+import type { Heap } from './heap.js';
+
+/** A buffer of the backend: a place in WebAssembly memory. Views of it are made anew whenever they are needed, since growth detaches them. */
+export interface WasmBuffer {
+  readonly address: number;
+  readonly length: number;
+  readonly dtype: DType;
+}
+
+/** The storage of a backend over its memory. */
+export interface Storage {
+  alloc(length: number, dtype: DType): WasmBuffer;
+  write(buffer: WasmBuffer, host: HostArray): void;
+  readSync(buffer: WasmBuffer): HostArray;
+  view(buffer: WasmBuffer): HostArray;
+  free(buffer: WasmBuffer): void;
+}
+
+export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
+  const view = ({ address, length, dtype }: WasmBuffer): HostArray => {
+    if (dtype === 'float64') return new Float64Array(memory.buffer, address, length);
+    if (dtype === 'int32') return new Int32Array(memory.buffer, address, length);
+    if (dtype === 'bool') return new Uint8Array(memory.buffer, address, length);
+    return new Float32Array(memory.buffer, address, length);
+  };
+  return {
+    alloc: (length, dtype) => ({ address: heap.allocate(length * byteSize(dtype)), length, dtype }),
+    write: (buffer, host) => view(buffer).set(host),
+    readSync: (buffer) => view(buffer).slice(),
+    view,
+    free: ({ address, length, dtype }) => heap.release(address, length * byteSize(dtype)),
+  };
+}

@@ -1,0 +1,104 @@
+import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '@softgrad/core';
+import { expect, test } from 'vitest';
+import { wasm } from '../dist/index.js';
+import { compute, largestError, logits, ulp } from './ulp.js';
+
+const backend = await wasm.open({ relaxedSimd: false });
+
+test.each([
+  [1, 0],
+  [20, 0],
+  [80, 0],
+  [20, 1e4],
+])('float32 probabilities of logits in ±%d around %d are within 3 ULP, whatever the length', (spread, offset) => {
+  for (const classes of [1, 2, 3, 7, 10, 16, 31, 47, 48, 100, 128, 1000, 6200, 32000, 128256]) {
+    const rows = { outer: Math.max(1, Math.ceil(60_000 / classes)), classes, inner: 1 };
+    const x = logits('float32', rows.outer * classes, spread, offset, classes);
+    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+    expect({ classes, within: largestError(actual, x, rows) <= 3 }).toEqual({ classes, within: true });
+  }
+});
+
+test('rows of probabilities add up to 1 within 4 ULP times √f', () => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    for (const classes of [3, 10, 1000, 32000]) {
+      const x = logits(dtype, 4 * classes, 20, 0, 5);
+      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, { outer: 4, classes, inner: 1 }));
+      for (let row = 0; row < 4; row++) {
+        let sum = 0;
+        for (let c = 0; c < classes; c++) sum += s[row * classes + c];
+        expect(Math.abs(sum - 1)).toBeLessThanOrEqual(4 * ulp(1, dtype) * Math.sqrt(classes));
+      }
+    }
+  }
+});
+
+test('a maximum far beyond the first entries, huge logits and −Infinity take other ways to the same result', () => {
+  for (const classes of [3, 10, 60, 7000]) {
+    const rows = { outer: 6, classes, inner: 1 };
+    const x = logits('float32', 6 * classes, 5, 0, classes);
+    x[classes - 1] = 90;
+    for (let c = 0; c < classes; c++) {
+      x[classes + c] += 3000;
+      x[2 * classes + c] = c % 3 === 0 ? x[2 * classes + c] : Number.NEGATIVE_INFINITY;
+      x[3 * classes + c] = c === 1 ? 3e38 : -3e38;
+      x[4 * classes + c] = c === 0 ? 300 : -300;
+    }
+    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+    expect(largestError(actual, x, rows)).toBeLessThanOrEqual(3);
+  }
+});
+
+test('a NaN makes its row NaN, whatever its payload, and no other', () => {
+  for (const classes of [1, 2, 3, 10, 60, 7000]) {
+    for (const payload of [0x7fc00000, 0x7fc00001, 0xffc3_2157, 0x7fff_ffff]) {
+      const rows = { outer: 9, classes, inner: 1 };
+      const x = logits('float32', 9 * classes, 5, 0, classes);
+      new Uint32Array(x.buffer)[4 * classes + (classes >> 1)] = payload;
+      const s = Float32Array.from(compute(backend, [x], (out, input) => backend.softmax(out, input, rows)));
+      const undefinedRows = Array.from({ length: 9 }, (_, r) =>
+        s.subarray(r * classes, (r + 1) * classes).every(Number.isNaN),
+      );
+      expect(undefinedRows).toEqual(Array.from({ length: 9 }, (_, r) => r === 4));
+    }
+  }
+});
+
+test('vjp of a nearly one-hot row keeps what a subtraction would cancel', () => {
+  using x = tensor([[37.42994775023705, 0]], { dtype: 'float64', backend });
+  using s = softmax(x);
+  using g = tensor([[1, 0]], { dtype: 'float64', backend });
+  using dx = softmax.vjp(s, g);
+  const expected = Math.exp(-37.42994775023705); // 5.551e-17
+  const [first, second] = dx.dataSync();
+  expect(Math.abs(first - expected)).toBeLessThanOrEqual(4 * ulp(expected, 'float64'));
+  expect(Math.abs(second + expected)).toBeLessThanOrEqual(4 * ulp(expected, 'float64'));
+});
+
+test.each([3, 60, 7000])('logarithms and p − 1 are right where all other %i probabilities underflow', (classes) => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    const gap = dtype === 'float64' ? 800 : 120;
+    const row = Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : -gap));
+    using x = tensor([row], { dtype, backend });
+    using y = logSoftmax(x);
+    using l = logSumExp(x);
+    const { loss, gradient } = crossEntropy(x, [0], { reduction: 'sum' });
+    expect(y.dataSync()[0]).toBe(-gap);
+    expect(Math.abs(l.dataSync()[0])).toBeLessThan(1e-40);
+    expect(loss.dataSync()[0]).toBe(gap);
+    expect([...gradient.dataSync().subarray(0, 2)]).toEqual([-1, 1]);
+  }
+});
+
+test.each([3, 60, 7000])('with %i classes, 1 − p of a target that is nearly certain keeps its digits', (classes) => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    const row = Array.from({ length: classes }, (_, c) => (c === 1 ? 50 : 0));
+    const rest = (classes - 1) * Math.exp(-50);
+    using x = tensor([row], { dtype, backend });
+    const { loss, gradient } = crossEntropy(x, [1], { reduction: 'sum' });
+    using y = logSoftmax(x);
+    for (const value of [loss.dataSync()[0], -gradient.dataSync()[1], -y.dataSync()[1]]) {
+      expect(Math.abs(value - rest)).toBeLessThanOrEqual(4 * ulp(rest, dtype));
+    }
+  }
+});

@@ -1,0 +1,102 @@
+import { empty, isSoftgradError, scope, softmax, tensor } from '@softgrad/core';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createHeap } from '../dist/heap.js';
+import { wasm } from '../dist/index.js';
+
+const megabyte = 2 ** 20;
+
+function codeOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return isSoftgradError(error) ? error.code : String(error);
+  }
+  return 'none';
+}
+
+test('blocks are aligned, never overlap while they live, and merge when they are freed', () => {
+  const step = fc.oneof(
+    fc.record({ allocate: fc.oneof(fc.nat(300), fc.nat(200_000)) }),
+    fc.record({ release: fc.nat(1000) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const memory = new WebAssembly.Memory({ initial: 1, maximum: 4096 });
+      const heap = createHeap(memory, 1000);
+      const live: { readonly address: number; readonly bytes: number }[] = [];
+      for (const next of steps) {
+        if ('allocate' in next) {
+          const block = { address: heap.allocate(next.allocate), bytes: next.allocate };
+          expect(block.address % 64).toBe(0);
+          expect(block.address + block.bytes).toBeLessThanOrEqual(memory.buffer.byteLength);
+          for (const other of live) {
+            const apart = block.address + block.bytes <= other.address || other.address + other.bytes <= block.address;
+            expect(apart || block.address !== other.address).toBe(true);
+            if (block.bytes > 0 && other.bytes > 0) expect(apart).toBe(true);
+          }
+          live.push(block);
+        } else if (live.length > 0) {
+          const [{ address, bytes }] = live.splice(next.release % live.length, 1);
+          heap.release(address, bytes);
+        }
+      }
+      for (const { address, bytes } of live) heap.release(address, bytes);
+      // All of it is one free block again: the lowest address serves the largest request.
+      expect(heap.allocate(150 * 65536)).toBe(1024);
+    }),
+  );
+});
+
+test('empty gives memory that is written and computed on in place, without a copy', async () => {
+  const backend = await wasm.open();
+  using x = empty([2, 2], { backend });
+  x.view().set([0, 0, 1, 1]);
+  using s = softmax(x, { out: x });
+  expect([...s.view()]).toEqual([0.5, 0.5, 0.5, 0.5]);
+});
+
+test('what lives stays where it is, with its contents, while the memory grows', async () => {
+  const backend = await wasm.open();
+  using small = tensor([1, 2, 3], { backend });
+  const before = small.view().buffer.byteLength;
+  const large = Array.from({ length: 8 }, () => empty([8 * megabyte], { backend }));
+  expect(small.view().buffer.byteLength).toBeGreaterThan(before);
+  expect([...small.view()]).toEqual([1, 2, 3]);
+  using s = softmax(small);
+  expect(s.dataSync()[2]).toBeCloseTo(0.6652409, 6);
+  for (const block of large) block.dispose();
+});
+
+test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was there', async () => {
+  const backend = await wasm.open();
+  using x = tensor([1, 2, 3], { backend });
+  expect(codeOf(() => backend.alloc(2 ** 31, 'float32'))).toBe('ERR_OUT_OF_MEMORY');
+  expect(codeOf(() => backend.alloc(backend.supports.limits.elements + 2 ** 21, 'float32'))).toBe('ERR_OUT_OF_MEMORY');
+  expect(codeOf(() => backend.alloc(2 ** 53, 'bool'))).toBe('ERR_OUT_OF_MEMORY');
+  using s = softmax(x);
+  expect([...x.dataSync()]).toEqual([1, 2, 3]);
+  expect(s.dataSync()[2]).toBeCloseTo(0.6652409, 6);
+});
+
+test('forty thousand operations on tensors of many sizes leave the memory as large as a hundred did', async () => {
+  const backend = await wasm.open();
+  const sizes = Array.from({ length: 97 }, (_, i) => 1 + ((i * 7919) % 5000));
+  const round = (i: number) =>
+    scope(() => {
+      const x = empty([3, sizes[i % sizes.length]], { backend });
+      x.view().fill(i % 5);
+      const kept = softmax.vjp(softmax(x), x);
+      kept.view();
+    });
+  const reserved = () => {
+    const probe = backend.alloc(1, 'bool');
+    const bytes = backend.view?.(probe).buffer.byteLength;
+    backend.free(probe);
+    return bytes;
+  };
+  for (let i = 0; i < 100; i++) round(i);
+  const warm = reserved();
+  for (let i = 0; i < 20_000; i++) round(i);
+  expect(reserved()).toBe(warm);
+});

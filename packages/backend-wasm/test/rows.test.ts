@@ -1,0 +1,90 @@
+import { type FloatDType, hostArray, type Rows } from '@softgrad/core';
+import { reference, tolerance } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { wasm } from '../dist/index.js';
+import { compute, logits, ulp } from './ulp.js';
+
+/** Every short length, and both sides of where a kernel gives way to another (src/kernels/rows.h). */
+const lengths = [
+  ...Array.from({ length: 67 }, (_, i) => i + 1),
+  96,
+  127,
+  129,
+  3071,
+  3072,
+  3073,
+  6143,
+  6144,
+  6145,
+  6147,
+];
+
+describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
+  const allowed = dtype === 'float32' ? 3 : 2;
+
+  test.each(lengths)(
+    'rows of %i, however they are aligned and however many, are right and touch nothing else',
+    async (classes) => {
+      const backend = await wasm.open({ relaxedSimd: false });
+      const bytes = dtype === 'float64' ? 8 : 4;
+      for (const outer of classes > 100 ? [1, 3] : [1, 2, 3, 4, 5, 9, 13]) {
+        for (const shift of [0, 1, 2, 3]) {
+          const rows: Rows = { outer, classes, inner: 1 };
+          const size = outer * classes;
+          const x = logits(dtype, size, 20, 0, classes * 31 + outer);
+          const room = backend.alloc(size + 16, dtype);
+          const input = backend.alloc(size + 16, dtype);
+          const guarded = { ...room, address: room.address + (4 + shift) * bytes, length: size };
+          const shifted = { ...input, address: input.address + shift * bytes, length: size };
+          backend.write(room, hostArray(size + 16, dtype).fill(7));
+          backend.write(shifted, x);
+          backend.softmax(guarded, shifted, rows);
+          const all = backend.readSync?.(room) ?? [];
+          const expected = reference.softmax(x, rows);
+          for (let i = 0; i < size; i++) {
+            const error = Math.abs(all[4 + shift + i] - expected[i]) / ulp(expected[i], dtype);
+            if (!(error <= allowed)) expect.fail(`${outer}x${classes} at ${shift}: element ${i} is ${error} ULP off`);
+          }
+          for (let i = 0; i < size + 16; i++) {
+            const inside = i >= 4 + shift && i < 4 + shift + size;
+            if (!inside && all[i] !== 7)
+              expect.fail(`${outer}x${classes} at ${shift}: wrote outside, at ${i - 4 - shift}`);
+          }
+          backend.free(room);
+          backend.free(input);
+        }
+      }
+    },
+  );
+
+  test.each([1, 2, 3, 4, 5, 7, 8, 9, 17])('columns of an inner axis of %i are as exact as rows', async (inner) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    for (const classes of [1, 2, 3, 5, 10, 67, 1030]) {
+      const rows: Rows = { outer: 3, classes, inner };
+      const x = logits(dtype, 3 * classes * inner, 20, 0, classes + inner);
+      const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+      const expected = reference.softmax(x, rows);
+      const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(actual[i] - value) / ulp(value, dtype)));
+      expect(worst).toBeLessThanOrEqual(allowed);
+    }
+  });
+
+  test.each([3, 10, 47, 48, 200])('vjp over rows of %i, flat and nearly one-hot, is right', async (classes) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const rows: Rows = { outer: 9, classes, inner: 1 };
+    for (const spread of [1, 40]) {
+      const x = logits(dtype, 9 * classes, spread, 0, classes);
+      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+      const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
+      const g = logits(dtype, 9 * classes, 3, 1, classes + 1);
+      const actual = compute(backend, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
+      const expected = reference.softmaxVjp(probabilities, g, rows);
+      const precision = tolerance.precisionOf(backend.supports, dtype);
+      const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);
+      const outside = Array.from(expected, (value, i) => Math.abs(actual[i] - value) - bounds[i]).filter(
+        (d) => !(d <= 0),
+      );
+      expect(outside).toEqual([]);
+    }
+  });
+});

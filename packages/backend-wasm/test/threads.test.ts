@@ -1,0 +1,147 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { type Backend, isSoftgradError, type Rows } from '@softgrad/core';
+import { afterEach, expect, test, vi } from 'vitest';
+import { openBackend } from '../dist/backend.js';
+import { type WasmBuffer, wasm } from '../dist/index.js';
+import type { Thread } from '../dist/threads.js';
+import { compute, logits, sameBits } from './ulp.js';
+
+afterEach(() => vi.unstubAllGlobals());
+
+const large: Rows = { outer: 700, classes: 600, inner: 1 };
+const shapes: readonly Rows[] = [
+  { outer: 50_001, classes: 3, inner: 1 },
+  { outer: 14_003, classes: 10, inner: 1 },
+  { outer: 5, classes: 67, inner: 501 },
+  large,
+  { outer: 19, classes: 9001, inner: 1 },
+  { outer: 7, classes: 300, inner: 99 },
+];
+
+/** Every kernel that takes rows, and one over elements, over a shape. */
+function results(backend: Backend<WasmBuffer>, dtype: 'float32' | 'float64', rows: Rows): readonly ArrayLike<number>[] {
+  const x = logits(dtype, rows.outer * rows.classes * rows.inner, 30, 0, 3);
+  x[5] = Number.NaN;
+  x[x.length - 3] = Number.NEGATIVE_INFINITY;
+  x[x.length >> 1] = 400;
+  const plain = { temperature: 1, mask: null };
+  return [
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows)),
+    compute(backend, [x, x], (out, a, b) => backend.vjp(out, a, b, rows)),
+    compute(backend, [x], (out, input) =>
+      backend.kernels?.softmax?.(out, input, rows, { temperature: -3, mask: null }),
+    ),
+    compute(backend, [x], (out, input) => backend.kernels?.logSoftmax?.(out, input, rows, plain)),
+    compute(backend, [x], (out, input) => backend.kernels?.sigmoid?.(out, input, input.length)),
+  ];
+}
+
+test.each(['float32', 'float64'] as const)(
+  '%s results are the same bits on one, two and five threads',
+  async (dtype) => {
+    const [one, ...others] = await Promise.all([1, 2, 5].map((threads) => wasm.open({ threads, relaxedSimd: false })));
+    expect(others.map(({ supports }) => supports.device)).toEqual([
+      'WebAssembly SIMD, 2 threads',
+      'WebAssembly SIMD, 5 threads',
+    ]);
+    for (const rows of shapes) {
+      const expected = results(one, dtype, rows);
+      for (const other of others) {
+        for (const [i, actual] of results(other, dtype, rows).entries()) {
+          const same = sameBits(actual, expected[i]);
+          expect({ rows, kernel: i, same }).toEqual({ rows, kernel: i, same: true });
+        }
+      }
+    }
+    for (const backend of others) await backend.close();
+  },
+);
+
+test('a process ends with threads still open', () => {
+  const script = `
+    const { wasm } = await import('@softgrad/backend-wasm');
+    const backend = await wasm.open({ threads: 3 });
+    const x = backend.alloc(420000, 'float32');
+    backend.softmax(x, x, { outer: 700, classes: 600, inner: 1 });
+    console.log(backend.supports.device.replace(/relaxed /, ''));`;
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    cwd,
+    timeout: 50_000,
+  });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: 'WebAssembly SIMD, 3 threads\n' });
+});
+
+test('close ends the threads', async () => {
+  const workers: Worker[] = [];
+  const backend = await openBackend({
+    threads: 2,
+    relaxedSimd: false,
+    spawn: async () => workerThread('../dist/worker.js', workers),
+  });
+  const ended = new Promise((resolve) => workers[0].once('exit', resolve));
+  await backend.close();
+  await backend.close();
+  expect(await ended).toBe(1);
+});
+
+test('a thread that dies in the middle of a job gives ERR_DEVICE_LOST, and the backend works on', async () => {
+  const spawn = async () => workerThread('crashing-worker.mjs', []);
+  const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn, patienceMs: 200 });
+  const x = logits('float32', large.outer * large.classes, 5, 0, 1);
+  const run = () => compute(backend, [x], (out, input) => backend.softmax(out, input, large));
+  // The worker takes a chunk as soon as it is given processor time in the middle of a job.
+  const failures: unknown[] = [];
+  for (let i = 0; i < 10_000 && failures.length === 0; i++) {
+    try {
+      run();
+    } catch (error) {
+      failures.push(isSoftgradError(error) && error.code);
+    }
+  }
+  expect(failures).toEqual(['ERR_DEVICE_LOST']);
+  const alone = await wasm.open({ relaxedSimd: false });
+  expect(run()).toEqual(compute(alone, [x], (out, input) => alone.softmax(out, input, large)));
+});
+
+test('without SharedArrayBuffer there is one thread, and the device says why', async () => {
+  vi.stubGlobal('SharedArrayBuffer', undefined);
+  const backend = await wasm.open({ threads: 4, relaxedSimd: false });
+  expect(backend.supports.device).toBe(
+    'WebAssembly SIMD, 1 thread (no SharedArrayBuffer: the page is not cross-origin isolated (COOP: same-origin and COEP: require-corp))',
+  );
+});
+
+test('where a worker cannot start there is one thread, and the device says why', async () => {
+  const spawn = async () => workerThread('missing-worker.mjs', []);
+  const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn });
+  expect(backend.supports.device).toMatch(/^WebAssembly SIMD, 1 thread \(Cannot find module/);
+  expect(
+    compute(backend, [new Float32Array(2)], (out, x) => backend.softmax(out, x, { outer: 1, classes: 2, inner: 1 })),
+  ).toEqual(Float32Array.of(0.5, 0.5));
+});
+
+test.each([0, 65, 1.5, Number.NaN])('%d threads are refused', async (threads) => {
+  const error: unknown = await wasm.open({ threads }).catch((reason: unknown) => reason);
+  expect(isSoftgradError(error) && error.code).toBe('ERR_VALUE');
+});
+
+/** A thread that runs a file of this folder, in place of the package's own. */
+function workerThread(file: string, started: Worker[]): Thread {
+  const worker = new Worker(new URL(file, import.meta.url));
+  started.push(worker);
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+  });
+  ready.catch(() => {});
+  return {
+    ready,
+    start: (message) => worker.postMessage(message),
+    onLost: (listener) => worker.on('exit', listener),
+    terminate: () => void worker.terminate(),
+  };
+}
