@@ -1,6 +1,7 @@
 import { cpu } from '@softgrad/backend-cpu';
 import { gpujs } from '@softgrad/backend-gpujs';
 import { tfjs } from '@softgrad/backend-tfjs';
+import { wasm } from '@softgrad/backend-wasm';
 import { webgpu } from '@softgrad/backend-webgpu';
 import { type Backend, getBackend, setBackend, softmax, type Tensor, tensor } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
@@ -16,6 +17,7 @@ beforeAll(async () => {
     await cpu.open(),
     await gpujs.open({ mode: 'webgl2' }),
     await tfjs.open({ engine: 'webgl' }),
+    await wasm.open(),
     await webgpu.open(),
   );
 });

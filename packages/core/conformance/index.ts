@@ -1,3 +1,9 @@
+/**
+ * `@softgrad/core/conformance`: the suite that proves a backend right, with the reference and the tolerances that it is made of.
+ *
+ * @module conformance
+ */
+
 export type { ConformanceCase, Feature, Requirements } from './case.js';
 export { cases } from './cases.js';
 export { type ExactBuffer, exact } from './exact.js';

@@ -1,3 +1,9 @@
+/**
+ * `@softgrad/core`: tensors, softmax and its relatives with all their derivatives, the Backend interface, gradcheck, diagnosis.
+ *
+ * @module core
+ */
+
 export type {
   Backend,
   BackendProvider,
