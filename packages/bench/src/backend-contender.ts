@@ -9,36 +9,59 @@ import {
   type Tensor,
   tensor,
 } from '@softgrad/core';
-import type { Batch, Contender, ContenderSource, Job } from './contender.js';
-import type { Workload, WorkloadInput } from './workloads.js';
+import type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
+import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
+
+export interface BackendVariant {
+  /** What is handed to the provider's `open`. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** Without its fused kernels: what core composes from the basis. */
+  readonly composed?: boolean | undefined;
+  /** How it is called in reports; default: its name. */
+  readonly label?: string | undefined;
+}
 
 /** A registered backend as a contender, through the public API: what its users pay is what is timed. */
-export function backendSource(name: string, composed = false): ContenderSource {
-  const label = composed ? `${name} (composed)` : name;
+export function backendSource(
+  name: string,
+  { options, composed = false, label = name }: BackendVariant = {},
+): ContenderSource {
+  const shown = composed ? `${label} (composed)` : label;
   return {
-    name: label,
+    name: shown,
     kind: 'backend',
     async open() {
-      const provider = await loadProvider(name).catch((error: Error) => error.message);
-      if (typeof provider === 'string') return provider;
-      const reason = await provider.unavailable();
-      if (reason !== null) return reason;
-      const opened = await provider.open();
-      if (!composed) return backendContender(label, opened);
-      if (!opened.kernels || !opened.basis) {
+      try {
+        const provider = await loadProvider(name);
+        const reason = await provider.unavailable();
+        if (reason !== null) return reason;
+        const opened = await provider.open(options);
+        if (!composed) return backendContender(shown, opened);
+        if (opened.kernels && opened.basis) return composedContender(shown, opened);
         await opened.close();
         return `${name} has no fused kernels beside a basis`;
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error);
       }
-      return backendContender(label, withoutKernels(opened));
     },
   };
 }
 
-/** The same backend with nothing fused: what core composes from the basis. */
-function withoutKernels(backend: Backend): Backend {
-  return new Proxy(backend, {
+/** The same backend with nothing fused, for the ops that are fused. */
+function composedContender(name: string, backend: Backend): Contender {
+  const unfused = new Proxy(backend, {
     get: (target, key) => (key === 'kernels' ? undefined : Reflect.get(target, key, target)),
   });
+  const contender = backendContender(name, unfused);
+  return {
+    ...contender,
+    async prepare(workload, input) {
+      if (['softmax', 'jacobian', 'vjp'].includes(workload.op)) return `${workload.op} is always a kernel`;
+      return contender.prepare(workload, input);
+    },
+    // That of the fused one is timed already.
+    exp: async () => null,
+  };
 }
 
 /** An open backend as a contender; closing the contender closes it. */
@@ -51,10 +74,31 @@ export function backendContender(name: string, backend: Backend): Contender {
     expUlp: supports.expUlp,
     subnormals: supports.subnormals,
     async prepare(workload, input) {
-      if (!supports.dtypes.includes(workload.dtype)) return `${name} has no ${workload.dtype}`;
+      if (!supports.dtypes.includes(workload.dtype)) return `no ${workload.dtype}`;
       return prepare(backend, workload, input);
     },
+    exp: async (x) => expLoop(backend, x),
     close: async () => backend.close(),
+  };
+}
+
+/** The basis's exp on resident buffers, below the public API: a bound has no call to pay for. */
+function expLoop(backend: Backend, x: FloatArray): ExpLoop | null {
+  const { basis } = backend;
+  if (!basis) return null;
+  const dtype = x instanceof Float64Array ? 'float64' : 'float32';
+  const from = backend.alloc(x.length, dtype);
+  const to = backend.alloc(x.length, dtype);
+  backend.write(from, x);
+  return {
+    batch: (calls) => {
+      for (let k = 0; k < calls; k++) basis.unary(to, 'exp', from, x.length);
+      return backend.sync();
+    },
+    dispose: () => {
+      backend.free(from);
+      backend.free(to);
+    },
   };
 }
 
@@ -63,37 +107,43 @@ type Call = (out?: Tensor) => Tensor;
 
 function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Job {
   const { op, shape, dtype } = workload;
-  const operands: Tensor[] = [];
-  const upload = (data: HostArray) => {
-    const made = tensor(data, { shape: data instanceof Int32Array ? [shape[0]] : shape, backend });
-    operands.push(made);
+  const tensors: Tensor[] = [];
+  const keep = (made: Tensor) => {
+    tensors.push(made);
     return made;
   };
-  const { call, write } = callOf(op, input, upload);
-  const [rows, classes] = shape;
-  const out = empty(op === 'jacobian' ? [rows, classes, classes] : shape, { dtype, backend });
-  const reused: Batch = (calls) => {
-    for (let k = 0; k < calls; k++) call(out);
-    return backend.sync();
+  const dispose = () => {
+    for (const made of tensors) made.dispose();
   };
-  return {
-    reused,
-    allocating: (calls) => {
-      for (let k = 0; k < calls; k++) call().dispose();
+  try {
+    const upload = (data: HostArray) =>
+      keep(tensor(data, { shape: data instanceof Int32Array ? [shape[0]] : shape, backend }));
+    const { call, write } = callOf(op, input, upload);
+    const [rows, classes] = shape;
+    const out = keep(empty(op === 'jacobian' ? [rows, classes, classes] : shape, { dtype, backend }));
+    const reused: Batch = (calls) => {
+      for (let k = 0; k < calls; k++) call(out);
       return backend.sync();
-    },
-    endToEnd: async (calls) => {
-      for (let k = 0; k < calls; k++) {
-        write();
-        await call(out).data();
-      }
-    },
-    result: () => call(out).data(),
-    dispose: () => {
-      out.dispose();
-      for (const operand of operands) operand.dispose();
-    },
-  };
+    };
+    return {
+      reused,
+      allocating: (calls) => {
+        for (let k = 0; k < calls; k++) call().dispose();
+        return backend.sync();
+      },
+      endToEnd: async (calls) => {
+        for (let k = 0; k < calls; k++) {
+          write();
+          await call(out).data();
+        }
+      },
+      result: () => call(out).data(),
+      dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
 
 function callOf(

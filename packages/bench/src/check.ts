@@ -1,54 +1,86 @@
 import type { HostArray, Rows } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
 import type { Contender } from './contender.js';
+import { inFloat64, sweep } from './sweep.js';
 import type { Workload, WorkloadInput } from './workloads.js';
 
-/** How right a contender's numbers are, on rows spread over the whole output. */
+/** How right a contender's numbers are. */
 export interface Correctness {
   readonly ok: boolean;
+  /** What is wrong, in words, or null. */
+  readonly problem: string | null;
+  /** Rows, spread over the whole output, that were held against the reference; all others are held against float64 loops. */
   readonly rowsChecked: number;
-  /** Largest error as a share of the bound; above 1 is wrong. NaN where the output holds NaN. */
+  /** Largest error on those rows as a share of the conformance suite's bound; above 1 is wrong. NaN where the output holds NaN. */
   readonly worstShareOfBound: number;
-  /** Largest error of a result in ULP of the dtype, over results of at least 1e-30. */
+  /** Largest error on those rows in ULP of the dtype, over results of at least 1e-30. */
   readonly worstUlp: number;
 }
 
+/** Rows held against the reference: this many, or fewer where they are long, but the first and the last. */
 const mostRows = 24;
+const mostReferenceResults = 2 ** 17;
+/** Rows longer than this are held against float64 loops alone: the reference would take minutes. */
+const longestReferenceRow = 2 ** 18;
 
-/** Checks an output against the float64 reference under the bound of the conformance suite. */
-export function checkOutput(
-  contender: Pick<Contender, 'expUlp' | 'subnormals'>,
+/**
+ * Makes a check of outputs of a workload: some rows against the reference under the bound of the conformance suite, and every
+ * element against loops in float64 under twice that bound, since a check of some rows can miss a mistake in another.
+ */
+export function outputChecker(
   workload: Workload,
   input: WorkloadInput,
-  output: HostArray,
-): Correctness {
+): (contender: Pick<Contender, 'expUlp' | 'subnormals'>, output: HostArray) => Correctness {
   const { op, shape, dtype } = workload;
   const [rowCount, classes] = shape;
-  const picked = spread(rowCount, op === 'jacobian' && classes > 200 ? 4 : mostRows);
   const width = op === 'jacobian' ? classes * classes : classes;
-  const rows = { outer: picked.length, classes, inner: 1 };
-  const x = take(input.logits, picked, classes);
-  const actual = take(output, picked, width);
-  const precision = tolerance.precisionOf(contender, dtype);
-  const { expected, bound } = expectation(precision, op, {
-    rows,
-    x,
+  const most = Math.max(2, Math.min(mostRows, Math.floor(mostReferenceResults / width)));
+  const picked = spread(rowCount, most);
+  const operands: Operands = {
+    rows: { outer: picked.length, classes, inner: 1 },
+    x: take(input.logits, picked, classes),
     s: take(input.probabilities, picked, classes),
     g: take(input.cotangent, picked, classes),
     target: picked.map((row) => input.target[row]),
     scale: 1 / rowCount,
-  });
-  const ulp = dtype === 'float64' ? 2 ** -52 : 2 ** -23;
+  };
+  const expected = classes <= longestReferenceRow ? expectedOf(op, operands) : inFloat64(workload, input, picked);
+  return (contender, output) => {
+    if (output.length !== rowCount * width) {
+      const problem = `${output.length} results instead of ${rowCount * width}`;
+      return { ok: false, problem, rowsChecked: 0, worstShareOfBound: Number.NaN, worstUlp: Number.NaN };
+    }
+    const precision = tolerance.precisionOf(contender, dtype);
+    const bound = boundOf(precision, op, operands, expected);
+    const errors = compare(take(output, picked, width), expected, bound, dtype === 'float64' ? 2 ** -52 : 2 ** -23);
+    const known = { expected, bound, picked, floor: precision.floor };
+    const problem = problemOf(errors.worstShareOfBound) ?? sweep(workload, input, output, known);
+    return { ok: problem === null, problem, rowsChecked: picked.length, ...errors };
+  };
+}
+
+function problemOf(worstShareOfBound: number): string | null {
+  if (Number.isNaN(worstShareOfBound)) return 'NaN among the results';
+  return worstShareOfBound <= 1 ? null : `error ${worstShareOfBound.toPrecision(3)} times the bound`;
+}
+
+function compare(
+  actual: Float64Array,
+  expected: Float64Array,
+  bound: Float64Array,
+  ulp: number,
+): Pick<Correctness, 'worstShareOfBound' | 'worstUlp'> {
   let worstShareOfBound = 0;
   let worstUlp = 0;
   for (let k = 0; k < expected.length; k++) {
     const error = Math.abs(actual[k] - expected[k]);
-    const share = error === 0 ? 0 : error / bound[k];
-    if (!(share <= worstShareOfBound)) worstShareOfBound = share;
+    if (Number.isNaN(error)) return { worstShareOfBound: Number.NaN, worstUlp: Number.NaN };
+    if (error === 0) continue;
+    worstShareOfBound = Math.max(worstShareOfBound, error / bound[k]);
     const magnitude = Math.abs(expected[k]);
     if (magnitude >= 1e-30) worstUlp = Math.max(worstUlp, error / (ulp * 2 ** Math.floor(Math.log2(magnitude))));
   }
-  return { ok: worstShareOfBound <= 1, rowsChecked: picked.length, worstShareOfBound, worstUlp };
+  return { worstShareOfBound, worstUlp };
 }
 
 interface Operands {
@@ -61,50 +93,53 @@ interface Operands {
   readonly scale: number;
 }
 
-interface Expectation {
-  readonly expected: Float64Array;
-  readonly bound: Float64Array;
-}
-
-function expectation(precision: tolerance.Precision, op: Workload['op'], operands: Operands): Expectation {
-  const { rows, x, s, g } = operands;
+function expectedOf(op: Workload['op'], { rows, x, s, g, target, scale }: Operands): Float64Array {
   switch (op) {
-    case 'softmax': {
-      const expected = reference.softmax(x, rows);
-      return { expected, bound: tolerance.softmaxTolerance(precision, x, expected, rows) };
-    }
-    case 'logSoftmax': {
-      const expected = reference.logSoftmax(x, rows);
-      return { expected, bound: tolerance.logSoftmaxTolerance(precision, x, expected, rows) };
-    }
-    case 'jacobian': {
-      const expected = reference.softmaxJacobian(s, rows);
-      return { expected, bound: tolerance.softmaxJacobianTolerance(precision, s, expected, rows) };
-    }
-    case 'vjp': {
-      const expected = reference.softmaxVjp(s, g, rows);
-      return { expected, bound: tolerance.softmaxVjpTolerance(precision, s, g, expected, rows) };
-    }
+    case 'softmax':
+      return reference.softmax(x, rows);
+    case 'logSoftmax':
+      return reference.logSoftmax(x, rows);
+    case 'jacobian':
+      return reference.softmaxJacobian(s, rows);
+    case 'vjp':
+      return reference.softmaxVjp(s, g, rows);
     case 'crossEntropy':
-      return crossEntropyGradient(precision, operands);
+      return reference.softmax(x, rows).map((p, k) => {
+        const hit = target[Math.floor(k / rows.classes)] === k % rows.classes;
+        return (p - (hit ? 1 : 0)) * scale;
+      });
   }
 }
 
-/** (p − y) scale: the probability's own bound, and the rounding of the subtraction and the scaling. */
-function crossEntropyGradient(precision: tolerance.Precision, { rows, x, target, scale }: Operands): Expectation {
-  const p = reference.softmax(x, rows);
-  const bound = tolerance.softmaxTolerance(precision, x, p, rows);
-  const expected = p.map((probability, k) => {
-    const hit = target[Math.floor(k / rows.classes)] === k % rows.classes;
-    return (probability - (hit ? 1 : 0)) * scale;
-  });
-  return {
-    expected,
-    bound: bound.map((b, k) => b * scale + 4 * precision.unit * Math.abs(expected[k]) + precision.floor),
-  };
+function boundOf(
+  precision: tolerance.Precision,
+  op: Workload['op'],
+  { rows, x, s, g, target, scale }: Operands,
+  expected: Float64Array,
+): Float64Array {
+  switch (op) {
+    case 'softmax':
+      return tolerance.softmaxTolerance(precision, x, expected, rows);
+    case 'logSoftmax':
+      return tolerance.logSoftmaxTolerance(precision, x, expected, rows);
+    case 'jacobian':
+      return tolerance.softmaxJacobianTolerance(precision, s, expected, rows);
+    case 'vjp':
+      return tolerance.softmaxVjpTolerance(precision, s, g, expected, rows);
+    case 'crossEntropy': {
+      // (p − y) scale: the probability's own bound, and the rounding of the subtraction and the scaling.
+      const p = expected.map((value, k) => {
+        const hit = target[Math.floor(k / rows.classes)] === k % rows.classes;
+        return value / scale + (hit ? 1 : 0);
+      });
+      const ofProbabilities = tolerance.softmaxTolerance(precision, x, p, rows);
+      return ofProbabilities.map((b, k) => b * scale + 4 * precision.unit * Math.abs(expected[k]) + precision.floor);
+    }
+  }
 }
 
-function spread(rowCount: number, most: number): number[] {
+/** Rows from the first to the last at even distances. */
+function spread(rowCount: number, most: number): readonly number[] {
   const count = Math.min(rowCount, most);
   return Array.from({ length: count }, (_, k) => Math.floor((k * (rowCount - 1)) / Math.max(1, count - 1)));
 }

@@ -1,5 +1,5 @@
 import type { HostArray } from '@softgrad/core';
-import type { Workload, WorkloadInput } from './workloads.js';
+import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 
 /** Does `calls` calls and returns, or resolves, when the engine has done them. One function a mode: no closure per call. */
 export type Batch = (calls: number) => void | Promise<void>;
@@ -17,6 +17,12 @@ export interface Job {
   dispose(): void | Promise<void>;
 }
 
+/** A contender's own exp over a vector, from a buffer that exists to another: what its softmax cannot be faster than. */
+export interface ExpLoop {
+  readonly batch: Batch;
+  dispose(): void | Promise<void>;
+}
+
 /** Whatever computes a workload: a backend through the public API, or a peer as its users call it. */
 export interface Contender {
   /** 'wasm', 'cpu (composed)', 'tfjs-wasm'. */
@@ -29,6 +35,8 @@ export interface Contender {
   readonly subnormals: 'preserve' | 'flush';
   /** The job, or the reason why this contender has none for the workload. */
   prepare(workload: Workload, input: WorkloadInput): Promise<Job | string>;
+  /** null where it has no exp of its own for the dtype of `x`. */
+  exp(x: FloatArray): Promise<ExpLoop | null>;
   close(): Promise<void>;
 }
 

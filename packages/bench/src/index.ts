@@ -1,14 +1,35 @@
-export { backendContender, backendSource } from './backend-contender.js';
-export { type Correctness, checkOutput } from './check.js';
-export type { Batch, Contender, ContenderSource, Job } from './contender.js';
-export { type Environment, environment } from './environment.js';
-export { peers } from './peers.js';
-export type { BenchReport, ContenderResult, Mode, WorkloadResult } from './report.js';
-export { type BenchOptions, type BenchProgress, runBench } from './run.js';
-export { type Selection, selectContenders, selectWorkloads } from './selection.js';
-export { pairedRatio, type Ratio, type Timing } from './statistics.js';
-export { formatMs, type ResultTable, resultTables, toMarkdown } from './table.js';
 export {
+  type AccuracyOptions,
+  type AccuracyReport,
+  type AccuracyResult,
+  accuracyTables,
+  measureAccuracy,
+} from './accuracy.js';
+export { type BackendVariant, backendContender, backendSource } from './backend-contender.js';
+export { type Correctness, outputChecker } from './check.js';
+export { type Change, type Comparison, compareReports, comparisonTable } from './compare.js';
+export type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
+export { differences, type Environment, environment } from './environment.js';
+export { markdownTable, toMarkdown } from './markdown.js';
+export { peers } from './peers.js';
+export type {
+  BenchReport,
+  ContenderDescription,
+  ContenderResult,
+  Mode,
+  PerMode,
+  RawResult,
+  RawWorkload,
+  WorkloadResult,
+} from './report.js';
+export { parseReport, stringifyReport } from './report-file.js';
+export type { Bound, Roof } from './roofline.js';
+export { type BenchOptions, type BenchProgress, type Method, runBench } from './run.js';
+export { type ContenderSelection, selectContenders, selectWorkloads, type WorkloadSelection } from './selection.js';
+export { isDifference, pairedRatio, type Ratio, type Samples, type Timing } from './statistics.js';
+export { describeRun, formatMs, formatSpeedUp, resultTable, type TextTable } from './table.js';
+export {
+  type BenchDType,
   type BenchOp,
   type BenchShape,
   benchOps,

@@ -1,14 +1,23 @@
 import type { Batch } from './contender.js';
+import { uniform } from './random.js';
 
-/** Something to time: a batch function and how many calls one sample of it takes. */
-export interface Calibrated {
+/** Something to time: a batch, how many calls one sample of it takes, and in which rounds it takes part. */
+export interface Loop {
   readonly batch: Batch;
   readonly calls: number;
+  /** It is timed every `stride` rounds, from the first on. A power of 2, so that two loops always share rounds. */
+  readonly stride: number;
 }
 
-/** Raw samples of one batch, milliseconds per call, in the order of the rounds. */
-export type Samples = readonly number[];
+/** Milliseconds per call by round; null where the loop sat the round out. */
+export type RoundTimes = readonly (number | null)[];
 
+/** A sample longer than this is not taken in every round. */
+const longSampleMs = 150;
+/** No loop gets fewer samples than this for being slow. */
+const fewestSamples = 5;
+
+/** Milliseconds that `calls` calls take. */
 export async function timed(batch: Batch, calls: number): Promise<number> {
   const start = performance.now();
   const done = batch(calls);
@@ -16,36 +25,65 @@ export async function timed(batch: Batch, calls: number): Promise<number> {
   return performance.now() - start;
 }
 
-/** Warms a batch up and finds how many calls make a sample last at least `leastMs`. */
-export async function calibrate(batch: Batch, leastMs: number): Promise<Calibrated> {
+/**
+ * Warms a batch up, long enough for an optimising compiler to have come and gone, and finds how many calls make a sample last
+ * at least `leastMs`.
+ */
+export async function calibrate(batch: Batch, leastMs: number, rounds: number): Promise<Loop> {
+  const warmUpMs = 5 * leastMs;
   let calls = 1;
   let elapsedMs = await timed(batch, calls);
-  while (elapsedMs < leastMs && calls < 2 ** 24) {
-    const aim = elapsedMs > 0 ? Math.ceil((1.3 * leastMs * calls) / elapsedMs) : calls * 16;
-    calls = Math.min(Math.max(aim, calls * 2), calls * 16);
+  let spentMs = elapsedMs;
+  while ((elapsedMs < leastMs || spentMs < warmUpMs) && calls < 2 ** 24) {
+    if (elapsedMs < leastMs) {
+      const aim = elapsedMs > 0 ? Math.ceil((1.2 * leastMs * calls) / elapsedMs) : calls * 16;
+      calls = Math.min(Math.max(aim, calls + 1), calls * 16);
+    }
     elapsedMs = await timed(batch, calls);
+    spentMs += elapsedMs;
   }
-  return { batch, calls };
+  // A count found while the code was cold can make samples longer than they need be.
+  const perCallMs = elapsedMs / calls;
+  if (elapsedMs > 2 * leastMs) calls = Math.max(1, Math.ceil((1.2 * leastMs) / perCallMs));
+  return { batch, calls, stride: strideOf(perCallMs * calls, rounds) };
+}
+
+function strideOf(sampleMs: number, rounds: number): number {
+  let stride = 1;
+  while (stride * longSampleMs < sampleMs && rounds / (stride * 2) >= fewestSamples) stride *= 2;
+  return stride;
 }
 
 /**
- * Times all contenders round by round, each round in another order, so that drift of the machine hits all alike.
+ * Times all loops round by round, each round in another order, so that drift of the machine hits all alike and none always
+ * follows the same other.
  *
  * @param step called before each sample; throwing from it cancels
  */
 export async function interleave(
-  contenders: readonly Calibrated[],
+  loops: readonly Loop[],
   rounds: number,
-  step: () => void | Promise<void>,
-): Promise<Samples[]> {
-  const samples: number[][] = contenders.map(() => []);
+  step: (round: number) => void | Promise<void>,
+): Promise<RoundTimes[]> {
+  const random = uniform(0x0dde5);
+  const times: (number | null)[][] = loops.map(() => Array<number | null>(rounds).fill(null));
   for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const k = (turn + round) % contenders.length;
-      await step();
-      const { batch, calls } = contenders[k];
-      samples[k][round] = (await timed(batch, calls)) / calls;
+    const takingPart = loops.map((_, k) => k).filter((k) => round % loops[k].stride === 0);
+    for (const k of shuffled(takingPart, random)) {
+      await step(round);
+      const { batch, calls } = loops[k];
+      times[k][round] = (await timed(batch, calls)) / calls;
     }
   }
-  return samples;
+  return times;
+}
+
+/** The same numbers in a random order (Fisher and Yates). */
+function shuffled(items: readonly number[], random: () => number): readonly number[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  return order;
 }

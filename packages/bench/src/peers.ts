@@ -1,4 +1,5 @@
 import type { ContenderSource } from './contender.js';
+import { gpujsPeer } from './peers/gpujs.js';
 import { jax } from './peers/jax.js';
 import { naive } from './peers/naive.js';
 import { onnxruntime } from './peers/onnxruntime.js';
@@ -12,6 +13,8 @@ export const peers: Readonly<Record<string, ContenderSource>> = {
   'tfjs-webgl': tfjs('webgl'),
   'tfjs-webgpu': tfjs('webgpu'),
   'onnxruntime-node': onnxruntime('node'),
+  'onnxruntime-node-2t': onnxruntime('node', 2),
   'onnxruntime-web': onnxruntime('web'),
   jax,
+  'gpu.js': gpujsPeer,
 };

@@ -1,7 +1,7 @@
 import type { Correctness } from './check.js';
 import type { Environment } from './environment.js';
-import type { Bound } from './roofline.js';
-import type { Ratio, Timing } from './statistics.js';
+import type { Bound, Roof } from './roofline.js';
+import type { Ratio, Samples, Timing } from './statistics.js';
 import type { Workload } from './workloads.js';
 
 /** The three ways of calling that are timed apart. */
@@ -9,41 +9,66 @@ export type Mode = 'reused' | 'allocating' | 'endToEnd';
 
 export const modes: readonly Mode[] = ['reused', 'allocating', 'endToEnd'];
 
-/** What one contender did on one workload. */
-export interface ContenderResult {
+/** Something for each mode that was timed. */
+export type PerMode<T> = Readonly<Partial<Record<Mode, T>>>;
+
+/** What was taken down of one contender on one workload. */
+export interface RawResult {
   readonly contender: string;
   readonly kind: 'backend' | 'peer';
   /** Why there are no numbers, or null. */
   readonly missing: string | null;
+  /** null where nothing could be computed. */
   readonly correctness: Correctness | null;
-  /** First call to result, compilation and all, in ms. */
+  /** From host data with nothing prepared to the first result on the host, compilation and all, in ms. */
   readonly firstCallMs: number | null;
-  readonly timings: Readonly<Partial<Record<Mode, Timing>>>;
-  /** Its time as a multiple of the baseline's in the same mode; above 1 is slower. */
-  readonly ratios: Readonly<Partial<Record<Mode, Ratio>>>;
-  /** Time of the bound as a share of its time with a reused output (else allocating): 1 would be at the bound. */
-  readonly shareOfBound: number | null;
+  readonly samples: PerMode<Samples>;
+  /** The same call on a single element, where calls are short enough for that to matter. */
+  readonly emptyCall: Samples | null;
 }
 
-export interface WorkloadResult {
+/** What was taken down of one workload, without any judgement. */
+export interface RawWorkload {
   readonly workload: Workload;
-  readonly baseline: string;
-  readonly roofs: { readonly memcpyMs: number; readonly fillMs: number; readonly expMs: number | null };
-  readonly bound: Bound;
-  readonly boundMs: number;
+  readonly results: readonly RawResult[];
+  readonly roofs: readonly Roof[];
+  /** The baseline and the same loop once more, timed as if it were another contender: what noise looks like. */
+  readonly baseline: string | null;
+  readonly control: Samples | null;
+}
+
+/** What one contender did on one workload. */
+export interface ContenderResult extends RawResult {
+  readonly timings: PerMode<Timing>;
+  /** Its time as a multiple of the baseline's in the same mode; above 1 is slower. */
+  readonly ratios: PerMode<Ratio & { readonly significant: boolean }>;
+  /** What its time with a reused output (else allocating) is bounded by, and the bound's share of that time: 1 is at the bound. */
+  readonly bound: (Bound & { readonly share: number }) | null;
+}
+
+export interface WorkloadResult extends RawWorkload {
   readonly results: readonly ContenderResult[];
+  /** The loops of `roofs` as times for this workload, the tightest first. */
+  readonly bounds: readonly Bound[];
+  /** The control's time over the baseline's: a ratio inside this interval is no difference. */
+  readonly noise: Ratio | null;
+}
+
+/** A contender that ran. */
+export interface ContenderDescription {
+  readonly name: string;
+  readonly kind: 'backend' | 'peer';
+  readonly description: string;
+  /** Loading and opening it, in ms. */
+  readonly openMs: number;
 }
 
 /** A whole run: plain data, versioned, written by `--json` and read by `--compare` and the page. */
 export interface BenchReport {
   readonly schema: 'softgrad-bench/1';
   readonly environment: Environment;
-  readonly settings: { readonly rounds: number; readonly sampleMs: number };
-  readonly contenders: readonly {
-    readonly name: string;
-    readonly kind: 'backend' | 'peer';
-    readonly description: string;
-  }[];
+  readonly settings: { readonly rounds: number; readonly sampleMs: number; readonly processes: number };
+  readonly contenders: readonly ContenderDescription[];
   readonly unavailable: readonly { readonly name: string; readonly reason: string }[];
   readonly workloads: readonly WorkloadResult[];
 }

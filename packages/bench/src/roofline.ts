@@ -1,33 +1,31 @@
 import type { Batch } from './contender.js';
-import { outputSize, type Workload } from './workloads.js';
+import { type Samples, timing } from './statistics.js';
+import { bytesMoved, outputBytes, type Workload } from './workloads.js';
 
-/** What a workload cannot be faster than on this machine, as loops that are timed in the same rounds. */
+/** A loop that a workload cannot be faster than, timed in the same rounds: what it does is all that it does. */
 export interface Roof {
   readonly name: 'memcpy' | 'fill' | 'exp';
-  /** One pass of it over the output. */
-  readonly batch: Batch;
+  /** Whose loop it is: 'engine' for JavaScript's own memmove and memset, else a contender. */
+  readonly from: string;
+  readonly samples: Samples;
 }
 
-/** What bounds a workload: bytes through memory, or exponentials. */
-export type Bound = 'memory' | 'exp';
+/** What bounds a result: bytes through memory, exponentials, or the cost of a call. */
+export type BoundName = 'memory' | 'exp' | 'call';
 
-/** Bytes that an op has to read and write once each, at least. */
-export function bytesMoved(workload: Workload): number {
-  const [rows, classes] = workload.shape;
-  const elementBytes = workload.dtype === 'float64' ? 8 : 4;
-  const operand = rows * classes * elementBytes;
-  const operands = workload.op === 'vjp' ? 2 : 1;
-  return operands * operand + outputSize(workload) * elementBytes;
+export interface Bound {
+  readonly name: BoundName;
+  /** The loop's time for this workload. */
+  readonly ms: number;
+  /** Whose loop that is. */
+  readonly from: string;
 }
 
-/** Exponentials that an op has to compute, one an element. */
-export function exponentials({ op, shape: [rows, classes] }: Workload): number {
-  return op === 'jacobian' || op === 'vjp' ? 0 : rows * classes;
-}
-
-/** The loops: a copy and a fill of the output's bytes by the engine's own memmove and memset. */
-export function roofs(workload: Workload): readonly Roof[] {
-  const bytes = outputSize(workload) * (workload.dtype === 'float64' ? 8 : 4);
+/** A copy and a fill of the output's bytes: as fast as this engine moves memory. */
+export function memoryLoops(
+  workload: Workload,
+): readonly { readonly name: 'memcpy' | 'fill'; readonly batch: Batch }[] {
+  const bytes = outputBytes(workload);
   const from = new Uint8Array(bytes).fill(1);
   const to = new Uint8Array(bytes);
   return [
@@ -46,33 +44,20 @@ export function roofs(workload: Workload): readonly Roof[] {
   ];
 }
 
-/** An exp-only loop over the operand, where the op has exponentials: Math.exp in plain JavaScript. */
-export function expLoop(workload: Workload): readonly Roof[] {
-  const count = exponentials(workload);
-  if (count === 0) return [];
-  const x = Float64Array.from({ length: Math.min(count, 65536) }, (_, k) => -(k % 1024) / 64);
-  const passes = count / x.length;
-  let sink = 0;
-  return [
-    {
-      name: 'exp',
-      batch: (calls) => {
-        for (let pass = 0; pass < calls * passes; pass++) {
-          for (let k = 0; k < x.length; k++) sink += Math.exp(x[k]);
-        }
-        if (sink === 1) throw new Error('unreachable: keeps the sum alive');
-      },
-    },
-  ];
-}
-
-/** The larger of what memory and exponentials take at least: memory at the speed of memcpy, which moves two bytes a byte copied. */
-export function boundOf(
-  workload: Workload,
-  { memcpyMs, expMs }: { readonly memcpyMs: number; readonly expMs: number | null },
-): { readonly bound: Bound; readonly boundMs: number } {
-  const copied = 2 * outputSize(workload) * (workload.dtype === 'float64' ? 8 : 4);
-  const memoryMs = (memcpyMs * bytesMoved(workload)) / copied;
-  if (expMs !== null && expMs > memoryMs) return { bound: 'exp', boundMs: expMs };
-  return { bound: 'memory', boundMs: memoryMs };
+/**
+ * The bounds of a workload, the tightest first. Memory: its bytes at the speed of memcpy, which moves two for each byte copied,
+ * and no less than a fill of its output. exp: the fastest exp-only loop of the run.
+ */
+export function boundsOf(workload: Workload, roofs: readonly Roof[]): readonly Bound[] {
+  const bounds: Bound[] = [];
+  const shareOfCopy = bytesMoved(workload) / (2 * outputBytes(workload));
+  for (const { name, from, samples } of roofs) {
+    const ms = timing(samples)?.medianMs;
+    if (ms === undefined) continue;
+    if (name === 'exp') bounds.push({ name: 'exp', ms, from });
+    else bounds.push({ name: 'memory', ms: name === 'memcpy' ? ms * shareOfCopy : ms, from: name });
+  }
+  const memory = bounds.filter(({ name }) => name === 'memory').sort((a, b) => b.ms - a.ms);
+  const exp = bounds.filter(({ name }) => name === 'exp').sort((a, b) => a.ms - b.ms);
+  return [...memory.slice(0, 1), ...exp.slice(0, 1)].sort((a, b) => b.ms - a.ms);
 }

@@ -1,18 +1,37 @@
-import { type FloatDType, SoftgradError } from '@softgrad/core';
+import { SoftgradError } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
 import { backends } from './backends.js';
 import type { ContenderSource } from './contender.js';
 import { peers } from './peers.js';
-import { type BenchOp, type BenchShape, benchOps, jacobianShapes, standardShapes, type Workload } from './workloads.js';
+import {
+  type BenchDType,
+  type BenchOp,
+  type BenchShape,
+  benchDTypes,
+  benchOps,
+  jacobianShapes,
+  standardShapes,
+  type Workload,
+} from './workloads.js';
 
-/** What to run, in words; everything has a default. */
-export interface Selection {
+/** Which workloads to run, in words; everything has a default. */
+export interface WorkloadSelection {
   readonly ops?: readonly string[] | undefined;
   /** `4096x10` or `4096×10`. */
   readonly shapes?: readonly string[] | undefined;
-  readonly dtypes?: readonly FloatDType[] | undefined;
+  readonly dtypes?: readonly string[] | undefined;
   /** Small shapes only. */
   readonly quick?: boolean | undefined;
+}
+
+/** Which contenders to run, in words. */
+export interface ContenderSelection {
+  /** Names of `backends`, with options for opening one behind it: `wasm:threads=2`, `gpujs:mode=webasm:kernels=8`. */
+  readonly backends: readonly string[];
+  /** Names of `peers`. */
+  readonly peers?: readonly string[] | undefined;
+  /** Each backend without its fused kernels, too. */
+  readonly composed?: boolean | undefined;
 }
 
 /** The shapes of a quick run: one short row, many short ones, rows in cache. */
@@ -27,37 +46,27 @@ const quickJacobianShapes: readonly BenchShape[] = [
 ];
 
 /** Every op at every shape in every dtype; the Jacobian at shapes of its own unless shapes are given. @throws ERR_VALUE */
-export function selectWorkloads({ ops, shapes, dtypes = ['float32'], quick = false }: Selection): readonly Workload[] {
+export function selectWorkloads({ ops, shapes, dtypes, quick = false }: WorkloadSelection): readonly Workload[] {
   const given = shapes?.map(parseShape);
-  return (ops ?? benchOps).map(parseOp).flatMap((op) => {
+  const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
+  return (ops ?? benchOps).flatMap((name) => {
+    const op = oneOf<BenchOp>('op', name, benchOps);
     const standard = op === 'jacobian' ? [jacobianShapes, quickJacobianShapes] : [standardShapes, quickShapes];
-    return (given ?? standard[quick ? 1 : 0]).flatMap((shape) => dtypes.map((dtype) => ({ op, shape, dtype })));
+    return (given ?? standard[quick ? 1 : 0]).flatMap((shape) => wanted.map((dtype) => ({ op, shape, dtype })));
   });
 }
 
 /** Backends, each fused and if asked for composed, and peers. @throws ERR_VALUE for an unknown name */
-export function selectContenders(
-  backendNames: readonly string[],
-  peerNames: readonly string[],
-  composed = false,
-): readonly ContenderSource[] {
-  const sources = backendNames.flatMap((name) => {
-    if (!(name in backends)) throw unknown('backend', name, Object.keys(backends));
-    return composed ? [backendSource(name), backendSource(name, true)] : [backendSource(name)];
+export function selectContenders(selection: ContenderSelection): readonly ContenderSource[] {
+  const sources = selection.backends.flatMap((text) => {
+    const [name, ...settings] = text.split(':');
+    oneOf('backend', name, Object.keys(backends));
+    const variant = { options: parseOptions(text, settings), label: text };
+    const fused = backendSource(name, variant);
+    return selection.composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];
   });
-  return [
-    ...sources,
-    ...peerNames.map((name) => {
-      if (!(name in peers)) throw unknown('peer', name, Object.keys(peers));
-      return peers[name];
-    }),
-  ];
-}
-
-function parseOp(name: string): BenchOp {
-  const op = benchOps.find((known) => known === name);
-  if (op === undefined) throw unknown('op', name, benchOps);
-  return op;
+  const known = Object.keys(peers);
+  return [...sources, ...(selection.peers ?? []).map((name) => peers[oneOf('peer', name, known)])];
 }
 
 function parseShape(text: string): BenchShape {
@@ -67,6 +76,22 @@ function parseShape(text: string): BenchShape {
   throw new SoftgradError('ERR_VALUE', `shape '${text}': expected rows and classes, like 4096x10`);
 }
 
-function unknown(what: string, name: string, known: readonly string[]): SoftgradError {
-  return new SoftgradError('ERR_VALUE', `there is no ${what} '${name}'; expected ${known.join(', ')}`);
+/** `threads=2` is a number, `relaxedSimd=false` a boolean, anything else text. */
+function parseOptions(text: string, settings: readonly string[]): Readonly<Record<string, unknown>> | undefined {
+  if (settings.length === 0) return undefined;
+  return Object.fromEntries(
+    settings.map((setting) => {
+      const match = /^([A-Za-z]\w*)=(.+)$/.exec(setting);
+      if (!match) throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
+      const [, key, value] = match;
+      if (value === 'true' || value === 'false') return [key, value === 'true'];
+      return [key, Number.isNaN(Number(value)) ? value : Number(value)];
+    }),
+  );
+}
+
+function oneOf<T extends string>(what: string, name: string, known: readonly T[]): T {
+  const found = known.find((candidate) => candidate === name);
+  if (found !== undefined) return found;
+  throw new SoftgradError('ERR_VALUE', `there is no ${what} '${name}'; expected ${known.join(', ')}`);
 }

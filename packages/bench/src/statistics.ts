@@ -1,5 +1,9 @@
 import { median, quantileSorted, sampleWithReplacement } from 'simple-statistics';
-import { uniform } from './workloads.js';
+import type { RoundTimes } from './measure.js';
+import { uniform } from './random.js';
+
+/** The times of one loop: a list of rounds for each process that measured it. */
+export type Samples = readonly RoundTimes[];
 
 /** A median with its spread. Times are milliseconds per call. */
 export interface Timing {
@@ -7,37 +11,86 @@ export interface Timing {
   /** First and third quartile. */
   readonly quartilesMs: readonly [number, number];
   readonly samples: number;
-  readonly callsPerSample: number;
 }
 
-/** A ratio of medians with its 95 % bootstrap interval. */
+/** A quotient of times with its 95 % bootstrap interval. */
 export interface Ratio {
   readonly ratio: number;
   readonly interval: readonly [number, number];
-  /** The interval leaves out 1: the difference is larger than the noise. */
-  readonly significant: boolean;
 }
 
-export function timing(samplesMs: readonly number[], callsPerSample: number): Timing {
-  const sorted = [...samplesMs].sort((a, b) => a - b);
+const resamples = 1000;
+
+/** Median and quartiles over all rounds of all processes; null where there are none. */
+export function timing(samples: Samples): Timing | null {
+  const sorted = samples
+    .flat()
+    .filter((time) => time !== null)
+    .sort((a, b) => a - b);
+  if (sorted.length === 0) return null;
   return {
     medianMs: median(sorted),
     quartilesMs: [quantileSorted(sorted, 0.25), quantileSorted(sorted, 0.75)],
     samples: sorted.length,
-    callsPerSample,
   };
 }
 
 /**
- * How many times as long A took as B, from samples taken round by round: the median of the rounds' ratios, so that drift which
- * hits a round hits both, with the percentile bootstrap over rounds (Efron and Tibshirani, "An Introduction to the
- * Bootstrap", 1993, chapter 13; 1,000 resamples, seeded).
+ * How many times as long A took as B: the median of the rounds' quotients, so that drift which hits a round hits both, with
+ * the percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). With several processes
+ * these are drawn first and then rounds within each (their section 8.3), since what differs from process to process does
+ * not average out within one. null where they share no round.
  */
-export function pairedRatio(a: readonly number[], b: readonly number[]): Ratio {
-  const ratios = a.slice(0, b.length).map((time, round) => time / b[round]);
+export function pairedRatio(a: Samples, b: Samples): Ratio | null {
+  const quotients = pairedQuotients(a, b);
+  if (quotients.length === 0) return null;
   const random = uniform(0xb007);
-  const resampled = Array.from({ length: 1000 }, () => median(sampleWithReplacement(ratios, ratios.length, random)));
-  resampled.sort((x, y) => x - y);
-  const interval = [quantileSorted(resampled, 0.025), quantileSorted(resampled, 0.975)] as const;
-  return { ratio: median(ratios), interval, significant: interval[0] > 1 || interval[1] < 1 };
+  return ratioOf(median(quotients.flat()), () => median(resampled(quotients, random)), 0.95);
+}
+
+/** The quotient of the medians of two sets of numbers that were not taken together, with an interval of `confidence`. */
+export function quotientOfMedians(
+  a: readonly (readonly number[])[],
+  b: readonly (readonly number[])[],
+  confidence: number,
+): Ratio {
+  const random = uniform(0xb007);
+  return ratioOf(
+    median(a.flat()) / median(b.flat()),
+    () => median(resampled(a, random)) / median(resampled(b, random)),
+    confidence,
+  );
+}
+
+/** A's time over B's in each round that both took part in, by process. */
+export function pairedQuotients(a: Samples, b: Samples): readonly (readonly number[])[] {
+  return a
+    .slice(0, b.length)
+    .map((rounds, process) =>
+      rounds.flatMap((time, round) => {
+        const other = b[process][round];
+        return time !== null && other !== null && other !== undefined && other > 0 ? [time / other] : [];
+      }),
+    )
+    .filter((rounds) => rounds.length > 0);
+}
+
+/**
+ * Whether a quotient tells a difference: its interval leaves out 1, and it lies outside what the same code timed twice in the
+ * same rounds came to (`noise`).
+ */
+export function isDifference({ ratio, interval }: Ratio, noise: Ratio | null): boolean {
+  const leavesOutOne = interval[0] > 1 || interval[1] < 1;
+  return leavesOutOne && (noise === null || ratio > noise.interval[1] || ratio < noise.interval[0]);
+}
+
+function ratioOf(ratio: number, draw: () => number, confidence: number): Ratio {
+  const drawn = Array.from({ length: resamples }, draw).sort((x, y) => x - y);
+  const tail = (1 - confidence) / 2;
+  return { ratio, interval: [quantileSorted(drawn, tail), quantileSorted(drawn, 1 - tail)] };
+}
+
+function resampled(groups: readonly (readonly number[])[], random: () => number): number[] {
+  const drawn = groups.length === 1 ? groups : sampleWithReplacement([...groups], groups.length, random);
+  return drawn.flatMap((group) => sampleWithReplacement([...group], group.length, random));
 }

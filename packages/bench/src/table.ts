@@ -1,71 +1,94 @@
+import type { Correctness } from './check.js';
 import type { BenchReport, ContenderResult, Mode, WorkloadResult } from './report.js';
+import type { Bound } from './roofline.js';
 import type { Ratio } from './statistics.js';
-import { workloadName } from './workloads.js';
+import { type BenchOp, workloadName } from './workloads.js';
 
-/** One workload as a table: a line a contender. */
-export interface ResultTable {
+/** Text in rows under headings, with lines below for what has no row. */
+export interface TextTable {
   readonly title: string;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  readonly notes: readonly string[];
 }
 
-const head = ['', 'reused out', 'allocating', 'end to end', 'first call', 'speed-up', 'of bound', 'ULP'];
+const head = ['', 'reused out', 'allocating', 'end to end', 'first call', 'speed-up', 'of its bound', 'error'];
 
-/** A report as tables of text. The speed-up is over the baseline, with a reused output where both can (else allocating). */
-export function resultTables(report: BenchReport): readonly ResultTable[] {
-  return report.workloads.map((result) => ({
-    title: `${workloadName(result.workload)} (speed-up over ${result.baseline || 'nothing'}; bound: ${bound(result)})`,
+/**
+ * One workload as a table, a line a contender. The speed-up is over the baseline, with a reused output where both can (else
+ * allocating, else end to end). Who has no times is in the notes, with the reason.
+ */
+export function resultTable(result: WorkloadResult): TextTable {
+  const timed = result.results.filter(({ missing }) => missing === null);
+  const missing = result.results.filter((line) => line.missing !== null);
+  return {
+    title: `${workloadName(result.workload)}${result.baseline === null ? '' : `, speed-up over ${result.baseline}`}`,
     head,
-    rows: result.results.map((line) => row(line, line.contender === result.baseline)),
-  }));
+    rows: timed.map((line) => row(line, result)),
+    notes: [
+      ...result.bounds.slice(0, 2).map(boundNote),
+      ...(result.noise ? [`noise: the baseline timed twice differs by ${interval(result.noise)}`] : []),
+      ...missing.map((line) => `${line.contender}: ${line.missing}`),
+    ],
+  };
 }
 
-/** A report as a Markdown document. */
-export function toMarkdown(report: BenchReport): string {
-  const { environment, settings } = report;
-  const lines = [
-    `${environment.runtime}, ${environment.platform}, ${environment.processor}, ${environment.logicalProcessors} processors; ` +
-      `medians of ${settings.rounds} interleaved rounds.`,
-    '',
-    ...report.contenders.map(({ name, description }) => `- ${name}: ${description}`),
-    ...report.unavailable.map(({ name, reason }) => `- ${name}: not run: ${reason}`),
+/** Who ran where: the lines above the tables. */
+export function describeRun({ environment, settings, contenders, unavailable }: BenchReport): readonly string[] {
+  const { runtime, platform, processor, logicalProcessors } = environment;
+  const { rounds, processes } = settings;
+  const turns = processes === 1 ? '' : ` in each of ${processes} processes`;
+  return [
+    `${runtime}, ${platform}, ${processor}, ${logicalProcessors} processors; medians of ${rounds} interleaved rounds${turns}`,
+    ...contenders.map(({ name, description, openMs }) => `${name}: ${description} (opens in ${formatMs(openMs)})`),
+    ...unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`),
   ];
-  for (const { title, head, rows } of resultTables(report)) {
-    lines.push('', `### ${title}`, '', line(head), line(head.map(() => '---')), ...rows.map(line));
-  }
-  return `${lines.join('\n')}\n`;
 }
 
-function line(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-}
-
-function row(result: ContenderResult, isBaseline: boolean): readonly string[] {
-  const ulp = result.correctness ? result.correctness.worstUlp.toPrecision(2) : '';
-  if (result.missing !== null) return [result.contender, result.missing, '', '', '', '', '', ulp];
+function row(result: ContenderResult, { workload: { op }, baseline }: WorkloadResult): readonly string[] {
   const time = (mode: Mode) => formatMs(result.timings[mode]?.medianMs);
-  const ratio = result.ratios.reused ?? result.ratios.allocating;
+  const ratio = result.ratios.reused ?? result.ratios.allocating ?? result.ratios.endToEnd;
+  const { bound, correctness, firstCallMs } = result;
   return [
     result.contender,
     time('reused'),
     time('allocating'),
     time('endToEnd'),
-    formatMs(result.firstCallMs ?? undefined),
-    isBaseline ? '1' : speedUp(ratio),
-    result.shareOfBound === null ? '' : `${Math.round(100 * result.shareOfBound)} %`,
-    ulp,
+    formatMs(firstCallMs ?? undefined),
+    result.contender === baseline ? '1' : ratio ? formatSpeedUp(ratio) : '',
+    bound ? `${formatShare(bound.share)} of ${bound.name}` : '',
+    correctness ? formatError(correctness, op) : '',
   ];
 }
 
-/** How many times as fast, with its interval; a difference inside the noise is not called one. */
-function speedUp(ratio: Ratio | undefined): string {
-  if (!ratio) return '';
-  const [low, high] = [1 / ratio.interval[1], 1 / ratio.interval[0]].map((value) => value.toPrecision(3));
-  return ratio.significant ? `${(1 / ratio.ratio).toPrecision(3)}× (${low}–${high})` : `≈ 1 (${low}–${high})`;
+function formatShare(share: number): string {
+  return share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
-function bound({ bound, boundMs }: WorkloadResult): string {
-  return `${bound}, ${formatMs(boundMs)}`;
+/** In ULP where the op's error goes with each result; in a difference it goes with the terms, and ULP of the result tell nothing. */
+function formatError({ worstUlp, worstShareOfBound }: Correctness, op: BenchOp): string {
+  if (op === 'softmax' || op === 'jacobian')
+    return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
+  return `${formatShare(worstShareOfBound)} of allowed`;
+}
+
+function boundNote({ name, ms, from }: Bound): string {
+  const how = name === 'exp' ? `exp alone, by ${from}` : `its bytes at the speed of ${from}`;
+  return `${name} bound: ${formatMs(ms)} (${how})`;
+}
+
+/** How many times as fast, with its interval; a difference inside the noise is not called one. */
+export function formatSpeedUp(ratio: Ratio & { readonly significant: boolean }): string {
+  return `${ratio.significant ? `${factor(1 / ratio.ratio)}×` : 'no difference'} (${interval(ratio)})`;
+}
+
+/** The interval of a time ratio, as one of speed-ups. */
+function interval({ interval: [low, high] }: Ratio): string {
+  return `${factor(1 / high)}–${factor(1 / low)}`;
+}
+
+function factor(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : value.toPrecision(3);
 }
 
 /** A time with three digits and a unit. */
@@ -73,5 +96,6 @@ export function formatMs(ms: number | undefined): string {
   if (ms === undefined) return '';
   if (ms < 1e-3) return `${(ms * 1e6).toPrecision(3)} ns`;
   if (ms < 1) return `${(ms * 1e3).toPrecision(3)} µs`;
-  return ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`;
+  if (ms < 1000) return `${ms.toPrecision(3)} ms`;
+  return `${(ms / 1000).toPrecision(3)} s`;
 }

@@ -1,9 +1,16 @@
-import type { FloatDType } from '@softgrad/core';
+import { uniform } from './random.js';
 
 /** What is timed. */
 export type BenchOp = 'softmax' | 'logSoftmax' | 'jacobian' | 'vjp' | 'crossEntropy';
 
 export const benchOps: readonly BenchOp[] = ['softmax', 'logSoftmax', 'jacobian', 'vjp', 'crossEntropy'];
+
+/** What it is timed in. */
+export type BenchDType = 'float32' | 'float64';
+
+export const benchDTypes: readonly BenchDType[] = ['float32', 'float64'];
+
+export type FloatArray = Float32Array | Float64Array;
 
 /** Rows × classes, reduced over the last axis. */
 export type BenchShape = readonly [rows: number, classes: number];
@@ -12,7 +19,7 @@ export type BenchShape = readonly [rows: number, classes: number];
 export interface Workload {
   readonly op: BenchOp;
   readonly shape: BenchShape;
-  readonly dtype: FloatDType;
+  readonly dtype: BenchDType;
 }
 
 /** The shapes that softgrad's targets are stated for. */
@@ -38,11 +45,11 @@ export const jacobianShapes: readonly BenchShape[] = [
 /** Inputs of a workload on the host, seeded: the same in every run. */
 export interface WorkloadInput {
   /** Uniform in ±8: wide enough that no exp is trivial, like the logits of a trained network. */
-  readonly logits: Float32Array | Float64Array;
+  readonly logits: FloatArray;
   /** softmax of the logits, rounded to the dtype: what vjp and jacobian start from. */
-  readonly probabilities: Float32Array | Float64Array;
+  readonly probabilities: FloatArray;
   /** Uniform in ±1. */
-  readonly cotangent: Float32Array | Float64Array;
+  readonly cotangent: FloatArray;
   readonly target: Int32Array;
 }
 
@@ -54,7 +61,7 @@ export function workloadName({ op, shape, dtype }: Workload): string {
 export function workloadInput({ shape: [rows, classes], dtype }: Workload): WorkloadInput {
   const random = uniform(0x5eed ^ (rows * 31 + classes));
   const values = (amplitude: number) => {
-    const result = dtype === 'float64' ? new Float64Array(rows * classes) : new Float32Array(rows * classes);
+    const result = floatArray(dtype, rows * classes);
     for (let k = 0; k < result.length; k++) result[k] = (2 * random() - 1) * amplitude;
     return result;
   };
@@ -67,7 +74,7 @@ export function workloadInput({ shape: [rows, classes], dtype }: Workload): Work
   };
 }
 
-function probabilitiesOf(logits: Float32Array | Float64Array, classes: number): Float32Array | Float64Array {
+function probabilitiesOf(logits: FloatArray, classes: number): FloatArray {
   const result = logits.slice();
   for (let start = 0; start < logits.length; start += classes) {
     let sum = 0;
@@ -77,18 +84,31 @@ function probabilitiesOf(logits: Float32Array | Float64Array, classes: number): 
   return result;
 }
 
+export function floatArray(dtype: BenchDType, length: number): FloatArray {
+  return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
+}
+
 /** Number of elements that an op writes. */
 export function outputSize({ op, shape: [rows, classes] }: Workload): number {
   return op === 'jacobian' ? rows * classes * classes : rows * classes;
 }
 
-/** Uniform numbers in [0, 1) from a seed: mulberry32 (Tommy Ettinger, public domain). */
-export function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+export function outputBytes(workload: Workload): number {
+  return outputSize(workload) * bytesPerElement(workload);
+}
+
+/** Bytes that an op has to read and write once each, at least. */
+export function bytesMoved(workload: Workload): number {
+  const [rows, classes] = workload.shape;
+  const operands = workload.op === 'vjp' ? 2 : 1;
+  return operands * rows * classes * bytesPerElement(workload) + outputBytes(workload);
+}
+
+/** Exponentials that an op has to compute, one an element. */
+export function exponentials({ op, shape: [rows, classes] }: Workload): number {
+  return op === 'jacobian' || op === 'vjp' ? 0 : rows * classes;
+}
+
+function bytesPerElement({ dtype }: Workload): number {
+  return dtype === 'float64' ? 8 : 4;
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
+import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
 import { benchCommand } from './commands/bench.js';
 import { conformanceCommand } from './commands/conformance.js';
@@ -46,6 +47,7 @@ Examples:
     crossEntropyCommand(),
     backendsCommand(),
     conformanceCommand(),
+    accuracyCommand(),
     benchCommand(),
     demoCommand(),
     doctorCommand(),

@@ -64,3 +64,8 @@ export function fraction(text: string): number {
     throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return value;
 }
+
+/** Names between commas. */
+export function list(text: string): readonly string[] {
+  return text.split(',').filter((name) => name !== '');
+}

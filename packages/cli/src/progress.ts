@@ -2,22 +2,46 @@ import { SingleBar } from 'cli-progress';
 
 /** A bar on standard error that shows how far a long run is; nothing where that is no terminal. */
 export interface Progress {
-  update(done: number): void;
+  /** With a label for what is going on, where that changes. */
+  update(done: number, label?: string): void;
+  /** Writes lines to standard output, with the bar out of their way. */
+  print(lines: string): void;
   stop(): void;
 }
 
 /** For what is over before a bar could be read. */
-export const silent: Progress = { update() {}, stop() {} };
+export const silent: Progress = {
+  update() {},
+  print: (lines) => {
+    process.stdout.write(lines);
+  },
+  stop() {},
+};
 
 export function startProgress(label: string, total: number): Progress {
   if (!process.stderr.isTTY) return silent;
   const bar = new SingleBar({
     stream: process.stderr,
-    format: `${label} {bar} {percentage}% {eta_formatted} left`,
+    format: '{label} {bar} {percentage}% {eta_formatted} left',
     barsize: 30,
     clearOnComplete: true,
     gracefulExit: false,
   });
-  bar.start(total, 0);
-  return { update: (done) => bar.update(Math.min(done, total)), stop: () => bar.stop() };
+  bar.start(total, 0, { label });
+  let at = 0;
+  let shown = label;
+  return {
+    update(done, current = shown) {
+      at = Math.min(done, total);
+      shown = current;
+      bar.update(at, { label: shown });
+    },
+    print(lines) {
+      // Stopped, the bar clears its line.
+      bar.stop();
+      process.stdout.write(lines);
+      bar.start(total, at, { label: shown });
+    },
+    stop: () => bar.stop(),
+  };
 }

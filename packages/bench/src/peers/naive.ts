@@ -1,6 +1,6 @@
 import type { HostArray } from '@softgrad/core';
 import type { Batch, Contender, ContenderSource } from '../contender.js';
-import { outputSize, type Workload, type WorkloadInput } from '../workloads.js';
+import { type FloatArray, floatArray, outputSize, type Workload, type WorkloadInput } from '../workloads.js';
 
 /** What everybody writes first: three passes over typed arrays with Math.exp, and two loops for the rest. */
 export const naive: ContenderSource = {
@@ -8,8 +8,6 @@ export const naive: ContenderSource = {
   kind: 'peer',
   open: async () => contender,
 };
-
-type FloatArray = Float32Array | Float64Array;
 
 const contender: Contender = {
   name: 'naive',
@@ -19,7 +17,7 @@ const contender: Contender = {
   expUlp: { base: 2, slope: 1 },
   subnormals: 'preserve',
   async prepare(workload, input) {
-    const make = () => allocate(workload);
+    const make = () => floatArray(workload.dtype, outputSize(workload));
     const compute = kernel(workload, input);
     const out = make();
     const reused: Batch = (calls) => {
@@ -40,12 +38,20 @@ const contender: Contender = {
       dispose: () => {},
     };
   },
+  async exp(x) {
+    const out = x.slice();
+    return {
+      batch: (calls) => {
+        for (let k = 0; k < calls; k++) exp(out, x);
+      },
+      dispose: () => {},
+    };
+  },
   close: async () => {},
 };
 
-function allocate(workload: Workload): FloatArray {
-  const size = outputSize(workload);
-  return workload.dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
+function exp(out: FloatArray, x: FloatArray): void {
+  for (let k = 0; k < x.length; k++) out[k] = Math.exp(x[k]);
 }
 
 function kernel({ op, shape: [rows, f] }: Workload, input: WorkloadInput): (out: FloatArray) => void {

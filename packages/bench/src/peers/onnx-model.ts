@@ -1,12 +1,11 @@
+/** Operators of one operand that a model can be made of. */
+export type OnnxOp = 'Softmax' | 'LogSoftmax' | 'Exp';
+
 /**
- * An ONNX model of one node over the last axis, `y = op(x)` with x of shape (rows, classes), as bytes: the few fields of
+ * An ONNX model of one node `y = op(x)`, Softmax and LogSoftmax over the last axis, as bytes: the few fields of
  * onnx.proto (ModelProto, GraphProto, NodeProto, ValueInfoProto) that a session needs.
  */
-export function onnxModel(
-  op: 'Softmax' | 'LogSoftmax',
-  dtype: 'float32' | 'float64',
-  shape: readonly number[],
-): Uint8Array {
+export function onnxModel(op: OnnxOp, dtype: 'float32' | 'float64', shape: readonly number[]): Uint8Array {
   const elementType = dtype === 'float64' ? 11 : 1;
   const tensorType = message([
     field(1, elementType),
@@ -14,7 +13,8 @@ export function onnxModel(
   ]);
   const valueInfo = (name: string) => message([field(1, name), field(2, message([field(1, tensorType)]))]);
   const axis = message([field(1, 'axis'), field(3, -1), field(20, 2)]);
-  const node = message([field(1, 'x'), field(2, 'y'), field(4, op), field(5, axis)]);
+  const attributes = op === 'Exp' ? [] : [field(5, axis)];
+  const node = message([field(1, 'x'), field(2, 'y'), field(4, op), ...attributes]);
   const graph = message([field(1, node), field(2, op), field(11, valueInfo('x')), field(12, valueInfo('y'))]);
   const opset = message([field(1, ''), field(2, 13)]);
   return message([field(1, 8), field(7, graph), field(8, opset)]);

@@ -1,74 +1,85 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import type { Contender, ContenderSource, Job } from '../contender.js';
-import type { Workload, WorkloadInput } from '../workloads.js';
-import { onnxModel } from './onnx-model.js';
+import type { Contender, ContenderSource, ExpLoop, Job } from '../contender.js';
+import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
+import { keepingGlobals } from './globals.js';
+import { type OnnxOp, onnxModel } from './onnx-model.js';
 
 /** What both packages export. */
 interface Runtime {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
   };
-  readonly Tensor: new (
-    type: 'float32' | 'float64',
-    data: Float32Array | Float64Array,
-    dims: readonly number[],
-  ) => Tensor;
+  readonly Tensor: new (type: 'float32' | 'float64', data: FloatArray, dims: readonly number[]) => Tensor;
   readonly env: { readonly versions: { readonly common: string }; readonly wasm: { numThreads?: number } };
 }
 
-/** ONNX Runtime on the CPU, one thread: `session.run` with a model of one node, as its users call it. */
-export function onnxruntime(kind: 'node' | 'web'): ContenderSource {
-  const name = `onnxruntime-${kind}`;
+/** Opens a session of one operator on a runtime with a number of threads. */
+type OpenSession = (op: OnnxOp, dtype: Workload['dtype'], shape: readonly number[]) => Promise<InferenceSession>;
+
+/** ONNX Runtime on the CPU: `session.run` with a model of one node, as its users call it. */
+export function onnxruntime(kind: 'node' | 'web', threads = 1): ContenderSource {
+  const name = `onnxruntime-${kind}${threads === 1 ? '' : `-${threads}t`}`;
   return {
     name,
     kind: 'peer',
     async open() {
       try {
-        const module: unknown = await (kind === 'node' ? import('onnxruntime-node') : import('onnxruntime-web'));
-        return contender(name, module as Runtime, kind);
+        return contender(name, await load(kind), kind, threads);
       } catch (error) {
-        return `${name} does not load: ${error instanceof Error ? error.message : error}`;
+        return `does not load: ${error instanceof Error ? error.message : error}`;
       }
     },
   };
 }
 
-function contender(name: string, runtime: Runtime, kind: 'node' | 'web'): Contender {
-  if (kind === 'web') runtime.env.wasm.numThreads = 1;
+async function load(kind: 'node' | 'web'): Promise<Runtime> {
+  if (kind === 'web')
+    return keepingGlobals(['Worker'], async () => (await import('onnxruntime-web')) as unknown as Runtime);
+  // A name that no bundler follows: it is native code, which pages cannot have.
+  const packageName = 'onnxruntime-node';
+  return import(/* @vite-ignore */ packageName);
+}
+
+function contender(name: string, runtime: Runtime, kind: 'node' | 'web', threads: number): Contender {
+  if (kind === 'web') runtime.env.wasm.numThreads = threads;
+  const open: OpenSession = (op, dtype, shape) =>
+    keepingGlobals(['Worker'], () =>
+      runtime.InferenceSession.create(onnxModel(op, dtype, shape), {
+        executionProviders: [kind === 'node' ? 'cpu' : 'wasm'],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+      }),
+    );
   return {
     name,
     kind: 'peer',
-    description: `ONNX Runtime ${runtime.env.versions.common}, CPU, 1 thread`,
+    description: `ONNX Runtime ${runtime.env.versions.common}, CPU, ${threads} thread${threads === 1 ? '' : 's'}`,
     expUlp: { base: 2, slope: 1 },
     subnormals: 'flush',
     async prepare(workload, input) {
-      if (workload.op !== 'softmax' && workload.op !== 'logSoftmax')
-        return `${name} has no operator for ${workload.op}`;
-      return job(runtime, kind, workload, input);
+      const { op } = workload;
+      if (op !== 'softmax' && op !== 'logSoftmax') return `no operator for ${op}`;
+      return job(
+        runtime,
+        await open(op === 'softmax' ? 'Softmax' : 'LogSoftmax', workload.dtype, workload.shape),
+        workload,
+        input,
+      );
     },
+    exp: async (x) => expLoop(runtime, await open('Exp', dtypeOf(x), [x.length]), x),
     close: async () => {},
   };
 }
 
 async function job(
-  runtime: Runtime,
-  kind: 'node' | 'web',
-  { op, shape, dtype }: Workload,
+  { Tensor }: Runtime,
+  session: InferenceSession,
+  { shape, dtype }: Workload,
   { logits }: WorkloadInput,
 ): Promise<Job> {
-  const type = dtype === 'float64' ? 'float64' : 'float32';
-  const session = await runtime.InferenceSession.create(
-    onnxModel(op === 'softmax' ? 'Softmax' : 'LogSoftmax', type, shape),
-    {
-      executionProviders: [kind === 'node' ? 'cpu' : 'wasm'],
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-    },
-  );
-  const x = new runtime.Tensor(type, logits, shape);
-  const out = new runtime.Tensor(type, logits.slice(), shape);
+  const x = new Tensor(dtype, logits, shape);
   const feeds = { x };
-  const fetches = { y: out };
+  const fetches = { y: new Tensor(dtype, logits.slice(), shape) };
   return {
     reused: async (calls) => {
       for (let k = 0; k < calls; k++) await session.run(feeds, fetches);
@@ -77,12 +88,27 @@ async function job(
       for (let k = 0; k < calls; k++) await session.run(feeds);
     },
     endToEnd: async (calls) => {
-      for (let k = 0; k < calls; k++) await session.run({ x: new runtime.Tensor(type, logits, shape) });
+      for (let k = 0; k < calls; k++) await session.run({ x: new Tensor(dtype, logits, shape) });
     },
     result: async () => {
       const { y } = await session.run(feeds);
-      return (y.data as Float32Array).slice();
+      return (y.data as FloatArray).slice();
     },
     dispose: () => session.release(),
   };
+}
+
+async function expLoop({ Tensor }: Runtime, session: InferenceSession, data: FloatArray): Promise<ExpLoop> {
+  const x = new Tensor(dtypeOf(data), data, [data.length]);
+  const y = new Tensor(dtypeOf(data), data.slice(), [data.length]);
+  return {
+    batch: async (calls) => {
+      for (let k = 0; k < calls; k++) await session.run({ x }, { y });
+    },
+    dispose: () => session.release(),
+  };
+}
+
+function dtypeOf(data: FloatArray): Workload['dtype'] {
+  return data instanceof Float64Array ? 'float64' : 'float32';
 }

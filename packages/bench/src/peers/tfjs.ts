@@ -1,7 +1,6 @@
-import type { HostArray } from '@softgrad/core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import type { Batch, Contender, ContenderSource } from '../contender.js';
-import type { Workload, WorkloadInput } from '../workloads.js';
+import type { Contender, ContenderSource, Job } from '../contender.js';
+import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
 
 type Tf = typeof import('@tensorflow/tfjs-core');
 type Engine = 'cpu' | 'wasm' | 'webgl' | 'webgpu';
@@ -46,11 +45,13 @@ export function tfjs(engine: Engine): ContenderSource {
       try {
         const tf = await import('@tensorflow/tfjs-core');
         await engines[engine]();
-        if (!(await tf.setBackend(engine))) return `${name} does not start here`;
+        // As in production: without checks of its own, and without a banner.
+        tf.enableProdMode();
+        if (!(await tf.setBackend(engine))) return 'does not start here';
         await tf.ready();
         return contender(name, tf, engine);
       } catch (error) {
-        return `${name} does not load: ${error instanceof Error ? error.message : error}`;
+        return `does not load: ${error instanceof Error ? error.message : error}`;
       }
     },
   };
@@ -60,87 +61,103 @@ function contender(name: string, tf: Tf, engine: Engine): Contender {
   return {
     name,
     kind: 'peer',
-    description: `TensorFlow.js ${tf.version_core}, ${engine}`,
+    description: `TensorFlow.js ${tf.version_core}, ${engine}, production mode`,
     expUlp: { base: 4, slope: 2 },
     subnormals: 'flush',
     async prepare(workload, input) {
-      if (workload.dtype !== 'float32') return `${name} has float32 only`;
+      if (workload.dtype !== 'float32') return 'no float64';
       return job(tf, engine, workload, input);
     },
+    exp: async () => null,
     close: async () => {},
   };
 }
 
-function job(tf: Tf, engine: Engine, { op, shape }: Workload, input: WorkloadInput) {
-  const [rows, classes] = shape;
+function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): Job {
+  // tfjs has one engine in use at a time, and others of it may be contenders.
   const use = <T>(action: () => T): T => {
     if (tf.getBackend() !== engine) tf.setBackend(engine);
     return action();
   };
-  const upload = (data: Float32Array | Float64Array): Tensor2D =>
-    use(() => tf.tensor2d(data as Float32Array, [rows, classes]));
-  const x = upload(input.logits);
-  const s = upload(input.probabilities);
-  const g = upload(input.cotangent);
-  const oneHot = use(() => tf.cast(tf.oneHot(tf.tensor1d(input.target, 'int32'), classes), 'float32')) as Tensor2D;
-  const vjp = (probabilities: Tensor2D, cotangent: Tensor2D) =>
-    tf.tidy(() => {
-      const product = tf.mul(probabilities, cotangent);
-      return tf.sub(product, tf.mul(tf.sum(product, -1, true), probabilities));
-    });
-  const compute = (logits: Tensor2D): Tensor => {
-    switch (op) {
-      case 'softmax':
-        return tf.softmax(logits);
-      case 'logSoftmax':
-        return tf.logSoftmax(logits);
-      case 'vjp':
-        return vjp(s, g);
-      case 'crossEntropy':
-        return tf.tidy(() => tf.div(tf.sub(tf.softmax(logits), oneHot), rows));
-      case 'jacobian':
-        return tf.tidy(() =>
-          tf.sub(
-            tf.mul(tf.expandDims(tf.eye(classes), 0), tf.expandDims(s, 2)),
-            tf.mul(tf.expandDims(s, 2), tf.expandDims(s, 1)),
-          ),
-        );
-    }
+  const { host, compute, dispose } = use(() => prepared(tf, workload, input));
+  const upload = () => host.map((data) => tf.tensor2d(data as Float32Array, [...workload.shape]));
+  const operands = use(upload);
+  const waits = engine === 'webgl' || engine === 'webgpu';
+  const read = async (result: Tensor) => {
+    const data = (await result.data()) as Float32Array;
+    result.dispose();
+    return data;
   };
-  const settle = async (last: Tensor | null) => {
-    // Engines on a device have done everything before the last result once it can be read.
-    if (last) await last.data();
-    last?.dispose();
-  };
-  const allocating: Batch = (calls) =>
-    use(() => {
-      let last: Tensor | null = null;
-      for (let k = 0; k < calls; k++) {
-        last?.dispose();
-        last = compute(x);
-      }
-      if (engine !== 'cpu' && engine !== 'wasm') return settle(last);
-      last?.dispose();
-      return undefined;
-    });
   return {
     reused: null,
-    allocating,
-    endToEnd: async (calls: number) => {
+    allocating: (calls) =>
+      use(() => {
+        for (let k = 1; k < calls; k++) compute(operands).dispose();
+        const last = compute(operands);
+        // An engine on a device has done all calls once the last result can be read.
+        if (waits) return read(last).then(() => {});
+        last.dispose();
+        return undefined;
+      }),
+    endToEnd: async (calls) => {
       for (let k = 0; k < calls; k++) {
-        const logits = upload(input.logits);
-        const y = use(() => compute(logits));
-        await y.data();
-        y.dispose();
-        logits.dispose();
+        const uploaded = use(upload);
+        await read(use(() => compute(uploaded)));
+        tf.dispose(uploaded);
       }
     },
-    result: async (): Promise<HostArray> => {
-      const y = use(() => compute(x));
-      const data = (await y.data()) as Float32Array;
-      y.dispose();
-      return data.slice();
+    result: async () => (await read(use(() => compute(operands)))).slice(),
+    dispose: () => {
+      tf.dispose(operands);
+      dispose();
     },
-    dispose: () => tf.dispose([x, s, g, oneHot]),
   };
+}
+
+interface Prepared {
+  /** What is uploaded, in the order in which `compute` takes it. */
+  readonly host: readonly FloatArray[];
+  readonly compute: (operands: readonly Tensor2D[]) => Tensor;
+  readonly dispose: () => void;
+}
+
+function prepared(tf: Tf, { op, shape: [rows, classes] }: Workload, input: WorkloadInput): Prepared {
+  const { logits, probabilities, cotangent, target } = input;
+  const nothing = () => {};
+  switch (op) {
+    case 'softmax':
+      return { host: [logits], compute: ([x]) => tf.softmax(x), dispose: nothing };
+    case 'logSoftmax':
+      return { host: [logits], compute: ([x]) => tf.logSoftmax(x), dispose: nothing };
+    case 'vjp':
+      return {
+        host: [probabilities, cotangent],
+        compute: ([s, g]) =>
+          tf.tidy(() => {
+            const product = tf.mul(s, g);
+            return tf.sub(product, tf.mul(tf.sum(product, -1, true), s));
+          }),
+        dispose: nothing,
+      };
+    case 'jacobian':
+      return {
+        host: [probabilities],
+        compute: ([s]) =>
+          tf.tidy(() =>
+            tf.sub(
+              tf.mul(tf.expandDims(tf.eye(classes), 0), tf.expandDims(s, 2)),
+              tf.mul(tf.expandDims(s, 2), tf.expandDims(s, 1)),
+            ),
+          ),
+        dispose: nothing,
+      };
+    case 'crossEntropy': {
+      const oneHot = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(target, 'int32'), classes), 'float32'));
+      return {
+        host: [logits],
+        compute: ([x]) => tf.tidy(() => tf.div(tf.sub(tf.softmax(x), oneHot), rows)),
+        dispose: () => oneHot.dispose(),
+      };
+    }
+  }
 }

@@ -1,28 +1,32 @@
-import type { BenchReport } from '@softgrad/bench';
+import { readFile } from 'node:fs/promises';
+import type { BenchProgress, BenchReport, TextTable } from '@softgrad/bench';
 import { registerBackends } from '@softgrad/bench/backends';
-import type { FloatDType } from '@softgrad/core';
-import { registered } from '@softgrad/core';
+import { registered, SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
+import { systemReason } from '../files/open.js';
 import { writeTextFile } from '../files/output.js';
-import { positiveInteger } from '../options.js';
+import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTable } from '../table.js';
 
 interface Options {
   readonly ops?: readonly string[];
   readonly shapes?: readonly string[];
-  readonly dtype: readonly FloatDType[];
+  readonly dtype: readonly string[];
   readonly backends?: readonly string[];
   readonly peers: readonly string[];
   readonly baseline?: string;
   readonly rounds: number;
+  readonly sampleMs: number;
+  readonly processes: number;
+  readonly nodeOption: readonly string[];
   readonly composed?: true;
   readonly quick?: true;
   readonly json?: string;
   readonly md?: string;
+  readonly html?: string;
+  readonly compare?: string;
 }
-
-const list = (text: string): readonly string[] => text.split(',').filter((name) => name !== '');
 
 export function benchCommand(): Command {
   return new Command('bench')
@@ -34,28 +38,48 @@ export function benchCommand(): Command {
     )
     .option('--ops <list>', 'of softmax,logSoftmax,jacobian,vjp,crossEntropy; default: all', list)
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
-    .addOption(new Option('--dtype <list>', 'float32, float64, float16').argParser(list).default(['float32']))
-    .option('--backends <list>', 'names as `softgrad backends` lists them; default: all', list)
+    .addOption(new Option('--dtype <list>', 'of float32,float64').argParser(list).default(['float32'], 'float32'))
+    .option(
+      '--backends <list>',
+      'names as `softgrad backends` lists them, with options like wasm:threads=2; default: all',
+      list,
+    )
     .addOption(
       new Option(
         '--peers <list>',
-        'naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, …; none for none',
+        'of naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-node-2t, onnxruntime-web, jax, gpu.js; none for none',
       )
         .argParser(list)
-        .default(['naive', 'tfjs-cpu']),
+        .default(['naive', 'tfjs-cpu'], 'naive,tfjs-cpu'),
     )
     .option('--baseline <name>', 'what speed-ups are over; default: naive, or else the first')
-    .addOption(new Option('--rounds <n>', 'samples of each contender').argParser(positiveInteger).default(15))
+    .addOption(
+      new Option('--rounds <n>', 'samples of each contender in each process').argParser(positiveInteger).default(15),
+    )
+    .addOption(new Option('--sample-ms <n>', 'how long a sample lasts at least').argParser(positiveInteger).default(4))
+    .addOption(
+      new Option('--processes <n>', 'processes that take turns, for engines that vary from one to the next')
+        .argParser(positiveInteger)
+        .default(1),
+    )
+    .addOption(
+      new Option('--node-option <option>', 'an option of node for these processes; can be repeated')
+        .argParser((option: string, before: readonly string[]) => [...before, option])
+        .default([], 'none'),
+    )
     .option('--composed', 'times every backend without its fused kernels, too')
     .option('--quick', 'small shapes only')
-    .option('--json <file>', 'writes the whole report')
-    .option('--md <file>', 'writes the tables as Markdown')
+    .option('--json <file>', 'writes the whole report; - for standard output')
+    .option('--md <file>', 'writes the tables as Markdown; - for standard output')
+    .option('--html <file>', 'writes a page with charts; - for standard output')
+    .option('--compare <file>', 'says what got slower or faster since the report that --json wrote there')
     .addHelpText(
       'after',
       `
 Examples:
   $ softgrad bench --quick
-  $ softgrad bench --ops softmax --backends cpu,wasm --peers naive,onnxruntime-node --json report.json
+  $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 --peers naive,onnxruntime-node --processes 3 --html report.html
+  $ softgrad bench --ops softmax --json new.json --compare old.json
   $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,
     )
     .action(run);
@@ -63,32 +87,77 @@ Examples:
 
 async function run(options: Options): Promise<void> {
   // The benchmarks' own dependencies load only here.
-  const { resultTables, runBench, selectContenders, selectWorkloads, toMarkdown } = await import('@softgrad/bench');
+  const bench = await import('@softgrad/bench');
   registerBackends();
-  const workloads = selectWorkloads({
+  // Everything that can be refused is read before anything is measured.
+  const earlier =
+    options.compare === undefined ? null : bench.parseReport(await readText(options.compare), options.compare);
+  const workloads = bench.selectWorkloads({
     ops: options.ops,
     shapes: options.shapes,
     dtypes: options.dtype,
     quick: options.quick,
   });
-  const peerNames = options.peers.filter((name) => name !== 'none');
-  const contenders = selectContenders(options.backends ?? registered(), peerNames, options.composed);
+  const contenders = {
+    backends: options.backends ?? registered(),
+    peers: options.peers.filter((name) => name !== 'none'),
+    composed: options.composed,
+  };
+  const sources = bench.selectContenders(contenders);
+  const toStandardOutput = [options.json, options.md, options.html].filter((file) => file === '-').length;
+  if (toStandardOutput > 1)
+    throw new SoftgradError('ERR_VALUE', 'only one of --json, --md and --html can be - (standard output)');
+  const silent = toStandardOutput === 1;
+
   const progress = startProgress('bench', workloads.length);
+  const print = (lines: string) => {
+    if (!silent) progress.print(lines);
+  };
+  const onProgress = ({ done, label, finished }: BenchProgress) => {
+    progress.update(done, label);
+    if (finished) print(`${formatTextTable(bench.resultTable(finished))}\n`);
+  };
+  const { baseline, rounds, sampleMs, processes, nodeOption } = options;
   let report: BenchReport;
   try {
-    report = await runBench({ workloads, contenders, baseline: options.baseline, rounds: options.rounds }, ({ done }) =>
-      progress.update(done),
-    );
+    if (processes > 1 || nodeOption.length > 0) {
+      const { runBenchInProcesses } = await import('@softgrad/bench/processes');
+      report = await runBenchInProcesses(
+        { workloads, contenders, baseline, rounds, sampleMs, processes, execArgv: nodeOption },
+        onProgress,
+      );
+    } else {
+      report = await bench.runBench({ workloads, contenders: sources, baseline, rounds, sampleMs }, onProgress);
+    }
   } finally {
     progress.stop();
   }
-  const { environment, unavailable } = report;
-  process.stdout.write(`${environment.runtime}, ${environment.platform}, ${environment.processor}\n`);
-  for (const { name, description } of report.contenders) process.stdout.write(`${name}: ${description}\n`);
-  for (const { name, reason } of unavailable) process.stdout.write(`${name}: not run: ${reason}\n`);
-  for (const { title, head, rows } of resultTables(report)) {
-    process.stdout.write(`\n${title}\n${formatTable(head, rows)}\n`);
+  const tables = earlier ? [bench.comparisonTable(bench.compareReports(earlier, report))] : [];
+  if (!silent) {
+    for (const table of tables) process.stdout.write(`${formatTextTable(table)}\n`);
+    process.stdout.write(`${bench.describeRun(report).join('\n')}\n`);
   }
-  if (options.json !== undefined) await writeTextFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.md !== undefined) await writeTextFile(options.md, toMarkdown(report));
+  if (options.json !== undefined) await write(options.json, bench.stringifyReport(report));
+  if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables));
+  if (options.html !== undefined) {
+    const { toHtml } = await import('@softgrad/bench/html');
+    await write(options.html, toHtml(report, tables));
+  }
+}
+
+/** A table with its title above and its notes below. */
+export function formatTextTable({ title, head, rows, notes }: TextTable): string {
+  const table = rows.length > 0 ? `${formatTable(head, rows)}\n` : '';
+  return `${title}\n${table}${notes.map((note) => `  ${note}\n`).join('')}`;
+}
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be read: ${systemReason(cause)}`, { cause });
+  });
+}
+
+async function write(path: string, text: string): Promise<void> {
+  if (path === '-') process.stdout.write(text);
+  else await writeTextFile(path, text);
 }

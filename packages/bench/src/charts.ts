@@ -1,0 +1,156 @@
+import * as Plot from '@observablehq/plot';
+import type { BenchReport, ContenderResult, WorkloadResult } from './report.js';
+import { formatMs, formatSpeedUp } from './table.js';
+import { outputSize, workloadName } from './workloads.js';
+
+/** Colours that can be told apart on white and on black: Observable's own ten. */
+const palette = [
+  '#4269d0',
+  '#efb118',
+  '#ff725c',
+  '#6cc5b0',
+  '#3ca951',
+  '#ff8ab7',
+  '#a463f2',
+  '#97bbf5',
+  '#9c6b4e',
+  '#9498a0',
+];
+
+/** The colour of each contender, the same in all charts. */
+export function colours(report: BenchReport): ReadonlyMap<string, string> {
+  return new Map(report.contenders.map(({ name }, k) => [name, palette[k % palette.length]]));
+}
+
+/** Workloads of one op and dtype, which share a chart. */
+export interface ChartGroup {
+  readonly name: string;
+  readonly results: readonly WorkloadResult[];
+}
+
+export function chartGroups(report: BenchReport): readonly ChartGroup[] {
+  const groups = new Map<string, WorkloadResult[]>();
+  for (const result of report.workloads) {
+    const name = `${result.workload.op} ${result.workload.dtype}`;
+    groups.set(name, [...(groups.get(name) ?? []), result]);
+  }
+  return [...groups].map(([name, results]) => ({ name, results }));
+}
+
+/** Time of a call against the number of results, both on log axes: a line a contender, a dot a shape. */
+export function timeChart(
+  { name, results }: ChartGroup,
+  colour: ReadonlyMap<string, string>,
+  document: Document,
+): Element {
+  const points = results.flatMap((result) =>
+    result.results.flatMap((line) => {
+      const ms = residentMs(line);
+      return ms === null
+        ? []
+        : [{ contender: line.contender, size: outputSize(result.workload), ms, shape: shapeName(result) }];
+    }),
+  );
+  points.sort((a, b) => a.size - b.size);
+  return Plot.plot({
+    document,
+    width: 640,
+    height: 360,
+    marginLeft: 56,
+    ariaLabel: `${name}: time of a call against the number of results`,
+    style: { background: 'none', color: 'currentColor' },
+    x: { type: 'log', label: 'results', grid: true },
+    y: { type: 'log', label: 'ms a call', grid: true, tickFormat: (ms: number) => formatTick(ms) },
+    color: { domain: [...colour.keys()], range: [...colour.values()] },
+    marks: [
+      Plot.line(points, {
+        x: 'size',
+        y: 'ms',
+        z: 'contender',
+        stroke: 'contender',
+        strokeWidth: 1.5,
+        strokeOpacity: 0.6,
+      }),
+      Plot.dot(points, {
+        x: 'size',
+        y: 'ms',
+        fill: 'contender',
+        r: 3.5,
+        title: ({ contender, shape, ms }) => `${contender}, ${shape}: ${formatMs(ms)}`,
+      }),
+    ],
+  });
+}
+
+/** Speed-ups over the baseline with their 95 % intervals, on a log axis: a row a shape, a dot a contender; hollow where it is no difference. */
+export function ratioChart(
+  { name, results }: ChartGroup,
+  colour: ReadonlyMap<string, string>,
+  document: Document,
+): Element {
+  const points = results.flatMap((result) =>
+    result.results.flatMap((line) => {
+      const ratio = line.ratios.reused ?? line.ratios.allocating ?? line.ratios.endToEnd;
+      if (!ratio) return [];
+      const [low, high] = ratio.interval;
+      return [
+        {
+          contender: line.contender,
+          shape: shapeName(result),
+          speedUp: 1 / ratio.ratio,
+          low: 1 / high,
+          high: 1 / low,
+          fill: ratio.significant ? (colour.get(line.contender) ?? 'currentColor') : 'none',
+          title: `${line.contender}, ${shapeName(result)}: ${formatSpeedUp(ratio)}`,
+        },
+      ];
+    }),
+  );
+  const shapes = results.map(shapeName);
+  const contenders = [...colour.keys()].filter((one) => points.some(({ contender }) => contender === one));
+  return Plot.plot({
+    document,
+    width: 640,
+    height: 50 + shapes.length * (contenders.length * 9 + 14),
+    marginLeft: 84,
+    ariaLabel: `${name}: speed-up over ${results[0]?.baseline}`,
+    style: { background: 'none', color: 'currentColor' },
+    x: {
+      type: 'log',
+      label: `times as fast as ${results[0]?.baseline}`,
+      grid: true,
+      tickFormat: (x: number) => formatTick(x),
+    },
+    fy: { domain: shapes, label: null, padding: 0.2 },
+    y: { domain: contenders, axis: null },
+    color: { domain: [...colour.keys()], range: [...colour.values()] },
+    marks: [
+      Plot.ruleX([1], { strokeDasharray: '3 3' }),
+      Plot.ruleY(points, { x1: 'low', x2: 'high', y: 'contender', fy: 'shape', stroke: 'contender', strokeWidth: 2 }),
+      Plot.dot(points, {
+        x: 'speedUp',
+        y: 'contender',
+        fy: 'shape',
+        stroke: 'contender',
+        fill: 'fill',
+        r: 3,
+        title: 'title',
+      }),
+    ],
+  });
+}
+
+/** Median with operands on the device: the output reused, or else allocated. */
+function residentMs({ timings }: ContenderResult): number | null {
+  return (timings.reused ?? timings.allocating ?? timings.endToEnd)?.medianMs ?? null;
+}
+
+function shapeName({ workload }: WorkloadResult): string {
+  return workloadName(workload).split(' ')[1];
+}
+
+/** Powers of ten only; the ticks between them stay unlabelled. */
+function formatTick(value: number): string {
+  const power = Math.log10(value);
+  return Math.abs(power - Math.round(power)) < 1e-9 ? String(Number(value.toPrecision(1))) : '';
+}

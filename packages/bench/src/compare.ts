@@ -1,0 +1,146 @@
+import { differences } from './environment.js';
+import { type BenchReport, type ContenderResult, type Mode, modes, type WorkloadResult } from './report.js';
+import { pairedQuotients, quotientOfMedians, type Ratio, type Samples } from './statistics.js';
+import { formatMs, type TextTable } from './table.js';
+import { workloadName } from './workloads.js';
+
+/** One contender in one mode on one workload, then and now. */
+export interface Change {
+  readonly workload: string;
+  readonly contender: string;
+  readonly mode: Mode;
+  /** Time now over time then, with its 99 % interval; above 1 is slower. */
+  readonly ratio: Ratio;
+  readonly verdict: 'slower' | 'faster' | 'no difference';
+  /** What both runs' times were divided by, so that a slower machine is no slower contender; null where they are as they were. */
+  readonly clock: string | null;
+  readonly thenMs: number;
+  readonly nowMs: number;
+}
+
+export interface Comparison {
+  /** In what the two runs' environments differ; times of the two then tell nothing, and only relative ones are compared. */
+  readonly environmentDiffers: readonly string[];
+  readonly changes: readonly Change[];
+  /** What only one of the reports has, in words. */
+  readonly unmatched: readonly string[];
+}
+
+/** Many comparisons are made at once, of runs that differ in more than what they measured. */
+const confidence = 0.99;
+
+/**
+ * What got slower and what faster from one report to another. Times are taken relative to the baseline where both reports have the
+ * same one, so that drift of the machine cancels; a change inside the noise of either run is none.
+ */
+export function compareReports(then: BenchReport, now: BenchReport): Comparison {
+  const environmentDiffers = differences(then.environment, now.environment);
+  const changes: Change[] = [];
+  const unmatched: string[] = [];
+  for (const current of now.workloads) {
+    const name = workloadName(current.workload);
+    const earlier = then.workloads.find(({ workload }) => workloadName(workload) === name);
+    if (!earlier) {
+      unmatched.push(`${name} is new`);
+      continue;
+    }
+    for (const result of current.results) {
+      const before = earlier.results.find(({ contender }) => contender === result.contender);
+      if (before?.missing === null && result.missing !== null)
+        unmatched.push(`${name}, ${result.contender}: now ${result.missing}`);
+      if (!before || before.missing !== null || result.missing !== null) continue;
+      for (const mode of modes) {
+        const change = changeOf(
+          mode,
+          { workload: earlier, result: before },
+          { workload: current, result },
+          environmentDiffers,
+        );
+        if (change) changes.push({ workload: name, contender: result.contender, mode, ...change });
+      }
+    }
+  }
+  for (const { workload } of then.workloads) {
+    const name = workloadName(workload);
+    if (!now.workloads.some((current) => workloadName(current.workload) === name)) unmatched.push(`${name} is gone`);
+  }
+  return { environmentDiffers, changes, unmatched };
+}
+
+interface Side {
+  readonly workload: WorkloadResult;
+  readonly result: ContenderResult;
+}
+
+function changeOf(
+  mode: Mode,
+  then: Side,
+  now: Side,
+  environmentDiffers: readonly string[],
+): Omit<Change, 'workload' | 'contender' | 'mode'> | null {
+  const [before, after] = [then.result.samples[mode], now.result.samples[mode]];
+  if (!before || !after) return null;
+  const [clockBefore, clockAfter] = [clockOf(then, mode), clockOf(now, mode)];
+  const sameClock = clockBefore !== null && clockAfter !== null && then.workload.baseline === now.workload.baseline;
+  if (!sameClock && environmentDiffers.length > 0) return null;
+  const relative = (own: Samples, clock: Samples | null) =>
+    sameClock && clock ? pairedQuotients(own, clock) : own.map((rounds) => rounds.filter((time) => time !== null));
+  const [a, b] = [relative(after, clockAfter), relative(before, clockBefore)];
+  if (a.flat().length === 0 || b.flat().length === 0) return null;
+  const ratio = quotientOfMedians(a, b, confidence);
+  return {
+    ratio,
+    verdict: verdictOf(ratio, [then.workload.noise, now.workload.noise]),
+    clock: sameClock ? now.workload.baseline : null,
+    thenMs: then.result.timings[mode]?.medianMs ?? Number.NaN,
+    nowMs: now.result.timings[mode]?.medianMs ?? Number.NaN,
+  };
+}
+
+/** The baseline's times in the same rounds, for any contender but itself. */
+function clockOf({ workload, result }: Side, mode: Mode): Samples | null {
+  if (workload.baseline === null || result.contender === workload.baseline) return null;
+  return workload.results.find(({ contender }) => contender === workload.baseline)?.samples[mode] ?? null;
+}
+
+function verdictOf({ ratio, interval }: Ratio, noises: readonly (Ratio | null)[]): Change['verdict'] {
+  const most = Math.max(1, ...noises.flatMap((noise) => (noise ? [noise.interval[1], 1 / noise.interval[0]] : [])));
+  if (interval[0] > 1 && ratio > most) return 'slower';
+  if (interval[1] < 1 && ratio < 1 / most) return 'faster';
+  return 'no difference';
+}
+
+const modeWords: Record<Mode, string> = { reused: 'reused out', allocating: 'allocating', endToEnd: 'end to end' };
+
+/** A comparison as a table of what changed, the largest changes first. */
+export function comparisonTable({ environmentDiffers, changes, unmatched }: Comparison): TextTable {
+  const changed = changes.filter(({ verdict }) => verdict !== 'no difference');
+  const size = ({ ratio }: Change) => Math.abs(Math.log(ratio.ratio));
+  const clocks = [...new Set(changes.flatMap(({ clock }) => (clock === null ? [] : [clock])))];
+  return {
+    title: 'Compared with the earlier report',
+    head: ['workload', '', 'mode', 'then', 'now', 'time now / then (99 % interval)', ''],
+    rows: [...changed]
+      .sort((a, b) => size(b) - size(a))
+      .map(({ workload, contender, mode, thenMs, nowMs, ratio, verdict }) => [
+        workload,
+        contender,
+        modeWords[mode],
+        formatMs(thenMs),
+        formatMs(nowMs),
+        `${ratio.ratio.toFixed(2)} (${ratio.interval.map((end) => end.toFixed(2)).join('–')})`,
+        verdict,
+      ]),
+    notes: [
+      ...environmentDiffers.map((difference) => `the environments differ: ${difference}`),
+      ...(environmentDiffers.length > 0 ? ['so only times relative to a common baseline are compared'] : []),
+      `${changes.length - changed.length} of ${changes.length} timings show no difference`,
+      ...(clocks.length > 0
+        ? [
+            `times are relative to ${clocks.join(', ')} in the same rounds, so their quotient is not that of then and now`,
+          ]
+        : []),
+      ...unmatched,
+    ],
+  };
+}

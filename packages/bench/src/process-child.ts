@@ -1,0 +1,31 @@
+import { registerBackends } from './backends.js';
+import type { Answer, Request } from './process-messages.js';
+import { openRunner, type Runner } from './runner.js';
+import { selectContenders } from './selection.js';
+
+// One of the processes of `runBenchInProcesses`: answers requests until its parent ends it, or ends itself.
+
+let runner: Runner | null = null;
+
+process.on('message', (request: Request) => {
+  answerTo(request).then(
+    (answer) => send(answer),
+    (error: unknown) => send({ type: 'failed', message: error instanceof Error ? error.message : String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit());
+
+async function answerTo(request: Request): Promise<Answer> {
+  if (request.type === 'open') {
+    registerBackends();
+    runner = await openRunner(selectContenders(request.contenders), { ...request.settings, signal: undefined });
+    return { type: 'opened', contenders: runner.contenders, unavailable: runner.unavailable };
+  }
+  if (runner === null) throw new Error('asked to run before it was asked to open');
+  const raw = await runner.run(request.workload, (share, what) => send({ type: 'progress', share, what }));
+  return { type: 'done', raw };
+}
+
+function send(answer: Answer): void {
+  process.send?.(answer);
+}

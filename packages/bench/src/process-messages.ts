@@ -1,0 +1,20 @@
+import type { RawWorkload } from './report.js';
+import type { Runner, RunnerSettings } from './runner.js';
+import type { ContenderSelection } from './selection.js';
+import type { Workload } from './workloads.js';
+
+/** What a measuring process is asked for. */
+export type Request =
+  | {
+      readonly type: 'open';
+      readonly contenders: ContenderSelection;
+      readonly settings: Omit<RunnerSettings, 'signal'>;
+    }
+  | { readonly type: 'run'; readonly workload: Workload };
+
+/** What it answers: progress any number of times, then one of the others. */
+export type Answer =
+  | { readonly type: 'progress'; readonly share: number; readonly what: string }
+  | ({ readonly type: 'opened' } & Pick<Runner, 'contenders' | 'unavailable'>)
+  | { readonly type: 'done'; readonly raw: RawWorkload }
+  | { readonly type: 'failed'; readonly message: string };

@@ -1,0 +1,110 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Request } from './process-messages.js';
+import type { BenchReport, RawWorkload } from './report.js';
+import { type BenchProgress, defaultRounds, defaultSampleMs, type Method, runAll } from './run.js';
+import type { Report, Runner } from './runner.js';
+import type { ContenderSelection } from './selection.js';
+import { mergeProcesses } from './summary.js';
+import type { Workload } from './workloads.js';
+
+export interface ProcessesOptions extends Method {
+  readonly workloads: readonly Workload[];
+  readonly contenders: ContenderSelection;
+  /** How many processes measure each workload, one after the other. */
+  readonly processes: number;
+  /** Options of node for them, like `--experimental-wasm-relaxed-simd`. */
+  readonly execArgv?: readonly string[] | undefined;
+}
+
+/**
+ * `runBench` by several processes of Node, whose rounds are put side by side: what varies from process to process (memory
+ * layout, allocators, the compiler's luck) becomes part of the intervals. Processes take turns at each workload.
+ */
+export async function runBenchInProcesses(
+  { workloads, contenders, processes, execArgv, ...method }: ProcessesOptions,
+  onProgress: (progress: BenchProgress) => void = () => {},
+): Promise<BenchReport> {
+  const { rounds = defaultRounds, sampleMs = defaultSampleMs, baseline, signal } = method;
+  const children: Child[] = [];
+  const close = async () => {
+    for (const child of children.splice(0)) child.end();
+  };
+  try {
+    signal?.throwIfAborted();
+    for (let k = 0; k < processes; k++) children.push(startChild(execArgv ?? [], signal));
+    const opened: Extract<Answer, { type: 'opened' }>[] = [];
+    for (const child of children) {
+      const answer = await child.ask({ type: 'open', contenders, settings: { rounds, sampleMs, baseline } }, () => {});
+      if (answer.type === 'opened') opened.push(answer);
+    }
+    const runner: Runner = {
+      contenders: opened[0].contenders,
+      unavailable: opened[0].unavailable,
+      run: (workload, report) => runInTurn(children, workload, report),
+      close,
+    };
+    return await runAll(runner, workloads, { rounds, sampleMs, processes }, onProgress);
+  } finally {
+    await close();
+  }
+}
+
+async function runInTurn(children: readonly Child[], workload: Workload, report: Report): Promise<RawWorkload> {
+  const parts: RawWorkload[] = [];
+  for (const child of children) {
+    const answer = await child.ask({ type: 'run', workload }, (share, what) =>
+      report((parts.length + share) / children.length, `process ${parts.length + 1} of ${children.length}, ${what}`),
+    );
+    if (answer.type === 'done') parts.push(answer.raw);
+  }
+  return mergeProcesses(parts);
+}
+
+interface Child {
+  /** Sends a request and waits for its answer; progress on the way goes to `report`. */
+  ask(request: Request, report: Report): Promise<Exclude<Answer, { type: 'progress' | 'failed' }>>;
+  end(): void;
+}
+
+const childModule = fileURLToPath(new URL('./process-child.js', import.meta.url));
+
+function startChild(execArgv: readonly string[], signal: AbortSignal | undefined): Child {
+  // What engines print must not get into our own standard output.
+  const child: ChildProcess = fork(childModule, {
+    execArgv: [...execArgv],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  let complaint = '';
+  child.stderr?.on('data', (text) => {
+    complaint = `${complaint}${text}`.slice(-500);
+  });
+  // 'close' comes after all of standard error, 'exit' may not.
+  const ended = new Promise<never>((_, reject) => {
+    child.on('close', (code) =>
+      reject(new Error(`a measuring process ended (exit code ${code}): ${complaint.trim()}`)),
+    );
+    child.on('error', reject);
+  });
+  const aborted = new Promise<never>((_, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  // Whoever asks is told; nobody may be asking.
+  for (const failure of [ended, aborted]) failure.catch(() => {});
+  return {
+    async ask(request, report) {
+      const answered = new Promise<Exclude<Answer, { type: 'progress' | 'failed' }>>((resolve, reject) => {
+        child.removeAllListeners('message');
+        child.on('message', (answer: Answer) => {
+          if (answer.type === 'progress') report(answer.share, answer.what);
+          else if (answer.type === 'failed') reject(new Error(answer.message));
+          else resolve(answer);
+        });
+      });
+      // That a message cannot be sent to who has ended is told by its end.
+      child.send(request, () => {});
+      return Promise.race([answered, ended, aborted]);
+    },
+    end: () => child.kill(),
+  };
+}

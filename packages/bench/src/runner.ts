@@ -1,0 +1,276 @@
+import { outputChecker } from './check.js';
+import type { Contender, ContenderSource, Job } from './contender.js';
+import { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
+import { type ContenderDescription, type Mode, modes, type RawResult, type RawWorkload } from './report.js';
+import { memoryLoops, type Roof } from './roofline.js';
+import { exponentials, outputSize, type Workload, type WorkloadInput, workloadInput } from './workloads.js';
+
+/** Something that measures workloads one after the other: this process, or several. */
+export interface Runner {
+  readonly contenders: readonly ContenderDescription[];
+  readonly unavailable: readonly { readonly name: string; readonly reason: string }[];
+  run(workload: Workload, report: Report): Promise<RawWorkload>;
+  close(): Promise<void>;
+}
+
+/** Told what is going on, and how much of the workload is done. */
+export type Report = (share: number, what: string) => void;
+
+export interface RunnerSettings {
+  readonly rounds: number;
+  readonly sampleMs: number;
+  readonly baseline: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Opens contenders in this process or page. One that cannot be opened is listed with its reason. */
+export async function openRunner(sources: readonly ContenderSource[], settings: RunnerSettings): Promise<Runner> {
+  const opened: { readonly contender: Contender; readonly openMs: number }[] = [];
+  const unavailable: { name: string; reason: string }[] = [];
+  const close = async () => {
+    for (const { contender } of opened.splice(0)) await contender.close();
+  };
+  try {
+    for (const source of sources) {
+      settings.signal?.throwIfAborted();
+      const start = performance.now();
+      const contender = await source.open();
+      if (typeof contender === 'string') unavailable.push({ name: source.name, reason: contender });
+      else opened.push({ contender, openMs: performance.now() - start });
+    }
+    settings.signal?.throwIfAborted();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    contenders: opened.map(({ contender: { name, kind, description }, openMs }) => ({
+      name,
+      kind,
+      description,
+      openMs,
+    })),
+    unavailable,
+    run: (workload, report) =>
+      runWorkload(
+        workload,
+        opened.map(({ contender }) => contender),
+        settings,
+        report,
+      ),
+    close,
+  };
+}
+
+/** A contender on its way through a workload. */
+interface Entry {
+  readonly contender: Contender;
+  job: Job | null;
+  missing: string | null;
+  correctness: RawResult['correctness'];
+  firstCallMs: number | null;
+}
+
+async function runWorkload(
+  workload: Workload,
+  contenders: readonly Contender[],
+  settings: RunnerSettings,
+  report: Report,
+): Promise<RawWorkload> {
+  const input = workloadInput(workload);
+  const check = outputChecker(workload, input);
+  const entries: Entry[] = [];
+  const dispose: (() => void | Promise<void>)[] = [];
+  try {
+    for (const contender of contenders) {
+      report(0, `${contender.name} gets ready`);
+      settings.signal?.throwIfAborted();
+      const entry = await ready(contender, workload, input, check);
+      entries.push(entry);
+      const { job } = entry;
+      if (job) dispose.push(() => job.dispose());
+      await breathe();
+    }
+    const timedEntries = entries.filter(({ job, missing }) => job !== null && missing === null);
+    const baseline =
+      timedEntries.find(({ contender }) => contender.name === (settings.baseline ?? 'naive')) ?? timedEntries.at(0);
+    const candidates = [
+      ...modeLoops(timedEntries),
+      ...controlLoop(baseline),
+      ...(await emptyCalls(timedEntries, workload, dispose)),
+      ...(await roofLoops(timedEntries, workload, input, dispose)),
+    ];
+    const times = await measure(candidates, settings, report);
+    return takeDown(workload, entries, baseline, candidates, times);
+  } finally {
+    for (const free of dispose.reverse()) await free();
+  }
+}
+
+/** Makes a contender ready and checks its numbers; one that is wrong is reported and not timed. */
+async function ready(
+  contender: Contender,
+  workload: Workload,
+  input: WorkloadInput,
+  check: ReturnType<typeof outputChecker>,
+): Promise<Entry> {
+  const entry: Entry = { contender, job: null, missing: null, correctness: null, firstCallMs: null };
+  try {
+    const start = performance.now();
+    const job = await contender.prepare(workload, input);
+    if (typeof job === 'string') return { ...entry, missing: job };
+    entry.job = job;
+    const output = await job.result();
+    entry.firstCallMs = performance.now() - start;
+    entry.correctness = check(contender, output);
+    if (!entry.correctness.ok) entry.missing = `wrong: ${entry.correctness.problem}`;
+  } catch (error) {
+    entry.missing = error instanceof Error ? error.message : String(error);
+  }
+  return entry;
+}
+
+/** A loop to be timed and what it is: a contender in a mode, the control, an empty call or a roof. */
+interface Candidate {
+  readonly of: 'mode' | 'control' | 'emptyCall' | 'roof';
+  /** A contender's name, or 'engine'. */
+  readonly from: string;
+  readonly mode?: Mode;
+  readonly roof?: Roof['name'];
+  readonly batch: NonNullable<Job[Mode]>;
+}
+
+function modeLoops(entries: readonly Entry[]): readonly Candidate[] {
+  return entries.flatMap(({ contender, job }) =>
+    modes.flatMap((mode) => {
+      const batch = job?.[mode];
+      return batch ? [{ of: 'mode' as const, from: contender.name, mode, batch }] : [];
+    }),
+  );
+}
+
+/** The baseline's first mode once more, as if it were another contender. */
+function controlLoop(baseline: Entry | undefined): readonly Candidate[] {
+  return baseline
+    ? modeLoops([baseline])
+        .slice(0, 1)
+        .map((loop) => ({ ...loop, of: 'control' as const }))
+    : [];
+}
+
+/** Up to this many results of an op the cost of calling it can be most of its time. */
+const mostForCalls = 2 ** 14;
+
+async function emptyCalls(
+  entries: readonly Entry[],
+  { op, shape, dtype }: Workload,
+  dispose: (() => void | Promise<void>)[],
+): Promise<readonly Candidate[]> {
+  if (outputSize({ op, shape, dtype }) > mostForCalls) return [];
+  const single: Workload = { op, shape: [1, 1], dtype };
+  const input = workloadInput(single);
+  const loops: Candidate[] = [];
+  for (const { contender } of entries) {
+    const job = await contender.prepare(single, input);
+    if (typeof job === 'string') continue;
+    dispose.push(() => job.dispose());
+    const batch = job.reused ?? job.allocating;
+    if (batch) loops.push({ of: 'emptyCall', from: contender.name, batch });
+  }
+  return loops;
+}
+
+async function roofLoops(
+  entries: readonly Entry[],
+  workload: Workload,
+  { logits }: WorkloadInput,
+  dispose: (() => void | Promise<void>)[],
+): Promise<readonly Candidate[]> {
+  const loops: Candidate[] = memoryLoops(workload).map(({ name, batch }) => ({
+    of: 'roof' as const,
+    from: 'engine',
+    roof: name,
+    batch,
+  }));
+  if (exponentials(workload) === 0) return loops;
+  for (const { contender } of entries) {
+    const loop = await contender.exp(logits);
+    if (!loop) continue;
+    dispose.push(() => loop.dispose());
+    loops.push({ of: 'roof', from: contender.name, roof: 'exp', batch: loop.batch });
+  }
+  return loops;
+}
+
+async function measure(
+  candidates: readonly Candidate[],
+  { rounds, sampleMs, signal }: RunnerSettings,
+  report: Report,
+): Promise<readonly RoundTimes[]> {
+  const warmUpShare = 0.3;
+  const loops: Loop[] = [];
+  for (const { batch, from } of candidates) {
+    signal?.throwIfAborted();
+    report((warmUpShare * loops.length) / candidates.length, `${from} warms up`);
+    loops.push(await calibrate(batch, sampleMs, rounds));
+    await breathe();
+  }
+  let taken = 0;
+  return interleave(loops, rounds, async (round) => {
+    signal?.throwIfAborted();
+    const share = taken++ / (rounds * loops.length);
+    report(warmUpShare + (1 - warmUpShare) * share, `round ${round + 1} of ${rounds}`);
+    await breathe();
+  });
+}
+
+let lastBreathMs = 0;
+
+/** Lets a page paint and a cancel through, a few times a second. */
+async function breathe(): Promise<void> {
+  if (performance.now() - lastBreathMs < 50) return;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  lastBreathMs = performance.now();
+}
+
+function takeDown(
+  workload: Workload,
+  entries: readonly Entry[],
+  baseline: Entry | undefined,
+  candidates: readonly Candidate[],
+  times: readonly RoundTimes[],
+): RawWorkload {
+  const samplesOf = (wanted: (candidate: Candidate) => boolean) => {
+    const k = candidates.findIndex(wanted);
+    return k < 0 ? null : [times[k].map(sixDigits)];
+  };
+  return {
+    workload,
+    baseline: baseline?.contender.name ?? null,
+    control: samplesOf((candidate) => candidate.of === 'control'),
+    roofs: candidates.flatMap(({ of, from, roof }, k) =>
+      of === 'roof' && roof ? [{ name: roof, from, samples: [times[k].map(sixDigits)] }] : [],
+    ),
+    results: entries.map(({ contender: { name, kind }, missing, correctness, firstCallMs }) => ({
+      contender: name,
+      kind,
+      missing,
+      correctness,
+      firstCallMs,
+      samples: Object.fromEntries(
+        modes.flatMap((mode) => {
+          const samples = samplesOf(
+            (candidate) => candidate.of === 'mode' && candidate.from === name && candidate.mode === mode,
+          );
+          return samples ? [[mode, samples]] : [];
+        }),
+      ),
+      emptyCall: samplesOf((candidate) => candidate.of === 'emptyCall' && candidate.from === name),
+    })),
+  };
+}
+
+/** More digits than a clock has only make reports longer. */
+function sixDigits(time: number | null): number | null {
+  return time === null ? null : Number(time.toPrecision(6));
+}

@@ -1,0 +1,95 @@
+import {
+  type ContenderResult,
+  type Mode,
+  modes,
+  type PerMode,
+  type RawResult,
+  type RawWorkload,
+  type WorkloadResult,
+} from './report.js';
+import { type Bound, boundsOf } from './roofline.js';
+import { isDifference, pairedRatio, type Ratio, timing } from './statistics.js';
+
+/** What the samples of a workload come to: medians, ratios over the baseline and shares of bounds. */
+export function summarize(raw: RawWorkload): WorkloadResult {
+  const bounds = boundsOf(raw.workload, raw.roofs);
+  const baseline = raw.results.find(({ contender }) => contender === raw.baseline);
+  const mode = baseline && modes.find((candidate) => baseline.samples[candidate]);
+  const base = mode && baseline?.samples[mode];
+  const noise = base && raw.control ? pairedRatio(raw.control, base) : null;
+  return {
+    ...raw,
+    bounds,
+    noise,
+    results: raw.results.map((result) => summarizeResult(result, baseline, noise, bounds)),
+  };
+}
+
+function summarizeResult(
+  result: RawResult,
+  baseline: RawResult | undefined,
+  noise: Ratio | null,
+  bounds: readonly Bound[],
+): ContenderResult {
+  const timings = perMode((mode) => timing(result.samples[mode] ?? []));
+  const ratios = perMode((mode) => {
+    if (!baseline || baseline.contender === result.contender) return null;
+    const ratio = pairedRatio(result.samples[mode] ?? [], baseline.samples[mode] ?? []);
+    return ratio && { ...ratio, significant: isDifference(ratio, noise) };
+  });
+  const best = timings.reused ?? timings.allocating;
+  const bound = tightest(result, bounds);
+  return { ...result, timings, ratios, bound: bound && best ? { ...bound, share: bound.ms / best.medianMs } : null };
+}
+
+/** The bound of one contender: that of the workload, or what the contender's own empty call takes if that is longer. */
+function tightest({ contender, emptyCall }: RawResult, bounds: readonly Bound[]): Bound | null {
+  const callMs = timing(emptyCall ?? [])?.medianMs ?? 0;
+  const first = bounds.at(0);
+  if (!first || callMs > first.ms) return callMs > 0 ? { name: 'call', ms: callMs, from: contender } : null;
+  return first;
+}
+
+function perMode<T>(value: (mode: Mode) => T | null): PerMode<T> {
+  const result: Partial<Record<Mode, T>> = {};
+  for (const mode of modes) {
+    const made = value(mode);
+    if (made !== null) result[mode] = made;
+  }
+  return result;
+}
+
+/** The same workload measured by several processes, as one: their rounds side by side. */
+export function mergeProcesses(parts: readonly RawWorkload[]): RawWorkload {
+  const [first, ...others] = parts;
+  const concat = <T>(
+    own: readonly T[] | null | undefined,
+    pick: (part: RawWorkload) => readonly T[] | null | undefined,
+  ) => (own ? [...own, ...others.flatMap((part) => pick(part) ?? [])] : null);
+  const sameAs = (result: RawResult) => (part: RawWorkload) =>
+    part.results.find(({ contender }) => contender === result.contender);
+  return {
+    ...first,
+    control: concat(first.control, (part) => part.control),
+    roofs: first.roofs.map((roof) => ({
+      ...roof,
+      samples:
+        concat(
+          roof.samples,
+          (part) => part.roofs.find(({ name, from }) => name === roof.name && from === roof.from)?.samples,
+        ) ?? [],
+    })),
+    results: first.results.map((result) => {
+      const find = sameAs(result);
+      // One process that got it wrong, or could not do it, speaks for all.
+      const failed = [result, ...others.map(find)].find((part) => part !== undefined && part.missing !== null);
+      return (
+        failed ?? {
+          ...result,
+          emptyCall: concat(result.emptyCall, (part) => find(part)?.emptyCall),
+          samples: perMode((mode) => concat(result.samples[mode], (part) => find(part)?.samples[mode])),
+        }
+      );
+    }),
+  };
+}

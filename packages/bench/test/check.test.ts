@@ -1,0 +1,85 @@
+import { exact } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { backendContender } from '../src/backend-contender.js';
+import { outputChecker } from '../src/check.js';
+import { naive } from '../src/peers/naive.js';
+import { benchDTypes, benchOps, type Workload, workloadInput } from '../src/workloads.js';
+
+const strict = { expUlp: { base: 1, slope: 0 }, subnormals: 'preserve' } as const;
+
+async function rightOutput(workload: Workload) {
+  const contender = backendContender('exact', await exact.open());
+  const job = await contender.prepare(workload, workloadInput(workload));
+  if (typeof job === 'string') throw new Error(job);
+  return job.result();
+}
+
+const check = (workload: Workload, output: Float32Array | Float64Array) =>
+  outputChecker(workload, workloadInput(workload))(strict, output);
+
+describe.each(benchOps)('%s', (op) => {
+  const workload: Workload = { op, shape: [60, 5], dtype: 'float32' };
+
+  test.each(benchDTypes)('right results in %s pass', async (dtype) => {
+    const output = await rightOutput({ ...workload, dtype });
+    const { ok, problem, rowsChecked, worstShareOfBound } = check({ ...workload, dtype }, output as Float32Array);
+    expect(problem).toBeNull();
+    expect(ok).toBe(true);
+    expect(rowsChecked).toBe(24);
+    expect(worstShareOfBound).toBeLessThan(0.5);
+  });
+
+  test('a mistake in any single element of any row is found', async () => {
+    const output = (await rightOutput(workload)) as Float32Array;
+    for (let k = 0; k < output.length; k++) {
+      const wrong = output.slice();
+      wrong[k] += 1e-3;
+      const { ok, problem } = check(workload, wrong);
+      expect(ok).toBe(false);
+      expect(problem).toMatch(/times the bound|^row \d+ \[\d+(, \d)?\] is .*; expected about/);
+    }
+  });
+
+  test('so is a NaN', async () => {
+    const output = (await rightOutput(workload)) as Float32Array;
+    for (let k = 0; k < output.length; k += 7) {
+      const wrong = output.slice();
+      wrong[k] = Number.NaN;
+      expect(check(workload, wrong).ok).toBe(false);
+    }
+  });
+});
+
+test('output of another length is wrong', () => {
+  const { ok, problem } = check({ op: 'softmax', shape: [2, 3], dtype: 'float32' }, new Float32Array(5));
+  expect(ok).toBe(false);
+  expect(problem).toBe('5 results instead of 6');
+});
+
+test('naive loops are right at every op in both dtypes', async () => {
+  const contender = await naive.open();
+  if (typeof contender === 'string') throw new Error(contender);
+  for (const op of benchOps) {
+    for (const dtype of benchDTypes) {
+      const workload: Workload = { op, shape: [40, 12], dtype };
+      const job = await contender.prepare(workload, workloadInput(workload));
+      if (typeof job === 'string') throw new Error(job);
+      expect(outputChecker(workload, workloadInput(workload))(contender, await job.result())).toMatchObject({
+        problem: null,
+      });
+    }
+  }
+});
+
+test('rows too long for the reference are held against float64 loops', () => {
+  const workload: Workload = { op: 'vjp', shape: [1, 2 ** 18 + 1], dtype: 'float32' };
+  const input = workloadInput(workload);
+  const check = outputChecker(workload, input);
+  const output = new Float32Array(2 ** 18 + 1);
+  let inner = 0;
+  for (let c = 0; c < output.length; c++) inner += input.probabilities[c] * input.cotangent[c];
+  for (let c = 0; c < output.length; c++) output[c] = input.probabilities[c] * (input.cotangent[c] - inner);
+  expect(check(strict, output)).toMatchObject({ problem: null, rowsChecked: 1 });
+  output[123456] *= 1.01;
+  expect(check(strict, output).ok).toBe(false);
+});

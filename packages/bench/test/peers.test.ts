@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import { outputChecker } from '../src/check.js';
+import { keepingGlobals } from '../src/peers/globals.js';
+import { peers } from '../src/peers.js';
+import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
+
+/** What each peer is measured on in Node; in float64, too, where it says so. */
+const measured: Record<string, { readonly ops: readonly string[]; readonly float64: boolean }> = {
+  naive: { ops: benchOps, float64: true },
+  'tfjs-cpu': { ops: benchOps, float64: false },
+  'tfjs-wasm': { ops: benchOps, float64: false },
+  'onnxruntime-web': { ops: ['softmax', 'logSoftmax'], float64: true },
+  'onnxruntime-node': { ops: ['softmax', 'logSoftmax'], float64: true },
+  'onnxruntime-node-2t': { ops: ['softmax', 'logSoftmax'], float64: true },
+  'gpu.js': { ops: ['softmax'], float64: false },
+  jax: { ops: ['softmax', 'logSoftmax'], float64: false },
+};
+
+// Not concurrent, and jax after onnxruntime-web: what one leaves behind must not break the other.
+describe.each(Object.entries(measured))('%s', (name, { ops, float64 }) => {
+  test('is right at what it is measured on, in every mode, and says what it is not', async () => {
+    const contender = await peers[name].open();
+    if (typeof contender === 'string') throw new Error(contender);
+    expect(contender.name).toBe(name);
+    try {
+      for (const op of benchOps) {
+        for (const dtype of ['float32', 'float64'] as const) {
+          // More than one shape: an engine that compiles for shapes must not keep the first.
+          for (const shape of [
+            [64, 10],
+            [300, 20],
+          ] as const) {
+            const workload: Workload = { op, shape, dtype };
+            const input = workloadInput(workload);
+            const job = await contender.prepare(workload, input);
+            if (!ops.includes(op) || (dtype === 'float64' && !float64)) {
+              expect(job).toBeTypeOf('string');
+              continue;
+            }
+            if (typeof job === 'string') throw new Error(job);
+            for (const batch of [job.reused, job.allocating, job.endToEnd]) await batch?.(2);
+            expect(outputChecker(workload, input)(contender, await job.result())).toMatchObject({ problem: null });
+            await job.dispose();
+          }
+        }
+      }
+      const x = Float32Array.of(-3, -2, -1, 0);
+      const exp = await contender.exp(x);
+      await exp?.batch(2);
+      await exp?.dispose();
+    } finally {
+      await contender.close();
+    }
+  });
+});
+
+test('no engine leaves globals behind that others trip over', () => {
+  expect('Worker' in globalThis).toBe(false);
+});
+
+test('peers that need a page say so in Node instead of throwing', async () => {
+  for (const name of ['tfjs-webgl', 'tfjs-webgpu']) expect(await peers[name].open()).toMatch(/does not (load|start)/);
+});
+
+test('every peer is measured by this file', () => {
+  expect(Object.keys(peers).sort()).toEqual([...Object.keys(measured), 'tfjs-webgl', 'tfjs-webgpu'].sort());
+});
+
+test('globals are put back as they were, also where the action fails', async () => {
+  Reflect.set(globalThis, 'kept', 1);
+  const failing = keepingGlobals(['kept', 'added'], async () => {
+    Reflect.set(globalThis, 'kept', 2);
+    Reflect.set(globalThis, 'added', 3);
+    throw new Error('failed');
+  });
+  await expect(failing).rejects.toThrow('failed');
+  expect(Reflect.get(globalThis, 'kept')).toBe(1);
+  expect('added' in globalThis).toBe(false);
+  Reflect.deleteProperty(globalThis, 'kept');
+});

@@ -1,0 +1,47 @@
+import { runBenchInProcesses } from '@softgrad/bench/processes';
+import { expect, test } from 'vitest';
+import { small } from './contenders.js';
+
+const options = {
+  workloads: [small],
+  contenders: { backends: ['cpu'], peers: ['naive'] },
+  processes: 2,
+  rounds: 3,
+  sampleMs: 0.05,
+};
+
+test('every process measures every workload, and their rounds stand side by side', async () => {
+  const labels: string[] = [];
+  const report = await runBenchInProcesses(options, ({ label }) => labels.push(label));
+  expect(report.settings.processes).toBe(2);
+  const [{ results, control, roofs }] = report.workloads;
+  for (const { contender, missing, samples } of results) {
+    expect([contender, missing]).toEqual([contender, null]);
+    expect(samples.reused?.map((rounds) => rounds.length)).toEqual([3, 3]);
+  }
+  expect(control).toHaveLength(2);
+  for (const { samples } of roofs) expect(samples).toHaveLength(2);
+  expect(results[0].timings.reused?.samples).toBe(6);
+  expect(labels.some((label) => label.includes('process 2 of 2'))).toBe(true);
+});
+
+test('a contender that cannot run is listed once', async () => {
+  const contenders = { backends: ['cpu', 'gpujs:mode=abacus'], peers: [] };
+  const { unavailable, contenders: ran } = await runBenchInProcesses({ ...options, contenders });
+  expect(unavailable.map(({ name }) => name)).toEqual(['gpujs:mode=abacus']);
+  expect(ran.map(({ name }) => name)).toEqual(['cpu']);
+});
+
+test('cancelling ends the processes', async () => {
+  const controller = new AbortController();
+  const run = runBenchInProcesses({ ...options, rounds: 100_000, signal: controller.signal }, ({ label }) => {
+    if (label.includes('round')) controller.abort(new Error('enough'));
+  });
+  await expect(run).rejects.toThrow('enough');
+});
+
+test('options of node that it does not know are an error, with what node says', async () => {
+  await expect(runBenchInProcesses({ ...options, execArgv: ['--no-such-option'] })).rejects.toThrow(
+    /exit code 9.*bad option/,
+  );
+});

@@ -1,0 +1,116 @@
+import { parseHTML } from 'linkedom';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { toHtml } from '../src/html.js';
+import { toMarkdown } from '../src/markdown.js';
+import { naive } from '../src/peers/naive.js';
+import type { BenchReport } from '../src/report.js';
+import { parseReport, stringifyReport } from '../src/report-file.js';
+import { runBench } from '../src/run.js';
+import { describeRun, formatMs, formatSpeedUp, resultTable } from '../src/table.js';
+import { quick, small, source, withResult } from './contenders.js';
+
+let report: BenchReport;
+
+beforeAll(async () => {
+  const wrong = source('wrong', { change: withResult((result) => void result.fill(Number.NaN)) });
+  report = await runBench({
+    workloads: [small, { ...small, shape: [5, 7] }, { ...small, op: 'vjp' }],
+    contenders: [source('a <b> | & "c"'), wrong, naive, { name: 'gone', kind: 'peer', open: async () => 'not | here' }],
+    ...quick,
+  });
+});
+
+describe('a report as a file', () => {
+  test('is read back as it was, NaN and all', () => {
+    expect(report.workloads[0].results[1].correctness?.worstShareOfBound).toBeNaN();
+    expect(parseReport(stringifyReport(report), 'report.json')).toEqual(report);
+  });
+
+  test('is refused where it is something else, by name', () => {
+    expect(() => parseReport('{', 'a.json')).toThrow(
+      /^a\.json: no JSON: .*; expected what softgrad bench --json wrote$/,
+    );
+    expect(() => parseReport('[1, 2]', 'a.json')).toThrow('a.json: no report');
+    expect(() => parseReport('{"schema": "softgrad-bench/9"}', 'a.json')).toThrow(
+      'a report of schema softgrad-bench/9',
+    );
+    expect(() => parseReport('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow('parts of the report are missing');
+  });
+});
+
+describe('a table', () => {
+  test('has a row for each contender with times, and a line below for each without', () => {
+    const { head, rows, notes } = resultTable(report.workloads[0]);
+    expect(rows.map(([name]) => name)).toEqual(['a <b> | & "c"', 'naive']);
+    for (const row of rows) expect(row).toHaveLength(head.length);
+    expect(notes.at(-1)).toBe('wrong: wrong: NaN among the results');
+    expect(notes[0]).toMatch(/^(exp|memory) bound: .* \(.*\)$/);
+  });
+
+  test('says how many times as fast with the interval, and no number where it is no difference', () => {
+    const ratio = { ratio: 0.5, interval: [0.4, 0.625] } as const;
+    expect(formatSpeedUp({ ...ratio, significant: true })).toBe('2.00× (1.60–2.50)');
+    expect(formatSpeedUp({ ...ratio, significant: false })).toBe('no difference (1.60–2.50)');
+  });
+
+  test('has times with units', () => {
+    expect([2.5e-5, 0.0123, 4.56, 78901].map(formatMs)).toEqual(['25.0 ns', '12.3 µs', '4.56 ms', '78.9 s']);
+    expect(formatMs(undefined)).toBe('');
+  });
+
+  test('comes after who ran where, and who did not', () => {
+    const [how, ...who] = describeRun(report);
+    expect(how).toMatch(/^Node 2\d.*medians of 3 interleaved rounds$/);
+    expect(who).toHaveLength(4);
+    expect(who.at(-1)).toBe('gone: not run: not | here');
+  });
+});
+
+describe('Markdown', () => {
+  test('has tables with as many cells in each row as in the head', () => {
+    const text = toMarkdown(report);
+    const tables = text.split('\n\n').filter((block) => block.startsWith('|'));
+    expect(tables).toHaveLength(3);
+    for (const table of tables) {
+      const cells = table.split('\n').map((line) => line.replaceAll('\\|', '').split('|').length);
+      expect(new Set(cells).size).toBe(1);
+    }
+    expect(text).toContain('a \\<b\\> \\| & "c"');
+    expect(text).toContain('- gone: not run: not \\| here');
+  });
+});
+
+describe('HTML', () => {
+  test('is one page with charts and tables, named for who cannot see them', () => {
+    const { document } = parseHTML(toHtml(report));
+    expect(document.querySelector('html')?.getAttribute('lang')).toBe('en');
+    expect(document.querySelector('title')?.textContent).toBe('softgrad bench');
+    const charts = [...document.querySelectorAll('figure > svg')].map((svg) => svg.getAttribute('aria-label'));
+    expect(charts).toEqual([
+      'softmax float32: time of a call against the number of results',
+      'softmax float32: speed-up over naive',
+      'vjp float32: time of a call against the number of results',
+      'vjp float32: speed-up over naive',
+    ]);
+    expect(document.querySelectorAll('table')).toHaveLength(3);
+    for (const row of document.querySelectorAll('tr')) expect(row.children).toHaveLength(8);
+  });
+
+  test('a dot stands for each contender at each shape, and tells its numbers', () => {
+    const { document } = parseHTML(toHtml(report));
+    const [times] = document.querySelectorAll('figure > svg');
+    const titles = [...times.querySelectorAll('circle title')].map((title) => title.textContent?.split(':')[0]);
+    expect(titles.sort()).toEqual(['a <b> | & "c", 3×4', 'a <b> | & "c", 5×7', 'naive, 3×4', 'naive, 5×7']);
+  });
+
+  test('needs nothing from anywhere: no script, no address, no import', () => {
+    const html = toHtml(report);
+    expect(html).not.toMatch(/<script|https?:|\ssrc=|href=|@import|url\(/i);
+  });
+
+  test('shows names as text', () => {
+    const { document } = parseHTML(toHtml(report));
+    expect(document.querySelector('tbody th')?.textContent).toBe('a <b> | & "c"');
+    expect(document.querySelector('b')).toBeNull();
+  });
+});

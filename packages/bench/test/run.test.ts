@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest';
+import type { ContenderSource } from '../src/contender.js';
+import { naive } from '../src/peers/naive.js';
+import { type BenchProgress, runBench } from '../src/run.js';
+import { quick, shapeOf, small, source, withResult } from './contenders.js';
+
+describe('a run', () => {
+  test('times a right contender in each of its modes, against the baseline and its bound', async () => {
+    const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
+    const [{ baseline, results, roofs, noise }] = report.workloads;
+    expect(baseline).toBe('naive');
+    expect(noise).not.toBeNull();
+    expect(roofs.map(({ name, from }) => `${name} by ${from}`)).toEqual([
+      'memcpy by engine',
+      'fill by engine',
+      'exp by right',
+      'exp by naive',
+    ]);
+    const [right] = results;
+    expect(right).toMatchObject({ contender: 'right', missing: null, correctness: { ok: true } });
+    expect(Object.keys(right.timings)).toEqual(['reused', 'allocating', 'endToEnd']);
+    expect(Object.keys(right.ratios)).toEqual(['reused', 'allocating', 'endToEnd']);
+    expect(right.samples.reused).toHaveLength(1);
+    expect(right.samples.reused?.[0]).toHaveLength(3);
+    expect(right.bound?.share).toBeGreaterThan(0);
+    expect(right.firstCallMs).toBeGreaterThan(0);
+  });
+
+  test('the report keeps its shape: what reads it can rely on it', async () => {
+    const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
+    expect(shapeOf(report)).toMatchSnapshot();
+  });
+
+  test('a wrong contender is shown as wrong and not timed, however fast it is', async () => {
+    const wrong = source('wrong', { change: withResult((result) => void result.fill(0.25)) });
+    const nan = source('nan', { change: withResult((result) => void result.fill(Number.NaN, 11)) });
+    const report = await runBench({ workloads: [small], contenders: [wrong, nan, naive], ...quick });
+    const [first, second] = report.workloads[0].results;
+    expect(first).toMatchObject({
+      contender: 'wrong',
+      timings: {},
+      ratios: {},
+      bound: null,
+      correctness: { ok: false },
+    });
+    expect(first.missing).toMatch(/^wrong: error .* times the bound$/);
+    expect(second).toMatchObject({ missing: 'wrong: NaN among the results', timings: {} });
+  });
+
+  test('a contender that cannot open or compute is listed with its reason, and the others run', async () => {
+    const absent: ContenderSource = { name: 'absent', kind: 'peer', open: async () => 'it is not installed' };
+    const throwing = source('throwing', {
+      change: () => {
+        throw new Error('no memory for it');
+      },
+    });
+    const unable: ContenderSource = {
+      ...naive,
+      name: 'unable',
+      async open() {
+        const opened = await naive.open();
+        return typeof opened === 'string' ? opened : { ...opened, name: 'unable', prepare: async () => 'no softmax' };
+      },
+    };
+    const report = await runBench({ workloads: [small], contenders: [absent, throwing, unable, naive], ...quick });
+    expect(report.unavailable).toEqual([{ name: 'absent', reason: 'it is not installed' }]);
+    expect(report.contenders.map(({ name }) => name)).toEqual(['throwing', 'unable', 'naive']);
+    const [{ results }] = report.workloads;
+    expect(results.map(({ missing }) => missing)).toEqual(['no memory for it', 'no softmax', null]);
+  });
+
+  test('results are told as they come, and progress never goes back', async () => {
+    const seen: BenchProgress[] = [];
+    const other = { ...small, op: 'vjp' } as const;
+    const report = await runBench({ workloads: [small, other], contenders: [naive], ...quick }, (p) => seen.push(p));
+    expect(seen.flatMap(({ finished }) => (finished ? [finished] : []))).toEqual(report.workloads);
+    const done = seen.map((p) => p.done);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+    expect(done.at(-1)).toBe(2);
+    expect(seen.every(({ total }) => total === 2)).toBe(true);
+  });
+});
+
+describe('cancelling', () => {
+  test.each(['gets ready', 'warms up', 'round 2'])(
+    'while it says "%s" rejects with the reason and closes everything',
+    async (when) => {
+      const log: string[] = [];
+      const controller = new AbortController();
+      const reason = new Error('the user has seen enough');
+      const run = runBench(
+        {
+          workloads: [small],
+          contenders: [source('a', { log }), source('b', { log })],
+          ...quick,
+          signal: controller.signal,
+        },
+        ({ label }) => {
+          if (label.includes(when)) controller.abort(reason);
+        },
+      );
+      await expect(run).rejects.toBe(reason);
+      expect(log.sort()).toEqual(['a closed', 'a opened', 'b closed', 'b opened']);
+    },
+  );
+
+  test('before it starts opens nothing', async () => {
+    const log: string[] = [];
+    const signal = AbortSignal.abort(new Error('never mind'));
+    await expect(runBench({ workloads: [small], contenders: [source('a', { log })], signal })).rejects.toThrow(
+      'never mind',
+    );
+    expect(log).toEqual([]);
+  });
+
+  test('gives up all buffers, too', async () => {
+    const disposed: string[] = [];
+    const counted = source('counted', {
+      change: (job) => ({
+        ...job,
+        dispose() {
+          disposed.push('job');
+          return job.dispose();
+        },
+      }),
+    });
+    await runBench({ workloads: [small], contenders: [counted], ...quick });
+    // The workload's own and that of the empty call.
+    expect(disposed).toEqual(['job', 'job']);
+  });
+});

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { selectContenders, selectWorkloads } from '../src/selection.js';
+import { workloadName } from '../src/workloads.js';
+
+const names = (selection: Parameters<typeof selectWorkloads>[0]) => selectWorkloads(selection).map(workloadName);
+
+test('ops by shapes by dtypes', () => {
+  expect(names({ ops: ['vjp', 'jacobian'], shapes: ['2x3', '4×5'], dtypes: ['float32', 'float64'] })).toEqual([
+    'vjp 2×3 float32',
+    'vjp 2×3 float64',
+    'vjp 4×5 float32',
+    'vjp 4×5 float64',
+    'jacobian 2×3 float32',
+    'jacobian 2×3 float64',
+    'jacobian 4×5 float32',
+    'jacobian 4×5 float64',
+  ]);
+});
+
+test('without shapes the standard ones, the Jacobian at those that fit; fewer when quick', () => {
+  expect(names({ ops: ['softmax'] })).toHaveLength(8);
+  expect(names({ ops: ['jacobian'] })).toEqual(
+    ['65536×3', '4096×10', '1024×128', '64×1000'].map((shape) => `jacobian ${shape} float32`),
+  );
+  expect(names({ quick: true }).length).toBeLessThan(names({}).length / 2);
+});
+
+test('contenders by name, with options and without fused kernels', () => {
+  const of = (...args: Parameters<typeof selectContenders>) => selectContenders(...args).map(({ name }) => name);
+  expect(of({ backends: ['cpu', 'wasm:threads=2:relaxedSimd=false'], peers: ['naive'] })).toEqual([
+    'cpu',
+    'wasm:threads=2:relaxedSimd=false',
+    'naive',
+  ]);
+  expect(of({ backends: ['cpu'], composed: true })).toEqual(['cpu', 'cpu (composed)']);
+});
+
+test('options reach the provider: one that it refuses is the reason', async () => {
+  const [source] = selectContenders({ backends: ['gpujs:mode=abacus'] });
+  const { registerBackends } = await import('../src/backends.js');
+  registerBackends();
+  expect(await source.open()).toMatch(/mode 'abacus'/);
+});
+
+test('unknown names are refused with those there are', () => {
+  expect(() => selectWorkloads({ ops: ['hardmax'] })).toThrow(
+    "there is no op 'hardmax'; expected softmax, logSoftmax, jacobian, vjp, crossEntropy",
+  );
+  expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("there is no dtype 'float8'");
+  expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
+  expect(() => selectWorkloads({ shapes: ['0x4'] })).toThrow("shape '0x4'");
+  expect(() => selectContenders({ backends: ['abacus'] })).toThrow("there is no backend 'abacus'");
+  expect(() => selectContenders({ backends: ['cpu'], peers: ['nobody'] })).toThrow("there is no peer 'nobody'");
+  expect(() => selectContenders({ backends: ['wasm:2'] })).toThrow('expected options like wasm:threads=2');
+});

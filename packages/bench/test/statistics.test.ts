@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { uniform } from '../src/random.js';
+import { isDifference, pairedRatio, quotientOfMedians, type Ratio, type Samples, timing } from '../src/statistics.js';
+
+const random = uniform(7);
+
+/** Normal deviates by Box and Muller (Ann. Math. Stat. 29, 1958). */
+function normal(): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+const ratioOf = (a: Samples, b: Samples): Ratio => {
+  const ratio = pairedRatio(a, b);
+  if (!ratio) throw new Error('no rounds in common');
+  return ratio;
+};
+
+describe('a timing', () => {
+  test('is the median with its quartiles, over all processes, without the rounds sat out', () => {
+    expect(
+      timing([
+        [5, null, 1, 3],
+        [2, 4],
+      ]),
+    ).toEqual({ medianMs: 3, quartilesMs: [2, 4], samples: 5 });
+  });
+
+  test('of nothing is null', () => {
+    expect(timing([])).toBeNull();
+    expect(timing([[null, null]])).toBeNull();
+  });
+});
+
+describe('a ratio', () => {
+  test('is the median of quotients of the same round', () => {
+    expect(ratioOf([[2, 30, 4]], [[1, 10, 1]]).ratio).toBe(3);
+  });
+
+  test('is untouched by drift that hits both alike', () => {
+    const drift = Array.from({ length: 15 }, (_, round) => 1.3 ** round);
+    expect(ratioOf([drift.map((d) => 2 * d)], [drift])).toEqual({ ratio: 2, interval: [2, 2] });
+  });
+
+  test('takes only rounds in which both took part', () => {
+    expect(ratioOf([[2, null, 4]], [[1, 1, null]]).ratio).toBe(2);
+    expect(pairedRatio([[null, 4]], [[1, null]])).toBeNull();
+  });
+
+  test('has a 95 % interval that holds the true ratio about that often', () => {
+    const truth = 1.4;
+    const trials = 200;
+    let held = 0;
+    for (let trial = 0; trial < trials; trial++) {
+      const drift = Array.from({ length: 25 }, () => Math.exp(0.2 * normal()));
+      const a = drift.map((d) => truth * d * Math.exp(0.1 * normal()));
+      const b = drift.map((d) => d * Math.exp(0.1 * normal()));
+      const { interval } = ratioOf([a], [b]);
+      if (interval[0] <= truth && truth <= interval[1]) held++;
+    }
+    expect(held / trials).toBeGreaterThan(0.9);
+    expect(held / trials).toBeLessThan(0.99);
+  });
+
+  test('has a wide interval where processes disagree, however steady each is', () => {
+    const process = (level: number) => Array.from({ length: 15 }, () => level * (1 + 0.001 * normal()));
+    const ones = Array.from({ length: 15 }, () => 1);
+    const { interval } = ratioOf([process(1), process(4), process(2)], [ones, ones, ones]);
+    expect(interval[0]).toBeLessThan(1.1);
+    expect(interval[1]).toBeGreaterThan(3.9);
+  });
+});
+
+describe('a difference', () => {
+  const noise = (low: number, high: number): Ratio => ({ ratio: 1, interval: [low, high] });
+
+  test('is called where the interval leaves out 1', () => {
+    expect(isDifference({ ratio: 1.2, interval: [1.1, 1.3] }, null)).toBe(true);
+    expect(isDifference({ ratio: 0.8, interval: [0.7, 0.9] }, null)).toBe(true);
+    expect(isDifference({ ratio: 1.2, interval: [0.99, 1.3] }, null)).toBe(false);
+  });
+
+  test('is refused inside of what the same code timed twice came to', () => {
+    const ratio = { ratio: 1.2, interval: [1.1, 1.3] } as const;
+    expect(isDifference(ratio, noise(0.9, 1.25))).toBe(false);
+    expect(isDifference(ratio, noise(0.9, 1.15))).toBe(true);
+  });
+
+  test('is seldom called between two samples of the same', () => {
+    const trials = 150;
+    let called = 0;
+    for (let trial = 0; trial < trials; trial++) {
+      const [a, b, control] = Array.from({ length: 3 }, () =>
+        Array.from({ length: 15 }, () => Math.exp(0.2 * normal())),
+      );
+      if (isDifference(ratioOf([a], [b]), ratioOf([control], [b]))) called++;
+    }
+    expect(called / trials).toBeLessThan(0.05);
+  });
+});
+
+test('a quotient of medians of two runs has its interval from both', () => {
+  const run = (level: number) => [Array.from({ length: 21 }, () => level * Math.exp(0.05 * normal()))];
+  const { ratio, interval } = quotientOfMedians(run(3), run(2), 0.99);
+  expect(ratio).toBeCloseTo(1.5, 0);
+  expect(interval[0]).toBeLessThan(1.5);
+  expect(interval[1]).toBeGreaterThan(1.5);
+  expect(interval[0]).toBeGreaterThan(1.3);
+  expect(interval[1]).toBeLessThan(1.7);
+});
