@@ -166,7 +166,7 @@ test.each([
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
-  [['--did', 'J.total()'], /`J\.total\(\)` is none of the expressions known; the nearest are `J\./],
+  [['--did', 'J.total()'], /`J\.total\(\)` is none of the expressions known; the nearest mistakes are `J\./],
 ])('what is not as needed is said in one line, exit code 2: %j', (args, message) => {
   const { status, stdout, stderr } = softgrad(['doctor', ...args]);
   expect(status).toBe(2);

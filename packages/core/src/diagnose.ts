@@ -6,13 +6,14 @@ import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
 import { notesOn } from './diagnose/notes.js';
 import { type Problem, type ProblemInput, readProblem, readValues } from './diagnose/problem.js';
-import { type Reading, readingsOf } from './diagnose/reading.js';
+import { type Reading, readingsOf, shapeError } from './diagnose/reading.js';
 import { type Remedy, remedyFor } from './diagnose/remedy.js';
 import { formatDiagnosis, formatError } from './diagnose/report.js';
 import { type Findings, type Match, search } from './diagnose/search.js';
 import { wordsFor } from './diagnose/words.js';
 import { SoftgradError } from './errors.js';
 import type { TensorInput } from './input.js';
+import type { Shape } from './shape.js';
 
 /** What `diagnose` takes: host data as nested arrays, typed arrays or `{ data, shape }`. */
 export interface DiagnoseInput extends ProblemInput {
@@ -55,6 +56,7 @@ export interface Diagnosis {
   /** What the numbers are, in one sentence. */
   readonly what: string;
   readonly why: string;
+  /** Code that does it right: instead of a mistake, or to compare with where the numbers are right or unknown. */
   readonly instead: Remedy;
   /** All of it to read, as `formatDiagnosis` writes it. */
   readonly text: string;
@@ -86,16 +88,16 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
   }
   if (typeof gradient === 'string') return ofExpression(gradient, input);
   const problem = readProblem(input);
-  const readings = readingsOf(problem, readValues('gradient', gradient));
-  return ofNumbers(problem, readings);
+  const values = readValues('gradient', gradient);
+  return ofNumbers(problem, readingsOf(problem, values), values.shape);
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  const { mistake, form } = lookUp(expression);
+  const { mistake, form, caveat } = lookUp(expression);
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
   const example = problem && form.gives(problem)[0];
-  const notes: string[] = [];
+  const notes = caveat === null ? [] : [caveat];
   let largest: number | null = null;
   if (problem && example) {
     const size = form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f;
@@ -126,8 +128,11 @@ const nothing: DiagnosisEvidence = {
   notes: [],
 };
 
-function ofNumbers(problem: Problem, readings: readonly Reading[]): Diagnosis {
+function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape): Diagnosis {
   const found = search(problem, readings);
+  if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
+    throw shapeError(problem, shape, 'which no known mistake of that shape explains');
+  }
   const { kind, data } = readings[0];
   const saturated = saturatedRows(problem).filter(Boolean).length;
   const underflowed = rowwise(kind) ? underflowedRows(problem, data).filter(Boolean).length : 0;

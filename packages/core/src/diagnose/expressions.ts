@@ -1,12 +1,16 @@
 import { SoftgradError } from '../errors.js';
 import { explanations } from './catalogue.js';
 import type { Form, Mistake } from './form.js';
+import { right } from './mistakes/right.js';
+import { normalised } from './spelling.js';
 
 /** A NumPy expression that `diagnose` knows, and what it comes to. */
 export interface KnownExpression {
   readonly expression: string;
   /** The diagnosis: a mistake's id, or 'right'. */
   readonly id: string;
+  /** What must hold for it to come to that, or null. */
+  readonly caveat: string | null;
 }
 
 /**
@@ -15,40 +19,39 @@ export interface KnownExpression {
  */
 export function knownExpressions(): readonly KnownExpression[] {
   return explanations.flatMap(({ id, forms }) =>
-    forms.flatMap(({ expressions }) => expressions.map((expression) => ({ expression, id }))),
+    forms.flatMap(({ expressions, caveats }) =>
+      expressions.map((expression) => ({ expression, id, caveat: caveats?.[expression] ?? null })),
+    ),
   );
 }
 
-/** The mistake that an expression is. @throws ERR_VALUE naming the nearest known ones */
-export function lookUp(expression: string): { readonly mistake: Mistake; readonly form: Form } {
+/** What an expression is known as. */
+interface Found {
+  readonly mistake: Mistake;
+  readonly form: Form;
+  readonly caveat: string | null;
+}
+
+/** The mistake that an expression is. @throws ERR_VALUE naming the nearest mistakes known */
+export function lookUp(expression: string): Found {
   const wanted = normalised(expression);
   for (const mistake of explanations) {
     for (const form of mistake.forms) {
-      if (form.expressions.some((known) => normalised(known) === wanted)) return { mistake, form };
+      const known = form.expressions.find((one) => normalised(one) === wanted);
+      if (known !== undefined) return { mistake, form, caveat: form.caveats?.[known] ?? null };
     }
   }
+  // A right one that is near says nothing of this one: a sign apart it would be taken for approval.
   const nearest = knownExpressions()
+    .filter(({ id }) => id !== right.id)
     .map(({ expression: known }) => ({ known, distance: distance(normalised(known), wanted) }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ known }) => `\`${known}\``);
   throw new SoftgradError(
     'ERR_VALUE',
-    `diagnose: \`${expression}\` is none of the expressions known; the nearest are ${nearest.join(', ')}; or give the numbers that it came to`,
+    `diagnose: \`${expression}\` is none of the expressions known; the nearest mistakes are ${nearest.join(', ')}; or give the numbers that it came to`,
   );
-}
-
-/** Spelling that makes no difference: spaces, quotes, the last axis of a matrix by its other name, parentheses around all. */
-function normalised(expression: string): string {
-  const text = expression
-    .replace(/^\s*[\w.]+\s*=(?!=)/, '')
-    .replace(/\s+/g, '')
-    .replaceAll('"', "'")
-    .replaceAll('axis=-1', 'axis=1')
-    .replaceAll('numpy.', 'np.')
-    .replaceAll('keepdims=1', 'keepdims=True')
-    .replace(/;$/, '');
-  return text;
 }
 
 /** Levenshtein's distance. */

@@ -36,6 +36,8 @@ export interface Form {
   readonly kind: Kind;
   /** How people write it in NumPy, for those who say what they did instead of what came out. */
   readonly expressions: readonly string[];
+  /** What must hold for an expression to come to this, where that is not sure, by expression: a sentence. */
+  readonly caveats?: Readonly<Record<string, string>>;
   /** What it gives for this problem; nothing where it needs what is not known, or where it is no mistake. */
   gives(problem: Problem): readonly Candidate[];
 }

@@ -36,9 +36,15 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
   add('jacobian of the flattened batch', [n * f, n * f], n > 1, asIs);
   add('sum over the batch', [f], n > 1, asIs);
   if (readings.length > 0) return readings;
-  throw new SoftgradError(
+  throw shapeError(problem, shape);
+}
+
+/** Numbers of this shape are no derivative of a softmax of these logits. */
+export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more?: string): SoftgradError {
+  const given = `gradient is ${show(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
+  return new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: gradient is ${show(shape)} (${sizeOf(shape)} entries); expected ${show(own)} like the logits, or ${show([...batch, f, f])}, one Jacobian a row`,
+    `diagnose: ${given}; expected ${show(own)} like the logits, or ${show([...batch, f, f])}, one Jacobian a row`,
   );
 }
 

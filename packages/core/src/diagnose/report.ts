@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../diagnose.js';
 
 /**
- * A diagnosis in three parts: what the numbers are with the evidence, why, and what to write instead.
+ * A diagnosis in three parts: what the numbers are with the evidence, why, and what to write instead, if anything.
  */
 export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   const { what, evidence, why, instead } = diagnosis;
@@ -12,9 +12,28 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
     'Why',
     ...indented([why]),
     '',
-    'What to write instead',
+    headingOf(diagnosis),
     ...indented([`TypeScript  ${instead.typescript}`, `NumPy       ${instead.numpy}`]),
   ].join('\n');
+}
+
+/** What the code in the last part is to somebody with this diagnosis. */
+function headingOf({ verdict, matches }: Pick<Diagnosis, 'verdict' | 'matches'>): string {
+  if (verdict === 'right') {
+    const digits = digitsOf(matches[0].error);
+    return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';
+  }
+  if (verdict === 'unknown') return 'To compare with: how the right ones are computed';
+  if (verdict === 'ambiguous' && matches.some(({ id }) => id === 'right')) return 'What is right in any case';
+  return 'What to write instead';
+}
+
+/** Relative errors up to this are the rounding of some dtype or of a short printout. */
+const fullPrecision = 1e-6;
+
+/** How many digits agree at this relative error; null where all do that float32 has. */
+export function digitsOf(error: number): number | null {
+  return error <= fullPrecision ? null : Math.floor(-Math.log10(error));
 }
 
 function indented(lines: readonly string[]): string[] {

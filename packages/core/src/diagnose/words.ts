@@ -2,8 +2,9 @@ import type { DiagnosisEvidence } from '../diagnose.js';
 import { saturatedBelow } from './condition.js';
 import type { Goal } from './form.js';
 import { underflow } from './mistakes/overflow.js';
+import { right } from './mistakes/right.js';
 import type { Problem } from './problem.js';
-import { formatError, sentence } from './report.js';
+import { digitsOf, formatError, sentence } from './report.js';
 import type { Findings } from './search.js';
 
 /** What the numbers are, why, and what to compute instead where that is not simply the right gradient. */
@@ -58,7 +59,14 @@ export function wordsFor(
       goal: matches[0].mistake.goal,
     };
   }
-  const { mistake } = matches[0];
+  const { mistake, error } = matches[0];
+  const digits = verdict === right.id ? digitsOf(error) : null;
+  if (digits !== null) {
+    return {
+      what: `Right, but only to ${digits} digits: ${mistake.what}, off by ${formatError(error)} of its size.`,
+      why: `${mistake.why} The formula is right; that many digits are left by float16, by few digits in a printout, or by differences taken instead of derivatives.`,
+    };
+  }
   return { what: `${sentence(mistake.name)}: ${mistake.what}.`, why: mistake.why, goal: mistake.goal };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../../conformance/index.js';
+import { normalised } from '../../src/diagnose/spelling.js';
 import {
   crossEntropy,
   type DiagnoseInput,
@@ -319,6 +320,65 @@ test('1000 × 1000 is diagnosed', () => {
   expect(diagnose({ logits, upstream, gradient }).verdict).toBe('row-sum');
 });
 
+describe('the last part', () => {
+  const logits = [
+    [1, 2, 3],
+    [0, 2, 1],
+    [1, 1, 0.5],
+  ];
+  const upstream = [
+    [0.3, -1, 2],
+    [1, 0.1, 0.7],
+    [-0.4, 0.2, 1],
+  ];
+  const products = logits.map((row, n) => {
+    const e = row.map(Math.exp);
+    const p = e.map((value) => value / e.reduce((a, b) => a + b));
+    const inner = p.reduce((sum, value, k) => sum + value * upstream[n][k], 0);
+    return p.map((value, k) => value * (upstream[n][k] - inner));
+  });
+  const of = (gradient: number[][]) => diagnose({ logits, upstream, gradient });
+
+  test('of a right gradient changes nothing', () => {
+    const { verdict, text } = of(products);
+    expect(verdict).toBe('right');
+    expect(text).toContain('\nNothing to change; the same in one line\n');
+    expect(text).not.toContain('instead');
+    expect(text).not.toContain('only to');
+  });
+
+  test('of one that is right to few digits is there to compare with', () => {
+    const { verdict, what, text, matches } = of(
+      products.map((row, n) => row.map((v, k) => v * (1 + 8e-4 * (-1) ** (n + k)))),
+    );
+    expect(verdict).toBe('right');
+    expect(matches[0].error).toBeGreaterThan(5e-4);
+    expect(what).toMatch(/^Right, but only to 3 digits: /);
+    expect(text).toContain('\nTo compare with in full precision\n');
+  });
+
+  test('of float32 rounding is nothing less than right', () => {
+    const { what } = of(products.map((row) => row.map((v, k) => v + (k - 1) * 2 ** -25)));
+    expect(what).toBe('Right: the right derivative.');
+  });
+
+  test('of numbers that nothing explains claims nothing', () => {
+    const { verdict, text } = of([
+      [3, 1, 4],
+      [1, 5, 9],
+      [2, 6, 5],
+    ]);
+    expect(verdict).toBe('unknown');
+    expect(text).toContain('\nTo compare with: how the right ones are computed\n');
+  });
+
+  test('a vector for a batch is refused by its shape where it is no sum of known numbers', () => {
+    const message =
+      'diagnose: gradient is (3,) (3 entries), which no known mistake of that shape explains; expected (3, 3) like the logits, or (3, 3, 3), one Jacobian a row';
+    expect(failure({ logits, upstream, gradient: [3, 1, 4] })).toEqual(['ERR_SHAPE', message]);
+  });
+});
+
 describe('expressions', () => {
   test('each known one is looked up as itself, however it is spaced', () => {
     const known = knownExpressions();
@@ -329,9 +389,57 @@ describe('expressions', () => {
     }
   });
 
-  test('no two mistakes claim the same one', () => {
-    const expressions = knownExpressions().map(({ expression }) => expression.replaceAll(/\s/g, ''));
-    expect(new Set(expressions).size).toBe(expressions.length);
+  test('no two known ones are spellings of one another', () => {
+    const spellings = knownExpressions().map(({ expression }) => normalised(expression));
+    expect(new Set(spellings).size).toBe(spellings.length);
+  });
+
+  test.each([
+    ['np.sum(J, axis=1)', 'row-sum'],
+    ['numpy.sum( J , axis = -1 )', 'row-sum'],
+    ['J.sum(1)', 'row-sum'],
+    ['J.sum(-1)', 'row-sum'],
+    ['dx = torch.sum(J, dim=1)', 'row-sum'],
+    ['jnp.mean(J, 1)', 'row-sum'],
+    ['(J.sum(dim=2))', 'row-sum'],
+    ['s * (g - np.sum(s * g, axis=-1, keepdims=True))', 'right'],
+    ['s * (g - (s * g).sum(1, True))', 'right'],
+    ['s * (g - torch.sum(s * g, dim=-1, keepdim=True));', 'right'],
+    ['np.multiply(s, 1 - s)', 'diagonal'],
+    ['torch.matmul(J, g)', 'right'],
+    ['J.dot(g)', 'right'],
+    ['numpy.diagflat(s) - numpy.dot(s, s.T)', 'right'],
+    ['np.mean(s - y)', 'batch-size'],
+  ])('%s is known by another spelling: %s', (expression, id) => {
+    expect(diagnose({ gradient: expression }).verdict).toBe(id);
+  });
+
+  test.each([
+    'J.sum(3)',
+    's * (g - np.sum(s * g, axis=2, keepdims=True))',
+    's * (g - (s * g).sum(axis=1))',
+    'np.sum(J',
+    'sum()',
+    '',
+  ])('%s is not mistaken for a known one, and nothing right is named as near it', (expression) => {
+    const [code, message] = failure({ gradient: expression });
+    expect(code).toBe('ERR_VALUE');
+    for (const { expression: known, id } of knownExpressions()) {
+      if (id === 'right') expect(message).not.toContain(`\`${known}\``);
+    }
+  });
+
+  test.each([
+    ['np.diagflat(s) - np.dot(s, s.T)', '(f, 1)'],
+    ['np.diag(s) - np.outer(s, s)', '(f,)'],
+    ['J @ g', "np.einsum('nij,nj->ni', J, g)"],
+    ['np.dot(J, g)', "np.einsum('nij,nj->ni', J, g)"],
+    ['s - y', 'of their mean it is (s - y) / n'],
+  ])('%s is right on a condition, which is said: %s', (gradient, condition) => {
+    const { verdict, evidence, text } = diagnose({ gradient });
+    expect(verdict).toBe('right');
+    expect(evidence.notes[0]).toContain(condition);
+    expect(text).toContain(condition);
   });
 
   test('with data it says how large the numbers are that come out', () => {
@@ -342,7 +450,7 @@ describe('expressions', () => {
   test('an unknown one is refused with the nearest known', () => {
     expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
       'ERR_VALUE',
-      'diagnose: `J.sum(axis=3)` is none of the expressions known; the nearest are `J.sum(axis=1)`, `J.sum(axis=2)`, `J.sum(axis=-1)`; or give the numbers that it came to',
+      'diagnose: `J.sum(axis=3)` is none of the expressions known; the nearest mistakes are `J.sum(axis=1)`, `J.sum(axis=2)`, `J.sum(axis=0)`; or give the numbers that it came to',
     ]);
   });
 });
@@ -369,7 +477,7 @@ test.each<[unknown, ErrorCode, string]>([
   [
     { gradient: x, logits: [[1, 2], [3]] },
     'ERR_SHAPE',
-    'diagnose: logits: ragged input: entry [1] has 1 entries, expected 2',
+    'diagnose: logits: ragged input: entry [1] has 1 entry, expected 2',
   ],
   [
     { gradient: [[1, 'a', 2]], logits: [[1, 2, 3]] },

@@ -35,7 +35,6 @@ const wrongAxis: Mistake = {
       kind: 'gradient',
       expressions: [
         's * (g - (s * g).sum())',
-        's * (g - np.sum(s * g))',
         's * (g - (s * g).sum(axis=0))',
         's * (g - (s * g).sum(axis=0, keepdims=True))',
       ],

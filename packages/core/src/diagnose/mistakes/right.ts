@@ -30,12 +30,13 @@ export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): 
   return entries(problem, (i, j, same) => (same ? s[i] * others[i] : -s[i] * s[j]) / temperature);
 }
 
-/** The vector-Jacobian product of the upstream that was given. */
-export const rightProduct: Form = product(
+const oneProduct =
+  "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
+
+const products: Form = product(
   's ⊙ (g − ⟨s, g⟩)',
   [
     's * (g - (s * g).sum(axis=1, keepdims=True))',
-    's * (g - np.sum(s * g, axis=1, keepdims=True))',
     "np.einsum('nij,nj->ni', J, g)",
     "np.einsum('nij,ni->nj', J, g)",
     'J @ g',
@@ -44,14 +45,31 @@ export const rightProduct: Form = product(
   (problem, g) => (g.symbol === 'g' ? vjp(problem, g.values) : null),
 );
 
-export const rightLoss: Form = loss('s − y', ['s - y', '(s - y) / n'], lossGradient);
+/** The vector-Jacobian product of the upstream that was given. */
+export const rightProduct: Form = {
+  ...products,
+  caveats: { 'J @ g': oneProduct, 'J.T @ g': oneProduct },
+};
+
+export const rightLoss: Form = {
+  ...loss('s − y', ['s - y', '(s - y) / n'], lossGradient),
+  caveats: {
+    's - y': "That is the gradient of the sum of the rows' losses; of their mean it is (s - y) / n.",
+    '(s - y) / n': "That is the gradient of the mean of the rows' losses; of their sum it is s - y.",
+  },
+};
 
 /** The Jacobian, whether or not it is what was asked for. */
-export const rightJacobian: Form = jacobian(
-  'diag(s) − s sᵀ',
-  ['np.diag(s) - np.outer(s, s)', 'np.diagflat(s) - np.dot(s, s.T)'],
-  (problem) => jacobianEntries(problem),
-);
+export const rightJacobian: Form = {
+  ...jacobian('diag(s) − s sᵀ', ['np.diag(s) - np.outer(s, s)', 'np.diagflat(s) - np.dot(s, s.T)'], (problem) =>
+    jacobianEntries(problem),
+  ),
+  caveats: {
+    'np.diag(s) - np.outer(s, s)': 'One row only, s of shape (f,): of a batch, np.diag(s) takes a diagonal.',
+    'np.diagflat(s) - np.dot(s, s.T)':
+      'Only where s is one row as a column, of shape (f, 1): of shape (f,), s.T is s and np.dot(s, s.T) a single number.',
+  },
+};
 
 /** The Jacobian as an answer: it is none where it still has to be multiplied. */
 const wantedJacobian: Form = {

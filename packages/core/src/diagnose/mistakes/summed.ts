@@ -14,7 +14,6 @@ const rowSum: Mistake = {
       [
         'J.sum(axis=1)',
         'J.sum(axis=2)',
-        'J.sum(axis=-1)',
         'J.mean(axis=1)',
         's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
       ],
