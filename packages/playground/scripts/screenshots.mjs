@@ -1,4 +1,5 @@
 // Takes pictures of every panel of the built page, light, dark and narrow, into screenshots/ (which git ignores).
+// With the start of a name, only those; with --readme, the README's two, into images/.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,14 +8,20 @@ import { chromiumFlags, ensureChromium } from '../../../scripts/chromium.mjs';
 import { startServer } from '../server.mjs';
 import { scenes } from './scenes.mjs';
 
-const folder = fileURLToPath(new URL('../screenshots/', import.meta.url));
+const readme = process.argv[2] === '--readme';
+const folder = fileURLToPath(new URL(readme ? '../images/' : '../screenshots/', import.meta.url));
+/** Small enough for a README: what of the page is seen, not all of it. */
+const inReadme = {
+  'explore-light.png': { width: 1100, height: 960 },
+  'doctor-dark.png': { width: 1000, height: 900 },
+};
 const looks = {
   light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
   dark: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
   narrow: { colorScheme: 'light', viewport: { width: 360, height: 740 } },
 };
 
-const wanted = process.argv[2] ?? '';
+const isWanted = (name) => (readme ? name in inReadme : name.startsWith(process.argv[2] ?? ''));
 mkdirSync(folder, { recursive: true });
 const { url, close } = await startServer();
 const browser = await chromium.launch({ executablePath: await ensureChromium(), args: chromiumFlags });
@@ -22,13 +29,13 @@ try {
   for (const [scene, { hash, prepare }] of Object.entries(scenes)) {
     for (const [look, options] of Object.entries(looks)) {
       const name = `${scene}-${look}.png`;
-      if (!name.startsWith(wanted)) continue;
-      const page = await browser.newPage(options);
+      if (!isWanted(name)) continue;
+      const page = await browser.newPage(readme ? { ...options, viewport: inReadme[name] } : options);
       await page.goto(`${url}#${hash}`);
       await prepare(page);
-      await page.screenshot({ path: join(folder, name), fullPage: true });
+      await page.screenshot({ path: join(folder, name), fullPage: !readme });
       await page.close();
-      console.log(join('screenshots', name));
+      console.log(join(folder, name));
     }
   }
 } finally {

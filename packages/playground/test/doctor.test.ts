@@ -14,7 +14,7 @@ test('every example is answered in three parts', async () => {
     'by its code alone': 'summed Jacobian rows',
   };
   const buttons = page.getByRole('group', { name: 'Examples' }).getByRole('button');
-  expect(await buttons.allTextContents()).toEqual(Object.keys(answers));
+  await expect.poll(() => buttons.allTextContents()).toEqual(Object.keys(answers));
   for (const [example, verdict] of Object.entries(answers)) {
     await page.getByRole('button', { name: example, exact: true }).click();
     await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain(verdict);

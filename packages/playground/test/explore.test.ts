@@ -71,7 +71,7 @@ test('a sample is chosen among many, and a saturated one is called so', async ()
 test('a signal is pasted as JSON or CSV, and what is wrong with it is said in its place', async () => {
   const page = await open('explore');
   await explored(page);
-  await page.getByText('Paste numbers').click();
+  await page.getByText('Paste or drop').click();
   const box = page.getByRole('textbox', { name: 'Signal as JSON or CSV' });
   await box.fill('a,b\n0,0\n1,1\n');
   await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);

@@ -16,16 +16,16 @@ export function SignalInput({ signal, onChange }: Props) {
   const [problem, setProblem] = useState<string | null>(null);
   const [draft, setDraft] = useState<string | null>(null);
   const [over, setOver] = useState(false);
-  const [name, setName] = useState('sample signal');
+  const [source, setSource] = useState<string | null>(null);
   const chooser = useRef<HTMLInputElement>(null);
 
-  const take = async (source: string, read: () => Promise<Signal>) => {
+  const take = async (from: string | null, read: () => Promise<Signal>) => {
     try {
       const { signal, upstream, row } = stateOf(await read());
       onChange({ signal, upstream, row });
       setProblem(null);
       setDraft(null);
-      setName(source);
+      setSource(from);
     } catch (error) {
       setProblem(messageOf(error));
     }
@@ -55,12 +55,12 @@ export function SignalInput({ signal, onChange }: Props) {
       }}
     >
       <div class="signal-actions">
-        <span class="quiet">{name}</span>
+        <span class="quiet">{source ?? (signal === sampleSignal ? 'sample signal' : 'your signal')}</span>
         <button type="button" onClick={() => chooser.current?.click()}>
           Open …
         </button>
         {signal !== sampleSignal && (
-          <button type="button" onClick={() => void take('sample signal', async () => sampleSignal)}>
+          <button type="button" onClick={() => void take(null, async () => sampleSignal)}>
             Reset
           </button>
         )}
@@ -77,7 +77,7 @@ export function SignalInput({ signal, onChange }: Props) {
         />
       </div>
       <details>
-        <summary>Paste numbers, or drop a file: JSON, CSV, .npy</summary>
+        <summary>Paste or drop: JSON, CSV, .npy</summary>
         <textarea
           rows={5}
           spellcheck={false}
