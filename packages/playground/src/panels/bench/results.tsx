@@ -1,4 +1,4 @@
-import { resultTables } from '@softgrad/bench';
+import { resultTable } from '@softgrad/bench';
 import { useMemo } from 'preact/hooks';
 import { Chart, Legend } from './chart.js';
 import type { Colours } from './charts.js';
@@ -78,7 +78,7 @@ function SpeedUps({
 }: ChartProps & { readonly named: NamedReport; readonly several: boolean }) {
   const ratios = useMemo(() => speedUps(named, mode), [named, mode]);
   if (ratios.length === 0) return null;
-  const baseline = named.report.workloads.find((result) => result.baseline !== '')?.baseline ?? '';
+  const baseline = named.report.workloads.find((result) => result.baseline !== null)?.baseline ?? '';
   const id = `speed-ups-${named.letter}`;
   return (
     <section class="card" aria-labelledby={id}>
@@ -142,7 +142,7 @@ function Numbers({ named: { letter, report }, several }: { readonly named: Named
     <section class="card" aria-label={`Numbers of ${letter}`}>
       <details>
         <summary>{several ? `Numbers of ${letter}` : 'All numbers'}</summary>
-        {resultTables(report).map(({ title, head, rows }) => (
+        {report.workloads.map(resultTable).map(({ title, head, rows, notes }) => (
           // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways has to be reachable by key
           <section key={title} class="numbers" tabIndex={0} aria-label={title}>
             <table>
@@ -167,6 +167,11 @@ function Numbers({ named: { letter, report }, several }: { readonly named: Named
                 ))}
               </tbody>
             </table>
+            {notes.map((note) => (
+              <p key={note} class="caption">
+                {note}
+              </p>
+            ))}
           </section>
         ))}
       </details>
