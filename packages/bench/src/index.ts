@@ -25,9 +25,9 @@ export type {
 export { parseReport, stringifyReport } from './report-file.js';
 export type { Bound, Roof } from './roofline.js';
 export { type BenchOptions, type BenchProgress, type Method, runBench } from './run.js';
-export { type ContenderSelection, selectContenders, selectWorkloads, type WorkloadSelection } from './selection.js';
+export { selectContenders, selectWorkloads, type WorkloadSelection } from './selection.js';
 export { isDifference, pairedRatio, type Ratio, type Samples, type Timing } from './statistics.js';
-export { describeRun, formatMs, formatSpeedUp, resultTable, type TextTable } from './table.js';
+export { describeRun, formatMs, formatSpeedUp, resultTable, resultTables, type TextTable } from './table.js';
 export {
   type BenchDType,
   type BenchOp,

@@ -1,10 +1,10 @@
 import type { BenchReport } from './report.js';
-import { describeRun, resultTable, type TextTable } from './table.js';
+import { describeRun, resultTables, type TextTable } from './table.js';
 
 /** A report as a Markdown document: where and how, then a table for each workload. `more` follows the tables. */
 export function toMarkdown(report: BenchReport, more: readonly TextTable[] = []): string {
   const [how, ...who] = describeRun(report);
-  const tables = [...report.workloads.map(resultTable), ...more];
+  const tables = [...resultTables(report), ...more];
   return `${[`${escaped(how)}.`, '', ...who.map((line) => `- ${escaped(line)}`), ...tables.map(markdownTable)].join('\n')}\n`;
 }
 

@@ -18,7 +18,8 @@ process.on('disconnect', () => process.exit());
 async function answerTo(request: Request): Promise<Answer> {
   if (request.type === 'open') {
     registerBackends();
-    runner = await openRunner(selectContenders(request.contenders), { ...request.settings, signal: undefined });
+    const { backends, peers, composed } = request.contenders;
+    runner = await openRunner(selectContenders(backends, peers, composed), { ...request.settings, signal: undefined });
     return { type: 'opened', contenders: runner.contenders, unavailable: runner.unavailable };
   }
   if (runner === null) throw new Error('asked to run before it was asked to open');

@@ -1,13 +1,19 @@
 import type { RawWorkload } from './report.js';
 import type { Runner, RunnerSettings } from './runner.js';
-import type { ContenderSelection } from './selection.js';
 import type { Workload } from './workloads.js';
+
+/** Which contenders a process opens: the arguments of `selectContenders`, which can be sent. */
+export interface ContenderNames {
+  readonly backends: readonly string[];
+  readonly peers: readonly string[];
+  readonly composed: boolean;
+}
 
 /** What a measuring process is asked for. */
 export type Request =
   | {
       readonly type: 'open';
-      readonly contenders: ContenderSelection;
+      readonly contenders: ContenderNames;
       readonly settings: Omit<RunnerSettings, 'signal'>;
     }
   | { readonly type: 'run'; readonly workload: Workload };

@@ -1,16 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Answer, Request } from './process-messages.js';
+import type { Answer, ContenderNames, Request } from './process-messages.js';
 import type { BenchReport, RawWorkload } from './report.js';
 import { type BenchProgress, defaultRounds, defaultSampleMs, type Method, runAll } from './run.js';
 import type { Report, Runner } from './runner.js';
-import type { ContenderSelection } from './selection.js';
 import { mergeProcesses } from './summary.js';
 import type { Workload } from './workloads.js';
 
 export interface ProcessesOptions extends Method {
   readonly workloads: readonly Workload[];
-  readonly contenders: ContenderSelection;
+  readonly contenders: ContenderNames;
   /** How many processes measure each workload, one after the other. */
   readonly processes: number;
   /** Options of node for them, like `--experimental-wasm-relaxed-simd`. */

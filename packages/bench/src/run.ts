@@ -28,8 +28,8 @@ export interface BenchProgress {
   readonly done: number;
   readonly total: number;
   readonly label: string;
-  /** The workload that has just been finished, or null. */
-  readonly finished: WorkloadResult | null;
+  /** The workload that has just been finished. */
+  readonly finished?: WorkloadResult;
 }
 
 export const defaultRounds = 15;
@@ -67,7 +67,7 @@ export async function runAll(
       const name = workloadName(workload);
       const done = results.length;
       const raw = await runner.run(workload, (share, what) =>
-        onProgress({ done: done + share, total, label: `${name}: ${what}`, finished: null }),
+        onProgress({ done: done + share, total, label: `${name}: ${what}` }),
       );
       const finished = summarize(raw);
       results.push(finished);

@@ -24,16 +24,6 @@ export interface WorkloadSelection {
   readonly quick?: boolean | undefined;
 }
 
-/** Which contenders to run, in words. */
-export interface ContenderSelection {
-  /** Names of `backends`, with options for opening one behind it: `wasm:threads=2`, `gpujs:mode=webasm:kernels=8`. */
-  readonly backends: readonly string[];
-  /** Names of `peers`. */
-  readonly peers?: readonly string[] | undefined;
-  /** Each backend without its fused kernels, too. */
-  readonly composed?: boolean | undefined;
-}
-
 /** The shapes of a quick run: one short row, many short ones, rows in cache. */
 const quickShapes: readonly BenchShape[] = [
   [64, 10],
@@ -56,17 +46,26 @@ export function selectWorkloads({ ops, shapes, dtypes, quick = false }: Workload
   });
 }
 
-/** Backends, each fused and if asked for composed, and peers. @throws ERR_VALUE for an unknown name */
-export function selectContenders(selection: ContenderSelection): readonly ContenderSource[] {
-  const sources = selection.backends.flatMap((text) => {
+/**
+ * Backends by name, with options for opening one behind it (`wasm:threads=2`, `gpujs:mode=webasm:kernels=8`), each fused and if
+ * asked for composed; and peers by name.
+ *
+ * @throws ERR_VALUE for an unknown name
+ */
+export function selectContenders(
+  backendNames: readonly string[],
+  peerNames: readonly string[] = [],
+  composed = false,
+): readonly ContenderSource[] {
+  const sources = backendNames.flatMap((text) => {
     const [name, ...settings] = text.split(':');
     oneOf('backend', name, Object.keys(backends));
     const variant = { options: parseOptions(text, settings), label: text };
     const fused = backendSource(name, variant);
-    return selection.composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];
+    return composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];
   });
   const known = Object.keys(peers);
-  return [...sources, ...(selection.peers ?? []).map((name) => peers[oneOf('peer', name, known)])];
+  return [...sources, ...peerNames.map((name) => peers[oneOf('peer', name, known)])];
 }
 
 function parseShape(text: string): BenchShape {

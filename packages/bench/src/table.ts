@@ -33,6 +33,11 @@ export function resultTable(result: WorkloadResult): TextTable {
   };
 }
 
+/** A report as tables, one a workload. */
+export function resultTables(report: BenchReport): readonly TextTable[] {
+  return report.workloads.map(resultTable);
+}
+
 /** Who ran where: the lines above the tables. */
 export function describeRun({ environment, settings, contenders, unavailable }: BenchReport): readonly string[] {
   const { runtime, platform, processor, logicalProcessors } = environment;

@@ -8,7 +8,7 @@ test('a run in a page has the same report, with the browser named', async () => 
   const report = await runBench(
     {
       workloads: selectWorkloads({ ops: ['softmax', 'vjp'], shapes: ['8x5'] }),
-      contenders: selectContenders({ backends: ['cpu'], peers: ['naive', 'onnxruntime-node'] }),
+      contenders: selectContenders(['cpu'], ['naive', 'onnxruntime-node']),
       rounds: 3,
       sampleMs: 0.5,
     },
@@ -37,7 +37,7 @@ test('a page can cancel', async () => {
   setTimeout(() => controller.abort(new Error('closed the panel')), 50);
   const run = runBench({
     workloads: selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] }),
-    contenders: selectContenders({ backends: ['cpu'], peers: ['naive'] }),
+    contenders: selectContenders(['cpu'], ['naive']),
     rounds: 1_000_000,
     signal: controller.signal,
   });

@@ -4,7 +4,7 @@ import { small } from './contenders.js';
 
 const options = {
   workloads: [small],
-  contenders: { backends: ['cpu'], peers: ['naive'] },
+  contenders: { backends: ['cpu'], peers: ['naive'], composed: false },
   processes: 2,
   rounds: 3,
   sampleMs: 0.05,
@@ -26,7 +26,7 @@ test('every process measures every workload, and their rounds stand side by side
 });
 
 test('a contender that cannot run is listed once', async () => {
-  const contenders = { backends: ['cpu', 'gpujs:mode=abacus'], peers: [] };
+  const contenders = { backends: ['cpu', 'gpujs:mode=abacus'], peers: [], composed: false };
   const { unavailable, contenders: ran } = await runBenchInProcesses({ ...options, contenders });
   expect(unavailable.map(({ name }) => name)).toEqual(['gpujs:mode=abacus']);
   expect(ran.map(({ name }) => name)).toEqual(['cpu']);

@@ -27,16 +27,16 @@ test('without shapes the standard ones, the Jacobian at those that fit; fewer wh
 
 test('contenders by name, with options and without fused kernels', () => {
   const of = (...args: Parameters<typeof selectContenders>) => selectContenders(...args).map(({ name }) => name);
-  expect(of({ backends: ['cpu', 'wasm:threads=2:relaxedSimd=false'], peers: ['naive'] })).toEqual([
+  expect(of(['cpu', 'wasm:threads=2:relaxedSimd=false'], ['naive'])).toEqual([
     'cpu',
     'wasm:threads=2:relaxedSimd=false',
     'naive',
   ]);
-  expect(of({ backends: ['cpu'], composed: true })).toEqual(['cpu', 'cpu (composed)']);
+  expect(of(['cpu'], [], true)).toEqual(['cpu', 'cpu (composed)']);
 });
 
 test('options reach the provider: one that it refuses is the reason', async () => {
-  const [source] = selectContenders({ backends: ['gpujs:mode=abacus'] });
+  const [source] = selectContenders(['gpujs:mode=abacus']);
   const { registerBackends } = await import('../src/backends.js');
   registerBackends();
   expect(await source.open()).toMatch(/mode 'abacus'/);
@@ -49,7 +49,7 @@ test('unknown names are refused with those there are', () => {
   expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("there is no dtype 'float8'");
   expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
   expect(() => selectWorkloads({ shapes: ['0x4'] })).toThrow("shape '0x4'");
-  expect(() => selectContenders({ backends: ['abacus'] })).toThrow("there is no backend 'abacus'");
-  expect(() => selectContenders({ backends: ['cpu'], peers: ['nobody'] })).toThrow("there is no peer 'nobody'");
-  expect(() => selectContenders({ backends: ['wasm:2'] })).toThrow('expected options like wasm:threads=2');
+  expect(() => selectContenders(['abacus'])).toThrow("there is no backend 'abacus'");
+  expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("there is no peer 'nobody'");
+  expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');
 });

@@ -39,7 +39,7 @@ export async function runStudies(onProgress: (label: string) => void): Promise<S
       workloads: { ops: ['softmax'] },
       backends: ['cpu', plainWasm, relaxedWasm],
       peers: ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-wasm'],
-      rounds: 9,
+      rounds: 7,
       processes: 3,
     }),
     slowPeers: await study('slow peers', onProgress, {
@@ -53,14 +53,14 @@ export async function runStudies(onProgress: (label: string) => void): Promise<S
       workloads: { ops: ['softmax'], shapes: largeShapes },
       backends: [plainWasm, `${plainWasm}:threads=2`],
       peers: ['naive', 'onnxruntime-node-2t'],
-      rounds: 9,
+      rounds: 7,
       processes: 3,
     }),
     ops: await study('all ops', onProgress, {
       workloads: { ops: ['softmax', 'logSoftmax', 'crossEntropy', 'vjp', 'jacobian'] },
       backends: ['cpu', plainWasm],
       peers: ['naive'],
-      rounds: 9,
+      rounds: 7,
       processes: 1,
     }),
     composed: await study('fused and composed', onProgress, {
@@ -72,7 +72,7 @@ export async function runStudies(onProgress: (label: string) => void): Promise<S
       processes: 1,
     }),
     float64: await study('float64', onProgress, {
-      workloads: { ops: ['softmax'], shapes: ['4096x10', ...largeShapes], dtypes: ['float32', 'float64'] },
+      workloads: { ops: ['softmax'], shapes: ['4096x10', '4096x128', '1024x1000'], dtypes: ['float32', 'float64'] },
       backends: ['cpu', plainWasm],
       peers: ['naive', 'onnxruntime-node'],
       rounds: 9,
@@ -88,10 +88,10 @@ export async function runStudies(onProgress: (label: string) => void): Promise<S
     callOverhead: await callOverheads(['cpu', 'wasm']),
     accuracy: await measureAccuracy(
       {
-        contenders: selectContenders({
-          backends: ['cpu', 'wasm'],
-          peers: ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-cpu', 'tfjs-wasm', 'jax'],
-        }),
+        contenders: selectContenders(
+          ['cpu', 'wasm'],
+          ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-cpu', 'tfjs-wasm', 'jax'],
+        ),
       },
       ({ label }) => onProgress(`accuracy: ${label}`),
     ),
@@ -108,7 +108,7 @@ interface Study {
 }
 
 function study(name: string, onProgress: (label: string) => void, wanted: Study): Promise<BenchReport> {
-  const { workloads, backends, peers, composed, rounds, processes } = wanted;
+  const { workloads, backends, peers, composed = false, rounds, processes } = wanted;
   return runBenchInProcesses(
     {
       workloads: selectWorkloads(workloads),

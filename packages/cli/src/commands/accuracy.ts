@@ -77,7 +77,7 @@ async function run(options: Options): Promise<void> {
     '@softgrad/bench'
   );
   registerBackends();
-  const contenders = selectContenders({ backends: options.backends ?? registered(), peers: options.peers });
+  const contenders = selectContenders(options.backends ?? registered(), options.peers);
   const progress = startProgress('accuracy', 1);
   let report: AccuracyReport;
   try {

@@ -101,9 +101,9 @@ async function run(options: Options): Promise<void> {
   const contenders = {
     backends: options.backends ?? registered(),
     peers: options.peers.filter((name) => name !== 'none'),
-    composed: options.composed,
+    composed: options.composed ?? false,
   };
-  const sources = bench.selectContenders(contenders);
+  const sources = bench.selectContenders(contenders.backends, contenders.peers, contenders.composed);
   const toStandardOutput = [options.json, options.md, options.html].filter((file) => file === '-').length;
   if (toStandardOutput > 1)
     throw new SoftgradError('ERR_VALUE', 'only one of --json, --md and --html can be - (standard output)');
