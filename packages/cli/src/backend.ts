@@ -21,14 +21,16 @@ export async function openBackend(name: string | undefined): Promise<Backend> {
   return provider.open();
 }
 
-/** The first default that can run here, with a line on standard error where it is not the first. */
+/** The first default that can run here; `explainDefault` says so where a machine cannot run what comes before. */
 export async function loadDefault(): Promise<BackendProvider> {
   const reasons: string[] = [];
   for (const name of defaults) {
     try {
-      const provider = await loadAvailable(name);
-      if (reasons.length > 0) process.stderr.write(`softgrad: computing on ${name}: ${reasons.join('; ')}\n`);
-      return provider;
+      const provider = await loadProviderOf(name);
+      const reason = await provider.unavailable();
+      if (reason === null) return provider;
+      notices.push(`${name} cannot run on this machine, so a slower engine computed this (${reason})`);
+      reasons.push(`${name} cannot run here: ${reason}`);
     } catch (error) {
       if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
       reasons.push(error.message);
@@ -37,9 +39,20 @@ export async function loadDefault(): Promise<BackendProvider> {
   throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
 }
 
-async function loadAvailable(name: string): Promise<BackendProvider> {
+const notices: string[] = [];
+
+/** Writes a line on standard error where the result that was given is not of the first default. */
+export function explainDefault(): void {
+  for (const notice of notices) process.stderr.write(`softgrad: ${notice.replace(/\s+/g, ' ')}\n`);
+}
+
+function loadProviderOf(name: string): Promise<BackendProvider> {
   registerBackends();
-  const provider = await loadProvider(name);
+  return loadProvider(name);
+}
+
+async function loadAvailable(name: string): Promise<BackendProvider> {
+  const provider = await loadProviderOf(name);
   const reason = await provider.unavailable();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${reason}`);
   return provider;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { accuracyCommand } from './commands/accuracy.js';
+import { explainDefault } from './backend.js';
 import { backendsCommand } from './commands/backends.js';
 import { benchCommand } from './commands/bench.js';
 import { conformanceCommand } from './commands/conformance.js';
@@ -26,8 +27,7 @@ function createProgram(): Command {
   const program = new Command('softgrad')
     .description('Softmax and its derivatives, on any engine.')
     .version(version)
-    .showSuggestionAfterError(false)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'softgrad: ')) })
+    .configureOutput({ outputError: (text, write) => write(inOneLine(text)) })
     .addHelpText(
       'after',
       `
@@ -57,6 +57,11 @@ Examples:
   return program;
 }
 
+/** Commander's error with its suggestion. */
+function inOneLine(text: string): string {
+  return text.replace(/^error: /, 'softgrad: ').replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+}
+
 async function main(): Promise<void> {
   // A reader that has seen enough (`| head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -67,6 +72,7 @@ async function main(): Promise<void> {
   removeTemporariesOnSignal();
   try {
     await createProgram().parseAsync();
+    explainDefault();
   } catch (error) {
     process.exitCode = report(error);
   }

@@ -38,7 +38,7 @@ export function formatNumber(value: number): string {
 
 /** Numbers in rows of aligned columns, in brackets as NumPy prints them. */
 export function formatMatrix(values: ArrayLike<number>, columns: number): string {
-  const texts = Array.from(values, formatNumber);
+  const texts = formatAlike(Array.from(values));
   const width = Math.max(...texts.map((text) => text.length));
   const lines: string[] = [];
   for (let at = 0; at < texts.length; at += columns) {
@@ -46,6 +46,20 @@ export function formatMatrix(values: ArrayLike<number>, columns: number): string
     lines.push(`[${shown.join('  ')}${columns > shownColumns ? '  …' : ''}]`);
   }
   return lines.map((line) => `  ${line}`).join('\n');
+}
+
+/** The numbers of one table in one notation: integers, six digits after the largest's first, or all with exponents. */
+export function formatAlike(values: readonly number[]): string[] {
+  const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
+  const largest = Math.max(...sizes, Number.MIN_VALUE);
+  const notation = (): ((value: number) => string) => {
+    if (largest < 1e6 && sizes.every(Number.isInteger)) return String;
+    if (largest >= 1e6 || Math.min(...sizes) < 1e-4) return (value) => (value === 0 ? '0' : value.toExponential(5));
+    const decimals = Math.max(0, 5 - Math.floor(Math.log10(largest)));
+    return (value) => value.toFixed(decimals);
+  };
+  const format = notation();
+  return values.map((value) => (Number.isFinite(value) ? format(value) : String(value)));
 }
 
 /** Writes an array to the terminal as a table that says what it leaves out. */
@@ -63,40 +77,53 @@ export function terminalWriter(name: string): RowWriter {
       rows += chunk.shape[0] ?? 1;
     },
     async finish() {
-      process.stdout.write(
-        `${name} ${formatShape(kept[0].shape.length === 0 ? [] : [rows, ...rest])}\n${matrixTables(kept)}\n`,
-      );
-      if (rows > shownRows) process.stdout.write(`${rows - shownRows} more rows; --out FILE writes all of them\n`);
+      const shape = kept[0].shape.length === 0 ? [] : [rows, ...rest];
+      const { text, columns } = matrixTables(kept);
+      process.stdout.write(`${name} ${formatShape(shape)}\n${text}\n`);
+      const more = [
+        ...(rows > shownRows ? [`${rows - shownRows} more rows`] : []),
+        ...(columns > 0 ? [`${columns} more columns`] : []),
+      ];
+      if (more.length > 0) process.stdout.write(`… ${more.join(', ')}; --out FILE writes all of them\n`);
     },
     async abort() {},
   };
 }
 
-/** Tables of the last two dimensions; more dimensions give one table each. */
-function matrixTables(chunks: readonly FileArray[]): string {
+/** Tables of the last two dimensions, more dimensions in one table each; and how many columns they leave out. */
+function matrixTables(chunks: readonly FileArray[]): { readonly text: string; readonly columns: number } {
   const [first] = chunks;
   const [, ...rest] = first.shape;
   const columns = rest.at(-1) ?? 1;
   const matrixRows = rest.length > 1 ? (rest.at(-2) ?? 1) : null;
   const values = chunks.flatMap((chunk) => Array.from(chunk.data));
+  const most = Math.min(columns, shownColumns);
+  const texts = formatAlike(values.filter((_, k) => k % columns < most));
+  const width = Math.max(...texts.map((text) => text.length), String(most).length);
+  const shown = Math.min(most, columnsThatFit(width, columns));
+  const cut = shown < columns ? ['…'] : [];
   const lines: string[][] = [];
-  for (let at = 0; at < values.length; at += columns) {
-    const shown = values.slice(at, at + Math.min(columns, shownColumns)).map(formatNumber);
-    lines.push([String(at / columns), ...shown, ...(columns > shownColumns ? ['…'] : [])]);
+  for (let at = 0; at < texts.length; at += most) {
+    lines.push([String(at / most), ...texts.slice(at, at + shown), ...cut]);
   }
-  const head = [
-    '',
-    ...Array.from({ length: Math.min(columns, shownColumns) }, (_, column) => String(column)),
-    ...(columns > shownColumns ? [`… ${columns}`] : []),
-  ];
-  if (matrixRows === null) return formatTable(head, lines);
+  const head = ['', ...Array.from({ length: shown }, (_, column) => String(column)), ...cut];
+  if (matrixRows === null) return { text: formatTable(head, lines), columns: columns - shown };
   const tables: string[] = [];
   for (let at = 0; at < lines.length; at += matrixRows) {
     const block = lines
       .slice(at, at + Math.min(matrixRows, shownRows))
       .map((line, row) => [String(row), ...line.slice(1)]);
-    const more = matrixRows > shownRows ? `\n${matrixRows - shownRows} more rows` : '';
+    const more = matrixRows > shownRows ? `\n… ${matrixRows - shownRows} more rows` : '';
     tables.push(`[${at / matrixRows}]\n${formatTable(head, block)}${more}`);
   }
-  return tables.join('\n');
+  return { text: tables.join('\n'), columns: columns - shown };
+}
+
+/** How many columns of a table, cells of `width` between bars, are no wider than the terminal; at least one. */
+function columnsThatFit(width: number, columns: number): number {
+  const bars = 3;
+  const rowNumber = 2 + bars;
+  const available = (process.stdout.columns || 80) - 1 - rowNumber;
+  const fit = Math.floor(available / (width + bars));
+  return fit >= columns ? columns : Math.max(1, Math.floor((available - 1 - bars) / (width + bars)));
 }

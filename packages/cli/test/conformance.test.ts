@@ -12,12 +12,21 @@ interface Report {
   readonly cases: readonly { readonly id: string; readonly outcome: string; readonly reason: string | null }[];
 }
 
-test('a right backend of three kernels passes what it announces; the rest is skipped with reasons', () => {
+test('a right backend of three kernels passes what it announces; the rest is does not apply, for reasons in a few lines', () => {
   const { status, stdout, stderr } = softgrad(['conformance', '--module', module('right')]);
   expect(stdout).not.toContain('✗');
   expect(stdout).toMatch(/│ vjp +│ [1-9]\d* +│ 0 +│ \d+ +│/);
-  expect(stdout).toMatch(/\nright: [1-9]\d* passed, 0 failed, [1-9]\d* skipped\n/);
-  expect(stdout).toMatch(/\d+ skipped: has no float32\n/);
+  expect(stdout).toMatch(/\nright: [1-9]\d* passed, 0 failed, [1-9]\d* do not apply\n/);
+  const reasons = stdout.split('\n').filter((line) => /^\d+ do(es)? not apply: /.test(line));
+  expect(reasons.map((line) => line.replace(/^\d+ do(es)? not apply: /, '')).sort()).toEqual([
+    'asserted the other way: it has readSync, float64, nonFinite: ieee',
+    'it announces no basis and no fused kernels',
+    'it does not announce hostView, inPlace',
+    'it has no float16',
+    'it has no float32',
+  ]);
+  const counts = reasons.map((line) => Number.parseInt(line, 10));
+  expect(stdout).toContain(` ${counts.reduce((a, b) => a + b)} do not apply\n`);
   expect(stderr).toBe('');
   expect(status).toBe(0);
 });
@@ -25,7 +34,9 @@ test('a right backend of three kernels passes what it announces; the rest is ski
 test('one that sums the rows of the Jacobian fails, by name, and the command exits 1', () => {
   const { status, stdout } = softgrad(['conformance', '--module', module('faulty')]);
   expect(stdout).toMatch(/\n✗ faulty: vjp\/.*\n {2}\S.*\n/);
-  expect(stdout).toMatch(/\nfaulty: \d+ passed, [1-9]\d* failed, \d+ skipped\n/);
+  const failed = [...stdout.matchAll(/\n✗ faulty: (.*)\n/g)].map(([, id]) => id);
+  expect(stdout.match(/\nstart with: .*\n/g)).toEqual([`\nstart with: ${failed[0]}\n`]);
+  expect(stdout).toMatch(/\nfaulty: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
   expect(status).toBe(1);
 });
 
@@ -44,8 +55,21 @@ test('every case is there as JSON', () => {
 
 test('cpu passes by name', () => {
   const { status, stdout } = softgrad(['conformance', '--backend', 'cpu']);
-  expect(stdout).toMatch(/\ncpu: [1-9]\d* passed, 0 failed, \d+ skipped\n/);
+  expect(stdout).toMatch(/\ncpu: [1-9]\d* passed, 0 failed, \d+ do not apply\n/);
   expect(status).toBe(0);
+});
+
+test('a module without a default export gives its one provider; of several none is chosen', () => {
+  const url = JSON.stringify(pathToFileURL(module('right')).href);
+  const one = folder.write(
+    'one.mjs',
+    `import provider from ${url}; export const backend = provider; export const x = 1;`,
+  );
+  expect(softgrad(['conformance', '--module', one]).stdout).toMatch(/\nright: [1-9]\d* passed, 0 failed, /);
+  const two = folder.write('two.mjs', `import provider from ${url}; export const a = provider, b = { ...provider };`);
+  const { status, stderr } = softgrad(['conformance', '--module', two]);
+  expect(stderr).toMatch(/two\.mjs: expected a provider .* exactly one export that is a provider\n$/);
+  expect(status).toBe(2);
 });
 
 test('what cannot be tested is said in one line, exit code 2', () => {
@@ -56,7 +80,10 @@ test('what cannot be tested is said in one line, exit code 2', () => {
   );
   for (const [args, message] of [
     [['--module', folder.at('nowhere.mjs')], /nowhere\.mjs: did not load: Cannot find module/],
-    [['--module', empty], /empty\.mjs: its default export is neither a provider .* nor a backend/],
+    [
+      ['--module', empty],
+      /empty\.mjs: expected a provider .* or a backend .* as default export, or exactly one export that is a provider/,
+    ],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given/],
@@ -92,6 +119,6 @@ test('a backend whose reads never end fails the cases that read, and the suite g
   );
   const { status, stdout } = softgrad(['conformance', '--module', file]);
   expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing is left to settle\n/);
-  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ skipped\n/);
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
   expect(status).toBe(1);
 });

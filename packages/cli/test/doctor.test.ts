@@ -119,6 +119,38 @@ test('Jacobians are read from .json', () => {
   );
 });
 
+test('the last part says whether there is anything to change', () => {
+  const rightText = softgrad([
+    'doctor',
+    '--logits',
+    logits,
+    '--grad',
+    files.right,
+    '--upstream',
+    files.upstream,
+  ]).stdout;
+  expect(rightText).toContain('\n\nNothing to change; the same in one line\n');
+  expect(rightText).not.toContain('instead');
+});
+
+test('the expressions are listed by what they are, with what must hold; or as JSON', () => {
+  const { status, stdout } = softgrad(['doctor', '--list']);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^right\n {2}s \* /);
+  expect(stdout).toMatch(/\n {2}J @ g\n {6}One row only/);
+  expect(stdout).toMatch(/\nrow-sum\n {2}J\.sum\(axis=1\)\n/);
+  const list: { expression: string; id: string; caveat: string | null }[] = JSON.parse(
+    softgrad(['doctor', '--list', '--json']).stdout,
+  );
+  expect(list).toContainEqual({ expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null });
+});
+
+test('its help fits a screen and a half, examples before exit codes', () => {
+  const { stdout } = softgrad(['help', 'doctor']);
+  expect(stdout.split('\n').length).toBeLessThan(50);
+  expect(stdout).toMatch(/\nExamples:\n[\s\S]*\nExit code 0/);
+});
+
 test('an expression needs no files', () => {
   expect(doctor('--did', 'J.sum(axis=1)').verdict).toBe('row-sum');
   expect(doctor('--did', 's*(1-s)').verdict).toBe('diagonal');
@@ -154,6 +186,10 @@ test.each([
   [
     ['--logits', logits, '--grad', folder.write('wide.json', '[[1, 2, 3, 4]]')],
     /^softgrad: --grad .*wide\.json: gradient is \(1, 4\).*expected \(4, 3\)/,
+  ],
+  [
+    ['--logits', logits, '--grad', folder.write('vector.json', '[1, 5, 2]')],
+    /^softgrad: --grad .*vector\.json: gradient is \(3,\) .*expected \(4, 3\) like the logits/,
   ],
   [
     ['--probs', files.upstream, '--grad', files.rolled],

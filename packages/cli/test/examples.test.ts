@@ -27,8 +27,7 @@ function examples(lines: readonly string[]): Example[] {
 function run({ command }: Example): string[] {
   const env = { ...process.env, PATH: `${folder.path}${delimiter}${process.env.PATH}` };
   const { stdout, stderr } = spawnSync('/bin/sh', ['-c', command], { cwd: folder.path, env, encoding: 'utf8' });
-  const said = stderr.split('\n').filter((line) => !line.startsWith('softgrad: computing on'));
-  return [...stdout.split('\n'), ...said].filter((line) => line !== '');
+  return [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line !== '');
 }
 
 /** Backends differ in the last digit of a float64. */
@@ -75,8 +74,8 @@ describe('help has examples for every command, and where it shows a result that 
     const shown = examples(
       section
         .split('\n')
-        .map((line) => line.slice(2))
-        .filter((line) => line !== ''),
+        .filter((line) => line.startsWith('  '))
+        .map((line) => line.slice(2)),
     );
     expect(shown.length).toBeGreaterThan(1);
     for (const example of shown) {

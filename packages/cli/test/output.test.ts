@@ -93,8 +93,28 @@ describe('on a terminal', () => {
   test('a long and wide one says what it leaves out', () => {
     const { stdout } = run('softmax', zeros('long.npy', 1000, 50));
     expect(stdout).toMatch(/^softmax \(1000, 50\)\n/);
-    expect(stdout).toContain('… 50');
-    expect(stdout).toContain('980 more rows; --out FILE writes all of them');
+    expect(stdout).toContain('│ … │');
+    expect(stdout).toMatch(/\n… 980 more rows, 4\d more columns; --out FILE writes all of them\n$/);
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('as many columns are shown as the terminal is wide', () => {
+    const width = (columns: number) => `${terminal}; process.stdout.columns = ${columns}`;
+    const show = (columns: number) =>
+      softgrad(['softmax', zeros('wide.npy', 2, 8), '--backend', 'cpu'], { before: width(columns) }).stdout;
+    expect(show(200)).not.toContain('more columns');
+    const narrow = show(40);
+    expect(narrow).toMatch(/│ 0\.125000 +│ … │\n/);
+    expect(narrow).toMatch(/\n… [1-9] more columns; --out FILE writes all of them\n$/);
+    for (const line of narrow.split('\n').filter((text) => /[│┌└]/.test(text)))
+      expect(line.length).toBeLessThanOrEqual(40);
+  });
+
+  test('the numbers of one table are in one notation', () => {
+    const small = run('softmax', folder.write('small.json', '[[0, 20, 5]]')).stdout;
+    expect(small).toMatch(/2\.06115e-9 +│ 1\.00000e\+0 +│ 3\.05902e-7 /);
+    const plain = run('softmax', folder.write('plain.json', '[[0, 0, 0, 0], [1, 0, 1, 0]]')).stdout;
+    expect(plain.match(/\d\.\d+/g)?.every((number) => /^0\.\d{6}$/.test(number))).toBe(true);
   });
 
   test('matrices are a table each; a loss is a line', () => {

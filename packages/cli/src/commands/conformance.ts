@@ -13,6 +13,7 @@ import type { BoundCase } from '@softgrad/core/conformance';
 import { Command } from 'commander';
 import { loadDefault } from '../backend.js';
 import { startProgress } from '../progress.js';
+import { summariseSkips } from '../skips.js';
 import { formatTable } from '../table.js';
 
 interface Options {
@@ -45,7 +46,10 @@ export function conformanceCommand(): Command {
       "Runs the conformance suite against a backend, softgrad's or your own: every case that applies to what the backend announces, with its fused kernels and without. Exits 1 where one fails.",
     )
     .option('--backend <name>', "a backend's name, or all; default: wasm where it can run, else cpu")
-    .option('--module <file>', "a JavaScript module whose default export is a backend's provider or an open backend")
+    .option(
+      '--module <file>',
+      "a JavaScript module whose default export, or only provider, is the backend's provider; or an open backend",
+    )
     .option('--json', 'prints every case as JSON')
     .addHelpText(
       'after',
@@ -105,14 +109,14 @@ async function findRequired(name: string): Promise<Target> {
 }
 
 async function loadModule(file: string): Promise<Target> {
-  let module: { readonly default?: unknown };
+  let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(resolve(file)).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}`, { cause });
   }
-  const target = module.default;
+  const target = 'default' in module ? module.default : onlyProvider(module);
   if (isProvider(target)) {
     const reason = await blaming(
       file,
@@ -124,8 +128,14 @@ async function loadModule(file: string): Promise<Target> {
   if (isBackend(target)) return target;
   throw new SoftgradError(
     'ERR_VALUE',
-    `--module ${file}: its default export is neither a provider ({ name, unavailable, open }) nor a backend ({ name, supports, … })`,
+    `--module ${file}: expected a provider ({ name, unavailable, open }) or a backend ({ name, supports, … }) as default export, or exactly one export that is a provider`,
   );
+}
+
+/** Of a module without a default export: its one provider. */
+function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
+  const providers = Object.values(module).filter(isProvider);
+  return providers.length === 1 ? providers[0] : undefined;
 }
 
 function isProvider(value: unknown): value is BackendProvider {
@@ -206,14 +216,21 @@ function formatReport({ backend, unavailable, cases }: ConformanceReport): strin
     (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));
   const sections = [...new Set(cases.map(({ section }) => section))];
   const rows = sections.map((section) => [section, ...numbers(cases.filter((c) => c.section === section)).map(String)]);
-  const lines = [formatTable([backend, 'passed', 'failed', 'skipped'], rows)];
-  for (const { name, reason } of cases.filter((c) => c.outcome === 'failed')) lines.push(`✗ ${name}\n  ${reason}`);
-  const reasons = new Map<string, number>();
-  for (const { reason } of cases.filter((c) => c.outcome === 'skipped')) {
-    reasons.set(String(reason), (reasons.get(String(reason)) ?? 0) + 1);
-  }
-  for (const [reason, times] of reasons) lines.push(`${times} skipped: ${reason}`);
+  const lines = [formatTable([backend, 'passed', 'failed', 'does not apply'], rows)];
+  const failures = cases.filter((c) => c.outcome === 'failed');
+  for (const { name, reason } of failures) lines.push(`✗ ${name}\n  ${reason}`);
+  if (failures.length > 0) lines.push(`start with: ${lowest(failures).id}`);
+  lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
-  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply`);
   return `${lines.join('\n')}\n\n`;
+}
+
+/** What all others are built on. */
+const foundations: readonly string[] = ['supports', 'storage', 'basis'];
+
+/** The first of the failed cases on which no other rests. */
+function lowest(failures: readonly CaseReport[]): CaseReport {
+  const [first] = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
+  return first ?? failures[0];
 }

@@ -15,6 +15,7 @@ interface Options {
   readonly axis: number;
   readonly temperature: number;
   readonly reduction?: 'mean' | 'sum';
+  readonly list?: boolean;
   readonly json?: boolean;
 }
 
@@ -53,25 +54,33 @@ export function doctorCommand(): Command {
         'of the losses of the rows; without it the gradient of either counts as right',
       ).choices(['mean', 'sum']),
     )
+    .option('--list', 'the expressions that --did knows, by what they are; with --json as JSON')
     .option('--json', 'the diagnosis as JSON: verdict, matches with their errors, evidence, why, instead')
     .addHelpText(
       'after',
       `
-Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv or .tsv, or - for JSON on standard input.
-
-Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
-.verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
-
-Expressions for --did (s probabilities, x logits, g upstream, y target, J Jacobians):
-${expressionsHelp()}
-
 Examples:
   $ softgrad doctor --logits logits.npy --grad gradient.npy --upstream upstream.npy
   $ softgrad doctor --probs probabilities.csv --grad gradient.csv --target labels.csv
   $ softgrad doctor --did 'J.sum(axis=1)'
-  $ echo '[[0, 2.8e-17, -2.8e-17]]' | softgrad doctor --probs probabilities.json --grad - --json`,
+  $ softgrad doctor --list
+  $ echo '[[0, 2.8e-17, -2.8e-17]]' | softgrad doctor --probs probabilities.json --grad - --json
+
+Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
+.verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
+
+Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv or .tsv, or - for JSON on standard input.
+
+In --did s are the probabilities, x the logits, g the upstream gradient, y the target, J the Jacobians; np., torch. and
+jnp., functions and methods, dim and axis are the same to it.`,
     )
     .action(async (options: Options) => {
+      if (options.list) {
+        process.stdout.write(
+          options.json ? `${JSON.stringify(knownExpressions(), null, 2)}\n` : `${listExpressions()}\n`,
+        );
+        return;
+      }
       const arrays = await readFiles(options);
       const { did, axis, temperature, reduction } = options;
       const gradient = did ?? arrays.gradient;
@@ -87,9 +96,16 @@ Examples:
     });
 }
 
-function expressionsHelp(): string {
-  return knownExpressions()
-    .map(({ expression, id }) => `  ${expression}  (${id})`)
+/** The expressions under the diagnoses that they lead to. */
+function listExpressions(): string {
+  const known = knownExpressions();
+  return [...new Set(known.map(({ id }) => id))]
+    .map((id) => {
+      const lines = known
+        .filter((one) => one.id === id)
+        .map(({ expression, caveat }) => `  ${expression}${caveat === null ? '' : `\n      ${caveat}`}`);
+      return [id, ...lines].join('\n');
+    })
     .join('\n');
 }
 

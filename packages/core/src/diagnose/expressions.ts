@@ -44,7 +44,7 @@ export function lookUp(expression: string): Found {
   // A right one that is near says nothing of this one: a sign apart it would be taken for approval.
   const nearest = knownExpressions()
     .filter(({ id }) => id !== right.id)
-    .map(({ expression: known }) => ({ known, distance: distance(normalised(known), wanted) }))
+    .map(({ expression: known }) => ({ known, distance: relativeDistance(normalised(known), wanted) }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ known }) => `\`${known}\``);
@@ -52,6 +52,11 @@ export function lookUp(expression: string): Found {
     'ERR_VALUE',
     `diagnose: \`${expression}\` is none of the expressions known; the nearest mistakes are ${nearest.join(', ')}; or give the numbers that it came to`,
   );
+}
+
+/** Levenshtein's distance as a share of the longer text: most of a long one may be the same. */
+function relativeDistance(a: string, b: string): number {
+  return distance(a, b) / Math.max(a.length, b.length, 1);
 }
 
 /** Levenshtein's distance. */

@@ -1,0 +1,55 @@
+/**
+ * Why cases of the conformance suite do not apply to a backend, in a few lines: what it lacks in basis and kernels, in
+ * dtypes, in what else can be announced; and the cases that assert the lack of what it has.
+ *
+ * @param reasons the suite's own, one for each case
+ */
+export function summariseSkips(reasons: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const reason of reasons) {
+    const group = groupOf(reason);
+    groups.set(group, [...(groups.get(group) ?? []), reason]);
+  }
+  return [...groups].map(([group, some]) => {
+    return `${some.length} ${some.length === 1 ? 'does' : 'do'} not apply: ${phrase(group, some)}`;
+  });
+}
+
+/** One of 'composed', 'lacks' and 'has', or the reason itself where it stands alone. */
+function groupOf(reason: string): string {
+  if (/^has neither kernels\.\w+ nor a basis$|^has no basis$|^does not announce (basis|kernels)$/.test(reason)) {
+    return 'composed';
+  }
+  if (/^has no float\d+$/.test(reason)) return reason;
+  if (reason.startsWith('does not announce ')) return 'lacks';
+  return /^(has|announces) (?!no |neither )/.test(reason) ? 'has' : reason;
+}
+
+function phrase(group: string, reasons: readonly string[]): string {
+  switch (group) {
+    case 'composed':
+      return `it announces ${missing(reasons)}`;
+    case 'lacks':
+      return `it does not announce ${names(reasons)}`;
+    case 'has':
+      return `asserted the other way: it has ${names(reasons)}`;
+    default:
+      return `it ${group}`;
+  }
+}
+
+/** What a backend without a basis or without all kernels lacks. */
+function missing(reasons: readonly string[]): string {
+  const kernels = reasons.includes('does not announce kernels');
+  const basis = reasons.some((reason) => reason.endsWith('basis'));
+  if (!basis) return 'no fused kernels';
+  return kernels ? 'no basis and no fused kernels' : 'no basis, and not every fused kernel';
+}
+
+/** What the reasons are about, each once; the kernels together. */
+function names(reasons: readonly string[]): string {
+  const about = reasons.map((reason) =>
+    reason.replace(/^does not announce |^has (a )?|^announces /, '').replace(/^kernels\.\w+$/, 'fused kernels'),
+  );
+  return [...new Set(about)].join(', ');
+}
