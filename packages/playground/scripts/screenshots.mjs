@@ -10,10 +10,10 @@ import { scenes } from './scenes.mjs';
 
 const readme = process.argv[2] === '--readme';
 const folder = fileURLToPath(new URL(readme ? '../images/' : '../screenshots/', import.meta.url));
-/** Small enough for a README: what of the page is seen, not all of it. */
+/** Small enough for a README: scaled down, and no more of the page than tells the story. */
 const inReadme = {
-  'explore-light.png': { width: 1100, height: 960 },
-  'doctor-dark.png': { width: 1000, height: 900 },
+  'explore-light.png': { width: 1280, height: 1075 },
+  'doctor-dark.png': { width: 1280, height: 900 },
 };
 const looks = {
   light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
@@ -30,7 +30,9 @@ try {
     for (const [look, options] of Object.entries(looks)) {
       const name = `${scene}-${look}.png`;
       if (!isWanted(name)) continue;
-      const page = await browser.newPage(readme ? { ...options, viewport: inReadme[name] } : options);
+      const page = await browser.newPage(
+        readme ? { ...options, viewport: inReadme[name], deviceScaleFactor: 0.75 } : options,
+      );
       await page.goto(`${url}#${hash}`);
       await prepare(page);
       await page.screenshot({ path: join(folder, name), fullPage: !readme });

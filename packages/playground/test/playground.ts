@@ -27,8 +27,11 @@ export function usePlayground() {
 
   return {
     url: () => server.url,
-    /** Opens the page at a state, `explore?t=2`. */
-    async open(hash: string, options: BrowserContextOptions = {}): Promise<Page> {
+    /** Opens the page at a state, `explore?t=2`, in a browser that may lack something. */
+    async open(
+      hash: string,
+      { without, ...options }: BrowserContextOptions & { readonly without?: 'gpu' } = {},
+    ): Promise<Page> {
       const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
       pages.push(page);
       page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
@@ -41,6 +44,9 @@ export function usePlayground() {
           Reflect.get(globalThis, 'reportViolation')(`${violatedDirective} ${blockedURI} ${sample}`);
         });
       });
+      if (without) {
+        await page.addInitScript((name) => Object.defineProperty(navigator, name, { value: undefined }), without);
+      }
       await page.goto(`${server.url}#${hash}`);
       return page;
     },
