@@ -38,10 +38,10 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
     running.current = controller;
     setBusy(true);
     setProblem(null);
-    setProgress({ done: 0, total: 0, label: 'loading the engines …', finished: null });
+    setProgress({ done: 0, total: 0, label: 'loading the engines …' });
     try {
       const workloads = selectWorkloads({ ops: state.ops, shapes: state.shapes, dtypes: [state.dtype] });
-      const contenders = selectContenders({ backends: state.backends, peers: state.peers });
+      const contenders = selectContenders(state.backends, state.peers);
       if (workloads.length === 0 || contenders.length === 0) {
         throw new Error('Nothing to run: choose at least one operation, one shape, and one backend or peer.');
       }
