@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
-import { accuracyCommand } from './commands/accuracy.js';
 import { explainDefault } from './backend.js';
+import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
 import { benchCommand } from './commands/bench.js';
 import { conformanceCommand } from './commands/conformance.js';
