@@ -21,29 +21,30 @@ export async function openBackend(name: string | undefined): Promise<Backend> {
   return provider.open();
 }
 
-/** The first default that can run here; `explainDefault` says so where a machine cannot run what comes before. */
+/** The first default that can run here; `explainDefault` says so where this machine cannot run one before it. */
 export async function loadDefault(): Promise<BackendProvider> {
   const reasons: string[] = [];
   for (const name of defaults) {
     try {
       const provider = await loadProviderOf(name);
       const reason = await provider.unavailable();
-      if (reason === null) return provider;
-      notices.push(`${name} cannot run on this machine, so a slower engine computed this (${reason})`);
-      reasons.push(`${name} cannot run here: ${reason}`);
+      if (reason === null) {
+        if (reasons.length > 0) notice = `computed on ${name}: ${reasons.join('; ')}`;
+        return provider;
+      }
+      reasons.push(`${name} cannot run on this machine (${reason.split(/[;\n]/)[0]})`);
     } catch (error) {
       if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
-      reasons.push(error.message);
     }
   }
-  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; ') || `none of ${defaults.join(', ')} loads`);
 }
 
-const notices: string[] = [];
+let notice: string | null = null;
 
-/** Writes a line on standard error where the result that was given is not of the first default. */
+/** Says on standard error, below a result, that it is not of the first default. */
 export function explainDefault(): void {
-  for (const notice of notices) process.stderr.write(`softgrad: ${notice.replace(/\s+/g, ' ')}\n`);
+  if (notice !== null) process.stderr.write(`softgrad: ${notice}\n`);
 }
 
 function loadProviderOf(name: string): Promise<BackendProvider> {

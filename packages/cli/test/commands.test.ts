@@ -177,9 +177,26 @@ test('no rows give no rows', async () => {
   expect((await folder.readNpy('none.npy')).shape).toEqual([0]);
 });
 
-test('without --backend it computes on the first default that can run here, and says so if that is not the first', () => {
-  const { status, stdout, stderr } = softgrad(['softmax', '-'], { input: '[[0, 0]]' });
-  expect(status).toBe(0);
-  expectClose(JSON.parse(stdout), [0.5, 0.5]);
-  expect(stderr).toMatch(/^(softgrad: wasm cannot run on this machine, so .*\n)?$/);
+describe('without --backend', () => {
+  const withoutSimd = 'WebAssembly.validate = () => false';
+
+  test('it computes on the first default that can run here', () => {
+    const { status, stdout, stderr } = softgrad(['softmax', '-'], { input: '[[0, 0]]' });
+    expect(status).toBe(0);
+    expectClose(JSON.parse(stdout), [0.5, 0.5]);
+    expect(stderr).toBe('');
+  });
+
+  test('where the machine cannot run that, the result is followed by a line that says so', () => {
+    const { status, stdout, stderr } = softgrad(['softmax', '-'], { input: '[[0, 0]]', before: withoutSimd });
+    expect(status).toBe(0);
+    expectClose(JSON.parse(stdout), [0.5, 0.5]);
+    expect(stderr).toMatch(/^softgrad: computed on cpu: wasm cannot run on this machine \(.*SIMD\)\n$/);
+  });
+
+  test('an error stands alone', () => {
+    const { status, stderr } = softgrad(['softmax', '-'], { input: '[[0, 0], [1]]', before: withoutSimd });
+    expect(status).toBe(2);
+    expect(stderr).not.toContain('wasm');
+  });
 });

@@ -61,6 +61,7 @@ describe('help has examples for every command, and where it shows a result that 
       'cross-entropy',
       'backends',
       'conformance',
+      'accuracy',
       'bench',
       'demo',
       'doctor',
