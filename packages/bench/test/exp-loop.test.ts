@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { simdExpLoops } from '../src/exp-loop/loops.js';
+import { relaxed } from '../src/exp-loop/module.generated.js';
+
+const hasRelaxed = WebAssembly.validate(Buffer.from(relaxed, 'base64'));
+
+test.each([
+  ['float32', Float32Array, 1e-5],
+  ['float64', Float64Array, 1e-11],
+] as const)('the bare loops compute exp in %s, of any length', (_dtype, Vector, tolerance) => {
+  for (const length of [1, 8, 1001]) {
+    const x = Vector.from({ length }, (_, k) => -80 + (160 * k) / length);
+    const loops = simdExpLoops(x);
+    expect(loops.map(({ name }) => name)).toEqual(['a SIMD loop', ...(hasRelaxed ? ['a relaxed SIMD loop'] : [])]);
+    for (const loop of loops) {
+      loop.batch(2);
+      const result = loop.result();
+      expect(result).toHaveLength(length);
+      result.forEach((value, k) => {
+        expect(Math.abs(value / Math.exp(x[k]) - 1)).toBeLessThan(tolerance);
+      });
+    }
+  }
+});
+
+test('where WebAssembly may not be compiled there is none', () => {
+  const { Module } = WebAssembly;
+  WebAssembly.Module = class {
+    constructor() {
+      throw new Error('forbidden by policy');
+    }
+  } as typeof Module;
+  try {
+    expect(simdExpLoops(Float32Array.of(1))).toEqual([]);
+  } finally {
+    WebAssembly.Module = Module;
+  }
+});
