@@ -5,7 +5,7 @@ import { bytesMoved, outputBytes, type Workload } from './workloads.js';
 /** A loop that a workload cannot be faster than, timed in the same rounds: what it does is all that it does. */
 export interface Roof {
   readonly name: 'memcpy' | 'fill' | 'exp';
-  /** Whose loop it is: 'engine' for JavaScript's own memmove and memset, else a contender. */
+  /** Whose loop it is: 'engine' for JavaScript's own memmove and memset, a contender, or 'a SIMD loop'. */
   readonly from: string;
   readonly samples: Samples;
 }
@@ -46,7 +46,8 @@ export function memoryLoops(
 
 /**
  * The bounds of a workload, the tightest first. Memory: its bytes at the speed of memcpy, which moves two for each byte copied,
- * and no less than a fill of its output. exp: the fastest exp-only loop of the run.
+ * and no less than a fill of its output. exp: the fastest exp-only loop of the run, which shares the vectors' width with contenders on
+ * WebAssembly, but not with native code of wider ones unless that has a loop of its own.
  */
 export function boundsOf(workload: Workload, roofs: readonly Roof[]): readonly Bound[] {
   const bounds: Bound[] = [];

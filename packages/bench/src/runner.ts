@@ -1,5 +1,6 @@
 import { outputChecker } from './check.js';
 import type { Contender, ContenderSource, Job } from './contender.js';
+import { simdExpLoops } from './exp-loop/loops.js';
 import { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
 import { type ContenderDescription, type Mode, modes, type RawResult, type RawWorkload } from './report.js';
 import { memoryLoops, type Roof } from './roofline.js';
@@ -193,6 +194,7 @@ async function roofLoops(
     batch,
   }));
   if (exponentials(workload) === 0) return loops;
+  for (const { name, batch } of simdExpLoops(logits)) loops.push({ of: 'roof', from: name, roof: 'exp', batch });
   for (const { contender } of entries) {
     const loop = await contender.exp(logits);
     if (!loop) continue;
