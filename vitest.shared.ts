@@ -8,8 +8,8 @@ export const shared = defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.browser.test.ts'],
     reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });
 
@@ -50,8 +50,8 @@ async function inChromium(): Promise<TestProjectInlineConfiguration> {
     test: {
       name: 'chromium',
       include: ['test/**/*.browser.test.ts'],
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
+      testTimeout: 180_000,
+      hookTimeout: 180_000,
       browser: {
         enabled: true,
         headless: true,

@@ -63,7 +63,8 @@ export function largestError(
   for (let k = 0; k < actual.length; k++) {
     if (Math.abs(expected[k]) < above || actual[k] === expected[k]) continue;
     const error = Math.abs(actual[k] - expected[k]) / ulp(expected[k], dtype);
-    if (!(error <= largest)) largest = error;
+    if (Number.isNaN(error)) return error;
+    largest = Math.max(largest, error);
   }
   return largest;
 }

@@ -9,7 +9,7 @@ interface Props {
 }
 
 /** Not for browsers, whatever is installed. */
-const nodeOnly: readonly string[] = ['onnxruntime-node'];
+const nodeOnly: readonly string[] = ['onnxruntime-node', 'onnxruntime-node-2t'];
 
 const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].map((shape) => shape.join('x')))].sort(
   (a, b) => sizeOf(a) - sizeOf(b),
