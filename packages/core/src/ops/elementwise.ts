@@ -1,9 +1,9 @@
 import type { Basis } from '../backend.js';
+import { identityMatrix } from '../identity-matrix.js';
 import type { LinearOperator, OutOption } from '../linear-operator.js';
 import { composed, compute, type FloatTensor, layout, operand, operandLike, type Scratch } from '../op.js';
 import { withoutAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { identityMatrix } from './log-softmax.js';
 
 export interface AxisOption extends OutOption {
   /** The dimension along which the matrices are laid out; negative counts from the last. Default −1. */

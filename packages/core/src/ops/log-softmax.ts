@@ -1,5 +1,6 @@
 import type { Basis, Rows } from '../backend.js';
-import { type FloatDType, hostArray } from '../dtype.js';
+import { hostArray } from '../dtype.js';
+import { identityMatrix } from '../identity-matrix.js';
 import type { LinearOperator } from '../linear-operator.js';
 import { type Mask, parameters, selectMasked, withMask } from '../mask.js';
 import {
@@ -221,13 +222,6 @@ function jacobianInto(operation: string, out: unknown, y: FloatTensor, rows: Row
     basis.binary(unscaled, 'sub', delta, { buffer: rowMajor, extent: [count, 1, classes] }, full);
     basis.binary(out, 'div', { buffer: unscaled, extent: full }, temperature, full);
   });
-}
-
-/** The identity matrix on the host. */
-export function identityMatrix(classes: number, dtype: FloatDType) {
-  const identity = hostArray(classes * classes, dtype);
-  for (let k = 0; k < classes; k++) identity[k * (classes + 1)] = 1;
-  return identity;
 }
 
 /** The mask of every row, rows in (outer, inner) order and classes last. */
