@@ -166,7 +166,7 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
 }
 
 COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x, size_t classes, int index,
-                                      const Target *t) {
+                                      const Target *t, real *scratch) {
   if (index == t->ignore) {
     if (loss) *loss = 0;
     for (size_t c = 0; gradient && c < classes; c++) gradient[c] = 0;
@@ -174,12 +174,13 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   }
   Partition p;
   Logarithm l;
-  row_partition(&p, gradient, x, classes);
+  row_partition(&p, gradient, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);
   real weight = (t->weight ? t->weight[index] : 1) * (real)t->scale;
   if (loss) *loss = weight * (lane0(l.log) - (x[index] - lane0(p.max)));
   real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = gradient[index] * share;
-  row_scale(gradient, classes, factor_of(splat(share * weight)));
+  Factor by = row_factor(splat(share * weight));
+  row_scale(gradient, classes, &by);
   gradient[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
 }
 
@@ -196,7 +197,7 @@ COMPACT KERNEL(cross_entropy)(size_t begin, size_t end, size_t outer, size_t cla
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
       cross_entropy_row(loss ? loss + row : 0, gradient + row * classes, logits + row * classes, classes, indices[row],
-                        &target);
+                        &target, scratch);
   } else {
     cross_entropy_of_indices(begin, end, r, loss, gradient, logits, scratch, &target, &t);
   }

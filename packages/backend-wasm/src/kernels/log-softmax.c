@@ -1,10 +1,10 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "rows.h"
 
-INLINE void log_softmax_row(real *out, const real *x, size_t classes) {
+INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
   Partition p;
   Logarithm l;
-  row_partition(&p, out, x, classes);
+  row_partition(&p, out, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);
   for (size_t c = 0; c < classes; c += W) {
     size_t k = classes - c < W ? classes - c : W;
@@ -22,7 +22,7 @@ COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t class
   if (inner == 1 && t.plain && classes >= ROWS_FROM && out != logits) {
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
-      log_softmax_row(out + row * classes, logits + row * classes, classes);
+      log_softmax_row(out + row * classes, logits + row * classes, classes, scratch);
     return;
   }
   for (size_t unit = begin; unit < end; unit++) {

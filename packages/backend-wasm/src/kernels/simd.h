@@ -122,6 +122,13 @@ INLINE void store_part(real *p, V v, size_t lanes) {
 
 INLINE V load_part_or_all(const real *p, size_t lanes) { return lanes == W ? load(p) : load_part(p, lanes); }
 
+INLINE void store_part_or_all(real *p, V v, size_t lanes) {
+  if (lanes == W)
+    store(p, v);
+  else
+    store_part(p, v, lanes);
+}
+
 // All ones in the first `lanes` lanes.
 INLINE V part_mask(size_t lanes) {
 #if REAL == 32
@@ -211,13 +218,3 @@ INLINE Sum terms_add(Sum s, V a) {
 }
 INLINE Sum terms_total(Sum s) { return (Sum){sub(s.high, GREATEST_TERM), s.low}; }
 #endif
-
-// Rows of float32 add up four vectors before they are widened: two roundings more, a quarter of the conversions.
-INLINE Sum terms_add_wide(Sum s, const V *e) {
-#if REAL == 32
-  V a = add(add(e[0], e[1]), add(e[2], e[3]));
-  return (Sum){wasm_f64x2_add(s.high, wasm_f64x2_add(widen_low(a), widen_high(a))), s.low};
-#else
-  return terms_add(terms_add(s, e[0]), e[1]);
-#endif
-}
