@@ -19,7 +19,7 @@
 
 // exp of all logits of a block by one reference, if they are near each other. NaN goes its own way, and makes its row
 // NaN.
-SHARED int block_near(real *out, const real *x, size_t n, real *scratch) {
+SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reduction *at) {
   V a = load(x), b = a, l = a, m = a;
   size_t c = 0;
   for (; c + 4 * W <= n; c += 4 * W) {
@@ -33,8 +33,8 @@ SHARED int block_near(real *out, const real *x, size_t n, real *scratch) {
   }
   real largest = horizontal_max(pmax(a, b)), least = horizontal_min(pmin(l, m));
   if (!(absolute(largest) < REDUCIBLE && largest - least < NEAR)) return 0;
-  Reduction at = reduction_at(splat(largest), 0, 0);
-  exp_near(out, x, n, &at, scratch);
+  *at = reduction_at(splat(largest), 0, 0);
+  exp_near(out, x, n, at, scratch);
   return 1;
 }
 
@@ -221,17 +221,8 @@ SHARED void share_long_rows(real *e, size_t rows, size_t f, const real *shares) 
 #endif
 #endif
 
-// Exponentials in, probabilities out.
-INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
-  real *shares = scratch + SHARES;
-  size_t whole = rows - rows % W;
-  put_sums(scratch + SUMS, e, whole, classes);
-  put_shares(shares, scratch + SUMS, whole);
-  for (size_t r = whole; r < rows; r++) {
-    Factor f = row_reciprocal(terms_of(e + r * classes, classes, 0));
-    row_scale(e + r * classes, classes, &f);
-  }
-  rows = whole;
+// A multiple of W rows times their shares.
+SHARED void scale_rows(real *e, size_t rows, size_t classes, const real *shares) {
 #if REAL == 32
 #ifdef LONG_ROW
   if (classes >= LONG_ROW) {
@@ -239,29 +230,34 @@ INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
     return;
   }
 #endif
-  switch (classes) {
+  switch ((classes + 3) / 4) {
+  case 1:
+    if (classes == 2)
+      share_rows_of_two(e, rows, shares);
+    else if (classes == 3)
+      share_rows_of_three(e, rows, shares);
+    else
+      share_rows_1(e, rows, classes, shares);
+    return;
   case 2:
-    share_rows_of_two(e, rows, shares);
-    return;
-  case 3:
-    share_rows_of_three(e, rows, shares);
-    return;
-  case 4:
-    share_rows_1(e, rows, classes, shares);
-    return;
-  case 5:
-  case 6:
-  case 7:
-  case 8:
     share_rows_2(e, rows, classes, shares);
     return;
-  case 9:
-  case 10:
-  case 11:
-  case 12:
+  case 3:
     share_rows_3(e, rows, classes, shares);
     return;
   }
 #endif
   share_rows_0(e, rows, classes, shares);
+}
+
+// Exponentials in, probabilities out.
+INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
+  size_t whole = rows - rows % W;
+  put_sums(scratch + SUMS, e, whole, classes);
+  put_shares(scratch + SHARES, scratch + SUMS, whole);
+  scale_rows(e, whole, classes, scratch + SHARES);
+  for (size_t r = whole; r < rows; r++) {
+    Factor f = row_reciprocal(terms_of(e + r * classes, classes, 0));
+    row_scale(e + r * classes, classes, &f);
+  }
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include "simd.h"
 
-SHARED V log_f64x2(V x) {
+INLINE V log_f64x2_inline(V x) {
   V offset = wasm_i64x2_const_splat((long long)(0x3ff00000 - 0x3fe6a09e) << 32);
   V bits = wasm_i64x2_add(x, offset);
   // The exponent as a double: its integer is put below 1.5 · 2^52, which is then taken off.
@@ -26,6 +26,8 @@ SHARED V log_f64x2(V x) {
   V tail = ADD(MUL(s, ADD(half, ADD(odd, even))), MUL(k, C(1.90821492927058770002e-10)));
   return ADD(SUB(SUB(tail, half), wasm_f64x2_neg(f)), MUL(k, C(6.93147180369123816490e-01)));
 }
+
+SHARED V log_f64x2(V x) { return log_f64x2_inline(x); }
 
 // log(u + v), where v is too small to be seen in u (u ≥ 1).
 INLINE V log_f64x2_of_sum(V u, V v) { return ADD(log_f64x2(u), wasm_f64x2_div(v, u)); }

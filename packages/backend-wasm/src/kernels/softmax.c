@@ -33,7 +33,8 @@ INLINE void softmax_blocks(size_t begin, size_t end, Rows r, real *out, const re
     size_t first = unit * W, rows = (next * W < r.outer ? next * W : r.outer) - first, n = rows * r.classes;
     real *o = out + first * r.classes;
     const real *x = logits + first * r.classes;
-    if (n >= W && ((t->plain && block_near(o, x, n, scratch)) || block_apart(o, x, rows, r.classes, scratch, t)))
+    Reduction at;
+    if (n >= W && ((t->plain && block_near(o, x, n, scratch, &at)) || block_apart(o, x, rows, r.classes, scratch, t)))
       share_rows(o, rows, r.classes, scratch);
     else if (t->plain && r.classes >= ROWS_FROM)
       softmax_rows(first, first + rows, r.classes, out, logits, scratch);

@@ -25,7 +25,8 @@
 #define SUMS MAGICS // of rows, once those two are done with
 #define SHARES (3 * (STRETCH + 16)) // what rows are scaled by: three vectors for W rows
 #define REFERENCES (SHARES + 3 * STRETCH / 2 + 16) // `Reduction` by row
-#define SCRATCH (REFERENCES + STRETCH + 16) // in all: no more than residentScratch of src/run.ts
+#define EXPONENTIALS (REFERENCES + STRETCH + 16) // a stretch, where they are not wanted outside
+#define SCRATCH (EXPONENTIALS + STRETCH + 16) // in all: no more than residentScratch of src/run.ts
 
 _Static_assert(SCRATCH * sizeof(real) <= 32 * 1024, "scratch");
 
