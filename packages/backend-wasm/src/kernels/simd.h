@@ -138,6 +138,16 @@ INLINE V part_mask(size_t lanes) {
 #endif
 }
 
+// Where the last vector of a row shares classes with the one before: the lanes of its own.
+INLINE V last_lanes(size_t classes) {
+  size_t shared = W - 1 - (classes - 1) % W;
+#if REAL == 32
+  return wasm_i32x4_ge(wasm_i32x4_const(0, 1, 2, 3), wasm_i32x4_splat((int)shared));
+#else
+  return wasm_i64x2_ge(wasm_i64x2_const(0, 1), wasm_i64x2_splat((long long)shared));
+#endif
+}
+
 #if REAL == 32
 #define swap_halves(a) wasm_i32x4_shuffle(a, a, 2, 3, 0, 1)
 #define swap_pairs(a) wasm_i32x4_shuffle(a, a, 1, 0, 3, 2)
