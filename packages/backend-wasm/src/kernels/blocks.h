@@ -110,6 +110,16 @@ INLINE void put_sums(real *sums, const real *e, size_t rows, size_t f) {
                                                                     put_sums_4, put_sums_5, put_sums_6};
   (f / 2 < 7 ? by_pairs[f / 2] : put_sums_0)(sums, e, rows, f);
 }
+
+SHARED void put_sums_singly(real *sums, const real *e, size_t rows, size_t f) { put_sums_of(sums, e, rows, f, SINGLY); }
+
+// Shorter rows have no pairs of vectors.
+INLINE void put_exact_sums(real *sums, const real *e, size_t rows, size_t f) {
+  if (f < 16)
+    put_sums(sums, e, rows, f);
+  else
+    put_sums_singly(sums, e, rows, f);
+}
 #else
 #define put_sums put_sums_0
 #endif

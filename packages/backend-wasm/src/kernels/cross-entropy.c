@@ -195,12 +195,14 @@ typedef struct {
 
 INLINE Pair pair_of(V sum, V rest, V e, V x, V weight) {
   V scale = wasm_f64x2_div(weight, sum);
-  // log Σ − x, or, where the target is most of the sum, the logarithm of their ratio, which does not cancel.
-  V dominant = wasm_f64x2_lt(rest, e);
+  // log Σ − x, or, where the target is most of the sum, log(1 + rest/e), which does not cancel; what is lost of a small
+  // ratio beside the 1 is its own logarithm.
+  V dominant = wasm_f64x2_lt(rest, e), one = wasm_f64x2_const_splat(1);
+  V ratio = wasm_f64x2_div(rest, e), above = wasm_f64x2_add(one, ratio);
   V plain = wasm_f64x2_sub(wasm_f64x2_mul(e, scale), weight);
   return (Pair){
-      .argument = select(dominant, wasm_f64x2_div(wasm_f64x2_add(e, rest), e), sum),
-      .shift = andnot(x, dominant),
+      .argument = select(dominant, above, sum),
+      .shift = select(dominant, wasm_f64x2_sub(wasm_f64x2_sub(above, one), ratio), x),
       .target = select(dominant, wasm_f64x2_neg(wasm_f64x2_mul(rest, scale)), plain),
       .scale = scale,
   };
@@ -239,7 +241,7 @@ SHARED void cross_entropy_block(real *loss, int wanted, real *e, const real *x, 
   real *sums = scratch + SUMS, *shares = scratch + SHARES, *references = scratch + REFERENCES;
   V ignored = wasm_i32x4_splat(target->ignore), factor = wasm_f64x2_splat(target->scale),
     per = wasm_f64x2_splat(1 / target->temperature), least = wasm_f64x2_const_splat(0x1p-26);
-  put_sums(sums, e, rows, classes);
+  put_exact_sums(sums, e, rows, classes);
   for (size_t r = 0; r < rows; r += 4) {
     const real *row = e + r * classes;
     V index = load(indices + r), live = ne_index(index, ignored);

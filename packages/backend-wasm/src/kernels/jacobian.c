@@ -134,10 +134,7 @@ INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes,
     return;
   }
 #endif
-  if (classes >= W)
-    matrix_of(out, p, scaled, classes);
-  else
-    *out = *scaled * (1 - *p);
+  matrix_of(out, p, scaled, classes);
 }
 
 // The probabilities of one row, gathered where they are not contiguous.
@@ -159,6 +156,10 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
     return;
   }
 #endif
+  if (classes == 1) {
+    for (size_t row = begin; row < end; row++) out[row] = (real)(s[row] * (1 - s[row]) / temperature);
+    return;
+  }
   for (size_t row = begin; row < end; row++) {
     const real *p = row_of(s, row, r, scratch), *scaled = p;
     if (temperature != 1) {

@@ -32,6 +32,12 @@ SHARED V log_f64x2(V x) { return log_f64x2_inline(x); }
 // log(u + v), where v is too small to be seen in u (u ≥ 1).
 INLINE V log_f64x2_of_sum(V u, V v) { return ADD(log_f64x2(u), wasm_f64x2_div(v, u)); }
 
+// log(1 + r), where r may be too small for the sum (HP-15C handbook, 1982).
+INLINE V log_1p(V r) {
+  V u = ADD(C(1.0), r);
+  return ADD(log_f64x2_inline(u), wasm_f64x2_div(SUB(r, SUB(u, C(1.0))), u));
+}
+
 // Any argument: 0 gives −Infinity, negative ones NaN, subnormal ones are scaled first.
 COMPACT SHARED V log_f64x2_any(V x) {
   V tiny = wasm_f64x2_lt(x, C(0x1p-1022));

@@ -37,10 +37,22 @@ _Static_assert(SCRATCH * sizeof(real) <= 32 * 1024, "scratch");
 INLINE V widened(V a) { return wasm_f64x2_add(widen_low(a), widen_high(a)); }
 #define pair_at(p) wasm_f64x2_promote_low_f32x4(wasm_v128_load64_zero(p))
 
-// `pairs` are those of a short row, known when this is compiled, or 0.
+// `pairs` are those of a short row, known when this is compiled, or 0, or SINGLY where no rounding will do: an entry
+// that is nearly all of the sum can then be taken off again.
+#define SINGLY 99
+
 INLINE Sum terms_of(const real *e, size_t n, size_t pairs) {
   V z = wasm_f64x2_const(0, 0), s = z;
   if (n & 1) s = wasm_f64x2_promote_low_f32x4(wasm_v128_load32_zero(e + n - 1));
+  if (pairs == SINGLY) {
+    size_t c = 0;
+    for (; c + 4 <= n; c += 4) {
+      s = wasm_f64x2_add(s, pair_at(e + c));
+      z = wasm_f64x2_add(z, pair_at(e + c + 2));
+    }
+    if (c + 2 <= n) s = wasm_f64x2_add(s, pair_at(e + c));
+    return (Sum){wasm_f64x2_add(s, z), wasm_f64x2_const(0, 0)};
+  }
   if (pairs) {
     EACH(pairs, s = wasm_f64x2_add(s, pair_at(e + 2 * u)))
     return (Sum){s, z};
