@@ -18,7 +18,8 @@ const target = join(root, 'src/module.generated.ts');
 const compiler = 'clang-19';
 const linker = 'wasm-ld-19';
 
-const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
+/** The builds, with the flags by which they differ. */
+export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
 const flags = [
   '--target=wasm32',
   '-O2',
@@ -59,17 +60,18 @@ function run(command, args) {
   return stdout;
 }
 
-function compile(extraFlags) {
+/** A module of the kernels in a folder. */
+export function compile(extraFlags, folderOfSources = kernels) {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
   try {
-    const sources = readdirSync(kernels)
+    const sources = readdirSync(folderOfSources)
       .filter((name) => name.endsWith('.c'))
       .sort();
     const objects = [32, 64].map((bits) => {
       const source = join(folder, `${bits}.c`);
       const object = join(folder, `${bits}.o`);
       writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
-      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${kernels}`, '-c', source, '-o', object]);
+      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${folderOfSources}`, '-c', source, '-o', object]);
       return object;
     });
     const module = join(folder, 'kernels.wasm');
