@@ -12,15 +12,20 @@ export function stringifyReport(report: unknown): string {
   return `${text.replaceAll(/\[\s+((?:[-\d.e+]+|null)(?:,\s+(?:[-\d.e+]+|null))*)\s+\]/g, (_, list: string) => `[${list.replaceAll(/\s+/g, '')}]`)}\n`;
 }
 
+/** JSON in which text that names a number which JSON has not is that number. */
+export function parseNumbers(text: string): unknown {
+  return JSON.parse(text, (_key, part) =>
+    part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
+  );
+}
+
 /** Reads what `stringifyReport` wrote. @throws ERR_VALUE naming `source` where it is not a report of this version */
 export function parseReport(text: string, source: string): BenchReport {
   const refuse = (reason: string) =>
     new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what softgrad bench --json wrote`);
   let value: unknown;
   try {
-    value = JSON.parse(text, (_key, part) =>
-      part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
-    );
+    value = parseNumbers(text);
   } catch (cause) {
     throw refuse(`no JSON: ${cause instanceof Error ? cause.message : cause}`);
   }
