@@ -111,6 +111,37 @@ test('a .npy file is opened, and dropped', async () => {
     .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
 });
 
+test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {
+  const { npyElements, npyHeader } = await import('@softgrad/formats');
+  const f = 200_000;
+  const bytes = Buffer.concat([npyHeader('<f8', [2, f]), npyElements(new Float64Array(2 * f), '<f8')]);
+  const page = await open('explore');
+  await explored(page);
+  await page.locator('.signal-input input[type=file]').setInputFiles({
+    name: 'wide.npy',
+    mimeType: 'application/octet-stream',
+    buffer: bytes,
+  });
+  await page.getByText('the first 256 of 200000', { exact: true }).waitFor();
+  // All of them add up, though few are listed.
+  expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−6', '1.000']);
+  expect(await page.locator('.product-table .strong').count()).toBe(256);
+  expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(10_000);
+});
+
+test('a row with nothing to choose from, or with a logit that the dtype does not hold, is NaN, and why is said', async () => {
+  const masked = await open('explore?x=-Infinity,-Infinity;-Infinity,0');
+  await explored(masked);
+  expect(await masked.locator('.bar-value').allTextContents()).toEqual(['NaN', 'NaN', 'NaN']);
+  await masked.getByText('Every class is masked out').waitFor();
+  expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
+  await masked.getByRole('radio', { name: '1', exact: true }).check();
+  await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
+  const huge = await open('explore?x=1e308,0&dtype=float32');
+  await explored(huge);
+  await huge.getByText('beyond what float32 holds').waitFor();
+});
+
 test('a link that cannot be read says what in it, and shows the rest', async () => {
   const page = await open('explore?x=1,2;3&t=0');
   await explored(page);
