@@ -60,6 +60,28 @@ test('all of it moves with a logit, the temperature and the upstream gradient, a
   await expect.poll(async () => again.locator('.product-table .strong').allTextContents()).toEqual(shown.dx);
 });
 
+test('a link that is opened in the same tab is followed, also within a panel', async () => {
+  const page = await open('explore?x=0,0');
+  await explored(page);
+  const go = (hash: string) => page.evaluate((to) => location.assign(to), `#${hash}`);
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  expect(await probabilities()).toEqual(['0.5000', '0.5000', '1.000']);
+  await go('explore?x=0,0,0,0');
+  await expect.poll(probabilities).toEqual(['0.2500', '0.2500', '0.2500', '0.2500', '1.000']);
+  await page.goBack();
+  await expect.poll(probabilities).toEqual(['0.5000', '0.5000', '1.000']);
+  await go('bench?ops=vjp');
+  const isChosen = (name: string) => page.getByRole('checkbox', { name, exact: true }).isChecked();
+  await page.getByRole('checkbox', { name: 'vjp' }).waitFor();
+  expect([await isChosen('softmax'), await isChosen('vjp')]).toEqual([false, true]);
+  await go('bench?ops=softmax');
+  await expect.poll(async () => [await isChosen('softmax'), await isChosen('vjp')]).toEqual([true, false]);
+  await go('conformance?backend=tfjs');
+  await page.getByRole('radio', { name: 'tfjs' }).waitFor();
+  await go('conformance?backend=wasm');
+  await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
+});
+
 test('a sample is chosen among many, and a saturated one is called so', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
