@@ -1,6 +1,7 @@
 // Finds a Chromium for the browser tests, and installs one where there is none.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const places = [
@@ -32,6 +33,18 @@ export async function findChromium() {
   const { chromium } = await import('playwright-core');
   const own = chromium.executablePath();
   return own && existsSync(own) ? own : null;
+}
+
+/** What a Node process needs in its environment to compute WebGPU on Chromium's software device; nothing where a driver is named. */
+export async function softwareDevice() {
+  if (process.env.VK_DRIVER_FILES) return {};
+  const folders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', dirname((await findChromium()) ?? '')];
+  const folder = folders.find((candidate) => existsSync(join(candidate, 'vk_swiftshader_icd.json')));
+  if (!folder) return {};
+  return {
+    VK_DRIVER_FILES: join(folder, 'vk_swiftshader_icd.json'),
+    LD_LIBRARY_PATH: [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
+  };
 }
 
 /** Finds or installs a Chromium: by apt where that is possible, else Playwright's own build. */

@@ -1,23 +1,53 @@
-// `npm run docs:performance`: installs, builds, measures everything that docs/performance.md says, and writes it.
-import { renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { prepare, root } from './workspace.mjs';
+// `npm run docs:performance`: installs, builds, measures everything that docs/performance.md says, and writes it, its pictures, and
+// every round as docs/data/performance.json. `-- --from FILE` makes the page anew from such a file, measuring nothing;
+// `-- --quick` measures small shapes in few rounds, into reports/performance; `-- --into FOLDER` writes elsewhere.
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { prepare, root, run } from './workspace.mjs';
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, from: { type: 'string' }, into: { type: 'string' } },
+});
+const docs = join(root, 'docs');
+const folder = values.into ? resolve(values.into) : values.quick ? join(root, 'reports', 'performance') : docs;
 
 prepare({ quiet: true });
-const { performancePage, runStudies } = await import('../packages/bench/dist/performance.js');
+const { parseStudies, performancePage, performancePictures, runStudies, stringifyStudies } = await import(
+  '../packages/bench/dist/performance.js'
+);
 
 const start = Date.now();
-let shown = '';
-const studies = await runStudies((label) => {
-  const [what] = label.split(': process ');
-  const [step] = what.split(': round ');
-  if (step === shown) return;
-  shown = step;
-  console.error(`${((Date.now() - start) / 1000).toFixed(0).padStart(4)} s  ${step}`);
-});
-const page = join(root, 'docs', 'performance.md');
-// Whole or not at all.
-writeFileSync(`${page}.tmp`, performancePage(studies, 'npm run docs:performance'));
-renameSync(`${page}.tmp`, page);
-console.error(`docs/performance.md is written, after ${((Date.now() - start) / 60_000).toFixed(1)} minutes.`);
-process.exit();
+const studies = values.from ? parseStudies(readFileSync(values.from, 'utf8'), values.from) : await measure();
+// Read back, so that what is written now is what the file gives again.
+const text = stringifyStudies(studies);
+const kept = parseStudies(text, 'the studies');
+const files = new Map([
+  ['data/performance.json', text],
+  ['performance.md', performancePage(kept, 'npm run docs:performance')],
+  ...[...performancePictures(kept)].map(([name, svg]) => [`images/${name}`, svg]),
+]);
+// All or none of them.
+for (const [name, content] of files) {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, `${name}.tmp`), content);
+}
+for (const name of files.keys()) renameSync(join(folder, `${name}.tmp`), join(folder, name));
+console.error(
+  `${join(folder, 'performance.md')} is written, after ${((Date.now() - start) / 60_000).toFixed(1)} minutes.`,
+);
+process.exit(folder === docs ? run('node', ['docs/generate/choose-a-backend.mjs']) : 0);
+
+function measure() {
+  let shown = '';
+  return runStudies(
+    (label) => {
+      const [what] = label.split(': process ');
+      const [step] = what.split(': round ');
+      if (step === shown) return;
+      shown = step;
+      console.error(`${((Date.now() - start) / 1000).toFixed(0).padStart(4)} s  ${step}`);
+    },
+    { quick: values.quick },
+  );
+}

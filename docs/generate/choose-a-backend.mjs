@@ -1,28 +1,20 @@
-// Writes the table of docs/choose-a-backend.md: what each backend announces here.
+// Writes the tables of docs/choose-a-backend.md: what each backend announces here, which docs/data/backends.json keeps, and how fast
+// each was where `npm run docs:performance` last measured.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { registerBackends } from '@softgrad/bench/backends';
-import { loadProvider, registered } from '@softgrad/core';
+import { fileURLToPath } from 'node:url';
+import { parseStudies } from '@softgrad/bench/performance';
+import { softwareDevice } from '../../scripts/chromium.mjs';
+import { withTables } from './tables.mjs';
 
-const page = new URL('../choose-a-backend.md', import.meta.url);
-const marks = ['<!-- table: begin -->', '<!-- table: end -->'];
+const at = (name) => new URL(`../${name}`, import.meta.url);
+const read = (name) => readFileSync(at(name), 'utf8');
 
-async function row(name) {
-  const provider = await loadProvider(name);
-  const reason = await provider.unavailable();
-  if (reason !== null) return [name, `not here: ${reason}`, '', '', '', ''];
-  const backend = await provider.open();
-  const { device, dtypes, readSync, hostView, nonFinite, subnormals } = backend.supports;
-  await backend.close();
-  const reading = hostView ? 'in place' : readSync ? 'at once' : 'asynchronously';
-  return [name, device, dtypes.join(', '), reading, nonFinite, subnormals];
-}
-
-registerBackends();
-const head = ['backend', 'device in Node here', 'dtypes', 'results are read', 'NaN and ±Infinity', 'subnormals'];
-const rows = [];
-for (const name of registered()) rows.push(await row(name));
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-const text = readFileSync(page, 'utf8');
-const [before, after] = [text.indexOf(marks[0]) + marks[0].length, text.indexOf(marks[1])];
-writeFileSync(page, `${text.slice(0, before)}\n${table}\n${text.slice(after)}`);
+// The device of a GPU where there is none is in the environment that a process starts with.
+const text = execFileSync(process.execPath, [fileURLToPath(new URL('announced.mjs', import.meta.url))], {
+  encoding: 'utf8',
+  env: { ...process.env, ...(await softwareDevice()) },
+});
+writeFileSync(at('data/backends.json'), text);
+const studies = parseStudies(read('data/performance.json'), 'docs/data/performance.json');
+writeFileSync(at('choose-a-backend.md'), withTables(read('choose-a-backend.md'), JSON.parse(text), studies));

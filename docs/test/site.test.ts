@@ -19,6 +19,7 @@ test('the site builds without a warning, every page in it', () => {
     'Choose_a_backend',
     'Write_a_backend',
     'Numerics',
+    'Performance',
     'Architecture',
   ]) {
     expect(existsSync(join(site, 'documents', `${page}.html`)), page).toBe(true);

@@ -24,3 +24,10 @@ describe('the code in the documents runs and prints what it says', () => {
     ).toEqual(printed.length > 0 ? printed : ['']);
   });
 });
+
+test('the backend that is complete is in fewer than 60 lines', () => {
+  const [{ code }] = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
+  const [backend, proof] = code.split('// Not part of the backend');
+  expect(proof).toContain('await conformance(mine, { required: true })');
+  expect(backend.trimEnd().split('\n').length).toBeLessThan(60);
+});

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A ```ts block of a document: code that runs as it stands, and what it says that it prints. */
 export interface Snippet {
@@ -30,14 +30,12 @@ export function snippets(): readonly Snippet[] {
   });
 }
 
-function documents(): readonly string[] {
-  const inside = ['packages', 'examples']
-    .map((parent) => join(root, parent))
-    .filter((parent) => existsSync(parent))
-    .flatMap((parent) => readdirSync(parent, { withFileTypes: true }))
+/** Every README and page. */
+export function documents(): readonly string[] {
+  const packages = readdirSync(join(root, 'packages'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name));
-  return [root, join(root, 'docs'), ...inside].flatMap((folder) =>
+  return [root, join(root, 'docs'), join(root, 'examples'), ...packages].flatMap((folder) =>
     readdirSync(folder)
       .filter((name) => name.endsWith('.md'))
       .map((name) => join(folder, name)),

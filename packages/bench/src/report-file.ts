@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import type { BenchReport } from './report.js';
+import { wrongPart } from './report-check.js';
 
 /** A report as JSON. What JSON has no number for, a NaN among the errors of a wrong contender, is text. */
 export function stringifyReport(report: unknown): string {
@@ -12,45 +13,26 @@ export function stringifyReport(report: unknown): string {
   return `${text.replaceAll(/\[\s+((?:[-\d.e+]+|null)(?:,\s+(?:[-\d.e+]+|null))*)\s+\]/g, (_, list: string) => `[${list.replaceAll(/\s+/g, '')}]`)}\n`;
 }
 
+/** JSON in which text that names a number which JSON has not is that number. */
+export function parseNumbers(text: string): unknown {
+  return JSON.parse(text, (_key, part) =>
+    part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
+  );
+}
+
 /** Reads what `stringifyReport` wrote. @throws ERR_VALUE naming `source` where it is not a report of this version */
 export function parseReport(text: string, source: string): BenchReport {
   const refuse = (reason: string) =>
     new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what softgrad bench --json wrote`);
   let value: unknown;
   try {
-    value = JSON.parse(text, (_key, part) =>
-      part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
-    );
+    value = parseNumbers(text);
   } catch (cause) {
     throw refuse(`no JSON: ${cause instanceof Error ? cause.message : cause}`);
   }
   if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no report');
   if (value.schema !== 'softgrad-bench/1') throw refuse(`a report of schema ${value.schema}`);
-  if (!isReport(value)) throw refuse('parts of the report are missing');
-  return value;
-}
-
-function isReport(value: object): value is BenchReport {
-  return (
-    'environment' in value &&
-    typeof value.environment === 'object' &&
-    value.environment !== null &&
-    'settings' in value &&
-    'contenders' in value &&
-    Array.isArray(value.contenders) &&
-    'unavailable' in value &&
-    Array.isArray(value.unavailable) &&
-    'workloads' in value &&
-    Array.isArray(value.workloads) &&
-    value.workloads.every(
-      (part: unknown) =>
-        typeof part === 'object' &&
-        part !== null &&
-        'workload' in part &&
-        'roofs' in part &&
-        'results' in part &&
-        Array.isArray(part.results) &&
-        part.results.every((result: object) => 'contender' in result && 'samples' in result),
-    )
-  );
+  const wrong = wrongPart(value);
+  if (wrong !== null) throw refuse(wrong);
+  return value as BenchReport;
 }

@@ -10,6 +10,7 @@ import {
   benchDTypes,
   benchOps,
   jacobianShapes,
+  outputSize,
   standardShapes,
   type Workload,
 } from './workloads.js';
@@ -35,15 +36,28 @@ const quickJacobianShapes: readonly BenchShape[] = [
   [64, 128],
 ];
 
-/** Every op at every shape in every dtype; the Jacobian at shapes of its own unless shapes are given. @throws ERR_VALUE */
+/** Every op at every shape in every dtype; the Jacobian at shapes of its own unless shapes are given. @throws ERR_VALUE, ERR_OUT_OF_MEMORY */
 export function selectWorkloads({ ops, shapes, dtypes, quick = false }: WorkloadSelection): readonly Workload[] {
   const given = shapes?.map(parseShape);
   const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
   return (ops ?? benchOps).flatMap((name) => {
     const op = oneOf<BenchOp>('op', name, benchOps);
     const standard = op === 'jacobian' ? [jacobianShapes, quickJacobianShapes] : [standardShapes, quickShapes];
-    return (given ?? standard[quick ? 1 : 0]).flatMap((shape) => wanted.map((dtype) => ({ op, shape, dtype })));
+    return (given ?? standard[quick ? 1 : 0]).flatMap((shape) => wanted.map((dtype) => ofSize({ op, shape, dtype })));
   });
+}
+
+/** No engine takes more at once: 4 GiB of float32. */
+const mostElements = 2 ** 30;
+
+function ofSize(workload: Workload): Workload {
+  const size = outputSize(workload);
+  if (size <= mostElements) return workload;
+  const { op, shape } = workload;
+  throw new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `${op} of shape ${shape.join('x')} has ${size} results; expected at most ${mostElements}`,
+  );
 }
 
 /**

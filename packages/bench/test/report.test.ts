@@ -34,7 +34,37 @@ describe('a report as a file', () => {
     expect(() => parseReport('{"schema": "softgrad-bench/9"}', 'a.json')).toThrow(
       'a report of schema softgrad-bench/9',
     );
-    expect(() => parseReport('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow('parts of the report are missing');
+    expect(() => parseReport('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow('a.json: environment is no object');
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ['environment.date', undefined, /environment\.date is missing; expected text/],
+    ['environment.date', 5, /environment\.date is 5; expected text/],
+    ['contenders.0', null, /contenders\[0\] is no object/],
+    ['unavailable.0.reason', 7, /unavailable\[0\]\.reason is 7/],
+    ['workloads.0', 'x', /workloads\[0\] is no object/],
+    ['workloads.1.workload.shape', 'x', /workloads\[1\]\.workload\.shape is "x"; expected a pair/],
+    ['workloads.1.workload.shape.0', -1, /workload\.shape\[0\] is -1; expected a whole number above 0/],
+    ['workloads.0.workload.op', 'hardmax', /op is "hardmax"; expected one of softmax, /],
+    ['workloads.0.results.0', null, /workloads\[0\]\.results\[0\] is no object/],
+    ['workloads.0.results.0.timings', undefined, /results\[0\]\.timings is no object/],
+    ['workloads.0.results.0.timings.reused.medianMs', 'fast', /timings\.reused\.medianMs is "fast"; expected a number/],
+    ['workloads.0.results.0.ratios', undefined, /ratios is no object/],
+    ['workloads.0.results.0.samples.reused.0', 'abc', /samples\.reused\[0\] is no list/],
+    ['workloads.0.roofs', undefined, /roofs is no list/],
+  ])('with %s = %j it is refused, naming the place', (path, wrong, message) => {
+    const broken = JSON.parse(stringifyReport(report));
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    const parent = keys.reduce((part, key) => part[key], broken);
+    if (wrong === undefined) delete parent[last];
+    else parent[last] = wrong;
+    expect(() => parseReport(JSON.stringify(broken), 'a.json')).toThrow(message);
+  });
+
+  test('may have more than this version reads', () => {
+    const more = { ...JSON.parse(stringifyReport(report)), later: { than: 'this' } };
+    expect(parseReport(JSON.stringify(more), 'a.json')).toMatchObject({ later: { than: 'this' } });
   });
 });
 

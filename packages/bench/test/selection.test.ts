@@ -53,3 +53,14 @@ test('unknown names are refused with those there are', () => {
   expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("there is no peer 'nobody'");
   expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');
 });
+
+test('what no engine takes at once is refused before anything is measured', () => {
+  const over = () => selectWorkloads({ ops: ['jacobian'], shapes: ['1x10000000'] });
+  expect(over).toThrow(
+    expect.objectContaining({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: 'jacobian of shape 1x10000000 has 100000000000000 results; expected at most 1073741824',
+    }),
+  );
+  expect(selectWorkloads({ ops: ['vjp'], shapes: ['1x10000000'] })).toHaveLength(1);
+});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { costTarget, matrixTable, shareTarget, speedUpTarget, targetsTable } from '../src/performance/targets.js';
+import { absences, boundsTable, matrixTable, ratioTable } from '../src/performance/tables.js';
+import { costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/performance/targets.js';
 import type { BenchReport, RawResult, RawWorkload } from '../src/report.js';
 import { summarize } from '../src/summary.js';
 import type { BenchOp, BenchShape } from '../src/workloads.js';
@@ -80,6 +81,17 @@ describe('a speed-up', () => {
     expect(speedUpTarget(report, { ...bar, least: () => 1, geometricMean: 1.9 }).met).toBe(true);
   });
 
+  test('is not met by the shapes that it was measured at where it was not at others', () => {
+    const [first, second] = report.workloads;
+    const results = second.results.map((line) => (line.contender === 'slow' ? { ...line, samples: {} } : line));
+    const partly = { ...report, workloads: [first, { ...second, results }] };
+    expect(speedUpTarget(partly, { ...bar, least: () => 1 })).toMatchObject({
+      measured: 'closest to its bar at 10×3: 4.00× (4.00–4.00); geometric mean 4.00×; not measured at 10×100',
+      met: null,
+    });
+    expect(speedUpTarget(partly, { ...bar, least: () => 5 }).met).toBe(false);
+  });
+
   test('that nobody measured is neither met nor missed', () => {
     expect(speedUpTarget(report, { ...bar, slow: 'nobody', least: () => 1 })).toMatchObject({
       measured: 'not measured',
@@ -90,33 +102,90 @@ describe('a speed-up', () => {
 
 test('a share of bandwidth is the time of the bytes at the speed of the loop over that of the op', () => {
   const bar = { what: 'x', bar: 'y', op: 'vjp', contender: 'fast', roof: 'memcpy', bytes: 3 / 2 } as const;
-  expect(shareTarget(report, { ...bar, least: () => 0.5 })).toMatchObject({ measured: '10×100: 0.50', met: true });
+  expect(shareTarget(report, { ...bar, least: () => 0.5 })).toMatchObject({
+    measured: '10×100: 0.50 (0.50–0.50)',
+    met: true,
+  });
   expect(shareTarget(report, { ...bar, least: () => 0.51 })).toMatchObject({ met: false });
 });
 
-test('one op is compared with another by the same copy, since the machine may have changed in between', () => {
-  const bar = {
-    what: 'x',
-    bar: 'y',
-    contender: 'fast',
-    of: { op: 'crossEntropy' },
-    over: { op: 'softmax' },
-    bytes: 1,
-  } as const;
-  // 5 copies against 4.
-  expect(costTarget(report, { ...bar, most: 1.3 })).toMatchObject({ measured: '10×100: 1.25', met: true });
-  expect(costTarget(report, { ...bar, most: 1.2 })).toMatchObject({ met: false });
+test('the cost of one op over another is that of their rounds, at the shapes and of the contender asked for', () => {
+  const [of, over] = (['crossEntropy', 'softmax'] as const).map((op) => ({
+    op,
+    shape: [10, 100] as const,
+    dtype: 'float32' as const,
+  }));
+  // The machine slows down by half on the way: the rounds' own quotients do not.
+  const costs = [
+    { contender: 'fast', of, over, ofSamples: [[5, 10, null]], overSamples: [[4, 8, 9]] },
+    { contender: 'slow', of, over, ofSamples: [[9, 9, 9]], overSamples: [[1, 1, 1]] },
+    { contender: 'fast', of: { ...of, dtype: 'float64' as const }, over, ofSamples: [[9]], overSamples: [[1]] },
+  ];
+  const bar = { what: 'x', bar: 'y', contender: 'fast', of: { op: 'crossEntropy' }, over: { op: 'softmax' } } as const;
+  expect(costTarget(costs, { ...bar, most: 1.25 })).toMatchObject({
+    measured: '10×100: 1.25 (1.25–1.25)',
+    met: true,
+  });
+  expect(costTarget(costs, { ...bar, most: 1.24 })).toMatchObject({ met: false });
+  expect(costTarget(costs, { ...bar, contender: 'nobody', most: 9 })).toMatchObject({ met: null });
 });
 
-test('tables: a row a shape and a column a contender, and a row a bar', () => {
-  expect(matrixTable(report, { op: 'softmax' }, 'reused', String)).toEqual({
-    head: ['shape', 'fast', 'slow', 'memcpy'],
-    rows: [
-      ['10×3', '1', '4', '0.5'],
-      ['10×100', '2', '2', '0.5'],
-    ],
+describe('tables', () => {
+  test('of times: a row a shape and a column a contender', () => {
+    expect(matrixTable(report, { op: 'softmax' }, 'reused')).toEqual({
+      head: ['shape', 'fast', 'slow'],
+      rows: [
+        ['10×3', '1.00 ms', '4.00 ms'],
+        ['10×100', '2.00 ms', '2.00 ms'],
+      ],
+    });
   });
-  const target = { what: 'x', bar: 'y', measured: 'z' };
-  const { rows } = targetsTable([true, false, null].map((met) => ({ ...target, met })));
-  expect(rows.map((row) => row.at(-1))).toEqual(['yes', '**no**', '–']);
+
+  test('of ratios: every one with its interval, and a mark where it is no difference', () => {
+    expect(ratioTable(report, { op: 'softmax' }, 'reused', 'fast')).toEqual({
+      head: ['shape', 'over slow'],
+      rows: [
+        ['10×3', '4.00× (4.00–4.00)'],
+        ['10×100', '≈ 1.00× (1.00–1.00)'],
+      ],
+    });
+    expect(ratioTable(report, { op: 'softmax' }, 'reused', 'nobody').rows).toEqual([]);
+  });
+
+  test('of bounds: the loops, which of them bounds, and its share of each time', () => {
+    expect(boundsTable(report, { op: 'vjp' })).toEqual({
+      head: ['shape', 'memcpy', 'fill', 'bound', 'fast', 'slow'],
+      rows: [['10×100', '1.00 ms', '1.00 ms', 'memory: 1.50 ms (memcpy)', '50 %', '17 %']],
+    });
+    const [called] = [workload('softmax', [10, 100], { fast: 2, slow: 4 }, { memcpy: 0.5, fill: 0.25 })].map((raw) => ({
+      ...raw,
+      roofs: [...raw.roofs, { name: 'exp' as const, from: 'a SIMD loop', samples: [[0.8, 0.8, 0.8]] }],
+      results: raw.results.map((result) => ({
+        ...result,
+        emptyCall: result.contender === 'fast' ? [[1, 1, 1]] : null,
+      })),
+    }));
+    expect(boundsTable({ ...report, workloads: [summarize(called)] }, { op: 'softmax' })).toEqual({
+      head: ['shape', 'memcpy', 'fill', 'exp (SIMD)', 'bound', 'fast', 'slow'],
+      rows: [['10×100', '500 µs', '250 µs', '800 µs', 'exp: 800 µs (a SIMD loop)', '50 % (call: 1.00 ms)', '20 %']],
+    });
+  });
+
+  test('leave nobody out without a word: who was wrong, or could not, is listed', () => {
+    const failing = report.workloads.map((result) => ({
+      ...result,
+      results: result.results.map((line) =>
+        line.contender === 'slow' ? { ...line, missing: 'wrong: [0, 1] is 3', samples: {}, timings: {} } : line,
+      ),
+    }));
+    const failed = { ...report, workloads: failing };
+    expect(absences(failed, { op: 'softmax' })).toEqual(['10×3, 10×100: slow: wrong: [0, 1] is 3']);
+    expect(absences(report, { op: 'softmax' })).toEqual([]);
+  });
+
+  test('of bars: a row each, with whether it is met', () => {
+    const target = { what: 'x', bar: 'y', measured: 'z' };
+    const { rows } = targetsTable([true, false, null].map((met) => ({ ...target, met })));
+    expect(rows.map((row) => row.at(-1))).toEqual(['yes', '**no**', '–']);
+  });
 });

@@ -74,10 +74,23 @@ test('--composed times what is composed beside what is fused', () => {
   expect(stdout).toMatch(/│ cpu \(composed\) +│/);
 });
 
+test('--quick takes small shapes, of the ops, backends and peers that are chosen', () => {
+  const chosen = ['--ops', 'vjp,jacobian', '--backends', 'cpu', '--peers', 'none', '--rounds', '1', '--sample-ms', '1'];
+  const { status, stdout } = softgrad(['bench', '--quick', ...chosen, '--json', '-']);
+  expect(status).toBe(0);
+  const { workloads, contenders } = parseReport(stdout, '-');
+  expect(contenders.map(({ name }) => name)).toEqual(['cpu']);
+  expect(workloads.map(({ workload: { op, shape } }) => `${op} ${shape.join('x')}`)).toEqual([
+    ...['64x10', '4096x10', '256x1000'].map((shape) => `vjp ${shape}`),
+    ...['4096x10', '64x128'].map((shape) => `jacobian ${shape}`),
+  ]);
+});
+
 describe('what cannot be run is refused in one line before anything is measured', () => {
   test.each([
     [['--ops', 'hardmax'], /there is no op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
+    [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /there is no peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],

@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks';
 import { Lazy } from './components/lazy.js';
-import { hrefOf, type PanelName, panels, useView } from './location.js';
+import { hrefOf, type PanelName, panels, useVisit } from './location.js';
 import { Explore } from './panels/explore/panel.js';
 
 const titles: Readonly<Record<PanelName, string>> = {
@@ -18,7 +18,7 @@ const loaders = {
 };
 
 export function App() {
-  const { panel, parameters } = useView();
+  const { panel, parameters, number } = useVisit();
   useEffect(() => {
     document.title = `${titles[panel]} · softgrad playground`;
   }, [panel]);
@@ -39,9 +39,9 @@ export function App() {
       </header>
       <main>
         {panel === 'explore' ? (
-          <Explore parameters={parameters} />
+          <Explore key={number} parameters={parameters} />
         ) : (
-          <Lazy key={panel} load={loaders[panel]} parameters={parameters} />
+          <Lazy key={number} load={loaders[panel]} parameters={parameters} />
         )}
       </main>
     </>

@@ -10,6 +10,11 @@ export interface View {
   readonly parameters: URLSearchParams;
 }
 
+/** A view that a reader came to, by a link or by hand: another one each time, so that a panel starts from its URL again. */
+export interface Visit extends View {
+  readonly number: number;
+}
+
 /** The state that each panel was left in, so that its link leads back to it. */
 const left = new Map<PanelName, string>();
 
@@ -30,13 +35,13 @@ export function hrefOf(panel: PanelName): string {
   return query === '' ? `#${panel}` : `#${panel}?${query}`;
 }
 
-/** The view that the URL names, again whenever the reader goes to another one. */
-export function useView(): View {
-  const [view, setView] = useState(readView);
+/** The view that the URL names, again whenever the reader goes to another one; what panels write themselves is no visit. */
+export function useVisit(): Visit {
+  const [visit, setVisit] = useState<Visit>(() => ({ ...readView(), number: 0 }));
   useEffect(() => {
-    const follow = () => setView(readView());
+    const follow = () => setVisit(({ number }) => ({ ...readView(), number: number + 1 }));
     addEventListener('hashchange', follow);
     return () => removeEventListener('hashchange', follow);
   }, []);
-  return view;
+  return visit;
 }

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
 import { backends } from '@softgrad/bench/backends';
 import { expect, test } from 'vitest';
 import { availableBackends, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
+const { naive } = peers;
 
 const quick = 'ops=softmax&shapes=64x10,16x100&rounds=3';
 
@@ -32,8 +34,63 @@ test('every backend and a peer are timed, drawn, downloaded, and compared with a
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
   await page.getByRole('img', { name: 'times as fast in A as in B' }).waitFor();
   await chooser.setInputFiles({ name: 'wrong.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
-  await page.getByText('wrong.json: no "schema": "softgrad-bench/1"').waitFor();
+  await page.getByText('wrong.json: no report; expected what softgrad bench --json wrote').waitFor();
+  // What was there stays.
+  await page.getByRole('heading', { name: 'A against B' }).waitFor();
 });
+
+test('a run from elsewhere that is broken, old or cut short is refused in words, and one in which somebody was wrong is shown', async () => {
+  const wrong = { ...naive, name: 'wrong', open: openWrong };
+  const report = await runBench({
+    workloads: [{ op: 'softmax', shape: [2, 3], dtype: 'float32' }],
+    contenders: [naive, wrong],
+    rounds: 3,
+    sampleMs: 1,
+  });
+  const text = stringifyReport(report);
+  const page = await open('bench');
+  const chooser = page.locator('input[type=file]');
+  const load = (name: string, content: string) =>
+    chooser.setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(content) });
+  const broken: Readonly<Record<string, [string, string]>> = {
+    'cut.json': [text.slice(0, 300), 'cut.json: no JSON: '],
+    'old.json': [text.replace('softgrad-bench/1', 'softgrad-bench/0'), 'old.json: a report of schema softgrad-bench/0'],
+    'place.json': [text.replace('"date"', '"day"'), 'place.json: environment.date is missing'],
+    'shape.json': [text.replace('"shape"', '"size"'), 'shape.json: workloads[0].workload.shape is missing'],
+    'time.json': [text.replace('"timings"', '"times"'), 'time.json: workloads[0].results[0].timings is no object'],
+    'list.json': [text.replace('"contenders": [', '"contenders": [null,'), 'list.json: contenders[0] is no object'],
+  };
+  for (const [name, [content, problem]] of Object.entries(broken)) {
+    await load(name, content);
+    await page.getByText(problem).waitFor();
+    expect(await page.locator('.chart').count()).toBe(0);
+  }
+  // A NaN is text in JSON.
+  expect(report.workloads[0].results[1].correctness?.worstUlp).toBeNaN();
+  await load('whole.json', text);
+  await page.locator('.chart').first().waitFor();
+  await page.getByText('All numbers').click();
+  await page
+    .getByText(/wrong: NaN among the results/)
+    .first()
+    .waitFor();
+  expect(await page.locator('.problem').count()).toBe(0);
+});
+
+/** naive loops whose result is NaN. */
+async function openWrong(): Promise<Contender | string> {
+  const contender = await naive.open();
+  if (typeof contender === 'string') return contender;
+  return {
+    ...contender,
+    name: 'wrong',
+    async prepare(workload, input) {
+      const job = await contender.prepare(workload, input);
+      if (typeof job === 'string') return job;
+      return { ...job, result: async () => new Float32Array(6).fill(Number.NaN) };
+    },
+  };
+}
 
 test('a run is cancelled, and nothing chosen is said', async () => {
   const page = await open('bench?ops=softmax&shapes=1024x1000&rounds=99&backends=cpu');

@@ -60,6 +60,28 @@ test('all of it moves with a logit, the temperature and the upstream gradient, a
   await expect.poll(async () => again.locator('.product-table .strong').allTextContents()).toEqual(shown.dx);
 });
 
+test('a link that is opened in the same tab is followed, also within a panel', async () => {
+  const page = await open('explore?x=0,0');
+  await explored(page);
+  const go = (hash: string) => page.evaluate((to) => location.assign(to), `#${hash}`);
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  expect(await probabilities()).toEqual(['0.5000', '0.5000', '1.000']);
+  await go('explore?x=0,0,0,0');
+  await expect.poll(probabilities).toEqual(['0.2500', '0.2500', '0.2500', '0.2500', '1.000']);
+  await page.goBack();
+  await expect.poll(probabilities).toEqual(['0.5000', '0.5000', '1.000']);
+  await go('bench?ops=vjp');
+  const isChosen = (name: string) => page.getByRole('checkbox', { name, exact: true }).isChecked();
+  await page.getByRole('checkbox', { name: 'vjp' }).waitFor();
+  expect([await isChosen('softmax'), await isChosen('vjp')]).toEqual([false, true]);
+  await go('bench?ops=softmax');
+  await expect.poll(async () => [await isChosen('softmax'), await isChosen('vjp')]).toEqual([true, false]);
+  await go('conformance?backend=tfjs');
+  await page.getByRole('radio', { name: 'tfjs' }).waitFor();
+  await go('conformance?backend=wasm');
+  await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
+});
+
 test('a sample is chosen among many, and a saturated one is called so', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
@@ -109,6 +131,37 @@ test('a .npy file is opened, and dropped', async () => {
   await expect
     .poll(() => page.locator('.bar-value').allTextContents())
     .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
+});
+
+test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {
+  const { npyElements, npyHeader } = await import('@softgrad/formats');
+  const f = 200_000;
+  const bytes = Buffer.concat([npyHeader('<f8', [2, f]), npyElements(new Float64Array(2 * f), '<f8')]);
+  const page = await open('explore');
+  await explored(page);
+  await page.locator('.signal-input input[type=file]').setInputFiles({
+    name: 'wide.npy',
+    mimeType: 'application/octet-stream',
+    buffer: bytes,
+  });
+  await page.getByText('the first 256 of 200000', { exact: true }).waitFor();
+  // All of them add up, though few are listed.
+  expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−6', '1.000']);
+  expect(await page.locator('.product-table .strong').count()).toBe(256);
+  expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(10_000);
+});
+
+test('a row with nothing to choose from, or with a logit that the dtype does not hold, is NaN, and why is said', async () => {
+  const masked = await open('explore?x=-Infinity,-Infinity;-Infinity,0');
+  await explored(masked);
+  expect(await masked.locator('.bar-value').allTextContents()).toEqual(['NaN', 'NaN', 'NaN']);
+  await masked.getByText('Every class is masked out').waitFor();
+  expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
+  await masked.getByRole('radio', { name: '1', exact: true }).check();
+  await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
+  const huge = await open('explore?x=1e308,0&dtype=float32');
+  await explored(huge);
+  await huge.getByText('beyond what float32 holds').waitFor();
 });
 
 test('a link that cannot be read says what in it, and shows the rest', async () => {

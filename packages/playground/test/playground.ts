@@ -27,6 +27,8 @@ export function usePlayground() {
 
   return {
     url: () => server.url,
+    /** What the console and the policy have complained of so far, taken off the record: a test that provokes them looks at them. */
+    takeComplaints: () => complaints.splice(0),
     /** Opens the page at a state, `explore?t=2`, in a browser that may lack something. */
     async open(
       hash: string,

@@ -1,105 +1,30 @@
+import { setFlagsFromString } from 'node:v8';
 import { loadProvider } from '@softgrad/core';
 import { type AccuracyReport, measureAccuracy } from '../accuracy.js';
 import { registerBackends } from '../backends.js';
 import { runBenchInProcesses } from '../processes.js';
 import type { BenchReport } from '../report.js';
-import { selectContenders, selectWorkloads } from '../selection.js';
+import { selectContenders, selectWorkloads, type WorkloadSelection } from '../selection.js';
+import type { Workload } from '../workloads.js';
 import { type CallOverhead, measureCallOverhead } from './call-overhead.js';
+import { type Cost, type CostPair, measureCosts } from './costs.js';
+import { plainWasm, relaxedWasm } from './names.js';
 
-/** Everything that the page of measurements is made from. */
-export interface Studies {
-  /** softmax at all shapes: softgrad's backends and the peers that are quick enough for many rounds in many processes. */
-  readonly softmax: BenchReport;
-  /** softmax at all shapes on the slow peers. */
-  readonly slowPeers: BenchReport;
-  /** Two threads each, where there is enough to share. */
-  readonly threads: BenchReport;
-  /** All ops, and softmax once more to compare them with. */
-  readonly ops: BenchReport;
-  /** What fused kernels are worth. */
-  readonly composed: BenchReport;
-  readonly float64: BenchReport;
-  /** One row of ten million. */
-  readonly longRow: BenchReport;
-  readonly callOverhead: ReadonlyMap<string, CallOverhead>;
+/** Everything that the page of measurements is made from: plain data. */
+export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
+  readonly schema: 'softgrad-studies/1';
+  /** Small shapes and few rounds: it shows that everything runs, and its numbers decide nothing. */
+  readonly quick: boolean;
+  /** Ops and dtypes beside each other, in the same rounds. */
+  readonly costs: readonly Cost[];
+  readonly callOverhead: Readonly<Record<string, CallOverhead>>;
   readonly accuracy: AccuracyReport;
 }
 
-/** The two builds of backend-wasm: a newer engine takes the relaxed one by itself, here each is asked for. */
-export const plainWasm = 'wasm:relaxedSimd=false';
-export const relaxedWasm = 'wasm:relaxedSimd=true';
-
-const largeShapes = ['4096x128', '1024x1000', '256x32000', '32x128256'];
-
-/** Takes about seven minutes on two cores. */
-export async function runStudies(onProgress: (label: string) => void): Promise<Studies> {
-  registerBackends();
-  return {
-    softmax: await study('softmax', onProgress, {
-      workloads: { ops: ['softmax'] },
-      backends: ['cpu', plainWasm, relaxedWasm],
-      peers: ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-wasm'],
-      rounds: 7,
-      processes: 3,
-    }),
-    slowPeers: await study('slow peers', onProgress, {
-      workloads: { ops: ['softmax'] },
-      backends: [plainWasm],
-      peers: ['naive', 'jax', 'tfjs-cpu', 'gpu.js'],
-      rounds: 5,
-      processes: 1,
-    }),
-    threads: await study('two threads', onProgress, {
-      workloads: { ops: ['softmax'], shapes: largeShapes },
-      backends: [plainWasm, `${plainWasm}:threads=2`],
-      peers: ['naive', 'onnxruntime-node-2t'],
-      rounds: 7,
-      processes: 3,
-    }),
-    ops: await study('all ops', onProgress, {
-      workloads: { ops: ['softmax', 'logSoftmax', 'crossEntropy', 'vjp', 'jacobian'] },
-      backends: ['cpu', plainWasm],
-      peers: ['naive'],
-      rounds: 7,
-      processes: 1,
-    }),
-    composed: await study('fused and composed', onProgress, {
-      workloads: { ops: ['logSoftmax', 'crossEntropy'], shapes: ['4096x10', '4096x128', '1024x1000'] },
-      backends: ['cpu', plainWasm],
-      peers: ['naive'],
-      composed: true,
-      rounds: 9,
-      processes: 1,
-    }),
-    float64: await study('float64', onProgress, {
-      workloads: { ops: ['softmax'], shapes: ['4096x10', '4096x128', '1024x1000'], dtypes: ['float32', 'float64'] },
-      backends: ['cpu', plainWasm],
-      peers: ['naive', 'onnxruntime-node'],
-      rounds: 9,
-      processes: 1,
-    }),
-    longRow: await study('one long row', onProgress, {
-      workloads: { ops: ['vjp'], shapes: ['1x10000000'] },
-      backends: ['cpu', plainWasm],
-      peers: ['naive'],
-      rounds: 9,
-      processes: 1,
-    }),
-    callOverhead: await callOverheads(['cpu', 'wasm']),
-    accuracy: await measureAccuracy(
-      {
-        contenders: selectContenders(
-          ['cpu', 'wasm'],
-          ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-cpu', 'tfjs-wasm', 'jax'],
-        ),
-      },
-      ({ label }) => onProgress(`accuracy: ${label}`),
-    ),
-  };
-}
+export type StudyName = keyof typeof plan;
 
 interface Study {
-  readonly workloads: Parameters<typeof selectWorkloads>[0];
+  readonly workloads: WorkloadSelection;
   readonly backends: readonly string[];
   readonly peers: readonly string[];
   readonly composed?: boolean;
@@ -107,33 +32,171 @@ interface Study {
   readonly processes: number;
 }
 
-function study(name: string, onProgress: (label: string) => void, wanted: Study): Promise<BenchReport> {
-  const { workloads, backends, peers, composed = false, rounds, processes } = wanted;
-  return runBenchInProcesses(
-    {
-      workloads: selectWorkloads(workloads),
-      contenders: { backends, peers, composed },
-      rounds,
-      processes,
-      execArgv: withRelaxedSimd(),
-    },
-    ({ label }) => onProgress(`${name}: ${label}`),
-  );
+const ownOnCpu = ['cpu', plainWasm, relaxedWasm];
+const largeShapes = ['4096x128', '1024x1000', '256x32000', '32x128256'];
+const someShapes = ['4096x10', '4096x128', '1024x1000'];
+
+const plan = {
+  /** softmax at all shapes: softgrad's backends and the peers that are quick enough for many rounds in many processes. */
+  softmax: {
+    workloads: { ops: ['softmax'] },
+    backends: ownOnCpu,
+    peers: ['naive', 'onnxruntime-node', 'onnxruntime-web', 'tfjs-wasm'],
+    rounds: 7,
+    processes: 3,
+  },
+  /** softmax at all shapes on the slow peers. */
+  slowPeers: {
+    workloads: { ops: ['softmax'] },
+    backends: [plainWasm, relaxedWasm],
+    peers: ['naive', 'jax', 'tfjs-cpu', 'gpu.js'],
+    rounds: 5,
+    processes: 1,
+  },
+  /** Two threads each, where there is enough to share. */
+  threads: {
+    workloads: { ops: ['softmax'], shapes: largeShapes },
+    backends: [plainWasm, `${plainWasm}:threads=2`, `${relaxedWasm}:threads=2`],
+    peers: ['naive', 'onnxruntime-node-2t'],
+    rounds: 7,
+    processes: 3,
+  },
+  /** The other ops. */
+  ops: {
+    workloads: { ops: ['logSoftmax', 'crossEntropy', 'vjp', 'jacobian'] },
+    backends: ownOnCpu,
+    peers: ['naive'],
+    rounds: 9,
+    processes: 1,
+  },
+  /** What fused kernels are worth. */
+  composed: {
+    workloads: { ops: ['logSoftmax', 'crossEntropy'], shapes: someShapes },
+    backends: ownOnCpu,
+    peers: ['naive'],
+    composed: true,
+    rounds: 9,
+    processes: 1,
+  },
+  float64: {
+    workloads: { ops: ['softmax'], shapes: someShapes, dtypes: ['float64'] },
+    backends: ownOnCpu,
+    peers: ['naive', 'onnxruntime-node'],
+    rounds: 9,
+    processes: 1,
+  },
+  /** One row of ten million. */
+  longRow: {
+    workloads: { ops: ['vjp'], shapes: ['1x10000000'] },
+    backends: ownOnCpu,
+    peers: ['naive'],
+    rounds: 9,
+    processes: 1,
+  },
+  /** Every backend that computes on the CPU here, as it opens by itself: what the table for choosing one is made from. */
+  backends: {
+    workloads: { ops: ['softmax', 'vjp'], shapes: ['64x10', '4096x128', '1024x1000'] },
+    backends: ['cpu', 'wasm', 'gpujs', 'tfjs'],
+    peers: ['naive'],
+    rounds: 9,
+    processes: 1,
+  },
+} as const satisfies Readonly<Record<string, Study>>;
+
+/** Takes about ten minutes on two cores; `quick` a minute. */
+export async function runStudies(
+  onProgress: (label: string) => void,
+  { quick = false }: { readonly quick?: boolean } = {},
+): Promise<Studies> {
+  registerBackends();
+  const flags = relaxedSimdFlags();
+  const study = (name: StudyName): Promise<BenchReport> => {
+    const wanted: Study = quick ? quickly(plan[name]) : plan[name];
+    const { workloads, backends, peers, composed = false, rounds, processes } = wanted;
+    return runBenchInProcesses(
+      {
+        workloads: selectWorkloads(workloads),
+        contenders: { backends, peers, composed },
+        rounds,
+        processes,
+        // Where the relaxed build is not asked for, backends open as they do for a user.
+        execArgv: backends.some((backend) => backend.startsWith(relaxedWasm)) ? flags : [],
+      },
+      ({ label }) => onProgress(`${name}: ${label}`),
+    );
+  };
+  // What is measured in this process needs them, too.
+  for (const flag of flags) setFlagsFromString(flag);
+  return {
+    schema: 'softgrad-studies/1',
+    quick,
+    softmax: await study('softmax'),
+    slowPeers: await study('slowPeers'),
+    threads: await study('threads'),
+    ops: await study('ops'),
+    composed: await study('composed'),
+    float64: await study('float64'),
+    longRow: await study('longRow'),
+    backends: await study('backends'),
+    costs: await costs(quick, onProgress),
+    callOverhead: await callOverheads(['cpu', 'wasm'], quick, onProgress),
+    accuracy: await measureAccuracy(
+      {
+        contenders: selectContenders(ownOnCpu, [
+          'naive',
+          'onnxruntime-node',
+          'onnxruntime-web',
+          'tfjs-cpu',
+          'tfjs-wasm',
+          'jax',
+        ]),
+        classes: quick ? [3, 1000] : undefined,
+      },
+      ({ label }) => onProgress(`accuracy: ${label}`),
+    ),
+  };
+}
+
+/** The small shapes, or the first of those that a study is about. */
+function quickly(study: Study): Study {
+  const { workloads, rounds } = study;
+  const shapes = workloads.shapes?.slice(0, 1);
+  return { ...study, workloads: { ...workloads, shapes, quick: true }, rounds: Math.min(rounds, 5), processes: 1 };
+}
+
+/** crossEntropy beside softmax at all shapes, and float64 beside float32 at some. */
+async function costs(quick: boolean, onProgress: (label: string) => void): Promise<readonly Cost[]> {
+  const beside = (of: Partial<Workload>, selection: WorkloadSelection): readonly CostPair[] =>
+    selectWorkloads({ ops: ['softmax'], quick, ...selection }).map((over) => ({ of: { ...over, ...of }, over }));
+  const lossAndGradient = beside({ op: 'crossEntropy' }, {});
+  const doublePrecision = beside({ dtype: 'float64' }, { shapes: quick ? someShapes.slice(0, 1) : someShapes });
+  const measured: Cost[] = [];
+  for (const name of ownOnCpu) {
+    const pairs = name === 'cpu' ? doublePrecision : [...lossAndGradient, ...doublePrecision];
+    const [source] = selectContenders([name]);
+    measured.push(...(await measureCosts(source, pairs, quick ? 5 : 15, (label) => onProgress(`costs: ${label}`))));
+  }
+  return measured;
 }
 
 /** V8 has relaxed SIMD of itself from 11.4 on; that of Node 20 has to be asked. */
-function withRelaxedSimd(): readonly string[] {
+function relaxedSimdFlags(): readonly string[] {
   const [major, minor] = process.versions.v8.split('.').map(Number);
   return major < 11 || (major === 11 && minor < 4) ? ['--experimental-wasm-relaxed-simd'] : [];
 }
 
-async function callOverheads(names: readonly string[]): Promise<ReadonlyMap<string, CallOverhead>> {
-  const measured = new Map<string, CallOverhead>();
+async function callOverheads(
+  names: readonly string[],
+  quick: boolean,
+  onProgress: (label: string) => void,
+): Promise<Studies['callOverhead']> {
+  const measured: Record<string, CallOverhead> = {};
   for (const name of names) {
+    onProgress(`call overhead: ${name}`);
     const provider = await loadProvider(name);
     const backend = await provider.open();
     try {
-      measured.set(name, await measureCallOverhead(backend));
+      measured[name] = await measureCallOverhead(backend, quick ? 5 : undefined);
     } finally {
       await backend.close();
     }

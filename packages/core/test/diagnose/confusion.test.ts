@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { explanations } from '../../src/diagnose/catalogue.js';
 import { diagnose } from '../../src/index.js';
 import { attempts, type Data, type Known, type Matrix, type Round, softmax } from './attempts.js';
 import { normal, uniform } from './random.js';
@@ -139,6 +140,9 @@ test('each mistake is named in at least 99 % of its generated cases, and nothing
     count('missing-max-shift', verdictOf(setting, over, 'upstream', unshifted(over)));
   }
   print(counts);
+  // A mistake that is added to the catalogue has to be generated here, too.
+  const known = explanations.map(({ id }) => id);
+  expect([...counts.keys()].sort()).toEqual([...new Set([...known, 'saturated', 'scaled', 'unknown'])].sort());
   const total = [...counts.values()].flatMap((row) => [...row.values()]).reduce((a, b) => a + b, 0);
   expect(total).toBeGreaterThanOrEqual(2000);
   for (const [truth, row] of counts) {

@@ -1,4 +1,11 @@
-import { type BenchProgress, type BenchReport, runBench, selectContenders, selectWorkloads } from '@softgrad/bench';
+import {
+  type BenchProgress,
+  type BenchReport,
+  parseReport,
+  runBench,
+  selectContenders,
+  selectWorkloads,
+} from '@softgrad/bench';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { messageOf } from '../../backends.js';
 import { Problem } from '../../components/problem.js';
@@ -8,7 +15,6 @@ import { writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
 import '../../styles/bench.css';
 import { Options } from './options.js';
-import { readReport } from './report-file.js';
 import { Results } from './results.js';
 import type { Mode, NamedReport } from './series.js';
 import { type BenchState, fromParameters, toParameters } from './state.js';
@@ -57,7 +63,7 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
   };
   const load = async (file: File) => {
     try {
-      setLoaded(await readReport(file));
+      setLoaded(parseReport(await file.text(), file.name));
       setProblem(null);
     } catch (error) {
       setProblem(messageOf(error));

@@ -91,7 +91,8 @@ function SpeedUps({
       />
       <RatioChart points={ratios} colours={colours} label={`times as fast as ${baseline}`} />
       <p class="caption">
-        With 95 % bootstrap intervals of the rounds’ ratios. A hollow point is no difference: its interval has 1 in it.
+        With 95 % bootstrap intervals of the rounds’ ratios. A hollow point is no difference: its interval has 1 in it,
+        or it lies inside what the baseline, timed twice, came to.
       </p>
     </section>
   );

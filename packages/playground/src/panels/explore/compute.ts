@@ -12,6 +12,8 @@ export interface Results {
   readonly probabilities: HostArray;
   /** classes × classes; null where that is too much to draw. */
   readonly jacobian: HostArray | null;
+  /** What rounding can leave of a row sum: half an ULP of the largest entry a step, and as much for each entry. */
+  readonly roundingNoise: number;
   /** `J.sum(axis=1)`, added up in the dtype. */
   readonly rowSums: readonly number[] | null;
   /** Jᵀ g. */
@@ -20,6 +22,9 @@ export interface Results {
 
 /** Beyond this a Jacobian has more entries than the page has pixels for. */
 export const mostClassesDrawn = 512;
+
+/** Beyond this classes are no longer listed one by one: every row of a list has sliders and bars. */
+export const mostClassesListed = 256;
 
 /** Tried in this order where no backend is chosen. */
 const defaults = ['wasm', 'cpu'];
@@ -59,6 +64,7 @@ export async function compute(state: ExploreState): Promise<Results> {
       dtype,
       probabilities,
       jacobian,
+      roundingNoise: jacobian ? 4 * classes * units[dtype] * largestOf(jacobian) : 0,
       rowSums: jacobian && sumRows(jacobian, classes, dtype),
       product,
     };
@@ -84,11 +90,8 @@ function sumRows(jacobian: HostArray, classes: number, dtype: FloatDType): reado
   });
 }
 
-/** The rounding that a row sum of the Jacobian may be off 0 by: half an ULP of the largest entry a step, and as much for each entry. */
-export function isRounding(sum: number, jacobian: HostArray, dtype: FloatDType, classes: number): boolean {
-  const unit = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10 }[dtype];
-  return Math.abs(sum) <= 4 * classes * unit * largestOf(jacobian);
-}
+/** The spacing of the dtype's numbers at 1. */
+const units: Readonly<Record<FloatDType, number>> = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10 };
 
 export function largestOf(values: ArrayLike<number>): number {
   let most = 0;

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { formatNumber, formatShape, subscript } from '../../format.js';
-import { isRounding, largestOf, mostClassesDrawn, type Results } from './compute.js';
+import { largestOf, mostClassesDrawn, type Results } from './compute.js';
 
 /** Up to here every entry has a cell with its number in it. */
 const mostWithNumbers = 8;
@@ -81,7 +81,7 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
                 );
               })}
               <td class="sum">
-                <Zero value={rowSums[i]} result={result} jacobian={jacobian} />
+                <Zero value={rowSums[i]} result={result} />
               </td>
             </tr>
           ))}
@@ -95,9 +95,9 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
 }
 
 /** A sum that is 0 but for rounding: the 0 first, the noise after it. */
-export function Zero({ value, result, jacobian }: { value: number; result: Results; jacobian: Results['jacobian'] }) {
-  const { classes } = result.state.signal;
-  if (jacobian && !isRounding(value, jacobian, result.dtype, classes)) return <>{formatNumber(value)}</>;
+export function Zero({ value, result }: { readonly value: number; readonly result: Results }) {
+  // Written so that a NaN is no 0.
+  if (!(Math.abs(value) <= result.roundingNoise)) return <>{formatNumber(value)}</>;
   return (
     <>
       <b>0</b> <span class="noise">{value === 0 ? 'exactly' : formatNumber(value)}</span>
@@ -130,7 +130,7 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
         aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
       />
       <p class="zero-note">
-        Largest of the {classes} row sums: <Zero value={largestSum} result={result} jacobian={jacobian} />
+        Largest of the {classes} row sums: <Zero value={largestSum} result={result} />
       </p>
     </div>
   );

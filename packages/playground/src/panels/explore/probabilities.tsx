@@ -1,14 +1,14 @@
 import { formatNumber, subscript } from '../../format.js';
-import type { Results } from './compute.js';
+import { largestOf, mostClassesListed, type Results } from './compute.js';
 
 /** The chosen row's probabilities as bars. */
 export function ProbabilitiesCard({ result }: { readonly result: Results }) {
   const { row, signal } = result.state;
   const { classes } = signal;
-  const s = Array.from(result.probabilities.subarray(row * classes, (row + 1) * classes));
-  const largest = Math.max(...s);
-  const total = s.reduce((sum, value) => sum + value, 0);
-  const saturated = classes > 1 && largest > 0.999;
+  const all = result.probabilities.subarray(row * classes, (row + 1) * classes);
+  const shown = Array.from(all.subarray(0, mostClassesListed));
+  let total = 0;
+  for (const value of all) total += value;
   return (
     <section class="card" aria-labelledby="probabilities-title">
       <h2 id="probabilities-title">
@@ -16,7 +16,7 @@ export function ProbabilitiesCard({ result }: { readonly result: Results }) {
       </h2>
       <p class="formula">s = softmax(x / T)</p>
       <ol class="bars" aria-label={`Probabilities of sample ${row}`}>
-        {s.map((value, k) => (
+        {shown.map((value, k) => (
           <li key={k}>
             <span class="bar-label">{subscript('s', k)}</span>
             <span class="bar-track" aria-hidden="true">
@@ -25,17 +25,30 @@ export function ProbabilitiesCard({ result }: { readonly result: Results }) {
             <span class="bar-value">{formatNumber(value)}</span>
           </li>
         ))}
+        {classes > shown.length && (
+          <li class="quiet">
+            the first {shown.length} of {classes}
+          </li>
+        )}
         <li class="total">
           <span class="bar-label">Σ</span>
           <span />
           <span class="bar-value">{formatNumber(total)}</span>
         </li>
       </ol>
-      <p class="caption">
-        {saturated
-          ? 'Nearly one-hot: the softmax is saturated. Then all of J is nearly zero and so is every gradient through it: another cause of small gradients than summing. Raise T to leave it.'
-          : 'Positive, and they add up to 1 whatever the logits do. What one gains the others lose: that is why the rows of the matrix cancel.'}
-      </p>
+      <p class="caption">{captionOf(result, total, classes > 1 && largestOf(all) > 0.999)}</p>
     </section>
   );
+}
+
+function captionOf({ state: { signal, row }, dtype }: Results, total: number, isSaturated: boolean): string {
+  if (Number.isNaN(total)) {
+    const logits = signal.values.subarray(row * signal.classes, (row + 1) * signal.classes);
+    return logits.some(Number.isFinite)
+      ? `A logit is beyond what ${dtype} holds, and so infinite: the row is NaN.`
+      : 'Every class is masked out (−∞): there is nothing to choose from, and the row is NaN, as in SciPy and PyTorch.';
+  }
+  return isSaturated
+    ? 'Nearly one-hot: the softmax is saturated. Then all of J is nearly zero and so is every gradient through it: another cause of small gradients than summing. Raise T to leave it.'
+    : 'Positive, and they add up to 1 whatever the logits do. What one gains the others lose: that is why the rows of the matrix cancel.';
 }

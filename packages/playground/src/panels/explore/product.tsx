@@ -1,6 +1,6 @@
 import { NumberField } from '../../components/number-field.js';
 import { formatNumber, formatShape, subscript } from '../../format.js';
-import { largestOf, type Results } from './compute.js';
+import { largestOf, mostClassesListed, type Results } from './compute.js';
 import { Zero } from './jacobian.js';
 import type { ExploreState } from './state.js';
 
@@ -14,8 +14,8 @@ interface Props {
 export function ProductCard({ result, upstream, onChange }: Props) {
   const { rows, classes } = result.state.signal;
   const { row } = result.state;
-  const product = Array.from(result.product);
-  const largest = largestOf(product);
+  const product = Array.from(result.product.subarray(0, mostClassesListed));
+  const largest = largestOf(result.product);
   const setUpstream = (k: number, value: number) => {
     const changed = upstream.slice();
     changed[row * classes + k] = value;
@@ -53,11 +53,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
                 <span class="signed-pair">
                   <SignedBar value={result.rowSums ? result.rowSums[k] : 0} largest={largest} />
                   <span class="signed-value">
-                    {result.rowSums ? (
-                      <Zero value={result.rowSums[k]} result={result} jacobian={result.jacobian} />
-                    ) : (
-                      <b>0</b>
-                    )}
+                    {result.rowSums ? <Zero value={result.rowSums[k]} result={result} /> : <b>0</b>}
                   </span>
                 </span>
               </td>
@@ -71,6 +67,11 @@ export function ProductCard({ result, upstream, onChange }: Props) {
           ))}
         </tbody>
       </table>
+      {classes > product.length && (
+        <p class="quiet">
+          The first {product.length} of {classes}; all of them are computed.
+        </p>
+      )}
       <p class="caption">
         Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale. A row sum
         is the product with g = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so

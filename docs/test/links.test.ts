@@ -1,0 +1,21 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { documents, root } from './snippets.js';
+
+/** What a document links or shows: `[text](target)` and `![text](target)`, code left out. */
+function targets(text: string): readonly string[] {
+  const prose = text.replaceAll(/```[\s\S]*?```/g, '').replaceAll(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
+}
+
+test('every file that a README or a page links or shows is there', () => {
+  const links = documents().flatMap((path) =>
+    targets(readFileSync(path, 'utf8'))
+      .filter((target) => !/^[a-z]+:|^#/.test(target))
+      .map((target) => ({ from: relative(root, path), target, file: join(dirname(path), target.split('#')[0]) })),
+  );
+  expect(links.length).toBeGreaterThan(20);
+  const dead = links.filter(({ file }) => !existsSync(file)).map(({ from, target }) => `${target} in ${from}`);
+  expect(dead).toEqual([]);
+});

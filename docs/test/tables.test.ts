@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseStudies, performancePage, performancePictures } from '@softgrad/bench/performance';
+import { describe, expect, test } from 'vitest';
+import { softwareDevice } from '../../scripts/chromium.mjs';
+import { speedTable, withTables } from '../generate/tables.mjs';
+
+const at = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const read = (name: string) => readFileSync(at(name), 'utf8');
+const studies = parseStudies(read('data/performance.json'), 'docs/data/performance.json');
+const backends: readonly { readonly name: string; readonly reason: string | null }[] = JSON.parse(
+  read('data/backends.json'),
+);
+
+describe('pages with numbers are what their commands make of the data that is kept', () => {
+  test('the page of measurements and its pictures: npm run docs:performance', () => {
+    expect(read('performance.md')).toBe(performancePage(studies, 'npm run docs:performance'));
+    const pictures = performancePictures(studies);
+    expect(pictures.size).toBe(2);
+    for (const [name, svg] of pictures) expect(read(`images/${name}`), name).toBe(svg);
+  });
+
+  test('the tables for choosing a backend: npm run docs:tables', () => {
+    const page = read('choose-a-backend.md');
+    expect(withTables(page, backends, studies)).toBe(page);
+    for (const { name } of backends) expect(page.split(`\n| ${name} | `)).toHaveLength(3);
+  });
+});
+
+test('what the table says that backends announce is what they announce', async () => {
+  const output = execFileSync(process.execPath, [at('generate/announced.mjs')], {
+    encoding: 'utf8',
+    env: { ...process.env, ...(await softwareDevice()) },
+  });
+  const now: typeof backends = JSON.parse(output);
+  expect(now.map(({ name }) => name)).toEqual(backends.map(({ name }) => name));
+  // A device that this machine lacks announces nothing, and another machine's GPU or engine has another name.
+  const able = now.filter(({ reason }) => reason === null).map((one) => ({ ...one, device: expect.any(String) }));
+  expect(able.length).toBeGreaterThanOrEqual(4);
+  expect(backends).toEqual(expect.arrayContaining(able));
+});
+
+test('a backend that was not timed shows what it asks of its device, or nothing; one that failed says why', () => {
+  const workload = { op: 'vjp', shape: [2, 3], dtype: 'float32' };
+  const line = (contender: string, more: object) => ({ contender, missing: null, timings: {}, ratios: {}, ...more });
+  const report = {
+    workloads: [
+      {
+        workload,
+        baseline: 'naive',
+        results: [
+          line('cpu', { timings: { reused: { medianMs: 2 } }, ratios: { reused: { ratio: 0.5 } } }),
+          line('tfjs', { missing: 'wrong: [0, 1] is 3' }),
+        ],
+      },
+    ],
+  };
+  const counted = [
+    { name: 'cpu', dispatches: null },
+    { name: 'webgpu', dispatches: { vjp: 1 } },
+    { name: 'gpujs', dispatches: null },
+    { name: 'tfjs', dispatches: null },
+  ];
+  expect(speedTable(counted, { backends: report }).split('\n').slice(2)).toEqual([
+    '| cpu | 2.00 ms, 2.0× naive |',
+    '| webgpu | 1 dispatch |',
+    '| gpujs | – |',
+    '| tfjs | wrong: [0, 1] is 3 |',
+  ]);
+});

@@ -1,0 +1,65 @@
+import { SoftgradError } from '@softgrad/core';
+import type { BenchReport, RawWorkload } from '../report.js';
+import { parseNumbers, stringifyReport } from '../report-file.js';
+import { summarize } from '../summary.js';
+import type { Studies, StudyName } from './studies.js';
+
+const names = Object.keys({
+  softmax: true,
+  slowPeers: true,
+  threads: true,
+  ops: true,
+  composed: true,
+  float64: true,
+  longRow: true,
+  backends: true,
+} satisfies Readonly<Record<StudyName, true>>);
+
+/** Studies as JSON, every round of them and nothing that follows from the rounds: the page can be made anew from it. */
+export function stringifyStudies(studies: Studies): string {
+  const reports = names.map((name) => {
+    const report: BenchReport = Reflect.get(studies, name);
+    return [name, { ...report, workloads: report.workloads.map(rawOf) }];
+  });
+  return stringifyReport({ ...studies, ...Object.fromEntries(reports) });
+}
+
+function rawOf({ workload, baseline, control, roofs, results }: RawWorkload): RawWorkload {
+  return {
+    workload,
+    baseline,
+    control,
+    roofs,
+    results: results.map(({ contender, kind, missing, correctness, firstCallMs, samples, emptyCall }) => ({
+      contender,
+      kind,
+      missing,
+      correctness,
+      firstCallMs,
+      samples,
+      emptyCall,
+    })),
+  };
+}
+
+/** Reads what `stringifyStudies` wrote. @throws ERR_VALUE naming `source` where it is not that */
+export function parseStudies(text: string, source: string): Studies {
+  const refuse = (reason: string) =>
+    new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what npm run docs:performance wrote`);
+  let value: unknown;
+  try {
+    value = parseNumbers(text);
+  } catch (cause) {
+    throw refuse(`no JSON: ${cause instanceof Error ? cause.message : cause}`);
+  }
+  if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no studies');
+  if (value.schema !== 'softgrad-studies/1') throw refuse(`studies of schema ${value.schema}`);
+  const missing = [...names, 'costs', 'callOverhead', 'accuracy'].filter((name) => !Object.hasOwn(Object(value), name));
+  if (missing.length > 0) throw refuse(`without ${missing.join(', ')}`);
+  const reports = names.map((name) => [name, summarized(Reflect.get(Object(value), name))]);
+  return { ...(value as Studies), ...Object.fromEntries(reports) };
+}
+
+function summarized(report: BenchReport): BenchReport {
+  return { ...report, workloads: report.workloads.map(summarize) };
+}

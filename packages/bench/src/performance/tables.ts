@@ -1,0 +1,100 @@
+import type { BenchReport, ContenderResult, Mode, WorkloadResult } from '../report.js';
+import type { Roof } from '../roofline.js';
+import { isDifference, pairedRatio, timing } from '../statistics.js';
+import { formatMs, formatSpeedUp, type TextTable } from '../table.js';
+import { find, type Selector, select, shapeText } from './targets.js';
+
+type Table = Pick<TextTable, 'head' | 'rows'>;
+
+/** Medians of one op, dtype and mode: a row a shape, a column a contender. */
+export function matrixTable(report: BenchReport, selector: Selector, mode: Mode): Table {
+  const results = select(report, selector);
+  const names = contenderNames(results, (line) => line.timings[mode] !== undefined);
+  return {
+    head: ['shape', ...names],
+    rows: results.map((result) => [
+      shapeText(result.workload.shape),
+      ...names.map((name) => formatMs(find(result, name)?.timings[mode]?.medianMs)),
+    ]),
+  };
+}
+
+/** Who has no time at which shapes and why: wrong numbers, or something it cannot do. */
+export function absences(report: BenchReport, selector: Selector): readonly string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { workload, results } of select(report, selector)) {
+    for (const { contender, missing } of results) {
+      if (missing === null) continue;
+      const reason = `${contender}: ${missing}`;
+      byReason.set(reason, [...(byReason.get(reason) ?? []), shapeText(workload.shape)]);
+    }
+  }
+  return [...byReason].map(([reason, shapes]) => `${shapes.join(', ')}: ${reason}`);
+}
+
+/** How many times as fast as each other contender one is, with intervals: a row a shape, a column each of the others. */
+export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, fast: string): Table {
+  const results = select(report, selector).filter((result) => find(result, fast)?.samples[mode] !== undefined);
+  const others = contenderNames(results, (line) => line.contender !== fast && line.samples[mode] !== undefined);
+  return {
+    head: ['shape', ...others.map((name) => `over ${name}`)],
+    rows: results.map((result) => [
+      shapeText(result.workload.shape),
+      ...others.map((name) => {
+        const ratio = pairedRatio(find(result, fast)?.samples[mode] ?? [], find(result, name)?.samples[mode] ?? []);
+        if (!ratio) return '';
+        // The number stands there in any case; what is inside the noise is marked.
+        return `${isDifference(ratio, result.noise) ? '' : '≈ '}${formatSpeedUp({ ...ratio, significant: true })}`;
+      }),
+    ]),
+  };
+}
+
+/**
+ * What bounds each shape and how far each contender is from it: the loops' own times, the tightest of what they come to for the
+ * workload, and the bound's share of each median with a reused output (else an allocated one).
+ */
+export function boundsTable(report: BenchReport, selector: Selector): Table {
+  const results = select(report, selector);
+  const names = contenderNames(results, (line) => line.bound !== null);
+  const exps = simdExps.filter(({ from }) => results.some(({ roofs }) => roofs.some((roof) => roof.from === from)));
+  return {
+    head: ['shape', 'memcpy', 'fill', ...exps.map(({ head }) => head), 'bound', ...names],
+    rows: results.map((result) => [
+      shapeText(result.workload.shape),
+      ...['memcpy', 'fill'].map((wanted) => roofTime(result.roofs.find(({ name }) => name === wanted))),
+      ...exps.map(({ from }) => roofTime(result.roofs.find((roof) => roof.from === from))),
+      boundText(result),
+      ...names.map((name) => shareText(find(result, name))),
+    ]),
+  };
+}
+
+/** The two loops that compute exp and nothing else; contenders' own are slower. */
+const simdExps = [
+  { from: 'a SIMD loop', head: 'exp (SIMD)' },
+  { from: 'a relaxed SIMD loop', head: 'exp (relaxed SIMD)' },
+] as const;
+
+function roofTime(roof: Roof | undefined): string {
+  return formatMs(timing(roof?.samples ?? [])?.medianMs);
+}
+
+function boundText({ bounds }: WorkloadResult): string {
+  const first = bounds.at(0);
+  return first ? `${first.name}: ${formatMs(first.ms)} (${first.from})` : '';
+}
+
+function shareText(line: ContenderResult | undefined): string {
+  if (!line?.bound) return '';
+  const { name, ms, share } = line.bound;
+  const percent = share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
+  return name === 'call' ? `${percent} (call: ${formatMs(ms)})` : percent;
+}
+
+function contenderNames(
+  results: readonly WorkloadResult[],
+  isShown: (line: ContenderResult) => boolean,
+): readonly string[] {
+  return [...new Set(results.flatMap((result) => result.results.filter(isShown).map(({ contender }) => contender)))];
+}

@@ -1,0 +1,132 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { naive } from '../src/peers/naive.js';
+import { costRatio, measureCosts } from '../src/performance/costs.js';
+import { plainWasm, relaxedWasm } from '../src/performance/names.js';
+import {
+  parseStudies,
+  performancePage,
+  performancePictures,
+  type Studies,
+  stringifyStudies,
+} from '../src/performance.js';
+import { runBench } from '../src/run.js';
+import type { BenchOp } from '../src/workloads.js';
+import { quick, small, source, withResult } from './contenders.js';
+
+let studies: Studies;
+
+beforeAll(async () => {
+  const wrong = source('onnxruntime-node', { change: withResult((result) => void result.fill(2)) });
+  const study = (ops: readonly BenchOp[]) =>
+    runBench({
+      workloads: ops.map((op) => ({ ...small, op })),
+      contenders: [source('cpu'), source(plainWasm), source(relaxedWasm), naive, wrong],
+      ...quick,
+    });
+  const softmax = await study(['softmax']);
+  const ops = await study(['logSoftmax', 'crossEntropy', 'vjp', 'jacobian']);
+  studies = {
+    schema: 'softgrad-studies/1',
+    quick: false,
+    ...{ softmax, slowPeers: softmax, threads: softmax, float64: softmax, backends: softmax },
+    ...{ ops, composed: ops, longRow: ops },
+    costs: await measureCosts(source(plainWasm), [{ of: { ...small, op: 'crossEntropy' }, over: small }], 3),
+    callOverhead: { cpu: { overheadMs: 1e-3, quartilesMs: [1e-3, 2e-3], callMs: 3e-3, kernelMs: 2e-3 } },
+    accuracy: {
+      schema: 'softgrad-accuracy/1',
+      environment: softmax.environment,
+      contenders: [{ name: plainWasm, description: '' }],
+      unavailable: [],
+      results: [
+        {
+          op: 'softmax',
+          dtype: 'float32',
+          shape: [2, 3],
+          logits: { range: 1, offset: 0 },
+          contender: plainWasm,
+          worstUlp: Number.NaN,
+          worstRowSumUlp: 1,
+        },
+      ],
+    },
+  };
+});
+
+describe('studies as a file', () => {
+  test('give the same studies again: what follows from the rounds is computed anew', () => {
+    const text = stringifyStudies(studies);
+    expect(parseStudies(text, 'studies.json')).toEqual(studies);
+    expect(text).not.toContain('medianMs');
+  });
+
+  test('are refused where they are something else, by name', () => {
+    expect(() => parseStudies('{', 'a.json')).toThrow(/^a\.json: no JSON: /);
+    expect(() => parseStudies('[1]', 'a.json')).toThrow('a.json: no studies');
+    expect(() => parseStudies('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow(
+      'studies of schema softgrad-bench/1',
+    );
+    const { costs, ...rest } = JSON.parse(stringifyStudies(studies));
+    expect(costs).toHaveLength(1);
+    expect(() => parseStudies(JSON.stringify(rest), 'a.json')).toThrow('a.json: without costs');
+  });
+});
+
+describe('the page of measurements', () => {
+  test('has for every operation times, ratios over each other contender, and bounds with shares', () => {
+    const page = performancePage(studies, 'make it');
+    expect(page).toContain('Measured by `make it`, which writes this page');
+    const sections = new Map(page.split(/\n#{2,3} /).map((section) => [section.split('\n')[0], section]));
+    for (const op of ['softmax', 'logSoftmax', 'jacobian', 'vjp', 'crossEntropy']) {
+      const section = sections.get(op);
+      expect(section, op).toContain('| shape | cpu | wasm (SIMD) | wasm (relaxed SIMD) | naive |');
+      expect(section, op).toContain('| shape | over cpu | over wasm (relaxed SIMD) | over naive |');
+      expect(section, op).toMatch(/\| shape \| memcpy \| fill \|.* bound \| cpu \| wasm \(SIMD\) \|/);
+      expect(section, op).toMatch(/\| 3×4 \|.*\| (memory|exp): .* \|.* %/);
+    }
+    expect(sections.get('softmax')).toMatch(/^- 3×4: onnxruntime-node: wrong: /m);
+    // Names as code has them are for the code.
+    expect(page).not.toContain('relaxedSimd');
+  });
+
+  test('says of a bar that was not measured that it was not, and of a quick run that it decides nothing', () => {
+    const page = performancePage(studies, 'make it');
+    expect(page).toMatch(/\| wasm \(SIMD\) softmax over onnxruntime-node .* \| not measured \| – \|/);
+    expect(page).toMatch(/\| cpu: what the public API adds .* \| 1\.00 µs .* \| yes \|/);
+    expect(page).not.toContain('quick run');
+    expect(performancePage({ ...studies, quick: true }, 'make it')).toContain('quick run');
+  });
+
+  test('links the pictures that are made, each whole in itself, with a legend', () => {
+    const page = performancePage(studies, 'make it');
+    const pictures = performancePictures(studies);
+    expect([...page.matchAll(/\]\(images\/(.*?)\)/g)].map(([, name]) => name)).toEqual([...pictures.keys()]);
+    for (const svg of pictures.values()) {
+      expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" width="\d+" height="\d+"/);
+      expect(svg).toContain('>wasm (relaxed SIMD)</text>');
+      expect(svg).not.toContain('NaN');
+    }
+  });
+});
+
+describe('the cost of one workload over another', () => {
+  test('is of rounds that both were sampled in, with a reused output', async () => {
+    const [{ ofSamples, overSamples, ...rest }] = await measureCosts(
+      source('mine'),
+      [{ of: { ...small, op: 'vjp' }, over: small }],
+      5,
+    );
+    expect(rest).toEqual({ contender: 'mine', of: { ...small, op: 'vjp' }, over: small });
+    for (const samples of [ofSamples, overSamples]) expect(samples[0].every((ms) => ms !== null && ms > 0)).toBe(true);
+    expect(costRatio({ contender: 'mine', of: small, over: small, ofSamples: [[6]], overSamples: [[4]] })?.ratio).toBe(
+      1.5,
+    );
+  });
+
+  test('closes what it opened, also where a job cannot be made; who cannot open has none', async () => {
+    const log: string[] = [];
+    const noReuse = source('mine', { log, change: (job) => ({ ...job, reused: null }) });
+    await expect(measureCosts(noReuse, [{ of: small, over: small }], 3)).rejects.toThrow('it has no reused output');
+    expect(log).toEqual(['mine opened', 'mine closed']);
+    expect(await measureCosts({ name: 'gone', kind: 'peer', open: async () => 'not here' }, [], 3)).toEqual([]);
+  });
+});
