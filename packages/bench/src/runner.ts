@@ -1,10 +1,17 @@
 import { outputChecker } from './check.js';
 import type { Contender, ContenderSource, Job } from './contender.js';
-import { simdExpLoops } from './exp-loop/loops.js';
+import { simdExpLoops, simdFillLoop } from './exp-loop/loops.js';
 import { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
 import { type ContenderDescription, type Mode, modes, type RawResult, type RawWorkload } from './report.js';
 import { memoryLoops, type Roof } from './roofline.js';
-import { exponentials, outputSize, type Workload, type WorkloadInput, workloadInput } from './workloads.js';
+import {
+  exponentials,
+  outputBytes,
+  outputSize,
+  type Workload,
+  type WorkloadInput,
+  workloadInput,
+} from './workloads.js';
 
 /** Something that measures workloads one after the other: this process, or several. */
 export interface Runner {
@@ -193,6 +200,9 @@ async function roofLoops(
     roof: name,
     batch,
   }));
+  // What the Jacobian does is to write.
+  const store = workload.op === 'jacobian' ? simdFillLoop(outputBytes(workload)) : null;
+  if (store) loops.push({ of: 'roof', from: 'a SIMD loop', roof: 'store', batch: store });
   if (exponentials(workload) === 0) return loops;
   for (const { name, batch } of simdExpLoops(logits)) loops.push({ of: 'roof', from: name, roof: 'exp', batch });
   for (const { contender } of entries) {
