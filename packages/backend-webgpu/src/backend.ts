@@ -9,7 +9,7 @@ import {
 } from '@softgrad/core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
-import { watchFaults } from './faults.js';
+import { type Faults, watchFaults } from './faults.js';
 import { describe, type OpenedDevice } from './gpu.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
@@ -41,7 +41,7 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
   /** What has been dispatched, moved and held since it was opened. */
   statistics(): Statistics;
   /**
-   * Milliseconds that the device spends on what `enqueue` enqueues, by its own clock; null where it has none
+   * Milliseconds that the device spends on the kernels that `enqueue` enqueues, by its own clock; null where it has none
    * (`timestamp-query`). Several kernels at a time give better numbers than one: clocks may tick in steps of 0.1 ms.
    */
   time(enqueue: () => void): Promise<number | null>;
@@ -77,14 +77,20 @@ export async function openBackend({ device, info, owned }: OpenedDevice, pooledB
       device: `${describe(info)} (webgpu)`,
       ...numbers,
     };
-    return backendOf(engine, device, supports, close);
+    return backendOf(engine, faults, device, supports, close);
   } catch (error) {
     close();
     throw error;
   }
 }
 
-function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close: () => void): WebgpuBackend {
+function backendOf(
+  engine: Engine,
+  faults: Faults,
+  device: GPUDevice,
+  supports: Supports,
+  close: () => void,
+): WebgpuBackend {
   const { queue, storage, counters } = engine;
   let closed = false;
   return {
@@ -131,7 +137,7 @@ function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close:
     }),
     time: async (enqueue) => {
       engine.check();
-      return timed(device, queue, enqueue);
+      return timed(device, queue, faults, enqueue);
     },
   };
 }
