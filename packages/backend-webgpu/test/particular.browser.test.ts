@@ -3,3 +3,4 @@ import './accuracy.test.js';
 import './counts.test.js';
 import './devices.test.js';
 import './faults.test.js';
+import './jacobian.test.js';
