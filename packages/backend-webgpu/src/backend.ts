@@ -35,7 +35,7 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
    * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
    * way back; `await sync()` before other code uses what has been enqueued.
    *
-   * @throws ERR_VALUE for a size that does not fit
+   * @throws ERR_VALUE for a size or a usage that does not fit
    */
   adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   /** What has been dispatched, moved and held since it was opened. */

@@ -39,6 +39,8 @@ const batchSize = 64;
 /** Dispatches a batch while they are timed: their parameters take a megabyte. */
 const timedBatchSize = 4096;
 const mostBindGroups = 512;
+/** Bytes from which the room that the queue itself needs for a write may be missing; a scope costs more than a small write. */
+const largeUpload = 2 ** 20;
 const stagingBound = 64 * 2 ** 20;
 
 export function openQueue(device: GPUDevice, faults: Faults, counters: Counters): Queue {
@@ -110,7 +112,9 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     upload(slot, bytes) {
       if (inBatch.has(slot)) flush();
-      device.queue.writeBuffer(slot.gpu, 0, bytes);
+      const write = () => device.queue.writeBuffer(slot.gpu, 0, bytes);
+      if (bytes.byteLength < largeUpload) write();
+      else faults.scope('out-of-memory', () => noRoom(bytes.byteLength), write);
       counters.uploads++;
       counters.bytesUploaded += bytes.byteLength;
     },

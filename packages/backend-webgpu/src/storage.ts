@@ -79,6 +79,11 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
           `webgpu: a buffer of ${gpu.size} bytes for ${length} ${dtype} elements; expected a multiple of 16 from ${bytes} to ${largest}`,
         );
       }
+      const missing = Object.entries(sharedUsage).filter(([, flag]) => (gpu.usage & flag) === 0);
+      if (missing.length > 0) {
+        const names = missing.map(([name]) => name).join(' and ');
+        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of usage ${gpu.usage}, without ${names}`);
+      }
       return { dtype, length, slot: slotFor(gpu) };
     },
     free(buffer) {
@@ -124,6 +129,13 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
     },
   };
 }
+
+/** What a buffer is used for: bound by kernels, written and read. */
+const sharedUsage = {
+  STORAGE: bufferUsage.storage,
+  COPY_SRC: bufferUsage.copySource,
+  COPY_DST: bufferUsage.copyDestination,
+} as const;
 
 /** The device's bytes of host data, padded to a multiple of 4; copied where the queue could not take them as they are. */
 function toBytes(host: HostArray, dtype: DType): Uint8Array<ArrayBuffer> {

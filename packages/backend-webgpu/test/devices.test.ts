@@ -111,11 +111,41 @@ describe('a buffer that other code made', () => {
   test('of a size that kernels cannot load four at a time is ERR_VALUE', async () => {
     const device = await newDevice();
     const backend = await webgpu.open({ device });
-    const odd = device.createBuffer({ size: 12, usage: 0x80 });
+    const odd = device.createBuffer({ size: 12, usage: 0x80 | 0x04 | 0x08 });
     expect(() => backend.adopt(odd, 3, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
     backend.close();
     device.destroy();
   });
+});
+
+test('a buffer that cannot be bound, read or written is ERR_VALUE, naming what its usage lacks', async () => {
+  const device = await newDevice();
+  const backend = await webgpu.open({ device });
+  const storageOnly = device.createBuffer({ size: 16, usage: 0x80 });
+  expect(() => backend.adopt(storageOnly, 3, 'float32')).toThrow(
+    expect.objectContaining({ code: 'ERR_VALUE', message: expect.stringMatching(/without COPY_SRC and COPY_DST$/) }),
+  );
+  backend.close();
+  device.destroy();
+});
+
+test('a buffer that its owner destroyed is an error that names the kernel, and the backend goes on', async () => {
+  const device = await newDevice();
+  const backend = await webgpu.open({ device });
+  const mine = device.createBuffer({ size: 16, usage: 0x80 | 0x04 | 0x08 });
+  const x = backend.adopt(mine, 3, 'float32');
+  const out = backend.alloc(3, 'float32');
+  mine.destroy();
+  backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 });
+  await expect(backend.read(out)).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED',
+    message: expect.stringMatching(/destroyed.*softmax/s),
+  });
+  backend.free(x);
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  expect((await softmaxOf(backend, Float32Array.of(0, 0, 0), rows))[0]).toBeCloseTo(1 / 3, 6);
+  backend.close();
+  device.destroy();
 });
 
 describe('time', () => {
@@ -143,6 +173,87 @@ describe('time', () => {
     backend.write(x, Float32Array.of(5));
     expect(await backend.time(() => backend.softmax(out, x, { outer: 1, classes: 1, inner: 1 }))).toBeNull();
     expect([...(await backend.read(out))]).toEqual([1]);
+    backend.close();
+    device.destroy();
+  });
+});
+
+describe('time that is cut or lost', () => {
+  const rows = { outer: 64, classes: 100, inner: 1 };
+  const clocked = () => newDevice({ requiredFeatures: ['timestamp-query'] });
+
+  test('counts what comes before a write as well as what comes after', async () => {
+    const device = await clocked();
+    const passes: GPUQuerySet[] = [];
+    const counted = altered(device, {
+      createQuerySet(descriptor: GPUQuerySetDescriptor) {
+        passes.push(device.createQuerySet(descriptor));
+        return passes[passes.length - 1];
+      },
+    });
+    const backend = await webgpu.open({ device: counted });
+    const [x, out] = [backend.alloc(6400, 'float32'), backend.alloc(6400, 'float32')];
+    const elapsedMs = await backend.time(() => {
+      for (let i = 0; i < 70; i++) backend.softmax(out, x, rows);
+      backend.write(x, logits(rows));
+      backend.softmax(out, x, rows);
+    });
+    expect(elapsedMs).toBeGreaterThan(0);
+    expect(passes).toHaveLength(2);
+    expect(await backend.time(() => {})).toBe(0);
+    backend.close();
+    device.destroy();
+  });
+
+  test('is null where the clock was set back meanwhile', async () => {
+    const device = await clocked();
+    const backwards = altered(device, {
+      createCommandEncoder() {
+        const encoder = device.createCommandEncoder();
+        const begin = encoder.beginComputePass.bind(encoder);
+        encoder.beginComputePass = (descriptor) => {
+          const writes = descriptor?.timestampWrites;
+          if (!writes) return begin(descriptor);
+          return begin({
+            timestampWrites: { ...writes, beginningOfPassWriteIndex: 1, endOfPassWriteIndex: 0 },
+          });
+        };
+        return encoder;
+      },
+    });
+    const backend = await webgpu.open({ device: backwards });
+    const [x, out] = [backend.alloc(6400, 'float32'), backend.alloc(6400, 'float32')];
+    const enqueue = () => {
+      for (let i = 0; i < 50; i++) backend.softmax(out, x, rows);
+    };
+    expect(await backend.time(enqueue)).toBeNull();
+    backend.close();
+    device.destroy();
+  });
+
+  test('of a device that is lost meanwhile is ERR_DEVICE_LOST, and of a backend closed meanwhile ERR_DISPOSED', async () => {
+    for (const [end, code] of [
+      [(backend: WebgpuBackend) => backend.device.destroy(), 'ERR_DEVICE_LOST'],
+      [(backend: WebgpuBackend) => backend.close(), 'ERR_DISPOSED'],
+    ] as const) {
+      const backend = await webgpu.open();
+      const [x, out] = [backend.alloc(6400, 'float32'), backend.alloc(6400, 'float32')];
+      const timing = backend.time(() => backend.softmax(out, x, rows));
+      end(backend);
+      await expect(timing).rejects.toMatchObject({ code });
+      backend.close();
+    }
+  });
+
+  test('leaves what is enqueued after a failure untimed, and computes it', async () => {
+    const device = await clocked();
+    const backend = await webgpu.open({ device });
+    const enqueue = () => {
+      throw new Error('mine');
+    };
+    await expect(backend.time(enqueue)).rejects.toThrow('mine');
+    const s = await softmaxOf(backend, Float32Array.of(0, 0, 0), { outer: 1, classes: 3, inner: 1 });
+    expect(s[0]).toBeCloseTo(1 / 3, 6);
     backend.close();
     device.destroy();
   });

@@ -43,6 +43,24 @@ describe('a device that is lost in the middle of work', () => {
     backend.close();
   });
 
+  test('by itself, as when a driver is reset, ends everything in the same way and tells why', async () => {
+    const device = await newDevice();
+    let lose: (info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>) => void = () => {};
+    const lost = new Promise<Pick<GPUDeviceLostInfo, 'reason' | 'message'>>((resolve) => {
+      lose = resolve;
+    });
+    const backend = await webgpu.open({ device: altered(device, { lost }) });
+    const out = enqueueSoftmax(backend);
+    lose({ reason: 'unknown', message: 'the driver was reset' });
+    await expect(backend.read(out)).rejects.toMatchObject({
+      code: 'ERR_DEVICE_LOST',
+      message: expect.stringContaining('the driver was reset'),
+    });
+    expect(() => backend.softmax(out, out, rows)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    backend.close();
+    device.destroy();
+  });
+
   test('leaves host data as it was, and a new backend opens and computes from it', async () => {
     const host = Float32Array.of(1, 2, 3);
     const lost = await webgpu.open();
@@ -107,6 +125,42 @@ describe('memory', () => {
     backend.close();
     device.destroy();
   });
+});
+
+test('a large write for which the device has no room is ERR_OUT_OF_MEMORY at the next read', async () => {
+  const device = await newDevice();
+  let filter: GPUErrorFilter | undefined;
+  let full = false;
+  const exhausted = altered(device, {
+    queue: new Proxy(device.queue, {
+      get(target, key) {
+        if (key === 'writeBuffer' && filter === 'out-of-memory') full = true;
+        const member: unknown = Reflect.get(target, key, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    }),
+    pushErrorScope(wanted: GPUErrorFilter) {
+      filter = wanted;
+      device.pushErrorScope(wanted);
+    },
+    async popErrorScope() {
+      filter = undefined;
+      const failed = full;
+      full = false;
+      const error = await device.popErrorScope();
+      return failed ? { message: 'injected' } : error;
+    },
+  });
+  const backend = await webgpu.open({ device: exhausted });
+  const x = backend.alloc(2 ** 18, 'float32');
+  backend.write(x, new Float32Array(2 ** 18));
+  await expect(backend.read(x)).rejects.toMatchObject({
+    code: 'ERR_OUT_OF_MEMORY',
+    message: expect.stringContaining('1048576 bytes'),
+  });
+  await expectWorking(backend);
+  backend.close();
+  device.destroy();
 });
 
 describe('what the device refuses', () => {
