@@ -4,3 +4,4 @@ import './counts.test.js';
 import './devices.test.js';
 import './faults.test.js';
 import './jacobian.test.js';
+import './measure.test.js';
