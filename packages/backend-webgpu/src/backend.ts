@@ -35,7 +35,7 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
    * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
    * way back; `await sync()` before other code uses what has been enqueued.
    *
-   * @throws ERR_VALUE for a size or a usage that does not fit
+   * @throws ERR_VALUE for a length, a size or a usage that does not fit; ERR_DTYPE for a dtype that the device has not
    */
   adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   /** What has been dispatched, moved and held since it was opened. */
@@ -93,6 +93,11 @@ function backendOf(
 ): WebgpuBackend {
   const { queue, storage, counters } = engine;
   let closed = false;
+  const expectStored = (dtype: DType) => {
+    if (!isFloat(dtype) || supports.dtypes.includes(dtype)) return;
+    const has = supports.dtypes.join(' and ');
+    throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
+  };
   return {
     name: 'webgpu',
     supports,
@@ -101,13 +106,13 @@ function backendOf(
       return closed;
     },
     alloc(length, dtype) {
-      if (isFloat(dtype) && !supports.dtypes.includes(dtype)) {
-        const has = supports.dtypes.join(' and ');
-        throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
-      }
+      expectStored(dtype);
       return storage.alloc(length, dtype);
     },
-    adopt: storage.adopt,
+    adopt(gpu, length, dtype) {
+      expectStored(dtype);
+      return storage.adopt(gpu, length, dtype);
+    },
     write: storage.write,
     read: storage.read,
     free: storage.free,

@@ -150,12 +150,14 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     time(enqueue, next) {
       flush();
+      // Something timed may be part of something timed.
+      const outside = { limit, timestamps };
       [limit, timestamps] = [timedBatchSize, next];
       try {
         enqueue();
         flush();
       } finally {
-        [limit, timestamps] = [batchSize, null];
+        ({ limit, timestamps } = outside);
       }
     },
     release(slot) {
