@@ -5,3 +5,4 @@ import './devices.test.js';
 import './faults.test.js';
 import './jacobian.test.js';
 import './measure.test.js';
+import './time.test.js';
