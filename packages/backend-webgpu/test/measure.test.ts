@@ -48,6 +48,28 @@ test('a device that keeps subnormals in products and softmax is announced as one
   expect((await supportsWith(raised)).subnormals).toBe('preserve');
 });
 
+test.each([
+  ['in the order of their index', true, (code: string) => code],
+  ['in another order', false, (code: string) => code.replace('select(4096u, id,', 'select(4096u, id ^ 1u,')],
+  ['with other neighbours', false, (code: string) => code.replace('subgroupShuffleXor(local, 1u)', 'local')],
+] as const)('where subgroups hold invocations %s, shuffles are used: %s', async (_, used, change) => {
+  const device = await newDevice({ requiredFeatures: ['subgroups'] });
+  const programs: string[] = [];
+  const other = altered(device, {
+    createShaderModule({ label = '', code }: GPUShaderModuleDescriptor) {
+      if (label === 'softmax') programs.push(code);
+      return device.createShaderModule({ label, code: label === 'measureSubgroup' ? change(code) : code });
+    },
+  });
+  const backend = await webgpu.open({ device: other });
+  const [x, out] = [backend.alloc(1000, 'float32'), backend.alloc(1000, 'float32')];
+  backend.softmax(out, x, { outer: 1, classes: 1000, inner: 1 });
+  await backend.sync();
+  expect(programs.at(-1)?.includes('subgroupShuffleXor')).toBe(used);
+  backend.close();
+  device.destroy();
+});
+
 test('limits are those of the device', async () => {
   const device = await newDevice({ requiredLimits: { maxStorageBufferBindingSize: 2 ** 20 * 64 } });
   const backend = await webgpu.open({ device });

@@ -62,6 +62,8 @@ describe("a device's own time", () => {
     const { document } = parseHTML(toHtml(report));
     const headings = [...document.querySelectorAll('th[scope=col]')].map(({ textContent }) => textContent);
     expect(headings[4]).toBe('on the device');
+    expect(document.querySelector('main')?.textContent).toContain('by its own clock');
+    expect(toHtml(without)).not.toContain('by its own clock');
     for (const row of document.querySelectorAll('tr')) expect(row.children).toHaveLength(9);
   });
 
