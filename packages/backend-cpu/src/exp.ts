@@ -48,6 +48,22 @@ const c4 = 1 / 24 + (3 / 2) * h2 * (1 / 720);
 const c5 = 1 / 120;
 
 /**
+ * Stores exp(x + low) as `expDouble` gives it at `exp[k]` and returns what rounding took off it: the two together are within
+ * 0.03 ULP. For x of at least −680, that the returned part is not subnormal.
+ */
+export function expPair(exp: Float64Array, k: number, x: number, low: number): number {
+  const n = ((x * perStep + (bias + 0.5)) | 0) - bias;
+  const r = x - n * stepHigh - (n * stepLow - low);
+  const p = r + r * r * (c2 + r * (c3 + r * (c4 + r * c5)));
+  const root = rootsHigh[n & 63];
+  const power = powers[(n >> 6) + exponentBias];
+  const tail = rootsLow[n & 63] + root * p;
+  const rounded = root + tail;
+  exp[k] = rounded * power;
+  return (tail - (rounded - root)) * power;
+}
+
+/**
  * exp(x + low) within 0.52 ULP for `|x| ≤ expLimit` and low no more than a few ULP of x (the rounding error of a subtraction
  * that gave x); below −expLimit the result is as good until it is subnormal, then within one spacing of subnormals; NaN where x is NaN.
  */

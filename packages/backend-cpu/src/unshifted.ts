@@ -1,4 +1,4 @@
-import { expDouble, expSingle } from './exp.js';
+import { expSingle } from './exp.js';
 
 /** Elements whose exponentials are taken at once: they stay in the first-level cache until they are scaled. */
 const blockElements = 2048;
@@ -30,28 +30,6 @@ export function expOfSingle(exp: Float64Array, x: Float32Array, start: number, l
     const x0 = x[start + k];
     if (!(x0 * x0 < mostSquares)) return false;
     exp[k] = expSingle(x0);
-  }
-  return true;
-}
-
-/** The same in float64. */
-export function expOfDouble(exp: Float64Array, x: Float64Array, start: number, length: number): boolean {
-  let k = 0;
-  for (; k < length - 3; k += 4) {
-    const x0 = x[start + k];
-    const x1 = x[start + k + 1];
-    const x2 = x[start + k + 2];
-    const x3 = x[start + k + 3];
-    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
-    exp[k] = expDouble(x0, 0);
-    exp[k + 1] = expDouble(x1, 0);
-    exp[k + 2] = expDouble(x2, 0);
-    exp[k + 3] = expDouble(x3, 0);
-  }
-  for (; k < length; k++) {
-    const x0 = x[start + k];
-    if (!(x0 * x0 < mostSquares)) return false;
-    exp[k] = expDouble(x0, 0);
   }
   return true;
 }

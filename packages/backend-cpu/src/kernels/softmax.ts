@@ -1,8 +1,10 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import { reciprocal } from '../pair.js';
 import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { expOfDouble, expOfSingle, rowsPerBlock, scale, sum } from '../unshifted.js';
+import { expOfSingle, rowsPerBlock, scale, sum } from '../unshifted.js';
+import { softmaxDouble } from './softmax-double.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
 const longRow = 2 ** 17;
@@ -20,7 +22,10 @@ const expScratch = scratch();
 export function softmax(out: FloatArray, logits: FloatArray, rows: Rows): void {
   if (rows.inner !== 1) softmaxWith(out, logits, rows, plain);
   else if (out instanceof Float32Array && logits instanceof Float32Array) softmaxSingle(out, logits, rows);
-  else if (out instanceof Float64Array && logits instanceof Float64Array) softmaxDouble(out, logits, rows);
+  else if (out instanceof Float64Array && logits instanceof Float64Array) {
+    const { outer, classes } = rows;
+    softmaxDouble(out, logits, outer, classes, (start, count) => shiftRows(out, logits, start, count, classes));
+  }
 }
 
 /** Softmax of logits/temperature over the entries that the mask keeps. */
@@ -41,8 +46,11 @@ export function softmaxWith(
         probabilities.fill(0, row.start, row.start + classes);
         return;
       }
-      const total = 1 + row.others;
-      for (let k = row.start; k < row.start + classes; k++) probabilities[k] /= total;
+      const { high, low } = reciprocal(row.total);
+      for (let k = row.start; k < row.start + classes; k++) {
+        const e = probabilities[k];
+        probabilities[k] = e * high + e * low;
+      }
       fillMasked(probabilities, row, classes, 0);
     },
     ({ exp, tile }) => scatter(out, exp, tile, classes),
@@ -59,22 +67,6 @@ function softmaxSingle(out: Float32Array, logits: Float32Array, { outer, classes
       if (!softmaxLongSingle(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
     } else if (expOfSingle(exp, logits, start, count * classes)) {
       scaleSingle(out, exp, start, count, classes);
-    } else {
-      shiftRows(out, logits, start, count, classes);
-    }
-  }
-}
-
-function softmaxDouble(out: Float64Array, logits: Float64Array, { outer, classes }: Rows): void {
-  const perBlock = rowsPerBlock(classes);
-  const exp = expScratch(Math.min(longRow, classes * Math.min(perBlock, outer)));
-  for (let row = 0; row < outer; row += perBlock) {
-    const count = Math.min(perBlock, outer - row);
-    const start = row * classes;
-    if (classes > longRow) {
-      if (!softmaxLongDouble(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
-    } else if (expOfDouble(exp, logits, start, count * classes)) {
-      scaleDouble(out, exp, start, count, classes);
     } else {
       shiftRows(out, logits, start, count, classes);
     }
@@ -128,68 +120,6 @@ function softmaxLongSingle(
     const length = Math.min(longRow, classes - k);
     expOfSingle(exp, x, start + k, length);
     scale(out, exp, start + k, 0, length, 1 / total);
-  }
-  return true;
-}
-
-/** Rows of float64: divides each row of `exp` by its compensated sum. */
-function scaleDouble(out: Float64Array, exp: Float64Array, start: number, count: number, classes: number): void {
-  for (let row = 0; row < count; row++) {
-    const first = row * classes;
-    const total: Compensated = { high: 0, low: 0 };
-    addCompensated(total, exp, first, classes);
-    divideDouble(out, exp, start + first, first, classes, total.high + total.low);
-  }
-}
-
-/** A sum and the rounding errors that it has made. */
-interface Compensated {
-  high: number;
-  low: number;
-}
-
-/** Adds by Knuth's TwoSum (The Art of Computer Programming, 4.2.2): unshifted exponentials come in any order of size. */
-function addCompensated(total: Compensated, exp: Float64Array, from: number, length: number): void {
-  let { high, low } = total;
-  for (let k = from; k < from + length; k++) {
-    const next = high + exp[k];
-    const added = next - high;
-    low += high - (next - added) + (exp[k] - added);
-    high = next;
-  }
-  total.high = high;
-  total.low = low;
-}
-
-function divideDouble(
-  out: Float64Array,
-  exp: Float64Array,
-  to: number,
-  from: number,
-  length: number,
-  total: number,
-): void {
-  for (let k = 0; k < length; k++) out[to + k] = exp[from + k] / total;
-}
-
-/** `softmaxLongSingle` in float64. */
-function softmaxLongDouble(
-  out: Float64Array,
-  x: Float64Array,
-  start: number,
-  classes: number,
-  exp: Float64Array,
-): boolean {
-  const total: Compensated = { high: 0, low: 0 };
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    if (!expOfDouble(exp, x, start + k, length)) return false;
-    addCompensated(total, exp, 0, length);
-  }
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    expOfDouble(exp, x, start + k, length);
-    divideDouble(out, exp, start + k, 0, length, total.high + total.low);
   }
   return true;
 }
