@@ -4,11 +4,10 @@ export interface Pair {
   low: number;
 }
 
-/** 1 / (high + low), for sums between 1e-290 and 1e290. */
-export function reciprocal({ high, low }: Pair): Pair {
-  const quotient = 1 / high;
-  const product = quotient * high;
-  return { high: quotient, low: quotient * (1 - product - productError(quotient, high, product) - quotient * low) };
+/** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
+export function sumError(a: number, b: number, sum: number): number {
+  const added = sum - a;
+  return a - (sum - added) + (b - added);
 }
 
 /** `a · b − product` exactly, product being a · b as rounded; not finite where splitting a or b overflows. */

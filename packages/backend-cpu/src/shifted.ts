@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { expLimit, expPair, expSingle } from './exp.js';
+import { expPair, expSingle, singleLimit } from './exp.js';
 import { type Pair, productError } from './pair.js';
-import { forEachTile, gather, type Tile, tileLength } from './rows.js';
+import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 
 /**
@@ -86,15 +86,6 @@ export function forEachShiftedRow(
   });
 }
 
-function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: number }, tile: Tile, rows: Rows): void {
-  const { classes, inner } = rows;
-  for (let r = 0; r < tile.count; r++) {
-    const block = (inner === 1 ? tile.outer + r : tile.outer) % mask.outer;
-    const first = block * classes * inner + (inner === 1 ? 0 : (tile.row + r) % inner);
-    for (let c = 0; c < classes; c++) keep[r * classes + c] = mask.buffer[first + c * inner] === 0 ? 0 : 1;
-  }
-}
-
 /** Writes `value` where the mask has no entry: such an entry is that even in a row that is otherwise NaN. */
 export function fillMasked(values: Float64Array, { keep, start }: ShiftedRow, classes: number, value: number): void {
   if (keep) for (let k = start; k < start + classes; k++) if (keep[k] === 0) values[k] = value;
@@ -126,7 +117,7 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
   let others = 0;
   for (let k = start; k < end; k++) {
     const x = shifted[k] - max;
-    const e = x < -expLimit ? 0 : expSingle(x);
+    const e = x < -singleLimit ? 0 : expSingle(x);
     shifted[k] = x;
     exp[k] = e;
     if (k !== top) others += e;
