@@ -2,7 +2,14 @@ import type { Batch, Contender, DeviceBatch, Job } from './contender.js';
 import { simdExpLoops, simdFillLoop } from './exp-loop/loops.js';
 import { modes, type RawResult, type Timed } from './report.js';
 import { memoryLoops, type Roof } from './roofline.js';
-import { exponentials, outputBytes, outputSize, type Workload, type WorkloadInput, workloadInput } from './workloads.js';
+import {
+  exponentials,
+  outputBytes,
+  outputSize,
+  type Workload,
+  type WorkloadInput,
+  workloadInput,
+} from './workloads.js';
 
 /** A contender on its way through a workload. */
 export interface Entry {

@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import type { BenchReport, RawWorkload } from '../report.js';
+import type { BenchReport, RawWorkload, WorkloadResult } from '../report.js';
 import { parseNumbers, stringifyReport } from '../report-file.js';
 import { summarize } from '../summary.js';
 import type { Studies, StudyName } from './studies.js';
@@ -24,22 +24,9 @@ export function stringifyStudies(studies: Studies): string {
   return stringifyReport({ ...studies, ...Object.fromEntries(reports) });
 }
 
-function rawOf({ workload, baseline, control, roofs, results }: RawWorkload): RawWorkload {
-  return {
-    workload,
-    baseline,
-    control,
-    roofs,
-    results: results.map(({ contender, kind, missing, correctness, firstCallMs, samples, emptyCall }) => ({
-      contender,
-      kind,
-      missing,
-      correctness,
-      firstCallMs,
-      samples,
-      emptyCall,
-    })),
-  };
+/** Without what `summarize` makes of it. */
+function rawOf({ bounds, noise, results, ...workload }: WorkloadResult): RawWorkload {
+  return { ...workload, results: results.map(({ timings, ratios, bound, ...result }) => result) };
 }
 
 /** Reads what `stringifyStudies` wrote. @throws ERR_VALUE naming `source` where it is not that */
