@@ -4,6 +4,13 @@ export interface Pair {
   low: number;
 }
 
+/** 1 / x, for an x between 1e-290 and 1e290. */
+export function reciprocal(x: number): Pair {
+  const high = 1 / x;
+  const product = high * x;
+  return { high, low: high * (1 - product - productError(high, x, product)) };
+}
+
 /** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
 export function sumError(a: number, b: number, sum: number): number {
   const added = sum - a;
