@@ -67,7 +67,7 @@ const c4 = 1 / 24;
 
 /**
  * Stores exp(x + low) as `expDouble` gives it at `exp[k]` and returns what rounding took off it: the two together are within
- * 0.03 ULP. For x of at least −680, so that the returned part is not subnormal.
+ * 0.03 ULP. For x of at least −680, so that the returned part has the bits that it needs.
  */
 export function expPair(exp: Float64Array, k: number, x: number, low: number): number {
   const steps = x * fineStepsPerUnit + rounding - rounding;

@@ -4,6 +4,14 @@ export interface Pair {
   low: number;
 }
 
+/** 1 / x, for an x between 1e-290 and 1e290; beyond as good as a float64 is, and finite, since 0 / x is 0 for any x but 0. */
+export function reciprocal(x: number): Pair {
+  const high = 1 / x;
+  if (!Number.isFinite(high)) return { high: Math.sign(x) * Number.MAX_VALUE, low: 0 };
+  const product = high * x;
+  return { high, low: high * (1 - product - productError(high, x, product)) };
+}
+
 /** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
 export function sumError(a: number, b: number, sum: number): number {
   const added = sum - a;

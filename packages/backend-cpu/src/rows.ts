@@ -16,6 +16,12 @@ export interface Tile {
   readonly outer: number;
 }
 
+/** Which entries of contiguous rows exist, for `rows` rows and then over again: 0 where one does not. */
+export interface Keep {
+  readonly buffer: Uint8Array;
+  readonly rows: number;
+}
+
 /** Elements of a tile, unless one row has more: a few tiles fit the second-level cache. */
 const tileElements = 4096;
 /** Least neighbouring columns taken at once where inner > 1, so that each cache line fetched is used. */

@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expPair, expSingle, singleLimit } from './exp.js';
-import { type Pair, productError } from './pair.js';
+import { productError } from './pair.js';
 import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 
@@ -27,8 +27,6 @@ export interface ShiftedRow {
   maxLow: number;
   /** Σ exp(x/T − max) over all entries but the largest; NaN for a row that has no softmax. */
   others: number;
-  /** 1 + others with what a float64 does not hold. */
-  readonly total: Pair;
   /** The mask keeps no entry of this row. */
   empty: boolean;
 }
@@ -71,7 +69,6 @@ export function forEachShiftedRow(
       max: 0,
       maxLow: 0,
       others: 0,
-      total: { high: 0, low: 0 },
       empty: false,
     };
     for (let r = 0; r < tile.count; r++) {
@@ -124,7 +121,6 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
   }
   exp[top] = 1;
   row.others = others;
-  row.total.high = 1 + others;
 }
 
 /**
@@ -175,8 +171,6 @@ function shiftDouble(row: ShiftedRow, classes: number): void {
   }
   exp[top] = 1;
   row.others = sum - 1 + correction;
-  row.total.high = sum;
-  row.total.low = correction;
 }
 
 /** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN where one of its logits is. */
@@ -187,7 +181,6 @@ function shiftNothing(row: ShiftedRow, classes: number): void {
   shifted.fill(Number.NaN, start, end);
   exp.fill(Number.NaN, start, end);
   row.others = Number.NaN;
-  row.total.high = Number.NaN;
 }
 
 /** `high + low = high / temperature`. */

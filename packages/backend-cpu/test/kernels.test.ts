@@ -46,6 +46,69 @@ describe('rows that need a shift and rows that do not', () => {
   });
 });
 
+describe('temperatures', () => {
+  test.each([Float32Array, Float64Array])('whose reciprocal overflows leave equal logits equal (%o)', (Floats) => {
+    for (const temperature of [1e-320, -1e-320]) {
+      const out = Floats.of(0, 0, 0, 0);
+      backend.kernels.softmax?.(out, out, row(4), { temperature, mask: null });
+      expect([...out]).toEqual([0.25, 0.25, 0.25, 0.25]);
+    }
+  });
+});
+
+describe('rows of additive masks', () => {
+  const low = [-1e9, minus];
+  test.each([Float32Array, Float64Array])('give 0 to −1e9 and −Infinity, and to nothing else (%o)', (Floats) => {
+    for (const classes of [3, 40]) {
+      for (const offset of [0, -100, -400, 1000]) {
+        const x = Floats.from({ length: classes }, (_, k) => (k % 3 === 2 ? low[k % 2] : offset + (k % 3)));
+        const out = Floats.from(x);
+        backend.softmax(out, x, row(classes));
+        const kept = Floats.from(x.filter((_, k) => k % 3 !== 2));
+        backend.softmax(kept, kept, row(kept.length));
+        expect(out.every((p, k) => (k % 3 === 2) === (p === 0))).toBe(true);
+        expect(largestDifference(Floats.from(out.filter((_, k) => k % 3 !== 2)), kept)).toBeLessThan(2 ** -24);
+        expect(Math.abs(out.reduce((sum, p) => sum + p, 0) - 1)).toBeLessThan(1e-6);
+      }
+    }
+  });
+
+  test.each([Float32Array, Float64Array])('keep what is small beside what is smaller still (%o)', (Floats) => {
+    const x = Floats.of(-1000, -1001, -1e9);
+    backend.softmax(x, x, row(3));
+    expect(x[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 7);
+    expect(x[2]).toBe(0);
+    const far = Floats.of(-100, -180);
+    backend.softmax(far, far, row(2));
+    expect(far[1] / Math.exp(-80)).toBeCloseTo(1, 5);
+  });
+
+  test.each([Float32Array, Float64Array])(
+    'with a mask of their own too, whatever the logits it hides (%o)',
+    (Floats) => {
+      for (const offset of [0, -1000, 1000]) {
+        const out = Floats.of(offset, Number.NaN, offset, minus, plus, -1e9);
+        const mask = { buffer: Uint8Array.of(1, 0, 1, 1, 0, 1), outer: 1 };
+        backend.kernels.softmax?.(out, out, row(6), { temperature: 0.5, mask });
+        expect([...out]).toEqual([0.5, 0, 0.5, 0, 0, 0]);
+      }
+    },
+  );
+});
+
+describe('a row of one class, and of equal ones', () => {
+  test.each([Float32Array, Float64Array])('is exact, whatever the logit (%o)', (Floats) => {
+    for (let k = -400; k < 400; k++) {
+      const one = Floats.of(k * 1.37);
+      backend.softmax(one, one, row(1));
+      expect(one[0]).toBe(1);
+      const four = Floats.from({ length: 4 }, () => k * 1.37);
+      backend.softmax(four, four, row(4));
+      expect([...four]).toEqual([0.25, 0.25, 0.25, 0.25]);
+    }
+  });
+});
+
 describe('what is not finite', () => {
   test('−Infinity has probability 0', () => {
     expect(softmax([minus, 0, minus, 0])).toEqual([0, 0.5, 0, 0.5]);

@@ -20,6 +20,8 @@ export interface NpyElement {
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** NumPy itself refuses headers past 10,000 bytes; nothing that holds plain numbers comes near. */
 const longestHeader = 65_536;
+/** The longest dimension of an array without elements. */
+const mostEmpty = 2 ** 24;
 const highestRank = 64;
 
 /** Reads and checks a header against the file that follows it, so that what it promises is there before anything is allocated. */
@@ -109,6 +111,11 @@ function parseShape(tuple: string, fail: (what: string) => never): number[] {
   // Dimensions multiply to more than a file can hold even where another one is 0.
   if (!Number.isSafeInteger(sizeOf(shape.filter((length) => length > 0)) * 16)) {
     fail(`shape ${shown} has more elements than a file can hold`);
+  }
+  // Such a header costs its author nothing; writing as many empty rows would never end.
+  const longest = Math.max(0, ...shape);
+  if (shape.includes(0) && longest > mostEmpty) {
+    fail(`shape ${shown} has no elements, but a dimension of ${longest}; expected at most ${mostEmpty}`);
   }
   return shape;
 }

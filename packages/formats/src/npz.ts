@@ -1,14 +1,16 @@
 import { SoftgradError } from '@softgrad/core';
 import { unzipSync, zipSync } from 'fflate';
 import { formatBytes } from './array.js';
+import { crc32 } from './crc32.js';
 import { npyRows } from './npy.js';
 import { quote } from './quote.js';
 import type { RowReader } from './rows.js';
+import { zipChecksums } from './zip-checksums.js';
 
 /**
  * Reads one array of a NumPy archive: the one named, or the only one.
  *
- * @throws ERR_VALUE where there is no such array, or more than one and no name
+ * @throws ERR_VALUE where there is no such array, more than one and no name, or its checksum is not the archive's
  * @throws ERR_OUT_OF_MEMORY where the array would unpack to more than `limit` bytes
  */
 export async function npzRows(
@@ -67,7 +69,22 @@ function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: st
       return true;
     },
   });
-  return files[`${chosen}.npy`];
+  const member = `${chosen}.npy`;
+  const unpacked = files[member];
+  const expected = zipChecksums(bytes).get(member);
+  const found = crc32(unpacked);
+  if (found !== expected) {
+    const wanted = expected === undefined ? 'one in the archive' : hex(expected);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: ${quote(member)} is damaged: its CRC-32 is ${hex(found)}, expected ${wanted}`,
+    );
+  }
+  return unpacked;
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0');
 }
 
 /** An archive of .npy files as np.savez writes it, not compressed; the same arrays give the same bytes. */

@@ -162,6 +162,12 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['a product past all files', withShape('(4294967296, 4294967296)'), /more elements than a file can hold/],
     ['a product hidden by a 0', withShape('(0, 9007199254740993, 5)'), /more elements than a file can hold/],
     [
+      'empty rows without end',
+      withShape('(99999999999, 0)'),
+      /shape "\(99999999999, 0\)" has no elements, but a dimension of 99999999999; expected at most 16777216/,
+    ],
+    ['an empty row without end', withShape('(0, 16777217)'), /has no elements, but a dimension of 16777217/],
+    [
       'a large shape without data',
       withShape('(1000000, 1000000)'),
       /truncated: .* takes 8000000000000 bytes, 0 follow/,

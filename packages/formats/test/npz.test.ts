@@ -2,6 +2,7 @@ import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { zipSync } from 'fflate';
 import { describe, expect, test } from 'vitest';
+import { crc32 } from '../src/crc32.js';
 import { npzBytes, npzRows, sizeOf } from '../src/index.js';
 import { numpyFiles, plain } from './numpy-files.js';
 
@@ -94,4 +95,53 @@ test('however an archive is damaged, it is read as an array that fits its shape 
     ),
     { numRuns: 2000 },
   );
+});
+
+describe('checksums', () => {
+  /** A stored archive in which one bit of the array `logits` is not what it was. */
+  function damaged(archive = npzBytes({ loss: npy['a scalar'].bytes, logits: npy['<f8 C'].bytes })) {
+    const bytes = archive.slice();
+    bytes[Buffer.from(bytes).indexOf(npy['<f8 C'].bytes) + npy['<f8 C'].bytes.length - 3] ^= 1;
+    return bytes;
+  }
+
+  /** The same archive with its directory's place in a ZIP64 record only, as in archives of more than 4 GB. */
+  function zip64(archive: Uint8Array): Uint8Array {
+    const end = archive.length - 22;
+    const bytes = new Uint8Array(archive.length + 76);
+    bytes.set(archive.subarray(0, end));
+    bytes.set(archive.subarray(end), end + 76);
+    const view = new DataView(bytes.buffer);
+    const count = view.getUint16(end + 76 + 10, true);
+    view.setUint32(end, 0x06064b50, true);
+    view.setBigUint64(end + 4, 44n, true);
+    view.setBigUint64(end + 24, BigInt(count), true);
+    view.setBigUint64(end + 32, BigInt(count), true);
+    view.setBigUint64(end + 48, BigInt(view.getUint32(end + 76 + 16, true)), true);
+    view.setUint32(end + 56, 0x07064b50, true);
+    view.setBigUint64(end + 64, BigInt(end), true);
+    view.setUint32(end + 76 + 16, 0xffffffff, true);
+    return bytes;
+  }
+
+  test('a bit that changed is found, naming file, member, and both checksums', async () => {
+    await expect(read(damaged(), 'logits')).rejects.toThrow(
+      /^x\.npz: "logits\.npy" is damaged: its CRC-32 is [0-9a-f]{8}, expected [0-9a-f]{8}$/,
+    );
+    expect(plain(await read(damaged(), 'loss'))).toEqual([2.5]);
+  });
+
+  test('a directory that stands in a ZIP64 record is read as well', async () => {
+    const archive = zip64(npzBytes({ logits: npy['<f8 C'].bytes }));
+    expect(plain(await read(archive, 'logits'))).toEqual(npy['<f8 C'].values);
+    await expect(read(damaged(archive), 'logits')).rejects.toThrow('is damaged');
+  });
+
+  test('are those of the published check value, whatever the pieces', () => {
+    const digits = Buffer.from('123456789');
+    expect(crc32(digits)).toBe(0xcbf43926);
+    for (let cut = 0; cut <= 9; cut++)
+      expect(crc32(digits.subarray(cut), crc32(digits.subarray(0, cut)))).toBe(0xcbf43926);
+    expect(crc32(new Uint8Array(0))).toBe(0);
+  });
 });

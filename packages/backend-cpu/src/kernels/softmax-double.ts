@@ -1,6 +1,9 @@
 import { doubleLimit, expPair } from '../exp.js';
 import { type Pair, sumError } from '../pair.js';
+import { corrected, divide } from '../quotients.js';
+import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
+import { hardRows } from './softmax-double-hard.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
 const longRow = 2 ** 17;
@@ -14,9 +17,6 @@ const mostSquares = doubleLimit ** 2;
 const expScratch = scratch();
 const restScratch = scratch();
 
-/** Computes `count` rows from element `start` on, whose exponentials could overflow. */
-type ShiftRows = (start: number, count: number) => void;
-
 /**
  * Softmax of contiguous rows of float64, within 1.1 ULP. Exponentials, their sum and a quotient that are rounded each would add up
  * to 3, since half an ULP of a number just above a power of 2 is a whole one just below it. So each exponential keeps what rounding
@@ -27,13 +27,15 @@ export function softmaxDouble(
   logits: Float64Array,
   outer: number,
   classes: number,
-  shiftRows: ShiftRows,
+  temperature: number,
+  keep: Keep | null,
 ): void {
-  if (classes < shortRow) shortRows(out, logits, outer, classes, shiftRows);
-  else rows(out, logits, outer, classes, shiftRows);
+  if (keep || temperature !== 1) hardRows(out, logits, 0, outer, classes, temperature, keep);
+  else if (classes < shortRow) shortRows(out, logits, outer, classes);
+  else rows(out, logits, outer, classes);
 }
 
-function rows(out: Float64Array, x: Float64Array, outer: number, classes: number, shiftRows: ShiftRows): void {
+function rows(out: Float64Array, x: Float64Array, outer: number, classes: number): void {
   const part = Math.min(longRow, classes);
   const exp = expScratch(part);
   const rests = restScratch(part);
@@ -47,7 +49,7 @@ function rows(out: Float64Array, x: Float64Array, outer: number, classes: number
       safe = expAndSum(total, exp, rests, x, start + k, Math.min(part, classes - k));
     }
     if (!safe) {
-      shiftRows(start, 1);
+      hardRows(out, x, start / classes, 1, classes, 1, null);
       continue;
     }
     const { high, low } = total;
@@ -107,37 +109,7 @@ function expAndSum(
   return true;
 }
 
-/** `out[to + k] = (exp[k] + rests[k]) / (high + low)`. */
-function divide(
-  out: Float64Array,
-  exp: Float64Array,
-  rests: Float64Array,
-  to: number,
-  length: number,
-  high: number,
-  low: number,
-): void {
-  const factor = 1 / high;
-  let k = 0;
-  for (; k < length - 3; k += 4) {
-    const target = (to + k) | 0;
-    const k1 = (k + 1) | 0;
-    const k2 = (k + 2) | 0;
-    const k3 = (k + 3) | 0;
-    out[target] = corrected(exp[k] / high, rests[k], low, factor);
-    out[(target + 1) | 0] = corrected(exp[k1] / high, rests[k1], low, factor);
-    out[(target + 2) | 0] = corrected(exp[k2] / high, rests[k2], low, factor);
-    out[(target + 3) | 0] = corrected(exp[k3] / high, rests[k3], low, factor);
-  }
-  for (; k < length; k++) out[to + k] = corrected(exp[k] / high, rests[k], low, factor);
-}
-
-/** A quotient with what the rests of its dividend and its divisor add to it. `factor` is 1 / divisor, as rounded. */
-function corrected(quotient: number, rest: number, divisorRest: number, factor: number): number {
-  return quotient + (rest - quotient * divisorRest) * factor;
-}
-
-function shortRows(out: Float64Array, x: Float64Array, outer: number, classes: number, shiftRows: ShiftRows): void {
+function shortRows(out: Float64Array, x: Float64Array, outer: number, classes: number): void {
   const perBlock = Math.floor(blockElements / classes) * classes;
   const end = outer * classes;
   const length = Math.min(perBlock, end);
@@ -146,7 +118,7 @@ function shortRows(out: Float64Array, x: Float64Array, outer: number, classes: n
   for (let start = 0; start < end; start += perBlock) {
     const count = Math.min(perBlock, end - start);
     if (expWithRests(exp, rests, x, start, count)) scaleShort(out, exp, rests, start, count, classes);
-    else shiftRows(start, count / classes);
+    else hardRows(out, x, start / classes, count / classes, classes, 1, null);
   }
 }
 

@@ -1,4 +1,5 @@
 import { expOfSteps, leastSteps, stepsPerUnit } from '../exp.js';
+import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
 import { expAndSum, expOfSingle, rowsPerBlock, scale, unitOf } from '../unshifted.js';
 
@@ -8,12 +9,6 @@ const longRow = 2 ** 17;
 const shortRow = 32;
 
 const expScratch = scratch();
-
-/** Which entries exist, for `rows` rows and then over again: 0 where one does not. */
-export interface Keep {
-  readonly buffer: Uint8Array;
-  readonly rows: number;
-}
 
 /** Softmax of contiguous rows of float32, logits/temperature over the entries kept; `out` may be the logits. */
 export function softmaxSingle(
@@ -36,7 +31,7 @@ function rows(out: Float32Array, x: Float32Array, outer: number, classes: number
   const end = outer * classes;
   for (let start = 0; start < end; start += classes) {
     let total = expAndSum(exp, x, start, classes, unit);
-    if (total < 0) total = shiftedExpAndSum(exp, 0, x, start, classes, temperature);
+    if (total < 0) total = hardExpAndSum(exp, 0, x, start, classes, temperature);
     scale(out, exp, start, 0, classes, 1 / total);
   }
 }
@@ -49,7 +44,7 @@ function shortRows(out: Float32Array, x: Float32Array, outer: number, classes: n
   for (let start = 0; start < end; start += perBlock) {
     const length = Math.min(perBlock, end - start);
     if (!expOfSingle(exp, x, start, length, unit)) {
-      for (let k = 0; k < length; k += classes) shiftedExpAndSum(exp, k, x, start + k, classes, temperature);
+      for (let k = 0; k < length; k += classes) hardExpAndSum(exp, k, x, start + k, classes, temperature);
     }
     scaleShort(out, exp, start, length, classes);
   }
@@ -79,7 +74,7 @@ function longRows(out: Float32Array, x: Float32Array, outer: number, classes: nu
     }
     if (total < 0) {
       const whole = expScratch(classes);
-      total = shiftedExpAndSum(whole, 0, x, start, classes, temperature);
+      total = hardExpAndSum(whole, 0, x, start, classes, temperature);
       scale(out, whole, start, 0, classes, 1 / total);
       continue;
     }
@@ -91,8 +86,47 @@ function longRows(out: Float32Array, x: Float32Array, outer: number, classes: nu
   }
 }
 
+/** Least total of a row for which what `clampedExpAndSum` leaves out, e^−177 each at most, is less than a float32 has. */
+const leastTotal = Math.exp(-60);
+
+/** `exp[to + k]` and their sum, to a common factor, for a row with entries that exp would leave the table for. */
+function hardExpAndSum(
+  exp: Float64Array,
+  to: number,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  temperature: number,
+): number {
+  const total = clampedExpAndSum(exp, to, x, start, classes, stepsPerUnit / temperature);
+  return total < 0 ? shiftedExpAndSum(exp, to, x, start, classes, temperature) : total;
+}
+
 /**
- * `exp[to + k] = exp((x[start + k] − max) / T)` and their sum, where max is the entry that is largest once divided. NaN for a row
+ * Still without a shift, for rows whose only large entries are −Infinity or −1e9, as additive masks have them: they get 0. Returns
+ * −1 where an entry is too large or NaN, or all are so small that what is left out counts.
+ */
+function clampedExpAndSum(
+  exp: Float64Array,
+  to: number,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  stepsPerLogit: number,
+): number {
+  let total = 0;
+  for (let k = 0; k < classes; k++) {
+    const steps = x[(start + k) | 0] * stepsPerLogit;
+    if (!(steps < -leastSteps)) return -1;
+    const e = steps < leastSteps ? 0 : expOfSteps(steps);
+    exp[(to + k) | 0] = e;
+    total += e;
+  }
+  return total > leastTotal ? total : -1;
+}
+
+/**
+ * `exp[to + k] = exp((x[start + k] − max) / T)` and their sum, where x / T is largest at max. NaN for a row
  * with NaN, with +Infinity, or with nothing but −Infinity: there x − max is NaN. What is too small for a float32 is as good as 0.
  */
 function shiftedExpAndSum(
@@ -129,27 +163,67 @@ function maskedRows(
   temperature: number,
   { buffer: keep, rows }: Keep,
 ): void {
-  const sign = temperature < 0 ? -1 : 1;
-  const unit = stepsPerShift(temperature);
   const exp = expScratch(classes);
+  const steps = stepsPerUnit / temperature;
   for (let row = 0; row < outer; row++) {
     const start = row * classes;
     const mask = (row % rows) * classes;
-    let max = Number.NEGATIVE_INFINITY;
-    for (let k = 0; k < classes; k++) {
-      const value = x[(start + k) | 0] * sign;
-      if (value > max && keep[(mask + k) | 0] !== 0) max = value;
-    }
-    let total = 0;
-    for (let k = 0; k < classes; k++) {
-      const e = keep[(mask + k) | 0] === 0 ? 0 : expOfShift((x[(start + k) | 0] * sign - max) * unit);
-      exp[k] = e;
-      total += e;
-    }
+    let total = clampedMaskedExpAndSum(exp, x, start, classes, steps, keep, mask);
+    if (total < 0) total = shiftedMaskedExpAndSum(exp, x, start, classes, temperature, keep, mask);
     // Nothing is kept where the total is 0.
     scale(out, exp, start, 0, classes, total === 0 ? 0 : 1 / total);
     if (Number.isNaN(total)) for (let k = 0; k < classes; k++) if (keep[mask + k] === 0) out[start + k] = 0;
   }
+}
+
+/** `clampedExpAndSum` of the entries kept; 0 for the others. */
+function clampedMaskedExpAndSum(
+  exp: Float64Array,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  stepsPerLogit: number,
+  keep: Uint8Array,
+  mask: number,
+): number {
+  let total = 0;
+  for (let k = 0; k < classes; k++) {
+    let e = 0;
+    if (keep[(mask + k) | 0] !== 0) {
+      const steps = x[(start + k) | 0] * stepsPerLogit;
+      if (!(steps < -leastSteps)) return -1;
+      if (steps >= leastSteps) e = expOfSteps(steps);
+    }
+    exp[k] = e;
+    total += e;
+  }
+  return total > leastTotal ? total : -1;
+}
+
+/** `shiftedExpAndSum` of the entries kept; 0 for the others. */
+function shiftedMaskedExpAndSum(
+  exp: Float64Array,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  temperature: number,
+  keep: Uint8Array,
+  mask: number,
+): number {
+  const sign = temperature < 0 ? -1 : 1;
+  const unit = stepsPerShift(temperature);
+  let max = Number.NEGATIVE_INFINITY;
+  for (let k = 0; k < classes; k++) {
+    const value = x[(start + k) | 0] * sign;
+    if (value > max && keep[(mask + k) | 0] !== 0) max = value;
+  }
+  let total = 0;
+  for (let k = 0; k < classes; k++) {
+    const e = keep[(mask + k) | 0] === 0 ? 0 : expOfShift((x[(start + k) | 0] * sign - max) * unit);
+    exp[k] = e;
+    total += e;
+  }
+  return total;
 }
 
 /** Steps of a table's root that a shifted logit takes for each 1; finite, since a difference of 0 times Infinity is no number. */
