@@ -16,13 +16,19 @@ export interface Compiled {
   readonly access: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Why it does not compile, once that is known. */
+  readonly fault: () => SoftgradError | null;
 }
 
 /** Most bytes of a kernel's parameters: the alignment of dynamic offsets, so that each dispatch has a slot. */
 export const parameterBytes = 256;
 
 export interface Pipelines {
-  /** The pipeline of a variant, compiled at its first use. WGSL errors are thrown by the next call that may wait. */
+  /**
+   * The pipeline of a variant, compiled at its first use. WGSL errors are thrown by the next call that may wait.
+   *
+   * @throws ERR_UNSUPPORTED where it is known already that it does not compile
+   */
   get(key: string, make: () => Program): Compiled;
 }
 
@@ -41,7 +47,11 @@ export function pipelineCache(device: GPUDevice, faults: Faults, counters: Count
   };
   const compile = ({ name, code, access }: Program): Compiled => {
     let module: GPUShaderModule | undefined;
-    const fault = async (message: string) => doesNotCompile(name, message, module);
+    let known: SoftgradError | null = null;
+    const fault = async (message: string) => {
+      known = await doesNotCompile(name, message, module);
+      return known;
+    };
     return faults.scope('validation', fault, () => {
       const layout = layoutOf(access);
       module = device.createShaderModule({ label: name, code });
@@ -50,7 +60,7 @@ export function pipelineCache(device: GPUDevice, faults: Faults, counters: Count
       const pipeline = faults.scope('internal', fault, () =>
         device.createComputePipeline({ label: name, layout: layout.pipeline, compute }),
       );
-      return { name, access, pipeline, layout: layout.group };
+      return { name, access, pipeline, layout: layout.group, fault: () => known };
     });
   };
   return {
@@ -61,6 +71,8 @@ export function pipelineCache(device: GPUDevice, faults: Faults, counters: Count
         compiled.set(key, found);
         counters.pipelines++;
       }
+      const fault = found.fault();
+      if (fault) throw fault;
       return found;
     },
   };

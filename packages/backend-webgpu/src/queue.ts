@@ -16,6 +16,7 @@ export interface Dispatch {
 
 /** Work in order: dispatches are collected and submitted together, at the latest when somebody waits for a result. */
 export interface Queue {
+  /** @throws ERR_UNSUPPORTED where an input is the result of work that was refused */
   enqueue(dispatch: Dispatch): void;
   /** Writes bytes (a multiple of 4 of them) after all that is enqueued. */
   upload(slot: Slot, bytes: Uint8Array<ArrayBuffer>): void;
@@ -25,6 +26,8 @@ export interface Queue {
   done(): Promise<void>;
   /** Runs `enqueue` between submits of its own; each pass that it makes has timestamps. Passes are long, so that few are made. */
   time(enqueue: () => void, timestamps: () => GPUComputePassTimestampWrites): void;
+  /** A buffer is given out: what was or should have been in it is nobody's any more. */
+  claim(slot: Slot): void;
   /** Before a buffer is destroyed: submits what needs it and forgets its bind groups. */
   release(slot: Slot): void;
   readonly held: {
@@ -60,13 +63,15 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     ({ gpu }) => gpu.destroy(),
   );
+  const spoiled = spoiledResults();
   let limit = batchSize;
   let timestamps: (() => GPUComputePassTimestampWrites) | null = null;
   let parameters = newParameters(device, batchSize * parameterBytes);
 
   const submit = (record: (encoder: GPUCommandEncoder) => void) => {
     const names = [...new Set(batch.map(({ kernel }) => kernel.name))].join(', ');
-    const fault = (message: string): SoftgradError => refused(names ? `${message} (in ${names})` : message);
+    const spoil = spoiled.ifRefused(batch);
+    const fault = (message: string): SoftgradError => spoil(refused(names ? `${message} (in ${names})` : message));
     faults.scope('validation', fault, () => {
       const encoder = device.createCommandEncoder();
       record(encoder);
@@ -105,6 +110,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
 
   return {
     enqueue(dispatch) {
+      spoiled.note(dispatch);
       batch.push(dispatch);
       for (const slot of dispatch.slots) inBatch.add(slot);
       counters.dispatches++;
@@ -112,6 +118,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     upload(slot, bytes) {
       if (inBatch.has(slot)) flush();
+      spoiled.written(slot);
       const write = () => device.queue.writeBuffer(slot.gpu, 0, bytes);
       if (bytes.byteLength < largeUpload) write();
       else faults.scope('out-of-memory', () => noRoom(bytes.byteLength), write);
@@ -137,6 +144,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
       }
       staging.give(target);
       await faults.settle();
+      spoiled.check(slot);
       return bytes;
     },
     async done() {
@@ -160,6 +168,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
         ({ limit, timestamps } = outside);
       }
     },
+    claim: spoiled.written,
     release(slot) {
       if (inBatch.has(slot)) flush();
       bindGroups.drop(slot);
@@ -184,6 +193,42 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
 export function grid(workgroups: number, most: number): readonly [x: number, y: number] {
   const y = Math.ceil(workgroups / most);
   return [Math.ceil(workgroups / y), y];
+}
+
+/**
+ * One dispatch that is refused takes all of its batch with it. Who waits next is told, once; after that, what the others of the batch
+ * would have written must not pass for results, until something else is written there.
+ */
+function spoiledResults() {
+  const faults = new WeakMap<Slot, SoftgradError>();
+  const writes = new WeakMap<Slot, number>();
+  const check = (slot: Slot) => {
+    const fault = faults.get(slot);
+    if (fault) throw fault;
+  };
+  const written = (slot: Slot) => {
+    faults.delete(slot);
+    writes.set(slot, (writes.get(slot) ?? 0) + 1);
+  };
+  const results = ({ kernel, slots }: Dispatch) => slots.filter((_, i) => kernel.access[i] === 'w');
+  return {
+    check,
+    written,
+    /** @throws the fault of an input that was never computed */
+    note(dispatch: Dispatch) {
+      const own = new Set(results(dispatch));
+      for (const slot of dispatch.slots) if (!own.has(slot)) check(slot);
+      for (const slot of own) written(slot);
+    },
+    /** To be called with the fault, should these be refused. */
+    ifRefused(dispatches: readonly Dispatch[]) {
+      const expected = dispatches.flatMap(results).map((slot) => ({ slot, write: writes.get(slot) }));
+      return (fault: SoftgradError) => {
+        for (const { slot, write } of expected) if (writes.get(slot) === write) faults.set(slot, fault);
+        return fault;
+      };
+    },
+  };
 }
 
 function newParameters(device: GPUDevice, size: number): GPUBuffer {

@@ -71,9 +71,11 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
           `webgpu: ${length} ${dtype} elements take ${bytes} bytes; this device takes at most ${largest} in one buffer (${limits})`,
         );
       }
-      const buffer: WebgpuBuffer = { dtype, length, slot: pool.take(bytes) };
+      const slot = pool.take(bytes);
+      queue.claim(slot);
+      const buffer: WebgpuBuffer = { dtype, length, slot };
       live.add(buffer);
-      liveBytes += buffer.slot?.byteLength ?? 0;
+      liveBytes += slot.byteLength;
       return buffer;
     },
     adopt(gpu, length, dtype) {

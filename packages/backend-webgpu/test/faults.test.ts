@@ -209,6 +209,35 @@ describe('what the device refuses', () => {
     device.destroy();
   });
 
+  test('what was enqueued beside work that is refused never passes for a result, until it is computed', async () => {
+    const device = await newDevice();
+    const strict = altered(device, {
+      createShaderModule: ({ label = '', code }: GPUShaderModuleDescriptor) =>
+        device.createShaderModule({ label, code: label === 'jacobian' ? `${code}\nfn broken() -> f32 {}` : code }),
+    });
+    const backend = await webgpu.open({ device: strict });
+    const refused = { code: 'ERR_UNSUPPORTED', message: expect.stringContaining('jacobian') };
+    const x = backend.alloc(3, 'float32');
+    backend.write(x, logits);
+    const [s, matrix, after] = [3, 9, 3].map((length) => backend.alloc(length, 'float32'));
+    backend.softmax(s, x, rows);
+    backend.jacobian(matrix, s, rows);
+    await expect(backend.sync()).rejects.toMatchObject(refused);
+    // Neither what did not compile nor what went with it, however often it is asked for.
+    for (const lost of [matrix, s, s]) await expect(backend.read(lost)).rejects.toMatchObject(refused);
+    expect(() => backend.vjp(after, s, s, rows)).toThrow(expect.objectContaining(refused));
+    expect(() => backend.jacobian(matrix, x, rows)).toThrow(expect.objectContaining(refused));
+    expect([...(await backend.read(x))]).toEqual([1, 2, 3]);
+    backend.softmax(s, x, rows);
+    expect((await backend.read(s))[0]).toBeCloseTo(0.09003, 5);
+    // Nor does whoever gets its buffer next hear of it.
+    backend.free(matrix);
+    const next = backend.alloc(9, 'float32');
+    expect(await backend.read(next)).toHaveLength(9);
+    backend.close();
+    device.destroy();
+  });
+
   test('work that fails validation is an error that names the kernels of its batch', async () => {
     const device = await newDevice();
     let wrong = false;

@@ -116,7 +116,7 @@ describe('time', () => {
     }));
     const { enqueue } = work(backend);
     const manyTimes = () => {
-      for (let i = 0; i < 50; i++) enqueue();
+      for (let i = 0; i < 400; i++) enqueue();
     };
     expect(await backend.time(manyTimes)).toBeNull();
     close();

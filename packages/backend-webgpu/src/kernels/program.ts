@@ -1,5 +1,6 @@
 import { byteSize, type DType } from '@softgrad/core';
 import type { Program } from '../pipelines.js';
+import { halves } from './halves.js';
 
 /** Elements that one invocation loads at once. */
 export type Width = 1 | 4;
@@ -27,12 +28,14 @@ export function program(
   features: readonly string[],
   body: string,
 ): Program {
-  const enabled = [...features, ...(bindings.some(({ dtype }) => dtype === 'float16') ? ['f16'] : [])];
+  const half = bindings.some(({ dtype }) => dtype === 'float16');
+  const enabled = [...features, ...(half ? ['f16'] : [])];
   const fields = Object.entries(parameters).map(([field, type]) => `  ${field}: ${type},`);
   const code = [
     ...enabled.map((feature) => `enable ${feature};`),
     `struct Parameters {\n${fields.join('\n')}\n}`,
     '@group(0) @binding(0) var<uniform> P: Parameters;',
+    ...(half ? [halves] : []),
     ...bindings.map(declare),
     body,
   ].join('\n');
@@ -66,18 +69,28 @@ function declare({ name, dtype, width, access }: Binding, index: number): string
   const mode = access === 'w' ? 'read_write' : 'read';
   const declaration = `@group(0) @binding(${index + 1}) var<storage, ${mode}> ${name}: array<${elements}>;`;
   const u32 = vector('u32');
-  const f32 = vector('f32');
+  const element = `${name}[i]`;
   if (access === 'w') {
-    const value = dtype === 'float16' ? `${vector('f16')}(bitcast<${f32}>(bits))` : 'bits';
-    return `${declaration}\nfn store_${name}(i: u32, bits: ${u32}) { ${name}[i] = ${value}; }`;
+    const value = dtype === 'float16' ? toHalf[width] : 'bits';
+    return `${declaration}\nfn store_${name}(i: u32, bits: ${u32}) { ${element} = ${value}; }`;
   }
   if (dtype === 'float16')
-    return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return bitcast<${u32}>(${f32}(${name}[i])); }`;
-  if (dtype !== 'bool') return `${declaration}\nfn load_${name}(i: u32) -> ${elements} { return ${name}[i]; }`;
+    return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${fromHalf[width](element)}; }`;
+  if (dtype !== 'bool') return `${declaration}\nfn load_${name}(i: u32) -> ${elements} { return ${element}; }`;
   // Four mask bytes a word, the first in its low bits.
   const unpack =
     width === 4
-      ? `(vec4<u32>(${name}[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
+      ? `(vec4<u32>(${element}) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
       : `(${name}[i >> 2u] >> ((i & 3u) * 8u)) & 255u`;
   return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${unpack}; }`;
 }
+
+/** Halves come and go as their bits: a bitcast moves them and computes nothing. */
+const toHalf: Record<Width, string> = {
+  1: 'bitcast<vec2<f16>>(bits_to_half(bits)).x',
+  4: 'bitcast<vec4<f16>>(bits_to_halves(bits))',
+};
+const fromHalf: Record<Width, (element: string) => string> = {
+  1: (element) => `half_to_bits(bitcast<u32>(vec2<f16>(${element}, 0h)) & 0xffffu)`,
+  4: (element) => `halves_to_bits(bitcast<vec2<u32>>(${element}))`,
+};
