@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
@@ -21,6 +23,15 @@ export async function sharedWithChromium() {
       projects: [{ test: { ...shared.test, name: 'node' } }, await inChromium()],
     },
   });
+}
+
+/** In Node, Dawn computes on Chromium's own software device where the machine names no Vulkan driver. */
+export async function useSoftwareVulkan(): Promise<void> {
+  const folders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', dirname((await findChromium()) ?? '')];
+  const software = folders.find((folder) => existsSync(join(folder, 'vk_swiftshader_icd.json')));
+  if (!software || process.env.VK_DRIVER_FILES) return;
+  process.env.VK_DRIVER_FILES = join(software, 'vk_swiftshader_icd.json');
+  process.env.LD_LIBRARY_PATH = [software, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
 }
 
 /**

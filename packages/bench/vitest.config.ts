@@ -1,3 +1,5 @@
-import { sharedWithChromium } from '../../vitest.shared.ts';
+import { sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
+
+await useSoftwareVulkan();
 
 export default await sharedWithChromium();

@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import type { FloatArray } from './storage.js';
+import type { CpuBuffer, FloatArray } from './storage.js';
 
 /**
  * A few neighbouring rows, brought into contiguous scratch memory so that kernels see one layout and one element type.
@@ -50,7 +50,7 @@ export function forEachTile(rows: Rows, visit: (tile: Tile) => void): void {
 }
 
 /** Copies a tile into `to`, row after row. */
-export function gather(to: Float64Array, from: FloatArray, tile: Tile, classes: number): void {
+export function gather(to: FloatArray, from: FloatArray, tile: Tile, classes: number): void {
   const { base, step, stride, count } = tile;
   if (stride === 1) {
     const length = count * classes;
@@ -63,7 +63,7 @@ export function gather(to: Float64Array, from: FloatArray, tile: Tile, classes: 
 }
 
 /** Copies rows that stand one after the other in `from` back to where the tile has them. */
-export function scatter(to: FloatArray, from: Float64Array, tile: Tile, classes: number): void {
+export function scatter(to: FloatArray, from: FloatArray, tile: Tile, classes: number): void {
   const { base, step, stride, count } = tile;
   if (stride === 1) {
     const length = count * classes;
@@ -72,6 +72,16 @@ export function scatter(to: FloatArray, from: Float64Array, tile: Tile, classes:
   }
   for (let c = 0; c < classes; c++) {
     for (let r = 0; r < count; r++) to[base + r * step + c * stride] = from[r * classes + c];
+  }
+}
+
+/** Copies a tile of a mask whose blocks repeat: 0 where an entry does not exist, 1 where it does. */
+export function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: number }, tile: Tile, rows: Rows): void {
+  const { classes, inner } = rows;
+  for (let r = 0; r < tile.count; r++) {
+    const block = (inner === 1 ? tile.outer + r : tile.outer) % mask.outer;
+    const first = block * classes * inner + (inner === 1 ? 0 : (tile.row + r) % inner);
+    for (let c = 0; c < classes; c++) keep[r * classes + c] = mask.buffer[first + c * inner] === 0 ? 0 : 1;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { expDouble, expLimit, expSingle } from './exp.js';
-import { forEachTile, gather, type Tile, tileLength } from './rows.js';
+import { expPair, expSingle, singleLimit } from './exp.js';
+import { type Pair, productError } from './pair.js';
+import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 
 /**
@@ -26,6 +27,8 @@ export interface ShiftedRow {
   maxLow: number;
   /** Σ exp(x/T − max) over all entries but the largest; NaN for a row that has no softmax. */
   others: number;
+  /** 1 + others with what a float64 does not hold. */
+  readonly total: Pair;
   /** The mask keeps no entry of this row. */
   empty: boolean;
 }
@@ -68,6 +71,7 @@ export function forEachShiftedRow(
       max: 0,
       maxLow: 0,
       others: 0,
+      total: { high: 0, low: 0 },
       empty: false,
     };
     for (let r = 0; r < tile.count; r++) {
@@ -80,15 +84,6 @@ export function forEachShiftedRow(
     }
     finish?.(row);
   });
-}
-
-function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: number }, tile: Tile, rows: Rows): void {
-  const { classes, inner } = rows;
-  for (let r = 0; r < tile.count; r++) {
-    const block = (inner === 1 ? tile.outer + r : tile.outer) % mask.outer;
-    const first = block * classes * inner + (inner === 1 ? 0 : (tile.row + r) % inner);
-    for (let c = 0; c < classes; c++) keep[r * classes + c] = mask.buffer[first + c * inner] === 0 ? 0 : 1;
-  }
 }
 
 /** Writes `value` where the mask has no entry: such an entry is that even in a row that is otherwise NaN. */
@@ -122,19 +117,20 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
   let others = 0;
   for (let k = start; k < end; k++) {
     const x = shifted[k] - max;
-    const e = x < -expLimit ? 0 : expSingle(x);
+    const e = x < -singleLimit ? 0 : expSingle(x);
     shifted[k] = x;
     exp[k] = e;
     if (k !== top) others += e;
   }
   exp[top] = 1;
   row.others = others;
+  row.total.high = 1 + others;
 }
 
 /**
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
  * error (Knuth's TwoSum, TAOCP 4.2.2) goes along. The sum is compensated too: it starts with the largest entry's 1, which
- * no partial sum is less than, so that Dekker's shorter FastTwoSum is exact.
+ * no partial sum is less than, so that Dekker's shorter FastTwoSum is exact, and takes in what the terms' rounding took off them.
  */
 function shiftDouble(row: ShiftedRow, classes: number): void {
   const { shifted, low, exp, start } = row;
@@ -169,16 +165,18 @@ function shiftDouble(row: ShiftedRow, classes: number): void {
     }
     const back = difference - x;
     const error = x - (difference - back) - (max + back) + (low[k] - maxLow);
-    const e = expDouble(difference, error);
+    const rest = expPair(exp, k, difference, error);
     low[k] = error;
-    exp[k] = e;
     if (k === top) continue;
+    const e = exp[k];
     const next = sum + e;
-    correction += e - (next - sum);
+    correction += e - (next - sum) + rest;
     sum = next;
   }
   exp[top] = 1;
   row.others = sum - 1 + correction;
+  row.total.high = sum;
+  row.total.low = correction;
 }
 
 /** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN where one of its logits is. */
@@ -189,37 +187,22 @@ function shiftNothing(row: ShiftedRow, classes: number): void {
   shifted.fill(Number.NaN, start, end);
   exp.fill(Number.NaN, start, end);
   row.others = Number.NaN;
+  row.total.high = Number.NaN;
 }
 
-/** `high + low = high / temperature`, the remainder by Dekker's product ("A floating-point technique …", 1971). */
+/** `high + low = high / temperature`. */
 function divideDouble(high: Float64Array, low: Float64Array, elements: number, temperature: number): void {
   if (temperature === 1) {
     low.fill(0, 0, elements);
     return;
   }
-  const divisorHead = head(temperature);
-  const divisorTail = temperature - divisorHead;
   for (let k = 0; k < elements; k++) {
     const x = high[k];
     const quotient = x / temperature;
-    const quotientHead = head(quotient);
-    const quotientTail = quotient - quotientHead;
     const product = quotient * temperature;
-    const error =
-      quotientHead * divisorHead -
-      product +
-      quotientHead * divisorTail +
-      quotientTail * divisorHead +
-      quotientTail * divisorTail;
-    const remainder = (x - product - error) / temperature;
+    const remainder = (x - product - productError(quotient, temperature, product)) / temperature;
     high[k] = quotient;
     // Not finite where splitting overflows, which it does only far from where a remainder could matter.
     low[k] = Number.isFinite(remainder) ? remainder : 0;
   }
-}
-
-/** The upper 26 bits of a float64 (Veltkamp's splitting). */
-function head(x: number): number {
-  const scaled = x * 134217729;
-  return scaled - (scaled - x);
 }

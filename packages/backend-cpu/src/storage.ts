@@ -1,4 +1,4 @@
-import { type DType, type HostArray, hostArray } from '@softgrad/core';
+import { type DType, type HostArray, type HostArrayOf, hostArray } from '@softgrad/core';
 
 /** A buffer of this backend is the host array of its dtype. */
 export type CpuBuffer = HostArray;
@@ -26,11 +26,20 @@ const keptLength = 2 ** 18;
  * given again, so each purpose that lives at the same time has a source of its own.
  */
 export function scratch(): (length: number) => Float64Array {
-  let kept = new Float64Array(0);
+  return keeping('float64');
+}
+
+/** The same in float32. */
+export function singleScratch(): (length: number) => Float32Array {
+  return keeping('float32');
+}
+
+function keeping<D extends DType>(dtype: D): (length: number) => HostArrayOf<D> {
+  let kept = hostArray(0, dtype);
   return (length) => {
     if (length <= kept.length) return kept;
-    if (length > keptLength) return hostArray(length, 'float64');
-    kept = new Float64Array(Math.min(keptLength, Math.max(2048, 2 * length)));
+    if (length > keptLength) return hostArray(length, dtype);
+    kept = hostArray(Math.min(keptLength, Math.max(2048, 2 * length)), dtype);
     return kept;
   };
 }

@@ -1,19 +1,30 @@
-import { expDouble, expSingle } from './exp.js';
+import { expOfSteps, singleLimit, stepsPerUnit } from './exp.js';
 
 /** Elements whose exponentials are taken at once: they stay in the first-level cache until they are scaled. */
 const blockElements = 2048;
-/** Bound on the sum of squares of four logits that are exponentiated unshifted. */
-const mostSquares = 680 ** 2;
+
 /** Rows whose exponentials are taken at once. */
 export function rowsPerBlock(classes: number): number {
   return Math.max(1, Math.floor(blockElements / classes));
 }
 
+/** What exp(x / T) of unshifted logits takes: the division, made one multiplication with the one that exp begins with. */
+export interface Unit {
+  readonly steps: number;
+  /** Bound on the sum of squares of four logits that are exponentiated unshifted. */
+  readonly mostSquares: number;
+}
+
+export function unitOf(temperature: number): Unit {
+  return { steps: stepsPerUnit / temperature, mostSquares: (singleLimit * temperature) ** 2 };
+}
+
 /**
- * `exp[k] = exp(x[start + k])`, or false where an x is too large for that. Four at a time, since the loop itself
+ * `exp[k] = exp(x[start + k] / T)`, or false where an x is too large for that. Four at a time, since the loop itself
  * (its counter, interrupt check and bounds) costs half as much as an exp.
  */
-export function expOfSingle(exp: Float64Array, x: Float32Array, start: number, length: number): boolean {
+export function expOfSingle(exp: Float64Array, x: Float32Array, start: number, length: number, unit: Unit): boolean {
+  const { steps, mostSquares } = unit;
   let k = 0;
   for (; k < length - 3; k += 4) {
     const x0 = x[start + k];
@@ -21,42 +32,53 @@ export function expOfSingle(exp: Float64Array, x: Float32Array, start: number, l
     const x2 = x[start + k + 2];
     const x3 = x[start + k + 3];
     if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
-    exp[k] = expSingle(x0);
-    exp[k + 1] = expSingle(x1);
-    exp[k + 2] = expSingle(x2);
-    exp[k + 3] = expSingle(x3);
+    exp[k] = expOfSteps(x0 * steps);
+    exp[k + 1] = expOfSteps(x1 * steps);
+    exp[k + 2] = expOfSteps(x2 * steps);
+    exp[k + 3] = expOfSteps(x3 * steps);
   }
   for (; k < length; k++) {
     const x0 = x[start + k];
     if (!(x0 * x0 < mostSquares)) return false;
-    exp[k] = expSingle(x0);
+    exp[k] = expOfSteps(x0 * steps);
   }
   return true;
 }
 
-/** The same in float64. */
-export function expOfDouble(exp: Float64Array, x: Float64Array, start: number, length: number): boolean {
+/** `expOfSingle` of one row with the sum of its exponentials, which saves a pass over them; −1 where an x is too large. */
+export function expAndSum(exp: Float64Array, x: Float32Array, start: number, length: number, unit: Unit): number {
+  const { steps, mostSquares } = unit;
+  let sum0 = 0;
+  let sum1 = 0;
   let k = 0;
   for (; k < length - 3; k += 4) {
     const x0 = x[start + k];
     const x1 = x[start + k + 1];
     const x2 = x[start + k + 2];
     const x3 = x[start + k + 3];
-    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
-    exp[k] = expDouble(x0, 0);
-    exp[k + 1] = expDouble(x1, 0);
-    exp[k + 2] = expDouble(x2, 0);
-    exp[k + 3] = expDouble(x3, 0);
+    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return -1;
+    const e0 = expOfSteps(x0 * steps);
+    const e1 = expOfSteps(x1 * steps);
+    const e2 = expOfSteps(x2 * steps);
+    const e3 = expOfSteps(x3 * steps);
+    exp[k] = e0;
+    exp[k + 1] = e1;
+    exp[k + 2] = e2;
+    exp[k + 3] = e3;
+    sum0 += e0 + e1;
+    sum1 += e2 + e3;
   }
   for (; k < length; k++) {
     const x0 = x[start + k];
-    if (!(x0 * x0 < mostSquares)) return false;
-    exp[k] = expDouble(x0, 0);
+    if (!(x0 * x0 < mostSquares)) return -1;
+    const e0 = expOfSteps(x0 * steps);
+    exp[k] = e0;
+    sum0 += e0;
   }
-  return true;
+  return sum0 + sum1;
 }
 
-/** `out[to + k] = exp[from + k] * factor`. */
+/** `out[to + k] = exp[from + k] * factor`. `| 0` says that an index can't overflow, which leaves out a check of every sum. */
 export function scale(
   out: Float32Array,
   exp: Float64Array,
@@ -67,10 +89,12 @@ export function scale(
 ): void {
   let k = 0;
   for (; k < length - 3; k += 4) {
-    out[to + k] = exp[from + k] * factor;
-    out[to + k + 1] = exp[from + k + 1] * factor;
-    out[to + k + 2] = exp[from + k + 2] * factor;
-    out[to + k + 3] = exp[from + k + 3] * factor;
+    const target = (to + k) | 0;
+    const source = (from + k) | 0;
+    out[target] = exp[source] * factor;
+    out[(target + 1) | 0] = exp[(source + 1) | 0] * factor;
+    out[(target + 2) | 0] = exp[(source + 2) | 0] * factor;
+    out[(target + 3) | 0] = exp[(source + 3) | 0] * factor;
   }
   for (; k < length; k++) out[to + k] = exp[from + k] * factor;
 }

@@ -10,6 +10,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { deflateSync, inflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'src/kernels');
@@ -17,7 +18,8 @@ const target = join(root, 'src/module.generated.ts');
 const compiler = 'clang-19';
 const linker = 'wasm-ld-19';
 
-const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
+/** The builds, with the flags by which they differ. */
+export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
 const flags = [
   '--target=wasm32',
   '-O2',
@@ -58,17 +60,18 @@ function run(command, args) {
   return stdout;
 }
 
-function compile(extraFlags) {
+/** A module of the kernels in a folder. */
+export function compile(extraFlags, folderOfSources = kernels) {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
   try {
-    const sources = readdirSync(kernels)
+    const sources = readdirSync(folderOfSources)
       .filter((name) => name.endsWith('.c'))
       .sort();
     const objects = [32, 64].map((bits) => {
       const source = join(folder, `${bits}.c`);
       const object = join(folder, `${bits}.o`);
       writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
-      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${kernels}`, '-c', source, '-o', object]);
+      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${folderOfSources}`, '-c', source, '-o', object]);
       return object;
     });
     const module = join(folder, 'kernels.wasm');
@@ -86,25 +89,35 @@ function memoryFlags(bytes) {
   return name + 8;
 }
 
+/** What the sources compile to, by build. */
+function compileAll() {
+  return Object.entries(builds).map(([name, extra]) => [name, compile(extra)]);
+}
+
 function generated() {
-  const offsets = new Set();
-  const modules = Object.entries(builds).map(([name, extra]) => {
-    const bytes = compile(extra);
-    if (bytes.length >= 65536)
-      throw new Error(`the ${name} module has ${bytes.length} bytes; it must stay under 64 KiB`);
-    offsets.add(memoryFlags(bytes));
-    return `export const ${name} =\n  '${bytes.toString('base64')}';\n`;
+  const modules = compileAll();
+  const embedded = modules.map(([name, bytes]) => {
+    const deflated = deflateSync(bytes, { level: 9 });
+    if (deflated.length >= 65536)
+      throw new Error(`the ${name} module has ${deflated.length} bytes; it must stay under 64 KiB`);
+    return `export const ${name} =\n  '${deflated.toString('base64')}';\n`;
   });
-  if (offsets.size !== 1) throw new Error('the builds differ in where they import their memory');
   return [
     '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
     '/** SHA-256 of the sources. */',
     `export const sourceHash = '${sourceHash()}';\n`,
     '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
-    `export const memoryFlags = ${[...offsets][0]};\n`,
-    '/** WebAssembly modules in base64: with fixed-width SIMD, and with relaxed SIMD (fused multiply-add). */',
-    ...modules,
+    `export const memoryFlags = { ${modules.map(([name, bytes]) => `${name}: ${memoryFlags(bytes)}`).join(', ')} };\n`,
+    '/** WebAssembly modules, deflated, in base64: with fixed-width SIMD, and with relaxed SIMD (fused multiply-add). */',
+    ...embedded,
   ].join('\n');
+}
+
+/** Whether the modules that are embedded are those, whatever version of zlib deflated them. */
+function isCurrent(text) {
+  const modules = compileAll();
+  const embedded = (name) => new RegExp(`export const ${name} =\\s*'([^']*)'`).exec(text)?.[1] ?? '';
+  return modules.every(([name, bytes]) => inflateSync(Buffer.from(embedded(name), 'base64')).equals(bytes));
 }
 
 function ensureCompiler() {
@@ -123,7 +136,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     }
     if (!ensureCompiler())
       console.log('clang-19 is not here: the hash of the sources was checked, nothing was rebuilt.');
-    else if (generated() !== readFileSync(target, 'utf8')) {
+    else if (!isCurrent(readFileSync(target, 'utf8'))) {
       throw new Error('src/module.generated.ts is not what src/kernels compiles to: node scripts/build-kernels.mjs');
     } else console.log('src/module.generated.ts is what src/kernels compiles to.');
   } else {

@@ -11,8 +11,16 @@ function groups({ outer, inner }: Rows, buffer: WasmBuffer): number {
   return inner === 1 ? Math.ceil(outer / lanes) : outer * Math.ceil(inner / lanes);
 }
 
-/** Classes from which softmax and vjp take rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/rows.h. */
+/** Classes up to which contiguous rows go in blocks: MOST_CLASSES of src/kernels/blocks.h. */
+const mostClassesInBlocks = 256;
+
+/** Classes from which vjp takes rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/rows.h. */
 const rowsFrom = 48;
+
+/** Groups of rows in a block, of 4 KiB of logits: block_groups of src/kernels/blocks.h. Threads take whole blocks, so that the same bits come out. */
+function groupsPerBlock({ classes, inner }: Rows): number {
+  return inner === 1 && classes <= mostClassesInBlocks ? Math.floor(mostClassesInBlocks / classes) : 1;
+}
 
 /** Runs a kernel that reduces over rows: `(begin, end, outer, classes, inner, ...operands, scratch, ...rest)`. */
 export function runRows(
@@ -30,10 +38,11 @@ export function runRows(
     work: outer * classes * inner * operands.length,
     args: [outer, classes, inner, ...operands, 0, ...rest],
     scratch: { argument: 3 + operands.length, bytes: scratchVectors * classes * vector },
+    alignment: groupsPerBlock(rows),
   });
 }
 
-/** Whether softmax and vjp do without scratch. */
+/** Whether vjp, and softmax of rows too long for blocks, do with the scratch memory that is always there. */
 export function goesByRows({ classes, inner }: Rows, temperature: number): boolean {
   return inner === 1 && temperature === 1 && classes >= rowsFrom;
 }

@@ -28,7 +28,7 @@ export interface Runner {
   withTemporary<T>(bytes: number, use: (address: number) => T): T;
 }
 
-/** Scratch memory that is there for good; what needs more borrows it for the call. */
+/** Scratch memory of a thread that is there for good, SCRATCH of src/kernels/stretch.h or more; what needs more borrows it for the call. */
 const residentScratch = 32 * 1024;
 
 export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): Runner {

@@ -9,7 +9,7 @@ import {
 } from '@softgrad/core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
-import { watchFaults } from './faults.js';
+import { type Faults, watchFaults } from './faults.js';
 import { describe, type OpenedDevice } from './gpu.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
@@ -35,13 +35,13 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
    * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
    * way back; `await sync()` before other code uses what has been enqueued.
    *
-   * @throws ERR_VALUE for a size that does not fit
+   * @throws ERR_VALUE for a length, a size or a usage that does not fit; ERR_DTYPE for a dtype that the device has not
    */
   adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   /** What has been dispatched, moved and held since it was opened. */
   statistics(): Statistics;
   /**
-   * Milliseconds that the device spends on what `enqueue` enqueues, by its own clock; null where it has none
+   * Milliseconds that the device spends on the kernels that `enqueue` enqueues, by its own clock; null where it has none
    * (`timestamp-query`). Several kernels at a time give better numbers than one: clocks may tick in steps of 0.1 ms.
    */
   time(enqueue: () => void): Promise<number | null>;
@@ -77,16 +77,27 @@ export async function openBackend({ device, info, owned }: OpenedDevice, pooledB
       device: `${describe(info)} (webgpu)`,
       ...numbers,
     };
-    return backendOf(engine, device, supports, close);
+    return backendOf(engine, faults, device, supports, close);
   } catch (error) {
     close();
     throw error;
   }
 }
 
-function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close: () => void): WebgpuBackend {
+function backendOf(
+  engine: Engine,
+  faults: Faults,
+  device: GPUDevice,
+  supports: Supports,
+  close: () => void,
+): WebgpuBackend {
   const { queue, storage, counters } = engine;
   let closed = false;
+  const expectStored = (dtype: DType) => {
+    if (!isFloat(dtype) || supports.dtypes.includes(dtype)) return;
+    const has = supports.dtypes.join(' and ');
+    throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
+  };
   return {
     name: 'webgpu',
     supports,
@@ -95,13 +106,13 @@ function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close:
       return closed;
     },
     alloc(length, dtype) {
-      if (isFloat(dtype) && !supports.dtypes.includes(dtype)) {
-        const has = supports.dtypes.join(' and ');
-        throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
-      }
+      expectStored(dtype);
       return storage.alloc(length, dtype);
     },
-    adopt: storage.adopt,
+    adopt(gpu, length, dtype) {
+      expectStored(dtype);
+      return storage.adopt(gpu, length, dtype);
+    },
     write: storage.write,
     read: storage.read,
     free: storage.free,
@@ -131,7 +142,7 @@ function backendOf(engine: Engine, device: GPUDevice, supports: Supports, close:
     }),
     time: async (enqueue) => {
       engine.check();
-      return timed(device, queue, enqueue);
+      return timed(device, queue, faults, enqueue);
     },
   };
 }

@@ -36,7 +36,8 @@ const install =
   'use a browser with WebGPU (Chrome, Edge, Safari 26, Firefox 141), or in Node run `npm install webgpu` (0.6 or later)';
 const drivers =
   'the machine needs a GPU driver for Vulkan, Metal or Direct3D 12 (a browser may also have WebGPU switched off in its settings); ' +
-  "in Node without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json";
+  "in Node without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json, and LD_LIBRARY_PATH " +
+  'the folder of a Vulkan loader';
 
 /** Why no device can be had with these options, in one sentence, or null where one can. */
 export async function unavailableReason(options: DeviceOptions = {}): Promise<string | null> {
@@ -117,5 +118,5 @@ async function loadNodeEntry(): Promise<GPU | string> {
 }
 
 function unavailable(reason: string, cause?: unknown): SoftgradError {
-  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `webgpu: ${reason}`, { cause });
+  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `webgpu: ${reason}`, cause === undefined ? {} : { cause });
 }

@@ -1,5 +1,5 @@
 /// <reference types="@webgpu/types" preserve="true" />
-import type { BackendProvider } from '@softgrad/core';
+import { type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend, type WebgpuBackend } from './backend.js';
 import { type DeviceOptions, openDevice, unavailableReason } from './gpu.js';
 import type { WebgpuBuffer } from './storage.js';
@@ -31,7 +31,13 @@ export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOpti
 export const webgpu: WebgpuProvider = {
   name: 'webgpu',
   unavailable: () => unavailableReason(),
-  open: async (options = {}) => openBackend(await openDevice(options), options.pooledBytes ?? 256 * 2 ** 20),
+  async open(options = {}) {
+    const { pooledBytes = 256 * 2 ** 20 } = options;
+    if (!(pooledBytes >= 0)) {
+      throw new SoftgradError('ERR_VALUE', `webgpu: pooledBytes ${pooledBytes}; expected a number of at least 0`);
+    }
+    return openBackend(await openDevice(options), pooledBytes);
+  },
 };
 
 export default webgpu;

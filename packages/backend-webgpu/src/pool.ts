@@ -25,12 +25,14 @@ export function slotFor(gpu: GPUBuffer): Slot {
 /**
  * @param create makes a buffer of exactly so many bytes
  * @param retire destroys one, when nothing enqueued needs it any more
+ * @param usable false for a buffer of which it has turned out that the device had no room for it
  */
 export function bufferPool(
   boundBytes: number,
   largest: number,
   create: (byteLength: number) => GPUBuffer,
   retire: (slot: Slot) => void,
+  usable: (gpu: GPUBuffer) => boolean = () => true,
 ): Pool {
   const classes = new Map<number, Slot[]>();
   const held = { buffers: 0, bytes: 0 };
@@ -58,9 +60,17 @@ export function bufferPool(
     held,
     take(byteLength) {
       const size = sizeClass(byteLength, largest);
-      return remove(size) ?? slotFor(create(size));
+      for (let slot = remove(size); slot; slot = remove(size)) {
+        if (usable(slot.gpu)) return slot;
+        retire(slot);
+      }
+      return slotFor(create(size));
     },
     give(slot) {
+      if (!usable(slot.gpu)) {
+        retire(slot);
+        return;
+      }
       const slots = classes.get(slot.byteLength) ?? [];
       slots.push(slot);
       classes.delete(slot.byteLength);

@@ -23,10 +23,8 @@ export interface Queue {
   download(slot: Slot, byteLength: number): Promise<ArrayBuffer>;
   /** Resolves when all enqueued work is done. @throws ERR_DEVICE_LOST and whatever the device has refused */
   done(): Promise<void>;
-  /** Submits what is enqueued; with a pass's timestamps where it is timed. */
-  flush(timestampWrites?: GPUComputePassTimestampWrites): void;
-  /** Runs `enqueue` without submitting anything until it returns, if it neither writes nor reads. */
-  hold(enqueue: () => void): void;
+  /** Runs `enqueue` between submits of its own; each pass that it makes has timestamps. Passes are long, so that few are made. */
+  time(enqueue: () => void, timestamps: () => GPUComputePassTimestampWrites): void;
   /** Before a buffer is destroyed: submits what needs it and forgets its bind groups. */
   release(slot: Slot): void;
   readonly held: {
@@ -38,7 +36,11 @@ export interface Queue {
 
 /** Dispatches a batch: enough to hide the cost of a submit, few enough to keep the device busy while more is enqueued. */
 const batchSize = 64;
+/** Dispatches a batch while they are timed: their parameters take a megabyte. */
+const timedBatchSize = 4096;
 const mostBindGroups = 512;
+/** Bytes from which the room that the queue itself needs for a write may be missing; a scope costs more than a small write. */
+const largeUpload = 2 ** 20;
 const stagingBound = 64 * 2 ** 20;
 
 export function openQueue(device: GPUDevice, faults: Faults, counters: Counters): Queue {
@@ -59,6 +61,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     ({ gpu }) => gpu.destroy(),
   );
   let limit = batchSize;
+  let timestamps: (() => GPUComputePassTimestampWrites) | null = null;
   let parameters = newParameters(device, batchSize * parameterBytes);
 
   const submit = (record: (encoder: GPUCommandEncoder) => void) => {
@@ -73,7 +76,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     inBatch.clear();
     counters.submits++;
   };
-  const record = (encoder: GPUCommandEncoder, timestampWrites?: GPUComputePassTimestampWrites) => {
+  const record = (encoder: GPUCommandEncoder) => {
     if (batch.length === 0) return;
     const size = batch.length * parameterBytes;
     if (parameters.size < size) {
@@ -87,7 +90,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     });
     // One buffer serves every batch: the queue writes it only after the batch before has run.
     device.queue.writeBuffer(parameters, 0, words);
-    const pass = encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
+    const pass = encoder.beginComputePass(timestamps ? { timestampWrites: timestamps() } : {});
     batch.forEach(({ kernel, slots, workgroups }, i) => {
       const [x, y] = grid(workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       pass.setPipeline(kernel.pipeline);
@@ -96,8 +99,8 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     });
     pass.end();
   };
-  const flush = (timestampWrites?: GPUComputePassTimestampWrites) => {
-    if (batch.length > 0) submit((encoder) => record(encoder, timestampWrites));
+  const flush = () => {
+    if (batch.length > 0) submit(record);
   };
 
   return {
@@ -109,7 +112,9 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     upload(slot, bytes) {
       if (inBatch.has(slot)) flush();
-      device.queue.writeBuffer(slot.gpu, 0, bytes);
+      const write = () => device.queue.writeBuffer(slot.gpu, 0, bytes);
+      if (bytes.byteLength < largeUpload) write();
+      else faults.scope('out-of-memory', () => noRoom(bytes.byteLength), write);
       counters.uploads++;
       counters.bytesUploaded += bytes.byteLength;
     },
@@ -143,13 +148,16 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
       }
       await faults.settle();
     },
-    flush,
-    hold(enqueue) {
-      limit = Number.POSITIVE_INFINITY;
+    time(enqueue, next) {
+      flush();
+      // Something timed may be part of something timed.
+      const outside = { limit, timestamps };
+      [limit, timestamps] = [timedBatchSize, next];
       try {
         enqueue();
+        flush();
       } finally {
-        limit = batchSize;
+        ({ limit, timestamps } = outside);
       }
     },
     release(slot) {

@@ -34,19 +34,25 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
   const live = new Set<WebgpuBuffer>();
   let liveBytes = 0;
 
+  /** Buffers that are none: the device tells so later, and never mends them. */
+  const empty = new WeakSet<GPUBuffer>();
   const create = (size: number) => {
     const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyDestination;
-    return faults.scope(
+    const gpu = faults.scope(
       'out-of-memory',
-      () => noRoom(size),
+      () => {
+        empty.add(gpu);
+        return noRoom(size);
+      },
       () => device.createBuffer({ size, usage }),
     );
+    return gpu;
   };
   const retire = (slot: Slot) => {
     queue.release(slot);
     slot.gpu.destroy();
   };
-  const pool = bufferPool(pooledBytes, largest, create, retire);
+  const pool = bufferPool(pooledBytes, largest, create, retire, (gpu) => !empty.has(gpu));
   const slotOf = (buffer: WebgpuBuffer) => {
     faults.check();
     if (!buffer.slot) throw new SoftgradError('ERR_DISPOSED', 'webgpu: the buffer was freed');
@@ -72,12 +78,20 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
     },
     adopt(gpu, length, dtype) {
       faults.check();
+      if (!Number.isInteger(length) || length < 0) {
+        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of ${length} elements; expected a whole number of them`);
+      }
       const bytes = length * byteSize(dtype);
       if (gpu.size < bytes || gpu.size % 16 !== 0 || gpu.size > largest) {
         throw new SoftgradError(
           'ERR_VALUE',
           `webgpu: a buffer of ${gpu.size} bytes for ${length} ${dtype} elements; expected a multiple of 16 from ${bytes} to ${largest}`,
         );
+      }
+      const missing = Object.entries(sharedUsage).filter(([, flag]) => (gpu.usage & flag) === 0);
+      if (missing.length > 0) {
+        const names = missing.map(([name]) => name).join(' and ');
+        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of usage ${gpu.usage}, without ${names}`);
       }
       return { dtype, length, slot: slotFor(gpu) };
     },
@@ -124,6 +138,13 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
     },
   };
 }
+
+/** What a buffer is used for: bound by kernels, written and read. */
+const sharedUsage = {
+  STORAGE: bufferUsage.storage,
+  COPY_SRC: bufferUsage.copySource,
+  COPY_DST: bufferUsage.copyDestination,
+} as const;
 
 /** The device's bytes of host data, padded to a multiple of 4; copied where the queue could not take them as they are. */
 function toBytes(host: HostArray, dtype: DType): Uint8Array<ArrayBuffer> {

@@ -1,33 +1,53 @@
+import type { Faults } from './faults.js';
 import { bufferUsage, mapModeRead } from './gpu.js';
 import type { Queue } from './queue.js';
 
+/** Where the timestamps of a pass go: query sets are resolved to multiples of so many bytes. */
+const resolveAlignment = 256;
+
 /**
- * Milliseconds between the timestamps at the beginning and the end of the compute pass that `enqueue`'s dispatches make, or null
- * where the device has no clock. The batch is not cut while it is timed, so it is one pass.
+ * Milliseconds between the timestamps at the beginning and the end of the compute passes that `enqueue`'s dispatches make, added
+ * up: what lies between passes is no kernel's time. null where the device has no clock, or one that was reset meanwhile.
  */
-export async function timed(device: GPUDevice, queue: Queue, enqueue: () => void): Promise<number | null> {
-  queue.flush();
+export async function timed(
+  device: GPUDevice,
+  queue: Queue,
+  faults: Faults,
+  enqueue: () => void,
+): Promise<number | null> {
   if (!device.features.has('timestamp-query')) {
     enqueue();
     return null;
   }
-  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
-  const resolved = device.createBuffer({ size: 256, usage: bufferUsage.queryResolve | bufferUsage.copySource });
-  const readable = device.createBuffer({ size: 16, usage: bufferUsage.mapRead | bufferUsage.copyDestination });
+  const passes: GPUQuerySet[] = [];
+  const buffers: GPUBuffer[] = [];
+  const bufferOf = (size: number, usage: number) => {
+    const buffer = device.createBuffer({ size, usage });
+    buffers.push(buffer);
+    return buffer;
+  };
   try {
-    queue.hold(enqueue);
-    queue.flush({ querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 });
+    queue.time(enqueue, () => {
+      const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
+      passes.push(querySet);
+      return { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
+    });
+    if (passes.length === 0) return 0;
+    const size = resolveAlignment * passes.length;
+    const resolved = bufferOf(size, bufferUsage.queryResolve | bufferUsage.copySource);
+    const readable = bufferOf(size, bufferUsage.mapRead | bufferUsage.copyDestination);
     const encoder = device.createCommandEncoder();
-    encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
-    encoder.copyBufferToBuffer(resolved, 0, readable, 0, 16);
+    for (const [k, pass] of passes.entries()) encoder.resolveQuerySet(pass, 0, 2, resolved, resolveAlignment * k);
+    encoder.copyBufferToBuffer(resolved, 0, readable, 0, size);
     device.queue.submit([encoder.finish()]);
     await queue.done();
-    await readable.mapAsync(mapModeRead);
-    const [begin, end] = new BigUint64Array(readable.getMappedRange());
-    return Number(end - begin) / 1e6;
+    await readable.mapAsync(mapModeRead).catch(async (cause) => {
+      throw await faults.explain(cause);
+    });
+    const ticks = new BigUint64Array(readable.getMappedRange());
+    const elapsed = passes.map((_, k) => Number(ticks[32 * k + 1] - ticks[32 * k]) / 1e6);
+    return elapsed.some((ms) => ms < 0) ? null : elapsed.reduce((sum, ms) => sum + ms, 0);
   } finally {
-    querySet.destroy();
-    resolved.destroy();
-    readable.destroy();
+    for (const made of [...passes, ...buffers]) made.destroy();
   }
 }

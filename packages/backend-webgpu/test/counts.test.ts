@@ -1,6 +1,7 @@
 import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OperationStatistics, type WebgpuBackend, webgpu } from '../src/index.js';
+import { altered, newDevice } from './device.js';
 
 let backend: WebgpuBackend;
 beforeAll(async () => {
@@ -164,6 +165,52 @@ test('10,000 operations leave nothing behind: buffers, staging, bind groups and 
   });
   expect(bindGroups).toBeLessThanOrEqual(512);
 }, 180_000);
+
+test('buffers of a size class, staging buffers and pipelines are made once and used again', async () => {
+  const device = await newDevice();
+  const made: number[] = [];
+  let pipelines = 0;
+  const watched = altered(device, {
+    createBuffer(descriptor: GPUBufferDescriptor) {
+      made.push(descriptor.usage);
+      return device.createBuffer(descriptor);
+    },
+    createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
+      pipelines++;
+      return device.createComputePipeline(descriptor);
+    },
+  });
+  const own = await webgpu.open({ device: watched });
+  const step = async (outer: number) => {
+    const [x, s] = [own.alloc(5 * outer, 'float32'), own.alloc(5 * outer, 'float32')];
+    own.softmax(s, x, { outer, classes: 5, inner: 1 });
+    await own.read(s);
+    own.free(x);
+    own.free(s);
+  };
+  await step(1000);
+  const before = { buffers: made.length, pipelines };
+  // 900 rows take a buffer of the same class as 1000, and the same kernel.
+  for (let k = 0; k < 20; k++) await step(k % 2 === 0 ? 1000 : 900);
+  expect({ buffers: made.length, pipelines }).toEqual(before);
+  const staging = made.filter((usage) => (usage & 1) !== 0);
+  expect(staging.length).toBeLessThanOrEqual(own.statistics().stagingBuffers);
+  expect(own.statistics().pipelines).toBe(pipelines);
+  own.close();
+  device.destroy();
+});
+
+test('200 operations are 4 submits: 64 at a time, and the rest when a result is waited for', async () => {
+  const rows = { outer: 1, classes: 5, inner: 1 };
+  const [x, s] = [backend.alloc(5, 'float32'), backend.alloc(5, 'float32')];
+  await backend.sync();
+  const before = backend.statistics().submits;
+  for (let k = 0; k < 200; k++) backend.softmax(s, x, rows);
+  expect(backend.statistics().submits - before).toBe(3);
+  await backend.sync();
+  expect(backend.statistics().submits - before).toBe(4);
+  for (const buffer of [x, s]) backend.free(buffer);
+});
 
 test('bind groups are kept for 512 sets of buffers, and the results of more are right', async () => {
   const rows = { outer: 1, classes: 2, inner: 1 };

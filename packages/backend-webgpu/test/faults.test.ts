@@ -43,6 +43,24 @@ describe('a device that is lost in the middle of work', () => {
     backend.close();
   });
 
+  test('by itself, as when a driver is reset, ends everything in the same way and tells why', async () => {
+    const device = await newDevice();
+    let lose: (info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>) => void = () => {};
+    const lost = new Promise<Pick<GPUDeviceLostInfo, 'reason' | 'message'>>((resolve) => {
+      lose = resolve;
+    });
+    const backend = await webgpu.open({ device: altered(device, { lost }) });
+    const out = enqueueSoftmax(backend);
+    lose({ reason: 'unknown', message: 'the driver was reset' });
+    await expect(backend.read(out)).rejects.toMatchObject({
+      code: 'ERR_DEVICE_LOST',
+      message: expect.stringContaining('the driver was reset'),
+    });
+    expect(() => backend.softmax(out, out, rows)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    backend.close();
+    device.destroy();
+  });
+
   test('leaves host data as it was, and a new backend opens and computes from it', async () => {
     const host = Float32Array.of(1, 2, 3);
     const lost = await webgpu.open();
@@ -79,26 +97,32 @@ describe('memory', () => {
     device.destroy();
   });
 
-  test('a device that runs out of memory is ERR_OUT_OF_MEMORY at the next read, once', async () => {
+  /** A device that has no room for any buffer while `full` says so. */
+  async function exhaustible() {
     const device = await newDevice();
-    const scopes: string[] = [];
-    let full = false;
+    const scopes: { readonly filter: GPUErrorFilter; readonly failing: boolean }[] = [];
+    const state = { full: false };
     const exhausted = altered(device, {
-      pushErrorScope: (filter: GPUErrorFilter) => {
-        scopes.push(filter);
+      pushErrorScope(filter: GPUErrorFilter) {
+        scopes.push({ filter, failing: state.full && filter === 'out-of-memory' });
         device.pushErrorScope(filter);
       },
-      popErrorScope: async () => {
-        const failed = scopes.pop() === 'out-of-memory' && full;
+      async popErrorScope() {
+        const failed = scopes.pop()?.failing;
         const error = await device.popErrorScope();
         return failed ? { message: 'injected' } : error;
       },
     });
-    const backend = await webgpu.open({ device: exhausted, pooledBytes: 0 });
+    return { device, exhausted, state };
+  }
+
+  test('a device that runs out of memory is ERR_OUT_OF_MEMORY at the next read, once', async () => {
+    const { device, exhausted, state } = await exhaustible();
+    const backend = await webgpu.open({ device: exhausted });
     const kept = enqueueSoftmax(backend);
-    full = true;
+    state.full = true;
     backend.alloc(1000, 'float32');
-    full = false;
+    state.full = false;
     await expect(backend.read(kept)).rejects.toMatchObject({
       code: 'ERR_OUT_OF_MEMORY',
       message: expect.stringContaining('4096 bytes'),
@@ -107,6 +131,62 @@ describe('memory', () => {
     backend.close();
     device.destroy();
   });
+
+  test.each(['before', 'after'])(
+    'a buffer that there was no room for, freed %s that is known, is not used again',
+    async (when) => {
+      const { device, exhausted, state } = await exhaustible();
+      const backend = await webgpu.open({ device: exhausted });
+      state.full = true;
+      const none = backend.alloc(1000, 'float32');
+      const gpu = none.slot?.gpu;
+      state.full = false;
+      if (when === 'before') backend.free(none);
+      await expect(backend.sync()).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+      if (when === 'after') backend.free(none);
+      const again = backend.alloc(1000, 'float32');
+      expect(again.slot?.gpu).not.toBe(gpu);
+      expect(backend.statistics()).toMatchObject({ liveBuffers: 1 });
+      backend.close();
+      device.destroy();
+    },
+  );
+});
+
+test('a large write for which the device has no room is ERR_OUT_OF_MEMORY at the next read', async () => {
+  const device = await newDevice();
+  let filter: GPUErrorFilter | undefined;
+  let full = false;
+  const exhausted = altered(device, {
+    queue: new Proxy(device.queue, {
+      get(target, key) {
+        if (key === 'writeBuffer' && filter === 'out-of-memory') full = true;
+        const member: unknown = Reflect.get(target, key, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    }),
+    pushErrorScope(wanted: GPUErrorFilter) {
+      filter = wanted;
+      device.pushErrorScope(wanted);
+    },
+    async popErrorScope() {
+      filter = undefined;
+      const failed = full;
+      full = false;
+      const error = await device.popErrorScope();
+      return failed ? { message: 'injected' } : error;
+    },
+  });
+  const backend = await webgpu.open({ device: exhausted });
+  const x = backend.alloc(2 ** 18, 'float32');
+  backend.write(x, new Float32Array(2 ** 18));
+  await expect(backend.read(x)).rejects.toMatchObject({
+    code: 'ERR_OUT_OF_MEMORY',
+    message: expect.stringContaining('1048576 bytes'),
+  });
+  await expectWorking(backend);
+  backend.close();
+  device.destroy();
 });
 
 describe('what the device refuses', () => {
@@ -148,10 +228,30 @@ describe('what the device refuses', () => {
     device.destroy();
   });
 
-  test('a dtype that it does not have is ERR_DTYPE', async () => {
-    const backend = await webgpu.open();
-    expect(() => backend.alloc(1, 'float64')).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+  test('a dtype that it does not have is ERR_DTYPE, in buffers of its own and shared ones', async () => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const mine = device.createBuffer({ size: 16, usage: 0x80 | 0x04 | 0x08 });
+    for (const dtype of ['float64', 'float16'] as const) {
+      const refused = expect.objectContaining({ code: 'ERR_DTYPE', message: expect.stringContaining(dtype) });
+      expect(() => backend.alloc(1, dtype)).toThrow(refused);
+      expect(() => backend.adopt(mine, 1, dtype)).toThrow(refused);
+    }
     backend.close();
+    device.destroy();
+  });
+
+  test.each([-1, 1.5, Number.NaN])('a shared buffer of %f elements is ERR_VALUE', async (length) => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const mine = device.createBuffer({ size: 16, usage: 0x80 | 0x04 | 0x08 });
+    expect(() => backend.adopt(mine, length, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
+    backend.close();
+    device.destroy();
+  });
+
+  test.each([-1, Number.NaN])('pooledBytes of %f is ERR_VALUE', async (pooledBytes) => {
+    await expect(webgpu.open({ pooledBytes })).rejects.toMatchObject({ code: 'ERR_VALUE' });
   });
 });
 

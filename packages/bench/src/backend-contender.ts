@@ -125,8 +125,15 @@ function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Jo
       for (let k = 0; k < calls; k++) call(out);
       return backend.sync();
     };
+    const { time } = backend;
     return {
       reused,
+      device:
+        time &&
+        ((calls) =>
+          time.call(backend, () => {
+            for (let k = 0; k < calls; k++) call(out);
+          })),
       allocating: (calls) => {
         for (let k = 0; k < calls; k++) call().dispose();
         return backend.sync();

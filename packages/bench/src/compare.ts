@@ -1,5 +1,5 @@
 import { differences } from './environment.js';
-import { type BenchReport, type ContenderResult, type Mode, modes, type WorkloadResult } from './report.js';
+import { type BenchReport, type ContenderResult, type Timed, timedKinds, type WorkloadResult } from './report.js';
 import { pairedQuotients, quotientOfMedians, type Ratio, type Samples } from './statistics.js';
 import { formatMs, type TextTable } from './table.js';
 import { workloadName } from './workloads.js';
@@ -8,7 +8,7 @@ import { workloadName } from './workloads.js';
 export interface Change {
   readonly workload: string;
   readonly contender: string;
-  readonly mode: Mode;
+  readonly mode: Timed;
   /** Time now over time then, with its 99 % interval; above 1 is slower. */
   readonly ratio: Ratio;
   readonly verdict: 'slower' | 'faster' | 'no difference';
@@ -49,7 +49,7 @@ export function compareReports(then: BenchReport, now: BenchReport): Comparison 
       if (before?.missing === null && result.missing !== null)
         unmatched.push(`${name}, ${result.contender}: now ${result.missing}`);
       if (!before || before.missing !== null || result.missing !== null) continue;
-      for (const mode of modes) {
+      for (const mode of timedKinds) {
         const change = changeOf(
           mode,
           { workload: earlier, result: before },
@@ -73,7 +73,7 @@ interface Side {
 }
 
 function changeOf(
-  mode: Mode,
+  mode: Timed,
   then: Side,
   now: Side,
   environmentDiffers: readonly string[],
@@ -98,7 +98,7 @@ function changeOf(
 }
 
 /** The baseline's times in the same rounds, for any contender but itself. */
-function clockOf({ workload, result }: Side, mode: Mode): Samples | null {
+function clockOf({ workload, result }: Side, mode: Timed): Samples | null {
   if (workload.baseline === null || result.contender === workload.baseline) return null;
   return workload.results.find(({ contender }) => contender === workload.baseline)?.samples[mode] ?? null;
 }
@@ -110,7 +110,12 @@ function verdictOf({ ratio, interval }: Ratio, noises: readonly (Ratio | null)[]
   return 'no difference';
 }
 
-const modeWords: Record<Mode, string> = { reused: 'reused out', allocating: 'allocating', endToEnd: 'end to end' };
+const modeWords: Record<Timed, string> = {
+  reused: 'reused out',
+  allocating: 'allocating',
+  endToEnd: 'end to end',
+  device: 'on the device',
+};
 
 /** A comparison as a table of what changed, the largest changes first. */
 export function comparisonTable({ environmentDiffers, changes, unmatched }: Comparison): TextTable {

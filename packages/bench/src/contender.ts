@@ -4,6 +4,9 @@ import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 /** Does `calls` calls and returns, or resolves, when the engine has done them. One function a mode: no closure per call. */
 export type Batch = (calls: number) => void | Promise<void>;
 
+/** Does `calls` calls and resolves to the milliseconds that they took by the device's own clock; null where it did not tell. */
+export type DeviceBatch = (calls: number) => Promise<number | null>;
+
 /** A workload made ready on one contender. */
 export interface Job {
   /** Operands on the device, the output a buffer that exists. */
@@ -12,6 +15,8 @@ export interface Job {
   readonly allocating: Batch | null;
   /** From host data to host data: write, compute, read. */
   readonly endToEnd: Batch;
+  /** The calls of `reused`, for contenders that can be asked how long their device took. */
+  readonly device?: DeviceBatch | undefined;
   /** What the op computes, read back: checked before anything is timed. */
   result(): Promise<HostArray>;
   dispose(): void | Promise<void>;

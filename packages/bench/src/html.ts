@@ -11,6 +11,7 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
   const { document } = parseHTML('<html><body></body></html>');
   const colour = colours(report);
   const [how, ...who] = describeRun(report);
+  const clocked = report.workloads.some(({ results }) => results.some(({ timings }) => timings.device));
   const legend = [...colour].map(([name, value]) => `<li><span style="background:${value}"></span>${text(name)}</li>`);
   const sections = chartGroups(report).map((group) => {
     const charts = [timeChart(group, colour, document)];
@@ -39,7 +40,7 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
 <ul>${who.map((line) => `<li>${text(line)}</li>`).join('')}</ul>
 <p>Times are medians with operands on the device, the output reused (else allocated). Bars are 95 % bootstrap intervals; a hollow
 dot is a difference inside the noise. Each result is also given as a share of what bounds it: its bytes at the speed of memcpy,
-its exponentials at that of the fastest exp in this run, or the cost of a call.</p>
+its exponentials at that of the fastest exp in this run, or the cost of a call.${clocked ? ' Times on the device are by its own clock: kernels alone, without the way there and back.' : ''}</p>
 ${[...sections, ...more.map(table)].join('\n')}
 </main>
 </body>

@@ -8,7 +8,7 @@ export {
 export { type BackendVariant, backendContender, backendSource } from './backend-contender.js';
 export { type Correctness, outputChecker } from './check.js';
 export { type Change, type Comparison, compareReports, comparisonTable } from './compare.js';
-export type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
+export type { Batch, Contender, ContenderSource, DeviceBatch, ExpLoop, Job } from './contender.js';
 export { differences, type Environment, environment } from './environment.js';
 export { markdownTable, toMarkdown } from './markdown.js';
 export { peers } from './peers.js';
@@ -20,6 +20,7 @@ export type {
   PerMode,
   RawResult,
   RawWorkload,
+  Timed,
   WorkloadResult,
 } from './report.js';
 export { parseReport, stringifyReport } from './report-file.js';

@@ -1,15 +1,18 @@
-import type { Batch } from './contender.js';
+import type { Batch, DeviceBatch } from './contender.js';
 import { uniform } from './random.js';
 
-/** Something to time: a batch, how many calls one sample of it takes, and in which rounds it takes part. */
+/** Does calls and resolves to the milliseconds that they took, by whatever clock; null where that did not tell. */
+export type Sample = (calls: number) => Promise<number | null>;
+
+/** Something to time: how many calls one sample of it takes, and in which rounds it takes part. */
 export interface Loop {
-  readonly batch: Batch;
+  readonly sample: Sample;
   readonly calls: number;
   /** It is timed every `stride` rounds, from the first on. A power of 2, so that two loops always share rounds. */
   readonly stride: number;
 }
 
-/** Milliseconds per call by round; null where the loop sat the round out. */
+/** Milliseconds per call by round; null where the loop sat the round out, or its clock did not tell. */
 export type RoundTimes = readonly (number | null)[];
 
 /** A sample longer than this is not taken in every round. */
@@ -17,8 +20,12 @@ const longSampleMs = 150;
 /** No loop gets fewer samples than this for being slow. */
 const fewestSamples = 5;
 
+/** More calls than this are no sample of the host's clock, nor of a device's, whose dispatches all wait to be submitted. */
+const mostCalls = 2 ** 24;
+const mostDeviceCalls = 2 ** 12;
+
 /** Milliseconds that `calls` calls take. */
-export async function timed(batch: Batch, calls: number): Promise<number> {
+async function timed(batch: Batch, calls: number): Promise<number> {
   const start = performance.now();
   const done = batch(calls);
   if (done) await done;
@@ -30,22 +37,31 @@ export async function timed(batch: Batch, calls: number): Promise<number> {
  * at least `leastMs`.
  */
 export async function calibrate(batch: Batch, leastMs: number, rounds: number): Promise<Loop> {
+  return calibrated((calls) => timed(batch, calls), mostCalls, leastMs, rounds);
+}
+
+/** The same for a batch that tells its time itself. */
+export async function calibrateDevice(batch: DeviceBatch, leastMs: number, rounds: number): Promise<Loop> {
+  return calibrated(batch, mostDeviceCalls, leastMs, rounds);
+}
+
+async function calibrated(sample: Sample, most: number, leastMs: number, rounds: number): Promise<Loop> {
   const warmUpMs = 5 * leastMs;
   let calls = 1;
-  let elapsedMs = await timed(batch, calls);
+  let elapsedMs = (await sample(calls)) ?? 0;
   let spentMs = elapsedMs;
-  while ((elapsedMs < leastMs || spentMs < warmUpMs) && calls < 2 ** 24) {
+  while ((elapsedMs < leastMs || spentMs < warmUpMs) && calls < most) {
     if (elapsedMs < leastMs) {
       const aim = elapsedMs > 0 ? Math.ceil((1.2 * leastMs * calls) / elapsedMs) : calls * 16;
-      calls = Math.min(Math.max(aim, calls + 1), calls * 16);
+      calls = Math.min(Math.max(aim, calls + 1), calls * 16, most);
     }
-    elapsedMs = await timed(batch, calls);
+    elapsedMs = (await sample(calls)) ?? 0;
     spentMs += elapsedMs;
   }
   // A count found while the code was cold can make samples longer than they need be.
   const perCallMs = elapsedMs / calls;
   if (elapsedMs > 2 * leastMs) calls = Math.max(1, Math.ceil((1.2 * leastMs) / perCallMs));
-  return { batch, calls, stride: strideOf(perCallMs * calls, rounds) };
+  return { sample, calls, stride: strideOf(perCallMs * calls, rounds) };
 }
 
 function strideOf(sampleMs: number, rounds: number): number {
@@ -71,8 +87,9 @@ export async function interleave(
     const takingPart = loops.map((_, k) => k).filter((k) => round % loops[k].stride === 0);
     for (const k of shuffled(takingPart, random)) {
       await step(round);
-      const { batch, calls } = loops[k];
-      times[k][round] = (await timed(batch, calls)) / calls;
+      const { sample, calls } = loops[k];
+      const elapsedMs = await sample(calls);
+      times[k][round] = elapsedMs === null ? null : elapsedMs / calls;
     }
   }
   return times;

@@ -105,7 +105,7 @@ const workload = fields({
   workload: fields({ op: oneOf(benchOps), shape: pair(count), dtype: oneOf(benchDTypes) }),
   baseline: nullable(text),
   control: nullable(samples),
-  roofs: list(fields({ name: oneOf(['memcpy', 'fill', 'exp']), from: text, samples })),
+  roofs: list(fields({ name: oneOf(['memcpy', 'fill', 'store', 'exp']), from: text, samples })),
   bounds: list(fields(bound)),
   noise: nullable(fields(ratio)),
   results: list(result),

@@ -9,8 +9,13 @@ export type Mode = 'reused' | 'allocating' | 'endToEnd';
 
 export const modes: readonly Mode[] = ['reused', 'allocating', 'endToEnd'];
 
-/** Something for each mode that was timed. */
-export type PerMode<T> = Readonly<Partial<Record<Mode, T>>>;
+/** What samples are of: a way of calling by the host's clock, or the calls with a reused output by the device's own. */
+export type Timed = Mode | 'device';
+
+export const timedKinds: readonly Timed[] = [...modes, 'device'];
+
+/** Something for each kind that was timed. */
+export type PerMode<T> = Readonly<Partial<Record<Timed, T>>>;
 
 /** What was taken down of one contender on one workload. */
 export interface RawResult {
@@ -23,6 +28,8 @@ export interface RawResult {
   /** From host data with nothing prepared to the first result on the host, compilation and all, in ms. */
   readonly firstCallMs: number | null;
   readonly samples: PerMode<Samples>;
+  /** Why there is no time by the device's clock, of a contender that can be asked for one. */
+  readonly noDeviceTime?: string | undefined;
   /** The same call on a single element, where calls are short enough for that to matter. */
   readonly emptyCall: Samples | null;
 }

@@ -1,10 +1,9 @@
+import { type Candidate, candidatesOf, type Entry } from './candidates.js';
 import { outputChecker } from './check.js';
-import type { Contender, ContenderSource, Job } from './contender.js';
-import { simdExpLoops } from './exp-loop/loops.js';
-import { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
-import { type ContenderDescription, type Mode, modes, type RawResult, type RawWorkload } from './report.js';
-import { memoryLoops, type Roof } from './roofline.js';
-import { exponentials, outputSize, type Workload, type WorkloadInput, workloadInput } from './workloads.js';
+import type { Contender, ContenderSource, DeviceBatch } from './contender.js';
+import { calibrate, calibrateDevice, interleave, type Loop, type RoundTimes } from './measure.js';
+import { type ContenderDescription, type RawWorkload, timedKinds } from './report.js';
+import { type Workload, type WorkloadInput, workloadInput } from './workloads.js';
 
 /** Something that measures workloads one after the other: this process, or several. */
 export interface Runner {
@@ -63,15 +62,6 @@ export async function openRunner(sources: readonly ContenderSource[], settings: 
   };
 }
 
-/** A contender on its way through a workload. */
-interface Entry {
-  readonly contender: Contender;
-  job: Job | null;
-  missing: string | null;
-  correctness: RawResult['correctness'];
-  firstCallMs: number | null;
-}
-
 async function runWorkload(
   workload: Workload,
   contenders: readonly Contender[],
@@ -95,12 +85,7 @@ async function runWorkload(
     const timedEntries = entries.filter(({ job, missing }) => job !== null && missing === null);
     const baseline =
       timedEntries.find(({ contender }) => contender.name === (settings.baseline ?? 'naive')) ?? timedEntries.at(0);
-    const candidates = [
-      ...modeLoops(timedEntries),
-      ...controlLoop(baseline),
-      ...(await emptyCalls(timedEntries, workload, dispose)),
-      ...(await roofLoops(timedEntries, workload, input, dispose)),
-    ];
+    const candidates = await candidatesOf(timedEntries, baseline, workload, input, dispose);
     const times = await measure(candidates, settings, report);
     return takeDown(workload, entries, baseline, candidates, times);
   } finally {
@@ -115,7 +100,14 @@ async function ready(
   input: WorkloadInput,
   check: ReturnType<typeof outputChecker>,
 ): Promise<Entry> {
-  const entry: Entry = { contender, job: null, missing: null, correctness: null, firstCallMs: null };
+  const entry: Entry = {
+    contender,
+    job: null,
+    missing: null,
+    correctness: null,
+    firstCallMs: null,
+    noDeviceTime: undefined,
+  };
   try {
     const start = performance.now();
     const job = await contender.prepare(workload, input);
@@ -125,83 +117,20 @@ async function ready(
     entry.firstCallMs = performance.now() - start;
     entry.correctness = check(contender, output);
     if (!entry.correctness.ok) entry.missing = `wrong: ${entry.correctness.problem}`;
+    else if (job.device) entry.noDeviceTime = await deviceProblem(job.device);
   } catch (error) {
     entry.missing = error instanceof Error ? error.message : String(error);
   }
   return entry;
 }
 
-/** A loop to be timed and what it is: a contender in a mode, the control, an empty call or a roof. */
-interface Candidate {
-  readonly of: 'mode' | 'control' | 'emptyCall' | 'roof';
-  /** A contender's name, or 'engine'. */
-  readonly from: string;
-  readonly mode?: Mode;
-  readonly roof?: Roof['name'];
-  readonly batch: NonNullable<Job[Mode]>;
-}
-
-function modeLoops(entries: readonly Entry[]): readonly Candidate[] {
-  return entries.flatMap(({ contender, job }) =>
-    modes.flatMap((mode) => {
-      const batch = job?.[mode];
-      return batch ? [{ of: 'mode' as const, from: contender.name, mode, batch }] : [];
-    }),
-  );
-}
-
-/** The baseline's first mode once more, as if it were another contender. */
-function controlLoop(baseline: Entry | undefined): readonly Candidate[] {
-  return baseline
-    ? modeLoops([baseline])
-        .slice(0, 1)
-        .map((loop) => ({ ...loop, of: 'control' as const }))
-    : [];
-}
-
-/** Up to this many results of an op the cost of calling it can be most of its time. */
-const mostForCalls = 2 ** 14;
-
-async function emptyCalls(
-  entries: readonly Entry[],
-  { op, shape, dtype }: Workload,
-  dispose: (() => void | Promise<void>)[],
-): Promise<readonly Candidate[]> {
-  if (outputSize({ op, shape, dtype }) > mostForCalls) return [];
-  const single: Workload = { op, shape: [1, 1], dtype };
-  const input = workloadInput(single);
-  const loops: Candidate[] = [];
-  for (const { contender } of entries) {
-    const job = await contender.prepare(single, input);
-    if (typeof job === 'string') continue;
-    dispose.push(() => job.dispose());
-    const batch = job.reused ?? job.allocating;
-    if (batch) loops.push({ of: 'emptyCall', from: contender.name, batch });
+/** Why a device gives no time of its own, though its engine can be asked. */
+async function deviceProblem(batch: DeviceBatch): Promise<string | undefined> {
+  try {
+    return (await batch(1)) === null ? 'its device has no clock' : undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
-  return loops;
-}
-
-async function roofLoops(
-  entries: readonly Entry[],
-  workload: Workload,
-  { logits }: WorkloadInput,
-  dispose: (() => void | Promise<void>)[],
-): Promise<readonly Candidate[]> {
-  const loops: Candidate[] = memoryLoops(workload).map(({ name, batch }) => ({
-    of: 'roof' as const,
-    from: 'engine',
-    roof: name,
-    batch,
-  }));
-  if (exponentials(workload) === 0) return loops;
-  for (const { name, batch } of simdExpLoops(logits)) loops.push({ of: 'roof', from: name, roof: 'exp', batch });
-  for (const { contender } of entries) {
-    const loop = await contender.exp(logits);
-    if (!loop) continue;
-    dispose.push(() => loop.dispose());
-    loops.push({ of: 'roof', from: contender.name, roof: 'exp', batch: loop.batch });
-  }
-  return loops;
 }
 
 async function measure(
@@ -211,10 +140,14 @@ async function measure(
 ): Promise<readonly RoundTimes[]> {
   const warmUpShare = 0.3;
   const loops: Loop[] = [];
-  for (const { batch, from } of candidates) {
+  for (const candidate of candidates) {
     signal?.throwIfAborted();
-    report((warmUpShare * loops.length) / candidates.length, `${from} warms up`);
-    loops.push(await calibrate(batch, sampleMs, rounds));
+    report((warmUpShare * loops.length) / candidates.length, `${candidate.from} warms up`);
+    const loop =
+      'device' in candidate
+        ? calibrateDevice(candidate.device, sampleMs, rounds)
+        : calibrate(candidate.batch, sampleMs, rounds);
+    loops.push(await loop);
     await breathe();
   }
   let taken = 0;
@@ -253,20 +186,21 @@ function takeDown(
     roofs: candidates.flatMap(({ of, from, roof }, k) =>
       of === 'roof' && roof ? [{ name: roof, from, samples: [times[k].map(sixDigits)] }] : [],
     ),
-    results: entries.map(({ contender: { name, kind }, missing, correctness, firstCallMs }) => ({
+    results: entries.map(({ contender: { name, kind }, missing, correctness, firstCallMs, noDeviceTime }) => ({
       contender: name,
       kind,
       missing,
       correctness,
       firstCallMs,
       samples: Object.fromEntries(
-        modes.flatMap((mode) => {
+        timedKinds.flatMap((timed) => {
           const samples = samplesOf(
-            (candidate) => candidate.of === 'mode' && candidate.from === name && candidate.mode === mode,
+            (candidate) => candidate.of === 'mode' && candidate.from === name && candidate.kind === timed,
           );
-          return samples ? [[mode, samples]] : [];
+          return samples ? [[timed, samples]] : [];
         }),
       ),
+      ...(noDeviceTime === undefined ? {} : { noDeviceTime }),
       emptyCall: samplesOf((candidate) => candidate.of === 'emptyCall' && candidate.from === name),
     })),
   };

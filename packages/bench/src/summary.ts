@@ -1,10 +1,11 @@
 import {
   type ContenderResult,
-  type Mode,
   modes,
   type PerMode,
   type RawResult,
   type RawWorkload,
+  type Timed,
+  timedKinds,
   type WorkloadResult,
 } from './report.js';
 import { type Bound, boundsOf } from './roofline.js';
@@ -31,10 +32,10 @@ function summarizeResult(
   noise: Ratio | null,
   bounds: readonly Bound[],
 ): ContenderResult {
-  const timings = perMode((mode) => timing(result.samples[mode] ?? []));
-  const ratios = perMode((mode) => {
+  const timings = perMode((kind) => timing(result.samples[kind] ?? []));
+  const ratios = perMode((kind) => {
     if (!baseline || baseline.contender === result.contender) return null;
-    const ratio = pairedRatio(result.samples[mode] ?? [], baseline.samples[mode] ?? []);
+    const ratio = pairedRatio(result.samples[kind] ?? [], baseline.samples[kind] ?? []);
     return ratio && { ...ratio, significant: isDifference(ratio, noise) };
   });
   const best = timings.reused ?? timings.allocating;
@@ -50,11 +51,11 @@ function tightest({ contender, emptyCall }: RawResult, bounds: readonly Bound[])
   return first;
 }
 
-function perMode<T>(value: (mode: Mode) => T | null): PerMode<T> {
-  const result: Partial<Record<Mode, T>> = {};
-  for (const mode of modes) {
-    const made = value(mode);
-    if (made !== null) result[mode] = made;
+function perMode<T>(value: (kind: Timed) => T | null): PerMode<T> {
+  const result: Partial<Record<Timed, T>> = {};
+  for (const kind of timedKinds) {
+    const made = value(kind);
+    if (made !== null) result[kind] = made;
   }
   return result;
 }
@@ -87,7 +88,7 @@ export function mergeProcesses(parts: readonly RawWorkload[]): RawWorkload {
         failed ?? {
           ...result,
           emptyCall: concat(result.emptyCall, (part) => find(part)?.emptyCall),
-          samples: perMode((mode) => concat(result.samples[mode], (part) => find(part)?.samples[mode])),
+          samples: perMode((kind) => concat(result.samples[kind], (part) => find(part)?.samples[kind])),
         }
       );
     }),

@@ -1,5 +1,5 @@
 import type { Correctness } from './check.js';
-import type { BenchReport, ContenderResult, Mode, WorkloadResult } from './report.js';
+import { type BenchReport, type ContenderResult, type Timed, timedKinds, type WorkloadResult } from './report.js';
 import type { Bound } from './roofline.js';
 import type { Ratio } from './statistics.js';
 import { type BenchOp, workloadName } from './workloads.js';
@@ -12,22 +12,33 @@ export interface TextTable {
   readonly notes: readonly string[];
 }
 
-const head = ['', 'reused out', 'allocating', 'end to end', 'first call', 'speed-up', 'of its bound', 'error'];
+const times = {
+  reused: 'reused out',
+  allocating: 'allocating',
+  endToEnd: 'end to end',
+  device: 'on the device',
+} as const;
+const others = ['first call', 'speed-up', 'of its bound', 'error'];
 
 /**
  * One workload as a table, a line a contender. The speed-up is over the baseline, with a reused output where both can (else
- * allocating, else end to end). Who has no times is in the notes, with the reason.
+ * allocating, else end to end). Times by a device's own clock have a column where there are any. Who has no times is in the
+ * notes, with the reason.
  */
 export function resultTable(result: WorkloadResult): TextTable {
   const timed = result.results.filter(({ missing }) => missing === null);
   const missing = result.results.filter((line) => line.missing !== null);
+  const shown = timedKinds.filter((kind) => kind !== 'device' || timed.some(({ timings }) => timings.device));
   return {
     title: `${workloadName(result.workload)}${result.baseline === null ? '' : `, speed-up over ${result.baseline}`}`,
-    head,
-    rows: timed.map((line) => row(line, result)),
+    head: ['', ...shown.map((kind) => times[kind]), ...others],
+    rows: timed.map((line) => row(line, shown, result)),
     notes: [
       ...result.bounds.slice(0, 2).map(boundNote),
       ...(result.noise ? [`noise: the baseline timed twice differs by ${interval(result.noise)}`] : []),
+      ...timed.flatMap(({ contender, noDeviceTime }) =>
+        noDeviceTime === undefined ? [] : [`${contender}: no time on the device: ${noDeviceTime}`],
+      ),
       ...missing.map((line) => `${line.contender}: ${line.missing}`),
     ],
   };
@@ -50,15 +61,16 @@ export function describeRun({ environment, settings, contenders, unavailable }: 
   ];
 }
 
-function row(result: ContenderResult, { workload: { op }, baseline }: WorkloadResult): readonly string[] {
-  const time = (mode: Mode) => formatMs(result.timings[mode]?.medianMs);
+function row(
+  result: ContenderResult,
+  shown: readonly Timed[],
+  { workload: { op }, baseline }: WorkloadResult,
+): readonly string[] {
   const ratio = result.ratios.reused ?? result.ratios.allocating ?? result.ratios.endToEnd;
   const { bound, correctness, firstCallMs } = result;
   return [
     result.contender,
-    time('reused'),
-    time('allocating'),
-    time('endToEnd'),
+    ...shown.map((kind) => formatMs(result.timings[kind]?.medianMs)),
     formatMs(firstCallMs ?? undefined),
     result.contender === baseline ? '1' : ratio ? formatSpeedUp(ratio) : '',
     bound ? `${formatShare(bound.share)} of ${bound.name}` : '',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { simdExpLoops } from '../src/exp-loop/loops.js';
+import { simdExpLoops, simdFillLoop } from '../src/exp-loop/loops.js';
 import { relaxed } from '../src/exp-loop/module.generated.js';
 
 const hasRelaxed = WebAssembly.validate(Buffer.from(relaxed, 'base64'));
@@ -32,7 +32,14 @@ test('where WebAssembly may not be compiled there is none', () => {
   } as typeof Module;
   try {
     expect(simdExpLoops(Float32Array.of(1))).toEqual([]);
+    expect(simdFillLoop(64)).toBeNull();
   } finally {
     WebAssembly.Module = Module;
   }
+});
+
+test('a fill by vector stores has a memory of its own for any number of bytes, or there is none', () => {
+  for (const bytes of [1, 64, 100_000]) simdFillLoop(bytes)?.(2);
+  expect(simdFillLoop(1)).not.toBeNull();
+  expect(simdFillLoop(2 ** 40)).toBeNull();
 });

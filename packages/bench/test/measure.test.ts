@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { calibrate, interleave, type Loop } from '../src/measure.js';
+import { calibrate, calibrateDevice, interleave, type Loop } from '../src/measure.js';
 
 /** Loops that write their index down instead of doing anything. */
 function recording(strides: readonly number[]): { readonly loops: readonly Loop[]; readonly log: number[] } {
   const log: number[] = [];
-  return { log, loops: strides.map((stride, k) => ({ stride, calls: 1, batch: () => void log.push(k) })) };
+  return { log, loops: strides.map((stride, k) => ({ stride, calls: 1, sample: async () => log.push(k) })) };
 }
 
 test('every round has one sample of each loop, in an order that changes', async () => {
@@ -32,10 +32,13 @@ test('a slow loop sits rounds out, and shares those it takes with all others', a
 
 test('times are those of a call: a sample over its calls', async () => {
   const asked: number[] = [];
-  const loop: Loop = { stride: 1, calls: 40, batch: (calls) => void asked.push(calls) };
-  const [[time]] = await interleave([loop], 1, () => {});
+  const sample = async (calls: number) => {
+    asked.push(calls);
+    return 20;
+  };
+  const loop: Loop = { stride: 1, calls: 40, sample };
+  expect(await interleave([loop], 1, () => {})).toEqual([[0.5]]);
   expect(asked).toEqual([40]);
-  expect(time).toBeLessThan(1);
 });
 
 test('throwing from the step cancels', async () => {
@@ -59,4 +62,31 @@ test('a batch is warmed up, with more calls until a sample is long enough', asyn
   expect(asked.length).toBeGreaterThan(3);
   expect(calls).toBeGreaterThan(10);
   expect(stride).toBe(1);
+});
+
+test("a device's own clock says how many calls a sample takes, whatever the host's says", async () => {
+  const asked: number[] = [];
+  const { calls, sample } = await calibrateDevice(
+    async (count) => {
+      asked.push(count);
+      return 0.01 * count;
+    },
+    1,
+    15,
+  );
+  expect(calls).toBeGreaterThanOrEqual(100);
+  expect(calls).toBeLessThanOrEqual(240);
+  expect(await sample(7)).toBe(0.07);
+  expect(asked.at(-1)).toBe(7);
+});
+
+test.each([0, null])('a device whose clock tells %s is not asked for ever more calls', async (told) => {
+  const { calls } = await calibrateDevice(async () => told, 1, 15);
+  expect(calls).toBe(4096);
+});
+
+test('a round in which a clock did not tell is one that the loop sat out', async () => {
+  const told = [4, null, 6];
+  const loop: Loop = { stride: 1, calls: 2, sample: async () => told.shift() ?? null };
+  expect(await interleave([loop], 3, () => {})).toEqual([[2, null, 3]]);
 });

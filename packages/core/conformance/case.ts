@@ -37,6 +37,7 @@ export type Feature =
   | 'readSync'
   | 'hostView'
   | 'inPlace'
+  | 'time'
   | 'nonFinite: ieee'
   | 'subnormals: preserve';
 
@@ -46,6 +47,7 @@ const announces: Record<Feature, (backend: Backend) => boolean> = {
   readSync: ({ supports }) => supports.readSync,
   hostView: ({ supports }) => supports.hostView,
   inPlace: ({ supports }) => supports.inPlace,
+  time: ({ time }) => time !== undefined,
   'nonFinite: ieee': ({ supports }) => supports.nonFinite === 'ieee',
   'subnormals: preserve': ({ supports }) => supports.subnormals === 'preserve',
 };

@@ -2,7 +2,7 @@ import type { Backend } from '../src/index.js';
 
 /** A backend that passes every call on to another, save what `overrides` replaces. */
 export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
-  const { readSync, view } = backend;
+  const { readSync, view, time } = backend;
   return {
     name: backend.name,
     supports: backend.supports,
@@ -16,6 +16,7 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     ...(view && { view: (buffer) => view.call(backend, buffer) }),
     free: (buffer) => backend.free(buffer),
     sync: () => backend.sync(),
+    ...(time && { time: (enqueue) => time.call(backend, enqueue) }),
     close: () => backend.close(),
     softmax: (out, logits, rows) => backend.softmax(out, logits, rows),
     jacobian: (out, probabilities, rows) => backend.jacobian(out, probabilities, rows),

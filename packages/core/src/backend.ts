@@ -45,6 +45,11 @@ export interface Backend<B = unknown> {
   free(buffer: B): void;
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
   sync(): Promise<void>;
+  /**
+   * Milliseconds that the device spends on the kernels that `enqueue` enqueues, by its own clock, once they are done; null where it
+   * has none. The benchmark shows it beside the host's time. Of no use to a backend whose kernels are done when they return.
+   */
+  time?(enqueue: () => void): Promise<number | null>;
   /** Frees everything and ends workers; twice is harmless. */
   close(): Promise<void> | void;
 

@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { expOfSingle, rowsPerBlock, scale, sum } from '../unshifted.js';
+import { expOfSingle, rowsPerBlock, scale, sum, unitOf } from '../unshifted.js';
 
 interface Outputs {
   readonly loss: CpuBuffer | null;
@@ -59,10 +59,11 @@ function crossEntropyUnshifted(
   const gradient = out.gradient as Float32Array | null;
   const { loss } = out;
   const perBlock = rowsPerBlock(classes);
+  const unit = unitOf(parameters.temperature);
   const exp = expScratch(classes * Math.min(perBlock, outer));
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
-    if (!expOfSingle(exp, logits, row * classes, count * classes)) {
+    if (!expOfSingle(exp, logits, row * classes, count * classes, unit)) {
       crossEntropyShifted(
         {
           loss: loss === null ? null : loss.subarray(row, row + count),

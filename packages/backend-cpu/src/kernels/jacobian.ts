@@ -6,38 +6,52 @@ const probabilityScratch = scratch();
 
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
 export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
-  const { classes } = rows;
+  const { outer, classes } = rows;
+  if (rows.inner === 1) {
+    jacobianRows(out, 0, probabilities, outer, classes, temperature);
+    return;
+  }
   const s = probabilityScratch(tileLength(rows));
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
-    for (let row = 0; row < tile.count; row++) {
-      jacobianOfRow(out, (tile.row + row) * classes * classes, s, row * classes, classes, temperature);
-    }
+    jacobianRows(out, tile.row * classes * classes, s, tile.count, classes, temperature);
   });
 }
 
-function jacobianOfRow(
+/** The Jacobians of rows that stand one after the other in `s`, into `out` from `base` on. */
+function jacobianRows(
   out: FloatArray,
   base: number,
-  s: Float64Array,
-  start: number,
+  s: FloatArray,
+  outer: number,
   classes: number,
   temperature: number,
 ): void {
+  const length = outer * classes;
   let to = base;
-  for (let r = 0; r < classes; r++) {
-    const factor = s[start + r] / temperature;
-    // 0 − x rather than −x: a probability of 0 gives 0, not −0.
-    for (let c = 0; c < classes; c++) out[to + c] = 0 - factor * s[start + c];
-    out[to + r] = factor * complement(s, start, classes, r);
-    to += classes;
+  for (let start = 0; start < length; start += classes) {
+    const end = start + classes;
+    for (let r = start; r < end; r++) {
+      const p = s[r];
+      const factor = p / temperature;
+      let k = start;
+      // 0 − x rather than −x: a probability of 0 gives 0, not −0.
+      for (; k < end - 3; k += 4) {
+        out[to] = 0 - factor * s[k];
+        out[to + 1] = 0 - factor * s[k + 1];
+        out[to + 2] = 0 - factor * s[k + 2];
+        out[to + 3] = 0 - factor * s[k + 3];
+        to += 4;
+      }
+      for (; k < end; k++) out[to++] = 0 - factor * s[k];
+      out[to - end + r] = factor * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p);
+    }
   }
 }
 
-/** 1 − s_r, which cancels where s_r is nearly 1: there it is the sum of the others. */
-function complement(s: Float64Array, start: number, classes: number, r: number): number {
-  if (!(s[start + r] > 0.5)) return 1 - s[start + r];
+/** 1 − s_r where s_r is nearly 1 and the difference would cancel. */
+function sumOfOthers(s: FloatArray, start: number, end: number, r: number): number {
   let others = 0;
-  for (let c = 0; c < classes; c++) if (c !== r) others += s[start + c];
+  for (let k = start; k < end; k++) if (k !== r) others += s[k];
   return others;
 }

@@ -1,32 +1,75 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { scatter } from '../rows.js';
+import { forEachTile, gather, gatherMask, scatter, tileLength } from '../rows.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
-import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { expOfDouble, expOfSingle, rowsPerBlock, scale, sum } from '../unshifted.js';
-
-/** Rows longer than this have their exponentials taken twice rather than stored. */
-const longRow = 2 ** 17;
+import { type CpuBuffer, type FloatArray, singleScratch } from '../storage.js';
+import { softmaxDouble } from './softmax-double.js';
+import { softmaxSingle } from './softmax-single.js';
 
 const plain: SoftmaxParameters<CpuBuffer> = { temperature: 1, mask: null };
-const expScratch = scratch();
+const tileScratch = singleScratch();
 
 /**
  * Softmax over the middle dimension.
  *
- * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 680² are safe without one
- * in float64's range, so rows are first tried unshifted: no search for a maximum, no x − max to be rounded, and exp runs over a
- * block of rows as over one array. Rows for which this does not hold (logits beyond ±340, −Infinity, NaN) are shifted.
+ * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 177² (float64: 680²) are safe
+ * without one in float64's range, so rows are first tried unshifted: no search for a maximum, no x − max to be rounded. Rows for
+ * which this does not hold (larger logits, −Infinity, NaN) are shifted.
  */
 export function softmax(out: FloatArray, logits: FloatArray, rows: Rows): void {
-  if (rows.inner !== 1) softmaxWith(out, logits, rows, plain);
-  else if (out instanceof Float32Array && logits instanceof Float32Array) softmaxSingle(out, logits, rows);
-  else if (out instanceof Float64Array && logits instanceof Float64Array) softmaxDouble(out, logits, rows);
+  softmaxWith(out, logits, rows, plain);
 }
 
 /** Softmax of logits/temperature over the entries that the mask keeps. */
 export function softmaxWith(
   out: FloatArray,
   logits: FloatArray,
+  rows: Rows,
+  parameters: SoftmaxParameters<CpuBuffer>,
+): void {
+  if (out instanceof Float32Array && logits instanceof Float32Array) {
+    if (rows.inner === 1) softmaxRows(out, logits, rows, parameters);
+    else softmaxTiles(out, logits, rows, parameters);
+  } else if (out instanceof Float64Array && logits instanceof Float64Array) {
+    if (rows.inner === 1 && parameters.temperature === 1 && parameters.mask === null) {
+      const { outer, classes } = rows;
+      softmaxDouble(out, logits, outer, classes, (start, count) => shiftRows(out, logits, start, count, classes));
+    } else softmaxShifted(out, logits, rows, parameters);
+  }
+}
+
+function softmaxRows(
+  out: Float32Array,
+  logits: Float32Array,
+  { outer, classes }: Rows,
+  { temperature, mask }: SoftmaxParameters<CpuBuffer>,
+): void {
+  const keep = mask && { buffer: mask.buffer as Uint8Array, rows: mask.outer };
+  softmaxSingle(out, logits, outer, classes, temperature, keep);
+}
+
+/** Rows over an inner dimension: brought together a tile at a time. */
+function softmaxTiles(
+  out: Float32Array,
+  logits: Float32Array,
+  rows: Rows,
+  { temperature, mask }: SoftmaxParameters<CpuBuffer>,
+): void {
+  const { classes } = rows;
+  const length = tileLength(rows);
+  const x = tileScratch(length);
+  const buffer = new Uint8Array(mask ? length : 0);
+  forEachTile(rows, (tile) => {
+    gather(x, logits, tile, classes);
+    if (mask) gatherMask(buffer, mask, tile, rows);
+    softmaxSingle(x, x, tile.count, classes, temperature, mask && { buffer, rows: tile.count });
+    scatter(out, x, tile, classes);
+  });
+}
+
+/** Rows of float64 whose exponentials need a shift. */
+function softmaxShifted(
+  out: Float64Array,
+  logits: Float64Array,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void {
@@ -41,155 +84,20 @@ export function softmaxWith(
         probabilities.fill(0, row.start, row.start + classes);
         return;
       }
-      const total = 1 + row.others;
-      for (let k = row.start; k < row.start + classes; k++) probabilities[k] /= total;
+      const { high, low } = row.total;
+      const correction = low / high;
+      for (let k = row.start; k < row.start + classes; k++) {
+        const quotient = probabilities[k] / high;
+        probabilities[k] = quotient - quotient * correction;
+      }
       fillMasked(probabilities, row, classes, 0);
     },
     ({ exp, tile }) => scatter(out, exp, tile, classes),
   );
 }
 
-function softmaxSingle(out: Float32Array, logits: Float32Array, { outer, classes }: Rows): void {
-  const perBlock = rowsPerBlock(classes);
-  const exp = expScratch(Math.min(longRow, classes * Math.min(perBlock, outer)));
-  for (let row = 0; row < outer; row += perBlock) {
-    const count = Math.min(perBlock, outer - row);
-    const start = row * classes;
-    if (classes > longRow) {
-      if (!softmaxLongSingle(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
-    } else if (expOfSingle(exp, logits, start, count * classes)) {
-      scaleSingle(out, exp, start, count, classes);
-    } else {
-      shiftRows(out, logits, start, count, classes);
-    }
-  }
-}
-
-function softmaxDouble(out: Float64Array, logits: Float64Array, { outer, classes }: Rows): void {
-  const perBlock = rowsPerBlock(classes);
-  const exp = expScratch(Math.min(longRow, classes * Math.min(perBlock, outer)));
-  for (let row = 0; row < outer; row += perBlock) {
-    const count = Math.min(perBlock, outer - row);
-    const start = row * classes;
-    if (classes > longRow) {
-      if (!softmaxLongDouble(out, logits, start, classes, exp)) shiftRows(out, logits, start, 1, classes);
-    } else if (expOfDouble(exp, logits, start, count * classes)) {
-      scaleDouble(out, exp, start, count, classes);
-    } else {
-      shiftRows(out, logits, start, count, classes);
-    }
-  }
-}
-
-/** The rows of a block that exp without a shift could overflow. */
-function shiftRows(out: FloatArray, logits: FloatArray, start: number, count: number, classes: number): void {
+/** Some contiguous rows. */
+function shiftRows(out: Float64Array, logits: Float64Array, start: number, count: number, classes: number): void {
   const end = start + count * classes;
-  softmaxWith(out.subarray(start, end), logits.subarray(start, end), { outer: count, classes, inner: 1 }, plain);
-}
-
-/** Divides each row of `exp` by its sum, into `out` from `start` on. */
-function scaleSingle(out: Float32Array, exp: Float64Array, start: number, count: number, classes: number): void {
-  if (classes < 8) {
-    scaleShort(out, exp, start, count, classes);
-    return;
-  }
-  for (let row = 0; row < count; row++) {
-    const first = row * classes;
-    scale(out, exp, start + first, first, classes, 1 / sum(exp, first, classes));
-  }
-}
-
-/** The same for rows so short that calls and unrolled loops cost more than they save. */
-function scaleShort(out: Float32Array, exp: Float64Array, start: number, count: number, classes: number): void {
-  const end = count * classes;
-  for (let first = 0; first < end; first += classes) {
-    let total = exp[first];
-    for (let k = first + 1; k < first + classes; k++) total += exp[k];
-    const factor = 1 / total;
-    for (let k = first; k < first + classes; k++) out[start + k] = exp[k] * factor;
-  }
-}
-
-/** A row whose exponentials would fill the cache: once for their sum, once more for the probabilities. */
-function softmaxLongSingle(
-  out: Float32Array,
-  x: Float32Array,
-  start: number,
-  classes: number,
-  exp: Float64Array,
-): boolean {
-  let total = 0;
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    if (!expOfSingle(exp, x, start + k, length)) return false;
-    total += sum(exp, 0, length);
-  }
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    expOfSingle(exp, x, start + k, length);
-    scale(out, exp, start + k, 0, length, 1 / total);
-  }
-  return true;
-}
-
-/** Rows of float64: divides each row of `exp` by its compensated sum. */
-function scaleDouble(out: Float64Array, exp: Float64Array, start: number, count: number, classes: number): void {
-  for (let row = 0; row < count; row++) {
-    const first = row * classes;
-    const total: Compensated = { high: 0, low: 0 };
-    addCompensated(total, exp, first, classes);
-    divideDouble(out, exp, start + first, first, classes, total.high + total.low);
-  }
-}
-
-/** A sum and the rounding errors that it has made. */
-interface Compensated {
-  high: number;
-  low: number;
-}
-
-/** Adds by Knuth's TwoSum (The Art of Computer Programming, 4.2.2): unshifted exponentials come in any order of size. */
-function addCompensated(total: Compensated, exp: Float64Array, from: number, length: number): void {
-  let { high, low } = total;
-  for (let k = from; k < from + length; k++) {
-    const next = high + exp[k];
-    const added = next - high;
-    low += high - (next - added) + (exp[k] - added);
-    high = next;
-  }
-  total.high = high;
-  total.low = low;
-}
-
-function divideDouble(
-  out: Float64Array,
-  exp: Float64Array,
-  to: number,
-  from: number,
-  length: number,
-  total: number,
-): void {
-  for (let k = 0; k < length; k++) out[to + k] = exp[from + k] / total;
-}
-
-/** `softmaxLongSingle` in float64. */
-function softmaxLongDouble(
-  out: Float64Array,
-  x: Float64Array,
-  start: number,
-  classes: number,
-  exp: Float64Array,
-): boolean {
-  const total: Compensated = { high: 0, low: 0 };
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    if (!expOfDouble(exp, x, start + k, length)) return false;
-    addCompensated(total, exp, 0, length);
-  }
-  for (let k = 0; k < classes; k += longRow) {
-    const length = Math.min(longRow, classes - k);
-    expOfDouble(exp, x, start + k, length);
-    divideDouble(out, exp, start + k, 0, length, total.high + total.low);
-  }
-  return true;
+  softmaxShifted(out.subarray(start, end), logits.subarray(start, end), { outer: count, classes, inner: 1 }, plain);
 }

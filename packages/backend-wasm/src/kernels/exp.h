@@ -103,15 +103,12 @@ INLINE Reduction reduction_at(V reference, int tempered, const Temperature *t) {
   };
 }
 
-// e[u] = exp(x[u]/T) · 2^(OFFSET − reference) for `count` vectors at once, vector u reduced by `by[u / each]`;
-// `clamped` where entries may be below the lowest. The scale is multiplied by: adding it to the exponent's bits would
-// be cheaper, but make a number of a NaN that has a payload. float32: the minimax polynomial of degree 6 whose first
-// two coefficients are 1, 0.003 ULP beside the rounding. float64: 256 steps to an octave, from a table whose rounding
-// is made up for, leave a Taylor polynomial of degree 4 (Tang, "Table-driven implementation of the exponential
-// function", 1989).
-INLINE void exp_reduced_by(size_t count, size_t each, V *e, const V *logits, const Reduction *by, int clamped,
-                           int tempered, const Temperature *t) {
-  V x[6], m[6], n[6], a[6], p[6], q[6];
+// e[u] = exp(x[u]/T) · 2^(OFFSET − reference) for `count` vectors at once, in two stages: the reduction, of vector u by
+// `by[u / each]`, gives a[u] = x[u]/T − n ln 2 / STEPS and m[u], n in its low bits; `clamped` where entries may be
+// below the lowest.
+INLINE void exp_reduction(size_t count, size_t each, V *a, V *m, const V *logits, const Reduction *by, int clamped,
+                          int tempered, const Temperature *t) {
+  V x[6], n[6], q[6];
   EACH(count, x[u] = clamped ? pmax(logits[u], by[u / each].lowest) : logits[u])
 #ifdef __wasm_relaxed_simd__
   EACH(count, m[u] = fma(x[u], PER_STEP, by[u / each].magic))
@@ -129,8 +126,19 @@ INLINE void exp_reduced_by(size_t count, size_t each, V *e, const V *logits, con
   EACH(count, a[u] = sub(a[u], n[u]))
 #endif
   if (tempered) EACH(count, a[u] = mul(a[u], t->inverse))
+}
+
+// The second stage. The scale is multiplied by: adding it to the exponent's bits would be cheaper, but make a number of
+// a NaN that has a payload. float32: the minimax polynomial of degree 6 whose first two coefficients are 1, 0.003 ULP
+// beside the rounding, summed in pairs (Estrin) where that shortens the chain. float64: 256 steps to an octave, from a
+// table whose rounding is made up for, leave a Taylor polynomial of degree 4 (Tang, "Table-driven implementation of the
+// exponential function", 1989); `steps` is where the m are in memory, or null.
+INLINE void exp_power(size_t count, V *e, const V *a, V *m, const unsigned *steps) {
+  V p[6], q[6], n[6];
 #if REAL == 32
+  (void)steps;
 #ifdef __wasm_relaxed_simd__
+  (void)q, (void)n;
   EACH(count, p[u] = fma(splat(0x1.6a5134p-10f), a[u], splat(0x1.12397cp-7f)))
   EACH(count, p[u] = fma(p[u], a[u], splat(0x1.5558acp-5f)))
   EACH(count, p[u] = fma(p[u], a[u], splat(0x1.555492p-3f)))
@@ -138,28 +146,27 @@ INLINE void exp_reduced_by(size_t count, size_t each, V *e, const V *logits, con
   EACH(count, p[u] = fma(p[u], a[u], splat(1.0f)))
   EACH(count, p[u] = fma(p[u], a[u], splat(1.0f)))
 #else
-  EACH(count, p[u] = mul(a[u], splat(0x1.6a5134p-10f)))
-  EACH(count, p[u] = add(p[u], splat(0x1.12397cp-7f)))
-  EACH(count, p[u] = mul(p[u], a[u]))
-  EACH(count, p[u] = add(p[u], splat(0x1.5558acp-5f)))
-  EACH(count, p[u] = mul(p[u], a[u]))
-  EACH(count, p[u] = add(p[u], splat(0x1.555492p-3f)))
-  EACH(count, p[u] = mul(p[u], a[u]))
-  EACH(count, p[u] = add(p[u], splat(0x1.fffffcp-2f)))
   EACH(count, q[u] = mul(a[u], a[u]))
-  EACH(count, p[u] = mul(p[u], q[u]))
+  EACH(count, p[u] = add(mul(a[u], splat(0x1.12397cp-7f)), splat(0x1.5558acp-5f)))
+  EACH(count, n[u] = mul(q[u], splat(0x1.6a5134p-10f)))
+  EACH(count, p[u] = mul(add(p[u], n[u]), q[u]))
+  EACH(count, n[u] = add(mul(a[u], splat(0x1.555492p-3f)), splat(0x1.fffffcp-2f)))
+  EACH(count, p[u] = mul(add(p[u], n[u]), q[u]))
   EACH(count, p[u] = add(p[u], a[u]))
   EACH(count, p[u] = add(p[u], splat(1.0f)))
 #endif
   EACH(count, m[u] = wasm_i32x4_shl(m[u], 23))
   EACH(count, e[u] = mul(p[u], m[u]))
 #else
+  (void)n;
   EACH(count, p[u] = fma(a[u], splat(0x1.5555555555555p-5), splat(0x1.5555555555555p-3)))
   EACH(count, q[u] = mul(a[u], a[u]))
   EACH(count, p[u] = fma(p[u], a[u], splat(0.5)))
   EACH(count, p[u] = fma(p[u], q[u], a[u]))
   EACH(count, {
-    unsigned j = (unsigned)wasm_i32x4_extract_lane(m[u], 0) & 255, k = (unsigned)wasm_i32x4_extract_lane(m[u], 2) & 255;
+    unsigned j = steps ? steps[4 * u] : (unsigned)wasm_i32x4_extract_lane(m[u], 0);
+    unsigned k = steps ? steps[4 * u + 2] : (unsigned)wasm_i32x4_extract_lane(m[u], 2);
+    j &= 255, k &= 255;
     V high = wasm_v128_load64_lane(exp2_high + k, wasm_v128_load64_zero(exp2_high + j), 1);
     V low = wasm_f64x2_promote_low_f32x4(wasm_v128_load32_lane(exp2_low + k, wasm_v128_load32_zero(exp2_low + j), 1));
     p[u] = add(high, fma(high, p[u], low));
@@ -169,9 +176,12 @@ INLINE void exp_reduced_by(size_t count, size_t each, V *e, const V *logits, con
 #endif
 }
 
+// Both stages.
 INLINE void exp_reduced(size_t count, V *e, const V *logits, Reduction by, int clamped, int tempered,
                         const Temperature *t) {
-  exp_reduced_by(count, count, e, logits, &by, clamped, tempered, t);
+  V a[6], m[6];
+  exp_reduction(count, count, a, m, logits, &by, clamped, tempered, t);
+  exp_power(count, e, a, m, 0);
 }
 
 INLINE V exp_one(V x, Reduction r, int clamped, int tempered, const Temperature *t) {

@@ -2,33 +2,93 @@
 #include "exp.h"
 #include "lanes.h"
 
-// A vector that reaches past the end of a matrix row is overwritten by the next one; only the last may not.
-SHARED void matrix_row(real *out, const real *p, size_t classes, V minus, int last) {
+#define PAIRS_TO 64
+
+// `count` neighbouring rows at once, of at least one vector. The last one ends with the row, so that it may share
+// entries with the one before.
+INLINE void matrix_rows(size_t count, real *out, const real *p, const real *scaled, size_t classes) {
+  V minus[2], v;
+  EACH(count, minus[u] = splat(-scaled[u]))
   size_t c = 0;
-  for (; c + 4 * W <= classes; c += 4 * W) EACH(4, store(out + c + u * W, mul(minus, load(p + c + u * W))))
-  for (; c + W <= classes; c += W) store(out + c, mul(minus, load(p + c)));
-  if (c < classes) {
-    if (last)
-      store_part(out + c, mul(minus, load_part(p + c, classes - c)), classes - c);
-    else
-      store(out + c, mul(minus, load(p + c)));
+  for (; c + 4 * W < classes; c += 4 * W)
+    EACH(4, {
+      v = load(p + c + u * W);
+      store(out + c + u * W, mul(minus[0], v));
+      if (count > 1) store(out + classes + c + u * W, mul(minus[1], v));
+    })
+  for (; c + W < classes; c += W) {
+    v = load(p + c);
+    EACH(count, store(out + u * classes + c, mul(minus[u], v)))
+  }
+  v = load(p + classes - W);
+  EACH(count, store(out + u * classes + classes - W, mul(minus[u], v)))
+}
+
+#define DIAGONAL(r) out[(r) * (classes + 1)] = scaled[r] * (1 - p[r])
+
+// Pairs of rows share the loads and the loop; long rows would only keep more lines of the cache under way.
+SHARED void matrix_of(real *out, const real *p, const real *scaled, size_t classes) {
+  size_t r = 0;
+  if (classes < PAIRS_TO)
+    for (; r + 2 <= classes; r += 2) {
+      matrix_rows(2, out + r * classes, p, scaled + r, classes);
+      DIAGONAL(r);
+      DIAGONAL(r + 1);
+    }
+  for (; r < classes; r++) {
+    matrix_rows(1, out + r * classes, p, scaled + r, classes);
+    DIAGONAL(r);
   }
 }
 
 #if REAL == 32
-// Rows of up to twelve classes stay in registers. `scaled` are the probabilities over T.
+// Rows of up to twelve classes stay in registers. `scaled` are the probabilities over T. δ is cut from a strip of −0
+// with a 1 in it: −0 so that a probability of 0 gives the zero that −s_r s_c is.
+#define O -0.0f
+static const float strip[28] = {O, O, O, O, O, O, O, O, O, O, O, O, 1, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O};
+#undef O
+
 INLINE void short_matrix(real *out, const real *p, const real *scaled, size_t classes, size_t vectors, size_t last) {
   V v[3];
   EACH(vectors, v[u] = load(p + u * W))
+  const float *delta = strip + 12;
   size_t whole = classes - last;
-  for (size_t r = 0; r < whole; r++, out += classes) {
-    V minus = splat(-scaled[r]);
-    EACH(vectors, store(out + u * W, mul(minus, v[u])))
-    out[r] = scaled[r] * (1 - p[r]);
+  for (size_t r = 0; r < whole; r++, out += classes, delta--) {
+    V factor = wasm_v128_load32_splat(scaled + r);
+    EACH(vectors, store(out + u * W, mul(factor, sub(load(delta + u * W), v[u]))))
   }
-  if (last) {
-    matrix_row(out, p, classes, splat(-scaled[whole]), 1);
-    out[whole] = scaled[whole] * (1 - p[whole]);
+  if (last)
+    for (size_t c = 0; c < classes; c++) out[c] = scaled[whole] * (delta[c] - p[c]);
+}
+#endif
+
+#if REAL == 32
+// Two rows of six or ten classes are three or five whole vectors: the middle one has the end of one row and the
+// beginning of the other. `delta` points to the first of two ones, classes + 1 apart in a strip of −0.
+INLINE void even_matrix(real *out, const real *p, const real *scaled, size_t vectors, const real *delta) {
+  size_t classes = 2 * vectors, middle = vectors / 2;
+  V v[5], f[5];
+  EACH(middle, v[u] = load(p + u * W))
+  v[middle] = wasm_v128_load64_lane(p, wasm_v128_load64_zero(p + classes - 2), 1);
+  EACH(middle, v[middle + 1 + u] = load(p + 2 + u * W))
+  for (size_t r = 0; r < classes; r += 2, out += 2 * classes, delta -= 2) {
+    V first = wasm_v128_load32_splat(scaled + r), second = wasm_v128_load32_splat(scaled + r + 1);
+    EACH(middle, f[u] = first)
+    f[middle] = wasm_i64x2_shuffle(first, second, 0, 2);
+    EACH(middle, f[middle + 1 + u] = second)
+    EACH(vectors, store(out + u * W, mul(f[u], sub(load(delta + u * W), v[u]))))
+  }
+}
+
+SHARED void even_matrices(size_t begin, size_t end, real *out, const real *s, size_t classes) {
+  float strip[32];
+  for (size_t c = 0; c < 32; c++) strip[c] = c == 10 || c == 11 + classes ? 1 : -0.0f;
+  for (size_t row = begin; row < end; row++) {
+    const real *p = s + row * classes;
+    if (classes == 6)
+      even_matrix(out + row * 36, p, p, 3, strip + 10);
+    else
+      even_matrix(out + row * 100, p, p, 5, strip + 10);
   }
 }
 #endif
@@ -60,6 +120,7 @@ INLINE void four_of_three(float *out, const float *p) {
 #endif
 
 INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes, size_t last) {
+  (void)last;
 #if REAL == 32
   switch ((classes + W - 1) / W) {
   case 1:
@@ -73,10 +134,7 @@ INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes,
     return;
   }
 #endif
-  for (size_t r = 0; r < classes; r++, out += classes) {
-    matrix_row(out, p, classes, splat(-scaled[r]), last && r + 1 == classes);
-    out[r] = scaled[r] * (1 - p[r]);
-  }
+  matrix_of(out, p, scaled, classes);
 }
 
 // The probabilities of one row, gathered where they are not contiguous.
@@ -93,7 +151,15 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
 #if REAL == 32
   if (inner == 1 && classes == 3 && temperature == 1)
     for (; begin + 4 <= end; begin += 4) four_of_three(out + begin * 9, s + begin * 3);
+  if (inner == 1 && (classes == 6 || classes == 10) && temperature == 1) {
+    even_matrices(begin, end, out, s, classes);
+    return;
+  }
 #endif
+  if (classes == 1) {
+    for (size_t row = begin; row < end; row++) out[row] = (real)(s[row] * (1 - s[row]) / temperature);
+    return;
+  }
   for (size_t row = begin; row < end; row++) {
     const real *p = row_of(s, row, r, scratch), *scaled = p;
     if (temperature != 1) {

@@ -56,6 +56,21 @@ INLINE void transpose(V *a, V *b, V *c, V *d) {
   *c = wasm_i64x2_shuffle(AB, CD, 0, 2);
   *d = wasm_i64x2_shuffle(AB, CD, 1, 3);
 }
+
+// Four rows of three classes are three vectors, shuffled into lanes and back.
+INLINE void triples_in(V *v, const float *x) {
+  V a = load(x), b = load(x + 4), c = load(x + 8);
+  v[0] = wasm_i32x4_shuffle(wasm_i32x4_shuffle(a, b, 0, 3, 6, 6), c, 0, 1, 2, 5);
+  v[1] = wasm_i32x4_shuffle(wasm_i32x4_shuffle(a, b, 1, 4, 7, 7), c, 0, 1, 2, 6);
+  v[2] = wasm_i32x4_shuffle(wasm_i32x4_shuffle(a, b, 2, 5, 5, 5), c, 0, 1, 4, 7);
+}
+
+INLINE void triples_out(float *out, const V *e) {
+  V low = wasm_i32x4_shuffle(e[0], e[1], 0, 4, 1, 5), high = wasm_i32x4_shuffle(e[0], e[1], 2, 6, 3, 7);
+  store(out, wasm_i32x4_shuffle(low, e[2], 0, 1, 4, 2));
+  store(out + 4, wasm_i32x4_shuffle(wasm_i32x4_shuffle(low, e[2], 3, 5, 3, 3), high, 0, 1, 4, 5));
+  store(out + 8, wasm_i32x4_shuffle(e[2], high, 2, 6, 7, 3));
+}
 #endif
 
 SHARED V gather(const real *p, const Group *g, size_t c) {

@@ -2,7 +2,7 @@
 #pragma once
 #include "simd.h"
 
-SHARED V log_f64x2(V x) {
+INLINE V log_f64x2_inline(V x) {
   V offset = wasm_i64x2_const_splat((long long)(0x3ff00000 - 0x3fe6a09e) << 32);
   V bits = wasm_i64x2_add(x, offset);
   // The exponent as a double: its integer is put below 1.5 · 2^52, which is then taken off.
@@ -27,8 +27,16 @@ SHARED V log_f64x2(V x) {
   return ADD(SUB(SUB(tail, half), wasm_f64x2_neg(f)), MUL(k, C(6.93147180369123816490e-01)));
 }
 
+SHARED V log_f64x2(V x) { return log_f64x2_inline(x); }
+
 // log(u + v), where v is too small to be seen in u (u ≥ 1).
 INLINE V log_f64x2_of_sum(V u, V v) { return ADD(log_f64x2(u), wasm_f64x2_div(v, u)); }
+
+// log(1 + r), where r may be too small for the sum (HP-15C handbook, 1982).
+INLINE V log_1p(V r) {
+  V u = ADD(C(1.0), r);
+  return ADD(log_f64x2_inline(u), wasm_f64x2_div(SUB(r, SUB(u, C(1.0))), u));
+}
 
 // Any argument: 0 gives −Infinity, negative ones NaN, subnormal ones are scaled first.
 COMPACT SHARED V log_f64x2_any(V x) {

@@ -122,12 +122,29 @@ INLINE void store_part(real *p, V v, size_t lanes) {
 
 INLINE V load_part_or_all(const real *p, size_t lanes) { return lanes == W ? load(p) : load_part(p, lanes); }
 
+INLINE void store_part_or_all(real *p, V v, size_t lanes) {
+  if (lanes == W)
+    store(p, v);
+  else
+    store_part(p, v, lanes);
+}
+
 // All ones in the first `lanes` lanes.
 INLINE V part_mask(size_t lanes) {
 #if REAL == 32
   return wasm_i32x4_gt(wasm_i32x4_splat((int)lanes), wasm_i32x4_const(0, 1, 2, 3));
 #else
   return wasm_i64x2_gt(wasm_i64x2_splat((long long)lanes), wasm_i64x2_const(0, 1));
+#endif
+}
+
+// Where the last vector of a row shares classes with the one before: the lanes of its own.
+INLINE V last_lanes(size_t classes) {
+  size_t shared = W - 1 - (classes - 1) % W;
+#if REAL == 32
+  return wasm_i32x4_ge(wasm_i32x4_const(0, 1, 2, 3), wasm_i32x4_splat((int)shared));
+#else
+  return wasm_i64x2_ge(wasm_i64x2_const(0, 1), wasm_i64x2_splat((long long)shared));
 #endif
 }
 
@@ -211,13 +228,3 @@ INLINE Sum terms_add(Sum s, V a) {
 }
 INLINE Sum terms_total(Sum s) { return (Sum){sub(s.high, GREATEST_TERM), s.low}; }
 #endif
-
-// Rows of float32 add up four vectors before they are widened: two roundings more, a quarter of the conversions.
-INLINE Sum terms_add_wide(Sum s, const V *e) {
-#if REAL == 32
-  V a = add(add(e[0], e[1]), add(e[2], e[3]));
-  return (Sum){wasm_f64x2_add(s.high, wasm_f64x2_add(widen_low(a), widen_high(a))), s.low};
-#else
-  return terms_add(terms_add(s, e[0]), e[1]);
-#endif
-}

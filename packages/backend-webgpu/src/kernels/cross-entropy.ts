@@ -20,10 +20,6 @@ export function crossEntropy(
   const { target, weight, labelSmoothing, ignoreIndex, scale, temperature } = parameters;
   const logits = logitsOf(x, rows, parameters);
   const indices = target.kind === 'indices';
-  const others = [
-    ...(indices ? [{ name: 'target_index', buffer: target.buffer }] : []),
-    ...(weight ? [{ name: 'class_weight', buffer: weight }] : []),
-  ];
   const code = /* wgsl */ `
 struct Softmax { m: f32, r: f32, flags: u32 }
 const MET_NO_LOGARITHM = 16u;
@@ -31,9 +27,9 @@ const MET_NO_LOGARITHM = 16u;
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
 fn weight_of(c: u32) -> f32 { return ${weight ? 'bitcast<f32>(load_class_weight(c))' : '1.0'}; }
 fn target_of(row: Row, c: u32, e: Element) -> f32 {
-  return ${indices ? 'select(0.0, 1.0, i32(c) == load_target_index(row.index))' : 'bitcast<f32>(e.target_share)'};
+  return ${indices ? 'select(0.0, 1.0, i32(c) == row.target_index)' : 'bitcast<f32>(e.target_share)'};
 }
-fn ignored(row: Row) -> bool { return ${indices ? 'load_target_index(row.index) == P.ignore_index' : 'false'}; }
+fn ignored(row: Row) -> bool { return ${indices ? 'row.target_index == P.ignore_index' : 'false'}; }
 
 fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0, 0.0, 0.0); }
 fn merge(a: State, b: State) -> State {
@@ -95,7 +91,8 @@ fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
       name: 'crossEntropy',
       variant: [logits.variant, target.kind, weight ? 'weighted' : '', labelSmoothing > 0 ? 'smoothed' : ''].join('-'),
       elements: indices ? logits.elements : [...logits.elements, { name: 'target_share', buffer: target.buffer }],
-      others,
+      perClass: weight ? [{ name: 'class_weight', buffer: weight }] : [],
+      perRow: indices ? [{ name: 'target_index', buffer: target.buffer }] : [],
       parameters: {
         ...logits.parameters,
         smoothing: 'f32',

@@ -6,10 +6,14 @@ import { type Binding, bytesOf, type Parameters, program, type Width, workgroupS
 
 type Jacobian = 'jacobian' | 'softmaxJacobian' | 'logSoftmaxJacobian';
 
-/** Values that a workgroup keeps in its memory: whole rows, each loaded once, up to this many classes. */
-const staged = 1024;
-/** Entries that one workgroup writes of a large matrix. */
+/** Classes up to which a workgroup keeps whole rows, each loaded once; larger matrices are cut into tiles. */
+const longestWhole = 512;
+/** Values of whole rows that a workgroup keeps. */
+const kept = 1024;
+/** Entries that one workgroup writes of a matrix whose rows it keeps. */
 const bandEntries = 65536;
+/** Rows and columns of a tile: two loads for every 256 stores. */
+const tileSide = 256;
 
 const parameters: Parameters = {
   rows: 'u32',
@@ -18,12 +22,13 @@ const parameters: Parameters = {
   slots: 'u32',
   bands: 'u32',
   band: 'u32',
+  tiles: 'u32',
   inverse_temperature: 'f32',
 };
 
 /**
  * `(diag(s) − s sᵀ) / T`, or from log-probabilities `(δ_rc − exp(y_c)) / T`, in one dispatch that only writes once it has the
- * rows: several short ones to a workgroup, several workgroups to a large matrix.
+ * values: several short rows to a workgroup, several workgroups to a large matrix.
  */
 export function jacobian(
   engine: Engine,
@@ -36,18 +41,18 @@ export function jacobian(
   const rows = outer * inner;
   const entries = classes * classes;
   const width = classes % 4 === 0 ? 4 : 1;
+  const whole = classes <= longestWhole;
   const bands = Math.ceil(entries / bandEntries);
-  const slots = bands > 1 ? 1 : Math.max(1, Math.floor(staged / classes));
-  const keep = classes <= staged;
+  const slots = bands > 1 ? 1 : Math.max(1, Math.floor(kept / classes));
+  const tiles = Math.ceil(classes / tileSide);
   const bindings: readonly Binding[] = [
     { name: 'row_values', dtype: input.dtype, width: 1, access: 'r' },
     { name: 'out', dtype: out.dtype, width, access: 'w' },
   ];
-  const loads = keep ? rows * classes * bands : (rows * entries * (width + 1)) / width;
   launch(engine, name, [
     {
-      key: [name, input.dtype, width, keep].join(' '),
-      program: () => jacobianProgram(name, bindings, width, keep),
+      key: [name, input.dtype, width, whole].join(' '),
+      program: () => jacobianProgram(name, bindings, width, whole),
       parameters,
       values: {
         rows,
@@ -56,42 +61,29 @@ export function jacobian(
         slots,
         bands,
         band: bands > 1 ? bandEntries / width : (slots * entries) / width,
+        tiles,
         inverse_temperature: 1 / temperature,
       },
       buffers: [input, out],
-      workgroups: Math.ceil(rows / slots) * bands,
-      bytesRead: bytesOf(loads, input.dtype),
+      workgroups: whole ? Math.ceil(rows / slots) * bands : rows * tiles ** 2,
+      bytesRead: bytesOf(rows * classes * (whole ? bands : 2 * tiles), input.dtype),
       bytesWritten: bytesOf(rows * entries, out.dtype),
     },
   ]);
 }
 
-function jacobianProgram(name: Jacobian, bindings: readonly Binding[], width: Width, keep: boolean) {
-  const convert = name === 'logSoftmaxJacobian' ? 'exp_bits(bits)' : 'bits';
-  const factor = name === 'logSoftmaxJacobian' ? '' : 'bitcast<f32>(value_of(slot * P.classes + r)) * ';
-  const missing = name === 'logSoftmaxJacobian' ? 'false' : 'is_nan(value_of(slot * P.classes + r))';
-  const store =
-    width === 4
-      ? `var row_entries: vec4<u32>;
-    for (var k = 0u; k < 4u; k++) { row_entries[k] = entry(slot, r, c + k); }
-    store_out(first * entries / 4u + u, row_entries);`
-      : 'store_out(first * entries + u, entry(slot, r, c));';
-  const load = /* wgsl */ `
-fn load_value(first: u32, k: u32) -> u32 {
-  let row = first + k / P.classes;
-  let bits = load_row_values((row / P.inner) * P.classes * P.inner + row % P.inner + (k % P.classes) * P.inner);
-  return ${convert};
-}`;
+function jacobianProgram(name: Jacobian, bindings: readonly Binding[], width: Width, whole: boolean) {
+  const ofLogarithms = name === 'logSoftmaxJacobian';
   const body = /* wgsl */ `
 ${numerics}
-${load}
-${keep ? `var<workgroup> values: array<u32, ${staged}>;` : 'var<private> first_row: u32;'}
-fn value_of(k: u32) -> u32 { return ${keep ? 'values[k]' : 'load_value(first_row, k)'}; }
-fn entry(slot: u32, r: u32, c: u32) -> u32 {
-  let column = value_of(slot * P.classes + c);
-  if (is_nan(column) || ${missing}) { return NAN; }
-  let difference = select(0.0, 1.0, r == c) - bitcast<f32>(column);
-  return bitcast<u32>(${factor}difference * P.inverse_temperature);
+fn load_value(row: u32, k: u32) -> u32 {
+  let bits = load_row_values((row / P.inner) * P.classes * P.inner + row % P.inner + k * P.inner);
+  return ${ofLogarithms ? 'exp_bits(bits)' : 'bits'};
+}
+fn entry(head: u32, column: u32, diagonal: bool) -> u32 {
+  if (is_nan(column)${ofLogarithms ? '' : ' || is_nan(head)'}) { return NAN; }
+  let difference = select(0.0, 1.0, diagonal) - bitcast<f32>(column);
+  return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}difference * P.inverse_temperature);
 }
 @compute @workgroup_size(${workgroupSize})
 fn main(
@@ -100,24 +92,60 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let g = group.x + group.y * groups.x;
+  ${whole ? wholeRows(width) : tile(width)}
+}`;
+  const memory = whole
+    ? `var<workgroup> values: array<u32, ${kept}>;`
+    : `var<workgroup> heads: array<u32, ${tileSide}>;\nvar<workgroup> columns: array<u32, ${tileSide}>;`;
+  return program(name, parameters, bindings, [], memory + body);
+}
+
+/** A workgroup has all values of its rows, and writes their matrices or a band of one. */
+function wholeRows(width: Width): string {
+  return /* wgsl */ `
   let first = (g / P.bands) * P.slots;
   let count = select(min(P.slots, P.rows - first), 0u, first >= P.rows);
-  ${
-    keep
-      ? `for (var k = local; k < count * P.classes; k += ${workgroupSize}u) { values[k] = load_value(first, k); }
-  workgroupBarrier();`
-      : 'first_row = first;'
+  for (var k = local; k < count * P.classes; k += ${workgroupSize}u) {
+    values[k] = load_value(first + k / P.classes, k % P.classes);
   }
+  workgroupBarrier();
   let entries = P.classes * P.classes;
   let start = (g % P.bands) * P.band;
   let end = min(start + P.band, count * entries / ${width}u);
   for (var u = start + local; u < end; u += ${workgroupSize}u) {
     let at = u * ${width}u;
-    let slot = at / entries;
+    let values_at = at / entries * P.classes;
     let r = at % entries / P.classes;
     let c = at % P.classes;
-    ${store}
-  }
-}`;
-  return program(name, parameters, bindings, [], body);
+    ${store(width, 'first * entries', 'u', 'values[values_at + r]', 'values[values_at + c + k]')}
+  }`;
+}
+
+/** A workgroup has the values of a tile's rows and columns. */
+function tile(width: Width): string {
+  return /* wgsl */ `
+  let row = g / (P.tiles * P.tiles);
+  let first_r = g / P.tiles % P.tiles * ${tileSide}u;
+  let first_c = g % P.tiles * ${tileSide}u;
+  let inside = row < P.rows;
+  let high = min(${tileSide}u, P.classes - first_r);
+  let wide = min(${tileSide}u, P.classes - first_c);
+  if (inside && local < high) { heads[local] = load_value(row, first_r + local); }
+  if (inside && local < wide) { columns[local] = load_value(row, first_c + local); }
+  workgroupBarrier();
+  let end = select(0u, high * wide / ${width}u, inside);
+  for (var u = local; u < end; u += ${workgroupSize}u) {
+    let tile_c = u * ${width}u % wide;
+    let tile_r = u * ${width}u / wide;
+    let r = first_r + tile_r;
+    let c = first_c + tile_c;
+    ${store(width, 'row * P.classes * P.classes', `(r * P.classes + c) / ${width}u`, 'heads[tile_r]', 'columns[tile_c + k]')}
+  }`;
+}
+
+/** Writes the entries of matrix row `r` from column `c` on. */
+function store(width: Width, base: string, unit: string, head: string, column: string): string {
+  return /* wgsl */ `var row_entries: ${width === 4 ? 'vec4<u32>' : 'array<u32, 1>'};
+    for (var k = 0u; k < ${width}u; k++) { row_entries[k] = entry(${head}, ${column}, r == c + k); }
+    store_out(${base} / ${width}u + ${unit}, ${width === 4 ? 'row_entries' : 'row_entries[0]'});`;
 }

@@ -11,7 +11,6 @@ export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: Webgp
       name: 'basis.reduce',
       variant: op,
       elements: [{ name: 'x', buffer: x }],
-      others: [],
       parameters: {},
       values: {},
       state: op === 'sum' ? { value: 'f32' } : { bits: 'u32' },

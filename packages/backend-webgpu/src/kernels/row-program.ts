@@ -45,16 +45,17 @@ export function rowProgram(
   stage: Stage,
   shuffled: number,
 ): Program {
-  const { name, elements, state, out, rowOut, parameters } = operation;
+  const { name, elements, perRow = [], state, out, rowOut, parameters } = operation;
   const slots = workgroupSize / lanes;
   const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
   const body = /* wgsl */ `
 ${numerics}
-struct Row { index: u32, base: u32, mask_base: u32 }
+struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${input.name}: i32`).join('')} }
 struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
 struct State { ${fieldsOf(state).join(', ')} }
 ${operation.code()}
 ${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
+${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${slots}>;`).join('\n')}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -64,13 +65,15 @@ fn main(
   let g = group.x + group.y * groups.x;
   let part = g % P.spread;
   let lane = ${order === 'row' ? `local % ${lanes}u` : `local / ${slots}u`};
-  let index = (g / P.spread) * ${slots}u + ${order === 'row' ? `local / ${lanes}u` : `local % ${slots}u`};
+  let slot = ${order === 'row' ? `local / ${lanes}u` : `local % ${slots}u`};
+  let index = (g / P.spread) * ${slots}u + slot;
   let inside = index < P.rows;
+  ${loadPerRow(perRow)}
   let outer = index / P.inner;
   let row = Row(
     index,
     outer * P.classes * P.inner + index % P.inner,
-    ${masked ? '(outer % P.mask_outer) * P.classes * P.inner + index % P.inner' : '0u'},
+    ${masked ? '(outer % P.mask_outer) * P.classes * P.inner + index % P.inner' : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
   );
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
@@ -84,6 +87,14 @@ fn main(
   ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
 }`;
   return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
+}
+
+/** One lane loads what all lanes of its row look at. */
+function loadPerRow(inputs: readonly Input[]): string {
+  if (inputs.length === 0) return '';
+  const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
+  return `if (inside && lane == 0u) { ${loads.join(' ')} }
+  workgroupBarrier();`;
 }
 
 /** The loads of one unit, and the Element of each of its classes. */

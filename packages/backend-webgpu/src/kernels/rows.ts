@@ -20,8 +20,10 @@ export interface RowOperation {
   readonly variant: string;
   /** Inputs laid out like the logits, fields of `Element` under their names: floats as bits, masks as 0 or not. */
   readonly elements: readonly Input[];
-  /** Inputs that its WGSL loads by itself: one value a class or a row. */
-  readonly others: readonly Input[];
+  /** Inputs of one value a class, which its WGSL loads by itself. */
+  readonly perClass?: readonly Input[];
+  /** int32 inputs of one value a row, fields of `Row` under their names: a workgroup loads each once. */
+  readonly perRow?: readonly Input[];
   readonly parameters: Parameters;
   readonly values: Readonly<Record<string, number>>;
   /** The fields of `State`, scalars. */
@@ -88,7 +90,7 @@ function stageOf(
   stage: Stage,
   partials: WebgpuBuffer | null,
 ): Launch {
-  const { name, variant, out, rowOut, elements, others, maskOuter = rows.outer } = operation;
+  const { name, variant, out, rowOut, elements, perClass = [], perRow = [], maskOuter = rows.outer } = operation;
   const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
   const shuffled = order === 'row' ? Math.min(engine.subgroup, lanes) : 1;
@@ -96,7 +98,12 @@ function stageOf(
   const spread = stage === 'final' && !out ? 1 : parts;
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
     ...elements.map((input) => ({ ...input, dtype: input.buffer.dtype, width, access: 'r' as const })),
-    ...others.map((input) => ({ ...input, dtype: input.buffer.dtype, width: 1 as const, access: 'r' as const })),
+    ...[...perClass, ...perRow].map((input) => ({
+      ...input,
+      dtype: input.buffer.dtype,
+      width: 1 as const,
+      access: 'r' as const,
+    })),
   ];
   if (partials) {
     const access = stage === 'partial' ? 'w' : 'r';
@@ -109,9 +116,12 @@ function stageOf(
   const dtypes = bound.map(({ dtype }) => dtype).join(',');
   const passes = stage === 'partial' ? 1 : (stage === 'whole' ? 1 : 0) + (out ? 1 : 0);
   const partialBytes = (partials?.length ?? 0) * 4 * (stage === 'final' ? spread : 1);
-  const elementBytes = elements.reduce((sum, { buffer }) => sum + bytesOf(count * rows.classes, buffer.dtype), 0);
+  const elementBytes = [...elements, ...perClass].reduce(
+    (sum, { buffer }) => sum + bytesOf(count * rows.classes, buffer.dtype),
+    0,
+  );
+  const rowBytes = perRow.length * bytesOf(count * spread, 'int32');
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
-  const perRowBytes = others.reduce((sum, { buffer }) => sum + bytesOf(buffer.length, buffer.dtype), 0);
   return {
     key: [name, variant, dtypes, width, lanes, order, blocked, stage, shuffled, out !== null, rowOut !== null].join(
       ' ',
@@ -131,7 +141,7 @@ function stageOf(
     },
     buffers: bound.map(({ buffer }) => buffer),
     workgroups: Math.ceil(count / (workgroupSize / lanes)) * spread,
-    bytesRead: elementBytes * passes + (passes > 0 ? perRowBytes : 0) + (stage === 'final' ? partialBytes : 0),
+    bytesRead: elementBytes * passes + rowBytes + (stage === 'final' ? partialBytes : 0),
     bytesWritten: stage === 'partial' ? partialBytes : written,
   };
 }

@@ -82,7 +82,6 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   return {
     ...logits,
     name,
-    others: [],
     state: softmaxState,
     code: () => logits.code + reduction + code,
     out,

@@ -27,32 +27,54 @@ export function simdExpLoops(x: FloatArray): readonly SimdExpLoop[] {
   });
 }
 
+/** A fill of as many bytes by vector stores alone, in WebAssembly memory; null where there is no WebAssembly SIMD, or no such memory. */
+export function simdFillLoop(bytes: number): Batch | null {
+  const paddedBytes = Math.ceil(bytes / 64) * 64;
+  const exports = instantiate(simd, paddedBytes)?.exports;
+  if (!exports) return null;
+  const fill = exports.fill as (out: number, bytes: number) => void;
+  return (calls) => {
+    for (let k = 0; k < calls; k++) fill(pageBytes, paddedBytes);
+  };
+}
+
 function simdExpLoop(name: string, base64: string, x: FloatArray): SimdExpLoop | null {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   // The loop takes two vectors a turn.
   const paddedBytes = Math.ceil(x.byteLength / 32) * 32;
   const [from, to] = [pageBytes, pageBytes + paddedBytes];
+  const instance = instantiate(base64, 2 * paddedBytes);
+  if (!instance) return null;
+  const { exports, memory } = instance;
+  const kernel = exports[x instanceof Float64Array ? 'float64' : 'float32'] as (
+    out: number,
+    x: number,
+    bytes: number,
+  ) => void;
+  const view = (at: number) =>
+    x instanceof Float64Array
+      ? new Float64Array(memory.buffer, at, x.length)
+      : new Float32Array(memory.buffer, at, x.length);
+  view(from).set(x);
+  return {
+    name,
+    batch: (calls) => {
+      for (let k = 0; k < calls; k++) kernel(to, from, paddedBytes);
+    },
+    result: () => view(to),
+  };
+}
+
+/** The loops over a memory of a page and as many bytes. */
+function instantiate(
+  base64: string,
+  roomBytes: number,
+): { readonly exports: WebAssembly.Exports; readonly memory: WebAssembly.Memory } | null {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   try {
     if (!WebAssembly.validate(bytes)) return null;
-    const memory = new WebAssembly.Memory({ initial: 1 + Math.ceil((2 * paddedBytes) / pageBytes) });
+    const memory = new WebAssembly.Memory({ initial: 1 + Math.ceil(roomBytes / pageBytes) });
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-    const kernel = exports[x instanceof Float64Array ? 'float64' : 'float32'] as (
-      out: number,
-      x: number,
-      bytes: number,
-    ) => void;
-    const view = (at: number) =>
-      x instanceof Float64Array
-        ? new Float64Array(memory.buffer, at, x.length)
-        : new Float32Array(memory.buffer, at, x.length);
-    view(from).set(x);
-    return {
-      name,
-      batch: (calls) => {
-        for (let k = 0; k < calls; k++) kernel(to, from, paddedBytes);
-      },
-      result: () => view(to),
-    };
+    return { exports, memory };
   } catch {
     // A page's policy may forbid to compile, and the memory may be more than there is.
     return null;

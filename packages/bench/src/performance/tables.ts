@@ -57,13 +57,24 @@ export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, 
 export function boundsTable(report: BenchReport, selector: Selector): Table {
   const results = select(report, selector);
   const names = contenderNames(results, (line) => line.bound !== null);
-  const exps = simdExps.filter(({ from }) => results.some(({ roofs }) => roofs.some((roof) => roof.from === from)));
+  const exps = simdExps.filter(({ from }) =>
+    results.some(({ roofs }) => roofs.some((roof) => roof.name === 'exp' && roof.from === from)),
+  );
+  const stores = results.some(({ roofs }) => roofs.some(({ name }) => name === 'store')) ? ['store'] : [];
   return {
-    head: ['shape', 'memcpy', 'fill', ...exps.map(({ head }) => head), 'bound', ...names],
+    head: [
+      'shape',
+      'memcpy',
+      'fill',
+      ...stores.map(() => 'fill (SIMD)'),
+      ...exps.map(({ head }) => head),
+      'bound',
+      ...names,
+    ],
     rows: results.map((result) => [
       shapeText(result.workload.shape),
-      ...['memcpy', 'fill'].map((wanted) => roofTime(result.roofs.find(({ name }) => name === wanted))),
-      ...exps.map(({ from }) => roofTime(result.roofs.find((roof) => roof.from === from))),
+      ...['memcpy', 'fill', ...stores].map((wanted) => roofTime(result.roofs.find(({ name }) => name === wanted))),
+      ...exps.map(({ from }) => roofTime(result.roofs.find((roof) => roof.name === 'exp' && roof.from === from))),
       boundText(result),
       ...names.map((name) => shareText(find(result, name))),
     ]),

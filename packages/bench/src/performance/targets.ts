@@ -59,12 +59,12 @@ export function speedUpTarget(report: BenchReport, bar: SpeedUpBar): Target {
   return { what: bar.what, bar: bar.bar, measured: details.join('; '), met };
 }
 
-/** Time at each shape at most as many times that of a roof's loop as `1 / share`: bandwidth against memcpy's or a fill's. */
+/** Time at each shape at most as many times that of a roof's loop as `1 / share`: bandwidth against memcpy's or that of vector stores. */
 export interface ShareBar extends Selector {
   readonly what: string;
   readonly bar: string;
   readonly contender: string;
-  readonly roof: 'memcpy' | 'fill';
+  readonly roof: 'memcpy' | 'store';
   /** Bytes that the op moves for each byte that the roof's loop moves. */
   readonly bytes: number;
   readonly least: (shape: BenchShape) => number;

@@ -92,6 +92,17 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.free(x);
     backend.free(s);
   }),
+  defineKernelCase('storage/time', { features: ['time'] }, async (backend) => {
+    const [dtype] = backend.supports.dtypes;
+    const x = upload(backend, { values: [0, Number.NEGATIVE_INFINITY], dtype });
+    const s = backend.alloc(2, dtype);
+    const elapsedMs = await backend.time?.(() => backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 }));
+    const isTime = elapsedMs === null || (Number.isFinite(elapsedMs) && Number(elapsedMs) >= 0);
+    assert(isTime, `time gives ${elapsedMs}; expected milliseconds, or null without a clock`);
+    assertRow('the result of what was timed', await backend.read(s), [1, 0]);
+    backend.free(x);
+    backend.free(s);
+  }),
   defineKernelCase('storage/free:bytes=4GiB', {}, async (backend) => {
     const [dtype] = backend.supports.dtypes;
     const length = Math.min(2 ** 20, backend.supports.limits.elements);

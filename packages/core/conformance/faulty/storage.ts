@@ -56,6 +56,13 @@ export const faultyStorage: readonly Fault[] = [
       },
     };
   }),
+  fault('time-runs-nothing', 'tells a time and does nothing in it.', 'storage/time', () => ({ time: async () => 1 })),
+  fault('time-is-not-one', 'subtracts what is no timestamp.', 'storage/time', () => ({
+    async time(enqueue) {
+      enqueue();
+      return Number.NaN;
+    },
+  })),
   fault('never-closes', 'does not know that it was closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault(
     'broadcasts-by-cycling',

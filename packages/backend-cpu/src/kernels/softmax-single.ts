@@ -1,0 +1,163 @@
+import { expOfSteps, leastSteps, stepsPerUnit } from '../exp.js';
+import { scratch } from '../storage.js';
+import { expAndSum, expOfSingle, rowsPerBlock, scale, unitOf } from '../unshifted.js';
+
+/** Rows longer than this have their exponentials taken twice rather than stored. */
+const longRow = 2 ** 17;
+/** Rows shorter than this have the exponentials of a block taken in one loop: theirs is too short to start one each. */
+const shortRow = 32;
+
+const expScratch = scratch();
+
+/** Which entries exist, for `rows` rows and then over again: 0 where one does not. */
+export interface Keep {
+  readonly buffer: Uint8Array;
+  readonly rows: number;
+}
+
+/** Softmax of contiguous rows of float32, logits/temperature over the entries kept; `out` may be the logits. */
+export function softmaxSingle(
+  out: Float32Array,
+  logits: Float32Array,
+  outer: number,
+  classes: number,
+  temperature: number,
+  keep: Keep | null,
+): void {
+  if (keep) maskedRows(out, logits, outer, classes, temperature, keep);
+  else if (classes > longRow) longRows(out, logits, outer, classes, temperature);
+  else if (classes < shortRow) shortRows(out, logits, outer, classes, temperature);
+  else rows(out, logits, outer, classes, temperature);
+}
+
+function rows(out: Float32Array, x: Float32Array, outer: number, classes: number, temperature: number): void {
+  const unit = unitOf(temperature);
+  const exp = expScratch(classes);
+  const end = outer * classes;
+  for (let start = 0; start < end; start += classes) {
+    let total = expAndSum(exp, x, start, classes, unit);
+    if (total < 0) total = shiftedExpAndSum(exp, 0, x, start, classes, temperature);
+    scale(out, exp, start, 0, classes, 1 / total);
+  }
+}
+
+function shortRows(out: Float32Array, x: Float32Array, outer: number, classes: number, temperature: number): void {
+  const unit = unitOf(temperature);
+  const end = outer * classes;
+  const perBlock = rowsPerBlock(classes) * classes;
+  const exp = expScratch(Math.min(perBlock, end));
+  for (let start = 0; start < end; start += perBlock) {
+    const length = Math.min(perBlock, end - start);
+    if (!expOfSingle(exp, x, start, length, unit)) {
+      for (let k = 0; k < length; k += classes) shiftedExpAndSum(exp, k, x, start + k, classes, temperature);
+    }
+    scaleShort(out, exp, start, length, classes);
+  }
+}
+
+/** Divides each row of `exp` by its sum, into `out` from `start` on: one loop, since a call for each would cost more than it does. */
+function scaleShort(out: Float32Array, exp: Float64Array, start: number, length: number, classes: number): void {
+  for (let first = 0; first < length; first += classes) {
+    const last = (first + classes) | 0;
+    let total = exp[first];
+    for (let k = first + 1; k < last; k++) total += exp[k];
+    const factor = 1 / total;
+    for (let k = first; k < last; k++) out[(start + k) | 0] = exp[k] * factor;
+  }
+}
+
+/** Rows whose exponentials would fill the cache: once for their sum, once more for the probabilities. */
+function longRows(out: Float32Array, x: Float32Array, outer: number, classes: number, temperature: number): void {
+  const unit = unitOf(temperature);
+  const exp = expScratch(longRow);
+  const end = outer * classes;
+  for (let start = 0; start < end; start += classes) {
+    let total = 0;
+    for (let k = 0; k < classes && total >= 0; k += longRow) {
+      const part = expAndSum(exp, x, start + k, Math.min(longRow, classes - k), unit);
+      total = part < 0 ? part : total + part;
+    }
+    if (total < 0) {
+      const whole = expScratch(classes);
+      total = shiftedExpAndSum(whole, 0, x, start, classes, temperature);
+      scale(out, whole, start, 0, classes, 1 / total);
+      continue;
+    }
+    for (let k = 0; k < classes; k += longRow) {
+      const length = Math.min(longRow, classes - k);
+      expAndSum(exp, x, start + k, length, unit);
+      scale(out, exp, start + k, 0, length, 1 / total);
+    }
+  }
+}
+
+/**
+ * `exp[to + k] = exp((x[start + k] − max) / T)` and their sum, where max is the entry that is largest once divided. NaN for a row
+ * with NaN, with +Infinity, or with nothing but −Infinity: there x − max is NaN. What is too small for a float32 is as good as 0.
+ */
+function shiftedExpAndSum(
+  exp: Float64Array,
+  to: number,
+  x: Float32Array,
+  start: number,
+  classes: number,
+  temperature: number,
+): number {
+  const sign = temperature < 0 ? -1 : 1;
+  const end = start + classes;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let k = start; k < end; k++) {
+    const value = x[k] * sign;
+    if (value > max) max = value;
+  }
+  const unit = stepsPerShift(temperature);
+  let total = 0;
+  for (let k = 0; k < classes; k++) {
+    const e = expOfShift((x[(start + k) | 0] * sign - max) * unit);
+    exp[(to + k) | 0] = e;
+    total += e;
+  }
+  return total;
+}
+
+/** Rows of which a mask keeps some entries: those it does not keep get 0, even in a row that is otherwise NaN. */
+function maskedRows(
+  out: Float32Array,
+  x: Float32Array,
+  outer: number,
+  classes: number,
+  temperature: number,
+  { buffer: keep, rows }: Keep,
+): void {
+  const sign = temperature < 0 ? -1 : 1;
+  const unit = stepsPerShift(temperature);
+  const exp = expScratch(classes);
+  for (let row = 0; row < outer; row++) {
+    const start = row * classes;
+    const mask = (row % rows) * classes;
+    let max = Number.NEGATIVE_INFINITY;
+    for (let k = 0; k < classes; k++) {
+      const value = x[(start + k) | 0] * sign;
+      if (value > max && keep[(mask + k) | 0] !== 0) max = value;
+    }
+    let total = 0;
+    for (let k = 0; k < classes; k++) {
+      const e = keep[(mask + k) | 0] === 0 ? 0 : expOfShift((x[(start + k) | 0] * sign - max) * unit);
+      exp[k] = e;
+      total += e;
+    }
+    // Nothing is kept where the total is 0.
+    scale(out, exp, start, 0, classes, total === 0 ? 0 : 1 / total);
+    if (Number.isNaN(total)) for (let k = 0; k < classes; k++) if (keep[mask + k] === 0) out[start + k] = 0;
+  }
+}
+
+/** Steps of a table's root that a shifted logit takes for each 1; finite, since a difference of 0 times Infinity is no number. */
+function stepsPerShift(temperature: number): number {
+  return Math.min(Number.MAX_VALUE, stepsPerUnit / Math.abs(temperature));
+}
+
+/** exp of so many steps of ln 2 / 64 below 0; e^−177 for the smallest. */
+function expOfShift(steps: number): number {
+  return expOfSteps(Math.max(steps, leastSteps));
+}

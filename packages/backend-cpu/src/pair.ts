@@ -1,0 +1,26 @@
+/** An unevaluated sum of two float64, `low` the smaller: arithmetic to about 100 bits (Dekker, "A floating-point technique …", 1971). */
+export interface Pair {
+  high: number;
+  low: number;
+}
+
+/** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
+export function sumError(a: number, b: number, sum: number): number {
+  const added = sum - a;
+  return a - (sum - added) + (b - added);
+}
+
+/** `a · b − product` exactly, product being a · b as rounded; not finite where splitting a or b overflows. */
+export function productError(a: number, b: number, product: number): number {
+  const aHead = head(a);
+  const aTail = a - aHead;
+  const bHead = head(b);
+  const bTail = b - bHead;
+  return aHead * bHead - product + aHead * bTail + aTail * bHead + aTail * bTail;
+}
+
+/** The upper 26 bits of a float64 (Veltkamp's splitting). */
+function head(x: number): number {
+  const scaled = x * 134217729;
+  return scaled - (scaled - x);
+}

@@ -1,0 +1,273 @@
+// Blocks of contiguous rows of a few classes. Where all logits of a block are near each other one reference serves them
+// all, so that their exponentials are taken as if they were one row; it only moves the exponents, so each row's result
+// is the same to the bit as with its own. Blocks are whole wherever work is split.
+#pragma once
+#include "rows.h"
+
+// Rows of more classes go one by one. mostClassesInBlocks of src/rowwise.ts.
+#define MOST_CLASSES (STRETCH / W)
+
+// Groups of W rows in a block. groupsPerBlock of src/rowwise.ts.
+#define block_groups(classes) (STRETCH / ((classes) * W))
+
+// Logits no further apart than this have exponentials that are all normal.
+#if REAL == 32
+#define NEAR 100
+#else
+#define NEAR 700
+#endif
+
+// exp of all logits of a block by one reference, if they are near each other. NaN goes its own way, and makes its row
+// NaN.
+SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reduction *at) {
+  V a = load(x), b = a, l = a, m = a;
+  size_t c = 0;
+  for (; c + 4 * W <= n; c += 4 * W) {
+    V v0 = load(x + c), v1 = load(x + c + W), v2 = load(x + c + 2 * W), v3 = load(x + c + 3 * W);
+    a = pmax(pmax(a, v0), v1), b = pmax(pmax(b, v2), v3);
+    l = pmin(pmin(l, v0), v1), m = pmin(pmin(m, v2), v3);
+  }
+  for (; c < n; c++) {
+    V v = splat(x[c]);
+    a = pmax(a, v), l = pmin(l, v);
+  }
+  real largest = horizontal_max(pmax(a, b)), least = horizontal_min(pmin(l, m));
+  if (!(absolute(largest) < REDUCIBLE && largest - least < NEAR)) return 0;
+  *at = reduction_at(splat(largest), 0, 0);
+  exp_near(out, x, n, at, scratch);
+  return 1;
+}
+
+INLINE V largest_of(const real *x, size_t classes, const Temperature *t) {
+  V top = xor(splat(x[0]), t->sign);
+  size_t c = 0;
+  for (; c + W <= classes; c += W) top = pmax(top, xor(load(x + c), t->sign));
+  for (; c < classes; c++) top = pmax(top, xor(splat(x[c]), t->sign));
+  return splat(horizontal_max(top));
+}
+
+// The same with a reference for each row, and a temperature; not for rows that must be shifted first, or have no
+// softmax.
+COMPACT SHARED int block_apart(real *out, const real *x, size_t rows, size_t classes, real *scratch,
+                               const Temperature *t) {
+  real *references = scratch + REFERENCES;
+  V fine = splat(0);
+  fine = eq(fine, fine);
+  for (size_t r = 0; r < rows; r++) {
+    V top = largest_of(x + r * classes, classes, t);
+    Reduction at = reduction_at(top, 1, t);
+    fine = and(fine, reducible(top, 1, t));
+    references[2 * r] = lane0(at.magic);
+    references[2 * r + 1] = lane0(at.lowest);
+  }
+  if (!all_true(fine)) return 0;
+  size_t together = STRETCH / classes;
+  for (size_t first = 0; first < rows; first += together) {
+    size_t next = rows - first < together ? rows : first + together, to = 0;
+    for (size_t r = first; r < next; r++, to += classes) {
+      V magic = splat(references[2 * r]), lowest = splat(references[2 * r + 1]);
+      for (size_t c = 0; c < classes; c += W) {
+        store(scratch + MAGICS + to + c, magic);
+        store(scratch + LOWESTS + to + c, lowest);
+      }
+    }
+    exp_apart(out + first * classes, x + first * classes, to, scratch, t);
+  }
+  return 1;
+}
+
+// The sums of rows, and then what W rows are scaled by, three vectors: each in a loop of its own, so that
+// a division does not wait for the products of the one before.
+#define SUM_SIZE (REAL == 32 ? W : 2 * W)
+
+INLINE void put_sums_of(real *sums, const real *e, size_t rows, size_t f, size_t pairs) {
+  for (; rows; rows -= W)
+    EACH(W, {
+      Sum s = terms_of(e, f, pairs);
+      store(sums, s.high);
+      if (SUM_SIZE > W) store(sums + W, s.low);
+      e += f, sums += SUM_SIZE;
+    })
+}
+
+#define PUT_SUMS(pairs)                                                                                                \
+  SHARED void put_sums_##pairs(real *sums, const real *e, size_t rows, size_t f) {                                     \
+    put_sums_of(sums, e, rows, f, pairs);                                                                              \
+  }
+
+PUT_SUMS(0)
+
+#if REAL == 32
+PUT_SUMS(1)
+PUT_SUMS(2)
+PUT_SUMS(3)
+PUT_SUMS(4)
+PUT_SUMS(5)
+PUT_SUMS(6)
+
+INLINE void put_sums(real *sums, const real *e, size_t rows, size_t f) {
+  void (*const by_pairs[])(real *, const real *, size_t, size_t) = {0,          put_sums_1, put_sums_2, put_sums_3,
+                                                                    put_sums_4, put_sums_5, put_sums_6};
+  (f / 2 < 7 ? by_pairs[f / 2] : put_sums_0)(sums, e, rows, f);
+}
+
+SHARED void put_sums_singly(real *sums, const real *e, size_t rows, size_t f) { put_sums_of(sums, e, rows, f, SINGLY); }
+
+// Shorter rows have no pairs of vectors.
+INLINE void put_exact_sums(real *sums, const real *e, size_t rows, size_t f) {
+  if (f < 16)
+    put_sums(sums, e, rows, f);
+  else
+    put_sums_singly(sums, e, rows, f);
+}
+#else
+#define put_sums put_sums_0
+#endif
+
+SHARED void put_shares(real *shares, const real *sums, size_t rows) {
+  for (; rows; rows -= W, sums += W * SUM_SIZE, shares += 3 * W) {
+#if REAL == 32
+    V a = load(sums), b = load(sums + 4), c = load(sums + 8), d = load(sums + 12);
+    Factor f = reciprocal_of((Sum){
+        wasm_f64x2_add(wasm_i64x2_shuffle(a, b, 0, 2), wasm_i64x2_shuffle(a, b, 1, 3)),
+        wasm_f64x2_add(wasm_i64x2_shuffle(c, d, 0, 2), wasm_i64x2_shuffle(c, d, 1, 3)),
+    });
+#else
+    V a = load(sums), b = load(sums + 4), a_low = load(sums + 2), b_low = load(sums + 6);
+    Sum s = {wasm_i64x2_shuffle(a, b, 0, 2),
+             add(wasm_i64x2_shuffle(a_low, b_low, 0, 2), wasm_i64x2_shuffle(a_low, b_low, 1, 3))};
+    Factor f = reciprocal_of(sum_add(s, wasm_i64x2_shuffle(a, b, 1, 3)));
+#endif
+    store(shares, f.whole);
+    store(shares + W, f.first);
+    store(shares + 2 * W, f.second);
+  }
+}
+
+#if REAL == 32
+#define lane_of(p) wasm_v128_load32_splat(p)
+#else
+#define lane_of(p) wasm_v128_load64_splat(p)
+#endif
+#define share_at(shares, l)                                                                                            \
+  (Factor) { lane_of((shares) + (l)), lane_of((shares) + W + (l)), lane_of((shares) + 2 * W + (l)) }
+
+// A row of `vectors` vectors, the last of which may share classes with the one before, or of any number where that is
+// 0.
+INLINE void share_row(real *e, size_t classes, size_t vectors, Factor f) {
+  V last = scaled(load(e + classes - W), f);
+  if (vectors) {
+    EACH(vectors - 1, store(e + u * W, scaled(load(e + u * W), f)))
+  } else {
+    size_t c = 0;
+    for (; c + 2 * W < classes; c += 2 * W) EACH(2, store(e + c + u * W, scaled(load(e + c + u * W), f)))
+    if (c + W < classes) store(e + c, scaled(load(e + c), f));
+  }
+  store(e + classes - W, last);
+}
+
+INLINE void share_rows_of(real *e, size_t rows, size_t f, size_t vectors, const real *shares) {
+  for (; rows; rows -= W, e += W * f, shares += 3 * W) EACH(W, share_row(e + u * f, f, vectors, share_at(shares, u)))
+}
+
+#define SHARE_ROWS(vectors)                                                                                            \
+  SHARED void share_rows_##vectors(real *e, size_t rows, size_t f, const real *shares) {                               \
+    share_rows_of(e, rows, f, vectors, shares);                                                                        \
+  }
+
+SHARE_ROWS(0)
+
+#if REAL == 32
+SHARE_ROWS(1)
+SHARE_ROWS(2)
+SHARE_ROWS(3)
+
+#define FACTOR_AT(f, a, b, c, d)                                                                                       \
+  (Factor) {                                                                                                           \
+    wasm_i32x4_shuffle((f).whole, (f).whole, a, b, c, d), wasm_i32x4_shuffle((f).first, (f).first, a, b, c, d),        \
+        wasm_i32x4_shuffle((f).second, (f).second, a, b, c, d)                                                         \
+  }
+
+SHARED void share_rows_of_two(real *e, size_t rows, const real *shares) {
+  for (; rows; rows -= 4, e += 8, shares += 12) {
+    Factor f = {load(shares), load(shares + 4), load(shares + 8)};
+    store(e, scaled(load(e), FACTOR_AT(f, 0, 0, 1, 1)));
+    store(e + 4, scaled(load(e + 4), FACTOR_AT(f, 2, 2, 3, 3)));
+  }
+}
+
+SHARED void share_rows_of_three(real *e, size_t rows, const real *shares) {
+  for (; rows; rows -= 4, e += 12, shares += 12) {
+    Factor f = {load(shares), load(shares + 4), load(shares + 8)};
+    store(e, scaled(load(e), FACTOR_AT(f, 0, 0, 0, 1)));
+    store(e + 4, scaled(load(e + 4), FACTOR_AT(f, 1, 1, 2, 2)));
+    store(e + 8, scaled(load(e + 8), FACTOR_AT(f, 2, 3, 3, 3)));
+  }
+}
+
+#ifndef __wasm_relaxed_simd__
+// Without fused multiply-add the exact product is seven operations. Long rows do with three and one rounding more.
+SHARED void share_long_rows(real *e, size_t rows, size_t f, const real *shares) {
+  for (; rows; rows -= 4, shares += 12)
+    for (size_t u = 0; u < 4; u++, e += f) {
+      Factor exact = share_at(shares, u);
+      V whole = exact.whole, rest = add(sub(exact.first, whole), exact.second);
+      V last = load(e + f - 4);
+      last = add(mul(last, whole), mul(last, rest));
+      size_t c = 0;
+      for (; c + 16 < f; c += 16)
+        EACH(4, {
+          V a = load(e + c + 4 * u);
+          store(e + c + 4 * u, add(mul(a, whole), mul(a, rest)));
+        })
+      for (; c + 4 < f; c += 4) {
+        V a = load(e + c);
+        store(e + c, add(mul(a, whole), mul(a, rest)));
+      }
+      store(e + f - 4, last);
+    }
+}
+#define LONG_ROW 64
+#endif
+#endif
+
+// A multiple of W rows times their shares.
+SHARED void scale_rows(real *e, size_t rows, size_t classes, const real *shares) {
+#if REAL == 32
+#ifdef LONG_ROW
+  if (classes >= LONG_ROW) {
+    share_long_rows(e, rows, classes, shares);
+    return;
+  }
+#endif
+  switch ((classes + 3) / 4) {
+  case 1:
+    if (classes == 2)
+      share_rows_of_two(e, rows, shares);
+    else if (classes == 3)
+      share_rows_of_three(e, rows, shares);
+    else
+      share_rows_1(e, rows, classes, shares);
+    return;
+  case 2:
+    share_rows_2(e, rows, classes, shares);
+    return;
+  case 3:
+    share_rows_3(e, rows, classes, shares);
+    return;
+  }
+#endif
+  share_rows_0(e, rows, classes, shares);
+}
+
+// Exponentials in, probabilities out.
+INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
+  size_t whole = rows - rows % W;
+  put_sums(scratch + SUMS, e, whole, classes);
+  put_shares(scratch + SHARES, scratch + SUMS, whole);
+  scale_rows(e, whole, classes, scratch + SHARES);
+  for (size_t r = whole; r < rows; r++) {
+    Factor f = row_reciprocal(terms_of(e + r * classes, classes, 0));
+    row_scale(e + r * classes, classes, &f);
+  }
+}

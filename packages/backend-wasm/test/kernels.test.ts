@@ -1,0 +1,150 @@
+import { type Backend, type CrossEntropyParameters, type FloatDType, hostArray, type Rows } from '@softgrad/core';
+import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { type WasmBuffer, wasm } from '../dist/index.js';
+import { compute, logits, random } from './ulp.js';
+
+type Host = Float32Array | Float64Array;
+
+/** Every short length, and both sides of where a kernel gives way to another (src/kernels). */
+const lengths = [...Array.from({ length: 67 }, (_, i) => i + 1), 127, 128, 129, 255, 256, 257, 511, 513, 1025];
+
+/** Rows that leave groups and blocks of them incomplete. */
+const counts = (classes: number) => (classes < 20 ? [1, 5, 4 * Math.floor(256 / classes) + 3] : [1, 5]);
+
+/** Runs a kernel into the middle of a buffer of sevens, at an address of an odd element, and expects them around it afterwards. */
+function guarded(
+  backend: Backend<WasmBuffer>,
+  dtype: FloatDType,
+  length: number,
+  operands: readonly Host[],
+  run: (out: WasmBuffer, ...operands: readonly WasmBuffer[]) => void,
+): ArrayLike<number> {
+  const bytes = dtype === 'float64' ? 8 : 4;
+  const place = (host: Host) => {
+    const room = backend.alloc(host.length + 16, dtype);
+    backend.write(room, hostArray(host.length + 16, dtype).fill(7));
+    const inside = { ...room, address: room.address + 5 * bytes, length: host.length };
+    backend.write(inside, host);
+    return { room, inside };
+  };
+  const out = place(hostArray(length, dtype) as Host);
+  const placed = operands.map(place);
+  run(out.inside, ...placed.map(({ inside }) => inside));
+  const all = backend.readSync?.(out.room) ?? [];
+  for (let i = 0; i < all.length; i++) {
+    if ((i < 5 || i >= 5 + length) && all[i] !== 7) expect.fail(`wrote outside, at ${i - 5} of ${length}`);
+  }
+  for (const { room } of [out, ...placed]) backend.free(room);
+  return Array.prototype.slice.call(all, 5, 5 + length);
+}
+
+function outside(actual: ArrayLike<number>, expected: ArrayLike<number>, bounds: ArrayLike<number>): readonly string[] {
+  return Array.from({ length: expected.length }, (_, i) => i)
+    .filter((i) => !(Math.abs(actual[i] - expected[i]) <= bounds[i]))
+    .map((i) => `${i}: ${actual[i]}, expected ${expected[i]}`)
+    .slice(0, 3);
+}
+
+describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
+  test.each(lengths)('the derivatives of softmax over rows of %i are right and touch nothing else', async (classes) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const precision = tolerance.precisionOf(backend.supports, dtype);
+    for (const outer of counts(classes)) {
+      const rows: Rows = { outer, classes, inner: 1 };
+      const size = outer * classes;
+      // Flat rows and rows in which one probability is nearly everything.
+      for (const spread of [1, 30]) {
+        const x = logits(dtype, size, spread, 0, classes + outer);
+        const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+        const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
+        const g = logits(dtype, size, 3, 1, classes + 1);
+        const vjp = guarded(backend, dtype, size, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
+        const expected = reference.softmaxVjp(probabilities, g, rows);
+        const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);
+        expect(outside(vjp, expected, bounds)).toEqual([]);
+        if (size * classes > 70_000) continue;
+        const jacobian = guarded(backend, dtype, size * classes, [probabilities], (out, a) =>
+          backend.jacobian(out, a, rows),
+        );
+        const matrices = reference.softmaxJacobian(probabilities, rows);
+        const entries = tolerance.softmaxJacobianTolerance(precision, probabilities, matrices, rows);
+        expect(outside(jacobian, matrices, entries)).toEqual([]);
+      }
+    }
+  });
+
+  test.each(lengths)(
+    'logSoftmax and crossEntropy over rows of %i are right and touch nothing else',
+    async (classes) => {
+      const backend = await wasm.open({ relaxedSimd: false });
+      const precision = tolerance.operationPrecision(backend.supports, dtype);
+      const [unit, floor] = dtype === 'float64' ? [2 ** -53, 2 ** -1074] : [2 ** -24, 2 ** -149];
+      for (const outer of counts(classes)) {
+        const rows: Rows = { outer, classes, inner: 1 };
+        const size = outer * classes;
+        for (const [spread, temperature] of [
+          [1, 1],
+          [30, 1],
+          [90, 1],
+          [4, -0.5],
+        ]) {
+          const x = logits(dtype, size, spread, 0, classes + outer);
+          const plain = { temperature, mask: null };
+          const log = guarded(backend, dtype, size, [x], (out, input) =>
+            backend.kernels?.logSoftmax?.(out, input, rows, plain),
+          );
+          const expected = reference.logSoftmax(x, rows, { temperature });
+          expect(
+            outside(log, expected, tolerance.logSoftmaxTolerance(precision, x, expected, rows, { temperature })),
+          ).toEqual([]);
+
+          const next = random(size);
+          const indices = Int32Array.from({ length: outer }, () =>
+            next() < 0.1 ? -100 : Math.floor(next() * classes),
+          );
+          const weight = logits(dtype, classes, 0.5, 1, 5);
+          const target = backend.alloc(outer, 'int32');
+          const weights = backend.alloc(classes, dtype);
+          const loss = backend.alloc(outer, dtype);
+          backend.write(target, indices);
+          backend.write(weights, weight);
+          const parameters: CrossEntropyParameters<WasmBuffer> = {
+            ...plain,
+            target: { kind: 'indices', buffer: target },
+            weight: weights,
+            labelSmoothing: 0,
+            ignoreIndex: -100,
+            scale: 0.25,
+          };
+          const gradient = guarded(backend, dtype, size, [x], (out, input) =>
+            backend.kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, parameters),
+          );
+          const losses = backend.readSync?.(loss) ?? [];
+          const alone = backend.alloc(outer, dtype);
+          const logitsBuffer = backend.alloc(size, dtype);
+          backend.write(logitsBuffer, x);
+          backend.kernels?.crossEntropy?.({ loss: alone, gradient: null }, logitsBuffer, rows, parameters);
+          const right = referenceCrossEntropy(x, { kind: 'indices', values: indices }, rows, {
+            temperature,
+            weight,
+            reduction: 'none',
+          });
+          const wanted = right.loss.map((value) => value / 4);
+          const lossBounds = wanted.map((value) => 12 * unit * Math.abs(value) + floor);
+          expect(outside(losses, wanted, lossBounds)).toEqual([]);
+          expect(outside(backend.readSync?.(alone) ?? [], wanted, lossBounds)).toEqual([]);
+          const slopes = right.gradient.map((value) => value / 4);
+          expect(
+            outside(
+              gradient,
+              slopes,
+              slopes.map((value) => 10 * unit * Math.abs(value) + floor),
+            ),
+          ).toEqual([]);
+          for (const buffer of [target, weights, loss, alone, logitsBuffer]) backend.free(buffer);
+        }
+      }
+    },
+  );
+});

@@ -1,0 +1,46 @@
+import type { Rows } from '@softgrad/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type WebgpuBackend, webgpu } from '../src/index.js';
+
+let backend: WebgpuBackend;
+beforeAll(async () => {
+  backend = await webgpu.open();
+});
+afterAll(() => backend.close());
+
+// Around 512 classes whole rows give way to tiles of 256; 4 divides some and not the others.
+const shapes: readonly Rows[] = [
+  { outer: 3, classes: 255, inner: 1 },
+  { outer: 1, classes: 300, inner: 2 },
+  { outer: 2, classes: 512, inner: 1 },
+  { outer: 2, classes: 513, inner: 1 },
+  { outer: 1, classes: 516, inner: 3 },
+  { outer: 1, classes: 1025, inner: 1 },
+];
+
+test.each(shapes)('each entry of $outer × $classes × $inner is its own two probabilities', async (rows) => {
+  const { outer, classes, inner } = rows;
+  const count = outer * inner;
+  // Each value of all rows another, so that none can stand in for its neighbour.
+  const s = Float32Array.from({ length: count * classes }, (_, i) => (i + 1) / (2 * count * classes));
+  const y = Float32Array.from(s, Math.log);
+  const [from, logarithms] = [s, y].map((values) => {
+    const buffer = backend.alloc(values.length, 'float32');
+    backend.write(buffer, values);
+    return buffer;
+  });
+  const [out, ofLogarithms] = [0, 0].map(() => backend.alloc(count * classes ** 2, 'float32'));
+  backend.jacobian(out, from, rows);
+  backend.kernels.logSoftmaxJacobian(ofLogarithms, logarithms, rows, 2);
+  const [entries, halves] = [await backend.read(out), await backend.read(ofLogarithms)];
+  let worst = 0;
+  for (let i = 0; i < entries.length; i++) {
+    const row = Math.floor(i / classes ** 2);
+    const [r, c] = [Math.floor(i / classes) % classes, i % classes];
+    const at = (k: number) => s[(Math.floor(row / inner) * classes + k) * inner + (row % inner)];
+    const delta = (r === c ? 1 : 0) - at(c);
+    worst = Math.max(worst, Math.abs(entries[i] / (at(r) * delta) - 1), 0.1 * Math.abs(halves[i] / (delta / 2) - 1));
+  }
+  expect(worst).toBeLessThan(2 ** -22);
+  for (const buffer of [from, logarithms, out, ofLogarithms]) backend.free(buffer);
+});

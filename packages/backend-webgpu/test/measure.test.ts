@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { webgpu } from '../src/index.js';
+import { altered, newDevice } from './device.js';
+
+/** What the backend announces on a device whose kernels are these instead. */
+async function supportsWith(change: (code: string) => string) {
+  const device = await newDevice();
+  let changed = false;
+  const other = altered(device, {
+    createShaderModule({ label = '', code }: GPUShaderModuleDescriptor) {
+      const altered = change(code);
+      changed ||= altered !== code;
+      return device.createShaderModule({ label, code: altered });
+    },
+  });
+  const backend = await webgpu.open({ device: other });
+  const { supports } = backend;
+  backend.close();
+  device.destroy();
+  expect(changed).toBe(true);
+  return supports;
+}
+
+test('an exp that is worse is announced as worse', async () => {
+  // The coefficient of t³, off by a thousandth.
+  const { expUlp } = await supportsWith((code) => code.replaceAll('0.16666576266288757', '0.1668'));
+  expect(expUlp.base).toBeGreaterThan(10);
+});
+
+test('a device that loses infinities is announced as unspecified', async () => {
+  const { nonFinite } = await supportsWith((code) =>
+    code.replace('bitcast<f32>(a) * bitcast<f32>(b)', 'clamp(bitcast<f32>(a) * bitcast<f32>(b), LOWEST, -LOWEST)'),
+  );
+  expect(nonFinite).toBe('unspecified');
+});
+
+test('a device that keeps subnormals in products and softmax is announced as one that preserves them', async () => {
+  const raised = (code: string) =>
+    code
+      .replace(
+        'return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b));',
+        'return max(1u, bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)));',
+      )
+      .replace(
+        'return bitcast<u32>(scaled(power.p * q.inverse, power.n));',
+        'return max(1u, bitcast<u32>(scaled(power.p * q.inverse, power.n)));',
+      );
+  expect((await supportsWith(raised)).subnormals).toBe('preserve');
+});
+
+test.each([
+  ['in the order of their index', true, (code: string) => code],
+  ['in another order', false, (code: string) => code.replace('select(4096u, id,', 'select(4096u, id ^ 1u,')],
+  ['with other neighbours', false, (code: string) => code.replace('subgroupShuffleXor(local, 1u)', 'local')],
+] as const)('where subgroups hold invocations %s, shuffles are used: %s', async (_, used, change) => {
+  const device = await newDevice({ requiredFeatures: ['subgroups'] });
+  const programs: string[] = [];
+  const other = altered(device, {
+    createShaderModule({ label = '', code }: GPUShaderModuleDescriptor) {
+      if (label === 'softmax') programs.push(code);
+      return device.createShaderModule({ label, code: label === 'measureSubgroup' ? change(code) : code });
+    },
+  });
+  const backend = await webgpu.open({ device: other });
+  const [x, out] = [backend.alloc(1000, 'float32'), backend.alloc(1000, 'float32')];
+  backend.softmax(out, x, { outer: 1, classes: 1000, inner: 1 });
+  await backend.sync();
+  expect(programs.at(-1)?.includes('subgroupShuffleXor')).toBe(used);
+  backend.close();
+  device.destroy();
+});
+
+test('limits are those of the device', async () => {
+  const device = await newDevice({ requiredLimits: { maxStorageBufferBindingSize: 2 ** 20 * 64 } });
+  const backend = await webgpu.open({ device });
+  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+  expect(backend.supports.limits.elements).toBe(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4);
+  backend.close();
+  device.destroy();
+});

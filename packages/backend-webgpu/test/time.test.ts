@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { type WebgpuBackend, webgpu } from '../src/index.js';
+import { altered, newDevice } from './device.js';
+
+const rows = { outer: 64, classes: 100, inner: 1 };
+const zeros = new Float32Array(6400);
+
+/** Logits that are all 0, and a softmax of them. */
+function work(backend: WebgpuBackend) {
+  const [x, out] = [backend.alloc(6400, 'float32'), backend.alloc(6400, 'float32')];
+  backend.write(x, zeros);
+  return { x, out, enqueue: () => backend.softmax(out, x, rows) };
+}
+
+/** A device with a clock, of which some members are others. */
+async function clocked(members: (device: GPUDevice) => Partial<Record<keyof GPUDevice, unknown>> = () => ({})) {
+  const device = await newDevice({ requiredFeatures: ['timestamp-query'] });
+  const backend = await webgpu.open({ device: altered(device, members(device)) });
+  return {
+    backend,
+    close() {
+      backend.close();
+      device.destroy();
+    },
+  };
+}
+
+/** A clocked backend that tells how many passes have been timed. */
+async function counted() {
+  const passes: GPUQuerySet[] = [];
+  const opened = await clocked((device) => ({
+    createQuerySet(descriptor: GPUQuerySetDescriptor) {
+      const made = device.createQuerySet(descriptor);
+      passes.push(made);
+      return made;
+    },
+  }));
+  return { ...opened, passes };
+}
+
+describe('time', () => {
+  test("is the device's own, in milliseconds, of everything enqueued", async () => {
+    const backend = await webgpu.open();
+    expect(backend.device.features.has('timestamp-query')).toBe(true);
+    const { out, enqueue } = work(backend);
+    const elapsedMs = await backend.time(() => {
+      for (let i = 0; i < 100; i++) enqueue();
+    });
+    expect(elapsedMs).toBeGreaterThan(0);
+    expect(backend.statistics().operations.softmax.dispatches).toBe(100);
+    expect((await backend.read(out))[0]).toBeCloseTo(0.01, 6);
+    backend.close();
+  });
+
+  test('is null on a device without a clock, and the work is done all the same', async () => {
+    const device = await newDevice();
+    const backend = await webgpu.open({ device });
+    const { out, enqueue } = work(backend);
+    expect(await backend.time(enqueue)).toBeNull();
+    expect((await backend.read(out))[0]).toBeCloseTo(0.01, 6);
+    backend.close();
+    device.destroy();
+  });
+
+  test('of many operations is one pass, without a submit in the middle of it', async () => {
+    const { backend, passes, close } = await counted();
+    const { enqueue } = work(backend);
+    await backend.time(() => {
+      for (let i = 0; i < 200; i++) enqueue();
+    });
+    expect(passes).toHaveLength(1);
+    expect(await backend.time(() => {})).toBe(0);
+    close();
+  });
+
+  test('counts what comes before a write as well as what comes after', async () => {
+    const { backend, passes, close } = await counted();
+    const { x, enqueue } = work(backend);
+    const elapsedMs = await backend.time(() => {
+      for (let i = 0; i < 70; i++) enqueue();
+      backend.write(x, zeros);
+      enqueue();
+    });
+    expect(elapsedMs).toBeGreaterThan(0);
+    expect(passes).toHaveLength(2);
+    close();
+  });
+
+  test('within other time does not end it', async () => {
+    const { backend, passes, close } = await counted();
+    const { enqueue } = work(backend);
+    const inner: Promise<number | null>[] = [];
+    await backend.time(() => {
+      enqueue();
+      inner.push(backend.time(enqueue));
+      enqueue();
+    });
+    await Promise.all(inner);
+    // Before, within and after.
+    expect(passes).toHaveLength(3);
+    close();
+  });
+
+  test('is null where the clock was set back meanwhile', async () => {
+    const { backend, close } = await clocked((device) => ({
+      createCommandEncoder() {
+        const encoder = device.createCommandEncoder();
+        const begin = encoder.beginComputePass.bind(encoder);
+        encoder.beginComputePass = (descriptor) => {
+          const writes = descriptor?.timestampWrites;
+          if (!writes) return begin(descriptor);
+          return begin({ timestampWrites: { ...writes, beginningOfPassWriteIndex: 1, endOfPassWriteIndex: 0 } });
+        };
+        return encoder;
+      },
+    }));
+    const { enqueue } = work(backend);
+    const manyTimes = () => {
+      for (let i = 0; i < 50; i++) enqueue();
+    };
+    expect(await backend.time(manyTimes)).toBeNull();
+    close();
+  });
+
+  test.each([
+    ['lost', 'ERR_DEVICE_LOST', (backend: WebgpuBackend) => backend.device.destroy()],
+    ['closed', 'ERR_DISPOSED', (backend: WebgpuBackend) => backend.close()],
+  ] as const)('of a backend that is %s meanwhile is %s', async (_, code, end) => {
+    const backend = await webgpu.open();
+    const timing = backend.time(work(backend).enqueue);
+    end(backend);
+    await expect(timing).rejects.toMatchObject({ code });
+    backend.close();
+  });
+
+  test('passes on what is thrown, and what is enqueued after is not timed', async () => {
+    const { backend, passes, close } = await counted();
+    const { out, enqueue } = work(backend);
+    const failing = () => {
+      throw new Error('mine');
+    };
+    await expect(backend.time(failing)).rejects.toThrow('mine');
+    enqueue();
+    expect((await backend.read(out))[0]).toBeCloseTo(0.01, 6);
+    expect(passes).toHaveLength(0);
+    close();
+  });
+});

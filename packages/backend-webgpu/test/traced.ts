@@ -1,0 +1,93 @@
+import { altered } from './device.js';
+
+/** What kernels did on a device, told by the device: their own `load_…` and `store_…` count, in words of memory that only tests add. */
+export interface Traced {
+  /** To be opened by the backend. */
+  readonly device: GPUDevice;
+  /** WGSL by kernel, in the order compiled. */
+  readonly programs: readonly { readonly name: string; readonly code: string }[];
+  /** Workgroups of each dispatch. */
+  readonly grids: readonly (readonly [x: number, y: number])[];
+  /** Elements loaded and stored since it was asked last, and the index that each invocation of the first workgroup loaded first. */
+  told(): Promise<{ readonly loads: number; readonly stores: number; readonly firstLoads: readonly number[] }>;
+}
+
+const binding = 15;
+const invocations = 256;
+const words = 2 + invocations;
+const untouched = 0xffffffff;
+
+/** @param dispatching false: dispatches are noted and not made */
+export function traced(device: GPUDevice, dispatching = true): Traced {
+  const programs: { name: string; code: string }[] = [];
+  const grids: [number, number][] = [];
+  const size = 4 * words;
+  const trace = device.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+  const reset = () => device.queue.writeBuffer(trace, 0, new Uint32Array(words).fill(untouched, 2));
+  reset();
+  return {
+    programs,
+    grids,
+    device: altered(device, {
+      createShaderModule({ label = '', code }: GPUShaderModuleDescriptor) {
+        programs.push({ name: label, code });
+        return device.createShaderModule({ label, code: counting(code) });
+      },
+      createBindGroupLayout: ({ entries }: GPUBindGroupLayoutDescriptor) =>
+        device.createBindGroupLayout({
+          entries: [...entries, { binding, visibility: 4, buffer: { type: 'storage' } }],
+        }),
+      createBindGroup: ({ layout, entries }: GPUBindGroupDescriptor) =>
+        device.createBindGroup({ layout, entries: [...entries, { binding, resource: { buffer: trace } }] }),
+      createCommandEncoder() {
+        const encoder = device.createCommandEncoder();
+        const begin = encoder.beginComputePass.bind(encoder);
+        encoder.beginComputePass = (descriptor) => {
+          const pass = begin(descriptor);
+          const dispatch = pass.dispatchWorkgroups.bind(pass);
+          pass.dispatchWorkgroups = (x, y = 1) => {
+            grids.push([x, y]);
+            if (dispatching) dispatch(x, y);
+          };
+          return pass;
+        };
+        return encoder;
+      },
+    }),
+    async told() {
+      const copy = device.createBuffer({ size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(trace, 0, copy, 0, size);
+      device.queue.submit([encoder.finish()]);
+      await copy.mapAsync(1);
+      const [loads, stores, ...first] = new Uint32Array(copy.getMappedRange().slice(0));
+      copy.destroy();
+      reset();
+      return { loads, stores, firstLoads: first.filter((index) => index !== untouched) };
+    },
+  };
+}
+
+/** A kernel that counts what its loads and stores touch. */
+function counting(code: string): string {
+  const elements = (type: string) => (type.startsWith('vec4') ? 4 : 1);
+  const declared = /* wgsl */ `
+@group(0) @binding(${binding}) var<storage, read_write> TRACE: array<atomic<u32>>;
+var<private> trace_lane: u32 = ${untouched}u;`;
+  return code
+    .replace(/^(?=struct Parameters)/m, `${declared}\n`)
+    .replace(
+      /(@builtin\(workgroup_id\) group[^)]*@builtin\(num_workgroups\)[^)]*@builtin\(local_invocation_index\) local: u32,\s*\) \{)/,
+      '$1\n  trace_lane = select(4294967295u, local, group.x == 0u && group.y == 0u);',
+    )
+    .replace(
+      /fn load_\w+\(i: u32\) -> ([\w<>]+) \{/g,
+      (head, type) => `${head}
+  atomicAdd(&TRACE[0], ${elements(type)}u);
+  if (trace_lane < ${invocations}u) { atomicStore(&TRACE[2u + trace_lane], i); trace_lane = ${untouched}u; }`,
+    )
+    .replace(
+      /fn store_\w+\(i: u32, bits: ([\w<>]+)\) \{/g,
+      (head, type) => `${head}\n  atomicAdd(&TRACE[1], ${elements(type)}u);`,
+    );
+}

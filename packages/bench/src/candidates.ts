@@ -1,0 +1,124 @@
+import type { Batch, Contender, DeviceBatch, Job } from './contender.js';
+import { simdExpLoops, simdFillLoop } from './exp-loop/loops.js';
+import { modes, type RawResult, type Timed } from './report.js';
+import { memoryLoops, type Roof } from './roofline.js';
+import {
+  exponentials,
+  outputBytes,
+  outputSize,
+  type Workload,
+  type WorkloadInput,
+  workloadInput,
+} from './workloads.js';
+
+/** A contender on its way through a workload. */
+export interface Entry {
+  readonly contender: Contender;
+  job: Job | null;
+  missing: string | null;
+  correctness: RawResult['correctness'];
+  firstCallMs: number | null;
+  noDeviceTime: string | undefined;
+}
+
+/** A loop to be timed and what it is: a contender in a mode, the control, an empty call or a roof. */
+export type Candidate = {
+  readonly of: 'mode' | 'control' | 'emptyCall' | 'roof';
+  /** A contender's name, or 'engine'. */
+  readonly from: string;
+  readonly kind?: Timed;
+  readonly roof?: Roof['name'];
+} & ({ readonly batch: Batch } | { readonly device: DeviceBatch });
+
+type Dispose = (() => void | Promise<void>)[];
+
+/** Everything that is timed of a workload. What it makes on the way is put on `dispose`. */
+export async function candidatesOf(
+  entries: readonly Entry[],
+  baseline: Entry | undefined,
+  workload: Workload,
+  input: WorkloadInput,
+  dispose: Dispose,
+): Promise<readonly Candidate[]> {
+  return [
+    ...modeLoops(entries),
+    ...deviceLoops(entries),
+    ...controlLoop(baseline),
+    ...(await emptyCalls(entries, workload, dispose)),
+    ...(await roofLoops(entries, workload, input, dispose)),
+  ];
+}
+
+function modeLoops(entries: readonly Entry[]): readonly Candidate[] {
+  return entries.flatMap(({ contender, job }) =>
+    modes.flatMap((mode) => {
+      const batch = job?.[mode];
+      return batch ? [{ of: 'mode' as const, from: contender.name, kind: mode, batch }] : [];
+    }),
+  );
+}
+
+function deviceLoops(entries: readonly Entry[]): readonly Candidate[] {
+  return entries.flatMap(({ contender, job, noDeviceTime }) =>
+    job?.device && noDeviceTime === undefined
+      ? [{ of: 'mode' as const, from: contender.name, kind: 'device' as const, device: job.device }]
+      : [],
+  );
+}
+
+/** The baseline's first mode once more, as if it were another contender. */
+function controlLoop(baseline: Entry | undefined): readonly Candidate[] {
+  return baseline
+    ? modeLoops([baseline])
+        .slice(0, 1)
+        .map((loop) => ({ ...loop, of: 'control' as const }))
+    : [];
+}
+
+/** Up to this many results of an op the cost of calling it can be most of its time. */
+const mostForCalls = 2 ** 14;
+
+async function emptyCalls(
+  entries: readonly Entry[],
+  { op, shape, dtype }: Workload,
+  dispose: Dispose,
+): Promise<readonly Candidate[]> {
+  if (outputSize({ op, shape, dtype }) > mostForCalls) return [];
+  const single: Workload = { op, shape: [1, 1], dtype };
+  const input = workloadInput(single);
+  const loops: Candidate[] = [];
+  for (const { contender } of entries) {
+    const job = await contender.prepare(single, input);
+    if (typeof job === 'string') continue;
+    dispose.push(() => job.dispose());
+    const batch = job.reused ?? job.allocating;
+    if (batch) loops.push({ of: 'emptyCall', from: contender.name, batch });
+  }
+  return loops;
+}
+
+async function roofLoops(
+  entries: readonly Entry[],
+  workload: Workload,
+  { logits }: WorkloadInput,
+  dispose: Dispose,
+): Promise<readonly Candidate[]> {
+  const loops: Candidate[] = memoryLoops(workload).map(({ name, batch }) => ({
+    of: 'roof' as const,
+    from: 'engine',
+    roof: name,
+    batch,
+  }));
+  // What the Jacobian does is to write.
+  const store = workload.op === 'jacobian' ? simdFillLoop(outputBytes(workload)) : null;
+  if (store) loops.push({ of: 'roof', from: 'a SIMD loop', roof: 'store', batch: store });
+  if (exponentials(workload) === 0) return loops;
+  for (const { name, batch } of simdExpLoops(logits)) loops.push({ of: 'roof', from: name, roof: 'exp', batch });
+  for (const { contender } of entries) {
+    const loop = await contender.exp(logits);
+    if (!loop) continue;
+    dispose.push(() => loop.dispose());
+    loops.push({ of: 'roof', from: contender.name, roof: 'exp', batch: loop.batch });
+  }
+  return loops;
+}
