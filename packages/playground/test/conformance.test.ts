@@ -5,20 +5,35 @@ import { availableBackends, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 
-test('the whole suite runs on cpu without a failure, and is downloaded as JSON', async () => {
-  const page = await open('conformance?backend=cpu');
+test.each(['cpu', 'wasm'])('the whole suite runs on %s without a failure, and is downloaded as JSON', async (name) => {
+  const page = await open(`conformance?backend=${name}`);
   await page.getByRole('button', { name: 'Run the suite' }).click();
   const save = page.getByRole('button', { name: 'Download JSON' });
   await save.waitFor();
   expect(await page.locator('.verdict').textContent()).toMatch(/^\d{3,} passed, 0 failed, \d+ skipped$/);
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
   const [report] = JSON.parse(await readFile(await download.path(), 'utf8'));
-  expect(report).toMatchObject({ backend: 'cpu', unavailable: null });
+  expect(report).toMatchObject({ backend: name, unavailable: null });
   const outcomes = new Set(report.cases.map(({ outcome }: { outcome: string }) => outcome));
   expect([...outcomes].sort()).toEqual(['passed', 'skipped']);
 });
 
-test.each(Object.keys(backends).filter((name) => name !== 'cpu'))(
+test('a case that fails is listed by its address, with what was expected and what came', async () => {
+  const page = await open('conformance?backend=cpu', {
+    before: () => {
+      const log1p = Math.log1p;
+      Math.log1p = (x) => 1.01 * log1p(x);
+    },
+  });
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  await page.getByRole('button', { name: 'Download JSON' }).waitFor();
+  expect(await page.locator('.verdict.bad').textContent()).toMatch(/ passed, [1-9]\d* failed, /);
+  await page.getByRole('heading', { name: 'What failed' }).waitFor();
+  const [failure] = await page.locator('.failures li').allInnerTexts();
+  expect(failure).toMatch(/^cpu: [a-z-]+\/\w+:\S+=\S+\n.*: element \d+ is \S+, expected \S+, \S+ times the bound of /);
+});
+
+test.each(Object.keys(backends).filter((name) => name !== 'cpu' && name !== 'wasm'))(
   'on %s cases pass live until they are cancelled',
   async (name) => {
     const page = await open('conformance');

@@ -29,10 +29,14 @@ export function usePlayground() {
     url: () => server.url,
     /** What the console and the policy have complained of so far, taken off the record: a test that provokes them looks at them. */
     takeComplaints: () => complaints.splice(0),
-    /** Opens the page at a state, `explore?t=2`, in a browser that may lack something. */
+    /** Opens the page at a state, `explore?t=2`, in a browser that may lack something, or has had something done to it before. */
     async open(
       hash: string,
-      { without, ...options }: BrowserContextOptions & { readonly without?: 'gpu' } = {},
+      {
+        without,
+        before,
+        ...options
+      }: BrowserContextOptions & { readonly without?: 'gpu'; readonly before?: () => void } = {},
     ): Promise<Page> {
       const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
       pages.push(page);
@@ -49,6 +53,7 @@ export function usePlayground() {
       if (without) {
         await page.addInitScript((name) => Object.defineProperty(navigator, name, { value: undefined }), without);
       }
+      if (before) await page.addInitScript(before);
       await page.goto(`${server.url}#${hash}`);
       return page;
     },

@@ -174,7 +174,7 @@ async function costs(quick: boolean, onProgress: (label: string) => void): Promi
   for (const name of ownOnCpu) {
     const pairs = name === 'cpu' ? doublePrecision : [...lossAndGradient, ...doublePrecision];
     const [source] = selectContenders([name]);
-    measured.push(...(await measureCosts(source, pairs, quick ? 5 : 15, (label) => onProgress(`costs: ${label}`))));
+    measured.push(...(await measureCosts(source, pairs, quick ? 5 : 31, (label) => onProgress(`costs: ${label}`))));
   }
   return measured;
 }
