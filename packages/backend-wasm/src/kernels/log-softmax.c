@@ -190,11 +190,7 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
       if (forward) b = mul(exp_of_log(lanes_load(l, c), at), b);
       sum = sum_add(sum, b);
     }
-#if REAL == 32
-    V total = narrow(sum.high, sum.low);
-#else
-    V total = add(sum.high, sum.low);
-#endif
+    V total = sum_rounded(sum);
     Lanes o = lanes_for(out, &g, scratch);
     for (size_t c = 0; c < r.classes; c++) {
       V d = sub(lanes_load(q, c), forward ? total : mul(exp_of_log(lanes_load(l, c), at), total));
