@@ -2,7 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 
 /** Addresses in a WebAssembly memory, handed out and taken back. */
 export interface Heap {
-  /** The address of `bytes` bytes, 64-aligned; what follows them up to the next multiple of 64 may be read. @throws ERR_OUT_OF_MEMORY */
+  /** The address of `bytes` bytes, 64-aligned; the 64 that follow them may be read (kernels load whole vectors). @throws ERR_OUT_OF_MEMORY */
   allocate(bytes: number): number;
   /** Takes back what `allocate(bytes)` gave. */
   release(address: number, bytes: number): void;
@@ -61,7 +61,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
         if (whole > size) insert(found + size, whole - size);
         return found;
       }
-      ensure(memory, top + size, bytes);
+      ensure(memory, top + size + granule, bytes);
       const start = top;
       top += size;
       return start;

@@ -32,6 +32,15 @@ export function missing(): string | null {
     return 'this engine has no WebAssembly; Node 20 and every current browser have it';
   if (!WebAssembly.validate(new Uint8Array(simdProbe)))
     return 'this engine has no WebAssembly SIMD; Node 20 and every current browser have it';
+  const inflating = ['DecompressionStream', 'Blob', 'Response'].filter((name) => !(name in globalThis));
+  if (inflating.length > 0)
+    return `this engine has no ${inflating.join(', ')}; Node 20 and every current browser have it (Safari from 16.4 on)`;
+  try {
+    new WebAssembly.Module(new Uint8Array(simdProbe));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return `this engine refuses to compile WebAssembly (${message}); a Content-Security-Policy must have 'wasm-unsafe-eval' in its script-src`;
+  }
   return null;
 }
 

@@ -78,20 +78,8 @@ COMPACT KERNEL(reduce_sum)(size_t begin, size_t end, size_t outer, size_t classe
     Group g = group_at(unit, r);
     Lanes l = lanes_in(x, &g, classes, scratch);
     Sum s = sum_zero();
-    V infinite = splat(0);
-    for (size_t c = 0; c < classes; c++) {
-      V v = lanes_load(l, c);
-      s = sum_add(s, v);
-      infinite = add(infinite, sub(v, v));
-    }
-#if REAL == 32
-    V v = narrow(s.high, s.low);
-    (void)infinite;
-#else
-    // What the compensation makes of an infinity is NaN: then the plain sum counts.
-    V v = select(eq(infinite, infinite), add(s.high, s.low), s.high);
-#endif
-    store_row_values(out, &g, v);
+    for (size_t c = 0; c < classes; c++) s = sum_add(s, lanes_load(l, c));
+    store_row_values(out, &g, sum_rounded(s));
   }
 }
 

@@ -87,11 +87,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       if (!t->plain) d = div(d, splat((real)t->scale));
       dot = sum_add(dot, andnot(mul(w, add(d, l.log)), eq(w, splat(0))));
     }
-#if REAL == 32
-    V sum = narrow(total.high, total.low), value = narrow(dot.high, dot.low);
-#else
-    V sum = add(total.high, total.low), value = add(dot.high, dot.low);
-#endif
+    V sum = sum_rounded(total), value = sum_rounded(dot);
     // A NaN row has a NaN loss, whatever its target's weights.
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
@@ -148,8 +144,11 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
     }
     V alive = ne(load(live), splat(0));
     V w = load(weight);
-    if (loss)
-      store_row_values(loss, &g, and(alive, mul(mul(w, sub(l.log, load(distance))), splat((real)target->scale))));
+    if (loss) {
+      // A weight of 0 makes 0 of a loss that is infinite.
+      V far = andnot(load(distance), eq(w, splat(0)));
+      store_row_values(loss, &g, and(alive, mul(mul(w, sub(l.log, far)), splat((real)target->scale))));
+    }
     if (!gradient) continue;
     V factor = mul(w, splat(per)), recip = load(share);
     real probability[W];
@@ -178,7 +177,7 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   row_partition(&p, gradient, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);
   real weight = (t->weight ? t->weight[index] : 1) * (real)t->scale;
-  if (loss) *loss = weight * (lane0(l.log) - (x[index] - lane0(p.max)));
+  if (loss) *loss = weight * (lane0(l.log) - (weight != 0 ? x[index] - lane0(p.max) : 0));
   real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = gradient[index] * share;
   Factor by = row_factor(splat(share * weight));
   row_scale(gradient, classes, &by);
@@ -210,6 +209,7 @@ INLINE Pair pair_of(V sum, V rest, V e, V x, V weight) {
 
 INLINE V loss_of(V argument, V shift, V weight) {
   V log = log_f64x2_inline(argument), nan = wasm_f64x2_sub(argument, argument); // which the logarithm does not know
+  shift = andnot(shift, wasm_f64x2_eq(weight, wasm_f64x2_const_splat(0))); // whose loss is 0, even if it is infinite
   return wasm_f64x2_mul(weight, wasm_f64x2_sub(wasm_f64x2_add(log, nan), shift));
 }
 

@@ -57,12 +57,14 @@ SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t clas
     V sum_low = wasm_f64x2_add(wasm_i64x2_shuffle(a, b, 0, 2), wasm_i64x2_shuffle(a, b, 1, 3));
     V sum_high = wasm_f64x2_add(wasm_i64x2_shuffle(c, d, 0, 2), wasm_i64x2_shuffle(c, d, 1, 3));
     V rest_low = wasm_f64x2_sub(sum_low, low), rest_high = wasm_f64x2_sub(sum_high, high);
-    if (any_true(or (wasm_f64x2_lt(rest_low, wasm_f64x2_mul(sum_low, least)),
-                     wasm_f64x2_lt(rest_high, wasm_f64x2_mul(sum_high, least))))) {
+    V few_low = wasm_f64x2_lt(rest_low, wasm_f64x2_mul(sum_low, least));
+    V few_high = wasm_f64x2_lt(rest_high, wasm_f64x2_mul(sum_high, least));
+    if (any_true(or (few_low, few_high))) {
       double rest[4];
       for (size_t u = 0; u < 4; u++)
         rest[u] = less_largest(e + (r + u) * classes, x + (r + u) * classes, classes, ((const real *)&top)[u]);
-      rest_low = load(rest), rest_high = load(rest + 2);
+      // Not in the rows beside it: the largest of those may be several.
+      rest_low = select(few_low, load(rest), rest_low), rest_high = select(few_high, load(rest + 2), rest_high);
     }
     store(largests + r, top);
     store(sums + 4 * r, wasm_f64x2_div(rest_low, low));
@@ -190,11 +192,7 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
       if (forward) b = mul(exp_of_log(lanes_load(l, c), at), b);
       sum = sum_add(sum, b);
     }
-#if REAL == 32
-    V total = narrow(sum.high, sum.low);
-#else
-    V total = add(sum.high, sum.low);
-#endif
+    V total = sum_rounded(sum);
     Lanes o = lanes_for(out, &g, scratch);
     for (size_t c = 0; c < r.classes; c++) {
       V d = sub(lanes_load(q, c), forward ? total : mul(exp_of_log(lanes_load(l, c), at), total));

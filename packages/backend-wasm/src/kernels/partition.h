@@ -192,12 +192,16 @@ COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t 
 #if REAL == 32
   Sum rest = {wasm_f64x2_sub(p->sum.high, widen_low(largest)), wasm_f64x2_sub(p->sum.low, widen_high(largest))};
   V least = wasm_f64x2_const_splat(0x1p-26);
-  if (any_true(or (wasm_f64x2_lt(rest.high, wasm_f64x2_mul(p->sum.high, least)),
-                   wasm_f64x2_lt(rest.low, wasm_f64x2_mul(p->sum.low, least)))))
-    rest = others(p, x, classes, t);
+  V few_high = wasm_f64x2_lt(rest.high, wasm_f64x2_mul(p->sum.high, least));
+  V few_low = wasm_f64x2_lt(rest.low, wasm_f64x2_mul(p->sum.low, least));
 #else
   Sum rest = {sub(p->sum.high, largest), p->sum.low};
-  if (any_true(lt(add(rest.high, rest.low), mul(p->sum.high, splat(0x1p-48))))) rest = others(p, x, classes, t);
+  V few_high = lt(add(rest.high, rest.low), mul(p->sum.high, splat(0x1p-48))), few_low = few_high;
 #endif
+  // Not in the rows beside it: the largest of those may be several.
+  if (any_true(or (few_high, few_low))) {
+    Sum s = others(p, x, classes, t);
+    rest = (Sum){select(few_high, s.high, rest.high), select(few_low, s.low, rest.low)};
+  }
   logarithm_from(l, p->sum, rest, largest);
 }

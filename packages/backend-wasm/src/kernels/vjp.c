@@ -8,11 +8,7 @@
 INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
   Sum sum = sum_zero();
   for (size_t c = 0; c < classes; c++) sum = sum_add(sum, mul(lanes_load(s, c), sub(lanes_load(g, c), shift)));
-#if REAL == 32
-  return narrow(sum.high, sum.low);
-#else
-  return add(sum.high, sum.low);
-#endif
+  return sum_rounded(sum);
 }
 
 COMPACT SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,

@@ -1,0 +1,98 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium } from 'playwright-core';
+import { build, type Rollup } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
+
+const types: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
+const isolated = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
+describe('a page bundled and minified by vite', () => {
+  let server: Server;
+  let browser: Browser;
+  let headers: Readonly<Record<string, string>> = {};
+
+  beforeAll(async () => {
+    const { output } = (await build({
+      root: fileURLToPath(new URL('./page', import.meta.url)),
+      configFile: false,
+      logLevel: 'error',
+      build: { write: false, minify: true, target: 'es2022' },
+    })) as Rollup.RollupOutput;
+    const files = new Map(output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]));
+    server = createServer(({ url = '/' }, response) => {
+      const path = url === '/' ? '/index.html' : url;
+      const body = files.get(path);
+      response.writeHead(body === undefined ? 404 : 200, {
+        'Content-Type': types[extname(path)] ?? 'text/plain',
+        ...headers,
+      });
+      response.end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    browser = await chromium.launch({ executablePath: (await findChromium()) ?? '', args: [...chromiumFlags] });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  async function opened(threads: number, more: Readonly<Record<string, string>>, without = ''): Promise<unknown> {
+    headers = more;
+    const page = await browser.newPage();
+    try {
+      if (without) await page.addInitScript(`delete globalThis.${without}`);
+      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+      await page.waitForFunction('"result" in globalThis');
+      return await page.evaluate(`result(${threads})`);
+    } finally {
+      await page.close();
+    }
+  }
+
+  test('computes on one thread where there is no isolation, and says why', async () => {
+    expect(await opened(2, {})).toEqual({
+      device: expect.stringMatching(/^WebAssembly relaxed SIMD, 1 thread \(no SharedArrayBuffer: /),
+      right: true,
+    });
+  });
+
+  test('computes on two threads in a cross-origin isolated page', async () => {
+    expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
+  });
+
+  test("needs 'wasm-unsafe-eval' and 'self' of a Content-Security-Policy, no more", async () => {
+    const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+    const both = { ...isolated, 'Content-Security-Policy': policy };
+    expect(await opened(2, both)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
+  });
+
+  test('goes on with one thread where the policy has no workers', async () => {
+    const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'none'";
+    expect(await opened(2, { ...isolated, 'Content-Security-Policy': policy })).toEqual({
+      device: expect.stringMatching(/^WebAssembly relaxed SIMD, 1 thread \(.+\)$/),
+      right: true,
+    });
+  });
+
+  test('is unavailable where the policy forbids WebAssembly, and says what it needs', async () => {
+    expect(await opened(1, { 'Content-Security-Policy': "script-src 'self'" })).toEqual({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      reason: expect.stringMatching(/'wasm-unsafe-eval' in its script-src$/),
+    });
+  });
+
+  test.each(['DecompressionStream', 'Blob', 'Response', 'WebAssembly'])(
+    'is unavailable without %s, and says so',
+    async (name) => {
+      expect(await opened(1, {}, name)).toEqual({
+        code: 'ERR_BACKEND_UNAVAILABLE',
+        reason: expect.stringContaining(`has no ${name}`),
+      });
+    },
+  );
+});

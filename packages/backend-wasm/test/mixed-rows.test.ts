@@ -1,0 +1,135 @@
+import type { Backend, FloatDType, Rows } from '@softgrad/core';
+import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { type WasmBuffer, wasm } from '../dist/index.js';
+import { compute, random } from './ulp.js';
+
+/** Every length of a short row, and longer ones for blocks, stretches and lanes. */
+const lengths = [1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 33, 64, 100, 256, 257, 1030];
+
+/** Kinds of rows that kernels take different ways for. */
+const kinds: readonly ((next: () => number, classes: number) => number[])[] = [
+  (next, f) => Array.from({ length: f }, () => next() * 16 - 8),
+  (next, f) => Array.from({ length: f }, () => Math.fround(next() * 160 - 80)),
+  (next, f) => new Array(f).fill(Math.fround(next() * 100 - 50)),
+  (next, f) => Array.from({ length: f }, (_, c) => (c === f >> 1 ? 60 + next() : next())),
+  (next, f) => Array.from({ length: f }, (_, c) => (c === 1 || next() < 0.6 ? next() : Number.NEGATIVE_INFINITY)),
+  (next, f) => Array.from({ length: f }, () => 256 + next() * 4 - 2),
+  (next, f) => Array.from({ length: f }, (_, c) => (c % 2 ? 1e30 * next() : -1e30 * next())),
+  (next, f) => Array.from({ length: f }, (_, c) => (c === 0 ? 20 : 20 - [99, 100, 101][Math.floor(next() * 3)])),
+  (next, f) => Array.from({ length: f }, () => 1e-40 * next()),
+  (next, f) => Array.from({ length: f }, (_, c) => (c === f - 1 ? Number.NaN : next())),
+  (next, f) => Array.from({ length: f }, (_, c) => (c === 0 ? Number.POSITIVE_INFINITY : next())),
+  (_, f) => new Array(f).fill(Number.NEGATIVE_INFINITY),
+];
+
+/** Rows of kinds drawn by chance, so that a block, and a group in lanes, has several. */
+function mixed(dtype: FloatDType, { outer, classes, inner }: Rows, seed: number): Float32Array | Float64Array {
+  const next = random(seed);
+  const x = dtype === 'float64' ? new Float64Array(outer * classes * inner) : new Float32Array(outer * classes * inner);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      const row = kinds[Math.floor(next() * kinds.length)](next, classes);
+      for (let c = 0; c < classes; c++) x[(o * classes + c) * inner + i] = row[c];
+    }
+  }
+  return x;
+}
+
+function wrong(actual: ArrayLike<number>, expected: ArrayLike<number>, bounds: ArrayLike<number>): readonly string[] {
+  return Array.from({ length: expected.length }, (_, i) => i)
+    .filter((i) => !Object.is(actual[i] + 0, expected[i] + 0) && !(Math.abs(actual[i] - expected[i]) <= bounds[i]))
+    .map((i) => `${i}: ${actual[i]}, expected ${expected[i]}`)
+    .slice(0, 3);
+}
+
+/** What a kernel makes of `x` in a buffer of its own, and in the place of x. */
+function bothWays(
+  backend: Backend<WasmBuffer>,
+  x: Float32Array | Float64Array,
+  use: (out: WasmBuffer, input: WasmBuffer) => void,
+): readonly ArrayLike<number>[] {
+  const buffer = backend.alloc(x.length, x instanceof Float64Array ? 'float64' : 'float32');
+  backend.write(buffer, x);
+  use(buffer, buffer);
+  const inPlace = backend.readSync?.(buffer) ?? [];
+  backend.free(buffer);
+  return [compute(backend, [x], use), inPlace];
+}
+
+describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
+  test.each(lengths)('rows of %i come out right whatever kind their neighbours are of', async (classes) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const { kernels } = backend;
+    if (!kernels) expect.fail('no kernels');
+    const precision = tolerance.operationPrecision(backend.supports, dtype);
+    const { unit, floor } = precision;
+    const shapes = [
+      { outer: Math.max(5, Math.min(61, Math.ceil(1200 / classes))), classes, inner: 1 },
+      { outer: 2, classes, inner: 7 },
+    ];
+    for (const [i, rows] of shapes.entries()) {
+      for (const temperature of [1, -1.5]) {
+        const x = mixed(dtype, rows, 100 * classes + i);
+        const options = { temperature };
+        const parameters = { temperature, mask: null };
+        const p = reference.softmax(x, rows, options);
+        // The bound's floor is one step of the subnormal numbers; probabilities down there have the same ULP as others.
+        const steps = dtype === 'float32' ? 3 : 2;
+        const bounds = tolerance
+          .softmaxTolerance(precision, x, p, rows, options)
+          .map((bound) => Math.max(bound, steps * floor));
+        for (const s of bothWays(backend, x, (out, input) =>
+          temperature === 1 ? backend.softmax(out, input, rows) : kernels.softmax?.(out, input, rows, parameters),
+        )) {
+          expect(wrong(s, p, bounds)).toEqual([]);
+        }
+        const logs = reference.logSoftmax(x, rows, options);
+        const logBounds = tolerance.logSoftmaxTolerance(precision, x, logs, rows, options);
+        for (const y of bothWays(backend, x, (out, input) => kernels.logSoftmax?.(out, input, rows, parameters))) {
+          expect(wrong(y, logs, logBounds)).toEqual([]);
+        }
+        const sums = reference.logSumExp(x, rows, options);
+        const l = compute(backend, [x], (out, input) => kernels.logSumExp?.(out, input, rows, parameters));
+        expect(wrong(l, sums, tolerance.logSumExpTolerance(precision, x, sums, rows, options))).toEqual([]);
+
+        // Every third class weighs nothing, so that its loss is 0 even where its logit is −Infinity.
+        const indices = Int32Array.from({ length: rows.outer * rows.inner }, (_, r) =>
+          r % 7 ? (r * 5) % classes : -100,
+        );
+        const weight = mixed(dtype, { outer: 1, classes, inner: 1 }, 5).map((_, c) => (c % 3) / 2);
+        const even = x.map(() => 1 / classes);
+        for (const target of [
+          { kind: 'indices', values: indices },
+          { kind: 'probabilities', values: even },
+        ] as const) {
+          const right = referenceCrossEntropy(x, target, rows, { ...options, weight, reduction: 'none' });
+          const buffers = [
+            backend.alloc(target.values.length, target.kind === 'indices' ? 'int32' : dtype),
+            backend.alloc(classes, dtype),
+            backend.alloc(right.loss.length, dtype),
+          ];
+          const [values, weights, loss] = buffers;
+          backend.write(values, target.values);
+          backend.write(weights, weight);
+          const gradients = bothWays(backend, x, (gradient, input) =>
+            kernels.crossEntropy?.({ loss, gradient }, input, rows, {
+              ...parameters,
+              target: { kind: target.kind, buffer: values },
+              weight: weights,
+              labelSmoothing: 0,
+              ignoreIndex: -100,
+              scale: 1,
+            }),
+          );
+          const logBound = logBounds.reduce((a, b) => (b < Number.POSITIVE_INFINITY ? Math.max(a, b) : a), 0);
+          const lossBounds = right.loss.map((value) => logBound + 20 * unit * Math.abs(value) + floor);
+          expect(wrong(backend.readSync?.(loss) ?? [], right.loss, lossBounds)).toEqual([]);
+          const errors = bounds.map((bound) => 2 * bound + (12 * unit) / Math.abs(temperature));
+          for (const gradient of gradients) expect(wrong(gradient, right.gradient, errors)).toEqual([]);
+          for (const buffer of buffers) backend.free(buffer);
+        }
+      }
+    }
+  });
+});

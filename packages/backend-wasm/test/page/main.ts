@@ -1,0 +1,19 @@
+// What an application bundles: opens the backend and says how it went.
+import { isSoftgradError, softmax, tensor } from '@softgrad/core';
+import { wasm } from '../../dist/index.js';
+
+async function result(threads: number): Promise<object> {
+  try {
+    const backend = await wasm.open({ threads });
+    using large = tensor(new Float32Array(600_000).fill(1), { shape: [200_000, 3], backend });
+    using s = softmax(large);
+    const right = s.dataSync().every((value) => value === Math.fround(1 / 3));
+    const { device } = backend.supports;
+    await backend.close();
+    return { device, right };
+  } catch (error) {
+    return { code: isSoftgradError(error) ? error.code : String(error), reason: await wasm.unavailable() };
+  }
+}
+
+Object.assign(globalThis, { result });
