@@ -48,8 +48,8 @@ export function expOfSteps(steps: number): number {
   const shifted = steps + stepOffset;
   const n = shifted | 0;
   const t = shifted - n;
-  // The mask changes nothing for an n in range; it tells the compiler so, which leaves out the bounds check.
-  return stepTable[n & (tableLength - 1)] * (t * (t + b) + a);
+  // tableLength − 1 as a literal changes nothing for an n in range; it tells the compiler so, which leaves out the bounds check.
+  return stepTable[n & 0x7fff] * (t * (t + b) + a);
 }
 
 /** Largest |x| for which exp(x) and what rounds off it are normal float64, with room for sums. */

@@ -29,6 +29,26 @@ test('what was there is replaced, with its permissions; a link stays a link', ()
   expect(lstatSync(folder.at('link.json')).isSymbolicLink()).toBe(true);
 });
 
+test('a link to what is not there yet has it made, and stays a link', () => {
+  symlinkSync('made.json', folder.at('forward.json'));
+  expect(softgrad(['softmax', input, '--out', folder.at('forward.json')]).status).toBe(0);
+  expect(JSON.parse(readFileSync(folder.at('made.json'), 'utf8'))).toHaveLength(4);
+  expect(lstatSync(folder.at('forward.json')).isSymbolicLink()).toBe(true);
+});
+
+test('links in a circle are refused in words', () => {
+  symlinkSync('circle.json', folder.at('circle.json'));
+  const { status, stderr } = softgrad(['softmax', input, '--out', folder.at('circle.json')]);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/circle\.json: cannot be written: symbolic links that lead back to themselves\n$/);
+});
+
+test('the name may be as long as names can be', () => {
+  const longest = `${'ü'.repeat(125)}.json`;
+  expect(softgrad(['softmax', input, '--out', folder.at(longest)]).status).toBe(0);
+  expect(JSON.parse(readFileSync(folder.at(longest), 'utf8'))).toHaveLength(4);
+});
+
 test('input and output may be the same file', async () => {
   folder.writeNpy('same.npy', [
     [0, 0],

@@ -54,10 +54,21 @@ function shortRows(out: Float32Array, x: Float32Array, outer: number, classes: n
 function scaleShort(out: Float32Array, exp: Float64Array, start: number, length: number, classes: number): void {
   for (let first = 0; first < length; first += classes) {
     const last = (first + classes) | 0;
-    let total = exp[first];
-    for (let k = first + 1; k < last; k++) total += exp[k];
-    const factor = 1 / total;
-    for (let k = first; k < last; k++) out[(start + k) | 0] = exp[k] * factor;
+    let sum0 = 0;
+    let sum1 = 0;
+    let k = first;
+    for (; k < last - 1; k += 2) {
+      sum0 += exp[k];
+      sum1 += exp[(k + 1) | 0];
+    }
+    if (k < last) sum0 += exp[k];
+    const factor = 1 / (sum0 + sum1);
+    for (k = first; k < last - 1; k += 2) {
+      const target = (start + k) | 0;
+      out[target] = exp[k] * factor;
+      out[(target + 1) | 0] = exp[(k + 1) | 0] * factor;
+    }
+    if (k < last) out[(start + k) | 0] = exp[k] * factor;
   }
 }
 

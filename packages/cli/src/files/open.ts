@@ -70,6 +70,8 @@ export function systemReason(cause: unknown): string {
     EISDIR: 'is a directory',
     ENOTDIR: 'a part of the path is not a directory',
     ENOSPC: 'no space left on the device',
+    ENAMETOOLONG: 'the name is too long',
+    ELOOP: 'symbolic links that lead back to themselves',
     EROFS: 'the file system is read-only',
   };
   return reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));

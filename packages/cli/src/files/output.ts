@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
-import { chmod, open, realpath, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import { systemReason } from './open.js';
 
@@ -25,13 +25,14 @@ export async function fileOutput(path: string): Promise<Output> {
   const explain = (cause: unknown): never => {
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${systemReason(cause)}`, { cause });
   };
-  // A link stays a link: what it points to is replaced.
-  const target = await realpath(path).catch(() => path);
+  const target = await destination(path).catch(explain);
   const existing = await stat(target).catch(() => null);
   if (existing && !existing.isFile()) {
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: not a regular file`);
   }
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${Date.now().toString(36)}.tmp`);
+  // A name may be as long as names can be: only its beginning is taken.
+  const beginning = basename(target).slice(0, 40);
+  const temporary = join(dirname(target), `.${beginning}.${process.pid}.${Date.now().toString(36)}.tmp`);
   try {
     // Made and noted in one step, so that no signal comes between the two.
     closeSync(openSync(temporary, 'wx'));
@@ -66,6 +67,18 @@ export async function fileOutput(path: string): Promise<Output> {
       if (temporaries.delete(temporary)) await unlink(temporary).catch(() => {});
     },
   };
+}
+
+/** A link stays a link: what it points to is replaced, or made where it is not there yet. */
+async function destination(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    const link = await readlink(path).catch(() => null);
+    if (link === null) return path;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ELOOP') throw cause;
+    return destination(resolve(dirname(path), link));
+  }
 }
 
 /** Writes a whole text file, or leaves what was there. @throws ERR_VALUE where the file cannot be written */
