@@ -1,8 +1,9 @@
-import { empty, isSoftgradError, scope, softmax, tensor } from '@softgrad/core';
+import { empty, isSoftgradError, logSoftmax, scope, softmax, type Tensor, tensor } from '@softgrad/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHeap } from '../dist/heap.js';
 import { wasm } from '../dist/index.js';
+import { sameBits } from './ulp.js';
 
 const megabyte = 2 ** 20;
 
@@ -78,6 +79,43 @@ test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was th
   using s = softmax(x);
   expect([...x.dataSync()]).toEqual([1, 2, 3]);
   expect(s.dataSync()[2]).toBeCloseTo(0.6652409, 6);
+});
+
+test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4 GiB', async (threads) => {
+  const backend = await wasm.open({ threads, relaxedSimd: false });
+  const alone = await wasm.open({ relaxedSimd: false });
+  const fill = empty([2.5 * 2 ** 28], { backend }); // 2.5 GiB, which are not touched
+  const host = Float32Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 31);
+  for (const shape of [
+    [100_000, 3],
+    [300, 1000],
+  ]) {
+    const computed = [backend, alone].map((on) =>
+      scope(() => {
+        const x = tensor(host, { shape, backend: on });
+        const s = softmax(x, { axis: 0, temperature: 2 });
+        return [softmax(x), logSoftmax(x), s, softmax.vjp(s, x)].map((result) => result.dataSync());
+      }),
+    );
+    expect(computed[0].map((result, i) => sameBits(result, computed[1][i]))).toEqual([true, true, true, true]);
+  }
+  const rest: Tensor[] = [];
+  for (const length of [2 ** 24, 2 ** 14, 16]) {
+    expect(
+      codeOf(() => {
+        for (;;) rest.push(empty([length], { backend }));
+      }),
+    ).toBe('ERR_OUT_OF_MEMORY');
+  }
+  const [last] = rest.slice(-1);
+  last.view().fill(0);
+  softmax(last, { out: last });
+  expect(last.dataSync()[15]).toBe(1 / 16);
+  for (const block of rest) block.dispose();
+  using again = empty([2 ** 27], { backend });
+  expect(again.view().length).toBe(2 ** 27);
+  fill.dispose();
+  await backend.close();
 });
 
 test('forty thousand operations on tensors of many sizes leave the memory as large as a hundred did', async () => {
