@@ -1,4 +1,15 @@
-import { empty, isSoftgradError, logSoftmax, scope, softmax, type Tensor, tensor } from '@softgrad/core';
+import {
+  crossEntropy,
+  empty,
+  isSoftgradError,
+  logSoftmax,
+  logSumExp,
+  scope,
+  sigmoid,
+  softmax,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHeap } from '../dist/heap.js';
@@ -171,4 +182,40 @@ test('kernels that load whole vectors are right where an operand ends with the m
     backend.basis?.binary(out, 'add', { buffer: x, extent: whole }, { buffer: last, extent: row }, whole);
     expect(backend.view?.(out).every((value) => value === 2 * share)).toBe(true);
   }
+});
+
+test.each([1, 2])('on %i threads, no operation of the family leaves memory behind', async (threads) => {
+  const backend = await wasm.open({ threads });
+  // Some need more scratch memory than is there for good.
+  const shapes = [1, 2, 3, 7, 40, 64, 257, 2100].flatMap((classes) => [
+    [1, classes],
+    [5, classes],
+  ]);
+  const masks = shapes.map(([rows, classes]) => Array.from({ length: rows }, () => Array(classes).fill(true, 0)));
+  for (const mask of masks) for (const row of mask) for (let c = 1; c < row.length; c += 3) row[c] = false;
+  const round = (i: number) =>
+    scope(() => {
+      const [rows, classes] = shapes[i % shapes.length];
+      const mask = masks[i % shapes.length];
+      const x = empty([rows, classes], { backend, dtype: i % 3 ? 'float32' : 'float64' });
+      x.view().fill(i % 7);
+      const s = softmax(x, { temperature: 1 + (i % 2), mask });
+      softmax.vjp(s, x);
+      if (classes < 100) softmax.jacobian(s);
+      logSoftmax.vjp(logSoftmax(x, { axis: 0 }), x, { axis: 0 });
+      logSumExp(x, { mask });
+      crossEntropy(x, new Array(rows).fill(0), { labelSmoothing: (i % 4) / 10, mask, temperature: 1 + (i % 3) });
+      sigmoid.vjp(sigmoid(x), x);
+    });
+  const reserved = () => {
+    const probe = backend.alloc(1, 'bool');
+    const bytes = backend.view?.(probe).buffer.byteLength;
+    backend.free(probe);
+    return bytes;
+  };
+  for (let i = 0; i < 100; i++) round(i);
+  const warm = reserved();
+  for (let i = 0; i < 1500; i++) round(i);
+  expect(reserved()).toBe(warm);
+  await backend.close();
 });
