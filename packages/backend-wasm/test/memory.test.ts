@@ -129,6 +129,32 @@ test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4
   await backend.close();
 });
 
+test('an operation in place that finds no room for what it needs leaves its input as it was', async () => {
+  const backend = await wasm.open({ relaxedSimd: false });
+  const classes = 2 ** 16;
+  const x = empty([1, classes], { backend });
+  x.view().fill(1);
+  const mask = tensor(
+    Uint8Array.from({ length: classes }, (_, c) => c % 2),
+    { shape: [1, classes], dtype: 'bool', backend },
+  );
+  const blocks: Tensor[] = [];
+  for (const length of [2 ** 26, 2 ** 22, 2 ** 18, 2 ** 16]) {
+    expect(
+      codeOf(() => {
+        for (;;) blocks.push(empty([length], { backend }));
+      }),
+    ).toBe('ERR_OUT_OF_MEMORY');
+  }
+  for (const op of [softmax, logSoftmax]) {
+    expect(codeOf(() => op(x, { out: x, mask, temperature: 2 }))).toBe('ERR_OUT_OF_MEMORY');
+    expect(x.dataSync().every((value) => value === 1)).toBe(true);
+  }
+  for (const block of blocks) block.dispose();
+  softmax(x, { out: x, mask, temperature: 2 });
+  expect([...x.dataSync().subarray(0, 2)]).toEqual([0, 2 / classes]);
+});
+
 test('forty thousand operations on tensors of many sizes leave the memory as large as a hundred did', async () => {
   const backend = await wasm.open();
   const sizes = Array.from({ length: 97 }, (_, i) => 1 + ((i * 7919) % 5000));
