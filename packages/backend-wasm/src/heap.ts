@@ -101,7 +101,7 @@ function ensure(memory: WebAssembly.Memory, end: number, asked: number): void {
   const have = memory.buffer.byteLength;
   if (end <= have) return;
   const missing = Math.ceil((end - have) / page);
-  const spare = Math.floor(Math.min(have >> 3, Math.max(0, heapLimit - end)) / page);
+  const spare = Math.floor(Math.min(have / 8, Math.max(0, heapLimit - end)) / page);
   if (end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)))) return;
   throw outOfMemory(memory, asked);
 }

@@ -18,9 +18,10 @@ export function softmaxInto(
   logits: WasmBuffer,
   rows: Rows,
   temperature: number,
+  before?: () => void,
 ): void {
   const scratch = goesByRows(rows, temperature) ? 0 : 1;
-  runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature]);
+  runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature], before);
 }
 
 export function vjpInto(
@@ -56,26 +57,28 @@ export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<Wasm
     });
   }
 
-  /** Runs `use` over logits without what the mask takes out, which are put into `into`. */
+  /** Has `use` run over logits without what the mask takes out, which `before` puts into `into`: that may be the logits. */
   function masked(
     into: WasmBuffer,
     logits: WasmBuffer,
     rows: Rows,
     { temperature, mask }: SoftmaxParameters<WasmBuffer>,
-    use: (logits: WasmBuffer) => void,
+    use: (logits: WasmBuffer, before?: () => void) => void,
   ): void {
     if (!mask) {
       use(logits);
       return;
     }
-    fill(into, logits.address, rows, mask, temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
-    use(into);
+    const nothing = temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    use(into, () => fill(into, logits.address, rows, mask, nothing));
   }
 
   return {
     softmax(out, logits, rows, parameters) {
       if (!isOrdinary(parameters.temperature)) return false;
-      masked(out, logits, rows, parameters, (x) => softmaxInto(runner, out, x, rows, parameters.temperature));
+      masked(out, logits, rows, parameters, (x, before) =>
+        softmaxInto(runner, out, x, rows, parameters.temperature, before),
+      );
       if (parameters.mask) fill(out, out.address, rows, parameters.mask, 0);
     },
     softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
@@ -85,8 +88,8 @@ export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<Wasm
     logSoftmax(out, logits, rows, parameters) {
       const { temperature, mask } = parameters;
       if (!isOrdinary(temperature)) return false;
-      masked(out, logits, rows, parameters, (x) =>
-        runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature]),
+      masked(out, logits, rows, parameters, (x, before) =>
+        runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature], before),
       );
       if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
     },
@@ -102,8 +105,8 @@ export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<Wasm
       runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
     logSumExp(out, logits, rows, parameters) {
       if (!isOrdinary(parameters.temperature)) return false;
-      const run = (x: WasmBuffer) =>
-        runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature]);
+      const run = (x: WasmBuffer, before?: () => void) =>
+        runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature], before);
       if (!parameters.mask) {
         run(logits);
         return;

@@ -31,9 +31,11 @@ export function runRows(
   operands: readonly number[],
   scratchVectors: number,
   rest: readonly number[],
+  before?: () => void,
 ): void {
   const { outer, classes, inner } = rows;
   runner.run(name + suffix(out), {
+    ...(before && { before }),
     units: groups(rows, out),
     work: outer * classes * inner * operands.length,
     args: [outer, classes, inner, ...operands, 0, ...rest],

@@ -16,6 +16,8 @@ export interface Call {
   /** Which of `args` is scratch memory, and how many bytes of it a thread needs. */
   readonly scratch?: { readonly argument: number; readonly bytes: number };
   readonly alignment?: number;
+  /** What is done before the kernel runs, once there is all the memory that it needs: running out of it changes nothing. */
+  readonly before?: () => void;
 }
 
 /** Runs kernels, on all threads where the work is large. */
@@ -40,6 +42,7 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): R
     const argument = call.scratch ? call.scratch.argument : -1;
     const args = call.args as number[];
     if (argument >= 0) args[argument] = scratch;
+    call.before?.();
     if (pool && work >= threadedFrom && units > alignment && pool.threads > 1) {
       pool.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
     } else {

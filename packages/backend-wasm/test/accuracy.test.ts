@@ -19,6 +19,21 @@ test.each([
   }
 });
 
+test.each([
+  [17, 16],
+  [17, 30],
+  [48, 8],
+  [64, 5],
+  [65, 3],
+  [65, 20],
+  [100, 59],
+])('rows of %i whose sum is nearly one term are within 3 ULP too, seed %i', (classes, seed) => {
+  const rows = { outer: Math.floor(200_000 / classes), classes, inner: 1 };
+  const x = logits('float32', rows.outer * classes, 40, 0, seed);
+  const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+  expect(largestError(actual, x, rows)).toBeLessThanOrEqual(3);
+});
+
 test('rows of probabilities add up to 1 within 4 ULP times √f', () => {
   for (const dtype of ['float32', 'float64'] as const) {
     for (const classes of [3, 10, 1000, 32000]) {

@@ -1,8 +1,20 @@
-import { empty, isSoftgradError, scope, softmax, tensor } from '@softgrad/core';
+import {
+  crossEntropy,
+  empty,
+  isSoftgradError,
+  logSoftmax,
+  logSumExp,
+  scope,
+  sigmoid,
+  softmax,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHeap } from '../dist/heap.js';
 import { wasm } from '../dist/index.js';
+import { sameBits } from './ulp.js';
 
 const megabyte = 2 ** 20;
 
@@ -80,6 +92,69 @@ test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was th
   expect(s.dataSync()[2]).toBeCloseTo(0.6652409, 6);
 });
 
+test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4 GiB', async (threads) => {
+  const backend = await wasm.open({ threads, relaxedSimd: false });
+  const alone = await wasm.open({ relaxedSimd: false });
+  const fill = empty([2.5 * 2 ** 28], { backend }); // 2.5 GiB, which are not touched
+  const host = Float32Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 31);
+  for (const shape of [
+    [100_000, 3],
+    [300, 1000],
+  ]) {
+    const computed = [backend, alone].map((on) =>
+      scope(() => {
+        const x = tensor(host, { shape, backend: on });
+        const s = softmax(x, { axis: 0, temperature: 2 });
+        return [softmax(x), logSoftmax(x), s, softmax.vjp(s, x)].map((result) => result.dataSync());
+      }),
+    );
+    expect(computed[0].map((result, i) => sameBits(result, computed[1][i]))).toEqual([true, true, true, true]);
+  }
+  const rest: Tensor[] = [];
+  for (const length of [2 ** 24, 2 ** 14, 16]) {
+    expect(
+      codeOf(() => {
+        for (;;) rest.push(empty([length], { backend }));
+      }),
+    ).toBe('ERR_OUT_OF_MEMORY');
+  }
+  const [last] = rest.slice(-1);
+  last.view().fill(0);
+  softmax(last, { out: last });
+  expect(last.dataSync()[15]).toBe(1 / 16);
+  for (const block of rest) block.dispose();
+  using again = empty([2 ** 27], { backend });
+  expect(again.view().length).toBe(2 ** 27);
+  fill.dispose();
+  await backend.close();
+});
+
+test('an operation in place that finds no room for what it needs leaves its input as it was', async () => {
+  const backend = await wasm.open({ relaxedSimd: false });
+  const classes = 2 ** 16;
+  const x = empty([1, classes], { backend });
+  x.view().fill(1);
+  const mask = tensor(
+    Uint8Array.from({ length: classes }, (_, c) => c % 2),
+    { shape: [1, classes], dtype: 'bool', backend },
+  );
+  const blocks: Tensor[] = [];
+  for (const length of [2 ** 26, 2 ** 22, 2 ** 18, 2 ** 16]) {
+    expect(
+      codeOf(() => {
+        for (;;) blocks.push(empty([length], { backend }));
+      }),
+    ).toBe('ERR_OUT_OF_MEMORY');
+  }
+  for (const op of [softmax, logSoftmax]) {
+    expect(codeOf(() => op(x, { out: x, mask, temperature: 2 }))).toBe('ERR_OUT_OF_MEMORY');
+    expect(x.dataSync().every((value) => value === 1)).toBe(true);
+  }
+  for (const block of blocks) block.dispose();
+  softmax(x, { out: x, mask, temperature: 2 });
+  expect([...x.dataSync().subarray(0, 2)]).toEqual([0, 2 / classes]);
+});
+
 test('forty thousand operations on tensors of many sizes leave the memory as large as a hundred did', async () => {
   const backend = await wasm.open();
   const sizes = Array.from({ length: 97 }, (_, i) => 1 + ((i * 7919) % 5000));
@@ -133,4 +208,40 @@ test('kernels that load whole vectors are right where an operand ends with the m
     backend.basis?.binary(out, 'add', { buffer: x, extent: whole }, { buffer: last, extent: row }, whole);
     expect(backend.view?.(out).every((value) => value === 2 * share)).toBe(true);
   }
+});
+
+test.each([1, 2])('on %i threads, no operation of the family leaves memory behind', async (threads) => {
+  const backend = await wasm.open({ threads });
+  // Some need more scratch memory than is there for good.
+  const shapes = [1, 2, 3, 7, 40, 64, 257, 2100].flatMap((classes) => [
+    [1, classes],
+    [5, classes],
+  ]);
+  const masks = shapes.map(([rows, classes]) => Array.from({ length: rows }, () => Array(classes).fill(true, 0)));
+  for (const mask of masks) for (const row of mask) for (let c = 1; c < row.length; c += 3) row[c] = false;
+  const round = (i: number) =>
+    scope(() => {
+      const [rows, classes] = shapes[i % shapes.length];
+      const mask = masks[i % shapes.length];
+      const x = empty([rows, classes], { backend, dtype: i % 3 ? 'float32' : 'float64' });
+      x.view().fill(i % 7);
+      const s = softmax(x, { temperature: 1 + (i % 2), mask });
+      softmax.vjp(s, x);
+      if (classes < 100) softmax.jacobian(s);
+      logSoftmax.vjp(logSoftmax(x, { axis: 0 }), x, { axis: 0 });
+      logSumExp(x, { mask });
+      crossEntropy(x, new Array(rows).fill(0), { labelSmoothing: (i % 4) / 10, mask, temperature: 1 + (i % 3) });
+      sigmoid.vjp(sigmoid(x), x);
+    });
+  const reserved = () => {
+    const probe = backend.alloc(1, 'bool');
+    const bytes = backend.view?.(probe).buffer.byteLength;
+    backend.free(probe);
+    return bytes;
+  };
+  for (let i = 0; i < 100; i++) round(i);
+  const warm = reserved();
+  for (let i = 0; i < 1500; i++) round(i);
+  expect(reserved()).toBe(warm);
+  await backend.close();
 });
