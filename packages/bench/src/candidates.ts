@@ -88,7 +88,8 @@ async function emptyCalls(
   const input = workloadInput(single);
   const loops: Candidate[] = [];
   for (const { contender } of entries) {
-    const job = await contender.prepare(single, input);
+    // An engine that takes no single class has no such bound.
+    const job = await contender.prepare(single, input).catch(String);
     if (typeof job === 'string') continue;
     dispose.push(() => job.dispose());
     const batch = job.reused ?? job.allocating;

@@ -86,7 +86,16 @@ async function runWorkload(
     const baseline =
       timedEntries.find(({ contender }) => contender.name === (settings.baseline ?? 'naive')) ?? timedEntries.at(0);
     const candidates = await candidatesOf(timedEntries, baseline, workload, input, dispose);
-    const times = await measure(candidates, settings, report);
+    const failures = new Map<string, string>();
+    const times = await measure(
+      candidates.map((candidate) => tolerant(candidate, failures, settings.signal)),
+      settings,
+      report,
+    );
+    for (const entry of timedEntries) {
+      const failure = failures.get(entry.contender.name);
+      if (failure !== undefined) entry.missing = `failed while it was timed: ${failure}`;
+    }
     return takeDown(workload, entries, baseline, candidates, times);
   } finally {
     for (const free of dispose.reverse()) await free();
@@ -131,6 +140,32 @@ async function deviceProblem(batch: DeviceBatch): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** The same loop, but that an error of a contender ends only that contender, and not everybody's run. */
+function tolerant(candidate: Candidate, failures: Map<string, string>, signal: RunnerSettings['signal']): Candidate {
+  const { from } = candidate;
+  const fail = (error: unknown) => {
+    signal?.throwIfAborted();
+    failures.set(from, error instanceof Error ? error.message : String(error));
+    return null;
+  };
+  if ('device' in candidate) {
+    const { device } = candidate;
+    return { ...candidate, device: async (calls) => (failures.has(from) ? null : device(calls).catch(fail)) };
+  }
+  const { batch } = candidate;
+  return {
+    ...candidate,
+    batch: (calls) => {
+      if (failures.has(from)) return undefined;
+      try {
+        return batch(calls)?.catch((error: unknown) => void fail(error));
+      } catch (error) {
+        return void fail(error);
+      }
+    },
+  };
 }
 
 async function measure(
@@ -182,7 +217,7 @@ function takeDown(
   return {
     workload,
     baseline: baseline?.contender.name ?? null,
-    control: samplesOf((candidate) => candidate.of === 'control'),
+    control: baseline?.missing ? null : samplesOf((candidate) => candidate.of === 'control'),
     roofs: candidates.flatMap(({ of, from, roof }, k) =>
       of === 'roof' && roof ? [{ name: roof, from, samples: [times[k].map(sixDigits)] }] : [],
     ),
@@ -194,9 +229,10 @@ function takeDown(
       firstCallMs,
       samples: Object.fromEntries(
         timedKinds.flatMap((timed) => {
-          const samples = samplesOf(
-            (candidate) => candidate.of === 'mode' && candidate.from === name && candidate.kind === timed,
-          );
+          const samples =
+            missing === null
+              ? samplesOf((candidate) => candidate.of === 'mode' && candidate.from === name && candidate.kind === timed)
+              : null;
           return samples ? [[timed, samples]] : [];
         }),
       ),

@@ -29,6 +29,8 @@ describe.each(Object.entries(measured))('%s', (name, { ops, float64 }) => {
           for (const shape of [
             [64, 10],
             [300, 20],
+            // What the cost of a call is measured by.
+            [1, 1],
           ] as const) {
             const workload: Workload = { op, shape, dtype };
             const input = workloadInput(workload);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ContenderSource } from '../src/contender.js';
+import type { ContenderSource, Job } from '../src/contender.js';
 import { naive } from '../src/peers/naive.js';
 import { type BenchProgress, runBench } from '../src/run.js';
 import { quick, shapeOf, small, source, withResult } from './contenders.js';
@@ -47,6 +47,21 @@ describe('a run', () => {
     });
     expect(first.missing).toMatch(/^wrong: error .* times the bound$/);
     expect(second).toMatchObject({ missing: 'wrong: NaN among the results', timings: {} });
+  });
+
+  test('a contender that fails while it is timed is listed with its reason, and the others run', async () => {
+    const failing = (name: string, batch: Job['endToEnd']) =>
+      source(name, { change: (job) => ({ ...job, endToEnd: batch }) });
+    const throws = failing('throws', () => {
+      throw new Error('the engine gave up');
+    });
+    const rejects = failing('rejects', async () => Promise.reject(new Error('the device is gone')));
+    const report = await runBench({ workloads: [small], contenders: [throws, rejects, naive], ...quick });
+    const [first, second, third] = report.workloads[0].results;
+    expect(first).toMatchObject({ missing: 'failed while it was timed: the engine gave up', timings: {} });
+    expect(second).toMatchObject({ missing: 'failed while it was timed: the device is gone', timings: {} });
+    expect(third.missing).toBeNull();
+    expect(third.timings.allocating?.medianMs).toBeGreaterThan(0);
   });
 
   test('a contender that cannot open or compute is listed with its reason, and the others run', async () => {

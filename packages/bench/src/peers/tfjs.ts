@@ -152,7 +152,11 @@ function prepared(tf: Tf, { op, shape: [rows, classes] }: Workload, input: Workl
         dispose: nothing,
       };
     case 'crossEntropy': {
-      const oneHot = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(target, 'int32'), classes), 'float32'));
+      // tfjs makes no one-hot of a single class.
+      const oneHot =
+        classes === 1
+          ? tf.ones([rows, 1])
+          : tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(target, 'int32'), classes), 'float32'));
       return {
         host: [logits],
         compute: ([x]) => tf.tidy(() => tf.div(tf.sub(tf.softmax(x), oneHot), rows)),
