@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,9 +21,16 @@ test('the site builds without a warning, every page in it', () => {
     'Numerics',
     'Performance',
     'Architecture',
+    'Command_line',
+    'The_softgrad_playground',
+    'Examples',
   ]) {
     expect(existsSync(join(site, 'documents', `${page}.html`)), page).toBe(true);
   }
+});
+
+test('no page is left as raw Markdown for a link to open', () => {
+  expect(readdirSync(join(site, 'media')).filter((name) => name.endsWith('.md'))).toEqual([]);
 });
 
 test('every link inside the site leads somewhere', async () => {
