@@ -1,5 +1,6 @@
 import { type Backend, SoftgradError } from '@softgrad/core';
 import { createBasis } from './basis.js';
+import type { WasmBuffer } from './buffer.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels, softmaxInto, vjpInto } from './kernels.js';
@@ -7,7 +8,7 @@ import { compile, type Exports, instantiate } from './module.js';
 import { runMatrices } from './rowwise.js';
 import { createRunner } from './run.js';
 import { spawnThread, threadsMissing } from './spawn.js';
-import { createStorage, type WasmBuffer } from './storage.js';
+import { createStorage } from './storage.js';
 import { openPool, type Pool, type PoolOptions } from './threads.js';
 
 /** How the backend is opened, once the options have their defaults. */

@@ -1,7 +1,8 @@
 import type { Basis, BinaryOp, Extent, Operand, UnaryOp } from '@softgrad/core';
+import type { WasmBuffer } from './buffer.js';
 import { runElements, runRows } from './rowwise.js';
 import { type Runner, suffix } from './run.js';
-import type { Storage, WasmBuffer } from './storage.js';
+import type { Storage } from './storage.js';
 
 const unaryKernels: Record<Exclude<UnaryOp, 'neg'>, string> = { exp: 'exponential', log: 'natural_log' };
 const binaryCodes: Record<BinaryOp | 'sigmoidVjp', number> = {

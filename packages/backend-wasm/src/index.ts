@@ -1,9 +1,9 @@
 import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
+import type { WasmBuffer } from './buffer.js';
 import { hasRelaxedSimd, missing } from './module.js';
-import type { WasmBuffer } from './storage.js';
 
-export type { WasmBuffer } from './storage.js';
+export type { WasmBuffer } from './buffer.js';
 
 /** Options of `wasm.open`. */
 export interface WasmOptions {

@@ -1,8 +1,8 @@
 import { byteSize, type CrossEntropyParameters, type Kernels, type Rows, type SoftmaxParameters } from '@softgrad/core';
 import type { ElementVerbs } from './basis.js';
+import type { WasmBuffer } from './buffer.js';
 import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
 import { type Runner, suffix } from './run.js';
-import type { WasmBuffer } from './storage.js';
 
 /** Temperatures whose multiples of ln 2 float32 can reduce by; core composes the others. */
 const coolest = 1e-30;

@@ -1,6 +1,6 @@
 import type { Rows } from '@softgrad/core';
+import type { WasmBuffer } from './buffer.js';
 import { type Runner, suffix } from './run.js';
-import type { WasmBuffer } from './storage.js';
 
 /** Bytes of a vector: what one class of a group of rows in lanes takes. */
 const vector = 16;

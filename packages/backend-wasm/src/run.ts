@@ -1,6 +1,6 @@
+import type { WasmBuffer } from './buffer.js';
 import type { Heap } from './heap.js';
 import type { Exports } from './module.js';
-import type { WasmBuffer } from './storage.js';
 import type { Pool } from './threads.js';
 
 /** Work from which threads are worth waking, in elements read and written. */

@@ -1,12 +1,6 @@
 import { byteSize, type DType, type HostArray } from '@softgrad/core';
+import type { WasmBuffer } from './buffer.js';
 import type { Heap } from './heap.js';
-
-/** A buffer of the backend: a place in WebAssembly memory. Views of it are made anew whenever they are needed, since growth detaches them. */
-export interface WasmBuffer {
-  readonly address: number;
-  readonly length: number;
-  readonly dtype: DType;
-}
 
 /** The storage of a backend over its memory. */
 export interface Storage {

@@ -34,9 +34,10 @@ export interface OpenedDevice {
 
 const install =
   'use a browser with WebGPU (Chrome, Edge, Safari 26, Firefox 141), or in Node run `npm install webgpu` (0.6 or later)';
-const drivers =
-  'the machine needs a GPU driver for Vulkan, Metal or Direct3D 12 (a browser may also have WebGPU switched off in its settings); ' +
-  "in Node without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json, and LD_LIBRARY_PATH " +
+const drivers = 'the machine needs a GPU driver for Vulkan, Metal or Direct3D 12';
+const inBrowsers = 'or WebGPU is switched off in the settings of the browser';
+const inNode =
+  "without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json, and LD_LIBRARY_PATH " +
   'the folder of a Vulkan loader';
 
 /** Why no device can be had with these options, in one sentence, or null where one can. */
@@ -83,19 +84,21 @@ async function findAdapter(options: DeviceOptions): Promise<GPUAdapter | string>
   if (typeof gpu === 'string') return gpu;
   const { powerPreference } = options;
   const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
-  return adapter ?? `WebGPU has no adapter: ${drivers}`;
+  return adapter ?? `WebGPU has no adapter: ${drivers}${isNode() ? `; ${inNode}` : `, ${inBrowsers}`}`;
 }
 
 /** The page's own entry point, or the one of the package `webgpu`. */
 async function findEntry(): Promise<GPU | string> {
-  const { navigator, process } = globalThis as {
-    readonly navigator?: { readonly gpu?: GPU };
-    readonly process?: { readonly versions?: { readonly node?: string } };
-  };
+  const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
   if (navigator?.gpu) return navigator.gpu;
-  if (!process?.versions?.node) return `there is no navigator.gpu: ${install}`;
+  if (!isNode()) return `there is no navigator.gpu: ${install}`;
   nodeEntry ??= loadNodeEntry();
   return nodeEntry;
+}
+
+function isNode(): boolean {
+  const { process } = globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } };
+  return process?.versions?.node !== undefined;
 }
 
 /** One Dawn instance a process: it must outlive every device that was made from it. */
