@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '72f274f906b0162e13fc0f50b0bd9f7229969c52f0726c442760581b8f6f0d73';
+export const sourceHash = '2d54a28dd40bd4112e5c5cd0aca482e7d76c7930041d71097a27e4c76645d826';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = { simd: 357, relaxed: 356 };

@@ -1,5 +1,5 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
-#include "blocks.h"
+#include "log-softmax-block.h"
 
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
   Partition p;
@@ -14,77 +14,6 @@ INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scra
       store_part(out + c, sub(sub(load_part(x + c, k), p.max), l.log), k);
   }
 }
-
-#if REAL == 32
-// The largest logit of each of four rows.
-INLINE V row_largest(const real *x, size_t classes) {
-  V a = load(x + classes - W);
-  for (size_t c = 0; c + W < classes; c += W) a = pmax(a, load(x + c));
-  return a;
-}
-
-SHARED V fours_largest(const real *x, size_t f) {
-  if (f < W) {
-    V top = wasm_f32x4_make(x[0], x[f], x[2 * f], x[3 * f]);
-    for (size_t c = 1; c < f; c++) top = pmax(top, wasm_f32x4_make(x[c], x[f + c], x[2 * f + c], x[3 * f + c]));
-    return top;
-  }
-  V a = row_largest(x, f), b = row_largest(x + f, f), c = row_largest(x + 2 * f, f), d = row_largest(x + 3 * f, f);
-  transpose(&a, &b, &c, &d);
-  return pmax(pmax(a, b), pmax(c, d));
-}
-
-// The sum of a row's exponentials without the largest.
-COMPACT SHARED double less_largest(const real *e, const real *x, size_t classes, real largest) {
-  double s = 0;
-  for (size_t c = 0; c < classes; c++)
-    if (x[c] != largest) s += e[c];
-  return s;
-}
-
-// In loops of their own, so that many logarithms are under way.
-SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t classes, real *scratch, const real *magic,
-                              const Temperature *t) {
-  real *e = scratch + EXPONENTIALS, *sums = scratch + SUMS, *largests = scratch + SHARES, *own = scratch + REFERENCES;
-  V least = wasm_f64x2_const_splat(0x1p-26);
-  put_exact_sums(sums, e, rows, classes);
-  for (size_t r = 0; r < rows; r += 4) {
-    V top = fours_largest(x + r * classes, classes), magics = splat(magic ? *magic : 0);
-    if (!magic) magics = wasm_f32x4_make(own[2 * r], own[2 * r + 2], own[2 * r + 4], own[2 * r + 6]);
-    V largest = exp_one(top, (Reduction){magics, top}, 0, 1, t);
-    V low = widen_low(largest), high = widen_high(largest);
-    V a = load(sums + 4 * r), b = load(sums + 4 * r + 4), c = load(sums + 4 * r + 8), d = load(sums + 4 * r + 12);
-    V sum_low = wasm_f64x2_add(wasm_i64x2_shuffle(a, b, 0, 2), wasm_i64x2_shuffle(a, b, 1, 3));
-    V sum_high = wasm_f64x2_add(wasm_i64x2_shuffle(c, d, 0, 2), wasm_i64x2_shuffle(c, d, 1, 3));
-    V rest_low = wasm_f64x2_sub(sum_low, low), rest_high = wasm_f64x2_sub(sum_high, high);
-    V few_low = wasm_f64x2_lt(rest_low, wasm_f64x2_mul(sum_low, least));
-    V few_high = wasm_f64x2_lt(rest_high, wasm_f64x2_mul(sum_high, least));
-    if (any_true(or (few_low, few_high))) {
-      double rest[4];
-      for (size_t u = 0; u < 4; u++)
-        rest[u] = less_largest(e + (r + u) * classes, x + (r + u) * classes, classes, ((const real *)&top)[u]);
-      // Not in the rows beside it: the largest of those may be several.
-      rest_low = select(few_low, load(rest), rest_low), rest_high = select(few_high, load(rest + 2), rest_high);
-    }
-    store(largests + r, top);
-    store(sums + 4 * r, wasm_f64x2_div(rest_low, low));
-    store(sums + 4 * r + 4, wasm_f64x2_div(rest_high, high));
-  }
-  for (size_t r = 0; r < rows; r += 4)
-    store(sums + 4 * r, narrow(log_1p(load(sums + 4 * r)), log_1p(load(sums + 4 * r + 4))));
-  for (size_t r = 0; r < rows; r++, out += classes, x += classes) {
-    V top = splat(largests[r]), log = splat(sums[r / 4 * 16 + r % 4]);
-    if (classes < W) {
-      for (size_t c = 0; c < classes; c++) out[c] = x[c] - lane0(top) - lane0(log);
-      continue;
-    }
-    V last = sub(sub(load(x + classes - W), top), log);
-    for (size_t c = 0; c + W < classes; c += W) store(out + c, sub(sub(load(x + c), top), log));
-    store(out + classes - W, last);
-  }
-}
-
-#endif
 
 COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
                                       const Temperature *t) {
