@@ -33,6 +33,19 @@ test('numbers that are pasted are diagnosed, and the link keeps them', async () 
   await again.getByText('softmax.vjp(s, g)').waitFor();
 });
 
+test('what NumPy prints is diagnosed as it stands, and an abbreviated array is not guessed at', async () => {
+  const page = await open('doctor');
+  await page.getByRole('textbox', { name: 'logits' }).fill('array([[0.2, 0.3, 0.5],\n       [1. , 2. , 3. ]])');
+  const gradient = page.getByRole('textbox', { name: 'gradient' });
+  await gradient.fill('[[ 0.00000000e+00 -1.38777878e-17  2.77555756e-17]\n [ 0.00000000e+00  0.  1.38777878e-17]]');
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain('summed Jacobian rows');
+  await gradient.fill('tensor([[0., -1.38777878e-17, 2.77555756e-17],\n        [0., 0., 1.38777878e-17]])');
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain('summed Jacobian rows');
+  expect(await page.locator('.problem').count()).toBe(0);
+  await gradient.fill('[[0. 0. 0.]\n ...\n [0. 0. 0.]]');
+  await expect.poll(() => page.locator('#field-gradient-problem').textContent()).toContain('np.set_printoptions');
+});
+
 test('what cannot be read is said at its field', async () => {
   const page = await open('doctor');
   const logits = page.getByRole('textbox', { name: 'logits' });

@@ -102,6 +102,8 @@ test('a signal is pasted as JSON or CSV, and what is wrong with it is said in it
   expect(await box.getAttribute('aria-invalid')).toBe('true');
   await box.fill('1,2\n3,x\n');
   await page.getByText('pasted text: line 2, column 2 is "x"; expected a number').waitFor();
+  await box.fill('[[0. 0. 0. 0.]\n [1. 1. 1. 1.]]');
+  await expect.poll(() => page.locator('.bar-value').first().textContent()).toBe('0.2500');
   await box.fill('[1, 1, 1, 1]');
   await expect.poll(() => page.locator('.bar-value').count()).toBe(5);
   expect(await page.locator('.problem').count()).toBe(0);

@@ -68,7 +68,7 @@ export function SignalInput({ signal, onChange }: Props) {
           ref={chooser}
           type="file"
           hidden
-          accept=".json,.csv,.tsv,.npy,.npz"
+          accept=".json,.csv,.tsv,.txt,.npy,.npz"
           onChange={(event) => {
             const file = event.currentTarget.files?.[0];
             event.currentTarget.value = '';
@@ -77,7 +77,7 @@ export function SignalInput({ signal, onChange }: Props) {
         />
       </div>
       <details>
-        <summary>Paste or drop: JSON, CSV, .npy</summary>
+        <summary>Paste or drop: NumPy, JSON, CSV</summary>
         <textarea
           rows={5}
           spellcheck={false}
