@@ -57,6 +57,7 @@ export async function csvRows({
   const header = first && isHeader(first.cells) ? first : null;
   let pending = header ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
+  refuseIndex(first, pending, name);
   const columns = pending.cells.length;
   const firstLine = pending.line;
 
@@ -102,6 +103,24 @@ function parseCell(cell: string, place: string, column: number): number {
 
 function isHeader(cells: readonly string[]): boolean {
   return cells.every((cell) => parseNumber(cell) === null) && cells.some((cell) => cell !== '');
+}
+
+/**
+ * pandas writes the labels of the rows as a first column without a name. Read as a class, they would change every result
+ * without a word.
+ */
+function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
+  const [label, ...others] = first.cells;
+  // Columns that were never named are numbered.
+  const named = isHeader(others) || others.every((cell, column) => cell === String(column));
+  const unnamed = label === '' && others.length > 0 && named;
+  // Printed or between blanks, the missing name is not seen but by its absence.
+  const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(second.cells[0]);
+  if (!unnamed && !(missing && isHeader(first.cells))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${first.line} leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them`,
+  );
 }
 
 function countOf(count: number): string {
