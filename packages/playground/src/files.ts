@@ -4,6 +4,7 @@ import {
   csvRows,
   detectDelimiter,
   type FileArray,
+  formatBytes,
   formatShape,
   npyRows,
   npzRows,
@@ -16,6 +17,11 @@ import {
 /** What a page holds without trouble. */
 const memory = 2 ** 28;
 
+/** The way out for what is too large for a page. */
+export function onCommandLine(command: string): string {
+  return `use \`${command}\` on the command line, which has no such limit`;
+}
+
 /** Samples by classes: what the panels work on. */
 export interface Matrix {
   readonly rows: number;
@@ -27,7 +33,10 @@ export interface Matrix {
 export async function readFile(file: File): Promise<FileArray> {
   const { name } = file;
   if (file.size > memory) {
-    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${name}: ${file.size} bytes; the page takes up to ${memory}`);
+    throw new SoftgradError(
+      'ERR_OUT_OF_MEMORY',
+      `${name}: ${formatBytes(file.size)}; the page takes up to ${formatBytes(memory)}. Give some of its rows, or ${onCommandLine('softgrad')}`,
+    );
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
   const ending = /\.[a-z]+$/i.exec(name)?.[0].toLowerCase() ?? '';

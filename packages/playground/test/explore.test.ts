@@ -135,6 +135,24 @@ test('a .npy file is opened, and dropped', async () => {
     .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
 });
 
+test('a file that is not taken says so, and what is shown in its stead', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const load = (name: string, text: string) =>
+    page
+      .locator('.signal-input input[type=file]')
+      .setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+  await load('ragged.csv', '1,2\n3\n');
+  await page.getByText('ragged.csv: line 2 has 1 cell').waitFor();
+  await page.getByText('Still shown: sample signal').waitFor();
+  await load('good.csv', '1,2\n3,4\n');
+  await page.getByText('good.csv').waitFor();
+  expect(await page.getByText('Still shown').count()).toBe(0);
+  await load('index.csv', ',a,b\n0,1.0,2.0\n1,3,4\n');
+  await page.getByText('index=False').waitFor();
+  await page.getByText('Still shown: good.csv').waitFor();
+});
+
 test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {
   const { npyElements, npyHeader } = await import('@softgrad/formats');
   const f = 200_000;
