@@ -186,6 +186,21 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       ['softmax', good, '--axes', '0'],
       /^softgrad: unknown option '--axes'; did you mean --axis\?\n$/,
     ],
+    [
+      'an option that is begun',
+      ['softmax', good, '--temp', '2'],
+      /^softgrad: unknown option '--temp'; did you mean --temperature\?\n$/,
+    ],
+    [
+      'an option that is begun, with its value',
+      ['softmax', good, '--temp=2'],
+      /^softgrad: unknown option '--temp=2'; did you mean --temperature\?\n$/,
+    ],
+    [
+      'the beginning of several options',
+      ['doctor', '--t', '2'],
+      /^softgrad: unknown option '--t'; did you mean one of --target, --temperature\?\n$/,
+    ],
   ])('%s', (_, args, message) => {
     const out = folder.write('existing.npy', 'as it was');
     const before = readdirSync(folder.path).sort();
