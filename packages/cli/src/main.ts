@@ -27,7 +27,7 @@ function createProgram(): Command {
   const program = new Command('softgrad')
     .description('Softmax and its derivatives, on any engine.')
     .version(version)
-    .configureOutput({ outputError: (text, write) => write(inOneLine(text)) })
+    .configureOutput({ outputError: (text, write) => write(inOneLine(text, program)) })
     .addHelpText(
       'after',
       `
@@ -54,12 +54,25 @@ Examples:
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
+  for (const command of commands) {
+    command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
+  }
   return program;
 }
 
-/** Commander's error with its suggestion. */
-function inOneLine(text: string): string {
-  return text.replace(/^error: /, 'softgrad: ').replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+/** Commander's error with its suggestion, or a better one: an option that was begun is nearer than one of a like length. */
+function inOneLine(text: string, command: Command): string {
+  const begun = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1];
+  const longer = begun === undefined ? [] : optionNames(command).filter((name) => name.startsWith(begun));
+  const line = text.replace(/^error: /, 'softgrad: ');
+  if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+  const several = longer.length > 1 ? 'one of ' : '';
+  return line.replace(/(?:\n\(Did you mean .*\?\))?\n?$/, `; did you mean ${several}${longer.join(', ')}?\n`);
+}
+
+function optionNames(command: Command): readonly string[] {
+  const options = command.createHelp().visibleOptions(command);
+  return options.flatMap(({ long }) => long ?? []);
 }
 
 async function main(): Promise<void> {

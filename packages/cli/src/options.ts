@@ -13,8 +13,9 @@ export interface OperationOptions {
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
 INPUT and other files are .npy, .npz (FILE.npz:name picks one of several arrays), .json (nested lists), .csv or .tsv
-(a header row is passed over), or - for JSON on standard input. The ending of --out decides the output's format;
-without --out a terminal gets a table and a pipe gets JSON.`;
+(a header row is passed over), .txt (any text of numbers, such as what NumPy prints or np.savetxt writes), or - for such
+text, JSON too, on standard input. The ending of --out decides the output's format; without --out a terminal gets a
+table and a pipe gets JSON.`;
 
 /** Adds INPUT and the options of `OperationOptions`. */
 export function withOperationOptions(command: Command): Command {

@@ -156,6 +156,15 @@ test('cross-entropy puts loss and gradient in one .npz, or the gradient in a .np
   ]);
 });
 
+test('what NumPy prints is read from standard input and from .txt files, and so is what np.savetxt writes', () => {
+  const expected = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[1, 2], [3, 5]]' }).stdout;
+  expect(expected).toMatch(/^\[\[0\.26/);
+  for (const input of ['[[1. 2.]\n [3. 5.]]', 'array([[1., 2.],\n       [3., 5.]])', '1 2\n3 5\n', '1,2\n3,5\n']) {
+    expect(softgrad(['softmax', '-', '--backend', 'cpu'], { input }).stdout).toBe(expected);
+    expect(softgrad(['softmax', folder.write('x.txt', input), '--backend', 'cpu']).stdout).toBe(expected);
+  }
+});
+
 test('standard input is JSON; NaN and infinities keep their meaning and come out as words', () => {
   const { stdout, status } = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[0, "-Infinity"], [1, NaN]]' });
   expect(status).toBe(0);

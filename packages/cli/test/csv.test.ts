@@ -29,6 +29,13 @@ test.each([
   ['with quotes, spaces, empty lines and no end of line', '"a","b b","c,c"\n\n1, -2.5 ,"3e-7"\n\n4,5,0.1', ','],
   ['with Windows ends of lines and a byte order mark', '\ufeffa,b,c\r\n1,-2.5,3e-7\r\n4,5,.1\r\n', ','],
   ['with tabs', 'a\tb\tc\n1\t-2.5\t3e-7\n4\t5\t.1\n', '\t'],
+  ['with semicolons', '1;-2.5;3e-7\n4;5;.1\n', ','],
+  ['with semicolons and a header', 'a, in m;b;"c;c"\n1;-2.5;3e-7\n4;5;.1\n', ','],
+  ['with blanks, as np.savetxt writes them', '1.0e+00 -2.5e+00 3e-7\n4 5 .1\n', ','],
+  ['with a comment and columns that are aligned', '# a b c\n  1  -2.5   3e-7 \n\n  4   5     .1\n', ','],
+  ['with tabs in spite of its ending', '1\t-2.5\t3e-7\n4\t5\t.1\n', ','],
+  ['with commas in spite of its ending', '1,-2.5,3e-7\n4,5,.1\n', '\t'],
+  ['with a first line of 70 kB', `${'a'.repeat(70_000)},b,c\n1,-2.5,3e-7\n4,5,.1\n`, ','],
 ] as const)('a table is read: %s', async (_, content, delimiter) => {
   expect(await parse(content, delimiter)).toEqual(numbers);
 });
@@ -73,7 +80,16 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     ['a,1\n2,3\n', /line 1, column 1 is "a"; expected a number$/],
     ['1,2\n3,4\n5\n', /line 3 has 1 cell; expected 2, as in line 1$/],
     ['1,2\n3,4,5\n', /line 2 has 3 cells; expected 2, as in line 1$/],
-    ['1;2\n3;4\n1,2\n', /line 2, column 1 is "3;4"; expected a number$/],
+    ['1;2\n3;4\n1,2\n', /line 3 has 1 cell; expected 2, as in line 1$/],
+    ['1 2\n3 4 5\n', /line 2 has 3 cells; expected 2, as in line 1$/],
+    ['1 2\n... ...\n5 6\n', /line 2: abbreviated/],
+    ['1,5;2,5\n', /line 1, column 2 is "5;2"; expected a number$/],
+    [',a,b\n0,1.0,2.0\n1,3,4', /line 1 leaves the first column without a name: .* pandas .*index=False, header=False/],
+    [',0,1\n0,1.0,2.0\n1,3,4', /line 1 leaves the first column without a name/],
+    [';a;b\n7;1.0;2.0\n3;3;4', /line 1 leaves the first column without a name/],
+    [',a,b\nx,1.0,2.0\n', /line 1 leaves the first column without a name/],
+    ['     a    b\n0  1.0  2.0\n1  3.0  4.0', /line 1 leaves the first column without a name/],
+    [',2.5\n3,4\n', /line 1, column 1 is empty; expected a number$/],
     ['0x10,2\n', /line 1, column 1 is "0x10"; expected a number$/],
     ['1,2\n"3,4\n', /line 2: quote not closed; expected/],
     ['', /no row of numbers; expected numbers separated by commas$/],
@@ -87,7 +103,23 @@ describe('what is no table of numbers is refused, saying where and why', () => {
 });
 
 test('whatever the bytes, they are read as a table or refused in one line', async () => {
-  const fragment = fc.constantFrom('1', ',', '\n', '\r\n', '"', 'x', '-', 'nan', '\t', ' ', '\u0000', '\u009b', 'é');
+  const fragment = fc.constantFrom(
+    '1',
+    ',',
+    '\n',
+    '\r\n',
+    '"',
+    'x',
+    '-',
+    'nan',
+    '\t',
+    ' ',
+    ';',
+    '#',
+    '\u0000',
+    '\u009b',
+    'é',
+  );
   await fc.assert(
     fc.asyncProperty(
       fc.oneof(

@@ -20,7 +20,9 @@ folder.write(
   Buffer.concat([Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 2, 0, 255, 255, 255, 255]), Buffer.alloc(64)]),
 );
 folder.write('cut.npz', Buffer.from('PK\u0003\u0004 and nothing more'));
-folder.write('notes.txt', 'hello');
+folder.write('notes.md', 'hello');
+folder.write('words.txt', 'hello');
+folder.write('abbreviated.txt', '[[1 2]\n ...\n [3 4]]');
 folder.write('noending', '[1]');
 folder.write('scalar.json', '1');
 folder.write('bad-class.json', '[0, 1, 3, 0]');
@@ -54,8 +56,14 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
     [
       'an unknown ending',
-      ['softmax', 'notes.txt'],
-      /^softgrad: notes\.txt: the ending \.txt tells no format; expected \.npy/,
+      ['softmax', 'notes.md'],
+      /^softgrad: notes\.md: the ending \.md tells no format; expected \.npy/,
+    ],
+    ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
+    [
+      'an array that is printed in part',
+      ['softmax', 'abbreviated.txt'],
+      /^softgrad: abbreviated\.txt: line 2, column 2: abbreviated .*np\.set_printoptions\(threshold=np\.inf\)/,
     ],
     ['no ending', ['softmax', 'noending'], /^softgrad: noending: a name without an ending tells no format/],
     ['ragged rows', ['softmax', 'ragged.csv'], /^softgrad: ragged\.csv: line 2 has 1 cell; expected 2, as in line 1/],
@@ -177,6 +185,21 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       'an unknown option',
       ['softmax', good, '--axes', '0'],
       /^softgrad: unknown option '--axes'; did you mean --axis\?\n$/,
+    ],
+    [
+      'an option that is begun',
+      ['softmax', good, '--temp', '2'],
+      /^softgrad: unknown option '--temp'; did you mean --temperature\?\n$/,
+    ],
+    [
+      'an option that is begun, with its value',
+      ['softmax', good, '--temp=2'],
+      /^softgrad: unknown option '--temp=2'; did you mean --temperature\?\n$/,
+    ],
+    [
+      'the beginning of several options',
+      ['doctor', '--t', '2'],
+      /^softgrad: unknown option '--t'; did you mean one of --target, --temperature\?\n$/,
     ],
   ])('%s', (_, args, message) => {
     const out = folder.write('existing.npy', 'as it was');

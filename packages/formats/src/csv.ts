@@ -1,14 +1,10 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
+import { type Delimiter, nameOf } from './delimiter.js';
+import { isEllipsis, parseNumber, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './rows.js';
 
-const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const words: Readonly<Record<string, number>> = {
-  nan: Number.NaN,
-  inf: Number.POSITIVE_INFINITY,
-  infinity: Number.POSITIVE_INFINITY,
-};
 /** One line of a table, cut into cells. */
 export interface CsvRecord {
   readonly cells: readonly string[];
@@ -20,12 +16,14 @@ export interface CsvRecord {
 export interface CsvSource {
   /** What error messages call it. */
   readonly name: string;
-  readonly delimiter: ',' | '\t';
+  readonly delimiter: Delimiter;
   readonly byteLength: number | null;
   readonly records: AsyncIterator<CsvRecord>;
   /** Bytes consumed so far. */
   position(): number;
   close(): Promise<void>;
+  /** What to expect where there is no row of numbers; numbers between delimiters where it is left out. */
+  readonly expected?: string;
 }
 
 /**
@@ -42,20 +40,24 @@ export async function csvRows({
   records,
   position,
   close,
+  expected = `numbers separated by ${nameOf(delimiter)}`,
 }: CsvSource): Promise<RowReader> {
   const nextLine = async (): Promise<CsvRecord | null> => {
-    const { value, done } = await records.next();
-    return done ? null : value;
+    for (;;) {
+      const { value, done } = await records.next();
+      if (done) return null;
+      if (delimiter !== ' ') return value;
+      // Columns that are aligned have several blanks between them.
+      const cells = value.cells.filter((cell: string) => cell !== '');
+      if (cells.length > 0) return { ...value, cells };
+    }
   };
 
-  let pending = await nextLine();
-  if (pending && isHeader(pending.cells)) pending = await nextLine();
-  if (!pending) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${name}: no row of numbers; expected numbers separated by ${delimiter === ',' ? 'commas' : 'tabs'}`,
-    );
-  }
+  const first = await nextLine();
+  const header = first && isHeader(first.cells) ? first : null;
+  let pending = header ? await nextLine() : first;
+  if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
+  refuseIndex(first, pending, name);
   const columns = pending.cells.length;
   const firstLine = pending.line;
 
@@ -70,21 +72,14 @@ export async function csvRows({
       for (; pending && rows < count; rows++) {
         const { cells, line }: CsvRecord = pending;
         if (cells.length !== columns) {
+          if (cells.some(isEllipsis)) throw new SoftgradError('ERR_VALUE', `${name}: line ${line}: ${printWhole}`);
           throw new SoftgradError(
             'ERR_SHAPE',
             `${name}: line ${line} has ${countOf(cells.length)}; expected ${columns}, as in line ${firstLine}`,
           );
         }
         for (let column = 0; column < columns; column++) {
-          const value = parseCell(cells[column]);
-          if (value === null) {
-            const found = cells[column] === '' ? 'empty' : quote(cells[column]);
-            throw new SoftgradError(
-              'ERR_VALUE',
-              `${name}: line ${line}, column ${column + 1} is ${found}; expected a number`,
-            );
-          }
-          values.push(value);
+          values.push(parseCell(cells[column], `${name}: line ${line}`, column));
         }
         pending = await nextLine();
       }
@@ -98,15 +93,34 @@ export async function csvRows({
   };
 }
 
-function parseCell(cell: string): number | null {
-  if (number.test(cell)) return Number(cell);
-  const [, sign, word] = /^([+-]?)([a-z]+)$/i.exec(cell) ?? [];
-  const value = word === undefined ? undefined : words[word.toLowerCase()];
-  return value === undefined ? null : sign === '-' ? -value : value;
+function parseCell(cell: string, place: string, column: number): number {
+  const value = parseNumber(cell);
+  if (value !== null) return value;
+  if (isEllipsis(cell)) throw new SoftgradError('ERR_VALUE', `${place}: ${printWhole}`);
+  const found = cell === '' ? 'empty' : quote(cell);
+  throw new SoftgradError('ERR_VALUE', `${place}, column ${column + 1} is ${found}; expected a number`);
 }
 
 function isHeader(cells: readonly string[]): boolean {
-  return cells.every((cell) => parseCell(cell) === null) && cells.some((cell) => cell !== '');
+  return cells.every((cell) => parseNumber(cell) === null) && cells.some((cell) => cell !== '');
+}
+
+/**
+ * pandas writes the labels of the rows as a first column without a name. Read as a class, they would change every result
+ * without a word.
+ */
+function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
+  const [label, ...others] = first.cells;
+  // Columns that were never named are numbered.
+  const named = isHeader(others) || others.every((cell, column) => cell === String(column));
+  const unnamed = label === '' && others.length > 0 && named;
+  // Printed or between blanks, the missing name is not seen but by its absence.
+  const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(second.cells[0]);
+  if (!unnamed && !(missing && isHeader(first.cells))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${first.line} leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them`,
+  );
 }
 
 function countOf(count: number): string {

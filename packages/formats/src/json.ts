@@ -15,13 +15,34 @@ const longestText = 2 ** 29 - 24;
  * @throws ERR_SHAPE for ragged lists
  */
 export function parseJson(bytes: Uint8Array, name: string): FileArray {
-  if (bytes.length > longestText) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${name}: ${bytes.length} bytes are too much JSON to parse; expected a .npy file for data of this size`,
-    );
+  const text = decodeText(bytes, name);
+  const syntax = readJson(text);
+  return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name);
+}
+
+/** The text of a file. @throws ERR_VALUE where no string is long enough for it */
+export function decodeText(bytes: Uint8Array, name: string): string {
+  if (bytes.length <= longestText) return new TextDecoder().decode(bytes);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: ${bytes.length} bytes are too much text to parse; expected a .npy file for data of this size`,
+  );
+}
+
+/** What a text holds, whatever it is, or null where it does not have JSON's syntax. */
+export function readJson(text: string): { readonly root: unknown } | null {
+  for (const written of [() => text, () => quoteWords(text)]) {
+    try {
+      return { root: JSON.parse(written()) };
+    } catch {
+      // The bare words come next, then other formats.
+    }
   }
-  const root = parseText(new TextDecoder().decode(bytes), name);
+  return null;
+}
+
+/** The array that JSON's nested lists are. @throws ERR_VALUE, ERR_SHAPE */
+export function jsonArray(root: unknown, name: string): FileArray {
   const shape = shapeOf(root, name);
   const data = new Float64Array(sizeOf(shape));
   const kinds = fill(data, root, shape, name);
@@ -34,25 +55,21 @@ export function parseJson(bytes: Uint8Array, name: string): FileArray {
   return { shape, data: kinds.boolean ? Uint8Array.from(data) : data };
 }
 
-function parseText(text: string, name: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const quoted = text.replace(/(?<!["\w-])(-?Infinity|NaN)(?!["\w])/g, '"$1"');
-    try {
-      return JSON.parse(quoted);
-    } catch {
-      const offset = firstError(text, name)?.offset ?? text.length;
-      const before = text.slice(0, offset);
-      const line = before.split('\n').length;
-      const column = offset - before.lastIndexOf('\n');
-      const found = offset >= text.trimEnd().length ? 'the end of the file' : quote(text.slice(offset, offset + 20));
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers`,
-      );
-    }
-  }
+function refuseSyntax(text: string, name: string): never {
+  const offset = firstError(text, name)?.offset ?? text.length;
+  const before = text.slice(0, offset);
+  const line = before.split('\n').length;
+  const column = offset - before.lastIndexOf('\n');
+  const found = offset >= text.trimEnd().length ? 'the end of the file' : quote(text.slice(offset, offset + 20));
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers`,
+  );
+}
+
+/** Python's json module writes NaN and infinities bare. */
+function quoteWords(text: string): string {
+  return text.replace(/(?<!["\w-])(-?Infinity|NaN)(?!["\w])/g, '"$1"');
 }
 
 /** Where the syntax goes wrong. @throws ERR_SHAPE for lists nested so deep that finding it would overflow the stack */

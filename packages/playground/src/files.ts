@@ -2,17 +2,25 @@ import { SoftgradError } from '@softgrad/core';
 import {
   type CsvRecord,
   csvRows,
+  detectDelimiter,
   type FileArray,
+  formatBytes,
   formatShape,
   npyRows,
   npzRows,
   parseJson,
+  parseText,
   type RowReader,
   readAll,
 } from '@softgrad/formats';
 
 /** What a page holds without trouble. */
 const memory = 2 ** 28;
+
+/** The way out for what is too large for a page. */
+export function onCommandLine(command: string): string {
+  return `use \`${command}\` on the command line, which has no such limit`;
+}
 
 /** Samples by classes: what the panels work on. */
 export interface Matrix {
@@ -25,7 +33,10 @@ export interface Matrix {
 export async function readFile(file: File): Promise<FileArray> {
   const { name } = file;
   if (file.size > memory) {
-    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${name}: ${file.size} bytes; the page takes up to ${memory}`);
+    throw new SoftgradError(
+      'ERR_OUT_OF_MEMORY',
+      `${name}: ${formatBytes(file.size)}; the page takes up to ${formatBytes(memory)}. Give some of its rows, or ${onCommandLine('softgrad')}`,
+    );
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
   const ending = /\.[a-z]+$/i.exec(name)?.[0].toLowerCase() ?? '';
@@ -39,15 +50,19 @@ export async function readFile(file: File): Promise<FileArray> {
     case '.csv':
     case '.tsv':
       return readCsv(new TextDecoder().decode(bytes), name, ending === '.csv' ? ',' : '\t');
+    case '.txt':
+      return parseText(bytes, name, memory);
     default:
-      throw new SoftgradError('ERR_VALUE', `${name}: expected a name that ends in .json, .csv, .tsv, .npy or .npz`);
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: expected a name that ends in .json, .csv, .tsv, .txt, .npy or .npz`,
+      );
   }
 }
 
-/** The array in a text: JSON where it starts as JSON does, else a table of commas or tabs. */
+/** The array in a text: JSON, as NumPy prints it, or a table. */
 export async function readText(text: string, name = 'pasted text'): Promise<FileArray> {
-  if (/^\s*[[{"]/.test(text)) return parseJson(new TextEncoder().encode(text), name);
-  return readCsv(text, name, text.includes('\t') ? '\t' : ',');
+  return parseText(new TextEncoder().encode(text), name, memory);
 }
 
 export async function readMatrixFile(file: File): Promise<Matrix> {
@@ -80,9 +95,19 @@ async function whole(reader: RowReader): Promise<FileArray> {
   return readAll(reader, memory, 'give some of its rows');
 }
 
-async function readCsv(text: string, name: string, delimiter: ',' | '\t'): Promise<FileArray> {
+async function readCsv(text: string, name: string, preferred: ',' | '\t'): Promise<FileArray> {
   const { CsvError, parse } = await import('csv-parse/browser/esm/sync');
-  const options = { delimiter, bom: true, trim: true, info: true, relax_column_count: true, skip_empty_lines: true };
+  const delimiter = detectDelimiter(text, preferred);
+  const options = {
+    delimiter: delimiter === ' ' ? [' ', '\t'] : delimiter,
+    comment: '#',
+    comment_no_infix: true,
+    bom: true,
+    trim: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+  };
   let lines: readonly { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
   try {
     lines = parse(text, options) as unknown as typeof lines;

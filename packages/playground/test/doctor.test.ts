@@ -33,6 +33,19 @@ test('numbers that are pasted are diagnosed, and the link keeps them', async () 
   await again.getByText('softmax.vjp(s, g)').waitFor();
 });
 
+test('what NumPy prints is diagnosed as it stands, and an abbreviated array is not guessed at', async () => {
+  const page = await open('doctor');
+  await page.getByRole('textbox', { name: 'logits' }).fill('array([[0.2, 0.3, 0.5],\n       [1. , 2. , 3. ]])');
+  const gradient = page.getByRole('textbox', { name: 'gradient' });
+  await gradient.fill('[[ 0.00000000e+00 -1.38777878e-17  2.77555756e-17]\n [ 0.00000000e+00  0.  1.38777878e-17]]');
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain('summed Jacobian rows');
+  await gradient.fill('tensor([[0., -1.38777878e-17, 2.77555756e-17],\n        [0., 0., 1.38777878e-17]])');
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toContain('summed Jacobian rows');
+  expect(await page.locator('.problem').count()).toBe(0);
+  await gradient.fill('[[0. 0. 0.]\n ...\n [0. 0. 0.]]');
+  await expect.poll(() => page.locator('#field-gradient-problem').textContent()).toContain('np.set_printoptions');
+});
+
 test('what cannot be read is said at its field', async () => {
   const page = await open('doctor');
   const logits = page.getByRole('textbox', { name: 'logits' });
@@ -44,4 +57,34 @@ test('what cannot be read is said at its field', async () => {
   await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0, 0]]');
   await logits.fill('[[1, 2, oops]]');
   await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
+});
+
+test('a file that is not taken leaves neither old numbers nor an old answer, and says what else can be done', async () => {
+  const page = await open('doctor');
+  const verdict = page.locator('.verdict-tag');
+  const logits = page.getByRole('textbox', { name: 'logits' });
+  const load = (name: string, text: string) =>
+    page
+      .locator('.array-field input[type=file]')
+      .first()
+      .setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+  await page.getByRole('button', { name: 'J.sum(axis=1)' }).click();
+  await verdict.waitFor();
+  await load('large.csv', '1,2,3,4\n'.repeat(5001));
+  await page.getByText('large.csv: 20004 numbers; the page takes up to 20000').waitFor();
+  const said = await page.locator('#field-logits-problem').textContent();
+  expect(said).toContain('its first 5000 rows');
+  expect(said).toContain('`softgrad doctor` on the command line');
+  expect(await verdict.count()).toBe(0);
+  expect(await logits.inputValue()).toBe('');
+  expect(await page.locator('.answer').textContent()).toContain('No answer');
+
+  await page.getByRole('button', { name: 'the right one' }).click();
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  expect(await page.locator('.problem').count()).toBe(0);
+  await load('index.csv', ',a,b\n0,1.0,2.0\n1,3,4\n');
+  await page.getByText('index=False').waitFor();
+  expect(await verdict.count()).toBe(0);
+  await logits.fill('[[1, 2, 3]]');
+  expect(await page.getByText('index=False').count()).toBe(0);
 });

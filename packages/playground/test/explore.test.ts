@@ -102,6 +102,8 @@ test('a signal is pasted as JSON or CSV, and what is wrong with it is said in it
   expect(await box.getAttribute('aria-invalid')).toBe('true');
   await box.fill('1,2\n3,x\n');
   await page.getByText('pasted text: line 2, column 2 is "x"; expected a number').waitFor();
+  await box.fill('[[0. 0. 0. 0.]\n [1. 1. 1. 1.]]');
+  await expect.poll(() => page.locator('.bar-value').first().textContent()).toBe('0.2500');
   await box.fill('[1, 1, 1, 1]');
   await expect.poll(() => page.locator('.bar-value').count()).toBe(5);
   expect(await page.locator('.problem').count()).toBe(0);
@@ -131,6 +133,24 @@ test('a .npy file is opened, and dropped', async () => {
   await expect
     .poll(() => page.locator('.bar-value').allTextContents())
     .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
+});
+
+test('a file that is not taken says so, and what is shown in its stead', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const load = (name: string, text: string) =>
+    page
+      .locator('.signal-input input[type=file]')
+      .setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+  await load('ragged.csv', '1,2\n3\n');
+  await page.getByText('ragged.csv: line 2 has 1 cell').waitFor();
+  await page.getByText('Still shown: sample signal').waitFor();
+  await load('good.csv', '1,2\n3,4\n');
+  await page.getByText('good.csv').waitFor();
+  expect(await page.getByText('Still shown').count()).toBe(0);
+  await load('index.csv', ',a,b\n0,1.0,2.0\n1,3,4\n');
+  await page.getByText('index=False').waitFor();
+  await page.getByText('Still shown: good.csv').waitFor();
 });
 
 test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {

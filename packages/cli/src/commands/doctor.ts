@@ -69,7 +69,8 @@ Examples:
 Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
 .verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
 
-Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv or .tsv, or - for JSON on standard input.
+Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv, .tsv or .txt (as NumPy prints it or
+np.savetxt writes it), or - for any such text on standard input.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the target, J the Jacobians; np., torch. and
 jnp., functions and methods, dim and axis are the same to it.`,

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { SoftgradError } from '@softgrad/core';
-import { type CsvRecord, csvRows, type RowReader } from '@softgrad/formats';
+import { type CsvRecord, csvRows, delimiterSample, detectDelimiter, type RowReader } from '@softgrad/formats';
 import { CsvError, type Info, parse } from 'csv-parse';
 
 const longestLine = 2 ** 28;
@@ -11,11 +12,19 @@ interface Line {
   readonly info: Info;
 }
 
-/** Reads a table of numbers from a file row by row. @throws ERR_VALUE, ERR_SHAPE naming the line */
-export async function openCsv(path: string, byteLength: number, delimiter: ',' | '\t'): Promise<RowReader> {
+/**
+ * Reads a table of numbers from a file row by row. Where its first numbers are not separated by the delimiter that the
+ * ending promises, but by another, that one is taken; lines that start with # are comments.
+ *
+ * @throws ERR_VALUE, ERR_SHAPE naming the line
+ */
+export async function openCsv(path: string, byteLength: number, preferred: ',' | '\t'): Promise<RowReader> {
+  const delimiter = detectDelimiter(await beginning(path), preferred);
   const file = createReadStream(path);
   const parser = parse({
-    delimiter,
+    delimiter: delimiter === ' ' ? [' ', '\t'] : delimiter,
+    comment: '#',
+    comment_no_infix: true,
     bom: true,
     trim: true,
     info: true,
@@ -36,6 +45,16 @@ export async function openCsv(path: string, byteLength: number, delimiter: ',' |
       parser.destroy();
     },
   });
+}
+
+async function beginning(path: string): Promise<string> {
+  const handle = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(delimiterSample), 0, delimiterSample, 0);
+    return new TextDecoder().decode(buffer.subarray(0, bytesRead));
+  } finally {
+    await handle.close();
+  }
 }
 
 function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRecord> {

@@ -1,19 +1,19 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
-import { arrayRows, formatBytes, npyRows, npzRows, parseJson, type RowReader } from '@softgrad/formats';
+import { arrayRows, formatBytes, npyRows, npzRows, parseJson, parseText, type RowReader } from '@softgrad/formats';
 import { openCsv } from './csv.js';
 
-const expected = 'expected .npy, .npz, .json, .csv, .tsv, or - for JSON on standard input';
+const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text on standard input';
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` for one array of an archive,
- * `-` for JSON on standard input.
+ * `-` for text on standard input: JSON, an array as NumPy prints it, or a table.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
 export async function openArray(argument: string, memory: number): Promise<RowReader> {
-  if (argument === '-') return arrayRows(parseJson(await readStandardInput(), 'standard input'), 'standard input');
+  if (argument === '-') return textRows(await readStandardInput(), 'standard input', memory);
   const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
   const path = archive ?? argument;
   const format = extname(path).toLowerCase();
@@ -27,6 +27,7 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
     await handle.close();
     if (format === '.csv' || format === '.tsv') return await openCsv(path, size, format === '.csv' ? ',' : '\t');
     if (format === '.json') return arrayRows(parseJson(await readWhole(path, size, memory), path), path);
+    if (format === '.txt') return await textRows(await readWhole(path, size, memory), path, memory);
     if (format === '.npz') return await npzRows(await readWhole(path, size, memory), entry ?? null, memory, path);
   } catch (error) {
     await handle.close();
@@ -34,6 +35,10 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
   }
   const ending = format === '' ? 'a name without an ending' : `the ending ${format}`;
   throw new SoftgradError('ERR_VALUE', `${path}: ${ending} tells no format; ${expected}`);
+}
+
+async function textRows(bytes: Uint8Array, name: string, memory: number): Promise<RowReader> {
+  return arrayRows(await parseText(bytes, name, memory), name);
 }
 
 /** Node reads no more than this in one piece. */
@@ -100,7 +105,10 @@ function allocate(path: string, length: number): Uint8Array {
 }
 
 async function readStandardInput(): Promise<Uint8Array> {
-  if (process.stdin.isTTY) process.stderr.write('reading JSON from standard input; end it with Ctrl-D\n');
+  if (process.stdin.isTTY)
+    process.stderr.write(
+      'reading numbers (JSON, a table, or as NumPy prints them) from standard input; end with Ctrl-D\n',
+    );
   const chunks: Uint8Array[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk);
   return Buffer.concat(chunks);

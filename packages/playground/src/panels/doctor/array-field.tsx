@@ -1,7 +1,7 @@
-import { useRef, useState } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { messageOf } from '../../backends.js';
 import { Problem } from '../../components/problem.js';
-import { readFile } from '../../files.js';
+import { onCommandLine, readFile } from '../../files.js';
 
 interface Props {
   readonly label: string;
@@ -9,7 +9,8 @@ interface Props {
   readonly lines: number;
   readonly value: string;
   readonly problem: string | null;
-  readonly onChange: (text: string) => void;
+  /** The new text; empty where a file was refused, with why, since what stood there is not what the file holds. */
+  readonly onChange: (text: string, refusal: string | null) => void;
 }
 
 /** Larger arrays would make the page slow; a mistake shows in any of their rows. */
@@ -17,18 +18,15 @@ const mostWritten = 20_000;
 
 /** An array to paste, drop or open. */
 export function ArrayField({ label, hint, lines, value, problem, onChange }: Props) {
-  const [fileProblem, setFileProblem] = useState<string | null>(null);
   const chooser = useRef<HTMLInputElement>(null);
   const id = `field-${label}`;
-  const shown = fileProblem ?? problem;
   const take = async (file: File) => {
     try {
       const { data, shape } = await readFile(file);
-      if (data.length > mostWritten) throw new Error(`${file.name}: ${data.length} numbers; give up to ${mostWritten}`);
-      setFileProblem(null);
-      onChange(write(Array.from(data), shape));
+      if (data.length > mostWritten) throw new Error(tooLarge(file.name, data.length, shape));
+      onChange(write(Array.from(data), shape), null);
     } catch (error) {
-      setFileProblem(messageOf(error));
+      onChange('', messageOf(error));
     }
   };
   return (
@@ -45,12 +43,9 @@ export function ArrayField({ label, hint, lines, value, problem, onChange }: Pro
         rows={lines}
         spellcheck={false}
         value={value}
-        aria-invalid={shown !== null}
+        aria-invalid={problem !== null}
         aria-describedby={`${id}-problem`}
-        onInput={(event) => {
-          setFileProblem(null);
-          onChange(event.currentTarget.value);
-        }}
+        onInput={(event) => onChange(event.currentTarget.value, null)}
         onDragOver={(event) => event.preventDefault()}
         onDrop={(event) => {
           const file = event.dataTransfer?.files[0];
@@ -63,16 +58,22 @@ export function ArrayField({ label, hint, lines, value, problem, onChange }: Pro
         ref={chooser}
         type="file"
         hidden
-        accept=".json,.csv,.tsv,.npy,.npz"
+        accept=".json,.csv,.tsv,.txt,.npy,.npz"
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           event.currentTarget.value = '';
           if (file) void take(file);
         }}
       />
-      <Problem id={`${id}-problem`} text={shown} />
+      <Problem id={`${id}-problem`} text={problem} />
     </div>
   );
+}
+
+function tooLarge(name: string, numbers: number, shape: readonly number[]): string {
+  const rows = Math.floor(mostWritten / (numbers / (shape[0] ?? 1)));
+  const part = rows > 0 && shape.length > 1 ? `its first ${rows} rows` : 'a part of it';
+  return `${name}: ${numbers} numbers; the page takes up to ${mostWritten}. Give ${part}, or ${onCommandLine('softgrad doctor')}`;
 }
 
 /** Nested lists as the reader would write them. */

@@ -1,4 +1,5 @@
 import { type Diagnosis, diagnose, isSoftgradError, type NdArrayLike } from '@softgrad/core';
+import { isPrinted } from '@softgrad/formats';
 import { messageOf } from '../../backends.js';
 import { readText } from '../../files.js';
 import type { DoctorState } from './state.js';
@@ -49,9 +50,9 @@ export async function ask(state: DoctorState): Promise<Answer> {
   }
 }
 
-/** Code rather than numbers: it starts with a name. */
+/** Code rather than numbers: it starts with a name, though not as `array([…])` is printed. */
 function isExpression(text: string): boolean {
-  return /^\s*\(?[a-z]/i.test(text) && !/^\s*(nan|inf)/i.test(text);
+  return !isPrinted(text) && /^\s*\(?[a-z]/i.test(text) && !/^\s*(nan|inf)/i.test(text);
 }
 
 /** A pasted line of labels is a table of one row: as many labels as the signal has rows. */

@@ -9,7 +9,7 @@ import '../../styles/doctor.css';
 import { ArrayField } from './array-field.js';
 import { ask, type Field, labelOf } from './ask.js';
 import { DiagnosisCard } from './diagnosis.js';
-import { examples } from './examples.js';
+import { type Example, examples } from './examples.js';
 import { type DoctorState, fromParameters, toParameters } from './state.js';
 
 const hints: Readonly<Record<Field, string>> = {
@@ -19,13 +19,28 @@ const hints: Readonly<Record<Field, string>> = {
   target: 'optional: class indices or probabilities',
 };
 
+/** Why the file that was opened last for a field was not taken. */
+type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
+
 /** What is wrong with a gradient that somebody computed. */
 export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
   const [state, setState] = useState(() => fromParameters(parameters));
   const { result, error } = useLatest(state, ask);
   useEffect(() => writeParameters('doctor', toParameters(state)), [state]);
-  const change = (part: Partial<DoctorState>) => setState((before) => ({ ...before, ...part }));
+  const [refusals, setRefusals] = useState<Refusals>({});
+  const change = (part: Partial<DoctorState>, refusal: string | null = null) => {
+    setState((before) => ({ ...before, ...part }));
+    const changed = Object.keys(part).map((name) => [name, refusal]);
+    setRefusals((before) => ({ ...before, ...Object.fromEntries(changed) }));
+  };
+  const load = async (example: Example) => {
+    setState(await example.state());
+    setRefusals({});
+  };
   const problem = result?.problem ?? null;
+  const refused = Object.values(refusals).some((refusal) => refusal !== null);
+  // After a failure the newest result is an answer to an earlier question.
+  const diagnosis = error === null ? result?.diagnosis : null;
 
   return (
     <div class="doctor">
@@ -37,9 +52,9 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
         </p>
         <fieldset class="examples">
           <legend>Examples, on the sample signal</legend>
-          {examples.map(({ title, state: load }) => (
-            <button key={title} type="button" onClick={() => void load().then(setState)}>
-              {title}
+          {examples.map((example) => (
+            <button key={example.title} type="button" onClick={() => void load(example)}>
+              {example.title}
             </button>
           ))}
         </fieldset>
@@ -62,16 +77,20 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
               hint={hints[field]}
               lines={field === 'signal' || field === 'gradient' ? 5 : 2}
               value={state[field]}
-              problem={problem?.field === field ? problem.text : null}
-              onChange={(text) => change({ [field]: text })}
+              problem={refusals[field] ?? (problem?.field === field ? problem.text : null)}
+              onChange={(text, refusal) => change({ [field]: text }, refusal)}
             />
           ))}
           <Settings state={state} onChange={change} />
         </section>
         <div class="answer">
           <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
-          {result?.diagnosis ? (
-            <DiagnosisCard diagnosis={result.diagnosis} />
+          {refused ? (
+            <p class="card quiet">
+              No answer: a file was not taken, and its field says why. Open another, or type there.
+            </p>
+          ) : diagnosis ? (
+            <DiagnosisCard diagnosis={diagnosis} />
           ) : (
             <p class="card quiet">The answer comes here as soon as there is a signal and a gradient.</p>
           )}

@@ -27,6 +27,8 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
     }
     // Only the URL is news here: the state changes on its own.
   }, [parameters]);
+  // After a failure the newest result may be one of an earlier signal.
+  const stale = error !== null && result?.state.signal !== state.signal;
 
   return (
     <div class="explore">
@@ -42,7 +44,7 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
       <Controls state={state} result={result} onChange={change} />
       <div class="story">
         <Problem text={problem ?? error} />
-        {result && (
+        {result && !stale && (
           <>
             <div class={result.state.signal.classes > 5 ? 'story-row wide' : 'story-row'}>
               <ProbabilitiesCard result={result} />

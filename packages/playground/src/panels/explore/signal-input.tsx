@@ -31,11 +31,15 @@ export function SignalInput({ signal, onChange }: Props) {
     }
   };
   // The readers are not needed before there is something to read.
-  const takeFile = (file: File) => take(file.name, async () => (await import('../../files.js')).readMatrixFile(file));
+  const takeFile = (file: File) => {
+    setDraft(null);
+    return take(file.name, async () => (await import('../../files.js')).readMatrixFile(file));
+  };
   const takeText = (text: string) => {
     setDraft(text);
     return take('pasted signal', async () => (await import('../../files.js')).readMatrixText(text));
   };
+  const shown = source ?? (signal === sampleSignal ? 'sample signal' : 'your signal');
 
   return (
     <section
@@ -55,7 +59,7 @@ export function SignalInput({ signal, onChange }: Props) {
       }}
     >
       <div class="signal-actions">
-        <span class="quiet">{source ?? (signal === sampleSignal ? 'sample signal' : 'your signal')}</span>
+        <span class="quiet">{shown}</span>
         <button type="button" onClick={() => chooser.current?.click()}>
           Open …
         </button>
@@ -68,7 +72,7 @@ export function SignalInput({ signal, onChange }: Props) {
           ref={chooser}
           type="file"
           hidden
-          accept=".json,.csv,.tsv,.npy,.npz"
+          accept=".json,.csv,.tsv,.txt,.npy,.npz"
           onChange={(event) => {
             const file = event.currentTarget.files?.[0];
             event.currentTarget.value = '';
@@ -77,7 +81,7 @@ export function SignalInput({ signal, onChange }: Props) {
         />
       </div>
       <details>
-        <summary>Paste or drop: JSON, CSV, .npy</summary>
+        <summary>Paste or drop: NumPy, JSON, CSV</summary>
         <textarea
           rows={5}
           spellcheck={false}
@@ -90,6 +94,7 @@ export function SignalInput({ signal, onChange }: Props) {
         />
       </details>
       <Problem id="signal-problem" text={problem} />
+      {problem !== null && <p class="quiet">Still shown: {shown}</p>}
     </section>
   );
 }

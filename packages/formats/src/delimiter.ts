@@ -1,0 +1,38 @@
+import { parseNumber } from './number.js';
+
+/** What stands between the cells of a table; a blank is any run of blanks. */
+export type Delimiter = ',' | '\t' | ';' | ' ';
+
+const names: Readonly<Record<Delimiter, string>> = { ',': 'commas', '\t': 'tabs', ';': 'semicolons', ' ': 'blanks' };
+
+export function nameOf(delimiter: Delimiter): string {
+  return names[delimiter];
+}
+
+/** Enough of a table's beginning to tell its delimiter. */
+export const delimiterSample = 2 ** 16;
+
+/**
+ * The delimiter of a table, told from the beginning of its text: the preferred one where the first line of numbers has it,
+ * else the one that this line has. Names in a header may hold any of them, so that a header tells nothing.
+ */
+export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
+  const lines = text
+    .slice(0, delimiterSample)
+    .split(/\r\n|\n|\r/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const ofNumbers = (line: string) => cellsOf(line).every(isNumber);
+  const someNumbers = (line: string) => cellsOf(line).some(isNumber);
+  const line = lines.find(ofNumbers) ?? lines.find(someNumbers) ?? '';
+  const order: readonly Delimiter[] = [preferred, ',', ';', '\t', ' '];
+  return order.find((delimiter) => line.includes(delimiter)) ?? preferred;
+}
+
+function cellsOf(line: string): readonly string[] {
+  return line.split(/[,;\s]+/).filter((cell) => cell !== '');
+}
+
+function isNumber(cell: string): boolean {
+  return parseNumber(cell.replaceAll('"', '')) !== null;
+}

@@ -1,0 +1,23 @@
+const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const words: Readonly<Record<string, number>> = {
+  nan: Number.NaN,
+  inf: Number.POSITIVE_INFINITY,
+  infinity: Number.POSITIVE_INFINITY,
+};
+
+/** The number that a text writes in decimal, or "nan", "inf", "infinity" in any case; null for any other. */
+export function parseNumber(text: string): number | null {
+  if (number.test(text)) return Number(text);
+  const [, sign, word] = /^([+-]?)([a-z]+)$/i.exec(text) ?? [];
+  const value = word === undefined ? undefined : words[word.toLowerCase()];
+  return value === undefined ? null : sign === '-' ? -value : value;
+}
+
+/** Stands where NumPy and PyTorch leave entries of a long array out. */
+export function isEllipsis(text: string): boolean {
+  return text === '...' || text === '…';
+}
+
+/** What to do about an array of which only a part was printed. */
+export const printWhole =
+  'abbreviated ("..."): entries are missing; print it whole, after np.set_printoptions(threshold=np.inf) or torch.set_printoptions(threshold=float("inf"))';

@@ -1,0 +1,149 @@
+import { SoftgradError } from '@softgrad/core';
+import type { FileArray } from './array.js';
+import { isEllipsis, parseNumber, printWhole } from './number.js';
+import { quote } from './quote.js';
+
+const deepest = 64;
+/** What Python sessions and PyTorch put before an array. */
+const lead = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
+const opener = String.raw`(?:\w+\.)*(?:array|Array|tensor|Tensor|(?:u?int|float|bfloat)\d+)\(`;
+const start = new RegExp(String.raw`^\s*${lead}(?=\[|${opener}\s*(?:[[\d.+\-,)]|nan|inf))`);
+/** One token: blanks, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
+const token = new RegExp(
+  String.raw`(\s+)|([[\],)])|(${opener})|(\w+=(?:<[^>]*>|'[^']*'|"[^"]*"|\([^)]*\)|[^\s,()]+))|([^\s,[\])]+)`,
+  'y',
+);
+
+/** Whether a text begins as NumPy, PyTorch and JAX print arrays: with a bracket, or as `array([` and `tensor([`. */
+export function isPrinted(text: string): boolean {
+  return start.test(text);
+}
+
+/** A list that is being read: where it began, and how many entries of which kind it has so far. */
+interface List {
+  readonly offset: number;
+  entries: number;
+  kind: 'number' | 'list' | null;
+}
+
+/**
+ * Reads an array as it is printed: entries separated by blanks or commas, `array(…)`, `tensor(…)` and their dtype around it.
+ *
+ * @throws ERR_VALUE naming line and column of what is no number or out of balance, and for an abbreviated array
+ * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first
+ */
+export function parsePrinted(text: string, name: string): FileArray {
+  return new Printed(text, name).parse();
+}
+
+class Printed {
+  readonly #text: string;
+  readonly #name: string;
+  readonly #values: number[] = [];
+  /** Known lengths, from the outermost dimension. */
+  readonly #shape: number[] = [];
+  readonly #lists: List[] = [];
+  readonly #calls: number[] = [];
+  /** The depth of the numbers, once the first innermost list has ended. */
+  #rank: number | null = null;
+  #done = false;
+  /** A comma needs a value before it. */
+  #afterValue = false;
+
+  constructor(text: string, name: string) {
+    this.#text = text;
+    this.#name = name;
+  }
+
+  parse(): FileArray {
+    const text = this.#text;
+    token.lastIndex = start.exec(text)?.[0].length ?? 0;
+    for (let at = token.lastIndex; at < text.length; at = token.lastIndex) {
+      const match = token.exec(text);
+      if (!match) throw this.#unexpected(text[at], at);
+      const [, blanks, punctuation, call, attribute, word] = match;
+      if (blanks !== undefined) continue;
+      if (punctuation !== undefined) this.#punctuation(punctuation, at);
+      else if (call !== undefined) this.#calls.push(at);
+      else if (attribute !== undefined && this.#calls.length > 0) this.#afterValue = true;
+      else this.#word(word ?? attribute, at);
+    }
+    const open = this.#lists.at(-1)?.offset ?? this.#calls.at(-1);
+    if (open !== undefined) {
+      const bracket = this.#lists.length > 0 ? '"["' : '"("';
+      throw this.#error('ERR_VALUE', `${bracket} is never closed; expected brackets in pairs`, open);
+    }
+    if (!this.#done) throw this.#error('ERR_VALUE', 'no array; expected numbers in brackets', text.length);
+    return { shape: this.#shape, data: Float64Array.from(this.#values) };
+  }
+
+  #punctuation(sign: string, at: number): void {
+    if (sign === '[') this.#open(at);
+    else if (sign === ']') this.#close(at);
+    else if (sign === ')') {
+      if (this.#calls.pop() === undefined) throw this.#unexpected(sign, at);
+    } else {
+      if (!this.#afterValue) throw this.#unexpected(sign, at);
+      this.#afterValue = false;
+    }
+  }
+
+  #open(at: number): void {
+    const depth = this.#lists.length;
+    if (depth === deepest) throw this.#error('ERR_SHAPE', `lists nested more than ${deepest} deep`, at);
+    if (this.#lists.at(-1)?.kind === 'number' || (this.#rank !== null && depth >= this.#rank && !this.#done)) {
+      throw this.#error('ERR_SHAPE', 'a list among numbers; expected rows of one length', at);
+    }
+    this.#count('list', at);
+    this.#lists.push({ offset: at, entries: 0, kind: null });
+    this.#afterValue = false;
+  }
+
+  #close(at: number): void {
+    const list = this.#lists.pop();
+    if (!list) throw this.#unexpected(']', at);
+    const depth = this.#lists.length;
+    this.#rank ??= depth + 1;
+    const expected = this.#shape[depth];
+    if (expected === undefined) this.#shape[depth] = list.entries;
+    else if (expected !== list.entries) {
+      const found = list.entries === 1 ? '1 entry' : `${list.entries} entries`;
+      throw this.#error('ERR_SHAPE', `ragged: a list of ${found}; expected ${expected}, as in the first`, list.offset);
+    }
+    this.#afterValue = true;
+    if (depth === 0) this.#done = true;
+  }
+
+  #word(word: string, at: number): void {
+    if (isEllipsis(word)) throw this.#error('ERR_VALUE', printWhole, at);
+    const value = parseNumber(word);
+    if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is no number; expected one`, at);
+    const depth = this.#lists.length;
+    if (this.#lists.at(-1)?.kind === 'list' || (this.#rank !== null && depth !== this.#rank && !this.#done)) {
+      throw this.#error('ERR_SHAPE', `the number ${quote(word)} among lists; expected rows of one length`, at);
+    }
+    this.#count('number', at);
+    this.#values.push(value);
+    this.#afterValue = true;
+    if (depth === 0) this.#done = true;
+  }
+
+  /** Counts an entry of the innermost list. */
+  #count(kind: 'number' | 'list', at: number): void {
+    if (this.#done) throw this.#error('ERR_VALUE', 'more after the array has ended; expected one array', at);
+    const list = this.#lists.at(-1);
+    if (!list) return;
+    list.kind = kind;
+    list.entries++;
+  }
+
+  #unexpected(sign: string, at: number): SoftgradError {
+    return this.#error('ERR_VALUE', `unexpected ${quote(sign)}; expected numbers, and brackets in pairs`, at);
+  }
+
+  #error(code: 'ERR_VALUE' | 'ERR_SHAPE', what: string, at: number): SoftgradError {
+    const before = this.#text.slice(0, at);
+    const line = before.split('\n').length;
+    return new SoftgradError(code, `${this.#name}: line ${line}, column ${at - before.lastIndexOf('\n')}: ${what}`);
+  }
+}

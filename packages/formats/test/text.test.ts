@@ -1,0 +1,118 @@
+import { isSoftgradError } from '@softgrad/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isPrinted, parseText } from '../src/index.js';
+
+const parse = (text: string) => parseText(Buffer.from(text), 'pasted', 1e9);
+const matrix = { shape: [2, 3], data: Float64Array.of(0, -1.38777878e-17, 2.77555756e-17, 1, 2.5, -3) };
+
+describe('an array is read as it is printed', () => {
+  test.each([
+    ['by NumPy', '[[ 0.00000000e+00 -1.38777878e-17  2.77555756e-17]\n [ 1.00000000e+00  2.50000000e+00 -3.]]\n'],
+    ['by its repr', 'array([[ 0.00000000e+00, -1.38777878e-17,  2.77555756e-17],\n       [ 1. ,  2.5, -3. ]])'],
+    ['with its dtype', 'array([[0., -1.38777878e-17, 2.77555756e-17],\n [1., 2.5, -3.]], dtype=float32)'],
+    ['with a module', 'np.array([[0., -1.38777878e-17, 2.77555756e-17], [1., 2.5, -3.]], dtype=np.float32)'],
+    ['by IPython', 'Out[3]: \narray([[0., -1.38777878e-17, 2.77555756e-17],\n [1., 2.5, -3.]])'],
+    ['by PyTorch', 'tensor([[0., -1.38777878e-17, 2.77555756e-17],\n        [1., 2.5, -3.]])'],
+    [
+      'by PyTorch, with everything that it adds',
+      "tensor([[0., -1.38777878e-17, 2.77555756e-17], [1., 2.5, -3.]], device='cuda:0', dtype=torch.float64, grad_fn=<SoftmaxBackward0>)",
+    ],
+    ['by TensorFlow', 'tf.Tensor(\n[[0. -1.38777878e-17 2.77555756e-17]\n [1. 2.5 -3.]], shape=(2, 3), dtype=float64)'],
+    ['as a list of rows', '[array([0., -1.38777878e-17, 2.77555756e-17]), array([1., 2.5, -3.])]'],
+    ['as a list of scalars', '[[np.float64(0.0), -1.38777878e-17, np.float64(2.77555756e-17)], [1, 2.5, -3]]'],
+    ['with blanks alone', '  0 -1.38777878e-17  2.77555756e-17\n  1  2.5 -3\n'],
+    ['as np.savetxt writes it', '# a b c\n0.0e+00 -1.38777878e-17 2.77555756e-17\n1.0e+00 2.5e+00 -3.0e+00\n'],
+    ['with tabs and Windows ends of lines', 'a\tb\tc\r\n0\t-1.38777878e-17\t2.77555756e-17\r\n1\t2.5\t-3\r\n'],
+    ['with semicolons', 'a;b;c\n0;-1.38777878e-17;2.77555756e-17\n1;2.5;-3'],
+    ['with quotes', '"a","b","c"\n0,-1.38777878e-17,"2.77555756e-17"\n1,2.5,-3'],
+    ['as JSON', '[[0, -1.38777878e-17, 2.77555756e-17], [1, 2.5, -3]]'],
+  ])('%s', async (_, text) => {
+    expect(await parse(text)).toEqual(matrix);
+  });
+
+  test('in any number of dimensions', async () => {
+    expect(await parse('[1. nan -inf]')).toEqual({ shape: [3], data: Float64Array.of(1, Number.NaN, -Infinity) });
+    expect(await parse('[[[1 2]]\n\n [[3 4]]]')).toEqual({ shape: [2, 1, 2], data: Float64Array.of(1, 2, 3, 4) });
+    expect(await parse('tensor(0.5)')).toEqual({ shape: [], data: Float64Array.of(0.5) });
+    expect((await parse('array([], dtype=float64)')).shape).toEqual([0]);
+  });
+});
+
+const abbreviated = /abbreviated \("\.\.\."\).*np\.set_printoptions\(threshold=np\.inf\)/;
+
+describe('what is printed in part, ragged or no array is refused, saying where and why', () => {
+  test.each([
+    ['[0.1 0.2 ... 0.8 0.9]', abbreviated],
+    ['[[1. 2.]\n [3. 4.]\n ...\n [7. 8.]]', /^pasted: line 3, column 2: abbreviated/],
+    ['tensor([[1., 2.,  ..., 3., 4.]])', abbreviated],
+    ['[[1, 2], ..., [3, 4]]', abbreviated],
+    ['1 2 ... 8 9\n1 2 ... 8 9', /^pasted: line 1: abbreviated/],
+    ['1 2\n...\n8 9', /^pasted: line 2: abbreviated/],
+    ['[[1 2 3]\n [4 5]]', /^pasted: line 2, column 2: ragged: a list of 2 entries; expected 3, as in the first$/],
+    ['[[1 2]\n 3]', /^pasted: line 2, column 2: the number "3" among lists/],
+    ['[1 [2]]', /^pasted: line 1, column 4: a list among numbers/],
+    ['1 2 3\n4 5', /^pasted: line 2 has 2 cells; expected 3, as in line 1$/],
+    ['[[1 2 3]\n [4 5 6]', /^pasted: line 1, column 1: "\[" is never closed/],
+    ['array([1, 2]', /^pasted: line 1, column 1: "\(" is never closed/],
+    ['[1 2]]', /^pasted: line 1, column 6: unexpected "\]"/],
+    ['[1 2])', /^pasted: line 1, column 6: unexpected "\)"/],
+    ['[1,, 2 3]', /^pasted: line 1, column 4: unexpected ","/],
+    ['[1 2]\n[3 4]', /^pasted: line 2, column 1: more after the array has ended/],
+    ['[[1 two]]', /^pasted: line 1, column 5: "two" is no number/],
+    ['[1 2] dtype=float32', /^pasted: line 1, column 7: "dtype=float32" is no number/],
+    ['1 two 3', /^pasted: line 1, column 2 is "two"; expected a number$/],
+    ['some words', /^pasted: no row of numbers; expected nested lists \(JSON\), an array as NumPy prints it/],
+    ['', /^pasted: no row of numbers/],
+    ['[', /never closed/],
+    [`${'['.repeat(100_000)}`, /nested more than 64 deep/],
+    ['{"a": [1]}', /the value is an object/],
+  ])('%.40j', async (text, message) => {
+    const error = await parse(text).catch((caught: unknown) => caught);
+    expect(isSoftgradError(error), String(error)).toBe(true);
+    expect(error instanceof Error && error.message).toMatch(message);
+  });
+});
+
+test('code is not taken for what is printed', () => {
+  for (const text of ['J.sum(axis=1)', 's * (1 - s)', 'np.diag(s)', 'tensor.sum()', ''])
+    expect(isPrinted(text)).toBe(false);
+});
+
+test('whatever the text, it is read as an array that fits its shape or refused in one line', async () => {
+  const fragment = fc.constantFrom(
+    ...[
+      '[',
+      ']',
+      '[[',
+      ']]',
+      ',',
+      ' ',
+      '\n',
+      '1',
+      '-2.',
+      '1e-17',
+      'nan',
+      '...',
+      'array(',
+      ')',
+      'dtype=f',
+      '"',
+      '\u009b',
+      ';',
+      '#',
+    ],
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(fragment, { maxLength: 20 }), async (parts) => {
+      try {
+        const { data, shape } = await parse(parts.join(''));
+        expect(data.length).toBe(shape.reduce((product, length) => product * length, 1));
+      } catch (error) {
+        if (!isSoftgradError(error)) throw error;
+        expect(error.message).toMatch(/^pasted: \P{Cc}+$/u);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
