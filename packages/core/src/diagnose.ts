@@ -1,7 +1,7 @@
 import { largestOf } from './diagnose/compare.js';
 import { saturatedRows, underflowedRows } from './diagnose/condition.js';
 import { lookUp } from './diagnose/expressions.js';
-import type { Goal, Kind } from './diagnose/form.js';
+import type { Form, Goal, Kind } from './diagnose/form.js';
 import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
 import { notesOn } from './diagnose/notes.js';
@@ -93,7 +93,7 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  const { mistake, form, caveat } = lookUp(expression);
+  const { mistake, form, caveat, reduction } = lookUp(expression);
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
   const example = problem && form.gives(problem)[0];
@@ -107,14 +107,14 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
     notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
-  const goal = mistake.goal ?? goalOf(problem, form.kind, mistake.forms.length > 0 && form === rightLoss);
+  const goal = mistake.id === right.id ? goalOfRight(form) : (mistake.goal ?? goalOf(problem, form.kind));
   return finish({
     verdict: mistake.id,
     matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${mistake.what}.`,
     why: mistake.why,
-    instead: remedyFor(goal, problem),
+    instead: remedyFor(goal, problem, reduction ?? problem?.reduction ?? null),
   });
 }
 
@@ -149,14 +149,16 @@ function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape)
   const matches = found.matches.map(summaryOf);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
-  const matchedKind = found.matches[0]?.kind ?? kind;
+  const [best] = found.matches;
+  const wanted =
+    goal ?? (verdict === right.id && best.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
   return finish({
     verdict,
     matches,
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(goal ?? goalOf(problem, matchedKind, false), problem),
+    instead: remedyFor(wanted, problem, problem.reduction ?? best?.reduction ?? null),
   });
 }
 
@@ -169,9 +171,15 @@ function rowwise(kind: Kind): boolean {
 }
 
 /** What somebody with these data wants: a Jacobian only where nothing says that it is to be multiplied. */
-function goalOf(problem: Problem | null, kind: Kind, loss: boolean): Goal {
-  if (problem?.y || loss) return 'loss';
+function goalOf(problem: Problem | null, kind: Kind): Goal {
+  if (problem?.y) return 'loss';
   return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
+}
+
+/** What a right form computes, whatever else is known: the lines beside it must give the same. */
+function goalOfRight(form: Form): Goal {
+  if (form === rightLoss) return 'loss';
+  return form.kind === 'jacobian' ? 'jacobian' : 'product';
 }
 
 function summaryOf({ id, mistake, formula, error }: Match): DiagnosisMatch {

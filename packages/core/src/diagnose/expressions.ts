@@ -2,6 +2,7 @@ import { SoftgradError } from '../errors.js';
 import { explanations } from './catalogue.js';
 import type { Form, Mistake } from './form.js';
 import { right } from './mistakes/right.js';
+import type { LossReduction } from './problem.js';
 import { normalised } from './spelling.js';
 
 /** A NumPy expression that `diagnose` knows, and what it comes to. */
@@ -30,6 +31,8 @@ interface Found {
   readonly mistake: Mistake;
   readonly form: Form;
   readonly caveat: string | null;
+  /** How it adds up the rows' losses, where that is known. */
+  readonly reduction: LossReduction | null;
 }
 
 /** The mistake that an expression is. @throws ERR_VALUE naming the nearest mistakes known */
@@ -38,7 +41,9 @@ export function lookUp(expression: string): Found {
   for (const mistake of explanations) {
     for (const form of mistake.forms) {
       const known = form.expressions.find((one) => normalised(one) === wanted);
-      if (known !== undefined) return { mistake, form, caveat: form.caveats?.[known] ?? null };
+      if (known !== undefined) {
+        return { mistake, form, caveat: form.caveats?.[known] ?? null, reduction: form.reductions?.[known] ?? null };
+      }
     }
   }
   // A right one that is near says nothing of this one: a sign apart it would be taken for approval.

@@ -149,9 +149,11 @@ function multiples(
   ];
 }
 
-function multiplied({ formula, values, terms }: Candidate, { symbol, value }: Factor): Candidate {
+function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value }: Factor): Candidate {
   const size = Math.abs(value);
-  return { formula: `${symbol}(${formula})`, values: times(values, value), terms: times(terms, size) };
+  const multiple = { formula: `${symbol}(${formula})`, values: times(values, value), terms: times(terms, size) };
+  // Any other factor changes what the losses' sum and their mean are.
+  return value === -1 && reduction ? { ...multiple, reduction } : multiple;
 }
 
 function times(values: Numbers, factor: number): Numbers {
