@@ -1,7 +1,7 @@
 import { largestOf } from './diagnose/compare.js';
 import { saturatedRows, underflowedRows } from './diagnose/condition.js';
-import { lookUp } from './diagnose/expressions.js';
-import type { Form, Goal, Kind } from './diagnose/form.js';
+import { goalOfRight, lookUp } from './diagnose/expressions.js';
+import type { Goal, Kind } from './diagnose/form.js';
 import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
 import { notesOn } from './diagnose/notes.js';
@@ -9,6 +9,7 @@ import { type Problem, type ProblemInput, readProblem, readValues } from './diag
 import { type Reading, readingsOf, shapeError } from './diagnose/reading.js';
 import { type Remedy, remedyFor } from './diagnose/remedy.js';
 import { formatDiagnosis, formatError } from './diagnose/report.js';
+import type { Scaling } from './diagnose/round-trip.js';
 import { type Findings, type Match, search } from './diagnose/search.js';
 import { wordsFor } from './diagnose/words.js';
 import { SoftgradError } from './errors.js';
@@ -93,10 +94,10 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  const { mistake, form, caveat, reduction } = lookUp(expression);
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
-  const example = problem && form.gives(problem)[0];
+  const { mistake, form, caveat, goal, reduction } = lookUp(expression, scalingOf(problem, input), known);
+  const example = problem && form.gives({ ...problem, reduction: reduction ?? problem.reduction })[0];
   const notes = caveat === null ? [] : [caveat];
   let largest: number | null = null;
   if (problem && example) {
@@ -107,15 +108,20 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
     notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
-  const goal = mistake.id === right.id ? goalOfRight(form) : (mistake.goal ?? goalOf(problem, form.kind));
+  const wanted = goal ?? mistake.goal ?? goalOf(problem, form.kind);
   return finish({
     verdict: mistake.id,
     matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${mistake.what}.`,
     why: mistake.why,
-    instead: remedyFor(goal, problem, reduction ?? problem?.reduction ?? null),
+    instead: remedyFor(wanted, problem, reduction ?? problem?.reduction ?? null),
   });
+}
+
+function scalingOf(problem: Problem | null, { axis = -1, temperature = 1 }: DiagnoseInput): Scaling {
+  if (!problem) return { axis, temperature };
+  return { axis: problem.axis === problem.shape.length - 1 ? -1 : problem.axis, temperature };
 }
 
 const nothing: DiagnosisEvidence = {
@@ -174,12 +180,6 @@ function rowwise(kind: Kind): boolean {
 function goalOf(problem: Problem | null, kind: Kind): Goal {
   if (problem?.y) return 'loss';
   return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
-}
-
-/** What a right form computes, whatever else is known: the lines beside it must give the same. */
-function goalOfRight(form: Form): Goal {
-  if (form === rightLoss) return 'loss';
-  return form.kind === 'jacobian' ? 'jacobian' : 'product';
 }
 
 function summaryOf({ id, mistake, formula, error }: Match): DiagnosisMatch {

@@ -71,8 +71,9 @@ Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 
 
 Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv or .tsv, or - for JSON on standard input.
 
-In --did s are the probabilities, x the logits, g the upstream gradient, y the target, J the Jacobians; np., torch. and
-jnp., functions and methods, dim and axis are the same to it.`,
+In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
+their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
+axis are the same to it.`,
     )
     .action(async (options: Options) => {
       if (options.list) {

@@ -9,7 +9,9 @@ export interface Remedy {
 }
 
 /** What of a problem decides on the lines. */
-export type Setting = Pick<Problem, 'shape' | 'axis' | 'temperature' | 'indices'>;
+export type Setting = Pick<Problem, 'axis' | 'temperature' | 'indices'> & {
+  readonly shape: { readonly length: number };
+};
 
 /** The lines that compute what was wanted, with the axis and temperature of the problem; of a loss, added up as `reduction` says. */
 export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossReduction | null): Remedy {
