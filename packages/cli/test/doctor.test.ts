@@ -157,6 +157,12 @@ test('an expression needs no files', () => {
   expect(doctor('--did', 'dx = s - y').verdict).toBe('right');
 });
 
+test("the demo's wording of the np.roll derivative is known", () => {
+  const wording = /Adding (.*) over all k/.exec(softgrad(['demo']).stdout)?.[1] ?? '';
+  expect(wording).toContain('np.roll');
+  expect(doctor('--did', wording).verdict).toBe('row-sum');
+});
+
 test('the lines that it prints are known to it, with the axis and temperature that they are for', () => {
   const options = ['--axis', '0', '--temperature', '0.5'];
   const { instead } = doctor('--did', 'J.sum(axis=1)', '--logits', logits, ...options);

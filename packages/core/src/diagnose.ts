@@ -1,7 +1,7 @@
 import { largestOf } from './diagnose/compare.js';
 import { saturatedRows, underflowedRows } from './diagnose/condition.js';
 import { goalOfRight, lookUp } from './diagnose/expressions.js';
-import type { Goal, Kind } from './diagnose/form.js';
+import type { Candidate, Goal, Kind } from './diagnose/form.js';
 import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
 import { notesOn } from './diagnose/notes.js';
@@ -100,12 +100,13 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const example = problem && form.gives({ ...problem, reduction: reduction ?? problem.reduction })[0];
   const notes = caveat === null ? [] : [caveat];
   let largest: number | null = null;
-  if (problem && example) {
-    const size = form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f;
-    const { values } = example;
-    const at = typeof values === 'function' ? values : (k: number) => values[k];
-    largest = 0;
-    for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+  if (problem && example && form.noise) {
+    largest = form.noise(problem);
+    notes.push(
+      `With your data it is identically 0, as with any; computed in floating point, rounding leaves noise of up to about ${formatError(largest)}.`,
+    );
+  } else if (problem && example) {
+    largest = largestGiven(example, form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f);
     notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
   const wanted = goal ?? mistake.goal ?? goalOf(problem, form.kind);
@@ -117,6 +118,13 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     why: mistake.why,
     instead: remedyFor(wanted, problem, reduction ?? problem?.reduction ?? null),
   });
+}
+
+function largestGiven({ values }: Candidate, size: number): number {
+  const at = typeof values === 'function' ? values : (k: number) => values[k];
+  let largest = 0;
+  for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+  return largest;
 }
 
 function scalingOf(problem: Problem | null, { axis = -1, temperature = 1 }: DiagnoseInput): Scaling {

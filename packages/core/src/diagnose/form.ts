@@ -42,6 +42,8 @@ export interface Form {
   readonly caveats?: Readonly<Record<string, string>>;
   /** How an expression adds up the rows' losses, by expression. */
   readonly reductions?: Readonly<Record<string, LossReduction>>;
+  /** What it gives is exactly 0; the largest that rounding makes of it. */
+  noise?(problem: Problem): number;
   /** What it gives for this problem; nothing where it needs what is not known, or where it is no mistake. */
   gives(problem: Problem): readonly Candidate[];
 }

@@ -35,6 +35,9 @@ function asLetters(text: string): string {
   const letters = text
     .replace(/(?<![\w.])softmax\(x(?:,(?:axis=)?-?1)?\)|(?<![\w.])x\.softmax\((?:(?:axis=)?-?1)?\)/g, 's')
     .replace(/\((?:s|x)\.size\/(?:s|x)\.shape\[1\]\)|(?<![\w.])(?:s|x|y)\.shape\[0\]/g, 'n')
+    .replace(/(?<=roll\(s,)i\b|(?<=\bfor)i(?=inrange)|\bi(?===0)/g, 'k')
+    .replace(/\(k==0\)(?=-roll)/g, 'delta')
+    .replace(/(?<=\brange\(|inrange\()s\.shape\[1\](?=\))/g, 'f')
     .replace(/(?<![\w.])(?:len\([sxy]\)|size\(y\))/g, 'n');
   return rewritten(letters, /(?<![\w.])(one_hot|to_categorical)\(/, (name, operands) =>
     operands[0] === 'y' ? 'y' : `${name}(${operands.join(',')})`,

@@ -443,6 +443,28 @@ describe('expressions', () => {
     expect(evidence.largest).toBeCloseTo(Math.max(...s.flat().map((p) => p * (1 - p))), 12);
   });
 
+  test('what is identically 0 is said to be that, with the noise that rounding makes of it', () => {
+    const noise = Math.max(...[...rolled(s), ...summed(s)].flat().map(Math.abs));
+    for (const gradient of ['J.sum(axis=1)', 'J.mean(axis=1)', 's ⊙ (δ − np.roll(s, k))']) {
+      const { evidence } = diagnose({ gradient, logits: signal });
+      expect(evidence.largest).toBe(noise);
+      expect(evidence.notes.at(-1)).toBe(
+        `With your data it is identically 0, as with any; computed in floating point, rounding leaves noise of up to about ${noise.toPrecision(2)}.`,
+      );
+    }
+    const { evidence } = diagnose({
+      gradient: 'J.sum(axis=1) * g',
+      logits: signal,
+      upstream: signal.map(() => [3, 2, 1]),
+    });
+    expect(evidence.largest).toBeCloseTo(3 * noise, 20);
+  });
+
+  test('the noise of many classes is estimated', () => {
+    const logits = { data: new Float64Array(8000), shape: [2, 4000] };
+    expect(diagnose({ gradient: 'J.sum(axis=1)', logits }).evidence.largest).toBe(2 ** -53 / 4000);
+  });
+
   test('an unknown one is refused with the nearest known', () => {
     expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
       'ERR_VALUE',

@@ -81,6 +81,8 @@ describe('the letters under other names', () => {
     ['softmax(p) - y', 'softmax-twice'],
     ['softmax(x)', 'target-missing'],
     ['s ⊙ (1 − s)', 'diagonal'],
+    ['s ⊙ (δ − np.roll(s, k))', 'row-sum'],
+    ['sum(p * ((i == 0) - np.roll(p, i, axis=1)) for i in range(p.shape[1]))', 'row-sum'],
   ])('%s is %s', (gradient, id) => {
     expect(diagnose({ gradient }).verdict).toBe(id);
   });

@@ -1,7 +1,21 @@
+import { largestOf } from '../compare.js';
 import { each, entries, gradient, jacobian, type Mistake, product } from '../form.js';
+import { largestRowSum } from '../row-sum.js';
 import { lossGradient } from './right.js';
 
 /** The Jacobian made to fit the signal's shape by adding up its entries or leaving them out. */
+
+const oneTerm =
+  'One term of the sum alone is not 0; added up over all k (δ is 1 for k = 0) they are. Of a batch, np.roll needs axis=1.';
+const rolled = 'Of a batch: for one row, np.roll needs no axis.';
+
+/** The sum over np.roll as people write it, each with what must hold. */
+const rolls: readonly (readonly [expression: string, caveat: string])[] = [
+  ['s * (delta - np.roll(s, k))', oneTerm],
+  ['s * (delta - np.roll(s, k, axis=1))', oneTerm],
+  ['sum(s * (delta - np.roll(s, k)) for k in range(f))', oneTerm],
+  ['sum(s * (delta - np.roll(s, k, axis=1)) for k in range(f))', rolled],
+];
 
 const rowSum: Mistake = {
   id: 'row-sum',
@@ -9,20 +23,28 @@ const rowSum: Mistake = {
   what: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
   why: 'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
   forms: [
-    gradient(
-      'Σ_j J_ij',
-      [
-        'J.sum(axis=1)',
-        'J.sum(axis=2)',
-        'J.mean(axis=1)',
-        's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
-      ],
-      (problem) => each(problem, () => 0),
-      ({ s }) => s,
-    ),
-    product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
-      each(problem, () => 0),
-    ),
+    {
+      ...gradient(
+        'Σ_j J_ij',
+        [
+          'J.sum(axis=1)',
+          'J.sum(axis=2)',
+          'J.mean(axis=1)',
+          's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
+          ...rolls.map(([expression]) => expression),
+        ],
+        (problem) => each(problem, () => 0),
+        ({ s }) => s,
+      ),
+      caveats: Object.fromEntries(rolls),
+      noise: largestRowSum,
+    },
+    {
+      ...product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
+        each(problem, () => 0),
+      ),
+      noise: (problem) => largestRowSum(problem) * largestOf(problem.g ?? Float64Array.of(1)),
+    },
   ],
 };
 
