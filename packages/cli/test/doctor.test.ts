@@ -215,6 +215,12 @@ test.each([
   ],
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
+  [
+    ['logits.npy', 'rowsum.npy'],
+    /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,
+  ],
+  [['--logits', logits, 'rowsum.npy'], /expected --logits FILE --grad FILE, for example --grad rowsum\.npy\n$/],
+  [['a', 'b', 'c'], /a b c without an option; expected --logits FILE --grad FILE\n$/],
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
   [
     ['--did', 'J.total()'],
