@@ -18,7 +18,9 @@ export type Kind =
   /** (n·f, n·f). */
   | 'jacobian of the flattened batch'
   /** (f,) for a batch of more than one row. */
-  | 'sum over the batch';
+  | 'sum over the batch'
+  /** (n,), or the shape of the batch. */
+  | 'sum over the classes';
 
 /** Values by index: an array, or what computes them one by one where an array would be as large as a Jacobian. */
 export type Numbers = Float64Array | ((k: number) => number);

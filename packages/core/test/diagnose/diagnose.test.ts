@@ -655,3 +655,26 @@ describe("the library's line computes what the diagnosis calls right", () => {
     expect(diagnose({ ...known, logits, gradient }).verdict).toBe('right');
   });
 });
+
+describe('summed rows in other shapes are summed rows', () => {
+  const noise = (length: number) => Array.from({ length }, (_, k) => ((k % 3) - 1) * 2.8e-17);
+
+  test.each([
+    ['turned over', rolled(s)[0].map((_, i) => rolled(s).map((row) => row[i])), 'ᵀ'],
+    ['one number a class', noise(3), 'Σ_n'],
+    ['one number a row', noise(4), 'Σ_i'],
+  ] as const)('%s', (_, gradient, sign) => {
+    for (const known of [{}, { upstream: random(4, 3, 24) }, { target: [0, 1, 2, 0] }]) {
+      const { verdict, matches } = diagnose({ logits: signal, gradient: gradient as number[][], ...known });
+      expect(verdict).toBe('row-sum');
+      expect(matches[0].formula).toContain(sign);
+    }
+  });
+
+  test('numbers that are no noise are refused by their shape as before', () => {
+    const [code, message] = failure({ logits: signal, gradient: [0.1, 0.2, 0.3, 0.4] });
+    expect(code).toBe('ERR_SHAPE');
+    expect(message).toContain('expected (4, 3) like the logits');
+    expect(diagnose({ logits: signal, gradient: [[1, 2, 3], ...signal.slice(1)] }).verdict).toBe('unknown');
+  });
+});

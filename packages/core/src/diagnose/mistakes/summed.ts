@@ -1,9 +1,29 @@
 import { largestOf } from '../compare.js';
-import { each, entries, gradient, jacobian, type Mistake, product } from '../form.js';
+import {
+  each,
+  entries,
+  type Form,
+  gradient,
+  jacobian,
+  type Kind,
+  type Mistake,
+  type Numbers,
+  product,
+} from '../form.js';
+import type { Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { lossGradient } from './right.js';
 
 /** The Jacobian made to fit the signal's shape by adding up its entries or leaving them out. */
+
+/** The same zeros in a shape that another sum, over the wrong axis, or a transpose gives. */
+function zeros(kind: Kind, formula: string, terms: (problem: Problem) => Numbers): Form {
+  return {
+    kind,
+    expressions: [],
+    gives: (problem) => (problem.n * problem.f === 1 ? [] : [{ formula, values: () => 0, terms: terms(problem) }]),
+  };
+}
 
 const oneTerm =
   'One term of the sum alone is not 0; added up over all k (δ is 1 for k = 0) they are. Of a batch, np.roll needs axis=1.';
@@ -45,6 +65,17 @@ const rowSum: Mistake = {
       ),
       noise: (problem) => largestRowSum(problem) * largestOf(problem.g ?? Float64Array.of(1)),
     },
+    zeros('transposed gradient', '(Σ_j J_ij)ᵀ, also turned over', ({ s }) => s),
+    zeros('sum over the batch', 'Σ_n Σ_j J_ij, also added up over the rows', ({ s, n, f }) => (k) => {
+      let sum = 0;
+      for (let row = 0; row < n; row++) sum += s[row * f + k];
+      return sum;
+    }),
+    zeros(
+      'sum over the classes',
+      'Σ_i Σ_j J_ij, also added up over the classes, which makes 0 of every right gradient',
+      () => () => 1,
+    ),
   ],
 };
 
