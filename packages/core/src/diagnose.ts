@@ -9,7 +9,7 @@ import { type Problem, type ProblemInput, readProblem, readValues } from './diag
 import { type Reading, readingsOf, shapeError } from './diagnose/reading.js';
 import { type Remedy, remedyFor } from './diagnose/remedy.js';
 import { formatDiagnosis, formatError } from './diagnose/report.js';
-import type { Scaling } from './diagnose/round-trip.js';
+import { type Scaling, settingOf } from './diagnose/round-trip.js';
 import { type Findings, type Match, search } from './diagnose/search.js';
 import { wordsFor } from './diagnose/words.js';
 import { SoftgradError } from './errors.js';
@@ -96,8 +96,11 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
-  const { mistake, form, caveat, goal, reduction } = lookUp(expression, scalingOf(problem, input), known);
-  const example = problem && form.gives({ ...problem, reduction: reduction ?? problem.reduction })[0];
+  const asked = scalingOf(problem, input);
+  const { mistake, form, caveat, goal, reduction, scaling } = lookUp(expression, asked, known);
+  const example =
+    problem &&
+    form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
   const notes = caveat === null ? [] : [caveat];
   let largest: number | null = null;
   if (problem && example && form.noise) {
@@ -109,6 +112,8 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     largest = largestGiven(example, form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f);
     notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
+  // Beside a right one stand the same lines, beside a mistake those that were asked for.
+  const { axis, temperature } = mistake.id === right.id ? scaling : asked;
   const wanted = goal ?? mistake.goal ?? goalOf(problem, form.kind);
   return finish({
     verdict: mistake.id,
@@ -116,7 +121,7 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${mistake.what}.`,
     why: mistake.why,
-    instead: remedyFor(wanted, problem, reduction ?? problem?.reduction ?? null),
+    instead: remedyFor(wanted, problem ?? settingOf(axis, temperature, true), reduction ?? problem?.reduction ?? null),
   });
 }
 

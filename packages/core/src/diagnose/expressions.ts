@@ -38,6 +38,8 @@ export interface Found {
   readonly goal: Goal | null;
   /** How it adds up the rows' losses, where that is known. */
   readonly reduction: LossReduction | null;
+  /** The axis and temperature that it computes with, as far as it is right. */
+  readonly scaling: Scaling;
 }
 
 /**
@@ -49,28 +51,33 @@ export interface Found {
 export function lookUp(expression: string, scaling: Scaling, withData: boolean): Found {
   const advised = adviceIn(expression, scaling);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
-  const found = here ? foundAdvice(here, false) : inCatalogue(normalised(expression), scaling.temperature);
+  const found = here ? foundAdvice(here, false) : inCatalogue(normalised(expression), scaling);
   if (found) return found;
   if (advised.length > 0 && !withData) return foundAdvice(advised[0], true);
   throw unknownExpression(expression);
 }
 
-function inCatalogue(wanted: string, temperature: number): Found | null {
+function inCatalogue(wanted: string, scaling: Scaling): Found | null {
   for (const mistake of explanations) {
     for (const form of mistake.forms) {
       const known = form.expressions.find((one) => normalised(one) === wanted);
       if (known === undefined) continue;
       const goal = mistake.id === right.id ? goalOfRight(form) : null;
-      const colder =
-        goal !== null && temperature !== 1
-          ? `At temperature ${temperature} it lacks the factor 1/${temperature}.`
-          : null;
-      const caveats = [form.caveats?.[known], colder].filter((one) => one != null);
       const reduction = form.reductions?.[known] ?? null;
-      return { mistake, form, caveat: caveats.length > 0 ? caveats.join(' ') : null, goal, reduction };
+      const found = { mistake, form, caveat: form.caveats?.[known] ?? null, goal, reduction, scaling };
+      const { temperature } = scaling;
+      // J carries the 1/T with it.
+      return goal === null || temperature === 1 || /\bJ\b/.test(wanted) ? found : lacking(temperature, found);
     }
   }
   return null;
+}
+
+/** What is right at the temperature 1, at another. */
+function lacking(temperature: number, found: Found): Found {
+  const mistake = explanations.find(({ id }) => id === 'temperature') ?? found.mistake;
+  const caveat = `At the temperature ${temperature} it lacks the factor 1/${temperature}.`;
+  return { ...found, mistake, caveat, scaling: { ...found.scaling, temperature: 1 } };
 }
 
 /** What a right form computes, whatever else is known: the lines beside it must give the same. */
@@ -84,7 +91,14 @@ function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, else
   const added = reduction === null ? null : (form.caveats?.[reduction === 'sum' ? 's - y' : '(s - y) / n'] ?? null);
   const at = temperature === 1 ? '' : ` and the temperature is ${temperature}`;
   const where = `Right only where the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
-  return { mistake: { ...right, what }, form, caveat: elsewhere ? where : added, goal, reduction };
+  return {
+    mistake: { ...right, what },
+    form,
+    caveat: elsewhere ? where : added,
+    goal,
+    reduction,
+    scaling: { axis, temperature },
+  };
 }
 
 function unknownExpression(expression: string): SoftgradError {

@@ -56,7 +56,7 @@ export function adviceIn(expression: string, given: Scaling): readonly Advised[]
 const mostDimensions = 16;
 
 /** As if of an array in which a dimension follows the axis, unless that is the last. */
-function settingOf(axis: number, temperature: number, indices: boolean): Setting {
+export function settingOf(axis: number, temperature: number, indices: boolean): Setting {
   return { shape: { length: axis === -1 ? 1 : axis + 2 }, axis: axis === -1 ? 0 : axis, temperature, indices };
 }
 

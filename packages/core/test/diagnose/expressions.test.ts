@@ -43,7 +43,22 @@ describe('every line that is advised is known', () => {
     expect(verdict).toBe('wrong-axis');
     expect(evidence.notes[0]).toContain('Of classes that are along axis 0 it is right');
     expect(at('s - y')).toHaveLength(1);
-    expect(diagnose({ gradient: 's - y', temperature: 2 }).evidence.notes[0]).toContain('lacks the factor 1/2');
+  });
+
+  test('the lines beside it are for the axis and temperature that are in it, or were given', () => {
+    const line = 'const dx = softmax.vjp(s, g, { axis: 0, temperature: 2 });';
+    expect(diagnose({ gradient: line }).instead.typescript).toBe(line);
+    expect(diagnose({ gradient: 'J.sum(axis=1)', axis: 0, temperature: 2 }).instead.typescript).toBe(line);
+  });
+
+  test('what is right without a temperature lacks it at another than 1', () => {
+    for (const logits of [undefined, [[1, 2, 3]]]) {
+      const { verdict, evidence, instead } = diagnose({ gradient: 's - y', temperature: 2, logits });
+      expect(verdict).toBe('temperature');
+      expect(evidence.notes[0]).toContain('lacks the factor 1/2');
+      expect(instead.numpy).toBe('dx = (s - np.eye(s.shape[-1])[target]) / 2');
+      expect(diagnose({ gradient: 'J @ g', temperature: 2, logits }).verdict).toBe('right');
+    }
   });
 
   test('an axis that no array has is no matter where there is no array', () => {
