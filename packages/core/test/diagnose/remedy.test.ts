@@ -48,6 +48,15 @@ describe('the lines beside a right gradient give the same', () => {
     expect(diagnose({ logits, target, gradient: 'J @ g' }).instead.typescript).toBe('const dx = softmax.vjp(s, g);');
   });
 
+  test('a mean with the sign flipped is to be a mean', () => {
+    for (const reduction of [undefined, 'mean'] as const) {
+      const gradient = mean.map((row) => row.map((value) => -value));
+      const { verdict, instead } = diagnose({ logits, target, gradient, reduction });
+      expect(verdict).toBe('sign-flipped');
+      expect(instead).toEqual(meanLines);
+    }
+  });
+
   test('a sum with the sign flipped is to be a sum', () => {
     const { verdict, instead } = diagnose({ logits, target, gradient: fused.map((row) => row.map((value) => -value)) });
     expect(verdict).toBe('sign-flipped');

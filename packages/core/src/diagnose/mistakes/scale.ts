@@ -10,14 +10,17 @@ interface Factor {
   readonly value: number;
 }
 
+const flipped = () => [{ symbol: '−', value: -1 }];
+
 const signFlipped: Mistake = {
   id: 'sign-flipped',
   name: 'sign flipped',
   what: 'the right derivative with the opposite sign: descent climbs',
   why: 'The loss −Σ y log s falls where s_t rises, so its gradient is s − y, not y − s; and g = −y / s carries a minus.',
   forms: multiples(
-    () => [{ symbol: '−', value: -1 }],
-    () => [{ symbol: '−', value: -1 }],
+    flipped,
+    // The same for the losses' sum and their mean.
+    flipped,
     ['y - s', '(y - s) / n', '-s * (g - (s * g).sum(axis=1, keepdims=True))'],
   ),
 };
