@@ -157,6 +157,20 @@ test('an expression needs no files', () => {
   expect(doctor('--did', 'dx = s - y').verdict).toBe('right');
 });
 
+test("the demo's wording of the np.roll derivative is known", () => {
+  const wording = /Adding (.*) over all k/.exec(softgrad(['demo']).stdout)?.[1] ?? '';
+  expect(wording).toContain('np.roll');
+  expect(doctor('--did', wording).verdict).toBe('row-sum');
+});
+
+test('the lines that it prints are known to it, with the axis and temperature that they are for', () => {
+  const options = ['--axis', '0', '--temperature', '0.5'];
+  const { instead } = doctor('--did', 'J.sum(axis=1)', '--logits', logits, ...options);
+  for (const line of [instead.typescript, instead.numpy]) {
+    expect(doctor('--did', line, ...options).verdict).toBe('right');
+  }
+});
+
 test('numbers that nothing explains are said to be unknown, exit code 0', () => {
   const random = folder.writeNpy(
     'random.npy',
@@ -201,8 +215,18 @@ test.each([
   ],
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
+  [
+    ['logits.npy', 'rowsum.npy'],
+    /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,
+  ],
+  [['--logits', logits, 'rowsum.npy'], /expected --logits FILE --grad FILE, for example --grad rowsum\.npy\n$/],
+  [['a', 'b', 'c'], /a b c without an option; expected --logits FILE --grad FILE\n$/],
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
-  [['--did', 'J.total()'], /`J\.total\(\)` is none of the expressions known; the nearest mistakes are `J\./],
+  [
+    ['--did', 'J.total()'],
+    /`J\.total\(\)` is none of the expressions known; s are the probabilities, .*`softgrad doctor --list`/,
+  ],
+  [['--did', 'J.sum(axis=3)'], /known; the nearest are `J\.sum\(axis=1\)` \(row-sum\), /],
 ])('what is not as needed is said in one line, exit code 2: %j', (args, message) => {
   const { status, stdout, stderr } = softgrad(['doctor', ...args]);
   expect(status).toBe(2);

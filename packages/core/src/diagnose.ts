@@ -1,7 +1,7 @@
 import { largestOf } from './diagnose/compare.js';
 import { saturatedRows, underflowedRows } from './diagnose/condition.js';
-import { lookUp } from './diagnose/expressions.js';
-import type { Goal, Kind } from './diagnose/form.js';
+import { goalOfRight, lookUp } from './diagnose/expressions.js';
+import type { Candidate, Goal, Kind } from './diagnose/form.js';
 import { underflow } from './diagnose/mistakes/overflow.js';
 import { right, rightLoss } from './diagnose/mistakes/right.js';
 import { notesOn } from './diagnose/notes.js';
@@ -9,6 +9,7 @@ import { type Problem, type ProblemInput, readProblem, readValues } from './diag
 import { type Reading, readingsOf, shapeError } from './diagnose/reading.js';
 import { type Remedy, remedyFor } from './diagnose/remedy.js';
 import { formatDiagnosis, formatError } from './diagnose/report.js';
+import { type Scaling, settingOf } from './diagnose/round-trip.js';
 import { type Findings, type Match, search } from './diagnose/search.js';
 import { wordsFor } from './diagnose/words.js';
 import { SoftgradError } from './errors.js';
@@ -93,29 +94,47 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  const { mistake, form, caveat } = lookUp(expression);
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
-  const example = problem && form.gives(problem)[0];
+  const asked = scalingOf(problem, input);
+  const { mistake, form, caveat, goal, reduction, scaling } = lookUp(expression, asked, known);
+  const example =
+    problem &&
+    form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
   const notes = caveat === null ? [] : [caveat];
   let largest: number | null = null;
-  if (problem && example) {
-    const size = form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f;
-    const { values } = example;
-    const at = typeof values === 'function' ? values : (k: number) => values[k];
-    largest = 0;
-    for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+  if (problem && example && form.noise) {
+    largest = form.noise(problem);
+    notes.push(
+      `With your data it is identically 0, as with any; computed in floating point, rounding leaves noise of up to about ${formatError(largest)}.`,
+    );
+  } else if (problem && example) {
+    largest = largestGiven(example, form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f);
     notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
-  const goal = mistake.goal ?? goalOf(problem, form.kind, mistake.forms.length > 0 && form === rightLoss);
+  // Beside a right one stand the same lines, beside a mistake those that were asked for.
+  const { axis, temperature } = mistake.id === right.id ? scaling : asked;
+  const wanted = goal ?? mistake.goal ?? goalOf(problem, form.kind);
   return finish({
     verdict: mistake.id,
     matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${mistake.what}.`,
     why: mistake.why,
-    instead: remedyFor(goal, problem),
+    instead: remedyFor(wanted, problem ?? settingOf(axis, temperature, true), reduction ?? problem?.reduction ?? null),
   });
+}
+
+function largestGiven({ values }: Candidate, size: number): number {
+  const at = typeof values === 'function' ? values : (k: number) => values[k];
+  let largest = 0;
+  for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+  return largest;
+}
+
+function scalingOf(problem: Problem | null, { axis = -1, temperature = 1 }: DiagnoseInput): Scaling {
+  if (!problem) return { axis, temperature };
+  return { axis: problem.axis === problem.shape.length - 1 ? -1 : problem.axis, temperature };
 }
 
 const nothing: DiagnosisEvidence = {
@@ -149,14 +168,16 @@ function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape)
   const matches = found.matches.map(summaryOf);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
-  const matchedKind = found.matches[0]?.kind ?? kind;
+  const [best] = found.matches;
+  const wanted =
+    goal ?? (verdict === right.id && best.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
   return finish({
     verdict,
     matches,
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(goal ?? goalOf(problem, matchedKind, false), problem),
+    instead: remedyFor(wanted, problem, problem.reduction ?? best?.reduction ?? null),
   });
 }
 
@@ -169,8 +190,8 @@ function rowwise(kind: Kind): boolean {
 }
 
 /** What somebody with these data wants: a Jacobian only where nothing says that it is to be multiplied. */
-function goalOf(problem: Problem | null, kind: Kind, loss: boolean): Goal {
-  if (problem?.y || loss) return 'loss';
+function goalOf(problem: Problem | null, kind: Kind): Goal {
+  if (problem?.y) return 'loss';
   return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
 }
 

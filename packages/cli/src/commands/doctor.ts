@@ -31,34 +31,35 @@ const files = [
 type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
 
 export function doctorCommand(): Command {
-  return new Command('doctor')
-    .summary('what is wrong with a gradient that you computed')
-    .description(
-      'Says which known mistake explains a softmax gradient that somebody computed, or that it is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
-    )
-    .option('--logits <file>', 'the input of the softmax, (n, f)')
-    .option('--probs <file>', 'its output instead')
-    .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
-    .option('--did <expression>', 'what you wrote in NumPy instead, for example "J.sum(axis=1)"; needs no files')
-    .option('--upstream <file>', 'the gradient that came from the loss, ∂L/∂s, of the shape of the logits')
-    .option('--target <file>', "the cross-entropy's class indices, one a row, or probabilities")
-    .addOption(
-      new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
-        .argParser(integer)
-        .default(-1),
-    )
-    .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
-    .addOption(
-      new Option(
-        '--reduction <how>',
-        'of the losses of the rows; without it the gradient of either counts as right',
-      ).choices(['mean', 'sum']),
-    )
-    .option('--list', 'the expressions that --did knows, by what they are; with --json as JSON')
-    .option('--json', 'the diagnosis as JSON: verdict, matches with their errors, evidence, why, instead')
-    .addHelpText(
-      'after',
-      `
+  return (
+    new Command('doctor')
+      .summary('what is wrong with a gradient that you computed')
+      .description(
+        'Says which known mistake explains a softmax gradient that somebody computed, or that it is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
+      )
+      .option('--logits <file>', 'the input of the softmax, (n, f)')
+      .option('--probs <file>', 'its output instead')
+      .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
+      .option('--did <expression>', 'what you wrote in NumPy instead, for example "J.sum(axis=1)"; needs no files')
+      .option('--upstream <file>', 'the gradient that came from the loss, ∂L/∂s, of the shape of the logits')
+      .option('--target <file>', "the cross-entropy's class indices, one a row, or probabilities")
+      .addOption(
+        new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
+          .argParser(integer)
+          .default(-1),
+      )
+      .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
+      .addOption(
+        new Option(
+          '--reduction <how>',
+          'of the losses of the rows; without it the gradient of either counts as right',
+        ).choices(['mean', 'sum']),
+      )
+      .option('--list', 'the expressions that --did knows, by what they are; with --json as JSON')
+      .option('--json', 'the diagnosis as JSON: verdict, matches with their errors, evidence, why, instead')
+      .addHelpText(
+        'after',
+        `
 Examples:
   $ softgrad doctor --logits logits.npy --grad gradient.npy --upstream upstream.npy
   $ softgrad doctor --probs probabilities.csv --grad gradient.csv --target labels.csv
@@ -72,29 +73,47 @@ Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 
 Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv, .tsv or .txt (as NumPy prints it or
 np.savetxt writes it), or - for any such text on standard input.
 
-In --did s are the probabilities, x the logits, g the upstream gradient, y the target, J the Jacobians; np., torch. and
-jnp., functions and methods, dim and axis are the same to it.`,
-    )
-    .action(async (options: Options) => {
-      if (options.list) {
-        process.stdout.write(
-          options.json ? `${JSON.stringify(knownExpressions(), null, 2)}\n` : `${listExpressions()}\n`,
-        );
-        return;
-      }
-      const arrays = await readFiles(options);
-      const { did, axis, temperature, reduction } = options;
-      const gradient = did ?? arrays.gradient;
-      if (gradient === undefined) {
-        throw new SoftgradError('ERR_VALUE', 'doctor: no gradient; expected --grad FILE, or --did EXPRESSION');
-      }
-      if (did !== undefined && arrays.gradient !== undefined) {
-        throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
-      }
-      const diagnosis = naming(options, () => diagnose({ ...arrays, gradient, axis, temperature, reduction }));
-      const { text, ...rest } = diagnosis;
-      process.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
-    });
+In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
+their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
+axis are the same to it.`,
+      )
+      // Taken only to say which option each belongs to, rather than that there are too many.
+      .argument('[files...]')
+      .usage('[options]')
+      .action(async (nameless: readonly string[], options: Options) => {
+        if (nameless.length > 0) throw namelessFiles(nameless, options);
+        if (options.list) {
+          process.stdout.write(
+            options.json ? `${JSON.stringify(knownExpressions(), null, 2)}\n` : `${listExpressions()}\n`,
+          );
+          return;
+        }
+        const arrays = await readFiles(options);
+        const { did, axis, temperature, reduction } = options;
+        const gradient = did ?? arrays.gradient;
+        if (gradient === undefined) {
+          throw new SoftgradError('ERR_VALUE', 'doctor: no gradient; expected --grad FILE, or --did EXPRESSION');
+        }
+        if (did !== undefined && arrays.gradient !== undefined) {
+          throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
+        }
+        const diagnosis = naming(options, () => diagnose({ ...arrays, gradient, axis, temperature, reduction }));
+        const { text, ...rest } = diagnosis;
+        process.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
+      })
+  );
+}
+
+/** Files without an option: which is which cannot be seen, but logits and gradient come to mind in this order. */
+function namelessFiles(args: readonly string[], options: Options): SoftgradError {
+  const signal = options.logits ?? options.probs;
+  const free = [...(signal === undefined ? ['--logits'] : []), ...(options.grad === undefined ? ['--grad'] : [])];
+  const named = free.map((flag, k) => `${flag} ${args[k] ?? 'FILE'}`);
+  const example = args.length <= free.length ? `, for example ${named.join(' ')}` : '';
+  return new SoftgradError(
+    'ERR_VALUE',
+    `doctor: ${args.join(' ')} without an option; expected --logits FILE --grad FILE${example}`,
+  );
 }
 
 /** The expressions under the diagnoses that they lead to. */

@@ -1,7 +1,11 @@
 import { SoftgradError } from '../errors.js';
+import { lettersInWords } from './aliases.js';
 import { explanations } from './catalogue.js';
-import type { Form, Mistake } from './form.js';
-import { right } from './mistakes/right.js';
+import type { Form, Goal, Mistake } from './form.js';
+import { right, rightLoss } from './mistakes/right.js';
+import { nearest } from './nearest.js';
+import type { LossReduction } from './problem.js';
+import { type Advised, adviceIn, type Scaling } from './round-trip.js';
 import { normalised } from './spelling.js';
 
 /** A NumPy expression that `diagnose` knows, and what it comes to. */
@@ -26,48 +30,88 @@ export function knownExpressions(): readonly KnownExpression[] {
 }
 
 /** What an expression is known as. */
-interface Found {
+export interface Found {
   readonly mistake: Mistake;
   readonly form: Form;
   readonly caveat: string | null;
+  /** What it computes, where it is right. */
+  readonly goal: Goal | null;
+  /** How it adds up the rows' losses, where that is known. */
+  readonly reduction: LossReduction | null;
+  /** The axis and temperature that it computes with, as far as it is right. */
+  readonly scaling: Scaling;
 }
 
-/** The mistake that an expression is. @throws ERR_VALUE naming the nearest mistakes known */
-export function lookUp(expression: string): Found {
-  const wanted = normalised(expression);
+/**
+ * What an expression is: a line that a diagnosis advises for this scaling, a known expression, or, where no data say
+ * otherwise, a line that is advised for another axis or temperature.
+ *
+ * @throws ERR_VALUE naming the nearest expressions known, what the letters stand for, and where the list is
+ */
+export function lookUp(expression: string, scaling: Scaling, withData: boolean): Found {
+  const advised = adviceIn(expression, scaling);
+  const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
+  const found = here ? foundAdvice(here, false) : inCatalogue(normalised(expression), scaling);
+  if (found) return found;
+  if (advised.length > 0 && !withData) return foundAdvice(advised[0], true);
+  throw unknownExpression(expression);
+}
+
+function inCatalogue(wanted: string, scaling: Scaling): Found | null {
   for (const mistake of explanations) {
     for (const form of mistake.forms) {
       const known = form.expressions.find((one) => normalised(one) === wanted);
-      if (known !== undefined) return { mistake, form, caveat: form.caveats?.[known] ?? null };
+      if (known === undefined) continue;
+      const goal = mistake.id === right.id ? goalOfRight(form) : null;
+      const reduction = form.reductions?.[known] ?? null;
+      const found = { mistake, form, caveat: form.caveats?.[known] ?? null, goal, reduction, scaling };
+      const { temperature } = scaling;
+      // J carries the 1/T with it.
+      return goal === null || temperature === 1 || /\bJ\b/.test(wanted) ? found : lacking(temperature, found);
     }
   }
-  // A right one that is near says nothing of this one: a sign apart it would be taken for approval.
-  const nearest = knownExpressions()
-    .filter(({ id }) => id !== right.id)
-    .map(({ expression: known }) => ({ known, distance: relativeDistance(normalised(known), wanted) }))
-    .sort((a, b) => a.distance - b.distance)
+  return null;
+}
+
+/** What is right at the temperature 1, at another. */
+function lacking(temperature: number, found: Found): Found {
+  const mistake = explanations.find(({ id }) => id === 'temperature') ?? found.mistake;
+  const caveat = `At the temperature ${temperature} it lacks the factor 1/${temperature}.`;
+  return { ...found, mistake, caveat, scaling: { ...found.scaling, temperature: 1 } };
+}
+
+/** What a right form computes, whatever else is known: the lines beside it must give the same. */
+export function goalOfRight(form: Form): Goal {
+  if (form === rightLoss) return 'loss';
+  return form.kind === 'jacobian' ? 'jacobian' : 'product';
+}
+
+function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, elsewhere: boolean): Found {
+  const what = goal === 'softmax' ? 'softmax itself, which is safe from overflow' : right.what;
+  const added = reduction === null ? null : (form.caveats?.[reduction === 'sum' ? 's - y' : '(s - y) / n'] ?? null);
+  const at = temperature === 1 ? '' : ` and the temperature is ${temperature}`;
+  const where = `Right only where the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
+  return {
+    mistake: { ...right, what },
+    form,
+    caveat: elsewhere ? where : added,
+    goal,
+    reduction,
+    scaling: { axis, temperature },
+  };
+}
+
+function unknownExpression(expression: string): SoftgradError {
+  const known = knownExpressions();
+  const near = nearest(
+    normalised(expression),
+    known.map((one) => normalised(one.expression)),
+  )
     .slice(0, 3)
-    .map(({ known }) => `\`${known}\``);
-  throw new SoftgradError(
+    .map((index) => `\`${known[index].expression}\` (${known[index].id})`);
+  const nearby = near.length === 0 ? '' : `; the nearest are ${near.join(', ')}`;
+  return new SoftgradError(
     'ERR_VALUE',
-    `diagnose: \`${expression}\` is none of the expressions known; the nearest mistakes are ${nearest.join(', ')}; or give the numbers that it came to`,
+    `diagnose: \`${expression}\` is none of the expressions known${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists them all; or give the numbers that it came to`,
   );
-}
-
-/** Levenshtein's distance as a share of the longer text: most of a long one may be the same. */
-function relativeDistance(a: string, b: string): number {
-  return distance(a, b) / Math.max(a.length, b.length, 1);
-}
-
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + (a[i] === b[j] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

@@ -1,4 +1,4 @@
-import type { Problem } from './problem.js';
+import type { LossReduction, Problem } from './problem.js';
 import { innerProducts } from './rows.js';
 
 /** What an array of the caller's can be, by its shape. */
@@ -18,7 +18,9 @@ export type Kind =
   /** (n·f, n·f). */
   | 'jacobian of the flattened batch'
   /** (f,) for a batch of more than one row. */
-  | 'sum over the batch';
+  | 'sum over the batch'
+  /** (n,), or the shape of the batch. */
+  | 'sum over the classes';
 
 /** Values by index: an array, or what computes them one by one where an array would be as large as a Jacobian. */
 export type Numbers = Float64Array | ((k: number) => number);
@@ -29,6 +31,8 @@ export interface Candidate {
   readonly values: Numbers;
   /** The size of the terms that were added up to each value: rounding is relative to these. */
   readonly terms: Numbers;
+  /** How the rows' losses were added up for it, where that matters. */
+  readonly reduction?: LossReduction;
 }
 
 /** One way of computing something, right or mistaken. */
@@ -38,6 +42,10 @@ export interface Form {
   readonly expressions: readonly string[];
   /** What must hold for an expression to come to this, where that is not sure, by expression: a sentence. */
   readonly caveats?: Readonly<Record<string, string>>;
+  /** How an expression adds up the rows' losses, by expression. */
+  readonly reductions?: Readonly<Record<string, LossReduction>>;
+  /** What it gives is exactly 0; the largest that rounding makes of it. */
+  noise?(problem: Problem): number;
   /** What it gives for this problem; nothing where it needs what is not known, or where it is no mistake. */
   gives(problem: Problem): readonly Candidate[];
 }
@@ -194,6 +202,8 @@ export function loss(
         formula: over ? `(${formula})${over}` : formula,
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
+        // Of one row the sum is the mean.
+        ...(problem.n === 1 && problem.reduction === null ? {} : { reduction: over ? 'mean' : 'sum' }),
       }));
     },
   };

@@ -26,7 +26,7 @@ export interface Problem {
   readonly g: Float64Array | null;
   /** Target probabilities. */
   readonly y: Float64Array | null;
-  /** True where the target was given as class indices. */
+  /** True unless the target was given as probabilities. */
   readonly indices: boolean;
   /** True where the upstream was seen to be s − y, which is no gradient in the probabilities; it is then the target's. */
   readonly fused: boolean;
@@ -86,7 +86,8 @@ export function readProblem(input: ProblemInput): Problem {
   return { ...base, g, y, indices, fused: false };
 }
 
-const noTarget = { y: null, indices: false };
+/** Advice is then for class indices, which most targets are. */
+const noTarget = { y: null, indices: true };
 
 function signalOf(input: ProblemInput): { source: TensorInput; name: 'logits' | 'probabilities' } {
   const { logits, probabilities } = input;

@@ -35,6 +35,7 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
   add('one jacobian for the batch', [f, f], n > 1, asIs);
   add('jacobian of the flattened batch', [n * f, n * f], n > 1, asIs);
   add('sum over the batch', [f], n > 1, asIs);
+  add('sum over the classes', batch, batch.length > 0, asIs);
   if (readings.length > 0) return readings;
   throw shapeError(problem, shape);
 }

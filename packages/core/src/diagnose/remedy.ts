@@ -1,5 +1,5 @@
 import type { Goal } from './form.js';
-import type { Problem } from './problem.js';
+import type { LossReduction, Problem } from './problem.js';
 
 /** Code that does it right, a line each. */
 export interface Remedy {
@@ -8,8 +8,13 @@ export interface Remedy {
   readonly numpy: string;
 }
 
-/** The lines that compute what was wanted, with the axis and temperature of the problem. */
-export function remedyFor(goal: Goal, problem: Problem | null): Remedy {
+/** What of a problem decides on the lines. */
+export type Setting = Pick<Problem, 'axis' | 'temperature' | 'indices'> & {
+  readonly shape: { readonly length: number };
+};
+
+/** The lines that compute what was wanted, with the axis and temperature of the problem; of a loss, added up as `reduction` says. */
+export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossReduction | null): Remedy {
   const last = problem === null || problem.axis === problem.shape.length - 1;
   const axis = last ? -1 : problem.axis;
   const temperature = problem?.temperature ?? 1;
@@ -27,8 +32,8 @@ export function remedyFor(goal: Goal, problem: Problem | null): Remedy {
       };
     case 'loss':
       return {
-        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(problem?.reduction === 'sum' ? ["reduction: 'sum'"] : [])});`,
-        numpy: `dx = ${lossInNumpy(problem, axis)}${over}`,
+        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(reduction === 'sum' ? ["reduction: 'sum'"] : [])});`,
+        numpy: `dx = ${lossInNumpy(problem, axis, reduction, over)}`,
       };
     case 'jacobian':
       return {
@@ -43,10 +48,10 @@ export function remedyFor(goal: Goal, problem: Problem | null): Remedy {
   }
 }
 
-function lossInNumpy(problem: Problem | null, axis: number): string {
+function lossInNumpy(problem: Setting | null, axis: number, reduction: LossReduction | null, over: string): string {
   const indices = problem?.indices ?? true;
   const hot = `np.eye(s.shape[${axis}])[target]`;
   const y = indices ? (axis === -1 ? hot : `np.moveaxis(${hot}, -1, ${axis})`) : 'target';
-  if (problem?.reduction === 'sum') return `(s - ${y})`;
-  return `(s - ${y}) / ${indices ? 'np.size(target)' : `(s.size / s.shape[${axis}])`}`;
+  if (reduction === 'sum') return over ? `(s - ${y})${over}` : `s - ${y}`;
+  return `(s - ${y}) / ${indices ? 'np.size(target)' : `(s.size / s.shape[${axis}])`}${over}`;
 }

@@ -1,3 +1,4 @@
+import { largestOf } from './compare.js';
 import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
 
@@ -22,6 +23,18 @@ export function exactSum(problem: Problem, kind: Kind, data: Float64Array): stri
   }
   if (summed === rolled) return null;
   return summed ? 'J.sum(axis=1)' : 'the sum over np.roll';
+}
+
+/** The largest number that summing J's rows leaves in float64, either way; what rounding may leave where that is too much work. */
+export function largestRowSum({ s, n, f, temperature }: Problem): number {
+  if (n * f * f > affordable) return (largestOf(s) * 2 ** -53) / temperature;
+  let most = 0;
+  for (let first = 0; first < n * f; first += f) {
+    for (let i = 0; i < f; i++) {
+      most = Math.max(most, Math.abs(columnSum(s, first, i, f)), Math.abs(rollSum(s, first, i, f)));
+    }
+  }
+  return most / temperature;
 }
 
 /** Column i of J added up from the top, as `J.sum(axis=1)` does. */

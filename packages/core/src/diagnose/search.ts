@@ -13,7 +13,7 @@ import {
 import { type Candidate, candidate, type Form, type Kind, type Mistake } from './form.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { jacobianEntries, right, rightLoss, rightProduct } from './mistakes/right.js';
-import type { Problem } from './problem.js';
+import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 
 /** An explanation with how far it is from the given numbers. */
@@ -24,6 +24,8 @@ export interface Match {
   readonly kind: Kind;
   readonly formula: string;
   readonly error: number;
+  /** How the rows' losses are added up in it, where that matters. */
+  readonly reduction?: LossReduction | undefined;
 }
 
 /** What the search found at the noise level at which something fits. */
@@ -88,7 +90,7 @@ function rank(problem: Problem, readings: readonly GivenReading[], levels: reado
         for (const { formula, ...numbers } of form.gives(problem)) {
           errorsOf(given, { formula, ...numbers }, levels, problem.f).forEach((error, level) => {
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
-            best[level] = { id: mistake.id, mistake, form, kind, formula, error };
+            best[level] = { id: mistake.id, mistake, form, kind, formula, error, reduction: numbers.reduction };
           });
         }
       }

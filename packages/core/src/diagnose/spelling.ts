@@ -1,22 +1,47 @@
+import { inOurLetters } from './aliases.js';
+
 /**
- * An expression in one spelling: without what it is assigned to, spaces and the library's name; functions as methods, so
- * that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(J, dim=1)` and `J.sum(axis=1)` are the same.
+ * An expression in one spelling: without what it is assigned to, spaces and the library's name; in the letters s, x, g, y
+ * and J; functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and `J.sum(axis=1)` are
+ * the same.
  */
 export function normalised(expression: string): string {
-  const text = expression
-    .replace(/^\s*[\w.]+\s*=(?!=)/, '')
+  const text = inOurLetters(withoutAssignment(expression))
     .replace(/\s+/g, '')
     .replace(/;+$/, '')
     .replaceAll('"', "'")
-    .replace(/(?<![\w.])(?:jax\.numpy|numpy|np|jnp|torch|tf)\./g, '')
+    .replace(library, '')
     .replace(/\bdim=/g, 'axis=')
     .replaceAll('keepdim=', 'keepdims=')
+    .replaceAll('.shape[-1]', '.shape[1]')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
-  return withoutOuterParentheses(asOperators(asMethods(text)))
+  return withoutOuterParentheses(asOperators(asMethods(asLetters(text))))
     .replace(/\.(sum|mean)\((-?\d)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean)\(axis=-?\d),(?=True|1)/g, '$1,keepdims=')
     .replace(/keepdims=1\b/g, 'keepdims=True')
     .replaceAll('axis=-1', 'axis=1');
+}
+
+const library =
+  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|numpy|np|jnp|torch|tf|F)\./g;
+
+/** Without `dx =`, `const dx =` or `const { loss, gradient } =` in front. */
+function withoutAssignment(expression: string): string {
+  return expression.replace(/^\s*(?:(?:const|let)\s+)?(?:[\w.]+|\{[\w\s,]+\})\s*=(?!=)/, '');
+}
+
+/** The probabilities, one-hot targets and row counts that are spelled out, as the letters s, y and n. */
+function asLetters(text: string): string {
+  const letters = text
+    .replace(/(?<![\w.])softmax\(x(?:,(?:axis=)?-?1)?\)|(?<![\w.])x\.softmax\((?:(?:axis=)?-?1)?\)/g, 's')
+    .replace(/\((?:s|x)\.size\/(?:s|x)\.shape\[1\]\)|(?<![\w.])(?:s|x|y)\.shape\[0\]/g, 'n')
+    .replace(/(?<=roll\(s,)i\b|(?<=\bfor)i(?=inrange)|\bi(?===0)/g, 'k')
+    .replace(/\(k==0\)(?=-roll)/g, 'delta')
+    .replace(/(?<=\brange\(|inrange\()s\.shape\[1\](?=\))/g, 'f')
+    .replace(/(?<![\w.])(?:len\([sxy]\)|size\(y\))/g, 'n');
+  return rewritten(letters, /(?<![\w.])(one_hot|to_categorical)\(/, (name, operands) =>
+    operands[0] === 'y' ? 'y' : `${name}(${operands.join(',')})`,
+  ).replace(/(?<![\w.])(?:eye|identity)\([^()]*\)\[y\]/g, 'y');
 }
 
 /** `sum(J, axis=1)` as `J.sum(axis=1)`. */

@@ -38,6 +38,10 @@ const wrongAxis: Mistake = {
         's * (g - (s * g).sum(axis=0))',
         's * (g - (s * g).sum(axis=0, keepdims=True))',
       ],
+      caveats: {
+        's * (g - (s * g).sum(axis=0, keepdims=True))':
+          'Of classes that are along axis 0 it is right: then give the axis as well.',
+      },
       gives: (problem) => wrongRows(problem).flatMap((wrong) => alongWrongRows(problem, wrong)),
     },
     {

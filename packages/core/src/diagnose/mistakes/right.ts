@@ -53,6 +53,7 @@ export const rightProduct: Form = {
 
 export const rightLoss: Form = {
   ...loss('s − y', ['s - y', '(s - y) / n'], lossGradient),
+  reductions: { 's - y': 'sum', '(s - y) / n': 'mean' },
   caveats: {
     's - y': "That is the gradient of the sum of the rows' losses; of their mean it is (s - y) / n.",
     '(s - y) / n': "That is the gradient of the mean of the rows' losses; of their sum it is s - y.",

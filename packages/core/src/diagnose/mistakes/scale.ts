@@ -10,14 +10,17 @@ interface Factor {
   readonly value: number;
 }
 
+const flipped = () => [{ symbol: '−', value: -1 }];
+
 const signFlipped: Mistake = {
   id: 'sign-flipped',
   name: 'sign flipped',
   what: 'the right derivative with the opposite sign: descent climbs',
   why: 'The loss −Σ y log s falls where s_t rises, so its gradient is s − y, not y − s; and g = −y / s carries a minus.',
   forms: multiples(
-    () => [{ symbol: '−', value: -1 }],
-    () => [{ symbol: '−', value: -1 }],
+    flipped,
+    // The same for the losses' sum and their mean.
+    flipped,
     ['y - s', '(y - s) / n', '-s * (g - (s * g).sum(axis=1, keepdims=True))'],
   ),
 };
@@ -149,9 +152,11 @@ function multiples(
   ];
 }
 
-function multiplied({ formula, values, terms }: Candidate, { symbol, value }: Factor): Candidate {
+function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value }: Factor): Candidate {
   const size = Math.abs(value);
-  return { formula: `${symbol}(${formula})`, values: times(values, value), terms: times(terms, size) };
+  const multiple = { formula: `${symbol}(${formula})`, values: times(values, value), terms: times(terms, size) };
+  // Any other factor changes what the losses' sum and their mean are.
+  return value === -1 && reduction ? { ...multiple, reduction } : multiple;
 }
 
 function times(values: Numbers, factor: number): Numbers {

@@ -1,7 +1,41 @@
-import { each, entries, gradient, jacobian, type Mistake, product } from '../form.js';
+import { largestOf } from '../compare.js';
+import {
+  each,
+  entries,
+  type Form,
+  gradient,
+  jacobian,
+  type Kind,
+  type Mistake,
+  type Numbers,
+  product,
+} from '../form.js';
+import type { Problem } from '../problem.js';
+import { largestRowSum } from '../row-sum.js';
 import { lossGradient } from './right.js';
 
 /** The Jacobian made to fit the signal's shape by adding up its entries or leaving them out. */
+
+/** The same zeros in a shape that another sum, over the wrong axis, or a transpose gives. */
+function zeros(kind: Kind, formula: string, terms: (problem: Problem) => Numbers): Form {
+  return {
+    kind,
+    expressions: [],
+    gives: (problem) => (problem.n * problem.f === 1 ? [] : [{ formula, values: () => 0, terms: terms(problem) }]),
+  };
+}
+
+const oneTerm =
+  'One term of the sum alone is not 0; added up over all k (δ is 1 for k = 0) they are. Of a batch, np.roll needs axis=1.';
+const rolled = 'Of a batch: for one row, np.roll needs no axis.';
+
+/** The sum over np.roll as people write it, each with what must hold. */
+const rolls: readonly (readonly [expression: string, caveat: string])[] = [
+  ['s * (delta - np.roll(s, k))', oneTerm],
+  ['s * (delta - np.roll(s, k, axis=1))', oneTerm],
+  ['sum(s * (delta - np.roll(s, k)) for k in range(f))', oneTerm],
+  ['sum(s * (delta - np.roll(s, k, axis=1)) for k in range(f))', rolled],
+];
 
 const rowSum: Mistake = {
   id: 'row-sum',
@@ -9,19 +43,38 @@ const rowSum: Mistake = {
   what: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
   why: 'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
   forms: [
-    gradient(
-      'Σ_j J_ij',
-      [
-        'J.sum(axis=1)',
-        'J.sum(axis=2)',
-        'J.mean(axis=1)',
-        's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
-      ],
-      (problem) => each(problem, () => 0),
-      ({ s }) => s,
-    ),
-    product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
-      each(problem, () => 0),
+    {
+      ...gradient(
+        'Σ_j J_ij',
+        [
+          'J.sum(axis=1)',
+          'J.sum(axis=2)',
+          'J.mean(axis=1)',
+          's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
+          ...rolls.map(([expression]) => expression),
+        ],
+        (problem) => each(problem, () => 0),
+        ({ s }) => s,
+      ),
+      caveats: Object.fromEntries(rolls),
+      noise: largestRowSum,
+    },
+    {
+      ...product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
+        each(problem, () => 0),
+      ),
+      noise: (problem) => largestRowSum(problem) * largestOf(problem.g ?? Float64Array.of(1)),
+    },
+    zeros('transposed gradient', '(Σ_j J_ij)ᵀ, also turned over', ({ s }) => s),
+    zeros('sum over the batch', 'Σ_n Σ_j J_ij, also added up over the rows', ({ s, n, f }) => (k) => {
+      let sum = 0;
+      for (let row = 0; row < n; row++) sum += s[row * f + k];
+      return sum;
+    }),
+    zeros(
+      'sum over the classes',
+      'Σ_i Σ_j J_ij, also added up over the classes, which makes 0 of every right gradient',
+      () => () => 1,
     ),
   ],
 };

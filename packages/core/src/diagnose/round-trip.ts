@@ -1,0 +1,71 @@
+import { candidate, type Form, type Goal } from './form.js';
+import { rightJacobian, rightLoss, rightProduct } from './mistakes/right.js';
+import type { LossReduction } from './problem.js';
+import { type Remedy, remedyFor, type Setting } from './remedy.js';
+import { normalised } from './spelling.js';
+
+/** Along which axis, and at which temperature; −1 where the classes are last. */
+export interface Scaling {
+  readonly axis: number;
+  readonly temperature: number;
+}
+
+/** A line that diagnoses advise, as somebody gives it back. */
+export interface Advised extends Scaling {
+  readonly goal: Goal;
+  readonly form: Form;
+  readonly reduction: LossReduction | null;
+}
+
+const softmaxItself: Form = { kind: 'gradient', expressions: [], gives: ({ s }) => [candidate('softmax(x)', s)] };
+
+const goals: readonly (Pick<Advised, 'goal' | 'form' | 'reduction'> & { readonly indices: boolean })[] = [
+  { goal: 'product', form: rightProduct, reduction: null, indices: true },
+  { goal: 'loss', form: rightLoss, reduction: 'sum', indices: true },
+  { goal: 'loss', form: rightLoss, reduction: 'sum', indices: false },
+  { goal: 'loss', form: rightLoss, reduction: 'mean', indices: true },
+  { goal: 'loss', form: rightLoss, reduction: 'mean', indices: false },
+  { goal: 'jacobian', form: rightJacobian, reduction: null, indices: true },
+  { goal: 'softmax', form: softmaxItself, reduction: null, indices: true },
+];
+
+/** The advice that an expression is, for the given axis and temperature or for those that stand in it. */
+export function adviceIn(expression: string, given: Scaling): readonly Advised[] {
+  const numbers = [...new Set(expression.match(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/g)?.map(Number))];
+  const axes = new Set([
+    given.axis,
+    -1,
+    ...numbers.filter((value) => Number.isInteger(value) && value < mostDimensions),
+  ]);
+  const temperatures = new Set([given.temperature, 1, ...numbers.filter((value) => value > 0)]);
+  const text = spaceless(expression);
+  const wanted = normalised(expression);
+  return [...axes].flatMap((axis) =>
+    [...temperatures].flatMap((temperature) =>
+      goals
+        .filter(({ goal, reduction, indices }) => {
+          const lines = remedyFor(goal, settingOf(axis, temperature, indices), reduction);
+          return says(lines, goal, text, wanted);
+        })
+        .map(({ goal, form, reduction }) => ({ goal, form, reduction, axis, temperature })),
+    ),
+  );
+}
+
+/** Numbers beyond these are no axis. */
+const mostDimensions = 16;
+
+/** As if of an array in which a dimension follows the axis, unless that is the last. */
+export function settingOf(axis: number, temperature: number, indices: boolean): Setting {
+  return { shape: { length: axis === -1 ? 1 : axis + 2 }, axis: axis === -1 ? 0 : axis, temperature, indices };
+}
+
+/** Without what it is assigned to, softmax itself is an array of probabilities like any other. */
+function says({ typescript, numpy }: Remedy, goal: Goal, text: string, wanted: string): boolean {
+  if ([typescript, numpy].some((line) => spaceless(line) === text)) return true;
+  return goal !== 'softmax' && [typescript, numpy].some((line) => normalised(line) === wanted);
+}
+
+function spaceless(text: string): string {
+  return text.replace(/\s+|;\s*$/g, '');
+}
