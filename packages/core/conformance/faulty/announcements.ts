@@ -32,4 +32,11 @@ export const faultyAnnouncements: readonly Fault[] = [
     'supports/exp-ulp',
     ({ supports }) => ({ supports: { ...supports, expUlp: { base: 1e5, slope: 0 } } }),
   ),
+  fault('misspelt-kernel', 'has a fused softmax that nobody calls.', 'supports/known-members', ({ kernels = {} }) => {
+    const { softmax, ...others } = kernels;
+    return { kernels: Object.assign(others, { softmaxx: softmax }) };
+  }),
+  fault('misspelt-verb', 'has a verb that nobody calls.', 'supports/known-members', ({ basis }) =>
+    basis ? { basis: Object.assign({ reduceMax: basis.reduce }, basis) } : {},
+  ),
 ];
