@@ -5,6 +5,7 @@ import type { OutOption } from '../linear-operator.js';
 import { keptOf, withMask } from '../mask.js';
 import { describe } from '../nested.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
+import { checkOptions, optionNames } from '../options.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, type Tensor } from '../tensor.js';
 import { type ComposedCrossEntropy, composeCrossEntropy } from './cross-entropy-composed.js';
@@ -67,6 +68,7 @@ function withCall<T>(
   options: CrossEntropyOptions,
   body: (call: Call) => T,
 ): T {
+  checkOptions(operation, options, optionNames.crossEntropy);
   const x = operand(operation, 'logits', logits);
   const { axis, rows } = layout(operation, x, options.axis ?? -1);
   const reduced = withoutAxis(x.shape, axis);
@@ -187,6 +189,7 @@ function both(
   options: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined } = {},
 ): CrossEntropyResult {
   const { out } = options;
+  if (out !== undefined) checkOptions(`${name}: out`, out, optionNames.crossEntropyOut);
   if (out?.loss !== undefined && out.loss === out.gradient) {
     throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
   }
