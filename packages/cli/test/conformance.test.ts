@@ -122,3 +122,21 @@ test('a backend whose reads never end fails the cases that read, and the suite g
   expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
   expect(status).toBe(1);
 });
+
+test('where something else keeps the process alive, reads that never end fail by the time limit', () => {
+  const file = folder.write(
+    'hanging-alive.mjs',
+    `import provider from ${JSON.stringify(pathToFileURL(module('right')).href)};
+     const alive = setInterval(() => {}, 1000);
+     const close = () => clearInterval(alive);
+     export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}), close }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file, '--timeout', '0.002']);
+  expect(stdout).toMatch(
+    /✗ right: storage\/order\n {2}storage\/order did not end within 0\.002 s: .*--timeout SECONDS/,
+  );
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
+  expect(status).toBe(1);
+  const { stderr } = softgrad(['conformance', '--module', file, '--timeout', '0']);
+  expect(stderr).toContain('Expected a finite number above 0');
+});

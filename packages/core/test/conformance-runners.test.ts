@@ -119,6 +119,29 @@ describe('a kernel may decline', () => {
   });
 });
 
+describe('what never settles fails by name, though something keeps the process alive', () => {
+  const never = () => new Promise<never>(() => {});
+
+  test('a read', async () => {
+    const open = async () => delegate(await exact.open(), { read: never }) as Backend;
+    const bound = await conformance({ ...minimal, name: 'hanging', open }, { timeoutMs: 1 });
+    await expect(bound.find(({ id }) => id === 'storage/order')?.run()).rejects.toThrow(
+      /^storage\/order did not end within 0.001 s: a promise of the backend \(read, sync, …\) never settles/,
+    );
+  });
+
+  test('opening', async () => {
+    const opening = conformance({ ...minimal, name: 'hanging', open: never }, { timeoutMs: 1 });
+    await expect(opening).rejects.toThrow('opening hanging did not end within 0.001 s');
+  });
+
+  test('unless there is no limit; and no limit is not one of nothing', async () => {
+    const [c] = (await conformance(exact, { timeoutMs: Number.POSITIVE_INFINITY })).filter(({ skip }) => skip === null);
+    await expect(c.run()).resolves.toBeUndefined();
+    await expect(conformance(exact, { timeoutMs: 0 })).rejects.toThrow('timeoutMs is 0; expected milliseconds above 0');
+  });
+});
+
 describe('the suite keeps account of buffers', () => {
   test('what a failed case leaves behind is freed, so that the next one does not fail with it', async () => {
     const failing: BackendProvider = {

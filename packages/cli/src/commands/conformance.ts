@@ -10,8 +10,9 @@ import {
   SoftgradError,
 } from '@softgrad/core';
 import type { BoundCase } from '@softgrad/core/conformance';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
+import { positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
 import { formatTable } from '../table.js';
@@ -19,6 +20,7 @@ import { formatTable } from '../table.js';
 interface Options {
   readonly backend?: string;
   readonly module?: string;
+  readonly timeout?: number;
   readonly json?: true;
 }
 
@@ -50,6 +52,12 @@ export function conformanceCommand(): Command {
       '--module <file>',
       "a JavaScript module whose default export, or only provider, is the backend's provider; or an open backend",
     )
+    .addOption(
+      new Option(
+        '--timeout <seconds>',
+        'most seconds that a case may take; one that does not end in time fails; default: 120',
+      ).argParser(positive),
+    )
     .option('--json', 'prints every case as JSON')
     .addHelpText(
       'after',
@@ -65,7 +73,7 @@ Examples:
       }
       const reports: ConformanceReport[] = [];
       for (const target of await findTargets(options)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options.module);
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options);
         reports.push(report);
         if (!options.json) process.stdout.write(formatReport(report));
       }
@@ -146,10 +154,11 @@ function isBackend(value: unknown): value is Backend {
   return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
-async function runSuite(target: BackendProvider | Backend, module: string | undefined): Promise<ConformanceReport> {
+async function runSuite(target: BackendProvider | Backend, { module, timeout }: Options): Promise<ConformanceReport> {
   // The suite is large; no other command needs it.
   const { conformance } = await import('@softgrad/core/conformance');
-  const bound = await blaming(module, conformance(target, { required: true }));
+  const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
+  const bound = await blaming(module, conformance(target, { required: true, ...limit }));
   const progress = startProgress(`conformance of ${target.name}`, bound.length);
   const cases: CaseReport[] = [];
   try {
