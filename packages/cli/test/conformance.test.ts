@@ -140,3 +140,15 @@ test('where something else keeps the process alive, reads that never end fail by
   const { stderr } = softgrad(['conformance', '--module', file, '--timeout', '0']);
   expect(stderr).toContain('Expected a finite number above 0');
 });
+
+test('what a backend lacks is said once, not by every case that trips over it', () => {
+  const file = folder.write(
+    'incomplete.mjs',
+    `import provider from ${JSON.stringify(pathToFileURL(module('right')).href)};
+     export default { ...provider, open: async () => ({ ...(await provider.open()), jacobian: undefined }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file]);
+  expect(stdout).toContain('✗ right: supports/complete\n  the backend lacks jacobian (a function)\n');
+  expect(stdout).toMatch(/\n\d+ do not apply: it lacks jacobian \(a function\)\nright: 0 passed, 1 failed, /);
+  expect(status).toBe(1);
+});

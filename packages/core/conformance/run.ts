@@ -3,6 +3,7 @@ import { type ConformanceCase, unmet } from './case.js';
 import { cases } from './cases.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
 import { defaultLimitMs, within } from './limit.js';
+import { completeCase, missingMembers } from './structure.js';
 
 /** A case tied to a backend: hand `name` and `run` to any test runner. */
 export interface BoundCase {
@@ -42,7 +43,9 @@ export async function conformance<B, O>(
   const { composed = true, timeoutMs = defaultLimitMs } = options;
   const opened = await within(`opening ${target.name}`, timeoutMs, openTarget(target, options));
   if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
-  const { backend } = opened;
+  const lacking = missingMembers(opened.backend);
+  if (lacking.length > 0) return incompleteCases(target.name, opened.backend, lacking);
+  const backend = counted(opened.backend);
   const last = cases[cases.length - 1];
   const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name, timeoutMs));
   const again = composed && backend.basis && backend.kernels ? composedCases(backend, timeoutMs) : [];
@@ -55,10 +58,12 @@ async function openTarget<B, O>(
   target: BackendProvider<B, O> | Backend<B>,
   { open }: ConformanceOptions<O>,
 ): Promise<Opened> {
-  if (!('open' in target)) return { backend: counted(target as Backend) };
+  if (!('open' in target)) return { backend: target as Backend };
   const reason = await target.unavailable();
   if (reason !== null) return { unavailable: reason };
-  return { backend: counted((await target.open(open)) as Backend) };
+  const backend = (await target.open(open)) as Backend | null | undefined;
+  if (typeof backend !== 'object' || backend === null) throw new Error(`open gives ${backend}; expected a backend`);
+  return { backend };
 }
 
 function unavailableCases(name: string, reason: string, required: boolean): readonly BoundCase[] {
@@ -69,6 +74,21 @@ function unavailableCases(name: string, reason: string, required: boolean): read
     return [{ id: 'available', section: 'available', name: `${name}: available`, skip: null, run: unavailable }];
   }
   return cases.map(({ id, section }) => ({ id, section, name: `${name}: ${id}`, skip: reason, run: unavailable }));
+}
+
+/** The case that says what is missing, which closes the backend since no other will; the rest could but trip over it. */
+function incompleteCases(name: string, backend: Backend, lacking: readonly string[]): readonly BoundCase[] {
+  const run = async () => {
+    if (typeof backend.close === 'function') await backend.close();
+    await completeCase.run(backend);
+  };
+  const most = 3;
+  const more = lacking.length > most ? ` and ${lacking.length - most} more` : '';
+  const reason = `lacks ${lacking.slice(0, most).join(', ')}${more}`;
+  return cases.map((c) => {
+    const { id, section } = c;
+    return { id, section, name: `${name}: ${id}`, skip: c === completeCase ? null : reason, run };
+  });
 }
 
 function composedCases(backend: Backend, timeoutMs: number): readonly BoundCase[] {

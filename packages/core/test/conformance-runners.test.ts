@@ -93,6 +93,33 @@ describe('a backend that is not there', () => {
   });
 });
 
+describe('a backend that is incomplete', () => {
+  async function incomplete(overrides: object) {
+    const backend = Object.assign(delegate((await exact.open()) as Backend, {}), overrides);
+    return { backend, bound: await conformance(backend) };
+  }
+
+  test('fails the first case, which says what is missing, and has the others skipped for it', async () => {
+    const { backend, bound } = await incomplete({ jacobian: undefined });
+    expect(bound.map(({ id }) => id)).toEqual(cases.map(({ id }) => id));
+    const [complete, ...others] = bound;
+    expect([complete.id, complete.skip]).toEqual(['supports/complete', null]);
+    expect(new Set(others.map(({ skip }) => skip))).toEqual(new Set(['lacks jacobian (a function)']));
+    await expect(complete.run()).rejects.toThrow('the backend lacks jacobian (a function)');
+    expect(backend.closed).toBe(true);
+  });
+
+  test.each([
+    [{ supports: undefined }, 'lacks supports (an object), supports.limits (an object), supports.expUlp (an object)'],
+    [{ read: undefined, free: 1, close: null }, 'lacks read (a function), free (a function), close (a function)'],
+    [{ basis: {} }, 'lacks basis.unary (a function), basis.binary (a function), basis.reduce (a function) and 2 more'],
+  ])('%o', async (overrides, reason) => {
+    const { bound } = await incomplete(overrides);
+    expect(bound.at(-1)?.skip).toBe(reason);
+    await expect(bound[0].run()).rejects.toThrow(reason.replace(/ and 2 more$/, ''));
+  });
+});
+
 describe('a kernel may decline', () => {
   const declining = Object.fromEntries(
     ['softmax', 'softmaxVjp', 'logSoftmax', 'logSumExp', 'crossEntropy', 'sigmoid', 'relu'].map((kernel) => [
