@@ -78,11 +78,22 @@ test('what cannot be tested is said in one line, exit code 2', () => {
     'absent.mjs',
     "export default { name: 'absent', unavailable: async () => 'no such chip; buy one', open: async () => { throw new Error(); } }",
   );
+  // An ending that no version of node loads.
+  const typescript = folder.write('mine.tsx', 'export default {};');
+  const broken = folder.write('broken.mjs', "import 'no-such-package';");
   for (const [args, message] of [
-    [['--module', folder.at('nowhere.mjs')], /nowhere\.mjs: did not load: Cannot find module/],
+    [['--module', folder.at('nowhere.mjs')], /nowhere\.mjs: there is no such file\n$/],
     [
       ['--module', empty],
       /empty\.mjs: expected a provider .* or a backend .* as default export, or exactly one export that is a provider/,
+    ],
+    [
+      ['--module', typescript],
+      /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass what comes/,
+    ],
+    [
+      ['--module', broken],
+      /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/,
     ],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],

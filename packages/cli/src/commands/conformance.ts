@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { registerBackends } from '@softgrad/bench/backends';
@@ -117,12 +118,13 @@ async function findRequired(name: string): Promise<Target> {
 }
 
 async function loadModule(file: string): Promise<Target> {
+  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(resolve(file)).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
   }
   const target = 'default' in module ? module.default : onlyProvider(module);
   if (isProvider(target)) {
@@ -138,6 +140,15 @@ async function loadModule(file: string): Promise<Target> {
     'ERR_VALUE',
     `--module ${file}: expected a provider ({ name, unavailable, open }) or a backend ({ name, supports, … }) as default export, or exactly one export that is a provider`,
   );
+}
+
+/** What to do about TypeScript, which node does not load, or not all of it. */
+function hintOf(file: string, cause: unknown): string {
+  if (!/\.[mc]?tsx?$/.test(file)) return '';
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
+  if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
+  return '; compile it to JavaScript first (tsc) and pass what comes out';
 }
 
 /** Of a module without a default export: its one provider. */
