@@ -76,6 +76,11 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : typeof value;
 }
 
+/** A number as itself; what is none is said to be what it is: `0` in text looks like a number. */
+export function stated(name: string, value: unknown): string {
+  return typeof value === 'number' ? `${name} ${value}` : `${name} is ${describe(value)}`;
+}
+
 /** Row-major data as nested arrays of `shape`. */
 export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): NestedArray {
   let next = 0;

@@ -33,9 +33,19 @@ export interface Tensor {
   view(): HostArray;
   /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
   to(backend: Backend): Promise<Tensor>;
+  /** What `JSON.stringify` writes: what the tensor is and where, not its elements, which `await array()` gives. */
+  toJSON(): TensorSummary;
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
   dispose(): void;
   [Symbol.dispose](): void;
+}
+
+/** A tensor without its elements. */
+export interface TensorSummary {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The backend's name. */
+  readonly device: string;
 }
 
 export interface TensorOptions {
@@ -129,6 +139,10 @@ export class DeviceTensor implements Tensor {
 
   [symbolDispose](): void {
     this.dispose();
+  }
+
+  toJSON(): TensorSummary {
+    return { shape: this.shape, dtype: this.dtype, device: this.backend.name };
   }
 
   /** What Node and the browsers' consoles that follow it print: the values, where they can be read at once. */

@@ -98,3 +98,14 @@ describe('an option that there is not is no option that is ignored', () => {
     expect(softmax(x(), undefined).shape).toEqual([2, 2]);
   });
 });
+
+describe('an option that is text is said to be text, and is not taken for a number', () => {
+  test.each([
+    [{ axis: '0' }, 'ERR_AXIS', 'crossEntropy: axis is the text "0"; expected an integer'],
+    [{ temperature: '2' }, 'ERR_VALUE', 'crossEntropy: temperature is the text "2"; expected a finite number above 0'],
+    [{ labelSmoothing: '0.1' }, 'ERR_VALUE', 'crossEntropy: labelSmoothing is the text "0.1"; expected 0 to 1'],
+    [{ ignoreIndex: '1' }, 'ERR_VALUE', 'crossEntropy: ignoreIndex is the text "1"; expected an integer'],
+  ])('%o', (options, code, message) => {
+    expect(() => crossEntropy(x(), [0, 1], options as never)).toThrow(expect.objectContaining({ code, message }));
+  });
+});
