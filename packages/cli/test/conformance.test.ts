@@ -78,11 +78,22 @@ test('what cannot be tested is said in one line, exit code 2', () => {
     'absent.mjs',
     "export default { name: 'absent', unavailable: async () => 'no such chip; buy one', open: async () => { throw new Error(); } }",
   );
+  // An ending that no version of node loads.
+  const typescript = folder.write('mine.tsx', 'export default {};');
+  const broken = folder.write('broken.mjs', "import 'no-such-package';");
   for (const [args, message] of [
-    [['--module', folder.at('nowhere.mjs')], /nowhere\.mjs: did not load: Cannot find module/],
+    [['--module', folder.at('nowhere.mjs')], /nowhere\.mjs: there is no such file\n$/],
     [
       ['--module', empty],
       /empty\.mjs: expected a provider .* or a backend .* as default export, or exactly one export that is a provider/,
+    ],
+    [
+      ['--module', typescript],
+      /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass what comes/,
+    ],
+    [
+      ['--module', broken],
+      /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/,
     ],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
@@ -120,5 +131,35 @@ test('a backend whose reads never end fails the cases that read, and the suite g
   const { status, stdout } = softgrad(['conformance', '--module', file]);
   expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing is left to settle\n/);
   expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
+  expect(status).toBe(1);
+});
+
+test('where something else keeps the process alive, reads that never end fail by the time limit', () => {
+  const file = folder.write(
+    'hanging-alive.mjs',
+    `import provider from ${JSON.stringify(pathToFileURL(module('right')).href)};
+     const alive = setInterval(() => {}, 1000);
+     const close = () => clearInterval(alive);
+     export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}), close }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file, '--timeout', '0.002']);
+  expect(stdout).toMatch(
+    /✗ right: storage\/order\n {2}storage\/order did not end within 0\.002 s: .*--timeout SECONDS/,
+  );
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
+  expect(status).toBe(1);
+  const { stderr } = softgrad(['conformance', '--module', file, '--timeout', '0']);
+  expect(stderr).toContain('Expected a finite number above 0');
+});
+
+test('what a backend lacks is said once, not by every case that trips over it', () => {
+  const file = folder.write(
+    'incomplete.mjs',
+    `import provider from ${JSON.stringify(pathToFileURL(module('right')).href)};
+     export default { ...provider, open: async () => ({ ...(await provider.open()), jacobian: undefined }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file]);
+  expect(stdout).toContain('✗ right: supports/complete\n  the backend lacks jacobian (a function)\n');
+  expect(stdout).toMatch(/\n\d+ do not apply: it lacks jacobian \(a function\)\nright: 0 passed, 1 failed, /);
   expect(status).toBe(1);
 });

@@ -8,6 +8,7 @@ import { softmax } from './cases/softmax.js';
 import { storage, storageOrder } from './cases/storage.js';
 import { supportsCases } from './cases/supports.js';
 import { vjp } from './cases/vjp.js';
+import { completeCase } from './structure.js';
 
 /** What a backend computes and how it stores it. */
 const behaviour: readonly ConformanceCase[] = [
@@ -24,4 +25,4 @@ const behaviour: readonly ConformanceCase[] = [
 ];
 
 /** Every case of the suite, in the order in which they are run. The last closes the backend. */
-export const cases: readonly ConformanceCase[] = [...supportsCases(behaviour), ...behaviour, close];
+export const cases: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour, close];

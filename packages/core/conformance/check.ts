@@ -1,5 +1,8 @@
 import { type ErrorCode, isSoftgradError } from '../src/index.js';
 
+/** What floats are filled with before a kernel is to write them. */
+export const poison = -7.25;
+
 /** @throws Error unless every element is within its tolerance; NaN is expected as NaN, an infinity as itself */
 export function assertClose(
   what: string,
@@ -21,9 +24,15 @@ export function assertClose(
   }
   if (worst < 0) return;
   const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
-  throw new Error(
-    `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${wrong} of ${expected.length} are wrong`,
-  );
+  const many = `${wrong} of ${expected.length} are wrong`;
+  if (actual[worst] === poison) throw new Error(`${unwritten(what, worst, expected[worst])}; ${many}`);
+  throw new Error(`${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`);
+}
+
+/** A value that nobody would compute is more than wrong: the kernel was not there. */
+function unwritten(what: string, index: number, expected: number): string {
+  const value = String(poison).replace('-', '−');
+  return `${what}: element ${index} was not written: it still holds the ${value} that the suite put there, expected ${expected}`;
 }
 
 /** What share of its tolerance an element's error takes: above 1 is wrong. */
@@ -39,6 +48,7 @@ export function assertSame(what: string, actual: ArrayLike<number>, expected: Ar
   assertLength(what, actual, expected.length);
   for (let i = 0; i < expected.length; i++) {
     if (actual[i] !== expected[i] && !Object.is(actual[i], expected[i])) {
+      if (actual[i] === poison) throw new Error(unwritten(what, i, expected[i]));
       throw new Error(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`);
     }
   }

@@ -1,4 +1,5 @@
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
+import { poison } from './check.js';
 
 /** Host values for a buffer of a backend. */
 export interface HostOperand {
@@ -22,7 +23,7 @@ export function upload(backend: Backend, operand: HostOperand): unknown {
 
 /** What no kernel leaves behind by chance: an `out` that is not written everywhere shows. */
 export function garbage(length: number, dtype: DType): HostArray {
-  return hostArray(length, dtype).fill(isFloat(dtype) ? -7.25 : 1);
+  return hostArray(length, dtype).fill(isFloat(dtype) ? poison : 1);
 }
 
 /** Writes the operands, runs `enqueue` with a garbage-filled output before them, and gives the output back; leaves no buffer behind. */

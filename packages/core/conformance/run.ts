@@ -2,6 +2,8 @@ import { type Backend, type BackendProvider, isSoftgradError } from '../src/inde
 import { type ConformanceCase, unmet } from './case.js';
 import { cases } from './cases.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
+import { defaultLimitMs, within } from './limit.js';
+import { completeCase, missingMembers } from './structure.js';
 
 /** A case tied to a backend: hand `name` and `run` to any test runner. */
 export interface BoundCase {
@@ -19,6 +21,8 @@ export interface ConformanceOptions<O = unknown> {
   readonly required?: boolean;
   /** False leaves out the second run without fused kernels. Default true. */
   readonly composed?: boolean;
+  /** Most milliseconds that a case may take, and opening the backend: what never settles fails by name. Default 120 000. */
+  readonly timeoutMs?: number;
   /** Options for the provider's `open`. */
   readonly open?: O;
 }
@@ -36,14 +40,16 @@ export async function conformance<B, O>(
   target: BackendProvider<B, O> | Backend<B>,
   options: ConformanceOptions<O> = {},
 ): Promise<readonly BoundCase[]> {
-  const opened = await openTarget(target, options);
+  const { composed = true, timeoutMs = defaultLimitMs } = options;
+  const opened = await within(`opening ${target.name}`, timeoutMs, openTarget(target, options));
   if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
-  const { backend } = opened;
+  const lacking = missingMembers(opened.backend);
+  if (lacking.length > 0) return incompleteCases(target.name, opened.backend, lacking);
+  const backend = counted(opened.backend);
   const last = cases[cases.length - 1];
-  const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name));
-  const { composed = true } = options;
-  const again = composed && backend.basis && backend.kernels ? composedCases(backend) : [];
-  return [...fused, ...again, bind(last, backend, backend.name)];
+  const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name, timeoutMs));
+  const again = composed && backend.basis && backend.kernels ? composedCases(backend, timeoutMs) : [];
+  return [...fused, ...again, bind(last, backend, backend.name, timeoutMs)];
 }
 
 type Opened = { readonly backend: Backend } | { readonly unavailable: string };
@@ -52,10 +58,12 @@ async function openTarget<B, O>(
   target: BackendProvider<B, O> | Backend<B>,
   { open }: ConformanceOptions<O>,
 ): Promise<Opened> {
-  if (!('open' in target)) return { backend: counted(target as Backend) };
+  if (!('open' in target)) return { backend: target as Backend };
   const reason = await target.unavailable();
   if (reason !== null) return { unavailable: reason };
-  return { backend: counted((await target.open(open)) as Backend) };
+  const backend = (await target.open(open)) as Backend | null | undefined;
+  if (typeof backend !== 'object' || backend === null) throw new Error(`open gives ${backend}; expected a backend`);
+  return { backend };
 }
 
 function unavailableCases(name: string, reason: string, required: boolean): readonly BoundCase[] {
@@ -68,27 +76,44 @@ function unavailableCases(name: string, reason: string, required: boolean): read
   return cases.map(({ id, section }) => ({ id, section, name: `${name}: ${id}`, skip: reason, run: unavailable }));
 }
 
-function composedCases(backend: Backend): readonly BoundCase[] {
-  const composed = withoutKernels(backend);
-  return cases.filter(({ composable }) => composable).map((c) => bind(c, composed, `${backend.name} (composed)`));
+/** The case that says what is missing, which closes the backend since no other will; the rest could but trip over it. */
+function incompleteCases(name: string, backend: Backend, lacking: readonly string[]): readonly BoundCase[] {
+  const run = async () => {
+    if (typeof backend.close === 'function') await backend.close();
+    await completeCase.run(backend);
+  };
+  const most = 3;
+  const more = lacking.length > most ? ` and ${lacking.length - most} more` : '';
+  const reason = `lacks ${lacking.slice(0, most).join(', ')}${more}`;
+  return cases.map((c) => {
+    const { id, section } = c;
+    return { id, section, name: `${name}: ${id}`, skip: c === completeCase ? null : reason, run };
+  });
 }
 
-function bind(conformanceCase: ConformanceCase, backend: Backend, label: string): BoundCase {
+function composedCases(backend: Backend, timeoutMs: number): readonly BoundCase[] {
+  const composed = withoutKernels(backend);
+  return cases
+    .filter(({ composable }) => composable)
+    .map((c) => bind(c, composed, `${backend.name} (composed)`, timeoutMs));
+}
+
+function bind(conformanceCase: ConformanceCase, backend: Backend, label: string, timeoutMs: number): BoundCase {
   const { id, section, requires } = conformanceCase;
   return {
     id,
     section,
     name: `${label}: ${id}`,
     skip: unmet(requires, backend),
-    run: () => runCase(conformanceCase, backend),
+    run: () => runCase(conformanceCase, backend, timeoutMs),
   };
 }
 
-/** Runs one case, which must leave no buffer behind. */
-async function runCase(conformanceCase: ConformanceCase, backend: Backend): Promise<void> {
+/** Runs one case, which must come to an end and leave no buffer behind. */
+async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<void> {
   const before = liveBuffers(backend);
   try {
-    await conformanceCase.run(backend);
+    await within(conformanceCase.id, timeoutMs, conformanceCase.run(backend));
   } catch (error) {
     freeAll(backend);
     if (declined(error, conformanceCase, backend)) return;

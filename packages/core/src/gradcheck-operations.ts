@@ -78,12 +78,13 @@ export async function builtIn(
     }
     const reduced = withoutAxis(x.shape, axis);
     const host = await hostTarget(target, rows.outer * rows.inner);
+    const passed = { ...shared, weight: options.weight, labelSmoothing, ignoreIndex, reduction };
     const own = { ...parameters, weight, labelSmoothing, ignoreIndex, reduction };
     return {
       name: 'crossEntropy',
       outputShape: reduction === 'none' ? reduced : [],
       forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
-      vjp: (input, g) => crossEntropy.vjp(input, target, g, { ...options, axis }),
+      vjp: (input, g) => crossEntropy.vjp(input, target, g, passed),
     };
   }
   throw new SoftgradError(

@@ -2,6 +2,7 @@ import type { FloatDType } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type BuiltIn, builtIn, type GradcheckTarget } from './gradcheck-operations.js';
 import { operand, operandLike } from './op.js';
+import { checkOptions, optionNames } from './options.js';
 import { type Tensor, tensor } from './tensor.js';
 
 /** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
@@ -76,6 +77,7 @@ export async function gradcheck(
   x: Tensor,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
+  checkOptions('gradcheck', options, optionNames.gradcheck);
   const checked = operand('gradcheck', 'x', x);
   const values = Float64Array.from(await x.data());
   values.forEach((value, i) => {

@@ -77,4 +77,13 @@ export {
 } from './registry.js';
 export { scope } from './scope.js';
 export type { Shape } from './shape.js';
-export { bufferOf, empty, fromBuffer, isTensor, type Tensor, type TensorOptions, tensor } from './tensor.js';
+export {
+  bufferOf,
+  empty,
+  fromBuffer,
+  isTensor,
+  type Tensor,
+  type TensorOptions,
+  type TensorSummary,
+  tensor,
+} from './tensor.js';

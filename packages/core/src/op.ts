@@ -1,6 +1,7 @@
 import type { Backend, Basis, Kernels, Rows } from './backend.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
+import { stated } from './nested.js';
 import { openedBackends } from './registry.js';
 import { track } from './scope.js';
 import { resolveAxis, rowsOf, type Shape, sameShape, show, sizeOf } from './shape.js';
@@ -76,7 +77,10 @@ export function layout(
 /** @throws ERR_VALUE unless finite and above 0 */
 export function checkTemperature(operation: string, temperature: number): number {
   if (Number.isFinite(temperature) && temperature > 0) return temperature;
-  throw new SoftgradError('ERR_VALUE', `${operation}: temperature ${temperature}; expected a finite number above 0`);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ${stated('temperature', temperature)}; expected a finite number above 0`,
+  );
 }
 
 /**

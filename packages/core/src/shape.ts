@@ -1,5 +1,6 @@
 import type { Rows } from './backend.js';
 import { SoftgradError } from './errors.js';
+import { stated } from './nested.js';
 
 /** Dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
@@ -41,6 +42,9 @@ export function checkShape(what: string, shape: Shape): void {
 /** The axis as an index from 0. @throws ERR_AXIS where the shape has no such axis */
 export function resolveAxis(what: string, axis: number, shape: Shape): number {
   const rank = shape.length;
+  if (typeof axis !== 'number') {
+    throw new SoftgradError('ERR_AXIS', `${what}: ${stated('axis', axis)}; expected an integer`);
+  }
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     const expected = rank === 0 ? 'a tensor of at least one dimension' : `${-rank} to ${rank - 1}`;
     throw new SoftgradError('ERR_AXIS', `${what}: axis ${axis} of a rank-${rank} tensor; expected ${expected}`);

@@ -1,9 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend } from './backend.js';
+import { brand, isBranded } from './brand.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { describe, type NestedArray, nest, preview } from './nested.js';
+import { checkOptions, optionNames } from './options.js';
 import { getBackend, isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
@@ -31,9 +33,19 @@ export interface Tensor {
   view(): HostArray;
   /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
   to(backend: Backend): Promise<Tensor>;
+  /** What `JSON.stringify` writes: what the tensor is and where, not its elements, which `await array()` gives. */
+  toJSON(): TensorSummary;
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
   dispose(): void;
   [Symbol.dispose](): void;
+}
+
+/** A tensor without its elements. */
+export interface TensorSummary {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The backend's name. */
+  readonly device: string;
 }
 
 export interface TensorOptions {
@@ -48,8 +60,6 @@ export interface TensorOptions {
 }
 
 const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
-// Registered symbols: two copies of core in one process know each other's tensors.
-const brand: unique symbol = Symbol.for('softgrad.tensor') as never;
 const symbolDispose: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
 
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
@@ -131,6 +141,10 @@ export class DeviceTensor implements Tensor {
     this.dispose();
   }
 
+  toJSON(): TensorSummary {
+    return { shape: this.shape, dtype: this.dtype, device: this.backend.name };
+  }
+
   /** What Node and the browsers' consoles that follow it print: the values, where they can be read at once. */
   [inspect](): string {
     if (this.disposed || !(this.host || this.backend.supports.readSync)) return this.toString();
@@ -158,7 +172,7 @@ export class DeviceTensor implements Tensor {
  * x.dtype; // 'float32'
  */
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
-  const { out } = options;
+  const { out } = checkOptions('tensor', options, optionNames.tensor);
   const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
   if (out !== undefined) return overwrite(out, host, options.backend);
   const backend = options.backend ?? getBackend();
@@ -193,6 +207,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
  */
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
+  checkOptions('empty', options, optionNames.empty);
   const backend = options.backend ?? getBackend();
   const dtype = options.dtype ?? 'float32';
   checkDType('empty', dtype, backend);
@@ -227,7 +242,7 @@ export function bufferOf(x: Tensor): unknown {
 }
 
 export function isTensor(value: unknown): value is Tensor {
-  return typeof value === 'object' && value !== null && brand in value;
+  return isBranded(value);
 }
 
 /** A live tensor out of an argument. @throws ERR_DTYPE where it is no tensor, ERR_DISPOSED where it is gone */

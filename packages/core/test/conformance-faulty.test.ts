@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
 import { type BoundCase, conformance, exact, faulty } from '../conformance/index.js';
+import type { Backend, BackendProvider } from '../src/index.js';
 
 const right = await conformance(exact);
 
@@ -24,4 +26,15 @@ describe('every classic mistake is caught by the case named for it', () => {
     const control = caseOf(right, caughtBy);
     if (control.skip === null) await control.run();
   });
+});
+
+test('an element that a kernel forgot is not called a wrong value', async () => {
+  const forgetful: BackendProvider = {
+    ...(exact as BackendProvider),
+    open: async () => delegate((await exact.open()) as Backend, { softmax: () => {} }),
+  };
+  const bound = caseOf(await conformance(forgetful), 'softmax/values:shape=7x5;axis=0;input=wide');
+  await expect(bound.run()).rejects.toThrow(
+    /: element \d+ was not written: it still holds the −7\.25 that the suite put there, expected \S+; 35 of 35 are wrong$/,
+  );
 });

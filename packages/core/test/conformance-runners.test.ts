@@ -93,6 +93,33 @@ describe('a backend that is not there', () => {
   });
 });
 
+describe('a backend that is incomplete', () => {
+  async function incomplete(overrides: object) {
+    const backend = Object.assign(delegate((await exact.open()) as Backend, {}), overrides);
+    return { backend, bound: await conformance(backend) };
+  }
+
+  test('fails the first case, which says what is missing, and has the others skipped for it', async () => {
+    const { backend, bound } = await incomplete({ jacobian: undefined });
+    expect(bound.map(({ id }) => id)).toEqual(cases.map(({ id }) => id));
+    const [complete, ...others] = bound;
+    expect([complete.id, complete.skip]).toEqual(['supports/complete', null]);
+    expect(new Set(others.map(({ skip }) => skip))).toEqual(new Set(['lacks jacobian (a function)']));
+    await expect(complete.run()).rejects.toThrow('the backend lacks jacobian (a function)');
+    expect(backend.closed).toBe(true);
+  });
+
+  test.each([
+    [{ supports: undefined }, 'lacks supports (an object), supports.limits (an object), supports.expUlp (an object)'],
+    [{ read: undefined, free: 1, close: null }, 'lacks read (a function), free (a function), close (a function)'],
+    [{ basis: {} }, 'lacks basis.unary (a function), basis.binary (a function), basis.reduce (a function) and 2 more'],
+  ])('%o', async (overrides, reason) => {
+    const { bound } = await incomplete(overrides);
+    expect(bound.at(-1)?.skip).toBe(reason);
+    await expect(bound[0].run()).rejects.toThrow(reason.replace(/ and 2 more$/, ''));
+  });
+});
+
 describe('a kernel may decline', () => {
   const declining = Object.fromEntries(
     ['softmax', 'softmaxVjp', 'logSoftmax', 'logSumExp', 'crossEntropy', 'sigmoid', 'relu'].map((kernel) => [
@@ -116,6 +143,29 @@ describe('a kernel may decline', () => {
   test('or, without a basis, says that it is not supported', async () => {
     const open = async () => delegate((await minimal.open()) as Backend, { kernels: declining });
     expect(await failures({ ...minimal, name: 'declining', open })).toEqual([]);
+  });
+});
+
+describe('what never settles fails by name, though something keeps the process alive', () => {
+  const never = () => new Promise<never>(() => {});
+
+  test('a read', async () => {
+    const open = async () => delegate(await exact.open(), { read: never }) as Backend;
+    const bound = await conformance({ ...minimal, name: 'hanging', open }, { timeoutMs: 1 });
+    await expect(bound.find(({ id }) => id === 'storage/order')?.run()).rejects.toThrow(
+      /^storage\/order did not end within 0.001 s: a promise of the backend \(read, sync, …\) never settles/,
+    );
+  });
+
+  test('opening', async () => {
+    const opening = conformance({ ...minimal, name: 'hanging', open: never }, { timeoutMs: 1 });
+    await expect(opening).rejects.toThrow('opening hanging did not end within 0.001 s');
+  });
+
+  test('unless there is no limit; and no limit is not one of nothing', async () => {
+    const [c] = (await conformance(exact, { timeoutMs: Number.POSITIVE_INFINITY })).filter(({ skip }) => skip === null);
+    await expect(c.run()).resolves.toBeUndefined();
+    await expect(conformance(exact, { timeoutMs: 0 })).rejects.toThrow('timeoutMs is 0; expected milliseconds above 0');
   });
 });
 

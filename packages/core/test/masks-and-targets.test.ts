@@ -64,7 +64,7 @@ describe('crossEntropy says what fits where its arguments do not', () => {
 
   test.each([
     ['three class indices for two rows', Int32Array.of(0, 1, 2), '(3,)'],
-    ['as many floats as rows', Float32Array.of(0, 1), '(2,)'],
+    ['three floats for two rows', Float32Array.of(0, 1, 2), '(3,)'],
   ])('%s', (_what, target, shape) => {
     expect(() => crossEntropy(x(), target)).toThrow(
       expect.objectContaining({
@@ -74,14 +74,35 @@ describe('crossEntropy says what fits where its arguments do not', () => {
     );
   });
 
+  const indices =
+    "class indices are integers: pass an array such as [0, 2], an Int32Array, or a tensor of dtype 'int32'";
+  const oneHot = [
+    [1, 0, 0],
+    [0, 0, 1],
+  ];
+
   test.each([
-    ['a tensor', () => tensor([1, 1, 1]), 'an object (DeviceTensor)'],
+    ['indices in a tensor without a dtype', () => tensor([0, 2]), `float32 (2,): ${indices}`],
+    ['as many floats as rows', () => Float32Array.of(0, 2), `a Float32Array (2,): ${indices}`],
+    [
+      'one-hot rows of integers',
+      () => tensor(oneHot, { dtype: 'int32' }),
+      "int32 (2, 3): probabilities must be floats: pass nested arrays, or a tensor of dtype 'float32'",
+    ],
+  ])('%s: it is the dtype that is wrong', (_what, target, expected) => {
+    expect(() => crossEntropy(x(), target())).toThrow(
+      expect.objectContaining({ code: 'ERR_DTYPE', message: `crossEntropy: target is ${expected}` }),
+    );
+  });
+
+  test.each([
+    ['a tensor', () => tensor([1, 1, 1]), 'a tensor'],
     ['null', () => null, 'null'],
   ])('weight as %s', (_what, weight, found) => {
     expect(() => crossEntropy(x(), [0, 1], { weight: weight() as never })).toThrow(
       expect.objectContaining({
         code: 'ERR_DTYPE',
-        message: `crossEntropy: weight is ${found}, expected an array of 3 numbers, one a class`,
+        message: `crossEntropy: weight is ${found}; expected an array of 3 numbers, one a class`,
       }),
     );
   });

@@ -237,6 +237,11 @@ describe('a tensor', () => {
     expect(inspect(gone)).toBe('Tensor (1,) float32 on exact, disposed');
   });
 
+  test('is in JSON what it is and where, without elements, backend or kernels', () => {
+    const x = tensor([[1, 2]]);
+    expect(JSON.parse(JSON.stringify({ x }))).toEqual({ x: { shape: [1, 2], dtype: 'float32', device: 'exact' } });
+  });
+
   test('is told apart from everything else', () => {
     expect([tensor([1]), { shape: [1] }, null, 3].map(isTensor)).toEqual([true, false, false, false]);
     expect(String(tensor([[1, 2]]))).toBe('Tensor (1, 2) float32 on exact');

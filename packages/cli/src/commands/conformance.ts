@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { registerBackends } from '@softgrad/bench/backends';
@@ -10,8 +11,9 @@ import {
   SoftgradError,
 } from '@softgrad/core';
 import type { BoundCase } from '@softgrad/core/conformance';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
+import { positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
 import { formatTable } from '../table.js';
@@ -19,6 +21,7 @@ import { formatTable } from '../table.js';
 interface Options {
   readonly backend?: string;
   readonly module?: string;
+  readonly timeout?: number;
   readonly json?: true;
 }
 
@@ -50,6 +53,12 @@ export function conformanceCommand(): Command {
       '--module <file>',
       "a JavaScript module whose default export, or only provider, is the backend's provider; or an open backend",
     )
+    .addOption(
+      new Option(
+        '--timeout <seconds>',
+        'most seconds that a case may take; one that does not end in time fails; default: 120',
+      ).argParser(positive),
+    )
     .option('--json', 'prints every case as JSON')
     .addHelpText(
       'after',
@@ -65,7 +74,7 @@ Examples:
       }
       const reports: ConformanceReport[] = [];
       for (const target of await findTargets(options)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options.module);
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options);
         reports.push(report);
         if (!options.json) process.stdout.write(formatReport(report));
       }
@@ -109,12 +118,13 @@ async function findRequired(name: string): Promise<Target> {
 }
 
 async function loadModule(file: string): Promise<Target> {
+  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(resolve(file)).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
   }
   const target = 'default' in module ? module.default : onlyProvider(module);
   if (isProvider(target)) {
@@ -132,6 +142,15 @@ async function loadModule(file: string): Promise<Target> {
   );
 }
 
+/** What to do about TypeScript, which node does not load, or not all of it. */
+function hintOf(file: string, cause: unknown): string {
+  if (!/\.[mc]?tsx?$/.test(file)) return '';
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
+  if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
+  return '; compile it to JavaScript first (tsc) and pass what comes out';
+}
+
 /** Of a module without a default export: its one provider. */
 function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
   const providers = Object.values(module).filter(isProvider);
@@ -146,10 +165,11 @@ function isBackend(value: unknown): value is Backend {
   return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
-async function runSuite(target: BackendProvider | Backend, module: string | undefined): Promise<ConformanceReport> {
+async function runSuite(target: BackendProvider | Backend, { module, timeout }: Options): Promise<ConformanceReport> {
   // The suite is large; no other command needs it.
   const { conformance } = await import('@softgrad/core/conformance');
-  const bound = await blaming(module, conformance(target, { required: true }));
+  const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
+  const bound = await blaming(module, conformance(target, { required: true, ...limit }));
   const progress = startProgress(`conformance of ${target.name}`, bound.length);
   const cases: CaseReport[] = [];
   try {

@@ -3,6 +3,7 @@ import { type ConformanceCase, defineKernelCase, floatDTypes, unmet } from '../c
 import { assert, assertClose, assertThrows } from '../check.js';
 import { delegate } from '../delegate.js';
 import { runKernel } from '../kernel.js';
+import { kernelNames, unknownFunctions, verbNames } from '../members.js';
 import { precisionOf } from '../tolerance.js';
 
 /**
@@ -20,6 +21,10 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       for (const dtype of dtypes) assert(floatDTypes.includes(dtype), `supports.dtypes has ${dtype}`);
       assert(limits.elements > 0 && limits.classes > 0, 'supports.limits must be above 0');
       assert(expUlp.base >= 0 && expUlp.slope >= 0, 'supports.expUlp must not be negative');
+    }),
+    defineKernelCase('supports/known-members', {}, async ({ basis = {}, kernels = {} }) => {
+      assertKnown('kernels', kernels, kernelNames);
+      assertKnown('basis', basis, verbNames);
     }),
     defineKernelCase('supports/exp-ulp', {}, async ({ supports }) => {
       const { base, slope } = supports.expUlp;
@@ -84,6 +89,15 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       throw new Error(`supports.nonFinite is unspecified, and all ${count} cases of ieee pass: announce ieee`);
     }),
   ];
+}
+
+/** @throws Error naming the functions that core does not know: they are misspelt, or have no place there */
+function assertKnown(what: string, part: object, known: readonly string[]): void {
+  const unknown = unknownFunctions(part, known).map((name) => `${what}.${name}`);
+  assert(
+    unknown.length === 0,
+    `nothing calls ${unknown.join(', ')}: the members of ${what} are ${known.join(', ')}; helpers belong elsewhere`,
+  );
 }
 
 /** Text, booleans, finite numbers, and arrays and objects of them: what can be cloned, stored and printed. */

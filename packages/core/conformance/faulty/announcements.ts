@@ -32,4 +32,21 @@ export const faultyAnnouncements: readonly Fault[] = [
     'supports/exp-ulp',
     ({ supports }) => ({ supports: { ...supports, expUlp: { base: 1e5, slope: 0 } } }),
   ),
+  fault('no-jacobian', 'lacks one of the three required kernels.', 'supports/complete', () => ({
+    // As an author's object may be where no types say otherwise.
+    jacobian: undefined as never,
+  })),
+  fault('no-exp-ulp', 'says nothing of how exact its exp is.', 'supports/complete', ({ supports }) => ({
+    supports: { ...supports, expUlp: undefined as never },
+  })),
+  fault('half-a-basis', 'has a basis without select.', 'supports/complete', ({ basis }) =>
+    basis ? { basis: { ...basis, select: undefined as never } } : {},
+  ),
+  fault('misspelt-kernel', 'has a fused softmax that nobody calls.', 'supports/known-members', ({ kernels = {} }) => {
+    const { softmax, ...others } = kernels;
+    return { kernels: Object.assign(others, { softmaxx: softmax }) };
+  }),
+  fault('misspelt-verb', 'has a verb that nobody calls.', 'supports/known-members', ({ basis }) =>
+    basis ? { basis: Object.assign({ reduceMax: basis.reduce }, basis) } : {},
+  ),
 ];

@@ -1,11 +1,11 @@
 import type { Rows } from '../backend.js';
-import { type FloatDType, type HostArray, hostArray } from '../dtype.js';
+import { type DType, type FloatDType, type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../input.js';
 import type { Mask } from '../mask.js';
 import type { NestedArray } from '../nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../op.js';
-import { type Shape, sameShape, show } from '../shape.js';
+import { type Shape, sameShape, show, sizeOf } from '../shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from '../tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
@@ -40,7 +40,11 @@ export function withTarget<T>(
   const probabilities = !sameShape(shapeOf(input, reduced), reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
   if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
-    throw wrongShape(operation, [(input as Int32Array).length], logits.shape, reduced);
+    const shape = [(input as Int32Array).length];
+    if (!isIntegerArray(input) && shape[0] === sizeOf(reduced)) {
+      throw notIndices(operation, `a ${input.constructor.name}`, shape);
+    }
+    throw wrongShape(operation, shape, logits.shape, reduced);
   }
   const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
   const expected = probabilities ? logits.shape : reduced;
@@ -58,8 +62,7 @@ export function withTarget<T>(
 /** The shape that plain input claims; flat typed arrays are indices if there are as many as rows. */
 function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
   if (ArrayBuffer.isView(input)) {
-    const rows = reduced.reduce((product, dimension) => product * dimension, 1);
-    return (input as Int32Array).length === rows && isIntegerArray(input) ? reduced : [-1];
+    return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input) ? reduced : [-1];
   }
   return readInput(input, undefined, 'float64').shape;
 }
@@ -80,11 +83,17 @@ function fromTensor(
     );
   }
   if (target.dtype !== 'int32' || target.host === null) {
-    if (!sameShape(target.shape, logits.shape)) throw wrongShape(operation, target.shape, logits.shape, reduced);
+    if (!sameShape(target.shape, logits.shape)) {
+      if (sameShape(target.shape, reduced)) throw notIndices(operation, target.dtype, target.shape);
+      throw wrongShape(operation, target.shape, logits.shape, reduced);
+    }
     return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
   }
   checkBackend(operation, 'target', target, logits.backend);
-  if (!sameShape(target.shape, reduced)) throw wrongShape(operation, target.shape, logits.shape, reduced);
+  if (!sameShape(target.shape, reduced)) {
+    if (sameShape(target.shape, logits.shape)) throw notProbabilities(operation, target, logits.dtype);
+    throw wrongShape(operation, target.shape, logits.shape, reduced);
+  }
   checkIndices(operation, target.host, rows, rules);
   return { kind: 'indices', buffer: target.buffer, host: target.host };
 }
@@ -92,6 +101,22 @@ function fromTensor(
 function wrongShape(operation: string, shape: Shape, logits: Shape, reduced: Shape): SoftgradError {
   const expected = `class indices ${show(reduced)} or probabilities ${show(logits)}`;
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}`);
+}
+
+/** Floats in the shape of class indices: what `tensor([0, 2])` makes where no dtype is given. */
+function notIndices(operation: string, found: string, shape: Shape): SoftgradError {
+  return new SoftgradError(
+    'ERR_DTYPE',
+    `${operation}: target is ${found} ${show(shape)}: class indices are integers: pass an array such as [0, 2], an Int32Array, or a tensor of dtype 'int32'`,
+  );
+}
+
+/** Integers in the shape of probabilities: one-hot rows, most likely. */
+function notProbabilities(operation: string, { shape }: Tensor, dtype: DType): SoftgradError {
+  return new SoftgradError(
+    'ERR_DTYPE',
+    `${operation}: target is int32 ${show(shape)}: probabilities must be floats: pass nested arrays, or a tensor of dtype '${dtype}'`,
+  );
 }
 
 function checkIndices(operation: string, indices: HostArray, rows: Rows, { ignoreIndex, mask }: TargetRules): void {

@@ -3,8 +3,9 @@ import { type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import type { OutOption } from '../linear-operator.js';
 import { keptOf, withMask } from '../mask.js';
-import { describe } from '../nested.js';
+import { describe, stated } from '../nested.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
+import { checkOptions, optionNames } from '../options.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, type Tensor } from '../tensor.js';
 import { type ComposedCrossEntropy, composeCrossEntropy } from './cross-entropy-composed.js';
@@ -67,16 +68,17 @@ function withCall<T>(
   options: CrossEntropyOptions,
   body: (call: Call) => T,
 ): T {
+  checkOptions(operation, options, optionNames.crossEntropy);
   const x = operand(operation, 'logits', logits);
   const { axis, rows } = layout(operation, x, options.axis ?? -1);
   const reduced = withoutAxis(x.shape, axis);
   const temperature = checkTemperature(operation, options.temperature ?? 1);
   const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new SoftgradError('ERR_VALUE', `${operation}: labelSmoothing ${labelSmoothing}; expected 0 to 1`);
+  if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('labelSmoothing', labelSmoothing)}; expected 0 to 1`);
   }
   if (!Number.isInteger(ignoreIndex)) {
-    throw new SoftgradError('ERR_VALUE', `${operation}: ignoreIndex ${ignoreIndex}; expected an integer`);
+    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('ignoreIndex', ignoreIndex)}; expected an integer`);
   }
   if (reduction !== 'mean' && reduction !== 'sum' && reduction !== 'none') {
     throw new SoftgradError('ERR_VALUE', `${operation}: reduction '${reduction}'; expected 'mean', 'sum' or 'none'`);
@@ -122,7 +124,7 @@ function readWeight(
   if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${operation}: weight is ${describe(weight)}, expected an array of ${classes} numbers, one a class`,
+      `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one a class`,
     );
   }
   if (weight.length !== classes) {
@@ -187,6 +189,7 @@ function both(
   options: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined } = {},
 ): CrossEntropyResult {
   const { out } = options;
+  if (out !== undefined) checkOptions(`${name}: out`, out, optionNames.crossEntropyOut);
   if (out?.loss !== undefined && out.loss === out.gradient) {
     throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
   }

@@ -2,6 +2,7 @@ import type { Basis } from '../backend.js';
 import { identityMatrix } from '../identity-matrix.js';
 import type { LinearOperator, OutOption } from '../linear-operator.js';
 import { composed, compute, type FloatTensor, layout, operand, operandLike, type Scratch } from '../op.js';
+import { checkOptions, optionNames, outOf } from '../options.js';
 import { withoutAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -34,6 +35,7 @@ export interface ElementwiseKernels {
 /** An elementwise function out of its kernels. */
 export function elementwise({ name, forward, product, slope }: ElementwiseKernels): Elementwise {
   const apply = (input: Tensor, options: OutOption = {}): Tensor => {
+    checkOptions(name, options, optionNames.elementwise);
     const x = operand(name, 'x', input);
     return compute(name, x, x.shape, options.out, [x.buffer], (out) => forward(out, x));
   };
@@ -46,6 +48,7 @@ export function elementwise({ name, forward, product, slope }: ElementwiseKernel
     options: OutOption,
   ): Tensor => {
     const operation = `${name}.${member}`;
+    checkOptions(operation, options, optionNames.elementwise);
     const y = operand(operation, 'y', output);
     const v = operandLike(operation, argument, vector, y);
     return compute(operation, y, y.shape, options.out, [y.buffer, v.buffer], (out) =>
@@ -59,7 +62,7 @@ export function elementwise({ name, forward, product, slope }: ElementwiseKernel
   const jvp = (y: Tensor, tangent: Tensor, options: OutOption = {}): Tensor =>
     multiply('jvp', 'tangent', y, tangent, options);
 
-  const diagonal = (output: Tensor, options: OutOption = {}): Tensor => {
+  const diagonal = (output: Tensor, options: OutOption): Tensor => {
     const operation = `${name}.linearize.diagonal`;
     const y = operand(operation, 'y', output);
     return compute(operation, y, y.shape, options.out, [y.buffer], (out) =>
@@ -69,6 +72,7 @@ export function elementwise({ name, forward, product, slope }: ElementwiseKernel
 
   const jacobian = (output: Tensor, options: AxisOption = {}): Tensor => {
     const operation = `${name}.jacobian`;
+    checkOptions(operation, options, optionNames.elementwise);
     const y = operand(operation, 'y', output);
     const { axis, rows } = layout(operation, y, options.axis ?? -1);
     const { classes } = rows;
@@ -92,15 +96,17 @@ export function elementwise({ name, forward, product, slope }: ElementwiseKernel
   };
 
   const linearize = (output: Tensor, options: Omit<AxisOption, 'out'> = {}): LinearOperator => {
-    const y = operand(`${name}.linearize`, 'y', output);
-    if (options.axis !== undefined) layout(`${name}.linearize`, y, options.axis);
+    const operation = `${name}.linearize`;
+    checkOptions(operation, options, optionNames.elementwiseOperator);
+    const y = operand(operation, 'y', output);
+    if (options.axis !== undefined) layout(operation, y, options.axis);
     return {
       inputShape: y.shape,
       outputShape: y.shape,
       vjp: (cotangent, operatorOptions) => vjp(y, cotangent, operatorOptions),
       jvp: (tangent, operatorOptions) => jvp(y, tangent, operatorOptions),
-      diagonal: (operatorOptions) => diagonal(y, operatorOptions),
-      toDense: ({ out } = {}) => jacobian(y, { ...options, out }),
+      diagonal: (more) => diagonal(y, { out: outOf(operation, more) }),
+      toDense: (more) => jacobian(y, { ...options, out: outOf(operation, more) }),
     };
   };
 

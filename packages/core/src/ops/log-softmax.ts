@@ -14,6 +14,7 @@ import {
   operandLike,
   type Scratch,
 } from '../op.js';
+import { checkOptions, optionNames, outOf } from '../options.js';
 import { withoutAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { type SoftmaxOptions, temperedLogits } from './softmax.js';
@@ -33,6 +34,7 @@ export interface LogSoftmax {
 const name = 'logSoftmax';
 
 function forward(logits: Tensor, options: SoftmaxOptions = {}): Tensor {
+  checkOptions(name, options, optionNames.softmax);
   const x = operand(name, 'logits', logits);
   const { rows } = layout(name, x, options.axis ?? -1);
   const temperature = checkTemperature(name, options.temperature ?? 1);
@@ -84,6 +86,7 @@ function fromTempered(basis: Basis<unknown>, scratch: Scratch, out: unknown, z: 
 
 function vjp(logProbabilities: Tensor, cotangent: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.vjp`;
+  checkOptions(operation, options, optionNames.softmax);
   const y = operand(operation, 'logProbabilities', logProbabilities);
   const g = operandLike(operation, 'cotangent', cotangent, y);
   const { rows } = layout(operation, y, options.axis ?? -1);
@@ -130,6 +133,7 @@ function vjpInto(
 
 function jvp(logProbabilities: Tensor, tangent: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.jvp`;
+  checkOptions(operation, options, optionNames.softmax);
   const y = operand(operation, 'logProbabilities', logProbabilities);
   const t = operandLike(operation, 'tangent', tangent, y);
   const { rows } = layout(operation, y, options.axis ?? -1);
@@ -177,6 +181,7 @@ function jvpInto(
 
 function jacobian(logProbabilities: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.jacobian`;
+  checkOptions(operation, options, optionNames.softmax);
   const y = operand(operation, 'logProbabilities', logProbabilities);
   const { axis, rows } = layout(operation, y, options.axis ?? -1);
   const temperature = checkTemperature(operation, options.temperature ?? 1);
@@ -265,16 +270,17 @@ function diagonal(logProbabilities: Tensor, options: SoftmaxOptions): Tensor {
 
 function linearize(logProbabilities: Tensor, options: Omit<SoftmaxOptions, 'out'> = {}): LinearOperator {
   const operation = `${name}.linearize`;
+  checkOptions(operation, options, optionNames.softmaxOperator);
   const y = operand(operation, 'logProbabilities', logProbabilities);
   layout(operation, y, options.axis ?? -1);
   checkTemperature(operation, options.temperature ?? 1);
   return {
     inputShape: y.shape,
     outputShape: y.shape,
-    vjp: (cotangent, { out } = {}) => vjp(y, cotangent, { ...options, out }),
-    jvp: (tangent, { out } = {}) => jvp(y, tangent, { ...options, out }),
-    diagonal: ({ out } = {}) => diagonal(y, { ...options, out }),
-    toDense: ({ out } = {}) => jacobian(y, { ...options, out }),
+    vjp: (cotangent, more) => vjp(y, cotangent, { ...options, out: outOf(operation, more) }),
+    jvp: (tangent, more) => jvp(y, tangent, { ...options, out: outOf(operation, more) }),
+    diagonal: (more) => diagonal(y, { ...options, out: outOf(operation, more) }),
+    toDense: (more) => jacobian(y, { ...options, out: outOf(operation, more) }),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   operandLike,
   type Scratch,
 } from '../op.js';
+import { checkOptions, optionNames, outOf } from '../options.js';
 import { withoutAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { type SoftmaxOptions, softmaxInto, temperedLogits } from './softmax.js';
@@ -33,6 +34,7 @@ export interface LogSumExp {
 const name = 'logSumExp';
 
 function forward(logits: Tensor, options: SoftmaxOptions = {}): Tensor {
+  checkOptions(name, options, optionNames.softmax);
   const x = operand(name, 'logits', logits);
   const { axis, rows } = layout(name, x, options.axis ?? -1);
   const temperature = checkTemperature(name, options.temperature ?? 1);
@@ -105,6 +107,7 @@ function gradientInto(
 
 function gradient(logits: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.gradient`;
+  checkOptions(operation, options, optionNames.softmax);
   const x = operand(operation, 'logits', logits);
   const { rows } = layout(operation, x, options.axis ?? -1);
   const temperature = checkTemperature(operation, options.temperature ?? 1);
@@ -117,6 +120,7 @@ function gradient(logits: Tensor, options: SoftmaxOptions = {}): Tensor {
 
 function vjp(logits: Tensor, cotangent: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.vjp`;
+  checkOptions(operation, options, optionNames.softmax);
   const x = operand(operation, 'logits', logits);
   const { axis, rows } = layout(operation, x, options.axis ?? -1);
   const g = operandLike(operation, 'cotangent', cotangent, x, withoutAxis(x.shape, axis));
@@ -136,6 +140,7 @@ function vjp(logits: Tensor, cotangent: Tensor, options: SoftmaxOptions = {}): T
 
 function jvp(logits: Tensor, tangent: Tensor, options: SoftmaxOptions = {}): Tensor {
   const operation = `${name}.jvp`;
+  checkOptions(operation, options, optionNames.softmax);
   const x = operand(operation, 'logits', logits);
   const { axis, rows } = layout(operation, x, options.axis ?? -1);
   const t = operandLike(operation, 'tangent', tangent, x);
@@ -160,16 +165,17 @@ function jvp(logits: Tensor, tangent: Tensor, options: SoftmaxOptions = {}): Ten
 
 function linearize(logits: Tensor, options: Omit<SoftmaxOptions, 'out'> = {}): LinearOperator {
   const operation = `${name}.linearize`;
+  checkOptions(operation, options, optionNames.softmaxOperator);
   const x = operand(operation, 'logits', logits);
   const { axis } = layout(operation, x, options.axis ?? -1);
   checkTemperature(operation, options.temperature ?? 1);
   return {
     inputShape: x.shape,
     outputShape: withoutAxis(x.shape, axis),
-    vjp: (cotangent, { out } = {}) => vjp(x, cotangent, { ...options, out }),
-    jvp: (tangent, { out } = {}) => jvp(x, tangent, { ...options, out }),
-    diagonal: ({ out } = {}) => gradient(x, { ...options, out }),
-    toDense: ({ out } = {}) => gradient(x, { ...options, out }),
+    vjp: (cotangent, more) => vjp(x, cotangent, { ...options, out: outOf(operation, more) }),
+    jvp: (tangent, more) => jvp(x, tangent, { ...options, out: outOf(operation, more) }),
+    diagonal: (more) => gradient(x, { ...options, out: outOf(operation, more) }),
+    toDense: (more) => gradient(x, { ...options, out: outOf(operation, more) }),
   };
 }
 

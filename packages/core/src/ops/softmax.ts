@@ -12,6 +12,7 @@ import {
   operandLike,
   type Scratch,
 } from '../op.js';
+import { checkOptions, optionNames, outOf } from '../options.js';
 import { withoutAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -89,6 +90,7 @@ export function softmaxFunction(name: string, sign: 1 | -1): Softmax {
     sign * checkTemperature(operation, options.temperature ?? 1);
 
   const forward = (logits: Tensor, options: SoftmaxOptions = {}): Tensor => {
+    checkOptions(name, options, optionNames.softmax);
     const x = operand(name, 'logits', logits);
     const { rows } = layout(name, x, options.axis ?? -1);
     const temperature = temperatureOf(name, options);
@@ -101,6 +103,7 @@ export function softmaxFunction(name: string, sign: 1 | -1): Softmax {
 
   const jacobian = (probabilities: Tensor, options: DerivativeOptions = {}): Tensor => {
     const operation = `${name}.jacobian`;
+    checkOptions(operation, options, optionNames.softmax);
     const s = operand(operation, 'probabilities', probabilities);
     const { axis, rows } = layout(operation, s, options.axis ?? -1);
     const temperature = temperatureOf(operation, options);
@@ -127,6 +130,7 @@ export function softmaxFunction(name: string, sign: 1 | -1): Softmax {
     vector: Tensor,
     options: DerivativeOptions,
   ) => {
+    checkOptions(operation, options, optionNames.softmax);
     const s = operand(operation, 'probabilities', probabilities);
     const g = operandLike(operation, argument, vector, s);
     const { rows } = layout(operation, s, options.axis ?? -1);
@@ -172,16 +176,18 @@ export function softmaxFunction(name: string, sign: 1 | -1): Softmax {
   };
 
   const linearize = (probabilities: Tensor, options: Omit<DerivativeOptions, 'out'> = {}): LinearOperator => {
-    const s = operand(`${name}.linearize`, 'probabilities', probabilities);
-    layout(`${name}.linearize`, s, options.axis ?? -1);
-    temperatureOf(`${name}.linearize`, options);
+    const operation = `${name}.linearize`;
+    checkOptions(operation, options, optionNames.softmaxOperator);
+    const s = operand(operation, 'probabilities', probabilities);
+    layout(operation, s, options.axis ?? -1);
+    temperatureOf(operation, options);
     return {
       inputShape: s.shape,
       outputShape: s.shape,
-      vjp: (cotangent, { out } = {}) => vjp(s, cotangent, { ...options, out }),
-      jvp: (tangent, { out } = {}) => jvp(s, tangent, { ...options, out }),
-      diagonal: ({ out } = {}) => diagonal(s, { ...options, out }),
-      toDense: ({ out } = {}) => jacobian(s, { ...options, out }),
+      vjp: (cotangent, more) => vjp(s, cotangent, { ...options, out: outOf(operation, more) }),
+      jvp: (tangent, more) => jvp(s, tangent, { ...options, out: outOf(operation, more) }),
+      diagonal: (more) => diagonal(s, { ...options, out: outOf(operation, more) }),
+      toDense: (more) => jacobian(s, { ...options, out: outOf(operation, more) }),
     };
   };
 

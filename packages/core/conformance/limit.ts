@@ -1,0 +1,35 @@
+// Every runtime has timers, and the types that core is built with are of none.
+declare function setTimeout(action: () => void, ms: number): unknown;
+declare function clearTimeout(timer: unknown): void;
+
+/** Milliseconds that a case may take where nothing else is said: many times what the slowest device needs for the longest. */
+export const defaultLimitMs = 120_000;
+
+const longestTimer = 2 ** 31 - 1;
+
+/**
+ * What a promise comes to, if it does within the limit. The timer does not keep a process alive: one that has nothing left to do
+ * but to wait ends, or says so, at once.
+ *
+ * @throws Error once the limit is over
+ */
+export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
+  if (!(limitMs > 0)) throw new Error(`timeoutMs is ${limitMs}; expected milliseconds above 0`);
+  if (limitMs > longestTimer) return promise;
+  let timer: unknown;
+  const over = new Promise<never>((_resolve, reject) => {
+    const fail = () => reject(new Error(overdue(what, limitMs)));
+    timer = setTimeout(fail, limitMs);
+    // A number in browsers.
+    (timer as { unref?: () => void }).unref?.();
+  });
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function overdue(what: string, limitMs: number): string {
+  return `${what} did not end within ${limitMs / 1000} s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)`;
+}

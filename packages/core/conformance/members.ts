@@ -1,0 +1,38 @@
+import type { Basis, Kernels } from '../src/index.js';
+
+const kernels = {
+  softmax: true,
+  softmaxVjp: true,
+  softmaxJacobian: true,
+  logSoftmax: true,
+  logSoftmaxVjp: true,
+  logSoftmaxJvp: true,
+  logSoftmaxJacobian: true,
+  logSumExp: true,
+  crossEntropy: true,
+  sigmoid: true,
+  sigmoidVjp: true,
+  relu: true,
+  reluVjp: true,
+} satisfies Record<keyof Kernels<unknown>, true>;
+
+const verbs = { unary: true, binary: true, reduce: true, select: true, transpose: true } satisfies Record<
+  keyof Basis<unknown>,
+  true
+>;
+
+/** Every fused kernel that core calls. */
+export const kernelNames: readonly string[] = Object.keys(kernels);
+
+/** Every verb of a basis. */
+export const verbNames: readonly string[] = Object.keys(verbs);
+
+/** The functions of an object, or of an instance of a class, whose names are not among the known: core never calls them. */
+export function unknownFunctions(part: object, known: readonly string[]): readonly string[] {
+  const names = new Set<string>();
+  for (let level = part; level && level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+    for (const name of Object.getOwnPropertyNames(level)) names.add(name);
+  }
+  const isFunction = (name: string) => typeof (part as Record<string, unknown>)[name] === 'function';
+  return [...names].filter((name) => name !== 'constructor' && !known.includes(name) && isFunction(name));
+}

@@ -1,0 +1,65 @@
+import { isBranded } from './brand.js';
+import { SoftgradError } from './errors.js';
+import type { OutOption } from './linear-operator.js';
+import { describe } from './nested.js';
+import type { Tensor } from './tensor.js';
+
+/** Names by which other libraries know an option. */
+const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
+
+/** The names of the options that the functions take. */
+export const optionNames = {
+  tensor: ['dtype', 'shape', 'backend', 'out'],
+  empty: ['dtype', 'backend'],
+  out: ['out'],
+  elementwise: ['axis', 'out'],
+  elementwiseOperator: ['axis'],
+  softmax: ['axis', 'temperature', 'mask', 'out'],
+  softmaxOperator: ['axis', 'temperature', 'mask'],
+  crossEntropy: ['axis', 'temperature', 'mask', 'labelSmoothing', 'weight', 'ignoreIndex', 'reduction', 'out'],
+  crossEntropyOut: ['loss', 'gradient'],
+  gradcheck: [
+    'axis',
+    'temperature',
+    'mask',
+    'labelSmoothing',
+    'weight',
+    'ignoreIndex',
+    'reduction',
+    'target',
+    'cotangent',
+    'step',
+    'tolerance',
+    'entries',
+  ],
+} as const;
+
+/**
+ * The options of a call. One that nobody knows would be ignored, and the result be another than the caller's: types say so only
+ * where there are types.
+ *
+ * @throws ERR_VALUE naming the option and those that there are
+ */
+export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
+    const expected = `an object with ${known.join(', ')}`;
+    throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
+  }
+  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
+  return options;
+}
+
+/** The `out` of a member of a linear operator, which has no other option. @throws ERR_VALUE */
+export function outOf(operation: string, options: OutOption = {}): Tensor | undefined {
+  return checkOptions(operation, options, optionNames.out).out;
+}
+
+function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
+  const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
+  const meant = known.find((one) => one === elsewhere[plain(name)] || plain(one) === plain(name));
+  const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+  return new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: there is no option ${name}${hint}; the options are ${known.join(', ')}`,
+  );
+}

@@ -1,0 +1,111 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import {
+  crossEntropy,
+  empty,
+  gradcheck,
+  logSoftmax,
+  logSumExp,
+  relu,
+  setBackend,
+  sigmoid,
+  softmax,
+  softmin,
+  tensor,
+} from '../src/index.js';
+
+beforeAll(async () => {
+  await setBackend(exact);
+});
+
+const x = () =>
+  tensor([
+    [1, 2],
+    [3, 1],
+  ]);
+
+/** Every function with options, called with these. */
+const calls: readonly (readonly [name: string, call: (options: never) => unknown])[] = [
+  ...[softmax, softmin, logSoftmax].flatMap((f, i) => {
+    const name = ['softmax', 'softmin', 'logSoftmax'][i];
+    return [
+      [name, (options: never) => f(x(), options)],
+      [`${name}.jacobian`, (options: never) => f.jacobian(x(), options)],
+      [`${name}.vjp`, (options: never) => f.vjp(x(), x(), options)],
+      [`${name}.jvp`, (options: never) => f.jvp(x(), x(), options)],
+      [`${name}.linearize`, (options: never) => f.linearize(x(), options)],
+    ] as const;
+  }),
+  ['logSumExp', (options) => logSumExp(x(), options)],
+  ['logSumExp.gradient', (options) => logSumExp.gradient(x(), options)],
+  ['logSumExp.vjp', (options) => logSumExp.vjp(x(), tensor([1, 1]), options)],
+  ['logSumExp.jvp', (options) => logSumExp.jvp(x(), x(), options)],
+  ['logSumExp.linearize', (options) => logSumExp.linearize(x(), options)],
+  ...[sigmoid, relu].flatMap((f, i) => {
+    const name = ['sigmoid', 'relu'][i];
+    return [
+      [name, (options: never) => f(x(), options)],
+      [`${name}.jacobian`, (options: never) => f.jacobian(x(), options)],
+      [`${name}.vjp`, (options: never) => f.vjp(x(), x(), options)],
+      [`${name}.jvp`, (options: never) => f.jvp(x(), x(), options)],
+      [`${name}.linearize`, (options: never) => f.linearize(x(), options)],
+    ] as const;
+  }),
+  ['crossEntropy', (options) => crossEntropy(x(), [0, 1], options)],
+  ['crossEntropy.loss', (options) => crossEntropy.loss(x(), [0, 1], options)],
+  ['crossEntropy.gradient', (options) => crossEntropy.gradient(x(), [0, 1], options)],
+  ['crossEntropy.vjp', (options) => crossEntropy.vjp(x(), [0, 1], tensor(1), options)],
+  ['crossEntropy.jvp', (options) => crossEntropy.jvp(x(), [0, 1], x(), options)],
+];
+
+describe('an option that there is not is no option that is ignored', () => {
+  test.for(calls)('%s says which, and which there are', ([name, call]) => {
+    const message = `${name}: there is no option dim (did you mean axis?); the options are axis`;
+    expect(() => call({ dim: 0 } as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_VALUE', message: expect.stringContaining(message) }),
+    );
+    expect(() => call({ axis: 0 } as never)).not.toThrow();
+  });
+
+  test.for(calls)('%s takes options as an object only', ([name, call]) => {
+    expect(() => call(0 as never)).toThrow(`${name}: options are 0; expected an object with axis`);
+    expect(() => call(x() as never)).toThrow(`${name}: options are a tensor; expected an object with axis`);
+  });
+
+  test('spellings of other libraries are recognised', () => {
+    expect(() => crossEntropy(x(), [0, 1], { label_smoothing: 0.1 } as never)).toThrow('did you mean labelSmoothing?');
+    expect(() => crossEntropy(x(), [0, 1], { ignore_index: 0 } as never)).toThrow('did you mean ignoreIndex?');
+    expect(() => softmax(x(), { T: 2 } as never)).toThrow('did you mean temperature?');
+    expect(() => softmax(x(), { zeal: 2 } as never)).toThrow(
+      /no option zeal; the options are axis, temperature, mask, out$/,
+    );
+  });
+
+  test('the members of a linear operator, tensors and gradcheck have options too', async () => {
+    expect(() => softmax.linearize(x()).vjp(x(), { axis: 0 } as never)).toThrow('there is no option axis');
+    expect(() => softmax.linearize(x(), { out: x() } as never)).toThrow('there is no option out');
+    expect(() => relu.linearize(x()).diagonal({ axis: 0 } as never)).toThrow('there is no option axis');
+    expect(() => crossEntropy(x(), [0, 1], { out: x() as never })).toThrow('out: options are a tensor');
+    expect(() => tensor([1], { type: 'float64' } as never)).toThrow('tensor: there is no option type');
+    expect(() => empty([1], { shape: [2] } as never)).toThrow('empty: there is no option shape');
+    await expect(gradcheck(softmax, x(), { dim: 0 } as never)).rejects.toThrow('did you mean axis?');
+  });
+
+  test('the options of the forward pass can be handed on to its derivatives, and are looked at by name only', () => {
+    const options = { axis: 0, temperature: 2, mask: [[true], [false]], out: undefined };
+    expect(softmax.vjp(softmax(x(), options), x(), options).shape).toEqual([2, 2]);
+    expect(softmax(x(), Object.create({ dim: 0 })).shape).toEqual([2, 2]);
+    expect(softmax(x(), undefined).shape).toEqual([2, 2]);
+  });
+});
+
+describe('an option that is text is said to be text, and is not taken for a number', () => {
+  test.each([
+    [{ axis: '0' }, 'ERR_AXIS', 'crossEntropy: axis is the text "0"; expected an integer'],
+    [{ temperature: '2' }, 'ERR_VALUE', 'crossEntropy: temperature is the text "2"; expected a finite number above 0'],
+    [{ labelSmoothing: '0.1' }, 'ERR_VALUE', 'crossEntropy: labelSmoothing is the text "0.1"; expected 0 to 1'],
+    [{ ignoreIndex: '1' }, 'ERR_VALUE', 'crossEntropy: ignoreIndex is the text "1"; expected an integer'],
+  ])('%o', (options, code, message) => {
+    expect(() => crossEntropy(x(), [0, 1], options as never)).toThrow(expect.objectContaining({ code, message }));
+  });
+});
