@@ -36,3 +36,17 @@ function cellsOf(line: string): readonly string[] {
 function isNumber(cell: string): boolean {
   return parseNumber(cell.replaceAll('"', '')) !== null;
 }
+
+/** How csv-parse is to read a table between `delimiter`, in the page as on the command line; lines that start with # are comments. */
+export function csvParseOptions(delimiter: Delimiter) {
+  return {
+    delimiter: delimiter === ' ' ? [' ', '\t'] : delimiter,
+    comment: '#',
+    comment_no_infix: true,
+    bom: true,
+    trim: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+  } as const;
+}

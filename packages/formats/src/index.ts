@@ -1,6 +1,6 @@
 export { type FileArray, formatBytes, formatPosition, formatShape, sizeOf } from './array.js';
 export { type CsvRecord, type CsvSource, csvLines, csvRows } from './csv.js';
-export { type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
+export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
 export { halfToNumber, numberToHalf } from './half.js';
 export { jsonRows, parseJson } from './json.js';
 export { type NpyDescr, npyElements, npyHeader, npyRows, type ReadAt } from './npy.js';

@@ -1,6 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import {
   type CsvRecord,
+  csvParseOptions,
   csvRows,
   detectDelimiter,
   type FileArray,
@@ -98,19 +99,9 @@ async function whole(reader: RowReader): Promise<FileArray> {
 async function readCsv(text: string, name: string, preferred: ',' | '\t'): Promise<FileArray> {
   const { CsvError, parse } = await import('csv-parse/browser/esm/sync');
   const delimiter = detectDelimiter(text, preferred);
-  const options = {
-    delimiter: delimiter === ' ' ? [' ', '\t'] : delimiter,
-    comment: '#',
-    comment_no_infix: true,
-    bom: true,
-    trim: true,
-    info: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-  };
   let lines: readonly { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
   try {
-    lines = parse(text, options) as unknown as typeof lines;
+    lines = parse(text, csvParseOptions(delimiter)) as unknown as typeof lines;
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
     throw new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: quotes do not come in pairs`, { cause });

@@ -2,7 +2,14 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { SoftgradError } from '@softgrad/core';
-import { type CsvRecord, csvRows, delimiterSample, detectDelimiter, type RowReader } from '@softgrad/formats';
+import {
+  type CsvRecord,
+  csvParseOptions,
+  csvRows,
+  delimiterSample,
+  detectDelimiter,
+  type RowReader,
+} from '@softgrad/formats';
 import { CsvError, type Info, parse } from 'csv-parse';
 
 const longestLine = 2 ** 28;
@@ -21,17 +28,7 @@ interface Line {
 export async function openCsv(path: string, byteLength: number, preferred: ',' | '\t'): Promise<RowReader> {
   const delimiter = detectDelimiter(await beginning(path), preferred);
   const file = createReadStream(path);
-  const parser = parse({
-    delimiter: delimiter === ' ' ? [' ', '\t'] : delimiter,
-    comment: '#',
-    comment_no_infix: true,
-    bom: true,
-    trim: true,
-    info: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    max_record_size: longestLine,
-  });
+  const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
   // Errors reach the iterator below, since the pipeline destroys the parser with them.
   pipeline(file, parser, () => {});
   return csvRows({
