@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '2d54a28dd40bd4112e5c5cd0aca482e7d76c7930041d71097a27e4c76645d826';
+export const sourceHash = '20d58dc7bb6d54c7243aa6c5ffa4a31a8e2392a8cc4f4b32d0fd331745063b29';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = { simd: 357, relaxed: 356 };

@@ -158,10 +158,6 @@ COMPACT SHARED void lanes_out(real *p, const Group *g, size_t classes, Lanes m) 
 }
 
 // One value a row, rows in (outer, inner) order: the group's are neighbours.
-INLINE V row_values(const real *p, const Group *g) {
-  return g->lanes == W ? load(p + g->row) : load_part(p + g->row, g->lanes);
-}
-
 INLINE void store_row_values(real *p, const Group *g, V v) {
   if (g->lanes == W)
     store(p + g->row, v);
