@@ -1,5 +1,6 @@
 import type { Basis, BinaryOp, Extent, Operand, ReduceOp, Rows, UnaryOp } from '@softgrad/core';
-import { expOfFloat32, expOfFloat64 } from './exp.js';
+import { expOfFloat64 } from './exp-double.js';
+import { expOfFloat32 } from './exp-single.js';
 import type { CpuBuffer } from './storage.js';
 
 /** The verbs from which core composes what is not fused. Arithmetic is float64; results are rounded when they are stored. */

@@ -28,7 +28,7 @@ export function productError(a: number, b: number, product: number): number {
 }
 
 /** The upper 26 bits of a float64 (Veltkamp's splitting). */
-function head(x: number): number {
+export function head(x: number): number {
   const scaled = x * 134217729;
   return scaled - (scaled - x);
 }

@@ -1,5 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { expPair, expSingle, singleLimit } from './exp.js';
+import { expPair } from './exp-double.js';
+import { expSingle, singleLimit } from './exp-single.js';
 import { productError } from './pair.js';
 import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';

@@ -138,6 +138,31 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
   });
 });
 
+// Against 50 digits rather than the nearest float64, which would turn every error into a whole number.
+test.each([
+  { range: 20, offset: 0, rows: 300, classes: 3 },
+  { range: 80, offset: 0, rows: 80, classes: 10 },
+  { range: 8, offset: 0, rows: 1, classes: 1000 },
+  { range: 8, offset: 1e4, rows: 3, classes: 100 },
+])('float64 is rounded once, within 0.53 ULP: $rows rows of $classes, ±$range + $offset', (workload) => {
+  const x = logitsOf(workload, (length) => new Float64Array(length));
+  const out = new Float64Array(x.length);
+  backend.softmax(out, x, { outer: workload.rows, classes: workload.classes, inner: 1 });
+  for (let start = 0; start < x.length; start += workload.classes) {
+    const logits = [...x.subarray(start, start + workload.classes)].map(precisely);
+    const exps = logits.map((logit) => logit.minus(logits[0]).exp());
+    const total = exps.reduce((partial, e) => partial.plus(e));
+    for (const [k, e] of exps.entries()) {
+      const exact = e.div(total);
+      const error = exact
+        .minus(precisely(out[start + k]))
+        .abs()
+        .div(ulp(exact.toNumber(), 'float64'));
+      expect(error.toNumber(), `row ${start / workload.classes}, class ${k}`).toBeLessThan(0.53);
+    }
+  }
+});
+
 // Errors of several roundings seldom add up: only many samples tell 1 ULP, which the nearest float64 turns into whole numbers, from 3.
 test.each([
   { range: 20, offset: 0, rows: 20_000, classes: 3 },

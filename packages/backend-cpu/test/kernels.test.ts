@@ -37,7 +37,7 @@ describe('rows that need a shift and rows that do not', () => {
   });
 
   test('agree up to the largest logits that go unshifted', () => {
-    for (const x of [300, 339, 341, 679, 681, 700, 1e6]) {
+    for (const x of [300, 423, 425, 599, 601, 700, 1e6]) {
       const [a, b] = softmax([x, x - 1]);
       expect(a).toBeCloseTo(1 / (1 + Math.exp(-1)), 15);
       expect(b).toBeCloseTo(1 / (1 + Math.E), 15);

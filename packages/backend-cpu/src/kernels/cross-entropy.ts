@@ -1,8 +1,9 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import { rowsPerBlock, scale, sum } from '../blocks.js';
+import { expAndSum, unitOf } from '../exp-single.js';
 import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { expOfSingle, rowsPerBlock, scale, sum, unitOf } from '../unshifted.js';
 
 interface Outputs {
   readonly loss: CpuBuffer | null;
@@ -63,7 +64,7 @@ function crossEntropyUnshifted(
   const exp = expScratch(classes * Math.min(perBlock, outer));
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
-    if (!expOfSingle(exp, logits, row * classes, count * classes, unit)) {
+    if (expAndSum(exp, logits, row * classes, count * classes, unit) < 0) {
       crossEntropyShifted(
         {
           loss: loss === null ? null : loss.subarray(row, row + count),

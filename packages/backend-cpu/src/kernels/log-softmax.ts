@@ -1,5 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { expOfFloat32, expOfFloat64 } from '../exp.js';
+import { expOfFloat64 } from '../exp-double.js';
+import { expOfFloat32 } from '../exp-single.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../rows.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';

@@ -1,4 +1,5 @@
-import { expOfFloat32, expOfFloat64 } from '../exp.js';
+import { expOfFloat64 } from '../exp-double.js';
+import { expOfFloat32 } from '../exp-single.js';
 import type { FloatArray } from '../storage.js';
 
 /** `out = 1 / (1 + exp(−x))`, from exp(−|x|), which does not overflow. */

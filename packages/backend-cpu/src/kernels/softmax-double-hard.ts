@@ -1,7 +1,7 @@
-import { doubleLimit, expPair } from '../exp.js';
+import { doubleLimit, expSplit } from '../exp-double.js';
 import { type Pair, productError, reciprocal, sumError } from '../pair.js';
-import { divide } from '../quotients.js';
 import type { Keep } from '../rows.js';
+import { divide, setSum } from '../splits.js';
 import { scratch } from '../storage.js';
 
 /** exp of what is smaller vanishes beside that of any logit of which exp is taken unshifted. */
@@ -30,9 +30,9 @@ export function hardRows(
     const start = row * classes;
     const mask = keep ? (row % keep.rows) * classes : 0;
     if (hardExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
-      divide(out, exp, rests, start, classes, total.high, total.low);
+      divide(out, start, exp, rests, classes, total);
     } else if (shiftedExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
-      divide(out, exp, rests, start, classes, total.high, total.low);
+      divide(out, start, exp, rests, classes, total);
     } else {
       out.fill(Number.NaN, start, start + classes);
     }
@@ -66,13 +66,12 @@ function hardExpAndSum(
       continue;
     }
     if (!(Math.abs(quotient) < doubleLimit)) return false;
-    rests[k] = expPair(exp, k, quotient, quotientRest(value, inverse, quotient));
+    rests[k] = expSplit(exp, k, quotient, quotientRest(value, inverse, quotient));
     const next = high + exp[k];
     low += sumError(high, exp[k], next) + rests[k];
     high = next;
   }
-  total.high = high;
-  total.low = low;
+  setSum(total, high, low);
   return high > 0;
 }
 
@@ -114,13 +113,12 @@ function shiftedExpAndSum(
       continue;
     }
     const rest = sumError(quotient, -max, difference) + (quotientRest(value, inverse, quotient) - maxRest);
-    rests[k] = expPair(exp, k, difference, rest);
+    rests[k] = expSplit(exp, k, difference, rest);
     const next = high + exp[k];
     low += sumError(high, exp[k], next) + rests[k];
     high = next;
   }
-  total.high = high;
-  total.low = low;
+  setSum(total, high, low);
   return Number.isFinite(max);
 }
 

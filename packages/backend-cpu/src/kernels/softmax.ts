@@ -11,7 +11,7 @@ const doubleTile = scratch();
 /**
  * Softmax over the middle dimension.
  *
- * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 177² (float64: 680²) are safe
+ * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 177² (float64: 600²) are safe
  * without one in float64's range, so rows are first tried unshifted: no search for a maximum, no x − max to be rounded. Rows for
  * which this does not hold (larger logits, −Infinity, NaN) are shifted.
  */
