@@ -5,9 +5,6 @@ import { type FloatArray, scratch } from '../storage.js';
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
 
-/** Rows shorter than this do without a branch on their largest entry. */
-const shortRow = 32;
-
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
   out: FloatArray,
@@ -19,8 +16,10 @@ export function vjp(
   const { outer, classes } = rows;
   // A probability of 0 times Infinity is no number.
   const factor = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
+  // float64 arithmetic has bits to spare for float32: there only 20 lost ones would show.
+  const mostSquares = out instanceof Float32Array ? 1 - 2 ** -20 : 0.5;
   if (rows.inner === 1) {
-    vjpRows(out, probabilities, cotangent, outer, classes, factor);
+    vjpRows(out, probabilities, cotangent, outer, classes, factor, mostSquares);
     return;
   }
   const s = probabilityScratch(tileLength(rows));
@@ -28,23 +27,30 @@ export function vjp(
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
     gather(g, cotangent, tile, classes);
-    vjpRows(g, s, g, tile.count, classes, factor);
+    vjpRows(g, s, g, tile.count, classes, factor, mostSquares);
     scatter(out, g, tile, classes);
   });
 }
 
 /**
  * ⟨s, g⟩ of a row where one probability is nearly 1 cancels against that entry's own g. A constant can be taken off the cotangent
- * for nothing, J (g − c) = J g, because J's rows add up to 0: long rows take that entry's g. Where rows are short, looking for it is
- * a branch that nobody foresees, so they take ⟨s, g⟩ as it came out and sum once more, and rows of two and three have their
- * differences written out.
+ * for nothing, J (g − c) = J g, because J's rows add up to 0: such rows, whose Σ s² is above `mostSquares`, take that entry's g.
+ * Σ s² costs nothing beside the loads; looking for the entry in every row is a branch that nobody foresees. Rows of two and three
+ * have their differences written out.
  */
-function vjpRows(out: FloatArray, s: FloatArray, g: FloatArray, outer: number, classes: number, factor: number): void {
+function vjpRows(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  outer: number,
+  classes: number,
+  factor: number,
+  mostSquares: number,
+): void {
   const length = outer * classes;
   if (classes === 2) vjpPairs(out, s, g, length, factor);
   else if (classes === 3) vjpTriples(out, s, g, length, factor);
-  else if (classes < shortRow) vjpShort(out, s, g, length, classes, factor);
-  else for (let start = 0; start < length; start += classes) vjpRow(out, s, g, start, classes, factor);
+  else vjpLonger(out, s, g, length, classes, factor, mostSquares);
 }
 
 function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
@@ -73,89 +79,87 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
   }
 }
 
-function vjpShort(
+/** Elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
+const blockElements = 128;
+
+function vjpLonger(
   out: FloatArray,
   s: FloatArray,
   g: FloatArray,
   length: number,
   classes: number,
   factor: number,
+  mostSquares: number,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
-    const origin = sumOfShort(s, g, start, end, 0);
-    const mean = sumOfShort(s, g, start, end, origin);
+    let mean = 0;
+    let squares = 0;
     let k = start;
-    for (; k < end - 3; k += 4) {
-      out[k] = s[k] * (g[k] - origin - mean) * factor;
-      out[k + 1] = s[k + 1] * (g[k + 1] - origin - mean) * factor;
-      out[k + 2] = s[k + 2] * (g[k + 2] - origin - mean) * factor;
-      out[k + 3] = s[k + 3] * (g[k + 3] - origin - mean) * factor;
+    for (let first = start; first < end; first = (first + blockElements) | 0) {
+      const last = Math.min(end, (first + blockElements) | 0);
+      const lastFour = (last - 3) | 0;
+      let sum0 = 0;
+      let sum1 = 0;
+      let squares0 = 0;
+      let squares1 = 0;
+      for (; k < lastFour; k += 4) {
+        const k1 = (k + 1) | 0;
+        const k2 = (k + 2) | 0;
+        const k3 = (k + 3) | 0;
+        const s0 = s[k];
+        const s1 = s[k1];
+        const s2 = s[k2];
+        const s3 = s[k3];
+        sum0 += s0 * g[k] + s1 * g[k1];
+        sum1 += s2 * g[k2] + s3 * g[k3];
+        squares0 += s0 * s0 + s1 * s1;
+        squares1 += s2 * s2 + s3 * s3;
+      }
+      for (; k < last; k++) {
+        sum0 += s[k] * g[k];
+        squares0 += s[k] * s[k];
+      }
+      mean += sum0 + sum1;
+      squares += squares0 + squares1;
+    }
+    let origin = 0;
+    if (squares > mostSquares) {
+      origin = g[indexOfLargest(s, start, end)];
+      mean = meanCotangent(s, g, start, end, origin);
+    }
+    const lastFour = (end - 3) | 0;
+    for (k = start; k < lastFour; k += 4) {
+      const k1 = (k + 1) | 0;
+      const k2 = (k + 2) | 0;
+      const k3 = (k + 3) | 0;
+      const dx0 = s[k] * (g[k] - origin - mean) * factor;
+      const dx1 = s[k1] * (g[k1] - origin - mean) * factor;
+      const dx2 = s[k2] * (g[k2] - origin - mean) * factor;
+      const dx3 = s[k3] * (g[k3] - origin - mean) * factor;
+      out[k] = dx0;
+      out[k1] = dx1;
+      out[k2] = dx2;
+      out[k3] = dx3;
     }
     for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean) * factor;
   }
 }
 
+function indexOfLargest(s: FloatArray, start: number, end: number): number {
+  let top = start;
+  for (let k = start; k < end; k++) if (s[k] > s[top]) top = k;
+  return top;
+}
+
 /** Σ s (g − origin). */
-function sumOfShort(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
-  let sum0 = 0;
-  let sum1 = 0;
-  let k = start;
-  for (; k < end - 3; k += 4) {
-    sum0 += s[k] * (g[k] - origin) + s[k + 1] * (g[k + 1] - origin);
-    sum1 += s[k + 2] * (g[k + 2] - origin) + s[k + 3] * (g[k + 3] - origin);
-  }
-  for (; k < end; k++) sum0 += s[k] * (g[k] - origin);
-  return sum0 + sum1;
-}
-
-function vjpRow(out: FloatArray, s: FloatArray, g: FloatArray, start: number, classes: number, factor: number): void {
-  const end = (start + classes) | 0;
-  let top = -1;
-  let mean = 0;
-  // In blocks, so that the rounding errors of long rows do not add up.
-  for (let first = start; first < end; first += 128) {
-    const last = Math.min(end, first + 128);
-    let sum0 = 0;
-    let sum1 = 0;
-    let k = first;
-    for (; k < last - 3; k += 4) {
-      const s0 = s[k];
-      const s1 = s[k + 1];
-      const s2 = s[k + 2];
-      const s3 = s[k + 3];
-      // Only where the four are more than 1/2 together can one of them be.
-      if (s0 + s1 + (s2 + s3) > 0.5) top = indexAboveHalf(s, k, 4, top);
-      sum0 += s0 * g[k] + s1 * g[k + 1];
-      sum1 += s2 * g[k + 2] + s3 * g[k + 3];
-    }
-    top = indexAboveHalf(s, k, last - k, top);
-    for (; k < last; k++) sum0 += s[k] * g[k];
-    mean += sum0 + sum1;
-  }
-  const origin = top < 0 ? 0 : g[top];
-  if (top >= 0) mean = meanCotangent(s, g, start, end, origin);
-  let k = start;
-  for (; k < end - 3; k += 4) {
-    out[k] = s[k] * (g[k] - origin - mean) * factor;
-    out[k + 1] = s[k + 1] * (g[k + 1] - origin - mean) * factor;
-    out[k + 2] = s[k + 2] * (g[k + 2] - origin - mean) * factor;
-    out[k + 3] = s[k + 3] * (g[k + 3] - origin - mean) * factor;
-  }
-  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean) * factor;
-}
-
-/** The index of the probability above 1/2 of `count`, at most one of which is, or `otherwise`. */
-function indexAboveHalf(s: FloatArray, start: number, count: number, otherwise: number): number {
-  for (let k = start; k < start + count; k++) if (s[k] > 0.5) return k;
-  return otherwise;
-}
-
-/** Σ s (g − origin), in blocks too. */
 function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
   let mean = 0;
-  for (let first = start; first < end; first += 128) {
-    mean += sumOfShort(s, g, first, Math.min(end, first + 128), origin);
+  for (let first = start; first < end; first += blockElements) {
+    const last = Math.min(end, first + blockElements);
+    let sum = 0;
+    for (let k = first; k < last; k++) sum += s[k] * (g[k] - origin);
+    mean += sum;
   }
   return mean;
 }
