@@ -200,6 +200,30 @@ test('the vjp of a nearly one-hot row does not cancel', () => {
   expect([...out].map((value) => value.toPrecision(4))).toEqual(['5.551e-17', '-5.551e-17']);
 });
 
+test.each(dtypes.flatMap((dtype) => [2, 3, 4, 10, 300].map((classes) => ({ dtype, classes }))))(
+  'nor does it with $classes classes in $dtype, one after the other or over an inner axis',
+  ({ dtype, classes }) => {
+    const tiny = 2 ** -70;
+    for (const rows of [
+      { outer: 2, classes, inner: 1 },
+      { outer: 1, classes, inner: 2 },
+    ]) {
+      const at = (row: number, k: number) => row * (rows.inner === 1 ? classes : 1) + k * rows.inner;
+      const [s, g, out] = [0, 1, 2].map(() => floats(2 * classes, dtype));
+      s.fill(tiny);
+      for (const row of [0, 1]) {
+        s[at(row, classes - 1)] = 1;
+        g[at(row, classes - 1)] = row + 1;
+      }
+      backend.vjp(out, s, g, rows);
+      for (const row of [0, 1]) {
+        for (let k = 0; k < classes - 1; k++) expect(out[at(row, k)]).toBe(-(row + 1) * tiny);
+        expect(out[at(row, classes - 1)]).toBe((row + 1) * (classes - 1) * tiny);
+      }
+    }
+  },
+);
+
 test.each([50, 200, 700])(
   'what dominates a row by %s has the log-probability −exp(−gap), and its cross-entropy that gradient',
   (gap) => {
