@@ -18,6 +18,9 @@ export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows,
   });
 }
 
+/** Rows shorter than this have 1 − s_r summed from the others: less than a branch on whether the difference would cancel. */
+const shortRow = 16;
+
 /** The Jacobians of rows that stand one after the other in `s`, into `out` from `base` on. */
 function jacobianRows(
   out: FloatArray,
@@ -28,23 +31,101 @@ function jacobianRows(
   temperature: number,
 ): void {
   const length = outer * classes;
+  if (classes === 3) jacobianTriples(out, base, s, length, temperature);
+  else if (classes < shortRow) jacobianShort(out, base, s, length, classes, temperature);
+  else jacobianLong(out, base, s, length, classes, temperature);
+}
+
+// 0 − x rather than −x throughout: a probability of 0 gives 0, not −0.
+
+function jacobianTriples(out: FloatArray, base: number, s: FloatArray, length: number, temperature: number): void {
+  let to = base;
+  for (let start = 0; start < length; start += 3) {
+    const s0 = s[start];
+    const s1 = s[(start + 1) | 0];
+    const s2 = s[(start + 2) | 0];
+    const s01 = 0 - (s0 / temperature) * s1;
+    const s02 = 0 - (s0 / temperature) * s2;
+    const s12 = 0 - (s1 / temperature) * s2;
+    out[to] = (s0 / temperature) * (s1 + s2);
+    out[(to + 1) | 0] = s01;
+    out[(to + 2) | 0] = s02;
+    out[(to + 3) | 0] = s01;
+    out[(to + 4) | 0] = (s1 / temperature) * (s0 + s2);
+    out[(to + 5) | 0] = s12;
+    out[(to + 6) | 0] = s02;
+    out[(to + 7) | 0] = s12;
+    out[(to + 8) | 0] = (s2 / temperature) * (s0 + s1);
+    to = (to + 9) | 0;
+  }
+}
+
+function jacobianShort(
+  out: FloatArray,
+  base: number,
+  s: FloatArray,
+  length: number,
+  classes: number,
+  temperature: number,
+): void {
   let to = base;
   for (let start = 0; start < length; start += classes) {
-    const end = start + classes;
+    const end = (start + classes) | 0;
+    for (let r = start; r < end; r++) {
+      const factor = s[r] / temperature;
+      let others = 0;
+      for (let k = start; k < r; k++) {
+        const other = s[k];
+        others += other;
+        out[to] = 0 - factor * other;
+        to = (to + 1) | 0;
+      }
+      const diagonal = to;
+      to = (to + 1) | 0;
+      for (let k = (r + 1) | 0; k < end; k++) {
+        const other = s[k];
+        others += other;
+        out[to] = 0 - factor * other;
+        to = (to + 1) | 0;
+      }
+      out[diagonal] = factor * others;
+    }
+  }
+}
+
+function jacobianLong(
+  out: FloatArray,
+  base: number,
+  s: FloatArray,
+  length: number,
+  classes: number,
+  temperature: number,
+): void {
+  let to = base;
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastFour = (end - 3) | 0;
     for (let r = start; r < end; r++) {
       const p = s[r];
       const factor = p / temperature;
+      const diagonal = (to + r - start) | 0;
       let k = start;
-      // 0 − x rather than −x: a probability of 0 gives 0, not −0.
-      for (; k < end - 3; k += 4) {
-        out[to] = 0 - factor * s[k];
-        out[to + 1] = 0 - factor * s[k + 1];
-        out[to + 2] = 0 - factor * s[k + 2];
-        out[to + 3] = 0 - factor * s[k + 3];
-        to += 4;
+      for (; k < lastFour; k += 4) {
+        const ds0 = 0 - factor * s[k];
+        const ds1 = 0 - factor * s[(k + 1) | 0];
+        const ds2 = 0 - factor * s[(k + 2) | 0];
+        const ds3 = 0 - factor * s[(k + 3) | 0];
+        out[to] = ds0;
+        out[(to + 1) | 0] = ds1;
+        out[(to + 2) | 0] = ds2;
+        out[(to + 3) | 0] = ds3;
+        to = (to + 4) | 0;
       }
-      for (; k < end; k++) out[to++] = 0 - factor * s[k];
-      out[to - end + r] = factor * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p);
+      for (; k < end; k++) {
+        out[to] = 0 - factor * s[k];
+        to = (to + 1) | 0;
+      }
+      out[diagonal] = factor * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p);
     }
   }
 }
