@@ -1,16 +1,104 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import { rowsPerBlock, sum } from '../blocks.js';
 import { expOfFloat64 } from '../exp-double.js';
-import { expOfFloat32 } from '../exp-single.js';
+import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../rows.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 
+const expScratch = scratch();
 const logScratch = scratch();
 const probabilityScratch = scratch();
 const vectorScratch = scratch();
 
-/** `out = x/T − log Σ exp(x/T)`, as `(x/T − max) − log1p(Σ of the others)`: both terms have one sign, so nothing cancels. */
+/** `out = x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
+  out: FloatArray,
+  logits: FloatArray,
+  rows: Rows,
+  parameters: SoftmaxParameters<CpuBuffer>,
+): void {
+  if (logits instanceof Float32Array && rows.inner === 1 && parameters.mask === null) {
+    logSoftmaxUnshifted(out, logits, rows, parameters);
+  } else {
+    logSoftmaxShifted(out, logits, rows, parameters);
+  }
+}
+
+/**
+ * Rows whose exponentials need no shift (see `softmax`). Where an entry has more than half of the sum, its own exponential, which has
+ * an error, is kept out: `log Σ = x_top/T + log1p(Σ_others exp / exp_top)`, and the entry's own result the logarithm alone.
+ */
+function logSoftmaxUnshifted(
+  out: FloatArray,
+  x: Float32Array,
+  { outer, classes }: Rows,
+  parameters: SoftmaxParameters<CpuBuffer>,
+): void {
+  const { temperature } = parameters;
+  const perBlock = rowsPerBlock(classes);
+  const unit = unitOf(temperature);
+  const inverse = 1 / temperature;
+  const exp = expScratch(classes * Math.min(perBlock, outer));
+  for (let row = 0; row < outer; row += perBlock) {
+    const count = Math.min(perBlock, outer - row);
+    const start = row * classes;
+    const end = start + count * classes;
+    if (expAndSum(exp, x, start, count * classes, unit) < 0) {
+      const block = { outer: count, classes, inner: 1 };
+      logSoftmaxShifted(out.subarray(start, end), x.subarray(start, end), block, parameters);
+      continue;
+    }
+    for (let first = 0; first < count * classes; first += classes) {
+      const to = start + first;
+      const total = sum(exp, first, classes);
+      const top = indexAbove(exp, first, classes, total / 2);
+      if (top < 0) {
+        subtract(out, x, to, classes, inverse, Math.log(total));
+        continue;
+      }
+      const others = sum(exp, first, top - first) + sum(exp, top + 1, first + classes - top - 1);
+      const log = Math.log1p(others / exp[top]);
+      subtract(out, x, to, classes, inverse, x[start + top] * inverse + log);
+      out[start + top] = 0 - log;
+    }
+  }
+}
+
+/** The index of an element above `bound`, or −1. */
+function indexAbove(values: Float64Array, from: number, length: number, bound: number): number {
+  const end = (from + length) | 0;
+  for (let k = from; k < end; k++) if (values[k] > bound) return k;
+  return -1;
+}
+
+/** `out[start + k] = x[start + k] · factor − constant`. */
+function subtract(
+  out: FloatArray,
+  x: Float32Array,
+  start: number,
+  length: number,
+  factor: number,
+  constant: number,
+): void {
+  const end = (start + length) | 0;
+  const lastFour = (end - 3) | 0;
+  let k = start;
+  for (; k < lastFour; k += 4) {
+    const y0 = x[k] * factor - constant;
+    const y1 = x[(k + 1) | 0] * factor - constant;
+    const y2 = x[(k + 2) | 0] * factor - constant;
+    const y3 = x[(k + 3) | 0] * factor - constant;
+    out[k] = y0;
+    out[(k + 1) | 0] = y1;
+    out[(k + 2) | 0] = y2;
+    out[(k + 3) | 0] = y3;
+  }
+  for (; k < end; k++) out[k] = x[k] * factor - constant;
+}
+
+/** `(x/T − max) − log1p(Σ of the others)`: both terms have one sign, so nothing cancels. */
+function logSoftmaxShifted(
   out: FloatArray,
   logits: FloatArray,
   rows: Rows,
