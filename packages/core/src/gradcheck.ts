@@ -1,9 +1,10 @@
+import { tensor } from './create.js';
 import type { FloatDType } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type BuiltIn, builtIn, type GradcheckTarget } from './gradcheck-operations.js';
 import { operand, operandLike } from './op.js';
 import { checkOptions, optionNames } from './options.js';
-import { type Tensor, tensor } from './tensor.js';
+import type { Tensor } from './tensor.js';
 
 /** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
 export interface GradcheckFunction {

@@ -19,6 +19,7 @@ export type {
   Supports,
   UnaryOp,
 } from './backend.js';
+export { empty, fromBuffer, type TensorOptions, tensor } from './create.js';
 export { type KnownExpression, knownExpressions } from './diagnose/expressions.js';
 export type { LossReduction } from './diagnose/problem.js';
 export type { Remedy } from './diagnose/remedy.js';
@@ -77,13 +78,4 @@ export {
 } from './registry.js';
 export { scope } from './scope.js';
 export type { Shape } from './shape.js';
-export {
-  bufferOf,
-  empty,
-  fromBuffer,
-  isTensor,
-  type Tensor,
-  type TensorOptions,
-  type TensorSummary,
-  tensor,
-} from './tensor.js';
+export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor.js';

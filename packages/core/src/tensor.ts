@@ -3,12 +3,10 @@ import type { Backend } from './backend.js';
 import { brand, isBranded } from './brand.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { type HostData, readInput, type TensorInput } from './input.js';
 import { describe, type NestedArray, nest, preview } from './nested.js';
-import { checkOptions, optionNames } from './options.js';
-import { getBackend, isBackend, noteBackend } from './registry.js';
+import { isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
-import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
+import { type Shape, show, sizeOf } from './shape.js';
 
 /**
  * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,
@@ -46,17 +44,6 @@ export interface TensorSummary {
   readonly dtype: DType;
   /** The backend's name. */
   readonly device: string;
-}
-
-export interface TensorOptions {
-  /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
-  readonly dtype?: DType | undefined;
-  /** Default: that of the nesting, or one dimension for flat data. */
-  readonly shape?: Shape | undefined;
-  /** Default: the one that `setBackend` chose. */
-  readonly backend?: Backend | undefined;
-  /** Write into this tensor instead of making a new one; its shape, dtype and backend must fit. */
-  readonly out?: Tensor | undefined;
 }
 
 const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
@@ -155,85 +142,6 @@ export class DeviceTensor implements Tensor {
     const gone = this.disposed ? ', disposed' : '';
     return `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}${gone}`;
   }
-}
-
-/**
- * A tensor from nested arrays, a typed array with a shape, or anything with `data` and `shape` (and strides).
- *
- * Shapes: that of the nesting, of `data.shape`, or `options.shape` if it has as many elements. The input is copied.
- *
- * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is no number; a dtype that the backend lacks),
- *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY
- *
- * @example
- * await setBackend(cpu);
- * const x = tensor([[1, 2, 3], [1, 2, 4]]);
- * x.shape; // [2, 3]
- * x.dtype; // 'float32'
- */
-export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
-  const { out } = checkOptions('tensor', options, optionNames.tensor);
-  const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
-  if (out !== undefined) return overwrite(out, host, options.backend);
-  const backend = options.backend ?? getBackend();
-  checkDType('tensor', host.dtype, backend);
-  return make(backend, host.shape, host.dtype, host.data);
-}
-
-function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {
-  const target = asTensor('tensor', 'out', out);
-  if (backend !== undefined && backend !== target.backend) {
-    throw new SoftgradError(
-      'ERR_BACKEND_MISMATCH',
-      `tensor: out lives on ${target.backend.name}, not on ${backend.name}`,
-    );
-  }
-  if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {
-    throw new SoftgradError(
-      'ERR_SHAPE',
-      `tensor: out is ${show(target.shape)} ${target.dtype}, the input ${show(host.shape)} ${host.dtype}`,
-    );
-  }
-  target.backend.write(target.buffer, host.data);
-  target.host?.set(host.data);
-  return out;
-}
-
-/**
- * A tensor whose contents are unspecified until they are written: by `out:`, or through `view()` where the backend's memory
- * can be seen.
- *
- * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
- */
-export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
-  checkShape('empty', shape);
-  checkOptions('empty', options, optionNames.empty);
-  const backend = options.backend ?? getBackend();
-  const dtype = options.dtype ?? 'float32';
-  checkDType('empty', dtype, backend);
-  return make(backend, Object.freeze([...shape]), dtype, null);
-}
-
-/**
- * A tensor over a buffer of the backend's own, which it frees from now on: how an engine's own arrays come in without a copy.
- *
- * @throws ERR_SHAPE, ERR_DTYPE
- */
-export function fromBuffer<B>(
-  backend: Backend<B>,
-  buffer: B,
-  shape: Shape,
-  dtype: 'float16' | 'float32' | 'float64',
-): Tensor {
-  checkShape('fromBuffer', shape);
-  if (!isFloat(dtype)) {
-    throw new SoftgradError(
-      'ERR_DTYPE',
-      `fromBuffer: ${String(dtype)} tensors are known on the host too: make them with tensor(data, { dtype: '${String(dtype)}' })`,
-    );
-  }
-  checkDType('fromBuffer', dtype, backend);
-  return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
 }
 
 /** The backend's own buffer behind a tensor, which stays the tensor's. @throws ERR_DISPOSED, ERR_DTYPE for what is no tensor */
