@@ -98,7 +98,17 @@ function parseCell(cell: string, place: string, column: number): number {
   if (value !== null) return value;
   if (isEllipsis(cell)) throw new SoftgradError('ERR_VALUE', `${place}: ${printWhole}`);
   const found = cell === '' ? 'empty' : quote(cell);
-  throw new SoftgradError('ERR_VALUE', `${place}, column ${column + 1} is ${found}; expected a number`);
+  throw new SoftgradError('ERR_VALUE', `${place}, column ${column + 1} is ${found}; expected ${expectedFor(cell)}`);
+}
+
+/** Numbers with a decimal comma are cut at it, or are none: 1,5;2,5 has a cell 5;2, and between tabs there is a cell 1,5. */
+function expectedFor(cell: string): string {
+  if (/^[-+]?\d*,\d+(e[-+]?\d+)?$/i.test(cell)) return `a decimal point, as in ${cell.replace(',', '.')}`;
+  const parts = cell.split(';');
+  if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
+    return 'a number; between semicolons, too, decimals have a point, as in 1.5;2.5';
+  }
+  return 'a number';
 }
 
 function isHeader(cells: readonly string[]): boolean {
