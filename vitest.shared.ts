@@ -15,12 +15,16 @@ export const shared = defineConfig({
   },
 });
 
-/** The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. */
-export async function sharedWithChromium() {
+/**
+ * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium.
+ *
+ * @param isolate false: files in Node share what they import, which saves the time of loading large peers for each
+ */
+export async function sharedWithChromium({ isolate = true } = {}) {
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],
-      projects: [{ test: { ...shared.test, name: 'node' } }, await inChromium()],
+      projects: [{ test: { ...shared.test, name: 'node', isolate } }, await inChromium()],
     },
   });
 }
