@@ -48,27 +48,58 @@ function shortRows(out: Float32Array, x: Float32Array, outer: number, classes: n
     if (expAndSum(exp, x, start, length, unit) < 0) {
       for (let k = 0; k < length; k += classes) hardExpAndSum(exp, k, x, start + k, classes, temperature);
     }
-    scaleShort(out, exp, start, length, classes);
+    scaleShort(out, start, length, classes);
   }
 }
 
-/** Divides each row of `exp` by its sum, into `out` from `start` on: one loop, since a call for each would cost more than it does. */
-function scaleShort(out: Float32Array, exp: Float64Array, start: number, length: number, classes: number): void {
+/**
+ * Divides each row of `blockScratch` by its sum, into `out` from `start` on: one loop, since a call for each would cost more than it does. Too
+ * long for V8 to inline it (460 bytes of bytecode), which matters: among all that a caller inlines its loops ran out of registers.
+ */
+function scaleShort(out: Float32Array, start: number, length: number, classes: number): void {
+  const exp = blockScratch;
+  if (classes === 3) {
+    for (let first = 0; first < length; first += 3) {
+      const target = (start + first) | 0;
+      const e0 = exp[first];
+      const e1 = exp[(first + 1) | 0];
+      const e2 = exp[(first + 2) | 0];
+      const factor = 1 / (e0 + e1 + e2);
+      out[target] = e0 * factor;
+      out[(target + 1) | 0] = e1 * factor;
+      out[(target + 2) | 0] = e2 * factor;
+    }
+    return;
+  }
   for (let first = 0; first < length; first += classes) {
     const last = (first + classes) | 0;
+    const lastFour = (last - 3) | 0;
+    const lastTwo = (last - 1) | 0;
     let sum0 = 0;
     let sum1 = 0;
     let k = first;
-    for (; k < last - 1; k += 2) {
-      sum0 += exp[k];
-      sum1 += exp[(k + 1) | 0];
+    for (; k < lastFour; k += 4) {
+      sum0 += exp[k] + exp[(k + 1) | 0];
+      sum1 += exp[(k + 2) | 0] + exp[(k + 3) | 0];
     }
-    if (k < last) sum0 += exp[k];
+    if (k < lastTwo) {
+      sum0 += exp[k] + exp[(k + 1) | 0];
+      k += 2;
+    }
+    if (k < last) sum1 += exp[k];
     const factor = 1 / (sum0 + sum1);
-    for (k = first; k < last - 1; k += 2) {
+    for (k = first; k < lastFour; k += 4) {
       const target = (start + k) | 0;
       out[target] = exp[k] * factor;
       out[(target + 1) | 0] = exp[(k + 1) | 0] * factor;
+      out[(target + 2) | 0] = exp[(k + 2) | 0] * factor;
+      out[(target + 3) | 0] = exp[(k + 3) | 0] * factor;
+    }
+    if (k < lastTwo) {
+      const target = (start + k) | 0;
+      out[target] = exp[k] * factor;
+      out[(target + 1) | 0] = exp[(k + 1) | 0] * factor;
+      k += 2;
     }
     if (k < last) out[(start + k) | 0] = exp[k] * factor;
   }

@@ -27,31 +27,39 @@ export function softmaxWith(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void {
   const { temperature, mask } = parameters;
-  const { classes } = rows;
+  const { outer, classes, inner } = rows;
   if (out instanceof Float32Array && logits instanceof Float32Array) {
-    forContiguousRows(out, logits, rows, mask, singleTile, (to, from, outer, keep) =>
-      softmaxSingle(to, from, outer, classes, temperature, keep),
-    );
+    if (inner === 1) softmaxSingle(out, logits, outer, classes, temperature, keepOf(mask));
+    else {
+      forEachGathered(out, logits, rows, mask, singleTile, (tile, count, keep) =>
+        softmaxSingle(tile, tile, count, classes, temperature, keep),
+      );
+    }
   } else if (out instanceof Float64Array && logits instanceof Float64Array) {
-    forContiguousRows(out, logits, rows, mask, doubleTile, (to, from, outer, keep) =>
-      softmaxDouble(to, from, outer, classes, temperature, keep),
-    );
+    if (inner === 1) softmaxDouble(out, logits, outer, classes, temperature, keepOf(mask));
+    else {
+      forEachGathered(out, logits, rows, mask, doubleTile, (tile, count, keep) =>
+        softmaxDouble(tile, tile, count, classes, temperature, keep),
+      );
+    }
   }
 }
 
-/** Visits all rows at once where they are contiguous, or a tile at a time, brought together, where they are over an inner dimension. */
-function forContiguousRows<A extends FloatArray>(
+type Mask = SoftmaxParameters<CpuBuffer>['mask'];
+
+function keepOf(mask: Mask): Keep | null {
+  return mask && { buffer: mask.buffer as Uint8Array, rows: mask.outer };
+}
+
+/** Has rows over an inner dimension computed a tile at a time, brought together. */
+function forEachGathered<A extends FloatArray>(
   out: A,
   logits: A,
   rows: Rows,
-  mask: SoftmaxParameters<CpuBuffer>['mask'],
+  mask: Mask,
   tileScratch: (length: number) => A,
-  visit: (out: A, logits: A, outer: number, keep: Keep | null) => void,
+  compute: (tile: A, count: number, keep: Keep | null) => void,
 ): void {
-  if (rows.inner === 1) {
-    visit(out, logits, rows.outer, mask && { buffer: mask.buffer as Uint8Array, rows: mask.outer });
-    return;
-  }
   const { classes } = rows;
   const length = tileLength(rows);
   const x = tileScratch(length);
@@ -59,7 +67,7 @@ function forContiguousRows<A extends FloatArray>(
   forEachTile(rows, (tile) => {
     gather(x, logits, tile, classes);
     if (mask) gatherMask(buffer, mask, tile, rows);
-    visit(x, x, tile.count, mask && { buffer, rows: tile.count });
+    compute(x, tile.count, mask && { buffer, rows: tile.count });
     scatter(out, x, tile, classes);
   });
 }
