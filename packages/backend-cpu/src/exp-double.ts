@@ -5,6 +5,8 @@
  * So 2^e · H(j), called the head here, is exp(x) but for less than a thousandth, and its product with another number of 26 bits is exact.
  */
 
+import { sumError } from './pair.js';
+
 /** Largest |x| for which exp(x), and the quotients of sums of it, are normal float64 with room for their splitting. */
 export const doubleLimit = 600;
 
@@ -29,6 +31,8 @@ const stepLow = 1.9082149292705877e-10 / 512;
 // Taylor's coefficients, their term of degree 5 put into degree 3 such that the largest error over |r| ≤ ln 2 / 1024 is least.
 const c3 = 1 / 6 + 0.869 * (Math.LN2 / 1024) ** 2 * (1 / 120);
 const c4 = 1 / 24;
+/** What ln 2 is more than `Math.LN2`. */
+const ln2Rest = 2.3190468138462996e-17;
 
 /**
  * `exp[k] + rests[k] = exp(x[start + k])`, the first a head of 27 bits, or false where an x is too large for that. Four at a time and
@@ -113,7 +117,12 @@ export function expDouble(x: number, low: number): number {
 
 /** exp for every x, to float64's accuracy. */
 export function expOfFloat64(x: number): number {
-  return x < -746 ? 0 : x > 709.782712893384 ? Number.POSITIVE_INFINITY : expDouble(x, 0);
+  if (x < -746) return 0;
+  if (x > 709.782712893384) return Number.POSITIVE_INFINITY;
+  if (!(x > 709)) return expDouble(x, 0);
+  // Here the power alone may be 2^1024.
+  const less = x - Math.LN2;
+  return 2 * expDouble(less, sumError(x, -Math.LN2, less) - ln2Rest);
 }
 
 function headOf(steps: number): number {

@@ -17,8 +17,9 @@ export const singleLimit = 177;
 const tableLength = 2 ** 15;
 /** Steps are counted from the table's middle, and rounded by truncation. */
 const stepOffset = tableLength / 2 + 0.5;
-/** The least steps of ln 2 / 64 that `expOfSteps` is defined for: e^−177. */
+/** The least and the most steps of ln 2 / 64 that `expOfSteps` is defined for: e^∓177. */
 export const leastSteps = -tableLength / 2;
+export const mostSteps = tableLength / 2 - 1;
 
 /** Chebyshev interpolation of 2^((t − ½)/64) on [0, 1], as `c2 (t² + b t + a)`: relative error 7e-9, an eighth of a float32 ULP. */
 const { a, b, leading } = interpolateQuadratic((t) => 2 ** ((t - 0.5) / 64));

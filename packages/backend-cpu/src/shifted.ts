@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expPair } from './exp-double.js';
 import { expSingle, singleLimit } from './exp-single.js';
-import { productError } from './pair.js';
+import { productError, sumError } from './pair.js';
 import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 
@@ -126,8 +126,8 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
 
 /**
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
- * error (Knuth's TwoSum, TAOCP 4.2.2) goes along. The sum is compensated too: it starts with the largest entry's 1, which
- * no partial sum is less than, so that Dekker's shorter FastTwoSum is exact, and takes in what the terms' rounding took off them.
+ * error (Knuth's TwoSum, TAOCP 4.2.2) goes along. The sum of the others is compensated in the same way, and takes in what the
+ * terms' rounding took off them. The largest entry's 1 stays out of it: beside it nothing would be left of small ones.
  */
 function shiftDouble(row: ShiftedRow, classes: number): void {
   const { shifted, low, exp, start } = row;
@@ -149,29 +149,31 @@ function shiftDouble(row: ShiftedRow, classes: number): void {
     shiftNothing(row, classes);
     return;
   }
-  let sum = 1;
+  let sum = 0;
   let correction = 0;
   for (let k = start; k < end; k++) {
     const x = shifted[k];
     const difference = x - max;
     shifted[k] = difference;
-    if (difference < -746) {
+    if (difference === Number.NEGATIVE_INFINITY) {
       low[k] = 0;
       exp[k] = 0;
       continue;
     }
-    const back = difference - x;
-    const error = x - (difference - back) - (max + back) + (low[k] - maxLow);
-    const rest = expPair(exp, k, difference, error);
+    const error = sumError(x, -max, difference) + (low[k] - maxLow);
     low[k] = error;
+    if (difference < -746) {
+      exp[k] = 0;
+      continue;
+    }
+    const rest = expPair(exp, k, difference, error);
     if (k === top) continue;
-    const e = exp[k];
-    const next = sum + e;
-    correction += e - (next - sum) + rest;
+    const next = sum + exp[k];
+    correction += sumError(sum, exp[k], next) + rest;
     sum = next;
   }
   exp[top] = 1;
-  row.others = sum - 1 + correction;
+  row.others = sum + correction;
 }
 
 /** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN where one of its logits is. */

@@ -8,6 +8,13 @@ import { head, type Pair, sumError } from './pair.js';
 /** Elements whose rests are added up before their sum is rounded to the total's: the rounding errors of more would show. */
 const blockElements = 1024;
 
+/** The sum of `exp[k] + rests[k]`. */
+export function sumSplits(total: Pair, exp: Float64Array, rests: Float64Array, length: number): void {
+  total.high = 0;
+  total.low = 0;
+  addSplits(total, exp, rests, length);
+}
+
 /** Adds `exp[k] + rests[k]` to the total, compensated (Knuth's TwoSum), in two chains. */
 export function addSplits(total: Pair, exp: Float64Array, rests: Float64Array, length: number): void {
   for (let first = 0; first < length; first += blockElements) {
@@ -40,11 +47,8 @@ function addBlock(total: Pair, exp: Float64Array, rests: Float64Array, from: num
     sum0 = next0;
   }
   const high = sum0 + sum1;
-  setSum(total, high, sumError(sum0, sum1, high) + (low0 + low1) + total.low);
-}
-
-/** `total = high + low`, the low part made less than half an ULP of the high one. */
-export function setSum(total: Pair, high: number, low: number): void {
+  const low = sumError(sum0, sum1, high) + (low0 + low1) + total.low;
+  // The low part is made less than half an ULP of the high one.
   total.high = high + low;
   total.low = sumError(high, low, total.high);
 }

@@ -37,13 +37,19 @@ describe('exp', () => {
   test('is within 0.53 ULP in float64, and within one spacing where the result is subnormal', () => {
     const random = randomFrom(7);
     const x = Float64Array.from({ length: 4000 }, (_, k) =>
-      k % 4 === 0 ? 1456 * random() - 746 : k % 4 === 1 ? 40 * random() - 40 : (random() - 0.5) * 2 ** -(k % 60),
+      k % 40 === 0
+        ? 709.782712893384 - 0.8 * random() ** 4
+        : k % 4 === 0
+          ? 1456 * random() - 746
+          : k % 4 === 1
+            ? 40 * random() - 40
+            : (random() - 0.5) * 2 ** -(k % 60),
     );
     const out = new Float64Array(x.length);
     backend.basis.unary(out, 'exp', x, x.length);
     for (let k = 0; k < x.length; k++) {
       if (out[k] === Number.POSITIVE_INFINITY) {
-        expect(x[k]).toBeGreaterThan(709.7827);
+        expect(x[k]).toBeGreaterThan(709.782712893384);
         continue;
       }
       const exact = precisely(x[k]).exp();
@@ -118,6 +124,20 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
           const column = entries.map((_, c) => jacobian[(start + c) * classes + r]);
           expect(column).toEqual(entries);
         }
+      }
+    }
+  });
+
+  test('the Jacobian is symmetric to the bit at every temperature', () => {
+    for (const classes of [2, 3, 7, 20]) {
+      const rows = { outer: 20, classes, inner: 1 };
+      const s = logitsOf({ range: 8, offset: 0, rows: 20, classes }, (length) => floats(length, dtype));
+      backend.softmax(s, s, rows);
+      const out = floats(s.length * classes, dtype);
+      backend.kernels.softmaxJacobian?.(out, s, rows, -0.7);
+      for (let k = 0; k < out.length; k++) {
+        const [row, r, c] = [Math.floor(k / classes ** 2), Math.floor(k / classes) % classes, k % classes];
+        expect(out[k]).toBe(out[(row * classes + c) * classes + r]);
       }
     }
   });
@@ -254,6 +274,68 @@ test('float32 probabilities are right down to the last subnormal', () => {
   expect(largestError(out, reference.softmax(x, rows), 'float32')).toBeLessThan(0.7);
   expect(out.some((p) => p > 0 && p < 2 ** -148)).toBe(true);
 });
+
+test('float32 softmax is right wherever its exponential leaves the table, with a mask and a temperature too', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  for (let steps = 0; steps < 2 ** 12; steps++) {
+    const x = 176.5 + steps / 2 ** 12;
+    for (const temperature of [1, 0.01]) {
+      const logits = Float32Array.of(x * temperature, 0);
+      for (const mask of [null, { buffer: Uint8Array.of(1, 1), outer: 1 }]) {
+        const out = new Float32Array(2);
+        backend.kernels.softmax?.(out, logits, rows, { temperature, mask });
+        expect(out[0], `${x}`).toBe(1);
+        expect(out[1], `${x}`).toBe(0);
+      }
+    }
+  }
+});
+
+test.each([3, 100, 10_000, 100_000])(
+  'what dominates %s float64 logits has its log-probability within 2 ULP',
+  (classes) => {
+    const rows = { outer: 1, classes, inner: 1 };
+    const random = randomFrom(classes);
+    for (const gap of [30, 45, 80]) {
+      const x = Float64Array.from({ length: classes }, (_, k) => (k === 1 ? gap : 2 * random()));
+      const out = new Float64Array(classes);
+      backend.kernels.logSoftmax?.(out, x, rows, plain);
+      expect(largestError(out, reference.logSoftmax(x, rows), 'float64')).toBeLessThanOrEqual(2);
+    }
+  },
+);
+
+test('float64 log-softmax keeps the rests of large logits over a temperature, however far below the largest', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const x = Float64Array.of(686213.1034675986, 685952.8678074033);
+  const temperature = 0.308790873689577;
+  const out = new Float64Array(2);
+  backend.kernels.logSoftmax?.(out, x, rows, { temperature, mask: null });
+  const exact = precisely(x[1]).minus(precisely(x[0])).div(precisely(temperature)).toNumber();
+  expect(largestError(out, [0, exact], 'float64')).toBeLessThanOrEqual(2);
+});
+
+test.each([131_072, 262_144])(
+  '%s equal float64 logits have exactly the same share, shifted and unshifted',
+  (classes) => {
+    const rows = { outer: 1, classes, inner: 1 };
+    for (const value of [0.3001, 500, 700]) {
+      const x = new Float64Array(classes).fill(value);
+      backend.softmax(x, x, rows);
+      expect(
+        x.every((p) => p === 1 / classes),
+        `${value}`,
+      ).toBe(true);
+      const removed = new Float64Array(classes).fill(value);
+      removed[5] = Number.NEGATIVE_INFINITY;
+      backend.softmax(removed, removed, rows);
+      expect(
+        removed.every((p, k) => p === (k === 5 ? 0 : 1 / (classes - 1))),
+        `${value}`,
+      ).toBe(true);
+    }
+  },
+);
 
 test.each([128_256, 10_000_000])('a sum of %s terms does not drift', (classes) => {
   const rows = { outer: 1, classes, inner: 1 };

@@ -7,14 +7,16 @@ const probabilityScratch = scratch();
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
 export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
   const { outer, classes } = rows;
+  // A product of 0 times Infinity is no number.
+  const factor = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
   if (rows.inner === 1) {
-    jacobianRows(out, 0, probabilities, outer, classes, temperature);
+    jacobianRows(out, 0, probabilities, outer, classes, factor);
     return;
   }
   const s = probabilityScratch(tileLength(rows));
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
-    jacobianRows(out, tile.row * classes * classes, s, tile.count, classes, temperature);
+    jacobianRows(out, tile.row * classes * classes, s, tile.count, classes, factor);
   });
 }
 
@@ -28,34 +30,34 @@ function jacobianRows(
   s: FloatArray,
   outer: number,
   classes: number,
-  temperature: number,
+  factor: number,
 ): void {
   const length = outer * classes;
-  if (classes === 3) jacobianTriples(out, base, s, length, temperature);
-  else if (classes < shortRow) jacobianShort(out, base, s, length, classes, temperature);
-  else jacobianLong(out, base, s, length, classes, temperature);
+  if (classes === 3) jacobianTriples(out, base, s, length, factor);
+  else if (classes < shortRow) jacobianShort(out, base, s, length, classes, factor);
+  else jacobianLong(out, base, s, length, classes, factor);
 }
 
-// 0 − x rather than −x throughout: a probability of 0 gives 0, not −0.
+// 0 − x rather than −x throughout: a probability of 0 gives 0, not −0. And the factor, 1/T, last, so that matrices are symmetric.
 
-function jacobianTriples(out: FloatArray, base: number, s: FloatArray, length: number, temperature: number): void {
+function jacobianTriples(out: FloatArray, base: number, s: FloatArray, length: number, factor: number): void {
   let to = base;
   for (let start = 0; start < length; start += 3) {
     const s0 = s[start];
     const s1 = s[(start + 1) | 0];
     const s2 = s[(start + 2) | 0];
-    const s01 = 0 - (s0 / temperature) * s1;
-    const s02 = 0 - (s0 / temperature) * s2;
-    const s12 = 0 - (s1 / temperature) * s2;
-    out[to] = (s0 / temperature) * (s1 + s2);
+    const s01 = 0 - s0 * s1 * factor;
+    const s02 = 0 - s0 * s2 * factor;
+    const s12 = 0 - s1 * s2 * factor;
+    out[to] = s0 * (s1 + s2) * factor;
     out[(to + 1) | 0] = s01;
     out[(to + 2) | 0] = s02;
     out[(to + 3) | 0] = s01;
-    out[(to + 4) | 0] = (s1 / temperature) * (s0 + s2);
+    out[(to + 4) | 0] = s1 * (s0 + s2) * factor;
     out[(to + 5) | 0] = s12;
     out[(to + 6) | 0] = s02;
     out[(to + 7) | 0] = s12;
-    out[(to + 8) | 0] = (s2 / temperature) * (s0 + s1);
+    out[(to + 8) | 0] = s2 * (s0 + s1) * factor;
     to = (to + 9) | 0;
   }
 }
@@ -66,18 +68,18 @@ function jacobianShort(
   s: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  factor: number,
 ): void {
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     for (let r = start; r < end; r++) {
-      const factor = s[r] / temperature;
+      const p = s[r];
       let others = 0;
       for (let k = start; k < r; k++) {
         const other = s[k];
         others += other;
-        out[to] = 0 - factor * other;
+        out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
       const diagonal = to;
@@ -85,10 +87,10 @@ function jacobianShort(
       for (let k = (r + 1) | 0; k < end; k++) {
         const other = s[k];
         others += other;
-        out[to] = 0 - factor * other;
+        out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = factor * others;
+      out[diagonal] = p * others * factor;
     }
   }
 }
@@ -99,7 +101,7 @@ function jacobianLong(
   s: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  factor: number,
 ): void {
   let to = base;
   for (let start = 0; start < length; start += classes) {
@@ -107,14 +109,13 @@ function jacobianLong(
     const lastFour = (end - 3) | 0;
     for (let r = start; r < end; r++) {
       const p = s[r];
-      const factor = p / temperature;
       const diagonal = (to + r - start) | 0;
       let k = start;
       for (; k < lastFour; k += 4) {
-        const ds0 = 0 - factor * s[k];
-        const ds1 = 0 - factor * s[(k + 1) | 0];
-        const ds2 = 0 - factor * s[(k + 2) | 0];
-        const ds3 = 0 - factor * s[(k + 3) | 0];
+        const ds0 = 0 - p * s[k] * factor;
+        const ds1 = 0 - p * s[(k + 1) | 0] * factor;
+        const ds2 = 0 - p * s[(k + 2) | 0] * factor;
+        const ds3 = 0 - p * s[(k + 3) | 0] * factor;
         out[to] = ds0;
         out[(to + 1) | 0] = ds1;
         out[(to + 2) | 0] = ds2;
@@ -122,10 +123,10 @@ function jacobianLong(
         to = (to + 4) | 0;
       }
       for (; k < end; k++) {
-        out[to] = 0 - factor * s[k];
+        out[to] = 0 - p * s[k] * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = factor * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p);
+      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p) * factor;
     }
   }
 }

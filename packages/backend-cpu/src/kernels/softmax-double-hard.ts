@@ -1,7 +1,7 @@
 import { doubleLimit, expSplit } from '../exp-double.js';
 import { type Pair, productError, reciprocal, sumError } from '../pair.js';
 import type { Keep } from '../rows.js';
-import { divide, setSum } from '../splits.js';
+import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
 
 /** exp of what is smaller vanishes beside that of any logit of which exp is taken unshifted. */
@@ -55,8 +55,6 @@ function hardExpAndSum(
   mask: number,
 ): boolean {
   const factor = inverse.high;
-  let high = 0;
-  let low = 0;
   for (let k = 0; k < classes; k++) {
     const value = x[(start + k) | 0];
     const quotient = value * factor;
@@ -67,12 +65,9 @@ function hardExpAndSum(
     }
     if (!(Math.abs(quotient) < doubleLimit)) return false;
     rests[k] = expSplit(exp, k, quotient, quotientRest(value, inverse, quotient));
-    const next = high + exp[k];
-    low += sumError(high, exp[k], next) + rests[k];
-    high = next;
   }
-  setSum(total, high, low);
-  return high > 0;
+  sumSplits(total, exp, rests, classes);
+  return total.high > 0;
 }
 
 /**
@@ -100,8 +95,6 @@ function shiftedExpAndSum(
       top = start + k;
     }
   }
-  let high = 0;
-  let low = 0;
   const maxRest = quotientRest(x[top], inverse, max);
   for (let k = 0; k < classes; k++) {
     const value = x[(start + k) | 0];
@@ -114,11 +107,8 @@ function shiftedExpAndSum(
     }
     const rest = sumError(quotient, -max, difference) + (quotientRest(value, inverse, quotient) - maxRest);
     rests[k] = expSplit(exp, k, difference, rest);
-    const next = high + exp[k];
-    low += sumError(high, exp[k], next) + rests[k];
-    high = next;
   }
-  setSum(total, high, low);
+  sumSplits(total, exp, rests, classes);
   return Number.isFinite(max);
 }
 

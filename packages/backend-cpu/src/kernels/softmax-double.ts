@@ -19,7 +19,7 @@ const blockScratch = new Float64Array(blockElements);
 const blockRestScratch = new Float64Array(blockElements);
 
 /**
- * Softmax of contiguous rows of float64, within 0.53 ULP. Exponentials, their sum and a quotient that are rounded each would add up
+ * Softmax of contiguous rows of float64, within 0.53 ULP down to 1e-300. Exponentials, their sum and a quotient that are rounded each would add up
  * to 3, since half an ULP of a number just above a power of 2 is a whole one just below it. So exponentials are split in two (see
  * `expSplits`), their sum is compensated, and what is rounded is the result alone.
  */

@@ -1,5 +1,5 @@
 import { blockElements, rowsPerBlock, scale } from '../blocks.js';
-import { expAndSum, expOfSteps, leastSteps, stepsPerUnit, unitOf } from '../exp-single.js';
+import { expAndSum, expOfSteps, leastSteps, mostSteps, stepsPerUnit, unitOf } from '../exp-single.js';
 import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
 
@@ -161,7 +161,7 @@ function clampedExpAndSum(
   let total = 0;
   for (let k = 0; k < classes; k++) {
     const steps = x[(start + k) | 0] * stepsPerLogit;
-    if (!(steps < -leastSteps)) return -1;
+    if (!(steps < mostSteps)) return -1;
     const e = steps < leastSteps ? 0 : expOfSteps(steps);
     exp[(to + k) | 0] = e;
     total += e;
@@ -235,7 +235,7 @@ function clampedMaskedExpAndSum(
     let e = 0;
     if (keep[(mask + k) | 0] !== 0) {
       const steps = x[(start + k) | 0] * stepsPerLogit;
-      if (!(steps < -leastSteps)) return -1;
+      if (!(steps < mostSteps)) return -1;
       if (steps >= leastSteps) e = expOfSteps(steps);
     }
     exp[k] = e;

@@ -58,7 +58,7 @@ function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number,
     const l = (k + 1) | 0;
     const first = s[k] * s[l] * (g[k] - g[l]) * factor;
     out[k] = first;
-    out[l] = -first;
+    out[l] = 0 - first;
   }
 }
 
@@ -96,8 +96,9 @@ function vjpLonger(
     let mean = 0;
     let squares = 0;
     let k = start;
-    for (let first = start; first < end; first = (first + blockElements) | 0) {
-      const last = Math.min(end, (first + blockElements) | 0);
+    while (k < end) {
+      // Not k + blockElements, which overflows where the row ends at 2^31.
+      const last = end - k > blockElements ? (k + blockElements) | 0 : end;
       const lastFour = (last - 3) | 0;
       let sum0 = 0;
       let sum1 = 0;
