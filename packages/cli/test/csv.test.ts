@@ -76,7 +76,7 @@ test('every float64 is written so that it is read back', async () => {
 describe('what is no table of numbers is refused, saying where and why', () => {
   test.each([
     ['1,2\n3,x\n', /line 2, column 2 is "x"; expected a number$/],
-    ['a,b\n1,2\n3,\n', /line 3, column 2 is empty; expected a number$/],
+    ['a,b\n1,2\n3,\n', /line 3, column 2 is empty; expected a number \(write nan for a missing value\)$/],
     ['a,1\n2,3\n', /line 1, column 1 is "a"; expected a number$/],
     ['1,2\n3,4\n5\n', /line 3 has 1 cell; expected 2, as in line 1$/],
     ['1,2\n3,4,5\n', /line 2 has 3 cells; expected 2, as in line 1$/],
@@ -90,7 +90,9 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     [';a;b\n7;1.0;2.0\n3;3;4', /line 1 leaves the first column without a name/],
     [',a,b\nx,1.0,2.0\n', /line 1 leaves the first column without a name/],
     ['     a    b\n0  1.0  2.0\n1  3.0  4.0', /line 1 leaves the first column without a name/],
-    [',2.5\n3,4\n', /line 1, column 1 is empty; expected a number$/],
+    ['0,1\n1.5,2.5\n', /line 1 numbers the columns 0 to 1, as pandas .*index=False, header=False.* \(or 0\.0/],
+    ['"0,1","0,2"\n1,2\n', /line 1, column 1 is "0,1"; expected a decimal point, as in 0\.1$/],
+    [',2.5\n3,4\n', /line 1, column 1 is empty; expected a number/],
     ['0x10,2\n', /line 1, column 1 is "0x10"; expected a number$/],
     ['1,2\n"3,4\n', /line 2: quote not closed; expected/],
     ['', /no row of numbers; expected numbers separated by commas$/],

@@ -58,6 +58,8 @@ export async function csvRows({
   let pending = header ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   refuseIndex(first, pending, name);
+  let following = header ? null : await nextLine();
+  refuseColumnNumbers(first, following, name);
   const columns = pending.cells.length;
   const firstLine = pending.line;
 
@@ -81,7 +83,8 @@ export async function csvRows({
         for (let column = 0; column < columns; column++) {
           values.push(parseCell(cells[column], `${name}: line ${line}`, column));
         }
-        pending = await nextLine();
+        pending = following ?? (await nextLine());
+        following = null;
       }
       return {
         shape: [rows, columns],
@@ -97,13 +100,21 @@ function parseCell(cell: string, place: string, column: number): number {
   const value = parseNumber(cell);
   if (value !== null) return value;
   if (isEllipsis(cell)) throw new SoftgradError('ERR_VALUE', `${place}: ${printWhole}`);
-  const found = cell === '' ? 'empty' : quote(cell);
-  throw new SoftgradError('ERR_VALUE', `${place}, column ${column + 1} is ${found}; expected ${expectedFor(cell)}`);
+  if (cell === '') {
+    const missing = `${place}, column ${column + 1} is empty; expected a number (write nan for a missing value)`;
+    throw new SoftgradError('ERR_VALUE', missing);
+  }
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${place}, column ${column + 1} is ${quote(cell)}; expected ${expectedFor(cell)}`,
+  );
 }
+
+const decimalComma = /^[-+]?\d*,\d+(e[-+]?\d+)?$/i;
 
 /** Numbers with a decimal comma are cut at it, or are none: 1,5;2,5 has a cell 5;2, and between tabs there is a cell 1,5. */
 function expectedFor(cell: string): string {
-  if (/^[-+]?\d*,\d+(e[-+]?\d+)?$/i.test(cell)) return `a decimal point, as in ${cell.replace(',', '.')}`;
+  if (decimalComma.test(cell)) return `a decimal point, as in ${cell.replace(',', '.')}`;
   const parts = cell.split(';');
   if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
     return 'a number; between semicolons, too, decimals have a point, as in 1.5;2.5';
@@ -112,7 +123,9 @@ function expectedFor(cell: string): string {
 }
 
 function isHeader(cells: readonly string[]): boolean {
-  return cells.every((cell) => parseNumber(cell) === null) && cells.some((cell) => cell !== '');
+  return (
+    cells.every((cell) => parseNumber(cell) === null && !decimalComma.test(cell)) && cells.some((cell) => cell !== '')
+  );
 }
 
 /**
@@ -130,6 +143,17 @@ function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
   throw new SoftgradError(
     'ERR_VALUE',
     `${name}: line ${first.line} leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them`,
+  );
+}
+
+/** pandas numbers columns that have no names, and writes that as the header. Read as a row, it would be one more than there is. */
+function refuseColumnNumbers(first: CsvRecord, second: CsvRecord | null, name: string): void {
+  const { cells } = first;
+  const numbered = cells.length > 1 && cells.every((cell, column) => cell === String(column));
+  if (!numbered || !second?.cells.some((cell) => /\d[.e]/i.test(cell))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${first.line} numbers the columns 0 to ${cells.length - 1}, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)`,
   );
 }
 
