@@ -48,14 +48,21 @@ export function formatMatrix(values: ArrayLike<number>, columns: number): string
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-/** The numbers of one table in one notation: integers, six digits after the largest's first, or all with exponents. */
+/** Fewest significant digits of any number of a table. */
+const fewestDigits = 3;
+
+/**
+ * The numbers of one table in one notation: integers; six digits after the largest's first, where they leave the smallest enough of
+ * them; or all with exponents.
+ */
 export function formatAlike(values: readonly number[]): string[] {
   const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
   const largest = Math.max(...sizes, Number.MIN_VALUE);
   const notation = (): ((value: number) => string) => {
     if (largest < 1e6 && sizes.every(Number.isInteger)) return String;
-    if (largest >= 1e6 || Math.min(...sizes) < 1e-4) return (value) => (value === 0 ? '0' : value.toExponential(5));
     const decimals = Math.max(0, 5 - Math.floor(Math.log10(largest)));
+    const digits = decimals + Math.floor(Math.log10(Math.min(...sizes))) + 1;
+    if (largest >= 1e6 || digits < fewestDigits) return (value) => (value === 0 ? '0' : value.toExponential(5));
     return (value) => value.toFixed(decimals);
   };
   const format = notation();
