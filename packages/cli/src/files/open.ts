@@ -4,16 +4,16 @@ import { SoftgradError } from '@softgrad/core';
 import { arrayRows, formatBytes, npyRows, npzRows, parseJson, parseText, type RowReader } from '@softgrad/formats';
 import { openCsv } from './csv.js';
 
-const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text on standard input';
+const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text or a .npy on standard input';
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` for one array of an archive,
- * `-` for text on standard input: JSON, an array as NumPy prints it, or a table.
+ * `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
 export async function openArray(argument: string, memory: number): Promise<RowReader> {
-  if (argument === '-') return textRows(await readStandardInput(), 'standard input', memory);
+  if (argument === '-') return standardInputRows(await readStandardInput(), memory);
   const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
   const path = archive ?? argument;
   const format = extname(path).toLowerCase();
@@ -35,6 +35,15 @@ export async function openArray(argument: string, memory: number): Promise<RowRe
   }
   const ending = format === '' ? 'a name without an ending' : `the ending ${format}`;
   throw new SoftgradError('ERR_VALUE', `${path}: ${ending} tells no format; ${expected}`);
+}
+
+/** What a pipe carries has no ending; a .npy is told by its first bytes. */
+async function standardInputRows(bytes: Uint8Array, memory: number): Promise<RowReader> {
+  const name = 'standard input';
+  const isNpy = bytes[0] === 0x93 && Buffer.from(bytes.subarray(1, 6)).toString('latin1') === 'NUMPY';
+  if (!isNpy) return textRows(bytes, name, memory);
+  const read = async (position: number, length: number) => bytes.subarray(position, position + length);
+  return npyRows(read, bytes.length, name);
 }
 
 async function textRows(bytes: Uint8Array, name: string, memory: number): Promise<RowReader> {
