@@ -82,10 +82,9 @@ function formatShare(share: number): string {
   return share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
-/** In ULP where the op's error goes with each result; in a difference it goes with the terms, and ULP of the result tell nothing. */
+/** In ULP where the op's error goes with each result; in a difference (the Jacobian's 1 − s, too) it goes with the terms, and ULP of the result tell nothing. */
 function formatError({ worstUlp, worstShareOfBound }: Correctness, op: BenchOp): string {
-  if (op === 'softmax' || op === 'jacobian')
-    return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
+  if (op === 'softmax') return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
   return `${formatShare(worstShareOfBound)} of allowed`;
 }
 
