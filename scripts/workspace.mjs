@@ -8,10 +8,10 @@ const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', im
 
 const environment = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_UPDATE_NOTIFIER: '1' };
 
-/** Runs a command in the workspace; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
-export function run(command, args, { quiet = false } = {}) {
+/** Runs a command, in the workspace unless told where; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
+export function run(command, args, { quiet = false, cwd = root } = {}) {
   const result = spawnSync(command, args, {
-    cwd: root,
+    cwd,
     env: environment,
     stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
     encoding: 'utf8',
