@@ -11,8 +11,8 @@ export function softmaxCommand(): Command {
     examples: [
       '$ softgrad softmax logits.npy --out probabilities.npy',
       '$ softgrad softmax logits.csv --axis 0 --temperature 0.5',
-      "$ echo '[[1, 2, 3]]' | softgrad softmax -",
-      '[[0.09003057317038046,0.24472847105479767,0.6652409557748219]]',
+      "$ echo '[[1, 2, 3]]' | softgrad softmax - --backend cpu",
+      '[[0.09003057317038046,0.24472847105479764,0.6652409557748219]]',
     ],
     compute: ([logits], options) => softmax(logits, options),
   });
