@@ -1,8 +1,9 @@
 import { inOurLetters } from './aliases.js';
+import { commuted } from './commuted.js';
 
 /**
  * An expression in one spelling: without what it is assigned to, spaces and the library's name; in the letters s, x, g, y
- * and J; functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and `J.sum(axis=1)` are
+ * and J; products in one order; functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and `J.sum(axis=1)` are
  * the same.
  */
 export function normalised(expression: string): string {
@@ -14,12 +15,14 @@ export function normalised(expression: string): string {
     .replace(/\bdim=/g, 'axis=')
     .replaceAll('keepdim=', 'keepdims=')
     .replaceAll('.shape[-1]', '.shape[1]')
+    .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
-  return withoutOuterParentheses(asOperators(asMethods(asLetters(text))))
+  const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(text))))
     .replace(/\.(sum|mean)\((-?\d)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean)\(axis=-?\d),(?=True|1)/g, '$1,keepdims=')
     .replace(/keepdims=1\b/g, 'keepdims=True')
     .replaceAll('axis=-1', 'axis=1');
+  return commuted(spelt);
 }
 
 const library =

@@ -91,6 +91,14 @@ describe('the letters under other names', () => {
     ['np.diag(p) - np.outer(p, p)', 'right'],
     ['p * (1 - p)', 'diagonal'],
     ['dy * a * (1 - a)', 'diagonal'],
+    ['(1 - s) * s', 'diagonal'],
+    ['s * (1. - s) * g', 'diagonal'],
+    ['dout * p * (1.0 - p)', 'diagonal'],
+    ['softmax(x) * (1 - softmax(x)) * g', 'diagonal'],
+    ['s - s**2', 'diagonal'],
+    ['(g - (g * s).sum(axis=1, keepdims=True)) * s', 'right'],
+    ['s * g - (s * g).sum(-1, keepdims=True) * s', 'right'],
+    ['s * (1 - s) * (s - y)', 'diagonal'],
     ['target - probs', 'sign-flipped'],
     ['z - y', 'logits-for-probabilities'],
     ['softmax(p) - y', 'softmax-twice'],
@@ -102,9 +110,13 @@ describe('the letters under other names', () => {
     expect(diagnose({ gradient }).verdict).toBe(id);
   });
 
-  test.each(['z - labels * 2', 'p - y.T', 's - eye(3)[z]', 'sin(p) - y'])('%s is none of them', (gradient) => {
-    expect(() => diagnose({ gradient })).toThrow('s are the probabilities, x the logits, g the upstream gradient');
-  });
+  // A division and a matrix product are not turned round.
+  test.each(['z - labels * 2', 'p - y.T', 's - eye(3)[z]', 'sin(p) - y', 'n / (s - y)', 'J.T @ s * g', 's ** 2 - s'])(
+    '%s is none of them',
+    (gradient) => {
+      expect(() => diagnose({ gradient })).toThrow('s are the probabilities, x the logits, g the upstream gradient');
+    },
+  );
 });
 
 describe('what is near', () => {

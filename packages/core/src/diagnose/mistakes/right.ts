@@ -37,6 +37,7 @@ const products: Form = product(
   's ⊙ (g − ⟨s, g⟩)',
   [
     's * (g - (s * g).sum(axis=1, keepdims=True))',
+    's * g - s * (s * g).sum(axis=1, keepdims=True)',
     "np.einsum('nij,nj->ni', J, g)",
     "np.einsum('nij,ni->nj', J, g)",
     'J @ g',

@@ -1,0 +1,53 @@
+/**
+ * An expression without blanks with the factors of every product in one order, so that `g*s` and `s*g` are the same, in parentheses
+ * too. Where a division or a matrix product has a part in it the order counts, and stays.
+ */
+export function commuted(text: string): string {
+  let result = '';
+  let raw = '';
+  let factors: string[] = [];
+  let factor = '';
+  let ordered = false;
+  const endTerm = () => {
+    const all = [...factors, factor];
+    result += ordered || all.includes('') ? raw + factor : all.sort().join('*');
+    raw = '';
+    factors = [];
+    factor = '';
+    ordered = false;
+  };
+  for (let k = 0; k < text.length; k++) {
+    const character = text[k];
+    if ('([{'.includes(character)) {
+      const end = closing(text, k);
+      if (end === null) return text;
+      factor += character + commuted(text.slice(k + 1, end)) + text[end];
+      k = end;
+    } else if (character === '*' && text[k + 1] === '*') {
+      factor += '**';
+      k++;
+    } else if (character === '*') {
+      factors.push(factor);
+      raw += `${factor}*`;
+      factor = '';
+    } else if ('/@%'.includes(character)) {
+      ordered = true;
+      factor += character;
+    } else if ('+-,=:<>!'.includes(character) && !/\d\.?e$/i.test(factor)) {
+      endTerm();
+      result += character;
+    } else factor += character;
+  }
+  endTerm();
+  return result;
+}
+
+/** Where the parenthesis at `open` is closed, or null. */
+function closing(text: string, open: number): number | null {
+  let depth = 0;
+  for (let k = open; k < text.length; k++) {
+    if ('([{'.includes(text[k])) depth++;
+    else if (')]}'.includes(text[k]) && --depth === 0) return k;
+  }
+  return null;
+}
