@@ -39,3 +39,8 @@ export function sum(exp: Float64Array, from: number, length: number): number {
   for (; k < from + length; k++) sum0 += exp[k];
   return sum0 + sum1;
 }
+
+/** The sum of `length` elements but for the one at `index`, which is not taken off it: that would cancel where it is nearly all. */
+export function sumOfOthers(exp: Float64Array, from: number, length: number, index: number): number {
+  return sum(exp, from, index) + sum(exp, from + index + 1, length - index - 1);
+}

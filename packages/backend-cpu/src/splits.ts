@@ -88,7 +88,7 @@ export function divide(
   for (; k < length; k++) out[to + k] = exp[k] * inverseHead + (exp[k] * inverseRest + rests[k] * inverse);
 }
 
-/** Divides each row of `length` elements by its sum, into `out` from `to` on: one loop, since calls for each would cost more than it does. */
+/** Divides each row of `classes` elements by its sum, into `out` from `to` on: one loop, since calls for each would cost more than it does. */
 export function divideShort(
   out: Float64Array,
   to: number,

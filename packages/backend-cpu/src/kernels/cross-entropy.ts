@@ -1,5 +1,5 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
-import { rowsPerBlock, scale, sum } from '../blocks.js';
+import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { expAndSum, unitOf } from '../exp-single.js';
 import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
@@ -86,7 +86,7 @@ function crossEntropyUnshifted(
       }
       const hot = factor * (weight ? weight[index] : 1);
       const own = exp[first + index];
-      const others = sum(exp, first, index) + sum(exp, first + index + 1, classes - index - 1);
+      const others = sumOfOthers(exp, first, classes, index);
       const ratio = others / own;
       if (loss) loss[r] = hot === 0 ? 0 : hot * (ratio < 1e300 ? Math.log1p(ratio) : Math.log(others) - Math.log(own));
       if (gradient) {

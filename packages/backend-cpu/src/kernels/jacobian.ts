@@ -1,14 +1,14 @@
 import type { Rows } from '@softgrad/core';
 import { forEachTile, gather, tileLength } from '../rows.js';
 import { type FloatArray, scratch } from '../storage.js';
+import { inverseTemperature } from '../temperature.js';
 
 const probabilityScratch = scratch();
 
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
 export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
   const { outer, classes } = rows;
-  // A product of 0 times Infinity is no number.
-  const factor = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
+  const factor = inverseTemperature(temperature);
   if (rows.inner === 1) {
     jacobianRows(out, 0, probabilities, outer, classes, factor);
     return;

@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { rowsPerBlock, sum } from '../blocks.js';
+import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64 } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../rows.js';
@@ -57,7 +57,7 @@ function logSoftmaxUnshifted(
         subtract(out, x, to, classes, inverse, Math.log(total));
         continue;
       }
-      const others = sum(exp, first, top - first) + sum(exp, top + 1, first + classes - top - 1);
+      const others = sumOfOthers(exp, first, classes, top - first);
       const log = Math.log1p(others / exp[top]);
       subtract(out, x, to, classes, inverse, x[start + top] * inverse + log);
       out[start + top] = 0 - log;

@@ -1,6 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import { forEachTile, gather, scatter, tileLength } from '../rows.js';
 import { type FloatArray, scratch } from '../storage.js';
+import { inverseTemperature } from '../temperature.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
@@ -14,8 +15,7 @@ export function vjp(
   temperature: number,
 ): void {
   const { outer, classes } = rows;
-  // A probability of 0 times Infinity is no number.
-  const factor = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
+  const factor = inverseTemperature(temperature);
   // float64 arithmetic has bits to spare for float32: there only 20 lost ones would show.
   const mostSquares = out instanceof Float32Array ? 1 - 2 ** -20 : 0.5;
   if (rows.inner === 1) {

@@ -1,0 +1,4 @@
+/** 1 / T, finite: a probability of 0 times Infinity is no number. */
+export function inverseTemperature(temperature: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
+}
