@@ -18,4 +18,5 @@ export {
   type ReferenceTarget,
 } from './reference-cross-entropy.js';
 export { type BoundCase, type ConformanceOptions, conformance } from './run.js';
+export { type ConformanceSection, sections, skipReasons } from './sections.js';
 export * as tolerance from './tolerance.js';
