@@ -16,15 +16,17 @@ export const shared = defineConfig({
 });
 
 /**
- * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium.
+ * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. With SOFTGRAD_NODE_ONLY=1 those
+ * in Node alone.
  *
  * @param isolate false: files in Node share what they import, which saves the time of loading large peers for each
  */
 export async function sharedWithChromium({ isolate = true } = {}) {
+  const inNode = { test: { ...shared.test, name: 'node', isolate } };
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],
-      projects: [{ test: { ...shared.test, name: 'node', isolate } }, await inChromium()],
+      projects: [inNode, ...(process.env.SOFTGRAD_NODE_ONLY ? [] : [await inChromium()])],
     },
   });
 }

@@ -1,0 +1,107 @@
+// `npm run mutants -- PACKAGE …`: mutation testing. StrykerJS changes the TypeScript of a package, one small change at a time, and runs
+// the tests that reach it; a change that every test lets pass is printed as "Survived": a test is missing, or the change does nothing.
+//
+//   npm run mutants -- backend-cpu formats            these packages; without names all of them, one after another
+//   npm run mutants -- core --files src/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
+//   npm run mutants -- core --afresh                  forget what earlier runs have found
+//
+// Resumable: a run keeps what it found in reports/mutants/PACKAGE.json, and the next tries again only what changed: the mutants of a
+// changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
+import { mkdirSync, rmSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { prepare, root } from './workspace.mjs';
+
+/** What is mutated in each package. Data, generated files and what only types are left out. */
+const sources = {
+  core: ['src/**/*.ts', 'conformance/**/*.ts', '!conformance/faulty/**'],
+  'backend-cpu': ['src/**/*.ts'],
+  'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts'],
+  'backend-webgpu': ['src/**/*.ts'],
+  'backend-gpujs': ['src/**/*.ts'],
+  'backend-tfjs': ['src/**/*.ts'],
+  formats: ['src/**/*.ts'],
+  cli: ['src/**/*.ts'],
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    files: { type: 'string' },
+    afresh: { type: 'boolean', default: false },
+    concurrency: { type: 'string', default: String(Math.max(1, cpus().length - 1)) },
+    'no-build': { type: 'boolean', default: false },
+  },
+});
+const names = positionals.length > 0 ? positionals : Object.keys(sources);
+const unknown = names.find((name) => !(name in sources));
+if (unknown) {
+  console.error(`There are no mutants of '${unknown}'. There are: ${Object.keys(sources).join(', ')}.`);
+  process.exit(2);
+}
+if (values.files && names.length !== 1) {
+  console.error('--files needs the name of one package: npm run mutants -- core --files src/scope.ts');
+  process.exit(2);
+}
+
+if (!values['no-build']) prepare({ quiet: true });
+// Packages of the workspace: they may be loaded once they are installed.
+const { Stryker } = await import('@stryker-mutator/core');
+const folder = join(root, 'reports', 'mutants');
+mkdirSync(folder, { recursive: true });
+process.chdir(root);
+// The tests that need no browser, see vitest.shared.ts.
+process.env.SOFTGRAD_NODE_ONLY = '1';
+
+const scores = [];
+for (const name of names) {
+  const kept = join(folder, `${name}.json`);
+  if (values.afresh) rmSync(kept, { force: true });
+  const patterns = values.files ? values.files.split(',') : sources[name];
+  const results = await new Stryker({
+    testRunner: 'vitest',
+    plugins: ['@stryker-mutator/vitest-runner'],
+    vitest: { configFile: `packages/${name}/vitest.config.ts`, dir: `packages/${name}`, related: false },
+    mutate: patterns.map((pattern) => pattern.replace(/^(!?)/, `$1packages/${name}/`)),
+    coverageAnalysis: 'perTest',
+    concurrency: Number(values.concurrency),
+    // A part of a package is looked at while its tests are written: what it found is no state of the package.
+    incremental: !values.files,
+    incrementalFile: kept,
+    tempDirName: '.mutants',
+    ignorePatterns: [
+      'docs',
+      'examples',
+      'packages/*/dist',
+      'packages/*/reports',
+      'packages/*/images',
+      'reports',
+      '.turbo',
+    ],
+    reporters: ['clear-text', 'progress-append-only'],
+    clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
+    timeoutMS: 5000,
+    timeoutFactor: 2,
+    allowConsoleColors: false,
+    logLevel: 'warn',
+  }).runMutationTest();
+  scores.push({ name, ...count(results) });
+}
+
+console.log('');
+console.log('| package | mutants | killed | survived | no test | score |');
+console.log('|---|---|---|---|---|---|');
+for (const { name, mutants, killed, survived, untested } of scores) {
+  const score = mutants === 0 ? '' : `${((100 * killed) / mutants).toFixed(1)} %`;
+  console.log(`| ${name} | ${mutants} | ${killed} | ${survived} | ${untested} | ${score} |`);
+}
+
+/** Killed: a test failed, or the change made it run without end. What could not be loaded or was ignored does not count. */
+function count(results) {
+  const having = (...statuses) => results.filter(({ status }) => statuses.includes(status)).length;
+  const killed = having('Killed', 'Timeout');
+  const survived = having('Survived');
+  const untested = having('NoCoverage');
+  return { mutants: killed + survived + untested, killed, survived, untested };
+}
