@@ -24,20 +24,28 @@ const fewestSamples = 5;
 const mostCalls = 2 ** 24;
 const mostDeviceCalls = 2 ** 12;
 
+/** Milliseconds since some moment. */
+export type Clock = () => number;
+
 /** Milliseconds that `calls` calls take. */
-async function timed(batch: Batch, calls: number): Promise<number> {
-  const start = performance.now();
+async function timed(batch: Batch, calls: number, clock: Clock): Promise<number> {
+  const start = clock();
   const done = batch(calls);
   if (done) await done;
-  return performance.now() - start;
+  return clock() - start;
 }
 
 /**
  * Warms a batch up, long enough for an optimising compiler to have come and gone, and finds how many calls make a sample last
  * at least `leastMs`.
  */
-export async function calibrate(batch: Batch, leastMs: number, rounds: number): Promise<Loop> {
-  return calibrated((calls) => timed(batch, calls), mostCalls, leastMs, rounds);
+export async function calibrate(
+  batch: Batch,
+  leastMs: number,
+  rounds: number,
+  clock: Clock = () => performance.now(),
+): Promise<Loop> {
+  return calibrated((calls) => timed(batch, calls, clock), mostCalls, leastMs, rounds);
 }
 
 /** The same for a batch that tells its time itself. */

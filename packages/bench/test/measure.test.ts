@@ -50,18 +50,42 @@ test('throwing from the step cancels', async () => {
   expect(log).toHaveLength(6);
 });
 
-test('a batch is warmed up, with more calls until a sample is long enough', async () => {
+/** A batch on a clock of its own, which only its calls move. */
+function clocked(perCallMs: number) {
+  let now = 0;
   const asked: number[] = [];
-  const spin = (calls: number) => {
+  const batch = (calls: number) => {
     asked.push(calls);
-    const end = performance.now() + calls * 0.01;
-    while (performance.now() < end);
+    now += calls * perCallMs;
+    return undefined;
   };
-  const { calls, stride } = await calibrate(spin, 1, 15);
-  expect(asked[0]).toBe(1);
-  expect(asked.length).toBeGreaterThan(3);
-  expect(calls).toBeGreaterThan(10);
-  expect(stride).toBe(1);
+  return { asked, batch, clock: () => now };
+}
+
+test('a batch is warmed up for five samples, with more calls until a sample is long enough', async () => {
+  const { asked, batch, clock } = clocked(0.01);
+  const { calls, stride, sample } = await calibrate(batch, 15, 1, clock);
+  // At most 16 times as many as before; 1.2 times what 15 ms need once that is known.
+  expect(asked.slice(0, 4)).toEqual([1, 16, 256, 1800]);
+  // 18 ms each, until 5 × 15 ms have been spent: 2.73 ms before, and 18 ms five times.
+  expect(asked.slice(4)).toEqual([1800, 1800, 1800, 1800]);
+  expect({ calls, stride }).toEqual({ calls: 1800, stride: 1 });
+  expect(await sample(100)).toBeCloseTo(1, 9);
+});
+
+test('a clock that does not move in short samples is asked for 16 times as many calls, and the count is reduced in the end', async () => {
+  const { asked, batch, clock } = clocked(0.01);
+  const { calls } = await calibrate(batch, 15, 1, () => 100 * Math.floor(clock() / 100));
+  expect(asked).toEqual([1, 16, 256, 4096, 65536]);
+  // The last sample was 600 ms: 1.2 × 15 ms of it.
+  expect(calls).toBe(Math.ceil(18 / (600 / 65536)));
+});
+
+test('a call longer than a sample is made alone, and not in every round', async () => {
+  const { asked, batch, clock } = clocked(400);
+  const { calls, stride } = await calibrate(batch, 15, 20, clock);
+  expect(asked).toEqual([1]);
+  expect({ calls, stride }).toEqual({ calls: 1, stride: 4 });
 });
 
 test("a device's own clock says how many calls a sample takes, whatever the host's says", async () => {
