@@ -53,3 +53,61 @@ test('scope refuses an async body, and disposes what it made', () => {
   ).toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
   expect(made?.disposed).toBe(true);
 });
+
+test('an inner scope that throws leaves the scope around it as it was', () => {
+  const made: Tensor[] = [];
+  const kept = scope(() => {
+    made.push(tensor([1]));
+    expect(() =>
+      scope(() => {
+        made.push(tensor([2]));
+        throw new Error('inner');
+      }),
+    ).toThrow('inner');
+    expect(made.map(({ disposed }) => disposed)).toEqual([false, true]);
+    made.push(tensor([3]));
+    return tensor([4]);
+  });
+  expect(made.map(({ disposed }) => disposed)).toEqual([true, true, true]);
+  expect(kept.disposed).toBe(false);
+  const outside = tensor([5]);
+  scope(() => tensor([6]));
+  expect(outside.disposed).toBe(false);
+});
+
+test('scope looks into arrays, plain objects and the values of maps, however they refer to each other, and into nothing else', () => {
+  class Holder {
+    constructor(readonly held: Tensor) {}
+  }
+  const bare: Record<string, Tensor> = Object.create(null);
+  const result = scope(() => {
+    bare.x = tensor([1]);
+    const cycle: Record<string, unknown> = { list: [[tensor([2])]], nothing: null, text: 'x', bare };
+    cycle.itself = cycle;
+    return { cycle, holder: new Holder(tensor([3])), set: new Set([tensor([4])]), key: new Map([[tensor([5]), 1]]) };
+  });
+  const [[inList]] = result.cycle.list as Tensor[][];
+  expect([bare.x.disposed, inList.disposed]).toEqual([false, false]);
+  const lost = [result.holder.held, ...result.set, ...result.key.keys()];
+  expect(lost.map(({ disposed }) => disposed)).toEqual([true, true, true]);
+});
+
+test('a tensor from outside that a scope returns is not taken over by the scope around it', () => {
+  const outside = tensor([1]);
+  scope(() => {
+    expect(scope(() => outside)).toBe(outside);
+  });
+  expect(outside.disposed).toBe(false);
+});
+
+test('scope says why it refuses an async body, and leaves no rejection unhandled', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  expect(() => scope(() => Promise.reject(new Error('lost')))).toThrow(
+    'scope: the body must not be async; await results after the scope',
+  );
+  await new Promise(setImmediate);
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
