@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
 import { exact } from '../conformance/index.js';
 import {
+  type Backend,
   crossEntropy,
   gradcheck,
   logSoftmax,
@@ -186,4 +188,335 @@ describe('where there is no derivative', () => {
       },
     };
   }
+});
+
+describe('the tolerance of gradcheck', () => {
+  /** f = scale · x², whose derivative is claimed too large by a share of itself. */
+  const squares = (scale: number, share: number) => ({
+    name: 'squares',
+    forward: (x: Float64Array) => x.map((value) => scale * value * value),
+    vjp(x: Tensor, g: Tensor) {
+      const cotangent = g.dataSync();
+      const slopes = x.dataSync().map((value, i) => cotangent[i] * 2 * scale * value * (1 + share));
+      return tensor(slopes, { backend, shape: x.shape, dtype: x.dtype });
+    },
+  });
+  /** A constant function with a claimed slope. */
+  const constant = (value: number, slope: number) => ({
+    name: 'constant',
+    forward: (x: Float64Array) => x.map(() => value),
+    vjp: (x: Tensor) => tensor(new Float64Array(x.size).fill(slope), { backend, shape: x.shape, dtype: x.dtype }),
+  });
+
+  test.each([
+    ['float64', 0.97e-8, 1.03e-8],
+    ['float32', 1.97e-5, 2.03e-5],
+    ['float16', 4.4e-3, 5.6e-3],
+  ] as const)(
+    'in %s lets a slope be off by a share of %f of the largest, and not by %f',
+    async (dtype, within, beyond) => {
+      const x = tensor([[-1, 0.5, 2]], { backend, dtype });
+      // 4000 leaves the rounding of the cotangent no part in the bound, and 2 · 4000 · 2 in float16's range.
+      const cotangent = tensor([[0.5, -0.25, 1]], { backend, dtype });
+      const check = (share: number, tolerance?: number) =>
+        gradcheck(squares(4000, share), x, tolerance === undefined ? { cotangent } : { cotangent, tolerance });
+      for (const sign of [1, -1]) {
+        expect(await check(sign * within)).toMatchObject({ ok: true, checked: 3 });
+        const wrong = await check(sign * beyond);
+        expect(wrong.ok).toBe(false);
+        // The bound is relative to the largest slope, that at 2.
+        expect(wrong.entries.map(({ ok }) => ok)).toEqual([true, true, false]);
+        expect(await check(sign * beyond, 2 * beyond)).toMatchObject({ ok: true });
+        expect(await check(sign * within, within / 2)).toMatchObject({ ok: false });
+      }
+    },
+  );
+
+  test('finds a slope of softmax that is off by 0.1 % in float32 and float64', async () => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      const vjp = (share: number) => (x: Tensor, g: Tensor) => {
+        const right = softmax.vjp(softmax(x), g).dataSync();
+        return tensor(
+          right.map((value) => value * (1 + share)),
+          { backend, shape: x.shape, dtype },
+        );
+      };
+      const forward = (x: Float64Array) => {
+        const e = x.map((value) => Math.exp(value - 4));
+        return e.map((value) => value / e.reduce((a, b) => a + b));
+      };
+      const x = tensor([[0.3, -1.2, 2.5, 0.1]], { backend, dtype });
+      const check = async (share: number) => (await gradcheck({ name: 'scaled', forward, vjp: vjp(share) }, x)).ok;
+      expect([await check(0), await check(1e-3), await check(-1e-3)]).toEqual([true, false, false]);
+    }
+  });
+
+  test.each([
+    ['float64', 2 ** -53],
+    ['float32', 2 ** -24],
+    ['float16', 2 ** -11],
+  ] as const)('of slopes that are 0 is 64 roundings of the cotangent in %s', async (dtype, rounding) => {
+    const x = tensor([[1, 2]], { backend, dtype });
+    const cotangent = tensor([[0.5, -2]], { backend, dtype });
+    const check = async (roundings: number) =>
+      (await gradcheck(constant(0, 2 * roundings * rounding), x, { cotangent })).ok;
+    expect([await check(63), await check(-63), await check(65), await check(-65)]).toEqual([true, true, false, false]);
+  });
+
+  test('leaves room for the rounding of the values, which a short step makes large', async () => {
+    const cotangent = double([[0.5, -2]]);
+    const values = 2 ** 20;
+    // A temperature below 1 shortens the default step, one above 1 does not lengthen it.
+    const defaultStep = 2 ** -10.4;
+    for (const [options, step] of [
+      [{ step: 2 ** -10 }, 2 ** -10],
+      [{ step: 2 ** -16 }, 2 ** -16],
+      [{}, defaultStep],
+      [{ temperature: 0.25 }, defaultStep / 4],
+      [{ temperature: 4 }, defaultStep],
+    ] as const) {
+      const noise = (2 ** -50 * 2 * values) / step + 64 * 2 ** -53 * 2;
+      const check = (slope: number) => gradcheck(constant(values, slope), double([[1, 2]]), { cotangent, ...options });
+      const [within, beyond] = [await check(0.999 * noise), await check(1.001 * noise)];
+      expect([within.ok, beyond.ok]).toEqual([true, false]);
+      expect(within.entries[0].tolerance / noise).toBeCloseTo(1, 12);
+    }
+  });
+
+  test('ignores values that are not finite, which no rounding makes', async () => {
+    const withInfinity = {
+      ...constant(0, 65 * 2 ** -53),
+      forward: (x: Float64Array) => x.map((_, i) => [0, Number.NEGATIVE_INFINITY][i]),
+    };
+    const report = await gradcheck(withInfinity, double([[1, 2]]), { cotangent: double([[1, 1]]) });
+    expect(report.ok).toBe(false);
+    expect(report.entries.map(({ numeric }) => numeric)).toEqual([0, 0]);
+  });
+});
+
+describe('the differences of gradcheck', () => {
+  const power = (exponent: number) => ({
+    name: 'power',
+    forward: (x: Float64Array) => x.map((value) => value ** exponent),
+    vjp(x: Tensor, g: Tensor) {
+      const cotangent = g.dataSync();
+      return tensor(
+        x.dataSync().map((value, i) => cotangent[i] * exponent * value ** (exponent - 1)),
+        { backend, shape: x.shape },
+      );
+    },
+  });
+  const slopeOf = async (exponent: number, at: number, step?: number) => {
+    const report = await gradcheck(power(exponent), double([[at]]), { cotangent: double([[1]]), step });
+    return report.entries[0].numeric;
+  };
+
+  test('are exact for x⁴ and leave −h⁴/4 of x⁵, as Richardson’s extrapolation does', async () => {
+    expect(await slopeOf(4, 1.5, 0.125)).toBeCloseTo(4 * 1.5 ** 3, 12);
+    expect(await slopeOf(5, 1.5, 0.125)).toBeCloseTo(5 * 1.5 ** 4 - 0.125 ** 4 / 4, 12);
+  });
+
+  test('take a step of 2^-20 of an entry beside which the step would be lost', async () => {
+    const at = 2 ** 24;
+    expect(await slopeOf(5, at, 2 ** -10)).toBeCloseTo(5 * at ** 4 - 16 ** 4 / 4, -80);
+    const seen: number[] = [];
+    const forward = (x: Float64Array) => {
+      seen.push(x[0]);
+      return x;
+    };
+    await gradcheck({ ...power(1), forward }, double([[at]]), { step: 2 ** -10 });
+    expect(new Set(seen.map((value) => Math.abs(value - at)))).toEqual(new Set([16, 8, 0]));
+  });
+
+  test('stay on their side of a kink: half of the way to it at most', async () => {
+    const seen: number[] = [];
+    const f = {
+      name: 'absolute',
+      kinks: [-1, 2],
+      forward: (x: Float64Array) => {
+        seen.push(x[0]);
+        return x.map((value) => Math.abs(value - 2) + Math.abs(value + 1));
+      },
+      vjp: (x: Tensor, g: Tensor) => {
+        const [cotangent] = g.dataSync();
+        return tensor(
+          x.dataSync().map((value) => cotangent * (Math.sign(value - 2) + Math.sign(value + 1))),
+          { backend, shape: x.shape },
+        );
+      },
+    };
+    for (const [at, distance] of [
+      [1.75, 0.125],
+      [2.25, 0.125],
+      [-1.5, 0.25],
+      [-0.75, 0.125],
+      [0.5, 0.5],
+    ]) {
+      seen.length = 0;
+      expect(await gradcheck(f, double([[at]]), { step: 0.5 })).toMatchObject({ ok: true });
+      expect(Math.max(...seen.map((value) => Math.abs(value - at)))).toBe(distance);
+    }
+    // At the kink every slope from 0 to 2 is right.
+    const claims = (slope: number) => ({
+      ...f,
+      vjp: (x: Tensor) => tensor(new Float64Array(x.size).fill(slope), { backend, shape: x.shape }),
+    });
+    const at2 = async (slope: number, sign = 1) => {
+      const report = await gradcheck(claims(slope), double([[2]]), { cotangent: double([[sign]]), step: 0.5 });
+      return [report.ok, report.entries[0].numeric];
+    };
+    expect(await at2(0)).toEqual([true, 0]);
+    expect(await at2(1)).toEqual([true, 1]);
+    expect(await at2(2)).toEqual([true, 2]);
+    expect(await at2(2.001)).toEqual([false, 2]);
+    expect(await at2(-0.001)).toEqual([false, 0]);
+    expect(await at2(-2, -1)).toEqual([true, -2]);
+    expect(await at2(0.001, -1)).toEqual([false, 0]);
+  });
+});
+
+describe('gradcheck', () => {
+  test('of nothing compared has no largest error; else it is that of the worst entry', async () => {
+    const off = {
+      name: 'off',
+      forward: (x: Float64Array) => x,
+      vjp: (x: Tensor) => tensor([[1, 1.5, 0.75]], { backend, dtype: 'float64', shape: x.shape }),
+    };
+    const cotangent = double([[1, 1, 1]]);
+    const report = await gradcheck(off, double([[1, 2, 3]]), { cotangent });
+    expect(report.maxError).toBeCloseTo(0.5, 9);
+    expect(report.entries.map(({ index, analytic, ok }) => [index, analytic, ok])).toEqual([
+      [0, 1, true],
+      [1, 1.5, false],
+      [2, 0.75, false],
+    ]);
+    expect((await gradcheck(off, double([[1, 2, 3]]), { cotangent, entries: [] })).maxError).toBe(0);
+  });
+
+  test('upstream gradient, where none is given, is irregular and the same every time', async () => {
+    const seen: number[][] = [];
+    const noting = {
+      name: 'noting',
+      outputShape: [2, 2],
+      forward: (x: Float64Array) => [...x, ...x],
+      vjp: (x: Tensor, g: Tensor) => {
+        expect([g.shape, g.dtype, g.backend]).toEqual([[2, 2], x.dtype, x.backend]);
+        const cotangent = [...g.dataSync()];
+        seen.push(cotangent);
+        return tensor([cotangent[0] + cotangent[2], cotangent[1] + cotangent[3]], { backend, dtype: 'float64' });
+      },
+    };
+    const x = tensor([1, 2], { backend, dtype: 'float64' });
+    expect(await gradcheck(noting, x)).toMatchObject({ ok: true, checked: 2 });
+    await gradcheck(noting, x);
+    expect(seen[0]).toEqual(seen[1]);
+    const golden = (Math.sqrt(5) - 1) / 2;
+    seen[0].forEach((value, i) => {
+      expect(value).toBeCloseTo(2 * (((i + 1) * golden) % 1) - 1, 12);
+    });
+  });
+
+  test('leaves no tensor behind, also where the derivative throws', async () => {
+    const counting = counted((await exact.open()) as Backend);
+    const x = tensor(rows, { backend: counting, dtype: 'float64' });
+    const given = tensor(rows, { backend: counting, dtype: 'float64' });
+    for (const operation of [softmax, softmin, logSoftmax, logSumExp, sigmoid, relu]) await gradcheck(operation, x);
+    await gradcheck(crossEntropy, x, { target: [0, 1, 2] });
+    await gradcheck(softmax, x, { cotangent: given, mask: [true, true, false, true] });
+    const failing = {
+      name: 'failing',
+      forward: (values: Float64Array) => values,
+      vjp: () => softmax.vjp(x, x, { axis: 5 }),
+    };
+    await expect(gradcheck(failing, x)).rejects.toMatchObject({ code: 'ERR_AXIS' });
+    expect(liveBuffers(counting)).toBe(2);
+  });
+
+  test('says what is wrong with what it is given', async () => {
+    const x = double([[1, 2]]);
+    await expect(gradcheck(softmax, double([[1, Number.NaN]]))).rejects.toThrow(
+      'gradcheck: x[1] is NaN; there is no derivative to check',
+    );
+    await expect(gradcheck(softmax, double([[Number.POSITIVE_INFINITY, 1]]))).rejects.toThrow(
+      'gradcheck: x[0] is Infinity; there is no derivative to check',
+    );
+    await expect(gradcheck(crossEntropy, x)).rejects.toThrow(
+      'gradcheck: crossEntropy needs the option target, class indices or probabilities',
+    );
+    await expect(gradcheck({} as never, x)).rejects.toThrow(
+      'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
+    );
+    await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' }))).rejects.toThrow(
+      'gradcheck: x is int32, expected floats',
+    );
+    await expect(gradcheck(softmax, x, { cotangent: double([[1, 2, 3]]) })).rejects.toThrow(
+      'gradcheck: cotangent is (1, 3), expected (1, 2)',
+    );
+    await expect(gradcheck(logSumExp, x, { cotangent: x })).rejects.toThrow(
+      'gradcheck: cotangent is (1, 2), expected (1,)',
+    );
+    await expect(gradcheck(softmax, x, { axis: 2 })).rejects.toThrow(
+      'gradcheck: axis 2 of a rank-2 tensor; expected -2 to 1',
+    );
+    await expect(gradcheck(softmax, x, { mask: [true, true, true] })).rejects.toThrow(
+      "gradcheck: mask (3,) doesn't broadcast to (1, 2)",
+    );
+  });
+
+  test('names the operation that it checks', async () => {
+    const x = double([[1, 2]]);
+    const names: string[] = [];
+    for (const operation of [softmax, softmin, logSoftmax, logSumExp, sigmoid, relu]) {
+      names.push((await gradcheck(operation, x)).name);
+    }
+    names.push((await gradcheck(crossEntropy, x, { target: [0] })).name);
+    expect(names).toEqual(['softmax', 'softmin', 'logSoftmax', 'logSumExp', 'sigmoid', 'relu', 'crossEntropy']);
+  });
+
+  test('passes the options of the operation on to both sides', async () => {
+    const mask = [
+      [true, true, false, true],
+      [false, true, true, true],
+      [true, true, true, true],
+    ];
+    const x = double(rows);
+    const plain = await gradcheck(logSumExp, x);
+    for (const options of [{ mask }, { temperature: 2 }, { axis: 0 }, { axis: 0, mask: mask[0], temperature: 0.5 }]) {
+      for (const operation of [softmax, softmin, logSoftmax, logSumExp]) {
+        expect(await gradcheck(operation, x, options)).toMatchObject({ ok: true, checked: 12 });
+      }
+      const { entries } = await gradcheck(logSumExp, x, options);
+      expect(entries.map(({ analytic }) => analytic)).not.toEqual(plain.entries.map(({ analytic }) => analytic));
+    }
+    const soft = [
+      [0.1, 0.2, 0.3, 0.1],
+      [1, 0, 0, 0],
+      [0.25, 0.25, 0.25, 0.25],
+    ];
+    const targets = [
+      { target: [3, 1, 0] },
+      { target: [3, 1, 7], ignoreIndex: 7 },
+      { target: [3, 1, 3], ignoreIndex: 3 },
+      { target: soft },
+      { target: Float64Array.from(soft.flat()) },
+      { target: Float32Array.from(soft.flat()) },
+      { target: { data: soft.flat(), shape: [3, 4] } },
+    ];
+    for (const chosen of targets) {
+      for (const more of [
+        {},
+        { weight: [1, 2, 0.5, 3], labelSmoothing: 0.2, temperature: 0.5 },
+        { mask, reduction: 'sum' },
+        { mask, reduction: 'none', labelSmoothing: 0.3 },
+      ] as const) {
+        const report = await gradcheck(crossEntropy, x, { ...chosen, ...more });
+        expect(report, JSON.stringify({ ...chosen, ...more })).toMatchObject({ ok: true, checked: 12 });
+      }
+    }
+    // One class: as many probabilities as class indices, told apart by the typed array.
+    const single = double([[1], [2]]);
+    for (const target of [Float64Array.of(0.5, 2), Float32Array.of(0.5, 2), [0, 0]]) {
+      expect(await gradcheck(crossEntropy, single, { target })).toMatchObject({ ok: true });
+    }
+  });
 });
