@@ -72,6 +72,59 @@ describe('an option that there is not is no option that is ignored', () => {
     expect(() => call(x() as never)).toThrow(`${name}: options are a tensor; expected an object with axis`);
   });
 
+  test.for(calls)('%s lists the options that it has', ([name, call]) => {
+    const options = name.startsWith('crossEntropy')
+      ? 'axis, temperature, mask, labelSmoothing, weight, ignoreIndex, reduction, out'
+      : /^(sigmoid|relu)/.test(name)
+        ? 'axis, out'
+        : 'axis, temperature, mask, out';
+    const known = name.endsWith('linearize') ? options.replace(', out', '') : options;
+    expect(() => call({ zeal: 1 } as never)).toThrow(
+      expect.objectContaining({ message: `${name}: there is no option zeal; the options are ${known}` }),
+    );
+    for (const [wrong, words] of [
+      [null, 'null'],
+      [[], 'an array of 0 entries'],
+      ['axis', 'the text "axis"'],
+    ]) {
+      expect(() => call(wrong as never)).toThrow(`${name}: options are ${words}; expected an object with ${known}`);
+    }
+  });
+
+  test.each([
+    ['dim', 'axis'],
+    ['dims', 'axis'],
+    ['Dim', 'axis'],
+    ['AXIS', 'axis'],
+    ['tau', 'temperature'],
+    ['t', 'temperature'],
+    ['T', 'temperature'],
+    ['Mask', 'mask'],
+    ['m-a-s-k', 'mask'],
+    ['label_smoothing', null],
+    ['axes', null],
+  ])('%s for softmax is %s', (given, meant) => {
+    const hint = meant === null ? '' : ` (did you mean ${meant}?)`;
+    expect(() => softmax(x(), { [given]: 1 })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_VALUE',
+        message: `softmax: there is no option ${given}${hint}; the options are axis, temperature, mask, out`,
+      }),
+    );
+  });
+
+  test('tensor, empty and gradcheck list theirs', async () => {
+    expect(() => tensor([1], { kind: 1 } as never)).toThrow(
+      /^tensor: there is no option kind; the options are dtype, shape, backend, out$/,
+    );
+    expect(() => empty([1], { kind: 1 } as never)).toThrow(
+      /^empty: there is no option kind; the options are dtype, backend$/,
+    );
+    await expect(gradcheck(softmax, x(), { kind: 1 } as never)).rejects.toThrow(
+      /^gradcheck: there is no option kind; the options are axis, temperature, mask, labelSmoothing, weight, ignoreIndex, reduction, target, cotangent, step, tolerance, entries$/,
+    );
+  });
+
   test('spellings of other libraries are recognised', () => {
     expect(() => crossEntropy(x(), [0, 1], { label_smoothing: 0.1 } as never)).toThrow('did you mean labelSmoothing?');
     expect(() => crossEntropy(x(), [0, 1], { ignore_index: 0 } as never)).toThrow('did you mean ignoreIndex?');

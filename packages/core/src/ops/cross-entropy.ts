@@ -188,7 +188,7 @@ function both(
   target: CrossEntropyTarget,
   options: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined } = {},
 ): CrossEntropyResult {
-  const { out } = options;
+  const { out } = checkOptions(name, options, optionNames.crossEntropy);
   if (out !== undefined) checkOptions(`${name}: out`, out, optionNames.crossEntropyOut);
   if (out?.loss !== undefined && out.loss === out.gradient) {
     throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
