@@ -45,7 +45,6 @@ export function flatten(
     }
     for (let k = 0; k < node.length; k++) {
       path[depth] = k;
-      path.length = depth + 1;
       visit(node[k], depth + 1);
     }
     path.length = depth;
@@ -61,7 +60,7 @@ function entry(value: unknown, path: readonly number[], booleans: boolean): numb
 }
 
 function place(path: readonly number[]): string {
-  return path.length === 0 ? 'the input' : `entry [${path.join('][')}]`;
+  return `entry [${path.join('][')}]`;
 }
 
 /** A value in a few words, for messages. */
