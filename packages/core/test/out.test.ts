@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { conformance } from '../conformance/index.js';
-import { type Backend, crossEntropy, type Tensor, tensor } from '../src/index.js';
+import { type Backend, type CrossEntropyOptions, crossEntropy, type Tensor, tensor } from '../src/index.js';
 import { openOutOfPlace } from './out-of-place.js';
 
 /** A backend that does not write in place, with its fused kernels and without them. */
@@ -32,11 +32,11 @@ test("out may be cross-entropy's target of probabilities", async () => {
     [0.2, 0.3, 0.5],
     [0.7, 0.1, 0.1],
   ];
-  const settings = [
+  const settings: readonly CrossEntropyOptions[] = [
     {},
     { reduction: 'none' },
     { temperature: 2, labelSmoothing: 0.1, weight: [1, 2, 0.5], mask: [true, false, true] },
-  ] as const;
+  ];
   for (const backend of await backends()) {
     const float64 = (values: readonly (readonly number[])[]) => tensor(values, { backend, dtype: 'float64' });
     for (const options of settings) {

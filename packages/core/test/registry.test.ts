@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
@@ -167,4 +168,122 @@ test('calls that overlap open a provider once', async () => {
   };
   const [first, second] = await Promise.all([setBackend(provider), setBackend(provider)]);
   expect([first === second, opens]).toEqual([true, 1]);
+});
+
+test('errors say what to do, with the names that are registered', async () => {
+  const none = await setBackend().catch((error) => error);
+  expect([none.code, none.message]).toEqual([
+    'ERR_BACKEND_UNAVAILABLE',
+    'setBackend: no backend can run here: no candidate was given',
+  ]);
+  const opened = await exact.open();
+  await opened.close();
+  const refused = await setBackend(broken, opened).catch((error) => error);
+  expect(refused.message).toBe(
+    'setBackend: no backend can run here: broken: no such device; buy one; exact: it was closed; open it again',
+  );
+  await expect(loadProvider('nobody')).rejects.toThrow(
+    `no backend is named 'nobody': known are ${registered().join(', ')}`,
+  );
+  for (const reason of [new Error('no file'), 'no file']) {
+    register('gone', () => Promise.reject(reason));
+    await expect(loadProvider('gone')).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: "backend 'gone' did not load: no file",
+      cause: reason,
+    });
+  }
+  const chosen = await setBackend(await exact.open());
+  await chosen.close();
+  expect(() => getBackend()).toThrow('backend exact was closed; await setBackend(…) again');
+});
+
+test('a fresh copy of the registry knows no name and has no backend, and says how to change that', async () => {
+  vi.resetModules();
+  const fresh = await import('../src/registry.js');
+  expect(() => fresh.getBackend()).toThrow(
+    "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
+  );
+  await expect(fresh.loadProvider('wasm')).rejects.toThrow(
+    "no backend is named 'wasm': none is registered; register('wasm', () => import('@softgrad/backend-wasm')) first, or pass the provider itself",
+  );
+  expect(fresh.openedBackends(() => true)).toEqual([]);
+  fresh.register('one', async () => ({ default: exact as BackendProvider }));
+  fresh.register('two', async () => ({ default: exact as BackendProvider }));
+  expect(fresh.registered()).toEqual(['one', 'two']);
+  await expect(fresh.loadProvider('wasm')).rejects.toThrow("no backend is named 'wasm': known are one, two");
+});
+
+test('backends in use are named once, without those that are closed', async () => {
+  vi.resetModules();
+  const fresh = await import('../src/registry.js');
+  const [a, b, c] = [await exact.open(), await exact.open(), await exact.open()] as Backend[];
+  const named = (backend: Backend, name: string) => delegate(backend, { name });
+  const [first, again, closed] = [named(a, 'first'), named(b, 'first'), named(c, 'closed')];
+  const second = named(a, 'second');
+  for (const backend of [first, again, closed, second, first]) fresh.noteBackend(backend);
+  expect(fresh.openedBackends(() => true)).toEqual(['first', 'closed', 'second']);
+  expect(fresh.openedBackends(({ name }) => name !== 'first')).toEqual(['closed', 'second']);
+  await c.close();
+  expect(fresh.openedBackends(() => true)).toEqual(['first', 'second']);
+});
+
+test('an error other than that of a backend that cannot run is passed on, and the provider can be tried again', async () => {
+  let attempts = 0;
+  const flaky: BackendProvider = {
+    name: 'flaky',
+    unavailable: async () => null,
+    open: async () => {
+      attempts++;
+      if (attempts === 1) throw new TypeError('a bug');
+      if (attempts === 2) throw Object.assign(new Error('gone'), { name: 'SoftgradError', code: 'ERR_DEVICE_LOST' });
+      return (await exact.open()) as Backend;
+    },
+  };
+  await expect(setBackend(flaky, exact)).rejects.toThrow('a bug');
+  await expect(setBackend(flaky, exact)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+  expect((await setBackend(flaky)).name).toBe('exact');
+  expect(attempts).toBe(3);
+});
+
+test('a provider that could not run is asked again the next time', async () => {
+  const answers: (string | null)[] = ['no device yet', null];
+  const provider: BackendProvider = {
+    name: 'late',
+    unavailable: async () => answers.shift() ?? null,
+    open: async () => (await exact.open()) as Backend,
+  };
+  await expect(setBackend(provider)).rejects.toThrow('late: no device yet');
+  expect((await setBackend(provider)).name).toBe('exact');
+});
+
+test('a provider whose backend was closed while others wait for it is opened once more for all of them', async () => {
+  let opens = 0;
+  const provider: BackendProvider = {
+    name: 'counted',
+    unavailable: async () => null,
+    open: async () => {
+      opens++;
+      return (await exact.open()) as Backend;
+    },
+  };
+  const first = await setBackend(provider);
+  await first.close();
+  const both = await Promise.all([setBackend(provider), setBackend(provider)]);
+  expect(both[0]).toBe(both[1]);
+  expect([both[0] === first, opens]).toEqual([false, 2]);
+});
+
+test('any object that can be opened is a provider, and one with supports is a backend', async () => {
+  for (const candidate of [{}, { supports: undefined, closed: true, name: 'half' }, 5, [], () => exact]) {
+    const error = await setBackend(candidate as never).catch((reason) => reason);
+    if (typeof candidate === 'object' && 'supports' in candidate) {
+      expect(error.message).toBe('setBackend: no backend can run here: half: it was closed; open it again');
+    } else {
+      expect(error.code).toBe('ERR_VALUE');
+      expect(error.message).toMatch(
+        /^setBackend: a candidate is .*; expected a backend's provider \(import \{ cpu \} from '@softgrad\/backend-cpu'\), an open backend, or a registered name$/,
+      );
+    }
+  }
 });

@@ -77,14 +77,14 @@ test('an inner scope that throws leaves the scope around it as it was', () => {
 
 test('scope looks into arrays, plain objects and the values of maps, however they refer to each other, and into nothing else', () => {
   class Holder {
-    constructor(readonly held: Tensor) {}
+    readonly held = tensor([3]);
   }
   const bare: Record<string, Tensor> = Object.create(null);
   const result = scope(() => {
     bare.x = tensor([1]);
     const cycle: Record<string, unknown> = { list: [[tensor([2])]], nothing: null, text: 'x', bare };
     cycle.itself = cycle;
-    return { cycle, holder: new Holder(tensor([3])), set: new Set([tensor([4])]), key: new Map([[tensor([5]), 1]]) };
+    return { cycle, holder: new Holder(), set: new Set([tensor([4])]), key: new Map([[tensor([5]), 1]]) };
   });
   const [[inList]] = result.cycle.list as Tensor[][];
   expect([bare.x.disposed, inList.disposed]).toEqual([false, false]);

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
@@ -13,6 +14,7 @@ import {
   setBackend,
   tensor,
 } from '../src/index.js';
+import { minimal } from './minimal-backend.js';
 
 let backend: Backend;
 beforeAll(async () => {
@@ -245,5 +247,194 @@ describe('a tensor', () => {
   test('is told apart from everything else', () => {
     expect([tensor([1]), { shape: [1] }, null, 3].map(isTensor)).toEqual([true, false, false, false]);
     expect(String(tensor([[1, 2]]))).toBe('Tensor (1, 2) float32 on exact');
+  });
+});
+
+describe('a tensor on a backend that is read asynchronously only', () => {
+  test('says so where it is read at once, save what the host knows anyway', async () => {
+    const here = (await minimal.open()) as Backend;
+    const x = tensor([1, 2], { backend: here });
+    expect(failure(() => x.dataSync())).toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: 'dataSync: minimal reads asynchronously only: await data()',
+    });
+    expect(failure(() => x.arraySync()).code).toBe('ERR_UNSUPPORTED');
+    expect(failure(() => x.view())).toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: "view: the memory of minimal can't be seen here: await data()",
+    });
+    expect([await x.array(), inspect(x)]).toEqual([[1, 2], 'Tensor (2,) float32 on minimal']);
+    const labels = tensor(Int32Array.of(3, 4), { backend: here });
+    expect([labels.arraySync(), inspect(labels)]).toEqual([[3, 4], 'Tensor (2,) int32 on minimal [3, 4]']);
+    expect(tensor([[true, false]], { backend: here }).arraySync()).toEqual([[true, false]]);
+  });
+
+  test('is announced: what a backend has and does not announce is not used', async () => {
+    const whole = (await exact.open()) as Backend;
+    const quiet = delegate(whole, { supports: { ...whole.supports, readSync: false, hostView: false } });
+    const lacking = delegate(whole, { readSync: undefined as never, view: undefined as never });
+    for (const here of [quiet, lacking]) {
+      const x = tensor([1, 2], { backend: here });
+      expect([failure(() => x.dataSync()).code, failure(() => x.view()).code]).toEqual([
+        'ERR_UNSUPPORTED',
+        'ERR_UNSUPPORTED',
+      ]);
+    }
+  });
+});
+
+describe('what a tensor gives away is the caller’s', () => {
+  test('in every dtype: changing it changes nothing', async () => {
+    for (const dtype of ['float32', 'float64', 'int32', 'bool'] as const) {
+      const x = tensor([1, 0], { dtype });
+      (await x.data()).fill(1);
+      x.dataSync().fill(1);
+      expect([...(await x.data()), ...x.dataSync()]).toEqual([1, 0, 1, 0]);
+    }
+    const labels = Int32Array.of(1, 2);
+    const kept = tensor(labels);
+    labels[0] = 9;
+    expect([...kept.dataSync()]).toEqual([1, 2]);
+  });
+
+  test('as nested arrays of its dtype', async () => {
+    for (const [dtype, expected] of [
+      ['bool', [[true], [false]]],
+      ['int32', [[1], [0]]],
+      ['float32', [[1], [0]]],
+    ] as const) {
+      const x = tensor([[1], [0]], { dtype });
+      expect([await x.array(), x.arraySync()]).toEqual([expected, expected]);
+    }
+    expect(tensor(true).arraySync()).toBe(true);
+    expect(tensor([[], []]).arraySync()).toEqual([[], []]);
+  });
+});
+
+describe('a tensor that is gone says who asks for it and why', () => {
+  test('disposed', async () => {
+    const x = tensor([[1, 2]]);
+    x.dispose();
+    const text = 'the tensor (1, 2) was disposed';
+    await expect(x.data()).rejects.toThrow(`data: ${text}`);
+    await expect(x.array()).rejects.toThrow(`data: ${text}`);
+    await expect(x.to(backend)).rejects.toThrow(`data: ${text}`);
+    expect([() => x.dataSync(), () => x.view(), () => bufferOf(x)].map((call) => failure(call).message)).toEqual([
+      `dataSync: ${text}`,
+      `view: ${text}`,
+      'bufferOf: x (1, 2) was disposed',
+    ]);
+    expect(failure(() => tensor([[1, 2]], { out: x })).message).toBe('tensor: out (1, 2) was disposed');
+    expect(String(x)).toBe('Tensor (1, 2) float32 on exact, disposed');
+  });
+
+  test('with its backend, which is not asked to free it', async () => {
+    const other = (await exact.open()) as Backend;
+    let freed = 0;
+    const here = delegate(other, { free: () => void freed++ });
+    const [x, y] = [tensor([1], { backend: here }), tensor([1], { backend: here })];
+    y.dispose();
+    await other.close();
+    expect([x.disposed, freed]).toEqual([true, 1]);
+    expect(failure(() => x.dataSync())).toMatchObject({
+      code: 'ERR_DISPOSED',
+      message: 'dataSync: the tensor lived on exact, which was closed',
+    });
+    expect(failure(() => tensor([1], { backend: here })).message).toBe(
+      'tensor: backend exact was closed; open it again',
+    );
+    x.dispose();
+    expect(freed).toBe(1);
+  });
+
+  test('once: the backend frees its buffer a single time', async () => {
+    let freed = 0;
+    const here = delegate((await exact.open()) as Backend, { free: () => void freed++ });
+    const x = tensor([1], { backend: here });
+    x.dispose();
+    x.dispose();
+    x[Symbol.dispose]();
+    expect(freed).toBe(1);
+  });
+});
+
+describe('a backend is checked where a tensor is made or moved', () => {
+  test('for its dtypes, of which the error names the first', async () => {
+    const here = (await minimal.open()) as Backend;
+    const text = "minimal has no float64, only float32; convert with tensor(data, { dtype: 'float32' })";
+    const calls: readonly (readonly [string, () => unknown])[] = [
+      ['tensor', () => tensor([1], { backend: here, dtype: 'float64' })],
+      ['empty', () => empty([1], { backend: here, dtype: 'float64' })],
+      ['fromBuffer', () => fromBuffer(here, here.alloc(1, 'float64'), [1], 'float64')],
+    ];
+    for (const [operation, call] of calls) {
+      expect(failure(call)).toMatchObject({ code: 'ERR_DTYPE', message: `${operation}: ${text}` });
+    }
+    await expect(tensor([1], { dtype: 'float64' }).to(here)).rejects.toThrow(`to: ${text}`);
+    for (const dtype of ['int32', 'bool'] as const) {
+      expect((await tensor([1], { dtype }).to(here)).dtype).toBe(dtype);
+    }
+    const both = delegate(backend, { supports: { ...backend.supports, dtypes: ['float64', 'float16'] } });
+    expect(failure(() => tensor([1], { backend: both })).message).toBe(
+      "tensor: exact has no float32, only float64, float16; convert with tensor(data, { dtype: 'float64' })",
+    );
+  });
+
+  test('for being one, and open', async () => {
+    for (const [found, words] of [
+      [exact, 'an object (Object)'],
+      ['exact', 'the text "exact"'],
+      [Promise.resolve(backend), 'a promise (await it first)'],
+      [null, 'null'],
+    ] as const) {
+      const error = failure(() => fromBuffer(found as never, {}, [1], 'float32'));
+      expect(error).toMatchObject({
+        code: 'ERR_VALUE',
+        message: `fromBuffer: the backend is ${words}, expected an open one: await provider.open()`,
+      });
+    }
+  });
+
+  test('also by out, which stays where it is', async () => {
+    const other = (await exact.open()) as Backend;
+    const x = empty([2], { dtype: 'float64' });
+    expect(tensor([1, 2], { out: x, backend })).toBe(x);
+    expect(failure(() => tensor([1, 2], { out: x, backend: other }))).toMatchObject({
+      code: 'ERR_BACKEND_MISMATCH',
+      message: 'tensor: out lives on exact, not on exact',
+    });
+    expect(failure(() => tensor([[1, 2]], { out: x }))).toMatchObject({
+      code: 'ERR_SHAPE',
+      message: 'tensor: out is (2,) float64, the input (1, 2) float64',
+    });
+    expect(failure(() => tensor([1, 2], { out: x, dtype: 'float32' })).message).toBe(
+      'tensor: out is (2,) float64, the input (2,) float32',
+    );
+    expect(failure(() => tensor([1, 2], { out: [1, 2] as never })).message).toBe(
+      'tensor: out is an array of 2 entries, expected a tensor: make one with tensor(…)',
+    );
+  });
+});
+
+test('empty and fromBuffer check their shape and dtype, and keep a copy of the shape', () => {
+  const shape = [2];
+  const buffer = backend.alloc(2, 'float32');
+  for (const x of [empty(shape), fromBuffer(backend, buffer, shape, 'float32')]) {
+    expect(x.shape).not.toBe(shape);
+    expect([x.shape, Object.isFrozen(x.shape), x.size, x.dtype]).toEqual([[2], true, 2, 'float32']);
+  }
+  expect(failure(() => empty([-1])).message).toBe('empty: dimension -1 of shape (-1,) is no integer ≥ 0');
+  expect(failure(() => empty(3 as never)).message).toBe('empty: shape must be an array of dimensions, not number');
+  expect(failure(() => fromBuffer(backend, buffer, [0.5], 'float32')).message).toBe(
+    'fromBuffer: dimension 0.5 of shape (0.5,) is no integer ≥ 0',
+  );
+  expect(failure(() => fromBuffer(backend, buffer, [2], 'int32' as never))).toMatchObject({
+    code: 'ERR_DTYPE',
+    message: "fromBuffer: int32 tensors are known on the host too: make them with tensor(data, { dtype: 'int32' })",
+  });
+  expect([...empty([2], { dtype: 'int32' }).dataSync()]).toEqual([0, 0]);
+  expect(failure(() => tensor([true]).view())).toMatchObject({
+    code: 'ERR_DTYPE',
+    message: 'view: bool tensors are constants; views are for float dtypes',
   });
 });

@@ -1,0 +1,428 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  type CrossEntropyOptions,
+  crossEntropy,
+  setBackend,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
+import { failure } from './failure.js';
+
+/** The exact backend with its fused kernel, and the same without, on which core composes. */
+let backends: readonly Backend[];
+beforeAll(async () => {
+  const fused = (await exact.open()) as Backend;
+  await setBackend(fused);
+  backends = [fused, delegate(fused, { name: 'composed', kernels: {} })];
+});
+
+const logits = [
+  [0.5, -1, 2],
+  [3, 0.25, -2],
+  [-1, 1, 0],
+  [0.125, 0.5, -0.25],
+];
+
+/** Without the sign of zeros: the loss of an ignored row is a sum of nothing, negated. */
+const values = (x: Tensor): number[] => Array.from(x.dataSync(), (value) => value + 0);
+
+function expectClose(actual: readonly number[], expected: readonly number[], what: string): void {
+  expect(actual.length, what).toBe(expected.length);
+  actual.forEach((value, k) => {
+    expect(Math.abs(value - expected[k]), `${what} [${k}]: ${value}, expected ${expected[k]}`).toBeLessThan(1e-14);
+  });
+}
+
+const settings: readonly CrossEntropyOptions[] = [
+  {},
+  { labelSmoothing: 0.3 },
+  { weight: [0.5, 2, 1.5] },
+  { labelSmoothing: 0.1, weight: [0.5, 2, 1.5], temperature: 2 },
+  { labelSmoothing: 1, reduction: 'sum' },
+  { labelSmoothing: 0.25, mask: [true, true, true], reduction: 'none' },
+];
+
+describe('rows whose class index is ignoreIndex', () => {
+  test('are as if they were not there, whichever number it is, fused and composed', () => {
+    for (const backend of backends) {
+      const float64 = (rows: readonly (readonly number[])[]) => tensor(rows, { backend, dtype: 'float64' });
+      for (const ignoreIndex of [-100, -1, 0, 1, 2, 3, 100]) {
+        const [a, b] = [0, 1, 2].filter((index) => index !== ignoreIndex);
+        for (const options of settings) {
+          const what = `${backend.name}, ${ignoreIndex}, ${JSON.stringify(options)}`;
+          const all = crossEntropy(float64(logits), [ignoreIndex, a, ignoreIndex, b], { ...options, ignoreIndex });
+          const kept = crossEntropy(float64([logits[1], logits[3]]), [a, b], { ...options, ignoreIndex: -7 });
+          const [first, second] = [values(kept.gradient).slice(0, 3), values(kept.gradient).slice(3)];
+          expectClose(values(all.gradient), [0, 0, 0, ...first, 0, 0, 0, ...second], what);
+          const losses = values(kept.loss);
+          expectClose(values(all.loss), options.reduction === 'none' ? [0, losses[0], 0, losses[1]] : losses, what);
+        }
+      }
+    }
+  });
+
+  test('leave a mean of nothing, which is NaN with a gradient of 0, and a sum of 0', () => {
+    for (const backend of backends) {
+      const x = tensor(logits.slice(0, 2), { backend, dtype: 'float64' });
+      const { loss, gradient } = crossEntropy(x, [1, 1], { ignoreIndex: 1 });
+      expect([values(loss), values(gradient)]).toEqual([[Number.NaN], [0, 0, 0, 0, 0, 0]]);
+      expect(values(crossEntropy.loss(x, [1, 1], { ignoreIndex: 1 }))).toEqual([Number.NaN]);
+      expect(values(crossEntropy.gradient(x, [1, 1], { ignoreIndex: 1 }))).toEqual([0, 0, 0, 0, 0, 0]);
+      const jvp = crossEntropy.jvp(x, [1, 1], x, { ignoreIndex: 1 });
+      expect(values(jvp)).toEqual([0]);
+      const sum = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'sum' });
+      expect([values(sum.loss), values(sum.gradient)]).toEqual([[0], [0, 0, 0, 0, 0, 0]]);
+      const none = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'none' });
+      expect([values(none.loss), values(none.gradient)]).toEqual([
+        [0, 0],
+        [0, 0, 0, 0, 0, 0],
+      ]);
+    }
+  });
+});
+
+describe('a target of class indices', () => {
+  test('is the same as one-hot probabilities, whatever the axis, mask and smoothing', () => {
+    const shape = [2, 3, 2];
+    const data = Float64Array.from({ length: 12 }, (_, k) => Math.sin(3 * k));
+    const indices = [
+      [2, 0],
+      [1, 1],
+    ];
+    const hot = indices.map((row) => [0, 1, 2].map((c) => row.map((index) => (index === c ? 1 : 0))));
+    const mask = [
+      [
+        [true, true],
+        [true, true],
+        [true, false],
+      ],
+      [
+        [true, false],
+        [true, true],
+        [false, true],
+      ],
+    ];
+    const last = [
+      [
+        [false, true],
+        [true, true],
+        [true, true],
+      ],
+    ];
+    for (const backend of backends) {
+      const x = tensor({ data, shape }, { backend, dtype: 'float64' });
+      for (const reduction of ['none', 'sum', 'mean'] as const) {
+        for (const more of [{}, { labelSmoothing: 0.2 }, { mask }, { mask, labelSmoothing: 0.2, temperature: 0.5 }]) {
+          const options = { axis: 1, reduction, ...more };
+          const what = `${backend.name} ${JSON.stringify(options)}`;
+          const ofIndices = crossEntropy(x, indices, options);
+          for (const target of [hot, tensor(hot, { backend, dtype: 'float64' })]) {
+            const ofProbabilities = crossEntropy(x, target, options);
+            expectClose(values(ofProbabilities.loss), values(ofIndices.loss), what);
+            expectClose(values(ofProbabilities.gradient), values(ofIndices.gradient), what);
+          }
+          const ofTensor = crossEntropy(x, tensor(indices, { backend, dtype: 'int32' }), options);
+          expect(values(ofTensor.gradient)).toEqual(values(ofIndices.gradient));
+        }
+      }
+      // A mask that repeats for every block of the logits takes out class 0 of the first column.
+      expect(
+        failure(() =>
+          crossEntropy(
+            x,
+            [
+              [2, 0],
+              [0, 1],
+            ],
+            { axis: 1, mask: last },
+          ),
+        ),
+      ).toEqual([
+        'ERR_VALUE',
+        'crossEntropy: target 2 is class 0, which the mask takes out; set it to ignoreIndex -100',
+      ]);
+      expect(
+        values(
+          crossEntropy.loss(
+            x,
+            [
+              [2, 0],
+              [1, 1],
+            ],
+            { axis: 1, mask: last },
+          ),
+        )[0],
+      ).toBeGreaterThan(0);
+    }
+  });
+
+  test('smoothing spreads over the classes that the mask keeps', () => {
+    for (const backend of backends) {
+      const x = tensor([logits[0], logits[0]], { backend, dtype: 'float64' });
+      const mask = [
+        [true, false, true],
+        [true, true, true],
+      ];
+      const { gradient } = crossEntropy(x, [2, 2], { labelSmoothing: 0.3, mask, reduction: 'none' });
+      const p = values(softmax(x, { mask }));
+      const expected = [0.15, 0, 0.85, 0.1, 0.1, 0.8].map((q, k) => p[k] - q);
+      expectClose(values(gradient), expected, backend.name);
+    }
+  });
+
+  test.each([
+    [[3, 0], 'target 0 is class 3; expected 0 to 2 or ignoreIndex -100'],
+    [[0, -1], 'target 1 is class -1; expected 0 to 2 or ignoreIndex -100'],
+    [[0, -99], 'target 1 is class -99; expected 0 to 2 or ignoreIndex -100'],
+  ])('%j is refused for what is no class', (target, message) => {
+    const x = tensor(logits.slice(0, 2));
+    expect(failure(() => crossEntropy.loss(x, target))).toEqual(['ERR_VALUE', `crossEntropy.loss: ${message}`]);
+    expect(failure(() => crossEntropy.gradient(x, tensor(target, { dtype: 'int32' })))).toEqual([
+      'ERR_VALUE',
+      `crossEntropy.gradient: ${message}`,
+    ]);
+  });
+
+  test('is ignored or refused where there are no classes', () => {
+    const x = tensor([[], []]);
+    expect(failure(() => crossEntropy(x, [0, 0]))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: target 0 is class 0; expected no class, since there is none, or ignoreIndex -100',
+    ]);
+    const none = crossEntropy(x, [-100, -100], { reduction: 'none' });
+    expect([values(none.loss), none.gradient.shape]).toEqual([
+      [0, 0],
+      [2, 0],
+    ]);
+    expect(values(crossEntropy.loss(x, [-100, -100], { reduction: 'sum' }))).toEqual([0]);
+    expect(values(crossEntropy.loss(x, [-100, -100]))).toEqual([Number.NaN]);
+    const t = tensor([[], []]);
+    expect(values(crossEntropy.jvp(x, [-100, -100], t, { reduction: 'none' }))).toEqual([0, 0]);
+    expect(values(crossEntropy.jvp(x, [-100, -100], t))).toEqual([0]);
+    expect(crossEntropy.vjp(x, [-100, -100], tensor(1)).shape).toEqual([2, 0]);
+  });
+
+  test('of no rows has a sum of 0 and a mean that is NaN, of probabilities too', () => {
+    const x = tensor(new Float32Array(0), { shape: [0, 3] });
+    for (const target of [Int32Array.of(), tensor(new Float32Array(0), { shape: [0, 3] })]) {
+      expect(values(crossEntropy.loss(x, target))).toEqual([Number.NaN]);
+      expect(values(crossEntropy(x, target).loss)).toEqual([Number.NaN]);
+      expect(values(crossEntropy.loss(x, target, { reduction: 'sum' }))).toEqual([0]);
+      expect(crossEntropy.loss(x, target, { reduction: 'none' }).shape).toEqual([0]);
+      expect(values(crossEntropy.jvp(x, target, x))).toEqual([0]);
+    }
+  });
+});
+
+describe('the mean', () => {
+  test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {
+    const weight = [0.5, 2, 1.5];
+    for (const backend of backends) {
+      const x = tensor(logits, { backend, dtype: 'float64' });
+      const labels = [0, 1, 1, 2];
+      const hot = labels.map((label) => [0, 1, 2].map((c) => (c === label ? 1 : 0)));
+      const [sum] = values(crossEntropy.loss(x, labels, { weight, reduction: 'sum' }));
+      expectClose(values(crossEntropy.loss(x, labels, { weight })), [sum / 6], backend.name);
+      expectClose(values(crossEntropy.loss(x, hot, { weight })), [sum / 4], backend.name);
+      const summed = values(crossEntropy.gradient(x, labels, { weight, reduction: 'sum' }));
+      const mean = values(crossEntropy.gradient(x, labels, { weight }));
+      expectClose(
+        mean,
+        summed.map((value) => value / 6),
+        backend.name,
+      );
+    }
+  });
+});
+
+describe('the products of cross-entropy', () => {
+  test('are the gradient times the cotangent, and its inner product with the tangent', () => {
+    for (const backend of backends) {
+      const x = tensor(logits, { backend, dtype: 'float64' });
+      const t = tensor(
+        logits.map((row) => row.map((value) => value * value)),
+        { backend, dtype: 'float64' },
+      );
+      const labels = [0, 1, 1, 2];
+      for (const [reduction, g] of [
+        ['none', [1, -2, 0, 3]],
+        ['sum', 2],
+        ['mean', -3],
+      ] as const) {
+        const slope = values(crossEntropy.gradient(x, labels, { reduction }));
+        const cotangent = tensor(g, { backend, dtype: 'float64' });
+        const vjp = values(crossEntropy.vjp(x, labels, cotangent, { reduction }));
+        const factors = typeof g === 'number' ? [g, g, g, g] : g;
+        expectClose(
+          vjp,
+          slope.map((value, k) => value * factors[Math.floor(k / 3)]),
+          reduction,
+        );
+        const products = slope.map((value, k) => value * values(t)[k]);
+        const rows = [0, 3, 6, 9].map((at) => products[at] + products[at + 1] + products[at + 2]);
+        const jvp = values(crossEntropy.jvp(x, labels, t, { reduction }));
+        expectClose(jvp, reduction === 'none' ? rows : [rows[0] + rows[1] + rows[2] + rows[3]], reduction);
+      }
+    }
+  });
+});
+
+describe('the options of cross-entropy have a domain', () => {
+  const x = () => tensor(logits.slice(0, 2));
+
+  test('label smoothing is from 0 to 1, both included', () => {
+    for (const labelSmoothing of [0, 1]) expect(() => crossEntropy(x(), [0, 1], { labelSmoothing })).not.toThrow();
+    for (const labelSmoothing of [-0.01, 1.01, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(failure(() => crossEntropy(x(), [0, 1], { labelSmoothing }))).toEqual([
+        'ERR_VALUE',
+        `crossEntropy: labelSmoothing ${labelSmoothing}; expected 0 to 1`,
+      ]);
+    }
+  });
+
+  test('ignoreIndex is an integer, reduction one of three', () => {
+    expect(failure(() => crossEntropy(x(), [0, 1], { ignoreIndex: 0.5 }))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: ignoreIndex 0.5; expected an integer',
+    ]);
+    expect(failure(() => crossEntropy(x(), [0, 1], { reduction: 'avg' as never }))).toEqual([
+      'ERR_VALUE',
+      "crossEntropy: reduction 'avg'; expected 'mean', 'sum' or 'none'",
+    ]);
+  });
+
+  test('temperature is finite and above 0', () => {
+    for (const temperature of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(failure(() => crossEntropy(x(), [0, 1], { temperature }))).toEqual([
+        'ERR_VALUE',
+        `crossEntropy: temperature ${temperature}; expected a finite number above 0`,
+      ]);
+    }
+  });
+
+  test('weight has one finite number a class', () => {
+    expect(failure(() => crossEntropy(x(), [0, 1], { weight: [1, 2] }))).toEqual([
+      'ERR_SHAPE',
+      'crossEntropy: weight has 2 entries for 3 classes',
+    ]);
+    expect(failure(() => crossEntropy(x(), [0, 1], { weight: Float32Array.of(1, 2, Number.NaN) }))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: weight[2] is NaN; expected a finite number',
+    ]);
+    // 1e39 is finite, and not in float32.
+    expect(failure(() => crossEntropy(x(), [0, 1], { weight: [1e39, 1, 1] }))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: weight[0] is 1e+39; expected a finite number',
+    ]);
+  });
+
+  test('out is two tensors, of the shapes of the loss and the logits', async () => {
+    const input = tensor([[1, 2]]);
+    const one = tensor([[0, 0]]);
+    expect(failure(() => crossEntropy(input, [0], { out: { loss: one, gradient: one } }))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: out.loss and out.gradient are one tensor; expected two',
+    ]);
+    expect(failure(() => crossEntropy(input, [0], { out: { los: one } as never }))).toEqual([
+      'ERR_VALUE',
+      'crossEntropy: out: there is no option los; the options are loss, gradient',
+    ]);
+    expect(failure(() => crossEntropy(input, [0], { out: { loss: one } }))).toEqual([
+      'ERR_SHAPE',
+      'crossEntropy: out is (1, 2), expected ()',
+    ]);
+    const expected = crossEntropy(input, [0]);
+    for (const backend of backends) {
+      const x = tensor([[1, 2]], { backend });
+      const loss = tensor(7, { backend, dtype: 'float32' });
+      const gradient = tensor([[7, 7]], { backend });
+      const result = crossEntropy(x, [0], { out: { loss, gradient } });
+      expect([result.loss, result.gradient]).toEqual([loss, gradient]);
+      expectClose(values(loss), values(expected.loss), 'loss');
+      expectClose(values(gradient), values(expected.gradient), 'gradient');
+      expect(crossEntropy(x, [0], { out: { gradient } }).gradient).toBe(gradient);
+      expect(crossEntropy(x, [0], { out: {} }).loss).not.toBe(loss);
+      const empty = tensor(new Float32Array(0), { shape: [0, 2], backend });
+      const nothing = crossEntropy(empty, Int32Array.of(), { out: { loss } });
+      expect(nothing.loss).toBe(loss);
+      expect(values(loss)).toEqual([Number.NaN]);
+    }
+  });
+});
+
+describe('a target that fits is found by shape and dtype, one that does not is refused', () => {
+  const x = () =>
+    tensor([
+      [1, 2, 3],
+      [3, 1, 2],
+    ]);
+  const neither = 'expected class indices (2,) or probabilities (2, 3)';
+
+  test.each([
+    ['nested arrays of another shape', [[1, 2]], 'ERR_SHAPE', `target is (1, 2); ${neither}`],
+    ['as many indices in another shape', [[0], [1]], 'ERR_SHAPE', `target is (2, 1); ${neither}`],
+    ['a number', 1, 'ERR_SHAPE', `target is (); ${neither}`],
+    ['too many floats', new Float32Array(7), 'ERR_SHAPE', `target is (7,); ${neither}`],
+    ['too many integers', new Int32Array(7), 'ERR_SHAPE', `target is (7,); ${neither}`],
+  ] as const)('%s', (_what, target, code, message) => {
+    expect(failure(() => crossEntropy(x(), target as never))).toEqual([code, `crossEntropy: ${message}`]);
+  });
+
+  test.each([
+    [
+      'a tensor of booleans',
+      () => tensor([true, false]),
+      'ERR_DTYPE',
+      'target is bool; expected int32 class indices or float probabilities',
+    ],
+    ['int32 of another shape', () => tensor([[0, 1]], { dtype: 'int32' }), 'ERR_SHAPE', `target is (1, 2); ${neither}`],
+    ['floats of another shape', () => tensor([[0, 1]]), 'ERR_SHAPE', `target is (1, 2); ${neither}`],
+    [
+      'floats of another dtype',
+      () =>
+        tensor(
+          [
+            [0, 1, 0],
+            [1, 0, 0],
+          ],
+          { dtype: 'float64' },
+        ),
+      'ERR_DTYPE',
+      'target is float64, expected float32 like the other',
+    ],
+    [
+      'indices on another instance',
+      () => tensor([0, 1], { dtype: 'int32', backend: backends[1] }),
+      'ERR_BACKEND_MISMATCH',
+      'target lives on composed, the other operand on exact; move one with await x.to(backend)',
+    ],
+  ] as const)('%s', (_what, target, code, message) => {
+    expect(failure(() => crossEntropy(x(), target()))).toEqual([code, `crossEntropy: ${message}`]);
+  });
+
+  test('a disposed tensor', () => {
+    const target = tensor([0, 1], { dtype: 'int32' });
+    target.dispose();
+    expect(failure(() => crossEntropy(x(), target))).toEqual([
+      'ERR_DISPOSED',
+      'crossEntropy: target (2,) was disposed',
+    ]);
+  });
+
+  test('flat typed arrays are indices if they are integers and as many as rows, else probabilities', () => {
+    const flat = [0.2, 0.3, 0.5, 1, 0, 0];
+    const nested = [flat.slice(0, 3), flat.slice(3)];
+    const expected = values(crossEntropy.loss(x(), nested));
+    expect(values(crossEntropy.loss(x(), Float32Array.from(flat)))).toEqual(expected);
+    expect(values(crossEntropy.loss(x(), Float64Array.from(flat)))).toEqual(expected);
+    const hot = Int32Array.of(0, 0, 1, 1, 0, 0);
+    expect(values(crossEntropy.loss(x(), hot))).toEqual(values(crossEntropy.loss(x(), [2, 0])));
+    // One class: as many indices as probabilities.
+    const one = tensor([[1], [2]]);
+    expect(values(crossEntropy.loss(one, Float32Array.of(1, 1), { reduction: 'none' }))).toEqual([0, 0]);
+  });
+});

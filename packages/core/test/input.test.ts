@@ -1,0 +1,203 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import { setBackend, type TensorInput, type TensorOptions, tensor } from '../src/index.js';
+import { failure } from './failure.js';
+
+beforeAll(async () => {
+  await setBackend(exact);
+});
+
+/** Shape, dtype and elements of the tensor that is made. */
+function read(input: unknown, options?: TensorOptions) {
+  const x = tensor(input as TensorInput, options);
+  return [x.shape, x.dtype, [...x.dataSync()]];
+}
+
+const message = (input: unknown, options?: TensorOptions) => failure(() => tensor(input as TensorInput, options));
+
+describe('nested arrays', () => {
+  test('of booleans and of numbers become the dtype that is asked for', () => {
+    expect(read([true, false])).toEqual([[2], 'bool', [1, 0]]);
+    expect(read([true, false], { dtype: 'float64' })).toEqual([[2], 'float64', [1, 0]]);
+    expect(read([1, 0, 1], { dtype: 'bool' })).toEqual([[3], 'bool', [1, 0, 1]]);
+    expect(read([[3, -(2 ** 31)]], { dtype: 'int32' })).toEqual([[1, 2], 'int32', [3, -(2 ** 31)]]);
+    expect(read(false)).toEqual([[], 'bool', [0]]);
+    expect(read([0.1])).toEqual([[1], 'float32', [Math.fround(0.1)]]);
+    expect(read([0.1], { dtype: 'float16' })).toEqual([[1], 'float16', [0.0999755859375]]);
+    expect(read([1, 2, 3, 4, 5, 6], { shape: [3, 2] })).toEqual([[3, 2], 'float32', [1, 2, 3, 4, 5, 6]]);
+  });
+
+  test.each([
+    [[true, 1], undefined, 'ERR_DTYPE', 'entry [1] is 1, expected a boolean'],
+    [[[1], [true]], undefined, 'ERR_DTYPE', 'entry [1][0] is true, expected a number'],
+    [[1, 2 ** 31], 'int32', 'ERR_DTYPE', 'element 1 is 2147483648, which int32 cannot hold'],
+    [[Number.NaN], 'int32', 'ERR_DTYPE', 'element 0 is NaN, which int32 cannot hold'],
+    [[0, Number.NaN], 'bool', 'ERR_DTYPE', 'element 1 is NaN; a bool is true, false, 1 or 0'],
+    [[-1], 'bool', 'ERR_DTYPE', 'element 0 is -1; a bool is true, false, 1 or 0'],
+    [[[1, 2], 3], undefined, 'ERR_SHAPE', 'ragged input: entry [1] has 3, expected 2 as in shape (2, 2)'],
+    [[[1, 2], [3]], undefined, 'ERR_SHAPE', 'ragged input: entry [1] has 1 entry, expected 2 as in shape (2, 2)'],
+    [[[1], [2, 3]], undefined, 'ERR_SHAPE', 'ragged input: entry [1] has 2 entries, expected 1 as in shape (2, 1)'],
+    [
+      [
+        [[1], [2]],
+        [[3], [4, 5]],
+      ],
+      undefined,
+      'ERR_SHAPE',
+      'ragged input: entry [1][1] has 2 entries, expected 1 as in shape (2, 2, 1)',
+    ],
+    [[[[1, 2]], [[3, 'x']]], undefined, 'ERR_DTYPE', 'entry [1][0][1] is the text "x", expected a number'],
+    [[[[1, 2]], 5], undefined, 'ERR_SHAPE', 'ragged input: entry [1] has 5, expected 1 as in shape (2, 1, 2)'],
+    [
+      [
+        [1, 2],
+        [3, [4]],
+      ],
+      undefined,
+      'ERR_SHAPE',
+      'entry [1][1] is an array of 1 entry, expected a number',
+    ],
+  ] as const)('%j as %s: %s', (input, dtype, code, text) => {
+    expect(message(input, { dtype })).toEqual([code, `tensor: ${text}`]);
+  });
+});
+
+describe('what is no array', () => {
+  const expected = 'expected nested arrays, a typed array, or an object with data and shape';
+  test.each([
+    ['text', 'the text "text"'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [() => 1, 'function'],
+    [{}, 'an object (Object)'],
+    [{ data: [1] }, 'an object (Object)'],
+    [{ shape: [1] }, 'an object (Object)'],
+    [{ data: 5, shape: [1] }, 'an object (Object)'],
+    [{ data: [1], shape: 1 }, 'an object (Object)'],
+    [new DataView(new ArrayBuffer(8)), 'an object (DataView)'],
+  ])('%o is refused', (input, words) => {
+    expect(message(input)).toEqual(['ERR_DTYPE', `tensor: cannot read ${words}; ${expected}`]);
+  });
+
+  test('64-bit integers are refused wherever they are', () => {
+    const text = 'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)';
+    for (const data of [new BigInt64Array(1), new BigUint64Array(1)]) {
+      expect(message(data)).toEqual(['ERR_DTYPE', text]);
+      expect(message({ data, shape: [1] })).toEqual(['ERR_DTYPE', text]);
+    }
+  });
+});
+
+describe('flat data', () => {
+  test('has the dtype of its array unless another is asked for', () => {
+    expect(read(Uint8Array.of(1, 2))).toEqual([[2], 'int32', [1, 2]]);
+    expect(read(Float64Array.of(1, 2), { shape: [2, 1] })).toEqual([[2, 1], 'float64', [1, 2]]);
+    expect(read(Float64Array.of(0.1), { dtype: 'float32' })).toEqual([[1], 'float32', [Math.fround(0.1)]]);
+    expect(read(Uint8Array.of(1, 0), { dtype: 'bool' })).toEqual([[2], 'bool', [1, 0]]);
+    expect(read({ data: [true, false], shape: [2] })).toEqual([[2], 'bool', [1, 0]]);
+    expect(read({ data: [1, 2], shape: [2] })).toEqual([[2], 'float32', [1, 2]]);
+    expect(read({ data: [], shape: [0, 2] })).toEqual([[0, 2], 'float32', []]);
+    expect(read({ data: Int8Array.of(-1), shape: [] })).toEqual([[], 'int32', [-1]]);
+  });
+
+  test('is checked for what its dtype cannot hold', () => {
+    expect(message(Uint8Array.of(1, 2), { dtype: 'bool' })).toEqual([
+      'ERR_DTYPE',
+      'tensor: element 1 is 2; a bool is true, false, 1 or 0',
+    ]);
+    expect(message(Uint32Array.of(2 ** 32 - 1))).toEqual([
+      'ERR_DTYPE',
+      'tensor: element 0 is 4294967295, which int32 cannot hold',
+    ]);
+    expect(message({ data: [1, null], shape: [2] })).toEqual([
+      'ERR_DTYPE',
+      'tensor: element 1 is null, expected a number',
+    ]);
+    expect(message({ data: [1, '2'], shape: [2] })).toEqual([
+      'ERR_DTYPE',
+      'tensor: element 1 is the text "2", expected a number',
+    ]);
+  });
+
+  test('is written over by out in the dtype of out', () => {
+    const labels = tensor([1, 2], { dtype: 'int32' });
+    tensor([3, 4], { out: labels });
+    expect([...labels.dataSync()]).toEqual([3, 4]);
+    const double = tensor([1, 2], { dtype: 'float64' });
+    tensor([0.1, 0.2], { out: double });
+    expect([...double.dataSync()]).toEqual([0.1, 0.2]);
+  });
+});
+
+describe('strided data', () => {
+  const data = Float64Array.of(0, 1, 2, 3, 4, 5);
+
+  test('is read with its strides and offset, each of which may be left out', () => {
+    expect(read({ data, shape: [2], offset: 4 })).toEqual([[2], 'float64', [4, 5]]);
+    expect(read({ data, shape: [2, 2], offset: 2 })).toEqual([[2, 2], 'float64', [2, 3, 4, 5]]);
+    expect(read({ data, shape: [2, 3], strides: [1, 2], stride: [3, 1] })[2]).toEqual([0, 2, 4, 1, 3, 5]);
+    expect(read({ data, shape: [3, 1, 2], strides: [2, 99, -1], offset: 1 })).toEqual([
+      [3, 1, 2],
+      'float64',
+      [1, 0, 3, 2, 5, 4],
+    ]);
+    expect(read({ data, shape: [], strides: [], offset: 3 })).toEqual([[], 'float64', [3]]);
+    expect(read({ data, shape: [2, 2], strides: [-2, -1], offset: 5 })[2]).toEqual([5, 4, 3, 2]);
+    expect(read({ data, shape: [0, 3], strides: [3, 1], offset: 77 })).toEqual([[0, 3], 'float64', []]);
+    expect(read({ data, shape: [2, 3], strides: [1, 2] }, { shape: [6] })).toEqual([
+      [6],
+      'float64',
+      [0, 2, 4, 1, 3, 5],
+    ]);
+    expect(read({ data, shape: [2, 3] }, { shape: [3, 2], dtype: 'int32' })).toEqual([
+      [3, 2],
+      'int32',
+      [0, 1, 2, 3, 4, 5],
+    ]);
+  });
+
+  test('has the dtype of its array', () => {
+    const strided = (array: unknown) => read({ data: array, shape: [2], strides: [2] });
+    expect(strided([true, false, false])).toEqual([[2], 'bool', [1, 0]]);
+    expect(strided(Int16Array.of(1, 2, 3))).toEqual([[2], 'int32', [1, 3]]);
+    expect(strided(Float32Array.of(1, 2, 3))).toEqual([[2], 'float32', [1, 3]]);
+    expect(strided([1, 2, 3])).toEqual([[2], 'float32', [1, 3]]);
+  });
+
+  test.each([
+    [{ data, shape: [2], strides: [1, 1] }, "strides (1, 1) and offset 0 don't fit shape (2,)"],
+    [{ data, shape: [2, 2], strides: [1] }, "strides (1) and offset 0 don't fit shape (2, 2)"],
+    [{ data, shape: [2], strides: [0.5] }, "strides (0.5) and offset 0 don't fit shape (2,)"],
+    [{ data, shape: [2], strides: [1], offset: 0.5 }, "strides (1) and offset 0.5 don't fit shape (2,)"],
+    [
+      { data, shape: [2], strides: [1], offset: 5 },
+      'shape (2,) with strides (1) and offset 5 reaches elements 5 to 6 of data that has 6',
+    ],
+    [
+      { data, shape: [2], offset: -1 },
+      'shape (2,) with strides (1) and offset -1 reaches elements -1 to 0 of data that has 6',
+    ],
+    [
+      { data, shape: [3, 2], strides: [-2, 1], offset: 3 },
+      'shape (3, 2) with strides (-2, 1) and offset 3 reaches elements -1 to 4 of data that has 6',
+    ],
+    [{ data, shape: [-1], strides: [1] }, 'dimension -1 of shape (-1,) is no integer ≥ 0'],
+    [{ data, shape: [5] }, "6 values don't fill shape (5,) of 5 elements"],
+  ])('%j is refused', (input, text) => {
+    expect(message(input)).toEqual(['ERR_SHAPE', `tensor: ${text}`]);
+  });
+
+  test('fits another shape only if that has as many elements', () => {
+    const text = "tensor: 6 values don't fill shape (5,) of 5 elements";
+    expect(message({ data, shape: [2, 3] }, { shape: [5] })).toEqual(['ERR_SHAPE', text]);
+    expect(message({ data, shape: [2, 3], strides: [1, 2] }, { shape: [5] })).toEqual(['ERR_SHAPE', text]);
+  });
+});
+
+test('shapes are frozen, and not the array that was given', () => {
+  const shape = [2, 1];
+  for (const x of [tensor([1, 2], { shape }), tensor(Float32Array.of(1, 2), { shape })]) {
+    expect(x.shape).not.toBe(shape);
+    expect(Object.isFrozen(x.shape)).toBe(true);
+  }
+});

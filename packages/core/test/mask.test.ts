@@ -1,0 +1,206 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  logSoftmax,
+  logSumExp,
+  type MaskInput,
+  setBackend,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
+import { failure } from './failure.js';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await setBackend(exact);
+});
+
+const shape = [2, 3, 2];
+const logits = Float64Array.from({ length: 12 }, (_, k) => Math.sin(2 * k) * 3);
+
+/** Every shape that broadcasts to (2, 3, 2). */
+const shapes = [[], [1], [2], [1, 1], [1, 2], [3, 1], [3, 2]].flatMap((last) =>
+  last.length < 2 ? [last] : [last, [1, ...last], [2, ...last]],
+);
+
+/** An irregular mask of a shape, and the same written out for (2, 3, 2). */
+function maskOf(own: readonly number[]): { readonly data: Uint8Array; readonly full: Uint8Array } {
+  const size = own.reduce((a, b) => a * b, 1);
+  const data = Uint8Array.from({ length: size }, (_, k) => (((k * 5 + 1) % 7) % 3 === 0 ? 0 : 1));
+  const padded = [...Array.from({ length: 3 - own.length }, () => 1), ...own];
+  const full = Uint8Array.from({ length: 12 }, (_, k) => {
+    const at = [Math.floor(k / 6), Math.floor(k / 2) % 3, k % 2].map((index, d) => (padded[d] === 1 ? 0 : index));
+    return data[(at[0] * padded[1] + at[1]) * padded[2] + at[2]];
+  });
+  return { data, full };
+}
+
+const operations: Readonly<Record<string, (x: Tensor, options: { axis: number; mask: MaskInput }) => Tensor>> = {
+  softmax,
+  logSoftmax,
+  logSumExp,
+  'logSoftmax.vjp': (x, options) => logSoftmax.vjp(logSoftmax(x, options), x, options),
+  'logSoftmax.jvp': (x, options) => logSoftmax.jvp(logSoftmax(x, options), x, options),
+  'logSoftmax.jacobian': (x, options) => logSoftmax.jacobian(logSoftmax(x, options), options),
+  'logSumExp.gradient': logSumExp.gradient,
+};
+
+test('a mask of any shape that broadcasts gives what the same mask written out gives, fused and composed', () => {
+  for (const here of [backend, delegate(backend, { kernels: {} })]) {
+    const x = tensor({ data: logits, shape }, { backend: here, dtype: 'float64' });
+    for (const own of shapes) {
+      const { data, full } = maskOf(own);
+      const whole = { data: Array.from(full, Boolean), shape };
+      const given: readonly MaskInput[] = [
+        { data, shape: own },
+        tensor({ data, shape: own }, { dtype: 'bool', backend: here }),
+      ];
+      for (const axis of [0, 1, 2]) {
+        for (const [name, operation] of Object.entries(operations)) {
+          const expected = [...operation(x, { axis, mask: whole }).dataSync()];
+          for (const mask of given) {
+            expect([...operation(x, { axis, mask }).dataSync()], `${name} ${own} axis ${axis}`).toEqual(expected);
+          }
+        }
+      }
+    }
+  }
+});
+
+describe('what is masked out', () => {
+  test('has probability 0, log-probability −Infinity and no part in the others', () => {
+    for (const here of [backend, delegate(backend, { kernels: {} })]) {
+      const x = tensor([[1, 2, Number.NaN, Number.POSITIVE_INFINITY]], { backend: here, dtype: 'float64' });
+      const options = { mask: [true, true, false, false] };
+      const kept = tensor([[1, 2]], { backend: here, dtype: 'float64' });
+      expect([...softmax(x, options).dataSync()]).toEqual([...softmax(kept).dataSync(), 0, 0]);
+      const gone = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+      expect([...logSoftmax(x, options).dataSync()]).toEqual([...logSoftmax(kept).dataSync(), ...gone]);
+      expect(logSumExp(x, options).dataSync()).toEqual(logSumExp(kept).dataSync());
+    }
+  });
+
+  test('throughout a row leaves probabilities of 0 and a log-sum-exp of −Infinity', () => {
+    for (const here of [backend, delegate(backend, { kernels: {} })]) {
+      const x = tensor(
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        { backend: here, dtype: 'float64' },
+      );
+      const mask = [[false], [true]];
+      expect([...softmax(x, { mask }).dataSync()].slice(0, 2)).toEqual([0, 0]);
+      const none = Number.NEGATIVE_INFINITY;
+      expect([...logSoftmax(x, { mask }).dataSync()].slice(0, 2)).toEqual([none, none]);
+      expect(logSumExp(x, { mask }).dataSync()[0]).toBe(none);
+      expect([...softmax(x, { mask: false }).dataSync()]).toEqual([0, 0, 0, 0]);
+      expect(softmax(x, { mask: true }).dataSync()).toEqual(softmax(x).dataSync());
+    }
+  });
+});
+
+describe('a mask on the device', () => {
+  /** How many elements are uploaded, by call, while softmax runs. */
+  async function uploads(own: readonly number[], asTensor: boolean): Promise<readonly number[]> {
+    const written: number[] = [];
+    const inner = (await exact.open()) as Backend;
+    const here = counted(
+      delegate(inner, {
+        write(buffer, host) {
+          written.push(host.length);
+          inner.write(buffer, host);
+        },
+      }),
+    );
+    const x = tensor({ data: logits, shape }, { backend: here, dtype: 'float64' });
+    const { data } = maskOf(own);
+    const mask = asTensor ? tensor({ data, shape: own }, { dtype: 'bool', backend: here }) : { data, shape: own };
+    written.length = 0;
+    softmax(x, { mask });
+    expect(liveBuffers(here)).toBe(asTensor ? 3 : 2);
+    return written;
+  }
+
+  test('is used where it is if it repeats whole blocks, else it is written out', async () => {
+    for (const own of [[2, 3, 2], [3, 2], [1, 3, 2], [2]]) expect(await uploads(own, true)).toEqual([]);
+    for (const own of [[], [1], [3, 1], [2, 1, 2], [2, 3, 1], [1, 1, 2]]) {
+      expect(await uploads(own, true)).toEqual(own.join() === '1,1,2' ? [] : [12]);
+    }
+    expect(await uploads([2, 3, 2], false)).toEqual([12]);
+    expect(await uploads([3, 2], false)).toEqual([6]);
+    expect(await uploads([2], false)).toEqual([2]);
+    expect(await uploads([3, 1], false)).toEqual([12]);
+  });
+
+  test('is freed also where the operation fails', async () => {
+    const inner = (await exact.open()) as Backend;
+    const fail = () => {
+      throw new Error('the kernel failed');
+    };
+    for (const kernels of [{ softmax: fail }, {}]) {
+      const here = counted(delegate(inner, { kernels, softmax: fail }));
+      const x = tensor({ data: logits, shape }, { backend: here, dtype: 'float64' });
+      expect(() => softmax(x, { mask: [[true], [false], [true]], temperature: 2 })).toThrow('the kernel failed');
+      expect(liveBuffers(here)).toBe(1);
+    }
+    const writeFails = counted(delegate(inner, { write: (_, host) => (host.length === 2 ? fail() : undefined) }));
+    const x = tensor({ data: logits, shape }, { backend: writeFails, dtype: 'float64' });
+    expect(() => softmax(x, { mask: [true, false] })).toThrow('the kernel failed');
+    expect(liveBuffers(writeFails)).toBe(1);
+  });
+});
+
+describe('a mask is refused', () => {
+  const x = () => tensor([[1, 2, 3]]);
+  test.each([
+    ['of numbers', [[1, 0, 1]], 'ERR_DTYPE', 'mask is float32, expected booleans (true = keep)'],
+    ['of one number', 5, 'ERR_DTYPE', 'mask is float32, expected booleans (true = keep)'],
+    ['of bare bytes', Uint8Array.of(1, 0, 1), 'ERR_DTYPE', 'mask is int32, expected booleans (true = keep)'],
+    [
+      'of floats with a shape',
+      { data: Float32Array.of(1, 0, 1), shape: [3] },
+      'ERR_DTYPE',
+      'mask is float32, expected booleans (true = keep)',
+    ],
+    ['of another shape', [true, false], 'ERR_SHAPE', "mask (2,) doesn't broadcast to (1, 3)"],
+    [
+      'of more rows',
+      [
+        [true, true, true],
+        [true, true, true],
+      ],
+      'ERR_SHAPE',
+      "mask (2, 3) doesn't broadcast to (1, 3)",
+    ],
+    ['of more dimensions', [[[true, true, true]]], 'ERR_SHAPE', "mask (1, 1, 3) doesn't broadcast to (1, 3)"],
+  ] as const)('%s', (_what, mask, code, text) => {
+    expect(failure(() => softmax(x(), { mask: mask as never }))).toEqual([code, `softmax: ${text}`]);
+  });
+
+  test('of bytes that are neither 0 nor 1', () => {
+    expect(failure(() => softmax(x(), { mask: { data: Uint8Array.of(1, 2, 0), shape: [3] } }))).toEqual([
+      'ERR_DTYPE',
+      'tensor: element 1 is 2; a bool is true, false, 1 or 0',
+    ]);
+  });
+
+  test('as a tensor of numbers, of another backend, or disposed', async () => {
+    expect(failure(() => softmax(x(), { mask: tensor([1, 0, 1]) }))).toEqual([
+      'ERR_DTYPE',
+      'softmax: mask is float32, expected booleans (true = keep)',
+    ]);
+    const other = (await exact.open()) as Backend;
+    expect(failure(() => softmax(x(), { mask: tensor([true, true, true], { backend: other }) }))).toEqual([
+      'ERR_BACKEND_MISMATCH',
+      'softmax: mask and the other operand live on two instances of exact; move one with await x.to(backend)',
+    ]);
+    const mask = tensor([true, true, true]);
+    mask.dispose();
+    expect(failure(() => softmax(x(), { mask }))).toEqual(['ERR_DISPOSED', 'softmax: mask (3,) was disposed']);
+  });
+});

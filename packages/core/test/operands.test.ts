@@ -1,0 +1,455 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  crossEntropy,
+  empty,
+  fromBuffer,
+  logSoftmax,
+  logSumExp,
+  relu,
+  setBackend,
+  sigmoid,
+  softmax,
+  softmin,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
+import { failure } from './failure.js';
+import { minimal } from './minimal-backend.js';
+import { openOutOfPlace } from './out-of-place.js';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await setBackend(exact);
+});
+
+const x = () => tensor([[1, 2]]);
+
+/** Every function with the name of each operand in turn. */
+const takes: readonly (readonly [operation: string, argument: string, call: (value: never) => unknown])[] = [
+  ...[softmax, softmin].flatMap((f, i) => {
+    const name = ['softmax', 'softmin'][i];
+    return [
+      [name, 'logits', (v: never) => f(v)],
+      [`${name}.jacobian`, 'probabilities', (v: never) => f.jacobian(v)],
+      [`${name}.vjp`, 'probabilities', (v: never) => f.vjp(v, x())],
+      [`${name}.vjp`, 'cotangent', (v: never) => f.vjp(x(), v)],
+      [`${name}.jvp`, 'probabilities', (v: never) => f.jvp(v, x())],
+      [`${name}.jvp`, 'tangent', (v: never) => f.jvp(x(), v)],
+      [`${name}.linearize`, 'probabilities', (v: never) => f.linearize(v)],
+      [name, 'out', (v: never) => f(x(), { out: v })],
+    ] as const;
+  }),
+  ['logSoftmax', 'logits', (v) => logSoftmax(v)],
+  ['logSoftmax.jacobian', 'logProbabilities', (v) => logSoftmax.jacobian(v)],
+  ['logSoftmax.vjp', 'logProbabilities', (v) => logSoftmax.vjp(v, x())],
+  ['logSoftmax.vjp', 'cotangent', (v) => logSoftmax.vjp(x(), v)],
+  ['logSoftmax.jvp', 'logProbabilities', (v) => logSoftmax.jvp(v, x())],
+  ['logSoftmax.jvp', 'tangent', (v) => logSoftmax.jvp(x(), v)],
+  ['logSoftmax.linearize', 'logProbabilities', (v) => logSoftmax.linearize(v)],
+  ['logSumExp', 'logits', (v) => logSumExp(v)],
+  ['logSumExp.gradient', 'logits', (v) => logSumExp.gradient(v)],
+  ['logSumExp.vjp', 'logits', (v) => logSumExp.vjp(v, tensor([1]))],
+  ['logSumExp.vjp', 'cotangent', (v) => logSumExp.vjp(x(), v)],
+  ['logSumExp.jvp', 'logits', (v) => logSumExp.jvp(v, x())],
+  ['logSumExp.jvp', 'tangent', (v) => logSumExp.jvp(x(), v)],
+  ['logSumExp.linearize', 'logits', (v) => logSumExp.linearize(v)],
+  ...[sigmoid, relu].flatMap((f, i) => {
+    const name = ['sigmoid', 'relu'][i];
+    return [
+      [name, 'x', (v: never) => f(v)],
+      [`${name}.jacobian`, 'y', (v: never) => f.jacobian(v)],
+      [`${name}.vjp`, 'y', (v: never) => f.vjp(v, x())],
+      [`${name}.vjp`, 'cotangent', (v: never) => f.vjp(x(), v)],
+      [`${name}.jvp`, 'y', (v: never) => f.jvp(v, x())],
+      [`${name}.jvp`, 'tangent', (v: never) => f.jvp(x(), v)],
+      [`${name}.linearize`, 'y', (v: never) => f.linearize(v)],
+    ] as const;
+  }),
+  ['crossEntropy', 'logits', (v) => crossEntropy(v, [0])],
+  ['crossEntropy.loss', 'logits', (v) => crossEntropy.loss(v, [0])],
+  ['crossEntropy.gradient', 'logits', (v) => crossEntropy.gradient(v, [0])],
+  ['crossEntropy.vjp', 'logits', (v) => crossEntropy.vjp(v, [0], tensor(1))],
+  ['crossEntropy.vjp', 'cotangent', (v) => crossEntropy.vjp(x(), [0], v)],
+  ['crossEntropy.jvp', 'logits', (v) => crossEntropy.jvp(v, [0], x())],
+  ['crossEntropy.jvp', 'tangent', (v) => crossEntropy.jvp(x(), [0], v)],
+];
+
+describe('an operand is named where it is refused', () => {
+  test.each(takes)('%s: %s', (operation, argument, call) => {
+    const of = (value: unknown) => failure(() => call(value as never));
+    expect(of([1])).toEqual([
+      'ERR_DTYPE',
+      `${operation}: ${argument} is an array of 1 entry, expected a tensor: make one with tensor(…)`,
+    ]);
+    expect(of(tensor([1], { dtype: 'int32' }))).toEqual([
+      'ERR_DTYPE',
+      `${operation}: ${argument} is int32, expected floats: tensor(data, { dtype: 'float32' })`,
+    ]);
+    const gone = tensor([1, 2]);
+    gone.dispose();
+    expect(of(gone)).toEqual(['ERR_DISPOSED', `${operation}: ${argument} (2,) was disposed`]);
+  });
+
+  const second = takes.filter(([, argument]) => ['cotangent', 'tangent', 'out'].includes(argument));
+
+  test.each(second)('%s: %s that does not fit', async (operation, argument, call) => {
+    const of = (value: unknown) => failure(() => call(value as never));
+    expect(of(tensor([1, 2], { dtype: 'float64' }))).toEqual([
+      'ERR_DTYPE',
+      `${operation}: ${argument} is float64, expected float32 like the other`,
+    ]);
+    const [code, message] = of(tensor([[[1], [2]]]));
+    expect(code).toBe('ERR_SHAPE');
+    expect(message).toMatch(`${operation}: ${argument} is (1, 2, 1), expected (`);
+    const other = (await exact.open()) as Backend;
+    expect(of(tensor([[1, 2]], { backend: other }))).toEqual([
+      'ERR_BACKEND_MISMATCH',
+      `${operation}: ${argument} and the other operand live on two instances of exact; move one with await x.to(backend)`,
+    ]);
+    const renamed = delegate(other, { name: 'elsewhere' });
+    expect(of(tensor([[1, 2]], { backend: renamed }))[1]).toBe(
+      `${operation}: ${argument} lives on elsewhere, the other operand on exact; move one with await x.to(backend)`,
+    );
+  });
+});
+
+describe('temperature is finite and above 0', () => {
+  const calls: readonly (readonly [string, (temperature: number) => unknown])[] = [
+    ['softmax', (temperature) => softmax(x(), { temperature })],
+    ['softmin', (temperature) => softmin(x(), { temperature })],
+    ['softmax.jacobian', (temperature) => softmax.jacobian(x(), { temperature })],
+    ['softmax.vjp', (temperature) => softmax.vjp(x(), x(), { temperature })],
+    ['softmax.linearize', (temperature) => softmax.linearize(x(), { temperature })],
+    ['logSoftmax', (temperature) => logSoftmax(x(), { temperature })],
+    ['logSoftmax.jacobian', (temperature) => logSoftmax.jacobian(x(), { temperature })],
+    ['logSoftmax.vjp', (temperature) => logSoftmax.vjp(x(), x(), { temperature })],
+    ['logSoftmax.jvp', (temperature) => logSoftmax.jvp(x(), x(), { temperature })],
+    ['logSoftmax.linearize', (temperature) => logSoftmax.linearize(x(), { temperature })],
+    ['logSumExp', (temperature) => logSumExp(x(), { temperature })],
+    ['logSumExp.gradient', (temperature) => logSumExp.gradient(x(), { temperature })],
+    ['logSumExp.vjp', (temperature) => logSumExp.vjp(x(), tensor([1]), { temperature })],
+    ['logSumExp.jvp', (temperature) => logSumExp.jvp(x(), x(), { temperature })],
+    ['logSumExp.linearize', (temperature) => logSumExp.linearize(x(), { temperature })],
+  ];
+
+  test.each(calls)('%s', (operation, call) => {
+    for (const temperature of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(failure(() => call(temperature))).toEqual([
+        'ERR_VALUE',
+        `${operation}: temperature ${temperature}; expected a finite number above 0`,
+      ]);
+    }
+    expect(() => call(Number.MIN_VALUE)).not.toThrow();
+  });
+});
+
+describe('an axis is checked where an operator is made, not where it is used', () => {
+  test.each([
+    ['softmax', () => softmax.linearize(x(), { axis: 2 })],
+    ['logSoftmax', () => logSoftmax.linearize(x(), { axis: 2 })],
+    ['logSumExp', () => logSumExp.linearize(x(), { axis: 2 })],
+    ['sigmoid', () => sigmoid.linearize(x(), { axis: 2 })],
+  ])('%s', (name, call) => {
+    expect(failure(call)).toEqual(['ERR_AXIS', `${name}.linearize: axis 2 of a rank-2 tensor; expected -2 to 1`]);
+  });
+});
+
+describe('a linear operator', () => {
+  const logits = () =>
+    tensor(
+      [
+        [1, 2, 3],
+        [0, 1, 5],
+      ],
+      { dtype: 'float64' },
+    );
+  const vector = () =>
+    tensor(
+      [
+        [1, 0, 2],
+        [-1, 3, 0],
+      ],
+      { dtype: 'float64' },
+    );
+  test('has the products, the diagonal and the matrices of its function, at its axis and temperature', () => {
+    for (const axis of [0, 1]) {
+      const options = { axis, temperature: 2 };
+      for (const f of [softmax, softmin, logSoftmax]) {
+        const y = f(logits(), options);
+        const J = f.linearize(y, options);
+        expect([J.inputShape, J.outputShape]).toEqual([
+          [2, 3],
+          [2, 3],
+        ]);
+        expect(J.vjp(vector()).dataSync()).toEqual(f.vjp(y, vector(), options).dataSync());
+        expect(J.jvp(vector()).dataSync()).toEqual(f.jvp(y, vector(), options).dataSync());
+        const dense = J.toDense();
+        expect(dense.dataSync()).toEqual(f.jacobian(y, options).dataSync());
+        const f2 = axis === 0 ? 2 : 3;
+        const matrices = [...dense.dataSync()];
+        const diagonal = [...J.diagonal().dataSync()];
+        diagonal.forEach((value, k) => {
+          const [row, i] = axis === 0 ? [k % 3, Math.floor(k / 3)] : [Math.floor(k / 3), k % 3];
+          expect(value).toBeCloseTo(matrices[(row * f2 + i) * f2 + i], 14);
+        });
+      }
+      const J = logSumExp.linearize(logits(), options);
+      expect([J.inputShape, J.outputShape]).toEqual([[2, 3], axis === 0 ? [3] : [2]]);
+      const slope = logSumExp.gradient(logits(), options).dataSync();
+      expect([J.diagonal().dataSync(), J.toDense().dataSync()]).toEqual([slope, slope]);
+      expect(J.jvp(vector()).dataSync()).toEqual(logSumExp.jvp(logits(), vector(), options).dataSync());
+      const g = tensor(axis === 0 ? [1, 2, 3] : [1, 2], { dtype: 'float64' });
+      expect(J.vjp(g).dataSync()).toEqual(logSumExp.vjp(logits(), g, options).dataSync());
+    }
+  });
+
+  test('takes a mask along with logSoftmax and logSumExp', () => {
+    const options = { mask: [[true, true, false]] };
+    const y = logSoftmax(logits(), options);
+    const J = logSoftmax.linearize(y, options);
+    expect(J.toDense().dataSync()).toEqual(logSoftmax.jacobian(y, options).dataSync());
+    const dense = [...J.toDense().dataSync()];
+    expect([...J.diagonal().dataSync()].map((value) => value.toFixed(12))).toEqual(
+      [0, 4, 8, 9, 13, 17].map((k) => dense[k].toFixed(12)),
+    );
+    expect(J.vjp(vector()).dataSync()).toEqual(logSoftmax.vjp(y, vector(), options).dataSync());
+    const L = logSumExp.linearize(logits(), options);
+    expect(L.diagonal().dataSync()).toEqual(logSumExp.gradient(logits(), options).dataSync());
+  });
+
+  test('of an elementwise function is diagonal along the axis', () => {
+    for (const f of [sigmoid, relu]) {
+      const y = f(logits());
+      for (const axis of [0, 1]) {
+        const J = f.linearize(y, { axis });
+        expect([J.inputShape, J.outputShape]).toEqual([
+          [2, 3],
+          [2, 3],
+        ]);
+        const ones = tensor(
+          [
+            [1, 1, 1],
+            [1, 1, 1],
+          ],
+          { dtype: 'float64' },
+        );
+        const slope = [...f.vjp(y, ones).dataSync()];
+        expect([...J.diagonal().dataSync()].map((v) => v.toFixed(14))).toEqual(slope.map((v) => v.toFixed(14)));
+        const dense = J.toDense();
+        expect(dense.shape).toEqual(axis === 0 ? [3, 2, 2] : [2, 3, 3]);
+        const n = axis === 0 ? 2 : 3;
+        const matrices = [...dense.dataSync()];
+        matrices.forEach((value, k) => {
+          const [row, i, j] = [Math.floor(k / (n * n)), Math.floor(k / n) % n, k % n];
+          const at = axis === 0 ? i * 3 + row : row * 3 + i;
+          expect(value).toBeCloseTo(i === j ? slope[at] : 0, 14);
+        });
+      }
+      // Products need no axis: they are the same along each, and for a scalar.
+      const scalar = f(tensor(0.5, { dtype: 'float64' }));
+      expect(
+        f
+          .linearize(scalar)
+          .jvp(tensor(2, { dtype: 'float64' }))
+          .dataSync(),
+      ).toEqual(f.jvp(scalar, tensor(2, { dtype: 'float64' })).dataSync());
+      expect(failure(() => f.linearize(scalar).toDense())[0]).toBe('ERR_AXIS');
+    }
+  });
+
+  test('writes into out, and is of no use once its tensor is disposed', () => {
+    const s = softmax(logits());
+    const out = () => tensor(new Float64Array(6), { shape: [2, 3] });
+    for (const [f, y] of [
+      [softmax, s],
+      [logSoftmax, logSoftmax(logits())],
+      [sigmoid, sigmoid(logits())],
+    ] as const) {
+      const J = f.linearize(y as Tensor);
+      for (const call of [
+        (target: Tensor) => J.vjp(vector(), { out: target }),
+        (target: Tensor) => J.jvp(vector(), { out: target }),
+        (target: Tensor) => J.diagonal({ out: target }),
+      ]) {
+        const target = out();
+        expect(call(target)).toBe(target);
+        expect([...target.dataSync()].some((value) => value !== 0)).toBe(true);
+      }
+      const dense = tensor(new Float64Array(18), { shape: [2, 3, 3] });
+      expect(J.toDense({ out: dense })).toBe(dense);
+      y.dispose();
+      for (const call of [() => J.vjp(vector()), () => J.jvp(vector()), () => J.diagonal(), () => J.toDense()]) {
+        expect(failure(call)[0]).toBe('ERR_DISPOSED');
+      }
+    }
+    const L = logSumExp.linearize(logits());
+    const row = tensor(new Float64Array(2));
+    expect(L.jvp(vector(), { out: row })).toBe(row);
+    const whole = out();
+    expect(L.vjp(tensor([1, 1], { dtype: 'float64' }), { out: whole })).toBe(whole);
+    expect(L.diagonal({ out: whole })).toBe(whole);
+    expect(L.toDense({ out: whole })).toBe(whole);
+  });
+
+  test('says in whose name an option is refused', () => {
+    const options = { axis: 0 } as never;
+    const J = softmax.linearize(softmax(logits()));
+    const text = 'softmax.linearize: there is no option axis; the options are out';
+    for (const call of [
+      () => J.vjp(vector(), options),
+      () => J.jvp(vector(), options),
+      () => J.diagonal(options),
+      () => J.toDense(options),
+    ]) {
+      expect(failure(call)).toEqual(['ERR_VALUE', text]);
+    }
+    const disposed = softmax(logits());
+    for (const [name, operator] of [
+      ['softmax', softmax.linearize(disposed)],
+      ['sigmoid', sigmoid.linearize(disposed)],
+      ['logSoftmax', logSoftmax.linearize(disposed)],
+    ] as const) {
+      const own = tensor([1, 2], { dtype: 'float64' });
+      expect(failure(() => operator.diagonal({ out: own }))[1]).toBe(
+        `${name}.linearize.diagonal: out is (2,), expected (2, 3)`,
+      );
+    }
+  });
+});
+
+describe('the limits of a backend', () => {
+  const limited = (limits: { elements: number; classes: number }) =>
+    delegate(backend, { name: 'limited', supports: { ...backend.supports, limits } });
+
+  test('hold for elements and classes, up to them', () => {
+    const here = limited({ elements: 6, classes: 3 });
+    const fits = tensor(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+      { backend: here },
+    );
+    expect(softmax(fits).shape).toEqual([2, 3]);
+    expect(failure(() => empty([7], { backend: here }))).toEqual([
+      'ERR_OUT_OF_MEMORY',
+      'limited holds at most 6 elements in one buffer; 7 were asked for',
+    ]);
+    expect(failure(() => softmax.jacobian(softmax(fits)))).toEqual([
+      'ERR_OUT_OF_MEMORY',
+      'limited holds at most 6 elements in one buffer; 18 were asked for',
+    ]);
+    const wide = tensor([1, 2, 3, 4], { backend: here });
+    expect(failure(() => logSumExp(wide))).toEqual([
+      'ERR_UNSUPPORTED',
+      'logSumExp: 4 classes; limited takes at most 3 in one row',
+    ]);
+  });
+});
+
+describe('an operation that fails', () => {
+  const broken = (parts: Partial<Backend>) => counted(delegate(backend, parts));
+  const fail = () => {
+    throw new Error('the kernel failed');
+  };
+
+  test('frees its result and its scratch', () => {
+    const basis = backend.basis && { ...backend.basis, reduce: fail };
+    const here = broken({ softmax: fail, ...(basis && { basis }), kernels: {} });
+    const y = tensor([[1, 2]], { backend: here });
+    for (const call of [() => softmax(y), () => logSoftmax(y), () => logSumExp(y), () => crossEntropy(y, [0])]) {
+      expect(call).toThrow('the kernel failed');
+      expect(liveBuffers(here)).toBe(1);
+    }
+  });
+
+  test('leaves out as it was where it is an operand that is not written in place', async () => {
+    const outOfPlace = await openOutOfPlace();
+    const here = counted(delegate(outOfPlace, { softmax: fail }));
+    const y = tensor([[1, 2]], { backend: here });
+    expect(() => softmax(y, { out: y })).toThrow('the kernel failed');
+    expect([...y.dataSync()]).toEqual([1, 2]);
+    expect(liveBuffers(here)).toBe(1);
+    expect(sigmoid(y, { out: y })).toBe(y);
+    expect(liveBuffers(here)).toBe(1);
+  });
+
+  test('frees the tensor that could not be written', () => {
+    const here = broken({ write: fail });
+    expect(() => tensor([1], { backend: here })).toThrow('the kernel failed');
+    expect(() => crossEntropy(empty([1, 2], { backend: here }), [0], { weight: [1, 2] })).toThrow('the kernel failed');
+    expect(liveBuffers(here)).toBe(1);
+  });
+});
+
+describe('an empty tensor', () => {
+  test('has an empty result, for which no kernel runs', () => {
+    const fail = () => {
+      throw new Error('a kernel ran');
+    };
+    const here = delegate(backend, {
+      softmax: fail,
+      vjp: fail,
+      jacobian: fail,
+      kernels: {},
+      ...(backend.basis && {
+        basis: Object.fromEntries(Object.keys(backend.basis).map((verb) => [verb, fail])) as never,
+      }),
+    });
+    const none = (...dims: number[]) => tensor([], { shape: dims, backend: here });
+    for (const dims of [
+      [0, 3],
+      [2, 0],
+    ]) {
+      const y = none(...dims);
+      for (const f of [softmax, softmin, logSoftmax]) {
+        expect(f(y).shape).toEqual(dims);
+        expect(f(y, { out: y })).toBe(y);
+        expect(f.vjp(y, y).shape).toEqual(dims);
+        expect(f.jacobian(y).shape).toEqual([dims[0], dims[1], dims[1]]);
+      }
+      expect(sigmoid(y).shape).toEqual(dims);
+      expect(logSumExp.gradient(y).shape).toEqual(dims);
+    }
+    expect(logSumExp(none(0, 3)).shape).toEqual([0]);
+    expect([...logSumExp(none(2, 0)).dataSync()]).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+    expect([...logSumExp.jvp(none(2, 0), none(2, 0)).dataSync()]).toEqual([0, 0]);
+  });
+});
+
+describe('what a backend lacks', () => {
+  test('is said with the backends in use that have it', async () => {
+    const bare = await minimal.open();
+    const y = tensor([[1, 2]], { backend: bare as Backend });
+    const text = 'minimal has neither a kernel for it nor a basis to compose it from';
+    tensor([1], { backend });
+    for (const [operation, call] of [
+      ['logSoftmax', () => logSoftmax(y)],
+      ['softmax', () => softmax(y, { temperature: 2 })],
+      ['softmax.linearize.diagonal', () => softmax.linearize(y).diagonal()],
+      ['sigmoid', () => sigmoid(y)],
+    ] as const) {
+      const [code, message] = failure(call);
+      expect(code).toBe('ERR_UNSUPPORTED');
+      expect(message).toMatch(`${operation}: ${text}; `);
+      expect(message).toMatch(/exact.* can: move the operands with await x\.to\(backend\)$/);
+      expect(message).not.toContain('minimal,');
+    }
+    // A fused kernel is enough, and one that declines is as good as none.
+    const kernels = { logSoftmax: () => false as const };
+    const declining = delegate(bare as Backend, { name: 'declining', kernels });
+    const z = tensor([[1, 2]], { backend: declining });
+    expect(failure(() => logSoftmax(z))[1]).toMatch('logSoftmax: declining has neither');
+  });
+});
+
+test('a tensor over a buffer of the engine’s own may share it with another of the same shape', () => {
+  const buffer = backend.alloc(2, 'float64');
+  backend.write(buffer, Float64Array.of(0, 0));
+  const y = fromBuffer(backend, buffer, [1, 2], 'float64');
+  expect([...softmax(y, { out: y }).dataSync()]).toEqual([0.5, 0.5]);
+});
