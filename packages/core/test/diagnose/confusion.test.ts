@@ -19,24 +19,30 @@ const shapes: readonly (readonly [number, number])[] = [
   [4, 3],
   [6, 6],
   [5, 10],
-  [3, 40],
+  [3, 24],
 ];
 
-function* settings(): Generator<Setting> {
-  let seed = 0;
-  for (const [n, f] of shapes) {
-    for (const single of [false, true]) {
-      for (const noisy of [false, true]) {
-        for (const [axis, temperature] of [
-          [1, 1],
-          [1, 0.7],
-          [0, 1],
-        ] as const) {
-          yield { n, f, single, noisy, axis, temperature, seed: seed++ };
-        }
-      }
-    }
-  }
+const layouts = [
+  [1, 1],
+  [1, 0.7],
+  [0, 1],
+] as const;
+
+/** Any three in a row have both values of each. */
+const precisions = [
+  { single: false, noisy: false },
+  { single: true, noisy: true },
+  { single: true, noisy: false },
+  { single: false, noisy: true },
+] as const;
+
+/** Every shape with every layout, and each of both in float64 and float32, with noise and without it. */
+function settings(): readonly Setting[] {
+  return shapes.flatMap(([n, f], i) =>
+    layouts.map(([axis, temperature], j) => {
+      return { n, f, ...precisions[(i + j) % 4], axis, temperature, seed: 3 * i + j };
+    }),
+  );
 }
 
 function dataOf({ n, f, single, temperature, seed }: Setting, spread = 1.5): Data {
@@ -144,7 +150,7 @@ test('each mistake is named in at least 99 % of its generated cases, and nothing
   const known = explanations.map(({ id }) => id);
   expect([...counts.keys()].sort()).toEqual([...new Set([...known, 'saturated', 'scaled', 'unknown'])].sort());
   const total = [...counts.values()].flatMap((row) => [...row.values()]).reduce((a, b) => a + b, 0);
-  expect(total).toBeGreaterThanOrEqual(2000);
+  expect(total).toBeGreaterThanOrEqual(1000);
   for (const [truth, row] of counts) {
     const all = [...row.values()].reduce((a, b) => a + b, 0);
     expect((row.get(truth) ?? 0) / all, `${truth}: ${JSON.stringify([...row])}`).toBeGreaterThanOrEqual(0.99);
