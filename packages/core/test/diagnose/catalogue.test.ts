@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { explanations } from '../../src/diagnose/catalogue.js';
+import { type ProblemInput, readProblem } from '../../src/diagnose/problem.js';
+import { knownExpressions } from '../../src/index.js';
+import { normal } from './random.js';
+
+const matrix = (n: number, f: number, seed: number) => {
+  const next = normal(seed);
+  return Array.from({ length: n }, () => Array.from({ length: f }, next));
+};
+
+/** Problems in which everything is known, or parts of it. */
+const problems: readonly ProblemInput[] = [
+  { upstream: matrix(4, 3, 2), target: [0, 2, 1, 1] },
+  { upstream: matrix(4, 3, 2), temperature: 0.7 },
+  { target: [0, 2, 1, 1], temperature: 0.7, reduction: 'sum' as const },
+  { target: [0, 2, 1, 1], reduction: 'mean' as const },
+  {},
+].map((known) => ({ logits: matrix(4, 3, 1), ...known }));
+
+describe('every explanation', () => {
+  test('has an id, a name, and says what and why', () => {
+    const ids = explanations.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { id, name, what, why, forms } of explanations) {
+      expect(id).toMatch(/^[a-z]+(-[a-z]+)*$/);
+      expect(name.length, id).toBeGreaterThan(3);
+      expect(what.length, id).toBeGreaterThan(15);
+      expect(what, id).not.toMatch(/\.$/);
+      expect(why, id).toMatch(/[^ ]{2}.{30,}[.)]$/);
+      expect(forms.length, id).toBeGreaterThan(0);
+    }
+  });
+
+  test('has forms whose numbers are finite and of the shape of their kind, each with a formula of its own', () => {
+    const seen = new Set<string>();
+    for (const input of problems) {
+      const problem = readProblem(input);
+      const { n, f } = problem;
+      const sizes: Readonly<Record<string, number>> = {
+        gradient: n * f,
+        jacobian: n * f * f,
+        'transposed gradient': n * f,
+        'transposed jacobian': n * f * f,
+        'jacobian along the other axis': f * n * n,
+        'one jacobian for the batch': f * f,
+        'jacobian of the flattened batch': (n * f) ** 2,
+        'sum over the batch': f,
+        'sum over the classes': n,
+      };
+      for (const { id, forms } of explanations) {
+        const formulas: string[] = [];
+        for (const form of forms) {
+          for (const { formula, values, terms } of form.gives(problem)) {
+            formulas.push(`${form.kind} ${formula}`);
+            expect(formula.trim(), id).not.toBe('');
+            const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+            const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
+            for (let k = 0; k < sizes[form.kind]; k++) {
+              expect(Number.isFinite(valueAt(k)), `${id}: ${formula} [${k}]`).toBe(true);
+              expect(termAt(k), `${id}: terms of ${formula} [${k}]`).toBeGreaterThanOrEqual(0);
+            }
+            if (typeof values !== 'function') expect(values.length, formula).toBe(sizes[form.kind]);
+          }
+        }
+        expect(new Set(formulas).size, `${id}: ${formulas}`).toBe(formulas.length);
+        if (formulas.length > 0) seen.add(id);
+      }
+    }
+    // These two need logits that leave the range of the floats.
+    const ids = explanations.map(({ id }) => id).filter((id) => id !== 'missing-max-shift' && id !== 'underflow');
+    expect([...seen].sort()).toEqual(ids.sort());
+  });
+
+  test('has caveats in sentences, each for an expression that it has', () => {
+    for (const { id, forms } of explanations) {
+      for (const { expressions, caveats = {}, reductions = {} } of forms) {
+        for (const [expression, caveat] of Object.entries(caveats)) {
+          expect(expressions, id).toContain(expression);
+          expect(caveat, expression).toMatch(/^[A-Z].{15,}\.$/);
+        }
+        for (const expression of Object.keys(reductions)) expect(expressions).toContain(expression);
+      }
+    }
+    for (const { expression } of knownExpressions()) expect(expression).toMatch(/\w/);
+    expect(knownExpressions().filter(({ caveat }) => caveat !== null).length).toBeGreaterThan(8);
+  });
+});

@@ -1,0 +1,250 @@
+import { describe, expect, test } from 'vitest';
+import { classesLast, type ProblemInput, placeOf, readProblem } from '../../src/diagnose/problem.js';
+import { readingsOf } from '../../src/diagnose/reading.js';
+import { failure } from '../failure.js';
+
+const values = (array: Float64Array | null) => array && [...array];
+const counted = (length: number) => Float64Array.from({ length }, (_, k) => k);
+
+describe('a problem', () => {
+  test('has its rows along any axis of any number of dimensions', () => {
+    const data = counted(24);
+    const shape = [2, 3, 4];
+    for (const [axis, batch, n, f, first] of [
+      [0, [3, 4], 12, 2, [0, 12]],
+      [1, [2, 4], 8, 3, [0, 4, 8]],
+      [2, [2, 3], 6, 4, [0, 1, 2, 3]],
+      [-1, [2, 3], 6, 4, [0, 1, 2, 3]],
+    ] as const) {
+      const problem = readProblem({ logits: { data, shape }, axis, upstream: { data, shape } });
+      expect(problem).toMatchObject({ shape, axis: axis < 0 ? 2 : axis, batch, n, f, y: null, reduction: null });
+      expect(values(problem.x)?.slice(0, f)).toEqual(first);
+      expect(problem.g).toEqual(problem.x);
+      expect(problem.s.subarray(0, f).reduce((a, b) => a + b)).toBeCloseTo(1, 14);
+      // Entry by entry, its place in the caller's layout is where its value was.
+      const canonical = classesLast(data, shape, problem.axis);
+      canonical.forEach((value, k) => {
+        const path = [Math.floor(value / 12), Math.floor(value / 4) % 3, value % 4];
+        expect(placeOf(k, shape, problem.axis)).toBe(path.map((index) => `[${index}]`).join(''));
+      });
+    }
+  });
+
+  test('has the probabilities of its logits and temperature, or those that are given', () => {
+    const { s, x, temperature } = readProblem({ logits: [[0, 1]], temperature: 0.5 });
+    expect([s[1], temperature, values(x)]).toEqual([expect.closeTo(1 / (1 + Math.exp(-2)), 14), 0.5, [0, 1]]);
+    const given = readProblem({ probabilities: [[0.25, 0.75]], temperature: 0.5 });
+    expect([values(given.s), given.x]).toEqual([[0.25, 0.75], null]);
+  });
+
+  test('takes probabilities that add up to 1 within a hundredth', () => {
+    const adds =
+      (...row: number[]) =>
+      () =>
+        readProblem({ probabilities: [[0.5, 0.5], row] });
+    for (const row of [
+      [0.5, 0.509],
+      [0.5, 0.491],
+      [1.009, 0],
+    ])
+      expect(adds(...row)).not.toThrow();
+    expect(failure(adds(0.5, 0.511))).toEqual([
+      'ERR_VALUE',
+      'diagnose: probabilities: the row of [1][0] adds up to 1.01100 along axis 1; expected 1: another axis, or logits?',
+    ]);
+    expect(failure(adds(0.5, 0.489))[1]).toContain('the row of [1][0] adds up to 0.989000 along axis 1');
+    expect(failure(adds(1.011, 0))[1]).toContain('probabilities[1][0] is 1.011; expected a number from 0 to 1');
+    expect(failure(adds(1, -1e-9))[1]).toContain(
+      'probabilities[1][1] is -1e-9; expected a number from 0 to 1; are these logits?',
+    );
+  });
+
+  test('names the row that is masked out altogether, the value that is none, and where it is in the layout', () => {
+    const none = Number.NEGATIVE_INFINITY;
+    const logits = [
+      [1, none],
+      [2, none],
+      [none, none],
+    ];
+    expect(failure(() => readProblem({ logits }))[1]).toBe(
+      'diagnose: logits: the row of [2][0] is -Infinity throughout, so its softmax is NaN; expected one class at least that is not masked out',
+    );
+    expect(failure(() => readProblem({ logits, axis: 0 }))[1]).toContain('the row of [0][1] is -Infinity throughout');
+    expect(
+      failure(() =>
+        readProblem({
+          logits: [
+            [1, 2],
+            [3, Number.NaN],
+          ],
+          axis: 0,
+        }),
+      )[1],
+    ).toBe(
+      'diagnose: logits[1][1] is NaN; expected a finite number or -Infinity (masked out). The fault lies before the softmax',
+    );
+    expect(failure(() => readProblem({ logits: [[1, 2]], upstream: [[1, Number.POSITIVE_INFINITY]] }))[1]).toBe(
+      'diagnose: upstream[0][1] is Infinity; expected a finite number. The fault lies after the softmax',
+    );
+    expect(failure(() => readProblem({ logits: [[1, 2]], upstream: [1, 2] }))[1]).toBe(
+      'diagnose: upstream is (2,); expected (1, 2) like the logits: ∂L/∂s has the shape of s',
+    );
+  });
+});
+
+describe('a target', () => {
+  const logits = [
+    [1, 2, 3],
+    [0, 1, 0],
+  ];
+  const read = (target: ProblemInput['target'], more: Partial<ProblemInput> = {}) => {
+    const { y, indices, fused } = readProblem({ logits, target, ...more });
+    return [values(y), indices, fused];
+  };
+  const hot = [0, 0, 1, 1, 0, 0];
+
+  test('is class indices of the shape without the axis, with the axis 1 or not, or probabilities', () => {
+    expect([read([2, 0]), read([[2], [0]])]).toEqual([
+      [hot, true, false],
+      [hot, true, false],
+    ]);
+    expect(
+      read([
+        [0, 0, 1],
+        [1, 0, 0],
+      ]),
+    ).toEqual([hot, false, false]);
+    expect(read([0, 1, 1], { axis: 0 })[0]).toEqual([1, 0, 0, 1, 0, 1]);
+    expect(
+      read(
+        [
+          [0.5, 0, 2],
+          [1, 0, 0],
+        ],
+        { axis: 0 },
+      ),
+    ).toEqual([[0.5, 1, 0, 0, 2, 0], false, false]);
+  });
+
+  test.each([
+    [[0, 3], 'target entry 1 is 3; expected a class index from 0 to 2'],
+    [[1, 3], 'target entry 1 is 3; expected a class index from 0 to 2; these count from 1: take 1 off'],
+    [[-1, 0], 'target entry 0 is -1; expected a class index from 0 to 2'],
+    [[0, 0.5], 'target entry 1 is 0.5; expected a class index from 0 to 2'],
+    [[3, 4], 'target entry 0 is 3; expected a class index from 0 to 2'],
+    [[0, 1, 2], 'target is (3,); expected class indices (2,) or probabilities (2, 3)'],
+    [[[0, 1]], 'target is (1, 2); expected class indices (2,) or probabilities (2, 3)'],
+    [
+      [
+        [0, 0, -1],
+        [1, 0, 0],
+      ],
+      'target[0][2] is -1; expected a probability',
+    ],
+    [
+      [
+        [0, 0, 1],
+        [Number.NaN, 0, 0],
+      ],
+      'target[1][0] is NaN; expected a probability',
+    ],
+    [
+      [
+        [0, 0, 1],
+        [1, Number.POSITIVE_INFINITY, 0],
+      ],
+      'target[1][1] is Infinity; expected a probability',
+    ],
+  ])('%j is refused', (target, message) => {
+    expect(failure(() => readProblem({ logits, target }))[1]).toBe(`diagnose: ${message}`);
+  });
+
+  test('is seen in an upstream that is s − y, or that over n, and in nothing else', () => {
+    const { s } = readProblem({ logits });
+    const nested = (entry: (k: number) => number) => [0, 1].map((row) => [0, 1, 2].map((i) => entry(3 * row + i)));
+    const sum = nested((k) => s[k] - hot[k]);
+    const mean = nested((k) => (s[k] - hot[k]) / 2);
+    for (const upstream of [sum, mean]) {
+      const problem = readProblem({ logits, upstream });
+      expect([values(problem.y), problem.g, problem.fused, problem.indices]).toEqual([hot, null, true, true]);
+    }
+    const known = readProblem({
+      logits,
+      upstream: sum,
+      target: [
+        [0, 0, 1],
+        [1, 0, 0],
+      ],
+    });
+    expect([values(known.y), known.g, known.fused, known.indices]).toEqual([hot, null, true, false]);
+    expect(readProblem({ logits, upstream: sum, target: [2, 0] }).indices).toBe(true);
+    // Off by more than a thousandth of the largest; another target; twice; no target at all.
+    const largest = Math.max(...sum.flat().map(Math.abs));
+    const off = (by: number) => sum.map((row, r) => row.map((value, i) => value + (r + i === 0 ? by * largest : 0)));
+    for (const upstream of [off(0.0011), nested((k) => 2 * (s[k] - hot[k])), nested((k) => s[k])]) {
+      const problem = readProblem({ logits, upstream });
+      expect([problem.y, problem.fused, problem.g === null]).toEqual([null, false, false]);
+    }
+    expect(readProblem({ logits, upstream: off(0.0009) }).fused).toBe(true);
+    expect(readProblem({ logits, upstream: sum, target: [1, 0] }).fused).toBe(false);
+    expect(readProblem({ logits: [[1], [2]], upstream: [[0], [0]], target: [0, 0] }).fused).toBe(false);
+  });
+});
+
+describe('an array of numbers', () => {
+  const kinds = (logits: ProblemInput['logits'], shape: readonly number[], axis = -1) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const problem = readProblem({ logits, axis });
+    return readingsOf(problem, { shape, data: counted(size) }).map(({ kind }) => kind);
+  };
+  const two = [
+    [1, 2, 3],
+    [1, 2, 4],
+  ];
+  const square = [
+    [1, 2],
+    [3, 4],
+  ];
+
+  test('is what its shape lets it be', () => {
+    expect(kinds(two, [2, 3])).toEqual(['gradient']);
+    expect(kinds(two, [2, 3, 3])).toEqual(['jacobian']);
+    expect(kinds(two, [3, 2])).toEqual(['transposed gradient']);
+    expect(kinds(two, [3, 3, 2])).toEqual(['transposed jacobian']);
+    expect(kinds(two, [3, 2, 2])).toEqual(['jacobian along the other axis']);
+    expect(kinds(two, [3, 3])).toEqual(['one jacobian for the batch']);
+    expect(kinds(two, [6, 6])).toEqual(['jacobian of the flattened batch']);
+    expect(kinds(two, [3])).toEqual(['sum over the batch']);
+    expect(kinds(two, [2])).toEqual(['sum over the classes']);
+    expect(kinds(square, [2, 2])).toEqual(['gradient', 'transposed gradient', 'one jacobian for the batch']);
+    expect(kinds(square, [2])).toEqual(['sum over the batch', 'sum over the classes']);
+    expect(kinds(square, [2, 2, 2])).toEqual(['jacobian', 'transposed jacobian', 'jacobian along the other axis']);
+    expect(kinds([[1, 2, 3]], [3])).toEqual(['gradient']);
+    expect(kinds([[1, 2, 3]], [3, 3])).toEqual(['jacobian']);
+    expect(kinds([[1, 2, 3]], [1])).toEqual(['sum over the classes']);
+    expect(kinds([1, 2, 3], [3])).toEqual(['gradient']);
+    expect(kinds([1, 2, 3], [3, 3])).toEqual(['jacobian']);
+    expect(kinds([two, two], [2, 2, 3, 3])).toEqual(['jacobian']);
+  });
+
+  test('is read with classes last', () => {
+    const data = counted(6);
+    const problem = readProblem({ logits: two, axis: 0 });
+    expect([...readingsOf(problem, { shape: [2, 3], data })[0].data]).toEqual([0, 3, 1, 4, 2, 5]);
+    const turned = readingsOf(readProblem({ logits: two }), { shape: [3, 2], data })[0];
+    expect([...turned.data]).toEqual([0, 2, 4, 1, 3, 5]);
+    const last = readingsOf(readProblem({ logits: two }), { shape: [3, 3, 2], data: counted(18) })[0];
+    expect([...last.data]).toEqual([0, 1].flatMap((n) => Array.from({ length: 9 }, (_, k) => 2 * k + n)));
+  });
+
+  test('of any other shape is refused', () => {
+    const refused = (logits: ProblemInput['logits'], shape: number[]) => failure(() => kinds(logits, shape));
+    expect(refused(two, [4])).toEqual([
+      'ERR_SHAPE',
+      'diagnose: gradient is (4,) (4 entries); expected (2, 3) like the logits, or (2, 3, 3), one Jacobian a row',
+    ]);
+    expect(refused([1, 2, 3], [])[0]).toBe('ERR_SHAPE');
+    expect(refused([1, 2, 3], [1, 3])[0]).toBe('ERR_SHAPE');
+    expect(refused([two, two], [3, 2, 2])[0]).toBe('ERR_SHAPE');
+  });
+});
