@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest';
+import { inOurLetters } from '../../src/diagnose/aliases.js';
+import { commuted } from '../../src/diagnose/commuted.js';
+import { nearest } from '../../src/diagnose/nearest.js';
+import { normalised } from '../../src/diagnose/spelling.js';
+
+describe('the spelling of an expression', () => {
+  test.each([
+    // Assignments, spaces, semicolons and quotation marks.
+    ['dx = s - y', 's-y'],
+    ['const dx = s - y;', 's-y'],
+    ['let dx = s - y;;', 's-y'],
+    ['self.dx = s - y', 's-y'],
+    ['const { loss, gradient } = crossEntropy(logits, target);', 'crossEntropy(x,y)'],
+    ['s == y', 's==y'],
+    ['einsum("ij", J)', "einsum('ij',J)"],
+    // Libraries.
+    ['np.exp(x)', 'exp(x)'],
+    ['numpy.exp(x)', 'exp(x)'],
+    ['jnp.exp(x)', 'exp(x)'],
+    ['jax.numpy.exp(x)', 'exp(x)'],
+    ['torch.exp(x)', 'exp(x)'],
+    ['tf.exp(x)', 'exp(x)'],
+    ['J.np.exp(x)', 'J.np.exp(x)'],
+    // Functions as methods, arguments as keywords.
+    ['np.sum(J, axis=1)', 'J.sum(axis=1)'],
+    ['np.sum(a=J, axis=1)', 'J.sum(axis=1)'],
+    ['torch.sum(input=J, dim=1)', 'J.sum(axis=1)'],
+    ['np.mean(s * g, 1)', '(g*s).mean(axis=1)'],
+    ['J.sum(1)', 'J.sum(axis=1)'],
+    ['J.sum(-1)', 'J.sum(axis=1)'],
+    ['J.sum(0)', 'J.sum(axis=0)'],
+    ['J.sum(1, True)', 'J.sum(axis=1,keepdims=True)'],
+    ['J.sum(axis=1, keepdims=1)', 'J.sum(axis=1,keepdims=True)'],
+    ['J.sum(axis=1, keepdim=True)', 'J.sum(axis=1,keepdims=True)'],
+    ['J.sum(axis=1, keepdims=False)', 'J.sum(axis=1,keepdims=False)'],
+    ['sum(mean(J, 0), 1)', 'J.mean(axis=0).sum(axis=1)'],
+    ['sum(J[0], 1)', 'J[0].sum(axis=1)'],
+    ['sum(f(s), 1)', 'f(s).sum(axis=1)'],
+    ['sum((s), 1)', 's.sum(axis=1)'],
+    ['sum(J', 'sum(J'],
+    // Operators.
+    ['np.dot(J, g)', 'J@g'],
+    ['np.matmul(J, s - y)', 'J@(s-y)'],
+    ['J.dot(g)', 'J@g'],
+    ['J.matmul(g)', 'J@g'],
+    ['s.mul(g)', 'g*s'],
+    ['np.multiply(s, 1 - s)', '(1-s)*s'],
+    ['np.dot(J)', 'dot(J)'],
+    // Numbers and shapes.
+    ['1. - s', '1-s'],
+    ['1.0 - s', '1-s'],
+    ['1.00 - s', '1-s'],
+    ['1.5 - s', '1.5-s'],
+    ['s.shape[-1]', 's.shape[1]'],
+    ['s.ravel()', 's.flatten()'],
+    ['s.reshape(-1)', 's.flatten()'],
+    ['((s - y))', 's-y'],
+    ['(s - y) / (n)', '(s-y)/(n)'],
+    // What is spelled out.
+    ['softmax(x)', 's'],
+    ['softmax(x, axis=-1)', 's'],
+    ['softmax(x, axis=1)', 's'],
+    ['softmax(x, -1)', 's'],
+    ['softmax(x, axis=0)', 'softmax(x,axis=0)'],
+    ['x.softmax(1)', 's'],
+    ['x.softmax()', 's'],
+    ['logits.softmax(dim=-1)', 's'],
+    ['my.softmax(x)', 'my.softmax(x)'],
+    ['log_softmax(x)', 'log_softmax(x)'],
+    ['(s - y) / s.shape[0]', '(s-y)/n'],
+    ['(s - y) / y.shape[0]', '(s-y)/n'],
+    ['(s - y) / len(x)', '(s-y)/n'],
+    ['(s - y) / np.size(y)', '(s-y)/n'],
+    ['(s - y) / (s.size / s.shape[1])', '(s-y)/n'],
+    ['one_hot(y, 10)', 'y'],
+    ['one_hot(s, 10)', 'one_hot(s,10)'],
+    ['to_categorical(labels)', 'y'],
+    ['np.eye(10)[y]', 'y'],
+    ['np.identity(s.shape[-1])[target]', 'y'],
+    ['np.eye(10)[s]', 'eye(10)[s]'],
+    ['np.roll(s, i)', 'roll(s,k)'],
+    ['(k == 0) - np.roll(s, k)', 'delta-roll(s,k)'],
+    ['range(s.shape[1])', 'range(f)'],
+    ['for i in range(s.shape[1])', 'forkinrange(f)'],
+  ])('%s is %s', (expression, spelling) => {
+    expect(normalised(expression)).toBe(spelling);
+  });
+});
+
+describe('products', () => {
+  test.each([
+    ['s*g', 'g*s'],
+    ['g*s', 'g*s'],
+    ['s*(1-s)*g', '(1-s)*g*s'],
+    ['(s*g)+(g*s)', '(g*s)+(g*s)'],
+    ['b*a-d*c,f*e', 'a*b-c*d,e*f'],
+    ['b*a==d*c', 'a*b==c*d'],
+    ['b*a<d*c>f*e', 'a*b<c*d>e*f'],
+    ['b*a:d*c', 'a*b:c*d'],
+    ['b*a!=d*c', 'a*b!=c*d'],
+    ['s**2', 's**2'],
+    ['s**2*g', 'g*s**2'],
+    // A division, a matrix product and a remainder keep their order; what is within them does not matter.
+    ['s*g/n', 's*g/n'],
+    ['n/s*g', 'n/s*g'],
+    ['J@s*g', 'J@s*g'],
+    ['s*g%n', 's*g%n'],
+    ['s*g/n+s*g', 's*g/n+g*s'],
+    ['(s*g)/n', '(g*s)/n'],
+    ['f(s*g)[b*a]{d*c}', 'f(g*s)[a*b]{c*d}'],
+    // The sign of an exponent ends no number.
+    ['2e-3*a', '2e-3*a'],
+    ['b*2.e+3', '2.e+3*b'],
+    ['b*1E-3', '1E-3*b'],
+    ['b*e-3', 'b*e-3'],
+    // A star without two sides stays where it is, and so does a parenthesis that nothing closes.
+    ['*b*a', '*b*a'],
+    ['b*a*', 'b*a*'],
+    ['(b*a', '(b*a'],
+    ['[b*(a]', '[b*(a]'],
+    ['', ''],
+  ])('%s have their factors in one order: %s', (text, ordered) => {
+    expect(commuted(text)).toBe(ordered);
+  });
+});
+
+describe('names', () => {
+  test.each([
+    ['probs', 's'],
+    ['y_hat', 's'],
+    ['P', 's'],
+    ['logits', 'x'],
+    ['Z', 'x'],
+    ['dout', 'g'],
+    ['dL_ds', 'g'],
+    ['jac', 'J'],
+    ['ds_dx', 'J'],
+    ['labels', 'y'],
+    ['one_hot', 'y'],
+    ['batch_size', 'n'],
+    ['m', 'n'],
+    ['foo', 'foo'],
+    ['p.q', 's.q'],
+    ['q.p', 'q.p'],
+    ["'p'", "'p'"],
+    ['"p"', '"p"'],
+    ['p(1)', 'p(1)'],
+    ['p (1)', 'p (1)'],
+    ['f(p=1)', 'f(p=1)'],
+    ['f(p = 1)', 'f(p = 1)'],
+    ['p == 1', 's == 1'],
+    ['pp', 'pp'],
+    ['p2', 'p2'],
+    ['2p', '2p'],
+    ['p⊙g · 2 − δ', 's*g * 2 - delta'],
+    ['Jᵀ', 'J.T'],
+    ['σ′', "σ'"],
+  ])('%s is %s', (text, ours) => {
+    expect(inOurLetters(text)).toBe(ours);
+  });
+});
+
+test('what is near has more than half of its tokens in common, names three times as many as letters; the nearest comes first', () => {
+  expect(nearest('J.sum(axis=1)', ['J.mean(axis=1)', 'J.sum(axis=1)', 's*g', 'J.sum(axis=2)'])).toEqual([1, 3, 0]);
+  // One token of two differs: that is half.
+  expect([nearest('ab', ['ab']), nearest('s*', ['s-']), nearest('s*g', ['s-g'])]).toEqual([[0], [], [0]]);
+  // A name against another: 3 of 7 tokens differ; of 5, it is more than half.
+  expect(nearest('abc(s+g)', ['xyz(s+g)'])).toEqual([0]);
+  expect(nearest('abc(s)', ['xyz(s)'])).toEqual([]);
+  expect([nearest('', []), nearest('', ['']), nearest('s', ['', 'ss'])]).toEqual([[], [0], []]);
+  expect(nearest('a+b+c', ['a+c', 'b+a+c', 'a+b+c+s'])).toEqual([2, 0, 1]);
+});
