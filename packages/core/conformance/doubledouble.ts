@@ -38,6 +38,16 @@ export function sub(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   return add(a, { hi: -b.hi, lo: -b.lo });
 }
 
+/** `a − b` of two float64, exactly. */
+export function difference(a: number, b: number): DoubleDouble {
+  return twoSum(a, -b);
+}
+
+/** `a · b` of two float64: exactly, unless it underflows. */
+export function product(a: number, b: number): DoubleDouble {
+  return twoProduct(a, b);
+}
+
 /** `a · b`. */
 export function mul(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   const product = twoProduct(a.hi, b.hi);
@@ -82,18 +92,26 @@ export function log1p(a: DoubleDouble): DoubleDouble {
 /** `ln (1 + a) = a − a²/2 + a³/3 − …` for |a| ≤ 1e-5: the seventh term is below 1e-35 of the first. */
 function log1pSeries(a: DoubleDouble): DoubleDouble {
   let sum = zero;
-  for (let n = 7; n >= 1; n--) sum = sub(div(one, exactly(n)), mul(a, sum));
+  for (let n = 7; n >= 1; n--) sum = sub(reciprocals[n], mul(a, sum));
   return mul(a, sum);
 }
 
 /** `1 + r + r²/2! + …` for |r| ≤ 1/128: from r⁶/6! on float64 is enough, r¹⁴/14! is below 1e-40. */
 function expSeries(r: DoubleDouble): DoubleDouble {
-  let tail = 0;
-  for (let n = 14; n >= 6; n--) tail = (1 + tail * r.hi) / n;
+  let tail = 1 / 87178291200;
+  for (let n = 13; n >= 6; n--) tail = inverseFactorials[n].hi + tail * r.hi;
   let sum = exactly(tail * r.hi);
-  for (let n = 5; n >= 1; n--) sum = mul(r, div(add(one, sum), exactly(n)));
-  return add(one, sum);
+  for (let n = 5; n >= 2; n--) sum = mul(r, add(inverseFactorials[n], sum));
+  return add(one, add(r, mul(r, sum)));
 }
+
+/** 1/n; the entry for 0 is a placeholder. */
+const reciprocals: readonly DoubleDouble[] = Array.from({ length: 14 }, (_, n) => div(one, exactly(Math.max(1, n))));
+
+/** 1/n!. */
+const inverseFactorials: readonly DoubleDouble[] = reciprocals.map((_, n) =>
+  reciprocals.slice(1, n + 1).reduce(mul, one),
+);
 
 const ln2: DoubleDouble = { hi: Math.LN2, lo: 2.3190468138462996e-17 };
 
@@ -115,9 +133,17 @@ function expOfSixtyFourths(): readonly DoubleDouble[] {
 }
 
 function timesPowerOfTwo(a: DoubleDouble, k: number): DoubleDouble {
-  const first = 2 ** Math.trunc(k / 2);
-  const second = 2 ** (k - Math.trunc(k / 2));
+  const first = powerOfTwo(Math.trunc(k / 2));
+  const second = powerOfTwo(k - Math.trunc(k / 2));
   return normalised(a.hi * first * second, a.lo * first * second);
+}
+
+/** Half of the exponents that `exp` meets, −1097 to 1025. */
+const largestPower = 550;
+const powersOfTwo = Float64Array.from({ length: 2 * largestPower + 1 }, (_, i) => 2 ** (i - largestPower));
+
+function powerOfTwo(k: number): number {
+  return powersOfTwo[k + largestPower];
 }
 
 /** `a + b` and its rounding error, for any a and b (Knuth). */

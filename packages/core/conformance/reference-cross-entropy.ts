@@ -36,20 +36,24 @@ export function crossEntropy(
 ): ReferenceCrossEntropy {
   const { temperature = 1, reduction = 'mean' } = options;
   const count = reduction === 'mean' ? rowCount(target, rows, options) : one;
+  const divisor = mul(exactly(temperature), count);
   const gradient = new Float64Array(x.length);
   const losses = rowIndices(rows).map((at, row) => {
     const q = targetWeights(target, at, row, options);
     if (!q) return zero;
-    const logs = logProbabilities(x, at, options);
+    const log = logProbabilities(x, at, options);
     const sum = total(q);
+    let loss = zero;
+    let undefinedRow = false;
     at.forEach((i, c) => {
+      const logarithm = log(c);
       const kept = !options.mask || options.mask[i];
-      const derivative = kept ? sub(mul(exp(logs[c]), sum), q[c]) : zero;
-      gradient[i] = nearest(div(derivative, mul(exactly(temperature), count)));
+      const derivative = kept ? sub(mul(exp(logarithm), sum), q[c]) : zero;
+      gradient[i] = nearest(div(derivative, divisor));
+      if (Number.isNaN(logarithm.hi)) undefinedRow = true;
+      if (q[c].hi !== 0) loss = sub(loss, mul(q[c], logarithm));
     });
-    const undefinedRow = logs.some(({ hi }) => Number.isNaN(hi));
-    if (undefinedRow) return exactly(Number.NaN);
-    return total(q.map((weight, c) => (weight.hi === 0 ? zero : mul(weight, sub(zero, logs[c])))));
+    return undefinedRow ? exactly(Number.NaN) : loss;
   });
   if (reduction === 'none') return { loss: Float64Array.from(losses, nearest), gradient };
   return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };

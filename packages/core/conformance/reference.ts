@@ -1,5 +1,20 @@
 import type { Rows } from '../src/index.js';
-import { add, type DoubleDouble, div, exactly, exp, log, log1p, mul, nearest, one, sub, zero } from './doubledouble.js';
+import {
+  add,
+  type DoubleDouble,
+  difference,
+  div,
+  exactly,
+  exp,
+  log,
+  log1p,
+  mul,
+  nearest,
+  one,
+  product,
+  sub,
+  zero,
+} from './doubledouble.js';
 
 /**
  * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
@@ -19,14 +34,14 @@ export type Values = ArrayLike<number>;
 
 /** `exp(x/T) / Σ exp(x/T)`. A row with NaN, with +Infinity or of nothing but −Infinity is NaN; one whose entries are all masked is 0. */
 export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  return rowwise(x, rows, (at) => probabilities(x, at, parameters).map(nearest));
+  return rowwise(x, rows, (at) => probabilities(x, at, parameters));
 }
 
 /** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order. */
 export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64Array {
-  return matrices(rows, (at, r, c) => {
-    const delta = r === c ? one : zero;
-    return nearest(div(mul(exactly(s[at[r]]), sub(delta, exactly(s[at[c]]))), exactly(temperature)));
+  return matrices(rows, (at) => (r, c) => {
+    const entry = mul(exactly(s[at[r]]), difference(r === c ? 1 : 0, s[at[c]]));
+    return nearest(divided(entry, temperature));
   });
 }
 
@@ -36,27 +51,27 @@ export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64
  */
 export function softmaxVjp(s: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
   return rowwise(s, rows, (at) => {
-    const sum = total(at.map((i) => exactly(s[i])));
-    const inner = total(at.map((i) => mul(exactly(s[i]), exactly(g[i]))));
-    return at.map((i) => {
-      const difference = sub(mul(exactly(g[i]), sum), inner);
-      return nearest(div(mul(exactly(s[i]), difference), exactly(temperature)));
-    });
+    const sum = sumOf(at, (i) => exactly(s[i]));
+    const inner = sumOf(at, (i) => product(s[i], g[i]));
+    return (c) => {
+      const rest = sub(mul(exactly(g[at[c]]), sum), inner);
+      return divided(mul(exactly(s[at[c]]), rest), temperature);
+    };
   });
 }
 
 /** `x/T − log Σ exp(x/T)`. */
 export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  return rowwise(x, rows, (at) => logProbabilities(x, at, parameters).map(nearest));
+  return rowwise(x, rows, (at) => logProbabilities(x, at, parameters));
 }
 
 /** `(g − exp(y) Σ g) / T`, where what is masked has g = 0. */
 export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1, mask } = parameters;
   return rowwise(y, rows, (at) => {
-    const cotangent = at.map((i) => exactly(mask && !mask[i] ? 0 : g[i]));
-    const sum = total(cotangent);
-    return at.map((i, c) => nearest(div(sub(cotangent[c], mul(exp(exactly(y[i])), sum)), exactly(temperature))));
+    const cotangent = (i: number) => exactly(mask && !mask[i] ? 0 : g[i]);
+    const sum = sumOf(at, cotangent);
+    return (c) => divided(sub(cotangent(at[c]), mul(exp(exactly(y[at[c]])), sum)), temperature);
   });
 }
 
@@ -65,21 +80,23 @@ export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: Refe
   const { temperature = 1, mask } = parameters;
   return rowwise(y, rows, (at) => {
     const kept = at.filter((i) => !mask || mask[i]);
-    const mean = total(kept.map((i) => mul(exp(exactly(y[i])), exactly(t[i]))));
-    return at.map((i) => {
-      if (mask && !mask[i]) return 0;
-      return nearest(div(sub(exactly(t[i]), mean), exactly(temperature)));
-    });
+    const mean = sumOf(kept, (i) => mul(exp(exactly(y[i])), exactly(t[i])));
+    return (c) => {
+      if (mask && !mask[at[c]]) return zero;
+      return divided(sub(exactly(t[at[c]]), mean), temperature);
+    };
   });
 }
 
 /** `(δ_rc − exp(y_c)) / T`; matrix rows of what is masked are 0. */
 export function logSoftmaxJacobian(y: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1, mask } = parameters;
-  return matrices(rows, (at, r, c) => {
-    if (mask && !mask[at[r]]) return 0;
-    const delta = r === c ? one : zero;
-    return nearest(div(sub(delta, exp(exactly(y[at[c]]))), exactly(temperature)));
+  return matrices(rows, (at) => {
+    const probability = at.map((i) => exp(exactly(y[i])));
+    return (r, c) => {
+      if (mask && !mask[at[r]]) return 0;
+      return nearest(divided(sub(r === c ? one : zero, probability[c]), temperature));
+    };
   });
 }
 
@@ -101,17 +118,20 @@ export function logSumExpVjp(
   parameters: ReferenceParameters = {},
 ): Float64Array {
   const { temperature = 1 } = parameters;
-  return rowwise(x, rows, (at, r) =>
-    probabilities(x, at, parameters).map((p) => nearest(div(mul(p, exactly(g ? g[r] : 1)), exactly(temperature)))),
-  );
+  return rowwise(x, rows, (at, r) => {
+    const p = probabilities(x, at, parameters);
+    return (c) => divided(g ? mul(p(c), exactly(g[r])) : p(c), temperature);
+  });
 }
 
 /** `⟨softmax(x/T), t⟩ / T`, one value a row. */
 export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
-    const mean = total(probabilities(x, at, parameters).map((p, c) => mul(p, exactly(t[at[c]]))));
-    return nearest(div(mean, exactly(temperature)));
+    const p = probabilities(x, at, parameters);
+    let mean = zero;
+    for (let c = 0; c < at.length; c++) mean = add(mean, mul(p(c), exactly(t[at[c]])));
+    return nearest(divided(mean, temperature));
   });
 }
 
@@ -138,34 +158,69 @@ export function reluVjp(y: Values, g: Values): Float64Array {
   return Float64Array.from(y, (value, i) => (value > 0 ? g[i] : 0));
 }
 
+/** An entry of a row, by its class. */
+type RowEntries = (c: number) => DoubleDouble;
+
 /** p of the entries of one row, in double-double: 0 throughout where the mask keeps nothing. */
-function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): DoubleDouble[] {
+function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
-  if (!row) return at.map(() => zero);
-  const exponentials = row.shifted.map(exp);
-  const sum = total(exponentials);
-  return exponentials.map((e, c) => (isMasked(parameters, at[c]) ? zero : div(e, sum)));
+  if (!row) return () => zero;
+  const exponentials = tabulated(at.length, (c) => exp(row.shifted(c)));
+  let sum = zero;
+  for (let c = 0; c < at.length; c++) sum = add(sum, exponentials(c));
+  return (c) => (isMasked(parameters, at[c]) ? zero : div(exponentials(c), sum));
 }
 
 /** log p of the entries of one row, in double-double: −Infinity where masked. */
-export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): DoubleDouble[] {
+export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
-  if (!row) return at.map(() => exactly(Number.NEGATIVE_INFINITY));
+  if (!row) return () => exactly(Number.NEGATIVE_INFINITY);
   const logarithm = logOfSum(row);
-  return row.shifted.map((shifted, c) => (isMasked(parameters, at[c]) ? shifted : sub(shifted, logarithm)));
+  return (c) => (isMasked(parameters, at[c]) ? row.shifted(c) : sub(row.shifted(c), logarithm));
+}
+
+/** The entries as two arrays: a row of objects costs more to collect than to compute. */
+function tabulated(length: number, entry: RowEntries): RowEntries {
+  const high = new Float64Array(length);
+  const low = new Float64Array(length);
+  for (let c = 0; c < length; c++) {
+    const { hi, lo } = entry(c);
+    high[c] = hi;
+    low[c] = lo;
+  }
+  return (c) => ({ hi: high[c], lo: low[c] });
 }
 
 /** Positions of each row's elements, rows in (outer, inner) order. */
 export function rowIndices({ outer, classes, inner }: Rows): number[][] {
-  return Array.from({ length: outer * inner }, (_, row) => {
-    const start = Math.floor(row / inner) * classes * inner + (row % inner);
-    return Array.from({ length: classes }, (_, c) => start + c * inner);
-  });
+  const rows: number[][] = [];
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      const row = new Array<number>(classes);
+      for (let c = 0; c < classes; c++) row[c] = (o * classes + c) * inner + i;
+      rows.push(row);
+    }
+  }
+  return rows;
 }
 
 /** The sum in double-double. */
 export function total(terms: readonly DoubleDouble[]): DoubleDouble {
-  return terms.reduce(add, zero);
+  let sum = zero;
+  for (const term of terms) sum = add(sum, term);
+  return sum;
+}
+
+/** The sum of what `term` makes of each position. */
+function sumOf(at: readonly number[], term: (i: number) => DoubleDouble): DoubleDouble {
+  let sum = zero;
+  for (const i of at) sum = add(sum, term(i));
+  return sum;
+}
+
+/** Divided by the temperature, which most often is 1. */
+function divided(a: DoubleDouble, temperature: number): DoubleDouble {
+  return temperature === 1 ? a : div(a, exactly(temperature));
 }
 
 /** What is masked does not exist, even in a row that is NaN. */
@@ -174,57 +229,69 @@ function isMasked({ mask }: ReferenceParameters, i: number): boolean {
 }
 
 interface ScaledRow {
+  readonly classes: number;
   readonly max: DoubleDouble;
   readonly hasNaN: boolean;
   /** x/T − max, −Infinity where masked. */
-  readonly shifted: readonly DoubleDouble[];
+  readonly shifted: RowEntries;
 }
 
 /** The row divided by its temperature and shifted by its maximum over the kept entries, or null where the mask keeps none. */
-function scaledRow(x: Values, at: readonly number[], { temperature = 1, mask }: ReferenceParameters): ScaledRow | null {
-  const kept = at.filter((i) => !mask || mask[i]);
-  if (kept.length === 0) return null;
-  const hasNaN = kept.some((i) => Number.isNaN(x[i]));
-  const largest = kept.map((i) => x[i]).reduce((a, b) => (b / temperature > a / temperature ? b : a));
+function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParameters): ScaledRow | null {
+  const { temperature = 1 } = parameters;
+  let kept = 0;
+  let hasNaN = false;
+  let largest = Number.NaN;
+  for (const i of at) {
+    if (isMasked(parameters, i)) continue;
+    if (Number.isNaN(x[i])) hasNaN = true;
+    if (kept === 0 || x[i] / temperature > largest / temperature) largest = x[i];
+    kept++;
+  }
+  if (kept === 0) return null;
   const undefinedRow = hasNaN || !Number.isFinite(largest);
-  const shifted = at.map((i) => {
-    if (mask && !mask[i]) return exactly(Number.NEGATIVE_INFINITY);
+  const shifted = (c: number) => {
+    const i = at[c];
+    if (isMasked(parameters, i)) return exactly(Number.NEGATIVE_INFINITY);
     if (undefinedRow) return exactly(Number.NaN);
     if (!Number.isFinite(x[i])) return exactly(x[i] / temperature);
-    return div(sub(exactly(x[i]), exactly(largest)), exactly(temperature));
-  });
-  return { max: div(exactly(largest), exactly(temperature)), hasNaN, shifted };
+    return divided(difference(x[i], largest), temperature);
+  };
+  return { classes: at.length, max: divided(exactly(largest), temperature), hasNaN, shifted };
 }
 
 /** log Σ exp(shifted): the term of the maximum is 1, so the others go through log1p and a tiny sum is not lost. */
-function logOfSum({ shifted }: ScaledRow): DoubleDouble {
-  const top = shifted.findIndex(({ hi }) => hi === 0);
-  if (top < 0) return log(total(shifted.map(exp)));
-  return log1p(total(shifted.filter((_, i) => i !== top).map(exp)));
+function logOfSum({ classes, shifted }: ScaledRow): DoubleDouble {
+  let others = zero;
+  let top = -1;
+  for (let c = 0; c < classes; c++) {
+    const gap = shifted(c);
+    if (top < 0 && gap.hi === 0) top = c;
+    else others = add(others, exp(gap));
+  }
+  return top < 0 ? log(others) : log1p(others);
 }
 
-function rowwise(
-  x: Values,
-  rows: Rows,
-  results: (at: readonly number[], row: number) => readonly number[],
-): Float64Array {
+/** What `results` makes of each row, rounded: asked once for each row, what it gives once for each entry. */
+function rowwise(x: Values, rows: Rows, results: (at: readonly number[], row: number) => RowEntries): Float64Array {
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, row) => {
-    const values = results(at, row);
-    at.forEach((i, c) => {
-      out[i] = values[c];
-    });
+    const entry = results(at, row);
+    for (let c = 0; c < at.length; c++) out[at[c]] = nearest(entry(c));
   });
   return out;
 }
 
-function matrices(rows: Rows, entry: (at: readonly number[], r: number, c: number) => number): Float64Array {
+/** One matrix a row; `matrix` is asked once for each row, what it gives once for each entry. */
+function matrices(rows: Rows, matrix: (at: readonly number[]) => (r: number, c: number) => number): Float64Array {
   const { classes } = rows;
   const out = new Float64Array(rows.outer * rows.inner * classes * classes);
-  rowIndices(rows).forEach((at, row) => {
+  let next = 0;
+  for (const at of rowIndices(rows)) {
+    const entry = matrix(at);
     for (let r = 0; r < classes; r++) {
-      for (let c = 0; c < classes; c++) out[(row * classes + r) * classes + c] = entry(at, r, c);
+      for (let c = 0; c < classes; c++) out[next++] = entry(r, c);
     }
-  });
+  }
   return out;
 }

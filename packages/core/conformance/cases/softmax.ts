@@ -100,8 +100,11 @@ async function assertManyRows(backend: Backend, dtype: FloatDType, count: number
   const pattern = logits('spread', [period, classes], 1, dtype);
   const expected = reference(pattern, few);
   const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), pattern, expected, few);
-  const repeated = (values: Float64Array) =>
-    Float64Array.from({ length: count * classes }, (_, i) => values[i % values.length]);
+  const repeated = (values: Float64Array) => {
+    const out = new Float64Array(count * classes);
+    for (let i = 0; i < out.length; i++) out[i] = values[i % values.length];
+    return out;
+  };
   const operand = { values: repeated(pattern), dtype };
   const actual = await runKernel(backend, { length: count * classes, dtype }, [operand], (out, [x]) =>
     backend.softmax(out, x, { outer: count, classes, inner: 1 }),
