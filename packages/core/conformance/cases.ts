@@ -1,5 +1,7 @@
 import type { ConformanceCase } from './case.js';
 import { basis } from './cases/basis.js';
+import { combinations } from './cases/combinations.js';
+import { extremes } from './cases/extremes.js';
 import { jacobian } from './cases/jacobian.js';
 import { lawCases } from './cases/laws.js';
 import { close, lifecycle } from './cases/lifecycle.js';
@@ -20,6 +22,8 @@ const behaviour: readonly ConformanceCase[] = [
   ...basis,
   ...values,
   ...crossEntropyValues,
+  ...extremes,
+  ...combinations,
   ...lawCases,
   ...lifecycle,
 ];

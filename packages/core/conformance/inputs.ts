@@ -40,6 +40,22 @@ export const inputs = {
     series(classes, (c) => (c === (row * 3 + 1) % classes ? (dtype === 'float64' ? 37 : 17) : random() / 4)),
   /** 1e30, 0 and −1e30 (6e4 in float16): differences that are huge and finite. */
   huge: (classes, row, _, dtype) => series(classes, (c) => (((c + row) % 3) - 1) * (dtype === 'float16' ? 6e4 : 1e30)),
+  /** Uniform in ±4, every row moved by another distance, up or down: 32, 45, 64, … 23170. */
+  displaced: (classes, row, random) =>
+    series(classes, () => (row % 2 ? -1 : 1) * 2 ** (5 + (row % 20) / 2) + 8 * random() - 4),
+  /** One logit 38 to 76 above the others in float32, 80 to 160 in float64: at any usual temperature the row is nearly one-hot. */
+  dominated: (classes, row, random, dtype) => {
+    const gap = dtype === 'float64' ? 80 : 38;
+    return series(classes, (c) => (c === (row * 3 + 1) % classes ? 0 : -gap * (1 + random())));
+  },
+  /** 20 throughout, save one logit in every fourth row: 90 to 130 lower in float32, where exp underflows; 690 to 770 in float64. */
+  mixed: (classes, row, _, dtype) => {
+    const step = row >> 2;
+    const gap = dtype === 'float64' ? 690 + 2 * (step % 41) : 90 + (step % 41);
+    return series(classes, (c) => (row % 4 === step % 4 && c === row % classes ? 20 - gap : 20));
+  },
+  /** 0 in the first 16 places and the maximum in all others: 59 in float32, 590 in float64. */
+  late: (classes, _row, _random, dtype) => series(classes, (c) => (c < 16 ? 0 : dtype === 'float64' ? 590 : 59)),
   /** NaN in one place of every second row. */
   nan: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.NaN : 2 * random() - 1)),

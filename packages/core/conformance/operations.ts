@@ -13,12 +13,16 @@ export const operations: readonly Operation[] = [
   ...elementwiseOperations,
 ];
 
-/** Every operation: what laws go over. Cross-entropy stands with class indices and a mean, and with probabilities row by row. */
+/** Every operation: what laws go over. Cross-entropy stands with class indices and a mean, with probabilities row by row, and with probabilities in a tensor. */
 export const allOperations: readonly Operation[] = [
   ...operations,
   ...crossEntropyOperations({ target: 'indices', reduction: 'mean' }),
   ...crossEntropyOperations({ target: 'probabilities', reduction: 'none' }).map((operation) => ({
     ...operation,
     name: `${operation.name}[soft]`,
+  })),
+  ...crossEntropyOperations({ target: 'probabilities', asTensor: true }).map((operation) => ({
+    ...operation,
+    name: `${operation.name}[tensor]`,
   })),
 ];

@@ -1,8 +1,9 @@
-import type { Backend, FloatDType, HostArray, Rows, Tensor } from '../src/index.js';
+import type { Backend, FloatDType, HostArray, Rows, Supports, Tensor } from '../src/index.js';
 import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
 import { dtypeSuffix } from './case.js';
 import { type InputName, layout, logits, masks } from './inputs.js';
+import { memoized } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
 import type { ReferenceParameters } from './reference.js';
 import { operationPrecision } from './tolerance.js';
@@ -33,7 +34,8 @@ export interface Problem {
   readonly mask: { readonly data: Uint8Array; readonly shape: readonly number[] } | null;
 }
 
-export function problemOf(statement: ProblemStatement): Problem {
+/** The numbers of a statement, the same object whenever it is asked for. */
+export const problemOf: (statement: ProblemStatement) => Problem = memoized((statement) => {
   const { shape, axis, input, dtype = 'float32', temperature = 1 } = statement;
   const mask = statement.mask ? maskOf(statement.mask, shape, axis) : null;
   return {
@@ -45,7 +47,7 @@ export function problemOf(statement: ProblemStatement): Problem {
     parameters: { temperature, mask: mask ? broadcast(mask, shape) : null },
     mask,
   };
-}
+});
 
 /** The statement as parameters of an id: `shape=7x5;axis=0;input=wide`. */
 export function parametersOf(statement: ProblemStatement): string {
@@ -68,9 +70,9 @@ export function requirementsOf(operation: Operation, problem: Problem): Requirem
 /** Whether NaN or infinities come in or out, beyond logits of −Infinity in a row that has others, which every backend takes. */
 function meetsNonFinite(operation: Operation, problem: Problem): boolean {
   if (!problem.mask && problem.values.every(Number.isFinite)) return false;
-  const operands = operation.operands(problem).map(({ values }) => values);
-  if (operation.expected(operands, problem).some((value) => !Number.isFinite(value))) return true;
-  return operands.some((values) =>
+  const { operands, expected } = statedFor(operation, problem);
+  if (expected.some((value) => !Number.isFinite(value))) return true;
+  return operands.some(({ values }) =>
     values.some((value) => {
       if (value === Number.NEGATIVE_INFINITY)
         return values !== problem.values || !operation.takes.includes('temperature');
@@ -81,7 +83,11 @@ function meetsNonFinite(operation: Operation, problem: Problem): boolean {
 
 /** The operands as tensors of a backend. */
 export function tensorsOf(backend: Backend, operands: readonly Operand[], { dtype }: Problem): readonly Tensor[] {
-  return operands.map(({ values, shape }) => tensor(values, { shape, dtype, backend }));
+  return operands.map((operand) => {
+    const { values, shape } = operand;
+    if (operand.dtype === 'int32') return tensor(Int32Array.from(values), { shape, backend });
+    return tensor(values, { shape, dtype, backend });
+  });
 }
 
 /** The options to call an operation with: those that it takes. */
@@ -96,7 +102,7 @@ export function callOptions(operation: Operation, { axis, parameters, mask }: Pr
 
 /** Calls an operation on a backend and gives its result, leaving nothing behind. */
 export async function evaluate(backend: Backend, operation: Operation, problem: Problem): Promise<HostArray> {
-  const tensors = tensorsOf(backend, operation.operands(problem), problem);
+  const tensors = tensorsOf(backend, statedFor(operation, problem).operands, problem);
   try {
     const result = operation.apply(tensors, callOptions(operation, problem), problem);
     try {
@@ -110,11 +116,41 @@ export async function evaluate(backend: Backend, operation: Operation, problem: 
 }
 
 /** What an operation should give, and how exactly on this backend. */
-export function expectation(backend: Backend, operation: Operation, problem: Problem) {
-  const values = operation.operands(problem).map((operand) => operand.values);
-  const expected = operation.expected(values, problem);
-  const precision = operationPrecision(backend.supports, problem.dtype);
-  return { expected, tolerance: operation.tolerance(precision, values, expected, problem) };
+export function expectation(
+  { supports }: Backend,
+  operation: Operation,
+  problem: Problem,
+): { readonly expected: Float64Array; readonly tolerance: ArrayLike<number> } {
+  const { operands, expected, tolerances } = statedFor(operation, problem);
+  const known = tolerances.get(supports);
+  if (known) return { expected, tolerance: known };
+  const values = operands.map((operand) => operand.values);
+  const tolerance = operation.tolerance(operationPrecision(supports, problem.dtype), values, expected, problem);
+  tolerances.set(supports, tolerance);
+  return { expected, tolerance };
+}
+
+/** What an operation is given and should give. */
+interface Stated {
+  readonly operands: readonly Operand[];
+  readonly expected: Float64Array;
+  /** By what the backend announces. */
+  readonly tolerances: WeakMap<Supports, ArrayLike<number>>;
+}
+
+const stated = new WeakMap<Problem, Map<Operation, Stated>>();
+
+/** The reference is computed once: the fused and the composed run and every backend in the process ask for the same. */
+export function statedFor(operation: Operation, problem: Problem): Stated {
+  const known = stated.get(problem) ?? new Map<Operation, Stated>();
+  stated.set(problem, known);
+  const before = known.get(operation);
+  if (before) return before;
+  const operands = operation.operands(problem);
+  const values = operands.map((operand) => operand.values);
+  const made: Stated = { operands, expected: operation.expected(values, problem), tolerances: new WeakMap() };
+  known.set(operation, made);
+  return made;
 }
 
 function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNullable<Problem['mask']> {
@@ -128,17 +164,18 @@ function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNull
   return { data: Uint8Array.from({ length: count }, (_, row) => (row % 3 === 1 ? 0 : 1)), shape: columns };
 }
 
-/** A mask of as many dimensions, repeated to the full shape. */
-function broadcast(mask: NonNullable<Problem['mask']>, shape: readonly number[]): Uint8Array {
+/** A mask repeated to the full shape, dimensions aligned at the last. */
+export function broadcast(mask: NonNullable<Problem['mask']>, shape: readonly number[]): Uint8Array {
   const size = shape.reduce((a, b) => a * b, 1);
+  const sizes = [...new Array<number>(shape.length - mask.shape.length).fill(1), ...mask.shape];
   return Uint8Array.from({ length: size }, (_, i) => {
     let rest = i;
     let at = 0;
     let stride = 1;
     for (let k = shape.length - 1; k >= 0; k--) {
-      if (mask.shape[k] !== 1) at += (rest % shape[k]) * stride;
+      if (sizes[k] !== 1) at += (rest % shape[k]) * stride;
       rest = Math.floor(rest / shape[k]);
-      stride *= mask.shape[k];
+      stride *= sizes[k];
     }
     return mask.data[at];
   });

@@ -39,9 +39,9 @@ export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters =
 
 /** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order. */
 export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64Array {
+  // A factor is divided, not the product, which may be too small to have all digits.
   return matrices(rows, (at) => (r, c) => {
-    const entry = mul(exactly(s[at[r]]), difference(r === c ? 1 : 0, s[at[c]]));
-    return nearest(divided(entry, temperature));
+    return nearest(mul(divided(exactly(s[at[r]]), temperature), difference(r === c ? 1 : 0, s[at[c]])));
   });
 }
 
@@ -55,7 +55,7 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, temperature = 1): F
     const inner = sumOf(at, (i) => product(s[i], g[i]));
     return (c) => {
       const rest = sub(mul(exactly(g[at[c]]), sum), inner);
-      return divided(mul(exactly(s[at[c]]), rest), temperature);
+      return mul(divided(exactly(s[at[c]]), temperature), rest);
     };
   });
 }

@@ -76,3 +76,24 @@ export async function checkSweep(sweep: Sweep, check: (shape: readonly number[])
   const outcomes = await Promise.allSettled(shapes.map(check));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
+
+/**
+ * Checks all items, all of them enqueued before the first result is awaited.
+ *
+ * @throws Error when all are done, with the parameters of the first that failed
+ */
+export async function checkEach<T>(
+  items: readonly T[],
+  parametersOf: (item: T) => string,
+  check: (item: T) => Promise<void>,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(items.map(check));
+  const failures = outcomes.flatMap((outcome, i) => {
+    return outcome.status === 'rejected' ? [{ item: items[i], error: outcome.reason as unknown }] : [];
+  });
+  if (failures.length === 0) return;
+  const [{ item, error }] = failures;
+  const message = error instanceof Error ? error.message : String(error);
+  const others = `${failures.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;
+  throw new Error(`${others}: ${message}`, { cause: error });
+}

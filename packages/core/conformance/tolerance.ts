@@ -63,7 +63,7 @@ export function softmaxTolerance(
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
     const row = rowErrors(precision, x, at, parameters);
-    return at.map((i, c) => expected[i] * precision.unit * (row.terms[c] + row.sum + 5) + precision.floor);
+    return at.map((i, c) => precision.unit * (row.terms[c] + row.sum + 5) * expected[i] + precision.floor);
   });
 }
 

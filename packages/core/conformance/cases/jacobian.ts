@@ -10,6 +10,7 @@ import {
 import { assertClose } from '../check.js';
 import { type InputName, layout, logits, rounded } from '../inputs.js';
 import { runKernel } from '../kernel.js';
+import { memoized } from '../memo.js';
 import { softmaxJacobian as reference, rowIndices, softmax } from '../reference.js';
 import { checkSweep, largest, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxJacobianTolerance } from '../tolerance.js';
@@ -63,6 +64,13 @@ export function probabilities(
   return s.map((value) => rounded(value, dtype));
 }
 
+/** Probabilities and their Jacobians. */
+const problem = memoized((dtype: FloatDType, shape: readonly number[], axis: number, input: InputName) => {
+  const rows = layout(shape, axis);
+  const s = probabilities(dtype, shape, axis, input);
+  return { rows, s, expected: reference(s, rows) };
+});
+
 async function run(backend: Backend, dtype: FloatDType, s: Float64Array, rows: ReturnType<typeof layout>) {
   return runKernel(backend, { length: s.length * rows.classes, dtype }, [{ values: s, dtype }], (out, [buffer]) =>
     backend.jacobian(out, buffer, rows),
@@ -76,9 +84,7 @@ async function assertValues(
   axis: number,
   input: InputName,
 ): Promise<void> {
-  const rows = layout(shape, axis);
-  const s = probabilities(dtype, shape, axis, input);
-  const expected = reference(s, rows);
+  const { rows, s, expected } = problem(dtype, shape, axis, input);
   const tolerance = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, expected, rows);
   assertClose(`jacobian of ${shape.join('x')}`, await run(backend, dtype, s, rows), expected, tolerance);
 }

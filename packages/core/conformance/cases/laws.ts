@@ -14,6 +14,7 @@ import {
   type ProblemStatement,
   problemOf,
   requirementsOf,
+  statedFor,
   tensorsOf,
 } from '../problem.js';
 
@@ -94,7 +95,7 @@ async function withTensors(
   problem: Problem,
   body: (tensors: readonly Tensor[], options: CallOptions) => Promise<void>,
 ): Promise<void> {
-  const tensors = tensorsOf(backend, operation.operands(problem), problem);
+  const tensors = tensorsOf(backend, statedFor(operation, problem).operands, problem);
   try {
     await body(tensors, callOptions(operation, problem));
   } finally {
@@ -129,7 +130,7 @@ async function outMayBeAnOperand(backend: Backend, operation: Operation): Promis
   const problem = problemIn(backend);
   const expected = await evaluate(backend, operation, problem);
   const shape = await shapeOfResult(backend, operation, problem);
-  for (const [k] of operation.operands(problem).entries()) {
+  for (const [k] of statedFor(operation, problem).operands.entries()) {
     await withTensors(backend, operation, problem, async (tensors, options) => {
       if (tensors[k].shape.join() !== shape.join()) return;
       operation.apply(tensors, { ...options, out: tensors[k] }, problem);
@@ -152,7 +153,7 @@ async function operandsUnchanged(backend: Backend, operation: Operation): Promis
   const problem = problemIn(backend);
   await withTensors(backend, operation, problem, async (tensors, options) => {
     const result = operation.apply(tensors, options, problem);
-    const operands = operation.operands(problem);
+    const { operands } = statedFor(operation, problem);
     const after = await Promise.all(tensors.map((operand) => operand.data()));
     result.dispose();
     for (const [k, values] of after.entries()) {
@@ -225,7 +226,7 @@ async function fusedEqualsComposed(backend: Backend, operation: Operation): Prom
 /** A disposed operand or out is refused before anything is allocated. */
 async function usedAfterDispose(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
-  for (const [k] of operation.operands(problem).entries()) {
+  for (const [k] of statedFor(operation, problem).operands.entries()) {
     await withTensors(backend, operation, problem, async (tensors, options) => {
       tensors[k].dispose();
       await assertThrows(`${operation.name} of a disposed operand ${k}`, 'ERR_DISPOSED', () =>
@@ -307,9 +308,6 @@ async function wrongOperands(backend: Backend, operation: Operation): Promise<vo
 /** No rows: an empty result, and no kernel is asked. */
 async function empty(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend, { shape: [0, 4] });
-  const expected = operation.expected(
-    operation.operands(problem).map(({ values }) => values),
-    problem,
-  );
+  const { expected } = statedFor(operation, problem);
   assertSame(`${operation.name} of 0x4`, await evaluate(backend, operation, problem), expected);
 }

@@ -60,6 +60,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     out.dispose();
   }),
   defineCase('cross-entropy/one-pass', { kernel: null }, (backend) => crossEntropyInOnePass(backend)),
+  defineCase('cross-entropy/one-pass:out=target', { kernel: null }, (backend) => crossEntropyIntoItsTarget(backend)),
   defineCase('cross-entropy/nothing-counted', { kernel: null, features: ['nonFinite: ieee'] }, async (backend) => {
     const dtype = backend.supports.dtypes[0];
     const x = tensor([[1, 2, 3]], { backend, dtype });
@@ -92,6 +93,22 @@ async function crossEntropyInOnePass(backend: Backend): Promise<void> {
   assertSame('the loss in out', await out.loss.data(), await loss.data());
   assertSame('the gradient in out', await out.gradient.data(), await gradient.data());
   for (const y of [x, loss, gradient, ...alone, out.loss, out.gradient]) y.dispose();
+}
+
+/** The gradient may go where the target was, which the loss needs as well. */
+async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
+  const dtype = backend.supports.dtypes[0];
+  const values = [1, 2, 3, 0, -1, 4];
+  const x = tensor(values, { shape: [2, 3], backend, dtype });
+  const target = tensor([0.25, 0.25, 0.5, 0, 0.75, 0.25], { shape: [2, 3], backend, dtype });
+  const apart = crossEntropy(x, target);
+  const into = crossEntropy(x, target, { out: { gradient: target } });
+  assert(into.gradient === target, 'crossEntropy does not return its out');
+  const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
+  assertClose('the loss', await into.loss.data(), await apart.loss.data(), tolerance);
+  assertClose('the gradient in the target', await target.data(), await apart.gradient.data(), tolerance);
+  assertSame('the logits afterwards', await x.data(), values);
+  for (const y of [x, target, apart.loss, apart.gradient, into.loss]) y.dispose();
 }
 
 /** The last case: nothing is left alive, the backend closes for good, and core refuses what lived on it. */

@@ -117,7 +117,8 @@ function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Ope
   return inOtherDTypes(target === 'indices' ? [...list, ...extreme] : list, { ...once, input: 'narrow' });
 }
 
-function valueCase(operation: Operation, statement: ProblemStatement, prefix = ''): ConformanceCase {
+/** One operation on one problem, against the reference. */
+export function valueCase(operation: Operation, statement: ProblemStatement, prefix = ''): ConformanceCase {
   const id = `${operation.family}/${operation.member}:${prefix}${parametersOf(statement)}`;
   return defineCase(id, requirementsOf(operation, problemOf(statement)), async (backend) => {
     const problem = problemOf(statement);

@@ -10,6 +10,7 @@ import {
 import { assertClose, assertSame } from '../check.js';
 import { type InputName, layout, logits } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
+import { memoized } from '../memo.js';
 import { softmax as reference, rowIndices } from '../reference.js';
 import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxTolerance } from '../tolerance.js';
@@ -76,6 +77,13 @@ function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
   ];
 }
 
+/** Logits and their softmax. */
+const problem = memoized((dtype: FloatDType, shape: readonly number[], axis: number, input: InputName) => {
+  const rows = layout(shape, axis);
+  const values = logits(input, shape, axis, dtype);
+  return { rows, values, expected: reference(values, rows) };
+});
+
 async function assertValues(
   backend: Backend,
   dtype: FloatDType,
@@ -83,9 +91,7 @@ async function assertValues(
   axis: number,
   input: InputName,
 ): Promise<void> {
-  const rows = layout(shape, axis);
-  const values = logits(input, shape, axis, dtype);
-  const expected = reference(values, rows);
+  const { rows, values, expected } = problem(dtype, shape, axis, input);
   const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), values, expected, rows);
   const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
     backend.softmax(out, x, rows),

@@ -10,6 +10,7 @@ import {
 import { assertClose, assertSame } from '../check.js';
 import { cotangents, type InputName, layout } from '../inputs.js';
 import { runKernel, upload } from '../kernel.js';
+import { memoized } from '../memo.js';
 import { softmaxVjp as reference } from '../reference.js';
 import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
@@ -71,8 +72,22 @@ interface Problem {
   readonly s: Float64Array;
   readonly g: Float64Array;
   readonly expected: Float64Array;
-  readonly tolerance: Float64Array;
 }
+
+const problemOf = memoized(
+  (
+    dtype: FloatDType,
+    shape: readonly number[],
+    axis: number,
+    input: InputName,
+    cotangent: keyof typeof upstream,
+  ): Problem => {
+    const rows = layout(shape, axis);
+    const s = probabilities(dtype, shape, axis, input);
+    const g = upstream[cotangent](s.length, dtype);
+    return { rows, s, g, expected: reference(s, g, rows) };
+  },
+);
 
 function problem(
   backend: Backend,
@@ -81,13 +96,10 @@ function problem(
   axis: number,
   input: InputName,
   cotangent: keyof typeof upstream,
-): Problem {
-  const rows = layout(shape, axis);
-  const s = probabilities(dtype, shape, axis, input);
-  const g = upstream[cotangent](s.length, dtype);
-  const expected = reference(s, g, rows);
-  const tolerance = softmaxVjpTolerance(precisionOf(backend.supports, dtype), s, g, expected, rows);
-  return { rows, s, g, expected, tolerance };
+): Problem & { readonly tolerance: Float64Array } {
+  const stated = problemOf(dtype, shape, axis, input, cotangent);
+  const { rows, s, g, expected } = stated;
+  return { ...stated, tolerance: softmaxVjpTolerance(precisionOf(backend.supports, dtype), s, g, expected, rows) };
 }
 
 function run(backend: Backend, dtype: FloatDType, { rows, s, g }: Problem) {

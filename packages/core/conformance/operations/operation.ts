@@ -1,4 +1,4 @@
-import type { Kernels, Rows, Tensor } from '../../src/index.js';
+import type { Kernels, MaskInput, Rows, Tensor } from '../../src/index.js';
 import { cotangents, rounded } from '../inputs.js';
 import type { Problem } from '../problem.js';
 import { rowIndices, type Values } from '../reference.js';
@@ -8,7 +8,7 @@ import type { Precision } from '../tolerance.js';
 export interface CallOptions {
   readonly axis: number;
   readonly temperature?: number;
-  readonly mask?: { readonly data: Uint8Array; readonly shape: readonly number[] };
+  readonly mask?: MaskInput;
   readonly out?: Tensor;
 }
 
@@ -16,6 +16,8 @@ export interface CallOptions {
 export interface Operand {
   readonly values: Float64Array;
   readonly shape: readonly number[];
+  /** Class indices are integers; everything else has the dtype of the problem. */
+  readonly dtype?: 'int32';
 }
 
 /** One function of core's public API, with what it should give and how exactly. Laws and value cases go over a list of these. */

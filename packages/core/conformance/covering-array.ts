@@ -60,7 +60,8 @@ export function coveringArray<L extends Levels>(
   function complete(tuple: readonly number[]): Choice | null {
     for (const name of names) delete chosen[name];
     const choice = names.map(() => open);
-    for (const level of tuple) {
+    const forced = names.flatMap((_, option) => (options[option].length === 1 ? [tuples.first[option]] : []));
+    for (const level of [...tuple, ...forced]) {
       choice[tuples.optionOf(level)] = level;
       choose(level);
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Combination, coveringArray, type Levels } from '../conformance/combinations.js';
+import { type Combination, coveringArray, type Levels } from '../conformance/covering-array.js';
 
 /** Every combination there is. */
 function everything<L extends Levels>(levels: L): readonly Combination<L>[] {

@@ -1,0 +1,302 @@
+import type { FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineCase, dtypeSuffix, floatDTypes, type Requirements } from '../case.js';
+import { type Combination, coveringArray } from '../covering-array.js';
+import { type InputName, randomFrom } from '../inputs.js';
+import { memoized } from '../memo.js';
+import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
+import type { Operation } from '../operations/operation.js';
+import { operations } from '../operations.js';
+import { checkEach } from '../sweep.js';
+import {
+  checkTrial,
+  isPossible,
+  isRowwise,
+  type Out,
+  type Trial,
+  type TrialForm,
+  type TrialMask,
+  trialOf,
+} from './trial.js';
+
+/** Lengths of rows on both sides of the tiles of kernels. */
+const lengths: readonly (readonly [number, number])[] = [
+  [1, 1],
+  [2, 5],
+  [6, 9],
+  [15, 17],
+  [31, 34],
+  [63, 67],
+  [127, 130],
+  [255, 257],
+];
+/** Jacobians are as large as their square. */
+const shortLengths = lengths.slice(0, 5);
+
+const finite: readonly InputName[] = [
+  'spread',
+  'wide',
+  'shifted',
+  'broad',
+  'huge',
+  'dominated',
+  'displaced',
+  'mixed',
+  'late',
+];
+const nonFinite: readonly InputName[] = ['removed', 'nan', 'infinite', 'nothing', 'wide'];
+const masks: readonly TrialMask[] = ['none', 'full', 'suffix', 'repeated', 'row', 'columns'];
+
+/** A level of every option. Options that an operation has not are constant. */
+interface Levels {
+  readonly [name: string]: readonly unknown[];
+  readonly member: readonly string[];
+  readonly rank: readonly number[];
+  readonly axis: readonly TrialForm['axis'][];
+  readonly length: readonly (readonly [number, number])[];
+  readonly input: readonly InputName[];
+  readonly temperature: readonly (number | undefined)[];
+  readonly mask: readonly TrialMask[];
+  readonly out: readonly Out[];
+  readonly target: readonly CrossEntropySetting['target'][];
+  readonly reduction: readonly ('mean' | 'sum' | 'none')[];
+  readonly labelSmoothing: readonly (number | undefined)[];
+  readonly weighted: readonly boolean[];
+  readonly ignoreIndex: readonly (0 | 'default' | 'last')[];
+}
+
+const noOptions: Levels = {
+  member: ['values'],
+  rank: [1, 2, 3, 4, 5, 6],
+  axis: ['first', 'middle', 'last'],
+  length: lengths,
+  input: finite,
+  temperature: [undefined],
+  mask: ['none'],
+  out: ['none', 'given', 'operand 0', 'operand 1', 'target'],
+  target: ['indices'],
+  reduction: ['mean'],
+  labelSmoothing: [undefined],
+  weighted: [false],
+  ignoreIndex: ['default'],
+};
+const tempered: Levels = { ...noOptions, temperature: [undefined, 0.37, 2.87] };
+const masked: Levels = { ...tempered, mask: masks };
+const crossEntropyLevels: Levels = {
+  ...masked,
+  target: ['indices', 'probabilities', 'unnormalised'],
+  reduction: ['mean', 'sum', 'none'],
+  labelSmoothing: [undefined, 0.1, 1],
+  weighted: [false, true],
+  ignoreIndex: ['default', 0, 'last'],
+};
+
+/** Operations whose options are combined in one covering array. */
+interface Group {
+  /** `softmax-values` */
+  readonly name: string;
+  readonly families: readonly string[];
+  readonly levels: Levels;
+  readonly requires: Requirements;
+  /** Every row has something left, so that no result is infinite. */
+  readonly keepsEveryRow?: boolean;
+}
+
+const ieee: Requirements = { features: ['nonFinite: ieee'] };
+const derivatives = ['vjp', 'jvp', 'jacobian', 'diagonal', 'to-dense'] as const;
+
+const groups: readonly Group[] = [
+  ...(['softmax', 'softmin'] as const).flatMap((family): readonly Group[] => [
+    {
+      name: `${family}-values:set=finite`,
+      families: [family],
+      levels: masked,
+      requires: { kernel: 'softmax' },
+    },
+    {
+      name: `${family}-values:set=non-finite`,
+      families: [family],
+      levels: { ...masked, input: nonFinite },
+      requires: { ...ieee, kernel: 'softmax' },
+    },
+    {
+      name: `${family}-derivatives:set=finite`,
+      families: [family],
+      levels: { ...tempered, member: derivatives, length: shortLengths },
+      requires: { kernel: null },
+    },
+  ]),
+  {
+    name: 'log-softmax-values:set=finite',
+    families: ['log-softmax'],
+    levels: tempered,
+    requires: { kernel: 'logSoftmax' },
+  },
+  {
+    name: 'log-softmax-values:set=non-finite',
+    families: ['log-softmax'],
+    levels: { ...masked, input: [...nonFinite, 'late', 'displaced'] },
+    requires: { ...ieee, kernel: 'logSoftmax' },
+  },
+  {
+    name: 'log-softmax-derivatives:set=finite',
+    families: ['log-softmax'],
+    levels: { ...tempered, member: derivatives, length: shortLengths },
+    requires: { kernel: null },
+  },
+  {
+    name: 'log-softmax-derivatives:set=non-finite',
+    families: ['log-softmax'],
+    levels: { ...masked, member: derivatives, length: shortLengths, input: nonFinite },
+    requires: { ...ieee, kernel: null },
+  },
+  {
+    name: 'log-sum-exp-values:set=finite',
+    families: ['log-sum-exp'],
+    levels: masked,
+    requires: { kernel: 'logSumExp' },
+    keepsEveryRow: true,
+  },
+  {
+    name: 'log-sum-exp-values:set=non-finite',
+    families: ['log-sum-exp'],
+    levels: { ...masked, input: nonFinite },
+    requires: { ...ieee, kernel: 'logSumExp' },
+  },
+  {
+    name: 'log-sum-exp-derivatives:set=finite',
+    families: ['log-sum-exp'],
+    levels: { ...masked, member: ['gradient', 'vjp', 'jvp'] },
+    requires: { kernel: null },
+  },
+  {
+    name: 'elementwise:set=finite',
+    families: ['sigmoid', 'relu'],
+    levels: { ...noOptions, member: ['values', 'vjp', 'jvp', 'jacobian', 'diagonal'], length: shortLengths },
+    requires: { kernel: null },
+  },
+  {
+    name: 'cross-entropy-loss:set=finite',
+    families: ['cross-entropy'],
+    levels: { ...crossEntropyLevels, member: ['loss'] },
+    requires: { kernel: null },
+  },
+  {
+    name: 'cross-entropy-gradient:set=finite',
+    families: ['cross-entropy'],
+    levels: { ...crossEntropyLevels, member: ['gradient'] },
+    requires: { kernel: 'crossEntropy' },
+  },
+  {
+    name: 'cross-entropy-derivatives:set=finite',
+    families: ['cross-entropy'],
+    levels: { ...crossEntropyLevels, member: ['vjp', 'jvp'] },
+    requires: { kernel: null },
+  },
+];
+
+/** Options × layouts × inputs: every pair of them stands together in some combination. */
+export const combinations: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) =>
+  groups.map((group) => {
+    const requires = { ...group.requires, dtype, classes: Math.max(...group.levels.length.flat()) };
+    return defineCase(`combinations/${group.name}${dtypeSuffix(dtype)}`, requires, (backend) =>
+      checkEach(
+        trialsOf(group.name, dtype),
+        ({ parameters }) => parameters,
+        (trial) => checkTrial(backend, trial),
+      ),
+    );
+  }),
+);
+
+/** The combinations of a group, their numbers drawn for the dtype. Made when they are first asked for. */
+const trialsOf = memoized((name: string, dtype: FloatDType): readonly Trial[] => {
+  const group = groups.find((candidate) => candidate.name === name);
+  if (!group) throw new Error(`there is no group ${name}`);
+  const levels = dtype === 'float16' ? forFloat16(group.levels) : group.levels;
+  const array = arrayOf(name, inFamilies(levels, group.families));
+  return array.map((combination, index) => trial(group, combination, dtype, `${name}:${dtype}:${index}`));
+});
+
+/** The same for float32 and float64. */
+const arrayOf = memoized((name: string, levels: FamilyLevels) =>
+  coveringArray(levels, { seed: name, allowed: (chosen) => isAllowed(chosen, levels) }),
+);
+
+type FamilyLevels = Levels & { readonly family: readonly string[] };
+
+/** The levels with the family among them, without those outputs that no member can have. */
+function inFamilies(levels: Levels, families: readonly string[]): FamilyLevels {
+  const possible = levels.out.filter((out) =>
+    families.some((family) => levels.member.some((member) => canBeOut(out, family, member))),
+  );
+  return { ...levels, family: families, out: possible };
+}
+
+/** Sums of large losses and quotients of large logits are beyond what float16 holds. */
+function forFloat16(levels: Levels): Levels {
+  return {
+    ...levels,
+    input: levels.input.filter((input) => input !== 'huge'),
+    temperature: levels.temperature.filter((temperature) => temperature !== 0.37),
+    length: levels.length.filter(([, last]) => last < 40),
+  };
+}
+
+function isAllowed(chosen: Partial<Combination<FamilyLevels>>, levels: FamilyLevels): boolean {
+  const { family, member, out, target, ignoreIndex = 'default', length } = chosen;
+  if (!isPossible(chosen)) return false;
+  const families = family === undefined ? levels.family : [family];
+  const members = member === undefined ? levels.member : [member];
+  if (out !== undefined && !families.some((f) => members.some((m) => canBeOut(out, f, m)))) return false;
+  if (target === 'indices') {
+    if (out === 'target') return false;
+    // Every row would be ignored.
+    if (ignoreIndex !== 'default' && length?.[1] === 1) return false;
+  }
+  return true;
+}
+
+/** Whether the operand has the shape of the result. */
+function canBeOut(out: Out, family: string, member: string): boolean {
+  if (out === 'none' || out === 'given') return true;
+  if (member === 'jacobian' || member === 'to-dense' || isRowwise(family, member)) return false;
+  if (out === 'target') return family === 'cross-entropy';
+  if (out === 'operand 1') {
+    const cotangentHasFewer = family === 'log-sum-exp' || family === 'cross-entropy';
+    return (member === 'vjp' || member === 'jvp') && !cotangentHasFewer;
+  }
+  return true;
+}
+
+const crossEntropyOf = memoized((setting: CrossEntropySetting) => crossEntropyOperations(setting));
+
+function trial(group: Group, combination: Combination<FamilyLevels>, dtype: FloatDType, seed: string): Trial {
+  const { family, member, out, target, reduction, labelSmoothing, weighted, ignoreIndex } = combination;
+  const asTensor = out === 'target' || randomFrom(`${seed}:target`)() < 0.5;
+  const setting: CrossEntropySetting = {
+    target,
+    reduction,
+    weighted,
+    ignoreIndex,
+    asTensor,
+    ...(labelSmoothing !== undefined && { labelSmoothing }),
+  };
+  const isCrossEntropy = family === 'cross-entropy';
+  const operation = find(isCrossEntropy ? crossEntropyOf(setting) : operations, family, member);
+  const made = trialOf(operation, combination, {
+    out,
+    dtype,
+    seed,
+    isScalar: isCrossEntropy && isRowwise(family, member) && reduction !== 'none',
+    keepsEveryRow: group.keepsEveryRow ?? false,
+  });
+  if (!isCrossEntropy) return made;
+  const parameters = `${made.parameters};${settingParameters(setting)}${asTensor ? ';target is a tensor' : ''}`;
+  return { ...made, parameters };
+}
+
+function find(list: readonly Operation[], family: string, member: string): Operation {
+  const found = list.find((operation) => operation.family === family && operation.member === member);
+  if (!found) throw new Error(`there is no operation ${family}/${member}`);
+  return found;
+}

@@ -1,0 +1,77 @@
+import type { FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
+import { assertClose } from '../check.js';
+import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
+import type { Operation } from '../operations/operation.js';
+import { operations } from '../operations.js';
+import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
+import { checkEach } from '../sweep.js';
+import { valueCase } from './operations.js';
+
+/** Logits at which kernels change their way of computing. */
+const forward: readonly ProblemStatement[] = [
+  // The quotient x/T decides, not x.
+  { shape: [20, 17], axis: 1, input: 'displaced', temperature: 2.87 },
+  { shape: [17, 20], axis: 0, input: 'displaced', temperature: 0.3 },
+  ...[3, 5, 10].map((classes): ProblemStatement => ({ shape: [164, classes], axis: 1, input: 'mixed' })),
+  { shape: [164, 5], axis: 1, input: 'mixed', temperature: 1.25 },
+  { shape: [5, 164], axis: 0, input: 'mixed' },
+  ...[20, 35, 67, 300].map((classes): ProblemStatement => ({ shape: [2, classes], axis: 1, input: 'late' })),
+  { shape: [3, 67], axis: 1, input: 'late', temperature: 1.25 },
+];
+
+/** Probabilities of which one is all but 1. */
+const derivative: readonly ProblemStatement[] = [1, 0.3, 2, 2.87].flatMap((temperature) =>
+  [3, 17].map((classes): ProblemStatement => ({ shape: [5, classes], axis: 1, input: 'dominated', temperature })),
+);
+
+const settings: readonly CrossEntropySetting[] = [
+  { target: 'indices' },
+  { target: 'probabilities', reduction: 'none' },
+];
+const lossAndGradient = settings.flatMap((setting) =>
+  crossEntropyOperations(setting)
+    .filter(({ member }) => member === 'loss' || member === 'gradient')
+    .map((operation) => ({ operation, parameters: settingParameters(setting) })),
+);
+
+/** More classes than a workgroup has memory for. */
+const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
+
+/** Values and derivatives where a kernel that is right for moderate logits goes wrong. */
+export const extremes: readonly ConformanceCase[] = [
+  ...(['float32', 'float64'] as const).flatMap((dtype) => [
+    ...operations
+      .filter(({ member, takes }) => member === 'values' && takes.includes('temperature'))
+      .map((operation) => extremesCase(operation, forward, dtype)),
+    ...operations
+      .filter(({ member, takes }) => ['vjp', 'jvp', 'jacobian'].includes(member) && takes.includes('temperature'))
+      .map((operation) => extremesCase(operation, derivative, dtype)),
+    ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, forward, dtype, parameters)),
+  ]),
+  ...lossAndGradient.map(({ operation, parameters }) => valueCase(operation, manyClasses, `${parameters};`)),
+];
+
+/** One operation on all of these problems. */
+function extremesCase(
+  operation: Operation,
+  statements: readonly ProblemStatement[],
+  dtype: FloatDType,
+  parameters = '',
+): ConformanceCase {
+  const name = `extremes/${operation.family}-${operation.member}`;
+  const suffix = parameters === '' ? dtypeOnly(dtype) : `:${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
+  const classes = Math.max(...statements.map(({ shape, axis }) => shape[axis]));
+  const kernel = operation.needs(problemOf({ ...statements[0], temperature: 2, dtype }));
+  return defineCase(`${name}${suffix}`, { dtype, classes, ...(kernel !== undefined && { kernel }) }, (backend) =>
+    checkEach(
+      statements.map((statement) => ({ ...statement, dtype })),
+      parametersOf,
+      async (statement) => {
+        const problem = problemOf(statement);
+        const { expected, tolerance } = expectation(backend, operation, problem);
+        assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
+      },
+    ),
+  );
+}

@@ -1,0 +1,68 @@
+import type { CrossEntropyTarget } from '../../src/index.js';
+import { randomFrom, rounded } from '../inputs.js';
+import type { Problem } from '../problem.js';
+import { rowIndices } from '../reference.js';
+import type { ReferenceTarget } from '../reference-cross-entropy.js';
+import type { Operand } from './operation.js';
+
+/** The target of a cross-entropy operation and what it ignores. */
+export interface TargetSetting {
+  /** ignored: indices, −100 in every third row. unnormalised: probabilities of which a row sums to 0.6 or 1.7. */
+  readonly target: 'indices' | 'probabilities' | 'ignored' | 'unnormalised';
+  /** Every third row from the second on has this index, and no other row if it can have another. 'last' is that of the last class. */
+  readonly ignoreIndex?: number | 'default' | 'last';
+  /** The target is a tensor, and the last operand. */
+  readonly asTensor?: boolean;
+}
+
+/** The index that is ignored. */
+export function ignoreIndexOf({ ignoreIndex = 'default' }: TargetSetting, { rows }: Problem): number {
+  if (ignoreIndex === 'default') return -100;
+  return ignoreIndex === 'last' ? rows.classes - 1 : ignoreIndex;
+}
+
+/** Class indices that the mask keeps (what is ignored where it keeps none), or seeded shares of every class. */
+export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTarget {
+  if (setting.target === 'probabilities' || setting.target === 'unnormalised') {
+    return { kind: 'probabilities', values: shares(problem, setting.target === 'unnormalised') };
+  }
+  const { rows, parameters } = problem;
+  const ignored = ignoreIndexOf(setting, problem);
+  const values = rowIndices(rows).map((at, row) => {
+    if (setting.target === 'ignored' && row % 3 === 0) return -100;
+    if (setting.ignoreIndex !== undefined && row % 3 === 1) return ignored;
+    const kept: number[] = [];
+    for (let c = 0; c < at.length; c++) {
+      if (c !== ignored && (!parameters.mask || parameters.mask[at[c]])) kept.push(c);
+    }
+    return kept.length === 0 ? ignored : kept[(row * 2 + 1) % kept.length];
+  });
+  return { kind: 'indices', values };
+}
+
+/** The target as a plain argument. */
+export function targetArgument({ kind, values }: ReferenceTarget, problem: Problem): CrossEntropyTarget {
+  if (kind === 'probabilities') return { data: Float64Array.from(values), shape: problem.shape };
+  return Int32Array.from(values);
+}
+
+/** The target as an operand. */
+export function targetOperand({ kind, values }: ReferenceTarget, problem: Problem): Operand {
+  if (kind === 'probabilities') return { values: Float64Array.from(values), shape: problem.shape };
+  const shape = problem.shape.filter((_, k) => k !== problem.axis);
+  return { values: Float64Array.from(values), shape, dtype: 'int32' };
+}
+
+function shares({ rows, dtype, values: logits }: Problem, unnormalised: boolean): Float64Array {
+  const values = new Float64Array(logits.length);
+  rowIndices(rows).forEach((at, row) => {
+    const random = randomFrom(`target:${row}:${rows.classes}`);
+    const parts = at.map((_, c) => (c % 4 === 2 ? 0 : random()));
+    const sum = parts.reduce((a, b) => a + b, 0);
+    const total = unnormalised ? (row % 2 ? 1.7 : 0.6) : 1;
+    at.forEach((i, c) => {
+      values[i] = rounded((parts[c] / sum) * total, dtype);
+    });
+  });
+  return values;
+}
