@@ -7,11 +7,11 @@ import {
   rowCount,
   targetWeights,
 } from './reference-cross-entropy.js';
-import { logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
+import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
 
 /**
- * The loss: each log-probability's bound weighted by the target, the sum over the classes, and for 'mean' and 'sum' the sum
- * over the rows. Smoothing, weights and the division by N cost a few roundings each: 12 units.
+ * The loss: each log-probability's bound weighted by the target, the weight's own error, the product of both, the sum over the classes,
+ * and for 'mean' and 'sum' what the reduction costs.
  */
 export function crossEntropyLossTolerance(
   precision: Precision,
@@ -24,6 +24,7 @@ export function crossEntropyLossTolerance(
   const logs = logSoftmax(x, rows, options);
   const reduced = options.reduction !== 'none';
   const { scale, units } = reduction(target, rows, options);
+  const relative = targetUnits(options) + 1 + sumUnits(target, rows, options) + units;
   const bounds = rowIndices(rows).map((at, r) => {
     const q = targetWeights(target, at, r, options);
     if (!q) return precision.floor;
@@ -31,8 +32,7 @@ export function crossEntropyLossTolerance(
     const terms = at.map((i, c) => {
       const weight = Math.abs(nearest(q[c]));
       if (weight === 0) return 0;
-      const relative = (summation(at.length) + 12 + units) * Math.abs(logs[i]);
-      return weight * (logProbabilityUnits(precision, row, c, logs[i]) + relative);
+      return weight * (logProbabilityUnits(precision, row, c, logs[i]) + relative * Math.abs(logs[i]));
     });
     return scale * precision.unit * terms.reduce((a, b) => a + b, 0) + precision.floor * (1 + at.length * (1 + scale));
   });
@@ -51,12 +51,13 @@ export function crossEntropyGradientTolerance(
   options: ReferenceCrossEntropyOptions,
 ): Float64Array {
   const bounds = gradientBounds(precision, x, target, rows, options);
+  const product = cotangent ? 2 : 0;
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, r) => {
     const factor = cotangent ? Math.abs(cotangent[cotangent.length === 1 ? 0 : r]) : 1;
     for (const i of at)
       out[i] = precision.stored(
-        factor * bounds[i] + 2 * precision.unit * Math.abs(expected[i]) + precision.floor,
+        factor * bounds[i] + product * precision.unit * Math.abs(expected[i]) + precision.floor,
         expected[i],
       );
   });
@@ -73,7 +74,7 @@ export function crossEntropyJvpTolerance(
   rows: Rows,
   options: ReferenceCrossEntropyOptions,
 ): Float64Array {
-  const bounds = gradientBounds(precision, x, target, rows, options, summation(rows.classes) + 4);
+  const bounds = gradientBounds(precision, x, target, rows, options, 1 + summation(rows.classes));
   const sums = rowIndices(rows).map((at) =>
     at.reduce((sum, i) => sum + bounds[i] * Math.abs(tangent[i]) + precision.floor * (1 + Math.abs(tangent[i])), 0),
   );
@@ -81,7 +82,10 @@ export function crossEntropyJvpTolerance(
   return Float64Array.from(expected, (value, i) => precision.stored(total[i], value));
 }
 
-/** Absolute bounds of the gradient's entries; `extra` units for what is done with them. */
+/**
+ * Absolute bounds of the gradient's entries: of p Σ q, whose factors are rounded and multiplied, and of q; of their difference, the
+ * division by the temperature and what the reduction costs. `extra` units for what is done with them.
+ */
 function gradientBounds(
   precision: Precision,
   x: Values,
@@ -94,6 +98,10 @@ function gradientBounds(
   const out = new Float64Array(x.length);
   const { scale, units } = reduction(target, rows, options);
   const tempered = scale / Math.abs(options.temperature ?? 1);
+  const ofTarget = targetUnits(options);
+  const after = 1 + divisionUnits(options.temperature) + units + extra;
+  // (Q e − q S) / S, which does not cancel where p is nearly 1, multiplies q by S and divides it by S: four operations and a division.
+  const ofSum = 8;
   rowIndices(rows).forEach((at, r) => {
     const q = targetWeights(target, at, r, options)?.map(nearest);
     if (!q) return;
@@ -101,21 +109,35 @@ function gradientBounds(
     const sum = q.reduce((a, b) => a + Math.abs(b), 0);
     at.forEach((i, c) => {
       const probability = Math.exp(logs[i]);
-      // exp(log p) has the absolute error of log p as its relative one; p itself is right to less.
-      const logUnits = logProbabilityUnits(precision, row, c, logs[i]) + precision.exp(0) + 5;
-      const common = summation(at.length) + 12 + units + extra;
-      const rounding = probability * sum * (logUnits + common) + Math.abs(q[c]) * common;
+      // exp(log p) has the absolute error of log p as its relative one; otherwise p is a quotient.
+      const exponential = logProbabilityUnits(precision, row, c, logs[i]) + precision.exp(0);
+      const quotient = row.terms[c] + row.sum + 5;
+      const product = Math.max(exponential, quotient) + ofTarget + sumUnits(target, rows, options) + 1;
+      // Where a row has nothing left, 0 is exact and the errors of its sum are undefined.
+      const expected = probability === 0 ? 0 : probability * sum * (product + after);
+      const rounding = expected + Math.abs(q[c]) * (ofTarget + ofSum + after);
       out[i] = tempered * precision.unit * rounding + precision.floor * (1 + tempered * (1 + sum));
     });
   });
   return out;
 }
 
-/** 1/N for the mean, and the units that adding up N and the rows costs. */
+/** Relative error of the target's weights: (1 − ε) q + ε/K is two products, a quotient and a sum; a class weight is one product. */
+function targetUnits({ labelSmoothing = 0, weight }: ReferenceCrossEntropyOptions): number {
+  return (labelSmoothing === 0 ? 0 : 8) + (weight ? 1 : 0);
+}
+
+/** What a sum of the target's weights over the classes costs: nothing where one of them is all there is. */
+function sumUnits({ kind }: ReferenceTarget, { classes }: Rows, { labelSmoothing = 0 }: ReferenceCrossEntropyOptions) {
+  return kind === 'indices' && labelSmoothing === 0 ? 0 : summation(classes);
+}
+
+/** 1/N for the mean, and the units of the sum over the rows, of N where it is a sum of weights, and of the division by it. */
 function reduction(target: ReferenceTarget, rows: Rows, options: ReferenceCrossEntropyOptions) {
   const { reduction: kind = 'mean' } = options;
-  const count = rows.outer * rows.inner;
   if (kind === 'none') return { scale: 1, units: 0 };
-  if (kind === 'sum') return { scale: 1, units: summation(count) };
-  return { scale: 1 / nearest(rowCount(target, rows, options)), units: 2 * summation(count) };
+  const sum = summation(rows.outer * rows.inner);
+  if (kind === 'sum') return { scale: 1, units: sum };
+  const count = options.weight && target.kind === 'indices' ? sum : 0;
+  return { scale: 1 / nearest(rowCount(target, rows, options)), units: sum + count + 5 };
 }

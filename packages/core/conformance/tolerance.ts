@@ -7,14 +7,17 @@ import { type ReferenceParameters, rowIndices, softmax, type Values } from './re
  * exp and whether it keeps subnormals.
  *
  * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
- * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP);
+ * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); the division by a
+ *   temperature of 1 is none;
  * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
- *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum;
+ *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
+ *   nothing has rounded, is within `2 (base + slope·|x|)`;
  * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
  *   base 3 that is 2⁻²¹, what WGSL says of log);
- * - a sum of n terms of one sign is within 4√n u: rounding errors of a running sum grow like √n (Higham, "Accuracy and
- *   Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst case n − 1 would hide mistakes.
- *   (That worst case exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs are short rows.)
+ * - a sum of n terms is within n − 1 u of the sum of their sizes, and of long sums 4√n u are granted: rounding errors of a running sum
+ *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst
+ *   case would hide mistakes. (It exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs
+ *   are short rows.)
  */
 export interface Precision {
   /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */
@@ -67,7 +70,10 @@ export function softmaxTolerance(
   });
 }
 
-/** The Jacobian of given probabilities: one product off the diagonal, `s − s²` or `s (1 − s)` on it, divided by the temperature. */
+/**
+ * The Jacobian of given probabilities, divided by the temperature: one product off the diagonal; on it `s − s²`, `s (1 − s)` or s times
+ * the sum of the others, which is 1 − s only as far as the probabilities add up to 1: 9 u for all of them.
+ */
 export function softmaxJacobianTolerance(
   { unit, floor, stored }: Precision,
   s: Values,
@@ -76,16 +82,19 @@ export function softmaxJacobianTolerance(
   temperature = 1,
 ): Float64Array {
   const scale = 1 / Math.abs(temperature);
+  const divided = divisionUnits(temperature);
   return entryBounds(expected, rows, (at, r, c, value) => {
     const square = r === c ? scale * s[at[r]] ** 2 : 0;
-    return stored(unit * (2 * square + 9 * Math.abs(value)) + floor * (1 + scale), value);
+    const operations = r === c ? 9 : 1 + divided;
+    return stored(unit * (2 * square + operations * Math.abs(value)) + floor * (1 + scale), value);
   });
 }
 
 /**
  * vjp of given probabilities, relative to the terms that it is made of: s_i (|g_i| + Σ|s g|). Besides `s ⊙ (g − ⟨s, g⟩)` the
  * bound admits the forms that first take g_k, k the largest probability, off the cotangent, or that sum s_j (g_i − g_j):
- * they differ by |g_i| or |g_k| times Σ s − 1, which is known since s is given.
+ * they differ by |g_i| or |g_k| times Σ s − 1, which is known since s is given. A term of the sum is a difference and a product; what is
+ * done with the sum takes two differences, a product and the division.
  */
 export function softmaxVjpTolerance(
   precision: Precision,
@@ -102,9 +111,10 @@ export function softmaxVjpTolerance(
     const shift = Math.abs(g[at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0])]);
     const inner = shift + sumOf(at, (i) => Math.abs(s[i] * g[i]));
     const flushed = sumOf(at, (i) => 1 + Math.abs(g[i]));
+    const after = 3 + divisionUnits(temperature);
     return at.map((i) => {
       const size = Math.abs(g[i]);
-      const rounding = unit * ((summation(at.length) + 10) * inner + 10 * size) + excess * (size + shift);
+      const rounding = unit * ((summation(at.length) + 2 + after) * inner + after * size) + excess * (size + shift);
       return scale * s[i] * rounding + floor * (1 + scale * (1 + size + inner + s[i] * flushed));
     });
   });
@@ -124,7 +134,7 @@ export function logSoftmaxTolerance(
   });
 }
 
-/** log-sum-exp, absolute: the relative error of the sum, the logarithm's own, the addition of the maximum. */
+/** log-sum-exp, absolute: the relative error of the sum, the logarithm's own, the division of the maximum and its addition. */
 export function logSumExpTolerance(
   precision: Precision,
   x: Values,
@@ -135,7 +145,8 @@ export function logSumExpTolerance(
   const indices = rowIndices(rows);
   return Float64Array.from(expected, (value, r) => {
     const row = rowErrors(precision, x, indices[r], parameters);
-    const units = row.sum + precision.log(row.logarithm) + 6 * Math.abs(row.max) + 2 * Math.abs(value);
+    const divided = divisionUnits(parameters.temperature);
+    const units = row.sum + precision.log(row.logarithm) + divided * Math.abs(row.max) + Math.abs(value);
     return precision.stored(precision.unit * units + precision.floor, value);
   });
 }
@@ -154,7 +165,7 @@ export function logSumExpVjpTolerance(
     const row = rowErrors(precision, x, at, parameters);
     const factor = scale * Math.abs(g ? g[r] : 1);
     return at.map((i, c) => {
-      const units = row.terms[c] + row.sum + 5 + 7;
+      const units = row.terms[c] + row.sum + 5 + (g ? 1 : 0) + divisionUnits(parameters.temperature);
       return precision.unit * units * Math.abs(expected[i]) + precision.floor * (1 + factor);
     });
   });
@@ -175,14 +186,15 @@ export function logSumExpJvpTolerance(
   return Float64Array.from(expected, (value, r) => {
     const at = indices[r];
     const row = rowErrors(precision, x, at, parameters);
-    const units = at.map((_, c) => row.terms[c] + row.sum + 5 + summation(at.length) + 8);
+    const after = 1 + summation(at.length) + divisionUnits(parameters.temperature);
+    const units = at.map((_, c) => row.terms[c] + row.sum + 5 + after);
     const rounding = at.reduce((sum, i, c) => sum + units[c] * p[i] * Math.abs(t[i]), 0);
     const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
     return precision.stored(scale * precision.unit * rounding + precision.floor * (1 + scale * flushed), value);
   });
 }
 
-/** vjp of log-softmax: relative to |g_i| and to exp(y_i) Σ|g|. */
+/** vjp of log-softmax: relative to |g_i| and to exp(y_i) Σ|g|: an exp, a sum and their product; a difference and the division of both. */
 export function logSoftmaxVjpTolerance(
   precision: Precision,
   y: Values,
@@ -193,17 +205,18 @@ export function logSoftmaxVjpTolerance(
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
+  const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
     const size = sumOf(at, (i) => Math.abs(g[i]));
     return at.map((i) => {
-      const units = precision.exp(-y[i]) + summation(at.length) + 8;
+      const units = expUnits(precision, y[i]) + summation(at.length) + 1 + after;
       const product = y[i] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[i]) * units * size;
-      return scale * unit * (8 * Math.abs(g[i]) + product) + floor * (1 + scale * (1 + size));
+      return scale * unit * (after * Math.abs(g[i]) + product) + floor * (1 + scale * (1 + size));
     });
   });
 }
 
-/** jvp of log-softmax: relative to |t_i| and to Σ exp(y) |t|. */
+/** jvp of log-softmax: relative to |t_i| and to Σ exp(y) |t|, the sum of exps times tangents; a difference and the division of both. */
 export function logSoftmaxJvpTolerance(
   precision: Precision,
   y: Values,
@@ -214,13 +227,14 @@ export function logSoftmaxJvpTolerance(
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
+  const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
     const mean = sumOf(
       at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY),
-      (i) => Math.exp(y[i]) * Math.abs(t[i]) * (precision.exp(-y[i]) + summation(at.length) + 8),
+      (i) => Math.exp(y[i]) * Math.abs(t[i]) * (expUnits(precision, y[i]) + 1 + summation(at.length) + after),
     );
     const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
-    return at.map((i) => scale * unit * (8 * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
+    return at.map((i) => scale * unit * (after * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
   });
 }
 
@@ -234,16 +248,17 @@ export function logSoftmaxJacobianTolerance(
 ): Float64Array {
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);
+  const operations = 1 + divisionUnits(temperature);
   return entryBounds(expected, rows, (at, _, c, value) => {
-    const exponential = y[at[c]] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[at[c]]) * (precision.exp(-y[at[c]]) + 1);
-    return stored(unit * (scale * exponential + 7 * Math.abs(value)) + floor * (1 + scale), value);
+    const exponential = y[at[c]] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[at[c]]) * expUnits(precision, y[at[c]]);
+    return stored(unit * (scale * exponential + operations * Math.abs(value)) + floor * (1 + scale), value);
   });
 }
 
 /** sigmoid, relative: an exp, whose error counts as far as 1 − y; an addition and a division. */
 export function sigmoidTolerance(precision: Precision, x: Values, expected: Values): Float64Array {
   return Float64Array.from(expected, (value, i) => {
-    const units = (1 - value) * precision.exp(Math.abs(x[i])) + 7;
+    const units = (1 - value) * expUnits(precision, x[i]) + 6;
     return precision.stored(precision.unit * units * value + precision.floor, value);
   });
 }
@@ -281,7 +296,7 @@ export function rowErrors(
   const max = scaled.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const exponentials = scaled.map((value) => (value === max ? 1 : Math.exp(value - max)));
   const sum = exponentials.reduce((a, b) => a + b, 0);
-  const divided = temperature === 1 ? 0 : 5;
+  const divided = divisionUnits(temperature);
   const shifts = scaled.map((value) => {
     if (!Number.isFinite(value)) return 0;
     return max - value + divided * (Math.abs(value) + Math.abs(max));
@@ -303,9 +318,19 @@ export function logProbabilityUnits(precision: Precision, row: RowErrors, c: num
   return row.shifts[c] + row.sum + precision.log(row.logarithm) + 2 * Math.abs(value);
 }
 
-/** 4√n: the relative error of a sum of n terms of one sign, in units. */
+/** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
 export function summation(n: number): number {
-  return 4 * Math.sqrt(n);
+  return Math.min(n - 1, 4 * Math.sqrt(n));
+}
+
+/** What the division by a temperature costs, in units. */
+export function divisionUnits(temperature = 1): number {
+  return temperature === 1 ? 0 : 5;
+}
+
+/** Relative error of the exp of an operand, in units. */
+export function expUnits(precision: Precision, x: number): number {
+  return precision.exp(Math.abs(x)) - Math.abs(x);
 }
 
 /** The bounds of each row's entries, given by position; `stored` is applied here. */

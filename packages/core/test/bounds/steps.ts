@@ -1,0 +1,113 @@
+import { type ReferenceParameters, rowIndices, type Values } from '../../conformance/reference.js';
+import type { Rows } from '../../src/index.js';
+
+/** Rounds the result of one operation. */
+type Round = (value: number) => number;
+
+/** The usual formulas, written without a look at the bounds: every operation of every step is rounded, sums run from the first term to the last. */
+export interface Steps {
+  softmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  softmaxVjp(s: Values, g: Values, rows: Rows, temperature: number): Float64Array;
+  softmaxJacobian(s: Values, rows: Rows, temperature: number): Float64Array;
+  logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  logSoftmaxVjp(y: Values, g: Values, rows: Rows, temperature: number): Float64Array;
+  logSoftmaxJvp(y: Values, t: Values, rows: Rows, temperature: number): Float64Array;
+  logSoftmaxJacobian(y: Values, rows: Rows, temperature: number): Float64Array;
+  logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  logSumExpVjp(x: Values, g: Values | null, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  sigmoid(x: Values): Float64Array;
+  sigmoidVjp(y: Values, g: Values): Float64Array;
+  /** Running sum. */
+  sum(values: readonly number[]): number;
+}
+
+export function stepsIn(r: Round): Steps {
+  const sum = (values: readonly number[]) => values.reduce((a, b) => r(a + b), 0);
+  const over = (value: number, temperature = 1) => (temperature === 1 ? value : r(value / temperature));
+
+  /** One row's maximum, its shifted logits and the sum of their exponentials. */
+  function exponentials(x: Values, at: readonly number[], { temperature, mask }: ReferenceParameters) {
+    const scaled = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : over(x[i], temperature)));
+    const max = scaled.reduce((a, b) => Math.max(a, b));
+    const shifted = scaled.map((value) => (max === Number.NEGATIVE_INFINITY ? max : r(value - max)));
+    const terms = shifted.map((value) => r(Math.exp(value)));
+    return { max, shifted, terms, total: sum(terms) };
+  }
+
+  function entries(
+    x: Values,
+    rows: Rows,
+    ofRow: (at: readonly number[], row: number) => readonly number[],
+  ): Float64Array {
+    const out = new Float64Array(x.length);
+    rowIndices(rows).forEach((at, row) => {
+      const values = ofRow(at, row);
+      at.forEach((i, c) => {
+        out[i] = values[c];
+      });
+    });
+    return out;
+  }
+
+  function matrices(rows: Rows, entry: (i: number, j: number) => number): Float64Array {
+    return Float64Array.from(rowIndices(rows).flatMap((at) => at.flatMap((i) => at.map((j) => entry(i, j)))));
+  }
+
+  const softmax: Steps['softmax'] = (x, rows, parameters) =>
+    entries(x, rows, (at) => {
+      const { terms, total } = exponentials(x, at, parameters);
+      return terms.map((term) => (total === 0 ? 0 : r(term / total)));
+    });
+
+  return {
+    sum,
+    softmax,
+    softmaxVjp: (s, g, rows, temperature) =>
+      entries(s, rows, (at) => {
+        const inner = sum(at.map((i) => r(s[i] * g[i])));
+        return at.map((i) => over(r(s[i] * r(g[i] - inner)), temperature));
+      }),
+    softmaxJacobian: (s, rows, temperature) =>
+      matrices(rows, (i, j) => over(i === j ? r(s[i] - r(s[i] * s[i])) : -r(s[i] * s[j]), temperature)),
+    logSoftmax: (x, rows, parameters) =>
+      entries(x, rows, (at) => {
+        const { shifted, total } = exponentials(x, at, parameters);
+        const logarithm = r(Math.log(total));
+        return shifted.map((value) => (total === 0 ? value : r(value - logarithm)));
+      }),
+    logSoftmaxVjp: (y, g, rows, temperature) =>
+      entries(y, rows, (at) => {
+        const total = sum(at.map((i) => g[i]));
+        return at.map((i) => over(r(g[i] - r(r(Math.exp(y[i])) * total)), temperature));
+      }),
+    logSoftmaxJvp: (y, t, rows, temperature) =>
+      entries(y, rows, (at) => {
+        const mean = sum(at.map((i) => r(r(Math.exp(y[i])) * t[i])));
+        return at.map((i) => over(r(t[i] - mean), temperature));
+      }),
+    logSoftmaxJacobian: (y, rows, temperature) =>
+      matrices(rows, (i, j) => over(r(Number(i === j) - r(Math.exp(y[j]))), temperature)),
+    logSumExp: (x, rows, parameters) =>
+      Float64Array.from(rowIndices(rows), (at) => {
+        const { max, total } = exponentials(x, at, parameters);
+        return total === 0 ? max : r(max + r(Math.log(total)));
+      }),
+    logSumExpVjp(x, g, rows, parameters) {
+      const p = softmax(x, rows, parameters);
+      return entries(x, rows, (at, row) => at.map((i) => over(g ? r(p[i] * g[row]) : p[i], parameters.temperature)));
+    },
+    logSumExpJvp(x, t, rows, parameters) {
+      const p = softmax(x, rows, parameters);
+      return Float64Array.from(rowIndices(rows), (at) =>
+        over(sum(at.map((i) => r(p[i] * t[i]))), parameters.temperature),
+      );
+    },
+    sigmoid: (x) =>
+      Float64Array.from(x, (value) => {
+        const e = r(Math.exp(-Math.abs(value)));
+        return r((value >= 0 ? 1 : e) / r(1 + e));
+      }),
+    sigmoidVjp: (y, g) => Float64Array.from(y, (value, i) => r(r(g[i] * value) * r(1 - value))),
+  };
+}

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import { assertClose, toleranceUsed } from '../conformance/check.js';
+import { rounded } from '../conformance/inputs.js';
+import * as bounds from '../conformance/tolerance.js';
+import * as lossBounds from '../conformance/tolerance-cross-entropy.js';
+import { arithmetics } from './bounds/arithmetic.js';
+import { subjects as others, problemOf, type Setting } from './bounds/subjects.js';
+import { lossSubjects } from './bounds/subjects-cross-entropy.js';
+import { markdown, sharesOf, titles } from './bounds/table.js';
+
+const subjects = [...others, ...lossSubjects];
+const exported = Object.keys({ ...bounds, ...lossBounds }).filter((name) => name.endsWith('Tolerance'));
+const table = subjects.map(sharesOf);
+
+describe('every bound', () => {
+  test('that the suite exports is measured here', () => {
+    expect(exported.length).toBeGreaterThanOrEqual(15);
+    expect(new Set(subjects.map(({ bound }) => bound))).toEqual(new Set(exported));
+  });
+
+  test('admits the usual formula, every step of it rounded, in every arithmetic', () => {
+    const refused = table.flatMap(({ subject, shares }) =>
+      shares.flatMap((share, k) => (share <= 1 ? [] : [`${subject.name}, ${titles[k]}: ${share}`])),
+    );
+    expect(refused).toEqual([]);
+  });
+
+  test('is used by float32 to a fifth or more: a looser one would hide mistakes', () => {
+    const loose = exported.filter((name) => {
+      const rows = table.filter(({ subject }) => subject.bound === name);
+      return !(Math.max(...rows.flatMap(({ shares }) => shares.slice(0, 6))) >= 0.2);
+    });
+    expect(loose, `\n${markdown(table)}`).toEqual([]);
+  });
+
+  test('is used as much as the table says', async () => {
+    await expect(markdown(table)).toMatchFileSnapshot('bounds/shares.md');
+  });
+});
+
+/** Ordinary rows, and rows whose probabilities underflow or are 0. */
+const tried: readonly Setting[] = [
+  { input: 'spread', classes: 5 },
+  { input: 'spread', classes: 5, temperature: 0.7 },
+  { input: 'wide', classes: 5 },
+  { input: 'removed', classes: 5 },
+];
+
+/** In float64 an expected value is itself rounded, which a bound of one or two units shows. */
+const coarse = arithmetics.filter(({ dtype }) => dtype !== 'float64');
+
+test.for(subjects)(
+  'a result of $name is accepted within its bound and refused beyond it, in each element',
+  (subject) => {
+    for (const arithmetic of coarse) {
+      for (const setting of tried) {
+        const { expected, bound } = subject.measure(problemOf(arithmetic, setting));
+        const right = expected.map((value) => rounded(value, arithmetic.dtype));
+        assertClose(subject.name, right, expected, bound);
+        expected.forEach((value, i) => {
+          // An infinity, and what an infinity comes to, is exact.
+          if (!Number.isFinite(value) || !Number.isFinite(bound[i])) {
+            for (const other of [-3e38, 1e-45])
+              expect(toleranceUsed(other, value, bound[i])).toBe(Number.POSITIVE_INFINITY);
+            return;
+          }
+          for (const sign of [-1, 1]) {
+            const wrong = right.with(i, value + sign * 1.5 * bound[i]);
+            expect(() => assertClose(subject.name, wrong, expected, bound)).toThrow(
+              new RegExp(`: element ${i} is .* times the bound of .*; 1 of ${expected.length} are wrong$`),
+            );
+            assertClose(subject.name, right.with(i, value + sign * 0.9 * bound[i]), expected, bound);
+          }
+        });
+      }
+    }
+  },
+);
