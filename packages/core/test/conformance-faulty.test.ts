@@ -19,12 +19,11 @@ describe('every classic mistake is caught by the case named for it', () => {
   });
 
   test.for(faulty)('$name: $caughtBy', async ({ caughtBy, provider }) => {
-    const bound = caseOf(await conformance(provider), caughtBy);
+    const bound = caseOf(await conformance(provider, { composed: false }), caughtBy);
     expect(bound.skip).toBeNull();
     await expect(bound.run()).rejects.toThrow();
-    if (caughtBy === 'lifecycle/close') return;
-    const control = caseOf(right, caughtBy);
-    if (control.skip === null) await control.run();
+    // The right backend passes every case of its suite, in conformance.test.ts; a case for weaknesses does not apply to it.
+    expect(caseOf(right, caughtBy).skip ?? 'announces').toMatch(/^announces /);
   });
 });
 

@@ -46,12 +46,12 @@ export const faultyStorage: readonly Fault[] = [
     'storage/free-while-enqueued',
     enqueuing,
   ),
-  fault('never-frees', 'keeps every buffer; its device has 1 GiB.', 'storage/free:bytes=4GiB', (right) => {
+  fault('never-frees', 'keeps every buffer; its device has 64 MiB.', 'storage/free:bytes=4GiB', (right) => {
     let bytes = 0;
     return {
       alloc(length, dtype) {
         bytes += length * byteSize(dtype);
-        if (bytes > 2 ** 30) throw new SoftgradError('ERR_OUT_OF_MEMORY', 'the device has 1 GiB');
+        if (bytes > 2 ** 26) throw new SoftgradError('ERR_OUT_OF_MEMORY', 'the device has 64 MiB');
         return right.alloc(length, dtype);
       },
     };

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { conformance, exact, faulty } from '../conformance/index.js';
+
+/**
+ * For everything that a backend announces, the faulty backends that announce it falsely: strengths that are not there, and weaknesses
+ * that are none. `null`: a weakness that cannot be told from luck, or that core alone sees to.
+ */
+const misannounced: Readonly<
+  Record<string, { readonly strength: readonly string[]; readonly weakness: readonly string[] | null }>
+> = {
+  dtypes: {
+    strength: ['float64-that-is-float32', 'computes-float64-in-float32', 'unknown-dtype', 'no-dtype'],
+    weakness: null,
+  },
+  readSync: { strength: ['read-sync-that-is-not-there'], weakness: ['read-sync-undeclared'] },
+  hostView: { strength: ['view-that-is-not-there', 'view-is-a-copy'], weakness: ['view-undeclared'] },
+  inPlace: { strength: ['not-in-place', 'vjp-not-in-place', 'basis-not-in-place'], weakness: null },
+  limits: {
+    strength: ['limit-of-elements-too-high', 'limit-of-classes-too-high', 'unlimited'],
+    weakness: ['no-elements', 'no-classes'],
+  },
+  device: { strength: ['no-device'], weakness: null },
+  subnormals: { strength: ['flushes-undeclared', 'vjp-flushes-undeclared'], weakness: ['flush-that-is-not-there'] },
+  nonFinite: { strength: ['swallows-nan', 'basis-without-nan'], weakness: ['ieee-unannounced'] },
+  expUlp: {
+    strength: ['exp-less-exact-than-announced', 'negative-exp-ulp'],
+    weakness: ['asks-for-too-much', 'slope-of-any-size'],
+  },
+  name: { strength: ['no-name'], weakness: null },
+  time: { strength: ['time-runs-nothing', 'time-is-not-one', 'clock-that-runs-backwards'], weakness: null },
+  basis: { strength: ['half-a-basis', 'misspelt-verb'], weakness: null },
+  kernels: { strength: ['misspelt-kernel', 'declines-in-silence'], weakness: null },
+};
+
+describe('a false announcement', () => {
+  test('of every kind, and both ways where both are asserted, is among the faulty backends', async () => {
+    const { supports } = await exact.open();
+    expect(Object.keys(misannounced)).toEqual(
+      expect.arrayContaining([...Object.keys(supports), 'time', 'basis', 'kernels']),
+    );
+    const names = faulty.map(({ name }) => name);
+    for (const { strength, weakness } of Object.values(misannounced)) {
+      expect(strength.length).toBeGreaterThan(0);
+      expect(names).toEqual(expect.arrayContaining([...strength, ...(weakness ?? [])]));
+    }
+  });
+
+  test.for([
+    [
+      'flush-that-is-not-there',
+      'supports.subnormals is flush, and float32 results below 2⁻¹²⁶ keep their value: announce preserve',
+    ],
+    ['ieee-unannounced', /^supports\.nonFinite is unspecified, and all \d\d+ cases of ieee pass: announce ieee$/],
+    ['read-sync-undeclared', 'supports.readSync is false and there is a readSync'],
+    ['read-sync-that-is-not-there', 'supports.readSync is true and there is no readSync'],
+    ['view-undeclared', 'supports.hostView is false and there is a view'],
+    ['view-that-is-not-there', 'supports.hostView is true and there is no view'],
+    ['asks-for-too-much', 'expUlp lets exp(−20) be off by 1.2e-2; 1e-5 is the most'],
+    ['slope-of-any-size', 'expUlp lets exp(−20) be off by 2.4e-3; 1e-5 is the most'],
+    ['negative-exp-ulp', 'supports.expUlp must not be negative'],
+    ['unknown-dtype', 'supports.dtypes has bfloat16'],
+    ['no-dtype', 'supports.dtypes is empty'],
+    ['no-device', 'supports.device is empty'],
+    ['no-name', 'the backend has no name'],
+    ['unlimited', 'supports is not plain data: it must survive JSON'],
+    ['no-elements', 'supports.limits must be above 0'],
+    ['no-classes', 'supports.limits must be above 0'],
+    ['time-is-not-one', 'time gives NaN; expected milliseconds, or null without a clock'],
+    ['clock-that-runs-backwards', 'time gives -1; expected milliseconds, or null without a clock'],
+    ['no-jacobian', 'the backend lacks jacobian (a function)'],
+    ['no-exp-ulp', 'the backend lacks supports.expUlp (an object)'],
+    ['half-a-basis', 'the backend lacks basis.select (a function)'],
+    [
+      'misspelt-kernel',
+      /^nothing calls kernels\.softmaxx: the members of kernels are softmax, softmaxVjp, .*, reluVjp; helpers belong elsewhere$/,
+    ],
+    [
+      'misspelt-verb',
+      /^nothing calls basis\.reduceMax: the members of basis are unary, binary, reduce, select, transpose; helpers belong elsewhere$/,
+    ],
+  ] as const)('%s: %s', async ([name, message]) => {
+    const fault = faulty.find((candidate) => candidate.name === name);
+    const cases = fault ? await conformance(fault.provider, { composed: false }) : [];
+    const error = await cases
+      .find(({ id }) => id === fault?.caughtBy)
+      ?.run()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    const said = error instanceof Error ? error.message : '';
+    if (typeof message === 'string') expect(said).toBe(message);
+    else expect(said).toMatch(message);
+  });
+});
