@@ -87,12 +87,14 @@ function select(
   }
 }
 
+/** Columns that a transposition writes at once. */
+export const transposeBlock = 16;
+
 function transpose(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows): void {
-  const block = 16;
   for (let o = 0; o < outer; o++) {
     const base = o * classes * inner;
-    for (let first = 0; first < inner; first += block) {
-      const last = Math.min(inner, first + block);
+    for (let first = 0; first < inner; first += transposeBlock) {
+      const last = Math.min(inner, first + transposeBlock);
       for (let c = 0; c < classes; c++) {
         for (let i = first; i < last; i++) out[base + i * classes + c] = x[base + c * inner + i];
       }

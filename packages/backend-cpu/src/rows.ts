@@ -23,11 +23,11 @@ export interface Keep {
 }
 
 /** Elements of a tile, unless one row has more: a few tiles fit the second-level cache. */
-const tileElements = 4096;
+export const tileElements = 4096;
 /** Least neighbouring columns taken at once where inner > 1, so that each cache line fetched is used. */
-const leastColumns = 16;
+export const leastColumns = 16;
 /** Most elements that `leastColumns` may take. */
-const mostElements = 2 ** 21;
+export const mostElements = 2 ** 21;
 
 /** Elements of scratch memory that the largest tile of `rows` needs. */
 export function tileLength(rows: Rows): number {

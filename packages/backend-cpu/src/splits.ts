@@ -6,7 +6,7 @@ import { head, type Pair, sumError } from './pair.js';
  */
 
 /** Elements whose rests are added up before their sum is rounded to the total's: the rounding errors of more would show. */
-const blockElements = 1024;
+export const blockElements = 1024;
 
 /** The sum of `exp[k] + rests[k]`. */
 export function sumSplits(total: Pair, exp: Float64Array, rests: Float64Array, length: number): void {

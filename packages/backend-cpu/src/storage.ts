@@ -19,7 +19,7 @@ export function read(buffer: CpuBuffer): HostArray {
 }
 
 /** Longest scratch array that is kept between calls, in elements: 2 MiB each. */
-const keptLength = 2 ** 18;
+export const keptLength = 2 ** 18;
 
 /**
  * A source of float64 scratch memory for one purpose: `at least n elements, contents unspecified`. What it gave before may be

@@ -1,62 +1,16 @@
 import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
-import { Decimal } from 'decimal.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import type { FloatArray } from '../src/storage.js';
 import { largestError, logitsOf, randomFrom, ulp, workloads } from './accuracy.js';
+import { Precise, precisely } from './few-values.js';
+import { dtypes, floats } from './layouts.js';
 
-const Precise = Decimal.clone({ precision: 50, minE: -9e15, maxE: 9e15 });
 const plain = { temperature: 1, mask: null };
-const dtypes = ['float32', 'float64'] as const;
-type DType = (typeof dtypes)[number];
 
 let backend: CpuBackend;
 beforeAll(async () => {
   backend = await cpu.open();
-});
-
-function floats(length: number, dtype: DType): FloatArray {
-  return dtype === 'float32' ? new Float32Array(length) : new Float64Array(length);
-}
-
-describe('exp', () => {
-  test('is within 0.65 ULP in float32, over every exponent', () => {
-    const bits = Uint32Array.from({ length: 2 ** 20 }, (_, k) => k * 4096 + (k % 4093));
-    const x = new Float32Array(bits.buffer).filter((value) => !Number.isNaN(value));
-    const out = new Float32Array(x.length);
-    backend.basis.unary(out, 'exp', x, x.length);
-    const expected = Float64Array.from(x, Math.exp);
-    const representable = expected.map((value, k) =>
-      Math.fround(value) === Number.POSITIVE_INFINITY ? out[k] : value,
-    );
-    expect(largestError(out, representable, 'float32')).toBeLessThan(0.65);
-    expect(x.every((value, k) => value < 88.73 || out[k] === Number.POSITIVE_INFINITY)).toBe(true);
-    expect(x.every((value, k) => value > -104 || out[k] === 0)).toBe(true);
-  });
-
-  test('is within 0.53 ULP in float64, and within one spacing where the result is subnormal', () => {
-    const random = randomFrom(7);
-    const x = Float64Array.from({ length: 4000 }, (_, k) =>
-      k % 40 === 0
-        ? 709.782712893384 - 0.8 * random() ** 4
-        : k % 4 === 0
-          ? 1456 * random() - 746
-          : k % 4 === 1
-            ? 40 * random() - 40
-            : (random() - 0.5) * 2 ** -(k % 60),
-    );
-    const out = new Float64Array(x.length);
-    backend.basis.unary(out, 'exp', x, x.length);
-    for (let k = 0; k < x.length; k++) {
-      if (out[k] === Number.POSITIVE_INFINITY) {
-        expect(x[k]).toBeGreaterThan(709.782712893384);
-        continue;
-      }
-      const exact = precisely(x[k]).exp();
-      const error = exact.minus(precisely(out[k])).abs().div(ulp(exact.toNumber(), 'float64')).toNumber();
-      expect(error, `exp(${x[k]})`).toBeLessThan(out[k] < 2 ** -1022 ? 1 : 0.53);
-    }
-  });
 });
 
 describe.each(dtypes)('%s, against double-double', (dtype) => {
@@ -105,45 +59,44 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
   });
 
   test('row sums of softmax are 1 within 4 ULP √f, of the Jacobian 0 within 4 ULP of the largest entry × f', () => {
+    const unit = ulp(1, dtype);
     for (const classes of [1, 2, 3, 10, 100]) {
-      const workload = { range: 20, offset: 0, rows: 50, classes };
+      const workload = { range: 20, offset: 0, rows: 10, classes };
       const rows = { outer: workload.rows, classes, inner: 1 };
       const s = logitsOf(workload, (length) => floats(length, dtype));
       backend.softmax(s, s, rows);
       const jacobian = floats(s.length * classes, dtype);
       backend.jacobian(jacobian, s, rows);
-      const unit = ulp(1, dtype);
-      for (let start = 0; start < s.length; start += classes) {
-        expect(Math.abs(sum(s.subarray(start, start + classes)) - 1)).toBeLessThanOrEqual(
-          4 * unit * Math.sqrt(classes),
-        );
-        for (let r = 0; r < classes; r++) {
-          const entries = jacobian.subarray((start + r) * classes, (start + r + 1) * classes);
-          const bound = 4 * unit * classes * Math.max(...entries.map(Math.abs));
-          expect(Math.abs(sum(entries))).toBeLessThanOrEqual(bound);
-          const column = entries.map((_, c) => jacobian[(start + c) * classes + r]);
-          expect(column).toEqual(entries);
-        }
+      for (let k = 0; k < s.length; k++) {
+        const total = k % classes === 0 ? sum(s.subarray(k, k + classes)) : 1;
+        if (!(Math.abs(total - 1) <= 4 * unit * Math.sqrt(classes)))
+          expect.fail(`${classes} classes add up to ${total}`);
+        const entries = jacobian.subarray(k * classes, (k + 1) * classes);
+        const bound = 4 * unit * classes * Math.max(...entries.map(Math.abs));
+        if (!(Math.abs(sum(entries)) <= bound)) expect.fail(`${classes} entries add up to ${sum(entries)}`);
       }
     }
   });
 
   test('the Jacobian is symmetric to the bit at every temperature', () => {
     for (const classes of [2, 3, 7, 20]) {
-      const rows = { outer: 20, classes, inner: 1 };
-      const s = logitsOf({ range: 8, offset: 0, rows: 20, classes }, (length) => floats(length, dtype));
+      const rows = { outer: 5, classes, inner: 1 };
+      const s = logitsOf({ range: 8, offset: 0, rows: 5, classes }, (length) => floats(length, dtype));
       backend.softmax(s, s, rows);
       const out = floats(s.length * classes, dtype);
-      backend.kernels.softmaxJacobian?.(out, s, rows, -0.7);
-      for (let k = 0; k < out.length; k++) {
-        const [row, r, c] = [Math.floor(k / classes ** 2), Math.floor(k / classes) % classes, k % classes];
-        expect(out[k]).toBe(out[(row * classes + c) * classes + r]);
+      for (const temperature of [1, -0.7]) {
+        backend.kernels.softmaxJacobian?.(out, s, rows, temperature);
+        const transposed = out.map((_, k) => {
+          const [row, r, c] = [Math.floor(k / classes ** 2), Math.floor(k / classes) % classes, k % classes];
+          return out[(row * classes + c) * classes + r];
+        });
+        expect(transposed).toEqual(out);
       }
     }
   });
 
   test('vjp is within 4 ULP × Σ|s g|', () => {
-    for (const classes of [2, 10, 1000, 20000]) {
+    for (const classes of [2, 10, 1000, 5000]) {
       const workload = { range: 4, offset: 0, rows: 1, classes };
       const rows = { outer: 1, classes, inner: 1 };
       const s = logitsOf(workload, (length) => floats(length, dtype));
@@ -153,12 +106,12 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
       backend.vjp(out, s, g, rows);
       const bound = 4 * ulp(1, dtype) * sum(s.map((p, k) => Math.abs(p * g[k])));
       const expected = reference.softmaxVjp(s, g, rows);
-      for (let k = 0; k < classes; k++) expect(Math.abs(out[k] - expected[k])).toBeLessThanOrEqual(bound);
+      expect(out.every((value, k) => Math.abs(value - expected[k]) <= bound)).toBe(true);
     }
   });
 });
 
-// Against 50 digits rather than the nearest float64, which would turn every error into a whole number.
+// Against 36 digits rather than the nearest float64, which would turn every error into a whole number.
 test.each([
   { range: 20, offset: 0, rows: 300, classes: 3 },
   { range: 80, offset: 0, rows: 80, classes: 10 },
@@ -185,10 +138,10 @@ test.each([
 
 // Errors of several roundings seldom add up: only many samples tell 1 ULP, which the nearest float64 turns into whole numbers, from 3.
 test.each([
-  { range: 20, offset: 0, rows: 20_000, classes: 3 },
-  { range: 20, offset: 0, rows: 4000, classes: 10 },
-  { range: 20, offset: 0, rows: 60, classes: 1000 },
-  { range: 8, offset: 1e4, rows: 200, classes: 1000 },
+  { range: 20, offset: 0, rows: 1500, classes: 3 },
+  { range: 20, offset: 0, rows: 400, classes: 10 },
+  { range: 20, offset: 0, rows: 4, classes: 1000 },
+  { range: 8, offset: 1e4, rows: 8, classes: 1000 },
 ])('float64 is within 1 ULP, log-softmax 2, over many rows: $rows of $classes, ±$range + $offset', (workload) => {
   const x = logitsOf(workload, (length) => new Float64Array(length));
   const rows = { outer: workload.rows, classes: workload.classes, inner: 1 };
@@ -277,33 +230,29 @@ test('float32 probabilities are right down to the last subnormal', () => {
 
 test('float32 softmax is right wherever its exponential leaves the table, with a mask and a temperature too', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
-  for (let steps = 0; steps < 2 ** 12; steps++) {
-    const x = 176.5 + steps / 2 ** 12;
+  for (let steps = 0; steps < 2 ** 10; steps++) {
+    const x = 176.5 + steps / 2 ** 10;
     for (const temperature of [1, 0.01]) {
       const logits = Float32Array.of(x * temperature, 0);
       for (const mask of [null, { buffer: Uint8Array.of(1, 1), outer: 1 }]) {
         const out = new Float32Array(2);
         backend.kernels.softmax?.(out, logits, rows, { temperature, mask });
-        expect(out[0], `${x}`).toBe(1);
-        expect(out[1], `${x}`).toBe(0);
+        if (out[0] !== 1 || out[1] !== 0) expect.fail(`${[...out]} at ${x}, T = ${temperature}`);
       }
     }
   }
 });
 
-test.each([3, 100, 10_000, 100_000])(
-  'what dominates %s float64 logits has its log-probability within 2 ULP',
-  (classes) => {
-    const rows = { outer: 1, classes, inner: 1 };
-    const random = randomFrom(classes);
-    for (const gap of [30, 45, 80]) {
-      const x = Float64Array.from({ length: classes }, (_, k) => (k === 1 ? gap : 2 * random()));
-      const out = new Float64Array(classes);
-      backend.kernels.logSoftmax?.(out, x, rows, plain);
-      expect(largestError(out, reference.logSoftmax(x, rows), 'float64')).toBeLessThanOrEqual(2);
-    }
-  },
-);
+test.each([3, 100, 10_000])('what dominates %s float64 logits has its log-probability within 2 ULP', (classes) => {
+  const rows = { outer: 1, classes, inner: 1 };
+  const random = randomFrom(classes);
+  for (const gap of [30, 45, 80]) {
+    const x = Float64Array.from({ length: classes }, (_, k) => (k === 1 ? gap : 2 * random()));
+    const out = new Float64Array(classes);
+    backend.kernels.logSoftmax?.(out, x, rows, plain);
+    expect(largestError(out, reference.logSoftmax(x, rows), 'float64')).toBeLessThanOrEqual(2);
+  }
+});
 
 test('float64 log-softmax keeps the rests of large logits over a temperature, however far below the largest', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
@@ -315,29 +264,26 @@ test('float64 log-softmax keeps the rests of large logits over a temperature, ho
   expect(largestError(out, [0, exact], 'float64')).toBeLessThanOrEqual(2);
 });
 
-test.each([131_072, 262_144])(
-  '%s equal float64 logits have exactly the same share, shifted and unshifted',
-  (classes) => {
-    const rows = { outer: 1, classes, inner: 1 };
-    for (const value of [0.3001, 500, 700]) {
-      const x = new Float64Array(classes).fill(value);
-      backend.softmax(x, x, rows);
-      expect(
-        x.every((p) => p === 1 / classes),
-        `${value}`,
-      ).toBe(true);
-      const removed = new Float64Array(classes).fill(value);
-      removed[5] = Number.NEGATIVE_INFINITY;
-      backend.softmax(removed, removed, rows);
-      expect(
-        removed.every((p, k) => p === (k === 5 ? 0 : 1 / (classes - 1))),
-        `${value}`,
-      ).toBe(true);
-    }
-  },
-);
+test.each([2 ** 17 + 2])('%s equal float64 logits have exactly the same share, shifted and unshifted', (classes) => {
+  const rows = { outer: 1, classes, inner: 1 };
+  for (const value of [0.3001, 700]) {
+    const x = new Float64Array(classes).fill(value);
+    backend.softmax(x, x, rows);
+    expect(
+      x.every((p) => p === 1 / classes),
+      `${value}`,
+    ).toBe(true);
+    const removed = new Float64Array(classes).fill(value);
+    removed[5] = Number.NEGATIVE_INFINITY;
+    backend.softmax(removed, removed, rows);
+    expect(
+      removed.every((p, k) => p === (k === 5 ? 0 : 1 / (classes - 1))),
+      `${value}`,
+    ).toBe(true);
+  }
+});
 
-test.each([128_256, 10_000_000])('a sum of %s terms does not drift', (classes) => {
+test.each([128_256])('a sum of %s terms does not drift', (classes) => {
   const rows = { outer: 1, classes, inner: 1 };
   const weights = [1, Math.exp(-1), Math.exp(-2), Math.exp(-3)];
   const x = Float32Array.from({ length: classes }, (_, k) => -(k % 4));
@@ -349,14 +295,6 @@ test.each([128_256, 10_000_000])('a sum of %s terms does not drift', (classes) =
     }
   }
 });
-
-/** The very float64: the constructor would take the shortest decimal that reads as it. */
-function precisely(x: number): Decimal {
-  let whole = x;
-  let halvings = 0;
-  for (; !Number.isInteger(whole); halvings++) whole *= 2;
-  return new Precise(BigInt(whole).toString()).div(new Precise(2).pow(halvings));
-}
 
 function largest(x: FloatArray, row: number, classes: number): number {
   const entries = x.subarray(row * classes, (row + 1) * classes);

@@ -19,7 +19,7 @@ export const workloads: readonly Workload[] = [
     [400, 3],
     [100, 10],
     [2, 1000],
-    [1, 5000],
+    [1, 2100],
   ].map(([rows, classes]) => ({ range, offset, rows, classes })),
 );
 

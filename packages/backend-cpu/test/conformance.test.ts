@@ -8,7 +8,9 @@ describe('cpu conforms', async () => {
 
   test('and lacks nothing but float16 and a clock: the other skipped cases are for backends that lack what it has', () => {
     const reasons = Object.keys(skipReasons(cases));
-    const lacking = reasons.filter((reason) => /^(has no |has neither |does not announce )| than its limit/.test(reason));
+    const lacking = reasons.filter((reason) =>
+      /^(has no |has neither |does not announce )| than its limit/.test(reason),
+    );
     expect(lacking.sort()).toEqual(['does not announce time', 'has no float16']);
   });
 });

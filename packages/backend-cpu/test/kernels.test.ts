@@ -1,4 +1,3 @@
-import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
@@ -101,10 +100,9 @@ describe('a row of one class, and of equal ones', () => {
     for (let k = -400; k < 400; k++) {
       const one = Floats.of(k * 1.37);
       backend.softmax(one, one, row(1));
-      expect(one[0]).toBe(1);
       const four = Floats.from({ length: 4 }, () => k * 1.37);
       backend.softmax(four, four, row(4));
-      expect([...four]).toEqual([0.25, 0.25, 0.25, 0.25]);
+      if (one[0] !== 1 || four.some((p) => p !== 0.25)) expect.fail(`${one} and ${four} for ${k * 1.37}`);
     }
   });
 });
@@ -260,21 +258,6 @@ describe('kernels agree with each other', () => {
       }),
     );
   });
-});
-
-test('memory that the host does not have is ERR_OUT_OF_MEMORY', () => {
-  expect(() => backend.alloc(2 ** 52, 'float64')).toThrow(
-    expect.toSatisfy((error: unknown) => isSoftgradError(error) && error.code === 'ERR_OUT_OF_MEMORY'),
-  );
-});
-
-test('a view is the memory itself, a read is a copy', async () => {
-  const buffer = backend.alloc(2, 'float32');
-  backend.write(buffer, Float32Array.of(1, 2));
-  const copy = await backend.read(buffer);
-  backend.view(buffer)[0] = 5;
-  expect([...backend.readSync(buffer)]).toEqual([5, 2]);
-  expect([...copy]).toEqual([1, 2]);
 });
 
 function largestDifference(a: Float32Array | Float64Array, b: Float32Array | Float64Array): number {

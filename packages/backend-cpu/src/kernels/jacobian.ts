@@ -21,7 +21,7 @@ export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows,
 }
 
 /** Rows shorter than this have 1 − s_r summed from the others: less than a branch on whether the difference would cancel. */
-const shortRow = 16;
+export const shortRow = 16;
 
 /** The Jacobians of rows that stand one after the other in `s`, into `out` from `base` on. */
 function jacobianRows(

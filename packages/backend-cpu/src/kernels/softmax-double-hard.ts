@@ -5,9 +5,9 @@ import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
 
 /** exp of what is smaller vanishes beside that of any logit of which exp is taken unshifted. */
-const vanishing = -1500;
+export const vanishing = -1500;
 /** exp of what is smaller is 0. */
-const leastExponent = -746;
+export const leastExponent = -746;
 
 const expScratch = scratch();
 const restScratch = scratch();

@@ -6,11 +6,11 @@ import { scratch } from '../storage.js';
 import { hardRows } from './softmax-double-hard.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
-const longRow = 2 ** 17;
+export const longRow = 2 ** 17;
 /** Rows shorter than this have the exponentials of a block taken in one loop: theirs is too short to start one each. */
-const shortRow = 16;
+export const shortRow = 16;
 /** Elements of a block of short rows, whose exponentials and their rests stay in the first-level cache until they are divided. */
-const blockElements = 1024;
+export const blockElements = 1024;
 
 const expScratch = scratch();
 const restScratch = scratch();

@@ -4,9 +4,9 @@ import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
-const longRow = 2 ** 17;
+export const longRow = 2 ** 17;
 /** Rows shorter than this have the exponentials of a block taken in one loop: theirs is too short to start one each. */
-const shortRow = 32;
+export const shortRow = 32;
 
 const expScratch = scratch();
 /** Of one length for good: an array that the compiler knows it need not load the length of, which makes short rows an eighth faster. */
@@ -131,7 +131,7 @@ function longRows(out: Float32Array, x: Float32Array, outer: number, classes: nu
 }
 
 /** Least total of a row for which what `clampedExpAndSum` leaves out, e^−177 each at most, is less than a float32 has. */
-const leastTotal = Math.exp(-60);
+export const leastTotal = Math.exp(-60);
 
 /** `exp[to + k]` and their sum, to a common factor, for a row with entries that exp would leave the table for. */
 function hardExpAndSum(

@@ -6,6 +6,10 @@ import { inverseTemperature } from '../temperature.js';
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
 
+/** Bound on Σ s² of rows whose ⟨s, g⟩ is taken as it is. float64 arithmetic has bits to spare for float32: there only 20 lost ones would show. */
+export const mostSquaresSingle = 1 - 2 ** -20;
+export const mostSquaresDouble = 0.5;
+
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
   out: FloatArray,
@@ -16,8 +20,7 @@ export function vjp(
 ): void {
   const { outer, classes } = rows;
   const factor = inverseTemperature(temperature);
-  // float64 arithmetic has bits to spare for float32: there only 20 lost ones would show.
-  const mostSquares = out instanceof Float32Array ? 1 - 2 ** -20 : 0.5;
+  const mostSquares = out instanceof Float32Array ? mostSquaresSingle : mostSquaresDouble;
   if (rows.inner === 1) {
     vjpRows(out, probabilities, cotangent, outer, classes, factor, mostSquares);
     return;
@@ -80,7 +83,7 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
 }
 
 /** Elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
-const blockElements = 128;
+export const blockElements = 128;
 
 function vjpLonger(
   out: FloatArray,

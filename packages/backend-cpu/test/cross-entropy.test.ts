@@ -1,0 +1,175 @@
+import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rowsPerBlock } from '../src/blocks.js';
+import { type CpuBackend, type CpuBuffer, cpu } from '../src/index.js';
+import type { FloatArray } from '../src/storage.js';
+import { randomFrom } from './accuracy.js';
+import { type DType, dtypes, everyLayout, expectWithin, floats, guarded, type Mask } from './layouts.js';
+
+let kernels: Required<CpuBackend['kernels']>;
+beforeAll(async () => {
+  kernels = (await cpu.open()).kernels as typeof kernels;
+});
+
+type Target = CrossEntropyParameters<CpuBuffer>['target'];
+
+interface Options {
+  readonly temperature: number;
+  readonly mask: Mask | null;
+  readonly weight: FloatArray | null;
+  readonly labelSmoothing: number;
+  readonly ignoreIndex: number;
+}
+
+const plain: Options = { temperature: 1, mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100 };
+// A power of 2, by which a reference can be multiplied without another rounding.
+const scale = 0.25;
+
+/** Loss and gradient between guard values; each is the same where the other is not asked for. */
+function computed(x: FloatArray, rows: Rows, target: Target, options: Options, dtype: DType) {
+  const parameters = { ...options, target, scale };
+  const [loss, gradient] = [guarded(rows.outer * rows.inner, dtype), guarded(x.length, dtype)];
+  kernels.crossEntropy({ loss: loss.values, gradient: gradient.values }, x, rows, parameters);
+  const [lossAlone, inPlace] = [guarded(loss.values, dtype), guarded(x, dtype)];
+  kernels.crossEntropy({ loss: lossAlone.values, gradient: null }, x, rows, parameters);
+  kernels.crossEntropy({ loss: null, gradient: inPlace.values }, inPlace.values, rows, parameters);
+  expect(lossAlone.values).toEqual(loss.values);
+  expect(inPlace.values).toEqual(gradient.values);
+  expect([loss, gradient, lossAlone, inPlace].every((result) => result.intact())).toBe(true);
+  return { loss: loss.values, gradient: gradient.values };
+}
+
+/** Expects loss and gradient within a few ULP of the terms that they are made of. */
+function expectRight(x: FloatArray, rows: Rows, target: Target, options: Options, dtype: DType, label: string): void {
+  const { loss, gradient } = computed(x, rows, target, options, dtype);
+  const settings = { ...options, mask: options.mask?.whole ?? null, reduction: 'none' as const };
+  const values = Array.from(target.buffer);
+  const expected = referenceCrossEntropy(x, { kind: target.kind, values }, rows, settings);
+  const losses = expected.loss.map((value) => value * scale);
+  expectWithin(4, loss, losses, dtype, `loss ${label}`);
+  const p = reference.softmax(x, rows, settings);
+  const sizes = new Float64Array(x.length);
+  reference.rowIndices(rows).forEach((at, row) => {
+    const keeps = (k: number) => options.mask?.whole[k] !== 0;
+    const kept = at.filter(keeps).length;
+    const q = at.map((k, c) => (keeps(k) ? weightOf(target, options, kept, row, k, c) : 0));
+    const total = q.reduce((a, b) => a + b);
+    at.forEach((k, c) => {
+      // Above ½ the other entries' sums are taken, so that nothing cancels.
+      const terms = p[k] > 0.5 ? total - q[c] + total * (1 - p[k]) : p[k] * total + q[c];
+      // The reference itself has 2^-104 of the total.
+      sizes[k] = (scale * (terms + total * 2 ** -51)) / Math.abs(options.temperature);
+    });
+  });
+  const gradients = expected.gradient.map((value) => value * scale);
+  // Σ q is added up in float64 without compensation.
+  const units = dtype === 'float64' ? 6 + rows.classes / 4 : 6;
+  expectWithin(units, gradient, gradients, dtype, `gradient ${label}`, sizes);
+}
+
+function weightOf(
+  { kind, buffer }: Target,
+  { weight, labelSmoothing }: Options,
+  kept: number,
+  row: number,
+  k: number,
+  c: number,
+): number {
+  const certain = kind === 'indices' ? Number(buffer[row] === c) : buffer[k];
+  return ((1 - labelSmoothing) * certain + labelSmoothing / kept) * (weight ? weight[c] : 1);
+}
+
+describe.each(dtypes)('cross-entropy in %s', (dtype) => {
+  test('is the reference in every layout, with every mask, kind of target, weight and smoothing', () => {
+    const random = randomFrom(11);
+    let count = 0;
+    for (const { x, rows, mask, temperature, label } of everyLayout(dtype)) {
+      const { outer, classes, inner } = rows;
+      const indices = Int32Array.from({ length: outer * inner }, () => Math.floor(random() * classes));
+      const shares = floats(x.length, dtype).map(() => (random() < 0.2 ? 0 : random()));
+      const someWeights = floats(classes, dtype).map((_, c) => (c === 2 ? 0 : 0.3 + c / 7));
+      const targets: Target[] = [
+        { kind: 'indices', buffer: indices },
+        { kind: 'probabilities', buffer: shares },
+      ];
+      for (const target of targets) {
+        // One combination of weights and smoothing for each, all four in turn.
+        const weight = count % 2 ? someWeights : null;
+        const labelSmoothing = Math.floor(count / 2) % 2 ? 0.3 : 0;
+        // Class 0 is ignored where there are others.
+        const options = { temperature, mask, weight, labelSmoothing, ignoreIndex: classes > 1 ? 0 : -100 };
+        const name = `${target.kind} ${label} weight=${weight !== null} smoothing=${labelSmoothing}`;
+        expectRight(x, rows, target, options, dtype, name);
+        count++;
+      }
+      count += 3;
+    }
+  });
+
+  test('of probabilities that do not add up to 1 has the gradient p Σ q − q', () => {
+    const x = floats(3, dtype).map((_, k) => k);
+    const rows = { outer: 1, classes: 3, inner: 1 };
+    for (const q of [
+      [0.2, 0.2, 0.2],
+      [3, 0, 5],
+      [0, 0, 0],
+    ]) {
+      const buffer = floats(3, dtype);
+      buffer.set(q);
+      expectRight(x, rows, { kind: 'probabilities', buffer }, plain, dtype, `${q}`);
+    }
+  });
+
+  test('of an ignored row is 0 even where the row has no softmax; of another such row it is NaN even with weight 0', () => {
+    const rows = { outer: 3, classes: 2, inner: 1 };
+    const x = floats(6, dtype);
+    x.set([Number.NaN, 0, Number.POSITIVE_INFINITY, 0, 1, 2]);
+    for (const [weight, labelSmoothing, temperature] of [
+      [null, 0, 1],
+      [floats(2, dtype), 0, 1],
+      [floats(2, dtype), 0.1, 2],
+    ] as const) {
+      const options = { ...plain, weight, labelSmoothing, temperature };
+      const target = { kind: 'indices', buffer: Int32Array.of(-100, 0, 1) } as const;
+      const { loss, gradient } = computed(x, rows, target, options, dtype);
+      expect([...loss.subarray(0, 2)]).toEqual([0, Number.NaN]);
+      expect([...gradient.subarray(0, 4)]).toEqual([0, 0, Number.NaN, Number.NaN]);
+      expect(Number.isFinite(loss[2])).toBe(true);
+      if (weight) expect([...loss.subarray(2), ...gradient.subarray(4).map(Math.abs)]).toEqual([0, 0, 0]);
+    }
+  });
+});
+
+test('float32 rows are right in every block, those beside a row that needs a shift too', () => {
+  const random = randomFrom(5);
+  for (const classes of [5, 700]) {
+    const perBlock = rowsPerBlock(classes);
+    for (const outer of [perBlock, 2 * perBlock + 1]) {
+      const rows = { outer, classes, inner: 1 };
+      const x = Float32Array.from({ length: outer * classes }, () => 20 * (random() - 0.5));
+      // In the second block alone.
+      if (outer > perBlock) x[perBlock * classes + 1] = 1e5;
+      const buffer = Int32Array.from({ length: outer }, (_, row) => (row % 7 === 3 ? -100 : row % classes));
+      const weight = Float32Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : 1 + c / 8));
+      for (const options of [plain, { ...plain, weight }]) {
+        expectRight(x, rows, { kind: 'indices', buffer }, options, 'float32', `${outer} rows of ${classes}`);
+      }
+    }
+  }
+});
+
+test.each(dtypes)('the loss and the gradient of a confident row in %s do not cancel, whatever its gap', (dtype) => {
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  for (const gap of [0.5, 0.6, 1, 5, 20, 40, 60, 85]) {
+    for (const index of [0, 1, 2]) {
+      const x = floats(3, dtype);
+      x[1] = gap;
+      const label = `gap ${gap}, target ${index}`;
+      expectRight(x, rows, { kind: 'indices', buffer: Int32Array.of(index) }, plain, dtype, label);
+      const buffer = floats(3, dtype);
+      buffer[index] = 1;
+      expectRight(x, rows, { kind: 'probabilities', buffer }, plain, dtype, label);
+    }
+  }
+});

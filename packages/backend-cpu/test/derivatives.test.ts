@@ -1,0 +1,175 @@
+import type { Rows } from '@softgrad/core';
+import { reference } from '@softgrad/core/conformance';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rowsPerBlock } from '../src/blocks.js';
+import { type CpuBackend, cpu } from '../src/index.js';
+import { shortRow } from '../src/kernels/jacobian.js';
+import { blockElements, mostSquaresDouble, mostSquaresSingle } from '../src/kernels/vjp.js';
+import { tileElements } from '../src/rows.js';
+import type { FloatArray } from '../src/storage.js';
+import { largestError, randomFrom } from './accuracy.js';
+import { computed, type DType, dtypes, expectWithin, floats } from './layouts.js';
+
+/** Both sides of the thresholds of the derivatives and of log-softmax, and rows that one entry dominates, where differences would cancel. */
+
+let backend: CpuBackend;
+let kernels: Required<CpuBackend['kernels']>;
+beforeAll(async () => {
+  backend = await cpu.open();
+  kernels = backend.kernels as typeof kernels;
+});
+
+const plain = { temperature: 1, mask: null };
+
+/** Rows of probabilities, one of them `top`, at another index in each row, and the rest spread over the others. */
+function dominated({ outer, classes }: Rows, top: number, dtype: DType): FloatArray {
+  const s = floats(outer * classes, dtype);
+  for (let row = 0; row < outer; row++) {
+    const own = (row * 5) % classes;
+    const shares = Array.from({ length: classes }, (_, c) => (c === own ? 0 : 1 + (c % 3)));
+    const total = shares.reduce((sum, share) => sum + share, 0);
+    s.set(
+      shares.map((share, c) => (c === own ? top : ((1 - top) * share) / total)),
+      row * classes,
+    );
+  }
+  return s;
+}
+
+/** What remains of s_i Σ_j s_j (g_i − g_j) where each difference is taken by itself. */
+function remaining(s: FloatArray, g: FloatArray, rows: Rows): Float64Array {
+  const out = new Float64Array(s.length);
+  for (const at of reference.rowIndices(rows)) {
+    for (const i of at) for (const j of at) out[i] += s[i] * s[j] * Math.abs(g[i] - g[j]);
+  }
+  return out;
+}
+
+describe.each(dtypes)('in %s', (dtype) => {
+  test('the Jacobian is right on both sides of the length of short rows, wherever the largest probability is', () => {
+    for (let classes = 2; classes < shortRow + 5; classes++) {
+      const rows = { outer: 4, classes, inner: 1 };
+      for (const top of [0.3, 0.5, 0.5 + 2 ** -20, 1 - 2 ** -20]) {
+        const s = dominated(rows, top, dtype);
+        const out = computed(s.length * classes, s, dtype, (result, p) => backend.jacobian(result, p, rows));
+        const expected = reference.softmaxJacobian(s, rows);
+        for (let k = 0; k < s.length; k++) {
+          const start = k - (k % classes);
+          let others = 0;
+          for (let c = start; c < start + classes; c++) if (c !== k) others += s[c];
+          expected[k * classes + (k % classes)] = s[k] * others;
+        }
+        // In long rows 1 − s_i stands for Σ s_j up to ½, which is right to the rounding of the probabilities.
+        const units = classes < shortRow ? 3 : 3 + classes / 2;
+        expectWithin(units, out, expected, dtype, `${classes} classes, largest ${top}`);
+      }
+    }
+  });
+
+  test('the vjp is right on both sides of its blocks', () => {
+    const lengths = [1, 2, 3, 4, 5, 6, 7, 8].map((length) => blockElements - 4 + length);
+    for (const classes of [...lengths, 2 * blockElements, 2 * blockElements + 3]) {
+      const rows = { outer: 2, classes, inner: 1 };
+      for (const top of [0.01, 1 - 2 ** -22]) {
+        const s = dominated(rows, top, dtype);
+        const g = s.map((_, k) => Math.cos(k * k));
+        const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows));
+        // Of the mean no more than its rounding is known.
+        const sizes = top > 0.5 ? remaining(s, g, rows) : Float64Array.from(s, (p) => 2 * p);
+        expectWithin(8, out, reference.softmaxVjp(s, g, rows), dtype, `${classes} classes, largest ${top}`, sizes);
+      }
+    }
+  });
+
+  test('the vjp is right on both sides of where the largest probability has its cotangent taken off', () => {
+    const bound = dtype === 'float32' ? mostSquaresSingle : mostSquaresDouble;
+    const edge = Math.sqrt(bound);
+    for (const classes of [2, 3, 4, 7, 40]) {
+      for (const rows of [
+        { outer: 3, classes, inner: 1 },
+        { outer: 1, classes, inner: 3 },
+      ]) {
+        for (const top of [edge * (1 - 2 ** -18), edge, (edge + 1) / 2, 1 - 2 ** -23]) {
+          const contiguous = dominated({ outer: 3, classes, inner: 1 }, top, dtype);
+          const s = contiguous.map((_, k) => contiguous[rows.inner === 1 ? k : (k % 3) * classes + Math.floor(k / 3)]);
+          const g = s.map((_, k) => Math.cos(k * k) + 3);
+          const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows));
+          const isTakenOff = classes < 4 || top > edge;
+          const sizes = isTakenOff ? remaining(s, g, rows) : Float64Array.from(s, (p) => 8 * p);
+          expectWithin(8, out, reference.softmaxVjp(s, g, rows), dtype, `${classes} classes, largest ${top}`, sizes);
+        }
+      }
+    }
+  });
+
+  test('log-softmax and its derivatives do not cancel in a row that one entry dominates, whatever the gap', () => {
+    for (const gap of [-0.1, 0, 1e-4, 0.5, 0.7, 1, 5, 17, 20, 40, 80]) {
+      for (const inner of [1, 2]) {
+        const rows = { outer: 1, classes: 3, inner };
+        for (let top = 0; top < 3; top++) {
+          const x = floats(3 * inner, dtype);
+          for (let c = 0; c < 3; c++)
+            for (let i = 0; i < inner; i++) x[c * inner + i] = c === top ? gap + 10 : 10 - c / 8;
+          const y = computed(x.length, x, dtype, (out, logits) => kernels.logSoftmax(out, logits, rows, plain));
+          const label = `gap ${gap} at ${top}`;
+          expect(largestError(y, reference.logSoftmax(x, rows), dtype), label).toBeLessThanOrEqual(2);
+          const g = x.map((_, k) => (Math.floor(k / inner) === top ? 1 : 0));
+          const vjp = computed(x.length, g, dtype, (out, v) => kernels.logSoftmaxVjp(out, y, v, rows, 1));
+          expectWithin(4, vjp, reference.logSoftmaxVjp(y, g, rows), dtype, `vjp ${label}`);
+          const jvp = computed(x.length, g, dtype, (out, v) => kernels.logSoftmaxJvp(out, y, v, rows, 1));
+          // What is left of the row is Σ p of the others, not 1 − p.
+          const left = x.map((_, k) => {
+            let sum = 0;
+            for (let c = 0; c < 3; c++) if (c !== top) sum += Math.exp(y[c * inner + (k % inner)]);
+            return Math.floor(k / inner) === top ? sum : sum - 1;
+          });
+          expectWithin(4, jvp, left, dtype, `jvp ${label}`);
+          const jacobian = computed(3 * x.length, y, dtype, (out, v) => kernels.logSoftmaxJacobian(out, v, rows, 1));
+          expectWithin(4, jacobian, reference.logSoftmaxJacobian(y, rows), dtype, `Jacobian ${label}`);
+        }
+      }
+    }
+  });
+
+  test('log-softmax is right in every block and tile, beside rows that need a shift too', () => {
+    const random = randomFrom(3);
+    for (const classes of [5, 700]) {
+      const count = dtype === 'float32' ? rowsPerBlock(classes) : Math.max(1, Math.floor(tileElements / classes));
+      for (const outer of [count, count + 1, 2 * count + 1]) {
+        const rows = { outer, classes, inner: 1 };
+        const x = floats(outer * classes, dtype).map(() => 30 * (random() - 0.5));
+        if (outer > count) x[count * classes + 1] = 1e5;
+        const out = computed(x.length, x, dtype, (result, logits) => kernels.logSoftmax(result, logits, rows, plain));
+        expect(largestError(out, reference.logSoftmax(x, rows), dtype), `${outer} × ${classes}`).toBeLessThanOrEqual(2);
+      }
+    }
+  });
+
+  test('a mask repeats over the tiles of contiguous rows', () => {
+    const classes = 64;
+    const perTile = Math.floor(tileElements / classes);
+    for (const blocks of [1, 2, perTile - 1, perTile, perTile + 1]) {
+      const rows = { outer: 2 * blocks < perTile ? 4 * blocks : 2 * blocks, classes, inner: 1 };
+      const x = floats(rows.outer * classes, dtype).map((_, k) => (k % 11) - 5);
+      const buffer = Uint8Array.from({ length: blocks * classes }, (_, k) => Number((k * k) % 7 > 2));
+      const y = floats(x.length, dtype);
+      kernels.logSoftmax(y, x, rows, { temperature: 1, mask: { buffer, outer: blocks } });
+      const s = floats(x.length, dtype);
+      kernels.softmax(s, x, rows, { temperature: 1, mask: { buffer, outer: blocks } });
+      const kept = (_: number, k: number) => buffer[k % buffer.length] !== 0;
+      const label = `${blocks} blocks`;
+      expect(
+        y.every((value, k) => kept(value, k) === Number.isFinite(value)),
+        label,
+      ).toBe(true);
+      expect(
+        s.every((value, k) => kept(value, k) === value > 0),
+        label,
+      ).toBe(true);
+      expect(
+        y.every((value, k) => Math.abs(Math.exp(value) - s[k]) < 1e-6),
+        label,
+      ).toBe(true);
+    }
+  });
+});
