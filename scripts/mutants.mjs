@@ -5,9 +5,16 @@
 //   npm run mutants -- core --files src/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //
-// Resumable: a run keeps what it found in reports/mutants/PACKAGE.json, and the next tries again only what changed: the mutants of a
-// changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
-import { mkdirSync, rmSync } from 'node:fs';
+// The kernels, which are not TypeScript, have mutants of our own (scripts/mutants/operators.mjs), one file after another:
+//
+//   npm run mutants -- backend-wasm-kernels                       C, by the conformance suite and the package's tests
+//     --files rows.h,exp.h   only these files of the kernels      --operators boundary,lane   only these operators
+//     --sample 200 --seed 1  so many, drawn by chance             --list                      print them, try none
+//     --quick                by the conformance suite alone
+//
+// Resumable: a run keeps what it found in reports/mutants/PACKAGE.json (.jsonl for kernels), and the next tries again only what changed:
+// the mutants of a changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,6 +32,9 @@ const sources = {
   cli: ['src/**/*.ts'],
 };
 
+/** The packages whose kernels have mutants too, and what they are told of. */
+const kernels = { 'backend-wasm-kernels': './mutants/backend-wasm.mjs' };
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -32,12 +42,24 @@ const { values, positionals } = parseArgs({
     afresh: { type: 'boolean', default: false },
     concurrency: { type: 'string', default: String(Math.max(1, cpus().length - 1)) },
     'no-build': { type: 'boolean', default: false },
+    operators: { type: 'string' },
+    sample: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    list: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
-const names = positionals.length > 0 ? positionals : Object.keys(sources);
-const unknown = names.find((name) => !(name in sources));
+if (values.help) {
+  const [usage] = readFileSync(new URL(import.meta.url), 'utf8').split('\nimport ');
+  console.log(usage.replace(/^\/\/ ?/gm, ''));
+  process.exit(0);
+}
+const every = [...Object.keys(sources), ...Object.keys(kernels)];
+const names = positionals.length > 0 ? positionals : every;
+const unknown = names.find((name) => !every.includes(name));
 if (unknown) {
-  console.error(`There are no mutants of '${unknown}'. There are: ${Object.keys(sources).join(', ')}.`);
+  console.error(`There are no mutants of '${unknown}'. There are: ${every.join(', ')}.`);
   process.exit(2);
 }
 if (values.files && names.length !== 1) {
@@ -46,8 +68,6 @@ if (values.files && names.length !== 1) {
 }
 
 if (!values['no-build']) prepare({ quiet: true });
-// Packages of the workspace: they may be loaded once they are installed.
-const { Stryker } = await import('@stryker-mutator/core');
 const folder = join(root, 'reports', 'mutants');
 mkdirSync(folder, { recursive: true });
 process.chdir(root);
@@ -56,10 +76,30 @@ process.env.SOFTGRAD_NODE_ONLY = '1';
 
 const scores = [];
 for (const name of names) {
+  if (name in kernels) scores.push({ name, ...(await ofKernels(name)) });
+  else scores.push({ name, ...count(await ofTypeScript(name)) });
+}
+console.log('');
+console.log('| package | mutants | killed | survived | no test | score |');
+console.log('|---|---|---|---|---|---|');
+for (const { name, mutants, killed, survived, untested } of scores) {
+  const score = mutants === 0 ? '' : `${((100 * killed) / mutants).toFixed(1)} %`;
+  console.log(`| ${name} | ${mutants} | ${killed} | ${survived} | ${untested} | ${score} |`);
+}
+
+async function ofKernels(name) {
+  const { runKernelMutants } = await import('./mutants/kernels.mjs');
+  const { target } = await import(kernels[name]);
+  return runKernelMutants(target, { ...values, sample: Number(values.sample ?? 0), seed: Number(values.seed) });
+}
+
+async function ofTypeScript(name) {
+  // A package of the workspace: it may be loaded once it is installed.
+  const { Stryker } = await import('@stryker-mutator/core');
   const kept = join(folder, `${name}.json`);
   if (values.afresh) rmSync(kept, { force: true });
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const results = await new Stryker({
+  return new Stryker({
     testRunner: 'vitest',
     plugins: ['@stryker-mutator/vitest-runner'],
     vitest: { configFile: `packages/${name}/vitest.config.ts`, dir: `packages/${name}`, related: false },
@@ -86,15 +126,6 @@ for (const name of names) {
     allowConsoleColors: false,
     logLevel: 'warn',
   }).runMutationTest();
-  scores.push({ name, ...count(results) });
-}
-
-console.log('');
-console.log('| package | mutants | killed | survived | no test | score |');
-console.log('|---|---|---|---|---|---|');
-for (const { name, mutants, killed, survived, untested } of scores) {
-  const score = mutants === 0 ? '' : `${((100 * killed) / mutants).toFixed(1)} %`;
-  console.log(`| ${name} | ${mutants} | ${killed} | ${survived} | ${untested} | ${score} |`);
 }
 
 /** Killed: a test failed, or the change made it run without end. What could not be loaded or was ignored does not count. */

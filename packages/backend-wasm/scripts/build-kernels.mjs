@@ -94,8 +94,8 @@ function compileAll() {
   return Object.entries(builds).map(([name, extra]) => [name, compile(extra)]);
 }
 
-function generated() {
-  const modules = compileAll();
+/** The text of module.generated.ts, which is JavaScript too, with a module of each build. */
+export function embedding(modules, hash) {
   const embedded = modules.map(([name, bytes]) => {
     const deflated = deflateSync(bytes, { level: 9 });
     if (deflated.length >= 65536)
@@ -105,7 +105,7 @@ function generated() {
   return [
     '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
     '/** SHA-256 of the sources. */',
-    `export const sourceHash = '${sourceHash()}';\n`,
+    `export const sourceHash = '${hash}';\n`,
     '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
     `export const memoryFlags = { ${modules.map(([name, bytes]) => `${name}: ${memoryFlags(bytes)}`).join(', ')} };\n`,
     '/** WebAssembly modules, deflated, in base64: with fixed-width SIMD, and with relaxed SIMD (fused multiply-add). */',
@@ -140,6 +140,6 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
       throw new Error('src/module.generated.ts is not what src/kernels compiles to: node scripts/build-kernels.mjs');
     } else console.log('src/module.generated.ts is what src/kernels compiles to.');
   } else {
-    writeFileSync(target, generated());
+    writeFileSync(target, embedding(compileAll(), sourceHash()));
   }
 }
