@@ -1,0 +1,189 @@
+import type { Backend, FloatDType, Rows } from '@softgrad/core';
+import { reference, tolerance } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { type WasmBuffer, wasm } from '../dist/index.js';
+import { defined } from './defines.js';
+import { compute, random, ulp } from './ulp.js';
+
+const backend = await wasm.open({ relaxedSimd: false });
+
+type Host = Float32Array | Float64Array;
+
+const hostOf = (dtype: FloatDType, values: readonly number[]): Host =>
+  dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
+
+/** Values below, at and above a threshold, and half as far again. */
+const around = (value: number): readonly number[] =>
+  [0.8, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.87, 2].flatMap((by) =>
+    [-1, 0, 1].map((step) => Math.round(by * value) + step),
+  );
+
+/** softmax, logSoftmax, logSumExp and both results of crossEntropy over rows: what is further off than allowed, by name. */
+function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
+  const dtype: FloatDType = x instanceof Float64Array ? 'float64' : 'float32';
+  const precision = tolerance.operationPrecision(backend.supports, dtype);
+  const { kernels } = backend;
+  const options = { temperature };
+  const parameters = { temperature, mask: null };
+  const found: string[] = [];
+  const compare = (
+    name: string,
+    actual: ArrayLike<number>,
+    expected: ArrayLike<number>,
+    bound: (i: number) => number,
+  ) => {
+    const i = Array.from(expected, (value, at) => at).find(
+      (at) => !Object.is(actual[at] + 0, expected[at] + 0) && !(Math.abs(actual[at] - expected[at]) <= bound(at)),
+    );
+    if (i !== undefined) found.push(`${name}, T = ${temperature}: ${actual[i]} at ${i}, expected ${expected[i]}`);
+  };
+  const p = reference.softmax(x, rows, options);
+  const steps = dtype === 'float32' ? 3 : 2;
+  const least = dtype === 'float32' ? 1e-30 : 1e-290;
+  const probability = (i: number) => steps * ulp(Math.max(p[i], p[i] < least ? ulp(least, dtype) : 0), dtype);
+  const s = compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, parameters));
+  compare('softmax', s, p, probability);
+  const logs = reference.logSoftmax(x, rows, options);
+  const logBounds = tolerance.logSoftmaxTolerance(precision, x, logs, rows, options);
+  const y = compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, parameters));
+  compare('logSoftmax', y, logs, (i) => logBounds[i]);
+  const sums = reference.logSumExp(x, rows, options);
+  const sumBounds = tolerance.logSumExpTolerance(precision, x, sums, rows, options);
+  const l = compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, parameters));
+  compare('logSumExp', l, sums, (i) => sumBounds[i]);
+  const [gradient, loss] = crossEntropy(backend, x, rows, temperature);
+  for (let row = 0; row < rows.outer; row++) {
+    const at = row * rows.classes + targetOf(row, rows);
+    compare('loss', [loss[row]], [-logs[at]], () => logBounds[at]);
+    const own = Array.from(gradient).slice(row * rows.classes, (row + 1) * rows.classes);
+    const first = row * rows.classes;
+    const wanted = own.map((_, c) => (p[first + c] - (first + c === at ? 1 : 0)) / temperature);
+    compare('gradient', own, wanted, (c) => {
+      const bound = first + c === at ? 4 * precision.unit : probability(first + c);
+      return (bound + 3 * precision.unit * p[first + c]) / Math.abs(temperature);
+    });
+  }
+  return found;
+}
+
+const targetOf = (row: number, { classes }: Rows) => (row * 3 + 1) % classes;
+
+function crossEntropy(on: Backend<WasmBuffer>, x: Host, rows: Rows, temperature: number): readonly ArrayLike<number>[] {
+  const target = on.alloc(rows.outer, 'int32');
+  const loss = on.alloc(rows.outer, x instanceof Float64Array ? 'float64' : 'float32');
+  on.write(
+    target,
+    Int32Array.from({ length: rows.outer }, (_, row) => targetOf(row, rows)),
+  );
+  const gradient = compute(on, [x], (out, input) =>
+    on.kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, {
+      temperature,
+      mask: null,
+      target: { kind: 'indices', buffer: target },
+      weight: null,
+      labelSmoothing: 0,
+      ignoreIndex: -100,
+      scale: 1,
+    }),
+  );
+  const losses = on.readSync?.(loss) ?? [];
+  for (const buffer of [target, loss]) on.free(buffer);
+  return [gradient, losses];
+}
+
+describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
+  test('a block in which one logit lies below the others by about NEAR keeps every probability', () => {
+    for (const gap of around(defined('NEAR', dtype))) {
+      for (const classes of [2, 3, 5, 17]) {
+        const x = hostOf(dtype, new Array(4 * classes).fill(20));
+        x[classes + 1] -= gap;
+        expect({ gap, classes, faults: faults(x, { outer: 4, classes, inner: 1 }) }).toEqual({
+          gap,
+          classes,
+          faults: [],
+        });
+      }
+    }
+  });
+
+  test('rows of logits of about ±REDUCIBLE · T are as exact as others, at any temperature', () => {
+    const next = random(7);
+    for (const size of around(defined('REDUCIBLE', dtype))) {
+      for (const temperature of [1, 2.87, 0.37, -2.87, 1000]) {
+        for (const [outer, classes] of [
+          [5, 5],
+          [1, 33],
+        ]) {
+          const x = hostOf(
+            dtype,
+            Array.from(
+              { length: outer * classes },
+              () => size * temperature * (next() < 0.05 ? -1 : 1) + next() * temperature,
+            ),
+          );
+          const wrong = faults(x, { outer, classes, inner: 1 }, temperature);
+          expect({ size, temperature, classes, wrong }).toEqual({ size, temperature, classes, wrong: [] });
+        }
+      }
+    }
+  });
+
+  test('a long row whose first vectors lie below all others by about WINDOW is as exact as others', () => {
+    // The probabilities are two numbers, which a closed form gives: float32 is computed with sums near 2^126.
+    const classes = 128_256;
+    const first = 4 * defined('W', dtype);
+    const x = hostOf(dtype, new Array(classes).fill(0));
+    for (const gap of around(defined('WINDOW', dtype))) {
+      x.fill(gap, first);
+      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, { outer: 1, classes, inner: 1 }));
+      const rest = 1 / (classes - first + first * Math.exp(-gap));
+      const errors = [
+        Math.abs(s[classes - 1] - rest) / ulp(rest, dtype),
+        Math.abs(s[0] - rest * Math.exp(-gap)) / ulp(rest * Math.exp(-gap), dtype),
+      ];
+      const few = dtype === 'float32' ? 3 : 4;
+      expect({ gap, within: errors.map((error) => error <= few) }).toEqual({ gap, within: [true, true] });
+    }
+  });
+
+  test('exp is right on both sides of 0, of RAISED and of where it overflows', () => {
+    const points = [
+      0,
+      defined('RAISED', dtype) * Math.LN2,
+      defined('GREATEST', dtype),
+      dtype === 'float32' ? 88.72 : 709.78,
+    ];
+    const x = hostOf(
+      dtype,
+      points.flatMap((point) =>
+        [-point, point].flatMap((at) => [-3, -1, -0.25, -1e-9, 0, 1e-9, 0.25, 1, 3].map((d) => at + d)),
+      ),
+    );
+    const y = compute(backend, [x], (out, input) => backend.basis?.unary(out, 'exp', input, x.length));
+    const greatest = dtype === 'float32' ? 2 ** 128 : Number.POSITIVE_INFINITY;
+    for (let i = 0; i < x.length; i++) {
+      const expected = Math.exp(x[i]) >= greatest ? Number.POSITIVE_INFINITY : Math.exp(x[i]);
+      const isRight = y[i] === expected || Math.abs(y[i] - expected) <= 1.5 * ulp(expected, dtype);
+      expect({ x: x[i], isRight }).toEqual({ x: x[i], isRight: true });
+    }
+  });
+
+  test("the diagonal of log-softmax's Jacobian is 1 − exp(y) to 2 ULP, from the smallest y to where it is certain", () => {
+    const ys = Array.from({ length: 400 }, (_, i) => -(2 ** (-60 + i / 6.3))).filter((y) => y > -40);
+    for (const y of [...ys, ...[-0.349, -0.35, -0.351, -0.36, -0.3, 0]]) {
+      for (const temperature of [1, -2.5]) {
+        const log = hostOf(dtype, [y, -1]);
+        const out = backend.alloc(4, dtype);
+        const input = backend.alloc(2, dtype);
+        backend.write(input, log);
+        backend.kernels?.logSoftmaxJacobian?.(out, input, { outer: 1, classes: 2, inner: 1 }, temperature);
+        const [diagonal, beside] = backend.readSync?.(out) ?? [];
+        const expected = -Math.expm1(log[0]) / temperature;
+        const off = -Math.exp(-1) / temperature;
+        expect({ y, error: Math.abs(diagonal - expected) <= 2 * ulp(expected, dtype) }).toEqual({ y, error: true });
+        expect(Math.abs(beside - off)).toBeLessThanOrEqual(2 * ulp(off, dtype));
+        for (const buffer of [out, input]) backend.free(buffer);
+      }
+    }
+  });
+});
