@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { type Backend, type CrossEntropyParameters, type FloatDType, isSoftgradError, type Rows } from '@softgrad/core';
+import { isSoftgradError, type Rows } from '@softgrad/core';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openBackend } from '../dist/backend.js';
-import { type WasmBuffer, wasm } from '../dist/index.js';
+import { wasm } from '../dist/index.js';
 import type { Thread } from '../dist/threads.js';
+import { everyKernel } from './every-kernel.js';
 import { compute, logits, sameBits } from './ulp.js';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -22,70 +23,6 @@ const shapes: readonly Rows[] = [
   { outer: 7, classes: 300, inner: 99 },
 ];
 
-/** Every kernel that threads share, over a shape. */
-function results(backend: Backend<WasmBuffer>, dtype: FloatDType, rows: Rows): readonly ArrayLike<number>[] {
-  const { outer, classes, inner } = rows;
-  const size = outer * classes * inner;
-  const x = logits(dtype, size, 30, 0, 3);
-  // Blocks of rows that are near each other, and some that are far apart, undefined, or beyond what is reduced as it stands.
-  for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
-  const g = logits(dtype, size, 3, 1, 4);
-  const plain = { temperature: 1, mask: null };
-  const { kernels, basis } = backend;
-  const indices = backend.alloc(outer * inner, 'int32');
-  backend.write(
-    indices,
-    Int32Array.from({ length: outer * inner }, (_, row) => (row % 9 ? (row * 7) % classes : -100)),
-  );
-  const mask = backend.alloc(size, 'bool');
-  backend.write(
-    mask,
-    Uint8Array.from({ length: size }, (_, i) => Number(i % 5 !== 0)),
-  );
-  const masked = { temperature: 2, mask: { buffer: mask, outer } };
-  const weighed = { weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 0.5 };
-  const loss = backend.alloc(outer * inner, dtype);
-  const both = (target: CrossEntropyParameters<WasmBuffer>['target'], more: object) => {
-    const parameters = { ...plain, ...weighed, target, ...more };
-    const gradient = compute(backend, [x], (out, input) =>
-      kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, parameters),
-    );
-    return [gradient, backend.readSync?.(loss) ?? []];
-  };
-  const byIndex = { kind: 'indices', buffer: indices } as const;
-  const all = [
-    compute(backend, [x], (out, input) => backend.softmax(out, input, rows)),
-    compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows)),
-    compute(backend, [x, g], (out, a, b) => kernels?.softmaxVjp?.(out, a, b, rows, 2)),
-    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, { temperature: -3, mask: null })),
-    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, masked)),
-    compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, plain)),
-    compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, masked)),
-    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, 1)),
-    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, 1)),
-    compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, plain)).slice(0, outer * inner),
-    ...both(byIndex, {}),
-    ...both(byIndex, { temperature: 3 }),
-    ...both(byIndex, { labelSmoothing: 0.1 }),
-    compute(backend, [x], (out, input) => kernels?.sigmoid?.(out, input, input.length)),
-    compute(backend, [x], (out, input) => basis?.unary(out, 'exp', input, size)),
-    compute(backend, [x], (out, input) => basis?.reduce(out, 'sum', input, rows)).slice(0, outer * inner),
-  ];
-  const few = { ...rows, outer: Math.max(1, Math.min(outer, Math.floor(600_000 / (classes * classes * inner)))) };
-  if (few.outer * inner * classes * classes <= 2e6) {
-    const s = backend.alloc(few.outer * classes * inner, dtype);
-    const matrices = backend.alloc(s.length * classes, dtype);
-    backend.write(s, x.subarray(0, s.length));
-    backend.jacobian(matrices, s, few);
-    all.push(backend.readSync?.(matrices) ?? []);
-    kernels?.logSoftmaxJacobian?.(matrices, s, few, 1);
-    all.push(backend.readSync?.(matrices) ?? []);
-    for (const buffer of [s, matrices]) backend.free(buffer);
-  }
-  for (const buffer of [indices, mask, loss]) backend.free(buffer);
-  return all;
-}
-
 test.each(['float32', 'float64'] as const)(
   '%s results of every kernel are the same bits on one, two, three and five threads',
   async (dtype) => {
@@ -98,9 +35,9 @@ test.each(['float32', 'float64'] as const)(
       'WebAssembly SIMD, 5 threads',
     ]);
     for (const rows of shapes) {
-      const expected = results(one, dtype, rows);
+      const expected = everyKernel(one, dtype, rows);
       for (const other of others) {
-        for (const [i, actual] of results(other, dtype, rows).entries()) {
+        for (const [i, actual] of everyKernel(other, dtype, rows).entries()) {
           const same = sameBits(actual, expected[i]);
           expect({ rows, kernel: i, same }).toEqual({ rows, kernel: i, same: true });
         }

@@ -32,7 +32,7 @@ function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
     expected: ArrayLike<number>,
     bound: (i: number) => number,
   ) => {
-    const i = Array.from(expected, (value, at) => at).find(
+    const i = Array.from(expected, (_, at) => at).find(
       (at) => !Object.is(actual[at] + 0, expected[at] + 0) && !(Math.abs(actual[at] - expected[at]) <= bound(at)),
     );
     if (i !== undefined) found.push(`${name}, T = ${temperature}: ${actual[i]} at ${i}, expected ${expected[i]}`);

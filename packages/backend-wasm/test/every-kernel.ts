@@ -1,0 +1,84 @@
+import type { Backend, CrossEntropyParameters, FloatDType, Rows } from '@softgrad/core';
+import type { WasmBuffer } from '../dist/index.js';
+import { compute, logits } from './ulp.js';
+
+/** What every kernel makes of logits, cotangents and targets of a shape: rows near each other, far apart, undefined and huge. */
+export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, rows: Rows): readonly ArrayLike<number>[] {
+  const { outer, classes, inner } = rows;
+  const size = outer * classes * inner;
+  const x = logits(dtype, size, 30, 0, 3);
+  // Blocks of rows that are near each other, and some that are far apart, undefined, or beyond what is reduced as it stands.
+  for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
+  const g = logits(dtype, size, 3, 1, 4);
+  const plain = { temperature: 1, mask: null };
+  const { kernels, basis } = backend;
+  const indices = backend.alloc(outer * inner, 'int32');
+  backend.write(
+    indices,
+    Int32Array.from({ length: outer * inner }, (_, row) => (row % 9 ? (row * 7) % classes : -100)),
+  );
+  const mask = backend.alloc(size, 'bool');
+  backend.write(
+    mask,
+    Uint8Array.from({ length: size }, (_, i) => Number(i % 5 !== 0)),
+  );
+  const masked = { temperature: 2, mask: { buffer: mask, outer } };
+  const weighed = { weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 0.5 };
+  const loss = backend.alloc(outer * inner, dtype);
+  const both = (target: CrossEntropyParameters<WasmBuffer>['target'], more: object) => {
+    const parameters = { ...plain, ...weighed, target, ...more };
+    const gradient = compute(backend, [x], (out, input) =>
+      kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, parameters),
+    );
+    return [gradient, backend.readSync?.(loss) ?? []];
+  };
+  const byIndex = { kind: 'indices', buffer: indices } as const;
+  const shares = backend.alloc(size, dtype);
+  backend.write(shares, logits(dtype, size, 0.5, 0.5, 6));
+  const weight = backend.alloc(classes, dtype);
+  backend.write(weight, logits(dtype, classes, 0.5, 1, 5));
+  const byShare = { kind: 'probabilities', buffer: shares } as const;
+  const all = [
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows)),
+    compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows)),
+    compute(backend, [x, g], (out, a, b) => kernels?.softmaxVjp?.(out, a, b, rows, 2)),
+    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, { temperature: -3, mask: null })),
+    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, masked)),
+    compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, plain)),
+    compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, masked)),
+    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, 1)),
+    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, 1)),
+    compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, plain)).slice(0, outer * inner),
+    ...both(byIndex, {}),
+    ...both(byIndex, { temperature: 3 }),
+    ...both(byIndex, { labelSmoothing: 0.1 }),
+    ...both(byIndex, { weight }),
+    ...both(byIndex, { ...masked, weight }),
+    ...both(byShare, { weight, labelSmoothing: 0.1 }),
+    ...both(byShare, masked),
+    compute(backend, [x], (out, input) => kernels?.sigmoid?.(out, input, input.length)),
+    compute(backend, [x], (out, input) => basis?.unary(out, 'exp', input, size)),
+    compute(backend, [x], (out, input) => basis?.unary(out, 'log', input, size)),
+    compute(backend, [x], (out, input) => basis?.unary(out, 'neg', input, size)),
+    compute(backend, [x], (out, input) => basis?.transpose(out, input, rows)),
+    compute(backend, [x], (out, input) => basis?.reduce(out, 'sum', input, rows)).slice(0, outer * inner),
+    compute(backend, [x], (out, input) => basis?.reduce(out, 'max', input, rows)).slice(0, outer * inner),
+    compute(backend, [x, g], (out, a, b) => kernels?.sigmoidVjp?.(out, a, b, size)),
+    compute(backend, [x], (out, input) => kernels?.relu?.(out, input, size)),
+    compute(backend, [x, g], (out, a, b) => kernels?.reluVjp?.(out, a, b, size)),
+    compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, masked)).slice(0, outer * inner),
+  ];
+  const few = { ...rows, outer: Math.max(1, Math.min(outer, Math.floor(600_000 / (classes * classes * inner)))) };
+  if (few.outer * inner * classes * classes <= 2e6) {
+    const s = backend.alloc(few.outer * classes * inner, dtype);
+    const matrices = backend.alloc(s.length * classes, dtype);
+    backend.write(s, x.subarray(0, s.length));
+    backend.jacobian(matrices, s, few);
+    all.push(backend.readSync?.(matrices) ?? []);
+    kernels?.logSoftmaxJacobian?.(matrices, s, few, 1);
+    all.push(backend.readSync?.(matrices) ?? []);
+    for (const buffer of [s, matrices]) backend.free(buffer);
+  }
+  for (const buffer of [indices, mask, loss, shares, weight]) backend.free(buffer);
+  return all;
+}

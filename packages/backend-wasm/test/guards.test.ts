@@ -1,0 +1,92 @@
+import type { Backend, Rows } from '@softgrad/core';
+import { expect, test } from 'vitest';
+import { createBasis } from '../dist/basis.js';
+import { createHeap, type Heap } from '../dist/heap.js';
+import { type WasmBuffer, wasm } from '../dist/index.js';
+import { createKernels, softmaxInto, vjpInto } from '../dist/kernels.js';
+import { compile, type Exports, instantiate } from '../dist/module.js';
+import { runMatrices } from '../dist/rowwise.js';
+import { createRunner } from '../dist/run.js';
+import { createStorage } from '../dist/storage.js';
+import { everyKernel } from './every-kernel.js';
+import { sameBits } from './ulp.js';
+
+/** Bytes around every block. All ones: NaN to a kernel that reads them. */
+const fence = 256;
+const pattern = 0xff;
+
+/** A heap whose blocks begin as NaN and have fences on both sides; `broken` lists the fences that were written to. */
+function fenced(memory: WebAssembly.Memory, inner: Heap): Heap & { broken(): readonly string[] } {
+  const live = new Map<number, number>();
+  const found: string[] = [];
+  const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
+  const check = (address: number, bytes: number) => {
+    const sides = { before: bytesAt(address - fence, fence), after: bytesAt(address + bytes, fence) };
+    for (const [side, guard] of Object.entries(sides)) {
+      const at = guard.findIndex((byte) => byte !== pattern);
+      if (at >= 0) found.push(`${side} a block of ${bytes} bytes, at ${at}`);
+      guard.fill(pattern);
+    }
+  };
+  return {
+    allocate(bytes) {
+      const address = inner.allocate(bytes + 2 * fence) + fence;
+      bytesAt(address - fence, bytes + 2 * fence).fill(pattern);
+      live.set(address, bytes);
+      return address;
+    },
+    release(address, bytes) {
+      check(address, bytes);
+      live.delete(address);
+      inner.release(address - fence, bytes + 2 * fence);
+    },
+    broken() {
+      for (const [address, bytes] of live) check(address, bytes);
+      return found.splice(0);
+    },
+  };
+}
+
+/** The backend's parts over such a heap, so that scratch memory is guarded as well as operands and results. */
+async function guardedBackend() {
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
+  const { module } = await compile(false, false);
+  const instance = await instantiate(module, memory);
+  const heap = fenced(memory, createHeap(memory, (instance.__heap_base as WebAssembly.Global).value));
+  const storage = createStorage(memory, heap);
+  const runner = createRunner(instance as unknown as Exports, heap, null);
+  const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
+  const parts: Partial<Backend<WasmBuffer>> = {
+    ...storage,
+    softmax: (out, logits, rows) => softmaxInto(runner, out, logits, rows, 1),
+    vjp: (out, s, g, rows) => vjpInto(runner, out, s, g, rows, 1),
+    jacobian: (out, s, rows) => runMatrices(runner, 'jacobian', out, s, rows, 1),
+    basis,
+    kernels: createKernels(runner, basis),
+  };
+  return { backend: parts as Backend<WasmBuffer>, broken: heap.broken };
+}
+
+/** Short rows, rows in blocks, and rows for which 1, 2 and 3 vectors a class are more scratch memory than is there for good. */
+const lengths = [1, 2, 3, 5, 6, 10, 12, 17, 33, 64, 100, 257, 700, 1100, 2100];
+
+test.each(['float32', 'float64'] as const)(
+  'no %s kernel writes outside its operands and its scratch memory, or computes with what is outside',
+  async (dtype) => {
+    const plain = await wasm.open({ relaxedSimd: false });
+    const { backend, broken } = await guardedBackend();
+    for (const classes of lengths) {
+      const shapes: readonly Rows[] = [
+        { outer: classes < 20 ? 4 * Math.floor(256 / classes) + 3 : 5, classes, inner: 1 },
+        { outer: 2, classes, inner: 3 },
+      ];
+      for (const rows of shapes) {
+        const expected = everyKernel(plain, dtype, rows);
+        const actual = everyKernel(backend, dtype, rows);
+        expect({ rows, broken: broken() }).toEqual({ rows, broken: [] });
+        const different = actual.flatMap((values, i) => (sameBits(values, expected[i]) ? [] : [i]));
+        expect({ rows, different }).toEqual({ rows, different: [] });
+      }
+    }
+  },
+);
