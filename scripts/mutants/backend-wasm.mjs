@@ -91,7 +91,9 @@ function mutated(original, sources) {
 }
 
 function embed(modules) {
-  writeFileSync(join(copy, 'dist', 'module.generated.js'), embedding(Object.entries(modules), ''));
+  const text = embedding(Object.entries(modules), '');
+  // The conformance suite loads dist, the package's tests load src.
+  for (const path of ['dist/module.generated.js', 'src/module.generated.ts']) writeFileSync(join(copy, path), text);
 }
 
 /** The conformance suite over the copy, in a process of its own. */

@@ -1,6 +1,6 @@
 import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '@softgrad/core';
 import { expect, test } from 'vitest';
-import { wasm } from '../dist/index.js';
+import { wasm } from '../src/index.js';
 import { compute, largestError, logits, ulp } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });

@@ -1,5 +1,5 @@
 import type { Backend, CrossEntropyParameters, FloatDType, Rows } from '@softgrad/core';
-import type { WasmBuffer } from '../dist/index.js';
+import type { WasmBuffer } from '../src/index.js';
 import { compute, logits } from './ulp.js';
 
 /** What every kernel makes of logits, cotangents and targets of a shape: rows near each other, far apart, undefined and huge. */

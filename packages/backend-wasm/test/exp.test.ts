@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { wasm } from '../dist/index.js';
+import { wasm } from '../src/index.js';
 import { ulp } from './ulp.js';
 
 /** Every 64th bit pattern of float32, shifted by an odd number so that mantissas vary. */

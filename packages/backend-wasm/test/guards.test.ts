@@ -1,13 +1,13 @@
 import type { Backend, Rows } from '@softgrad/core';
 import { expect, test } from 'vitest';
-import { createBasis } from '../dist/basis.js';
-import { createHeap, type Heap } from '../dist/heap.js';
-import { type WasmBuffer, wasm } from '../dist/index.js';
-import { createKernels, softmaxInto, vjpInto } from '../dist/kernels.js';
-import { compile, type Exports, instantiate } from '../dist/module.js';
-import { runMatrices } from '../dist/rowwise.js';
-import { createRunner } from '../dist/run.js';
-import { createStorage } from '../dist/storage.js';
+import { createBasis } from '../src/basis.js';
+import { createHeap, type Heap } from '../src/heap.js';
+import { type WasmBuffer, wasm } from '../src/index.js';
+import { createKernels, softmaxInto, vjpInto } from '../src/kernels.js';
+import { compile, type Exports, instantiate } from '../src/module.js';
+import { runMatrices } from '../src/rowwise.js';
+import { createRunner } from '../src/run.js';
+import { createStorage } from '../src/storage.js';
 import { everyKernel } from './every-kernel.js';
 import { sameBits } from './ulp.js';
 

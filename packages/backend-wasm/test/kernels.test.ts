@@ -1,7 +1,7 @@
 import { type Backend, type CrossEntropyParameters, type FloatDType, hostArray, type Rows } from '@softgrad/core';
 import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
-import { type WasmBuffer, wasm } from '../dist/index.js';
+import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, logits, random } from './ulp.js';
 
 type Host = Float32Array | Float64Array;

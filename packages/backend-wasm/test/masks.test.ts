@@ -1,6 +1,6 @@
 import type { CrossEntropyParameters, FloatDType, Rows, SoftmaxParameters } from '@softgrad/core';
 import { expect, test } from 'vitest';
-import { type WasmBuffer, wasm } from '../dist/index.js';
+import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, logits, sameBits } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });

@@ -12,9 +12,10 @@ import {
 } from '@softgrad/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHeap } from '../dist/heap.js';
-import { wasm } from '../dist/index.js';
+import { createHeap } from '../src/heap.js';
+import { wasm } from '../src/index.js';
 import { sameBits } from './ulp.js';
+import { openThreads } from './worker-thread.js';
 
 const megabyte = 2 ** 20;
 
@@ -93,7 +94,7 @@ test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was th
 });
 
 test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4 GiB', async (threads) => {
-  const backend = await wasm.open({ threads, relaxedSimd: false });
+  const backend = await openThreads(threads);
   const alone = await wasm.open({ relaxedSimd: false });
   const fill = empty([2.5 * 2 ** 28], { backend }); // 2.5 GiB, which are not touched
   const host = Float32Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 31);
@@ -211,7 +212,7 @@ test('kernels that load whole vectors are right where an operand ends with the m
 });
 
 test.each([1, 2])('on %i threads, no operation of the family leaves memory behind', async (threads) => {
-  const backend = await wasm.open({ threads });
+  const backend = await openThreads(threads);
   // Some need more scratch memory than is there for good.
   const shapes = [1, 2, 3, 7, 40, 64, 257, 2100].flatMap((classes) => [
     [1, classes],

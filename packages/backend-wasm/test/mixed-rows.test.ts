@@ -1,7 +1,7 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
 import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
-import { type WasmBuffer, wasm } from '../dist/index.js';
+import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, random } from './ulp.js';
 
 /** Every length of a short row, and longer ones for blocks, stretches and lanes. */

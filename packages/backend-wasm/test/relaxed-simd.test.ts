@@ -2,17 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isSoftgradError } from '@softgrad/core';
 import { expect, test } from 'vitest';
-import { wasm } from '../dist/index.js';
-import { hasRelaxedSimd } from '../dist/module.js';
+import { wasm } from '../src/index.js';
+import { hasRelaxedSimd } from '../src/module.js';
 
-test('conforms with relaxed SIMD in a Node that has it, with and without threads', { timeout: 300_000 }, () => {
+test('conforms with relaxed SIMD in a Node that has it', { timeout: 300_000 }, () => {
   const flags = hasRelaxedSimd() ? [] : ['--experimental-wasm-relaxed-simd'];
   const script = fileURLToPath(new URL('relaxed-simd.mjs', import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, script], { encoding: 'utf8' });
-  expect({ status, stderr, failed: stdout.replace(/^[12] threads: \d{4} passed\n/gm, '') }).toEqual({
+  expect({ status, stderr, stdout }).toEqual({
     status: 0,
     stderr: '',
-    failed: '',
+    stdout: expect.stringMatching(/^\d{4} passed\n$/),
   });
 });
 

@@ -1,7 +1,7 @@
 import { type FloatDType, hostArray, type Rows } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
-import { wasm } from '../dist/index.js';
+import { wasm } from '../src/index.js';
 import { compute, logits, ulp } from './ulp.js';
 
 /** Every short length, and both sides of where a kernel gives way to another (src/kernels). */

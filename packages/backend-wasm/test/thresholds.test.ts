@@ -1,7 +1,7 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
-import { type WasmBuffer, wasm } from '../dist/index.js';
+import { type WasmBuffer, wasm } from '../src/index.js';
 import { defined } from './defines.js';
 import { compute, random, ulp } from './ulp.js';
 

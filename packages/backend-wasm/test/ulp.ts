@@ -1,5 +1,5 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
-import type { WasmBuffer } from '../dist/index.js';
+import type { WasmBuffer } from '../src/index.js';
 
 /** Rows of logits, and the probabilities that they should give, in float64 arithmetic. */
 export interface Case {

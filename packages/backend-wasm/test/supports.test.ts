@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { wasm } from '../src/index.js';
+import { openThreads } from './worker-thread.js';
+
+// What is announced decides what the conformance suite asks for, so a regression must not change it.
+test('the backend announces what it can do, whatever its threads', async () => {
+  const expected = {
+    dtypes: ['float32', 'float64'],
+    readSync: true,
+    hostView: true,
+    inPlace: true,
+    limits: { elements: 65535 * 16384 - 2 ** 20, classes: 2 ** 26 },
+    subnormals: 'preserve',
+    nonFinite: 'ieee',
+    expUlp: { base: 2, slope: 0 },
+  };
+  const one = await wasm.open({ relaxedSimd: false });
+  expect(one.supports).toEqual({ ...expected, device: 'WebAssembly SIMD, 1 thread' });
+  const two = await openThreads(2);
+  expect(two.supports).toEqual({ ...expected, device: 'WebAssembly SIMD, 2 threads' });
+  await two.close();
+});

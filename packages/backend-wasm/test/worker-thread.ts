@@ -1,0 +1,27 @@
+import { Worker } from 'node:worker_threads';
+import type { Backend } from '@softgrad/core';
+import { openBackend } from '../src/backend.js';
+import type { WasmBuffer } from '../src/index.js';
+import type { Thread } from '../src/threads.js';
+
+/** The backend of src with worker threads, which can load JavaScript alone: the built worker.js. Without relaxed SIMD. */
+export function openThreads(threads: number): Promise<Backend<WasmBuffer>> {
+  return openBackend({ threads, relaxedSimd: false, spawn: async () => workerThread('../dist/worker.js', []) });
+}
+
+/** A thread that runs a file, relative to this folder, in place of the package's own; the worker is added to `started`. */
+export function workerThread(file: string, started: Worker[]): Thread {
+  const worker = new Worker(new URL(file, import.meta.url));
+  started.push(worker);
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+  });
+  ready.catch(() => {});
+  return {
+    ready,
+    start: (message) => worker.postMessage(message),
+    onLost: (listener) => worker.on('exit', listener),
+    terminate: () => void worker.terminate(),
+  };
+}
