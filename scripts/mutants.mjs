@@ -24,7 +24,8 @@ import { prepare, root } from './workspace.mjs';
 const sources = {
   core: ['src/**/*.ts', 'conformance/**/*.ts', '!conformance/faulty/**'],
   'backend-cpu': ['src/**/*.ts'],
-  'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts'],
+  // What runs in worker threads is loaded from dist: no mutant of it is seen.
+  'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/worker.ts'],
   'backend-webgpu': ['src/**/*.ts'],
   'backend-gpujs': ['src/**/*.ts'],
   'backend-tfjs': ['src/**/*.ts'],
@@ -114,6 +115,8 @@ async function ofTypeScript(name) {
       'docs',
       'examples',
       'packages/*/dist',
+      // Worker threads load JavaScript.
+      '!packages/backend-wasm/dist',
       'packages/*/reports',
       'packages/*/images',
       'reports',

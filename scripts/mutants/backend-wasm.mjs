@@ -41,7 +41,8 @@ async function open({ quick }) {
   symlinkSync(join(folder, 'node_modules'), join(copy, 'node_modules'));
   writeFileSync(join(copy, 'vitest.config.mjs'), config);
   const sources = join(copy, 'src', 'kernels');
-  const original = Object.fromEntries(Object.entries(builds).map(([name, flags]) => [name, compile(flags, sources)]));
+  const original = {};
+  for (const [name, flags] of Object.entries(builds)) original[name] = await compile(flags, sources);
   embed(original);
   const cases = new Map();
   for (const build of Object.keys(builds)) {
@@ -59,7 +60,7 @@ async function open({ quick }) {
       const path = join(sources, file);
       writeFileSync(path, text);
       try {
-        const build = mutated(original, sources);
+        const build = await mutated(original, sources);
         if (typeof build !== 'string') return build;
         const outcome = await conform(build, { order: inOrder() });
         const killer = cases.get(outcome.by);
@@ -75,11 +76,11 @@ async function open({ quick }) {
 }
 
 /** Builds the sources and embeds them: the name of the first build that differs, or the outcome where none does. */
-function mutated(original, sources) {
+async function mutated(original, sources) {
   for (const [name, flags] of Object.entries(builds)) {
     let bytes;
     try {
-      bytes = compile([...flags, '-w'], sources);
+      bytes = await compile([...flags, '-w'], sources);
       if (bytes.equals(original[name])) continue;
       embed({ ...original, [name]: bytes });
     } catch {

@@ -4,12 +4,13 @@
 //   node scripts/build-kernels.mjs --check   rebuilds and compares with what is committed; installs the compiler in CI, as root
 //
 // Nothing else needs a compiler: the module is committed, with a hash of the sources that it was made from.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { deflateSync, inflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -53,29 +54,44 @@ export function sourceHash() {
   return hash.update(JSON.stringify({ builds, flags, linkFlags })).digest('hex');
 }
 
-function run(command, args) {
-  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
-  if (error?.code === 'ENOENT') throw new Error(`${command} is missing: apt-get install clang-19 lld-19`);
-  if (status !== 0 || stderr) throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`);
-  return stdout;
+async function run(command, args) {
+  const { stderr } = await promisify(execFile)(command, args, { encoding: 'utf8' }).catch((error) => {
+    throw error.code === 'ENOENT' ? new Error(`${command} is missing: apt-get install clang-19 lld-19`) : error;
+  });
+  if (stderr) throw new Error(`${command} ${args.join(' ')}\n${stderr}`);
 }
 
-/** A module of the kernels in a folder. */
-export function compile(extraFlags, folderOfSources = kernels) {
+/** A module of the kernels in a folder, both dtypes compiled side by side. @throws what the compiler says, warnings too */
+export async function compile(extraFlags, folderOfSources = kernels) {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
   try {
     const sources = readdirSync(folderOfSources)
       .filter((name) => name.endsWith('.c'))
       .sort();
-    const objects = [32, 64].map((bits) => {
+    const compiled = [32, 64].map(async (bits) => {
       const source = join(folder, `${bits}.c`);
       const object = join(folder, `${bits}.o`);
       writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
-      run(compiler, [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${folderOfSources}`, '-c', source, '-o', object]);
+      await run(compiler, [
+        ...flags,
+        ...extraFlags,
+        `-DREAL=${bits}`,
+        `-I${folderOfSources}`,
+        '-c',
+        source,
+        '-o',
+        object,
+      ]);
       return object;
     });
+    // A failure of one waits for the other, which still writes into the folder.
+    const outcomes = await Promise.allSettled(compiled);
+    const objects = outcomes.map(({ status, value, reason }) => {
+      if (status === 'rejected') throw reason;
+      return value;
+    });
     const module = join(folder, 'kernels.wasm');
-    run(linker, [...linkFlags, ...objects, '-o', module]);
+    await run(linker, [...linkFlags, ...objects, '-o', module]);
     return readFileSync(module);
   } finally {
     rmSync(folder, { recursive: true });
@@ -91,7 +107,7 @@ function memoryFlags(bytes) {
 
 /** What the sources compile to, by build. */
 function compileAll() {
-  return Object.entries(builds).map(([name, extra]) => [name, compile(extra)]);
+  return Promise.all(Object.entries(builds).map(async ([name, extra]) => [name, await compile(extra)]));
 }
 
 /** The text of module.generated.ts, which is JavaScript too, with a module of each build. */
@@ -114,8 +130,8 @@ export function embedding(modules, hash) {
 }
 
 /** Whether the modules that are embedded are those, whatever version of zlib deflated them. */
-function isCurrent(text) {
-  const modules = compileAll();
+async function isCurrent(text) {
+  const modules = await compileAll();
   const embedded = (name) => new RegExp(`export const ${name} =\\s*'([^']*)'`).exec(text)?.[1] ?? '';
   return modules.every(([name, bytes]) => inflateSync(Buffer.from(embedded(name), 'base64')).equals(bytes));
 }
@@ -136,10 +152,10 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     }
     if (!ensureCompiler())
       console.log('clang-19 is not here: the hash of the sources was checked, nothing was rebuilt.');
-    else if (!isCurrent(readFileSync(target, 'utf8'))) {
+    else if (!(await isCurrent(readFileSync(target, 'utf8')))) {
       throw new Error('src/module.generated.ts is not what src/kernels compiles to: node scripts/build-kernels.mjs');
     } else console.log('src/module.generated.ts is what src/kernels compiles to.');
   } else {
-    writeFileSync(target, embedding(compileAll(), sourceHash()));
+    writeFileSync(target, embedding(await compileAll(), sourceHash()));
   }
 }

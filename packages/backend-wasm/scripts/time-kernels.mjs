@@ -33,8 +33,8 @@ const double = values.dtype === 'float64';
 const bytes = double ? 8 : 4;
 const flags = values.relaxed ? builds.relaxed : builds.simd;
 const contenders = [
-  [revision, compileRevision()],
-  ['now', compile(flags)],
+  [revision, await compileRevision()],
+  ['now', await compile(flags)],
 ].map(([name, module]) => ({ name, ...instance(module), samples: [] }));
 
 console.log(`${values.op}, ${values.dtype}, logits in ±${values.spread}: µs a call, ns a logit`);
@@ -59,7 +59,7 @@ for (const shape of values.shapes.split(',')) {
   console.log(`${shape.padEnd(12)} ${revision} ${cell(before)}   now ${cell(now)}   ${(before / now).toFixed(2)}×`);
 }
 
-function compileRevision() {
+async function compileRevision() {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-revision-'));
   try {
     const kernels = join(folder, 'kernels');
@@ -67,7 +67,7 @@ function compileRevision() {
     for (const file of git('ls-tree', '--name-only', revision, 'src/kernels/').trim().split('\n')) {
       writeFileSync(join(kernels, file.slice(file.lastIndexOf('/') + 1)), git('show', `${revision}:./${file}`));
     }
-    return compile(flags, kernels);
+    return await compile(flags, kernels);
   } finally {
     rmSync(folder, { recursive: true });
   }
