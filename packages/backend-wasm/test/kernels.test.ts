@@ -2,12 +2,16 @@ import { type Backend, type CrossEntropyParameters, type FloatDType, hostArray, 
 import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
+import { lengthsAroundThresholds } from './defines.js';
 import { compute, logits, random } from './ulp.js';
 
 type Host = Float32Array | Float64Array;
 
-/** Every short length, and both sides of where a kernel gives way to another (src/kernels). */
-const lengths = [...Array.from({ length: 67 }, (_, i) => i + 1), 127, 128, 129, 255, 256, 257, 511, 513, 1025];
+/** Every length of up to nine vectors, and both sides of where a kernel gives way to another. */
+const lengthsOf = (dtype: FloatDType) =>
+  [...new Set([...Array.from({ length: 36 }, (_, i) => i + 1), ...lengthsAroundThresholds(dtype)])].filter(
+    (length) => length < 1100,
+  );
 
 /** Rows that leave groups and blocks of them incomplete. */
 const counts = (classes: number) => (classes < 20 ? [1, 5, 4 * Math.floor(256 / classes) + 3] : [1, 5]);
@@ -47,34 +51,37 @@ function outside(actual: ArrayLike<number>, expected: ArrayLike<number>, bounds:
 }
 
 describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
-  test.each(lengths)('the derivatives of softmax over rows of %i are right and touch nothing else', async (classes) => {
-    const backend = await wasm.open({ relaxedSimd: false });
-    const precision = tolerance.precisionOf(backend.supports, dtype);
-    for (const outer of counts(classes)) {
-      const rows: Rows = { outer, classes, inner: 1 };
-      const size = outer * classes;
-      // Flat rows and rows in which one probability is nearly everything.
-      for (const spread of [1, 30]) {
-        const x = logits(dtype, size, spread, 0, classes + outer);
-        const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
-        const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
-        const g = logits(dtype, size, 3, 1, classes + 1);
-        const vjp = guarded(backend, dtype, size, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
-        const expected = reference.softmaxVjp(probabilities, g, rows);
-        const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);
-        expect(outside(vjp, expected, bounds)).toEqual([]);
-        if (size * classes > 70_000) continue;
-        const jacobian = guarded(backend, dtype, size * classes, [probabilities], (out, a) =>
-          backend.jacobian(out, a, rows),
-        );
-        const matrices = reference.softmaxJacobian(probabilities, rows);
-        const entries = tolerance.softmaxJacobianTolerance(precision, probabilities, matrices, rows);
-        expect(outside(jacobian, matrices, entries)).toEqual([]);
+  test.each(lengthsOf(dtype))(
+    'the derivatives of softmax over rows of %i are right and touch nothing else',
+    async (classes) => {
+      const backend = await wasm.open({ relaxedSimd: false });
+      const precision = tolerance.precisionOf(backend.supports, dtype);
+      for (const outer of counts(classes)) {
+        const rows: Rows = { outer, classes, inner: 1 };
+        const size = outer * classes;
+        // Flat rows and rows in which one probability is nearly everything.
+        for (const spread of [1, 30]) {
+          const x = logits(dtype, size, spread, 0, classes + outer);
+          const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+          const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
+          const g = logits(dtype, size, 3, 1, classes + 1);
+          const vjp = guarded(backend, dtype, size, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
+          const expected = reference.softmaxVjp(probabilities, g, rows);
+          const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);
+          expect(outside(vjp, expected, bounds)).toEqual([]);
+          if (size * classes > 70_000) continue;
+          const jacobian = guarded(backend, dtype, size * classes, [probabilities], (out, a) =>
+            backend.jacobian(out, a, rows),
+          );
+          const matrices = reference.softmaxJacobian(probabilities, rows);
+          const entries = tolerance.softmaxJacobianTolerance(precision, probabilities, matrices, rows);
+          expect(outside(jacobian, matrices, entries)).toEqual([]);
+        }
       }
-    }
-  });
+    },
+  );
 
-  test.each(lengths)(
+  test.each(lengthsOf(dtype))(
     'logSoftmax and crossEntropy over rows of %i are right and touch nothing else',
     async (classes) => {
       const backend = await wasm.open({ relaxedSimd: false });
