@@ -65,7 +65,7 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ['some words', /^pasted: no row of numbers; expected nested lists \(JSON\), an array as NumPy prints it/],
     ['', /^pasted: no row of numbers/],
     ['[', /never closed/],
-    [`${'['.repeat(100_000)}`, /nested more than 64 deep/],
+    [`${'['.repeat(1000)}`, /nested more than 64 deep/],
     ['{"a": [1]}', /the value is an object/],
   ])('%.40j', async (text, message) => {
     const error = await parse(text).catch((caught: unknown) => caught);
@@ -113,6 +113,6 @@ test('whatever the text, it is read as an array that fits its shape or refused i
         expect(error.message).toMatch(/^pasted: \P{Cc}+$/u);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 300 },
   );
 });
