@@ -5,8 +5,22 @@ import {
   type FloatDType,
   isSoftgradError,
   loadProvider,
+  registered,
   SoftgradError,
 } from '@softgrad/core';
+import type { Backends, Session } from './context.js';
+
+/** softgrad's own. */
+export const ownBackends: Backends = {
+  names() {
+    registerBackends();
+    return registered();
+  },
+  load(name) {
+    registerBackends();
+    return loadProvider(name);
+  },
+};
 
 /** Tried in this order where no backend is named. */
 const defaults = ['wasm', 'cpu'];
@@ -16,20 +30,20 @@ const defaults = ['wasm', 'cpu'];
  *
  * @throws ERR_BACKEND_UNAVAILABLE with the reason
  */
-export async function openBackend(name: string | undefined): Promise<Backend> {
-  const provider = name === undefined ? await loadDefault() : await loadAvailable(name);
+export async function openBackend(name: string | undefined, session: Session): Promise<Backend> {
+  const provider = name === undefined ? await loadDefault(session) : await loadAvailable(name, session);
   return provider.open();
 }
 
-/** The first default that can run here; `explainDefault` says so where this machine cannot run one before it. */
-export async function loadDefault(): Promise<BackendProvider> {
+/** The first default that can run here, with a notice of why where this machine cannot run one before it. */
+export async function loadDefault({ backends, notices }: Session): Promise<BackendProvider> {
   const reasons: string[] = [];
   for (const name of defaults) {
     try {
-      const provider = await loadProviderOf(name);
+      const provider = await backends.load(name);
       const reason = await provider.unavailable();
       if (reason === null) {
-        if (reasons.length > 0) notice = `computed on ${name}: ${reasons.join('; ')}`;
+        if (reasons.length > 0) notices.push(`computed on ${name}: ${reasons.join('; ')}`);
         return provider;
       }
       reasons.push(`${name} cannot run on this machine (${reason.split(/[;\n]/)[0]})`);
@@ -40,20 +54,8 @@ export async function loadDefault(): Promise<BackendProvider> {
   throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; ') || `none of ${defaults.join(', ')} loads`);
 }
 
-let notice: string | null = null;
-
-/** Says on standard error, below a result, that it is not of the first default. */
-export function explainDefault(): void {
-  if (notice !== null) process.stderr.write(`softgrad: ${notice}\n`);
-}
-
-function loadProviderOf(name: string): Promise<BackendProvider> {
-  registerBackends();
-  return loadProvider(name);
-}
-
-async function loadAvailable(name: string): Promise<BackendProvider> {
-  const provider = await loadProviderOf(name);
+async function loadAvailable(name: string, { backends }: Session): Promise<BackendProvider> {
+  const provider = await backends.load(name);
   const reason = await provider.unavailable();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${reason}`);
   return provider;

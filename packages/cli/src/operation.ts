@@ -1,9 +1,9 @@
 import { type Backend, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
 import { arrayRows, type FileArray, formatShape, type RowReader, readAll, sizeOf } from '@softgrad/formats';
 import { checkDType, openBackend } from './backend.js';
+import type { Context, Session } from './context.js';
 import { openArray } from './files/open.js';
 import { openWriter, outputFormat, type RowWriter } from './files/write.js';
-import { chunkBytes, memoryLimit } from './memory.js';
 import type { OperationOptions } from './options.js';
 import { silent, startProgress } from './progress.js';
 import { terminalWriter } from './table.js';
@@ -22,18 +22,20 @@ export async function runRowwise(
   name: string,
   operands: readonly OperandFile[],
   options: OperationOptions,
+  session: Session,
   compute: (operands: readonly Tensor[], axis: number) => Tensor,
 ): Promise<void> {
-  await withReaders(operands, options, async (readers, backend, memory) => {
+  const { memory, chunk: chunkBytes } = session.limits;
+  await withReaders(operands, options, session, async (readers, backend) => {
     const [input] = readers;
     const axis = resolveAxis(options.axis, input);
     readers.slice(1).forEach((reader, i) => {
       checkSameShape(operands[i + 1].label, reader, input);
     });
     const sources = axis === 0 ? await Promise.all(readers.map((reader) => inMemory(reader, memory))) : readers;
-    const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input);
+    const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input, chunkBytes);
     const bytes = input.byteLength ?? 0;
-    const progress = bytes > chunkBytes ? startProgress(name, bytes) : silent;
+    const progress = bytes > chunkBytes ? startProgress(name, bytes, session) : silent(session);
     let writer: RowWriter | null = null;
     try {
       let dtype: FloatDType | null = null;
@@ -42,7 +44,7 @@ export async function runRowwise(
         const [first] = chunks;
         const chosen: FloatDType = dtype ?? chooseDType(backend, options.dtype, first, input.name);
         dtype = chosen;
-        writer ??= await openResult(name, options.out, first.shape.length, chosen);
+        writer ??= await openResult(name, options.out, first.shape.length, chosen, session);
         const tensors = chunks.map((chunk) => toTensor(chunk, chosen, backend));
         using result = compute(tensors, axis);
         const rows = await fromTensor(result);
@@ -65,20 +67,20 @@ export async function runRowwise(
 export async function withReaders(
   operands: readonly OperandFile[],
   options: OperationOptions,
-  use: (readers: readonly RowReader[], backend: Backend, memory: number) => Promise<void>,
+  session: Session,
+  use: (readers: readonly RowReader[], backend: Backend) => Promise<void>,
 ): Promise<void> {
   if (options.out !== undefined) outputFormat(options.out);
   const fromStandardInput = operands.filter(({ file }) => file === '-').map(({ label }) => label);
   if (fromStandardInput.length > 1) {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
-  const memory = memoryLimit();
   const readers: RowReader[] = [];
   try {
-    for (const { file } of operands) readers.push(await openArray(file, memory));
-    const backend = await openBackend(options.backend);
+    for (const { file } of operands) readers.push(await openArray(file, session));
+    const backend = await openBackend(options.backend, session);
     try {
-      await use(readers, backend, memory);
+      await use(readers, backend);
     } finally {
       await backend.close();
     }
@@ -121,12 +123,13 @@ export async function openResult(
   out: string | undefined,
   rank: number,
   dtype: FloatDType,
+  { stdout }: Pick<Context, 'stdout'>,
 ): Promise<RowWriter> {
-  return out === undefined && process.stdout.isTTY ? terminalWriter(name) : openWriter(out, rank, dtype);
+  return out === undefined && stdout.isTTY ? terminalWriter(name, stdout) : openWriter(out, rank, dtype, stdout);
 }
 
 /** Rows whose float64 values fill one chunk; at least one. */
-function rowsAtATime(reader: RowReader): number {
+function rowsAtATime(reader: RowReader, chunkBytes: number): number {
   const rowBytes = sizeOf(reader.shape.slice(1).map((length) => length ?? 1)) * 8;
   return Math.max(1, Math.floor(chunkBytes / Math.max(rowBytes, 1)));
 }

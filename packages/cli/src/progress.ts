@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import type { Context } from './context.js';
 
 /** A bar on standard error that shows how far a long run is; nothing where that is no terminal. */
 export interface Progress {
@@ -10,18 +11,21 @@ export interface Progress {
 }
 
 /** For what is over before a bar could be read. */
-export const silent: Progress = {
-  update() {},
-  print: (lines) => {
-    process.stdout.write(lines);
-  },
-  stop() {},
-};
+export function silent({ stdout }: Pick<Context, 'stdout'>): Progress {
+  return {
+    update() {},
+    print: (lines) => {
+      stdout.write(lines);
+    },
+    stop() {},
+  };
+}
 
-export function startProgress(label: string, total: number): Progress {
-  if (!process.stderr.isTTY) return silent;
+export function startProgress(label: string, total: number, context: Pick<Context, 'stdout' | 'stderr'>): Progress {
+  const { stdout, stderr } = context;
+  if (!stderr.isTTY) return silent(context);
   const bar = new SingleBar({
-    stream: process.stderr,
+    stream: stderr,
     format: '{label} {bar} {percentage}% {eta_formatted} left',
     barsize: 30,
     clearOnComplete: true,
@@ -39,7 +43,7 @@ export function startProgress(label: string, total: number): Progress {
     print(lines) {
       // Stopped, the bar clears its line.
       bar.stop();
-      process.stdout.write(lines);
+      stdout.write(lines);
       bar.start(total, at, { label: shown });
     },
     stop: () => bar.stop(),

@@ -1,5 +1,6 @@
 import type { Tensor } from '@softgrad/core';
 import { Command } from 'commander';
+import type { Session } from './context.js';
 import { runRowwise } from './operation.js';
 import { formatsHelp, type OperationOptions, withOperationOptions } from './options.js';
 
@@ -15,7 +16,10 @@ export interface RowwiseCommand {
   compute(operands: readonly Tensor[], options: { readonly axis: number; readonly temperature: number }): Tensor;
 }
 
-export function rowwiseCommand({ name, summary, description, upstream, examples, compute }: RowwiseCommand): Command {
+export function rowwiseCommand(
+  session: Session,
+  { name, summary, description, upstream, examples, compute }: RowwiseCommand,
+): Command {
   const command = withOperationOptions(new Command(name)).summary(summary).description(description);
   if (upstream !== undefined) command.requiredOption('--upstream <file>', upstream);
   return command
@@ -24,6 +28,6 @@ export function rowwiseCommand({ name, summary, description, upstream, examples,
       const operands = [{ label: 'INPUT', file: input }];
       if (options.upstream !== undefined) operands.push({ label: '--upstream', file: options.upstream });
       const { temperature } = options;
-      await runRowwise(name, operands, options, (tensors, axis) => compute(tensors, { axis, temperature }));
+      await runRowwise(name, operands, options, session, (tensors, axis) => compute(tensors, { axis, temperature }));
     });
 }

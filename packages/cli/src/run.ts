@@ -1,8 +1,6 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
-import { explainDefault } from './backend.js';
 import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
 import { benchCommand } from './commands/bench.js';
@@ -15,19 +13,36 @@ import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
 import { softmaxCommand } from './commands/softmax.js';
 import { vjpCommand } from './commands/vjp.js';
-import { systemReason } from './files/open.js';
-import { removeTemporariesOnSignal } from './files/output.js';
+import type { Context, OutputStream, Session } from './context.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 input, options or machine not as needed, 70 a defect of softgrad. */
-const exitInput = 2;
+export const exitInput = 2;
 const exitDefect = 70;
 
-function createProgram(): Command {
+/** Runs one command line, without the names of node and of the command, and gives its exit code; never throws. */
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const session: Session = { ...context, notices: [], exitCode: 0 };
+  try {
+    await createProgram(session).parseAsync(args, { from: 'user' });
+    for (const notice of session.notices) session.stderr.write(`softgrad: ${notice}\n`);
+    return session.exitCode;
+  } catch (error) {
+    return report(error, session);
+  }
+}
+
+function createProgram(session: Session): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const program = new Command('softgrad')
     .description('Softmax and its derivatives, on any engine.')
     .version(version)
-    .configureOutput({ outputError: (text, write) => write(inOneLine(text, program)) })
+    .configureOutput({
+      writeOut: (text) => session.stdout.write(text),
+      writeErr: (text) => session.stderr.write(text),
+      getOutHelpWidth: () => helpWidth(session.stdout),
+      getErrHelpWidth: () => helpWidth(session.stderr),
+      outputError: (text, write) => write(inOneLine(text, program)),
+    })
     .addHelpText(
       'after',
       `
@@ -39,18 +54,18 @@ Examples:
   $ softgrad help vjp`,
     );
   const commands = [
-    softmaxCommand(),
-    logSoftmaxCommand(),
-    jacobianCommand(),
-    vjpCommand(),
-    jvpCommand(),
-    crossEntropyCommand(),
-    backendsCommand(),
-    conformanceCommand(),
-    accuracyCommand(),
-    benchCommand(),
-    demoCommand(),
-    doctorCommand(),
+    softmaxCommand(session),
+    logSoftmaxCommand(session),
+    jacobianCommand(session),
+    vjpCommand(session),
+    jvpCommand(session),
+    crossEntropyCommand(session),
+    backendsCommand(session),
+    conformanceCommand(session),
+    accuracyCommand(session),
+    benchCommand(session),
+    demoCommand(session),
+    doctorCommand(session),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
@@ -58,6 +73,11 @@ Examples:
     command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
   }
   return program;
+}
+
+/** Where help is wrapped: at the edge of a terminal. */
+function helpWidth({ isTTY, columns }: OutputStream): number {
+  return (isTTY ? columns : undefined) ?? 80;
 }
 
 /** Commander's error with its suggestion, or a better one: an option that was begun is nearer than one of a like length. */
@@ -75,35 +95,17 @@ function optionNames(command: Command): readonly string[] {
   return options.flatMap(({ long }) => long ?? []);
 }
 
-async function main(): Promise<void> {
-  // A reader that has seen enough (`| head`) is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    process.stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
-    process.exit(exitInput);
-  });
-  removeTemporariesOnSignal();
-  try {
-    await createProgram().parseAsync();
-    explainDefault();
-  } catch (error) {
-    process.exitCode = report(error);
-  }
-}
-
 /** Says what went wrong in one line, and gives the exit code. */
-function report(error: unknown): number {
+function report(error: unknown, { stderr, env }: Context): number {
   // Commander has printed its own line.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitInput;
-  const debug = process.env.SOFTGRAD_DEBUG;
-  if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const debug = env.SOFTGRAD_DEBUG;
+  if (debug && error instanceof Error) stderr.write(`${error.stack}\n`);
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
   if (isSoftgradError(error)) {
-    process.stderr.write(`softgrad: ${message}\n`);
+    stderr.write(`softgrad: ${message}\n`);
     return exitInput;
   }
-  process.stderr.write(`softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}\n`);
+  stderr.write(`softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}\n`);
   return exitDefect;
 }
-
-await main();

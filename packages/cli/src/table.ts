@@ -1,5 +1,6 @@
 import { type FileArray, formatShape, sizeOf } from '@softgrad/formats';
 import Table, { type TableConstructorOptions } from 'cli-table3';
+import type { OutputStream } from './context.js';
 import type { RowWriter } from './files/write.js';
 
 /** Most rows and columns of an array that a terminal shows. */
@@ -70,7 +71,7 @@ export function formatAlike(values: readonly number[]): string[] {
 }
 
 /** Writes an array to the terminal as a table that says what it leaves out. */
-export function terminalWriter(name: string): RowWriter {
+export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   const kept: FileArray[] = [];
   let rows = 0;
   let rest: readonly number[] = [];
@@ -85,20 +86,23 @@ export function terminalWriter(name: string): RowWriter {
     },
     async finish() {
       const shape = kept[0].shape.length === 0 ? [] : [rows, ...rest];
-      const { text, columns } = matrixTables(kept);
-      process.stdout.write(`${name} ${formatShape(shape)}\n${text}\n`);
+      const { text, columns } = matrixTables(kept, stdout.columns || 80);
+      stdout.write(`${name} ${formatShape(shape)}\n${text}\n`);
       const more = [
         ...(rows > shownRows ? [`${rows - shownRows} more rows`] : []),
         ...(columns > 0 ? [`${columns} more columns`] : []),
       ];
-      if (more.length > 0) process.stdout.write(`… ${more.join(', ')}; --out FILE writes all of them\n`);
+      if (more.length > 0) stdout.write(`… ${more.join(', ')}; --out FILE writes all of them\n`);
     },
     async abort() {},
   };
 }
 
 /** Tables of the last two dimensions, more dimensions in one table each; and how many columns they leave out. */
-function matrixTables(chunks: readonly FileArray[]): { readonly text: string; readonly columns: number } {
+function matrixTables(
+  chunks: readonly FileArray[],
+  terminalColumns: number,
+): { readonly text: string; readonly columns: number } {
   const [first] = chunks;
   const [, ...rest] = first.shape;
   const columns = rest.at(-1) ?? 1;
@@ -107,7 +111,7 @@ function matrixTables(chunks: readonly FileArray[]): { readonly text: string; re
   const most = Math.min(columns, shownColumns);
   const texts = formatAlike(values.filter((_, k) => k % columns < most));
   const width = Math.max(...texts.map((text) => text.length), String(most).length);
-  const shown = Math.min(most, columnsThatFit(width, columns));
+  const shown = Math.min(most, columnsThatFit(width, columns, terminalColumns));
   const cut = shown < columns ? ['…'] : [];
   const lines: string[][] = [];
   for (let at = 0; at < texts.length; at += most) {
@@ -127,10 +131,10 @@ function matrixTables(chunks: readonly FileArray[]): { readonly text: string; re
 }
 
 /** How many columns of a table, cells of `width` between bars, are no wider than the terminal; at least one. */
-function columnsThatFit(width: number, columns: number): number {
+function columnsThatFit(width: number, columns: number, terminalColumns: number): number {
   const bars = 3;
   const rowNumber = 2 + bars;
-  const available = (process.stdout.columns || 80) - 1 - rowNumber;
+  const available = terminalColumns - 1 - rowNumber;
   const fit = Math.floor(available / (width + bars));
   return fit >= columns ? columns : Math.max(1, Math.floor((available - 1 - bars) / (width + bars)));
 }

@@ -1,40 +1,78 @@
 import { readdirSync } from 'node:fs';
+import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { expect, test } from 'vitest';
-import { softgrad } from './command.js';
+import { ownBackends } from '../src/backend.js';
+import { fakeBackends, softgrad } from './command.js';
 
-const names = readdirSync(new URL('../..', import.meta.url))
-  .filter((folder) => folder.startsWith('backend-'))
-  .map((folder) => folder.slice('backend-'.length));
+const cpu = await (await ownBackends.load('cpu')).open();
 
-test('every backend is listed: what it can do here, or why it cannot run', () => {
-  const { status, stdout } = softgrad(['backends', '--json']);
-  expect(status).toBe(0);
-  const reports: {
-    name: string;
-    unavailable: string | null;
-    device: string | null;
-    dtypes: string[];
-    operations: Record<string, string>;
-  }[] = JSON.parse(stdout);
-  expect(reports.map(({ name }) => name).sort()).toEqual([...names].sort());
-  for (const { unavailable, device, dtypes, operations } of reports) {
-    if (unavailable !== null) {
-      expect(unavailable).not.toBe('');
-      expect([device, dtypes, operations]).toEqual([null, [], {}]);
-    } else {
-      expect(device).toBeTruthy();
-      expect(dtypes).toContain('float32');
-      expect(operations).toMatchObject({ softmax: 'kernel', 'softmax.jacobian': 'kernel', 'softmax.vjp': 'kernel' });
-    }
-  }
-  expect(reports.find(({ name }) => name === 'cpu')).toMatchObject({
-    unavailable: null,
-    dtypes: ['float32', 'float64'],
-  });
+function provider(name: string, changes: Partial<Backend>): BackendProvider {
+  return { ...idle, name, open: async () => ({ ...cpu, supports: cpu.supports, closed: false, ...changes }) };
+}
+
+const idle = { unavailable: async () => null, check: undefined };
+
+const withoutKernels: Partial<Backend> = { kernels: undefined };
+const backends = fakeBackends({
+  fused: provider('fused', { close: () => {} }),
+  composed: provider('composed', withoutKernels),
+  bare: provider('bare', { ...withoutKernels, basis: undefined, supports: { ...cpu.supports, dtypes: ['float32'] } }),
+  absent: { ...provider('absent', {}), unavailable: async () => 'no such chip; buy one' },
+  missing: new SoftgradError('ERR_BACKEND_UNAVAILABLE', "backend 'missing' did not load: it is not installed"),
 });
 
-test('as a table for people', () => {
-  const { status, stdout } = softgrad(['backends']);
+const required = { softmax: 'kernel', 'softmax.jacobian': 'kernel', 'softmax.vjp': 'kernel' };
+const optional = ['logSoftmax', 'logSoftmax.vjp', 'logSumExp', 'crossEntropy', 'sigmoid', 'relu'];
+const all = (how: string) => Object.fromEntries(optional.map((operation) => [operation, how]));
+
+test('every backend is listed: what it can do here, or why it cannot run', async () => {
+  const { status, stdout } = await softgrad(['backends', '--json'], { backends });
   expect(status).toBe(0);
-  for (const name of names) expect(stdout).toMatch(new RegExp(`│ ${name} +│ (yes|no) `));
+  const { device, dtypes } = cpu.supports;
+  const none = { device: null, dtypes: [], operations: {} };
+  expect(JSON.parse(stdout)).toEqual([
+    { name: 'fused', unavailable: null, device, dtypes, operations: { ...required, ...all('kernel') } },
+    { name: 'composed', unavailable: null, device, dtypes, operations: { ...required, ...all('composed') } },
+    { name: 'bare', unavailable: null, device, dtypes: ['float32'], operations: { ...required, ...all('missing') } },
+    { name: 'absent', unavailable: 'no such chip; buy one', ...none },
+    { name: 'missing', unavailable: "backend 'missing' did not load: it is not installed", ...none },
+  ]);
+});
+
+test('as a table for people', async () => {
+  const table = async (columns: number) =>
+    (await softgrad(['backends'], { backends, terminal: { columns } })).stdout.trimEnd().split('\n');
+  const lines = await table(120);
+  expect(lines.map((line) => line.length)).toEqual(lines.map(() => 120));
+  const text = lines.join('\n');
+  expect(text).toMatch(/│ backend +│ runs here +│ dtypes +│ device and operations, or what is missing +│/);
+  expect(text).toMatch(/│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax, softmax\.jacobian, /);
+  expect(text).toMatch(/│ kernels: softmax, softmax\.jacobian, softmax\.vjp +│\n.*│ composed: logSoftmax, /);
+  expect(text).toMatch(/│ kernels: softmax, softmax\.jacobian, softmax\.vjp +│\n.*│ not there: logSoftmax, /);
+  expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
+  // Neither too narrow nor too wide to be read.
+  expect((await table(20))[0]).toHaveLength(80);
+  expect((await table(500))[0]).toHaveLength(140);
+  const { stdout } = await softgrad(['backends'], { backends });
+  expect(stdout.split('\n')[0]).toHaveLength(120);
+});
+
+test('each backend is closed again, and what it throws otherwise is a defect', async () => {
+  let closed = 0;
+  const counting = provider('counting', {
+    close() {
+      closed++;
+    },
+  });
+  await softgrad(['backends'], { backends: fakeBackends({ counting }) });
+  expect(closed).toBe(1);
+  const { status } = await softgrad(['backends'], { backends: fakeBackends({ broken: new TypeError('kaboom') }) });
+  expect(status).toBe(70);
+});
+
+test("softgrad's own are those of its packages", () => {
+  const names = readdirSync(new URL('../..', import.meta.url))
+    .filter((folder) => folder.startsWith('backend-'))
+    .map((folder) => folder.slice('backend-'.length));
+  expect([...ownBackends.names()].sort()).toEqual(names.sort());
 });

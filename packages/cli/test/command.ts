@@ -1,34 +1,73 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { Writable } from 'node:stream';
+import type { BackendProvider } from '@softgrad/core';
 import { npyElements, npyHeader, npyRows } from '@softgrad/formats';
-
-/** The built command. */
-export const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+import { ownBackends } from '../src/backend.js';
+import type { Backends, Context, Limits } from '../src/context.js';
+import { limitsOf } from '../src/limits.js';
+import { run } from '../src/run.js';
 
 interface RunOptions {
   readonly input?: string | Uint8Array;
-  /** A module that runs before the command does, in its process. */
-  readonly before?: string;
-  /** Options of node itself. */
-  readonly node?: readonly string[];
-  readonly cwd?: string;
+  /** Whether the streams are a terminal, and how wide it is; its width is unknown where that is left out. */
+  readonly terminal?: boolean | { readonly columns: number };
+  readonly env?: Context['env'];
+  readonly limits?: Partial<Limits>;
+  readonly backends?: Context['backends'];
+  readonly onIdle?: Context['onIdle'];
 }
 
-/** Runs the built command as a user does: in a process of its own. */
-export function softgrad(
-  args: readonly string[],
-  { input = '', before, node = [], cwd }: RunOptions = {},
-): SpawnSyncReturns<string> {
-  const preload = before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`];
-  return spawnSync(process.execPath, [...node, ...preload, main, ...args], {
-    input,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    ...(cwd === undefined ? {} : { cwd }),
+/** Runs a command line in this process. */
+export async function softgrad(args: readonly string[], options: RunOptions = {}) {
+  const stdout = recorder(options.terminal);
+  const stderr = recorder(options.terminal);
+  const bytes = Buffer.from(options.input ?? '');
+  const status = await run(args, {
+    stdin: () => Object.assign(pieces(bytes), { isTTY: stdout.isTTY }),
+    stdout,
+    stderr,
+    env: options.env ?? {},
+    limits: { ...limitsOf(0, 2 ** 33), ...options.limits },
+    backends: options.backends ?? ownBackends,
+    onIdle: options.onIdle ?? (() => () => {}),
   });
+  return { status, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** A pipe gives what it carries in pieces that end anywhere. */
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes.subarray(0, bytes.length >> 1);
+  yield bytes.subarray(bytes.length >> 1);
+}
+
+/** A stream that keeps what is written to it. */
+export function recorder(terminal: RunOptions['terminal'] = false) {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  return Object.assign(stream, {
+    isTTY: terminal !== false,
+    ...(typeof terminal === 'object' ? terminal : {}),
+    text: () => Buffer.concat(chunks).toString(),
+  });
+}
+
+/** Backends by name; an error is thrown where its name is loaded. */
+export function fakeBackends(providers: Readonly<Record<string, BackendProvider | Error>>): Backends {
+  return {
+    names: () => Object.keys(providers),
+    async load(name) {
+      const found = providers[name];
+      if (found instanceof Error) throw found;
+      return found;
+    },
+  };
 }
 
 /** A folder of its own for a test file's inputs and outputs. */
@@ -46,12 +85,27 @@ export function temporaryFolder() {
       const bytes = [npyHeader('<f8', [rows.length, rows[0].length]), npyElements(data, '<f8')];
       return this.write(name, Buffer.concat(bytes));
     },
+    /** A float32 file of zeros that takes no room on the disk. */
+    zeros(name: string, rows: number, columns: number, order: 'C' | 'Fortran' = 'C'): string {
+      const header = Buffer.from(npyHeader('<f4', [rows, columns])).toString('latin1');
+      const text = order === 'C' ? header : header.replace("'fortran_order': False", "'fortran_order': True ");
+      const file = this.write(name, Buffer.from(text, 'latin1'));
+      truncateSync(file, text.length + rows * columns * 4);
+      return file;
+    },
     async readNpy(name: string) {
       const bytes = readFileSync(join(path, name));
       const reader = await npyRows(async (at, length) => bytes.subarray(at, at + length), bytes.length, name);
       const array = await reader.next(Number.MAX_SAFE_INTEGER);
       if (array === null) throw new Error(`${name} is empty`);
       return array;
+    },
+    /** Runs a command line as in this folder: files that are named without one are of it, and it is left out of what is printed. */
+    async softgrad(args: readonly string[], options?: RunOptions) {
+      const here = args.map((arg) => (/^[\w-]+(\/[\w-]+)*\.[a-z]+$/.test(arg) ? join(path, arg) : arg));
+      const { status, stdout, stderr } = await softgrad(here, options);
+      const shown = (text: string) => text.replaceAll(`${path}/`, '');
+      return { status, stdout: shown(stdout), stderr: shown(stderr) };
     },
     remove: () => rmSync(path, { recursive: true }),
   };

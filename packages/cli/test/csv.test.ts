@@ -69,7 +69,7 @@ test('every float64 is written so that it is read back', async () => {
         expect(read.data).toEqual(data);
       },
     ),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
 
@@ -139,6 +139,6 @@ test('whatever the bytes, they are read as a table or refused in one line', asyn
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 60 },
   );
 });

@@ -18,15 +18,15 @@ function sections(stdout: string): Map<string, number[][]> {
   return found;
 }
 
-function demo(...args: string[]): Map<string, number[][]> {
-  const { status, stdout, stderr } = softgrad(['demo', ...args, '--backend', 'cpu']);
+async function demo(...args: string[]): Promise<Map<string, number[][]>> {
+  const { status, stdout, stderr } = await softgrad(['demo', ...args, '--backend', 'cpu']);
   expect(stderr).toBe('');
   expect(status).toBe(0);
   return sections(stdout);
 }
 
-test('both sums of Jacobian rows are rounding noise, the vjp is not', () => {
-  const shown = demo();
+test('both sums of Jacobian rows are rounding noise, the vjp is not', async () => {
+  const shown = await demo();
   expect(shown.get('softmax(x)')?.[0]).toEqual([0.335327, 0.325237, 0.339436]);
   expect(shown.get('softmax.jacobian(s)')).toEqual([
     [0.222883, -0.109061, -0.113822],
@@ -42,30 +42,30 @@ test('both sums of Jacobian rows are rounding noise, the vjp is not', () => {
   expect(shown.get('sigmoid.vjp(y, ones)')?.[0]).toEqual([0.242934, 0.24413, 0.242429]);
 });
 
-test('takes a signal and an upstream gradient of your own', () => {
+test('takes a signal and an upstream gradient of your own', async () => {
   const input = folder.write('x.json', '[[0, 0]]');
   const upstream = folder.write('g.json', '[[2, 0]]');
-  const shown = demo(input, '--upstream', upstream);
+  const shown = await demo(input, '--upstream', upstream);
   expect(shown.get('softmax(x)')).toEqual([[0.5, 0.5]]);
   expect(shown.get('softmax.vjp(s, g)')).toEqual([[0.5, -0.5]]);
   expect(shown.get('sigmoid(x)')).toEqual([[0.5, 0.5]]);
 });
 
-test('shows the first rows of a long signal, and says so', () => {
+test('shows the first rows of a long signal, and says so', async () => {
   const input = folder.write('long.json', JSON.stringify(Array.from({ length: 9 }, () => [1, 2])));
-  const { stdout, status } = softgrad(['demo', input, '--backend', 'cpu']);
+  const { stdout, status } = await softgrad(['demo', input, '--backend', 'cpu']);
   expect(status).toBe(0);
   expect(stdout).toContain('The first 6 of 9 rows');
 });
 
-test('refuses what is no matrix, and an upstream of another shape', () => {
+test('refuses what is no matrix, and an upstream of another shape', async () => {
   const vector = folder.write('vector.json', '[1, 2]');
   const matrix = folder.write('matrix.json', '[[1, 2]]');
   const other = folder.write('other.json', '[[1, 2, 3]]');
-  const first = softgrad(['demo', vector]);
+  const first = await softgrad(['demo', vector]);
   expect([first.status, first.stdout]).toEqual([2, '']);
   expect(first.stderr).toMatch(/vector\.json: 1 dimensions; expected \(n, f\)/);
-  const second = softgrad(['demo', matrix, '--upstream', other]);
+  const second = await softgrad(['demo', matrix, '--upstream', other]);
   expect([second.status, second.stdout]).toEqual([2, '']);
   expect(second.stderr).toMatch(/--upstream .*other\.json: shape \(1, 3\); expected \(1, 2\), that of the signal/);
 });

@@ -48,8 +48,8 @@ interface Report {
   readonly instead: { readonly typescript: string; readonly numpy: string };
 }
 
-function doctor(...args: string[]): Report {
-  const { status, stdout, stderr } = softgrad(['doctor', ...args, '--json']);
+async function doctor(...args: string[]): Promise<Report> {
+  const { status, stdout, stderr } = await softgrad(['doctor', ...args, '--json']);
   expect(stderr).toBe('');
   expect(status).toBe(0);
   return JSON.parse(stdout);
@@ -59,12 +59,12 @@ describe("the question's own derivatives", () => {
   test.each([
     ['np.roll', files.rolled],
     ['J.sum', files.summed],
-  ])('%s is named as summed rows, from logits and from probabilities', (_, gradient) => {
+  ])('%s is named as summed rows, from logits and from probabilities', async (_, gradient) => {
     for (const source of [
       ['--logits', logits],
       ['--probs', probabilities],
     ]) {
-      const { verdict, matches, instead } = doctor(...source, '--grad', gradient);
+      const { verdict, matches, instead } = await doctor(...source, '--grad', gradient);
       expect(verdict).toBe('row-sum');
       expect(matches).toHaveLength(1);
       expect(matches[0].error).toBe(0);
@@ -72,8 +72,8 @@ describe("the question's own derivatives", () => {
     }
   });
 
-  test('in three parts to read', () => {
-    const { status, stdout } = softgrad(['doctor', '--logits', logits, '--grad', files.rolled]);
+  test('in three parts to read', async () => {
+    const { status, stdout } = await softgrad(['doctor', '--logits', logits, '--grad', files.rolled]);
     expect(status).toBe(0);
     const parts = stdout.split('\n\n').map((part) => part.split('\n')[0]);
     expect(parts).toEqual(['What your numbers are', 'Why', 'What to write instead']);
@@ -83,22 +83,22 @@ describe("the question's own derivatives", () => {
   });
 });
 
-test('right gradients are right: the product, and the cross-entropy with labels in a column or a row', () => {
-  expect(doctor('--logits', logits, '--grad', files.right, '--upstream', files.upstream).verdict).toBe('right');
+test('right gradients are right: the product, and the cross-entropy with labels in a column or a row', async () => {
+  expect((await doctor('--logits', logits, '--grad', files.right, '--upstream', files.upstream)).verdict).toBe('right');
   for (const target of [files.labels, files.labelsInOneRow]) {
-    expect(doctor('--logits', logits, '--grad', files.fused, '--target', target).verdict).toBe('right');
+    expect((await doctor('--logits', logits, '--grad', files.fused, '--target', target)).verdict).toBe('right');
   }
 });
 
-test('options reach the diagnosis: reduction, temperature, axis', () => {
+test('options reach the diagnosis: reduction, temperature, axis', async () => {
   const withLabels = ['--logits', logits, '--grad', files.fused, '--target', files.labels];
-  expect(doctor(...withLabels, '--reduction', 'sum').verdict).toBe('batch-size');
-  expect(doctor(...withLabels, '--reduction', 'mean').verdict).toBe('right');
+  expect((await doctor(...withLabels, '--reduction', 'sum')).verdict).toBe('batch-size');
+  expect((await doctor(...withLabels, '--reduction', 'mean')).verdict).toBe('right');
   const product = ['--grad', files.right, '--upstream', files.upstream];
-  expect(doctor('--probs', probabilities, ...product, '--temperature', '2').verdict).toBe('temperature');
+  expect((await doctor('--probs', probabilities, ...product, '--temperature', '2')).verdict).toBe('temperature');
   const flip = (rows: Rows) => JSON.stringify(rows[0].map((_, i) => rows.map((row) => row[i])));
   const flipped = [signal, right, upstream].map((rows, k) => folder.write(`flipped-${k}.json`, flip(rows)));
-  const { verdict, instead } = doctor(
+  const { verdict, instead } = await doctor(
     '--logits',
     flipped[0],
     '--grad',
@@ -112,82 +112,76 @@ test('options reach the diagnosis: reduction, temperature, axis', () => {
   expect(instead.typescript).toBe('const dx = softmax.vjp(s, g, { axis: 0 });');
 });
 
-test('Jacobians are read from .json', () => {
-  expect(doctor('--logits', logits, '--grad', files.jacobian).verdict).toBe('right');
-  expect(doctor('--logits', logits, '--grad', files.jacobian, '--upstream', files.upstream).verdict).toBe(
+test('Jacobians are read from .json', async () => {
+  expect((await doctor('--logits', logits, '--grad', files.jacobian)).verdict).toBe('right');
+  expect((await doctor('--logits', logits, '--grad', files.jacobian, '--upstream', files.upstream)).verdict).toBe(
     'upstream-missing',
   );
 });
 
-test('the last part says whether there is anything to change', () => {
-  const rightText = softgrad([
-    'doctor',
-    '--logits',
-    logits,
-    '--grad',
-    files.right,
-    '--upstream',
-    files.upstream,
-  ]).stdout;
+test('the last part says whether there is anything to change', async () => {
+  const rightText = (
+    await softgrad(['doctor', '--logits', logits, '--grad', files.right, '--upstream', files.upstream])
+  ).stdout;
   expect(rightText).toContain('\n\nNothing to change; the same in one line\n');
   expect(rightText).not.toContain('instead');
 });
 
-test('the expressions are listed by what they are, with what must hold; or as JSON', () => {
-  const { status, stdout } = softgrad(['doctor', '--list']);
+test('the expressions are listed by what they are, with what must hold; or as JSON', async () => {
+  const { status, stdout } = await softgrad(['doctor', '--list']);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^right\n {2}s \* /);
   expect(stdout).toMatch(/\n {2}J @ g\n {6}One row only/);
   expect(stdout).toMatch(/\nrow-sum\n {2}J\.sum\(axis=1\)\n/);
   const list: { expression: string; id: string; caveat: string | null }[] = JSON.parse(
-    softgrad(['doctor', '--list', '--json']).stdout,
+    (await softgrad(['doctor', '--list', '--json'])).stdout,
   );
   expect(list).toContainEqual({ expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null });
 });
 
-test('its help fits a screen and a half, examples before exit codes', () => {
-  const { stdout } = softgrad(['help', 'doctor']);
+test('its help fits a screen and a half, examples before exit codes', async () => {
+  const { stdout } = await softgrad(['help', 'doctor']);
   expect(stdout.split('\n').length).toBeLessThan(50);
   expect(stdout).toMatch(/\nExamples:\n[\s\S]*\nExit code 0/);
 });
 
-test('an expression needs no files', () => {
-  expect(doctor('--did', 'J.sum(axis=1)').verdict).toBe('row-sum');
-  expect(doctor('--did', 's*(1-s)').verdict).toBe('diagonal');
-  expect(doctor('--did', 'dx = s - y').verdict).toBe('right');
+test('an expression needs no files', async () => {
+  expect((await doctor('--did', 'J.sum(axis=1)')).verdict).toBe('row-sum');
+  expect((await doctor('--did', 's*(1-s)')).verdict).toBe('diagonal');
+  expect((await doctor('--did', 'dx = s - y')).verdict).toBe('right');
 });
 
-test("the demo's wording of the np.roll derivative is known", () => {
-  const wording = /Adding (.*) over all k/.exec(softgrad(['demo']).stdout)?.[1] ?? '';
+test("the demo's wording of the np.roll derivative is known", async () => {
+  const wording = /Adding (.*) over all k/.exec((await softgrad(['demo'])).stdout)?.[1] ?? '';
   expect(wording).toContain('np.roll');
-  expect(doctor('--did', wording).verdict).toBe('row-sum');
+  expect((await doctor('--did', wording)).verdict).toBe('row-sum');
 });
 
-test('the lines that it prints are known to it, with the axis and temperature that they are for', () => {
+test('the lines that it prints are known to it, with the axis and temperature that they are for', async () => {
   const options = ['--axis', '0', '--temperature', '0.5'];
-  const { instead } = doctor('--did', 'J.sum(axis=1)', '--logits', logits, ...options);
+  const { instead } = await doctor('--did', 'J.sum(axis=1)', '--logits', logits, ...options);
   for (const line of [instead.typescript, instead.numpy]) {
-    expect(doctor('--did', line, ...options).verdict).toBe('right');
+    expect((await doctor('--did', line, ...options)).verdict).toBe('right');
   }
 });
 
-test('numbers that nothing explains are said to be unknown, exit code 0', () => {
+test('numbers that nothing explains are said to be unknown, exit code 0', async () => {
   const random = folder.writeNpy(
     'random.npy',
     signal.map((row, n) => row.map((_, i) => Math.sin(17 * n + 5 * i))),
   );
-  const { verdict, matches } = doctor('--logits', logits, '--grad', random);
+  const { verdict, matches } = await doctor('--logits', logits, '--grad', random);
   expect(verdict).toBe('unknown');
   expect(matches).toEqual([]);
 });
 
-test('NaN where exp overflows is named', () => {
+test('NaN where exp overflows is named', async () => {
   writeFileSync(folder.at('large.json'), '[[1000, 2, 3], [1, 2, 3]]');
   writeFileSync(
     folder.at('broken.json'),
     '[[NaN, 0, 0], [0.08192506906499324, 0.1848364473823103, 0.2226954265346234]]',
   );
-  expect(doctor('--logits', folder.at('large.json'), '--grad', folder.at('broken.json')).verdict).toBe(
+  expect((await doctor('--logits', folder.at('large.json'), '--grad', folder.at('broken.json'))).verdict).toBe(
     'missing-max-shift',
   );
 });
@@ -227,8 +221,8 @@ test.each([
     /`J\.total\(\)` is none of the expressions known; s are the probabilities, .*`softgrad doctor --list`/,
   ],
   [['--did', 'J.sum(axis=3)'], /known; the nearest are `J\.sum\(axis=1\)` \(row-sum\), /],
-])('what is not as needed is said in one line, exit code 2: %j', (args, message) => {
-  const { status, stdout, stderr } = softgrad(['doctor', ...args]);
+])('what is not as needed is said in one line, exit code 2: %j', async (args, message) => {
+  const { status, stdout, stderr } = await softgrad(['doctor', ...args]);
   expect(status).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toMatch(message);

@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync } from 'node:fs';
-import { delimiter } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { main, softgrad, temporaryFolder } from './command.js';
+import { temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
-chmodSync(folder.write('softgrad', `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`), 0o755);
 folder.write('labels.json', '[2]');
 
 interface Example {
@@ -24,9 +21,25 @@ function examples(lines: readonly string[]): Example[] {
   return found;
 }
 
-function run({ command }: Example): string[] {
-  const env = { ...process.env, PATH: `${folder.path}${delimiter}${process.env.PATH}` };
-  const { stdout, stderr } = spawnSync('/bin/sh', ['-c', command], { cwd: folder.path, env, encoding: 'utf8' });
+/** The words of a line of the shell, without their quotes; of its grammar only what examples have. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, plain]) => single ?? double ?? plain);
+}
+
+/** Runs `softgrad …`, `echo TEXT | softgrad …`, `echo TEXT > FILE` or `printf TEXT > FILE`, in the folder. */
+async function run({ command }: Example): Promise<string[]> {
+  const words = wordsOf(command);
+  let input = '';
+  if (words[0] !== 'softgrad') {
+    const [program, text, into, ...rest] = words;
+    input = program === 'printf' ? text.replaceAll('\\n', '\n') : `${text}\n`;
+    if (into === '>') folder.write(rest[0], input);
+    if (into === '>') return [];
+    words.splice(0, 3);
+  }
+  const [program, ...args] = words;
+  expect(program, command).toBe('softgrad');
+  const { stdout, stderr } = await folder.softgrad(args, { input });
   return [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line !== '');
 }
 
@@ -40,36 +53,37 @@ const blocks = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].map(([, block]
 
 test.each(blocks.map((block) => [block[0], examples(block)] as const))(
   'the README says what is printed: %s',
-  (_, block) => {
+  async (_, block) => {
     expect(block.length).toBeGreaterThan(0);
-    for (const example of block) expect(rounded(run(example))).toEqual(rounded(example.output));
+    for (const example of block) expect(rounded(await run(example))).toEqual(rounded(example.output));
   },
 );
 
-describe('help has examples for every command, and where it shows a result that is what is printed', () => {
-  const commands = [...softgrad(['--help']).stdout.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)]
-    .map(([, name]) => name)
-    .filter((name) => name !== 'help');
+const commands = [
+  'softmax',
+  'log-softmax',
+  'jacobian',
+  'vjp',
+  'jvp',
+  'cross-entropy',
+  'backends',
+  'conformance',
+  'accuracy',
+  'bench',
+  'demo',
+  'doctor',
+];
 
-  test('the commands are all there', () => {
-    expect(commands).toEqual([
-      'softmax',
-      'log-softmax',
-      'jacobian',
-      'vjp',
-      'jvp',
-      'cross-entropy',
-      'backends',
-      'conformance',
-      'accuracy',
-      'bench',
-      'demo',
-      'doctor',
-    ]);
+describe('help has examples for every command, and where it shows a result that is what is printed', () => {
+  test('the commands are all there', async () => {
+    const { status, stdout, stderr } = await folder.softgrad(['--help']);
+    expect([status, stderr]).toEqual([0, '']);
+    const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)].map(([, name]) => name);
+    expect(names).toEqual([...commands, 'help']);
   });
 
-  test.each(commands)('%s', (name) => {
-    const { status, stdout } = softgrad([name, '--help']);
+  test.each(commands)('%s', async (name) => {
+    const { status, stdout } = await folder.softgrad([name, '--help']);
     expect(status).toBe(0);
     const [, section] = stdout.split('\nExamples:\n');
     const shown = examples(
@@ -81,7 +95,25 @@ describe('help has examples for every command, and where it shows a result that 
     expect(shown.length).toBeGreaterThan(1);
     for (const example of shown) {
       expect(example.command).toContain(`softgrad ${name}`);
-      if (example.output.length > 0) expect(rounded(run(example))).toEqual(rounded(example.output));
+      if (example.output.length > 0) expect(rounded(await run(example))).toEqual(rounded(example.output));
     }
   });
+});
+
+test('the help of each command is as it was read last', async () => {
+  const texts: string[] = [];
+  for (const words of [[], ...commands.map((name) => [name])]) {
+    const { stdout } = await folder.softgrad([...words, '--help']);
+    texts.push(stdout);
+  }
+  await expect(texts.join('\n')).toMatchFileSnapshot('fixtures/help.txt');
+});
+
+test('help is wrapped at the width of a terminal, and its version is that of the package', async () => {
+  const wrapped = (await folder.softgrad(['help', 'bench'], { terminal: { columns: 90 } })).stdout;
+  const options = wrapped.slice(wrapped.indexOf('Options:'), wrapped.indexOf('Examples:'));
+  for (const line of options.split('\n')) expect(line.length).toBeLessThanOrEqual(90);
+  expect(Math.max(...options.split('\n').map((line) => line.length))).toBeGreaterThan(80);
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  expect((await folder.softgrad(['--version'])).stdout).toBe(`${version}\n`);
 });

@@ -1,7 +1,8 @@
 import type { AccuracyReport, BenchDType } from '@softgrad/bench';
 import { registerBackends } from '@softgrad/bench/backends';
-import { registered, SoftgradError } from '@softgrad/core';
+import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Session } from '../context.js';
 import { writeTextFile } from '../files/output.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
@@ -17,7 +18,7 @@ interface Options {
   readonly md?: string;
 }
 
-export function accuracyCommand(): Command {
+export function accuracyCommand(session: Session): Command {
   return new Command('accuracy')
     .summary('measures errors in ULP')
     .description(
@@ -57,7 +58,7 @@ Examples:
   $ softgrad accuracy --backends cpu,wasm --peers naive,onnxruntime-node,jax --dtype float32
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
-    .action(run);
+    .action((options: Options) => run(options, session));
 }
 
 function some<T extends string>(known: readonly T[]): (text: string) => readonly T[] {
@@ -69,7 +70,8 @@ function some<T extends string>(known: readonly T[]): (text: string) => readonly
     });
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, session: Session): Promise<void> {
+  const { stdout } = session;
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
   }
@@ -77,8 +79,8 @@ async function run(options: Options): Promise<void> {
     '@softgrad/bench'
   );
   registerBackends();
-  const contenders = selectContenders(options.backends ?? registered(), options.peers);
-  const progress = startProgress('accuracy', 1);
+  const contenders = selectContenders(options.backends ?? session.backends.names(), options.peers);
+  const progress = startProgress('accuracy', 1, session);
   let report: AccuracyReport;
   try {
     report = await measureAccuracy(
@@ -91,15 +93,15 @@ async function run(options: Options): Promise<void> {
   const tables = accuracyTables(report);
   const notRun = report.unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`);
   if (options.json !== '-' && options.md !== '-') {
-    for (const table of tables) process.stdout.write(`${formatTextTable(table)}\n`);
-    for (const line of notRun) process.stdout.write(`${line}\n`);
+    for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
+    for (const line of notRun) stdout.write(`${line}\n`);
   }
   const markdown = `${tables.map(markdownTable).join('\n').trimStart()}${notRun.map((line) => `\n- ${line}`).join('')}\n`;
   for (const [file, text] of [
     [options.json, stringifyReport(report)],
     [options.md, markdown],
   ] as const) {
-    if (file === '-') process.stdout.write(text);
+    if (file === '-') stdout.write(text);
     else if (file !== undefined) await writeTextFile(file, text);
   }
 }

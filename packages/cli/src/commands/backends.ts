@@ -1,6 +1,6 @@
-import { registerBackends } from '@softgrad/bench/backends';
-import { type Backend, isSoftgradError, loadProvider, registered } from '@softgrad/core';
+import { type Backend, isSoftgradError } from '@softgrad/core';
 import { Command } from 'commander';
+import type { Backends, Session } from '../context.js';
 import { formatWrapped } from '../table.js';
 
 /** What is known of a backend here and now. */
@@ -14,7 +14,7 @@ interface BackendReport {
   readonly operations: Readonly<Record<string, 'kernel' | 'composed' | 'missing'>>;
 }
 
-export function backendsCommand(): Command {
+export function backendsCommand(session: Session): Command {
   return new Command('backends')
     .summary('what can compute here')
     .description(
@@ -31,16 +31,16 @@ Examples:
   $ softgrad backends --json`,
     )
     .action(async ({ json }: { readonly json?: true }) => {
-      registerBackends();
+      const { backends, stdout } = session;
       const reports: BackendReport[] = [];
-      for (const name of registered()) reports.push(await inspect(name));
-      process.stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports)}\n`);
+      for (const name of backends.names()) reports.push(await inspect(name, backends));
+      stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`);
     });
 }
 
-async function inspect(name: string): Promise<BackendReport> {
+async function inspect(name: string, backends: Backends): Promise<BackendReport> {
   try {
-    const provider = await loadProvider(name);
+    const provider = await backends.load(name);
     const reason = await provider.unavailable();
     if (reason !== null) return cannotRun(name, reason);
     const backend = await provider.open();
@@ -77,8 +77,8 @@ function operationsOf(backend: Backend): BackendReport['operations'] {
 }
 
 /** Narrow enough for a terminal, wide enough for a reason. */
-function formatReports(reports: readonly BackendReport[]): string {
-  const width = Math.min(Math.max(process.stdout.columns ?? 120, 80), 140);
+function formatReports(reports: readonly BackendReport[], columns: number | undefined): string {
+  const width = Math.min(Math.max(columns ?? 120, 80), 140);
   const widths = [10, 11, 11, width - 10 - 11 - 11 - 5];
   const rows = reports.map((report) => [
     report.name,

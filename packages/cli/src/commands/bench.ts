@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { BenchProgress, BenchReport, TextTable } from '@softgrad/bench';
 import { registerBackends } from '@softgrad/bench/backends';
-import { registered, SoftgradError } from '@softgrad/core';
+import { SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
+import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { writeTextFile } from '../files/output.js';
 import { list, positiveInteger } from '../options.js';
@@ -28,7 +29,7 @@ interface Options {
   readonly compare?: string;
 }
 
-export function benchCommand(): Command {
+export function benchCommand(session: Session): Command {
   return new Command('bench')
     .summary('times backends and their peers')
     .description(
@@ -82,10 +83,11 @@ Examples:
   $ softgrad bench --ops softmax --json new.json --compare old.json
   $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,
     )
-    .action(run);
+    .action((options: Options) => run(options, session));
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, session: Session): Promise<void> {
+  const { stdout } = session;
   // The benchmarks' own dependencies load only here.
   const bench = await import('@softgrad/bench');
   registerBackends();
@@ -99,7 +101,7 @@ async function run(options: Options): Promise<void> {
     quick: options.quick,
   });
   const contenders = {
-    backends: options.backends ?? registered(),
+    backends: options.backends ?? session.backends.names(),
     peers: options.peers.filter((name) => name !== 'none'),
     composed: options.composed ?? false,
   };
@@ -109,7 +111,7 @@ async function run(options: Options): Promise<void> {
     throw new SoftgradError('ERR_VALUE', 'only one of --json, --md and --html can be - (standard output)');
   const silent = toStandardOutput === 1;
 
-  const progress = startProgress('bench', workloads.length);
+  const progress = startProgress('bench', workloads.length, session);
   const print = (lines: string) => {
     if (!silent) progress.print(lines);
   };
@@ -134,14 +136,14 @@ async function run(options: Options): Promise<void> {
   }
   const tables = earlier ? [bench.comparisonTable(bench.compareReports(earlier, report))] : [];
   if (!silent) {
-    for (const table of tables) process.stdout.write(`${formatTextTable(table)}\n`);
-    process.stdout.write(`${bench.describeRun(report).join('\n')}\n`);
+    for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
+    stdout.write(`${bench.describeRun(report).join('\n')}\n`);
   }
-  if (options.json !== undefined) await write(options.json, bench.stringifyReport(report));
-  if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables));
+  if (options.json !== undefined) await write(options.json, bench.stringifyReport(report), stdout);
+  if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables), stdout);
   if (options.html !== undefined) {
     const { toHtml } = await import('@softgrad/bench/html');
-    await write(options.html, toHtml(report, tables));
+    await write(options.html, toHtml(report, tables), stdout);
   }
 }
 
@@ -157,7 +159,7 @@ async function readText(path: string): Promise<string> {
   });
 }
 
-async function write(path: string, text: string): Promise<void> {
-  if (path === '-') process.stdout.write(text);
+async function write(path: string, text: string, stdout: OutputStream): Promise<void> {
+  if (path === '-') stdout.write(text);
   else await writeTextFile(path, text);
 }

@@ -1,18 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { registerBackends } from '@softgrad/bench/backends';
-import {
-  type Backend,
-  type BackendProvider,
-  isSoftgradError,
-  loadProvider,
-  registered,
-  SoftgradError,
-} from '@softgrad/core';
+import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
+import type { Backends, Session } from '../context.js';
 import { positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
@@ -26,14 +19,14 @@ interface Options {
 }
 
 /** What became of one backend's cases. */
-interface ConformanceReport {
+export interface ConformanceReport {
   readonly backend: string;
   /** Why the backend cannot run here, or null. */
   readonly unavailable: string | null;
   readonly cases: readonly CaseReport[];
 }
 
-interface CaseReport {
+export interface CaseReport {
   readonly id: string;
   readonly name: string;
   readonly section: string;
@@ -42,7 +35,7 @@ interface CaseReport {
   readonly reason: string | null;
 }
 
-export function conformanceCommand(): Command {
+export function conformanceCommand(session: Session): Command {
   return new Command('conformance')
     .summary('proves what a backend announces')
     .description(
@@ -73,13 +66,13 @@ Examples:
         throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
       }
       const reports: ConformanceReport[] = [];
-      for (const target of await findTargets(options)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options);
+      for (const target of await findTargets(options, session)) {
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options, session);
         reports.push(report);
-        if (!options.json) process.stdout.write(formatReport(report));
+        if (!options.json) session.stdout.write(formatReport(report));
       }
-      if (options.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
-      if (reports.some(({ cases }) => count(cases, 'failed') > 0)) process.exitCode = 1;
+      if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+      if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
     });
 }
 
@@ -90,17 +83,17 @@ interface Unavailable {
 
 type Target = BackendProvider | Backend | Unavailable;
 
-async function findTargets({ backend, module }: Options): Promise<readonly Target[]> {
-  registerBackends();
-  if (module !== undefined) return [await loadModule(module)];
-  if (backend === 'all') return Promise.all(registered().map(findAvailable));
-  return [backend === undefined ? await loadDefault() : await findRequired(backend)];
+async function findTargets({ backend, module }: Options, session: Session): Promise<readonly Target[]> {
+  if (module !== undefined) return [await loadModule(module, session)];
+  const { backends } = session;
+  if (backend === 'all') return Promise.all(backends.names().map((name) => findAvailable(name, backends)));
+  return [backend === undefined ? await loadDefault(session) : await findRequired(backend, backends)];
 }
 
 /** One of all: where it cannot run it is listed with the reason. */
-async function findAvailable(name: string): Promise<Target> {
+async function findAvailable(name: string, backends: Backends): Promise<Target> {
   try {
-    const provider = await loadProvider(name);
+    const provider = await backends.load(name);
     const reason = await provider.unavailable();
     return reason === null ? provider : { name, reason };
   } catch (error) {
@@ -110,14 +103,14 @@ async function findAvailable(name: string): Promise<Target> {
 }
 
 /** The one that was asked for: where it cannot run there is nothing to prove. */
-async function findRequired(name: string): Promise<Target> {
-  const target = await findAvailable(name);
+async function findRequired(name: string, backends: Backends): Promise<Target> {
+  const target = await findAvailable(name, backends);
   if ('reason' in target)
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}`);
   return target;
 }
 
-async function loadModule(file: string): Promise<Target> {
+async function loadModule(file: string, session: Session): Promise<Target> {
   if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
   let module: Readonly<Record<string, unknown>>;
   try {
@@ -130,6 +123,7 @@ async function loadModule(file: string): Promise<Target> {
   if (isProvider(target)) {
     const reason = await blaming(
       file,
+      session,
       Promise.resolve().then(() => target.unavailable()),
     );
     if (reason === null) return target;
@@ -143,7 +137,7 @@ async function loadModule(file: string): Promise<Target> {
 }
 
 /** What to do about TypeScript, which node does not load, or not all of it. */
-function hintOf(file: string, cause: unknown): string {
+export function hintOf(file: string, cause: unknown): string {
   if (!/\.[mc]?tsx?$/.test(file)) return '';
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
@@ -165,16 +159,20 @@ function isBackend(value: unknown): value is Backend {
   return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
-async function runSuite(target: BackendProvider | Backend, { module, timeout }: Options): Promise<ConformanceReport> {
+async function runSuite(
+  target: BackendProvider | Backend,
+  { module, timeout }: Options,
+  session: Session,
+): Promise<ConformanceReport> {
   // The suite is large; no other command needs it.
   const { conformance } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
-  const bound = await blaming(module, conformance(target, { required: true, ...limit }));
-  const progress = startProgress(`conformance of ${target.name}`, bound.length);
+  const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
+  const progress = startProgress(`conformance of ${target.name}`, bound.length, session);
   const cases: CaseReport[] = [];
   try {
     for (const boundCase of bound) {
-      cases.push(await runCase(boundCase));
+      cases.push(await runCase(boundCase, session));
       progress.update(cases.length);
     }
   } finally {
@@ -183,10 +181,10 @@ async function runSuite(target: BackendProvider | Backend, { module, timeout }: 
   return { backend: target.name, unavailable: null, cases };
 }
 
-async function runCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
+async function runCase({ id, name, section, skip, run }: BoundCase, session: Session): Promise<CaseReport> {
   if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
   try {
-    await settled(run());
+    await settled(run(), session);
     return { id, name, section, outcome: 'passed', reason: null };
   } catch (error) {
     return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
@@ -194,9 +192,9 @@ async function runCase({ id, name, section, skip, run }: BoundCase): Promise<Cas
 }
 
 /** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
-async function blaming<T>(module: string | undefined, promise: Promise<T>): Promise<T> {
+async function blaming<T>(module: string | undefined, session: Session, promise: Promise<T>): Promise<T> {
   try {
-    return await settled(promise);
+    return await settled(promise, session);
   } catch (cause) {
     if (module === undefined || isSoftgradError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -208,17 +206,17 @@ async function blaming<T>(module: string | undefined, promise: Promise<T>): Prom
  * What the promise comes to. Where nothing is left in the process that could ever settle it, it fails: node would end without a
  * word, in the middle of the suite.
  */
-async function settled<T>(promise: Promise<T>): Promise<T> {
+async function settled<T>(promise: Promise<T>, { onIdle }: Session): Promise<T> {
   let giveUp = () => {};
   const never = new Promise<never>((_resolve, reject) => {
     // By way of the event loop, so that there is one again for what follows.
     giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing is left to settle')));
   });
-  process.once('beforeExit', giveUp);
+  const cancel = onIdle(giveUp);
   try {
     return await Promise.race([promise, never]);
   } finally {
-    process.off('beforeExit', giveUp);
+    cancel();
   }
 }
 
@@ -230,7 +228,7 @@ function count(cases: readonly CaseReport[], outcome: CaseReport['outcome']): nu
   return cases.filter((c) => c.outcome === outcome).length;
 }
 
-function formatReport({ backend, unavailable, cases }: ConformanceReport): string {
+export function formatReport({ backend, unavailable, cases }: ConformanceReport): string {
   if (unavailable !== null) return `${backend}: not run: ${unavailable}\n\n`;
   const numbers = (some: readonly CaseReport[]) =>
     (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));

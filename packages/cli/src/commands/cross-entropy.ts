@@ -1,6 +1,7 @@
 import { type Backend, crossEntropy, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
 import { type FileArray, formatPosition, formatShape, readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
+import type { Session } from '../context.js';
 import { outputFormat, writeNamed } from '../files/write.js';
 import { chooseDType, fromTensor, openResult, resolveAxis, toTensor, withReaders } from '../operation.js';
 import { formatsHelp, fraction, integer, type OperationOptions, withOperationOptions } from '../options.js';
@@ -13,7 +14,7 @@ interface Options extends OperationOptions {
   readonly ignoreIndex: number;
 }
 
-export function crossEntropyCommand(): Command {
+export function crossEntropyCommand(session: Session): Command {
   return withOperationOptions(new Command('cross-entropy'))
     .summary('loss and gradient against a target')
     .description(
@@ -48,7 +49,8 @@ Examples:
         { label: 'INPUT', file: input },
         { label: '--target', file: options.target },
       ];
-      await withReaders(operands, options, async ([reader, targetReader], backend, memory) => {
+      const { memory } = session.limits;
+      await withReaders(operands, options, session, async ([reader, targetReader], backend) => {
         const axis = resolveAxis(options.axis, reader);
         const logits = await readAll(reader, memory, 'compute the rows in parts, and add up their losses');
         const read = await readAll(targetReader, memory, 'compute the rows in parts, and add up their losses');
@@ -63,7 +65,7 @@ Examples:
           labelSmoothing,
           ignoreIndex,
         });
-        await write(options.out, await fromTensor(loss), await fromTensor(gradient), dtype);
+        await write(options.out, await fromTensor(loss), await fromTensor(gradient), dtype, session);
       });
     });
 }
@@ -111,28 +113,34 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((length, k) => length === b[k]);
 }
 
-async function write(out: string | undefined, loss: FileArray, gradient: FileArray, dtype: FloatDType): Promise<void> {
+async function write(
+  out: string | undefined,
+  loss: FileArray,
+  gradient: FileArray,
+  dtype: FloatDType,
+  { stdout }: Session,
+): Promise<void> {
   const format = out === undefined ? 'json' : outputFormat(out);
-  if (out === undefined && process.stdout.isTTY) {
-    if (loss.shape.length === 0) process.stdout.write(`loss ${formatNumber(loss.data[0])}\n`);
+  if (out === undefined && stdout.isTTY) {
+    if (loss.shape.length === 0) stdout.write(`loss ${formatNumber(loss.data[0])}\n`);
     for (const [name, array] of [
       ['loss', loss],
       ['gradient', gradient],
     ] as const) {
       if (array.shape.length === 0) continue;
-      const table = terminalWriter(name);
+      const table = terminalWriter(name, stdout);
       await table.write(array);
       await table.finish();
     }
     return;
   }
-  if (format === 'json' || format === 'npz') return writeNamed(out, { loss, gradient }, dtype);
-  const writer = await openResult('gradient', out, gradient.shape.length, dtype);
+  if (format === 'json' || format === 'npz') return writeNamed(out, { loss, gradient }, dtype, stdout);
+  const writer = await openResult('gradient', out, gradient.shape.length, dtype, { stdout });
   try {
     await writer.write(gradient);
     await writer.finish();
   } finally {
     await writer.abort();
   }
-  await writeNamed(undefined, { loss }, dtype);
+  await writeNamed(undefined, { loss }, dtype, stdout);
 }

@@ -2,8 +2,8 @@ import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } fr
 import { type FileArray, formatShape, readAll } from '@softgrad/formats';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
+import type { OutputStream, Session } from '../context.js';
 import { openArray } from '../files/open.js';
-import { memoryLimit } from '../memory.js';
 import { formatMatrix, formatNumber } from '../table.js';
 
 /** A network's last layer as somebody met it: four samples of three features, on which every derivative came out near 1e-17. */
@@ -25,7 +25,7 @@ interface Options {
   readonly backend?: string;
 }
 
-export function demoCommand(): Command {
+export function demoCommand(session: Session): Command {
   return new Command('demo')
     .summary('why a softmax gradient comes out as zero, and the right one')
     .description(
@@ -45,26 +45,26 @@ Examples:
   $ softgrad demo signal.csv --upstream gradient.csv --backend cpu`,
     )
     .action(async (input: string | undefined, options: Options) => {
-      const whole = input === undefined ? signal : await readMatrix(input);
-      const cotangent = options.upstream === undefined ? oneClassARow(whole.shape) : await readMatrix(options.upstream);
+      const whole = input === undefined ? signal : await readMatrix(input, session);
+      const cotangent =
+        options.upstream === undefined ? oneClassARow(whole.shape) : await readMatrix(options.upstream, session);
       if (cotangent.shape.join() !== whole.shape.join()) {
         throw new SoftgradError(
           'ERR_SHAPE',
           `--upstream ${options.upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, that of the signal`,
         );
       }
-      const backend = await openBackend(options.backend);
+      const backend = await openBackend(options.backend, session);
       try {
-        await explain(whole, cotangent, backend);
+        await explain(whole, cotangent, backend, session.stdout);
       } finally {
         await backend.close();
       }
     });
 }
 
-async function readMatrix(file: string): Promise<FileArray> {
-  const memory = memoryLimit();
-  const reader = await openArray(file, memory);
+async function readMatrix(file: string, session: Session): Promise<FileArray> {
+  const reader = await openArray(file, session);
   try {
     if (reader.shape.length !== 2) {
       throw new SoftgradError(
@@ -72,12 +72,12 @@ async function readMatrix(file: string): Promise<FileArray> {
         `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
       );
     }
-    const array = await readAll(reader, memory, 'give some of its rows');
+    const array = await readAll(reader, session.limits.memory, 'give some of its rows');
     const [rows, columns] = array.shape;
     if (rows === 0 || columns === 0)
       throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);
     const shown = Math.min(rows, shownRows);
-    if (shown < rows) process.stdout.write(`The first ${shown} of ${rows} rows of ${file}:\n`);
+    if (shown < rows) session.stdout.write(`The first ${shown} of ${rows} rows of ${file}:\n`);
     return { ...array, shape: [shown, columns], data: array.data.slice(0, shown * columns) };
   } finally {
     await reader.close();
@@ -91,7 +91,11 @@ function oneClassARow([rows, classes]: readonly number[]): FileArray {
   return { shape: [rows, classes], data };
 }
 
-async function explain(array: FileArray, cotangent: FileArray, backend: Backend): Promise<void> {
+async function explain(array: FileArray, cotangent: FileArray, backend: Backend, stdout: OutputStream): Promise<void> {
+  const section = (title: string, explanation: string, matrix: string) => {
+    const heading = stdout.isTTY ? `\u001b[1m${title}\u001b[22m` : title;
+    stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
+  };
   const dtype = backend.supports.dtypes.includes('float64') ? 'float64' : 'float32';
   const [rows, classes] = array.shape;
   const toTensor = ({ data, shape }: FileArray): Tensor => tensor(data, { shape, dtype, backend });
@@ -143,11 +147,6 @@ async function explain(array: FileArray, cotangent: FileArray, backend: Backend)
     '… so that its Jacobian is diagonal, and y (1 − y) does have the shape of x. This is why the sigmoid layer worked.',
     await matrix(dy),
   );
-}
-
-function section(title: string, explanation: string, matrix: string): void {
-  const heading = process.stdout.isTTY ? `\u001b[1m${title}\u001b[22m` : title;
-  process.stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
 }
 
 /** Row i of each J summed in the order in which np.roll brings its entries: i, i − 1, …, around the end. */

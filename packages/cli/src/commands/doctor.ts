@@ -1,8 +1,8 @@
 import { diagnose, isSoftgradError, knownExpressions, type NdArrayLike, SoftgradError } from '@softgrad/core';
 import { readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
+import type { Session } from '../context.js';
 import { openArray } from '../files/open.js';
-import { memoryLimit } from '../memory.js';
 import { integer, positive } from '../options.js';
 
 interface Options {
@@ -30,7 +30,7 @@ const files = [
 
 type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
 
-export function doctorCommand(): Command {
+export function doctorCommand(session: Session): Command {
   return (
     new Command('doctor')
       .summary('what is wrong with a gradient that you computed')
@@ -83,12 +83,12 @@ axis are the same to it.`,
       .action(async (nameless: readonly string[], options: Options) => {
         if (nameless.length > 0) throw namelessFiles(nameless, options);
         if (options.list) {
-          process.stdout.write(
+          session.stdout.write(
             options.json ? `${JSON.stringify(knownExpressions(), null, 2)}\n` : `${listExpressions()}\n`,
           );
           return;
         }
-        const arrays = await readFiles(options);
+        const arrays = await readFiles(options, session);
         const { did, axis, temperature, reduction } = options;
         const gradient = did ?? arrays.gradient;
         if (gradient === undefined) {
@@ -99,7 +99,7 @@ axis are the same to it.`,
         }
         const diagnosis = naming(options, () => diagnose({ ...arrays, gradient, axis, temperature, reduction }));
         const { text, ...rest } = diagnosis;
-        process.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
+        session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
       })
   );
 }
@@ -129,7 +129,7 @@ function listExpressions(): string {
     .join('\n');
 }
 
-async function readFiles(options: Options): Promise<Arrays> {
+async function readFiles(options: Options, session: Session): Promise<Arrays> {
   const given = files.flatMap(({ name, option, flag }) => {
     const file = options[option];
     return file === undefined ? [] : [{ name, flag, file }];
@@ -138,12 +138,15 @@ async function readFiles(options: Options): Promise<Arrays> {
   if (fromStandardInput.length > 1) {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
-  const memory = memoryLimit();
   const arrays: Arrays = {};
   for (const { name, file } of given) {
-    const reader = await openArray(file, memory);
+    const reader = await openArray(file, session);
     try {
-      const { data, shape } = await readAll(reader, memory, 'give fewer rows: a mistake shows in any of them');
+      const { data, shape } = await readAll(
+        reader,
+        session.limits.memory,
+        'give fewer rows: a mistake shows in any of them',
+      );
       // A .csv has two dimensions always: a list of labels is its one column or row.
       const list = name === 'target' && shape.length === 2 && shape[0] === 1 && shape[1] > 1;
       const rows = arrays.logits?.shape ?? arrays.probabilities?.shape;

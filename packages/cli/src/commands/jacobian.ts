@@ -1,12 +1,13 @@
 import { type Backend, byteSize, type FloatDType, SoftgradError, softmax } from '@softgrad/core';
 import { formatBytes, formatShape, readAll, sizeOf } from '@softgrad/formats';
 import { Command } from 'commander';
+import type { Session } from '../context.js';
 import { chooseDType, fromTensor, openResult, resolveAxis, toTensor, withReaders } from '../operation.js';
 import { formatsHelp, type OperationOptions, withOperationOptions } from '../options.js';
 
 const advice = '`softgrad vjp` multiplies by it in O(f) a row without building it';
 
-export function jacobianCommand(): Command {
+export function jacobianCommand(session: Session): Command {
   return withOperationOptions(new Command('jacobian'))
     .summary('the Jacobian matrices of softmax')
     .description(
@@ -23,7 +24,8 @@ Examples:
     )
     .action(async (input: string, options: OperationOptions) => {
       const { temperature } = options;
-      await withReaders([{ label: 'INPUT', file: input }], options, async ([reader], backend, memory) => {
+      const { memory } = session.limits;
+      await withReaders([{ label: 'INPUT', file: input }], options, session, async ([reader], backend) => {
         const axis = resolveAxis(options.axis, reader);
         const logits = await readAll(reader, memory, `so is its Jacobian, but ${advice}`);
         const dtype = chooseDType(backend, options.dtype, logits, reader.name);
@@ -34,7 +36,7 @@ Examples:
           logits.shape[axis],
         ];
         checkFits(shape, dtype, backend, memory, reader.name);
-        const writer = await openResult('jacobian', options.out, shape.length, dtype);
+        const writer = await openResult('jacobian', options.out, shape.length, dtype, session);
         try {
           using x = toTensor(logits, dtype, backend);
           using s = softmax(x, { axis, temperature });

@@ -1,9 +1,10 @@
 import { softmax } from '@softgrad/core';
 import type { Command } from 'commander';
+import type { Session } from '../context.js';
 import { rowwiseCommand } from '../rowwise-command.js';
 
-export function jvpCommand(): Command {
-  return rowwiseCommand({
+export function jvpCommand(session: Session): Command {
+  return rowwiseCommand(session, {
     name: 'jvp',
     summary: 'how the probabilities change along a direction',
     description:

@@ -1,9 +1,10 @@
 import { logSoftmax } from '@softgrad/core';
 import type { Command } from 'commander';
+import type { Session } from '../context.js';
 import { rowwiseCommand } from '../rowwise-command.js';
 
-export function logSoftmaxCommand(): Command {
-  return rowwiseCommand({
+export function logSoftmaxCommand(session: Session): Command {
+  return rowwiseCommand(session, {
     name: 'log-softmax',
     summary: 'logarithms of the probabilities of logits',
     description:

@@ -1,9 +1,10 @@
 import { softmax } from '@softgrad/core';
 import type { Command } from 'commander';
+import type { Session } from '../context.js';
 import { rowwiseCommand } from '../rowwise-command.js';
 
-export function softmaxCommand(): Command {
-  return rowwiseCommand({
+export function softmaxCommand(session: Session): Command {
+  return rowwiseCommand(session, {
     name: 'softmax',
     summary: 'probabilities of logits',
     description:

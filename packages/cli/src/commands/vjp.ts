@@ -1,9 +1,10 @@
 import { softmax } from '@softgrad/core';
 import type { Command } from 'commander';
+import type { Session } from '../context.js';
 import { rowwiseCommand } from '../rowwise-command.js';
 
-export function vjpCommand(): Command {
-  return rowwiseCommand({
+export function vjpCommand(session: Session): Command {
+  return rowwiseCommand(session, {
     name: 'vjp',
     summary: 'the gradient that softmax passes back',
     description:

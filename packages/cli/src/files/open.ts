@@ -2,6 +2,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import { arrayRows, formatBytes, npyRows, npzRows, parseJson, parseText, type RowReader } from '@softgrad/formats';
+import type { Context } from '../context.js';
 import { openCsv } from './csv.js';
 
 const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text or a .npy on standard input';
@@ -12,8 +13,9 @@ const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text or
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
-export async function openArray(argument: string, memory: number): Promise<RowReader> {
-  if (argument === '-') return standardInputRows(await readStandardInput(), memory);
+export async function openArray(argument: string, context: Context): Promise<RowReader> {
+  const { memory } = context.limits;
+  if (argument === '-') return standardInputRows(await readStandardInput(context), memory);
   const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
   const path = archive ?? argument;
   const format = extname(path).toLowerCase();
@@ -113,12 +115,13 @@ function allocate(path: string, length: number): Uint8Array {
   }
 }
 
-async function readStandardInput(): Promise<Uint8Array> {
-  if (process.stdin.isTTY)
-    process.stderr.write(
+async function readStandardInput(context: Context): Promise<Uint8Array> {
+  const stdin = context.stdin();
+  if (stdin.isTTY)
+    context.stderr.write(
       'reading numbers (JSON, a table, or as NumPy prints them) from standard input; end with Ctrl-D\n',
     );
   const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
+  for await (const chunk of stdin) chunks.push(chunk);
   return Buffer.concat(chunks);
 }

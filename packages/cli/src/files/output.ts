@@ -3,6 +3,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { chmod, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
+import type { OutputStream } from '../context.js';
 import { systemReason } from './open.js';
 
 /** Where bytes go. Nothing is seen at its destination before `commit`, except on standard output. */
@@ -95,8 +96,14 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 /** Temporary files of this process that are not yet renamed. */
 const temporaries = new Set<string>();
 
+/** What ends a process, and how it ends itself. */
+interface SignalledProcess {
+  once(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown;
+  exit(code: number): unknown;
+}
+
 /** Removes unfinished files when the process is told to end. To be called once, at its start. */
-export function removeTemporariesOnSignal(): void {
+export function removeTemporariesOnSignal(process: SignalledProcess): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -110,10 +117,10 @@ export function removeTemporariesOnSignal(): void {
 }
 
 /** Standard output, no faster than its reader reads. */
-export function standardOutput(): Output {
+export function standardOutput(stdout: OutputStream): Output {
   return {
     async write(bytes) {
-      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+      if (!stdout.write(bytes)) await once(stdout, 'drain');
     },
     async writeAt() {
       throw new Error('standard output cannot be written out of order');

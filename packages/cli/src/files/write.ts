@@ -10,6 +10,7 @@ import {
   npyHeader,
   npzBytes,
 } from '@softgrad/formats';
+import type { OutputStream } from '../context.js';
 import { fileOutput, type Output, standardOutput } from './output.js';
 
 /** The formats that can be written. */
@@ -41,7 +42,12 @@ export function outputFormat(path: string): OutputFormat {
  *
  * @throws ERR_SHAPE where the format cannot hold that many dimensions
  */
-export async function openWriter(path: string | undefined, rank: number, dtype: DType): Promise<RowWriter> {
+export async function openWriter(
+  path: string | undefined,
+  rank: number,
+  dtype: DType,
+  stdout: OutputStream,
+): Promise<RowWriter> {
   const format = path === undefined ? 'json' : outputFormat(path);
   if ((format === 'csv' || format === 'tsv') && rank > 2) {
     throw new SoftgradError(
@@ -49,7 +55,7 @@ export async function openWriter(path: string | undefined, rank: number, dtype: 
       `--out ${path}: .${format} holds two dimensions, the result has ${rank}; expected .npy, .npz or .json`,
     );
   }
-  const output = path === undefined ? standardOutput() : await fileOutput(path);
+  const output = path === undefined ? standardOutput(stdout) : await fileOutput(path);
   const body = bodies[format](output, rank, dtype, path ?? 'standard output');
   return {
     ...body,
@@ -160,8 +166,9 @@ export async function writeNamed(
   path: string | undefined,
   arrays: Readonly<Record<string, FileArray>>,
   dtype: DType,
+  stdout: OutputStream,
 ): Promise<void> {
-  const output = path === undefined ? standardOutput() : await fileOutput(path);
+  const output = path === undefined ? standardOutput(stdout) : await fileOutput(path);
   try {
     if (path !== undefined && outputFormat(path) === 'npz') {
       const files = Object.entries(arrays).map(([name, array]) => [name, npyBytes([array], descrs[dtype])]);

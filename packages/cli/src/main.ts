@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { totalmem } from 'node:os';
+import { ownBackends } from './backend.js';
+import { systemReason } from './files/open.js';
+import { removeTemporariesOnSignal } from './files/output.js';
+import { limitsOf } from './limits.js';
+import { exitInput, run } from './run.js';
+
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
+  process.exit(exitInput);
+});
+removeTemporariesOnSignal(process);
+
+const exitCode = await run(process.argv.slice(2), {
+  stdin: () => process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  limits: limitsOf(process.constrainedMemory?.() ?? 0, totalmem()),
+  backends: ownBackends,
+  onIdle(listener) {
+    process.once('beforeExit', listener);
+    return () => process.off('beforeExit', listener);
+  },
+});
+// Set, not exited with: what is written to a pipe may still be on its way.
+if (exitCode !== 0) process.exitCode = exitCode;

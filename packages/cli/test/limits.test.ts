@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { csvLines, jsonRows, npyElements, npyHeader } from '@softgrad/formats';
+import { afterAll, describe, expect, test } from 'vitest';
+import { limitsOf } from '../src/limits.js';
+import { softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+test('three quarters of the memory are taken, of the container where that has less than the machine', () => {
+  expect(limitsOf(0, 1000).memory).toBe(750);
+  expect(limitsOf(400, 1000).memory).toBe(300);
+  expect(limitsOf(2 ** 63, 1000).memory).toBe(750);
+});
+
+describe('rows are computed in chunks, without a seam', () => {
+  const rows = 7;
+  const logits = Float64Array.from({ length: rows * 3 }, (_, k) => Math.sin(k * k));
+  const cotangent = Float64Array.from(logits, (value) => Math.cos(9 * value));
+  const npy = (name: string, shape: readonly number[], data: Float64Array) =>
+    folder.write(name, Buffer.concat([npyHeader('<f8', shape), npyElements(data, '<f8')]));
+  const x = npy('x.npy', [rows, 3], logits);
+  const g = folder.write('g.csv', [...csvLines({ shape: [rows, 3], data: cotangent }, ',')].join(''));
+  const vector = npy('vector.npy', [rows], logits.slice(0, rows));
+  const cube = npy('cube.npy', [3, 7, 1], logits);
+
+  /** The output file of a command that takes at most `chunk` bytes at once. */
+  async function outputOf(args: readonly string[], ending: string, chunk: number): Promise<Buffer> {
+    const out = folder.at(`out.${ending}`);
+    const { status, stderr } = await softgrad([...args, '--out', out, '--backend', 'cpu'], { limits: { chunk } });
+    expect(status, stderr).toBe(0);
+    return readFileSync(out);
+  }
+
+  test.each(['npy', 'npz', 'json', 'csv', 'tsv'])('in .%s, whatever the chunk', async (ending) => {
+    const whole = await outputOf(['softmax', x], ending, 2 ** 20);
+    // A row takes 24 bytes: of a smaller chunk one row is taken all the same.
+    for (const chunk of [1, 47, 72, 144]) {
+      const parts = await outputOf(['softmax', x], ending, chunk);
+      expect(parts.equals(whole), `by ${chunk} bytes`).toBe(true);
+    }
+  });
+
+  test('of two files at once, of a .csv, and of more dimensions', async () => {
+    for (const args of [
+      ['vjp', x, '--upstream', g],
+      ['jvp', g, '--upstream', x],
+      ['softmax', cube, '--axis', '1'],
+    ]) {
+      const whole = await outputOf(args, 'json', 2 ** 20);
+      expect((await outputOf(args, 'json', 56)).equals(whole), args.join(' ')).toBe(true);
+    }
+  });
+
+  test('on standard output, too', async () => {
+    const { stdout } = await softgrad(['softmax', x, '--backend', 'cpu'], { limits: { chunk: 24 } });
+    const shown: number[][] = JSON.parse(stdout);
+    expect(shown.map((row) => row.length)).toEqual(new Array(rows).fill(3));
+    const whole = await softgrad(['softmax', x, '--backend', 'cpu']);
+    expect(stdout).toBe(whole.stdout);
+    expect(stdout).toMatch(/^\[\[/);
+    expect([...jsonRows({ shape: [rows, 3], data: Float64Array.from(shown.flat()) })].join('')).toBe(
+      stdout.slice(1, -2),
+    );
+  });
+
+  test('an axis that is the first takes all rows at once', async () => {
+    for (const args of [
+      ['softmax', x, '--axis', '0'],
+      ['softmax', vector],
+    ]) {
+      const whole = await outputOf(args, 'npy', 2 ** 20);
+      expect((await outputOf(args, 'npy', 8)).equals(whole)).toBe(true);
+    }
+  });
+});
+
+describe('what does not fit in memory is refused with advice, and what fits is not', () => {
+  const ones = folder.writeNpy('ones.npy', [
+    [1, 1, 1],
+    [1, 1, 1],
+    [1, 1, 1],
+    [1, 1, 1],
+  ]);
+  const text = '[[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1]]';
+  const list = folder.write('list.json', '[1, 2, 3]');
+  const json = folder.write('ones.json', text);
+  const txt = folder.write('ones.txt', text);
+  const labels = folder.write('labels.json', '[0, 0, 0, 0]');
+  // An array is counted four times in float64: 12 numbers are 384 bytes.
+  const all = 384;
+  const advice = {
+    rows: 'ones.npy: too large to be held in memory; axis 0 takes all rows at once: store the transpose in C order',
+    axis: 'its one axis takes all of it at once, which needs a machine with more memory',
+    jacobian: 'too large to be held in memory; so is its Jacobian, but `softgrad vjp` multiplies by it in O(f) a row',
+    loss: 'ones.npy: too large to be held in memory; compute the rows in parts, and add up their losses',
+    demo: 'ones.npy: too large to be held in memory; give some of its rows',
+    doctor: 'ones.npy: too large to be held in memory; give fewer rows: a mistake shows in any of them',
+    matrices: 'its Jacobian of shape (4, 3, 3) takes 288 bytes in float64, and cpu can hold',
+  };
+
+  test.each<[string, readonly string[], number, string]>([
+    ['the first axis', ['softmax', ones, '--axis', '0'], all, advice.rows],
+    ['the one axis', ['softmax', list], 96, advice.axis],
+    ['the logits of a Jacobian', ['jacobian', ones], all, advice.jacobian],
+    ['a Jacobian', ['jacobian', ones], 2 * 288, advice.matrices],
+    ['a cross-entropy', ['cross-entropy', ones, '--target', labels], all, advice.loss],
+    ['the target', ['cross-entropy', folder.write('two.json', '[[1, 2]]'), '--target', ones], all, advice.loss],
+    ['the demo', ['demo', ones], all, advice.demo],
+    ['the doctor', ['doctor', '--logits', ones, '--grad', ones], all, advice.doctor],
+    [
+      'a .json file',
+      ['softmax', json],
+      text.length,
+      'ones.json: 44 bytes would be read at once, and 43 bytes can be; use .npy or .csv, which are read row by row',
+    ],
+    ['a .txt file', ['softmax', txt], text.length, 'ones.txt: 44 bytes would be read at once, and 43 bytes can be'],
+  ])('%s', async (_, args, needed, message) => {
+    const backend = args[0] === 'doctor' ? [] : ['--backend', 'cpu'];
+    const run = (memory: number) => softgrad([...args, ...backend], { limits: { memory } });
+    const { status, stdout, stderr } = await run(needed - 1);
+    expect(stderr).toContain(message);
+    expect([status, stdout]).toEqual([2, '']);
+    expect((await run(2 * needed)).stderr).not.toContain('memory');
+    expect((await run(needed)).stderr).not.toContain(message);
+  });
+});

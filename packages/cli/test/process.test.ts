@@ -1,0 +1,163 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from './command.js';
+
+// What only a process of its own shows; all else that a command does is tested in this one.
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+/** The built command. */
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+interface RunOptions {
+  readonly input?: string;
+  /** A module that runs before the command does, in its process. */
+  readonly before?: string;
+  /** Options of node itself. */
+  readonly node?: readonly string[];
+}
+
+/** Runs the built command in the folder, as a user does. */
+function softgrad(args: readonly string[], { input = '', before, node = [] }: RunOptions = {}) {
+  const preload = before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...node, ...preload, main, ...args], {
+    input,
+    encoding: 'utf8',
+    cwd: folder.path,
+  });
+  return { status, stdout, stderr };
+}
+
+function start(args: readonly string[]) {
+  return spawn(process.execPath, [main, ...args], { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+const temporaries = () => readdirSync(folder.path).filter((name) => name.includes('tmp'));
+
+test('the file that the package names as its command is one that a shell runs', () => {
+  const { bin } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  expect(fileURLToPath(new URL(`../${bin.softgrad}`, import.meta.url))).toBe(main);
+  expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+});
+
+test('a result goes to a pipe, of what comes from one and of files of the working directory; errors go to the other', () => {
+  folder.write('g.json', '[[1, 0]]');
+  const args = ['vjp', '-', '--upstream', 'g.json', '--backend', 'cpu'];
+  expect(softgrad(args, { input: '[[0, 0]]' })).toEqual({ status: 0, stdout: '[[0.25,-0.25]]\n', stderr: '' });
+  const { status, stdout, stderr } = softgrad(args, { input: '[[0, 0], [1]]' });
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^softgrad: standard input: ragged: .*\n$/);
+});
+
+test('a backend whose reads never end leaves nothing that keeps the process alive, and the suite goes on to its end', () => {
+  const right = pathToFileURL(fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url))).href;
+  const file = folder.write(
+    'hanging.mjs',
+    `import provider from ${JSON.stringify(right)};
+     export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}) }) };`,
+  );
+  const { status, stdout } = softgrad(['conformance', '--module', file]);
+  expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing is left to settle\n/);
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
+  expect(status).toBe(1);
+});
+
+test('a module that node does not load says so, and of TypeScript what to do', () => {
+  folder.write('broken.mjs', "import 'no-such-package';");
+  // An ending that no version of node loads.
+  folder.write('mine.tsx', 'export default {};');
+  for (const [name, message] of [
+    ['broken.mjs', /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/],
+    ['mine.tsx', /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass what comes out\n$/],
+  ] as const) {
+    const { status, stderr } = softgrad(['conformance', '--module', name]);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  }
+});
+
+test('a reader that closes the pipe early is no failure', async () => {
+  folder.zeros('piped.npy', 100_000, 20);
+  const child = start(['softmax', 'piped.npy', '--backend', 'cpu']);
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  await once(child.stdout, 'data');
+  child.stdout.destroy();
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(errors).toBe('');
+});
+
+test('a standard output that is full is said so', () => {
+  const before =
+    "process.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error(), { code: 'ENOSPC' }));";
+  const { status, stderr } = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[0]', before });
+  expect(stderr).toContain('softgrad: standard output cannot be written: no space left on the device\n');
+  expect(status).toBe(2);
+});
+
+test('told to end by a signal, it removes what it had begun and leaves what was there', async () => {
+  folder.zeros('big.npy', 2_000_000, 100);
+  const out = folder.write('kept.npy', 'as it was');
+  const watcher = watch(folder.path);
+  const child = start(['softmax', 'big.npy', '--out', out]);
+  const ended = once(child, 'exit');
+  while (temporaries().length === 0 && child.exitCode === null) await once(watcher, 'change');
+  watcher.close();
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([143, null]);
+  expect(temporaries()).toEqual([]);
+  expect(readFileSync(out, 'utf8')).toBe('as it was');
+});
+
+test('interrupted while processes of its own measure, it ends at once and leaves the file that was there', async () => {
+  const before = folder.write('before.json', 'as it was');
+  const least = ['--shapes', '8x5', '--backends', 'cpu', '--peers', 'naive', '--sample-ms', '1'];
+  // Enough rounds of the second op to be in the middle of them.
+  const rounds = ['--processes', '2', '--rounds', '150', '--json', before];
+  const child = start(['bench', '--ops', 'softmax,vjp', ...least, ...rounds]);
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  const [code] = await once(child, 'close');
+  expect(code).toBe(130);
+  expect(readFileSync(before, 'utf8')).toBe('as it was');
+  expect(temporaries()).toEqual([]);
+});
+
+describe('large files', () => {
+  /** Runs a command and gives the most memory that it had, in bytes. */
+  function peakMemory(args: readonly string[]): number {
+    const before = `import { writeSync } from 'node:fs'; process.on('exit', () => writeSync(2, 'peak ' + process.resourceUsage().maxRSS))`;
+    const { status, stderr } = softgrad([...args, '--backend', 'cpu'], { before });
+    expect(status, stderr).toBe(0);
+    return Number(/^peak (\d+)$/.exec(stderr)?.[1]) * 1024;
+  }
+
+  test('two files at once are computed in less memory than they take, one of them in Fortran order, and all of them', () => {
+    const input = folder.zeros('c.npy', 80_000, 512);
+    const upstream = folder.zeros('f.npy', 80_000, 512, 'Fortran');
+    const out = folder.at('out.npy');
+    expect(peakMemory(['vjp', input, '--upstream', upstream, '--out', out])).toBeLessThan(
+      0.75 * 2 * statSync(input).size,
+    );
+    expect(statSync(out).size).toBe(statSync(input).size);
+  });
+
+  test('a .csv is computed in a JavaScript heap that has no room for its numbers', () => {
+    const rows = 100_000;
+    const input = folder.at('tall.csv');
+    writeFileSync(input, `${'1,'.repeat(19)}1\n`.repeat(rows));
+    const out = folder.at('out.npy');
+    const { status, stderr } = softgrad(['log-softmax', input, '--out', out, '--backend', 'cpu'], {
+      // In MiB. Node itself takes 18 of them, the numbers would take 15.
+      node: ['--max-old-space-size=28'],
+    });
+    expect(status, stderr).toBe(0);
+    expect(statSync(out).size).toBe(128 + rows * 20 * 8);
+  });
+});
