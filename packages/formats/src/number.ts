@@ -8,9 +8,9 @@ const words: Readonly<Record<string, number>> = {
 /** The number that a text writes in decimal, or "nan", "inf", "infinity" in any case; null for any other. */
 export function parseNumber(text: string): number | null {
   if (number.test(text)) return Number(text);
-  const [, sign, word] = /^([+-]?)([a-z]+)$/i.exec(text) ?? [];
-  const value = word === undefined ? undefined : words[word.toLowerCase()];
-  return value === undefined ? null : sign === '-' ? -value : value;
+  const [, sign, word] = /^([+-]?)([a-z]+)$/.exec(text.toLowerCase()) ?? [];
+  if (word === undefined || !Object.hasOwn(words, word)) return null;
+  return sign === '-' ? -words[word] : words[word];
 }
 
 /** Stands where NumPy and PyTorch leave entries of a long array out. */
