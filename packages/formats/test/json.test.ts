@@ -29,6 +29,24 @@ test('NaN and infinities are read as words in quotes, and bare as Python writes 
   expect(parse('[NaN,"NaN",-Infinity,"-Infinity"]').data[3]).toBe(Number.NEGATIVE_INFINITY);
 });
 
+test('words are words only by themselves: within a text they stay as they are, and in one there is no other', () => {
+  for (const [text, found] of [
+    ['["a NaN"]', '"a NaN"'],
+    ['["NaN b"]', '"NaN b"'],
+    ['["-NaN"]', '"-NaN"'],
+    ['["nan"]', '"nan"'],
+    ['["constructor"]', '"constructor"'],
+  ]) {
+    expect(() => parse(text)).toThrow(`x.json: [0] is the text ${found}; expected a number`);
+  }
+  for (const text of ['[NaNa]', '[aNaN]', '[-NaN]', '[--Infinity]', '[+Infinity]', '[Infinity_]', '[-infinity]']) {
+    expect(() => parse(text), text).toThrow('not JSON at');
+  }
+  expect(parse('[ NaN , -Infinity,"Infinity"]\n').data).toEqual(
+    Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY),
+  );
+});
+
 test('a byte order mark is passed over', () => {
   expect(parse('\ufeff[1]').data).toEqual(Float64Array.of(1));
 });
@@ -60,9 +78,27 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
     ['[1,\n 2,, 3]', 'x.json: line 2, column 4: not JSON at ", 3]"; expected nested lists of numbers'],
     ['[1, nan]', 'x.json: line 1, column 5: not JSON at "nan]"; expected nested lists of numbers'],
+    ['[null]', 'x.json: [0] is null; expected a number (write "NaN" for a missing value)'],
+    ['null', 'x.json: the value is null; expected a number (write "NaN" for a missing value)'],
+    ['[[1, 2], null]', 'x.json: [1] is null; expected a list of 2'],
+    ['[[1], true]', 'x.json: [1] is true; expected a list of 1'],
+    ['[[1], "a"]', 'x.json: [1] is the text "a"; expected a list of 1'],
+    ['[[1], {}]', 'x.json: [1] is an object; expected a list of 1'],
+    ['[[], [1]]', 'x.json: ragged: [1] has 1 entries; expected 0, as in [0]'],
+    ['[false, 2]', 'x.json: [0] is a boolean and [1] is a number; expected all of one kind'],
+    ['[[true, true], [true, 0]]', 'x.json: [0][0] is a boolean and [1][1] is a number; expected all of one kind'],
+    ['[1, 2] 3', 'x.json: line 1, column 8: not JSON at "3"; expected nested lists of numbers'],
+    ['[1 /* two */]', 'x.json: line 1, column 4: not JSON at "/* two */]"; expected nested lists of numbers'],
+    ['[1, 2 \n\n', 'x.json: line 3, column 1: not JSON at the end of the file; expected nested lists of numbers'],
+    [
+      `[1,\n2,\n oops${'s'.repeat(40)}]`,
+      `x.json: line 3, column 2: not JSON at "oops${'s'.repeat(16)}"; expected nested lists of numbers`,
+    ],
+    [`${'['.repeat(64)}x`, 'x.json: line 1, column 65: not JSON at "x"; expected nested lists of numbers'],
+    [`${'['.repeat(65)}${']'.repeat(65)}`, 'x.json: lists nested more than 64 deep'],
     ['', 'x.json: line 1, column 1: not JSON at the end of the file; expected nested lists of numbers'],
     [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'x.json: lists nested more than 64 deep'],
-  ])('%.30s', (text, message) => {
+  ])('%.30j', (text, message) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ message }));
   });
 });
@@ -112,4 +148,50 @@ test('lists nested deeper than any stack, and never closed, are refused like tho
   expect(() => parseJson(deep, 'deep.json')).toThrow(
     expect.objectContaining({ code: 'ERR_SHAPE', message: 'deep.json: lists nested more than 64 deep' }),
   );
+});
+
+test('lists may be 64 deep', () => {
+  expect(parse(`${'['.repeat(64)}1${']'.repeat(64)}`).shape).toEqual(new Array(64).fill(1));
+});
+
+test('each error has the code of its kind', () => {
+  for (const [text, code] of [
+    ['[[1], [2, 3]]', 'ERR_SHAPE'],
+    ['[[1], 2]', 'ERR_SHAPE'],
+    ['[1, [2]]', 'ERR_VALUE'],
+    ['[1, true]', 'ERR_VALUE'],
+    ['[1', 'ERR_VALUE'],
+  ] as const) {
+    expect(() => parse(text)).toThrow(expect.objectContaining({ code }));
+  }
+});
+
+test('text that no string can hold is refused', () => {
+  // Never touched, it takes no memory.
+  const bytes = new Uint8Array(2 ** 29 - 23);
+  expect(() => parseJson(bytes, 'x.json')).toThrow(
+    'x.json: 536870889 bytes are too much text to parse; expected a .npy file for data of this size',
+  );
+});
+
+describe('rows are written', () => {
+  test('in lines of their own, the lists within them side by side, numbers in full precision and words for what is none', () => {
+    expect(write({ shape: [2, 2], data: Float64Array.of(1, -0, 0.1, 1e300) })).toBe('[[1,-0],\n [0.1,1e+300]]');
+    expect(write({ shape: [3], data: Float64Array.of(1 / 3, Number.NaN, Number.NEGATIVE_INFINITY) })).toBe(
+      '[0.3333333333333333,"NaN","-Infinity"]',
+    );
+    expect(write({ shape: [2, 2, 1], data: Int32Array.of(1, 2, 3, 4) })).toBe('[[[1],[2]],\n [[3],[4]]]');
+    expect(write({ shape: [], data: Int32Array.of(5) })).toBe('5');
+    expect(write({ shape: [0], data: new Float64Array(0) })).toBe('[]');
+    expect(write({ shape: [2, 0], data: new Float64Array(0) })).toBe('[[],\n []]');
+  });
+
+  test('in pieces, each of which is short enough for a string', () => {
+    const data = Int32Array.from({ length: 40_000 }, (_, k) => k % 1000);
+    for (const shape of [[40_000], [2, 20_000], [1, 2, 20_000]]) {
+      const pieces = [...jsonRows({ shape, data })];
+      expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(2 ** 16);
+      expect(JSON.parse(`[${pieces.join('')}]`).flat(Number.POSITIVE_INFINITY)).toEqual([...data]);
+    }
+  });
 });

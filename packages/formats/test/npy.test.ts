@@ -83,6 +83,45 @@ test('any chunk size reads what reading at once reads, in C and in Fortran order
   );
 });
 
+test('what a reader says of its file: name, shape, length, and how much of it has been read', async () => {
+  const { bytes } = npy['version 1'];
+  const reader = await open(bytes, 'a.npy');
+  expect([reader.name, reader.shape, reader.byteLength]).toEqual(['a.npy', [2, 3, 4], bytes.length]);
+  expect(reader.position()).toBe(128);
+  await reader.next(1);
+  expect(reader.position()).toBe(128 + 96);
+  await reader.next(9);
+  expect(reader.position()).toBe(bytes.length);
+  expect(await reader.next(1)).toBeNull();
+  const empty = await open(npy['no rows'].bytes);
+  expect(await empty.next(5)).toEqual({ shape: [0, 3], data: new Float64Array(0) });
+  expect(await empty.next(5)).toBeNull();
+});
+
+test('of a file in Fortran order all is read at once where all is wanted, and else a piece for each column', async () => {
+  const reads: [number, number][] = [];
+  const { bytes } = npy['<f8 F'];
+  const opened = () =>
+    npyRows(
+      async (position, length) => {
+        reads.push([position, length]);
+        return bytes.subarray(position, position + length);
+      },
+      bytes.length,
+      'x.npy',
+    );
+  const whole = await opened();
+  reads.length = 0;
+  await whole.next(2);
+  expect(reads).toEqual([[128, 48]]);
+  const parts = await opened();
+  reads.length = 0;
+  await parts.next(1);
+  await parts.next(1);
+  const row = (first: number) => [0, 1, 2].map((column) => [first + column * 16, 8]);
+  expect(reads).toEqual([...row(128), ...row(136)]);
+});
+
 describe('half precision', () => {
   /** Inputs whose half is not as expected. */
   const wrong: unknown[] = [];
@@ -166,20 +205,49 @@ describe('what is no array of numbers is refused, saying where and why', () => {
   huge.writeUInt32LE(0xffffffff, 8);
   const long = Buffer.alloc(80_000, 0x20);
   Buffer.from(npy['version 2'].bytes).copy(long);
-  long.writeUInt32LE(70_000, 8);
-  const unknownVersion = Buffer.from(good);
-  unknownVersion[6] = 9;
+  long.writeUInt32LE(65_537, 8);
+  const changed = (position: number, byte: number) => {
+    const bytes = Buffer.from(good);
+    bytes[position] = byte;
+    return bytes;
+  };
 
   test.each<[string, Uint8Array, RegExp]>([
     ['nothing', Buffer.alloc(0), /^x\.npy: not a \.npy file: .* found nothing$/],
     ['another format', Buffer.from('[[1, 2], [3, 4]]'), /not a \.npy file: expected .*93 4E .* found 5B 5B/],
-    ['an unknown version', unknownVersion, /format version 9\.0 at byte 6; expected 1\.0, 2\.0 or 3\.0/],
+    ['a byte of its first that is another', changed(5, 0x5a), /not a \.npy file: .* found 93 4E 55 4D 50 5A$/],
+    ['another version', changed(6, 4), /\.npy format version 4\.0 at byte 6; expected 1\.0, 2\.0 or 3\.0$/],
+    ['version 0', changed(6, 0), /format version 0\.0/],
+    ['a minor version', changed(7, 1), /format version 1\.1/],
     ['a header longer than the file', huge, /truncated: the header is said to take 4294967295 bytes/],
-    ['a header longer than any', long, /a header of 70000 bytes; expected at most 65536/],
+    ['a header longer than any', long, /a header of 65537 bytes; expected at most 65536/],
     ['a cut header', good.subarray(0, 40), /truncated: the header/],
     ['a cut prefix', good.subarray(0, 9), /not a \.npy file/],
     ['cut data', good.subarray(0, good.length - 5), /truncated: shape \(2, 3, 4\) of <f8 takes 192 bytes, 187 follow/],
     ['data past the end', Buffer.concat([good, Buffer.alloc(3)]), /3 bytes too many after the 192/],
+    ['a longer name', file("{'xdescr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8), /from character 1: /],
+    ['two entries without a comma', file("{'descr': '<f8' 'fortran_order': False, 'shape': (1,)}", 8), /character 1: /],
+    ['more after the dict', file("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)} + {}", 8), /cannot read/],
+    [
+      'a dtype that is no string',
+      file("{'descr': (1,), 'fortran_order': False, 'shape': (1,)}"),
+      /'descr' is not a str/,
+    ],
+    [
+      'an order that is a tuple',
+      file("{'descr': '<f8', 'fortran_order': (), 'shape': (1,)}"),
+      /is neither True nor Fa/,
+    ],
+    [
+      'a shape that is a string',
+      file("{'descr': '<f8', 'fortran_order': False, 'shape': '3'}"),
+      /'shape' is not a tup/,
+    ],
+    ['no shape', file("{'descr': '<f8', 'fortran_order': False}"), /the header lacks 'shape'$/],
+    ['no dtype', file("{'fortran_order': False, 'shape': (1,)}"), /the header lacks 'descr'$/],
+    ['a dimension that begins well', withShape('(2x,)', 16), /dimension 0 of shape "\(2x,\)" is "2x"; expected an int/],
+    ['a dimension that ends well', withShape('(x2,)', 16), /dimension 0 of shape "\(x2,\)" is "x2"/],
+    ['a dimension that is missing', withShape('(2, , 3)', 48), /dimension 1 of shape "\(2, , 3\)" is ""/],
     ['no dict', file('__import__("os").system("true")'), /the header is not a dict/],
     [
       'an expression',
@@ -214,12 +282,21 @@ describe('what is no array of numbers is refused, saying where and why', () => {
       withShape('(1000000, 1000000)'),
       /truncated: .* takes 8000000000000 bytes, 0 follow/,
     ],
+    ['one element too many for a file', withShape('(562949953421312,)'), /has more elements than a file can hold/],
+    ['just as many as one can hold', withShape('(562949953421311,)'), /truncated: .* takes 4503599627370488 bytes/],
     ['too many dimensions', withShape(`(${'1, '.repeat(65)})`, 8), /65 dimensions; expected at most 64/],
     ['Python objects', withDescr("'|O'"), /the dtype is "\|O", Python objects \(pickle\), which are never loaded/],
     ['records', withDescr("[('x', '<f8'), ('y', '<f8')]"), /the dtype is a record with named fields/],
     ['complex numbers', withDescr("'<c16'"), /complex numbers/],
     ['text', withDescr("'<U8'"), /the dtype is "<U8", text/],
+    ['bytes', withDescr("'|S8'"), /the dtype is "\|S8", text; expected f2, f4, f8, integers or bool$/],
     ['dates', withDescr("'<M8[ns]'"), /dates or times/],
+    ['times', withDescr("'<m8[ns]'"), /dates or times/],
+    ['a float of one byte', withDescr("'<f1'"), /a float of a width .* \(save a\.astype\('f8'\)\)/],
+    ['a wide integer without its order', withDescr("'|i4'"), /no number format that is read here/],
+    ['more than a dtype', withDescr("'<f8x'"), /a float of a width/],
+    ['a dtype with something before it', withDescr("'x<f8'"), /no number format/],
+    ['a dtype in native order', withDescr("'=f8'"), /a float of a width/],
     ['long doubles', withDescr("'<f16'"), /a float of a width that is not read here/],
     ['bfloat16', withDescr("'|V2'"), /no number format that is read here/],
   ])('%s', async (_, bytes, message) => {
@@ -227,6 +304,48 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     expect(isSoftgradError(error), String(error)).toBe(true);
     expect(String(error instanceof Error && error.message)).toMatch(message);
     expect(String(error)).not.toContain('\n');
+  });
+
+  test('what is read of headers that other writers may write', async () => {
+    for (const [header, shape] of [
+      ["{'shape':(1,),'fortran_order':True,'descr':'<f8'}", [1]],
+      ["{  'descr' : '<f8' , 'fortran_order' : False , 'shape' : ( 1 , 1 ) , }  ", [1, 1]],
+      ["{'descr': '<f8', 'fortran_order': False, 'shape': (1L, 1L)}", [1, 1]],
+      ["{'descr': '<f8', 'fortran_order': False, 'shape': ()}\0\0", []],
+    ] as const) {
+      const array = await readWhole(file(header, 8));
+      expect(array, header).toEqual({ shape, data: Float64Array.of(0) });
+    }
+    for (const descr of ['<b1', '|b1', '|i1', '<i1', '|u1']) {
+      const array = await readWhole(file(`{'descr': '${descr}', 'fortran_order': False, 'shape': (3,), }`, 3));
+      expect(array.data).toEqual(descr.includes('b') ? new Uint8Array(3) : new Int32Array(3));
+    }
+    const noElements = withShape('(0, 16777216)');
+    expect((await readWhole(noElements)).shape).toEqual([0, 16777216]);
+    expect((await readWhole(withShape(`(${'1, '.repeat(64)})`, 8))).shape).toHaveLength(64);
+    const longest = Buffer.alloc(12 + 65_536 + 8 * 24, 0x20);
+    longest.set(npy['version 2'].bytes.subarray(0, npy['version 2'].bytes.length - 8 * 24));
+    longest.fill(0, 12 + 65_536);
+    longest.writeUInt32LE(65_536, 8);
+    expect((await readWhole(longest)).data).toEqual(new Float64Array(24));
+  });
+
+  test('a header of version 3 is UTF-8, one before it is not', async () => {
+    const text = "{'descr': '<f8', 'fortran_order': False, 'größe': (1,), }";
+    for (const [version, shown] of [
+      [2, 'grÃ¶Ã\u009fe'],
+      [3, 'größe'],
+    ] as const) {
+      const body = Buffer.from(text);
+      const start = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, body.length, 0, 0, 0];
+      const error = await readWhole(Buffer.concat([Buffer.from(start), body])).catch((caught: Error) => caught.message);
+      expect(error).toContain(`from character 40: " '${shown.replace('\u009f', '\\u009f')}`);
+    }
+  });
+
+  test('each error has the code of its kind', async () => {
+    await expect(readWhole(withDescr("'|O'"))).rejects.toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+    await expect(readWhole(withShape('(3)'))).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
   });
 
   test('a 64-bit integer that no float64 equals, with its place', async () => {

@@ -4,6 +4,7 @@ import { zipSync } from 'fflate';
 import { describe, expect, test } from 'vitest';
 import { crc32 } from '../src/crc32.js';
 import { npzBytes, npzRows, sizeOf } from '../src/index.js';
+import { zipChecksums } from '../src/zip-checksums.js';
 import { numpyFiles, plain } from './numpy-files.js';
 
 const { npz, npy } = numpyFiles;
@@ -194,10 +195,30 @@ describe('checksums', () => {
     expect(plain(await read(damaged(), 'loss'))).toEqual([2.5]);
   });
 
+  test('a checksum is written with all of its digits, zeros before them', async () => {
+    const bytes = npzBytes({ x: npy['a scalar'].bytes });
+    const directory = new DataView(bytes.buffer, bytes.length - 22 - 51);
+    expect(directory.getUint32(0, true)).toBe(0x02014b50);
+    directory.setUint32(16, 0xabc, true);
+    await expect(read(bytes, 'x')).rejects.toThrow(/^x\.npz: "x\.npy" is damaged: .*, expected 00000abc$/);
+  });
+
   test('a directory that stands in a ZIP64 record is read as well', async () => {
     const archive = zip64(npzBytes({ logits: npy['<f8 C'].bytes }));
     expect(plain(await read(archive, 'logits'))).toEqual(npy['<f8 C'].values);
     await expect(read(damaged(archive), 'logits')).rejects.toThrow('is damaged');
+  });
+
+  test('of two members of one name the last counts, and one that the directory lacks is said so', async () => {
+    const [first, last] = [npy['a scalar'].bytes, npy['<f8 C'].bytes];
+    const twice = archive([
+      { name: 'x.npy', bytes: first },
+      { name: 'x.npy', bytes: last },
+    ]);
+    expect(plain(await read(twice, 'x'))).toEqual(npy['<f8 C'].values);
+    // Without its signature an entry ends the list, which is what unpacking goes by too, but counts the entries.
+    expect(zipChecksums(twice.subarray(0, twice.length - 22))).toEqual(new Map());
+    expect([...zipChecksums(twice).keys()]).toEqual(['x.npy']);
   });
 
   test('are those of the published check value, whatever the pieces', () => {

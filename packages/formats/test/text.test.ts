@@ -36,6 +36,9 @@ describe('an array is read as it is printed', () => {
     expect(await parse('[[[1 2]]\n\n [[3 4]]]')).toEqual({ shape: [2, 1, 2], data: Float64Array.of(1, 2, 3, 4) });
     expect(await parse('tensor(0.5)')).toEqual({ shape: [], data: Float64Array.of(0.5) });
     expect((await parse('array([], dtype=float64)')).shape).toEqual([0]);
+    expect(await parse('[[[[0.5]]]]\n')).toEqual({ shape: [1, 1, 1, 1], data: Float64Array.of(0.5) });
+    expect(await parse(`${'['.repeat(64)}1.${']'.repeat(64)}`)).toMatchObject({ data: Float64Array.of(1) });
+    expect((await parse('[[] []]')).shape).toEqual([2, 0]);
   });
 });
 
@@ -61,6 +64,28 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ['[1 2]\n[3 4]', /^pasted: line 2, column 1: more after the array has ended/],
     ['[[1 two]]', /^pasted: line 1, column 5: "two" is no number/],
     ['[1 2] dtype=float32', /^pasted: line 1, column 7: "dtype=float32" is no number/],
+    ['[1 2] 3', /^pasted: line 1, column 7: more after the array has ended; expected one array$/],
+    ['tensor(1.) 2', /^pasted: line 1, column 12: more after the array has ended/],
+    ['[1.]]', /^pasted: line 1, column 5: unexpected "\]"; expected numbers, and brackets in pairs$/],
+    ['[,1. 2]', /^pasted: line 1, column 2: unexpected ","/],
+    ['[1. 2]\n,,', /^pasted: line 2, column 2: unexpected ","/],
+    ['[[1., 2],, [3, 4]]', /^pasted: line 1, column 10: unexpected ","/],
+    ['[[,1. 2]]', /^pasted: line 1, column 3: unexpected ","/],
+    ['[1.,[2]]', /^pasted: line 1, column 5: a list among numbers; expected rows of one length$/],
+    ['[[1. 2]\n [[3 4]]]', /^pasted: line 2, column 3: a list among numbers/],
+    ['[[[1.]]\n [2]]', /^pasted: line 2, column 3: the number "2" among lists; expected rows of one length$/],
+    ['[[1. 2]\n [3]]', /^pasted: line 2, column 2: ragged: a list of 1 entry; expected 2, as in the first$/],
+    ['[[[1. 2]]\n [[3 4] [5 6]]]', /^pasted: line 2, column 2: ragged: a list of 2 entries; expected 1,/],
+    [
+      'array([array([1.]), array([2.])], dtype=f',
+      /^pasted: line 1, column 1: "\(" is never closed; expected brackets in pairs$/,
+    ],
+    ['array([1., 2)', /^pasted: line 1, column 7: "\[" is never closed/],
+    ['array()', /^pasted: line 1, column 8: no array; expected numbers in brackets$/],
+    ['[1. = 2]', /^pasted: line 1, column 5: "=" is no number; expected one$/],
+    ['[1. a=(]', /^pasted: line 1, column 5: "a=\(" is no number/],
+    ['[1. dtype=float32 ]', /^pasted: line 1, column 5: "dtype=float32" is no number/],
+    [`${'['.repeat(65)}1.`, /^pasted: line 1, column 65: lists nested more than 64 deep$/],
     ['1 two 3', /^pasted: line 1, column 2 is "two"; expected a number$/],
     ['some words', /^pasted: no row of numbers; expected nested lists \(JSON\), an array as NumPy prints it/],
     ['', /^pasted: no row of numbers/],
@@ -75,8 +100,91 @@ describe('what is printed in part, ragged or no array is refused, saying where a
 });
 
 test('code is not taken for what is printed', () => {
-  for (const text of ['J.sum(axis=1)', 's * (1 - s)', 'np.diag(s)', 'tensor.sum()', ''])
-    expect(isPrinted(text)).toBe(false);
+  for (const text of [
+    'J.sum(axis=1)',
+    's * (1 - s)',
+    'np.diag(s)',
+    'tensor.sum()',
+    'array(s)',
+    'f([1])',
+    '',
+    '1 2',
+    '>>>',
+  ])
+    expect(isPrinted(text), text).toBe(false);
+  for (const text of [
+    '[1]',
+    ' \n[1]',
+    'array([1])',
+    'array(\n[1])',
+    'Array(.5)',
+    'tensor(-1)',
+    'tensor(+1)',
+    'Tensor(nan)',
+    'array(inf)',
+    'array()',
+    'np.float32(1)',
+    'uint8(1)',
+    'int64(1)',
+    'jax.numpy.bfloat16(1)',
+    'Out[12]: [1]',
+    '>>> [1]',
+    'Parameter containing:\ntensor([1.])',
+  ]) {
+    expect(isPrinted(text), text).toBe(true);
+  }
+});
+
+test('what PyTorch and IPython print around an array is passed over', async () => {
+  for (const text of [
+    'Parameter containing:\ntensor([1., 2.], requires_grad=True)',
+    '>>> array([1., 2.])',
+    'Out[12]: array([1., 2.], dtype=np.float32)',
+    'array([1., 2.], dtype="<f8", weak_type=True)',
+    "tensor([1., 2.], device='cuda:0', size=(2,), grad_fn=<A B>)",
+    'np.array([np.float32(1.0), np.float64(2.)])',
+    '[array(1.), array(2.)]',
+    '[1.\t2.\r\n]',
+    '[1., 2.,]',
+  ]) {
+    expect(await parse(text), text).toEqual({ shape: [2], data: Float64Array.of(1, 2) });
+  }
+});
+
+test('JSON is told from what is printed by its syntax, and tables by neither', async () => {
+  expect(await parse(' {"a": 1}').catch((error: Error) => error.message)).toContain('the value is an object');
+  expect(await parse(' "NaN"')).toEqual({ shape: [], data: Float64Array.of(Number.NaN) });
+  expect((await parse('"1","2"\n3,4')).data).toEqual(Float64Array.of(1, 2, 3, 4));
+  expect((await parse('[true, false]')).data).toEqual(Uint8Array.of(1, 0));
+  expect((await parse('[NaN, 1]')).data).toEqual(Float64Array.of(Number.NaN, 1));
+  expect(await parse('5')).toEqual({ shape: [1, 1], data: Float64Array.of(5) });
+});
+
+test('tables may have comments, empty lines, quotes and any end of line, and errors name the line of the text', async () => {
+  const table = { shape: [2, 2], data: Float64Array.of(1, 2, 3, 4) };
+  for (const text of [
+    '# a\n\n  # b\n1,2\n \n3,4\n',
+    '1,2\r3,4',
+    '1,2\r\n3,4\r\n',
+    ' "1" , " 2 " \n"3","4"',
+    '1\t2\n3\t4',
+    '1   2\n 3 4 ',
+  ]) {
+    expect(await parse(text), JSON.stringify(text)).toEqual(table);
+  }
+  for (const text of ['# a\r\n\r\n1,2\r\n3,x', '# a\r\r1,2\r3,x', '# a\n\n1,2\n3,x']) {
+    await expect(parse(text)).rejects.toThrow('pasted: line 4, column 2 is "x"; expected a number');
+  }
+  // A tab in the text is what its cells are between, if its first line of numbers has one.
+  expect((await parse('1,2\n# \t')).data).toEqual(Float64Array.of(1, 2));
+  await expect(parse('1\t2,5')).rejects.toThrow('expected a decimal point, as in 2.5');
+  await expect(parse('1 "2')).rejects.toThrow('pasted: line 1, column 2 is "\\"2"');
+});
+
+test('more rows than there is room for are refused', async () => {
+  const read = (limit: number) => parseText(Buffer.from('1,2\n3,4'), 'pasted', limit);
+  await expect(read(127)).rejects.toThrow('pasted: too large to be held in memory; give some of its rows');
+  expect((await read(128)).shape).toEqual([2, 2]);
 });
 
 test('whatever the text, it is read as an array that fits its shape or refused in one line', async () => {
