@@ -61,8 +61,14 @@ export function runLazily(
     softmax: () => null,
     sigmoid: () => null,
   };
+  const results: TensorInfo[] = [];
   try {
-    return program(verbs).map((result, k) => programs.map(result, targets[k].shape));
+    for (const [k, result] of program(verbs).entries()) results.push(programs.map(result, targets[k].shape));
+    return results;
+  } catch (error) {
+    // The results of the earlier targets have no owner yet.
+    made.push(...results);
+    throw error;
   } finally {
     for (const info of made) instance.disposeData(info.dataId);
   }

@@ -1,0 +1,122 @@
+import { type CrossEntropyParameters, SoftgradError } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import type { TfjsBackend } from '../src/backend.js';
+import type { Device } from '../src/device.js';
+import type { TfBuffer } from '../src/index.js';
+import { type RunKernel, runEagerly } from '../src/verbs/eager.js';
+import { type GpuPrograms, runLazily } from '../src/verbs/lazy.js';
+import { backendWith } from './executed.js';
+import { interpretedPrograms } from './interpreted.js';
+
+const full = new SoftgradError('ERR_OUT_OF_MEMORY', 'no memory left');
+
+/** Counts down at every program, kernel and reservation; at 0 that one fails. */
+let left = Number.POSITIVE_INFINITY;
+const countDown = () => {
+  if (left-- === 0) throw full;
+};
+const kernel =
+  (instance: tf.KernelBackend): RunKernel =>
+  (name, inputs, attrs = {}) => {
+    countDown();
+    const { kernelFunc } = tf.getKernel(name, 'cpu');
+    return kernelFunc({ inputs: { ...inputs }, attrs, backend: instance }) as tf.TensorInfo;
+  };
+const ways: Readonly<Record<string, (instance: tf.KernelBackend) => Device['execute']>> = {
+  'verb by verb': (instance) => (targets, program) =>
+    runEagerly(
+      instance,
+      kernel(instance),
+      { losesSecondNaN: true, fusedKernels: true, reserve: countDown },
+      targets,
+      program,
+    ),
+  'as fused programs': (instance) => {
+    const { map, reduce } = interpretedPrograms(instance);
+    const programs: GpuPrograms = {
+      map(...parts) {
+        countDown();
+        return map(...parts);
+      },
+      reduce(...parts) {
+        countDown();
+        return reduce(...parts);
+      },
+    };
+    return (targets, program) => runLazily(instance, programs, targets, program);
+  },
+};
+
+const rows = { outer: 2, classes: 67, inner: 2 };
+const length = rows.outer * rows.classes * rows.inner;
+
+test.each(Object.keys(ways))(
+  'whichever part of an operation fails, what was made before it is disposed: run %s',
+  async (way) => {
+    const backend = await backendWith('cpu', (_, instance) => ({ execute: ways[way](instance) }));
+    const instance = tf.engine().registry.cpu;
+    for (const [name, operation] of Object.entries(operationsOn(backend))) {
+      // Operands are uploaded once, and the results have their place.
+      operation();
+      const held = instance.numDataIds();
+      let parts = 0;
+      for (let done = false; !done; parts++) {
+        left = parts;
+        try {
+          operation();
+          done = true;
+        } catch (error) {
+          expect(error, name).toBe(full);
+        }
+        expect(instance.numDataIds(), `${name}, part ${parts} fails`).toBe(held);
+      }
+      left = Number.POSITIVE_INFINITY;
+      expect(parts, name).toBeGreaterThan(1);
+    }
+    await backend.close();
+  },
+);
+
+/** Every kernel that makes something between, on rows longer than one window. */
+function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>> {
+  const filled = (size: number): TfBuffer => {
+    const buffer = backend.alloc(size, 'float32');
+    backend.write(
+      buffer,
+      Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
+    );
+    return buffer;
+  };
+  const [x, g, q, out] = [length, length, length, length].map(filled);
+  const mask = backend.alloc(length / 2, 'bool');
+  backend.write(
+    mask,
+    Uint8Array.from({ length: length / 2 }, (_, i) => i % 3),
+  );
+  const loss = filled(length / rows.classes);
+  const matrices = filled(length * rows.classes);
+  const parameters = { temperature: 2, mask: { buffer: mask, outer: 1 } };
+  const soft: CrossEntropyParameters<TfBuffer> = {
+    ...parameters,
+    target: { kind: 'probabilities', buffer: q },
+    weight: filled(rows.classes),
+    labelSmoothing: 0.1,
+    ignoreIndex: -100,
+    scale: 0.5,
+  };
+  const { kernels } = backend;
+  return {
+    softmax: () => kernels?.softmax?.(out, x, rows, parameters),
+    softmaxVjp: () => kernels?.softmaxVjp?.(out, x, g, rows, 2),
+    softmaxJacobian: () => kernels?.softmaxJacobian?.(matrices, x, rows, 2),
+    logSoftmax: () => kernels?.logSoftmax?.(out, x, rows, parameters),
+    logSoftmaxVjp: () => kernels?.logSoftmaxVjp?.(out, x, g, rows, 2),
+    logSoftmaxJvp: () => kernels?.logSoftmaxJvp?.(out, x, g, rows, 2),
+    logSoftmaxJacobian: () => kernels?.logSoftmaxJacobian?.(matrices, x, rows, 2),
+    logSumExp: () => kernels?.logSumExp?.(loss, x, rows, parameters),
+    crossEntropy: () => kernels?.crossEntropy?.({ loss, gradient: out }, x, rows, soft),
+    sigmoid: () => kernels?.sigmoid?.(out, x, length),
+    sigmoidVjp: () => kernels?.sigmoidVjp?.(out, x, g, length),
+  };
+}
