@@ -18,6 +18,35 @@ export async function newDevice(descriptor: GPUDeviceDescriptor = {}): Promise<G
   return adapter.requestDevice(descriptor);
 }
 
+/**
+ * A device with subgroup operations where the adapter has them: the software device compiles a kernel that needs no barrier several
+ * times faster.
+ */
+export async function newDeviceWithSubgroups(): Promise<GPUDevice> {
+  const adapter = await (await entry()).requestAdapter();
+  return newDevice({ requiredFeatures: adapter?.features.has('subgroups') ? ['subgroups'] : [] });
+}
+
+/**
+ * Dawn's null adapter, for Node: validates every call and all WGSL, computes nothing and compiles in milliseconds, where the software
+ * device takes a second for a kernel. For tests of what is dispatched, allocated and refused rather than of values. It has every feature.
+ */
+export async function nullEntry(): Promise<GPU> {
+  const dawn = 'webgpu';
+  const { create } = (await import(/* @vite-ignore */ dawn)) as { create(flags: readonly string[]): GPU };
+  nullInstance ??= create(['backend=null']);
+  return nullInstance;
+}
+
+let nullInstance: GPU | undefined;
+
+/** A device of the null adapter. */
+export async function newNullDevice(descriptor: GPUDeviceDescriptor = {}): Promise<GPUDevice> {
+  const adapter = await (await nullEntry()).requestAdapter();
+  if (!adapter) throw new Error('Dawn has no null adapter');
+  return adapter.requestDevice(descriptor);
+}
+
 /** A device of which some members are others. */
 export function altered(device: GPUDevice, members: Partial<Record<keyof GPUDevice, unknown>>): GPUDevice {
   return new Proxy(device, {

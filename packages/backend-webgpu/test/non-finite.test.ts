@@ -1,0 +1,262 @@
+import type { Rows } from '@softgrad/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
+import { altered, newDeviceWithSubgroups } from './device.js';
+
+/**
+ * WGSL lets a compiler assume that there is no NaN and no infinity. The software device makes no use of that, so a kernel that relies on
+ * arithmetic to carry them would pass all other tests. This device takes them for 0 in arithmetic.
+ */
+let device: GPUDevice;
+let backend: WebgpuBackend;
+beforeAll(async () => {
+  device = await newDeviceWithSubgroups();
+  const finite =
+    'fn taken(bits: u32) -> f32 { return select(0.0, bitcast<f32>(bits), (bits & 0x7f800000u) != 0x7f800000u); }';
+  backend = await webgpu.open({
+    device: altered(device, {
+      createShaderModule: ({ label = '', code }: GPUShaderModuleDescriptor) =>
+        device.createShaderModule({ label, code: `${code.replaceAll('bitcast<f32>(', 'taken(')}\n${finite}` }),
+    }),
+  });
+});
+afterAll(() => {
+  backend.close();
+  device.destroy();
+});
+
+const nan = Number.NaN;
+const inf = Number.POSITIVE_INFINITY;
+
+async function run(
+  operands: readonly (readonly number[])[],
+  lengths: readonly number[],
+  enqueue: (outs: readonly WebgpuBuffer[], inputs: readonly WebgpuBuffer[]) => void,
+): Promise<readonly (readonly number[])[]> {
+  const inputs = operands.map((values) => {
+    const buffer = backend.alloc(values.length, 'float32');
+    backend.write(buffer, Float32Array.from(values));
+    return buffer;
+  });
+  const outs = lengths.map((length) => backend.alloc(length, 'float32'));
+  enqueue(outs, inputs);
+  const results = await Promise.all(outs.map((out) => backend.read(out)));
+  for (const buffer of [...inputs, ...outs]) backend.free(buffer);
+  return results.map((values) => [...values]);
+}
+
+async function upload(values: Uint8Array | Int32Array, dtype: 'bool' | 'int32'): Promise<WebgpuBuffer> {
+  const buffer = backend.alloc(values.length, dtype);
+  backend.write(buffer, values);
+  return buffer;
+}
+
+/** Rows that softmax is undefined for, then one that it is defined for. */
+const undefinedRows = [
+  [nan, 1, 2],
+  [1, 2, nan],
+  [0, inf, 1],
+  [-inf, 0, inf],
+  [-inf, -inf, -inf],
+  [nan, -inf, -inf],
+];
+const classes = 3;
+const rows: Rows = { outer: undefinedRows.length + 1, classes, inner: 1 };
+const logits = [...undefinedRows, [-inf, 0, 0]].flat();
+const size = logits.length;
+const allNaN = Array<number>(size - classes).fill(nan);
+const plain = { temperature: 1, mask: null } as const;
+
+test('the device is announced as one on which non-finite numbers are unspecified', () => {
+  expect(backend.supports.nonFinite).toBe('unspecified');
+});
+
+describe('a row with NaN, with +Infinity or with nothing but −Infinity', () => {
+  test('is NaN in softmax and log-softmax; −Infinity beside finite logits has probability 0', async () => {
+    const [s, y] = await run([logits], [size, size], ([outS, outY], [x]) => {
+      backend.softmax(outS, x, rows);
+      backend.kernels.logSoftmax(outY, x, rows, plain);
+    });
+    expect(s).toEqual([...allNaN, 0, 0.5, 0.5]);
+    expect(y.slice(0, -2)).toEqual([...allNaN, -inf]);
+    for (const value of y.slice(-2)) expect(value).toBeCloseTo(-Math.log(2), 6);
+  });
+
+  test('is NaN, Infinity or −Infinity in log-sum-exp', async () => {
+    const [out] = await run([logits], [rows.outer], ([to], [x]) => backend.kernels.logSumExp(to, x, rows, plain));
+    expect(out.slice(0, -1)).toEqual([nan, nan, inf, inf, -inf, nan]);
+    expect(out.at(-1)).toBeCloseTo(Math.log(2), 6);
+  });
+
+  test('is NaN in loss and gradient of cross-entropy, but for rows that are ignored and entries that a mask removes', async () => {
+    const target = await upload(Int32Array.of(1, 1, 2, 1, 1, -100, 0), 'int32');
+    const mask = await upload(Uint8Array.of(1, 1, 0), 'bool');
+    const [loss, gradient, masked] = await run(
+      [logits],
+      [rows.outer, size, size],
+      ([outLoss, outGradient, outMasked], [x]) => {
+        const options = {
+          ...plain,
+          target: { kind: 'indices', buffer: target },
+          weight: null,
+          labelSmoothing: 0,
+        } as const;
+        const rest = { ...options, ignoreIndex: -100, scale: 1 };
+        backend.kernels.crossEntropy({ loss: outLoss, gradient: outGradient }, x, rows, rest);
+        const removed = { ...rest, mask: { buffer: mask, outer: 1 } };
+        backend.kernels.crossEntropy({ loss: null, gradient: outMasked }, x, rows, removed);
+      },
+    );
+    // The last row's target has no probability at all.
+    expect(loss).toEqual([nan, nan, nan, nan, nan, 0, inf]);
+    const ignored = [0, 0, 0];
+    expect(gradient).toEqual([...allNaN.slice(classes), ...ignored, -1, 0.5, 0.5]);
+    const [first, second] = [masked.slice(0, classes), masked.slice(classes, 2 * classes)];
+    expect(first).toEqual([nan, nan, 0]);
+    // The mask removes its NaN.
+    expect(second.map(Number.isFinite)).toEqual([true, true, true]);
+    expect(masked.slice(2 * classes, 3 * classes)).toEqual([nan, nan, 0]);
+    expect(masked.slice(4 * classes)).toEqual([nan, nan, 0, ...ignored, -1, 1, 0]);
+    backend.free(target);
+    backend.free(mask);
+  });
+
+  test('leaves what a mask removes 0 or −Infinity, and is defined where the mask removes what is not finite', async () => {
+    const mask = await upload(Uint8Array.of(0, 1, 1), 'bool');
+    const [s, y, z] = await run([logits], [size, size, rows.outer], ([outS, outY, outZ], [x]) => {
+      const options = { temperature: 1, mask: { buffer: mask, outer: 1 } };
+      backend.kernels.softmax(outS, x, rows, options);
+      backend.kernels.logSoftmax(outY, x, rows, options);
+      backend.kernels.logSumExp(outZ, x, rows, options);
+    });
+    const rowOf = (values: readonly number[], row: number) => values.slice(classes * row, classes * (row + 1));
+    expect(rowOf(s, 0).reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+    expect(rowOf(s, 6)).toEqual([0, 0.5, 0.5]);
+    for (const row of [1, 2, 3, 4, 5]) {
+      expect(rowOf(s, row)).toEqual([0, nan, nan]);
+      expect(rowOf(y, row)).toEqual([-inf, nan, nan]);
+    }
+    expect(z.slice(1, -1)).toEqual([nan, inf, inf, -inf, -inf]);
+    backend.free(mask);
+  });
+});
+
+describe('derivatives of a row', () => {
+  const s = [0.5, 0.25, 0.25];
+  const y = s.map(Math.log);
+  const g = [1, 2, 3];
+  const one = { outer: 1, classes, inner: 1 };
+  const replaced = (values: readonly number[], at: number, by: number) => values.map((v, i) => (i === at ? by : v));
+
+  test('with a probability or a cotangent that is not finite are not finite', async () => {
+    for (const by of [nan, inf]) {
+      for (const at of [0, 1, 2]) {
+        for (const [p, cotangent] of [
+          [replaced(s, at, by), g],
+          [s, replaced(g, at, by)],
+        ]) {
+          const [dx] = await run([p, cotangent], [classes], ([out], [a, b]) => backend.vjp(out, a, b, one));
+          expect(dx.some(Number.isFinite), `${p} ${cotangent}`).toBe(false);
+        }
+      }
+    }
+  });
+
+  test('of log-softmax with a cotangent or tangent that is not finite are not finite; a NaN output is NaN itself', async () => {
+    for (const by of [nan, inf]) {
+      for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {
+        const [dx] = await run([y, replaced(g, 1, by)], [classes], ([out], [a, b]) =>
+          backend.kernels[name](out, a, b, one, 1),
+        );
+        expect(dx.some(Number.isFinite), name).toBe(false);
+      }
+    }
+    const outputs = replaced(y, 2, nan);
+    const [vjp, jvp] = await run([outputs, g], [classes, classes], ([outVjp, outJvp], [a, b]) => {
+      backend.kernels.logSoftmaxVjp(outVjp, a, b, one, 1);
+      backend.kernels.logSoftmaxJvp(outJvp, a, b, one, 1);
+    });
+    expect(vjp.map(Number.isNaN)).toEqual([false, false, true]);
+    expect(jvp.every(Number.isNaN)).toBe(true);
+  });
+
+  test('a Jacobian has NaN where either probability is NaN', async () => {
+    const p = replaced(s, 1, nan);
+    const [j, l] = await run([p, replaced(y, 1, nan)], [classes ** 2, classes ** 2], ([outJ, outL], [a, b]) => {
+      backend.jacobian(outJ, a, one);
+      backend.kernels.logSoftmaxJacobian(outL, b, one, 1);
+    });
+    const [cross, column] = [[] as boolean[], [] as boolean[]];
+    for (let r = 0; r < classes; r++) {
+      for (let c = 0; c < classes; c++) {
+        cross.push(r === 1 || c === 1);
+        column.push(c === 1);
+      }
+    }
+    expect(j.map(Number.isNaN)).toEqual(cross);
+    expect(l.map(Number.isNaN)).toEqual(column);
+  });
+});
+
+describe('element by element', () => {
+  const special = [nan, inf, -inf, 0, -0, 1, -1];
+  const unary = async (enqueue: (out: WebgpuBuffer, x: WebgpuBuffer) => void) => {
+    const [values] = await run([special], [special.length], ([out], [x]) => enqueue(out, x));
+    return values;
+  };
+  const n = special.length;
+
+  test('exp, log and −x of NaN, infinities and zeros are those of IEEE 754', async () => {
+    const exp = await unary((out, x) => backend.basis.unary(out, 'exp', x, n));
+    expect(exp.slice(0, 5)).toEqual([nan, inf, 0, 1, 1]);
+    const log = await unary((out, x) => backend.basis.unary(out, 'log', x, n));
+    expect(log).toEqual([nan, inf, nan, -inf, -inf, 0, nan]);
+    const negative = await unary((out, x) => backend.basis.unary(out, 'neg', x, n));
+    expect(negative).toEqual(special.map((value) => -value));
+  });
+
+  test('the larger and the smaller of two numbers is NaN where one is, and orders infinities', async () => {
+    const pairs = special.flatMap((a) => special.map((b) => [a, b] as const));
+    const [left, right] = [0, 1].map((k) => pairs.map((pair) => pair[k]));
+    const extent = [1, 1, pairs.length] as const;
+    const [max, min] = await run([left, right], [pairs.length, pairs.length], ([outMax, outMin], [a, b]) => {
+      backend.basis.binary(outMax, 'max', { buffer: a, extent }, { buffer: b, extent }, extent);
+      backend.basis.binary(outMin, 'min', { buffer: a, extent }, { buffer: b, extent }, extent);
+    });
+    expect(max).toEqual(pairs.map(([a, b]) => Math.max(a, b)));
+    expect(min).toEqual(pairs.map(([a, b]) => Math.min(a, b)));
+  });
+
+  test('a condition chooses the first where it is above 0, so not where it is NaN', async () => {
+    const extent = [1, 1, n] as const;
+    const [chosen] = await run([special], [n], ([out], [condition]) =>
+      backend.basis.select(out, { buffer: condition, extent }, 1, 2, extent),
+    );
+    expect(chosen).toEqual(special.map((value) => (value > 0 ? 1 : 2)));
+  });
+
+  test('sigmoid and relu keep NaN, and end in 0, 1 and Infinity', async () => {
+    const sigmoid = await unary((out, x) => backend.kernels.sigmoid(out, x, n));
+    expect(sigmoid.slice(0, 5)).toEqual([nan, 1, 0, 0.5, 0.5]);
+    const relu = await unary((out, x) => backend.kernels.relu(out, x, n));
+    expect(relu.map((value) => value + 0)).toEqual([nan, inf, 0, 0, 0, 1, 0]);
+    const [vjp, ofRelu] = await run(
+      [
+        [nan, 0.5, 0.5, 1],
+        [1, nan, inf, 1],
+      ],
+      [4, 4],
+      ([a, b], [outputs, cotangent]) => {
+        backend.kernels.sigmoidVjp(a, outputs, cotangent, 4);
+        backend.kernels.reluVjp(b, outputs, cotangent, 4);
+      },
+    );
+    expect(vjp.slice(0, 2)).toEqual([nan, nan]);
+    expect(ofRelu.slice(1)).toEqual([nan, inf, 1]);
+  });
+
+  test('the maximum of a row is NaN where an element is, and orders infinities', async () => {
+    const [max] = await run([logits], [rows.outer], ([out], [x]) => backend.basis.reduce(out, 'max', x, rows));
+    expect(max).toEqual([nan, nan, inf, inf, -inf, nan, 0]);
+  });
+});
