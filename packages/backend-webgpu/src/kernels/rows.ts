@@ -63,7 +63,8 @@ export function runRows(engine: Engine, operation: RowOperation, rows: Rows): vo
   }
 }
 
-function layOut({ outer, classes, inner }: Rows): Layout {
+/** How the rows are shared out among invocations. */
+export function layOut({ outer, classes, inner }: Rows): Layout {
   const long = classes > singleDispatchClasses;
   if (inner === 1) {
     const width = classes % 4 === 0 ? 4 : 1;
