@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type WebgpuBackend, webgpu } from '../src/index.js';
+import { newNullDevice, nullEntry } from './device.js';
+
+// What is refused before the device hears of it: the same on every device, and in every browser.
+let device: GPUDevice;
+let backend: WebgpuBackend;
+beforeAll(async () => {
+  device = await newNullDevice();
+  backend = await webgpu.open({ device });
+});
+afterAll(() => {
+  backend.close();
+  device.destroy();
+});
+
+const shareable = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+const refused = (code: string, message = '') =>
+  expect.objectContaining({ code, message: expect.stringContaining(message) });
+
+test('a dtype that the device does not have is ERR_DTYPE, in buffers of its own and shared ones', () => {
+  const mine = device.createBuffer({ size: 16, usage: shareable });
+  for (const dtype of ['float64', 'float16'] as const) {
+    const expected = refused('ERR_DTYPE', `has no ${dtype}; expected float32`);
+    expect(() => backend.alloc(1, dtype)).toThrow(expected);
+    expect(() => backend.adopt(mine, 1, dtype)).toThrow(expected);
+  }
+});
+
+test('class indices and masks are stored whatever float dtypes the device has', () => {
+  for (const dtype of ['int32', 'bool'] as const) {
+    const buffer = backend.alloc(1, dtype);
+    expect(buffer.dtype).toBe(dtype);
+    backend.free(buffer);
+  }
+});
+
+describe('a shared buffer', () => {
+  test('of a number of elements that is no integer ≥ 0 is ERR_VALUE', () => {
+    const mine = device.createBuffer({ size: 16, usage: shareable });
+    for (const length of [-1, 1.5, Number.NaN]) {
+      expect(() => backend.adopt(mine, length, 'float32')).toThrow(refused('ERR_VALUE', `${length} elements`));
+    }
+    for (const length of [0, 4]) expect(backend.adopt(mine, length, 'float32')).toMatchObject({ length });
+  });
+
+  test('that is shorter than its elements, no multiple of 16 bytes or above the limit is ERR_VALUE', () => {
+    const limit = 4 * backend.supports.limits.elements;
+    for (const [size, length] of [
+      [16, 5],
+      [12, 3],
+      [limit + 16, 4],
+    ]) {
+      const mine = device.createBuffer({ size, usage: shareable });
+      expect(() => backend.adopt(mine, length, 'float32')).toThrow(refused('ERR_VALUE', `a buffer of ${size} bytes`));
+      mine.destroy();
+    }
+    const largest = device.createBuffer({ size: limit, usage: shareable });
+    expect(backend.adopt(largest, limit / 4, 'float32').length).toBe(limit / 4);
+    largest.destroy();
+  });
+
+  test('that cannot be bound, read or written is ERR_VALUE, naming what its usage lacks', () => {
+    for (const [usage, lacking] of [
+      [0x80, 'without COPY_SRC and COPY_DST'],
+      [0x04 | 0x08, 'without STORAGE'],
+      [0x80 | 0x08, 'without COPY_SRC'],
+      [0x80 | 0x04, 'without COPY_DST'],
+    ] as const) {
+      const mine = device.createBuffer({ size: 16, usage });
+      const code = 'ERR_VALUE';
+      const message = expect.stringMatching(new RegExp(`${lacking}$`));
+      expect(() => backend.adopt(mine, 3, 'float32')).toThrow(expect.objectContaining({ code, message }));
+    }
+  });
+});
+
+test('pooledBytes that is no number ≥ 0 is ERR_VALUE; 0 keeps nothing', async () => {
+  const gpu = await nullEntry();
+  for (const pooledBytes of [-1, Number.NaN]) {
+    await expect(webgpu.open({ gpu, pooledBytes })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringContaining(`pooledBytes ${pooledBytes}`),
+    });
+  }
+  const own = await webgpu.open({ gpu, pooledBytes: 0 });
+  own.free(own.alloc(1, 'float32'));
+  expect(own.statistics()).toMatchObject({ liveBuffers: 0, pooledBuffers: 0, pooledBytes: 0 });
+  own.close();
+});
+
+test('a buffer that was freed is ERR_DISPOSED to kernels, reads and writes', async () => {
+  const [x, out] = [backend.alloc(3, 'float32'), backend.alloc(3, 'float32')];
+  backend.free(x);
+  backend.free(x);
+  const expected = refused('ERR_DISPOSED', 'freed');
+  expect(() => backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 })).toThrow(expected);
+  expect(() => backend.write(x, new Float32Array(3))).toThrow(expected);
+  await expect(backend.read(x)).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+  backend.free(out);
+  expect(backend.statistics().liveBuffers).toBe(0);
+});
