@@ -1,6 +1,6 @@
 import type { Rows } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 
 let backend: WebgpuBackend;
@@ -65,7 +65,6 @@ function softmax64(x: Float32Array, { outer, classes, inner }: Rows): Float64Arr
   return out;
 }
 
-const lengths = [1, 3, 10, 1000, 32_000, 128_256];
 const ranges = [
   { size: 1, offset: 0 },
   { size: 20, offset: 0 },
@@ -73,24 +72,32 @@ const ranges = [
   { size: 8, offset: 1e4 },
   { size: 8, offset: -1e4 },
 ];
+const someRanges = [
+  { size: 20, offset: 0 },
+  { size: 8, offset: -1e4 },
+];
 
-describe.each([1, 3])('softmax of rows with %i between neighbours', (inner) => {
-  test.each(lengths)(
-    'is within 4 ULP at %i classes, however large or shifted the logits, and adds up to 1',
-    async (classes) => {
-      for (const { size, offset } of ranges) {
-        const rows = { outer: 1, classes, inner };
-        const x = logits(classes * inner, size, offset);
-        const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows));
-        expect(worstUlp(s, softmax64(x, rows)), `±${size} at ${offset}`).toBeLessThanOrEqual(4);
-        for (let i = 0; i < inner; i++) {
-          let sum = 0;
-          for (let c = 0; c < classes; c++) sum += s[c * inner + i];
-          expect(Math.abs(sum - 1)).toBeLessThanOrEqual(4 * 2 ** -23 * Math.sqrt(classes));
-        }
-      }
-    },
-  );
+// One invocation a row, all of a workgroup, several workgroups; a column summed in blocks, and one by several workgroups whose parts
+// are more than their invocations.
+test.each([
+  [{ outer: 1, classes: 10, inner: 1 }, ranges],
+  [{ outer: 1, classes: 1000, inner: 1 }, ranges],
+  [{ outer: 1, classes: 128_256, inner: 1 }, someRanges],
+  [{ outer: 1, classes: 1000, inner: 3 }, ranges],
+  [{ outer: 1, classes: 32_000, inner: 3 }, someRanges],
+  [{ outer: 1, classes: 140_000, inner: 5 }, someRanges],
+])('softmax of %o is within 4 ULP, however large or shifted the logits, and adds up to 1', async (rows, tried) => {
+  const { classes, inner } = rows;
+  for (const { size, offset } of tried) {
+    const x = logits(classes * inner, size, offset);
+    const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows));
+    expect(worstUlp(s, softmax64(x, rows)), `±${size} at ${offset}`).toBeLessThanOrEqual(4);
+    for (let i = 0; i < inner; i++) {
+      let sum = 0;
+      for (let c = 0; c < classes; c++) sum += s[c * inner + i];
+      expect(Math.abs(sum - 1)).toBeLessThanOrEqual(4 * 2 ** -23 * Math.sqrt(classes));
+    }
+  }
 });
 
 test.each([0.1, 3, 1e-3, 1e6, -0.7])('a temperature of %f costs no accuracy', async (temperature) => {
@@ -185,55 +192,56 @@ test('vjp is within 4 ULP × Σ|s g| for rows of every kind', async () => {
       const top = at.reduce((a, b) => (s[b] > s[a] ? b : a));
       const mean = at.reduce((sum, i) => sum + s[i] * (g[i] - g[top]), 0);
       const size = at.reduce((sum, i) => sum + Math.abs(s[i] * g[i]), 0);
-      for (const i of at) {
-        const error = Math.abs(dx[i] - s[i] * (g[i] - g[top] - mean));
-        expect(error).toBeLessThanOrEqual(4 * 2 ** -23 * size);
-      }
+      const worst = at.reduce((most, i) => Math.max(most, Math.abs(dx[i] - s[i] * (g[i] - g[top] - mean))), 0);
+      expect(worst).toBeLessThanOrEqual(4 * 2 ** -23 * size);
     }
   }
 });
 
 test('rows and columns of the Jacobian add up to 0', async () => {
   const classes = 100;
-  const rows = { outer: 3, classes, inner: 1 };
-  const s = Float32Array.from(softmax64(logits(3 * classes, 5, 0), rows));
-  const matrices = await run([s], 3 * classes ** 2, (out, [p]) => backend.jacobian(out, p, rows));
-  for (let row = 0; row < 3; row++) {
+  const rows = { outer: 2, classes, inner: 1 };
+  const s = Float32Array.from(softmax64(logits(2 * classes, 5, 0), rows));
+  const matrices = await run([s], 2 * classes ** 2, (out, [p]) => backend.jacobian(out, p, rows));
+  let worst = 0;
+  for (let row = 0; row < 2; row++) {
     for (let r = 0; r < classes; r++) {
       const start = (row * classes + r) * classes;
       const entries = matrices.subarray(start, start + classes);
       const column = Array.from({ length: classes }, (_, k) => matrices[(row * classes + k) * classes + r]);
       for (const line of [[...entries], column]) {
         const largest = Math.max(...line.map(Math.abs));
-        expect(Math.abs(line.reduce((a, b) => a + b, 0))).toBeLessThanOrEqual(4 * 2 ** -23 * largest * classes);
+        worst = Math.max(worst, Math.abs(line.reduce((a, b) => a + b, 0)) / largest);
       }
     }
   }
+  expect(worst).toBeLessThanOrEqual(4 * 2 ** -23 * classes);
 });
 
-test('one row of 10,000,000 is shared by all workgroups and right', async () => {
-  const classes = 10_000_000;
-  const x = logits(classes, 10, 0);
+test('one row of more parts than a workgroup has invocations is right', async () => {
+  // 257 parts, the last of one unit.
+  const classes = 256 * 16_384 + 4;
   const rows = { outer: 1, classes, inner: 1 };
-  const s = await run([x], classes, (out, [buffer]) => backend.softmax(out, buffer, rows));
-  const sum = x.reduce((total, value) => total + Math.exp(value), 0);
-  const some = Array.from({ length: 10_000 }, (_, i) => i * 997);
-  expect(
-    worstUlp(
-      some.map((c) => s[c]),
-      some.map((c) => Math.exp(x[c]) / sum),
-    ),
-  ).toBeLessThanOrEqual(4);
-}, 180_000);
+  const x = new Float32Array(classes);
+  for (let c = 0; c < classes; c++) x[c] = (c % 4093) / 512;
+  x[classes - 1] = 20;
+  const [y] = await run([x], 1, (out, [buffer]) =>
+    backend.kernels.logSumExp(out, buffer, rows, { temperature: 1, mask: null }),
+  );
+  let sum = 0;
+  for (const value of x) sum += Math.exp(value);
+  expect(worstUlp([y], [Math.log(sum)])).toBeLessThanOrEqual(4);
+});
 
 test('the exp that supports.expUlp announces is the one that it has', async () => {
   const x = Float32Array.from({ length: 5000 }, (_, i) => -87 + (175 * i) / 4999);
   const y = await run([x], x.length, (out, [buffer]) => backend.basis.unary(out, 'exp', buffer, x.length));
   const { base, slope } = backend.supports.expUlp;
   expect(base).toBeLessThanOrEqual(2);
-  for (let i = 0; i < x.length; i++) {
-    const exact = Math.exp(x[i]);
+  const beyond = x.findIndex((argument, i) => {
+    const exact = Math.exp(argument);
     const error = Math.abs(y[i] - exact) / 2 ** (Math.floor(Math.log2(exact)) - 23);
-    expect(error).toBeLessThanOrEqual(base + slope * Math.abs(x[i]));
-  }
+    return !(error <= base + slope * Math.abs(argument));
+  });
+  expect(beyond).toBe(-1);
 });

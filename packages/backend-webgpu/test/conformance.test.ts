@@ -1,7 +1,19 @@
-import { conformance, sections } from '@softgrad/core/conformance';
-import { describe, test } from 'vitest';
+import { conformance, sections, skipReasons } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
+import { announcedBySwiftShader, skippedOnSwiftShader } from './swiftshader.js';
 
+// The whole suite, once: Chromium compiles the same WGSL for the same device, see chromium.browser.test.ts.
 describe('webgpu in Node', async () => {
-  for (const { name, run } of sections(await conformance(webgpu, { required: true }))) test(name, run);
+  const backend = await webgpu.open();
+  const cases = await conformance(backend, { required: true });
+  const { supports } = backend;
+  // Measured at opening: a kernel that got worse would be announced as worse, and its cases skipped or their bounds widened.
+  if (supports.device === announcedBySwiftShader.device) {
+    test('announces of the software device what is known of it', () =>
+      expect(supports).toEqual(announcedBySwiftShader));
+    test('skips what the software device has not, and nothing else', () =>
+      expect(skipReasons(cases)).toEqual(skippedOnSwiftShader));
+  }
+  for (const { name, run } of sections(cases)) test(name, run);
 });

@@ -1,22 +1,33 @@
 import type { BackendProvider } from '@softgrad/core';
-import { conformance, sections } from '@softgrad/core/conformance';
+import { type BoundCase, conformance, sections } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WebgpuBuffer, webgpu } from '../src/index.js';
-import { newDevice } from './device.js';
+import { newDeviceWithSubgroups } from './device.js';
 import { withFloat16 } from './emulated-float16.js';
 
 const provider: BackendProvider<WebgpuBuffer> = {
   ...webgpu,
-  open: async () => webgpu.open({ device: withFloat16(await newDevice()) }),
+  open: async () => webgpu.open({ device: withFloat16(await newDeviceWithSubgroups()) }),
 };
+
+/**
+ * Kernels differ from those of float32 in how they load and store alone, so one case shows lengths that are and are not multiples of 4,
+ * and cross-entropy is told for each kind of target, loss and gradient.
+ */
+function about({ id }: BoundCase): boolean {
+  if (id.includes('/lengths:')) return /shape=\dx1\.\.9;/.test(id);
+  if (!id.startsWith('cross-entropy/')) return true;
+  if (/\/(vjp|jvp):/.test(id)) return false;
+  return /target=(indices;shape|probabilities;reduction=none)/.test(id);
+}
 
 describe('float16 on a device that is taught it', async () => {
   const all = await conformance(provider, { required: true });
-  const cases = all.filter(({ id, skip }) => id.includes('dtype=float16') && skip === null);
+  const cases = all.filter((c) => c.id.includes('dtype=float16') && c.skip === null && about(c));
 
   test('the cases of float16 apply, fused and composed', () => {
     const composed = cases.filter(({ name }) => name.includes('(composed)')).length;
-    expect(Math.min(composed, cases.length - composed)).toBeGreaterThan(40);
+    expect([cases.length - composed, composed]).toEqual([187, 36]);
   });
   // The last section is the case that closes the backend.
   for (const { name, run } of sections([...cases, all[all.length - 1]])) test(name, run);

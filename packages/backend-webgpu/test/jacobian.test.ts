@@ -14,8 +14,7 @@ const shapes: readonly Rows[] = [
   { outer: 1, classes: 300, inner: 2 },
   { outer: 2, classes: 512, inner: 1 },
   { outer: 2, classes: 513, inner: 1 },
-  { outer: 1, classes: 516, inner: 3 },
-  { outer: 1, classes: 1025, inner: 1 },
+  { outer: 1, classes: 516, inner: 2 },
 ];
 
 test.each(shapes)('each entry of $outer × $classes × $inner is its own two probabilities', async (rows) => {
@@ -34,12 +33,15 @@ test.each(shapes)('each entry of $outer × $classes × $inner is its own two pro
   backend.kernels.logSoftmaxJacobian(ofLogarithms, logarithms, rows, 2);
   const [entries, halves] = [await backend.read(out), await backend.read(ofLogarithms)];
   let worst = 0;
-  for (let i = 0; i < entries.length; i++) {
-    const row = Math.floor(i / classes ** 2);
-    const [r, c] = [Math.floor(i / classes) % classes, i % classes];
-    const at = (k: number) => s[(Math.floor(row / inner) * classes + k) * inner + (row % inner)];
-    const delta = (r === c ? 1 : 0) - at(c);
-    worst = Math.max(worst, Math.abs(entries[i] / (at(r) * delta) - 1), 0.1 * Math.abs(halves[i] / (delta / 2) - 1));
+  for (let row = 0, i = 0; row < count; row++) {
+    const first = Math.floor(row / inner) * classes * inner + (row % inner);
+    for (let r = 0; r < classes; r++) {
+      for (let c = 0; c < classes; c++, i++) {
+        const delta = (r === c ? 1 : 0) - s[first + c * inner];
+        const error = Math.abs(entries[i] / (s[first + r * inner] * delta) - 1);
+        worst = Math.max(worst, error, 0.1 * Math.abs(halves[i] / (delta / 2) - 1));
+      }
+    }
   }
   expect(worst).toBeLessThan(2 ** -22);
   for (const buffer of [from, logarithms, out, ofLogarithms]) backend.free(buffer);
