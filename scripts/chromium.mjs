@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const places = [
+/** Where a Chromium that is not Playwright's own is looked for. */
+export const chromiumPlaces = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
@@ -28,7 +29,7 @@ export const chromiumFlags = [
 /** The path of a Chromium on this machine, or null. */
 export async function findChromium() {
   if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
-  const installed = places.find((path) => existsSync(path));
+  const installed = chromiumPlaces.find((path) => existsSync(path));
   if (installed) return installed;
   const { chromium } = await import('playwright-core');
   const own = chromium.executablePath();

@@ -1,42 +1,102 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
+// `npm run test:quick`: the tests of a minute, for daily work: no browser, no GPU, no checks of packages.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { ensureChromium } from './chromium.mjs';
+import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, root } from './workspace.mjs';
 
-prepare();
-process.env.CHROMIUM_PATH = await ensureChromium();
-
-const folders = ['packages', 'examples', '.'].flatMap((parent) =>
-  readdirSync(join(root, parent), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules')
-    .map((entry) => join(root, parent, entry.name)),
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const folders = ['packages', 'examples', 'docs'].flatMap((parent) =>
+  parent === 'packages'
+    ? readdirSync(join(root, parent), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(root, parent, entry.name))
+    : [join(root, parent)],
 );
+/** Seconds by part, in the order in which they were taken. */
+const parts = [];
+
+if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
+const system = values.quick ? Promise.resolve() : installSystemPackages();
+prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
+if (!values.quick) {
+  await timed('system packages, beyond that', async () => {
+    await system;
+    process.env.CHROMIUM_PATH = await ensureChromium();
+  });
+}
 for (const folder of folders) rmSync(join(folder, 'reports', 'vitest.json'), { force: true });
 
-const checked = pnpm(['run', 'check']) === 0;
-const tested = pnpm(['exec', 'turbo', 'run', 'test', '--continue', '--concurrency=2', '--output-logs=full']) === 0;
+const checked = values.quick ? true : await timed('check', () => pnpm(['run', 'check']) === 0);
+const task = values.quick ? 'test:quick' : 'test';
+const tested = await timed('test', () => {
+  const turbo = ['exec', 'turbo', 'run', task, '--continue', '--concurrency=2', '--output-logs=full'];
+  return pnpm(turbo) === 0;
+});
+summarise();
 
-let passed = 0;
-let failed = 0;
-let skipped = 0;
-for (const folder of folders) {
+/** Prints where the time went and the total, and ends the process with its verdict. */
+function summarise() {
+  const reports = folders.flatMap((folder) => readReport(folder) ?? []);
+  console.log('\nTime of each part, in seconds:');
+  for (const [part, seconds] of parts) console.log(`${seconds.toFixed(0).padStart(6)}  ${part}`);
+  console.log('\nTime of each package’s tests, two packages at a time, and its slowest files:');
+  for (const { name, seconds, files } of reports.toSorted((a, b) => b.seconds - a.seconds)) {
+    const slowest = files.slice(0, 3).map((file) => `${file.name} ${file.seconds.toFixed(1)}`);
+    console.log(`${seconds.toFixed(0).padStart(6)}  ${name}: ${slowest.join(', ')}`);
+  }
+  console.log('\nThe ten slowest tests:');
+  const tests = reports.flatMap((report) => report.tests).toSorted((a, b) => b.seconds - a.seconds);
+  for (const { name, seconds } of tests.slice(0, 10)) console.log(`${seconds.toFixed(1).padStart(6)}  ${name}`);
+
+  const total = (count) => reports.reduce((sum, report) => sum + report[count], 0);
+  // The check counts as one test; so does a run that failed outside of any test.
+  const passed = total('passed') + (checked && !values.quick ? 1 : 0);
+  const skipped = total('skipped');
+  const failed = total('failed') + (checked ? 0 : 1);
+  const untold = !tested && failed === 0 ? 1 : 0;
+  console.log('');
+  if (!checked) console.log('`npm run check` failed: see above.');
+  if (!tested) console.log('Tests failed: see above.');
+  console.log(`${passed} passed, ${failed + untold} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  process.exit(checked && tested && failed === 0 ? 0 : 1);
+}
+
+/** What Vitest says of a package's tests, or null where it has not run. Seconds of tests that ran in the same process, one after another. */
+function readReport(folder) {
   let report;
   try {
     report = JSON.parse(readFileSync(join(folder, 'reports', 'vitest.json'), 'utf8'));
   } catch {
-    continue;
+    return null;
   }
-  passed += report.numPassedTests;
-  failed += report.numFailedTests;
-  skipped += report.numPendingTests + report.numTodoTests;
+  const name = basename(folder);
+  const ends = report.testResults.map(({ endTime }) => endTime);
+  const files = report.testResults.map((file) => ({
+    name: basename(file.name),
+    seconds: (file.endTime - file.startTime) / 1000,
+  }));
+  return {
+    name,
+    seconds: (Math.max(report.startTime, ...ends) - report.startTime) / 1000,
+    files: files.toSorted((a, b) => b.seconds - a.seconds),
+    tests: report.testResults.flatMap(({ assertionResults }) =>
+      assertionResults.map(({ fullName, duration }) => ({
+        name: `${name}: ${fullName}`,
+        seconds: (duration ?? 0) / 1000,
+      })),
+    ),
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
 }
-// The check counts as one test; so does a run that failed outside of any test.
-if (checked) passed++;
-else failed++;
-if (!tested && failed === 0) failed++;
-console.log('');
-if (!checked) console.log('`npm run check` failed: see above.');
-if (!tested) console.log('Tests failed: see above.');
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-process.exit(checked && tested && failed === 0 ? 0 : 1);
+
+async function timed(part, action) {
+  const start = Date.now();
+  const result = await action();
+  parts.push([part, (Date.now() - start) / 1000]);
+  return result;
+}

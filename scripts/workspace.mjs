@@ -29,17 +29,23 @@ export function pnpm(args, options) {
   return run('npx', ['--yes', packageManager, ...args], options);
 }
 
-/** Installs what the lockfile says and builds every package; ends the process where that fails. */
-export function prepare({ quiet = false } = {}) {
+/**
+ * Installs what the lockfile says and builds every package; ends the process where that fails.
+ *
+ * @param timed receives each step and its seconds
+ */
+export function prepare({ quiet = false, timed = (_step, _seconds) => {} } = {}) {
   const steps = [
-    ['Installing dependencies', ['install', '--frozen-lockfile', '--prefer-offline']],
-    ['Building', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only']],
+    ['install', 'Installing dependencies', ['install', '--frozen-lockfile', '--prefer-offline']],
+    ['build', 'Building', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only']],
   ];
-  for (const [what, args] of steps) {
+  for (const [step, what, args] of steps) {
     console.error(`${what} …`);
+    const start = Date.now();
     if (pnpm(args, { quiet }) !== 0) {
       console.error(`${what} failed: see above.`);
       process.exit(1);
     }
+    timed(step, (Date.now() - start) / 1000);
   }
 }

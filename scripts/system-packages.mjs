@@ -1,0 +1,33 @@
+// The Debian packages that the tests need and a bare machine lacks, installed by apt while npm's packages are installed and built.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chromiumPlaces } from './chromium.mjs';
+
+/** The compiler of backend-wasm's kernels: only CI compiles them again, to compare with what is committed. */
+const compiler = ['clang-19', 'lld-19'];
+
+/** Starts the installation of what is missing, where this process may; resolves when it has ended, whether or not it succeeded. */
+export function installSystemPackages() {
+  const packages = missingPackages();
+  if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return Promise.resolve();
+  console.error(`Installing ${packages.join(', ')} by apt …`);
+  const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;
+  const child = spawn('sh', ['-c', install], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  });
+  return new Promise((resolve) => {
+    child.on('error', () => resolve());
+    child.on('close', () => resolve());
+  });
+}
+
+function missingPackages() {
+  const browser = process.env.CHROMIUM_PATH || chromiumPlaces.some((path) => existsSync(path)) ? [] : ['chromium'];
+  if (!process.env.CI) return browser;
+  return [...browser, ...compiler.filter((name) => spawnSync(commandOf(name), ['--version']).status !== 0)];
+}
+
+function commandOf(name) {
+  return name === 'lld-19' ? 'wasm-ld-19' : name;
+}
