@@ -3,8 +3,10 @@ import { shared } from '../../vitest.shared.ts';
 
 export default mergeConfig(shared, {
   test: {
-    // Each file has a browser of its own, whose engines want the processors.
+    // All files share a browser, whose engines want the processors.
     fileParallelism: false,
-    expect: { poll: { timeout: 30_000 } },
+    globalSetup: 'test/global-setup.ts',
+    isolate: false,
+    expect: { poll: { timeout: 150_000 } },
   },
 });

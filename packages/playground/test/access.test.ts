@@ -36,7 +36,7 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
 };
 
 describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
-  test('has no serious accessibility fault in light and dark', async () => {
+  test('has no serious accessibility fault in light and dark, and fits a screen of 360 px', async () => {
     const page = await open(hash, { colorScheme: 'light' });
     await prepare(page);
     // Evaluated by the debugger, so that the page's policy need not let it in.
@@ -51,11 +51,8 @@ describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
         ),
       ).toEqual([]);
     }
-  });
 
-  test('fits a screen of 360 px', async () => {
-    const page = await open(hash, { viewport: { width: 360, height: 740 } });
-    await prepare(page);
+    await page.setViewportSize({ width: 360, height: 740 });
     const overflow = await page.evaluate(() => {
       const { scrollWidth, clientWidth } = document.documentElement;
       return { scrollWidth, clientWidth };

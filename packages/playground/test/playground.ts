@@ -1,20 +1,15 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
-import { startServer } from '../server.mjs';
+import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 /** The built page as its server serves it. Every test fails on what the console or the security policy has to complain of. */
 export function usePlayground() {
-  let server: Awaited<ReturnType<typeof startServer>>;
+  const url = inject('url');
   let browser: Browser;
   const complaints: string[] = [];
   const pages: Page[] = [];
 
   beforeAll(async () => {
-    const executablePath = await findChromium();
-    if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
-    server = await startServer();
-    browser = await chromium.launch({ executablePath, args: [...chromiumFlags] });
+    browser = await chromium.connect(inject('browser'));
   });
   afterEach(async () => {
     for (const page of pages.splice(0)) await page.context().close();
@@ -22,11 +17,10 @@ export function usePlayground() {
   });
   afterAll(async () => {
     await browser.close();
-    await server.close();
   });
 
   return {
-    url: () => server.url,
+    url,
     /** What the console and the policy have complained of so far, taken off the record: a test that provokes them looks at them. */
     takeComplaints: () => complaints.splice(0),
     /** Opens the page at a state, `explore?t=2`, in a browser that may lack something, or has had something done to it before. */
@@ -39,6 +33,8 @@ export function usePlayground() {
       }: BrowserContextOptions & { readonly without?: 'gpu'; readonly before?: () => void } = {},
     ): Promise<Page> {
       const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+      // Nothing here asserts how fast a page is: on a busy machine a wait takes as long as it takes.
+      page.setDefaultTimeout(150_000);
       pages.push(page);
       page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
       page.on('console', (message) => {
@@ -54,7 +50,7 @@ export function usePlayground() {
         await page.addInitScript((name) => Object.defineProperty(navigator, name, { value: undefined }), without);
       }
       if (before) await page.addInitScript(before);
-      await page.goto(`${server.url}#${hash}`);
+      await page.goto(`${url}#${hash}`);
       return page;
     },
   };

@@ -10,7 +10,7 @@ const { open, url, takeComplaints } = usePlayground();
 
 /** `fetch` sets Host itself; here it is what the test says. */
 function ask(path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET') {
-  const { port, host } = new URL(url());
+  const { port, host } = new URL(url);
   return new Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }>(
     (resolve, reject) => {
       request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers } }, (response) => {
@@ -46,7 +46,7 @@ describe('the server', () => {
   });
 
   test('answers to localhost and to its own Origin', async () => {
-    const { port } = new URL(url());
+    const { port } = new URL(url);
     expect((await ask('/', { host: `localhost:${port}`, origin: `http://localhost:${port}` })).status).toBe(200);
   });
 
