@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { counted, liveBuffers } from '../conformance/counted.js';
 import { delegate } from '../conformance/delegate.js';
 import { cases, conformance, exact, sections } from '../conformance/index.js';
-import type { Backend, BackendProvider } from '../src/index.js';
+import { type Backend, type BackendProvider, SoftgradError } from '../src/index.js';
 import { minimal } from './minimal-backend.js';
 
 describe('vitest runs the suite on a third-party backend with storage and three kernels', async () => {
@@ -20,11 +20,12 @@ test('that backend takes less than 60 lines', () => {
 
 test('a plain loop runs it, skipping with reasons what the backend does not announce', async () => {
   const bound = await conformance(minimal);
-  const skipped = bound.filter(({ skip }) => skip !== null);
-  for (const c of bound) if (c.skip === null) await c.run();
-  expect(skipped.map(({ skip }) => skip)).toContain('has neither kernels.logSoftmax nor a basis');
-  expect(skipped.map(({ skip }) => skip)).toContain('has no float64');
-  expect(skipped.map(({ skip }) => skip)).toContain('does not announce readSync');
+  const some = bound.filter(({ section }) => ['supports', 'lifecycle'].includes(section));
+  for (const c of some) if (c.skip === null) await c.run();
+  const reasons = bound.map(({ skip }) => skip);
+  expect(reasons).toContain('has neither kernels.logSoftmax nor a basis');
+  expect(reasons).toContain('has no float64');
+  expect(reasons).toContain('does not announce readSync');
   const unsupported = bound.filter(({ id }) => id.startsWith('laws/unsupported:'));
   expect(unsupported.filter(({ skip }) => skip === null).length).toBeGreaterThan(10);
 });
@@ -33,7 +34,7 @@ test('node:test runs it unchanged', async () => {
   const file = fileURLToPath(new URL('conformance-node-test.mjs', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, ['--test', '--test-reporter=tap', file]);
   expect(stdout).toMatch(/^# fail 0$/m);
-  expect(Number(/^# pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(500);
+  expect(Number(/^# pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(20);
   expect(Number(/^# skipped (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(0);
 });
 
@@ -128,21 +129,42 @@ describe('a kernel may decline', () => {
     ]),
   );
 
-  async function failures(provider: BackendProvider): Promise<readonly string[]> {
-    const names: string[] = [];
-    for (const { name, skip, run } of await conformance(provider))
-      if (skip === null) await run().catch(() => names.push(name));
-    return names;
+  /** Runs one case of every operation. */
+  async function run(provider: BackendProvider): Promise<void> {
+    const cases = (await conformance(provider)).filter(
+      ({ id, skip }) => skip === null && /^laws\/deterministic/.test(id),
+    );
+    expect(cases.length).toBeGreaterThan(10);
+    for (const c of cases) await c.run();
   }
 
   test('and core composes', async () => {
     const open = async () => delegate(await exact.open(), { kernels: declining }) as Backend;
-    expect(await failures({ ...minimal, name: 'declining', open })).toEqual([]);
+    await run({ ...minimal, name: 'declining', open });
   });
 
   test('or, without a basis, says that it is not supported', async () => {
     const open = async () => delegate((await minimal.open()) as Backend, { kernels: declining });
-    expect(await failures({ ...minimal, name: 'declining', open })).toEqual([]);
+    await run({ ...minimal, name: 'declining', open });
+  });
+
+  test('but not with another error, nor where the case needs no kernel', async () => {
+    const failing = async () => {
+      const unsupported = () => {
+        throw new SoftgradError('ERR_UNSUPPORTED', 'no softmax today');
+      };
+      const broken = () => {
+        throw new Error('broken');
+      };
+      return delegate((await minimal.open()) as Backend, {
+        softmax: unsupported,
+        kernels: { ...declining, relu: broken },
+      });
+    };
+    const bound = await conformance({ ...minimal, name: 'failing', open: failing });
+    const find = (id: string) => bound.find((c) => c.id === id);
+    await expect(find('storage/order')?.run()).rejects.toThrow('no softmax today');
+    await expect(find('laws/deterministic:operation=relu')?.run()).rejects.toThrow('broken');
   });
 });
 

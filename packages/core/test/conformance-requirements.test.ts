@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import { type Requirements, unmet } from '../conformance/case.js';
+import { delegate } from '../conformance/delegate.js';
+import { cases, conformance, exact } from '../conformance/index.js';
+import type { Backend, Supports } from '../src/index.js';
+
+const right = (await exact.open()) as Backend;
+const { kernels: all, basis, ...storageAndThreeKernels } = delegate(right, {});
+const announcing = (supports: Partial<Supports>) => delegate(right, { supports: { ...right.supports, ...supports } });
+
+/** The ids that are skipped on a backend and not on the exact one, with the reasons. */
+async function skippedOn(backend: Backend): Promise<ReadonlyMap<string, string>> {
+  const reasons = (bound: Awaited<ReturnType<typeof conformance>>) =>
+    new Map(bound.flatMap(({ id, skip }) => (skip === null ? [] : [[id, skip] as const])));
+  const usual = reasons(await conformance(right, { composed: false }));
+  const skipped = reasons(await conformance(backend, { composed: false }));
+  return new Map([...skipped].filter(([id]) => !usual.has(id)));
+}
+
+describe('what a case requires', () => {
+  const small = announcing({ dtypes: ['float32'], limits: { elements: 100, classes: 10 } });
+  const weak = announcing({
+    readSync: false,
+    hostView: false,
+    inPlace: false,
+    nonFinite: 'unspecified',
+    subnormals: 'flush',
+  });
+  const bare = storageAndThreeKernels as Backend;
+  const fused = { ...storageAndThreeKernels, kernels: { relu: all?.relu } } as Backend;
+  const composing = { ...storageAndThreeKernels, basis } as Backend;
+  const timed = delegate(right, { time: async () => 0 });
+
+  test.for<[Requirements, Backend, string | null]>([
+    [{}, bare, null],
+    [{ dtype: 'float64' }, small, 'has no float64'],
+    [{ dtype: 'float32' }, small, null],
+    [{ lacksDType: 'float32' }, small, 'has float32'],
+    [{ lacksDType: 'float64' }, small, null],
+    [{ classes: 10, elements: 100 }, small, null],
+    [{ classes: 11 }, small, '11 classes are more than its limit of 10'],
+    [{ elements: 101 }, small, '101 elements are more than its limit of 100'],
+    [{ features: ['basis'] }, bare, 'does not announce basis'],
+    [{ features: ['basis'] }, composing, null],
+    [{ features: ['kernels'] }, bare, 'does not announce kernels'],
+    [{ features: ['kernels'] }, fused, null],
+    [{ features: ['time'] }, right, 'does not announce time'],
+    [{ features: ['time'] }, timed, null],
+    [{ features: ['readSync', 'hostView', 'inPlace', 'nonFinite: ieee', 'subnormals: preserve'] }, right, null],
+    [{ features: ['readSync'] }, weak, 'does not announce readSync'],
+    [{ features: ['hostView'] }, weak, 'does not announce hostView'],
+    [{ features: ['inPlace'] }, weak, 'does not announce inPlace'],
+    [{ features: ['basis', 'nonFinite: ieee'] }, weak, 'does not announce nonFinite: ieee'],
+    [{ features: ['subnormals: preserve'] }, weak, 'does not announce subnormals: preserve'],
+    [{ weakness: 'readSync' }, weak, null],
+    [{ weakness: 'subnormals: preserve' }, right, 'announces subnormals: preserve'],
+    [{ kernel: 'relu' }, fused, null],
+    [{ kernel: 'relu' }, composing, null],
+    [{ kernel: 'sigmoid' }, fused, 'has neither kernels.sigmoid nor a basis'],
+    [{ kernel: 'relu' }, bare, 'has neither kernels.relu nor a basis'],
+    [{ kernel: null }, fused, 'has no basis'],
+    [{ kernel: null }, composing, null],
+    [{ lacks: 'relu' }, bare, null],
+    [{ lacks: 'sigmoid' }, fused, null],
+    [{ lacks: 'relu' }, fused, 'has kernels.relu'],
+    [{ lacks: 'relu' }, composing, 'has a basis'],
+    [{ lacks: null }, composing, 'has a basis'],
+    [{ lacks: null }, fused, null],
+  ])('%j', ([requires, backend, reason]) => {
+    expect(unmet(requires, backend)).toBe(reason);
+  });
+});
+
+describe('what is skipped for a weakness', () => {
+  test.for<[Backend, RegExp, string]>([
+    [announcing({ readSync: false }), /^storage\/read-sync:/, 'does not announce readSync'],
+    [announcing({ hostView: false }), /^storage\/view:/, 'does not announce hostView'],
+    [announcing({ inPlace: false }), /\/in-place/, 'does not announce inPlace'],
+    [announcing({ dtypes: ['float32', 'float16'] }), /[:;]dtype=float64$/, 'has no float64'],
+    [announcing({ dtypes: ['float32', 'float64'] }), /[:;]dtype=float16$/, 'has no float16'],
+    [announcing({ subnormals: 'flush' }), /never/, ''],
+  ])('%#: every case that is about it, and no other', async ([backend, about, reason]) => {
+    const skipped = await skippedOn(backend);
+    const expected = cases.filter(({ id }) => about.test(id) && !id.startsWith('supports/')).map(({ id }) => id);
+    expect([...skipped.keys()].sort()).toEqual(expected.sort());
+    for (const said of skipped.values()) expect(said).toBe(reason);
+  });
+
+  test('limits: every case whose rows are longer, and no other', async () => {
+    const skipped = await skippedOn(announcing({ limits: { elements: 2 ** 28, classes: 64 } }));
+    const longest = cases.flatMap(({ id }) => {
+      const [, shape, axis] = /shape=([\dx.]+);axis=(\d)/.exec(id) ?? [];
+      return shape ? [[id, Number(shape.split('x')[Number(axis)].split('..').at(-1))] as const] : [];
+    });
+    expect(longest.length).toBeGreaterThan(500);
+    for (const [id, classes] of longest) {
+      expect([id, skipped.get(id)]).toEqual([
+        id,
+        classes > 64 ? `${classes} classes are more than its limit of 64` : undefined,
+      ]);
+    }
+  });
+
+  /** Where else would NaN or an infinity come from. */
+  const marked = /input=(removed|nan|infinite|nothing)|mask=|non-finite|nothing-counted/;
+  /** Cases whose only operands with −Infinity are logits, which every backend takes. */
+  const ofLogits = /^(softmax|softmin|log-sum-exp|cross-entropy)\/|^log-softmax\/values:/;
+
+  test('nonFinite: every case in which NaN or an infinity comes in or out, but for logits of −Infinity, and no other', async () => {
+    const written = new Set<number>();
+    const read = new Set<number>();
+    const note = (values: ArrayLike<number>, into: Set<number>) => {
+      for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) into.add(values[i]);
+    };
+    const watched: Backend = delegate(announcing({ nonFinite: 'unspecified' }), {
+      write(buffer, host) {
+        note(host, written);
+        right.write(buffer, host);
+      },
+      async read(buffer) {
+        const host = await right.read(buffer);
+        note(host, read);
+        return host;
+      },
+    });
+    const skipped = await skippedOn(watched);
+    expect([...skipped.keys()].filter((id) => !marked.test(id))).toEqual([]);
+    const tried = cases.filter(
+      ({ id, requires }) => marked.test(id) && !/^supports|dtype=/.test(id) && (requires.classes ?? 0) <= 10,
+    );
+    const withLogits: string[] = [];
+    for (const { id, run } of tried) {
+      written.clear();
+      read.clear();
+      await run(watched);
+      const needsIeee = [...written, ...read].some(
+        (value) => value !== Number.NEGATIVE_INFINITY || read.size > 0 || !ofLogits.test(id),
+      );
+      expect([id, skipped.get(id)]).toEqual([id, needsIeee ? 'does not announce nonFinite: ieee' : undefined]);
+      if (written.size > 0 && !needsIeee) withLogits.push(id);
+    }
+    // Softmax and log-sum-exp of entries of −Infinity beside others are asked of every backend.
+    expect(withLogits).toEqual(
+      expect.arrayContaining([
+        'softmax/values:shape=7x5;axis=1;input=removed',
+        'log-sum-exp/values:shape=7x5;axis=1;input=removed',
+        'log-sum-exp/gradient:shape=7x5;axis=0;input=removed',
+      ]),
+    );
+  });
+
+  test('a basis and kernels: nothing that works without them', async () => {
+    const bare = storageAndThreeKernels as Backend;
+    const skipped = await skippedOn(bare);
+    const needed = [...skipped].filter(
+      ([, reason]) => reason !== 'does not announce kernels' && reason !== 'does not announce basis',
+    );
+    const failed = new Map<string, string>();
+    for (const [id] of needed.filter(([id]) => /^[a-z-]+\/[a-z-]+:.*shape=7x5;axis=1;input=(spread|wide)/.test(id))) {
+      const found = cases.find((c) => c.id === id);
+      failed.set(
+        id,
+        await (found?.run(bare) ?? Promise.resolve()).then(
+          () => 'passes',
+          (error) => error.code,
+        ),
+      );
+    }
+    expect(failed.size).toBeGreaterThan(50);
+    expect(new Set(failed.values())).toEqual(new Set(['ERR_UNSUPPORTED']));
+  });
+});
