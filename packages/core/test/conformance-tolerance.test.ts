@@ -21,9 +21,9 @@ function used(actual: Float64Array, expected: Float64Array, bound: ArrayLike<num
 
 describe('the bound of softmax', () => {
   // Nearly one-hot rows are not among them: over thousands of classes a running sum loses every term but the largest.
-  const inputs = ['narrow', 'spread', 'broad', 'wide', 'shifted'] as const;
+  const inputs = ['narrow', 'broad', 'wide'] as const;
 
-  test.for([2, 10, 130, 1000, 20000])('leaves room for float32 rounding at f = %i, and not much more', (classes) => {
+  test.for([130, 4000])('leaves room for float32 rounding at f = %i, and not much more', (classes) => {
     const rows = { outer: 1, classes, inner: 1 };
     const shares = inputs.map((input) => {
       const x = logits(input, [1, classes], 1, 'float32');
