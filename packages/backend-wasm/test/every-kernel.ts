@@ -69,11 +69,13 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, masked)).slice(0, outer * inner),
   ];
   const few = { ...rows, outer: Math.max(1, Math.min(outer, Math.floor(600_000 / (classes * classes * inner)))) };
-  if (few.outer * inner * classes * classes <= 2e6) {
+  if (few.outer * inner * classes * classes <= 4.5e6) {
     const s = backend.alloc(few.outer * classes * inner, dtype);
     const matrices = backend.alloc(s.length * classes, dtype);
     backend.write(s, x.subarray(0, s.length));
     backend.jacobian(matrices, s, few);
+    all.push(backend.readSync?.(matrices) ?? []);
+    kernels?.softmaxJacobian?.(matrices, s, few, 2);
     all.push(backend.readSync?.(matrices) ?? []);
     kernels?.logSoftmaxJacobian?.(matrices, s, few, 1);
     all.push(backend.readSync?.(matrices) ?? []);
