@@ -70,7 +70,7 @@ export function formatAlike(values: readonly number[]): string[] {
   return values.map((value) => (Number.isFinite(value) ? format(value) : String(value)));
 }
 
-/** Writes an array to the terminal as a table that says what it leaves out. */
+/** Writes an array of one dimension or more to the terminal as a table that says what it leaves out. */
 export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   const kept: FileArray[] = [];
   let rows = 0;
@@ -79,15 +79,14 @@ export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
     async write(chunk) {
       rest = chunk.shape.slice(1);
       if (rows < shownRows || kept.length === 0) {
-        const take = Math.min(chunk.shape[0] ?? 1, shownRows - rows);
+        const take = Math.min(chunk.shape[0], shownRows - rows);
         kept.push({ ...chunk, shape: [take, ...rest], data: chunk.data.slice(0, take * sizeOf(rest)) });
       }
-      rows += chunk.shape[0] ?? 1;
+      rows += chunk.shape[0];
     },
     async finish() {
-      const shape = kept[0].shape.length === 0 ? [] : [rows, ...rest];
       const { text, columns } = matrixTables(kept, stdout.columns || 80);
-      stdout.write(`${name} ${formatShape(shape)}\n${text}\n`);
+      stdout.write(`${name} ${formatShape([rows, ...rest])}\n${text}\n`);
       const more = [
         ...(rows > shownRows ? [`${rows - shownRows} more rows`] : []),
         ...(columns > 0 ? [`${columns} more columns`] : []),

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { formatAlike } from '../src/table.js';
-import { csv, signal, softgrad, temporaryFolder } from './command.js';
+import { formatAlike, formatMatrix, formatNumber, formatTable, terminalWriter } from '../src/table.js';
+import { csv, recorder, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -80,4 +80,150 @@ test.each([
   ],
 ])('numbers of one table are in one notation that keeps digits of each: %j', (values, texts) => {
   expect(formatAlike(values)).toEqual(texts);
+});
+
+test('values that have no size of their own leave the notation to the others', () => {
+  for (const [values, texts] of [
+    [[], []],
+    [[0], ['0']],
+    [[Number.NaN], ['NaN']],
+    [
+      [999_999, 1],
+      ['999999', '1'],
+    ],
+    [
+      [1_000_000, 1],
+      ['1.00000e+6', '1.00000e+0'],
+    ],
+    [
+      [0.5, 0],
+      ['0.500000', '0.000000'],
+    ],
+    [
+      [1e7, 0.5, 0],
+      ['1.00000e+7', '5.00000e-1', '0'],
+    ],
+    [
+      [123456.5, 100],
+      ['123457', '100'],
+    ],
+    // Three digits are left of the smallest, or not.
+    [
+      [1.5, 0.001],
+      ['1.50000', '0.00100'],
+    ],
+    [
+      [1.5, 0.0009],
+      ['1.50000e+0', '9.00000e-4'],
+    ],
+  ] as const) {
+    expect(formatAlike(values), JSON.stringify(values)).toEqual(texts);
+  }
+});
+
+test('a number by itself has six digits', () => {
+  expect([0.1 + 0.2, 1234567, 1e-20 / 3, Number.NaN, Number.NEGATIVE_INFINITY, 5].map(formatNumber)).toEqual([
+    '0.3',
+    '1234570',
+    '3.33333e-21',
+    'NaN',
+    '-Infinity',
+    '5',
+  ]);
+});
+
+test('a matrix has its numbers in columns, and of more than twelve the first', () => {
+  expect(formatMatrix([1, -20, 3, 4], 2)).toBe('  [  1  -20]\n  [  3    4]');
+  const counted = Array.from({ length: 13 }, (_, k) => k);
+  expect(formatMatrix(counted.slice(0, 12), 12)).toBe('  [ 0   1   2   3   4   5   6   7   8   9  10  11]');
+  expect(formatMatrix(counted, 13)).toBe('  [ 0   1   2   3   4   5   6   7   8   9  10  11  …]');
+});
+
+test('tables have a rule under their head and none between rows', () => {
+  expect(
+    formatTable(
+      ['a', 'b'],
+      [
+        ['1', '2'],
+        ['33', '4'],
+      ],
+    ),
+  ).toBe(['┌────┬───┐', '│ a  │ b │', '├────┼───┤', '│ 1  │ 2 │', '│ 33 │ 4 │', '└────┴───┘'].join('\n'));
+});
+
+/** What a terminal shows of an array that comes in chunks of so many rows. */
+async function shown(shape: readonly number[], columns: number | undefined, chunk = shape[0]): Promise<string> {
+  const stdout = recorder(columns === undefined ? true : { columns });
+  const writer = terminalWriter('x', stdout);
+  const row = shape.slice(1).reduce((product, length) => product * length, 1);
+  for (let at = 0; at === 0 || at < shape[0]; at += Math.max(chunk, 1)) {
+    const rows = Math.min(chunk, shape[0] - at);
+    const data = Float64Array.from({ length: rows * row }, (_, k) => at * row + k);
+    await writer.write({ shape: [rows, ...shape.slice(1)], data });
+  }
+  await writer.finish();
+  await writer.abort();
+  return stdout.text();
+}
+
+test('of an array in chunks twenty rows are shown, and the others counted', async () => {
+  for (const chunk of [1, 7, 20, 21, 30]) {
+    const text = await shown([21, 2], 80, chunk);
+    expect(text).toBe(await shown([21, 2], 80));
+    expect(text).toMatch(/^x \(21, 2\)\n┌/);
+    expect(text).toMatch(/\n│ 19 │ 38 │ 39 │\n└.*\n… 1 more rows; --out FILE writes all of them\n$/);
+    expect(await shown([20, 2], 80, chunk)).toMatch(/\n│ 19 │ 38 │ 39 │\n└.*┘\n$/);
+  }
+  expect(await shown([45, 1], 80, 21)).toContain('\n… 25 more rows; ');
+});
+
+test('vectors and arrays without rows are tables too', async () => {
+  expect(await shown([3], 80)).toBe(
+    'x (3,)\n┌───┬───┐\n│   │ 0 │\n├───┼───┤\n│ 0 │ 0 │\n│ 1 │ 1 │\n│ 2 │ 2 │\n└───┴───┘\n',
+  );
+  expect(await shown([0, 2], 80)).toBe('x (0, 2)\n┌──┬───┬───┐\n│  │ 0 │ 1 │\n└──┴───┴───┘\n');
+});
+
+test('a table is as wide as the terminal and no wider, has one column at least and twelve at most', async () => {
+  const widthOf = (text: string) =>
+    Math.max(
+      ...text
+        .split('\n')
+        .slice(1, -2)
+        .map((line) => line.length),
+    );
+  // One digit a cell: a table of n columns is 4 n + 5 wide, and the last column of the terminal stays free.
+  expect(await shown([1, 8], 38)).not.toContain('…');
+  expect(widthOf(await shown([1, 8], 38))).toBe(37);
+  const cut = await shown([1, 8], 37);
+  expect(cut).toMatch(/│ 5 │ … │\n├/);
+  expect(cut).toContain('… 2 more columns; --out FILE writes all of them\n');
+  expect(widthOf(cut)).toBe(33);
+  const narrow = await shown([1, 8], 5);
+  expect(narrow).toMatch(/^x \(1, 8\)\n┌───┬───┬───┐\n│ {3}│ 0 │ … │\n/);
+  expect(narrow).toContain('… 7 more columns; ');
+  const wide = await shown([1, 13], 500);
+  expect(wide).toMatch(/│ 11 │ … *│\n/);
+  expect(wide).toContain('… 1 more columns; ');
+  expect(await shown([1, 12], 500)).not.toContain('…');
+  expect(await shown([1, 12], undefined)).toBe(await shown([1, 12], 80));
+  expect(await shown([30, 13], 500)).toContain('\n… 10 more rows, 1 more columns; ');
+});
+
+test('matrices are shown each by itself, twenty rows of each', async () => {
+  const text = await shown([2, 2, 2], 80);
+  const table = (first: number) =>
+    [
+      '┌───┬───┬───┐',
+      '│   │ 0 │ 1 │',
+      '├───┼───┼───┤',
+      `│ 0 │ ${first} │ ${first + 1} │`,
+      `│ 1 │ ${first + 2} │ ${first + 3} │`,
+      '└───┴───┴───┘',
+    ].join('\n');
+  expect(text).toBe(`x (2, 2, 2)\n[0]\n${table(0)}\n[1]\n${table(4)}\n`);
+  const long = await shown([1, 21, 1], 80);
+  expect(long).toMatch(/\n│ 19 │ 19 │\n└────┴────┘\n… 1 more rows\n$/);
+  expect(await shown([1, 20, 1], 80)).not.toContain('…');
+  expect((await shown([1, 2, 2, 2], 80)).match(/\[\d\]/g)).toEqual(['[0]', '[1]']);
 });

@@ -1,0 +1,172 @@
+import { symlinkSync } from 'node:fs';
+import { npyElements, npyHeader, npzBytes } from '@softgrad/formats';
+import { afterAll, describe, expect, test } from 'vitest';
+import { systemReason } from '../src/files/open.js';
+import { outputFormat } from '../src/files/write.js';
+import { csv, signal, softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+async function softmaxOf(file: string, input?: string | Uint8Array): Promise<string> {
+  const { status, stdout, stderr } = await softgrad(
+    ['softmax', file, '--backend', 'cpu'],
+    input === undefined ? {} : { input },
+  );
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
+const npy = (values: readonly number[]) =>
+  Buffer.concat([npyHeader('<f8', [1, values.length]), npyElements(Float64Array.from(values), '<f8')]);
+
+describe('a file is read by its ending', () => {
+  test('in any case', async () => {
+    const expected = await softmaxOf(folder.write('x.json', '[[0, 1]]'));
+    for (const [name, content] of [
+      ['X.JSON', '[[0, 1]]'],
+      ['x.Npy', npy([0, 1])],
+      ['x.CSV', '0,1\n'],
+      ['x.tsv', '0\t1\n'],
+      ['x.TXT', '0 1'],
+      ['x.npz', npzBytes({ a: npy([0, 1]) })],
+      ['x.y.json', '[[0, 1]]'],
+    ] as const) {
+      expect(await softmaxOf(folder.write(name, content)), name).toBe(expected);
+    }
+  });
+
+  test('of an archive an array is chosen after a colon, which other names may have as well', async () => {
+    const archive = folder.write('two.npz', npzBytes({ a: npy([0, 0]), 'b:c': npy([0, 1]) }));
+    expect(await softmaxOf(`${archive}:a`)).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(`${archive}:b:c`)).not.toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(folder.write('TWO.NPZ', npzBytes({ a: npy([0, 0]) })))).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(folder.write('c:d.json', '[0, 0]'))).toBe('[0.5,0.5]\n');
+    expect((await softgrad(['softmax', `${archive}:c/d`])).stderr).toMatch(/two\.npz:c\/d: no such file or directory/);
+    const { stderr } = await folder.softgrad(['softmax', archive]);
+    expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); expected one to be chosen/);
+  });
+
+  test('a table is cut at what its numbers stand between, and its lines are counted', async () => {
+    expect(await softmaxOf(folder.write('semicolons.csv', 'a;b\n0;0\n'))).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(folder.write('first.csv', '0,0\t\n'))).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(folder.write('tabs.tsv', 'a,b\tc\n0\t0\n'))).toBe('[[0.5,0.5]]\n');
+  });
+});
+
+describe('standard input', () => {
+  test('is text of any kind, or a .npy, told by all of its first bytes', async () => {
+    expect(await softmaxOf('-', npy([0, 0]))).toBe('[[0.5,0.5]]\n');
+    for (const changed of [0, 1, 5]) {
+      const bytes = npy([0, 0]);
+      bytes[changed] = 0x31;
+      const { stderr } = await softgrad(['softmax', '-'], { input: bytes });
+      expect(stderr).toMatch(/^softgrad: standard input: (?!not a \.npy).*\n$/);
+    }
+  });
+
+  test('on a terminal is asked for, on standard error', async () => {
+    const ask = 'reading numbers (JSON, a table, or as NumPy prints them) from standard input; end with Ctrl-D\n';
+    const run = (terminal: boolean) => softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[0]', terminal });
+    expect((await run(true)).stderr).toBe(ask);
+    expect((await run(false)).stderr).toBe('');
+  });
+});
+
+test('why the operating system refused is said in words, or in its own', () => {
+  const reason = (code: string) => systemReason(Object.assign(new Error(`${code}: its message`), { code }));
+  expect(
+    ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ENOSPC', 'ENAMETOOLONG', 'ELOOP', 'EROFS'].map(reason),
+  ).toEqual([
+    'no such file or directory',
+    'permission denied',
+    'permission denied',
+    'is a directory',
+    'a part of the path is not a directory',
+    'no space left on the device',
+    'the name is too long',
+    'symbolic links that lead back to themselves',
+    'the file system is read-only',
+  ]);
+  expect(reason('EMFILE')).toBe('EMFILE: its message');
+  expect(systemReason(new Error('its message'))).toBe('its message');
+  expect(systemReason('a text')).toBe('a text');
+});
+
+test('the format of an output is that of its ending, in any case', () => {
+  expect(['a.npy', 'b.NPZ', 'c.d.json', 'x/e.csv', 'f.Tsv'].map(outputFormat)).toEqual([
+    'npy',
+    'npz',
+    'json',
+    'csv',
+    'tsv',
+  ]);
+  for (const path of ['a', 'a.txt', 'npy', '.json']) {
+    expect(() => outputFormat(path), path).toThrow(
+      `--out ${path}: the ending tells no format; expected .npy, .npz, .json, .csv or .tsv`,
+    );
+  }
+});
+
+describe('results of any shape are written in each format', () => {
+  const write = async (args: readonly string[], ending: string) => {
+    const out = folder.at(`result.${ending}`);
+    const { status, stdout, stderr } = await softgrad([...args, '--out', out, '--backend', 'cpu']);
+    expect(status, stderr).toBe(0);
+    return { out, stdout };
+  };
+
+  test('and say the same when they are read', async () => {
+    const shapes = ['[0, 0]', '[[0, 0], [0, 0]]', '[[[0, 0]], [[0, 0]]]', '[]', '[[], []]'];
+    for (const [k, text] of shapes.entries()) {
+      const input = folder.write(`shape-${k}.json`, text);
+      const expected = await softmaxOf(input);
+      for (const ending of ['npy', 'npz', 'json']) {
+        const { out } = await write(['softmax', input], ending);
+        // Of what has a softmax already, another one does not change the shape, and these are all 1/2.
+        const again = (await softmaxOf(out)).replaceAll(/\s/g, '');
+        expect(again, `${text} in .${ending}`).toBe(expected.replaceAll(/\s/g, ''));
+      }
+    }
+  });
+
+  test('in the dtype that was computed in', async () => {
+    const input = folder.write('signal.csv', csv(signal));
+    for (const [dtype, type] of [
+      ['float32', Float32Array],
+      ['float64', Float64Array],
+    ] as const) {
+      await write(['softmax', input, '--dtype', dtype], 'npy');
+      expect((await folder.readNpy('result.npy')).data).toBeInstanceOf(type);
+    }
+    folder.zeros('single.npy', 1, 3);
+    await write(['softmax', folder.at('single.npy')], 'npy');
+    expect((await folder.readNpy('result.npy')).data).toBeInstanceOf(Float32Array);
+  });
+
+  test('a loss beside its gradient, by name', async () => {
+    const [x, y] = [folder.write('l.json', '[[0, 0], [0, 0]]'), folder.write('y.json', '[0, 1]')];
+    const args = ['cross-entropy', x, '--target', y];
+    const half = Math.log(2);
+    const json = `{"loss": ${half},\n"gradient": [[-0.25,0.25],\n [0.25,-0.25]]}\n`;
+    expect((await softgrad([...args, '--backend', 'cpu'])).stdout).toBe(json);
+    const none = await softgrad([...args, '--reduction', 'none', '--backend', 'cpu']);
+    expect(none.stdout).toBe(`{"loss": [${half},${half}],\n"gradient": [[-0.5,0.5],\n [0.5,-0.5]]}\n`);
+    for (const ending of ['npy', 'csv', 'tsv']) {
+      const { out, stdout } = await write(args, ending);
+      expect(stdout).toBe(`{"loss": ${half}}\n`);
+      expect(await softmaxOf(out)).toBe(await softmaxOf(folder.write('g.json', '[[-0.25, 0.25], [0.25, -0.25]]')));
+    }
+    const { out } = await write(args, 'npz');
+    expect((await softgrad(['log-softmax', `${out}:loss`])).stderr).toMatch(/a single number/);
+    expect(await softmaxOf(`${out}:gradient`)).toBe(await softmaxOf(folder.at('g.json')));
+  });
+});
+
+test('a link that leads through another is followed to its end', async () => {
+  symlinkSync('second.json', folder.at('first.json'));
+  symlinkSync('third.json', folder.at('second.json'));
+  const { status } = await softgrad(['softmax', folder.write('v.json', '[0, 0]'), '--out', folder.at('first.json')]);
+  expect(status).toBe(0);
+  expect(await softmaxOf(folder.at('third.json'))).toBe('[0.5,0.5]\n');
+});
