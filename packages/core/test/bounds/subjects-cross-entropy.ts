@@ -82,7 +82,7 @@ function measure(
   };
 }
 
-function optionsOf({ reduction, labelSmoothing, weighted }: LossSetting, { rows, parameters }: BoundProblem) {
+function optionsOf({ reduction, labelSmoothing = 0, weighted }: LossSetting, { rows, parameters }: BoundProblem) {
   const weight = weighted ? Float64Array.from({ length: rows.classes }, (_, c) => (1 + (c % 4)) / 2) : null;
   return { ...parameters, reduction, labelSmoothing, weight };
 }
