@@ -1,0 +1,277 @@
+import { describe, expect, test } from 'vitest';
+import { assert, assertClose, assertSame, assertThrows, poison, toleranceUsed } from '../conformance/check.js';
+import { counted, freeAll, liveBuffers, withoutKernels } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
+import { exact } from '../conformance/index.js';
+import { defaultLimitMs, within } from '../conformance/limit.js';
+import { kernelNames, unknownFunctions, verbNames } from '../conformance/members.js';
+import { missingMembers } from '../conformance/structure.js';
+import { type Backend, SoftgradError } from '../src/index.js';
+
+/** The message of what `action` throws or rejects with. */
+async function messageOf(action: () => unknown): Promise<string> {
+  try {
+    await action();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return 'nothing was thrown';
+}
+
+describe('a comparison within bounds', () => {
+  test('names the worst element, both values, the bound and how many are wrong', async () => {
+    const message = await messageOf(() =>
+      assertClose('softmax of 1x4', [0, 1.5, 3, 3.25], [0, 1, 2, 3], [1, 0.25, 0.125, 0.25]),
+    );
+    expect(message).toBe('softmax of 1x4: element 2 is 3, expected 2, 8.00 times the bound of 0.125; 2 of 4 are wrong');
+  });
+
+  test('says no multiple where there is none', async () => {
+    const message = await messageOf(() => assertClose('x', [Number.NaN, 1], [1, 1], [1, 1]));
+    expect(message).toBe('x: element 0 is NaN, expected 1; 1 of 2 are wrong');
+    expect(await messageOf(() => assertClose('x', [1], [Number.NaN], [1]))).toBe(
+      'x: element 0 is 1, expected NaN; 1 of 1 are wrong',
+    );
+    expect(await messageOf(() => assertClose('x', [2], [1], [0]))).toBe(
+      'x: element 0 is 2, expected 1; 1 of 1 are wrong',
+    );
+  });
+
+  test('knows an element that was never written', async () => {
+    expect(poison).toBe(-7.25);
+    expect(await messageOf(() => assertClose('vjp', [1, -7.25], [1, 0.5], [0.1, 0.1]))).toBe(
+      'vjp: element 1 was not written: it still holds the −7.25 that the suite put there, expected 0.5; 1 of 2 are wrong',
+    );
+    expect(await messageOf(() => assertSame('vjp', [1, -7.25], [1, 0.5]))).toBe(
+      'vjp: element 1 was not written: it still holds the −7.25 that the suite put there, expected 0.5',
+    );
+    assertClose('right', [-7.25], [-7.25], [0]);
+  });
+
+  test('accepts the bound itself, equal infinities, NaN for NaN and either zero', () => {
+    assertClose(
+      'x',
+      [1.5, Number.POSITIVE_INFINITY, Number.NaN, -0],
+      [1, Number.POSITIVE_INFINITY, Number.NaN, 0],
+      [0.5, 0, 0, 0],
+    );
+    assertSame('x', [Number.NaN, -0, 2], [Number.NaN, 0, 2]);
+    expect(toleranceUsed(-0, 0, Number.NaN)).toBe(0);
+    expect(toleranceUsed(1.25, 1, 0.5)).toBe(0.5);
+    expect(toleranceUsed(0.75, 1, 0.5)).toBe(0.5);
+    expect(toleranceUsed(1, 2, Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('compares lengths first', async () => {
+    expect(await messageOf(() => assertClose('x', [1], [1, 2], [1, 1]))).toBe('x: 1 elements, expected 2');
+    expect(await messageOf(() => assertSame('x', [1, 2], [1]))).toBe('x: 2 elements, expected 1');
+    expect(await messageOf(() => assertSame('x', [1, 3], [1, 2]))).toBe('x: element 1 is 3, expected 2');
+  });
+});
+
+describe('an expected error', () => {
+  test('is one of softgrad with the code', async () => {
+    await assertThrows('softmax', 'ERR_AXIS', () => {
+      throw new SoftgradError('ERR_AXIS', 'axis 3');
+    });
+    await assertThrows('softmax', 'ERR_AXIS', () => Promise.reject(new SoftgradError('ERR_AXIS', 'axis 3')));
+  });
+
+  test.for<[string, () => unknown, string]>([
+    [
+      'another code',
+      () => Promise.reject(new SoftgradError('ERR_SHAPE', 'no')),
+      'softmax: expected ERR_AXIS, got ERR_SHAPE (no)',
+    ],
+    ['another error', () => Promise.reject(new TypeError('no')), 'softmax: expected ERR_AXIS, got TypeError (no)'],
+    ['no error at all', () => Promise.reject('no'), 'softmax: expected ERR_AXIS, got no'],
+    ['nothing', () => 1, 'softmax: expected ERR_AXIS, nothing was thrown'],
+  ])('and not %s', async ([, action, message]) => {
+    expect(await messageOf(() => assertThrows('softmax', 'ERR_AXIS', action))).toBe(message);
+  });
+
+  test('keeps what was thrown as its cause', async () => {
+    const thrown = new TypeError('no');
+    await expect(assertThrows('x', 'ERR_AXIS', () => Promise.reject(thrown))).rejects.toMatchObject({ cause: thrown });
+  });
+
+  test('of an assertion is its message', async () => {
+    assert(true, 'never');
+    expect(await messageOf(() => assert(false, 'closed is false'))).toBe('closed is false');
+  });
+});
+
+describe('a delegate', () => {
+  /** A backend that notes what it is called with, and by whom. */
+  function noting() {
+    const calls: unknown[][] = [];
+    const backend = { name: 'noting', supports: { readSync: true }, closed: false, kernels: { relu: () => {} } };
+    const names = [
+      'alloc',
+      'write',
+      'read',
+      'readSync',
+      'view',
+      'free',
+      'sync',
+      'time',
+      'close',
+      'softmax',
+      'jacobian',
+      'vjp',
+    ];
+    const methods = Object.fromEntries(
+      names.map((name) => [
+        name,
+        function (this: unknown, ...operands: unknown[]) {
+          calls.push([name, this === whole, ...operands]);
+          return name;
+        },
+      ]),
+    );
+    const whole = Object.assign(backend, methods) as unknown as Backend & typeof methods;
+    return { calls, whole, names };
+  }
+
+  test('passes every call on, with its operands and its result, to the backend itself', () => {
+    const { calls, whole, names } = noting();
+    const other = delegate(whole, {}) as unknown as Record<string, (...operands: number[]) => unknown>;
+    for (const name of names) expect(other[name](1, 2, 3, 4)).toBe(name);
+    const taken = {
+      alloc: 2,
+      write: 2,
+      read: 1,
+      readSync: 1,
+      view: 1,
+      free: 1,
+      sync: 0,
+      time: 1,
+      close: 0,
+      softmax: 3,
+      jacobian: 3,
+      vjp: 4,
+    };
+    expect(calls).toEqual(Object.entries(taken).map(([name, count]) => [name, true, ...[1, 2, 3, 4].slice(0, count)]));
+    expect(other).toMatchObject({ name: 'noting', supports: whole.supports, kernels: whole.kernels, closed: false });
+    Object.assign(whole, { closed: true });
+    expect(other.closed).toBe(true);
+  });
+
+  test('has no optional member that the backend lacks, and every override', () => {
+    const { whole } = noting();
+    const { readSync: _, view: __, time: ___, kernels: ____, ...least } = whole;
+    const other = delegate(least as Backend, { name: 'other' });
+    for (const name of ['readSync', 'view', 'time', 'basis', 'kernels']) expect(name in other).toBe(false);
+    expect(other.name).toBe('other');
+  });
+});
+
+describe('an account of buffers', () => {
+  test('refuses a buffer that was freed, or given out, twice', async () => {
+    const right = (await exact.open()) as Backend;
+    const backend = counted(right);
+    const buffer = backend.alloc(1, 'float32');
+    backend.free(buffer);
+    expect(() => backend.free(buffer)).toThrow(/^a buffer was freed twice, or was never allocated here$/);
+    const same = counted(delegate(right, { alloc: () => buffer }));
+    same.alloc(3, 'float32');
+    expect(() => same.alloc(3, 'float32')).toThrow(/^alloc gave out a buffer that is still in use \(3 float32\)$/);
+  });
+
+  test('is shared with the backend without kernels, and ends when it is closed', async () => {
+    const right = (await exact.open()) as Backend;
+    const freed: unknown[] = [];
+    const backend = counted(delegate(right, { free: (buffer) => void freed.push(buffer) }));
+    const composed = withoutKernels(backend);
+    expect(composed.kernels).toEqual({});
+    const buffer = composed.alloc(2, 'float32');
+    expect([liveBuffers(backend), liveBuffers(composed)]).toEqual([1, 1]);
+    freeAll(backend);
+    expect(freed).toEqual([buffer]);
+    expect(liveBuffers(composed)).toBe(0);
+    backend.alloc(1, 'float32');
+    await backend.close();
+    expect(right.closed).toBe(true);
+    expect(liveBuffers(backend)).toBe(0);
+  });
+
+  test('of a backend that keeps none is empty', async () => {
+    const right = (await exact.open()) as Backend;
+    expect(liveBuffers(right)).toBe(0);
+    freeAll(right);
+    expect(liveBuffers(withoutKernels(right))).toBe(0);
+  });
+});
+
+describe('members', () => {
+  test('are the kernels and verbs that core calls', () => {
+    expect(kernelNames).toHaveLength(13);
+    expect(verbNames).toEqual(['unary', 'binary', 'reduce', 'select', 'transpose']);
+  });
+
+  test('that core never calls are found in objects and instances of classes; data and constructors are none', () => {
+    class Base {
+      helper() {}
+    }
+    class Derived extends Base {
+      readonly size = 3;
+      relu() {}
+      other = () => {};
+    }
+    expect([...unknownFunctions(new Derived(), kernelNames)].sort()).toEqual(['helper', 'other']);
+    expect(unknownFunctions({ relu() {}, sigmoid: 1 }, kernelNames)).toEqual([]);
+    expect(unknownFunctions(Object.create(null), kernelNames)).toEqual([]);
+  });
+
+  test('that a backend must have are named with what they must be', async () => {
+    const right = delegate((await exact.open()) as Backend, {});
+    expect(missingMembers(right)).toEqual([]);
+    expect(missingMembers({} as Backend)).toEqual([
+      'name (a string)',
+      'closed (a boolean)',
+      ...['alloc', 'write', 'read', 'free', 'sync', 'close', 'softmax', 'jacobian', 'vjp'].map(
+        (name) => `${name} (a function)`,
+      ),
+      'supports (an object)',
+      'supports.limits (an object)',
+      'supports.expUlp (an object)',
+    ]);
+    const supports = { limits: {}, expUlp: { base: '1', slope: 0 } };
+    expect(missingMembers({ ...right, supports, basis: null } as never)).toEqual([
+      'supports.dtypes (an array)',
+      ...['readSync', 'hostView', 'inPlace'].map((name) => `supports.${name} (a boolean)`),
+      ...['device', 'subnormals', 'nonFinite'].map((name) => `supports.${name} (a string)`),
+      'supports.limits.elements (a number)',
+      'supports.limits.classes (a number)',
+      'supports.expUlp.base (a number)',
+      'basis (an object)',
+    ]);
+  });
+});
+
+describe('a limit of time', () => {
+  const never = new Promise<never>(() => {});
+
+  test('names what did not end, and what to do', async () => {
+    expect(await messageOf(() => within('storage/order', 2, never))).toBe(
+      'storage/order did not end within 0.002 s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
+    );
+    expect(defaultLimitMs).toBe(120_000);
+  });
+
+  test.for([0, -1, Number.NaN])('of %d is refused', async (limit) => {
+    expect(await messageOf(() => within('x', limit, Promise.resolve()))).toBe(
+      `timeoutMs is ${limit}; expected milliseconds above 0`,
+    );
+  });
+
+  test.for([1000, 2 ** 31 - 1, 2 ** 31, Number.POSITIVE_INFINITY])(
+    'of %d ms passes on what comes in time',
+    async (limit) => {
+      expect(await within('x', limit, Promise.resolve(3))).toBe(3);
+      expect(await messageOf(() => within('x', limit, Promise.reject(new Error('the kernel failed'))))).toBe(
+        'the kernel failed',
+      );
+    },
+  );
+});
