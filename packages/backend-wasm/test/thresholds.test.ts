@@ -3,7 +3,7 @@ import { reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { defined } from './defines.js';
-import { compute, random, ulp } from './ulp.js';
+import { compute, random, softmaxRow, ulp } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
@@ -66,6 +66,17 @@ function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
   return found;
 }
 
+/** The largest error of probabilities, in ULP of at least those of the smallest normal number. */
+function softmaxErrors(s: ArrayLike<number>, x: Host, { outer, classes }: Rows, dtype: FloatDType): number {
+  const errors = Array.from({ length: outer }, (_, row) =>
+    Array.from(
+      softmaxRow(x, (c) => row * classes + c, classes),
+      (p, c) => Math.abs(s[row * classes + c] - p) / ulp(p, dtype),
+    ),
+  );
+  return Math.max(...errors.flat().map((error) => (error >= 0 ? error : Number.POSITIVE_INFINITY)));
+}
+
 const targetOf = (row: number, { classes }: Rows) => (row * 3 + 1) % classes;
 
 function crossEntropy(on: Backend<WasmBuffer>, x: Host, rows: Rows, temperature: number): readonly ArrayLike<number>[] {
@@ -102,6 +113,23 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
           classes,
           faults: [],
         });
+      }
+    }
+  });
+
+  test('the largest and the least logit of a block are found wherever they are', () => {
+    const near = defined('NEAR', dtype);
+    for (const classes of [5, 17]) {
+      const rows = { outer: 4, classes, inner: 1 };
+      for (let at = 0; at < 4 * classes; at++) {
+        // One above the others by nearly what one reference serves, which overflows from that of the others, and one below by more.
+        for (const gap of [0.9 * near, -1.12 * near]) {
+          const x = hostOf(dtype, new Array(4 * classes).fill(0));
+          x[at] = Math.round(gap);
+          const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+          const errors = softmaxErrors(s, x, rows, dtype);
+          expect({ classes, at, gap, within: errors <= 3 }).toEqual({ classes, at, gap, within: true });
+        }
       }
     }
   });
