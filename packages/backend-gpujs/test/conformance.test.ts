@@ -1,9 +1,5 @@
-import { conformance, sections } from '@softgrad/core/conformance';
-import { describe, test } from 'vitest';
-import { gpujs } from '../src/index.js';
+import { conforms } from './conforms.js';
 import { nodeModes } from './node-modes.js';
 
-describe.each(nodeModes)('gpujs in Node, mode %s, conforms', async (mode) => {
-  const cases = await conformance(gpujs, { required: true, open: { mode } });
-  for (const { name, run } of sections(cases)) test(name, run);
-});
+// Composed operations are the basis's programs in another order: those of mode cpu stand for the others, which compile slowly.
+for (const mode of nodeModes) conforms('in Node', { mode, composed: mode === 'cpu' });

@@ -1,0 +1,52 @@
+import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
+import { expect } from 'vitest';
+import type { Mode } from '../src/index.js';
+
+const float32 = { dtypes: ['float32'], hostView: false, inPlace: true } as const;
+const onSwiftShader = {
+  ...float32,
+  limits: { elements: 2 ** 28, classes: 2 ** 24 },
+  subnormals: 'flush',
+  nonFinite: 'ieee',
+  expUlp: { base: 4.94, slope: 1.51 },
+} as const;
+const onHost = { ...float32, readSync: true, subnormals: 'preserve', nonFinite: 'ieee' } as const;
+
+/**
+ * What each mode announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
+ * so a kernel that gets a number wrong would announce a weakness, and the cases that it fails would be skipped.
+ */
+export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
+  webasm: {
+    ...onHost,
+    limits: { elements: 2 ** 26, classes: 2 ** 24 },
+    device: 'webasm: WebAssembly',
+    expUlp: { base: 2.88, slope: 0 },
+  },
+  cpu: {
+    ...onHost,
+    limits: { elements: 2 ** 28, classes: 2 ** 24 },
+    device: 'cpu: JavaScript, float64 rounded to float32',
+    // Half an ULP is the best there is; the rest is the margin for what was not measured.
+    expUlp: { base: 0.75, slope: 0.01 },
+  },
+  webgpu: { ...onSwiftShader, readSync: false, device: 'webgpu: google swiftshader' },
+  webgl2: { ...onSwiftShader, readSync: true, device: expect.stringMatching(/^webgl2: .*SwiftShader/) },
+  webgl: { ...onSwiftShader, readSync: true, device: expect.stringMatching(/^webgl: .*SwiftShader/) },
+};
+
+/**
+ * What a mode lacks for the sake of which cases are skipped; not what it has, for the sake of which the cases about its absence are.
+ * How many cases those are follows from the suite.
+ */
+export function lacking(cases: readonly BoundCase[]): readonly string[] {
+  return Object.keys(skipReasons(cases))
+    .filter((reason) => !/^(announces|has float32|has a basis|has kernels)/.test(reason))
+    .sort();
+}
+
+const never = ['does not announce hostView', 'does not announce time', 'has no float16', 'has no float64'];
+
+/** The skips of each mode. */
+export const lackingIn = (mode: Mode): readonly string[] =>
+  mode === 'webgpu' ? [...never, 'does not announce readSync'].sort() : never;

@@ -1,0 +1,52 @@
+import { expect } from 'vitest';
+import type { Engine, Mode } from '../src/engine.js';
+import { openGl } from '../src/engines/gl.js';
+import { openHost } from '../src/engines/host.js';
+import { openWebGpu } from '../src/engines/webgpu.js';
+import { type GpuLibrary, loadGpu } from '../src/gpu.js';
+import { type Program, quotient } from '../src/program.js';
+import { createPrograms } from '../src/programs.js';
+
+/** `a − ⌊a / b⌋ b`, where a counts up from `start`: so no array has to be large. */
+const remainder: Program = {
+  name: 'remainder',
+  arrays: [],
+  integers: ['start', 'divisor'],
+  numbers: [],
+  body: `return start + this.thread.x - ${quotient('start + this.thread.x', 'divisor')} * divisor;`,
+};
+
+const count = 64;
+const divisors = [
+  ...[1, 2, 3, 5, 7, 10, 12, 48, 255, 256, 257, 1000, 4095, 4097, 65_535, 65_536, 65_537],
+  ...[2 ** 20 + 1, 2 ** 24 - 1, 2 ** 24, 2 ** 24 + 1, 2 ** 26 + 3, 2 ** 29 + 1, 2 ** 30 - 1],
+];
+const magnitudes = [0, 2 ** 12, 2 ** 22, 2 ** 24, 2 ** 25, 2 ** 26, 2 ** 27, 2 ** 28, 2 ** 29, 2 ** 30 - 2 * count];
+
+/** Divides by numbers of every size, on both sides of a multiple near each power of two that floats begin to round at. */
+export async function expectExactQuotients(mode: Mode): Promise<void> {
+  const library = await loadGpu();
+  const engine = await openEngine(library, mode);
+  try {
+    const programs = createPrograms(engine, library, 2);
+    for (const divisor of divisors) {
+      for (const magnitude of magnitudes) {
+        const multiple = Math.floor(magnitude / divisor) * divisor;
+        const start = Math.min(Math.max(0, multiple - count / 2), 2 ** 30 - count);
+        const resident = await programs.run(remainder, count, [], [], [start, divisor]);
+        const found = await resident.toArray();
+        // A result is a float32: a remainder past 2²⁴ comes rounded.
+        const expected = Array.from({ length: count }, (_, i) => Math.fround((start + i) % divisor));
+        expect([...found.subarray(0, count)], `${start} and up over ${divisor}`).toEqual(expected);
+        resident.delete();
+      }
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+function openEngine(library: GpuLibrary, mode: Mode): Engine | Promise<Engine> {
+  if (mode === 'webgpu') return openWebGpu(library);
+  return mode === 'webasm' || mode === 'cpu' ? openHost(library, mode) : openGl(library, mode);
+}
