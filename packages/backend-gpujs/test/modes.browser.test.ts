@@ -1,3 +1,4 @@
 import { everywhere } from './everywhere.js';
 
-everywhere(['webgpu', 'webgl2', 'webgl', 'webasm', 'cpu'], ['webgpu', 'webgl2']);
+// Not webgl, which has engine and storage in common with webgl2; nor webasm and cpu, which are V8's here as in Node.
+everywhere(['webgpu', 'webgl2'], ['webgpu', 'webgl2']);
