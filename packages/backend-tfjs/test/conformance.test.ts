@@ -1,14 +1,31 @@
-import { conformance, sections } from '@softgrad/core/conformance';
-import * as tf from '@tensorflow/tfjs-core';
-import { describe, test } from 'vitest';
 import { tfjs } from '../src/index.js';
-import { leakless } from './leaks.js';
+import { runLazily } from '../src/verbs/lazy.js';
+import { conforms } from './conforms.js';
+import { backendWith } from './executed.js';
+import { interpretedPrograms } from './interpreted.js';
+import { known } from './supports.js';
 
-for (const engine of ['cpu', 'wasm'] as const) {
-  describe(`tfjs on engine ${engine} conforms and leaks nothing`, async () => {
-    const cases = await conformance(tfjs, { required: true, open: { engine } });
-    await tf.setBackend('cpu');
-    const watched = cases.map((c) => ({ ...c, run: leakless(engine, c.run) }));
-    for (const { name, run } of sections(watched)) test(name, run);
-  });
-}
+// What is composed runs the basis's verbs one by one: those of engine cpu stand for the others.
+conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), { ...known.cpu, composed: true });
+conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), { ...known.wasm, composed: false });
+
+const interpreted = () =>
+  backendWith('cpu', (_, instance) => ({
+    execute: (targets, program) => runLazily(instance, interpretedPrograms(instance), targets, program),
+  }));
+conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
+  ...known.cpu,
+  composed: false,
+  // Without what is slow here and takes no other path than these do.
+  only: [
+    'supports',
+    'storage',
+    'softmax',
+    'jacobian',
+    'basis',
+    'log-softmax',
+    'log-sum-exp',
+    'cross-entropy',
+    'lifecycle',
+  ],
+});

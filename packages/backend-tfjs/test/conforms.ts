@@ -1,0 +1,34 @@
+import { conformance, sections } from '@softgrad/core/conformance';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from 'vitest';
+import type { TfjsBackend } from '../src/backend.js';
+import type { EngineName } from '../src/index.js';
+import { leakless } from './leaks.js';
+import { lacking } from './supports.js';
+
+/** What is known of a backend, and how much of the suite it runs. */
+export interface Known {
+  readonly supports: unknown;
+  readonly lacking: readonly string[];
+  /** Sections, or the whole suite. */
+  readonly only?: readonly string[];
+  /** Whether the operations are also run composed. */
+  readonly composed: boolean;
+}
+
+export function conforms(engine: EngineName, title: string, open: () => Promise<TfjsBackend>, known: Known): void {
+  describe(`tfjs on ${title} conforms and leaks nothing`, async () => {
+    const backend = await open();
+    const cases = await conformance(backend, { composed: known.composed });
+    await tf.setBackend('cpu');
+    test('what it announces is what it is known to do, and nothing else is skipped', () => {
+      expect(backend.supports).toEqual(known.supports);
+      expect(backend.readSync === undefined).toBe(!backend.supports.readSync);
+      expect(lacking(cases)).toEqual(known.lacking);
+    });
+    const wanted = cases
+      .filter(({ section }) => known.only === undefined || known.only.includes(section))
+      .map((c) => ({ ...c, run: leakless(engine, c.run) }));
+    for (const { name, run } of sections(wanted)) test(name, run);
+  });
+}

@@ -1,0 +1,64 @@
+import type { Supports } from '@softgrad/core';
+import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
+import { expect } from 'vitest';
+import type { EngineName } from '../src/index.js';
+
+const float32 = { dtypes: ['float32'], hostView: false, inPlace: true, nonFinite: 'ieee' } as const;
+const onHost = {
+  ...float32,
+  readSync: true,
+  limits: { elements: 2 ** 28, classes: 2 ** 28 },
+  expUlp: { base: 1, slope: 0 },
+} as const;
+const onSwiftShader = { ...float32, subnormals: 'flush', expUlp: { base: 3, slope: 2 } } as const;
+const never = ['does not announce hostView', 'does not announce time', 'has no float16', 'has no float64'];
+
+/**
+ * What each engine announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
+ * so a program that gets a number wrong would announce a weakness, and the cases that it fails would be skipped.
+ */
+export const known: Readonly<Record<EngineName, { readonly supports: unknown; readonly lacking: readonly string[] }>> =
+  {
+    cpu: {
+      supports: { ...onHost, device: 'plain JavaScript (tfjs cpu)', subnormals: 'preserve' } satisfies Supports,
+      lacking: never,
+    },
+    wasm: {
+      supports: {
+        ...onHost,
+        device: expect.stringMatching(/^WebAssembly SIMD, (1 thread|\d+ threads) \(tfjs wasm\)$/),
+        // XNNPACK's softmax has no subnormal results.
+        subnormals: 'flush',
+      },
+      lacking: never,
+    },
+    webgl: {
+      supports: {
+        ...onSwiftShader,
+        readSync: true,
+        // A texture of 8192 × 8192.
+        limits: { elements: 2 ** 26, classes: 2 ** 26 },
+        device: expect.stringMatching(/SwiftShader.* \(tfjs webgl\)$/),
+      },
+      lacking: never,
+    },
+    webgpu: {
+      supports: {
+        ...onSwiftShader,
+        readSync: false,
+        limits: { elements: 2 ** 28, classes: 2 ** 28 },
+        device: 'google swiftshader (tfjs webgpu)',
+      },
+      lacking: [...never, 'does not announce readSync'].sort(),
+    },
+  };
+
+/**
+ * What an engine lacks for the sake of which cases are skipped; not what it has, for the sake of which the cases about its absence
+ * are. How many cases those are follows from the suite.
+ */
+export function lacking(cases: readonly BoundCase[]): readonly string[] {
+  return Object.keys(skipReasons(cases))
+    .filter((reason) => !/^(announces|has float32|has a basis|has kernels)/.test(reason))
+    .sort();
+}

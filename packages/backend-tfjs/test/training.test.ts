@@ -1,0 +1,3 @@
+import { testTraining } from './training.js';
+
+for (const engine of ['cpu', 'wasm'] as const) testTraining(engine);
