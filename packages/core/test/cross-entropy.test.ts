@@ -218,6 +218,35 @@ describe('a target of class indices', () => {
   });
 });
 
+test('loss and gradient in one call are those of loss and of gradient, whatever is in out before', () => {
+  const labels = [0, -100, 1, 2];
+  const soft = logits.map((row) => row.map((value) => value * value));
+  for (const backend of backends) {
+    const x = tensor(logits, { backend, dtype: 'float64' });
+    for (const options of settings) {
+      for (const target of [labels, soft, [-100, -100, -100, -100]]) {
+        const what = `${backend.name} ${JSON.stringify(options)} ${JSON.stringify(target)}`;
+        const loss = crossEntropy.loss(x, target, options);
+        const gradient = crossEntropy.gradient(x, target, options);
+        if (target !== soft && target !== labels) expect(values(gradient).every((value) => value === 0)).toBe(true);
+        else expect(values(loss).some((value) => value > 0.1)).toBe(true);
+        const full = (like: Tensor) =>
+          tensor(new Float64Array(like.size).fill(7), { shape: like.shape, dtype: 'float64', backend });
+        for (const out of [
+          {},
+          { loss: full(loss), gradient: full(gradient) },
+          { loss: full(loss) },
+          { gradient: full(gradient) },
+        ]) {
+          const both = crossEntropy(x, target, { ...options, out });
+          expect(values(both.loss), what).toEqual(values(loss));
+          expect(values(both.gradient), what).toEqual(values(gradient));
+        }
+      }
+    }
+  }
+});
+
 describe('the mean', () => {
   test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {
     const weight = [0.5, 2, 1.5];

@@ -415,6 +415,25 @@ describe('an empty tensor', () => {
       expect(sigmoid(y).shape).toEqual(dims);
       expect(logSumExp.gradient(y).shape).toEqual(dims);
     }
+    for (const [y, target] of [
+      [none(2, 0), [-100, -100]],
+      [none(0, 3), Int32Array.of()],
+    ] as const) {
+      const rows = [...target].map(() => 0);
+      for (const [reduction, expected] of [
+        ['none', rows],
+        ['sum', [0]],
+        ['mean', [Number.NaN]],
+      ] as const) {
+        const { loss, gradient } = crossEntropy(y, target, { reduction });
+        expect([...loss.dataSync()]).toEqual(expected);
+        expect(gradient.shape).toEqual(y.shape);
+        expect([...crossEntropy.loss(y, target, { reduction }).dataSync()]).toEqual(expected);
+        const changes = crossEntropy.jvp(y, target, y, { reduction });
+        expect([...changes.dataSync()]).toEqual(reduction === 'none' ? rows : [0]);
+        expect(crossEntropy.gradient(y, target, { reduction }).shape).toEqual(y.shape);
+      }
+    }
     expect(logSumExp(none(0, 3)).shape).toEqual([0]);
     expect([...logSumExp(none(2, 0)).dataSync()]).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
     expect([...logSumExp.jvp(none(2, 0), none(2, 0)).dataSync()]).toEqual([0, 0]);
