@@ -16,7 +16,7 @@ export interface CoveringOptions<L extends Levels> {
 }
 
 /** How many ways of completing a combination are tried, of which the one that covers most is taken. */
-const candidates = 4;
+const candidates = 2;
 
 /**
  * Combinations in which every pair (triple) of levels that can stand together does: a covering array, made greedily as by Cohen,

@@ -66,7 +66,10 @@ const loss: Reduction = {
     if (w != 0) { result -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
 };
 
-/** At the pivot p − 1 is −rest / (1 + rest), which cancels nothing where p is nearly 1. */
+/**
+ * At the pivot p − 1 is −rest / (1 + rest), which cancels nothing where p is nearly 1. Where p is below ½ its quotient is the exact
+ * form: one of 300 equal logits has p = 1/300, of which w − w · 299/300 would lose two digits.
+ */
 const gradient = maskable(
   (masked): Elementwise => ({
     name: 'cross-entropy/gradient',
@@ -79,7 +82,7 @@ const gradient = maskable(
       if (w == 0 && own == 0) { return 0; }
       const others = rest[${place.row}];
       const k = ${place.class};
-      if (k == pivot[${place.row}]) { return factor * (w - own - w * others / (1 + others)); }
+      if (k == pivot[${place.row}] && others < 1) { return factor * (w - own - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
       return factor * (w * expOf(${exponent('x[this.thread.x]', 'm')}) / (1 + others) - own);`,
   }),

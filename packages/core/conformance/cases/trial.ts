@@ -39,7 +39,7 @@ export interface Trial {
 }
 
 /** Elements that a problem has at most, unless its row or its mask needs more. */
-const mostElements = 400;
+const mostElements = 200;
 
 /** Whether a form can be: a middle dimension needs three, and a mask that repeats something to repeat over. */
 export function isPossible({ rank, axis, mask = 'none' }: Partial<TrialForm>): boolean {
