@@ -56,3 +56,76 @@ test('a grid has all workgroups, no dimension above the limit, and less than one
     }),
   );
 });
+
+test('size classes are quarters of a power of 2, cut at the limit', () => {
+  const sizes = [0, 1, 256, 257, 320, 321, 384, 512, 513, 641, 1024, 1025, 1281];
+  expect(sizes.map((bytes) => sizeClass(bytes, largest))).toEqual([
+    256, 256, 256, 320, 320, 384, 384, 512, 640, 768, 1024, 1280, 1536,
+  ]);
+  expect([1000, 1100, 1200].map((bytes) => sizeClass(bytes, 1100))).toEqual([1024, 1100, 1200]);
+});
+
+/** A pool of so many bytes, and the sizes that it made and retired. */
+function watched(boundBytes: number, usable?: (gpu: GPUBuffer) => boolean) {
+  const made: number[] = [];
+  const retired: Slot[] = [];
+  const pool = bufferPool(
+    boundBytes,
+    largest,
+    (size) => {
+      made.push(size);
+      return { size } as GPUBuffer;
+    },
+    (slot) => retired.push(slot),
+    usable,
+  );
+  return { pool, made, retired };
+}
+
+test('a buffer that was given back is given out again to its size class alone, the last one first', () => {
+  const { pool, made, retired } = watched(10_000);
+  const [a, b] = [pool.take(300), pool.take(310)];
+  expect([a.byteLength, b.byteLength]).toEqual([320, 320]);
+  expect(a.id).not.toBe(b.id);
+  pool.give(a);
+  pool.give(b);
+  expect(pool.held).toEqual({ buffers: 2, bytes: 640 });
+  expect(pool.take(400).byteLength).toBe(448);
+  expect(pool.take(320)).toBe(b);
+  expect(pool.take(257)).toBe(a);
+  expect(pool.held).toEqual({ buffers: 0, bytes: 0 });
+  expect(made).toEqual([320, 320, 448]);
+  expect(retired).toEqual([]);
+});
+
+test('beyond the bound the class that waited longest shrinks first, by no more than is needed', () => {
+  const { pool, retired } = watched(1500);
+  const [a, b, c, d] = [256, 512, 256, 512].map((bytes) => pool.take(bytes));
+  for (const slot of [a, b, c]) pool.give(slot);
+  expect(retired).toEqual([]);
+  // 1536 bytes: the class of 512 was given to before that of 256, and now last.
+  pool.give(d);
+  expect(retired).toEqual([c]);
+  expect(pool.held).toEqual({ buffers: 3, bytes: 1280 });
+  const exact = watched(256);
+  exact.pool.give(exact.pool.take(256));
+  expect(exact.pool.held).toEqual({ buffers: 1, bytes: 256 });
+  pool.destroy();
+  expect(new Set(retired)).toEqual(new Set([a, b, c, d]));
+});
+
+test('a buffer for which there was no room is retired, whether that is known when it is given back or when it is taken', () => {
+  const none = new Set<GPUBuffer>();
+  const { pool, retired } = watched(10_000, (gpu) => !none.has(gpu));
+  const [a, b] = [pool.take(256), pool.take(256)];
+  pool.give(b);
+  none.add(a.gpu);
+  pool.give(a);
+  expect(retired).toEqual([a]);
+  expect(pool.held).toEqual({ buffers: 1, bytes: 256 });
+  none.add(b.gpu);
+  const next = pool.take(256);
+  expect([a, b]).not.toContain(next);
+  expect(retired).toEqual([a, b]);
+  expect(pool.held).toEqual({ buffers: 0, bytes: 0 });
+});
