@@ -1,3 +1,5 @@
+import { mergeConfig } from 'vitest/config';
 import { shared } from '../../vitest.shared.ts';
 
-export default shared;
+// Files share what they import: loading it again for each took longer than their tests.
+export default mergeConfig(shared, { test: { isolate: false } });
