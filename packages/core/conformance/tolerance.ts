@@ -56,7 +56,7 @@ export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnorma
   return { ...precision, unit: 2 ** -11, floor: 2 ** -24, stored: (tolerance) => tolerance };
 }
 
-/** softmax: relative to the probability, the errors of its own exp, of the sum and of the division. */
+/** softmax: relative to the probability, the errors of its own exp, of the sum and of the division; exp and division may each underflow. */
 export function softmaxTolerance(
   precision: Precision,
   x: Values,
@@ -66,7 +66,7 @@ export function softmaxTolerance(
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
     const row = rowErrors(precision, x, at, parameters);
-    return at.map((i, c) => precision.unit * (row.terms[c] + row.sum + 5) * expected[i] + precision.floor);
+    return at.map((i, c) => precision.unit * (row.terms[c] + row.sum + 5) * expected[i] + 2 * precision.floor);
   });
 }
 
