@@ -39,7 +39,8 @@ fn merge(a: State, b: State) -> State {
   var z = 0.0;
   if ((lower_flags & MET_FINITE) != 0u) {
     let moved = below(select(b.m, a.m, second), s.m);
-    z = moved.x + select(moved.y, 0.0, moved.x < -1e30);
+    // The low part of an infinite quotient is NaN.
+    z = moved.x + select(moved.y, 0.0, moved.x < -3.4e38);
   }
   let lower_q = select(b.q, a.q, second);
   let lower_v = select(b.v, a.v, second);

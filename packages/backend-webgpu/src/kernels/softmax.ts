@@ -40,7 +40,8 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   if (q.undefined) { return NAN; }
   if (x == MINUS_INFINITY) { return MINUS_INFINITY; }
   let z = below(bitcast<f32>(x), q.m);
-  return bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -1e30)));
+  // The low part of an infinite quotient is NaN.
+  return bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -3.4e38)));
 }
 `;
   runRows(engine, family('logSoftmax', logitsOf(logits, rows, parameters), code, out, null), rows);
