@@ -12,7 +12,10 @@ import { valueCase } from './operations.js';
 const forward: readonly ProblemStatement[] = [
   // The quotient x/T decides, not x.
   { shape: [20, 17], axis: 1, input: 'displaced', temperature: 2.87 },
-  { shape: [17, 20], axis: 0, input: 'displaced', temperature: 0.3 },
+  { shape: [17, 20], axis: 0, input: 'displaced', temperature: 0.37 },
+  ...(['wide', 'shifted', 'broad', 'huge'] as const).flatMap((input) =>
+    [0.37, 2.87].map((temperature): ProblemStatement => ({ shape: [7, 5], axis: 1, input, temperature })),
+  ),
   ...[3, 5, 10].map((classes): ProblemStatement => ({ shape: [164, classes], axis: 1, input: 'mixed' })),
   { shape: [164, 5], axis: 1, input: 'mixed', temperature: 1.25 },
   { shape: [5, 164], axis: 0, input: 'mixed' },

@@ -18,8 +18,8 @@ export type TrialMask = 'none' | 'full' | 'suffix' | 'repeated' | 'row' | 'colum
 export interface TrialForm {
   readonly rank: number;
   readonly axis: 'first' | 'middle' | 'last';
-  /** The classes, from the first to the last. */
-  readonly length: readonly [number, number];
+  /** Of which the number of classes is drawn. */
+  readonly length: readonly number[];
   readonly input: InputName;
   readonly temperature?: number | undefined;
   readonly mask?: TrialMask;
@@ -143,8 +143,7 @@ export function isRowwise(family: string, member: string): boolean {
 
 /** Small sizes around the axis, larger than 1 where the mask is to repeat. */
 function shapeOf({ rank, length, mask }: TrialForm, axis: number, random: () => number): readonly number[] {
-  const [first, last] = length;
-  const classes = first + Math.floor(random() * (last - first + 1));
+  const classes = length[Math.floor(random() * length.length)];
   const needed = mask === undefined || mask === 'none' || mask === 'full' ? 0 : mask === 'repeated' ? 2 : 1;
   let elements = classes;
   let others = 0;
