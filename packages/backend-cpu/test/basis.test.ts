@@ -2,7 +2,7 @@ import type { BinaryOp, Extent, Operand } from '@softgrad/core';
 import { beforeAll, expect, test } from 'vitest';
 import { transposeBlock } from '../src/basis.js';
 import { type CpuBackend, type CpuBuffer, cpu } from '../src/index.js';
-import { dtypes, floats } from './layouts.js';
+import { dtypes, guarded } from './layouts.js';
 
 let basis: CpuBackend['basis'];
 beforeAll(async () => {
@@ -48,7 +48,8 @@ test('operands are broadcast in each dimension, and may be numbers', () => {
       });
       const [a, b] = [operand(extentA, 1), operand(extentB, 100)];
       const condition = { buffer: Float64Array.from(b.buffer, (_, k) => [0, 1, -1][k % 3]), extent: extentB };
-      const [sum, selected, chosen] = [0, 1, 2].map(() => new Float64Array(24));
+      const results = [0, 1, 2].map(() => guarded(24, 'float64'));
+      const [sum, selected, chosen] = results.map((result) => result.values);
       basis.binary(sum, 'add', a, b, whole);
       basis.select(selected, condition, a, -7, whole);
       basis.select(chosen, a, 5, b, whole);
@@ -61,25 +62,27 @@ test('operands are broadcast in each dimension, and may be numbers', () => {
       basis.select(chosen, 0 as Operand<CpuBuffer>, 5, b, whole);
       basis.binary(sum, 'add', 0, b, whole);
       expect(chosen).toEqual(sum);
+      expect(results.every((result) => result.intact())).toBe(true);
     }
   }
 });
 
 test.each(dtypes)('neg changes the sign of %s, that of 0 too', (dtype) => {
-  const x = floats(3, dtype);
-  x.set([0, 2, -3]);
-  basis.unary(x, 'neg', x, 3);
-  expect([...x]).toEqual([-0, -2, 3]);
+  const x = guarded(Float64Array.of(0, 2, -3), dtype);
+  basis.unary(x.values, 'neg', x.values, 3);
+  expect([...x.values]).toEqual([-0, -2, 3]);
+  expect(x.intact()).toBe(true);
 });
 
 test('a reduction is over the middle dimension', () => {
   const rows = { outer: 2, classes: 3, inner: 2 };
   const x = Float64Array.of(1, 20, 5, 40, 3, 30, -1, -20, -5, -40, -3, -30);
-  const out = new Float64Array(4);
-  basis.reduce(out, 'sum', x, rows);
-  expect([...out]).toEqual([9, 90, -9, -90]);
-  basis.reduce(out, 'max', x, rows);
-  expect([...out]).toEqual([5, 40, -1, -20]);
+  const out = guarded(4, 'float64');
+  basis.reduce(out.values, 'sum', x, rows);
+  expect([...out.values]).toEqual([9, 90, -9, -90]);
+  basis.reduce(out.values, 'max', x, rows);
+  expect([...out.values]).toEqual([5, 40, -1, -20]);
+  expect(out.intact()).toBe(true);
 });
 
 test('a sum is compensated whichever of two terms is the larger, and Infinity where it overflows or a term is', () => {
@@ -112,12 +115,13 @@ test('a transposition exchanges the last two dimensions, on both sides of its bl
   for (const inner of [1, transposeBlock - 1, transposeBlock, transposeBlock + 1, 2 * transposeBlock + 1]) {
     const rows = { outer: 2, classes: 3, inner };
     const x = Float32Array.from({ length: 6 * inner }, (_, k) => k);
-    const out = new Float32Array(x.length);
-    basis.transpose(out, x, rows);
+    const out = guarded(x.length, 'float32');
+    basis.transpose(out.values, x, rows);
     const expected = new Float32Array(x.length);
     forEach([2, inner, 3], (k, o, i, c) => {
       expected[k] = (o * 3 + c) * inner + i;
     });
-    expect(out).toEqual(expected);
+    expect(out.values).toEqual(expected);
+    expect(out.intact()).toBe(true);
   }
 });
