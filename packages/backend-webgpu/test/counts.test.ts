@@ -99,6 +99,17 @@ test('rows of more than 32768 classes are shared by workgroups: two dispatches, 
   for (const buffer of [x, out]) backend.free(buffer);
 });
 
+test('one workgroup merges the parts of a long row where only a value a row is written', () => {
+  const classes = 1_000_000;
+  const [x, out] = [backend.alloc(classes, 'float32'), backend.alloc(1, 'float32')];
+  const parameters = { temperature: 1, mask: null };
+  // 62 parts, whose states have three words each.
+  expect(
+    cost('logSumExp', () => backend.kernels.logSumExp(out, x, { outer: 1, classes, inner: 1 }, parameters)),
+  ).toEqual({ calls: 1, dispatches: 2, bytesRead: 4 * (classes + 62 * 3), bytesWritten: 4 * (62 * 3 + 1) });
+  for (const buffer of [x, out]) backend.free(buffer);
+});
+
 test.each([
   [65, 3],
   [16, 10],
