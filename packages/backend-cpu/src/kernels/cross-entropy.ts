@@ -231,5 +231,6 @@ function weightedGradient(
 ): void {
   const total = 1 + others;
   for (let c = 0; c < classes; c++) exp[start + c] = factor * ((exp[start + c] / total) * target.total - target.q[c]);
-  exp[start + top] = factor * (target.others - target.total * (others / total));
+  // Where p is above ½, p Σ q − q of the largest is a small difference; its terms without the largest are small themselves.
+  if (others < 1) exp[start + top] = factor * (target.others - target.total * (others / total));
 }
