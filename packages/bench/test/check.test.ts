@@ -26,7 +26,8 @@ describe.each(benchOps)('%s', (op) => {
     expect(problem).toBeNull();
     expect(ok).toBe(true);
     expect(rowsChecked).toBe(24);
-    expect(worstShareOfBound).toBeLessThan(0.5);
+    // A product that is rounded once may use all of its bound.
+    expect(worstShareOfBound).toBeLessThanOrEqual(1);
   });
 
   test('a mistake in any single element of any row is found', async () => {

@@ -28,7 +28,10 @@ export interface Precision {
   exp(gap: number): number;
   /** Absolute error of a logarithm that comes out at `value`, in units. */
   log(value: number): number;
-  /** `tolerance` and what rounding the result to the storage dtype costs. */
+  /**
+   * `tolerance` and what rounding costs that is not the operation's own: of float16 the result, which is computed in float32 and stored;
+   * of float64 the expected value, since it is a float64 as well.
+   */
   stored(tolerance: number, expected: number): number;
 }
 
@@ -41,8 +44,10 @@ export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, d
     floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
     exp: (gap) => gap + 2 * (base + slope * gap),
     log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
-    stored: (tolerance, expected) =>
-      dtype === 'float16' ? tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25 : tolerance,
+    stored: (tolerance, expected) => {
+      if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
+      return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
+    },
   };
 }
 
