@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
@@ -73,9 +74,21 @@ async function inChromium(): Promise<TestProjectInlineConfiguration> {
         enabled: true,
         headless: true,
         screenshotFailures: false,
+        api: { host: '127.0.0.1', port: await freePort() },
         provider: playwright({ launchOptions: { executablePath, args: [...chromiumFlags] } }),
         instances: [{ browser: 'chromium' }],
       },
     },
   };
+}
+
+/** A port that the system chose: Vitest's own default is the same for all packages, whose tests run side by side. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
 }
