@@ -5,6 +5,7 @@ import { type CrossEntropySetting, crossEntropyOperations, settingParameters } f
 import type { Operation } from '../operations/operation.js';
 import { operations } from '../operations.js';
 import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
+import { rowIndices } from '../reference.js';
 import { checkEach } from '../sweep.js';
 import { valueCase } from './operations.js';
 
@@ -50,10 +51,38 @@ export const extremes: readonly ConformanceCase[] = [
     ...operations
       .filter(({ member, takes }) => ['vjp', 'jvp', 'jacobian'].includes(member) && takes.includes('temperature'))
       .map((operation) => extremesCase(operation, derivative, dtype)),
+    ...operations
+      .filter(({ family, member }) => family === 'softmax' && (member === 'vjp' || member === 'jvp'))
+      .map((operation) => oneHotCase(operation, dtype)),
     ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, forward, dtype, parameters)),
   ]),
   ...lossAndGradient.map(({ operation, parameters }) => valueCase(operation, manyClasses, `${parameters};`)),
 ];
+
+/**
+ * The gradient through a nearly one-hot row is as small as what the row has beside its maximum, and made of it alone: in
+ * g − ⟨s, g⟩ it would be what two roundings of g leave. Three digits of the row's largest entry tell one from the other.
+ */
+function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
+  const statements = derivative.filter(({ temperature }) => temperature === 1 || temperature === 2);
+  const id = `extremes/nearly-one-hot:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  return defineCase(id, { dtype, classes: 17, kernel: 'softmaxVjp' }, (backend) =>
+    checkEach(
+      statements.map((statement) => ({ ...statement, dtype })),
+      parametersOf,
+      async (statement) => {
+        const problem = problemOf(statement);
+        const { expected } = expectation(backend, operation, problem);
+        const tolerance = new Float64Array(expected.length);
+        for (const at of rowIndices(problem.rows)) {
+          const largest = at.reduce((most, i) => Math.max(most, Math.abs(expected[i])), 0);
+          for (const i of at) tolerance[i] = largest / 1000;
+        }
+        assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
+      },
+    ),
+  );
+}
 
 /** One operation on all of these problems. */
 function extremesCase(
