@@ -1,3 +1,4 @@
+import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { delimiterSample, nameOf } from '../src/delimiter.js';
 import { type CsvRecord, csvLines, csvParseOptions, csvRows, type Delimiter, detectDelimiter } from '../src/index.js';
@@ -26,7 +27,10 @@ async function refusal(text: string, delimiter: Delimiter = ','): Promise<string
     const reader = await open(cut(text, delimiter), delimiter);
     return `read ${(await reader.next(100))?.data}`;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    if (!isSoftgradError(error)) throw error;
+    const ofShape = /has \d+ cells?;/.test(error.message);
+    expect(error.code).toBe(ofShape ? 'ERR_SHAPE' : 'ERR_VALUE');
+    return error.message;
   }
 }
 
@@ -74,6 +78,9 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
     ['1,2\n...', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
     ['1,2\n3,…', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
+    ['1,2\n3,...,4', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
+    ['1;2\n3;4,55', 'x.csv: line 2, column 2 is "4,55"; expected a decimal point, as in 4.55', ';'],
+    ['1;2\n3;4,5e-17', 'x.csv: line 2, column 2 is "4,5e-17"; expected a decimal point, as in 4.5e-17', ';'],
     ['1;2\n3;4,5', 'x.csv: line 2, column 2 is "4,5"; expected a decimal point, as in 4.5', ';'],
     ['1;2\n3;-4,5e-7', 'x.csv: line 2, column 2 is "-4,5e-7"; expected a decimal point, as in -4.5e-7', ';'],
     ['1;2\n3;,5E7', 'x.csv: line 2, column 2 is ",5E7"; expected a decimal point, as in .5E7', ';'],
@@ -101,6 +108,9 @@ describe('what is no table of numbers is refused, saying where and why', () => {
   test('a header or first row that only looks like those of pandas is none', async () => {
     for (const [text, values] of [
       ['a,b\n5,6', '5,6'],
+      ['a,\n5,6', '5,6'],
+      ['a,,c\n5,6,7', '5,6,7'],
+      [',0,5\n3,4,5', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
       [',\n1,2', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
       ['\n1', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
       [',2.5\n3,4', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
@@ -137,17 +147,14 @@ describe('lines are written', () => {
   });
 
   test('in pieces, each of which is short enough for a string', () => {
-    const columns = 20_000;
-    const data = Int32Array.from({ length: 2 * columns }, (_, k) => k % 1000);
-    const pieces = [...csvLines({ shape: [2, columns], data }, ',')];
-    expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(2 ** 16);
-    expect(
-      pieces
-        .join('')
-        .split('\n')
-        .map((line) => line.split(',').length),
-    ).toEqual([columns, columns, 1]);
-    expect(pieces.join('').replaceAll('\n', ',').split(',').slice(0, -1).map(Number)).toEqual([...data]);
+    // The second is a whole number of pieces.
+    for (const columns of [20_000, 2 ** 14]) {
+      const data = Int32Array.from({ length: 2 * columns }, (_, k) => k % 1000);
+      const pieces = [...csvLines({ shape: [2, columns], data }, ',')];
+      expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(2 ** 16);
+      const lines = [data.slice(0, columns), data.slice(columns)].map((row) => `${row.join(',')}\n`);
+      expect(pieces.join('') === lines.join('')).toBe(true);
+    }
   });
 });
 
@@ -172,6 +179,8 @@ describe('the delimiter is told by the first line of numbers', () => {
     ['"1";"2"', ',', ';'],
     ['"a 1"\n "1", "2" ', ' ', ' '],
     ['  1,2  ', ' ', ','],
+    ['# 1;2\nx,1', '\t', ','],
+    ['a;1\n1,2,', '\t', ','],
     ['a b', ' ', ' '],
     ['a;b', ' ', ' '],
   ])('%j, preferably %j: %j', (text, preferred, delimiter) => {

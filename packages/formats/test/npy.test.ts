@@ -122,20 +122,27 @@ test('of a file in Fortran order all is read at once where all is wanted, and el
   expect(reads).toEqual([...row(128), ...row(136)]);
 });
 
+test('a header is as long for one row as for any number of rows, and its data begins at a multiple of 64', () => {
+  for (let extra = 0; extra < 40; extra++) {
+    const rest = [10 ** (extra % 8), 10 ** (extra % 5)].slice(0, extra % 3).concat(new Array(extra >> 2).fill(1));
+    const [one, ...others] = [1, 10, 10 ** 9, 10 ** 15].map((rows) => npyHeader('<f8', [rows, ...rest]));
+    expect(one.length % 64).toBe(0);
+    for (const header of others) expect(header.length).toBe(one.length);
+    // NumPy leaves room for 21 digits, and fills up to the next multiple of 64.
+    const dict = `{'descr': '<f8', 'fortran_order': False, 'shape': (1${rest.map((n) => `, ${n}`).join('') || ','}), }`;
+    expect(one.length).toBe(Math.ceil((10 + dict.length + 20 + 1) / 64) * 64);
+  }
+});
+
 describe('half precision', () => {
-  /** Inputs whose half is not as expected. */
-  const wrong: unknown[] = [];
-  const expectHalf = (value: number, bits: number) => {
-    const found = numberToHalf(value);
-    if (found !== bits) wrong.push({ value, found, bits });
-  };
+  /** Checks many at a time: an assertion for each would take longer than all of them. */
+  function expectHalves(pairs: readonly (readonly [value: number, bits: number])[]): void {
+    expect(pairs.filter(([value, bits]) => numberToHalf(value) !== bits)).toEqual([]);
+  }
 
   test('every one of the 65536 bit patterns is read and written back', () => {
-    for (let bits = 0; bits < 65536; bits++) {
-      const value = halfToNumber(bits);
-      expectHalf(value, Number.isNaN(value) ? 0x7e00 : bits);
-    }
-    expect(wrong).toEqual([]);
+    const all = Array.from({ length: 65536 }, (_, bits) => [halfToNumber(bits), bits] as const);
+    expectHalves(all.map(([value, bits]) => [value, Number.isNaN(value) ? 0x7e00 : bits]));
     expect([0x0001, 0x0400, 0x3c00, 0xc000, 0x7bff, 0x7c00, 0xfc00, 0x7c01].map(halfToNumber)).toEqual([
       2 ** -24,
       2 ** -14,
@@ -161,6 +168,7 @@ describe('half precision', () => {
     const lowers = Array.from({ length: 31 }, (_, exponent) =>
       fractions.map((fraction) => (exponent << 10) | fraction),
     );
+    const pairs: [number, number][] = [];
     for (const lower of lowers.flat()) {
       // The number that would follow the largest stands for infinity.
       const upper = lower + 1;
@@ -169,12 +177,12 @@ describe('half precision', () => {
         [1, 0],
         [-1, 0x8000],
       ] as const) {
-        expectHalf(sign * neighbour(middle, -1n), lower | bit);
-        expectHalf(sign * middle, (lower % 2 === 0 ? lower : upper) | bit);
-        expectHalf(sign * neighbour(middle, 1n), upper | bit);
+        pairs.push([sign * neighbour(middle, -1n), lower | bit]);
+        pairs.push([sign * middle, (lower % 2 === 0 ? lower : upper) | bit]);
+        pairs.push([sign * neighbour(middle, 1n), upper | bit]);
       }
     }
-    expect(wrong).toEqual([]);
+    expectHalves(pairs);
   });
 
   test('is not rounded to float32 on the way, which would make a tie of what is none', () => {
@@ -222,6 +230,8 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['a header longer than the file', huge, /truncated: the header is said to take 4294967295 bytes/],
     ['a header longer than any', long, /a header of 65537 bytes; expected at most 65536/],
     ['a cut header', good.subarray(0, 40), /truncated: the header/],
+    ['small bytes', Buffer.from([1, 2, 3, 4, 5, 0x1f, 7, 8, 9, 10]), /found 01 02 03 04 05 1F$/],
+    ['a header of no length', Buffer.from([...good.subarray(0, 8), 0, 0]), /the header is not a dict: ""$/],
     ['a cut prefix', good.subarray(0, 9), /not a \.npy file/],
     ['cut data', good.subarray(0, good.length - 5), /truncated: shape \(2, 3, 4\) of <f8 takes 192 bytes, 187 follow/],
     ['data past the end', Buffer.concat([good, Buffer.alloc(3)]), /3 bytes too many after the 192/],
@@ -287,6 +297,7 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['too many dimensions', withShape(`(${'1, '.repeat(65)})`, 8), /65 dimensions; expected at most 64/],
     ['Python objects', withDescr("'|O'"), /the dtype is "\|O", Python objects \(pickle\), which are never loaded/],
     ['records', withDescr("[('x', '<f8'), ('y', '<f8')]"), /the dtype is a record with named fields/],
+    ['records, with blanks', file("{'descr'  :  [('x', '<f8')], 'shape': (1,)}"), /the dtype is a record/],
     ['complex numbers', withDescr("'<c16'"), /complex numbers/],
     ['text', withDescr("'<U8'"), /the dtype is "<U8", text/],
     ['bytes', withDescr("'|S8'"), /the dtype is "\|S8", text; expected f2, f4, f8, integers or bool$/],
@@ -312,9 +323,11 @@ describe('what is no array of numbers is refused, saying where and why', () => {
       ["{  'descr' : '<f8' , 'fortran_order' : False , 'shape' : ( 1 , 1 ) , }  ", [1, 1]],
       ["{'descr': '<f8', 'fortran_order': False, 'shape': (1L, 1L)}", [1, 1]],
       ["{'descr': '<f8', 'fortran_order': False, 'shape': ()}\0\0", []],
+      ["{'descr': '<f8', 'fortran_order': True, 'shape': ()}", []],
     ] as const) {
-      const array = await readWhole(file(header, 8));
-      expect(array, header).toEqual({ shape, data: Float64Array.of(0) });
+      const bytes = Buffer.from(file(header, 8));
+      bytes.writeDoubleLE(1.5, bytes.length - 8);
+      expect(await readWhole(bytes), header).toEqual({ shape, data: Float64Array.of(1.5) });
     }
     for (const descr of ['<b1', '|b1', '|i1', '<i1', '|u1']) {
       const array = await readWhole(file(`{'descr': '${descr}', 'fortran_order': False, 'shape': (3,), }`, 3));
@@ -356,7 +369,15 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     await expect(readWhole(bytes)).rejects.toThrow('element [1, 1] is 9007199254740993, which no float64 equals');
     const reader = await open(bytes);
     await reader.next(1);
-    await expect(reader.next(1)).rejects.toThrow('element [1, 1] is 9007199254740993');
+    const refused = { code: 'ERR_VALUE', message: expect.stringContaining('element [1, 1] is 9007199254740993') };
+    await expect(reader.next(1)).rejects.toThrow(expect.objectContaining(refused));
+    const unsigned = Buffer.concat([
+      file("{'descr': '<u8', 'fortran_order': False, 'shape': (4, 3), }"),
+      Buffer.from(BigUint64Array.from({ length: 12 }, (_, k) => (k === 11 ? 2n ** 64n - 1n : 1n)).buffer),
+    ]);
+    const chunks = await open(unsigned);
+    await chunks.next(2);
+    await expect(chunks.next(2)).rejects.toThrow('element [3, 2] is 18446744073709551615, which no float64 equals');
   });
 });
 

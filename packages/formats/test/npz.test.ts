@@ -40,23 +40,25 @@ test('what is written is read back, and the same arrays give the same bytes', as
 interface Member {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Default: true. */
+  readonly isUtf8?: boolean;
   readonly localExtra?: Uint8Array;
   readonly extra?: Uint8Array;
   readonly comment?: Uint8Array;
 }
 
 /** A stored ZIP archive by APPNOTE.TXT: local headers (4.3.7), the directory (4.3.12), and the record at its end (4.3.16). */
-function archive(members: readonly Member[], comment = new Uint8Array(0)): Uint8Array {
+function archive(members: readonly Member[], comment = new Uint8Array(0)): Buffer {
   const local: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
   const none = new Uint8Array(0);
-  for (const { name, bytes, localExtra = none, extra = none, comment = none } of members) {
-    const text = Buffer.from(name);
-    // Flag 11: names are UTF-8.
+  for (const { name, bytes, isUtf8 = true, localExtra = none, extra = none, comment = none } of members) {
+    const text = Buffer.from(name, isUtf8 ? 'utf8' : 'latin1');
     const common = Buffer.alloc(26);
     common.writeUInt16LE(20, 0);
-    common.writeUInt16LE(0x800, 2);
+    // Flag 11: names are UTF-8.
+    common.writeUInt16LE(isUtf8 ? 0x800 : 0, 2);
     common.writeUInt32LE(crc32(bytes), 10);
     common.writeUInt32LE(bytes.length, 14);
     common.writeUInt32LE(bytes.length, 18);
@@ -80,6 +82,18 @@ function archive(members: readonly Member[], comment = new Uint8Array(0)): Uint8
   end.writeUInt16LE(comment.length, 16);
   return Buffer.concat([...local, ...directory, Buffer.from('PK\u0005\u0006'), end, comment]);
 }
+
+test('other members are not unpacked, however large or damaged', async () => {
+  const bytes = zipSync({ 'broken.npy': new Uint8Array(50_000), 'good.npy': npy['<f8 C'].bytes });
+  bytes.fill(0xff, 42, 60);
+  expect(plain(await read(bytes, 'good', 40_000))).toEqual(npy['<f8 C'].values);
+  await expect(read(bytes, 'broken')).rejects.toThrow('not a .npz archive that can be unpacked');
+});
+
+test('names are UTF-8 where their flag says so, else of one byte a character', async () => {
+  const bytes = archive([{ name: 'größe.npy', bytes: npy['a scalar'].bytes, isUtf8: false }]);
+  expect(plain(await read(bytes, 'größe'))).toEqual([2.5]);
+});
 
 test('members may have extra fields, of other lengths before their data than in the directory, and comments', async () => {
   const extra = (length: number) => new Uint8Array(length).fill(0x50);
@@ -125,15 +139,28 @@ describe('what holds no such array is refused, saying what it holds', () => {
       'x.npz:a: not a .npy file: expected it to start with the bytes 93 4E 55 4D 50 59, found 68 65 6C 6C 6F 2C',
     ],
   ])('%s', async (_, bytes, entry, message) => {
-    await expect(read(bytes, entry)).rejects.toThrow(expect.objectContaining({ message }));
+    await expect(read(bytes, entry)).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE', message }));
+  });
+
+  test('an archive that cannot be unpacked, with the cause', async () => {
+    const error: unknown = await read(Buffer.alloc(50), null).catch((caught: unknown) => caught);
+    expect(error instanceof Error && error.cause).toBeInstanceOf(Error);
+  });
+
+  test('a damaged array of an archive of one, by the name of the archive', async () => {
+    await expect(read(zipSync({ 'a.npy': Buffer.from('hello, world') }), null)).rejects.toThrow(
+      /^x\.npz: not a \.npy file: /,
+    );
   });
 
   test('an array that unpacks to more than there is room for, before it is unpacked', async () => {
     const bomb = zipSync({ 'a.npy': new Uint8Array(50_000) });
     // Its compressed data is broken: unpacking would say so.
     bomb.fill(0xff, 40, 60);
+    const message =
+      'x.npz: "a" unpacks to 50 kB, more than can be held in memory; unpack it and use the .npy file in it';
     await expect(read(bomb, null, 49_999)).rejects.toThrow(
-      'x.npz: "a" unpacks to 50 kB, more than can be held in memory; unpack it and use the .npy file in it',
+      expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY', message }),
     );
     await expect(read(bomb, null, 50_000)).rejects.toThrow('not a .npz archive that can be unpacked');
   });
@@ -209,6 +236,37 @@ describe('checksums', () => {
     await expect(read(damaged(archive), 'logits')).rejects.toThrow('is damaged');
   });
 
+  test('a ZIP64 record counts only where it is announced, in place and needed; else the directory is not found', () => {
+    const plainArchive = npzBytes({ logits: npy['<f8 C'].bytes });
+    const [end, checksums] = [plainArchive.length - 22, zipChecksums(plainArchive)];
+    expect(checksums.size).toBe(1);
+    const changed = (change: (view: DataView) => void) => {
+      const bytes = zip64(plainArchive);
+      change(new DataView(bytes.buffer));
+      return zipChecksums(bytes);
+    };
+    expect(changed(() => {})).toEqual(checksums);
+    const start = new DataView(plainArchive.buffer).getUint32(end + 16, true);
+    // Not needed: the record at the archive's end has the directory's place.
+    const given = (view: DataView) => {
+      view.setUint32(end + 76 + 16, start, true);
+      view.setBigUint64(end + 48, 0n, true);
+    };
+    expect(changed(given)).toEqual(checksums);
+    for (const change of [
+      (view: DataView) => view.setUint32(end + 56, 0, true),
+      (view: DataView) => view.setBigUint64(end + 64, 2n ** 40n, true),
+      (view: DataView) => view.setBigUint64(end + 64, BigInt(view.byteLength - 10), true),
+    ]) {
+      expect(changed(change).size).toBe(0);
+    }
+    // Nothing but that record, in which the place is left to another.
+    const lone = Buffer.alloc(22);
+    lone.set(Buffer.from('PK\u0005\u0006'));
+    lone.fill(0xff, 16, 20);
+    expect(zipChecksums(lone).size).toBe(0);
+  });
+
   test('of two members of one name the last counts, and one that the directory lacks is said so', async () => {
     const [first, last] = [npy['a scalar'].bytes, npy['<f8 C'].bytes];
     const twice = archive([
@@ -216,9 +274,19 @@ describe('checksums', () => {
       { name: 'x.npy', bytes: last },
     ]);
     expect(plain(await read(twice, 'x'))).toEqual(npy['<f8 C'].values);
-    // Without its signature an entry ends the list, which is what unpacking goes by too, but counts the entries.
     expect(zipChecksums(twice.subarray(0, twice.length - 22))).toEqual(new Map());
-    expect([...zipChecksums(twice).keys()]).toEqual(['x.npy']);
+    const commented = archive([{ name: 'x.npy', bytes: first }], Buffer.alloc(99));
+    expect([...zipChecksums(commented)]).toEqual([['x.npy', crc32(first)]]);
+    expect(zipChecksums(new Uint8Array(0)).size).toBe(0);
+    // Unpacking goes by the number of entries, and does not look at their signatures.
+    const unsigned = archive([{ name: 'x.npy', bytes: first }]);
+    unsigned[unsigned.lastIndexOf('PK\u0001\u0002')] = 0;
+    await expect(read(unsigned, 'x')).rejects.toThrow(
+      expect.objectContaining({
+        code: 'ERR_VALUE',
+        message: `x.npz: "x.npy" is damaged: its CRC-32 is ${crc32(first).toString(16).padStart(8, '0')}, expected one in the archive`,
+      }),
+    );
   });
 
   test('are those of the published check value, whatever the pieces', () => {
