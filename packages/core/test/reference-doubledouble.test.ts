@@ -1,7 +1,18 @@
 import type { Decimal } from 'decimal.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { add, type DoubleDouble, div, exactly, exp, log, log1p, mul, sub } from '../conformance/doubledouble.js';
+import {
+  add,
+  type DoubleDouble,
+  div,
+  exactly,
+  exp,
+  log,
+  log1p,
+  mul,
+  product,
+  sub,
+} from '../conformance/doubledouble.js';
 import { exact, Precise } from './decimal.js';
 
 const decimal = ({ hi, lo }: DoubleDouble) => exact(hi).plus(exact(lo));
@@ -42,6 +53,28 @@ describe('double-double arithmetic against 120 digits', () => {
         pair.filter(({ hi }) => hi !== 0),
         (a, b) => error(div(a, b), decimal(a).div(decimal(b))) < bits(102),
       ),
+    );
+  });
+
+  test('products and quotients of which the low part underflows are right to one subnormal number', () => {
+    const smallest = new Precise(2).pow(-1074);
+    const tiny = fc.double({ min: 2 ** -538, max: 2 ** -470, noNaN: true });
+    const divisor = fc.double({ min: 0.1, max: 10, noNaN: true });
+    fc.assert(
+      fc.property(tiny, tiny, divisor, (a, b, c) => {
+        const expected = exact(a).times(exact(b));
+        const within = (actual: DoubleDouble, value: Decimal) =>
+          exact(actual.hi)
+            .minus(value)
+            .abs()
+            .lte(smallest.plus(value.abs().times(bits(53))));
+        const small = product(a, b);
+        return (
+          within(small, expected) &&
+          within(mul(exactly(a), exactly(b)), expected) &&
+          within(div(exactly(small.hi), exactly(c)), exact(small.hi).div(exact(c)))
+        );
+      }),
     );
   });
 

@@ -29,15 +29,18 @@ const derivative: readonly ProblemStatement[] = [1, 0.3, 2, 2.87].flatMap((tempe
   [3, 17].map((classes): ProblemStatement => ({ shape: [5, classes], axis: 1, input: 'dominated', temperature })),
 );
 
-const settings: readonly CrossEntropySetting[] = [
-  { target: 'indices' },
-  { target: 'probabilities', reduction: 'none' },
+/** One length for one way of computing: an engine that compiles its kernels has another for each. */
+const ofLosses = forward.filter(({ shape: [rows, classes] }) => classes === 5 || (rows === 2 && classes > 60));
+
+const lossAndGradient = [
+  lossOrGradient('loss', { target: 'indices' }),
+  lossOrGradient('gradient', { target: 'probabilities', reduction: 'none' }),
 ];
-const lossAndGradient = settings.flatMap((setting) =>
-  crossEntropyOperations(setting)
-    .filter(({ member }) => member === 'loss' || member === 'gradient')
-    .map((operation) => ({ operation, parameters: settingParameters(setting) })),
-);
+
+function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
+  const [operation] = crossEntropyOperations(setting).filter((candidate) => candidate.member === member);
+  return { operation, parameters: settingParameters(setting) };
+}
 
 /** More classes than a workgroup has memory for. */
 const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
@@ -54,7 +57,7 @@ export const extremes: readonly ConformanceCase[] = [
     ...operations
       .filter(({ family, member }) => family === 'softmax' && (member === 'vjp' || member === 'jvp'))
       .map((operation) => oneHotCase(operation, dtype)),
-    ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, forward, dtype, parameters)),
+    ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, ofLosses, dtype, parameters)),
   ]),
   ...lossAndGradient.map(({ operation, parameters }) => valueCase(operation, manyClasses, `${parameters};`)),
 ];
