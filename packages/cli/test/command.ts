@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -99,6 +99,15 @@ export function temporaryFolder() {
       const array = await reader.next(Number.MAX_SAFE_INTEGER);
       if (array === null) throw new Error(`${name} is empty`);
       return array;
+    },
+    /** A name that no file has. */
+    absent(name: string): string {
+      rmSync(join(path, name), { force: true });
+      return join(path, name);
+    },
+    symlink(name: string, target: string): string {
+      symlinkSync(target, this.absent(name));
+      return join(path, name);
     },
     /** Runs a command line as in this folder: files that are named without one are of it, and it is left out of what is printed. */
     async softgrad(args: readonly string[], options?: RunOptions) {

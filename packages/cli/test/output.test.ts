@@ -1,4 +1,4 @@
-import { chmodSync, linkSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
 import { removeTemporariesOnSignal, standardOutput } from '../src/files/output.js';
@@ -12,12 +12,13 @@ const input = folder.write('signal.csv', csv(signal));
 
 test('what was there is replaced by another file, and is never half written: a second name of it keeps what it was', async () => {
   const out = folder.write('named.json', 'old');
-  linkSync(out, folder.at('second.json'));
+  const second = folder.absent('second.json');
+  linkSync(out, second);
   const before = statSync(out).ino;
   expect((await softgrad(['softmax', input, '--out', out])).status).toBe(0);
   expect(JSON.parse(readFileSync(out, 'utf8'))).toHaveLength(4);
   expect(statSync(out).ino).not.toBe(before);
-  expect(readFileSync(folder.at('second.json'), 'utf8')).toBe('old');
+  expect(readFileSync(second, 'utf8')).toBe('old');
 });
 
 test('what was there stands until the result does, and a file of its own beside it takes what is written', async () => {
@@ -39,23 +40,23 @@ test('what was there stands until the result does, and a file of its own beside 
 test('what was there is replaced, with its permissions; a link stays a link', async () => {
   const out = folder.write('old.json', 'old');
   chmodSync(out, 0o600);
-  symlinkSync(out, folder.at('link.json'));
-  expect((await softgrad(['softmax', input, '--out', folder.at('link.json')])).status).toBe(0);
+  const link = folder.symlink('link.json', out);
+  expect((await softgrad(['softmax', input, '--out', link])).status).toBe(0);
   expect(JSON.parse(readFileSync(out, 'utf8'))).toHaveLength(4);
   expect(statSync(out).mode & 0o777).toBe(0o600);
-  expect(lstatSync(folder.at('link.json')).isSymbolicLink()).toBe(true);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
 });
 
 test('a link to what is not there yet has it made, and stays a link', async () => {
-  symlinkSync('made.json', folder.at('forward.json'));
-  expect((await softgrad(['softmax', input, '--out', folder.at('forward.json')])).status).toBe(0);
-  expect(JSON.parse(readFileSync(folder.at('made.json'), 'utf8'))).toHaveLength(4);
-  expect(lstatSync(folder.at('forward.json')).isSymbolicLink()).toBe(true);
+  const [made, forward] = [folder.absent('made.json'), folder.symlink('forward.json', 'made.json')];
+  expect((await softgrad(['softmax', input, '--out', forward])).status).toBe(0);
+  expect(JSON.parse(readFileSync(made, 'utf8'))).toHaveLength(4);
+  expect(lstatSync(forward).isSymbolicLink()).toBe(true);
 });
 
 test('links in a circle are refused in words', async () => {
-  symlinkSync('circle.json', folder.at('circle.json'));
-  const { status, stderr } = await softgrad(['softmax', input, '--out', folder.at('circle.json')]);
+  const circle = folder.symlink('circle.json', 'circle.json');
+  const { status, stderr } = await softgrad(['softmax', input, '--out', circle]);
   expect(status).toBe(2);
   expect(stderr).toMatch(/circle\.json: cannot be written: symbolic links that lead back to themselves\n$/);
 });
