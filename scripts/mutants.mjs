@@ -14,10 +14,12 @@
 //
 // Resumable: a run keeps what it found in reports/mutants/PACKAGE.json (.jsonl for kernels), and the next tries again only what changed:
 // the mutants of a changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+// The score of a whole package goes into docs/testing.md.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { mutantsTable, withMutants } from '../docs/generate/mutants.mjs';
 import { prepare, root } from './workspace.mjs';
 
 /** What is mutated in each package. Data, generated files and what only types are left out. */
@@ -33,7 +35,7 @@ const sources = {
   cli: ['src/**/*.ts'],
 };
 
-/** The packages whose kernels have mutants too, and what they are told of. */
+/** The packages whose kernels are mutated, and the module that says how to build and test them. */
 const kernels = { 'backend-wasm-kernels': './mutants/backend-wasm.mjs' };
 
 const { values, positionals } = parseArgs({
@@ -77,15 +79,18 @@ process.env.SOFTGRAD_NODE_ONLY = '1';
 
 const scores = [];
 for (const name of names) {
-  if (name in kernels) scores.push({ name, ...(await ofKernels(name)) });
-  else scores.push({ name, ...count(await ofTypeScript(name)) });
+  scores.push([name, name in kernels ? await ofKernels(name) : count(await ofTypeScript(name))]);
 }
-console.log('');
-console.log('| package | mutants | killed | survived | no test | score |');
-console.log('|---|---|---|---|---|---|');
-for (const { name, mutants, killed, survived, untested } of scores) {
-  const score = mutants === 0 ? '' : `${((100 * killed) / mutants).toFixed(1)} %`;
-  console.log(`| ${name} | ${mutants} | ${killed} | ${survived} | ${untested} | ${score} |`);
+console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
+if (!values.files && !values.sample && !values.quick && !values.list) keep(scores);
+
+/** Writes the scores of whole packages into docs/testing.md and the data that it is made of. */
+function keep(scores) {
+  const data = join(root, 'docs', 'data', 'mutants.json');
+  const page = join(root, 'docs', 'testing.md');
+  const all = { ...JSON.parse(readFileSync(data, 'utf8')), ...Object.fromEntries(scores) };
+  writeFileSync(data, `${JSON.stringify(all, null, 2)}\n`);
+  writeFileSync(page, withMutants(readFileSync(page, 'utf8'), all));
 }
 
 async function ofKernels(name) {

@@ -21,6 +21,7 @@ test('the site builds without a warning, every page in it', () => {
     'Numerics',
     'Performance',
     'Architecture',
+    'Testing',
     'Command_line',
     'The_softgrad_playground',
     'Examples',

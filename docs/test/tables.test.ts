@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseStudies, performancePage, performancePictures } from '@softgrad/bench/performance';
 import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
+import { withMutants } from '../generate/mutants.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
 
 const at = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -17,6 +18,11 @@ describe('pages with numbers are what their commands make of the data that is ke
     const pictures = performancePictures(studies);
     expect(pictures.size).toBe(2);
     for (const [name, svg] of pictures) expect(read(`images/${name}`), name).toBe(svg);
+  });
+
+  test('the scores of mutation testing: npm run mutants', () => {
+    const page = read('testing.md');
+    expect(withMutants(page, JSON.parse(read('data/mutants.json')))).toBe(page);
   });
 
   test('the tables for choosing a backend: npm run docs:tables', () => {
