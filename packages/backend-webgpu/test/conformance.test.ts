@@ -1,7 +1,7 @@
 import { conformance, sections, skipReasons } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
-import { announcedBySwiftShader, skippedOnSwiftShader } from './swiftshader.js';
+import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.js';
 
 // The whole suite, once: Chromium compiles the same WGSL for the same device, see chromium.browser.test.ts.
 describe('webgpu in Node', async () => {
@@ -13,7 +13,7 @@ describe('webgpu in Node', async () => {
     test('announces of the software device what is known of it', () =>
       expect(supports).toEqual(announcedBySwiftShader));
     test('skips what the software device has not, and nothing else', () =>
-      expect(skipReasons(cases)).toEqual(skippedOnSwiftShader));
+      expect(Object.keys(skipReasons(cases)).sort()).toEqual(skipReasonsOnSwiftShader));
   }
   for (const { name, run } of sections(cases)) test(name, run);
 });
