@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
 import { backends } from '@softgrad/bench/backends';
 import { expect, test } from 'vitest';
-import { availableBackends, usePlayground } from './playground.js';
+import { availableBackends, textOf, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 const { naive } = peers;
@@ -22,7 +21,7 @@ test('every backend and a peer are timed, drawn, downloaded, and compared with a
   expect(await times.locator('circle').count()).toBe(2 * (names.length + 1));
 
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
-  const text = await readFile(await download.path(), 'utf8');
+  const text = await textOf(download);
   const report = JSON.parse(text);
   expect(report.schema).toBe('softgrad-bench/1');
   expect(report.contenders.map(({ name }: { name: string }) => name)).toEqual([...names, 'naive']);

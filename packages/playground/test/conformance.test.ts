@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { backends } from '@softgrad/bench/backends';
 import { expect, test } from 'vitest';
-import { availableBackends, usePlayground } from './playground.js';
+import { availableBackends, textOf, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 
@@ -12,7 +11,7 @@ test('the whole suite runs without a failure, and is downloaded as JSON', async 
   await save.waitFor();
   expect(await page.locator('.verdict').textContent()).toMatch(/^\d{3,} passed, 0 failed, \d+ skipped$/);
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
-  const [report] = JSON.parse(await readFile(await download.path(), 'utf8'));
+  const [report] = JSON.parse(await textOf(download));
   expect(report).toMatchObject({ backend: 'wasm', unavailable: null });
   const outcomes = new Set(report.cases.map(({ outcome }: { outcome: string }) => outcome));
   expect([...outcomes].sort()).toEqual(['passed', 'skipped']);

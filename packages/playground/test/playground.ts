@@ -1,4 +1,5 @@
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { text } from 'node:stream/consumers';
+import { type Browser, type BrowserContextOptions, chromium, type Download, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 /** The built page as its server serves it. Every test fails on what the console or the security policy has to complain of. */
@@ -54,6 +55,11 @@ export function usePlayground() {
       return page;
     },
   };
+}
+
+/** The text of a downloaded file, which has no path here: Playwright is connected to a browser that another process has started. */
+export async function textOf(download: Download): Promise<string> {
+  return text(await download.createReadStream());
 }
 
 /** The sample signal's numbers are there. */
