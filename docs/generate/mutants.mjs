@@ -16,5 +16,9 @@ export function withMutants(page, scores) {
   const [begin, end] = ['<!-- mutants: begin -->', '<!-- mutants: end -->'];
   const [from, to] = [page.indexOf(begin), page.indexOf(end)];
   if (from < 0 || to < from) throw new Error('docs/testing.md has no place for the table of mutants');
-  return `${page.slice(0, from + begin.length)}\n${mutantsTable(scores)}\n${page.slice(to)}`;
+  const measured = Object.keys(scores).length > 0;
+  const content = measured
+    ? mutantsTable(scores)
+    : 'No package has been measured as a whole yet; the command writes the scores here.';
+  return `${page.slice(0, from + begin.length)}\n${content}\n${page.slice(to)}`;
 }
