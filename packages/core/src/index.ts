@@ -1,5 +1,5 @@
 /**
- * `@softgrad/core`: tensors, softmax and its relatives with all their derivatives, the Backend interface, gradcheck, diagnosis.
+ * `@softgrad/core`: tensors, softmax and its relatives with all their derivatives, the Backend interface, gradcheck.
  *
  * @module core
  */
@@ -20,17 +20,6 @@ export type {
   UnaryOp,
 } from './backend.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './create.js';
-export { type KnownExpression, knownExpressions } from './diagnose/expressions.js';
-export type { LossReduction } from './diagnose/problem.js';
-export type { Remedy } from './diagnose/remedy.js';
-export { formatDiagnosis } from './diagnose/report.js';
-export {
-  type DiagnoseInput,
-  type Diagnosis,
-  type DiagnosisEvidence,
-  type DiagnosisMatch,
-  diagnose,
-} from './diagnose.js';
 export {
   byteSize,
   type DType,
@@ -49,7 +38,7 @@ export {
   gradcheck,
 } from './gradcheck.js';
 export type { BuiltIn, GradcheckTarget } from './gradcheck-operations.js';
-export type { NdArrayLike, NumericArray, TensorInput } from './input.js';
+export { type HostData, type NdArrayLike, type NumericArray, readInput, type TensorInput } from './input.js';
 export type { LinearOperator, OutOption } from './linear-operator.js';
 export type { MaskInput } from './mask.js';
 export type { NestedArray } from './nested.js';
@@ -77,5 +66,5 @@ export {
   setBackend,
 } from './registry.js';
 export { scope } from './scope.js';
-export type { Shape } from './shape.js';
+export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './shape.js';
 export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor.js';

@@ -1,4 +1,5 @@
-import { diagnose, isSoftgradError, knownExpressions, type NdArrayLike, SoftgradError } from '@softgrad/core';
+import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
+import { diagnose, knownExpressions } from '@softgrad/doctor';
 import { readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';

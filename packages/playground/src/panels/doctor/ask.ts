@@ -1,4 +1,5 @@
-import { type Diagnosis, diagnose, isSoftgradError, type NdArrayLike } from '@softgrad/core';
+import { isSoftgradError, type NdArrayLike } from '@softgrad/core';
+import { type Diagnosis, diagnose } from '@softgrad/doctor';
 import { isPrinted } from '@softgrad/formats';
 import { messageOf } from '../../backends.js';
 import { readText } from '../../files.js';

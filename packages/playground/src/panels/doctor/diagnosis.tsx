@@ -1,4 +1,4 @@
-import type { Diagnosis } from '@softgrad/core';
+import type { Diagnosis } from '@softgrad/doctor';
 
 /** Verdicts that are no mistake by name. */
 const verdicts: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { knownExpressions } from '@softgrad/core';
+import { knownExpressions } from '@softgrad/doctor';
 import { useEffect, useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { Problem } from '../../components/problem.js';

@@ -1,5 +1,5 @@
-import type { DiagnosisEvidence } from '../diagnose.js';
 import { saturatedBelow } from './condition.js';
+import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Goal } from './form.js';
 import { underflow } from './mistakes/overflow.js';
 import { right } from './mistakes/right.js';

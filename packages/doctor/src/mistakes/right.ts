@@ -1,6 +1,6 @@
 import { each, entries, type Form, jacobian, loss, type Mistake, product, scaled } from '../form.js';
+import { vjpRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { vjpRows } from '../rows.js';
 
 /** s ⊙ (g − ⟨s, g⟩) / T. */
 export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem.s): Float64Array {

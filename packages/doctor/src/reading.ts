@@ -1,5 +1,4 @@
-import { SoftgradError } from '../errors.js';
-import { type Shape, sameShape, show, sizeOf } from '../shape.js';
+import { formatShape, type Shape, SoftgradError, sameShape, sizeOf } from '@softgrad/core';
 import type { Kind } from './form.js';
 import { classesLast, type HostValues, type Problem } from './problem.js';
 
@@ -42,10 +41,10 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
 
 /** Numbers of this shape are no derivative of a softmax of these logits. */
 export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more?: string): SoftgradError {
-  const given = `gradient is ${show(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
+  const given = `gradient is ${formatShape(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
   return new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: ${given}; expected ${show(own)} like the logits, or ${show([...batch, f, f])}, one Jacobian a row`,
+    `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row`,
   );
 }
 

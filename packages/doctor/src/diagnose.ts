@@ -1,67 +1,19 @@
-import { largestOf } from './diagnose/compare.js';
-import { saturatedRows, underflowedRows } from './diagnose/condition.js';
-import { goalOfRight, lookUp } from './diagnose/expressions.js';
-import type { Candidate, Goal, Kind } from './diagnose/form.js';
-import { underflow } from './diagnose/mistakes/overflow.js';
-import { right, rightLoss } from './diagnose/mistakes/right.js';
-import { notesOn } from './diagnose/notes.js';
-import { type Problem, type ProblemInput, readProblem, readValues } from './diagnose/problem.js';
-import { type Reading, readingsOf, shapeError } from './diagnose/reading.js';
-import { type Remedy, remedyFor } from './diagnose/remedy.js';
-import { formatDiagnosis, formatError } from './diagnose/report.js';
-import { type Scaling, settingOf } from './diagnose/round-trip.js';
-import { type Findings, type Match, search } from './diagnose/search.js';
-import { wordsFor } from './diagnose/words.js';
-import { SoftgradError } from './errors.js';
-import type { TensorInput } from './input.js';
-import type { Shape } from './shape.js';
-
-/** What `diagnose` takes: host data as nested arrays, typed arrays or `{ data, shape }`. */
-export interface DiagnoseInput extends ProblemInput {
-  /** The numbers somebody computed, (n, f) or (n, f, f), or the NumPy expression they used, one of `knownExpressions()`. */
-  readonly gradient: TensorInput | string;
-}
-
-/** An explanation and its relative error, ‖given − explained‖ / ‖larger of both‖, less what is rounding. */
-export interface DiagnosisMatch {
-  readonly id: string;
-  readonly name: string;
-  readonly formula: string;
-  readonly error: number;
-}
-
-/** The numbers behind a diagnosis; null or 0 where an expression was given without data. */
-export interface DiagnosisEvidence {
-  /** The nearest explanation that does not fit. */
-  readonly nextBest: DiagnosisMatch | null;
-  /** The largest finite magnitude among the numbers. */
-  readonly largest: number | null;
-  /** How many of the numbers are NaN or infinite. */
-  readonly nonFinite: number;
-  readonly rows: number;
-  /** Rows whose Jacobian is nearly 0, whatever is computed from it. */
-  readonly saturatedRows: number;
-  /** Rows whose Jacobian is 0 in float32, and whose given numbers are. */
-  readonly underflowedRows: number;
-  /** What else is remarkable, in sentences. */
-  readonly notes: readonly string[];
-}
-
-/** What somebody's numbers are, why, and what to write instead; plain data. */
-export interface Diagnosis {
-  /** 'right', a mistake's id, 'saturated', 'underflow', 'ambiguous' (several fit) or 'unknown' (none does). */
-  readonly verdict: string;
-  /** The explanations that fit, the best first: one for a clear verdict, several for 'ambiguous', none for 'unknown'. */
-  readonly matches: readonly DiagnosisMatch[];
-  readonly evidence: DiagnosisEvidence;
-  /** What the numbers are, in one sentence. */
-  readonly what: string;
-  readonly why: string;
-  /** Code that does it right: instead of a mistake, or to compare with where the numbers are right or unknown. */
-  readonly instead: Remedy;
-  /** All of it to read, as `formatDiagnosis` writes it. */
-  readonly text: string;
-}
+import { type Shape, SoftgradError } from '@softgrad/core';
+import { largestOf } from './compare.js';
+import { saturatedRows, underflowedRows } from './condition.js';
+import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
+import { goalOfRight, lookUp } from './expressions.js';
+import type { Candidate, Goal, Kind } from './form.js';
+import { underflow } from './mistakes/overflow.js';
+import { right, rightLoss } from './mistakes/right.js';
+import { notesOn } from './notes.js';
+import { type Problem, readProblem, readValues } from './problem.js';
+import { type Reading, readingsOf, shapeError } from './reading.js';
+import { remedyFor } from './remedy.js';
+import { formatDiagnosis, formatError } from './report.js';
+import { type Scaling, settingOf } from './round-trip.js';
+import { type Findings, type Match, search } from './search.js';
+import { wordsFor } from './words.js';
 
 /**
  * Says which known mistake explains a softmax gradient that somebody computed, or that it is right, that the softmax is

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Goal } from '../../src/diagnose/form.js';
-import { remedyFor } from '../../src/diagnose/remedy.js';
-import { diagnose } from '../../src/index.js';
+import type { Goal } from '../src/form.js';
+import { diagnose } from '../src/index.js';
+import { remedyFor } from '../src/remedy.js';
 
 const goals: readonly Goal[] = ['product', 'loss', 'jacobian', 'softmax'];
 const layouts = [

@@ -1,4 +1,4 @@
-import { SoftgradError } from '../errors.js';
+import { SoftgradError } from '@softgrad/core';
 import { lettersInWords } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';

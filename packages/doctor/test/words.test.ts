@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { remedyFor } from '../../src/diagnose/remedy.js';
-import { digitsOf, formatError, sentence } from '../../src/diagnose/report.js';
-import { settingOf } from '../../src/diagnose/round-trip.js';
-import { diagnose } from '../../src/index.js';
+import { diagnose } from '../src/index.js';
+import { remedyFor } from '../src/remedy.js';
+import { digitsOf, formatError, sentence } from '../src/report.js';
+import { settingOf } from '../src/round-trip.js';
 import { type Matrix, softmax } from './attempts.js';
 import { normal } from './random.js';
 

@@ -1,4 +1,4 @@
-import type { Rows } from '../backend.js';
+import type { Rows } from '@softgrad/core';
 
 /** Calls `visit` with the index of the first entry of every row and the step between a row's entries. */
 export function eachRow(rows: Rows, visit: (first: number, step: number, row: number) => void): void {

@@ -1,6 +1,6 @@
-import type { DiagnosisEvidence } from '../diagnose.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities } from './condition.js';
+import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Kind } from './form.js';
 import { right } from './mistakes/right.js';
 import { type Problem, placeOf } from './problem.js';

@@ -1,6 +1,6 @@
 import { type Candidate, candidate, cotangents, each, entries, lossFactors, type Mistake } from '../form.js';
+import { innerProducts } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { innerProducts } from '../rows.js';
 
 /** Where exp leaves the range of the floats: NaN and infinities that appear in known rows. */
 

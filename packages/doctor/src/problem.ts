@@ -1,9 +1,16 @@
-import { SoftgradError } from '../errors.js';
-import { readInput, type TensorInput } from '../input.js';
-import { checkTemperature } from '../op.js';
-import { resolveAxis, type Shape, sameShape, show, sizeOf, withoutAxis } from '../shape.js';
-import { isTensor } from '../tensor.js';
-import { softmaxRows } from './rows.js';
+import {
+  formatShape,
+  isTensor,
+  readInput,
+  resolveAxis,
+  type Shape,
+  SoftgradError,
+  sameShape,
+  sizeOf,
+  type TensorInput,
+  withoutAxis,
+} from '@softgrad/core';
+import { softmaxRows } from './host-softmax.js';
 
 /** How the losses of a batch become one number, where the question is about a cross-entropy. */
 export type LossReduction = 'mean' | 'sum';
@@ -63,9 +70,12 @@ export function readProblem(input: ProblemInput): Problem {
   }
   const axis = resolveAxis('diagnose', input.axis ?? -1, shape);
   if (data.length === 0) {
-    throw new SoftgradError('ERR_SHAPE', `diagnose: ${name} ${show(shape)} is empty; expected at least one entry`);
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `diagnose: ${name} ${formatShape(shape)} is empty; expected at least one entry`,
+    );
   }
-  const temperature = checkTemperature('diagnose', input.temperature ?? 1);
+  const temperature = checkTemperature(input.temperature ?? 1);
   const reduction = input.reduction ?? null;
   if (reduction !== null && reduction !== 'mean' && reduction !== 'sum') {
     throw new SoftgradError('ERR_VALUE', `diagnose: reduction ${String(reduction)}; expected 'mean' or 'sum'`);
@@ -97,6 +107,14 @@ function signalOf(input: ProblemInput): { source: TensorInput; name: 'logits' | 
   if (logits !== undefined) return { source: logits, name: 'logits' };
   if (probabilities !== undefined) return { source: probabilities, name: 'probabilities' };
   throw new SoftgradError('ERR_VALUE', 'diagnose: neither logits nor probabilities are given; expected one of them');
+}
+
+/** @throws ERR_VALUE unless finite and above 0 */
+function checkTemperature(temperature: number): number {
+  if (Number.isFinite(temperature) && temperature > 0) return temperature;
+  const found =
+    typeof temperature === 'number' ? `temperature ${temperature}` : `temperature is a ${typeof temperature}`;
+  throw new SoftgradError('ERR_VALUE', `diagnose: ${found}; expected a finite number above 0`);
 }
 
 /** An argument in float64. @throws ERR_DTYPE, ERR_SHAPE naming it */
@@ -188,7 +206,7 @@ function readUpstream(input: TensorInput, shape: Shape, axis: number): Float64Ar
   if (!sameShape(upstream.shape, shape)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `diagnose: upstream is ${show(upstream.shape)}; expected ${show(shape)} like the logits: ∂L/∂s has the shape of s`,
+      `diagnose: upstream is ${formatShape(upstream.shape)}; expected ${formatShape(shape)} like the logits: ∂L/∂s has the shape of s`,
     );
   }
   const g = classesLast(upstream.data, shape, axis);
@@ -219,7 +237,7 @@ function readTarget(input: TensorInput, shape: Shape, axis: number, f: number): 
   if (!sameShape(target.shape, batch) && !sameShape(target.shape, column)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `diagnose: target is ${show(target.shape)}; expected class indices ${show(batch)} or probabilities ${show(shape)}`,
+      `diagnose: target is ${formatShape(target.shape)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}`,
     );
   }
   const y = new Float64Array(target.data.length * f);

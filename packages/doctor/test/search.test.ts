@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { diagnose } from '../../src/index.js';
+import { diagnose } from '../src/index.js';
 import { type Matrix, softmax } from './attempts.js';
 import { normal } from './random.js';
 

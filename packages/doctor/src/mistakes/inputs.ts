@@ -10,8 +10,8 @@ import {
   type Mistake,
   product,
 } from '../form.js';
+import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { softmaxRows } from '../rows.js';
 import { jacobianEntries, lossGradient, vjp } from './right.js';
 
 /** Right arithmetic on the wrong numbers, or another function's derivative. */

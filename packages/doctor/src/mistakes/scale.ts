@@ -1,6 +1,6 @@
 import { type Candidate, candidate, type Form, type Kind, type Mistake, type Numbers, scaled } from '../form.js';
+import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { softmaxRows } from '../rows.js';
 import { jacobianEntries, lossGradient, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
 /** The right derivative times a factor that does not belong there. */

@@ -8,11 +8,11 @@ import {
   relativeErrors,
   sampleStep,
   standsOut,
-} from '../../src/diagnose/compare.js';
-import { degeneracies, looksLikeProbabilities, saturatedRows, underflowedRows } from '../../src/diagnose/condition.js';
-import { readProblem } from '../../src/diagnose/problem.js';
-import { exactSum } from '../../src/diagnose/row-sum.js';
-import { eachRow, innerProducts, softmaxRows, vjpRows } from '../../src/diagnose/rows.js';
+} from '../src/compare.js';
+import { degeneracies, looksLikeProbabilities, saturatedRows, underflowedRows } from '../src/condition.js';
+import { eachRow, innerProducts, softmaxRows, vjpRows } from '../src/host-softmax.js';
+import { readProblem } from '../src/problem.js';
+import { exactSum } from '../src/row-sum.js';
 
 const doubles = (...values: number[]) => Float64Array.from(values);
 const NaNs = Number.NaN;

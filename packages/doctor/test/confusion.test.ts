@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { explanations } from '../../src/diagnose/catalogue.js';
-import { diagnose } from '../../src/index.js';
+import { explanations } from '../src/catalogue.js';
+import { diagnose } from '../src/index.js';
 import { attempts, type Data, type Known, type Matrix, type Round, softmax } from './attempts.js';
 import { normal, uniform } from './random.js';
 

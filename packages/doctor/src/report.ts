@@ -1,4 +1,4 @@
-import type { Diagnosis } from '../diagnose.js';
+import type { Diagnosis } from './diagnosis.js';
 
 /**
  * A diagnosis in three parts: what the numbers are with the evidence, why, and what to write instead, if anything.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { explanations } from '../../src/diagnose/catalogue.js';
-import { type ProblemInput, readProblem } from '../../src/diagnose/problem.js';
-import { knownExpressions } from '../../src/index.js';
+import { explanations } from '../src/catalogue.js';
+import { knownExpressions } from '../src/index.js';
+import { type ProblemInput, readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 
 const matrix = (n: number, f: number, seed: number) => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { inOurLetters } from '../../src/diagnose/aliases.js';
-import { commuted } from '../../src/diagnose/commuted.js';
-import { nearest } from '../../src/diagnose/nearest.js';
-import { normalised } from '../../src/diagnose/spelling.js';
+import { inOurLetters } from '../src/aliases.js';
+import { commuted } from '../src/commuted.js';
+import { nearest } from '../src/nearest.js';
+import { normalised } from '../src/spelling.js';
 
 describe('the spelling of an expression', () => {
   test.each([

@@ -1,7 +1,7 @@
-import type { Rows } from '../../backend.js';
+import type { Rows } from '@softgrad/core';
 import { type Candidate, candidate, each, entries, type Form, type Kind, lossFactors, type Mistake } from '../form.js';
+import { eachRow, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { eachRow, softmaxRows } from '../rows.js';
 import { jacobianEntries, rightJacobian, rightLoss, rightProduct } from './right.js';
 
 /** Right arithmetic along the wrong dimension, or in the wrong order. */

@@ -1,5 +1,5 @@
+import { innerProducts } from './host-softmax.js';
 import type { LossReduction, Problem } from './problem.js';
-import { innerProducts } from './rows.js';
 
 /** What an array of the caller's can be, by its shape. */
 export type Kind =

@@ -1,18 +1,15 @@
-import { describe, expect, test } from 'vitest';
-import { exact } from '../../conformance/index.js';
-import { normalised } from '../../src/diagnose/spelling.js';
 import {
   crossEntropy,
-  type DiagnoseInput,
-  diagnose,
   type ErrorCode,
-  formatDiagnosis,
   isSoftgradError,
-  knownExpressions,
   setBackend,
   softmax as softmaxOf,
   tensor,
-} from '../../src/index.js';
+} from '@softgrad/core';
+import { exact } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { type DiagnoseInput, diagnose, formatDiagnosis, knownExpressions } from '../src/index.js';
+import { normalised } from '../src/spelling.js';
 import { type Matrix, softmax } from './attempts.js';
 import { normal } from './random.js';
 

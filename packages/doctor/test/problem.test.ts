@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { classesLast, type ProblemInput, placeOf, readProblem } from '../../src/diagnose/problem.js';
-import { readingsOf } from '../../src/diagnose/reading.js';
-import { failure } from '../failure.js';
+import { classesLast, type ProblemInput, placeOf, readProblem } from '../src/problem.js';
+import { readingsOf } from '../src/reading.js';
+import { failure } from './failure.js';
 
 const values = (array: Float64Array | null) => array && [...array];
 const counted = (length: number) => Float64Array.from({ length }, (_, k) => k);

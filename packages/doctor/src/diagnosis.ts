@@ -1,0 +1,50 @@
+import type { TensorInput } from '@softgrad/core';
+import type { ProblemInput } from './problem.js';
+import type { Remedy } from './remedy.js';
+
+/** What `diagnose` takes: host data as nested arrays, typed arrays or `{ data, shape }`. */
+export interface DiagnoseInput extends ProblemInput {
+  /** The numbers somebody computed, (n, f) or (n, f, f), or the NumPy expression they used, one of `knownExpressions()`. */
+  readonly gradient: TensorInput | string;
+}
+
+/** An explanation and its relative error, ‖given − explained‖ / ‖larger of both‖, less what is rounding. */
+export interface DiagnosisMatch {
+  readonly id: string;
+  readonly name: string;
+  readonly formula: string;
+  readonly error: number;
+}
+
+/** The numbers behind a diagnosis; null or 0 where an expression was given without data. */
+export interface DiagnosisEvidence {
+  /** The nearest explanation that does not fit. */
+  readonly nextBest: DiagnosisMatch | null;
+  /** The largest finite magnitude among the numbers. */
+  readonly largest: number | null;
+  /** How many of the numbers are NaN or infinite. */
+  readonly nonFinite: number;
+  readonly rows: number;
+  /** Rows whose Jacobian is nearly 0, whatever is computed from it. */
+  readonly saturatedRows: number;
+  /** Rows whose Jacobian is 0 in float32, and whose given numbers are. */
+  readonly underflowedRows: number;
+  /** What else is remarkable, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** What somebody's numbers are, why, and what to write instead; plain data. */
+export interface Diagnosis {
+  /** 'right', a mistake's id, 'saturated', 'underflow', 'ambiguous' (several fit) or 'unknown' (none does). */
+  readonly verdict: string;
+  /** The explanations that fit, the best first: one for a clear verdict, several for 'ambiguous', none for 'unknown'. */
+  readonly matches: readonly DiagnosisMatch[];
+  readonly evidence: DiagnosisEvidence;
+  /** What the numbers are, in one sentence. */
+  readonly what: string;
+  readonly why: string;
+  /** Code that does it right: instead of a mistake, or to compare with where the numbers are right or unknown. */
+  readonly instead: Remedy;
+  /** All of it to read, as `formatDiagnosis` writes it. */
+  readonly text: string;
+}

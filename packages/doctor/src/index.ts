@@ -1,0 +1,12 @@
+/**
+ * `@softgrad/doctor`: which known mistake explains a softmax gradient that somebody computed, and what to write instead.
+ *
+ * @module doctor
+ */
+
+export { diagnose } from './diagnose.js';
+export type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
+export { type KnownExpression, knownExpressions } from './expressions.js';
+export type { LossReduction, ProblemInput } from './problem.js';
+export type { Remedy } from './remedy.js';
+export { formatDiagnosis } from './report.js';
