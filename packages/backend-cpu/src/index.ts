@@ -7,6 +7,8 @@ export type { CpuBackend, CpuBuffer };
 /** The backend's provider: its `open` gives the `CpuBackend`, whose members are all there. */
 export interface CpuProvider extends BackendProvider<CpuBuffer, undefined> {
   open(): Promise<CpuBackend>;
+  /** `open` without waiting: there is nothing to load. */
+  openSync(): CpuBackend;
 }
 
 /**
@@ -21,6 +23,7 @@ export const cpu: CpuProvider = {
   name: 'cpu',
   unavailable: async () => null,
   open: async () => createBackend(),
+  openSync: createBackend,
 };
 
 export default cpu;

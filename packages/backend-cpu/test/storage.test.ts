@@ -25,6 +25,11 @@ test('the backend announces what conformance decides by', async () => {
   });
 });
 
+test('opening needs no waiting', () => {
+  const opened = cpu.openSync();
+  expect([opened.name, opened.closed, opened === backend]).toEqual(['cpu', false, false]);
+});
+
 test('a backend is closed once it was, and no other', async () => {
   const other = await cpu.open();
   expect(other.closed).toBe(false);

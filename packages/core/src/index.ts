@@ -63,7 +63,9 @@ export {
   type ProviderLoader,
   register,
   registered,
+  type SyncProvider,
   setBackend,
+  setDefaultBackend,
 } from './registry.js';
 export { scope } from './scope.js';
 export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './shape.js';

@@ -8,12 +8,20 @@ export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }
 /** What `setBackend` takes: a registered name, a provider, or a backend that is already open. */
 export type BackendCandidate = string | BackendProvider | Backend;
 
+/** The provider of a backend that is ready without waiting. */
+export interface SyncProvider extends BackendProvider {
+  /** What `open` resolves to. */
+  openSync(): Backend;
+}
+
 const loaders = new Map<string, ProviderLoader>();
 const opened = new Set<WeakRef<Backend>>();
 const noted = new WeakSet<Backend>();
 /** What `setBackend` opened, or is opening: choosing a provider again gives the same backend. */
 const chosen = new WeakMap<BackendProvider, Promise<Backend | string>>();
 let current: Backend | null = null;
+/** What is used until `setBackend` chooses, and its backend once it is open. */
+let fallback: { readonly provider: SyncProvider; backend: Backend | null } | null = null;
 /** Calls of setBackend so far, and the one that chose `current`. */
 let calls = 0;
 let chosenBy = 0;
@@ -100,7 +108,26 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
   }
 }
 
+/**
+ * Where new tensors go until `setBackend` chooses. The backend is opened when it is first needed; choosing its provider
+ * with `setBackend` gives the same one. For applications, and for packages that bring a backend; no backend calls it.
+ *
+ * @example
+ * setDefaultBackend(cpu);
+ * tensor([1, 2]).backend.name; // 'cpu'
+ */
+export function setDefaultBackend(provider: SyncProvider): void {
+  if (fallback?.provider !== provider) fallback = { provider, backend: null };
+}
+
+/** The default's backend; a new one where it was closed, which nobody had chosen. */
+function openFallback(of: NonNullable<typeof fallback>): Backend {
+  if (of.backend === null || of.backend.closed) of.backend = of.provider.openSync();
+  return of.backend;
+}
+
 async function openOnce(provider: BackendProvider): Promise<Backend | string> {
+  if (provider === fallback?.provider) return openFallback(fallback);
   for (let known = chosen.get(provider); known !== undefined; known = chosen.get(provider)) {
     const result = await known;
     if (typeof result === 'string' || !result.closed) return result;
@@ -137,9 +164,14 @@ export function isBackend(candidate: unknown): candidate is Backend {
   return typeof candidate === 'object' && candidate !== null && 'supports' in candidate;
 }
 
-/** Where new tensors go. @throws ERR_BACKEND_UNAVAILABLE before `setBackend`, ERR_DISPOSED where that backend was closed */
+/**
+ * Where new tensors go.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE before `setBackend` where there is no default, ERR_DISPOSED where the chosen one was closed
+ */
 export function getBackend(): Backend {
   if (current === null) {
+    if (fallback !== null) return openFallback(fallback);
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
       "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",

@@ -7,7 +7,7 @@ export const minimal: BackendProvider<HostArray> = {
   open: async () => new MinimalBackend(),
 };
 
-class MinimalBackend implements Backend<HostArray> {
+export class MinimalBackend implements Backend<HostArray> {
   readonly name = 'minimal';
   readonly supports = {
     dtypes: ['float32'],

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
@@ -8,10 +8,12 @@ import {
   loadProvider,
   register,
   registered,
+  type SyncProvider,
   setBackend,
   softmax,
   tensor,
 } from '../src/index.js';
+import { MinimalBackend } from './minimal-backend.js';
 
 const broken: BackendProvider = {
   name: 'broken',
@@ -24,6 +26,54 @@ test('before setBackend there is none', async () => {
   vi.resetModules();
   const afresh = await import('../src/index.js');
   expect(() => afresh.getBackend()).toThrow(expect.objectContaining({ code: 'ERR_BACKEND_UNAVAILABLE' }));
+});
+
+describe('a default backend', () => {
+  const ready: SyncProvider = {
+    name: 'ready',
+    unavailable: async () => null,
+    open: async () => ready.openSync(),
+    openSync: () => new MinimalBackend(),
+  };
+
+  /** Core as it is before any choice. */
+  async function loadAfresh() {
+    vi.resetModules();
+    const core = await import('../src/index.js');
+    core.setDefaultBackend(ready);
+    return core;
+  }
+
+  test('is where new tensors go without any waiting, until another is chosen', async () => {
+    const core = await loadAfresh();
+    const x = core.tensor([1, 2]);
+    expect([x.backend.name, core.tensor([3]).backend === x.backend]).toEqual(['minimal', true]);
+    const chosen = await core.setBackend(exact);
+    expect(core.tensor([1]).backend).toBe(chosen);
+  });
+
+  test('is the one that setBackend gives for its provider, opened before or not', async () => {
+    const core = await loadAfresh();
+    const opening = core.setBackend(ready);
+    const meanwhile = core.getBackend();
+    expect(await opening).toBe(meanwhile);
+    expect(await core.setBackend(exact, ready)).not.toBe(meanwhile);
+    expect(await core.setBackend(ready)).toBe(meanwhile);
+    core.setDefaultBackend(ready);
+    expect(await core.setBackend(ready)).toBe(meanwhile);
+  });
+
+  test('is opened anew where it was closed before anybody chose it; a choice stays closed', async () => {
+    const core = await loadAfresh();
+    const first = core.getBackend();
+    first.close();
+    const second = core.getBackend();
+    expect([second === first, second.closed]).toEqual([false, false]);
+    await core.setBackend(ready);
+    second.close();
+    expect(() => core.getBackend()).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+    expect(await core.setBackend(ready)).not.toBe(second);
+  });
 });
 
 test('setBackend takes the first candidate that can run', async () => {
