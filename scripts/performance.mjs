@@ -14,7 +14,7 @@ const folder = values.into ? resolve(values.into) : values.quick ? join(root, 'r
 
 prepare({ quiet: true });
 const { parseStudies, performancePage, performancePictures, runStudies, stringifyStudies } = await import(
-  '../packages/bench/dist/performance.js'
+  '../tools/dist/index.js'
 );
 
 const start = Date.now();

@@ -8,7 +8,7 @@ import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, root } from './workspace.mjs';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
-const folders = ['packages', 'examples', 'docs'].flatMap((parent) =>
+const folders = ['packages', 'tools', 'examples', 'docs'].flatMap((parent) =>
   parent === 'packages'
     ? readdirSync(join(root, parent), { withFileTypes: true })
         .filter((entry) => entry.isDirectory())

@@ -1,6 +1,7 @@
 // Prints what each backend announces on this machine, as JSON: an entry a backend, in the map's order; `reason` where it cannot run.
-import { registerBackends } from '@softgrad/bench/backends';
+
 import { loadProvider, registered, softmax, tensor } from '@softgrad/core';
+import { registerBackends } from 'softgrad/backends';
 
 registerBackends();
 const all = [];

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseStudies } from '@softgrad/bench/performance';
+import { parseStudies } from '@softgrad/tools';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withTables } from './tables.mjs';
 

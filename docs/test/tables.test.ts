@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseStudies, performancePage, performancePictures } from '@softgrad/bench/performance';
+import { parseStudies, performancePage, performancePictures } from '@softgrad/tools';
 import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withMutants } from '../generate/mutants.mjs';

@@ -1,9 +1,7 @@
-import { registerBackends } from '@softgrad/bench/backends';
-import { type Backend, setBackend } from '@softgrad/core';
+import { type Backend, setBackend } from 'softgrad';
 
 /** Opens the backend that the command line names, or the best that can run here, and makes it the one for new tensors. */
 export function chooseBackend(name: string | undefined): Promise<Backend> {
-  registerBackends();
   return name === undefined ? setBackend('wasm', 'cpu') : setBackend(name);
 }
 

@@ -1,6 +1,6 @@
-import { registerBackends } from '@softgrad/bench/backends';
 import { type Backend, loadProvider, registered, sigmoid, softmax, tensor } from '@softgrad/core';
 import Table from 'cli-table3';
+import { registerBackends } from 'softgrad/backends';
 
 /** The signal of the question: 4 samples of 3 features. */
 const signal = [

@@ -11,6 +11,7 @@ export { type Change, type Comparison, compareReports, comparisonTable } from '.
 export type { Batch, Contender, ContenderSource, DeviceBatch, ExpLoop, Job } from './contender.js';
 export { differences, type Environment, environment } from './environment.js';
 export { markdownTable, toMarkdown } from './markdown.js';
+export { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
 export { peers } from './peers.js';
 export type {
   BenchReport,
@@ -23,11 +24,12 @@ export type {
   Timed,
   WorkloadResult,
 } from './report.js';
-export { parseReport, stringifyReport } from './report-file.js';
+export { parseNumbers, parseReport, stringifyReport } from './report-file.js';
 export type { Bound, Roof } from './roofline.js';
 export { type BenchOptions, type BenchProgress, type Method, runBench } from './run.js';
 export { selectContenders, selectWorkloads, type WorkloadSelection } from './selection.js';
-export { isDifference, pairedRatio, type Ratio, type Samples, type Timing } from './statistics.js';
+export { isDifference, pairedRatio, type Ratio, type Samples, type Timing, timing } from './statistics.js';
+export { summarize } from './summary.js';
 export { describeRun, formatMs, formatSpeedUp, resultTable, resultTables, type TextTable } from './table.js';
 export {
   type BenchDType,
@@ -37,5 +39,7 @@ export {
   jacobianShapes,
   standardShapes,
   type Workload,
+  type WorkloadInput,
+  workloadInput,
   workloadName,
 } from './workloads.js';

@@ -1,4 +1,3 @@
-import { registerBackends } from './backends.js';
 import type { Answer, Request } from './process-messages.js';
 import { openRunner, type Runner } from './runner.js';
 import { selectContenders } from './selection.js';
@@ -17,7 +16,7 @@ process.on('disconnect', () => process.exit());
 
 async function answerTo(request: Request): Promise<Answer> {
   if (request.type === 'open') {
-    registerBackends();
+    if (request.setup !== undefined) await import(request.setup);
     const { backends, peers, composed } = request.contenders;
     runner = await openRunner(selectContenders(backends, peers, composed), { ...request.settings, signal: undefined });
     return { type: 'opened', contenders: runner.contenders, unavailable: runner.unavailable };

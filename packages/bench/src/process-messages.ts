@@ -13,6 +13,8 @@ export interface ContenderNames {
 export type Request =
   | {
       readonly type: 'open';
+      /** A module to import first, which registers the backends. */
+      readonly setup: string | undefined;
       readonly contenders: ContenderNames;
       readonly settings: Omit<RunnerSettings, 'signal'>;
     }

@@ -10,6 +10,8 @@ import type { Workload } from './workloads.js';
 export interface ProcessesOptions extends Method {
   readonly workloads: readonly Workload[];
   readonly contenders: ContenderNames;
+  /** The URL of a module that registers the backends with core; each process imports it. */
+  readonly setup?: string | undefined;
   /** How many processes measure each workload, one after the other. */
   readonly processes: number;
   /** Options of node for them, like `--experimental-wasm-relaxed-simd`. */
@@ -21,7 +23,7 @@ export interface ProcessesOptions extends Method {
  * layout, allocators, the compiler's luck) becomes part of the intervals. Processes take turns at each workload.
  */
 export async function runBenchInProcesses(
-  { workloads, contenders, processes, execArgv, ...method }: ProcessesOptions,
+  { workloads, contenders, setup, processes, execArgv, ...method }: ProcessesOptions,
   onProgress: (progress: BenchProgress) => void = () => {},
 ): Promise<BenchReport> {
   const { rounds = defaultRounds, sampleMs = defaultSampleMs, baseline, signal } = method;
@@ -34,7 +36,10 @@ export async function runBenchInProcesses(
     for (let k = 0; k < processes; k++) children.push(startChild(execArgv ?? [], signal));
     const opened: Extract<Answer, { type: 'opened' }>[] = [];
     for (const child of children) {
-      const answer = await child.ask({ type: 'open', contenders, settings: { rounds, sampleMs, baseline } }, () => {});
+      const answer = await child.ask(
+        { type: 'open', setup, contenders, settings: { rounds, sampleMs, baseline } },
+        () => {},
+      );
       if (answer.type === 'opened') opened.push(answer);
     }
     const runner: Runner = {

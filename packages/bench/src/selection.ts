@@ -1,6 +1,5 @@
-import { SoftgradError } from '@softgrad/core';
+import { registered, SoftgradError } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
-import { backends } from './backends.js';
 import type { ContenderSource } from './contender.js';
 import { peers } from './peers.js';
 import {
@@ -61,7 +60,7 @@ function ofSize(workload: Workload): Workload {
 }
 
 /**
- * Backends by name, with options for opening one behind it (`wasm:threads=2`, `gpujs:mode=webasm:kernels=8`), each fused and if
+ * Backends by the names under which core knows them (`register`), with options for opening one behind it (`wasm:threads=2`, `gpujs:mode=webasm:kernels=8`), each fused and if
  * asked for composed; and peers by name.
  *
  * @throws ERR_VALUE for an unknown name
@@ -73,7 +72,7 @@ export function selectContenders(
 ): readonly ContenderSource[] {
   const sources = backendNames.flatMap((text) => {
     const [name, ...settings] = text.split(':');
-    oneOf('backend', name, Object.keys(backends));
+    oneOf('backend', name, registered());
     const variant = { options: parseOptions(text, settings), label: text };
     const fused = backendSource(name, variant);
     return composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { registerBackends } from '../src/backends.js';
+import './register-backends.mjs';
 import { runBench, selectContenders, selectWorkloads } from '../src/index.js';
 
 test('a run in a page has the same report, with the browser named', async () => {
-  registerBackends();
   const finished: string[] = [];
   const report = await runBench(
     {
@@ -32,7 +31,6 @@ test('a run in a page has the same report, with the browser named', async () => 
 });
 
 test('a page can cancel', async () => {
-  registerBackends();
   const controller = new AbortController();
   setTimeout(() => controller.abort(new Error('closed the panel')), 50);
   const run = runBench({

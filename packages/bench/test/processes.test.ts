@@ -2,8 +2,11 @@ import { runBenchInProcesses } from '@softgrad/bench/processes';
 import { expect, test } from 'vitest';
 import { small } from './contenders.js';
 
+const setup = new URL('./register-backends.mjs', import.meta.url).href;
+
 const options = {
   workloads: [small],
+  setup,
   contenders: { backends: ['cpu'], peers: ['naive'], composed: false },
   processes: 2,
   rounds: 3,

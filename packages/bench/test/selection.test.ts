@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import './register-backends.mjs';
 import { selectContenders, selectWorkloads } from '../src/selection.js';
 import { workloadName } from '../src/workloads.js';
 
@@ -37,8 +38,6 @@ test('contenders by name, with options and without fused kernels', () => {
 
 test('options reach the provider: one that it refuses is the reason', async () => {
   const [source] = selectContenders(['gpujs:mode=abacus']);
-  const { registerBackends } = await import('../src/backends.js');
-  registerBackends();
   expect(await source.open()).toMatch(/mode 'abacus'/);
 });
 
@@ -49,7 +48,7 @@ test('unknown names are refused with those there are', () => {
   expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("there is no dtype 'float8'");
   expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
   expect(() => selectWorkloads({ shapes: ['0x4'] })).toThrow("shape '0x4'");
-  expect(() => selectContenders(['abacus'])).toThrow("there is no backend 'abacus'");
+  expect(() => selectContenders(['abacus'])).toThrow("there is no backend 'abacus'; expected cpu, wasm, gpujs");
   expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("there is no peer 'nobody'");
   expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');
 });

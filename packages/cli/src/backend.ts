@@ -1,4 +1,5 @@
-import { registerBackends } from '@softgrad/bench/backends';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import {
   type Backend,
   type BackendProvider,
@@ -8,7 +9,11 @@ import {
   registered,
   SoftgradError,
 } from '@softgrad/core';
+import { registerBackends } from 'softgrad/backends';
 import type { Backends, Session } from './context.js';
+
+/** The URL of a module that registers softgrad's own backends in another process. */
+export const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).resolve('softgrad')).href;
 
 /** softgrad's own. */
 export const ownBackends: Backends = {

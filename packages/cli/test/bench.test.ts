@@ -16,7 +16,8 @@ test('a run prints a table, what ran and on what; writes its report; and is comp
   expect(status).toBe(0);
   expect(stdout).toMatch(/^softmax 8×5 float32, speed-up over naive\n┌/);
   expect(stdout).toMatch(/│ cpu +│ \d/);
-  expect(stdout).toMatch(/\n {2}exp bound: .* \(exp alone, by a (relaxed )?SIMD loop\)\n/);
+  // Which of them is the fastest is a matter of the machine and its load.
+  expect(stdout).toMatch(/\n {2}exp bound: .* \(exp alone, by (cpu|a (relaxed )?SIMD loop)\)\n/);
   expect(stdout).toMatch(/\nnaive: plain loops over typed arrays with Math.exp \(opens in .*\)\n$/);
 
   const report = parseReport(readFileSync(json, 'utf8'), json);

@@ -1,5 +1,5 @@
-import { registerBackends } from '@softgrad/bench/backends';
 import { render } from 'preact';
+import { registerBackends } from 'softgrad/backends';
 import { App } from './app.js';
 import './styles/page.css';
 

@@ -1,5 +1,5 @@
 import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
-import { backends } from '@softgrad/bench/backends';
+import { backends } from 'softgrad/backends';
 import { expect, test } from 'vitest';
 import { availableBackends, textOf, usePlayground } from './playground.js';
 

@@ -1,4 +1,4 @@
-import { backends } from '@softgrad/bench/backends';
+import { backends } from 'softgrad/backends';
 import { expect, test } from 'vitest';
 import { availableBackends, textOf, usePlayground } from './playground.js';
 

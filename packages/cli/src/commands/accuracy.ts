@@ -1,7 +1,7 @@
 import type { AccuracyReport, BenchDType } from '@softgrad/bench';
-import { registerBackends } from '@softgrad/bench/backends';
 import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { registerBackends } from 'softgrad/backends';
 import type { Session } from '../context.js';
 import { writeTextFile } from '../files/output.js';
 import { list, positiveInteger } from '../options.js';

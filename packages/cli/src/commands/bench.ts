@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { BenchProgress, BenchReport, TextTable } from '@softgrad/bench';
-import { registerBackends } from '@softgrad/bench/backends';
 import { SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
+import { registerBackends } from 'softgrad/backends';
+import { ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { writeTextFile } from '../files/output.js';
@@ -125,7 +126,16 @@ async function run(options: Options, session: Session): Promise<void> {
     if (processes > 1 || nodeOption.length > 0) {
       const { runBenchInProcesses } = await import('@softgrad/bench/processes');
       report = await runBenchInProcesses(
-        { workloads, contenders, baseline, rounds, sampleMs, processes, execArgv: nodeOption },
+        {
+          workloads,
+          contenders,
+          setup: ownBackendsModule,
+          baseline,
+          rounds,
+          sampleMs,
+          processes,
+          execArgv: nodeOption,
+        },
         onProgress,
       );
     } else {

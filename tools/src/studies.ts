@@ -1,11 +1,16 @@
 import { setFlagsFromString } from 'node:v8';
+import {
+  type AccuracyReport,
+  type BenchReport,
+  measureAccuracy,
+  selectContenders,
+  selectWorkloads,
+  type Workload,
+  type WorkloadSelection,
+} from '@softgrad/bench';
+import { runBenchInProcesses } from '@softgrad/bench/processes';
 import { loadProvider } from '@softgrad/core';
-import { type AccuracyReport, measureAccuracy } from '../accuracy.js';
-import { registerBackends } from '../backends.js';
-import { runBenchInProcesses } from '../processes.js';
-import type { BenchReport } from '../report.js';
-import { selectContenders, selectWorkloads, type WorkloadSelection } from '../selection.js';
-import type { Workload } from '../workloads.js';
+import { registerBackends } from 'softgrad/backends';
 import { type CallOverhead, measureCallOverhead } from './call-overhead.js';
 import { type Cost, type CostPair, measureCosts } from './costs.js';
 import { plainWasm, relaxedWasm } from './names.js';
@@ -117,6 +122,7 @@ export async function runStudies(
       {
         workloads: selectWorkloads(workloads),
         contenders: { backends, peers, composed },
+        setup: import.meta.resolve('softgrad'),
         rounds,
         processes,
         // Where the relaxed build is not asked for, backends open as they do for a user.

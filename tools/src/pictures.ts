@@ -1,6 +1,6 @@
+import type { BenchReport } from '@softgrad/bench';
+import { type ChartGroup, chartGroups, colours, ratioChart, timeChart } from '@softgrad/bench/charts';
 import { parseHTML } from 'linkedom';
-import { type ChartGroup, chartGroups, colours, ratioChart, timeChart } from '../charts.js';
-import type { BenchReport } from '../report.js';
 import { shownReport } from './names.js';
 import type { Studies } from './studies.js';
 

@@ -1,7 +1,12 @@
+import {
+  type BenchReport,
+  parseNumbers,
+  type RawWorkload,
+  stringifyReport,
+  summarize,
+  type WorkloadResult,
+} from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
-import type { BenchReport, RawWorkload, WorkloadResult } from '../report.js';
-import { parseNumbers, stringifyReport } from '../report-file.js';
-import { summarize } from '../summary.js';
 import type { Studies, StudyName } from './studies.js';
 
 const names = Object.keys({

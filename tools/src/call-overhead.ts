@@ -1,6 +1,6 @@
+import { calibrate, interleave } from '@softgrad/bench';
 import { type Backend, empty, softmax, tensor } from '@softgrad/core';
 import { median, quantileSorted } from 'simple-statistics';
-import { calibrate, interleave } from '../measure.js';
 
 /** What the public API adds to a kernel. */
 export interface CallOverhead {

@@ -1,9 +1,14 @@
+import {
+  type BenchOp,
+  type BenchReport,
+  type BenchShape,
+  type RawResult,
+  type RawWorkload,
+  summarize,
+} from '@softgrad/bench';
 import { describe, expect, test } from 'vitest';
-import { absences, boundsTable, matrixTable, ratioTable } from '../src/performance/tables.js';
-import { costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/performance/targets.js';
-import type { BenchReport, RawResult, RawWorkload } from '../src/report.js';
-import { summarize } from '../src/summary.js';
-import type { BenchOp, BenchShape } from '../src/workloads.js';
+import { absences, boundsTable, matrixTable, ratioTable } from '../src/tables.js';
+import { costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/targets.js';
 
 /** A workload with steady times in ms: of contenders with a reused output, and of the roofs. */
 function workload(

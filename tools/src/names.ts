@@ -1,4 +1,4 @@
-import type { BenchReport } from '../report.js';
+import type { BenchReport } from '@softgrad/bench';
 
 /** The two builds of backend-wasm: an engine with relaxed SIMD takes the second by itself, here each is asked for. */
 export const plainWasm = 'wasm:relaxedSimd=false';

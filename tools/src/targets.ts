@@ -1,7 +1,16 @@
-import type { BenchReport, ContenderResult, Mode, WorkloadResult } from '../report.js';
-import { pairedRatio, type Ratio } from '../statistics.js';
-import type { TextTable } from '../table.js';
-import type { BenchDType, BenchOp, BenchShape, Workload } from '../workloads.js';
+import {
+  type BenchDType,
+  type BenchOp,
+  type BenchReport,
+  type BenchShape,
+  type ContenderResult,
+  type Mode,
+  pairedRatio,
+  type Ratio,
+  type TextTable,
+  type Workload,
+  type WorkloadResult,
+} from '@softgrad/bench';
 import { type Cost, costRatio } from './costs.js';
 
 /** A bar that softgrad sets itself and what was measured. */

@@ -1,6 +1,4 @@
-import type { BenchReport } from '../report.js';
-import { formatMs } from '../table.js';
-import type { BenchShape } from '../workloads.js';
+import { type BenchReport, type BenchShape, formatMs } from '@softgrad/bench';
 import { plainWasm, relaxedWasm, shownName } from './names.js';
 import type { Studies } from './studies.js';
 import { costTarget, type Selector, shareTarget, speedUpTarget, type Target } from './targets.js';

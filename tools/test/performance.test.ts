@@ -1,16 +1,8 @@
+import { type BenchOp, peers, runBench } from '@softgrad/bench';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { naive } from '../src/peers/naive.js';
-import { costRatio, measureCosts } from '../src/performance/costs.js';
-import { plainWasm, relaxedWasm } from '../src/performance/names.js';
-import {
-  parseStudies,
-  performancePage,
-  performancePictures,
-  type Studies,
-  stringifyStudies,
-} from '../src/performance.js';
-import { runBench } from '../src/run.js';
-import type { BenchOp } from '../src/workloads.js';
+import { costRatio, measureCosts } from '../src/costs.js';
+import { parseStudies, performancePage, performancePictures, type Studies, stringifyStudies } from '../src/index.js';
+import { plainWasm, relaxedWasm } from '../src/names.js';
 import { quick, small, source, withResult } from './contenders.js';
 
 let studies: Studies;
@@ -20,7 +12,7 @@ beforeAll(async () => {
   const study = (ops: readonly BenchOp[]) =>
     runBench({
       workloads: ops.map((op) => ({ ...small, op })),
-      contenders: [source('cpu'), source(plainWasm), source(relaxedWasm), naive, wrong],
+      contenders: [source('cpu'), source(plainWasm), source(relaxedWasm), peers.naive, wrong],
       ...quick,
     });
   const softmax = await study(['softmax']);

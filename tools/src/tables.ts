@@ -1,7 +1,16 @@
-import type { BenchReport, ContenderResult, Mode, WorkloadResult } from '../report.js';
-import type { Roof } from '../roofline.js';
-import { isDifference, pairedRatio, timing } from '../statistics.js';
-import { formatMs, formatSpeedUp, type TextTable } from '../table.js';
+import {
+  type BenchReport,
+  type ContenderResult,
+  formatMs,
+  formatSpeedUp,
+  isDifference,
+  type Mode,
+  pairedRatio,
+  type Roof,
+  type TextTable,
+  timing,
+  type WorkloadResult,
+} from '@softgrad/bench';
 import { find, type Selector, select, shapeText } from './targets.js';
 
 type Table = Pick<TextTable, 'head' | 'rows'>;

@@ -1,8 +1,13 @@
-import { accuracyTables } from '../accuracy.js';
-import { markdownTable } from '../markdown.js';
-import type { BenchReport, Mode } from '../report.js';
-import { describeRun, type TextTable } from '../table.js';
-import { type BenchOp, benchOps } from '../workloads.js';
+import {
+  accuracyTables,
+  type BenchOp,
+  type BenchReport,
+  benchOps,
+  describeRun,
+  type Mode,
+  markdownTable,
+  type TextTable,
+} from '@softgrad/bench';
 import { speedTargets } from './bars.js';
 import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
 import type { Studies } from './studies.js';

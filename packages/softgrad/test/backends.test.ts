@@ -15,3 +15,7 @@ test('registerBackends makes every one of them known to core, cpu first', () => 
   expect(registered()).toEqual(Object.keys(backends));
   expect(registered()[0]).toBe('cpu');
 });
+
+test.each(Object.entries(backends))('%s loads the provider of that name', async (name, load) => {
+  expect((await load()).default.name).toBe(name);
+});

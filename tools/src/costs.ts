@@ -1,8 +1,18 @@
+import {
+  type Batch,
+  type Contender,
+  type ContenderSource,
+  calibrate,
+  interleave,
+  type Loop,
+  pairedRatio,
+  type Ratio,
+  type Samples,
+  type Workload,
+  workloadInput,
+  workloadName,
+} from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
-import type { Batch, Contender, ContenderSource } from '../contender.js';
-import { calibrate, interleave, type Loop } from '../measure.js';
-import { pairedRatio, type Ratio, type Samples } from '../statistics.js';
-import { type Workload, workloadInput, workloadName } from '../workloads.js';
 
 /** Two workloads on one contender, to be timed in the same rounds. */
 export interface CostPair {

@@ -1,0 +1,6 @@
+// Makes backends known by name, in the tests' process and in those that measure.
+import { register } from '@softgrad/core';
+
+register('cpu', () => import('@softgrad/backend-cpu'));
+register('wasm', () => import('@softgrad/backend-wasm'));
+register('gpujs', () => import('@softgrad/backend-gpujs'));

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// The command `softgrad` is the package @softgrad/cli: programs that import softgrad need none of what it brings. It is looked for
+// beside this package and in the working directory; where it is not installed, npx runs the version that belongs to this one.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const cli = '@softgrad/cli';
+const main = findMain();
+if (main !== null) await import(pathToFileURL(main).href);
+else runByNpx();
+
+/** The file that runs the command, or null. */
+function findMain() {
+  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'package.json')).href]) {
+    try {
+      const manifest = createRequire(from).resolve(`${cli}/package.json`);
+      const [file] = Object.values(JSON.parse(readFileSync(manifest, 'utf8')).bin);
+      return join(dirname(manifest), file);
+    } catch (error) {
+      if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  return null;
+}
+
+function runByNpx() {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  process.stderr.write(
+    `softgrad: the command is in ${cli}, which is not installed here: npx runs it (npm install ${cli})\n`,
+  );
+  const { status, error } = spawnSync('npx', ['--yes', `${cli}@${version}`, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (error) process.stderr.write(`softgrad: npx did not start: ${error.message}\n`);
+  process.exitCode = status ?? 2;
+}
