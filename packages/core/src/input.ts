@@ -1,6 +1,7 @@
+import { describe } from './describe.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { describe, flatten, type NestedArray, shapeOfNested } from './nested.js';
+import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, type Shape, show, sizeOf } from './shape.js';
 
 /** Anything array-like of numbers that is not nested. */

@@ -1,4 +1,4 @@
-import { isBranded } from './brand.js';
+import { describe } from './describe.js';
 import { SoftgradError } from './errors.js';
 import { type Shape, show } from './shape.js';
 
@@ -61,23 +61,6 @@ function entry(value: unknown, path: readonly number[], booleans: boolean): numb
 
 function place(path: readonly number[]): string {
   return `entry [${path.join('][')}]`;
-}
-
-/** A value in a few words, for messages. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'entry' : 'entries'}`;
-  if (typeof value === 'string')
-    return `the text ${JSON.stringify(value.length > 20 ? `${value.slice(0, 20)}…` : value)}`;
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (isBranded(value)) return 'a tensor';
-  if (value instanceof Promise) return 'a promise (await it first)';
-  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : typeof value;
-}
-
-/** A number as itself; what is none is said to be what it is: `0` in text looks like a number. */
-export function stated(name: string, value: unknown): string {
-  return typeof value === 'number' ? `${name} ${value}` : `${name} is ${describe(value)}`;
 }
 
 /** Row-major data as nested arrays of `shape`. */

@@ -1,7 +1,7 @@
 import type { Backend, Basis, Kernels, Rows } from './backend.js';
+import { stated } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { stated } from './nested.js';
 import { openedBackends } from './registry.js';
 import { track } from './scope.js';
 import { resolveAxis, rowsOf, type Shape, sameShape, show, sizeOf } from './shape.js';

@@ -1,7 +1,7 @@
 import { isBranded } from './brand.js';
+import { describe } from './describe.js';
 import { SoftgradError } from './errors.js';
 import type { OutOption } from './linear-operator.js';
-import { describe } from './nested.js';
 import type { Tensor } from './tensor.js';
 
 /** Names by which other libraries know an option. */

@@ -1,11 +1,15 @@
 import { SoftgradError } from './errors.js';
-import type { Tensor } from './tensor.js';
+
+/** A tensor, as far as a scope looks at it. */
+interface Tracked {
+  dispose(): void;
+}
 
 /** The open scopes, innermost last; each holds the tensors made since it was opened. */
-const open: Set<Tensor>[] = [];
+const open: Set<Tracked>[] = [];
 
 /** Notes a new tensor in the innermost scope. */
-export function track<T extends Tensor>(tensor: T): T {
+export function track<T extends Tracked>(tensor: T): T {
   if (open.length > 0) open[open.length - 1].add(tensor);
   return tensor;
 }
@@ -26,9 +30,9 @@ export function track<T extends Tensor>(tensor: T): T {
  * });
  */
 export function scope<T>(body: () => T): T {
-  const made = new Set<Tensor>();
+  const made = new Set<Tracked>();
   open.push(made);
-  let kept: Set<Tensor> = new Set();
+  let kept: Set<Tracked> = new Set();
   try {
     const result = body();
     if (result instanceof Promise) {
@@ -46,13 +50,13 @@ export function scope<T>(body: () => T): T {
   }
 }
 
-function tensorsIn(value: unknown, made: ReadonlySet<Tensor>): Set<Tensor> {
-  const found = new Set<Tensor>();
+function tensorsIn(value: unknown, made: ReadonlySet<Tracked>): Set<Tracked> {
+  const found = new Set<Tracked>();
   const seen = new Set<object>();
   const visit = (node: unknown): void => {
     if (typeof node !== 'object' || node === null || seen.has(node)) return;
     seen.add(node);
-    if (made.has(node as Tensor)) found.add(node as Tensor);
+    if (made.has(node as Tracked)) found.add(node as Tracked);
     else if (Array.isArray(node)) node.forEach(visit);
     else if (node instanceof Map) for (const entry of node.values()) visit(entry);
     else if (isPlain(node)) Object.values(node).forEach(visit);

@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend } from './backend.js';
 import { brand, isBranded } from './brand.js';
+import { describe } from './describe.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { describe, type NestedArray, nest, preview } from './nested.js';
+import { type NestedArray, nest, preview } from './nested.js';
 import { isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';

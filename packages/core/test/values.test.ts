@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
+import { describe as inWords } from '../src/describe.js';
 import { largestFinite } from '../src/dtype.js';
 import {
   byteSize,
@@ -12,7 +13,7 @@ import {
   softmax,
   tensor,
 } from '../src/index.js';
-import { describe as inWords, preview } from '../src/nested.js';
+import { preview } from '../src/nested.js';
 import { broadcasts, sameShape } from '../src/shape.js';
 import { failure } from './failure.js';
 

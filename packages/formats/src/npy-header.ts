@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import { formatShape, sizeOf } from './array.js';
-import type { ReadAt } from './npy.js';
 import { quote } from './quote.js';
+import type { ReadAt } from './read-at.js';
 
 /** What a .npy file says of itself before its data. */
 export interface NpyHeader {

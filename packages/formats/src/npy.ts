@@ -2,10 +2,8 @@ import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatPosition, formatShape, sizeOf } from './array.js';
 import { halfToNumber, numberToHalf } from './half.js';
 import { type NpyHeader, parseHeader } from './npy-header.js';
+import type { ReadAt } from './read-at.js';
 import type { RowReader } from './rows.js';
-
-/** Reads `length` bytes from `position`, fewer only at the end. */
-export type ReadAt = (position: number, length: number) => Promise<Uint8Array>;
 
 /**
  * Reads an array of NumPy's own format, whole or row by row: versions 1 to 3, C and Fortran order, little and big

@@ -1,7 +1,7 @@
 import type { Program } from '../pipelines.js';
 import { numerics } from './numerics.js';
 import { type Binding, type Parameters, program, type Width, workgroupSize } from './program.js';
-import type { Input, RowOperation } from './rows.js';
+import type { Input, RowOperation } from './row-operation.js';
 
 /** Who looks at which element. */
 export interface Layout {

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { WebgpuBuffer } from '../storage.js';
 import type { Parameters } from './program.js';
-import type { Input } from './rows.js';
+import type { Input } from './row-operation.js';
 
 /**
  * What the softmax family knows of a row: its maximum `m`, `r = Σ exp(x − m)` over all entries but the maximum itself, and

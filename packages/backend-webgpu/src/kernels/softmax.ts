@@ -1,7 +1,8 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
-import { type RowOperation, runRows } from './rows.js';
+import type { RowOperation } from './row-operation.js';
+import { runRows } from './rows.js';
 import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
 
 type Parameters = SoftmaxParameters<WebgpuBuffer>;

@@ -1,9 +1,9 @@
 import type { Rows } from '../backend.js';
+import { describe, stated } from '../describe.js';
 import { type HostArray, hostArray } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import type { OutOption } from '../linear-operator.js';
 import { keptOf, withMask } from '../mask.js';
-import { describe, stated } from '../nested.js';
 import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
 import { checkOptions, optionNames } from '../options.js';
 import { type Shape, withoutAxis } from '../shape.js';

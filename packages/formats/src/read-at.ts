@@ -1,0 +1,2 @@
+/** Reads `length` bytes from `position`, fewer only at the end. */
+export type ReadAt = (position: number, length: number) => Promise<Uint8Array>;
