@@ -2,8 +2,8 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expPair } from './exp-double.js';
 import { expSingle, singleLimit } from './exp-single.js';
 import { productError, sumError } from './pair.js';
-import { forEachTile, gather, gatherMask, type Tile, tileLength } from './rows.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
+import { forEachTile, gather, gatherMask, type Tile, tileLength } from './tiles.js';
 
 /**
  * One row of logits shifted by its largest, in a tile's scratch memory from `start` on.

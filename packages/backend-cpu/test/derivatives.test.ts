@@ -5,8 +5,8 @@ import { rowsPerBlock } from '../src/blocks.js';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { shortRow } from '../src/kernels/jacobian.js';
 import { blockElements, mostSquaresDouble, mostSquaresSingle } from '../src/kernels/vjp.js';
-import { tileElements } from '../src/rows.js';
 import type { FloatArray } from '../src/storage.js';
+import { tileElements } from '../src/tiles.js';
 import { largestError, randomFrom } from './accuracy.js';
 import { computed, type DType, dtypes, expectWithin, floats } from './layouts.js';
 

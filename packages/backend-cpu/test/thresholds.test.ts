@@ -6,9 +6,9 @@ import { type CpuBackend, cpu } from '../src/index.js';
 import * as double from '../src/kernels/softmax-double.js';
 import { leastExponent, vanishing } from '../src/kernels/softmax-double-hard.js';
 import * as single from '../src/kernels/softmax-single.js';
-import { leastColumns, mostElements, tileElements } from '../src/rows.js';
 import * as splits from '../src/splits.js';
 import type { FloatArray } from '../src/storage.js';
+import { leastColumns, mostElements, tileElements } from '../src/tiles.js';
 import { expectShares, repeating, type Tolerance } from './few-values.js';
 import { type DType, dtypes, floats, guarded } from './layouts.js';
 

@@ -1,9 +1,9 @@
 import { type Basis, type BinaryOp, type Extent, hostArray, type Operand, type Rows } from '@softgrad/core';
+import type { Elementwise } from './kernel-places.js';
 import { exponential, logarithm, logarithmNumbers, negate } from './kernels/elementwise.js';
 import { reduceRows } from './kernels/reduce.js';
 import type { Launch } from './launch.js';
 import { type Program, quotient } from './program.js';
-import type { Elementwise } from './rows.js';
 import type { GpujsBuffer, Storage } from './storage.js';
 
 const unary = { neg: negate, exp: exponential, log: logarithm } as const;

@@ -1,6 +1,14 @@
 import type { Rows } from '@softgrad/core';
+import {
+  block,
+  type Elementwise,
+  elementwise,
+  type Reduction,
+  type Rowwise,
+  reduction,
+  rowwise,
+} from './kernel-places.js';
 import type { Program } from './program.js';
-import { block, type Elementwise, elementwise, type Reduction, type Rowwise, reduction, rowwise } from './rows.js';
 import type { GpujsBuffer, Storage } from './storage.js';
 
 /** Numbers for a kernel's own parameters, in its order. */

@@ -1,8 +1,8 @@
 import type { HostArray } from '@softgrad/core';
 import type { Engine, Resident } from './engine.js';
 import type { GpuKernel, GpuLibrary } from './gpu.js';
+import { block } from './kernel-places.js';
 import { helpersOf, type Program, sourceOf } from './program.js';
-import { block } from './rows.js';
 
 /** Compiled programs, the most recently used ones. */
 export interface Programs {

@@ -1,7 +1,7 @@
 import type { Basis, Extent, Operand } from '@softgrad/core';
 import type { Engine } from './engine.js';
 import type { TfBuffer } from './storage.js';
-import type { Shape, Verbs } from './verbs.js';
+import type { Shape, Verbs } from './verbs/verbs.js';
 
 /** The five verbs that core composes from, each one program or kernel of the engine. */
 export function basisOf(engine: Engine): Basis<TfBuffer> {

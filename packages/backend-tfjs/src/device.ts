@@ -4,9 +4,9 @@ import { unavailable } from './connection.js';
 import type { Core, EngineName, WasmModule } from './peers.js';
 import { type RunKernel, runEagerly } from './verbs/eager.js';
 import { runLazily } from './verbs/lazy.js';
+import type { Program, Target } from './verbs/verbs.js';
 import { type WebGlInstance, webglPrograms } from './verbs/webgl.js';
 import { type WebGpuInstance, webgpuPrograms } from './verbs/webgpu.js';
-import type { Program, Target } from './verbs.js';
 
 /** What differs from engine to engine. */
 export interface Device {

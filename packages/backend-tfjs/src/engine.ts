@@ -3,7 +3,7 @@ import type { KernelBackend } from '@tensorflow/tfjs-core';
 import type { Device } from './device.js';
 import type { Core, EngineName } from './peers.js';
 import { replace, type TfBuffer, write } from './storage.js';
-import { type Program, sizeOf, type Target } from './verbs.js';
+import { type Program, sizeOf, type Target } from './verbs/verbs.js';
 
 /** An open engine of tfjs, as kernels and storage use it. */
 export interface Engine {

@@ -1,7 +1,7 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { emit, type Language } from '../src/verbs/expression.js';
 import type { GpuPrograms } from '../src/verbs/lazy.js';
-import { type Shape, sizeOf } from '../src/verbs.js';
+import { type Shape, sizeOf } from '../src/verbs/verbs.js';
 
 type Position = Readonly<Record<'x' | 'y' | 'z' | 'w', number>>;
 

@@ -3,7 +3,7 @@ import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
-import { createKernels, softmaxInto, vjpInto } from './kernels.js';
+import { createKernels, softmaxInto, vjpInto } from './kernel-calls.js';
 import { compile, type Exports, instantiate } from './module.js';
 import { runMatrices } from './rowwise.js';
 import { createRunner } from './run.js';

@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '20d58dc7bb6d54c7243aa6c5ffa4a31a8e2392a8cc4f4b32d0fd331745063b29';
+export const sourceHash = '0b42661de0c70be9b1934edec7ab3519beefc6130a2fab0f4bec7faf35644622';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = { simd: 357, relaxed: 356 };

@@ -14,7 +14,7 @@ function groups({ outer, inner }: Rows, buffer: WasmBuffer): number {
 /** Classes up to which contiguous rows go in blocks: MOST_CLASSES of src/kernels/blocks.h. */
 const mostClassesInBlocks = 256;
 
-/** Classes from which vjp takes rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/rows.h. */
+/** Classes from which vjp takes rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/single-rows.h. */
 const rowsFrom = 48;
 
 /** Groups of rows in a block, of 4 KiB of logits: block_groups of src/kernels/blocks.h. Threads take whole blocks, so that the same bits come out. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createBasis } from '../src/basis.js';
 import { createHeap, type Heap } from '../src/heap.js';
 import { type WasmBuffer, wasm } from '../src/index.js';
-import { createKernels, softmaxInto, vjpInto } from '../src/kernels.js';
+import { createKernels, softmaxInto, vjpInto } from '../src/kernel-calls.js';
 import { compile, type Exports, instantiate } from '../src/module.js';
 import { runMatrices } from '../src/rowwise.js';
 import { createRunner } from '../src/run.js';

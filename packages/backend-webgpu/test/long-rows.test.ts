@@ -1,7 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
-import { layOut, singleDispatchClasses } from '../src/kernels/rows.js';
+import { layOut, singleDispatchClasses } from '../src/kernels/run-rows.js';
 import { newDeviceWithSubgroups } from './device.js';
 import { traced } from './traced.js';
 

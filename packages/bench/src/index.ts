@@ -12,7 +12,7 @@ export type { Batch, Contender, ContenderSource, DeviceBatch, ExpLoop, Job } fro
 export { differences, type Environment, environment } from './environment.js';
 export { markdownTable, toMarkdown } from './markdown.js';
 export { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
-export { peers } from './peers.js';
+export { peers } from './peers/all.js';
 export type {
   BenchReport,
   ContenderDescription,

@@ -1,7 +1,7 @@
 import { registered, SoftgradError } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
 import type { ContenderSource } from './contender.js';
-import { peers } from './peers.js';
+import { peers } from './peers/all.js';
 import {
   type BenchDType,
   type BenchOp,

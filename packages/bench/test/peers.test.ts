@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { outputChecker } from '../src/check.js';
+import { peers } from '../src/peers/all.js';
 import { keepingGlobals } from '../src/peers/globals.js';
-import { peers } from '../src/peers.js';
 import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
 
 /** What each peer is measured on in Node; in float64, too, where it says so. */

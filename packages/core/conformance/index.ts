@@ -5,10 +5,10 @@
  */
 
 export type { ConformanceCase, Feature, Requirements } from './case.js';
-export { cases } from './cases.js';
+export { cases } from './cases/all.js';
 export { type ExactBuffer, exact } from './exact.js';
+export { faulty } from './faulty/all.js';
 export type { Fault } from './faulty/fault.js';
-export { faulty } from './faulty.js';
 export { type InputName, inputs, logits } from './inputs.js';
 export * as reference from './reference.js';
 export {

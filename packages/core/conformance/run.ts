@@ -1,6 +1,6 @@
 import { type Backend, type BackendProvider, isSoftgradError } from '../src/index.js';
 import { type ConformanceCase, unmet } from './case.js';
-import { cases } from './cases.js';
+import { cases } from './cases/all.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
 import { defaultLimitMs, within } from './limit.js';
 import { completeCase, missingMembers } from './structure.js';

@@ -3,7 +3,7 @@ import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
 import { isEllipsis, parseNumber, printWhole } from './number.js';
 import { quote } from './quote.js';
-import type { RowReader } from './rows.js';
+import type { RowReader } from './row-reader.js';
 
 /** One line of a table, cut into cells. */
 export interface CsvRecord {

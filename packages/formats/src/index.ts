@@ -8,5 +8,5 @@ export { npzBytes, npzRows } from './npz.js';
 export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
 export type { ReadAt } from './read-at.js';
-export { arrayRows, type RowReader, readAll } from './rows.js';
+export { arrayRows, type RowReader, readAll } from './row-reader.js';
 export { parseText } from './text.js';

@@ -3,7 +3,7 @@ import { type FileArray, formatPosition, formatShape, sizeOf } from './array.js'
 import { halfToNumber, numberToHalf } from './half.js';
 import { type NpyHeader, parseHeader } from './npy-header.js';
 import type { ReadAt } from './read-at.js';
-import type { RowReader } from './rows.js';
+import type { RowReader } from './row-reader.js';
 
 /**
  * Reads an array of NumPy's own format, whole or row by row: versions 1 to 3, C and Fortran order, little and big

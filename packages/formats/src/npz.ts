@@ -4,7 +4,7 @@ import { formatBytes } from './array.js';
 import { crc32 } from './crc32.js';
 import { npyRows } from './npy.js';
 import { quote } from './quote.js';
-import type { RowReader } from './rows.js';
+import type { RowReader } from './row-reader.js';
 import { zipChecksums } from './zip-checksums.js';
 
 /**

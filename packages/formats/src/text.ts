@@ -3,7 +3,7 @@ import { type CsvRecord, csvRows } from './csv.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
 import { decodeText, jsonArray, parseJson, readJson } from './json.js';
 import { isPrinted, parsePrinted } from './printed.js';
-import { readAll } from './rows.js';
+import { readAll } from './row-reader.js';
 
 /** What `parseText` reads, for messages. */
 const expected = 'nested lists (JSON), an array as NumPy prints it, or rows of numbers';

@@ -1,9 +1,9 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { expAndSum, unitOf } from '../exp-single.js';
-import { scatter } from '../rows.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { scatter } from '../tiles.js';
 
 interface Outputs {
   readonly loss: CpuBuffer | null;

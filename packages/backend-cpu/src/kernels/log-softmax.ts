@@ -2,9 +2,9 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64 } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
-import { forEachTile, gather, scatter, type Tile, tileLength } from '../rows.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 
 const expScratch = scratch();
 const logScratch = scratch();

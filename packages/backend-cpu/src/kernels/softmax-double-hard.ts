@@ -1,8 +1,8 @@
 import { doubleLimit, expSplit } from '../exp-double.js';
 import { type Pair, productError, reciprocal, sumError } from '../pair.js';
-import type { Keep } from '../rows.js';
 import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
+import type { Keep } from '../tiles.js';
 
 /** exp of what is smaller vanishes beside that of any logit of which exp is taken unshifted. */
 export const vanishing = -1500;

@@ -1,8 +1,8 @@
 import { expSplits } from '../exp-double.js';
 import type { Pair } from '../pair.js';
-import type { Keep } from '../rows.js';
 import { addSplits, divide, divideShort } from '../splits.js';
 import { scratch } from '../storage.js';
+import type { Keep } from '../tiles.js';
 import { hardRows } from './softmax-double-hard.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */

@@ -1,7 +1,7 @@
 import { blockElements, rowsPerBlock, scale } from '../blocks.js';
 import { expAndSum, expOfSteps, leastSteps, mostSteps, stepsPerUnit, unitOf } from '../exp-single.js';
-import type { Keep } from '../rows.js';
 import { scratch } from '../storage.js';
+import type { Keep } from '../tiles.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
 export const longRow = 2 ** 17;

@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { forEachTile, gather, gatherMask, type Keep, scatter, tileLength } from '../rows.js';
 import { type CpuBuffer, type FloatArray, scratch, singleScratch } from '../storage.js';
+import { forEachTile, gather, gatherMask, type Keep, scatter, tileLength } from '../tiles.js';
 import { softmaxDouble } from './softmax-double.js';
 import { softmaxSingle } from './softmax-single.js';
 

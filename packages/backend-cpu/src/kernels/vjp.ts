@@ -1,7 +1,7 @@
 import type { Rows } from '@softgrad/core';
-import { forEachTile, gather, scatter, tileLength } from '../rows.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
+import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();

@@ -1,6 +1,6 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
+import type { Elementwise, Reduction } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
-import type { Elementwise, Reduction } from '../rows.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
   atPivot,

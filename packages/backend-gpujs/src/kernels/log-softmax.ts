@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Elementwise, Reduction, Rowwise } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
-import type { Elementwise, Reduction, Rowwise } from '../rows.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
   atPivot,

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { Kernel, Place, Reduction } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
 import { quotient } from '../program.js';
-import type { Kernel, Place, Reduction } from '../rows.js';
 import type { GpujsBuffer } from '../storage.js';
 import { bySum } from './reduce.js';
 

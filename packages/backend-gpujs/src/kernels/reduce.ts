@@ -1,6 +1,6 @@
 import type { ReduceOp, Rows } from '@softgrad/core';
+import type { Reduction } from '../kernel-places.js';
 import type { Launch, Merge, Scalars } from '../launch.js';
-import type { Reduction } from '../rows.js';
 import type { GpujsBuffer } from '../storage.js';
 
 const sum: Reduction = {

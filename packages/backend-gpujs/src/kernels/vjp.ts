@@ -1,6 +1,6 @@
 import type { Rows } from '@softgrad/core';
+import type { Elementwise, Reduction } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
-import type { Elementwise, Reduction } from '../rows.js';
 import type { GpujsBuffer } from '../storage.js';
 import { atPivot, largestClasses } from './logits.js';
 import { bySum } from './reduce.js';

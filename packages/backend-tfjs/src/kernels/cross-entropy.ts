@@ -1,8 +1,8 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Target, Verbs } from '../verbs.js';
-import { type Logits, logitsOf, shapesOf } from './rows.js';
+import type { Target, Verbs } from '../verbs/verbs.js';
+import { type Logits, logitsOf, shapesOf } from './logits.js';
 
 /** Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. */
 export function crossEntropy(

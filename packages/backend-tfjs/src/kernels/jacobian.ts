@@ -1,7 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Order, Shape, Verbs } from '../verbs.js';
+import type { Order, Shape, Verbs } from '../verbs/verbs.js';
 
 /** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. */
 export function jacobian(engine: Engine, out: TfBuffer, probabilities: TfBuffer, rows: Rows, temperature = 1): void {

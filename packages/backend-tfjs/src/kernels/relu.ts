@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Shape, Verbs } from '../verbs.js';
+import type { Shape, Verbs } from '../verbs/verbs.js';
 
 /** `max(x, 0)`; NaN stays NaN. */
 export function relu(engine: Engine, out: TfBuffer, x: TfBuffer, length: number): void {

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Shape, Verbs } from '../verbs.js';
+import type { Shape, Verbs } from '../verbs/verbs.js';
 
 /** `1 / (1 + exp(−x))`, by the exponential of −|x|, which never overflows. */
 export function sigmoid(engine: Engine, out: TfBuffer, x: TfBuffer, length: number): void {

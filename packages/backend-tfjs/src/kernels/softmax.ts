@@ -1,8 +1,8 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Verbs } from '../verbs.js';
-import { logitsOf, shapesOf } from './rows.js';
+import type { Verbs } from '../verbs/verbs.js';
+import { logitsOf, shapesOf } from './logits.js';
 
 export const plain: SoftmaxParameters<TfBuffer> = { temperature: 1, mask: null };
 

@@ -1,8 +1,8 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Verbs } from '../verbs.js';
-import { shapesOf } from './rows.js';
+import type { Verbs } from '../verbs/verbs.js';
+import { shapesOf } from './logits.js';
 
 /**
  * `s ⊙ (g − ⟨s, g⟩) / temperature`, the mean ⟨s, g⟩ found in two steps. Probabilities add up to 1, so a constant taken off g

@@ -11,7 +11,7 @@ import {
   sizeOf,
   type Target,
   type Verbs,
-} from '../verbs.js';
+} from './verbs.js';
 
 /** Runs a kernel of tfjs by name on the engine, whatever `tf.setBackend` says. */
 export type RunKernel = (

@@ -1,6 +1,6 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { broadcast, type ElementOp, type Shape } from '../verbs.js';
+import { broadcast, type ElementOp, type Shape } from './verbs.js';
 
 /** Memory steps of an operand along the four dimensions; 0 where it broadcasts. */
 export type Strides = readonly [number, number, number, number];

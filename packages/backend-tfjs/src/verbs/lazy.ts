@@ -1,8 +1,8 @@
 import type { ReduceOp } from '@softgrad/core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
-import { inOrder, ordered, type Program, type Shape, sizeOf, type Target, type Verbs } from '../verbs.js';
 import { constant, type Expression, operation, type Strides } from './expression.js';
+import { inOrder, ordered, type Program, type Shape, sizeOf, type Target, type Verbs } from './verbs.js';
 
 /** What a GPU engine runs for the expressions: one program that writes `sizeOf(shape)` floats. */
 export interface GpuPrograms {

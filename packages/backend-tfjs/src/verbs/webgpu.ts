@@ -1,7 +1,7 @@
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import type { Shape } from '../verbs.js';
 import { type Emitted, emit, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
+import type { Shape } from './verbs.js';
 
 /** What is used of tfjs's `WebGPUBackend`: its way of running a program of one's own. */
 export interface WebGpuInstance extends KernelBackend {

@@ -2,7 +2,7 @@
 // all, so that their exponentials are taken as if they were one row; it only moves the exponents, so each row's result
 // is the same to the bit as with its own. Blocks are whole wherever work is split.
 #pragma once
-#include "rows.h"
+#include "single-rows.h"
 
 // Rows of more classes go one by one. mostClassesInBlocks of src/rowwise.ts.
 #define MOST_CLASSES (STRETCH / W)

@@ -1,6 +1,6 @@
 // loss = −scale Σ q log p and gradient = scale/T (p Σ q − q), p = softmax(x/T), over each row; either may be null.
 #include "cross-entropy-block.h"
-#include "rows.h"
+#include "single-rows.h"
 #include "target.h"
 
 INLINE V index_lanes(const int *indices, const Group *g) {

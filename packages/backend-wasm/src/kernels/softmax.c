@@ -1,6 +1,6 @@
 // out = exp(x/T) / Σ exp(x/T) over each row.
 #include "blocks.h"
-#include "rows.h"
+#include "single-rows.h"
 
 COMPACT SHARED void softmax_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
                                   const Temperature *t) {

@@ -1,6 +1,6 @@
 // out = (s ⊙ (g − ⟨s, g⟩)) / T over each row. A constant may be taken off g for nothing: where one probability is
 // beyond 1/2 it is that entry's g, without which g − ⟨s, g⟩ would cancel.
-#include "rows.h"
+#include "single-rows.h"
 
 // Rows of fewer classes are taken whole into registers, or in lanes.
 #define SHORT_TO (REAL == 32 ? 17 : 8)

@@ -1,7 +1,7 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
-import { runRows } from './rows.js';
+import { runRows } from './run-rows.js';
 import { logitsOf, softmaxState } from './softmax-state.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { ReduceOp, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
-import { runRows } from './rows.js';
+import { runRows } from './run-rows.js';
 
 /** Sum or maximum of each row; the maximum is NaN where an element is, and −Infinity of nothing. */
 export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: WebgpuBuffer, rows: Rows) {

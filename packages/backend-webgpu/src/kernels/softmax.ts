@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import type { RowOperation } from './row-operation.js';
-import { runRows } from './rows.js';
+import { runRows } from './run-rows.js';
 import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
 
 type Parameters = SoftmaxParameters<WebgpuBuffer>;

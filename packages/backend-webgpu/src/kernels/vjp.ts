@@ -1,7 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
-import { runRows } from './rows.js';
+import { runRows } from './run-rows.js';
 
 /**
  * `(s ⊙ (g − ⟨s, g⟩)) / T`. A constant can be taken off g for nothing: it is g at the largest probability, so that nothing

@@ -5,10 +5,10 @@
 //   npm run mutants -- core --files src/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //
-// The kernels, which are not TypeScript, have mutants of our own (scripts/mutants/operators.mjs), one file after another:
+// The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
 //
 //   npm run mutants -- backend-wasm-kernels                       C, by the conformance suite and the package's tests
-//     --files rows.h,exp.h   only these files of the kernels      --operators boundary,lane   only these operators
+//     --files log.h,exp.h    only these files of the kernels      --operators boundary,lane   only these operators
 //     --sample 200 --seed 1  so many, drawn by chance             --list                      print them, try none
 //     --quick                by the conformance suite alone
 //
@@ -19,8 +19,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mutantsTable, withMutants } from '../docs/generate/mutants.mjs';
-import { prepare, root } from './workspace.mjs';
+import { mutantsTable, withMutants } from '../../docs/generate/mutants.mjs';
+import { prepare, root } from '../workspace.mjs';
 
 /** What is mutated in each package. Data, generated files and what only types are left out. */
 const sources = {
@@ -33,11 +33,12 @@ const sources = {
   'backend-gpujs': ['src/**/*.ts'],
   'backend-tfjs': ['src/**/*.ts'],
   formats: ['src/**/*.ts'],
+  softgrad: ['src/**/*.ts'],
   cli: ['src/**/*.ts'],
 };
 
 /** The packages whose kernels are mutated, and the module that says how to build and test them. */
-const kernels = { 'backend-wasm-kernels': './mutants/backend-wasm.mjs' };
+const kernels = { 'backend-wasm-kernels': './backend-wasm.mjs' };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -95,7 +96,7 @@ function keep(scores) {
 }
 
 async function ofKernels(name) {
-  const { runKernelMutants } = await import('./mutants/kernels.mjs');
+  const { runKernelMutants } = await import('./kernels.mjs');
   const { target } = await import(kernels[name]);
   return runKernelMutants(target, { ...values, sample: Number(values.sample ?? 0), seed: Number(values.seed) });
 }

@@ -1,5 +1,5 @@
 import type { BinaryOp, ReduceOp, UnaryOp } from '@softgrad/core';
-import type { TfBuffer } from './storage.js';
+import type { TfBuffer } from '../storage.js';
 
 /** Dimensions of a value: always four, of which the third is the one that is reduced. A dimension of 1 broadcasts. */
 export type Shape = readonly [number, number, number, number];

@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { TfBuffer } from '../storage.js';
-import type { Shape, Verbs } from '../verbs.js';
+import type { Shape, Verbs } from '../verbs/verbs.js';
 
 /** Logits over the entries that a mask keeps, divided by their temperature. */
 export interface Logits<V> {

@@ -1,9 +1,9 @@
-import type { ContenderSource } from './contender.js';
-import { gpujsPeer } from './peers/gpujs.js';
-import { jax } from './peers/jax.js';
-import { naive } from './peers/naive.js';
-import { onnxruntime } from './peers/onnxruntime.js';
-import { tfjs } from './peers/tfjs.js';
+import type { ContenderSource } from '../contender.js';
+import { gpujsPeer } from './gpujs.js';
+import { jax } from './jax.js';
+import { naive } from './naive.js';
+import { onnxruntime } from './onnxruntime.js';
+import { tfjs } from './tfjs.js';
 
 /** Other people's engines by name, each called as its users call it; one that is not installed says so. */
 export const peers: Readonly<Record<string, ContenderSource>> = {

@@ -1,0 +1,32 @@
+import type { ConformanceCase } from '../case.js';
+import { completeCase } from '../structure.js';
+import { basis } from './basis.js';
+import { combinations } from './combinations.js';
+import { extremes } from './extremes.js';
+import { jacobian } from './jacobian.js';
+import { lawCases } from './laws.js';
+import { close, lifecycle } from './lifecycle.js';
+import { crossEntropyValues, values } from './operations.js';
+import { softmax } from './softmax.js';
+import { storage, storageOrder } from './storage.js';
+import { supportsCases } from './supports.js';
+import { vjp } from './vjp.js';
+
+/** What a backend computes and how it stores it. */
+const behaviour: readonly ConformanceCase[] = [
+  ...storage,
+  ...storageOrder,
+  ...softmax,
+  ...vjp,
+  ...jacobian,
+  ...basis,
+  ...values,
+  ...crossEntropyValues,
+  ...extremes,
+  ...combinations,
+  ...lawCases,
+  ...lifecycle,
+];
+
+/** Every case of the suite, in the order in which they are run. The last closes the backend. */
+export const cases: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour, close];
