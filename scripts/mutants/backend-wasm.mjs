@@ -4,7 +4,7 @@ import { fork, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { builds, compile, embedding } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
+import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { root } from '../workspace.mjs';
 import { hash } from './kernels.mjs';
 
@@ -13,7 +13,7 @@ const copy = join(root, 'reports', 'mutants', 'backend-wasm');
 const kernels = join(folder, 'src', 'kernels');
 
 /** The package's tests that a kernel can fail, those first that take least to notice most. */
-const tests = ['thresholds', 'masks', 'guards', 'kernels', 'accuracy', 'rows', 'mixed-rows', 'exp', 'memory'];
+const tests = ['thresholds', 'masks', 'guards', 'kernels', 'accuracy', 'row-lengths', 'mixed-rows', 'exp', 'memory'];
 
 /** A test that is at work gives a sign of life; without one for so long it has no end. */
 const silenceMs = 20_000;
@@ -92,9 +92,11 @@ async function mutated(original, sources) {
 }
 
 function embed(modules) {
-  const text = embedding(Object.entries(modules), '');
-  // The conformance suite loads dist, the package's tests load src.
-  for (const path of ['dist/module.generated.js', 'src/module.generated.ts']) writeFileSync(join(copy, path), text);
+  for (const [name, bytes] of Object.entries(modules)) {
+    const text = embedding(name, bytes, '');
+    // The conformance suite loads dist, the package's tests load src.
+    for (const path of [`dist/${fileOf(name)}.js`, `src/${fileOf(name)}.ts`]) writeFileSync(join(copy, path), text);
+  }
 }
 
 /** The conformance suite over the copy, in a process of its own. */

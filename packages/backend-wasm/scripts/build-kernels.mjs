@@ -1,9 +1,10 @@
-// Compiles src/kernels/*.c to WebAssembly and embeds it in src/module.generated.ts.
+// Compiles src/kernels/*.c to WebAssembly and embeds it in src/simd.generated.ts and src/relaxed.generated.ts.
 //
-//   node scripts/build-kernels.mjs           writes the module (needs clang-19 and lld-19: apt-get install clang-19 lld-19)
+//   node scripts/build-kernels.mjs           writes the modules (needs clang-19 and lld-19: apt-get install clang-19 lld-19)
 //   node scripts/build-kernels.mjs --check   rebuilds and compares with what is committed; installs the compiler in CI, as root
 //
-// Nothing else needs a compiler: the module is committed, with a hash of the sources that it was made from.
+// Nothing else needs a compiler: the modules are committed, with a hash of the sources that they were made from. An application loads
+// the one that its engine takes.
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,12 +16,12 @@ import { deflateSync, inflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'src/kernels');
-const target = join(root, 'src/module.generated.ts');
 const compiler = 'clang-19';
 const linker = 'wasm-ld-19';
 
 /** The builds, with the flags by which they differ. */
 export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
+const described = { simd: 'with fixed-width SIMD', relaxed: 'with relaxed SIMD (fused multiply-add)' };
 const flags = [
   '--target=wasm32',
   '-O2',
@@ -110,29 +111,31 @@ function compileAll() {
   return Promise.all(Object.entries(builds).map(async ([name, extra]) => [name, await compile(extra)]));
 }
 
-/** The text of module.generated.ts, which is JavaScript too, with a module of each build. */
-export function embedding(modules, hash) {
-  const embedded = modules.map(([name, bytes]) => {
-    const deflated = deflateSync(bytes, { level: 9 });
-    if (deflated.length >= 65536)
-      throw new Error(`the ${name} module has ${deflated.length} bytes; it must stay under 64 KiB`);
-    return `export const ${name} =\n  '${deflated.toString('base64')}';\n`;
-  });
+/** The file of a build, without its ending. */
+export const fileOf = (name) => `${name}.generated`;
+
+const sourceOf = (name) => join(root, 'src', `${fileOf(name)}.ts`);
+
+/** The text of a build's file, which is JavaScript too. */
+export function embedding(name, bytes, hash) {
+  const deflated = deflateSync(bytes, { level: 9 });
+  if (deflated.length >= 65536)
+    throw new Error(`the ${name} module has ${deflated.length} bytes; it must stay under 64 KiB`);
   return [
     '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
     '/** SHA-256 of the sources. */',
     `export const sourceHash = '${hash}';\n`,
     '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
-    `export const memoryFlags = { ${modules.map(([name, bytes]) => `${name}: ${memoryFlags(bytes)}`).join(', ')} };\n`,
-    '/** WebAssembly modules, deflated, in base64: with fixed-width SIMD, and with relaxed SIMD (fused multiply-add). */',
-    ...embedded,
+    `export const memoryFlags = ${memoryFlags(bytes)};\n`,
+    `/** A WebAssembly module, deflated, in base64: ${described[name]}. */`,
+    `export const module =\n  '${deflated.toString('base64')}';\n`,
   ].join('\n');
 }
 
 /** Whether the modules that are embedded are those, whatever version of zlib deflated them. */
-async function isCurrent(text) {
+async function isCurrent() {
+  const embedded = (name) => /export const module =\s*'([^']*)'/.exec(readFileSync(sourceOf(name), 'utf8'))?.[1] ?? '';
   const modules = await compileAll();
-  const embedded = (name) => new RegExp(`export const ${name} =\\s*'([^']*)'`).exec(text)?.[1] ?? '';
   return modules.every(([name, bytes]) => inflateSync(Buffer.from(embedded(name), 'base64')).equals(bytes));
 }
 
@@ -147,15 +150,14 @@ function ensureCompiler() {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   if (process.argv.includes('--check')) {
-    if (!readFileSync(target, 'utf8').includes(sourceHash())) {
-      throw new Error('src/kernels changed since src/module.generated.ts was made: node scripts/build-kernels.mjs');
-    }
+    const stale = Object.keys(builds).find((name) => !readFileSync(sourceOf(name), 'utf8').includes(sourceHash()));
+    if (stale) throw new Error(`src/kernels changed since ${sourceOf(stale)} was made: node scripts/build-kernels.mjs`);
     if (!ensureCompiler())
       console.log('clang-19 is not here: the hash of the sources was checked, nothing was rebuilt.');
-    else if (!(await isCurrent(readFileSync(target, 'utf8')))) {
-      throw new Error('src/module.generated.ts is not what src/kernels compiles to: node scripts/build-kernels.mjs');
-    } else console.log('src/module.generated.ts is what src/kernels compiles to.');
+    else if (!(await isCurrent())) {
+      throw new Error('src/*.generated.ts are not what src/kernels compiles to: node scripts/build-kernels.mjs');
+    } else console.log('src/*.generated.ts are what src/kernels compiles to.');
   } else {
-    writeFileSync(target, embedding(await compileAll(), sourceHash()));
+    for (const [name, bytes] of await compileAll()) writeFileSync(sourceOf(name), embedding(name, bytes, sourceHash()));
   }
 }

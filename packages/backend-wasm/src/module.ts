@@ -1,5 +1,3 @@
-import { memoryFlags, relaxed, simd } from './module.generated.js';
-
 /** What a kernel is called as: numbers and addresses in, nothing out. */
 export type Kernel = (...args: readonly number[]) => void;
 
@@ -46,9 +44,11 @@ export function missing(): string | null {
 
 /** Compiles the kernels, with relaxed SIMD or without, importing a memory that is shared or not. */
 export async function compile(isRelaxed: boolean, shared: boolean): Promise<KernelModule> {
-  const bytes = await inflate(isRelaxed ? relaxed : simd);
+  // Imports of their own, so that an application loads one of the builds.
+  const { module, memoryFlags } = await (isRelaxed ? import('./relaxed.generated.js') : import('./simd.generated.js'));
+  const bytes = await inflate(module);
   // The two kinds of memory differ in one bit of the import: 1 says that there is a maximum, 3 that it is shared too.
-  if (shared) bytes[memoryFlags[isRelaxed ? 'relaxed' : 'simd']] = 3;
+  if (shared) bytes[memoryFlags] = 3;
   return { module: await WebAssembly.compile(bytes), isRelaxed };
 }
 
