@@ -7,6 +7,7 @@ import { jacobian } from './jacobian.js';
 import { lawCases } from './laws.js';
 import { close, lifecycle } from './lifecycle.js';
 import { crossEntropyValues, values } from './operations.js';
+import { rowGroups } from './row-groups.js';
 import { softmax } from './softmax.js';
 import { storage, storageOrder } from './storage.js';
 import { supportsCases } from './supports.js';
@@ -23,6 +24,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...values,
   ...crossEntropyValues,
   ...extremes,
+  ...rowGroups,
   ...combinations,
   ...lawCases,
   ...lifecycle,

@@ -1,0 +1,63 @@
+import type { FloatDType } from '../../src/index.js';
+import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
+import { assertClose } from '../check.js';
+import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
+import type { Operation } from '../operations/operation.js';
+import { operations } from '../operations.js';
+import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
+import { checkEach } from '../sweep.js';
+
+/** More rows than a vector has lanes, of lengths between those that are kept in registers and those that are taken one by one. */
+const medium: readonly ProblemStatement[] = [20, 66, 130, 256].map((classes) => ({
+  shape: [9, classes],
+  axis: 1,
+  input: 'spread',
+}));
+
+/** Row r has its target at its dominant logit where r is a multiple of the number of classes: at each place of a group of four or eight. */
+const certain: readonly ProblemStatement[] = [
+  { shape: [13, 3], axis: 1, input: 'dominated' },
+  { shape: [13, 3], axis: 1, input: 'dominated', temperature: 1.25 },
+  { shape: [26, 5], axis: 1, input: 'onehot' },
+  { shape: [5, 26], axis: 0, input: 'onehot' },
+];
+
+const setting: CrossEntropySetting = { target: 'indices', reduction: 'none' };
+const lossAndGradient = crossEntropyOperations(setting).filter(
+  ({ member }) => member === 'loss' || member === 'gradient',
+);
+const dtypes: readonly FloatDType[] = ['float32', 'float64'];
+
+/** Rows that an engine takes several at a time: each must come out right whatever its place in the group and whatever is beside it. */
+export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
+  ...operations
+    .filter(({ name }) => ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'].includes(name))
+    .map((operation) => groupsCase('medium', operation, medium, dtype)),
+  ...lossAndGradient.flatMap((operation) => [
+    groupsCase('medium', operation, medium.slice(0, 3), dtype, setting),
+    groupsCase('certain-targets', operation, certain, dtype, setting),
+  ]),
+]);
+
+/** One operation on all of these problems. */
+function groupsCase(
+  what: string,
+  operation: Operation,
+  statements: readonly ProblemStatement[],
+  dtype: FloatDType,
+  options?: CrossEntropySetting,
+): ConformanceCase {
+  const parameters = options ? `;${settingParameters(options)}` : '';
+  const id = `row-groups/${what}:operation=${operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
+  const all = statements.map((statement) => ({ ...statement, dtype }));
+  const classes = Math.max(...all.map(({ shape, axis }) => shape[axis]));
+  // Without a basis, the kernel that does all of them.
+  const kernel = operation.needs(problemOf({ ...all[0], temperature: 2 }));
+  return defineCase(id, { dtype, classes, ...(kernel !== undefined && { kernel }) }, (backend) =>
+    checkEach(all, parametersOf, async (statement) => {
+      const problem = problemOf(statement);
+      const { expected, tolerance } = expectation(backend, operation, problem);
+      assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
+    }),
+  );
+}
