@@ -7,6 +7,13 @@ import { operations } from '../operations.js';
 import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
 import { checkEach } from '../sweep.js';
 
+/** More rows than a vector has lanes, so short that several share a vector or one load. */
+const short: readonly ProblemStatement[] = [1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16].map((classes) => ({
+  shape: [9, classes],
+  axis: 1,
+  input: 'spread',
+}));
+
 /** More rows than a vector has lanes, of lengths between those that are kept in registers and those that are taken one by one. */
 const medium: readonly ProblemStatement[] = [20, 66, 130, 256].map((classes) => ({
   shape: [9, classes],
@@ -32,8 +39,12 @@ const dtypes: readonly FloatDType[] = ['float32', 'float64'];
 export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ...operations
     .filter(({ name }) => ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'].includes(name))
-    .map((operation) => groupsCase('medium', operation, medium, dtype)),
+    .flatMap((operation) => [
+      groupsCase('short', operation, short, dtype),
+      groupsCase('medium', operation, medium, dtype),
+    ]),
   ...lossAndGradient.flatMap((operation) => [
+    groupsCase('short', operation, short, dtype, setting),
     groupsCase('medium', operation, medium.slice(0, 3), dtype, setting),
     groupsCase('certain-targets', operation, certain, dtype, setting),
   ]),
