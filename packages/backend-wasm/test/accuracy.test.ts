@@ -117,3 +117,45 @@ test.each([3, 60, 7000])('with %i classes, 1 − p of a target that is nearly ce
     }
   }
 });
+
+test.each([2, 3, 5, 16, 17, 60, 257])(
+  'with %i classes, so does that of one row among others, wherever the row is in its group',
+  (classes) => {
+    const outer = 9;
+    const targets = Array.from({ length: outer }, (_, row) => (row * 3 + 1) % classes);
+    for (const dtype of ['float32', 'float64'] as const) {
+      const { size, most } = dtype === 'float64' ? { size: 60, most: 8 } : { size: 40, most: 6 };
+      for (const temperature of [1, 1.25]) {
+        // One row after the other; in the last round all rows, each with another gap.
+        for (let certain = 0; certain <= outer; certain++) {
+          const gaps = targets.map((_, row) => (row === certain || certain === outer ? size + row : 0));
+          const values = targets.map((target, row) =>
+            Array.from({ length: classes }, (_, c) => temperature * (c === target ? gaps[row] : 0)),
+          );
+          using x = tensor(values, { dtype, backend });
+          const result = crossEntropy(x, targets, { reduction: 'none', temperature });
+          using loss = result.loss;
+          using gradient = result.gradient;
+          using y = logSoftmax(x, { temperature });
+          const [losses, slopes, logs] = [loss, gradient, y].map((tensorOfRows) => tensorOfRows.dataSync());
+          for (let row = 0; row < outer; row++) {
+            const others = (classes - 1) * Math.exp(-gaps[row]);
+            const at = row * classes + targets[row];
+            const found = [
+              [losses[row], Math.log1p(others)],
+              [-slopes[at] * temperature, others / (1 + others)],
+              [-logs[at], Math.log1p(others)],
+            ].map(([actual, expected]) => Math.abs(actual - expected) <= most * ulp(expected, dtype));
+            expect({ dtype, temperature, certain, row, found }).toEqual({
+              dtype,
+              temperature,
+              certain,
+              row,
+              found: [true, true, true],
+            });
+          }
+        }
+      }
+    }
+  },
+);
