@@ -53,6 +53,7 @@ function withPartners(code) {
   const open = [];
   for (const [i, token] of code.entries()) {
     if (token.kind !== 'mark') continue;
+    if (token.text === '' && token.directive === null) open.length = 0;
     if (token.text in opening) open.push(i);
     else if (Object.values(opening).includes(token.text)) {
       const at = open.pop();
@@ -162,6 +163,7 @@ function loopEnd(code, i, propose, source) {
 function inLoopHead(code, i) {
   let semicolons = 0;
   for (let at = i - 1; at > 0; at--) {
+    if (code[at].text === '') return false;
     if (code[at].text === ';') semicolons++;
     if (code[at].partner === undefined) continue;
     if (code[at].partner < at) at = code[at].partner;

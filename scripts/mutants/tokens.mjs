@@ -20,10 +20,14 @@ const types = {
  * lines give none; other preprocessor lines give the tokens after the directive, with `directive` set, and end with a mark of no text.
  *
  * @param language 'c', 'wgsl', or 'wgsl-in-ts': the template strings after a comment `wgsl` in TypeScript, in which an interpolation
- *   counts as a name
+ *   counts as a name; each string ends with a mark of no text
  */
 export function tokenize(text, language) {
-  if (language === 'wgsl-in-ts') return regions(text).flatMap(([from, to]) => read(text, from, to, 'wgsl'));
+  if (language === 'wgsl-in-ts') {
+    // What comes after a template string is no operand of what it ends with.
+    const end = (at) => ({ kind: 'mark', text: '', start: at, end: at, directive: null });
+    return regions(text).flatMap(([from, to]) => [...read(text, from, to, 'wgsl'), end(to)]);
+  }
   return read(text, 0, text.length, language);
 }
 
