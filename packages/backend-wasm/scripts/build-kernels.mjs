@@ -62,37 +62,47 @@ async function run(command, args) {
   if (stderr) throw new Error(`${command} ${args.join(' ')}\n${stderr}`);
 }
 
-/** A module of the kernels in a folder, both dtypes compiled side by side. @throws what the compiler says, warnings too */
-export async function compile(extraFlags, folderOfSources = kernels) {
+async function preprocessed(all) {
+  const { stdout } = await promisify(execFile)(compiler, [...all, '-E', '-P'], { maxBuffer: 2 ** 26 });
+  const options = all.filter((option) => option.startsWith('-') && !option.startsWith('-I'));
+  return `${options.join(' ')} \n${stdout}`;
+}
+
+/**
+ * A module of the kernels in a folder, both dtypes compiled side by side.
+ *
+ * @param compiled a Map of objects that were compiled, by the preprocessed source: a dtype that a change does not concern is not
+ *   compiled again
+ * @throws what the compiler says, warnings too
+ */
+export async function compile(extraFlags, folderOfSources = kernels, compiled = null) {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
   try {
     const sources = readdirSync(folderOfSources)
       .filter((name) => name.endsWith('.c'))
       .sort();
-    const compiled = [32, 64].map(async (bits) => {
+    const work = [32, 64].map(async (bits) => {
       const source = join(folder, `${bits}.c`);
       const object = join(folder, `${bits}.o`);
       writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
-      await run(compiler, [
-        ...flags,
-        ...extraFlags,
-        `-DREAL=${bits}`,
-        `-I${folderOfSources}`,
-        '-c',
-        source,
-        '-o',
-        object,
-      ]);
+      const all = [...flags, ...extraFlags, `-DREAL=${bits}`, `-I${folderOfSources}`, source];
+      const key = compiled && (await preprocessed(all));
+      if (compiled?.has(key)) {
+        writeFileSync(object, compiled.get(key));
+        return object;
+      }
+      await run(compiler, [...all, '-c', '-o', object]);
+      compiled?.set(key, readFileSync(object));
       return object;
     });
     // A failure of one waits for the other, which still writes into the folder.
-    const outcomes = await Promise.allSettled(compiled);
-    const objects = outcomes.map(({ status, value, reason }) => {
+    const outcomes = await Promise.allSettled(work);
+    const built = outcomes.map(({ status, value, reason }) => {
       if (status === 'rejected') throw reason;
       return value;
     });
     const module = join(folder, 'kernels.wasm');
-    await run(linker, [...linkFlags, ...objects, '-o', module]);
+    await run(linker, [...linkFlags, ...built, '-o', module]);
     return readFileSync(module);
   } finally {
     rmSync(folder, { recursive: true });
