@@ -15,7 +15,7 @@ const unaryCode: Record<UnaryOp, string> = {
 
 const arithmetic = (operator: string) => `return bitcast<u32>(bitcast<f32>(a) ${operator} bitcast<f32>(b));`;
 // NaN wins; otherwise the order of floats is that of their bits once those of negative ones are flipped.
-const extremum = (comparison: string) => `
+const extremum = (comparison: string) => /* wgsl */ `
   if (is_nan(a)) { return a; }
   if (is_nan(b)) { return b; }
   let x = select(a | 0x80000000u, ~a, (a & 0x80000000u) != 0u);
@@ -61,7 +61,7 @@ export function select(
 
 /** `1 / (1 + exp(−x))` from exp(−|x|), which never overflows. */
 export function sigmoid(engine: Engine, out: WebgpuBuffer, x: WebgpuBuffer, length: number) {
-  const code = `
+  const code = /* wgsl */ `
   if (is_nan(a)) { return a; }
   let e = bitcast<f32>(exp_bits(a | 0x80000000u));
   return bitcast<u32>(select(1.0, e, (a & 0x80000000u) != 0u) / (1.0 + e));`;
@@ -70,7 +70,7 @@ export function sigmoid(engine: Engine, out: WebgpuBuffer, x: WebgpuBuffer, leng
 
 /** `g ⊙ y ⊙ (1 − y)`. */
 export function sigmoidVjp(engine: Engine, out: WebgpuBuffer, y: WebgpuBuffer, g: WebgpuBuffer, length: number) {
-  const code = `
+  const code = /* wgsl */ `
   if (is_nan(a) || is_nan(b)) { return NAN; }
   let y = bitcast<f32>(a);
   return bitcast<u32>(bitcast<f32>(b) * (y * (1.0 - y)));`;
@@ -79,13 +79,13 @@ export function sigmoidVjp(engine: Engine, out: WebgpuBuffer, y: WebgpuBuffer, g
 
 /** `max(x, 0)`; NaN stays NaN. */
 export function relu(engine: Engine, out: WebgpuBuffer, x: WebgpuBuffer, length: number) {
-  const code = 'return select(a, 0u, (a & 0x80000000u) != 0u && !is_nan(a));';
+  const code = /* wgsl */ `return select(a, 0u, (a & 0x80000000u) != 0u && !is_nan(a));`;
   elementwise(engine, 'relu', '', code, out, [flat(x, length)], [1, 1, length]);
 }
 
 /** `y > 0 ? g : 0`. */
 export function reluVjp(engine: Engine, out: WebgpuBuffer, y: WebgpuBuffer, g: WebgpuBuffer, length: number) {
-  const code = 'return select(0u, b, a != 0u && a <= INFINITY);';
+  const code = /* wgsl */ `return select(0u, b, a != 0u && a <= INFINITY);`;
   elementwise(engine, 'reluVjp', '', code, out, [flat(y, length), flat(g, length)], [1, 1, length]);
 }
 
@@ -189,14 +189,16 @@ function elementwiseProgram(
       const bits = `P.${operandName}_bits`;
       return `let ${operandName}_unit = ${width === 4 ? `vec4<u32>(${bits})` : bits};`;
     }
-    const at = operand.strides ? `o * P.${operandName}_0 + k * P.${operandName}_1 + i * P.${operandName}_2` : 'u';
+    const at = operand.strides
+      ? /* wgsl */ `o * P.${operandName}_0 + k * P.${operandName}_1 + i * P.${operandName}_2`
+      : 'u';
     return `let ${operandName}_unit = load_${operandName}(${at});`;
   });
   const value = (component: string) =>
     `value(${names.map((operandName) => `${operandName}_unit${component}`).join(', ')})`;
   const store =
     width === 4
-      ? `var values: vec4<u32>;
+      ? /* wgsl */ `var values: vec4<u32>;
   for (var v = 0u; v < 4u; v++) { values[v] = ${value('[v]')}; }
   store_out(u, values);`
       : `store_out(u, ${value('')});`;

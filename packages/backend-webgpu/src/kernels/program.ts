@@ -80,8 +80,8 @@ function declare({ name, dtype, width, access }: Binding, index: number): string
   // Four mask bytes a word, the first in its low bits.
   const unpack =
     width === 4
-      ? `(vec4<u32>(${element}) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
-      : `(${name}[i >> 2u] >> ((i & 3u) * 8u)) & 255u`;
+      ? /* wgsl */ `(vec4<u32>(${element}) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
+      : /* wgsl */ `(${name}[i >> 2u] >> ((i & 3u) * 8u)) & 255u`;
   return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${unpack}; }`;
 }
 

@@ -64,8 +64,8 @@ fn main(
 ) {
   let g = group.x + group.y * groups.x;
   let part = g % P.spread;
-  let lane = ${order === 'row' ? `local % ${lanes}u` : `local / ${slots}u`};
-  let slot = ${order === 'row' ? `local / ${lanes}u` : `local % ${slots}u`};
+  let lane = ${order === 'row' ? /* wgsl */ `local % ${lanes}u` : /* wgsl */ `local / ${slots}u`};
+  let slot = ${order === 'row' ? /* wgsl */ `local / ${lanes}u` : /* wgsl */ `local % ${slots}u`};
   let index = (g / P.spread) * ${slots}u + slot;
   let inside = index < P.rows;
   ${loadPerRow(perRow)}
@@ -73,7 +73,7 @@ fn main(
   let row = Row(
     index,
     outer * P.classes * P.inner + index % P.inner,
-    ${masked ? '(outer % P.mask_outer) * P.classes * P.inner + index % P.inner' : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
+    ${masked ? /* wgsl */ `(outer % P.mask_outer) * P.classes * P.inner + index % P.inner` : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
   );
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
@@ -83,7 +83,7 @@ fn main(
   state = across_lanes(state, local, lane);
   ${stage === 'partial' ? storePart(state) : ''}
   ${stage === 'partial' ? '' : `let result = finish(row, state);`}
-  ${stage !== 'partial' && rowOut ? 'if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }' : ''}
+  ${stage !== 'partial' && rowOut ? /* wgsl */ `if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }` : ''}
   ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
 }`;
   return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
@@ -93,7 +93,7 @@ fn main(
 function loadPerRow(inputs: readonly Input[]): string {
   if (inputs.length === 0) return '';
   const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
-  return `if (inside && lane == 0u) { ${loads.join(' ')} }
+  return /* wgsl */ `if (inside && lane == 0u) { ${loads.join(' ')} }
   workgroupBarrier();`;
 }
 
@@ -102,7 +102,7 @@ function loadUnit(elements: readonly Input[], width: Width): string {
   return elements
     .map(({ name, buffer }) => {
       const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
-      const at = width === 4 ? `${base} / 4u + u` : `${base} + u * P.inner`;
+      const at = width === 4 ? /* wgsl */ `${base} / 4u + u` : /* wgsl */ `${base} + u * P.inner`;
       return `let ${name}_unit = load_${name}(${at});`;
     })
     .join(' ');
@@ -117,16 +117,16 @@ function visitUnits(elements: readonly Input[], width: Width, lanes: number, blo
   const element = elementOf(elements, width);
   const visits = (into: string) =>
     width === 4
-      ? `for (var k = 0u; k < 4u; k++) { ${into} = visit(${into}, row, u * 4u + k, ${element}); }`
+      ? /* wgsl */ `for (var k = 0u; k < 4u; k++) { ${into} = visit(${into}, row, u * 4u + k, ${element}); }`
       : `${into} = visit(${into}, row, u, ${element});`;
   if (!blocked) {
-    return `
+    return /* wgsl */ `
     for (var u = first; u < last; u += ${lanes}u) {
       ${loadUnit(elements, width)}
       ${visits('state')}
     }`;
   }
-  return `
+  return /* wgsl */ `
     for (var start = first; start < last; start += ${lanes * blockLength}u) {
       var block = empty();
       for (var u = start; u < min(last, start + ${lanes * blockLength}u); u += ${lanes}u) {
@@ -141,11 +141,11 @@ function emitUnits(elements: readonly Input[], width: Width, lanes: number): str
   const element = elementOf(elements, width);
   const stores =
     width === 4
-      ? `var values: vec4<u32>;
+      ? /* wgsl */ `var values: vec4<u32>;
       for (var k = 0u; k < 4u; k++) { values[k] = emit(result, row, u * 4u + k, ${element}); }
       store_out(row.base / 4u + u, values);`
-      : `store_out(row.base + u * P.inner, emit(result, row, u, ${element}));`;
-  return `if (inside) {
+      : /* wgsl */ `store_out(row.base + u * P.inner, emit(result, row, u, ${element}));`;
+  return /* wgsl */ `if (inside) {
     for (var u = first; u < last; u += ${lanes}u) {
       ${loadUnit(elements, width)}
       ${stores}
@@ -158,9 +158,9 @@ function storePart(state: RowOperation['state']): string {
   const names = Object.keys(state);
   const stores = names.map((field, k) => {
     const bits = state[field] === 'f32' ? `bitcast<u32>(state.${field})` : `state.${field}`;
-    return `store_partials(at + ${k}u, ${bits});`;
+    return /* wgsl */ `store_partials(at + ${k}u, ${bits});`;
   });
-  return `if (inside && lane == 0u) {
+  return /* wgsl */ `if (inside && lane == 0u) {
     let at = (index * P.parts + part) * ${names.length}u;
     ${stores.join('\n    ')}
   }`;
@@ -171,7 +171,7 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
   const loads = names.map((field, k) =>
     state[field] === 'f32' ? `bitcast<f32>(load_partials(at + ${k}u))` : `load_partials(at + ${k}u)`,
   );
-  return `
+  return /* wgsl */ `
     for (var p = lane; p < P.parts; p += ${lanes}u) {
       let at = (index * P.parts + p) * ${names.length}u;
       state = merge(state, State(${loads.join(', ')}));
@@ -184,13 +184,13 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
  */
 function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  const merged = 'if ((lane & reach) == 0u) { s = merge(s, other); } else { s = merge(other, s); }';
-  const byShuffles = `
+  const merged = /* wgsl */ `if ((lane & reach) == 0u) { s = merge(s, other); } else { s = merge(other, s); }`;
+  const byShuffles = /* wgsl */ `
   for (var reach = 1u; reach < ${shuffled}u; reach *= 2u) {
     let other = State(${shuffle.join(', ')});
     ${merged}
   }`;
-  const throughMemory = `
+  const throughMemory = /* wgsl */ `
   for (var reach = ${shuffled}u; reach < ${lanes}u; reach *= 2u) {
     exchange[local] = s;
     workgroupBarrier();
