@@ -30,23 +30,19 @@ export async function runKernelMutants(target, options) {
     return count([]);
   }
   await tryAll(options.quick ? { ...target, tests: 'none' } : target, chosen, known, argued, kept);
-  const uses = new Set();
-  const results = chosen.map((mutant) => {
-    const entry = argued.find((candidate) => argues(candidate, mutant));
-    if (entry) uses.add(entry);
-    return {
-      mutant,
-      status: entry ? 'argued' : (known.get(mutant.key)?.status ?? 'unknown'),
-      by: known.get(mutant.key)?.by,
-    };
-  });
+  const results = chosen.map((mutant) => ({
+    mutant,
+    status: argued.some((entry) => argues(entry, mutant)) ? 'argued' : (known.get(mutant.key)?.status ?? 'unknown'),
+    by: known.get(mutant.key)?.by,
+  }));
   report(results);
-  if (!options.sample && !options.files && !options.operators) {
-    for (const { file, line, operator } of argued.filter((entry) => !uses.has(entry))) {
-      console.log(`${target.equivalents}: no mutant matches ${file}, ${operator}: ${line}`);
-    }
-  }
   return count(results);
+}
+
+/** Entries of a target's list of equivalent mutants that are no mutants, or not any more. */
+export function strayEquivalents(target) {
+  const all = collect(target, {});
+  return readEquivalents(target.equivalents).filter((entry) => !all.some((mutant) => argues(entry, mutant)));
 }
 
 async function tryAll(target, chosen, known, argued, kept) {
@@ -76,18 +72,18 @@ async function tryAll(target, chosen, known, argued, kept) {
 
 /** Every mutant of the files asked for, with its file, the file's text, and a key that holds as long as that text does. */
 function collect({ folder, files, language }, options) {
-  const wanted = options.files ? options.files.split(',') : files;
+  const wanted = options.files ? options.files.split(',').map(rangeOf) : files.map((file) => ({ file }));
   const only = options.operators?.split(',');
   const missing = [
-    ...wanted.filter((file) => !files.includes(file)),
+    ...wanted.map(({ file }) => file).filter((file) => !files.includes(file)),
     ...(only ?? []).filter((name) => !(name in operators)),
   ];
   if (missing.length > 0)
     throw new Error(`unknown: ${missing.join(', ')}; there are ${[...files, ...Object.keys(operators)].join(', ')}`);
-  return wanted.flatMap((file) => {
+  return wanted.flatMap(({ file, first = 1, last = Number.POSITIVE_INFINITY }) => {
     const text = readFileSync(join(folder, file), 'utf8');
     return mutants(text, language)
-      .filter(({ operator }) => !only || only.includes(operator))
+      .filter(({ operator, line }) => (!only || only.includes(operator)) && line >= first && line <= last)
       .map((mutant) => ({
         ...mutant,
         file,
@@ -95,6 +91,13 @@ function collect({ folder, files, language }, options) {
         key: hash(file, text, String(mutant.start), String(mutant.end), mutant.after),
       }));
   });
+}
+
+/** `FILE`, `FILE:LINE` or `FILE:FIRST-LAST`. */
+function rangeOf(text) {
+  const [, file, first = '1', last = /:/.test(text) ? first : Number.POSITIVE_INFINITY] =
+    /^(.+?)(?::(\d+)(?:-(\d+))?)?$/.exec(text);
+  return { file, first: Number(first), last: Number(last) };
 }
 
 /** `size` mutants drawn by chance, of each operator as many as of the others, as far as there are. */
@@ -127,7 +130,10 @@ function readResults(path) {
   return new Map(lines.map((line) => JSON.parse(line)).map((result) => [result.key, result]));
 }
 
-/** A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, without `after` all of its mutants. */
+/**
+ * A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, `after` what the mutant puts there, with as
+ * much around it as tells it from others of the line, or several such texts; without `after` all of the operator's mutants of the line.
+ */
 function readEquivalents(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [];
 }
@@ -136,12 +142,14 @@ const squeezed = (text) => text.replace(/\s+/g, ' ').trim();
 const lineOf = ({ text, line }) => squeezed(text.split('\n')[line - 1]);
 
 function argues(entry, mutant) {
-  return (
-    entry.file === mutant.file &&
-    entry.operator === mutant.operator &&
-    squeezed(entry.line) === lineOf(mutant) &&
-    (entry.after === undefined || [entry.after].flat().map(squeezed).includes(squeezed(mutant.after)))
-  );
+  if (entry.file !== mutant.file || entry.operator !== mutant.operator || squeezed(entry.line) !== lineOf(mutant))
+    return false;
+  if (entry.after === undefined) return true;
+  const changed = lineOf({ text: apply(mutant.text, mutant), line: mutant.line });
+  return [entry.after]
+    .flat()
+    .map(squeezed)
+    .some((after) => after === squeezed(mutant.after) || (changed.includes(after) && !lineOf(mutant).includes(after)));
 }
 
 function describe({ file, line, operator, before, after }) {

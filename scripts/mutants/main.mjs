@@ -8,7 +8,9 @@
 // The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
 //
 //   npm run mutants -- backend-wasm-kernels                       C, by the conformance suite and the package's tests
+//   npm run mutants -- backend-webgpu-kernels                     WGSL, by the same of its package on a software device
 //     --files log.h,exp.h    only these files of the kernels      --operators boundary,lane   only these operators
+//     --files exp.h:109-129  only these lines of a file
 //     --sample 200 --seed 1  so many, drawn by chance             --list                      print them, try none
 //     --quick                by the conformance suite alone
 //
@@ -38,7 +40,10 @@ const sources = {
 };
 
 /** The packages whose kernels are mutated, and the module that says how to build and test them. */
-const kernels = { 'backend-wasm-kernels': './backend-wasm.mjs' };
+const kernels = {
+  'backend-wasm-kernels': './backend-wasm.mjs',
+  'backend-webgpu-kernels': './backend-webgpu.mjs',
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

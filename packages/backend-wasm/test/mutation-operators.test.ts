@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { target } from '../../../scripts/mutants/backend-wasm.mjs';
+import { strayEquivalents } from '../../../scripts/mutants/kernels.mjs';
 import { apply, mutants } from '../../../scripts/mutants/operators.mjs';
 
 interface Mutant {
@@ -99,4 +101,18 @@ describe('WGSL', () => {
     expect(changed.map(({ before }) => before)).not.toContain('<');
     expect(changed.map(({ before }) => before)).not.toContain('e - f');
   });
+
+  test('one template string ends where the next begins, also where one is within the interpolation of another', () => {
+    const inner = '/* wgsl */ `x / u`';
+    const text = `const v = /* wgsl */ \`a + \${k ? ${inner} : 'y'}\`; const w = /* wgsl */ \`- b\`;`;
+    expect(mutated(text, 'swapped', 'wgsl-in-ts')).toEqual([text.replace('x / u', 'u / x')]);
+    expect(mutated(text, 'arithmetic', 'wgsl-in-ts')).toEqual([
+      text.replace('a +', 'a -'),
+      text.replace('x / u', 'x * u'),
+    ]);
+  });
+});
+
+test('every mutant that is argued to be equivalent is one of the kernels', () => {
+  expect(strayEquivalents(target)).toEqual([]);
 });

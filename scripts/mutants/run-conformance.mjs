@@ -1,0 +1,79 @@
+// Runs the conformance suite on one copy of a backend after another, each up to the first case that fails, and tells the parent process
+// which. Used by trial.mjs.
+import { pathToFileURL } from 'node:url';
+import { conformance } from '../../packages/core/dist/conformance/index.js';
+
+const [exported, options] = process.argv.slice(2);
+
+/** Far more than a case takes on a busy machine: a device that hangs would be waited for without end. */
+const timeoutMs = 300_000;
+
+// While a case computes without end, or forever, in this thread, nothing is sent.
+setInterval(() => process.send('alive'), 1000).unref();
+
+/**
+ * `path`: the module. `order`: the cases to run, in this order, all where it is empty. `measure`: whether to report of each case how long it
+ * took and which operations it used. `supports`: what the unchanged backend announces, where another announcement counts as noticed.
+ */
+process.on('message', async (request) => process.send(await run(request).catch(failure)));
+
+async function run({ path, order = [], measure = false, supports }) {
+  const { [exported]: provider } = await import(pathToFileURL(path).href);
+  const backend = await provider.open(JSON.parse(options));
+  try {
+    return await tried(backend, order, measure, supports);
+  } finally {
+    if (!backend.closed) await backend.close?.();
+  }
+}
+
+async function tried(backend, order, measure, supports) {
+  if (supports && !alike(supports, backend.supports)) return { status: 'killed', by: 'what the backend announces' };
+  const all = await conformance(backend, { required: true, timeoutMs });
+  const cases = [];
+  for (const bound of inOrder(all, order)) {
+    const begun = performance.now();
+    const before = dispatches(backend);
+    try {
+      await bound.run();
+    } catch (error) {
+      return failure(error, bound.name);
+    }
+    const ms = performance.now() - begun;
+    if (measure) cases.push({ name: bound.name, ms, operations: more(before, dispatches(backend)) });
+  }
+  return { status: 'survived', cases, supports: backend.supports };
+}
+
+function inOrder(all, order) {
+  const applying = all.filter(({ skip }) => skip === null);
+  if (order.length === 0) return applying;
+  // The last case closes the backend.
+  const last = all[all.length - 1];
+  const byName = new Map(applying.map((bound) => [bound.name, bound]));
+  return [...order.map((name) => byName.get(name)).filter((bound) => bound && bound !== last), last];
+}
+
+/** A kernel that a device does not compile is no mutant that a test notices. */
+function failure(error, by = String(error)) {
+  for (let cause = error; cause; cause = cause.cause) {
+    if (/does not compile on this device/.test(String(cause))) return { status: 'error' };
+  }
+  return { status: 'killed', by };
+}
+
+const dispatches = (backend) =>
+  Object.entries(backend.statistics?.().operations ?? {}).map(([name, counts]) => [name, counts.dispatches]);
+
+function more(before, after) {
+  const had = new Map(before);
+  return after.filter(([name, count]) => count > (had.get(name) ?? 0)).map(([name]) => name);
+}
+
+/** Equal but for measured numbers, which may differ a little. */
+function alike(a, b) {
+  if (typeof a === 'number' && typeof b === 'number') return Object.is(a, b) || Math.abs(a - b) < 0.005;
+  if (typeof a !== 'object' || a === null || b === null) return a === b;
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return keys.every((key) => alike(a[key], b[key]));
+}
