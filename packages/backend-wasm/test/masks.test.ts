@@ -68,3 +68,38 @@ test('a mask that repeats over blocks of rows gives the bits of the same mask wr
     }
   }
 });
+
+test('a row of which the mask keeps one class has its loss: 0, or NaN where that logit is', () => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    for (const classes of [2, 3, 8, 21]) {
+      // Row r keeps class r; the logits that are kept are NaN in every second row, those that are not in the others.
+      const rows = { outer: classes, classes, inner: 1 };
+      const x = logits(dtype, classes * classes, 5, 0, classes).map((value, i) => {
+        const [row, c] = [Math.floor(i / classes), i % classes];
+        return (c === row) === (row % 2 === 1) ? Number.NaN : value;
+      });
+      const mask = Uint8Array.from(x, (_, i) => Number(i % classes === Math.floor(i / classes)));
+      const [input, kept] = [backend.alloc(x.length, dtype), backend.alloc(x.length, 'bool')];
+      const [target, loss] = [backend.alloc(classes, 'int32'), backend.alloc(classes, dtype)];
+      backend.write(input, x);
+      backend.write(kept, mask);
+      backend.write(
+        target,
+        Int32Array.from({ length: classes }, (_, row) => row),
+      );
+      backend.kernels?.crossEntropy?.({ loss, gradient: null }, input, rows, {
+        temperature: 1,
+        mask: { buffer: kept, outer: classes },
+        target: { kind: 'indices', buffer: target },
+        weight: null,
+        labelSmoothing: 0,
+        ignoreIndex: -100,
+        scale: 1,
+      });
+      expect(Array.from(backend.readSync?.(loss) ?? [], (value) => value + 0)).toEqual(
+        Array.from({ length: classes }, (_, row) => (row % 2 === 1 ? Number.NaN : 0)),
+      );
+      for (const buffer of [input, kept, target, loss]) backend.free(buffer);
+    }
+  }
+});
