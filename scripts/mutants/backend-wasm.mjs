@@ -13,19 +13,10 @@ const kernels = join(folder, 'src', 'kernels');
 const { files: testFiles, hash: tests } = testsOf(
   folder,
   [
-    'equal-entries',
-    'ignored-rows',
-    'thresholds',
-    'masks',
-    'guards',
-    'kernels',
-    'accuracy',
-    'rows',
-    'mixed-rows',
-    'exp',
-    'memory',
+    ...['equal-entries', 'ignored-rows', 'masks', 'peaks', 'accuracy', 'thresholds'],
+    ...['kernels', 'rows', 'mixed-rows', 'guards', 'exp', 'memory'],
   ],
-  ['ulp.ts'],
+  ['ulp.ts', 'every-kernel.ts'],
 );
 
 /** What `runKernelMutants` is told of backend-wasm. The table of 2^(j/256) is left out: exp.test.ts reaches each entry. */
