@@ -75,7 +75,7 @@ async function suiteOf(build) {
   const execArgv = relaxedSimd ? ['--experimental-wasm-relaxed-simd'] : [];
   const process = conformanceProcess({ provider: 'wasm', open: { relaxedSimd } }, { execArgv });
   const measure = async () => {
-    const outcome = await process.run({ path: join(copy, 'dist', 'index.js'), measure: true });
+    const outcome = await process.run({ path: join(copy, 'dist', 'index.js') });
     if (outcome.status !== 'survived') throw new Error(`the ${build} build fails unchanged: ${outcome.by ?? 'no end'}`);
     return outcome;
   };

@@ -17,38 +17,38 @@ const alive = () => {
 setInterval(alive, 1000).unref();
 
 /**
- * `path`: the module. `order`: the cases to run, in this order, all where it is empty. `measure`: whether to report of each case how long it
- * took and which operations it used. `supports`: what the unchanged backend announces, where another announcement counts as noticed.
+ * `path`: the module. `list`: whether only to tell the names of the cases that apply, and what the backend announces. `order`: the cases to
+ * run, in this order, all where it is empty. `supports`: what the unchanged backend announces, where another announcement counts as
+ * noticed. Tells how long each case took, should all pass.
  */
 process.on('message', async (request) => process.send(await run(request).catch(failure)));
 
-async function run({ path, order = [], measure = false, supports }) {
+async function run({ path, list = false, order = [], supports }) {
   const { [exported]: provider } = await import(pathToFileURL(path).href);
   const backend = await provider.open(JSON.parse(options));
   try {
-    return await tried(backend, order, measure, supports);
+    if (supports && !alike(supports, backend.supports)) return { status: 'killed', by: 'what the backend announces' };
+    const all = await conformance(backend, { required: true, timeoutMs });
+    const chosen = inOrder(all, order);
+    return list ? { supports: backend.supports, names: chosen.map(({ name }) => name) } : await tried(chosen);
   } finally {
     if (!backend.closed) await backend.close?.();
   }
 }
 
-async function tried(backend, order, measure, supports) {
-  if (supports && !alike(supports, backend.supports)) return { status: 'killed', by: 'what the backend announces' };
-  const all = await conformance(backend, { required: true, timeoutMs });
+async function tried(chosen) {
   const cases = [];
-  for (const bound of inOrder(all, order)) {
+  for (const bound of chosen) {
     const begun = performance.now();
-    const before = dispatches(backend);
     try {
       await bound.run();
     } catch (error) {
       return failure(error, bound.name);
     }
-    const ms = performance.now() - begun;
+    cases.push({ name: bound.name, ms: performance.now() - begun });
     if (performance.now() - told > 1000) alive();
-    if (measure) cases.push({ name: bound.name, ms, operations: more(before, dispatches(backend)) });
   }
-  return { status: 'survived', cases, supports: backend.supports };
+  return { status: 'survived', cases };
 }
 
 function inOrder(all, order) {
@@ -66,14 +66,6 @@ function failure(error, by = String(error)) {
     if (/does not compile on this device/.test(String(cause))) return { status: 'error' };
   }
   return { status: 'killed', by };
-}
-
-const dispatches = (backend) =>
-  Object.entries(backend.statistics?.().operations ?? {}).map(([name, counts]) => [name, counts.dispatches]);
-
-function more(before, after) {
-  const had = new Map(before);
-  return after.filter(([name, count]) => count > (had.get(name) ?? 0)).map(([name]) => name);
 }
 
 /** Equal but for measured numbers, which may differ a little. */

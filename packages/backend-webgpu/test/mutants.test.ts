@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformWithEsbuild } from 'vite';
 import { describe, expect, test } from 'vitest';
-import { operationsOf, target } from '../../../scripts/mutants/backend-webgpu.mjs';
+import { casesOf, target } from '../../../scripts/mutants/backend-webgpu.mjs';
 import { strayEquivalents } from '../../../scripts/mutants/kernels.mjs';
 import { apply, mutants, operators } from '../../../scripts/mutants/operators.mjs';
 
@@ -26,18 +26,19 @@ describe('mutants of the WGSL', () => {
   });
 
   test.each([
-    ['kernels/vjp.ts', ['vjp', 'softmaxVjp', 'logSoftmaxVjp', 'logSoftmaxJvp']],
-    ['kernels/softmax.ts', ['softmax', 'logSoftmax', 'logSumExp']],
-    ['kernels/jacobian.ts', ['jacobian', 'softmaxJacobian', 'logSoftmaxJacobian']],
-    ['kernels/reduce.ts', ['basis.reduce']],
-    ['kernels/cross-entropy.ts', ['crossEntropy']],
-  ])('of %s are tried by the cases that use %j', (file, expected) => {
-    const names = [
-      ...['softmax', 'vjp', 'jacobian', 'softmaxVjp', 'softmaxJacobian', 'logSoftmax', 'logSoftmaxVjp'],
-      ...['logSoftmaxJvp', 'logSoftmaxJacobian', 'logSumExp', 'sigmoid', 'sigmoidVjp', 'relu', 'reluVjp'],
-      ...['crossEntropy', 'basis.unary', 'basis.binary', 'basis.select', 'basis.reduce', 'basis.transpose'],
-    ];
-    expect(names.filter((name) => operationsOf[file].test(name)).sort()).toEqual([...expected].sort());
+    ['kernels/cross-entropy.ts', 'webgpu: cross-entropy/loss:target=indices;shape=7x5;axis=1;input=spread', true],
+    [
+      'kernels/cross-entropy.ts',
+      'webgpu (composed): cross-entropy/loss:target=indices;shape=7x5;axis=1;input=spread',
+      false,
+    ],
+    ['kernels/reduce.ts', 'webgpu (composed): log-softmax/values:shape=7x5;axis=1;input=spread', true],
+    ['kernels/jacobian.ts', 'webgpu: softmax/values:shape=7x5;axis=1;input=spread', false],
+    ['kernels/jacobian.ts', 'webgpu: jacobian/lengths:shape=3x1..8;axis=1;input=narrow', true],
+    ['kernels/vjp.ts', 'webgpu: extremes/nearly-one-hot:operation=softmax.vjp', true],
+    ['kernels/softmax.ts', 'webgpu: log-sum-exp/values:shape=7x5;axis=1;input=spread', true],
+  ] as const)('of %s are tried by %s: %j', (file, name, expected) => {
+    expect(casesOf[file].test(name)).toBe(expected);
   });
 
   test('that are argued to be equivalent are among them', () => {
