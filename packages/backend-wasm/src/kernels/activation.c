@@ -1,13 +1,11 @@
 // sigmoid and relu with their vjps, element by element.
 #include "exp.h"
 
-// Applies `expression` of a, b to elements begin … end.
+// Applies `expression` of a to elements begin … end.
 #define ELEMENTWISE(expression)                                                                                        \
   for (size_t i = begin; i < end; i += W) {                                                                            \
     size_t k = end - i < W ? end - i : W;                                                                              \
     V a = k == W ? load(x + i) : load_part(x + i, k);                                                                  \
-    V b = k == W ? load(y + i) : load_part(y + i, k);                                                                  \
-    (void)b;                                                                                                           \
     V v = (expression);                                                                                                \
     if (k == W)                                                                                                        \
       store(out + i, v);                                                                                               \
@@ -23,7 +21,6 @@ INLINE V sigmoid_of(V x, Reduction at) {
 }
 
 COMPACT KERNEL(sigmoid)(size_t begin, size_t end, real *out, const real *x) {
-  const real *y = x;
   Reduction at = reduction_at(splat(0), 0, 0);
   ELEMENTWISE(sigmoid_of(a, at))
 }
@@ -49,7 +46,6 @@ INLINE V exp_of(V x, Reduction low, Reduction high) {
 }
 
 COMPACT KERNEL(exponential)(size_t begin, size_t end, real *out, const real *x) {
-  const real *y = x;
   Reduction low = reduction_at(splat(0), 0, 0), high = reduction_at(splat((real)(RAISED * LN2)), 0, 0);
   ELEMENTWISE(exp_of(a, low, high))
 }
