@@ -14,21 +14,25 @@ test.each(['float32', 'float64'] as const)(
     const outer = 11;
     for (const classes of lengths) {
       const finite = logits(dtype, outer * classes, 5, 0, classes);
-      const x = finite.slice();
-      // Every second row is ignored, with the value at another class each time; the last of them at the last class.
+      // Every second row is ignored, with the value at another class each time; the first of them at the last class.
       const ignored = (row: number) => row % 2 === 1;
-      const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-      for (let row = 1; row < outer; row += 2) {
-        for (let c = 0; c < classes; c++) {
-          if (row % 3 === 2 || c === classes - 1 - (row >> 1)) x[row * classes + c] = values[row % 3];
-        }
-      }
-      x[10 * classes - 1] = Number.NaN;
+      const undefinedBy = (values: readonly number[]) =>
+        finite.map((value, i) => {
+          const [row, c] = [Math.floor(i / classes), i % classes];
+          const isPlace = row % 3 === 2 || c === classes - 1 - (row >> 1);
+          return ignored(row) && isPlace ? values[row % values.length] : value;
+        });
+      // NaN alone leaves a block of rows together; an infinity does not.
+      const hosts = [
+        finite,
+        undefinedBy([Number.NaN]),
+        undefinedBy([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]),
+      ];
       const indices = Int32Array.from({ length: outer }, (_, row) => (ignored(row) ? -100 : classes - 1));
       const [target, loss] = [backend.alloc(outer, 'int32'), backend.alloc(outer, dtype)];
-      const [input, gradient] = [backend.alloc(x.length, dtype), backend.alloc(x.length, dtype)];
+      const [input, gradient] = [backend.alloc(finite.length, dtype), backend.alloc(finite.length, dtype)];
       backend.write(target, indices);
-      const results = [finite, x].flatMap((host) =>
+      const results = hosts.flatMap((host) =>
         [0, 0.1].flatMap((labelSmoothing) => {
           backend.write(input, host);
           backend.kernels?.crossEntropy?.(
