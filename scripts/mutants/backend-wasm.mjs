@@ -1,7 +1,7 @@
 // How a mutant of backend-wasm's kernels, which are C, is tried: compiled into a copy of the package (reports/mutants/backend-wasm).
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { builds, compile, embedding } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
+import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { root } from '../workspace.mjs';
 import { conformanceProcess, copyPackage, distWith, measured, ownTests, rankedCases, testsOf } from './trial.mjs';
 
@@ -47,16 +47,16 @@ async function open({ quick }) {
       try {
         const difference = await mutated(original, sources, objects);
         if (difference.status) return difference;
-        const { build, dtypes, modules } = difference;
+        const { build, dtypes, embedded } = difference;
         const { process, cases } = suites[build];
         // Cases of float64 alone can't notice what changes float32 alone.
         const reached = ({ name }) => dtypes.includes('float64') || !isOfFloat64(name);
-        const module = distWith(copy, 'module.generated.js', modules);
+        const module = distWith(copy, `${fileOf(build)}.js`, embedded);
         const outcome = await process.run({ path: module, order: cases.order(file, reached) });
         cases.noticed(outcome.by, file);
         // The package's tests run without relaxed SIMD, which Node has not by itself.
         if (outcome.status !== 'survived' || build !== 'simd' || quick) return outcome;
-        writeFileSync(join(copy, 'src', 'module.generated.ts'), modules);
+        writeFileSync(join(copy, 'src', `${fileOf(build)}.ts`), embedded);
         return await ownTests(copy);
       } finally {
         writeFileSync(path, readFileSync(join(kernels, file)));
@@ -89,8 +89,7 @@ const isOfFloat64 = (name) => /\bdtype=float64\b/.test(name);
  * Builds the sources.
  *
  * @param objects what the original compiled to, see `compile`
- * @returns the first build that differs, with the dtypes that it differs in and the text of module.generated, or the `status` where none
- *   does
+ * @returns the first build that differs, with the dtypes that it differs in and the text of its file, or the `status` where none does
  */
 async function mutated(original, sources, objects) {
   for (const [build, flags] of Object.entries(builds)) {
@@ -106,8 +105,7 @@ async function mutated(original, sources, objects) {
     const dtypes = ['float32', 'float64'].filter((dtype) =>
       changed.some((key) => key.includes(`-DREAL=${dtype.slice(5)} `)),
     );
-    const modules = embedding(Object.entries({ ...original, [build]: bytes }), '');
-    return { build, dtypes, modules };
+    return { build, dtypes, embedded: embedding(build, bytes, '') };
   }
   return { status: 'same' };
 }
