@@ -36,9 +36,15 @@ export function freeAll(backend: Backend): void {
   for (const buffer of live.get(backend) ?? []) backend.free(buffer);
 }
 
-/** The same backend, its buffers counted together with the other's, without its fused kernels. */
+/** The same backend, its buffers counted together with the other's, with the plain calls of the required kernels and no others. */
 export function withoutKernels(backend: Backend): Backend {
-  const composed = delegate(backend, { kernels: {} });
+  const composed = delegate(backend, {
+    softmax: (out, x, rows, on) =>
+      on.temperature === 1 && on.mask === null ? backend.softmax(out, x, rows, on) : false,
+    jacobian: (out, s, rows, on) => (on.temperature === 1 ? backend.jacobian(out, s, rows, on) : false),
+    vjp: (out, s, g, rows, on) => (on.temperature === 1 ? backend.vjp(out, s, g, rows, on) : false),
+    kernels: {},
+  });
   const buffers = live.get(backend);
   if (buffers) live.set(composed, buffers);
   return composed;

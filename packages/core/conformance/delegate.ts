@@ -2,7 +2,7 @@ import type { Backend } from '../src/index.js';
 
 /** A backend that passes every call on to another, save what `overrides` replaces. */
 export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
-  const { readSync, view, time } = backend;
+  const { readSync, view } = backend;
   return {
     name: backend.name,
     supports: backend.supports,
@@ -16,11 +16,11 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     ...(view && { view: (buffer) => view.call(backend, buffer) }),
     free: (buffer) => backend.free(buffer),
     sync: () => backend.sync(),
-    ...(time && { time: (enqueue) => time.call(backend, enqueue) }),
     close: () => backend.close(),
-    softmax: (out, logits, rows) => backend.softmax(out, logits, rows),
-    jacobian: (out, probabilities, rows) => backend.jacobian(out, probabilities, rows),
-    vjp: (out, probabilities, cotangent, rows) => backend.vjp(out, probabilities, cotangent, rows),
+    softmax: (out, logits, rows, parameters) => backend.softmax(out, logits, rows, parameters),
+    jacobian: (out, probabilities, rows, parameters) => backend.jacobian(out, probabilities, rows, parameters),
+    vjp: (out, probabilities, cotangent, rows, parameters) =>
+      backend.vjp(out, probabilities, cotangent, rows, parameters),
     ...(backend.basis && { basis: backend.basis }),
     ...(backend.kernels && { kernels: backend.kernels }),
     ...overrides,

@@ -1,3 +1,5 @@
+import { crossEntropy } from '../reference/cross-entropy.js';
+import * as reference from '../reference/functions.js';
 import {
   type Backend,
   type BackendProvider,
@@ -12,8 +14,6 @@ import {
   type SoftmaxParameters,
 } from '../src/index.js';
 import { rounded } from './inputs.js';
-import * as reference from './reference.js';
-import { crossEntropy } from './reference-cross-entropy.js';
 
 /** A buffer of the exact backend. */
 export interface ExactBuffer {
@@ -37,8 +37,6 @@ function openExact(): Backend<ExactBuffer> {
     name: 'exact',
     supports: {
       dtypes: ['float32', 'float64', 'float16'],
-      readSync: true,
-      hostView: true,
       inPlace: true,
       limits: { elements: 2 ** 28, classes: 2 ** 28 },
       device: 'double-double on the host',
@@ -59,10 +57,12 @@ function openExact(): Backend<ExactBuffer> {
     close: () => {
       closed = true;
     },
-    softmax: (out, logits, rows) => store(out, reference.softmax(logits.data, rows)),
-    jacobian: (out, probabilities, rows) => store(out, reference.softmaxJacobian(probabilities.data, rows)),
-    vjp: (out, probabilities, cotangent, rows) =>
-      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows)),
+    softmax: (out, logits, rows, parameters) =>
+      store(out, reference.softmax(logits.data, rows, options(parameters, logits))),
+    jacobian: (out, probabilities, rows, { temperature }) =>
+      store(out, reference.softmaxJacobian(probabilities.data, rows, temperature)),
+    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, temperature)),
     basis,
     kernels,
   };
@@ -113,19 +113,13 @@ const basis: Basis<ExactBuffer> = {
 };
 
 const kernels: Kernels<ExactBuffer> = {
-  softmax: (out, logits, rows, parameters) =>
-    store(out, reference.softmax(logits.data, rows, options(parameters, logits))),
-  softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
-    store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, temperature)),
-  softmaxJacobian: (out, probabilities, rows, temperature) =>
-    store(out, reference.softmaxJacobian(probabilities.data, rows, temperature)),
   logSoftmax: (out, logits, rows, parameters) =>
     store(out, reference.logSoftmax(logits.data, rows, options(parameters, logits))),
-  logSoftmaxVjp: (out, y, cotangent, rows, temperature) =>
+  logSoftmaxVjp: (out, y, cotangent, rows, { temperature }) =>
     store(out, reference.logSoftmaxVjp(y.data, cotangent.data, rows, { temperature })),
-  logSoftmaxJvp: (out, y, tangent, rows, temperature) =>
+  logSoftmaxJvp: (out, y, tangent, rows, { temperature }) =>
     store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, { temperature })),
-  logSoftmaxJacobian: (out, y, rows, temperature) =>
+  logSoftmaxJacobian: (out, y, rows, { temperature }) =>
     store(out, reference.logSoftmaxJacobian(y.data, rows, { temperature })),
   logSumExp: (out, logits, rows, parameters) =>
     store(out, reference.logSumExp(logits.data, rows, options(parameters, logits))),

@@ -4,19 +4,19 @@
  * @module conformance
  */
 
+export {
+  crossEntropy as referenceCrossEntropy,
+  type ReferenceCrossEntropy,
+  type ReferenceCrossEntropyOptions,
+  type ReferenceTarget,
+} from '../reference/cross-entropy.js';
+export * as reference from '../reference/functions.js';
 export type { ConformanceCase, Feature, Requirements } from './case.js';
 export { cases } from './cases/all.js';
 export { type ExactBuffer, exact } from './exact.js';
 export { faulty } from './faulty/all.js';
 export type { Fault } from './faulty/fault.js';
 export { type InputName, inputs, logits } from './inputs.js';
-export * as reference from './reference.js';
-export {
-  crossEntropy as referenceCrossEntropy,
-  type ReferenceCrossEntropy,
-  type ReferenceCrossEntropyOptions,
-  type ReferenceTarget,
-} from './reference-cross-entropy.js';
 export { type BoundCase, type ConformanceOptions, conformance } from './run.js';
 export { type ConformanceSection, sections, skipReasons } from './sections.js';
 export * as tolerance from './tolerance.js';

@@ -1,6 +1,9 @@
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
+/** Parameters of the plain call that no backend may decline: temperature 1, no mask. */
+export const plain = Object.freeze({ temperature: 1, mask: null });
+
 /** Host values for a buffer of a backend. */
 export interface HostOperand {
   readonly values: ArrayLike<number>;

@@ -1,9 +1,6 @@
 import type { Basis, Kernels } from '../src/index.js';
 
 const kernels = {
-  softmax: true,
-  softmaxVjp: true,
-  softmaxJacobian: true,
   logSoftmax: true,
   logSoftmaxVjp: true,
   logSoftmaxJvp: true,

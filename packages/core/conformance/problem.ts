@@ -1,3 +1,4 @@
+import type { ReferenceParameters } from '../reference/functions.js';
 import type { Backend, FloatDType, HostArray, Rows, Supports, Tensor } from '../src/index.js';
 import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
@@ -5,7 +6,6 @@ import { dtypeSuffix } from './case.js';
 import { type InputName, layout, logits, masks } from './inputs.js';
 import { memoized } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
-import type { ReferenceParameters } from './reference.js';
 import { operationPrecision } from './tolerance.js';
 
 /** What one case computes, as it stands in the case's id. */
@@ -72,6 +72,7 @@ function meetsNonFinite(operation: Operation, problem: Problem): boolean {
   if (!problem.mask && problem.values.every(Number.isFinite)) return false;
   const { operands, expected } = statedFor(operation, problem);
   if (expected.some((value) => !Number.isFinite(value))) return true;
+  if (Array.from(operation.passes?.(problem) ?? []).some((value) => !Number.isFinite(value))) return true;
   return operands.some(({ values }) =>
     values.some((value) => {
       if (value === Number.NEGATIVE_INFINITY)

@@ -21,8 +21,6 @@ const members = {
 
 const announcements = {
   dtypes: 'array',
-  readSync: 'boolean',
-  hostView: 'boolean',
   inPlace: 'boolean',
   device: 'string',
   subnormals: 'string',

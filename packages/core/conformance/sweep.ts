@@ -1,4 +1,4 @@
-import type { FloatDType } from '../src/index.js';
+import { type FloatDType, isSoftgradError } from '../src/index.js';
 
 /** From the first to the last, both included. */
 export type Range = readonly [first: number, last: number];
@@ -92,6 +92,9 @@ export async function checkEach<T>(
     return outcome.status === 'rejected' ? [{ item: items[i], error: outcome.reason as unknown }] : [];
   });
   if (failures.length === 0) return;
+  // A kernel that declines where there is nothing to compose from is no failure of the others.
+  if (failures.every(({ error }) => isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'))
+    throw failures[0].error;
   const [{ item, error }] = failures;
   const message = error instanceof Error ? error.message : String(error);
   const others = `${failures.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;

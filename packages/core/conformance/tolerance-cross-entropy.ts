@@ -1,12 +1,12 @@
-import type { Rows } from '../src/index.js';
-import { nearest } from './doubledouble.js';
-import { logSoftmax, rowIndices, type Values } from './reference.js';
 import {
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,
   rowCount,
   targetWeights,
-} from './reference-cross-entropy.js';
+} from '../reference/cross-entropy.js';
+import { nearest } from '../reference/doubledouble.js';
+import { logSoftmax, rowIndices, type Values } from '../reference/functions.js';
+import type { Rows } from '../src/index.js';
 import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
 
 /**

@@ -1,5 +1,5 @@
+import { type ReferenceParameters, rowIndices, softmax, type Values } from '../reference/functions.js';
 import type { FloatDType, Rows, Supports } from '../src/index.js';
-import { type ReferenceParameters, rowIndices, softmax, type Values } from './reference.js';
 
 /**
  * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype

@@ -22,6 +22,9 @@ export interface Rows {
  * - `free` may be called while work that uses the buffer is still enqueued: that work must still come out right.
  * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from whatever meets a lost device.
  *
+ * - Every kernel may decline by returning `false` before it writes anything: a layout, a temperature, a mask. Core then composes
+ *   the operation from the basis. Only the plain call of the three required kernels (temperature 1, no mask) may not be declined.
+ *
  * What an author must write is storage and three kernels: `softmax`, `jacobian`, `vjp`. With a `basis` every other
  * operation works too; `kernels` make them fast. The conformance suite (`@softgrad/core/conformance`) proves all of it.
  */
@@ -38,27 +41,22 @@ export interface Backend<B = unknown> {
   write(buffer: B, host: HostArray): void;
   /** The buffer's elements, in a host array that the caller may keep. */
   read(buffer: B): Promise<HostArray>;
-  /** `read` without waiting, where `supports.readSync`. */
+  /** `read` without waiting; a backend that has to wait has none. */
   readSync?(buffer: B): HostArray;
-  /** The buffer's memory itself, where `supports.hostView`: valid until the next call into the backend. */
+  /** The buffer's memory itself, valid until the next call into the backend; a backend whose memory can't be seen has none. */
   view?(buffer: B): HostArray;
   free(buffer: B): void;
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
   sync(): Promise<void>;
-  /**
-   * Milliseconds that the device spends on the kernels that `enqueue` enqueues, by its own clock, once they are done; null where it
-   * has none. The benchmark shows it beside the host's time. Of no use to a backend whose kernels are done when they return.
-   */
-  time?(enqueue: () => void): Promise<number | null>;
   /** Frees everything and ends workers; twice is harmless. */
   close(): Promise<void> | void;
 
-  /** `out[o,c,i] = exp(x[o,c,i]) / Σ_k exp(x[o,k,i])`, shifted by the row's maximum. */
-  softmax(out: B, logits: B, rows: Rows): void;
-  /** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i])`: one classes × classes matrix a row, rows in (outer, inner) order. */
-  jacobian(out: B, probabilities: B, rows: Rows): void;
-  /** `out = s ⊙ (g − ⟨s, g⟩)` over each row; also the jvp, since J is symmetric. */
-  vjp(out: B, probabilities: B, cotangent: B, rows: Rows): void;
+  /** `out[o,c,i] = exp(x[o,c,i] / T) / Σ_k exp(x[o,k,i] / T)` over the entries that the mask keeps, shifted by the row's maximum. */
+  softmax(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
+  /** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / T`: one classes × classes matrix a row, rows in (outer, inner) order. */
+  jacobian(out: B, probabilities: B, rows: Rows, parameters: DerivativeParameters): void | false;
+  /** `out = s ⊙ (g − ⟨s, g⟩) / T` over each row; also the jvp, since J is symmetric. */
+  vjp(out: B, probabilities: B, cotangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
 
   readonly basis?: Basis<B>;
   readonly kernels?: Kernels<B>;
@@ -77,8 +75,6 @@ export interface BackendProvider<B = unknown, O = unknown> {
 export interface Supports {
   /** The float dtypes that its kernels compute. */
   readonly dtypes: readonly FloatDType[];
-  readonly readSync: boolean;
-  readonly hostView: boolean;
   /** Kernels give right results when `out` is also an input of the same size. */
   readonly inPlace: boolean;
   readonly limits: {
@@ -123,10 +119,14 @@ export interface Basis<B> {
   transpose(out: B, x: B, rows: Rows): void;
 }
 
-/** Temperature and mask of the softmax family: the logits are divided by `temperature`, entries where the mask is 0 do not exist. */
-export interface SoftmaxParameters<B> {
+/** Parameters of a derivative. Core has taken care of the mask. */
+export interface DerivativeParameters {
   /** Finite and not 0. Negative for softmin, whose rows are shifted by their minimum. */
   readonly temperature: number;
+}
+
+/** Parameters of the softmax family: the logits are divided by `temperature`, entries where the mask is 0 do not exist. */
+export interface SoftmaxParameters<B> extends DerivativeParameters {
   /** A bool buffer of `outer × classes × inner`; block o of the logits uses mask block `o % mask.outer`. */
   readonly mask: { readonly buffer: B; readonly outer: number } | null;
 }
@@ -146,27 +146,21 @@ export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
 }
 
 /**
- * Fused kernels, all optional. One may decline a layout or a parameter by returning `false` before it writes anything;
- * core then composes. Conformance runs every operation fused and composed, and the two must agree.
+ * The kernels beyond the required three, all optional. Conformance runs every operation by its kernels and composed, and the two
+ * must agree.
  *
  * Rows that a mask empties altogether have probability 0, log-probability −Infinity, log-sum-exp −Infinity and gradient 0.
  * In a row that is NaN for its other entries, masked entries are what they are elsewhere: 0, log-probability −Infinity.
  */
 export interface Kernels<B> {
-  /** softmax of logits/temperature over the kept entries; called only where there is a mask or a temperature other than 1. */
-  softmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
-  /** `out = (s ⊙ (g − ⟨s, g⟩)) / temperature`; called only for a temperature other than 1. */
-  softmaxVjp?(out: B, probabilities: B, cotangent: B, rows: Rows, temperature: number): void | false;
-  /** `out = (diag(s) − s sᵀ) / temperature`; called only for a temperature other than 1. */
-  softmaxJacobian?(out: B, probabilities: B, rows: Rows, temperature: number): void | false;
   /** `out = x/T − log Σ exp(x/T)`. */
   logSoftmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
-  /** `out = (g − exp(y) Σ g) / temperature`, the sum over the row. Core has set g to 0 where a mask is 0. */
-  logSoftmaxVjp?(out: B, logProbabilities: B, cotangent: B, rows: Rows, temperature: number): void | false;
-  /** `out = (t − ⟨exp(y), t⟩) / temperature`. */
-  logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, temperature: number): void | false;
-  /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / temperature`. */
-  logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, temperature: number): void | false;
+  /** `out = (g − exp(y) Σ g) / T`, the sum over the row. */
+  logSoftmaxVjp?(out: B, logProbabilities: B, cotangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
+  /** `out = (t − ⟨exp(y), t⟩) / T`. */
+  logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
+  /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */
+  logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, parameters: DerivativeParameters): void | false;
   /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`. */
   logSumExp?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /**
@@ -188,3 +182,6 @@ export interface Kernels<B> {
   /** `out = y > 0 ? g : 0`. */
   reluVjp?(out: B, y: B, cotangent: B, length: number): void | false;
 }
+
+/** Every kernel by its name. */
+export type KernelName = 'softmax' | 'jacobian' | 'vjp' | keyof Kernels<unknown>;

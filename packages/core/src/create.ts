@@ -2,7 +2,7 @@ import type { Backend } from './backend.js';
 import { type DType, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
-import { checkOptions, optionNames } from './options.js';
+import { checkOptions, namesOf } from './options.js';
 import { getBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show } from './shape.js';
@@ -19,6 +19,9 @@ export interface TensorOptions {
   readonly out?: Tensor | undefined;
 }
 
+const tensorNames = /* @__PURE__ */ namesOf<TensorOptions>({ dtype: true, shape: true, backend: true, out: true });
+const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backend'>>({ dtype: true, backend: true });
+
 /**
  * A tensor from nested arrays, a typed array with a shape, or anything with `data` and `shape` (and strides).
  *
@@ -34,7 +37,7 @@ export interface TensorOptions {
  * x.dtype; // 'float32'
  */
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
-  const { out } = checkOptions('tensor', options, optionNames.tensor);
+  const { out } = checkOptions('tensor', options, tensorNames);
   const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
   if (out !== undefined) return overwrite(out, host, options.backend);
   const backend = options.backend ?? getBackend();
@@ -50,7 +53,7 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
  */
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
-  checkOptions('empty', options, optionNames.empty);
+  checkOptions('empty', options, emptyNames);
   const backend = options.backend ?? getBackend();
   const dtype = options.dtype ?? 'float32';
   checkDType('empty', dtype, backend);
@@ -94,6 +97,8 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
     );
   }
   target.backend.write(target.buffer, host.data);
-  target.host?.set(host.data);
+  target.origin = null;
+  // A mask that a result remembers stays what it was.
+  if (target.host !== null) target.host = host.data.slice();
   return out;
 }

@@ -1,30 +1,46 @@
-import * as reference from '../conformance/reference.js';
-import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../conformance/reference-cross-entropy.js';
+import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../reference/cross-entropy.js';
+import * as reference from '../reference/functions.js';
+import type { Rows } from './backend.js';
 import { SoftgradError } from './errors.js';
 import type { GradcheckFunction } from './gradcheck.js';
 import { readInput } from './input.js';
-import { withMask } from './mask.js';
-import { type FloatTensor, layout } from './op.js';
+import type { FloatTensor } from './operands.js';
 import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.js';
 import type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-import type { Elementwise } from './ops/elementwise.js';
-import { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
-import { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
-import { relu } from './ops/relu.js';
-import { sigmoid } from './ops/sigmoid.js';
-import { type Softmax, softmax } from './ops/softmax.js';
-import { softmin } from './ops/softmin.js';
+import { type Definition, definitionOf, softmaxSettings } from './ops/define.js';
+import type { BuiltIn, Op } from './ops/table.js';
 import { withoutAxis } from './shape.js';
 import { isTensor, type Tensor } from './tensor.js';
-
-/** The operations that `gradcheck` knows how to compute in float64. */
-export type BuiltIn = Softmax | LogSoftmax | LogSumExp | Elementwise | CrossEntropy;
 
 /** The options of the operation that is checked. */
 export interface GradcheckTarget extends CrossEntropyOptions {
   /** For crossEntropy. */
   readonly target?: CrossEntropyTarget | undefined;
 }
+
+type Reference = (
+  x: Float64Array,
+  rows: Rows,
+  parameters: { readonly temperature: number; readonly mask: ArrayLike<number> | null },
+) => Float64Array;
+
+/** Every operation in double-double, at the temperature that its kernel gets. */
+const references: Readonly<Record<Exclude<Op, 'crossEntropy'>, Reference>> = {
+  softmax: reference.softmax,
+  softmin: reference.softmax,
+  logSoftmax: reference.logSoftmax,
+  logSumExp: reference.logSumExp,
+  sigmoid: reference.sigmoid,
+  relu: reference.relu,
+};
+
+/** Where derivatives jump. */
+const kinks: { readonly [K in Op]?: readonly number[] } = { relu: [0] };
+
+/** The functions that every built-in operation but crossEntropy has. */
+type Derived = ((x: Tensor, options: object) => Tensor) & {
+  vjp(operand: Tensor, cotangent: Tensor, options: object): Tensor;
+};
 
 /**
  * A built-in operation with its options as a function to check: the float64 reference beside core's own vjp.
@@ -36,70 +52,66 @@ export async function builtIn(
   x: FloatTensor,
   options: GradcheckTarget,
 ): Promise<GradcheckFunction> {
-  if (operation === sigmoid) return elementwise('sigmoid', sigmoid, reference.sigmoid, []);
-  if (operation === relu) return elementwise('relu', relu, reference.relu, [0]);
-  const { axis, rows } = layout('gradcheck', x, options.axis ?? -1);
-  const shared = { axis, temperature: options.temperature, mask: options.mask };
-  const mask = withMask('gradcheck', options.mask, x, rows, (laid) => {
-    return laid && Uint8Array.from({ length: x.size }, (_, i) => laid.host[i % laid.host.length]);
-  });
-  const parameters = { temperature: options.temperature ?? 1, mask };
-  if (operation === softmax || operation === softmin) {
-    const name = operation === softmax ? 'softmax' : 'softmin';
-    const signed = { mask, temperature: operation === softmax ? parameters.temperature : -parameters.temperature };
-    return {
-      name,
-      forward: (values) => reference.softmax(values, rows, signed),
-      vjp: (input, g) => fromOutput(operation(input, shared), (s) => operation.vjp(s, g, shared)),
-    };
+  if (operation === crossEntropy) return crossEntropyOf(x, options);
+  const definition = definitionOf(operation);
+  if (definition === undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
+    );
   }
-  if (operation === logSoftmax) {
-    return {
-      name: 'logSoftmax',
-      forward: (values) => reference.logSoftmax(values, rows, parameters),
-      vjp: (input, g) => fromOutput(logSoftmax(input, shared), (y) => logSoftmax.vjp(y, g, shared)),
-    };
-  }
-  if (operation === logSumExp) {
-    return {
-      name: 'logSumExp',
-      outputShape: withoutAxis(x.shape, axis),
-      forward: (values) => reference.logSumExp(values, rows, parameters),
-      vjp: (input, g) => logSumExp.vjp(input, g, shared),
-    };
-  }
-  if (operation === crossEntropy) {
-    const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
-    if (target === undefined) {
-      throw new SoftgradError(
-        'ERR_VALUE',
-        'gradcheck: crossEntropy needs the option target, class indices or probabilities',
-      );
-    }
-    const reduced = withoutAxis(x.shape, axis);
-    const host = await hostTarget(target, rows.outer * rows.inner);
-    const passed = { ...shared, weight: options.weight, labelSmoothing, ignoreIndex, reduction };
-    const own = { ...parameters, weight, labelSmoothing, ignoreIndex, reduction };
-    return {
-      name: 'crossEntropy',
-      outputShape: reduction === 'none' ? reduced : [],
-      forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
-      vjp: (input, g) => crossEntropy.vjp(input, target, g, passed),
-    };
-  }
-  throw new SoftgradError(
-    'ERR_VALUE',
-    'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
-  );
+  return derived(operation as Derived, definition, x, options);
 }
 
-function elementwise(
-  name: string,
-  operation: Elementwise,
-  forward: (values: Float64Array) => Float64Array,
-  kinks: readonly number[],
-): GradcheckFunction {
-  return { name, forward, kinks, vjp: (input, g) => fromOutput(operation(input), (y) => operation.vjp(y, g)) };
+function derived(f: Derived, definition: Definition, x: FloatTensor, options: GradcheckTarget): GradcheckFunction {
+  const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
+  const fromInput = vjp?.operand === value.operand;
+  const passed = over === 'rows' ? sharedOptions(options) : {};
+  const { axis, rows, parameters } = over === 'rows' ? problemOf(x, options) : wholeOf(x);
+  const signed = { ...parameters, temperature: sign * parameters.temperature };
+  return {
+    name,
+    forward: (values) => references[name](values, rows, signed),
+    ...(kinks[name] && { kinks: kinks[name] }),
+    ...(value.result === 'rows' && { outputShape: withoutAxis(x.shape, axis) }),
+    vjp: (input, g) => (fromInput ? f.vjp(input, g, passed) : fromOutput(f(input, passed), (y) => f.vjp(y, g, {}))),
+  };
+}
+
+function wholeOf(x: FloatTensor) {
+  const rows = { outer: 1, classes: x.size, inner: 1 };
+  return { axis: 0, rows, parameters: { temperature: 1, mask: null } };
+}
+
+/** What the reference needs to know of a call. */
+function problemOf(x: FloatTensor, options: GradcheckTarget) {
+  const { axis, rows, temperature, mask } = softmaxSettings('gradcheck', x, options);
+  const repeated = mask && Uint8Array.from({ length: x.size }, (_, i) => mask.host[i % mask.host.length]);
+  return { axis, rows, parameters: { temperature, mask: repeated } };
+}
+
+function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
+  return { axis, temperature, mask };
+}
+
+async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise<GradcheckFunction> {
+  const { axis, rows, parameters } = problemOf(x, options);
+  const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
+  if (target === undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      'gradcheck: crossEntropy needs the option target, class indices or probabilities',
+    );
+  }
+  const host = await hostTarget(target, rows.outer * rows.inner);
+  const passed = { ...sharedOptions(options), weight: options.weight, labelSmoothing, ignoreIndex, reduction };
+  const own = { ...parameters, weight, labelSmoothing, ignoreIndex, reduction };
+  return {
+    name: 'crossEntropy',
+    outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
+    forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
+    vjp: (input, g) => (crossEntropy as CrossEntropy).vjp(input, target, g, passed),
+  };
 }
 
 /** A derivative that takes the output, which is made for it and disposed. */

@@ -1,9 +1,11 @@
 import { tensor } from './create.js';
 import type { FloatDType } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { type BuiltIn, builtIn, type GradcheckTarget } from './gradcheck-operations.js';
-import { operand, operandLike } from './op.js';
-import { checkOptions, optionNames } from './options.js';
+import { builtIn, type GradcheckTarget } from './gradcheck-operations.js';
+import { operand, operandLike } from './operands.js';
+import { type CrossEntropyOptions, crossEntropyNames } from './ops/cross-entropy.js';
+import type { BuiltIn } from './ops/table.js';
+import { checkOptions, namesOf } from './options.js';
 import type { Tensor } from './tensor.js';
 
 /** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
@@ -56,6 +58,15 @@ export interface GradcheckReport {
   readonly entries: readonly GradcheckEntry[];
 }
 
+const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntropyOptions>>({
+  target: true,
+  cotangent: true,
+  step: true,
+  tolerance: true,
+  entries: true,
+});
+const optionNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
+
 /**
  * Compares an operation's vjp, on the backend and in the dtype of x, with differences in float64: for each entry
  * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
@@ -78,7 +89,7 @@ export async function gradcheck(
   x: Tensor,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
-  checkOptions('gradcheck', options, optionNames.gradcheck);
+  checkOptions('gradcheck', options, optionNames);
   const checked = operand('gradcheck', 'x', x);
   const values = Float64Array.from(await x.data());
   values.forEach((value, i) => {

@@ -10,7 +10,9 @@ export type {
   Basis,
   BinaryOp,
   CrossEntropyParameters,
+  DerivativeParameters,
   Extent,
+  KernelName,
   Kernels,
   Operand,
   ReduceOp,
@@ -37,9 +39,16 @@ export {
   type GradcheckReport,
   gradcheck,
 } from './gradcheck.js';
-export type { BuiltIn, GradcheckTarget } from './gradcheck-operations.js';
-export { type HostData, type NdArrayLike, type NumericArray, readInput, type TensorInput } from './input.js';
-export type { LinearOperator, OutOption } from './linear-operator.js';
+export type { GradcheckTarget } from './gradcheck-operations.js';
+export {
+  type DimsArrayLike,
+  type HostData,
+  type NdArrayLike,
+  type NumericArray,
+  readInput,
+  type TensorInput,
+} from './input.js';
+export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './linear-operator.js';
 export type { MaskInput } from './mask.js';
 export type { NestedArray } from './nested.js';
 export {
@@ -49,13 +58,15 @@ export {
   crossEntropy,
 } from './ops/cross-entropy.js';
 export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-export type { AxisOption, Elementwise } from './ops/elementwise.js';
+export type { AxisOption, SoftmaxOptions } from './ops/define.js';
+export type { Elementwise } from './ops/elementwise.js';
 export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
 export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
 export { relu } from './ops/relu.js';
 export { sigmoid } from './ops/sigmoid.js';
-export { type DerivativeOptions, type Softmax, type SoftmaxOptions, softmax } from './ops/softmax.js';
+export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';
+export type { BuiltIn } from './ops/table.js';
 export {
   type BackendCandidate,
   getBackend,

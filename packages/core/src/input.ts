@@ -7,10 +7,12 @@ import { checkShape, type Shape, show, sizeOf } from './shape.js';
 /** Anything array-like of numbers that is not nested. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
 
-/** What numeric libraries give: data with a shape and, where it is not contiguous, strides in elements and an offset. */
-export interface NdArrayLike {
+/** What numeric libraries give: data with a shape (onnxruntime calls it dims) and, where it is not contiguous, strides in elements and an offset. */
+export type NdArrayLike = StridedData &
+  ({ readonly shape: Shape } | { readonly dims: Shape; readonly shape?: undefined });
+
+interface StridedData {
   readonly data: NumericArray | readonly boolean[];
-  readonly shape: Shape;
   readonly stride?: readonly number[];
   readonly strides?: readonly number[];
   readonly offset?: number;
@@ -32,26 +34,31 @@ export interface HostData {
  *
  * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is no number, or that the dtype cannot hold)
  */
-export function readInput(input: unknown, shape: Shape | undefined, dtype: DType | undefined): HostData {
-  if (shape !== undefined) checkShape('tensor', shape);
+export function readInput(
+  input: unknown,
+  shape: Shape | undefined,
+  dtype: DType | undefined,
+  what = 'tensor',
+): HostData {
+  if (shape !== undefined) checkShape(what, shape);
   if (typeof input === 'number' || typeof input === 'boolean' || Array.isArray(input)) {
-    return fromNested(input as NestedArray, shape, dtype);
+    return fromNested(what, input as NestedArray, shape, dtype);
   }
-  if (isTypedArray(input)) return fromFlat(input, shape ?? [input.length], dtype);
-  if (isNdArrayLike(input)) return fromNdArray(input, shape, dtype);
+  if (isTypedArray(what, input)) return fromFlat(what, input, shape ?? [input.length], dtype);
+  if (isNdArrayLike(what, input)) return fromNdArray(what, input, shape, dtype);
   throw new SoftgradError(
     'ERR_DTYPE',
-    `tensor: cannot read ${describe(input)}; expected nested arrays, a typed array, or an object with data and shape`,
+    `${what}: cannot read ${describe(input)}; expected nested arrays, a typed array, or an object with data and shape`,
   );
 }
 
-function fromNested(nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
+function fromNested(what: string, nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
   const own = shapeOfNested(nested);
   const booleans = typeof firstEntry(nested) === 'boolean';
   const type = dtype ?? (booleans ? 'bool' : 'float32');
   const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
-  flatten(nested, own, values, booleans);
-  return { ...converted(values, type), shape: reshaped(own, shape, values.length) };
+  flatten(nested, own, values, booleans, what);
+  return { ...converted(what, values, type), shape: reshaped(what, own, shape, values.length) };
 }
 
 function firstEntry(nested: NestedArray): unknown {
@@ -60,23 +67,36 @@ function firstEntry(nested: NestedArray): unknown {
   return level;
 }
 
-function fromFlat(data: NumericArray | readonly boolean[], shape: Shape, dtype: DType | undefined): HostData {
-  return { ...converted(data, dtype ?? naturalDType(data)), shape: reshaped([data.length], shape, data.length) };
+function fromFlat(
+  what: string,
+  data: NumericArray | readonly boolean[],
+  shape: Shape,
+  dtype: DType | undefined,
+): HostData {
+  return {
+    ...converted(what, data, dtype ?? naturalDType(data)),
+    shape: reshaped(what, [data.length], shape, data.length),
+  };
 }
 
-function fromNdArray(input: NdArrayLike, shape: Shape | undefined, dtype: DType | undefined): HostData {
-  checkShape('tensor', input.shape);
+function fromNdArray(what: string, input: NdArrayLike, shape: Shape | undefined, dtype: DType | undefined): HostData {
+  const own = shapeOf(input);
+  checkShape(what, own);
   const strides = input.strides ?? input.stride;
   const offset = input.offset ?? 0;
   if (strides === undefined && offset === 0) {
-    const { data, dtype: type } = fromFlat(input.data, input.shape, dtype);
-    return { data, dtype: type, shape: reshaped(input.shape, shape, data.length) };
+    const { data, dtype: type } = fromFlat(what, input.data, own, dtype);
+    return { data, dtype: type, shape: reshaped(what, own, shape, data.length) };
   }
-  const gathered = gather(input.data, input.shape, strides ?? contiguousStrides(input.shape), offset);
+  const gathered = gather(what, input.data, own, strides ?? contiguousStrides(own), offset);
   return {
-    ...converted(gathered, dtype ?? naturalDType(input.data)),
-    shape: reshaped(input.shape, shape, gathered.length),
+    ...converted(what, gathered, dtype ?? naturalDType(input.data)),
+    shape: reshaped(what, own, shape, gathered.length),
   };
+}
+
+function shapeOf(input: NdArrayLike): Shape {
+  return input.shape ?? (input as { readonly dims: Shape }).dims;
 }
 
 function contiguousStrides(shape: Shape): number[] {
@@ -89,11 +109,17 @@ function contiguousStrides(shape: Shape): number[] {
   return strides;
 }
 
-function gather(data: NdArrayLike['data'], shape: Shape, strides: readonly number[], offset: number): Float64Array {
+function gather(
+  what: string,
+  data: NdArrayLike['data'],
+  shape: Shape,
+  strides: readonly number[],
+  offset: number,
+): Float64Array {
   if (strides.length !== shape.length || !strides.every(Number.isInteger) || !Number.isInteger(offset)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `tensor: strides (${strides.join(', ')}) and offset ${offset} don't fit shape ${show(shape)}`,
+      `${what}: strides (${strides.join(', ')}) and offset ${offset} don't fit shape ${show(shape)}`,
     );
   }
   const size = sizeOf(shape);
@@ -109,14 +135,14 @@ function gather(data: NdArrayLike['data'], shape: Shape, strides: readonly numbe
   if (least < 0 || most >= data.length) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `tensor: shape ${show(shape)} with strides (${strides.join(', ')}) and offset ${offset} reaches elements ${least} to ${most} of data that has ${data.length}`,
+      `${what}: shape ${show(shape)} with strides (${strides.join(', ')}) and offset ${offset} reaches elements ${least} to ${most} of data that has ${data.length}`,
     );
   }
   const numeric = ArrayBuffer.isView(data);
   const index = new Array<number>(shape.length).fill(0);
   let at = offset;
   for (let n = 0; n < size; n++) {
-    gathered[n] = numeric ? Number(data[at]) : numberAt(data, at);
+    gathered[n] = numeric ? Number(data[at]) : numberAt(what, data, at);
     for (let k = shape.length - 1; k >= 0; k--) {
       at += strides[k];
       if (++index[k] < shape[k]) break;
@@ -127,12 +153,12 @@ function gather(data: NdArrayLike['data'], shape: Shape, strides: readonly numbe
   return gathered;
 }
 
-function reshaped(own: Shape, wanted: Shape | undefined, size: number): Shape {
+function reshaped(what: string, own: Shape, wanted: Shape | undefined, size: number): Shape {
   const shape = wanted ?? own;
   if (sizeOf(shape) !== size) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `tensor: ${size} values don't fill shape ${show(shape)} of ${sizeOf(shape)} elements`,
+      `${what}: ${size} values don't fill shape ${show(shape)} of ${sizeOf(shape)} elements`,
     );
   }
   return Object.freeze([...shape]);
@@ -163,20 +189,24 @@ export function typedArrayKind(data: unknown): string | null {
 }
 
 /** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that int32 or bool cannot hold, or that is no number */
-function converted(data: NumericArray | readonly boolean[], dtype: DType): { data: HostArray; dtype: DType } {
+function converted(
+  what: string,
+  data: NumericArray | readonly boolean[],
+  dtype: DType,
+): { data: HostArray; dtype: DType } {
   const target = hostArray(0, dtype);
   if (data.constructor === target.constructor && dtype !== 'bool') return { data: data as unknown as HostArray, dtype };
   const result = hostArray(data.length, dtype);
   const numeric = ArrayBuffer.isView(data);
   for (let k = 0; k < data.length; k++) {
-    const value = numeric ? Number(data[k]) : numberAt(data, k);
+    const value = numeric ? Number(data[k]) : numberAt(what, data, k);
     result[k] = value;
     if (dtype === 'int32' && result[k] !== value) {
-      throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}, which int32 cannot hold`);
+      throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${value}, which int32 cannot hold`);
     }
     if (dtype === 'bool') {
       if (value !== 0 && value !== 1) {
-        throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${value}; a bool is true, false, 1 or 0`);
+        throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${value}; a bool is true, false, 1 or 0`);
       }
     }
   }
@@ -184,25 +214,26 @@ function converted(data: NumericArray | readonly boolean[], dtype: DType): { dat
 }
 
 /** An element as a number. @throws ERR_DTYPE for what is neither number nor boolean */
-function numberAt(data: NumericArray | readonly boolean[], k: number): number {
+function numberAt(what: string, data: NumericArray | readonly boolean[], k: number): number {
   const value: unknown = data[k];
   if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
-  throw new SoftgradError('ERR_DTYPE', `tensor: element ${k} is ${describe(value)}, expected a number`);
+  throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${describe(value)}, expected a number`);
 }
 
-function isTypedArray(value: unknown): value is NumericArray & ArrayBufferView {
+function isTypedArray(what: string, value: unknown): value is NumericArray & ArrayBufferView {
   const kind = typedArrayKind(value);
   if (kind === null) return false;
   if (kind === 'BigInt64Array' || kind === 'BigUint64Array') {
     throw new SoftgradError(
       'ERR_DTYPE',
-      'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)',
+      `${what}: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)`,
     );
   }
   return true;
 }
 
-function isNdArrayLike(value: unknown): value is NdArrayLike {
-  if (typeof value !== 'object' || value === null || !('data' in value) || !('shape' in value)) return false;
-  return (isTypedArray(value.data) || Array.isArray(value.data)) && Array.isArray(value.shape);
+function isNdArrayLike(what: string, value: unknown): value is NdArrayLike {
+  if (typeof value !== 'object' || value === null || !('data' in value)) return false;
+  if (!('shape' in value || 'dims' in value)) return false;
+  return (isTypedArray(what, value.data) || Array.isArray(value.data)) && Array.isArray(shapeOf(value as NdArrayLike));
 }

@@ -1,36 +1,28 @@
-import type { Basis, Operand, Rows, SoftmaxParameters } from './backend.js';
+import type { Backend, Rows } from './backend.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
-import { checkBackend, type FloatTensor, type Scratch } from './op.js';
+import { checkBackend } from './operands.js';
 import { broadcasts, type Shape, show, sizeOf } from './shape.js';
-import { allocate, asTensor, isTensor, type Tensor } from './tensor.js';
+import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
 export type MaskInput = Tensor | NestedArray | NdArrayLike;
 
-/** A mask laid out for an operand's rows: `outer` blocks of `classes × inner` that repeat. */
-export interface Mask {
-  readonly buffer: unknown;
+/** A laid-out mask on the operand's backend. */
+export interface Mask<B> {
+  readonly buffer: B;
   readonly outer: number;
-  /** The same on the host. */
   readonly host: HostArray;
 }
 
 /**
- * Calls `body` with the mask laid out on the operand's backend, or with null where there is none; frees what it had to upload.
+ * Lays a mask out for the rows of an operand.
  *
  * @throws ERR_DTYPE unless it is bool, ERR_SHAPE unless it broadcasts to the operand, ERR_BACKEND_MISMATCH
  */
-export function withMask<T>(
-  operation: string,
-  input: MaskInput | undefined,
-  x: FloatTensor,
-  rows: Rows,
-  body: (mask: Mask | null) => T,
-): T {
-  if (input === undefined) return body(null);
+export function layMask(operation: string, input: MaskInput, x: DeviceTensor, rows: Rows): LaidMask {
   const given = isTensor(input) ? fromTensor(operation, input, x) : fromHost(operation, input);
   if (!broadcasts(given.shape, x.shape)) {
     throw new SoftgradError(
@@ -41,37 +33,53 @@ export function withMask<T>(
   const block = rows.classes * rows.inner;
   const repeats = isSuffix(given.shape, x.shape) && block > 0 && sizeOf(given.shape) % block === 0;
   const host = repeats ? given.host : expand(given.host, given.shape, x.shape);
-  const outer = block === 0 ? 0 : host.length / block;
-  if (repeats && given.buffer !== null) return body({ buffer: given.buffer, outer, host });
-  const buffer = allocate(x.backend, host.length, 'bool');
+  return { host, outer: block === 0 ? 0 : host.length / block, tensor: repeats ? given.tensor : null };
+}
+
+/** True where two masks keep the same entries of the same rows. */
+export function sameMask(a: LaidMask, b: LaidMask): boolean {
+  const [few, many] = a.host.length <= b.host.length ? [a.host, b.host] : [b.host, a.host];
+  if (few.length === 0) return many.length === 0;
+  return few === many || many.every((keep, i) => (keep !== 0) === (few[i % few.length] !== 0));
+}
+
+/** Calls `body` with the mask on the backend, or with null where there is none; frees what it had to upload. */
+export function withMask<B, T>(backend: Backend<B>, laid: LaidMask | null, body: (mask: Mask<B> | null) => T): T {
+  if (laid === null) return body(null);
+  const { host, outer, tensor } = laid;
+  // It may have been disposed or overwritten since it was laid out.
+  if (tensor !== null && !tensor.disposed && tensor.host === host) {
+    return body({ buffer: tensor.buffer as B, outer, host });
+  }
+  const buffer = allocate(backend, host.length, 'bool');
   try {
-    x.backend.write(buffer, host);
+    backend.write(buffer, host);
     return body({ buffer, outer, host });
   } finally {
-    x.backend.free(buffer);
+    backend.free(buffer);
   }
 }
 
 interface Given {
   readonly shape: Shape;
   readonly host: HostArray;
-  readonly buffer: unknown;
+  readonly tensor: DeviceTensor | null;
 }
 
-function fromTensor(operation: string, input: Tensor, x: FloatTensor): Given {
+function fromTensor(operation: string, input: Tensor, x: DeviceTensor): Given {
   const mask = asTensor(operation, 'mask', input);
   if (mask.dtype !== 'bool' || mask.host === null) throw notBool(operation, mask.dtype);
   checkBackend(operation, 'mask', mask, x.backend);
-  return { shape: mask.shape, host: mask.host, buffer: mask.buffer };
+  return { shape: mask.shape, host: mask.host, tensor: mask };
 }
 
 function fromHost(operation: string, input: NestedArray | NdArrayLike): Given {
   const own = readInput(input, undefined, undefined);
-  if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), buffer: null };
-  if (own.dtype === 'bool') return { shape: own.shape, host: own.data, buffer: null };
+  if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), tensor: null };
+  if (own.dtype === 'bool') return { shape: own.shape, host: own.data, tensor: null };
   const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
   if (!bytes) throw notBool(operation, own.dtype);
-  return { shape: own.shape, host: readInput(input, undefined, 'bool').data, buffer: null };
+  return { shape: own.shape, host: readInput(input, undefined, 'bool').data, tensor: null };
 }
 
 function notBool(operation: string, dtype: string): SoftgradError {
@@ -106,31 +114,4 @@ function expand(host: HostArray, from: Shape, to: Shape): HostArray {
     }
   }
   return expanded;
-}
-
-/** What fused kernels take. */
-export function parameters(temperature: number, mask: Mask | null): SoftmaxParameters<unknown> {
-  return { temperature, mask: mask && { buffer: mask.buffer, outer: mask.outer } };
-}
-
-/** The terms of a sum that the mask keeps, the others 0: 0 times a slope would not be enough where a factor is not finite. */
-export function keptOf(
-  basis: Basis<unknown>,
-  scratch: Scratch,
-  terms: unknown,
-  mask: Mask | null,
-  rows: Rows,
-): unknown {
-  if (mask === null) return terms;
-  const kept = scratch(rows.outer * rows.classes * rows.inner);
-  selectMasked(basis, kept, mask, terms, 0, rows);
-  return kept;
-}
-
-/** `out = mask ? a : b` over rows, by a basis. */
-export function selectMasked(basis: Basis<unknown>, out: unknown, mask: Mask, a: unknown, b: number, rows: Rows): void {
-  const block = mask.outer * rows.classes * rows.inner;
-  const extent = [rows.outer / mask.outer, 1, block] as const;
-  const condition: Operand<unknown> = { buffer: mask.buffer, extent: [1, 1, block] };
-  basis.select(out, condition, { buffer: a, extent }, b, extent);
 }

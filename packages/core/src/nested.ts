@@ -28,19 +28,20 @@ export function flatten(
   shape: Shape,
   target: { [index: number]: number },
   booleans: boolean,
+  what = 'tensor',
 ): void {
   let next = 0;
   const path: number[] = [];
   const visit = (node: unknown, depth: number): void => {
     if (depth === shape.length) {
-      target[next++] = entry(node, path, booleans);
+      target[next++] = entry(node, path, booleans, what);
       return;
     }
     if (!Array.isArray(node) || node.length !== shape[depth]) {
       const found = Array.isArray(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
         'ERR_SHAPE',
-        `tensor: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,
+        `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,
       );
     }
     for (let k = 0; k < node.length; k++) {
@@ -52,11 +53,11 @@ export function flatten(
   visit(nested, 0);
 }
 
-function entry(value: unknown, path: readonly number[], booleans: boolean): number {
+function entry(value: unknown, path: readonly number[], booleans: boolean, what: string): number {
   if (booleans ? typeof value === 'boolean' : typeof value === 'number') return Number(value);
   const code = Array.isArray(value) ? 'ERR_SHAPE' : 'ERR_DTYPE';
   const expected = booleans ? 'a boolean' : 'a number';
-  throw new SoftgradError(code, `tensor: ${place(path)} is ${describe(value)}, expected ${expected}`);
+  throw new SoftgradError(code, `${what}: ${place(path)} is ${describe(value)}, expected ${expected}`);
 }
 
 function place(path: readonly number[]): string {

@@ -7,32 +7,12 @@ import type { Tensor } from './tensor.js';
 /** Names by which other libraries know an option. */
 const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
 
-/** The names of the options that the functions take. */
-export const optionNames = {
-  tensor: ['dtype', 'shape', 'backend', 'out'],
-  empty: ['dtype', 'backend'],
-  out: ['out'],
-  elementwise: ['axis', 'out'],
-  elementwiseOperator: ['axis'],
-  softmax: ['axis', 'temperature', 'mask', 'out'],
-  softmaxOperator: ['axis', 'temperature', 'mask'],
-  crossEntropy: ['axis', 'temperature', 'mask', 'labelSmoothing', 'weight', 'ignoreIndex', 'reduction', 'out'],
-  crossEntropyOut: ['loss', 'gradient'],
-  gradcheck: [
-    'axis',
-    'temperature',
-    'mask',
-    'labelSmoothing',
-    'weight',
-    'ignoreIndex',
-    'reduction',
-    'target',
-    'cotangent',
-    'step',
-    'tolerance',
-    'entries',
-  ],
-} as const;
+/** The names of the options in a type: one that is missing here, or that the type has not, does not compile. */
+export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): readonly string[] {
+  return Object.keys(names);
+}
+
+const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
 
 /**
  * The options of a call. One that nobody knows would be ignored, and the result be another than the caller's: types say so only
@@ -51,15 +31,15 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
 
 /** The `out` of a member of a linear operator, which has no other option. @throws ERR_VALUE */
 export function outOf(operation: string, options: OutOption = {}): Tensor | undefined {
-  return checkOptions(operation, options, optionNames.out).out;
+  return checkOptions(operation, options, outNames).out;
 }
 
 function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
   const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
   const meant = known.find((one) => one === elsewhere[plain(name)] || plain(one) === plain(name));
-  const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: there is no option ${name}${hint}; the options are ${known.join(', ')}`,
+    `${operation}: unknown option '${name}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`,
   );
 }

@@ -25,10 +25,10 @@ export interface Tensor {
   data(): Promise<HostArray>;
   /** The elements as nested arrays; booleans for bool, a bare number for a scalar. */
   array(): Promise<NestedArray>;
-  /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only (`supports.readSync`) */
+  /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only */
   dataSync(): HostArray;
   arraySync(): NestedArray;
-  /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED unless `supports.hostView` */
+  /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
   view(): HostArray;
   /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
   to(backend: Backend): Promise<Tensor>;
@@ -37,6 +37,23 @@ export interface Tensor {
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
   dispose(): void;
   [Symbol.dispose](): void;
+}
+
+/** A mask laid out for an operand's rows, on the host: `outer` blocks of `classes × inner` that repeat. */
+export interface LaidMask {
+  readonly host: HostArray;
+  readonly outer: number;
+  /** The tensor whose buffer holds the same, if there is one. */
+  readonly tensor: DeviceTensor | null;
+}
+
+/** What derivatives know of the call that made their operand. */
+export interface Origin {
+  /** `softmax` */
+  readonly operation: string;
+  readonly axis: number;
+  readonly temperature: number;
+  readonly mask: LaidMask | null;
 }
 
 /** A tensor without its elements. */
@@ -57,10 +74,12 @@ export class DeviceTensor implements Tensor {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly size: number;
-  /** Class indices and masks keep their host data: core validates it there, and no operation makes them. */
-  readonly host: HostArray | null;
+  /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
+  host: HostArray | null;
   /** `undefined` once disposed. */
   buffer: unknown;
+  /** The call that made it, where derivatives depend on that. */
+  origin: Origin | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
     this.backend = backend;
@@ -87,7 +106,7 @@ export class DeviceTensor implements Tensor {
   dataSync(): HostArray {
     const buffer = liveBuffer('dataSync', this);
     if (this.host) return this.host.slice();
-    if (!this.backend.supports.readSync || !this.backend.readSync) {
+    if (!this.backend.readSync) {
       throw new SoftgradError(
         'ERR_UNSUPPORTED',
         `dataSync: ${this.backend.name} reads asynchronously only: await data()`,
@@ -105,7 +124,7 @@ export class DeviceTensor implements Tensor {
     if (!isFloat(this.dtype)) {
       throw new SoftgradError('ERR_DTYPE', `view: ${this.dtype} tensors are constants; views are for float dtypes`);
     }
-    if (!this.backend.supports.hostView || !this.backend.view) {
+    if (!this.backend.view) {
       throw new SoftgradError(
         'ERR_UNSUPPORTED',
         `view: the memory of ${this.backend.name} can't be seen here: await data()`,
@@ -116,7 +135,10 @@ export class DeviceTensor implements Tensor {
 
   async to(backend: Backend): Promise<Tensor> {
     checkDType('to', this.dtype, backend);
-    return make(backend, this.shape, this.dtype, await this.data());
+    const { origin } = this;
+    const copy = make(backend, this.shape, this.dtype, await this.data());
+    copy.origin = origin;
+    return copy;
   }
 
   dispose(): void {
@@ -135,7 +157,7 @@ export class DeviceTensor implements Tensor {
 
   /** What Node and the browsers' consoles that follow it print: the values, where they can be read at once. */
   [inspect](): string {
-    if (this.disposed || !(this.host || this.backend.supports.readSync)) return this.toString();
+    if (this.disposed || !(this.host || this.backend.readSync)) return this.toString();
     return `${this.toString()} ${preview(this.arraySync())}`;
   }
 
@@ -214,7 +236,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
-export function allocate(backend: Backend, size: number, dtype: DType): unknown {
+export function allocate<B>(backend: Backend<B>, size: number, dtype: DType): B {
   const most = backend.supports.limits.elements;
   if (size > most) {
     throw new SoftgradError(

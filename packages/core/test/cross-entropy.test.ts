@@ -358,7 +358,7 @@ describe('the options of cross-entropy have a domain', () => {
     ]);
     expect(failure(() => crossEntropy(input, [0], { out: { los: one } as never }))).toEqual([
       'ERR_VALUE',
-      'crossEntropy: out: there is no option los; the options are loss, gradient',
+      "crossEntropy: out: unknown option 'los'; expected one of loss, gradient",
     ]);
     expect(failure(() => crossEntropy(input, [0], { out: { loss: one } }))).toEqual([
       'ERR_SHAPE',

@@ -11,8 +11,6 @@ export class MinimalBackend implements Backend<HostArray> {
   readonly name = 'minimal';
   readonly supports = {
     dtypes: ['float32'],
-    readSync: false,
-    hostView: false,
     inPlace: false,
     limits: { elements: 2 ** 24, classes: 2 ** 24 },
     device: 'plain JavaScript',
@@ -29,25 +27,26 @@ export class MinimalBackend implements Backend<HostArray> {
   close = () => {
     this.closed = true;
   };
-  softmax(out: HostArray, x: HostArray, rows: Rows) {
+  softmax: Backend<HostArray>['softmax'] = (out, x, rows, { temperature, mask }) => {
+    if (temperature !== 1 || mask) return false;
     for (const at of indices(rows)) {
       const max = at.reduce((largest, i) => Math.max(largest, x[i]), Number.NEGATIVE_INFINITY);
       const sum = at.reduce((total, i) => total + Math.exp(x[i] - max), 0);
       for (const i of at) out[i] = Math.exp(x[i] - max) / sum;
     }
-  }
-  jacobian(out: HostArray, s: HostArray, rows: Rows) {
+  };
+  jacobian: Backend<HostArray>['jacobian'] = (out, s, rows, { temperature: T }) => {
     let next = 0;
     for (const at of indices(rows)) {
-      for (const r of at) for (const c of at) out[next++] = s[r] * ((r === c ? 1 : 0) - s[c]);
+      for (const r of at) for (const c of at) out[next++] = (s[r] * ((r === c ? 1 : 0) - s[c])) / T;
     }
-  }
-  vjp(out: HostArray, s: HostArray, g: HostArray, rows: Rows) {
+  };
+  vjp: Backend<HostArray>['vjp'] = (out, s, g, rows, { temperature: T }) => {
     for (const at of indices(rows)) {
       const inner = at.reduce((total, i) => total + s[i] * g[i], 0);
-      for (const i of at) out[i] = s[i] * (g[i] - inner);
+      for (const i of at) out[i] = (s[i] * (g[i] - inner)) / T;
     }
-  }
+  };
 }
 
 function indices({ outer, classes, inner }: Rows): number[][] {

@@ -1,18 +1,7 @@
 import type { Decimal } from 'decimal.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  add,
-  type DoubleDouble,
-  div,
-  exactly,
-  exp,
-  log,
-  log1p,
-  mul,
-  product,
-  sub,
-} from '../conformance/doubledouble.js';
+import { add, type DoubleDouble, div, exactly, exp, log, log1p, mul, product, sub } from '../reference/doubledouble.js';
 import { exact, Precise } from './decimal.js';
 
 const decimal = ({ hi, lo }: DoubleDouble) => exact(hi).plus(exact(lo));

@@ -268,19 +268,6 @@ describe('a tensor on a backend that is read asynchronously only', () => {
     expect([labels.arraySync(), inspect(labels)]).toEqual([[3, 4], 'Tensor (2,) int32 on minimal [3, 4]']);
     expect(tensor([[true, false]], { backend: here }).arraySync()).toEqual([[true, false]]);
   });
-
-  test('is announced: what a backend has and does not announce is not used', async () => {
-    const whole = (await exact.open()) as Backend;
-    const quiet = delegate(whole, { supports: { ...whole.supports, readSync: false, hostView: false } });
-    const lacking = delegate(whole, { readSync: undefined as never, view: undefined as never });
-    for (const here of [quiet, lacking]) {
-      const x = tensor([1, 2], { backend: here });
-      expect([failure(() => x.dataSync()).code, failure(() => x.view()).code]).toEqual([
-        'ERR_UNSUPPORTED',
-        'ERR_UNSUPPORTED',
-      ]);
-    }
-  });
 });
 
 describe('what a tensor gives away is the caller’s', () => {

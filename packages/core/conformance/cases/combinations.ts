@@ -3,9 +3,9 @@ import { type ConformanceCase, defineCase, dtypeSuffix, floatDTypes, type Requir
 import { type Combination, coveringArray } from '../covering-array.js';
 import { type InputName, randomFrom } from '../inputs.js';
 import { memoized } from '../memo.js';
+import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { operations } from '../operations.js';
 import { checkEach } from '../sweep.js';
 import {
   checkTrial,

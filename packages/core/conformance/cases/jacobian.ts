@@ -1,3 +1,4 @@
+import { softmaxJacobian as reference, rowIndices, softmax } from '../../reference/functions.js';
 import type { Backend, FloatDType } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -9,9 +10,8 @@ import {
 } from '../case.js';
 import { assertClose } from '../check.js';
 import { type InputName, layout, logits, rounded } from '../inputs.js';
-import { runKernel } from '../kernel.js';
+import { plain, runKernel } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { softmaxJacobian as reference, rowIndices, softmax } from '../reference.js';
 import { checkSweep, largest, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxJacobianTolerance } from '../tolerance.js';
 
@@ -73,7 +73,7 @@ const problem = memoized((dtype: FloatDType, shape: readonly number[], axis: num
 
 async function run(backend: Backend, dtype: FloatDType, s: Float64Array, rows: ReturnType<typeof layout>) {
   return runKernel(backend, { length: s.length * rows.classes, dtype }, [{ values: s, dtype }], (out, [buffer]) =>
-    backend.jacobian(out, buffer, rows),
+    backend.jacobian(out, buffer, rows, plain),
   );
 }
 

@@ -4,8 +4,8 @@ import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { withoutKernels } from '../counted.js';
 import { exact } from '../exact.js';
 import { garbage } from '../kernel.js';
+import { allOperations } from '../operations/all.js';
 import type { CallOptions, Operation } from '../operations/operation.js';
-import { allOperations } from '../operations.js';
 import {
   callOptions,
   evaluate,
@@ -24,7 +24,7 @@ const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 interface Law {
   readonly name: string;
   readonly composable: boolean;
-  readonly requires?: Requirements;
+  requires?(operation: Operation): Requirements;
   appliesTo?(operation: Operation): boolean;
   run(backend: Backend, operation: Operation): Promise<void>;
 }
@@ -40,6 +40,8 @@ const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
   'crossEntropy.gradient': 'nothing',
 };
 
+const ieee: Requirements = { features: ['nonFinite: ieee'] };
+
 const laws: readonly Law[] = [
   { name: 'out-equals-allocated', composable: true, run: outEqualsAllocated },
   { name: 'out-may-be-an-operand', composable: false, run: outMayBeAnOperand },
@@ -50,8 +52,23 @@ const laws: readonly Law[] = [
   {
     name: 'fused-equals-composed',
     composable: false,
-    requires: { features: ['kernels', 'basis'] },
+    requires: () => ({ features: ['kernels', 'basis'] }),
     run: fusedEqualsComposed,
+  },
+  {
+    name: 'remembers-its-call',
+    composable: true,
+    // What is masked has log-probability −Infinity.
+    requires: ({ family }) => ({ kernel: null, ...(family === 'log-softmax' && ieee) }),
+    appliesTo: ({ forward }) => forward !== undefined,
+    run: remembersItsCall,
+  },
+  {
+    name: 'masked-directions',
+    composable: true,
+    requires: () => ({ kernel: null, ...ieee }),
+    appliesTo: takesMaskedDirection,
+    run: maskedDirections,
   },
   { name: 'used-after-dispose', composable: false, run: usedAfterDispose },
   { name: 'backend-mismatch', composable: false, run: backendMismatch },
@@ -65,16 +82,16 @@ export const lawCases: readonly ConformanceCase[] = [
     allOperations
       .filter((operation) => appliesTo?.(operation) ?? true)
       .map((operation) => {
-        const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
+        const needs = needsOf(operation);
         const define = composable ? defineCase : defineKernelCase;
-        return define(`laws/${name}:operation=${operation.name}`, { ...needs, ...requires }, (backend) =>
+        return define(`laws/${name}:operation=${operation.name}`, { ...needs, ...requires?.(operation) }, (backend) =>
           run(backend, operation),
         );
       }),
   ),
   ...allOperations.flatMap((operation) => {
     const { kernel } = requirementsOf(operation, problemOf(statement));
-    if (kernel === undefined) return [];
+    if (kernel === undefined || isRequired(kernel)) return [];
     return [
       defineKernelCase(`laws/unsupported:operation=${operation.name}`, { lacks: kernel }, async (backend) => {
         const problem = problemIn(backend);
@@ -83,6 +100,16 @@ export const lawCases: readonly ConformanceCase[] = [
     ];
   }),
 ];
+
+/** What a law about an operation needs: a basis where the required kernels may decline. */
+function needsOf(operation: Operation): Requirements {
+  const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
+  return isRequired(needs.kernel) ? { ...needs, kernel: null } : needs;
+}
+
+function isRequired(kernel: Requirements['kernel']): boolean {
+  return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
+}
 
 function problemIn(backend: Backend, other: Partial<ProblemStatement> = {}): Problem {
   return problemOf({ ...statement, dtype: backend.supports.dtypes[0], ...other });
@@ -206,6 +233,51 @@ async function shift(backend: Backend, operation: Operation): Promise<void> {
     before.map((value) => value + change),
     both,
   );
+}
+
+/** A derivative uses the axis, temperature and mask of the call that made its operand, and refuses options that contradict them. */
+async function remembersItsCall(backend: Backend, operation: Operation): Promise<void> {
+  const options = { shape: [2, 3, 4], axis: 1, input: 'spread', temperature: 2, mask: 'full' } as const;
+  const problem = problemIn(backend, options);
+  await withTensors(backend, operation, problem, async ([, ...directions], said) => {
+    const { shape, dtype, values } = problem;
+    const x = tensor(values, { shape, dtype, backend });
+    const y = operation.forward?.(x, said) ?? x;
+    const copy = tensor(await y.data(), { shape, dtype, backend });
+    const [remembered, told] = await Promise.all([
+      take(operation.apply([y, ...directions], {}, problem)),
+      take(operation.apply([copy, ...directions], said, problem)),
+    ]);
+    assertSame(`${operation.name} of what remembers its options, beside what is told them`, remembered, told);
+    const repeated = await take(operation.apply([y, ...directions], said, problem));
+    assertSame(`${operation.name} of what remembers its options and is told them again`, repeated, told);
+    for (const wrong of [{ axis: 0 }, { temperature: 3 }, { mask: { data: [true], shape: [1] } }]) {
+      const what = `${operation.name} with another ${Object.keys(wrong)[0]} than the call that made its operand`;
+      await assertThrows(what, 'ERR_VALUE', () => operation.apply([y, ...directions], wrong, problem));
+    }
+    for (const made of [x, y, copy]) made.dispose();
+  });
+}
+
+function takesMaskedDirection({ takes, member, family }: Operation): boolean {
+  const isOverRows = member === 'vjp' && (family === 'log-sum-exp' || family === 'cross-entropy');
+  return takes.includes('mask') && (member === 'vjp' || member === 'jvp') && !isOverRows;
+}
+
+/** A cotangent or tangent has no influence where the mask takes its entry out, NaN or not. */
+async function maskedDirections(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend, { shape: [4, 6], input: 'spread', mask: 'full' });
+  const others = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  await withTensors(backend, operation, problem, async ([first, direction, ...rest], options) => {
+    const { shape, dtype, parameters } = problem;
+    const wild = (await direction.data()).map((value, i) => (parameters.mask?.[i] ? value : others[i % 3]));
+    const other = tensor(wild, { shape, dtype, backend });
+    const [expected, actual] = await Promise.all(
+      [direction, other].map((one) => take(operation.apply([first, one, ...rest], options, problem))),
+    );
+    other.dispose();
+    assertSame(`${operation.name} with NaN and infinities where the mask is 0`, actual, expected);
+  });
 }
 
 async function fusedEqualsComposed(backend: Backend, operation: Operation): Promise<void> {

@@ -1,9 +1,9 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase } from '../case.js';
 import { assertClose } from '../check.js';
+import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { operations } from '../operations.js';
 import {
   evaluate,
   expectation,
@@ -89,7 +89,8 @@ export const crossEntropyValues: readonly ConformanceCase[] = settings.flatMap((
 function statementsFor({ family, member, takes }: Operation): readonly ProblemStatement[] {
   const masks = takes.includes('mask');
   const once: ProblemStatement = { shape: small, axis: 1, input: 'spread' };
-  const last: ProblemStatement = masks ? { ...once, mask: 'full', temperature: 0.5 } : once;
+  const all: ProblemStatement = { ...once, mask: 'full', temperature: 0.5 };
+  const last = masks ? (member === 'values' ? [all] : [once, all]) : [once];
   if (!takes.includes('temperature')) return inOtherDTypes(takes.includes('axis') ? operator : elementwise, last);
   if (member === 'diagonal' || member === 'to-dense') return inOtherDTypes([...operator, ...tempered], last);
   if (member !== 'values') return inOtherDTypes([...derivative, ...tempered, ...(masks ? maskedOnce : [])], last);
@@ -98,13 +99,16 @@ function statementsFor({ family, member, takes }: Operation): readonly ProblemSt
   return inOtherDTypes([...plain, ...tempered, ...masked], last);
 }
 
-function inOtherDTypes(list: readonly ProblemStatement[], statement: ProblemStatement): readonly ProblemStatement[] {
-  return [...list, ...otherDTypes.map((dtype) => ({ ...statement, dtype }))];
+function inOtherDTypes(
+  list: readonly ProblemStatement[],
+  statements: readonly ProblemStatement[],
+): readonly ProblemStatement[] {
+  return [...list, ...otherDTypes.flatMap((dtype) => statements.map((statement) => ({ ...statement, dtype })))];
 }
 
 function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Operation): readonly ProblemStatement[] {
   const once: ProblemStatement = { shape: small, axis: 1, input: 'spread' };
-  if (member === 'vjp' || member === 'jvp') return inOtherDTypes([{ ...once, axis: 0, mask: 'full' }], once);
+  if (member === 'vjp' || member === 'jvp') return inOtherDTypes([{ ...once, axis: 0, mask: 'full' }], [once]);
   const list: readonly ProblemStatement[] = [
     once,
     { shape: [2, 3, 4], axis: 1, input: 'shifted', temperature: 2 },
@@ -114,7 +118,7 @@ function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Ope
     { shape: small, axis: 1, input: 'wide' },
     { shape: small, axis: 1, input: 'removed' },
   ];
-  return inOtherDTypes(target === 'indices' ? [...list, ...extreme] : list, { ...once, input: 'narrow' });
+  return inOtherDTypes(target === 'indices' ? [...list, ...extreme] : list, [{ ...once, input: 'narrow' }]);
 }
 
 /** One operation on one problem, against the reference. */

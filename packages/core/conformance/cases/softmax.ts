@@ -1,3 +1,4 @@
+import { softmax as reference, rowIndices } from '../../reference/functions.js';
 import type { Backend, FloatDType } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -9,9 +10,8 @@ import {
 } from '../case.js';
 import { assertClose, assertSame } from '../check.js';
 import { type InputName, layout, logits } from '../inputs.js';
-import { runKernel, upload } from '../kernel.js';
+import { plain, runKernel, upload } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { softmax as reference, rowIndices } from '../reference.js';
 import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxTolerance } from '../tolerance.js';
 
@@ -94,7 +94,7 @@ async function assertValues(
   const { rows, values, expected } = problem(dtype, shape, axis, input);
   const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), values, expected, rows);
   const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
-    backend.softmax(out, x, rows),
+    backend.softmax(out, x, rows, plain),
   );
   assertClose(`softmax of ${shape.join('x')}`, actual, expected, tolerance);
 }
@@ -113,7 +113,7 @@ async function assertManyRows(backend: Backend, dtype: FloatDType, count: number
   };
   const operand = { values: repeated(pattern), dtype };
   const actual = await runKernel(backend, { length: count * classes, dtype }, [operand], (out, [x]) =>
-    backend.softmax(out, x, { outer: count, classes, inner: 1 }),
+    backend.softmax(out, x, { outer: count, classes, inner: 1 }, plain),
   );
   assertClose('softmax', actual, repeated(expected), repeated(tolerance));
 }
@@ -125,7 +125,7 @@ async function assertSums(backend: Backend, dtype: FloatDType): Promise<void> {
     const rows = { outer: 3, classes, inner: 1 };
     const values = logits('broad', [3, classes], 1, dtype);
     const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
-      backend.softmax(out, x, rows),
+      backend.softmax(out, x, rows, plain),
     );
     const sums = rowIndices(rows).map((at) => at.reduce((sum, i) => sum + actual[i], 0));
     const tolerance = stored(8 * Math.sqrt(classes) * unit + classes * floor, 1);
@@ -138,7 +138,7 @@ async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promis
     const values = logits('spread', [7, 5], axis, dtype);
     const x = upload(backend, { values, dtype });
     const out = backend.alloc(values.length, dtype);
-    backend.softmax(out, x, layout([7, 5], axis));
+    backend.softmax(out, x, layout([7, 5], axis), plain);
     assertSame(`logits after softmax over axis ${axis}`, await backend.read(x), values);
     backend.write(out, (await backend.read(out)).fill(0));
     assertSame('logits after the result was overwritten', await backend.read(x), values);
@@ -153,7 +153,7 @@ async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void>
     const values = logits('spread', [7, 5], axis, dtype);
     const expected = reference(values, rows);
     const x = upload(backend, { values, dtype });
-    backend.softmax(x, x, rows);
+    backend.softmax(x, x, rows, plain);
     const tolerance = softmaxTolerance(precisionOf(backend.supports, dtype), values, expected, rows);
     assertClose(`softmax in place over axis ${axis}`, await backend.read(x), expected, tolerance);
     backend.free(x);
@@ -165,7 +165,7 @@ async function assertDeterministic(backend: Backend, dtype: FloatDType): Promise
   const rows = { outer: 3, classes: 1025, inner: 1 };
   const operand = { values: logits('narrow', [3, 1025], 1, dtype), dtype };
   const run = () =>
-    runKernel(backend, { length: 3 * 1025, dtype }, [operand], (out, [x]) => backend.softmax(out, x, rows));
+    runKernel(backend, { length: 3 * 1025, dtype }, [operand], (out, [x]) => backend.softmax(out, x, rows, plain));
   const first = await run();
   for (let repetition = 2; repetition <= 4; repetition++) {
     const between = backend.alloc(repetition * 100, dtype);

@@ -1,3 +1,4 @@
+import { softmaxVjp as reference } from '../../reference/functions.js';
 import type { Backend, FloatDType } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -9,9 +10,8 @@ import {
 } from '../case.js';
 import { assertClose, assertSame } from '../check.js';
 import { cotangents, type InputName, layout } from '../inputs.js';
-import { runKernel, upload } from '../kernel.js';
+import { plain, runKernel, upload } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { softmaxVjp as reference } from '../reference.js';
 import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
 import { probabilities } from './jacobian.js';
@@ -105,7 +105,7 @@ function problem(
 function run(backend: Backend, dtype: FloatDType, { rows, s, g }: Problem) {
   const operands = [s, g].map((values) => ({ values, dtype }));
   return runKernel(backend, { length: s.length, dtype }, operands, (out, [probabilities, cotangent]) =>
-    backend.vjp(out, probabilities, cotangent, rows),
+    backend.vjp(out, probabilities, cotangent, rows, plain),
   );
 }
 
@@ -125,7 +125,7 @@ async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promis
   const { rows, s, g } = problem(backend, dtype, [7, 5], 0, 'narrow', 'uniform');
   const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
   const out = backend.alloc(s.length, dtype);
-  backend.vjp(out, buffers[0], buffers[1], rows);
+  backend.vjp(out, buffers[0], buffers[1], rows, plain);
   assertSame('probabilities after vjp', await backend.read(buffers[0]), s);
   assertSame('cotangent after vjp', await backend.read(buffers[1]), g);
   for (const buffer of [out, ...buffers]) backend.free(buffer);
@@ -136,7 +136,7 @@ async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void>
     const { rows, s, g, expected, tolerance } = problem(backend, dtype, [7, 5], axis, 'narrow', 'uniform');
     for (const target of [0, 1] as const) {
       const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
-      backend.vjp(buffers[target], buffers[0], buffers[1], rows);
+      backend.vjp(buffers[target], buffers[0], buffers[1], rows, plain);
       const what = `vjp over axis ${axis} into its ${target === 0 ? 'probabilities' : 'cotangent'}`;
       assertClose(what, await backend.read(buffers[target]), expected, tolerance);
       for (const buffer of buffers) backend.free(buffer);

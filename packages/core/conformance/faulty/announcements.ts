@@ -16,18 +16,6 @@ export const faultyAnnouncements: readonly Fault[] = [
     ({ supports }) => ({ supports: { ...supports, nonFinite: 'unspecified' } }),
   ),
   fault(
-    'read-sync-undeclared',
-    'has readSync and announces that it has not.',
-    'supports/read-sync:declared=false',
-    ({ supports }) => ({ supports: { ...supports, readSync: false } }),
-  ),
-  fault(
-    'view-undeclared',
-    'has view and announces that it has not.',
-    'supports/host-view:declared=false',
-    ({ supports }) => ({ supports: { ...supports, hostView: false } }),
-  ),
-  fault(
     'asks-for-too-much',
     'announces an exp so inexact that any result would pass.',
     'supports/exp-ulp',
@@ -59,12 +47,6 @@ export const faultyAnnouncements: readonly Fault[] = [
           }
         : {},
   ),
-  fault('read-sync-that-is-not-there', 'announces readSync and has none.', 'storage/read-sync:dtype=float32', () => ({
-    readSync: undefined as never,
-  })),
-  fault('view-that-is-not-there', 'announces hostView and has no view.', 'storage/view:dtype=float32', () => ({
-    view: undefined as never,
-  })),
   fault(
     'float64-that-is-float32',
     'announces float64 and stores float32.',
@@ -113,7 +95,8 @@ export const faultyAnnouncements: readonly Fault[] = [
     'announces rows of 2²⁸ classes and handles the first 1024.',
     'softmax/lengths:shape=3x1023..1025;axis=1;input=spread',
     (right) => ({
-      softmax: (out, x, rows) => right.softmax(out, x, { ...rows, classes: Math.min(rows.classes, 1024) }),
+      softmax: (out, x, rows, parameters) =>
+        right.softmax(out, x, { ...rows, classes: Math.min(rows.classes, 1024) }, parameters),
     }),
   ),
   fault(
@@ -121,8 +104,8 @@ export const faultyAnnouncements: readonly Fault[] = [
     'announces that it preserves subnormals, and its vjp makes them 0.',
     'vjp/values:shape=7x5;axis=1;input=wide;cotangent=uniform',
     (right) => ({
-      vjp(out, s, g, rows) {
-        right.vjp(out, s, g, rows);
+      vjp(out, s, g, rows, parameters) {
+        right.vjp(out, s, g, rows, parameters);
         out.data.set(out.data.map((value) => (Math.abs(value) < 2 ** -126 ? 0 : value)));
       },
     }),
@@ -144,12 +127,6 @@ export const faultyAnnouncements: readonly Fault[] = [
           }
         : {},
   ),
-  fault('clock-that-runs-backwards', 'has a clock of its own that gives negative times.', 'storage/time', () => ({
-    async time(enqueue) {
-      enqueue();
-      return -1;
-    },
-  })),
   fault(
     'basis-without-nan',
     'announces ieee, and its maximum of NaN and a number is the number.',
@@ -177,9 +154,9 @@ export const faultyAnnouncements: readonly Fault[] = [
   fault('half-a-basis', 'has a basis without select.', 'supports/complete', ({ basis }) =>
     basis ? { basis: { ...basis, select: undefined as never } } : {},
   ),
-  fault('misspelt-kernel', 'has a fused softmax that nobody calls.', 'supports/known-members', ({ kernels = {} }) => {
-    const { softmax, ...others } = kernels;
-    return { kernels: Object.assign(others, { softmaxx: softmax }) };
+  fault('misspelt-kernel', 'has a kernel that nobody calls.', 'supports/known-members', ({ kernels = {} }) => {
+    const { logSoftmax, ...others } = kernels;
+    return { kernels: Object.assign(others, { logSoftmaxx: logSoftmax }) };
   }),
   fault('misspelt-verb', 'has a verb that nobody calls.', 'supports/known-members', ({ basis }) =>
     basis ? { basis: Object.assign({ reduceMax: basis.reduce }, basis) } : {},

@@ -1,4 +1,4 @@
-import { rowIndices } from '../reference.js';
+import { rowIndices } from '../../reference/functions.js';
 import { eachRow, type Fault, fault } from './fault.js';
 
 const vjpRamp = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
@@ -25,8 +25,8 @@ export const faultyDerivatives: readonly Fault[] = [
     },
   })),
   fault('vjp-over-the-batch', 'divides the vjp by the number of rows.', vjpRamp, (right) => ({
-    vjp(out, s, g, rows) {
-      right.vjp(out, s, g, rows);
+    vjp(out, s, g, rows, parameters) {
+      right.vjp(out, s, g, rows, parameters);
       out.data.set(out.data.map((value) => value / (rows.outer * rows.inner)));
     },
   })),
@@ -35,7 +35,8 @@ export const faultyDerivatives: readonly Fault[] = [
     'sums ⟨s, g⟩ over what is contiguous.',
     'vjp/values:shape=7x5;axis=0;input=ramp;cotangent=uniform',
     (right) => ({
-      vjp: (out, s, g, { outer, classes, inner }) => right.vjp(out, s, g, { outer: outer * inner, classes, inner: 1 }),
+      vjp: (out, s, g, { outer, classes, inner }, parameters) =>
+        right.vjp(out, s, g, { outer: outer * inner, classes, inner: 1 }, parameters),
     }),
   ),
   fault(
@@ -54,15 +55,15 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
   fault('vjp-overwrites-cotangent', 'leaves s ⊙ g in the cotangent.', 'vjp/input-unchanged', (right) => ({
-    vjp(out, s, g, rows) {
+    vjp(out, s, g, rows, parameters) {
       const product = g.data.map((value, i) => value * s.data[i]);
-      right.vjp(out, s, g, rows);
+      right.vjp(out, s, g, rows, parameters);
       g.data.set(product);
     },
   })),
   fault('diagonal-jacobian', 'writes s (1 − s) on the diagonal and nothing beside it.', jacobianRamp, (right) => ({
-    jacobian(out, s, rows) {
-      right.jacobian(out, s, rows);
+    jacobian(out, s, rows, parameters) {
+      right.jacobian(out, s, rows, parameters);
       const { classes } = rows;
       out.data.forEach((_, i) => {
         if (Math.floor(i / classes) % classes !== i % classes) out.data[i] = 0;
@@ -70,8 +71,8 @@ export const faultyDerivatives: readonly Fault[] = [
     },
   })),
   fault('jacobian-with-s-on-the-diagonal', 'forgets s² on the diagonal.', 'jacobian/symmetric', (right) => ({
-    jacobian(out, s, rows) {
-      right.jacobian(out, s, rows);
+    jacobian(out, s, rows, parameters) {
+      right.jacobian(out, s, rows, parameters);
       const { classes } = rows;
       rowIndices(rows).forEach((at, row) => {
         at.forEach((i, c) => {
@@ -85,8 +86,8 @@ export const faultyDerivatives: readonly Fault[] = [
     'lays the matrices out by inner first.',
     'jacobian/values:shape=2x3x4;axis=1;input=ramp',
     (right) => ({
-      jacobian(out, s, rows) {
-        right.jacobian(out, s, rows);
+      jacobian(out, s, rows, parameters) {
+        right.jacobian(out, s, rows, parameters);
         const { outer, classes, inner } = rows;
         const size = classes * classes;
         const ordered = out.data.slice();

@@ -1,37 +1,39 @@
+import { rowIndices, softmaxVjp } from '../../reference/functions.js';
 import { hostArray } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
-import { rowIndices, softmaxVjp } from '../reference.js';
-import { eachRow, type Fault, faultyKernels, softmaxOf } from './fault.js';
+import { plain } from '../kernel.js';
+import { eachRow, type Fault, fault, faultyKernels, softmaxOf } from './fault.js';
 
 const small = 'shape=7x5;axis=1;input=spread';
 
 /** Mistakes about temperature and masks. */
 const parameterMistakes: readonly Fault[] = [
-  faultyKernels(
+  fault(
+    'ignores-its-parameters',
+    'takes temperature and mask for what others have, and declines neither.',
+    `softmax/values:${small};temperature=0.5`,
+    (right) => ({ softmax: (out, x, rows) => right.softmax(out, x, rows, plain) }),
+  ),
+  fault(
     'multiplies-by-the-temperature',
     'multiplies the logits by the temperature.',
     `softmax/values:${small};temperature=0.5`,
-    ({ softmax }) => ({
+    (right) => ({
       softmax: (out, x, rows, parameters) =>
-        softmax?.(out, x, rows, { ...parameters, temperature: 1 / parameters.temperature }),
+        right.softmax(out, x, rows, { ...parameters, temperature: 1 / parameters.temperature }),
     }),
   ),
-  faultyKernels(
-    'ignores-the-sign-of-the-temperature',
-    'computes softmax for softmin.',
-    `softmin/values:${small}`,
-    ({ softmax }) => ({
-      softmax: (out, x, rows, parameters) =>
-        softmax?.(out, x, rows, { ...parameters, temperature: Math.abs(parameters.temperature) }),
-    }),
-  ),
-  faultyKernels(
+  fault('ignores-the-sign-of-the-temperature', 'computes softmax for softmin.', `softmin/values:${small}`, (right) => ({
+    softmax: (out, x, rows, parameters) =>
+      right.softmax(out, x, rows, { ...parameters, temperature: Math.abs(parameters.temperature) }),
+  })),
+  fault(
     'derivative-without-temperature',
     'forgets that the derivative is divided by the temperature.',
     `softmax/vjp:${small};temperature=0.5`,
-    ({ softmaxVjp: right }) => ({ softmaxVjp: (out, s, g, rows) => right?.(out, s, g, rows, 1) }),
+    (right) => ({ vjp: (out, s, g, rows) => right.vjp(out, s, g, rows, plain) }),
   ),
-  faultyKernels(
+  fault(
     'masks-with-a-large-number',
     'adds −1e9 where the mask is 0, so that a row with nothing kept has probabilities.',
     'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
@@ -46,16 +48,16 @@ const parameterMistakes: readonly Fault[] = [
       },
     }),
   ),
-  faultyKernels(
+  fault(
     'repeats-the-first-mask',
     'uses the mask of the first block for all.',
     'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
-    ({ softmax }) => ({
+    (right) => ({
       softmax(out, x, rows, parameters) {
         const { mask } = parameters;
-        if (!mask) return softmax?.(out, x, rows, parameters);
+        if (!mask) return right.softmax(out, x, rows, parameters);
         const data = mask.buffer.data.slice(0, rows.classes * rows.inner);
-        return softmax?.(out, x, rows, { ...parameters, mask: { outer: 1, buffer: { dtype: 'bool', data } } });
+        return right.softmax(out, x, rows, { ...parameters, mask: { outer: 1, buffer: { dtype: 'bool', data } } });
       },
     }),
   ),
@@ -105,8 +107,8 @@ const functionMistakes: readonly Fault[] = [
     'takes exp(y_r) where exp(y_c) belongs: this Jacobian is not symmetric.',
     'log-softmax/jacobian:shape=2x3x4;axis=1;input=ramp',
     ({ logSoftmaxJacobian }) => ({
-      logSoftmaxJacobian(out, y, rows, temperature) {
-        logSoftmaxJacobian?.(out, y, rows, temperature);
+      logSoftmaxJacobian(out, y, rows, parameters) {
+        logSoftmaxJacobian?.(out, y, rows, parameters);
         const right = out.data.slice();
         const f = rows.classes;
         right.forEach((_, i) => {

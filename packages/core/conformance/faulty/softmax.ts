@@ -1,6 +1,7 @@
 import type { Backend, Rows } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
-import { eachRow, type Fault, fault, softmaxOf } from './fault.js';
+import { plain } from '../kernel.js';
+import { eachRow, type Fault, fault, isPlain, softmaxOf } from './fault.js';
 
 /** Mistakes of the softmax kernel: what a row becomes. */
 const rowMistakes: readonly Fault[] = [
@@ -83,14 +84,15 @@ const layoutMistakes: readonly Fault[] = [
     'last-axis-only',
     'ignores inner and reduces over what is contiguous.',
     'softmax/values:shape=7x5;axis=0;input=ramp',
-    (right, out, x, { outer, classes, inner }) => right.softmax(out, x, { outer: outer * inner, classes, inner: 1 }),
+    (right, out, x, { outer, classes, inner }) =>
+      right.softmax(out, x, { outer: outer * inner, classes, inner: 1 }, plain),
   ),
   wrongSoftmax(
     'wrong-axis',
     'reduces over the first axis where it should over the last.',
     'softmax/values:shape=7x5;axis=1;input=ramp',
     (right, out, x, { outer, classes, inner }) =>
-      right.softmax(out, x, { outer: inner, classes: outer, inner: classes }),
+      right.softmax(out, x, { outer: inner, classes: outer, inner: classes }, plain),
   ),
   wrongSoftmax(
     'transposed',
@@ -98,7 +100,7 @@ const layoutMistakes: readonly Fault[] = [
     'softmax/values:shape=2x3x4;axis=1;input=ramp',
     (right, out, x, rows) => {
       const whole = { dtype: out.dtype, data: out.data.slice() };
-      right.softmax(whole, x, rows);
+      right.softmax(whole, x, rows, plain);
       right.basis?.transpose(out, whole, rows);
     },
   ),
@@ -108,7 +110,7 @@ const layoutMistakes: readonly Fault[] = [
     'softmax/lengths:shape=1..9x10;axis=1;input=spread',
     (right, out, x, rows) => {
       const last = out.data.slice(-rows.classes);
-      right.softmax(out, x, rows);
+      right.softmax(out, x, rows, plain);
       if (rows.inner === 1 && rows.outer > 1 && rows.outer % 2 === 1)
         out.data.set(last, out.data.length - rows.classes);
     },
@@ -119,7 +121,7 @@ const layoutMistakes: readonly Fault[] = [
     'softmax/many-rows:shape=65537x3;axis=1;input=spread',
     (right, out, x, rows) => {
       const beyond = out.data.slice(65535 * rows.classes);
-      right.softmax(out, x, rows);
+      right.softmax(out, x, rows, plain);
       if (rows.inner === 1 && rows.outer > 65535) out.data.set(beyond, 65535 * rows.classes);
     },
   ),
@@ -129,7 +131,7 @@ const layoutMistakes: readonly Fault[] = [
     'softmax/values:shape=7x5;axis=1;input=removed',
     (right, out, x, rows) => {
       const before = out.data.slice();
-      right.softmax(out, x, rows);
+      right.softmax(out, x, rows, plain);
       out.data.forEach((value, i) => {
         if (value === 0) out.data[i] = before[i];
       });
@@ -140,7 +142,7 @@ const layoutMistakes: readonly Fault[] = [
     'uses the logits as scratch memory.',
     'softmax/input-unchanged',
     (right, out, x, rows) => {
-      right.softmax(out, x, rows);
+      right.softmax(out, x, rows, plain);
       x.data.set(out.data);
     },
   ),
@@ -149,7 +151,7 @@ const layoutMistakes: readonly Fault[] = [
     'computes in the memory of the logits and lets the result share it.',
     'softmax/input-unchanged',
     (right, out, x, rows) => {
-      right.softmax(x, x, rows);
+      right.softmax(x, x, rows, plain);
       Object.assign(out, { data: x.data });
     },
   ),
@@ -159,7 +161,7 @@ const layoutMistakes: readonly Fault[] = [
     'softmax/in-place',
     (right, out, x, rows) => {
       out.data.fill(0);
-      right.softmax(out, x, rows);
+      right.softmax(out, x, rows, plain);
     },
   ),
   fault(
@@ -194,9 +196,7 @@ function wrongRows(
   caughtBy: string,
   result: (row: number[]) => readonly number[],
 ): Fault {
-  return fault(name, mistake, caughtBy, () => ({
-    softmax: (out, x, rows) => eachRow(out, x, rows, result),
-  }));
+  return wrongSoftmax(name, mistake, caughtBy, (_, out, x, rows) => eachRow(out, x, rows, result));
 }
 
 function wrongSoftmax(
@@ -205,5 +205,8 @@ function wrongSoftmax(
   caughtBy: string,
   kernel: (right: Backend<ExactBuffer>, out: ExactBuffer, x: ExactBuffer, rows: Rows) => void,
 ): Fault {
-  return fault(name, mistake, caughtBy, (right) => ({ softmax: (out, x, rows) => kernel(right, out, x, rows) }));
+  return fault(name, mistake, caughtBy, (right) => ({
+    softmax: (out, x, rows, parameters) =>
+      isPlain(parameters) ? void kernel(right, out, x, rows) : right.softmax(out, x, rows, parameters),
+  }));
 }

@@ -36,8 +36,8 @@ export const faultyStorage: readonly Fault[] = [
     write: (buffer, host) => buffer.data.set(host.map(Math.fround)),
   })),
   fault('reads-before-the-work', 'reads without waiting for what is enqueued.', 'storage/order', (right) => ({
-    softmax(out, logits, rows) {
-      Promise.resolve().then(() => right.softmax(out, logits, rows));
+    softmax(out, logits, rows, parameters) {
+      Promise.resolve().then(() => right.softmax(out, logits, rows, parameters));
     },
   })),
   fault(
@@ -56,13 +56,6 @@ export const faultyStorage: readonly Fault[] = [
       },
     };
   }),
-  fault('time-runs-nothing', 'tells a time and does nothing in it.', 'storage/time', () => ({ time: async () => 1 })),
-  fault('time-is-not-one', 'subtracts what is no timestamp.', 'storage/time', () => ({
-    async time(enqueue) {
-      enqueue();
-      return Number.NaN;
-    },
-  })),
   fault('never-closes', 'does not know that it was closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault(
     'broadcasts-by-cycling',
@@ -135,9 +128,9 @@ function enqueuing(right: Backend<ExactBuffer>): Partial<Backend<ExactBuffer>> {
     queue.push(work);
   };
   return {
-    softmax: (out, x, rows) => enqueue(() => right.softmax(out, x, rows)),
-    vjp: (out, s, g, rows) => enqueue(() => right.vjp(out, s, g, rows)),
-    jacobian: (out, s, rows) => enqueue(() => right.jacobian(out, s, rows)),
+    softmax: (out, x, rows, parameters) => enqueue(() => right.softmax(out, x, rows, parameters)),
+    vjp: (out, s, g, rows, parameters) => enqueue(() => right.vjp(out, s, g, rows, parameters)),
+    jacobian: (out, s, rows, parameters) => enqueue(() => right.jacobian(out, s, rows, parameters)),
     write(buffer, host) {
       flush();
       right.write(buffer, host);

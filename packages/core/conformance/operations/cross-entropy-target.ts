@@ -1,8 +1,8 @@
+import type { ReferenceTarget } from '../../reference/cross-entropy.js';
+import { rowIndices } from '../../reference/functions.js';
 import type { CrossEntropyTarget } from '../../src/index.js';
 import { randomFrom, rounded } from '../inputs.js';
 import type { Problem } from '../problem.js';
-import { rowIndices } from '../reference.js';
-import type { ReferenceTarget } from '../reference-cross-entropy.js';
 import type { Operand } from './operation.js';
 
 /** The target of a cross-entropy operation and what it ignores. */

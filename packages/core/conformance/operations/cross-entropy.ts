@@ -1,6 +1,3 @@
-import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
-import { rounded } from '../inputs.js';
-import type { Problem } from '../problem.js';
 import {
   crossEntropyJvp,
   crossEntropyVjp,
@@ -8,14 +5,17 @@ import {
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,
   crossEntropy as reference,
-} from '../reference-cross-entropy.js';
+} from '../../reference/cross-entropy.js';
+import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
+import { rounded } from '../inputs.js';
+import type { Problem } from '../problem.js';
 import {
   crossEntropyGradientTolerance,
   crossEntropyJvpTolerance,
   crossEntropyLossTolerance,
 } from '../tolerance-cross-entropy.js';
 import { ignoreIndexOf, type TargetSetting, targetArgument, targetOf, targetOperand } from './cross-entropy-target.js';
-import { cotangentOf, logitsOf, named, type Operand, type Operation } from './operation.js';
+import { cotangentOf, logitsOf, type Operand, type Operation } from './operation.js';
 
 /** The options of one cross-entropy operation, as a case's id has them. */
 export interface CrossEntropySetting extends TargetSetting {
@@ -69,11 +69,13 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       run(
         tensors: readonly Tensor[],
         target: CrossEntropyTarget,
-        options: CrossEntropyOptions & { out?: Tensor },
+        options: CrossEntropyOptions & { readonly out?: Tensor | undefined },
       ): Tensor;
     },
   ): Operation => ({
-    ...named(family, name),
+    name: `crossEntropy.${name}`,
+    ...family,
+    member: name,
     ...rest,
     operands: (problem) => {
       const operands = rest.operands(problem);

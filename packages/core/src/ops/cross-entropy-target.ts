@@ -4,7 +4,7 @@ import { SoftgradError } from '../errors.js';
 import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../input.js';
 import type { Mask } from '../mask.js';
 import type { NestedArray } from '../nested.js';
-import { checkBackend, type FloatTensor, operandLike } from '../op.js';
+import { checkBackend, type FloatTensor, operandLike } from '../operands.js';
 import { type Shape, sameShape, show, sizeOf } from '../shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from '../tensor.js';
 
@@ -19,7 +19,7 @@ export type LaidTarget =
 /** What is asked of a target besides its shape. */
 export interface TargetRules {
   readonly ignoreIndex: number;
-  readonly mask: Mask | null;
+  readonly mask: Mask<unknown> | null;
 }
 
 /**
@@ -140,7 +140,7 @@ function checkIndices(operation: string, indices: HostArray, rows: Rows, { ignor
   }
 }
 
-function maskIndex(mask: Mask, rows: Rows, outer: number, classIndex: number, inner: number): number {
+function maskIndex(mask: Mask<unknown>, rows: Rows, outer: number, classIndex: number, inner: number): number {
   return ((outer % mask.outer) * rows.classes + classIndex) * rows.inner + inner;
 }
 
@@ -152,18 +152,6 @@ export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignore
   return divisor;
 }
 
-/** The number of classes that the mask keeps, by row. */
-export function keptClasses(mask: Mask, rows: Rows, dtype: FloatDType): HostArray {
-  const { outer, classes, inner } = rows;
-  const kept = hostArray(outer * inner, dtype);
-  for (let o = 0; o < outer; o++) {
-    for (let c = 0; c < classes; c++) {
-      for (let i = 0; i < inner; i++) kept[o * inner + i] += mask.host[maskIndex(mask, rows, o, c, i)];
-    }
-  }
-  return kept;
-}
-
 /** Class indices as one-hot probabilities: what a composition works on. Ignored rows are all 0. */
 export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
   const { outer, classes, inner } = rows;
@@ -173,4 +161,40 @@ export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtyp
     if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
   }
   return dense;
+}
+
+/** ε/K by row, K the classes that the mask keeps; 0 for rows that are ignored or have none. */
+export function smoothingShares({
+  rows,
+  dtype,
+  mask,
+  target,
+  labelSmoothing,
+  ignoreIndex,
+}: {
+  readonly rows: Rows;
+  readonly dtype: FloatDType;
+  readonly mask: Mask<unknown> | null;
+  readonly target: LaidTarget;
+  readonly labelSmoothing: number;
+  readonly ignoreIndex: number;
+}): HostArray {
+  const shares = mask ? keptClasses(mask, rows, dtype) : hostArray(rows.outer * rows.inner, dtype).fill(rows.classes);
+  for (let row = 0; row < shares.length; row++) {
+    const ignored = target.kind === 'indices' && target.host[row] === ignoreIndex;
+    shares[row] = ignored || shares[row] === 0 ? 0 : labelSmoothing / shares[row];
+  }
+  return shares;
+}
+
+/** The number of classes that the mask keeps, by row. */
+function keptClasses(mask: Mask<unknown>, rows: Rows, dtype: FloatDType): HostArray {
+  const { outer, classes, inner } = rows;
+  const kept = hostArray(outer * inner, dtype);
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      for (let i = 0; i < inner; i++) kept[o * inner + i] += mask.host[maskIndex(mask, rows, o, c, i)];
+    }
+  }
+  return kept;
 }

@@ -1,16 +1,33 @@
-import type { Rows } from '../backend.js';
+import type { Value } from '../algebra.js';
+import type { CrossEntropyParameters } from '../backend.js';
 import { describe, stated } from '../describe.js';
-import { type HostArray, hostArray } from '../dtype.js';
+import { type HostArray, hostArray, largestFinite } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
-import type { OutOption } from '../linear-operator.js';
-import { keptOf, withMask } from '../mask.js';
-import { checkTemperature, composed, compute, type FloatTensor, fused, layout, operand, operandLike } from '../op.js';
-import { checkOptions, optionNames } from '../options.js';
+import type { OutOption, TensorLike } from '../linear-operator.js';
+import { withMask } from '../mask.js';
+import { type FloatTensor, operand, operandLike } from '../operands.js';
+import { checkOptions, namesOf } from '../options.js';
 import { type Shape, withoutAxis } from '../shape.js';
-import { allocate, type Tensor } from '../tensor.js';
-import { type ComposedCrossEntropy, composeCrossEntropy } from './cross-entropy-composed.js';
-import { type CrossEntropyTarget, meanDivisor, withTarget } from './cross-entropy-target.js';
-import type { SoftmaxOptions } from './softmax.js';
+import { allocate, isTensor, type Tensor } from '../tensor.js';
+import {
+  type CrossEntropyTarget,
+  type LaidTarget,
+  meanDivisor,
+  oneHot,
+  smoothingShares,
+  withTarget,
+} from './cross-entropy-target.js';
+import {
+  type Call,
+  composed,
+  compute,
+  type Expressions,
+  fill,
+  type SoftmaxOptions,
+  softmaxSettings,
+  withTensors,
+} from './define.js';
+import { logSoftmaxDefinition } from './log-softmax.js';
 
 /** Options of cross-entropy, named and defined as PyTorch's. */
 export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
@@ -32,47 +49,119 @@ export interface CrossEntropyResult {
 
 export interface CrossEntropy {
   (
-    logits: Tensor,
+    logits: TensorLike,
     target: CrossEntropyTarget,
     options?: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined },
   ): CrossEntropyResult;
   /** The loss alone. */
-  loss(logits: Tensor, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
+  loss(logits: TensorLike, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
   /** The gradient alone: `∂ loss / ∂ logits`; for reduction 'none', of the sum of the losses. */
-  gradient(logits: Tensor, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
+  gradient(logits: TensorLike, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
   /** The gradient times the upstream gradient of the loss, which has the loss's shape. */
-  vjp(logits: Tensor, target: CrossEntropyTarget, cotangent: Tensor, options?: CrossEntropyOptions & OutOption): Tensor;
+  vjp(
+    logits: TensorLike,
+    target: CrossEntropyTarget,
+    cotangent: TensorLike,
+    options?: CrossEntropyOptions & OutOption,
+  ): Tensor;
   /** The change of the loss along a direction of the logits, in the loss's shape. */
-  jvp(logits: Tensor, target: CrossEntropyTarget, tangent: Tensor, options?: CrossEntropyOptions & OutOption): Tensor;
+  jvp(
+    logits: TensorLike,
+    target: CrossEntropyTarget,
+    tangent: TensorLike,
+    options?: CrossEntropyOptions & OutOption,
+  ): Tensor;
 }
 
 const name = 'crossEntropy';
 const scalar: Shape = Object.freeze([]);
 
-/** The operands of a call, checked. */
-interface Call {
+type Outputs<O> = CrossEntropyOptions & { readonly out?: O | undefined };
+
+/** The names of the options that cross-entropy takes. */
+export const crossEntropyNames = /* @__PURE__ */ namesOf<Outputs<unknown>>({
+  axis: true,
+  temperature: true,
+  mask: true,
+  labelSmoothing: true,
+  weight: true,
+  ignoreIndex: true,
+  reduction: true,
+  out: true,
+});
+const outNames = /* @__PURE__ */ namesOf<CrossEntropyResult>({ loss: true, gradient: true });
+
+/** A call with its target and its own options, checked and on the backend. */
+interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
   readonly x: FloatTensor;
-  readonly rows: Rows;
-  readonly reduced: Shape;
+  readonly target: LaidTarget;
   readonly reduction: 'mean' | 'sum' | 'none';
   readonly lossShape: Shape;
-  readonly parameters: ComposedCrossEntropy;
   /** The mean over no rows is 0/0. */
   readonly undefinedMean: boolean;
 }
 
+/** Has `body` make the result of a function of cross-entropy, whose logits and direction may be what `tensor` takes. */
 function withCall<T>(
-  operation: string,
-  logits: Tensor,
+  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | null,
+  given: Readonly<Record<string, TensorLike>>,
   target: CrossEntropyTarget,
-  options: CrossEntropyOptions,
-  body: (call: Call) => T,
+  options: Outputs<unknown>,
+  body: (call: TargetCall, direction: Tensor) => T,
 ): T {
-  checkOptions(operation, options, optionNames.crossEntropy);
+  const operation = member === null ? name : `${name}.${member}`;
+  checkOptions(operation, options, crossEntropyNames);
+  const operands = Object.values(given);
+  if (operands.every(isTensor)) return onTensors(operation, operands, target, options, body);
+  const like = [options.out, target].find(isTensor);
+  return withTensors(operation, given, like, (tensors) => onTensors(operation, tensors, target, options, body));
+}
+
+function onTensors<T>(
+  operation: string,
+  [logits, direction]: readonly Tensor[],
+  target: CrossEntropyTarget,
+  options: Outputs<unknown>,
+  body: (call: TargetCall, direction: Tensor) => T,
+): T {
   const x = operand(operation, 'logits', logits);
-  const { axis, rows } = layout(operation, x, options.axis ?? -1);
+  const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options);
+  const { backend, dtype } = x;
+  const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);
   const reduced = withoutAxis(x.shape, axis);
-  const temperature = checkTemperature(operation, options.temperature ?? 1);
+  const weightHost = readWeight(operation, options.weight, rows.classes, x);
+  return withMask(backend, laid, (mask) =>
+    withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
+      const divisor = reduction === 'mean' ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
+      const weight = weightHost && allocate(backend, rows.classes, dtype);
+      try {
+        if (weightHost) backend.write(weight, weightHost);
+        const call: TargetCall = {
+          operation,
+          backend,
+          dtype,
+          rows,
+          temperature,
+          mask,
+          x,
+          target: onBackend,
+          weight,
+          labelSmoothing,
+          ignoreIndex,
+          scale: divisor === 0 ? 0 : 1 / divisor,
+          reduction,
+          lossShape: reduction === 'none' ? reduced : scalar,
+          undefinedMean: divisor === 0,
+        };
+        return body(call, direction);
+      } finally {
+        if (weightHost) backend.free(weight);
+      }
+    }),
+  );
+}
+
+function checkedOptions(operation: string, options: CrossEntropyOptions) {
   const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;
   if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('labelSmoothing', labelSmoothing)}; expected 0 to 1`);
@@ -83,35 +172,7 @@ function withCall<T>(
   if (reduction !== 'mean' && reduction !== 'sum' && reduction !== 'none') {
     throw new SoftgradError('ERR_VALUE', `${operation}: reduction '${reduction}'; expected 'mean', 'sum' or 'none'`);
   }
-  const weightHost = readWeight(operation, options.weight, rows.classes, x);
-  return withMask(operation, options.mask, x, rows, (mask) =>
-    withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (laid) => {
-      const divisor = reduction === 'mean' ? meanDivisor(laid, weightHost, ignoreIndex, rows) : 1;
-      const weight = weightHost && allocate(x.backend, rows.classes, x.dtype);
-      try {
-        if (weightHost) x.backend.write(weight, weightHost);
-        return body({
-          x,
-          rows,
-          reduced,
-          reduction,
-          lossShape: reduction === 'none' ? reduced : scalar,
-          undefinedMean: divisor === 0,
-          parameters: {
-            temperature,
-            mask,
-            target: laid,
-            weight,
-            labelSmoothing,
-            ignoreIndex,
-            scale: divisor === 0 ? 0 : 1 / divisor,
-          },
-        });
-      } finally {
-        if (weightHost) x.backend.free(weight);
-      }
-    }),
-  );
+  return { labelSmoothing, ignoreIndex, reduction };
 }
 
 function readWeight(
@@ -140,140 +201,157 @@ function readWeight(
   return own;
 }
 
-/** Row losses and gradient into buffers, either of which may be null. */
-function into(call: Call, out: { readonly loss: unknown; readonly gradient: unknown }): void {
-  const { x, rows, parameters } = call;
-  const { mask, target } = parameters;
-  const forKernel = { ...parameters, mask: mask && { buffer: mask.buffer, outer: mask.outer } };
-  if (fused(x.backend, 'crossEntropy', out, x.buffer, rows, { ...forKernel, target })) return;
-  composed(name, 'crossEntropy', x, (basis, scratch) => composeCrossEntropy(basis, scratch, out, x, rows, parameters));
+/** One number a row and an entry each: the loss and the gradient; either may be null. */
+interface Written {
+  readonly loss: unknown;
+  readonly gradient: unknown;
+}
+
+/** Row losses and gradient into buffers, by the kernel or composed. */
+function into(call: TargetCall, out: Written): void {
+  const { backend, x, rows } = call;
+  if (backend.kernels?.crossEntropy && backend.kernels.crossEntropy(out, x.buffer, rows, call) !== false) return;
+  composed(call, 'crossEntropy', (m) => {
+    const { loss, gradient } = formula(m, call);
+    const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
+    if (values[0] !== null) m.assign(out.loss, values[0]);
+    if (values[1] !== null) m.assign(out.gradient, values[1]);
+  });
+}
+
+/** With y = logSoftmax(x/T) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (exp(y) Σ q − q)`. */
+function formula<B>(m: Expressions<B>, call: TargetCall) {
+  const q = targetWeights(m, call);
+  const y = m.of(logSoftmaxDefinition.value, m.entries(call.x.buffer as B));
+  // 0 · −Infinity must not make the loss NaN: y is made finite where q is 0. A NaN in q stays one.
+  const finite = () => m.select(m.mul(q, q), y, m.larger(y, -largestFinite(m.dtype)));
+  return {
+    loss: () => m.mul(m.sum(m.mul(q, finite())), -call.scale),
+    gradient: () => m.mul(m.sub(m.mul(m.exp(y), m.sum(q)), q), call.scale / call.temperature),
+  };
+}
+
+/** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
+function targetWeights<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { target, labelSmoothing, weight, rows } = call;
+  let q =
+    target.kind === 'probabilities'
+      ? m.entries(target.buffer as B)
+      : m.host(oneHot(target.host, rows, call.ignoreIndex, m.dtype), [rows.outer, rows.classes, rows.inner]);
+  if (labelSmoothing > 0) {
+    const shares = m.host(smoothingShares(call), [rows.outer, 1, rows.inner]);
+    q = m.add(m.mul(q, 1 - labelSmoothing), shares);
+  }
+  if (weight !== null) q = m.mul(q, m.given(weight as B, [1, rows.classes, 1]));
+  return m.keep(q, 0);
 }
 
 /** Has `write` make one number a row and reduces them into `out`; where there is nothing to reduce it is `ofNothing`. */
-function reduceRows(
-  operation: string,
-  call: Call,
-  out: unknown,
-  ofNothing: number,
-  write: (rowLosses: unknown) => void,
-): void {
+function reduceRows(call: TargetCall, out: unknown, ofNothing: number, write: (rowValues: unknown) => void): void {
   const { x, rows, reduction, undefinedMean } = call;
   const count = rows.outer * rows.inner;
   if (reduction === 'none') {
-    if (rows.classes > 0) {
-      write(out);
-      return;
-    }
-    x.backend.write(out, hostArray(count, x.dtype));
+    if (rows.classes > 0) write(out);
+    else fill(x, out, count, 0);
     return;
   }
   if (count === 0 || rows.classes === 0 || undefinedMean) {
-    x.backend.write(out, hostArray(1, x.dtype).fill(ofNothing));
+    fill(x, out, 1, ofNothing);
     return;
   }
-  composed(operation, null, x, (basis, scratch) => {
-    const losses = scratch(count);
-    write(losses);
-    basis.reduce(out, 'sum', losses, { outer: 1, classes: count, inner: 1 });
+  composed(call, null, (m) => {
+    const values = m.computed([rows.outer, 1, rows.inner], [], write);
+    m.assign(out, m.total(values));
   });
 }
 
 /** The mean over no rows is 0/0, the sum 0. */
-function lossOfNothing({ undefinedMean }: Call): number {
+function lossOfNothing({ undefinedMean }: TargetCall): number {
   return undefinedMean ? Number.NaN : 0;
 }
 
 function both(
-  logits: Tensor,
+  logits: TensorLike,
   target: CrossEntropyTarget,
-  options: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined } = {},
+  options: Outputs<Partial<CrossEntropyResult>> = {},
 ): CrossEntropyResult {
-  const { out } = checkOptions(name, options, optionNames.crossEntropy);
-  if (out !== undefined) checkOptions(`${name}: out`, out, optionNames.crossEntropyOut);
-  if (out?.loss !== undefined && out.loss === out.gradient) {
-    throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
-  }
-  return withCall(name, logits, target, options, (call) => {
+  return withCall(null, { logits }, target, options, (call) => {
     const { x, lossShape } = call;
-    const inputs = [x.buffer, call.parameters.target.buffer];
+    const { out } = options;
+    if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
+    if (out?.loss !== undefined && out.loss === out.gradient) {
+      throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
+    }
+    const inputs = [x.buffer, call.target.buffer];
+    const lossBy = (write: (rowLosses: unknown) => void) =>
+      compute(name, x, lossShape, out?.loss, inputs, (buffer) => reduceRows(call, buffer, lossOfNothing(call), write));
     let loss: Tensor | undefined;
     const gradient = compute(name, x, x.shape, out?.gradient, inputs, (gradientBuffer) => {
-      loss = compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) =>
-        reduceRows(name, call, lossBuffer, lossOfNothing(call), (rowLosses) =>
-          into(call, { loss: rowLosses, gradient: gradientBuffer }),
-        ),
-      );
+      loss = lossBy((rowLosses) => into(call, { loss: rowLosses, gradient: gradientBuffer }));
       if (call.undefinedMean) into(call, { loss: null, gradient: gradientBuffer });
     });
-    loss ??= compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) =>
-      reduceRows(name, call, lossBuffer, lossOfNothing(call), () => {}),
-    );
-    return { loss, gradient };
+    return { loss: loss ?? lossBy(() => {}), gradient };
   });
 }
 
-function loss(logits: Tensor, target: CrossEntropyTarget, options: CrossEntropyOptions & OutOption = {}): Tensor {
-  const operation = `${name}.loss`;
-  return withCall(operation, logits, target, options, (call) =>
-    compute(operation, call.x, call.lossShape, options.out, [call.x.buffer, call.parameters.target.buffer], (out) =>
-      reduceRows(operation, call, out, lossOfNothing(call), (rowLosses) =>
-        into(call, { loss: rowLosses, gradient: null }),
-      ),
+function loss(logits: TensorLike, target: CrossEntropyTarget, options: CrossEntropyOptions & OutOption = {}): Tensor {
+  return withCall('loss', { logits }, target, options, (call) =>
+    compute(call.operation, call.x, call.lossShape, options.out, [call.x.buffer, call.target.buffer], (out) =>
+      reduceRows(call, out, lossOfNothing(call), (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
     ),
   );
 }
 
-function gradient(logits: Tensor, target: CrossEntropyTarget, options: CrossEntropyOptions & OutOption = {}): Tensor {
-  const operation = `${name}.gradient`;
-  return withCall(operation, logits, target, options, (call) =>
-    compute(operation, call.x, call.x.shape, options.out, [call.x.buffer, call.parameters.target.buffer], (out) =>
+function gradient(
+  logits: TensorLike,
+  target: CrossEntropyTarget,
+  options: CrossEntropyOptions & OutOption = {},
+): Tensor {
+  return withCall('gradient', { logits }, target, options, (call) =>
+    compute(call.operation, call.x, call.x.shape, options.out, [call.x.buffer, call.target.buffer], (out) =>
       into(call, { loss: null, gradient: out }),
     ),
   );
 }
 
+/** The gradient as a value of an expression. */
+function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { outer, classes, inner } = m.rows;
+  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+}
+
 function vjp(
-  logits: Tensor,
+  logits: TensorLike,
   target: CrossEntropyTarget,
-  cotangent: Tensor,
+  cotangent: TensorLike,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  const operation = `${name}.vjp`;
-  return withCall(operation, logits, target, options, (call) => {
-    const { x, rows, lossShape } = call;
-    const g = operandLike(operation, 'cotangent', cotangent, x, lossShape);
+  return withCall('vjp', { logits, cotangent }, target, options, (call, direction) => {
+    const { operation, x, lossShape, reduction } = call;
+    const g = operandLike(operation, 'cotangent', direction, x, lossShape);
     return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer], (out) =>
-      composed(operation, 'crossEntropy', x, (basis, scratch) => {
-        const full = [rows.outer, rows.classes, rows.inner] as const;
-        const slope = scratch(x.size);
-        into(call, { loss: null, gradient: slope });
-        const extent = call.reduction === 'none' ? ([rows.outer, 1, rows.inner] as const) : ([1, 1, 1] as const);
-        basis.binary(out, 'mul', { buffer: slope, extent: full }, { buffer: g.buffer, extent }, full);
+      composed(call, 'crossEntropy', (m) => {
+        const upstream = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
+        m.assign(out, m.mul(slope(m, call), upstream));
       }),
     );
   });
 }
 
 function jvp(
-  logits: Tensor,
+  logits: TensorLike,
   target: CrossEntropyTarget,
-  tangent: Tensor,
+  tangent: TensorLike,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  const operation = `${name}.jvp`;
-  return withCall(operation, logits, target, options, (call) => {
-    const { x, rows, lossShape } = call;
-    const t = operandLike(operation, 'tangent', tangent, x);
+  return withCall('jvp', { logits, tangent }, target, options, (call, direction) => {
+    const { operation, x, lossShape } = call;
+    const t = operandLike(operation, 'tangent', direction, x);
     return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
-      reduceRows(operation, call, out, 0, (rowChanges) =>
-        composed(operation, 'crossEntropy', x, (basis, scratch) => {
-          const extent = [1, 1, x.size] as const;
-          const slope = scratch(x.size);
-          const product = scratch(x.size);
-          into(call, { loss: null, gradient: slope });
-          basis.binary(product, 'mul', { buffer: slope, extent }, { buffer: t.buffer, extent }, extent);
-          basis.reduce(rowChanges, 'sum', keptOf(basis, scratch, product, call.parameters.mask, rows), rows);
-        }),
+      reduceRows(call, out, 0, (rowChanges) =>
+        composed(call, 'crossEntropy', (m) =>
+          m.assign(rowChanges, m.sum(m.keep(m.mul(slope(m, call), m.entries(t.buffer)), 0))),
+        ),
       ),
     );
   });

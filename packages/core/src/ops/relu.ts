@@ -1,5 +1,12 @@
-import { composed, fused } from '../op.js';
+import { define } from './define.js';
 import { type Elementwise, elementwise } from './elementwise.js';
+
+export const reluDefinition = /* @__PURE__ */ elementwise({
+  name: 'relu',
+  value: (m, x) => m.larger(x, 0),
+  slope: (m, y) => m.select(y, 1, 0),
+  product: (m, y, g) => m.select(y, g, 0),
+});
 
 /**
  * The rectifier, elementwise: `relu(x) = max(x, 0)`, with the derivative 1 where y > 0 and 0 elsewhere (at 0 too, as in
@@ -13,27 +20,4 @@ import { type Elementwise, elementwise } from './elementwise.js';
  * await y.array(); // [0, 0, 2]
  * await relu.vjp(y, tensor([5, 5, 5])).array(); // [0, 0, 5]
  */
-export const relu: Elementwise = /* @__PURE__ */ elementwise({
-  name: 'relu',
-
-  forward(out, x) {
-    if (fused(x.backend, 'relu', out, x.buffer, x.size)) return;
-    composed('relu', 'relu', x, (basis) => {
-      const extent = [1, 1, x.size] as const;
-      basis.binary(out, 'max', { buffer: x.buffer, extent }, 0, extent);
-    });
-  },
-
-  product(operation, out, y, vector) {
-    if (fused(y.backend, 'reluVjp', out, y.buffer, vector, y.size)) return;
-    composed(operation, 'reluVjp', y, (basis) => {
-      const extent = [1, 1, y.size] as const;
-      basis.select(out, { buffer: y.buffer, extent }, { buffer: vector, extent }, 0, extent);
-    });
-  },
-
-  slope(basis, _scratch, out, y) {
-    const extent = [1, 1, y.size] as const;
-    basis.select(out, { buffer: y.buffer, extent }, 1, 0, extent);
-  },
-});
+export const relu: Elementwise = /* @__PURE__ */ define(reluDefinition);

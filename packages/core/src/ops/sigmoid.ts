@@ -1,6 +1,12 @@
-import type { Basis } from '../backend.js';
-import { composed, type FloatTensor, fused, type Scratch } from '../op.js';
+import { define } from './define.js';
 import { type Elementwise, elementwise } from './elementwise.js';
+
+export const sigmoidDefinition = /* @__PURE__ */ elementwise({
+  name: 'sigmoid',
+  value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.larger(x, m.neg(x)))), 1)),
+  slope: (m, y) => m.mul(y, m.sub(1, y)),
+  product: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+});
 
 /**
  * The logistic function, elementwise: `σ(x) = 1 / (1 + exp(−x))`, with the derivative `σ′ = y (1 − y)`.
@@ -18,45 +24,4 @@ import { type Elementwise, elementwise } from './elementwise.js';
  * await y.array(); // [0.5, 0.8808, 0]
  * await sigmoid.vjp(y, tensor([1, 1, 1])).array(); // [0.25, 0.1050, 0]
  */
-export const sigmoid: Elementwise = /* @__PURE__ */ elementwise({
-  name: 'sigmoid',
-
-  forward(out, x) {
-    if (fused(x.backend, 'sigmoid', out, x.buffer, x.size)) return;
-    composed('sigmoid', 'sigmoid', x, (basis, scratch) => {
-      const extent = [1, 1, x.size] as const;
-      const whole = (buffer: unknown) => ({ buffer, extent });
-      const [negated, magnitude, decay, exponential, denominator, nonPositive, numerator] = Array.from(
-        { length: 7 },
-        () => scratch(x.size),
-      );
-      basis.unary(negated, 'neg', x.buffer, x.size);
-      basis.binary(magnitude, 'max', whole(x.buffer), whole(negated), extent);
-      basis.unary(decay, 'neg', magnitude, x.size);
-      basis.unary(exponential, 'exp', decay, x.size);
-      basis.binary(denominator, 'add', whole(exponential), 1, extent);
-      basis.binary(nonPositive, 'min', whole(x.buffer), 0, extent);
-      basis.unary(numerator, 'exp', nonPositive, x.size);
-      basis.binary(out, 'div', whole(numerator), whole(denominator), extent);
-    });
-  },
-
-  product(operation, out, y, vector) {
-    if (fused(y.backend, 'sigmoidVjp', out, y.buffer, vector, y.size)) return;
-    composed(operation, 'sigmoidVjp', y, (basis, scratch) => {
-      const extent = [1, 1, y.size] as const;
-      const derivative = scratch(y.size);
-      slope(basis, scratch, derivative, y);
-      basis.binary(out, 'mul', { buffer: vector, extent }, { buffer: derivative, extent }, extent);
-    });
-  },
-
-  slope,
-});
-
-function slope(basis: Basis<unknown>, scratch: Scratch, out: unknown, y: FloatTensor): void {
-  const extent = [1, 1, y.size] as const;
-  const complement = scratch(y.size);
-  basis.binary(complement, 'sub', 1, { buffer: y.buffer, extent }, extent);
-  basis.binary(out, 'mul', { buffer: y.buffer, extent }, { buffer: complement, extent }, extent);
-}
+export const sigmoid: Elementwise = /* @__PURE__ */ define(sigmoidDefinition);

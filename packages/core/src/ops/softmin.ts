@@ -1,4 +1,5 @@
-import { type Softmax, softmaxFunction } from './softmax.js';
+import { define } from './define.js';
+import { type Softmax, softmaxDefinition } from './softmax.js';
 
 /**
  * Softmin along an axis, `s_i = exp(−x_i / T) / Σ_k exp(−x_k / T)`: softmax of the negated logits, shifted by the row's minimum.
@@ -10,4 +11,4 @@ import { type Softmax, softmaxFunction } from './softmax.js';
  * @example
  * await softmin(tensor([[1, 2, 3]])).array(); // [[0.6652, 0.2447, 0.0900]]
  */
-export const softmin: Softmax = /* @__PURE__ */ softmaxFunction('softmin', -1);
+export const softmin: Softmax = /* @__PURE__ */ define(/* @__PURE__ */ softmaxDefinition('softmin', -1));

@@ -1,5 +1,5 @@
-import { rowIndices, type Values } from '../../conformance/reference.js';
-import type { ReferenceCrossEntropyOptions, ReferenceTarget } from '../../conformance/reference-cross-entropy.js';
+import type { ReferenceCrossEntropyOptions, ReferenceTarget } from '../../reference/cross-entropy.js';
+import { rowIndices, type Values } from '../../reference/functions.js';
 import type { Rows } from '../../src/index.js';
 import { stepsIn } from './steps.js';
 

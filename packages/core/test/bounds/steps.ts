@@ -1,4 +1,4 @@
-import { type ReferenceParameters, rowIndices, type Values } from '../../conformance/reference.js';
+import { type ReferenceParameters, rowIndices, type Values } from '../../reference/functions.js';
 import type { Rows } from '../../src/index.js';
 
 /** Rounds the result of one operation. */

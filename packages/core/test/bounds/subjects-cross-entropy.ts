@@ -1,13 +1,13 @@
 import { randomFrom } from '../../conformance/inputs.js';
-import { rowIndices } from '../../conformance/reference.js';
+import * as bounds from '../../conformance/tolerance-cross-entropy.js';
 import {
   crossEntropy,
   crossEntropyJvp,
   crossEntropyVjp,
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,
-} from '../../conformance/reference-cross-entropy.js';
-import * as bounds from '../../conformance/tolerance-cross-entropy.js';
+} from '../../reference/cross-entropy.js';
+import { rowIndices } from '../../reference/functions.js';
 import { crossEntropyStepsIn } from './steps-cross-entropy.js';
 import type { BoundProblem, Measured, Subject } from './subjects.js';
 

@@ -1,6 +1,6 @@
 import { cotangents, type InputName, layout, logits, masks } from '../../conformance/inputs.js';
-import * as reference from '../../conformance/reference.js';
 import * as bounds from '../../conformance/tolerance.js';
+import * as reference from '../../reference/functions.js';
 import type { Rows } from '../../src/index.js';
 import type { Arithmetic } from './arithmetic.js';
 import { stepsIn } from './steps.js';

@@ -1,4 +1,4 @@
-import type { Rows } from '../src/index.js';
+import type { Rows } from '../src/backend.js';
 import {
   add,
   type DoubleDouble,
@@ -37,23 +37,38 @@ export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters =
   return rowwise(x, rows, (at) => probabilities(x, at, parameters));
 }
 
-/** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order. */
-export function softmaxJacobian(s: Values, rows: Rows, temperature = 1): Float64Array {
+/** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. */
+export function softmaxJacobian(
+  s: Values,
+  rows: Rows,
+  temperature = 1,
+  mask: ReferenceParameters['mask'] = null,
+): Float64Array {
   // A factor is divided, not the product, which may be too small to have all digits.
   return matrices(rows, (at) => (r, c) => {
+    if (isMasked({ mask }, at[r]) || isMasked({ mask }, at[c])) return 0;
     return nearest(mul(divided(exactly(s[at[r]]), temperature), difference(r === c ? 1 : 0, s[at[c]])));
   });
 }
 
 /**
  * `s_i Σ_j s_j (g_i − g_j) / T`, which is `s ⊙ (g − ⟨s, g⟩) / T` where Σ s = 1; rounded probabilities miss that by an ULP, and in this
- * form nothing is left of it where a row is nearly one-hot. Also the jvp, since the Jacobian is symmetric.
+ * form nothing is left of it where a row is nearly one-hot. Also the jvp, since the Jacobian is symmetric. What is masked has s = 0, and
+ * no part in any of it.
  */
-export function softmaxVjp(s: Values, g: Values, rows: Rows, temperature = 1): Float64Array {
+export function softmaxVjp(
+  s: Values,
+  g: Values,
+  rows: Rows,
+  temperature = 1,
+  mask: ReferenceParameters['mask'] = null,
+): Float64Array {
   return rowwise(s, rows, (at) => {
-    const sum = sumOf(at, (i) => exactly(s[i]));
-    const inner = sumOf(at, (i) => product(s[i], g[i]));
+    const kept = at.filter((i) => !isMasked({ mask }, i));
+    const sum = sumOf(kept, (i) => exactly(s[i]));
+    const inner = sumOf(kept, (i) => product(s[i], g[i]));
     return (c) => {
+      if (isMasked({ mask }, at[c])) return zero;
       const rest = sub(mul(exactly(g[at[c]]), sum), inner);
       return mul(divided(exactly(s[at[c]]), temperature), rest);
     };

@@ -1,6 +1,6 @@
-import type { Rows } from '../src/index.js';
+import type { Rows } from '../src/backend.js';
 import { add, type DoubleDouble, div, exactly, exp, mul, nearest, one, sub, zero } from './doubledouble.js';
-import { logProbabilities, type ReferenceParameters, rowIndices, total, type Values } from './reference.js';
+import { logProbabilities, type ReferenceParameters, rowIndices, total, type Values } from './functions.js';
 
 /** Class indices, one a row, or probabilities, laid out like the logits. */
 export interface ReferenceTarget {

@@ -1,0 +1,144 @@
+import type { KernelName, Tensor } from '../../src/index.js';
+import { type Definition, type Member, type MemberName, operationName, optionNamesOf } from '../../src/ops/define.js';
+import { definitions, table } from '../../src/ops/table.js';
+import { rounded } from '../inputs.js';
+import type { Problem } from '../problem.js';
+import { crossEntropyOperations } from './cross-entropy.js';
+import { diagonalExpectation, type Expectation, expectations, operatorExpectation } from './expectations.js';
+import { type CallOptions, cotangentOf, logitsOf, type Operand, type Operation, rowCotangentOf } from './operation.js';
+
+type Name = keyof typeof definitions;
+type Function = (...operands: (Tensor | object)[]) => Tensor;
+/** A function of the table, whichever. */
+type AnyFunction = Function &
+  Readonly<Record<string, Function>> & {
+    linearize(x: Tensor, options: object): ReturnType<typeof table.softmax.linearize>;
+  };
+
+/** The members of `linearize` that are not derivatives under another name. */
+const operatorMembers = { diagonal: 'diagonal', 'to-dense': 'toDense' } as const;
+
+/** Every operation but cross-entropy's, which have settings: the functions of core's table. */
+export const operations: readonly Operation[] = (Object.keys(definitions) as Name[]).flatMap((name) => {
+  const definition: Definition = definitions[name];
+  const members = (['value', 'gradient', 'vjp', 'jvp', 'jacobian'] as const).filter((member) => definition[member]);
+  const ofOperator = definition.jacobian ? (['diagonal', 'to-dense'] as const) : [];
+  return [
+    ...members.map((member) => operationOf(name, definition, member)),
+    ...ofOperator.map((member) => operatorOf(name, definition, member)),
+  ];
+});
+
+/** Every operation: what laws go over. Cross-entropy stands with class indices and a mean, with probabilities row by row, and with probabilities in a tensor. */
+export const allOperations: readonly Operation[] = [
+  ...operations,
+  ...crossEntropyOperations({ target: 'indices', reduction: 'mean' }),
+  ...crossEntropyOperations({ target: 'probabilities', reduction: 'none' }).map((operation) => ({
+    ...operation,
+    name: `${operation.name}[soft]`,
+  })),
+  ...crossEntropyOperations({ target: 'probabilities', asTensor: true }).map((operation) => ({
+    ...operation,
+    name: `${operation.name}[tensor]`,
+  })),
+];
+
+/** A function as users call it, with what the reference says of it. */
+function operationOf(name: Name, definition: Definition, member: MemberName): Operation {
+  const data = definition[member] as Member;
+  const expectation = (expectations[name] as Readonly<Partial<Record<MemberName, Expectation>>>)[member] as Expectation;
+  const takes = optionNamesOf(definition, member);
+  const operands = (problem: Problem): readonly Operand[] => {
+    const first = data.operand === definition.value.operand ? logitsOf(problem) : outputOf(name, definition, problem);
+    if (data.direction === undefined) return [first];
+    return [first, data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem)];
+  };
+  const f = table[name] as unknown as AnyFunction;
+  const remembers = definition.over === 'rows' && data.operand !== definition.value.operand;
+  return {
+    ...statedBy(expectation, definition),
+    ...(remembers && { forward: (logits: Tensor, options: CallOptions) => f(logits, options) }),
+    name: operationName(definition, member),
+    family: familyOf(name),
+    member: member === 'value' ? 'values' : member,
+    takes: sharedOptions(takes),
+    needs: (problem) =>
+      expectation.needs ? expectation.needs(parametersOf(problem, definition)) : kernelFor(definition, data, problem),
+    operands,
+    apply: (tensors, options) => (member === 'value' ? f : f[member])(...tensors, taken(options, takes)),
+  };
+}
+
+/** A member of the operator that `linearize` gives at the logits. */
+function operatorOf(name: Name, definition: Definition, member: keyof typeof operatorMembers): Operation {
+  const matrices = operatorExpectation(expectations[name] as Parameters<typeof operatorExpectation>[0]);
+  const key = operatorMembers[member];
+  const takes = optionNamesOf(definition, member === 'diagonal' ? 'value' : 'jacobian');
+  const f = table[name] as unknown as AnyFunction;
+  return {
+    ...statedBy(member === 'diagonal' ? diagonalExpectation(matrices) : matrices, definition),
+    name: `${name}.linearize.${key}`,
+    family: familyOf(name),
+    member,
+    takes: sharedOptions(takes),
+    // Its value needs a kernel too, which a backend that has this one is taken to have.
+    needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
+    passes: (problem) => outputOf(name, definition, problem).values,
+    operands: (problem) => [logitsOf(problem)],
+    apply([x], options) {
+      const { out, ...others } = taken(options, takes);
+      const operator = f.linearize(x, others);
+      try {
+        return operator[key](out ? { out } : {});
+      } finally {
+        operator.value.dispose();
+      }
+    },
+  };
+}
+
+/** The reference at the temperature that the kernel gets. */
+function statedBy(expectation: Expectation, definition: Definition): Pick<Operation, 'expected' | 'tolerance'> {
+  return {
+    expected: (operands, problem) => expectation.expected(operands, problem.rows, parametersOf(problem, definition)),
+    tolerance: (precision, operands, expected, problem) =>
+      expectation.tolerance(precision, operands, expected, problem.rows, parametersOf(problem, definition)),
+  };
+}
+
+function parametersOf({ parameters }: Problem, { over, sign = 1 }: Definition) {
+  const { temperature = 1, mask = null } = parameters;
+  return over === 'rows' ? { temperature: sign * temperature, mask } : { temperature: 1, mask: null };
+}
+
+/** The output of a function, rounded to the dtype. */
+function outputOf(name: Name, definition: Definition, problem: Problem): Operand {
+  const output = expectations[name].value.expected([problem.values], problem.rows, parametersOf(problem, definition));
+  return { values: output.map((value) => rounded(value, problem.dtype)), shape: problem.shape };
+}
+
+/** What a function needs of a backend without a basis. */
+function kernelFor(
+  definition: Definition,
+  { kernel, masked }: Member,
+  problem: Problem,
+): KernelName | null | undefined {
+  const { temperature, mask } = parametersOf(problem, definition);
+  if (mask && masked) return null;
+  const isRequired = kernel === 'softmax' || kernel === 'vjp' || kernel === 'jacobian';
+  if (isRequired && temperature === 1 && !mask) return undefined;
+  return kernel ?? null;
+}
+
+function familyOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function sharedOptions(names: readonly string[]): Operation['takes'] {
+  return (['axis', 'temperature', 'mask'] as const).filter((option) => names.includes(option));
+}
+
+/** Those options that a function takes: it refuses the others. */
+function taken(options: Partial<CallOptions>, names: readonly string[]): Partial<CallOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([option]) => names.includes(option)));
+}

@@ -1,0 +1,213 @@
+import type { ReferenceParameters, Values } from '../../reference/functions.js';
+import * as reference from '../../reference/functions.js';
+import type { KernelName, Rows } from '../../src/index.js';
+import type { MemberName } from '../../src/ops/define.js';
+import type { definitions } from '../../src/ops/table.js';
+import type { Precision } from '../tolerance.js';
+import * as bounds from '../tolerance.js';
+
+/** Temperature, negative for softmin, and mask of a call. */
+type Parameters = ReferenceParameters & { readonly temperature: number };
+
+/** What a function should give, and how exactly. */
+export interface Expectation {
+  expected(operands: readonly Values[], rows: Rows, parameters: Parameters): Float64Array;
+  tolerance(
+    precision: Precision,
+    operands: readonly Values[],
+    expected: Values,
+    rows: Rows,
+    parameters: Parameters,
+  ): Float64Array;
+  /** What it needs of a backend without a basis, where that is not its own kernel. */
+  needs?(parameters: Parameters): KernelName | null | undefined;
+}
+
+/** A function from whose output the derivatives are taken: what an error of its output does to an entry of the Jacobian. */
+export interface WithOperator {
+  /** `y` and `error` are those of a row; the matrix entry is in row r and column c. */
+  propagated(y: readonly number[], error: readonly number[], r: number, c: number, temperature: number): number;
+}
+
+type Name = keyof typeof definitions;
+type Expectations = {
+  readonly [K in Name]: {
+    readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: Expectation;
+  } & ('jacobian' extends keyof (typeof definitions)[K] ? WithOperator : unknown);
+};
+
+const ofSoftmax: Expectations['softmax'] = {
+  value: {
+    expected: ([x], rows, parameters) => reference.softmax(x, rows, parameters),
+    tolerance: (precision, [x], expected, rows, parameters) =>
+      bounds.softmaxTolerance(precision, x, expected, rows, parameters),
+  },
+  ...bothProducts({
+    expected: ([s, g], rows, parameters) => reference.softmaxVjp(s, g, rows, parameters.temperature, parameters.mask),
+    tolerance: (precision, [s, g], expected, rows, { temperature }) =>
+      bounds.softmaxVjpTolerance(precision, s, g, expected, rows, temperature),
+  }),
+  jacobian: {
+    expected: ([s], rows, parameters) => reference.softmaxJacobian(s, rows, parameters.temperature, parameters.mask),
+    tolerance: (precision, [s], expected, rows, { temperature }) =>
+      bounds.softmaxJacobianTolerance(precision, s, expected, rows, temperature),
+  },
+  propagated: (s, error, r, c, temperature) => {
+    const beside = s[r] * error[c] + s[c] * error[r] + error[r] * error[c];
+    return (r === c ? error[r] * (1 + error[r]) : beside) / Math.abs(temperature);
+  },
+};
+
+/** Every function of core's table but cross-entropy: what the reference says of it. One that is forgotten does not compile. */
+export const expectations: Expectations = {
+  softmax: ofSoftmax,
+  softmin: ofSoftmax,
+  logSoftmax: {
+    value: {
+      expected: ([x], rows, parameters) => reference.logSoftmax(x, rows, parameters),
+      tolerance: (precision, [x], expected, rows, parameters) =>
+        bounds.logSoftmaxTolerance(precision, x, expected, rows, parameters),
+    },
+    vjp: {
+      expected: ([y, g], rows, parameters) => reference.logSoftmaxVjp(y, g, rows, parameters),
+      tolerance: (precision, [y, g], expected, rows, { temperature }) =>
+        bounds.logSoftmaxVjpTolerance(precision, y, g, expected, rows, temperature),
+    },
+    jvp: {
+      expected: ([y, t], rows, parameters) => reference.logSoftmaxJvp(y, t, rows, parameters),
+      tolerance: (precision, [y, t], expected, rows, { temperature }) =>
+        bounds.logSoftmaxJvpTolerance(precision, y, t, expected, rows, temperature),
+    },
+    jacobian: {
+      expected: ([y], rows, parameters) => reference.logSoftmaxJacobian(y, rows, parameters),
+      tolerance: (precision, [y], expected, rows, { temperature }) =>
+        bounds.logSoftmaxJacobianTolerance(precision, y, expected, rows, temperature),
+    },
+    propagated: (y, error, _, c, temperature) =>
+      y[c] === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y[c]) * Math.expm1(error[c])) / Math.abs(temperature),
+  },
+  logSumExp: {
+    value: {
+      expected: ([x], rows, parameters) => reference.logSumExp(x, rows, parameters),
+      tolerance: (precision, [x], expected, rows, parameters) =>
+        bounds.logSumExpTolerance(precision, x, expected, rows, parameters),
+    },
+    gradient: {
+      expected: ([x], rows, parameters) => reference.logSumExpVjp(x, null, rows, parameters),
+      tolerance: (precision, [x], expected, rows, parameters) =>
+        bounds.logSumExpVjpTolerance(precision, x, null, expected, rows, parameters),
+      // It is softmax, and a division by a temperature that is not 1.
+      needs: ({ temperature, mask }) => (temperature !== 1 ? null : mask ? 'softmax' : undefined),
+    },
+    vjp: {
+      expected: ([x, g], rows, parameters) => reference.logSumExpVjp(x, g, rows, parameters),
+      tolerance: (precision, [x, g], expected, rows, parameters) =>
+        bounds.logSumExpVjpTolerance(precision, x, g, expected, rows, parameters),
+    },
+    jvp: {
+      expected: ([x, t], rows, parameters) => reference.logSumExpJvp(x, t, rows, parameters),
+      tolerance: (precision, [x, t], expected, rows, parameters) =>
+        bounds.logSumExpJvpTolerance(precision, x, t, expected, rows, parameters),
+    },
+  },
+  sigmoid: {
+    value: {
+      expected: ([x]) => reference.sigmoid(x),
+      tolerance: (precision, [x], expected) => bounds.sigmoidTolerance(precision, x, expected),
+    },
+    ...ofEntries(reference.sigmoidVjp, bounds.sigmoidVjpTolerance),
+    propagated: (_, error, r, c) => (r === c ? error[r] * (1 + error[r]) : 0),
+  },
+  relu: {
+    value: { expected: ([x]) => reference.relu(x), tolerance: (_, __, expected) => exactly(expected) },
+    ...ofEntries(reference.reluVjp, (_, __, ___, expected) => exactly(expected)),
+    propagated: () => 0,
+  },
+};
+
+/** A symmetric Jacobian: the vjp is the jvp. */
+function bothProducts(expectation: Expectation) {
+  return { vjp: expectation, jvp: expectation };
+}
+
+/** The derivatives of an elementwise function. */
+function ofEntries(
+  vjp: (y: Values, g: Values) => Float64Array,
+  tolerance: (precision: Precision, y: Values, g: Values, expected: Values) => Float64Array,
+) {
+  const ones = (y: Values) => new Float64Array(y.length).fill(1);
+  const jacobian: Expectation = {
+    expected: ([y], rows) => diagonalMatrices(vjp(y, ones(y)), rows),
+    tolerance: (precision, [y], _, rows) => diagonalMatrices(tolerance(precision, y, ones(y), vjp(y, ones(y))), rows),
+  };
+  const product: Expectation = {
+    expected: ([y, g]) => vjp(y, g),
+    tolerance: (precision, [y, g], expected) => tolerance(precision, y, g, expected),
+  };
+  return { ...bothProducts(product), jacobian };
+}
+
+/** The matrices of `linearize` at logits: those of the Jacobian at its value, which is off by as much as values may be. */
+export function operatorExpectation({
+  value,
+  jacobian,
+  propagated,
+}: { readonly value: Expectation; readonly jacobian: Expectation } & WithOperator): Expectation {
+  return {
+    expected: ([x], rows, parameters) => jacobian.expected([value.expected([x], rows, parameters)], rows, parameters),
+    tolerance(precision, [x], expected, rows, parameters) {
+      const y = value.expected([x], rows, parameters);
+      const error = value.tolerance(precision, [x], y, rows, parameters);
+      const own = jacobian.tolerance(precision, [y], expected, rows, parameters);
+      const { classes } = rows;
+      reference.rowIndices(rows).forEach((at, row) => {
+        const [values, errors] = [at.map((i) => y[i]), at.map((i) => error[i])];
+        for (let r = 0; r < classes; r++) {
+          for (let c = 0; c < classes; c++) {
+            own[(row * classes + r) * classes + c] += propagated(values, errors, r, c, parameters.temperature);
+          }
+        }
+      });
+      return own;
+    },
+  };
+}
+
+/** The diagonals of the matrices of another expectation. */
+export function diagonalExpectation(matrices: Expectation): Expectation {
+  return {
+    expected: (operands, rows, parameters) => diagonal(matrices.expected(operands, rows, parameters), rows),
+    tolerance(precision, operands, _, rows, parameters) {
+      const expected = matrices.expected(operands, rows, parameters);
+      return diagonal(matrices.tolerance(precision, operands, expected, rows, parameters), rows);
+    },
+  };
+}
+
+/** No rounding at all. */
+function exactly(expected: Values): Float64Array {
+  return new Float64Array(expected.length);
+}
+
+function diagonalMatrices(slopes: Float64Array, rows: Rows): Float64Array {
+  const out = new Float64Array(slopes.length * rows.classes);
+  eachDiagonal(rows, (i, position) => {
+    out[position] = slopes[i];
+  });
+  return out;
+}
+
+function diagonal(matrices: ArrayLike<number>, rows: Rows): Float64Array {
+  const out = new Float64Array(rows.outer * rows.classes * rows.inner);
+  eachDiagonal(rows, (i, position) => {
+    out[i] = matrices[position];
+  });
+  return out;
+}
+
+/** Positions of an entry of the operand and of its entry on the diagonal. */
+function eachDiagonal(rows: Rows, visit: (entry: number, position: number) => void): void {
+  reference.rowIndices(rows).forEach((at, row) => {
+    for (const [c, i] of at.entries()) visit(i, (row * rows.classes + c) * rows.classes + c);
+  });
+}

@@ -1,0 +1,352 @@
+import type { Backend, Basis, BinaryOp, Extent, Operand, Rows, UnaryOp } from './backend.js';
+import { type DType, type FloatDType, type HostArray, hostArray } from './dtype.js';
+import { SoftgradError } from './errors.js';
+import type { Mask } from './mask.js';
+import { allocate } from './tensor.js';
+
+/** A value of an expression: elements that are computed when they are needed, or a constant. */
+export type Term<B> = Value<B> | number;
+
+/** Elements of an expression, `extent` of them. */
+export interface Value<B> {
+  readonly extent: Extent;
+  readonly node: Node<B>;
+}
+
+/** How elements come about. */
+interface Node<B> {
+  readonly length: number;
+  readonly dtype: DType;
+  readonly operands: readonly Node<B>[];
+  /** Enqueues what writes the elements; null for those that were given. */
+  readonly write: ((out: B, operands: readonly B[]) => void) | null;
+  /** Where the elements are, once they are anywhere. */
+  buffer: B | null;
+  /** How many values are computed from this one and have not been yet. */
+  uses: number;
+}
+
+/** What expressions are over. */
+export interface AlgebraContext<B> {
+  readonly backend: Backend<B>;
+  /** The backend's basis. @throws ERR_UNSUPPORTED where there is none */
+  basis(): Basis<B>;
+  readonly rows: Rows;
+  readonly dtype: FloatDType;
+  readonly temperature: number;
+  readonly mask: Mask<B> | null;
+}
+
+/** Parameters of a plain call. */
+export const plain = Object.freeze({ temperature: 1, mask: null });
+
+/**
+ * Expressions over the rows of an operand: how core composes an operation from a backend's basis. A method gives the value of one
+ * operation; nothing is enqueued until `assign`, which writes a value into a buffer. What is computed in between lives in
+ * buffers that are freed as soon as nothing needs them any more.
+ *
+ * Operands broadcast: a value of one number a row (a sum, a maximum) goes with one of a number an entry.
+ *
+ * @example
+ * const z = m.sub(x, m.max(x)); // logSoftmax
+ * m.assign(out, m.sub(z, m.log(m.sum(m.exp(z)))));
+ */
+export class Algebra<B> {
+  readonly rows: Rows;
+  /** What the logits are divided by. */
+  readonly temperature: number;
+  readonly dtype: FloatDType;
+  readonly #context: AlgebraContext<B>;
+  readonly #made = new Set<B>();
+
+  constructor(context: AlgebraContext<B>) {
+    this.#context = context;
+    this.rows = context.rows;
+    this.temperature = context.temperature;
+    this.dtype = context.dtype;
+  }
+
+  /** One number for each entry of the rows. */
+  entries(buffer: B): Value<B> {
+    const { outer, classes, inner } = this.rows;
+    return this.given(buffer, [outer, classes, inner]);
+  }
+
+  /** One number for each row. */
+  byRow(buffer: B): Value<B> {
+    return this.given(buffer, [this.rows.outer, 1, this.rows.inner]);
+  }
+
+  given(buffer: B, extent: Extent): Value<B> {
+    const node = { length: size(extent), dtype: this.dtype, operands: [], write: null, buffer, uses: 0 };
+    return { extent, node };
+  }
+
+  /** Numbers from the host. */
+  host(data: HostArray, extent: Extent, dtype: DType = this.dtype): Value<B> {
+    return this.#value(extent, [], (out) => this.#context.backend.write(out, data), dtype);
+  }
+
+  /** What a kernel writes, or whatever else `write` enqueues. */
+  computed(extent: Extent, operands: readonly Value<B>[], write: (out: B, operands: readonly B[]) => void): Value<B> {
+    return this.#value(extent, operands, write, this.dtype);
+  }
+
+  neg(x: Value<B>): Value<B> {
+    return this.#unary('neg', x);
+  }
+
+  exp(x: Value<B>): Value<B> {
+    return this.#unary('exp', x);
+  }
+
+  log(x: Value<B>): Value<B> {
+    return this.#unary('log', x);
+  }
+
+  add(a: Term<B>, b: Term<B>): Value<B> {
+    return this.#binary('add', a, b);
+  }
+
+  sub(a: Term<B>, b: Term<B>): Value<B> {
+    return this.#binary('sub', a, b);
+  }
+
+  mul(a: Term<B>, b: Term<B>): Value<B> {
+    return this.#binary('mul', a, b);
+  }
+
+  /** `a / b`; a itself for the constant 1. */
+  div(a: Value<B>, b: Term<B>): Value<B> {
+    return b === 1 ? a : this.#binary('div', a, b);
+  }
+
+  /** The larger of two, element by element. */
+  larger(a: Term<B>, b: Term<B>): Value<B> {
+    return this.#binary('max', a, b);
+  }
+
+  /** The smaller of two, element by element. */
+  smaller(a: Term<B>, b: Term<B>): Value<B> {
+    return this.#binary('min', a, b);
+  }
+
+  /** `condition > 0 ? a : b`, element by element. */
+  select(condition: Value<B>, a: Term<B>, b: Term<B>): Value<B> {
+    const extent = broadcast([condition, a, b]);
+    return this.#value(extent, [condition, a, b].filter(isValue), (out, buffers) => {
+      const next = buffers.values();
+      const operand = (term: Term<B>) => operandOf(term, next);
+      this.#context.basis().select(out, operand(condition), operand(a), operand(b), extent);
+    });
+  }
+
+  /** The sum of each row. */
+  sum(x: Value<B>): Value<B> {
+    return this.#reduce('sum', x);
+  }
+
+  /** The maximum of each row. */
+  max(x: Value<B>): Value<B> {
+    return this.#reduce('max', x);
+  }
+
+  /** The sum of all elements. */
+  total(x: Value<B>): Value<B> {
+    const rows = { outer: 1, classes: x.node.length, inner: 1 };
+    return this.#value([1, 1, 1], [x], (out, [buffer]) => this.#context.basis().reduce(out, 'sum', buffer, rows));
+  }
+
+  /** x where the mask keeps, `otherwise` elsewhere; x itself without a mask. */
+  keep(x: Value<B>, otherwise: number): Value<B> {
+    const mask = this.#context.mask;
+    if (mask === null) return x;
+    const { outer, classes, inner } = this.rows;
+    const block = mask.outer * classes * inner;
+    const extent: Extent = [outer / mask.outer, 1, block];
+    return this.#value(x.extent, [x], (out, [buffer]) => {
+      const condition = { buffer: mask.buffer, extent: [1, 1, block] } as const;
+      this.#context.basis().select(out, condition, { buffer, extent }, otherwise, extent);
+    });
+  }
+
+  /** The rows one after the other in (outer, inner) order, each as the column of a matrix: extent (rows, classes, 1). */
+  columns(x: Value<B>): Value<B> {
+    const { outer, classes, inner } = this.rows;
+    const extent: Extent = [outer * inner, classes, 1];
+    if (inner === 1) return { extent, node: x.node };
+    return this.#value(
+      extent,
+      [x],
+      (out, [buffer]) => this.#context.basis().transpose(out, buffer, this.rows),
+      x.node.dtype,
+    );
+  }
+
+  /** The transposed of `columns`: extent (rows, 1, classes). */
+  transposed({ extent: [count, classes], node }: Value<B>): Value<B> {
+    return { extent: [count, 1, classes], node };
+  }
+
+  /** One row a matrix. */
+  identity(): Value<B> {
+    const { classes } = this.rows;
+    const identity = hostArray(classes * classes, this.dtype);
+    for (let k = 0; k < classes; k++) identity[k * (classes + 1)] = 1;
+    return this.host(identity, [1, classes, classes]);
+  }
+
+  /** Matrices with what the mask takes out of their rows set to 0; the matrices themselves without a mask. */
+  keepMatrixRows(matrices: Value<B>): Value<B> {
+    const kept = this.#keptColumns();
+    return kept === null ? matrices : this.select(kept, matrices, 0);
+  }
+
+  /** The same for rows and columns. */
+  keepMatrices(matrices: Value<B>): Value<B> {
+    const kept = this.#keptColumns();
+    return kept === null ? matrices : this.select(this.transposed(kept), this.select(kept, matrices, 0), 0);
+  }
+
+  /** The mask in the form of `columns`. */
+  #keptColumns(): Value<B> | null {
+    const { mask } = this.#context;
+    if (mask === null) return null;
+    const { outer, classes, inner } = this.rows;
+    const block = classes * inner;
+    const keep = hostArray(outer * block, 'bool');
+    for (let o = 0, n = 0; o < outer; o++) {
+      const start = (o % mask.outer) * block;
+      for (let i = 0; i < inner; i++) {
+        for (let c = 0; c < classes; c++) keep[n++] = mask.host[start + c * inner + i];
+      }
+    }
+    return this.host(keep, [outer * inner, classes, 1], 'bool');
+  }
+
+  /** `x / T` where the mask keeps, −Infinity elsewhere: the logits of a plain softmax. */
+  tempered(x: Value<B>): Value<B> {
+    return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
+  }
+
+  /** The plain softmax, which every backend has. */
+  softmax(x: Value<B>): Value<B> {
+    return this.computed(x.extent, [x], (out, [logits]) =>
+      this.#required('softmax', this.#context.backend.softmax(out, logits, this.rows, plain)),
+    );
+  }
+
+  /** The plain Jacobian of softmax, extent (rows, classes, classes). */
+  jacobian(s: Value<B>): Value<B> {
+    const { outer, classes, inner } = this.rows;
+    return this.computed([outer * inner, classes, classes], [s], (out, [probabilities]) =>
+      this.#required('jacobian', this.#context.backend.jacobian(out, probabilities, this.rows, plain)),
+    );
+  }
+
+  /** The plain vjp of softmax. */
+  vjp(s: Value<B>, g: Value<B>): Value<B> {
+    return this.computed(s.extent, [s, g], (out, [probabilities, cotangent]) =>
+      this.#required('vjp', this.#context.backend.vjp(out, probabilities, cotangent, this.rows, plain)),
+    );
+  }
+
+  #required(kernel: string, result: void | false): void {
+    if (result !== false) return;
+    const { backend } = this.#context;
+    throw new SoftgradError('ERR_UNSUPPORTED', `${backend.name} declines ${kernel} at temperature 1 without a mask`);
+  }
+
+  /** Computes a value into a buffer, which may be one that the expression was given: nothing reads it afterwards. */
+  assign(out: B, { node }: Value<B>): void {
+    if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
+    node.write(out, this.#buffers(node));
+    this.#release(node);
+  }
+
+  /** Frees what is left of expressions that were made and not assigned, or that failed. */
+  end(): void {
+    for (const buffer of this.#made) this.#context.backend.free(buffer);
+    this.#made.clear();
+  }
+
+  #unary(op: UnaryOp, x: Value<B>): Value<B> {
+    return this.#value(x.extent, [x], (out, [buffer]) => this.#context.basis().unary(out, op, buffer, x.node.length));
+  }
+
+  #binary(op: BinaryOp, a: Term<B>, b: Term<B>): Value<B> {
+    const extent = broadcast([a, b]);
+    return this.#value(extent, [a, b].filter(isValue), (out, buffers) => {
+      const next = buffers.values();
+      // Operands of one extent need no broadcasting: they are as good as flat.
+      const isFlat = [a, b].every((term) => typeof term === 'number' || sameExtent(term.extent, extent));
+      const as: Extent | undefined = isFlat ? [1, 1, size(extent)] : undefined;
+      this.#context.basis().binary(out, op, operandOf(a, next, as), operandOf(b, next, as), as ?? extent);
+    });
+  }
+
+  #reduce(op: 'sum' | 'max', x: Value<B>): Value<B> {
+    const { rows } = this;
+    return this.#value([rows.outer, 1, rows.inner], [x], (out, [buffer]) =>
+      this.#context.basis().reduce(out, op, buffer, rows),
+    );
+  }
+
+  #value(
+    extent: Extent,
+    operands: readonly Value<B>[],
+    write: (out: B, operands: readonly B[]) => void,
+    dtype: DType = this.dtype,
+  ): Value<B> {
+    const nodes = operands.map(({ node }) => node);
+    for (const node of nodes) node.uses++;
+    return { extent, node: { length: size(extent), dtype, operands: nodes, write, buffer: null, uses: 0 } };
+  }
+
+  /** The buffers of a node's operands, computed where they have not been. */
+  #buffers({ operands }: Node<B>): readonly B[] {
+    return operands.map((operand) => {
+      if (operand.buffer !== null || operand.write === null) return operand.buffer as B;
+      const buffers = this.#buffers(operand);
+      const buffer = allocate(this.#context.backend, operand.length, operand.dtype);
+      this.#made.add(buffer);
+      operand.write(buffer, buffers);
+      operand.buffer = buffer;
+      this.#release(operand);
+      return buffer;
+    });
+  }
+
+  /** A node is computed: its operands have one use less. */
+  #release({ operands }: Node<B>): void {
+    for (const operand of operands) {
+      operand.uses--;
+      if (operand.uses > 0 || operand.buffer === null || !this.#made.delete(operand.buffer)) continue;
+      this.#context.backend.free(operand.buffer);
+      operand.buffer = null;
+    }
+  }
+}
+
+function isValue<B>(term: Term<B>): term is Value<B> {
+  return typeof term !== 'number';
+}
+
+function operandOf<B>(term: Term<B>, next: Iterator<B>, extent?: Extent): Operand<B> {
+  if (typeof term === 'number') return term;
+  return { buffer: next.next().value, extent: extent ?? term.extent };
+}
+
+function broadcast<B>(terms: readonly Term<B>[]): Extent {
+  const dimension = (k: 0 | 1 | 2) =>
+    terms.reduce<number>((most, term) => (typeof term === 'number' ? most : Math.max(most, term.extent[k])), 1);
+  return [dimension(0), dimension(1), dimension(2)];
+}
+
+function sameExtent(a: Extent, b: Extent): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
+}
+
+function size([outer, classes, inner]: Extent): number {
+  return outer * classes * inner;
+}

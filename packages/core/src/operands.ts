@@ -1,0 +1,82 @@
+import type { Backend, Rows } from './backend.js';
+import { type FloatDType, isFloat } from './dtype.js';
+import { SoftgradError } from './errors.js';
+import { stated } from './describe.js';
+import { resolveAxis, rowsOf, type Shape, sameShape, show } from './shape.js';
+import { asTensor, type DeviceTensor, type Tensor } from './tensor.js';
+
+/** An operand of floats, checked alive. */
+export interface FloatTensor extends DeviceTensor {
+  readonly dtype: FloatDType;
+}
+
+/** A live float tensor out of an argument. @throws ERR_DTYPE, ERR_DISPOSED */
+export function operand(operation: string, argument: string, value: unknown): FloatTensor {
+  const x = asTensor(operation, argument, value);
+  if (!isFloat(x.dtype)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: ${argument} is ${x.dtype}, expected floats: tensor(data, { dtype: 'float32' })`,
+    );
+  }
+  return x as FloatTensor;
+}
+
+/** A second operand, which must live and look like the first. @throws ERR_BACKEND_MISMATCH, ERR_DTYPE, ERR_SHAPE */
+export function operandLike(
+  operation: string,
+  argument: string,
+  value: unknown,
+  first: FloatTensor,
+  shape: Shape = first.shape,
+): FloatTensor {
+  const x = operand(operation, argument, value);
+  checkBackend(operation, argument, x, first.backend);
+  if (x.dtype !== first.dtype) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: ${argument} is ${x.dtype}, expected ${first.dtype} like the other`,
+    );
+  }
+  if (!sameShape(x.shape, shape)) {
+    throw new SoftgradError('ERR_SHAPE', `${operation}: ${argument} is ${show(x.shape)}, expected ${show(shape)}`);
+  }
+  return x;
+}
+
+/** @throws ERR_BACKEND_MISMATCH, naming both */
+export function checkBackend(operation: string, argument: string, x: Tensor, backend: Backend): void {
+  if (x.backend === backend) return;
+  const both =
+    x.backend.name === backend.name
+      ? `${argument} and the other operand live on two instances of ${backend.name}`
+      : `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
+  throw new SoftgradError('ERR_BACKEND_MISMATCH', `${operation}: ${both}; move one with await x.to(backend)`);
+}
+
+/** The rows of a tensor along an axis. @throws ERR_AXIS; ERR_UNSUPPORTED for more classes than the backend takes */
+export function layout(
+  operation: string,
+  x: FloatTensor,
+  axis: number,
+): { readonly axis: number; readonly rows: Rows } {
+  const index = resolveAxis(operation, axis, x.shape);
+  const rows = rowsOf(x.shape, index);
+  const most = x.backend.supports.limits.classes;
+  if (rows.classes > most) {
+    throw new SoftgradError(
+      'ERR_UNSUPPORTED',
+      `${operation}: ${rows.classes} classes; ${x.backend.name} takes at most ${most} in one row`,
+    );
+  }
+  return { axis: index, rows };
+}
+
+/** @throws ERR_VALUE unless finite and above 0 */
+export function checkTemperature(operation: string, temperature: number): number {
+  if (Number.isFinite(temperature) && temperature > 0) return temperature;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ${stated('temperature', temperature)}; expected a finite number above 0`,
+  );
+}

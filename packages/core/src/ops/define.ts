@@ -1,0 +1,513 @@
+import { Algebra, type Value } from '../algebra.js';
+import type { Backend, Basis, Extent, KernelName, Rows } from '../backend.js';
+import { type DType, type FloatDType, hostArray, isFloat } from '../dtype.js';
+import { SoftgradError } from '../errors.js';
+import { readInput } from '../input.js';
+import type { LinearOperator, OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
+import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../mask.js';
+import { checkTemperature, type FloatTensor, layout, operand, operandLike } from '../operands.js';
+import { checkOptions, namesOf, outOf } from '../options.js';
+import { getBackend, openedBackends } from '../registry.js';
+import { track } from '../scope.js';
+import { type Shape, sizeOf, withoutAxis } from '../shape.js';
+import { allocate, checkDType, DeviceTensor, isTensor, type LaidMask, make, type Origin, type Tensor } from '../tensor.js';
+
+/** Options of the softmax family. */
+export interface SoftmaxOptions extends OutOption {
+  /** The dimension that adds up to 1; negative counts from the last. Default −1. */
+  readonly axis?: number | undefined;
+  /** T in softmax(x / T), finite and above 0. Default 1. */
+  readonly temperature?: number | undefined;
+  /** True = keep. Entries masked out get probability 0 and gradient 0, whatever their logit; rows with nothing kept are all 0. */
+  readonly mask?: MaskInput | undefined;
+}
+
+export interface AxisOption extends OutOption {
+  /** The dimension along which the matrices are laid out; negative counts from the last. Default −1. */
+  readonly axis?: number | undefined;
+}
+
+const names = {
+  out: /* @__PURE__ */ namesOf<OutOption>({ out: true }),
+  axis: /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true }),
+  axisOnly: /* @__PURE__ */ namesOf<Omit<AxisOption, 'out'>>({ axis: true }),
+  softmax: /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true }),
+  softmaxWithoutOut: /* @__PURE__ */ namesOf<Omit<SoftmaxOptions, 'out'>>({
+    axis: true,
+    temperature: true,
+    mask: true,
+  }),
+};
+
+/** A function of core as data: its names and its mathematics. */
+export interface Definition {
+  /** As a user writes it: `logSoftmax`. */
+  readonly name: string;
+  /** 'rows': along an axis, at a temperature, under a mask. 'entries': each entry by itself, without options. */
+  readonly over: 'rows' | 'entries';
+  /** What the temperature is multiplied by: −1 for softmin. Default 1. */
+  readonly sign?: 1 | -1;
+  readonly value: Member;
+  readonly gradient?: Member;
+  readonly vjp?: Member;
+  readonly jvp?: Member;
+  readonly jacobian?: Member;
+  /** The Jacobian's diagonal, which `linearize` offers. */
+  readonly diagonal?: Member;
+}
+
+/** The functions that a definition makes. */
+export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'jacobian' | 'diagonal';
+
+/** One function of a definition: its value, or one of its derivatives. */
+export interface Member {
+  /** What its operand is: the function's input, or its output under the name that it has there. */
+  readonly operand: 'logits' | 'x' | 'probabilities' | 'logProbabilities' | 'y';
+  /** The second operand, if there is one. */
+  readonly direction?: 'cotangent' | 'tangent';
+  /** 'rows': the second operand has one number a row. Default 'entries': it has the shape of the first. */
+  readonly directionOver?: 'rows' | 'entries';
+  /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
+  readonly result?: 'entries' | 'rows' | 'matrices';
+  /** What one number a row is where rows have no entries. */
+  readonly ofNothing?: number;
+  /** The backend's kernel for it. */
+  readonly kernel?: KernelName;
+  /** How it is composed where there is no kernel or it declines. */
+  formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
+  /** How a mask is taken care of around `unmasked`, by those that can't have one: derivatives. */
+  masked?<B>(m: Expressions<B>, unmasked: (...operands: Value<B>[]) => Value<B>, ...operands: Value<B>[]): Value<B>;
+}
+
+/** What a call runs on. */
+export interface Call<B = unknown> {
+  /** As a user writes it, for errors: `logSoftmax.vjp`. */
+  readonly operation: string;
+  readonly backend: Backend<B>;
+  readonly dtype: FloatDType;
+  readonly rows: Rows;
+  readonly temperature: number;
+  readonly mask: Mask<B> | null;
+}
+
+type OneOperand<O> = (x: TensorLike, options?: O) => Tensor;
+type TwoOperands<O> = (x: TensorLike, direction: TensorLike, options?: O) => Tensor;
+type OptionsOf<D extends Definition> = D['over'] extends 'rows' ? SoftmaxOptions : OutOption;
+
+/** The functions that a definition makes. */
+export type Defined<D extends Definition> = OneOperand<OptionsOf<D>> & {
+  readonly [K in keyof D & ('vjp' | 'jvp')]: TwoOperands<OptionsOf<D>>;
+} & { readonly [K in keyof D & 'gradient']: OneOperand<OptionsOf<D>> } & {
+  readonly [K in keyof D & 'jacobian']: OneOperand<D['over'] extends 'rows' ? SoftmaxOptions : AxisOption>;
+} & {
+  linearize(
+    x: TensorLike,
+    options?: Omit<D['over'] extends 'rows' ? SoftmaxOptions : AxisOption, 'out'>,
+  ): D extends { readonly jacobian: Member } ? SquareOperator : LinearOperator;
+};
+
+const definitions = new WeakMap<object, Definition>();
+
+/** The definition of one of core's functions, undefined for any other. */
+export function definitionOf(f: object): Definition | undefined {
+  return definitions.get(f);
+}
+
+/**
+ * A function with its derivatives out of its definition: the one way of a call. Options, operands, rows, temperature, mask and `out`
+ * are checked here and nowhere else; the result is the kernel's, or composed from the backend's basis by the formula.
+ */
+export function define<const D extends Definition>(definition: D): Defined<D> {
+  const unary = (name: MemberName) => (x: TensorLike, options?: SoftmaxOptions) =>
+    call(definition, name, x, undefined, options);
+  const binary = (name: MemberName) => (x: TensorLike, direction: TensorLike, options?: SoftmaxOptions) =>
+    call(definition, name, x, direction, options);
+  const members: Record<string, unknown> = {
+    linearize: (x: TensorLike, options?: Omit<SoftmaxOptions, 'out'>) => linearize(definition, x, options),
+  };
+  for (const name of ['gradient', 'vjp', 'jvp', 'jacobian'] as const) {
+    const member: Member | undefined = definition[name];
+    if (member) members[name] = member.direction ? binary(name) : unary(name);
+  }
+  const f = Object.assign(unary('value'), members);
+  definitions.set(f, definition);
+  return f as unknown as Defined<D>;
+}
+
+/** The name of a function as a user writes it. */
+export function operationName({ name }: Definition, member: MemberName): string {
+  if (member === 'value') return name;
+  return member === 'diagonal' ? `${name}.linearize.diagonal` : `${name}.${member}`;
+}
+
+/** The names of the options that a function takes. */
+export function optionNamesOf({ over }: Definition, member: MemberName): readonly string[] {
+  if (over === 'rows') return names.softmax;
+  return member === 'jacobian' ? names.axis : names.out;
+}
+
+const noOptions: SoftmaxOptions = Object.freeze({});
+
+function call(
+  definition: Definition,
+  name: MemberName,
+  first: TensorLike,
+  second: TensorLike | undefined,
+  options: SoftmaxOptions = noOptions,
+): Tensor {
+  const operation = operationName(definition, name);
+  checkOptions(operation, options, optionNamesOf(definition, name));
+  const member = definition[name] as Member;
+  const { direction } = member;
+  if (isTensor(first) && (direction === undefined || isTensor(second))) {
+    return callOnTensors(definition, member, operation, first, second, options);
+  }
+  const given: Record<string, unknown> = { [member.operand]: first };
+  if (direction !== undefined) given[direction] = second;
+  return withTensors(operation, given, options.out, ([x, v]) =>
+    callOnTensors(definition, member, operation, x, v, options),
+  );
+}
+
+function callOnTensors(
+  definition: Definition,
+  member: Member,
+  operation: string,
+  first: Tensor,
+  second: unknown,
+  options: SoftmaxOptions,
+): Tensor {
+  const { over, sign = 1 } = definition;
+  const { result = 'entries', direction, ofNothing } = member;
+  const x = operand(operation, member.operand, first);
+  const {
+    axis,
+    rows,
+    temperature,
+    mask: laid,
+  } = over === 'rows' || result === 'matrices'
+    ? settingsOf(operation, definition, member, x, options)
+    : { ...wholeOf(x) };
+  const shape = shapeOfResult(result, x.shape, axis);
+  const inputs = [x.buffer];
+  if (direction !== undefined) {
+    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, axis) : x.shape;
+    inputs.push(operandLike(operation, direction, second, x, expected).buffer);
+  }
+  const origin =
+    over === 'rows' && member === definition.value && result === 'entries'
+      ? originOf(definition.name, axis, temperature, laid)
+      : null;
+  return withMask(x.backend, laid, (mask) => {
+    const made = compute(operation, x, shape, options.out, inputs, (out) => {
+      if (rows.classes === 0) {
+        fill(x, out, sizeOf(shape), ofNothing ?? 0);
+        return;
+      }
+      const { backend, dtype } = x;
+      run({ operation, backend, dtype, rows, temperature: sign * temperature, mask }, member, out, inputs);
+    });
+    (made as DeviceTensor).origin = origin;
+    return made;
+  });
+}
+
+/** What a call is about, with the defaults filled in. */
+export interface Settings {
+  readonly axis: number;
+  readonly rows: Rows;
+  readonly temperature: number;
+  readonly mask: LaidMask | null;
+}
+
+/** For functions of single entries. */
+function wholeOf(x: FloatTensor): Settings {
+  return { axis: 0, rows: { outer: 1, classes: x.size, inner: 1 }, temperature: 1, mask: null };
+}
+
+/**
+ * Axis, temperature and mask of a call: those of the options, and for a derivative those of the call that made its operand.
+ *
+ * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE where the options contradict that call
+ */
+function settingsOf(
+  operation: string,
+  definition: Definition,
+  { operand: argument }: Member,
+  x: FloatTensor,
+  options: SoftmaxOptions,
+): Settings {
+  const made = argument === 'probabilities' || argument === 'logProbabilities' ? x.origin : null;
+  if (made === null) return softmaxSettings(operation, x, options);
+  if (made.operation !== definition.name) {
+    const right = operation.replace(definition.name, made.operation);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${argument} were made by ${made.operation}; use ${right} for them`,
+    );
+  }
+  const { axis = made.axis, temperature = made.temperature, mask } = options;
+  const given = softmaxSettings(operation, x, { axis, temperature, mask });
+  const contradicts = (name: string, now: string, then: string) =>
+    new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${name} ${now}, but ${argument} were made by ${made.operation} with ${name} ${then}; leave the option out`,
+    );
+  if (given.axis !== made.axis) throw contradicts('axis', String(options.axis), String(made.axis));
+  if (temperature !== made.temperature) {
+    throw contradicts('temperature', String(temperature), String(made.temperature));
+  }
+  if (mask === undefined) return { ...given, mask: made.mask };
+  if (made.mask === null) throw contradicts('mask', 'is given', 'not given');
+  if (given.mask === null || !sameMask(given.mask, made.mask)) {
+    throw contradicts('mask', 'keeps other entries', 'that keeps others');
+  }
+  return given;
+}
+
+/** Axis, temperature and mask as the options have them. @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH */
+export function softmaxSettings(
+  operation: string,
+  x: FloatTensor,
+  options: Pick<SoftmaxOptions, 'axis' | 'temperature' | 'mask'>,
+): Settings {
+  const { axis, rows } = layout(operation, x, options.axis ?? -1);
+  const temperature = checkTemperature(operation, options.temperature ?? 1);
+  return {
+    axis,
+    rows,
+    temperature,
+    mask: options.mask === undefined ? null : layMask(operation, options.mask, x, rows),
+  };
+}
+
+/** What results of plain calls remember, by operation and axis: one object for all of them. */
+const plainOrigins = new Map<string, Origin[]>();
+
+function originOf(operation: string, axis: number, temperature: number, mask: LaidMask | null): Origin {
+  if (temperature !== 1 || mask !== null) return { operation, axis, temperature, mask };
+  let known = plainOrigins.get(operation);
+  if (known === undefined) {
+    known = [];
+    plainOrigins.set(operation, known);
+  }
+  known[axis] ??= { operation, axis, temperature, mask };
+  return known[axis];
+}
+
+function shapeOfResult(result: NonNullable<Member['result']>, shape: Shape, axis: number): Shape {
+  if (result === 'entries') return shape;
+  const rest = withoutAxis(shape, axis);
+  return result === 'rows' ? rest : [...rest, shape[axis], shape[axis]];
+}
+
+/** Writes one number everywhere. */
+export function fill({ backend, dtype }: FloatTensor, out: unknown, length: number, value: number): void {
+  backend.write(out, hostArray(length, dtype).fill(value));
+}
+
+/**
+ * Calls `body` with tensors of what was given: on the backend and in the dtype of the tensors among it, else on that of
+ * `setBackend`. What it makes for that is freed afterwards.
+ *
+ * @throws ERR_DTYPE, ERR_SHAPE, naming the argument
+ */
+export function withTensors<T>(
+  operation: string,
+  given: Readonly<Record<string, unknown>>,
+  out: Tensor | undefined,
+  body: (tensors: readonly Tensor[]) => T,
+): T {
+  const made: Tensor[] = [];
+  try {
+    const known = [...Object.values(given), out].find(isTensor);
+    const tensors = Object.entries(given).map(([argument, value]) => {
+      if (isTensor(value)) return value;
+      const one = tensorOf(`${operation}: ${argument}`, value, known);
+      made.push(one);
+      return one;
+    });
+    return body(tensors);
+  } finally {
+    for (const one of made) one.dispose();
+  }
+}
+
+/** A tensor of what `tensor` takes, like another if there is one. */
+function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
+  const backend = like?.backend ?? getBackend();
+  const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
+  const { shape, dtype, data } = readInput(value, undefined, wanted, what);
+  checkDType(what, dtype, backend);
+  return make(backend, shape, dtype, data);
+}
+
+/**
+ * Has `kernel` write a result into `out`, or into a new tensor. An empty result needs no kernel. Where the backend does not
+ * write in place and `out` is one of the input buffers, the result is made beside it and then becomes `out`'s.
+ *
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED for an `out` that does not fit; whatever the kernel throws
+ */
+export function compute(
+  operation: string,
+  first: FloatTensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  inputs: readonly unknown[],
+  kernel: (buffer: unknown) => void,
+): Tensor {
+  const { backend, dtype } = first;
+  if (out !== undefined) {
+    const target = operandLike(operation, 'out', out, first, shape);
+    target.origin = null;
+    if (target.size === 0) return out;
+    if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
+      kernel(target.buffer);
+      return out;
+    }
+    const beside = filled(backend, target.size, dtype, kernel);
+    backend.free(target.buffer);
+    target.buffer = beside;
+    return out;
+  }
+  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel), null));
+}
+
+/** A new buffer with what `kernel` writes; freed again if that fails. */
+function filled(backend: Backend, size: number, dtype: DType, kernel: (buffer: unknown) => void): unknown {
+  const buffer = allocate(backend, size, dtype);
+  if (size === 0) return buffer;
+  try {
+    kernel(buffer);
+  } catch (error) {
+    backend.free(buffer);
+    throw error;
+  }
+  return buffer;
+}
+
+/** Runs a function on buffers: by the backend's kernel, or composed where there is none or it declines. */
+export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
+  const isAround = on.mask !== null && member.masked !== undefined;
+  if (!isAround && fused(on, member, out, operands)) return;
+  composed(on, member.kernel ?? null, (m) => {
+    const values = operands.map((buffer, k) =>
+      k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
+    );
+    if (!isAround || member.masked === undefined) {
+      m.assign(out, member.formula(m, ...values));
+      return;
+    }
+    const unmasked = (...inner: Value<B>[]) =>
+      m.computed(extentOf(member, on.rows), inner, (into, buffers) =>
+        run({ ...on, mask: null }, member, into, buffers),
+      );
+    m.assign(out, member.masked(m, unmasked, ...values));
+  });
+}
+
+function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
+  if (result === 'matrices') return [outer * inner, classes, classes];
+  return [outer, result === 'rows' ? 1 : classes, inner];
+}
+
+/** Runs the kernel; false where the backend has none or it declines. */
+function fused<B>(on: Call<B>, { kernel }: Member, out: B, operands: readonly B[]): boolean {
+  if (kernel === undefined) return false;
+  const { backend, rows } = on;
+  // One form for all: out, the operands, the rows with their parameters or the length.
+  const owner = (isRequired(kernel) ? backend : backend.kernels) as Readonly<Record<string, Kernel<B> | undefined>>;
+  const run = owner?.[kernel];
+  if (run === undefined) return false;
+  const [layout, parameters] = isElementwise(kernel) ? [rows.classes, undefined] : [rows, on];
+  if (operands.length === 1) return run.call(owner, out, operands[0], layout, parameters) !== false;
+  return run.call(owner, out, operands[0], operands[1], layout, parameters) !== false;
+}
+
+type Kernel<B> = (out: B, ...rest: (B | Rows | number | Call<B> | undefined)[]) => void | false;
+
+function isRequired(kernel: KernelName): kernel is 'softmax' | 'jacobian' | 'vjp' {
+  return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
+}
+
+function isElementwise(kernel: KernelName): boolean {
+  return kernel === 'sigmoid' || kernel === 'sigmoidVjp' || kernel === 'relu' || kernel === 'reluVjp';
+}
+
+/** Expressions that may have other functions of core among them. */
+export class Expressions<B> extends Algebra<B> {
+  readonly #call: Call<B>;
+
+  constructor(on: Call<B>, basis: () => Basis<B>) {
+    super({ ...on, basis });
+    this.#call = on;
+  }
+
+  /** The value of a function at the temperature and under the mask of this call: by its kernel where there is one. */
+  of(member: Member, ...operands: Value<B>[]): Value<B> {
+    return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
+      run(this.#call, member, out, buffers),
+    );
+  }
+}
+
+/**
+ * Composes from the backend's basis what `assign` enqueues.
+ *
+ * @throws ERR_UNSUPPORTED where there is none and it is needed, naming the backends in use that have what it takes
+ */
+export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: Expressions<B>) => void): void {
+  const { backend } = on;
+  const m = new Expressions(on, () => {
+    if (!backend.basis) throw unsupported(on.operation, kernel, backend);
+    return backend.basis;
+  });
+  try {
+    assign(m);
+  } finally {
+    m.end();
+  }
+}
+
+function unsupported<B>(operation: string, kernel: KernelName | null, { name }: Backend<B>): SoftgradError {
+  const has = (other: Backend) =>
+    other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
+  const others = openedBackends(has);
+  const who =
+    others.length > 0 ? `${others.join(', ')} can: move the operands with await x.to(backend)` : 'no open backend can';
+  return new SoftgradError(
+    'ERR_UNSUPPORTED',
+    `${operation}: ${name} has neither a kernel for it nor a basis to compose it from; ${who}`,
+  );
+}
+
+function linearize(
+  definition: Definition,
+  input: TensorLike,
+  options: Omit<SoftmaxOptions, 'out'> = noOptions,
+): SquareOperator {
+  const operation = `${definition.name}.linearize`;
+  const { over } = definition;
+  checkOptions(operation, options, over === 'rows' ? names.softmaxWithoutOut : names.axisOnly);
+  const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
+  const { axis, ...rest } = options;
+  if (over === 'entries' && axis !== undefined) layout(operation, operand(operation, 'x', x), axis);
+  const value = callOnTensors(definition, definition.value, operation, x, undefined, over === 'rows' ? options : rest);
+  // The derivatives take the function's output, which remembers the options, or its input, which does not.
+  const fromValue = definition.vjp?.operand !== definition.value.operand;
+  const at = fromValue ? value : x;
+  const passed = fromValue ? {} : options;
+  const member = (name: MemberName, direction: TensorLike | undefined, more: OutOption | undefined, own = passed) =>
+    call(definition, name, at, direction, { ...own, out: outOf(operation, more) });
+  return {
+    value,
+    inputShape: x.shape,
+    outputShape: value.shape,
+    vjp: (cotangent, more) => member('vjp', cotangent, more),
+    jvp: (tangent, more) => member('jvp', tangent, more),
+    ...(definition.jacobian && {
+      diagonal: (more?: OutOption) => member('diagonal', undefined, more),
+      toDense: (more?: OutOption) => member('jacobian', undefined, more, over === 'entries' ? { axis } : passed),
+    }),
+  } as SquareOperator;
+}
