@@ -14,8 +14,8 @@ async function describe(name) {
   if (reason !== null) return { name, reason };
   const backend = await provider.open();
   try {
-    const { device, dtypes, readSync, hostView, nonFinite, subnormals } = backend.supports;
-    const read = hostView ? 'in place' : readSync ? 'at once' : 'asynchronously';
+    const { device, dtypes, nonFinite, subnormals } = backend.supports;
+    const read = backend.view ? 'in place' : backend.readSync ? 'at once' : 'asynchronously';
     return { name, reason, device, dtypes, read, nonFinite, subnormals, dispatches: await dispatches(backend) };
   } finally {
     await backend.close();

@@ -1,5 +1,6 @@
 import { calibrate, interleave } from '@softgrad/bench';
 import { type Backend, empty, softmax, tensor } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { median, quantileSorted } from 'simple-statistics';
 
 /** What the public API adds to a kernel. */
@@ -25,7 +26,7 @@ export async function measureCallOverhead(backend: Backend, rounds = 31): Promis
       return backend.sync();
     };
     const kernel = (calls: number) => {
-      for (let k = 0; k < calls; k++) backend.softmax(to, from, rows);
+      for (let k = 0; k < calls; k++) backend.softmax(to, from, rows, plain);
       return backend.sync();
     };
     const loops = [await calibrate(publicCall, 2, rounds), await calibrate(kernel, 2, rounds)];

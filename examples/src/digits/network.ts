@@ -103,7 +103,9 @@ async function backward(
       return { loss, slope: tensor(times(rowSums(await jacobians.data()), upstream), like) };
     }
     case 'diagonal': {
-      using diagonal = softmax.linearize(s).diagonal();
+      const operator = softmax.linearize(logits);
+      using diagonal = operator.diagonal();
+      operator.value.dispose();
       return { loss, slope: tensor(times(await diagonal.data(), upstream), like) };
     }
   }

@@ -6,7 +6,7 @@ import { logSoftmax, logSoftmaxJacobian, logSoftmaxJvp, logSoftmaxVjp } from './
 import { logSumExp } from './kernels/log-sum-exp.js';
 import { relu, reluVjp } from './kernels/relu.js';
 import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
-import { softmax, softmaxWith } from './kernels/softmax.js';
+import { softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp.js';
 import { alloc, type CpuBuffer, type FloatArray, read, write } from './storage.js';
 
@@ -16,8 +16,6 @@ export type CpuBackend = Backend<CpuBuffer> &
 
 const supports: Supports = {
   dtypes: ['float32', 'float64'],
-  readSync: true,
-  hostView: true,
   inPlace: true,
   limits: { elements: 2 ** 31 - 1, classes: 2 ** 31 - 1 },
   device: 'JavaScript typed arrays, 1 thread',
@@ -44,26 +42,23 @@ export function createBackend(): CpuBackend {
     close: () => {
       closed = true;
     },
-    softmax: (out, logits, rows) => softmax(floats(out), floats(logits), rows),
-    jacobian: (out, probabilities, rows) => jacobian(floats(out), floats(probabilities), rows, 1),
-    vjp: (out, probabilities, cotangent, rows) => vjp(floats(out), floats(probabilities), floats(cotangent), rows, 1),
+    softmax: (out, logits, rows, parameters) => softmax(floats(out), floats(logits), rows, parameters),
+    jacobian: (out, probabilities, rows, { temperature }) =>
+      jacobian(floats(out), floats(probabilities), rows, temperature),
+    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+      vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
     basis,
     kernels,
   };
 }
 
 const kernels: Kernels<CpuBuffer> = {
-  softmax: (out, logits, rows, parameters) => softmaxWith(floats(out), floats(logits), rows, parameters),
-  softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
-    vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
-  softmaxJacobian: (out, probabilities, rows, temperature) =>
-    jacobian(floats(out), floats(probabilities), rows, temperature),
   logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),
-  logSoftmaxVjp: (out, logProbabilities, cotangent, rows, temperature) =>
+  logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
     logSoftmaxVjp(floats(out), floats(logProbabilities), floats(cotangent), rows, temperature),
-  logSoftmaxJvp: (out, logProbabilities, tangent, rows, temperature) =>
+  logSoftmaxJvp: (out, logProbabilities, tangent, rows, { temperature }) =>
     logSoftmaxJvp(floats(out), floats(logProbabilities), floats(tangent), rows, temperature),
-  logSoftmaxJacobian: (out, logProbabilities, rows, temperature) =>
+  logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
     logSoftmaxJacobian(floats(out), floats(logProbabilities), rows, temperature),
   logSumExp: (out, logits, rows, parameters) => logSumExp(floats(out), floats(logits), rows, parameters),
   crossEntropy: (out, logits, rows, parameters) => crossEntropy(out, floats(logits), rows, parameters),

@@ -24,15 +24,15 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
     const expected = reference.softmax(x, rows);
 
     const unshifted = floats(x.length, dtype);
-    backend.softmax(unshifted, x, rows);
+    backend.softmax(unshifted, x, rows, plain);
     expect(largestError(unshifted, expected, dtype, least), 'softmax').toBeLessThanOrEqual(bar);
 
     const shifted = floats(x.length, dtype);
-    backend.kernels.softmax?.(shifted, x, rows, plain);
+    backend.softmax(shifted, x, rows, plain);
     expect(largestError(shifted, expected, dtype, least), 'softmax, shifted').toBeLessThanOrEqual(bar);
 
     const tempered = floats(x.length, dtype);
-    backend.kernels.softmax?.(tempered, x, rows, { temperature: -0.7, mask: null });
+    backend.softmax(tempered, x, rows, { temperature: -0.7, mask: null });
     const expectedTempered = reference.softmax(x, rows, { temperature: -0.7 });
     expect(largestError(tempered, expectedTempered, dtype, least), 'softmax, T = −0.7').toBeLessThanOrEqual(bar);
 
@@ -64,9 +64,9 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
       const workload = { range: 20, offset: 0, rows: 10, classes };
       const rows = { outer: workload.rows, classes, inner: 1 };
       const s = logitsOf(workload, (length) => floats(length, dtype));
-      backend.softmax(s, s, rows);
+      backend.softmax(s, s, rows, plain);
       const jacobian = floats(s.length * classes, dtype);
-      backend.jacobian(jacobian, s, rows);
+      backend.jacobian(jacobian, s, rows, plain);
       for (let k = 0; k < s.length; k++) {
         const total = k % classes === 0 ? sum(s.subarray(k, k + classes)) : 1;
         if (!(Math.abs(total - 1) <= 4 * unit * Math.sqrt(classes)))
@@ -82,10 +82,10 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
     for (const classes of [2, 3, 7, 20]) {
       const rows = { outer: 5, classes, inner: 1 };
       const s = logitsOf({ range: 8, offset: 0, rows: 5, classes }, (length) => floats(length, dtype));
-      backend.softmax(s, s, rows);
+      backend.softmax(s, s, rows, plain);
       const out = floats(s.length * classes, dtype);
       for (const temperature of [1, -0.7]) {
-        backend.kernels.softmaxJacobian?.(out, s, rows, temperature);
+        backend.jacobian(out, s, rows, { temperature });
         const transposed = out.map((_, k) => {
           const [row, r, c] = [Math.floor(k / classes ** 2), Math.floor(k / classes) % classes, k % classes];
           return out[(row * classes + c) * classes + r];
@@ -101,9 +101,9 @@ describe.each(dtypes)('%s, against double-double', (dtype) => {
       const rows = { outer: 1, classes, inner: 1 };
       const s = logitsOf(workload, (length) => floats(length, dtype));
       const g = logitsOf({ ...workload, range: 1, offset: 1 }, (length) => floats(length, dtype));
-      backend.softmax(s, s, rows);
+      backend.softmax(s, s, rows, plain);
       const out = floats(classes, dtype);
-      backend.vjp(out, s, g, rows);
+      backend.vjp(out, s, g, rows, plain);
       const bound = 4 * ulp(1, dtype) * sum(s.map((p, k) => Math.abs(p * g[k])));
       const expected = reference.softmaxVjp(s, g, rows);
       expect(out.every((value, k) => Math.abs(value - expected[k]) <= bound)).toBe(true);
@@ -120,7 +120,7 @@ test.each([
 ])('float64 is rounded once, within 0.53 ULP: $rows rows of $classes, ±$range + $offset', (workload) => {
   const x = logitsOf(workload, (length) => new Float64Array(length));
   const out = new Float64Array(x.length);
-  backend.softmax(out, x, { outer: workload.rows, classes: workload.classes, inner: 1 });
+  backend.softmax(out, x, { outer: workload.rows, classes: workload.classes, inner: 1 }, plain);
   for (let start = 0; start < x.length; start += workload.classes) {
     const logits = [...x.subarray(start, start + workload.classes)].map(precisely);
     const exps = logits.map((logit) => logit.minus(logits[0]).exp());
@@ -147,15 +147,15 @@ test.each([
   const rows = { outer: workload.rows, classes: workload.classes, inner: 1 };
   const out = new Float64Array(x.length);
   const expected = reference.softmax(x, rows);
-  backend.softmax(out, x, rows);
+  backend.softmax(out, x, rows, plain);
   expect(largestError(out, expected, 'float64'), 'softmax').toBeLessThanOrEqual(1);
 
   const far = x.map((value) => value - 2 ** 13);
-  backend.softmax(out, far, rows);
+  backend.softmax(out, far, rows, plain);
   expect(largestError(out, reference.softmax(far, rows), 'float64'), 'softmax, shifted').toBeLessThanOrEqual(1);
 
   const temperature = -0.7;
-  backend.kernels.softmax?.(out, x, rows, { temperature, mask: null });
+  backend.softmax(out, x, rows, { temperature, mask: null });
   const tempered = reference.softmax(x, rows, { temperature });
   expect(largestError(out, tempered, 'float64', 2 ** -1022), 'softmax, T = −0.7').toBeLessThanOrEqual(1);
 
@@ -166,9 +166,9 @@ test.each([
 test('the vjp of a nearly one-hot row does not cancel', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const s = Float64Array.of(37.42994775023705, 0);
-  backend.softmax(s, s, rows);
+  backend.softmax(s, s, rows, plain);
   const out = new Float64Array(2);
-  backend.vjp(out, s, Float64Array.of(1, 0), rows);
+  backend.vjp(out, s, Float64Array.of(1, 0), rows, plain);
   expect(s[0]).toBe(1);
   expect([...out].map((value) => value.toPrecision(4))).toEqual(['5.551e-17', '-5.551e-17']);
 });
@@ -188,7 +188,7 @@ test.each(dtypes.flatMap((dtype) => [2, 3, 4, 10, 300].map((classes) => ({ dtype
         s[at(row, classes - 1)] = 1;
         g[at(row, classes - 1)] = row + 1;
       }
-      backend.vjp(out, s, g, rows);
+      backend.vjp(out, s, g, rows, plain);
       for (const row of [0, 1]) {
         for (let k = 0; k < classes - 1; k++) expect(out[at(row, k)]).toBe(-(row + 1) * tiny);
         expect(out[at(row, classes - 1)]).toBe((row + 1) * (classes - 1) * tiny);
@@ -223,7 +223,7 @@ test('float32 probabilities are right down to the last subnormal', () => {
   const x = Float32Array.from({ length: 1100 }, (_, k) => -k / 10);
   const rows = { outer: 1, classes: x.length, inner: 1 };
   const out = new Float32Array(x.length);
-  backend.softmax(out, x, rows);
+  backend.softmax(out, x, rows, plain);
   expect(largestError(out, reference.softmax(x, rows), 'float32')).toBeLessThan(0.7);
   expect(out.some((p) => p > 0 && p < 2 ** -148)).toBe(true);
 });
@@ -236,7 +236,7 @@ test('float32 softmax is right wherever its exponential leaves the table, with a
       const logits = Float32Array.of(x * temperature, 0);
       for (const mask of [null, { buffer: Uint8Array.of(1, 1), outer: 1 }]) {
         const out = new Float32Array(2);
-        backend.kernels.softmax?.(out, logits, rows, { temperature, mask });
+        backend.softmax(out, logits, rows, { temperature, mask });
         if (out[0] !== 1 || out[1] !== 0) expect.fail(`${[...out]} at ${x}, T = ${temperature}`);
       }
     }
@@ -268,14 +268,14 @@ test.each([2 ** 17 + 2])('%s equal float64 logits have exactly the same share, s
   const rows = { outer: 1, classes, inner: 1 };
   for (const value of [0.3001, 700]) {
     const x = new Float64Array(classes).fill(value);
-    backend.softmax(x, x, rows);
+    backend.softmax(x, x, rows, plain);
     expect(
       x.every((p) => p === 1 / classes),
       `${value}`,
     ).toBe(true);
     const removed = new Float64Array(classes).fill(value);
     removed[5] = Number.NEGATIVE_INFINITY;
-    backend.softmax(removed, removed, rows);
+    backend.softmax(removed, removed, rows, plain);
     expect(
       removed.every((p, k) => p === (k === 5 ? 0 : 1 / (classes - 1))),
       `${value}`,
@@ -288,7 +288,7 @@ test.each([128_256])('a sum of %s terms does not drift', (classes) => {
   const weights = [1, Math.exp(-1), Math.exp(-2), Math.exp(-3)];
   const x = Float32Array.from({ length: classes }, (_, k) => -(k % 4));
   const total = (classes / 4) * sum(weights);
-  backend.softmax(x, x, rows);
+  backend.softmax(x, x, rows, plain);
   for (let k = 0; k < 4; k++) {
     for (const at of [k, classes - 4 + k]) {
       expect(Math.abs(x[at] - weights[k] / total)).toBeLessThan(0.7 * ulp(weights[k] / total, 'float32'));

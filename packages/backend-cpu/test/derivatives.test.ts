@@ -51,7 +51,7 @@ describe.each(dtypes)('in %s', (dtype) => {
       const rows = { outer: 4, classes, inner: 1 };
       for (const top of [0.3, 0.5, 0.5 + 2 ** -20, 1 - 2 ** -20]) {
         const s = dominated(rows, top, dtype);
-        const out = computed(s.length * classes, s, dtype, (result, p) => backend.jacobian(result, p, rows));
+        const out = computed(s.length * classes, s, dtype, (result, p) => backend.jacobian(result, p, rows, plain));
         const expected = reference.softmaxJacobian(s, rows);
         for (let k = 0; k < s.length; k++) {
           const start = k - (k % classes);
@@ -73,7 +73,7 @@ describe.each(dtypes)('in %s', (dtype) => {
       for (const top of [0.01, 1 - 2 ** -22]) {
         const s = dominated(rows, top, dtype);
         const g = s.map((_, k) => Math.cos(k * k));
-        const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows));
+        const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows, plain));
         // Of the mean no more than its rounding is known.
         const sizes = top > 0.5 ? remaining(s, g, rows) : Float64Array.from(s, (p) => 2 * p);
         expectWithin(8, out, reference.softmaxVjp(s, g, rows), dtype, `${classes} classes, largest ${top}`, sizes);
@@ -93,7 +93,7 @@ describe.each(dtypes)('in %s', (dtype) => {
           const contiguous = dominated({ outer: 3, classes, inner: 1 }, top, dtype);
           const s = contiguous.map((_, k) => contiguous[rows.inner === 1 ? k : (k % 3) * classes + Math.floor(k / 3)]);
           const g = s.map((_, k) => Math.cos(k * k) + 3);
-          const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows));
+          const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows, plain));
           const isTakenOff = classes < 4 || top > edge;
           const sizes = isTakenOff ? remaining(s, g, rows) : Float64Array.from(s, (p) => 8 * p);
           expectWithin(8, out, reference.softmaxVjp(s, g, rows), dtype, `${classes} classes, largest ${top}`, sizes);
@@ -114,9 +114,13 @@ describe.each(dtypes)('in %s', (dtype) => {
           const label = `gap ${gap} at ${top}`;
           expect(largestError(y, reference.logSoftmax(x, rows), dtype), label).toBeLessThanOrEqual(2);
           const g = x.map((_, k) => (Math.floor(k / inner) === top ? 1 : 0));
-          const vjp = computed(x.length, g, dtype, (out, v) => kernels.logSoftmaxVjp(out, y, v, rows, 1));
+          const vjp = computed(x.length, g, dtype, (out, v) =>
+            kernels.logSoftmaxVjp(out, y, v, rows, { temperature: 1 }),
+          );
           expectWithin(4, vjp, reference.logSoftmaxVjp(y, g, rows), dtype, `vjp ${label}`);
-          const jvp = computed(x.length, g, dtype, (out, v) => kernels.logSoftmaxJvp(out, y, v, rows, 1));
+          const jvp = computed(x.length, g, dtype, (out, v) =>
+            kernels.logSoftmaxJvp(out, y, v, rows, { temperature: 1 }),
+          );
           // What is left of the row is Σ p of the others, not 1 − p.
           const left = x.map((_, k) => {
             let sum = 0;
@@ -124,7 +128,9 @@ describe.each(dtypes)('in %s', (dtype) => {
             return Math.floor(k / inner) === top ? sum : sum - 1;
           });
           expectWithin(4, jvp, left, dtype, `jvp ${label}`);
-          const jacobian = computed(3 * x.length, y, dtype, (out, v) => kernels.logSoftmaxJacobian(out, v, rows, 1));
+          const jacobian = computed(3 * x.length, y, dtype, (out, v) =>
+            kernels.logSoftmaxJacobian(out, v, rows, { temperature: 1 }),
+          );
           expectWithin(4, jacobian, reference.logSoftmaxJacobian(y, rows), dtype, `Jacobian ${label}`);
         }
       }
@@ -155,7 +161,7 @@ describe.each(dtypes)('in %s', (dtype) => {
       const y = floats(x.length, dtype);
       kernels.logSoftmax(y, x, rows, { temperature: 1, mask: { buffer, outer: blocks } });
       const s = floats(x.length, dtype);
-      kernels.softmax(s, x, rows, { temperature: 1, mask: { buffer, outer: blocks } });
+      backend.softmax(s, x, rows, { temperature: 1, mask: { buffer, outer: blocks } });
       const kept = (_: number, k: number) => buffer[k % buffer.length] !== 0;
       const label = `${blocks} blocks`;
       expect(

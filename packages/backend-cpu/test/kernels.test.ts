@@ -1,3 +1,4 @@
+import { plain } from '@softgrad/core/conformance';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
@@ -13,14 +14,14 @@ const plus = Number.POSITIVE_INFINITY;
 
 function softmax(x: readonly number[]): number[] {
   const out = Float64Array.from(x);
-  backend.softmax(out, out, row(x.length));
+  backend.softmax(out, out, row(x.length), plain);
   return [...out];
 }
 
 function masked(x: readonly number[], keep: readonly number[], temperature = 1): number[] {
   const out = Float64Array.from(x);
   const mask = { buffer: Uint8Array.from(keep), outer: 1 };
-  backend.kernels.softmax?.(out, out, row(x.length), { temperature, mask });
+  backend.softmax(out, out, row(x.length), { temperature, mask });
   return [...out];
 }
 
@@ -29,7 +30,7 @@ describe('rows that need a shift and rows that do not', () => {
     const plainRow = [0.5, -1, 2, 0, 1];
     const hugeRow = [1000, 999, 998, 997, 996];
     const out = Float64Array.from([...plainRow, ...hugeRow]);
-    backend.softmax(out, out, { outer: 2, classes: 5, inner: 1 });
+    backend.softmax(out, out, { outer: 2, classes: 5, inner: 1 }, plain);
     softmax(plainRow).forEach((p, k) => {
       expect(Math.abs(out[k] - p)).toBeLessThanOrEqual(2 ** -53);
     });
@@ -49,7 +50,7 @@ describe('temperatures', () => {
   test.each([Float32Array, Float64Array])('whose reciprocal overflows leave equal logits equal (%o)', (Floats) => {
     for (const temperature of [1e-320, -1e-320]) {
       const out = Floats.of(0, 0, 0, 0);
-      backend.kernels.softmax?.(out, out, row(4), { temperature, mask: null });
+      backend.softmax(out, out, row(4), { temperature, mask: null });
       expect([...out]).toEqual([0.25, 0.25, 0.25, 0.25]);
     }
   });
@@ -62,9 +63,9 @@ describe('rows of additive masks', () => {
       for (const offset of [0, -100, -400, 1000]) {
         const x = Floats.from({ length: classes }, (_, k) => (k % 3 === 2 ? low[k % 2] : offset + (k % 3)));
         const out = Floats.from(x);
-        backend.softmax(out, x, row(classes));
+        backend.softmax(out, x, row(classes), plain);
         const kept = Floats.from(x.filter((_, k) => k % 3 !== 2));
-        backend.softmax(kept, kept, row(kept.length));
+        backend.softmax(kept, kept, row(kept.length), plain);
         expect(out.every((p, k) => (k % 3 === 2) === (p === 0))).toBe(true);
         expect(largestDifference(Floats.from(out.filter((_, k) => k % 3 !== 2)), kept)).toBeLessThan(2 ** -24);
         expect(Math.abs(out.reduce((sum, p) => sum + p, 0) - 1)).toBeLessThan(1e-6);
@@ -74,11 +75,11 @@ describe('rows of additive masks', () => {
 
   test.each([Float32Array, Float64Array])('keep what is small beside what is smaller still (%o)', (Floats) => {
     const x = Floats.of(-1000, -1001, -1e9);
-    backend.softmax(x, x, row(3));
+    backend.softmax(x, x, row(3), plain);
     expect(x[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 7);
     expect(x[2]).toBe(0);
     const far = Floats.of(-100, -180);
-    backend.softmax(far, far, row(2));
+    backend.softmax(far, far, row(2), plain);
     expect(far[1] / Math.exp(-80)).toBeCloseTo(1, 5);
   });
 
@@ -88,7 +89,7 @@ describe('rows of additive masks', () => {
       for (const offset of [0, -1000, 1000]) {
         const out = Floats.of(offset, Number.NaN, offset, minus, plus, -1e9);
         const mask = { buffer: Uint8Array.of(1, 0, 1, 1, 0, 1), outer: 1 };
-        backend.kernels.softmax?.(out, out, row(6), { temperature: 0.5, mask });
+        backend.softmax(out, out, row(6), { temperature: 0.5, mask });
         expect([...out]).toEqual([0.5, 0, 0.5, 0, 0, 0]);
       }
     },
@@ -99,9 +100,9 @@ describe('a row of one class, and of equal ones', () => {
   test.each([Float32Array, Float64Array])('is exact, whatever the logit (%o)', (Floats) => {
     for (let k = -400; k < 400; k++) {
       const one = Floats.of(k * 1.37);
-      backend.softmax(one, one, row(1));
+      backend.softmax(one, one, row(1), plain);
       const four = Floats.from({ length: 4 }, () => k * 1.37);
-      backend.softmax(four, four, row(4));
+      backend.softmax(four, four, row(4), plain);
       if (one[0] !== 1 || four.some((p) => p !== 0.25)) expect.fail(`${one} and ${four} for ${k * 1.37}`);
     }
   });
@@ -116,7 +117,7 @@ describe('what is not finite', () => {
     '%j is a row of NaN, and its neighbour is not',
     (x) => {
       const out = Float32Array.from([...x, 1, 1, 1]);
-      backend.softmax(out, out, { outer: 2, classes: 3, inner: 1 });
+      backend.softmax(out, out, { outer: 2, classes: 3, inner: 1 }, plain);
       expect([...out.subarray(0, 3)]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
       expect(out[3]).toBeCloseTo(1 / 3, 7);
     },
@@ -161,14 +162,14 @@ describe.each([
 
   test('softmax and its vjp are those of the transposed rows, in place too', () => {
     const s = x.slice();
-    backend.softmax(s, s, rows);
+    backend.softmax(s, s, rows, plain);
     const flatS = contiguous(x);
-    backend.softmax(flatS, flatS, flat);
+    backend.softmax(flatS, flatS, flat, plain);
     expect(largestDifference(contiguous(s), flatS)).toBeLessThanOrEqual(2 ** -24);
     const dx = g.slice();
-    backend.vjp(dx, s, dx, rows);
+    backend.vjp(dx, s, dx, rows, plain);
     const flatDx = new Float32Array(length);
-    backend.vjp(flatDx, contiguous(s), contiguous(g), flat);
+    backend.vjp(flatDx, contiguous(s), contiguous(g), flat, plain);
     expect(largestDifference(contiguous(dx), flatDx)).toBe(0);
   });
 
@@ -176,7 +177,7 @@ describe.each([
     const buffer = Uint8Array.from({ length: classes * inner }, (_, k) => ((k + Math.floor(k / inner)) % 3 ? 1 : 0));
     const parameters = { temperature: 1, mask: { buffer, outer: 1 } };
     const s = new Float32Array(length);
-    backend.kernels.softmax?.(s, x, rows, parameters);
+    backend.softmax(s, x, rows, parameters);
     expect(s.every((p, k) => (p === 0) === (buffer[k % (classes * inner)] === 0))).toBe(true);
     const sums = new Float32Array(outer * inner);
     backend.basis.reduce(sums, 'sum', s, rows);
@@ -197,7 +198,7 @@ describe('kernels agree with each other', () => {
         const x = Float64Array.from(values);
         const [s, y, lse] = [x.slice(), x.slice(), new Float64Array(1)];
         const parameters = { temperature, mask: null };
-        backend.kernels.softmax?.(s, x, row(x.length), parameters);
+        backend.softmax(s, x, row(x.length), parameters);
         backend.kernels.logSoftmax?.(y, x, row(x.length), parameters);
         backend.kernels.logSumExp?.(lse, x, row(x.length), parameters);
         close(y.map(Math.exp), s, 1e-14);
@@ -213,22 +214,22 @@ describe('kernels agree with each other', () => {
         const n = values.length;
         const s = Float64Array.from(values);
         const g = s.map((value, k) => Math.sin(value + k));
-        backend.softmax(s, s, row(n));
+        backend.softmax(s, s, row(n), plain);
         const [out, product, jacobian] = [new Float64Array(n), new Float64Array(n), new Float64Array(n * n)];
-        backend.kernels.softmaxVjp?.(out, s, g, row(n), temperature);
-        backend.kernels.softmaxJacobian?.(jacobian, s, row(n), temperature);
+        backend.vjp(out, s, g, row(n), { temperature });
+        backend.jacobian(jacobian, s, row(n), { temperature });
         for (let c = 0; c < n; c++) for (let r = 0; r < n; r++) product[c] += jacobian[r * n + c] * g[r];
         close(out, product, 1e-14);
 
         const y = Float64Array.from(values);
         backend.kernels.logSoftmax?.(y, y, row(n), { temperature, mask: null });
-        backend.kernels.logSoftmaxVjp?.(out, y, g, row(n), temperature);
-        backend.kernels.logSoftmaxJacobian?.(jacobian, y, row(n), temperature);
+        backend.kernels.logSoftmaxVjp?.(out, y, g, row(n), { temperature });
+        backend.kernels.logSoftmaxJacobian?.(jacobian, y, row(n), { temperature });
         product.fill(0);
         for (let c = 0; c < n; c++) for (let r = 0; r < n; r++) product[c] += jacobian[r * n + c] * g[r];
         close(out, product, 1e-13);
 
-        backend.kernels.logSoftmaxJvp?.(out, y, g, row(n), temperature);
+        backend.kernels.logSoftmaxJvp?.(out, y, g, row(n), { temperature });
         product.fill(0);
         for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) product[r] += jacobian[r * n + c] * g[c];
         close(out, product, 1e-13);

@@ -14,8 +14,6 @@ test('the backend announces what conformance decides by', async () => {
   expect(backend.name).toBe('cpu');
   expect(backend.supports).toEqual({
     dtypes: ['float32', 'float64'],
-    readSync: true,
-    hostView: true,
     inPlace: true,
     limits: { elements: 2 ** 31 - 1, classes: 2 ** 31 - 1 },
     device: 'JavaScript typed arrays, 1 thread',

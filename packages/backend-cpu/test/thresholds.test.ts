@@ -1,3 +1,4 @@
+import { plain } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { blockElements, rowsPerBlock } from '../src/blocks.js';
 import { doubleLimit } from '../src/exp-double.js';
@@ -41,8 +42,8 @@ function softmaxRows(logits: readonly number[][], dtype: DType): FloatArray {
     x.set(row, r * classes);
   });
   const [apart, inPlace] = [guarded(x.length, dtype), guarded(x, dtype)];
-  backend.softmax(apart.values, x, rows);
-  backend.softmax(inPlace.values, inPlace.values, rows);
+  backend.softmax(apart.values, x, rows, plain);
+  backend.softmax(inPlace.values, inPlace.values, rows, plain);
   expect(apart.intact() && inPlace.intact()).toBe(true);
   expect(Buffer.compare(bytes(apart.values), bytes(inPlace.values))).toBe(0);
   return apart.values;
@@ -122,7 +123,7 @@ describe.each(dtypes)('softmax in %s over an inner dimension is right on both si
         for (let k = 0; k < classes; k++) x[first(row) + k * inner] = values[(k + row) % values.length];
       }
       const out = guarded(x, dtype);
-      backend.softmax(out.values, out.values, rows);
+      backend.softmax(out.values, out.values, rows, plain);
       expect(out.intact()).toBe(true);
       const [logits, result] = [floats(classes, dtype), floats(classes, dtype)];
       for (let row = 0; row < count; row++) {
@@ -169,11 +170,11 @@ describe.each([
         const x = dtype === 'float32' ? Float32Array.from(logits) : Float64Array.from(logits);
         const rows = { outer: 1, classes: 4, inner: 1 };
         const out = guarded(4, dtype);
-        kernels.softmax(out.values, x, rows, { temperature, mask: null });
+        backend.softmax(out.values, x, rows, { temperature, mask: null });
         expectShares(out.values, x, dtype, `${size}, T = ${temperature}`, { temperature });
         const hidden = x.slice();
         hidden[3] = Number.NaN;
-        kernels.softmax(out.values, hidden, rows, {
+        backend.softmax(out.values, hidden, rows, {
           temperature,
           mask: { buffer: Uint8Array.of(1, 1, 1, 0), outer: 1 },
         });

@@ -67,21 +67,19 @@ export async function createBackend(library: GpuLibrary, engine: Engine, bound: 
       storage.freeAll();
       await engine.close();
     },
-    softmax: (out, logits, rows) => {
-      softmaxInto(launch, out, logits, rows, plain);
+    softmax: (out, logits, rows, parameters) => {
+      softmaxInto(launch, out, logits, rows, parameters);
     },
-    jacobian: (out, probabilities, rows) => {
-      softmaxJacobianInto(launch, out, probabilities, rows, 1);
+    jacobian: (out, probabilities, rows, { temperature }) => {
+      softmaxJacobianInto(launch, out, probabilities, rows, temperature);
     },
-    vjp: (out, probabilities, cotangent, rows) => {
-      softmaxVjpInto(launch, out, probabilities, cotangent, rows, 1);
+    vjp: (out, probabilities, cotangent, rows, { temperature }) => {
+      softmaxVjpInto(launch, out, probabilities, cotangent, rows, temperature);
     },
     basis: createBasis(launch, storage),
     kernels: createKernels(launch),
   };
 }
-
-const plain = { temperature: 1, mask: null };
 
 async function proven(engine: Engine, launch: Launch, storage: Storage): Promise<Measured> {
   const wrong = await misbehaviour(launch, storage);
@@ -89,32 +87,23 @@ async function proven(engine: Engine, launch: Launch, storage: Storage): Promise
   throw failure(engine.mode, 'ERR_BACKEND_UNAVAILABLE', `the device does not compute right: ${wrong}`);
 }
 
-function supportsOf({ device, limits, asynchronous }: Engine, measured: Measured): Supports {
-  return { dtypes: ['float32'], readSync: !asynchronous, hostView: false, inPlace: true, limits, device, ...measured };
+function supportsOf({ device, limits }: Engine, measured: Measured): Supports {
+  return { dtypes: ['float32'], inPlace: true, limits, device, ...measured };
 }
 
 /** Every fused kernel. */
 function createKernels(launch: Launch): Kernels<GpujsBuffer> {
   return {
-    softmax(out, logits, rows, parameters) {
-      softmaxInto(launch, out, logits, rows, parameters);
-    },
-    softmaxVjp(out, probabilities, cotangent, rows, temperature) {
-      softmaxVjpInto(launch, out, probabilities, cotangent, rows, temperature);
-    },
-    softmaxJacobian(out, probabilities, rows, temperature) {
-      softmaxJacobianInto(launch, out, probabilities, rows, temperature);
-    },
     logSoftmax(out, logits, rows, parameters) {
       logSoftmaxInto(launch, out, logits, rows, parameters);
     },
-    logSoftmaxVjp(out, logProbabilities, cotangent, rows, temperature) {
+    logSoftmaxVjp(out, logProbabilities, cotangent, rows, { temperature }) {
       logSoftmaxVjpInto(launch, out, logProbabilities, cotangent, rows, temperature);
     },
-    logSoftmaxJvp(out, logProbabilities, tangent, rows, temperature) {
+    logSoftmaxJvp(out, logProbabilities, tangent, rows, { temperature }) {
       logSoftmaxJvpInto(launch, out, logProbabilities, tangent, rows, temperature);
     },
-    logSoftmaxJacobian(out, logProbabilities, rows, temperature) {
+    logSoftmaxJacobian(out, logProbabilities, rows, { temperature }) {
       logSoftmaxJacobianInto(launch, out, logProbabilities, rows, temperature);
     },
     logSumExp(out, logits, rows, parameters) {

@@ -2,7 +2,7 @@ import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
 import { expect } from 'vitest';
 import type { Mode } from '../src/index.js';
 
-const float32 = { dtypes: ['float32'], hostView: false, inPlace: true } as const;
+const float32 = { dtypes: ['float32'], inPlace: true } as const;
 const onSwiftShader = {
   ...float32,
   limits: { elements: 2 ** 28, classes: 2 ** 24 },
@@ -10,7 +10,7 @@ const onSwiftShader = {
   nonFinite: 'ieee',
   expUlp: { base: 4.94, slope: 1.51 },
 } as const;
-const onHost = { ...float32, readSync: true, subnormals: 'preserve', nonFinite: 'ieee' } as const;
+const onHost = { ...float32, subnormals: 'preserve', nonFinite: 'ieee' } as const;
 
 /**
  * What each mode announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
@@ -30,9 +30,9 @@ export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
     // Half an ULP is the best there is; the rest is the margin for what was not measured.
     expUlp: { base: 0.75, slope: 0.01 },
   },
-  webgpu: { ...onSwiftShader, readSync: false, device: 'webgpu: google swiftshader' },
-  webgl2: { ...onSwiftShader, readSync: true, device: expect.stringMatching(/^webgl2: .*SwiftShader/) },
-  webgl: { ...onSwiftShader, readSync: true, device: expect.stringMatching(/^webgl: .*SwiftShader/) },
+  webgpu: { ...onSwiftShader, device: 'webgpu: google swiftshader' },
+  webgl2: { ...onSwiftShader, device: expect.stringMatching(/^webgl2: .*SwiftShader/) },
+  webgl: { ...onSwiftShader, device: expect.stringMatching(/^webgl: .*SwiftShader/) },
 };
 
 /**
@@ -45,7 +45,7 @@ export function lacking(cases: readonly BoundCase[]): readonly string[] {
     .sort();
 }
 
-const never = ['does not announce hostView', 'does not announce time', 'has no float16', 'has no float64'];
+const never = ['does not announce view', 'has no float16', 'has no float64'];
 
 /** The skips of each mode. */
 export const lackingIn = (mode: Mode): readonly string[] =>

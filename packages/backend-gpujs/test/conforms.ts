@@ -18,7 +18,6 @@ export function conforms(where: string, { mode, only, composed }: Extent): void 
     const cases = await conformance(backend, { composed });
     test('what it announces is what it is known to do, and nothing else is skipped', () => {
       expect(backend.supports).toEqual(announced[mode]);
-      expect(backend.readSync === undefined).toBe(!backend.supports.readSync);
       expect(lacking(cases)).toEqual(lackingIn(mode));
     });
     const wanted = cases.filter(({ id }) => only === undefined || only.test(id));

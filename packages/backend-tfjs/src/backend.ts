@@ -65,7 +65,7 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
       engine.assertAlive();
       return engine.awaiting(read(instance, buffer));
     },
-    ...(supports.readSync && {
+    ...(engine.device.readSync && {
       readSync(buffer: TfBuffer) {
         engine.assertAlive();
         const host = readSync(instance, buffer);
@@ -87,9 +87,10 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
       for (const buffer of live) replace(instance, buffer, null);
       live.clear();
     },
-    softmax: (out, logits, rows) => softmax(engine, out, logits, rows),
-    jacobian: (out, probabilities, rows) => jacobian(engine, out, probabilities, rows),
-    vjp: (out, probabilities, cotangent, rows) => vjp(engine, out, probabilities, cotangent, rows),
+    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
+    jacobian: (out, probabilities, rows, { temperature }) => jacobian(engine, out, probabilities, rows, temperature),
+    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+      vjp(engine, out, probabilities, cotangent, rows, temperature),
     basis: basisOf(engine),
     kernels: kernelsOf(engine),
     toTf: (tensor) => shared(engine, backend, tensor),
@@ -103,15 +104,12 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
 
 function kernelsOf(engine: Engine): Kernels<TfBuffer> {
   return {
-    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
-    softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
-      vjp(engine, out, probabilities, cotangent, rows, temperature),
-    softmaxJacobian: (out, probabilities, rows, temperature) => jacobian(engine, out, probabilities, rows, temperature),
     logSoftmax: (out, logits, rows, parameters) => logSoftmax(engine, out, logits, rows, parameters),
-    logSoftmaxVjp: (out, y, cotangent, rows, temperature) =>
+    logSoftmaxVjp: (out, y, cotangent, rows, { temperature }) =>
       logSoftmaxVjp(engine, out, y, cotangent, rows, temperature),
-    logSoftmaxJvp: (out, y, tangent, rows, temperature) => logSoftmaxJvp(engine, out, y, tangent, rows, temperature),
-    logSoftmaxJacobian: (out, y, rows, temperature) => logSoftmaxJacobian(engine, out, y, rows, temperature),
+    logSoftmaxJvp: (out, y, tangent, rows, { temperature }) =>
+      logSoftmaxJvp(engine, out, y, tangent, rows, temperature),
+    logSoftmaxJacobian: (out, y, rows, { temperature }) => logSoftmaxJacobian(engine, out, y, rows, temperature),
     logSumExp: (out, logits, rows, parameters) => logSumExp(engine, out, logits, rows, parameters),
     crossEntropy: (out, logits, rows, parameters) => crossEntropy(engine, out, logits, rows, parameters),
     sigmoid: (out, x, length) => sigmoid(engine, out, x, length),

@@ -12,8 +12,6 @@ export async function measure(engine: Engine): Promise<Supports> {
   const { device } = engine;
   return {
     dtypes: ['float32'],
-    readSync: device.readSync,
-    hostView: false,
     inPlace: true,
     limits: { elements: device.elements, classes: device.elements },
     device: device.description,
@@ -53,7 +51,7 @@ const pair = { outer: 1, classes: 2, inner: 1 };
 async function keepsSubnormals(engine: Engine): Promise<boolean> {
   const small = 2 ** -130;
   const results = [
-    await tried(engine, 2, [[0, -95]], (out, x) => softmax(engine, out, x, pair)),
+    await tried(engine, 2, [[0, -95]], (out, x) => softmax(engine, out, x, pair, plain)),
     await tried(
       engine,
       2,
@@ -61,9 +59,9 @@ async function keepsSubnormals(engine: Engine): Promise<boolean> {
         [1, small],
         [0, 1],
       ],
-      (out, s, g) => vjp(engine, out, s, g, pair),
+      (out, s, g) => vjp(engine, out, s, g, pair, 1),
     ),
-    await tried(engine, 4, [[1, small]], (out, s) => jacobian(engine, out, s, pair)),
+    await tried(engine, 4, [[1, small]], (out, s) => jacobian(engine, out, s, pair, 1)),
   ];
   return results.every((values) => values[1] !== 0);
 }
@@ -110,7 +108,7 @@ async function isIeee(engine: Engine): Promise<boolean> {
   const { NaN: nan, POSITIVE_INFINITY: plus, NEGATIVE_INFINITY: minus } = Number;
   const logits = [0, nan, 0, 0, plus, 0, minus, minus, minus, minus, 0, minus];
   const rows = { outer: 4, classes: 3, inner: 1 };
-  const probabilities = await tried(engine, 12, [logits], (out, x) => softmax(engine, out, x, rows));
+  const probabilities = await tried(engine, 12, [logits], (out, x) => softmax(engine, out, x, rows, plain));
   if (!same(probabilities, [...new Array<number>(9).fill(nan), 0, 1, 0])) return false;
   const sums = await tried(engine, 4, [logits], (out, x) => logSumExp(engine, out, x, rows, plain));
   return same(sums, [nan, plus, minus, 0]);

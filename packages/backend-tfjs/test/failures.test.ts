@@ -107,13 +107,13 @@ function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>
   };
   const { kernels } = backend;
   return {
-    softmax: () => kernels?.softmax?.(out, x, rows, parameters),
-    softmaxVjp: () => kernels?.softmaxVjp?.(out, x, g, rows, 2),
-    softmaxJacobian: () => kernels?.softmaxJacobian?.(matrices, x, rows, 2),
+    softmax: () => backend.softmax(out, x, rows, parameters),
+    vjp: () => backend.vjp(out, x, g, rows, { temperature: 2 }),
+    jacobian: () => backend.jacobian(matrices, x, rows, { temperature: 2 }),
     logSoftmax: () => kernels?.logSoftmax?.(out, x, rows, parameters),
-    logSoftmaxVjp: () => kernels?.logSoftmaxVjp?.(out, x, g, rows, 2),
-    logSoftmaxJvp: () => kernels?.logSoftmaxJvp?.(out, x, g, rows, 2),
-    logSoftmaxJacobian: () => kernels?.logSoftmaxJacobian?.(matrices, x, rows, 2),
+    logSoftmaxVjp: () => kernels?.logSoftmaxVjp?.(out, x, g, rows, { temperature: 2 }),
+    logSoftmaxJvp: () => kernels?.logSoftmaxJvp?.(out, x, g, rows, { temperature: 2 }),
+    logSoftmaxJacobian: () => kernels?.logSoftmaxJacobian?.(matrices, x, rows, { temperature: 2 }),
     logSumExp: () => kernels?.logSumExp?.(loss, x, rows, parameters),
     crossEntropy: () => kernels?.crossEntropy?.({ loss, gradient: out }, x, rows, soft),
     sigmoid: () => kernels?.sigmoid?.(out, x, length),

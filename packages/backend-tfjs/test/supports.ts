@@ -3,15 +3,14 @@ import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
 import { expect } from 'vitest';
 import type { EngineName } from '../src/index.js';
 
-const float32 = { dtypes: ['float32'], hostView: false, inPlace: true, nonFinite: 'ieee' } as const;
+const float32 = { dtypes: ['float32'], inPlace: true, nonFinite: 'ieee' } as const;
 const onHost = {
   ...float32,
-  readSync: true,
   limits: { elements: 2 ** 28, classes: 2 ** 28 },
   expUlp: { base: 1, slope: 0 },
 } as const;
 const onSwiftShader = { ...float32, subnormals: 'flush', expUlp: { base: 3, slope: 2 } } as const;
-const never = ['does not announce hostView', 'does not announce time', 'has no float16', 'has no float64'];
+const never = ['does not announce view', 'has no float16', 'has no float64'];
 
 /**
  * What each engine announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
@@ -35,7 +34,6 @@ export const known: Readonly<Record<EngineName, { readonly supports: unknown; re
     webgl: {
       supports: {
         ...onSwiftShader,
-        readSync: true,
         // A texture of 8192 × 8192.
         limits: { elements: 2 ** 26, classes: 2 ** 26 },
         device: expect.stringMatching(/SwiftShader.* \(tfjs webgl\)$/),
@@ -45,7 +43,6 @@ export const known: Readonly<Record<EngineName, { readonly supports: unknown; re
     webgpu: {
       supports: {
         ...onSwiftShader,
-        readSync: false,
         limits: { elements: 2 ** 28, classes: 2 ** 28 },
         device: 'google swiftshader (tfjs webgpu)',
       },

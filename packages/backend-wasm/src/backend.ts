@@ -3,9 +3,8 @@ import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
-import { createKernels, softmaxInto, vjpInto } from './kernel-calls.js';
+import { createKernels } from './kernel-calls.js';
 import { compile, type Exports, instantiate } from './module.js';
-import { runMatrices } from './rowwise.js';
 import { createRunner } from './run.js';
 import { spawnThread, threadsMissing } from './spawn.js';
 import { createStorage } from './storage.js';
@@ -54,8 +53,6 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     name: 'wasm',
     supports: {
       dtypes: ['float32', 'float64'],
-      readSync: true,
-      hostView: true,
       inPlace: true,
       limits: { elements: heapLimit / 4 - 2 ** 20, classes: 2 ** 26 },
       device: describe(settings.relaxedSimd, pool ? pool.threads : 1, reason),
@@ -73,11 +70,8 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
       closed = true;
       pool?.close();
     },
-    softmax: (out, logits, rows) => softmaxInto(runner, out, logits, rows, 1),
-    jacobian: (out, probabilities, rows) => runMatrices(runner, 'jacobian', out, probabilities, rows, 1),
-    vjp: (out, probabilities, cotangent, rows) => vjpInto(runner, out, probabilities, cotangent, rows, 1),
+    ...createKernels(runner, basis),
     basis,
-    kernels: createKernels(runner, basis),
   };
 }
 

@@ -1,4 +1,11 @@
-import { byteSize, type CrossEntropyParameters, type Kernels, type Rows, type SoftmaxParameters } from '@softgrad/core';
+import {
+  type Backend,
+  byteSize,
+  type CrossEntropyParameters,
+  type Kernels,
+  type Rows,
+  type SoftmaxParameters,
+} from '@softgrad/core';
 import type { ElementVerbs } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
 import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
@@ -11,8 +18,7 @@ const hottest = 1e30;
 const isOrdinary = (temperature: number): boolean =>
   Math.abs(temperature) >= coolest && Math.abs(temperature) <= hottest;
 
-/** The softmax kernel itself, which the backend's required member and the fused one share. */
-export function softmaxInto(
+function softmaxInto(
   runner: Runner,
   out: WasmBuffer,
   logits: WasmBuffer,
@@ -24,7 +30,7 @@ export function softmaxInto(
   runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature], before);
 }
 
-export function vjpInto(
+function vjpInto(
   runner: Runner,
   out: WasmBuffer,
   probabilities: WasmBuffer,
@@ -37,8 +43,11 @@ export function vjpInto(
   runRows(runner, 'vjp', out, rows, operands, scratch, [temperature]);
 }
 
-/** The fused kernels, over src/kernels/*.c. */
-export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<WasmBuffer> {
+/** All kernels, over src/kernels/*.c. */
+export function createKernels(
+  runner: Runner,
+  verbs: ElementVerbs,
+): Pick<Backend<WasmBuffer>, 'softmax' | 'jacobian' | 'vjp'> & { readonly kernels: Kernels<WasmBuffer> } {
   const all = (buffer: WasmBuffer, length: number) => ({ buffer, extent: [1, 1, length] as const });
 
   /** `out = mask ? x : value`; out may be x. */
@@ -81,51 +90,53 @@ export function createKernels(runner: Runner, verbs: ElementVerbs): Kernels<Wasm
       );
       if (parameters.mask) fill(out, out.address, rows, parameters.mask, 0);
     },
-    softmaxVjp: (out, probabilities, cotangent, rows, temperature) =>
-      vjpInto(runner, out, probabilities, cotangent, rows, temperature),
-    softmaxJacobian: (out, probabilities, rows, temperature) =>
+    jacobian: (out, probabilities, rows, { temperature }) =>
       runMatrices(runner, 'jacobian', out, probabilities, rows, temperature),
-    logSoftmax(out, logits, rows, parameters) {
-      const { temperature, mask } = parameters;
-      if (!isOrdinary(temperature)) return false;
-      masked(out, logits, rows, parameters, (x, before) =>
-        runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature], before),
-      );
-      if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
+    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+      vjpInto(runner, out, probabilities, cotangent, rows, temperature),
+    kernels: {
+      logSoftmax(out, logits, rows, parameters) {
+        const { temperature, mask } = parameters;
+        if (!isOrdinary(temperature)) return false;
+        masked(out, logits, rows, parameters, (x, before) =>
+          runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature], before),
+        );
+        if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
+      },
+      logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
+        runRows(runner, 'log_softmax_vjp', out, rows, [out.address, logProbabilities.address, cotangent.address], 2, [
+          temperature,
+        ]),
+      logSoftmaxJvp: (out, logProbabilities, tangent, rows, { temperature }) =>
+        runRows(runner, 'log_softmax_jvp', out, rows, [out.address, logProbabilities.address, tangent.address], 2, [
+          temperature,
+        ]),
+      logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
+        runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
+      logSumExp(out, logits, rows, parameters) {
+        if (!isOrdinary(parameters.temperature)) return false;
+        const run = (x: WasmBuffer, before?: () => void) =>
+          runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature], before);
+        if (!parameters.mask) {
+          run(logits);
+          return;
+        }
+        const { length, dtype } = logits;
+        runner.withTemporary(length * byteSize(dtype), (address) =>
+          masked({ address, length, dtype }, logits, rows, parameters, run),
+        );
+      },
+      crossEntropy(out, logits, rows, parameters) {
+        if (!isOrdinary(parameters.temperature)) return false;
+        crossEntropyInto(runner, out, logits, rows, parameters);
+      },
+      sigmoid: (out, x, length) => runElements(runner, 'sigmoid', out, [x], length),
+      sigmoidVjp: (out, y, cotangent, length) =>
+        verbs.binary(out, 'sigmoidVjp', all(y, length), all(cotangent, length), [1, 1, length]),
+      relu: (out, x, length) => verbs.binary(out, 'max', all(x, length), 0, [1, 1, length]),
+      reluVjp: (out, y, cotangent, length) =>
+        verbs.select(out, all(y, length), all(cotangent, length), 0, [1, 1, length]),
     },
-    logSoftmaxVjp: (out, logProbabilities, cotangent, rows, temperature) =>
-      runRows(runner, 'log_softmax_vjp', out, rows, [out.address, logProbabilities.address, cotangent.address], 2, [
-        temperature,
-      ]),
-    logSoftmaxJvp: (out, logProbabilities, tangent, rows, temperature) =>
-      runRows(runner, 'log_softmax_jvp', out, rows, [out.address, logProbabilities.address, tangent.address], 2, [
-        temperature,
-      ]),
-    logSoftmaxJacobian: (out, logProbabilities, rows, temperature) =>
-      runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
-    logSumExp(out, logits, rows, parameters) {
-      if (!isOrdinary(parameters.temperature)) return false;
-      const run = (x: WasmBuffer, before?: () => void) =>
-        runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature], before);
-      if (!parameters.mask) {
-        run(logits);
-        return;
-      }
-      const { length, dtype } = logits;
-      runner.withTemporary(length * byteSize(dtype), (address) =>
-        masked({ address, length, dtype }, logits, rows, parameters, run),
-      );
-    },
-    crossEntropy(out, logits, rows, parameters) {
-      if (!isOrdinary(parameters.temperature)) return false;
-      crossEntropyInto(runner, out, logits, rows, parameters);
-    },
-    sigmoid: (out, x, length) => runElements(runner, 'sigmoid', out, [x], length),
-    sigmoidVjp: (out, y, cotangent, length) =>
-      verbs.binary(out, 'sigmoidVjp', all(y, length), all(cotangent, length), [1, 1, length]),
-    relu: (out, x, length) => verbs.binary(out, 'max', all(x, length), 0, [1, 1, length]),
-    reluVjp: (out, y, cotangent, length) =>
-      verbs.select(out, all(y, length), all(cotangent, length), 0, [1, 1, length]),
   };
 }
 

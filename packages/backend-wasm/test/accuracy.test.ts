@@ -1,4 +1,5 @@
 import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { compute, largestError, logits, ulp } from './ulp.js';
@@ -14,7 +15,7 @@ test.each([
   for (const classes of [1, 2, 3, 7, 10, 16, 31, 47, 48, 100, 128, 1000, 6200, 32000, 128256]) {
     const rows = { outer: Math.max(1, Math.ceil(60_000 / classes)), classes, inner: 1 };
     const x = logits('float32', rows.outer * classes, spread, offset, classes);
-    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
     expect({ classes, within: largestError(actual, x, rows) <= 3 }).toEqual({ classes, within: true });
   }
 });
@@ -30,7 +31,7 @@ test.each([
 ])('rows of %i whose sum is nearly one term are within 3 ULP too, seed %i', (classes, seed) => {
   const rows = { outer: Math.floor(200_000 / classes), classes, inner: 1 };
   const x = logits('float32', rows.outer * classes, 40, 0, seed);
-  const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+  const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
   expect(largestError(actual, x, rows)).toBeLessThanOrEqual(3);
 });
 
@@ -38,7 +39,9 @@ test('rows of probabilities add up to 1 within 4 ULP times √f', () => {
   for (const dtype of ['float32', 'float64'] as const) {
     for (const classes of [3, 10, 1000, 32000]) {
       const x = logits(dtype, 4 * classes, 20, 0, 5);
-      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, { outer: 4, classes, inner: 1 }));
+      const s = compute(backend, [x], (out, input) =>
+        backend.softmax(out, input, { outer: 4, classes, inner: 1 }, plain),
+      );
       for (let row = 0; row < 4; row++) {
         let sum = 0;
         for (let c = 0; c < classes; c++) sum += s[row * classes + c];
@@ -59,7 +62,7 @@ test('a maximum far beyond the first entries, huge logits and −Infinity take o
       x[3 * classes + c] = c === 1 ? 3e38 : -3e38;
       x[4 * classes + c] = c === 0 ? 300 : -300;
     }
-    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+    const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
     expect(largestError(actual, x, rows)).toBeLessThanOrEqual(3);
   }
 });
@@ -70,7 +73,7 @@ test('a NaN makes its row NaN, whatever its payload, and no other', () => {
       const rows = { outer: 9, classes, inner: 1 };
       const x = logits('float32', 9 * classes, 5, 0, classes);
       new Uint32Array(x.buffer)[4 * classes + (classes >> 1)] = payload;
-      const s = Float32Array.from(compute(backend, [x], (out, input) => backend.softmax(out, input, rows)));
+      const s = Float32Array.from(compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain)));
       const undefinedRows = Array.from({ length: 9 }, (_, r) =>
         s.subarray(r * classes, (r + 1) * classes).every(Number.isNaN),
       );

@@ -39,15 +39,15 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   backend.write(weight, logits(dtype, classes, 0.5, 1, 5));
   const byShare = { kind: 'probabilities', buffer: shares } as const;
   const all = [
-    compute(backend, [x], (out, input) => backend.softmax(out, input, rows)),
-    compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows)),
-    compute(backend, [x, g], (out, a, b) => kernels?.softmaxVjp?.(out, a, b, rows, 2)),
-    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, { temperature: -3, mask: null })),
-    compute(backend, [x], (out, input) => kernels?.softmax?.(out, input, rows, masked)),
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain)),
+    compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows, plain)),
+    compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows, { temperature: 2 })),
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows, { temperature: -3, mask: null })),
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows, masked)),
     compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, plain)),
     compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, masked)),
-    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, 1)),
-    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, 1)),
+    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, { temperature: 1 })),
+    compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, { temperature: 1 })),
     compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, plain)).slice(0, outer * inner),
     ...both(byIndex, {}),
     ...both(byIndex, { temperature: 3 }),
@@ -73,11 +73,11 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     const s = backend.alloc(few.outer * classes * inner, dtype);
     const matrices = backend.alloc(s.length * classes, dtype);
     backend.write(s, x.subarray(0, s.length));
-    backend.jacobian(matrices, s, few);
+    backend.jacobian(matrices, s, few, plain);
     all.push(backend.readSync?.(matrices) ?? []);
-    kernels?.softmaxJacobian?.(matrices, s, few, 2);
+    backend.jacobian(matrices, s, few, { temperature: 2 });
     all.push(backend.readSync?.(matrices) ?? []);
-    kernels?.logSoftmaxJacobian?.(matrices, s, few, 1);
+    kernels?.logSoftmaxJacobian?.(matrices, s, few, { temperature: 1 });
     all.push(backend.readSync?.(matrices) ?? []);
     for (const buffer of [s, matrices]) backend.free(buffer);
   }

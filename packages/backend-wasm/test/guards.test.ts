@@ -3,9 +3,8 @@ import { expect, test } from 'vitest';
 import { createBasis } from '../src/basis.js';
 import { createHeap, type Heap } from '../src/heap.js';
 import { type WasmBuffer, wasm } from '../src/index.js';
-import { createKernels, softmaxInto, vjpInto } from '../src/kernel-calls.js';
+import { createKernels } from '../src/kernel-calls.js';
 import { compile, type Exports, instantiate } from '../src/module.js';
-import { runMatrices } from '../src/rowwise.js';
 import { createRunner } from '../src/run.js';
 import { createStorage } from '../src/storage.js';
 import { everyKernel } from './every-kernel.js';
@@ -66,11 +65,8 @@ async function guardedBackend() {
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
   const parts: Partial<Backend<WasmBuffer>> = {
     ...storage,
-    softmax: (out, logits, rows) => softmaxInto(runner, out, logits, rows, 1),
-    vjp: (out, s, g, rows) => vjpInto(runner, out, s, g, rows, 1),
-    jacobian: (out, s, rows) => runMatrices(runner, 'jacobian', out, s, rows, 1),
+    ...createKernels(runner, basis),
     basis,
-    kernels: createKernels(runner, basis),
   };
   return { backend: parts as Backend<WasmBuffer>, broken: heap.broken };
 }

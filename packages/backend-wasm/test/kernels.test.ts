@@ -1,5 +1,5 @@
 import { type Backend, type CrossEntropyParameters, type FloatDType, hostArray, type Rows } from '@softgrad/core';
-import { reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
+import { plain, reference, referenceCrossEntropy, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { lengthsAroundThresholds } from './defines.js';
@@ -62,16 +62,18 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
         // Flat rows and rows in which one probability is nearly everything.
         for (const spread of [1, 30]) {
           const x = logits(dtype, size, spread, 0, classes + outer);
-          const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+          const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
           const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
           const g = logits(dtype, size, 3, 1, classes + 1);
-          const vjp = guarded(backend, dtype, size, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
+          const vjp = guarded(backend, dtype, size, [probabilities, g], (out, a, b) =>
+            backend.vjp(out, a, b, rows, plain),
+          );
           const expected = reference.softmaxVjp(probabilities, g, rows);
           const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);
           expect(outside(vjp, expected, bounds)).toEqual([]);
           if (size * classes > 70_000) continue;
           const jacobian = guarded(backend, dtype, size * classes, [probabilities], (out, a) =>
-            backend.jacobian(out, a, rows),
+            backend.jacobian(out, a, rows, plain),
           );
           const matrices = reference.softmaxJacobian(probabilities, rows);
           const entries = tolerance.softmaxJacobianTolerance(precision, probabilities, matrices, rows);
@@ -97,9 +99,9 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
           [4, -0.5],
         ]) {
           const x = logits(dtype, size, spread, 0, classes + outer);
-          const plain = { temperature, mask: null };
+          const parameters = { temperature, mask: null };
           const log = guarded(backend, dtype, size, [x], (out, input) =>
-            backend.kernels?.logSoftmax?.(out, input, rows, plain),
+            backend.kernels?.logSoftmax?.(out, input, rows, parameters),
           );
           const expected = reference.logSoftmax(x, rows, { temperature });
           expect(
@@ -116,8 +118,8 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
           const loss = backend.alloc(outer, dtype);
           backend.write(target, indices);
           backend.write(weights, weight);
-          const parameters: CrossEntropyParameters<WasmBuffer> = {
-            ...plain,
+          const settings: CrossEntropyParameters<WasmBuffer> = {
+            ...parameters,
             target: { kind: 'indices', buffer: target },
             weight: weights,
             labelSmoothing: 0,
@@ -125,13 +127,13 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
             scale: 0.25,
           };
           const gradient = guarded(backend, dtype, size, [x], (out, input) =>
-            backend.kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, parameters),
+            backend.kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, settings),
           );
           const losses = backend.readSync?.(loss) ?? [];
           const alone = backend.alloc(outer, dtype);
           const logitsBuffer = backend.alloc(size, dtype);
           backend.write(logitsBuffer, x);
-          backend.kernels?.crossEntropy?.({ loss: alone, gradient: null }, logitsBuffer, rows, parameters);
+          backend.kernels?.crossEntropy?.({ loss: alone, gradient: null }, logitsBuffer, rows, settings);
           const right = referenceCrossEntropy(x, { kind: 'indices', values: indices }, rows, {
             temperature,
             weight,

@@ -28,7 +28,7 @@ function results(dtype: FloatDType, rows: Rows, mask: Uint8Array, temperature: n
     return [gradient, backend.readSync?.(loss) ?? []];
   };
   const all = [
-    compute(backend, [x], (out, input) => backend.kernels?.softmax?.(out, input, rows, parameters)),
+    compute(backend, [x], (out, input) => backend.softmax(out, input, rows, parameters)),
     compute(backend, [x], (out, input) => backend.kernels?.logSoftmax?.(out, input, rows, parameters)),
     compute(backend, [x], (out, input) => backend.kernels?.logSumExp?.(out, input, rows, parameters)).slice(
       0,

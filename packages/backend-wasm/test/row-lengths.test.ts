@@ -1,5 +1,5 @@
 import { type FloatDType, hostArray, type Rows } from '@softgrad/core';
-import { reference, tolerance } from '@softgrad/core/conformance';
+import { plain, reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { lengthsAroundThresholds } from './defines.js';
@@ -34,7 +34,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
           const shifted = { ...input, address: input.address + shift * bytes, length: size };
           backend.write(room, hostArray(size + 16, dtype).fill(7));
           backend.write(shifted, x);
-          backend.softmax(guarded, shifted, rows);
+          backend.softmax(guarded, shifted, rows, plain);
           const all = backend.readSync?.(room) ?? [];
           for (let i = 0; i < size; i++) {
             const error = Math.abs(all[4 + shift + i] - expected[i]) / ulp(expected[i], dtype);
@@ -57,7 +57,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
     for (const classes of [1, 2, 3, 5, 10, 67, 1030]) {
       const rows: Rows = { outer: 3, classes, inner };
       const x = logits(dtype, 3 * classes * inner, 20, 0, classes + inner);
-      const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+      const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
       const expected = reference.softmax(x, rows);
       const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(actual[i] - value) / ulp(value, dtype)));
       expect(worst).toBeLessThanOrEqual(allowed);
@@ -69,10 +69,10 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
     const rows: Rows = { outer: 9, classes, inner: 1 };
     for (const spread of [1, 40]) {
       const x = logits(dtype, 9 * classes, spread, 0, classes);
-      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows));
+      const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
       const probabilities = dtype === 'float64' ? Float64Array.from(s) : Float32Array.from(s);
       const g = logits(dtype, 9 * classes, 3, 1, classes + 1);
-      const actual = compute(backend, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows));
+      const actual = compute(backend, [probabilities, g], (out, a, b) => backend.vjp(out, a, b, rows, plain));
       const expected = reference.softmaxVjp(probabilities, g, rows);
       const precision = tolerance.precisionOf(backend.supports, dtype);
       const bounds = tolerance.softmaxVjpTolerance(precision, probabilities, g, expected, rows);

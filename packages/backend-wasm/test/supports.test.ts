@@ -6,8 +6,6 @@ import { openThreads } from './worker-thread.js';
 test('the backend announces what it can do, whatever its threads', async () => {
   const expected = {
     dtypes: ['float32', 'float64'],
-    readSync: true,
-    hostView: true,
     inPlace: true,
     limits: { elements: 65535 * 16384 - 2 ** 20, classes: 2 ** 26 },
     subnormals: 'preserve',

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { isSoftgradError, type Rows } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openBackend } from '../src/backend.js';
 import { wasm } from '../src/index.js';
@@ -50,7 +51,7 @@ test('a process ends with threads still open', () => {
     const { wasm } = await import('@softgrad/backend-wasm');
     const backend = await wasm.open({ threads: 3 });
     const x = backend.alloc(420000, 'float32');
-    backend.softmax(x, x, { outer: 700, classes: 600, inner: 1 });
+    backend.softmax(x, x, { outer: 700, classes: 600, inner: 1 }, { temperature: 1, mask: null });
     console.log(backend.supports.device.replace(/relaxed /, ''));`;
   const cwd = fileURLToPath(new URL('..', import.meta.url));
   const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
@@ -78,7 +79,7 @@ test('a thread that dies in the middle of a job gives ERR_DEVICE_LOST, and the b
   const spawn = async () => workerThread('crashing-worker.mjs', []);
   const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn, patienceMs: 200 });
   const x = logits('float32', large.outer * large.classes, 5, 0, 1);
-  const run = () => compute(backend, [x], (out, input) => backend.softmax(out, input, large));
+  const run = () => compute(backend, [x], (out, input) => backend.softmax(out, input, large, plain));
   // The worker takes a chunk as soon as it is given processor time in the middle of a job.
   const failures: unknown[] = [];
   for (let i = 0; i < 10_000 && failures.length === 0; i++) {
@@ -90,7 +91,7 @@ test('a thread that dies in the middle of a job gives ERR_DEVICE_LOST, and the b
   }
   expect(failures).toEqual(['ERR_DEVICE_LOST']);
   const alone = await wasm.open({ relaxedSimd: false });
-  expect(run()).toEqual(compute(alone, [x], (out, input) => alone.softmax(out, input, large)));
+  expect(run()).toEqual(compute(alone, [x], (out, input) => alone.softmax(out, input, large, plain)));
 });
 
 test('without SharedArrayBuffer there is one thread, and the device says why', async () => {
@@ -106,7 +107,9 @@ test('where a worker cannot start there is one thread, and the device says why',
   const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn });
   expect(backend.supports.device).toMatch(/^WebAssembly SIMD, 1 thread \(Cannot find module/);
   expect(
-    compute(backend, [new Float32Array(2)], (out, x) => backend.softmax(out, x, { outer: 1, classes: 2, inner: 1 })),
+    compute(backend, [new Float32Array(2)], (out, x) =>
+      backend.softmax(out, x, { outer: 1, classes: 2, inner: 1 }, plain),
+    ),
   ).toEqual(Float32Array.of(0.5, 0.5));
 });
 

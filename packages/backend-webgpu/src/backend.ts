@@ -69,8 +69,6 @@ export async function openBackend({ device, info, owned }: OpenedDevice, pooledB
     const half = device.features.has('shader-f16');
     const supports: Supports = {
       dtypes: half ? ['float32', 'float16'] : ['float32'],
-      readSync: false,
-      hostView: false,
       // WebGPU refuses to bind one buffer both for reading and for writing.
       inPlace: false,
       limits: { elements: storage.largest / 4, classes: storage.largest / 4 },
@@ -124,9 +122,11 @@ function backendOf(
       if (!closed) close();
       closed = true;
     },
-    softmax: (out, logits, rows) => softmax(engine, out, logits, rows),
-    jacobian: (out, probabilities, rows) => jacobian(engine, 'jacobian', out, probabilities, rows),
-    vjp: (out, probabilities, cotangent, rows) => vjp(engine, 'vjp', out, probabilities, cotangent, rows),
+    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
+    jacobian: (out, probabilities, rows, { temperature }) =>
+      jacobian(engine, 'jacobian', out, probabilities, rows, temperature),
+    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+      vjp(engine, 'vjp', out, probabilities, cotangent, rows, temperature),
     basis: basisOf(engine),
     kernels: kernelsOf(engine),
     statistics: () => ({
@@ -149,15 +149,12 @@ function backendOf(
 
 function kernelsOf(engine: Engine): Required<Kernels<WebgpuBuffer>> {
   return {
-    softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),
-    softmaxVjp: (out, s, g, rows, temperature) => vjp(engine, 'softmaxVjp', out, s, g, rows, temperature),
-    softmaxJacobian: (out, s, rows, temperature) => jacobian(engine, 'softmaxJacobian', out, s, rows, temperature),
     logSoftmax: (out, logits, rows, parameters) => logSoftmax(engine, out, logits, rows, parameters),
-    logSoftmaxVjp: (out, y, g, rows, temperature) =>
+    logSoftmaxVjp: (out, y, g, rows, { temperature }) =>
       logSoftmaxProduct(engine, 'logSoftmaxVjp', out, y, g, rows, temperature),
-    logSoftmaxJvp: (out, y, t, rows, temperature) =>
+    logSoftmaxJvp: (out, y, t, rows, { temperature }) =>
       logSoftmaxProduct(engine, 'logSoftmaxJvp', out, y, t, rows, temperature),
-    logSoftmaxJacobian: (out, y, rows, temperature) =>
+    logSoftmaxJacobian: (out, y, rows, { temperature }) =>
       jacobian(engine, 'logSoftmaxJacobian', out, y, rows, temperature),
     logSumExp: (out, logits, rows, parameters) => logSumExp(engine, out, logits, rows, parameters),
     crossEntropy: (out, logits, rows, parameters) => crossEntropy(engine, out, logits, rows, parameters),

@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { reference } from '@softgrad/core/conformance';
+import { plain, reference } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 
@@ -90,7 +90,7 @@ test.each([
   const { classes, inner } = rows;
   for (const { size, offset } of tried) {
     const x = logits(classes * inner, size, offset);
-    const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows));
+    const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows, plain));
     expect(worstUlp(s, softmax64(x, rows)), `±${size} at ${offset}`).toBeLessThanOrEqual(4);
     for (let i = 0; i < inner; i++) {
       let sum = 0;
@@ -104,7 +104,7 @@ test.each([0.1, 3, 1e-3, 1e6, -0.7])('a temperature of %f costs no accuracy', as
   const rows = { outer: 7, classes: 130, inner: 1 };
   const x = logits(7 * 130, 60 * Math.min(1, Math.abs(temperature)), 3);
   const s = await run([x], x.length, (out, [buffer]) =>
-    backend.kernels.softmax(out, buffer, rows, { temperature, mask: null }),
+    backend.softmax(out, buffer, rows, { temperature, mask: null }),
   );
   expect(worstUlp(s, reference.softmax(x, rows, { temperature }))).toBeLessThanOrEqual(4);
 });
@@ -166,7 +166,7 @@ test('vjp does not cancel where a row is nearly one-hot', async () => {
     ],
   ]) {
     const dx = await run([Float32Array.from(s), Float32Array.from(g)], 2, (out, [p, cotangent]) =>
-      backend.vjp(out, p, cotangent, rows),
+      backend.vjp(out, p, cotangent, rows, plain),
     );
     expect([...dx]).toEqual(expected.map(Math.fround));
   }
@@ -183,7 +183,7 @@ test('vjp is within 4 ULP × Σ|s g| for rows of every kind', async () => {
     const random = randomNumbers();
     const s = Float32Array.from(softmax64(logits(outer * classes * inner, 10, 0), rows));
     const g = Float32Array.from(s, () => 100 * (2 * random() - 1));
-    const dx = await run([s, g], s.length, (out, [p, cotangent]) => backend.vjp(out, p, cotangent, rows));
+    const dx = await run([s, g], s.length, (out, [p, cotangent]) => backend.vjp(out, p, cotangent, rows, plain));
     for (let row = 0; row < outer * inner; row++) {
       const at = Array.from(
         { length: classes },
@@ -202,7 +202,7 @@ test('rows and columns of the Jacobian add up to 0', async () => {
   const classes = 100;
   const rows = { outer: 2, classes, inner: 1 };
   const s = Float32Array.from(softmax64(logits(2 * classes, 5, 0), rows));
-  const matrices = await run([s], 2 * classes ** 2, (out, [p]) => backend.jacobian(out, p, rows));
+  const matrices = await run([s], 2 * classes ** 2, (out, [p]) => backend.jacobian(out, p, rows, plain));
   let worst = 0;
   for (let row = 0; row < 2; row++) {
     for (let r = 0; r < classes; r++) {

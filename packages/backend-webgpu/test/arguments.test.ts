@@ -1,3 +1,4 @@
+import { plain } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type WebgpuBackend, webgpu } from '../src/index.js';
 import { newNullDevice, nullEntry } from './device.js';
@@ -94,7 +95,7 @@ test('a buffer that was freed is ERR_DISPOSED to kernels, reads and writes', asy
   backend.free(x);
   backend.free(x);
   const expected = refused('ERR_DISPOSED', 'freed');
-  expect(() => backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 })).toThrow(expected);
+  expect(() => backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 }, plain)).toThrow(expected);
   expect(() => backend.write(x, new Float32Array(3))).toThrow(expected);
   await expect(backend.read(x)).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
   backend.free(out);

@@ -15,7 +15,7 @@ const program = `
     const backend = await webgpu.open();
     const [x, s] = [backend.alloc(3, 'float32'), backend.alloc(3, 'float32')];
     backend.write(x, Float32Array.of(1, 2, 3));
-    backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 });
+    backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 }, { temperature: 1, mask: null });
     const [first] = await backend.read(s);
     backend.close();
     return first.toFixed(4);

@@ -1,4 +1,5 @@
 import { bufferOf, fromBuffer, type Rows, softmax } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 import { entry, newDevice } from './device.js';
@@ -9,7 +10,7 @@ const inNode = !('document' in globalThis);
 async function softmaxOf(backend: WebgpuBackend, values: Float32Array, rows: Rows) {
   const [x, out] = [backend.alloc(values.length, 'float32'), backend.alloc(values.length, 'float32')];
   backend.write(x, values);
-  backend.softmax(out, x, rows);
+  backend.softmax(out, x, rows, plain);
   const result = await backend.read(out);
   for (const buffer of [x, out]) backend.free(buffer);
   return result;
@@ -55,7 +56,7 @@ test('a buffer that its owner destroys after the backend let go of it has been u
   device.queue.writeBuffer(mine, 0, Float32Array.of(1, 2, 3));
   const x = backend.adopt(mine, 3, 'float32');
   const s = backend.alloc(3, 'float32');
-  backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 });
+  backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 }, plain);
   backend.free(x);
   mine.destroy();
   expect((await backend.read(s))[0]).toBeCloseTo(0.09003, 5);
@@ -70,7 +71,7 @@ test('a buffer that its owner destroyed is an error that names the kernel, and t
   const x = backend.adopt(mine, 3, 'float32');
   const out = backend.alloc(3, 'float32');
   mine.destroy();
-  backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 });
+  backend.softmax(out, x, { outer: 1, classes: 3, inner: 1 }, plain);
   await expect(backend.read(out)).rejects.toMatchObject({
     code: 'ERR_UNSUPPORTED',
     message: expect.stringMatching(/destroyed.*softmax/s),

@@ -1,4 +1,5 @@
 import { type Backend, softmax, tensor } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 import { altered, newDevice } from './device.js';
@@ -10,7 +11,7 @@ function enqueueSoftmax(backend: Backend<WebgpuBuffer>): WebgpuBuffer {
   const x = backend.alloc(3, 'float32');
   const out = backend.alloc(3, 'float32');
   backend.write(x, logits);
-  backend.softmax(out, x, rows);
+  backend.softmax(out, x, rows, plain);
   backend.free(x);
   return out;
 }
@@ -30,7 +31,7 @@ describe('a device that is lost in the middle of work', () => {
     await expect(backend.read(out)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
     await expect(backend.sync()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
     expect(() => backend.alloc(3, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
-    expect(() => backend.softmax(out, out, rows)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    expect(() => backend.softmax(out, out, rows, plain)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
     backend.free(out);
     backend.close();
   });
@@ -56,7 +57,7 @@ describe('a device that is lost in the middle of work', () => {
       code: 'ERR_DEVICE_LOST',
       message: expect.stringContaining('the driver was reset'),
     });
-    expect(() => backend.softmax(out, out, rows)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    expect(() => backend.softmax(out, out, rows, plain)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
     backend.close();
     device.destroy();
   });
@@ -196,12 +197,12 @@ test('a buffer that is freed for good while work enqueued needs it lives until t
   backend.write(x, logits);
   const before = backend.statistics().submits;
   const submits = () => backend.statistics().submits - before;
-  backend.softmax(s, x, rows);
+  backend.softmax(s, x, rows, plain);
   backend.free(backend.alloc(3, 'float32'));
   expect(submits()).toBe(0);
   backend.free(x);
   expect(submits()).toBe(1);
-  backend.vjp(dx, s, s, rows);
+  backend.vjp(dx, s, s, rows, plain);
   backend.free(s);
   expect(submits()).toBe(2);
   expect(backend.statistics()).toMatchObject({ pooledBytes: 0, liveBuffers: 1, bindGroups: 0 });
@@ -220,7 +221,7 @@ describe('what the device refuses', () => {
     const backend = await webgpu.open({ device: strict });
     const s = enqueueSoftmax(backend);
     const out = backend.alloc(9, 'float32');
-    backend.jacobian(out, s, rows);
+    backend.jacobian(out, s, rows, plain);
     await expect(backend.read(out)).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED',
       message: expect.stringMatching(/kernel jacobian does not compile.*missing return/),
@@ -241,15 +242,15 @@ describe('what the device refuses', () => {
     const x = backend.alloc(3, 'float32');
     backend.write(x, logits);
     const [s, matrix, after] = [3, 9, 3].map((length) => backend.alloc(length, 'float32'));
-    backend.softmax(s, x, rows);
-    backend.jacobian(matrix, s, rows);
+    backend.softmax(s, x, rows, plain);
+    backend.jacobian(matrix, s, rows, plain);
     await expect(backend.sync()).rejects.toMatchObject(refused);
     // Neither what did not compile nor what went with it, however often it is asked for.
     for (const lost of [matrix, s, s]) await expect(backend.read(lost)).rejects.toMatchObject(refused);
-    expect(() => backend.vjp(after, s, s, rows)).toThrow(expect.objectContaining(refused));
-    expect(() => backend.jacobian(matrix, x, rows)).toThrow(expect.objectContaining(refused));
+    expect(() => backend.vjp(after, s, s, rows, plain)).toThrow(expect.objectContaining(refused));
+    expect(() => backend.jacobian(matrix, x, rows, plain)).toThrow(expect.objectContaining(refused));
     expect([...(await backend.read(x))]).toEqual([1, 2, 3]);
-    backend.softmax(s, x, rows);
+    backend.softmax(s, x, rows, plain);
     expect((await backend.read(s))[0]).toBeCloseTo(0.09003, 5);
     // Nor does whoever gets its buffer next hear of it.
     backend.free(matrix);

@@ -1,4 +1,5 @@
 import type { Rows } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WebgpuBackend, webgpu } from '../src/index.js';
 
@@ -29,8 +30,8 @@ test.each(shapes)('each entry of $outer × $classes × $inner is its own two pro
     return buffer;
   });
   const [out, ofLogarithms] = [0, 0].map(() => backend.alloc(count * classes ** 2, 'float32'));
-  backend.jacobian(out, from, rows);
-  backend.kernels.logSoftmaxJacobian(ofLogarithms, logarithms, rows, 2);
+  backend.jacobian(out, from, rows, plain);
+  backend.kernels.logSoftmaxJacobian(ofLogarithms, logarithms, rows, { temperature: 2 });
   const [entries, halves] = [await backend.read(out), await backend.read(ofLogarithms)];
   let worst = 0;
   for (let row = 0, i = 0; row < count; row++) {

@@ -54,17 +54,17 @@ function enqueue({ backend, buffer }: Bench, operation: Operation, rows: Rows): 
   const { kernels, basis } = backend;
   switch (operation) {
     case 'softmax':
-      return void backend.softmax(buffer(size), x, rows);
+      return void backend.softmax(buffer(size), x, rows, plain);
     case 'vjp':
-      return void backend.vjp(buffer(size), x, buffer(size), rows);
+      return void backend.vjp(buffer(size), x, buffer(size), rows, plain);
     case 'jacobian':
-      return void backend.jacobian(buffer(size * classes), x, rows);
+      return void backend.jacobian(buffer(size * classes), x, rows, plain);
     case 'basis.reduce':
       return void basis.reduce(buffer(count), 'sum', x, rows);
     case 'logSoftmax':
       return void kernels.logSoftmax(buffer(size), x, rows, plain);
     case 'logSoftmaxVjp':
-      return void kernels.logSoftmaxVjp(buffer(size), x, buffer(size), rows, 1);
+      return void kernels.logSoftmaxVjp(buffer(size), x, buffer(size), rows, { temperature: 1 });
     case 'logSumExp':
       return void kernels.logSumExp(buffer(count), x, rows, plain);
     case 'crossEntropy':
@@ -181,7 +181,7 @@ test('more workgroups than one dimension takes are spread over two', async () =>
     const expected = reference.softmax(x, rows);
     const [logits, out] = [backend.alloc(size, 'float32'), backend.alloc(size, 'float32')];
     backend.write(logits, x);
-    backend.softmax(out, logits, rows);
+    backend.softmax(out, logits, rows, plain);
     const s = await backend.read(out);
     expect(expected.every((p, i) => Math.abs(s[i] - p) <= 8 * 2 ** -24 * p + 2 ** -126)).toBe(true);
   }
@@ -201,7 +201,7 @@ describe('who computes a row', () => {
       const bench = await benchOn(await newDevice({ requiredFeatures: features }));
       const x = bench.buffer(Float32Array.from({ length: 3000 }, (_, i) => ((i * 7919) % 4001) / 100 - 20));
       const s = bench.buffer(3000);
-      bench.backend.softmax(s, x, rows);
+      bench.backend.softmax(s, x, rows, plain);
       results.push(await bench.backend.read(s));
       const code = programOf(bench, 'softmax');
       expect(code.includes('subgroupShuffleXor')).toBe(features.length > 0);
@@ -245,7 +245,7 @@ describe('who computes a row', () => {
     const backend = await webgpu.open({ device: trace.device });
     const before = trace.grids.length;
     const [x, s] = [backend.alloc(10_000_000, 'float32'), backend.alloc(10_000_000, 'float32')];
-    backend.softmax(s, x, { outer: 1, classes: 10_000_000, inner: 1 });
+    backend.softmax(s, x, { outer: 1, classes: 10_000_000, inner: 1 }, plain);
     await backend.sync();
     expect(trace.grids.slice(before)).toEqual([
       [611, 1],

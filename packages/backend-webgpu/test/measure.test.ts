@@ -1,3 +1,4 @@
+import { plain } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { altered, newDevice } from './device.js';
@@ -63,7 +64,7 @@ test.each([
   });
   const backend = await webgpu.open({ device: other });
   const [x, out] = [backend.alloc(1000, 'float32'), backend.alloc(1000, 'float32')];
-  backend.softmax(out, x, { outer: 1, classes: 1000, inner: 1 });
+  backend.softmax(out, x, { outer: 1, classes: 1000, inner: 1 }, plain);
   await backend.sync();
   expect(programs.at(-1)?.includes('subgroupShuffleXor')).toBe(used);
   backend.close();

@@ -74,7 +74,7 @@ test('the device is announced as one on which non-finite numbers are unspecified
 describe('a row with NaN, with +Infinity or with nothing but −Infinity', () => {
   test('is NaN in softmax and log-softmax; −Infinity beside finite logits has probability 0', async () => {
     const [s, y] = await run([logits], [size, size], ([outS, outY], [x]) => {
-      backend.softmax(outS, x, rows);
+      backend.softmax(outS, x, rows, plain);
       backend.kernels.logSoftmax(outY, x, rows, plain);
     });
     expect(s).toEqual([...allNaN, 0, 0.5, 0.5]);
@@ -125,7 +125,7 @@ describe('a row with NaN, with +Infinity or with nothing but −Infinity', () =>
     const mask = await upload(Uint8Array.of(0, 1, 1), 'bool');
     const [s, y, z] = await run([logits], [size, size, rows.outer], ([outS, outY, outZ], [x]) => {
       const options = { temperature: 1, mask: { buffer: mask, outer: 1 } };
-      backend.kernels.softmax(outS, x, rows, options);
+      backend.softmax(outS, x, rows, options);
       backend.kernels.logSoftmax(outY, x, rows, options);
       backend.kernels.logSumExp(outZ, x, rows, options);
     });
@@ -157,7 +157,7 @@ describe('derivatives of a row', () => {
           [replaced(s, at, by), g],
           [s, replaced(g, at, by)],
         ]) {
-          const [dx] = await run([p, cotangent], [classes], ([out], [a, b]) => backend.vjp(out, a, b, one));
+          const [dx] = await run([p, cotangent], [classes], ([out], [a, b]) => backend.vjp(out, a, b, one, plain));
           expect(dx.some(Number.isFinite), `${p} ${cotangent}`).toBe(false);
         }
       }
@@ -168,15 +168,15 @@ describe('derivatives of a row', () => {
     for (const by of [nan, inf]) {
       for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {
         const [dx] = await run([y, replaced(g, 1, by)], [classes], ([out], [a, b]) =>
-          backend.kernels[name](out, a, b, one, 1),
+          backend.kernels[name](out, a, b, one, { temperature: 1 }),
         );
         expect(dx.some(Number.isFinite), name).toBe(false);
       }
     }
     const outputs = replaced(y, 2, nan);
     const [vjp, jvp] = await run([outputs, g], [classes, classes], ([outVjp, outJvp], [a, b]) => {
-      backend.kernels.logSoftmaxVjp(outVjp, a, b, one, 1);
-      backend.kernels.logSoftmaxJvp(outJvp, a, b, one, 1);
+      backend.kernels.logSoftmaxVjp(outVjp, a, b, one, { temperature: 1 });
+      backend.kernels.logSoftmaxJvp(outJvp, a, b, one, { temperature: 1 });
     });
     expect(vjp.map(Number.isNaN)).toEqual([false, false, true, false, false]);
     expect(jvp.every(Number.isNaN)).toBe(true);
@@ -185,8 +185,8 @@ describe('derivatives of a row', () => {
   test('a Jacobian has NaN where either probability is NaN', async () => {
     const p = replaced(s, 1, nan);
     const [j, l] = await run([p, replaced(y, 1, nan)], [classes ** 2, classes ** 2], ([outJ, outL], [a, b]) => {
-      backend.jacobian(outJ, a, one);
-      backend.kernels.logSoftmaxJacobian(outL, b, one, 1);
+      backend.jacobian(outJ, a, one, plain);
+      backend.kernels.logSoftmaxJacobian(outL, b, one, { temperature: 1 });
     });
     const [cross, column] = [[] as boolean[], [] as boolean[]];
     for (let r = 0; r < classes; r++) {

@@ -32,7 +32,7 @@ describe('a Node process', () => {
       const backend = await webgpu.open();
       const [x, s] = [backend.alloc(3, 'float32'), backend.alloc(3, 'float32')];
       backend.write(x, Float32Array.of(1, 2, 3));
-      backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 });
+      backend.softmax(s, x, { outer: 1, classes: 3, inner: 1 }, { temperature: 1, mask: null });
       console.log((await backend.read(s))[0].toFixed(4));
       backend.close();`;
     expect(await node(code)).toEqual({ code: 0, output: '0.0900\n' });

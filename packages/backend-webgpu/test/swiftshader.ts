@@ -4,8 +4,6 @@ import { expect } from 'vitest';
 export const announcedBySwiftShader = {
   device: 'google swiftshader (webgpu)',
   dtypes: ['float32'],
-  readSync: false,
-  hostView: false,
   inPlace: false,
   limits: { elements: 2 ** 28, classes: 2 ** 28 },
   subnormals: 'flush',
@@ -15,9 +13,6 @@ export const announcedBySwiftShader = {
 };
 
 const fusedKernels = [
-  'softmax',
-  'softmaxVjp',
-  'softmaxJacobian',
   'logSoftmax',
   'logSoftmaxVjp',
   'logSoftmaxJvp',
@@ -35,7 +30,7 @@ export const skipReasonsOnSwiftShader: readonly string[] = [
   'has no float64',
   'has no float16',
   'does not announce readSync',
-  'does not announce hostView',
+  'does not announce view',
   'does not announce inPlace',
   'announces nonFinite: ieee',
   'has float32',

@@ -1,3 +1,4 @@
+import { plain } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WebgpuBackend, webgpu } from '../src/index.js';
 import { altered, newDevice } from './device.js';
@@ -9,7 +10,7 @@ const zeros = new Float32Array(4000);
 function work(backend: WebgpuBackend) {
   const [x, out] = [backend.alloc(4000, 'float32'), backend.alloc(4000, 'float32')];
   backend.write(x, zeros);
-  return { x, out, enqueue: () => backend.softmax(out, x, rows) };
+  return { x, out, enqueue: () => backend.softmax(out, x, rows, plain) };
 }
 
 /** A device with a clock, of which some members are others. */

@@ -7,10 +7,7 @@ import { checkShape, type Shape, show, sizeOf } from './shape.js';
 /** Anything array-like of numbers that is not nested. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
 
-/** What numeric libraries give: data with a shape (onnxruntime calls it dims) and, where it is not contiguous, strides in elements and an offset. */
-export type NdArrayLike = StridedData &
-  ({ readonly shape: Shape } | { readonly dims: Shape; readonly shape?: undefined });
-
+/** What numeric libraries give: data that is not contiguous has strides in elements and an offset. */
 interface StridedData {
   readonly data: NumericArray | readonly boolean[];
   readonly stride?: readonly number[];
@@ -18,8 +15,18 @@ interface StridedData {
   readonly offset?: number;
 }
 
+/** Data with a shape, as ndarray and TensorFlow.js have it. */
+export interface NdArrayLike extends StridedData {
+  readonly shape: Shape;
+}
+
+/** Data with its shape under the name that onnxruntime has for it. */
+export interface DimsArrayLike extends StridedData {
+  readonly dims: Shape;
+}
+
 /** What `tensor` takes. */
-export type TensorInput = NestedArray | NumericArray | NdArrayLike;
+export type TensorInput = NestedArray | NumericArray | NdArrayLike | DimsArrayLike;
 
 /** Values of a tensor on the host, contiguous and row-major, of exactly its dtype. */
 export interface HostData {
@@ -79,7 +86,12 @@ function fromFlat(
   };
 }
 
-function fromNdArray(what: string, input: NdArrayLike, shape: Shape | undefined, dtype: DType | undefined): HostData {
+function fromNdArray(
+  what: string,
+  input: NdArrayLike | DimsArrayLike,
+  shape: Shape | undefined,
+  dtype: DType | undefined,
+): HostData {
   const own = shapeOf(input);
   checkShape(what, own);
   const strides = input.strides ?? input.stride;
@@ -95,8 +107,8 @@ function fromNdArray(what: string, input: NdArrayLike, shape: Shape | undefined,
   };
 }
 
-function shapeOf(input: NdArrayLike): Shape {
-  return input.shape ?? (input as { readonly dims: Shape }).dims;
+function shapeOf(input: NdArrayLike | DimsArrayLike): Shape {
+  return 'shape' in input ? input.shape : input.dims;
 }
 
 function contiguousStrides(shape: Shape): number[] {
@@ -232,7 +244,7 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
   return true;
 }
 
-function isNdArrayLike(what: string, value: unknown): value is NdArrayLike {
+function isNdArrayLike(what: string, value: unknown): value is NdArrayLike | DimsArrayLike {
   if (typeof value !== 'object' || value === null || !('data' in value)) return false;
   if (!('shape' in value || 'dims' in value)) return false;
   return (isTypedArray(what, value.data) || Array.isArray(value.data)) && Array.isArray(shapeOf(value as NdArrayLike));

@@ -142,8 +142,11 @@ describe('a mask on the device', () => {
     const fail = () => {
       throw new Error('the kernel failed');
     };
-    for (const kernels of [{ softmax: fail }, {}]) {
-      const here = counted(delegate(inner, { kernels, softmax: fail }));
+    for (const parts of [
+      { softmax: fail },
+      { softmax: () => false as const, basis: inner.basis && { ...inner.basis, select: fail } },
+    ]) {
+      const here = counted(delegate(inner, parts as Partial<Backend>));
       const x = tensor({ data: logits, shape }, { backend: here, dtype: 'float64' });
       expect(() => softmax(x, { mask: [[true], [false], [true]], temperature: 2 })).toThrow('the kernel failed');
       expect(liveBuffers(here)).toBe(1);

@@ -4,23 +4,17 @@ import { forEachTile, gather, gatherMask, type Keep, scatter, tileLength } from 
 import { softmaxDouble } from './softmax-double.js';
 import { softmaxSingle } from './softmax-single.js';
 
-const plain: SoftmaxParameters<CpuBuffer> = { temperature: 1, mask: null };
 const singleTile = singleScratch();
 const doubleTile = scratch();
 
 /**
- * Softmax over the middle dimension.
+ * Softmax of logits/temperature over the middle dimension, over the entries that the mask keeps.
  *
  * A shift guards exp against overflow and nothing else. Four logits whose squares add up to less than 177² (float64: 600²) are safe
  * without one in float64's range, so rows are first tried unshifted: no search for a maximum, no x − max to be rounded. Rows for
  * which this does not hold (larger logits, −Infinity, NaN) are shifted.
  */
-export function softmax(out: FloatArray, logits: FloatArray, rows: Rows): void {
-  softmaxWith(out, logits, rows, plain);
-}
-
-/** Softmax of logits/temperature over the entries that the mask keeps. */
-export function softmaxWith(
+export function softmax(
   out: FloatArray,
   logits: FloatArray,
   rows: Rows,

@@ -4,7 +4,13 @@ import type { TfBuffer } from '../storage.js';
 import type { Order, Shape, Verbs } from '../verbs/verbs.js';
 
 /** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. */
-export function jacobian(engine: Engine, out: TfBuffer, probabilities: TfBuffer, rows: Rows, temperature = 1): void {
+export function jacobian(
+  engine: Engine,
+  out: TfBuffer,
+  probabilities: TfBuffer,
+  rows: Rows,
+  temperature: number,
+): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { column, row, identity } = matrixParts(verbs, probabilities, rows);
     const product = verbs.binary('mul', column, verbs.binary('sub', identity, row));

@@ -12,7 +12,7 @@ export function softmax(
   out: TfBuffer,
   logits: TfBuffer,
   rows: Rows,
-  parameters: SoftmaxParameters<TfBuffer> = plain,
+  parameters: SoftmaxParameters<TfBuffer>,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { values, mask } = logitsOf(verbs, logits, rows, parameters);

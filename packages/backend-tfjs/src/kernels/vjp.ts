@@ -15,7 +15,7 @@ export function vjp(
   probabilities: TfBuffer,
   cotangent: TfBuffer,
   rows: Rows,
-  temperature = 1,
+  temperature: number,
 ): void {
   const { shape } = shapesOf(rows);
   const program = <V>(verbs: Verbs<V>): readonly V[] => {

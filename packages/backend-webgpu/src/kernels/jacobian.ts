@@ -4,7 +4,7 @@ import type { WebgpuBuffer } from '../storage.js';
 import { numerics } from './numerics.js';
 import { type Binding, bytesOf, type Parameters, program, type Width, workgroupSize } from './program.js';
 
-type Jacobian = 'jacobian' | 'softmaxJacobian' | 'logSoftmaxJacobian';
+type Jacobian = 'jacobian' | 'logSoftmaxJacobian';
 
 /** Classes up to which a workgroup keeps whole rows, each loaded once; larger matrices are cut into tiles. */
 const longestWhole = 512;
@@ -36,7 +36,7 @@ export function jacobian(
   out: WebgpuBuffer,
   input: WebgpuBuffer,
   { outer, classes, inner }: Rows,
-  temperature = 1,
+  temperature: number,
 ) {
   const rows = outer * inner;
   const entries = classes * classes;

@@ -23,12 +23,13 @@ export interface Logits {
   readonly code: string;
 }
 
-const plain = { temperature: 1, mask: null } as const;
+/** Parameters of a plain softmax. */
+export const plain = { temperature: 1, mask: null } as const;
 
 export function logitsOf(
   logits: WebgpuBuffer,
   rows: Rows,
-  { temperature, mask }: SoftmaxParameters<WebgpuBuffer> = plain,
+  { temperature, mask }: SoftmaxParameters<WebgpuBuffer>,
 ): Logits {
   const tempered = temperature !== 1;
   const [r1, r2, r3] = inThreeParts(1 / Math.abs(temperature));

@@ -8,7 +8,7 @@ import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
 type Parameters = SoftmaxParameters<WebgpuBuffer>;
 
 /** softmax: the exponent of each element is that of x − m, computed anew; 1/Σ is applied before it, so small results round once. */
-export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters?: Parameters) {
+export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters: Parameters) {
   const code = /* wgsl */ `
 struct Result { m: f32, inverse: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, 1.0 / (1.0 + s.r), is_undefined(s.flags)); }

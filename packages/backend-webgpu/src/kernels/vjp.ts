@@ -10,12 +10,12 @@ import { runRows } from './run-rows.js';
  */
 export function vjp(
   engine: Engine,
-  name: 'vjp' | 'softmaxVjp',
+  name: 'vjp',
   out: WebgpuBuffer,
   probabilities: WebgpuBuffer,
   cotangent: WebgpuBuffer,
   rows: Rows,
-  temperature = 1,
+  temperature: number,
 ) {
   const code = /* wgsl */ `
 fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0u); }
