@@ -1,9 +1,9 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
 import { assertClose } from '../check.js';
+import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { operations } from '../operations/all.js';
 import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
 import { checkEach } from '../sweep.js';
 

@@ -10,7 +10,16 @@ import { checkOptions, namesOf, outOf } from '../options.js';
 import { getBackend, openedBackends } from '../registry.js';
 import { track } from '../scope.js';
 import { type Shape, sizeOf, withoutAxis } from '../shape.js';
-import { allocate, checkDType, DeviceTensor, isTensor, type LaidMask, make, type Origin, type Tensor } from '../tensor.js';
+import {
+  allocate,
+  checkDType,
+  DeviceTensor,
+  isTensor,
+  type LaidMask,
+  make,
+  type Origin,
+  type Tensor,
+} from '../tensor.js';
 
 /** Options of the softmax family. */
 export interface SoftmaxOptions extends OutOption {
