@@ -84,11 +84,14 @@ export function createKernels(
 
   return {
     softmax(out, logits, rows, parameters) {
-      if (!isOrdinary(parameters.temperature)) return false;
-      masked(out, logits, rows, parameters, (x, before) =>
-        softmaxInto(runner, out, x, rows, parameters.temperature, before),
-      );
-      if (parameters.mask) fill(out, out.address, rows, parameters.mask, 0);
+      const { temperature, mask } = parameters;
+      if (!isOrdinary(temperature)) return false;
+      if (mask === null) {
+        softmaxInto(runner, out, logits, rows, temperature);
+        return;
+      }
+      masked(out, logits, rows, parameters, (x, before) => softmaxInto(runner, out, x, rows, temperature, before));
+      fill(out, out.address, rows, mask, 0);
     },
     jacobian: (out, probabilities, rows, { temperature }) =>
       runMatrices(runner, 'jacobian', out, probabilities, rows, temperature),

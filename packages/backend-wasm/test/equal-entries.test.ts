@@ -65,14 +65,14 @@ test.each(['float32', 'float64'] as const)(
           for (const temperature of [1, -1.5]) {
             const parameters = { temperature, mask: null };
             const results = {
-              softmax: compute(backend, [x], (out, a) => kernels.softmax?.(out, a, rows, parameters)),
+              softmax: compute(backend, [x], (out, a) => backend.softmax(out, a, rows, parameters)),
               logSoftmax: compute(backend, [x], (out, a) => kernels.logSoftmax?.(out, a, rows, parameters)),
-              softmaxVjp: compute(backend, [p, g], (out, a, b) => kernels.softmaxVjp?.(out, a, b, rows, temperature)),
+              softmaxVjp: compute(backend, [p, g], (out, a, b) => backend.vjp(out, a, b, rows, { temperature })),
               logSoftmaxVjp: compute(backend, [y, g], (out, a, b) =>
-                kernels.logSoftmaxVjp?.(out, a, b, rows, temperature),
+                kernels.logSoftmaxVjp?.(out, a, b, rows, { temperature }),
               ),
               logSoftmaxJvp: compute(backend, [y, g], (out, a, b) =>
-                kernels.logSoftmaxJvp?.(out, a, b, rows, temperature),
+                kernels.logSoftmaxJvp?.(out, a, b, rows, { temperature }),
               ),
               crossEntropy: compute(backend, [x], (gradient, a) =>
                 kernels.crossEntropy?.({ loss: null, gradient }, a, rows, {

@@ -1,5 +1,5 @@
 import type { FloatDType, Rows } from '@softgrad/core';
-import { reference, tolerance } from '@softgrad/core/conformance';
+import { plain, reference, tolerance } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { compute, logits, random, ulp } from './ulp.js';
@@ -33,7 +33,7 @@ test.each(dtypes)('vjp is right whatever the largest probability and wherever it
         return c === place ? probability : ((1 - probability) * share[c]) / rest;
       });
       const g = logits(dtype, s.length, 3, 1, classes + 1);
-      const dx = compute(backend, [s, g], (out, a, b) => backend.vjp(out, a, b, rows));
+      const dx = compute(backend, [s, g], (out, a, b) => backend.vjp(out, a, b, rows, plain));
       const expected = reference.softmaxVjp(s, g, rows);
       const bounds = tolerance.softmaxVjpTolerance(precision, s, g, expected, rows);
       for (let i = 0; i < s.length; i++) {
@@ -63,9 +63,9 @@ test.each(dtypes)('a logit far above all others is found wherever it is in a lon
     const parameters = { temperature: 1, mask: null };
     const inPlace = backend.alloc(x.length, dtype);
     backend.write(inPlace, x);
-    backend.softmax(inPlace, inPlace, rows);
+    backend.softmax(inPlace, inPlace, rows, plain);
     const results = [
-      compute(backend, [x], (out, input) => backend.softmax(out, input, rows)),
+      compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain)),
       backend.readSync?.(inPlace) ?? [],
       Array.from(
         compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, parameters)),

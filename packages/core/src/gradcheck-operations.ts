@@ -85,7 +85,7 @@ function wholeOf(x: FloatTensor) {
 
 /** What the reference needs to know of a call. */
 function problemOf(x: FloatTensor, options: GradcheckTarget) {
-  const { axis, rows, temperature, mask } = softmaxSettings('gradcheck', x, options);
+  const { axis, rows, temperature, mask } = softmaxSettings('gradcheck', x, options, 'gradcheck');
   const repeated = mask && Uint8Array.from({ length: x.size }, (_, i) => mask.host[i % mask.host.length]);
   return { axis, rows, parameters: { temperature, mask: repeated } };
 }

@@ -2,7 +2,7 @@ import type { Backend, Rows } from './backend.js';
 import { stated } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { resolveAxis, rowsOf, type Shape, sameShape, show } from './shape.js';
+import { type Shape, sameShape, show } from './shape.js';
 import { asTensor, type DeviceTensor, type Tensor } from './tensor.js';
 
 /** An operand of floats, checked alive. */
@@ -54,22 +54,14 @@ export function checkBackend(operation: string, argument: string, x: Tensor, bac
   throw new SoftgradError('ERR_BACKEND_MISMATCH', `${operation}: ${both}; move one with await x.to(backend)`);
 }
 
-/** The rows of a tensor along an axis. @throws ERR_AXIS; ERR_UNSUPPORTED for more classes than the backend takes */
-export function layout(
-  operation: string,
-  x: FloatTensor,
-  axis: number,
-): { readonly axis: number; readonly rows: Rows } {
-  const index = resolveAxis(operation, axis, x.shape);
-  const rows = rowsOf(x.shape, index);
-  const most = x.backend.supports.limits.classes;
-  if (rows.classes > most) {
-    throw new SoftgradError(
-      'ERR_UNSUPPORTED',
-      `${operation}: ${rows.classes} classes; ${x.backend.name} takes at most ${most} in one row`,
-    );
-  }
-  return { axis: index, rows };
+/** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
+export function checkClasses(operation: string, { backend }: FloatTensor, { classes }: Rows): void {
+  const most = backend.supports.limits.classes;
+  if (classes <= most) return;
+  throw new SoftgradError(
+    'ERR_UNSUPPORTED',
+    `${operation}: ${classes} classes; ${backend.name} takes at most ${most} in one row`,
+  );
 }
 
 /** @throws ERR_VALUE unless finite and above 0 */

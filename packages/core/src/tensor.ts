@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Backend } from './backend.js';
+import type { Backend, Rows } from './backend.js';
 import { brand, isBranded } from './brand.js';
 import { describe } from './describe.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
@@ -51,7 +51,9 @@ export interface LaidMask {
 export interface Origin {
   /** `softmax` */
   readonly operation: string;
+  /** From 0. */
   readonly axis: number;
+  readonly rows: Rows;
   readonly temperature: number;
   readonly mask: LaidMask | null;
 }

@@ -125,7 +125,7 @@ function onTensors<T>(
   body: (call: TargetCall, direction: Tensor) => T,
 ): T {
   const x = operand(operation, 'logits', logits);
-  const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options);
+  const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
   const { backend, dtype } = x;
   const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);
   const reduced = withoutAxis(x.shape, axis);

@@ -5,21 +5,12 @@ import { SoftgradError } from '../errors.js';
 import { readInput } from '../input.js';
 import type { LinearOperator, OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
 import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../mask.js';
-import { checkTemperature, type FloatTensor, layout, operand, operandLike } from '../operands.js';
+import { checkClasses, checkTemperature, type FloatTensor, operand, operandLike } from '../operands.js';
 import { checkOptions, namesOf, outOf } from '../options.js';
 import { getBackend, openedBackends } from '../registry.js';
 import { track } from '../scope.js';
-import { type Shape, sizeOf, withoutAxis } from '../shape.js';
-import {
-  allocate,
-  checkDType,
-  DeviceTensor,
-  isTensor,
-  type LaidMask,
-  make,
-  type Origin,
-  type Tensor,
-} from '../tensor.js';
+import { resolveAxis, rowsOf, type Shape, sizeOf, withoutAxis } from '../shape.js';
+import { allocate, checkDType, DeviceTensor, isTensor, make, type Origin, type Tensor } from '../tensor.js';
 
 /** Options of the softmax family. */
 export interface SoftmaxOptions extends OutOption {
@@ -122,23 +113,49 @@ export function definitionOf(f: object): Definition | undefined {
   return definitions.get(f);
 }
 
+/** A function of a definition with what every call of it needs to know. */
+interface Plan {
+  readonly definition: Definition;
+  readonly member: Member;
+  /** As a user writes it: `logSoftmax.vjp`. */
+  readonly operation: string;
+  readonly options: readonly string[];
+  readonly isOverRows: boolean;
+  /** Its operand is what the function gave, which remembers the call. */
+  readonly isOfOutput: boolean;
+  /** Its result remembers the call. */
+  readonly isRemembered: boolean;
+}
+
+function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
+  const member = definition[name] as Member;
+  const isOverRows = definition.over === 'rows';
+  const { result = 'entries' } = member;
+  return {
+    definition,
+    member,
+    operation,
+    options: optionNamesOf(definition, name),
+    isOverRows: isOverRows || result === 'matrices',
+    isOfOutput: isOverRows && member.operand !== definition.value.operand,
+    isRemembered: isOverRows && name === 'value' && result === 'entries',
+  };
+}
+
 /**
  * A function with its derivatives out of its definition: the one way of a call. Options, operands, rows, temperature, mask and `out`
  * are checked here and nowhere else; the result is the kernel's, or composed from the backend's basis by the formula.
  */
 export function define<const D extends Definition>(definition: D): Defined<D> {
-  const unary = (name: MemberName) => (x: TensorLike, options?: SoftmaxOptions) =>
-    call(definition, name, x, undefined, options);
-  const binary = (name: MemberName) => (x: TensorLike, direction: TensorLike, options?: SoftmaxOptions) =>
-    call(definition, name, x, direction, options);
-  const members: Record<string, unknown> = {
-    linearize: (x: TensorLike, options?: Omit<SoftmaxOptions, 'out'>) => linearize(definition, x, options),
+  const call = (name: MemberName) => {
+    const plan = planOf(definition, name);
+    return plan.member.direction === undefined
+      ? (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, undefined, options)
+      : (x: TensorLike, direction: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, direction, options);
   };
-  for (const name of ['gradient', 'vjp', 'jvp', 'jacobian'] as const) {
-    const member: Member | undefined = definition[name];
-    if (member) members[name] = member.direction ? binary(name) : unary(name);
-  }
-  const f = Object.assign(unary('value'), members);
+  const members: Record<string, unknown> = { linearize: linearizeBy(definition) };
+  for (const name of ['gradient', 'vjp', 'jvp', 'jacobian'] as const) if (definition[name]) members[name] = call(name);
+  const f = Object.assign(call('value'), members);
   definitions.set(f, definition);
   return f as unknown as Defined<D>;
 }
@@ -157,81 +174,62 @@ export function optionNamesOf({ over }: Definition, member: MemberName): readonl
 
 const noOptions: SoftmaxOptions = Object.freeze({});
 
-function call(
-  definition: Definition,
-  name: MemberName,
+function callOn(
+  plan: Plan,
   first: TensorLike,
   second: TensorLike | undefined,
   options: SoftmaxOptions = noOptions,
 ): Tensor {
-  const operation = operationName(definition, name);
-  checkOptions(operation, options, optionNamesOf(definition, name));
-  const member = definition[name] as Member;
+  const { operation, member } = plan;
+  checkOptions(operation, options, plan.options);
   const { direction } = member;
   if (isTensor(first) && (direction === undefined || isTensor(second))) {
-    return callOnTensors(definition, member, operation, first, second, options);
+    return callOnTensors(plan, first, second, options);
   }
   const given: Record<string, unknown> = { [member.operand]: first };
   if (direction !== undefined) given[direction] = second;
-  return withTensors(operation, given, options.out, ([x, v]) =>
-    callOnTensors(definition, member, operation, x, v, options),
-  );
+  return withTensors(operation, given, options.out, ([x, v]) => callOnTensors(plan, x, v, options));
 }
 
-function callOnTensors(
-  definition: Definition,
-  member: Member,
-  operation: string,
-  first: Tensor,
-  second: unknown,
-  options: SoftmaxOptions,
-): Tensor {
-  const { over, sign = 1 } = definition;
-  const { result = 'entries', direction, ofNothing } = member;
+function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: SoftmaxOptions): Tensor {
+  const { operation, member } = plan;
   const x = operand(operation, member.operand, first);
-  const {
-    axis,
-    rows,
-    temperature,
-    mask: laid,
-  } = over === 'rows' || result === 'matrices'
-    ? settingsOf(operation, definition, member, x, options)
-    : { ...wholeOf(x) };
-  const shape = shapeOfResult(result, x.shape, axis);
+  const settings = plan.isOverRows ? settingsOf(plan, x, options) : wholeOf(x);
   const inputs = [x.buffer];
-  if (direction !== undefined) {
-    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, axis) : x.shape;
-    inputs.push(operandLike(operation, direction, second, x, expected).buffer);
+  if (member.direction !== undefined) {
+    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, settings.axis) : x.shape;
+    inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
   }
-  const origin =
-    over === 'rows' && member === definition.value && result === 'entries'
-      ? originOf(definition.name, axis, temperature, laid)
-      : null;
-  return withMask(x.backend, laid, (mask) => {
-    const made = compute(operation, x, shape, options.out, inputs, (out) => {
-      if (rows.classes === 0) {
-        fill(x, out, sizeOf(shape), ofNothing ?? 0);
-        return;
-      }
-      const { backend, dtype } = x;
-      run({ operation, backend, dtype, rows, temperature: sign * temperature, mask }, member, out, inputs);
-    });
-    (made as DeviceTensor).origin = origin;
-    return made;
-  });
+  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
+  return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
 
-/** What a call is about, with the defaults filled in. */
-export interface Settings {
-  readonly axis: number;
-  readonly rows: Rows;
-  readonly temperature: number;
-  readonly mask: LaidMask | null;
+function computed(
+  { operation, member, definition, isRemembered }: Plan,
+  x: FloatTensor,
+  settings: Settings,
+  mask: Mask<unknown> | null,
+  inputs: readonly unknown[],
+  out: Tensor | undefined,
+): Tensor {
+  const { backend, dtype } = x;
+  const { rows, axis } = settings;
+  const shape = shapeOfResult(member.result, x.shape, axis);
+  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
+  const made = compute(operation, x, shape, out, inputs, (buffer) => {
+    if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
+    else run({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+  });
+  if (isRemembered) (made as DeviceTensor).origin = settings;
+  return made;
 }
+
+/** What a call is about, with the defaults filled in: what its result remembers. */
+type Settings = Origin;
 
 /** For functions of single entries. */
-function wholeOf(x: FloatTensor): Settings {
-  return { axis: 0, rows: { outer: 1, classes: x.size, inner: 1 }, temperature: 1, mask: null };
+function wholeOf({ size }: FloatTensor): Settings {
+  return { operation: '', axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
 }
 
 /**
@@ -239,39 +237,45 @@ function wholeOf(x: FloatTensor): Settings {
  *
  * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE where the options contradict that call
  */
-function settingsOf(
-  operation: string,
-  definition: Definition,
-  { operand: argument }: Member,
-  x: FloatTensor,
-  options: SoftmaxOptions,
-): Settings {
-  const made = argument === 'probabilities' || argument === 'logProbabilities' ? x.origin : null;
-  if (made === null) return softmaxSettings(operation, x, options);
+function settingsOf({ operation, definition, member, isOfOutput }: Plan, x: FloatTensor, options: SoftmaxOptions) {
+  const made = isOfOutput ? x.origin : null;
+  if (made === null) return softmaxSettings(operation, x, options, definition.name);
   if (made.operation !== definition.name) {
     const right = operation.replace(definition.name, made.operation);
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: ${argument} were made by ${made.operation}; use ${right} for them`,
+      `${operation}: ${member.operand} were made by ${made.operation}; use ${right} for them`,
     );
   }
-  const { axis = made.axis, temperature = made.temperature, mask } = options;
-  const given = softmaxSettings(operation, x, { axis, temperature, mask });
-  const contradicts = (name: string, now: string, then: string) =>
+  checkClasses(operation, x, made.rows);
+  const { axis, temperature, mask } = options;
+  if (axis !== undefined || temperature !== undefined || mask !== undefined) {
+    checkAgreement(operation, member.operand, x, made, options);
+  }
+  return made;
+}
+
+/** @throws ERR_VALUE naming both where options say otherwise than the call that made the operand */
+function checkAgreement(
+  operation: string,
+  argument: string,
+  x: FloatTensor,
+  made: Origin,
+  { axis = made.axis, temperature = made.temperature, mask }: SoftmaxOptions,
+): void {
+  const given = softmaxSettings(operation, x, { axis, temperature, mask }, made.operation);
+  const contradiction = (now: string, then: string) =>
     new SoftgradError(
       'ERR_VALUE',
-      `${operation}: ${name} ${now}, but ${argument} were made by ${made.operation} with ${name} ${then}; leave the option out`,
+      `${operation}: ${now}, but ${argument} were made by ${made.operation} with ${then}; leave the option out`,
     );
-  if (given.axis !== made.axis) throw contradicts('axis', String(options.axis), String(made.axis));
+  if (given.axis !== made.axis) throw contradiction(`axis ${axis}`, `axis ${made.axis}`);
   if (temperature !== made.temperature) {
-    throw contradicts('temperature', String(temperature), String(made.temperature));
+    throw contradiction(`temperature ${temperature}`, `temperature ${made.temperature}`);
   }
-  if (mask === undefined) return { ...given, mask: made.mask };
-  if (made.mask === null) throw contradicts('mask', 'is given', 'not given');
-  if (given.mask === null || !sameMask(given.mask, made.mask)) {
-    throw contradicts('mask', 'keeps other entries', 'that keeps others');
-  }
-  return given;
+  if (given.mask === null) return;
+  if (made.mask === null) throw contradiction('a mask', 'none');
+  if (!sameMask(given.mask, made.mask)) throw contradiction('a mask', 'one that keeps other entries');
 }
 
 /** Axis, temperature and mask as the options have them. @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH */
@@ -279,33 +283,18 @@ export function softmaxSettings(
   operation: string,
   x: FloatTensor,
   options: Pick<SoftmaxOptions, 'axis' | 'temperature' | 'mask'>,
+  name: string,
 ): Settings {
-  const { axis, rows } = layout(operation, x, options.axis ?? -1);
+  const axis = resolveAxis(operation, options.axis ?? -1, x.shape);
+  const rows = rowsOf(x.shape, axis);
+  checkClasses(operation, x, rows);
   const temperature = checkTemperature(operation, options.temperature ?? 1);
-  return {
-    axis,
-    rows,
-    temperature,
-    mask: options.mask === undefined ? null : layMask(operation, options.mask, x, rows),
-  };
+  const mask = options.mask === undefined ? null : layMask(operation, options.mask, x, rows);
+  return { operation: name, axis, rows, temperature, mask };
 }
 
-/** What results of plain calls remember, by operation and axis: one object for all of them. */
-const plainOrigins = new Map<string, Origin[]>();
-
-function originOf(operation: string, axis: number, temperature: number, mask: LaidMask | null): Origin {
-  if (temperature !== 1 || mask !== null) return { operation, axis, temperature, mask };
-  let known = plainOrigins.get(operation);
-  if (known === undefined) {
-    known = [];
-    plainOrigins.set(operation, known);
-  }
-  known[axis] ??= { operation, axis, temperature, mask };
-  return known[axis];
-}
-
-function shapeOfResult(result: NonNullable<Member['result']>, shape: Shape, axis: number): Shape {
-  if (result === 'entries') return shape;
+function shapeOfResult(result: Member['result'], shape: Shape, axis: number): Shape {
+  if (result === undefined || result === 'entries') return shape;
   const rest = withoutAxis(shape, axis);
   return result === 'rows' ? rest : [...rest, shape[axis], shape[axis]];
 }
@@ -424,16 +413,16 @@ function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
 function fused<B>(on: Call<B>, { kernel }: Member, out: B, operands: readonly B[]): boolean {
   if (kernel === undefined) return false;
   const { backend, rows } = on;
-  // One form for all: out, the operands, the rows with their parameters or the length.
+  // One form for all: out, the operands, then the rows and their parameters, or the length.
   const owner = (isRequired(kernel) ? backend : backend.kernels) as Readonly<Record<string, Kernel<B> | undefined>>;
   const run = owner?.[kernel];
   if (run === undefined) return false;
-  const [layout, parameters] = isElementwise(kernel) ? [rows.classes, undefined] : [rows, on];
-  if (operands.length === 1) return run.call(owner, out, operands[0], layout, parameters) !== false;
-  return run.call(owner, out, operands[0], operands[1], layout, parameters) !== false;
+  const layout = isElementwise(kernel) ? rows.classes : rows;
+  if (operands.length === 1) return run.call(owner, out, operands[0], layout, on) !== false;
+  return run.call(owner, out, operands[0], operands[1], layout, on) !== false;
 }
 
-type Kernel<B> = (out: B, ...rest: (B | Rows | number | Call<B> | undefined)[]) => void | false;
+type Kernel<B> = (out: B, ...rest: (B | Rows | number | Call<B>)[]) => void | false;
 
 function isRequired(kernel: KernelName): kernel is 'softmax' | 'jacobian' | 'vjp' {
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
@@ -490,33 +479,37 @@ function unsupported<B>(operation: string, kernel: KernelName | null, { name }: 
   );
 }
 
-function linearize(
-  definition: Definition,
-  input: TensorLike,
-  options: Omit<SoftmaxOptions, 'out'> = noOptions,
-): SquareOperator {
-  const operation = `${definition.name}.linearize`;
-  const { over } = definition;
-  checkOptions(operation, options, over === 'rows' ? names.softmaxWithoutOut : names.axisOnly);
-  const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
-  const { axis, ...rest } = options;
-  if (over === 'entries' && axis !== undefined) layout(operation, operand(operation, 'x', x), axis);
-  const value = callOnTensors(definition, definition.value, operation, x, undefined, over === 'rows' ? options : rest);
-  // The derivatives take the function's output, which remembers the options, or its input, which does not.
-  const fromValue = definition.vjp?.operand !== definition.value.operand;
-  const at = fromValue ? value : x;
-  const passed = fromValue ? {} : options;
-  const member = (name: MemberName, direction: TensorLike | undefined, more: OutOption | undefined, own = passed) =>
-    call(definition, name, at, direction, { ...own, out: outOf(operation, more) });
-  return {
-    value,
-    inputShape: x.shape,
-    outputShape: value.shape,
-    vjp: (cotangent, more) => member('vjp', cotangent, more),
-    jvp: (tangent, more) => member('jvp', tangent, more),
-    ...(definition.jacobian && {
-      diagonal: (more?: OutOption) => member('diagonal', undefined, more),
-      toDense: (more?: OutOption) => member('jacobian', undefined, more, over === 'entries' ? { axis } : passed),
-    }),
-  } as SquareOperator;
+/** `linearize` of a function: its value, and the derivatives there. */
+function linearizeBy(definition: Definition) {
+  const { name, over } = definition;
+  const operation = `${name}.linearize`;
+  const known = over === 'rows' ? names.softmaxWithoutOut : names.axisOnly;
+  const forward = planOf(definition, 'value', operation);
+  const plans = (['vjp', 'jvp', 'diagonal', 'jacobian'] as const).filter((member) => definition[member]);
+  const planned = Object.fromEntries(plans.map((member) => [member, planOf(definition, member)]));
+  return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
+    checkOptions(operation, options, known);
+    const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
+    const { axis, ...others } = options;
+    if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
+    const value = callOnTensors(forward, x, undefined, over === 'rows' ? options : others);
+    // The derivatives take the function's output, which remembers the options, or its input, which does not.
+    const isOfValue = definition.vjp?.operand !== definition.value.operand;
+    const at = isOfValue ? value : x;
+    const passed = isOfValue ? {} : options;
+    const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
+      callOn(plan, at, direction, { ...own, out: outOf(operation, more) });
+    return {
+      value,
+      inputShape: x.shape,
+      outputShape: value.shape,
+      vjp: (cotangent, more) => member(planned.vjp, cotangent, more),
+      jvp: (tangent, more) => member(planned.jvp, tangent, more),
+      ...(planned.jacobian && {
+        diagonal: (more?: OutOption) => member(planned.diagonal, undefined, more),
+        toDense: (more?: OutOption) =>
+          member(planned.jacobian, undefined, more, over === 'entries' ? { axis } : passed),
+      }),
+    } as SquareOperator;
+  };
 }
