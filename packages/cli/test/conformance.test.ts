@@ -1,7 +1,8 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoftgradError } from '@softgrad/core';
+import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type CaseReport, type ConformanceReport, formatReport, hintOf } from '../src/commands/conformance.js';
+import { formatReport, hintOf } from '../src/commands/conformance.js';
 import { fakeBackends, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();

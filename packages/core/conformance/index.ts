@@ -18,6 +18,7 @@ export { faulty } from './faulty/all.js';
 export type { Fault } from './faulty/fault.js';
 export { type InputName, inputs, logits } from './inputs.js';
 export { plain } from './kernel.js';
+export { type CaseReport, type ConformanceReport, reportCase } from './report.js';
 export { type BoundCase, type ConformanceOptions, conformance } from './run.js';
 export { type ConformanceSection, sections, skipReasons } from './sections.js';
 export * as tolerance from './tolerance.js';

@@ -71,6 +71,7 @@ export {
   type BackendCandidate,
   getBackend,
   loadProvider,
+  openShared,
   type ProviderLoader,
   register,
   registered,

@@ -17,7 +17,7 @@ export interface SyncProvider extends BackendProvider {
 const loaders = new Map<string, ProviderLoader>();
 const opened = new Set<WeakRef<Backend>>();
 const noted = new WeakSet<Backend>();
-/** What `setBackend` opened, or is opening: choosing a provider again gives the same backend. */
+/** What `setBackend` and `openShared` opened, or are opening: choosing a provider again gives the same backend. */
 const chosen = new WeakMap<BackendProvider, Promise<Backend | string>>();
 let current: Backend | null = null;
 /** What is used until `setBackend` chooses, and its backend once it is open. */
@@ -74,27 +74,46 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
  * backend.name; // 'wasm'
  */
 export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
-  const reasons: string[] = [];
   const call = ++calls;
+  const backend = await openFirst('setBackend', candidates);
+  if (call > chosenBy) {
+    current = backend;
+    chosenBy = call;
+  }
+  return backend;
+}
+
+/**
+ * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
+ * the same provider, and that everybody else gets who asks here, at the same time or later, until it is closed.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; ERR_VALUE for a candidate that is none
+ *
+ * @example
+ * const gpu = await openShared('webgpu', 'wasm');
+ * const x = tensor([1, 2], { backend: gpu });
+ */
+export function openShared(...candidates: readonly BackendCandidate[]): Promise<Backend> {
+  return openFirst('openShared', candidates);
+}
+
+async function openFirst(caller: string, candidates: readonly BackendCandidate[]): Promise<Backend> {
+  const reasons: string[] = [];
   for (const candidate of candidates) {
-    const result = await openCandidate(candidate);
+    const result = await openCandidate(caller, candidate);
     if (typeof result !== 'string') {
-      if (call > chosenBy) {
-        current = result;
-        chosenBy = call;
-      }
       noteBackend(result);
       return result;
     }
     reasons.push(result);
   }
   const why = reasons.length > 0 ? reasons.join('; ') : 'no candidate was given';
-  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `setBackend: no backend can run here: ${why}`);
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${caller}: no backend can run here: ${why}`);
 }
 
 /** An open backend, or the reason why there is none. */
-async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
-  checkCandidate(candidate);
+async function openCandidate(caller: string, candidate: BackendCandidate): Promise<Backend | string> {
+  checkCandidate(caller, candidate);
   if (isBackend(candidate)) {
     return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
   }
@@ -150,12 +169,12 @@ async function openAvailable(provider: BackendProvider): Promise<Backend | strin
   return reason === null ? provider.open() : `${provider.name}: ${reason}`;
 }
 
-function checkCandidate(candidate: unknown): void {
+function checkCandidate(caller: string, candidate: unknown): void {
   if (typeof candidate === 'string') return;
   if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `setBackend: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
+    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
   );
 }
 

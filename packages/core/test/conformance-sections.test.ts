@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type BoundCase, conformance, exact, sections, skipReasons } from '../conformance/index.js';
+import { type BoundCase, conformance, exact, reportCase, sections, skipReasons } from '../conformance/index.js';
 import { minimal } from './minimal-backend.js';
 
 /** A case that notes that it ran, or fails. */
@@ -72,4 +72,17 @@ test('skipped cases are counted by reason', async () => {
     cases.filter(({ skip }) => skip === 'does not announce inPlace').length,
   );
   expect(skipReasons([])).toEqual({});
+});
+
+test('a report says what became of a case, and does not run one that does not apply', async () => {
+  const about = { id: 'laws/sum', name: 'mine: laws/sum', section: 'laws' };
+  const report = (run: () => Promise<void>, skip: string | null = null) =>
+    reportCase(bound('mine', 'laws/sum', run, skip));
+  const fails = async () => {
+    throw new Error('element 0 is 1');
+  };
+  expect(await report(async () => {})).toEqual({ ...about, outcome: 'passed', reason: null });
+  expect(await report(fails)).toEqual({ ...about, outcome: 'failed', reason: 'element 0 is 1' });
+  expect(await report(() => Promise.reject('text'))).toEqual({ ...about, outcome: 'failed', reason: 'text' });
+  expect(await report(fails, 'has no basis')).toEqual({ ...about, outcome: 'skipped', reason: 'has no basis' });
 });

@@ -6,6 +6,7 @@ import {
   type BackendProvider,
   getBackend,
   loadProvider,
+  openShared,
   register,
   registered,
   type SyncProvider,
@@ -73,6 +74,45 @@ describe('a default backend', () => {
     second.close();
     expect(() => core.getBackend()).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
     expect(await core.setBackend(ready)).not.toBe(second);
+  });
+});
+
+describe('a shared backend', () => {
+  test('is one for all who ask at the same time, by name or by provider, and for setBackend', async () => {
+    let opens = 0;
+    const slow: BackendProvider = {
+      name: 'slow',
+      unavailable: async () => null,
+      async open() {
+        opens++;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        return new MinimalBackend();
+      },
+    };
+    register('slow', async () => ({ default: slow }));
+    const asked = await Promise.all([openShared('slow'), openShared('slow'), openShared(broken, slow)]);
+    expect([new Set(asked).size, opens]).toEqual([1, 1]);
+    expect(await setBackend('slow')).toBe(asked[0]);
+    asked[0].close();
+    const again = await openShared('slow');
+    expect([again.closed, opens]).toEqual([false, 2]);
+  });
+
+  test('is not the one for new tensors', async () => {
+    const chosen = await setBackend(exact);
+    expect(await openShared(new MinimalBackend())).not.toBe(chosen);
+    expect(getBackend()).toBe(chosen);
+  });
+
+  test('is refused with every reason where none can run', async () => {
+    await expect(openShared(broken, 'nobody')).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(/^openShared: .*broken: no such device; buy one.*no backend is named 'nobody'/),
+    });
+    await expect(openShared({} as BackendProvider)).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(/^openShared: a candidate is /),
+    });
   });
 });
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
-import type { BoundCase } from '@softgrad/core/conformance';
+import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
 import type { Backends, Session } from '../context.js';
@@ -16,23 +16,6 @@ interface Options {
   readonly module?: string;
   readonly timeout?: number;
   readonly json?: true;
-}
-
-/** What became of one backend's cases. */
-export interface ConformanceReport {
-  readonly backend: string;
-  /** Why the backend cannot run here, or null. */
-  readonly unavailable: string | null;
-  readonly cases: readonly CaseReport[];
-}
-
-export interface CaseReport {
-  readonly id: string;
-  readonly name: string;
-  readonly section: string;
-  readonly outcome: 'passed' | 'failed' | 'skipped';
-  /** What was wrong, or why it does not apply here. */
-  readonly reason: string | null;
 }
 
 export function conformanceCommand(session: Session): Command {
@@ -165,30 +148,20 @@ async function runSuite(
   session: Session,
 ): Promise<ConformanceReport> {
   // The suite is large; no other command needs it.
-  const { conformance } = await import('@softgrad/core/conformance');
+  const { conformance, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
   const progress = startProgress(`conformance of ${target.name}`, bound.length, session);
   const cases: CaseReport[] = [];
   try {
     for (const boundCase of bound) {
-      cases.push(await runCase(boundCase, session));
+      cases.push(await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
       progress.update(cases.length);
     }
   } finally {
     progress.stop();
   }
   return { backend: target.name, unavailable: null, cases };
-}
-
-async function runCase({ id, name, section, skip, run }: BoundCase, session: Session): Promise<CaseReport> {
-  if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
-  try {
-    await settled(run(), session);
-    return { id, name, section, outcome: 'passed', reason: null };
-  } catch (error) {
-    return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 /** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */

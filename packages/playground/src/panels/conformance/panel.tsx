@@ -1,3 +1,4 @@
+import type { ConformanceReport } from '@softgrad/core/conformance';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { messageOf } from '../../backends.js';
 import { BackendChoice } from '../../components/backend-choice.js';
@@ -7,7 +8,7 @@ import { downloadJson } from '../../download.js';
 import { writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
 import { Results } from './results.js';
-import { type ConformanceReport, runSuite, type SuiteProgress } from './suite.js';
+import { runSuite, type SuiteProgress } from './suite.js';
 
 /** The suite on a backend of this browser, live, with what failed and why. */
 export function Conformance({ parameters }: { readonly parameters: URLSearchParams }) {

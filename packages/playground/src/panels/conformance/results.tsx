@@ -1,4 +1,4 @@
-import type { CaseReport } from './suite.js';
+import type { CaseReport } from '@softgrad/core/conformance';
 
 /** Reasons and failures that are listed; a backend that fails everywhere has hundreds. */
 const mostListed = 100;

@@ -1,5 +1,4 @@
-import { scope, softmax, tensor } from '@softgrad/core';
-import { openShared } from '../../backends.js';
+import { openShared, scope, softmax, tensor } from '@softgrad/core';
 import { oneClassARow, sampleSignal } from '../explore/state.js';
 import { type DoctorState, empty } from './state.js';
 

@@ -1,5 +1,4 @@
-import { type Backend, type FloatDType, type HostArray, scope, softmax, tensor } from '@softgrad/core';
-import { firstAvailable, openShared } from '../../backends.js';
+import { type Backend, type FloatDType, type HostArray, openShared, scope, softmax, tensor } from '@softgrad/core';
 import type { ExploreState } from './state.js';
 
 /** What a backend made of the state; numbers of the row that is looked at, but for the probabilities. */
@@ -33,7 +32,7 @@ const defaults = ['wasm', 'cpu'];
 export async function compute(state: ExploreState): Promise<Results> {
   const { signal, row, temperature, upstream } = state;
   const { rows, classes } = signal;
-  const backend = await openShared(state.backend ?? (await firstAvailable(defaults)));
+  const backend = await openShared(...(state.backend ? [state.backend] : defaults));
   const dtype = dtypeOf(backend, state.dtype);
   const drawn = classes <= mostClassesDrawn;
   const made = scope(() => {

@@ -1,0 +1,30 @@
+import type { BoundCase } from './run.js';
+
+/** What became of a case. */
+export interface CaseReport {
+  readonly id: string;
+  readonly name: string;
+  readonly section: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  /** What was wrong, or why the case does not apply here. */
+  readonly reason: string | null;
+}
+
+/** What became of a backend's cases: plain data, an entry of what `softgrad conformance --json` writes. */
+export interface ConformanceReport {
+  readonly backend: string;
+  /** Why the backend cannot run here, or null. */
+  readonly unavailable: string | null;
+  readonly cases: readonly CaseReport[];
+}
+
+/** Runs a case, unless it does not apply, and reports what became of it; never rejects. */
+export async function reportCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
+  if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
+  try {
+    await run();
+    return { id, name, section, outcome: 'passed', reason: null };
+  } catch (error) {
+    return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
