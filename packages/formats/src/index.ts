@@ -5,6 +5,7 @@ export { halfToNumber, numberToHalf } from './half.js';
 export { jsonRows, parseJson } from './json.js';
 export { type NpyDescr, npyElements, npyHeader, npyRows } from './npy.js';
 export { npzBytes, npzRows } from './npz.js';
+export { type FileSource, knownEndings, type OpenOptions, openRows } from './open.js';
 export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
 export type { ReadAt } from './read-at.js';

@@ -7,9 +7,7 @@ import {
   type FileArray,
   formatBytes,
   formatShape,
-  npyRows,
-  npzRows,
-  parseJson,
+  openRows,
   parseText,
   type RowReader,
   readAll,
@@ -40,25 +38,18 @@ export async function readFile(file: File): Promise<FileArray> {
     );
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const ending = /\.[a-z]+$/i.exec(name)?.[0].toLowerCase() ?? '';
-  switch (ending) {
-    case '.npy':
-      return whole(await npyRows(async (at, length) => bytes.subarray(at, at + length), bytes.length, name));
-    case '.npz':
-      return whole(await npzRows(bytes, null, memory, name));
-    case '.json':
-      return parseJson(bytes, name);
-    case '.csv':
-    case '.tsv':
-      return readCsv(new TextDecoder().decode(bytes), name, ending === '.csv' ? ',' : '\t');
-    case '.txt':
-      return parseText(bytes, name, memory);
-    default:
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `${name}: expected a name that ends in .json, .csv, .tsv, .txt, .npy or .npz`,
-      );
-  }
+  const rows = await openRows(
+    {
+      name,
+      byteLength: bytes.length,
+      read: async (position, length) => bytes.subarray(position, position + length),
+      whole: async () => bytes,
+      table: (preferred) => openCsv(new TextDecoder().decode(bytes), name, preferred),
+      close: async () => {},
+    },
+    { memory },
+  );
+  return readAll(rows, memory, 'give some of its rows');
 }
 
 /** The array in a text: JSON, as NumPy prints it, or a table. */
@@ -92,11 +83,7 @@ function toMatrix({ shape, data }: FileArray, name: string): Matrix {
   return { rows, classes, values };
 }
 
-async function whole(reader: RowReader): Promise<FileArray> {
-  return readAll(reader, memory, 'give some of its rows');
-}
-
-async function readCsv(text: string, name: string, preferred: ',' | '\t'): Promise<FileArray> {
+async function openCsv(text: string, name: string, preferred: ',' | '\t'): Promise<RowReader> {
   const { CsvError, parse } = await import('csv-parse/browser/esm/sync');
   const delimiter = detectDelimiter(text, preferred);
   let lines: readonly { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
@@ -109,14 +96,12 @@ async function readCsv(text: string, name: string, preferred: ',' | '\t'): Promi
   async function* records(): AsyncGenerator<CsvRecord> {
     for (const { record, info } of lines) yield { cells: record, line: info.lines };
   }
-  return whole(
-    await csvRows({
-      name,
-      delimiter,
-      byteLength: null,
-      records: records(),
-      position: () => 0,
-      close: async () => {},
-    }),
-  );
+  return csvRows({
+    name,
+    delimiter,
+    byteLength: null,
+    records: records(),
+    position: () => 0,
+    close: async () => {},
+  });
 }

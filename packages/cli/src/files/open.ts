@@ -1,11 +1,11 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
-import { arrayRows, formatBytes, npyRows, npzRows, parseJson, parseText, type RowReader } from '@softgrad/formats';
+import { arrayRows, formatBytes, knownEndings, npyRows, openRows, parseText, type RowReader } from '@softgrad/formats';
 import type { Context } from '../context.js';
 import { openCsv } from './csv.js';
 
-const expected = 'expected .npy, .npz, .json, .csv, .tsv, .txt, or - for text or a .npy on standard input';
+const besides = 'or - for text or a .npy on standard input';
+const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` for one array of an archive,
@@ -18,25 +18,19 @@ export async function openArray(argument: string, context: Context): Promise<Row
   if (argument === '-') return standardInputRows(await readStandardInput(context), memory);
   const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
   const path = archive ?? argument;
-  const format = extname(path).toLowerCase();
   const handle = await openFile(path);
-  try {
-    const { size } = await handle.stat();
-    if (format === '.npy') {
-      const rows = await npyRows((position, length) => readAt(handle, path, position, length), size, path);
-      return { ...rows, close: () => handle.close() };
-    }
-    await handle.close();
-    if (format === '.csv' || format === '.tsv') return await openCsv(path, size, format === '.csv' ? ',' : '\t');
-    if (format === '.json') return arrayRows(parseJson(await readWhole(path, size, memory), path), path);
-    if (format === '.txt') return await textRows(await readWhole(path, size, memory), path, memory);
-    if (format === '.npz') return await npzRows(await readWhole(path, size, memory), entry ?? null, memory, path);
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-  const ending = format === '' ? 'a name without an ending' : `the ending ${format}`;
-  throw new SoftgradError('ERR_VALUE', `${path}: ${ending} tells no format; ${expected}`);
+  const { size } = await handle.stat();
+  return openRows(
+    {
+      name: path,
+      byteLength: size,
+      read: (position, length) => readAt(handle, path, position, length),
+      whole: () => readWhole(path, size, memory),
+      table: (preferred) => openCsv(path, size, preferred),
+      close: () => handle.close(),
+    },
+    { entry, memory, besides },
+  );
 }
 
 /** What a pipe carries has no ending; a .npy is told by its first bytes. */

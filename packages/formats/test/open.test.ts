@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { arrayRows, type FileSource, npyElements, npyHeader, npzBytes, openRows, readAll } from '../src/index.js';
+
+const text = (value: string) => new TextEncoder().encode(value);
+const npy = Buffer.concat([npyHeader('<f8', [1, 2]), npyElements(Float64Array.of(1, 2), '<f8')]);
+
+/** A file that is in memory, and what was asked of it. */
+function source(name: string, bytes: Uint8Array): FileSource & { readonly log: string[] } {
+  const log: string[] = [];
+  return {
+    name,
+    byteLength: bytes.length,
+    log,
+    async read(position, length) {
+      return bytes.subarray(position, position + length);
+    },
+    async whole() {
+      log.push('whole');
+      return bytes;
+    },
+    async table(preferred) {
+      log.push(`table ${JSON.stringify(preferred)}`);
+      return arrayRows({ shape: [1, 2], data: Float64Array.of(1, 2) }, name);
+    },
+    async close() {
+      log.push('close');
+    },
+  };
+}
+
+describe('a file is opened in the format that its ending tells', () => {
+  test.each([
+    ['a.npy', npy, []],
+    ['A.NPY', npy, []],
+    ['folder.csv/a.npy', npy, []],
+    ['a.json', text('[[1, 2]]'), ['whole', 'close']],
+    ['a.b.Json', text('[[1, 2]]'), ['whole', 'close']],
+    ['a.txt', text('1 2\n'), ['whole', 'close']],
+    ['a.csv', text(''), ['table ","', 'close']],
+    ['a.tsv', text(''), ['table "\\t"', 'close']],
+  ] as const)('%s', async (name, bytes, log) => {
+    const file = source(name, bytes);
+    const rows = await openRows(file, { memory: 1e6 });
+    expect(file.log).toEqual(log);
+    expect([rows.name, rows.shape]).toEqual([name, [1, 2]]);
+    expect([...(await readAll(rows, 1e6, '')).data]).toEqual([1, 2]);
+  });
+});
+
+test('an array of an archive is the one that is named, or the only one', async () => {
+  const open = (files: Readonly<Record<string, Uint8Array>>, entry?: string) =>
+    openRows(source('a.npz', npzBytes(files)), { memory: 1e6, entry });
+  expect((await open({ x: npy })).shape).toEqual([1, 2]);
+  expect((await open({ x: text('no array'), y: npy }, 'y')).shape).toEqual([1, 2]);
+  await expect(open({ x: npy, y: npy })).rejects.toThrow('a.npz');
+});
+
+test('a .npy is read at its source until its reader is closed', async () => {
+  const file = source('a.npy', npy);
+  const rows = await openRows(file, { memory: 1e6 });
+  await rows.close();
+  expect(file.log).toEqual(['close']);
+});
+
+test.each([
+  ['notes.md', 'notes.md: the ending .md tells no format; expected .npy, .npz, .json, .csv, .tsv, .txt'],
+  ['folder.npy/notes', 'folder.npy/notes: a name without an ending tells no format; expected .npy'],
+  ['.json', '.json: a name without an ending tells no format; expected .npy'],
+])('%s tells no format, and is closed', async (name, message) => {
+  const file = source(name, text('[1]'));
+  await expect(openRows(file, { memory: 1e6 })).rejects.toThrow(message);
+  expect(file.log).toEqual(['close']);
+});
+
+test('what the caller takes besides is in the message', async () => {
+  const opening = openRows(source('notes', text('')), { memory: 1e6, besides: 'or - for standard input' });
+  await expect(opening).rejects.toThrow(/\.tsv, \.txt, or - for standard input$/);
+});
+
+test('a source that cannot be read is closed', async () => {
+  for (const name of ['a.npy', 'a.json', 'a.npz']) {
+    const file = source(name, text('{'));
+    await expect(openRows(file, { memory: 1e6 })).rejects.toThrow(`${name}: `);
+    expect(file.log.at(-1)).toBe('close');
+  }
+});
