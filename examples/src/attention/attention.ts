@@ -1,4 +1,4 @@
-import { type Backend, softmax, tensor } from '@softgrad/core';
+import { type Backend, softmax, tensor } from 'softgrad';
 
 /** Row-major matrices of one head: n positions of width d. */
 export interface Sizes {

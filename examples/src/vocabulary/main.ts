@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { crossEntropy, empty, type Tensor, tensor } from '@softgrad/core';
 import { SingleBar } from 'cli-progress';
+import { crossEntropy, empty, type Tensor, tensor } from 'softgrad';
 import { chooseBackend, count } from '../backend.js';
 import { randomFrom } from '../digits/data.js';
 import { multiply, multiplyByTransposed } from '../digits/matmul.js';
