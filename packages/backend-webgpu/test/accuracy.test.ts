@@ -245,3 +245,33 @@ test('the exp that supports.expUlp announces is the one that it has', async () =
   });
   expect(beyond).toBe(-1);
 });
+
+test('a class of weight 0 adds nothing to a loss, however far below the others', async () => {
+  const x = Float32Array.of(3e38, -3e38, 0, 2, -3e38, -3e38, 3e38, 3e38);
+  const rows: Rows = { outer: 2, classes: 4, inner: 1 };
+  const targets = Int32Array.of(0, 3);
+  const weights = Float32Array.of(0.5, 0, 0, 2);
+  const [logitsBuffer, gradient] = [backend.alloc(8, 'float32'), backend.alloc(8, 'float32')];
+  const [target, weight, loss] = [backend.alloc(2, 'int32'), backend.alloc(4, 'float32'), backend.alloc(2, 'float32')];
+  backend.write(logitsBuffer, x);
+  backend.write(target, targets);
+  backend.write(weight, weights);
+  for (const temperature of [1, 0.3]) {
+    backend.kernels.crossEntropy({ loss, gradient }, logitsBuffer, rows, {
+      temperature,
+      mask: null,
+      target: { kind: 'indices', buffer: target },
+      weight,
+      labelSmoothing: 0,
+      ignoreIndex: -100,
+      scale: 1,
+    });
+    const losses = await backend.read(loss);
+    expect(losses[0]).toBe(0);
+    expect(Math.abs(losses[1] - 2 * Math.LN2)).toBeLessThan(1e-6);
+    const slopes = await backend.read(gradient);
+    const expected = [0, 0, 0, 0, 0, 0, 1 / temperature, -1 / temperature];
+    expect(expected.every((value, i) => Math.abs(slopes[i] - value) < 1e-6)).toBe(true);
+  }
+  for (const buffer of [logitsBuffer, target, weight, loss, gradient]) backend.free(buffer);
+});

@@ -67,7 +67,8 @@ fn finish(row: Row, s: State) -> Result {
   let certain = 1.0 - P.smoothing;
   let share = select(P.smoothing / s.kept, 0.0, s.kept == 0.0);
   let total = certain * s.q + share * s.v;
-  let along = certain * s.a + share * s.b;
+  // The sum over all classes overflows where some are masked by the lowest finite number; it has no part without smoothing.
+  let along = select(certain * s.a, 0.0, certain == 0.0) + select(share * s.b, 0.0, share == 0.0);
   var loss = bitcast<u32>(P.scale * (total * log1p_of(s.r) - along));
   if ((s.flags & MET_NO_LOGARITHM) != 0u) { loss = INFINITY; }
   if (undefined) { loss = NAN; }
