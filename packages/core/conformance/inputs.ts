@@ -9,6 +9,12 @@ export type InputName = keyof typeof inputs;
 /** One row of logits: `row` tells rows apart, `random` is seeded by input, row and length. */
 type RowInput = (classes: number, row: number, random: () => number, dtype: FloatDType) => number[];
 
+const largestFinite: Record<FloatDType, number> = {
+  float64: Number.MAX_VALUE,
+  float32: 3.4028234663852886e38,
+  float16: 65504,
+};
+
 export const inputs = {
   /** Even steps from −2 to 2, steeper from row to row and falling in every second. */
   ramp: (classes, row) =>
@@ -32,6 +38,9 @@ export const inputs = {
   /** −Infinity in every third place and uniform in ±4 elsewhere; never a whole row. */
   removed: (classes, row, random) =>
     series(classes, (c) => (classes > 1 && (c + row) % 3 === 0 ? Number.NEGATIVE_INFINITY : 8 * random() - 4)),
+  /** The lowest finite number in every third place, as masks are often written, and uniform in ±4 elsewhere; never a whole row. */
+  lowest: (classes, row, random, dtype) =>
+    series(classes, (c) => (classes > 1 && (c + row) % 3 === 0 ? -largestFinite[dtype] : 8 * random() - 4)),
   /** All equal in every second row, two equal maxima in the others. */
   ties: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 0 ? 7 : c === 0 || c === classes - 1 ? 3 : 2 * random() - 1)),

@@ -29,6 +29,12 @@ const certain: readonly ProblemStatement[] = [
   { shape: [5, 26], axis: 0, input: 'onehot' },
 ];
 
+/** Sums over all classes of what lies between a logit and the maximum overflow. */
+const lowest: readonly ProblemStatement[] = [
+  { shape: [9, 13], axis: 1, input: 'lowest' },
+  { shape: [13, 9], axis: 0, input: 'lowest' },
+];
+
 const setting: CrossEntropySetting = { target: 'indices', reduction: 'none' };
 const lossAndGradient = crossEntropyOperations(setting).filter(
   ({ member }) => member === 'loss' || member === 'gradient',
@@ -42,11 +48,13 @@ export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
     .flatMap((operation) => [
       groupsCase('short', operation, short, dtype),
       groupsCase('medium', operation, medium, dtype),
+      ...(operation.member === 'values' ? [groupsCase('lowest', operation, lowest, dtype)] : []),
     ]),
   ...lossAndGradient.flatMap((operation) => [
     groupsCase('short', operation, short, dtype, setting),
     groupsCase('medium', operation, medium.slice(0, 3), dtype, setting),
     groupsCase('certain-targets', operation, certain, dtype, setting),
+    groupsCase('lowest', operation, lowest, dtype, setting),
   ]),
 ]);
 
