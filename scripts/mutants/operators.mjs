@@ -200,12 +200,8 @@ function literal(code, i, propose) {
   if (before in comparisons || after in comparisons || isDefinition) {
     for (const other of nudged(text)) propose('threshold', i, i, other);
   } else if (/^[&|^]$/.test(before) && /^(?:0x)?[\da-f]+[ul]*$/i.test(text)) {
-    propose(
-      'lane',
-      i,
-      i,
-      String(Number.parseInt(text, text.startsWith('0x') ? 16 : 10) ^ 1) + (/[ul]+$/i.exec(text)?.[0] ?? ''),
-    );
+    const [, digits, suffix] = /^(.*?)([ul]*)$/i.exec(text);
+    propose('lane', i, i, `${BigInt(digits) ^ 1n}${suffix}`);
   } else if (/[.pP]/.test(text) && !/^0x1p/.test(text) && /[1-9]/.test(text)) {
     for (const other of coefficient(text)) propose('constant', i, i, other);
   } else if (/^0x1p/.test(text)) {

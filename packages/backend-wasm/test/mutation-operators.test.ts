@@ -80,6 +80,7 @@ describe('WGSL', () => {
     ['select', 'let v = select(a, b, a > b);', ['let v = select(b, a, a > b);']],
     ['extremum', 'let v = max(a, b);', ['let v = min(a, b);']],
     ['lane', 'let v = bits & 0xffu;', ['let v = bits & 254u;']],
+    ['lane', 'let v = bits & 0x80000000u;', ['let v = bits & 2147483649u;']],
     ['loop-end', 'for (var i = 0u; i < n; i++) { f(); }', ['for (var i = 0u; i < n - 1; i++) { f(); }']],
   ])('%s: %s', (operator, text, expected) => {
     expect(mutated(text, operator, 'wgsl')).toEqual(expected);
