@@ -30,10 +30,7 @@ const certain: readonly ProblemStatement[] = [
 ];
 
 /** Sums over all classes of what lies between a logit and the maximum overflow. */
-const lowest: readonly ProblemStatement[] = [
-  { shape: [9, 13], axis: 1, input: 'lowest' },
-  { shape: [13, 9], axis: 0, input: 'lowest' },
-];
+const lowest: readonly ProblemStatement[] = [{ shape: [9, 13], axis: 1, input: 'lowest' }];
 
 const setting: CrossEntropySetting = { target: 'indices', reduction: 'none' };
 const lossAndGradient = crossEntropyOperations(setting).filter(
@@ -47,12 +44,12 @@ export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
     .filter(({ name }) => ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'].includes(name))
     .flatMap((operation) => [
       groupsCase('short', operation, short, dtype),
-      groupsCase('medium', operation, medium, dtype),
+      ...(operation.family === 'log-sum-exp' ? [] : [groupsCase('medium', operation, medium, dtype)]),
       ...(operation.member === 'values' ? [groupsCase('lowest', operation, lowest, dtype)] : []),
     ]),
   ...lossAndGradient.flatMap((operation) => [
     groupsCase('short', operation, short, dtype, setting),
-    groupsCase('medium', operation, medium.slice(0, 3), dtype, setting),
+    groupsCase('medium', operation, medium.slice(0, 2), dtype, setting),
     groupsCase('certain-targets', operation, certain, dtype, setting),
     groupsCase('lowest', operation, lowest, dtype, setting),
   ]),
