@@ -38,6 +38,15 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const weight = backend.alloc(classes, dtype);
   backend.write(weight, logits(dtype, classes, 0.5, 1, 5));
   const byShare = { kind: 'probabilities', buffer: shares } as const;
+  /** One value a row, in a buffer of no more than these. */
+  const ofRows = (use: (out: WasmBuffer, input: WasmBuffer) => void) => {
+    const [input, out] = [backend.alloc(size, dtype), backend.alloc(outer * inner, dtype)];
+    backend.write(input, x);
+    use(out, input);
+    const values = backend.readSync?.(out) ?? [];
+    for (const buffer of [input, out]) backend.free(buffer);
+    return values;
+  };
   const all = [
     compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain)),
     compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows, plain)),
@@ -48,7 +57,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, masked)),
     compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, { temperature: 1 })),
     compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, { temperature: 1 })),
-    compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, plain)).slice(0, outer * inner),
+    ofRows((out, input) => kernels?.logSumExp?.(out, input, rows, plain)),
     ...both(byIndex, {}),
     ...both(byIndex, { temperature: 3 }),
     ...both(byIndex, { labelSmoothing: 0.1 }),
@@ -61,12 +70,12 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     compute(backend, [x], (out, input) => basis?.unary(out, 'log', input, size)),
     compute(backend, [x], (out, input) => basis?.unary(out, 'neg', input, size)),
     compute(backend, [x], (out, input) => basis?.transpose(out, input, rows)),
-    compute(backend, [x], (out, input) => basis?.reduce(out, 'sum', input, rows)).slice(0, outer * inner),
-    compute(backend, [x], (out, input) => basis?.reduce(out, 'max', input, rows)).slice(0, outer * inner),
+    ofRows((out, input) => basis?.reduce(out, 'sum', input, rows)),
+    ofRows((out, input) => basis?.reduce(out, 'max', input, rows)),
     compute(backend, [x, g], (out, a, b) => kernels?.sigmoidVjp?.(out, a, b, size)),
     compute(backend, [x], (out, input) => kernels?.relu?.(out, input, size)),
     compute(backend, [x, g], (out, a, b) => kernels?.reluVjp?.(out, a, b, size)),
-    compute(backend, [x], (out, input) => kernels?.logSumExp?.(out, input, rows, masked)).slice(0, outer * inner),
+    ofRows((out, input) => kernels?.logSumExp?.(out, input, rows, masked)),
   ];
   const few = { ...rows, outer: Math.max(1, Math.min(outer, Math.floor(600_000 / (classes * classes * inner)))) };
   if (few.outer * inner * classes * classes <= 4.5e6) {
