@@ -12,7 +12,7 @@ export function crossEntropy(
   rows: Rows,
   parameters: CrossEntropyParameters<TfBuffer>,
 ): void {
-  const { temperature, scale } = parameters;
+  const { temperature, scale, target, ignoreIndex } = parameters;
   const { shape, reduced } = shapesOf(rows, parameters);
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const x = logitsOf(verbs, logits, rows, parameters);
@@ -31,7 +31,12 @@ export function crossEntropy(
       const p = verbs.binary('div', exponentials, sum);
       const kept = x.mask === null ? p : verbs.select(x.mask, p, 0);
       const expected = verbs.binary('mul', kept, verbs.reduce('sum', q));
-      results.push(verbs.binary('mul', verbs.binary('sub', expected, q), scale / temperature));
+      const slopes = verbs.binary('mul', verbs.binary('sub', expected, q), scale / temperature);
+      if (target.kind === 'indices') {
+        // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
+        const ignored = verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex);
+        results.push(verbs.select(ignored, 0, slopes));
+      } else results.push(slopes);
     }
     return results;
   };
