@@ -13,12 +13,15 @@ import { sameBits } from './ulp.js';
 /** Bytes around every block. */
 const fence = 256;
 
-/** What is in them and in new blocks: NaN in both dtypes, and an index that is far outside of any memory here. */
-const pattern = 0x7ff5_a5a5;
-const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
+/**
+ * What is in them and in new blocks: a signaling NaN, which any arithmetic turns into another NaN, so that a result of what is outside is
+ * noticed there, too; and an index that is far outside of any memory here.
+ */
+const patterns = { float32: 0x7fb5_a5a5, float64: 0x7ff5_a5a5 } as const;
 
 /** A heap whose blocks begin as NaN and have fences on both sides; `broken` lists the fences that were written to. */
-function fenced(memory: WebAssembly.Memory, inner: Heap): Heap & { broken(): readonly string[] } {
+function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap & { broken(): readonly string[] } {
+  const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
   const live = new Map<number, number>();
   const found: string[] = [];
   const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
@@ -55,11 +58,11 @@ function fenced(memory: WebAssembly.Memory, inner: Heap): Heap & { broken(): rea
 }
 
 /** The backend's parts over such a heap, so that scratch memory is guarded as well as operands and results. */
-async function guardedBackend() {
+async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const { module } = await compile(false, false);
   const instance = await instantiate(module, memory);
-  const heap = fenced(memory, createHeap(memory, (instance.__heap_base as WebAssembly.Global).value));
+  const heap = fenced(memory, createHeap(memory, (instance.__heap_base as WebAssembly.Global).value), patterns[dtype]);
   const storage = createStorage(memory, heap);
   const runner = createRunner(instance as unknown as Exports, heap, null);
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
@@ -78,7 +81,7 @@ test.each(['float32', 'float64'] as const)(
   'no %s kernel writes outside its operands and its scratch memory, or computes with what is outside',
   async (dtype) => {
     const plain = await wasm.open({ relaxedSimd: false });
-    const { backend, broken } = await guardedBackend();
+    const { backend, broken } = await guardedBackend(dtype);
     for (const classes of lengths) {
       const shapes: readonly Rows[] = [
         { outer: classes < 20 ? 4 * Math.floor(256 / classes) + 3 : 5, classes, inner: 1 },
