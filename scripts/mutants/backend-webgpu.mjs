@@ -27,13 +27,13 @@ export const casesOf = {
   'kernels/reduce.ts': /\(composed\)|: basis\//,
   'kernels/softmax-state.ts': /soft(?:max|min)|log-?sum-?exp|cross-?entropy|row-groups/i,
   'kernels/softmax.ts': /soft(?:max|min)|log-?sum-?exp|row-groups/i,
-  'kernels/vjp.ts': /vjp|jvp|derivatives|gradient|dominated|one-hot/i,
+  'kernels/vjp.ts': /: vjp\/|soft(?:max|min)[/.-](?:vjp|jvp|derivatives|gradient|at)|one-hot/i,
   // The software device has no float16: the package's tests emulate it.
   'kernels/halves.ts': /^$/,
 };
 
 /** What a case costs is not known before it has run: these compile many programs. */
-const isCostly = (name) => /lengths|many|combinations|sweep|row-groups|65537|40000|laws/.test(name);
+const isCostly = (name) => /lengths|many|combinations|extremes|row-groups|65537|40000|laws/.test(name);
 
 /** Compiling a program takes the software device a second in this thread, a case may have dozens, and the machine may be busy. */
 const silenceMs = 600_000;
