@@ -8,11 +8,12 @@ import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf }
 import { checkEach } from '../sweep.js';
 
 /** More rows than a vector has lanes, so short that several share a vector or one load. */
-const short: readonly ProblemStatement[] = [1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16].map((classes) => ({
-  shape: [9, classes],
-  axis: 1,
-  input: 'spread',
-}));
+const short: readonly ProblemStatement[] = [
+  ...[1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16].map((classes) => [9, classes]),
+  // Two rows side by side, the fewest that are not contiguous.
+  [4, 3, 2],
+  [2, 20, 2],
+].map((shape) => ({ shape, axis: 1, input: 'spread' }));
 
 /** More rows than a vector has lanes, of lengths between those that are kept in registers and those that are taken one by one. */
 const medium: readonly ProblemStatement[] = [20, 66, 130, 256].map((classes) => ({
