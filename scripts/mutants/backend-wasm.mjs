@@ -13,7 +13,7 @@ const kernels = join(folder, 'src', 'kernels');
 const { files: testFiles, hash: tests } = testsOf(
   folder,
   [
-    ...['equal-entries', 'ignored-rows', 'masks', 'peaks', 'accuracy', 'thresholds'],
+    ...['equal-entries', 'ignored-rows', 'masks', 'temperature', 'peaks', 'accuracy', 'thresholds'],
     ...['kernels', 'rows', 'mixed-rows', 'guards', 'exp', 'memory'],
   ],
   ['ulp.ts', 'every-kernel.ts'],
