@@ -21,9 +21,10 @@ export const shared = defineConfig({
  * in Node alone.
  *
  * @param isolate false: files in Node share what they import, which saves the time of loading large peers for each
+ * @param setupFiles modules that run before each file in Node
  */
-export async function sharedWithChromium({ isolate = true } = {}) {
-  const inNode = { test: { ...shared.test, name: 'node', isolate } };
+export async function sharedWithChromium({ isolate = true, setupFiles = [] as readonly string[] } = {}) {
+  const inNode = { test: { ...shared.test, name: 'node', isolate, setupFiles: [...setupFiles] } };
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],
