@@ -24,6 +24,8 @@ export const chromiumFlags = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
+  // Otherwise ANGLE compiles WebGL pipelines in parts first and again as a whole, which takes a software device twice as long.
+  '--disable-angle-features=supportsGraphicsPipelineLibrary,warmUpPipelineCacheAtLink',
 ];
 
 /** The path of a Chromium on this machine, or null. */
