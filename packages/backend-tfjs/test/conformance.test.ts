@@ -13,19 +13,4 @@ const interpreted = () =>
   backendWith('cpu', (_, instance) => ({
     execute: (targets, program) => runLazily(instance, interpretedPrograms(instance), targets, program),
   }));
-conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
-  ...known.cpu,
-  composed: false,
-  // Without what is slow here and takes no other path than these do.
-  only: [
-    'supports',
-    'storage',
-    'softmax',
-    'jacobian',
-    'basis',
-    'log-softmax',
-    'log-sum-exp',
-    'cross-entropy',
-    'lifecycle',
-  ],
-});
+conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, { ...known.cpu, composed: false });

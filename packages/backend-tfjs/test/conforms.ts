@@ -1,6 +1,7 @@
 import { conformance, sections } from '@softgrad/core/conformance';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { type LeftOut, select } from '../../../conformance.shared.js';
 import type { TfjsBackend } from '../src/backend.js';
 import type { EngineName } from '../src/index.js';
 import { leakless } from './leaks.js';
@@ -10,8 +11,8 @@ import { lacking } from './supports.js';
 export interface Known {
   readonly supports: unknown;
   readonly lacking: readonly string[];
-  /** Sections, or the whole suite. */
-  readonly only?: readonly string[];
+  /** Cases that are not run. */
+  readonly leftOut?: readonly LeftOut[];
   /** Whether the operations are also run composed. */
   readonly composed: boolean;
 }
@@ -25,9 +26,9 @@ export function conforms(engine: EngineName, title: string, open: () => Promise<
       expect(backend.supports).toEqual(known.supports);
       expect(lacking(cases)).toEqual(known.lacking);
     });
-    const wanted = cases
-      .filter(({ section }) => known.only === undefined || known.only.includes(section))
-      .map((c) => ({ ...c, run: leakless(engine, c.run) }));
+    const { selected, leftOut } = select(cases, known.leftOut ?? []);
+    test('it runs every case but these', () => expect(leftOut).toEqual(known.leftOut ?? []));
+    const wanted = selected.map((c) => ({ ...c, run: leakless(engine, c.run) }));
     for (const { name, run } of sections(wanted)) test(name, run);
   });
 }
