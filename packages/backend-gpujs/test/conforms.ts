@@ -1,18 +1,19 @@
 import { conformance, sections } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
+import { type LeftOut, select } from '../../../conformance.shared.js';
 import { gpujs, type Mode } from '../src/index.js';
 import { announced, lacking, lackingIn } from './announced.js';
 
 /** How much of the suite a mode runs. */
 export interface Extent {
   readonly mode: Mode;
-  /** The cases that it runs, by id; all of them if it is left out. */
-  readonly only?: RegExp;
+  /** Cases that it does not run. */
+  readonly leftOut?: readonly LeftOut[];
   /** Whether the operations are also run composed. */
   readonly composed: boolean;
 }
 
-export function conforms(where: string, { mode, only, composed }: Extent): void {
+export function conforms(where: string, { mode, leftOut = [], composed }: Extent): void {
   describe(`gpujs ${where}, mode ${mode}, conforms`, async () => {
     const backend = await gpujs.open({ mode });
     const cases = await conformance(backend, { composed });
@@ -20,7 +21,8 @@ export function conforms(where: string, { mode, only, composed }: Extent): void 
       expect(backend.supports).toEqual(announced[mode]);
       expect(lacking(cases)).toEqual(lackingIn(mode));
     });
-    const wanted = cases.filter(({ id }) => only === undefined || only.test(id));
-    for (const { name, run } of sections(wanted)) test(name, run);
+    const chosen = select(cases, leftOut);
+    test('it runs every case but these', () => expect(chosen.leftOut).toEqual(leftOut));
+    for (const { name, run } of sections(chosen.selected)) test(name, run);
   });
 }
