@@ -24,6 +24,9 @@ export const chromiumFlags = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
+  // Pages are drawn without the software GPU, which is left to what tests compute.
+  '--disable-gpu-compositing',
+  '--disable-gpu-rasterization',
   // Otherwise ANGLE compiles WebGL pipelines in parts first and again as a whole, which takes a software device twice as long.
   '--disable-angle-features=supportsGraphicsPipelineLibrary,warmUpPipelineCacheAtLink',
 ];
