@@ -1,20 +1,14 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
 // `npm run test:quick`: the tests of a minute, for daily work: no browser, no GPU, no checks of packages.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
-import { pnpm, prepare, root } from './workspace.mjs';
+import { pnpm, prepare, testFolders } from './workspace.mjs';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
-const folders = ['packages', 'tools', 'examples', 'docs'].flatMap((parent) =>
-  parent === 'packages'
-    ? readdirSync(join(root, parent), { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => join(root, parent, entry.name))
-    : [join(root, parent)],
-);
+const folders = testFolders();
 /** Seconds by part, in the order in which they were taken. */
 const parts = [];
 
@@ -29,12 +23,12 @@ if (!values.quick) {
 }
 for (const folder of folders) rmSync(join(folder, 'reports', 'vitest.json'), { force: true });
 
-const checked = values.quick ? true : await timed('check', () => pnpm(['run', 'check']) === 0);
 const task = values.quick ? 'test:quick' : 'test';
-const tested = await timed('test', () => {
-  const turbo = ['exec', 'turbo', 'run', task, '--continue', '--concurrency=2', '--output-logs=full'];
-  return pnpm(turbo) === 0;
-});
+const status = await timed(values.quick ? 'test' : 'check and test', () =>
+  pnpm(['exec', 'node', 'scripts/schedule.mjs', task]),
+);
+const checked = (status & 2) === 0;
+const tested = status === 0 || status === 2;
 summarise();
 
 /** Prints where the time went and the total, and ends the process with its verdict. */
@@ -42,7 +36,7 @@ function summarise() {
   const reports = folders.flatMap((folder) => readReport(folder) ?? []);
   console.log('\nTime of each part, in seconds:');
   for (const [part, seconds] of parts) console.log(`${seconds.toFixed(0).padStart(6)}  ${part}`);
-  console.log('\nTime of each package’s tests, two packages at a time, and its slowest files:');
+  console.log('\nTime of each package’s tests, three packages at a time, and its slowest files:');
   for (const { name, seconds, files } of reports.toSorted((a, b) => b.seconds - a.seconds)) {
     const slowest = files.slice(0, 3).map((file) => `${file.name} ${file.seconds.toFixed(1)}`);
     console.log(`${seconds.toFixed(0).padStart(6)}  ${name}: ${slowest.join(', ')}`);

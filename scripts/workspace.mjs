@@ -1,12 +1,19 @@
 // What `npm start` and `npm test` share: the workspace installed and built with nothing but node and npm.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 const environment = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_UPDATE_NOTIFIER: '1' };
+
+/** The folders whose tests `npm test` runs. */
+export function testFolders() {
+  const packages = readdirSync(join(root, 'packages'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [...packages.map(({ name }) => join(root, 'packages', name)), ...['tools', 'examples', 'docs'].map((name) => join(root, name))];
+}
 
 /** Runs a command, in the workspace unless told where; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
 export function run(command, args, { quiet = false, cwd = root } = {}) {

@@ -1,0 +1,82 @@
+// Runs the checks and every package's tests, several at a time, the longest first. `scripts/test.mjs` starts it where pnpm and turbo
+// are found by name. Exits with the sum of 1 where tests failed and 2 where checks did.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { root, testFolders } from './workspace.mjs';
+
+/** Tests wait for the software GPU and for processes of their own about a third of the time, so there is one job more than two cores. */
+const atOnce = 3;
+
+/** By how long they take; of packages that are not named, what they take does not matter. */
+const longestFirst = [
+  'playground',
+  'backend-gpujs',
+  'backend-webgpu',
+  'backend-tfjs',
+  'docs',
+  'backend-wasm',
+  'bench',
+  'core',
+  'cli',
+  'examples',
+  'backend-cpu',
+];
+
+const [task] = process.argv.slice(2);
+const jobs = testFolders()
+  .map((folder) => ({
+    name: basename(folder),
+    manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')),
+  }))
+  .filter(({ manifest }) => manifest.scripts?.[task] !== undefined)
+  .toSorted((a, b) => rank(a.name) - rank(b.name))
+  .map(({ name, manifest }) => ({
+    what: `${task} ${name}`,
+    failure: 1,
+    command: ['turbo', 'run', task, `--filter=${manifest.name}`, '--only', '--output-logs=full'],
+  }));
+if (task === 'test') {
+  // After the longest: it is many short processes, which fill what the others leave of the processors.
+  jobs.splice(
+    atOnce,
+    0,
+    { what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
+    { what: 'check packages', failure: 2, command: ['turbo', 'run', 'check', '--continue', '--concurrency=1'] },
+  );
+}
+
+let failures = 0;
+await Promise.all(Array.from({ length: atOnce }, work));
+process.exitCode = failures;
+
+async function work() {
+  for (let job = jobs.shift(); job; job = jobs.shift()) {
+    const start = Date.now();
+    const { status, output } = await run(job.command);
+    const seconds = ((Date.now() - start) / 1000).toFixed(0);
+    process.stdout.write(`${output}\n${status === 0 ? 'done' : 'FAILED'}: ${job.what}, ${seconds} s\n`);
+    if (status !== 0) failures |= job.failure;
+  }
+}
+
+/** The output is shown when the command has ended: that of several would be mixed. */
+function run([command, ...args]) {
+  return new Promise((resolve) => {
+    const chunks = [];
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      shell: process.platform === 'win32',
+    });
+    child.stdout.on('data', (chunk) => chunks.push(chunk));
+    child.stderr.on('data', (chunk) => chunks.push(chunk));
+    child.on('error', (error) => resolve({ status: 1, output: `${command} did not start: ${error.message}` }));
+    child.on('close', (status) => resolve({ status: status ?? 1, output: Buffer.concat(chunks).toString() }));
+  });
+}
+
+function rank(name) {
+  const at = longestFirst.indexOf(name);
+  return at < 0 ? longestFirst.length : at;
+}
