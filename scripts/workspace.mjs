@@ -12,7 +12,10 @@ const environment = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRAC
 /** The folders whose tests `npm test` runs. */
 export function testFolders() {
   const packages = readdirSync(join(root, 'packages'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return [...packages.map(({ name }) => join(root, 'packages', name)), ...['tools', 'examples', 'docs'].map((name) => join(root, name))];
+  return [
+    ...packages.map(({ name }) => join(root, 'packages', name)),
+    ...['tools', 'examples', 'docs'].map((name) => join(root, name)),
+  ];
 }
 
 /** Runs a command, in the workspace unless told where; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
