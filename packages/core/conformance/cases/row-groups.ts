@@ -1,5 +1,5 @@
 import type { FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
+import { type ConformanceCase, defineCase, dtypeOnly, type Feature } from '../case.js';
 import { assertClose } from '../check.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
@@ -33,8 +33,18 @@ const certain: readonly ProblemStatement[] = [
 /** Sums over all classes of what lies between a logit and the maximum overflow. */
 const lowest: readonly ProblemStatement[] = [{ shape: [9, 13], axis: 1, input: 'lowest' }];
 
+/** Among the rows that are ignored are some whose softmax is undefined. */
+const undefinedRows: readonly ProblemStatement[] = [
+  { shape: [13, 5], axis: 1, input: 'nan' },
+  { shape: [5, 13], axis: 0, input: 'infinite' },
+];
+
 const setting: CrossEntropySetting = { target: 'indices', reduction: 'none' };
 const lossAndGradient = crossEntropyOperations(setting).filter(
+  ({ member }) => member === 'loss' || member === 'gradient',
+);
+const ignoring: CrossEntropySetting = { target: 'ignored', reduction: 'none' };
+const ignoringLossAndGradient = crossEntropyOperations(ignoring).filter(
   ({ member }) => member === 'loss' || member === 'gradient',
 );
 const dtypes: readonly FloatDType[] = ['float32', 'float64'];
@@ -54,6 +64,9 @@ export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
     groupsCase('certain-targets', operation, certain, dtype, setting),
     groupsCase('lowest', operation, lowest, dtype, setting),
   ]),
+  ...ignoringLossAndGradient.map((operation) =>
+    groupsCase('undefined-rows', operation, undefinedRows, dtype, ignoring, ['nonFinite: ieee']),
+  ),
 ]);
 
 /** One operation on all of these problems. */
@@ -63,6 +76,7 @@ function groupsCase(
   statements: readonly ProblemStatement[],
   dtype: FloatDType,
   options?: CrossEntropySetting,
+  features: readonly Feature[] = [],
 ): ConformanceCase {
   const parameters = options ? `;${settingParameters(options)}` : '';
   const id = `row-groups/${what}:operation=${operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
@@ -70,7 +84,7 @@ function groupsCase(
   const classes = Math.max(...all.map(({ shape, axis }) => shape[axis]));
   // Without a basis, the kernel that does all of them.
   const kernel = operation.needs(problemOf({ ...all[0], temperature: 2 }));
-  return defineCase(id, { dtype, classes, ...(kernel !== undefined && { kernel }) }, (backend) =>
+  return defineCase(id, { dtype, classes, features, ...(kernel !== undefined && { kernel }) }, (backend) =>
     checkEach(all, parametersOf, async (statement) => {
       const problem = problemOf(statement);
       const { expected, tolerance } = expectation(backend, operation, problem);
