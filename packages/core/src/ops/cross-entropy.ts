@@ -222,13 +222,22 @@ function into(call: TargetCall, out: Written): void {
 /** With y = logSoftmax(x/T) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (exp(y) Σ q − q)`. */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
   const q = targetWeights(m, call);
-  const y = m.of(logSoftmaxDefinition.value, m.entries(call.x.buffer as B));
+  const y = m.of(logSoftmaxDefinition.value, logitsThatCount(m, call));
   // 0 · −Infinity must not make the loss NaN: y is made finite where q is 0. A NaN in q stays one.
   const finite = () => m.select(m.mul(q, q), y, m.larger(y, -largestFinite(m.dtype)));
   return {
     loss: () => m.mul(m.sum(m.mul(q, finite())), -call.scale),
     gradient: () => m.mul(m.sub(m.mul(m.exp(y), m.sum(q)), q), call.scale / call.temperature),
   };
+}
+
+/** The logits, 0 throughout in ignored rows: what is in those has no influence, NaN or not. */
+function logitsThatCount<B>(m: Expressions<B>, { x, rows, target, ignoreIndex }: TargetCall): Value<B> {
+  const logits = m.entries(x.buffer as B);
+  if (target.kind !== 'indices' || !target.host.includes(ignoreIndex)) return logits;
+  const counts = hostArray(target.host.length, 'bool');
+  for (let row = 0; row < counts.length; row++) counts[row] = target.host[row] === ignoreIndex ? 0 : 1;
+  return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), logits, 0);
 }
 
 /** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
