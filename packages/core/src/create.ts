@@ -1,5 +1,5 @@
 import type { Backend } from './backend.js';
-import { type DType, isFloat } from './dtype.js';
+import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { checkOptions, namesOf } from './options.js';
@@ -7,6 +7,7 @@ import { getBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show } from './shape.js';
 import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
+import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
 export interface TensorOptions {
   /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
@@ -18,6 +19,21 @@ export interface TensorOptions {
   /** Write into this tensor instead of making a new one; its shape, dtype and backend must fit. */
   readonly out?: Tensor | undefined;
 }
+
+/** The dtype that the options name; one of all where types do not know it. */
+type DTypeOption<O, Default extends DType> = 'dtype' extends keyof O
+  ? O['dtype'] extends DType
+    ? O['dtype']
+    : DType
+  : Default;
+
+/** What `tensor` makes of an input and options. */
+type Made<I, O> = O extends { readonly out: Tensor<infer D, infer R> }
+  ? Tensor<D, R>
+  : Tensor<
+      DTypeOption<O, DTypeOf<I>>,
+      'shape' extends keyof O ? (O['shape'] extends Shape ? RankOfShape<O['shape']> : number) : RankOf<I>
+    >;
 
 const tensorNames = /* @__PURE__ */ namesOf<TensorOptions>({ dtype: true, shape: true, backend: true, out: true });
 const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backend'>>({ dtype: true, backend: true });
@@ -36,6 +52,10 @@ const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backen
  * x.shape; // [2, 3]
  * x.dtype; // 'float32'
  */
+export function tensor<I extends TensorInput, const O extends TensorOptions = Record<never, never>>(
+  input: I,
+  options?: O,
+): Made<I, O>;
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
   const { out } = checkOptions('tensor', options, tensorNames);
   const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
@@ -51,6 +71,10 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
  */
+export function empty<const S extends Shape, const O extends Pick<TensorOptions, 'dtype' | 'backend'>>(
+  shape: S,
+  options?: O,
+): Tensor<DTypeOption<O, 'float32'>, RankOfShape<S>>;
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
@@ -65,12 +89,13 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
  *
  * @throws ERR_SHAPE, ERR_DTYPE
  */
-export function fromBuffer<B>(
+export function fromBuffer<B, const S extends Shape, D extends FloatDType>(
   backend: Backend<B>,
   buffer: B,
-  shape: Shape,
-  dtype: 'float16' | 'float32' | 'float64',
-): Tensor {
+  shape: S,
+  dtype: D,
+): Tensor<D, RankOfShape<S>>;
+export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtype: FloatDType): Tensor {
   checkShape('fromBuffer', shape);
   if (!isFloat(dtype)) {
     throw new SoftgradError(

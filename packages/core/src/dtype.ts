@@ -10,13 +10,15 @@ export type DType = FloatDType | 'int32' | 'bool';
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** The host array type of a dtype. */
-export type HostArrayOf<D extends DType> = D extends 'float64'
-  ? Float64Array
-  : D extends 'int32'
-    ? Int32Array
-    : D extends 'bool'
-      ? Uint8Array
-      : Float32Array;
+export type HostArrayOf<D extends DType> = HostArrays[D];
+
+interface HostArrays {
+  readonly float16: Float32Array;
+  readonly float32: Float32Array;
+  readonly float64: Float64Array;
+  readonly int32: Int32Array;
+  readonly bool: Uint8Array;
+}
 
 const constructors = {
   float16: Float32Array,

@@ -1,6 +1,8 @@
+import type { DType } from './dtype.js';
 import type { TensorInput } from './input.js';
 import type { Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
+import type { Like, MatricesOf, RowsOf } from './typed.js';
 
 export interface OutOption {
   /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
@@ -16,23 +18,34 @@ export type TensorLike = Tensor | TensorInput;
  * `value` is the function's result, made with the operator and yours to dispose; its members need it (those of logSumExp the logits
  * too) and throw ERR_DISPOSED afterwards.
  */
-export interface LinearOperator {
+export interface LinearOperator<D extends DType = DType, In extends number = number, Out extends number = number> {
   /** The function's value where it was linearized. */
-  readonly value: Tensor;
+  readonly value: Tensor<D, Out>;
   /** Shape of what `jvp` takes. */
   readonly inputShape: Shape;
   /** Shape of what `vjp` takes: that of `value`. */
   readonly outputShape: Shape;
   /** `Jᵀ g`: the gradient of the input from the gradient `g` of the output. */
-  vjp(cotangent: TensorLike, options?: OutOption): Tensor;
+  vjp(cotangent: TensorLike, options?: OutOption): Tensor<D, In>;
   /** `J t`: the change of the output along the direction `t` of the input. */
-  jvp(tangent: TensorLike, options?: OutOption): Tensor;
+  jvp(tangent: TensorLike, options?: OutOption): Tensor<D, Out>;
 }
 
 /** The operator of a function whose value has the shape of its input: a square matrix for each row. */
-export interface SquareOperator extends LinearOperator {
+export interface SquareOperator<D extends DType = DType, R extends number = number> extends LinearOperator<D, R, R> {
   /** `J_ii`, in the shape of the input. */
-  diagonal(options?: OutOption): Tensor;
+  diagonal(options?: OutOption): Tensor<D, R>;
   /** The matrices themselves: the dimensions without the axis, then `(f, f)`. */
-  toDense(options?: OutOption): Tensor;
+  toDense(options?: OutOption): MatricesOf<Tensor<D, R>>;
 }
+
+/** The operator at an operand. */
+export type OperatorOf<X> = Like<X> extends Tensor<infer D, infer R> ? SquareOperator<D, R> : SquareOperator;
+
+/** The operator at an operand of a function that gives one number a row. */
+export type RowOperatorOf<X> =
+  Like<X> extends Tensor<infer D, infer In>
+    ? RowsOf<X> extends Tensor<DType, infer Out>
+      ? LinearOperator<D, In, Out>
+      : LinearOperator
+    : LinearOperator;

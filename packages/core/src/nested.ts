@@ -79,10 +79,16 @@ export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): 
   return build(0);
 }
 
-/** Nested arrays in a few words: at most six entries of each dimension, six digits of each number. */
-export function preview(nested: NestedArray): string {
-  if (typeof nested === 'number') return String(Number(nested.toPrecision(6)));
-  if (typeof nested === 'boolean') return String(nested);
-  const shown = nested.slice(0, 6).map(preview).join(', ');
-  return `[${shown}${nested.length > 6 ? `, … ${nested.length - 6} more` : ''}]`;
+/** Row-major data in a few words, as nested arrays: at most six entries of each dimension, six digits of each number. */
+export function preview(data: ArrayLike<number>, shape: Shape, booleans: boolean): string {
+  const build = (depth: number, start: number, count: number): string => {
+    if (depth === shape.length) {
+      return booleans ? String(data[start] !== 0) : String(Number(data[start].toPrecision(6)));
+    }
+    const size = shape[depth];
+    const each = size === 0 ? 0 : count / size;
+    const shown = Array.from({ length: Math.min(size, 6) }, (_, k) => build(depth + 1, start + k * each, each));
+    return `[${shown.join(', ')}${size > 6 ? `, … ${size - 6} more` : ''}]`;
+  };
+  return build(0, 0, data.length);
 }

@@ -2,36 +2,41 @@
 import type { Backend, Rows } from './backend.js';
 import { brand, isBranded } from './brand.js';
 import { describe } from './describe.js';
-import { checkDTypeName, type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { checkDTypeName, type DType, type HostArray, type HostArrayOf, hostArray, isFloat } from './dtype.js';
 import { SoftgradError } from './errors.js';
 import { type NestedArray, nest, preview } from './nested.js';
 import { isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
+import type { ElementOf, Nested } from './typed.js';
 
 /**
  * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,
  * `array()` or `to()`. A tensor is a value: no operation changes it, save one that is told to by `out:`.
  */
-export interface Tensor {
+export interface Tensor<D extends DType = DType, R extends number = number> {
   readonly shape: Shape;
-  readonly dtype: DType;
+  /** Number of dimensions: 0 for a scalar. */
+  readonly rank: R;
+  readonly dtype: D;
   /** Number of elements. */
   readonly size: number;
   /** Where it lives; an operation runs where its operands live. */
   readonly backend: Backend;
   readonly disposed: boolean;
   /** The elements, flat and row-major, in a host array that the caller may keep. @throws ERR_DISPOSED, ERR_DEVICE_LOST */
-  data(): Promise<HostArray>;
+  data(): Promise<HostArrayOf<D>>;
   /** The elements as nested arrays; booleans for bool, a bare number for a scalar. */
-  array(): Promise<NestedArray>;
+  array(): Promise<Nested<ElementOf<D>, R>>;
   /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only */
-  dataSync(): HostArray;
-  arraySync(): NestedArray;
+  dataSync(): HostArrayOf<D>;
+  arraySync(): Nested<ElementOf<D>, R>;
   /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
-  view(): HostArray;
+  view(): HostArrayOf<D>;
   /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
-  to(backend: Backend): Promise<Tensor>;
+  to(backend: Backend): Promise<Tensor<D, R>>;
+  /** Logs what `String(tensor)` gives: shape, dtype, backend and, where they can be read at once, the first elements; elsewhere how to read them. */
+  print(): void;
   /** What `JSON.stringify` writes: what the tensor is and where, not its elements, which `await array()` gives. */
   toJSON(): TensorSummary;
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
@@ -74,6 +79,7 @@ export class DeviceTensor implements Tensor {
   readonly [brand] = true;
   readonly backend: Backend;
   readonly shape: Shape;
+  readonly rank: number;
   readonly dtype: DType;
   readonly size: number;
   /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
@@ -87,6 +93,7 @@ export class DeviceTensor implements Tensor {
     this.backend = backend;
     this.shape = shape;
     this.dtype = dtype;
+    this.rank = shape.length;
     this.size = sizeOf(shape);
     this.buffer = buffer;
     this.host = host;
@@ -157,15 +164,23 @@ export class DeviceTensor implements Tensor {
     return { shape: this.shape, dtype: this.dtype, device: this.backend.name };
   }
 
-  /** What Node and the browsers' consoles that follow it print: the values, where they can be read at once. */
+  /** What Node and the consoles that follow it print. */
   [inspect](): string {
-    if (this.disposed || !(this.host || this.backend.readSync)) return this.toString();
-    return `${this.toString()} ${preview(this.arraySync())}`;
+    return this.toString();
+  }
+
+  print(): void {
+    const { console } = globalThis as { readonly console?: { log(text: string): void } };
+    console?.log(this.toString());
   }
 
   toString(): string {
-    const gone = this.disposed ? ', disposed' : '';
-    return `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}${gone}`;
+    const what = `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}`;
+    if (this.disposed) return `${what}, disposed`;
+    const { backend } = this;
+    const data = this.host ?? backend.view?.(this.buffer) ?? backend.readSync?.(this.buffer);
+    if (data === undefined) return `${what} (await its array() for the values)`;
+    return `${what} ${preview(data, this.shape, this.dtype === 'bool')}`;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Backend, Basis, Extent, KernelName, Rows } from '../backend.js';
 import { type DType, type FloatDType, hostArray, isFloat } from '../dtype.js';
 import { SoftgradError } from '../errors.js';
 import { readInput } from '../input.js';
-import type { LinearOperator, OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
+import type { OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
 import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../mask.js';
 import { checkClasses, checkTemperature, type FloatTensor, operand, operandLike } from '../operands.js';
 import { checkOptions, namesOf, outOf } from '../options.js';
@@ -90,22 +90,6 @@ export interface Call<B = unknown> {
   readonly mask: Mask<B> | null;
 }
 
-type OneOperand<O> = (x: TensorLike, options?: O) => Tensor;
-type TwoOperands<O> = (x: TensorLike, direction: TensorLike, options?: O) => Tensor;
-type OptionsOf<D extends Definition> = D['over'] extends 'rows' ? SoftmaxOptions : OutOption;
-
-/** The functions that a definition makes. */
-export type Defined<D extends Definition> = OneOperand<OptionsOf<D>> & {
-  readonly [K in keyof D & ('vjp' | 'jvp')]: TwoOperands<OptionsOf<D>>;
-} & { readonly [K in keyof D & 'gradient']: OneOperand<OptionsOf<D>> } & {
-  readonly [K in keyof D & 'jacobian']: OneOperand<D['over'] extends 'rows' ? SoftmaxOptions : AxisOption>;
-} & {
-  linearize(
-    x: TensorLike,
-    options?: Omit<D['over'] extends 'rows' ? SoftmaxOptions : AxisOption, 'out'>,
-  ): D extends { readonly jacobian: Member } ? SquareOperator : LinearOperator;
-};
-
 const definitions = new WeakMap<object, Definition>();
 
 /** The definition of one of core's functions, undefined for any other. */
@@ -146,7 +130,7 @@ function planOf(definition: Definition, name: MemberName, operation = operationN
  * A function with its derivatives out of its definition: the one way of a call. Options, operands, rows, temperature, mask and `out`
  * are checked here and nowhere else; the result is the kernel's, or composed from the backend's basis by the formula.
  */
-export function define<const D extends Definition>(definition: D): Defined<D> {
+export function define<F>(definition: Definition): F {
   const call = (name: MemberName) => {
     const plan = planOf(definition, name);
     return plan.member.direction === undefined
@@ -157,7 +141,8 @@ export function define<const D extends Definition>(definition: D): Defined<D> {
   for (const name of ['gradient', 'vjp', 'jvp', 'jacobian'] as const) if (definition[name]) members[name] = call(name);
   const f = Object.assign(call('value'), members);
   definitions.set(f, definition);
-  return f as unknown as Defined<D>;
+  // The types of the functions are written out, with their docstrings, beside each definition.
+  return f as unknown as F;
 }
 
 /** The name of a function as a user writes it. */

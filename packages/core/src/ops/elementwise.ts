@@ -1,18 +1,18 @@
 import type { Value } from '../algebra.js';
-import type { OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
-import type { Tensor } from '../tensor.js';
+import type { OperatorOf, OutOption, TensorLike } from '../linear-operator.js';
+import type { Like, MatricesOf } from '../typed.js';
 import type { AxisOption, Definition, Expressions } from './define.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {
-  (x: TensorLike, options?: OutOption): Tensor;
+  <X extends TensorLike>(x: X, options?: OutOption): Like<X>;
   /** `diag(f′)` of each row along the axis: `(n, f) → (n, f, f)`. */
-  jacobian(y: TensorLike, options?: AxisOption): Tensor;
+  jacobian<X extends TensorLike>(y: X, options?: AxisOption): MatricesOf<X>;
   /** `g ⊙ f′`, elementwise. */
-  vjp(y: TensorLike, cotangent: TensorLike, options?: OutOption): Tensor;
+  vjp<X extends TensorLike>(y: X, cotangent: TensorLike, options?: OutOption): Like<X>;
   /** `t ⊙ f′`, elementwise. */
-  jvp(y: TensorLike, tangent: TensorLike, options?: OutOption): Tensor;
-  linearize(x: TensorLike, options?: Omit<AxisOption, 'out'>): SquareOperator;
+  jvp<X extends TensorLike>(y: X, tangent: TensorLike, options?: OutOption): Like<X>;
+  linearize<X extends TensorLike>(x: X, options?: Omit<AxisOption, 'out'>): OperatorOf<X>;
 }
 
 /** The mathematics of an elementwise function. */

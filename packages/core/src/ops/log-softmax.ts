@@ -1,17 +1,17 @@
-import type { SquareOperator, TensorLike } from '../linear-operator.js';
-import type { Tensor } from '../tensor.js';
+import type { OperatorOf, TensorLike } from '../linear-operator.js';
+import type { Like, MatricesOf } from '../typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
-  (logits: TensorLike, options?: SoftmaxOptions): Tensor;
+  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /** `J_rc = (δ_rc − exp(y_c)) / T`, one matrix a row: `(n, f) → (n, f, f)`. Not symmetric; its rows sum to 0, its columns don't. */
-  jacobian(logProbabilities: TensorLike, options?: SoftmaxOptions): Tensor;
+  jacobian<X extends TensorLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /** `Jᵀ g = (g − exp(y) Σ g) / T` over each row; what is masked is constant and has gradient 0. */
-  vjp(logProbabilities: TensorLike, cotangent: TensorLike, options?: SoftmaxOptions): Tensor;
+  vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** `J t = (t − ⟨exp(y), t⟩) / T` over each row. */
-  jvp(logProbabilities: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Tensor;
-  linearize(logits: TensorLike, options?: Omit<SoftmaxOptions, 'out'>): SquareOperator;
+  jvp<X extends TensorLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
 export const logSoftmaxDefinition = {
@@ -64,4 +64,4 @@ export const logSoftmaxDefinition = {
  * await logSoftmax(tensor([[1, 2, 3]])).array(); // [[-2.4076, -1.4076, -0.4076]]
  * await logSoftmax(tensor([[0, 1000]])).array(); // [[-1000, 0]]
  */
-export const logSoftmax: LogSoftmax = /* @__PURE__ */ define(logSoftmaxDefinition);
+export const logSoftmax: LogSoftmax = /* @__PURE__ */ define<LogSoftmax>(logSoftmaxDefinition);

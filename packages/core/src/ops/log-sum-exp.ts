@@ -1,20 +1,20 @@
 import { largestFinite } from '../dtype.js';
-import type { LinearOperator, TensorLike } from '../linear-operator.js';
-import type { Tensor } from '../tensor.js';
+import type { RowOperatorOf, TensorLike } from '../linear-operator.js';
+import type { Like, RowsOf } from '../typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
 import { softmaxDefinition } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
-  (logits: TensorLike, options?: SoftmaxOptions): Tensor;
+  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): RowsOf<X>;
   /** `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape of the logits: the one row that its Jacobian has for each row of them. */
-  gradient(logits: TensorLike, options?: SoftmaxOptions): Tensor;
+  gradient<X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /** `softmax(x / T) · g / T`, the cotangent in the shape of the result (the logits' without the axis). */
-  vjp(logits: TensorLike, cotangent: TensorLike, options?: SoftmaxOptions): Tensor;
+  vjp<X extends TensorLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** `⟨softmax(x / T), t⟩ / T` over each row, the tangent in the shape of the logits. */
-  jvp(logits: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Tensor;
+  jvp<X extends TensorLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
   /** Its value at these logits with the Jacobian as an operator. The Jacobian is not square: `gradient` has its entries. */
-  linearize(logits: TensorLike, options?: Omit<SoftmaxOptions, 'out'>): LinearOperator;
+  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
 
 const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
@@ -66,4 +66,4 @@ export const logSumExpDefinition = {
  * @example
  * await logSumExp(tensor([[1, 2, 3], [1000, 1000, 1000]])).array(); // [3.4076, 1001.0986]
  */
-export const logSumExp: LogSumExp = /* @__PURE__ */ define(logSumExpDefinition);
+export const logSumExp: LogSumExp = /* @__PURE__ */ define<LogSumExp>(logSumExpDefinition);

@@ -20,4 +20,4 @@ export const reluDefinition = /* @__PURE__ */ elementwise({
  * await y.array(); // [0, 0, 2]
  * await relu.vjp(y, tensor([5, 5, 5])).array(); // [0, 0, 5]
  */
-export const relu: Elementwise = /* @__PURE__ */ define(reluDefinition);
+export const relu: Elementwise = /* @__PURE__ */ define<Elementwise>(reluDefinition);

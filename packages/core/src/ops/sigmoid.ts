@@ -24,4 +24,4 @@ export const sigmoidDefinition = /* @__PURE__ */ elementwise({
  * await y.array(); // [0.5, 0.8808, 0]
  * await sigmoid.vjp(y, tensor([1, 1, 1])).array(); // [0.25, 0.1050, 0]
  */
-export const sigmoid: Elementwise = /* @__PURE__ */ define(sigmoidDefinition);
+export const sigmoid: Elementwise = /* @__PURE__ */ define<Elementwise>(sigmoidDefinition);

@@ -1,10 +1,10 @@
-import type { SquareOperator, TensorLike } from '../linear-operator.js';
-import type { Tensor } from '../tensor.js';
+import type { OperatorOf, TensorLike } from '../linear-operator.js';
+import type { Like, MatricesOf } from '../typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
 
 /** A function of the softmax family with its derivatives. */
 export interface Softmax {
-  (logits: TensorLike, options?: SoftmaxOptions): Tensor;
+  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian matrices, `J = (diag(s) − s sᵀ) / T`, one a row: `(n, f) → (n, f, f)`; for another axis the dimensions
    * without it, then `(f, f)`. Every row and column sums to 0: for a gradient use `vjp`, which is O(f).
@@ -16,7 +16,7 @@ export interface Softmax {
    * const J = softmax.jacobian(softmax(tensor([[1, 2]])));
    * await J.array(); // [[[0.1966, -0.1966], [-0.1966, 0.1966]]]
    */
-  jacobian(probabilities: TensorLike, options?: SoftmaxOptions): Tensor;
+  jacobian<X extends TensorLike>(probabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /**
    * The vector-Jacobian product, `Jᵀ g = s ⊙ (g − ⟨s, g⟩) / T` over each row: what backpropagation needs. Same shape and
    * dtype as the operands, O(f) a row. Where the mask takes out an entry the result is 0, whatever the cotangent there.
@@ -32,9 +32,9 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.vjp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  vjp(probabilities: TensorLike, cotangent: TensorLike, options?: SoftmaxOptions): Tensor;
+  vjp<X extends TensorLike>(probabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** The Jacobian-vector product `J t`, forward mode. J is symmetric, so this is `vjp` by another name. */
-  jvp(probabilities: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Tensor;
+  jvp<X extends TensorLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * Softmax at these logits with its Jacobian as an operator that is never materialised.
    *
@@ -42,7 +42,7 @@ export interface Softmax {
    * const { value, vjp, jvp, diagonal } = softmax.linearize(x);
    * vjp(g); jvp(t); diagonal(); // each O(f) a row
    */
-  linearize(logits: TensorLike, options?: Omit<SoftmaxOptions, 'out'>): SquareOperator;
+  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
 /** softmax (sign 1) or softmin (sign −1), which is softmax at the negative temperature. */
@@ -91,4 +91,4 @@ const product = {
  * await softmax(tensor([[1, 2, 3]])).array(); // [[0.0900, 0.2447, 0.6652]]
  * await softmax([[1, 2, 3]], { temperature: 0.5, mask: [true, true, false] }).array(); // [[0.1192, 0.8808, 0]]
  */
-export const softmax: Softmax = /* @__PURE__ */ define(/* @__PURE__ */ softmaxDefinition('softmax', 1));
+export const softmax: Softmax = /* @__PURE__ */ define<Softmax>(/* @__PURE__ */ softmaxDefinition('softmax', 1));

@@ -11,4 +11,4 @@ import { type Softmax, softmaxDefinition } from './softmax.js';
  * @example
  * await softmin(tensor([[1, 2, 3]])).array(); // [[0.6652, 0.2447, 0.0900]]
  */
-export const softmin: Softmax = /* @__PURE__ */ define(/* @__PURE__ */ softmaxDefinition('softmin', -1));
+export const softmin: Softmax = /* @__PURE__ */ define<Softmax>(/* @__PURE__ */ softmaxDefinition('softmin', -1));

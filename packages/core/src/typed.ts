@@ -1,0 +1,95 @@
+import type { DType } from './dtype.js';
+import type { NdArrayLike, TensorInput } from './input.js';
+import type { Tensor } from './tensor.js';
+
+// What types know of tensors: the dtype D and the rank R, which is `number` where only the run knows it.
+
+/** What an element is. */
+export type ElementOf<D extends DType> = Elements[D];
+
+interface Elements {
+  readonly float16: number;
+  readonly float32: number;
+  readonly float64: number;
+  readonly int32: number;
+  readonly bool: boolean;
+}
+
+/** Nested arrays of R levels; of any depth where the rank is not known. */
+export type Nested<T, R extends number> = ByRank<T>[R];
+
+// Looked up, not conditional: a tensor of a known rank is one of any rank, too.
+interface ByRank<T> {
+  readonly 0: T;
+  readonly 1: T[];
+  readonly 2: T[][];
+  readonly 3: T[][][];
+  readonly 4: T[][][][];
+  readonly [rank: number]: AnyDepth<T>;
+}
+
+type AnyDepth<T> = T | readonly AnyDepth<T>[];
+
+/** The rank of a Jacobian's matrices: one more than that of the operand. */
+type More<R extends number> = R extends 1 ? 2 : R extends 2 ? 3 : R extends 3 ? 4 : R extends 4 ? 5 : number;
+
+/** The rank without the axis. */
+type Less<R extends number> = R extends 1 ? 0 : R extends 2 ? 1 : R extends 3 ? 2 : R extends 4 ? 3 : number;
+
+/** The entries of nested arrays, to a depth at which types that have no end stop. */
+type Leaf<T, Depth extends readonly 0[] = []> = Depth['length'] extends 5
+  ? unknown
+  : T extends readonly (infer Entry)[]
+    ? Leaf<Entry, [...Depth, 0]>
+    : T;
+
+type RankOfNested<T, Depth extends readonly 0[] = []> = Depth['length'] extends 5
+  ? number
+  : T extends readonly (infer Entry)[]
+    ? RankOfNested<Entry, [...Depth, 0]>
+    : T extends number | boolean
+      ? Depth['length']
+      : number;
+
+/** The rank of a shape: known where it is a tuple. */
+export type RankOfShape<S> = S extends readonly unknown[] ? S['length'] : number;
+
+/** The rank of what `tensor` reads. */
+export type RankOf<I> = I extends ArrayBufferView
+  ? 1
+  : I extends NdArrayLike
+    ? RankOfShape<I['shape']>
+    : I extends number | boolean | readonly unknown[]
+      ? RankOfNested<I>
+      : number;
+
+/** The dtype that data has when the caller does not say. */
+export type DTypeOf<I> = I extends Float64Array
+  ? 'float64'
+  : I extends Float32Array
+    ? 'float32'
+    : I extends ArrayBufferView
+      ? 'int32'
+      : I extends { readonly data: infer Data }
+        ? DTypeOf<Data>
+        : Leaf<I> extends boolean
+          ? 'bool'
+          : Leaf<I> extends number
+            ? 'float32'
+            : DType;
+
+/** A tensor of the dtype and shape of an operand. */
+export type Like<X> =
+  X extends Tensor<infer D, infer R> ? Tensor<D, R> : X extends TensorInput ? Tensor<DTypeOf<X>, RankOf<X>> : Tensor;
+
+/** One matrix for each row of an operand. */
+export type MatricesOf<X> = Like<X> extends Tensor<infer D, infer R> ? Tensor<D, More<R>> : Tensor;
+
+/** One number for each row of an operand. */
+export type RowsOf<X> = Like<X> extends Tensor<infer D, infer R> ? Tensor<D, Less<R>> : Tensor;
+
+/** A tensor of an operand's dtype, of a rank. */
+export type LikeOfRank<X, R extends number> = Like<X> extends Tensor<infer D, number> ? Tensor<D, R> : Tensor;
+
+/** What an option is: `Default` where it is not given. */
+export type OptionOf<O, K extends string, Default> = K extends keyof O ? O[K] : Default;
