@@ -1,38 +1,12 @@
-import type { ReferenceParameters } from '../reference/functions.js';
-import type { Backend, FloatDType, HostArray, Rows, Supports, Tensor } from '../src/index.js';
+import type { Backend, HostArray, Supports, Tensor } from '../src/index.js';
 import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
 import { dtypeSuffix } from './case.js';
-import { type InputName, layout, logits, masks } from './inputs.js';
+import { layout, logits, masks } from './inputs.js';
 import { memoized } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
+import type { MaskName, Problem, ProblemStatement } from './statement.js';
 import { operationPrecision } from './tolerance.js';
-
-/** What one case computes, as it stands in the case's id. */
-export interface ProblemStatement {
-  readonly shape: readonly number[];
-  /** Not negative; `call` passes on a negative one if asked to. */
-  readonly axis: number;
-  readonly input: InputName;
-  readonly dtype?: FloatDType;
-  readonly temperature?: number;
-  readonly mask?: MaskName;
-}
-
-/** full: an entry for each logit. row: one row of it for all. columns: constant along the axis, so that rows are kept or emptied as a whole. */
-export type MaskName = 'full' | 'row' | 'columns';
-
-/** A statement with its numbers. */
-export interface Problem {
-  readonly shape: readonly number[];
-  readonly axis: number;
-  readonly dtype: FloatDType;
-  readonly rows: Rows;
-  /** The logits. */
-  readonly values: Float64Array;
-  readonly parameters: ReferenceParameters;
-  readonly mask: { readonly data: Uint8Array; readonly shape: readonly number[] } | null;
-}
 
 /** The numbers of a statement, the same object whenever it is asked for. */
 export const problemOf: (statement: ProblemStatement) => Problem = memoized((statement) => {

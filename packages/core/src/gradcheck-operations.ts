@@ -2,7 +2,7 @@ import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../
 import * as reference from '../reference/functions.js';
 import type { Rows } from './backend.js';
 import { SoftgradError } from './errors.js';
-import type { GradcheckFunction } from './gradcheck.js';
+import type { GradcheckFunction } from './gradcheck-function.js';
 import { readInput } from './input.js';
 import type { FloatTensor } from './operands.js';
 import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.js';

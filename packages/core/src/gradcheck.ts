@@ -1,25 +1,13 @@
 import { tensor } from './create.js';
 import type { FloatDType } from './dtype.js';
 import { SoftgradError } from './errors.js';
+import type { GradcheckFunction } from './gradcheck-function.js';
 import { builtIn, type GradcheckTarget } from './gradcheck-operations.js';
 import { operand, operandLike } from './operands.js';
 import { type CrossEntropyOptions, crossEntropyNames } from './ops/cross-entropy.js';
 import type { BuiltIn } from './ops/table.js';
 import { checkOptions, namesOf } from './options.js';
 import type { Tensor } from './tensor.js';
-
-/** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
-export interface GradcheckFunction {
-  readonly name: string;
-  /** The function's values in float64, flat, from flat float64 input. */
-  forward(x: Float64Array): ArrayLike<number>;
-  /** The derivative under test: `Jᵀ g`, in the shape of x. What it makes besides its result it has to dispose. */
-  vjp(x: Tensor, cotangent: Tensor): Tensor;
-  /** Shape of the function's values. Default: that of x. */
-  readonly outputShape?: readonly number[];
-  /** Values of x at which the derivative jumps; no difference is taken across one. */
-  readonly kinks?: readonly number[];
-}
 
 /** Options of `gradcheck`; the operation's own ones are passed on to it. */
 export interface GradcheckOptions extends GradcheckTarget {

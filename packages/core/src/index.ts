@@ -34,11 +34,11 @@ export {
 export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
 export {
   type GradcheckEntry,
-  type GradcheckFunction,
   type GradcheckOptions,
   type GradcheckReport,
   gradcheck,
 } from './gradcheck.js';
+export type { GradcheckFunction } from './gradcheck-function.js';
 export type { GradcheckTarget } from './gradcheck-operations.js';
 export {
   type DimsArrayLike,

@@ -6,17 +6,8 @@ import { exact } from '../exact.js';
 import { garbage } from '../kernel.js';
 import { allOperations } from '../operations/all.js';
 import type { CallOptions, Operation } from '../operations/operation.js';
-import {
-  callOptions,
-  evaluate,
-  expectation,
-  type Problem,
-  type ProblemStatement,
-  problemOf,
-  requirementsOf,
-  statedFor,
-  tensorsOf,
-} from '../problem.js';
+import { callOptions, evaluate, expectation, problemOf, requirementsOf, statedFor, tensorsOf } from '../problem.js';
+import type { Problem, ProblemStatement } from '../statement.js';
 
 const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 

@@ -4,15 +4,8 @@ import { assertClose } from '../check.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import {
-  evaluate,
-  expectation,
-  type MaskName,
-  type ProblemStatement,
-  parametersOf,
-  problemOf,
-  requirementsOf,
-} from '../problem.js';
+import { evaluate, expectation, parametersOf, problemOf, requirementsOf } from '../problem.js';
+import type { MaskName, ProblemStatement } from '../statement.js';
 
 const small = [7, 5];
 

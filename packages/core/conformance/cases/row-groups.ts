@@ -4,7 +4,8 @@ import { assertClose } from '../check.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { evaluate, expectation, type ProblemStatement, parametersOf, problemOf } from '../problem.js';
+import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
+import type { ProblemStatement } from '../statement.js';
 import { checkEach } from '../sweep.js';
 
 /** More rows than a vector has lanes, so short that several share a vector or one load. */

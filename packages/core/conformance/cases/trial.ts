@@ -3,7 +3,8 @@ import { assert, assertClose } from '../check.js';
 import { type InputName, layout, logits, randomFrom } from '../inputs.js';
 import { garbage } from '../kernel.js';
 import type { Operation } from '../operations/operation.js';
-import { broadcast, callOptions, expectation, type Problem, statedFor, tensorsOf } from '../problem.js';
+import { broadcast, callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
+import type { Problem } from '../statement.js';
 
 /** Where an operation puts its result: a new tensor, one that is given, or one of its operands. */
 export type Out = 'none' | 'given' | 'operand 0' | 'operand 1' | 'target';

@@ -2,7 +2,7 @@ import type { KernelName, Tensor } from '../../src/index.js';
 import { type Definition, type Member, type MemberName, operationName, optionNamesOf } from '../../src/ops/define.js';
 import { definitions, table } from '../../src/ops/table.js';
 import { rounded } from '../inputs.js';
-import type { Problem } from '../problem.js';
+import type { Problem } from '../statement.js';
 import { crossEntropyOperations } from './cross-entropy.js';
 import { diagonalExpectation, type Expectation, expectations, operatorExpectation } from './expectations.js';
 import { type CallOptions, cotangentOf, logitsOf, type Operand, type Operation, rowCotangentOf } from './operation.js';

@@ -2,7 +2,7 @@ import type { ReferenceTarget } from '../../reference/cross-entropy.js';
 import { rowIndices } from '../../reference/functions.js';
 import type { CrossEntropyTarget } from '../../src/index.js';
 import { randomFrom, rounded } from '../inputs.js';
-import type { Problem } from '../problem.js';
+import type { Problem } from '../statement.js';
 import type { Operand } from './operation.js';
 
 /** The target of a cross-entropy operation and what it ignores. */

@@ -8,7 +8,7 @@ import {
 } from '../../reference/cross-entropy.js';
 import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
 import { rounded } from '../inputs.js';
-import type { Problem } from '../problem.js';
+import type { Problem } from '../statement.js';
 import {
   crossEntropyGradientTolerance,
   crossEntropyJvpTolerance,

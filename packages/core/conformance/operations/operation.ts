@@ -1,7 +1,7 @@
 import type { Values } from '../../reference/functions.js';
 import type { KernelName, MaskInput, Tensor } from '../../src/index.js';
 import { cotangents } from '../inputs.js';
-import type { Problem } from '../problem.js';
+import type { Problem } from '../statement.js';
 import type { Precision } from '../tolerance.js';
 
 /** The options that operations share, as a case sets them. */

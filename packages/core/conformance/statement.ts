@@ -1,0 +1,29 @@
+import type { ReferenceParameters } from '../reference/functions.js';
+import type { FloatDType, Rows } from '../src/index.js';
+import type { InputName } from './inputs.js';
+
+/** What one case computes, as it stands in the case's id. */
+export interface ProblemStatement {
+  readonly shape: readonly number[];
+  /** Not negative; `call` passes on a negative one if asked to. */
+  readonly axis: number;
+  readonly input: InputName;
+  readonly dtype?: FloatDType;
+  readonly temperature?: number;
+  readonly mask?: MaskName;
+}
+
+/** full: an entry for each logit. row: one row of it for all. columns: constant along the axis, so that rows are kept or emptied as a whole. */
+export type MaskName = 'full' | 'row' | 'columns';
+
+/** A statement with its numbers. */
+export interface Problem {
+  readonly shape: readonly number[];
+  readonly axis: number;
+  readonly dtype: FloatDType;
+  readonly rows: Rows;
+  /** The logits. */
+  readonly values: Float64Array;
+  readonly parameters: ReferenceParameters;
+  readonly mask: { readonly data: Uint8Array; readonly shape: readonly number[] } | null;
+}
