@@ -26,7 +26,7 @@ import { prepare, root } from '../workspace.mjs';
 
 /** What is mutated in each package. Data, generated files and what only types are left out. */
 const sources = {
-  core: ['src/**/*.ts', 'conformance/**/*.ts', '!conformance/faulty/**'],
+  core: ['src/**/*.ts', 'conformance/**/*.ts', 'reference/**/*.ts', '!conformance/faulty/**'],
   doctor: ['src/**/*.ts'],
   'backend-cpu': ['src/**/*.ts'],
   // What runs in worker threads is loaded from dist: no mutant of it is seen.
