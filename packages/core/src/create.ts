@@ -71,10 +71,10 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
  */
-export function empty<const S extends Shape, const O extends Pick<TensorOptions, 'dtype' | 'backend'>>(
-  shape: S,
-  options?: O,
-): Tensor<DTypeOption<O, 'float32'>, RankOfShape<S>>;
+export function empty<
+  const S extends Shape,
+  const O extends Pick<TensorOptions, 'dtype' | 'backend'> = Record<never, never>,
+>(shape: S, options?: O): Tensor<DTypeOption<O, 'float32'>, RankOfShape<S>>;
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);

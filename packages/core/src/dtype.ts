@@ -20,6 +20,17 @@ interface HostArrays {
   readonly bool: Uint8Array;
 }
 
+/** What an element is. */
+export type ElementOf<D extends DType> = Elements[D];
+
+interface Elements {
+  readonly float16: number;
+  readonly float32: number;
+  readonly float64: number;
+  readonly int32: number;
+  readonly bool: boolean;
+}
+
 const constructors = {
   float16: Float32Array,
   float32: Float32Array,

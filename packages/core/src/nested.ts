@@ -5,6 +5,21 @@ import { type Shape, show } from './shape.js';
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
 export type NestedArray = number | boolean | readonly NestedArray[];
 
+/** Nested arrays of R levels; of any depth where the rank is not known. */
+export type Nested<T, R extends number> = ByRank<T>[R];
+
+// Looked up, not conditional: a tensor of a known rank is one of any rank, too.
+interface ByRank<T> {
+  readonly 0: T;
+  readonly 1: T[];
+  readonly 2: T[][];
+  readonly 3: T[][][];
+  readonly 4: T[][][][];
+  readonly [rank: number]: AnyDepth<T>;
+}
+
+type AnyDepth<T> = T | readonly AnyDepth<T>[];
+
 /**
  * The shape of nested arrays, taken along their first entries; `flatten` proves it.
  */

@@ -2,13 +2,20 @@
 import type { Backend, Rows } from './backend.js';
 import { brand, isBranded } from './brand.js';
 import { describe } from './describe.js';
-import { checkDTypeName, type DType, type HostArray, type HostArrayOf, hostArray, isFloat } from './dtype.js';
+import {
+  checkDTypeName,
+  type DType,
+  type ElementOf,
+  type HostArray,
+  type HostArrayOf,
+  hostArray,
+  isFloat,
+} from './dtype.js';
 import { SoftgradError } from './errors.js';
-import { type NestedArray, nest, preview } from './nested.js';
+import { type Nested, type NestedArray, nest, preview } from './nested.js';
 import { isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
-import type { ElementOf, Nested } from './typed.js';
 
 /**
  * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,

@@ -4,32 +4,6 @@ import type { Tensor } from './tensor.js';
 
 // What types know of tensors: the dtype D and the rank R, which is `number` where only the run knows it.
 
-/** What an element is. */
-export type ElementOf<D extends DType> = Elements[D];
-
-interface Elements {
-  readonly float16: number;
-  readonly float32: number;
-  readonly float64: number;
-  readonly int32: number;
-  readonly bool: boolean;
-}
-
-/** Nested arrays of R levels; of any depth where the rank is not known. */
-export type Nested<T, R extends number> = ByRank<T>[R];
-
-// Looked up, not conditional: a tensor of a known rank is one of any rank, too.
-interface ByRank<T> {
-  readonly 0: T;
-  readonly 1: T[];
-  readonly 2: T[][];
-  readonly 3: T[][][];
-  readonly 4: T[][][][];
-  readonly [rank: number]: AnyDepth<T>;
-}
-
-type AnyDepth<T> = T | readonly AnyDepth<T>[];
-
 /** The rank of a Jacobian's matrices: one more than that of the operand. */
 type More<R extends number> = R extends 1 ? 2 : R extends 2 ? 3 : R extends 3 ? 4 : R extends 4 ? 5 : number;
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
@@ -233,6 +233,11 @@ describe('a tensor', () => {
   test('shows its values where they can be read at once, a few of many', () => {
     expect(inspect(tensor([[1, 2 / 3]]))).toBe('Tensor (1, 2) float32 on exact [[1, 0.666667]]');
     expect(inspect(tensor([true, false]))).toBe('Tensor (2,) bool on exact [true, false]');
+    expect(String(tensor([[1, 2 / 3]]))).toBe('Tensor (1, 2) float32 on exact [[1, 0.666667]]');
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    tensor([0.5]).print();
+    expect(log.mock.calls).toEqual([['Tensor (1,) float32 on exact [0.5]']]);
+    log.mockRestore();
     expect(inspect(tensor(new Float32Array(100)))).toBe('Tensor (100,) float32 on exact [0, 0, 0, 0, 0, 0, … 94 more]');
     const gone = tensor([1]);
     gone.dispose();
@@ -246,7 +251,7 @@ describe('a tensor', () => {
 
   test('is told apart from everything else', () => {
     expect([tensor([1]), { shape: [1] }, null, 3].map(isTensor)).toEqual([true, false, false, false]);
-    expect(String(tensor([[1, 2]]))).toBe('Tensor (1, 2) float32 on exact');
+    expect(String(tensor([[1, 2]]))).toBe('Tensor (1, 2) float32 on exact [[1, 2]]');
   });
 });
 
@@ -263,7 +268,10 @@ describe('a tensor on a backend that is read asynchronously only', () => {
       code: 'ERR_UNSUPPORTED',
       message: "view: the memory of minimal can't be seen here: await data()",
     });
-    expect([await x.array(), inspect(x)]).toEqual([[1, 2], 'Tensor (2,) float32 on minimal']);
+    expect([await x.array(), inspect(x)]).toEqual([
+      [1, 2],
+      'Tensor (2,) float32 on minimal (await its array() for the values)',
+    ]);
     const labels = tensor(Int32Array.of(3, 4), { backend: here });
     expect([labels.arraySync(), inspect(labels)]).toEqual([[3, 4], 'Tensor (2,) int32 on minimal [3, 4]']);
     expect(tensor([[true, false]], { backend: here }).arraySync()).toEqual([[true, false]]);

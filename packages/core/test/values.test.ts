@@ -112,11 +112,14 @@ describe('a value in words', () => {
   });
 
   test('nested arrays are cut after six entries of each dimension, numbers after six digits', () => {
-    expect(preview([1, 2, 3, 4, 5, 6])).toBe('[1, 2, 3, 4, 5, 6]');
-    expect(preview([1, 2, 3, 4, 5, 6, 7])).toBe('[1, 2, 3, 4, 5, 6, … 1 more]');
-    expect(preview([[true], [false]])).toBe('[[true], [false]]');
-    expect(preview([])).toBe('[]');
-    expect(preview([1 / 3, 1e-20 / 3, 123456789, Number.NaN, -0])).toBe('[0.333333, 3.33333e-21, 123457000, NaN, 0]');
+    const flat = (...values: number[]) => preview(values, [values.length], false);
+    expect(flat(1, 2, 3, 4, 5, 6)).toBe('[1, 2, 3, 4, 5, 6]');
+    expect(flat(1, 2, 3, 4, 5, 6, 7)).toBe('[1, 2, 3, 4, 5, 6, … 1 more]');
+    expect(preview([1, 0], [2, 1], true)).toBe('[[true], [false]]');
+    expect(preview([1, 2, 3, 4, 5, 6], [2, 3], false)).toBe('[[1, 2, 3], [4, 5, 6]]');
+    expect(preview([7], [], false)).toBe('7');
+    expect([flat(), preview([], [2, 0], false), preview([], [0, 3], false)]).toEqual(['[]', '[[], []]', '[]']);
+    expect(flat(1 / 3, 1e-20 / 3, 123456789, Number.NaN, -0)).toBe('[0.333333, 3.33333e-21, 123457000, NaN, 0]');
   });
 });
 

@@ -9,6 +9,7 @@ import { type FloatTensor, operand, operandLike } from '../operands.js';
 import { checkOptions, namesOf } from '../options.js';
 import { type Shape, withoutAxis } from '../shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor.js';
+import type { Like, LikeOfRank, RowsOf } from '../typed.js';
 import {
   type CrossEntropyTarget,
   type LaidTarget,
@@ -42,35 +43,52 @@ export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
 }
 
 /** What `crossEntropy` gives: the loss, and its derivative in the shape of the logits. */
-export interface CrossEntropyResult {
-  readonly loss: Tensor;
-  readonly gradient: Tensor;
+export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
+  readonly loss: LossOf<X, O>;
+  readonly gradient: Like<X>;
 }
 
+/** A scalar, or one number a row for reduction 'none'; of any rank where types do not know which. */
+type LossOf<X, O> = 'reduction' extends keyof O
+  ? O['reduction'] extends 'none'
+    ? RowsOf<X>
+    : O['reduction'] extends 'mean' | 'sum'
+      ? LikeOfRank<X, 0>
+      : LikeOfRank<X, number>
+  : LikeOfRank<X, 0>;
+
 export interface CrossEntropy {
-  (
-    logits: TensorLike,
+  <X extends TensorLike, const O extends Outputs<Partial<CrossEntropyResult>> = Record<never, never>>(
+    logits: X,
     target: CrossEntropyTarget,
-    options?: CrossEntropyOptions & { readonly out?: Partial<CrossEntropyResult> | undefined },
-  ): CrossEntropyResult;
+    options?: O,
+  ): CrossEntropyResult<X, O>;
   /** The loss alone. */
-  loss(logits: TensorLike, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
+  loss<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+    logits: X,
+    target: CrossEntropyTarget,
+    options?: O,
+  ): LossOf<X, O>;
   /** The gradient alone: `∂ loss / ∂ logits`; for reduction 'none', of the sum of the losses. */
-  gradient(logits: TensorLike, target: CrossEntropyTarget, options?: CrossEntropyOptions & OutOption): Tensor;
+  gradient<X extends TensorLike>(
+    logits: X,
+    target: CrossEntropyTarget,
+    options?: CrossEntropyOptions & OutOption,
+  ): Like<X>;
   /** The gradient times the upstream gradient of the loss, which has the loss's shape. */
-  vjp(
-    logits: TensorLike,
+  vjp<X extends TensorLike>(
+    logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
     options?: CrossEntropyOptions & OutOption,
-  ): Tensor;
+  ): Like<X>;
   /** The change of the loss along a direction of the logits, in the loss's shape. */
-  jvp(
-    logits: TensorLike,
+  jvp<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+    logits: X,
     target: CrossEntropyTarget,
     tangent: TensorLike,
-    options?: CrossEntropyOptions & OutOption,
-  ): Tensor;
+    options?: O,
+  ): LossOf<X, O>;
 }
 
 const name = 'crossEntropy';
@@ -382,4 +400,4 @@ function jvp(
  * await loss.array(); // 0.4076
  * await gradient.array(); // [[0.0900, 0.2447, -0.3348]]
  */
-export const crossEntropy: CrossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp });
+export const crossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp }) as CrossEntropy;

@@ -1,0 +1,111 @@
+import { beforeAll, expect, expectTypeOf, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  crossEntropy,
+  type DType,
+  empty,
+  fromBuffer,
+  logSoftmax,
+  logSumExp,
+  relu,
+  setBackend,
+  sigmoid,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
+
+// `npm run check` compiles this file: what it says of types holds there.
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await setBackend(exact);
+});
+
+const x = () =>
+  tensor([
+    [1, 2, 3],
+    [3, 2, 1],
+  ]);
+
+test('a tensor has the dtype and the rank of what it was made from', async () => {
+  expectTypeOf(x()).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(tensor(1)).toEqualTypeOf<Tensor<'float32', 0>>();
+  expectTypeOf(tensor([true, false])).toEqualTypeOf<Tensor<'bool', 1>>();
+  expectTypeOf(tensor(Float64Array.of(1))).toEqualTypeOf<Tensor<'float64', 1>>();
+  expectTypeOf(tensor(Int32Array.of(1))).toEqualTypeOf<Tensor<'int32', 1>>();
+  expectTypeOf(tensor([1, 2], { dtype: 'float64' })).toEqualTypeOf<Tensor<'float64', 1>>();
+  expectTypeOf(tensor(new Float32Array(6), { shape: [2, 3] })).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(empty([2, 3, 4])).toEqualTypeOf<Tensor<'float32', 3>>();
+  expectTypeOf(
+    tensor(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+      { out: x() },
+    ),
+  ).toEqualTypeOf<Tensor<'float32', 2>>();
+  const shape: readonly number[] = [2];
+  expectTypeOf(tensor([1, 2], { shape })).toEqualTypeOf<Tensor<'float32', number>>();
+  const options: { dtype?: DType } = {};
+  expectTypeOf(tensor([1], options)).toEqualTypeOf<Tensor<DType, 1>>();
+  const buffer = backend.alloc(2, 'float64');
+  expectTypeOf(fromBuffer(backend, buffer, [1, 2], 'float64')).toEqualTypeOf<Tensor<'float64', 2>>();
+  expect([x().rank, tensor(1).rank]).toEqual([2, 0]);
+});
+
+test('its elements are typed by dtype and rank', async () => {
+  expectTypeOf(x().data()).resolves.toEqualTypeOf<Float32Array>();
+  expectTypeOf(tensor([1], { dtype: 'float64' }).dataSync()).toEqualTypeOf<Float64Array>();
+  expectTypeOf(tensor([true]).view).returns.toEqualTypeOf<Uint8Array>();
+  expectTypeOf(x().array()).resolves.toEqualTypeOf<number[][]>();
+  expectTypeOf(tensor([true]).arraySync()).toEqualTypeOf<boolean[]>();
+  expectTypeOf(tensor(3).arraySync()).toEqualTypeOf<number>();
+  expect((await x().array())[0][1]).toBe(2);
+  expect((await x().data()).reduce((a, b) => a + b)).toBe(12);
+});
+
+test('results have the dtype of their operands, and the rank that the operation gives', () => {
+  expectTypeOf(softmax(x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(softmax([[1, 2]])).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(
+    softmax.vjp(softmax(x()), [
+      [1, 0, 0],
+      [0, 1, 0],
+    ]),
+  ).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(softmax.jacobian(x())).toEqualTypeOf<Tensor<'float32', 3>>();
+  expectTypeOf(logSoftmax(tensor([1, 2], { dtype: 'float64' }))).toEqualTypeOf<Tensor<'float64', 1>>();
+  expectTypeOf(logSumExp(x())).toEqualTypeOf<Tensor<'float32', 1>>();
+  expectTypeOf(logSumExp.gradient(x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(sigmoid(x()).array()).resolves.toEqualTypeOf<number[][]>();
+  expectTypeOf(softmax.linearize(x()).toDense()).toEqualTypeOf<Tensor<'float32', 3>>();
+  expectTypeOf(logSumExp.linearize(x()).vjp([1, 1])).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(logSumExp.linearize(x()).value).toEqualTypeOf<Tensor<'float32', 1>>();
+  const { loss, gradient } = crossEntropy(x(), [0, 1]);
+  expectTypeOf(loss).toEqualTypeOf<Tensor<'float32', 0>>();
+  expectTypeOf(gradient).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(crossEntropy.loss(x(), [0, 1], { reduction: 'none' })).toEqualTypeOf<Tensor<'float32', 1>>();
+});
+
+test('a tensor of which less is known takes one of which more is', () => {
+  const any: Tensor = x();
+  expectTypeOf(any.arraySync()).toExtend<unknown>();
+  const sum = (one: Tensor) => softmax(one).size;
+  expect([sum(x()), sum(any)]).toEqual([6, 6]);
+});
+
+test('an option that a function does not take does not compile', () => {
+  // @ts-expect-error
+  expect(() => sigmoid(x(), { axis: 1 })).toThrow("sigmoid: unknown option 'axis'");
+  // @ts-expect-error
+  expect(() => relu.vjp(x(), x(), { temperature: 2 })).toThrow("relu.vjp: unknown option 'temperature'");
+  // @ts-expect-error
+  expect(() => softmax(x(), { dim: 1 })).toThrow("softmax: unknown option 'dim' (did you mean 'axis'?)");
+  // @ts-expect-error
+  expect(() => softmax.linearize(x(), { out: x() })).toThrow("softmax.linearize: unknown option 'out'");
+  // @ts-expect-error
+  expect('diagonal' in logSumExp.linearize(x()) && logSumExp.linearize(x()).diagonal).toBe(false);
+});
