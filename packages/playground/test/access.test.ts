@@ -31,6 +31,11 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
       await page.getByRole('button', { name: 'Run', exact: true }).click();
       await page.locator('.chart').first().waitFor();
       await page.getByText('All numbers').click();
+      // The pointer draws the tip of a point, and then none, anew.
+      const chart = page.locator('.chart-place svg').first();
+      await chart.locator('circle').first().hover({ force: true });
+      await expect.poll(() => chart.locator('text', { hasText: 'softmax' }).count()).toBeGreaterThan(0);
+      await page.getByRole('heading').first().hover();
     },
   },
 };

@@ -132,7 +132,12 @@ function plotted(options: Plot.PlotOptions): Element {
   for (const style of chart.querySelectorAll('style')) style.remove();
   // One picture with one name; its numbers are in the table.
   chart.setAttribute('role', 'img');
-  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
+  const removeLabels = () => {
+    for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
+  };
+  removeLabels();
+  // Plot draws a tip anew, with its label, whenever the pointer moves.
+  new MutationObserver(removeLabels).observe(chart, { childList: true, subtree: true });
   return chart;
 }
 
