@@ -12,3 +12,9 @@ export interface GradcheckFunction {
   /** Values of x at which the derivative jumps; no difference is taken across one. */
   readonly kinks?: readonly number[];
 }
+
+/** A function of core's own. */
+export interface BuiltInFunction extends GradcheckFunction {
+  /** A logit of −Infinity is taken for the limit of one far below the others. */
+  readonly takesLimit: boolean;
+}

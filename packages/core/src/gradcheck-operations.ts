@@ -2,7 +2,7 @@ import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../
 import * as reference from '../reference/functions.js';
 import type { Rows } from './backend.js';
 import { SoftgradError } from './errors.js';
-import type { GradcheckFunction } from './gradcheck-function.js';
+import type { BuiltInFunction } from './gradcheck-function.js';
 import { readInput } from './input.js';
 import type { FloatTensor } from './operands.js';
 import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.js';
@@ -47,11 +47,7 @@ type Derived = ((x: Tensor, options: object) => Tensor) & {
  *
  * @throws ERR_VALUE for an operation that it does not know, or crossEntropy without a target
  */
-export async function builtIn(
-  operation: BuiltIn,
-  x: FloatTensor,
-  options: GradcheckTarget,
-): Promise<GradcheckFunction> {
+export async function builtIn(operation: BuiltIn, x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
   if (operation === crossEntropy) return crossEntropyOf(x, options);
   const definition = definitionOf(operation);
   if (definition === undefined) {
@@ -63,7 +59,7 @@ export async function builtIn(
   return derived(operation as Derived, definition, x, options);
 }
 
-function derived(f: Derived, definition: Definition, x: FloatTensor, options: GradcheckTarget): GradcheckFunction {
+function derived(f: Derived, definition: Definition, x: FloatTensor, options: GradcheckTarget): BuiltInFunction {
   const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
   const fromInput = vjp?.operand === value.operand;
   const passed = over === 'rows' ? sharedOptions(options) : {};
@@ -72,6 +68,7 @@ function derived(f: Derived, definition: Definition, x: FloatTensor, options: Gr
   return {
     name,
     forward: (values) => references[name](values, rows, signed),
+    takesLimit: name === 'softmax' || name === 'logSoftmax' || name === 'logSumExp',
     ...(kinks[name] && { kinks: kinks[name] }),
     ...(value.result === 'rows' && { outputShape: withoutAxis(x.shape, axis) }),
     vjp: (input, g) => (fromInput ? f.vjp(input, g, passed) : fromOutput(f(input, passed), (y) => f.vjp(y, g, {}))),
@@ -94,7 +91,7 @@ function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
   return { axis, temperature, mask };
 }
 
-async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise<GradcheckFunction> {
+async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
   const { axis, rows, parameters } = problemOf(x, options);
   const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
   if (target === undefined) {
@@ -108,6 +105,7 @@ async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise
   const own = { ...parameters, weight, labelSmoothing, ignoreIndex, reduction };
   return {
     name: 'crossEntropy',
+    takesLimit: false,
     outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
     forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
     vjp: (input, g) => (crossEntropy as CrossEntropy).vjp(input, target, g, passed),

@@ -141,12 +141,15 @@ function compare(
 ): readonly GradcheckEntry[] {
   const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
   const { step = defaultStep * Math.min(1, temperature) } = options;
+  const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
   const indices = entries ?? Array.from(x.keys());
-  const slopes = indices.map((index) => slopeAt(f, x, g, index, step));
+  const slopes = indices.map((index) =>
+    Number.isFinite(x[index]) ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN },
+  );
   const size = (values: ArrayLike<number>) =>
     Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
   // What rounding of the function's values leaves in a quotient over step.
-  const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(x)).filter(Number.isFinite))) / step;
+  const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(at)).filter(Number.isFinite))) / step;
   const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
   return indices.map((index, k) => {
     const { low, high } = slopes[k];
@@ -163,6 +166,16 @@ function compare(
   });
 }
 
+/**
+ * The logits with what is −Infinity so far below the others that it has probability 0 all the same: an output that is −Infinity has no
+ * slope to difference, and the slope of this one is its limit.
+ */
+function finite(x: Float64Array, temperature: number): Float64Array {
+  const least = x.reduce((a, b) => (Number.isFinite(b) ? Math.min(a, b) : a), Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(least)) return x;
+  return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
+}
+
 /** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two between which all are right. */
 function slopeAt(
   f: GradcheckFunction,
@@ -172,7 +185,6 @@ function slopeAt(
   step: number,
 ): { readonly low: number; readonly high: number } {
   const at = x[index];
-  if (!Number.isFinite(at)) return { low: Number.NaN, high: Number.NaN };
   // A step that x + h can hold; the functions themselves do not get wider with |x|.
   const whole = Math.max(step, Math.abs(at) * 2 ** -20);
   const room = (f.kinks ?? []).reduce((least, kink) => Math.min(least, Math.abs(at - kink)), Number.POSITIVE_INFINITY);

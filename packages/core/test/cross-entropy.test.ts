@@ -5,6 +5,7 @@ import {
   type Backend,
   type CrossEntropyOptions,
   crossEntropy,
+  logSumExp,
   setBackend,
   softmax,
   type Tensor,
@@ -298,6 +299,103 @@ describe('the products of cross-entropy', () => {
       }
     }
   });
+
+  test('are 0 in ignored rows and where the mask takes an entry out, whatever the cotangent or tangent there', () => {
+    const wild = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const backend of backends) {
+      const x = tensor(logits, { backend, dtype: 'float64' });
+      const options = {
+        reduction: 'none',
+        mask: [
+          [true, true, true],
+          [true, true, true],
+          [false, false, false],
+          [true, false, true],
+        ],
+      } as const;
+      const labels = [-100, 1, -100, 2];
+      for (const value of wild) {
+        const vjp = values(
+          crossEntropy.vjp(x, labels, tensor([value, 1, value, 1], { backend, dtype: 'float64' }), options),
+        );
+        const right = values(crossEntropy.vjp(x, labels, tensor([0, 1, 0, 1], { backend, dtype: 'float64' }), options));
+        expect(vjp).toEqual(right);
+        expect([...vjp.slice(0, 3), ...vjp.slice(6, 9)]).toEqual([0, 0, 0, 0, 0, 0]);
+        const t = [
+          [value, value, value],
+          [1, 2, 3],
+          [value, 1, value],
+          [1, value, 2],
+        ];
+        const calm = t.map((row) => row.map((entry) => (Number.isFinite(entry) ? entry : 0)));
+        const [jvp, expected] = [t, calm].map((tangent) =>
+          values(crossEntropy.jvp(x, labels, tensor(tangent, { backend, dtype: 'float64' }), options)),
+        );
+        expect(jvp).toEqual(expected);
+      }
+      const masked = {
+        mask: [
+          [true, false, true],
+          [false, false, false],
+          [true, true, true],
+          [true, true, true],
+        ],
+      };
+      const g = tensor([1, Number.NaN, 1, 1], { backend, dtype: 'float64' });
+      const slopes = values(logSumExp.vjp(x, g, masked));
+      expect([slopes[1], ...slopes.slice(3, 6)]).toEqual([0, 0, 0, 0]);
+      expect(slopes.every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+test('an ignoreIndex beyond int32 ignores nothing', () => {
+  for (const backend of backends) {
+    const x = tensor(
+      [
+        [1, 2, 3],
+        [3, 1, 2],
+      ],
+      { backend, dtype: 'float64' },
+    );
+    for (const ignoreIndex of [2 ** 32, -(2 ** 32), 2 ** 31, 2 ** 53 - 1]) {
+      const loss = values(crossEntropy.loss(x, [0, 1], { ignoreIndex, reduction: 'none' }));
+      expectClose(loss, [2.40760596444438, 2.40760596444438], `${ignoreIndex}`);
+      expectClose(
+        values(crossEntropy.gradient(x, [0, 1], { ignoreIndex, reduction: 'none' })),
+        values(crossEntropy.gradient(x, [0, 1], { reduction: 'none' })),
+        `${ignoreIndex}`,
+      );
+    }
+  }
+});
+
+test('weights and class indices that are no numbers are refused for what they are', () => {
+  const x = tensor([[1, 2, 3]]);
+  for (const [value, words] of [
+    ['1', 'the text "1"'],
+    [null, 'null'],
+    [true, 'true'],
+    [[1], 'an array of 1 entry'],
+    [new Date(0), 'an object (Date)'],
+    [1n, 'bigint'],
+    [undefined, 'undefined'],
+  ]) {
+    expect(failure(() => crossEntropy(x, [0], { weight: [1, value, 1] as never }))).toEqual([
+      'ERR_DTYPE',
+      `crossEntropy: weight[1] is ${words}; expected a number`,
+    ]);
+  }
+  for (const [target, found] of [
+    [[true], 'booleans'],
+    [{ data: [true], shape: [1] }, 'booleans'],
+    [{ data: new Float32Array([2]), shape: [1] }, 'a Float32Array'],
+  ] as const) {
+    expect(failure(() => crossEntropy(x, target as never))).toEqual([
+      'ERR_DTYPE',
+      `crossEntropy: target is ${found} (1,): class indices are integers: pass an array such as [0, 2], an Int32Array, or a tensor of dtype 'int32'`,
+    ]);
+  }
 });
 
 describe('the options of cross-entropy have a domain', () => {

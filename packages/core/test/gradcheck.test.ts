@@ -168,6 +168,20 @@ describe('where there is no derivative', () => {
     expect(await gradcheck(softmax, x, { entries: [1] })).toMatchObject({ ok: false, checked: 0 });
   });
 
+  test('a logit of −Infinity is taken for the limit: the others are right', async () => {
+    const x = double([[1, Number.NEGATIVE_INFINITY, 3]]);
+    const cotangent = double([[0.3, 0.5, -0.2]]);
+    for (const temperature of [0.5, 1, 3]) {
+      for (const f of [softmax, logSoftmax]) {
+        const report = await gradcheck(f, x, { cotangent, temperature });
+        expect(report).toMatchObject({ ok: true, checked: 2 });
+      }
+      expect(await gradcheck(logSumExp, x, { temperature })).toMatchObject({ ok: true, checked: 2 });
+    }
+    const { entries } = await gradcheck(logSoftmax, x, { cotangent });
+    expect(entries[0].numeric).toBeCloseTo(0.2284782467, 9);
+  });
+
   test('NaN and +Infinity are refused, so is crossEntropy without a target', async () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
       await expect(gradcheck(softmax, double([[value, 1]]))).rejects.toMatchObject({ code: 'ERR_VALUE' });

@@ -46,6 +46,7 @@ export function withTarget<T>(
     }
     throw wrongShape(operation, shape, logits.shape, reduced);
   }
+  if (!probabilities) checkIndexEntries(operation, input, reduced);
   const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
   const expected = probabilities ? logits.shape : reduced;
   if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);
@@ -57,6 +58,18 @@ export function withTarget<T>(
   } finally {
     logits.backend.free(buffer);
   }
+}
+
+/** @throws ERR_DTYPE for booleans, and for floats of a typed array, in the place of class indices */
+function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): void {
+  const data: unknown = typeof input === 'object' && 'data' in input ? input.data : input;
+  if (ArrayBuffer.isView(data)) {
+    if (!isIntegerArray(data)) throw notIndices(operation, `a ${data.constructor.name}`, reduced);
+    return;
+  }
+  let entry = data;
+  while (Array.isArray(entry)) entry = entry[0];
+  if (typeof entry === 'boolean') throw notIndices(operation, 'booleans', reduced);
 }
 
 /** The shape that plain input claims; flat typed arrays are indices if there are as many as rows. */

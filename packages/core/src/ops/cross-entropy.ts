@@ -165,7 +165,8 @@ function onTensors<T>(
           target: onBackend,
           weight,
           labelSmoothing,
-          ignoreIndex,
+          // No class index is −1, and none is beyond int32, which kernels would wrap.
+          ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
           scale: divisor === 0 ? 0 : 1 / divisor,
           reduction,
           lossShape: reduction === 'none' ? reduced : scalar,
@@ -211,9 +212,13 @@ function readWeight(
   }
   const own = hostArray(classes, x.dtype);
   for (let c = 0; c < classes; c++) {
-    own[c] = weight[c];
+    const value: unknown = weight[c];
+    if (typeof value !== 'number') {
+      throw new SoftgradError('ERR_DTYPE', `${operation}: weight[${c}] is ${describe(value)}; expected a number`);
+    }
+    own[c] = value;
     if (!Number.isFinite(own[c])) {
-      throw new SoftgradError('ERR_VALUE', `${operation}: weight[${c}] is ${weight[c]}; expected a finite number`);
+      throw new SoftgradError('ERR_VALUE', `${operation}: weight[${c}] is ${value}; expected a finite number`);
     }
   }
   return own;
@@ -240,7 +245,7 @@ function into(call: TargetCall, out: Written): void {
 /** With y = logSoftmax(x/T) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (exp(y) Σ q − q)`. */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
   const q = targetWeights(m, call);
-  const y = m.of(logSoftmaxDefinition.value, logitsThatCount(m, call));
+  const y = m.of(logSoftmaxDefinition.value, whereCounted(m, call, m.entries(call.x.buffer as B)));
   // 0 · −Infinity must not make the loss NaN: y is made finite where q is 0. A NaN in q stays one.
   const finite = () => m.select(m.mul(q, q), y, m.larger(y, -largestFinite(m.dtype)));
   return {
@@ -249,13 +254,12 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   };
 }
 
-/** The logits, 0 throughout in ignored rows: what is in those has no influence, NaN or not. */
-function logitsThatCount<B>(m: Expressions<B>, { x, rows, target, ignoreIndex }: TargetCall): Value<B> {
-  const logits = m.entries(x.buffer as B);
-  if (target.kind !== 'indices' || !target.host.includes(ignoreIndex)) return logits;
+/** Values, 0 throughout in ignored rows: what is in those has no influence, NaN or not. */
+function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
+  if (target.kind !== 'indices' || !target.host.includes(ignoreIndex)) return x;
   const counts = hostArray(target.host.length, 'bool');
   for (let row = 0; row < counts.length; row++) counts[row] = target.host[row] === ignoreIndex ? 0 : 1;
-  return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), logits, 0);
+  return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
 }
 
 /** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
@@ -359,7 +363,7 @@ function vjp(
     return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer], (out) =>
       composed(call, 'crossEntropy', (m) => {
         const upstream = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
-        m.assign(out, m.mul(slope(m, call), upstream));
+        m.assign(out, m.keep(whereCounted(m, call, m.mul(slope(m, call), upstream)), 0));
       }),
     );
   });
@@ -377,7 +381,7 @@ function jvp(
     return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
       reduceRows(call, out, 0, (rowChanges) =>
         composed(call, 'crossEntropy', (m) =>
-          m.assign(rowChanges, m.sum(m.keep(m.mul(slope(m, call), m.entries(t.buffer)), 0))),
+          m.assign(rowChanges, m.sum(m.keep(whereCounted(m, call, m.mul(slope(m, call), m.entries(t.buffer))), 0))),
         ),
       ),
     );

@@ -45,7 +45,8 @@ export const logSumExpDefinition = {
     operand: 'logits',
     direction: 'cotangent',
     directionOver: 'rows',
-    formula: (m, x, g) => m.mul(m.of(gradient, x), g),
+    // A row that is masked altogether has gradient 0, whatever its cotangent.
+    formula: (m, x, g) => m.keep(m.mul(m.of(gradient, x), g), 0),
   },
   jvp: {
     operand: 'logits',
