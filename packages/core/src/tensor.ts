@@ -212,7 +212,7 @@ export function asTensor(operation: string, argument: string, value: unknown): D
   return value as DeviceTensor;
 }
 
-function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
+export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
   if (x.buffer === undefined) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed`);
   }

@@ -5,7 +5,7 @@ import { SoftgradError } from '../errors.js';
 import { readInput } from '../input.js';
 import type { OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
 import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../mask.js';
-import { checkClasses, checkTemperature, type FloatTensor, operand, operandLike } from '../operands.js';
+import { checkClasses, checkTemperature, type FloatTensor, liveFloats, operand, operandLike } from '../operands.js';
 import { checkOptions, namesOf, outOf } from '../options.js';
 import { getBackend, openedBackends } from '../registry.js';
 import { track } from '../scope.js';
@@ -72,7 +72,7 @@ export interface Member {
   /** What one number a row is where rows have no entries. */
   readonly ofNothing?: number;
   /** The backend's kernel for it. */
-  readonly kernel?: KernelName;
+  readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
   /** How it is composed where there is no kernel or it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
   /** How a mask is taken care of around `unmasked`, by those that can't have one: derivatives. */
@@ -109,6 +109,8 @@ interface Plan {
   readonly isOfOutput: boolean;
   /** Its result remembers the call. */
   readonly isRemembered: boolean;
+  /** How its kernel is called, null where it has none. */
+  readonly caller: Caller | null;
 }
 
 function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
@@ -123,6 +125,7 @@ function planOf(definition: Definition, name: MemberName, operation = operationN
     isOverRows: isOverRows || result === 'matrices',
     isOfOutput: isOverRows && member.operand !== definition.value.operand,
     isRemembered: isOverRows && name === 'value' && result === 'entries',
+    caller: member.kernel === undefined ? null : callers[member.kernel],
   };
 }
 
@@ -178,7 +181,7 @@ function callOn(
 
 function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: SoftmaxOptions): Tensor {
   const { operation, member } = plan;
-  const x = operand(operation, member.operand, first);
+  const x = liveFloats(operation, member.operand, first);
   const settings = plan.isOverRows ? settingsOf(plan, x, options) : wholeOf(x);
   const inputs = [x.buffer];
   if (member.direction !== undefined) {
@@ -189,22 +192,41 @@ function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: Soft
   return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
 
+/** A call with what it writes from. */
+interface Job extends Call {
+  readonly plan: Plan;
+  readonly x: FloatTensor;
+  readonly shape: Shape;
+  readonly inputs: readonly unknown[];
+}
+
+function runJob(buffer: unknown, job: Job): void {
+  const { plan, mask, backend, inputs } = job;
+  const { member, caller } = plan;
+  if (job.rows.classes === 0) {
+    fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
+    return;
+  }
+  const isForKernel = caller !== null && (mask === null || member.masked === undefined);
+  if (isForKernel && caller(backend, buffer, inputs, job) !== false) return;
+  compose(job, member, buffer, inputs);
+}
+
 function computed(
-  { operation, member, definition, isRemembered }: Plan,
+  plan: Plan,
   x: FloatTensor,
   settings: Settings,
   mask: Mask<unknown> | null,
   inputs: readonly unknown[],
   out: Tensor | undefined,
 ): Tensor {
+  const { operation, member, definition, isRemembered } = plan;
   const { backend, dtype } = x;
   const { rows, axis } = settings;
   const shape = shapeOfResult(member.result, x.shape, axis);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  const made = compute(operation, x, shape, out, inputs, (buffer) => {
-    if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-    else run({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
-  });
+  const job: Job = { operation, backend, dtype, rows, temperature, mask, plan, x, shape, inputs };
+  const made = compute(operation, x, shape, out, inputs, runJob, job);
   if (isRemembered) (made as DeviceTensor).origin = settings;
   return made;
 }
@@ -326,7 +348,7 @@ function tensorOf(what: string, value: unknown, like: Tensor | undefined): Devic
 }
 
 /**
- * Has `kernel` write a result into `out`, or into a new tensor. An empty result needs no kernel. Where the backend does not
+ * Has `kernel` write a result into `out`, or into a new tensor; it is given the buffer and `context`. An empty result needs no kernel. Where the backend does not
  * write in place and `out` is one of the input buffers, the result is made beside it and then becomes `out`'s.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED for an `out` that does not fit; whatever the kernel throws
@@ -338,6 +360,24 @@ export function compute(
   out: Tensor | undefined,
   inputs: readonly unknown[],
   kernel: (buffer: unknown) => void,
+): Tensor;
+export function compute<C>(
+  operation: string,
+  first: FloatTensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  inputs: readonly unknown[],
+  kernel: (buffer: unknown, context: C) => void,
+  context: C,
+): Tensor;
+export function compute<C>(
+  operation: string,
+  first: FloatTensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  inputs: readonly unknown[],
+  kernel: (buffer: unknown, context: C) => void,
+  context?: C,
 ): Tensor {
   const { backend, dtype } = first;
   if (out !== undefined) {
@@ -345,23 +385,31 @@ export function compute(
     target.origin = null;
     if (target.size === 0) return out;
     if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
-      kernel(target.buffer);
+      kernel(target.buffer, context as C);
       return out;
     }
-    const beside = filled(backend, target.size, dtype, kernel);
+    const beside = filled(backend, target.size, dtype, kernel, context as C);
     backend.free(target.buffer);
     target.buffer = beside;
     return out;
   }
-  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel), null));
+  return track(
+    new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel, context as C), null),
+  );
 }
 
 /** A new buffer with what `kernel` writes; freed again if that fails. */
-function filled(backend: Backend, size: number, dtype: DType, kernel: (buffer: unknown) => void): unknown {
+function filled<C>(
+  backend: Backend,
+  size: number,
+  dtype: DType,
+  kernel: (buffer: unknown, context: C) => void,
+  context: C,
+): unknown {
   const buffer = allocate(backend, size, dtype);
   if (size === 0) return buffer;
   try {
-    kernel(buffer);
+    kernel(buffer, context);
   } catch (error) {
     backend.free(buffer);
     throw error;
@@ -371,13 +419,19 @@ function filled(backend: Backend, size: number, dtype: DType, kernel: (buffer: u
 
 /** Runs a function on buffers: by the backend's kernel, or composed where there is none or it declines. */
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
-  const isAround = on.mask !== null && member.masked !== undefined;
-  if (!isAround && fused(on, member, out, operands)) return;
+  const { kernel } = member;
+  const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined);
+  if (isForKernel && callers[kernel](on.backend, out, operands, on) !== false) return;
+  compose(on, member, out, operands);
+}
+
+/** Composes a function by its formula, with what a mask takes around it. */
+function compose<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   composed(on, member.kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
-    if (!isAround || member.masked === undefined) {
+    if (on.mask === null || member.masked === undefined) {
       m.assign(out, member.formula(m, ...values));
       return;
     }
@@ -394,27 +448,35 @@ function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
   return [outer, result === 'rows' ? 1 : classes, inner];
 }
 
-/** Runs the kernel; false where the backend has none or it declines. */
-function fused<B>(on: Call<B>, { kernel }: Member, out: B, operands: readonly B[]): boolean {
-  if (kernel === undefined) return false;
-  const { backend, rows } = on;
-  // One form for all: out, the operands, then the rows and their parameters, or the length.
-  const owner = (isRequired(kernel) ? backend : backend.kernels) as Readonly<Record<string, Kernel<B> | undefined>>;
-  const run = owner?.[kernel];
-  if (run === undefined) return false;
-  const layout = isElementwise(kernel) ? rows.classes : rows;
-  if (operands.length === 1) return run.call(owner, out, operands[0], layout, on) !== false;
-  return run.call(owner, out, operands[0], operands[1], layout, on) !== false;
-}
+type Caller = <B>(backend: Backend<B>, out: B, operands: readonly B[], on: Call<B>) => void | false;
 
-type Kernel<B> = (out: B, ...rest: (B | Rows | number | Call<B>)[]) => void | false;
+/** How each kernel is called; false where there is none. */
+const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
+  softmax: (backend, out, operands, on) => backend.softmax(out, operands[0], on.rows, on),
+  jacobian: (backend, out, operands, on) => backend.jacobian(out, operands[0], on.rows, on),
+  vjp: (backend, out, operands, on) => backend.vjp(out, operands[0], operands[1], on.rows, on),
+  logSoftmax: ({ kernels }, out, operands, on) =>
+    kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], on.rows, on) : false,
+  logSoftmaxVjp: ({ kernels }, out, operands, on) =>
+    kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], on.rows, on) : false,
+  logSoftmaxJvp: ({ kernels }, out, operands, on) =>
+    kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], on.rows, on) : false,
+  logSoftmaxJacobian: ({ kernels }, out, operands, on) =>
+    kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], on.rows, on) : false,
+  logSumExp: ({ kernels }, out, operands, on) =>
+    kernels?.logSumExp ? kernels.logSumExp(out, operands[0], on.rows, on) : false,
+  sigmoid: ({ kernels }, out, operands, { rows }) =>
+    kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
+  sigmoidVjp: ({ kernels }, out, operands, { rows }) =>
+    kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
+  relu: ({ kernels }, out, operands, { rows }) =>
+    kernels?.relu ? kernels.relu(out, operands[0], rows.classes) : false,
+  reluVjp: ({ kernels }, out, operands, { rows }) =>
+    kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
+};
 
 function isRequired(kernel: KernelName): kernel is 'softmax' | 'jacobian' | 'vjp' {
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
-}
-
-function isElementwise(kernel: KernelName): boolean {
-  return kernel === 'sigmoid' || kernel === 'sigmoidVjp' || kernel === 'relu' || kernel === 'reluVjp';
 }
 
 /** Expressions that may have other functions of core among them. */
