@@ -30,7 +30,7 @@ export function network(backend: Backend, derivative: Derivative, activationName
     addBias(before, bias1);
     using x = tensor(before, { shape: [count, hidden], backend });
     const activated = activation(x);
-    const hiddenValues = (await activated.data()) as Float32Array;
+    const hiddenValues = await activated.data();
     const scores = new Float32Array(count * classes);
     multiply(scores, hiddenValues, weights2, count, hidden, classes);
     addBias(scores, bias2);
@@ -42,14 +42,14 @@ export function network(backend: Backend, derivative: Derivative, activationName
       const { count, pixels, labels } = batch;
       const { activated, hiddenValues, logits } = await forward(batch);
       const { loss, slope } = await backward(logits, labels, derivative);
-      const delta2 = (await slope.data()) as Float32Array;
+      const delta2 = await slope.data();
       const lossValue = (await loss.data())[0];
 
       const delta1 = new Float32Array(count * hidden);
       multiplyByTransposed(delta1, delta2, weights2, count, classes, hidden);
       using upstream = tensor(delta1, { shape: [count, hidden], backend });
       using throughActivation = activation.vjp(activated, upstream);
-      const deltaBefore = (await throughActivation.data()) as Float32Array;
+      const deltaBefore = await throughActivation.data();
 
       const change2 = new Float32Array(weights2.length);
       multiplyTransposed(change2, hiddenValues, delta2, count, hidden, classes);
@@ -80,10 +80,10 @@ export function network(backend: Backend, derivative: Derivative, activationName
 
 /** The loss, and its slope with respect to the logits as the chosen "derivative" has it. */
 async function backward(
-  logits: Tensor,
+  logits: Tensor<'float32'>,
   labels: Int32Array,
   derivative: Derivative,
-): Promise<{ readonly loss: Tensor; readonly slope: Tensor }> {
+): Promise<{ readonly loss: Tensor<'float32'>; readonly slope: Tensor<'float32'> }> {
   if (derivative === 'fused') {
     const { loss, gradient } = crossEntropy(logits, labels);
     return { loss, slope: gradient };

@@ -75,7 +75,7 @@ async function main(): Promise<void> {
         scores,
         tokens.slice(from, from + chunk).fill(-100, 0, start - from),
       );
-      const delta = (await gradient.data()) as Float32Array;
+      const delta = await gradient.data();
       const rowSlopes = new Float32Array(chunk * width);
       multiplyByTransposed(rowSlopes, delta, unembedding, chunk, classes, width);
       for (let k = 0; k < rowSlopes.length; k++) slope[from * width + k] += rowSlopes[k] / positions;

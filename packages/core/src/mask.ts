@@ -47,8 +47,8 @@ export function sameMask(a: LaidMask, b: LaidMask): boolean {
 export function withMask<B, T>(backend: Backend<B>, laid: LaidMask | null, body: (mask: Mask<B> | null) => T): T {
   if (laid === null) return body(null);
   const { host, outer, tensor } = laid;
-  // It may have been disposed or overwritten since it was laid out.
-  if (tensor !== null && !tensor.disposed && tensor.host === host) {
+  // It may have been disposed or overwritten since it was laid out, and the result that remembers it be moved to another backend.
+  if (tensor !== null && tensor.backend === backend && !tensor.disposed && tensor.host === host) {
     return body({ buffer: tensor.buffer as B, outer, host });
   }
   const buffer = allocate(backend, host.length, 'bool');

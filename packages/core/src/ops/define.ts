@@ -245,8 +245,9 @@ function wholeOf({ size }: FloatTensor): Settings {
  * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE where the options contradict that call
  */
 function settingsOf({ operation, definition, member, isOfOutput }: Plan, x: FloatTensor, options: SoftmaxOptions) {
+  // A tensor of another copy of core may remember nothing.
   const made = isOfOutput ? x.origin : null;
-  if (made === null) return softmaxSettings(operation, x, options, definition.name);
+  if (made === null || made === undefined) return softmaxSettings(operation, x, options, definition.name);
   if (made.operation !== definition.name) {
     const right = operation.replace(definition.name, made.operation);
     throw new SoftgradError(

@@ -1,0 +1,165 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
+import { exact } from '../conformance/index.js';
+import { type Backend, logSoftmax, setBackend, softmax, softmin, type Tensor, tensor } from '../src/index.js';
+import { failure } from './failure.js';
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await setBackend(exact);
+});
+
+const logits = [
+  [1, 2, 3],
+  [0, 1, 5],
+];
+const cotangent = [
+  [1, 0, 2],
+  [-1, 3, 0],
+];
+const x = () => tensor(logits, { dtype: 'float64' });
+const g = () => tensor(cotangent, { dtype: 'float64' });
+const values = (one: Tensor) => [...one.dataSync()];
+
+/** A backend that knows its own buffers, as those of a device do. */
+async function strict(): Promise<Backend> {
+  const right = (await exact.open()) as Backend;
+  const own = new Set<unknown>();
+  const { basis } = right;
+  return delegate(right, {
+    alloc(length, dtype) {
+      const buffer = right.alloc(length, dtype);
+      own.add(buffer);
+      return buffer;
+    },
+    ...(basis && {
+      basis: {
+        ...basis,
+        select(out, condition, a, b, extent) {
+          if (typeof condition !== 'number' && !own.has(condition.buffer))
+            throw new Error('a buffer of another backend');
+          basis.select(out, condition, a, b, extent);
+        },
+      },
+    }),
+  });
+}
+
+describe('a result remembers how it was made', () => {
+  const options = { axis: 0, temperature: 0.5, mask: [[true, true, false]] };
+
+  test('wherever it goes: into out, to another backend, out of a linear operator', async () => {
+    const expected = values(softmax.vjp(softmax(x(), options), g()));
+    const out = tensor(logits, { dtype: 'float64' });
+    softmax(x(), { ...options, out });
+    expect(values(softmax.vjp(out, g()))).toEqual(expected);
+    const elsewhere = (await exact.open()) as Backend;
+    const moved = await softmax(x(), options).to(elsewhere);
+    const there = tensor(cotangent, { dtype: 'float64', backend: elsewhere });
+    expect(values(softmax.vjp(moved, there))).toEqual(expected);
+    expect(values(softmax.vjp(softmax.linearize(x(), options).value, g()))).toEqual(expected);
+  });
+
+  test('with a mask that is a tensor, also once that is disposed, overwritten, or on another backend', async () => {
+    const mask = tensor([[true, true, false]]);
+    const made = softmax(x(), { mask });
+    const expected = values(softmax.vjp(made, g()));
+    const elsewhere = await strict();
+    const moved = await made.to(elsewhere);
+    const there = tensor(cotangent, { dtype: 'float64', backend: elsewhere });
+    expect(values(softmax.vjp(moved, there))).toEqual(expected);
+    tensor([[false, true, true]], { out: mask });
+    expect(values(softmax.vjp(made, g()))).toEqual(expected);
+    expect(failure(() => softmax.vjp(made, g(), { mask }))[0]).toBe('ERR_VALUE');
+    mask.dispose();
+    expect(values(softmax.vjp(made, g()))).toEqual(expected);
+  });
+
+  test('until something else is written into it', () => {
+    const s = softmax(x(), options);
+    const plain = values(softmax.vjp(tensor(logits, { dtype: 'float64' }), g()));
+    tensor(logits, { out: s });
+    expect(values(softmax.vjp(s, g()))).toEqual(plain);
+    const t = softmax(x(), options);
+    softmax.vjp(t, g(), { out: t });
+    expect(() => softmax.vjp(t, g(), { axis: 1, temperature: 3 })).not.toThrow();
+  });
+
+  test('and refuses what contradicts it, naming both', () => {
+    const s = softmax(x(), { axis: 0, temperature: 0.5 });
+    for (const [wrong, message] of [
+      [{ axis: 1 }, 'axis 1, but probabilities were made by softmax with axis 0; leave the option out'],
+      [{ axis: -1 }, 'axis -1, but probabilities were made by softmax with axis 0; leave the option out'],
+      [
+        { temperature: 1 },
+        'temperature 1, but probabilities were made by softmax with temperature 0.5; leave the option out',
+      ],
+      [{ mask: [true, true, false] }, 'a mask, but probabilities were made by softmax with none; leave the option out'],
+    ] as const) {
+      expect(failure(() => softmax.vjp(s, g(), wrong))).toEqual(['ERR_VALUE', `softmax.vjp: ${message}`]);
+      expect(failure(() => softmax.jacobian(s, wrong))).toEqual(['ERR_VALUE', `softmax.jacobian: ${message}`]);
+    }
+    for (const right of [{ axis: 0 }, { axis: -2, temperature: 0.5 }, {}]) {
+      expect(() => softmax.vjp(s, g(), right)).not.toThrow();
+    }
+    const masked = logSoftmax(x(), { mask: [[true], [false]] });
+    expect(() =>
+      logSoftmax.vjp(masked, g(), {
+        mask: [
+          [true, true, true],
+          [false, false, false],
+        ],
+      }),
+    ).not.toThrow();
+    expect(failure(() => logSoftmax.vjp(masked, g(), { mask: [[false], [true]] }))[1]).toBe(
+      'logSoftmax.vjp: a mask, but logProbabilities were made by logSoftmax with one that keeps other entries; leave the option out',
+    );
+  });
+
+  test('and who made it: the derivative of another function is refused', () => {
+    expect(failure(() => softmax.vjp(logSoftmax(x()), g()))).toEqual([
+      'ERR_VALUE',
+      'softmax.vjp: probabilities were made by logSoftmax; use logSoftmax.vjp for them',
+    ]);
+    expect(failure(() => softmax.jacobian(softmin(x())))).toEqual([
+      'ERR_VALUE',
+      'softmax.jacobian: probabilities were made by softmin; use softmin.jacobian for them',
+    ]);
+  });
+});
+
+describe('plain arrays go where a tensor goes', () => {
+  test('on the backend and in the dtype of the tensors beside them, else on that of setBackend', async () => {
+    const elsewhere = (await exact.open()) as Backend;
+    const there = tensor(cotangent, { dtype: 'float64', backend: elsewhere });
+    const dx = softmax.vjp(softmax(logits), cotangent);
+    expect([dx.backend, dx.dtype]).toEqual([backend, 'float32']);
+    const mixed = softmax.vjp(
+      [
+        [0.2, 0.3, 0.5],
+        [0.1, 0.4, 0.5],
+      ],
+      there,
+    );
+    expect([mixed.backend, mixed.dtype]).toEqual([elsewhere, 'float64']);
+    expect(values(softmax({ data: Float64Array.of(1, 9, 2, 9, 3), shape: [3], strides: [2] }))).toEqual(
+      values(softmax(Float64Array.of(1, 2, 3))),
+    );
+    expect(values(softmax({ data: Float64Array.of(1, 2, 3), dims: [1, 3] }))).toEqual(
+      values(softmax(Float64Array.of(1, 2, 3))),
+    );
+    const out = tensor(logits, { dtype: 'float64', backend: elsewhere });
+    expect(softmax(logits, { out })).toBe(out);
+  });
+
+  test('and are named where they cannot be read', () => {
+    expect(failure(() => softmax([[1, 2], [3]]))).toEqual([
+      'ERR_SHAPE',
+      'softmax: logits: ragged input: entry [1] has 1 entry, expected 2 as in shape (2, 2)',
+    ]);
+    expect(failure(() => softmax.vjp(x(), [[1, 0, 0]]))).toEqual([
+      'ERR_SHAPE',
+      'softmax.vjp: cotangent is (1, 3), expected (2, 3)',
+    ]);
+  });
+});
