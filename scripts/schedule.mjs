@@ -42,7 +42,7 @@ if (task === 'test') {
     atOnce,
     0,
     { what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
-    { what: 'check packages', failure: 2, command: ['turbo', 'run', 'check', '--continue', '--concurrency=1'] },
+    { what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
   );
 }
 

@@ -1,0 +1,57 @@
+// `npm run check`, at the root for every package and in a package for that one: packs it as it would be published, lints the tarball
+// (publint), resolves its types as TypeScript would (Are the types wrong), and runs the package's own `check:more` if it has one.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { pnpm, root, testFolders } from './workspace.mjs';
+
+/** The packages are modules alone: CommonJS and the resolution of before Node 16 do not apply. */
+const ignoredResolutions = ['node10', 'node16-cjs'];
+
+const here = process.cwd();
+const packages = testFolders()
+  .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
+  .filter(({ folder, manifest }) => !manifest.private && (here === resolve(root) || here === resolve(folder)));
+if (packages.length === 0) throw new Error(`${here} is not a package that is published`);
+
+// One process packs all, and one loads TypeScript: per package, either takes longer than the check itself.
+const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
+const tarballs = mkdtempSync(join(tmpdir(), 'softgrad-check-'));
+let failures = 0;
+try {
+  const packing = ['--recursive', ...filters, 'pack', '--pack-destination', tarballs, '--config.ignore-scripts=true'];
+  if (pnpm(packing, { quiet: true }) !== 0) process.exit(1);
+  for (const { manifest } of packages) {
+    const file = `${manifest.name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`;
+    const problems = await problemsOf(readFileSync(join(tarballs, file)));
+    console.log(`${manifest.name}: ${problems.length === 0 ? 'the package is in order' : 'FAILED'}`);
+    for (const problem of problems) console.log(`  ${problem}`);
+    failures += problems.length;
+  }
+} finally {
+  rmSync(tarballs, { recursive: true, force: true });
+}
+
+const more = packages.filter(({ manifest }) => manifest.scripts?.['check:more'] !== undefined);
+for (const { folder, manifest } of more) {
+  console.log(`${manifest.name}: ${manifest.scripts['check:more']}`);
+  failures += pnpm(['run', '--silent', 'check:more'], { cwd: folder });
+}
+process.exitCode = failures === 0 ? 0 : 1;
+
+/** What publint and Are the types wrong have to say of a tarball. */
+async function problemsOf(tarball) {
+  const bytes = new Uint8Array(tarball);
+  const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true });
+  const { types, problems } = await checkPackage(createPackageFromTarballData(bytes));
+  return [
+    ...messages.map((message) => formatMessage(message, pkg, { color: false })),
+    ...(types ? [] : ['it contains no types']),
+    ...(problems ?? [])
+      .filter(({ resolutionKind }) => !ignoredResolutions.includes(resolutionKind))
+      .map((problem) => JSON.stringify(problem)),
+  ];
+}
