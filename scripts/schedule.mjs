@@ -37,7 +37,7 @@ const jobs = testFolders()
     command: ['turbo', 'run', task, `--filter=${manifest.name}`, '--only', '--output-logs=full'],
   }));
 if (task === 'test') {
-  // After the longest: it is many short processes, which fill what the others leave of the processors.
+  // After the longest, which have started by then.
   jobs.splice(
     atOnce,
     0,
