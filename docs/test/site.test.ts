@@ -10,7 +10,7 @@ const folder = fileURLToPath(new URL('..', import.meta.url));
 const site = mkdtempSync(join(tmpdir(), 'softgrad-docs-'));
 beforeAll(() => {
   execFileSync(join(folder, 'node_modules/.bin/typedoc'), ['--out', site], { cwd: folder, stdio: 'pipe' });
-}, 120_000);
+}, 600_000);
 afterAll(() => rmSync(site, { recursive: true, force: true }));
 
 test('the site builds without a warning, every page in it', () => {
