@@ -107,7 +107,7 @@ type DeviceClock = (enqueue: () => void) => Promise<number | null>;
 
 /** The clock of a backend whose device has one: a member of its own, as webgpu's `time`. */
 function clockOf(backend: Backend & { readonly time?: DeviceClock }): DeviceClock | undefined {
-  return backend.time && ((enqueue) => backend.time?.(enqueue) ?? Promise.resolve(null));
+  return backend.time?.bind(backend);
 }
 
 /** A call of an op that writes into a tensor, or makes one. */

@@ -1,4 +1,5 @@
 import type { Backend, FloatDType, KernelName } from '../src/index.js';
+import { isRequired } from '../src/ops/define.js';
 
 /** One statement about a backend: data that any test runner, the CLI or a page can show and run. */
 export interface ConformanceCase {
@@ -72,8 +73,7 @@ export function unmet(requires: Requirements, backend: Backend): string | null {
 
 /** Whether core finds the kernel: it may still decline. */
 function hasKernel(backend: Backend, name: KernelName): boolean {
-  if (name === 'softmax' || name === 'jacobian' || name === 'vjp') return true;
-  return backend.kernels?.[name] !== undefined;
+  return isRequired(name) || backend.kernels?.[name] !== undefined;
 }
 
 /** A case that is run fused and composed. */

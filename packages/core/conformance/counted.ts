@@ -1,5 +1,6 @@
 import type { Backend } from '../src/index.js';
 import { delegate } from './delegate.js';
+import { isPlain } from './kernel.js';
 
 const live = new WeakMap<Backend, Set<unknown>>();
 
@@ -39,10 +40,9 @@ export function freeAll(backend: Backend): void {
 /** The same backend, its buffers counted together with the other's, with the plain calls of the required kernels and no others. */
 export function withoutKernels(backend: Backend): Backend {
   const composed = delegate(backend, {
-    softmax: (out, x, rows, on) =>
-      on.temperature === 1 && on.mask === null ? backend.softmax(out, x, rows, on) : false,
-    jacobian: (out, s, rows, on) => (on.temperature === 1 ? backend.jacobian(out, s, rows, on) : false),
-    vjp: (out, s, g, rows, on) => (on.temperature === 1 ? backend.vjp(out, s, g, rows, on) : false),
+    softmax: (out, x, rows, on) => (isPlain(on) ? backend.softmax(out, x, rows, on) : false),
+    jacobian: (out, s, rows, on) => (isPlain(on) ? backend.jacobian(out, s, rows, on) : false),
+    vjp: (out, s, g, rows, on) => (isPlain(on) ? backend.vjp(out, s, g, rows, on) : false),
     kernels: {},
   });
   const buffers = live.get(backend);

@@ -1,8 +1,18 @@
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
-/** Parameters of the plain call that no backend may decline: temperature 1, no mask. */
-export const plain = Object.freeze({ temperature: 1, mask: null });
+export { plain } from '../src/algebra.js';
+
+/** Whether a call is one that no backend may decline. */
+export function isPlain({
+  temperature,
+  mask = null,
+}: {
+  readonly temperature: number;
+  readonly mask?: unknown;
+}): boolean {
+  return temperature === 1 && mask === null;
+}
 
 /** Host values for a buffer of a backend. */
 export interface HostOperand {

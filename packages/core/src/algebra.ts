@@ -175,12 +175,7 @@ export class Algebra<B> {
     const { outer, classes, inner } = this.rows;
     const extent: Extent = [outer * inner, classes, 1];
     if (inner === 1) return { extent, node: x.node };
-    return this.#value(
-      extent,
-      [x],
-      (out, [buffer]) => this.#context.basis().transpose(out, buffer, this.rows),
-      x.node.dtype,
-    );
+    return this.computed(extent, [x], (out, [buffer]) => this.#context.basis().transpose(out, buffer, this.rows));
   }
 
   /** The transposed of `columns`: extent (rows, 1, classes). */

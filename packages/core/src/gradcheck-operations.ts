@@ -7,7 +7,7 @@ import { readInput } from './input.js';
 import type { FloatTensor } from './operands.js';
 import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.js';
 import type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-import { type Definition, definitionOf, softmaxSettings } from './ops/define.js';
+import { type Definition, definitionOf, type Settings, softmaxSettings, wholeOf } from './ops/define.js';
 import type { BuiltIn, Op } from './ops/table.js';
 import { withoutAxis } from './shape.js';
 import { isTensor, type Tensor } from './tensor.js';
@@ -63,7 +63,9 @@ function derived(f: Derived, definition: Definition, x: FloatTensor, options: Gr
   const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
   const fromInput = vjp?.operand === value.operand;
   const passed = over === 'rows' ? sharedOptions(options) : {};
-  const { axis, rows, parameters } = over === 'rows' ? problemOf(x, options) : wholeOf(x);
+  const settings = over === 'rows' ? softmaxSettings('gradcheck', x, options, name) : wholeOf(x);
+  const { axis, rows } = settings;
+  const parameters = parametersOf(settings, x);
   const signed = { ...parameters, temperature: sign * parameters.temperature };
   return {
     name,
@@ -75,16 +77,10 @@ function derived(f: Derived, definition: Definition, x: FloatTensor, options: Gr
   };
 }
 
-function wholeOf(x: FloatTensor) {
-  const rows = { outer: 1, classes: x.size, inner: 1 };
-  return { axis: 0, rows, parameters: { temperature: 1, mask: null } };
-}
-
-/** What the reference needs to know of a call. */
-function problemOf(x: FloatTensor, options: GradcheckTarget) {
-  const { axis, rows, temperature, mask } = softmaxSettings('gradcheck', x, options, 'gradcheck');
-  const repeated = mask && Uint8Array.from({ length: x.size }, (_, i) => mask.host[i % mask.host.length]);
-  return { axis, rows, parameters: { temperature, mask: repeated } };
+/** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
+function parametersOf({ temperature, mask }: Settings, { size }: FloatTensor) {
+  const repeated = mask && Uint8Array.from({ length: size }, (_, i) => mask.host[i % mask.host.length]);
+  return { temperature, mask: repeated };
 }
 
 function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
@@ -92,7 +88,8 @@ function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
 }
 
 async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
-  const { axis, rows, parameters } = problemOf(x, options);
+  const settings = softmaxSettings('gradcheck', x, options, 'crossEntropy');
+  const { axis, rows } = settings;
   const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
   if (target === undefined) {
     throw new SoftgradError(
@@ -102,7 +99,7 @@ async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise
   }
   const host = await hostTarget(target, rows.outer * rows.inner);
   const passed = { ...sharedOptions(options), weight: options.weight, labelSmoothing, ignoreIndex, reduction };
-  const own = { ...parameters, weight, labelSmoothing, ignoreIndex, reduction };
+  const own = { ...parametersOf(settings, x), weight, labelSmoothing, ignoreIndex, reduction };
   return {
     name: 'crossEntropy',
     takesLimit: false,

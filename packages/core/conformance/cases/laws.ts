@@ -1,4 +1,5 @@
 import { type Backend, type HostArray, type Tensor, tensor } from '../../src/index.js';
+import { isRequired } from '../../src/ops/define.js';
 import { type ConformanceCase, defineCase, defineKernelCase, type Requirements } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { withoutKernels } from '../counted.js';
@@ -96,10 +97,6 @@ export const lawCases: readonly ConformanceCase[] = [
 function needsOf(operation: Operation): Requirements {
   const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
   return isRequired(needs.kernel) ? { ...needs, kernel: null } : needs;
-}
-
-function isRequired(kernel: Requirements['kernel']): boolean {
-  return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
 }
 
 function problemIn(backend: Backend, other: Partial<ProblemStatement> = {}): Problem {

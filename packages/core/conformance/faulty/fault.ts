@@ -1,5 +1,5 @@
 import { rowIndices } from '../../reference/functions.js';
-import type { Backend, BackendProvider, Kernels, Rows, SoftmaxParameters } from '../../src/index.js';
+import type { Backend, BackendProvider, Kernels, Rows } from '../../src/index.js';
 import { delegate } from '../delegate.js';
 import { type ExactBuffer, exact } from '../exact.js';
 
@@ -39,11 +39,6 @@ export function faultyKernels(
   replace: (right: Kernels<ExactBuffer>) => Kernels<ExactBuffer>,
 ): Fault {
   return fault(name, mistake, caughtBy, ({ kernels = {} }) => ({ kernels: { ...kernels, ...replace(kernels) } }));
-}
-
-/** Whether a call is one that no backend may decline. */
-export function isPlain({ temperature, mask }: SoftmaxParameters<ExactBuffer>): boolean {
-  return temperature === 1 && mask === null;
 }
 
 /** Writes `results(row)` for every row of `x`, as an author's kernel would: in the buffer's own precision. */

@@ -1,7 +1,7 @@
 import type { Backend, Rows } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
-import { plain } from '../kernel.js';
-import { eachRow, type Fault, fault, isPlain, softmaxOf } from './fault.js';
+import { isPlain, plain } from '../kernel.js';
+import { eachRow, type Fault, fault, softmaxOf } from './fault.js';
 
 /** Mistakes of the softmax kernel: what a row becomes. */
 const rowMistakes: readonly Fault[] = [

@@ -1,7 +1,15 @@
 import type { KernelName, Tensor } from '../../src/index.js';
-import { type Definition, type Member, type MemberName, operationName, optionNamesOf } from '../../src/ops/define.js';
+import {
+  type Definition,
+  isRequired,
+  type Member,
+  type MemberName,
+  operationName,
+  optionNamesOf,
+} from '../../src/ops/define.js';
 import { definitions, table } from '../../src/ops/table.js';
 import { rounded } from '../inputs.js';
+import { isPlain } from '../kernel.js';
 import type { Problem } from '../statement.js';
 import { crossEntropyOperations } from './cross-entropy.js';
 import { diagonalExpectation, type Expectation, expectations, operatorExpectation } from './expectations.js';
@@ -125,8 +133,7 @@ function kernelFor(
 ): KernelName | null | undefined {
   const { temperature, mask } = parametersOf(problem, definition);
   if (mask && masked) return null;
-  const isRequired = kernel === 'softmax' || kernel === 'vjp' || kernel === 'jacobian';
-  if (isRequired && temperature === 1 && !mask) return undefined;
+  if (isRequired(kernel) && isPlain({ temperature, mask })) return undefined;
   return kernel ?? null;
 }
 

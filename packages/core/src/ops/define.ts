@@ -30,13 +30,7 @@ export interface AxisOption extends OutOption {
 const names = {
   out: /* @__PURE__ */ namesOf<OutOption>({ out: true }),
   axis: /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true }),
-  axisOnly: /* @__PURE__ */ namesOf<Omit<AxisOption, 'out'>>({ axis: true }),
   softmax: /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true }),
-  softmaxWithoutOut: /* @__PURE__ */ namesOf<Omit<SoftmaxOptions, 'out'>>({
-    axis: true,
-    temperature: true,
-    mask: true,
-  }),
 };
 
 /** A function of core as data: its names and its mathematics. */
@@ -109,8 +103,6 @@ interface Plan {
   readonly isOfOutput: boolean;
   /** Its result remembers the call. */
   readonly isRemembered: boolean;
-  /** How its kernel is called, null where it has none. */
-  readonly caller: Caller | null;
 }
 
 function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
@@ -125,7 +117,6 @@ function planOf(definition: Definition, name: MemberName, operation = operationN
     isOverRows: isOverRows || result === 'matrices',
     isOfOutput: isOverRows && member.operand !== definition.value.operand,
     isRemembered: isOverRows && name === 'value' && result === 'entries',
-    caller: member.kernel === undefined ? null : callers[member.kernel],
   };
 }
 
@@ -194,22 +185,16 @@ function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: Soft
 
 /** A call with what it writes from. */
 interface Job extends Call {
-  readonly plan: Plan;
+  readonly member: Member;
   readonly x: FloatTensor;
   readonly shape: Shape;
   readonly inputs: readonly unknown[];
 }
 
 function runJob(buffer: unknown, job: Job): void {
-  const { plan, mask, backend, inputs } = job;
-  const { member, caller } = plan;
-  if (job.rows.classes === 0) {
-    fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
-    return;
-  }
-  const isForKernel = caller !== null && (mask === null || member.masked === undefined);
-  if (isForKernel && caller(backend, buffer, inputs, job) !== false) return;
-  compose(job, member, buffer, inputs);
+  const { member } = job;
+  if (job.rows.classes === 0) fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
+  else run(job, member, buffer, job.inputs);
 }
 
 function computed(
@@ -225,17 +210,17 @@ function computed(
   const { rows, axis } = settings;
   const shape = shapeOfResult(member.result, x.shape, axis);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  const job: Job = { operation, backend, dtype, rows, temperature, mask, plan, x, shape, inputs };
-  const made = compute(operation, x, shape, out, inputs, runJob, job);
+  const job: Job = { operation, backend, dtype, rows, temperature, mask, member, x, shape, inputs };
+  const made = computeFrom(operation, x, shape, out, inputs, runJob, job);
   if (isRemembered) (made as DeviceTensor).origin = settings;
   return made;
 }
 
 /** What a call is about, with the defaults filled in: what its result remembers. */
-type Settings = Origin;
+export type Settings = Origin;
 
 /** For functions of single entries. */
-function wholeOf({ size }: FloatTensor): Settings {
+export function wholeOf({ size }: FloatTensor): Settings {
   return { operation: '', axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
 }
 
@@ -349,7 +334,7 @@ function tensorOf(what: string, value: unknown, like: Tensor | undefined): Devic
 }
 
 /**
- * Has `kernel` write a result into `out`, or into a new tensor; it is given the buffer and `context`. An empty result needs no kernel. Where the backend does not
+ * Has `kernel` write a result into `out`, or into a new tensor. An empty result needs no kernel. Where the backend does not
  * write in place and `out` is one of the input buffers, the result is made beside it and then becomes `out`'s.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED for an `out` that does not fit; whatever the kernel throws
@@ -361,24 +346,23 @@ export function compute(
   out: Tensor | undefined,
   inputs: readonly unknown[],
   kernel: (buffer: unknown) => void,
-): Tensor;
-export function compute<C>(
+): Tensor {
+  return computeFrom(operation, first, shape, out, inputs, writeBy, kernel);
+}
+
+function writeBy(buffer: unknown, kernel: (buffer: unknown) => void): void {
+  kernel(buffer);
+}
+
+/** The same with what the kernel writes from as an argument: a call that makes no closure costs less. */
+function computeFrom<C>(
   operation: string,
   first: FloatTensor,
   shape: Shape,
   out: Tensor | undefined,
   inputs: readonly unknown[],
-  kernel: (buffer: unknown, context: C) => void,
-  context: C,
-): Tensor;
-export function compute<C>(
-  operation: string,
-  first: FloatTensor,
-  shape: Shape,
-  out: Tensor | undefined,
-  inputs: readonly unknown[],
-  kernel: (buffer: unknown, context: C) => void,
-  context?: C,
+  kernel: (buffer: unknown, from: C) => void,
+  from: C,
 ): Tensor {
   const { backend, dtype } = first;
   if (out !== undefined) {
@@ -386,17 +370,15 @@ export function compute<C>(
     target.origin = null;
     if (target.size === 0) return out;
     if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
-      kernel(target.buffer, context as C);
+      kernel(target.buffer, from);
       return out;
     }
-    const beside = filled(backend, target.size, dtype, kernel, context as C);
+    const beside = filled(backend, target.size, dtype, kernel, from);
     backend.free(target.buffer);
     target.buffer = beside;
     return out;
   }
-  return track(
-    new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel, context as C), null),
-  );
+  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel, from), null));
 }
 
 /** A new buffer with what `kernel` writes; freed again if that fails. */
@@ -404,13 +386,13 @@ function filled<C>(
   backend: Backend,
   size: number,
   dtype: DType,
-  kernel: (buffer: unknown, context: C) => void,
-  context: C,
+  kernel: (buffer: unknown, from: C) => void,
+  from: C,
 ): unknown {
   const buffer = allocate(backend, size, dtype);
   if (size === 0) return buffer;
   try {
-    kernel(buffer, context);
+    kernel(buffer, from);
   } catch (error) {
     backend.free(buffer);
     throw error;
@@ -423,12 +405,7 @@ export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B
   const { kernel } = member;
   const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined);
   if (isForKernel && callers[kernel](on.backend, out, operands, on) !== false) return;
-  compose(on, member, out, operands);
-}
-
-/** Composes a function by its formula, with what a mask takes around it. */
-function compose<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
-  composed(on, member.kernel ?? null, (m) => {
+  composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
@@ -476,7 +453,8 @@ const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
     kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
 };
 
-function isRequired(kernel: KernelName): kernel is 'softmax' | 'jacobian' | 'vjp' {
+/** Whether every backend has the kernel: it may still decline. */
+export function isRequired(kernel: KernelName | null | undefined): kernel is 'softmax' | 'jacobian' | 'vjp' {
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
 }
 
@@ -531,7 +509,7 @@ function unsupported<B>(operation: string, kernel: KernelName | null, { name }: 
 function linearizeBy(definition: Definition) {
   const { name, over } = definition;
   const operation = `${name}.linearize`;
-  const known = over === 'rows' ? names.softmaxWithoutOut : names.axisOnly;
+  const known = optionNamesOf(definition, 'jacobian').filter((option) => option !== 'out');
   const forward = planOf(definition, 'value', operation);
   const plans = (['vjp', 'jvp', 'diagonal', 'jacobian'] as const).filter((member) => definition[member]);
   const planned = Object.fromEntries(plans.map((member) => [member, planOf(definition, member)]));

@@ -9,7 +9,7 @@ import { softmin } from './softmin.js';
 
 /**
  * Every function of core by its name. Whatever has to know all of them is a record over `Op`, so that a forgotten one does not
- * compile: gradcheck's references, the expectations of conformance, the benchmark's workloads.
+ * compile: gradcheck's references, the expectations of conformance.
  */
 export const table = { softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy };
 
