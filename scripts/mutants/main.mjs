@@ -2,7 +2,7 @@
 // the tests that reach it; a change that every test lets pass is printed as "Survived": a test is missing, or the change does nothing.
 //
 //   npm run mutants -- backend-cpu formats            these packages; without names all of them, one after another
-//   npm run mutants -- core --files src/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
+//   npm run mutants -- core --files src/tensor/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //
 // The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
@@ -73,7 +73,7 @@ if (unknown) {
   process.exit(2);
 }
 if (values.files && names.length !== 1) {
-  console.error('--files needs the name of one package: npm run mutants -- core --files src/scope.ts');
+  console.error('--files needs the name of one package: npm run mutants -- core --files src/tensor/scope.ts');
   process.exit(2);
 }
 

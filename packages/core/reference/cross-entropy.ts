@@ -1,4 +1,4 @@
-import type { Rows } from '../src/backend.js';
+import type { Rows } from '../src/backend/interface.js';
 import { add, type DoubleDouble, div, exactly, exp, mul, nearest, one, sub, zero } from './doubledouble.js';
 import { logProbabilities, type ReferenceParameters, rowIndices, total, type Values } from './functions.js';
 

@@ -1,4 +1,4 @@
-import type { Rows } from '../src/backend.js';
+import type { Rows } from '../src/backend/interface.js';
 import {
   add,
   type DoubleDouble,

@@ -20,53 +20,7 @@ export type {
   SoftmaxParameters,
   Supports,
   UnaryOp,
-} from './backend.js';
-export { empty, fromBuffer, type TensorOptions, tensor } from './create.js';
-export {
-  byteSize,
-  type DType,
-  type FloatDType,
-  type HostArray,
-  type HostArrayOf,
-  hostArray,
-  isFloat,
-} from './dtype.js';
-export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
-export {
-  type GradcheckEntry,
-  type GradcheckOptions,
-  type GradcheckReport,
-  gradcheck,
-} from './gradcheck.js';
-export type { GradcheckFunction } from './gradcheck-function.js';
-export type { GradcheckTarget } from './gradcheck-operations.js';
-export {
-  type DimsArrayLike,
-  type HostData,
-  type NdArrayLike,
-  type NumericArray,
-  readInput,
-  type TensorInput,
-} from './input.js';
-export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './linear-operator.js';
-export type { MaskInput } from './mask.js';
-export type { NestedArray } from './nested.js';
-export {
-  type CrossEntropy,
-  type CrossEntropyOptions,
-  type CrossEntropyResult,
-  crossEntropy,
-} from './ops/cross-entropy.js';
-export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-export type { AxisOption, SoftmaxOptions } from './ops/define.js';
-export type { Elementwise } from './ops/elementwise.js';
-export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
-export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
-export { relu } from './ops/relu.js';
-export { sigmoid } from './ops/sigmoid.js';
-export { type Softmax, softmax } from './ops/softmax.js';
-export { softmin } from './ops/softmin.js';
-export type { BuiltIn } from './ops/table.js';
+} from './backend/interface.js';
 export {
   type BackendCandidate,
   getBackend,
@@ -78,7 +32,53 @@ export {
   type SyncProvider,
   setBackend,
   setDefaultBackend,
-} from './registry.js';
-export { scope } from './scope.js';
-export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './shape.js';
-export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor.js';
+} from './backend/registry.js';
+export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
+export {
+  type GradcheckEntry,
+  type GradcheckOptions,
+  type GradcheckReport,
+  gradcheck,
+} from './gradcheck/check.js';
+export type { GradcheckFunction } from './gradcheck/function.js';
+export type { GradcheckTarget } from './gradcheck/operations.js';
+export {
+  type CrossEntropy,
+  type CrossEntropyOptions,
+  type CrossEntropyResult,
+  crossEntropy,
+} from './ops/cross-entropy.js';
+export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
+export type { AxisOption, SoftmaxOptions } from './ops/define.js';
+export type { Elementwise } from './ops/elementwise.js';
+export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './ops/linear-operator.js';
+export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
+export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
+export { relu } from './ops/relu.js';
+export { sigmoid } from './ops/sigmoid.js';
+export { type Softmax, softmax } from './ops/softmax.js';
+export { softmin } from './ops/softmin.js';
+export type { BuiltIn } from './ops/table.js';
+export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
+export {
+  byteSize,
+  type DType,
+  type FloatDType,
+  type HostArray,
+  type HostArrayOf,
+  hostArray,
+  isFloat,
+} from './tensor/dtype.js';
+export {
+  type DimsArrayLike,
+  type HostData,
+  type NdArrayLike,
+  type NumericArray,
+  readInput,
+  type TensorInput,
+} from './tensor/input.js';
+export type { MaskInput } from './tensor/mask.js';
+export type { NestedArray } from './tensor/nested.js';
+export { scope } from './tensor/scope.js';
+export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './tensor/shape.js';
+export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor/tensor.js';

@@ -1,8 +1,6 @@
-import { isBranded } from './brand.js';
-import { describe } from './describe.js';
 import { SoftgradError } from './errors.js';
-import type { OutOption } from './linear-operator.js';
-import type { Tensor } from './tensor.js';
+import { isBranded } from './tensor/brand.js';
+import { describe } from './tensor/describe.js';
 
 /** Names by which other libraries know an option. */
 const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
@@ -11,8 +9,6 @@ const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis',
 export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): readonly string[] {
   return Object.keys(names);
 }
-
-const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
 
 /**
  * The options of a call. One that nobody knows would be ignored, and the result be another than the caller's: types say so only
@@ -27,11 +23,6 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
   }
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
   return options;
-}
-
-/** The `out` of a member of a linear operator, which has no other option. @throws ERR_VALUE */
-export function outOf(operation: string, options: OutOption = {}): Tensor | undefined {
-  return checkOptions(operation, options, outNames).out;
 }
 
 function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {

@@ -293,7 +293,7 @@ test('errors say what to do, with the names that are registered', async () => {
 
 test('a fresh copy of the registry knows no name and has no backend, and says how to change that', async () => {
   vi.resetModules();
-  const fresh = await import('../src/registry.js');
+  const fresh = await import('../src/backend/registry.js');
   expect(() => fresh.getBackend()).toThrow(
     "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
   );
@@ -309,7 +309,7 @@ test('a fresh copy of the registry knows no name and has no backend, and says ho
 
 test('backends in use are named once, without those that are closed', async () => {
   vi.resetModules();
-  const fresh = await import('../src/registry.js');
+  const fresh = await import('../src/backend/registry.js');
   const [a, b, c] = [await exact.open(), await exact.open(), await exact.open()] as Backend[];
   const named = (backend: Backend, name: string) => delegate(backend, { name });
   const [first, again, closed] = [named(a, 'first'), named(b, 'first'), named(c, 'closed')];

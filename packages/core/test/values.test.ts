@@ -1,7 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { describe as inWords } from '../src/describe.js';
-import { largestFinite } from '../src/dtype.js';
 import {
   byteSize,
   type DType,
@@ -13,8 +11,10 @@ import {
   softmax,
   tensor,
 } from '../src/index.js';
-import { preview } from '../src/nested.js';
-import { broadcasts, sameShape } from '../src/shape.js';
+import { describe as inWords } from '../src/tensor/describe.js';
+import { largestFinite } from '../src/tensor/dtype.js';
+import { preview } from '../src/tensor/nested.js';
+import { broadcasts, sameShape } from '../src/tensor/shape.js';
 import { failure } from './failure.js';
 
 beforeAll(async () => {

@@ -1,12 +1,12 @@
-import type { Rows } from '../backend.js';
-import { type DType, type FloatDType, type HostArray, hostArray } from '../dtype.js';
+import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../input.js';
-import type { Mask } from '../mask.js';
-import type { NestedArray } from '../nested.js';
-import { checkBackend, type FloatTensor, operandLike } from '../operands.js';
-import { type Shape, sameShape, show, sizeOf } from '../shape.js';
-import { allocate, asTensor, isTensor, type Tensor } from '../tensor.js';
+import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
+import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../tensor/input.js';
+import type { Mask } from '../tensor/mask.js';
+import type { NestedArray } from '../tensor/nested.js';
+import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
+import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
+import { allocate, asTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
 export type CrossEntropyTarget = Tensor | NestedArray | NumericArray | NdArrayLike;

@@ -1,15 +1,14 @@
-import type { Value } from '../algebra.js';
-import type { CrossEntropyParameters } from '../backend.js';
-import { describe, stated } from '../describe.js';
-import { type HostArray, hostArray, largestFinite } from '../dtype.js';
+import type { Value } from '../backend/algebra.js';
+import type { CrossEntropyParameters } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import type { OutOption, TensorLike } from '../linear-operator.js';
-import { withMask } from '../mask.js';
-import { type FloatTensor, operand, operandLike } from '../operands.js';
 import { checkOptions, namesOf } from '../options.js';
-import { type Shape, withoutAxis } from '../shape.js';
-import { allocate, isTensor, type Tensor } from '../tensor.js';
-import type { Like, LikeOfRank, RowsOf } from '../typed.js';
+import { describe, stated } from '../tensor/describe.js';
+import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
+import { withMask } from '../tensor/mask.js';
+import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
+import { type Shape, withoutAxis } from '../tensor/shape.js';
+import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
+import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import {
   type CrossEntropyTarget,
   type LaidTarget,
@@ -28,6 +27,7 @@ import {
   softmaxSettings,
   withTensors,
 } from './define.js';
+import type { OutOption, TensorLike } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 
 /** Options of cross-entropy, named and defined as PyTorch's. */

@@ -1,16 +1,23 @@
-import { Algebra, type Value } from '../algebra.js';
-import type { Backend, Basis, Extent, KernelName, Rows } from '../backend.js';
-import { type DType, type FloatDType, hostArray, isFloat } from '../dtype.js';
+import { Algebra, type Value } from '../backend/algebra.js';
+import type { Backend, Basis, Extent, KernelName, Rows } from '../backend/interface.js';
+import { getBackend, openedBackends } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
-import { readInput } from '../input.js';
-import type { OutOption, SquareOperator, TensorLike } from '../linear-operator.js';
-import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../mask.js';
-import { checkClasses, checkTemperature, type FloatTensor, liveFloats, operand, operandLike } from '../operands.js';
-import { checkOptions, namesOf, outOf } from '../options.js';
-import { getBackend, openedBackends } from '../registry.js';
-import { track } from '../scope.js';
-import { resolveAxis, rowsOf, type Shape, sizeOf, withoutAxis } from '../shape.js';
-import { allocate, checkDType, DeviceTensor, isTensor, make, type Origin, type Tensor } from '../tensor.js';
+import { checkOptions, namesOf } from '../options.js';
+import { type DType, type FloatDType, hostArray, isFloat } from '../tensor/dtype.js';
+import { readInput } from '../tensor/input.js';
+import { layMask, type Mask, type MaskInput, sameMask, withMask } from '../tensor/mask.js';
+import {
+  checkClasses,
+  checkTemperature,
+  type FloatTensor,
+  liveFloats,
+  operand,
+  operandLike,
+} from '../tensor/operands.js';
+import { track } from '../tensor/scope.js';
+import { resolveAxis, rowsOf, type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
+import { allocate, checkDType, DeviceTensor, isTensor, make, type Origin, type Tensor } from '../tensor/tensor.js';
+import { type OutOption, outOf, type SquareOperator, type TensorLike } from './linear-operator.js';
 
 /** Options of the softmax family. */
 export interface SoftmaxOptions extends OutOption {

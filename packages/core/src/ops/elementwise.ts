@@ -1,7 +1,7 @@
-import type { Value } from '../algebra.js';
-import type { OperatorOf, OutOption, TensorLike } from '../linear-operator.js';
-import type { Like, MatricesOf } from '../typed.js';
+import type { Value } from '../backend/algebra.js';
+import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { AxisOption, Definition, Expressions } from './define.js';
+import type { OperatorOf, OutOption, TensorLike } from './linear-operator.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {

@@ -1,6 +1,6 @@
-import type { OperatorOf, TensorLike } from '../linear-operator.js';
-import type { Like, MatricesOf } from '../typed.js';
+import type { Like, MatricesOf } from '../tensor/typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
+import type { OperatorOf, TensorLike } from './linear-operator.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {

@@ -1,7 +1,7 @@
-import { largestFinite } from '../dtype.js';
-import type { RowOperatorOf, TensorLike } from '../linear-operator.js';
-import type { Like, RowsOf } from '../typed.js';
+import { largestFinite } from '../tensor/dtype.js';
+import type { Like, RowsOf } from '../tensor/typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
+import type { RowOperatorOf, TensorLike } from './linear-operator.js';
 import { softmaxDefinition } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */

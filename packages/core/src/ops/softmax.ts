@@ -1,6 +1,6 @@
-import type { OperatorOf, TensorLike } from '../linear-operator.js';
-import type { Like, MatricesOf } from '../typed.js';
+import type { Like, MatricesOf } from '../tensor/typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
+import type { OperatorOf, TensorLike } from './linear-operator.js';
 
 /** A function of the softmax family with its derivatives. */
 export interface Softmax {

@@ -1,6 +1,6 @@
-import type { Backend, Rows } from './backend.js';
+import type { Backend, Rows } from '../backend/interface.js';
+import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
-import { SoftgradError } from './errors.js';
 import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
 import { checkBackend } from './operands.js';

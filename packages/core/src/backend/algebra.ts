@@ -1,8 +1,8 @@
-import type { Backend, Basis, BinaryOp, Extent, Operand, Rows, UnaryOp } from './backend.js';
-import { type DType, type FloatDType, type HostArray, hostArray } from './dtype.js';
-import { SoftgradError } from './errors.js';
-import type { Mask } from './mask.js';
-import { allocate } from './tensor.js';
+import { SoftgradError } from '../errors.js';
+import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
+import type { Mask } from '../tensor/mask.js';
+import { allocate } from '../tensor/tensor.js';
+import type { Backend, Basis, BinaryOp, Extent, Operand, Rows, UnaryOp } from './interface.js';
 
 /** A value of an expression: elements that are computed when they are needed, or a constant. */
 export type Term<B> = Value<B> | number;

@@ -1,4 +1,4 @@
-import type { DType, FloatDType, HostArray } from './dtype.js';
+import type { DType, FloatDType, HostArray } from '../tensor/dtype.js';
 
 /**
  * How a kernel sees its operand: a contiguous block of `outer × classes × inner` elements, reduced over its middle

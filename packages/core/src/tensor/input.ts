@@ -1,6 +1,6 @@
+import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
-import { SoftgradError } from './errors.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, type Shape, show, sizeOf } from './shape.js';
 

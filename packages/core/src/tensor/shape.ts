@@ -1,6 +1,6 @@
-import type { Rows } from './backend.js';
+import type { Rows } from '../backend/interface.js';
+import { SoftgradError } from '../errors.js';
 import { stated } from './describe.js';
-import { SoftgradError } from './errors.js';
 
 /** Dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];

@@ -1,7 +1,7 @@
-import type { Backend, Rows } from './backend.js';
+import type { Backend, Rows } from '../backend/interface.js';
+import { SoftgradError } from '../errors.js';
 import { stated } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
-import { SoftgradError } from './errors.js';
 import { type Shape, sameShape, show } from './shape.js';
 import { asTensor, type DeviceTensor, liveBuffer, type Tensor } from './tensor.js';
 

@@ -1,16 +1,16 @@
-import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../reference/cross-entropy.js';
-import * as reference from '../reference/functions.js';
-import type { Rows } from './backend.js';
-import { SoftgradError } from './errors.js';
-import type { BuiltInFunction } from './gradcheck-function.js';
-import { readInput } from './input.js';
-import type { FloatTensor } from './operands.js';
-import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.js';
-import type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-import { type Definition, definitionOf, type Settings, softmaxSettings, wholeOf } from './ops/define.js';
-import type { BuiltIn, Op } from './ops/table.js';
-import { withoutAxis } from './shape.js';
-import { isTensor, type Tensor } from './tensor.js';
+import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../../reference/cross-entropy.js';
+import * as reference from '../../reference/functions.js';
+import type { Rows } from '../backend/interface.js';
+import { SoftgradError } from '../errors.js';
+import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from '../ops/cross-entropy.js';
+import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
+import { type Definition, definitionOf, type Settings, softmaxSettings, wholeOf } from '../ops/define.js';
+import type { BuiltIn, Op } from '../ops/table.js';
+import { readInput } from '../tensor/input.js';
+import type { FloatTensor } from '../tensor/operands.js';
+import { withoutAxis } from '../tensor/shape.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
+import type { BuiltInFunction } from './function.js';
 
 /** The options of the operation that is checked. */
 export interface GradcheckTarget extends CrossEntropyOptions {

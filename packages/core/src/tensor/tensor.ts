@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Backend, Rows } from './backend.js';
+import type { Backend, Rows } from '../backend/interface.js';
+import { isBackend, noteBackend } from '../backend/registry.js';
+import { SoftgradError } from '../errors.js';
 import { brand, isBranded } from './brand.js';
 import { describe } from './describe.js';
 import {
@@ -11,9 +13,7 @@ import {
   hostArray,
   isFloat,
 } from './dtype.js';
-import { SoftgradError } from './errors.js';
 import { type Nested, type NestedArray, nest, preview } from './nested.js';
-import { isBackend, noteBackend } from './registry.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
 

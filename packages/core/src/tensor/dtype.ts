@@ -1,4 +1,4 @@
-import { SoftgradError } from './errors.js';
+import { SoftgradError } from '../errors.js';
 
 /** Floating-point dtypes. `float16` is storage only: arithmetic on it is done in float32, and its host data is a `Float32Array`. */
 export type FloatDType = 'float16' | 'float32' | 'float64';

@@ -1,6 +1,6 @@
-import type { Backend, BackendProvider } from './backend.js';
-import { describe } from './describe.js';
-import { isSoftgradError, SoftgradError } from './errors.js';
+import { isSoftgradError, SoftgradError } from '../errors.js';
+import { describe } from '../tensor/describe.js';
+import type { Backend, BackendProvider } from './interface.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;

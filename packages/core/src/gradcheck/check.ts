@@ -1,13 +1,13 @@
-import { tensor } from './create.js';
-import type { FloatDType } from './dtype.js';
-import { SoftgradError } from './errors.js';
-import type { GradcheckFunction } from './gradcheck-function.js';
-import { builtIn, type GradcheckTarget } from './gradcheck-operations.js';
-import { operand, operandLike } from './operands.js';
-import { type CrossEntropyOptions, crossEntropyNames } from './ops/cross-entropy.js';
-import type { BuiltIn } from './ops/table.js';
-import { checkOptions, namesOf } from './options.js';
-import type { Tensor } from './tensor.js';
+import { SoftgradError } from '../errors.js';
+import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy.js';
+import type { BuiltIn } from '../ops/table.js';
+import { checkOptions, namesOf } from '../options.js';
+import { tensor } from '../tensor/create.js';
+import type { FloatDType } from '../tensor/dtype.js';
+import { operand, operandLike } from '../tensor/operands.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { GradcheckFunction } from './function.js';
+import { builtIn, type GradcheckTarget } from './operations.js';
 
 /** Options of `gradcheck`; the operation's own ones are passed on to it. */
 export interface GradcheckOptions extends GradcheckTarget {

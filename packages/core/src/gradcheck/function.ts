@@ -1,4 +1,4 @@
-import type { Tensor } from './tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 /** A function of one's own: how to compute it on the host in float64, and the derivative to be checked. */
 export interface GradcheckFunction {

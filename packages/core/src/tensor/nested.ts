@@ -1,5 +1,5 @@
+import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
-import { SoftgradError } from './errors.js';
 import { type Shape, show } from './shape.js';
 
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */

@@ -1,4 +1,4 @@
-import { SoftgradError } from './errors.js';
+import { SoftgradError } from '../errors.js';
 
 /** A tensor, as far as a scope looks at it. */
 interface Tracked {

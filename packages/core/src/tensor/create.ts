@@ -1,9 +1,9 @@
-import type { Backend } from './backend.js';
+import type { Backend } from '../backend/interface.js';
+import { getBackend } from '../backend/registry.js';
+import { SoftgradError } from '../errors.js';
+import { checkOptions, namesOf } from '../options.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
-import { SoftgradError } from './errors.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
-import { checkOptions, namesOf } from './options.js';
-import { getBackend } from './registry.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show } from './shape.js';
 import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
