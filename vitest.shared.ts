@@ -13,6 +13,8 @@ export const shared = defineConfig({
     reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    // Files share what they import: loading it again for each takes longer than most of their tests. No test changes it.
+    isolate: false,
   },
 });
 
@@ -20,11 +22,10 @@ export const shared = defineConfig({
  * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. With SOFTGRAD_NODE_ONLY=1 those
  * in Node alone.
  *
- * @param isolate false: files in Node share what they import, which saves the time of loading large peers for each
  * @param setupFiles modules that run before each file in Node
  */
-export async function sharedWithChromium({ isolate = true, setupFiles = [] as readonly string[] } = {}) {
-  const inNode = { test: { ...shared.test, name: 'node', isolate, setupFiles: [...setupFiles] } };
+export async function sharedWithChromium({ setupFiles = [] as readonly string[] } = {}) {
+  const inNode = { test: { ...shared.test, name: 'node', setupFiles: [...setupFiles] } };
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],

@@ -2,4 +2,4 @@ import { sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
 
 await useSoftwareVulkan();
 
-export default await sharedWithChromium({ isolate: false, setupFiles: ['test/setup.ts'] });
+export default await sharedWithChromium({ setupFiles: ['test/setup.ts'] });

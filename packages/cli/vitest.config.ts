@@ -5,8 +5,6 @@ export default mergeConfig(shared, {
   test: {
     // What a spawned process does is not seen by mutation testing, whose copy of the package is not built.
     exclude: process.env.STRYKER_MUTATOR_WORKER === undefined ? [] : ['test/process.test.ts'],
-    // Files share what they import: no test changes it.
-    isolate: false,
     // Built packages are loaded by node itself, as the command does.
     server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
   },

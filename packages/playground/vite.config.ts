@@ -16,7 +16,7 @@ function refuseNodeOnly(): Plugin {
 export default defineConfig({
   base: './',
   plugins: [refuseNodeOnly()],
-  esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },
   build: {
     target: 'es2022',

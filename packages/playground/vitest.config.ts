@@ -6,7 +6,6 @@ export default mergeConfig(shared, {
     // All files share a browser, whose engines want the processors.
     fileParallelism: false,
     globalSetup: 'test/global-setup.ts',
-    isolate: false,
     expect: { poll: { timeout: 150_000 } },
   },
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
-import { build, type Rollup } from 'vite';
+import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
@@ -22,8 +22,8 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
     const output = (await build({
       root: fileURLToPath(new URL('./page', import.meta.url)),
       logLevel: 'error',
-      build: { write: false, minify: 'esbuild', target: 'es2022', assetsInlineLimit: 0 },
-    })) as Rollup.RollupOutput;
+      build: { write: false, minify: true, target: 'es2022', assetsInlineLimit: 0 },
+    })) as Rolldown.RolldownOutput;
     const files = new Map(
       output.output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]),
     );

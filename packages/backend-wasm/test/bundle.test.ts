@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
-import { build, type Rollup } from 'vite';
+import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
@@ -21,7 +21,7 @@ describe('a page bundled and minified by vite', () => {
       configFile: false,
       logLevel: 'error',
       build: { write: false, minify: true, target: 'es2022' },
-    })) as Rollup.RollupOutput;
+    })) as Rolldown.RolldownOutput;
     const files = new Map(output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]));
     server = createServer(({ url = '/' }, response) => {
       const path = url === '/' ? '/index.html' : url;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build, type Rollup } from 'vite';
+import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
@@ -51,7 +51,7 @@ async function bundle(): Promise<string> {
   const outputs = await build({
     configFile: false,
     logLevel: 'error',
-    build: { write: false, target: 'es2022', rollupOptions: { input: 'virtual:page' } },
+    build: { write: false, target: 'es2022', rolldownOptions: { input: 'virtual:page' } },
     plugins: [
       {
         name: 'page',
@@ -63,7 +63,7 @@ async function bundle(): Promise<string> {
       },
     ],
   });
-  const { output } = outputs as Rollup.RollupOutput;
+  const { output } = outputs as Rolldown.RolldownOutput;
   const [chunk] = output;
   return chunk.code;
 }
