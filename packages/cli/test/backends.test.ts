@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type Backend, type BackendProvider, operationsOf, SoftgradError } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import { fakeBackends, softgrad } from './command.js';
@@ -21,19 +21,21 @@ const backends = fakeBackends({
   missing: new SoftgradError('ERR_BACKEND_UNAVAILABLE', "backend 'missing' did not load: it is not installed"),
 });
 
-const required = { softmax: 'kernel', 'softmax.jacobian': 'kernel', 'softmax.vjp': 'kernel' };
-const optional = ['logSoftmax', 'logSoftmax.vjp', 'logSumExp', 'crossEntropy', 'sigmoid', 'relu'];
-const all = (how: string) => Object.fromEntries(optional.map((operation) => [operation, how]));
-
 test('every backend is listed: what it can do here, or why it cannot run', async () => {
   const { status, stdout } = await softgrad(['backends', '--json'], { backends });
   expect(status).toBe(0);
   const { device, dtypes } = cpu.supports;
   const none = { device: null, dtypes: [], operations: {} };
   expect(JSON.parse(stdout)).toEqual([
-    { name: 'fused', unavailable: null, device, dtypes, operations: { ...required, ...all('kernel') } },
-    { name: 'composed', unavailable: null, device, dtypes, operations: { ...required, ...all('composed') } },
-    { name: 'bare', unavailable: null, device, dtypes: ['float32'], operations: { ...required, ...all('missing') } },
+    { name: 'fused', unavailable: null, device, dtypes, operations: operationsOf(cpu) },
+    { name: 'composed', unavailable: null, device, dtypes, operations: operationsOf({ ...cpu, kernels: undefined }) },
+    {
+      name: 'bare',
+      unavailable: null,
+      device,
+      dtypes: ['float32'],
+      operations: operationsOf({ ...cpu, kernels: undefined, basis: undefined }),
+    },
     { name: 'absent', unavailable: 'no such chip; buy one', ...none },
     { name: 'missing', unavailable: "backend 'missing' did not load: it is not installed", ...none },
   ]);
@@ -46,9 +48,9 @@ test('as a table for people', async () => {
   expect(lines.map((line) => line.length)).toEqual(lines.map(() => 120));
   const text = lines.join('\n');
   expect(text).toMatch(/│ backend +│ runs here +│ dtypes +│ device and operations, or what is missing +│/);
-  expect(text).toMatch(/│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax, softmax\.jacobian, /);
-  expect(text).toMatch(/│ kernels: softmax, softmax\.jacobian, softmax\.vjp +│\n.*│ composed: logSoftmax, /);
-  expect(text).toMatch(/│ kernels: softmax, softmax\.jacobian, softmax\.vjp +│\n.*│ not there: logSoftmax, /);
+  expect(text).toMatch(/│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, jacobian\), softmin /);
+  expect(text).toMatch(/│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: logSoftmax \(value, /);
+  expect(text).toMatch(/│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: logSoftmax \(value, /);
   expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
   // Neither too narrow nor too wide to be read.
   expect((await table(20))[0]).toHaveLength(80);

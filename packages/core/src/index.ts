@@ -42,6 +42,7 @@ export {
 } from './gradcheck/check.js';
 export type { GradcheckFunction } from './gradcheck/function.js';
 export type { GradcheckTarget } from './gradcheck/operations.js';
+export { type Computed, operationsOf } from './ops/computed.js';
 export {
   type CrossEntropy,
   type CrossEntropyOptions,

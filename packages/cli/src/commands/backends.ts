@@ -1,4 +1,4 @@
-import { type Backend, isSoftgradError } from '@softgrad/core';
+import { type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
 import { Command } from 'commander';
 import type { Backends, Session } from '../context.js';
 import { formatWrapped } from '../table.js';
@@ -11,7 +11,7 @@ interface BackendReport {
   readonly device: string | null;
   readonly dtypes: readonly string[];
   /** By operation: a kernel of its own, composed of its basis, or not there. */
-  readonly operations: Readonly<Record<string, 'kernel' | 'composed' | 'missing'>>;
+  readonly operations: Readonly<Record<string, Computed>>;
 }
 
 export function backendsCommand(session: Session): Command {
@@ -60,22 +60,6 @@ function cannotRun(name: string, unavailable: string): BackendReport {
   return { name, unavailable, device: null, dtypes: [], operations: {} };
 }
 
-function operationsOf(backend: Backend): BackendReport['operations'] {
-  const optional = backend.basis ? 'composed' : 'missing';
-  const { kernels } = backend;
-  return {
-    softmax: 'kernel',
-    'softmax.jacobian': 'kernel',
-    'softmax.vjp': 'kernel',
-    logSoftmax: kernels?.logSoftmax ? 'kernel' : optional,
-    'logSoftmax.vjp': kernels?.logSoftmaxVjp ? 'kernel' : optional,
-    logSumExp: kernels?.logSumExp ? 'kernel' : optional,
-    crossEntropy: kernels?.crossEntropy ? 'kernel' : optional,
-    sigmoid: kernels?.sigmoid ? 'kernel' : optional,
-    relu: kernels?.relu ? 'kernel' : optional,
-  };
-}
-
 /** Narrow enough for a terminal, wide enough for a reason. */
 function formatReports(reports: readonly BackendReport[], columns: number | undefined): string {
   const width = Math.min(Math.max(columns ?? 120, 80), 140);
@@ -90,16 +74,23 @@ function formatReports(reports: readonly BackendReport[], columns: number | unde
 }
 
 function details(report: BackendReport): string {
-  const having = (how: string) =>
-    Object.keys(report.operations)
-      .filter((operation) => report.operations[operation] === how)
-      .join(', ');
   const lines = [report.device ?? ''];
   for (const [how, label] of labels) {
-    const operations = having(how);
+    const operations = namesOf(report, how);
     if (operations !== '') lines.push(`${label}: ${operations}`);
   }
   return lines.join('\n');
+}
+
+/** What is computed in a way, as `softmax (value, vjp, jacobian), logSumExp (gradient)`. */
+function namesOf({ operations }: BackendReport, how: Computed): string {
+  const members = new Map<string, string[]>();
+  for (const [operation, computed] of Object.entries(operations)) {
+    if (computed !== how) continue;
+    const [name = '', member = 'value'] = operation.split('.');
+    members.set(name, [...(members.get(name) ?? []), member]);
+  }
+  return [...members].map(([name, list]) => `${name} (${list.join(', ')})`).join(', ');
 }
 
 const labels = [

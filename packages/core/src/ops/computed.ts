@@ -1,0 +1,32 @@
+import type { Backend } from '../backend/interface.js';
+import { type Definition, isRequired, type MemberName, operationName } from './define.js';
+import { definitions } from './table.js';
+
+/** How a backend computes a function: by a kernel of its own, composed from its basis, or not at all. */
+export type Computed = 'kernel' | 'composed' | 'missing';
+
+/**
+ * How a backend computes each function of core and each derivative, by the names that a user writes. A kernel may decline what it
+ * does not take (a layout, a temperature, a mask); that call is then composed.
+ *
+ * @example
+ * operationsOf(cpu)['logSoftmax.vjp']; // 'kernel'
+ */
+export function operationsOf(backend: Backend): Readonly<Record<string, Computed>> {
+  const otherwise = backend.basis ? 'composed' : 'missing';
+  const operations: Record<string, Computed> = {};
+  for (const definition of Object.values<Definition>(definitions)) {
+    for (const name of shown) {
+      const member = definition[name];
+      if (member === undefined) continue;
+      const { kernel } = member;
+      const isKernel = isRequired(kernel) || (kernel !== undefined && backend.kernels?.[kernel] !== undefined);
+      operations[operationName(definition, name)] = isKernel ? 'kernel' : otherwise;
+    }
+  }
+  operations.crossEntropy = backend.kernels?.crossEntropy ? 'kernel' : otherwise;
+  return operations;
+}
+
+/** The diagonal is a member of what `linearize` returns, not a function of its own. */
+const shown: readonly Exclude<MemberName, 'diagonal'>[] = ['value', 'gradient', 'vjp', 'jvp', 'jacobian'];
