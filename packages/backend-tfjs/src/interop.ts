@@ -7,13 +7,13 @@ import type { WebGlInstance } from './verbs/webgl.js';
 /** A tfjs tensor on the data of one of ours. */
 export function shared(engine: Engine, backend: Backend<TfBuffer>, tensor: Tensor): TfTensor {
   engine.assertAlive();
-  const buffer = bufferOf(tensor) as TfBuffer;
   if (tensor.backend !== backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
       `toTf: the tensor lives on ${tensor.backend.name}, not on this backend; move it with await x.to(backend)`,
     );
   }
+  const buffer = bufferOf(backend, tensor);
   if (tensor.dtype !== 'float32') {
     throw new SoftgradError('ERR_DTYPE', `toTf: the tensor is ${tensor.dtype}, expected float32`);
   }

@@ -32,7 +32,7 @@ export interface WebgpuBackend extends Backend<WebgpuBuffer> {
   readonly device: GPUDevice;
   /**
    * A handle on a GPUBuffer of this device that was made elsewhere, for `fromBuffer` of core: no copy. Its usage must include
-   * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(tensor).slot.gpu` is the
+   * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(backend, tensor).slot.gpu` is the
    * way back; `await sync()` before other code uses what has been enqueued.
    *
    * @throws ERR_VALUE for a length, a size or a usage that does not fit; ERR_DTYPE for a dtype that the device has not

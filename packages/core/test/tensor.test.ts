@@ -226,7 +226,12 @@ describe('a tensor', () => {
     const buffer = backend.alloc(2, 'float64');
     backend.write(buffer, Float64Array.of(5, 6));
     const x = fromBuffer(backend, buffer, [2], 'float64');
-    expect(bufferOf(x)).toBe(buffer);
+    expect(bufferOf(backend, x)).toBe(buffer);
+    const other = await exact.open();
+    const refused = failure(() => bufferOf(other, x));
+    expect(refused.code).toBe('ERR_BACKEND_MISMATCH');
+    expect(refused.message).toBe('bufferOf: x lives on exact, not on this exact; move it with await x.to(backend)');
+    await other.close();
     expect(await x.array()).toEqual([5, 6]);
   });
 
@@ -314,11 +319,9 @@ describe('a tensor that is gone says who asks for it and why', () => {
     await expect(x.data()).rejects.toThrow(`data: ${text}`);
     await expect(x.array()).rejects.toThrow(`data: ${text}`);
     await expect(x.to(backend)).rejects.toThrow(`data: ${text}`);
-    expect([() => x.dataSync(), () => x.view(), () => bufferOf(x)].map((call) => failure(call).message)).toEqual([
-      `dataSync: ${text}`,
-      `view: ${text}`,
-      'bufferOf: x (1, 2) was disposed',
-    ]);
+    expect(
+      [() => x.dataSync(), () => x.view(), () => bufferOf(backend, x)].map((call) => failure(call).message),
+    ).toEqual([`dataSync: ${text}`, `view: ${text}`, 'bufferOf: x (1, 2) was disposed']);
     expect(failure(() => tensor([[1, 2]], { out: x })).message).toBe('tensor: out (1, 2) was disposed');
     expect(String(x)).toBe('Tensor (1, 2) float32 on exact, disposed');
   });

@@ -56,7 +56,7 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       const most = backend.supports.limits.classes;
       const one = tensor([1], { backend, dtype });
       // No row that long is allocated: what is refused is its shape.
-      const tooLong = fromBuffer(backend, bufferOf(one), [1, most + 1], dtype);
+      const tooLong = fromBuffer(backend, bufferOf(backend, one), [1, most + 1], dtype);
       await assertThrows(`softmax of ${most} + 1 classes`, 'ERR_UNSUPPORTED', () => softmax(tooLong));
       tooLong.dispose();
     }),

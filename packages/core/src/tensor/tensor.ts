@@ -191,9 +191,20 @@ export class DeviceTensor implements Tensor {
   }
 }
 
-/** The backend's own buffer behind a tensor, which stays the tensor's. @throws ERR_DISPOSED, ERR_DTYPE for what is no tensor */
-export function bufferOf(x: Tensor): unknown {
-  return asTensor('bufferOf', 'x', x).buffer;
+/**
+ * The backend's own buffer behind a tensor: the way back from `fromBuffer`, without a copy. It stays the tensor's.
+ *
+ * @throws ERR_BACKEND_MISMATCH where the tensor lives on another backend; ERR_DISPOSED; ERR_DTYPE for what is no tensor
+ */
+export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
+  const known = asTensor('bufferOf', 'x', x);
+  if (known.backend !== backend) {
+    throw new SoftgradError(
+      'ERR_BACKEND_MISMATCH',
+      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)`,
+    );
+  }
+  return known.buffer as B;
 }
 
 export function isTensor(value: unknown): value is Tensor {
