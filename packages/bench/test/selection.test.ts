@@ -43,7 +43,7 @@ test('options reach the provider: one that it refuses is the reason', async () =
 
 test('unknown names are refused with those there are', () => {
   expect(() => selectWorkloads({ ops: ['hardmax'] })).toThrow(
-    "there is no op 'hardmax'; expected softmax, logSoftmax, jacobian, vjp, crossEntropy",
+    "there is no op 'hardmax'; expected softmax, jacobian, vjp, logSoftmax, crossEntropy",
   );
   expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("there is no dtype 'float8'");
   expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");

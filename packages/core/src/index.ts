@@ -59,7 +59,7 @@ export { relu } from './ops/relu.js';
 export { sigmoid } from './ops/sigmoid.js';
 export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';
-export type { BuiltIn } from './ops/table.js';
+export type { BuiltIn, Op } from './ops/table.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
 export {
   byteSize,
