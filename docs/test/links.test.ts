@@ -19,3 +19,15 @@ test('every file that a README or a page links or shows is there', () => {
   const dead = links.filter(({ file }) => !existsSync(file)).map(({ from, target }) => `${target} in ${from}`);
   expect(dead).toEqual([]);
 });
+
+test('every file of the repository that a document names is there', () => {
+  // FILE and NAME stand for what the reader chooses.
+  const named = documents().flatMap((path) =>
+    [...readFileSync(path, 'utf8').matchAll(/`((?:packages|docs|scripts|tools|examples)\/[\w./-]+)`/g)]
+      .map(([, file = '']) => ({ from: relative(root, path), file }))
+      .filter(({ file }) => !/NAME|FILE|PACKAGE/.test(file)),
+  );
+  expect(named.length).toBeGreaterThan(10);
+  const dead = named.filter(({ file }) => !existsSync(join(root, file))).map(({ from, file }) => `${file} in ${from}`);
+  expect(dead).toEqual([]);
+});

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformWithEsbuild } from 'vite';
+import { transformWithOxc } from 'vite';
 import { afterAll, describe, expect, test } from 'vitest';
 import { snippets } from './snippets.js';
 
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe('the code in the documents runs and prints what it says', () => {
   test.each(snippets().map((snippet) => [snippet.place, snippet] as const))('%s', async (_place, { code, printed }) => {
     const file = join(folder, 'snippet.mjs');
-    const { code: javascript } = await transformWithEsbuild(code, 'snippet.ts', { target: 'es2022', sourcemap: false });
+    const { code: javascript } = await transformWithOxc(code, 'snippet.ts', { target: 'es2022', sourcemap: false });
     writeFileSync(file, javascript);
     const output = execFileSync(process.execPath, [file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     expect(

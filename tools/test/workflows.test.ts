@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const root = new URL('../../', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+const workflows = readdirSync(new URL('.github/workflows', root)).map((name) => ({
+  name,
+  text: read(`.github/workflows/${name}`),
+}));
+const matrix: { readonly packages: readonly string[] } = JSON.parse(read('.github/matrix.json'));
+
+test('every action of a workflow is pinned to a commit', () => {
+  const uses = workflows.flatMap(({ text }) => [...text.matchAll(/uses:\s*(\S+)/g)].map(([, action]) => action));
+  expect(uses.length).toBeGreaterThan(4);
+  expect(uses.filter((action) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(action ?? ''))).toEqual([]);
+});
+
+test('every npm script that a workflow runs is there', () => {
+  const { scripts } = JSON.parse(read('package.json'));
+  const run = workflows.flatMap(({ text }) => [...text.matchAll(/npm (?:run )?([\w:]+)/g)].map(([, script]) => script));
+  expect(run.filter((script) => !(`${script}` in scripts))).toEqual([]);
+  expect(run).toContain('test:quick');
+});
+
+test('the packages whose mutants a workflow tries are those that have some', () => {
+  const options = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const;
+  let refused = '';
+  try {
+    execFileSync(process.execPath, ['scripts/mutants/main.mjs', 'none'], options);
+  } catch (error) {
+    refused = (error as { readonly stderr: string }).stderr;
+  }
+  const [, names = ''] = /There are: (.*)\./.exec(refused) ?? [];
+  expect([...matrix.packages].sort()).toEqual(names.split(', ').sort());
+});
