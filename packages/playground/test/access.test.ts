@@ -42,7 +42,7 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
 
 describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
   test('has no serious accessibility fault in light and dark, and fits a screen of 360 px', async () => {
-    const page = await open(hash, { colorScheme: 'light' });
+    const page = await open(hash);
     await prepare(page);
     // Evaluated by the debugger, so that the page's policy need not let it in.
     await page.evaluate(await (await import('node:fs/promises')).readFile(axe, 'utf8'));
