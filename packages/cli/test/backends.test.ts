@@ -48,9 +48,15 @@ test('as a table for people', async () => {
   expect(lines.map((line) => line.length)).toEqual(lines.map(() => 120));
   const text = lines.join('\n');
   expect(text).toMatch(/│ backend +│ runs here +│ dtypes +│ device and operations, or what is missing +│/);
-  expect(text).toMatch(/│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, jacobian\), softmin /);
-  expect(text).toMatch(/│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: logSoftmax \(value, /);
-  expect(text).toMatch(/│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: logSoftmax \(value, /);
+  expect(text).toMatch(
+    /│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, jacobian\), softmin /,
+  );
+  expect(text).toMatch(
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: logSoftmax \(value, /,
+  );
+  expect(text).toMatch(
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: logSoftmax \(value, /,
+  );
   expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
   // Neither too narrow nor too wide to be read.
   expect((await table(20))[0]).toHaveLength(80);

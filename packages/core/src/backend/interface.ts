@@ -58,8 +58,8 @@ export interface Backend<B = unknown> {
   /** `out = s ⊙ (g − ⟨s, g⟩) / T` over each row; also the jvp, since J is symmetric. */
   vjp(out: B, probabilities: B, cotangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
 
-  readonly basis?: Basis<B>;
-  readonly kernels?: Kernels<B>;
+  readonly basis?: Basis<B> | undefined;
+  readonly kernels?: Kernels<B> | undefined;
 }
 
 /** An engine by name, before it is opened. */
