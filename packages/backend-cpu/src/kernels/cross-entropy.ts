@@ -1,6 +1,7 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { expAndSum, unitOf } from '../exp-single.js';
+import { productError, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { scatter } from '../tiles.js';
@@ -186,19 +187,24 @@ function targetWeights(
 
 function fillWeights(
   target: Target,
-  { start, keep, top }: ShiftedRow,
+  { start, keep, top, shifted, low }: ShiftedRow,
   classes: number,
   weight: CpuBuffer | null,
   smoothed: (c: number) => number,
 ): void {
   const { q } = target;
-  let others = 0;
+  const isDouble = shifted !== low;
+  let sum = 0;
+  let correction = 0;
   for (let c = 0; c < classes; c++) {
     q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed(c) : smoothed(c);
-    if (c !== top) others += q[c];
+    if (c === top) continue;
+    const next = sum + q[c];
+    if (isDouble) correction += sumError(sum, q[c], next);
+    sum = next;
   }
-  target.others = others;
-  target.total = others + q[top];
+  target.others = corrected(sum, correction);
+  target.total = corrected(sum + q[top], isDouble ? correction + sumError(sum, q[top], sum + q[top]) : 0);
 }
 
 function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
@@ -208,18 +214,35 @@ function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
   return kept;
 }
 
-/** `−Σ q log p`; terms with q = 0 are 0, even where log p = −Infinity. */
+/** A compensated sum. Where it is not finite, its correction is NaN. */
+function corrected(sum: number, correction: number): number {
+  return Number.isFinite(correction) ? sum + correction : sum;
+}
+
+/**
+ * `−Σ q log p`; terms with q = 0 are 0, even where log p = −Infinity. Products and sums carry their rounding errors along (Ogita, Rump
+ * and Oishi, "Accurate sum and dot product", 2005, algorithm 5.3), without which 50,257 equal logits are off by 11,551 ULP.
+ */
 function expectedLoss({ shifted, low, start, others }: ShiftedRow, classes: number, { q }: Target): number {
   const log = Math.log1p(others);
-  const corrected = shifted !== low;
+  const isDouble = shifted !== low;
   // A row without a softmax has no loss, even where every q is 0.
   let loss = Number.isNaN(others) ? Number.NaN : 0;
+  let correction = 0;
   for (let c = 0; c < classes; c++) {
-    if (q[c] === 0) continue;
-    const gap = log - shifted[start + c];
-    loss += q[c] * (corrected ? gap - low[start + c] : gap);
+    const weight = q[c];
+    if (weight === 0) continue;
+    const x = shifted[start + c];
+    const gap = log - x;
+    const term = weight * gap;
+    const next = loss + term;
+    if (isDouble) {
+      const gapError = sumError(log, -x, gap) - low[start + c];
+      correction += sumError(loss, term, next) + productError(weight, gap, term) + weight * gapError;
+    }
+    loss = next;
   }
-  return loss;
+  return corrected(loss, correction);
 }
 
 /** Turns the row's exponentials into `factor (p Σ q − q)`. */
