@@ -24,6 +24,20 @@ INLINE void matrix_rows(size_t count, real *out, const real *p, const real *scal
   EACH(count, store(out + u * classes + classes - W, mul(minus[u], v)))
 }
 
+// s_r Σ_others s / T on the diagonal, for a probability above 1/2, where 1 − s_r would cancel. The sum is compensated.
+COMPACT SHARED void dominant_diagonal(real *out, const real *p, const real *scaled, size_t classes) {
+  for (size_t r = 0; r < classes; r++) {
+    if (!(p[r] > (real)0.5)) continue;
+    double sum = 0, low = 0;
+    for (size_t c = 0; c < classes; c++) {
+      double a = c == r ? 0 : p[c], t = sum + a, z = t - sum;
+      low += (sum - (t - z)) + (a - z);
+      sum = t;
+    }
+    out[r * (classes + 1)] = (real)(scaled[r] * (sum + low));
+  }
+}
+
 #define DIAGONAL(r) out[(r) * (classes + 1)] = scaled[r] * (1 - p[r])
 
 // Pairs of rows share the loads and the loop; long rows would only keep more lines of the cache under way.
@@ -89,6 +103,7 @@ SHARED void even_matrices(size_t begin, size_t end, real *out, const real *s, si
       even_matrix(out + row * 36, p, p, 3, strip + 10);
     else
       even_matrix(out + row * 100, p, p, 5, strip + 10);
+    dominant_diagonal(out + row * classes * classes, p, p, classes);
   }
 }
 #endif
@@ -150,7 +165,10 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
   Rows r = {outer, classes, inner};
 #if REAL == 32
   if (inner == 1 && classes == 3 && temperature == 1)
-    for (; begin + 4 <= end; begin += 4) four_of_three(out + begin * 9, s + begin * 3);
+    for (; begin + 4 <= end; begin += 4) {
+      four_of_three(out + begin * 9, s + begin * 3);
+      for (size_t row = begin; row < begin + 4; row++) dominant_diagonal(out + row * 9, s + row * 3, s + row * 3, 3);
+    }
   if (inner == 1 && (classes == 6 || classes == 10) && temperature == 1) {
     even_matrices(begin, end, out, s, classes);
     return;
@@ -167,6 +185,7 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
       for (size_t c = 0; c < classes; c++) scratch[classes + c] = (real)(p[c] / temperature);
     }
     matrix(out + row * classes * classes, p, scaled, classes, row + 1 == end);
+    dominant_diagonal(out + row * classes * classes, p, scaled, classes);
   }
 }
 

@@ -108,6 +108,15 @@ SHARED V exp_of_log(V y, Reduction at) {
   return mul(exp_call(y, at.magic, at.lowest), splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
 }
 
+// 1 − exp(y) for −log 2 ≤ y ≤ 0, by its Taylor series: the terms alternate, and none is larger than the sum.
+INLINE V complement_of_log(V y) {
+  V sum = splat(0);
+  for (int k = REAL == 32 ? 10 : 17; k >= 1; k--) sum = mul(mul(add(splat(1), sum), y), splat((real)(1.0 / k)));
+  return sub(splat(0), sum);
+}
+
+// Where exp(y) is beyond 1/2 a derivative would cancel. Forward, that entry's tangent is taken off all, a constant that J takes to 0.
+// Backward, its own is g (1 − exp(y)) − exp(y) Σ_others g.
 COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
                                            real *scratch, double temperature, int forward) {
   Reduction at = reduction_at(splat(0), 0, 0);
@@ -115,16 +124,30 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
-    Sum sum = sum_zero();
+    Sum sum = sum_zero(), others = sum_zero();
+    V shift = splat(0), half = splat((real)-0.6931471805599453);
+    if (forward)
+      for (size_t c = 0; c < r.classes; c++)
+        shift = select(lt(half, lanes_load(l, c)), lanes_load(q, c), shift);
     for (size_t c = 0; c < r.classes; c++) {
-      V b = lanes_load(q, c);
-      if (forward) b = mul(exp_of_log(lanes_load(l, c), at), b);
+      V a = lanes_load(l, c), b = sub(lanes_load(q, c), shift);
+      if (forward)
+        b = mul(exp_of_log(a, at), b);
+      else
+        others = sum_add(others, andnot(b, lt(half, a)));
       sum = sum_add(sum, b);
     }
-    V total = sum_rounded(sum);
+    V total = sum_rounded(sum), rest = sum_rounded(others);
     Lanes o = lanes_for(out, &g, scratch);
     for (size_t c = 0; c < r.classes; c++) {
-      V d = sub(lanes_load(q, c), forward ? total : mul(exp_of_log(lanes_load(l, c), at), total));
+      V a = lanes_load(l, c), b = sub(lanes_load(q, c), shift), d;
+      if (forward) {
+        d = sub(b, total);
+      } else {
+        V p = exp_of_log(a, at), top = lt(half, a);
+        d = sub(b, mul(p, total));
+        if (any_true(top)) d = select(top, sub(mul(b, complement_of_log(a)), mul(p, rest)), d);
+      }
       if (temperature != 1) d = div(d, scale);
       lanes_store(o, c, d);
     }

@@ -231,6 +231,17 @@ export class Algebra<B> {
     );
   }
 
+  /** Above 0 for a probability above ½, of which a row has one at most. */
+  dominates(p: Value<B>): Value<B> {
+    return this.sub(p, 0.5);
+  }
+
+  /** `1 − p` of a row's probabilities: for one above ½ the sum of the others, because the difference would cancel. */
+  complement(p: Value<B>): Value<B> {
+    const top = this.dominates(p);
+    return this.select(top, this.sum(this.select(top, 0, p)), this.sub(1, p));
+  }
+
   /** The plain Jacobian of softmax, extent (rows, classes, classes). */
   jacobian(s: Value<B>): Value<B> {
     const { outer, classes, inner } = this.rows;

@@ -30,14 +30,25 @@ export const logSoftmaxDefinition = {
     operand: 'logProbabilities',
     direction: 'cotangent',
     kernel: 'logSoftmaxVjp',
-    formula: (m, y, g) => m.div(m.sub(g, m.mul(m.exp(y), m.sum(g))), m.temperature),
+    formula: (m, y, g) => {
+      const p = m.exp(y);
+      const top = m.dominates(p);
+      // For a probability above ½, g − p Σ g cancels: there it is g (1 − p) − p Σ_others g.
+      const ofTop = m.sub(m.mul(g, m.complement(p)), m.mul(p, m.sum(m.select(top, 0, g))));
+      return m.div(m.select(top, ofTop, m.sub(g, m.mul(p, m.sum(g)))), m.temperature);
+    },
     masked: (m, vjp, y, g) => vjp(y, m.keep(g, 0)),
   },
   jvp: {
     operand: 'logProbabilities',
     direction: 'tangent',
     kernel: 'logSoftmaxJvp',
-    formula: (m, y, t) => m.div(m.sub(t, m.sum(m.mul(m.exp(y), t))), m.temperature),
+    formula: (m, y, t) => {
+      const p = m.exp(y);
+      // A constant may be taken off t: that of a probability above ½ leaves nothing to cancel.
+      const d = m.sub(t, m.sum(m.select(m.dominates(p), t, 0)));
+      return m.div(m.sub(d, m.sum(m.mul(p, d))), m.temperature);
+    },
     masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
   },
   jacobian: {
@@ -49,7 +60,7 @@ export const logSoftmaxDefinition = {
   },
   diagonal: {
     operand: 'logProbabilities',
-    formula: (m, y) => m.keep(m.div(m.sub(1, m.exp(y)), m.temperature), 0),
+    formula: (m, y) => m.keep(m.div(m.complement(m.exp(y)), m.temperature), 0),
   },
 } as const satisfies Definition;
 

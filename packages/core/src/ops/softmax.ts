@@ -68,7 +68,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     },
     diagonal: {
       operand: 'probabilities',
-      formula: (m, s) => m.div(m.mul(s, m.sub(1, s)), m.temperature),
+      formula: (m, s) => m.div(m.mul(s, m.complement(s)), m.temperature),
     },
   }) as const satisfies Definition;
 
