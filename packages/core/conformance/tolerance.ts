@@ -76,8 +76,9 @@ export function softmaxTolerance(
 }
 
 /**
- * The Jacobian of given probabilities, divided by the temperature: one product off the diagonal; on it `s − s²`, `s (1 − s)` or s times
- * the sum of the others, which is 1 − s only as far as the probabilities add up to 1: 9 u for all of them.
+ * The Jacobian of given probabilities, divided by the temperature: one product off the diagonal; on it s times the sum of the others, relative
+ * to that sum, however small it is beside 1. Up to s = ½ also `s (1 − s)`, which differs from it by s times Σ s − 1, known since s is
+ * given; beyond ½ that difference would be as large as the result.
  */
 export function softmaxJacobianTolerance(
   { unit, floor, stored }: Precision,
@@ -89,9 +90,11 @@ export function softmaxJacobianTolerance(
   const scale = 1 / Math.abs(temperature);
   const divided = divisionUnits(temperature);
   return entryBounds(expected, rows, (at, r, c, value) => {
-    const square = r === c ? scale * s[at[r]] ** 2 : 0;
-    const operations = r === c ? 9 : 1 + divided;
-    return stored(unit * (2 * square + operations * Math.abs(value)) + floor * (1 + scale), value);
+    if (r !== c) return stored(unit * (1 + divided) * Math.abs(value) + floor * (1 + scale), value);
+    const p = s[at[r]];
+    const excess = p > 0.5 ? 0 : Math.abs(sumOf(at, (i) => s[i]) - 1);
+    const operations = summation(at.length) + 3 + divided;
+    return stored(unit * operations * Math.abs(value) + scale * p * excess + floor * (1 + scale), value);
   });
 }
 
@@ -100,6 +103,9 @@ export function softmaxJacobianTolerance(
  * bound admits the forms that first take g_k, k the largest probability, off the cotangent, or that sum s_j (g_i − g_j):
  * they differ by |g_i| or |g_k| times Σ s − 1, which is known since s is given. A term of the sum is a difference and a product; what is
  * done with the sum takes two differences, a product and the division.
+ *
+ * Where s_k is above ½ the terms are those that remain once g_k is taken off: `g_k − ⟨s, g⟩` would cancel, and has an error of |g_k| times
+ * Σ s − 1 beside a result of the size of 1 − s_k.
  */
 export function softmaxVjpTolerance(
   precision: Precision,
@@ -113,12 +119,14 @@ export function softmaxVjpTolerance(
   const scale = 1 / Math.abs(temperature);
   return rowBounds(precision, expected, rows, (at) => {
     const excess = Math.abs(at.reduce((sum, i) => sum + s[i], -1));
-    const shift = Math.abs(g[at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0])]);
-    const inner = shift + sumOf(at, (i) => Math.abs(s[i] * g[i]));
+    const top = at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0]);
+    const origin = s[top] > 0.5 ? g[top] : 0;
+    const shift = Math.abs(g[top] - origin);
+    const inner = shift + sumOf(at, (i) => Math.abs(s[i] * (g[i] - origin)));
     const flushed = sumOf(at, (i) => 1 + Math.abs(g[i]));
     const after = 3 + divisionUnits(temperature);
     return at.map((i) => {
-      const size = Math.abs(g[i]);
+      const size = Math.abs(g[i] - origin);
       const rounding = unit * ((summation(at.length) + 2 + after) * inner + after * size) + excess * (size + shift);
       return scale * s[i] * rounding + floor * (1 + scale * (1 + size + inner + s[i] * flushed));
     });

@@ -11,7 +11,6 @@ import {
   mul,
   nearest,
   one,
-  product,
   sub,
   zero,
 } from './doubledouble.js';
@@ -37,7 +36,10 @@ export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters =
   return rowwise(x, rows, (at) => probabilities(x, at, parameters));
 }
 
-/** `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. */
+/**
+ * `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. On the
+ * diagonal `s_r Σ_{c≠r} s_c`: rounded probabilities add up to 1 ± an ULP, which is all that `1 − s_r` has where a row is nearly one-hot.
+ */
 export function softmaxJacobian(
   s: Values,
   rows: Rows,
@@ -47,7 +49,9 @@ export function softmaxJacobian(
   // A factor is divided, not the product, which may be too small to have all digits.
   return matrices(rows, (at) => (r, c) => {
     if (isMasked({ mask }, at[r]) || isMasked({ mask }, at[c])) return 0;
-    return nearest(mul(divided(exactly(s[at[r]]), temperature), difference(r === c ? 1 : 0, s[at[c]])));
+    const others =
+      r === c ? sumOf(at, (i) => (i === at[r] || isMasked({ mask }, i) ? zero : exactly(s[i]))) : exactly(-s[at[c]]);
+    return nearest(mul(divided(exactly(s[at[r]]), temperature), others));
   });
 }
 
@@ -66,10 +70,12 @@ export function softmaxVjp(
   return rowwise(s, rows, (at) => {
     const kept = at.filter((i) => !isMasked({ mask }, i));
     const sum = sumOf(kept, (i) => exactly(s[i]));
-    const inner = sumOf(kept, (i) => product(s[i], g[i]));
+    // g of the largest probability is taken off: beside 1 a double-double has only 53 bits for what is as small as 1e-84.
+    const origin = kept.length === 0 ? 0 : g[kept.reduce((a, b) => (s[b] > s[a] ? b : a))];
+    const inner = sumOf(kept, (i) => mul(exactly(s[i]), difference(g[i], origin)));
     return (c) => {
       if (isMasked({ mask }, at[c])) return zero;
-      const rest = sub(mul(exactly(g[at[c]]), sum), inner);
+      const rest = sub(mul(difference(g[at[c]], origin), sum), inner);
       return mul(divided(exactly(s[at[c]]), temperature), rest);
     };
   });

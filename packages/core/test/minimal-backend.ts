@@ -38,13 +38,15 @@ export class MinimalBackend implements Backend<HostArray> {
   jacobian: Backend<HostArray>['jacobian'] = (out, s, rows, { temperature: T }) => {
     let next = 0;
     for (const at of indices(rows)) {
-      for (const r of at) for (const c of at) out[next++] = (s[r] * ((r === c ? 1 : 0) - s[c])) / T;
+      const others = (r: number) => at.reduce((total, i) => (i === r ? total : total + s[i]), 0);
+      for (const r of at) for (const c of at) out[next++] = (s[r] * (r === c ? others(r) : -s[c])) / T;
     }
   };
   vjp: Backend<HostArray>['vjp'] = (out, s, g, rows, { temperature: T }) => {
     for (const at of indices(rows)) {
-      const inner = at.reduce((total, i) => total + s[i] * g[i], 0);
-      for (const i of at) out[i] = (s[i] * (g[i] - inner)) / T;
+      const origin = g[at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0])];
+      const inner = at.reduce((total, i) => total + s[i] * (g[i] - origin), 0);
+      for (const i of at) out[i] = (s[i] * (g[i] - origin - inner)) / T;
     }
   };
 }

@@ -6,7 +6,10 @@ import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
 
-/** Bound on Σ s² of rows whose ⟨s, g⟩ is taken as it is. float64 arithmetic has bits to spare for float32: there only 20 lost ones would show. */
+/**
+ * Bound on Σ s² of rows whose ⟨s, g⟩ is taken as it is. float64 arithmetic has bits to spare for float32: there only 20 lost ones would show,
+ * as long as g is multiplied by Σ s, which the probabilities as stored miss 1 by.
+ */
 export const mostSquaresSingle = 1 - 2 ** -20;
 export const mostSquaresDouble = 0.5;
 
@@ -20,9 +23,9 @@ export function vjp(
 ): void {
   const { outer, classes } = rows;
   const factor = inverseTemperature(temperature);
-  const mostSquares = out instanceof Float32Array ? mostSquaresSingle : mostSquaresDouble;
+  const isSingle = out instanceof Float32Array;
   if (rows.inner === 1) {
-    vjpRows(out, probabilities, cotangent, outer, classes, factor, mostSquares);
+    vjpRows(out, probabilities, cotangent, outer, classes, factor, isSingle);
     return;
   }
   const s = probabilityScratch(tileLength(rows));
@@ -30,14 +33,14 @@ export function vjp(
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
     gather(g, cotangent, tile, classes);
-    vjpRows(g, s, g, tile.count, classes, factor, mostSquares);
+    vjpRows(g, s, g, tile.count, classes, factor, isSingle);
     scatter(out, g, tile, classes);
   });
 }
 
 /**
  * ⟨s, g⟩ of a row where one probability is nearly 1 cancels against that entry's own g. A constant can be taken off the cotangent
- * for nothing, J (g − c) = J g, because J's rows add up to 0: such rows, whose Σ s² is above `mostSquares`, take that entry's g.
+ * for nothing, J (g − c) = J g, because J's rows add up to 0: such rows, whose Σ s² is above a bound, take that entry's g.
  * Σ s² costs nothing beside the loads; looking for the entry in every row is a branch that nobody foresees. Rows of two and three
  * have their differences written out.
  */
@@ -48,12 +51,12 @@ function vjpRows(
   outer: number,
   classes: number,
   factor: number,
-  mostSquares: number,
+  isSingle: boolean,
 ): void {
   const length = outer * classes;
   if (classes === 2) vjpPairs(out, s, g, length, factor);
   else if (classes === 3) vjpTriples(out, s, g, length, factor);
-  else vjpLonger(out, s, g, length, classes, factor, mostSquares);
+  else vjpLonger(out, s, g, length, classes, factor, isSingle);
 }
 
 function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
@@ -92,12 +95,14 @@ function vjpLonger(
   length: number,
   classes: number,
   factor: number,
-  mostSquares: number,
+  isSingle: boolean,
 ): void {
+  const mostSquares = isSingle ? mostSquaresSingle : mostSquaresDouble;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     let mean = 0;
     let squares = 0;
+    let total = 0;
     let k = start;
     while (k < end) {
       // Not k + blockElements, which overflows where the row ends at 2^31.
@@ -107,6 +112,8 @@ function vjpLonger(
       let sum1 = 0;
       let squares0 = 0;
       let squares1 = 0;
+      let total0 = 0;
+      let total1 = 0;
       for (; k < lastFour; k += 4) {
         const k1 = (k + 1) | 0;
         const k2 = (k + 2) | 0;
@@ -119,34 +126,41 @@ function vjpLonger(
         sum1 += s2 * g[k2] + s3 * g[k3];
         squares0 += s0 * s0 + s1 * s1;
         squares1 += s2 * s2 + s3 * s3;
+        total0 += s0 + s1;
+        total1 += s2 + s3;
       }
       for (; k < last; k++) {
         sum0 += s[k] * g[k];
         squares0 += s[k] * s[k];
+        total0 += s[k];
       }
       mean += sum0 + sum1;
       squares += squares0 + squares1;
+      total += total0 + total1;
     }
     let origin = 0;
     if (squares > mostSquares) {
+      total = 1;
       origin = g[indexOfLargest(s, start, end)];
       mean = meanCotangent(s, g, start, end, origin);
     }
+    // In float64 rows are shifted before what Σ s misses 1 by would show.
+    if (!isSingle) total = 1;
     const lastFour = (end - 3) | 0;
     for (k = start; k < lastFour; k += 4) {
       const k1 = (k + 1) | 0;
       const k2 = (k + 2) | 0;
       const k3 = (k + 3) | 0;
-      const dx0 = s[k] * (g[k] - origin - mean) * factor;
-      const dx1 = s[k1] * (g[k1] - origin - mean) * factor;
-      const dx2 = s[k2] * (g[k2] - origin - mean) * factor;
-      const dx3 = s[k3] * (g[k3] - origin - mean) * factor;
+      const dx0 = s[k] * ((g[k] - origin) * total - mean) * factor;
+      const dx1 = s[k1] * ((g[k1] - origin) * total - mean) * factor;
+      const dx2 = s[k2] * ((g[k2] - origin) * total - mean) * factor;
+      const dx3 = s[k3] * ((g[k3] - origin) * total - mean) * factor;
       out[k] = dx0;
       out[k1] = dx1;
       out[k2] = dx2;
       out[k3] = dx3;
     }
-    for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean) * factor;
+    for (; k < end; k++) out[k] = s[k] * ((g[k] - origin) * total - mean) * factor;
   }
 }
 

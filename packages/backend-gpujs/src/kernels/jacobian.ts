@@ -1,7 +1,9 @@
 import type { Rows } from '@softgrad/core';
+import type { Reduction } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
 import { type Program, quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
+import { bySum } from './reduce.js';
 
 const p = 'this.thread.x';
 const line = quotient(p, 'classes');
@@ -15,14 +17,25 @@ const operand = (k: string) => `(${outer} * classes + ${k}) * inner + ${matrix} 
 
 const softmaxJacobian: Program = {
   name: 'jacobian',
-  arrays: ['s'],
+  arrays: ['s', 'others'],
   integers: ['classes', 'inner'],
   numbers: ['temperature'],
   body: `
     const a = s[${operand(r)}];
     const b = s[${operand(c)}];
-    if (${r} == ${c}) { return a * (1 - b) / temperature; }
+    if (${r} == ${c}) {
+      if (a > 0.5) { return a * others[${matrix}] / temperature; }
+      return a * (1 - b) / temperature;
+    }
     return -a * b / temperature;`,
+};
+
+/** The sum of a row without a probability above ½: what `1 − s` is there, where the difference would cancel. */
+const sumOfOthers: Reduction = {
+  name: 'jacobian/others',
+  arrays: ['s'],
+  start: () => 'let result = 0;',
+  step: (j) => `if (s[${j}] <= 0.5) { result += s[${j}]; }`,
 };
 
 const logSoftmaxJacobian: Program = {
@@ -41,10 +54,15 @@ export function softmaxJacobianInto(
   launch: Launch,
   out: GpujsBuffer,
   probabilities: GpujsBuffer,
-  { classes, inner }: Rows,
+  rows: Rows,
   temperature: number,
 ): void {
-  launch.run(softmaxJacobian, out, [probabilities], [classes, inner, temperature]);
+  const { outer, classes, inner } = rows;
+  launch.within((scratch) => {
+    const others = scratch(outer * inner);
+    launch.reduce(sumOfOthers, others, [probabilities], rows, {}, bySum);
+    launch.run(softmaxJacobian, out, [probabilities, others], [classes, inner, temperature]);
+  });
 }
 
 /** `(δ_rc − exp(y_c)) / T`. */

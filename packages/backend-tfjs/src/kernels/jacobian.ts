@@ -3,7 +3,10 @@ import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Order, Shape, Verbs } from '../verbs/verbs.js';
 
-/** `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. */
+/**
+ * `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`, on the diagonal s times the sum of the others where s is above ½, because
+ * `1 − s` would cancel.
+ */
 export function jacobian(
   engine: Engine,
   out: TfBuffer,
@@ -13,7 +16,11 @@ export function jacobian(
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { column, row, identity } = matrixParts(verbs, probabilities, rows);
-    const product = verbs.binary('mul', column, verbs.binary('sub', identity, row));
+    const top = verbs.binary('sub', column, 0.5);
+    const others = verbs.reduce('sum', verbs.select(top, 0, column));
+    const difference = verbs.binary('sub', identity, row);
+    const factor = verbs.select(verbs.binary('mul', identity, top), others, difference);
+    const product = verbs.binary('mul', column, factor);
     return [temperature === 1 ? product : verbs.binary('div', product, temperature)];
   };
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);

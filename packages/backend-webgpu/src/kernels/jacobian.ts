@@ -85,6 +85,19 @@ fn entry(head: u32, column: u32, diagonal: bool) -> u32 {
   let difference = select(0.0, 1.0, diagonal) - bitcast<f32>(column);
   return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}difference * P.inverse_temperature);
 }
+fn is_dominant(head: u32) -> bool {
+  return ${ofLogarithms ? 'false' : '!is_nan(head) && bitcast<f32>(head) > 0.5'};
+}
+// s times the sum of the others, for an s above 1/2: there 1 − s would cancel.
+fn dominant(base: u32, r: u32, head: u32) -> u32 {
+  var others = 0.0;
+  for (var k = 0u; k < P.classes; k++) {
+    let value = ${whole ? 'values[base + k]' : 'load_value(base, k)'};
+    if (is_nan(value)) { return NAN; }
+    if (k != r) { others += bitcast<f32>(value); }
+  }
+  return bitcast<u32>(bitcast<f32>(head) * others * P.inverse_temperature);
+}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -117,7 +130,7 @@ function wholeRows(width: Width): string {
     let values_at = at / entries * P.classes;
     let r = at % entries / P.classes;
     let c = at % P.classes;
-    ${store(width, 'first * entries', 'u', 'values[values_at + r]', 'values[values_at + c + k]')}
+    ${store(width, 'first * entries', 'u', 'values[values_at + r]', 'values[values_at + c + k]', 'values_at')}
   }`;
 }
 
@@ -139,13 +152,16 @@ function tile(width: Width): string {
     let tile_r = u * ${width}u / wide;
     let r = first_r + tile_r;
     let c = first_c + tile_c;
-    ${store(width, 'row * P.classes * P.classes', `(r * P.classes + c) / ${width}u`, 'heads[tile_r]', 'columns[tile_c + k]')}
+    ${store(width, 'row * P.classes * P.classes', `(r * P.classes + c) / ${width}u`, 'heads[tile_r]', 'columns[tile_c + k]', 'row')}
   }`;
 }
 
-/** Writes the entries of matrix row `r` from column `c` on. */
-function store(width: Width, base: string, unit: string, head: string, column: string): string {
+/** Writes the entries of matrix row `r` from column `c` on; `others` is what `dominant` sums a row from. */
+function store(width: Width, base: string, unit: string, head: string, column: string, others: string): string {
   return /* wgsl */ `var row_entries: ${width === 4 ? 'vec4<u32>' : 'array<u32, 1>'};
-    for (var k = 0u; k < ${width}u; k++) { row_entries[k] = entry(${head}, ${column}, r == c + k); }
+    for (var k = 0u; k < ${width}u; k++) { 
+      row_entries[k] = entry(${head}, ${column}, r == c + k);
+      if (r == c + k && is_dominant(${head})) { row_entries[k] = dominant(${others}, r, ${head}); }
+    }
     store_out(${base} / ${width}u + ${unit}, ${width === 4 ? 'row_entries' : 'row_entries[0]'});`;
 }

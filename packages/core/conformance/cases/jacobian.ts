@@ -89,7 +89,7 @@ async function assertValues(
   assertClose(`jacobian of ${shape.join('x')}`, await run(backend, dtype, s, rows), expected, tolerance);
 }
 
-/** J = Jᵀ; its rows and columns sum to s_r (1 − Σ s), which is 0 as far as the probabilities sum to 1. */
+/** J = Jᵀ; its rows and columns sum to 0. */
 async function assertSymmetricWithZeroSums(backend: Backend, dtype: FloatDType): Promise<void> {
   const shape = [4, 9];
   const rows = layout(shape, 1);
@@ -105,14 +105,12 @@ async function assertSymmetricWithZeroSums(backend: Backend, dtype: FloatDType):
   );
   const entries = (row: number, r: number, c: number) => (row * 9 + r) * 9 + c;
   rowIndices(rows).forEach((at, row) => {
-    const excess = at.reduce((sum, i) => sum - s[i], 1);
     for (let r = 0; r < 9; r++) {
       const sum = (values: ArrayLike<number>, transpose: boolean) =>
         at.reduce((total, _, c) => total + values[transpose ? entries(row, c, r) : entries(row, r, c)], 0);
-      const expected = s[at[r]] * excess;
       const tolerance = sum(bound, false);
-      assertClose(`row sum ${r} of Jacobian ${row}`, [sum(actual, false)], [expected], [tolerance]);
-      assertClose(`column sum ${r} of Jacobian ${row}`, [sum(actual, true)], [expected], [tolerance]);
+      assertClose(`row sum ${r} of Jacobian ${row}`, [sum(actual, false)], [0], [tolerance]);
+      assertClose(`column sum ${r} of Jacobian ${row}`, [sum(actual, true)], [0], [tolerance]);
     }
   });
 }

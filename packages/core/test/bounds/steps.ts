@@ -50,8 +50,8 @@ export function stepsIn(r: Round): Steps {
     return out;
   }
 
-  function matrices(rows: Rows, entry: (i: number, j: number) => number): Float64Array {
-    return Float64Array.from(rowIndices(rows).flatMap((at) => at.flatMap((i) => at.map((j) => entry(i, j)))));
+  function matrices(rows: Rows, entry: (i: number, j: number, at: readonly number[]) => number): Float64Array {
+    return Float64Array.from(rowIndices(rows).flatMap((at) => at.flatMap((i) => at.map((j) => entry(i, j, at)))));
   }
 
   const softmax: Steps['softmax'] = (x, rows, parameters) =>
@@ -65,11 +65,16 @@ export function stepsIn(r: Round): Steps {
     softmax,
     softmaxVjp: (s, g, rows, temperature) =>
       entries(s, rows, (at) => {
-        const inner = sum(at.map((i) => r(s[i] * g[i])));
-        return at.map((i) => over(r(s[i] * r(g[i] - inner)), temperature));
+        const top = at.reduce((a, b) => (s[b] > s[a] ? b : a));
+        const differences = at.map((i) => (s[top] > 0.5 ? r(g[i] - g[top]) : g[i]));
+        const inner = sum(at.map((i, c) => r(s[i] * differences[c])));
+        return at.map((i, c) => over(r(s[i] * r(differences[c] - inner)), temperature));
       }),
     softmaxJacobian: (s, rows, temperature) =>
-      matrices(rows, (i, j) => over(i === j ? r(s[i] - r(s[i] * s[i])) : -r(s[i] * s[j]), temperature)),
+      matrices(rows, (i, j, at) => {
+        const others = () => sum(at.filter((k) => k !== i).map((k) => s[k]));
+        return over(i === j ? r(s[i] * others()) : -r(s[i] * s[j]), temperature);
+      }),
     logSoftmax: (x, rows, parameters) =>
       entries(x, rows, (at) => {
         const { shifted, total } = exponentials(x, at, parameters);
