@@ -57,6 +57,11 @@ export const inputs = {
     const gap = dtype === 'float64' ? 80 : 38;
     return series(classes, (c) => (c === (row * 3 + 1) % classes ? 0 : -gap * (1 + random())));
   },
+  /** One logit above the others by so much that 1 − p is about 2⁻¹, 2⁻⁶, 2⁻¹¹, … 2⁻⁶¹. */
+  confident: (classes, row, random) =>
+    series(classes, (c) =>
+      c === (row * 3 + 1) % classes ? 0 : -Math.LN2 * (1 + 5 * (row % 13)) - Math.log(classes - 1) - random() / 2,
+    ),
   /** 20 throughout, save one logit in every fourth row: 90 to 130 lower in float32, where exp underflows; 690 to 770 in float64. */
   mixed: (classes, row, _, dtype) => {
     const step = row >> 2;

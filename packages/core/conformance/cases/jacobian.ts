@@ -12,7 +12,7 @@ import { assertClose } from '../check.js';
 import { type InputName, layout, logits, rounded } from '../inputs.js';
 import { plain, runKernel } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { checkSweep, largest, type Sweep, showSweep } from '../sweep.js';
+import { checkEach, checkSweep, largest, type Sweep, showSweep } from '../sweep.js';
 import { precisionOf, softmaxJacobianTolerance } from '../tolerance.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
@@ -27,6 +27,9 @@ const sweeps: readonly Sweep[] = [
   [[31, 33], 3],
   [[255, 257], 3],
 ];
+
+/** Numbers of classes at which a kernel sums the others of a row in another way. */
+export const confidentLengths = [2, 3, 4, 10, 17, 128];
 
 /** The required kernel `jacobian`. */
 export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
@@ -46,6 +49,9 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
         { dtype, classes: largest(sweep, 1) },
         (backend) => checkSweep(sweep, (shape) => assertValues(backend, dtype, shape, 1, 'narrow')),
       ),
+    ),
+    defineKernelCase(`jacobian/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 128 }, (backend) =>
+      checkEach(confidentLengths, String, (classes) => assertValues(backend, dtype, [13, classes], 1, 'confident')),
     ),
     defineKernelCase(`jacobian/symmetric${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertSymmetricWithZeroSums(backend, dtype),

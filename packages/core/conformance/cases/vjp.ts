@@ -12,9 +12,18 @@ import { assertClose, assertSame } from '../check.js';
 import { cotangents, type InputName, layout } from '../inputs.js';
 import { plain, runKernel, upload } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
+import {
+  checkEach,
+  checkSweep,
+  columnRanges,
+  largest,
+  lengthRanges,
+  rowRanges,
+  type Sweep,
+  showSweep,
+} from '../sweep.js';
 import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
-import { probabilities } from './jacobian.js';
+import { confidentLengths, probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
 /** Upstream gradients by name. */
@@ -55,6 +64,11 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
     ...columnRanges.map((range) => sweep([range, 3], 0)),
     ...[3, 10].flatMap((classes) => rowRanges.map((range) => sweep([range, classes], 1))),
     ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
+    defineKernelCase(`vjp/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 1000 }, (backend) =>
+      checkEach([...confidentLengths, 1000], String, (classes) =>
+        assertValues(backend, dtype, [13, classes], 1, 'confident', 'uniform'),
+      ),
+    ),
     defineKernelCase(`vjp/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
     ),

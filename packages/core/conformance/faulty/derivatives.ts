@@ -54,6 +54,30 @@ export const faultyDerivatives: readonly Fault[] = [
       },
     }),
   ),
+  fault('vjp-that-cancels', 's ⊙ (g − ⟨s, g⟩) as it stands, in float32.', 'vjp/nearly-one-hot', () => ({
+    vjp(out, s, g, rows, { temperature }) {
+      for (const at of rowIndices(rows)) {
+        const inner = at.reduce((sum, i) => Math.fround(sum + Math.fround(s.data[i] * g.data[i])), 0);
+        for (const i of at) out.data[i] = (s.data[i] * Math.fround(g.data[i] - inner)) / temperature;
+      }
+    },
+  })),
+  fault(
+    'diagonal-of-the-difference',
+    'takes s (1 − s) on the diagonal wherever s is.',
+    'jacobian/nearly-one-hot',
+    (right) => ({
+      jacobian(out, s, rows, parameters) {
+        right.jacobian(out, s, rows, parameters);
+        const { classes } = rows;
+        rowIndices(rows).forEach((at, row) => {
+          at.forEach((i, c) => {
+            out.data[(row * classes + c) * classes + c] = (s.data[i] * (1 - s.data[i])) / parameters.temperature;
+          });
+        });
+      },
+    }),
+  ),
   fault('vjp-overwrites-cotangent', 'leaves s ⊙ g in the cotangent.', 'vjp/input-unchanged', (right) => ({
     vjp(out, s, g, rows, parameters) {
       const product = g.data.map((value, i) => value * s.data[i]);
