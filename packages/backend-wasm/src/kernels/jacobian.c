@@ -62,17 +62,35 @@ SHARED void matrix_of(real *out, const real *p, const real *scaled, size_t class
 static const float strip[28] = {O, O, O, O, O, O, O, O, O, O, O, O, 1, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O};
 #undef O
 
+// The same as `dominant_diagonal`, of a row in registers: `lanes` are those of its last vector that are its own.
+INLINE void dominant_in_registers(real *out, const real *scaled, size_t classes, const V *v,
+                                  size_t vectors, V lanes) {
+  V half = splat(0.5f), sum = splat(0);
+  unsigned hits = 0;
+  EACH(vectors, {
+    V a = u + 1 < vectors ? v[u] : and(v[u], lanes), top = lt(half, a);
+    hits |= (unsigned)wasm_i32x4_bitmask(top) << (W * u);
+    sum = add(sum, andnot(a, top));
+  })
+  if (!hits) return;
+  size_t r = (size_t)__builtin_ctz(hits);
+  sum = add(sum, swap_halves(sum));
+  out[r * (classes + 1)] = scaled[r] * lane0(add(sum, swap_pairs(sum)));
+}
+
 INLINE void short_matrix(real *out, const real *p, const real *scaled, size_t classes, size_t vectors, size_t last) {
-  V v[3];
+  V v[3], lanes = part_mask(classes - (vectors - 1) * W);
   EACH(vectors, v[u] = load(p + u * W))
   const float *delta = strip + 12;
   size_t whole = classes - last;
+  real *first = out;
   for (size_t r = 0; r < whole; r++, out += classes, delta--) {
     V factor = wasm_v128_load32_splat(scaled + r);
     EACH(vectors, store(out + u * W, mul(factor, sub(load(delta + u * W), v[u]))))
   }
   if (last)
     for (size_t c = 0; c < classes; c++) out[c] = scaled[whole] * (delta[c] - p[c]);
+  dominant_in_registers(first, scaled, classes, v, vectors, lanes);
 }
 #endif
 
@@ -82,6 +100,7 @@ INLINE void short_matrix(real *out, const real *p, const real *scaled, size_t cl
 INLINE void even_matrix(real *out, const real *p, const real *scaled, size_t vectors, const real *delta) {
   size_t classes = 2 * vectors, middle = vectors / 2;
   V v[5], f[5];
+  real *first_row = out;
   EACH(middle, v[u] = load(p + u * W))
   v[middle] = wasm_v128_load64_lane(p, wasm_v128_load64_zero(p + classes - 2), 1);
   EACH(middle, v[middle + 1 + u] = load(p + 2 + u * W))
@@ -92,6 +111,7 @@ INLINE void even_matrix(real *out, const real *p, const real *scaled, size_t vec
     EACH(middle, f[middle + 1 + u] = second)
     EACH(vectors, store(out + u * W, mul(f[u], sub(load(delta + u * W), v[u]))))
   }
+  dominant_in_registers(first_row, scaled, classes, v, middle + 1, wasm_i32x4_const(-1, -1, 0, 0));
 }
 
 SHARED void even_matrices(size_t begin, size_t end, real *out, const real *s, size_t classes) {
@@ -103,40 +123,46 @@ SHARED void even_matrices(size_t begin, size_t end, real *out, const real *s, si
       even_matrix(out + row * 36, p, p, 3, strip + 10);
     else
       even_matrix(out + row * 100, p, p, 5, strip + 10);
-    dominant_diagonal(out + row * classes * classes, p, p, classes);
   }
 }
 #endif
 
 #if REAL == 32
-// Four matrices of three classes are nine whole vectors of s_r (δ_rc − s_c), each shuffled from twelve probabilities.
-// Off the diagonal δ is −0, so that a probability of 0 gives the zero that −s_r s_c is.
+// Four matrices of three classes are nine whole vectors, each shuffled from twelve probabilities: s_r times −s_c, or on the
+// diagonal times the sum of the two others.
 INLINE void four_of_three(float *out, const float *p) {
   const V v[3] = {load(p), load(p + 4), load(p + 8)};
-  store(out, mul(wasm_i32x4_shuffle(v[0], v[0], 0, 0, 0, 1),
-                 sub(wasm_f32x4_const(1, -0.0f, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[0], 0, 1, 2, 0))));
-  store(out + 4, mul(wasm_i32x4_shuffle(v[0], v[0], 1, 1, 2, 2),
-                     sub(wasm_f32x4_const(1, -0.0f, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[0], 1, 2, 0, 1))));
-  store(out + 8, mul(wasm_i32x4_shuffle(v[0], v[1], 2, 3, 3, 3),
-                     sub(wasm_f32x4_const(1, 1, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[1], 2, 3, 4, 5))));
-  store(out + 12, mul(wasm_i32x4_shuffle(v[0], v[1], 4, 4, 4, 5),
-                      sub(wasm_f32x4_const(-0.0f, 1, -0.0f, -0.0f), wasm_i32x4_shuffle(v[0], v[1], 3, 4, 5, 3))));
-  store(out + 16, mul(wasm_i32x4_shuffle(v[1], v[1], 1, 1, 2, 2),
-                      sub(wasm_f32x4_const(-0.0f, 1, 1, -0.0f), wasm_i32x4_shuffle(v[1], v[1], 0, 1, 2, 3))));
-  store(out + 20, mul(wasm_i32x4_shuffle(v[1], v[2], 2, 3, 3, 3),
-                      sub(wasm_f32x4_const(-0.0f, -0.0f, 1, -0.0f), wasm_i32x4_shuffle(v[1], v[2], 4, 2, 3, 4))));
-  store(out + 24, mul(wasm_i32x4_shuffle(v[1], v[2], 4, 4, 4, 5),
-                      sub(wasm_f32x4_const(-0.0f, -0.0f, 1, 1), wasm_i32x4_shuffle(v[1], v[2], 2, 3, 4, 5))));
-  store(out + 28, mul(wasm_i32x4_shuffle(v[2], v[2], 1, 1, 2, 2),
-                      sub(wasm_f32x4_const(-0.0f, -0.0f, -0.0f, 1), wasm_i32x4_shuffle(v[2], v[2], 2, 3, 1, 2))));
-  store(out + 32, mul(wasm_i32x4_shuffle(v[2], v[2], 2, 3, 3, 3),
-                      sub(wasm_f32x4_const(-0.0f, -0.0f, -0.0f, 1), wasm_i32x4_shuffle(v[2], v[2], 3, 1, 2, 3))));
+  // The two others of each probability's row.
+  const V next[3] = {wasm_i32x4_shuffle(v[0], v[1], 1, 2, 0, 4),
+                     wasm_i32x4_shuffle(wasm_i32x4_shuffle(v[1], v[0], 1, 7, 3, 3), v[2], 0, 1, 2, 4),
+                     wasm_i32x4_shuffle(v[1], v[2], 2, 6, 7, 5)};
+  const V before[3] = {wasm_i32x4_shuffle(v[0], v[1], 2, 0, 1, 5),
+                       wasm_i32x4_shuffle(wasm_i32x4_shuffle(v[0], v[1], 3, 4, 4, 6), v[2], 0, 1, 4, 3),
+                       wasm_i32x4_shuffle(v[1], v[2], 3, 7, 5, 6)};
+  V others[3], minus[3];
+  EACH(3, others[u] = add(next[u], before[u]), minus[u] = wasm_f32x4_neg(v[u]))
+  store(out, mul(wasm_i32x4_shuffle(v[0], v[0], 0, 0, 0, 1), wasm_i32x4_shuffle(others[0], minus[0], 0, 5, 6, 4)));
+  store(out + 4, mul(wasm_i32x4_shuffle(v[0], v[0], 1, 1, 2, 2), wasm_i32x4_shuffle(others[0], minus[0], 1, 6, 4, 5)));
+  store(out + 8, mul(wasm_i32x4_shuffle(v[0], v[1], 2, 3, 3, 3), wasm_i32x4_shuffle(others[0], minus[1], 2, 3, 4, 5)));
+  V rest = wasm_i32x4_shuffle(minus[0], minus[1], 3, 4, 5, 3);
+  store(out + 12, mul(wasm_i32x4_shuffle(v[0], v[1], 4, 4, 4, 5), wasm_i32x4_shuffle(rest, others[1], 0, 4, 2, 3)));
+  store(out + 16,
+        mul(wasm_i32x4_shuffle(v[1], v[1], 1, 1, 2, 2), wasm_i32x4_shuffle(minus[1], others[1], 0, 5, 6, 3)));
+  rest = wasm_i32x4_shuffle(minus[1], minus[2], 4, 2, 3, 4);
+  store(out + 20, mul(wasm_i32x4_shuffle(v[1], v[2], 2, 3, 3, 3), wasm_i32x4_shuffle(rest, others[1], 0, 1, 7, 3)));
+  store(out + 24,
+        mul(wasm_i32x4_shuffle(v[1], v[2], 4, 4, 4, 5), wasm_i32x4_shuffle(minus[1], others[2], 2, 3, 4, 5)));
+  store(out + 28,
+        mul(wasm_i32x4_shuffle(v[2], v[2], 1, 1, 2, 2), wasm_i32x4_shuffle(minus[2], others[2], 2, 3, 1, 6)));
+  store(out + 32,
+        mul(wasm_i32x4_shuffle(v[2], v[2], 2, 3, 3, 3), wasm_i32x4_shuffle(minus[2], others[2], 3, 1, 2, 7)));
 }
 #endif
 
 INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes, size_t last) {
   (void)last;
 #if REAL == 32
+  // These take care of the diagonal themselves.
   switch ((classes + W - 1) / W) {
   case 1:
     short_matrix(out, p, scaled, classes, 1, last);
@@ -150,6 +176,7 @@ INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes,
   }
 #endif
   matrix_of(out, p, scaled, classes);
+  dominant_diagonal(out, p, scaled, classes);
 }
 
 // The probabilities of one row, gathered where they are not contiguous.
@@ -165,10 +192,7 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
   Rows r = {outer, classes, inner};
 #if REAL == 32
   if (inner == 1 && classes == 3 && temperature == 1)
-    for (; begin + 4 <= end; begin += 4) {
-      four_of_three(out + begin * 9, s + begin * 3);
-      for (size_t row = begin; row < begin + 4; row++) dominant_diagonal(out + row * 9, s + row * 3, s + row * 3, 3);
-    }
+    for (; begin + 4 <= end; begin += 4) four_of_three(out + begin * 9, s + begin * 3);
   if (inner == 1 && (classes == 6 || classes == 10) && temperature == 1) {
     even_matrices(begin, end, out, s, classes);
     return;
@@ -185,7 +209,6 @@ KERNEL(jacobian)(size_t begin, size_t end, size_t outer, size_t classes, size_t 
       for (size_t c = 0; c < classes; c++) scratch[classes + c] = (real)(p[c] / temperature);
     }
     matrix(out + row * classes * classes, p, scaled, classes, row + 1 == end);
-    dominant_diagonal(out + row * classes * classes, p, scaled, classes);
   }
 }
 
