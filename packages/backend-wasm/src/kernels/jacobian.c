@@ -166,6 +166,9 @@ INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes,
   switch ((classes + W - 1) / W) {
   case 1:
     short_matrix(out, p, scaled, classes, 1, last);
+    // The same bits as by fours.
+    if (classes == 3) out[0] = p[1] + p[2], out[4] = p[0] + p[2], out[8] = p[0] + p[1];
+    if (classes == 3) EACH(3, out[4 * u] *= scaled[u])
     return;
   case 2:
     short_matrix(out, p, scaled, classes, 2, last);
