@@ -1,6 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
+import { expectedInstead, isComment, isName } from './misspelled.js';
 import { isEllipsis, parseNumber, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
@@ -12,8 +13,16 @@ export interface CsvRecord {
   readonly line: number;
 }
 
+/** What is known of a table besides its text. */
+export interface TableOptions {
+  /** Whether the first line names the columns; by default it does where its cells look like names. */
+  readonly header?: 'yes' | 'no' | undefined;
+  /** How the caller's user says whether there is a header, for messages about a first line. */
+  readonly headerAdvice?: string | undefined;
+}
+
 /** A table that is being cut into cells, by whatever parser suits the place. */
-export interface CsvSource {
+export interface CsvSource extends TableOptions {
   /** What error messages call it. */
   readonly name: string;
   readonly delimiter: Delimiter;
@@ -27,39 +36,27 @@ export interface CsvSource {
 }
 
 /**
- * Reads a table of numbers row by row. A first row in which no cell is a number is the header and is passed over;
- * "nan", "inf" and "-inf" are numbers in any case.
+ * Reads a table of numbers row by row. A first row whose cells look like names is the header and is passed over, unless `header` says
+ * otherwise: no cell of it may be a number or look like one that is misspelled. "nan", "inf" and "-inf" are numbers in any case, a line
+ * that begins with # is a comment, and a first line `sep=;` is Excel's statement of the delimiter.
  *
  * @throws ERR_VALUE naming line and column of a cell that is no number
  * @throws ERR_SHAPE naming a line with more or fewer cells than the first
  */
-export async function csvRows({
-  name,
-  delimiter,
-  byteLength,
-  records,
-  position,
-  close,
-  expected = `numbers separated by ${nameOf(delimiter)}`,
-}: CsvSource): Promise<RowReader> {
-  const nextLine = async (): Promise<CsvRecord | null> => {
-    for (;;) {
-      const { value, done } = await records.next();
-      if (done) return null;
-      if (delimiter !== ' ') return value;
-      // Columns that are aligned have several blanks between them.
-      const cells = value.cells.filter((cell: string) => cell !== '');
-      if (cells.length > 0) return { ...value, cells };
-    }
-  };
+export async function csvRows(source: CsvSource): Promise<RowReader> {
+  const { name, delimiter, byteLength, position, close, header, headerAdvice } = source;
+  const { expected = `numbers separated by ${nameOf(delimiter)}` } = source;
+  const advice = header === undefined && headerAdvice !== undefined ? ` (${headerAdvice})` : '';
+  const nextLine = () => nextRecord(source);
 
-  const first = await nextLine();
-  const header = first && isHeader(first.cells) ? first : null;
-  let pending = header ? await nextLine() : first;
+  let first = await nextLine();
+  if (first && isDelimiterLine(first, source)) first = await nextLine();
+  const named = first !== null && (header === undefined ? isHeader(first.cells) : header === 'yes');
+  let pending = named ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
-  refuseIndex(first, pending, name);
-  let following = header ? null : await nextLine();
-  refuseColumnNumbers(first, following, name);
+  if (header !== 'no') refuseIndex(first, pending, name);
+  let following = named ? null : await nextLine();
+  if (header === undefined) refuseColumnNumbers(first, following, `${name}: line ${first.line}`, advice);
   const columns = pending.cells.length;
   const firstLine = pending.line;
 
@@ -81,7 +78,7 @@ export async function csvRows({
           );
         }
         for (let column = 0; column < columns; column++) {
-          values.push(parseCell(cells[column], `${name}: line ${line}`, column));
+          values.push(parseCell(cells[column], `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
         pending = following ?? (await nextLine());
         following = null;
@@ -96,36 +93,55 @@ export async function csvRows({
   };
 }
 
-function parseCell(cell: string, place: string, column: number): number {
+/** The next line that is no comment. @throws ERR_VALUE for a comment whose quotes took further lines into it */
+async function nextRecord({ name, delimiter, records }: CsvSource): Promise<CsvRecord | null> {
+  for (;;) {
+    const { value, done } = await records.next();
+    if (done) return null;
+    const record: CsvRecord = value;
+    // Columns that are aligned have several blanks between them.
+    const cells = delimiter === ' ' ? record.cells.filter((cell) => cell !== '') : record.cells;
+    const [first] = cells;
+    if (first === undefined) continue;
+    if (!isComment(first)) return { ...record, cells };
+    if (cells.some((cell) => /[\r\n]/.test(cell))) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: line ${record.line}: a comment with a quote that takes further lines into it; expected quotes in pairs`,
+      );
+    }
+  }
+}
+
+/** Whether a first line is Excel's `sep=;`, which may have been cut at that semicolon. @throws ERR_VALUE for another delimiter */
+function isDelimiterLine({ cells, line }: CsvRecord, { name, delimiter }: CsvSource): boolean {
+  const [first = '', ...others] = cells;
+  const stated = /^sep=(.?)$/is.exec(first)?.[1];
+  if (stated === undefined || others.some((cell) => cell !== '')) return false;
+  if (stated === '' || stated === delimiter) return true;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${line} says that cells are separated by ${quote(stated)}; expected a comma, a semicolon, a tab or a blank`,
+  );
+}
+
+function parseCell(cell: string, place: string, column: number, advice: string): number {
   const value = parseNumber(cell);
   if (value !== null) return value;
   if (isEllipsis(cell)) throw new SoftgradError('ERR_VALUE', `${place}: ${printWhole}`);
   if (cell === '') {
     const missing = `${place}, column ${column + 1} is empty; expected a number (write nan for a missing value)`;
-    throw new SoftgradError('ERR_VALUE', missing);
+    throw new SoftgradError('ERR_VALUE', `${missing}${advice}`);
   }
   throw new SoftgradError(
     'ERR_VALUE',
-    `${place}, column ${column + 1} is ${quote(cell)}; expected ${expectedFor(cell)}`,
+    `${place}, column ${column + 1} is ${quote(cell)}; expected ${expectedInstead(cell)}${advice}`,
   );
 }
 
-const decimalComma = /^[-+]?\d*,\d+(e[-+]?\d+)?$/i;
-
-/** Numbers with a decimal comma are cut at it, or are none: 1,5;2,5 has a cell 5;2, and between tabs there is a cell 1,5. */
-function expectedFor(cell: string): string {
-  if (decimalComma.test(cell)) return `a decimal point, as in ${cell.replace(',', '.')}`;
-  const parts = cell.split(';');
-  if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
-    return 'a number; between semicolons, too, decimals have a point, as in 1.5;2.5';
-  }
-  return 'a number';
-}
-
+/** A first line is a header where its cells are names, some of which may be missing: a number that is misspelled is a row's. */
 function isHeader(cells: readonly string[]): boolean {
-  return (
-    cells.every((cell) => parseNumber(cell) === null && !decimalComma.test(cell)) && cells.some((cell) => cell !== '')
-  );
+  return cells.every((cell) => cell === '' || isEllipsis(cell) || isName(cell)) && cells.some((cell) => isName(cell));
 }
 
 /**
@@ -147,13 +163,13 @@ function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
 }
 
 /** pandas numbers columns that have no names, and writes that as the header. Read as a row, it would be one more than there is. */
-function refuseColumnNumbers(first: CsvRecord, second: CsvRecord | null, name: string): void {
+function refuseColumnNumbers(first: CsvRecord, second: CsvRecord | null, place: string, advice: string): void {
   const { cells } = first;
   const numbered = cells.length > 1 && cells.every((cell, column) => cell === String(column));
   if (!numbered || !second?.cells.some((cell) => /\d[.e]/i.test(cell))) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${name}: line ${first.line} numbers the columns 0 to ${cells.length - 1}, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)`,
+    `${place} numbers the columns 0 to ${cells.length - 1}, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)${advice}`,
   );
 }
 

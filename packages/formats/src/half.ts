@@ -25,3 +25,12 @@ function roundHalfEven(x: number): number {
   const rest = x - floor;
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }
+
+/** The value of a bfloat16 number's 16 bits: the upper half of a float32. */
+export function bfloat16ToNumber(bits: number): number {
+  words[0] = bits << 16;
+  return floats[0] ?? 0;
+}
+
+const words = new Uint32Array(1);
+const floats = new Float32Array(words.buffer);

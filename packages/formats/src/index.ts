@@ -1,5 +1,6 @@
 export { type FileArray, formatBytes, formatPosition, formatShape, sizeOf } from './array.js';
-export { type CsvRecord, type CsvSource, csvLines, csvRows } from './csv.js';
+export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } from './csv.js';
+export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
 export { halfToNumber, numberToHalf } from './half.js';
 export { jsonRows, parseJson } from './json.js';
@@ -10,4 +11,5 @@ export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
 export type { ReadAt } from './read-at.js';
 export { arrayRows, type RowReader, readAll } from './row-reader.js';
+export { safetensorsRows } from './safetensors.js';
 export { parseText } from './text.js';

@@ -1,11 +1,10 @@
 import { SoftgradError } from '@softgrad/core';
 import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
 import { type FileArray, sizeOf } from './array.js';
+import { decodeText } from './decode.js';
 import { quote } from './quote.js';
 
 const deepest = 64;
-/** V8 makes no longer string. */
-const longestText = 2 ** 29 - 24;
 
 /**
  * Reads nested lists of numbers. JSON has no NaN and no infinities: "NaN", "Infinity" and "-Infinity" stand for them;
@@ -18,15 +17,6 @@ export function parseJson(bytes: Uint8Array, name: string): FileArray {
   const text = decodeText(bytes, name);
   const syntax = readJson(text);
   return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name);
-}
-
-/** The text of a file. @throws ERR_VALUE where no string is long enough for it */
-export function decodeText(bytes: Uint8Array, name: string): string {
-  if (bytes.length <= longestText) return new TextDecoder().decode(bytes);
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${name}: ${bytes.length} bytes are too much text to parse; expected a .npy file for data of this size`,
-  );
 }
 
 /** What a text holds, whatever it is, or null where it does not have JSON's syntax. */

@@ -2,30 +2,15 @@ import { SoftgradError } from '@softgrad/core';
 import { formatShape, sizeOf } from './array.js';
 import { quote } from './quote.js';
 import type { ReadAt } from './read-at.js';
-
-/** What a .npy file says of itself before its data. */
-export interface NpyHeader {
-  readonly shape: readonly number[];
-  readonly fortranOrder: boolean;
-  readonly element: NpyElement;
-  readonly dataOffset: number;
-}
-
-export interface NpyElement {
-  readonly code: 'f2' | 'f4' | 'f8' | 'b1' | 'i1' | 'u1' | 'i2' | 'u2' | 'i4' | 'u4' | 'i8' | 'u8';
-  readonly bytes: number;
-  readonly littleEndian: boolean;
-}
+import { type Element, mostEmpty, type StoredArray } from './stored.js';
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** NumPy itself refuses headers past 10,000 bytes; nothing that holds plain numbers comes near. */
 const longestHeader = 65_536;
-/** The longest dimension of an array without elements. */
-const mostEmpty = 2 ** 24;
 const highestRank = 64;
 
 /** Reads and checks a header against the file that follows it, so that what it promises is there before anything is allocated. */
-export async function parseHeader(read: ReadAt, byteLength: number, name: string): Promise<NpyHeader> {
+export async function parseHeader(read: ReadAt, byteLength: number, name: string): Promise<StoredArray> {
   const fail = (what: string): never => {
     throw new SoftgradError('ERR_VALUE', `${name}: ${what}`);
   };
@@ -73,7 +58,8 @@ const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^'\\]*)'|(True|False
 /** Reads the three entries of the header's Python dict; any other expression is refused, never evaluated. */
 function parseDict(text: string, name: string, fail: (what: string) => never) {
   const trimmed = text.replace(/[\s\0]+$/, '');
-  if (/'descr'\s*:\s*\[/.test(trimmed)) refuseDtype('a record with named fields (save one field)', name);
+  const field = /'descr'\s*:\s*\[\s*(?:\(\s*'([^'\\]*)')?/.exec(trimmed);
+  if (field) refuseDtype(`a record with named fields (save one field${example(field[1])})`, name);
   if (!trimmed.startsWith('{')) fail(`the header is not a dict: ${quote(trimmed)}`);
   const found = new Map<string, RegExpExecArray>();
   let end = 1;
@@ -93,6 +79,11 @@ function parseDict(text: string, name: string, fail: (what: string) => never) {
   const order = get('fortran_order')[3] ?? fail("'fortran_order' is neither True nor False");
   const tuple = get('shape')[4] ?? fail("'shape' is not a tuple of integers");
   return { descr, fortranOrder: order === 'True', shape: parseShape(tuple, fail) };
+}
+
+/** How a field of a record is saved as an array of its own. */
+function example(field: string | undefined): string {
+  return field === undefined ? '' : `, as in np.save('field.npy', a[${quote(field)}])`;
 }
 
 function parseShape(tuple: string, fail: (what: string) => never): number[] {
@@ -120,10 +111,10 @@ function parseShape(tuple: string, fail: (what: string) => never): number[] {
   return shape;
 }
 
-function parseDescr(descr: string, name: string): NpyElement {
+function parseDescr(descr: string, name: string): Element {
   const match = /^(?:([<>])(f[248]|[iu][248])|[<>|](b1|[iu]1))$/.exec(descr);
   if (!match) return refuseDtype(`${quote(descr)}, ${meaning(descr)}`, name);
-  const code = (match[2] ?? match[3]) as NpyElement['code'];
+  const code = (match[2] ?? match[3]) as Element['code'];
   return { code, bytes: Number(code[1]), littleEndian: match[1] !== '>' };
 }
 
@@ -137,6 +128,10 @@ function meaning(descr: string): string {
   if (kind === 'c') return 'complex numbers (save the real part)';
   if (kind === 'U' || kind === 'S') return 'text';
   if (kind === 'M' || kind === 'm') return 'dates or times';
+  if (/^[<>|]V2$/.test(descr))
+    return "bytes without a meaning, which is how NumPy stores bfloat16 (save a.astype('f4'))";
+  if (kind === 'V')
+    return "bytes without a meaning, which is how NumPy stores float8 and records (save a.astype('f4'), or one field)";
   if (kind === 'f') return "a float of a width that is not read here (save a.astype('f8'))";
   return 'no number format that is read here';
 }

@@ -20,4 +20,4 @@ export function isEllipsis(text: string): boolean {
 
 /** What to do about an array of which only a part was printed. */
 export const printWhole =
-  'abbreviated ("..."): entries are missing; print it whole, after np.set_printoptions(threshold=np.inf) or torch.set_printoptions(threshold=float("inf"))';
+  'abbreviated ("..."): entries are missing; print it whole, after np.set_printoptions(threshold=np.inf) or torch.set_printoptions(threshold=float("inf")), or in JavaScript with JSON.stringify';

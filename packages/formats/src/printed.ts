@@ -6,15 +6,23 @@ import { quote } from './quote.js';
 const deepest = 64;
 /** What Python sessions and PyTorch put before an array. */
 const lead = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
+/** What tensors of TensorFlow.js and softgrad print before their values, of which a scalar has no brackets. */
+const tensorLead = String.raw`(?:Tensor(?:\s+dtype: \w+\s+rank: \d+\s+shape: \[[\d,]*\]\s+values:)?\s|Tensor \([\d, ]*\) \w+ on \S+)\s*`;
+/** How JavaScript's consoles begin an array: `Float32Array(3) [`, `Array(2) [`, `(2) [`. */
+const ofJavaScript = String.raw`(?:\w*Array(?:\s?\(\d+\))?|\(\d+\))\s*(?=\[)`;
 const opener = String.raw`(?:\w+\.)*(?:array|Array|tensor|Tensor|(?:u?int|float|bfloat)\d+)\(`;
-const start = new RegExp(String.raw`^\s*${lead}(?=\[|${opener}\s*(?:[[\d.+\-,)]|nan|inf))`);
-/** One token: blanks, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
+const entry = String.raw`\[|${ofJavaScript}|${opener}\s*(?:[[\d.+\-,)]|nan|inf)`;
+const start = new RegExp(String.raw`^\s*(?:${lead}(?=${entry})|${tensorLead}(?=\[|[\d.+\-]|[nN]a[nN]|[iI]nf))`);
+/** One token: blanks and what JavaScript writes before a bracket, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
 const token = new RegExp(
-  String.raw`(\s+)|([[\],)])|(${opener})|(\w+=(?:<[^>]*>|'[^']*'|"[^"]*"|\([^)]*\)|[^\s,()]+))|([^\s,[\])]+)`,
+  String.raw`(\s+|${ofJavaScript})|([[\],)])|(${opener})|(\w+=(?:<[^>]*>|'[^']*'|"[^"]*"|\([^)]*\)|[^\s,()]+))|([^\s,[\])]+)`,
   'y',
 );
 
-/** Whether a text begins as NumPy, PyTorch and JAX print arrays: with a bracket, or as `array([` and `tensor([`. */
+/**
+ * Whether a text begins as NumPy, PyTorch, JAX, TensorFlow.js and the consoles of JavaScript print arrays: with a bracket, or as
+ * `array([`, `tensor([`, `Float32Array(3) [` and `Tensor [`.
+ */
 export function isPrinted(text: string): boolean {
   return start.test(text);
 }
@@ -27,7 +35,8 @@ interface List {
 }
 
 /**
- * Reads an array as it is printed: entries separated by blanks or commas, `array(…)`, `tensor(…)` and their dtype around it.
+ * Reads an array as it is printed: entries separated by blanks or commas, `array(…)`, `tensor(…)` and their dtype around it,
+ * `Float32Array(3)` before its brackets.
  *
  * @throws ERR_VALUE naming line and column of what is no number or out of balance, and for an abbreviated array
  * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first

@@ -1,7 +1,8 @@
 import type { FileArray } from './array.js';
-import { type CsvRecord, csvRows } from './csv.js';
+import { type CsvRecord, csvRows, type TableOptions } from './csv.js';
+import { decodeText } from './decode.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
-import { decodeText, jsonArray, parseJson, readJson } from './json.js';
+import { jsonArray, parseJson, readJson } from './json.js';
 import { isPrinted, parsePrinted } from './printed.js';
 import { readAll } from './row-reader.js';
 
@@ -14,33 +15,53 @@ const expected = 'nested lists (JSON), an array as NumPy prints it, or rows of n
  *
  * @throws ERR_VALUE, ERR_SHAPE naming the line
  */
-export async function parseText(bytes: Uint8Array, name: string, limit: number): Promise<FileArray> {
+export async function parseText(
+  bytes: Uint8Array,
+  name: string,
+  limit: number,
+  options: TableOptions = {},
+): Promise<FileArray> {
   const text = decodeText(bytes, name);
   if (/^\s*\{/.test(text)) return parseJson(bytes, name);
   const json = /^\s*["[]/.test(text) ? readJson(text) : null;
   if (json) return jsonArray(json.root, name);
   if (isPrinted(text)) return parsePrinted(text, name);
   const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',');
-  const source = { name, delimiter, byteLength: null, expected, records: cut(text, delimiter) };
+  const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
   return readAll(reader, limit, 'give some of its rows');
 }
 
-/** Cells of numbers need no quotes; those around them are taken off. Lines that `np.savetxt` marks with # are comments. */
+/** The lines of a table, cut into cells; a cell in quotes may hold the delimiter, but no end of line. */
 async function* cut(text: string, delimiter: Delimiter): AsyncGenerator<CsvRecord> {
   let line = 0;
   for (const written of text.split(/\r\n|\n|\r/)) {
     line++;
-    if (/^\s*(?:#|$)/.test(written)) continue;
-    const cells = written.split(delimiter === ' ' ? /\s+/ : delimiter);
-    yield {
-      line,
-      cells: cells.map((cell) =>
-        cell
-          .trim()
-          .replace(/^"(.*)"$/, '$1')
-          .trim(),
-      ),
-    };
+    if (written.trim() !== '') yield { line, cells: cellsOf(written, delimiter) };
   }
+}
+
+/** A cell, up to the next delimiter outside of quotes. */
+const patterns: Readonly<Record<Delimiter, RegExp>> = {
+  ',': /(?:"[^"]*"|[^",]+|")*/y,
+  ';': /(?:"[^"]*"|[^";]+|")*/y,
+  '\t': /(?:"[^"]*"|[^"\t]+|")*/y,
+  ' ': /(?:"[^"]*"|[^"\s]+|")*/y,
+};
+
+function cellsOf(line: string, delimiter: Delimiter): string[] {
+  const cells: string[] = [];
+  const pattern = patterns[delimiter];
+  pattern.lastIndex = 0;
+  for (let end = -1; end < line.length; pattern.lastIndex = end + 1) {
+    const [cell = ''] = pattern.exec(line) ?? [];
+    end = end + 1 + cell.length;
+    cells.push(
+      cell
+        .trim()
+        .replace(/^"([^"]*)"$/, '$1')
+        .trim(),
+    );
+  }
+  return cells;
 }

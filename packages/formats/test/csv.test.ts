@@ -1,10 +1,24 @@
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { delimiterSample, nameOf } from '../src/delimiter.js';
-import { type CsvRecord, csvLines, csvParseOptions, csvRows, type Delimiter, detectDelimiter } from '../src/index.js';
+import {
+  type CsvRecord,
+  type CsvSource,
+  csvLines,
+  csvParseOptions,
+  csvRows,
+  type Delimiter,
+  detectDelimiter,
+  readAll,
+  type TableOptions,
+} from '../src/index.js';
 
 /** A table of one line a row, whose cells are cut already; line numbers count from 1. */
-async function open(lines: readonly (readonly string[])[], delimiter: Delimiter = ',', expected?: string) {
+async function open(
+  lines: readonly (readonly string[])[],
+  delimiter: Delimiter = ',',
+  options: Partial<CsvSource> = {},
+) {
   async function* records(): AsyncGenerator<CsvRecord> {
     for (const [k, cells] of lines.entries()) yield { cells, line: k + 1 };
   }
@@ -15,16 +29,16 @@ async function open(lines: readonly (readonly string[])[], delimiter: Delimiter 
     records: records(),
     position: () => 7,
     close: async () => {},
-    ...(expected === undefined ? {} : { expected }),
+    ...options,
   });
 }
 
 const cut = (text: string, delimiter = ',') => text.split('\n').map((line) => line.split(delimiter));
 
 /** The message with which a table is refused, at once or on reading it. */
-async function refusal(text: string, delimiter: Delimiter = ','): Promise<string> {
+async function refusal(text: string, delimiter: Delimiter = ',', options: TableOptions = {}): Promise<string> {
   try {
-    const reader = await open(cut(text, delimiter), delimiter);
+    const reader = await open(cut(text, delimiter), delimiter, options);
     return `read ${(await reader.next(100))?.data}`;
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
@@ -61,7 +75,7 @@ describe('rows', () => {
       expect(nameOf(delimiter)).toBe(name);
       await expect(open([], delimiter)).rejects.toThrow(`${none}numbers separated by ${name}`);
     }
-    await expect(open([], ',', 'anything')).rejects.toThrow(`${none}anything`);
+    await expect(open([], ',', { expected: 'anything' })).rejects.toThrow(`${none}anything`);
     await expect(open([['a', 'b']])).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
   });
 });
@@ -132,6 +146,204 @@ describe('what is no table of numbers is refused, saying where and why', () => {
   });
 });
 
+/** Cells of a first row that no header has, and what is expected instead, on whichever line they are. */
+const misspelled: readonly (readonly [cell: string, expected: string])[] = [
+  ['1,049.34', 'no thousands separators, as in 1049.34'],
+  ['2,000.10', 'no thousands separators, as in 2000.10'],
+  ['-1,234,567', 'no thousands separators, as in -1234567'],
+  ['1,00,000', 'no thousands separators, as in 100000'],
+  ["1'234.5", 'no thousands separators, as in 1234.5'],
+  ['1\u202f234\u202f567', 'no thousands separators, as in 1234567'],
+  ['1.234.567,5', 'no thousands separators and a decimal point, as in 1234567.5'],
+  ['1,234', 'no thousands separator, as in 1234, or a decimal point, as in 1.234'],
+  ['1,2345', 'a decimal point, as in 1.2345'],
+  ['NA', 'a number (write nan for a missing value)'],
+  ['n/a', 'a number (write nan for a missing value)'],
+  ['#N/A', 'a number (write nan for a missing value)'],
+  ['#DIV/0!', 'a number (write nan for a missing value)'],
+  ['<NA>', 'a number (write nan for a missing value)'],
+  ['NULL', 'a number (write nan for a missing value)'],
+  ['None', 'a number (write nan for a missing value)'],
+  ['-', 'a number (write nan for a missing value)'],
+  ['\u22121.5', '"-" for the sign, as in -1.5'],
+  ['\u20131.5', '"-" for the sign, as in -1.5'],
+  ['1e\u22125', '"-" for the sign, as in 1e-5'],
+  ['10%', 'no percent sign, as in 0.1'],
+  ['-0,5 %', 'a decimal point and no percent sign, as in -0.005'],
+  ['7.3%', 'no percent sign, as in 0.073'],
+  ['$1.5', 'no currency sign, as in 1.5'],
+  ['-$1,049.34', 'no currency sign and no thousands separators, as in -1049.34'],
+  ['US$ 2', 'no currency sign, as in 2'],
+  ['EUR 1,5', 'no currency sign and a decimal point, as in 1.5'],
+  ['2 €', 'no currency sign, as in 2'],
+  ['1.5D+00', 'e before the exponent, as in 1.5e+00'],
+  ['-.5d2', 'e before the exponent, as in -.5e2'],
+  ['TRUE', 'a number, as in 1'],
+  ['false', 'a number, as in 0'],
+  ['1_000', 'no underscores, as in 1000'],
+  ['1.#INF', 'a number, as in inf'],
+  ['-1.#INF', 'a number, as in -inf'],
+  ['-1.#IND', 'a number, as in nan'],
+  ['1.#QNAN0', 'a number, as in nan'],
+  ['-nan(ind)', 'a number, as in nan'],
+  ['\u2212∞', 'a number, as in -inf'],
+  // Nothing better can be said of these; they are no names all the same.
+  ...[
+    '0x10',
+    '1st',
+    '1.5.2',
+    '<0.001',
+    '±1',
+    '(1.5)',
+    '‘2’',
+    '１',
+    '½',
+    '*',
+    '%',
+    'O.5',
+    'E-05',
+    'inf.',
+    'NaN)',
+    'x1%'.slice(1),
+  ].map((cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const),
+];
+
+describe('a first row is the header only where its cells look like names', () => {
+  test.each(misspelled)('%j is refused as on any other line', async (cell, expected) => {
+    const message = (line: number, column: number) =>
+      `x.csv: line ${line}, column ${column} is ${JSON.stringify(cell)}; expected ${expected}`;
+    const first = async (...lines: (readonly string[])[]) => {
+      try {
+        await readAll(await open(lines, ';'), 1e9, '');
+      } catch (error) {
+        return isSoftgradError(error) ? error.message : error;
+      }
+      return 'read';
+    };
+    expect(await first([cell, cell], ['1', '2'])).toBe(message(1, 1));
+    expect(await first(['nan', cell], ['1', '2'])).toBe(message(1, 2));
+    expect(await first(['1', '2'], ['3', cell])).toBe(message(2, 2));
+    expect(await first([cell])).toBe(message(1, 1));
+    // A name beside it does not make it one.
+    expect(await first(['a', cell], ['1', '2'])).toBe('x.csv: line 1, column 1 is "a"; expected a number');
+  });
+
+  test('names begin with a letter, whatever else is in them', async () => {
+    for (const name of [
+      ...[
+        'a',
+        '_',
+        'x1',
+        'sepal length',
+        'a, in m',
+        'p=0.5',
+        '(a)',
+        '[m/s]',
+        'µ',
+        '∂L/∂s',
+        'e1',
+        'PC1',
+        'CO2',
+        'Δ',
+        '名',
+        '$x_1$',
+      ],
+      ...[
+        'nano',
+        'NaN count',
+        'inf_loss',
+        'information',
+        'na.rm',
+        'nothing',
+        'true class',
+        'yes',
+        'D0',
+        'USD',
+        'EUR 2',
+      ],
+    ]) {
+      const reader = await open(
+        [
+          [name, name],
+          ['1', '2'],
+        ],
+        ';',
+      );
+      expect(await reader.next(9), name).toEqual({ shape: [1, 2], data: Float64Array.of(1, 2) });
+    }
+  });
+
+  test('unless that is said', async () => {
+    const read = (text: string, header: 'yes' | 'no') => refusal(text, ',', { header, headerAdvice: 'says --header' });
+    expect(await read('1,2\n3,4', 'yes')).toBe('read 3,4');
+    expect(await read('10%,NA\n3,4', 'yes')).toBe('read 3,4');
+    expect(await read('0,1\n1.5,2.5', 'yes')).toBe('read 1.5,2.5');
+    expect(await read('0,1\n1.5,2.5', 'no')).toBe('read 0,1,1.5,2.5');
+    expect(await read('a,b\n1,2', 'no')).toBe('x.csv: line 1, column 1 is "a"; expected a number');
+    expect(await read(',a\n1,2', 'no')).toContain('line 1, column 1 is empty');
+    expect(await read('a,b', 'yes')).toContain('no row of numbers');
+    // An index is one whoever names the columns.
+    expect(await read(',a,b\n0,1.0,2.0', 'yes')).toContain('leaves the first column without a name');
+    expect(await read('# 1,2\n3,4\n5,6', 'yes')).toBe('read 5,6');
+    expect(await read('sep=,\n3,4\n5,6', 'yes')).toBe('read 5,6');
+  });
+
+  test('and the message about a first line says how', async () => {
+    const options = { headerAdvice: 'see --header' };
+    expect(await refusal('1st,2nd\n1,2', ',', options)).toBe(
+      'x.csv: line 1, column 1 is "1st"; expected a number (see --header)',
+    );
+    expect(await refusal(',2.5\n1,2', ',', options)).toMatch(/column 1 is empty; .*missing value\) \(see --header\)$/);
+    expect(await refusal('0,1\n1.5,2.5', ',', options)).toMatch(/a 0 that is a logit\) \(see --header\)$/);
+    expect(await refusal('1,2\n3,x', ',', options)).toBe('x.csv: line 2, column 2 is "x"; expected a number');
+    expect(await refusal('a,b\n3,x', ',', options)).toBe('x.csv: line 2, column 2 is "x"; expected a number');
+  });
+});
+
+describe('what stands before the rows', () => {
+  test('is a comment after a #, but not what a spreadsheet writes with one', async () => {
+    expect(await refusal('# a,b\n1,2\n#3,4\n5,6')).toBe('read 1,2,5,6');
+    expect(await refusal('1,2\n#N/A,4')).toMatch(/^x\.csv: line 2, column 1 is "#N\/A"; /);
+    expect(await refusal('#N/A,#N/A\n1,2')).toMatch(/^x\.csv: line 1, column 1 is "#N\/A"; /);
+    expect(
+      await (
+        await open(
+          [
+            ['', '#', 'a'],
+            ['', '1', '2'],
+          ],
+          ' ',
+        )
+      ).next(9),
+    ).toEqual({
+      shape: [1, 2],
+      data: Float64Array.of(1, 2),
+    });
+    const swallowing = open([
+      ['1', '2'],
+      ['# a', 'b\n3,4'],
+      ['5', '6'],
+    ]);
+    await expect(swallowing).rejects.toThrow(
+      'x.csv: line 2: a comment with a quote that takes further lines into it; expected quotes in pairs',
+    );
+  });
+
+  test("may be Excel's statement of the delimiter", async () => {
+    for (const text of ['sep=;\n1;2', 'SEP=;\na;b\n1;2', 'sep=;;\n1;2']) {
+      expect(await refusal(text, ';'), text).toBe('read 1,2');
+    }
+    expect(await (await open([['sep=;'], ['1', '2']], ';')).next(9)).toMatchObject({ shape: [1, 2] });
+    expect(await refusal('sep=|\n1,2')).toBe(
+      'x.csv: line 1 says that cells are separated by "|"; expected a comma, a semicolon, a tab or a blank',
+    );
+    // A name, and no statement.
+    expect(await refusal('sep=,b\n1,2')).toBe('read 1,2');
+    expect(await refusal('separate,b\n1,2')).toBe('read 1,2');
+    expect(await refusal('1,2\nsep=,')).toContain('line 2, column 1 is "sep="');
+  });
+});
+
 describe('lines are written', () => {
   const written = (shape: readonly number[], values: readonly number[], delimiter: ',' | '\t' = ',') =>
     [...csvLines({ shape, data: Float64Array.from(values) }, delimiter)].join('');
@@ -183,6 +395,20 @@ describe('the delimiter is told by the first line of numbers', () => {
     ['a;1\n1,2,', '\t', ','],
     ['a b', ' ', ' '],
     ['a;b', ' ', ' '],
+    ['sep=;\n1,2', ',', ';'],
+    ['SEP=\t\r\n1,2', ',', '\t'],
+    ['sep=,\r1;2', '\t', ','],
+    ['"sep=;"\n1,2', ',', ';'],
+    ['sep=;;;\n1,2', ',', ';'],
+    ['\ufeffsep=;\n1,2', ',', ';'],
+    ['sep= \n1,2', ',', ' '],
+    ['sep=;', ',', ';'],
+    ['sep=|\n1,2', ';', ','],
+    ['sep=;x\n1,2', ';', ','],
+    ['1,2\nsep=;', ';', ','],
+    ['#N/A;1', ',', ';'],
+    ['"1,234";"2,345"', ',', ';'],
+    ['"1,234"', ';', ';'],
   ])('%j, preferably %j: %j', (text, preferred, delimiter) => {
     expect(detectDelimiter(text, preferred)).toBe(delimiter);
   });
@@ -199,8 +425,7 @@ describe('the delimiter is told by the first line of numbers', () => {
     const { delimiter, ...others } = csvParseOptions(',');
     expect(delimiter).toBe(',');
     expect(others).toEqual({
-      comment: '#',
-      comment_no_infix: true,
+      relax_quotes: true,
       bom: true,
       trim: true,
       info: true,

@@ -296,8 +296,13 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['just as many as one can hold', withShape('(562949953421311,)'), /truncated: .* takes 4503599627370488 bytes/],
     ['too many dimensions', withShape(`(${'1, '.repeat(65)})`, 8), /65 dimensions; expected at most 64/],
     ['Python objects', withDescr("'|O'"), /the dtype is "\|O", Python objects \(pickle\), which are never loaded/],
-    ['records', withDescr("[('x', '<f8'), ('y', '<f8')]"), /the dtype is a record with named fields/],
+    [
+      'records',
+      withDescr("[('x', '<f8'), ('y', '<f8')]"),
+      /a record with named fields \(save one field, as in np\.save\('field\.npy', a\["x"\]\)\)/,
+    ],
     ['records, with blanks', file("{'descr'  :  [('x', '<f8')], 'shape': (1,)}"), /the dtype is a record/],
+    ['records without names', withDescr('[]'), /the dtype is a record with named fields \(save one field\)/],
     ['complex numbers', withDescr("'<c16'"), /complex numbers/],
     ['text', withDescr("'<U8'"), /the dtype is "<U8", text/],
     ['bytes', withDescr("'|S8'"), /the dtype is "\|S8", text; expected f2, f4, f8, integers or bool$/],
@@ -309,7 +314,13 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['a dtype with something before it', withDescr("'x<f8'"), /no number format/],
     ['a dtype in native order', withDescr("'=f8'"), /a float of a width/],
     ['long doubles', withDescr("'<f16'"), /a float of a width that is not read here/],
-    ['bfloat16', withDescr("'|V2'"), /no number format that is read here/],
+    [
+      'bfloat16',
+      withDescr("'<V2'"),
+      /is "<V2", bytes .* NumPy stores bfloat16 \(save a\.astype\('f4'\)\); expected f2,/,
+    ],
+    ['float8', withDescr("'<V1'"), /"<V1", bytes .* float8 and records \(save a\.astype\('f4'\), or one field\)/],
+    ['no number', withDescr("'|X2'"), /no number format that is read here/],
   ])('%s', async (_, bytes, message) => {
     const error = await readWhole(bytes).catch((caught: unknown) => caught);
     expect(isSoftgradError(error), String(error)).toBe(true);

@@ -18,8 +18,8 @@ function source(name: string, bytes: Uint8Array): FileSource & { readonly log: s
       log.push('whole');
       return bytes;
     },
-    async table(preferred) {
-      log.push(`table ${JSON.stringify(preferred)}`);
+    async table(preferred, { header }) {
+      log.push(`table ${JSON.stringify(preferred)}${header === undefined ? '' : `, header ${header}`}`);
       return arrayRows({ shape: [1, 2], data: Float64Array.of(1, 2) }, name);
     },
     async close() {
@@ -55,15 +55,34 @@ test('an array of an archive is the one that is named, or the only one', async (
   await expect(open({ x: npy, y: npy })).rejects.toThrow('a.npz');
 });
 
-test('a .npy is read at its source until its reader is closed', async () => {
-  const file = source('a.npy', npy);
-  const rows = await openRows(file, { memory: 1e6 });
-  await rows.close();
-  expect(file.log).toEqual(['close']);
+test('a .npy or .safetensors is read at its source until its reader is closed', async () => {
+  const header = '{"a": {"dtype": "F64", "shape": [1, 2], "data_offsets": [0, 16]}}';
+  const safetensors = Buffer.concat([
+    Uint8Array.of(header.length, 0, 0, 0, 0, 0, 0, 0),
+    text(header),
+    npy.subarray(-16),
+  ]);
+  for (const file of [source('a.npy', npy), source('a.SafeTensors', safetensors)]) {
+    const rows = await openRows(file, { memory: 1e6 });
+    expect([...(await readAll(rows, 1e6, '')).data]).toEqual([1, 2]);
+    expect(file.log).toEqual([]);
+    await rows.close();
+    expect(file.log).toEqual(['close']);
+  }
+  const none = source('a.safetensors', safetensors);
+  await expect(openRows(none, { memory: 1e6, entry: 'b' })).rejects.toThrow('a.safetensors: has no tensor "b"');
+});
+
+test('whether a table has a header is for the caller to say', async () => {
+  const file = source('a.csv', text(''));
+  await openRows(file, { memory: 1e6, header: 'no' });
+  expect(file.log).toEqual(['table ",", header no', 'close']);
+  const rows = await openRows(source('a.txt', text('1 2\n3 4')), { memory: 1e6, header: 'yes' });
+  expect([...(await readAll(rows, 1e6, '')).data]).toEqual([3, 4]);
 });
 
 test.each([
-  ['notes.md', 'notes.md: the ending .md tells no format; expected .npy, .npz, .json, .csv, .tsv, .txt'],
+  ['notes.md', 'notes.md: the ending .md tells no format; expected .npy, .npz, .safetensors, .json, .csv, .tsv, .txt'],
   ['folder.npy/notes', 'folder.npy/notes: a name without an ending tells no format; expected .npy'],
   ['.json', '.json: a name without an ending tells no format; expected .npy'],
 ])('%s tells no format, and is closed', async (name, message) => {

@@ -27,6 +27,25 @@ describe('an array is read as it is printed', () => {
     ['with semicolons', 'a;b;c\n0;-1.38777878e-17;2.77555756e-17\n1;2.5;-3'],
     ['with quotes', '"a","b","c"\n0,-1.38777878e-17,"2.77555756e-17"\n1,2.5,-3'],
     ['as JSON', '[[0, -1.38777878e-17, 2.77555756e-17], [1, 2.5, -3]]'],
+    ['by Node', '[\n  Float32Array(3) [ 0, -1.38777878e-17, 2.77555756e-17 ],\n  Float32Array(3) [ 1, 2.5, -3 ]\n]\n'],
+    ['by an older Node', '[ Float64Array [ 0, -1.38777878e-17, 2.77555756e-17 ],\n  Float64Array [ 1, 2.5, -3 ] ]'],
+    [
+      'by a browser',
+      '(2) [Array(3), Array(3)]'.replace(
+        /Array.*Array\(3\)/,
+        '(3) [0, -1.38777878e-17, 2.77555756e-17], Array(3) [1, 2.5, -3]',
+      ),
+    ],
+    [
+      'by TensorFlow.js',
+      'Tensor\n    [[0, -1.38777878e-17, 2.77555756e-17],\n     [1, 2.5            , -3            ]]\n',
+    ],
+    [
+      'by TensorFlow.js, with everything that it adds',
+      'Tensor\n  dtype: float32\n  rank: 2\n  shape: [2,3]\n  values:\n    [[0, -1.38777878e-17, 2.77555756e-17],\n     [1, 2.5, -3]]',
+    ],
+    ['by softgrad', 'Tensor (2, 3) float64 on cpu [[0, -1.38777878e-17, 2.77555756e-17], [1, 2.5, -3]]'],
+    ['with the delimiter that Excel is told', 'sep=;\n0;-1.38777878e-17;2.77555756e-17\n1;2.5;-3'],
   ])('%s', async (_, text) => {
     expect(await parse(text)).toEqual(matrix);
   });
@@ -34,7 +53,18 @@ describe('an array is read as it is printed', () => {
   test('in any number of dimensions', async () => {
     expect(await parse('[1. nan -inf]')).toEqual({ shape: [3], data: Float64Array.of(1, Number.NaN, -Infinity) });
     expect(await parse('[[[1 2]]\n\n [[3 4]]]')).toEqual({ shape: [2, 1, 2], data: Float64Array.of(1, 2, 3, 4) });
-    expect(await parse('tensor(0.5)')).toEqual({ shape: [], data: Float64Array.of(0.5) });
+    for (const scalar of ['tensor(0.5)', 'Tensor\n    0.5\n', 'Tensor () float32 on cpu 0.5']) {
+      expect(await parse(scalar), scalar).toEqual({ shape: [], data: Float64Array.of(0.5) });
+    }
+    for (const vector of [
+      'Float32Array(2) [ 1, 2 ]',
+      'Float32Array [\n  1,\n  2\n]',
+      '(2) [1, 2]',
+      'Tensor\n    [1, 2]',
+    ]) {
+      expect(await parse(vector), vector).toEqual({ shape: [2], data: Float64Array.of(1, 2) });
+    }
+    expect((await parse('Float64Array(0) []')).shape).toEqual([0]);
     expect((await parse('array([], dtype=float64)')).shape).toEqual([0]);
     expect(await parse('[[[[0.5]]]]\n')).toEqual({ shape: [1, 1, 1, 1], data: Float64Array.of(0.5) });
     expect(await parse(`${'['.repeat(64)}1.${']'.repeat(64)}`)).toMatchObject({ data: Float64Array.of(1) });
@@ -50,6 +80,20 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ['[[1. 2.]\n [3. 4.]\n ...\n [7. 8.]]', /^pasted: line 3, column 2: abbreviated/],
     ['tensor([[1., 2.,  ..., 3., 4.]])', abbreviated],
     ['[[1, 2], ..., [3, 4]]', abbreviated],
+    [
+      'Float32Array(120) [\n  0, 1, 2,\n  ... 117 more items\n]',
+      /line 3, column 3: abbreviated .* or in JavaScript with JSON\.stri/,
+    ],
+    ['Tensor\n    [0, 1, 2, ..., 997, 998, 999]', abbreviated],
+    [
+      '"1,234","2,345"',
+      /^pasted: line 1, column 1 is "1,234"; expected no thousands separator, as in 1234, or a decimal/,
+    ],
+    ['1,"2;3', /^pasted: line 1, column 2 is "\\"2;3"; expected a number$/],
+    ['1,x"2,3"', /^pasted: line 1, column 2 is "x\\"2,3\\""; expected a number$/],
+    ['1,2\n"3,4",', /^pasted: line 2, column 1 is "3,4"; expected a decimal point, as in 3\.4$/],
+    ['1,2\n3,', /^pasted: line 2, column 2 is empty/],
+    [',2\n3,4', /^pasted: line 1, column 1 is empty/],
     ['1 2 ... 8 9\n1 2 ... 8 9', /^pasted: line 1: abbreviated/],
     ['1 2\n...\n8 9', /^pasted: line 2: abbreviated/],
     ['[[1 2 3]\n [4 5]]', /^pasted: line 2, column 2: ragged: a list of 2 entries; expected 3, as in the first$/],
@@ -186,6 +230,12 @@ test('tables may have comments, empty lines, quotes and any end of line, and err
   expect((await parse('1,2\n# \t')).data).toEqual(Float64Array.of(1, 2));
   await expect(parse('1\t2,5')).rejects.toThrow('expected a decimal point, as in 2.5');
   await expect(parse('1 "2')).rejects.toThrow('pasted: line 1, column 2 is "\\"2"');
+});
+
+test('a line of many quotes, or of one, is cut in time that grows with its length', async () => {
+  expect((await parse(new Array(200_000).fill('"1"').join(','))).shape).toEqual([1, 200_000]);
+  await expect(parse(`1,"${'2,'.repeat(200_000)}`)).rejects.toThrow('is "\\"2"; expected a number');
+  await expect(parse(`1,${'2"'.repeat(200_000)}`)).rejects.toThrow('pasted: line 1, column 2 is "2');
 });
 
 test('more rows than there is room for are refused', async () => {

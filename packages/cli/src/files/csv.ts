@@ -7,8 +7,12 @@ import {
   csvParseOptions,
   csvRows,
   delimiterSample,
+  decodeText,
   detectDelimiter,
+  encodingOf,
   type RowReader,
+  type TableOptions,
+  type TextEncoding,
 } from '@softgrad/formats';
 import { CsvError, type Info, parse } from 'csv-parse';
 
@@ -25,13 +29,22 @@ interface Line {
  *
  * @throws ERR_VALUE, ERR_SHAPE naming the line
  */
-export async function openCsv(path: string, byteLength: number, preferred: ',' | '\t'): Promise<RowReader> {
-  const delimiter = detectDelimiter(await beginning(path), preferred);
+export async function openCsv(
+  path: string,
+  byteLength: number,
+  preferred: ',' | '\t',
+  options: TableOptions = {},
+): Promise<RowReader> {
+  const sample = await beginning(path);
+  const delimiter = detectDelimiter(decodeText(sample, path), preferred);
   const file = createReadStream(path);
   const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
+  const encoding = encodingOf(sample);
   // Errors reach the iterator below, since the pipeline destroys the parser with them.
-  pipeline(file, parser, () => {});
+  if (encoding === 'utf-8') pipeline(file, parser, () => {});
+  else pipeline(file, decoder(encoding), parser, () => {});
   return csvRows({
+    ...options,
     name: path,
     delimiter,
     byteLength,
@@ -44,14 +57,23 @@ export async function openCsv(path: string, byteLength: number, preferred: ',' |
   });
 }
 
-async function beginning(path: string): Promise<string> {
+async function beginning(path: string): Promise<Uint8Array> {
   const handle = await open(path, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(delimiterSample), 0, delimiterSample, 0);
-    return new TextDecoder().decode(buffer.subarray(0, bytesRead));
+    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }
+}
+
+/** The parser reads UTF-8. */
+function decoder(encoding: TextEncoding) {
+  return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+    const decoding = new TextDecoder(encoding);
+    for await (const chunk of chunks) yield decoding.decode(chunk, { stream: true });
+    yield decoding.decode();
+  };
 }
 
 function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRecord> {

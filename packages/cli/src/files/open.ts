@@ -1,6 +1,15 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { SoftgradError } from '@softgrad/core';
-import { arrayRows, formatBytes, knownEndings, npyRows, openRows, parseText, type RowReader } from '@softgrad/formats';
+import {
+  arrayRows,
+  formatBytes,
+  knownEndings,
+  npyRows,
+  openRows,
+  parseText,
+  type RowReader,
+  type TableOptions,
+} from '@softgrad/formats';
 import type { Context } from '../context.js';
 import { openCsv } from './csv.js';
 
@@ -8,15 +17,15 @@ const besides = 'or - for text or a .npy on standard input';
 const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
- * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` for one array of an archive,
- * `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy.
+ * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` and `FILE.safetensors:name` for one array of
+ * several, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
-export async function openArray(argument: string, context: Context): Promise<RowReader> {
+export async function openArray(argument: string, context: Context, table: TableOptions = {}): Promise<RowReader> {
   const { memory } = context.limits;
-  if (argument === '-') return standardInputRows(await readStandardInput(context), memory);
-  const [, archive, entry] = /^(.*\.npz):([^/\\]+)$/is.exec(argument) ?? [];
+  if (argument === '-') return standardInputRows(await readStandardInput(context), memory, table);
+  const [, archive, entry] = archiveMember.exec(argument) ?? [];
   const path = archive ?? argument;
   const handle = await openFile(path);
   const { size } = await handle.stat();
@@ -26,24 +35,23 @@ export async function openArray(argument: string, context: Context): Promise<Row
       byteLength: size,
       read: (position, length) => readAt(handle, path, position, length),
       whole: () => readWhole(path, size, memory),
-      table: (preferred) => openCsv(path, size, preferred),
+      table: (preferred, options) => openCsv(path, size, preferred, options),
       close: () => handle.close(),
     },
-    { entry, memory, besides },
+    { ...table, entry, memory, besides },
   );
 }
 
+/** An archive and the name of one of its arrays; tensors of a model may have slashes in theirs. */
+const archiveMember = /^(.*\.npz(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
+
 /** What a pipe carries has no ending; a .npy is told by its first bytes. */
-async function standardInputRows(bytes: Uint8Array, memory: number): Promise<RowReader> {
+async function standardInputRows(bytes: Uint8Array, memory: number, table: TableOptions): Promise<RowReader> {
   const name = 'standard input';
   const isNpy = bytes[0] === 0x93 && Buffer.from(bytes.subarray(1, 6)).toString('latin1') === 'NUMPY';
-  if (!isNpy) return textRows(bytes, name, memory);
+  if (!isNpy) return arrayRows(await parseText(bytes, name, memory, table), name);
   const read = async (position: number, length: number) => bytes.subarray(position, position + length);
   return npyRows(read, bytes.length, name);
-}
-
-async function textRows(bytes: Uint8Array, name: string, memory: number): Promise<RowReader> {
-  return arrayRows(await parseText(bytes, name, memory), name);
 }
 
 /** Node reads no more than this in one piece. */

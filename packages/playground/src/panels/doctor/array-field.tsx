@@ -58,7 +58,7 @@ export function ArrayField({ label, hint, lines, value, problem, onChange }: Pro
         ref={chooser}
         type="file"
         hidden
-        accept=".json,.csv,.tsv,.txt,.npy,.npz"
+        accept=".json,.csv,.tsv,.txt,.npy,.npz,.safetensors"
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           event.currentTarget.value = '';

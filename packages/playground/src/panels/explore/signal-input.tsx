@@ -11,7 +11,7 @@ interface Props {
 /** Longer signals are not written out in the box. */
 const mostWritten = 2000;
 
-/** A signal to paste, drop or open: JSON, CSV, .npy or .npz. */
+/** A signal to paste, drop or open: JSON, CSV, .npy, .npz or .safetensors. */
 export function SignalInput({ signal, onChange }: Props) {
   const [problem, setProblem] = useState<string | null>(null);
   const [draft, setDraft] = useState<string | null>(null);
@@ -72,7 +72,7 @@ export function SignalInput({ signal, onChange }: Props) {
           ref={chooser}
           type="file"
           hidden
-          accept=".json,.csv,.tsv,.txt,.npy,.npz"
+          accept=".json,.csv,.tsv,.txt,.npy,.npz,.safetensors"
           onChange={(event) => {
             const file = event.currentTarget.files?.[0];
             event.currentTarget.value = '';

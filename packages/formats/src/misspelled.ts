@@ -1,0 +1,85 @@
+import { parseNumber } from './number.js';
+
+const missing = 'a number (write nan for a missing value)';
+
+/** Words that stand for a number, or for its absence, in spreadsheets, R, pandas, SQL and C; and what to write instead. */
+const words: readonly (readonly [pattern: RegExp, expected: (cell: string) => string])[] = [
+  [/^(?:#?n\/a|na|n\.a\.?|<na>|\(?null\)?|none|nil|nat|missing|undefined)$/i, () => missing],
+  [/^#(?:div\/0!|ref!|value!|name\?|num!|null!|spill!|calc!|getting_data)$/i, () => missing],
+  [/^[-–—?]+$/, () => missing],
+  [/^(?:true|false)$/i, (cell) => `a number, as in ${/^t/i.test(cell) ? 1 : 0}`],
+  // Visual C++ wrote the first until 2015; C may add the payload of a NaN.
+  [/^[-+]?(?:1\.#(?:ind|[qs]?nan)\d*|[qs]?nan\s*\(.*\))$/i, () => 'a number, as in nan'],
+  [/^[-+\u2212]?(?:1\.#inf\d*|∞|infty)$/i, (cell) => `a number, as in ${/^[-\u2212]/.test(cell) ? '-inf' : 'inf'}`],
+];
+
+/** What makes a number unreadable, how it is taken away, and what is expected instead; taken away one after another. */
+const corrections: readonly (readonly [expected: string, correct: (cell: string) => string])[] = [
+  ['"-" for the sign', (cell) => cell.replace(/^[\u2212\u2013\uff0d\ufe63]|(?<=\de)\u2212/iu, '-')],
+  [
+    'no currency sign',
+    (cell) =>
+      cell
+        .replace(/^([-+]?)(?:[A-Z]{0,3}\p{Sc}|[A-Z]{3}(?=\s?\d[\d,]*[.,]\d))\s*(?=[-+.\d])/u, '$1')
+        .replace(/(?<=\d)\s*(?:\p{Sc}|\s[A-Z]{3})$/u, ''),
+  ],
+  ['no underscores', (cell) => cell.replace(/(?<=\d)_(?=\d)/g, '')],
+  [
+    'no thousands separators',
+    (cell) =>
+      /^[-+]?\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d*)?%?$/.test(cell)
+        ? cell.replace(/[,'’\s]/g, '')
+        : cell.replace(/^[-+]?\d{1,3}(?:[.'’\s]\d{3})+(?=,\d+%?$)/, (whole) => whole.replace(/[.'’\s]/g, '')),
+  ],
+  ['a decimal point', (cell) => cell.replace(/^([-+]?\d*),(\d+(?:e[-+]?\d+)?\s*%?)$/i, '$1.$2')],
+  ['e before the exponent', (cell) => cell.replace(/^([-+]?(?:\d+\.?\d*|\.\d+))d([-+]?\d+)$/i, '$1e$2')],
+  ['no percent sign', (cell) => cell.replace(/^(.*\d\.?)\s*%$/, percent)],
+];
+
+function percent(cell: string, number: string): string {
+  const value = parseNumber(number);
+  return value === null ? cell : String(Number((value / 100).toPrecision(15)));
+}
+
+/** What to expect instead of a cell that is no number: `a decimal point, as in 1.5`. */
+export function expectedInstead(cell: string): string {
+  const word = words.find(([pattern]) => pattern.test(cell));
+  if (word) return word[1](cell);
+  // One group of three digits: a thousand, or three decimals.
+  const either = /^([-+]?\d{1,3}),(\d{3})$/.exec(cell);
+  if (either)
+    return `no thousands separator, as in ${either[1]}${either[2]}, or a decimal point, as in ${either[1]}.${either[2]}`;
+  let corrected = cell;
+  const expected: string[] = [];
+  for (const [what, correct] of corrections) {
+    const before = corrected;
+    corrected = correct(before);
+    if (corrected !== before) expected.push(what);
+  }
+  if (expected.length > 0 && parseNumber(corrected) !== null) return `${expected.join(' and ')}, as in ${corrected}`;
+  // Numbers with a decimal comma between commas or semicolons: 1,5;2,5 is cut into 1, 5;2 and 5.
+  const parts = cell.split(';');
+  if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
+    return 'a number; between semicolons, too, decimals have a point, as in 1.5;2.5';
+  }
+  return 'a number';
+}
+
+/**
+ * Whether a cell looks like a name: its first letter comes before any digit, and it is no word that stands for a number or for the
+ * absence of one.
+ */
+export function isName(cell: string): boolean {
+  if (parseNumber(cell) !== null || words.some(([pattern]) => pattern.test(cell))) return false;
+  if (/^[^\p{L}\p{N}]*(?:nan|inf|infinity)(?![\p{L}\p{N}_ ])/iu.test(cell)) return false;
+  if (/^[A-Z]{0,3}\p{Sc}\s*[-+.,\d]|^[A-Z]{3}\s?[-+]?\d[\d,]*[.,]\d|^[Oo][.,]\d|^[eE][-+]\d/u.test(cell)) return false;
+  return /^[^\p{L}\p{N}_]*[\p{L}_]/u.test(cell);
+}
+
+/** How a line begins that is no comment in spite of its #: with what a spreadsheet writes for a missing or failed number. */
+const failedFormula = /^#(?:n\/a|div\/0!|ref!|value!|name\?|num!|null!|spill!|calc!|getting_data)/i;
+
+/** Whether a line, or its first cell, begins a comment. */
+export function isComment(line: string): boolean {
+  return line.startsWith('#') && !failedFormula.test(line);
+}
