@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isSoftgradError } from '@softgrad/core';
-import { csvLines, readAll } from '@softgrad/formats';
+import { csvLines, type FileArray, parseText, readAll, type TableOptions } from '@softgrad/formats';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openCsv } from '../src/files/csv.js';
@@ -10,10 +10,10 @@ import { openCsv } from '../src/files/csv.js';
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-csv-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function parse(content: string | Uint8Array, delimiter: ',' | '\t' = ',') {
+async function parse(content: string | Uint8Array, delimiter: ',' | '\t' = ',', options: TableOptions = {}) {
   const path = join(folder, 'x.csv');
   writeFileSync(path, content);
-  const reader = await openCsv(path, content.length, delimiter);
+  const reader = await openCsv(path, content.length, delimiter, options);
   try {
     return await readAll(reader, Number.POSITIVE_INFINITY, '');
   } finally {
@@ -35,6 +35,12 @@ test.each([
   ['with a comment and columns that are aligned', '# a b c\n  1  -2.5   3e-7 \n\n  4   5     .1\n', ','],
   ['with tabs in spite of its ending', '1\t-2.5\t3e-7\n4\t5\t.1\n', ','],
   ['with commas in spite of its ending', '1,-2.5,3e-7\n4,5,.1\n', '\t'],
+  ['in UTF-16, as Excel writes it', Buffer.from('\ufeffα\tb\tc\r\n1\t-2.5\t3e-7\r\n4\t5\t.1\r\n', 'utf16le'), ','],
+  ['in UTF-16, big endian', Buffer.from('\ufeff1;-2.5;3e-7\n4;5;.1\n', 'utf16le').swap16(), ','],
+  ['in UTF-16 without a byte order mark', Buffer.from('1,-2.5,3e-7\n4,5,.1\n', 'utf16le'), ','],
+  ['with the delimiter that Excel is told', 'sep=;\r\n1;-2.5;3e-7\r\n4;5;.1\r\n', ','],
+  ['with that and a header', '\ufeffsep=;\na, b;c;"d;d"\n1;-2.5;3e-7\n4;5;.1\n', ','],
+  ['with quotes in comments', '# it is 5" wide, "x"\n1,-2.5,3e-7\n#a "b", c"\n4,5,.1\n', ','],
   ['with a first line of 70 kB', `${'a'.repeat(70_000)},b,c\n1,-2.5,3e-7\n4,5,.1\n`, ','],
 ] as const)('a table is read: %s', async (_, content, delimiter) => {
   expect(await parse(content, delimiter)).toEqual(numbers);
@@ -95,6 +101,19 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     [',2.5\n3,4\n', /line 1, column 1 is empty; expected a number/],
     ['0x10,2\n', /line 1, column 1 is "0x10"; expected a number$/],
     ['1,2\n"3,4\n', /line 2: quote not closed; expected/],
+    [
+      '"1,049.34","2,000.10"\n999.5,998.2\n',
+      /line 1, column 1 is "1,049\.34"; expected no thousands separators, as in/,
+    ],
+    [
+      '"1,234","2,345"\n',
+      /line 1, column 1 is "1,234"; expected no thousands separator, as in 1234, or a decimal point, as/,
+    ],
+    ['#N/A,#N/A\n1,2\n', /line 1, column 1 is "#N\/A"; expected a number \(write nan for a missing value\)$/],
+    ['1,2\n#N/A,4\n', /line 2, column 1 is "#N\/A"/],
+    ['1,2\n# a,"b\n3,4"\n', /a comment with a quote that takes further lines into it/],
+    ['1,2\n# a,"b\n3,4\n', /quote not closed/],
+    ['1,2\n3,"4"5\n', /line 2: invalid closing quote; expected numbers in cells, quotes in pairs$/],
     ['', /no row of numbers; expected numbers separated by commas$/],
     ['a,b,c\n', /no row of numbers/],
     ['1,2\n3,\u001b[31mred\n', /line 2, column 2 is "\\u001b\[31mred"; expected a number$/],
@@ -141,4 +160,146 @@ test('whatever the bytes, they are read as a table or refused in one line', asyn
     ),
     { numRuns: 60 },
   );
+});
+
+/** A table of which is known what it holds, and how it is written. */
+interface Written {
+  readonly bytes: Uint8Array;
+  /** Its numbers, where all of its cells are numbers. */
+  readonly numbers: readonly (readonly number[])[] | null;
+  /** Lines that are neither empty nor comments nor Excel's statement, and whether the first of them is a header of names. */
+  readonly lines: number;
+  readonly named: boolean;
+}
+
+const encodings: readonly ((text: string) => Uint8Array)[] = [
+  (text) => Buffer.from(text),
+  (text) => Buffer.from(`\ufeff${text}`),
+  (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
+  (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16(),
+];
+
+const number = fc.oneof(
+  fc.double(),
+  fc.integer({ min: -9, max: 9 }),
+  fc.constantFrom(-0, 1e300, Number.NaN, Number.POSITIVE_INFINITY),
+);
+/** Neither numbers nor names, whatever line they are on. */
+const misspelled = fc.constantFrom(
+  ...[
+    '1,049.34',
+    '2,000',
+    '1,5',
+    'NA',
+    'n/a',
+    '#N/A',
+    '#DIV/0!',
+    '\u22121.5',
+    '10%',
+    '$1.5',
+    '1.5D+00',
+    'TRUE',
+    '1_000',
+  ],
+  ...[
+    '1.#INF',
+    '-nan(ind)',
+    '',
+    '-',
+    '?',
+    '1e',
+    '0x1',
+    '1.2.3',
+    '1;2',
+    '1"',
+    '"',
+    "1'",
+    '1 2',
+    '\u0000',
+    '€',
+    '1\n2',
+    'null',
+  ],
+);
+const names = fc.constantFrom('a', 'b1', 'sepal length', 'p=0.5', '_', 'Δ', 'x,y', 'u;v', 'loss "a"');
+
+/** A cell, in quotes where it must be or where that is drawn. */
+function quoted(cell: string, always: boolean): string {
+  return always || /[,;\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
+
+const tables: fc.Arbitrary<Written> = fc
+  .record({
+    rows: fc
+      .integer({ min: 1, max: 4 })
+      .chain((columns) =>
+        fc.array(fc.array(number, { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 6 }),
+      ),
+    wrong: fc.array(fc.tuple(fc.nat(5), fc.nat(3), misspelled), { maxLength: 2 }),
+    header: fc.option(fc.array(names, { minLength: 4, maxLength: 4 })),
+    delimiter: fc.constantFrom(',', ';', '\t', ' '),
+    newline: fc.constantFrom('\n', '\r\n'),
+    quotes: fc.infiniteStream(fc.boolean()),
+    stated: fc.boolean(),
+    comment: fc.option(fc.tuple(fc.nat(6), fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'))),
+    blankLine: fc.option(fc.nat(6)),
+    atEnd: fc.boolean(),
+    encoding: fc.constantFrom(...encodings),
+  })
+  .map(({ rows, wrong, header, delimiter, newline, quotes, stated, comment, blankLine, atEnd, encoding }) => {
+    const cells = rows.map((row) => row.map((value) => (Object.is(value, -0) ? '-0' : String(value))));
+    const inPlace = wrong.filter(([row, column]) => cells[row]?.[column] !== undefined);
+    for (const [row, column, cell] of inPlace) cells[row][column] = cell;
+    const columns = rows[0].length;
+    const table = header ? [header.slice(0, columns), ...cells] : cells;
+    const lines = table.map((row) => row.map((cell) => quoted(cell, quotes.next().value)).join(delimiter));
+    // What is between blanks may not have any, nor be missing; and an empty cell alone would be an empty line.
+    const plain = table.map((row) =>
+      row.map((cell) => quoted(cell === '' ? '""' : cell.replace(/\s/g, ''), false)).join(' '),
+    );
+    const texts = (delimiter === ' ' ? plain : lines).map((line) => (line.trim() === '' ? '""' : line));
+    if (comment) texts.splice(comment[0], 0, comment[1]);
+    if (blankLine !== null) texts.splice(blankLine, 0, '');
+    if (stated && delimiter !== ' ') texts.unshift(`sep=${delimiter}`);
+    return {
+      bytes: encoding(`${texts.join(newline)}${atEnd ? newline : ''}`),
+      numbers: inPlace.length > 0 ? null : rows,
+      lines: table.length,
+      named: header !== null,
+    };
+  });
+
+describe('rows in are rows out, or an error: of no table a row is lost without a word', () => {
+  const readers: Readonly<Record<string, (bytes: Uint8Array, options: TableOptions) => Promise<FileArray>>> = {
+    'a .csv': (bytes, options) => parse(bytes, ',', options),
+    'a .tsv': (bytes, options) => parse(bytes, '\t', options),
+    'a text': (bytes, options) => parseText(bytes, 'x.csv', 1e9, options),
+  };
+
+  test.each(Object.entries(readers))('%s', async (_, read) => {
+    const seen = { read: 0, refused: 0 };
+    await fc.assert(
+      fc.asyncProperty(tables, fc.constantFrom(undefined, 'yes', 'no'), async (written, header) => {
+        const { bytes, numbers, lines, named } = written;
+        try {
+          const { data, shape } = await read(bytes, { header });
+          const skipped = header === undefined ? named : header === 'yes';
+          expect(shape[0]).toBe(lines - (skipped ? 1 : 0));
+          expect(data.length).toBe(shape[0] * shape[1]);
+          if (numbers) expect([...data]).toEqual(numbers.slice(numbers.length - shape[0]).flat());
+          seen.read++;
+        } catch (error) {
+          if (!isSoftgradError(error)) throw error;
+          expect(error.message).toMatch(/^.*x\.csv: \P{Cc}+$/u);
+          // What is written well is read, unless it looks like what pandas adds.
+          if (numbers && (header === undefined || (header === 'yes') === named))
+            expect(error.message).toContain('pandas');
+          seen.refused++;
+        }
+      }),
+      { numRuns: 400 },
+    );
+    // Neither is what all of them come to.
+    expect(Math.min(seen.read, seen.refused)).toBeGreaterThan(40);
+  });
 });
