@@ -30,6 +30,8 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly limits: Limits;
   readonly backends: Backends;
+  /** Milliseconds since some moment. */
+  now(): number;
   /** Calls the listener when nothing is left that keeps the process alive; the function that it gives takes that back. */
   onIdle(listener: () => void): () => void;
 }

@@ -21,6 +21,7 @@ const exitCode = await run(process.argv.slice(2), {
   env: process.env,
   limits: limitsOf(process.constrainedMemory?.() ?? 0, totalmem()),
   backends: ownBackends,
+  now: () => performance.now(),
   onIdle(listener) {
     process.once('beforeExit', listener);
     return () => process.off('beforeExit', listener);

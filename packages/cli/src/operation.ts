@@ -1,12 +1,30 @@
-import { type Backend, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
-import { arrayRows, type FileArray, formatShape, type RowReader, readAll, sizeOf } from '@softgrad/formats';
+import {
+  type Backend,
+  byteSize,
+  type FloatDType,
+  type MaskInput,
+  SoftgradError,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
+import {
+  arrayRows,
+  type FileArray,
+  formatBytes,
+  formatShape,
+  halfToNumber,
+  numberToHalf,
+  type RowReader,
+  readAll,
+  sizeOf,
+} from '@softgrad/formats';
 import { checkDType, openBackend } from './backend.js';
 import type { Context, Session } from './context.js';
 import { openArray } from './files/open.js';
 import { openWriter, outputFormat, type RowWriter } from './files/write.js';
-import type { OperationOptions } from './options.js';
-import { silent, startProgress } from './progress.js';
-import { terminalWriter } from './table.js';
+import type { FileOptions, OperationOptions } from './options.js';
+import { startLateProgress } from './progress.js';
+import { lineWriter, terminalWriter } from './table.js';
 
 /** A file that an operation reads, and what the command line calls it: `INPUT`, `--upstream`. */
 export interface OperandFile {
@@ -14,59 +32,142 @@ export interface OperandFile {
   readonly file: string;
 }
 
+/** The options that core's functions take of the command line's. */
+export interface ComputeOptions {
+  readonly axis: number;
+  readonly temperature: number;
+  readonly mask?: MaskInput;
+}
+
+/** An operation whose rows along the first dimension are independent, unless that is the axis. */
+export interface RowwiseOperation {
+  readonly name: string;
+  readonly operands: readonly OperandFile[];
+  /** Whether the result has a matrix for every row of the operands. */
+  readonly matrices?: boolean;
+  /** What to do about a result that does not fit in memory. */
+  readonly advice?: string;
+  compute(operands: readonly Tensor[], options: ComputeOptions): Tensor;
+}
+
 /**
- * Computes an operation whose result has the shape of its operands and whose rows along the first dimension are independent
- * (unless that is the axis): chunk of rows by chunk of rows, so that neither input nor output need fit in memory.
+ * Computes an operation chunk of rows by chunk of rows, so that neither input nor output need fit in memory; all rows at once where the
+ * first dimension is the axis. Elementwise operations have no axis.
  */
 export async function runRowwise(
-  name: string,
-  operands: readonly OperandFile[],
-  options: OperationOptions,
+  operation: RowwiseOperation,
+  options: FileOptions & Partial<OperationOptions>,
   session: Session,
-  compute: (operands: readonly Tensor[], axis: number) => Tensor,
 ): Promise<void> {
-  const { memory, chunk: chunkBytes } = session.limits;
-  await withReaders(operands, options, session, async (readers, backend) => {
-    const [input] = readers;
-    const axis = resolveAxis(options.axis, input);
-    readers.slice(1).forEach((reader, i) => {
-      checkSameShape(operands[i + 1].label, reader, input);
+  const { name, operands } = operation;
+  await withReaders([...operands, ...maskOperands(options)], options, session, async (readers, backend) => {
+    const files = readers.slice(0, operands.length);
+    const [input] = files;
+    const axis = options.axis === undefined ? null : resolveAxis(options.axis, input);
+    files.slice(1).forEach((reader, k) => {
+      checkSameShape(operands[k + 1].label, reader, input);
     });
-    const sources = axis === 0 ? await Promise.all(readers.map((reader) => inMemory(reader, memory))) : readers;
-    const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input, chunkBytes);
-    const bytes = input.byteLength ?? 0;
-    const progress = bytes > chunkBytes ? startProgress(name, bytes, session) : silent(session);
-    let writer: RowWriter | null = null;
-    try {
-      let dtype: FloatDType | null = null;
-      let chunks = await nextOfAll(sources, count);
-      while (chunks) {
-        const [first] = chunks;
-        const chosen: FloatDType = dtype ?? chooseDType(backend, options.dtype, first, input.name);
-        dtype = chosen;
-        writer ??= await openResult(name, options.out, first.shape.length, chosen, session);
-        const tensors = chunks.map((chunk) => toTensor(chunk, chosen, backend));
-        using result = compute(tensors, axis);
-        const rows = await fromTensor(result);
-        for (const operand of tensors) operand.dispose();
-        // What follows is read first: of an input that fits one chunk nothing is written unless all of it is good.
-        chunks = await nextOfAll(sources, count);
-        await writer.write(rows);
-        progress.update(input.position());
-      }
-      progress.stop();
-      await writer?.finish();
-    } finally {
-      progress.stop();
-      await writer?.abort();
-    }
+    const inMemory = (reader: RowReader) => wholeInMemory(reader, operation, session);
+    const sources = axis === 0 ? await Promise.all(files.map(inMemory)) : files;
+    const mask = await openMask(readers[operands.length], input, axis, session);
+    const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input, operation, axis, session);
+    const settings = { axis: axis ?? -1, temperature: options.temperature ?? 1 };
+    let precision: Precision | undefined;
+    const compute = async (chunk: Chunk): Promise<Computed> => {
+      const [first] = chunk.operands;
+      precision ??= choosePrecision(backend, options.dtype, first, input.name);
+      const { computed, written } = precision;
+      if (operation.matrices) checkFits(first, axis ?? 0, computed, backend, operation, session, input.name);
+      const tensors = chunk.operands.map((array) => toTensor(array, computed, backend));
+      using result = operation.compute(tensors, chunk.mask ? { ...settings, mask: chunk.mask } : settings);
+      const rows = await fromTensor(result, written);
+      for (const operand of tensors) operand.dispose();
+      return { rows, dtype: written };
+    };
+    const open = ({ rows, dtype }: Computed) => openResult(name, options.out, rows.shape.length, dtype, session);
+    await pump(() => nextChunk(sources, mask, count), compute, open, measure(name, sources[0], session));
   });
+}
+
+/** Rows of all operands, with what the mask has for them. */
+interface Chunk {
+  readonly operands: readonly FileArray[];
+  readonly mask: MaskInput | null;
+}
+
+/** A result, and the dtype that it is written in. */
+interface Computed {
+  readonly rows: FileArray;
+  readonly dtype: FloatDType;
+}
+
+async function nextChunk(
+  sources: readonly RowReader[],
+  { rows, whole }: OpenMask,
+  count: number,
+): Promise<Chunk | null> {
+  if (rows === null) {
+    const operands = await nextOfAll(sources, count);
+    return operands && { operands, mask: whole };
+  }
+  const chunks = await nextOfAll([...sources, rows], count);
+  return chunks && { operands: chunks.slice(0, -1), mask: toMask(chunks[chunks.length - 1], rows.name) };
+}
+
+/** Computes and writes chunk after chunk to the end. */
+async function pump(
+  next: () => Promise<Chunk | null>,
+  compute: (chunk: Chunk) => Promise<Computed>,
+  open: (first: Computed) => Promise<RowWriter>,
+  progress: RowProgress,
+): Promise<void> {
+  let writer: RowWriter | undefined;
+  try {
+    for (let chunk = await next(); chunk !== null; ) {
+      const computed = await compute(chunk);
+      writer ??= await open(computed);
+      const rows = chunk.operands[0].shape[0] ?? 1;
+      // What follows is read first: of an input that fits one chunk nothing is written unless all of it is good.
+      chunk = await next();
+      await writer.write(computed.rows, (share) => progress.partly(share * rows));
+      progress.add(rows);
+    }
+    progress.stop();
+    await writer?.finish();
+  } finally {
+    progress.stop();
+    await writer?.abort();
+  }
+}
+
+/** A bar that counts rows. */
+interface RowProgress {
+  add(rows: number): void;
+  /** Shows that many rows more without counting them. */
+  partly(rows: number): void;
+  stop(): void;
+}
+
+/** The progress of an operation: in rows where their number is known, else in bytes of the file. */
+function measure(name: string, input: RowReader, session: Session): RowProgress {
+  const known = input.shape.length === 0 ? 1 : input.shape[0];
+  const progress = startLateProgress(name, known ?? input.byteLength ?? 1, session);
+  let done = 0;
+  const show = (rows: number) => progress.update(known === null ? input.position() : rows);
+  return {
+    add(rows) {
+      done += rows;
+      show(done);
+    },
+    partly: (rows) => show(done + rows),
+    stop: () => progress.stop(),
+  };
 }
 
 /** Opens the files and the backend, and closes both whatever happens. */
 export async function withReaders(
   operands: readonly OperandFile[],
-  options: OperationOptions,
+  options: FileOptions,
   session: Session,
   use: (readers: readonly RowReader[], backend: Backend) => Promise<void>,
 ): Promise<void> {
@@ -77,7 +178,8 @@ export async function withReaders(
   }
   const readers: RowReader[] = [];
   try {
-    for (const { file } of operands) readers.push(await openArray(file, session));
+    for (const { file } of operands)
+      readers.push(await openArray(file, session, { header: options.header, headerAdvice }));
     const backend = await openBackend(options.backend, session);
     try {
       await use(readers, backend);
@@ -89,12 +191,97 @@ export async function withReaders(
   }
 }
 
-async function inMemory(reader: RowReader, memory: number): Promise<RowReader> {
-  const advice =
+/** For messages about the first line of a table. */
+const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
+
+/** The mask as one more file, where there is one. */
+export function maskOperands({ mask }: Partial<OperationOptions>): readonly OperandFile[] {
+  return mask === undefined ? [] : [{ label: '--mask', file: mask }];
+}
+
+/** A mask that goes along with the rows, or one for all of them. */
+interface OpenMask {
+  readonly rows: RowReader | null;
+  readonly whole: MaskInput | null;
+}
+
+/** @throws ERR_SHAPE where it does not broadcast to the input */
+async function openMask(
+  reader: RowReader | undefined,
+  input: RowReader,
+  axis: number | null,
+  { limits }: Session,
+): Promise<OpenMask> {
+  if (!reader) return { rows: null, whole: null };
+  // Of a table the number of rows is known at its end only, and one row is for all.
+  const known =
+    reader.shape[0] === null ? arrayRows(await readAll(reader, limits.memory, maskAdvice), reader.name) : reader;
+  checkBroadcasts(known, input);
+  const alike = known.shape.length === input.shape.length && known.shape[0] !== 1;
+  if (alike && axis !== 0) return { rows: known, whole: null };
+  return { rows: null, whole: toMask(await readAll(known, limits.memory, maskAdvice), known.name) };
+}
+
+const maskAdvice = 'a mask as a .npy is read row by row';
+
+/** @throws ERR_VALUE for what is neither true nor false */
+export function toMask(array: FileArray | undefined, name: string): MaskInput {
+  const { data, shape } = array ?? { data: [], shape: [0] };
+  const wrong = data.find((value) => value !== 0 && value !== 1);
+  if (wrong === undefined) return { data: Uint8Array.from(data), shape };
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--mask ${name}: ${wrong} is no truth value; expected true or 1 where an entry counts, false or 0 where it does not`,
+  );
+}
+
+/** By NumPy's rule, as far as shapes are known before reading. */
+export function checkBroadcasts(
+  mask: Pick<RowReader, 'name' | 'shape'>,
+  input: Pick<RowReader, 'name' | 'shape'>,
+): void {
+  const shift = input.shape.length - mask.shape.length;
+  const fits = mask.shape.every((length, axis) => {
+    const wanted = input.shape[axis + shift];
+    return length === 1 || wanted === null || wanted === length;
+  });
+  if (shift >= 0 && fits) return;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `--mask ${mask.name}: shape ${formatShape(mask.shape)}; expected one that broadcasts to ${formatShape(input.shape)}, that of ${input.name}`,
+  );
+}
+
+/** An array that is taken at once, read. */
+async function wholeInMemory(
+  reader: RowReader,
+  { matrices, advice }: RowwiseOperation,
+  session: Session,
+): Promise<RowReader> {
+  const ofAxis =
     reader.shape.length === 1
       ? 'its one axis takes all of it at once, which needs a machine with more memory'
       : "axis 0 takes all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
-  return arrayRows(await readAll(reader, memory, advice), reader.name);
+  const array = await readWatched(reader, matrices ? `so is its Jacobian, but ${advice}` : ofAxis, session);
+  return arrayRows(array, reader.name);
+}
+
+/** All of an array, with a bar where reading it takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
+export async function readWatched(reader: RowReader, advice: string, session: Session): Promise<FileArray> {
+  const progress = startLateProgress(`reading ${reader.name}`, reader.byteLength ?? 1, session);
+  const watched: RowReader = {
+    ...reader,
+    async next(count) {
+      const chunk = await reader.next(count);
+      progress.update(reader.position());
+      return chunk;
+    },
+  };
+  try {
+    return await readAll(watched, session.limits.memory, advice);
+  } finally {
+    progress.stop();
+  }
 }
 
 /** The next chunk of every reader, all of as many rows; null at their common end. */
@@ -125,13 +312,43 @@ export async function openResult(
   dtype: FloatDType,
   { stdout }: Pick<Context, 'stdout'>,
 ): Promise<RowWriter> {
+  if (out === undefined && stdout.isTTY && rank === 0) return lineWriter(name, stdout);
   return out === undefined && stdout.isTTY ? terminalWriter(name, stdout) : openWriter(out, rank, dtype, stdout);
 }
 
-/** Rows whose float64 values fill one chunk; at least one. */
-function rowsAtATime(reader: RowReader, chunkBytes: number): number {
-  const rowBytes = sizeOf(reader.shape.slice(1).map((length) => length ?? 1)) * 8;
-  return Math.max(1, Math.floor(chunkBytes / Math.max(rowBytes, 1)));
+/** Rows whose float64 values, or those of their matrices, fill one chunk; at least one. */
+function rowsAtATime(
+  { shape }: RowReader,
+  { matrices }: RowwiseOperation,
+  axis: number | null,
+  { limits }: Session,
+): number {
+  const rowBytes = sizeOf(shape.slice(1).map((length) => length ?? 1)) * 8;
+  if (!matrices) return Math.max(1, Math.floor(limits.chunk / Math.max(rowBytes, 1)));
+  // Matrices are held twice: by the backend and on their way out.
+  const most = Math.min(limits.chunk, limits.memory / 2);
+  return Math.max(1, Math.floor(most / Math.max(rowBytes * (shape[axis ?? 0] ?? 1), 1)));
+}
+
+/** @throws ERR_OUT_OF_MEMORY where the matrices of these rows are too many to be held */
+function checkFits(
+  { shape }: FileArray,
+  axis: number,
+  dtype: FloatDType,
+  backend: Backend,
+  { advice }: RowwiseOperation,
+  { limits }: Session,
+  name: string,
+): void {
+  const classes = shape[axis] ?? 1;
+  const matrices = [...shape.slice(0, axis), ...shape.slice(axis + 1), classes, classes];
+  const bytes = sizeOf(matrices) * byteSize(dtype);
+  const most = Math.min(limits.memory / 2, backend.supports.limits.elements * byteSize(dtype));
+  if (bytes <= most) return;
+  throw new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `${name}: its Jacobian of shape ${formatShape(matrices)} takes ${formatBytes(bytes)} in ${dtype}, and ${backend.name} can hold ${formatBytes(most)} here; ${advice}`,
+  );
 }
 
 /** @throws ERR_AXIS naming the file's rank */
@@ -150,24 +367,37 @@ export function resolveAxis(axis: number, reader: RowReader): number {
   );
 }
 
-/** The dtype asked for, else the file's own. @throws ERR_DTYPE where the backend lacks it */
-export function chooseDType(
+/** The dtypes that are computed in and written. */
+export interface Precision {
+  readonly computed: FloatDType;
+  readonly written: FloatDType;
+}
+
+/**
+ * The dtype asked for, else the file's own. What is asked for in float16 is computed in float32 where the backend has no float16.
+ *
+ * @throws ERR_DTYPE where the backend lacks it
+ */
+export function choosePrecision(
   backend: Backend,
   asked: FloatDType | undefined,
   array: FileArray,
   name: string,
-): FloatDType {
-  const dtype = asked ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
-  checkDType(backend, dtype, asked ? '--dtype' : name);
-  return dtype;
+): Precision {
+  const written = asked ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
+  const computed = written === 'float16' && !backend.supports.dtypes.includes('float16') ? 'float32' : written;
+  checkDType(backend, computed, asked ? '--dtype' : name);
+  return { computed, written };
 }
 
 export function toTensor(array: FileArray, dtype: FloatDType, backend: Backend): Tensor {
   return tensor(array.data, { shape: array.shape, dtype, backend });
 }
 
-export async function fromTensor(result: Tensor): Promise<FileArray> {
-  return { shape: result.shape, data: await result.data() };
+export async function fromTensor(result: Tensor, written: FloatDType): Promise<FileArray> {
+  const data = await result.data();
+  if (written !== 'float16') return { shape: result.shape, data };
+  return { shape: result.shape, data: Float32Array.from(data, (value) => halfToNumber(numberToHalf(value))) };
 }
 
 /** Shapes must agree as far as they are known before reading. */

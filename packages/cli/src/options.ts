@@ -1,25 +1,31 @@
 import type { FloatDType } from '@softgrad/core';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-/** What every operation's command takes. */
-export interface OperationOptions {
-  readonly axis: number;
-  readonly temperature: number;
+/** What every command takes that reads arrays and writes one. */
+export interface FileOptions {
   readonly dtype?: FloatDType;
   readonly backend?: string;
   readonly out?: string;
+  readonly header?: 'yes' | 'no';
+}
+
+/** What every command takes that computes over rows. */
+export interface OperationOptions extends FileOptions {
+  readonly axis: number;
+  readonly temperature: number;
+  readonly mask?: string;
 }
 
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
-INPUT and other files are .npy, .npz (FILE.npz:name picks one of several arrays), .json (nested lists), .csv or .tsv
-(a header row is passed over), .txt (any text of numbers, such as what NumPy prints or np.savetxt writes), or - for such
-text, JSON too, on standard input. The ending of --out decides the output's format; without --out a terminal gets a
-table and a pipe gets JSON.`;
+INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of several arrays), .json (nested lists),
+.csv or .tsv (a header row is passed over), .txt (any text of numbers, such as what NumPy prints or np.savetxt writes),
+- for such text, JSON too, on standard input; or numbers between commas, like 0,2. The ending of --out decides the
+output's format; without --out a terminal gets a table and a pipe gets JSON.`;
 
 /** Adds INPUT and the options of `OperationOptions`. */
 export function withOperationOptions(command: Command): Command {
-  return command
+  command
     .argument('<INPUT>', 'file with the logits')
     .addOption(
       new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
@@ -27,16 +33,32 @@ export function withOperationOptions(command: Command): Command {
         .default(-1),
     )
     .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
+    .option(
+      '--mask <file>',
+      'true or 1 where an entry counts, false or 0 where it does not, of a shape that broadcasts to that of the logits',
+    );
+  return withFileOptions(command);
+}
+
+/** Adds the options of `FileOptions`. */
+export function withFileOptions(command: Command): Command {
+  return command
     .addOption(
       new Option(
         '--dtype <dtype>',
-        "computes in this dtype; default: the file's own, float64 for text and integers",
+        "computes in this dtype; default: the file's own, float64 for text and integers; float16 is computed in float32 and rounded to where the engine lacks it",
       ).choices(['float16', 'float32', 'float64']),
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
     .option(
       '--out <file>',
       'writes .npy, .npz, .json, .csv or .tsv; an existing file is replaced only by a whole result',
+    )
+    .addOption(
+      new Option(
+        '--header <yes|no>',
+        'whether the first line of tables names their columns; default: where its cells look like names',
+      ).choices(['yes', 'no']),
     );
 }
 

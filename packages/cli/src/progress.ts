@@ -10,8 +10,12 @@ export interface Progress {
   stop(): void;
 }
 
-/** For what is over before a bar could be read. */
-export function silent({ stdout }: Pick<Context, 'stdout'>): Progress {
+type Streams = Pick<Context, 'stdout' | 'stderr' | 'now'>;
+
+/** Milliseconds after which a run is long enough for a bar. */
+const patience = 1000;
+
+function silent({ stdout }: Streams): Progress {
   return {
     update() {},
     print: (lines) => {
@@ -21,31 +25,66 @@ export function silent({ stdout }: Pick<Context, 'stdout'>): Progress {
   };
 }
 
-export function startProgress(label: string, total: number, context: Pick<Context, 'stdout' | 'stderr'>): Progress {
-  const { stdout, stderr } = context;
-  if (!stderr.isTTY) return silent(context);
-  const bar = new SingleBar({
+/** A bar for what takes seconds at least. */
+export function startProgress(label: string, total: number, context: Streams): Progress {
+  return context.stderr.isTTY ? bar(label, total, context, context.now()) : silent(context);
+}
+
+/** A bar for what may be over at once: it is shown if there still is progress after a second. */
+export function startLateProgress(label: string, total: number, context: Streams): Progress {
+  const began = context.now();
+  let shown = silent(context);
+  let late = context.stderr.isTTY === true;
+  return {
+    update(done, current) {
+      if (late && context.now() - began >= patience) {
+        late = false;
+        shown = bar(label, total, context, began);
+      }
+      shown.update(done, current);
+    },
+    print: (lines) => shown.print(lines),
+    stop: () => shown.stop(),
+  };
+}
+
+/** The bar; what is left is told from the time that everything so far has taken. */
+function bar(label: string, total: number, { stdout, stderr, now }: Streams, began: number): Progress {
+  const single = new SingleBar({
     stream: stderr,
-    format: '{label} {bar} {percentage}% {eta_formatted} left',
+    format: '{label} {bar} {percentage}% {left} left',
     barsize: 30,
     clearOnComplete: true,
     gracefulExit: false,
   });
-  bar.start(total, 0, { label });
   let at = 0;
   let shown = label;
+  const payload = () => ({
+    label: shown,
+    left: at > 0 ? formatSeconds(((now() - began) * (total / at - 1)) / 1000) : '?',
+  });
+  single.start(total, 0, payload());
   return {
     update(done, current = shown) {
       at = Math.min(done, total);
       shown = current;
-      bar.update(at, { label: shown });
+      single.update(at, payload());
     },
     print(lines) {
       // Stopped, the bar clears its line.
-      bar.stop();
+      single.stop();
       stdout.write(lines);
-      bar.start(total, at, { label: shown });
+      single.start(total, at, payload());
     },
-    stop: () => bar.stop(),
+    stop: () => single.stop(),
   };
+}
+
+/** `7s`, `2m05s`, `3h20m`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor(whole / 60) % 60)}m`;
 }

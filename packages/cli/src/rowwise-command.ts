@@ -1,33 +1,47 @@
 import type { Tensor } from '@softgrad/core';
 import { Command } from 'commander';
 import type { Session } from './context.js';
-import { runRowwise } from './operation.js';
-import { formatsHelp, type OperationOptions, withOperationOptions } from './options.js';
+import { type ComputeOptions, runRowwise } from './operation.js';
+import {
+  type FileOptions,
+  formatsHelp,
+  type OperationOptions,
+  withFileOptions,
+  withOperationOptions,
+} from './options.js';
 
-/** A command whose result has the shape of its operands. */
+/** A command that computes rows of its operands independently. */
 export interface RowwiseCommand {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
   /** What `--upstream` is, where the command takes a second operand. */
   readonly upstream?: string;
+  /** Whether the result has a matrix for every row, and what to do where they are too large. */
+  readonly matrices?: boolean;
+  readonly advice?: string;
+  /** Whether each entry is by itself, so that there is neither axis nor temperature nor mask. */
+  readonly elementwise?: boolean;
   /** One a line, as they stand in the help. */
   readonly examples: readonly string[];
-  compute(operands: readonly Tensor[], options: { readonly axis: number; readonly temperature: number }): Tensor;
+  compute(operands: readonly Tensor[], options: ComputeOptions): Tensor;
 }
 
 export function rowwiseCommand(
   session: Session,
-  { name, summary, description, upstream, examples, compute }: RowwiseCommand,
+  { summary, description, upstream, elementwise = false, examples, ...operation }: RowwiseCommand,
 ): Command {
-  const command = withOperationOptions(new Command(name)).summary(summary).description(description);
+  const command = new Command(operation.name).summary(summary).description(description);
+  if (elementwise) withFileOptions(command.argument('<INPUT>', 'file with numbers'));
+  else withOperationOptions(command);
   if (upstream !== undefined) command.requiredOption('--upstream <file>', upstream);
   return command
     .addHelpText('after', [formatsHelp, '', 'Examples:', ...examples.map((line) => `  ${line}`)].join('\n'))
-    .action(async (input: string, options: OperationOptions & { readonly upstream?: string }) => {
-      const operands = [{ label: 'INPUT', file: input }];
-      if (options.upstream !== undefined) operands.push({ label: '--upstream', file: options.upstream });
-      const { temperature } = options;
-      await runRowwise(name, operands, options, session, (tensors, axis) => compute(tensors, { axis, temperature }));
-    });
+    .action(
+      async (input: string, options: FileOptions & Partial<OperationOptions> & { readonly upstream?: string }) => {
+        const operands = [{ label: 'INPUT', file: input }];
+        if (options.upstream !== undefined) operands.push({ label: '--upstream', file: options.upstream });
+        await runRowwise({ ...operation, operands }, options, session);
+      },
+    );
 }

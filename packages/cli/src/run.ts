@@ -11,6 +11,8 @@ import { doctorCommand } from './commands/doctor.js';
 import { jacobianCommand } from './commands/jacobian.js';
 import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
+import { logSumExpCommand } from './commands/log-sum-exp.js';
+import { sigmoidCommand } from './commands/sigmoid.js';
 import { softmaxCommand } from './commands/softmax.js';
 import { vjpCommand } from './commands/vjp.js';
 import type { Context, OutputStream, Session } from './context.js';
@@ -56,6 +58,8 @@ Examples:
   const commands = [
     softmaxCommand(session),
     logSoftmaxCommand(session),
+    logSumExpCommand(session),
+    sigmoidCommand(session),
     jacobianCommand(session),
     vjpCommand(session),
     jvpCommand(session),

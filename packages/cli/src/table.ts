@@ -70,6 +70,17 @@ export function formatAlike(values: readonly number[]): string[] {
   return values.map((value) => (Number.isFinite(value) ? format(value) : String(value)));
 }
 
+/** Writes a single number to the terminal. */
+export function lineWriter(name: string, stdout: OutputStream): RowWriter {
+  return {
+    async write({ data }) {
+      stdout.write(`${name} ${formatNumber(data[0] ?? Number.NaN)}\n`);
+    },
+    async finish() {},
+    async abort() {},
+  };
+}
+
 /** Writes an array of one dimension or more to the terminal as a table that says what it leaves out. */
 export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   const kept: FileArray[] = [];

@@ -17,6 +17,7 @@ interface RunOptions {
   readonly limits?: Partial<Limits>;
   readonly backends?: Context['backends'];
   readonly onIdle?: Context['onIdle'];
+  readonly now?: Context['now'];
 }
 
 /** Runs a command line in this process. */
@@ -31,6 +32,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     env: options.env ?? {},
     limits: { ...limitsOf(0, 2 ** 33), ...options.limits },
     backends: options.backends ?? ownBackends,
+    now: options.now ?? (() => 0),
     onIdle: options.onIdle ?? (() => () => {}),
   });
   return { status, stdout: stdout.text(), stderr: stderr.text() };
@@ -84,6 +86,22 @@ export function temporaryFolder() {
       const data = Float64Array.from(rows.flat());
       const bytes = [npyHeader('<f8', [rows.length, rows[0].length]), npyElements(data, '<f8')];
       return this.write(name, Buffer.concat(bytes));
+    },
+    /** A .safetensors of matrices in float32. */
+    writeSafetensors(name: string, tensors: Readonly<Record<string, readonly (readonly number[])[]>>): string {
+      const header: Record<string, unknown> = {};
+      const parts: Float32Array[] = [];
+      let at = 0;
+      for (const [key, rows] of Object.entries(tensors)) {
+        const data = Float32Array.from(rows.flat());
+        header[key] = { dtype: 'F32', shape: [rows.length, rows[0].length], data_offsets: [at, at + data.byteLength] };
+        at += data.byteLength;
+        parts.push(data);
+      }
+      const text = Buffer.from(JSON.stringify(header));
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(text.length));
+      return this.write(name, Buffer.concat([length, text, ...parts.map((data) => Buffer.from(data.buffer))]));
     },
     /** A float32 file of zeros that takes no room on the disk. */
     zeros(name: string, rows: number, columns: number, order: 'C' | 'Fortran' = 'C'): string {

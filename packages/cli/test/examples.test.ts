@@ -62,6 +62,8 @@ test.each(blocks.map((block) => [block[0], examples(block)] as const))(
 const commands = [
   'softmax',
   'log-softmax',
+  'log-sum-exp',
+  'sigmoid',
   'jacobian',
   'vjp',
   'jvp',

@@ -46,6 +46,27 @@ describe('a file is read by its ending', () => {
     expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); expected one to be chosen/);
   });
 
+  test('of a model a tensor is chosen after a colon, whatever is in its name', async () => {
+    const model = folder.writeSafetensors('model.safetensors', { a: [[0, 1]], 'b/c:d': [[0, 0]] });
+    expect(await softmaxOf(`${model}:b/c:d`)).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(`${model}:a`)).not.toBe('[[0.5,0.5]]\n');
+    const single = folder.writeSafetensors('ONE.SafeTensors', { a: [[0, 0]] });
+    expect(await softmaxOf(single)).toBe('[[0.5,0.5]]\n');
+    expect((await folder.softgrad(['softmax', `${model}:x`])).stderr).toBe(
+      'softgrad: model.safetensors: has no tensor "x"; it holds "a", "b/c:d"\n',
+    );
+  });
+
+  test('numbers between commas are what they are, and a name of a file with an ending is one', async () => {
+    expect(await softmaxOf('0,0')).toBe('[0.5,0.5]\n');
+    expect(await softmaxOf(' 1 , 1 ')).toBe('[0.5,0.5]\n');
+    expect(await softmaxOf('7')).toBe('[1]\n');
+    expect(await softmaxOf('1e0,1')).toBe('[0.5,0.5]\n');
+    for (const name of ['0,,1', '0,x', ',', 'NaN,1']) {
+      expect((await softgrad(['softmax', name])).stderr, name).toMatch(/: no such file or directory; expected \.npy/);
+    }
+  });
+
   test('a table is cut at what its numbers stand between, and its lines are counted', async () => {
     expect(await softmaxOf(folder.write('semicolons.csv', 'a;b\n0;0\n'))).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(folder.write('first.csv', '0,0\t\n'))).toBe('[[0.5,0.5]]\n');

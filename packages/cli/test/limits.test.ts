@@ -23,6 +23,9 @@ describe('rows are computed in chunks, without a seam', () => {
   const g = folder.write('g.csv', [...csvLines({ shape: [rows, 3], data: cotangent }, ',')].join(''));
   const vector = npy('vector.npy', [rows], logits.slice(0, rows));
   const cube = npy('cube.npy', [3, 7, 1], logits);
+  const kept = Float64Array.from(logits, (_, k) => (k % 4 === 0 ? 0 : 1));
+  const rowMask = npy('mask.npy', [rows, 3], kept);
+  const tableMask = folder.write('mask.csv', [...csvLines({ shape: [rows, 3], data: kept }, ',')].join(''));
 
   /** The output file of a command that takes at most `chunk` bytes at once. */
   async function outputOf(args: readonly string[], ending: string, chunk: number): Promise<Buffer> {
@@ -46,6 +49,13 @@ describe('rows are computed in chunks, without a seam', () => {
       ['vjp', x, '--upstream', g],
       ['jvp', g, '--upstream', x],
       ['softmax', cube, '--axis', '1'],
+      ['jacobian', x],
+      ['jacobian', cube, '--axis', '1'],
+      ['log-sum-exp', cube, '--axis', '1'],
+      ['sigmoid', cube],
+      ['softmax', x, '--mask', rowMask],
+      ['softmax', x, '--mask', tableMask],
+      ['vjp', g, '--upstream', x, '--mask', '1,0,1'],
     ]) {
       const whole = await outputOf(args, 'json', 2 ** 20);
       expect((await outputOf(args, 'json', 56)).equals(whole), args.join(' ')).toBe(true);
@@ -96,14 +106,18 @@ describe('what does not fit in memory is refused with advice, and what fits is n
     loss: 'ones.npy: too large to be held in memory; compute the rows in parts, and add up their losses',
     demo: 'ones.npy: too large to be held in memory; give some of its rows',
     doctor: 'ones.npy: too large to be held in memory; give fewer rows: a mistake shows in any of them',
-    matrices: 'its Jacobian of shape (4, 3, 3) takes 288 bytes in float64, and cpu can hold',
+    matrices: 'its Jacobian of shape (3, 3) takes 72 bytes in float64, and cpu can hold',
+    row: 'its Jacobian of shape (1, 3, 3) takes 72 bytes in float64, and cpu can hold',
+    mask: 'ones.csv: too large to be held in memory; a mask as a .npy is read row by row',
   };
 
   test.each<[string, readonly string[], number, string]>([
     ['the first axis', ['softmax', ones, '--axis', '0'], all, advice.rows],
     ['the one axis', ['softmax', list], 96, advice.axis],
-    ['the logits of a Jacobian', ['jacobian', ones], all, advice.jacobian],
-    ['a Jacobian', ['jacobian', ones], 2 * 288, advice.matrices],
+    ['the logits of a Jacobian', ['jacobian', list], 96, advice.jacobian],
+    ['a Jacobian', ['jacobian', list], 2 * 72, advice.matrices],
+    ['the Jacobian of a row', ['jacobian', ones], 2 * 72, advice.row],
+    ['a mask in a table', ['softmax', ones, '--mask', folder.write('ones.csv', '1,1,1\n'.repeat(4))], all, advice.mask],
     ['a cross-entropy', ['cross-entropy', ones, '--target', labels], all, advice.loss],
     ['the target', ['cross-entropy', folder.write('two.json', '[[1, 2]]'), '--target', ones], all, advice.loss],
     ['the demo', ['demo', ones], all, advice.demo],

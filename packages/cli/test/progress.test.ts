@@ -1,5 +1,6 @@
-import { afterAll, expect, test } from 'vitest';
-import { startProgress } from '../src/progress.js';
+import { afterAll, describe, expect, test } from 'vitest';
+import { openWriter } from '../src/files/write.js';
+import { formatSeconds, startLateProgress, startProgress } from '../src/progress.js';
 import { recorder, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -8,11 +9,13 @@ afterAll(folder.remove);
 /** The control sequence of a terminal, EL 2. */
 const clearLine = '\u001b[2K';
 
-/** What the bar has drawn on standard error so far, and what went to standard output. */
-function start(label: string, total: number, terminal = true) {
+/** What the bar has drawn on standard error so far, and what went to standard output; the clock is set by hand. */
+function start(label: string, total: number, terminal = true, begin = startProgress) {
   const stdout = recorder(terminal);
   const stderr = recorder(terminal);
-  return { progress: startProgress(label, total, { stdout, stderr }), drawn: stderr.text, printed: stdout.text };
+  const clock = { at: 0 };
+  const progress = begin(label, total, { stdout, stderr, now: () => clock.at });
+  return { progress, clock, drawn: stderr.text, printed: stdout.text };
 }
 
 test('on a terminal a line on standard error says what is going on and how far it is, and is cleared at the end', () => {
@@ -56,13 +59,89 @@ test('nothing is drawn where standard error is no terminal, and lines are printe
   expect(printed()).toBe('a table\n');
 });
 
-test('a file of more than one chunk has a bar on a terminal, and a smaller one has none', async () => {
-  const input = folder.zeros('x.npy', 64, 4);
-  const args = ['softmax', input, '--out', folder.at('out.npy'), '--backend', 'cpu'];
-  const size = 128 + 64 * 4 * 4;
-  const show = async (terminal: boolean, chunk: number) =>
-    (await softgrad(args, { terminal, limits: { chunk } })).stderr;
-  expect(await show(true, size - 1)).toMatch(/softmax \S{30} 100% /);
-  expect(await show(true, size)).toBe('');
-  expect(await show(false, size - 1)).toBe('');
+test('what is left is told from the time that all of it so far has taken', () => {
+  const { progress, clock, drawn } = start('conformance', 100);
+  expect(drawn()).toMatch(/ 0% \? left/);
+  clock.at = 10_000;
+  progress.update(10);
+  progress.stop();
+  expect(drawn()).toMatch(/ 10% 1m30s left/);
+});
+
+test('seconds are written as people read them', () => {
+  expect([0, 0.2, 59, 60, 61.5, 3599, 3600, 12_345].map(formatSeconds)).toEqual([
+    '0s',
+    '1s',
+    '59s',
+    '1m00s',
+    '1m02s',
+    '59m59s',
+    '1h00m',
+    '3h25m',
+  ]);
+});
+
+test('a late bar is drawn where there still is progress after a second, and never where that is no terminal', () => {
+  for (const terminal of [true, false]) {
+    const { progress, clock, drawn, printed } = start('softmax', 4, terminal, startLateProgress);
+    clock.at = 999;
+    progress.update(1);
+    progress.print('a line\n');
+    expect([drawn(), printed()]).toEqual(['', 'a line\n']);
+    clock.at = 1000;
+    progress.update(2);
+    progress.stop();
+    if (terminal) expect(drawn()).toMatch(/softmax \S{30} 50% 1s left/);
+    else expect(drawn()).toBe('');
+  }
+});
+
+describe('a command that takes over a second has a bar on a terminal', () => {
+  const x = folder.zeros('x.npy', 64, 4);
+  const table = folder.write('x.csv', '1,2,3,4\n'.repeat(64));
+  const out = folder.at('out.json');
+
+  /** What it draws where every look at the clock takes so many milliseconds. */
+  async function drawn(args: readonly string[], step: number, terminal = true): Promise<string> {
+    let at = 0;
+    const now = () => {
+      at += step;
+      return at;
+    };
+    const { status, stderr } = await softgrad([...args, '--out', out, '--backend', 'cpu'], {
+      terminal,
+      now,
+      limits: { chunk: 512 },
+    });
+    expect(status, stderr).toBe(0);
+    return stderr;
+  }
+
+  test.each<[string, readonly string[], RegExp]>([
+    ['by rows', ['softmax', x], /softmax \S{30} 100% 0s left/],
+    ['by bytes', ['softmax', table], /softmax \S{30} 100% 0s left/],
+    ['matrices', ['jacobian', x], /jacobian \S{30} 100% 0s left/],
+    ['reading all rows', ['softmax', table, '--axis', '0'], /reading \S+x\.csv \S{30} 100% /],
+    ['reading logits and target', ['cross-entropy', x, '--target', table], /reading \S+x\.csv \S{30} 100% /],
+  ])('%s', async (_, args, bar) => {
+    expect(await drawn(args, 600)).toMatch(bar);
+    expect(await drawn(args, 1)).toBe('');
+    expect(await drawn(args, 600, false)).toBe('');
+  });
+
+  test('text that is long is counted while it is written', async () => {
+    for (const ending of ['json', 'csv', 'tsv']) {
+      const result = folder.at(`long.${ending}`);
+      const shares: number[] = [];
+      const writer = await openWriter(result, 2, 'float64', recorder());
+      const rows = { shape: [3, 20_000], data: new Float64Array(60_000).fill(0.125) };
+      await writer.write(rows, (share) => shares.push(share));
+      await writer.finish();
+      expect(shares.length).toBeGreaterThan(2);
+      expect(shares).toEqual([...shares].sort((a, b) => a - b));
+      expect(shares[0]).toBeCloseTo(shares[1] / 2, 1);
+      expect(shares.at(-1)).toBeGreaterThan(0.7);
+      expect(shares.at(-1)).toBeLessThanOrEqual(1);
+    }
+  });
 });

@@ -1,14 +1,34 @@
-import { type Backend, crossEntropy, type FloatDType, SoftgradError, type Tensor, tensor } from '@softgrad/core';
-import { type FileArray, formatPosition, formatShape, readAll, sizeOf } from '@softgrad/formats';
+import {
+  type Backend,
+  crossEntropy,
+  type FloatDType,
+  type MaskInput,
+  SoftgradError,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
+import { type FileArray, formatPosition, formatShape, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { outputFormat, writeNamed } from '../files/write.js';
-import { chooseDType, fromTensor, openResult, resolveAxis, toTensor, withReaders } from '../operation.js';
+import {
+  checkBroadcasts,
+  choosePrecision,
+  fromTensor,
+  maskOperands,
+  openResult,
+  readWatched,
+  resolveAxis,
+  toMask,
+  toTensor,
+  withReaders,
+} from '../operation.js';
 import { formatsHelp, fraction, integer, type OperationOptions, withOperationOptions } from '../options.js';
-import { formatNumber, terminalWriter } from '../table.js';
+import { startLateProgress } from '../progress.js';
 
 interface Options extends OperationOptions {
   readonly target: string;
+  readonly weight?: string;
   readonly reduction: 'mean' | 'sum' | 'none';
   readonly labelSmoothing: number;
   readonly ignoreIndex: number;
@@ -20,7 +40,11 @@ export function crossEntropyCommand(session: Session): Command {
     .description(
       'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. Options mean what they mean in PyTorch.',
     )
-    .requiredOption('--target <file>', 'class indices, one a row, or probabilities of the shape of the logits')
+    .requiredOption(
+      '--target <file>',
+      'class indices, one a row, or probabilities of the shape of the logits; or indices like 0,2',
+    )
+    .option('--weight <file>', 'one weight a class, finite; default: 1 for all')
     .addOption(
       new Option('--reduction <how>', 'of the losses of the rows').choices(['mean', 'sum', 'none']).default('mean'),
     )
@@ -48,26 +72,69 @@ Examples:
       const operands = [
         { label: 'INPUT', file: input },
         { label: '--target', file: options.target },
+        ...maskOperands(options),
+        ...(options.weight === undefined ? [] : [{ label: '--weight', file: options.weight }]),
       ];
-      const { memory } = session.limits;
-      await withReaders(operands, options, session, async ([reader, targetReader], backend) => {
+      await withReaders(operands, options, session, async (readers, backend) => {
+        const [reader, targetReader, ...others] = readers;
         const axis = resolveAxis(options.axis, reader);
-        const logits = await readAll(reader, memory, 'compute the rows in parts, and add up their losses');
-        const read = await readAll(targetReader, memory, 'compute the rows in parts, and add up their losses');
-        const dtype = chooseDType(backend, options.dtype, logits, reader.name);
-        using x = toTensor(logits, dtype, backend);
-        using target = toTarget(read, targetReader.name, logits.shape, axis, options.ignoreIndex, dtype, backend);
-        const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
-        const { loss, gradient } = crossEntropy(x, target, {
+        const read = (one: RowReader) =>
+          readWatched(one, 'compute the rows in parts, and add up their losses', session);
+        const logits = await read(reader);
+        const targetArray = await read(targetReader);
+        const maskReader = options.mask === undefined ? undefined : others.shift();
+        const mask = maskReader && (await readMask(maskReader, { ...reader, shape: logits.shape }, read));
+        const [weightReader] = others;
+        const weight = weightReader && toWeight(await read(weightReader), weightReader.name, logits.shape[axis]);
+        const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
+        using x = toTensor(logits, computed, backend);
+        using target = toTarget(
+          targetArray,
+          targetReader.name,
+          logits.shape,
           axis,
-          temperature,
-          reduction,
-          labelSmoothing,
-          ignoreIndex,
-        });
-        await write(options.out, await fromTensor(loss), await fromTensor(gradient), dtype, session);
+          options.ignoreIndex,
+          computed,
+          backend,
+        );
+        const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
+        const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
+        const { loss, gradient } = crossEntropy(x, target, settings);
+        await write(
+          options.out,
+          await fromTensor(loss, written),
+          await fromTensor(gradient, written),
+          written,
+          session,
+        );
       });
     });
+}
+
+async function readMask(
+  reader: RowReader,
+  input: Pick<RowReader, 'name' | 'shape'>,
+  read: (reader: RowReader) => Promise<FileArray>,
+): Promise<MaskInput> {
+  const array = await read(reader);
+  checkBroadcasts({ name: reader.name, shape: array.shape }, input);
+  return toMask(array, reader.name);
+}
+
+/** @throws ERR_SHAPE unless there is one number a class: a list, or the column or row of a table; ERR_VALUE unless they are finite */
+function toWeight({ data, shape }: FileArray, name: string, classes: number | undefined): Float64Array {
+  if (data.length !== classes || shape.filter((length) => length !== 1).length > 1) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `--weight ${name}: shape ${formatShape(shape)}; expected ${formatShape([classes ?? null])}, one weight a class`,
+    );
+  }
+  const wrong = data.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return Float64Array.from(data);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--weight ${name}: ${formatPosition(wrong, shape)} is ${data[wrong]}; expected a finite number`,
+  );
 }
 
 /** The target as the tensor that core wants: its shape tells class indices from probabilities. */
@@ -88,8 +155,9 @@ function toTarget(
     return toTensor(array, dtype, backend);
   }
   const indices = logits.filter((_, k) => k !== axis);
-  // A .csv has two dimensions always: a list of labels is its one column or row.
-  const list = shape.length === 2 && indices.length === 1 && shape.includes(1) && sizeOf(shape) === indices[0];
+  // A .csv has two dimensions always: a list of labels is its one column or row. On the command line it is one of one, too.
+  const table = shape.length === 2 && indices.length === 1 && shape.includes(1) && sizeOf(shape) === indices[0];
+  const list = table || (indices.length === 0 && shape.length === 1 && shape[0] === 1);
   if (!sameShape(shape, indices) && !list) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -118,29 +186,32 @@ async function write(
   loss: FileArray,
   gradient: FileArray,
   dtype: FloatDType,
-  { stdout }: Session,
+  session: Session,
 ): Promise<void> {
+  const { stdout } = session;
   const format = out === undefined ? 'json' : outputFormat(out);
   if (out === undefined && stdout.isTTY) {
-    if (loss.shape.length === 0) stdout.write(`loss ${formatNumber(loss.data[0])}\n`);
-    for (const [name, array] of [
-      ['loss', loss],
-      ['gradient', gradient],
-    ] as const) {
-      if (array.shape.length === 0) continue;
-      const table = terminalWriter(name, stdout);
-      await table.write(array);
-      await table.finish();
+    for (const [name, array] of Object.entries({ loss, gradient })) {
+      const shown = await openResult(name, out, array.shape.length, dtype, session);
+      await shown.write(array);
+      await shown.finish();
     }
     return;
   }
-  if (format === 'json' || format === 'npz') return writeNamed(out, { loss, gradient }, dtype, stdout);
-  const writer = await openResult('gradient', out, gradient.shape.length, dtype, { stdout });
+  const progress = startLateProgress('writing', 1, session);
   try {
-    await writer.write(gradient);
-    await writer.finish();
+    if (format === 'json' || format === 'npz') {
+      return await writeNamed(out, { loss, gradient }, dtype, stdout, progress.update);
+    }
+    const writer = await openResult('gradient', out, gradient.shape.length, dtype, session);
+    try {
+      await writer.write(gradient, progress.update);
+      await writer.finish();
+    } finally {
+      await writer.abort();
+    }
   } finally {
-    await writer.abort();
+    progress.stop();
   }
   await writeNamed(undefined, { loss }, dtype, stdout);
 }

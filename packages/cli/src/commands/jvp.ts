@@ -16,7 +16,7 @@ export function jvpCommand(session: Session): Command {
     ],
     compute([logits, tangent], options) {
       using probabilities = softmax(logits, options);
-      return softmax.jvp(probabilities, tangent, options);
+      return softmax.jvp(probabilities, tangent);
     },
   });
 }

@@ -16,7 +16,7 @@ export function vjpCommand(session: Session): Command {
     ],
     compute([logits, cotangent], options) {
       using probabilities = softmax(logits, options);
-      return softmax.vjp(probabilities, cotangent, options);
+      return softmax.vjp(probabilities, cotangent);
     },
   });
 }

@@ -13,17 +13,19 @@ import {
 import type { Context } from '../context.js';
 import { openCsv } from './csv.js';
 
-const besides = 'or - for text or a .npy on standard input';
+const besides = '- for text or a .npy on standard input, or numbers between commas';
 const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` and `FILE.safetensors:name` for one array of
- * several, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy.
+ * several, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
 export async function openArray(argument: string, context: Context, table: TableOptions = {}): Promise<RowReader> {
   const { memory } = context.limits;
+  const numbers = numbersIn(argument);
+  if (numbers) return arrayRows({ shape: [numbers.length], data: numbers }, argument);
   if (argument === '-') return standardInputRows(await readStandardInput(context), memory, table);
   const [, archive, entry] = archiveMember.exec(argument) ?? [];
   const path = archive ?? argument;
@@ -40,6 +42,12 @@ export async function openArray(argument: string, context: Context, table: Table
     },
     { ...table, entry, memory, besides },
   );
+}
+
+/** Numbers between commas, which no name of a file is, since none of them is an ending that tells a format. */
+function numbersIn(argument: string): Float64Array | null {
+  const values = argument.split(',').map((text) => (text.trim() === '' ? Number.NaN : Number(text)));
+  return values.every(Number.isFinite) ? Float64Array.from(values) : null;
 }
 
 /** An archive and the name of one of its arrays; tensors of a model may have slashes in theirs. */

@@ -18,7 +18,8 @@ export type OutputFormat = 'npy' | 'npz' | 'json' | 'csv' | 'tsv';
 
 /** An array written from its first row to its last. */
 export interface RowWriter {
-  write(rows: FileArray): Promise<void>;
+  /** Says of long texts how much of the rows is written, from 0 to 1. */
+  write(rows: FileArray, onShare?: (share: number) => void): Promise<void>;
   finish(): Promise<void>;
   abort(): Promise<void>;
 }
@@ -111,9 +112,9 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
     const separator = rank > 1 ? ',\n ' : ',';
     let next = rank > 0 ? '[' : '';
     return {
-      async write(rows) {
+      async write(rows, onShare) {
         if (rows.data.length > 0 || rows.shape[0] > 0) {
-          await writeText(output, next, jsonRows(rows));
+          await writeText(output, next, jsonRows(rows), rows.data.length, onShare);
           next = separator;
         }
       },
@@ -128,23 +129,48 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
 
 function separated(output: Output, delimiter: ',' | '\t'): Body {
   return {
-    write: (rows) => writeText(output, '', csvLines(rows, delimiter)),
+    write: (rows, onShare) => writeText(output, '', csvLines(rows, delimiter), rows.data.length, onShare),
     async finish() {},
   };
 }
 
 /** Writes pieces of text together, since each write is a call to the system. */
-async function writeText(output: Output, first: string, pieces: Iterable<string>): Promise<void> {
+async function writeText(
+  output: Output,
+  first: string,
+  pieces: Iterable<string>,
+  numbers: number,
+  onShare?: (share: number) => void,
+): Promise<void> {
   let text = first;
+  let written = 0;
   for (const piece of pieces) {
     text += piece;
     if (text.length > 65536) {
       await output.write(text);
+      written += onShare ? countSeparators(text) : 0;
+      onShare?.(Math.min(1, written / numbers));
       text = '';
     }
   }
   await output.write(text);
 }
+
+/** The commas, tabs and ends of lines that a text has between its numbers. */
+function countSeparators(text: string): number {
+  let count = 0;
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === comma || code === tab || (code === newline && before !== comma)) count++;
+    before = code;
+  }
+  return count;
+}
+
+const comma = 0x2c;
+const tab = 0x09;
+const newline = 0x0a;
 
 const descrs: Readonly<Record<DType, NpyDescr>> = {
   float16: '<f2',
@@ -167,6 +193,7 @@ export async function writeNamed(
   arrays: Readonly<Record<string, FileArray>>,
   dtype: DType,
   stdout: OutputStream,
+  onShare?: (share: number) => void,
 ): Promise<void> {
   const output = path === undefined ? standardOutput(stdout) : await fileOutput(path);
   try {
@@ -177,7 +204,13 @@ export async function writeNamed(
       let separator = '{';
       for (const [name, array] of Object.entries(arrays)) {
         const [open, close] = array.shape.length > 0 ? ['[', ']'] : ['', ''];
-        await writeText(output, `${separator}${JSON.stringify(name)}: ${open}`, jsonRows(array));
+        await writeText(
+          output,
+          `${separator}${JSON.stringify(name)}: ${open}`,
+          jsonRows(array),
+          array.data.length,
+          onShare,
+        );
         await output.write(close);
         separator = ',\n';
       }
