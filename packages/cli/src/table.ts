@@ -51,10 +51,12 @@ export function formatMatrix(values: ArrayLike<number>, columns: number): string
 
 /** Fewest significant digits of any number of a table. */
 const fewestDigits = 3;
+/** Numbers below have exponents, as in JavaScript itself: their zeros are not to be counted. */
+const smallestPlain = 1e-6;
 
 /**
  * The numbers of one table in one notation: integers; six digits after the largest's first, where they leave the smallest enough of
- * them; or all with exponents.
+ * them and none has more zeros than can be read; or all with exponents.
  */
 export function formatAlike(values: readonly number[]): string[] {
   const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
@@ -62,8 +64,10 @@ export function formatAlike(values: readonly number[]): string[] {
   const notation = (): ((value: number) => string) => {
     if (largest < 1e6 && sizes.every(Number.isInteger)) return String;
     const decimals = Math.max(0, 5 - Math.floor(Math.log10(largest)));
-    const digits = decimals + Math.floor(Math.log10(Math.min(...sizes))) + 1;
-    if (largest >= 1e6 || digits < fewestDigits) return (value) => (value === 0 ? '0' : value.toExponential(5));
+    const smallest = Math.min(...sizes);
+    const digits = decimals + Math.floor(Math.log10(smallest)) + 1;
+    if (largest >= 1e6 || smallest < smallestPlain || digits < fewestDigits)
+      return (value) => (value === 0 ? '0' : value.toExponential(5));
     return (value) => value.toFixed(decimals);
   };
   const format = notation();

@@ -42,6 +42,12 @@ test('both sums of Jacobian rows are rounding noise, the vjp is not', async () =
   expect(shown.get('sigmoid.vjp(y, ones)')?.[0]).toEqual([0.242934, 0.24413, 0.242429]);
 });
 
+test('noise is written with exponents, not in zeros to be counted', async () => {
+  const { stdout } = await softgrad(['demo', '--backend', 'cpu']);
+  expect(stdout).toMatch(/\d\.\d+e-1[78]/);
+  expect(stdout).not.toMatch(/0\.00000/);
+});
+
 test('takes a signal and an upstream gradient of your own', async () => {
   const input = folder.write('x.json', '[[0, 0]]');
   const upstream = folder.write('g.json', '[[2, 0]]');

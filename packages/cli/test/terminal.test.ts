@@ -107,6 +107,19 @@ test('values that have no size of their own leave the notation to the others', (
       [123456.5, 100],
       ['123457', '100'],
     ],
+    // Noise is no row of zeros.
+    [
+      [1.38778e-17, 0, -2.7755575e-17],
+      ['1.38778e-17', '0', '-2.77556e-17'],
+    ],
+    [
+      [1e-6, 0],
+      ['0.00000100000', '0.00000000000'],
+    ],
+    [
+      [9.99e-7, 1e-4],
+      ['9.99000e-7', '1.00000e-4'],
+    ],
     // Three digits are left of the smallest, or not.
     [
       [1.5, 0.001],
