@@ -21,6 +21,13 @@ export interface Backends {
   load(name: string): Promise<BackendProvider>;
 }
 
+/** What a command line came to in a process of its own. */
+export interface Apart {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** What commands use of the process that they run in; nothing else in this package reads `process`. */
 export interface Context {
   /** Standard input, made when it is first asked for. */
@@ -30,6 +37,8 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly limits: Limits;
   readonly backends: Backends;
+  /** Runs a command line in a process of its own, whose native libraries write to a standard error of their own. */
+  readonly apart?: (args: readonly string[]) => Promise<Apart>;
   /** Milliseconds since some moment. */
   now(): number;
   /** Calls the listener when nothing is left that keeps the process alive; the function that it gives takes that back. */

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
+import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { ownBackends } from './backend.js';
+import type { Apart } from './context.js';
 import { systemReason } from './files/open.js';
 import { removeTemporariesOnSignal } from './files/output.js';
 import { limitsOf } from './limits.js';
-import { exitInput, run } from './run.js';
+import { exitDefect, exitInput, run } from './run.js';
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -14,6 +17,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 removeTemporariesOnSignal(process);
 
+function apart(args: readonly string[]): Promise<Apart> {
+  const command = [...process.execArgv, fileURLToPath(import.meta.url), ...args];
+  return new Promise((resolve) => {
+    execFile(process.execPath, command, (error, stdout, stderr) => {
+      const status = typeof error?.code === 'number' ? error.code : exitDefect;
+      resolve({ status: error === null ? 0 : status, stdout, stderr });
+    });
+  });
+}
+
 const exitCode = await run(process.argv.slice(2), {
   stdin: () => process.stdin,
   stdout: process.stdout,
@@ -21,6 +34,7 @@ const exitCode = await run(process.argv.slice(2), {
   env: process.env,
   limits: limitsOf(process.constrainedMemory?.() ?? 0, totalmem()),
   backends: ownBackends,
+  apart,
   now: () => performance.now(),
   onIdle(listener) {
     process.once('beforeExit', listener);

@@ -19,7 +19,7 @@ import type { Context, OutputStream, Session } from './context.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 input, options or machine not as needed, 70 a defect of softgrad. */
 export const exitInput = 2;
-const exitDefect = 70;
+export const exitDefect = 70;
 
 /** Runs one command line, without the names of node and of the command, and gives its exit code; never throws. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

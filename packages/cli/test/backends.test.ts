@@ -78,6 +78,31 @@ test('each backend is closed again, and what it throws otherwise is a defect', a
   expect(status).toBe(70);
 });
 
+test('they are inspected in a process of its own, whose standard error is shown where it fails', async () => {
+  const { stdout: inspected } = await softgrad(['backends', '--json'], { backends });
+  const run = (status: number, env = {}) => {
+    const calls: (readonly string[])[] = [];
+    const apart = async (args: readonly string[]) => {
+      calls.push(args);
+      return { status, stdout: status === 0 ? inspected : 'half of', stderr: 'Warning: no driver\n' };
+    };
+    return softgrad(['backends', '--json'], { backends: fakeBackends({}), apart, env }).then((result) => ({
+      ...result,
+      calls,
+    }));
+  };
+  const calls = [['backends', '--json', '--in-process']];
+  expect(await run(0)).toEqual({ status: 0, stdout: inspected, stderr: '', calls });
+  expect((await run(0, { SOFTGRAD_DEBUG: '1' })).stderr).toBe('Warning: no driver\n');
+  expect(await run(70)).toEqual({ status: 70, stdout: '', stderr: 'Warning: no driver\n', calls });
+  const apart = () => Promise.reject(new Error('not to be called'));
+  expect(await softgrad(['backends', '--json', '--in-process'], { backends, apart })).toEqual({
+    status: 0,
+    stdout: inspected,
+    stderr: '',
+  });
+});
+
 test("softgrad's own are those of its packages", () => {
   const names = readdirSync(new URL('../..', import.meta.url))
     .filter((folder) => folder.startsWith('backend-'))

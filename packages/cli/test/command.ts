@@ -18,6 +18,7 @@ interface RunOptions {
   readonly backends?: Context['backends'];
   readonly onIdle?: Context['onIdle'];
   readonly now?: Context['now'];
+  readonly apart?: Context['apart'];
 }
 
 /** Runs a command line in this process. */
@@ -33,6 +34,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     limits: { ...limitsOf(0, 2 ** 33), ...options.limits },
     backends: options.backends ?? ownBackends,
     now: options.now ?? (() => 0),
+    ...(options.apart === undefined ? {} : { apart: options.apart }),
     onIdle: options.onIdle ?? (() => () => {}),
   });
   return { status, stdout: stdout.text(), stderr: stderr.text() };

@@ -80,6 +80,15 @@ test('a module that node does not load says so, and of TypeScript what to do', (
   }
 });
 
+test('backends lists what a missing driver means, and not what native libraries print of it', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'backends'], {
+    encoding: 'utf8',
+    env: { ...process.env, VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' },
+  });
+  expect(stdout).toMatch(/│ webgpu +│ no /);
+  expect([status, stderr]).toEqual([0, '']);
+});
+
 test('a reader that closes the pipe early is no failure', async () => {
   folder.zeros('piped.npy', 100_000, 20);
   const child = start(['softmax', 'piped.npy', '--backend', 'cpu']);

@@ -1,5 +1,5 @@
 import { type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Backends, Session } from '../context.js';
 import { formatWrapped } from '../table.js';
 
@@ -21,6 +21,7 @@ export function backendsCommand(session: Session): Command {
       'Every backend, whether it can run here, its dtypes and operations; and if it cannot, why and what to do.',
     )
     .option('--json', 'prints JSON')
+    .addOption(new Option('--in-process').hideHelp())
     .addHelpText(
       'after',
       `
@@ -30,12 +31,37 @@ Examples:
   $ softgrad backends
   $ softgrad backends --json`,
     )
-    .action(async ({ json }: { readonly json?: true }) => {
-      const { backends, stdout } = session;
-      const reports: BackendReport[] = [];
-      for (const name of backends.names()) reports.push(await inspect(name, backends));
-      stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`);
+    .action(async (options: Options) => {
+      const { stdout } = session;
+      const reports = await inspectAll(options, session);
+      if (reports === null) return;
+      stdout.write(
+        options.json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`,
+      );
     });
+}
+
+interface Options {
+  readonly json?: true;
+  /** Inspects in this process, whatever native libraries print. */
+  readonly inProcess?: true;
+}
+
+/**
+ * Inspected in a process of its own, since native libraries write warnings to standard error where a driver is missing, which the
+ * report says in words; null where that process failed.
+ */
+async function inspectAll({ inProcess }: Options, session: Session): Promise<readonly BackendReport[] | null> {
+  const { apart, backends, env, stderr } = session;
+  if (inProcess || apart === undefined) {
+    const reports: BackendReport[] = [];
+    for (const name of backends.names()) reports.push(await inspect(name, backends));
+    return reports;
+  }
+  const inspected = await apart(['backends', '--json', '--in-process']);
+  if (inspected.status !== 0 || env.SOFTGRAD_DEBUG) stderr.write(inspected.stderr);
+  session.exitCode = inspected.status;
+  return inspected.status === 0 ? JSON.parse(inspected.stdout) : null;
 }
 
 async function inspect(name: string, backends: Backends): Promise<BackendReport> {
