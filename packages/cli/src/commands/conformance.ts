@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
-import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
+import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
 import type { Backends, Session } from '../context.js';
@@ -151,17 +151,42 @@ async function runSuite(
   const { conformance, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
-  const progress = startProgress(`conformance of ${target.name}`, bound.length, session);
-  const cases: CaseReport[] = [];
+  const progress = startProgress(`conformance of ${target.name}`, bound.filter(applies).length, session);
+  const reports = new Map<BoundCase, CaseReport>();
+  let done = 0;
   try {
-    for (const boundCase of bound) {
-      cases.push(await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
-      progress.update(cases.length);
+    for (const boundCase of spread(bound)) {
+      reports.set(boundCase, await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
+      if (applies(boundCase)) progress.update(++done);
     }
   } finally {
     progress.stop();
   }
-  return { backend: target.name, unavailable: null, cases };
+  return { backend: target.name, unavailable: null, cases: bound.flatMap((one) => reports.get(one) ?? []) };
+}
+
+function applies({ skip }: BoundCase): boolean {
+  return skip === null;
+}
+
+/**
+ * The cases in an order in which every part of it is a sample of the whole, so that the time that it took tells how much is left: cases
+ * of a section take alike, those of different sections and those without fused kernels do not. The last, which closes the backend, stays.
+ */
+export function spread<C extends Pick<BoundCase, 'name' | 'section' | 'skip'>>(cases: readonly C[]): readonly C[] {
+  const groups = new Map<string, C[]>();
+  const toRun = cases.slice(0, -1).filter(({ skip }) => skip === null);
+  for (const one of toRun) {
+    const backend = one.name.slice(0, one.name.indexOf(': '));
+    const key = `${backend}: ${one.section}`;
+    const group = groups.get(key);
+    if (group) group.push(one);
+    else groups.set(key, [one]);
+  }
+  const placed = [...groups.values()].flatMap((group) => group.map((one, k) => ({ one, at: (k + 1) / group.length })));
+  placed.sort((a, b) => a.at - b.at);
+  const skipped = cases.slice(0, -1).filter(({ skip }) => skip !== null);
+  return [...skipped, ...placed.map(({ one }) => one), ...cases.slice(-1)];
 }
 
 /** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
