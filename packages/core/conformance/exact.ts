@@ -121,8 +121,14 @@ const kernels: Kernels<ExactBuffer> = {
     store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, { temperature })),
   logSoftmaxJacobian: (out, y, rows, { temperature }) =>
     store(out, reference.logSoftmaxJacobian(y.data, rows, { temperature })),
+  softmaxHvp: (out, s, cotangent, tangent, rows, { temperature }) =>
+    store(out, reference.softmaxHvp(s.data, cotangent.data, tangent.data, rows, temperature)),
+  logSoftmaxHvp: (out, y, cotangent, tangent, rows, { temperature }) =>
+    store(out, reference.logSoftmaxHvp(y.data, cotangent.data, tangent.data, rows, { temperature })),
   logSumExp: (out, logits, rows, parameters) =>
     store(out, reference.logSumExp(logits.data, rows, options(parameters, logits))),
+  logSumExpHvp: (out, logits, cotangent, tangent, rows, parameters) =>
+    store(out, reference.logSumExpHvp(logits.data, cotangent.data, tangent.data, rows, options(parameters, logits))),
   crossEntropy(out, logits, rows, parameters) {
     const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
     const { loss, gradient } = crossEntropy(logits.data, { kind: target.kind, values: target.buffer.data }, rows, {

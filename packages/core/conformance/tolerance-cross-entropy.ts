@@ -123,12 +123,16 @@ function gradientBounds(
 }
 
 /** Relative error of the target's weights: (1 − ε) q + ε/K is two products, a quotient and a sum; a class weight is one product. */
-function targetUnits({ labelSmoothing = 0, weight }: ReferenceCrossEntropyOptions): number {
+export function targetUnits({ labelSmoothing = 0, weight }: ReferenceCrossEntropyOptions): number {
   return (labelSmoothing === 0 ? 0 : 8) + (weight ? 1 : 0);
 }
 
 /** What a sum of the target's weights over the classes costs: nothing where one of them is all there is. */
-function sumUnits({ kind }: ReferenceTarget, { classes }: Rows, { labelSmoothing = 0 }: ReferenceCrossEntropyOptions) {
+export function sumUnits(
+  { kind }: ReferenceTarget,
+  { classes }: Rows,
+  { labelSmoothing = 0 }: ReferenceCrossEntropyOptions,
+) {
   return kind === 'indices' && labelSmoothing === 0 ? 0 : summation(classes);
 }
 

@@ -1,6 +1,13 @@
 import type { Rows } from '../src/backend/interface.js';
 import { add, type DoubleDouble, div, exactly, exp, mul, nearest, one, sub, zero } from './doubledouble.js';
-import { logProbabilities, type ReferenceParameters, rowIndices, total, type Values } from './functions.js';
+import {
+  logProbabilities,
+  logSumExpCurvature,
+  type ReferenceParameters,
+  rowIndices,
+  total,
+  type Values,
+} from './functions.js';
 
 /** Class indices, one a row, or probabilities, laid out like the logits. */
 export interface ReferenceTarget {
@@ -85,6 +92,29 @@ export function crossEntropyJvp(
   const { gradient } = crossEntropy(x, target, rows, options);
   const changes = rowIndices(rows).map((at) => total(at.map((i) => mul(exactly(gradient[i]), exactly(tangent[i])))));
   return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);
+}
+
+/** The derivative of crossEntropyVjp along a tangent t of the logits: `g Σq p_i Σ_j p_j (t_i − t_j) / T²`, divided as the reduction says. */
+export function crossEntropyHvp(
+  x: Values,
+  target: ReferenceTarget,
+  cotangent: Values,
+  tangent: Values,
+  rows: Rows,
+  options: ReferenceCrossEntropyOptions = {},
+): Float64Array {
+  const count = options.reduction === undefined || options.reduction === 'mean' ? rowCount(target, rows, options) : one;
+  const out = new Float64Array(x.length);
+  rowIndices(rows).forEach((at, row) => {
+    const q = targetWeights(target, at, row, options);
+    if (!q) return;
+    const upstream = exactly(cotangent[cotangent.length === 1 ? 0 : row]);
+    const entry = logSumExpCurvature(x, at, div(mul(upstream, total(q)), count), tangent, options);
+    at.forEach((i, c) => {
+      out[i] = nearest(entry(c));
+    });
+  });
+  return out;
 }
 
 /**

@@ -81,6 +81,45 @@ export function softmaxVjp(
   });
 }
 
+/**
+ * `s_i Σ_j s_j (a_i b_i − a_j b_j) / T²` with `a_i = Σ_j s_j (g_i − g_j)` and `b_i = Σ_j s_j (t_i − t_j)`: the derivative of softmaxVjp
+ * along the tangent t of the logits, unchanged by a constant added to g or t, whether the probabilities sum to 1 or nearly.
+ */
+export function softmaxHvp(
+  s: Values,
+  g: Values,
+  t: Values,
+  rows: Rows,
+  temperature = 1,
+  mask: ReferenceParameters['mask'] = null,
+): Float64Array {
+  return rowwise(s, rows, (at) => {
+    const kept = at.filter((i) => !isMasked({ mask }, i));
+    const p = kept.map((i) => exactly(s[i]));
+    const centredG = centred(p, g, kept);
+    const centredT = centred(p, t, kept);
+    const products = tabulated(kept.length, (k) => mul(centredG(k), centredT(k)));
+    const sum = total(p);
+    const mean = total(p.map((probability, k) => mul(probability, products(k))));
+    const position = new Map(kept.map((i, k) => [i, k]));
+    return (c) => {
+      const k = position.get(at[c]);
+      if (k === undefined) return zero;
+      const rest = sub(mul(sum, products(k)), mean);
+      return mul(divided(p[k], temperature), divided(rest, temperature));
+    };
+  });
+}
+
+/** `Σ_j p_j (v_i − v_j)` for the entries i of a row. */
+function centred(p: readonly DoubleDouble[], v: Values, at: readonly number[]): RowEntries {
+  const offset = at.length === 0 ? 0 : v[at[p.reduce((most, { hi }, k) => (hi > p[most].hi ? k : most), 0)]];
+  const moved = tabulated(at.length, (k) => difference(v[at[k]], offset));
+  const sum = total(p);
+  const mean = total(p.map((probability, k) => mul(probability, moved(k))));
+  return tabulated(at.length, (k) => sub(mul(moved(k), sum), mean));
+}
+
 /** `x/T − log Σ exp(x/T)`. */
 export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   return rowwise(x, rows, (at) => logProbabilities(x, at, parameters));
@@ -106,6 +145,25 @@ export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: Refe
       if (mask && !mask[at[c]]) return zero;
       return divided(sub(exactly(t[at[c]]), mean), temperature);
     };
+  });
+}
+
+/** `−Σg · p_i Σ_j p_j (t_i − t_j) / T²` with p = exp(y), where what is masked has g = 0 and no part in the sums. */
+export function logSoftmaxHvp(
+  y: Values,
+  g: Values,
+  t: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  const { temperature = 1 } = parameters;
+  return rowwise(y, rows, (at) => {
+    const sum = sumOf(
+      at.filter((i) => !isMasked(parameters, i)),
+      (i) => exactly(g[i]),
+    );
+    const p = (c: number) => exp(exactly(y[at[c]]));
+    return curvature(p, t, at, sub(zero, sum), temperature, parameters);
   });
 }
 
@@ -156,6 +214,52 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   });
 }
 
+/** `g p_i Σ_j p_j (t_i − t_j) / T²` with p = softmax(x/T), the cotangent g with one entry a row. */
+export function logSumExpHvp(
+  x: Values,
+  g: Values,
+  t: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+): Float64Array {
+  return rowwise(x, rows, (at, r) => logSumExpCurvature(x, at, exactly(g[r]), t, parameters));
+}
+
+/** One row of `logSumExpHvp`. */
+export function logSumExpCurvature(
+  x: Values,
+  at: readonly number[],
+  factor: DoubleDouble,
+  t: Values,
+  parameters: ReferenceParameters,
+): RowEntries {
+  return curvature(probabilities(x, at, parameters), t, at, factor, parameters.temperature ?? 1, parameters);
+}
+
+/** `factor · p_i Σ_j p_j (t_i − t_j) / T²` over the entries of a row that the mask keeps. */
+function curvature(
+  p: RowEntries,
+  t: Values,
+  at: readonly number[],
+  factor: DoubleDouble,
+  temperature: number,
+  parameters: ReferenceParameters,
+): RowEntries {
+  const classes = at.flatMap((i, c) => (isMasked(parameters, i) ? [] : [c]));
+  const kept = classes.map(p);
+  const b = centred(
+    kept,
+    t,
+    classes.map((c) => at[c]),
+  );
+  const position = new Map(classes.map((c, k) => [c, k]));
+  return (c) => {
+    const k = position.get(c);
+    if (k === undefined) return zero;
+    return mul(factor, mul(divided(kept[k], temperature), divided(b(k), temperature)));
+  };
+}
+
 /** `1 / (1 + exp(−x))`. */
 export function sigmoid(x: Values): Float64Array {
   return Float64Array.from(x, (value) => {
@@ -167,6 +271,14 @@ export function sigmoid(x: Values): Float64Array {
 /** `g y (1 − y)`. */
 export function sigmoidVjp(y: Values, g: Values): Float64Array {
   return Float64Array.from(y, (value, i) => nearest(mul(exactly(g[i]), mul(exactly(value), sub(one, exactly(value))))));
+}
+
+/** `g t y (1 − y) (1 − 2y)`. */
+export function sigmoidHvp(y: Values, g: Values, t: Values): Float64Array {
+  return Float64Array.from(y, (value, i) => {
+    const slope = mul(exactly(value), difference(1, value));
+    return nearest(mul(product(g[i], t[i]), mul(slope, difference(1, 2 * value))));
+  });
 }
 
 /** `max(x, 0)`; NaN stays NaN. */

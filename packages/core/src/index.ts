@@ -56,7 +56,7 @@ export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './op
 export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
 export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
 export { relu } from './ops/relu.js';
-export { sigmoid } from './ops/sigmoid.js';
+export { type Sigmoid, sigmoid } from './ops/sigmoid.js';
 export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';
 export type { BuiltIn, Op } from './ops/table.js';

@@ -3,13 +3,16 @@ import { assertClose, toleranceUsed } from '../conformance/check.js';
 import { rounded } from '../conformance/inputs.js';
 import * as bounds from '../conformance/tolerance.js';
 import * as lossBounds from '../conformance/tolerance-cross-entropy.js';
+import * as secondBounds from '../conformance/tolerance-hvp.js';
 import { arithmetics } from './bounds/arithmetic.js';
 import { subjects as others, problemOf, type Setting } from './bounds/subjects.js';
 import { lossSubjects } from './bounds/subjects-cross-entropy.js';
 import { markdown, sharesOf, titles } from './bounds/table.js';
 
 const subjects = [...others, ...lossSubjects];
-const exported = Object.keys({ ...bounds, ...lossBounds }).filter((name) => name.endsWith('Tolerance'));
+const exported = Object.keys({ ...bounds, ...lossBounds, ...secondBounds }).filter((name) =>
+  name.endsWith('Tolerance'),
+);
 const table = subjects.map(sharesOf);
 
 describe('every bound', () => {

@@ -28,7 +28,7 @@ describe('combinations', () => {
     });
     expect(repeating.length).toBeGreaterThan(20);
     expect(new Set(trials.map(({ out }) => out))).toEqual(
-      new Set(['none', 'given', 'operand 0', 'operand 1', 'target']),
+      new Set(['none', 'given', 'operand 0', 'operand 1', 'operand 2', 'target']),
     );
     expect(new Set(trials.map(({ problem }) => problem.shape.length))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
     const lengths = new Set(trials.map(({ problem }) => problem.rows.classes));

@@ -2,6 +2,7 @@ import type { Decimal } from 'decimal.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reference, referenceCrossEntropy } from '../conformance/index.js';
+import { crossEntropyHvp } from '../reference/cross-entropy.js';
 import { exact, Precise } from './decimal.js';
 
 const row = (classes: number) => ({ outer: 1, classes, inner: 1 });
@@ -86,6 +87,76 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
     );
   });
 
+  test('the second derivatives of softmax and logSoftmax along a tangent', () => {
+    const directions = fc.infiniteStream(fc.double({ min: -3, max: 3, noNaN: true }));
+    fc.assert(
+      fc.property(logits, fc.constantFrom(1, 0.5, -1), directions, (x, temperature, stream) => {
+        const [g, t] = [x, x].map((like) => like.map(() => stream.next().value as number));
+        const squared = temperature ** 2;
+        // d ⊙ (g − ⟨s, g⟩) − s ⟨d, g⟩, which is another way to the same.
+        const s = Array.from(reference.softmax(x, row(x.length), { temperature }));
+        const p = s.map(exact);
+        const sum = Precise.sum(...p);
+        const mean = (v: readonly Decimal[]) => Precise.sum(...v.map((value, i) => value.times(p[i])));
+        const [ofG, ofT] = [g, t].map((v) => mean(v.map(exact)));
+        const d = p.map((q, i) => q.times(exact(t[i]).times(sum).minus(ofT)));
+        const rest = g.map((value) => exact(value).times(sum).minus(ofG));
+        const ofD = Precise.sum(...d.map((value, i) => value.times(rest[i])));
+        const hvp = d.map((value, i) => value.times(rest[i]).times(sum).minus(p[i].times(ofD)).div(squared));
+        expectNearest(reference.softmaxHvp(s, g, t, row(x.length), temperature), hvp, cancelled);
+        const y = Array.from(reference.logSoftmax(x, row(x.length), { temperature }));
+        const q = y.map((value) => Precise.exp(exact(value)));
+        const total = Precise.sum(...q);
+        const tangentMean = Precise.sum(...q.map((value, i) => value.times(exact(t[i]))));
+        const factor = Precise.sum(...g.map(exact))
+          .neg()
+          .div(squared);
+        expectNearest(
+          reference.logSoftmaxHvp(y, g, t, row(x.length), { temperature }),
+          q.map((value, i) => value.times(exact(t[i]).times(total).minus(tangentMean)).times(factor)),
+          cancelled,
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('and of logSumExp, crossEntropy and sigmoid', () => {
+    const directions = fc.infiniteStream(fc.double({ min: -3, max: 3, noNaN: true }));
+    fc.assert(
+      fc.property(logits, fc.constantFrom(1, 0.5, 3), directions, (x, temperature, stream) => {
+        const t = x.map(() => stream.next().value as number);
+        const g = stream.next().value as number;
+        const { p } = precise(x, temperature);
+        const mean = Precise.sum(...p.map((q, i) => q.times(exact(t[i]))));
+        const hvp = p.map((q, i) =>
+          q
+            .times(exact(t[i]).minus(mean))
+            .times(exact(g))
+            .div(temperature ** 2),
+        );
+        expectNearest(reference.logSumExpHvp(x, [g], t, row(x.length), { temperature }), hvp, cancelled);
+        const target = { kind: 'indices' as const, values: [x.length - 1] };
+        const weight = x.map((_, c) => c + 1);
+        const options = { temperature, weight, reduction: 'sum' as const };
+        expectNearest(
+          crossEntropyHvp(x, target, [g], t, row(x.length), options),
+          hvp.map((value) => value.times(x.length)),
+          cancelled,
+        );
+        const y = Array.from(reference.sigmoid(x));
+        const slopes = y.map((value) => exact(value).times(new Precise(1).minus(exact(value))));
+        expectNearest(
+          reference.sigmoidHvp(y, t, t),
+          slopes.map((slope, i) =>
+            slope.times(new Precise(1).minus(exact(y[i]).times(2))).times(exact(t[i]).times(exact(t[i]))),
+          ),
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test('sigmoid and its vjp', () => {
     fc.assert(
       fc.property(
@@ -164,6 +235,9 @@ describe('what the numbers mean', () => {
     expect(Array.from(reference.softmax([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([0, 0, 0]);
     expect(Array.from(reference.logSoftmax([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([minus, minus, minus]);
     expect(Array.from(reference.logSumExp([1, 2, 3], row(3), { mask: [0, 0, 0] }))).toEqual([minus]);
+    const direction = [nan, infinity, nan];
+    const ofNothing = reference.logSumExpHvp([1, 2, 3], [nan], direction, row(3), { mask: [0, 0, 0] });
+    expect(Array.from(ofNothing)).toEqual([0, 0, 0]);
   });
 
   test('nothing cancels where a row is nearly one-hot', () => {
@@ -174,6 +248,16 @@ describe('what the numbers mean', () => {
     const target = { kind: 'indices' as const, values: [0] };
     expect(Array.from(referenceCrossEntropy(x, target, row(2)).gradient)).toEqual([
       -5.551115123125776e-17, 5.551115123125776e-17,
+    ]);
+    const [moved, zeros] = [
+      [1, 0],
+      [0, 1],
+    ];
+    expect(Array.from(reference.softmaxHvp(s, moved, moved, row(2)))).toEqual([
+      -5.551115123125776e-17, 5.551115123125776e-17,
+    ]);
+    expect(Array.from(reference.logSumExpHvp(x, [2], zeros, row(2)))).toEqual([
+      -1.1102230246251552e-16, 1.1102230246251552e-16,
     ]);
   });
 

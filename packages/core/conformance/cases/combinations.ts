@@ -60,7 +60,7 @@ const noOptions: Levels = {
   input: finite,
   temperature: [undefined],
   mask: ['none'],
-  out: ['none', 'given', 'operand 0', 'operand 1', 'target'],
+  out: ['none', 'given', 'operand 0', 'operand 1', 'target', 'operand 2'],
   target: ['indices'],
   reduction: ['mean'],
   labelSmoothing: [undefined],
@@ -175,7 +175,27 @@ const groups: readonly Group[] = [
     },
     requires: { kernel: null },
   },
+  ...secondDerivatives('second-derivatives', ['softmax', 'softmin', 'log-softmax', 'log-sum-exp']),
+  {
+    name: 'cross-entropy-hvp:set=finite',
+    families: ['cross-entropy'],
+    levels: { ...crossEntropyLevels, member: ['hvp'] },
+    requires: { kernel: null },
+  },
 ];
+
+/** The hvp of functions over rows. */
+function secondDerivatives(name: string, families: readonly string[]): readonly Group[] {
+  return [
+    { name: `${name}:set=finite`, families, levels: { ...tempered, member: ['hvp'] }, requires: { kernel: null } },
+    {
+      name: `${name}:set=non-finite`,
+      families,
+      levels: { ...nonFiniteLevels, member: ['hvp'] },
+      requires: { ...ieee, kernel: null },
+    },
+  ];
+}
 
 /**
  * Each member of cross-entropy by itself. Nearly every combination is another kernel: those that compile theirs, which have no
@@ -265,8 +285,9 @@ function canBeOut(out: Out, family: string, member: string): boolean {
   if (out === 'target') return family === 'cross-entropy';
   if (out === 'operand 1') {
     const cotangentHasFewer = family === 'log-sum-exp' || family === 'cross-entropy';
-    return (member === 'vjp' || member === 'jvp') && !cotangentHasFewer;
+    return (member === 'vjp' || member === 'jvp' || member === 'hvp') && !cotangentHasFewer;
   }
+  if (out === 'operand 2') return member === 'hvp';
   return true;
 }
 

@@ -53,10 +53,16 @@ export const extremes: readonly ConformanceCase[] = [
       .filter(({ member, takes }) => member === 'values' && takes.includes('temperature'))
       .map((operation) => extremesCase(operation, forward, dtype)),
     ...operations
-      .filter(({ member, takes }) => ['vjp', 'jvp', 'jacobian'].includes(member) && takes.includes('temperature'))
+      .filter(
+        ({ member, takes }) => ['vjp', 'jvp', 'hvp', 'jacobian'].includes(member) && takes.includes('temperature'),
+      )
       .map((operation) => extremesCase(operation, derivative, dtype)),
     ...operations
-      .filter(({ family, member }) => family === 'softmax' && (member === 'vjp' || member === 'jvp'))
+      .filter(
+        ({ family, member, takes }) =>
+          (family === 'softmax' && (member === 'vjp' || member === 'jvp')) ||
+          (member === 'hvp' && takes.includes('temperature')),
+      )
       .map((operation) => oneHotCase(operation, dtype)),
     ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, ofLosses, dtype, parameters)),
   ]),

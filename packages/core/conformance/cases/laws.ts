@@ -9,6 +9,7 @@ import { allOperations } from '../operations/all.js';
 import type { CallOptions, Operation } from '../operations/operation.js';
 import { callOptions, evaluate, expectation, problemOf, requirementsOf, statedFor, tensorsOf } from '../problem.js';
 import type { Problem, ProblemStatement } from '../statement.js';
+import { hvpEqualsDifferences, hvpOfShift, hvpSymmetric } from './hvp-laws.js';
 
 const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 
@@ -19,6 +20,13 @@ interface Law {
   requires?(operation: Operation): Requirements;
   appliesTo?(operation: Operation): boolean;
   run(backend: Backend, operation: Operation): Promise<void>;
+}
+
+/** Rows from nearly uniform to nearly one-hot. */
+const spread: Partial<ProblemStatement> = { shape: [3, 7], input: 'spread' };
+
+function isHvp({ member }: Operation): boolean {
+  return member === 'hvp';
 }
 
 /** What adding a constant to all logits does to a result. */
@@ -61,6 +69,24 @@ const laws: readonly Law[] = [
     requires: () => ({ kernel: null, ...ieee }),
     appliesTo: takesMaskedDirection,
     run: maskedDirections,
+  },
+  {
+    name: 'hvp-symmetric',
+    composable: true,
+    appliesTo: isHvp,
+    run: (backend, operation) => hvpSymmetric(backend, operation, problemIn(backend, spread)),
+  },
+  {
+    name: 'hvp-of-a-shift',
+    composable: true,
+    appliesTo: (operation) => isHvp(operation) && operation.takes.includes('temperature'),
+    run: (backend, operation) => hvpOfShift(backend, operation, problemIn(backend, spread)),
+  },
+  {
+    name: 'hvp-equals-differences',
+    composable: true,
+    appliesTo: isHvp,
+    run: (backend, operation) => hvpEqualsDifferences(backend, operation, problemIn(backend, { temperature: 2 })),
   },
   { name: 'used-after-dispose', composable: false, run: usedAfterDispose },
   { name: 'backend-mismatch', composable: false, run: backendMismatch },
@@ -247,23 +273,36 @@ async function remembersItsCall(backend: Backend, operation: Operation): Promise
   });
 }
 
-function takesMaskedDirection({ takes, member, family }: Operation): boolean {
-  const isOverRows = member === 'vjp' && (family === 'log-sum-exp' || family === 'cross-entropy');
-  return takes.includes('mask') && (member === 'vjp' || member === 'jvp') && !isOverRows;
+function takesMaskedDirection(operation: Operation): boolean {
+  return operation.takes.includes('mask') && maskedDirectionsOf(operation).length > 0;
+}
+
+/** Which operands are directions with an entry for each logit. */
+function maskedDirectionsOf({ member, family }: Operation): readonly number[] {
+  const isByRow = family === 'log-sum-exp' || family === 'cross-entropy';
+  if (member === 'hvp') return isByRow ? [2] : [1, 2];
+  if (member === 'vjp') return isByRow ? [] : [1];
+  return member === 'jvp' ? [1] : [];
 }
 
 /** A cotangent or tangent has no influence where the mask takes its entry out, NaN or not. */
 async function maskedDirections(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend, { shape: [4, 6], input: 'spread', mask: 'full' });
   const others = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  await withTensors(backend, operation, problem, async ([first, direction, ...rest], options) => {
+  await withTensors(backend, operation, problem, async (tensors, options) => {
     const { shape, dtype, parameters } = problem;
-    const wild = (await direction.data()).map((value, i) => (parameters.mask?.[i] ? value : others[i % 3]));
-    const other = tensor(wild, { shape, dtype, backend });
-    const [expected, actual] = await Promise.all(
-      [direction, other].map((one) => take(operation.apply([first, one, ...rest], options, problem))),
+    const directions = maskedDirectionsOf(operation);
+    const wild = await Promise.all(
+      tensors.map(async (operand, k) => {
+        if (!directions.includes(k)) return operand;
+        const values = (await operand.data()).map((value, i) => (parameters.mask?.[i] ? value : others[i % 3]));
+        return tensor(values, { shape, dtype, backend });
+      }),
     );
-    other.dispose();
+    const [expected, actual] = await Promise.all(
+      [tensors, wild].map((operands) => take(operation.apply(operands, options, problem))),
+    );
+    for (const k of directions) wild[k].dispose();
     assertSame(`${operation.name} with NaN and infinities where the mask is 0`, actual, expected);
   });
 }

@@ -107,6 +107,7 @@ function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Ope
     { shape: [2, 3, 4], axis: 1, input: 'shifted', temperature: 2 },
     { shape: small, axis: 0, input: 'narrow', mask: 'full' },
   ];
+  if (member === 'hvp') return inOtherDTypes(list, [{ ...once, input: 'narrow' }]);
   const extreme: readonly ProblemStatement[] = [
     { shape: small, axis: 1, input: 'wide' },
     { shape: small, axis: 1, input: 'removed' },

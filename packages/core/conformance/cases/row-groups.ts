@@ -48,15 +48,16 @@ const ignoring: CrossEntropySetting = { target: 'ignored', reduction: 'none' };
 const ignoringLossAndGradient = crossEntropyOperations(ignoring).filter(
   ({ member }) => member === 'loss' || member === 'gradient',
 );
+const grouped = ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'];
 const dtypes: readonly FloatDType[] = ['float32', 'float64'];
 
 /** Rows that an engine takes several at a time: each must come out right whatever its place in the group and whatever is beside it. */
 export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ...operations
-    .filter(({ name }) => ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'].includes(name))
+    .filter(({ name, member }) => grouped.includes(name) || (member === 'hvp' && name !== 'sigmoid.hvp'))
     .flatMap((operation) => [
       groupsCase('short', operation, short, dtype),
-      ...(operation.family === 'log-sum-exp' ? [] : [groupsCase('medium', operation, medium, dtype)]),
+      ...(operation.name === 'logSumExp' ? [] : [groupsCase('medium', operation, medium, dtype)]),
       ...(operation.member === 'values' ? [groupsCase('lowest', operation, lowest, dtype)] : []),
     ]),
   ...lossAndGradient.flatMap((operation) => [

@@ -7,7 +7,7 @@ import { broadcast, callOptions, expectation, statedFor, tensorsOf } from '../pr
 import type { Problem } from '../statement.js';
 
 /** Where an operation puts its result: a new tensor, one that is given, or one of its operands. */
-export type Out = 'none' | 'given' | 'operand 0' | 'operand 1' | 'target';
+export type Out = 'none' | 'given' | 'operand 0' | 'operand 1' | 'operand 2' | 'target';
 
 /**
  * full: an entry for each logit. suffix: the dimensions from the axis on. repeated: all dimensions but the first, so that a
@@ -126,6 +126,7 @@ function outOf(
   if (out === 'none') return undefined;
   if (out === 'operand 0') return tensors[0];
   if (out === 'operand 1') return tensors[1];
+  if (out === 'operand 2') return tensors[2];
   if (out === 'target') return tensors[tensors.length - 1];
   return tensor(garbage(length, problem.dtype), { shape, dtype: problem.dtype, backend });
 }

@@ -138,6 +138,89 @@ const functionMistakes: readonly Fault[] = [
   ),
 ];
 
+const hvpSpread = `softmax/hvp:${small};temperature=0.5`;
+
+/** Mistakes of second derivatives. */
+const hvpMistakes: readonly Fault[] = [
+  faultyKernels(
+    'hvp-that-cancels',
+    'computes d ⊙ (g − ⟨s, g⟩) − s ⟨d, g⟩ of a d that has nothing but rounding left at the largest probability.',
+    'extremes/nearly-one-hot:operation=softmax.hvp',
+    () => ({
+      softmaxHvp(out, s, g, t, rows, { temperature }) {
+        const round = out.dtype === 'float64' ? (value: number) => value : Math.fround;
+        const result = out.data.slice();
+        for (const at of rowIndices(rows)) {
+          const inner = (u: ArrayLike<number>, v: ArrayLike<number>) =>
+            round(at.reduce((sum, i) => sum + u[i] * v[i], 0));
+          const mean = inner(s.data, t.data);
+          const d = s.data.map((p, i) => round(p * round(t.data[i] - mean)));
+          const [ofG, ofD] = [inner(s.data, g.data), inner(d, g.data)];
+          for (const i of at) result[i] = (d[i] * (g.data[i] - ofG) - s.data[i] * ofD) / temperature ** 2;
+        }
+        out.data.set(result);
+      },
+    }),
+  ),
+  faultyKernels(
+    'hvp-without-its-mean',
+    'leaves s ⟨d, g⟩ out: d ⊙ (g − ⟨s, g⟩), whose rows do not sum to 0.',
+    hvpSpread,
+    () => ({
+      softmaxHvp(out, s, g, t, rows, { temperature }) {
+        const d = softmaxVjp(s.data, t.data, rows, temperature);
+        const result = out.data.slice();
+        for (const at of rowIndices(rows)) {
+          const mean = at.reduce((sum, i) => sum + s.data[i] * g.data[i], 0);
+          for (const i of at) result[i] = (d[i] * (g.data[i] - mean)) / temperature;
+        }
+        out.data.set(result);
+      },
+    }),
+  ),
+  faultyKernels('hvp-with-one-temperature', 'divides by T, not by T².', hvpSpread, ({ softmaxHvp }) => ({
+    softmaxHvp(out, s, g, t, rows, { temperature }) {
+      softmaxHvp?.(out, s, g, t, rows, plain);
+      out.data.set(out.data.map((value) => value / temperature));
+    },
+  })),
+  faultyKernels(
+    'log-softmax-hvp-without-the-cotangent',
+    'takes the cotangent to sum to −1, as it does where the loss is the log-likelihood of one class.',
+    'log-softmax/hvp:shape=2x3x4;axis=1;input=ramp',
+    ({ logSoftmaxHvp }) => ({
+      logSoftmaxHvp(out, y, g, t, rows, parameters) {
+        const minusOne = { dtype: g.dtype, data: g.data.slice().fill(-1 / rows.classes) };
+        logSoftmaxHvp?.(out, y, minusOne, t, rows, parameters);
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-sum-exp-hvp-of-what-is-masked',
+    'multiplies the tangent at a masked entry by 0, which leaves NaN of NaN.',
+    'laws/masked-directions:operation=logSumExp.hvp',
+    ({ logSumExpHvp }) => ({
+      logSumExpHvp(out, x, g, t, rows, parameters) {
+        logSumExpHvp?.(out, x, g, t, rows, parameters);
+        if (!parameters.mask) return;
+        for (const at of rowIndices(rows)) {
+          if (at.some((i) => Number.isNaN(t.data[i]))) for (const i of at) out.data[i] = Number.NaN;
+        }
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-sum-exp-hvp-over-the-batch',
+    'takes the cotangent of the first row for all.',
+    'log-sum-exp/hvp:shape=2x3x4;axis=1;input=ramp',
+    ({ logSumExpHvp }) => ({
+      logSumExpHvp(out, x, g, t, rows, parameters) {
+        logSumExpHvp?.(out, x, { dtype: g.dtype, data: g.data.slice().fill(g.data[0]) }, t, rows, parameters);
+      },
+    }),
+  ),
+];
+
 /** Mistakes of cross-entropy. */
 const crossEntropyMistakes: readonly Fault[] = [
   faultyKernels(
@@ -202,4 +285,9 @@ const crossEntropyMistakes: readonly Fault[] = [
   ),
 ];
 
-export const faultyFused: readonly Fault[] = [...parameterMistakes, ...functionMistakes, ...crossEntropyMistakes];
+export const faultyFused: readonly Fault[] = [
+  ...parameterMistakes,
+  ...functionMistakes,
+  ...hvpMistakes,
+  ...crossEntropyMistakes,
+];

@@ -13,7 +13,15 @@ import { isPlain } from '../kernel.js';
 import type { Problem } from '../statement.js';
 import { crossEntropyOperations } from './cross-entropy.js';
 import { diagonalExpectation, type Expectation, expectations, operatorExpectation } from './expectations.js';
-import { type CallOptions, cotangentOf, logitsOf, type Operand, type Operation, rowCotangentOf } from './operation.js';
+import {
+  type CallOptions,
+  cotangentOf,
+  logitsOf,
+  type Operand,
+  type Operation,
+  rowCotangentOf,
+  tangentOf,
+} from './operation.js';
 
 type Name = keyof typeof definitions;
 type Function = (...operands: (Tensor | object)[]) => Tensor;
@@ -29,7 +37,9 @@ const operatorMembers = { diagonal: 'diagonal', 'to-dense': 'toDense' } as const
 /** Every operation but cross-entropy's, which have settings: the functions of core's table. */
 export const operations: readonly Operation[] = (Object.keys(definitions) as Name[]).flatMap((name) => {
   const definition: Definition = definitions[name];
-  const members = (['value', 'gradient', 'vjp', 'jvp', 'jacobian'] as const).filter((member) => definition[member]);
+  const members = (['value', 'gradient', 'vjp', 'jvp', 'hvp', 'jacobian'] as const).filter(
+    (member) => definition[member],
+  );
   const ofOperator = definition.jacobian ? (['diagonal', 'to-dense'] as const) : [];
   return [
     ...members.map((member) => operationOf(name, definition, member)),
@@ -59,7 +69,8 @@ function operationOf(name: Name, definition: Definition, member: MemberName): Op
   const operands = (problem: Problem): readonly Operand[] => {
     const first = data.operand === definition.value.operand ? logitsOf(problem) : outputOf(name, definition, problem);
     if (data.direction === undefined) return [first];
-    return [first, data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem)];
+    const direction = data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
+    return data.along === undefined ? [first, direction] : [first, direction, tangentOf(problem)];
   };
   const f = table[name] as unknown as AnyFunction;
   const remembers = definition.over === 'rows' && data.operand !== definition.value.operand;

@@ -1,4 +1,5 @@
 import {
+  crossEntropyHvp,
   crossEntropyJvp,
   crossEntropyVjp,
   type ReferenceCrossEntropy,
@@ -14,8 +15,9 @@ import {
   crossEntropyJvpTolerance,
   crossEntropyLossTolerance,
 } from '../tolerance-cross-entropy.js';
+import { crossEntropyHvpTolerance } from '../tolerance-hvp.js';
 import { ignoreIndexOf, type TargetSetting, targetArgument, targetOf, targetOperand } from './cross-entropy-target.js';
-import { cotangentOf, logitsOf, type Operand, type Operation } from './operation.js';
+import { cotangentOf, logitsOf, type Operand, type Operation, tangentOf } from './operation.js';
 
 /** The options of one cross-entropy operation, as a case's id has them. */
 export interface CrossEntropySetting extends TargetSetting {
@@ -25,7 +27,7 @@ export interface CrossEntropySetting extends TargetSetting {
   readonly weighted?: boolean;
 }
 
-/** Loss, gradient, vjp and jvp of cross-entropy under a setting. */
+/** Loss, gradient, vjp, jvp and hvp of cross-entropy under a setting. */
 export function crossEntropyOperations(setting: CrossEntropySetting): readonly Operation[] {
   const family = { family: 'cross-entropy', takes: ['axis', 'temperature', 'mask'] } as const;
   const { reduction = 'mean' } = setting;
@@ -64,7 +66,7 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
     return { values, shape: problem.shape.filter((_, k) => k !== problem.axis) };
   };
   const member = (
-    name: 'loss' | 'gradient' | 'vjp' | 'jvp',
+    name: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp',
     rest: Pick<Operation, 'operands' | 'needs' | 'expected' | 'tolerance'> & {
       run(
         tensors: readonly Tensor[],
@@ -118,6 +120,14 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       expected: ([x, t], problem) => crossEntropyJvp(x, target(problem), t, problem.rows, options(problem)),
       tolerance: (precision, [x, t], expected, problem) =>
         crossEntropyJvpTolerance(precision, x, target(problem), t, expected, problem.rows, options(problem)),
+    }),
+    member('hvp', {
+      needs: () => null,
+      operands: (problem) => [logitsOf(problem), lossCotangent(problem), tangentOf(problem)],
+      run: ([x, g, t], target, all) => crossEntropy.hvp(x, target, g, t, all),
+      expected: ([x, g, t], problem) => crossEntropyHvp(x, target(problem), g, t, problem.rows, options(problem)),
+      tolerance: (precision, [x, g, t], expected, problem) =>
+        crossEntropyHvpTolerance(precision, x, target(problem), g, t, expected, problem.rows, options(problem)),
     }),
   ];
 }

@@ -5,6 +5,7 @@ import type { MemberName } from '../../src/ops/define.js';
 import type { definitions } from '../../src/ops/table.js';
 import type { Precision } from '../tolerance.js';
 import * as bounds from '../tolerance.js';
+import * as seconds from '../tolerance-hvp.js';
 
 /** Temperature, negative for softmin, and mask of a call. */
 type Parameters = ReferenceParameters & { readonly temperature: number };
@@ -47,6 +48,11 @@ const ofSoftmax: Expectations['softmax'] = {
     tolerance: (precision, [s, g], expected, rows, { temperature }) =>
       bounds.softmaxVjpTolerance(precision, s, g, expected, rows, temperature),
   }),
+  hvp: {
+    expected: ([s, g, t], rows, { temperature, mask }) => reference.softmaxHvp(s, g, t, rows, temperature, mask),
+    tolerance: (precision, [s, g, t], expected, rows, { temperature }) =>
+      seconds.softmaxHvpTolerance(precision, s, g, t, expected, rows, temperature),
+  },
   jacobian: {
     expected: ([s], rows, parameters) => reference.softmaxJacobian(s, rows, parameters.temperature, parameters.mask),
     tolerance: (precision, [s], expected, rows, { temperature }) =>
@@ -77,6 +83,11 @@ export const expectations: Expectations = {
       expected: ([y, t], rows, parameters) => reference.logSoftmaxJvp(y, t, rows, parameters),
       tolerance: (precision, [y, t], expected, rows, { temperature }) =>
         bounds.logSoftmaxJvpTolerance(precision, y, t, expected, rows, temperature),
+    },
+    hvp: {
+      expected: ([y, g, t], rows, parameters) => reference.logSoftmaxHvp(y, g, t, rows, parameters),
+      tolerance: (precision, [y, g, t], expected, rows, { temperature }) =>
+        seconds.logSoftmaxHvpTolerance(precision, y, g, t, expected, rows, temperature),
     },
     jacobian: {
       expected: ([y], rows, parameters) => reference.logSoftmaxJacobian(y, rows, parameters),
@@ -109,6 +120,11 @@ export const expectations: Expectations = {
       tolerance: (precision, [x, t], expected, rows, parameters) =>
         bounds.logSumExpJvpTolerance(precision, x, t, expected, rows, parameters),
     },
+    hvp: {
+      expected: ([x, g, t], rows, parameters) => reference.logSumExpHvp(x, g, t, rows, parameters),
+      tolerance: (precision, [x, g, t], expected, rows, parameters) =>
+        seconds.logSumExpHvpTolerance(precision, x, g, t, expected, rows, parameters),
+    },
   },
   sigmoid: {
     value: {
@@ -116,6 +132,10 @@ export const expectations: Expectations = {
       tolerance: (precision, [x], expected) => bounds.sigmoidTolerance(precision, x, expected),
     },
     ...ofEntries(reference.sigmoidVjp, bounds.sigmoidVjpTolerance),
+    hvp: {
+      expected: ([y, g, t]) => reference.sigmoidHvp(y, g, t),
+      tolerance: (precision, [, g, t], expected) => seconds.sigmoidHvpTolerance(precision, g, t, expected),
+    },
     propagated: (_, error, r, c) => (r === c ? error[r] * (1 + error[r]) : 0),
   },
   relu: {

@@ -55,6 +55,11 @@ export function cotangentOf({ values, shape, dtype }: Problem): Operand {
   return { values: cotangents(values.length, dtype), shape };
 }
 
+/** A tangent beside a cotangent. */
+export function tangentOf({ values, shape, dtype }: Problem): Operand {
+  return { values: cotangents(values.length, dtype, 2, 'tangent'), shape };
+}
+
 /** A cotangent with one entry a row. */
 export function rowCotangentOf({ rows, shape, axis, dtype }: Problem): Operand {
   return { values: cotangents(rows.outer * rows.inner, dtype), shape: shape.filter((_, k) => k !== axis) };

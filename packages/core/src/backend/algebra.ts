@@ -1,5 +1,5 @@
 import { SoftgradError } from '../errors.js';
-import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
+import { type DType, type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
 import type { Backend, Basis, BinaryOp, Extent, Operand, Rows, UnaryOp } from './interface.js';
@@ -119,6 +119,11 @@ export class Algebra<B> {
   /** `a / b`; a itself for the constant 1. */
   div(a: Value<B>, b: Term<B>): Value<B> {
     return b === 1 ? a : this.#binary('div', a, b);
+  }
+
+  /** `a / T²`. T² itself may be too large or too small to be held. */
+  overSquare(a: Value<B>): Value<B> {
+    return this.div(this.div(a, this.temperature), this.temperature);
   }
 
   /** The larger of two, element by element. */
@@ -255,6 +260,20 @@ export class Algebra<B> {
     return this.computed(s.extent, [s, g], (out, [probabilities, cotangent]) =>
       this.#required('vjp', this.#context.backend.vjp(out, probabilities, cotangent, this.rows, plain)),
     );
+  }
+
+  /**
+   * v less its entry at the largest probability of the row (the largest of them where several are). Derivatives of softmax do not change
+   * by it, and in a nearly one-hot row they lose their digits without it: their terms are of size |v|, they themselves of size 1 − p.
+   */
+  fromLargest(p: Value<B>, v: Value<B>): Value<B> {
+    return this.sub(v, this.max(this.select(this.sub(this.max(p), p), -largestFinite(this.dtype), v)));
+  }
+
+  /** `v − ⟨p, v⟩` over each row. */
+  centred(p: Value<B>, v: Value<B>): Value<B> {
+    const moved = this.fromLargest(p, v);
+    return this.sub(moved, this.sum(this.mul(p, moved)));
   }
 
   #required(kernel: string, result: void | false): void {

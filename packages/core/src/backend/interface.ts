@@ -161,6 +161,39 @@ export interface Kernels<B> {
   logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
   /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */
   logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, parameters: DerivativeParameters): void | false;
+  /**
+   * `out = s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row, with the centred `a = g − ⟨s, g⟩` and `b = t − ⟨s, t⟩`: the derivative of `vjp`
+   * along the tangent t of the logits. g and t at a probability above ½ are to be taken off them first.
+   */
+  softmaxHvp?(
+    out: B,
+    probabilities: B,
+    cotangent: B,
+    tangent: B,
+    rows: Rows,
+    parameters: DerivativeParameters,
+  ): void | false;
+  /** `out = −Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = exp(y): the derivative of `logSoftmaxVjp` along the tangent t. */
+  logSoftmaxHvp?(
+    out: B,
+    logProbabilities: B,
+    cotangent: B,
+    tangent: B,
+    rows: Rows,
+    parameters: DerivativeParameters,
+  ): void | false;
+  /**
+   * `out = g[o,i] p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = softmax(x/T), the cotangent with one number a row: the Hessian of log-sum-exp,
+   * and of cross-entropy, times t. What is masked has no part in it, whatever its t, and comes out 0; so does a row with nothing kept.
+   */
+  logSumExpHvp?(
+    out: B,
+    logits: B,
+    cotangent: B,
+    tangent: B,
+    rows: Rows,
+    parameters: SoftmaxParameters<B>,
+  ): void | false;
   /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`. */
   logSumExp?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /**

@@ -176,6 +176,54 @@ export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtyp
   return dense;
 }
 
+/** Σ_c q_c by row, the target weights q from class indices: smoothed, then weighted by class, then 0 where masked or ignored. */
+export function indexTotals({
+  rows,
+  dtype,
+  mask,
+  host,
+  weight,
+  labelSmoothing,
+  ignoreIndex,
+}: {
+  readonly rows: Rows;
+  readonly dtype: FloatDType;
+  readonly mask: Mask<unknown> | null;
+  readonly host: HostArray;
+  readonly weight: HostArray | null;
+  readonly labelSmoothing: number;
+  readonly ignoreIndex: number;
+}): HostArray {
+  const means = labelSmoothing > 0 ? meanWeights(weight, mask, rows) : null;
+  return hostArray(host.length, dtype).map((_, row) => {
+    const index = host[row];
+    if (index === ignoreIndex) return 0;
+    const certain = (1 - labelSmoothing) * (weight ? weight[index] : 1);
+    return means === null ? certain : certain + labelSmoothing * means(row);
+  });
+}
+
+/** The mean of the class weights that the mask keeps, by row. Class indices name a kept class, so that there is one. */
+function meanWeights(weight: HostArray | null, mask: Mask<unknown> | null, rows: Rows): (row: number) => number {
+  if (weight === null) return () => 1;
+  const { classes, inner } = rows;
+  const mean = (isKept: (c: number) => boolean) => {
+    let sum = 0;
+    let kept = 0;
+    for (let c = 0; c < classes; c++) {
+      if (!isKept(c)) continue;
+      sum += weight[c];
+      kept++;
+    }
+    return sum / kept;
+  };
+  if (mask === null) {
+    const all = mean(() => true);
+    return () => all;
+  }
+  return (row) => mean((c) => mask.host[maskIndex(mask, rows, Math.floor(row / inner), c, row % inner)] !== 0);
+}
+
 /** ε/K by row, K the classes that the mask keeps; 0 for rows that are ignored or have none. */
 export function smoothingShares({
   rows,

@@ -11,6 +11,7 @@ import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import {
   type CrossEntropyTarget,
+  indexTotals,
   type LaidTarget,
   meanDivisor,
   oneHot,
@@ -29,6 +30,7 @@ import {
 } from './define.js';
 import type { OutOption, TensorLike } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
+import { logSumExpDefinition } from './log-sum-exp.js';
 
 /** Options of cross-entropy, named and defined as PyTorch's. */
 export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
@@ -89,6 +91,28 @@ export interface CrossEntropy {
     tangent: TensorLike,
     options?: O,
   ): LossOf<X, O>;
+  /**
+   * The second derivative: that of `vjp` along a tangent of the logits, `g Σ_c q_nc · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
+   * p = softmax(x / T), divided as the reduction says. Same shape and dtype as the logits, O(f) a row, no matrix is made. Rows that are
+   * ignored and entries that are masked are 0.
+   *
+   * With cotangent 1 it is the Hessian of the loss times t. Only Σ q depends on the target (it is 1 without weights), so the Hessian is the
+   * Fisher information of softmax regression, and the generalised Gauss–Newton matrix of a network with logits x(w) is Jᵀ H J: push a
+   * direction of w through the network's jvp, call this, pull the result back by its vjp.
+   *
+   * @param cotangent the upstream gradient of the loss, in its shape: one number for 'mean' and 'sum', one a row for 'none'
+   * @param tangent a direction of the logits
+   * @throws as `crossEntropy`
+   * @example
+   * await crossEntropy.hvp(tensor([[1, 2, 3]]), [2], 1, tensor([[1, 0, 0]])).array(); // [[0.0819, -0.0220, -0.0599]]
+   */
+  hvp<X extends TensorLike>(
+    logits: X,
+    target: CrossEntropyTarget,
+    cotangent: TensorLike,
+    tangent: TensorLike,
+    options?: CrossEntropyOptions & OutOption,
+  ): Like<X>;
 }
 
 const name = 'crossEntropy';
@@ -113,6 +137,7 @@ const outNames = /* @__PURE__ */ namesOf<CrossEntropyResult>({ loss: true, gradi
 interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
   readonly x: FloatTensor;
   readonly target: LaidTarget;
+  readonly weightHost: HostArray | null;
   readonly reduction: 'mean' | 'sum' | 'none';
   readonly lossShape: Shape;
   /** The mean over no rows is 0/0. */
@@ -121,11 +146,11 @@ interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' 
 
 /** Has `body` make the result of a function of cross-entropy, whose logits and direction may be what `tensor` takes. */
 function withCall<T>(
-  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | null,
+  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | null,
   given: Readonly<Record<string, TensorLike>>,
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
-  body: (call: TargetCall, direction: Tensor) => T,
+  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
   const operation = member === null ? name : `${name}.${member}`;
   checkOptions(operation, options, crossEntropyNames);
@@ -137,10 +162,10 @@ function withCall<T>(
 
 function onTensors<T>(
   operation: string,
-  [logits, direction]: readonly Tensor[],
+  [logits, ...directions]: readonly Tensor[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
-  body: (call: TargetCall, direction: Tensor) => T,
+  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
   const x = operand(operation, 'logits', logits);
   const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
@@ -164,6 +189,7 @@ function onTensors<T>(
           x,
           target: onBackend,
           weight,
+          weightHost,
           labelSmoothing,
           // No class index is −1, and none is beyond int32, which kernels would wrap.
           ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
@@ -172,7 +198,7 @@ function onTensors<T>(
           lossShape: reduction === 'none' ? reduced : scalar,
           undefinedMean: divisor === 0,
         };
-        return body(call, direction);
+        return body(call, ...directions);
       } finally {
         if (weightHost) backend.free(weight);
       }
@@ -388,6 +414,37 @@ function jvp(
   });
 }
 
+/** Σ_c q_c of each row: the total of the target weights. */
+function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { target, rows, weightHost } = call;
+  if (target.kind === 'probabilities') return m.sum(targetWeights(m, call));
+  return m.host(indexTotals({ ...call, host: target.host, weight: weightHost }), [rows.outer, 1, rows.inner]);
+}
+
+function hvp(
+  logits: TensorLike,
+  target: CrossEntropyTarget,
+  cotangent: TensorLike,
+  tangent: TensorLike,
+  options: CrossEntropyOptions & OutOption = {},
+): Tensor {
+  return withCall('hvp', { logits, cotangent, tangent }, target, options, (call, upstream, direction) => {
+    const { operation, x, lossShape, reduction, scale } = call;
+    const g = operandLike(operation, 'cotangent', upstream, x, lossShape);
+    const t = operandLike(operation, 'tangent', direction, x);
+    return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer, t.buffer], (out) =>
+      composed(call, null, (m) => {
+        // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
+        const ofRow = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
+        const factor = m.mul(targetTotals(m, call), m.mul(ofRow, scale));
+        const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));
+        const product = m.of(logSumExpDefinition.hvp, counted(x.buffer), factor, counted(t.buffer));
+        m.assign(out, whereCounted(m, call, product));
+      }),
+    );
+  });
+}
+
 /**
  * Cross-entropy between softmax(logits / T) and a target, with its gradient, in one pass:
  * `loss_n = −Σ_c q_nc log p_nc` and `∂loss_n/∂x = (p Σ q − q) / T`, which does not vanish where softmax saturates.
@@ -404,4 +461,4 @@ function jvp(
  * await loss.array(); // 0.4076
  * await gradient.array(); // [[0.0900, 0.2447, -0.3348]]
  */
-export const crossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp }) as CrossEntropy;
+export const crossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp, hvp }) as CrossEntropy;

@@ -52,13 +52,15 @@ export interface Definition {
   readonly gradient?: Member;
   readonly vjp?: Member;
   readonly jvp?: Member;
+  /** The derivative of the vjp along a tangent. */
+  readonly hvp?: Member;
   readonly jacobian?: Member;
   /** The Jacobian's diagonal, which `linearize` offers. */
   readonly diagonal?: Member;
 }
 
 /** The functions that a definition makes. */
-export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'jacobian' | 'diagonal';
+export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | 'jacobian' | 'diagonal';
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
@@ -68,6 +70,8 @@ export interface Member {
   readonly direction?: 'cotangent' | 'tangent';
   /** 'rows': the second operand has one number a row. Default 'entries': it has the shape of the first. */
   readonly directionOver?: 'rows' | 'entries';
+  /** The third operand, if there is one, in the shape of the first: the direction of a second derivative. */
+  readonly along?: 'tangent';
   /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
   readonly result?: 'entries' | 'rows' | 'matrices';
   /** What one number a row is where rows have no entries. */
@@ -134,12 +138,19 @@ function planOf(definition: Definition, name: MemberName, operation = operationN
 export function define<F>(definition: Definition): F {
   const call = (name: MemberName) => {
     const plan = planOf(definition, name);
-    return plan.member.direction === undefined
-      ? (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, undefined, options)
-      : (x: TensorLike, direction: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, direction, options);
+    const { direction, along } = plan.member;
+    if (along !== undefined) {
+      return (x: TensorLike, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions) =>
+        callOn(plan, x, cotangent, tangent, options);
+    }
+    return direction === undefined
+      ? (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, undefined, undefined, options)
+      : (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, v, undefined, options);
   };
   const members: Record<string, unknown> = { linearize: linearizeBy(definition) };
-  for (const name of ['gradient', 'vjp', 'jvp', 'jacobian'] as const) if (definition[name]) members[name] = call(name);
+  for (const name of ['gradient', 'vjp', 'jvp', 'hvp', 'jacobian'] as const) {
+    if (definition[name]) members[name] = call(name);
+  }
   const f = Object.assign(call('value'), members);
   definitions.set(f, definition);
   // The types of the functions are written out, with their docstrings, beside each definition.
@@ -164,20 +175,21 @@ function callOn(
   plan: Plan,
   first: TensorLike,
   second: TensorLike | undefined,
+  third: TensorLike | undefined,
   options: SoftmaxOptions = noOptions,
 ): Tensor {
   const { operation, member } = plan;
   checkOptions(operation, options, plan.options);
-  const { direction } = member;
-  if (isTensor(first) && (direction === undefined || isTensor(second))) {
-    return callOnTensors(plan, first, second, options);
-  }
+  const { direction, along } = member;
+  const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
+  if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
   const given: Record<string, unknown> = { [member.operand]: first };
   if (direction !== undefined) given[direction] = second;
-  return withTensors(operation, given, options.out, ([x, v]) => callOnTensors(plan, x, v, options));
+  if (along !== undefined) given[along] = third;
+  return withTensors(operation, given, options.out, ([x, v, t]) => callOnTensors(plan, x, v, t, options));
 }
 
-function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: SoftmaxOptions): Tensor {
+function callOnTensors(plan: Plan, first: Tensor, second: unknown, third: unknown, options: SoftmaxOptions): Tensor {
   const { operation, member } = plan;
   const x = liveFloats(operation, member.operand, first);
   const settings = plan.isOverRows ? settingsOf(plan, x, options) : wholeOf(x);
@@ -186,6 +198,7 @@ function callOnTensors(plan: Plan, first: Tensor, second: unknown, options: Soft
     const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, settings.axis) : x.shape;
     inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
   }
+  if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
   if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
   return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
@@ -448,8 +461,14 @@ const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
     kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], on.rows, on) : false,
   logSoftmaxJacobian: ({ kernels }, out, operands, on) =>
     kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], on.rows, on) : false,
+  softmaxHvp: ({ kernels }, out, [s, g, t], on) =>
+    kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, on.rows, on) : false,
+  logSoftmaxHvp: ({ kernels }, out, [y, g, t], on) =>
+    kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, on.rows, on) : false,
   logSumExp: ({ kernels }, out, operands, on) =>
     kernels?.logSumExp ? kernels.logSumExp(out, operands[0], on.rows, on) : false,
+  logSumExpHvp: ({ kernels }, out, [x, g, t], on) =>
+    kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, on.rows, on) : false,
   sigmoid: ({ kernels }, out, operands, { rows }) =>
     kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
   sigmoidVjp: ({ kernels }, out, operands, { rows }) =>
@@ -525,13 +544,13 @@ function linearizeBy(definition: Definition) {
     const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
     const { axis, ...others } = options;
     if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-    const value = callOnTensors(forward, x, undefined, over === 'rows' ? options : others);
+    const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
     // The derivatives take the function's output, which remembers the options, or its input, which does not.
     const isOfValue = definition.vjp?.operand !== definition.value.operand;
     const at = isOfValue ? value : x;
     const passed = isOfValue ? {} : options;
     const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
-      callOn(plan, at, direction, { ...own, out: outOf(operation, more) });
+      callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
     return {
       value,
       inputShape: x.shape,

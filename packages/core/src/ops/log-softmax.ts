@@ -11,6 +11,21 @@ export interface LogSoftmax {
   vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** `J t = (t − ⟨exp(y), t⟩) / T` over each row. */
   jvp<X extends TensorLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  /**
+   * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
+   * Of the cotangent only its sum counts, which is constant. Same shape and dtype as the operands, O(f) a row; what is masked is 0.
+   *
+   * @throws as `softmax.hvp`
+   * @example
+   * const y = logSoftmax(tensor([[1, 2]]));
+   * await logSoftmax.hvp(y, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[-0.1966, 0.1966]]
+   */
+  hvp<X extends TensorLike>(
+    logProbabilities: X,
+    cotangent: TensorLike,
+    tangent: TensorLike,
+    options?: SoftmaxOptions,
+  ): Like<X>;
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
@@ -50,6 +65,17 @@ export const logSoftmaxDefinition = {
       return m.div(m.sub(d, m.sum(m.mul(p, d))), m.temperature);
     },
     masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
+  },
+  hvp: {
+    operand: 'logProbabilities',
+    direction: 'cotangent',
+    along: 'tangent',
+    kernel: 'logSoftmaxHvp',
+    formula: (m, y, g, t) => {
+      const p = m.exp(y);
+      return m.overSquare(m.mul(m.vjp(p, m.fromLargest(p, t)), m.neg(m.sum(g))));
+    },
+    masked: (m, hvp, y, g, t) => m.keep(hvp(y, m.keep(g, 0), m.keep(t, 0)), 0),
   },
   jacobian: {
     operand: 'logProbabilities',

@@ -13,6 +13,16 @@ export interface LogSumExp {
   vjp<X extends TensorLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** `⟨softmax(x / T), t⟩ / T` over each row, the tangent in the shape of the logits. */
   jvp<X extends TensorLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
+  /**
+   * The second derivative: that of `vjp` along a tangent of the logits, `g · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
+   * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
+   * the Hessian `(diag(p) − p pᵀ) / T²` times t. What is masked is 0, whatever t there.
+   *
+   * @throws as `softmax.hvp`
+   * @example
+   * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
+   */
+  hvp<X extends TensorLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** Its value at these logits with the Jacobian as an operator. The Jacobian is not square: `gradient` has its entries. */
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
@@ -54,6 +64,17 @@ export const logSumExpDefinition = {
     result: 'rows',
     // What is masked adds nothing: 0 times its tangent would not be enough where that is not finite.
     formula: (m, x, t) => m.sum(m.keep(m.mul(m.of(gradient, x), t), 0)),
+  },
+  hvp: {
+    operand: 'logits',
+    direction: 'cotangent',
+    directionOver: 'rows',
+    along: 'tangent',
+    kernel: 'logSumExpHvp',
+    formula: (m, x, g, t) => {
+      const p = m.of(softmax, x);
+      return m.keep(m.overSquare(m.mul(m.vjp(p, m.fromLargest(p, m.keep(t, 0))), g)), 0);
+    },
   },
 } as const satisfies Definition;
 

@@ -1,12 +1,37 @@
-import { define } from './define.js';
+import type { Like } from '../tensor/typed.js';
+import { type Definition, define } from './define.js';
 import { type Elementwise, elementwise } from './elementwise.js';
+import type { OutOption, TensorLike } from './linear-operator.js';
 
-export const sigmoidDefinition = /* @__PURE__ */ elementwise({
-  name: 'sigmoid',
-  value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.larger(x, m.neg(x)))), 1)),
-  slope: (m, y) => m.mul(y, m.sub(1, y)),
-  product: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
-});
+/** `sigmoid` with its derivatives. */
+export interface Sigmoid extends Elementwise {
+  /**
+   * The second derivative: that of `vjp` along a tangent of x, `g ⊙ t ⊙ σ″` with `σ″ = y (1 − y) (1 − 2y)`, elementwise.
+   *
+   * @throws ERR_DTYPE, ERR_SHAPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY
+   * @example
+   * const y = sigmoid(tensor([0, 2]));
+   * await sigmoid.hvp(y, tensor([1, 1]), tensor([1, 1])).array(); // [0, -0.0800]
+   */
+  hvp<X extends TensorLike>(y: X, cotangent: TensorLike, tangent: TensorLike, options?: OutOption): Like<X>;
+}
+
+const hvp = {
+  operand: 'y',
+  direction: 'cotangent',
+  along: 'tangent',
+  formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
+} as const satisfies Definition['hvp'];
+
+export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
+  /* @__PURE__ */ elementwise({
+    name: 'sigmoid',
+    value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.larger(x, m.neg(x)))), 1)),
+    slope: (m, y) => m.mul(y, m.sub(1, y)),
+    product: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+  }),
+  { hvp },
+);
 
 /**
  * The logistic function, elementwise: `σ(x) = 1 / (1 + exp(−x))`, with the derivative `σ′ = y (1 − y)`.
@@ -24,4 +49,4 @@ export const sigmoidDefinition = /* @__PURE__ */ elementwise({
  * await y.array(); // [0.5, 0.8808, 0]
  * await sigmoid.vjp(y, tensor([1, 1, 1])).array(); // [0.25, 0.1050, 0]
  */
-export const sigmoid: Elementwise = /* @__PURE__ */ define<Elementwise>(sigmoidDefinition);
+export const sigmoid: Sigmoid = /* @__PURE__ */ define<Sigmoid>(sigmoidDefinition);

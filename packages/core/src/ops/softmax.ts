@@ -36,6 +36,28 @@ export interface Softmax {
   /** The Jacobian-vector product `J t`, forward mode. J is symmetric, so this is `vjp` by another name. */
   jvp<X extends TensorLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
+   * The second derivative: that of `vjp` along a tangent of the logits, which is the Hessian of `⟨g, softmax(x / T)⟩` times t,
+   * `s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row with `a = g − ⟨s, g⟩`, `b = t − ⟨s, t⟩`. In other words, with the jvp
+   * `d = s ⊙ b / T`: `(d ⊙ a − s ⟨d, g⟩) / T`. Same shape and dtype as the operands, O(f) a row. Symmetric in g and t; what is masked
+   * is 0, whatever g and t there.
+   *
+   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
+   *   the options given
+   * @param cotangent the upstream gradient ∂L/∂s, which is held constant. What L's own curvature adds is `vjp(s, H_L jvp(s, t))`
+   * @param tangent a direction of the logits
+   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
+   *   contradict those of the forward pass
+   * @example
+   * const s = softmax(tensor([[1, 2]]));
+   * await softmax.hvp(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.0909, -0.0909]]
+   */
+  hvp<X extends TensorLike>(
+    probabilities: X,
+    cotangent: TensorLike,
+    tangent: TensorLike,
+    options?: SoftmaxOptions,
+  ): Like<X>;
+  /**
    * Softmax at these logits with its Jacobian as an operator that is never materialised.
    *
    * @example
@@ -59,6 +81,15 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     },
     vjp: { direction: 'cotangent', ...product },
     jvp: { direction: 'tangent', ...product },
+    hvp: {
+      operand: 'probabilities',
+      direction: 'cotangent',
+      along: 'tangent',
+      kernel: 'softmaxHvp',
+      // The third cumulant of s with g and t: vjp of the product of both, centred.
+      formula: (m, s, g, t) => m.overSquare(m.vjp(s, m.mul(m.centred(s, g), m.centred(s, t)))),
+      masked: (m, hvp, s, g, t) => m.keep(hvp(s, m.keep(g, 0), m.keep(t, 0)), 0),
+    },
     jacobian: {
       operand: 'probabilities',
       result: 'matrices',

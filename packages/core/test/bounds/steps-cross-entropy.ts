@@ -5,7 +5,7 @@ import { stepsIn } from './steps.js';
 
 /** Cross-entropy in the same manner: loss, gradient, and the gradient times a cotangent or along a tangent. */
 export function crossEntropyStepsIn(r: (value: number) => number) {
-  const { logSoftmax, sum } = stepsIn(r);
+  const { logSoftmax, logSumExpHvp, sum } = stepsIn(r);
 
   /** The target's weights of one row, smoothed, then weighted, then 0 where masked; null where it is ignored. */
   function weightsOf(
@@ -84,6 +84,14 @@ export function crossEntropyStepsIn(r: (value: number) => number) {
       const slopes = gradient(x, target, rows, options);
       const changes = rowIndices(rows).map((at) => sum(at.map((i) => r(slopes[i] * t[i]))));
       return Float64Array.from(options.reduction === 'none' ? changes : [sum(changes)]);
+    },
+    hvp(x: Values, target: ReferenceTarget, g: Values, t: Values, rows: Rows, options: ReferenceCrossEntropyOptions) {
+      const scale = r(1 / divisor(target, rows, options));
+      const factors = rowIndices(rows).map((at, row) => {
+        const q = weightsOf(target, at, row, options);
+        return q ? r(sum(q) * r(g[g.length === 1 ? 0 : row] * scale)) : 0;
+      });
+      return logSumExpHvp(x, factors, t, rows, options);
     },
   };
 }

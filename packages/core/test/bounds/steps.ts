@@ -8,16 +8,20 @@ type Round = (value: number) => number;
 export interface Steps {
   softmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   softmaxVjp(s: Values, g: Values, rows: Rows, temperature: number): Float64Array;
+  softmaxHvp(s: Values, g: Values, t: Values, rows: Rows, temperature: number): Float64Array;
   softmaxJacobian(s: Values, rows: Rows, temperature: number): Float64Array;
   logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   logSoftmaxVjp(y: Values, g: Values, rows: Rows, temperature: number): Float64Array;
   logSoftmaxJvp(y: Values, t: Values, rows: Rows, temperature: number): Float64Array;
+  logSoftmaxHvp(y: Values, g: Values, t: Values, rows: Rows, temperature: number): Float64Array;
   logSoftmaxJacobian(y: Values, rows: Rows, temperature: number): Float64Array;
   logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   logSumExpVjp(x: Values, g: Values | null, rows: Rows, parameters: ReferenceParameters): Float64Array;
   logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
+  logSumExpHvp(x: Values, g: Values, t: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   sigmoid(x: Values): Float64Array;
   sigmoidVjp(y: Values, g: Values): Float64Array;
+  sigmoidHvp(y: Values, g: Values, t: Values): Float64Array;
   /** Running sum. */
   sum(values: readonly number[]): number;
 }
@@ -33,6 +37,14 @@ export function stepsIn(r: Round): Steps {
     const shifted = scaled.map((value) => (max === Number.NEGATIVE_INFINITY ? max : r(value - max)));
     const terms = shifted.map((value) => r(Math.exp(value)));
     return { max, shifted, terms, total: sum(terms) };
+  }
+
+  /** A direction less its mean, the entry of the largest probability taken off first. */
+  function centred(p: readonly number[], v: readonly number[]): readonly number[] {
+    const offset = v[p.indexOf(p.reduce((a, b) => Math.max(a, b)))];
+    const moved = v.map((value) => r(value - offset));
+    const mean = sum(moved.map((value, c) => r(p[c] * value)));
+    return moved.map((value) => r(value - mean));
   }
 
   function entries(
@@ -70,6 +82,19 @@ export function stepsIn(r: Round): Steps {
         const inner = sum(at.map((i, c) => r(s[i] * differences[c])));
         return at.map((i, c) => over(r(s[i] * r(differences[c] - inner)), temperature));
       }),
+    softmaxHvp: (s, g, t, rows, temperature) =>
+      entries(s, rows, (at) => {
+        const p = at.map((i) => s[i]);
+        const [a, b] = [g, t].map((v) =>
+          centred(
+            p,
+            at.map((i) => v[i]),
+          ),
+        );
+        const products = a.map((value, c) => r(value * b[c]));
+        const mean = sum(products.map((value, c) => r(p[c] * value)));
+        return products.map((value, c) => over(over(r(p[c] * r(value - mean)), temperature), temperature));
+      }),
     softmaxJacobian: (s, rows, temperature) =>
       matrices(rows, (i, j, at) => {
         const others = () => sum(at.filter((k) => k !== i).map((k) => s[k]));
@@ -91,6 +116,16 @@ export function stepsIn(r: Round): Steps {
         const mean = sum(at.map((i) => r(r(Math.exp(y[i])) * t[i])));
         return at.map((i) => over(r(t[i] - mean), temperature));
       }),
+    logSoftmaxHvp: (y, g, t, rows, temperature) =>
+      entries(y, rows, (at) => {
+        const p = at.map((i) => r(Math.exp(y[i])));
+        const total = sum(at.map((i) => g[i]));
+        const moved = centred(
+          p,
+          at.map((i) => t[i]),
+        );
+        return moved.map((value, c) => over(over(r(-total * r(p[c] * value)), temperature), temperature));
+      }),
     logSoftmaxJacobian: (y, rows, temperature) =>
       matrices(rows, (i, j) => over(r(Number(i === j) - r(Math.exp(y[j]))), temperature)),
     logSumExp: (x, rows, parameters) =>
@@ -108,11 +143,25 @@ export function stepsIn(r: Round): Steps {
         over(sum(at.map((i) => r(p[i] * t[i]))), parameters.temperature),
       );
     },
+    logSumExpHvp(x, g, t, rows, parameters) {
+      const { temperature, mask } = parameters;
+      const p = softmax(x, rows, parameters);
+      return entries(x, rows, (at, row) => {
+        const shares = at.map((i) => p[i]);
+        const moved = centred(
+          shares,
+          at.map((i) => (mask && !mask[i] ? 0 : t[i])),
+        );
+        return moved.map((value, c) => over(over(r(g[row] * r(shares[c] * value)), temperature), temperature));
+      });
+    },
     sigmoid: (x) =>
       Float64Array.from(x, (value) => {
         const e = r(Math.exp(-Math.abs(value)));
         return r((value >= 0 ? 1 : e) / r(1 + e));
       }),
     sigmoidVjp: (y, g) => Float64Array.from(y, (value, i) => r(r(g[i] * value) * r(1 - value))),
+    sigmoidHvp: (y, g, t) =>
+      Float64Array.from(y, (value, i) => r(r(r(g[i] * t[i]) * r(value * r(1 - value))) * r(1 - r(2 * value)))),
   };
 }

@@ -1,7 +1,9 @@
 import { randomFrom } from '../../conformance/inputs.js';
 import * as bounds from '../../conformance/tolerance-cross-entropy.js';
+import { crossEntropyHvpTolerance } from '../../conformance/tolerance-hvp.js';
 import {
   crossEntropy,
+  crossEntropyHvp,
   crossEntropyJvp,
   crossEntropyVjp,
   type ReferenceCrossEntropyOptions,
@@ -37,7 +39,7 @@ const settings: readonly LossSetting[] = [
 ];
 
 export const lossSubjects: readonly Subject[] = settings.flatMap((setting) =>
-  (['loss', 'gradient', 'vjp', 'jvp'] as const).map((member): Subject => {
+  (['loss', 'gradient', 'vjp', 'jvp', 'hvp'] as const).map((member): Subject => {
     const bound = member === 'vjp' ? 'Gradient' : `${member[0].toUpperCase()}${member.slice(1)}`;
     return {
       bound: `crossEntropy${bound}Tolerance`,
@@ -48,8 +50,8 @@ export const lossSubjects: readonly Subject[] = settings.flatMap((setting) =>
 );
 
 function measure(
-  member: 'loss' | 'gradient' | 'vjp' | 'jvp',
-  { arithmetic: { precision, round }, x, rows, upstream: t }: BoundProblem,
+  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp',
+  { arithmetic: { precision, round }, x, rows, upstream: t, tangent }: BoundProblem,
   target: ReferenceTarget,
   options: ReferenceCrossEntropyOptions,
 ): Measured {
@@ -71,6 +73,14 @@ function measure(
     };
   }
   const g = t.slice(0, options.reduction === 'none' ? rows.outer * rows.inner : 1);
+  if (member === 'hvp') {
+    const expected = crossEntropyHvp(x, target, g, tangent, rows, options);
+    return {
+      expected,
+      bound: crossEntropyHvpTolerance(precision, x, target, g, tangent, expected, rows, options),
+      computed: steps.hvp(x, target, g, tangent, rows, options),
+    };
+  }
   const cotangent = member === 'vjp' ? g : null;
   const expected = cotangent
     ? crossEntropyVjp(x, target, cotangent, rows, options)

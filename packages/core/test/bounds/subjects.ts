@@ -1,5 +1,6 @@
 import { cotangents, type InputName, layout, logits, masks } from '../../conformance/inputs.js';
 import * as bounds from '../../conformance/tolerance.js';
+import * as seconds from '../../conformance/tolerance-hvp.js';
 import * as reference from '../../reference/functions.js';
 import type { Rows } from '../../src/index.js';
 import type { Arithmetic } from './arithmetic.js';
@@ -21,6 +22,8 @@ export interface BoundProblem {
   readonly rows: Rows;
   readonly x: Float64Array;
   readonly upstream: Float64Array;
+  /** A tangent beside the cotangent. */
+  readonly tangent: Float64Array;
   readonly parameters: { readonly temperature: number; readonly mask: Uint8Array | null };
 }
 
@@ -51,6 +54,7 @@ export function problemOf(arithmetic: Arithmetic, setting: Setting): BoundProble
     rows,
     x,
     upstream: upstreamOf(upstream, x.length, classes, arithmetic),
+    tangent: cotangents(x.length, arithmetic.dtype, 2, 'tangent'),
     parameters: { temperature, mask: masked ? masks(shape, 1) : null },
   };
 }
@@ -117,6 +121,16 @@ export const subjects: readonly Subject[] = [
       computed: stepsIn(arithmetic.round).softmaxVjp(s, g, rows, temperature),
     };
   }),
+  softmaxSubject('softmaxHvpTolerance', 'softmax.hvp', (problem, s) => {
+    const { arithmetic, rows, upstream: g, tangent: t, parameters } = problem;
+    const { temperature } = parameters;
+    const expected = reference.softmaxHvp(s, g, t, rows, temperature);
+    return {
+      expected,
+      bound: seconds.softmaxHvpTolerance(arithmetic.precision, s, g, t, expected, rows, temperature),
+      computed: stepsIn(arithmetic.round).softmaxHvp(s, g, t, rows, temperature),
+    };
+  }),
   {
     square: true,
     ...softmaxSubject('softmaxJacobianTolerance', 'softmax.jacobian', ({ arithmetic, rows, parameters }, s) => {
@@ -157,6 +171,17 @@ export const subjects: readonly Subject[] = [
       expected,
       bound: bounds.logSoftmaxJvpTolerance(arithmetic.precision, y, t, expected, rows, temperature),
       computed: stepsIn(arithmetic.round).logSoftmaxJvp(y, t, rows, temperature),
+    };
+  }),
+  logSoftmaxSubject('logSoftmaxHvpTolerance', 'logSoftmax.hvp', (problem, y, g) => {
+    const { arithmetic, rows, parameters } = problem;
+    const { temperature, mask } = parameters;
+    const t = problem.tangent.map((value, i) => (mask && !mask[i] ? 0 : value));
+    const expected = reference.logSoftmaxHvp(y, g, t, rows, { temperature });
+    return {
+      expected,
+      bound: seconds.logSoftmaxHvpTolerance(arithmetic.precision, y, g, t, expected, rows, temperature),
+      computed: stepsIn(arithmetic.round).logSoftmaxHvp(y, g, t, rows, temperature),
     };
   }),
   {
@@ -215,6 +240,19 @@ export const subjects: readonly Subject[] = [
     },
   },
   {
+    bound: 'logSumExpHvpTolerance',
+    name: 'logSumExp.hvp',
+    measure({ arithmetic: { precision, round }, x, rows, parameters, upstream, tangent: t }) {
+      const g = upstream.slice(0, rows.outer * rows.inner);
+      const expected = reference.logSumExpHvp(x, g, t, rows, parameters);
+      return {
+        expected,
+        bound: seconds.logSumExpHvpTolerance(precision, x, g, t, expected, rows, parameters),
+        computed: stepsIn(round).logSumExpHvp(x, g, t, rows, parameters),
+      };
+    },
+  },
+  {
     bound: 'sigmoidTolerance',
     name: 'sigmoid',
     measure({ arithmetic: { precision, round }, x }) {
@@ -233,6 +271,20 @@ export const subjects: readonly Subject[] = [
         expected,
         bound: bounds.sigmoidVjpTolerance(arithmetic.precision, y, g, expected),
         computed: stepsIn(arithmetic.round).sigmoidVjp(y, g),
+      };
+    },
+  },
+  {
+    bound: 'sigmoidHvpTolerance',
+    name: 'sigmoid.hvp',
+    measure(problem) {
+      const { arithmetic, x, upstream: g, tangent: t } = problem;
+      const y = stored(problem, reference.sigmoid(x));
+      const expected = reference.sigmoidHvp(y, g, t);
+      return {
+        expected,
+        bound: seconds.sigmoidHvpTolerance(arithmetic.precision, g, t, expected),
+        computed: stepsIn(arithmetic.round).sigmoidHvp(y, g, t),
       };
     },
   },

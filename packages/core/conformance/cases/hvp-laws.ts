@@ -1,0 +1,95 @@
+import { rowIndices } from '../../reference/functions.js';
+import type { Backend, HostArray } from '../../src/index.js';
+import { assertClose } from '../check.js';
+import { cotangents } from '../inputs.js';
+import { allOperations } from '../operations/all.js';
+import type { Operation } from '../operations/operation.js';
+import { callOptions, statedFor, tensorsOf } from '../problem.js';
+import type { Problem } from '../statement.js';
+import { operationPrecision } from '../tolerance.js';
+
+/** Operands of an hvp: what it is taken at, the cotangent, the tangent, and the target if that is a tensor. */
+const tangentAt = 2;
+
+/** An hvp along a tangent of one's own, with its bound. */
+async function along(backend: Backend, operation: Operation, problem: Problem, tangent: Float64Array) {
+  const operands = statedFor(operation, problem).operands.map((operand, k) =>
+    k === tangentAt ? { ...operand, values: tangent } : operand,
+  );
+  const values = operands.map((operand) => operand.values);
+  const expected = operation.expected(values, problem);
+  const precision = operationPrecision(backend.supports, problem.dtype);
+  const tolerance = operation.tolerance(precision, values, expected, problem);
+  const tensors = tensorsOf(backend, operands, problem);
+  const result = operation.apply(tensors, callOptions(operation, problem), problem);
+  try {
+    return { result: await result.data(), expected, tolerance };
+  } finally {
+    for (const made of [result, ...tensors]) made.dispose();
+  }
+}
+
+/** ⟨u, H v⟩ = ⟨v, H u⟩ over each row. */
+export async function hvpSymmetric(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const { values, dtype, rows } = problem;
+  const u = cotangents(values.length, dtype, 2, 'one');
+  const v = cotangents(values.length, dtype, 2, 'other');
+  const [ofU, ofV] = await Promise.all([u, v].map((tangent) => along(backend, operation, problem, tangent)));
+  const indices = rowIndices(rows);
+  const inner = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+    indices.map((at) => at.reduce((sum, i) => sum + a[i] * b[i], 0));
+  const size = (a: ArrayLike<number>, b: ArrayLike<number>) => inner(Array.from(a, Math.abs), Array.from(b, Math.abs));
+  const left = size(u, ofV.tolerance);
+  const right = size(v, ofU.tolerance);
+  assertClose(
+    `⟨u, H v⟩ of ${operation.name}, beside ⟨v, H u⟩`,
+    inner(u, ofV.result),
+    inner(v, ofU.result),
+    left.map((error, r) => error + right[r]),
+  );
+}
+
+/** H · 1 = 0: a constant added to all logits changes no derivative. */
+export async function hvpOfShift(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const { result, tolerance } = await along(
+    backend,
+    operation,
+    problem,
+    new Float64Array(problem.values.length).fill(1),
+  );
+  assertClose(`${operation.name} along ones`, result, new Float64Array(result.length), tolerance);
+}
+
+/** What the reference's vjp changes by along the tangent: Richardson's extrapolation of central differences, within 1e-9 of its size. */
+export async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const [, cotangent, tangent] = statedFor(operation, problem).operands.map(({ values }) => values);
+  const { result, tolerance } = await along(backend, operation, problem, tangent);
+  const vjp = namedAs(operation.name.replace('.hvp', '.vjp'));
+  const isOfLogits = vjp.operands(problem)[0].values === problem.values;
+  const forward = (x: Float64Array) => (isOfLogits ? x : namedAs(vjp.name.replace('.vjp', '')).expected([x], problem));
+  const at = (h: number) =>
+    vjp.expected([forward(problem.values.map((value, i) => value + h * tangent[i])), cotangent], problem);
+  const slope = (h: number) => {
+    const before = at(-h);
+    return at(h).map((value, i) => (value - before[i]) / (2 * h));
+  };
+  const [coarse, fine] = [slope(step), slope(step / 2)];
+  const differences = fine.map((value, i) => (4 * value - coarse[i]) / 3);
+  const largest = differences.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  // What the derivative is taken at is rounded, and the function's output is not.
+  assertClose(
+    `${operation.name}, beside differences of ${vjp.name}`,
+    result as HostArray,
+    differences,
+    Array.from(tolerance, (bound) => 2 * bound + 1e-9 * largest),
+  );
+}
+
+/** Its error is of order h⁴ + ε/h. */
+const step = 2 ** -10;
+
+function namedAs(name: string): Operation {
+  const found = allOperations.find((operation) => operation.name === name);
+  if (!found) throw new Error(`there is no operation ${name}`);
+  return found;
+}
