@@ -34,14 +34,11 @@ export {
   setDefaultBackend,
 } from './backend/registry.js';
 export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
-export {
-  type GradcheckEntry,
-  type GradcheckOptions,
-  type GradcheckReport,
-  gradcheck,
-} from './gradcheck/check.js';
-export type { GradcheckFunction } from './gradcheck/function.js';
+export { type GradcheckOptions, gradcheck } from './gradcheck/check.js';
+export type { GradcheckFunction, GradgradcheckFunction } from './gradcheck/function.js';
 export type { GradcheckTarget } from './gradcheck/operations.js';
+export type { GradcheckEntry, GradcheckReport } from './gradcheck/report.js';
+export { type GradgradcheckOptions, gradgradcheck } from './gradcheck/second.js';
 export { type Computed, operationsOf } from './ops/computed.js';
 export {
   type CrossEntropy,

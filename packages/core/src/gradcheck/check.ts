@@ -1,13 +1,24 @@
-import { SoftgradError } from '../errors.js';
 import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy.js';
 import type { BuiltIn } from '../ops/table.js';
 import { checkOptions, namesOf } from '../options.js';
-import { tensor } from '../tensor/create.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { GradcheckFunction } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
+import {
+  defaultDirection,
+  finite,
+  type GradcheckEntry,
+  type GradcheckReport,
+  isOwnFunction,
+  judged,
+  reportOf,
+  roundoff,
+  type Slope,
+  sizeOfLargest,
+  valuesOf,
+} from './report.js';
 
 /** Options of `gradcheck`; the operation's own ones are passed on to it. */
 export interface GradcheckOptions extends GradcheckTarget {
@@ -21,31 +32,6 @@ export interface GradcheckOptions extends GradcheckTarget {
   readonly entries?: readonly number[] | undefined;
 }
 
-/** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]. */
-export interface GradcheckEntry {
-  readonly index: number;
-  /** What the operation's vjp gives. */
-  readonly analytic: number;
-  /** What differences give; NaN where x[index] is −Infinity, which can't be moved. */
-  readonly numeric: number;
-  readonly error: number;
-  readonly tolerance: number;
-  /** True where the error is within the tolerance, or there was nothing to compare with. */
-  readonly ok: boolean;
-}
-
-export interface GradcheckReport {
-  readonly name: string;
-  readonly backend: string;
-  readonly dtype: FloatDType;
-  /** All compared entries are within their tolerance, and there was at least one. */
-  readonly ok: boolean;
-  /** Entries that could be compared. */
-  readonly checked: number;
-  readonly maxError: number;
-  readonly entries: readonly GradcheckEntry[];
-}
-
 const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntropyOptions>>({
   target: true,
   cotangent: true,
@@ -53,7 +39,8 @@ const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntro
   tolerance: true,
   entries: true,
 });
-const optionNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
+/** The names of the options that gradcheck takes. */
+export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
 
 /**
  * Compares an operation's vjp, on the backend and in the dtype of x, with differences in float64: for each entry
@@ -77,33 +64,18 @@ export async function gradcheck(
   x: Tensor,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
-  checkOptions('gradcheck', options, optionNames);
+  checkOptions('gradcheck', options, gradcheckNames);
   const checked = operand('gradcheck', 'x', x);
-  const values = Float64Array.from(await x.data());
-  values.forEach((value, i) => {
-    if (Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
-      throw new SoftgradError('ERR_VALUE', `gradcheck: x[${i}] is ${value}; there is no derivative to check`);
-    }
-  });
-  const f = isFunction(operation) ? operation : await builtIn(operation, checked, options);
-  const cotangent = options.cotangent ?? defaultCotangent(f, x);
+  const values = await valuesOf('gradcheck', x);
+  const f = isOwnFunction(operation) ? operation : await builtIn('gradcheck', operation, checked, options);
+  const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
   try {
     operandLike('gradcheck', 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
     const result = f.vjp(x, cotangent);
     try {
       const analytic = await result.data();
       const g = await cotangent.data();
-      const entries = compare(f, values, g, analytic, checked.dtype, options);
-      const compared = entries.filter(({ numeric }) => !Number.isNaN(numeric));
-      return {
-        name: f.name,
-        backend: x.backend.name,
-        dtype: checked.dtype,
-        ok: compared.length > 0 && compared.every(({ ok }) => ok),
-        checked: compared.length,
-        maxError: compared.reduce((most, { error }) => Math.max(most, error), 0),
-        entries,
-      };
+      return reportOf(f.name, checked, compare(f, values, g, analytic, checked.dtype, options));
     } finally {
       result.dispose();
     }
@@ -114,22 +86,8 @@ export async function gradcheck(
 
 const defaultTolerance: Record<FloatDType, number> = { float64: 1e-8, float32: 2e-5, float16: 5e-3 };
 
-const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11 };
-
 /** ε^(1/5): where h⁴ and ε/h are equal. */
 const defaultStep = 2 ** (-52 / 5);
-
-function isFunction(operation: BuiltIn | GradcheckFunction): operation is GradcheckFunction {
-  return 'forward' in operation;
-}
-
-/** Irregular numbers in ±1: the fractional parts of multiples of the golden ratio. */
-function defaultCotangent({ outputShape }: GradcheckFunction, x: Tensor): Tensor {
-  const shape = outputShape ?? x.shape;
-  const length = shape.reduce((a, b) => a * b, 1);
-  const values = Float64Array.from({ length }, (_, i) => 2 * (((i + 1) * 0.6180339887498949) % 1) - 1);
-  return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
-}
 
 function compare(
   f: GradcheckFunction,
@@ -146,44 +104,15 @@ function compare(
   const slopes = indices.map((index) =>
     Number.isFinite(x[index]) ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN },
   );
-  const size = (values: ArrayLike<number>) =>
-    Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
+  const size = sizeOfLargest;
   // What rounding of the function's values leaves in a quotient over step.
   const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(at)).filter(Number.isFinite))) / step;
   const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
-  return indices.map((index, k) => {
-    const { low, high } = slopes[k];
-    const nearest = Math.min(Math.max(analytic[index], low), high);
-    const error = Math.abs(analytic[index] - nearest);
-    return {
-      index,
-      analytic: analytic[index],
-      numeric: nearest,
-      error,
-      tolerance: bound,
-      ok: Number.isNaN(low) || error <= bound,
-    };
-  });
-}
-
-/**
- * The logits with what is −Infinity so far below the others that it has probability 0 all the same: an output that is −Infinity has no
- * slope to difference, and the slope of this one is its limit.
- */
-function finite(x: Float64Array, temperature: number): Float64Array {
-  const least = x.reduce((a, b) => (Number.isFinite(b) ? Math.min(a, b) : a), Number.POSITIVE_INFINITY);
-  if (!Number.isFinite(least)) return x;
-  return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
+  return judged(indices, analytic, slopes, bound);
 }
 
 /** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two between which all are right. */
-function slopeAt(
-  f: GradcheckFunction,
-  x: Float64Array,
-  g: ArrayLike<number>,
-  index: number,
-  step: number,
-): { readonly low: number; readonly high: number } {
+function slopeAt(f: GradcheckFunction, x: Float64Array, g: ArrayLike<number>, index: number, step: number): Slope {
   const at = x[index];
   // A step that x + h can hold; the functions themselves do not get wider with |x|.
   const whole = Math.max(step, Math.abs(at) * 2 ** -20);

@@ -13,8 +13,14 @@ export interface GradcheckFunction {
   readonly kinks?: readonly number[];
 }
 
+/** A function of one's own for `gradgradcheck`: the second derivative is what is checked. */
+export interface GradgradcheckFunction extends Omit<GradcheckFunction, 'vjp'> {
+  /** The derivative under test: that of `Jᵀ g` along the tangent, in the shape of x. What it makes besides its result it has to dispose. */
+  hvp(x: Tensor, cotangent: Tensor, tangent: Tensor): Tensor;
+}
+
 /** A function of core's own. */
-export interface BuiltInFunction extends GradcheckFunction {
+export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<GradgradcheckFunction, 'hvp'>> {
   /** A logit of −Infinity is taken for the limit of one far below the others. */
   readonly takesLimit: boolean;
 }

@@ -40,6 +40,7 @@ const kinks: { readonly [K in Op]?: readonly number[] } = { relu: [0] };
 /** The functions that every built-in operation but crossEntropy has. */
 type Derived = ((x: Tensor, options: object) => Tensor) & {
   vjp(operand: Tensor, cotangent: Tensor, options: object): Tensor;
+  hvp?(operand: Tensor, cotangent: Tensor, tangent: Tensor, options: object): Tensor;
 };
 
 /**
@@ -47,23 +48,35 @@ type Derived = ((x: Tensor, options: object) => Tensor) & {
  *
  * @throws ERR_VALUE for an operation that it does not know, or crossEntropy without a target
  */
-export async function builtIn(operation: BuiltIn, x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
-  if (operation === crossEntropy) return crossEntropyOf(x, options);
+export async function builtIn(
+  check: string,
+  operation: BuiltIn,
+  x: FloatTensor,
+  options: GradcheckTarget,
+): Promise<BuiltInFunction> {
+  if (operation === crossEntropy) return crossEntropyOf(check, x, options);
   const definition = definitionOf(operation);
   if (definition === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
+      `${check}: unknown operation; pass a built-in one, or { name, forward, ${check === 'gradcheck' ? 'vjp' : 'hvp'} } for a function of your own`,
     );
   }
-  return derived(operation as Derived, definition, x, options);
+  return derived(check, operation as Derived, definition, x, options);
 }
 
-function derived(f: Derived, definition: Definition, x: FloatTensor, options: GradcheckTarget): BuiltInFunction {
+function derived(
+  check: string,
+  f: Derived,
+  definition: Definition,
+  x: FloatTensor,
+  options: GradcheckTarget,
+): BuiltInFunction {
+  const { hvp } = f;
   const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
   const fromInput = vjp?.operand === value.operand;
   const passed = over === 'rows' ? sharedOptions(options) : {};
-  const settings = over === 'rows' ? softmaxSettings('gradcheck', x, options, name) : wholeOf(x);
+  const settings = over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x);
   const { axis, rows } = settings;
   const parameters = parametersOf(settings, x);
   const signed = { ...parameters, temperature: sign * parameters.temperature };
@@ -74,6 +87,10 @@ function derived(f: Derived, definition: Definition, x: FloatTensor, options: Gr
     ...(kinks[name] && { kinks: kinks[name] }),
     ...(value.result === 'rows' && { outputShape: withoutAxis(x.shape, axis) }),
     vjp: (input, g) => (fromInput ? f.vjp(input, g, passed) : fromOutput(f(input, passed), (y) => f.vjp(y, g, {}))),
+    ...(hvp && {
+      hvp: (input: Tensor, g: Tensor, t: Tensor) =>
+        fromInput ? hvp(input, g, t, passed) : fromOutput(f(input, passed), (y) => hvp(y, g, t, {})),
+    }),
   };
 }
 
@@ -87,14 +104,14 @@ function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
   return { axis, temperature, mask };
 }
 
-async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
-  const settings = softmaxSettings('gradcheck', x, options, 'crossEntropy');
+async function crossEntropyOf(check: string, x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
+  const settings = softmaxSettings(check, x, options, 'crossEntropy');
   const { axis, rows } = settings;
   const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
   if (target === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      'gradcheck: crossEntropy needs the option target, class indices or probabilities',
+      `${check}: crossEntropy needs the option target, class indices or probabilities`,
     );
   }
   const host = await hostTarget(target, rows.outer * rows.inner);
@@ -106,6 +123,7 @@ async function crossEntropyOf(x: FloatTensor, options: GradcheckTarget): Promise
     outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
     forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
     vjp: (input, g) => (crossEntropy as CrossEntropy).vjp(input, target, g, passed),
+    hvp: (input, g, t) => crossEntropy.hvp(input, target, g, t, passed),
   };
 }
 

@@ -1,0 +1,117 @@
+import { SoftgradError } from '../errors.js';
+import { tensor } from '../tensor/create.js';
+import type { FloatDType } from '../tensor/dtype.js';
+import type { FloatTensor } from '../tensor/operands.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
+export interface GradcheckEntry {
+  readonly index: number;
+  /** What the operation's vjp gives, or its hvp. */
+  readonly analytic: number;
+  /** What differences give; NaN where x[index] is −Infinity, which can't be moved. */
+  readonly numeric: number;
+  readonly error: number;
+  readonly tolerance: number;
+  /** True where the error is within the tolerance, or there was nothing to compare with. */
+  readonly ok: boolean;
+}
+
+export interface GradcheckReport {
+  readonly name: string;
+  readonly backend: string;
+  readonly dtype: FloatDType;
+  /** All compared entries are within their tolerance, and there was at least one. */
+  readonly ok: boolean;
+  /** Entries that could be compared. */
+  readonly checked: number;
+  readonly maxError: number;
+  readonly entries: readonly GradcheckEntry[];
+}
+
+/** The slopes that are right for an entry: one number, or at a kink the two between which all are; NaN where there is none to compare with. */
+export interface Slope {
+  readonly low: number;
+  readonly high: number;
+}
+
+export const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11 };
+
+/** Whether it is a function of one's own, which says how to compute it. */
+export function isOwnFunction<F extends { forward(x: Float64Array): ArrayLike<number> }>(
+  operation: object,
+): operation is F {
+  return 'forward' in operation;
+}
+
+/** The entries of x. @throws ERR_VALUE for NaN and +Infinity, where there is no derivative */
+export async function valuesOf(name: string, x: Tensor): Promise<Float64Array> {
+  const values = Float64Array.from(await x.data());
+  values.forEach((value, i) => {
+    if (Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
+      throw new SoftgradError('ERR_VALUE', `${name}: x[${i}] is ${value}; there is no derivative to check`);
+    }
+  });
+  return values;
+}
+
+/** Irregular numbers in ±1: the fractional parts of multiples of an irrational number, the golden ratio. */
+export function defaultDirection(shape: readonly number[], x: Tensor, irrational = 0.6180339887498949): Tensor {
+  const length = shape.reduce((a, b) => a * b, 1);
+  const values = Float64Array.from({ length }, (_, i) => 2 * (((i + 1) * irrational) % 1) - 1);
+  return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
+}
+
+/** The largest of their sizes; NaN counts as 0. */
+export function sizeOfLargest(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
+}
+
+/**
+ * The logits with what is −Infinity so far below the others that it has probability 0 all the same: an output that is −Infinity has no
+ * slope to difference, and the slope of this one is its limit.
+ */
+export function finite(x: Float64Array, temperature: number): Float64Array {
+  const least = x.reduce((a, b) => (Number.isFinite(b) ? Math.min(a, b) : a), Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(least)) return x;
+  return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
+}
+
+/** What a derivative gives for these entries, beside the slopes that are right. */
+export function judged(
+  indices: readonly number[],
+  analytic: ArrayLike<number>,
+  slopes: readonly Slope[],
+  tolerance: number,
+): readonly GradcheckEntry[] {
+  return indices.map((index, k) => {
+    const { low, high } = slopes[k];
+    const nearest = Math.min(Math.max(analytic[index], low), high);
+    const error = Math.abs(analytic[index] - nearest);
+    return {
+      index,
+      analytic: analytic[index],
+      numeric: nearest,
+      error,
+      tolerance,
+      ok: Number.isNaN(low) || error <= tolerance,
+    };
+  });
+}
+
+export function reportOf(
+  name: string,
+  { backend, dtype }: FloatTensor,
+  entries: readonly GradcheckEntry[],
+): GradcheckReport {
+  const compared = entries.filter(({ numeric }) => !Number.isNaN(numeric));
+  return {
+    name,
+    backend: backend.name,
+    dtype,
+    ok: compared.length > 0 && compared.every(({ ok }) => ok),
+    checked: compared.length,
+    maxError: compared.reduce((most, { error }) => Math.max(most, error), 0),
+    entries,
+  };
+}

@@ -1,0 +1,158 @@
+import { SoftgradError } from '../errors.js';
+import type { BuiltIn } from '../ops/table.js';
+import { checkOptions } from '../options.js';
+import type { FloatDType } from '../tensor/dtype.js';
+import { operand, operandLike } from '../tensor/operands.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type GradcheckOptions, gradcheckNames } from './check.js';
+import type { GradgradcheckFunction } from './function.js';
+import { builtIn } from './operations.js';
+import {
+  defaultDirection,
+  finite,
+  type GradcheckEntry,
+  type GradcheckReport,
+  isOwnFunction,
+  judged,
+  reportOf,
+  roundoff,
+  sizeOfLargest,
+  valuesOf,
+} from './report.js';
+
+/** Options of `gradgradcheck`; the operation's own ones are passed on to it. */
+export interface GradgradcheckOptions extends GradcheckOptions {
+  /** The direction of x along which the derivative is differentiated. Default: irregular numbers in ±1, the same every time. */
+  readonly tangent?: Tensor | undefined;
+  /** First step of the differences, in units of x. Default ε^(1/6) ≈ 2.5e-3, times a temperature below 1. */
+  readonly step?: number | undefined;
+  /** Error that is allowed relative to the largest derivative, beside rounding. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
+  readonly tolerance?: number | undefined;
+  /** Flat indices of the entries of x to check. Default: all. Each costs eight evaluations of the whole function. */
+  readonly entries?: readonly number[] | undefined;
+}
+
+const optionNames = [...gradcheckNames, 'tangent'];
+
+/**
+ * Compares an operation's hvp, on the backend and in the dtype of x, with second differences in float64: for each entry
+ * `∂/∂x_i ∂/∂t ⟨g, f(x)⟩ ≈ (4 D(h/2) − D(h)) / 3`, with D the mixed central difference of four values of φ = ⟨g, f⟩,
+ * `D(h) = (φ(x + h e_i + h t) − φ(x + h e_i − h t) − φ(x − h e_i + h t) + φ(x − h e_i − h t)) / 4h²`.
+ *
+ * Only the function itself is evaluated, on the host, as by `gradcheck`: the vjp has no part in it. The error is of order h⁴ + ε/h²,
+ * least near h = ε^(1/6), which is the default step and leaves about 1e-9. Entries that are −Infinity are listed and not compared.
+ *
+ * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, crossEntropy (with `target`), or a function of one's own
+ * @throws ERR_VALUE for x with NaN or +Infinity or at a kink, where there is no second derivative, and for an operation without hvp;
+ *   whatever the operation throws
+ * @example
+ * const report = await gradgradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
+ * report.ok; // true
+ */
+export async function gradgradcheck(
+  operation: BuiltIn | GradgradcheckFunction,
+  x: Tensor,
+  options: GradgradcheckOptions = {},
+): Promise<GradcheckReport> {
+  const name = 'gradgradcheck';
+  checkOptions(name, options, optionNames);
+  const checked = operand(name, 'x', x);
+  const values = await valuesOf(name, x);
+  const f = isOwnFunction<GradgradcheckFunction>(operation)
+    ? operation
+    : twiceDifferentiable(await builtIn(name, operation, checked, options));
+  const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
+  const tangent = options.tangent ?? defaultDirection(x.shape, x, Math.SQRT2);
+  try {
+    operandLike(name, 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
+    operandLike(name, 'tangent', tangent, checked);
+    const result = f.hvp(x, cotangent, tangent);
+    try {
+      const analytic = await result.data();
+      const [g, t] = await Promise.all([cotangent.data(), tangent.data()]);
+      return reportOf(f.name, checked, compare(f, values, g, t, analytic, checked.dtype, options));
+    } finally {
+      result.dispose();
+    }
+  } finally {
+    if (options.cotangent === undefined) cotangent.dispose();
+    if (options.tangent === undefined) tangent.dispose();
+  }
+}
+
+const defaultTolerance: Record<FloatDType, number> = { float64: 1e-7, float32: 5e-5, float16: 2e-2 };
+
+/** ε^(1/6): where h⁴ and ε/h² are equal. */
+const defaultStep = 2 ** (-52 / 6);
+
+/** @throws ERR_VALUE where there is no hvp */
+function twiceDifferentiable<F extends { readonly name: string; readonly hvp?: unknown }>(f: F) {
+  if (f.hvp === undefined) throw new SoftgradError('ERR_VALUE', `gradgradcheck: ${f.name} has no hvp to check`);
+  return f as F & Pick<GradgradcheckFunction, 'hvp'>;
+}
+
+function compare(
+  f: GradgradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  t: ArrayLike<number>,
+  analytic: ArrayLike<number>,
+  dtype: FloatDType,
+  options: GradgradcheckOptions,
+): readonly GradcheckEntry[] {
+  const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
+  const step = stepWithin(f, x, options.step ?? defaultStep * Math.min(1, temperature));
+  const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
+  const indices = entries ?? Array.from(x.keys());
+  // Steps are in units of x, whatever the size of the tangent.
+  const size = sizeOfLargest(t);
+  const unit = Float64Array.from(t, (value) => (size === 0 ? 0 : value / size));
+  const slopes = indices.map((index) => {
+    const slope = Number.isFinite(x[index]) ? size * mixedDerivative(f, at, g, unit, index, step) : Number.NaN;
+    return { low: slope, high: slope };
+  });
+  const output = sizeOfLargest(Array.from(f.forward(at)).filter(Number.isFinite));
+  // What rounding of the function's values, and of x + h, leaves in a quotient over the square of a step.
+  const noise = (2 ** -48 * sizeOfLargest(g) * size * output) / step ** 2;
+  const largest = sizeOfLargest(slopes.map(({ high }) => high));
+  const displaced = (2 ** -50 * sizeOfLargest(at)) / step;
+  const bound = (tolerance + displaced) * largest + 64 * roundoff[dtype] * sizeOfLargest(g) * size + noise;
+  return judged(indices, analytic, slopes, bound);
+}
+
+/** The step, shortened so that no entry reaches a kink. @throws ERR_VALUE at a kink */
+function stepWithin({ kinks = [] }: GradgradcheckFunction, x: Float64Array, step: number): number {
+  return x.reduce((least, value, i) => {
+    const room = kinks.reduce((nearest, kink) => Math.min(nearest, Math.abs(value - kink)), Number.POSITIVE_INFINITY);
+    if (room === 0) {
+      throw new SoftgradError('ERR_VALUE', `gradgradcheck: x[${i}] is ${value}, a kink; there is no second derivative`);
+    }
+    // An entry moves by a step of its own and by one along the tangent.
+    return Math.min(least, room / 4);
+  }, step);
+}
+
+/** `∂/∂x_i ∂/∂t ⟨g, f(x)⟩` by Richardson's extrapolation. */
+function mixedDerivative(
+  f: GradgradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  t: Float64Array,
+  index: number,
+  step: number,
+): number {
+  const quotient = (h: number) => {
+    const moved = (own: number, along: number) =>
+      f.forward(x.map((value, i) => value + along * h * t[i] + (i === index ? own * h : 0)));
+    const [a, b, c, d] = [moved(1, 1), moved(1, -1), moved(-1, 1), moved(-1, -1)];
+    let sum = 0;
+    for (let j = 0; j < a.length; j++) sum += g[j] * (difference(a[j], b[j]) - difference(c[j], d[j]));
+    return sum / (4 * h * h);
+  };
+  return (4 * quotient(step / 2) - quotient(step)) / 3;
+}
+
+/** Values that are alike, infinite ones too, differ by 0. */
+function difference(a: number, b: number): number {
+  return Object.is(a, b) ? 0 : a - b;
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
+import { exact } from '../conformance/index.js';
+import {
+  type Backend,
+  crossEntropy,
+  gradgradcheck,
+  logSoftmax,
+  logSumExp,
+  relu,
+  sigmoid,
+  softmax,
+  softmin,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
+
+const backend = await exact.open();
+const double = (values: number[][]) => tensor(values, { backend, dtype: 'float64' });
+const rows = [
+  [0.3, -1.2, 2.5, 0.1],
+  [4, 3.5, -7, 0],
+  [-0.5, 0.25, 1, -3],
+];
+
+describe('gradgradcheck agrees with every second derivative that core has', () => {
+  const operations = { softmax, softmin, logSoftmax, logSumExp };
+
+  test.for(Object.entries(operations))('%s, over both axes, with temperature and mask', async ([, operation]) => {
+    const mask = [[true, true, false, true]];
+    const all: { temperature?: number }[] = [{}, { temperature: 0.5 }, { temperature: 0.05 }];
+    for (const options of [...all, { axis: 0, temperature: 3, mask }]) {
+      const report = await gradgradcheck(operation, double(rows), options);
+      expect(report).toMatchObject({ ok: true, checked: 12, backend: 'exact', dtype: 'float64' });
+      const largest = Math.max(...report.entries.map(({ numeric }) => Math.abs(numeric)));
+      if (options.temperature !== 0.05) expect(report.maxError / largest).toBeLessThan(5e-8);
+    }
+  });
+
+  test('sigmoid', async () => {
+    expect(await gradgradcheck(sigmoid, double(rows))).toMatchObject({ name: 'sigmoid', ok: true, checked: 12 });
+  });
+
+  test('crossEntropy with class indices, probabilities, smoothing, weights and every reduction', async () => {
+    const soft = [
+      [0.1, 0.2, 0.3, 0.4],
+      [1, 0, 0, 0],
+      [0.25, 0.5, 0.5, 0.25],
+    ];
+    const weight = [1, 2, 0.5, 3];
+    const mask = [[true, true, false, true]];
+    for (const options of [
+      { target: [3, 0, 1] },
+      { target: Int32Array.of(3, -100, 1), labelSmoothing: 0.1, weight },
+      { target: Int32Array.of(3, -100, 1), labelSmoothing: 0.1, weight, mask },
+      { target: soft, reduction: 'sum', weight, labelSmoothing: 0.2, mask },
+      { target: tensor(soft, { backend, dtype: 'float64' }), reduction: 'none', temperature: 2 },
+      { target: tensor(Int32Array.of(3, 0, 1), { backend }), reduction: 'none', weight },
+    ] as const) {
+      expect(await gradgradcheck(crossEntropy, double(rows), options)).toMatchObject({ ok: true, checked: 12 });
+    }
+  });
+
+  test('in float32 and float16, far from 0 and beside −Infinity', async () => {
+    const single = tensor(rows, { backend });
+    expect(await gradgradcheck(softmax, single)).toMatchObject({ dtype: 'float32', ok: true });
+    const half = tensor(rows, { backend, dtype: 'float16' });
+    expect(await gradgradcheck(logSoftmax, half)).toMatchObject({ dtype: 'float16', ok: true });
+    expect(await gradgradcheck(softmax, double([[10000.5, 9998, 10001.25]]))).toMatchObject({ ok: true });
+    const removed = double([[1, Number.NEGATIVE_INFINITY, 3]]);
+    for (const operation of [softmax, logSoftmax, logSumExp]) {
+      expect(await gradgradcheck(operation, removed)).toMatchObject({ ok: true, checked: 2 });
+    }
+  });
+
+  test('along a tangent of any size', async () => {
+    for (const size of [1e-6, 1e6]) {
+      const tangent = double(rows.map((row) => row.map((value) => value * size)));
+      expect(await gradgradcheck(softmax, double(rows), { tangent })).toMatchObject({ ok: true });
+    }
+    const tangent = double(rows.map((row) => row.map(() => 0)));
+    expect(await gradgradcheck(softmax, double(rows), { tangent })).toMatchObject({ ok: true, maxError: 0 });
+  });
+});
+
+describe('gradgradcheck finds what is wrong', () => {
+  const cube = (curvature: (x: number) => number, more: object = {}) => ({
+    name: 'cube',
+    forward: (x: Float64Array) => x.map((value) => value ** 3),
+    hvp(x: Tensor, g: Tensor, t: Tensor) {
+      const [cotangent, tangent] = [g.dataSync(), t.dataSync()];
+      return tensor(
+        x.dataSync().map((value, i) => cotangent[i] * tangent[i] * curvature(value)),
+        { backend, shape: x.shape },
+      );
+    },
+    ...more,
+  });
+
+  test('a right second derivative passes, a wrong one fails entry by entry', async () => {
+    const x = double([[1, 2, -3]]);
+    const right = cube((v) => 6 * v);
+    expect(await gradgradcheck(right, x)).toMatchObject({ name: 'cube', ok: true, checked: 3 });
+    const wrong = cube((v) => 6 * v * v);
+    const report = await gradgradcheck(wrong, x);
+    expect(report.entries.map(({ ok }) => ok)).toEqual([true, false, false]);
+    expect(report.ok).toBe(false);
+    expect((await gradgradcheck(wrong, x, { entries: [0] })).ok).toBe(true);
+  });
+
+  test('a factor that is off by a millionth, at a temperature too', async () => {
+    for (const temperature of [1, 0.5]) {
+      const reference = await gradgradcheck(softmax, double(rows), { temperature });
+      const off = {
+        name: 'off',
+        forward: (x: Float64Array) => {
+          const one = softmax(tensor(x, { shape: [3, 4], backend }), { temperature });
+          return one.dataSync() as Float64Array;
+        },
+        hvp: () =>
+          tensor(
+            reference.entries.map(({ analytic }) => analytic * (1 + 1e-6)),
+            { shape: [3, 4], backend, dtype: 'float64' },
+          ),
+      };
+      expect((await gradgradcheck(off, double(rows), { temperature })).ok).toBe(false);
+    }
+  });
+
+  test('NaN', async () => {
+    expect(
+      (
+        await gradgradcheck(
+          cube(() => Number.NaN),
+          double([[1, 2]]),
+        )
+      ).ok,
+    ).toBe(false);
+  });
+
+  test('no difference is taken across a kink, and none at one', async () => {
+    const half = cube((v) => (v > 0 ? 6 * v : 0), {
+      forward: (x: Float64Array) => x.map((value) => Math.max(0, value) ** 3 + Math.abs(value)),
+      kinks: [0],
+    });
+    expect(await gradgradcheck(half, double([[1e-3, -1e-3, 1]]), { tolerance: 1e-4 })).toMatchObject({ ok: true });
+    await expect(gradgradcheck(half, double([[1, 0]]))).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: 'gradgradcheck: x[1] is 0, a kink; there is no second derivative',
+    });
+  });
+
+  test('what it cannot check', async () => {
+    const x = double([[1, 2]]);
+    const failing = [
+      [() => gradgradcheck(relu, x), 'gradgradcheck: relu has no hvp to check'],
+      [
+        () => gradgradcheck(crossEntropy, x),
+        'gradgradcheck: crossEntropy needs the option target, class indices or probabilities',
+      ],
+      [
+        () => gradgradcheck((() => x) as never, x),
+        'gradgradcheck: unknown operation; pass a built-in one, or { name, forward, hvp } for a function of your own',
+      ],
+      [() => gradgradcheck(softmax, double([[1, Number.NaN]])), /x\[1\] is NaN; there is no derivative to check/],
+      [() => gradgradcheck(softmax, x, { dim: 0 } as object), /^gradgradcheck: .*'dim'/],
+    ] as const;
+    for (const [call, message] of failing)
+      await expect(call()).rejects.toMatchObject({ message: expect.stringMatching(message) });
+    const tangent = double([[1, 2, 3]]);
+    await expect(gradgradcheck(softmax, x, { tangent })).rejects.toMatchObject({ code: 'ERR_SHAPE' });
+  });
+});
+
+test('gradgradcheck leaves nothing behind', async () => {
+  const counting = counted(backend as Backend);
+  const x = tensor(rows, { backend: counting, dtype: 'float64' });
+  for (const operation of [softmax, logSoftmax, logSumExp, sigmoid]) await gradgradcheck(operation, x);
+  await gradgradcheck(crossEntropy, x, { target: [0, 1, 2] });
+  expect(liveBuffers(counting)).toBe(1);
+});
