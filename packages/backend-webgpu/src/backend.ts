@@ -23,10 +23,13 @@ import { newCounters, resetCounters, type Statistics } from './statistics.js';
 import { openStorage, type WebgpuBuffer } from './storage.js';
 import { timed } from './timing.js';
 
+/** Every kernel but the second derivatives, which core composes. */
+type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, `${string}Hvp`>>;
+
 /** The webgpu backend, with what only it has. */
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {
   readonly basis: Basis<WebgpuBuffer>;
-  readonly kernels: Required<Kernels<WebgpuBuffer>>;
+  readonly kernels: WebgpuKernels;
   close(): void;
   /** The device that it runs on, for sharing buffers with other WebGPU code. */
   readonly device: GPUDevice;
@@ -147,7 +150,7 @@ function backendOf(
   };
 }
 
-function kernelsOf(engine: Engine): Required<Kernels<WebgpuBuffer>> {
+function kernelsOf(engine: Engine): WebgpuKernels {
   return {
     logSoftmax: (out, logits, rows, parameters) => logSoftmax(engine, out, logits, rows, parameters),
     logSoftmaxVjp: (out, y, g, rows, { temperature }) =>
