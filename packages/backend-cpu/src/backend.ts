@@ -1,6 +1,7 @@
 import type { Backend, Kernels, Supports } from '@softgrad/core';
 import { basis } from './basis.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
+import { logSoftmaxHvp, logSumExpHvp, softmaxHvp } from './kernels/hvp.js';
 import { jacobian } from './kernels/jacobian.js';
 import { logSoftmax, logSoftmaxJacobian, logSoftmaxJvp, logSoftmaxVjp } from './kernels/log-softmax.js';
 import { logSumExp } from './kernels/log-sum-exp.js';
@@ -53,6 +54,8 @@ export function createBackend(): CpuBackend {
 }
 
 const kernels: Kernels<CpuBuffer> = {
+  softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
+    softmaxHvp(floats(out), floats(probabilities), floats(cotangent), floats(tangent), rows, temperature),
   logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),
   logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
     logSoftmaxVjp(floats(out), floats(logProbabilities), floats(cotangent), rows, temperature),
@@ -60,6 +63,10 @@ const kernels: Kernels<CpuBuffer> = {
     logSoftmaxJvp(floats(out), floats(logProbabilities), floats(tangent), rows, temperature),
   logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
     logSoftmaxJacobian(floats(out), floats(logProbabilities), rows, temperature),
+  logSoftmaxHvp: (out, logProbabilities, cotangent, tangent, rows, { temperature }) =>
+    logSoftmaxHvp(floats(out), floats(logProbabilities), floats(cotangent), floats(tangent), rows, temperature),
+  logSumExpHvp: (out, logits, cotangent, tangent, rows, parameters) =>
+    logSumExpHvp(floats(out), floats(logits), floats(cotangent), floats(tangent), rows, parameters),
   logSumExp: (out, logits, rows, parameters) => logSumExp(floats(out), floats(logits), rows, parameters),
   crossEntropy: (out, logits, rows, parameters) => crossEntropy(out, floats(logits), rows, parameters),
   sigmoid: (out, x, length) => sigmoid(floats(out), floats(x), length),

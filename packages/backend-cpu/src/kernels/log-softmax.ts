@@ -221,7 +221,8 @@ function forEachLogRow(
   });
 }
 
-function exponentiate(p: Float64Array, y: Float64Array, length: number, double: boolean): void {
+/** `p = exp(y)`, to the precision of the dtype. */
+export function exponentiate(p: Float64Array, y: Float64Array, length: number, double: boolean): void {
   if (double) for (let k = 0; k < length; k++) p[k] = expOfFloat64(y[k]);
   else for (let k = 0; k < length; k++) p[k] = expOfFloat32(y[k]);
 }

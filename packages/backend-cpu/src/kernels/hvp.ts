@@ -1,0 +1,159 @@
+import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import { fillMasked, forEachShiftedRow } from '../shifted.js';
+import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { inverseTemperature } from '../temperature.js';
+import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
+import { exponentiate } from './log-softmax.js';
+import { blockElements } from './vjp.js';
+
+const probabilityScratch = scratch();
+const cotangentScratch = scratch();
+const tangentScratch = scratch();
+const logScratch = scratch();
+
+/**
+ * `out = s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row, `a = g − ⟨s, g⟩` and `b = t − ⟨s, t⟩`: with both centred before they are
+ * multiplied, the product at a probability near 1 is of second order, and nothing cancels against it.
+ */
+export function softmaxHvp(
+  out: FloatArray,
+  probabilities: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  rows: Rows,
+  temperature: number,
+): void {
+  const { classes } = rows;
+  const factor = inverseTemperature(temperature);
+  const length = tileLength(rows);
+  const s = probabilityScratch(length);
+  const g = cotangentScratch(length);
+  const t = tangentScratch(length);
+  forEachTile(rows, (tile) => {
+    gather(s, probabilities, tile, classes);
+    gather(g, cotangent, tile, classes);
+    gather(t, tangent, tile, classes);
+    for (let row = 0; row < tile.count; row++) {
+      const start = row * classes;
+      const end = start + classes;
+      const top = indexAboveHalf(s, start, end);
+      center(g, s, start, end, top);
+      center(t, s, start, end, top);
+      for (let k = start; k < end; k++) t[k] *= g[k];
+      const mean = weightedSum(s, t, start, end);
+      for (let k = start; k < end; k++) t[k] = s[k] * (t[k] - mean) * factor * factor;
+    }
+    scatter(out, t, tile, classes);
+  });
+}
+
+/** `out = −Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = exp(y). */
+export function logSoftmaxHvp(
+  out: FloatArray,
+  logProbabilities: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  rows: Rows,
+  temperature: number,
+): void {
+  const { classes } = rows;
+  const factor = inverseTemperature(temperature);
+  const length = tileLength(rows);
+  const y = logScratch(length);
+  const p = probabilityScratch(length);
+  const g = cotangentScratch(length);
+  const t = tangentScratch(length);
+  forEachTile(rows, (tile) => {
+    gather(y, logProbabilities, tile, classes);
+    gather(g, cotangent, tile, classes);
+    gather(t, tangent, tile, classes);
+    exponentiate(p, y, tile.count * classes, out instanceof Float64Array);
+    for (let row = 0; row < tile.count; row++) {
+      const start = row * classes;
+      const end = start + classes;
+      const total = sumOf(g, start, end);
+      center(t, p, start, end, indexAboveHalf(p, start, end));
+      for (let k = start; k < end; k++) t[k] = (0 - total) * (p[k] * t[k]) * factor * factor;
+    }
+    scatter(out, t, tile, classes);
+  });
+}
+
+/** `out = g p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = softmax(x/T) of what the mask keeps, g one number a row. */
+export function logSumExpHvp(
+  out: FloatArray,
+  logits: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  rows: Rows,
+  parameters: SoftmaxParameters<CpuBuffer>,
+): void {
+  const { classes } = rows;
+  const factor = inverseTemperature(parameters.temperature);
+  const t = tangentScratch(tileLength(rows));
+  let gathered: Tile | null = null;
+  forEachShiftedRow(
+    logits,
+    rows,
+    parameters,
+    (row) => {
+      const { tile, exp, keep, start } = row;
+      const end = start + classes;
+      if (gathered !== tile) {
+        gather(t, tangent, tile, classes);
+        gathered = tile;
+      }
+      if (row.empty) {
+        exp.fill(0, start, end);
+        return;
+      }
+      if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
+      const sum = 1 + row.others;
+      for (let k = start; k < end; k++) exp[k] /= sum;
+      center(t, exp, start, end, Number.isNaN(sum) ? -1 : start + row.top);
+      const g = cotangent[row.row];
+      for (let k = start; k < end; k++) exp[k] = g * (exp[k] * t[k]) * factor * factor;
+      fillMasked(exp, row, classes, 0);
+    },
+    ({ exp, tile }) => scatter(out, exp, tile, classes),
+  );
+}
+
+/** The index of the probability above ½, or −1. */
+function indexAboveHalf(p: Float64Array, start: number, end: number): number {
+  let top = -1;
+  for (let k = start; k < end; k++) if (p[k] > 0.5) top = k;
+  return top;
+}
+
+/** `v − ⟨p, v⟩` in place, v's entry at `top` taken off first: the mean is that of the other entries alone then. */
+function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number): void {
+  const origin = top < 0 ? 0 : v[top];
+  for (let k = start; k < end; k++) v[k] -= origin;
+  const mean = weightedSum(p, v, start, end);
+  for (let k = start; k < end; k++) v[k] -= mean;
+}
+
+/** Σ p v, a block at a time, so that the rounding errors of long rows do not add up. */
+function weightedSum(p: Float64Array, v: Float64Array, start: number, end: number): number {
+  let total = 0;
+  for (let first = start; first < end; first += blockElements) {
+    const last = Math.min(end, first + blockElements);
+    let sum = 0;
+    for (let k = first; k < last; k++) sum += p[k] * v[k];
+    total += sum;
+  }
+  return total;
+}
+
+/** Σ v in the same way. */
+function sumOf(v: Float64Array, start: number, end: number): number {
+  let total = 0;
+  for (let first = start; first < end; first += blockElements) {
+    const last = Math.min(end, first + blockElements);
+    let sum = 0;
+    for (let k = first; k < last; k++) sum += v[k];
+    total += sum;
+  }
+  return total;
+}
