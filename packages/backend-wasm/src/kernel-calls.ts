@@ -82,6 +82,20 @@ export function createKernels(
     use(into, () => fill(into, logits.address, rows, mask, nothing));
   }
 
+  /** A second derivative, of two directions; `scratch` vectors a class. */
+  function runHvp(
+    name: string,
+    scratch: number,
+    out: WasmBuffer,
+    operands: readonly WasmBuffer[],
+    rows: Rows,
+    temperature: number,
+    before?: () => void,
+  ): void {
+    const addresses = [out, ...operands].map(({ address }) => address);
+    runRows(runner, name, out, rows, addresses, scratch, [temperature], before);
+  }
+
   return {
     softmax(out, logits, rows, parameters) {
       const { temperature, mask } = parameters;
@@ -116,6 +130,31 @@ export function createKernels(
         ]),
       logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
         runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
+      softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
+        runHvp('softmax_hvp', 3, out, [probabilities, cotangent, tangent], rows, temperature),
+      logSoftmaxHvp: (out, logProbabilities, cotangent, tangent, rows, { temperature }) =>
+        runHvp('log_softmax_hvp', 2, out, [logProbabilities, cotangent, tangent], rows, temperature),
+      logSumExpHvp(out, logits, cotangent, tangent, rows, { temperature, mask }) {
+        if (!isOrdinary(temperature)) return false;
+        const run = (x: WasmBuffer, t: WasmBuffer, before?: () => void) =>
+          runHvp('log_sum_exp_hvp', 2, out, [x, cotangent, t], rows, temperature, before);
+        if (!mask) {
+          run(logits, tangent);
+          return;
+        }
+        const { length, dtype } = logits;
+        const bytes = Math.ceil((length * byteSize(dtype)) / 16) * 16;
+        const nothing = temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+        runner.withTemporary(2 * bytes, (address) => {
+          const x = { address, length, dtype };
+          const t = { address: address + bytes, length, dtype };
+          run(x, t, () => {
+            fill(x, logits.address, rows, mask, nothing);
+            fill(t, tangent.address, rows, mask, 0);
+          });
+        });
+        fill(out, out.address, rows, mask, 0);
+      },
       logSumExp(out, logits, rows, parameters) {
         if (!isOrdinary(parameters.temperature)) return false;
         const run = (x: WasmBuffer, before?: () => void) =>

@@ -10,6 +10,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   // Blocks of rows that are near each other, and some that are far apart, undefined, or beyond what is reduced as it stands.
   for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
   const g = logits(dtype, size, 3, 1, 4);
+  const t = logits(dtype, size, 2, 0, 7);
   const plain = { temperature: 1, mask: null };
   const { kernels, basis } = backend;
   const indices = backend.alloc(outer * inner, 'int32');
@@ -25,6 +26,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const masked = { temperature: 2, mask: { buffer: mask, outer } };
   const weighed = { weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 0.5 };
   const loss = backend.alloc(outer * inner, dtype);
+  backend.write(loss, logits(dtype, outer * inner, 2, 0, 8));
   const both = (target: CrossEntropyParameters<WasmBuffer>['target'], more: object) => {
     const parameters = { ...plain, ...weighed, target, ...more };
     const gradient = compute(backend, [x], (out, input) =>
@@ -57,6 +59,10 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, masked)),
     compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxVjp?.(out, a, b, rows, { temperature: 1 })),
     compute(backend, [x, g], (out, a, b) => kernels?.logSoftmaxJvp?.(out, a, b, rows, { temperature: 1 })),
+    compute(backend, [x, g, t], (out, a, b, c) => kernels?.softmaxHvp?.(out, a, b, c, rows, { temperature: 1 })),
+    compute(backend, [x, g, t], (out, a, b, c) => kernels?.logSoftmaxHvp?.(out, a, b, c, rows, { temperature: 2 })),
+    compute(backend, [x, t], (out, a, b) => kernels?.logSumExpHvp?.(out, a, loss, b, rows, plain)),
+    compute(backend, [x, t], (out, a, b) => kernels?.logSumExpHvp?.(out, a, loss, b, rows, masked)),
     ofRows((out, input) => kernels?.logSumExp?.(out, input, rows, plain)),
     ...both(byIndex, {}),
     ...both(byIndex, { temperature: 3 }),

@@ -199,3 +199,8 @@ INLINE V reducible(V reference, int tempered, const Temperature *t) {
   if (tempered) scaled = mul(scaled, t->inverse);
   return lt(scaled, splat((real)REDUCIBLE));
 }
+
+// exp(y) of log-probabilities: 0 for −Infinity.
+SHARED V exp_of_log(V y, Reduction at) {
+  return mul(exp_call(y, at.magic, at.lowest), splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
+}

@@ -103,11 +103,6 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
   }
 }
 
-// exp(y) of log-probabilities: 0 for −Infinity.
-SHARED V exp_of_log(V y, Reduction at) {
-  return mul(exp_call(y, at.magic, at.lowest), splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
-}
-
 // 1 − exp(y) for −log 2 ≤ y ≤ 0, by its Taylor series: the terms alternate, and none is larger than the sum.
 INLINE V complement_of_log(V y) {
   V sum = splat(0);
