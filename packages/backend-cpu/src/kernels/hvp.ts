@@ -1,10 +1,10 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import { sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
-import { blockElements } from './vjp.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
@@ -37,11 +37,13 @@ export function softmaxHvp(
       const start = row * classes;
       const end = start + classes;
       const top = indexAboveHalf(s, start, end);
-      center(g, s, start, end, top);
-      center(t, s, start, end, top);
+      // Rounded probabilities add up to 1 only as far as they are rounded.
+      const total = sumOf(s, start, end);
+      center(g, s, start, end, top, total);
+      center(t, s, start, end, top, total);
       for (let k = start; k < end; k++) t[k] *= g[k];
       const mean = weightedSum(s, t, start, end);
-      for (let k = start; k < end; k++) t[k] = s[k] * (t[k] - mean) * factor * factor;
+      for (let k = start; k < end; k++) t[k] = s[k] * (t[k] * total - mean) * factor * factor;
     }
     scatter(out, t, tile, classes);
   });
@@ -71,9 +73,9 @@ export function logSoftmaxHvp(
     for (let row = 0; row < tile.count; row++) {
       const start = row * classes;
       const end = start + classes;
-      const total = sumOf(g, start, end);
-      center(t, p, start, end, indexAboveHalf(p, start, end));
-      for (let k = start; k < end; k++) t[k] = (0 - total) * (p[k] * t[k]) * factor * factor;
+      const cotangents = 0 - sumOf(g, start, end);
+      center(t, p, start, end, indexAboveHalf(p, start, end), sumOf(p, start, end));
+      for (let k = start; k < end; k++) t[k] = cotangents * (p[k] * t[k]) * factor * factor;
     }
     scatter(out, t, tile, classes);
   });
@@ -110,7 +112,7 @@ export function logSumExpHvp(
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
       const sum = 1 + row.others;
       for (let k = start; k < end; k++) exp[k] /= sum;
-      center(t, exp, start, end, Number.isNaN(sum) ? -1 : start + row.top);
+      center(t, exp, start, end, Number.isNaN(sum) ? -1 : start + row.top, 1);
       const g = cotangent[row.row];
       for (let k = start; k < end; k++) exp[k] = g * (exp[k] * t[k]) * factor * factor;
       fillMasked(exp, row, classes, 0);
@@ -126,34 +128,35 @@ function indexAboveHalf(p: Float64Array, start: number, end: number): number {
   return top;
 }
 
-/** `v − ⟨p, v⟩` in place, v's entry at `top` taken off first: the mean is that of the other entries alone then. */
-function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number): void {
+/** `v Σp − ⟨p, v⟩` in place, v's entry at `top` taken off first: the mean is that of the other entries alone then. */
+function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number, total: number): void {
   const origin = top < 0 ? 0 : v[top];
   for (let k = start; k < end; k++) v[k] -= origin;
   const mean = weightedSum(p, v, start, end);
-  for (let k = start; k < end; k++) v[k] -= mean;
+  for (let k = start; k < end; k++) v[k] = v[k] * total - mean;
 }
 
-/** Σ p v, a block at a time, so that the rounding errors of long rows do not add up. */
+/** Σ p v, with the rounding errors of the additions (Knuth's TwoSum, TAOCP 4.2.2) added at the end. */
 function weightedSum(p: Float64Array, v: Float64Array, start: number, end: number): number {
-  let total = 0;
-  for (let first = start; first < end; first += blockElements) {
-    const last = Math.min(end, first + blockElements);
-    let sum = 0;
-    for (let k = first; k < last; k++) sum += p[k] * v[k];
-    total += sum;
+  let sum = 0;
+  let correction = 0;
+  for (let k = start; k < end; k++) {
+    const term = p[k] * v[k];
+    const next = sum + term;
+    correction += sumError(sum, term, next);
+    sum = next;
   }
-  return total;
+  return sum + correction;
 }
 
 /** Σ v in the same way. */
 function sumOf(v: Float64Array, start: number, end: number): number {
-  let total = 0;
-  for (let first = start; first < end; first += blockElements) {
-    const last = Math.min(end, first + blockElements);
-    let sum = 0;
-    for (let k = first; k < last; k++) sum += v[k];
-    total += sum;
+  let sum = 0;
+  let correction = 0;
+  for (let k = start; k < end; k++) {
+    const next = sum + v[k];
+    correction += sumError(sum, v[k], next);
+    sum = next;
   }
-  return total;
+  return sum + correction;
 }

@@ -46,7 +46,7 @@ COMPACT KERNEL(softmax_hvp)(size_t begin, size_t end, size_t outer, size_t class
 }
 
 // factor · p ⊙ (t − ⟨p, t⟩) / T² of a group; p is in scratch memory, which takes the result.
-INLINE void curvature_out(real *out, const Group *group, Lanes p, Lanes t, size_t classes, V factor, V scale) {
+COMPACT SHARED void curvature_out(real *out, const Group *group, Lanes p, Lanes t, size_t classes, V factor, V scale) {
   Center at = center_of(p, t, classes);
   Lanes o = lanes_for(out, group, p.at);
   for (size_t c = 0; c < classes; c++) {

@@ -1,0 +1,110 @@
+import { reference } from '@softgrad/core/conformance';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type CpuBackend, cpu } from '../src/index.js';
+import { randomFrom, ulp } from './accuracy.js';
+import { dtypes, floats } from './layouts.js';
+
+/** Second derivatives of rows from uniform to one-hot, of lengths on both sides of blocks and tiles. */
+
+let kernels: Required<CpuBackend['kernels']>;
+beforeAll(async () => {
+  kernels = (await cpu.open()).kernels as typeof kernels;
+});
+
+const lengths = [2, 3, 4, 10, 17, 128, 129, 1000, 5000];
+
+/** The largest error in ULP of the largest of the terms that a row is made of. */
+function worst(
+  actual: ArrayLike<number>,
+  expected: Float64Array,
+  sizes: Float64Array,
+  classes: number,
+  dtype: 'float32' | 'float64',
+): number {
+  let most = 0;
+  for (let start = 0; start < expected.length; start += classes) {
+    const unit = ulp(Math.max(...sizes.subarray(start, start + classes)), dtype);
+    for (let i = start; i < start + classes; i++) most = Math.max(most, Math.abs(actual[i] - expected[i]) / unit);
+  }
+  return most;
+}
+
+/** `p_i (|c_i| + Σ p |c|)` of each entry, c the product of the centred directions. */
+function terms(p: ArrayLike<number>, classes: number, directions: readonly ArrayLike<number>[]): Float64Array {
+  const out = new Float64Array(p.length);
+  for (let start = 0; start < out.length; start += classes) {
+    const at = Array.from({ length: classes }, (_, c) => start + c);
+    const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
+    const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
+    const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
+    const size = (i: number) => directions.reduce((product, v, k) => product * Math.abs(v[i] - centers[k]), 1);
+    const whole = mean(size);
+    for (const i of at) out[i] = p[i] * (size(i) + whole);
+  }
+  return out;
+}
+
+describe.each(dtypes)('in %s', (dtype) => {
+  const random = randomFrom(9);
+  // float64 has no wider arithmetic: both directions, their product and the rest are rounded.
+  const bar = dtype === 'float32' ? 1 : 3;
+  const directions = (length: number) => floats(length, dtype).map(() => 4 * random() - 2);
+  /** Rows whose largest logit is ahead of the others by 0 to 80. */
+  const logitsOf = (classes: number) => {
+    const x = floats(21 * classes, dtype);
+    for (let row = 0; row < 21; row++) {
+      for (let c = 0; c < classes; c++) x[row * classes + c] = random() - (c === (row * 5) % classes ? 0 : 4 * row);
+    }
+    return x;
+  };
+
+  test.each(lengths)('of %i classes they are within an ULP of their terms, or three in float64', (classes) => {
+    const rows = { outer: 21, classes, inner: 1 };
+    const x = logitsOf(classes);
+    const out = floats(x.length, dtype);
+    for (const temperature of [1, 0.5, -3]) {
+      const [g, t, perRow] = [directions(x.length), directions(x.length), directions(21)];
+      const squared = temperature ** 2;
+      const s = floats(x.length, dtype);
+      s.set(reference.softmax(x, rows, { temperature }));
+      const p = Float64Array.from(s);
+      kernels.softmaxHvp(out, s, g, t, rows, { temperature });
+      const ofBoth = terms(p, classes, [g, t]).map((size) => size / squared);
+      const expected = reference.softmaxHvp(s, g, t, rows, temperature);
+      expect(worst(out, expected, ofBoth, classes, dtype)).toBeLessThanOrEqual(bar);
+      const y = floats(x.length, dtype);
+      y.set(reference.logSoftmax(x, rows, { temperature }));
+      kernels.logSoftmaxHvp(out, y, g, t, rows, { temperature });
+      const one = terms(p, classes, [t]);
+      const sums = Float64Array.from({ length: 21 }, (_, row) =>
+        g.subarray(row * classes, (row + 1) * classes).reduce((sum, value) => sum + Math.abs(value), 0),
+      );
+      const ofSum = one.map((size, i) => (size * sums[Math.floor(i / classes)]) / squared);
+      const ofLog = reference.logSoftmaxHvp(y, g, t, rows, { temperature });
+      expect(worst(out, ofLog, ofSum, classes, dtype)).toBeLessThanOrEqual(bar);
+      kernels.logSumExpHvp(out, x, perRow, t, rows, { temperature, mask: null });
+      const ofRow = one.map((size, i) => (size * Math.abs(perRow[Math.floor(i / classes)])) / squared);
+      const ofLogits = reference.logSumExpHvp(x, perRow, t, rows, { temperature });
+      expect(worst(out, ofLogits, ofRow, classes, dtype)).toBeLessThanOrEqual(bar);
+    }
+  });
+
+  test('a constant in the cotangent or the tangent changes no bit of a dominated row', () => {
+    const rows = { outer: 21, classes: 10, inner: 1 };
+    const s = floats(210, dtype);
+    s.set(reference.softmax(logitsOf(10), rows));
+    const whole = () => floats(210, dtype).map(() => Math.round(8 * random()));
+    const [g, t, out, moved] = [whole(), whole(), floats(210, dtype), floats(210, dtype)];
+    kernels.softmaxHvp(out, s, g, t, rows, { temperature: 1 });
+    kernels.softmaxHvp(
+      moved,
+      s,
+      g.map((value) => value + 4096),
+      t.map((value) => value - 4096),
+      rows,
+      { temperature: 1 },
+    );
+    const last = 20 * 10;
+    expect([...moved.subarray(last)]).toEqual([...out.subarray(last)]);
+  });
+});
