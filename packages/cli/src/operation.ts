@@ -32,6 +32,8 @@ export interface OperandFile {
   readonly file: string;
 }
 
+type OneOrMore<T> = readonly [T, ...T[]];
+
 /** The options that core's functions take of the command line's. */
 export interface ComputeOptions {
   readonly axis: number;
@@ -42,12 +44,14 @@ export interface ComputeOptions {
 /** An operation whose rows along the first dimension are independent, unless that is the axis. */
 export interface RowwiseOperation {
   readonly name: string;
-  readonly operands: readonly OperandFile[];
+  /** The input, and the upstream where the operation takes one. */
+  readonly operands: OneOrMore<OperandFile>;
   /** Whether the result has a matrix for every row of the operands. */
   readonly matrices?: boolean;
   /** What to do about a result that does not fit in memory. */
   readonly advice?: string;
-  compute(operands: readonly Tensor[], options: ComputeOptions): Tensor;
+  /** Without an upstream the input is in its place. */
+  compute(operands: readonly [input: Tensor, upstream: Tensor], options: ComputeOptions): Tensor;
 }
 
 /**
@@ -61,28 +65,26 @@ export async function runRowwise(
 ): Promise<void> {
   const { name, operands } = operation;
   await withReaders([...operands, ...maskOperands(options)], options, session, async (readers, backend) => {
-    const files = readers.slice(0, operands.length);
-    const [input] = files;
+    const [input] = readers;
+    const others = readers.slice(1, operands.length);
     const axis = options.axis === undefined ? null : resolveAxis(options.axis, input);
-    files.slice(1).forEach((reader, k) => {
-      checkSameShape(operands[k + 1].label, reader, input);
-    });
+    for (const other of others) checkSameShape('--upstream', other, input);
     const inMemory = (reader: RowReader) => wholeInMemory(reader, operation, session);
-    const sources = axis === 0 ? await Promise.all(files.map(inMemory)) : files;
+    const sources: OneOrMore<RowReader> =
+      axis === 0 ? [await inMemory(input), ...(await Promise.all(others.map(inMemory)))] : [input, ...others];
     const mask = await openMask(readers[operands.length], input, axis, session);
     const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input, operation, axis, session);
     const settings = { axis: axis ?? -1, temperature: options.temperature ?? 1 };
     let precision: Precision | undefined;
     const compute = async (chunk: Chunk): Promise<Computed> => {
-      const [first] = chunk.operands;
+      const [first, upstream] = chunk.operands;
       precision ??= choosePrecision(backend, options.dtype, first, input.name);
       const { computed, written } = precision;
       if (operation.matrices) checkFits(first, axis ?? 0, computed, backend, operation, session, input.name);
-      const tensors = chunk.operands.map((array) => toTensor(array, computed, backend));
-      using result = operation.compute(tensors, chunk.mask ? { ...settings, mask: chunk.mask } : settings);
-      const rows = await fromTensor(result, written);
-      for (const operand of tensors) operand.dispose();
-      return { rows, dtype: written };
+      using x = toTensor(first, computed, backend);
+      using g = upstream && toTensor(upstream, computed, backend);
+      using result = operation.compute([x, g ?? x], chunk.mask ? { ...settings, mask: chunk.mask } : settings);
+      return { rows: await fromTensor(result, written), dtype: written };
     };
     const open = ({ rows, dtype }: Computed) => openResult(name, options.out, rows.shape.length, dtype, session);
     await pump(() => nextChunk(sources, mask, count), compute, open, measure(name, sources[0], session));
@@ -91,7 +93,7 @@ export async function runRowwise(
 
 /** Rows of all operands, with what the mask has for them. */
 interface Chunk {
-  readonly operands: readonly FileArray[];
+  readonly operands: OneOrMore<FileArray>;
   readonly mask: MaskInput | null;
 }
 
@@ -102,7 +104,7 @@ interface Computed {
 }
 
 async function nextChunk(
-  sources: readonly RowReader[],
+  sources: OneOrMore<RowReader>,
   { rows, whole }: OpenMask,
   count: number,
 ): Promise<Chunk | null> {
@@ -111,7 +113,10 @@ async function nextChunk(
     return operands && { operands, mask: whole };
   }
   const chunks = await nextOfAll([...sources, rows], count);
-  return chunks && { operands: chunks.slice(0, -1), mask: toMask(chunks[chunks.length - 1], rows.name) };
+  if (chunks === null) return null;
+  const [first, ...others] = chunks;
+  const mask = others.pop();
+  return { operands: [first, ...others], mask: toMask(mask, rows.name) };
 }
 
 /** Computes and writes chunk after chunk to the end. */
@@ -166,20 +171,21 @@ function measure(name: string, input: RowReader, session: Session): RowProgress 
 
 /** Opens the files and the backend, and closes both whatever happens. */
 export async function withReaders(
-  operands: readonly OperandFile[],
+  operands: OneOrMore<OperandFile>,
   options: FileOptions,
   session: Session,
-  use: (readers: readonly RowReader[], backend: Backend) => Promise<void>,
+  use: (readers: OneOrMore<RowReader>, backend: Backend) => Promise<void>,
 ): Promise<void> {
   if (options.out !== undefined) outputFormat(options.out);
   const fromStandardInput = operands.filter(({ file }) => file === '-').map(({ label }) => label);
   if (fromStandardInput.length > 1) {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
-  const readers: RowReader[] = [];
+  const open = ({ file }: OperandFile) => openArray(file, session, { header: options.header, headerAdvice });
+  const [input, ...others] = operands;
+  const readers: [RowReader, ...RowReader[]] = [await open(input)];
   try {
-    for (const { file } of operands)
-      readers.push(await openArray(file, session, { header: options.header, headerAdvice }));
+    for (const other of others) readers.push(await open(other));
     const backend = await openBackend(options.backend, session);
     try {
       await use(readers, backend);
@@ -285,10 +291,10 @@ export async function readWatched(reader: RowReader, advice: string, session: Se
 }
 
 /** The next chunk of every reader, all of as many rows; null at their common end. */
-async function nextOfAll(readers: readonly RowReader[], count: number): Promise<FileArray[] | null> {
+async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<OneOrMore<FileArray> | null> {
   const [input, ...others] = readers;
   const first = await input.next(count);
-  const chunks = first ? [first] : [];
+  const chunks: FileArray[] = [];
   const wanted = first?.shape[0] ?? 1;
   for (const other of others) {
     const chunk = await other.next(first ? wanted : 1);
@@ -301,7 +307,7 @@ async function nextOfAll(readers: readonly RowReader[], count: number): Promise<
     }
     if (chunk) chunks.push(chunk);
   }
-  return first ? chunks : null;
+  return first && [first, ...chunks];
 }
 
 /** Where a result goes: the file, or standard output as a table or as JSON. */

@@ -24,7 +24,8 @@ export interface RowwiseCommand {
   readonly elementwise?: boolean;
   /** One a line, as they stand in the help. */
   readonly examples: readonly string[];
-  compute(operands: readonly Tensor[], options: ComputeOptions): Tensor;
+  /** Without an upstream the input is in its place. */
+  compute(operands: readonly [input: Tensor, upstream: Tensor], options: ComputeOptions): Tensor;
 }
 
 export function rowwiseCommand(
@@ -39,9 +40,8 @@ export function rowwiseCommand(
     .addHelpText('after', [formatsHelp, '', 'Examples:', ...examples.map((line) => `  ${line}`)].join('\n'))
     .action(
       async (input: string, options: FileOptions & Partial<OperationOptions> & { readonly upstream?: string }) => {
-        const operands = [{ label: 'INPUT', file: input }];
-        if (options.upstream !== undefined) operands.push({ label: '--upstream', file: options.upstream });
-        await runRowwise({ ...operation, operands }, options, session);
+        const others = options.upstream === undefined ? [] : [{ label: '--upstream', file: options.upstream }];
+        await runRowwise({ ...operation, operands: [{ label: 'INPUT', file: input }, ...others] }, options, session);
       },
     );
 }

@@ -69,22 +69,21 @@ Examples:
   "gradient": [[0.3333333333333333,0.3333333333333333,-0.6666666666666666]]}`,
     )
     .action(async (input: string, options: Options) => {
-      const operands = [
-        { label: 'INPUT', file: input },
+      const others = [
         { label: '--target', file: options.target },
         ...maskOperands(options),
         ...(options.weight === undefined ? [] : [{ label: '--weight', file: options.weight }]),
       ];
-      await withReaders(operands, options, session, async (readers, backend) => {
-        const [reader, targetReader, ...others] = readers;
+      await withReaders([{ label: 'INPUT', file: input }, ...others], options, session, async (readers, backend) => {
+        const [reader, targetReader = reader, ...optional] = readers;
         const axis = resolveAxis(options.axis, reader);
         const read = (one: RowReader) =>
           readWatched(one, 'compute the rows in parts, and add up their losses', session);
         const logits = await read(reader);
         const targetArray = await read(targetReader);
-        const maskReader = options.mask === undefined ? undefined : others.shift();
+        const maskReader = options.mask === undefined ? undefined : optional.shift();
         const mask = maskReader && (await readMask(maskReader, { ...reader, shape: logits.shape }, read));
-        const [weightReader] = others;
+        const [weightReader] = optional;
         const weight = weightReader && toWeight(await read(weightReader), weightReader.name, logits.shape[axis]);
         const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
         using x = toTensor(logits, computed, backend);
@@ -164,7 +163,7 @@ function toTarget(
       `${name}: a target of shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
     );
   }
-  const classes = logits[axis];
+  const classes = logits[axis] ?? 0;
   const wrong = data.findIndex(
     (value) => value !== ignoreIndex && !(Number.isInteger(value) && value >= 0 && value < classes),
   );
