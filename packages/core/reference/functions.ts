@@ -11,6 +11,7 @@ import {
   mul,
   nearest,
   one,
+  product,
   sub,
   zero,
 } from './doubledouble.js';
