@@ -6,27 +6,22 @@ import { join, resolve } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
-import { pnpm, root, testFolders } from './workspace.mjs';
+import { packInto, publishedPackages } from './packages.mjs';
+import { pnpm, root } from './workspace.mjs';
 
 /** The packages are modules alone: CommonJS and the resolution of before Node 16 do not apply. */
 const ignoredResolutions = ['node10', 'node16-cjs'];
 
 const here = process.cwd();
-const packages = testFolders()
-  .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
-  .filter(({ folder, manifest }) => !manifest.private && (here === resolve(root) || here === resolve(folder)));
+const packages = publishedPackages().filter(({ folder }) => here === resolve(root) || here === resolve(folder));
 if (packages.length === 0) throw new Error(`${here} is not a package that is published`);
 
 // One process packs all, and one loads TypeScript: per package, either takes longer than the check itself.
-const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
 const tarballs = mkdtempSync(join(tmpdir(), 'softgrad-check-'));
 let failures = 0;
 try {
-  const packing = ['--recursive', ...filters, 'pack', '--pack-destination', tarballs, '--config.ignore-scripts=true'];
-  if (pnpm(packing, { quiet: true }) !== 0) process.exit(1);
-  for (const { manifest } of packages) {
-    const file = `${manifest.name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`;
-    const problems = await problemsOf(readFileSync(join(tarballs, file)));
+  for (const { manifest, tarball } of packInto(tarballs, packages)) {
+    const problems = await problemsOf(readFileSync(tarball));
     console.log(`${manifest.name}: ${problems.length === 0 ? 'the package is in order' : 'FAILED'}`);
     for (const problem of problems) console.log(`  ${problem}`);
     failures += problems.length;
