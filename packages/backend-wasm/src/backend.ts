@@ -5,8 +5,9 @@ import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';
 import { compile, type Exports, instantiate } from './module.js';
+import type { CompiledModule } from './options.js';
 import { createRunner } from './run.js';
-import { spawnThread, threadsMissing } from './spawn.js';
+import { spawner, threadsMissing } from './spawn.js';
 import { createStorage } from './storage.js';
 import { openPool, type Pool, type PoolOptions } from './threads.js';
 
@@ -14,6 +15,10 @@ import { openPool, type Pool, type PoolOptions } from './threads.js';
 export interface BackendSettings {
   readonly threads: number;
   readonly relaxedSimd: boolean;
+  /** Fewer threads than `threads` are an error. */
+  readonly required?: boolean;
+  /** The kernels, compiled by the caller. */
+  readonly module?: CompiledModule;
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
@@ -24,26 +29,36 @@ const stackBytes = 16 * 1024;
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
   const withoutThreads = wanted > 1 ? threadsMissing() : null;
-  const shared = wanted > 1 && withoutThreads === null;
-  const [{ module }, memory] = [await compile(settings.relaxedSimd, shared), createMemory(shared)];
-  const instance = await instantiate(module, memory);
+  const {
+    module,
+    memory,
+    instance,
+    shared,
+    reason: ofModule,
+  } = await load(settings, wanted > 1 && withoutThreads === null);
   const exports = instance as unknown as Exports;
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
   const constants = storage.alloc(3, 'float64');
 
   let pool: Pool | null = null;
-  let reason = withoutThreads;
+  let reason = withoutThreads ?? ofModule;
   if (shared) {
     const control = heap.allocate(controlBytes);
     const stackTops = Array.from({ length: wanted - 1 }, () => heap.allocate(stackBytes) + stackBytes);
-    const { spawn = spawnThread, ...rest } = settings;
-    const patience = rest.patienceMs === undefined ? {} : { patienceMs: rest.patienceMs };
+    const { spawn = spawner(undefined), patienceMs } = settings;
+    const patience = patienceMs === undefined ? {} : { patienceMs };
     try {
       pool = await openPool({ module, memory, exports, control, stackTops, spawn, ...patience });
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
     }
+  }
+  if (settings.required && reason !== null) {
+    throw new SoftgradError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `wasm: ${wanted} threads are required and there is one: ${reason}`,
+    );
   }
   const runner = createRunner(exports, heap, pool);
   const basis = createBasis(runner, storage, constants);
@@ -73,6 +88,48 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     ...createKernels(runner, basis),
     basis,
   };
+}
+
+interface Loaded {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly instance: WebAssembly.Exports;
+  /** Whether the memory is shared. */
+  readonly shared: boolean;
+  /** Why it is not, where it was to be. */
+  readonly reason: string | null;
+}
+
+/** The kernels over a memory that is shared if they can be had so: a module that was compiled beforehand imports one kind or the other. */
+async function load({ relaxedSimd, module: given }: BackendSettings, shared: boolean): Promise<Loaded> {
+  if (given === undefined) {
+    const [{ module }, memory] = [await compile(relaxedSimd, shared), createMemory(shared)];
+    return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
+  }
+  const module = checked(given);
+  const over = async (isShared: boolean, reason: string | null): Promise<Loaded> => {
+    const memory = createMemory(isShared);
+    return { module, memory, instance: await instantiate(module, memory), shared: isShared, reason };
+  };
+  try {
+    return await over(shared, null);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.LinkError)) throw error;
+    return shared
+      ? over(
+          false,
+          'the module that was given imports a memory that is not shared; those named -shared.wasm import a shared one',
+        )
+      : over(true, null);
+  }
+}
+
+function checked(module: CompiledModule): WebAssembly.Module {
+  if (WebAssembly.Module.exports(module).some(({ name }) => name === 'softmax_f32')) return module;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    'wasm: the module is not of the kernels; expected @softgrad/backend-wasm/simd.wasm, relaxed.wasm or a -shared.wasm of them',
+  );
 }
 
 /** A memory that can grow to 4 GiB, or to as much as this engine lets a memory ask for. */

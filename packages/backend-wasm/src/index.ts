@@ -2,19 +2,11 @@ import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/cor
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
 import { hasRelaxedSimd, missing } from './module.js';
+import type { WasmOptions } from './options.js';
+import { spawner } from './spawn.js';
 
 export type { WasmBuffer } from './buffer.js';
-
-/** Options of `wasm.open`. */
-export interface WasmOptions {
-  /**
-   * Threads that compute, the calling one included: 1 unless given. More need `SharedArrayBuffer`, in browsers a cross-origin
-   * isolated page; without it there is one, and `supports.device` says why. Results are the same bits whatever their number.
-   */
-  readonly threads?: number;
-  /** Use relaxed SIMD (fused multiply-add): where the engine has it, unless `false`. Results differ in the last bits from those without. */
-  readonly relaxedSimd?: boolean;
-}
+export type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
 
 /** Most threads: more than that never paid, and a job has chunks for no more. */
 const mostThreads = 64;
@@ -22,8 +14,9 @@ const mostThreads = 64;
 /**
  * softgrad on WebAssembly SIMD.
  *
- * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64
- * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, or not the relaxed SIMD that was asked for
+ * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, and for a `module` that is not of the kernels
+ * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, not the relaxed SIMD that was asked for, or not the threads that are
+ *   `required`
  *
  * @example
  * const backend = await wasm.open({ threads: 2 });
@@ -37,12 +30,15 @@ export const wasm: BackendProvider<WasmBuffer, WasmOptions> = {
 
 export default wasm;
 
-async function open({ threads = 1, relaxedSimd }: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
-  const reason = missing();
-  if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
+async function open(options: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
+  const { threads = 1, required = false, relaxedSimd, worker, module } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
     throw new SoftgradError('ERR_VALUE', `wasm: threads ${threads}; expected an integer from 1 to ${mostThreads}`);
   }
+  const spawn = spawner(worker);
+  if (module !== undefined) return openBackend({ threads, required, relaxedSimd: relaxedSimd ?? false, spawn, module });
+  const reason = missing();
+  if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
   const available = relaxedSimd === false ? false : hasRelaxedSimd();
   if (relaxedSimd && !available) {
     throw new SoftgradError(
@@ -50,5 +46,5 @@ async function open({ threads = 1, relaxedSimd }: WasmOptions = {}): Promise<Bac
       'wasm: this engine has no relaxed SIMD; leave the option out to use it where it is',
     );
   }
-  return openBackend({ threads, relaxedSimd: available });
+  return openBackend({ threads, required, relaxedSimd: available, spawn });
 }

@@ -2,11 +2,15 @@ import type { WorkerStart } from './job.js';
 
 /** The part of Node's worker_threads that is used: the package needs neither Node's types nor Node. */
 export interface NodeThreads {
-  readonly Worker: new (url: URL, options: { readonly execArgv: readonly string[] }) => NodeWorker;
+  readonly Worker: new (
+    code: string | URL,
+    options: { readonly eval?: boolean; readonly execArgv: readonly string[] },
+  ) => NodeWorker;
+  /** Null in the main thread, and in what is not a thread of worker_threads. */
   readonly parentPort: {
     once(event: 'message', listener: (start: WorkerStart) => void): void;
     postMessage(value: string): void;
-  };
+  } | null;
 }
 
 export interface NodeWorker {
@@ -16,14 +20,10 @@ export interface NodeWorker {
   terminate(): Promise<number>;
 }
 
-/** Node's worker_threads. */
-export async function nodeThreads(): Promise<NodeThreads> {
-  // A name in a variable is left alone by bundlers for browsers, which have no such module.
-  const name = 'node:worker_threads';
-  return import(/* @vite-ignore */ /* webpackIgnore: true */ name);
-}
-
-export function isNode(): boolean {
-  const { process } = globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } };
-  return process?.versions?.node !== undefined;
+/** Node's worker_threads, in Node, Bun and Deno; null in browsers. It is not imported: bundlers for browsers have no such module. */
+export function nodeThreads(): NodeThreads | null {
+  const { process } = globalThis as {
+    readonly process?: { readonly getBuiltinModule?: (name: string) => unknown };
+  };
+  return (process?.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined) ?? null;
 }

@@ -1,26 +1,90 @@
-import { isNode, type NodeThreads, nodeThreads } from './node.js';
+import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
+import type { WorkerLike, WorkerSource } from './options.js';
 import type { Thread } from './threads.js';
+import { workerSource } from './worker.generated.js';
+
+/** How long a worker from a file may take to answer: a server may send something else in its place. */
+const patienceMs = 10_000;
 
 /** Why threads can't be had here, or null. */
 export function threadsMissing(): string | null {
   if (typeof SharedArrayBuffer === 'undefined') {
     return 'no SharedArrayBuffer: the page is not cross-origin isolated (COOP: same-origin and COEP: require-corp)';
   }
-  return isNode() || typeof Worker === 'function' ? null : 'no Worker';
+  return nodeThreads() !== null || typeof Worker === 'function' ? null : 'no Worker';
 }
 
-/** A thread that runs worker.js: a worker thread of Node, which does not keep the process alive, or a module worker. */
-export async function spawnThread(): Promise<Thread> {
-  return isNode() ? nodeThread(await nodeThreads()) : webThread();
+/** What starts a thread: from the code that is given, else from the package's own. */
+export function spawner(source: WorkerSource | undefined): () => Promise<Thread> {
+  if (typeof source === 'function') return async () => threadOf(await source());
+  return async () => {
+    const node = nodeThreads();
+    if (source !== undefined) return node ? startNode(node, locationOf(source)) : webThread(startWeb(hrefOf(source)));
+    return node ? startNode(node, workerSource, true) : startOwn();
+  };
 }
 
-function nodeThread(node: NodeThreads): Thread {
-  // A URL made of parts is left alone by bundlers, which take the one below for the worker.
-  const file = './worker.js';
-  const worker = new node.Worker(new URL(/* @vite-ignore */ file, import.meta.url), {
-    // What the process was started with (--input-type, --import) is about its own main module.
-    execArgv: [],
+/** A worker thread of Node that does not keep the process alive. */
+function startNode(node: NodeThreads, code: string | URL, isSource = false): Thread {
+  // What the process was started with (--input-type, --import) is about its own main module.
+  return nodeThread(new node.Worker(code, { eval: isSource, execArgv: [] }));
+}
+
+/** A worker from the package's own file or, where that cannot be loaded, from its source: not every bundler follows the URL of a worker. */
+function startOwn(): Thread {
+  const fromFile = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  const fromSource = () => {
+    const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
+    return startWeb(url);
+  };
+  return firstToLoad(fromFile, fromSource);
+}
+
+function startWeb(url: string): Worker {
+  return new Worker(url, { type: 'module' });
+}
+
+/** A thread of the first worker or, where that fails to load, of the second; where both fail, the first one's error. */
+function firstToLoad(first: () => Worker, second: () => Worker): Thread {
+  let thread: Thread | null = null;
+  let start: (message: Parameters<Thread['start']>[0]) => void = () => {};
+  const message = new Promise<Parameters<Thread['start']>[0]>((resolve) => {
+    start = resolve;
   });
+  const tryTo = async (create: () => Worker) => {
+    thread = webThread(create());
+    thread.start(await message);
+    await within(patienceMs, thread.ready);
+  };
+  const ready = tryTo(first).catch(async (error: unknown) => {
+    thread?.terminate();
+    await tryTo(second).catch(() => {
+      throw error;
+    });
+  });
+  ready.catch(() => {});
+  return {
+    ready,
+    start,
+    onLost: (listener) => thread?.onLost(listener),
+    terminate: () => thread?.terminate(),
+  };
+}
+
+async function within(ms: number, ready: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the worker did not answer within ${ms} ms`)), ms);
+  });
+  await Promise.race([ready, late]).finally(() => clearTimeout(timer));
+}
+
+/** A thread of a worker that somebody else started. */
+function threadOf(worker: WorkerLike): Thread {
+  return 'on' in worker ? nodeThread(worker as unknown as NodeWorker) : webThread(worker as Worker);
+}
+
+function nodeThread(worker: NodeWorker): Thread {
   const ready = new Promise<void>((resolve, reject) => {
     worker.on('message', () => {
       worker.unref();
@@ -39,8 +103,7 @@ function nodeThread(node: NodeThreads): Thread {
   };
 }
 
-function webThread(): Thread {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+function webThread(worker: Worker): Thread {
   const ready = new Promise<void>((resolve, reject) => {
     worker.addEventListener('message', () => resolve(), { once: true });
     worker.addEventListener('error', ({ message }) => reject(new Error(message || 'the worker did not load')), {
@@ -54,4 +117,14 @@ function webThread(): Thread {
     onLost: (listener) => worker.addEventListener('error', () => listener()),
     terminate: () => worker.terminate(),
   };
+}
+
+function hrefOf(source: string | { readonly href: string }): string {
+  return typeof source === 'string' ? source : source.href;
+}
+
+/** What Node's worker_threads take: a path as it is, what has a scheme as a URL. */
+function locationOf(source: string | { readonly href: string }): string | URL {
+  const href = hrefOf(source);
+  return /^(file|data|blob|https?):/.test(href) ? new URL(href) : href;
 }

@@ -1,6 +1,6 @@
 import { chunkBits, chunkMask, controlAt, kernelNames, runChunk, type WorkerStart, word } from './job.js';
 import type { Exports } from './module.js';
-import { isNode, nodeThreads } from './node.js';
+import { nodeThreads } from './node.js';
 
 /** Looks at the ticket before a worker goes to sleep: about half a millisecond, since waking it costs as much. */
 const spins = 20_000;
@@ -38,12 +38,10 @@ function waitForChange(words: Int32Array, ticket: number): void {
   Atomics.sub(words, word.parked, 1);
 }
 
-// No await at the top: bundlers may make a classic script of this module.
-if (isNode()) {
-  void nodeThreads().then((node) => {
-    const { parentPort } = node;
-    parentPort.once('message', (start) => work(start, () => parentPort.postMessage('ready')));
-  });
+// Nothing is awaited at the top: this is also run as a classic script, and a message that comes before there is a listener is lost.
+const parentPort = nodeThreads()?.parentPort;
+if (parentPort) {
+  parentPort.once('message', (start) => work(start, () => parentPort.postMessage('ready')));
 } else {
   addEventListener('message', ({ data }) => work(data as WorkerStart, () => postMessage('ready')), { once: true });
 }

@@ -14,6 +14,8 @@ describe('a page bundled and minified by vite', () => {
   let server: Server;
   let browser: Browser;
   let headers: Readonly<Record<string, string>> = {};
+  /** Files that the server does not have. */
+  let missing = /^$/;
 
   beforeAll(async () => {
     const { output } = (await build({
@@ -25,7 +27,7 @@ describe('a page bundled and minified by vite', () => {
     const files = new Map(output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]));
     server = createServer(({ url = '/' }, response) => {
       const path = url === '/' ? '/index.html' : url;
-      const body = files.get(path);
+      const body = missing.test(path) ? undefined : files.get(path);
       response.writeHead(body === undefined ? 404 : 200, {
         'Content-Type': types[extname(path)] ?? 'text/plain',
         ...headers,
@@ -69,6 +71,27 @@ describe('a page bundled and minified by vite', () => {
     const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
     const both = { ...isolated, 'Content-Security-Policy': policy };
     expect(await opened(2, both)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
+  });
+
+  describe('where the file of the worker is missing', () => {
+    beforeAll(() => {
+      missing = /worker-/;
+    });
+    afterAll(() => {
+      missing = /^$/;
+    });
+
+    test('starts threads from the source', async () => {
+      expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
+    });
+
+    test('goes on with one thread where the policy has no workers of blobs', async () => {
+      const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+      expect(await opened(2, { ...isolated, 'Content-Security-Policy': policy })).toEqual({
+        device: 'WebAssembly relaxed SIMD, 1 thread (the worker did not load)',
+        right: true,
+      });
+    });
   });
 
   test('goes on with one thread where the policy has no workers', async () => {

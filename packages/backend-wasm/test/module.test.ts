@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { sourceHash as hashOfSources } from '../scripts/build-kernels.mjs';
+import { embeddedWorker } from '../scripts/build-worker.mjs';
 import * as relaxed from '../src/relaxed.generated.js';
 import * as simd from '../src/simd.generated.js';
 
@@ -10,4 +12,8 @@ test('the embedded modules come from the kernels as they are', () => {
 
 test('each module is under 64 KiB', () => {
   for (const { module } of [simd, relaxed]) expect(atob(module).length).toBeLessThan(65536);
+});
+
+test('the embedded worker comes from src/worker.ts as it is', async () => {
+  expect(readFileSync(new URL('../src/worker.generated.ts', import.meta.url), 'utf8')).toBe(await embeddedWorker());
 });

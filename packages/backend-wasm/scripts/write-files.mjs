@@ -1,0 +1,26 @@
+// After tsc: writes into dist what is also loaded as a file, from what src holds as strings: the worker, self-contained, and the
+// kernels, compiled by whoever imports them.
+import { rmSync, writeFileSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
+import * as relaxed from '../dist/relaxed.generated.js';
+import * as simd from '../dist/simd.generated.js';
+import { workerSource } from '../dist/worker.generated.js';
+
+const at = (name) => new URL(`../dist/${name}`, import.meta.url);
+
+writeFileSync(at('worker.js'), `${workerSource}\n`);
+rmSync(at('worker.js.map'), { force: true });
+
+for (const [name, { module, memoryFlags }] of Object.entries({ simd, relaxed })) {
+  const bytes = inflateSync(Buffer.from(module, 'base64'));
+  writeFileSync(at(`${name}.wasm`), bytes);
+  bytes[memoryFlags] = 3;
+  writeFileSync(at(`${name}-shared.wasm`), bytes);
+}
+writeFileSync(
+  at('wasm-file.d.ts'),
+  `import type { CompiledModule } from './options.js';
+declare const module: CompiledModule;
+export default module;
+`,
+);

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { type Backend, isSoftgradError } from '@softgrad/core';
+import { plain } from '@softgrad/core/conformance';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type WasmBuffer, type WasmOptions, wasm } from '../src/index.js';
+import { compute, logits, sameBits } from './ulp.js';
+
+afterEach(() => vi.unstubAllGlobals());
+
+const workerFile = new URL('../dist/worker.js', import.meta.url);
+const rows = { outer: 700, classes: 600, inner: 1 };
+const x = logits('float32', rows.outer * rows.classes, 5, 0, 1);
+const softmaxOn = (backend: Backend<WasmBuffer>) =>
+  compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
+
+const expected = softmaxOn(await wasm.open({ relaxedSimd: false }));
+
+const compiled = (name: string) =>
+  new WebAssembly.Module(readFileSync(new URL(`../dist/${name}.wasm`, import.meta.url)));
+
+/** The code and the message of what `open` throws. */
+async function refusal(options: WasmOptions): Promise<unknown> {
+  const error: unknown = await wasm.open(options).catch((reason: unknown) => reason);
+  return isSoftgradError(error) ? [error.code, error.message] : error;
+}
+
+/** The device of a backend, and whether it computes the bits of one thread that compiles the kernels itself. */
+async function deviceAndBits(options: WasmOptions): Promise<unknown> {
+  const backend = await wasm.open({ relaxedSimd: false, ...options });
+  const same = sameBits(softmaxOn(backend), expected);
+  await backend.close();
+  return [backend.supports.device, same];
+}
+
+describe('threads from a worker of the caller', () => {
+  const sources: Readonly<Record<string, NonNullable<WasmOptions['worker']>>> = {
+    'a URL': workerFile,
+    'the text of a URL': workerFile.href,
+    'a path': fileURLToPath(workerFile),
+    'a function': () => new Worker(workerFile),
+    'a function that gives it later': async () => new Worker(workerFile),
+  };
+  test.each(Object.entries(sources))('%s', async (_, worker) => {
+    expect(await deviceAndBits({ threads: 2, worker })).toEqual(['WebAssembly SIMD, 2 threads', true]);
+  });
+});
+
+test('fewer threads than are required are an error, which says why', async () => {
+  const missing = fileURLToPath(new URL('missing-worker.mjs', import.meta.url));
+  expect(await refusal({ threads: 2, required: true, worker: missing })).toEqual([
+    'ERR_BACKEND_UNAVAILABLE',
+    expect.stringMatching(/^wasm: 2 threads are required and there is one: Cannot find module/),
+  ]);
+  vi.stubGlobal('SharedArrayBuffer', undefined);
+  expect(await refusal({ threads: 2, required: true })).toEqual([
+    'ERR_BACKEND_UNAVAILABLE',
+    expect.stringMatching(/^wasm: 2 threads are required and there is one: no SharedArrayBuffer/),
+  ]);
+});
+
+test('threads that are required and can be had are no error; nor is one that is', async () => {
+  for (const threads of [1, 2]) {
+    const backend = await wasm.open({ threads, required: true });
+    expect(backend.supports.device).toMatch(new RegExp(`${threads} threads?$`));
+    await backend.close();
+  }
+});
+
+describe('kernels that were compiled beforehand', () => {
+  test.each([
+    [{ threads: 1, module: compiled('simd') }, 'WebAssembly SIMD, 1 thread'],
+    [{ threads: 1, module: compiled('simd-shared') }, 'WebAssembly SIMD, 1 thread'],
+    [{ threads: 2, module: compiled('simd-shared') }, 'WebAssembly SIMD, 2 threads'],
+    [
+      { threads: 2, module: compiled('simd') },
+      'WebAssembly SIMD, 1 thread (the module that was given imports a memory that is not shared; those named -shared.wasm import a shared one)',
+    ],
+  ])('%#: %o', async (options, device) => {
+    expect(await deviceAndBits(options)).toEqual([device, true]);
+  });
+
+  test('nothing is compiled, and nothing inflated, where a module is given', async () => {
+    const module = compiled('simd');
+    const refuse = () => {
+      throw new Error('Wasm code generation disallowed by embedder');
+    };
+    vi.stubGlobal('DecompressionStream', undefined);
+    vi.spyOn(WebAssembly, 'compile').mockImplementation(refuse);
+    vi.spyOn(WebAssembly, 'validate').mockImplementation(refuse);
+    try {
+      expect(await deviceAndBits({ module })).toEqual(['WebAssembly SIMD, 1 thread', true]);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  test('a module of something else is refused', async () => {
+    const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+    expect(await refusal({ module: empty })).toEqual([
+      'ERR_VALUE',
+      expect.stringMatching(/^wasm: the module is not of the kernels; expected/),
+    ]);
+  });
+});
