@@ -1,16 +1,9 @@
-import {
-  type Backend,
-  type Basis,
-  type DType,
-  isFloat,
-  type Kernels,
-  SoftgradError,
-  type Supports,
-} from '@softgrad/core';
+import { type DType, isFloat, SoftgradError, type Supports } from '@softgrad/core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
 import { type Faults, watchFaults } from './faults.js';
 import { describe, type OpenedDevice } from './gpu.js';
+import type { WebgpuBackend, WebgpuBuffer, WebgpuKernels } from './interface.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
 import { jacobian } from './kernels/jacobian.js';
@@ -19,36 +12,9 @@ import { logSoftmaxProduct, vjp } from './kernels/vjp.js';
 import { measureNumbers, measureSubgroup } from './measure.js';
 import { pipelineCache } from './pipelines.js';
 import { openQueue } from './queue.js';
-import { newCounters, resetCounters, type Statistics } from './statistics.js';
-import { openStorage, type WebgpuBuffer } from './storage.js';
+import { newCounters, resetCounters } from './statistics.js';
+import { openStorage } from './storage.js';
 import { timed } from './timing.js';
-
-/** Every kernel but the second derivatives, which core composes. */
-type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, `${string}Hvp`>>;
-
-/** The webgpu backend, with what only it has. */
-export interface WebgpuBackend extends Backend<WebgpuBuffer> {
-  readonly basis: Basis<WebgpuBuffer>;
-  readonly kernels: WebgpuKernels;
-  close(): void;
-  /** The device that it runs on, for sharing buffers with other WebGPU code. */
-  readonly device: GPUDevice;
-  /**
-   * A handle on a GPUBuffer of this device that was made elsewhere, for `fromBuffer` of core: no copy. Its usage must include
-   * STORAGE, COPY_SRC and COPY_DST, its size be a multiple of 16. It stays yours to destroy. `bufferOf(backend, tensor).slot.gpu` is the
-   * way back; `await sync()` before other code uses what has been enqueued.
-   *
-   * @throws ERR_VALUE for a length, a size or a usage that does not fit; ERR_DTYPE for a dtype that the device has not
-   */
-  adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
-  /** What has been dispatched, moved and held since it was opened. */
-  statistics(): Statistics;
-  /**
-   * Milliseconds that the device spends on the kernels that `enqueue` enqueues, by its own clock; null where it has none
-   * (`timestamp-query`). Several kernels at a time give better numbers than one: clocks may tick in steps of 0.1 ms.
-   */
-  time(enqueue: () => void): Promise<number | null>;
-}
 
 /** Opens the backend on a device: measures what the device does with numbers, then says so in `supports`. */
 export async function openBackend({ device, info, owned }: OpenedDevice, pooledBytes: number): Promise<WebgpuBackend> {

@@ -1,4 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
+import type { DeviceOptions } from './interface.js';
 
 /** WebGPU's flag values, which Node has no globals for. */
 export const bufferUsage = {
@@ -11,18 +12,6 @@ export const bufferUsage = {
 } as const;
 export const mapModeRead = 0x1;
 export const computeStage = 0x4;
-
-/** Where the device of a backend comes from. */
-export interface DeviceOptions {
-  /** A device of your own: used as it is, and not destroyed by `close`. */
-  readonly device?: GPUDevice | undefined;
-  /** An adapter of your own, from which a device is requested. An adapter gives one device only. */
-  readonly adapter?: GPUAdapter | undefined;
-  /** The entry point, where it is not `navigator.gpu` or, in Node, the package `webgpu`. */
-  readonly gpu?: GPU | undefined;
-  /** Which adapter to prefer on machines with two. */
-  readonly powerPreference?: GPUPowerPreference | undefined;
-}
 
 /** A device, what it calls itself, and whether it is ours to destroy. */
 export interface OpenedDevice {

@@ -1,13 +1,10 @@
-/// <reference types="@webgpu/types" preserve="true" />
 import { type BackendProvider, SoftgradError } from '@softgrad/core';
-import { openBackend, type WebgpuBackend } from './backend.js';
-import { type DeviceOptions, openDevice, unavailableReason } from './gpu.js';
-import type { WebgpuBuffer } from './storage.js';
+import { openBackend } from './backend.js';
+import { openDevice, unavailableReason } from './gpu.js';
+import type { DeviceOptions, WebgpuBackend, WebgpuBuffer } from './interface.js';
 
-export type { WebgpuBackend } from './backend.js';
-export type { DeviceOptions } from './gpu.js';
+export type { DeviceOptions, WebgpuBackend, WebgpuBuffer } from './interface.js';
 export type { OperationStatistics, Statistics } from './statistics.js';
-export type { WebgpuBuffer } from './storage.js';
 
 /** Options of `webgpu.open`, all optional. */
 export interface WebgpuOptions extends DeviceOptions {

@@ -1,9 +1,6 @@
-/** A GPU buffer that is used again and again; `byteLength` is its size class. */
-export interface Slot {
-  readonly id: number;
-  readonly gpu: GPUBuffer;
-  readonly byteLength: number;
-}
+import type { Slot } from './interface.js';
+
+export type { Slot } from './interface.js';
 
 /** Buffers of one usage, kept by size class up to a bound. */
 export interface Pool {

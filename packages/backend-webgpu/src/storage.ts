@@ -2,15 +2,11 @@ import { byteSize, type DType, type HostArray, SoftgradError } from '@softgrad/c
 import { type Faults, noRoom } from './faults.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import { bufferUsage } from './gpu.js';
-import { bufferPool, type Slot, slotFor } from './pool.js';
+import type { Slot, WebgpuBuffer } from './interface.js';
+import { bufferPool, slotFor } from './pool.js';
 import type { Queue } from './queue.js';
 
-/** A buffer of the webgpu backend: `slot.gpu` is the GPUBuffer, which may be longer; null once freed. */
-export interface WebgpuBuffer {
-  readonly dtype: DType;
-  readonly length: number;
-  slot: Slot | null;
-}
+export type { WebgpuBuffer } from './interface.js';
 
 export interface Storage {
   alloc(length: number, dtype: DType): WebgpuBuffer;

@@ -2,6 +2,7 @@ import type { HostArray } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import type { Contender, ContenderSource } from './contender.js';
 import { type Environment, environment } from './environment.js';
+import type { Signal } from './platform.js';
 import { uniform } from './random.js';
 import type { TextTable } from './table.js';
 import {
@@ -27,7 +28,7 @@ export interface AccuracyOptions {
   readonly dtypes?: readonly BenchDType[] | undefined;
   /** Classes of a row. Default: from 1 to 128256. */
   readonly classes?: readonly number[] | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 /** One contender on one input. */

@@ -1,4 +1,5 @@
 import * as Plot from '@observablehq/plot';
+import type { Declared } from './platform.js';
 import type { BenchReport, ContenderResult, WorkloadResult } from './report.js';
 import { formatMs, formatSpeedUp } from './table.js';
 import { outputSize, workloadName } from './workloads.js';
@@ -41,8 +42,8 @@ export function chartGroups(report: BenchReport): readonly ChartGroup[] {
 export function timeChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,
-  document: Document,
-): Element {
+  document: Declared<'Document'>,
+): Declared<'Element'> {
   const points = results.flatMap((result) =>
     result.results.flatMap((line) => {
       const ms = residentMs(line);
@@ -86,8 +87,8 @@ export function timeChart(
 export function ratioChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,
-  document: Document,
-): Element {
+  document: Declared<'Document'>,
+): Declared<'Element'> {
   const points = results.flatMap((result) =>
     result.results.flatMap((line) => {
       const ratio = line.ratios.reused ?? line.ratios.allocating ?? line.ratios.endToEnd;

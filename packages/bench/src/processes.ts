@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { Signal } from './platform.js';
 import type { Answer, ContenderNames, Request } from './process-messages.js';
 import type { BenchReport, RawWorkload } from './report.js';
 import { type BenchProgress, defaultRounds, defaultSampleMs, type Method, runAll } from './run.js';
@@ -73,7 +74,7 @@ interface Child {
 
 const childModule = fileURLToPath(new URL('./process-child.js', import.meta.url));
 
-function startChild(execArgv: readonly string[], signal: AbortSignal | undefined): Child {
+function startChild(execArgv: readonly string[], signal: Signal | undefined): Child {
   // What engines print must not get into our own standard output.
   const child: ChildProcess = fork(childModule, {
     execArgv: [...execArgv],

@@ -1,5 +1,6 @@
 import type { ContenderSource } from './contender.js';
 import { environment } from './environment.js';
+import type { Signal } from './platform.js';
 import type { BenchReport, WorkloadResult } from './report.js';
 import { openRunner, type Runner } from './runner.js';
 import { summarize } from './summary.js';
@@ -14,7 +15,7 @@ export interface Method {
   /** How long a sample lasts at least. Default 4 ms. */
   readonly sampleMs?: number | undefined;
   /** Cancels: the promise rejects with the signal's reason, and everything that was opened is closed. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 export interface BenchOptions extends Method {

@@ -2,6 +2,7 @@ import { type Candidate, candidatesOf, type Entry } from './candidates.js';
 import { outputChecker } from './check.js';
 import type { Contender, ContenderSource, DeviceBatch } from './contender.js';
 import { calibrate, calibrateDevice, interleave, type Loop, type RoundTimes } from './measure.js';
+import type { Signal } from './platform.js';
 import { type ContenderDescription, type RawWorkload, timedKinds } from './report.js';
 import { type Workload, type WorkloadInput, workloadInput } from './workloads.js';
 
@@ -20,7 +21,7 @@ export interface RunnerSettings {
   readonly rounds: number;
   readonly sampleMs: number;
   readonly baseline: string | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
 }
 
 /** Opens contenders in this process or page. One that cannot be opened is listed with its reason. */

@@ -49,13 +49,13 @@ test('as a table for people', async () => {
   const text = lines.join('\n');
   expect(text).toMatch(/│ backend +│ runs here +│ dtypes +│ device and operations, or what is missing +│/);
   expect(text).toMatch(
-    /│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, jacobian\), softmin /,
+    /│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, hvp, jacobian\), softmin /,
   );
   expect(text).toMatch(
-    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: logSoftmax \(value, /,
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: softmax \(hvp\), softmin \(hvp\), logSoftmax \(value, /,
   );
   expect(text).toMatch(
-    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: logSoftmax \(value, /,
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: softmax \(hvp\), softmin \(hvp\), logSoftmax \(value, /,
   );
   expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
   // Neither too narrow nor too wide to be read.
