@@ -20,6 +20,23 @@ test('every file that a README or a page links or shows is there', () => {
   expect(dead).toEqual([]);
 });
 
+test('a README that is published links to nothing that its package does not contain', () => {
+  const published = documents().filter((path) => path.endsWith('README.md') && isPublished(dirname(path)));
+  expect(published.length).toBeGreaterThan(10);
+  const outside = published.flatMap((path) => {
+    const { files } = JSON.parse(readFileSync(join(dirname(path), 'package.json'), 'utf8'));
+    return targets(readFileSync(path, 'utf8'))
+      .filter((target) => !/^[a-z]+:|^#/.test(target) && !files.includes(target.split(/[/#]/)[0]))
+      .map((target) => `${target} in ${relative(root, path)}`);
+  });
+  expect(outside).toEqual([]);
+});
+
+function isPublished(folder: string): boolean {
+  const manifest = join(folder, 'package.json');
+  return dirname(folder) === join(root, 'packages') && !JSON.parse(readFileSync(manifest, 'utf8')).private;
+}
+
 test('every file of the repository that a document names is there', () => {
   // FILE and NAME stand for what the reader chooses.
   const named = documents().flatMap((path) =>
