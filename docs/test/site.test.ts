@@ -22,6 +22,7 @@ test('the site builds without a warning, every page in it', () => {
     'Performance',
     'Architecture',
     'Testing',
+    'Where_it_runs',
     'Command_line',
     'The_softgrad_playground',
     'Examples',

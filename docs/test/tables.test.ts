@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withMutants } from '../generate/mutants.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
+import { withConsumers } from '../generate/where-it-runs.mjs';
 
 const at = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const read = (name: string) => readFileSync(at(name), 'utf8');
@@ -23,6 +24,11 @@ describe('pages with numbers are what their commands make of the data that is ke
   test('the scores of mutation testing: npm run mutants', () => {
     const page = read('testing.md');
     expect(withMutants(page, JSON.parse(read('data/mutants.json')))).toBe(page);
+  });
+
+  test('where the packages run: npm run test:consumers', () => {
+    const page = read('where-it-runs.md');
+    expect(withConsumers(page, JSON.parse(read('data/consumers.json')))).toBe(page);
   });
 
   test('the tables for choosing a backend: npm run docs:tables', () => {

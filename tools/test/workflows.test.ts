@@ -8,7 +8,9 @@ const workflows = readdirSync(new URL('.github/workflows', root)).map((name) => 
   name,
   text: read(`.github/workflows/${name}`),
 }));
-const matrix: { readonly packages: readonly string[] } = JSON.parse(read('.github/matrix.json'));
+const matrix: { readonly packages: readonly string[]; readonly consumers: readonly string[] } = JSON.parse(
+  read('.github/matrix.json'),
+);
 
 test('every action of a workflow is pinned to a commit', () => {
   const uses = workflows.flatMap(({ text }) => [...text.matchAll(/uses:\s*(\S+)/g)].map(([, action]) => action));
@@ -33,4 +35,13 @@ test('the packages whose mutants a workflow tries are those that have some', () 
   }
   const [, names = ''] = /There are: (.*)\./.exec(refused) ?? [];
   expect([...matrix.packages].sort()).toEqual(names.split(', ').sort());
+});
+
+test('the consumers that a workflow tries are all that there are', () => {
+  const listed = execFileSync(process.execPath, ['scripts/consumers/main.mjs', '--list'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  const [, groups = ''] = /^groups of them: (.*)$/m.exec(listed) ?? [];
+  expect([...matrix.consumers].sort()).toEqual(groups.split(' ').sort());
 });

@@ -1,0 +1,53 @@
+// The tables of docs/where-it-runs.md, from docs/data/consumers.json, which `npm run test:consumers` keeps.
+
+const line = (cells) => `| ${cells.join(' | ')} |`;
+const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+const shown = (result) => (result === undefined ? '–' : result.ok ? result.shown : '**fails**');
+
+const titles = { node: 'Node', bun: 'Bun', deno: 'Deno' };
+const titleOf = (name) => titles[name.replace(/\d+$/, '')] ?? name;
+
+function runtimesTable(parts) {
+  const rows = parts.map(([name, { version, date, results }]) => [
+    `${titleOf(name)} ${version}`,
+    ...['cpu', 'wasm', 'conformance', 'command'].map((check) => shown(results[check])),
+    date,
+  ]);
+  return table(['runtime', 'cpu', 'wasm, two threads', 'conformance', 'the command', 'tested'], rows);
+}
+
+function bundlersTable(parts) {
+  const rows = parts.map(([name, { version, date, results }]) => [
+    `${name} ${version}`,
+    ...['page', 'threads', 'node'].map((check) => shown(results[check])),
+    date,
+  ]);
+  return table(['bundler', 'cpu and wasm in Chromium', 'threads', 'a bundle for Node', 'tested'], rows);
+}
+
+function typesTable([[, { versions, results, date }]]) {
+  const cells = Object.keys(Object.values(results)[0]);
+  const rows = Object.entries(results)
+    .toSorted(([a], [b]) => Number(a) - Number(b))
+    .map(([version, cell]) => [versions[version], ...cells.map((name) => shown(cell[name])), date]);
+  return table(['TypeScript', ...cells, 'tested'], rows);
+}
+
+function readmesTable([[, { results, date }]]) {
+  const rows = Object.entries(results).map(([name, result]) => [`\`${name}\``, shown(result), date]);
+  return table(['package', 'its README: the install line, and the first example', 'tested'], rows);
+}
+
+const tables = { runtimes: runtimesTable, bundlers: bundlersTable, types: typesTable, readmes: readmesTable };
+
+/** The page with each table between its marks. */
+export function withConsumers(page, consumers) {
+  return Object.entries(tables).reduce((text, [group, make]) => {
+    const [begin, end] = [`<!-- ${group}: begin -->`, `<!-- ${group}: end -->`];
+    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`docs/where-it-runs.md has no place for the table of ${group}`);
+    const parts = Object.entries(consumers).filter(([, part]) => part.group === group);
+    const content = parts.length > 0 ? make(parts) : 'Not tested yet: `npm run test:consumers` writes the table here.';
+    return `${text.slice(0, from + begin.length)}\n${content}\n${text.slice(to)}`;
+  }, page);
+}

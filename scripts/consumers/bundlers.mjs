@@ -1,0 +1,192 @@
+// Each bundler: what it makes of an application computes in Chromium and in Node, on cpu, on wasm and on two threads of wasm.
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { chromiumFlags, ensureChromium } from '../chromium.mjs';
+import { withProject } from './project.mjs';
+
+/** Packages that softgrad imports where they are installed. */
+const optional = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
+
+const script = (file) => `<!doctype html><meta charset="utf-8"><script type="module" src="${file}"></script>\n`;
+
+/**
+ * What to install, and how to bundle `bundled.mjs` into `page` for a page and into `node` for Node. `entry` is the file that Node runs;
+ * a bundler that makes no index.html of its own has one that loads `loads`.
+ */
+export const bundlers = {
+  vite: {
+    packages: ['vite'],
+    files: {
+      'index.html': script('./bundled.mjs'),
+      'vite.config.mjs': 'export default { build: { emptyOutDir: true }, ssr: { noExternal: true } };\n',
+    },
+    page: 'npx vite build --outDir page',
+    node: 'npx vite build --ssr bundled.mjs --outDir node',
+    entry: 'bundled.js',
+    version: 'vite',
+  },
+  esbuild: {
+    packages: ['esbuild'],
+    page: 'npx esbuild bundled.mjs --bundle --minify --format=esm --splitting --outdir=page',
+    node: 'npx esbuild bundled.mjs --bundle --platform=node --format=esm --outfile=node/bundled.mjs',
+    loads: 'bundled.js',
+    entry: 'bundled.mjs',
+  },
+  'esbuild, one file': {
+    packages: ['esbuild'],
+    page: 'npx esbuild bundled.mjs --bundle --minify --format=iife --outdir=page --log-override:empty-import-meta=silent',
+    node: 'npx esbuild bundled.mjs --bundle --platform=node --format=cjs --outfile=node/bundled.cjs --log-override:empty-import-meta=silent',
+    loads: 'bundled.js',
+    entry: 'bundled.cjs',
+    version: 'esbuild',
+  },
+  rollup: {
+    packages: ['rollup', '@rollup/plugin-node-resolve'],
+    page: 'npx rollup bundled.mjs -p node-resolve -d page -f es',
+    node: 'npx rollup bundled.mjs -p node-resolve -d node -f es',
+    loads: 'bundled.js',
+    entry: 'bundled.js',
+  },
+  rolldown: {
+    packages: ['rolldown'],
+    page: 'npx rolldown bundled.mjs -d page --platform browser',
+    node: 'npx rolldown bundled.mjs -d node --platform node',
+    loads: 'bundled.js',
+    entry: 'bundled.js',
+  },
+  webpack: {
+    packages: ['webpack', 'webpack-cli'],
+    page: 'npx webpack --mode production --entry ./bundled.mjs -o page',
+    node: 'npx webpack --mode production --target node --entry ./bundled.mjs -o node --output-filename main.cjs',
+    loads: 'main.js',
+    entry: 'main.cjs',
+  },
+  rspack: {
+    packages: ['@rspack/core', '@rspack/cli'],
+    files: {
+      'node.config.mjs':
+        "export default { mode: 'production', target: 'node', entry: './bundled.mjs', output: { filename: 'main.cjs' } };\n",
+    },
+    page: 'npx rspack build --mode production --entry ./bundled.mjs -o page',
+    node: 'npx rspack build --config node.config.mjs -o node',
+    loads: 'main.js',
+    entry: 'main.cjs',
+    version: '@rspack/core',
+  },
+  parcel: {
+    packages: ['parcel'],
+    files: { 'index.html': script('./bundled.mjs') },
+    // It refuses to build without packages that are imported in a `try` and are not installed.
+    // It writes an import map into the page.
+    policy: "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:",
+    manifest: { alias: Object.fromEntries(optional.map((name) => [name, false])) },
+    page: 'npx parcel build index.html --dist-dir page --no-source-maps --no-cache',
+  },
+  'bun build': {
+    packages: ['bun'],
+    page: 'npx bun build bundled.mjs --outdir page --target browser --splitting --minify',
+    node: 'npx bun build bundled.mjs --outdir node --target node',
+    loads: 'bundled.js',
+    entry: 'bundled.js',
+    version: 'bun',
+  },
+};
+
+export async function checkBundler(name, { registry, check }) {
+  const bundler = bundlers[name];
+  return withProject('bundler', registry, async (project) => {
+    const [main] = bundler.packages;
+    project.write('package.json', { ...project.manifest, ...bundler.manifest });
+    await project.npm('install', 'softgrad', '@softgrad/backend-wasm', ...bundler.packages);
+    const manifest = join(project.folder, 'node_modules', ...(bundler.version ?? main).split('/'), 'package.json');
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+    project.copy('bundled.mjs');
+    for (const [file, content] of Object.entries(bundler.files ?? {})) project.write(file, content);
+
+    const results = {};
+    let found;
+    results.page = await check(`${name}: page`, async () => {
+      complain(await project.shell(`${bundler.page} 2>&1`));
+      if (bundler.loads) project.write('page/index.html', script(bundler.loads));
+      found = await inChromium(join(project.folder, 'page'), bundler.policy);
+      return computed(found);
+    });
+    if (found) results.threads = await check(`${name}: threads`, async () => threadsOf(found));
+    if (bundler.node) {
+      results.node = await check(`${name}: node`, async () => {
+        complain(await project.shell(`${bundler.node} 2>&1`));
+        return inNode(project, bundler.entry);
+      });
+    }
+    return { version, results };
+  });
+}
+
+/** @throws where a bundler warns of what our packages can avoid; that optional packages are not installed it may tell */
+function complain(output) {
+  if (/critical dependency|circular/i.test(output)) throw new Error(`the bundler warns:\n${output}`);
+}
+
+function computed({ error, onCpu, onWasm, right, device }) {
+  const half = 'Tensor (1, 2) float32 on';
+  if (error) throw new Error(error);
+  if (onCpu !== `${half} cpu [[0.5, 0.5]]`) throw new Error(`cpu gives ${onCpu}`);
+  if (onWasm !== `${half} wasm [[0.5, 0.5]]`) throw new Error(`wasm gives ${onWasm}`);
+  if (!right) throw new Error(`softmax of equal logits is wrong on ${device}`);
+  return 'computes';
+}
+
+function threadsOf({ device }) {
+  if (!/2 threads$/.test(device)) throw new Error(`two threads were asked for; the device is ${device}`);
+  return '2 threads';
+}
+
+/** Runs the bundle where there are no packages. */
+async function inNode(project, entry) {
+  cpSync(join(project.folder, 'node'), join(project.folder, 'alone'), { recursive: true });
+  rmSync(join(project.folder, 'node_modules'), { recursive: true, force: true });
+  const output = await project.run(process.execPath, [join('alone', entry)]);
+  const result = JSON.parse(output.trim().split('\n').at(-1));
+  computed(result);
+  return threadsOf(result);
+}
+
+const types = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
+
+/** What the page in a folder computes in Chromium, cross-origin isolated and without leave to evaluate code. */
+async function inChromium(folder, policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:") {
+  const headers = {
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+    'Content-Security-Policy': `default-src 'self'; ${policy}`,
+  };
+  const server = createServer(({ url = '/' }, response) => {
+    const file = join(folder, url === '/' ? 'index.html' : url.split('?')[0]);
+    const known = existsSync(file);
+    response.writeHead(known ? 200 : 404, { 'Content-Type': types[extname(file)] ?? 'text/plain', ...headers });
+    response.end(known ? readFileSync(file) : 'not found');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const browser = await chromium.launch({ executablePath: await ensureChromium(), args: [...chromiumFlags] });
+  try {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => complaints.push(message.text()));
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    const result = await page.evaluate('globalThis.result');
+    if (result === undefined) throw new Error(`the page did not run:\n${complaints.join('\n')}`);
+    return result;
+  } finally {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}

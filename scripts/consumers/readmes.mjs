@@ -1,0 +1,70 @@
+// What the READMEs tell a reader to do: every install line as it is written, and the first example after it.
+import { readFileSync } from 'node:fs';
+import { basename, delimiter, join } from 'node:path';
+import { transformWithOxc } from 'vite';
+import { withProject } from './project.mjs';
+
+/** The blocks of a language in a package's README. */
+export function readmeBlocks(folder, language) {
+  const lines = readFileSync(join(folder, 'README.md'), 'utf8').split('\n');
+  const blocks = [];
+  for (let line = 0; line < lines.length; line++) {
+    if (lines[line].trim() !== `\`\`\`${language}`) continue;
+    const end = lines.indexOf('```', line + 1);
+    const place = `packages/${basename(folder)}/README.md:${line + 1}`;
+    blocks.push({ place, text: lines.slice(line + 1, end).join('\n') });
+    line = end;
+  }
+  return blocks;
+}
+
+/** In an empty project: the first shell block of a README that installs something, then its first example, which prints what it says. */
+export async function checkReadmes({ registry, check, packed }) {
+  const results = {};
+  for (const { folder, manifest } of packed) {
+    const name = basename(folder);
+    results[manifest.name] = await check(`readmes: ${name}`, () => checkReadme(folder, name, registry));
+  }
+  return { results };
+}
+
+async function checkReadme(folder, name, registry) {
+  const install = readmeBlocks(folder, 'sh').find(({ text }) => /^npm install /m.test(text));
+  if (!install) throw new Error(`packages/${name}/README.md has no block \`\`\`sh with \`npm install\``);
+  return withProject(name, registry, async (project) => {
+    // What is installed for the machine goes into a folder of the project.
+    const env = { npm_config_prefix: join(project.folder, 'global') };
+    for (const line of install.text.split('\n').filter((each) => each.trim() !== ''))
+      await project.shell(line, { env });
+    const [example] = readmeBlocks(folder, 'ts');
+    const [session] = readmeBlocks(folder, 'console');
+    if (example) await runExample(project, example);
+    else if (session) await runSession(project, session);
+    return 'installs, example runs';
+  });
+}
+
+async function runExample(project, { place, text }) {
+  const { code } = await transformWithOxc(text, 'example.ts', { target: 'es2022', sourcemap: false });
+  project.write('example.mjs', code);
+  const printed = await project.run(process.execPath, ['example.mjs']);
+  const expected = [...text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, comment]) => comment);
+  compare(place, printed, expected);
+}
+
+/** Runs the commands of a terminal session, which follow a `$`, and compares what they print. */
+async function runSession(project, { place, text }) {
+  const path = [join(project.folder, 'global', 'bin'), process.env.PATH].join(delimiter);
+  for (const part of text.split(/^\$ /m).slice(1)) {
+    const [command, ...expected] = part.trimEnd().split('\n');
+    compare(`${place}, ${command},`, await project.shell(command, { env: { PATH: path } }), expected);
+  }
+}
+
+function compare(what, output, expected) {
+  const lines = output.trimEnd().split('\n');
+  const printed = lines.map((line) => line.trimEnd()).join('\n');
+  if (printed !== expected.join('\n')) {
+    throw new Error(`${what} printed\n${printed}\ninstead of\n${expected.join('\n')}`);
+  }
+}

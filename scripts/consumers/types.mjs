@@ -1,0 +1,106 @@
+// The types of every package in a consumer's project, library types checked, and the examples of the READMEs in it.
+import { join } from 'node:path';
+import { CommandFailed, withProject } from './project.mjs';
+import { readmeBlocks } from './readmes.mjs';
+
+const versions = ['5.4', '5.9', '6', '7'];
+const resolutions = {
+  NodeNext: { module: 'NodeNext', moduleResolution: 'NodeNext' },
+  Bundler: { module: 'ESNext', moduleResolution: 'Bundler' },
+};
+const libraries = { 'with DOM': ['ES2022', 'DOM'], 'without DOM': ['ES2022'] };
+const strictness = [{}, { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }];
+
+/** Packages whose types are in terms of a peer's, with that peer: it brings types of its own that do not compile everywhere. */
+const withPeer = { '@softgrad/backend-tfjs': '@tensorflow/tfjs-core@4' };
+
+/** Compiles projects that import every entry, by each version of TypeScript and under each set of options. */
+export async function checkTypes({ registry, check, packed }) {
+  const [peered, plain] = [packed.filter(isPeered), packed.filter((each) => !isPeered(each))];
+  return withProject('types', registry, (project) =>
+    withProject('peers', registry, async (peers) => {
+      const compilers = await installCompilers(project);
+      const projects = [
+        { project, blocks: await prepareProject(project, plain, []), mayBeForeign: false },
+        { project: peers, blocks: await prepareProject(peers, peered, Object.values(withPeer)), mayBeForeign: true },
+      ];
+      const results = {};
+      for (const [version, { tsc }] of Object.entries(compilers)) {
+        results[version] = {};
+        for (const [resolution, how] of Object.entries(resolutions)) {
+          for (const [library, lib] of Object.entries(libraries)) {
+            const cell = `${resolution}, ${library}`;
+            results[version][cell] = await check(`types: TypeScript ${version}, ${cell}`, async () => {
+              for (const each of projects) {
+                for (const flags of strictness) await compile(each, tsc, { ...how, ...flags, lib });
+              }
+              return 'compiles';
+            });
+          }
+        }
+      }
+      const found = Object.fromEntries(Object.entries(compilers).map(([version, { exact }]) => [version, exact]));
+      return { versions: found, results };
+    }),
+  );
+}
+
+function isPeered({ manifest }) {
+  return withPeer[manifest.name] !== undefined;
+}
+
+async function installCompilers(project) {
+  const compilers = {};
+  for (const version of versions) {
+    project.write(`typescript-${version}/package.json`, { name: 'compiler', private: true });
+    await project.npm('install', `typescript@${version}`, '--prefix', `typescript-${version}`);
+    const tsc = join(project.folder, `typescript-${version}`, 'node_modules', 'typescript', 'bin', 'tsc');
+    const exact = (await project.run(process.execPath, [tsc, '--version'])).replace('Version ', '').trim();
+    compilers[version] = { tsc, exact };
+  }
+  return compilers;
+}
+
+/** Installs packages and writes files that import them and that hold the examples of their READMEs. Returns the examples. */
+async function prepareProject(project, packages, peers) {
+  // Scripts of dependencies compile or fetch binaries, which types do not need.
+  await project.npm('install', ...packages.map(({ manifest }) => manifest.name), ...peers, '--ignore-scripts');
+  const entries = packages.flatMap(({ manifest }) => entriesOf(manifest));
+  const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
+  project.write('entries.ts', `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`);
+  const blocks = packages.flatMap(({ folder }) => readmeBlocks(folder, 'ts'));
+  for (const [k, { text }] of blocks.entries()) project.write(`readmes/example${k}.ts`, `${text}\nexport {};\n`);
+  return blocks;
+}
+
+async function compile({ project, blocks, mayBeForeign }, tsc, options) {
+  const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, ...options };
+  // The examples print by `console`, which is of DOM.
+  const include = ['entries.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
+  project.write('tsconfig.json', { compilerOptions, include });
+  try {
+    await project.run(process.execPath, [tsc, '--pretty', 'false', '-p', '.']);
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    const lines = error.output.split('\n').filter((line) => /error TS/.test(line));
+    const ours = lines.filter((line) => !mayBeForeign || /^(entries|readmes\/|node_modules\/@softgrad\/)/.test(line));
+    if (lines.length > 0 && ours.length === 0) return;
+    const flags = Object.keys(options).filter((name) => options[name] === true);
+    const named = ours.map((line) => line.replace(/^readmes\/example(\d+)\.ts/, (_, k) => blocks[k].place));
+    throw new Error(
+      `${ours.length} errors${flags.length > 0 ? ` with ${flags.join(', ')}` : ''}:\n${shortened(named) || error.output}`,
+    );
+  }
+}
+
+function shortened(lines) {
+  const shown = lines.slice(0, 10).map((line) => (line.length > 250 ? `${line.slice(0, 250)} …` : line));
+  return shown.join('\n');
+}
+
+/** What can be imported of a package. */
+function entriesOf({ name, exports }) {
+  return Object.entries(exports)
+    .filter(([, target]) => typeof target === 'object' && target.types)
+    .map(([path]) => name + path.slice(1));
+}

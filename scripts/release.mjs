@@ -1,0 +1,68 @@
+// `npm run release -- --dry-run`: all of a release but the publishing. Builds and checks every package, packs it, installs the tarballs in empty
+// projects, as the line of `npm run pack` does and as each README says, and runs each README's first example there.
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createChecks } from './consumers/checks.mjs';
+import { withProject } from './consumers/project.mjs';
+import { checkReadmes } from './consumers/readmes.mjs';
+import { startRegistry } from './consumers/registry.mjs';
+import { packInto, publishedPackages, withDependencies } from './packages.mjs';
+import { pnpm, prepare, root, run } from './workspace.mjs';
+
+const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } });
+if (!values['dry-run']) {
+  console.error(
+    'Nothing is published from here yet. npm run release -- --dry-run does all of a release but the publishing.',
+  );
+  process.exit(2);
+}
+
+prepare({ quiet: true });
+const { check, failures } = createChecks();
+console.log('Before packing:');
+await check('one version, which the change log has', async () => theVersion());
+await check('npm run check', async () => {
+  if (pnpm(['exec', 'biome', 'check', '.'], { quiet: true }) !== 0) throw new Error('biome check failed: see above');
+  if (run(process.execPath, ['scripts/check.mjs'], { quiet: true }) !== 0) throw new Error('check failed: see above');
+  return 'in order';
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'softgrad-release-'));
+let registry;
+try {
+  const packed = packInto(folder);
+  console.log('Tarballs:');
+  for (const { manifest, tarball } of packed) {
+    console.log(`  ${manifest.name}@${manifest.version}, ${(statSync(tarball).size / 1000).toFixed(0)} kB`);
+  }
+  registry = await startRegistry(packed);
+  console.log('In empty projects:');
+  await check('the tarballs of softgrad and its command, by path', () => installByPath(packed, registry.address));
+  await checkReadmes({ registry: registry.address, check, packed });
+} finally {
+  registry?.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(failures.length === 0 ? '\nReady to be published.' : `\nNot ready: ${failures.join('; ')}`);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+/** @throws where packages differ in their version, or the change log does not have it */
+function theVersion() {
+  const versions = [...new Set(publishedPackages().map(({ manifest }) => manifest.version))];
+  if (versions.length > 1) throw new Error(`the packages have ${versions.join(', ')}; expected one version for all`);
+  const log = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
+  if (!log.includes(`\n## ${versions[0]}`)) throw new Error(`CHANGELOG.md has no heading "## ${versions[0]}"`);
+  return versions[0];
+}
+
+function installByPath(packed, address) {
+  return withProject('tarballs', address, async (project) => {
+    await project.npm('install', ...withDependencies('@softgrad/cli', packed).map(({ tarball }) => tarball));
+    project.copy('cpu.mjs');
+    await project.run(process.execPath, ['cpu.mjs']);
+    await project.shell('npx softgrad doctor --list');
+    return 'install and compute';
+  });
+}
