@@ -1,7 +1,6 @@
 import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
 import type { WorkerLike, WorkerSource } from './options.js';
 import type { Thread } from './threads.js';
-import { workerSource } from './worker.generated.js';
 
 /** How long a worker from a file may take to answer: a server may send something else in its place. */
 const patienceMs = 10_000;
@@ -20,7 +19,7 @@ export function spawner(source: WorkerSource | undefined): () => Promise<Thread>
   return async () => {
     const node = nodeThreads();
     if (source !== undefined) return node ? startNode(node, locationOf(source)) : webThread(startWeb(hrefOf(source)));
-    return node ? startNode(node, workerSource, true) : startOwn();
+    return node ? startNode(node, await ownSource(), true) : startOwn();
   };
 }
 
@@ -33,11 +32,16 @@ function startNode(node: NodeThreads, code: string | URL, isSource = false): Thr
 /** A worker from the package's own file or, where that cannot be loaded, from its source: not every bundler follows the URL of a worker. */
 function startOwn(): Thread {
   const fromFile = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  const fromSource = () => {
-    const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
+  const fromSource = async () => {
+    const url = URL.createObjectURL(new Blob([await ownSource()], { type: 'text/javascript' }));
     return startWeb(url);
   };
   return firstToLoad(fromFile, fromSource);
+}
+
+/** An import of its own: most pages have the worker as a file, or one thread. */
+async function ownSource(): Promise<string> {
+  return (await import('./worker.generated.js')).workerSource;
 }
 
 function startWeb(url: string): Worker {
@@ -45,19 +49,22 @@ function startWeb(url: string): Worker {
 }
 
 /** A thread of the first worker or, where that fails to load, of the second; where both fail, the first one's error. */
-function firstToLoad(first: () => Worker, second: () => Worker): Thread {
+function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread {
   let thread: Thread | null = null;
+  let ended = false;
   let start: (message: Parameters<Thread['start']>[0]) => void = () => {};
   const message = new Promise<Parameters<Thread['start']>[0]>((resolve) => {
     start = resolve;
   });
-  const tryTo = async (create: () => Worker) => {
-    thread = webThread(create());
+  const tryTo = async (create: () => Worker | Promise<Worker>) => {
+    thread = webThread(await create());
     thread.start(await message);
     await within(patienceMs, thread.ready);
   };
   const ready = tryTo(first).catch(async (error: unknown) => {
     thread?.terminate();
+    // Nobody waits for the second one of a pool that was closed.
+    if (ended) throw error;
     await tryTo(second).catch(() => {
       throw error;
     });
@@ -67,7 +74,10 @@ function firstToLoad(first: () => Worker, second: () => Worker): Thread {
     ready,
     start,
     onLost: (listener) => thread?.onLost(listener),
-    terminate: () => thread?.terminate(),
+    terminate: () => {
+      ended = true;
+      thread?.terminate();
+    },
   };
 }
 
