@@ -3,7 +3,7 @@ import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
 import { type Faults, watchFaults } from './faults.js';
 import { describe, type OpenedDevice } from './gpu.js';
-import type { WebgpuBackend, WebgpuBuffer, WebgpuKernels } from './interface.js';
+import type { WebgpuBackend, WebgpuKernels } from './interface.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
 import { jacobian } from './kernels/jacobian.js';
