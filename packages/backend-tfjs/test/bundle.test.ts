@@ -22,7 +22,7 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
     const output = (await build({
       root: fileURLToPath(new URL('./page', import.meta.url)),
       logLevel: 'error',
-      build: { write: false, minify: true, target: 'es2022', assetsInlineLimit: 0 },
+      build: { write: false, minify: 'esbuild', target: 'es2022', assetsInlineLimit: 0 },
     })) as Rolldown.RolldownOutput;
     const files = new Map(
       output.output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]),
