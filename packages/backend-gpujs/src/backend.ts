@@ -9,33 +9,33 @@ import { logSoftmaxInto, logSoftmaxJvpInto, logSoftmaxVjpInto, logSumExpInto } f
 import { softmaxInto } from './kernels/softmax.js';
 import { softmaxVjpInto } from './kernels/vjp.js';
 import { createLaunch, type Launch } from './launch.js';
-import { type Measured, measure, misbehaviour } from './measure.js';
+import { type Measured, measure, wrongSoftmax } from './measure.js';
 import { createPrograms } from './programs.js';
 import { createStorage, type GpujsBuffer, type Storage } from './storage.js';
 import { immediate, queued } from './stream.js';
 
-/** A backend of gpu.js. */
+/** A backend that runs on gpu.js. */
 export interface GpujsBackend extends Backend<GpujsBuffer> {
   readonly name: `gpujs-${Engine['mode']}`;
-  /** How many kernels are compiled now: at most the bound that the backend was opened with. */
+  /** Number of kernels that are compiled now, at most the bound given when the backend was opened. */
   readonly compiled: number;
 }
 
 /**
- * Puts a backend together on an opened engine and measures it.
+ * Creates a backend on an opened engine and measures `supports`.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where the engine computes a softmax and gets it wrong
+ * @throws ERR_BACKEND_UNAVAILABLE if the engine computes a wrong softmax
  */
 export async function createBackend(library: GpuLibrary, engine: Engine, bound: number): Promise<GpujsBackend> {
   const programs = createPrograms(engine, library, bound);
   const stream = engine.asynchronous ? queued() : immediate;
   const storage = createStorage(engine, stream, programs);
   const launch = createLaunch(storage);
-  const measured = await proven(engine, launch, storage);
+  const measured = await checkAndMeasure(engine, launch, storage);
   let closed = false;
 
-  const alive = () => {
-    if (closed) throw failure(engine.mode, 'ERR_DISPOSED', 'the backend was closed; open another one');
+  const expectOpen = () => {
+    if (closed) throw failure(engine.mode, 'ERR_DISPOSED', 'the backend was closed; open a new one');
   };
   const settle = async () => {
     await stream.request(() => undefined);
@@ -52,7 +52,7 @@ export async function createBackend(library: GpuLibrary, engine: Engine, bound: 
       return programs.size;
     },
     alloc(length, dtype) {
-      alive();
+      expectOpen();
       return storage.alloc(length, dtype);
     },
     write: storage.write,
@@ -81,17 +81,16 @@ export async function createBackend(library: GpuLibrary, engine: Engine, bound: 
   };
 }
 
-async function proven(engine: Engine, launch: Launch, storage: Storage): Promise<Measured> {
-  const wrong = await misbehaviour(launch, storage);
+async function checkAndMeasure(engine: Engine, launch: Launch, storage: Storage): Promise<Measured> {
+  const wrong = await wrongSoftmax(launch, storage);
   if (wrong === null) return await measure(launch, storage);
-  throw failure(engine.mode, 'ERR_BACKEND_UNAVAILABLE', `the device does not compute right: ${wrong}`);
+  throw failure(engine.mode, 'ERR_BACKEND_UNAVAILABLE', `the device computes wrong results: ${wrong}`);
 }
 
 function supportsOf({ device, limits }: Engine, measured: Measured): Supports {
   return { dtypes: ['float32'], inPlace: true, limits, device, ...measured };
 }
 
-/** Every fused kernel. */
 function createKernels(launch: Launch): Kernels<GpujsBuffer> {
   return {
     logSoftmax(out, logits, rows, parameters) {

@@ -8,7 +8,7 @@ import type { GpujsBuffer, Storage } from './storage.js';
 
 const unary = { neg: negate, exp: exponential, log: logarithm } as const;
 
-/** A NaN is neither below 1 nor above 0. */
+/** NaN is the only value that is neither below 1 nor above 0. */
 const extremum = (comparison: string) => `
   if (a < 1 || a > 0) {
     if (b < 1 || b > 0) { if (a ${comparison} b) { return a; } }
@@ -25,10 +25,10 @@ const binary: Readonly<Record<BinaryOp, string>> = {
   min: extremum('<'),
 };
 
-/** How an operand reaches a kernel: a constant, a buffer as large as the result, one that is broadcast. */
+/** The form of an operand: a constant, a buffer with the extent of the result, or a buffer that is broadcast. */
 type Kind = 'constant' | 'full' | 'broadcast';
 
-/** The five verbs that core composes everything of. */
+/** The five primitives from which core composes all operations. */
 export function createBasis(launch: Launch, storage: Storage): Basis<GpujsBuffer> {
   const programs = new Map<string, Program>();
 
@@ -85,7 +85,7 @@ const transpose: Elementwise = {
   },
 };
 
-/** Whole numbers and truth values stay on the host, where they keep all their bits; kernels only ever read them. */
+/** Int32 and bool data is kept on the host, where it is exact; kernels only read it. */
 function transposed(storage: Storage, x: GpujsBuffer, { outer, classes, inner }: Rows) {
   const from = storage.hostData(x);
   const to = hostArray(x.length, x.dtype);
@@ -102,7 +102,7 @@ function kindOf(operand: Operand<GpujsBuffer>, extent: Extent): Kind {
   return operand.extent.every((size, d) => size === extent[d]) ? 'full' : 'broadcast';
 }
 
-/** By how many elements an operand advances with each index of the result: 0 where it is broadcast. */
+/** The strides of an operand along the dimensions of the result: 0 where it is broadcast. */
 function stridesOf([outer, classes, inner]: Extent): readonly number[] {
   return [outer === 1 ? 0 : classes * inner, classes === 1 ? 0 : inner, inner === 1 ? 0 : 1];
 }

@@ -1,64 +1,64 @@
 import { type ErrorCode, type HostArray, SoftgradError, type Supports } from '@softgrad/core';
 import { type GpuInstance, type GpuKernel, messageOf } from './gpu.js';
 
-/** The ways in which gpu.js runs kernels, the best first. */
+/** The modes in which gpu.js runs kernels, the best first. */
 export const modes = ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'cpu'] as const;
 
 export type Mode = (typeof modes)[number];
 
-/** Elements where the engine keeps them: a texture, a storage buffer, an array. */
+/** Data in the engine's representation: a texture, a storage buffer or an array. */
 export interface Resident {
   /** A copy, in float32. */
   toArray(): Float32Array | Promise<Float32Array>;
   delete(): void;
 }
 
-/** One mode of gpu.js, opened: what is different between modes is in here. */
+/** One opened mode of gpu.js, with everything that differs between modes. */
 export interface Engine {
   readonly mode: Mode;
   readonly gpu: GpuInstance;
-  /** What computes, in words. */
+  /** A description of the device. */
   readonly device: string;
   readonly limits: Supports['limits'];
-  /** Why `limits.elements` is what it is: the end of an error message. */
+  /** The reason for `limits.elements`, as the end of an error message. */
   readonly limitedBy: string;
   /** gpu.js's name for the type of an array that a kernel takes. */
   readonly argumentType: string;
-  /** Settings that kernels of this mode have besides those of all. */
+  /** Additional settings for kernels of this mode. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** Most kernels that can be compiled at a time, whatever the options say. */
+  /** Maximum number of compiled kernels in this mode, regardless of the options. */
   readonly mostKernels: number;
-  /** Kernels give promises, so that work has to be queued. */
+  /** Whether kernels return promises, so that work has to be queued. */
   readonly asynchronous: boolean;
-  /** Where results are plain arrays: host data that needs no upload. */
+  /** Present if results are plain arrays: wraps host data, which then needs no upload. */
   readonly host?: (values: HostArray) => Resident;
-  /** What to hand a kernel for a resident array. */
+  /** The kernel argument for a resident array. */
   argument(resident: Resident, length: number): unknown;
   /** Runs a kernel. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
   run(kernel: GpuKernel, values: readonly unknown[], length: number): Resident | Promise<Resident>;
   /** @throws ERR_DEVICE_LOST, and ERR_OUT_OF_MEMORY once if an allocation failed */
   check(): void;
-  /** Resolves when the device has done all work that it was given. */
+  /** Resolves when the device has completed all submitted work. */
   finish(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** An error with the name of the mode in front. */
+/** An error whose message starts with the mode. */
 export function failure(mode: Mode, code: ErrorCode, message: string, cause?: unknown): SoftgradError {
   return new SoftgradError(code, `gpujs (${mode}): ${message}`, { cause });
 }
 
 export function deviceLost(mode: Mode, cause?: unknown): SoftgradError {
-  const advice = 'data that was computed there is gone; open the backend anew';
+  const advice = 'its data is lost; open the backend again';
   return failure(mode, 'ERR_DEVICE_LOST', `the device was lost: ${advice}`, cause);
 }
 
 export function outOfMemory(mode: Mode, length: number, limit: string, cause?: unknown): SoftgradError {
-  const asked = `${length} elements (${length * 4} bytes) were asked for`;
-  return failure(mode, 'ERR_OUT_OF_MEMORY', `${asked}; ${limit}`, cause);
+  const requested = `cannot allocate ${length} elements (${length * 4} bytes)`;
+  return failure(mode, 'ERR_OUT_OF_MEMORY', `${requested}; ${limit}`, cause);
 }
 
-/** What gpu.js threw at a kernel, as an error of softgrad. */
+/** Converts an error that gpu.js threw when running a kernel. */
 export function kernelFailed(mode: Mode, cause: unknown): SoftgradError {
   if (cause instanceof SoftgradError) return cause;
   return failure(mode, 'ERR_UNSUPPORTED', `gpu.js could not run a kernel: ${messageOf(cause)}`, cause);

@@ -1,21 +1,21 @@
 import { SoftgradError } from '@softgrad/core';
 
-/** The part of gpu.js that this package uses, which its own typings leave out in places. */
+/** The part of gpu.js that this package uses; gpu.js's own typings are incomplete. */
 export interface GpuLibrary {
   readonly GPU: new (settings: {
     readonly mode?: string;
     readonly canvas?: unknown;
     readonly context?: unknown;
   }) => GpuInstance;
-  /** Wraps a flat array with its dimensions, so that it is uploaded as it is. */
+  /** Wraps a flat array with its dimensions, so that it is uploaded without conversion. */
   readonly input: (value: ArrayLike<number>, size: readonly number[]) => unknown;
 }
 
 export interface GpuInstance {
-  /** What kernels share: a WebGL context, or null before the first kernel and where there is none. */
+  /** The WebGL context that kernels share; null before the first kernel and in modes without WebGL. */
   readonly context: unknown;
   createKernel(source: string, settings: KernelSettings): GpuKernel;
-  /** Destroys every kernel, and a WebGL context with them. */
+  /** Destroys all kernels and the WebGL context. */
   destroy(): Promise<void>;
 }
 
@@ -26,18 +26,18 @@ export interface KernelSettings {
   readonly [setting: string]: unknown;
 }
 
-/** A function that kernels may call, by its source. */
+/** The source of a function that kernels may call. */
 export interface HelperFunction {
   readonly source: string;
   readonly settings: { readonly argumentTypes: Readonly<Record<string, string>>; readonly returnType: string };
 }
 
-/** A kernel: called with its arguments it gives a texture, a promise of a buffer or a Float32Array, by mode. */
+/** A kernel: calling it returns a texture, a promise of a buffer or a Float32Array, depending on the mode. */
 export interface GpuKernel {
   (...values: readonly unknown[]): unknown;
   readonly built: boolean;
   readonly context: unknown;
-  /** gpu.js's own object behind the callable, which keeps a reference to the last result, one to a mode. */
+  /** gpu.js's internal kernel object. It keeps a reference to the last result, in a different property for each mode. */
   readonly kernel: {
     readonly constructor: { readonly mode?: string };
     readonly textureCache?: unknown[];
@@ -51,10 +51,10 @@ export interface GpuKernel {
 }
 
 /**
- * Loads gpu.js, which is large, when it is first needed. Its browser build claims the global name `GPU`, which is WebGPU's:
- * what was there is put back.
+ * Loads gpu.js, which is large, when it is first needed. Its browser build overwrites the global `GPU`, which belongs to WebGPU,
+ * so this is restored.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where gpu.js does not load
+ * @throws ERR_BACKEND_UNAVAILABLE if gpu.js fails to load
  */
 export async function loadGpu(): Promise<GpuLibrary> {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'GPU');
@@ -62,7 +62,7 @@ export async function loadGpu(): Promise<GpuLibrary> {
     const module: { readonly default?: unknown } = await import('gpu.js');
     return (module.default ?? module) as GpuLibrary;
   } catch (cause) {
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `gpu.js did not load: ${messageOf(cause)}`, { cause });
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `gpu.js failed to load: ${messageOf(cause)}`, { cause });
   } finally {
     if (before) Object.defineProperty(globalThis, 'GPU', before);
     else Reflect.deleteProperty(globalThis, 'GPU');

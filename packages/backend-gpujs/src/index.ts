@@ -12,28 +12,28 @@ export type { Mode } from './engine.js';
 export type { GpujsBuffer } from './storage.js';
 
 export interface GpujsOptions {
-  /** How gpu.js is to run; 'auto', the default, takes the first of webgpu, webgl2, webgl, headlessgl, webasm and cpu that computes right. */
+  /** The mode of gpu.js. 'auto', the default, chooses the first of webgpu, webgl2, webgl, headlessgl, webasm and cpu that computes correctly. */
   readonly mode?: Mode | 'auto';
-  /** Most kernels that stay compiled, 256 by default and 2 at least: the one that was not used for the longest time makes room for the next. The mode webasm keeps 48 at most. */
+  /** Maximum number of compiled kernels, at least 2, with least-recently-used eviction. Default 256. Mode webasm keeps at most 48. */
   readonly kernels?: number;
 }
 
 /**
- * softgrad on gpu.js: WebGPU, WebGL, WebAssembly or plain JavaScript, in float32. `supports.device` says which it became.
+ * softgrad on gpu.js: WebGPU, WebGL, WebAssembly or plain JavaScript, in float32. `supports.device` names the mode that was chosen.
  *
  * @example
  * const backend = await gpujs.open({ mode: 'webasm' });
  * backend.supports.device; // 'webasm: WebAssembly'
  */
 export const gpujs: BackendProvider<GpujsBuffer, GpujsOptions> & {
-  /** @throws ERR_BACKEND_UNAVAILABLE where the mode can't run here, saying what is missing; ERR_VALUE for an unknown option */
+  /** @throws ERR_BACKEND_UNAVAILABLE if the mode cannot run here, with what is missing; ERR_VALUE for an invalid option */
   open(options?: GpujsOptions): Promise<GpujsBackend>;
 } = { name: 'gpujs', unavailable, open };
 
 export default gpujs;
 
 async function unavailable(): Promise<string | null> {
-  // The modes that need no device are asked first; a device is only known when it has computed.
+  // Modes without a GPU are checked first, because a GPU mode must be opened to find out whether it works.
   if (hostReason('webasm') === null || hostReason('cpu') === null) return null;
   try {
     const backend = await open();
@@ -49,7 +49,7 @@ async function open({ mode = 'auto', kernels = 256 }: GpujsOptions = {}): Promis
     throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
   }
   if (!Number.isInteger(kernels) || kernels < 2) {
-    throw new SoftgradError('ERR_VALUE', `gpujs: kernels ${kernels}; expected a whole number from 2`);
+    throw new SoftgradError('ERR_VALUE', `gpujs: kernels ${kernels}; expected an integer ≥ 2`);
   }
   const library = await loadGpu();
   if (mode !== 'auto') return openMode(library, mode, kernels);
@@ -64,7 +64,7 @@ async function open({ mode = 'auto', kernels = 256 }: GpujsOptions = {}): Promis
   throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `gpujs: no mode can run here: ${reasons.join('; ')}`);
 }
 
-/** Opens an engine and the backend on it; an engine that doesn't compute right is closed again. */
+/** Opens an engine and the backend on it; closes the engine if the backend fails. */
 async function openMode(library: GpuLibrary, mode: Mode, kernels: number): Promise<GpujsBackend> {
   const engine = await openEngine(library, mode);
   try {
@@ -72,7 +72,7 @@ async function openMode(library: GpuLibrary, mode: Mode, kernels: number): Promi
   } catch (cause) {
     await engine.close();
     if (cause instanceof SoftgradError) throw cause;
-    const reason = `gpujs (${mode}): a first kernel failed: ${messageOf(cause)}`;
+    const reason = `gpujs (${mode}): the first kernel failed: ${messageOf(cause)}`;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reason, { cause });
   }
 }

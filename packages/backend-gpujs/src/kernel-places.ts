@@ -3,16 +3,16 @@ import { type Program, quotient } from './program.js';
 const p = 'this.thread.x';
 
 /**
- * Most classes that one element of a reduction goes through. Longer rows are reduced in blocks, and the blocks' results again:
- * O(f) work a row, bounded loops (WebGL takes no others) and rounding errors that do not grow with f.
+ * Maximum number of classes that one element of a reduction processes. Longer rows are reduced in blocks, and the results of the blocks
+ * again: O(f) work per row, loops with a constant bound (which WebGL requires), and rounding errors that do not grow with f.
  */
 export const block = 256;
 
-/** Expressions that say where in an (outer, classes, inner) operand a kernel's element `this.thread.x` belongs. */
+/** Index expressions that map a kernel's element `this.thread.x` to an (outer, classes, inner) operand. */
 export interface Place {
-  /** The number of its row, in (outer, inner) order. */
+  /** The index of its row, in (outer, inner) order. */
   readonly row: string;
-  /** The index of a class of its row, in an operand of so many classes. */
+  /** The index of class `k` of its row, in an operand with `classes` classes. */
   at(k: string, classes?: string): string;
 }
 
@@ -21,34 +21,34 @@ export interface ElementPlace extends Place {
   readonly class: string;
 }
 
-/** A kernel over rows by its text; one object a kernel, from which its programs are made once. */
+/** The source of a kernel over rows. Programs are cached by this object, so there must be one object per kernel. */
 export interface Kernel {
   readonly name: string;
   readonly arrays: readonly string[];
-  /** Besides `classes` and `inner`. */
+  /** Integer parameters in addition to `classes` and `inner`. */
   readonly integers?: readonly string[];
   readonly numbers?: readonly string[];
 }
 
-/** Makes each element of an (outer, classes, inner) result. */
+/** Computes each element of an (outer, classes, inner) result. */
 export interface Elementwise extends Kernel {
   body(place: ElementPlace): string;
 }
 
-/** Makes one element a row. */
+/** Computes one element per row. */
 export interface Rowwise extends Kernel {
   body(place: Place): string;
 }
 
-/** Goes through the classes of each row. */
+/** Reduces the classes of each row. */
 export interface Reduction extends Kernel {
-  /** Declares the variable `result`, and what has to be known of the row. */
+  /** Declares the variable `result`, and other variables of the row. */
   start(place: Place): string;
-  /** Takes in the class `k`, whose element has the index `j`. */
+  /** Processes class `k`, whose element has index `j`. */
   step(j: string, k: string, place: Place): string;
 }
 
-/** `flat` where inner is 1, which saves divisions. */
+/** @param flat inner is 1, which saves divisions */
 export function elementwise(kernel: Elementwise, flat: boolean): Program {
   return once(kernel, flat ? '/flat' : '', () => {
     const outer = flat ? quotient(p, 'classes') : quotient(p, 'classes * inner');
@@ -61,7 +61,7 @@ export function rowwise(kernel: Rowwise, flat: boolean): Program {
   return once(kernel, flat ? '/flat' : '', () => kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat)));
 }
 
-/** One element for each block of 256 classes of a row, (outer, blocks, inner); `single` where one block is all. */
+/** One element for each block of 256 classes of a row, (outer, blocks, inner); `single` if there is only one block. */
 export function reduction(kernel: Reduction, flat: boolean, single: boolean): Program {
   const variant = `${flat ? '/flat' : ''}${single ? '/single' : ''}`;
   return once(
@@ -97,7 +97,7 @@ function placeOf(outer: string, flat: boolean): Place {
 
 const made = new WeakMap<Kernel, Map<string, Program>>();
 
-/** The program of a kernel's variant: the text is put together once. */
+/** The program of a kernel's variant, generated once. */
 function once(kernel: Kernel, variant: string, body: () => string, integers: readonly string[] = []): Program {
   const programs = made.get(kernel) ?? new Map<string, Program>();
   made.set(kernel, programs);

@@ -11,13 +11,13 @@ import {
 import type { Program } from './program.js';
 import type { GpujsBuffer, Storage } from './storage.js';
 
-/** Numbers for a kernel's own parameters, in its order. */
+/** Values of a kernel's own parameters, in their order. */
 export interface Scalars {
   readonly integers?: readonly number[];
   readonly numbers?: readonly number[];
 }
 
-/** Buffers of one operation, freed when it is enqueued. */
+/** Allocates a temporary buffer of one operation, which is freed when the operation is enqueued. */
 export type Scratch = (length: number) => GpujsBuffer;
 
 /** How operations enqueue their kernels. */
@@ -31,7 +31,7 @@ export interface Launch {
     scalars?: Scalars,
   ): void;
   rowwise(kernel: Rowwise, out: GpujsBuffer, inputs: readonly GpujsBuffer[], rows: Rows, scalars?: Scalars): void;
-  /** Reduces each row to one element: `merge` goes through the results of its blocks as `kernel` went through its classes. */
+  /** Reduces each row to one element: `kernel` reduces blocks of classes, and `merge` reduces the results of the blocks. */
   reduce(
     kernel: Reduction,
     out: GpujsBuffer,
@@ -40,11 +40,11 @@ export interface Launch {
     scalars: Scalars,
     merge: Merge,
   ): void;
-  /** Hands out scratch buffers and frees them when `work` is enqueued. */
+  /** Provides scratch buffers to `work` and frees them when `work` is enqueued. */
   within<T>(work: (scratch: Scratch) => T): T;
 }
 
-/** A reduction over the blocks' results, which are its last input. */
+/** A reduction over the results of the blocks, which are its last input. */
 export interface Merge {
   readonly kernel: Reduction;
   readonly inputs?: readonly GpujsBuffer[];

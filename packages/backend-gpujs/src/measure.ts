@@ -5,33 +5,32 @@ import { softmaxVjpInto } from './kernels/vjp.js';
 import type { Launch } from './launch.js';
 import type { GpujsBuffer, Storage } from './storage.js';
 
-/** What only an experiment tells of a device: one that rasterises in software may keep what a phone's flushes. */
+/** Properties that must be measured, because they differ between devices: a software rasteriser may preserve subnormals that a phone's GPU flushes. */
 export type Measured = Pick<Supports, 'subnormals' | 'nonFinite' | 'expUlp'>;
 
 const plain = { temperature: 1, mask: null };
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 
-/** Computes a softmax, which a device that has everything by name may still get wrong. Returns what is wrong, or null. */
-export async function misbehaviour(launch: Launch, storage: Storage): Promise<string | null> {
+/** Computes a softmax, because a device with all required features may still compute it wrong. Returns a description of a wrong result, or null. */
+export async function wrongSoftmax(launch: Launch, storage: Storage): Promise<string | null> {
   const logits = [1, 2, 3, -1e9, 0, 0, 7, 7];
   const rows = { outer: 2, classes: 4, inner: 1 };
   const expected = [0.09003057, 0.24472847, 0.66524096, 0, 0.00045523, 0.00045523, 0.49954477, 0.49954477];
   const actual = await computed(storage, [logits], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
   const right = expected.every((value, i) => Math.abs(value - actual[i]) < 1e-5);
-  return right ? null : `softmax of [${logits.join(', ')}] came out as [${[...actual].join(', ')}]`;
+  return right ? null : `softmax of [${logits.join(', ')}] is [${[...actual].join(', ')}]`;
 }
 
-/** Measures on the device that kernels run on. */
 export async function measure(launch: Launch, storage: Storage): Promise<Measured> {
   return {
-    subnormals: (await keepsSubnormals(launch, storage)) ? 'preserve' : 'flush',
-    nonFinite: (await knowsNonFinite(launch, storage)) ? 'ieee' : 'unspecified',
+    subnormals: (await preservesSubnormals(launch, storage)) ? 'preserve' : 'flush',
+    nonFinite: (await handlesNonFinite(launch, storage)) ? 'ieee' : 'unspecified',
     expUlp: await exponentialError(launch, storage),
   };
 }
 
 /** A probability and a derivative below 2⁻¹²⁶. */
-async function keepsSubnormals(launch: Launch, storage: Storage): Promise<boolean> {
+async function preservesSubnormals(launch: Launch, storage: Storage): Promise<boolean> {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const s = await computed(storage, [[0, -90]], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
   const dx = await computed(
@@ -45,8 +44,8 @@ async function keepsSubnormals(launch: Launch, storage: Storage): Promise<boolea
   return s[1] > 0 && dx[1] > 0;
 }
 
-/** Rows of which IEEE arithmetic makes NaN, and one with −Infinity. */
-async function knowsNonFinite(launch: Launch, storage: Storage): Promise<boolean> {
+/** Rows whose softmax is NaN in IEEE arithmetic, and one with −Infinity. */
+async function handlesNonFinite(launch: Launch, storage: Storage): Promise<boolean> {
   const rows = { outer: 5, classes: 2, inner: 1 };
   const logits = [nan, 0, 0, nan, infinity, 0, -infinity, -infinity, 0, -infinity];
   const s = await computed(storage, [logits], (out, [x]) => softmaxInto(launch, out, x, rows, plain));
@@ -65,10 +64,10 @@ async function knowsNonFinite(launch: Launch, storage: Storage): Promise<boolean
 }
 
 const samples = 4096;
-/** The errors at 4096 points stand for all others: a point between them may be worse, hardly by half. */
+/** A margin, because the error between the 4096 measured points may be larger, though hardly by half. */
 const margin = 1.5;
 
-/** `base` covers |x| ≤ 1 and the logarithm, `slope` what comes with |x|, over all x whose exp is a normal float32. */
+/** `base` covers |x| ≤ 1 and the logarithm, `slope` the growth with |x|, over all x whose exp is a normal float32. */
 async function exponentialError(launch: Launch, storage: Storage): Promise<Supports['expUlp']> {
   const points = Array.from({ length: samples }, (_, i) => Math.fround(-87 + (175 * (i + 0.37)) / samples));
   const near = points.map((x) => Math.fround(x / 87.5));
@@ -88,12 +87,12 @@ async function exponentialError(launch: Launch, storage: Storage): Promise<Suppo
   return { base: rounded(base), slope: rounded(slope) };
 }
 
-/** Distances in ULP of float32 at the expected value. */
+/** Errors in ULP of float32 at the expected value. */
 function ulps(actual: Float32Array, expected: readonly number[]): readonly number[] {
   return expected.map((value, i) => Math.abs(actual[i] - value) / 2 ** (Math.floor(Math.log2(Math.abs(value))) - 23));
 }
 
-/** What `work` makes of buffers with these values, as long as the first. */
+/** Runs `work` on buffers with these values and returns its output, which has the length of the first input. */
 async function computed(
   storage: Storage,
   values: readonly (readonly number[])[],

@@ -1,18 +1,18 @@
 import type { HelperFunction } from './gpu.js';
 
 /**
- * A gpu.js kernel as text. gpu.js reads kernels as source; functions written here would reach it as a minifier, a coverage
- * tool or a bundler left them, and text reaches it as it is.
+ * The source of a gpu.js kernel. gpu.js parses the source of functions, which minifiers, coverage tools and bundlers change;
+ * strings stay unchanged.
  *
- * The text obeys what all of gpu.js's translators take: arrays are read in the kernel itself and never handed to a function;
- * helper functions call no others (the GLSL translator can declare them out of order); no index contains a read, and no call
- * one of the same function (it takes such expressions apart into variables, which are floats); a local variable is a float and only
- * a loop variable, an `Integer` argument and `this.thread.x` are whole numbers; NaN and ±Infinity come in as arguments.
+ * The source keeps to the subset that all of gpu.js's translators support: arrays are read in the kernel itself and never passed to a function;
+ * helper functions do not call each other (the GLSL translator may declare them in the wrong order); index expressions contain no array reads, and
+ * calls contain no call of the same function (the GLSL translator splits such expressions into float variables); local variables are floats, and only
+ * loop variables, `Integer` arguments and `this.thread.x` are integers; NaN and ±Infinity are passed as arguments.
  */
 export interface Program {
-  /** Tells programs apart: equal names mean equal text. */
+  /** Identifies the program: equal names have equal source. */
   readonly name: string;
-  /** Arguments in this order: arrays, whole numbers, numbers. */
+  /** The parameters, in this order: arrays, integers, floats. */
   readonly arrays: readonly string[];
   readonly integers: readonly string[];
   readonly numbers: readonly string[];
@@ -30,8 +30,8 @@ export function helpersOf({ body }: Program): readonly HelperFunction[] {
 }
 
 /**
- * ⌊a / b⌋ of whole-number expressions with 0 ≤ a < 2³⁰, exactly. gpu.js divides in float32 only, so a quotient past 2²⁴ is off by
- * some: what is left over is divided again, and a last comparison in whole numbers settles the rest.
+ * ⌊a / b⌋ of integer expressions with 0 ≤ a < 2³⁰, exactly. gpu.js divides in float32 only, so quotients above 2²⁴ are inexact:
+ * the remainder is divided again, and a final integer comparison corrects the result by at most 1.
  */
 export function quotient(a: string, b: string): string {
   const first = `estimate(${a}, ${b})`;
@@ -47,12 +47,12 @@ const artanhSeries = [15, 13, 11, 9, 7, 5, 3, 1].reduce((rest, n) => `(${1 / n} 
 const floored = 'return Math.floor((a + 0.5) / b);';
 
 /**
- * - `estimate`, and for what is left of it `refine`: ⌊a / b⌋ as float32 finds it; `settle`: q, or its neighbour, so that
+ * - `estimate`, and `refine` for its remainder: ⌊a / b⌋ as computed in float32; `settle`: q or a neighbour, such that
  *   0 ≤ a − q b < b.
- * - `whole`: a whole number that was kept as a float; 0 for −1, which stands for none.
- * - `expOf`: exp as IEEE has it, whatever a device's own makes of NaN and of what over- or underflows (a mask of −1e9, −Infinity).
- * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN; by 2 artanh near 1, where a device's own log
- *   has the absolute error that WGSL (section 15.7.4) and Vulkan allow it, 2⁻²¹, and nothing relative.
+ * - `whole`: an integer stored as a float; −1, which means none, becomes 0.
+ * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity), whatever the device's own exp returns for them.
+ * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
+ *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
 const helpers: ReadonlyMap<string, HelperFunction> = new Map([
   helper('estimate', { a: integer, b: integer }, integer, floored),

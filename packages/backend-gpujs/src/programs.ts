@@ -4,7 +4,7 @@ import type { GpuKernel, GpuLibrary } from './gpu.js';
 import { block } from './kernel-places.js';
 import { helpersOf, type Program, sourceOf } from './program.js';
 
-/** Compiled programs, the most recently used ones. */
+/** A cache of the most recently used compiled programs. */
 export interface Programs {
   run(
     program: Program,
@@ -14,17 +14,17 @@ export interface Programs {
     scalars: readonly number[],
   ): Resident | Promise<Resident>;
   upload(program: Program, host: HostArray, length: number): Resident | Promise<Resident>;
-  /** How many are compiled. */
+  /** Number of compiled programs. */
   readonly size: number;
 }
 
-/** Elements past which an upload's staging memory is given back at once. */
+/** From this many elements on, an upload's staging memory is freed at once. */
 const large = 2 ** 20;
 
 /**
- * Compiles programs when they are first run and keeps at most `bound` of them; the one that was not used for the longest time
- * is destroyed for the next. Lengths and shapes are arguments, so a program serves all of them: what is told apart is the
- * layout (`inner` 1 or not, rows of one block or of more) and which operands there are.
+ * Compiles programs when they are first run and keeps at most `bound` of them, with least-recently-used eviction. Lengths and
+ * shapes are arguments, so programs differ only in the layout (whether `inner` is 1, whether rows have one block or several)
+ * and in their operands.
  */
 export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
   const kernels = new Map<string, GpuKernel>();
@@ -59,7 +59,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
       functions: helpersOf(program),
       output: [1],
       returnType: 'Number',
-      // Kernels divide whole numbers by `quotient`, which needs no division to be exact.
+      // Kernels divide integers by `quotient`, which does not rely on exact division.
       fixIntegerDivisionAccuracy: false,
       precision: 'single',
       pipeline: true,
@@ -76,7 +76,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     return engine.run(kernel, values, length);
   }
 
-  /** Frees what a kernel holds on to for its next run: of an upload, all of it. */
+  /** Destroys an upload kernel, which keeps its staging memory for the next run. */
   function discard(name: string, kernel: GpuKernel, result: Resident | Promise<Resident>): void {
     kernels.delete(name);
     const destroy = () => kernel.destroy();

@@ -5,19 +5,19 @@ import type { Programs } from './programs.js';
 import type { Stream } from './stream.js';
 
 /**
- * A buffer: what was written to it, kept on the host and uploaded when a kernel first reads it, or what a kernel made, kept
- * where it was made. Textures and storage buffers of gpu.js can't be written again, so a kernel's result is taken over and
- * what was there before is deleted.
+ * A buffer. Written data is kept on the host and uploaded when a kernel first reads it; the result of a kernel stays on the
+ * device. Textures and storage buffers of gpu.js cannot be overwritten, so a kernel's result replaces the previous
+ * resident data, which is deleted.
  */
 export interface GpujsBuffer {
   readonly dtype: DType;
   readonly length: number;
-  /** What was written, as long as no kernel's result has replaced it; null also before anything was written. */
+  /** The written data; null before the first write and after a kernel's result has replaced it. */
   host: HostArray | null;
-  /** Whether the device has the elements, or will have by the time that enqueued work comes to them. */
+  /** Whether the elements are on the device, or will be once the enqueued work has run. */
   onDevice: boolean;
   resident: Resident | null;
-  /** Why the work that was to make the elements failed. */
+  /** The error of the work that should have computed the elements. */
   failure: { readonly error: unknown } | null;
 }
 
@@ -27,9 +27,9 @@ export interface Storage {
   read(buffer: GpujsBuffer): Promise<HostArray>;
   readSync(buffer: GpujsBuffer): HostArray;
   free(buffer: GpujsBuffer): void;
-  /** The elements of a buffer that only the host has written. */
+  /** The elements of a buffer that only the host writes. */
   hostData(buffer: GpujsBuffer): HostArray;
-  /** Enqueues a program that makes every element of `out` of its inputs, of which `out` may be one. */
+  /** Enqueues a program that computes every element of `out` from its inputs, which may include `out`. */
   run(program: Program, out: GpujsBuffer, inputs: readonly GpujsBuffer[], scalars: readonly number[]): void;
   freeAll(): void;
 }
@@ -66,7 +66,7 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
     return buffer.host;
   }
 
-  /** Enqueues the upload of what the host has written. */
+  /** Enqueues the upload of the host's data. */
   function toDevice(buffer: GpujsBuffer): void {
     if (buffer.onDevice) return;
     const host = hostData(buffer);
@@ -85,14 +85,14 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
     buffer.failure = { error };
   }
 
-  /** Where a buffer's elements are, now that its turn has come. */
+  /** The device data of a buffer; only valid when all earlier work has run. */
   function residentOf(buffer: GpujsBuffer): Resident {
     if (buffer.failure) throw buffer.failure.error;
     if (buffer.resident) return buffer.resident;
     throw new TypeError('a buffer was used after it was freed');
   }
 
-  /** Starts to read a buffer. What a device gives that is lost meanwhile is not data. */
+  /** Starts to read a buffer. Checks again afterwards, because data from a device that was lost meanwhile is invalid. */
   function elementsOf(buffer: GpujsBuffer): Float32Array | Promise<Float32Array> {
     engine.check();
     const elements = residentOf(buffer).toArray();

@@ -1,8 +1,8 @@
-/** Work in the order in which it was enqueued: at once where kernels run at once, one after the other where they give promises. */
+/** Runs work in the order in which it is enqueued: immediately if kernels are synchronous, otherwise one after the other. */
 export interface Stream {
-  /** `done` gets the result of `work` before any later work begins. Work that runs at once throws at the caller; else `failed` gets the error. */
+  /** `done` receives the result of `work` before any later work begins. Errors of synchronous work are thrown to the caller, others are passed to `failed`. */
   enqueue<T>(work: () => T | Promise<T>, done: (result: T) => void, failed: (error: unknown) => void): void;
-  /** Starts `work` in its turn; later work does not wait for its promise. */
+  /** Starts `work` after all earlier work; later work does not wait for its promise. */
   request<T>(work: () => T | Promise<T>): Promise<T>;
 }
 
@@ -20,7 +20,7 @@ export function queued(): Stream {
       tail = tail.then(work).then(done).catch(failed);
     },
     async request(work) {
-      // An object around the promise keeps the next turn from waiting for it.
+      // Wrapped in an object, so that later work does not wait for the promise.
       const started = tail.then(() => ({ result: Promise.resolve(work()) }));
       tail = started.then(({ result }) => void result.catch(() => undefined)).catch(() => undefined);
       return (await started).result;

@@ -13,8 +13,8 @@ const onSwiftShader = {
 const onHost = { ...float32, subnormals: 'preserve', nonFinite: 'ieee' } as const;
 
 /**
- * What each mode announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
- * so a kernel that gets a number wrong would announce a weakness, and the cases that it fails would be skipped.
+ * What each mode announces in the tests: in Node, and in Chromium on SwiftShader. `supports` is measured, so a kernel with wrong results
+ * would announce a weakness, and the cases that it fails would be skipped; this expectation prevents that.
  */
 export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
   webasm: {
@@ -27,7 +27,7 @@ export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
     ...onHost,
     limits: { elements: 2 ** 28, classes: 2 ** 24 },
     device: 'cpu: JavaScript, float64 rounded to float32',
-    // Half an ULP is the best there is; the rest is the margin for what was not measured.
+    // Half an ULP is optimal; the rest is the margin of `measure`.
     expUlp: { base: 0.75, slope: 0.01 },
   },
   webgpu: { ...onSwiftShader, device: 'webgpu: google swiftshader' },
@@ -36,8 +36,8 @@ export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
 };
 
 /**
- * What a mode lacks for the sake of which cases are skipped; not what it has, for the sake of which the cases about its absence are.
- * How many cases those are follows from the suite.
+ * The reasons for skipped cases that name something a mode lacks, without reasons of cases about the absence of something it has.
+ * The number of cases follows from the suite.
  */
 export function lacking(cases: readonly BoundCase[]): readonly string[] {
   return Object.keys(skipReasons(cases))

@@ -44,7 +44,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The bundled page, under a Content-Security-Policy if one is given. */
+/** Opens the bundled page, under a Content-Security-Policy if one is given. */
 async function opened(policy: string): Promise<Page> {
   const page = await browser.newPage();
   const { port } = server.address() as AddressInfo;
@@ -69,7 +69,7 @@ describe('a minified production bundle', () => {
     page = await opened('');
   });
 
-  // The modes of a GPU do in the page below, which is the same with fewer rights.
+  // GPU modes are tested below, in the same page under a Content-Security-Policy.
   test.each(['webasm', 'cpu'])('computes in mode %s', async (mode) => {
     expect(await tried(page, mode)).toEqual(works(mode));
   });
@@ -81,7 +81,7 @@ describe("under a Content-Security-Policy of script-src 'self'", () => {
     page = await opened("script-src 'self'");
   });
 
-  // WebGL 1 is compiled by the classes that WebGL 2's derive from.
+  // WebGL 1 is not tested: WebGL 2's classes derive from its classes.
   test('mode webgl2 computes', async () => {
     expect(await tried(page, 'webgl2')).toEqual(works('webgl2'));
   });
@@ -89,14 +89,14 @@ describe("under a Content-Security-Policy of script-src 'self'", () => {
   test.each([
     ['cpu', /Content-Security-Policy forbids eval.* allow 'unsafe-eval'/],
     ['webasm', /Content-Security-Policy forbids WebAssembly: allow 'wasm-unsafe-eval'/],
-  ])('mode %s says what it would need', async (mode, message) => {
+  ])('mode %s says what it needs', async (mode, message) => {
     expect(await tried(page, mode)).toEqual({
       code: 'ERR_BACKEND_UNAVAILABLE',
       message: expect.stringMatching(message),
     });
   });
 
-  test('auto finds WebGPU, which needs neither', async () => {
+  test('auto chooses WebGPU, which needs neither', async () => {
     expect(await tried(page, 'auto')).toEqual(works('webgpu'));
   });
 });

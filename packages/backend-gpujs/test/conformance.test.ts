@@ -2,13 +2,13 @@ import type { LeftOut } from '../../../conformance.shared.js';
 import { conforms } from './conforms.js';
 import { nodeModes } from './node-modes.js';
 
-// Mode cpu runs the whole suite, also composed. The others compile slowly: composed operations are the basis's programs in another order.
+// Mode cpu runs the whole suite, also composed. The other modes compile slowly, and composed operations consist of the basis's programs.
 const combined: readonly LeftOut[] = [
   {
     ids: /^(combinations|laws)\//,
     cases: 608,
     because:
-      'mode cpu has them in Node, and WGSL combinations in Chromium: other cases have each kernel and each option',
+      'mode cpu runs them in Node, and WGSL runs combinations in Chromium; other cases cover each kernel and each option',
   },
 ];
 for (const mode of nodeModes) {

@@ -4,7 +4,7 @@ import { type LeftOut, select } from '../../../conformance.shared.js';
 import { gpujs, type Mode } from '../src/index.js';
 import { announced, lacking, lackingIn } from './announced.js';
 
-/** How much of the suite a mode runs. */
+/** The part of the suite that a mode runs. */
 export interface Extent {
   readonly mode: Mode;
   /** Cases that it does not run. */
@@ -17,12 +17,12 @@ export function conforms(where: string, { mode, leftOut = [], composed }: Extent
   describe(`gpujs ${where}, mode ${mode}, conforms`, async () => {
     const backend = await gpujs.open({ mode });
     const cases = await conformance(backend, { composed });
-    test('what it announces is what it is known to do, and nothing else is skipped', () => {
+    test('it announces its known properties, and skips only cases that it does not support', () => {
       expect(backend.supports).toEqual(announced[mode]);
       expect(lacking(cases)).toEqual(lackingIn(mode));
     });
     const chosen = select(cases, leftOut);
-    test('it runs every case but these', () => expect(chosen.leftOut).toEqual(leftOut));
+    test('it runs all other cases except those listed', () => expect(chosen.leftOut).toEqual(leftOut));
     for (const { name, run } of sections(chosen.selected)) test(name, run);
   });
 }

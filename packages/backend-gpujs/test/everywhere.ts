@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
 import { expectExactQuotients } from './quotients.js';
 
-/** What holds in every mode, in Node as in a browser; each of gpu.js's translators is tried once with 2²⁴ elements. */
+/** Tests for every mode, in Node and in browsers; each of gpu.js's translators is tested once with 2²⁴ elements. */
 export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): void {
   describe.each(modes)('mode %s', (mode) => {
     let backend: GpujsBackend;
@@ -13,18 +13,18 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
     });
     afterAll(() => backend.close());
 
-    test('says what it is', () => {
+    test('has a name, and supports float32 only', () => {
       expect(backend.name).toBe(`gpujs-${mode}`);
       expect(backend.supports.device.startsWith(`${mode}: `)).toBe(true);
       expect(backend.supports.dtypes).toEqual(['float32']);
       expect(() => tensor([1], { dtype: 'float64', backend })).toThrowError(/float64/);
     });
 
-    test('quotients of whole numbers below 2³⁰ are exact, which those of float32 are not', async () => {
+    test('quotients of integers below 2³⁰ are exact, although float32 division is not', async () => {
       await expectExactQuotients(mode);
     });
 
-    test.runIf(past2To24.includes(mode))('indices past 2²⁴, which float32 does not count, are exact', async () => {
+    test.runIf(past2To24.includes(mode))('indices above 2²⁴, which float32 cannot represent, are exact', async () => {
       const rows = { outer: 1, classes: 3, inner: 5592407 };
       const length = rows.classes * rows.inner;
       expect(length).toBeGreaterThan(2 ** 24);
@@ -45,7 +45,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       expect(wrong).toBe(0);
     });
 
-    test('results are those of the order in which work was enqueued, whatever is freed or overwritten meanwhile', async () => {
+    test('work runs in the order in which it is enqueued, even if buffers are freed or overwritten meanwhile', async () => {
       const rows = { outer: 1, classes: 2, inner: 1 };
       const x = backend.alloc(2, 'float32');
       const s = backend.alloc(2, 'float32');
@@ -62,8 +62,8 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       }
     });
 
-    // One backend for all three: opening one compiles what it measures the device with, and that is what costs.
-    test('a second backend runs side by side, keeps as many kernels as it was opened with, and is closed alone', async () => {
+    // One backend for all three checks, because opening a backend compiles the kernels that measure the device.
+    test('a second backend works side by side, keeps at most its number of kernels, and closes independently', async () => {
       const other = await gpujs.open({ mode, kernels: 6 });
       const chain = async (on: GpujsBackend, start: number) => {
         let x = tensor([start, 2, 3], { backend: on });
@@ -77,7 +77,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       expect([...a]).toEqual([...(await chain(other, 1))]);
       expect([...b]).toEqual([...(await chain(backend, 5))]);
 
-      // Results outlive the kernels that made them.
+      // Results outlive the kernels that computed them.
       const x = tensor([[1, 2, 3]], { backend: other });
       const s = softmax(x);
       const y = sigmoid(s);
@@ -97,7 +97,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       expect((await softmax(tensor([[1, 1]], { backend })).data())[0]).toBe(0.5);
     });
 
-    test('1,000 operations hold on to nothing', async () => {
+    test('1,000 operations leak nothing', async () => {
       const x = tensor([[1, 2, 3]], { backend });
       const out = sigmoid(x);
       await out.data();
@@ -115,7 +115,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       out.dispose();
     });
 
-    test("the question's signal: both row sums are noise around zero, the vjp is not", async () => {
+    test('for the signal of the zero-gradient question, both row sums are noise around zero, the vjp is not', async () => {
       const signal = [
         [0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
         [0.33932706934615525, 0.3094755563319447, 0.3511973743219001],
@@ -128,7 +128,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       expect(J.shape).toEqual([4, 3, 3]);
       const matrices = (await J.array()) as number[][][];
       const summed = matrices.map((matrix) => matrix.map((row) => row.reduce((a, b) => a + b, 0)));
-      // The loop over np.roll adds up the same entries, each row beginning at its diagonal.
+      // The loop over np.roll sums the same entries, with each row starting at its diagonal.
       const rolled = matrices.map((matrix) =>
         matrix.map((row, r) => row.reduce((sum, _, k) => sum + row[(r + k) % row.length], 0)),
       );
@@ -164,7 +164,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       await expect(gpujs.open({ mode, kernels: 1 })).rejects.toMatchObject({ code: 'ERR_VALUE' });
     });
 
-    test('more elements than a buffer can have are ERR_OUT_OF_MEMORY with the limit', () => {
+    test('more elements than a buffer supports are ERR_OUT_OF_MEMORY with the limit', () => {
       const { elements } = backend.supports.limits;
       const tooMany = expect.objectContaining({
         code: 'ERR_OUT_OF_MEMORY',
@@ -196,12 +196,12 @@ async function trainedLoss(backend: GpujsBackend, derivative: 'row sum' | 'vjp')
   return loss(await s.data());
 }
 
-/** The mistake of the question: the Jacobian's rows summed, times the cotangent. */
+/** The mistake of the zero-gradient question: the Jacobian's rows summed, times the cotangent. */
 function rowSums(jacobian: ArrayLike<number>, cotangent: Float32Array): Float32Array {
   return cotangent.map((g, i) => g * (jacobian[3 * i] + jacobian[3 * i + 1] + jacobian[3 * i + 2]));
 }
 
-/** Counts from now on what is allocated and not yet given back where a mode keeps its data. */
+/** Starts to count the mode's allocations; the returned function gives the number that have not been freed. */
 function deviceMemory(mode: Mode): () => number {
   if (mode === 'webgpu') return liveOf([GPUDevice.prototype, 'createBuffer'], [GPUBuffer.prototype, 'destroy']);
   if (mode === 'webgl2') {
@@ -217,7 +217,7 @@ function deviceMemory(mode: Mode): () => number {
 
 type Method = readonly [owner: object, name: string];
 
-/** Wraps two methods to count how often the first is called more than the second; asking ends it. */
+/** Wraps two methods to count calls of the first minus calls of the second; calling the returned function ends the count. */
 function liveOf(made: Method, given: Method | null): () => number {
   let live = 0;
   const undo = [wrap(made, () => live++), ...(given ? [wrap(given, () => live--)] : [])];
@@ -229,7 +229,7 @@ function liveOf(made: Method, given: Method | null): () => number {
 
 function wrap([owner, name]: Method, called: () => void): () => void {
   const original: unknown = Reflect.get(owner, name);
-  if (typeof original !== 'function') throw new TypeError(`${name} is no method`);
+  if (typeof original !== 'function') throw new TypeError(`${name} is not a method`);
   const counting = new Proxy(original, {
     apply(target, self, values) {
       called();

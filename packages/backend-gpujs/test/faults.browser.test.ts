@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadGpu } from '../src/gpu.js';
 import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
 
-// gpu.js asks the browser once what it has, and remembers the answer: here before any test takes something away.
+// gpu.js detects the browser's features once: trigger this before a test removes a feature.
 beforeAll(async () => {
   const { GPU } = (await loadGpu()) as unknown as { readonly GPU: Readonly<Record<string, boolean>> };
   expect([GPU.isWebGL2Supported, GPU.isWebGLSupported]).toEqual([true, true]);
@@ -16,7 +16,7 @@ afterEach(() => {
 const refusal = (message: RegExp) => ({ code: 'ERR_BACKEND_UNAVAILABLE', message: expect.stringMatching(message) });
 const lost = expect.objectContaining({ code: 'ERR_DEVICE_LOST' });
 
-/** Opens a backend and gives the device that it runs on. */
+/** Opens a backend and returns it with its device. */
 async function openWithDevice(mode: 'webgl2' | 'webgpu') {
   if (mode === 'webgpu') {
     const request = vi.spyOn(GPUAdapter.prototype, 'requestDevice');
@@ -26,15 +26,15 @@ async function openWithDevice(mode: 'webgl2' | 'webgpu') {
   }
   const context = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');
   const backend = await gpujs.open({ mode });
-  // Not those that gpu.js tries the browser with, for which it takes the default attributes.
+  // Not the contexts of gpu.js's feature detection, which have default attributes.
   const own = context.mock.calls.findIndex(([, attributes]) => attributes !== undefined);
   const gl = context.mock.results[own].value as WebGL2RenderingContext;
   return { backend, gl, lose: () => gl.getExtension('WEBGL_lose_context')?.loseContext() };
 }
 
-// First, while gpu.js has not yet asked for the device that all its kernels in a page share. Mode webgl is webgl2's engine.
-describe.each(['webgpu', 'webgl2'] as const)('a device lost in the middle of work, mode %s', (mode) => {
-  test('is ERR_DEVICE_LOST for what was on it, host data is intact, and a new backend works', async () => {
+// Must run first, before gpu.js has requested the device that all its kernels in a page share. Mode webgl has the same engine as webgl2.
+describe.each(['webgpu', 'webgl2'] as const)('a device lost during work, mode %s', (mode) => {
+  test('is ERR_DEVICE_LOST for its data; host data is intact, and a new backend works', async () => {
     const { backend, lose } = await openWithDevice(mode);
     const x = tensor([1, 2, 3], { backend });
     const s = softmax(x);
@@ -53,7 +53,7 @@ describe.each(['webgpu', 'webgl2'] as const)('a device lost in the middle of wor
   });
 });
 
-describe('what is missing is named', () => {
+describe('the error names what is missing', () => {
   test('WebGPU', async () => {
     vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
     await expect(gpujs.open({ mode: 'webgpu' })).rejects.toMatchObject(refusal(/WebGPU is missing: navigator\.gpu/));
@@ -98,23 +98,23 @@ describe('auto', () => {
     return backend.name.slice('gpujs-'.length) as Mode;
   };
 
-  // That it takes WebGPU before all others is seen of the bundled page.
-  test('takes WebGL2 without WebGPU, and without either WebAssembly', async () => {
+  // bundle.test.ts tests that it prefers WebGPU.
+  test('chooses WebGL2 without WebGPU, and WebAssembly without both', async () => {
     vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
     expect(await opened()).toBe('webgl2');
     vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
     expect(await opened()).toBe('webasm');
   });
 
-  test('passes over a device that computes wrong', async () => {
+  test('skips a device that computes wrong results', async () => {
     vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
     vi.spyOn(WebGL2RenderingContext.prototype, 'drawArrays').mockImplementation(() => undefined);
     expect(await opened()).toBe('webgl');
   });
 });
 
-describe('no memory left', () => {
-  test('for a texture is ERR_OUT_OF_MEMORY with the limit, whatever is read afterwards', async () => {
+describe('a failed allocation', () => {
+  test('of a texture is ERR_OUT_OF_MEMORY with the limit for every later read', async () => {
     const { backend, gl } = await openWithDevice('webgl2');
     const x = softmax(tensor([1, 2], { backend }));
     vi.spyOn(gl as WebGL2RenderingContext, 'getError').mockReturnValueOnce(0x0505);
@@ -124,7 +124,7 @@ describe('no memory left', () => {
     await backend.close();
   });
 
-  test('for a storage buffer is ERR_OUT_OF_MEMORY of what it was for, and of what is computed from it', async () => {
+  test('of a storage buffer is ERR_OUT_OF_MEMORY for its result, and for results computed from it', async () => {
     const backend: GpujsBackend = await gpujs.open({ mode: 'webgpu' });
     const x = tensor([1, 2], { backend });
     const before = sigmoid(x);
@@ -152,7 +152,7 @@ describe('no memory left', () => {
   });
 });
 
-test("gpu.js leaves the page's own GPU where it was", async () => {
+test("loading gpu.js does not change the page's global GPU", async () => {
   const backend = await gpujs.open({ mode: 'cpu' });
   expect(String(globalThis.GPU)).toContain('[native code]');
   await backend.close();

@@ -1,4 +1,4 @@
 import { everywhere } from './everywhere.js';
 
-// Not webgl, which has engine and storage in common with webgl2; nor webasm and cpu, which are V8's here as in Node.
+// Not webgl, which shares engine and storage with webgl2; nor webasm and cpu, which are tested in Node with the same engine.
 everywhere(['webgpu', 'webgl2'], ['webgpu', 'webgl2']);

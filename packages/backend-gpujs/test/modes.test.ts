@@ -3,7 +3,7 @@ import { gpujs, type Mode } from '../src/index.js';
 import { everywhere } from './everywhere.js';
 import { nodeModes } from './node-modes.js';
 
-// Mode cpu counts in float64, to which 2²⁴ is nothing.
+// Mode cpu indexes in float64, so indices above 2²⁴ are not critical.
 everywhere(
   nodeModes,
   nodeModes.filter((mode) => mode !== 'cpu'),
@@ -14,7 +14,7 @@ test.each([
   ['webgl2', /WebGL2 is missing/],
   ['webgl', /WebGL is missing/],
   ['headlessgl', /native package gl/],
-] as const)('mode %s runs, or is refused with what is missing', async (mode, missing) => {
+] as const)('mode %s runs, or its error says what is missing', async (mode, missing) => {
   const name = await gpujs.open({ mode }).then(
     async (backend) => {
       await backend.close();
@@ -29,7 +29,7 @@ test.each([
   expect(name).toBe(runs.includes(mode) ? `gpujs-${mode}` : null);
 });
 
-test('auto takes the best mode that is left', async () => {
+test('auto chooses the best mode that works', async () => {
   expect(await gpujs.unavailable()).toBeNull();
   const backend = await gpujs.open();
   expect(backend.name).toBe(`gpujs-${nodeModes[0]}`);

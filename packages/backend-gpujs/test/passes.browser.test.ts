@@ -12,7 +12,7 @@ afterEach(() => {
 });
 afterAll(() => backend.close());
 
-/** Draws of a chain softmax, vjp: the largest class, the sums and the elements, and one more of each reduction for 256 blocks. */
+/** Draw calls of softmax and vjp: the largest class, the sums and the elements; each reduction needs one more for up to 256 blocks. */
 test.each([
   [3, 3, 3],
   [256, 3, 3],
@@ -29,7 +29,7 @@ test.each([
     const read = vi.spyOn(prototype, 'readPixels');
     const s = softmax(x);
     expect(draw).toHaveBeenCalledTimes(forward);
-    // One element of a reduction goes through 256 classes at most, so this bounds the work: O(f), not O(f²).
+    // An element of a reduction processes at most 256 classes, so the number of passes bounds the work: O(f), not O(f²).
     const drawn = elements.mock.calls.reduce((sum, [, , width, height]) => sum + 4 * width * height, 0);
     expect(drawn).toBeLessThan(1.02 * f + 64);
     softmax.vjp(s, x);

@@ -7,7 +7,7 @@ import { type GpuLibrary, loadGpu } from '../src/gpu.js';
 import { type Program, quotient } from '../src/program.js';
 import { createPrograms } from '../src/programs.js';
 
-/** `a − ⌊a / b⌋ b`, where a counts up from `start`: so no array has to be large. */
+/** `a − ⌊a / b⌋ b`, where a counts up from `start`, so that no large array is needed. */
 const remainder: Program = {
   name: 'remainder',
   arrays: [],
@@ -23,7 +23,7 @@ const divisors = [
 ];
 const magnitudes = [0, 2 ** 12, 2 ** 22, 2 ** 24, 2 ** 25, 2 ** 26, 2 ** 27, 2 ** 28, 2 ** 29, 2 ** 30 - 2 * count];
 
-/** Divides by numbers of every size, on both sides of a multiple near each power of two that floats begin to round at. */
+/** Divides by numbers of every magnitude, on both sides of a multiple near the powers of two from which on floats are rounded. */
 export async function expectExactQuotients(mode: Mode): Promise<void> {
   const library = await loadGpu();
   const engine = await openEngine(library, mode);
@@ -35,7 +35,7 @@ export async function expectExactQuotients(mode: Mode): Promise<void> {
         const start = Math.min(Math.max(0, multiple - count / 2), 2 ** 30 - count);
         const resident = await programs.run(remainder, count, [], [], [start, divisor]);
         const found = await resident.toArray();
-        // A result is a float32: a remainder past 2²⁴ comes rounded.
+        // Results are float32: remainders above 2²⁴ are rounded.
         const expected = Array.from({ length: count }, (_, i) => Math.fround((start + i) % divisor));
         expect([...found.subarray(0, count)], `${start} and up over ${divisor}`).toEqual(expected);
         resident.delete();

@@ -18,8 +18,8 @@ import { newBuffer, read, readSync, replace, type TfBuffer, write } from './stor
 export interface TfjsBackend extends Backend<TfBuffer> {
   readonly engine: EngineName;
   /**
-   * A tensor of tfjs's on the same data, without a copy: each of the two is disposed by its owner, and the memory is freed
-   * with the last. In a `tf.tidy` it is tfjs's to dispose, as any other.
+   * Returns a tfjs tensor that shares the data, without a copy. Each side disposes its own tensor, and the memory is freed
+   * with the last. A `tf.tidy` disposes the result like any other tfjs tensor.
    *
    * @throws ERR_DISPOSED, ERR_DTYPE unless it is float32, ERR_BACKEND_MISMATCH for a tensor of another backend, ERR_DEVICE_LOST
    * @example
@@ -27,10 +27,10 @@ export interface TfjsBackend extends Backend<TfBuffer> {
    */
   toTf(tensor: Tensor): TfTensor;
   /**
-   * A tensor on the data of a tfjs tensor, without a copy; the tfjs tensor stays its owner's to dispose. (On webgl, a packed
-   * texture is unpacked into one of the tensor's own, on the device.)
+   * Returns a tensor that shares the data of a tfjs tensor, without a copy; the owner of the tfjs tensor still disposes it. (On webgl, a packed
+   * texture is unpacked into a new one, on the device.)
    *
-   * @throws ERR_DTYPE unless it is float32, ERR_BACKEND_MISMATCH where it lives on another engine of tfjs, ERR_DISPOSED, ERR_DEVICE_LOST
+   * @throws ERR_DTYPE unless it is float32, ERR_BACKEND_MISMATCH if it is on another engine of tfjs, ERR_DISPOSED, ERR_DEVICE_LOST
    * @example
    * const s = softmax(backend.fromTf(tf.tensor2d([[1, 2, 3]])));
    */
@@ -82,7 +82,7 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
       await engine.awaiting(engine.device.finished());
     },
     close() {
-      // The engine itself stays: it is tfjs's, and the user's own tensors may live on it.
+      // The engine stays open: it belongs to tfjs, and the user's own tensors may be on it.
       closed = true;
       for (const buffer of live) replace(instance, buffer, null);
       live.clear();

@@ -3,7 +3,7 @@ import type { Engine } from './engine.js';
 import type { TfBuffer } from './storage.js';
 import type { Shape, Verbs } from './verbs/verbs.js';
 
-/** The five verbs that core composes from, each one program or kernel of the engine. */
+/** The five primitives from which core composes operations, each one program or kernel of the engine. */
 export function basisOf(engine: Engine): Basis<TfBuffer> {
   return {
     unary(out, op, x, length) {

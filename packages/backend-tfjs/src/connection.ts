@@ -2,15 +2,15 @@ import { SoftgradError } from '@softgrad/core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import type { Core, EngineName } from './peers.js';
 
-/** Engines that are being made, so that two calls of `open` get one. */
+/** Engines that are being created, so that concurrent calls of `open` share one. */
 const pending = new Map<string, Promise<KernelBackend>>();
 
 /**
- * tfjs's own instance of an engine, made if there is none: the only place that touches tfjs's global state. It fills
- * the registry entry that `tf.setBackend` would fill, and never asks or changes which engine is set: kernels are called
- * with the instance in hand.
+ * Returns tfjs's instance of an engine, creating it if necessary. This is the only place that changes tfjs's global state: it sets
+ * the registry entry that `tf.setBackend` would set, but neither reads nor changes which engine is set, because kernels are called
+ * with the instance.
  *
- * An instance whose device was lost is put out and made anew, also for the user's own code if it was the engine set.
+ * An instance whose device was lost is replaced by a new one, also for the user's own code if this engine was set.
  *
  * @throws ERR_BACKEND_UNAVAILABLE
  */
@@ -41,7 +41,7 @@ async function create(core: Core, name: EngineName): Promise<KernelBackend> {
   } catch (cause) {
     throw unavailable(name, cause);
   }
-  // tf.setBackend may have been quicker; two instances of one engine must not be told apart by chance.
+  // tf.setBackend may have created an instance meanwhile; an engine must not have two.
   const other = engine.registry[name];
   if (other) {
     instance.dispose();
@@ -66,13 +66,13 @@ async function renew(core: Core, name: EngineName): Promise<KernelBackend> {
 const requirements: Readonly<Record<EngineName, string>> = {
   webgpu: 'a browser with WebGPU (navigator.gpu) and an adapter',
   webgl: 'a browser with WebGL 2',
-  wasm: 'WebAssembly and its .wasm files: pass { wasmPaths } where they are served elsewhere than a bundler puts them',
+  wasm: 'WebAssembly and its .wasm files: pass { wasmPaths } unless they are served where a bundler puts them',
   cpu: 'nothing but JavaScript',
 };
 
-/** @returns the error for an engine that can't run here; `cause` is what tfjs said */
+/** @returns the error for an engine that cannot run here; `cause` is tfjs's error */
 export function unavailable(name: EngineName, cause: unknown, missing?: string): SoftgradError {
-  const said = cause instanceof Error ? cause.message : (cause as { message?: string } | undefined)?.message;
-  const reason = missing ?? `engine ${name} needs ${requirements[name]}${said ? ` (${said})` : ''}`;
+  const message = cause instanceof Error ? cause.message : (cause as { message?: string } | undefined)?.message;
+  const reason = missing ?? `engine ${name} needs ${requirements[name]}${message ? ` (${message})` : ''}`;
   return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `tfjs: ${reason}`, { cause });
 }

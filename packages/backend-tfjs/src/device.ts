@@ -8,15 +8,15 @@ import type { Program, Target } from './verbs/verbs.js';
 import { type WebGlInstance, webglPrograms } from './verbs/webgl.js';
 import { type WebGpuInstance, webgpuPrograms } from './verbs/webgpu.js';
 
-/** What differs from engine to engine. */
+/** The parts that differ between engines. */
 export interface Device {
   readonly description: string;
   readonly elements: number;
   readonly readSync: boolean;
   execute(targets: readonly Target[], program: Program): readonly TensorInfo[];
-  /** Makes sure that so many more elements fit, where running over would give wrong numbers. @throws ERR_OUT_OF_MEMORY */
+  /** On engines where a failed allocation would give wrong results, checks that this many more elements fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
-  /** Resolves when the work enqueued so far is done. */
+  /** Resolves when all work enqueued so far is done. */
   finished(): Promise<void>;
   isLost(): boolean;
   /** Resolves with the reason once the device is lost; never otherwise. */
@@ -25,7 +25,7 @@ export interface Device {
 
 const never = new Promise<never>(() => {});
 
-/** Whether tfjs's instance of an engine has lost its device, as far as can be told at once. */
+/** Whether tfjs's instance of an engine is already known to have lost its device. */
 export function instanceIsLost(name: EngineName, instance: KernelBackend): boolean {
   if (name === 'webgl') return (instance as WebGlInstance).getGPGPUContext().gl.isContextLost();
   if (name === 'webgpu') return lostDevices.has((instance as WebGpuInstance).device);
@@ -35,7 +35,7 @@ export function instanceIsLost(name: EngineName, instance: KernelBackend): boole
 const lostDevices = new WeakSet<object>();
 const watchedDevices = new WeakMap<object, Promise<string>>();
 
-/** @throws ERR_BACKEND_UNAVAILABLE where the device lacks what right results need */
+/** @throws ERR_BACKEND_UNAVAILABLE if the device lacks a feature that correct results need */
 export function deviceOf(core: Core, name: EngineName, instance: KernelBackend, module: unknown): Device {
   switch (name) {
     case 'webgl':
@@ -56,7 +56,7 @@ function webgl(core: Core, instance: WebGlInstance): Device {
     throw unavailable(
       'webgl',
       undefined,
-      'engine webgl needs float32 textures to render to (EXT_color_buffer_float); half floats would give wrong numbers: use engine wasm or cpu',
+      'engine webgl needs float32 textures to render to (EXT_color_buffer_float); half floats would give wrong results: use engine wasm or cpu',
     );
   }
   const context = instance.getGPGPUContext();
@@ -98,7 +98,7 @@ function webgpu(instance: WebGpuInstance): Device {
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
     finished: async () => {
-      // tfjs collects programs, and submits them a dozen at a time.
+      // tfjs collects programs and submits about a dozen at a time.
       instance.ensureCommandEncoderReady();
       instance.endComputePassEncoder();
       instance.submitQueue();
@@ -109,13 +109,13 @@ function webgpu(instance: WebGpuInstance): Device {
   };
 }
 
-/** What is used of tfjs's `BackendWasm`. */
+/** The part of tfjs's `BackendWasm` that is used here. */
 interface WasmInstance extends KernelBackend {
   getMemoryOffset(dataId: object): number;
 }
 
 function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
-  // An allocation that fails gives address 0, and the kernel writes there: ask first.
+  // A failed allocation returns address 0, and the kernel would write there, so it is checked before.
   const reserve = (elements: number): void => {
     const dataId = instance.write(null as never, [elements], 'float32');
     const failed = instance.getMemoryOffset(dataId) === 0;
@@ -156,7 +156,7 @@ function cpu(core: Core, instance: KernelBackend): Device {
   };
 }
 
-/** Kernels looked up in tfjs's registry and called with the engine's instance, past the engine that is set. */
+/** Looks kernels up in tfjs's registry and calls them with this engine's instance, regardless of the engine that is set. */
 function kernels(core: Core, name: EngineName, instance: KernelBackend): RunKernel {
   return (kernelName, inputs, attributes = {}) => {
     const kernel = core.getKernel(kernelName, name);

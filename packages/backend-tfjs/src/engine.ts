@@ -5,19 +5,19 @@ import type { Core, EngineName } from './peers.js';
 import { replace, type TfBuffer, write } from './storage.js';
 import { type Program, sizeOf, type Target } from './verbs/verbs.js';
 
-/** An open engine of tfjs, as kernels and storage use it. */
+/** An open engine of tfjs, for kernels and storage. */
 export interface Engine {
   readonly name: EngineName;
   readonly core: Core;
   readonly instance: KernelBackend;
   readonly device: Device;
-  /** Runs a program; its results become what the targets hold. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
+  /** Runs a program and stores its results in the targets. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
   run(targets: readonly Target[], program: Program): void;
-  /** Writes one value everywhere. */
+  /** Sets all elements to one value. */
   fill(out: TfBuffer, value: number): void;
-  /** @throws ERR_DEVICE_LOST where the device, or tfjs's instance of the engine, is gone */
+  /** @throws ERR_DEVICE_LOST if the device is lost, or tfjs's instance of the engine was removed */
   assertAlive(): void;
-  /** What a promise of tfjs's gives, or the loss of the device, which tfjs may wait out forever. @throws ERR_DEVICE_LOST */
+  /** Awaits a promise of tfjs, which may never settle if the device is lost. @throws ERR_DEVICE_LOST */
   awaiting<T>(work: Promise<T>): Promise<T>;
 }
 
@@ -31,7 +31,7 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
 
   const assertAlive = (): void => {
     if (reason !== null || device.isLost()) throw deviceLost(name, reason ?? 'the device was lost');
-    if (core.engine().registry[name] !== instance) throw deviceLost(name, 'tf.removeBackend took the engine away');
+    if (core.engine().registry[name] !== instance) throw deviceLost(name, 'tf.removeBackend removed the engine');
   };
 
   return {
@@ -74,17 +74,20 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
 }
 
 function deviceLost(name: EngineName, message: string): SoftgradError {
-  return new SoftgradError('ERR_DEVICE_LOST', `tfjs (${name}): ${message}; host data is intact: open the backend anew`);
+  return new SoftgradError(
+    'ERR_DEVICE_LOST',
+    `tfjs (${name}): ${message}; host data is intact: open the backend again`,
+  );
 }
 
-/** tfjs's errors have no codes; what its engines say of textures and buffers that can't be had is all there is to go by. */
+/** Recognizes out-of-memory errors by their message, because tfjs's errors have no codes. */
 function translated(error: unknown, device: Device, targets: readonly Target[]): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (!/unable to create|texture size|out of memory|allocat/i.test(message)) return error;
   const elements = targets.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `tfjs: no room for ${elements} elements on ${device.description}, which holds at most ${device.elements} in one buffer: ${message}`,
+    `tfjs: cannot allocate ${elements} elements on ${device.description}, which supports at most ${device.elements} in one buffer: ${message}`,
     { cause: error },
   );
 }

@@ -13,9 +13,9 @@ export type { EngineName } from './peers.js';
 export type { TfBuffer } from './storage.js';
 
 export interface TfjsOptions {
-  /** Which engine of tfjs; each is a package to install. Default: the one that `tf.setBackend` chose, else webgpu, webgl, wasm, cpu, the first that can run. */
+  /** The engine of tfjs; each is a package to install. Default: the one that `tf.setBackend` chose, else the first of webgpu, webgl, wasm and cpu that can run. */
   readonly engine?: EngineName;
-  /** Where engine wasm finds its .wasm files: a folder's URL, or a URL for each file. Default: as Node and bundlers resolve them. */
+  /** Location of the .wasm files of engine wasm: a folder's URL, or a URL for each file. Default: as resolved by Node or the bundler. */
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
 }
 
@@ -24,10 +24,10 @@ export interface TfjsProvider extends BackendProvider<TfBuffer, TfjsOptions> {
 }
 
 /**
- * softgrad on TensorFlow.js: the engines webgpu, webgl, wasm and cpu, any number of them side by side, whatever `tf.setBackend` says.
+ * softgrad on TensorFlow.js: the engines webgpu, webgl, wasm and cpu, any number of them side by side, regardless of `tf.setBackend`.
  *
- * @throws ERR_BACKEND_UNAVAILABLE from `open`: a package that is not installed (with the line that installs it), an engine that
- *   can't run here (with what it needs)
+ * @throws ERR_BACKEND_UNAVAILABLE from `open` if a package is not installed (with the command that installs it) or an engine
+ *   cannot run here (with what it needs)
  * @example
  * const backend = await tfjs.open({ engine: 'webgl' });
  * const s = softmax(tensor([[1, 2, 3]], { backend }));
@@ -66,7 +66,7 @@ async function open(options: TfjsOptions): Promise<TfjsBackend> {
 
 const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu'];
 
-/** The engine that the user's own code has set comes first: then tensors can be exchanged without more ado. */
+/** The engine that the user's code has set comes first, because tensors can be exchanged with it. */
 async function preferred(): Promise<readonly EngineName[]> {
   const core = await import('@tensorflow/tfjs-core').catch(() => null);
   const set = inOrderOfSpeed.filter((name) => name === core?.engine().backendName);

@@ -4,13 +4,13 @@ import type { Engine } from './engine.js';
 import { deviceInfo, newBuffer, replace, type TfBuffer } from './storage.js';
 import type { WebGlInstance } from './verbs/webgl.js';
 
-/** A tfjs tensor on the data of one of ours. */
+/** A tfjs tensor that shares the data of a softgrad tensor. */
 export function shared(engine: Engine, backend: Backend<TfBuffer>, tensor: Tensor): TfTensor {
   engine.assertAlive();
   if (tensor.backend !== backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `toTf: the tensor lives on ${tensor.backend.name}, not on this backend; move it with await x.to(backend)`,
+      `toTf: the tensor is on ${tensor.backend.name}, not on this backend; move it with await x.to(backend)`,
     );
   }
   const buffer = bufferOf(backend, tensor);
@@ -19,12 +19,12 @@ export function shared(engine: Engine, backend: Backend<TfBuffer>, tensor: Tenso
   }
   const { dataId } = deviceInfo(engine.instance, buffer);
   buffer.tensor ??= holder(engine, dataId, buffer);
-  // Data that is shared may have moved: tfjs takes it to the engine that computes with it.
+  // tfjs may have moved shared data to another engine that computes with it.
   engine.core.engine().state.tensorInfo.get(dataId)?.backend.incRef(dataId);
   return tensorOn(engine, dataId, tensor.shape);
 }
 
-/** A buffer on the data of a tfjs tensor. */
+/** A buffer that shares the data of a tfjs tensor. */
 export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   engine.assertAlive();
   const { core, instance, name } = engine;
@@ -35,7 +35,7 @@ export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   if (core.engine().state.tensorInfo.get(tensor.dataId)?.backend !== instance) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `fromTf: the tfjs tensor does not live on engine ${name}: open({ engine: tf.getBackend() }), or copy it with tensor(await t.data())`,
+      `fromTf: the tfjs tensor is not on engine ${name}: open({ engine: tf.getBackend() }), or copy it with tensor(await t.data())`,
     );
   }
   const buffer = newBuffer(tensor.size, 'float32');
@@ -50,7 +50,7 @@ export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   return buffer;
 }
 
-/** The buffer's own tensor on shared data: tfjs frees the data, wherever it may have moved it, with the last tensor. */
+/** A tfjs tensor that keeps shared data alive for the buffer: tfjs frees the data with its last tensor, even if it has moved the data. */
 function holder(engine: Engine, dataId: object, { length }: TfBuffer): TfTensor {
   return engine.core.keep(tensorOn(engine, dataId, [length]));
 }
@@ -60,8 +60,8 @@ function tensorOn({ core, instance }: Engine, dataId: object, shape: readonly nu
 }
 
 /**
- * A copy of a packed texture (four elements a texel), once and for all: tfjs would unpack it again before each program that
- * takes one element a texel. Null for a texture that is not packed; what is on the host is uploaded as one.
+ * An unpacked copy of a packed texture (four elements per texel), because tfjs would unpack it again before each program that
+ * needs one element per texel. Null if the texture is not packed. Uploads data that is only on the host.
  */
 function unpacked(instance: WebGlInstance, { dataId, shape, dtype }: TfTensor) {
   instance.uploadToGPU(dataId);

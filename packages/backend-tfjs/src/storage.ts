@@ -2,17 +2,17 @@ import { type DType, type HostArray, hostArray, isFloat } from '@softgrad/core';
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 
 /**
- * A buffer of the backend: a handle on data of tfjs, which is immutable, so that whatever writes into the buffer takes the
- * place of what was there. Data that a `tf.Tensor` of the user's holds too is counted by tfjs and freed with the last holder.
+ * A buffer of the backend: a handle on tfjs's data. That data is immutable, so writing into the buffer replaces it. Data that
+ * is shared with a `tf.Tensor` of the user is reference-counted by tfjs.
  */
 export interface TfBuffer {
   readonly length: number;
   readonly dtype: DType;
-  /** What was written, for int32 and bool, which no kernel writes; webgl would keep only 24 bits of an int32. */
+  /** The written data of int32 and bool buffers, which no kernel writes; webgl would keep only 24 bits of an int32. */
   host: HostArray | null;
-  /** The engine's data, or null before anything was written, or needed of host data. */
+  /** The engine's data; null before the first write, and for host data before a kernel needs it. */
   data: TensorInfo | null;
-  /** Where the data is shared with tfjs: this buffer's own tensor, which holds it. */
+  /** For data shared with tfjs: this buffer's tfjs tensor, which keeps the data alive. */
   tensor: Tensor | null;
 }
 
@@ -20,7 +20,7 @@ export function newBuffer(length: number, dtype: DType): TfBuffer {
   return { length, dtype, host: null, data: null, tensor: null };
 }
 
-/** The engine's data of a buffer, as a flat array; uploads what is on the host only. */
+/** The engine's data of a buffer, as a flat array; uploads data that is only on the host. */
 export function deviceInfo(instance: KernelBackend, buffer: TfBuffer): TensorInfo {
   if (buffer.data) return buffer.data;
   const dtype = isFloat(buffer.dtype) ? 'float32' : buffer.dtype;
@@ -29,7 +29,7 @@ export function deviceInfo(instance: KernelBackend, buffer: TfBuffer): TensorInf
   return buffer.data;
 }
 
-/** Makes `data` what the buffer holds, and lets go of what it held. */
+/** Replaces the data of a buffer and frees the previous data. */
 export function replace(instance: KernelBackend, buffer: TfBuffer, data: TensorInfo | null): void {
   const { data: before, tensor } = buffer;
   buffer.data = data && flatInfo(data.dataId, buffer);
@@ -51,13 +51,13 @@ export function write(instance: KernelBackend, buffer: TfBuffer, host: HostArray
   }
 }
 
-/** The buffer's elements as they are when this is called, in an array of the caller's own. */
+/** A copy of the buffer's elements at the time of the call. */
 export async function read(instance: KernelBackend, buffer: TfBuffer): Promise<HostArray> {
   const { data, tensor } = buffer;
   if (buffer.host) return buffer.host.slice();
   if (!data) return hostArray(buffer.length, buffer.dtype);
   if (tensor) return ownedCopy(await tensor.data(), buffer);
-  // Held while it is read: tfjs loses track of data that is disposed in between.
+  // Keeps the data alive during the read, because tfjs cannot read data that is disposed meanwhile.
   instance.incRef(data.dataId);
   try {
     return ownedCopy(await instance.read(data.dataId), buffer);
@@ -72,12 +72,12 @@ export function readSync(instance: KernelBackend, buffer: TfBuffer): HostArray {
   return ownedCopy(buffer.tensor ? buffer.tensor.dataSync() : instance.readSync(buffer.data.dataId), buffer);
 }
 
-/** Engines keep the array that they are given. No float64 gets here: core asks `supports.dtypes`. */
+/** A copy, because engines keep a reference to the array. Never float64, because core checks `supports.dtypes`. */
 function engineValues(host: HostArray) {
   return host.slice() as Exclude<HostArray, Float64Array>;
 }
 
-/** Engines give out the array that they keep. */
+/** A copy, because engines return the array that they keep. */
 function ownedCopy(values: ArrayLike<number> | object, { length, dtype }: TfBuffer): HostArray {
   const copy = hostArray(length, dtype);
   copy.set(values as ArrayLike<number>);

@@ -7,7 +7,7 @@ import { plain, softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp.js';
 import { newBuffer, read, replace, type TfBuffer, write } from './storage.js';
 
-/** What the engine can do on this device: what numbers it gives is measured, by running kernels on numbers that tell. */
+/** What the engine supports on this device. Numerical properties are measured by running kernels on critical values. */
 export async function measure(engine: Engine): Promise<Supports> {
   const { device } = engine;
   return {
@@ -15,7 +15,7 @@ export async function measure(engine: Engine): Promise<Supports> {
     inPlace: true,
     limits: { elements: device.elements, classes: device.elements },
     device: device.description,
-    subnormals: (await keepsSubnormals(engine)) ? 'preserve' : 'flush',
+    subnormals: (await preservesSubnormals(engine)) ? 'preserve' : 'flush',
     nonFinite: (await isIeee(engine)) ? 'ieee' : 'unspecified',
     expUlp: await exponentialError(engine),
   };
@@ -23,8 +23,8 @@ export async function measure(engine: Engine): Promise<Supports> {
 
 type Enqueue = (out: TfBuffer, ...operands: readonly TfBuffer[]) => void;
 
-/** What a kernel makes of operands. */
-async function tried(
+/** Runs a kernel and returns its result. */
+async function computed(
   engine: Engine,
   length: number,
   operands: readonly (readonly number[])[],
@@ -47,12 +47,12 @@ async function tried(
 
 const pair = { outer: 1, classes: 2, inner: 1 };
 
-/** Whether softmax, vjp and jacobian all keep results below 2⁻¹²⁶. */
-async function keepsSubnormals(engine: Engine): Promise<boolean> {
+/** Whether softmax, vjp and jacobian all preserve results below 2⁻¹²⁶. */
+async function preservesSubnormals(engine: Engine): Promise<boolean> {
   const small = 2 ** -130;
   const results = [
-    await tried(engine, 2, [[0, -95]], (out, x) => softmax(engine, out, x, pair, plain)),
-    await tried(
+    await computed(engine, 2, [[0, -95]], (out, x) => softmax(engine, out, x, pair, plain)),
+    await computed(
       engine,
       2,
       [
@@ -61,12 +61,12 @@ async function keepsSubnormals(engine: Engine): Promise<boolean> {
       ],
       (out, s, g) => vjp(engine, out, s, g, pair, 1),
     ),
-    await tried(engine, 4, [[1, small]], (out, s) => jacobian(engine, out, s, pair, 1)),
+    await computed(engine, 4, [[1, small]], (out, s) => jacobian(engine, out, s, pair, 1)),
   ];
   return results.every((values) => values[1] !== 0);
 }
 
-/** Whether NaN and the infinities come out of every verb and of the row kernels as IEEE arithmetic has them. */
+/** Whether every primitive and the row kernels handle NaN and infinities as in IEEE arithmetic. */
 async function isIeee(engine: Engine): Promise<boolean> {
   const basis = basisOf(engine);
   const specials = [0, 1, -1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -82,7 +82,7 @@ async function isIeee(engine: Engine): Promise<boolean> {
     min: Math.min,
   };
   for (const op of ['add', 'sub', 'mul', 'div', 'max', 'min'] as const) {
-    const actual = await tried(engine, left.length, [left, right], (out, a, b) =>
+    const actual = await computed(engine, left.length, [left, right], (out, a, b) =>
       basis.binary(out, op, { buffer: a, extent }, { buffer: b, extent }, extent),
     );
     if (
@@ -96,7 +96,7 @@ async function isIeee(engine: Engine): Promise<boolean> {
   const unary = { neg: (x: number) => -x, exp: Math.exp, log: Math.log };
   for (const op of ['neg', 'exp', 'log'] as const) {
     const x = specials.filter((value) => Math.abs(value) !== 1);
-    const actual = await tried(engine, x.length, [x], (out, buffer) => basis.unary(out, op, buffer, x.length));
+    const actual = await computed(engine, x.length, [x], (out, buffer) => basis.unary(out, op, buffer, x.length));
     if (
       !same(
         actual,
@@ -108,23 +108,23 @@ async function isIeee(engine: Engine): Promise<boolean> {
   const { NaN: nan, POSITIVE_INFINITY: plus, NEGATIVE_INFINITY: minus } = Number;
   const logits = [0, nan, 0, 0, plus, 0, minus, minus, minus, minus, 0, minus];
   const rows = { outer: 4, classes: 3, inner: 1 };
-  const probabilities = await tried(engine, 12, [logits], (out, x) => softmax(engine, out, x, rows, plain));
+  const probabilities = await computed(engine, 12, [logits], (out, x) => softmax(engine, out, x, rows, plain));
   if (!same(probabilities, [...new Array<number>(9).fill(nan), 0, 1, 0])) return false;
-  const sums = await tried(engine, 4, [logits], (out, x) => logSumExp(engine, out, x, rows, plain));
+  const sums = await computed(engine, 4, [logits], (out, x) => logSumExp(engine, out, x, rows, plain));
   return same(sums, [nan, plus, minus, 0]);
 }
 
-/** The same numbers, the sign of 0 aside. */
+/** Equal numbers, ignoring the sign of 0. */
 function same(actual: readonly number[], expected: readonly number[]): boolean {
   return actual.every((value, i) => value === expected[i] || Object.is(value, expected[i]));
 }
 
-/** The bound that WGSL states for exp, 3 + 2|x| ULP, on GPUs; 1 ULP on the host; the slope raised where a device is worse. */
+/** The bound that WGSL states for exp, 3 + 2|x| ULP, on GPUs; 1 ULP on the CPU. The slope is increased if a device is worse. */
 async function exponentialError(engine: Engine): Promise<{ readonly base: number; readonly slope: number }> {
   const onGpu = engine.name === 'webgpu' || engine.name === 'webgl';
   const base = onGpu ? 3 : 1;
   const x = Array.from({ length: 512 }, (_, i) => Math.fround(-87 + (i * 175) / 512 + Math.sin(i) / 8));
-  const actual = await tried(engine, x.length, [x], (out, buffer) =>
+  const actual = await computed(engine, x.length, [x], (out, buffer) =>
     basisOf(engine).unary(out, 'exp', buffer, x.length),
   );
   const worst = x.map((value, i) => {

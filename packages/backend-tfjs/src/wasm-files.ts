@@ -1,10 +1,10 @@
 import { unavailable } from './connection.js';
 import type { Core } from './peers.js';
 
-/** An empty module: the header alone. */
+/** An empty module: only the header. */
 const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
-/** @throws ERR_BACKEND_UNAVAILABLE where the page does not let WebAssembly compile */
+/** @throws ERR_BACKEND_UNAVAILABLE if the page may not compile WebAssembly */
 export function assertWasmAllowed(): void {
   try {
     new WebAssembly.Module(emptyModule);
@@ -12,14 +12,14 @@ export function assertWasmAllowed(): void {
     throw unavailable(
       'wasm',
       cause,
-      "engine wasm can't compile WebAssembly here: a Content-Security-Policy needs 'wasm-unsafe-eval' in its script-src",
+      "engine wasm cannot compile WebAssembly here: a Content-Security-Policy needs 'wasm-unsafe-eval' in its script-src",
     );
   }
 }
 
 /**
- * Keeps tfjs from threads where a Content-Security-Policy forbids their scripts: it starts them from blobs that load blobs, and
- * waits for ever for those that don't start.
+ * Disables tfjs's threads if a Content-Security-Policy forbids their scripts: tfjs starts them from blobs that import blobs, and
+ * waits forever for workers that do not start.
  */
 export async function avoidBlockedThreads(core: Core): Promise<void> {
   const flag = 'WASM_HAS_MULTITHREAD_SUPPORT';
@@ -44,12 +44,12 @@ async function blobThreadsStart(): Promise<boolean> {
 }
 
 /**
- * The .wasm files of tfjs-backend-wasm where a bundler has put them, or null to leave it to tfjs: in Node, where it finds them
- * beside its own code, and where nothing is served at the place that was to be expected.
+ * The URLs of the .wasm files of tfjs-backend-wasm as a bundler has placed them. Null to use tfjs's defaults: in Node, where the files are
+ * next to its code, and if nothing is served at these URLs.
  */
 export async function locateWasm(core: Core): Promise<Record<string, string> | null> {
   if (core.env().getBool('IS_NODE')) return null;
-  // Bundlers (vite, webpack, rollup's plugins) resolve `new URL(package path, import.meta.url)`, written out like this, and
+  // Bundlers (vite, webpack, rollup's plugins) recognize a literal `new URL(package path, import.meta.url)` and
   // copy the file.
   const files = {
     'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
@@ -66,7 +66,7 @@ export async function locateWasm(core: Core): Promise<Record<string, string> | n
   return (await isServed(files['tfjs-backend-wasm-simd.wasm'])) ? files : null;
 }
 
-/** Development servers answer 200 with a page for what they don't have: the type tells. */
+/** Checks the content type, too, because development servers answer 200 with an HTML page for missing files. */
 async function isServed(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { method: 'HEAD' });

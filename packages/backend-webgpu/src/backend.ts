@@ -16,7 +16,7 @@ import { newCounters, resetCounters } from './statistics.js';
 import { openStorage } from './storage.js';
 import { timed } from './timing.js';
 
-/** Opens the backend on a device: measures what the device does with numbers, then says so in `supports`. */
+/** Opens the backend on a device and measures the device's arithmetic for `supports`. */
 export async function openBackend({ device, info, owned }: OpenedDevice, pooledBytes: number): Promise<WebgpuBackend> {
   const faults = watchFaults(device, owned);
   const counters = newCounters();
@@ -38,7 +38,7 @@ export async function openBackend({ device, info, owned }: OpenedDevice, pooledB
     const half = device.features.has('shader-f16');
     const supports: Supports = {
       dtypes: half ? ['float32', 'float16'] : ['float32'],
-      // WebGPU refuses to bind one buffer both for reading and for writing.
+      // WebGPU does not allow one buffer to be bound both for reading and for writing.
       inPlace: false,
       limits: { elements: storage.largest / 4, classes: storage.largest / 4 },
       device: `${describe(info)} (webgpu)`,
@@ -63,7 +63,7 @@ function backendOf(
   const expectStored = (dtype: DType) => {
     if (!isFloat(dtype) || supports.dtypes.includes(dtype)) return;
     const has = supports.dtypes.join(' and ');
-    throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} has no ${dtype}; expected ${has}`);
+    throw new SoftgradError('ERR_DTYPE', `webgpu: ${supports.device} does not support ${dtype}; expected ${has}`);
   };
   return {
     name: 'webgpu',

@@ -4,7 +4,7 @@ import { binary, select, transpose, unary } from './kernels/elementwise.js';
 import { reduce } from './kernels/reduce.js';
 import type { WebgpuBuffer } from './storage.js';
 
-/** The five verbs, one dispatch each (two for a reduction over more than 32768). */
+/** The five primitives, one dispatch each (two for a reduction over more than 32768 elements). */
 export function basisOf(engine: Engine): Basis<WebgpuBuffer> {
   return {
     unary: (out, op, x, length) => unary(engine, out, op, x, length),

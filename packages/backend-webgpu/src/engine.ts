@@ -5,13 +5,13 @@ import type { Queue } from './queue.js';
 import { type Counters, countCall } from './statistics.js';
 import type { Storage, WebgpuBuffer } from './storage.js';
 
-/** What kernels run on. */
+/** The device-side services that kernels need. */
 export interface Engine {
   readonly queue: Queue;
   readonly pipelines: Pipelines;
   readonly storage: Storage;
   readonly counters: Counters;
-  /** Invocations whose registers a shuffle reaches, in the order of the local index; 1 where there are no subgroup operations. */
+  /** Number of consecutive invocations, by local index, that a shuffle can reach; 1 without subgroup operations. */
   readonly subgroup: number;
   /** @throws ERR_DEVICE_LOST, ERR_DISPOSED */
   check(): void;
@@ -19,7 +19,7 @@ export interface Engine {
 
 /** One kernel of an operation, ready to be enqueued. */
 export interface Launch {
-  /** Names the variant: equal keys, equal programs. */
+  /** Identifies the variant: equal keys have equal programs. */
   readonly key: string;
   readonly program: () => Program;
   readonly parameters: Parameters;
@@ -37,7 +37,7 @@ export function launch(engine: Engine, operation: string, launches: readonly Lau
   for (const { key, program, parameters, values, buffers, workgroups, bytesRead, bytesWritten } of launches) {
     if (workgroups === 0) continue;
     const slots = buffers.map(({ slot }) => {
-      if (!slot) throw new SoftgradError('ERR_DISPOSED', `webgpu: ${operation} was given a buffer that was freed`);
+      if (!slot) throw new SoftgradError('ERR_DISPOSED', `webgpu: an operand of ${operation} was freed`);
       return slot;
     });
     const kernel = engine.pipelines.get(key, program);

@@ -1,21 +1,21 @@
 import { SoftgradError } from '@softgrad/core';
 import { messageOf } from './gpu.js';
 
-/** What went wrong on a device, which WebGPU tells only later: noticed when it is reported, thrown by the next call that may wait. */
+/** Errors of a device, which WebGPU reports asynchronously: they are recorded when reported, and thrown by the next call that may wait. */
 export interface Faults {
-  /** @throws ERR_DEVICE_LOST once the device is known to be lost, ERR_DISPOSED once the backend was closed */
+  /** @throws ERR_DEVICE_LOST once the device is known to be lost, ERR_DISPOSED once the backend is closed */
   check(): void;
-  /** Runs `action` inside an error scope; what the scope reports is thrown by the next `settle`. */
+  /** Runs `action` inside an error scope; the next `settle` throws the error that the scope reports. */
   scope<T>(
     filter: GPUErrorFilter,
     fault: (message: string) => SoftgradError | Promise<SoftgradError>,
     action: () => T,
   ): T;
-  /** Resolves when all scopes have reported. @throws the first fault that none has thrown yet; ERR_DEVICE_LOST */
+  /** Resolves when all scopes have reported. @throws the first fault that has not been thrown yet; ERR_DEVICE_LOST */
   settle(): Promise<void>;
-  /** The error that a rejected promise of the device stands for. */
+  /** The error behind a rejected promise of the device. */
   explain(cause: unknown): Promise<SoftgradError>;
-  /** From now on everything is ERR_DISPOSED; a loss is no longer one. */
+  /** From now on `check` throws ERR_DISPOSED, even if the device is lost. */
   close(): void;
 }
 
@@ -24,9 +24,9 @@ interface Report {
   arrived: Promise<void>;
 }
 
-/** @param owned whether errors outside all scopes are this package's too */
+/** @param owned whether uncaptured errors of the device are also caused by this package */
 export function watchFaults(device: GPUDevice, owned: boolean): Faults {
-  /** Scopes in the order they were opened, until they have reported nothing or their fault was thrown. */
+  /** Scopes in the order they were opened; removed when they report no error or when their fault is thrown. */
   const reports = new Set<Report>();
   let lost: SoftgradError | null = null;
   let closed = false;
@@ -34,7 +34,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
   const lose = (why: string) => {
     lost ??= new SoftgradError(
       'ERR_DEVICE_LOST',
-      `webgpu: the device was lost (${why}). Host data is intact: open the backend anew`,
+      `webgpu: the device was lost (${why}). Host data is intact: open the backend again`,
     );
     return lost;
   };
@@ -69,7 +69,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
             if (error) report.fault = await fault(error.message);
             else reports.delete(report);
           })
-          // A scope of a lost device: `device.lost` says so.
+          // The scope's device was lost; `device.lost` reports it.
           .catch(() => void reports.delete(report));
       }
     },
@@ -79,8 +79,11 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
       if (fault) throw fault;
     },
     async explain(cause) {
-      if (closed) return new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed meanwhile', { cause });
-      // Dawn rejects what waits on a lost device before it resolves `device.lost`.
+      if (closed)
+        return new SoftgradError('ERR_DISPOSED', 'webgpu: the backend was closed while the call was pending', {
+          cause,
+        });
+      // Dawn rejects pending promises of a lost device before it resolves `device.lost`.
       return (await firstFault()) ?? lose(messageOf(cause));
     },
     close() {
@@ -90,12 +93,14 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
   };
 }
 
-/** The device's own memory is used up. */
-export function noRoom(byteLength: number): SoftgradError {
-  return new SoftgradError('ERR_OUT_OF_MEMORY', `webgpu: the device has no room for ${byteLength} bytes more`);
+export function outOfDeviceMemory(byteLength: number): SoftgradError {
+  return new SoftgradError(
+    'ERR_OUT_OF_MEMORY',
+    `webgpu: the device is out of memory: cannot allocate ${byteLength} bytes`,
+  );
 }
 
-/** What WebGPU's validation refused: a mistake of this package, or a limit that the device has and does not tell. */
+/** An error of WebGPU's validation: a bug of this package, or a limit that the device does not announce. */
 export function refused(message: string): SoftgradError {
-  return new SoftgradError('ERR_UNSUPPORTED', `webgpu: the device refused work: ${message}`);
+  return new SoftgradError('ERR_UNSUPPORTED', `webgpu: the device rejected submitted work: ${message}`);
 }

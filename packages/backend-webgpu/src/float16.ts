@@ -10,9 +10,9 @@ export function toFloat16(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
     const sign = (bits >>> 16) & 0x8000;
     const magnitude = bits & 0x7fffffff;
     if (magnitude > 0x7f800000) out[i] = sign | 0x7e00;
-    // From halfway between the largest half, 65504, and 65536.
+    // At or above the midpoint between the largest half, 65504, and 65536.
     else if (magnitude >= 0x477ff000) out[i] = sign | 0x7c00;
-    // Below 2^-14 the halves are the multiples of 2^-24; adding 0.5 leaves them in the low bits of a float32, rounded.
+    // Below 2^-14 halves are multiples of 2^-24; adding 0.5 rounds to such a multiple and leaves it in the low bits of the float32.
     else if (magnitude < 0x38800000) {
       single[0] = Math.abs(single[0]) + 0.5;
       out[i] = sign | (singleBits[0] - 0x3f000000);

@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import type { DeviceOptions } from './interface.js';
 
-/** WebGPU's flag values, which Node has no globals for. */
+/** WebGPU's flag values, because Node has no globals for them. */
 export const bufferUsage = {
   mapRead: 0x1,
   copySource: 0x4,
@@ -13,10 +13,10 @@ export const bufferUsage = {
 export const mapModeRead = 0x1;
 export const computeStage = 0x4;
 
-/** A device, what it calls itself, and whether it is ours to destroy. */
+/** A device, its adapter's description, and whether the backend must destroy it. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
-  /** Older browsers do not tell. */
+  /** undefined in older browsers. */
   readonly info: GPUAdapterInfo | undefined;
   readonly owned: boolean;
 }
@@ -29,7 +29,7 @@ const inNode =
   "without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json, and LD_LIBRARY_PATH " +
   'the folder of a Vulkan loader';
 
-/** Why no device can be had with these options, in one sentence, or null where one can. */
+/** Why no device is available with these options, in one sentence; null if one is. */
 export async function unavailableReason(options: DeviceOptions = {}): Promise<string | null> {
   const found = await findAdapter(options);
   return typeof found === 'string' ? found : null;
@@ -57,7 +57,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
   }
 }
 
-/** An adapter in words: 'google swiftshader'. */
+/** The description of an adapter, such as 'google swiftshader'. */
 export function describe(info: GPUAdapterInfo | undefined): string {
   const words = [info?.vendor, info?.architecture || info?.device].filter((word) => word);
   return words.join(' ') || info?.description || 'unnamed adapter';
@@ -76,7 +76,7 @@ async function findAdapter(options: DeviceOptions): Promise<GPUAdapter | string>
   return adapter ?? `WebGPU has no adapter: ${drivers}${isNode() ? `; ${inNode}` : `, ${inBrowsers}`}`;
 }
 
-/** The page's own entry point, or the one of the package `webgpu`. */
+/** The browser's entry point, or the one of the package `webgpu`. */
 async function findEntry(): Promise<GPU | string> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
   if (navigator?.gpu) return navigator.gpu;
@@ -90,11 +90,11 @@ function isNode(): boolean {
   return process?.versions?.node !== undefined;
 }
 
-/** One Dawn instance a process: it must outlive every device that was made from it. */
+/** One Dawn instance per process: it must outlive every device that was created from it. */
 let nodeEntry: Promise<GPU | string> | undefined;
 
 async function loadNodeEntry(): Promise<GPU | string> {
-  // Not a literal, and marked, so that bundlers leave alone an optional package that may not be there.
+  // Not a literal, and marked, so that bundlers do not try to resolve the optional package.
   const optional = 'webgpu';
   try {
     const dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ optional)) as {
@@ -104,8 +104,8 @@ async function loadNodeEntry(): Promise<GPU | string> {
   } catch (cause) {
     const missing = (cause as { readonly code?: unknown } | null)?.code === 'ERR_MODULE_NOT_FOUND';
     return missing
-      ? `Node has no WebGPU of its own: ${install}`
-      : `the package webgpu does not load here (${messageOf(cause)}): ${install}`;
+      ? `Node has no built-in WebGPU: ${install}`
+      : `the package webgpu failed to load (${messageOf(cause)}): ${install}`;
   }
 }
 

@@ -8,13 +8,13 @@ export type { OperationStatistics, Statistics } from './statistics.js';
 
 /** Options of `webgpu.open`, all optional. */
 export interface WebgpuOptions extends DeviceOptions {
-  /** Most bytes of freed buffers that are kept for reuse. Default 256 MiB. */
+  /** Maximum bytes of freed buffers that are kept for reuse. Default 256 MiB. */
   readonly pooledBytes?: number | undefined;
 }
 
-/** The backend's provider: its `open` gives the `WebgpuBackend`, whose members are all there. */
+/** The backend's provider: `open` returns a `WebgpuBackend`, in which the optional members of `Backend` are present. */
 export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOptions> {
-  /** @throws ERR_BACKEND_UNAVAILABLE where there is no WebGPU, no adapter or no device: what is missing and how to get it */
+  /** @throws ERR_BACKEND_UNAVAILABLE if there is no WebGPU, no adapter or no device; it says what is missing and how to get it */
   open(options?: WebgpuOptions): Promise<WebgpuBackend>;
 }
 

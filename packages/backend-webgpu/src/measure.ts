@@ -9,8 +9,8 @@ import type { WebgpuBuffer } from './storage.js';
 type Numbers = Pick<Supports, 'subnormals' | 'nonFinite' | 'expUlp'>;
 
 /**
- * How far shuffles may reach: the smallest subgroup that the device forms, provided that the invocations of a workgroup fall
- * into subgroups in the order of their index, which WGSL does not promise; else 1.
+ * The number of invocations that shuffles may span: the smallest subgroup size of the device, provided that it assigns the invocations of a
+ * workgroup to subgroups in the order of their index, which WGSL does not guarantee; otherwise 1.
  */
 export async function measureSubgroup(engine: Engine, info: GPUAdapterInfo | undefined): Promise<number> {
   const smallest = info?.subgroupMinSize ?? 4;
@@ -46,7 +46,7 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(subgroup_invocatio
   return ids.every((id, local) => id % smallest === local % smallest && id < 4096) ? Math.min(smallest, 128) : 1;
 }
 
-/** What the device does with subnormals and non-finite numbers, and how far its exp is off, found out by computing. */
+/** Measures how the device treats subnormals and non-finite numbers, and the error of its exp. */
 export async function measureNumbers(engine: Engine): Promise<Numbers> {
   const [subnormals, nonFinite, expUlp] = await Promise.all([
     measureSubnormals(engine),
@@ -84,7 +84,7 @@ async function measureNonFinite(engine: Engine): Promise<Numbers['nonFinite']> {
   return asIeee ? 'ieee' : 'unspecified';
 }
 
-/** The largest errors seen over 4096 arguments whose exp is a normal float32, with a quarter more for those not tried. */
+/** The largest errors over 4096 arguments whose exp is a normal float32, plus a quarter as a margin for other arguments. */
 async function measureExp(engine: Engine): Promise<Numbers['expUlp']> {
   const x = Float32Array.from({ length: 4096 }, (_, i) => (i < 1024 ? i / 512 - 1 : ((i - 1024) / 3071) * 174 - 87));
   const results = await run(engine, [x], x.length, (out, [buffer]) => unary(engine, out, 'exp', buffer, x.length));

@@ -3,9 +3,9 @@ import type { Faults } from './faults.js';
 import { computeStage } from './gpu.js';
 import type { Counters } from './statistics.js';
 
-/** A kernel variant: its WGSL, and what it binds after the parameters at binding 0, in order: 'r' to read, 'w' to write. */
+/** A kernel variant: its WGSL, and the access to each buffer bound after the parameters at binding 0: 'r' to read, 'w' to write. */
 export interface Program {
-  /** In errors: the kernel that a caller knows. */
+  /** The kernel's name in errors. */
   readonly name: string;
   readonly code: string;
   readonly access: string;
@@ -16,18 +16,18 @@ export interface Compiled {
   readonly access: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-  /** Why it does not compile, once that is known. */
+  /** The compilation error, once it has been reported. */
   readonly fault: () => SoftgradError | null;
 }
 
-/** Most bytes of a kernel's parameters: the alignment of dynamic offsets, so that each dispatch has a slot. */
+/** Maximum bytes of a kernel's parameters: the alignment of dynamic offsets, so that each dispatch has one slot. */
 export const parameterBytes = 256;
 
 export interface Pipelines {
   /**
-   * The pipeline of a variant, compiled at its first use. WGSL errors are thrown by the next call that may wait.
+   * The pipeline of a variant, compiled at its first use. The next call that may wait throws WGSL errors.
    *
-   * @throws ERR_UNSUPPORTED where it is known already that it does not compile
+   * @throws ERR_UNSUPPORTED if it is already known not to compile
    */
   get(key: string, make: () => Program): Compiled;
 }
@@ -56,7 +56,7 @@ export function pipelineCache(device: GPUDevice, faults: Faults, counters: Count
       const layout = layoutOf(access);
       module = device.createShaderModule({ label: name, code });
       const compute = { module, entryPoint: 'main' };
-      // Drivers fail with an internal error where they cannot compile what is valid.
+      // A driver that cannot compile valid WGSL reports an internal error.
       const pipeline = faults.scope('internal', fault, () =>
         device.createComputePipeline({ label: name, layout: layout.pipeline, compute }),
       );

@@ -2,11 +2,11 @@ import type { Slot } from './interface.js';
 
 export type { Slot } from './interface.js';
 
-/** Buffers of one usage, kept by size class up to a bound. */
+/** A pool of buffers of one usage, by size class, up to a bound. */
 export interface Pool {
   /** A buffer of at least `byteLength` bytes, contents unspecified. */
   take(byteLength: number): Slot;
-  /** Takes a buffer back, to be given out again or, beyond the bound, retired. */
+  /** Returns a buffer to the pool for reuse; beyond the bound, buffers are retired. */
   give(slot: Slot): void;
   readonly held: { readonly buffers: number; readonly bytes: number };
   destroy(): void;
@@ -14,15 +14,15 @@ export interface Pool {
 
 let lastId = 0;
 
-/** The slot of a buffer, under an id of its own. */
+/** A slot with a new id for a buffer. */
 export function slotFor(gpu: GPUBuffer): Slot {
   return { id: ++lastId, gpu, byteLength: gpu.size };
 }
 
 /**
- * @param create makes a buffer of exactly so many bytes
- * @param retire destroys one, when nothing enqueued needs it any more
- * @param usable false for a buffer of which it has turned out that the device had no room for it
+ * @param create creates a buffer of exactly `byteLength` bytes
+ * @param retire destroys a buffer once no enqueued work needs it
+ * @param usable false for a buffer whose allocation is known to have failed
  */
 export function bufferPool(
   boundBytes: number,
@@ -43,7 +43,7 @@ export function bufferPool(
     held.bytes -= byteLength;
     return slot;
   };
-  /** The class that waited longest goes first: it is the least likely to be asked for. */
+  /** Retires buffers of the least recently used size classes first. */
   const shrinkTo = (bytes: number) => {
     for (const byteLength of classes.keys()) {
       for (let slot: Slot | undefined; held.bytes > bytes; ) {
@@ -80,7 +80,7 @@ export function bufferPool(
   };
 }
 
-/** Rounds up to a quarter of the power of two below, at least 256: no more than a quarter is wasted. */
+/** Rounds up to a multiple of a quarter of the next lower power of two, and to at least 256, so that at most a quarter is wasted. */
 export function sizeClass(byteLength: number, largest: number): number {
   if (byteLength <= 256) return 256;
   const step = 2 ** (Math.floor(Math.log2(byteLength - 1)) - 2);

@@ -1,5 +1,5 @@
 import type { SoftgradError } from '@softgrad/core';
-import { type Faults, noRoom, refused } from './faults.js';
+import { type Faults, outOfDeviceMemory, refused } from './faults.js';
 import { bufferUsage, mapModeRead } from './gpu.js';
 import { type Compiled, parameterBytes } from './pipelines.js';
 import { bufferPool, type Slot } from './pool.js';
@@ -14,21 +14,21 @@ export interface Dispatch {
   readonly workgroups: number;
 }
 
-/** Work in order: dispatches are collected and submitted together, at the latest when somebody waits for a result. */
+/** Executes work in order: dispatches are collected and submitted together, at the latest when a caller waits for a result. */
 export interface Queue {
-  /** @throws ERR_UNSUPPORTED where an input is the result of work that was refused */
+  /** @throws ERR_UNSUPPORTED if an input is invalid because the device rejected the work that computes it */
   enqueue(dispatch: Dispatch): void;
-  /** Writes bytes (a multiple of 4 of them) after all that is enqueued. */
+  /** Writes bytes (their number a multiple of 4) after all enqueued work. */
   upload(slot: Slot, bytes: Uint8Array<ArrayBuffer>): void;
-  /** The first `byteLength` bytes, after all that is enqueued. */
+  /** Reads the first `byteLength` bytes after all enqueued work. */
   download(slot: Slot, byteLength: number): Promise<ArrayBuffer>;
-  /** Resolves when all enqueued work is done. @throws ERR_DEVICE_LOST and whatever the device has refused */
+  /** Resolves when all enqueued work is done. @throws ERR_DEVICE_LOST and errors that the device has reported */
   done(): Promise<void>;
-  /** Runs `enqueue` between submits of its own; each pass that it makes has timestamps. Passes are long, so that few are made. */
+  /** Submits the work of `enqueue` separately, with timestamps for each compute pass. Batches are larger than usual, so that there are few passes. */
   time(enqueue: () => void, timestamps: () => GPUComputePassTimestampWrites): void;
-  /** A buffer is given out: what was or should have been in it is nobody's any more. */
+  /** To be called when a buffer is allocated: an error of its earlier contents no longer applies. */
   claim(slot: Slot): void;
-  /** Before a buffer is destroyed: submits what needs it and forgets its bind groups. */
+  /** To be called before a buffer is destroyed: submits work that needs it and drops its bind groups. */
   release(slot: Slot): void;
   readonly held: {
     readonly staging: { readonly buffers: number; readonly bytes: number };
@@ -37,12 +37,12 @@ export interface Queue {
   close(): void;
 }
 
-/** Dispatches a batch: enough to hide the cost of a submit, few enough to keep the device busy while more is enqueued. */
+/** Dispatches per batch: enough to amortize the cost of a submit, few enough to keep the device busy while more work is enqueued. */
 const batchSize = 64;
-/** Dispatches a batch while they are timed: their parameters take a megabyte. */
+/** Dispatches per batch while they are timed: their parameters take 1 MiB. */
 const timedBatchSize = 4096;
 const mostBindGroups = 512;
-/** Bytes from which the room that the queue itself needs for a write may be missing; a scope costs more than a small write. */
+/** Writes of at least this many bytes are checked for out-of-memory errors of the queue's staging memory; for smaller ones the error scope would cost more than the write. */
 const largeUpload = 2 ** 20;
 const stagingBound = 64 * 2 ** 20;
 
@@ -57,21 +57,21 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
       const usage = bufferUsage.mapRead | bufferUsage.copyDestination;
       return faults.scope(
         'out-of-memory',
-        () => noRoom(size),
+        () => outOfDeviceMemory(size),
         () => device.createBuffer({ size, usage }),
       );
     },
     ({ gpu }) => gpu.destroy(),
   );
-  const spoiled = spoiledResults();
+  const invalid = invalidResults();
   let limit = batchSize;
   let timestamps: (() => GPUComputePassTimestampWrites) | null = null;
   let parameters = newParameters(device, batchSize * parameterBytes);
 
   const submit = (record: (encoder: GPUCommandEncoder) => void) => {
     const names = [...new Set(batch.map(({ kernel }) => kernel.name))].join(', ');
-    const spoil = spoiled.ifRefused(batch);
-    const fault = (message: string): SoftgradError => spoil(refused(names ? `${message} (in ${names})` : message));
+    const invalidate = invalid.ifRefused(batch);
+    const fault = (message: string): SoftgradError => invalidate(refused(names ? `${message} (in ${names})` : message));
     faults.scope('validation', fault, () => {
       const encoder = device.createCommandEncoder();
       record(encoder);
@@ -93,7 +93,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     batch.forEach((dispatch, i) => {
       words.set(dispatch.parameters, (i * parameterBytes) / 4);
     });
-    // One buffer serves every batch: the queue writes it only after the batch before has run.
+    // All batches can share one buffer, because the queue executes this write after the previous batch.
     device.queue.writeBuffer(parameters, 0, words);
     const pass = encoder.beginComputePass(timestamps ? { timestampWrites: timestamps() } : {});
     batch.forEach(({ kernel, slots, workgroups }, i) => {
@@ -110,7 +110,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
 
   return {
     enqueue(dispatch) {
-      spoiled.note(dispatch);
+      invalid.note(dispatch);
       batch.push(dispatch);
       for (const slot of dispatch.slots) inBatch.add(slot);
       counters.dispatches++;
@@ -118,10 +118,10 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     upload(slot, bytes) {
       if (inBatch.has(slot)) flush();
-      spoiled.written(slot);
+      invalid.written(slot);
       const write = () => device.queue.writeBuffer(slot.gpu, 0, bytes);
       if (bytes.byteLength < largeUpload) write();
-      else faults.scope('out-of-memory', () => noRoom(bytes.byteLength), write);
+      else faults.scope('out-of-memory', () => outOfDeviceMemory(bytes.byteLength), write);
       counters.uploads++;
       counters.bytesUploaded += bytes.byteLength;
     },
@@ -144,7 +144,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
       }
       staging.give(target);
       await faults.settle();
-      spoiled.check(slot);
+      invalid.check(slot);
       return bytes;
     },
     async done() {
@@ -158,7 +158,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
     },
     time(enqueue, next) {
       flush();
-      // Something timed may be part of something timed.
+      // Calls may be nested.
       const outside = { limit, timestamps };
       [limit, timestamps] = [timedBatchSize, next];
       try {
@@ -168,7 +168,7 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
         ({ limit, timestamps } = outside);
       }
     },
-    claim: spoiled.written,
+    claim: invalid.written,
     release(slot) {
       if (inBatch.has(slot)) flush();
       bindGroups.drop(slot);
@@ -189,17 +189,17 @@ export function openQueue(device: GPUDevice, faults: Faults, counters: Counters)
   };
 }
 
-/** Workgroups in two dimensions, of which each takes at most `most`. Kernels ignore the surplus. */
+/** A grid of workgroups in two dimensions of at most `most` each. Kernels ignore the surplus. */
 export function grid(workgroups: number, most: number): readonly [x: number, y: number] {
   const y = Math.ceil(workgroups / most);
   return [Math.ceil(workgroups / y), y];
 }
 
 /**
- * One dispatch that is refused takes all of its batch with it. Who waits next is told, once; after that, what the others of the batch
- * would have written must not pass for results, until something else is written there.
+ * Results of rejected submits. If the device rejects one dispatch, no dispatch of its batch runs. The next call that waits throws the
+ * error once; the outputs of the whole batch stay invalid until something else is written to them.
  */
-function spoiledResults() {
+function invalidResults() {
   const faults = new WeakMap<Slot, SoftgradError>();
   const writes = new WeakMap<Slot, number>();
   const check = (slot: Slot) => {
@@ -214,13 +214,13 @@ function spoiledResults() {
   return {
     check,
     written,
-    /** @throws the fault of an input that was never computed */
+    /** @throws the fault of an input that is invalid */
     note(dispatch: Dispatch) {
       const own = new Set(results(dispatch));
       for (const slot of dispatch.slots) if (!own.has(slot)) check(slot);
       for (const slot of own) written(slot);
     },
-    /** To be called with the fault, should these be refused. */
+    /** Returns a function to call with the fault if the device rejects these dispatches. */
     ifRefused(dispatches: readonly Dispatch[]) {
       const expected = dispatches.flatMap(results).map((slot) => ({ slot, write: writes.get(slot) }));
       return (fault: SoftgradError) => {
@@ -235,7 +235,7 @@ function newParameters(device: GPUDevice, size: number): GPUBuffer {
   return device.createBuffer({ size, usage: bufferUsage.uniform | bufferUsage.copyDestination });
 }
 
-/** Bind groups by kernel layout and buffers; the ones not used for longest go first. */
+/** A cache of bind groups by kernel layout and buffers, with least-recently-used eviction. */
 function bindGroupCache(device: GPUDevice) {
   const groups = new Map<string, { readonly group: GPUBindGroup; readonly slots: readonly Slot[] }>();
   return {

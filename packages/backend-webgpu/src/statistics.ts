@@ -1,37 +1,37 @@
-/** What one operation of the `Backend` interface has cost so far. */
+/** Counts of one operation of the `Backend` interface. */
 export interface OperationStatistics {
   readonly calls: number;
   readonly dispatches: number;
-  /** Bytes of operands that its kernels load from buffers, a value loaded twice counted twice, caches not considered. */
+  /** Bytes of operands that its kernels load from buffers; a value that is loaded twice counts twice, caches are ignored. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
 }
 
 /**
- * What a backend has done since it was opened, and what it holds: `backend.statistics()`.
+ * The work of a backend since it was opened, and the resources it holds: `backend.statistics()`.
  *
- * Software devices say nothing about speed; these counts say what a kernel costs on any device. The bounds that they keep to
- * (one dispatch and at most two loads of each input element up to 32768 classes, nothing read back between operations, no
- * growth) are asserted in this package's tests.
+ * Times on a software device say nothing about a GPU, but these counts are the same on every device. This package's tests assert their
+ * bounds: one dispatch and at most two loads of each input element up to 32768 classes, no readback between operations, no
+ * growth.
  */
 export interface Statistics {
   /** By the name of the `Backend`, `Basis` ('basis.unary', …) or `Kernels` member. */
   readonly operations: Readonly<Record<string, OperationStatistics>>;
   readonly dispatches: number;
-  /** Command buffers handed to the queue: several operations each. */
+  /** Command buffers submitted to the queue, each with several operations. */
   readonly submits: number;
   /** `write`s to the device. */
   readonly uploads: number;
   readonly bytesUploaded: number;
-  /** Times the host waited for the device's data: one a `read`, none for anything else. */
+  /** Times that the host waited for data of the device: once per `read`. */
   readonly readbacks: number;
   readonly bytesReadBack: number;
-  /** Buffers that were allocated and not freed, and those freed and kept for reuse. */
+  /** Buffers that are allocated, and buffers that were freed and are kept for reuse. */
   readonly liveBuffers: number;
   readonly liveBytes: number;
   readonly pooledBuffers: number;
   readonly pooledBytes: number;
-  /** Mapped buffers for reading, kept for reuse. */
+  /** Mappable buffers for readback, kept for reuse. */
   readonly stagingBuffers: number;
   readonly stagingBytes: number;
   /** Kernel variants compiled, and bind groups kept for reuse. */
@@ -39,7 +39,7 @@ export interface Statistics {
   readonly bindGroups: number;
 }
 
-/** The counts that add up; what is held is known where it is held. */
+/** The counts that accumulate; storage and queue know the resources that are held. */
 export interface Counters {
   dispatches: number;
   submits: number;
@@ -64,14 +64,14 @@ export function newCounters(): Counters {
   };
 }
 
-/** Forgets what was counted; compiled pipelines stay. */
+/** Resets all counts except that of compiled pipelines. */
 export function resetCounters(counters: Counters): void {
   const { pipelines } = counters;
   counters.operations.clear();
   Object.assign(counters, { ...newCounters(), pipelines, operations: counters.operations });
 }
 
-/** Counts one call of an operation and returns its row, to which its dispatches are added. */
+/** Counts one call of an operation and returns its counters, to which the caller adds its dispatches. */
 export function countCall(counters: Counters, operation: string) {
   let row = counters.operations.get(operation);
   if (!row) {

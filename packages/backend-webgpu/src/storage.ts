@@ -1,5 +1,5 @@
 import { byteSize, type DType, type HostArray, SoftgradError } from '@softgrad/core';
-import { type Faults, noRoom } from './faults.js';
+import { type Faults, outOfDeviceMemory } from './faults.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import { bufferUsage } from './gpu.js';
 import type { Slot, WebgpuBuffer } from './interface.js';
@@ -10,12 +10,12 @@ export type { WebgpuBuffer } from './interface.js';
 
 export interface Storage {
   alloc(length: number, dtype: DType): WebgpuBuffer;
-  /** A handle on somebody else's GPUBuffer, which `free` lets go of and does not destroy. */
+  /** Wraps a GPUBuffer of the caller, which `free` releases but does not destroy. */
   adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   free(buffer: WebgpuBuffer): void;
   write(buffer: WebgpuBuffer, host: HostArray): void;
   read(buffer: WebgpuBuffer): Promise<HostArray>;
-  /** Bytes that one buffer may have. */
+  /** Maximum size of one buffer in bytes. */
   readonly largest: number;
   readonly held: {
     readonly live: { readonly buffers: number; readonly bytes: number };
@@ -30,15 +30,15 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
   const live = new Set<WebgpuBuffer>();
   let liveBytes = 0;
 
-  /** Buffers that are none: the device tells so later, and never mends them. */
-  const empty = new WeakSet<GPUBuffer>();
+  /** Invalid buffers: WebGPU reports a failed allocation asynchronously, and the GPUBuffer stays invalid. */
+  const invalid = new WeakSet<GPUBuffer>();
   const create = (size: number) => {
     const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyDestination;
     const gpu = faults.scope(
       'out-of-memory',
       () => {
-        empty.add(gpu);
-        return noRoom(size);
+        invalid.add(gpu);
+        return outOfDeviceMemory(size);
       },
       () => device.createBuffer({ size, usage }),
     );
@@ -48,7 +48,7 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
     queue.release(slot);
     slot.gpu.destroy();
   };
-  const pool = bufferPool(pooledBytes, largest, create, retire, (gpu) => !empty.has(gpu));
+  const pool = bufferPool(pooledBytes, largest, create, retire, (gpu) => !invalid.has(gpu));
   const slotOf = (buffer: WebgpuBuffer) => {
     faults.check();
     if (!buffer.slot) throw new SoftgradError('ERR_DISPOSED', 'webgpu: the buffer was freed');
@@ -64,7 +64,7 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
         const limits = `maxStorageBufferBindingSize ${maxStorageBufferBindingSize}, maxBufferSize ${maxBufferSize}`;
         throw new SoftgradError(
           'ERR_OUT_OF_MEMORY',
-          `webgpu: ${length} ${dtype} elements take ${bytes} bytes; this device takes at most ${largest} in one buffer (${limits})`,
+          `webgpu: ${length} ${dtype} elements take ${bytes} bytes; this device supports at most ${largest} in one buffer (${limits})`,
         );
       }
       const slot = pool.take(bytes);
@@ -77,7 +77,7 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
     adopt(gpu, length, dtype) {
       faults.check();
       if (!Number.isInteger(length) || length < 0) {
-        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of ${length} elements; expected a whole number of them`);
+        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of ${length} elements; expected an integer ≥ 0`);
       }
       const bytes = length * byteSize(dtype);
       if (gpu.size < bytes || gpu.size % 16 !== 0 || gpu.size > largest) {
@@ -89,7 +89,7 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
       const missing = Object.entries(sharedUsage).filter(([, flag]) => (gpu.usage & flag) === 0);
       if (missing.length > 0) {
         const names = missing.map(([name]) => name).join(' and ');
-        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of usage ${gpu.usage}, without ${names}`);
+        throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of usage ${gpu.usage} without ${names}`);
       }
       return { dtype, length, slot: slotFor(gpu) };
     },
@@ -137,14 +137,14 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
   };
 }
 
-/** What a buffer is used for: bound by kernels, written and read. */
+/** The usages that a shared buffer must have: bound by kernels, written and read. */
 const sharedUsage = {
   STORAGE: bufferUsage.storage,
   COPY_SRC: bufferUsage.copySource,
   COPY_DST: bufferUsage.copyDestination,
 } as const;
 
-/** The device's bytes of host data, padded to a multiple of 4; copied where the queue could not take them as they are. */
+/** The bytes of host data for the device, padded to a multiple of 4; copied only if the queue cannot use the host's memory directly. */
 function toBytes(host: HostArray, dtype: DType): Uint8Array<ArrayBuffer> {
   const stored = dtype === 'float16' ? toFloat16(host) : host;
   const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);

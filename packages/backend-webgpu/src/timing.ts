@@ -2,12 +2,12 @@ import type { Faults } from './faults.js';
 import { bufferUsage, mapModeRead } from './gpu.js';
 import type { Queue } from './queue.js';
 
-/** Where the timestamps of a pass go: query sets are resolved to multiples of so many bytes. */
+/** Alignment in bytes of the destination of resolveQuerySet (WebGPU's QUERY_RESOLVE_BUFFER alignment). */
 const resolveAlignment = 256;
 
 /**
- * Milliseconds between the timestamps at the beginning and the end of the compute passes that `enqueue`'s dispatches make, added
- * up: what lies between passes is no kernel's time. null where the device has no clock, or one that was reset meanwhile.
+ * The sum of the milliseconds between the begin and end timestamps of the compute passes with `enqueue`'s dispatches; time
+ * between passes is not counted. null if the device has no clock, or if the clock was reset meanwhile.
  */
 export async function timed(
   device: GPUDevice,

@@ -26,7 +26,7 @@ async function run(
   return result;
 }
 
-/** Numbers in [0, 1), the same every time. */
+/** Reproducible random numbers in [0, 1). */
 function randomNumbers() {
   let state = 1;
   return () => {
@@ -51,7 +51,7 @@ function worstUlp(actual: ArrayLike<number>, expected: ArrayLike<number>): numbe
   return worst;
 }
 
-/** Softmax in float64, in long rows as good as exact for float32. */
+/** Softmax in float64, whose error is negligible against float32 even in long rows. */
 function softmax64(x: Float32Array, { outer, classes, inner }: Rows): Float64Array {
   const out = new Float64Array(x.length);
   for (let row = 0; row < outer * inner; row++) {
@@ -77,8 +77,8 @@ const someRanges = [
   { size: 8, offset: -1e4 },
 ];
 
-// One invocation a row, all of a workgroup, several workgroups; a column summed in blocks, and one by several workgroups whose parts
-// are more than their invocations.
+// A row by one invocation, by a whole workgroup, by several workgroups; a column summed in blocks, and a column with more parts than a
+// workgroup has invocations.
 test.each([
   [{ outer: 1, classes: 10, inner: 1 }, ranges],
   [{ outer: 1, classes: 1000, inner: 1 }, ranges],
@@ -86,7 +86,7 @@ test.each([
   [{ outer: 1, classes: 1000, inner: 3 }, ranges],
   [{ outer: 1, classes: 32_000, inner: 3 }, someRanges],
   [{ outer: 1, classes: 140_000, inner: 5 }, someRanges],
-])('softmax of %o is within 4 ULP, however large or shifted the logits, and adds up to 1', async (rows, tried) => {
+])('softmax of %o is within 4 ULP for logits of any size and offset, and adds up to 1', async (rows, tried) => {
   const { classes, inner } = rows;
   for (const { size, offset } of tried) {
     const x = logits(classes * inner, size, offset);
@@ -100,7 +100,7 @@ test.each([
   }
 });
 
-test.each([0.1, 3, 1e-3, 1e6, -0.7])('a temperature of %f costs no accuracy', async (temperature) => {
+test.each([0.1, 3, 1e-3, 1e6, -0.7])('accuracy is the same with temperature %f', async (temperature) => {
   const rows = { outer: 7, classes: 130, inner: 1 };
   const x = logits(7 * 130, 60 * Math.min(1, Math.abs(temperature)), 3);
   const s = await run([x], x.length, (out, [buffer]) =>
@@ -109,7 +109,7 @@ test.each([0.1, 3, 1e-3, 1e6, -0.7])('a temperature of %f costs no accuracy', as
   expect(worstUlp(s, reference.softmax(x, rows, { temperature }))).toBeLessThanOrEqual(4);
 });
 
-test('log-softmax is within 2 ULP where the probability underflows, and where it is nearly 1', async () => {
+test('log-softmax is within 2 ULP if the probability underflows or is nearly 1', async () => {
   const rows = { outer: 6, classes: 3, inner: 1 };
   const x = Float32Array.of(0, -150, -1000, 0, -20, -1e6, 12, 0, -12, 1e30, 0, -1e30, 0, -0.9, -40, 0, 0, 0);
   const y = await run([x], 18, (out, [buffer]) =>
@@ -118,7 +118,7 @@ test('log-softmax is within 2 ULP where the probability underflows, and where it
   expect(worstUlp(y, reference.logSoftmax(x, rows))).toBeLessThanOrEqual(2);
 });
 
-test('the gradient of cross-entropy is within 4 ULP where the target has almost all probability, or none', async () => {
+test('the gradient of cross-entropy is within 4 ULP if the probability of the target is nearly 1 or 0', async () => {
   const rows = { outer: 3, classes: 3, inner: 1 };
   const x = Float32Array.of(20, 0, -150, 0, 0.5, 30, 90, -90, 0);
   const target = backend.alloc(3, 'int32');
@@ -136,7 +136,7 @@ test('the gradient of cross-entropy is within 4 ULP where the target has almost 
   );
   backend.free(target);
   const logP = reference.logSoftmax(x, rows);
-  // p − 1 of the target is minus the sum of the others, which does not cancel.
+  // For the target, p − 1 is minus the sum of the others, which does not cancel.
   const expected = Array.from(logP, (value, i) => {
     const row = Math.floor(i / 3);
     if (i % 3 !== [0, 2, 1][row]) return Math.exp(value);
@@ -172,7 +172,7 @@ test('vjp does not cancel where a row is nearly one-hot', async () => {
   }
 });
 
-test('vjp is within 4 ULP × Σ|s g| for rows of every kind', async () => {
+test('vjp is within 4 ULP × Σ|s g| for all kinds of rows', async () => {
   for (const rows of [
     { outer: 5, classes: 7, inner: 1 },
     { outer: 2, classes: 1000, inner: 1 },
@@ -218,8 +218,8 @@ test('rows and columns of the Jacobian add up to 0', async () => {
   expect(worst).toBeLessThanOrEqual(4 * 2 ** -23 * classes);
 });
 
-test('one row of more parts than a workgroup has invocations is right', async () => {
-  // 257 parts, the last of one unit.
+test('a row with more parts than a workgroup has invocations is correct', async () => {
+  // 257 parts, the last with one unit.
   const classes = 256 * 16_384 + 4;
   const rows = { outer: 1, classes, inner: 1 };
   const x = new Float32Array(classes);
@@ -233,7 +233,7 @@ test('one row of more parts than a workgroup has invocations is right', async ()
   expect(worstUlp([y], [Math.log(sum)])).toBeLessThanOrEqual(4);
 });
 
-test('the exp that supports.expUlp announces is the one that it has', async () => {
+test('exp is within the error that supports.expUlp announces', async () => {
   const x = Float32Array.from({ length: 5000 }, (_, i) => -87 + (175 * i) / 4999);
   const y = await run([x], x.length, (out, [buffer]) => backend.basis.unary(out, 'exp', buffer, x.length));
   const { base, slope } = backend.supports.expUlp;
@@ -246,7 +246,7 @@ test('the exp that supports.expUlp announces is the one that it has', async () =
   expect(beyond).toBe(-1);
 });
 
-test('a class of weight 0 adds nothing to a loss, however far below the others', async () => {
+test('a class of weight 0 adds nothing to a loss, however small its logit is', async () => {
   const x = Float32Array.of(3e38, -3e38, 0, 2, -3e38, -3e38, 3e38, 3e38);
   const rows: Rows = { outer: 2, classes: 4, inner: 1 };
   const targets = Int32Array.of(0, 3);

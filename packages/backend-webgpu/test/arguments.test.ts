@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type WebgpuBackend, webgpu } from '../src/index.js';
 import { newNullDevice, nullEntry } from './device.js';
 
-// What is refused before the device hears of it: the same on every device, and in every browser.
+// Arguments that are refused before they reach the device: the same on every device and in every browser.
 let device: GPUDevice;
 let backend: WebgpuBackend;
 beforeAll(async () => {
@@ -19,16 +19,16 @@ const shareable = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 const refused = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });
 
-test('a dtype that the device does not have is ERR_DTYPE, in buffers of its own and shared ones', () => {
+test('a dtype that the device does not support is ERR_DTYPE, for allocated and shared buffers', () => {
   const mine = device.createBuffer({ size: 16, usage: shareable });
   for (const dtype of ['float64', 'float16'] as const) {
-    const expected = refused('ERR_DTYPE', `has no ${dtype}; expected float32`);
+    const expected = refused('ERR_DTYPE', `does not support ${dtype}; expected float32`);
     expect(() => backend.alloc(1, dtype)).toThrow(expected);
     expect(() => backend.adopt(mine, 1, dtype)).toThrow(expected);
   }
 });
 
-test('class indices and masks are stored whatever float dtypes the device has', () => {
+test('class indices and masks can be stored on every device', () => {
   for (const dtype of ['int32', 'bool'] as const) {
     const buffer = backend.alloc(1, dtype);
     expect(buffer.dtype).toBe(dtype);
@@ -37,7 +37,7 @@ test('class indices and masks are stored whatever float dtypes the device has', 
 });
 
 describe('a shared buffer', () => {
-  test('of a number of elements that is no integer ≥ 0 is ERR_VALUE', () => {
+  test('is ERR_VALUE if its number of elements is not an integer ≥ 0', () => {
     const mine = device.createBuffer({ size: 16, usage: shareable });
     for (const length of [-1, 1.5, Number.NaN]) {
       expect(() => backend.adopt(mine, length, 'float32')).toThrow(refused('ERR_VALUE', `${length} elements`));
@@ -45,7 +45,7 @@ describe('a shared buffer', () => {
     for (const length of [0, 4]) expect(backend.adopt(mine, length, 'float32')).toMatchObject({ length });
   });
 
-  test('that is shorter than its elements, no multiple of 16 bytes or above the limit is ERR_VALUE', () => {
+  test('is ERR_VALUE if it is too short, not a multiple of 16 bytes or above the limit', () => {
     const limit = 4 * backend.supports.limits.elements;
     for (const [size, length] of [
       [16, 5],
@@ -61,7 +61,7 @@ describe('a shared buffer', () => {
     largest.destroy();
   });
 
-  test('that cannot be bound, read or written is ERR_VALUE, naming what its usage lacks', () => {
+  test('is ERR_VALUE if it cannot be bound, read or written, naming the missing usages', () => {
     for (const [usage, lacking] of [
       [0x80, 'without COPY_SRC and COPY_DST'],
       [0x04 | 0x08, 'without STORAGE'],
@@ -76,7 +76,7 @@ describe('a shared buffer', () => {
   });
 });
 
-test('pooledBytes that is no number ≥ 0 is ERR_VALUE; 0 keeps nothing', async () => {
+test('pooledBytes is ERR_VALUE unless it is a number ≥ 0; 0 keeps no buffers', async () => {
   const gpu = await nullEntry();
   for (const pooledBytes of [-1, Number.NaN]) {
     await expect(webgpu.open({ gpu, pooledBytes })).rejects.toMatchObject({
@@ -90,7 +90,7 @@ test('pooledBytes that is no number ≥ 0 is ERR_VALUE; 0 keeps nothing', async 
   own.close();
 });
 
-test('a buffer that was freed is ERR_DISPOSED to kernels, reads and writes', async () => {
+test('using a freed buffer in a kernel, read or write is ERR_DISPOSED', async () => {
   const [x, out] = [backend.alloc(3, 'float32'), backend.alloc(3, 'float32')];
   backend.free(x);
   backend.free(x);

@@ -6,7 +6,7 @@ import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
 const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 
-/** The page's program: the first probability, or why there is none. */
+/** The page's program: shows the first probability or the error as the title. */
 const program = `
   import { webgpu } from ${JSON.stringify(entry)};
   async function main() {
@@ -22,7 +22,7 @@ const program = `
   }
   main().then((text) => (document.title = text), (error) => (document.title = String(error)));`;
 
-describe('bundled for a page, where the package webgpu is not installed', () => {
+describe('bundled for a page without the package webgpu', () => {
   let browser: Browser;
   let script: string;
   beforeAll(async () => {
@@ -39,14 +39,14 @@ describe('bundled for a page, where the package webgpu is not installed', () => 
     await page.close();
   });
 
-  test('where a page has no WebGPU, as one that is not secure, it says what to use', async () => {
+  test('in a page without WebGPU, such as an insecure one, it says what to use', async () => {
     const page = await browser.newPage();
     expect(await titleOf(page, 'http://softgrad.test/', script)).toMatch(/^there is no navigator\.gpu: use a browser/);
     await page.close();
   });
 });
 
-/** @throws if the bundler as much as looks for the optional package */
+/** @throws if the bundler tries to resolve the optional package */
 async function bundle(): Promise<string> {
   const outputs = await build({
     configFile: false,
@@ -56,7 +56,7 @@ async function bundle(): Promise<string> {
       {
         name: 'page',
         resolveId(id) {
-          if (id === 'webgpu') throw new Error('the bundler looks for webgpu');
+          if (id === 'webgpu') throw new Error('the bundler tries to resolve webgpu');
           return id === 'virtual:page' ? id : null;
         },
         load: (id) => (id === 'virtual:page' ? program : null),
@@ -78,7 +78,7 @@ async function titleOf(page: Page, address: string, script: string): Promise<str
     });
   });
   await page.goto(address);
-  // Asked over and over from outside: a condition evaluated in the page would itself need eval.
+  // Polled from outside, because a condition evaluated in the page would itself need eval.
   await expect.poll(() => page.title(), { timeout: 20_000 }).not.toBe('');
   return page.title();
 }

@@ -3,24 +3,24 @@ import { describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.js';
 
-// Chromium and Node run the same Dawn on the same software device, and compiling a kernel there takes a second. A browser has its own
-// entry point, limits and version of the WGSL compiler, and reaches the device through another process: what depends on these runs here
-// (buffers and their order, errors and losses, timestamps, every operation once). Accuracy at every length and option does not.
-// One file, because each file opens a page of its own.
+// Chromium and Node run the same Dawn on the same software device, where compiling a kernel takes a second. A browser has its own
+// entry point, limits and version of the WGSL compiler, and accesses the device through another process. Tests that depend on these run here:
+// buffers and their order, errors and lost devices, timestamps, every operation once. Accuracy for all lengths and options is tested in Node.
+// One file, because each file opens a new page.
 import './devices.test.js';
 import './faults.test.js';
 import './time.test.js';
 
 const aboutBrowsers = ['storage', 'lifecycle', 'supports'];
 
-/** The cases of the sections that a browser can change, and of the others one of each statement along each axis. */
+/** All cases of the sections that a browser can affect; of the others, one case of each property along each axis. */
 function forBrowsers(cases: readonly BoundCase[]): readonly BoundCase[] {
   const told = new Set<string>();
   return cases.filter(({ id, section, name, skip }) => {
     if (skip !== null || name.includes('(composed)')) return false;
     if (aboutBrowsers.includes(section)) return true;
     const statement = `${id.split(/[:;]/)[0]} ${/axis=\d/.exec(id)?.[0] ?? ''}`;
-    // Options and extremes are the kernels' own.
+    // Options and extremes depend on the kernels only.
     if (['laws', 'combinations', 'extremes'].includes(section) || id.includes('/lengths')) return false;
     return told.size !== told.add(statement).size;
   });
@@ -31,9 +31,9 @@ describe('webgpu in Chromium', async () => {
   const cases = await conformance(backend, { required: true });
   const { supports } = backend;
   if (supports.device === announcedBySwiftShader.device) {
-    test('announces of the software device what is known of it', () =>
+    test('announces the known properties of the software device', () =>
       expect(supports).toEqual(announcedBySwiftShader));
-    test('skips what the software device has not, and nothing else', () =>
+    test('skips only cases that the software device does not support', () =>
       expect(Object.keys(skipReasons(cases)).sort()).toEqual(skipReasonsOnSwiftShader));
   }
   for (const { name, run } of sections(forBrowsers(cases))) test(name, run);

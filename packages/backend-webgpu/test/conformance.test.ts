@@ -3,16 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.js';
 
-// The whole suite, once: Chromium compiles the same WGSL for the same device, see chromium.browser.test.ts.
+// The whole suite runs in Node only, because Chromium compiles the same WGSL for the same device: see chromium.browser.test.ts.
 describe('webgpu in Node', async () => {
   const backend = await webgpu.open();
   const cases = await conformance(backend, { required: true });
   const { supports } = backend;
-  // Measured at opening: a kernel that got worse would be announced as worse, and its cases skipped or their bounds widened.
+  // `supports` is measured when opening, so a kernel that got worse would be announced as worse, and its cases skipped or their bounds widened.
   if (supports.device === announcedBySwiftShader.device) {
     test('announces of the software device what is known of it', () =>
       expect(supports).toEqual(announcedBySwiftShader));
-    test('skips what the software device has not, and nothing else', () =>
+    test('skips only cases that the software device does not support', () =>
       expect(Object.keys(skipReasons(cases)).sort()).toEqual(skipReasonsOnSwiftShader));
   }
   for (const { name, run } of sections(cases)) test(name, run);

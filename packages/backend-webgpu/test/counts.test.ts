@@ -10,14 +10,14 @@ import {
 } from '../src/index.js';
 import { altered, newNullDevice, nullEntry } from './device.js';
 
-// Counts are the same whatever a device computes, so these tests need none that does.
+// Counts are the same on every device, so these tests use one that does not compute.
 let backend: WebgpuBackend;
 beforeAll(async () => {
   backend = await webgpu.open({ gpu: await nullEntry() });
 });
 afterAll(() => backend.close());
 
-/** What `enqueue` has added to the counts of an operation. */
+/** The increase of an operation's counts by `enqueue`. */
 function cost(operation: string, enqueue: () => void): OperationStatistics {
   const none = { calls: 0, dispatches: 0, bytesRead: 0, bytesWritten: 0 };
   const before = backend.statistics().operations[operation] ?? none;
@@ -69,7 +69,7 @@ describe.each(layouts)('$outer × $classes × $inner', (rows) => {
     },
   );
 
-  test('crossEntropy gives loss and gradient in one dispatch that loads the logits twice', () => {
+  test('crossEntropy computes loss and gradient in one dispatch that loads the logits twice', () => {
     const [x, gradient] = [backend.alloc(size, 'float32'), backend.alloc(size, 'float32')];
     const [loss, target] = [backend.alloc(count, 'float32'), backend.alloc(count, 'int32')];
     const indices = { kind: 'indices', buffer: target } as const;
@@ -90,7 +90,7 @@ describe.each(layouts)('$outer × $classes × $inner', (rows) => {
   });
 });
 
-test('rows of more than 32768 classes are shared by workgroups: two dispatches, and still each element is loaded twice', () => {
+test('rows of more than 32768 classes are split among workgroups: two dispatches, and each element is still loaded twice', () => {
   const rows = { outer: 2, classes: 100_000, inner: 1 };
   const [x, out] = [backend.alloc(200_000, 'float32'), backend.alloc(200_000, 'float32')];
   const { dispatches, bytesRead, bytesWritten } = cost('softmax', () => backend.softmax(out, x, rows, plain));
@@ -100,11 +100,11 @@ test('rows of more than 32768 classes are shared by workgroups: two dispatches, 
   for (const buffer of [x, out]) backend.free(buffer);
 });
 
-test('one workgroup merges the parts of a long row where only a value a row is written', () => {
+test('one workgroup merges the parts of a long row if only one value per row is written', () => {
   const classes = 1_000_000;
   const [x, out] = [backend.alloc(classes, 'float32'), backend.alloc(1, 'float32')];
   const parameters = { temperature: 1, mask: null };
-  // 62 parts, whose states have three words each.
+  // 62 parts with states of three words.
   expect(
     cost('logSumExp', () => backend.kernels.logSumExp(out, x, { outer: 1, classes, inner: 1 }, parameters)),
   ).toEqual({ calls: 1, dispatches: 2, bytesRead: 4 * (classes + 62 * 3), bytesWritten: 4 * (62 * 3 + 1) });
@@ -127,7 +127,7 @@ test.each([
   for (const buffer of [s, out]) backend.free(buffer);
 });
 
-test('chained operations read nothing back and are submitted together', async () => {
+test('chained operations are submitted together without readbacks', async () => {
   const x = tensor([[1, 2, 3]], { backend });
   await backend.sync();
   const before = backend.statistics();
@@ -147,7 +147,7 @@ test('chained operations read nothing back and are submitted together', async ()
   for (const made of [x, s, dx, y, loss, gradient]) made.dispose();
 });
 
-test('the vjp of a linearized softmax takes memory of the size of its row', () => {
+test('the vjp of a linearized softmax needs memory proportional to its row only', () => {
   const classes = 1_000_000;
   const x = tensor(new Float32Array(classes), { backend });
   const operator = softmax.linearize(x);
@@ -157,7 +157,7 @@ test('the vjp of a linearized softmax takes memory of the size of its row', () =
   for (const made of [x, operator.value, dx]) made.dispose();
 });
 
-test('operations leave nothing behind: buffers, staging, bind groups and pipelines stay what they were', async () => {
+test('operations leak nothing: the numbers of buffers, staging buffers, bind groups and pipelines stay the same', async () => {
   const step = async (i: number, reading: boolean) => {
     const classes = 1 + (i % 37);
     const x = tensor(new Float32Array(3 * classes).fill(i), { shape: [3, classes], backend });
@@ -167,7 +167,7 @@ test('operations leave nothing behind: buffers, staging, bind groups and pipelin
     x.dispose();
     s.dispose();
   };
-  // Every shape twice, after which each finds the buffers, bind groups and kernels that it needs.
+  // Every shape twice, so that all buffers, bind groups and kernels exist afterwards.
   for (let i = 0; i < 74; i++) await step(i, true);
   await backend.sync();
   const before = backend.statistics();
@@ -197,7 +197,7 @@ test('operations leave nothing behind: buffers, staging, bind groups and pipelin
   expect(held(after)).toEqual(held(before));
 });
 
-test('buffers of a size class, staging buffers and pipelines are made once and used again', async () => {
+test('buffers of a size class, staging buffers and pipelines are created once and reused', async () => {
   const device = await newNullDevice();
   const made: number[] = [];
   let pipelines = 0;
@@ -221,7 +221,7 @@ test('buffers of a size class, staging buffers and pipelines are made once and u
   };
   await step(1000);
   const before = { buffers: made.length, pipelines };
-  // 900 rows take a buffer of the same class as 1000, and the same kernel.
+  // 900 rows use the same size class and kernel as 1000.
   for (let k = 0; k < 20; k++) await step(k % 2 === 0 ? 1000 : 900);
   expect({ buffers: made.length, pipelines }).toEqual(before);
   const staging = made.filter((usage) => (usage & 1) !== 0);
@@ -231,7 +231,7 @@ test('buffers of a size class, staging buffers and pipelines are made once and u
   device.destroy();
 });
 
-test('200 operations are 4 submits: 64 at a time, and the rest when a result is waited for', async () => {
+test('200 operations are 4 submits: 64 at a time, and the rest when a result is read', async () => {
   const rows = { outer: 1, classes: 5, inner: 1 };
   const [x, s] = [backend.alloc(5, 'float32'), backend.alloc(5, 'float32')];
   await backend.sync();
@@ -243,7 +243,7 @@ test('200 operations are 4 submits: 64 at a time, and the rest when a result is 
   for (const buffer of [x, s]) backend.free(buffer);
 });
 
-test('bind groups are kept for 512 sets of buffers, the one not used for longest going first', async () => {
+test('bind groups are kept for 512 sets of buffers, with least-recently-used eviction', async () => {
   const device = await newNullDevice();
   let made = 0;
   const own = await webgpu.open({
@@ -265,7 +265,7 @@ test('bind groups are kept for 512 sets of buffers, the one not used for longest
   };
   expect(await groupsFor(outs)).toBe(600);
   expect(own.statistics().bindGroups).toBe(512);
-  // The last 512 are kept: used again, the oldest of them outlives the one after it.
+  // The last 512 are kept. The oldest of them is used again, so the next one is evicted first.
   expect(await groupsFor([outs[88], ...outs.slice(590)])).toBe(0);
   expect(await groupsFor([outs[0]])).toBe(1);
   expect(await groupsFor([outs[88]])).toBe(0);
@@ -275,7 +275,7 @@ test('bind groups are kept for 512 sets of buffers, the one not used for longest
   device.destroy();
 });
 
-test('freed buffers are kept up to the bound, the ones not asked for longest going first', async () => {
+test('freed buffers are kept up to the bound, with least-recently-used eviction', async () => {
   const small = await webgpu.open({ gpu: await nullEntry(), pooledBytes: 100_000 });
   for (const length of [5000, 6000, 7000, 8000, 9000]) small.free(small.alloc(length, 'float32'));
   const { pooledBytes, pooledBuffers } = small.statistics();

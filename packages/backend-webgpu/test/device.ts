@@ -1,4 +1,4 @@
-/** WebGPU's entry point wherever the tests run. */
+/** WebGPU's entry point, in a browser or in Node. */
 export async function entry(): Promise<GPU> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
   if (navigator?.gpu) return navigator.gpu;
@@ -19,7 +19,7 @@ export async function newDevice(descriptor: GPUDeviceDescriptor = {}): Promise<G
 }
 
 /**
- * A device with subgroup operations where the adapter has them: the software device compiles a kernel that needs no barrier several
+ * A device with subgroup operations if the adapter has them, because the software device compiles kernels without barriers several
  * times faster.
  */
 export async function newDeviceWithSubgroups(): Promise<GPUDevice> {
@@ -28,8 +28,8 @@ export async function newDeviceWithSubgroups(): Promise<GPUDevice> {
 }
 
 /**
- * Dawn's null adapter, for Node: validates every call and all WGSL, computes nothing and compiles in milliseconds, where the software
- * device takes a second for a kernel. For tests of what is dispatched, allocated and refused rather than of values. It has every feature.
+ * Dawn's null adapter, for Node. It validates every call and all WGSL but computes nothing, and compiles in milliseconds, whereas the software
+ * device takes a second per kernel. For tests of dispatches, allocations and errors rather than values. It has every feature.
  */
 export async function nullEntry(): Promise<GPU> {
   const dawn = 'webgpu';
@@ -47,7 +47,7 @@ export async function newNullDevice(descriptor: GPUDeviceDescriptor = {}): Promi
   return adapter.requestDevice(descriptor);
 }
 
-/** A device of which some members are others. */
+/** A device with some members replaced. */
 export function altered(device: GPUDevice, members: Partial<Record<keyof GPUDevice, unknown>>): GPUDevice {
   return new Proxy(device, {
     get(target, key) {

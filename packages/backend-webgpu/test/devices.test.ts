@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { type WebgpuBackend, webgpu } from '../src/index.js';
 import { entry, newDevice } from './device.js';
 
-/** Each is told what can be done there. */
 const inNode = !('document' in globalThis);
 
 async function softmaxOf(backend: WebgpuBackend, values: Float32Array, rows: Rows) {
@@ -16,7 +15,7 @@ async function softmaxOf(backend: WebgpuBackend, values: Float32Array, rows: Row
   return result;
 }
 
-test('two backends open side by side do not disturb each other', async () => {
+test('two open backends do not affect each other', async () => {
   const [first, second] = [await webgpu.open(), await webgpu.open()];
   const rows = { outer: 1, classes: 3, inner: 1 };
   const results = await Promise.all([first, second].map((b) => softmaxOf(b, Float32Array.of(1, 2, 3), rows)));
@@ -26,8 +25,8 @@ test('two backends open side by side do not disturb each other', async () => {
   second.close();
 });
 
-describe('a buffer that other code made', () => {
-  test('is computed on where it is, and is not destroyed', async () => {
+describe('a buffer created by other code', () => {
+  test('is used without a copy and not destroyed', async () => {
     const device = await newDevice();
     const backend = await webgpu.open({ device });
     const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
@@ -49,7 +48,7 @@ describe('a buffer that other code made', () => {
   });
 });
 
-test('a buffer that its owner destroys after the backend let go of it has been used by then', async () => {
+test('a shared buffer may be destroyed by its owner once the backend has freed it', async () => {
   const device = await newDevice();
   const backend = await webgpu.open({ device });
   const mine = device.createBuffer({ size: 16, usage: 0x80 | 0x04 | 0x08 });
@@ -64,7 +63,7 @@ test('a buffer that its owner destroys after the backend let go of it has been u
   device.destroy();
 });
 
-test('a buffer that its owner destroyed is an error that names the kernel, and the backend goes on', async () => {
+test('a shared buffer destroyed too early is an error that names the kernel, and the backend keeps working', async () => {
   const device = await newDevice();
   const backend = await webgpu.open({ device });
   const mine = device.createBuffer({ size: 16, usage: 0x80 | 0x04 | 0x08 });
@@ -83,7 +82,7 @@ test('a buffer that its owner destroyed is an error that names the kernel, and t
   device.destroy();
 });
 
-describe('what open takes', () => {
+describe('open accepts', () => {
   test('an entry point, an adapter or a device', async () => {
     const gpu = await entry();
     const adapter = await gpu.requestAdapter();
@@ -100,7 +99,7 @@ describe('what open takes', () => {
     }
   });
 
-  test('without an adapter it is ERR_BACKEND_UNAVAILABLE with the reason and the way out', async () => {
+  test('nothing if there is no adapter: ERR_BACKEND_UNAVAILABLE with the reason and what to do', async () => {
     const gpu = { requestAdapter: async () => null } as unknown as GPU;
     await expect(webgpu.open({ gpu })).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
@@ -110,7 +109,7 @@ describe('what open takes', () => {
     });
   });
 
-  test('an adapter that gives no device is ERR_BACKEND_UNAVAILABLE with its reason', async () => {
+  test('no adapter that provides no device: ERR_BACKEND_UNAVAILABLE with its reason', async () => {
     const real = await (await entry()).requestAdapter();
     const adapter = {
       limits: real?.limits,

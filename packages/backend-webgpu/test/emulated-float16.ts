@@ -1,9 +1,9 @@
 import { altered } from './device.js';
 
 /**
- * A device without shader-f16 as one that has it: the bits of halves are fetched from and put into whole words instead of `f16`s, and
- * everything else (conversions, layout, widths, arithmetic, the host's part) is as it is where the feature exists. A single half is
- * stored by two atomic operations, since its neighbour may be another invocation's.
+ * Emulates shader-f16 on a device without it: the bits of halves are loaded from and stored into whole words instead of `f16`s.
+ * Everything else (conversions, layout, widths, arithmetic, host code) is the same as with the feature. A single half is
+ * stored by two atomic operations, because another invocation may store its neighbour.
  */
 export function withFloat16(device: GPUDevice): GPUDevice {
   return altered(device, {
@@ -13,7 +13,7 @@ export function withFloat16(device: GPUDevice): GPUDevice {
   });
 }
 
-/** What kernels say where they touch halves, word for word, and what is said in its place. */
+/** The exact WGSL of kernels that accesses halves, and its replacement. */
 const accessors = [
   {
     elements: 'f16',

@@ -21,8 +21,8 @@ async function expectWorking(backend: WebgpuBackend): Promise<void> {
   expect(first).toBeCloseTo(0.09003, 5);
 }
 
-describe('a device that is lost in the middle of work', () => {
-  test('rejects what waits with ERR_DEVICE_LOST, then everything', async () => {
+describe('a device that is lost during work', () => {
+  test('rejects pending and later calls with ERR_DEVICE_LOST', async () => {
     const backend = await webgpu.open();
     const out = enqueueSoftmax(backend);
     const reading = backend.read(out);
@@ -44,7 +44,7 @@ describe('a device that is lost in the middle of work', () => {
     backend.close();
   });
 
-  test('by itself, as when a driver is reset, ends everything in the same way and tells why', async () => {
+  test('by a driver reset rejects all calls in the same way, with the reason', async () => {
     const device = await newDevice();
     let lose: (info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>) => void = () => {};
     const lost = new Promise<Pick<GPUDeviceLostInfo, 'reason' | 'message'>>((resolve) => {
@@ -62,7 +62,7 @@ describe('a device that is lost in the middle of work', () => {
     device.destroy();
   });
 
-  test('leaves host data as it was, and a new backend opens and computes from it', async () => {
+  test('leaves host data intact, and a new backend can compute from it', async () => {
     const host = Float32Array.of(1, 2, 3);
     const lost = await webgpu.open();
     const x = tensor(host, { backend: lost });
@@ -79,7 +79,7 @@ describe('a device that is lost in the middle of work', () => {
 });
 
 describe('memory', () => {
-  test('a buffer above the limit of the device is ERR_OUT_OF_MEMORY with what was asked for and the limit', async () => {
+  test('a buffer above the limit of the device is ERR_OUT_OF_MEMORY with the requested size and the limit', async () => {
     const device = await newDevice();
     const backend = await webgpu.open({ device });
     const limit = device.limits.maxStorageBufferBindingSize;
@@ -98,7 +98,7 @@ describe('memory', () => {
     device.destroy();
   });
 
-  /** A device that has no room for any buffer while `full` says so. */
+  /** A device on which every allocation fails while `full` is set. */
   async function exhaustible() {
     const device = await newDevice();
     const scopes: { readonly filter: GPUErrorFilter; readonly failing: boolean }[] = [];
@@ -134,7 +134,7 @@ describe('memory', () => {
   });
 
   test.each(['before', 'after'])(
-    'a buffer that there was no room for, freed %s that is known, is not used again',
+    'a buffer whose allocation failed, freed %s the failure is known, is not reused',
     async (when) => {
       const { device, exhausted, state } = await exhaustible();
       const backend = await webgpu.open({ device: exhausted });
@@ -154,7 +154,7 @@ describe('memory', () => {
   );
 });
 
-test('a large write for which the device has no room is ERR_OUT_OF_MEMORY at the next read', async () => {
+test('a large write that fails for lack of memory is ERR_OUT_OF_MEMORY at the next read', async () => {
   const device = await newDevice();
   let filter: GPUErrorFilter | undefined;
   let full = false;
@@ -190,7 +190,7 @@ test('a large write for which the device has no room is ERR_OUT_OF_MEMORY at the
   device.destroy();
 });
 
-test('a buffer that is freed for good while work enqueued needs it lives until that work is submitted', async () => {
+test('a buffer that is to be destroyed while enqueued work needs it is kept until that work is submitted', async () => {
   const backend = await webgpu.open({ pooledBytes: 0 });
   const x = backend.alloc(3, 'float32');
   const [s, dx] = [backend.alloc(3, 'float32'), backend.alloc(3, 'float32')];
@@ -211,8 +211,8 @@ test('a buffer that is freed for good while work enqueued needs it lives until t
   backend.close();
 });
 
-describe('what the device refuses', () => {
-  test('WGSL that does not compile is an error that names the kernel; the others go on', async () => {
+describe('work that the device rejects', () => {
+  test('WGSL that does not compile is an error that names the kernel; other kernels keep working', async () => {
     const device = await newDevice();
     const strict = altered(device, {
       createShaderModule: ({ label = '', code }: GPUShaderModuleDescriptor) =>
@@ -231,7 +231,7 @@ describe('what the device refuses', () => {
     device.destroy();
   });
 
-  test('what was enqueued beside work that is refused never passes for a result, until it is computed', async () => {
+  test('results of the same batch as rejected work stay invalid until they are recomputed', async () => {
     const device = await newDevice();
     const strict = altered(device, {
       createShaderModule: ({ label = '', code }: GPUShaderModuleDescriptor) =>
@@ -245,14 +245,14 @@ describe('what the device refuses', () => {
     backend.softmax(s, x, rows, plain);
     backend.jacobian(matrix, s, rows, plain);
     await expect(backend.sync()).rejects.toMatchObject(refused);
-    // Neither what did not compile nor what went with it, however often it is asked for.
+    // Neither the kernel that did not compile nor the rest of its batch has a result, however often it is read.
     for (const lost of [matrix, s, s]) await expect(backend.read(lost)).rejects.toMatchObject(refused);
     expect(() => backend.vjp(after, s, s, rows, plain)).toThrow(expect.objectContaining(refused));
     expect(() => backend.jacobian(matrix, x, rows, plain)).toThrow(expect.objectContaining(refused));
     expect([...(await backend.read(x))]).toEqual([1, 2, 3]);
     backend.softmax(s, x, rows, plain);
     expect((await backend.read(s))[0]).toBeCloseTo(0.09003, 5);
-    // Nor does whoever gets its buffer next hear of it.
+    // The error does not affect the next user of the buffer.
     backend.free(matrix);
     const next = backend.alloc(9, 'float32');
     expect(await backend.read(next)).toHaveLength(9);
@@ -281,7 +281,7 @@ describe('what the device refuses', () => {
 });
 
 describe('close', () => {
-  test('rejects reads that are under way, refuses everything after, and is harmless twice', async () => {
+  test('rejects pending reads and all later calls, and may be called twice', async () => {
     const backend = await webgpu.open();
     const out = enqueueSoftmax(backend);
     const reading = backend.read(out);
@@ -294,7 +294,7 @@ describe('close', () => {
     expect(backend.statistics()).toMatchObject({ liveBuffers: 0, liveBytes: 0, pooledBuffers: 0, stagingBuffers: 0 });
   });
 
-  test('destroys a device of its own, and leaves one that it was given alone', async () => {
+  test('destroys a device that the backend requested, but not one that was passed to open', async () => {
     const device = await newDevice();
     const guest = await webgpu.open({ device });
     await expectWorking(guest);

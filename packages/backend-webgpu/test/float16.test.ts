@@ -7,13 +7,13 @@ const every = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
 const isNaNHalf = (bits: number) => (bits & 0x7fff) > 0x7c00;
 
 describe('half precision on the host', () => {
-  test('every half comes back from float32 as it was', () => {
+  test('every half is unchanged after conversion to float32 and back', () => {
     const back = toFloat16(fromFloat16(every));
     const changed = every.filter((bits) => (isNaNHalf(bits) ? !isNaNHalf(back[bits]) : back[bits] !== bits));
     expect([...changed]).toEqual([]);
   });
 
-  test('what lies between two halves becomes the nearer one, and halfway the even one', () => {
+  test('values between two halves are rounded to nearest, ties to even', () => {
     const halves = fromFloat16(every.slice(0, 0x7c00));
     const between = halves.slice(0, -1).map((lower, bits) => (lower + halves[bits + 1]) / 2);
     const rounded = (scale: number) => [...toFloat16(between.map((middle) => middle * scale))];
@@ -36,7 +36,7 @@ describe('half precision on the host', () => {
 });
 
 test('every kernel compiles for float16 where the adapter has shader-f16', async () => {
-  // Dawn's null adapter has every feature and computes nothing: WGSL is validated all the same.
+  // Dawn's null adapter has every feature and validates WGSL, but computes nothing.
   const dawn = 'webgpu';
   const { create } = (await import(dawn)) as { create(flags: readonly string[]): GPU };
   const gpu = create(['backend=null']);

@@ -8,14 +8,14 @@ import { type Traced, traced } from './traced.js';
 interface Bench {
   readonly backend: WebgpuBackend;
   readonly trace: Traced;
-  /** A buffer of so many elements, of no interest or of these. */
+  /** A buffer with a number of unspecified elements, or with these elements. */
   buffer(values: number | Float32Array, dtype?: 'float32' | 'int32'): WebgpuBuffer;
   close(): void;
 }
 
 const open = async () => benchOn(await newDeviceWithSubgroups());
 
-/** For what is asked of programs and grids rather than of what they compute. */
+/** For tests of programs and grids rather than results. */
 const openNull = async () => benchOn(await newNullDevice());
 
 async function benchOn(device: GPUDevice): Promise<Bench> {
@@ -49,7 +49,7 @@ function enqueue({ backend, buffer }: Bench, operation: Operation, rows: Rows): 
   const { outer, classes, inner } = rows;
   const count = outer * inner;
   const size = count * classes;
-  // A row with NaN left over in its buffer would need no weights.
+  // A row with NaN, left over in its buffer, would not load its weights.
   const x = buffer(new Float32Array(size));
   const { kernels, basis } = backend;
   switch (operation) {
@@ -88,9 +88,9 @@ const operations: readonly Operation[] = [
   'crossEntropy',
   'basis.reduce',
 ];
-/** Two inputs an element; no element of output; every kind of input and output. Others differ from these in their arithmetic alone. */
+/** Operations with two inputs per element, without output elements, and with every kind of input and output. Others differ only in arithmetic. */
 const kinds: readonly Operation[] = ['vjp', 'logSumExp', 'crossEntropy'];
-// long-rows.test.ts has rows of several workgroups with every input.
+// long-rows.test.ts covers rows of several workgroups with every input.
 const layouts: readonly (readonly [Rows, readonly Operation[]])[] = [
   [{ outer: 65, classes: 3, inner: 1 }, operations],
   [{ outer: 3, classes: 20, inner: 1 }, kinds],
@@ -98,7 +98,7 @@ const layouts: readonly (readonly [Rows, readonly Operation[]])[] = [
   [{ outer: 1, classes: 33_000, inner: 2 }, ['logSumExp']],
 ];
 
-describe('what statistics tell of a kernel is what its loads and stores count on the device', () => {
+describe('the statistics of a kernel equal the loads and stores counted on the device', () => {
   test.each(layouts)('%o', async (rows, tried) => {
     const bench = await open();
     await bench.trace.told();
@@ -132,7 +132,7 @@ describe('what statistics tell of a kernel is what its loads and stores count on
     expect(dispatches).toBe(1);
     expect([4 * loads, 4 * stores]).toEqual([bytesRead, bytesWritten]);
     expect(stores).toBe(outer * classes ** 2);
-    // Each value once a workgroup, of which there are several where a matrix has more than 65536 entries.
+    // Each value once per workgroup; there are several workgroups if a matrix has more than 65536 entries.
     if (classes <= 256) expect(loads).toBe(outer * classes);
     else expect(loads).toBeLessThanOrEqual(stores / 64);
     bench.close();
@@ -165,7 +165,7 @@ describe('neighbouring invocations load neighbouring elements', () => {
   });
 });
 
-test('more workgroups than one dimension takes are spread over two', async () => {
+test('more workgroups than one dimension allows are arranged in two', async () => {
   const device = await newDeviceWithSubgroups();
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   const limits = { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension: 7 };
@@ -191,10 +191,10 @@ test('more workgroups than one dimension takes are spread over two', async () =>
   device.destroy();
 });
 
-describe('who computes a row', () => {
+describe('work distribution', () => {
   const programOf = ({ trace }: Bench, name: string) => trace.programs.findLast((p) => p.name === name)?.code ?? '';
 
-  test('invocations of a subgroup meet by shuffles where the device has them, and only there', async () => {
+  test('invocations of a subgroup exchange states by shuffles only if the device has them', async () => {
     const rows = { outer: 3, classes: 1000, inner: 1 };
     const results: ArrayLike<number>[] = [];
     for (const features of [['subgroups'], []] as const) {
@@ -212,7 +212,7 @@ describe('who computes a row', () => {
     expect(results[0]).toEqual(results[1]);
   });
 
-  test('elements are loaded four at a time where the length of a row is a multiple of 4', async () => {
+  test('elements are loaded four at a time if the length of a row is a multiple of 4', async () => {
     const bench = await openNull();
     for (const [classes, four] of [
       [8, true],
@@ -239,7 +239,7 @@ describe('who computes a row', () => {
     bench.close();
   });
 
-  test('one row of 10,000,000 has 611 workgroups busy in both of its dispatches', async () => {
+  test('one row of 10,000,000 uses 611 workgroups in both of its dispatches', async () => {
     const device = await newNullDevice();
     const trace = traced(device, false);
     const backend = await webgpu.open({ device: trace.device });

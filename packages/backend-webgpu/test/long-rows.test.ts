@@ -5,7 +5,7 @@ import { layOut, singleDispatchClasses } from '../src/kernels/run-rows.js';
 import { newDeviceWithSubgroups } from './device.js';
 import { traced } from './traced.js';
 
-/** Numbers in [0, 1), the same every time. */
+/** Reproducible random numbers in [0, 1). */
 function randomNumbers(length: number): Float32Array {
   let state = 1;
   return Float32Array.from({ length }, () => {
@@ -22,14 +22,14 @@ function elementsOf({ classes, inner }: Rows, row: number): readonly number[] {
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-test('loss and gradient of cross-entropy beyond one workgroup a row, with every option, load and store what they say', async () => {
+test('loss and gradient of cross-entropy with several workgroups per row and every option load and store as counted', async () => {
   const device = await newDeviceWithSubgroups();
   const trace = traced(device);
   const backend = await webgpu.open({ device: trace.device });
   const rows = { outer: 3, classes: 40_000, inner: 1 };
   const { outer, classes } = rows;
   const size = outer * classes;
-  // The maximum and the target lie in different parts of each row, the third row is ignored, one mask serves all rows.
+  // The maximum and the target are in different parts of each row, the third row is ignored, all rows share one mask.
   const logits = randomNumbers(size).map((value) => 8 * value - 4);
   [5, classes + 20_000, 3 * classes - 1].forEach((i) => {
     logits[i] = 14;
@@ -86,17 +86,17 @@ test('loss and gradient of cross-entropy beyond one workgroup a row, with every 
   }
   expect(errors.loss).toBeLessThanOrEqual(8 * 2 ** -24);
   expect(errors.gradient).toBeLessThanOrEqual(8 * 2 ** -24);
-  // Weights are counted for every element, and not loaded where the mask removes it, nor for the gradient of an ignored row.
+  // Weights are counted for every element, but not loaded for masked elements or for the gradient of an ignored row.
   const removed = classes - sum([...mask]);
   const notLoaded = outer * removed + (outer - 1) * removed + classes;
-  // A mask's element is one byte, and looked at twice.
+  // A mask's element is one byte and loaded twice.
   const loaded = 4 * (loads + notLoaded) - 3 * 2 * size;
   expect([dispatches, loaded, 4 * stores]).toEqual([2, bytesRead, bytesWritten]);
 });
 
-describe('where rows begin to be shared by workgroups, and where one more workgroup joins', () => {
+describe('lengths around which a row needs a second or another workgroup', () => {
   const last = singleDispatchClasses;
-  /** Classes that one workgroup looks at. */
+  /** Classes that one workgroup processes. */
   const chunkOf = (rows: Rows) => {
     const { chunk, width } = layOut(rows);
     return chunk * width;
@@ -116,12 +116,12 @@ describe('where rows begin to be shared by workgroups, and where one more workgr
     [{ ...column, classes: 6 * chunkOf(column) + 1 }, 2, 7],
   ];
 
-  test('log-sum-exp counts every element, the first and the last of each part too', async () => {
+  test('log-sum-exp includes every element, also the first and the last of each part', async () => {
     const backend = await webgpu.open();
     for (const [rows, dispatches, parts] of shapes) {
       const { classes, inner } = rows;
       expect(layOut(rows).parts, `${classes}`).toBe(parts);
-      // 0 but for 8, 9, 10 … at the ends of parts: each of them is a visible share of the sum.
+      // 0 except for 8, 9, 10 … at the ends of parts: each of them is a noticeable share of the sum.
       const x = new Float32Array(classes * inner);
       for (let part = 0; part < parts; part++) {
         const ends = [part * chunkOf(rows), Math.min(classes, (part + 1) * chunkOf(rows)) - 1];

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { altered, newDevice } from './device.js';
 
-/** What the backend announces on a device whose kernels are these instead. */
+/** What the backend announces on a device that runs changed kernels. */
 async function supportsWith(change: (code: string) => string) {
   const device = await newDevice();
   let changed = false;
@@ -22,7 +22,7 @@ async function supportsWith(change: (code: string) => string) {
   return supports;
 }
 
-test('an exp that is worse is announced as worse', async () => {
+test('a less accurate exp is announced as less accurate', async () => {
   // The coefficient of t³, off by a thousandth.
   const { expUlp } = await supportsWith((code) => code.replaceAll('0.16666576266288757', '0.1668'));
   expect(expUlp.base).toBeGreaterThan(10);
@@ -35,7 +35,7 @@ test('a device that loses infinities is announced as unspecified', async () => {
   expect(nonFinite).toBe('unspecified');
 });
 
-test('a device that keeps subnormals in products and softmax is announced as one that preserves them', async () => {
+test('a device that preserves subnormals in products and softmax is announced so', async () => {
   const raised = (code: string) =>
     code
       .replace(
@@ -53,7 +53,7 @@ test.each([
   ['in the order of their index', true, (code: string) => code],
   ['in another order', false, (code: string) => code.replace('select(4096u, id,', 'select(4096u, id ^ 1u,')],
   ['with other neighbours', false, (code: string) => code.replace('subgroupShuffleXor(local, 1u)', 'local')],
-] as const)('where subgroups hold invocations %s, shuffles are used: %s', async (_, used, change) => {
+] as const)('if subgroups contain invocations %s, shuffles are used: %s', async (_, used, change) => {
   const device = await newDevice({ requiredFeatures: ['subgroups'] });
   const programs: string[] = [];
   const other = altered(device, {

@@ -10,13 +10,13 @@ const files: readonly string[] = target.files;
 const textOf = (file: string) => readFileSync(join(target.folder, file), 'utf8');
 
 describe('mutants of the WGSL', () => {
-  test('are in every file with a marked template string, and nowhere else', () => {
+  test('exist for every file with a marked template string, and for no other', () => {
     expect(files).toContain('kernels/numerics.ts');
     for (const file of files) expect(textOf(file)).toContain('/* wgsl */');
     for (const file of ['queue.ts', 'kernels/rows.ts']) expect(files).not.toContain(file);
   });
 
-  test.each(files)('change the WGSL of %s alone: the TypeScript around it still parses', async (file) => {
+  test.each(files)('change only the WGSL of %s: the TypeScript around it still parses', async (file) => {
     const text = textOf(file);
     for (const mutant of mutants(text, 'wgsl-in-ts')) {
       expect(Object.keys(operators)).toContain(mutant.operator);
@@ -41,7 +41,7 @@ describe('mutants of the WGSL', () => {
     expect(casesOf[file].test(name)).toBe(expected);
   });
 
-  test('that are argued to be equivalent are among them', () => {
+  test('include those listed as equivalent', () => {
     expect(strayEquivalents(target)).toEqual([]);
   });
 });

@@ -4,8 +4,8 @@ import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 import { altered, newDeviceWithSubgroups } from './device.js';
 
 /**
- * WGSL lets a compiler assume that there is no NaN and no infinity. The software device makes no use of that, so a kernel that relies on
- * arithmetic to carry them would pass all other tests. This device takes them for 0 in arithmetic.
+ * WGSL lets a compiler assume that there is no NaN and no infinity. The software device does not make use of this, so a kernel that relies on
+ * arithmetic to propagate them would pass all other tests. This device treats them as 0 in arithmetic.
  */
 let device: GPUDevice;
 let backend: WebgpuBackend;
@@ -51,7 +51,7 @@ async function upload(values: Uint8Array | Int32Array, dtype: 'bool' | 'int32'):
   return buffer;
 }
 
-/** Rows that softmax is undefined for, then one that it is defined for. */
+/** Rows for which softmax is undefined, then one for which it is defined. */
 const undefinedRows = [
   [nan, 1, 2],
   [1, 2, nan],
@@ -67,11 +67,11 @@ const size = logits.length;
 const allNaN = Array<number>(size - classes).fill(nan);
 const plain = { temperature: 1, mask: null } as const;
 
-test('the device is announced as one on which non-finite numbers are unspecified', () => {
+test('the device announces non-finite numbers as unspecified', () => {
   expect(backend.supports.nonFinite).toBe('unspecified');
 });
 
-describe('a row with NaN, with +Infinity or with nothing but −Infinity', () => {
+describe('a row with NaN or +Infinity, or only −Infinity', () => {
   test('is NaN in softmax and log-softmax; −Infinity beside finite logits has probability 0', async () => {
     const [s, y] = await run([logits], [size, size], ([outS, outY], [x]) => {
       backend.softmax(outS, x, rows, plain);
@@ -88,7 +88,7 @@ describe('a row with NaN, with +Infinity or with nothing but −Infinity', () =>
     expect(out.at(-1)).toBeCloseTo(Math.log(2), 6);
   });
 
-  test('is NaN in loss and gradient of cross-entropy, but for rows that are ignored and entries that a mask removes', async () => {
+  test('is NaN in loss and gradient of cross-entropy, except for ignored rows and masked entries', async () => {
     const target = await upload(Int32Array.of(1, 1, 2, 1, 1, -100, 0), 'int32');
     const mask = await upload(Uint8Array.of(1, 1, 0), 'bool');
     const [loss, gradient, masked] = await run(
@@ -107,13 +107,13 @@ describe('a row with NaN, with +Infinity or with nothing but −Infinity', () =>
         backend.kernels.crossEntropy({ loss: null, gradient: outMasked }, x, rows, removed);
       },
     );
-    // The last row's target has no probability at all.
+    // The last row's target has probability 0.
     expect(loss).toEqual([nan, nan, nan, nan, nan, 0, inf]);
     const ignored = [0, 0, 0];
     expect(gradient).toEqual([...allNaN.slice(classes), ...ignored, -1, 0.5, 0.5]);
     const [first, second] = [masked.slice(0, classes), masked.slice(classes, 2 * classes)];
     expect(first).toEqual([nan, nan, 0]);
-    // The mask removes its NaN.
+    // Its NaN is masked.
     expect(second.map(Number.isFinite)).toEqual([true, true, true]);
     expect(masked.slice(2 * classes, 3 * classes)).toEqual([nan, nan, 0]);
     expect(masked.slice(4 * classes)).toEqual([nan, nan, 0, ...ignored, -1, 1, 0]);
@@ -121,7 +121,7 @@ describe('a row with NaN, with +Infinity or with nothing but −Infinity', () =>
     backend.free(mask);
   });
 
-  test('leaves what a mask removes 0 or −Infinity, and is defined where the mask removes what is not finite', async () => {
+  test('has 0 or −Infinity at masked entries, and is defined if all its non-finite entries are masked', async () => {
     const mask = await upload(Uint8Array.of(0, 1, 1), 'bool');
     const [s, y, z] = await run([logits], [size, size, rows.outer], ([outS, outY, outZ], [x]) => {
       const options = { temperature: 1, mask: { buffer: mask, outer: 1 } };
@@ -142,7 +142,7 @@ describe('a row with NaN, with +Infinity or with nothing but −Infinity', () =>
 });
 
 describe('derivatives of a row', () => {
-  // Several invocations a row, which tell each other.
+  // Several invocations per row, which exchange their states.
   const classes = 5;
   const s = [0.3, 0.2, 0.2, 0.2, 0.1];
   const y = s.map(Math.log);
@@ -164,7 +164,7 @@ describe('derivatives of a row', () => {
     }
   });
 
-  test('of log-softmax with a cotangent or tangent that is not finite are not finite; a NaN output is NaN itself', async () => {
+  test('of log-softmax with a cotangent or tangent that is not finite are not finite; at a NaN output they are NaN', async () => {
     for (const by of [nan, inf]) {
       for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {
         const [dx] = await run([y, replaced(g, 1, by)], [classes], ([out], [a, b]) =>
@@ -182,7 +182,7 @@ describe('derivatives of a row', () => {
     expect(jvp.every(Number.isNaN)).toBe(true);
   });
 
-  test('a Jacobian has NaN where either probability is NaN', async () => {
+  test('an entry of a Jacobian is NaN if either probability is NaN', async () => {
     const p = replaced(s, 1, nan);
     const [j, l] = await run([p, replaced(y, 1, nan)], [classes ** 2, classes ** 2], ([outJ, outL], [a, b]) => {
       backend.jacobian(outJ, a, one, plain);
@@ -217,7 +217,7 @@ describe('element by element', () => {
     expect(negative).toEqual(special.map((value) => -value));
   });
 
-  test('the larger and the smaller of two numbers is NaN where one is, and orders infinities', async () => {
+  test('the maximum and minimum of two numbers are NaN if one is NaN, and order infinities', async () => {
     const pairs = special.flatMap((a) => special.map((b) => [a, b] as const));
     const [left, right] = [0, 1].map((k) => pairs.map((pair) => pair[k]));
     const extent = [1, 1, pairs.length] as const;
@@ -229,7 +229,7 @@ describe('element by element', () => {
     expect(min).toEqual(pairs.map(([a, b]) => Math.min(a, b)));
   });
 
-  test('a condition chooses the first where it is above 0, so not where it is NaN', async () => {
+  test('select takes the first operand if the condition is above 0, and the second if it is NaN', async () => {
     const extent = [1, 1, n] as const;
     const [chosen] = await run([special], [n], ([out], [condition]) =>
       backend.basis.select(out, { buffer: condition, extent }, 1, 2, extent),
@@ -237,7 +237,7 @@ describe('element by element', () => {
     expect(chosen).toEqual(special.map((value) => (value > 0 ? 1 : 2)));
   });
 
-  test('sigmoid and relu keep NaN, and end in 0, 1 and Infinity', async () => {
+  test('sigmoid and relu propagate NaN, and map infinities to 0, 1 and Infinity', async () => {
     const sigmoid = await unary((out, x) => backend.kernels.sigmoid(out, x, n));
     expect(sigmoid.slice(0, 5)).toEqual([nan, 1, 0, 0.5, 0.5]);
     const relu = await unary((out, x) => backend.kernels.relu(out, x, n));
@@ -257,7 +257,7 @@ describe('element by element', () => {
     expect(ofRelu.slice(1)).toEqual([nan, inf, 1]);
   });
 
-  test('the maximum of a row is NaN where an element is, and orders infinities', async () => {
+  test('the maximum of a row is NaN if an element is NaN, and orders infinities', async () => {
     const [max] = await run([logits], [rows.outer], ([out], [x]) => backend.basis.reduce(out, 'max', x, rows));
     expect(max).toEqual([nan, nan, inf, inf, -inf, nan, 0]);
   });

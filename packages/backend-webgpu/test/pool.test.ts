@@ -5,7 +5,7 @@ import { grid } from '../src/queue.js';
 
 const largest = 2 ** 30;
 
-test('a size class is at least what was asked for, at most a quarter more, a multiple of 64, and within the limit', () => {
+test('a size class is at least the requested size, at most a quarter more, a multiple of 64, and within the limit', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: largest }), (bytes) => {
       const size = sizeClass(bytes, largest);
@@ -17,7 +17,7 @@ test('a size class is at least what was asked for, at most a quarter more, a mul
   );
 });
 
-test('a pool holds what was given back and not taken, never more than its bound, and destroys the rest once', () => {
+test('a pool holds the returned buffers, never more than its bound, and retires the rest once', () => {
   const command = fc.record({ take: fc.boolean(), bytes: fc.integer({ min: 1, max: 5000 }) });
   fc.assert(
     fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
@@ -46,7 +46,7 @@ test('a pool holds what was given back and not taken, never more than its bound,
   );
 });
 
-test('a grid has all workgroups, no dimension above the limit, and less than one surplus row', () => {
+test('a grid covers all workgroups, with no dimension above the limit and less than one surplus row', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 31 }), (workgroups) => {
       const [x, y] = grid(workgroups, 65535);
@@ -57,7 +57,7 @@ test('a grid has all workgroups, no dimension above the limit, and less than one
   );
 });
 
-test('size classes are quarters of a power of 2, cut at the limit', () => {
+test('size classes are multiples of a quarter of a power of 2, clamped to the limit', () => {
   const sizes = [0, 1, 256, 257, 320, 321, 384, 512, 513, 641, 1024, 1025, 1281];
   expect(sizes.map((bytes) => sizeClass(bytes, largest))).toEqual([
     256, 256, 256, 320, 320, 384, 384, 512, 640, 768, 1024, 1280, 1536,
@@ -65,7 +65,7 @@ test('size classes are quarters of a power of 2, cut at the limit', () => {
   expect([1000, 1100, 1200].map((bytes) => sizeClass(bytes, 1100))).toEqual([1024, 1100, 1200]);
 });
 
-/** A pool of so many bytes, and the sizes that it made and retired. */
+/** A pool with a bound, and the sizes of the buffers that it created and retired. */
 function watched(boundBytes: number, usable?: (gpu: GPUBuffer) => boolean) {
   const made: number[] = [];
   const retired: Slot[] = [];
@@ -82,7 +82,7 @@ function watched(boundBytes: number, usable?: (gpu: GPUBuffer) => boolean) {
   return { pool, made, retired };
 }
 
-test('a buffer that was given back is given out again to its size class alone, the last one first', () => {
+test('returned buffers are reused for their size class only, the last one first', () => {
   const { pool, made, retired } = watched(10_000);
   const [a, b] = [pool.take(300), pool.take(310)];
   expect([a.byteLength, b.byteLength]).toEqual([320, 320]);
@@ -98,12 +98,12 @@ test('a buffer that was given back is given out again to its size class alone, t
   expect(retired).toEqual([]);
 });
 
-test('beyond the bound the class that waited longest shrinks first, by no more than is needed', () => {
+test('beyond the bound the least recently used class shrinks first, by no more than necessary', () => {
   const { pool, retired } = watched(1000);
   const [a, b, c] = [256, 512, 256].map((bytes) => pool.take(bytes));
   for (const slot of [a, b]) pool.give(slot);
   expect(retired).toEqual([]);
-  // 1024 bytes: the class of 256 was there first, but has just been given to again.
+  // 1024 bytes: the class of 256 is older, but has just been used again.
   pool.give(c);
   expect(retired).toEqual([b]);
   expect(pool.held).toEqual({ buffers: 2, bytes: 512 });
@@ -115,7 +115,7 @@ test('beyond the bound the class that waited longest shrinks first, by no more t
   expect(exact.pool.held).toEqual({ buffers: 2, bytes: 512 });
 });
 
-test('a buffer for which there was no room is retired, whether that is known when it is given back or when it is taken', () => {
+test('a buffer whose allocation failed is retired, whether this is known when it is returned or when it is taken', () => {
   const none = new Set<GPUBuffer>();
   const { pool, retired } = watched(10_000, (gpu) => !none.has(gpu));
   const [a, b] = [pool.take(256), pool.take(256)];

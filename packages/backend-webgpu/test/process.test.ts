@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const built = join(packageFolder, 'dist/index.js');
 
-/** Runs a module in a Node of its own, to its end. */
+/** Runs a module in a new Node process until it exits. */
 function node(code: string, environment: NodeJS.ProcessEnv = {}, cwd = packageFolder) {
   return new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
@@ -26,7 +26,7 @@ function node(code: string, environment: NodeJS.ProcessEnv = {}, cwd = packageFo
 }
 
 describe('a Node process', () => {
-  test('ends by itself once the backend is closed', async () => {
+  test('exits by itself once the backend is closed', async () => {
     const code = `
       import { webgpu } from ${JSON.stringify(built)};
       const backend = await webgpu.open();
@@ -38,7 +38,7 @@ describe('a Node process', () => {
     expect(await node(code)).toEqual({ code: 0, output: '0.0900\n' });
   });
 
-  test('learns why there is no adapter', async () => {
+  test('gets the reason why there is no adapter', async () => {
     const code = `
       import { webgpu } from ${JSON.stringify(built)};
       console.log(await webgpu.unavailable());
@@ -62,13 +62,13 @@ describe('without the optional package webgpu', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  test('Node imports the backend and learns what to install', async () => {
+  test('Node imports the backend, which says what to install', async () => {
     const code = `
       import { webgpu } from '@softgrad/backend-webgpu';
       console.log(await webgpu.unavailable());`;
     expect(await node(code, {}, folder)).toEqual({
       code: 0,
-      output: expect.stringMatching(/^Node has no WebGPU of its own: .*npm install webgpu/),
+      output: expect.stringMatching(/^Node has no built-in WebGPU: .*npm install webgpu/),
     });
   });
 });

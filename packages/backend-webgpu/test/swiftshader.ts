@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 
-/** What the backend announces of SwiftShader, the software device on which the tests run in Node and in Chromium. */
+/** What the backend announces on SwiftShader, the software device of the tests in Node and in Chromium. */
 export const announcedBySwiftShader = {
   device: 'google swiftshader (webgpu)',
   dtypes: ['float32'],
@@ -8,7 +8,7 @@ export const announcedBySwiftShader = {
   limits: { elements: 2 ** 28, classes: 2 ** 28 },
   subnormals: 'flush',
   nonFinite: 'ieee',
-  // 0.0069 today; it must not grow.
+  // Currently 0.0069; it must not grow.
   expUlp: { base: 1, slope: expect.closeTo(0.006, 2) },
 };
 
@@ -25,7 +25,7 @@ const fusedKernels = [
   'crossEntropy',
 ];
 
-/** Why conformance cases do not apply to it. Which cases need what is a subject of core's own tests. */
+/** The reasons for skipped conformance cases. Core's own tests cover which cases need what. */
 export const skipReasonsOnSwiftShader: readonly string[] = [
   'has no float64',
   'has no float16',

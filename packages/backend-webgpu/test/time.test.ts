@@ -6,14 +6,14 @@ import { altered, newDevice } from './device.js';
 const rows = { outer: 2000, classes: 2, inner: 1 };
 const zeros = new Float32Array(4000);
 
-/** Logits that are all 0, and a softmax of them. */
+/** Allocates logits, and returns a function that enqueues a softmax of them. */
 function work(backend: WebgpuBackend) {
   const [x, out] = [backend.alloc(4000, 'float32'), backend.alloc(4000, 'float32')];
   backend.write(x, zeros);
   return { x, out, enqueue: () => backend.softmax(out, x, rows, plain) };
 }
 
-/** A device with a clock, of which some members are others. */
+/** A device with a clock, with some members replaced. */
 async function clocked(members: (device: GPUDevice) => Partial<Record<keyof GPUDevice, unknown>> = () => ({})) {
   const device = await newDevice({ requiredFeatures: ['timestamp-query'] });
   const backend = await webgpu.open({ device: altered(device, members(device)) });
@@ -26,7 +26,7 @@ async function clocked(members: (device: GPUDevice) => Partial<Record<keyof GPUD
   };
 }
 
-/** A clocked backend that tells how many passes have been timed. */
+/** A backend with a clock that counts timed passes. */
 async function counted() {
   const passes: GPUQuerySet[] = [];
   const opened = await clocked((device) => ({
@@ -40,7 +40,7 @@ async function counted() {
 }
 
 describe('time', () => {
-  test("is the device's own, in milliseconds, of everything enqueued", async () => {
+  test('is the time of all enqueued work in milliseconds by the device clock', async () => {
     const backend = await webgpu.open();
     expect(backend.device.features.has('timestamp-query')).toBe(true);
     const { out, enqueue } = work(backend);
@@ -53,7 +53,7 @@ describe('time', () => {
     backend.close();
   });
 
-  test('is null on a device without a clock, and the work is done all the same', async () => {
+  test('is null on a device without a clock, and the work is still done', async () => {
     const device = await newDevice();
     const backend = await webgpu.open({ device });
     const { out, enqueue } = work(backend);
@@ -63,7 +63,7 @@ describe('time', () => {
     device.destroy();
   });
 
-  test('of many operations is one pass, without a submit in the middle of it', async () => {
+  test('of many operations is one pass in one submit', async () => {
     const { backend, passes, close } = await counted();
     const { enqueue } = work(backend);
     await backend.time(() => {
@@ -74,7 +74,7 @@ describe('time', () => {
     close();
   });
 
-  test('counts what comes before a write as well as what comes after', async () => {
+  test('includes work before and after a write', async () => {
     const { backend, passes, close } = await counted();
     const { x, enqueue } = work(backend);
     const elapsedMs = await backend.time(() => {
@@ -87,7 +87,7 @@ describe('time', () => {
     close();
   });
 
-  test('within other time does not end it', async () => {
+  test('may be nested', async () => {
     const { backend, passes, close } = await counted();
     const { enqueue } = work(backend);
     const inner: Promise<number | null>[] = [];
@@ -97,12 +97,12 @@ describe('time', () => {
       enqueue();
     });
     await Promise.all(inner);
-    // Before, within and after.
+    // Before, inside and after the inner call.
     expect(passes).toHaveLength(3);
     close();
   });
 
-  test('is null where the clock was set back meanwhile', async () => {
+  test('is null if the clock was set back meanwhile', async () => {
     const { backend, close } = await clocked((device) => ({
       createCommandEncoder() {
         const encoder = device.createCommandEncoder();
@@ -134,7 +134,7 @@ describe('time', () => {
     backend.close();
   });
 
-  test('passes on what is thrown, and what is enqueued after is not timed', async () => {
+  test('rethrows errors, and later work is not timed', async () => {
     const { backend, passes, close } = await counted();
     const { out, enqueue } = work(backend);
     const failing = () => {

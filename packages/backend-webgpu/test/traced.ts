@@ -1,14 +1,14 @@
 import { altered } from './device.js';
 
-/** What kernels did on a device, told by the device: their own `load_…` and `store_…` count, in words of memory that only tests add. */
+/** The loads and stores of kernels on a device, counted by `load_…` and `store_…` functions that tests instrument. */
 export interface Traced {
-  /** To be opened by the backend. */
+  /** The device to open the backend with. */
   readonly device: GPUDevice;
-  /** WGSL by kernel, in the order compiled. */
+  /** The WGSL of kernels, in the order of compilation. */
   readonly programs: readonly { readonly name: string; readonly code: string }[];
   /** Workgroups of each dispatch. */
   readonly grids: readonly (readonly [x: number, y: number])[];
-  /** Elements loaded and stored since it was asked last, and the index that each invocation of the first workgroup loaded first. */
+  /** Elements loaded and stored since the last call, and the first index that each invocation of the first workgroup loaded. */
   told(): Promise<{ readonly loads: number; readonly stores: number; readonly firstLoads: readonly number[] }>;
 }
 
@@ -17,7 +17,7 @@ const invocations = 256;
 const words = 2 + invocations;
 const untouched = 0xffffffff;
 
-/** @param dispatching false: dispatches are noted and not made */
+/** @param dispatching false: dispatches are recorded but not executed */
 export function traced(device: GPUDevice, dispatching = true): Traced {
   const programs: { name: string; code: string }[] = [];
   const grids: [number, number][] = [];
@@ -68,7 +68,7 @@ export function traced(device: GPUDevice, dispatching = true): Traced {
   };
 }
 
-/** A kernel that counts what its loads and stores touch. */
+/** A kernel that counts its loads and stores. */
 function counting(code: string): string {
   const elements = (type: string) => (type.startsWith('vec4') ? 4 : 1);
   const declared = /* wgsl */ `

@@ -1,6 +1,6 @@
 // Compiles src/exp-loop/exp.c to WebAssembly and embeds it in src/exp-loop/module.generated.ts.
 //
-//   node scripts/build-exp-loop.mjs    needs clang-19 and lld-19 (apt-get install clang-19 lld-19); nothing else does
+//   node scripts/build-exp-loop.mjs    needs clang-19 and lld-19 (apt-get install clang-19 lld-19)
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -39,8 +39,8 @@ export interface AccuracyResult {
   readonly logits: LogitRange;
   readonly contender: string;
   /**
-   * Largest error in ULP of the dtype, over results of magnitude 1e-30 and more; NaN where one is NaN. null where the contender
-   * does not do this.
+   * Largest error in ULP of the dtype, over results of magnitude at least 1e-30; NaN if a result is NaN. null if the contender
+   * does not support the input.
    */
   readonly worstUlp: number | null;
   /** Largest distance of a row's sum of probabilities from 1, in ULP of 1. */
@@ -64,13 +64,13 @@ const logitRanges: readonly LogitRange[] = [
 
 const standardClasses: readonly number[] = [1, 3, 10, 128, 1000, 32000, 128256];
 
-/** About this many results an input: the more there are, the larger the largest error among them. */
+/** Number of results per input. It is the same for all, because the largest error grows with the number of results. */
 const resultsAtLeast = 8000;
 
 /**
- * The largest error of each contender's softmax in ULP: over logits within ±1, ±20, ±80 and around 1e4, rows from 1 to 128,256
- * classes. float32 results are held against float64 loops, which err by less than 1e-6 ULP of float32, and float64 ones against
- * core's reference in double-double. The logits are rounded to the dtype first, so that all of the error is the contender's.
+ * The largest error of each contender's softmax in ULP, over logits within ±1, ±20, ±80 and around 1e4, and rows of 1 to 128,256
+ * classes. float32 results are compared with float64 loops, whose error is below 1e-6 ULP of float32, and float64 results with
+ * core's double-double reference. The logits are rounded to the dtype first, so that the whole error is the contender's.
  */
 export async function measureAccuracy(
   { contenders: sources, ops = ['softmax'], dtypes = benchDTypes, classes = standardClasses, signal }: AccuracyOptions,
@@ -154,7 +154,7 @@ function inFloat64(op: 'softmax' | 'logSoftmax', x: FloatArray, [rows, f]: Bench
   for (let start = 0; start < x.length; start += f) {
     let top = start;
     for (let k = start; k < start + f; k++) if (x[k] > x[top]) top = k;
-    // All terms but the largest, so that a sum just above 1 keeps its digits.
+    // Sum without the largest term, which is 1, so that log1p keeps the digits of a sum just above 1.
     let rest = 0;
     for (let k = start; k < start + f; k++) if (k !== top) rest += Math.exp(x[k] - x[top]);
     const logSum = Math.log1p(rest);
@@ -166,10 +166,10 @@ function inFloat64(op: 'softmax' | 'logSoftmax', x: FloatArray, [rows, f]: Bench
   return result;
 }
 
-/** The spacing of a dtype's numbers at `x`, of magnitude 1e-30 or more: no subnormal. */
+/** The spacing of a dtype's numbers at `x`, whose magnitude is at least 1e-30, so never subnormal. */
 function ulpOf(x: number, dtype: BenchDType): number {
   let exponent = Math.floor(Math.log2(Math.abs(x)));
-  // log2 can round up to the next power.
+  // log2 can round up to the next integer.
   if (2 ** exponent > Math.abs(x)) exponent--;
   return 2 ** (exponent - (dtype === 'float64' ? 52 : 23));
 }
@@ -187,7 +187,7 @@ function largestError(actual: HostArray, expected: Float64Array, dtype: BenchDTy
 function rowSumError(actual: HostArray, { dtype, shape: [rows, f] }: Workload): number {
   let largest = 0;
   for (let r = 0; r < rows; r++) {
-    // Neumaier's summation (ZAMM 54, 1974): the check adds nothing of its own.
+    // Neumaier's summation (ZAMM 54, 1974), so that the check adds no rounding error.
     let sum = 0;
     let lost = 0;
     for (let k = r * f; k < (r + 1) * f; k++) {
@@ -206,7 +206,7 @@ function rangeName({ range, offset }: LogitRange): string {
   return offset === 0 ? `±${range}` : `${offset} ± ${range}`;
 }
 
-/** A table for each op and dtype: a line an input, a column a contender. */
+/** One table per op and dtype, with one row per input and one column per contender. */
 export function accuracyTables({ contenders, results }: AccuracyReport): readonly TextTable[] {
   const groups = new Map<string, AccuracyResult[]>();
   for (const result of results) {
@@ -214,18 +214,20 @@ export function accuracyTables({ contenders, results }: AccuracyReport): readonl
     groups.set(title, [...(groups.get(title) ?? []), result]);
   }
   return [...groups].map(([title, group]) => {
-    const able = contenders.filter(({ name }) => group.some((one) => one.contender === name && one.worstUlp !== null));
+    const measured = contenders.filter(({ name }) =>
+      group.some((one) => one.contender === name && one.worstUlp !== null),
+    );
     const inputs = [...new Set(group.map(inputName))];
     const find = (input: string, name: string) =>
       group.find((one) => inputName(one) === input && one.contender === name);
     return {
       title,
-      head: ['classes', 'logits', ...able.map(({ name }) => name)],
+      head: ['classes', 'logits', ...measured.map(({ name }) => name)],
       rows: inputs.map((input) => [
         ...input.split('; '),
-        ...able.map(({ name }) => find(input, name)?.worstUlp?.toPrecision(2) ?? ''),
+        ...measured.map(({ name }) => find(input, name)?.worstUlp?.toPrecision(2) ?? ''),
       ]),
-      notes: contenders.filter((one) => !able.includes(one)).map(({ name }) => `${name}: not in this dtype`),
+      notes: contenders.filter((one) => !measured.includes(one)).map(({ name }) => `${name}: dtype not supported`),
     };
   });
 }

@@ -13,15 +13,15 @@ import type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contende
 import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 
 export interface BackendVariant {
-  /** What is handed to the provider's `open`. */
+  /** Options of the provider's `open`. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
-  /** Without its fused kernels: what core composes from the basis. */
+  /** Without its fused kernels, so that core composes the ops from the basis. */
   readonly composed?: boolean | undefined;
-  /** How it is called in reports; default: its name. */
+  /** Its name in reports. Default: the backend's name. */
   readonly label?: string | undefined;
 }
 
-/** A registered backend as a contender, through the public API: what its users pay is what is timed. */
+/** A registered backend as a contender, through the public API: the times include its overhead. */
 export function backendSource(
   name: string,
   { options, composed = false, label = name }: BackendVariant = {},
@@ -39,7 +39,7 @@ export function backendSource(
         if (!composed) return backendContender(shown, opened);
         if (opened.kernels && opened.basis) return composedContender(shown, opened);
         await opened.close();
-        return `${name} has no fused kernels beside a basis`;
+        return `${name} has no fused kernels, or no basis to compose from`;
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
       }
@@ -47,7 +47,7 @@ export function backendSource(
   };
 }
 
-/** The same backend with nothing fused, for the ops that are fused. */
+/** The same backend without fused kernels, for the ops that have one. */
 function composedContender(name: string, backend: Backend): Contender {
   const unfused = new Proxy(backend, {
     get: (target, key) => (key === 'kernels' ? undefined : Reflect.get(target, key, target)),
@@ -59,7 +59,7 @@ function composedContender(name: string, backend: Backend): Contender {
       if (['softmax', 'jacobian', 'vjp'].includes(workload.op)) return `${workload.op} is always a kernel`;
       return contender.prepare(workload, input);
     },
-    // That of the fused one is timed already.
+    // The fused contender times the same exp.
     exp: async () => null,
   };
 }
@@ -82,7 +82,7 @@ export function backendContender(name: string, backend: Backend): Contender {
   };
 }
 
-/** The basis's exp on resident buffers, below the public API: a bound has no call to pay for. */
+/** The basis's exp on resident buffers, bypassing the public API, because a bound must not include its overhead. */
 function expLoop(backend: Backend, x: FloatArray): ExpLoop | null {
   const { basis } = backend;
   if (!basis) return null;
@@ -102,15 +102,15 @@ function expLoop(backend: Backend, x: FloatArray): ExpLoop | null {
   };
 }
 
-/** Has the device say how many milliseconds it spends on what `enqueue` enqueues, by its own clock; null where it has none. */
+/** Measures by the device's clock how many milliseconds it spends on the work that `enqueue` enqueues; null if it has no clock. */
 type DeviceClock = (enqueue: () => void) => Promise<number | null>;
 
-/** The clock of a backend whose device has one: a member of its own, as webgpu's `time`. */
+/** The clock of a backend whose device has one: webgpu's `time`, which is not part of the Backend interface. */
 function clockOf(backend: Backend & { readonly time?: DeviceClock }): DeviceClock | undefined {
   return backend.time?.bind(backend);
 }
 
-/** A call of an op that writes into a tensor, or makes one. */
+/** Calls an op, which writes into `out` or into a new tensor. */
 type Call = (out?: Tensor) => Tensor;
 
 function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Job {

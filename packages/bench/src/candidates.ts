@@ -11,7 +11,7 @@ import {
   workloadInput,
 } from './workloads.js';
 
-/** A contender on its way through a workload. */
+/** The state of a contender while a workload runs. */
 export interface Entry {
   readonly contender: Contender;
   job: Job | null;
@@ -21,7 +21,7 @@ export interface Entry {
   noDeviceTime: string | undefined;
 }
 
-/** A loop to be timed and what it is: a contender in a mode, the control, an empty call or a roof. */
+/** A loop to time: a contender in a mode, the control, an empty call or a roof. */
 export type Candidate = {
   readonly of: 'mode' | 'control' | 'emptyCall' | 'roof';
   /** A contender's name, or 'engine'. */
@@ -32,7 +32,7 @@ export type Candidate = {
 
 type Dispose = (() => void | Promise<void>)[];
 
-/** Everything that is timed of a workload. What it makes on the way is put on `dispose`. */
+/** All loops to time for a workload. Pushes a function onto `dispose` for every resource that it creates. */
 export async function candidatesOf(
   entries: readonly Entry[],
   baseline: Entry | undefined,
@@ -66,7 +66,7 @@ function deviceLoops(entries: readonly Entry[]): readonly Candidate[] {
   );
 }
 
-/** The baseline's first mode once more, as if it were another contender. */
+/** The baseline's first mode again, as if it were another contender. */
 function controlLoop(baseline: Entry | undefined): readonly Candidate[] {
   return baseline
     ? modeLoops([baseline])
@@ -75,7 +75,7 @@ function controlLoop(baseline: Entry | undefined): readonly Candidate[] {
     : [];
 }
 
-/** Up to this many results of an op the cost of calling it can be most of its time. */
+/** Up to this many results, the call overhead of an op can dominate its time. */
 const mostForCalls = 2 ** 14;
 
 async function emptyCalls(
@@ -88,7 +88,7 @@ async function emptyCalls(
   const input = workloadInput(single);
   const loops: Candidate[] = [];
   for (const { contender } of entries) {
-    // An engine that takes no single class has no such bound.
+    // An engine that does not support a single class has no such bound.
     const job = await contender.prepare(single, input).catch(String);
     if (typeof job === 'string') continue;
     dispose.push(() => job.dispose());
@@ -110,7 +110,7 @@ async function roofLoops(
     roof: name,
     batch,
   }));
-  // What the Jacobian does is to write.
+  // The Jacobian mostly writes.
   const store = workload.op === 'jacobian' ? simdFillLoop(outputBytes(workload)) : null;
   if (store) loops.push({ of: 'roof', from: 'a SIMD loop', roof: 'store', batch: store });
   if (exponentials(workload) === 0) return loops;

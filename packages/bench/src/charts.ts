@@ -4,7 +4,7 @@ import type { BenchReport, ContenderResult, WorkloadResult } from './report.js';
 import { formatMs, formatSpeedUp } from './table.js';
 import { outputSize, workloadName } from './workloads.js';
 
-/** Colours that can be told apart on white and on black: Observable's own ten. */
+/** Colours that can be distinguished on white and on black: Observable Plot's observable10 scheme. */
 const palette = [
   '#4269d0',
   '#efb118',
@@ -38,7 +38,7 @@ export function chartGroups(report: BenchReport): readonly ChartGroup[] {
   return [...groups].map(([name, results]) => ({ name, results }));
 }
 
-/** Time of a call against the number of results, both on log axes: a line a contender, a dot a shape. */
+/** Time of a call against the number of results, both on log axes: one line per contender, one dot per shape. */
 export function timeChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,
@@ -61,7 +61,7 @@ export function timeChart(
     ariaLabel: `${name}: time of a call against the number of results`,
     style: { background: 'none', color: 'currentColor' },
     x: { type: 'log', label: 'results', grid: true },
-    y: { type: 'log', label: 'ms a call', grid: true, tickFormat: (ms: number) => formatTick(ms) },
+    y: { type: 'log', label: 'ms per call', grid: true, tickFormat: (ms: number) => formatTick(ms) },
     color: { domain: [...colour.keys()], range: [...colour.values()] },
     marks: [
       Plot.line(points, {
@@ -83,7 +83,7 @@ export function timeChart(
   });
 }
 
-/** Speed-ups over the baseline with their 95 % intervals, on a log axis: a row a shape, a dot a contender; hollow where it is no difference. */
+/** Speed-ups over the baseline with their 95 % intervals, on a log axis: one row per shape, one dot per contender; hollow if the difference is not significant. */
 export function ratioChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,
@@ -150,7 +150,7 @@ function shapeName({ workload }: WorkloadResult): string {
   return workloadName(workload).split(' ')[1];
 }
 
-/** Powers of ten only; the ticks between them stay unlabelled. */
+/** Labels powers of ten only. */
 function formatTick(value: number): string {
   const power = Math.log10(value);
   return Math.abs(power - Math.round(power)) < 1e-9 ? String(Number(value.toPrecision(1))) : '';

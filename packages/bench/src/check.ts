@@ -4,28 +4,28 @@ import type { Contender } from './contender.js';
 import { inFloat64, sweep } from './sweep.js';
 import type { Workload, WorkloadInput } from './workloads.js';
 
-/** How right a contender's numbers are. */
+/** The accuracy of a contender's results. */
 export interface Correctness {
   readonly ok: boolean;
-  /** What is wrong, in words, or null. */
+  /** A description of what is wrong, or null. */
   readonly problem: string | null;
-  /** Rows, spread over the whole output, that were held against the reference; all others are held against float64 loops. */
+  /** Number of rows, spread over the whole output, that were compared with the reference; all others are compared with float64 loops. */
   readonly rowsChecked: number;
-  /** Largest error on those rows as a share of the conformance suite's bound; above 1 is wrong. NaN where the output holds NaN. */
+  /** Largest error on those rows as a share of the conformance suite's bound; above 1 is wrong. NaN if the output contains NaN. */
   readonly worstShareOfBound: number;
   /** Largest error on those rows in ULP of the dtype, over results of at least 1e-30. */
   readonly worstUlp: number;
 }
 
-/** Rows held against the reference: this many, or fewer where they are long, but the first and the last. */
+/** At most this many rows are compared with the reference; fewer if they are long, but at least the first and the last. */
 const mostRows = 24;
 const mostReferenceResults = 2 ** 17;
-/** Rows longer than this are held against float64 loops alone: the reference would take minutes. */
+/** Longer rows are compared with float64 loops only, because the reference would take minutes. */
 const longestReferenceRow = 2 ** 18;
 
 /**
- * Makes a check of outputs of a workload: some rows against the reference under the bound of the conformance suite, and every
- * element against loops in float64 under twice that bound, since a check of some rows can miss a mistake in another.
+ * Makes a checker for the outputs of a workload. It compares some rows with the reference under the bound of the conformance suite,
+ * and every element with float64 loops under twice that bound, because a mistake may occur in the other rows only.
  */
 export function outputChecker(
   workload: Workload,
@@ -60,7 +60,7 @@ export function outputChecker(
 }
 
 function problemOf(worstShareOfBound: number): string | null {
-  if (Number.isNaN(worstShareOfBound)) return 'NaN among the results';
+  if (Number.isNaN(worstShareOfBound)) return 'the results contain NaN';
   return worstShareOfBound <= 1 ? null : `error ${worstShareOfBound.toPrecision(3)} times the bound`;
 }
 
@@ -89,7 +89,7 @@ interface Operands {
   readonly s: Float64Array;
   readonly g: Float64Array;
   readonly target: readonly number[];
-  /** The mean is over all rows, picked or not. */
+  /** The mean is over all rows, not only the picked ones. */
   readonly scale: number;
 }
 
@@ -142,10 +142,10 @@ function boundOf(
   }
 }
 
-// Competitors that take `1 − s` and `g − ⟨s, g⟩` lose digits where a row is nearly one-hot. They are timed all the same: whether a
-// backend attains more is for conformance to say.
+// Competitors that compute `1 − s` and `g − ⟨s, g⟩` lose digits where a row is nearly one-hot. They are timed nevertheless:
+// conformance checks whether a backend is more accurate.
 
-/** What `s (1 − s)` loses at an entry of the Jacobians. */
+/** The error of `s (1 − s)` at an entry of the Jacobians. */
 function cancelledDiagonal({ unit }: tolerance.Precision, s: Float64Array, { classes }: Rows, entry: number): number {
   const row = Math.floor(entry / classes ** 2) * classes;
   const [r, c] = [Math.floor(entry / classes) % classes, entry % classes];
@@ -154,7 +154,7 @@ function cancelledDiagonal({ unit }: tolerance.Precision, s: Float64Array, { cla
   return 2 * unit * s[row + r] ** 2 + s[row + r] * excess;
 }
 
-/** What `s ⊙ (g − ⟨s, g⟩)` loses at each entry. */
+/** The error of `s ⊙ (g − ⟨s, g⟩)` at each entry. */
 function cancelledMeans({ unit }: tolerance.Precision, s: Float64Array, g: Float64Array, { classes }: Rows) {
   const lost = s.slice();
   for (let start = 0; start < s.length; start += classes) {
@@ -167,7 +167,7 @@ function cancelledMeans({ unit }: tolerance.Precision, s: Float64Array, g: Float
   return lost;
 }
 
-/** Rows from the first to the last at even distances. */
+/** Evenly spaced rows, from the first to the last. */
 function spread(rowCount: number, most: number): readonly number[] {
   const count = Math.min(rowCount, most);
   return Array.from({ length: count }, (_, k) => Math.floor((k * (rowCount - 1)) / Math.max(1, count - 1)));

@@ -4,7 +4,7 @@ import { pairedQuotients, quotientOfMedians, type Ratio, type Samples } from './
 import { formatMs, type TextTable } from './table.js';
 import { workloadName } from './workloads.js';
 
-/** One contender in one mode on one workload, then and now. */
+/** One contender in one mode on one workload, in both reports. */
 export interface Change {
   readonly workload: string;
   readonly contender: string;
@@ -12,26 +12,26 @@ export interface Change {
   /** Time now over time then, with its 99 % interval; above 1 is slower. */
   readonly ratio: Ratio;
   readonly verdict: 'slower' | 'faster' | 'no difference';
-  /** What both runs' times were divided by, so that a slower machine is no slower contender; null where they are as they were. */
+  /** The baseline by which both runs' times were divided, so that a slower machine does not look like a slower contender; null if none. */
   readonly clock: string | null;
   readonly thenMs: number;
   readonly nowMs: number;
 }
 
 export interface Comparison {
-  /** In what the two runs' environments differ; times of the two then tell nothing, and only relative ones are compared. */
+  /** How the two environments differ. If they do, absolute times are not comparable, and only relative times are compared. */
   readonly environmentDiffers: readonly string[];
   readonly changes: readonly Change[];
-  /** What only one of the reports has, in words. */
+  /** Descriptions of what only one of the reports contains. */
   readonly unmatched: readonly string[];
 }
 
-/** Many comparisons are made at once, of runs that differ in more than what they measured. */
+/** Higher than 95 %: many comparisons are made at once, and two runs differ in more than the code they measure. */
 const confidence = 0.99;
 
 /**
- * What got slower and what faster from one report to another. Times are taken relative to the baseline where both reports have the
- * same one, so that drift of the machine cancels; a change inside the noise of either run is none.
+ * What got slower and what got faster between two reports. If both have the same baseline, times are relative to it, so that drift
+ * of the machine cancels. A change inside the noise of either run is not reported as a difference.
  */
 export function compareReports(then: BenchReport, now: BenchReport): Comparison {
   const environmentDiffers = differences(then.environment, now.environment);
@@ -97,7 +97,7 @@ function changeOf(
   };
 }
 
-/** The baseline's times in the same rounds, for any contender but itself. */
+/** The baseline's times in the same rounds, for any other contender. */
 function clockOf({ workload, result }: Side, mode: Timed): Samples | null {
   if (workload.baseline === null || result.contender === workload.baseline) return null;
   return workload.results.find(({ contender }) => contender === workload.baseline)?.samples[mode] ?? null;

@@ -1,7 +1,7 @@
-/** Where a report was made: enough to compare two of them, nothing that names a person or a machine. */
+/** Where a report was made: enough to compare two reports, without anything that identifies a person or a machine. */
 export interface Environment {
   readonly date: string;
-  /** 'Node 20.20.2, V8 11.3' or the browser's own words. */
+  /** 'Node 20.20.2, V8 11.3' or the browser's user agent. */
   readonly runtime: string;
   readonly platform: string;
   readonly processor: string;
@@ -9,11 +9,11 @@ export interface Environment {
   readonly crossOriginIsolated: boolean;
 }
 
-/** What this process or page can tell about where it runs. */
+/** The environment of this process or page. */
 export function environment(): Environment {
   const date = new Date().toISOString();
   if (typeof process === 'object' && process.versions?.node) {
-    // Not an import: bundlers would look for it in the page.
+    // Not an import, which bundlers for browsers would try to resolve.
     const os = process.getBuiltinModule?.('node:os');
     return {
       date,
@@ -29,13 +29,13 @@ export function environment(): Environment {
     date,
     runtime: userAgent,
     platform: 'browser',
-    processor: 'not told by browsers',
+    processor: 'unknown (browser)',
     logicalProcessors: hardwareConcurrency,
     crossOriginIsolated: Reflect.get(globalThis, 'crossOriginIsolated') === true,
   };
 }
 
-/** What two reports were not made alike in, in words; empty where they can be compared as they are. */
+/** Describes how the environments of two reports differ; empty if their times are comparable. */
 export function differences(a: Environment, b: Environment): readonly string[] {
   const compared = [
     ['runtime', 'runtime'],

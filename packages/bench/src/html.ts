@@ -4,13 +4,13 @@ import type { BenchReport } from './report.js';
 import { describeRun, resultTable, type TextTable } from './table.js';
 
 /**
- * A report as one HTML file that needs nothing else: charts as inline SVG, tables, no script, light and dark. `more` are tables
- * that follow, like a comparison's.
+ * A report as one self-contained HTML file: charts as inline SVG, tables, no script, light and dark. `more` are tables
+ * to append, such as a comparison.
  */
 export function toHtml(report: BenchReport, more: readonly TextTable[] = []): string {
   const { document } = parseHTML('<html><body></body></html>');
   const colour = colours(report);
-  const [how, ...who] = describeRun(report);
+  const [how, ...participants] = describeRun(report);
   const clocked = report.workloads.some(({ results }) => results.some(({ timings }) => timings.device));
   const legend = [...colour].map(([name, value]) => `<li><span style="background:${value}"></span>${text(name)}</li>`);
   const sections = chartGroups(report).map((group) => {
@@ -37,10 +37,10 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
 <main>
 <h1>softgrad bench</h1>
 <p>${text(how)}, ${text(report.environment.date.slice(0, 10))}.</p>
-<ul>${who.map((line) => `<li>${text(line)}</li>`).join('')}</ul>
+<ul>${participants.map((line) => `<li>${text(line)}</li>`).join('')}</ul>
 <p>Times are medians with operands on the device, the output reused (else allocated). Bars are 95 % bootstrap intervals; a hollow
-dot is a difference inside the noise. Each result is also given as a share of what bounds it: its bytes at the speed of memcpy,
-its exponentials at that of the fastest exp in this run, or the cost of a call.${clocked ? ' Times on the device are by its own clock: kernels alone, without the way there and back.' : ''}</p>
+dot is a difference inside the noise. Each result is also given as a share of its bound: its bytes at the speed of memcpy,
+its exponentials at the speed of the fastest exp in this run, or the cost of a call.${clocked ? ' Device times are by its own clock: kernels alone, without submission and readback.' : ''}</p>
 ${[...sections, ...more.map(table)].join('\n')}
 </main>
 </body>

@@ -1,11 +1,11 @@
 import type { BenchReport } from './report.js';
 import { describeRun, resultTables, type TextTable } from './table.js';
 
-/** A report as a Markdown document: where and how, then a table for each workload. `more` follows the tables. */
+/** A report as a Markdown document: environment and contenders, then one table per workload. `more` are tables to append. */
 export function toMarkdown(report: BenchReport, more: readonly TextTable[] = []): string {
-  const [how, ...who] = describeRun(report);
+  const [how, ...participants] = describeRun(report);
   const tables = [...resultTables(report), ...more];
-  return `${[`${escaped(how)}.`, '', ...who.map((line) => `- ${escaped(line)}`), ...tables.map(markdownTable)].join('\n')}\n`;
+  return `${[`${escaped(how)}.`, '', ...participants.map((line) => `- ${escaped(line)}`), ...tables.map(markdownTable)].join('\n')}\n`;
 }
 
 /** A table under a heading, with its notes as a list. */
@@ -16,7 +16,7 @@ export function markdownTable({ title, head, rows, notes }: TextTable): string {
   return [...lines, ...notes.map((note) => `- ${escaped(note)}`)].join('\n');
 }
 
-/** Text that Markdown shows as it is. */
+/** Escapes Markdown's special characters. */
 function escaped(text: string): string {
   return text.replaceAll(/[\\|*_<>`[\]]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, ' ');
 }

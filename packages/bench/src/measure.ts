@@ -1,30 +1,30 @@
 import type { Batch, DeviceBatch } from './contender.js';
 import { uniform } from './random.js';
 
-/** Does calls and resolves to the milliseconds that they took, by whatever clock; null where that did not tell. */
+/** Makes calls and resolves to the milliseconds that they took, or null if the clock gave no time. */
 export type Sample = (calls: number) => Promise<number | null>;
 
-/** Something to time: how many calls one sample of it takes, and in which rounds it takes part. */
+/** A loop to time: the number of calls per sample, and the rounds in which it takes part. */
 export interface Loop {
   readonly sample: Sample;
   readonly calls: number;
-  /** It is timed every `stride` rounds, from the first on. A power of 2, so that two loops always share rounds. */
+  /** It is timed every `stride` rounds, starting with the first. A power of 2, so that any two loops share rounds. */
   readonly stride: number;
 }
 
-/** Milliseconds per call by round; null where the loop sat the round out, or its clock did not tell. */
+/** Milliseconds per call by round; null if the loop skipped the round or its clock gave no time. */
 export type RoundTimes = readonly (number | null)[];
 
-/** A sample longer than this is not taken in every round. */
+/** Longer samples are not taken in every round. */
 const longSampleMs = 150;
-/** No loop gets fewer samples than this for being slow. */
+/** A slow loop still gets at least this many samples. */
 const fewestSamples = 5;
 
-/** More calls than this are no sample of the host's clock, nor of a device's, whose dispatches all wait to be submitted. */
+/** Limits of the calls in a sample. The limit for a device is lower, because all its dispatches are queued before they are submitted. */
 const mostCalls = 2 ** 24;
 const mostDeviceCalls = 2 ** 12;
 
-/** Milliseconds since some moment. */
+/** Milliseconds since an arbitrary origin. */
 export type Clock = () => number;
 
 /** Milliseconds that `calls` calls take. */
@@ -36,7 +36,7 @@ async function timed(batch: Batch, calls: number, clock: Clock): Promise<number>
 }
 
 /**
- * Warms a batch up, long enough for an optimising compiler to have come and gone, and finds how many calls make a sample last
+ * Warms a batch up for long enough that optimising compilers have finished, and finds how many calls make a sample last
  * at least `leastMs`.
  */
 export async function calibrate(
@@ -48,7 +48,7 @@ export async function calibrate(
   return calibrated((calls) => timed(batch, calls, clock), mostCalls, leastMs, rounds);
 }
 
-/** The same for a batch that tells its time itself. */
+/** The same for a batch that reports its own time. */
 export async function calibrateDevice(batch: DeviceBatch, leastMs: number, rounds: number): Promise<Loop> {
   return calibrated(batch, mostDeviceCalls, leastMs, rounds);
 }
@@ -66,7 +66,7 @@ async function calibrated(sample: Sample, most: number, leastMs: number, rounds:
     elapsedMs = (await sample(calls)) ?? 0;
     spentMs += elapsedMs;
   }
-  // A count found while the code was cold can make samples longer than they need be.
+  // A count found while the code was cold can make samples longer than necessary.
   const perCallMs = elapsedMs / calls;
   if (elapsedMs > 2 * leastMs) calls = Math.max(1, Math.ceil((1.2 * leastMs) / perCallMs));
   return { sample, calls, stride: strideOf(perCallMs * calls, rounds) };
@@ -79,8 +79,8 @@ function strideOf(sampleMs: number, rounds: number): number {
 }
 
 /**
- * Times all loops round by round, each round in another order, so that drift of the machine hits all alike and none always
- * follows the same other.
+ * Times all loops round by round. The order changes with each round, so that drift of the machine affects all alike and no loop
+ * always follows the same one.
  *
  * @param step called before each sample; throwing from it cancels
  */

@@ -2,7 +2,7 @@ import type { Answer, Request } from './process-messages.js';
 import { openRunner, type Runner } from './runner.js';
 import { selectContenders } from './selection.js';
 
-// One of the processes of `runBenchInProcesses`: answers requests until its parent ends it, or ends itself.
+// A child process of `runBenchInProcesses`: answers requests until its parent kills it or exits.
 
 let runner: Runner | null = null;
 
@@ -21,7 +21,7 @@ async function answerTo(request: Request): Promise<Answer> {
     runner = await openRunner(selectContenders(backends, peers, composed), { ...request.settings, signal: undefined });
     return { type: 'opened', contenders: runner.contenders, unavailable: runner.unavailable };
   }
-  if (runner === null) throw new Error('asked to run before it was asked to open');
+  if (runner === null) throw new Error("request 'run' before request 'open'");
   const raw = await runner.run(request.workload, (share, what) => send({ type: 'progress', share, what }));
   return { type: 'done', raw };
 }

@@ -2,14 +2,14 @@ import type { RawWorkload } from './report.js';
 import type { Runner, RunnerSettings } from './runner.js';
 import type { Workload } from './workloads.js';
 
-/** Which contenders a process opens: the arguments of `selectContenders`, which can be sent. */
+/** Which contenders a process opens: the arguments of `selectContenders`, which can be serialized. */
 export interface ContenderNames {
   readonly backends: readonly string[];
   readonly peers: readonly string[];
   readonly composed: boolean;
 }
 
-/** What a measuring process is asked for. */
+/** A request to a measuring process. */
 export type Request =
   | {
       readonly type: 'open';
@@ -20,7 +20,7 @@ export type Request =
     }
   | { readonly type: 'run'; readonly workload: Workload };
 
-/** What it answers: progress any number of times, then one of the others. */
+/** Its answer: any number of progress messages, then one of the others. */
 export type Answer =
   | { readonly type: 'progress'; readonly share: number; readonly what: string }
   | ({ readonly type: 'opened' } & Pick<Runner, 'contenders' | 'unavailable'>)

@@ -13,15 +13,15 @@ export interface ProcessesOptions extends Method {
   readonly contenders: ContenderNames;
   /** The URL of a module that registers the backends with core; each process imports it. */
   readonly setup?: string | undefined;
-  /** How many processes measure each workload, one after the other. */
+  /** Number of processes that measure each workload, one after the other. */
   readonly processes: number;
-  /** Options of node for them, like `--experimental-wasm-relaxed-simd`. */
+  /** Node options for them, such as `--experimental-wasm-relaxed-simd`. */
   readonly execArgv?: readonly string[] | undefined;
 }
 
 /**
- * `runBench` by several processes of Node, whose rounds are put side by side: what varies from process to process (memory
- * layout, allocators, the compiler's luck) becomes part of the intervals. Processes take turns at each workload.
+ * `runBench` in several Node processes, whose rounds are combined, so that the intervals include what varies from process to process (memory
+ * layout, allocators, JIT compilation). For each workload the processes run one after the other.
  */
 export async function runBenchInProcesses(
   { workloads, contenders, setup, processes, execArgv, ...method }: ProcessesOptions,
@@ -67,7 +67,7 @@ async function runInTurn(children: readonly Child[], workload: Workload, report:
 }
 
 interface Child {
-  /** Sends a request and waits for its answer; progress on the way goes to `report`. */
+  /** Sends a request and waits for its answer; progress messages go to `report`. */
   ask(request: Request, report: Report): Promise<Exclude<Answer, { type: 'progress' | 'failed' }>>;
   end(): void;
 }
@@ -75,26 +75,26 @@ interface Child {
 const childModule = fileURLToPath(new URL('./process-child.js', import.meta.url));
 
 function startChild(execArgv: readonly string[], signal: Signal | undefined): Child {
-  // What engines print must not get into our own standard output.
+  // Output of engines must not mix with our own standard output.
   const child: ChildProcess = fork(childModule, {
     execArgv: [...execArgv],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
-  let complaint = '';
+  let errorOutput = '';
   child.stderr?.on('data', (text) => {
-    complaint = `${complaint}${text}`.slice(-500);
+    errorOutput = `${errorOutput}${text}`.slice(-500);
   });
-  // 'close' comes after all of standard error, 'exit' may not.
+  // 'close' is emitted after all of standard error has been read, 'exit' may be emitted before.
   const ended = new Promise<never>((_, reject) => {
     child.on('close', (code) =>
-      reject(new Error(`a measuring process ended (exit code ${code}): ${complaint.trim()}`)),
+      reject(new Error(`a measuring process ended (exit code ${code}): ${errorOutput.trim()}`)),
     );
     child.on('error', reject);
   });
   const aborted = new Promise<never>((_, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  // Whoever asks is told; nobody may be asking.
+  // `ask` reports these rejections; without a pending `ask` they must not count as unhandled.
   for (const failure of [ended, aborted]) failure.catch(() => {});
   return {
     async ask(request, report) {
@@ -106,7 +106,7 @@ function startChild(execArgv: readonly string[], signal: Signal | undefined): Ch
           else resolve(answer);
         });
       });
-      // That a message cannot be sent to who has ended is told by its end.
+      // Ignore EPIPE: `ended` already reports a dead child.
       child.send(request, () => {});
       return Promise.race([answered, ended, aborted]);
     },

@@ -1,4 +1,4 @@
-/** Uniform numbers in [0, 1) from a seed: mulberry32 (Tommy Ettinger, public domain). */
+/** Uniform random numbers in [0, 1) from a seed: mulberry32 (Tommy Ettinger, public domain). */
 export function uniform(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -2,14 +2,14 @@ import { type Mode, modes } from './report.js';
 import { benchDTypes, benchOps } from './workloads.js';
 
 /**
- * The first part of a value that is not as a report of this version has it, in words, or null. What a report has besides is not
- * looked at: later versions may add to it.
+ * Describes the first part of a value that does not match this version's report format; null if all match. Unknown properties are
+ * ignored, because later versions may add some.
  */
 export function wrongPart(value: unknown): string | null {
   return report(value, '');
 }
 
-/** Says what is wrong at a place, or null. */
+/** Describes what is wrong at a place, or returns null. */
 type Check = (value: unknown, place: string) => string | null;
 
 const of =
@@ -36,7 +36,7 @@ const nullable =
 const list =
   (check: Check): Check =>
   (value, place) =>
-    Array.isArray(value) ? first(value.map((one, k) => () => check(one, `${place}[${k}]`))) : `${place} is no list`;
+    Array.isArray(value) ? first(value.map((one, k) => () => check(one, `${place}[${k}]`))) : `${place} must be a list`;
 
 const pair = (check: Check): Check =>
   both(
@@ -47,7 +47,8 @@ const pair = (check: Check): Check =>
 const fields =
   (checks: Readonly<Record<string, Check>>): Check =>
   (value, place) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return `${place || 'it'} is no object`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return `${place || 'it'} must be an object`;
     return first(
       Object.entries(checks).map(([name, check]) => () => {
         const part = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;

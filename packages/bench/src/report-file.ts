@@ -2,25 +2,25 @@ import { SoftgradError } from '@softgrad/core';
 import type { BenchReport } from './report.js';
 import { wrongPart } from './report-check.js';
 
-/** A report as JSON. What JSON has no number for, a NaN among the errors of a wrong contender, is text. */
+/** A report as JSON. NaN and infinities, such as the error of a wrong contender, become strings, because JSON has no numbers for them. */
 export function stringifyReport(report: unknown): string {
   const text = JSON.stringify(
     report,
     (_key, value) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value),
     1,
   );
-  // One line a list of samples.
+  // One line per list of samples.
   return `${text.replaceAll(/\[\s+((?:[-\d.e+]+|null)(?:,\s+(?:[-\d.e+]+|null))*)\s+\]/g, (_, list: string) => `[${list.replaceAll(/\s+/g, '')}]`)}\n`;
 }
 
-/** JSON in which text that names a number which JSON has not is that number. */
+/** Parses JSON, with the strings 'NaN', 'Infinity' and '-Infinity' as numbers. */
 export function parseNumbers(text: string): unknown {
   return JSON.parse(text, (_key, part) =>
     part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
   );
 }
 
-/** Reads what `stringifyReport` wrote. @throws ERR_VALUE naming `source` where it is not a report of this version */
+/** Reads what `stringifyReport` wrote. @throws ERR_VALUE naming `source` if it is not a report of this version */
 export function parseReport(text: string, source: string): BenchReport {
   const refuse = (reason: string) =>
     new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what softgrad bench --json wrote`);
@@ -28,9 +28,9 @@ export function parseReport(text: string, source: string): BenchReport {
   try {
     value = parseNumbers(text);
   } catch (cause) {
-    throw refuse(`no JSON: ${cause instanceof Error ? cause.message : cause}`);
+    throw refuse(`not JSON: ${cause instanceof Error ? cause.message : cause}`);
   }
-  if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no report');
+  if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('not a report');
   if (value.schema !== 'softgrad-bench/1') throw refuse(`a report of schema ${value.schema}`);
   const wrong = wrongPart(value);
   if (wrong !== null) throw refuse(wrong);

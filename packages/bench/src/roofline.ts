@@ -2,27 +2,27 @@ import type { Batch } from './contender.js';
 import { type Samples, timing } from './statistics.js';
 import { bytesMoved, outputBytes, type Workload } from './workloads.js';
 
-/** A loop that a workload cannot be faster than, timed in the same rounds: what it does is all that it does. */
+/** A loop that does one part of a workload and nothing else, timed in the same rounds: a lower bound for the workload's time. */
 export interface Roof {
-  /** 'store' is a fill by vector stores in WebAssembly, which has none that go past the caches as an engine's own fill may. */
+  /** 'store' is a fill by vector stores in WebAssembly, which lacks the non-temporal stores that an engine's own fill may use. */
   readonly name: 'memcpy' | 'fill' | 'store' | 'exp';
-  /** Whose loop it is: 'engine' for JavaScript's own memmove and memset, a contender, or 'a SIMD loop'. */
+  /** Origin of the loop: 'engine' for the JavaScript engine's memmove and memset, a contender, or 'a SIMD loop'. */
   readonly from: string;
   readonly samples: Samples;
 }
 
-/** What bounds a result: bytes through memory, exponentials, or the cost of a call. */
+/** Kinds of bounds: memory traffic, exponentials, or the cost of a call. */
 export type BoundName = 'memory' | 'exp' | 'call';
 
 export interface Bound {
   readonly name: BoundName;
   /** The loop's time for this workload. */
   readonly ms: number;
-  /** Whose loop that is. */
+  /** Origin of the loop. */
   readonly from: string;
 }
 
-/** A copy and a fill of the output's bytes: as fast as this engine moves memory. */
+/** A copy and a fill of the output's bytes by the JavaScript engine. */
 export function memoryLoops(
   workload: Workload,
 ): readonly { readonly name: 'memcpy' | 'fill'; readonly batch: Batch }[] {
@@ -46,16 +46,16 @@ export function memoryLoops(
 }
 
 /**
- * The bounds of a workload, the tightest first. Memory: its bytes at the speed of memcpy, which moves two for each byte copied,
- * and no less than a fill of its output. exp: the fastest exp-only loop of the run, which shares the vectors' width with contenders on
- * WebAssembly, but not with native code of wider ones unless that has a loop of its own.
+ * The bounds of a workload, the tightest first. Memory: its bytes at the speed of memcpy, which moves two bytes for each byte copied,
+ * but at least the time of a fill of its output. exp: the fastest exp-only loop of the run. Its vectors are as wide as those of contenders on
+ * WebAssembly, but native code may use wider vectors and exceed the bound unless it has its own exp loop.
  */
 export function boundsOf(workload: Workload, roofs: readonly Roof[]): readonly Bound[] {
   const bounds: Bound[] = [];
   const shareOfCopy = bytesMoved(workload) / (2 * outputBytes(workload));
   for (const { name, from, samples } of roofs) {
     const ms = timing(samples)?.medianMs;
-    // A store bounds WebAssembly alone, and the others bound it too.
+    // 'store' is a bound for WebAssembly only; the other roofs apply to all contenders.
     if (ms === undefined || name === 'store') continue;
     if (name === 'exp') bounds.push({ name: 'exp', ms, from });
     else bounds.push({ name: 'memory', ms: name === 'memcpy' ? ms * shareOfCopy : ms, from: name });

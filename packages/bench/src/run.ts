@@ -6,30 +6,30 @@ import { openRunner, type Runner } from './runner.js';
 import { summarize } from './summary.js';
 import { type Workload, workloadName } from './workloads.js';
 
-/** How to measure; everything has a default. */
+/** How to measure; every option has a default. */
 export interface Method {
-  /** What the others are compared with: a contender's name. Default: 'naive', or else the first. */
+  /** The contender that the others are compared with. Default: 'naive', or else the first. */
   readonly baseline?: string | undefined;
   /** Rounds, each with one sample of every contender in each mode. Default 15. */
   readonly rounds?: number | undefined;
-  /** How long a sample lasts at least. Default 4 ms. */
+  /** Minimum duration of a sample. Default 4 ms. */
   readonly sampleMs?: number | undefined;
-  /** Cancels: the promise rejects with the signal's reason, and everything that was opened is closed. */
+  /** When aborted, everything that was opened is closed and the promise rejects with the signal's reason. */
   readonly signal?: Signal | undefined;
 }
 
 export interface BenchOptions extends Method {
   readonly workloads: readonly Workload[];
-  /** Backends and peers; one that can't run is listed with its reason. */
+  /** Backends and peers; one that cannot run is listed with the reason. */
   readonly contenders: readonly ContenderSource[];
 }
 
-/** What is going on: `done` of `total` workloads, the current one in part. */
+/** Progress: `done` of `total` workloads; `done` includes the completed fraction of the current one. */
 export interface BenchProgress {
   readonly done: number;
   readonly total: number;
   readonly label: string;
-  /** The workload that has just been finished. */
+  /** The workload that was just completed. */
   readonly finished?: WorkloadResult;
 }
 

@@ -6,7 +6,7 @@ import type { Signal } from './platform.js';
 import { type ContenderDescription, type RawWorkload, timedKinds } from './report.js';
 import { type Workload, type WorkloadInput, workloadInput } from './workloads.js';
 
-/** Something that measures workloads one after the other: this process, or several. */
+/** Measures workloads one after the other, in this process or in several. */
 export interface Runner {
   readonly contenders: readonly ContenderDescription[];
   readonly unavailable: readonly { readonly name: string; readonly reason: string }[];
@@ -14,7 +14,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Told what is going on, and how much of the workload is done. */
+/** Called with the completed share of the workload and what is happening now. */
 export type Report = (share: number, what: string) => void;
 
 export interface RunnerSettings {
@@ -24,7 +24,7 @@ export interface RunnerSettings {
   readonly signal: Signal | undefined;
 }
 
-/** Opens contenders in this process or page. One that cannot be opened is listed with its reason. */
+/** Opens contenders in this process or page. One that cannot be opened is listed with the reason. */
 export async function openRunner(sources: readonly ContenderSource[], settings: RunnerSettings): Promise<Runner> {
   const opened: { readonly contender: Contender; readonly openMs: number }[] = [];
   const unavailable: { name: string; reason: string }[] = [];
@@ -75,13 +75,13 @@ async function runWorkload(
   const dispose: (() => void | Promise<void>)[] = [];
   try {
     for (const contender of contenders) {
-      report(0, `${contender.name} gets ready`);
+      report(0, `preparing ${contender.name}`);
       settings.signal?.throwIfAborted();
-      const entry = await ready(contender, workload, input, check);
+      const entry = await prepareEntry(contender, workload, input, check);
       entries.push(entry);
       const { job } = entry;
       if (job) dispose.push(() => job.dispose());
-      await breathe();
+      await yieldToPage();
     }
     const timedEntries = entries.filter(({ job, missing }) => job !== null && missing === null);
     const baseline =
@@ -97,14 +97,14 @@ async function runWorkload(
       const failure = failures.get(entry.contender.name);
       if (failure !== undefined) entry.missing = `failed while it was timed: ${failure}`;
     }
-    return takeDown(workload, entries, baseline, candidates, times);
+    return recordSamples(workload, entries, baseline, candidates, times);
   } finally {
     for (const free of dispose.reverse()) await free();
   }
 }
 
-/** Makes a contender ready and checks its numbers; one that is wrong is reported and not timed. */
-async function ready(
+/** Prepares a contender and checks its result; a wrong result is reported and not timed. */
+async function prepareEntry(
   contender: Contender,
   workload: Workload,
   input: WorkloadInput,
@@ -134,7 +134,7 @@ async function ready(
   return entry;
 }
 
-/** Why a device gives no time of its own, though its engine can be asked. */
+/** Why a device gives no time although its engine supports asking for it. */
 async function deviceProblem(batch: DeviceBatch): Promise<string | undefined> {
   try {
     return (await batch(1)) === null ? 'its device has no clock' : undefined;
@@ -143,7 +143,7 @@ async function deviceProblem(batch: DeviceBatch): Promise<string | undefined> {
   }
 }
 
-/** The same loop, but that an error of a contender ends only that contender, and not everybody's run. */
+/** The same loop, except that an error ends the run of this contender only. */
 function tolerant(candidate: Candidate, failures: Map<string, string>, signal: RunnerSettings['signal']): Candidate {
   const { from } = candidate;
   const fail = (error: unknown) => {
@@ -178,33 +178,33 @@ async function measure(
   const loops: Loop[] = [];
   for (const candidate of candidates) {
     signal?.throwIfAborted();
-    report((warmUpShare * loops.length) / candidates.length, `${candidate.from} warms up`);
+    report((warmUpShare * loops.length) / candidates.length, `warming up ${candidate.from}`);
     const loop =
       'device' in candidate
         ? calibrateDevice(candidate.device, sampleMs, rounds)
         : calibrate(candidate.batch, sampleMs, rounds);
     loops.push(await loop);
-    await breathe();
+    await yieldToPage();
   }
   let taken = 0;
   return interleave(loops, rounds, async (round) => {
     signal?.throwIfAborted();
     const share = taken++ / (rounds * loops.length);
     report(warmUpShare + (1 - warmUpShare) * share, `round ${round + 1} of ${rounds}`);
-    await breathe();
+    await yieldToPage();
   });
 }
 
-let lastBreathMs = 0;
+let lastYieldMs = 0;
 
-/** Lets a page paint and a cancel through, a few times a second. */
-async function breathe(): Promise<void> {
-  if (performance.now() - lastBreathMs < 50) return;
+/** Lets a page paint and handle a click on cancel, at most every 50 ms. */
+async function yieldToPage(): Promise<void> {
+  if (performance.now() - lastYieldMs < 50) return;
   await new Promise((resolve) => setTimeout(resolve, 0));
-  lastBreathMs = performance.now();
+  lastYieldMs = performance.now();
 }
 
-function takeDown(
+function recordSamples(
   workload: Workload,
   entries: readonly Entry[],
   baseline: Entry | undefined,
@@ -243,7 +243,7 @@ function takeDown(
   };
 }
 
-/** More digits than a clock has only make reports longer. */
+/** Clocks are no more precise; further digits would only make reports longer. */
 function sixDigits(time: number | null): number | null {
   return time === null ? null : Number(time.toPrecision(6));
 }

@@ -14,7 +14,7 @@ import {
   type Workload,
 } from './workloads.js';
 
-/** Which workloads to run, in words; everything has a default. */
+/** Which workloads to run, as strings; every option has a default. */
 export interface WorkloadSelection {
   readonly ops?: readonly string[] | undefined;
   /** `4096x10` or `4096×10`. */
@@ -24,7 +24,7 @@ export interface WorkloadSelection {
   readonly quick?: boolean | undefined;
 }
 
-/** The shapes of a quick run: one short row, many short ones, rows in cache. */
+/** The shapes of a quick run: few short rows, many short rows, rows that fit into the cache. */
 const quickShapes: readonly BenchShape[] = [
   [64, 10],
   [4096, 10],
@@ -35,7 +35,7 @@ const quickJacobianShapes: readonly BenchShape[] = [
   [64, 128],
 ];
 
-/** Every op at every shape in every dtype; the Jacobian at shapes of its own unless shapes are given. @throws ERR_VALUE, ERR_OUT_OF_MEMORY */
+/** Every op at every shape in every dtype; the Jacobian has its own default shapes. @throws ERR_VALUE, ERR_OUT_OF_MEMORY */
 export function selectWorkloads({ ops, shapes, dtypes, quick = false }: WorkloadSelection): readonly Workload[] {
   const given = shapes?.map(parseShape);
   const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
@@ -46,7 +46,7 @@ export function selectWorkloads({ ops, shapes, dtypes, quick = false }: Workload
   });
 }
 
-/** No engine takes more at once: 4 GiB of float32. */
+/** No engine supports more: 4 GiB of float32. */
 const mostElements = 2 ** 30;
 
 function ofSize(workload: Workload): Workload {
@@ -60,8 +60,8 @@ function ofSize(workload: Workload): Workload {
 }
 
 /**
- * Backends by the names under which core knows them (`register`), with options for opening one behind it (`wasm:threads=2`, `gpujs:mode=webasm:kernels=8`), each fused and if
- * asked for composed; and peers by name.
+ * Backends by their registered names (core's `register`), followed by options for opening them (`wasm:threads=2`,
+ * `gpujs:mode=webasm:kernels=8`), and peers by name. With `composed`, each backend is also included without its fused kernels.
  *
  * @throws ERR_VALUE for an unknown name
  */
@@ -88,7 +88,7 @@ function parseShape(text: string): BenchShape {
   throw new SoftgradError('ERR_VALUE', `shape '${text}': expected rows and classes, like 4096x10`);
 }
 
-/** `threads=2` is a number, `relaxedSimd=false` a boolean, anything else text. */
+/** `threads=2` is a number, `relaxedSimd=false` a boolean, anything else a string. */
 function parseOptions(text: string, settings: readonly string[]): Readonly<Record<string, unknown>> | undefined {
   if (settings.length === 0) return undefined;
   return Object.fromEntries(
@@ -105,5 +105,5 @@ function parseOptions(text: string, settings: readonly string[]): Readonly<Recor
 function oneOf<T extends string>(what: string, name: string, known: readonly T[]): T {
   const found = known.find((candidate) => candidate === name);
   if (found !== undefined) return found;
-  throw new SoftgradError('ERR_VALUE', `there is no ${what} '${name}'; expected ${known.join(', ')}`);
+  throw new SoftgradError('ERR_VALUE', `unknown ${what} '${name}'; expected ${known.join(', ')}`);
 }

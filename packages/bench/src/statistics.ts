@@ -2,7 +2,7 @@ import { median, quantileSorted, sampleWithReplacement } from 'simple-statistics
 import type { RoundTimes } from './measure.js';
 import { uniform } from './random.js';
 
-/** The times of one loop: a list of rounds for each process that measured it. */
+/** The times of one loop: one list of rounds per process. */
 export type Samples = readonly RoundTimes[];
 
 /** A median with its spread. Times are milliseconds per call. */
@@ -21,7 +21,7 @@ export interface Ratio {
 
 const resamples = 1000;
 
-/** Median and quartiles over all rounds of all processes; null where there are none. */
+/** Median and quartiles over all rounds of all processes; null if there are no times. */
 export function timing(samples: Samples): Timing | null {
   const sorted = samples
     .flat()
@@ -36,10 +36,10 @@ export function timing(samples: Samples): Timing | null {
 }
 
 /**
- * How many times as long A took as B: the median of the rounds' quotients, so that drift which hits a round hits both, with
- * the percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). With several processes
- * these are drawn first and then rounds within each (their section 8.3), since what differs from process to process does
- * not average out within one. null where they share no round.
+ * Time of A over time of B: the median of the per-round quotients, in which drift of the machine cancels, with
+ * a percentile bootstrap interval (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). With several processes,
+ * processes are resampled first and then rounds within each (their section 8.3), because differences between processes do
+ * not average out within one. null if A and B share no round.
  */
 export function pairedRatio(a: Samples, b: Samples): Ratio | null {
   const quotients = pairedQuotients(a, b);
@@ -48,7 +48,7 @@ export function pairedRatio(a: Samples, b: Samples): Ratio | null {
   return ratioOf(median(quotients.flat()), () => median(resampled(quotients, random)), 0.95);
 }
 
-/** The quotient of the medians of two sets of numbers that were not taken together, with an interval of `confidence`. */
+/** The quotient of the medians of two independent (unpaired) sets of samples, with an interval at the given confidence. */
 export function quotientOfMedians(
   a: readonly (readonly number[])[],
   b: readonly (readonly number[])[],
@@ -62,7 +62,7 @@ export function quotientOfMedians(
   );
 }
 
-/** A's time over B's in each round that both took part in, by process. */
+/** A's time over B's in each round in which both took part, by process. */
 export function pairedQuotients(a: Samples, b: Samples): readonly (readonly number[])[] {
   return a
     .slice(0, b.length)
@@ -76,12 +76,12 @@ export function pairedQuotients(a: Samples, b: Samples): readonly (readonly numb
 }
 
 /**
- * Whether a quotient tells a difference: its interval leaves out 1, and it lies outside what the same code timed twice in the
- * same rounds came to (`noise`).
+ * Whether a quotient is a significant difference: its interval excludes 1, and it lies outside `noise`, the interval of the same code timed twice
+ * in the same rounds.
  */
 export function isDifference({ ratio, interval }: Ratio, noise: Ratio | null): boolean {
-  const leavesOutOne = interval[0] > 1 || interval[1] < 1;
-  return leavesOutOne && (noise === null || ratio > noise.interval[1] || ratio < noise.interval[0]);
+  const excludesOne = interval[0] > 1 || interval[1] < 1;
+  return excludesOne && (noise === null || ratio > noise.interval[1] || ratio < noise.interval[0]);
 }
 
 function ratioOf(ratio: number, draw: () => number, confidence: number): Ratio {

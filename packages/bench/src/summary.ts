@@ -11,7 +11,7 @@ import {
 import { type Bound, boundsOf } from './roofline.js';
 import { isDifference, pairedRatio, type Ratio, timing } from './statistics.js';
 
-/** What the samples of a workload come to: medians, ratios over the baseline and shares of bounds. */
+/** The statistics of a workload's samples: medians, ratios over the baseline and shares of bounds. */
 export function summarize(raw: RawWorkload): WorkloadResult {
   const bounds = boundsOf(raw.workload, raw.roofs);
   const baseline = raw.results.find(({ contender }) => contender === raw.baseline);
@@ -43,7 +43,7 @@ function summarizeResult(
   return { ...result, timings, ratios, bound: bound && best ? { ...bound, share: bound.ms / best.medianMs } : null };
 }
 
-/** The bound of one contender: that of the workload, or what the contender's own empty call takes if that is longer. */
+/** The bound of one contender: that of the workload, or the time of the contender's own empty call if that is longer. */
 function tightest({ contender, emptyCall }: RawResult, bounds: readonly Bound[]): Bound | null {
   const callMs = timing(emptyCall ?? [])?.medianMs ?? 0;
   const first = bounds.at(0);
@@ -60,7 +60,7 @@ function perMode<T>(value: (kind: Timed) => T | null): PerMode<T> {
   return result;
 }
 
-/** The same workload measured by several processes, as one: their rounds side by side. */
+/** Combines the rounds of several processes that measured the same workload. */
 export function mergeProcesses(parts: readonly RawWorkload[]): RawWorkload {
   const [first, ...others] = parts;
   const concat = <T>(
@@ -82,7 +82,7 @@ export function mergeProcesses(parts: readonly RawWorkload[]): RawWorkload {
     })),
     results: first.results.map((result) => {
       const find = sameAs(result);
-      // One process that got it wrong, or could not do it, speaks for all.
+      // A contender that failed in one process counts as failed.
       const failed = [result, ...others.map(find)].find((part) => part !== undefined && part.missing !== null);
       return (
         failed ?? {

@@ -1,20 +1,20 @@
 import type { HostArray } from '@softgrad/core';
 import type { Workload, WorkloadInput } from './workloads.js';
 
-/** What is known of some rows: their results, how far from them a right result may be, and which rows they are. */
+/** Rows whose results are known: which rows, their results, and the error bound of each. */
 export interface Known {
   readonly expected: Float64Array;
   readonly bound: Float64Array;
   readonly picked: readonly number[];
-  /** What of a bound does not depend on the result's size. */
+  /** The absolute term of the bounds. */
   readonly floor: number;
 }
 
 /**
- * Holds every element of an output against plain loops in float64. How far it may be off is known for some rows: the largest
- * bound there, relative to what the error of the op goes with, doubled.
+ * Compares every element of an output with plain loops in float64. The allowed error is twice the largest bound of the known
+ * rows, relative to the magnitude that the op's error scales with.
  *
- * @returns the first element that is wrong, in words, or null
+ * @returns a description of the first wrong element, or null
  */
 export function sweep(workload: Workload, input: WorkloadInput, output: HostArray, known: Known): string | null {
   const [rowCount, classes] = workload.shape;
@@ -39,7 +39,7 @@ export function sweep(workload: Workload, input: WorkloadInput, output: HostArra
   return null;
 }
 
-/** The results of some rows by the same loops. */
+/** The results of some rows, computed by the same loops. */
 export function inFloat64(workload: Workload, input: WorkloadInput, picked: readonly number[]): Float64Array {
   const row = rowLoop(workload, input);
   const rows = picked.map((r) => row(r).value.slice());
@@ -52,7 +52,7 @@ export function inFloat64(workload: Workload, input: WorkloadInput, picked: read
   return all;
 }
 
-/** A row of results, and the size that the error of each goes with; both are overwritten by the next row. */
+/** A row of results, and the magnitude that the error of each scales with; both are overwritten by the next row. */
 interface Row {
   readonly value: Float64Array;
   readonly size: Float64Array;
@@ -101,7 +101,7 @@ function rowLoop({ op, shape: [rowCount, f] }: Workload, input: WorkloadInput): 
           for (let j = 0; j < f; j++) {
             const entry = s[start + i] * ((i === j ? 1 : 0) - s[start + j]);
             value[i * f + j] = entry;
-            // An entry off the diagonal is one product; on it, s itself is rounded.
+            // Off the diagonal an entry is one product; on the diagonal its error scales with the rounding of s.
             size[i * f + j] = i === j ? s[start + i] : Math.abs(entry);
           }
         }

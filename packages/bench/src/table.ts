@@ -4,7 +4,7 @@ import type { Bound } from './roofline.js';
 import type { Ratio } from './statistics.js';
 import { type BenchOp, workloadName } from './workloads.js';
 
-/** Text in rows under headings, with lines below for what has no row. */
+/** A table of strings, with notes below. */
 export interface TextTable {
   readonly title: string;
   readonly head: readonly string[];
@@ -21,8 +21,8 @@ const times = {
 const others = ['first call', 'speed-up', 'of its bound', 'error'];
 
 /**
- * One workload as a table, a line a contender. The speed-up is over the baseline, with a reused output where both can (else
- * allocating, else end to end). Times by a device's own clock have a column where there are any. Who has no times is in the
+ * One workload as a table, with one row per contender. The speed-up is over the baseline, with a reused output if both support it (else
+ * allocating, else end to end). Device times have a column if there are any. Contenders without times are listed in the
  * notes, with the reason.
  */
 export function resultTable(result: WorkloadResult): TextTable {
@@ -44,12 +44,12 @@ export function resultTable(result: WorkloadResult): TextTable {
   };
 }
 
-/** A report as tables, one a workload. */
+/** A report as tables, one per workload. */
 export function resultTables(report: BenchReport): readonly TextTable[] {
   return report.workloads.map(resultTable);
 }
 
-/** Who ran where: the lines above the tables. */
+/** Environment and contenders: the lines above the tables. */
 export function describeRun({ environment, settings, contenders, unavailable }: BenchReport): readonly string[] {
   const { runtime, platform, processor, logicalProcessors } = environment;
   const { rounds, processes } = settings;
@@ -82,7 +82,7 @@ function formatShare(share: number): string {
   return share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
-/** In ULP where the op's error goes with each result; in a difference (the Jacobian's 1 − s, too) it goes with the terms, and ULP of the result tell nothing. */
+/** In ULP if the op's error scales with the result. The error of a difference (also the Jacobian's 1 − s) scales with its terms, so that ULP of the result are meaningless. */
 function formatError({ worstUlp, worstShareOfBound }: Correctness, op: BenchOp): string {
   if (op === 'softmax') return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
   return `${formatShare(worstShareOfBound)} of allowed`;
@@ -93,12 +93,12 @@ function boundNote({ name, ms, from }: Bound): string {
   return `${name} bound: ${formatMs(ms)} (${how})`;
 }
 
-/** How many times as fast, with its interval; a difference inside the noise is not called one. */
+/** How many times as fast, with its interval; 'no difference' if it is not significant. */
 export function formatSpeedUp(ratio: Ratio & { readonly significant: boolean }): string {
   return `${ratio.significant ? `${factor(1 / ratio.ratio)}×` : 'no difference'} (${interval(ratio)})`;
 }
 
-/** The interval of a time ratio, as one of speed-ups. */
+/** The interval of a time ratio as an interval of speed-ups. */
 function interval({ interval: [low, high] }: Ratio): string {
   return `${factor(1 / high)}–${factor(1 / low)}`;
 }

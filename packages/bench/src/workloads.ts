@@ -1,26 +1,24 @@
 import type { Op } from '@softgrad/core';
 import { uniform } from './random.js';
 
-/** What is timed of each function of core, by the name that reports have for it. A function that is forgotten here does not compile. */
+/** What is timed of each function of core, by its name in reports. A function that is missing here is a compile error. */
 const timed = {
   softmax: ['softmax', 'jacobian', 'vjp'],
   logSoftmax: ['logSoftmax'],
   crossEntropy: ['crossEntropy'],
   // Softmax with a factor of −1.
   softmin: [],
-  // The passes of logSoftmax without its last.
+  // The same as logSoftmax without its last pass.
   logSumExp: [],
-  // One pass over the entries: what it costs is memory.
+  // One pass over the entries: bounded by memory.
   sigmoid: [],
   relu: [],
 } as const satisfies Record<Op, readonly string[]>;
 
-/** What is timed. */
 export type BenchOp = (typeof timed)[Op][number];
 
 export const benchOps: readonly BenchOp[] = Object.values(timed).flat();
 
-/** What it is timed in. */
 export type BenchDType = 'float32' | 'float64';
 
 export const benchDTypes: readonly BenchDType[] = ['float32', 'float64'];
@@ -37,7 +35,7 @@ export interface Workload {
   readonly dtype: BenchDType;
 }
 
-/** The shapes that softgrad's targets are stated for. */
+/** The shapes for which softgrad's performance targets are stated. */
 export const standardShapes: readonly BenchShape[] = [
   [1, 1000],
   [64, 10],
@@ -49,7 +47,7 @@ export const standardShapes: readonly BenchShape[] = [
   [32, 128256],
 ];
 
-/** Jacobians that fit: classes² entries a row. */
+/** Shapes whose Jacobians, with classes² entries per row, fit in memory. */
 export const jacobianShapes: readonly BenchShape[] = [
   [65536, 3],
   [4096, 10],
@@ -57,11 +55,11 @@ export const jacobianShapes: readonly BenchShape[] = [
   [64, 1000],
 ];
 
-/** Inputs of a workload on the host, seeded: the same in every run. */
+/** Inputs of a workload on the host, from a seed: the same in every run. */
 export interface WorkloadInput {
   /** Uniform in ±8: wide enough that no exp is trivial, like the logits of a trained network. */
   readonly logits: FloatArray;
-  /** softmax of the logits, rounded to the dtype: what vjp and jacobian start from. */
+  /** softmax of the logits, rounded to the dtype: the input of vjp and jacobian. */
   readonly probabilities: FloatArray;
   /** Uniform in ±1. */
   readonly cotangent: FloatArray;
@@ -112,14 +110,14 @@ export function outputBytes(workload: Workload): number {
   return outputSize(workload) * bytesPerElement(workload);
 }
 
-/** Bytes that an op has to read and write once each, at least. */
+/** Bytes that an op has to read or write at least once. */
 export function bytesMoved(workload: Workload): number {
   const [rows, classes] = workload.shape;
   const operands = workload.op === 'vjp' ? 2 : 1;
   return operands * rows * classes * bytesPerElement(workload) + outputBytes(workload);
 }
 
-/** Exponentials that an op has to compute, one an element. */
+/** Exponentials that an op has to compute. */
 export function exponentials({ op, shape: [rows, classes] }: Workload): number {
   return op === 'jacobian' || op === 'vjp' ? 0 : rows * classes;
 }

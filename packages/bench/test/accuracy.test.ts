@@ -3,7 +3,7 @@ import { accuracyTables, measureAccuracy } from '../src/accuracy.js';
 import { naive } from '../src/peers/naive.js';
 import { source, withResult } from './contenders.js';
 
-/** The largest result made larger by some ULP of 1. */
+/** Increases the largest result by some ULP of 1. */
 const off = (ulps: number) =>
   source('off', {
     change: withResult((result) => {
@@ -12,7 +12,7 @@ const off = (ulps: number) =>
     }),
   });
 
-test('an exact backend is within half an ULP in float32 and exact in float64, over all logits', async () => {
+test('the exact backend is within half an ULP in float32 and exact in float64, over all logits', async () => {
   const { results } = await measureAccuracy({
     contenders: [source('right')],
     ops: ['softmax', 'logSoftmax'],
@@ -31,8 +31,8 @@ test('an error in one result is found and measured', async () => {
   }
 });
 
-test('a NaN is no small error', async () => {
-  // The least result of all, which is below 1e-30 for logits in ±80.
+test('an error that is NaN is reported as NaN', async () => {
+  // The smallest result, which is below 1e-30 for logits in ±80.
   const nan = source('nan', {
     change: withResult((result) => {
       const least = result.reduce((best, value, k) => (value < result[best] ? k : best), 0);
@@ -44,7 +44,7 @@ test('a NaN is no small error', async () => {
     expect([worstUlp, worstRowSumUlp]).toEqual([Number.NaN, Number.NaN]);
 });
 
-test('who cannot run or has no such dtype is told, and everybody is closed', async () => {
+test('contenders that cannot run or lack a dtype are listed, and all are closed', async () => {
   const log: string[] = [];
   const report = await measureAccuracy({
     contenders: [source('right', { log }), { name: 'gone', kind: 'peer', open: async () => 'not here' }, naive],

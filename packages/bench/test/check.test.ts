@@ -20,7 +20,7 @@ const check = (workload: Workload, output: Float32Array | Float64Array) =>
 describe.each(benchOps)('%s', (op) => {
   const workload: Workload = { op, shape: [60, 5], dtype: 'float32' };
 
-  test.each(benchDTypes)('right results in %s pass', async (dtype) => {
+  test.each(benchDTypes)('correct results in %s pass', async (dtype) => {
     const output = await rightOutput({ ...workload, dtype });
     const { ok, problem, rowsChecked, worstShareOfBound } = check({ ...workload, dtype }, output as Float32Array);
     expect(problem).toBeNull();
@@ -41,7 +41,7 @@ describe.each(benchOps)('%s', (op) => {
     }
   });
 
-  test('so is a NaN', async () => {
+  test('a NaN in any row is found', async () => {
     const output = (await rightOutput(workload)) as Float32Array;
     for (let k = 0; k < output.length; k += 7) {
       const wrong = output.slice();
@@ -57,7 +57,7 @@ test('output of another length is wrong', () => {
   expect(problem).toBe('5 results instead of 6');
 });
 
-test('naive loops are right at every op in both dtypes', async () => {
+test('naive loops are correct for every op in both dtypes', async () => {
   const contender = await naive.open();
   if (typeof contender === 'string') throw new Error(contender);
   for (const op of benchOps) {
@@ -72,7 +72,7 @@ test('naive loops are right at every op in both dtypes', async () => {
   }
 });
 
-test('rows too long for the reference are held against float64 loops', () => {
+test('rows too long for the reference are compared with float64 loops', () => {
   const workload: Workload = { op: 'vjp', shape: [1, 2 ** 18 + 1], dtype: 'float32' };
   const input = workloadInput(workload);
   const check = outputChecker(workload, input);

@@ -9,7 +9,7 @@ import { quick, slowed, small, source } from './contenders.js';
 
 let report: BenchReport;
 
-/** The report with steady times in place of measured ones: 1 ms for naive, 3 ms for the other, each within a percent. */
+/** Replaces the measured times by steady ones: 1 ms for naive, 3 ms for the other, each within a percent. */
 function steady(of: BenchReport, seed: number): BenchReport {
   const random = uniform(seed);
   const rounds = (ms: number) => [Array.from({ length: 15 }, () => ms * (0.995 + 0.01 * random()))];
@@ -33,7 +33,7 @@ beforeAll(async () => {
   report = steady(measured, 1);
 });
 
-describe('compared with itself', () => {
+describe('a report compared with a changed copy of itself', () => {
   test('nothing changed', () => {
     const { changes, environmentDiffers, unmatched } = compareReports(report, steady(report, 2));
     expect(changes).toHaveLength(4);
@@ -57,7 +57,7 @@ describe('compared with itself', () => {
     }
   });
 
-  test('a change inside the noise of either run is none', () => {
+  test('a change inside the noise of either run is not a difference', () => {
     const now = slowed(report, 'right', 1.2);
     const noisy: BenchReport = {
       ...now,
@@ -78,7 +78,7 @@ describe('compared with itself', () => {
   });
 });
 
-test('reports of other machines say so, and only relative times are compared', () => {
+test('reports of different machines list the differences, and only relative times are compared', () => {
   const elsewhere: BenchReport = {
     ...report,
     environment: { ...report.environment, processor: 'Abacus 3', logicalProcessors: 1 },
@@ -94,14 +94,14 @@ test('reports of other machines say so, and only relative times are compared', (
   );
 });
 
-test('what only one of them has is told', () => {
+test('workloads and contenders in only one of the reports are listed', () => {
   const other = report.workloads.map((workload) => ({ ...workload, workload: { ...small, op: 'vjp' as const } }));
   const { changes, unmatched } = compareReports(report, { ...report, workloads: other });
   expect(changes).toEqual([]);
   expect(unmatched).toEqual(['vjp 3×4 float32 is new', 'softmax 3×4 float32 is gone']);
 });
 
-test('the table has what changed, the largest first, and counts the rest', () => {
+test('the table lists changes, the largest first, and counts the rest', () => {
   const { rows, notes } = comparisonTable(compareReports(report, slowed(slowed(report, 'right', 8), 'naive', 2)));
   expect(rows.map(([, name, , , , , verdict]) => [name, verdict])).toEqual([
     ['right', 'slower'],

@@ -7,7 +7,7 @@ import type { Workload } from '../src/workloads.js';
 
 export const small: Workload = { op: 'softmax', shape: [3, 4], dtype: 'float32' };
 
-/** The exact backend as a contender of that name, its jobs changed by `change`; what happens to it is written to `log`. */
+/** The conformance suite's exact backend as a contender of that name, its jobs changed by `change`; its calls are written to `log`. */
 export function source(name: string, { change = (job: Job) => job, log = [] as string[] } = {}): ContenderSource {
   return {
     name,
@@ -43,7 +43,7 @@ export const withResult =
     },
   });
 
-/** A value with types in place of what differs from run to run: numbers, text and truth. */
+/** A value with its numbers, strings and booleans, which differ from run to run, replaced by their types. */
 export function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
   if (value === null) return null;

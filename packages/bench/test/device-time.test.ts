@@ -12,7 +12,7 @@ import { mergeProcesses } from '../src/summary.js';
 import { resultTable } from '../src/table.js';
 import { quick, slowed, small, source } from './contenders.js';
 
-/** A contender whose device tells its time by this. */
+/** A contender with this device clock. */
 const clocked = (name: string, device: DeviceBatch) =>
   source(name, { change: (job: Job): Job => ({ ...job, device }) });
 
@@ -33,8 +33,8 @@ beforeAll(async () => {
   without = await run(source('clocked'));
 });
 
-describe("a device's own time", () => {
-  test('is that of a call, beside the times by the host, and compared with no baseline that has none', () => {
+describe('device time', () => {
+  test('is per call, in addition to host times, and not compared with a baseline without device time', () => {
     const [{ timings, ratios, samples }] = report.workloads[0].results;
     expect(Object.keys(timings)).toEqual(['reused', 'allocating', 'endToEnd', 'device']);
     expect(samples.device).toEqual([[0.25, 0.25, 0.25]]);
@@ -42,7 +42,7 @@ describe("a device's own time", () => {
     expect(ratios.device).toBeUndefined();
   });
 
-  test('is a column of the tables where there is one, and a note tells who has none and why', () => {
+  test('is a column of the tables, and a note lists contenders without it, with the reason', () => {
     const { head, rows, notes } = resultTable(report.workloads[0]);
     expect(head.slice(0, 6)).toEqual(['', 'reused out', 'allocating', 'end to end', 'on the device', 'first call']);
     expect(rows.map((cells) => cells[4])).toEqual(['250 µs', '', '', '']);
@@ -53,11 +53,11 @@ describe("a device's own time", () => {
     ]);
   });
 
-  test('has no column where no contender has a clock', () => {
+  test('has no column if no contender has a clock', () => {
     expect(resultTable(without.workloads[0]).head).not.toContain('on the device');
   });
 
-  test('is in Markdown and on the page', () => {
+  test('is in the Markdown and in the HTML page', () => {
     expect(toMarkdown(report)).toContain('| end to end | on the device | first call |');
     const { document } = parseHTML(toHtml(report));
     const headings = [...document.querySelectorAll('th[scope=col]')].map(({ textContent }) => textContent);
@@ -67,7 +67,7 @@ describe("a device's own time", () => {
     for (const row of document.querySelectorAll('tr')) expect(row.children).toHaveLength(9);
   });
 
-  test('is in the file, and a file without it is read and compared as before', () => {
+  test('is in the file; a file without it is read and compared as before', () => {
     expect(parseReport(stringifyReport(report), 'a.json')).toEqual(report);
     const earlier = parseReport(stringifyReport(without), 'b.json');
     const modes = compareReports(earlier, report).changes.map(({ mode }) => mode);
@@ -76,7 +76,7 @@ describe("a device's own time", () => {
     expect(resultTable(earlier.workloads[0]).rows).toHaveLength(2);
   });
 
-  test('is compared with an earlier one, as it is, since a baseline without a clock is no clock for it', () => {
+  test('is compared with an earlier one in absolute terms if the baseline has no clock', () => {
     const { changes } = compareReports(report, slowed(report, 'clocked', 1000));
     const change = changes.find(({ mode }) => mode === 'device');
     expect(change).toMatchObject({ contender: 'clocked', verdict: 'slower', clock: null, thenMs: 0.25 });
@@ -84,7 +84,7 @@ describe("a device's own time", () => {
     expect(table.rows.map((cells) => cells[2])).toContain('on the device');
   });
 
-  test('of several processes is put side by side', () => {
+  test('of several processes is combined', () => {
     const [part] = report.workloads;
     expect(mergeProcesses([part, part]).results[0].samples.device).toHaveLength(2);
   });

@@ -23,7 +23,7 @@ test.each([
   }
 });
 
-test('where WebAssembly may not be compiled there is none', () => {
+test('there are no loops where compiling WebAssembly is forbidden', () => {
   const { Module } = WebAssembly;
   WebAssembly.Module = class {
     constructor() {
@@ -38,7 +38,7 @@ test('where WebAssembly may not be compiled there is none', () => {
   }
 });
 
-test('a fill by vector stores has a memory of its own for any number of bytes, or there is none', () => {
+test('a fill by vector stores works for any number of bytes, and is null if there is not enough memory', () => {
   for (const bytes of [1, 64, 100_000]) simdFillLoop(bytes)?.(2);
   expect(simdFillLoop(1)).not.toBeNull();
   expect(simdFillLoop(2 ** 40)).toBeNull();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { calibrate, calibrateDevice, interleave, type Loop } from '../src/measure.js';
 
-/** Loops that write their index down instead of doing anything. */
+/** Loops that only record their index. */
 function recording(strides: readonly number[]): { readonly loops: readonly Loop[]; readonly log: number[] } {
   const log: number[] = [];
   return { log, loops: strides.map((stride, k) => ({ stride, calls: 1, sample: async () => log.push(k) })) };
@@ -13,13 +13,13 @@ test('every round has one sample of each loop, in an order that changes', async 
   const rounds = Array.from({ length: 8 }, (_, round) => log.slice(4 * round, 4 * round + 4));
   for (const round of rounds) expect([...round].sort()).toEqual([0, 1, 2, 3]);
   expect(new Set(rounds.map(String)).size).toBeGreaterThan(3);
-  // None always comes after the same other.
+  // No loop always follows the same one.
   const before = new Set(rounds.map((round) => round[round.indexOf(0) - 1]));
   expect(before.size).toBeGreaterThan(2);
   expect(times.map((of) => of.length)).toEqual([8, 8, 8, 8]);
 });
 
-test('a slow loop sits rounds out, and shares those it takes with all others', async () => {
+test('a slow loop skips rounds, and shares the rounds it takes part in with all others', async () => {
   const { loops } = recording([1, 2, 4]);
   const times = await interleave(loops, 9, () => {});
   const takenIn = times.map((of) => of.flatMap((time, round) => (time === null ? [] : [round])));
@@ -30,7 +30,7 @@ test('a slow loop sits rounds out, and shares those it takes with all others', a
   ]);
 });
 
-test('times are those of a call: a sample over its calls', async () => {
+test('times are per call: a sample divided by its calls', async () => {
   const asked: number[] = [];
   const sample = async (calls: number) => {
     asked.push(calls);
@@ -50,7 +50,7 @@ test('throwing from the step cancels', async () => {
   expect(log).toHaveLength(6);
 });
 
-/** A batch on a clock of its own, which only its calls move. */
+/** A batch with a clock that only its calls advance. */
 function clocked(perCallMs: number) {
   let now = 0;
   const asked: number[] = [];
@@ -65,30 +65,30 @@ function clocked(perCallMs: number) {
 test('a batch is warmed up for five samples, with more calls until a sample is long enough', async () => {
   const { asked, batch, clock } = clocked(0.01);
   const { calls, stride, sample } = await calibrate(batch, 15, 1, clock);
-  // At most 16 times as many as before; 1.2 times what 15 ms need once that is known.
+  // At most 16 times as many calls as before; 1.2 times what 15 ms need once that is known.
   expect(asked.slice(0, 4)).toEqual([1, 16, 256, 1800]);
-  // 18 ms each, until 5 × 15 ms have been spent: 2.73 ms before, and 18 ms five times.
+  // 18 ms each, until 5 × 15 ms have been spent: 2.73 ms before, then five times 18 ms.
   expect(asked.slice(4)).toEqual([1800, 1800, 1800, 1800]);
   expect({ calls, stride }).toEqual({ calls: 1800, stride: 1 });
   expect(await sample(100)).toBeCloseTo(1, 9);
 });
 
-test('a clock that does not move in short samples is asked for 16 times as many calls, and the count is reduced in the end', async () => {
+test('if the clock does not advance in short samples, calls grow by factors of 16 and are reduced in the end', async () => {
   const { asked, batch, clock } = clocked(0.01);
   const { calls } = await calibrate(batch, 15, 1, () => 100 * Math.floor(clock() / 100));
   expect(asked).toEqual([1, 16, 256, 4096, 65536]);
-  // The last sample was 600 ms: 1.2 × 15 ms of it.
+  // The last sample took 600 ms: reduced to 1.2 × 15 ms.
   expect(calls).toBe(Math.ceil(18 / (600 / 65536)));
 });
 
-test('a call longer than a sample is made alone, and not in every round', async () => {
+test('a call longer than a sample is a sample by itself, and not taken in every round', async () => {
   const { asked, batch, clock } = clocked(400);
   const { calls, stride } = await calibrate(batch, 15, 20, clock);
   expect(asked).toEqual([1]);
   expect({ calls, stride }).toEqual({ calls: 1, stride: 4 });
 });
 
-test("a device's own clock says how many calls a sample takes, whatever the host's says", async () => {
+test("a device's clock determines the calls per sample, whatever the host's clock says", async () => {
   const asked: number[] = [];
   const { calls, sample } = await calibrateDevice(
     async (count) => {
@@ -104,12 +104,12 @@ test("a device's own clock says how many calls a sample takes, whatever the host
   expect(asked.at(-1)).toBe(7);
 });
 
-test.each([0, null])('a device whose clock tells %s is not asked for ever more calls', async (told) => {
+test.each([0, null])('the number of calls is limited if the device clock returns %s', async (told) => {
   const { calls } = await calibrateDevice(async () => told, 1, 15);
   expect(calls).toBe(4096);
 });
 
-test('a round in which a clock did not tell is one that the loop sat out', async () => {
+test('a round in which the clock gave no time counts as skipped', async () => {
   const told = [4, null, 6];
   const loop: Loop = { stride: 1, calls: 2, sample: async () => told.shift() ?? null };
   expect(await interleave([loop], 3, () => {})).toEqual([[2, null, 3]]);

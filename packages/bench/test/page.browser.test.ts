@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import './register-backends.mjs';
 import { runBench, selectContenders, selectWorkloads } from '../src/index.js';
 
-test('a run in a page has the same report, with the browser named', async () => {
+test('a run in a page makes the same report, with the user agent as runtime', async () => {
   const finished: string[] = [];
   const report = await runBench(
     {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-/** Every specifier that a built module imports or loads, and those of the modules of this package that it leads to. */
+/** The import specifiers of a built module and, recursively, of the modules of this package that it imports. */
 function importsFrom(module: string, seen = new Map<string, readonly string[]>()): Map<string, readonly string[]> {
   const path = fileURLToPath(new URL(`../dist/${module}`, import.meta.url));
   expect(existsSync(path)).toBe(true);
@@ -16,7 +16,7 @@ function importsFrom(module: string, seen = new Map<string, readonly string[]>()
   return seen;
 }
 
-test('what a page imports leads to nothing of Node, nor to what no bundler can put into a page', () => {
+test('the browser entry points import neither Node modules nor packages that cannot be bundled', () => {
   const modules = importsFrom('index.js');
   expect([...modules.keys()]).toContain('peers/onnxruntime.js');
   for (const specifiers of modules.values()) {

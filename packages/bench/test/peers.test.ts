@@ -4,7 +4,7 @@ import { peers } from '../src/peers/all.js';
 import { keepingGlobals } from '../src/peers/globals.js';
 import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
 
-/** What each peer is measured on in Node; in float64, too, where it says so. */
+/** The ops that each peer is measured on in Node, and whether also in float64. */
 const measured: Record<string, { readonly ops: readonly string[]; readonly float64: boolean }> = {
   naive: { ops: benchOps, float64: true },
   'tfjs-cpu': { ops: benchOps, float64: false },
@@ -16,20 +16,20 @@ const measured: Record<string, { readonly ops: readonly string[]; readonly float
   jax: { ops: ['softmax', 'logSoftmax'], float64: false },
 };
 
-// Not concurrent, and jax after onnxruntime-web: what one leaves behind must not break the other.
+// Sequential, and jax after onnxruntime-web: globals that one leaves behind must not break the other.
 describe.each(Object.entries(measured))('%s', (name, { ops, float64 }) => {
-  test('is right at what it is measured on, in every mode, and says what it is not', async () => {
+  test('computes its ops correctly in every mode, and gives a reason for the others', async () => {
     const contender = await peers[name].open();
     if (typeof contender === 'string') throw new Error(contender);
     expect(contender.name).toBe(name);
     try {
       for (const op of benchOps) {
         for (const dtype of ['float32', 'float64'] as const) {
-          // More than one shape: an engine that compiles for shapes must not keep the first.
+          // Two shapes: an engine that specializes kernels by shape must not reuse the first.
           for (const shape of [
             [64, 10],
             [300, 20],
-            // What the cost of a call is measured by.
+            // The shape that measures the call overhead.
             [1, 1],
           ] as const) {
             const workload: Workload = { op, shape, dtype };
@@ -56,19 +56,19 @@ describe.each(Object.entries(measured))('%s', (name, { ops, float64 }) => {
   });
 });
 
-test('no engine leaves globals behind that others trip over', () => {
+test('no engine leaves globals behind that break others', () => {
   expect('Worker' in globalThis).toBe(false);
 });
 
-test('peers that need a page say so in Node instead of throwing', async () => {
+test('peers that need a browser return the reason in Node instead of throwing', async () => {
   for (const name of ['tfjs-webgl', 'tfjs-webgpu']) expect(await peers[name].open()).toMatch(/does not (load|start)/);
 });
 
-test('every peer is measured by this file', () => {
+test('every peer is tested in this file', () => {
   expect(Object.keys(peers).sort()).toEqual([...Object.keys(measured), 'tfjs-webgl', 'tfjs-webgpu'].sort());
 });
 
-test('globals are put back as they were, also where the action fails', async () => {
+test('globals are restored, also if the action fails', async () => {
   Reflect.set(globalThis, 'kept', 1);
   const failing = keepingGlobals(['kept', 'added'], async () => {
     Reflect.set(globalThis, 'kept', 2);

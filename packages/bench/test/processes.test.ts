@@ -13,7 +13,7 @@ const options = {
   sampleMs: 0.05,
 };
 
-test('every process measures every workload, and their rounds stand side by side', async () => {
+test('every process measures every workload, and their rounds are combined', async () => {
   const labels: string[] = [];
   const report = await runBenchInProcesses(options, ({ label }) => labels.push(label));
   expect(report.settings.processes).toBe(2);
@@ -43,7 +43,7 @@ test('cancelling ends the processes', async () => {
   await expect(run).rejects.toThrow('enough');
 });
 
-test('options of node that it does not know are an error, with what node says', async () => {
+test("unknown Node options are an error with Node's message", async () => {
   await expect(runBenchInProcesses({ ...options, execArgv: ['--no-such-option'] })).rejects.toThrow(
     /exit code 9.*bad option/,
   );

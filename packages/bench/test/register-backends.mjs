@@ -1,4 +1,4 @@
-// Makes backends known by name, in the tests' process and in those that measure.
+// Registers backends by name, in the tests' process and in measuring processes.
 import { register } from '@softgrad/core';
 
 register('cpu', () => import('@softgrad/backend-cpu'));

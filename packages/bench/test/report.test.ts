@@ -21,37 +21,39 @@ beforeAll(async () => {
 });
 
 describe('a report as a file', () => {
-  test('is read back as it was, NaN and all', () => {
+  test('is read back unchanged, including NaN', () => {
     expect(report.workloads[0].results[1].correctness?.worstShareOfBound).toBeNaN();
     expect(parseReport(stringifyReport(report), 'report.json')).toEqual(report);
   });
 
-  test('is refused where it is something else, by name', () => {
+  test('is refused if it is something else, naming the file', () => {
     expect(() => parseReport('{', 'a.json')).toThrow(
-      /^a\.json: no JSON: .*; expected what softgrad bench --json wrote$/,
+      /^a\.json: not JSON: .*; expected what softgrad bench --json wrote$/,
     );
-    expect(() => parseReport('[1, 2]', 'a.json')).toThrow('a.json: no report');
+    expect(() => parseReport('[1, 2]', 'a.json')).toThrow('a.json: not a report');
     expect(() => parseReport('{"schema": "softgrad-bench/9"}', 'a.json')).toThrow(
       'a report of schema softgrad-bench/9',
     );
-    expect(() => parseReport('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow('a.json: environment is no object');
+    expect(() => parseReport('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow(
+      'a.json: environment must be an object',
+    );
   });
 
   test.each<[string, unknown, RegExp]>([
     ['environment.date', undefined, /environment\.date is missing; expected text/],
     ['environment.date', 5, /environment\.date is 5; expected text/],
-    ['contenders.0', null, /contenders\[0\] is no object/],
+    ['contenders.0', null, /contenders\[0\] must be an object/],
     ['unavailable.0.reason', 7, /unavailable\[0\]\.reason is 7/],
-    ['workloads.0', 'x', /workloads\[0\] is no object/],
+    ['workloads.0', 'x', /workloads\[0\] must be an object/],
     ['workloads.1.workload.shape', 'x', /workloads\[1\]\.workload\.shape is "x"; expected a pair/],
     ['workloads.1.workload.shape.0', -1, /workload\.shape\[0\] is -1; expected a whole number above 0/],
     ['workloads.0.workload.op', 'hardmax', /op is "hardmax"; expected one of softmax, /],
-    ['workloads.0.results.0', null, /workloads\[0\]\.results\[0\] is no object/],
-    ['workloads.0.results.0.timings', undefined, /results\[0\]\.timings is no object/],
+    ['workloads.0.results.0', null, /workloads\[0\]\.results\[0\] must be an object/],
+    ['workloads.0.results.0.timings', undefined, /results\[0\]\.timings must be an object/],
     ['workloads.0.results.0.timings.reused.medianMs', 'fast', /timings\.reused\.medianMs is "fast"; expected a number/],
-    ['workloads.0.results.0.ratios', undefined, /ratios is no object/],
-    ['workloads.0.results.0.samples.reused.0', 'abc', /samples\.reused\[0\] is no list/],
-    ['workloads.0.roofs', undefined, /roofs is no list/],
+    ['workloads.0.results.0.ratios', undefined, /ratios must be an object/],
+    ['workloads.0.results.0.samples.reused.0', 'abc', /samples\.reused\[0\] must be a list/],
+    ['workloads.0.roofs', undefined, /roofs must be a list/],
   ])('with %s = %j it is refused, naming the place', (path, wrong, message) => {
     const broken = JSON.parse(stringifyReport(report));
     const keys = path.split('.');
@@ -62,22 +64,22 @@ describe('a report as a file', () => {
     expect(() => parseReport(JSON.stringify(broken), 'a.json')).toThrow(message);
   });
 
-  test('may have more than this version reads', () => {
+  test('may have properties that this version does not know', () => {
     const more = { ...JSON.parse(stringifyReport(report)), later: { than: 'this' } };
     expect(parseReport(JSON.stringify(more), 'a.json')).toMatchObject({ later: { than: 'this' } });
   });
 });
 
 describe('a table', () => {
-  test('has a row for each contender with times, and a line below for each without', () => {
+  test('has a row for each contender with times, and a note for each without', () => {
     const { head, rows, notes } = resultTable(report.workloads[0]);
     expect(rows.map(([name]) => name)).toEqual(['a <b> | & "c"', 'naive']);
     for (const row of rows) expect(row).toHaveLength(head.length);
-    expect(notes.at(-1)).toBe('wrong: wrong: NaN among the results');
+    expect(notes.at(-1)).toBe('wrong: wrong: the results contain NaN');
     expect(notes[0]).toMatch(/^(exp|memory) bound: .* \(.*\)$/);
   });
 
-  test('says how many times as fast with the interval, and no number where it is no difference', () => {
+  test('shows the speed-up with its interval, or "no difference"', () => {
     const ratio = { ratio: 0.5, interval: [0.4, 0.625] } as const;
     expect(formatSpeedUp({ ...ratio, significant: true })).toBe('2.00× (1.60–2.50)');
     expect(formatSpeedUp({ ...ratio, significant: false })).toBe('no difference (1.60–2.50)');
@@ -88,16 +90,16 @@ describe('a table', () => {
     expect(formatMs(undefined)).toBe('');
   });
 
-  test('comes after who ran where, and who did not', () => {
-    const [how, ...who] = describeRun(report);
+  test('comes after the environment and the contenders that ran or did not run', () => {
+    const [how, ...participants] = describeRun(report);
     expect(how).toMatch(/^Node 2\d.*medians of 3 interleaved rounds$/);
-    expect(who).toHaveLength(4);
-    expect(who.at(-1)).toBe('gone: not run: not | here');
+    expect(participants).toHaveLength(4);
+    expect(participants.at(-1)).toBe('gone: not run: not | here');
   });
 });
 
 describe('Markdown', () => {
-  test('has tables with as many cells in each row as in the head', () => {
+  test('has the same number of cells in the head and in each row', () => {
     const text = toMarkdown(report);
     const tables = text.split('\n\n').filter((block) => block.startsWith('|'));
     expect(tables).toHaveLength(3);
@@ -111,7 +113,7 @@ describe('Markdown', () => {
 });
 
 describe('HTML', () => {
-  test('is one page with charts and tables, named for who cannot see them', () => {
+  test('is one page with charts and tables, with accessible names', () => {
     const { document } = parseHTML(toHtml(report));
     expect(document.querySelector('html')?.getAttribute('lang')).toBe('en');
     expect(document.querySelector('title')?.textContent).toBe('softgrad bench');
@@ -126,19 +128,19 @@ describe('HTML', () => {
     for (const row of document.querySelectorAll('tr')) expect(row.children).toHaveLength(8);
   });
 
-  test('a dot stands for each contender at each shape, and tells its numbers', () => {
+  test('has a dot for each contender at each shape, with its numbers as title', () => {
     const { document } = parseHTML(toHtml(report));
     const [times] = document.querySelectorAll('figure > svg');
     const titles = [...times.querySelectorAll('circle title')].map((title) => title.textContent?.split(':')[0]);
     expect(titles.sort()).toEqual(['a <b> | & "c", 3×4', 'a <b> | & "c", 5×7', 'naive, 3×4', 'naive, 5×7']);
   });
 
-  test('needs nothing from anywhere: no script, no address, no import', () => {
+  test('is self-contained: no script, no URL, no import', () => {
     const html = toHtml(report);
     expect(html).not.toMatch(/<script|https?:|\ssrc=|href=|@import|url\(/i);
   });
 
-  test('shows names as text', () => {
+  test('escapes names', () => {
     const { document } = parseHTML(toHtml(report));
     expect(document.querySelector('tbody th')?.textContent).toBe('a <b> | & "c"');
     expect(document.querySelector('b')).toBeNull();

@@ -5,7 +5,7 @@ import { type BenchProgress, runBench } from '../src/run.js';
 import { quick, shapeOf, small, source, withResult } from './contenders.js';
 
 describe('a run', () => {
-  test('times a right contender in each of its modes, against the baseline and its bound', async () => {
+  test('times a correct contender in each of its modes, with ratios to the baseline and its bound', async () => {
     const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
     const [{ baseline, results, roofs, noise }] = report.workloads;
     expect(baseline).toBe('naive');
@@ -28,7 +28,7 @@ describe('a run', () => {
     expect(right.firstCallMs).toBeGreaterThan(0);
   });
 
-  test('the report keeps its shape: what reads it can rely on it', async () => {
+  test('the report format is stable, because other programs read it', async () => {
     const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
     expect(shapeOf(report)).toMatchSnapshot();
   });
@@ -46,7 +46,7 @@ describe('a run', () => {
       correctness: { ok: false },
     });
     expect(first.missing).toMatch(/^wrong: error .* times the bound$/);
-    expect(second).toMatchObject({ missing: 'wrong: NaN among the results', timings: {} });
+    expect(second).toMatchObject({ missing: 'wrong: the results contain NaN', timings: {} });
   });
 
   test('a contender that fails while it is timed is listed with its reason, and the others run', async () => {
@@ -86,7 +86,7 @@ describe('a run', () => {
     expect(results.map(({ missing }) => missing)).toEqual(['no memory for it', 'no softmax', null]);
   });
 
-  test('results are told as they come, and progress never goes back', async () => {
+  test('results are reported as they are completed, and progress never decreases', async () => {
     const seen: BenchProgress[] = [];
     const other = { ...small, op: 'vjp' } as const;
     const report = await runBench({ workloads: [small, other], contenders: [naive], ...quick }, (p) => seen.push(p));
@@ -99,8 +99,8 @@ describe('a run', () => {
 });
 
 describe('cancelling', () => {
-  test.each(['gets ready', 'warms up', 'round 2'])(
-    'while it says "%s" rejects with the reason and closes everything',
+  test.each(['preparing', 'warming up', 'round 2'])(
+    'during "%s" rejects with the reason and closes everything',
     async (when) => {
       const log: string[] = [];
       const controller = new AbortController();
@@ -130,7 +130,7 @@ describe('cancelling', () => {
     expect(log).toEqual([]);
   });
 
-  test('gives up all buffers, too', async () => {
+  test('frees all buffers', async () => {
     const disposed: string[] = [];
     const counted = source('counted', {
       change: (job) => ({
@@ -142,7 +142,7 @@ describe('cancelling', () => {
       }),
     });
     await runBench({ workloads: [small], contenders: [counted], ...quick });
-    // The workload's own and that of the empty call.
+    // Those of the workload and of the empty call.
     expect(disposed).toEqual(['job', 'job']);
   });
 });

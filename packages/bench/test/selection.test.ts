@@ -5,7 +5,7 @@ import { workloadName } from '../src/workloads.js';
 
 const names = (selection: Parameters<typeof selectWorkloads>[0]) => selectWorkloads(selection).map(workloadName);
 
-test('ops by shapes by dtypes', () => {
+test('selects all combinations of ops, shapes and dtypes', () => {
   expect(names({ ops: ['vjp', 'jacobian'], shapes: ['2x3', '4×5'], dtypes: ['float32', 'float64'] })).toEqual([
     'vjp 2×3 float32',
     'vjp 2×3 float64',
@@ -18,7 +18,7 @@ test('ops by shapes by dtypes', () => {
   ]);
 });
 
-test('without shapes the standard ones, the Jacobian at those that fit; fewer when quick', () => {
+test('default shapes are the standard ones, for the Jacobian those that fit in memory; fewer with quick', () => {
   expect(names({ ops: ['softmax'] })).toHaveLength(8);
   expect(names({ ops: ['jacobian'] })).toEqual(
     ['65536×3', '4096×10', '1024×128', '64×1000'].map((shape) => `jacobian ${shape} float32`),
@@ -36,24 +36,24 @@ test('contenders by name, with options and without fused kernels', () => {
   expect(of(['cpu'], [], true)).toEqual(['cpu', 'cpu (composed)']);
 });
 
-test('options reach the provider: one that it refuses is the reason', async () => {
+test('options reach the provider: its error about an invalid one is the reason', async () => {
   const [source] = selectContenders(['gpujs:mode=abacus']);
   expect(await source.open()).toMatch(/mode 'abacus'/);
 });
 
-test('unknown names are refused with those there are', () => {
+test('unknown names are refused with the list of known ones', () => {
   expect(() => selectWorkloads({ ops: ['hardmax'] })).toThrow(
-    "there is no op 'hardmax'; expected softmax, jacobian, vjp, logSoftmax, crossEntropy",
+    "unknown op 'hardmax'; expected softmax, jacobian, vjp, logSoftmax, crossEntropy",
   );
-  expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("there is no dtype 'float8'");
+  expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("unknown dtype 'float8'");
   expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
   expect(() => selectWorkloads({ shapes: ['0x4'] })).toThrow("shape '0x4'");
-  expect(() => selectContenders(['abacus'])).toThrow("there is no backend 'abacus'; expected cpu, wasm, gpujs");
-  expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("there is no peer 'nobody'");
+  expect(() => selectContenders(['abacus'])).toThrow("unknown backend 'abacus'; expected cpu, wasm, gpujs");
+  expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("unknown peer 'nobody'");
   expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');
 });
 
-test('what no engine takes at once is refused before anything is measured', () => {
+test('workloads larger than any engine supports are refused before anything is measured', () => {
   const over = () => selectWorkloads({ ops: ['jacobian'], shapes: ['1x10000000'] });
   expect(over).toThrow(
     expect.objectContaining({

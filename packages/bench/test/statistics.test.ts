@@ -16,7 +16,7 @@ const ratioOf = (a: Samples, b: Samples): Ratio => {
 };
 
 describe('a timing', () => {
-  test('is the median with its quartiles, over all processes, without the rounds sat out', () => {
+  test('is the median with its quartiles, over all processes, without skipped rounds', () => {
     expect(
       timing([
         [5, null, 1, 3],
@@ -25,18 +25,18 @@ describe('a timing', () => {
     ).toEqual({ medianMs: 3, quartilesMs: [2, 4], samples: 5 });
   });
 
-  test('of nothing is null', () => {
+  test('is null without samples', () => {
     expect(timing([])).toBeNull();
     expect(timing([[null, null]])).toBeNull();
   });
 });
 
 describe('a ratio', () => {
-  test('is the median of quotients of the same round', () => {
+  test('is the median of the per-round quotients', () => {
     expect(ratioOf([[2, 30, 4]], [[1, 10, 1]]).ratio).toBe(3);
   });
 
-  test('is untouched by drift that hits both alike', () => {
+  test('is not affected by drift that affects both alike', () => {
     const drift = Array.from({ length: 15 }, (_, round) => 1.3 ** round);
     expect(ratioOf([drift.map((d) => 2 * d)], [drift])).toEqual({ ratio: 2, interval: [2, 2] });
   });
@@ -46,7 +46,7 @@ describe('a ratio', () => {
     expect(pairedRatio([[null, 4]], [[1, null]])).toBeNull();
   });
 
-  test('has a 95 % interval that holds the true ratio about that often', () => {
+  test('has a 95 % interval that contains the true ratio about that often', () => {
     const truth = 1.4;
     const trials = 200;
     let held = 0;
@@ -61,7 +61,7 @@ describe('a ratio', () => {
     expect(held / trials).toBeLessThan(0.99);
   });
 
-  test('has a wide interval where processes disagree, however steady each is', () => {
+  test('has a wide interval if processes disagree, even if each is steady', () => {
     const process = (level: number) => Array.from({ length: 15 }, () => level * (1 + 0.001 * normal()));
     const ones = Array.from({ length: 15 }, () => 1);
     const { interval } = ratioOf([process(1), process(4), process(2)], [ones, ones, ones]);
@@ -73,19 +73,19 @@ describe('a ratio', () => {
 describe('a difference', () => {
   const noise = (low: number, high: number): Ratio => ({ ratio: 1, interval: [low, high] });
 
-  test('is called where the interval leaves out 1', () => {
+  test('is significant if the interval excludes 1', () => {
     expect(isDifference({ ratio: 1.2, interval: [1.1, 1.3] }, null)).toBe(true);
     expect(isDifference({ ratio: 0.8, interval: [0.7, 0.9] }, null)).toBe(true);
     expect(isDifference({ ratio: 1.2, interval: [0.99, 1.3] }, null)).toBe(false);
   });
 
-  test('is refused inside of what the same code timed twice came to', () => {
+  test('is not significant within the noise of the same code timed twice', () => {
     const ratio = { ratio: 1.2, interval: [1.1, 1.3] } as const;
     expect(isDifference(ratio, noise(0.9, 1.25))).toBe(false);
     expect(isDifference(ratio, noise(0.9, 1.15))).toBe(true);
   });
 
-  test('is seldom called between two samples of the same', () => {
+  test('is rarely significant between two samples of the same distribution', () => {
     const trials = 150;
     let called = 0;
     for (let trial = 0; trial < trials; trial++) {
@@ -98,7 +98,7 @@ describe('a difference', () => {
   });
 });
 
-test('a quotient of medians of two runs has its interval from both', () => {
+test('the interval of a quotient of medians includes the spread of both runs', () => {
   const run = (level: number) => [Array.from({ length: 21 }, () => level * Math.exp(0.05 * normal()))];
   const { ratio, interval } = quotientOfMedians(run(3), run(2), 0.99);
   expect(ratio).toBeCloseTo(1.5, 0);

@@ -25,7 +25,7 @@ afterAll(async () => {
   for (const backend of opened) await backend.close();
 });
 
-/** softmax and its vjp where the operands live, both against the reference within the bound of that backend. */
+/** Compares softmax and its vjp, on the operands' backend, with the reference within that backend's bound. */
 async function expectRight(x: Tensor, g: Tensor): Promise<void> {
   const { supports, name } = x.backend;
   const precision = tolerance.precisionOf(supports, 'float32');
@@ -47,7 +47,7 @@ async function expectRight(x: Tensor, g: Tensor): Promise<void> {
   dx.dispose();
 }
 
-test('a tensor walks from cpu through every engine and back, right on each, unchanged at the end', async () => {
+test('a tensor moves from cpu through every engine and back, with correct results on each, and is unchanged at the end', async () => {
   const [home, ...abroad] = opened;
   let x = tensor(logits, { shape: [3, 5], backend: home });
   let g = tensor(cotangent, { shape: [3, 5], backend: home });
@@ -64,7 +64,7 @@ test('a tensor walks from cpu through every engine and back, right on each, unch
   g.dispose();
 });
 
-test('the backend for new tensors is swapped at runtime; tensors that exist stay where they are', async () => {
+test('the backend of new tensors can be changed at run time; existing tensors stay where they are', async () => {
   const made: Tensor[] = [];
   for (const backend of opened) {
     await setBackend(backend);

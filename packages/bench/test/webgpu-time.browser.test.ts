@@ -1,2 +1,2 @@
-// The clock of a page's device is shown as well.
+// The same with the clock of a browser's device.
 import './webgpu-time.test.js';

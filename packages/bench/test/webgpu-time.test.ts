@@ -29,7 +29,7 @@ function onDevice(name: string, features: 'all' | 'none'): ContenderSource {
   };
 }
 
-/** The device as one that was asked for no feature. */
+/** The device as if it had been requested without features. */
 function withoutClock(device: GPUDevice): GPUDevice {
   return new Proxy(device, {
     get(target, key) {
@@ -40,7 +40,7 @@ function withoutClock(device: GPUDevice): GPUDevice {
   });
 }
 
-test("webgpu's time by the device's own clock stands beside the host's, and is told to be missing without a clock", async () => {
+test("webgpu's device time is reported in addition to the host's; without a clock a note gives the reason", async () => {
   const contenders = [onDevice('clocked', 'all'), onDevice('clockless', 'none'), naive];
   const report = await runBench({ workloads: [workload], contenders, rounds: 3, sampleMs: 1 });
   const [result] = report.workloads;

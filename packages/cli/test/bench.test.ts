@@ -68,11 +68,11 @@ test('several processes put their rounds side by side, and take options of node'
 
 describe('what cannot be run is refused in one line before anything is measured', () => {
   test.each([
-    [['--ops', 'hardmax'], /there is no op 'hardmax'; expected softmax, /],
+    [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
     [['--dtype', 'float8'], /float8/],
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
-    [['--peers', 'nobody'], /there is no peer 'nobody'/],
+    [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],
@@ -80,7 +80,7 @@ describe('what cannot be run is refused in one line before anything is measured'
     [['--compare', folder.at('nowhere.json')], /nowhere\.json: cannot be read: no such file or directory\n$/],
     [
       ['--compare', folder.write('list.json', '[1]')],
-      /list\.json: no report; expected what softgrad bench --json wrote/,
+      /list\.json: not a report; expected what softgrad bench --json wrote/,
     ],
   ])('%j', async (args, message) => {
     const { status, stdout, stderr } = await softgrad(['bench', ...args]);

@@ -33,7 +33,7 @@ test('every backend and a peer are timed, drawn, downloaded, and compared with a
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
   await page.getByRole('img', { name: 'times as fast in A as in B' }).waitFor();
   await chooser.setInputFiles({ name: 'wrong.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
-  await page.getByText('wrong.json: no report; expected what softgrad bench --json wrote').waitFor();
+  await page.getByText('wrong.json: not a report; expected what softgrad bench --json wrote').waitFor();
   // What was there stays.
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
 });
@@ -52,12 +52,15 @@ test('a run from elsewhere that is broken, old or cut short is refused in words,
   const load = (name: string, content: string) =>
     chooser.setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(content) });
   const broken: Readonly<Record<string, [string, string]>> = {
-    'cut.json': [text.slice(0, 300), 'cut.json: no JSON: '],
+    'cut.json': [text.slice(0, 300), 'cut.json: not JSON: '],
     'old.json': [text.replace('softgrad-bench/1', 'softgrad-bench/0'), 'old.json: a report of schema softgrad-bench/0'],
     'place.json': [text.replace('"date"', '"day"'), 'place.json: environment.date is missing'],
     'shape.json': [text.replace('"shape"', '"size"'), 'shape.json: workloads[0].workload.shape is missing'],
-    'time.json': [text.replace('"timings"', '"times"'), 'time.json: workloads[0].results[0].timings is no object'],
-    'list.json': [text.replace('"contenders": [', '"contenders": [null,'), 'list.json: contenders[0] is no object'],
+    'time.json': [text.replace('"timings"', '"times"'), 'time.json: workloads[0].results[0].timings must be an object'],
+    'list.json': [
+      text.replace('"contenders": [', '"contenders": [null,'),
+      'list.json: contenders[0] must be an object',
+    ],
   };
   for (const [name, [content, problem]] of Object.entries(broken)) {
     await load(name, content);
@@ -70,7 +73,7 @@ test('a run from elsewhere that is broken, old or cut short is refused in words,
   await page.locator('.chart').first().waitFor();
   await page.getByText('All numbers').click();
   await page
-    .getByText(/wrong: NaN among the results/)
+    .getByText(/wrong: the results contain NaN/)
     .first()
     .waitFor();
   expect(await page.locator('.problem').count()).toBe(0);

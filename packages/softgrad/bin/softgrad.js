@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command `softgrad` is the package @softgrad/cli: programs that import softgrad need none of what it brings. It is looked for
-// beside this package and in the working directory; where it is not installed, npx runs the version that belongs to this one.
+// Runs the command of @softgrad/cli, which is a separate package because applications do not need its dependencies. It is resolved
+// from this package and from the working directory; if it is not installed, npx runs the same version as this package.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,6 +35,6 @@ function runByNpx() {
     stdio: 'inherit',
     shell: process.platform === 'win32',
   });
-  if (error) process.stderr.write(`softgrad: npx did not start: ${error.message}\n`);
+  if (error) process.stderr.write(`softgrad: npx failed to start: ${error.message}\n`);
   process.exitCode = status ?? 2;
 }

@@ -2,8 +2,8 @@ import { type ProviderLoader, register } from '@softgrad/core';
 
 /**
  * softgrad's own backends by name: an explicit map, because bundlers need literal imports and no package registers itself.
- * Engines are large, so each loads when it is asked for. Those that may not be installed are imported in a `try`: bundlers then
- * report a missing one when it is asked for, instead of refusing to build.
+ * Engines are large, so each is loaded on demand. Optional ones are imported inside `try`, because bundlers then build without
+ * a missing package, and the import fails at run time.
  */
 export const backends: Readonly<Record<string, ProviderLoader>> = {
   cpu: () => import('@softgrad/backend-cpu'),
@@ -36,10 +36,10 @@ export function registerBackends(): void {
   for (const [name, load] of Object.entries(backends)) register(name, load);
 }
 
-/** What to do about a package that is not installed; other failures as they are. */
+/** Replaces the error of a package that is not installed by one with the install command; returns other errors unchanged. */
 function explained(cause: unknown, packageName: string): unknown {
   const text = cause instanceof Error ? cause.message : String(cause);
-  // Node, browsers and bundlers all quote the name of what they do not find.
+  // Node, browsers and bundlers all quote the name of a missing package.
   if (!text.includes(`'${packageName}'`) && !text.includes(`"${packageName}"`)) return cause;
   return new Error(`it is not installed: npm install ${packageName}`, { cause });
 }

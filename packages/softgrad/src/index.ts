@@ -1,5 +1,5 @@
 /**
- * `softgrad`: core, `diagnose`, and the backends by name. Tensors are on cpu at once; `await setBackend('wasm')` when speed
+ * `softgrad`: core, `diagnose`, and the backends by name. Tensors start on cpu; use `await setBackend('wasm')` if speed
  * matters.
  *
  * @module softgrad

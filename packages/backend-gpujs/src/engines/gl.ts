@@ -4,13 +4,13 @@ import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 type GlMode = 'webgl2' | 'webgl' | 'headlessgl';
 type Gl = WebGLRenderingContext | WebGL2RenderingContext;
 
-/** What gpu.js gives for a texture; `kernel` is whom it asks to delete and to read it. */
+/** gpu.js's texture object, which delegates deleting and reading to `kernel`. */
 interface GlTexture extends Resident {
   readonly texture: WebGLTexture;
   kernel: unknown;
 }
 
-/** Results this large are checked for lack of memory at once; a check waits for the driver. */
+/** Results of at least this many elements are checked for out-of-memory errors at once; smaller ones later, because a check waits for the driver. */
 const large = 2 ** 20;
 
 const floatTextures = {
@@ -20,23 +20,23 @@ const floatTextures = {
 } as const;
 
 /**
- * gpu.js over WebGL: four elements to a texel of a float texture.
+ * gpu.js on WebGL: float textures with four elements per texel.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where the context or its float textures are missing
+ * @throws ERR_BACKEND_UNAVAILABLE if the context or its float textures are missing
  */
 export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine> {
   const { gpu, gl } = mode === 'headlessgl' ? headless(library) : inBrowser(library, mode);
   if (gl.getExtension(floatTextures[mode]) === null) {
     releaseContext(gl);
     const missing = `the device has no float textures (${floatTextures[mode]})`;
-    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu need none`);
+    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu do not need them`);
   }
   const texels = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   const integerBits = gl.getShaderPrecisionFormat(gl.FRAGMENT_SHADER, gl.HIGH_INT)?.rangeMax ?? 24;
   const elements = Math.min(4 * texels ** 2, 2 ** integerBits, 2 ** 30);
-  const limitedBy = `the limit is ${elements}, textures being at most ${texels} × ${texels} texels of 4`;
+  const limitedBy = `the limit is ${elements}: textures have at most ${texels} × ${texels} texels of 4 elements`;
   const framebuffer = gl.createFramebuffer();
-  // A kernel that is destroyed lets go of its context, and a texture left behind could be neither read nor deleted.
+  // A destroyed kernel releases its context, so that its remaining textures could be neither read nor deleted.
   const keeper = {
     debug: false,
     deleteTexture: (texture: WebGLTexture) => gl.deleteTexture(texture),
@@ -45,13 +45,13 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
   let exhausted = false;
   const check = () => {
     if (gl.isContextLost()) throw deviceLost(mode);
-    // Which texture could not be had isn't known, so nothing that is there now can be trusted any more.
+    // It is unknown which allocation failed, so all present data may be invalid.
     exhausted ||= hasFailed(gl);
     if (!exhausted) return;
     throw failure(
       mode,
       'ERR_OUT_OF_MEMORY',
-      `the device had no memory for a texture; ${limitedBy}; open the backend anew`,
+      `the device is out of memory for a texture; ${limitedBy}; open the backend again`,
     );
   };
   return {
@@ -61,7 +61,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     limits: { elements, classes: 2 ** 24 },
     limitedBy,
     argumentType: 'MemoryOptimizedNumberTexture',
-    // 'precision' is highp: by default gpu.js takes the least that can count the texels.
+    // 'precision' means highp: by default gpu.js uses the lowest precision that can index the texels.
     settings: { optimizeFloatMemory: true, tactic: 'precision' },
     mostKernels: Number.POSITIVE_INFINITY,
     asynchronous: false,
@@ -91,22 +91,22 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
 }
 
 /**
- * A context of our own on a canvas of one pixel: kernels draw into textures, and gpu.js would make its canvas as large as the
- * largest of them. It is content with an object to set a width and a height on.
+ * A separate context on a canvas of one pixel: kernels draw into textures, but gpu.js would enlarge the canvas to the size of the
+ * largest. Instead of a canvas it accepts any object with a width and a height.
  */
 function inBrowser(library: GpuLibrary, mode: 'webgl2' | 'webgl') {
   const title = mode === 'webgl2' ? 'WebGL2' : 'WebGL';
   const context = newCanvas()?.getContext(mode, { alpha: false, antialias: false, depth: false }) ?? null;
   if (context === null) {
-    const missing = `${title} is missing: this is no browser, or it has no graphics driver or too many contexts`;
-    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu run without`);
+    const missing = `${title} is missing: this is not a browser, or it has no graphics driver or too many contexts`;
+    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu do not need it`);
   }
   const gl = context as Gl;
   try {
     return { gl, gpu: new library.GPU({ canvas: { width: 1, height: 1 }, context: gl }) };
   } catch (cause) {
     releaseContext(gl);
-    const reason = `gpu.js does not take this device's ${title}: ${messageOf(cause)}`;
+    const reason = `gpu.js does not support this device's ${title}: ${messageOf(cause)}`;
     throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason, cause);
   }
 }
@@ -139,8 +139,8 @@ function runKernel(kernel: GpuKernel, values: readonly unknown[], mode: Mode, gl
 }
 
 /**
- * Makes a texture ours alone. gpu.js deletes it with the kernel (WebGL 1 only), and a kernel that is handed its own last result
- * would draw into a texture of an earlier argument, which may be of another size.
+ * Takes ownership of a texture. Otherwise gpu.js deletes it with the kernel (WebGL 1 only), and a kernel that gets its own last result as
+ * an argument would draw into a texture of an earlier argument, which may have another size.
  */
 function release(kernel: GpuKernel, { texture }: GlTexture): void {
   const { kernel: internal } = kernel;
@@ -150,7 +150,7 @@ function release(kernel: GpuKernel, { texture }: GlTexture): void {
   internal.texture = null;
 }
 
-/** Whether a texture could not be allocated since this was last asked: it is then no complete framebuffer either. */
+/** Whether an allocation has failed since the last call. A texture without memory also makes its framebuffer incomplete. */
 function hasFailed(gl: Gl): boolean {
   let failed = false;
   for (let error = gl.getError(); error !== gl.NO_ERROR && error !== gl.CONTEXT_LOST_WEBGL; error = gl.getError()) {

@@ -2,22 +2,22 @@ import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, kernelFailed, type Mode, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 
-/** Each kernel has a memory of its own, and engines have address space for about a hundred. */
+/** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
 const mostMemories = 48;
 
-/** Elements past which a WebAssembly kernel's memory, which holds its operands and its result, is given back after it ran. */
+/** From this many elements on, a WebAssembly kernel's memory, which contains its operands and its result, is freed after each run. */
 const large = 2 ** 20;
 
 /**
- * gpu.js on the processor: kernels as a WebAssembly module or as JavaScript, results as arrays.
+ * gpu.js on the CPU: kernels are WebAssembly modules or JavaScript, results are arrays.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where a Content-Security-Policy, or the engine, does not let code be made
+ * @throws ERR_BACKEND_UNAVAILABLE if a Content-Security-Policy or the engine forbids code generation
  */
 export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Promise<Engine> {
   const reason = hostReason(mode);
   if (reason !== null) throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason);
   const gpu = new library.GPU({ mode });
-  // A module addresses 4 GiB with all its operands, seven at most, and its result.
+  // A module's result and its operands, at most seven, must fit into 4 GiB.
   const elements = mode === 'webasm' ? 2 ** 26 : 2 ** 28;
   const device = mode === 'webasm' ? 'WebAssembly' : 'JavaScript, float64 rounded to float32';
   return {
@@ -25,7 +25,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
     gpu,
     device: `${mode}: ${device}`,
     limits: { elements, classes: 2 ** 24 },
-    limitedBy: `the limit is ${elements}, for memory's sake`,
+    limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
     settings: {},
     mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
@@ -39,7 +39,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
   };
 }
 
-/** Why a mode can't run here, or null. */
+/** Why a mode cannot run here, or null. */
 export function hostReason(mode: 'webasm' | 'cpu'): string | null {
   return mode === 'webasm' ? withoutWebAssembly() : withoutEval();
 }
@@ -53,7 +53,7 @@ function host(values: HostArray): HostResident {
 }
 
 function run(kernel: GpuKernel, values: readonly unknown[], length: number, mode: Mode): Resident {
-  // A module and a memory for each shape would be kept: of kernels there is one for each layout already.
+  // By default gpu.js keeps a module and a memory for each shape; there is already one kernel for each layout.
   if (mode === 'webasm') kernel.kernel.moduleCacheLimit = 1;
   const result = started(kernel, values, mode);
   if (kernel.kernel.constructor.mode !== mode) {
@@ -71,7 +71,7 @@ function started(kernel: GpuKernel, values: readonly unknown[], mode: Mode): unk
   }
 }
 
-/** Why no WebAssembly module can be made here, or null. */
+/** Why WebAssembly cannot be compiled here, or null. */
 function withoutWebAssembly(): string | null {
   if (typeof WebAssembly === 'undefined') return 'WebAssembly is missing in this engine';
   try {
@@ -83,13 +83,13 @@ function withoutWebAssembly(): string | null {
   }
 }
 
-/** Why no code can be made from text here, or null. */
+/** Why eval cannot be used here, or null. */
 function withoutEval(): string | null {
   try {
     new Function('return 1;');
     return null;
   } catch (error) {
     const advice = "allow 'unsafe-eval' in its script-src, or use the modes webgpu, webgl2 or webasm";
-    return `the page's Content-Security-Policy forbids eval, with which gpu.js makes cpu kernels: ${advice} (${messageOf(error)})`;
+    return `the page's Content-Security-Policy forbids eval, which gpu.js needs for cpu kernels: ${advice} (${messageOf(error)})`;
   }
 }

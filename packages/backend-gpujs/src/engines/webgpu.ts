@@ -8,7 +8,7 @@ const mapRead = 1;
 const copyDestination = 8;
 const read = 1;
 
-/** What gpu.js's kernels know of their device; it makes one for all of them. */
+/** The context of gpu.js's kernels, which share one device. */
 interface DeviceContext {
   readonly adapter: GPUAdapter;
   readonly device: GPUDevice;
@@ -16,21 +16,21 @@ interface DeviceContext {
 }
 
 /**
- * gpu.js over WebGPU: storage buffers, one element a float32.
+ * gpu.js on WebGPU: storage buffers of float32.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where WebGPU or an adapter is missing
+ * @throws ERR_BACKEND_UNAVAILABLE if WebGPU or an adapter is missing
  */
 export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
   if (typeof navigator === 'undefined' || !navigator.gpu) {
     const missing = 'WebGPU is missing: navigator.gpu exists in newer browsers, on secure origins';
-    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu run without`);
+    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${missing}; the modes webasm and cpu do not need it`);
   }
   const gpu = new library.GPU({ mode });
   const context = await deviceOf(gpu.createKernel('function() { return 1; }', minimal));
   const { device } = context;
   const bytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   const elements = Math.min(Math.floor(bytes / 4), 2 ** 30);
-  const limitedBy = `the limit is ${elements}, a storage buffer having at most ${bytes} bytes`;
+  const limitedBy = `the limit is ${elements}: a storage buffer has at most ${bytes} bytes`;
   const check = () => {
     if (context.isLost) throw deviceLost(mode);
   };
@@ -40,7 +40,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
   lost.catch(() => undefined);
   const checks = new WeakMap<BufferResult, Promise<void>>();
 
-  /** Resolves as soon as the kernel is enqueued; a later read waits for what the device has to say about it. */
+  /** Resolves as soon as the kernel is enqueued; a later read waits for the errors that the device reports. */
   async function run(kernel: GpuKernel, values: readonly unknown[], length: number): Promise<DeviceResident> {
     check();
     const { result, problems } = await started(kernel, values);
@@ -72,7 +72,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     }
   }
 
-  /** Rejects with what the device found wrong, first with the operands of a kernel and then with the kernel. */
+  /** Rejects with the first error that the device reports for the operands of a kernel or for the kernel. */
   async function verdict(
     length: number,
     [validation, memory]: readonly Promise<GPUError | null>[],
@@ -82,10 +82,10 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     const [invalid, exhausted] = await Promise.all([validation, memory]);
     check();
     if (exhausted) throw outOfMemory(mode, length, limitedBy, exhausted);
-    if (invalid) throw failure(mode, 'ERR_UNSUPPORTED', `the device refused a kernel: ${invalid.message}`, invalid);
+    if (invalid) throw failure(mode, 'ERR_UNSUPPORTED', `the device rejected a kernel: ${invalid.message}`, invalid);
   }
 
-  /** Not gpu.js's own, which reads by way of the kernel that made the buffer and fails when that one is destroyed. */
+  /** Used instead of gpu.js's own function, which fails when the kernel that created the buffer is destroyed. */
   async function readBack(buffer: GPUBuffer, length: number): Promise<Float32Array> {
     const staging = device.createBuffer({ size: length * 4, usage: mapRead | copyDestination });
     const encoder = device.createCommandEncoder();
@@ -124,7 +124,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
   };
 }
 
-/** Makes a kernel's result ours alone: gpu.js would keep it until the kernel runs again. */
+/** Takes ownership of a kernel's result, which gpu.js would keep until the kernel runs again. */
 function release({ kernel }: GpuKernel): void {
   const { outputBuffer } = kernel;
   if (!outputBuffer) return;
@@ -132,7 +132,7 @@ function release({ kernel }: GpuKernel): void {
   kernel.outputBuffer = null;
 }
 
-/** A result with gpu.js's own handle of it. */
+/** A result with gpu.js's handle. */
 interface DeviceResident extends Resident {
   readonly result: BufferResult;
 }
@@ -144,13 +144,13 @@ interface BufferResult {
 
 const minimal = { argumentTypes: {}, functions: [], output: [1] };
 
-/** Builds a kernel, which is how gpu.js finds its device. */
+/** Runs a kernel, because gpu.js requests its device only then. */
 async function deviceOf(kernel: GpuKernel): Promise<DeviceContext> {
   try {
     await kernel();
     return kernel.context as DeviceContext;
   } catch (cause) {
-    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `no WebGPU device can be had: ${messageOf(cause)}`, cause);
+    throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', `no WebGPU device is available: ${messageOf(cause)}`, cause);
   }
 }
 

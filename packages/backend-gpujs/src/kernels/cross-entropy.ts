@@ -25,7 +25,7 @@ const kept: Reduction = {
   step: (j) => `if (${isKept(j)}) { result += 1; }`,
 };
 
-/** The target q of each entry: smoothed, then weighted, then 0 where masked. `smooth` is ε, `hit` 1 − ε. */
+/** The target q of each entry: smoothed, then weighted, and 0 where masked. `smooth` is ε, `hit` is 1 − ε. */
 function targetOf(kind: 'indices' | 'probabilities', weighted: boolean, counted: boolean) {
   const indices = kind === 'indices';
   return maskable(
@@ -67,8 +67,8 @@ const loss: Reduction = {
 };
 
 /**
- * At the pivot p − 1 is −rest / (1 + rest), which cancels nothing where p is nearly 1. Where p is below ½ its quotient is the exact
- * form: one of 300 equal logits has p = 1/300, of which w − w · 299/300 would lose two digits.
+ * At the pivot p − 1 is computed as −rest / (1 + rest), which does not cancel where p is nearly 1. Where p is below ½ the quotient p itself is
+ * accurate: for one of 300 equal logits p = 1/300, and w − w · 299/300 would lose two digits.
  */
 const gradient = maskable(
   (masked): Elementwise => ({
@@ -88,7 +88,7 @@ const gradient = maskable(
   }),
 );
 
-/** `loss = −scale Σ q log p` a row and `gradient = scale/T (p Σ q − q)`; either may be null. */
+/** `loss = −scale Σ q log p` per row and `gradient = scale/T (p Σ q − q)`; either may be null. */
 export function crossEntropyInto(
   launch: Launch,
   out: { readonly loss: GpujsBuffer | null; readonly gradient: GpujsBuffer | null },

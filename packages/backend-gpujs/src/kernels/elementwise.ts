@@ -1,6 +1,6 @@
 import type { Program } from '../program.js';
 
-/** Kernels that look at one element and no other. They take no numbers but their operands. */
+/** Elementwise kernels without other parameters than their operands. */
 const program = (name: string, arrays: readonly string[], body: string): Program => ({
   name,
   arrays,
@@ -9,7 +9,7 @@ const program = (name: string, arrays: readonly string[], body: string): Program
   body,
 });
 
-/** `1 / (1 + exp(−x))`, by the exp that can't overflow. */
+/** `1 / (1 + exp(−x))`, using exp(−|x|), which cannot overflow. */
 export const sigmoid = program(
   'sigmoid',
   ['x'],
@@ -26,7 +26,7 @@ export const sigmoidVjp = program(
   'return g[this.thread.x] * (y[this.thread.x] * (1 - y[this.thread.x]));',
 );
 
-/** `max(x, 0)`; what is not below 1 and not above 0 is NaN and stays. */
+/** `max(x, 0)`; NaN stays NaN. */
 export const relu = program('relu', ['x'], 'const v = x[this.thread.x]; if (v <= 0) { return 0; } return v;');
 
 /** `y > 0 ? g : 0`. */
@@ -39,7 +39,7 @@ export const reluVjp = program(
 export const negate = program('neg', ['x'], 'return -x[this.thread.x];');
 export const exponential = program('exp', ['x'], 'return expOf(x[this.thread.x]);');
 
-/** A device's own log may give any number for 0, NaN and what is below 0. */
+/** A device's own log may return any number for 0, NaN and negative numbers. */
 export const logarithm: Program = {
   ...program(
     'log',

@@ -10,7 +10,7 @@ const line = quotient(p, 'classes');
 const matrix = quotient(p, 'classes * classes');
 const outer = quotient(p, 'classes * classes * inner');
 
-/** Of one element of (outer, inner, classes, classes): the row and the column of its matrix, and where their operands are. */
+/** For an element of (outer, inner, classes, classes): its row and column in the matrix, and the indices of their operands. */
 const r = `${line} - ${matrix} * classes`;
 const c = `${p} - ${line} * classes`;
 const operand = (k: string) => `(${outer} * classes + ${k}) * inner + ${matrix} - ${outer} * inner`;
@@ -30,7 +30,7 @@ const softmaxJacobian: Program = {
     return -a * b / temperature;`,
 };
 
-/** The sum of a row without a probability above ½: what `1 − s` is there, where the difference would cancel. */
+/** The sum of a row without a probability above ½: it replaces `1 − s` for this probability, which would cancel. */
 const sumOfOthers: Reduction = {
   name: 'jacobian/others',
   arrays: ['s'],
@@ -49,7 +49,7 @@ const logSoftmaxJacobian: Program = {
     return -b / temperature;`,
 };
 
-/** `(diag(s) − s sᵀ) / T`, one matrix a row, rows in (outer, inner) order. */
+/** `(diag(s) − s sᵀ) / T`, one matrix per row, rows in (outer, inner) order. */
 export function softmaxJacobianInto(
   launch: Launch,
   out: GpujsBuffer,

@@ -73,7 +73,7 @@ export function logSoftmaxInto(
   });
 }
 
-/** `x_k/T + log1p(rest)`, one element a row. */
+/** `x_k/T + log1p(rest)`, one element per row. */
 export function logSumExpInto(
   launch: Launch,
   out: GpujsBuffer,

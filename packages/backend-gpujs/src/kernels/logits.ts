@@ -6,33 +6,33 @@ import type { GpujsBuffer } from '../storage.js';
 import { bySum } from './reduce.js';
 
 /**
- * What the whole softmax family needs to know of a row of logits x at temperature T:
- * - `pivot`: the class k whose x_k/T is the largest, −1 where the mask keeps none;
- * - `rest`: Σ exp((x_c − x_k)/T) over the kept classes other than k, so that the sum of all is 1 + rest and its logarithm
- *   log1p(rest), exact also where rest is far below 1.
+ * The reductions of a row of logits x at temperature T that the softmax family shares:
+ * - `pivot`: the class k with the largest x_k/T, −1 if all classes are masked;
+ * - `rest`: Σ exp((x_c − x_k)/T) over the unmasked classes other than k, so that the sum over all is 1 + rest and its logarithm
+ *   log1p(rest), which is accurate even if rest is far below 1.
  */
 export interface LogitRows {
   readonly pivot: GpujsBuffer;
   readonly rest: GpujsBuffer;
 }
 
-/** The temperature as kernels take it: x_c − x_k is divided, which is 0 at the pivot and loses nothing of a large x. */
+/** The temperature as sign and magnitude. Kernels divide x_c − x_k by it, which is 0 at the pivot and exact for large x. */
 export function temperatureOf({ temperature }: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number] {
   return [Math.sign(temperature), Math.abs(temperature)];
 }
 
-/** The names of those numbers in a kernel's text, and the exponent that they make of a logit and the pivot's. */
+/** The names of these numbers in a kernel's source, and the exponent for a logit and the pivot's logit. */
 export const temperatureNames = ['sgn', 'size'] as const;
 export const exponent = (x: string, pivot: string) => `sgn * (${x} - ${pivot}) / size`;
 
 /**
- * Declares `name` as the element of `array` that belongs to the row's pivot, or to class 0 where there is none. The pivot is
- * read before: where an index contains a read, the GLSL translator takes expressions apart into floats.
+ * Declares `name` as the element of `array` at the row's pivot, or at class 0 if there is none. The pivot is
+ * read in a separate statement, because the GLSL translator splits an index expression with a read into float variables.
  */
 export const atPivot = (name: string, array: string, { row, at }: Place) =>
   `const ${name}Pivot = pivot[${row}]; let ${name} = ${array}[${at(`whole(${name}Pivot)`)}];`;
 
-/** A kernel with a mask among its operands and one without, told apart by their names. */
+/** Two variants of a kernel, with and without a mask as an operand, with different names. */
 export function maskable<K extends Kernel>(
   kernel: (masked: boolean) => K,
 ): (parameters: Pick<SoftmaxParameters<GpujsBuffer>, 'mask'>) => K {
@@ -45,7 +45,7 @@ export function maskable<K extends Kernel>(
   return ({ mask }) => (mask ? withMask : plain);
 }
 
-/** The operands that a mask adds to a kernel, after its own: itself and the number of elements after which it repeats. */
+/** The operands that a mask adds to a kernel, after its own: the mask and the number of elements after which it repeats. */
 export function maskOperands(
   { mask }: SoftmaxParameters<GpujsBuffer>,
   { classes, inner }: Rows,
@@ -53,12 +53,12 @@ export function maskOperands(
   return mask ? { arrays: [mask.buffer], integers: [mask.outer * classes * inner] } : { arrays: [], integers: [] };
 }
 
-/** Whether the mask keeps, or removes, element `j` of the logits. */
+/** Conditions for element `j` of the logits: kept or removed by the mask. */
 export const isKept = (j: string) => `${maskAt(j)} > 0`;
 export const isMasked = (j: string) => `${maskAt(j)} < 1`;
 const maskAt = (j: string) => `mask[${j} - ${quotient(j, 'maskSpan')} * maskSpan]`;
 
-/** A row's pivot. A NaN is chosen only where it comes first, and makes `rest` NaN in any place. */
+/** A row's pivot. NaN is chosen only if it is the first element; `rest` is NaN wherever it is. */
 const pivots = maskable(
   (masked): Reduction => ({
     name: 'pivot',
@@ -88,8 +88,8 @@ const bestPivot: Reduction = {
 };
 
 /**
- * The sum over the other classes. Where the pivot is ±Infinity it starts at `poison`: NaN for probabilities, which don't exist
- * then, and 0 for log-sum-exp, which does; the shift is kept finite, so that only a NaN among the logits gives NaN.
+ * The sum over the other classes. If the pivot's logit is ±Infinity it starts at `poison`: NaN for probabilities, which are undefined
+ * then, and 0 for log-sum-exp, which is defined; the shift is clamped to finite values, so that only a NaN among the logits gives NaN.
  */
 const rests = maskable(
   (masked): Reduction => ({
@@ -143,7 +143,7 @@ export function logitRows(
   return { pivot, rest };
 }
 
-/** Enqueues the classes of the largest values: the pivots of values that have neither a temperature nor a mask. */
+/** Enqueues the computation of the class of each row's largest value: the pivot without temperature and mask. */
 export function largestClasses(launch: Launch, scratch: Scratch, x: GpujsBuffer, rows: Rows): GpujsBuffer {
   const pivot = scratch(rows.outer * rows.inner);
   launch.reduce(

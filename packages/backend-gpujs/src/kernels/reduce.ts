@@ -10,7 +10,7 @@ const sum: Reduction = {
   step: (j) => `result += x[${j}];`,
 };
 
-/** A NaN stays: it is what is neither below 1 nor above 0, which no compiler takes for always false as it may `x != x`. */
+/** Propagates NaN, which is the only value neither below 1 nor above 0; compilers may assume that `x != x` is false. */
 const max: Reduction = {
   name: 'max',
   arrays: ['x'],

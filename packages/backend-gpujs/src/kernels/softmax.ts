@@ -25,7 +25,7 @@ const softmax = maskable(
   }),
 );
 
-/** `exp((x − x_k)/T) / (1 + rest)`: the pivots, the rests, then each element. */
+/** `exp((x − x_k)/T) / (1 + rest)`: first the pivots, then the rests, then the elements. */
 export function softmaxInto(
   launch: Launch,
   out: GpujsBuffer,

@@ -22,8 +22,8 @@ const vjp: Elementwise = {
 };
 
 /**
- * `s ⊙ (g − ⟨s, g⟩) / T`, with g_k taken off g first, k the most probable class: as Σ s = 1 that changes nothing, and
- * nothing cancels where s_k is nearly 1.
+ * `s ⊙ (g − ⟨s, g⟩) / T`. First g_k is subtracted from g, where k is the most probable class: this does not change the result, because Σ s = 1,
+ * and avoids cancellation if s_k is nearly 1.
  */
 export function softmaxVjpInto(
   launch: Launch,

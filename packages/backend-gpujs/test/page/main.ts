@@ -1,7 +1,7 @@
 import { isSoftgradError, softmax, tensor } from '@softgrad/core';
 import { gpujs } from '../../src/index.js';
 
-/** What a mode made of softmax and its vjp, or why it can't. */
+/** The results of softmax and its vjp in a mode, or the error. */
 async function tried(mode: 'auto' | 'webgpu' | 'webgl2' | 'webgl' | 'webasm' | 'cpu') {
   try {
     const backend = await gpujs.open({ mode });

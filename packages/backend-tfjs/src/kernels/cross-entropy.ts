@@ -23,7 +23,7 @@ export function crossEntropy(
     const results: V[] = [];
     if (out.loss) {
       const y = verbs.binary('sub', shifted, verbs.unary('log', sum));
-      // 0 · −Infinity would be NaN.
+      // Avoids 0 · −Infinity, which is NaN.
       const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));
       results.push(verbs.binary('mul', verbs.reduce('sum', terms), -scale));
     }
@@ -55,7 +55,7 @@ function targetWeights<V>(
 ): V {
   const smoothed = (q: V): V => {
     if (labelSmoothing === 0) return q;
-    // The row's classes that the mask keeps share ε.
+    // ε is distributed over the row's unmasked classes.
     const count = mask === null ? classes : verbs.reduce('sum', mask);
     return verbs.binary('add', verbs.binary('mul', q, 1 - labelSmoothing), verbs.binary('div', labelSmoothing, count));
   };

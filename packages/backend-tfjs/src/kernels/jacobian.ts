@@ -4,8 +4,8 @@ import type { TfBuffer } from '../storage.js';
 import type { Order, Shape, Verbs } from '../verbs/verbs.js';
 
 /**
- * `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`, on the diagonal s times the sum of the others where s is above ½, because
- * `1 − s` would cancel.
+ * `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. On the diagonal, if s is above ½, `1 − s` is computed as the sum of the other
+ * probabilities, because the difference would cancel.
  */
 export function jacobian(
   engine: Engine,

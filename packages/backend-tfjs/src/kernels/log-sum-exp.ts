@@ -7,8 +7,8 @@ import { logitsOf, shapesOf } from './logits.js';
 const largestFloat32 = 3.4028234663852886e38;
 
 /**
- * `log Σ exp(x/T)`, shifted by the maximum brought into the finite range: so a row of nothing but −Infinity gives −Infinity
- * and one with +Infinity gives +Infinity, without a test for either.
+ * `log Σ exp(x/T)`, shifted by the maximum clamped to the finite range, so that a row of only −Infinity gives −Infinity
+ * and a row with +Infinity gives +Infinity without special cases.
  */
 export function logSumExp(
   engine: Engine,

@@ -2,18 +2,18 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { TfBuffer } from '../storage.js';
 import type { Shape, Verbs } from '../verbs/verbs.js';
 
-/** Logits over the entries that a mask keeps, divided by their temperature. */
+/** Logits divided by the temperature, and their mask. */
 export interface Logits<V> {
   /** x/T, −Infinity where masked. */
   readonly values: V;
   readonly mask: V | null;
-  /** Dimensions of the logits; a mask of fewer blocks repeats over the first. */
+  /** Dimensions of the logits; a mask with fewer blocks repeats over the first dimension. */
   readonly shape: Shape;
-  /** The same with one class. */
+  /** The same dimensions with one class. */
   readonly reduced: Shape;
 }
 
-/** How the four dimensions are used: blocks that share a mask, the mask's own blocks, classes, inner. */
+/** The four dimensions are: repetitions of the mask, blocks of the mask, classes, inner. */
 export function shapesOf(rows: Rows, parameters?: SoftmaxParameters<TfBuffer>) {
   const { outer, classes, inner } = rows;
   const blocks = parameters?.mask?.outer ?? outer;

@@ -2,7 +2,7 @@ import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Shape, Verbs } from '../verbs/verbs.js';
 
-/** `1 / (1 + exp(−x))`, by the exponential of −|x|, which never overflows. */
+/** `1 / (1 + exp(−x))`, computed from exp(−|x|), which never overflows. */
 export function sigmoid(engine: Engine, out: TfBuffer, x: TfBuffer, length: number): void {
   const shape: Shape = [1, 1, 1, length];
   const program = <V>(verbs: Verbs<V>): readonly V[] => {

@@ -6,7 +6,7 @@ import { logitsOf, shapesOf } from './logits.js';
 
 export const plain: SoftmaxParameters<TfBuffer> = { temperature: 1, mask: null };
 
-/** Softmax of logits/temperature over the entries that the mask keeps. */
+/** Softmax of logits/temperature over the unmasked entries. */
 export function softmax(
   engine: Engine,
   out: TfBuffer,
@@ -17,13 +17,13 @@ export function softmax(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { values, mask } = logitsOf(verbs, logits, rows, parameters);
     const probabilities = verbs.softmax(values) ?? normalised(verbs, values);
-    // A row with nothing kept is NaN by now, and 0 by definition.
+    // A row in which all entries are masked is NaN at this point, but 0 by definition.
     return [mask === null ? probabilities : verbs.select(mask, probabilities, 0)];
   };
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).shape }], program);
 }
 
-/** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes all of the row NaN. */
+/** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes the whole row NaN. */
 function normalised<V>(verbs: Verbs<V>, values: V): V {
   const shifted = verbs.binary('sub', values, verbs.reduce('max', values));
   const exponentials = verbs.unary('exp', shifted);

@@ -5,9 +5,9 @@ import type { Verbs } from '../verbs/verbs.js';
 import { shapesOf } from './logits.js';
 
 /**
- * `s ⊙ (g − ⟨s, g⟩) / temperature`, the mean ⟨s, g⟩ found in two steps. Probabilities add up to 1, so a constant taken off g
- * changes nothing; taking off the mean itself, as computed, leaves a remainder whose own mean is what the rounding lost. In a
- * row that is nearly one-hot g − ⟨s, g⟩ would otherwise cancel at the largest probability.
+ * `s ⊙ (g − ⟨s, g⟩) / temperature`, with the mean ⟨s, g⟩ computed in two steps. Because probabilities sum to 1, subtracting a constant from g
+ * does not change the result. First the rounded mean is subtracted; the mean of the remainder is its rounding error, which is subtracted next.
+ * Otherwise g − ⟨s, g⟩ would cancel at the largest probability of a nearly one-hot row.
  */
 export function vjp(
   engine: Engine,

@@ -13,20 +13,20 @@ import {
   type Verbs,
 } from './verbs.js';
 
-/** Runs a kernel of tfjs by name on the engine, whatever `tf.setBackend` says. */
+/** Runs a kernel of tfjs by name on the engine, regardless of `tf.setBackend`. */
 export type RunKernel = (
   name: string,
   inputs: Readonly<Record<string, TensorInfo>>,
   attributes?: NamedAttrMap,
 ) => TensorInfo;
 
-/** What an engine needs or has beyond tfjs's common kernels. */
+/** Differences between the engines that run tfjs's kernels. */
 export interface EagerTraits {
-  /** Whether Maximum and Minimum lose a NaN that is in their second operand. */
+  /** Whether Maximum and Minimum lose a NaN in their second operand. */
   readonly losesSecondNaN: boolean;
-  /** Whether its Softmax and Sigmoid are single kernels that are right. */
+  /** Whether its Softmax and Sigmoid are single kernels with correct results. */
   readonly fusedKernels: boolean;
-  /** Makes sure that so many more floats fit. @throws ERR_OUT_OF_MEMORY */
+  /** Checks that this many more floats fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
 }
 
@@ -46,7 +46,7 @@ interface Value {
   readonly shape: Shape;
 }
 
-/** Runs kernels verb by verb, as tfjs's kernels, and disposes what lies between. */
+/** Runs each operation of a program as a kernel of tfjs, and disposes the intermediate results. */
 export function runEagerly(
   instance: KernelBackend,
   runKernel: RunKernel,
@@ -65,14 +65,14 @@ export function runEagerly(
     shape: Shape,
     attributes?: NamedAttrMap,
   ): Value => {
-    // A reduction over a middle dimension transposes first: operand and result may both be needed again.
+    // A reduction over a middle dimension transposes first, which may need a copy of operand and result.
     traits.reserve(Math.max(sizeOf(shape), ...Object.values(inputs).map((input) => sizeOf(input.shape))) * 2);
     const infos = Object.fromEntries(
       Object.entries(inputs).map(([key, { info, shape: own }]) => [key, { ...info, shape: [...own] }]),
     );
     return owned(runKernel(name, infos, attributes), shape);
   };
-  /** A kernel that knows no dimensions by number, without those of 1: tfjs broadcasts element by element, over all dimensions. */
+  /** An elementwise kernel, without dimensions of 1, because tfjs's broadcast loops over all dimensions for each element. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
     const used = [0, 1, 2, 3].filter((k) => shape[k] > 1);
@@ -88,7 +88,7 @@ export function runEagerly(
   const numeric = (x: Value): Value =>
     x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
   const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
-  /** The value with its elements repeated: tfjs's Select does not broadcast. */
+  /** The value broadcast to a shape, because tfjs's Select does not broadcast. */
   const filled = (x: Value, shape: Shape): Value => {
     const reps = shape.map((size, k) => size / x.shape[k]);
     return reps.every((count) => count === 1) ? x : kernel('Tile', { x }, shape, { reps });

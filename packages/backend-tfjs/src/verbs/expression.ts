@@ -2,7 +2,7 @@ import type { UnaryOp } from '@softgrad/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { broadcast, type ElementOp, type Shape } from './verbs.js';
 
-/** Memory steps of an operand along the four dimensions; 0 where it broadcasts. */
+/** Strides of an operand along the four dimensions; 0 where it broadcasts. */
 export type Strides = readonly [number, number, number, number];
 
 /** A value that is not computed yet: a tree whose leaves are buffers, constants and coordinates. */
@@ -27,7 +27,7 @@ export function constant(value: number): Expression {
   return { kind: 'constant', shape: [1, 1, 1, 1], value };
 }
 
-/** A shading language, as far as GLSL and WGSL differ. */
+/** The parts of a shading language in which GLSL and WGSL differ. */
 export interface Language {
   declare(name: string, value: string): string;
   /** Element `index` of operand k, as a float. */
@@ -36,7 +36,7 @@ export interface Language {
   operation: Readonly<Record<Operation, (...operands: readonly string[]) => string>>;
 }
 
-/** An expression as code: statements that compute it at the position `at`, and what they refer to. */
+/** An expression as code: statements that compute it at the position `at`, and the inputs and constants they use. */
 export interface Emitted {
   readonly statements: string;
   readonly result: string;
@@ -45,8 +45,8 @@ export interface Emitted {
 }
 
 /**
- * Each distinct node becomes one statement. Strides and constants are named, not written out (`stride0`, `constant0`), so
- * that one compiled program serves every shape and temperature.
+ * Each distinct node becomes one statement. Strides and constants are uniforms (`stride0`, `constant0`), not literals, so
+ * that one compiled program works for every shape and temperature.
  */
 export function emit(root: Expression, language: Language): Emitted {
   const names = new Map<Expression, string>();

@@ -4,21 +4,21 @@ import { deviceInfo } from '../storage.js';
 import { constant, type Expression, operation, type Strides } from './expression.js';
 import { inOrder, ordered, type Program, type Shape, sizeOf, type Target, type Verbs } from './verbs.js';
 
-/** What a GPU engine runs for the expressions: one program that writes `sizeOf(shape)` floats. */
+/** The programs of a GPU engine; each writes `sizeOf(shape)` floats. */
 export interface GpuPrograms {
   /** `out[at] = expression(at)`. */
   map(expression: Expression, shape: Shape): TensorInfo;
   /**
-   * Reduces the third dimension of the expression in windows: `shape` has the number of windows in its place, and window w
-   * covers elements w·window up to (w+1)·window or the last.
+   * Reduces the third dimension of the expression in windows. The third dimension of `shape` is the number of windows; window w
+   * covers the elements from w·window to (w+1)·window or to the last.
    */
   reduce(op: ReduceOp, expression: Expression, shape: Shape, window: number): TensorInfo;
 }
 
-/** Rows up to this length are reduced by one invocation each, longer ones in about √n windows and then over those. */
+/** Each row up to this length is reduced by one invocation; longer rows are reduced in about √n windows first. */
 const longestWindow = 64;
 
-/** Runs kernels as few fused programs: everything elementwise goes into the program that needs it. */
+/** Runs kernels as few fused GPU programs: elementwise operations become part of the program that uses them. */
 export function runLazily(
   instance: KernelBackend,
   programs: GpuPrograms,
@@ -74,7 +74,7 @@ export function runLazily(
   }
 }
 
-/** Of a contiguous value; 0 for dimensions of 1, which broadcast. */
+/** The strides of a contiguous value; 0 for dimensions of 1, which broadcast. */
 function strides(shape: Shape): Strides {
   const [, b, c, d] = shape;
   const steps = [b * c * d, c * d, d, 1];
@@ -82,7 +82,7 @@ function strides(shape: Shape): Strides {
   return [step(0), step(1), step(2), step(3)];
 }
 
-/** Elements that a program writes, as tfjs wants its output's shape. */
+/** The output shape of a program for tfjs: one dimension. */
 export function flat(shape: Shape): number[] {
   return [sizeOf(shape)];
 }

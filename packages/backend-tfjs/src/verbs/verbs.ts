@@ -1,7 +1,7 @@
 import type { BinaryOp, ReduceOp, UnaryOp } from '@softgrad/core';
 import type { TfBuffer } from '../storage.js';
 
-/** Dimensions of a value: always four, of which the third is the one that is reduced. A dimension of 1 broadcasts. */
+/** The four dimensions of a value; reductions are over the third. A dimension of 1 broadcasts. */
 export type Shape = readonly [number, number, number, number];
 
 /** A permutation of the four dimensions. */
@@ -10,36 +10,36 @@ export type Order = readonly [number, number, number, number];
 export type ElementOp = BinaryOp | 'equal';
 
 /**
- * What kernels are written in, whatever runs them. On webgl and webgpu a value is an expression, and only `reduce`, `keep` and
- * the result of a kernel run a program; on cpu and wasm each verb runs a kernel of tfjs. Elements behave as IEEE says.
+ * The operations from which kernels are written, for all engines. On webgl and webgpu a value is an expression, and only `reduce`, `keep` and
+ * the result of a kernel run a program; on cpu and wasm each operation runs a kernel of tfjs. Arithmetic follows IEEE 754.
  */
 export interface Verbs<V> {
-  /** A buffer, contiguous in `shape`, its dimensions then taken in `order`. int32 and bool come as floats. */
+  /** A buffer with contiguous `shape`, transposed by `order`. int32 and bool are converted to floats. */
   input(buffer: TfBuffer, shape: Shape, order?: Order): V;
-  /** Each element's own index in a dimension of so many. */
+  /** Each element's index along a dimension of this size. */
   coordinate(dimension: 2 | 3, size: number): V;
   unary(op: UnaryOp, x: V): V;
   /** `equal` gives 1 or 0. */
   binary(op: ElementOp, a: V | number, b: V | number): V;
-  /** `condition > 0 ? a : b`; what is not chosen has no influence. */
+  /** `condition > 0 ? a : b`; the other operand has no effect, even if it is NaN. */
   select(condition: V | number, a: V | number, b: V | number): V;
-  /** Over the third dimension, of at least 1, which becomes 1. */
+  /** Reduces the third dimension, which is at least 1, to 1. */
   reduce(op: ReduceOp, x: V): V;
-  /** The same value, computed now: for what several programs would each compute again, from many operands. */
+  /** Computes the value now, so that several programs do not each recompute it from many operands. */
   keep(x: V): V;
-  /** Softmax over the third dimension in one kernel of the engine's own, or null where there is none for this shape. */
+  /** Softmax over the third dimension by a kernel of the engine, or null if it has none. */
   softmax(x: V): V | null;
-  /** `1 / (1 + exp(−x))` in one kernel of the engine's own, or null. */
+  /** `1 / (1 + exp(−x))` by a kernel of the engine, or null if it has none. */
   sigmoid(x: V): V | null;
 }
 
-/** A buffer to write and the shape of what is written into it. */
+/** An output buffer and its shape. */
 export interface Target {
   readonly buffer: TfBuffer;
   readonly shape: Shape;
 }
 
-/** A kernel's work: one result for each target. */
+/** A kernel: computes one result for each target. */
 export type Program = <V>(verbs: Verbs<V>) => readonly V[];
 
 export const inOrder: Order = [0, 1, 2, 3];
@@ -48,7 +48,7 @@ export function sizeOf(shape: Shape): number {
   return shape[0] * shape[1] * shape[2] * shape[3];
 }
 
-/** The dimensions of a result of operands that broadcast. */
+/** The shape that results from broadcasting operands. */
 export function broadcast(shapes: readonly Shape[]): Shape {
   const largest = (k: number) => Math.max(1, ...shapes.map((shape) => shape[k]));
   return [largest(0), largest(1), largest(2), largest(3)];

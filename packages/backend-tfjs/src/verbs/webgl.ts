@@ -4,7 +4,7 @@ import { type Emitted, emit, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import type { Shape } from './verbs.js';
 
-/** What is used of tfjs's `MathBackendWebGL`: its way of running a program of one's own. */
+/** The part of tfjs's `MathBackendWebGL` that is used here to run custom programs. */
 export interface WebGlInstance extends KernelBackend {
   runWebGLProgram(
     program: WebGlProgram,
@@ -27,8 +27,8 @@ interface WebGlProgram {
 }
 
 /**
- * GLSL ES 3.00 says nothing of NaN in max and min, and lets log(0) be anything; tests for NaN look at the bits, since a
- * compiler may take `x != x` to be false.
+ * GLSL ES 3.00 does not specify max and min of NaN and log(0). NaN is detected by its bits, because a
+ * compiler may assume that `x != x` is false.
  */
 const prelude = `
 bool isNotANumber(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
@@ -119,7 +119,7 @@ function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo)
   instance.disposeData(dataId);
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `tfjs (webgl): no memory for a texture of ${shape[0]} floats: dispose tensors, or work in parts`,
+    `tfjs (webgl): cannot allocate a texture of ${shape[0]} floats: dispose tensors, or work in parts`,
   );
 }
 
@@ -135,8 +135,8 @@ function reduction(combined: string): string {
 }
 
 /**
- * The operand on the GPU. Left to itself, tfjs computes small operands that it still has on the host in JavaScript, or
- * passes them as uniforms of a program compiled for their size.
+ * Uploads the operand. Otherwise tfjs computes operations on small operands that are still on the host in JavaScript, or
+ * passes them as uniforms of a program that is compiled for their size.
  */
 function uploaded(instance: WebGlInstance, { dataId, shape, dtype }: TensorInfo): TensorInfo {
   instance.uploadToGPU(dataId);

@@ -3,7 +3,7 @@ import { type Emitted, emit, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import type { Shape } from './verbs.js';
 
-/** What is used of tfjs's `WebGPUBackend`: its way of running a program of one's own. */
+/** The part of tfjs's `WebGPUBackend` that is used here to run custom programs. */
 export interface WebGpuInstance extends KernelBackend {
   runWebGPUProgram(
     program: WebGpuProgram,
@@ -17,7 +17,7 @@ export interface WebGpuInstance extends KernelBackend {
   readonly device: WebGpuDevice;
 }
 
-/** A `GPUDevice`, as far as it is used. */
+/** The part of `GPUDevice` that is used here. */
 export interface WebGpuDevice {
   readonly lost: Promise<{ readonly message: string }>;
   readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number };
@@ -39,7 +39,7 @@ interface WebGpuProgram {
 
 const workgroup = 64;
 
-/** WGSL lets an implementation assume that there is no NaN and no infinity; tests for them look at the bits. */
+/** WGSL lets an implementation assume that there is no NaN and no infinity, so they are detected by their bits. */
 const prelude = `
 fn isNotANumber(x : f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn exponential(x : f32) -> f32 { return select(exp(x), x, isNotANumber(x)); }

@@ -6,9 +6,10 @@ import { logitsOf, softmaxState } from './softmax-state.js';
 
 /**
  * Loss and gradient in one dispatch. With z = (x − max)/T ≤ 0, e = exp(z), S = Σ e = 1 + r and log p = z − log S:
- * `loss = scale (Q log S − Σ q z)`, with Q = Σ q, and `gradient = scale/T (Q e − q S) / S`, which as `(Q e − q) − q r` does not
- * cancel where p is nearly 1. With smoothing, q = w ((1 − ε) t + ε/K), where K is known only after the pass: so the sums over
- * the target t and over all classes are kept apart, `q, a = Σ w t, Σ w t z` and `v, b = Σ w, Σ w z`; a and b move with the maximum.
+ * `loss = scale (Q log S − Σ q z)`, with Q = Σ q, and `gradient = scale/T (Q e − q S) / S`, computed as `(Q e − q) − q r`, which does not
+ * cancel where p is nearly 1. With smoothing, q = w ((1 − ε) t + ε/K), where K, the number of unmasked classes, is known only after the pass.
+ * Therefore the sums over the target t, `q, a = Σ w t, Σ w t z`, and over all classes, `v, b = Σ w, Σ w z`, are kept separately;
+ * a and b are updated when the maximum changes.
  */
 export function crossEntropy(
   engine: Engine,
@@ -67,7 +68,7 @@ fn finish(row: Row, s: State) -> Result {
   let certain = 1.0 - P.smoothing;
   let share = select(P.smoothing / s.kept, 0.0, s.kept == 0.0);
   let total = certain * s.q + share * s.v;
-  // The sum over all classes overflows where some are masked by the lowest finite number; it has no part without smoothing.
+  // The sum over all classes overflows if logits are masked by the lowest finite number, so it must not be used without smoothing.
   let along = select(certain * s.a, 0.0, certain == 0.0) + select(share * s.b, 0.0, share == 0.0);
   var loss = bitcast<u32>(P.scale * (total * log1p_of(s.r) - along));
   if ((s.flags & MET_NO_LOGARITHM) != 0u) { loss = INFINITY; }

@@ -14,7 +14,7 @@ const unaryCode: Record<UnaryOp, string> = {
 };
 
 const arithmetic = (operator: string) => `return bitcast<u32>(bitcast<f32>(a) ${operator} bitcast<f32>(b));`;
-// NaN wins; otherwise the order of floats is that of their bits once those of negative ones are flipped.
+// NaN propagates; otherwise floats are ordered like their bits, once the bits of negative numbers are flipped.
 const extremum = (comparison: string) => /* wgsl */ `
   if (is_nan(a)) { return a; }
   if (is_nan(b)) { return b; }
@@ -59,7 +59,7 @@ export function select(
   elementwise(engine, 'basis.select', '', `return select(b, a, ${chosen});`, out, [a, b, condition], extent);
 }
 
-/** `1 / (1 + exp(−x))` from exp(−|x|), which never overflows. */
+/** `1 / (1 + exp(−x))`, computed from exp(−|x|), which never overflows. */
 export function sigmoid(engine: Engine, out: WebgpuBuffer, x: WebgpuBuffer, length: number) {
   const code = /* wgsl */ `
   if (is_nan(a)) { return a; }
@@ -89,7 +89,7 @@ export function reluVjp(engine: Engine, out: WebgpuBuffer, y: WebgpuBuffer, g: W
   elementwise(engine, 'reluVjp', '', code, out, [flat(y, length), flat(g, length)], [1, 1, length]);
 }
 
-/** `out[o,i,c] = x[o,c,i]`: a copy of x seen with its last two dimensions swapped. */
+/** `out[o,i,c] = x[o,c,i]`: a copy of x with its last two dimensions swapped. */
 export function transpose(engine: Engine, out: WebgpuBuffer, x: WebgpuBuffer, { outer, classes, inner }: Rows) {
   const strides = [classes * inner, 1, inner] as const;
   run(engine, 'basis.transpose', '', 'return a;', out, [{ buffer: x, strides }], [outer, inner, classes]);
@@ -99,10 +99,10 @@ function flat(buffer: WebgpuBuffer, length: number): Operand<WebgpuBuffer> {
   return { buffer, extent: [1, 1, length] };
 }
 
-/** A buffer and how far apart its elements are along the three dimensions, or a constant. */
+/** A buffer with its strides along the three dimensions (null: contiguous like the result), or a constant. */
 type Strided = number | { readonly buffer: WebgpuBuffer; readonly strides: Extent | null };
 
-/** One value of each operand after the other, broadcast; operands that look like the result are loaded four at a time. */
+/** Applies `code` to the elements of the broadcast operands. If all operands have the extent of the result, four elements are loaded at a time. */
 function elementwise(
   engine: Engine,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * Half precision to and from the bits of float32, by integers. WGSL has a conversion of its own, but may assume that there is no
- * infinity and no NaN, and leaves open what becomes of values beyond the largest half. Rounds to nearest, ties to even.
+ * Half precision to and from the bits of float32, by integer arithmetic: WGSL's built-in conversion may assume that there is no
+ * infinity and no NaN, and leaves the result for values beyond the largest half unspecified. Rounds to nearest, ties to even.
  */
 export const halves = /* wgsl */ `
 fn half_to_bits(half: u32) -> u32 {

@@ -6,11 +6,11 @@ import { type Binding, bytesOf, type Parameters, program, type Width, workgroupS
 
 type Jacobian = 'jacobian' | 'logSoftmaxJacobian';
 
-/** Classes up to which a workgroup keeps whole rows, each loaded once; larger matrices are cut into tiles. */
+/** Up to this many classes, a workgroup keeps whole rows in workgroup memory; larger matrices are split into tiles. */
 const longestWhole = 512;
-/** Values of whole rows that a workgroup keeps. */
+/** Number of values that a workgroup keeps. */
 const kept = 1024;
-/** Entries that one workgroup writes of a matrix whose rows it keeps. */
+/** Maximum number of entries that one workgroup writes if it keeps whole rows; larger matrices are split into bands. */
 const bandEntries = 65536;
 /** Rows and columns of a tile: two loads for every 256 stores. */
 const tileSide = 256;
@@ -27,8 +27,8 @@ const parameters: Parameters = {
 };
 
 /**
- * `(diag(s) − s sᵀ) / T`, or from log-probabilities `(δ_rc − exp(y_c)) / T`, in one dispatch that only writes once it has the
- * values: several short rows to a workgroup, several workgroups to a large matrix.
+ * `(diag(s) − s sᵀ) / T`, or from log-probabilities `(δ_rc − exp(y_c)) / T`, in one dispatch. A workgroup loads its values first and then
+ * only writes. Several short rows share a workgroup; several workgroups share a large matrix.
  */
 export function jacobian(
   engine: Engine,
@@ -88,7 +88,7 @@ fn entry(head: u32, column: u32, diagonal: bool) -> u32 {
 fn is_dominant(head: u32) -> bool {
   return ${ofLogarithms ? 'false' : '!is_nan(head) && bitcast<f32>(head) > 0.5'};
 }
-// s times the sum of the others, for an s above 1/2: there 1 − s would cancel.
+// s times the sum of the other probabilities: for s above 1/2, 1 − s would cancel.
 fn dominant(base: u32, r: u32, head: u32) -> u32 {
   var others = 0.0;
   for (var k = 0u; k < P.classes; k++) {
@@ -113,7 +113,7 @@ fn main(
   return program(name, parameters, bindings, [], memory + body);
 }
 
-/** A workgroup has all values of its rows, and writes their matrices or a band of one. */
+/** A workgroup loads all values of its rows, and writes their matrices or a band of one matrix. */
 function wholeRows(width: Width): string {
   return /* wgsl */ `
   let first = (g / P.bands) * P.slots;
@@ -134,7 +134,7 @@ function wholeRows(width: Width): string {
   }`;
 }
 
-/** A workgroup has the values of a tile's rows and columns. */
+/** A workgroup loads the values of a tile's rows and columns. */
 function tile(width: Width): string {
   return /* wgsl */ `
   let row = g / (P.tiles * P.tiles);
@@ -156,7 +156,7 @@ function tile(width: Width): string {
   }`;
 }
 
-/** Writes the entries of matrix row `r` from column `c` on; `others` is what `dominant` sums a row from. */
+/** Writes `width` entries of matrix row `r` from column `c` on; `others` is the first argument of `dominant`. */
 function store(width: Width, base: string, unit: string, head: string, column: string, others: string): string {
   return /* wgsl */ `var row_entries: ${width === 4 ? 'vec4<u32>' : 'array<u32, 1>'};
     for (var k = 0u; k < ${width}u; k++) { 

@@ -1,12 +1,12 @@
 /**
- * What every kernel computes with. WGSL lets a compiler assume that there is no NaN and no infinity, and grants exp 3 + 2|x| ULP;
- * so values travel as their bits, tests for NaN and infinities are on integers, and exp and log are computed here from
- * additions, multiplications and exponent fields alone.
+ * Functions shared by all kernels. WGSL lets a compiler assume that there is no NaN and no infinity, and allows exp an error of
+ * 3 + 2|x| ULP. Therefore values are passed as their bits, NaN and infinities are detected by integer comparisons, and exp and log
+ * are computed here from additions, multiplications and exponent fields alone.
  *
- * - `gap`: a − b as an unevaluated sum hi + lo, exactly (Knuth, TAOCP vol. 2, 4.2.2, theorem B): no error grows with |x|.
+ * - `gap`: a − b exactly, as an unevaluated sum hi + lo (Knuth, TAOCP vol. 2, 4.2.2, theorem B), so that errors do not grow with |x|.
  * - `exp_of`: exp(hi + lo) = 2^n p(t), t = hi + lo − n ln 2 with ln 2 in two parts (Cody and Waite), p by Chebyshev
- *   interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2, truncation error 2^-26.5; within 1.5 ULP. 2^n is multiplied in two
- *   factors, so results below 2^-126 are rounded once.
+ *   interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2, truncation error 2^-26.5; within 1.5 ULP. The result is multiplied
+ *   by 2^n in two factors, so that results below 2^-126 are rounded once.
  * - `log1p_of`, `log_of`: 2^e (1 + f), log(1 + f) by the polynomial of Cephes' logf (Moshier) on √½ ≤ 1 + f < √2; within 2 ULP.
  */
 export const numerics = /* wgsl */ `
@@ -67,7 +67,7 @@ fn log_parts(f: f32, e: f32) -> f32 {
 // The exponent e of y = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
 fn exponent_of(bits: u32) -> i32 { return (i32(bits - 0x3f3504f3u) >> 23u); }
 
-// log(1 + r) for r >= 0. A small r is f itself and never rounded by the 1; an error term of 1 + r would be folded away.
+// log(1 + r) for r >= 0. A small r is used as f directly, without rounding 1 + r; a compiler could optimize an error term of 1 + r away.
 fn log1p_of(r: f32) -> f32 {
   if (r < 0.414213562) { return log_parts(r, 0.0); }
   let y = 1.0 + r;

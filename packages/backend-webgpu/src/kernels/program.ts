@@ -5,7 +5,7 @@ import { halves } from './halves.js';
 /** Elements that one invocation loads at once. */
 export type Width = 1 | 4;
 
-/** A buffer of a kernel: floats as their bits (`u32`, whatever the dtype), class indices, mask bytes, or raw words. */
+/** A buffer of a kernel. Its elements are accessed as u32: the bits of floats, mask bytes or raw words; class indices as i32. */
 export interface Binding {
   readonly name: string;
   readonly dtype: DType | 'words';
@@ -13,14 +13,14 @@ export interface Binding {
   readonly access: 'r' | 'w';
 }
 
-/** A number of a kernel's parameters, `P.name` in WGSL. */
+/** The type of a kernel parameter, `P.name` in WGSL. */
 export type ParameterType = 'u32' | 'i32' | 'f32';
 export type Parameters = Readonly<Record<string, ParameterType>>;
 
-/** Invocations of every workgroup: the most that each WebGPU device takes. */
+/** Invocations per workgroup: the maximum that every WebGPU device supports. */
 export const workgroupSize = 256;
 
-/** WGSL around a kernel's body: features, parameters, bindings with `load_name(index)` and `store_name(index, bits)`. */
+/** The WGSL of a kernel: `enable` directives, parameters, bindings with `load_name(index)` and `store_name(index, bits)`, and its body. */
 export function program(
   name: string,
   parameters: Parameters,
@@ -42,7 +42,7 @@ export function program(
   return { name, code, access: bindings.map(({ access }) => access).join('') };
 }
 
-/** Parameters in the layout of the WGSL struct: at most 64 words, the slot of a dispatch in the queue's buffer. */
+/** Parameters in the layout of the WGSL struct: at most 64 words, which fit into a dispatch's slot of the queue's buffer. */
 export function packParameters(
   parameters: Parameters,
   values: Readonly<Record<string, number>>,
@@ -57,7 +57,7 @@ export function packParameters(
   return words;
 }
 
-/** Bytes of so many elements in a buffer. */
+/** Size in bytes of `elements` elements. */
 export function bytesOf(elements: number, dtype: DType): number {
   return elements * byteSize(dtype);
 }
@@ -77,7 +77,7 @@ function declare({ name, dtype, width, access }: Binding, index: number): string
   if (dtype === 'float16')
     return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${fromHalf[width](element)}; }`;
   if (dtype !== 'bool') return `${declaration}\nfn load_${name}(i: u32) -> ${elements} { return ${element}; }`;
-  // Four mask bytes a word, the first in its low bits.
+  // Four mask bytes per word, the first in the low bits.
   const unpack =
     width === 4
       ? /* wgsl */ `(vec4<u32>(${element}) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)`
@@ -85,7 +85,7 @@ function declare({ name, dtype, width, access }: Binding, index: number): string
   return `${declaration}\nfn load_${name}(i: u32) -> ${u32} { return ${unpack}; }`;
 }
 
-/** Halves come and go as their bits: a bitcast moves them and computes nothing. */
+/** Halves are loaded and stored as bits: a bitcast involves no arithmetic. */
 const toHalf: Record<Width, string> = {
   1: 'bitcast<vec2<f16>>(bits_to_half(bits)).x',
   4: 'bitcast<vec4<f16>>(bits_to_halves(bits))',

@@ -3,7 +3,7 @@ import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
 
-/** Sum or maximum of each row; the maximum is NaN where an element is, and −Infinity of nothing. */
+/** Sum or maximum of each row. The maximum is NaN if an element is NaN, and −Infinity for an empty row. */
 export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: WebgpuBuffer, rows: Rows) {
   runRows(
     engine,
@@ -31,7 +31,7 @@ fn finish(row: Row, s: State) -> Result { return Result(bitcast<u32>(s.value)); 
 fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
 `;
 
-// The order of floats is that of their bits once those of negative ones are flipped; NaN comes out on top.
+// Floats are ordered like their bits, once the bits of negative numbers are flipped; NaN is the largest.
 const max = /* wgsl */ `
 fn ordered(bits: u32) -> u32 { return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u); }
 fn empty() -> State { return State(ordered(MINUS_INFINITY)); }

@@ -2,24 +2,24 @@ import type { WebgpuBuffer } from '../storage.js';
 import type { Parameters } from './program.js';
 
 /**
- * An operation that reduces each row to a state and then writes, from the state, the row's elements, one value, or both.
- * Its WGSL says what to do with one element; where the elements are, and who looks at them, is said here.
+ * An operation that reduces each row to a state, and from the state computes the row's elements, one value per row, or both.
+ * Its WGSL functions process single elements; row-program.ts generates the loops and the layout around them.
  *
  * - `empty() -> State`, `visit(State, Row, c, Element) -> State`, `merge(State, State) -> State`: the reduction, in one pass.
- * - `finish(Row, State) -> Result`: once a row.
- * - `emit(Result, Row, c, Element) -> u32`: the bits of an output element, from a second load of its inputs.
+ * - `finish(Row, State) -> Result`: called once per row.
+ * - `emit(Result, Row, c, Element) -> u32`: the bits of an output element, whose inputs are loaded a second time.
  * - `row_value(Result, Row) -> u32`: the bits of the row's value.
  */
 export interface RowOperation {
   /** The member of `Backend` or `Kernels`. */
   readonly name: string;
-  /** What tells its variants apart. */
+  /** Distinguishes variants of its code. */
   readonly variant: string;
-  /** Inputs laid out like the logits, fields of `Element` under their names: floats as bits, masks as 0 or not. */
+  /** Inputs with the layout of the logits, which become fields of `Element`: floats as bits, masks as 0 or nonzero. */
   readonly elements: readonly Input[];
-  /** Inputs of one value a class, which its WGSL loads by itself. */
+  /** Inputs with one value per class, which the operation's WGSL loads. */
   readonly perClass?: readonly Input[];
-  /** int32 inputs of one value a row, fields of `Row` under their names: a workgroup loads each once. */
+  /** int32 inputs with one value per row, which become fields of `Row`: a workgroup loads each once. */
   readonly perRow?: readonly Input[];
   readonly parameters: Parameters;
   readonly values: Readonly<Record<string, number>>;
@@ -28,7 +28,7 @@ export interface RowOperation {
   readonly code: () => string;
   readonly out: WebgpuBuffer | null;
   readonly rowOut: WebgpuBuffer | null;
-  /** Blocks of the mask, which repeats over `outer`. */
+  /** Number of blocks of the mask, which repeats over `outer`. */
   readonly maskOuter?: number;
 }
 

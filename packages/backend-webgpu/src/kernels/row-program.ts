@@ -3,18 +3,18 @@ import { numerics } from './numerics.js';
 import { type Binding, type Parameters, program, type Width, workgroupSize } from './program.js';
 import type { Input, RowOperation } from './row-operation.js';
 
-/** Who looks at which element. */
+/** How elements are distributed over invocations and workgroups. */
 export interface Layout {
   readonly width: Width;
-  /** Loads of `width` elements in a row. */
+  /** Number of loads of `width` elements per row. */
   readonly units: number;
   /** Invocations that share a row; a workgroup has 256 / lanes rows. */
   readonly lanes: number;
-  /** Neighbouring invocations in one row (contiguous rows), or in neighbouring rows (inner > 1): either way they load neighbouring elements. */
+  /** Neighbouring invocations process the same row (contiguous rows) or neighbouring rows (inner > 1): in both cases they load neighbouring elements. */
   readonly order: 'row' | 'column';
-  /** An invocation has so many elements that it sums them in blocks, or rounding errors would drift. */
+  /** Whether an invocation sums its elements in blocks, because it has so many that rounding errors would accumulate. */
   readonly blocked: boolean;
-  /** Units that a workgroup looks at; longer rows are shared by `parts` workgroups. */
+  /** Units per workgroup; longer rows are split among `parts` workgroups. */
   readonly chunk: number;
   readonly parts: number;
 }
@@ -22,10 +22,10 @@ export interface Layout {
 /** Elements of a block. */
 export const blockLength = 64;
 
-/** `whole`: both passes in one dispatch. Long rows: `partial` writes the states of their parts, `final` merges them. */
+/** `whole`: both passes in one dispatch. For long rows, `partial` writes the states of their parts and `final` merges them. */
 export type Stage = 'whole' | 'partial' | 'final';
 
-/** The parameters of every row operation: where the rows are and how they are shared out. */
+/** The parameters of every row operation: the layout of the rows and their distribution. */
 export const scaffold: Parameters = {
   rows: 'u32',
   classes: 'u32',
@@ -89,7 +89,7 @@ fn main(
   return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
 }
 
-/** One lane loads what all lanes of its row look at. */
+/** One lane loads the per-row inputs for all lanes of its row. */
 function loadPerRow(inputs: readonly Input[]): string {
   if (inputs.length === 0) return '';
   const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
@@ -97,7 +97,7 @@ function loadPerRow(inputs: readonly Input[]): string {
   workgroupBarrier();`;
 }
 
-/** The loads of one unit, and the Element of each of its classes. */
+/** Loads one unit of each input. */
 function loadUnit(elements: readonly Input[], width: Width): string {
   return elements
     .map(({ name, buffer }) => {
@@ -108,7 +108,7 @@ function loadUnit(elements: readonly Input[], width: Width): string {
     .join(' ');
 }
 
-/** The Element of the class that is k-th in the unit. Loops over k are the compiler's to unroll: written out, compiling takes seconds. */
+/** The Element of class k of the unit. Loops over k are left to the compiler to unroll, because unrolled source takes seconds to compile. */
 function elementOf(elements: readonly Input[], width: Width): string {
   return `Element(${elements.map(({ name }) => (width === 4 ? `${name}_unit[k]` : `${name}_unit`)).join(', ')})`;
 }
@@ -153,7 +153,7 @@ function emitUnits(elements: readonly Input[], width: Width, lanes: number): str
   }`;
 }
 
-/** A state in memory is its fields' bits, one part of a row after the other. */
+/** Stores the bits of a state's fields; the parts of a row are consecutive in memory. */
 function storePart(state: RowOperation['state']): string {
   const names = Object.keys(state);
   const stores = names.map((field, k) => {
@@ -179,8 +179,8 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
 }
 
 /**
- * Merges the states of a row's lanes in a butterfly, by shuffles as far as a subgroup reaches and through workgroup memory
- * beyond. The lower lane's state comes first on both sides, so that all lanes end with the same bits.
+ * Merges the states of a row's lanes by a butterfly reduction: by shuffles within a subgroup, then through workgroup memory.
+ * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits.
  */
 function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);

@@ -5,10 +5,10 @@ import { type Binding, bytesOf, workgroupSize } from './program.js';
 import type { RowOperation } from './row-operation.js';
 import { blockLength, type Layout, rowProgram, type Stage, scaffold } from './row-program.js';
 
-/** Classes up to which a row is one workgroup's work: then an operation is one dispatch. */
+/** Up to this many classes, one workgroup processes a row, and an operation is one dispatch. */
 export const singleDispatchClasses = 32768;
 
-/** Enqueues an operation: one dispatch up to 32768 classes, two beyond. */
+/** Enqueues an operation: one dispatch up to 32768 classes, otherwise two. */
 export function runRows(engine: Engine, operation: RowOperation, rows: Rows): void {
   const layout = layOut(rows);
   if (layout.parts === 1) {
@@ -28,7 +28,7 @@ export function runRows(engine: Engine, operation: RowOperation, rows: Rows): vo
   }
 }
 
-/** How the rows are shared out among invocations. */
+/** Distributes rows over invocations. */
 export function layOut({ outer, classes, inner }: Rows): Layout {
   const long = classes > singleDispatchClasses;
   if (inner === 1) {
@@ -38,7 +38,7 @@ export function layOut({ outer, classes, inner }: Rows): Layout {
     const chunk = long ? 16384 / width : Math.max(1, units);
     return { width, units, lanes, order: 'row', blocked: false, chunk, parts: Math.max(1, Math.ceil(units / chunk)) };
   }
-  // As few lanes as the sums allow, so that loads are wide; more where long rows are too few to fill a workgroup.
+  // As few lanes per row as accuracy of the sums allows, so that loads are coalesced over many rows; more if there are too few long rows to fill a workgroup.
   const needed = classes <= 8 ? 1 : classes <= 512 ? 4 : 16;
   const spare = classes > 4096 ? Math.floor(workgroupSize / powerOf4(outer * inner)) : 0;
   const lanes = Math.max(needed, spare);
@@ -60,7 +60,7 @@ function stageOf(
   const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
   const shuffled = order === 'row' ? Math.min(engine.subgroup, lanes) : 1;
-  // Where nothing is written an element, one workgroup merges all parts of a row.
+  // Without an output per element, one workgroup merges all parts of a row.
   const spread = stage === 'final' && !out ? 1 : parts;
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
     ...elements.map((input) => ({ ...input, dtype: input.buffer.dtype, width, access: 'r' as const })),
@@ -112,7 +112,7 @@ function stageOf(
   };
 }
 
-/** Powers of 4 make half as many variants to compile as powers of 2. */
+/** Powers of 4 rather than 2 halve the number of variants to compile. */
 function powerOf4(atLeast: number): number {
   return 4 ** Math.ceil(Math.log2(Math.max(1, atLeast)) / 2);
 }

@@ -4,16 +4,16 @@ import type { Parameters } from './program.js';
 import type { Input } from './row-operation.js';
 
 /**
- * What the softmax family knows of a row: its maximum `m`, `r = Σ exp(x − m)` over all entries but the maximum itself, and
- * what it met. In one pass, as in the online normaliser of Milakov and Gimelshein (2018); keeping the maximum's own term,
- * which is 1, out of the sum leaves log(1 + r) and 1 − p right to the last bits when r is tiny.
+ * The reduction state of a row in the softmax family: its maximum `m`, `r = Σ exp(x − m)` over all entries except the maximum, and
+ * flags for the kinds of values it contains. It is computed in one pass, as in the online normaliser of Milakov and Gimelshein (2018).
+ * The maximum's own term, which is 1, is left out of the sum, so that log(1 + r) and 1 − p are accurate to the last bits when r is tiny.
  *
- * With a temperature, x − m is exact in two parts and then divided by it, by multiplication with 1/T in three parts of 12
- * bits: no error grows with |x| or |x|/T. A negative temperature flips the logits' signs first.
+ * With a temperature, x − m is kept exactly in two parts and multiplied by 1/T in three parts of 12
+ * bits, so that no error grows with |x| or |x|/T. A negative temperature flips the logits' signs first.
  */
 export const softmaxState = { m: 'f32', r: 'f32', flags: 'u32' } as const;
 
-/** What a variant of the family is made of: parameters, inputs, what WGSL to choose. */
+/** A variant of the family: its parameters, inputs and WGSL. */
 export interface Logits {
   readonly variant: string;
   readonly elements: readonly Input[];
@@ -43,7 +43,7 @@ export function logitsOf(
   };
 }
 
-/** A number as the sum of three float32 of which the first two have 12 bits, so that products with 12 bits are exact. */
+/** A number as the sum of three float32. The first two have 12 bits, so that their products with 12-bit numbers are exact. */
 export function inThreeParts(value: number): readonly [number, number, number] {
   const finite = Math.min(value, 2 ** 126);
   const high = twelveBits(finite);
@@ -101,7 +101,7 @@ fn one_logit(e: Element) -> Softmax {
   return Softmax(LOWEST, 0.0, select(MET_ANY, MET_INFINITY | MET_ANY, x == INFINITY));
 }
 
-// Rows with NaN, with +Infinity, or with nothing but -Infinity.
+// Rows that contain NaN or +Infinity, or only -Infinity.
 fn is_undefined(flags: u32) -> bool {
   return (flags & (MET_NAN | MET_INFINITY)) != 0u || (flags & (MET_ANY | MET_FINITE)) == MET_ANY;
 }

@@ -7,7 +7,7 @@ import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
 
 type Parameters = SoftmaxParameters<WebgpuBuffer>;
 
-/** softmax: the exponent of each element is that of x − m, computed anew; 1/Σ is applied before it, so small results round once. */
+/** softmax: exp(x − m) is recomputed for each output; it is multiplied by 1/Σ before scaling by 2^n, so that subnormal results are rounded once. */
 export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters: Parameters) {
   const code = /* wgsl */ `
 struct Result { m: f32, inverse: f32, undefined: bool }

@@ -4,9 +4,9 @@ import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
 
 /**
- * `(s ⊙ (g − ⟨s, g⟩)) / T`. A constant can be taken off g for nothing: it is g at the largest probability, so that nothing
- * cancels where a row is nearly one-hot. The reduction is one pass all the same: `d = Σ s (g − g*)` moves with g*, whenever
- * a larger probability is met, by `Σ s (g* − g*')`.
+ * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result; subtracting g*, its value at the largest
+ * probability, avoids cancellation where a row is nearly one-hot. One pass is enough: whenever a larger probability changes g* to g*',
+ * `d = Σ s (g − g*)` changes by `Σ s (g* − g*')`.
  */
 export function vjp(
   engine: Engine,

@@ -1,5 +1,5 @@
-// exp of a vector and nothing else, four or two elements at a time: what a softmax on this machine's WebAssembly cannot be faster than.
-// No special cases and no care for the last bits: |x| below 80, relative error below 1e-5 in float32 and 1e-11 in float64.
+// exp of a vector and nothing else, four or two elements at a time: a lower bound for the time of a softmax in WebAssembly.
+// No special cases and only approximate: |x| below 80, relative error below 1e-5 in float32 and 1e-11 in float64.
 // exp(x) = 2^n p(t), t = x - n ln 2 in ±ln 2 / 2, p a Taylor polynomial; n is read from the bits of x / ln 2 + 1.5·2^m.
 #include <wasm_simd128.h>
 
@@ -44,7 +44,7 @@ static inline v128_t exp64(v128_t x) {
   return wasm_i64x2_add(p, wasm_i64x2_shl(shifted, 52));
 }
 
-// Two vectors a turn, so that one waits for its multiplications while the other computes. `bytes` is a multiple of 32.
+// Two vectors per iteration, so that one hides the latency of the other's multiplications. `bytes` is a multiple of 32.
 __attribute__((export_name("float32"))) void float32(char *out, const char *x, int bytes) {
   for (int k = 0; k < bytes; k += 32) {
     v128_t a = exp32(wasm_v128_load(x + k));
@@ -63,7 +63,7 @@ __attribute__((export_name("float64"))) void float64(char *out, const char *x, i
   }
 }
 
-// A store of every vector and nothing else: what writes an output cannot be faster, short of stores that no WebAssembly has.
+// Stores every vector and does nothing else: a lower bound for kernels that write an output, because WebAssembly has no non-temporal stores.
 // `bytes` is a multiple of 64.
 __attribute__((export_name("fill"))) void fill(char *out, int bytes) {
   const v128_t value = wasm_f32x4_const_splat(1);

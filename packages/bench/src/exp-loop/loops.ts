@@ -2,7 +2,7 @@ import type { Batch } from '../contender.js';
 import type { FloatArray } from '../workloads.js';
 import { relaxed, simd } from './module.generated.js';
 
-/** An exp-only loop in WebAssembly, and what it computed. */
+/** An exp-only loop in WebAssembly, with its result. */
 export interface SimdExpLoop {
   readonly name: string;
   readonly batch: Batch;
@@ -12,8 +12,8 @@ export interface SimdExpLoop {
 const pageBytes = 65536;
 
 /**
- * exp over `x` as fast as this engine's WebAssembly goes, with fixed-width SIMD and, where there is one, with relaxed SIMD: bare
- * polynomials, right for |x| < 80 only. None where WebAssembly or its SIMD is missing or forbidden.
+ * exp over `x` as fast as this engine's WebAssembly allows, with fixed-width SIMD and, where available, with relaxed SIMD: bare
+ * polynomials, valid for |x| < 80 only. Empty if WebAssembly or its SIMD is missing or forbidden.
  */
 export function simdExpLoops(x: FloatArray): readonly SimdExpLoop[] {
   return (
@@ -27,7 +27,7 @@ export function simdExpLoops(x: FloatArray): readonly SimdExpLoop[] {
   });
 }
 
-/** A fill of as many bytes by vector stores alone, in WebAssembly memory; null where there is no WebAssembly SIMD, or no such memory. */
+/** Fills WebAssembly memory by vector stores; null if there is no WebAssembly SIMD, or not enough memory. */
 export function simdFillLoop(bytes: number): Batch | null {
   const paddedBytes = Math.ceil(bytes / 64) * 64;
   const exports = instantiate(simd, paddedBytes)?.exports;
@@ -39,7 +39,7 @@ export function simdFillLoop(bytes: number): Batch | null {
 }
 
 function simdExpLoop(name: string, base64: string, x: FloatArray): SimdExpLoop | null {
-  // The loop takes two vectors a turn.
+  // The loop processes two vectors per iteration.
   const paddedBytes = Math.ceil(x.byteLength / 32) * 32;
   const [from, to] = [pageBytes, pageBytes + paddedBytes];
   const instance = instantiate(base64, 2 * paddedBytes);
@@ -64,7 +64,7 @@ function simdExpLoop(name: string, base64: string, x: FloatArray): SimdExpLoop |
   };
 }
 
-/** The loops over a memory of a page and as many bytes. */
+/** Instantiates the loops with a memory of one page plus `roomBytes`. */
 function instantiate(
   base64: string,
   roomBytes: number,
@@ -76,7 +76,7 @@ function instantiate(
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
     return { exports, memory };
   } catch {
-    // A page's policy may forbid to compile, and the memory may be more than there is.
+    // A Content-Security-Policy may forbid compilation, and the memory may exceed what is available.
     return null;
   }
 }

@@ -5,7 +5,7 @@ import { naive } from './naive.js';
 import { onnxruntime } from './onnxruntime.js';
 import { tfjs } from './tfjs.js';
 
-/** Other people's engines by name, each called as its users call it; one that is not installed says so. */
+/** Competing libraries by name, each called the way its users call it. One that is not installed reports that when it is opened. */
 export const peers: Readonly<Record<string, ContenderSource>> = {
   naive,
   'tfjs-cpu': tfjs('cpu'),

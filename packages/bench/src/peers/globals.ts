@@ -1,5 +1,5 @@
 /**
- * Runs an action and puts the named globals back as they were. Engines leave things behind that change how others work:
+ * Runs an action and restores the named globals. Libraries define globals that change how others work:
  * onnxruntime-web defines `Worker` in Node, and jax-js then compiles kernels for a shared memory that it does not have.
  */
 export async function keepingGlobals<T>(names: readonly string[], action: () => Promise<T>): Promise<T> {

@@ -36,7 +36,7 @@ export const gpujsPeer: ContenderSource = {
   kind: 'peer',
   async open() {
     try {
-      // Its browser build claims the name `GPU`, which is WebGPU's.
+      // Its browser build overwrites the global `GPU`, which belongs to WebGPU.
       const module: { readonly default?: unknown } = await keepingGlobals(['GPU'], () => import('gpu.js'));
       return contender((module.default ?? module) as Library);
     } catch (error) {
@@ -50,7 +50,7 @@ function contender({ GPU }: Library): Contender {
   return {
     name: 'gpu.js',
     kind: 'peer',
-    description: 'gpu.js, its own choice of mode, three kernels',
+    description: 'gpu.js, in the mode it chooses, three kernels',
     expUlp: { base: 4, slope: 2 },
     subnormals: 'flush',
     async prepare(workload, input) {
@@ -93,7 +93,7 @@ function job(gpu: Gpu, { shape: [rows, classes] }: Workload, { logits }: Workloa
   );
   const x = Array.from({ length: rows }, (_, r) => logits.subarray(r * classes, (r + 1) * classes));
   const compute = async (): Promise<readonly FloatArray[]> => {
-    // In some modes a kernel gives its result at once, in others a promise of it.
+    // In some modes a kernel returns its result, in others a promise of it.
     const max = await maxima(x);
     const sum = await sums(x, max);
     return (await quotients(x, max, sum)) as readonly FloatArray[];

@@ -9,7 +9,7 @@ export const jax: ContenderSource = {
   name: 'jax',
   kind: 'peer',
   async open() {
-    // jax-js asks the browser for its processors whenever it compiles; Node 20 has no navigator to ask.
+    // jax-js reads navigator.hardwareConcurrency whenever it compiles; Node 20 has no navigator.
     const missing = !('navigator' in globalThis);
     if (missing) Reflect.set(globalThis, 'navigator', { hardwareConcurrency: 1, userAgent: 'node' });
     const restore = () => {
@@ -36,7 +36,7 @@ function contender(module: Jax, restore: () => void): Contender {
     name: 'jax',
     kind: 'peer',
     description: 'jax-js, wasm, jitted',
-    // What its logarithm needs; its exp is within 4.
+    // Sized for the error of its logarithm; its exp is within 4 ULP.
     expUlp: { base: 32, slope: 2 },
     subnormals: 'flush',
     async prepare(workload, input) {

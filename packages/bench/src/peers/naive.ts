@@ -2,7 +2,7 @@ import type { HostArray } from '@softgrad/core';
 import type { Batch, Contender, ContenderSource } from '../contender.js';
 import { type FloatArray, floatArray, outputSize, type Workload, type WorkloadInput } from '../workloads.js';
 
-/** What everybody writes first: three passes over typed arrays with Math.exp, and two loops for the rest. */
+/** The obvious implementation: three passes over typed arrays with Math.exp, and plain loops for the other ops. */
 export const naive: ContenderSource = {
   name: 'naive',
   kind: 'peer',
@@ -13,7 +13,7 @@ const contender: Contender = {
   name: 'naive',
   kind: 'peer',
   description: 'plain loops over typed arrays with Math.exp',
-  // Math.exp in float64, but x − max is rounded to the dtype of the output by the store.
+  // Math.exp is computed in float64, but storing its result rounds it to the dtype of the output.
   expUlp: { base: 2, slope: 1 },
   subnormals: 'preserve',
   async prepare(workload, input) {

@@ -1,4 +1,4 @@
-/** Operators of one operand that a model can be made of. */
+/** The unary operators that a model can consist of. */
 export type OnnxOp = 'Softmax' | 'LogSoftmax' | 'Exp';
 
 /**

@@ -4,7 +4,7 @@ import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
 import { keepingGlobals } from './globals.js';
 import { type OnnxOp, onnxModel } from './onnx-model.js';
 
-/** What both packages export. */
+/** The common API of onnxruntime-node and onnxruntime-web. */
 interface Runtime {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
@@ -13,10 +13,10 @@ interface Runtime {
   readonly env: { readonly versions: { readonly common: string }; readonly wasm: { numThreads?: number } };
 }
 
-/** Opens a session of one operator on a runtime with a number of threads. */
+/** Opens a session for a model of one operator. */
 type OpenSession = (op: OnnxOp, dtype: Workload['dtype'], shape: readonly number[]) => Promise<InferenceSession>;
 
-/** ONNX Runtime on the CPU: `session.run` with a model of one node, as its users call it. */
+/** ONNX Runtime on the CPU, called as its users call it: `session.run` with a model of one node. */
 export function onnxruntime(kind: 'node' | 'web', threads = 1): ContenderSource {
   const name = `onnxruntime-${kind}${threads === 1 ? '' : `-${threads}t`}`;
   return {
@@ -35,7 +35,7 @@ export function onnxruntime(kind: 'node' | 'web', threads = 1): ContenderSource 
 async function load(kind: 'node' | 'web'): Promise<Runtime> {
   if (kind === 'web')
     return keepingGlobals(['Worker'], async () => (await import('onnxruntime-web')) as unknown as Runtime);
-  // A name that no bundler follows: it is native code, which pages cannot have.
+  // In a variable, so that bundlers do not follow it: browsers cannot load native code.
   const packageName = 'onnxruntime-node';
   return import(/* @vite-ignore */ packageName);
 }

@@ -12,13 +12,13 @@ const engines: Record<Engine, () => Promise<unknown>> = {
   webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
 };
 
-/** In a page its .wasm files are where a bundler has put them: it follows `new URL(package path, import.meta.url)`, written out. */
+/** In a page the .wasm files are where the bundler has put them; bundlers only recognize a literal `new URL(path, import.meta.url)`. */
 async function loadWasm(): Promise<void> {
   const [{ env }, { setWasmPaths }] = await Promise.all([
     import('@tensorflow/tfjs-core'),
     import('@tensorflow/tfjs-backend-wasm'),
   ]);
-  // One thread, as in Node and as the other peers on the CPU.
+  // One thread, as in Node and as in the other peers on the CPU.
   env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (typeof process === 'object' && process.versions?.node) return;
   setWasmPaths({
@@ -35,7 +35,7 @@ async function loadWasm(): Promise<void> {
   });
 }
 
-/** TensorFlow.js as its users call it: `tf.softmax` and what its gradients are made of. */
+/** TensorFlow.js, called as its users call it: `tf.softmax`, and for the derivatives the ops that its gradients consist of. */
 export function tfjs(engine: Engine): ContenderSource {
   const name = `tfjs-${engine}`;
   return {
@@ -45,7 +45,7 @@ export function tfjs(engine: Engine): ContenderSource {
       try {
         const tf = await import('@tensorflow/tfjs-core');
         await engines[engine]();
-        // As in production: without checks of its own, and without a banner.
+        // Production mode disables its argument checks and its banner.
         tf.enableProdMode();
         if (!(await tf.setBackend(engine))) return 'does not start here';
         await tf.ready();
@@ -74,7 +74,7 @@ function contender(name: string, tf: Tf, engine: Engine): Contender {
 }
 
 function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): Job {
-  // tfjs has one engine in use at a time, and others of it may be contenders.
+  // tfjs uses one global engine at a time, and its other engines may be contenders, too.
   const use = <T>(action: () => T): T => {
     if (tf.getBackend() !== engine) tf.setBackend(engine);
     return action();
@@ -94,7 +94,7 @@ function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): 
       use(() => {
         for (let k = 1; k < calls; k++) compute(operands).dispose();
         const last = compute(operands);
-        // An engine on a device has done all calls once the last result can be read.
+        // A GPU engine has completed all calls once the last result can be read.
         if (waits) return read(last).then(() => {});
         last.dispose();
         return undefined;
@@ -115,7 +115,7 @@ function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): 
 }
 
 interface Prepared {
-  /** What is uploaded, in the order in which `compute` takes it. */
+  /** The data to upload, in the order of the operands of `compute`. */
   readonly host: readonly FloatArray[];
   readonly compute: (operands: readonly Tensor2D[]) => Tensor;
   readonly dispose: () => void;
@@ -152,7 +152,7 @@ function prepared(tf: Tf, { op, shape: [rows, classes] }: Workload, input: Workl
         dispose: nothing,
       };
     case 'crossEntropy': {
-      // tfjs makes no one-hot of a single class.
+      // tf.oneHot does not support a single class.
       const oneHot =
         classes === 1
           ? tf.ones([rows, 1])
