@@ -37,7 +37,10 @@ function terms(p: ArrayLike<number>, classes: number, directions: readonly Array
     const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
     const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
     const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
-    const size = (i: number) => directions.reduce((product, v, k) => product * Math.abs(v[i] - centers[k]), 1);
+    // Nothing is taken off a direction but where a probability is above ½.
+    const distance = (v: number, center: number) =>
+      p[top] > 0.5 ? Math.abs(v - center) : Math.abs(v) + Math.abs(center);
+    const size = (i: number) => directions.reduce((product, v, k) => product * distance(v[i], centers[k]), 1);
     const whole = mean(size);
     for (const i of at) out[i] = p[i] * (size(i) + whole);
   }

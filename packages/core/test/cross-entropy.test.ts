@@ -553,3 +553,61 @@ describe('a target that fits is found by shape and dtype, one that does not is r
     expect(values(crossEntropy.loss(one, Float32Array.of(1, 1), { reduction: 'none' }))).toEqual([0, 0]);
   });
 });
+
+describe('crossEntropy.hvp', () => {
+  const x = [
+    [1, 2, 3],
+    [0, -1, 4],
+  ];
+  const t = [
+    [1, 0, 0],
+    [0.5, 2, -1],
+  ];
+  const read = (one: Tensor) => [...one.dataSync()];
+
+  test('is the Hessian times the tangent: of the mean, of the sum, and of each row by its cotangent', () => {
+    const rows = read(crossEntropy.hvp(x, [2, 0], [1, 1], t, { reduction: 'none' }));
+    const sum = read(crossEntropy.hvp(x, [2, 0], 1, t, { reduction: 'sum' }));
+    expect(sum).toEqual(rows);
+    expect(read(crossEntropy.hvp(x, [2, 0], 1, t))).toEqual(sum.map((value) => value / 2));
+    const [first, second] = [rows.slice(0, 3), rows.slice(3)];
+    const weighed = read(crossEntropy.hvp(x, [2, 0], [2, -4], t, { reduction: 'none' }));
+    expect(weighed).toEqual([...first.map((value) => 2 * value), ...second.map((value) => -4 * value)]);
+  });
+
+  test('depends on the target by the sum of its weights alone', () => {
+    const expected = read(crossEntropy.hvp(x, [2, 0], 1, t));
+    expect(read(crossEntropy.hvp(x, [0, 1], 1, t))).toEqual(expected);
+    expect(read(crossEntropy.hvp(x, [0, 1], 1, t, { labelSmoothing: 0.25 }))).toEqual(expected);
+    const doubled = read(crossEntropy.hvp(x, [2, 0], 1, t, { reduction: 'sum', weight: [2, 9, 2] }));
+    expect(doubled).toEqual(expected.map((value) => 4 * value));
+  });
+
+  test('of ignored rows and masked entries is 0, whatever their logits, cotangent and tangent', () => {
+    const wild = [Number.NaN, Number.POSITIVE_INFINITY, 0];
+    for (const backend of backends) {
+      const made = (values: number[][]) => tensor(values, { backend });
+      const upstream = tensor([Number.NaN, 1], { backend });
+      const options = { reduction: 'none' } as const;
+      const ignored = read(crossEntropy.hvp(made([wild, x[1]]), [-100, 0], upstream, made([wild, t[1]]), options));
+      const alone = read(crossEntropy.hvp(made([x[1]]), [0], 1, made([t[1]])));
+      expect(ignored).toEqual([0, 0, 0, ...alone]);
+      const tangent = made([[Number.NaN, 1, 0], t[1]]);
+      const masked = read(crossEntropy.hvp(made(x), [2, 1], 1, tangent, { mask: [[false, true, true]] }));
+      expect([masked[0], masked[3]]).toEqual([0, 0]);
+      expect(masked.every(Number.isFinite)).toBe(true);
+      expect(read(crossEntropy.hvp(made(x), [-100, -100], Number.NaN, made(t)))).toEqual([0, 0, 0, 0, 0, 0]);
+    }
+  });
+
+  test('refuses a cotangent that is not of the loss, and a tangent that is not of the logits', () => {
+    expect(failure(() => crossEntropy.hvp(x, [2, 0], [1, 1], t))).toEqual([
+      'ERR_SHAPE',
+      'crossEntropy.hvp: cotangent is (2,), expected ()',
+    ]);
+    expect(failure(() => crossEntropy.hvp(x, [2, 0], 1, [1, 2]))).toEqual([
+      'ERR_SHAPE',
+      'crossEntropy.hvp: tangent is (2,), expected (2, 3)',
+    ]);
+  });
+});

@@ -39,6 +39,9 @@ const takes: readonly (readonly [operation: string, argument: string, call: (val
       [`${name}.vjp`, 'cotangent', (v: never) => f.vjp(x(), v)],
       [`${name}.jvp`, 'probabilities', (v: never) => f.jvp(v, x())],
       [`${name}.jvp`, 'tangent', (v: never) => f.jvp(x(), v)],
+      [`${name}.hvp`, 'probabilities', (v: never) => f.hvp(v, x(), x())],
+      [`${name}.hvp`, 'cotangent', (v: never) => f.hvp(x(), v, x())],
+      [`${name}.hvp`, 'tangent', (v: never) => f.hvp(x(), x(), v)],
       [`${name}.linearize`, 'logits', (v: never) => f.linearize(v)],
       [name, 'out', (v: never) => f(x(), { out: v })],
     ] as const;
@@ -49,6 +52,9 @@ const takes: readonly (readonly [operation: string, argument: string, call: (val
   ['logSoftmax.vjp', 'cotangent', (v) => logSoftmax.vjp(x(), v)],
   ['logSoftmax.jvp', 'logProbabilities', (v) => logSoftmax.jvp(v, x())],
   ['logSoftmax.jvp', 'tangent', (v) => logSoftmax.jvp(x(), v)],
+  ['logSoftmax.hvp', 'logProbabilities', (v) => logSoftmax.hvp(v, x(), x())],
+  ['logSoftmax.hvp', 'cotangent', (v) => logSoftmax.hvp(x(), v, x())],
+  ['logSoftmax.hvp', 'tangent', (v) => logSoftmax.hvp(x(), x(), v)],
   ['logSoftmax.linearize', 'logits', (v) => logSoftmax.linearize(v)],
   ['logSumExp', 'logits', (v) => logSumExp(v)],
   ['logSumExp.gradient', 'logits', (v) => logSumExp.gradient(v)],
@@ -56,6 +62,12 @@ const takes: readonly (readonly [operation: string, argument: string, call: (val
   ['logSumExp.vjp', 'cotangent', (v) => logSumExp.vjp(x(), v)],
   ['logSumExp.jvp', 'logits', (v) => logSumExp.jvp(v, x())],
   ['logSumExp.jvp', 'tangent', (v) => logSumExp.jvp(x(), v)],
+  ['logSumExp.hvp', 'logits', (v) => logSumExp.hvp(v, tensor([1]), x())],
+  ['logSumExp.hvp', 'cotangent', (v) => logSumExp.hvp(x(), v, x())],
+  ['logSumExp.hvp', 'tangent', (v) => logSumExp.hvp(x(), tensor([1]), v)],
+  ['sigmoid.hvp', 'y', (v) => sigmoid.hvp(v, x(), x())],
+  ['sigmoid.hvp', 'cotangent', (v) => sigmoid.hvp(x(), v, x())],
+  ['sigmoid.hvp', 'tangent', (v) => sigmoid.hvp(x(), x(), v)],
   ['logSumExp.linearize', 'logits', (v) => logSumExp.linearize(v)],
   ...[sigmoid, relu].flatMap((f, i) => {
     const name = ['sigmoid', 'relu'][i];
@@ -134,6 +146,9 @@ describe('temperature is finite and above 0', () => {
     ['logSumExp.gradient', (temperature) => logSumExp.gradient(x(), { temperature })],
     ['logSumExp.vjp', (temperature) => logSumExp.vjp(x(), tensor([1]), { temperature })],
     ['logSumExp.jvp', (temperature) => logSumExp.jvp(x(), x(), { temperature })],
+    ['softmax.hvp', (temperature) => softmax.hvp(x(), x(), x(), { temperature })],
+    ['logSoftmax.hvp', (temperature) => logSoftmax.hvp(x(), x(), x(), { temperature })],
+    ['logSumExp.hvp', (temperature) => logSumExp.hvp(x(), tensor([1]), x(), { temperature })],
     ['logSumExp.linearize', (temperature) => logSumExp.linearize(x(), { temperature })],
   ];
 

@@ -84,6 +84,11 @@ test('results have the dtype of their operands, and the rank that the operation 
   expectTypeOf(softmax.linearize(x()).toDense()).toEqualTypeOf<Tensor<'float32', 3>>();
   expectTypeOf(logSumExp.linearize(x()).vjp([1, 1])).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(logSumExp.linearize(x()).value).toEqualTypeOf<Tensor<'float32', 1>>();
+  expectTypeOf(softmax.hvp(softmax(x()), x(), x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(logSumExp.hvp(x(), [1, 1], x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(crossEntropy.hvp(x(), [0, 1], 1, x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  // @ts-expect-error: its second derivative is 0 where it has one.
+  expect(relu.hvp).toBeUndefined();
   const { loss, gradient } = crossEntropy(x(), [0, 1]);
   expectTypeOf(loss).toEqualTypeOf<Tensor<'float32', 0>>();
   expectTypeOf(gradient).toEqualTypeOf<Tensor<'float32', 2>>();
@@ -102,6 +107,8 @@ test('an option that a function does not take does not compile', () => {
   expect(() => sigmoid(x(), { axis: 1 })).toThrow("sigmoid: unknown option 'axis'");
   // @ts-expect-error
   expect(() => relu.vjp(x(), x(), { temperature: 2 })).toThrow("relu.vjp: unknown option 'temperature'");
+  // @ts-expect-error
+  expect(() => sigmoid.hvp(x(), x(), x(), { axis: 1 })).toThrow("sigmoid.hvp: unknown option 'axis'");
   // @ts-expect-error
   expect(() => softmax(x(), { dim: 1 })).toThrow("softmax: unknown option 'dim' (did you mean 'axis'?)");
   // @ts-expect-error

@@ -138,10 +138,10 @@ test('a .npy file is opened, and dropped', async () => {
 test('a file that is not taken says so, and what is shown in its stead', async () => {
   const page = await open('explore');
   await explored(page);
-  const load = (name: string, text: string) =>
+  const load = (name: string, content: string | Buffer) =>
     page
       .locator('.signal-input input[type=file]')
-      .setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+      .setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(content) });
   await load('ragged.csv', '1,2\n3\n');
   await page.getByText('ragged.csv: line 2 has 1 cell').waitFor();
   await page.getByText('Still shown: sample signal').waitFor();
@@ -151,6 +151,11 @@ test('a file that is not taken says so, and what is shown in its stead', async (
   await load('index.csv', ',a,b\n0,1.0,2.0\n1,3,4\n');
   await page.getByText('index=False').waitFor();
   await page.getByText('Still shown: good.csv').waitFor();
+  await load('thousands.csv', '"1,049.34","2,000.10"\n999.5,998.2\n');
+  await page.getByText('thousands.csv: line 1, column 1 is "1,049.34"; expected no thousands separators').waitFor();
+  await load('utf-16.csv', Buffer.from('\ufeffsep=;\r\n5;7\r\n', 'utf16le'));
+  await page.getByText('utf-16.csv').waitFor();
+  expect(await page.getByText('Still shown').count()).toBe(0);
 });
 
 test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {

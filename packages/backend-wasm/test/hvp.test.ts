@@ -1,0 +1,106 @@
+import type { Backend, FloatDType, Rows } from '@softgrad/core';
+import { reference } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { type WasmBuffer, wasm } from '../src/index.js';
+import { compute, logits, ulp } from './ulp.js';
+
+/** Second derivatives of rows from uniform to one-hot, of lengths that fill lanes or not, along rows and along columns. */
+
+const shapes: readonly Rows[] = [
+  ...[1, 2, 3, 4, 10, 17, 130, 1000].map((classes) => ({ outer: 21, classes, inner: 1 })),
+  { outer: 1, classes: 5000, inner: 1 },
+  { outer: 2, classes: 10, inner: 7 },
+  { outer: 3, classes: 33, inner: 8 },
+];
+
+const backend: Backend<WasmBuffer> = await wasm.open();
+
+/** The logit at another place in each row is ahead of the others by 0 to 80. */
+function aheadBySteps(dtype: FloatDType, { outer, classes, inner }: Rows) {
+  const x = logits(dtype, outer * classes * inner, 0.5, 0, 1);
+  reference.rowIndices({ outer, classes, inner }).forEach((at, row) => {
+    at.forEach((i, c) => {
+      if (c !== (row * 5) % classes) x[i] -= 4 * row;
+    });
+  });
+  return x;
+}
+
+/** `p_i (|c_i| + Σ p |c|)` of each entry, c the product of the centred directions; then times what a row is multiplied by. */
+function terms(
+  p: ArrayLike<number>,
+  rows: Rows,
+  directions: readonly ArrayLike<number>[],
+  ofRow: (row: number) => number,
+) {
+  const out = new Float64Array(p.length);
+  reference.rowIndices(rows).forEach((at, row) => {
+    const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
+    const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
+    const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
+    // Nothing is taken off a direction but where a probability is above ½.
+    const distance = (v: number, center: number) =>
+      p[top] > 0.5 ? Math.abs(v - center) : Math.abs(v) + Math.abs(center);
+    const size = (i: number) => directions.reduce((product, v, k) => product * distance(v[i], centers[k]), 1);
+    const whole = mean(size);
+    for (const i of at) out[i] = p[i] * (size(i) + whole) * ofRow(row);
+  });
+  return out;
+}
+
+/** The largest error in ULP of the largest of the terms that a row is made of. */
+function worst(actual: ArrayLike<number>, expected: Float64Array, sizes: Float64Array, rows: Rows, dtype: FloatDType) {
+  return reference.rowIndices(rows).reduce((most, at) => {
+    const unit = ulp(
+      at.reduce((size, i) => Math.max(size, sizes[i]), 0),
+      dtype,
+    );
+    return at.reduce((largest, i) => Math.max(largest, Math.abs(actual[i] - expected[i]) / unit), most);
+  }, 0);
+}
+
+describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
+  test.each(shapes)('of $outer × $classes × $inner they are within 4 ULP of their terms', (rows) => {
+    const size = rows.outer * rows.classes * rows.inner;
+    const count = rows.outer * rows.inner;
+    const x = aheadBySteps(dtype, rows);
+    const [g, t, perRow] = [size, size, count].map((length, k) => logits(dtype, length, 2, 0, 2 + k));
+    const stored = (values: Float64Array) => (dtype === 'float64' ? values : Float32Array.from(values));
+    const sums = reference.rowIndices(rows).map((at) => at.reduce((sum, i) => sum + Math.abs(g[i]), 0));
+    const { kernels } = backend;
+    const cotangents = backend.alloc(count, dtype);
+    backend.write(cotangents, perRow);
+    for (const temperature of [1, -2]) {
+      const squared = temperature ** 2;
+      const s = stored(reference.softmax(x, rows, { temperature }));
+      const y = stored(reference.logSoftmax(x, rows, { temperature }));
+      const found = [
+        worst(
+          compute(backend, [s, g, t], (out, a, b, c) => kernels?.softmaxHvp?.(out, a, b, c, rows, { temperature })),
+          reference.softmaxHvp(s, g, t, rows, temperature),
+          terms(s, rows, [g, t], () => 1 / squared),
+          rows,
+          dtype,
+        ),
+        worst(
+          compute(backend, [y, g, t], (out, a, b, c) => kernels?.logSoftmaxHvp?.(out, a, b, c, rows, { temperature })),
+          reference.logSoftmaxHvp(y, g, t, rows, { temperature }),
+          terms(s, rows, [t], (row) => sums[row] / squared),
+          rows,
+          dtype,
+        ),
+        worst(
+          compute(backend, [x, t], (out, a, b) =>
+            kernels?.logSumExpHvp?.(out, a, cotangents, b, rows, { temperature, mask: null }),
+          ),
+          reference.logSumExpHvp(x, perRow, t, rows, { temperature }),
+          terms(s, rows, [t], (row) => Math.abs(perRow[row]) / squared),
+          rows,
+          dtype,
+        ),
+      ];
+      expect(Math.max(...found), String(found)).toBeLessThanOrEqual(4);
+    }
+    backend.free(cotangents);
+  });
+});
