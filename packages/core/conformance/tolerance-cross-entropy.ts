@@ -4,7 +4,7 @@ import {
   rowCount,
   targetWeights,
 } from '../reference/cross-entropy.js';
-import { nearest } from '../reference/doubledouble.js';
+import { nan, nearest } from '../reference/doubledouble.js';
 import { logSoftmax, rowIndices, type Values } from '../reference/functions.js';
 import type { Rows } from '../src/index.js';
 import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
@@ -30,14 +30,15 @@ export function crossEntropyLossTolerance(
     if (!q) return precision.floor;
     const row = rowErrors(precision, x, at, options);
     const terms = at.map((i, c) => {
-      const weight = Math.abs(nearest(q[c]));
+      const weight = Math.abs(nearest(q[c] ?? nan));
+      const log = logs[i] ?? Number.NaN;
       if (weight === 0) return 0;
-      return weight * (logProbabilityUnits(precision, row, c, logs[i]) + relative * Math.abs(logs[i]));
+      return weight * (logProbabilityUnits(precision, row, i, log) + relative * Math.abs(log));
     });
     return scale * precision.unit * terms.reduce((a, b) => a + b, 0) + precision.floor * (1 + at.length * (1 + scale));
   });
   const total = reduced ? [bounds.reduce((a, b) => a + b, 0)] : bounds;
-  return Float64Array.from(expected, (value, i) => precision.stored(total[i], value));
+  return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }
 
 /** The gradient, relative to both of its terms, p Σ q and q; times the cotangent of the loss, if there is one. */
@@ -54,12 +55,12 @@ export function crossEntropyGradientTolerance(
   const product = cotangent ? 2 : 0;
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, r) => {
-    const factor = cotangent ? Math.abs(cotangent[cotangent.length === 1 ? 0 : r]) : 1;
-    for (const i of at)
-      out[i] = precision.stored(
-        factor * bounds[i] + product * precision.unit * Math.abs(expected[i]) + precision.floor,
-        expected[i],
-      );
+    const factor = cotangent ? Math.abs(cotangent[cotangent.length === 1 ? 0 : r] ?? Number.NaN) : 1;
+    for (const i of at) {
+      const value = expected[i] ?? Number.NaN;
+      const bound = factor * (bounds[i] ?? Number.NaN) + product * precision.unit * Math.abs(value) + precision.floor;
+      out[i] = precision.stored(bound, value);
+    }
   });
   return out;
 }
@@ -76,10 +77,13 @@ export function crossEntropyJvpTolerance(
 ): Float64Array {
   const bounds = gradientBounds(precision, x, target, rows, options, 1 + summation(rows.classes));
   const sums = rowIndices(rows).map((at) =>
-    at.reduce((sum, i) => sum + bounds[i] * Math.abs(tangent[i]) + precision.floor * (1 + Math.abs(tangent[i])), 0),
+    at.reduce((sum, i) => {
+      const size = Math.abs(tangent[i] ?? Number.NaN);
+      return sum + (bounds[i] ?? Number.NaN) * size + precision.floor * (1 + size);
+    }, 0),
   );
   const total = options.reduction === 'none' ? sums : [sums.reduce((a, b) => a + b, 0)];
-  return Float64Array.from(expected, (value, i) => precision.stored(total[i], value));
+  return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }
 
 /**
@@ -108,14 +112,15 @@ function gradientBounds(
     const row = rowErrors(precision, x, at, options);
     const sum = q.reduce((a, b) => a + Math.abs(b), 0);
     at.forEach((i, c) => {
-      const probability = Math.exp(logs[i]);
+      const log = logs[i] ?? Number.NaN;
+      const probability = Math.exp(log);
       // exp(log p) has the absolute error of log p as its relative one; otherwise p is a quotient.
-      const exponential = logProbabilityUnits(precision, row, c, logs[i]) + precision.exp(0);
-      const quotient = row.terms[c] + row.sum + 5;
+      const exponential = logProbabilityUnits(precision, row, i, log) + precision.exp(0);
+      const quotient = row.term(i) + row.sum + 5;
       const product = Math.max(exponential, quotient) + ofTarget + sumUnits(target, rows, options) + 1;
       // Where a row has nothing left, 0 is exact and the errors of its sum are undefined.
       const expected = probability === 0 ? 0 : probability * sum * (product + after);
-      const rounding = expected + Math.abs(q[c]) * (ofTarget + ofSum + after);
+      const rounding = expected + Math.abs(q[c] ?? Number.NaN) * (ofTarget + ofSum + after);
       out[i] = tempered * precision.unit * rounding + precision.floor * (1 + tempered * (1 + sum));
     });
   });

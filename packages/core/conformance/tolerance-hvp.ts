@@ -15,43 +15,52 @@ import { sumUnits, targetUnits } from './tolerance-cross-entropy.js';
  * at that entry has to be taken off the others first: bounds are relative to what is left then, and not to |v|.
  */
 interface Centred {
-  /** `|v_i − v_k| + Σ_j p_j |v_j − v_k|`, an entry each: what the centred direction is made of. */
-  readonly sizes: readonly number[];
-  /** Absolute errors of the centred direction. */
-  readonly errors: readonly number[];
+  /** `|v_i − v_k| + Σ_j p_j |v_j − v_k|`: what the centred direction is made of. */
+  readonly size: number;
+  /** Its absolute error. */
+  readonly error: number;
 }
 
-/** Probabilities of a row and what is known of them. */
-interface Row {
-  readonly p: readonly number[];
-  /** Relative errors of the probabilities, in units. */
-  readonly units: readonly number[];
-  /** |Σ p − 1| of probabilities that are given: a constant added to v counts by as much. */
-  readonly excess: number;
+/** A probability of a row and its relative error, in units. */
+interface Probability {
+  readonly p: number;
+  readonly units: number;
 }
 
 /** Above it, a right implementation takes the largest probability's entry off; a little above ½, since that is itself rounded. */
 const dominant = 0.51;
 
 /** What is subtracted from a row's direction, and how large it may be where that is nothing or any of the entries of like probability. */
-function offsetOf(p: readonly number[], v: readonly number[]): { readonly offset: number; readonly slack: number } {
-  const largest = p.reduce((a, b) => Math.max(a, b), 0);
-  if (largest > dominant) return { offset: v[p.indexOf(largest)], slack: 0 };
-  const slack = v.reduce((most, value, i) => (p[i] >= 0.99 * largest ? Math.max(most, Math.abs(value)) : most), 0);
+function offsetOf(
+  row: readonly { readonly p: number; readonly v: number }[],
+): { readonly offset: number; readonly slack: number } {
+  const largest = row.reduce((most, { p }) => Math.max(most, p), 0);
+  const top = row.find(({ p }) => p === largest);
+  if (top !== undefined && largest > dominant) return { offset: top.v, slack: 0 };
+  const slack = row.reduce((most, { p, v }) => (p >= 0.99 * largest ? Math.max(most, Math.abs(v)) : most), 0);
   return { offset: 0, slack };
 }
 
-/** A difference, a product and their sum for the mean; a difference for the direction and one for what is left. */
-function centred({ unit, floor }: Precision, { p, units, excess }: Row, v: readonly number[]): Centred {
-  const { offset, slack } = offsetOf(p, v);
-  const moved = v.map((value) => Math.abs(value - offset) + slack);
-  const mean = sum(moved.map((size, i) => p[i] * size));
-  const flushed = floor * sum(moved.map((size) => 1 + size));
-  const ofMean = unit * (sum(moved.map((size, i) => p[i] * size * units[i])) + (summation(p.length) + 3) * mean);
-  return {
-    sizes: moved.map((size) => size + mean),
-    errors: moved.map((size) => (2 * unit + excess) * size + ofMean + flushed),
-  };
+/**
+ * The bounds of a row's centred direction, entry by entry: a difference, a product and their sum for the mean; a difference for the
+ * direction and one for what is left. `excess` is |Σ p − 1| of probabilities that are given: a constant added to v counts by as much.
+ */
+function centred<E extends Probability>(
+  { unit, floor }: Precision,
+  row: readonly E[],
+  excess: number,
+  direction: (entry: E) => number,
+): (entry: E) => Centred {
+  const { offset, slack } = offsetOf(row.map((entry) => ({ p: entry.p, v: direction(entry) })));
+  const moved = (entry: E) => Math.abs(direction(entry) - offset) + slack;
+  const mean = sum(row.map((entry) => entry.p * moved(entry)));
+  const flushed = floor * sum(row.map((entry) => 1 + moved(entry)));
+  const ofMean =
+    unit * (sum(row.map((entry) => entry.p * moved(entry) * entry.units)) + (summation(row.length) + 3) * mean);
+  return (entry) => ({
+    size: moved(entry) + mean,
+    error: (2 * unit + excess) * moved(entry) + ofMean + flushed,
+  });
 }
 
 /**
@@ -70,24 +79,26 @@ export function softmaxHvpTolerance(
   const { unit, floor } = precision;
   const scale = 1 / temperature ** 2;
   return rowBounds(precision, expected, rows, (at) => {
-    const p = at.map((i) => s[i]);
-    const excess = Math.abs(sum(p) - 1);
-    const row = { p, units: p.map(() => 0), excess };
-    const [a, b] = [g, t].map((v) =>
-      centred(
-        precision,
-        row,
-        at.map((i) => v[i]),
-      ),
-    );
-    const sizes = a.sizes.map((size, i) => size * b.sizes[i]);
-    const errors = sizes.map((size, i) => a.sizes[i] * b.errors[i] + b.sizes[i] * a.errors[i] + unit * size + floor);
-    const mean = sum(sizes.map((size, i) => p[i] * size));
-    const flushed = floor * sum(sizes.map((size) => 1 + size));
-    const ofMean = sum(errors.map((error, i) => p[i] * error)) + unit * (summation(at.length) + 1) * mean + flushed;
+    const row = at.map((i) => ({
+      p: s[i] ?? Number.NaN,
+      units: 0,
+      g: g[i] ?? Number.NaN,
+      t: t[i] ?? Number.NaN,
+    }));
+    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
+    const centredG = centred(precision, row, excess, (entry) => entry.g);
+    const centredT = centred(precision, row, excess, (entry) => entry.t);
+    const products = row.map((entry) => {
+      const [a, b] = [centredG(entry), centredT(entry)];
+      const size = a.size * b.size;
+      return { p: entry.p, size, error: a.size * b.error + b.size * a.error + unit * size + floor };
+    });
+    const mean = sum(products.map(({ p, size }) => p * size));
+    const flushed = floor * sum(products.map(({ size }) => 1 + size));
+    const ofMean = sum(products.map(({ p, error }) => p * error)) + unit * (summation(at.length) + 1) * mean + flushed;
     const after = 2 + 2 * divisionUnits(temperature);
-    return sizes.map((size, i) => {
-      const rounding = p[i] * (errors[i] + ofMean + unit * after * (size + mean) + excess * size);
+    return products.map(({ p, size, error }) => {
+      const rounding = p * (error + ofMean + unit * after * (size + mean) + excess * size);
       return scale * rounding + floor * roundedToZero(temperature, 1 + size + mean);
     });
   });
@@ -104,18 +115,15 @@ export function logSoftmaxHvpTolerance(
   temperature = 1,
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
-    const p = at.map((i) => Math.exp(y[i]));
-    const units = at.map((i) => (y[i] === Number.NEGATIVE_INFINITY ? 0 : expUnits(precision, y[i])));
-    const row = { p, units, excess: Math.abs(sum(p) - 1) };
-    const cotangent = at.map((i) => g[i]);
+    const row = at.map((i) => {
+      const log = y[i] ?? Number.NaN;
+      const units = log === Number.NEGATIVE_INFINITY ? 0 : expUnits(precision, log);
+      return { p: Math.exp(log), units, t: t[i] ?? Number.NaN };
+    });
+    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
+    const cotangent = at.map((i) => g[i] ?? Number.NaN);
     const factor = { size: Math.abs(sum(cotangent)), error: summation(at.length) * sum(cotangent.map(Math.abs)) };
-    return curvatureBounds(
-      precision,
-      row,
-      factor,
-      at.map((i) => t[i]),
-      temperature,
-    );
+    return curvatureBounds(precision, row, excess, factor, temperature);
   });
 }
 
@@ -131,7 +139,7 @@ export function logSumExpHvpTolerance(
 ): Float64Array {
   const p = softmax(x, rows, parameters);
   return rowBounds(precision, expected, rows, (at, r) =>
-    logSumExpCurvature(precision, x, p, at, { size: Math.abs(g[r]), error: 0 }, t, parameters),
+    logSumExpCurvature(precision, x, p, at, { size: Math.abs(g[r] ?? Number.NaN), error: 0 }, t, parameters),
   );
 }
 
@@ -152,7 +160,7 @@ export function crossEntropyHvpTolerance(
   return rowBounds(precision, expected, rows, (at, r) => {
     const q = targetWeights(target, at, r, options);
     if (!q) return at.map(() => precision.floor);
-    const upstream = Math.abs(g[g.length === 1 ? 0 : r] / count);
+    const upstream = Math.abs((g[g.length === 1 ? 0 : r] ?? Number.NaN) / count);
     const weights = q.map(nearest);
     const factor = {
       size: upstream * Math.abs(sum(weights)),
@@ -165,7 +173,7 @@ export function crossEntropyHvpTolerance(
 /** The hvp of sigmoid, relative: `g t y (1 − y) (1 − 2y)` is four products and two differences, of which 1 − 2y is exact near its zero. */
 export function sigmoidHvpTolerance(precision: Precision, g: Values, t: Values, expected: Values): Float64Array {
   return Float64Array.from(expected, (value, i) => {
-    const flushed = (1 + Math.abs(g[i])) * (1 + Math.abs(t[i]));
+    const flushed = (1 + Math.abs(g[i] ?? Number.NaN)) * (1 + Math.abs(t[i] ?? Number.NaN));
     return precision.stored(6 * precision.unit * Math.abs(value) + precision.floor * flushed, value);
   });
 }
@@ -195,28 +203,31 @@ function logSumExpCurvature(
 ): readonly number[] {
   const { temperature = 1, mask } = parameters;
   const errors = rowErrors(precision, x, at, parameters);
-  const p = at.map((i) => probabilities[i]);
-  const units = at.map((_, c) => (p[c] === 0 ? 0 : errors.terms[c] + errors.sum + 5));
-  // What is masked has no part in it, whatever the tangent there.
-  const tangent = at.map((i) => (mask && !mask[i] ? 0 : t[i]));
-  return curvatureBounds(precision, { p, units, excess: 0 }, factor, tangent, temperature);
+  const row = at.map((i) => {
+    const p = probabilities[i] ?? Number.NaN;
+    const units = p === 0 ? 0 : errors.term(i) + errors.sum + 5;
+    // What is masked has no part in it, whatever the tangent there.
+    return { p, units, t: mask && !mask[i] ? 0 : (t[i] ?? Number.NaN) };
+  });
+  return curvatureBounds(precision, row, 0, factor, temperature);
 }
 
 /** `factor · p ⊙ (t − ⟨p, t⟩) / T²`. */
 function curvatureBounds(
   precision: Precision,
-  row: Row,
+  row: readonly (Probability & { readonly t: number })[],
+  excess: number,
   factor: Factor,
-  t: readonly number[],
   temperature: number,
 ): readonly number[] {
   const { unit, floor } = precision;
   const scale = 1 / temperature ** 2;
-  const { sizes, errors } = centred(precision, row, t);
+  const bounds = centred(precision, row, excess, ({ t }) => t);
   const after = 2 + 2 * divisionUnits(temperature);
-  return sizes.map((size, i) => {
-    const relative = factor.size * (row.units[i] + after) + factor.error;
-    const rounding = row.p[i] * (factor.size * errors[i] + unit * relative * size);
+  return row.map((entry) => {
+    const { size, error } = bounds(entry);
+    const relative = factor.size * (entry.units + after) + factor.error;
+    const rounding = entry.p * (factor.size * error + unit * relative * size);
     return scale * rounding + floor * roundedToZero(temperature, (1 + size) * (1 + factor.size));
   });
 }

@@ -71,7 +71,10 @@ export function softmaxTolerance(
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
     const row = rowErrors(precision, x, at, parameters);
-    return at.map((i, c) => precision.unit * (row.terms[c] + row.sum + 5) * expected[i] + 2 * precision.floor);
+    return at.map((i) => {
+      const probability = expected[i] ?? Number.NaN;
+      return precision.unit * (row.term(i) + row.sum + 5) * probability + 2 * precision.floor;
+    });
   });
 }
 
@@ -89,10 +92,10 @@ export function softmaxJacobianTolerance(
 ): Float64Array {
   const scale = 1 / Math.abs(temperature);
   const divided = divisionUnits(temperature);
-  return entryBounds(expected, rows, (at, r, c, value) => {
-    if (r !== c) return stored(unit * (1 + divided) * Math.abs(value) + floor * (1 + scale), value);
-    const p = s[at[r]];
-    const excess = p > 0.5 ? 0 : Math.abs(sumOf(at, (i) => s[i]) - 1);
+  return entryBounds(expected, rows, (i, j, value, at) => {
+    if (i !== j) return stored(unit * (1 + divided) * Math.abs(value) + floor * (1 + scale), value);
+    const p = s[i] ?? Number.NaN;
+    const excess = p > 0.5 ? 0 : Math.abs(sumOf(at, (k) => s[k] ?? Number.NaN) - 1);
     const operations = summation(at.length) + 3 + divided;
     return stored(unit * operations * Math.abs(value) + scale * p * excess + floor * (1 + scale), value);
   });
@@ -118,17 +121,18 @@ export function softmaxVjpTolerance(
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const excess = Math.abs(at.reduce((sum, i) => sum + s[i], -1));
-    const top = at.reduce((a, b) => (s[b] > s[a] ? b : a), at[0]);
-    const origin = s[top] > 0.5 ? g[top] : 0;
-    const shift = Math.abs(g[top] - origin);
-    const inner = shift + sumOf(at, (i) => Math.abs(s[i] * (g[i] - origin)));
-    const flushed = sumOf(at, (i) => 1 + Math.abs(g[i]));
+    const row = at.map((i) => ({ p: s[i] ?? Number.NaN, cotangent: g[i] ?? Number.NaN }));
+    const excess = Math.abs(row.reduce((sum, { p }) => sum + p, -1));
+    const top = row.reduce((most, entry) => (entry.p > most.p ? entry : most), { p: -1, cotangent: 0 });
+    const origin = top.p > 0.5 ? top.cotangent : 0;
+    const shift = Math.abs(top.cotangent - origin);
+    const inner = shift + sumOf(row, ({ p, cotangent }) => Math.abs(p * (cotangent - origin)));
+    const flushed = sumOf(row, ({ cotangent }) => 1 + Math.abs(cotangent));
     const after = 3 + divisionUnits(temperature);
-    return at.map((i) => {
-      const size = Math.abs(g[i] - origin);
+    return row.map(({ p, cotangent }) => {
+      const size = Math.abs(cotangent - origin);
       const rounding = unit * ((summation(at.length) + 2 + after) * inner + after * size) + excess * (size + shift);
-      return scale * s[i] * rounding + floor * (1 + scale * (1 + size + inner + s[i] * flushed));
+      return scale * p * rounding + floor * (1 + scale * (1 + size + inner + p * flushed));
     });
   });
 }
@@ -143,7 +147,10 @@ export function logSoftmaxTolerance(
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
     const row = rowErrors(precision, x, at, parameters);
-    return at.map((i, c) => precision.unit * logProbabilityUnits(precision, row, c, expected[i]) + precision.floor);
+    return at.map((i) => {
+      const units = logProbabilityUnits(precision, row, i, expected[i] ?? Number.NaN);
+      return precision.unit * units + precision.floor;
+    });
   });
 }
 
@@ -155,9 +162,9 @@ export function logSumExpTolerance(
   rows: Rows,
   parameters: ReferenceParameters = {},
 ): Float64Array {
-  const indices = rowIndices(rows);
-  return Float64Array.from(expected, (value, r) => {
-    const row = rowErrors(precision, x, indices[r], parameters);
+  return Float64Array.from(rowIndices(rows), (at, r) => {
+    const value = expected[r] ?? Number.NaN;
+    const row = rowErrors(precision, x, at, parameters);
     const divided = divisionUnits(parameters.temperature);
     const units = row.sum + precision.log(row.logarithm) + divided * Math.abs(row.max) + Math.abs(value);
     return precision.stored(precision.unit * units + precision.floor, value);
@@ -176,10 +183,10 @@ export function logSumExpVjpTolerance(
   const scale = 1 / Math.abs(parameters.temperature ?? 1);
   return rowBounds(precision, expected, rows, (at, r) => {
     const row = rowErrors(precision, x, at, parameters);
-    const factor = scale * Math.abs(g ? g[r] : 1);
-    return at.map((i, c) => {
-      const units = row.terms[c] + row.sum + 5 + (g ? 1 : 0) + divisionUnits(parameters.temperature);
-      return precision.unit * units * Math.abs(expected[i]) + precision.floor * (1 + factor);
+    const factor = scale * Math.abs(g ? (g[r] ?? Number.NaN) : 1);
+    return at.map((i) => {
+      const units = row.term(i) + row.sum + 5 + (g ? 1 : 0) + divisionUnits(parameters.temperature);
+      return precision.unit * units * Math.abs(expected[i] ?? Number.NaN) + precision.floor * (1 + factor);
     });
   });
 }
@@ -195,14 +202,13 @@ export function logSumExpJvpTolerance(
 ): Float64Array {
   const scale = 1 / Math.abs(parameters.temperature ?? 1);
   const p = softmax(x, rows, parameters);
-  const indices = rowIndices(rows);
-  return Float64Array.from(expected, (value, r) => {
-    const at = indices[r];
+  return Float64Array.from(rowIndices(rows), (at, r) => {
+    const value = expected[r] ?? Number.NaN;
     const row = rowErrors(precision, x, at, parameters);
     const after = 1 + summation(at.length) + divisionUnits(parameters.temperature);
-    const units = at.map((_, c) => row.terms[c] + row.sum + 5 + after);
-    const rounding = at.reduce((sum, i, c) => sum + units[c] * p[i] * Math.abs(t[i]), 0);
-    const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
+    const tangent = (i: number) => Math.abs(t[i] ?? Number.NaN);
+    const rounding = sumOf(at, (i) => (row.term(i) + row.sum + 5 + after) * (p[i] ?? Number.NaN) * tangent(i));
+    const flushed = sumOf(at, (i) => 1 + tangent(i));
     return precision.stored(scale * precision.unit * rounding + precision.floor * (1 + scale * flushed), value);
   });
 }
@@ -220,11 +226,12 @@ export function logSoftmaxVjpTolerance(
   const scale = 1 / Math.abs(temperature);
   const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const size = sumOf(at, (i) => Math.abs(g[i]));
-    return at.map((i) => {
-      const units = expUnits(precision, y[i]) + summation(at.length) + 1 + after;
-      const product = y[i] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[i]) * units * size;
-      return scale * unit * (after * Math.abs(g[i]) + product) + floor * (1 + scale * (1 + size));
+    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
+    const total = sumOf(row, ({ size }) => size);
+    return row.map(({ log, size }) => {
+      const units = expUnits(precision, log) + summation(at.length) + 1 + after;
+      const product = log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log) * units * total;
+      return scale * unit * (after * size + product) + floor * (1 + scale * (1 + total));
     });
   });
 }
@@ -242,12 +249,13 @@ export function logSoftmaxJvpTolerance(
   const scale = 1 / Math.abs(temperature);
   const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
+    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(t[i] ?? Number.NaN) }));
     const mean = sumOf(
-      at.filter((i) => y[i] !== Number.NEGATIVE_INFINITY),
-      (i) => Math.exp(y[i]) * Math.abs(t[i]) * (expUnits(precision, y[i]) + 1 + summation(at.length) + after),
+      row.filter(({ log }) => log !== Number.NEGATIVE_INFINITY),
+      ({ log, size }) => Math.exp(log) * size * (expUnits(precision, log) + 1 + summation(at.length) + after),
     );
-    const flushed = sumOf(at, (i) => 1 + Math.abs(t[i]));
-    return at.map((i) => scale * unit * (after * Math.abs(t[i]) + mean) + floor * (1 + scale * (1 + flushed)));
+    const flushed = sumOf(row, ({ size }) => 1 + size);
+    return row.map(({ size }) => scale * unit * (after * size + mean) + floor * (1 + scale * (1 + flushed)));
   });
 }
 
@@ -262,8 +270,9 @@ export function logSoftmaxJacobianTolerance(
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);
   const operations = 1 + divisionUnits(temperature);
-  return entryBounds(expected, rows, (at, _, c, value) => {
-    const exponential = y[at[c]] === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y[at[c]]) * expUnits(precision, y[at[c]]);
+  return entryBounds(expected, rows, (_, j, value) => {
+    const log = y[j] ?? Number.NaN;
+    const exponential = log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log) * expUnits(precision, log);
     return stored(unit * (scale * exponential + operations * Math.abs(value)) + floor * (1 + scale), value);
   });
 }
@@ -271,7 +280,7 @@ export function logSoftmaxJacobianTolerance(
 /** sigmoid, relative: an exp, whose error counts as far as 1 − y; an addition and a division. */
 export function sigmoidTolerance(precision: Precision, x: Values, expected: Values): Float64Array {
   return Float64Array.from(expected, (value, i) => {
-    const units = (1 - value) * expUnits(precision, x[i]) + 6;
+    const units = (1 - value) * expUnits(precision, x[i] ?? Number.NaN) + 6;
     return precision.stored(precision.unit * units * value + precision.floor, value);
   });
 }
@@ -279,19 +288,20 @@ export function sigmoidTolerance(precision: Precision, x: Values, expected: Valu
 /** vjp of sigmoid from its output: `g y (1 − y)` or `g (y − y²)`. */
 export function sigmoidVjpTolerance(precision: Precision, y: Values, g: Values, expected: Values): Float64Array {
   return Float64Array.from(expected, (value, i) => {
-    const units = 4 * Math.abs(value) + 2 * y[i] ** 2 * Math.abs(g[i]);
-    return precision.stored(precision.unit * units + precision.floor * (1 + Math.abs(g[i])), value);
+    const size = Math.abs(g[i] ?? Number.NaN);
+    const units = 4 * Math.abs(value) + 2 * (y[i] ?? Number.NaN) ** 2 * size;
+    return precision.stored(precision.unit * units + precision.floor * (1 + size), value);
   });
 }
 
 /** Errors of one row's exps and of their sum, in units, and the parts of its log-sum-exp. */
 export interface RowErrors {
-  /** Relative error of exp(x/T − max), an entry each. */
-  readonly terms: readonly number[];
+  /** Relative error of exp(x/T − max) of the entry at position i. */
+  term(i: number): number;
+  /** Rounding of its x/T − max itself. */
+  shift(i: number): number;
   /** Relative error of the sum of the exps: its terms' weighted by their share (at least that of a gap of 1), and the summation. */
   readonly sum: number;
-  /** Rounding of x/T − max itself. */
-  readonly shifts: readonly number[];
   /** The maximum of x/T. */
   readonly max: number;
   /** log Σ exp(x/T − max). */
@@ -305,30 +315,31 @@ export function rowErrors(
   at: readonly number[],
   { temperature = 1, mask }: ReferenceParameters,
 ): RowErrors {
-  const scaled = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : x[i] / temperature));
-  const max = scaled.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const exponentials = scaled.map((value) => (value === max ? 1 : Math.exp(value - max)));
+  const scaled = (i: number) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : (x[i] ?? Number.NaN) / temperature);
+  const max = at.reduce((most, i) => Math.max(most, scaled(i)), Number.NEGATIVE_INFINITY);
+  const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
   const sum = exponentials.reduce((a, b) => a + b, 0);
   const divided = divisionUnits(temperature);
-  const shifts = scaled.map((value) => {
-    if (!Number.isFinite(value)) return 0;
-    return max - value + divided * (Math.abs(value) + Math.abs(max));
-  });
-  const terms = shifts.map((shift, c) => shift + precision.exp(max - scaled[c]) - (max - scaled[c]));
-  const weighted = terms.reduce((error, term, c) => error + (exponentials[c] ? (exponentials[c] / sum) * term : 0), 0);
+  const shiftOf = (value: number) =>
+    Number.isFinite(value) ? max - value + divided * (Math.abs(value) + Math.abs(max)) : 0;
+  const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
+  const weighted = at.reduce((error, i, c) => {
+    const exponential = exponentials[c] ?? Number.NaN;
+    return error + (exponential ? (exponential / sum) * termOf(scaled(i)) : 0);
+  }, 0);
   return {
-    terms: terms.map((term, c) => (Number.isFinite(scaled[c]) ? term : 0)),
+    term: (i) => (Number.isFinite(scaled(i)) ? termOf(scaled(i)) : 0),
+    shift: (i) => shiftOf(scaled(i)),
     sum: Math.max(precision.exp(1), weighted) + summation(at.length),
-    shifts,
     max: Number.isFinite(max) ? max : 0,
     logarithm: Math.log(sum),
   };
 }
 
-/** Absolute error of the log-probability that a row's entry c has, in units; 0 where it is −Infinity. */
-export function logProbabilityUnits(precision: Precision, row: RowErrors, c: number, value: number): number {
+/** Absolute error of the log-probability that a row's entry at position i has, in units; 0 where it is −Infinity. */
+export function logProbabilityUnits(precision: Precision, row: RowErrors, i: number, value: number): number {
   if (!Number.isFinite(value)) return 0;
-  return row.shifts[c] + row.sum + precision.log(row.logarithm) + 2 * Math.abs(value);
+  return row.shift(i) + row.sum + precision.log(row.logarithm) + 2 * Math.abs(value);
 }
 
 /** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
@@ -357,26 +368,31 @@ export function rowBounds(
   rowIndices(rows).forEach((at, row) => {
     const values = bounds(at, row);
     at.forEach((i, c) => {
-      out[i] = precision.stored(values[c], expected[i]);
+      out[i] = precision.stored(values[c] ?? Number.NaN, expected[i] ?? Number.NaN);
     });
   });
   return out;
 }
 
-/** The bounds of a Jacobian's entries. */
+/** The bounds of a Jacobian's entries: in the row of position i and the column of position j, both of `at`. */
 function entryBounds(
   expected: Values,
   rows: Rows,
-  bound: (at: readonly number[], r: number, c: number, value: number) => number,
+  bound: (i: number, j: number, value: number, at: readonly number[]) => number,
 ): Float64Array {
-  const indices = rowIndices(rows);
-  const { classes } = rows;
-  return Float64Array.from(expected, (value, position) => {
-    const row = Math.floor(position / classes ** 2);
-    return bound(indices[row], Math.floor(position / classes) % classes, position % classes, value);
-  });
+  const out = new Float64Array(expected.length);
+  let next = 0;
+  for (const at of rowIndices(rows)) {
+    for (const i of at) {
+      for (const j of at) {
+        out[next] = bound(i, j, expected[next] ?? Number.NaN, at);
+        next++;
+      }
+    }
+  }
+  return out;
 }
 
-function sumOf(at: readonly number[], term: (i: number) => number): number {
-  return at.reduce((sum, i) => sum + term(i), 0);
+function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
+  return entries.reduce((sum, entry) => sum + term(entry), 0);
 }

@@ -1,5 +1,5 @@
 import type { Rows } from '../src/backend/interface.js';
-import { add, type DoubleDouble, div, exactly, exp, mul, nearest, one, sub, zero } from './doubledouble.js';
+import { add, type DoubleDouble, div, exactly, exp, mul, nan, nearest, one, sub, zero } from './doubledouble.js';
 import {
   logProbabilities,
   logSumExpCurvature,
@@ -53,14 +53,15 @@ export function crossEntropy(
     let loss = zero;
     let undefinedRow = false;
     at.forEach((i, c) => {
-      const logarithm = log(c);
+      const logarithm = log(i, c);
+      const weight = q[c] ?? nan;
       const kept = !options.mask || options.mask[i];
-      const derivative = kept ? sub(mul(exp(logarithm), sum), q[c]) : zero;
+      const derivative = kept ? sub(mul(exp(logarithm), sum), weight) : zero;
       gradient[i] = nearest(div(derivative, divisor));
       if (Number.isNaN(logarithm.hi)) undefinedRow = true;
-      if (q[c].hi !== 0) loss = sub(loss, mul(q[c], logarithm));
+      if (weight.hi !== 0) loss = sub(loss, mul(weight, logarithm));
     });
-    return undefinedRow ? exactly(Number.NaN) : loss;
+    return undefinedRow ? nan : loss;
   });
   if (reduction === 'none') return { loss: Float64Array.from(losses, nearest), gradient };
   return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
@@ -76,7 +77,8 @@ export function crossEntropyVjp(
 ): Float64Array {
   const { gradient } = crossEntropy(x, target, rows, options);
   rowIndices(rows).forEach((at, row) => {
-    for (const i of at) gradient[i] *= cotangent[cotangent.length === 1 ? 0 : row];
+    const factor = cotangent[cotangent.length === 1 ? 0 : row] ?? Number.NaN;
+    for (const i of at) gradient[i] = (gradient[i] ?? Number.NaN) * factor;
   });
   return gradient;
 }
@@ -90,7 +92,8 @@ export function crossEntropyJvp(
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
   const { gradient } = crossEntropy(x, target, rows, options);
-  const changes = rowIndices(rows).map((at) => total(at.map((i) => mul(exactly(gradient[i]), exactly(tangent[i])))));
+  const product = (i: number) => mul(exactly(gradient[i]), exactly(tangent[i]));
+  const changes = rowIndices(rows).map((at) => total(at.map(product)));
   return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);
 }
 
@@ -111,7 +114,7 @@ export function crossEntropyHvp(
     const upstream = exactly(cotangent[cotangent.length === 1 ? 0 : row]);
     const entry = logSumExpCurvature(x, at, div(mul(upstream, total(q)), count), tangent, options);
     at.forEach((i, c) => {
-      out[i] = nearest(entry(c));
+      out[i] = nearest(entry(i, c));
     });
   });
   return out;
@@ -127,7 +130,7 @@ export function targetWeights(
   row: number,
   { mask, weight, labelSmoothing = 0, ignoreIndex = -100 }: ReferenceCrossEntropyOptions,
 ): DoubleDouble[] | null {
-  const index = target.kind === 'indices' ? target.values[row] : -1;
+  const index = target.kind === 'indices' ? target.values[row] : undefined;
   if (target.kind === 'indices' && index === ignoreIndex) return null;
   const kept = at.filter((i) => !mask || mask[i]).length;
   return at.map((i, c) => {

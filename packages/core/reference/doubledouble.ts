@@ -14,9 +14,10 @@ export interface DoubleDouble {
 
 export const zero: DoubleDouble = { hi: 0, lo: 0 };
 export const one: DoubleDouble = { hi: 1, lo: 0 };
+export const nan: DoubleDouble = { hi: Number.NaN, lo: 0 };
 
-/** A float64 as it is. */
-export function exactly(x: number): DoubleDouble {
+/** A float64 as it is; NaN in the place of an element that an operand does not have, so that the result shows it. */
+export function exactly(x = Number.NaN): DoubleDouble {
   return { hi: x, lo: 0 };
 }
 
@@ -41,7 +42,7 @@ export function sub(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
 }
 
 /** `a − b` of two float64, exactly. */
-export function difference(a: number, b: number): DoubleDouble {
+export function difference(a = Number.NaN, b = Number.NaN): DoubleDouble {
   const sum = a - b;
   return { hi: sum, lo: finiteOrZero(sumError(a, -b, sum)) };
 }
@@ -55,7 +56,7 @@ export function mul(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
 }
 
 /** `a · b` of two float64: exactly, unless it is below the smallest of them. */
-export function product(a: number, b: number): DoubleDouble {
+export function product(a = Number.NaN, b = Number.NaN): DoubleDouble {
   const high = a * b;
   return isTiny(high) ? mul(exactly(a), exactly(b)) : { hi: high, lo: productError(a, b, high) };
 }
@@ -90,7 +91,7 @@ export function exp(a: DoubleDouble): DoubleDouble {
   const reduced = sub(a, mul(ln2, exactly(k)));
   const i = Math.round(reduced.hi * 64);
   const r = sub(reduced, exactly(i / 64));
-  return timesPowerOfTwo(mul(expOfSixtyFourths()[i + tableRadius] as DoubleDouble, expSeries(r)), k);
+  return timesPowerOfTwo(mul(expOfSixtyFourths()[i + tableRadius] ?? nan, expSeries(r)), k);
 }
 
 /** `ln a`: one Newton step on `eʸ = a` from float64's own logarithm, which squares its error. */
@@ -108,19 +109,18 @@ export function log1p(a: DoubleDouble): DoubleDouble {
 /** `ln (1 + a) = a − a²/2 + a³/3 − …` for |a| ≤ 1e-5: the seventh term is below 1e-35 of the first. */
 function log1pSeries(a: DoubleDouble): DoubleDouble {
   let sum = zero;
-  for (let n = 7; n >= 1; n--) sum = sub(reciprocals[n], mul(a, sum));
+  for (const reciprocal of sevenReciprocals) sum = sub(reciprocal, mul(a, sum));
   return mul(a, sum);
 }
 
 /** `1 + r + r²/2! + …` for |r| ≤ 1/128: from r⁶/6! on float64 is enough, r¹⁴/14! is below 1e-40. */
 function expSeries(r: DoubleDouble): DoubleDouble {
   let tail = 1 / 87178291200;
-  for (let n = 13; n >= 6; n--) tail = inverseFactorials[n].hi + tail * r.hi;
+  for (const { hi } of lateFactorials) tail = hi + tail * r.hi;
   // (hi, lo) is the sum so far. `add` and `mul` are written out: this is what a run of the suite spends its time on.
   let hi = tail * r.hi;
   let lo = 0;
-  for (let n = 5; n >= 2; n--) {
-    const coefficient = inverseFactorials[n];
+  for (const coefficient of earlyFactorials) {
     const sum = coefficient.hi + hi;
     const rest = sumError(coefficient.hi, hi, sum) + (coefficient.lo + lo);
     const product = sum * r.hi;
@@ -131,13 +131,22 @@ function expSeries(r: DoubleDouble): DoubleDouble {
   return add(one, add(r, mul(r, { hi, lo })));
 }
 
-/** 1/n; the entry for 0 is a placeholder. */
-const reciprocals: readonly DoubleDouble[] = Array.from({ length: 14 }, (_, n) => div(one, exactly(Math.max(1, n))));
+/** 1/n from 1 on. */
+const reciprocals: readonly DoubleDouble[] = Array.from({ length: 13 }, (_, k) => div(one, exactly(k + 1)));
 
-/** 1/n!. */
-const inverseFactorials: readonly DoubleDouble[] = reciprocals.map((_, n) =>
-  reciprocals.slice(1, n + 1).reduce(mul, one),
+/** 1/n! from 1 on. */
+const inverseFactorials: readonly DoubleDouble[] = reciprocals.map((_, k) =>
+  reciprocals.slice(0, k + 1).reduce(mul, one),
 );
+
+/** 1/7 to 1: what a series is summed up from, its smallest term first. */
+const sevenReciprocals = reciprocals.slice(0, 7).reverse();
+
+/** 1/13! to 1/6!. */
+const lateFactorials = inverseFactorials.slice(5, 13).reverse();
+
+/** 1/5! to 1/2!. */
+const earlyFactorials = inverseFactorials.slice(1, 5).reverse();
 
 const ln2: DoubleDouble = { hi: Math.LN2, lo: 2.3190468138462996e-17 };
 
@@ -169,7 +178,7 @@ const largestPower = 550;
 const powersOfTwo = Float64Array.from({ length: 2 * largestPower + 1 }, (_, i) => 2 ** (i - largestPower));
 
 function powerOfTwo(k: number): number {
-  return powersOfTwo[k + largestPower];
+  return powersOfTwo[k + largestPower] ?? Number.NaN;
 }
 
 /** What `sum = a + b` lost by rounding (Knuth). */

@@ -9,13 +9,13 @@ import {
   log,
   log1p,
   mul,
+  nan,
   nearest,
   one,
   product,
   sub,
   zero,
 } from './doubledouble.js';
-
 /**
  * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
  * Slow, without any trick, and itself checked against arithmetic of 50 digits and published values.
@@ -48,11 +48,11 @@ export function softmaxJacobian(
   mask: ReferenceParameters['mask'] = null,
 ): Float64Array {
   // A factor is divided, not the product, which may be too small to have all digits.
-  return matrices(rows, (at) => (r, c) => {
-    if (isMasked({ mask }, at[r]) || isMasked({ mask }, at[c])) return 0;
+  return matrices(rows, (at) => (i, j) => {
+    if (isMasked({ mask }, i) || isMasked({ mask }, j)) return 0;
     const others =
-      r === c ? sumOf(at, (i) => (i === at[r] || isMasked({ mask }, i) ? zero : exactly(s[i]))) : exactly(-s[at[c]]);
-    return nearest(mul(divided(exactly(s[at[r]]), temperature), others));
+      i === j ? sumOf(at, (k) => (k === i ? zero : exactly(s[k])), { mask }) : exactly(-(s[j] ?? Number.NaN));
+    return nearest(mul(divided(exactly(s[i]), temperature), others));
   });
 }
 
@@ -69,15 +69,14 @@ export function softmaxVjp(
   mask: ReferenceParameters['mask'] = null,
 ): Float64Array {
   return rowwise(s, rows, (at) => {
-    const kept = at.filter((i) => !isMasked({ mask }, i));
-    const sum = sumOf(kept, (i) => exactly(s[i]));
+    const sum = sumOf(at, (i) => exactly(s[i]), { mask });
     // g of the largest probability is taken off: beside 1 a double-double has only 53 bits for what is as small as 1e-84.
-    const origin = kept.length === 0 ? 0 : g[kept.reduce((a, b) => (s[b] > s[a] ? b : a))];
-    const inner = sumOf(kept, (i) => mul(exactly(s[i]), difference(g[i], origin)));
-    return (c) => {
-      if (isMasked({ mask }, at[c])) return zero;
-      const rest = sub(mul(difference(g[at[c]], origin), sum), inner);
-      return mul(divided(exactly(s[at[c]]), temperature), rest);
+    const origin = atLargest(at, (i) => exactly(s[i]), g, { mask });
+    const inner = sumOf(at, (i) => mul(exactly(s[i]), difference(g[i], origin)), { mask });
+    return (i) => {
+      if (isMasked({ mask }, i)) return zero;
+      const rest = sub(mul(difference(g[i], origin), sum), inner);
+      return mul(divided(exactly(s[i]), temperature), rest);
     };
   });
 }
@@ -95,30 +94,46 @@ export function softmaxHvp(
   mask: ReferenceParameters['mask'] = null,
 ): Float64Array {
   return rowwise(s, rows, (at) => {
-    const kept = at.filter((i) => !isMasked({ mask }, i));
-    const p = kept.map((i) => exactly(s[i]));
-    const centredG = centred(p, g, kept);
-    const centredT = centred(p, t, kept);
-    const products = tabulated(kept.length, (k) => mul(centredG(k), centredT(k)));
-    const sum = total(p);
-    const mean = total(p.map((probability, k) => mul(probability, products(k))));
-    const position = new Map(kept.map((i, k) => [i, k]));
-    return (c) => {
-      const k = position.get(at[c]);
-      if (k === undefined) return zero;
-      const rest = sub(mul(sum, products(k)), mean);
-      return mul(divided(p[k], temperature), divided(rest, temperature));
+    const p: RowEntries = (i) => exactly(s[i]);
+    const centredG = centred(p, g, at, { mask });
+    const centredT = centred(p, t, at, { mask });
+    const products = tabulated(at, (i, c) => mul(centredG(i, c), centredT(i, c)));
+    const sum = sumOf(at, p, { mask });
+    const mean = sumOf(at, (i, c) => mul(p(i, c), products(i, c)), { mask });
+    return (i, c) => {
+      if (isMasked({ mask }, i)) return zero;
+      const rest = sub(mul(sum, products(i, c)), mean);
+      return mul(divided(p(i, c), temperature), divided(rest, temperature));
     };
   });
 }
 
-/** `Σ_j p_j (v_i − v_j)` for the entries i of a row. */
-function centred(p: readonly DoubleDouble[], v: Values, at: readonly number[]): RowEntries {
-  const offset = at.length === 0 ? 0 : v[at[p.reduce((most, { hi }, k) => (hi > p[most].hi ? k : most), 0)]];
-  const moved = tabulated(at.length, (k) => difference(v[at[k]], offset));
-  const sum = total(p);
-  const mean = total(p.map((probability, k) => mul(probability, moved(k))));
-  return tabulated(at.length, (k) => sub(mul(moved(k), sum), mean));
+/** `Σ_j p_j (v_i − v_j)` for the entries i of a row, j going over those that the mask keeps. */
+function centred(p: RowEntries, v: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
+  const origin = atLargest(at, p, v, parameters);
+  const moved = tabulated(at, (i) => difference(v[i], origin));
+  const sum = sumOf(at, p, parameters);
+  const mean = sumOf(at, (i, c) => mul(p(i, c), moved(i, c)), parameters);
+  return tabulated(at, (i, c) => sub(mul(moved(i, c), sum), mean));
+}
+
+/** v where p is the largest among the entries that the mask keeps, the first of them; 0 where it keeps none. */
+function atLargest(
+  at: readonly number[],
+  p: RowEntries,
+  v: Values,
+  parameters: ReferenceParameters,
+): number | undefined {
+  let most: number | null = null;
+  let value: number | undefined = 0;
+  let c = 0;
+  for (const i of at) {
+    const { hi } = p(i, c++);
+    if (isMasked(parameters, i) || (most !== null && !(hi > most))) continue;
+    most = hi;
+    value = v[i];
+  }
+  return value;
 }
 
 /** `x/T − log Σ exp(x/T)`. */
@@ -128,23 +143,22 @@ export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameter
 
 /** `(g − exp(y) Σ g) / T`, where what is masked has g = 0. */
 export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  const { temperature = 1, mask } = parameters;
+  const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
-    const cotangent = (i: number) => exactly(mask && !mask[i] ? 0 : g[i]);
+    const cotangent = (i: number) => exactly(isMasked(parameters, i) ? 0 : g[i]);
     const sum = sumOf(at, cotangent);
-    return (c) => divided(sub(cotangent(at[c]), mul(exp(exactly(y[at[c]])), sum)), temperature);
+    return (i) => divided(sub(cotangent(i), mul(exp(exactly(y[i])), sum)), temperature);
   });
 }
 
 /** `(t − ⟨exp(y), t⟩) / T`; what is masked adds nothing and stays put. */
 export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  const { temperature = 1, mask } = parameters;
+  const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
-    const kept = at.filter((i) => !mask || mask[i]);
-    const mean = sumOf(kept, (i) => mul(exp(exactly(y[i])), exactly(t[i])));
-    return (c) => {
-      if (mask && !mask[at[c]]) return zero;
-      return divided(sub(exactly(t[at[c]]), mean), temperature);
+    const mean = sumOf(at, (i) => mul(exp(exactly(y[i])), exactly(t[i])), parameters);
+    return (i) => {
+      if (isMasked(parameters, i)) return zero;
+      return divided(sub(exactly(t[i]), mean), temperature);
     };
   });
 }
@@ -159,23 +173,20 @@ export function logSoftmaxHvp(
 ): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
-    const sum = sumOf(
-      at.filter((i) => !isMasked(parameters, i)),
-      (i) => exactly(g[i]),
-    );
-    const p = (c: number) => exp(exactly(y[at[c]]));
+    const sum = sumOf(at, (i) => exactly(g[i]), parameters);
+    const p: RowEntries = (i) => exp(exactly(y[i]));
     return curvature(p, t, at, sub(zero, sum), temperature, parameters);
   });
 }
 
 /** `(δ_rc − exp(y_c)) / T`; matrix rows of what is masked are 0. */
 export function logSoftmaxJacobian(y: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
-  const { temperature = 1, mask } = parameters;
+  const { temperature = 1 } = parameters;
   return matrices(rows, (at) => {
     const probability = at.map((i) => exp(exactly(y[i])));
-    return (r, c) => {
-      if (mask && !mask[at[r]]) return 0;
-      return nearest(divided(sub(r === c ? one : zero, probability[c]), temperature));
+    return (i, j, c) => {
+      if (isMasked(parameters, i)) return 0;
+      return nearest(divided(sub(i === j ? one : zero, probability[c] ?? nan), temperature));
     };
   });
 }
@@ -200,7 +211,7 @@ export function logSumExpVjp(
   const { temperature = 1 } = parameters;
   return rowwise(x, rows, (at, r) => {
     const p = probabilities(x, at, parameters);
-    return (c) => divided(g ? mul(p(c), exactly(g[r])) : p(c), temperature);
+    return (i, c) => divided(g ? mul(p(i, c), exactly(g[r])) : p(i, c), temperature);
   });
 }
 
@@ -209,8 +220,7 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
     const p = probabilities(x, at, parameters);
-    let mean = zero;
-    for (let c = 0; c < at.length; c++) mean = add(mean, mul(p(c), exactly(t[at[c]])));
+    const mean = sumOf(at, (i, c) => mul(p(i, c), exactly(t[i])));
     return nearest(divided(mean, temperature));
   });
 }
@@ -246,18 +256,11 @@ function curvature(
   temperature: number,
   parameters: ReferenceParameters,
 ): RowEntries {
-  const classes = at.flatMap((i, c) => (isMasked(parameters, i) ? [] : [c]));
-  const kept = classes.map(p);
-  const b = centred(
-    kept,
-    t,
-    classes.map((c) => at[c]),
-  );
-  const position = new Map(classes.map((c, k) => [c, k]));
-  return (c) => {
-    const k = position.get(c);
-    if (k === undefined) return zero;
-    return mul(factor, mul(divided(kept[k], temperature), divided(b(k), temperature)));
+  const known = tabulated(at, p);
+  const b = centred(known, t, at, parameters);
+  return (i, c) => {
+    if (isMasked(parameters, i)) return zero;
+    return mul(factor, mul(divided(known(i, c), temperature), divided(b(i, c), temperature)));
   };
 }
 
@@ -289,20 +292,19 @@ export function relu(x: Values): Float64Array {
 
 /** `y > 0 ? g : 0`. */
 export function reluVjp(y: Values, g: Values): Float64Array {
-  return Float64Array.from(y, (value, i) => (value > 0 ? g[i] : 0));
+  return Float64Array.from(y, (value, i) => (value > 0 ? (g[i] ?? Number.NaN) : 0));
 }
 
-/** An entry of a row, by its class. */
-type RowEntries = (c: number) => DoubleDouble;
+/** An entry of a row: the one at position i, of class c. */
+type RowEntries = (i: number, c: number) => DoubleDouble;
 
 /** p of the entries of one row, in double-double: 0 throughout where the mask keeps nothing. */
 function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
   if (!row) return () => zero;
-  const exponentials = tabulated(at.length, (c) => exp(row.shifted(c)));
-  let sum = zero;
-  for (let c = 0; c < at.length; c++) sum = add(sum, exponentials(c));
-  return (c) => (isMasked(parameters, at[c]) ? zero : div(exponentials(c), sum));
+  const exponentials = tabulated(at, (i) => exp(row.shifted(i)));
+  const sum = sumOf(at, exponentials);
+  return (i, c) => (isMasked(parameters, i) ? zero : div(exponentials(i, c), sum));
 }
 
 /** log p of the entries of one row, in double-double: −Infinity where masked. */
@@ -310,19 +312,20 @@ export function logProbabilities(x: Values, at: readonly number[], parameters: R
   const row = scaledRow(x, at, parameters);
   if (!row) return () => exactly(Number.NEGATIVE_INFINITY);
   const logarithm = logOfSum(row);
-  return (c) => (isMasked(parameters, at[c]) ? row.shifted(c) : sub(row.shifted(c), logarithm));
+  return (i) => (isMasked(parameters, i) ? row.shifted(i) : sub(row.shifted(i), logarithm));
 }
 
 /** The entries as two arrays: a row of objects costs more to collect than to compute. */
-function tabulated(length: number, entry: RowEntries): RowEntries {
-  const high = new Float64Array(length);
-  const low = new Float64Array(length);
-  for (let c = 0; c < length; c++) {
-    const { hi, lo } = entry(c);
+function tabulated(at: readonly number[], entry: RowEntries): RowEntries {
+  const high = new Float64Array(at.length);
+  const low = new Float64Array(at.length);
+  let c = 0;
+  for (const i of at) {
+    const { hi, lo } = entry(i, c);
     high[c] = hi;
-    low[c] = lo;
+    low[c++] = lo;
   }
-  return (c) => ({ hi: high[c], lo: low[c] });
+  return (_, c) => ({ hi: high[c] ?? Number.NaN, lo: low[c] ?? Number.NaN });
 }
 
 /** Positions of each row's elements, rows in (outer, inner) order. */
@@ -345,10 +348,14 @@ export function total(terms: readonly DoubleDouble[]): DoubleDouble {
   return sum;
 }
 
-/** The sum of what `term` makes of each position. */
-function sumOf(at: readonly number[], term: (i: number) => DoubleDouble): DoubleDouble {
+/** The sum of what `term` makes of each entry of a row that the mask keeps. */
+function sumOf(at: readonly number[], term: RowEntries, parameters: ReferenceParameters = {}): DoubleDouble {
   let sum = zero;
-  for (const i of at) sum = add(sum, term(i));
+  let c = 0;
+  for (const i of at) {
+    if (!isMasked(parameters, i)) sum = add(sum, term(i, c));
+    c++;
+  }
   return sum;
 }
 
@@ -363,11 +370,11 @@ function isMasked({ mask }: ReferenceParameters, i: number): boolean {
 }
 
 interface ScaledRow {
-  readonly classes: number;
+  readonly at: readonly number[];
   readonly max: DoubleDouble;
   readonly hasNaN: boolean;
-  /** x/T − max, −Infinity where masked. */
-  readonly shifted: RowEntries;
+  /** x/T − max at a position, −Infinity where masked. */
+  readonly shifted: (i: number) => DoubleDouble;
 }
 
 /** The row divided by its temperature and shifted by its maximum over the kept entries, or null where the mask keeps none. */
@@ -378,32 +385,33 @@ function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParame
   let largest = Number.NaN;
   for (const i of at) {
     if (isMasked(parameters, i)) continue;
-    if (Number.isNaN(x[i])) hasNaN = true;
-    if (kept === 0 || x[i] / temperature > largest / temperature) largest = x[i];
+    const logit = x[i] ?? Number.NaN;
+    if (Number.isNaN(logit)) hasNaN = true;
+    if (kept === 0 || logit / temperature > largest / temperature) largest = logit;
     kept++;
   }
   if (kept === 0) return null;
   const undefinedRow = hasNaN || !Number.isFinite(largest);
-  const shifted = (c: number) => {
-    const i = at[c];
+  const shifted = (i: number) => {
     if (isMasked(parameters, i)) return exactly(Number.NEGATIVE_INFINITY);
-    if (undefinedRow) return exactly(Number.NaN);
-    if (!Number.isFinite(x[i])) return exactly(x[i] / temperature);
-    return divided(difference(x[i], largest), temperature);
+    if (undefinedRow) return nan;
+    const logit = x[i] ?? Number.NaN;
+    if (!Number.isFinite(logit)) return exactly(logit / temperature);
+    return divided(difference(logit, largest), temperature);
   };
-  return { classes: at.length, max: divided(exactly(largest), temperature), hasNaN, shifted };
+  return { at, max: divided(exactly(largest), temperature), hasNaN, shifted };
 }
 
 /** log Σ exp(shifted): the term of the maximum is 1, so the others go through log1p and a tiny sum is not lost. */
-function logOfSum({ classes, shifted }: ScaledRow): DoubleDouble {
+function logOfSum({ at, shifted }: ScaledRow): DoubleDouble {
   let others = zero;
-  let top = -1;
-  for (let c = 0; c < classes; c++) {
-    const gap = shifted(c);
-    if (top < 0 && gap.hi === 0) top = c;
+  let hasTop = false;
+  for (const i of at) {
+    const gap = shifted(i);
+    if (!hasTop && gap.hi === 0) hasTop = true;
     else others = add(others, exp(gap));
   }
-  return top < 0 ? log(others) : log1p(others);
+  return hasTop ? log1p(others) : log(others);
 }
 
 /** What `results` makes of each row, rounded: asked once for each row, what it gives once for each entry. */
@@ -411,20 +419,25 @@ function rowwise(x: Values, rows: Rows, results: (at: readonly number[], row: nu
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, row) => {
     const entry = results(at, row);
-    for (let c = 0; c < at.length; c++) out[at[c]] = nearest(entry(c));
+    let c = 0;
+    for (const i of at) out[i] = nearest(entry(i, c++));
   });
   return out;
 }
 
+/** An entry of a matrix: in the row of position i and the column of position j, which is that of class c. */
+type MatrixEntries = (i: number, j: number, c: number) => number;
+
 /** One matrix a row; `matrix` is asked once for each row, what it gives once for each entry. */
-function matrices(rows: Rows, matrix: (at: readonly number[]) => (r: number, c: number) => number): Float64Array {
+function matrices(rows: Rows, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
   const { classes } = rows;
   const out = new Float64Array(rows.outer * rows.inner * classes * classes);
   let next = 0;
   for (const at of rowIndices(rows)) {
     const entry = matrix(at);
-    for (let r = 0; r < classes; r++) {
-      for (let c = 0; c < classes; c++) out[next++] = entry(r, c);
+    for (const i of at) {
+      let c = 0;
+      for (const j of at) out[next++] = entry(i, j, c++);
     }
   }
   return out;

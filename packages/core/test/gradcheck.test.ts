@@ -140,6 +140,11 @@ describe('gradcheck finds what is wrong', () => {
     expect(report).toMatchObject({ ok: true, checked: 1, entries: [{ index: 1 }] });
   });
 
+  test.each([2, -1, 0.5])('entry %d, which x does not have, is refused', async (index) => {
+    const report = gradcheck(softmax, double([[1, 2]]), { entries: [0, index] });
+    await expect(report).rejects.toMatchObject({ code: 'ERR_VALUE', message: expect.stringContaining(`${index}`) });
+  });
+
   test('the cotangent given is the one used', async () => {
     const cotangent = double([[0, 1, 0]]);
     const { entries } = await gradcheck(

@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { type DType, type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
-import type { Mask } from '../tensor/mask.js';
+import { keeps, type Mask } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
 import type { Backend, Basis, BinaryOp, Extent, Operand, Rows, UnaryOp } from './interface.js';
 
@@ -25,6 +25,9 @@ interface Node<B> {
   /** How many values are computed from this one and have not been yet. */
   uses: number;
 }
+
+/** The buffers of operands, one for each. */
+type Buffers<B, V extends readonly Value<B>[]> = { readonly [K in keyof V]: B };
 
 /** What expressions are over. */
 export interface AlgebraContext<B> {
@@ -88,7 +91,11 @@ export class Algebra<B> {
   }
 
   /** What a kernel writes, or whatever else `write` enqueues. */
-  computed(extent: Extent, operands: readonly Value<B>[], write: (out: B, operands: readonly B[]) => void): Value<B> {
+  computed<const V extends readonly Value<B>[]>(
+    extent: Extent,
+    operands: V,
+    write: (out: B, operands: Buffers<B, V>) => void,
+  ): Value<B> {
     return this.#value(extent, operands, write, this.dtype);
   }
 
@@ -213,12 +220,10 @@ export class Algebra<B> {
     const { mask } = this.#context;
     if (mask === null) return null;
     const { outer, classes, inner } = this.rows;
-    const block = classes * inner;
-    const keep = hostArray(outer * block, 'bool');
+    const keep = hostArray(outer * classes * inner, 'bool');
     for (let o = 0, n = 0; o < outer; o++) {
-      const start = (o % mask.outer) * block;
       for (let i = 0; i < inner; i++) {
-        for (let c = 0; c < classes; c++) keep[n++] = mask.host[start + c * inner + i];
+        for (let c = 0; c < classes; c++) keep[n++] = keeps(mask, this.rows, o, c, i) ? 1 : 0;
       }
     }
     return this.host(keep, [outer * inner, classes, 1], 'bool');
@@ -317,15 +322,18 @@ export class Algebra<B> {
     );
   }
 
-  #value(
+  #value<const V extends readonly Value<B>[]>(
     extent: Extent,
-    operands: readonly Value<B>[],
-    write: (out: B, operands: readonly B[]) => void,
+    operands: V,
+    write: (out: B, operands: Buffers<B, V>) => void,
     dtype: DType = this.dtype,
   ): Value<B> {
     const nodes = operands.map(({ node }) => node);
     for (const node of nodes) node.uses++;
-    return { extent, node: { length: size(extent), dtype, operands: nodes, write, buffer: null, uses: 0 } };
+    const length = size(extent);
+    // `#buffers` gives as many as there are operands.
+    const writes = write as Node<B>['write'];
+    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
   }
 
   /** The buffers of a node's operands, computed where they have not been. */

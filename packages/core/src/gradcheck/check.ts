@@ -8,6 +8,7 @@ import type { GradcheckFunction } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
 import {
   defaultDirection,
+  entryOf,
   finite,
   type GradcheckEntry,
   type GradcheckReport,
@@ -101,19 +102,26 @@ function compare(
   const { step = defaultStep * Math.min(1, temperature) } = options;
   const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
   const indices = entries ?? Array.from(x.keys());
-  const slopes = indices.map((index) =>
-    Number.isFinite(x[index]) ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN },
-  );
+  const slopes = indices.map((index) => {
+    const known = Number.isFinite(entryOf('gradcheck', x, index));
+    return { index, ...(known ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN }) };
+  });
   const size = sizeOfLargest;
   // What rounding of the function's values leaves in a quotient over step.
   const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(at)).filter(Number.isFinite))) / step;
   const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
-  return judged(indices, analytic, slopes, bound);
+  return judged(analytic, slopes, bound);
 }
 
 /** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two between which all are right. */
-function slopeAt(f: GradcheckFunction, x: Float64Array, g: ArrayLike<number>, index: number, step: number): Slope {
-  const at = x[index];
+function slopeAt(
+  f: GradcheckFunction,
+  x: Float64Array,
+  g: ArrayLike<number>,
+  index: number,
+  step: number,
+): Omit<Slope, 'index'> {
+  const at = entryOf('gradcheck', x, index);
   // A step that x + h can hold; the functions themselves do not get wider with |x|.
   const whole = Math.max(step, Math.abs(at) * 2 ** -20);
   const room = (f.kinks ?? []).reduce((least, kink) => Math.min(least, Math.abs(at - kink)), Number.POSITIVE_INFINITY);
@@ -137,10 +145,12 @@ function difference(
   a: number,
   b: number,
 ): number {
-  const moved = (value: number) => f.forward(x.map((entry, i) => (i === index ? value : entry)));
-  const before = moved(a);
+  const moved = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
   const after = moved(b);
   let sum = 0;
-  for (let j = 0; j < before.length; j++) if (!Object.is(before[j], after[j])) sum += g[j] * (after[j] - before[j]);
+  for (const [j, from] of moved(a).entries()) {
+    const to = after[j] ?? Number.NaN;
+    if (!Object.is(from, to)) sum += (g[j] ?? Number.NaN) * (to - from);
+  }
   return sum / (b - a);
 }

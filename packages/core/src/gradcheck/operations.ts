@@ -96,7 +96,9 @@ function derived(
 
 /** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
 function parametersOf({ temperature, mask }: Settings, { size }: FloatTensor) {
-  const repeated = mask && Uint8Array.from({ length: size }, (_, i) => mask.host[i % mask.host.length]);
+  if (mask === null) return { temperature, mask };
+  const repeated = new Uint8Array(size);
+  for (let at = 0; at < size; at += mask.host.length) repeated.set(mask.host, at);
   return { temperature, mask: repeated };
 }
 

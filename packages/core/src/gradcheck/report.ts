@@ -31,6 +31,8 @@ export interface GradcheckReport {
 
 /** The slopes that are right for an entry: one number, or at a kink the two between which all are; NaN where there is none to compare with. */
 export interface Slope {
+  /** Of the entry. */
+  readonly index: number;
   readonly low: number;
   readonly high: number;
 }
@@ -77,20 +79,29 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
+/** The entry of x at an index of the option `entries`. @throws ERR_VALUE where x has none */
+export function entryOf(name: string, x: Float64Array, index: number): number {
+  const entry = x[index];
+  if (entry !== undefined) return entry;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: entries has ${index}; expected indices of the ${x.length} entries of x`,
+  );
+}
+
 /** What a derivative gives for these entries, beside the slopes that are right. */
 export function judged(
-  indices: readonly number[],
   analytic: ArrayLike<number>,
   slopes: readonly Slope[],
   tolerance: number,
 ): readonly GradcheckEntry[] {
-  return indices.map((index, k) => {
-    const { low, high } = slopes[k];
-    const nearest = Math.min(Math.max(analytic[index], low), high);
-    const error = Math.abs(analytic[index] - nearest);
+  return slopes.map(({ index, low, high }) => {
+    const derivative = analytic[index] ?? Number.NaN;
+    const nearest = Math.min(Math.max(derivative, low), high);
+    const error = Math.abs(derivative - nearest);
     return {
       index,
-      analytic: analytic[index],
+      analytic: derivative,
       numeric: nearest,
       error,
       tolerance,

@@ -2,7 +2,7 @@ import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
 import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
 import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../tensor/input.js';
-import type { Mask } from '../tensor/mask.js';
+import { keeps, type Mask } from '../tensor/mask.js';
 import type { NestedArray } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
@@ -132,36 +132,35 @@ function notProbabilities(operation: string, { shape }: Tensor, dtype: DType): S
   );
 }
 
-function checkIndices(operation: string, indices: HostArray, rows: Rows, { ignoreIndex, mask }: TargetRules): void {
-  const { classes, inner } = rows;
-  for (let row = 0; row < indices.length; row++) {
-    const index = indices[row];
-    if (index === ignoreIndex) continue;
-    if (index < 0 || index >= classes) {
-      const expected = classes > 0 ? `0 to ${classes - 1}` : 'no class, since there is none,';
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}`,
-      );
-    }
-    if (mask !== null && mask.host[maskIndex(mask, rows, Math.floor(row / inner), index, row % inner)] === 0) {
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `${operation}: target ${row} is class ${index}, which the mask takes out; set it to ignoreIndex ${ignoreIndex}`,
-      );
-    }
-  }
+function checkIndices(operation: string, indices: HostArray, rows: Rows, rules: TargetRules): void {
+  let row = 0;
+  for (const index of indices) checkIndex(operation, row++, index, rows, rules);
 }
 
-function maskIndex(mask: Mask<unknown>, rows: Rows, outer: number, classIndex: number, inner: number): number {
-  return ((outer % mask.outer) * rows.classes + classIndex) * rows.inner + inner;
+function checkIndex(operation: string, row: number, index: number, rows: Rows, rules: TargetRules): void {
+  const { ignoreIndex, mask } = rules;
+  const { classes, inner } = rows;
+  if (index === ignoreIndex) return;
+  if (index < 0 || index >= classes) {
+    const expected = classes > 0 ? `0 to ${classes - 1}` : 'no class, since there is none,';
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}`,
+    );
+  }
+  if (mask !== null && !keeps(mask, rows, Math.floor(row / inner), index, row % inner)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: target ${row} is class ${index}, which the mask takes out; set it to ignoreIndex ${ignoreIndex}`,
+    );
+  }
 }
 
 /** What divides the sum of losses to give PyTorch's mean: the weight of the targets that count, or the number of rows. */
 export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
   if (target.kind === 'probabilities') return rows.outer * rows.inner;
   let divisor = 0;
-  for (const index of target.host) if (index !== ignoreIndex) divisor += weight ? weight[index] : 1;
+  for (const index of target.host) if (index !== ignoreIndex) divisor += weight?.[index] ?? 1;
   return divisor;
 }
 
@@ -169,9 +168,10 @@ export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignore
 export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
   const { outer, classes, inner } = rows;
   const dense = hostArray(outer * classes * inner, dtype);
-  for (let row = 0; row < indices.length; row++) {
-    const index = indices[row];
+  let row = 0;
+  for (const index of indices) {
     if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
+    row++;
   }
   return dense;
 }
@@ -195,24 +195,25 @@ export function indexTotals({
   readonly ignoreIndex: number;
 }): HostArray {
   const means = labelSmoothing > 0 ? meanWeights(weight, mask, rows) : null;
-  return hostArray(host.length, dtype).map((_, row) => {
-    const index = host[row];
-    if (index === ignoreIndex) return 0;
-    const certain = (1 - labelSmoothing) * (weight ? weight[index] : 1);
-    return means === null ? certain : certain + labelSmoothing * means(row);
-  });
+  const totals = hostArray(host.length, dtype);
+  for (const [row, index] of host.entries()) {
+    if (index === ignoreIndex) continue;
+    const certain = (1 - labelSmoothing) * (weight?.[index] ?? 1);
+    totals[row] = means === null ? certain : certain + labelSmoothing * means(row);
+  }
+  return totals;
 }
 
 /** The mean of the class weights that the mask keeps, by row. Class indices name a kept class, so that there is one. */
 function meanWeights(weight: HostArray | null, mask: Mask<unknown> | null, rows: Rows): (row: number) => number {
   if (weight === null) return () => 1;
-  const { classes, inner } = rows;
+  const { inner } = rows;
   const mean = (isKept: (c: number) => boolean) => {
     let sum = 0;
     let kept = 0;
-    for (let c = 0; c < classes; c++) {
+    for (const [c, own] of weight.entries()) {
       if (!isKept(c)) continue;
-      sum += weight[c];
+      sum += own;
       kept++;
     }
     return sum / kept;
@@ -221,7 +222,7 @@ function meanWeights(weight: HostArray | null, mask: Mask<unknown> | null, rows:
     const all = mean(() => true);
     return () => all;
   }
-  return (row) => mean((c) => mask.host[maskIndex(mask, rows, Math.floor(row / inner), c, row % inner)] !== 0);
+  return (row) => mean((c) => keeps(mask, rows, Math.floor(row / inner), c, row % inner));
 }
 
 /** ε/K by row, K the classes that the mask keeps; 0 for rows that are ignored or have none. */
@@ -241,9 +242,9 @@ export function smoothingShares({
   readonly ignoreIndex: number;
 }): HostArray {
   const shares = mask ? keptClasses(mask, rows, dtype) : hostArray(rows.outer * rows.inner, dtype).fill(rows.classes);
-  for (let row = 0; row < shares.length; row++) {
+  for (const [row, kept] of shares.entries()) {
     const ignored = target.kind === 'indices' && target.host[row] === ignoreIndex;
-    shares[row] = ignored || shares[row] === 0 ? 0 : labelSmoothing / shares[row];
+    shares[row] = ignored || kept === 0 ? 0 : labelSmoothing / kept;
   }
   return shares;
 }
@@ -253,8 +254,10 @@ function keptClasses(mask: Mask<unknown>, rows: Rows, dtype: FloatDType): HostAr
   const { outer, classes, inner } = rows;
   const kept = hostArray(outer * inner, dtype);
   for (let o = 0; o < outer; o++) {
-    for (let c = 0; c < classes; c++) {
-      for (let i = 0; i < inner; i++) kept[o * inner + i] += mask.host[maskIndex(mask, rows, o, c, i)];
+    for (let i = 0; i < inner; i++) {
+      let count = 0;
+      for (let c = 0; c < classes; c++) if (keeps(mask, rows, o, c, i)) count++;
+      kept[o * inner + i] = count;
     }
   }
   return kept;

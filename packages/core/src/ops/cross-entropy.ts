@@ -19,6 +19,7 @@ import {
   withTarget,
 } from './cross-entropy-target.js';
 import {
+  type Argument,
   type Call,
   composed,
   compute,
@@ -147,22 +148,26 @@ interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' 
 /** Has `body` make the result of a function of cross-entropy, whose logits and direction may be what `tensor` takes. */
 function withCall<T>(
   member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | null,
-  given: Readonly<Record<string, TensorLike>>,
+  logits: TensorLike,
+  directions: readonly Argument[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
   body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
   const operation = member === null ? name : `${name}.${member}`;
   checkOptions(operation, options, crossEntropyNames);
-  const operands = Object.values(given);
-  if (operands.every(isTensor)) return onTensors(operation, operands, target, options, body);
+  const along = directions.map(([, given]) => given);
+  if (isTensor(logits) && along.every(isTensor)) return onTensors(operation, logits, along, target, options, body);
   const like = [options.out, target].find(isTensor);
-  return withTensors(operation, given, like, (tensors) => onTensors(operation, tensors, target, options, body));
+  return withTensors(operation, ['logits', logits], directions, like, (x, ...tensors) =>
+    onTensors(operation, x, tensors, target, options, body),
+  );
 }
 
 function onTensors<T>(
   operation: string,
-  [logits, ...directions]: readonly Tensor[],
+  logits: Tensor,
+  directions: readonly Tensor[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
   body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
@@ -332,7 +337,7 @@ function both(
   target: CrossEntropyTarget,
   options: Outputs<Partial<CrossEntropyResult>> = {},
 ): CrossEntropyResult {
-  return withCall(null, { logits }, target, options, (call) => {
+  return withCall(null, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;
     if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
@@ -352,7 +357,7 @@ function both(
 }
 
 function loss(logits: TensorLike, target: CrossEntropyTarget, options: CrossEntropyOptions & OutOption = {}): Tensor {
-  return withCall('loss', { logits }, target, options, (call) =>
+  return withCall('loss', logits, [], target, options, (call) =>
     compute(call.operation, call.x, call.lossShape, options.out, [call.x.buffer, call.target.buffer], (out) =>
       reduceRows(call, out, lossOfNothing(call), (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
     ),
@@ -364,7 +369,7 @@ function gradient(
   target: CrossEntropyTarget,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  return withCall('gradient', { logits }, target, options, (call) =>
+  return withCall('gradient', logits, [], target, options, (call) =>
     compute(call.operation, call.x, call.x.shape, options.out, [call.x.buffer, call.target.buffer], (out) =>
       into(call, { loss: null, gradient: out }),
     ),
@@ -383,7 +388,7 @@ function vjp(
   cotangent: TensorLike,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  return withCall('vjp', { logits, cotangent }, target, options, (call, direction) => {
+  return withCall('vjp', logits, [['cotangent', cotangent]], target, options, (call, direction) => {
     const { operation, x, lossShape, reduction } = call;
     const g = operandLike(operation, 'cotangent', direction, x, lossShape);
     return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer], (out) =>
@@ -401,7 +406,7 @@ function jvp(
   tangent: TensorLike,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  return withCall('jvp', { logits, tangent }, target, options, (call, direction) => {
+  return withCall('jvp', logits, [['tangent', tangent]], target, options, (call, direction) => {
     const { operation, x, lossShape } = call;
     const t = operandLike(operation, 'tangent', direction, x);
     return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
@@ -428,7 +433,11 @@ function hvp(
   tangent: TensorLike,
   options: CrossEntropyOptions & OutOption = {},
 ): Tensor {
-  return withCall('hvp', { logits, cotangent, tangent }, target, options, (call, upstream, direction) => {
+  const directions: readonly Argument[] = [
+    ['cotangent', cotangent],
+    ['tangent', tangent],
+  ];
+  return withCall('hvp', logits, directions, target, options, (call, upstream, direction) => {
     const { operation, x, lossShape, reduction, scale } = call;
     const g = operandLike(operation, 'cotangent', upstream, x, lossShape);
     const t = operandLike(operation, 'tangent', direction, x);

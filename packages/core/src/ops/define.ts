@@ -50,12 +50,12 @@ export interface Definition {
   readonly sign?: 1 | -1;
   readonly value: Member;
   readonly gradient?: Member;
-  readonly vjp?: Member;
-  readonly jvp?: Member;
+  readonly vjp: Member;
+  readonly jvp: Member;
   /** The derivative of the vjp along a tangent. */
   readonly hvp?: Member;
   readonly jacobian?: Member;
-  /** The Jacobian's diagonal, which `linearize` offers. */
+  /** The Jacobian's diagonal, which `linearize` offers beside the matrices. */
   readonly diagonal?: Member;
 }
 
@@ -183,10 +183,12 @@ function callOn(
   const { direction, along } = member;
   const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
   if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
-  const given: Record<string, unknown> = { [member.operand]: first };
-  if (direction !== undefined) given[direction] = second;
-  if (along !== undefined) given[along] = third;
-  return withTensors(operation, given, options.out, ([x, v, t]) => callOnTensors(plan, x, v, t, options));
+  const others: Argument[] = [];
+  if (direction !== undefined) others.push([direction, second]);
+  if (along !== undefined) others.push([along, third]);
+  return withTensors(operation, [member.operand, first], others, options.out, (x, v, t) =>
+    callOnTensors(plan, x, v, t, options),
+  );
 }
 
 function callOnTensors(plan: Plan, first: Tensor, second: unknown, third: unknown, options: SoftmaxOptions): Tensor {
@@ -228,7 +230,7 @@ function computed(
   const { operation, member, definition, isRemembered } = plan;
   const { backend, dtype } = x;
   const { rows, axis } = settings;
-  const shape = shapeOfResult(member.result, x.shape, axis);
+  const shape = shapeOfResult(member.result, x.shape, axis, rows);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
   const job: Job = { operation, backend, dtype, rows, temperature, mask, member, x, shape, inputs };
   const made = computeFrom(operation, x, shape, out, inputs, runJob, job);
@@ -306,16 +308,19 @@ export function softmaxSettings(
   return { operation: name, axis, rows, temperature, mask };
 }
 
-function shapeOfResult(result: Member['result'], shape: Shape, axis: number): Shape {
+function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
   if (result === undefined || result === 'entries') return shape;
   const rest = withoutAxis(shape, axis);
-  return result === 'rows' ? rest : [...rest, shape[axis], shape[axis]];
+  return result === 'rows' ? rest : [...rest, classes, classes];
 }
 
 /** Writes one number everywhere. */
 export function fill({ backend, dtype }: FloatTensor, out: unknown, length: number, value: number): void {
   backend.write(out, hostArray(length, dtype).fill(value));
 }
+
+/** An argument by its name, and what was given for it. */
+export type Argument = readonly [name: string, given: unknown];
 
 /**
  * Calls `body` with tensors of what was given: on the backend and in the dtype of the tensors among it, else on that of
@@ -325,20 +330,21 @@ export function fill({ backend, dtype }: FloatTensor, out: unknown, length: numb
  */
 export function withTensors<T>(
   operation: string,
-  given: Readonly<Record<string, unknown>>,
+  first: Argument,
+  others: readonly Argument[],
   out: Tensor | undefined,
-  body: (tensors: readonly Tensor[]) => T,
+  body: (first: Tensor, ...others: readonly Tensor[]) => T,
 ): T {
   const made: Tensor[] = [];
   try {
-    const known = [...Object.values(given), out].find(isTensor);
-    const tensors = Object.entries(given).map(([argument, value]) => {
-      if (isTensor(value)) return value;
-      const one = tensorOf(`${operation}: ${argument}`, value, known);
+    const known = [...[first, ...others].map(([, given]) => given), out].find(isTensor);
+    const tensorFor = ([name, given]: Argument): Tensor => {
+      if (isTensor(given)) return given;
+      const one = tensorOf(`${operation}: ${name}`, given, known);
       made.push(one);
       return one;
-    });
-    return body(tensors);
+    };
+    return body(tensorFor(first), ...others.map(tensorFor));
   } finally {
     for (const one of made) one.dispose();
   }
@@ -424,7 +430,8 @@ function filled<C>(
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
   const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined);
-  if (isForKernel && callers[kernel](on.backend, out, operands, on) !== false) return;
+  // A member has as many operands as its kernel takes, and nothing reads more.
+  if (isForKernel && callers[kernel](on.backend, out, operands as Operands<B>, on) !== false) return;
   composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
@@ -446,7 +453,9 @@ function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
   return [outer, result === 'rows' ? 1 : classes, inner];
 }
 
-type Caller = <B>(backend: Backend<B>, out: B, operands: readonly B[], on: Call<B>) => void | false;
+type Operands<B> = readonly [first: B, second: B, third: B];
+
+type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, on: Call<B>) => void | false;
 
 /** How each kernel is called; false where there is none. */
 const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
@@ -537,8 +546,12 @@ function linearizeBy(definition: Definition) {
   const operation = `${name}.linearize`;
   const known = optionNamesOf(definition, 'jacobian').filter((option) => option !== 'out');
   const forward = planOf(definition, 'value', operation);
-  const plans = (['vjp', 'jvp', 'diagonal', 'jacobian'] as const).filter((member) => definition[member]);
-  const planned = Object.fromEntries(plans.map((member) => [member, planOf(definition, member)]));
+  const vjp = planOf(definition, 'vjp');
+  const jvp = planOf(definition, 'jvp');
+  const square = definition.jacobian && {
+    diagonal: planOf(definition, 'diagonal'),
+    jacobian: planOf(definition, 'jacobian'),
+  };
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
     const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
@@ -546,7 +559,7 @@ function linearizeBy(definition: Definition) {
     if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
     const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
     // The derivatives take the function's output, which remembers the options, or its input, which does not.
-    const isOfValue = definition.vjp?.operand !== definition.value.operand;
+    const isOfValue = definition.vjp.operand !== definition.value.operand;
     const at = isOfValue ? value : x;
     const passed = isOfValue ? {} : options;
     const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
@@ -555,12 +568,11 @@ function linearizeBy(definition: Definition) {
       value,
       inputShape: x.shape,
       outputShape: value.shape,
-      vjp: (cotangent, more) => member(planned.vjp, cotangent, more),
-      jvp: (tangent, more) => member(planned.jvp, tangent, more),
-      ...(planned.jacobian && {
-        diagonal: (more?: OutOption) => member(planned.diagonal, undefined, more),
-        toDense: (more?: OutOption) =>
-          member(planned.jacobian, undefined, more, over === 'entries' ? { axis } : passed),
+      vjp: (cotangent, more) => member(vjp, cotangent, more),
+      jvp: (tangent, more) => member(jvp, tangent, more),
+      ...(square && {
+        diagonal: (more?: OutOption) => member(square.diagonal, undefined, more),
+        toDense: (more?: OutOption) => member(square.jacobian, undefined, more, over === 'entries' ? { axis } : passed),
       }),
     } as SquareOperator;
   };

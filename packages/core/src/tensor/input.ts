@@ -2,7 +2,7 @@ import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
-import { checkShape, type Shape, show, sizeOf } from './shape.js';
+import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 
 /** Anything array-like of numbers that is not nested. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
@@ -111,16 +111,6 @@ function shapeOf(input: NdArrayLike | DimsArrayLike): Shape {
   return 'shape' in input ? input.shape : input.dims;
 }
 
-function contiguousStrides(shape: Shape): number[] {
-  const strides: number[] = new Array(shape.length);
-  let stride = 1;
-  for (let k = shape.length - 1; k >= 0; k--) {
-    strides[k] = stride;
-    stride *= shape[k];
-  }
-  return strides;
-}
-
 function gather(
   what: string,
   data: NdArrayLike['data'],
@@ -137,10 +127,11 @@ function gather(
   const size = sizeOf(shape);
   const gathered = hostArray(size, 'float64');
   if (size === 0) return gathered;
+  const dimensions = shape.map((dimension, k): Strided => [dimension, strides[k] ?? 0]);
   let least = offset;
   let most = offset;
-  for (let k = 0; k < shape.length; k++) {
-    const reach = (shape[k] - 1) * strides[k];
+  for (const [dimension, stride] of dimensions) {
+    const reach = (dimension - 1) * stride;
     if (reach < 0) least += reach;
     else most += reach;
   }
@@ -151,17 +142,13 @@ function gather(
     );
   }
   const numeric = ArrayBuffer.isView(data);
-  const index = new Array<number>(shape.length).fill(0);
-  let at = offset;
-  for (let n = 0; n < size; n++) {
-    gathered[n] = numeric ? Number(data[at]) : numberAt(what, data, at);
-    for (let k = shape.length - 1; k >= 0; k--) {
-      at += strides[k];
-      if (++index[k] < shape[k]) break;
-      at -= strides[k] * shape[k];
-      index[k] = 0;
+  let n = 0;
+  eachRun(dimensions, offset, (start, count, stride) => {
+    for (let k = 0; k < count; k++) {
+      const at = start + k * stride;
+      gathered[n++] = numeric ? Number(data[at]) : numberAt(what, data, at);
     }
-  }
+  });
   return gathered;
 }
 

@@ -4,7 +4,7 @@ import { type HostArray, hostArray } from './dtype.js';
 import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
 import type { NestedArray } from './nested.js';
 import { checkBackend } from './operands.js';
-import { broadcasts, type Shape, show, sizeOf } from './shape.js';
+import { broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
@@ -34,6 +34,11 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
   const repeats = isSuffix(given.shape, x.shape) && block > 0 && sizeOf(given.shape) % block === 0;
   const host = repeats ? given.host : expand(given.host, given.shape, x.shape);
   return { host, outer: block === 0 ? 0 : host.length / block, tensor: repeats ? given.tensor : null };
+}
+
+/** Whether a mask keeps an entry of the rows. */
+export function keeps(mask: Mask<unknown>, rows: Rows, outer: number, classIndex: number, inner: number): boolean {
+  return mask.host[((outer % mask.outer) * rows.classes + classIndex) * rows.inner + inner] !== 0;
 }
 
 /** True where two masks keep the same entries of the same rows. */
@@ -97,21 +102,12 @@ function isSuffix(from: Shape, to: Shape): boolean {
 function expand(host: HostArray, from: Shape, to: Shape): HostArray {
   const expanded = hostArray(sizeOf(to), 'bool');
   const shift = to.length - from.length;
-  const strides = new Array<number>(to.length).fill(0);
-  for (let k = from.length - 1, stride = 1; k >= 0; k--) {
-    if (from[k] !== 1) strides[k + shift] = stride;
-    stride *= from[k];
-  }
-  const index = new Array<number>(to.length).fill(0);
-  let at = 0;
-  for (let n = 0; n < expanded.length; n++) {
-    expanded[n] = host[at];
-    for (let k = to.length - 1; k >= 0; k--) {
-      at += strides[k];
-      if (++index[k] < to[k]) break;
-      at -= strides[k] * to[k];
-      index[k] = 0;
-    }
-  }
+  const strides = contiguousStrides(from);
+  // A dimension that is repeated has stride 0.
+  const dimensions = to.map((size, k): Strided => [size, from[k - shift] === 1 ? 0 : (strides[k - shift] ?? 0)]);
+  let n = 0;
+  eachRun(dimensions, 0, (start, size, stride) => {
+    for (let k = 0; k < size; k++) expanded[n++] = host[start + k * stride] === 0 ? 0 : 1;
+  });
   return expanded;
 }

@@ -83,12 +83,13 @@ function place(path: readonly number[]): string {
 export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): NestedArray {
   let next = 0;
   const build = (depth: number): NestedArray => {
-    if (depth === shape.length) {
-      const value = data[next++];
+    const size = shape[depth];
+    if (size === undefined) {
+      const value = data[next++] ?? Number.NaN;
       return booleans ? value !== 0 : value;
     }
     const row: NestedArray[] = [];
-    for (let k = 0; k < shape[depth]; k++) row.push(build(depth + 1));
+    for (let k = 0; k < size; k++) row.push(build(depth + 1));
     return row;
   };
   return build(0);
@@ -97,10 +98,11 @@ export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): 
 /** Row-major data in a few words, as nested arrays: at most six entries of each dimension, six digits of each number. */
 export function preview(data: ArrayLike<number>, shape: Shape, booleans: boolean): string {
   const build = (depth: number, start: number, count: number): string => {
-    if (depth === shape.length) {
-      return booleans ? String(data[start] !== 0) : String(Number(data[start].toPrecision(6)));
-    }
     const size = shape[depth];
+    if (size === undefined) {
+      const value = data[start] ?? Number.NaN;
+      return String(booleans ? value !== 0 : Number(value.toPrecision(6)));
+    }
     const each = size === 0 ? 0 : count / size;
     const shown = Array.from({ length: Math.min(size, 6) }, (_, k) => build(depth + 1, start + k * each, each));
     return `[${shown.join(', ')}${size > 6 ? `, … ${size - 6} more` : ''}]`;

@@ -5,12 +5,12 @@ interface Tracked {
   dispose(): void;
 }
 
-/** The open scopes, innermost last; each holds the tensors made since it was opened. */
-const open: Set<Tracked>[] = [];
+/** The tensors made since the innermost open scope was opened; null where none is open. */
+let innermost: Set<Tracked> | null = null;
 
 /** Notes a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
-  if (open.length > 0) open[open.length - 1].add(tensor);
+  innermost?.add(tensor);
   return tensor;
 }
 
@@ -30,8 +30,9 @@ export function track<T extends Tracked>(tensor: T): T {
  * });
  */
 export function scope<T>(body: () => T): T {
+  const around = innermost;
   const made = new Set<Tracked>();
-  open.push(made);
+  innermost = made;
   let kept: Set<Tracked> = new Set();
   try {
     const result = body();
@@ -42,7 +43,7 @@ export function scope<T>(body: () => T): T {
     kept = tensorsIn(result, made);
     return result;
   } finally {
-    open.pop();
+    innermost = around;
     for (const tensor of made) {
       if (kept.has(tensor)) track(tensor);
       else tensor.dispose();

@@ -57,16 +57,41 @@ export function resolveAxis(what: string, axis: number, shape: Shape): number {
 export function rowsOf(shape: Shape, axis: number): Rows {
   let outer = 1;
   let inner = 1;
-  for (let k = 0; k < axis; k++) outer *= shape[k];
-  for (let k = axis + 1; k < shape.length; k++) inner *= shape[k];
-  return { outer, classes: shape[axis], inner };
+  // Every operation passes here: a loop over indices costs half of one over the dimensions.
+  for (let k = 0; k < axis; k++) outer *= shape[k] ?? 1;
+  for (let k = axis + 1; k < shape.length; k++) inner *= shape[k] ?? 1;
+  return { outer, classes: shape[axis] ?? 1, inner };
 }
 
 /** The shape with `axis` (an index from 0) taken out. */
 export function withoutAxis(shape: Shape, axis: number): number[] {
   const rest: number[] = [];
-  for (let k = 0; k < shape.length; k++) if (k !== axis) rest.push(shape[k]);
+  for (let k = 0; k < shape.length; k++) if (k !== axis) rest.push(shape[k] ?? 1);
   return rest;
+}
+
+/** A dimension as it lies in memory: its size, and how many elements its entries are apart. */
+export type Strided = readonly [size: number, stride: number];
+
+/** Visits strided data in row-major order, all along the innermost dimension at once: from where, how many elements and how far apart. */
+export function eachRun(
+  dimensions: readonly Strided[],
+  start: number,
+  visit: (start: number, size: number, stride: number) => void,
+): void {
+  const [size, stride] = dimensions.at(-1) ?? [1, 0];
+  if (dimensions.length < 2) {
+    visit(start, size, stride);
+    return;
+  }
+  eachRun(dimensions.slice(0, -1), start, (from, count, step) => {
+    for (let k = 0; k < count; k++) visit(from + k * step, size, stride);
+  });
+}
+
+/** The strides of contiguous data. */
+export function contiguousStrides(shape: Shape): number[] {
+  return shape.map((_, k) => sizeOf(shape.slice(k + 1)));
 }
 
 /** True where `from` broadcasts to `to` by NumPy's rule: aligned at the last dimension, each equal or 1. */
