@@ -31,9 +31,10 @@ interface Probability {
 const dominant = 0.51;
 
 /** What is subtracted from a row's direction, and how large it may be where that is nothing or any of the entries of like probability. */
-function offsetOf(
-  row: readonly { readonly p: number; readonly v: number }[],
-): { readonly offset: number; readonly slack: number } {
+function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
+  readonly offset: number;
+  readonly slack: number;
+} {
   const largest = row.reduce((most, { p }) => Math.max(most, p), 0);
   const top = row.find(({ p }) => p === largest);
   if (top !== undefined && largest > dominant) return { offset: top.v, slack: 0 };

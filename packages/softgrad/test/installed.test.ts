@@ -82,10 +82,10 @@ describe('the command', () => {
     expect(stderr).toMatch(/^softgrad: .* is not installed here.*npm install @softgrad\/cli/);
   });
 
-  test('says so where npx does not start', async () => {
+  test('reports that npx failed to start', async () => {
     const { status, stderr } = await node([bin], { PATH: '' });
     expect(status).toBe(2);
-    expect(stderr).toMatch(/npx did not start/);
+    expect(stderr).toMatch(/npx failed to start/);
   });
 
   test('is that of @softgrad/cli in this process where it is installed', async () => {
