@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { registered } from '@softgrad/core';
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { backends, registerBackends } from '../src/backends.js';
 
 test('the map of backends names every folder packages/backend-*, and nothing else', () => {
@@ -18,4 +18,14 @@ test('registerBackends makes every one of them known to core, cpu first', () => 
 
 test.each(Object.entries(backends))('%s loads the provider of that name', async (name, load) => {
   expect((await load()).default.name).toBe(name);
+});
+
+describe('an optional backend whose package fails to load', () => {
+  test.each(['webgpu', 'gpujs', 'tfjs'])('%s rejects', async (name) => {
+    vi.doMock(`@softgrad/backend-${name}`, () => {
+      throw new Error('no such driver');
+    });
+    await expect(backends[name]()).rejects.toHaveProperty('cause.message', 'no such driver');
+    vi.doUnmock(`@softgrad/backend-${name}`);
+  });
 });
