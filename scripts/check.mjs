@@ -1,19 +1,21 @@
 // `npm run check`, at the root for every package and in a package for that one: packs it as it would be published, lints the tarball
-// (publint), resolves its types as TypeScript would (Are the types wrong), and runs the package's own `check:more` if it has one.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// (publint), resolves its types as TypeScript would (Are the types wrong), and runs the package's own `check:more` if it has one. The
+// tests are type-checked too, those of packages that are not published with the rest.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { packInto, publishedPackages } from './packages.mjs';
-import { pnpm, root } from './workspace.mjs';
+import { pnpm, root, run, testFolders } from './workspace.mjs';
 
 /** The packages are modules alone: CommonJS and the resolution of before Node 16 do not apply. */
 const ignoredResolutions = ['node10', 'node16-cjs'];
 
 const here = process.cwd();
-const packages = publishedPackages().filter(({ folder }) => here === resolve(root) || here === resolve(folder));
+const isAsked = (folder) => here === resolve(root) || here === resolve(folder);
+const packages = publishedPackages().filter(({ folder }) => isAsked(folder));
 if (packages.length === 0) throw new Error(`${here} is not a package that is published`);
 
 // One process packs all, and one loads TypeScript: per package, either takes longer than the check itself.
@@ -28,6 +30,13 @@ try {
   }
 } finally {
   rmSync(tarballs, { recursive: true, force: true });
+}
+
+for (const folder of testFolders().filter(isAsked)) {
+  const tests = join(folder, 'test');
+  if (!existsSync(join(tests, 'tsconfig.json'))) continue;
+  console.log(`tsc -p ${relative(root, tests)}`);
+  failures += run('npx', ['tsc', '-p', tests]);
 }
 
 const more = packages.filter(({ manifest }) => manifest.scripts?.['check:more'] !== undefined);

@@ -152,15 +152,17 @@ function inDoubleDouble(op: 'softmax' | 'logSoftmax', x: FloatArray, [outer, cla
 function inFloat64(op: 'softmax' | 'logSoftmax', x: FloatArray, [rows, f]: BenchShape): Float64Array {
   const result = new Float64Array(rows * f);
   for (let start = 0; start < x.length; start += f) {
-    let top = start;
-    for (let k = start; k < start + f; k++) if (x[k] > x[top]) top = k;
+    const row = x.subarray(start, start + f);
+    let max = Number.NEGATIVE_INFINITY;
+    for (const logit of row) max = Math.max(max, logit);
     // Sum without the largest term, which is 1, so that log1p keeps the digits of a sum just above 1.
+    const top = row.indexOf(max);
     let rest = 0;
-    for (let k = start; k < start + f; k++) if (k !== top) rest += Math.exp(x[k] - x[top]);
+    for (const [c, logit] of row.entries()) if (c !== top) rest += Math.exp(logit - max);
     const logSum = Math.log1p(rest);
-    for (let k = start; k < start + f; k++) {
-      const shifted = x[k] - x[top];
-      result[k] = op === 'softmax' ? Math.exp(shifted) / (1 + rest) : shifted - logSum;
+    for (const [c, logit] of row.entries()) {
+      const shifted = logit - max;
+      result[start + c] = op === 'softmax' ? Math.exp(shifted) / (1 + rest) : shifted - logSum;
     }
   }
   return result;
@@ -176,10 +178,11 @@ function ulpOf(x: number, dtype: BenchDType): number {
 
 function largestError(actual: HostArray, expected: Float64Array, dtype: BenchDType): number {
   let largest = 0;
-  for (let k = 0; k < expected.length; k++) {
-    if (Number.isNaN(actual[k])) return Number.NaN;
-    if (Math.abs(expected[k]) < 1e-30) continue;
-    largest = Math.max(largest, Math.abs(actual[k] - expected[k]) / ulpOf(expected[k], dtype));
+  for (const [k, exact] of expected.entries()) {
+    const found = actual[k] ?? Number.NaN;
+    if (Number.isNaN(found)) return Number.NaN;
+    if (Math.abs(exact) < 1e-30) continue;
+    largest = Math.max(largest, Math.abs(found - exact) / ulpOf(exact, dtype));
   }
   return largest;
 }
@@ -190,9 +193,9 @@ function rowSumError(actual: HostArray, { dtype, shape: [rows, f] }: Workload): 
     // Neumaier's summation (ZAMM 54, 1974), so that the check adds no rounding error.
     let sum = 0;
     let lost = 0;
-    for (let k = r * f; k < (r + 1) * f; k++) {
-      const next = sum + actual[k];
-      lost += Math.abs(sum) >= Math.abs(actual[k]) ? sum - next + actual[k] : actual[k] - next + sum;
+    for (const value of actual.subarray(r * f, (r + 1) * f)) {
+      const next = sum + value;
+      lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
       sum = next;
     }
     const error = Math.abs(sum - 1 + lost);

@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot';
 import type { Declared } from './platform.js';
 import type { BenchReport, ContenderResult, WorkloadResult } from './report.js';
 import { formatMs, formatSpeedUp } from './table.js';
-import { outputSize, workloadName } from './workloads.js';
+import { outputSize } from './workloads.js';
 
 /** Colours that can be distinguished on white and on black: Observable Plot's observable10 scheme. */
 const palette = [
@@ -20,7 +20,7 @@ const palette = [
 
 /** The colour of each contender, the same in all charts. */
 export function colours(report: BenchReport): ReadonlyMap<string, string> {
-  return new Map(report.contenders.map(({ name }, k) => [name, palette[k % palette.length]]));
+  return new Map(report.contenders.map(({ name }, k) => [name, palette[k % palette.length] ?? 'currentColor']));
 }
 
 /** Workloads of one op and dtype, which share a chart. */
@@ -147,7 +147,7 @@ function residentMs({ timings }: ContenderResult): number | null {
 }
 
 function shapeName({ workload }: WorkloadResult): string {
-  return workloadName(workload).split(' ')[1];
+  return workload.shape.join('×');
 }
 
 /** Labels powers of ten only. */

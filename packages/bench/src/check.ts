@@ -41,7 +41,7 @@ export function outputChecker(
     x: take(input.logits, picked, classes),
     s: take(input.probabilities, picked, classes),
     g: take(input.cotangent, picked, classes),
-    target: picked.map((row) => input.target[row]),
+    target: take(input.target, picked, 1),
     scale: 1 / rowCount,
   };
   const expected = classes <= longestReferenceRow ? expectedOf(op, operands) : inFloat64(workload, input, picked);
@@ -72,12 +72,12 @@ function compare(
 ): Pick<Correctness, 'worstShareOfBound' | 'worstUlp'> {
   let worstShareOfBound = 0;
   let worstUlp = 0;
-  for (let k = 0; k < expected.length; k++) {
-    const error = Math.abs(actual[k] - expected[k]);
+  for (const [k, exact] of expected.entries()) {
+    const error = Math.abs((actual[k] ?? Number.NaN) - exact);
     if (Number.isNaN(error)) return { worstShareOfBound: Number.NaN, worstUlp: Number.NaN };
     if (error === 0) continue;
-    worstShareOfBound = Math.max(worstShareOfBound, error / bound[k]);
-    const magnitude = Math.abs(expected[k]);
+    worstShareOfBound = Math.max(worstShareOfBound, error / (bound[k] ?? Number.NaN));
+    const magnitude = Math.abs(exact);
     if (magnitude >= 1e-30) worstUlp = Math.max(worstUlp, error / (ulp * 2 ** Math.floor(Math.log2(magnitude))));
   }
   return { worstShareOfBound, worstUlp };
@@ -88,7 +88,7 @@ interface Operands {
   readonly x: Float64Array;
   readonly s: Float64Array;
   readonly g: Float64Array;
-  readonly target: readonly number[];
+  readonly target: Float64Array;
   /** The mean is over all rows, not only the picked ones. */
   readonly scale: number;
 }
@@ -128,7 +128,9 @@ function boundOf(
         .map((bound, k) => bound + cancelledDiagonal(precision, s, rows, k));
     case 'vjp': {
       const cancelled = cancelledMeans(precision, s, g, rows);
-      return tolerance.softmaxVjpTolerance(precision, s, g, expected, rows).map((bound, k) => bound + cancelled[k]);
+      return tolerance
+        .softmaxVjpTolerance(precision, s, g, expected, rows)
+        .map((bound, k) => bound + (cancelled[k] ?? Number.NaN));
     }
     case 'crossEntropy': {
       // (p − y) scale: the probability's own bound, and the rounding of the subtraction and the scaling.
@@ -137,7 +139,10 @@ function boundOf(
         return value / scale + (hit ? 1 : 0);
       });
       const ofProbabilities = tolerance.softmaxTolerance(precision, x, p, rows);
-      return ofProbabilities.map((b, k) => b * scale + 4 * precision.unit * Math.abs(expected[k]) + precision.floor);
+      return expected.map((value, k) => {
+        const ofProbability = ofProbabilities[k] ?? Number.NaN;
+        return ofProbability * scale + 4 * precision.unit * Math.abs(value) + precision.floor;
+      });
     }
   }
 }
@@ -151,18 +156,23 @@ function cancelledDiagonal({ unit }: tolerance.Precision, s: Float64Array, { cla
   const [r, c] = [Math.floor(entry / classes) % classes, entry % classes];
   if (r !== c) return 0;
   const excess = Math.abs(s.subarray(row, row + classes).reduce((sum, p) => sum + p, -1));
-  return 2 * unit * s[row + r] ** 2 + s[row + r] * excess;
+  const p = s[row + r] ?? Number.NaN;
+  return 2 * unit * p ** 2 + p * excess;
 }
 
 /** The error of `s ⊙ (g − ⟨s, g⟩)` at each entry. */
 function cancelledMeans({ unit }: tolerance.Precision, s: Float64Array, g: Float64Array, { classes }: Rows) {
-  const lost = s.slice();
+  const lost = new Float64Array(s.length);
   for (let start = 0; start < s.length; start += classes) {
     const end = start + classes;
+    const probabilities = s.subarray(start, end);
     const largest = g.subarray(start, end).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const excess = Math.abs(s.subarray(start, end).reduce((sum, p) => sum + p, -1));
+    const excess = Math.abs(probabilities.reduce((sum, p) => sum + p, -1));
     const factor = 2 * largest * (unit * (tolerance.summation(classes) + 5) + excess);
-    for (let k = start; k < end; k++) lost[k] *= factor;
+    lost.set(
+      probabilities.map((p) => p * factor),
+      start,
+    );
   }
   return lost;
 }
@@ -175,8 +185,6 @@ function spread(rowCount: number, most: number): readonly number[] {
 
 function take(data: HostArray, picked: readonly number[], width: number): Float64Array {
   const taken = new Float64Array(picked.length * width);
-  for (let k = 0; k < picked.length; k++) {
-    taken.set(data.subarray(picked[k] * width, (picked[k] + 1) * width), k * width);
-  }
+  for (const [k, row] of picked.entries()) taken.set(data.subarray(row * width, (row + 1) * width), k * width);
   return taken;
 }

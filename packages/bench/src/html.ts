@@ -67,7 +67,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 
 function table({ title, head, rows, notes }: TextTable): string {
   const body = rows.map(
-    ([first, ...rest]) =>
+    ([first = '', ...rest]) =>
       `<tr><th scope="row">${text(first)}</th>${rest.map((cell) => `<td>${text(cell)}</td>`).join('')}</tr>`,
   );
   const headings = head.map((heading) => `<th scope="col">${text(heading)}</th>`).join('');

@@ -90,25 +90,22 @@ export async function interleave(
   step: (round: number) => void | Promise<void>,
 ): Promise<RoundTimes[]> {
   const random = uniform(0x0dde5);
-  const times: (number | null)[][] = loops.map(() => Array<number | null>(rounds).fill(null));
+  const recorded = loops.map((loop) => ({ ...loop, times: Array<number | null>(rounds).fill(null) }));
   for (let round = 0; round < rounds; round++) {
-    const takingPart = loops.map((_, k) => k).filter((k) => round % loops[k].stride === 0);
-    for (const k of shuffled(takingPart, random)) {
+    const takingPart = recorded.filter(({ stride }) => round % stride === 0);
+    for (const { sample, calls, times } of shuffled(takingPart, random)) {
       await step(round);
-      const { sample, calls } = loops[k];
       const elapsedMs = await sample(calls);
-      times[k][round] = elapsedMs === null ? null : elapsedMs / calls;
+      times[round] = elapsedMs === null ? null : elapsedMs / calls;
     }
   }
-  return times;
+  return recorded.map(({ times }) => times);
 }
 
-/** The same numbers in a random order (Fisher and Yates). */
-function shuffled(items: readonly number[], random: () => number): readonly number[] {
-  const order = [...items];
-  for (let last = order.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1));
-    [order[last], order[other]] = [order[other], order[last]];
-  }
-  return order;
+/** The same items in a random order: sorted by random keys. */
+function shuffled<T>(items: readonly T[], random: () => number): readonly T[] {
+  return items
+    .map((item) => ({ item, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
 }

@@ -43,9 +43,11 @@ export async function runBenchInProcesses(
       );
       if (answer.type === 'opened') opened.push(answer);
     }
+    const [first] = opened;
+    if (first === undefined) throw new Error(`${processes} processes: expected at least one`);
     const runner: Runner = {
-      contenders: opened[0].contenders,
-      unavailable: opened[0].unavailable,
+      contenders: first.contenders,
+      unavailable: first.unavailable,
       run: (workload, report) => runInTurn(children, workload, report),
       close,
     };

@@ -211,16 +211,14 @@ function recordSamples(
   candidates: readonly Candidate[],
   times: readonly RoundTimes[],
 ): RawWorkload {
-  const samplesOf = (wanted: (candidate: Candidate) => boolean) => {
-    const k = candidates.findIndex(wanted);
-    return k < 0 ? null : [times[k].map(sixDigits)];
-  };
+  const timed = candidates.map((candidate, k) => ({ ...candidate, samples: [(times[k] ?? []).map(sixDigits)] }));
+  const samplesOf = (wanted: (candidate: Candidate) => boolean) => timed.find(wanted)?.samples ?? null;
   return {
     workload,
     baseline: baseline?.contender.name ?? null,
     control: baseline?.missing ? null : samplesOf((candidate) => candidate.of === 'control'),
-    roofs: candidates.flatMap(({ of, from, roof }, k) =>
-      of === 'roof' && roof ? [{ name: roof, from, samples: [times[k].map(sixDigits)] }] : [],
+    roofs: timed.flatMap(({ of, from, roof, samples }) =>
+      of === 'roof' && roof ? [{ name: roof, from, samples }] : [],
     ),
     results: entries.map(({ contender: { name, kind }, missing, correctness, firstCallMs, noDeviceTime }) => ({
       contender: name,

@@ -41,8 +41,8 @@ export function selectWorkloads({ ops, shapes, dtypes, quick = false }: Workload
   const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
   return (ops ?? benchOps).flatMap((name) => {
     const op = oneOf<BenchOp>('op', name, benchOps);
-    const standard = op === 'jacobian' ? [jacobianShapes, quickJacobianShapes] : [standardShapes, quickShapes];
-    return (given ?? standard[quick ? 1 : 0]).flatMap((shape) => wanted.map((dtype) => ofSize({ op, shape, dtype })));
+    const [standard, few] = op === 'jacobian' ? [jacobianShapes, quickJacobianShapes] : [standardShapes, quickShapes];
+    return (given ?? (quick ? few : standard)).flatMap((shape) => wanted.map((dtype) => ofSize({ op, shape, dtype })));
   });
 }
 
@@ -71,14 +71,14 @@ export function selectContenders(
   composed = false,
 ): readonly ContenderSource[] {
   const sources = backendNames.flatMap((text) => {
-    const [name, ...settings] = text.split(':');
+    const [name = '', ...settings] = text.split(':');
     oneOf('backend', name, registered());
     const variant = { options: parseOptions(text, settings), label: text };
     const fused = backendSource(name, variant);
     return composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];
   });
-  const known = Object.keys(peers);
-  return [...sources, ...peerNames.map((name) => peers[oneOf('peer', name, known)])];
+  const chosen = peerNames.map((name) => oneOf('peer', name, Object.keys(peers)));
+  return [...sources, ...chosen.flatMap((name) => peers[name] ?? [])];
 }
 
 function parseShape(text: string): BenchShape {
@@ -95,7 +95,7 @@ function parseOptions(text: string, settings: readonly string[]): Readonly<Recor
     settings.map((setting) => {
       const match = /^([A-Za-z]\w*)=(.+)$/.exec(setting);
       if (!match) throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
-      const [, key, value] = match;
+      const [, key = '', value = ''] = match;
       if (value === 'true' || value === 'false') return [key, value === 'true'];
       return [key, Number.isNaN(Number(value)) ? value : Number(value)];
     }),

@@ -68,7 +68,7 @@ export function pairedQuotients(a: Samples, b: Samples): readonly (readonly numb
     .slice(0, b.length)
     .map((rounds, process) =>
       rounds.flatMap((time, round) => {
-        const other = b[process][round];
+        const other = b[process]?.[round];
         return time !== null && other !== null && other !== undefined && other > 0 ? [time / other] : [];
       }),
     )

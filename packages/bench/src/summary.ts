@@ -63,6 +63,7 @@ function perMode<T>(value: (kind: Timed) => T | null): PerMode<T> {
 /** Combines the rounds of several processes that measured the same workload. */
 export function mergeProcesses(parts: readonly RawWorkload[]): RawWorkload {
   const [first, ...others] = parts;
+  if (first === undefined) throw new Error('no process measured the workload');
   const concat = <T>(
     own: readonly T[] | null | undefined,
     pick: (part: RawWorkload) => readonly T[] | null | undefined,

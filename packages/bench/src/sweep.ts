@@ -24,16 +24,19 @@ export function sweep(workload: Workload, input: WorkloadInput, output: HostArra
   known.picked.forEach((picked, at) => {
     const { size } = row(picked);
     for (let k = 0; k < width; k++) {
-      if (size[k] > 0) relative = Math.max(relative, (known.bound[at * width + k] - known.floor) / size[k]);
+      const magnitude = size[k] ?? Number.NaN;
+      const bound = known.bound[at * width + k] ?? Number.NaN;
+      if (magnitude > 0) relative = Math.max(relative, (bound - known.floor) / magnitude);
     }
   });
   for (let r = 0; r < rowCount; r++) {
     const { value, size } = row(r);
     for (let k = 0; k < width; k++) {
-      const actual = output[r * width + k];
-      if (Math.abs(actual - value[k]) <= 2 * relative * size[k] + 2 * known.floor) continue;
+      const actual = output[r * width + k] ?? Number.NaN;
+      const expected = value[k] ?? Number.NaN;
+      if (Math.abs(actual - expected) <= 2 * relative * (size[k] ?? Number.NaN) + 2 * known.floor) continue;
       const place = workload.op === 'jacobian' ? `[${Math.floor(k / classes)}, ${k % classes}]` : `[${k}]`;
-      return `row ${r} ${place} is ${actual}; expected about ${value[k].toPrecision(7)}`;
+      return `row ${r} ${place} is ${actual}; expected about ${expected.toPrecision(7)}`;
     }
   }
   return null;
@@ -65,47 +68,55 @@ function rowLoop({ op, shape: [rowCount, f] }: Workload, input: WorkloadInput): 
   const { logits, probabilities: s, cotangent: g, target } = input;
   return (r) => {
     const start = r * f;
+    const end = start + f;
     switch (op) {
       case 'softmax':
       case 'logSoftmax':
       case 'crossEntropy': {
         let max = Number.NEGATIVE_INFINITY;
-        for (let c = 0; c < f; c++) max = Math.max(max, logits[start + c]);
+        const row = logits.subarray(start, end);
+        for (const logit of row) max = Math.max(max, logit);
         let sum = 0;
-        for (let c = 0; c < f; c++) sum += Math.exp(logits[start + c] - max);
+        for (const logit of row) sum += Math.exp(logit - max);
         const logSum = Math.log(sum);
         for (let c = 0; c < f; c++) {
-          const shifted = logits[start + c] - max;
+          const logit = row[c] ?? Number.NaN;
+          const shifted = logit - max;
           const p = Math.exp(shifted) / sum;
           const hit = target[r] === c ? 1 : 0;
-          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? shifted - logSum : (p - hit) / rowCount;
-          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(value[c]) : (p + hit) / rowCount;
+          const log = shifted - logSum;
+          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? log : (p - hit) / rowCount;
+          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(log) : (p + hit) / rowCount;
         }
         break;
       }
       case 'vjp': {
         let sum = 0;
         let inner = 0;
-        for (let c = 0; c < f; c++) {
-          sum += s[start + c];
-          inner += s[start + c] * g[start + c];
+        for (let k = start; k < end; k++) {
+          const p = s[k] ?? Number.NaN;
+          sum += p;
+          inner += p * (g[k] ?? Number.NaN);
         }
         for (let c = 0; c < f; c++) {
-          value[c] = s[start + c] * (g[start + c] * sum - inner);
-          size[c] = s[start + c];
+          const p = s[start + c] ?? Number.NaN;
+          value[c] = p * ((g[start + c] ?? Number.NaN) * sum - inner);
+          size[c] = p;
         }
         break;
       }
-      case 'jacobian':
+      case 'jacobian': {
         for (let i = 0; i < f; i++) {
+          const p = s[start + i] ?? Number.NaN;
           for (let j = 0; j < f; j++) {
-            const entry = s[start + i] * ((i === j ? 1 : 0) - s[start + j]);
+            const entry = p * ((i === j ? 1 : 0) - (s[start + j] ?? Number.NaN));
             value[i * f + j] = entry;
             // Off the diagonal an entry is one product; on the diagonal its error scales with the rounding of s.
-            size[i * f + j] = i === j ? s[start + i] : Math.abs(entry);
+            size[i * f + j] = i === j ? p : Math.abs(entry);
           }
         }
         break;
+      }
     }
     return { value, size };
   };

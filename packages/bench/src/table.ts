@@ -50,7 +50,12 @@ export function resultTables(report: BenchReport): readonly TextTable[] {
 }
 
 /** Environment and contenders: the lines above the tables. */
-export function describeRun({ environment, settings, contenders, unavailable }: BenchReport): readonly string[] {
+export function describeRun({
+  environment,
+  settings,
+  contenders,
+  unavailable,
+}: BenchReport): readonly [how: string, ...contenders: string[]] {
   const { runtime, platform, processor, logicalProcessors } = environment;
   const { rounds, processes } = settings;
   const turns = processes === 1 ? '' : ` in each of ${processes} processes`;

@@ -91,8 +91,8 @@ function probabilitiesOf(logits: FloatArray, classes: number): FloatArray {
   const result = logits.slice();
   for (let start = 0; start < logits.length; start += classes) {
     let sum = 0;
-    for (let k = start; k < start + classes; k++) sum += Math.exp(logits[k]);
-    for (let k = start; k < start + classes; k++) result[k] = Math.exp(logits[k]) / sum;
+    for (const logit of logits.subarray(start, start + classes)) sum += Math.exp(logit);
+    for (let k = start; k < start + classes; k++) result[k] = Math.exp(logits[k] ?? Number.NaN) / sum;
   }
   return result;
 }

@@ -7,7 +7,7 @@ import { source, withResult } from './contenders.js';
 const off = (ulps: number) =>
   source('off', {
     change: withResult((result) => {
-      const largest = result.reduce((best, value, k) => (value > result[best] ? k : best), 0);
+      const largest = result.indexOf(Math.max(...result));
       result[largest] *= 1 + ulps * 2 ** -23;
     }),
   });
@@ -35,7 +35,7 @@ test('an error that is NaN is reported as NaN', async () => {
   // The smallest result, which is below 1e-30 for logits in ±80.
   const nan = source('nan', {
     change: withResult((result) => {
-      const least = result.reduce((best, value, k) => (value < result[best] ? k : best), 0);
+      const least = result.indexOf(Math.min(...result));
       result[least] = Number.NaN;
     }),
   });

@@ -92,15 +92,16 @@ export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   let rest: readonly number[] = [];
   return {
     async write(chunk) {
-      rest = chunk.shape.slice(1);
+      const [length = 1, ...others] = chunk.shape;
+      rest = others;
       if (rows < shownRows || kept.length === 0) {
-        const take = Math.min(chunk.shape[0], shownRows - rows);
+        const take = Math.min(length, shownRows - rows);
         kept.push({ ...chunk, shape: [take, ...rest], data: chunk.data.slice(0, take * sizeOf(rest)) });
       }
-      rows += chunk.shape[0];
+      rows += length;
     },
     async finish() {
-      const { text, columns } = matrixTables(kept, stdout.columns || 80);
+      const { text, columns } = matrixTables(kept, rest, stdout.columns || 80);
       stdout.write(`${name} ${formatShape([rows, ...rest])}\n${text}\n`);
       const more = [
         ...(rows > shownRows ? [`${rows - shownRows} more rows`] : []),
@@ -112,13 +113,12 @@ export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   };
 }
 
-/** Tables of the last two dimensions, more dimensions in one table each; and how many columns they leave out. */
+/** Tables of the last two dimensions of chunks whose rows have the shape `rest`, more dimensions in one table each; and how many columns they leave out. */
 function matrixTables(
   chunks: readonly FileArray[],
+  rest: readonly number[],
   terminalColumns: number,
 ): { readonly text: string; readonly columns: number } {
-  const [first] = chunks;
-  const [, ...rest] = first.shape;
   const columns = rest.at(-1) ?? 1;
   const matrixRows = rest.length > 1 ? (rest.at(-2) ?? 1) : null;
   const values = chunks.flatMap((chunk) => Array.from(chunk.data));

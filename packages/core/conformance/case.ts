@@ -76,6 +76,13 @@ function hasKernel(backend: Backend, name: KernelName): boolean {
   return isRequired(name) || backend.kernels?.[name] !== undefined;
 }
 
+/** The first dtype that a backend announces. @throws Error where it announces none */
+export function firstDType({ name, supports }: Backend): FloatDType {
+  const [dtype] = supports.dtypes;
+  if (dtype === undefined) throw new Error(`supports.dtypes of ${name} is empty`);
+  return dtype;
+}
+
 /** A case that is run fused and composed. */
 export function defineCase(
   id: string,

@@ -15,7 +15,7 @@ export function assertClose(
   let largest = 1;
   let wrong = 0;
   for (let i = 0; i < expected.length; i++) {
-    const used = toleranceUsed(actual[i], expected[i], tolerance[i]);
+    const used = toleranceUsed(actual[i] ?? Number.NaN, expected[i] ?? Number.NaN, tolerance[i] ?? Number.NaN);
     if (used > 1) wrong++;
     if (used > largest) {
       largest = used;
@@ -25,14 +25,14 @@ export function assertClose(
   if (worst < 0) return;
   const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
   const many = `${wrong} of ${expected.length} are wrong`;
-  if (actual[worst] === poison) throw new Error(`${unwritten(what, worst, expected[worst])}; ${many}`);
+  if (actual[worst] === poison) throw new Error(`${unwritten(what, worst, expected)}; ${many}`);
   throw new Error(`${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`);
 }
 
 /** A value that nobody would compute is more than wrong: the kernel was not there. */
-function unwritten(what: string, index: number, expected: number): string {
+function unwritten(what: string, index: number, expected: ArrayLike<number>): string {
   const value = String(poison).replace('-', '−');
-  return `${what}: element ${index} was not written: it still holds the ${value} that the suite put there, expected ${expected}`;
+  return `${what}: element ${index} was not written: it still holds the ${value} that the suite put there, expected ${expected[index]}`;
 }
 
 /** What share of its tolerance an element's error takes: above 1 is wrong. */
@@ -48,7 +48,7 @@ export function assertSame(what: string, actual: ArrayLike<number>, expected: Ar
   assertLength(what, actual, expected.length);
   for (let i = 0; i < expected.length; i++) {
     if (actual[i] !== expected[i] && !Object.is(actual[i], expected[i])) {
-      if (actual[i] === poison) throw new Error(unwritten(what, i, expected[i]));
+      if (actual[i] === poison) throw new Error(unwritten(what, i, expected));
       throw new Error(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`);
     }
   }

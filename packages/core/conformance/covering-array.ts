@@ -28,89 +28,102 @@ export function coveringArray<L extends Levels>(
   { seed, strength = 2, allowed = () => true }: CoveringOptions<L>,
 ): readonly Combination<L>[] {
   const random = randomFrom(seed);
-  const names = Object.keys(levels);
-  const options = names.map((name) => levels[name]);
+  const options = numbered(levels);
   const tuples = createTuples(options, strength);
   const chosen: Record<string, unknown> = {};
   const isAllowed = () => allowed(chosen as Partial<Combination<L>>);
-  const choose = (level: number) => {
-    const option = tuples.optionOf(level);
-    chosen[names[option]] = options[option][level - tuples.first[option]];
-  };
 
-  /** Chooses for the options of `order` the level that covers most, one by one, going back where nothing is allowed. */
-  function fill(choice: Choice, order: readonly number[], next = 0): boolean {
-    if (next === order.length) return true;
-    const option = order[next];
-    const ranked = options[option]
-      .map((_, k) => tuples.first[option] + k)
-      .map((level) => ({ level, gain: tuples.gain(choice, level), tie: random() }))
+  function choose(choice: Choice, { name, place, number, value }: Level): void {
+    choice[place] = number;
+    chosen[name] = value;
+  }
+
+  /** Chooses for these options the level that covers most, one by one, going back where nothing is allowed. */
+  function fill(choice: Choice, [option, ...others]: readonly Option[]): boolean {
+    if (option === undefined) return true;
+    const ranked = option.levels
+      .map((level) => ({ level, gain: tuples.gain(choice, level.number), tie: random() }))
       .sort((a, b) => b.gain - a.gain || a.tie - b.tie);
     for (const { level } of ranked) {
-      choose(level);
-      choice[option] = level;
-      if (isAllowed() && fill(choice, order, next + 1)) return true;
+      choose(choice, level);
+      if (isAllowed() && fill(choice, others)) return true;
     }
-    choice[option] = open;
-    delete chosen[names[option]];
+    choice[option.place] = open;
+    delete chosen[option.name];
     return false;
   }
 
   /** A combination with these levels in it, or null where there is none. */
-  function complete(tuple: readonly number[]): Choice | null {
-    for (const name of names) delete chosen[name];
-    const choice = names.map(() => open);
-    const forced = names.flatMap((_, option) => (options[option].length === 1 ? [tuples.first[option]] : []));
-    for (const level of [...tuple, ...forced]) {
-      choice[tuples.optionOf(level)] = level;
-      choose(level);
-    }
-    const rest = names.flatMap((_, option) => (choice[option] === open ? [{ option, place: random() }] : []));
+  function complete(tuple: readonly Level[]): Candidate<L> | null {
+    for (const { name } of options) delete chosen[name];
+    const choice = options.map(() => open);
+    const forced = options.flatMap((option) => (option.levels.length === 1 ? option.levels : []));
+    for (const level of [...tuple, ...forced]) choose(choice, level);
+    const rest = options.flatMap((option) => (choice[option.place] === open ? [{ option, place: random() }] : []));
     const order = rest.sort((a, b) => a.place - b.place).map(({ option }) => option);
-    return isAllowed() && fill(choice, order) ? choice : null;
+    if (!isAllowed() || !fill(choice, order)) return null;
+    const inOrder = options.map(({ name }) => [name, chosen[name]] as const);
+    return { choice, combination: Object.fromEntries(inOrder) as Combination<L> };
   }
 
   const array: Combination<L>[] = [];
   tuples.forEach((tuple) => {
-    let best: Choice | null = null;
+    let best: Candidate<L> | null = null;
     let most = 0;
     for (let n = 0; n < candidates && !tuples.isCovered(tuple); n++) {
       const candidate = complete(tuple);
       if (!candidate) return;
-      const covered = tuples.uncovered(candidate);
+      const covered = tuples.uncovered(candidate.choice);
       if (covered > most) {
         most = covered;
         best = candidate;
       }
     }
     if (best === null) return;
-    tuples.cover(best);
-    array.push(combinationOf<L>(best, names, levels, tuples.first));
+    const { choice, combination }: Candidate<L> = best;
+    tuples.cover(choice);
+    array.push(combination);
   });
   return array;
 }
 
-/** The level chosen for each option. Levels are numbered through all options, in order; `open` stands for none. */
+/** One level of one option. They are numbered through all options, in order. */
+interface Level {
+  readonly name: string;
+  /** Of the option among all. */
+  readonly place: number;
+  readonly number: number;
+  readonly value: unknown;
+}
+
+interface Option {
+  readonly name: string;
+  readonly place: number;
+  readonly levels: readonly Level[];
+}
+
+/** The number of the level chosen for each option; `open` where there is none yet. */
 type Choice = number[];
 const open = -1;
 
-function combinationOf<L extends Levels>(
-  choice: Choice,
-  names: readonly string[],
-  levels: L,
-  first: readonly number[],
-): Combination<L> {
-  const entries = choice.map((level, k) => [names[k], levels[names[k]][level - first[k]]] as const);
-  return Object.fromEntries(entries) as Combination<L>;
+interface Candidate<L extends Levels> {
+  readonly choice: Choice;
+  readonly combination: Combination<L>;
+}
+
+function numbered(levels: Levels): readonly Option[] {
+  let next = 0;
+  return Object.entries(levels).map(([name, values], place) => ({
+    name,
+    place,
+    levels: values.map((value) => ({ name, place, number: next++, value })),
+  }));
 }
 
 /** Which pairs or triples of levels are covered. */
-function createTuples(options: readonly (readonly unknown[])[], strength: 2 | 3) {
-  const first = options.map((_, k) => options.slice(0, k).reduce((count, { length }) => count + length, 0));
-  const count = options.reduce((sum, { length }) => sum + length, 0);
-  const optionOfLevel = options.flatMap(({ length }, option) => new Array<number>(length).fill(option));
+function createTuples(options: readonly Option[], strength: 2 | 3) {
+  const count = options.reduce((sum, { levels }) => sum + levels.length, 0);
   const covered = new Uint8Array(count ** strength);
-  const isOpen = (level: number) => level === open;
 
   /** Levels in ascending order as the digits of a number. */
   const pair = (a: number, b: number) => (a < b ? a * count + b : b * count + a);
@@ -120,50 +133,47 @@ function createTuples(options: readonly (readonly unknown[])[], strength: 2 | 3)
     return (low * count + (a + b + c - low - high)) * count + high;
   }
 
+  /** Pairs or triples of a choice. Levels of later options have larger numbers, and what is open is below all. */
   function visit(choice: Choice, each: (key: number) => void): void {
-    choice.forEach((a, i) => {
-      for (let j = i + 1; j < choice.length; j++) {
-        if (strength === 2) each(pair(a, choice[j]));
-        else for (let k = j + 1; k < choice.length; k++) each(triple(a, choice[j], choice[k]));
+    for (const a of choice) {
+      for (const b of choice) {
+        if (b <= a) continue;
+        if (strength === 2) each(pair(a, b));
+        else for (const c of choice) if (c > b) each(triple(a, b, c));
       }
-    });
+    }
   }
 
-  function forEach(each: (tuple: readonly number[]) => void): void {
-    const extend = (tuple: readonly number[], option: number): void => {
+  function forEach(each: (tuple: readonly Level[]) => void): void {
+    const extend = (tuple: readonly Level[], from: number): void => {
       if (tuple.length === strength) {
         each(tuple);
         return;
       }
-      for (let k = option; k < options.length; k++) {
-        for (let level = 0; level < options[k].length; level++) extend([...tuple, first[k] + level], k + 1);
+      for (const { place, levels } of options.slice(from)) {
+        for (const level of levels) extend([...tuple, level], place + 1);
       }
     };
     extend([], 0);
   }
 
   return {
-    first,
     forEach,
-    optionOf: (level: number) => optionOfLevel[level],
-    isCovered: ([a, b, c]: readonly number[]) => covered[strength === 2 ? pair(a, b) : triple(a, b, c)] === 1,
+    isCovered: (tuple: readonly Level[]) => covered[tuple.reduce((key, { number }) => key * count + number, 0)] === 1,
     /** How many tuples a level would be the first to cover, with the levels chosen for other options. */
     gain(choice: Choice, level: number): number {
       let gained = 0;
-      for (let i = 0; i < choice.length; i++) {
-        if (isOpen(choice[i])) continue;
-        if (strength === 2) gained += 1 - covered[pair(choice[i], level)];
-        else
-          for (let j = i + 1; j < choice.length; j++) {
-            if (!isOpen(choice[j])) gained += 1 - covered[triple(choice[i], choice[j], level)];
-          }
+      for (const a of choice) {
+        if (a === open) continue;
+        if (strength === 2) gained += covered[pair(a, level)] === 0 ? 1 : 0;
+        else for (const b of choice) if (b > a && covered[triple(a, b, level)] === 0) gained++;
       }
       return gained;
     },
     uncovered(choice: Choice): number {
       let missing = 0;
       visit(choice, (key) => {
-        missing += 1 - covered[key];
+        if (covered[key] === 0) missing++;
       });
       return missing;
     },

@@ -8,11 +8,11 @@ import {
   type Extent,
   type HostArray,
   hostArray,
-  isFloat,
   type Kernels,
   type Operand,
   type SoftmaxParameters,
 } from '../src/index.js';
+import { repeated } from '../src/tensor/mask.js';
 import { rounded } from './inputs.js';
 
 /** A buffer of the exact backend. */
@@ -73,7 +73,7 @@ const basis: Basis<ExactBuffer> = {
     const functions = { neg: (value: number) => -value, exp: Math.exp, log: Math.log };
     store(
       out,
-      Float64Array.from({ length }, (_, i) => functions[op](x.data[i])),
+      Array.from(x.data.subarray(0, length), (value) => functions[op](value)),
     );
   },
   binary(out, op, a, b, extent) {
@@ -92,7 +92,7 @@ const basis: Basis<ExactBuffer> = {
   },
   reduce(out, op, x, rows) {
     const reduced = reference.rowIndices(rows).map((at) => {
-      const values = at.map((i) => x.data[i]);
+      const values = reference.rowValues(x.data, at);
       if (op === 'sum') return values.reduce((a, b) => a + b, 0);
       return values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     });
@@ -107,7 +107,7 @@ const basis: Basis<ExactBuffer> = {
   transpose(out, x, { outer, classes, inner }) {
     store(
       out,
-      over([outer, inner, classes], ([o, i, c]) => x.data[(o * classes + c) * inner + i]),
+      over([outer, inner, classes], ([o, i, c]) => x.data[(o * classes + c) * inner + i] ?? Number.NaN),
     );
   },
 };
@@ -158,18 +158,13 @@ const kernels: Kernels<ExactBuffer> = {
 /** Rounds results to the buffer's dtype; typed arrays do it for all but float16. */
 function store(out: ExactBuffer, values: ArrayLike<number>): void {
   const { dtype, data } = out;
-  if (dtype === 'float16' && isFloat(dtype)) {
-    for (let i = 0; i < data.length; i++) data[i] = rounded(values[i], dtype);
-  } else {
-    data.set(values);
-  }
+  data.set(dtype === 'float16' ? Array.from(values, (value) => rounded(value, dtype)) : values);
 }
 
 /** The kernel's parameters as the reference takes them: the mask repeated for every block of the logits. */
 function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }: ExactBuffer) {
   if (!mask) return { temperature, mask: null };
-  const repeated = Uint8Array.from(data, (_, i) => mask.buffer.data[i % mask.buffer.data.length]);
-  return { temperature, mask: repeated };
+  return { temperature, mask: repeated(mask.buffer.data, data.length) };
 }
 
 function over(
@@ -184,7 +179,6 @@ function over(
 function value(operand: Operand<ExactBuffer>, [o, c, i]: readonly [number, number, number]): number {
   if (typeof operand === 'number') return operand;
   const [outer, classes, inner] = operand.extent;
-  return operand.buffer.data[
-    ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i)
-  ];
+  const at = ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i);
+  return operand.buffer.data[at] ?? Number.NaN;
 }

@@ -87,9 +87,10 @@ export function logits(name: InputName, shape: readonly number[], axis: number, 
   const out = new Float64Array(outer * classes * inner);
   const make: RowInput = inputs[name];
   for (let row = 0; row < outer * inner; row++) {
-    const values = make(classes, row, randomFrom(`${name}:${row}:${classes}`), dtype);
     const start = Math.floor(row / inner) * classes * inner + (row % inner);
-    for (let c = 0; c < classes; c++) out[start + c * inner] = rounded(values[c], dtype);
+    make(classes, row, randomFrom(`${name}:${row}:${classes}`), dtype).forEach((value, c) => {
+      out[start + c * inner] = rounded(value, dtype);
+    });
   }
   return out;
 }
@@ -115,7 +116,8 @@ export function masks(shape: readonly number[], axis: number): Uint8Array {
 /** How a shape falls into (outer, classes, inner) around an axis ≥ 0. */
 export function layout(shape: readonly number[], axis: number): { outer: number; classes: number; inner: number } {
   const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
-  return { outer: product(shape.slice(0, axis)), classes: shape[axis], inner: product(shape.slice(axis + 1)) };
+  const classes = product(shape.slice(axis, axis + 1));
+  return { outer: product(shape.slice(0, axis)), classes, inner: product(shape.slice(axis + 1)) };
 }
 
 /** The value of a dtype nearest to `value`. */
@@ -143,6 +145,11 @@ export function randomFrom(seed: string): () => number {
   };
 }
 
+/** The number at an index of what is repeated without end. */
+export function cycled(values: ArrayLike<number>, i: number): number {
+  return values[i % values.length] ?? Number.NaN;
+}
+
 function series(length: number, value: (index: number) => number): number[] {
   return Array.from({ length }, (_, index) => value(index));
 }
@@ -150,7 +157,9 @@ function series(length: number, value: (index: number) => number): number[] {
 function shuffled(values: number[], random: () => number): number[] {
   for (let i = values.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
-    [values[i], values[j]] = [values[j], values[i]];
+    const [last, drawn] = [values[i] ?? Number.NaN, values[j] ?? Number.NaN];
+    values[i] = drawn;
+    values[j] = last;
   }
   return values;
 }

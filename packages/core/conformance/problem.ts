@@ -142,16 +142,18 @@ function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNull
 /** A mask repeated to the full shape, dimensions aligned at the last. */
 export function broadcast(mask: NonNullable<Problem['mask']>, shape: readonly number[]): Uint8Array {
   const size = shape.reduce((a, b) => a * b, 1);
-  const sizes = [...new Array<number>(shape.length - mask.shape.length).fill(1), ...mask.shape];
+  const own = [...new Array<number>(shape.length - mask.shape.length).fill(1), ...mask.shape];
   return Uint8Array.from({ length: size }, (_, i) => {
     let rest = i;
     let at = 0;
     let stride = 1;
     for (let k = shape.length - 1; k >= 0; k--) {
-      if (sizes[k] !== 1) at += (rest % shape[k]) * stride;
-      rest = Math.floor(rest / shape[k]);
-      stride *= sizes[k];
+      const whole = shape[k] ?? 1;
+      const ownSize = own[k] ?? 1;
+      if (ownSize !== 1) at += (rest % whole) * stride;
+      rest = Math.floor(rest / whole);
+      stride *= ownSize;
     }
-    return mask.data[at];
+    return mask.data[at] === 0 ? 0 : 1;
   });
 }

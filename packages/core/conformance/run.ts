@@ -1,6 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError } from '../src/index.js';
 import { type ConformanceCase, unmet } from './case.js';
-import { cases } from './cases/all.js';
+import { cases, casesBeforeClose } from './cases/all.js';
+import { close } from './cases/lifecycle.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
 import { defaultLimitMs, within } from './limit.js';
 import { completeCase, missingMembers } from './structure.js';
@@ -46,10 +47,9 @@ export async function conformance<B, O>(
   const lacking = missingMembers(opened.backend);
   if (lacking.length > 0) return incompleteCases(target.name, opened.backend, lacking);
   const backend = counted(opened.backend);
-  const last = cases[cases.length - 1];
-  const fused = cases.filter((c) => c !== last).map((c) => bind(c, backend, backend.name, timeoutMs));
+  const fused = casesBeforeClose.map((c) => bind(c, backend, backend.name, timeoutMs));
   const again = composed && backend.basis && backend.kernels ? composedCases(backend, timeoutMs) : [];
-  return [...fused, ...again, bind(last, backend, backend.name, timeoutMs)];
+  return [...fused, ...again, bind(close, backend, backend.name, timeoutMs)];
 }
 
 type Opened = { readonly backend: Backend } | { readonly unavailable: string };

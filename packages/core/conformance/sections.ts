@@ -26,7 +26,7 @@ export interface ConformanceSection {
  */
 export function sections(cases: readonly BoundCase[]): readonly ConformanceSection[] {
   // The last case closes the backend: it stays last, apart from the section that it belongs to.
-  const last = cases[cases.length - 1];
+  const last = cases.at(-1);
   const groups = new Map<string, BoundCase[]>();
   for (const c of cases) {
     if (c.skip !== null) continue;

@@ -1,4 +1,5 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
+import { layout } from './inputs.js';
 
 /** From the first to the last, both included. */
 export type Range = readonly [first: number, last: number];
@@ -62,14 +63,15 @@ export function showSweep(sweep: Sweep): string {
 
 /** The largest size along an axis. */
 export function largest(sweep: Sweep, axis: number): number {
-  const size = sweep[axis];
-  return typeof size === 'number' ? size : size[1];
+  const most = sweep.map((size) => (typeof size === 'number' ? size : size[1]));
+  return layout(most, axis).classes;
 }
 
 /** Checks every shape of a sweep, all of them enqueued before the first result is awaited. @throws the first failure, when all are done */
 export async function checkSweep(sweep: Sweep, check: (shape: readonly number[]) => Promise<void>): Promise<void> {
-  const ranges = sweep.filter((size) => typeof size !== 'number');
-  const [first, last] = ranges[0];
+  const range = sweep.find((size) => typeof size !== 'number');
+  if (range === undefined) throw new Error(`no dimension of ${showSweep(sweep)} runs through a range`);
+  const [first, last] = range;
   const shapes = Array.from({ length: last - first + 1 }, (_, i) =>
     sweep.map((size) => (typeof size === 'number' ? size : first + i)),
   );
@@ -87,15 +89,21 @@ export async function checkEach<T>(
   parametersOf: (item: T) => string,
   check: (item: T) => Promise<void>,
 ): Promise<void> {
-  const outcomes = await Promise.allSettled(items.map(check));
-  const failures = outcomes.flatMap((outcome, i) => {
-    return outcome.status === 'rejected' ? [{ item: items[i], error: outcome.reason as unknown }] : [];
-  });
-  if (failures.length === 0) return;
+  const outcomes = await Promise.all(
+    items.map((item) =>
+      check(item).then(
+        () => [],
+        (error: unknown) => [{ item, error }],
+      ),
+    ),
+  );
+  const failures = outcomes.flat();
+  const [first] = failures;
+  if (first === undefined) return;
+  const { item, error } = first;
   // A kernel that declines where there is nothing to compose from is no failure of the others.
-  if (failures.every(({ error }) => isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'))
-    throw failures[0].error;
-  const [{ item, error }] = failures;
+  if (failures.every((failure) => isSoftgradError(failure.error) && failure.error.code === 'ERR_UNSUPPORTED'))
+    throw error;
   const message = error instanceof Error ? error.message : String(error);
   const others = `${failures.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;
   throw new Error(`${others}: ${message}`, { cause: error });

@@ -341,6 +341,11 @@ export function rowIndices({ outer, classes, inner }: Rows): number[][] {
   return rows;
 }
 
+/** The numbers at the positions of a row. */
+export function rowValues(values: Values, at: readonly number[]): number[] {
+  return at.map((i) => values[i] ?? Number.NaN);
+}
+
 /** The sum in double-double. */
 export function total(terms: readonly DoubleDouble[]): DoubleDouble {
   let sum = zero;

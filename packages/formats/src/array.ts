@@ -22,9 +22,9 @@ export function formatShape(shape: readonly (number | null)[]): string {
 export function formatPosition(index: number, shape: readonly number[]): string {
   const position: number[] = [];
   let rest = index;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    position.unshift(rest % shape[axis]);
-    rest = Math.floor(rest / shape[axis]);
+  for (const length of [...shape].reverse()) {
+    position.unshift(rest % length);
+    rest = Math.floor(rest / length);
   }
   return `[${position.join(', ')}]`;
 }

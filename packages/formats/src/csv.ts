@@ -77,8 +77,8 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
             `${name}: line ${line} has ${countOf(cells.length)}; expected ${columns}, as in line ${firstLine}`,
           );
         }
-        for (let column = 0; column < columns; column++) {
-          values.push(parseCell(cells[column], `${name}: line ${line}`, column, line === first.line ? advice : ''));
+        for (const [column, cell] of cells.entries()) {
+          values.push(parseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
         pending = following ?? (await nextLine());
         following = null;
@@ -154,7 +154,8 @@ function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
   const named = isHeader(others) || others.every((cell, column) => cell === String(column));
   const unnamed = label === '' && others.length > 0 && named;
   // Printed or between blanks, the missing name is not seen but by its absence.
-  const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(second.cells[0]);
+  const [start = ''] = second.cells;
+  const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(start);
   if (!unnamed && !(missing && isHeader(first.cells))) return;
   throw new SoftgradError(
     'ERR_VALUE',

@@ -131,16 +131,16 @@ function fill(data: Float64Array, root: unknown, shape: readonly number[], name:
   return kinds;
 }
 
-const words: Readonly<Record<string, number>> = {
-  NaN: Number.NaN,
-  Infinity: Number.POSITIVE_INFINITY,
-  '-Infinity': Number.NEGATIVE_INFINITY,
-};
+const words: ReadonlyMap<unknown, number> = new Map([
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+]);
 
 function leaf(node: unknown): number | null {
   if (typeof node === 'number') return node;
   if (typeof node === 'boolean') return node ? 1 : 0;
-  return typeof node === 'string' && Object.hasOwn(words, node) ? words[node] : null;
+  return words.get(node) ?? null;
 }
 
 function formatPath(path: readonly number[]): string {
@@ -164,19 +164,21 @@ function jsonNumber(value: number): string {
  * can be longer than any string.
  */
 export function* jsonRows(array: FileArray): Generator<string> {
-  const rowShape = array.shape.slice(1);
-  if (rowShape.length === 0) {
+  const [rows, ...rowShape] = array.shape;
+  if (rows === undefined || rowShape.length === 0) {
     yield* numbers(array, 0, array.data.length);
     return;
   }
   const rowSize = sizeOf(rowShape);
-  for (let row = 0; row < array.shape[0]; row++) {
+  for (let row = 0; row < rows; row++) {
     if (row > 0) yield ',\n ';
     yield* list(array, rowShape, row * rowSize);
   }
 }
 
-function* list(array: FileArray, [length, ...rest]: readonly number[], start: number): Generator<string> {
+/** The lists of a shape, or the number of none. */
+function* list(array: FileArray, shape: readonly number[], start: number): Generator<string> {
+  const [length = 1, ...rest] = shape;
   yield '[';
   if (rest.length === 0) {
     yield* numbers(array, start, start + length);

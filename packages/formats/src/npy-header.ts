@@ -20,9 +20,9 @@ export async function parseHeader(read: ReadAt, byteLength: number, name: string
       `not a .npy file: expected it to start with the bytes 93 4E 55 4D 50 59, found ${start.length === 0 ? 'nothing' : hex(start.subarray(0, 6))}`,
     );
   }
-  const version = start[6];
-  if (version < 1 || version > 3 || start[7] !== 0) {
-    fail(`.npy format version ${version}.${start[7]} at byte 6; expected 1.0, 2.0 or 3.0`);
+  const [version = 0, minor = 0] = start.subarray(6);
+  if (version < 1 || version > 3 || minor !== 0) {
+    fail(`.npy format version ${version}.${minor} at byte 6; expected 1.0, 2.0 or 3.0`);
   }
   const lengthBytes = version === 1 ? 2 : 4;
   const headerStart = 8 + lengthBytes;
@@ -65,8 +65,9 @@ function parseDict(text: string, name: string, fail: (what: string) => never) {
   let end = 1;
   entry.lastIndex = end;
   for (let match = entry.exec(trimmed); match; match = entry.exec(trimmed)) {
-    if (found.has(match[1])) fail(`the header has '${match[1]}' twice`);
-    found.set(match[1], match);
+    const [, key = ''] = match;
+    if (found.has(key)) fail(`the header has '${key}' twice`);
+    found.set(key, match);
     end = entry.lastIndex;
   }
   if (!/^\s*\}$/.test(trimmed.slice(end))) {

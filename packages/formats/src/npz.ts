@@ -46,17 +46,16 @@ function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: st
     },
   });
   const known = names.map((known) => quote(known)).join(', ');
-  if (names.length === 0)
+  const [first] = names;
+  if (first === undefined)
     throw new SoftgradError('ERR_VALUE', `${name}: holds no array; expected .npy files in the archive`);
   if (entry === null && names.length > 1) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: holds ${names.length} arrays (${known}); expected one to be chosen, as in ${name}:${names[0]}`,
+      `${name}: holds ${names.length} arrays (${known}); expected one to be chosen, as in ${name}:${first}`,
     );
   }
-  const chosen = entry ?? names[0];
-  if (!names.includes(chosen))
-    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${known}`);
+  const chosen = entry ?? first;
   const files = attempt({
     filter: (file) => {
       if (file.name !== `${chosen}.npy`) return false;
@@ -71,6 +70,8 @@ function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: st
   });
   const member = `${chosen}.npy`;
   const unpacked = files[member];
+  if (unpacked === undefined)
+    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${known}`);
   const expected = zipChecksums(bytes).get(member);
   const found = crc32(unpacked);
   if (found !== expected) {

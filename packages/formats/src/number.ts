@@ -1,16 +1,17 @@
 const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const words: Readonly<Record<string, number>> = {
-  nan: Number.NaN,
-  inf: Number.POSITIVE_INFINITY,
-  infinity: Number.POSITIVE_INFINITY,
-};
+const words: ReadonlyMap<string | undefined, number> = new Map([
+  ['nan', Number.NaN],
+  ['inf', Number.POSITIVE_INFINITY],
+  ['infinity', Number.POSITIVE_INFINITY],
+]);
 
 /** The number that a text writes in decimal, or "nan", "inf", "infinity" in any case; null for any other. */
 export function parseNumber(text: string): number | null {
   if (number.test(text)) return Number(text);
   const [, sign, word] = /^([+-]?)([a-z]+)$/.exec(text.toLowerCase()) ?? [];
-  if (word === undefined || !Object.hasOwn(words, word)) return null;
-  return sign === '-' ? -words[word] : words[word];
+  const value = words.get(word);
+  if (value === undefined) return null;
+  return sign === '-' ? -value : value;
 }
 
 /** Stands where NumPy and PyTorch leave entries of a long array out. */

@@ -69,13 +69,13 @@ class Printed {
     token.lastIndex = start.exec(text)?.[0].length ?? 0;
     for (let at = token.lastIndex; at < text.length; at = token.lastIndex) {
       const match = token.exec(text);
-      if (!match) throw this.#unexpected(text[at], at);
-      const [, blanks, punctuation, call, attribute, word] = match;
+      if (!match) throw this.#unexpected(text.charAt(at), at);
+      const [whole, blanks, punctuation, call, attribute] = match;
       if (blanks !== undefined) continue;
       if (punctuation !== undefined) this.#punctuation(punctuation, at);
       else if (call !== undefined) this.#calls.push(at);
       else if (attribute !== undefined && this.#calls.length > 0) this.#afterValue = true;
-      else this.#word(word ?? attribute, at);
+      else this.#word(whole, at);
     }
     const open = this.#lists.at(-1)?.offset ?? this.#calls.at(-1);
     if (open !== undefined) {

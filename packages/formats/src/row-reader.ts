@@ -66,8 +66,9 @@ export async function readAll(reader: RowReader, limit: number, advice: string):
   const chunks: FileArray[] = [];
   let rows = 0;
   for (let chunk = await reader.next(4096); chunk; chunk = await reader.next(4096)) {
+    const [count = 1] = chunk.shape;
     chunks.push(chunk);
-    rows += chunk.shape[0];
+    rows += count;
     if (bytesFor(rows * rowSize) > limit) refuse();
   }
   const data = new Float64Array(rows * rowSize);

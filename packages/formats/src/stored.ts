@@ -54,26 +54,38 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
 
 /** The bytes of rows `start … start + count − 1` of an array in Fortran order, put in C order. */
 async function readFortranRows(read: ReadAt, array: StoredArray, start: number, count: number): Promise<Uint8Array> {
-  const { shape, element, dataOffset } = array;
+  const { element, dataOffset } = array;
+  const [rows = 1, ...rest] = array.shape;
   const item = element.bytes;
-  const rest = shape.slice(1);
   const rowSize = sizeOf(rest);
   // In Fortran order the rows' entries at one place of `rest` lie side by side.
-  const whole = count === shape[0] ? await read(dataOffset, rowSize * count * item) : null;
+  const whole = count === rows ? await read(dataOffset, rowSize * count * item) : null;
   const out = new Uint8Array(rowSize * count * item);
-  const place = rest.map(() => 0);
   for (let k = 0; k < rowSize; k++) {
     const segment = whole
       ? whole.subarray(k * count * item, (k + 1) * count * item)
-      : await read(dataOffset + (k * shape[0] + start) * item, count * item);
-    const column = place.reduce((index, value, axis) => index * rest[axis] + value, 0);
-    for (let row = 0; row < count; row++) {
-      const to = (row * rowSize + column) * item;
-      for (let byte = 0; byte < item; byte++) out[to + byte] = segment[row * item + byte];
+      : await read(dataOffset + (k * rows + start) * item, count * item);
+    let to = positionInRow(k, rest) * item;
+    let copied = 0;
+    for (const byte of segment) {
+      out[to++] = byte;
+      if (++copied % item === 0) to += (rowSize - 1) * item;
     }
-    for (let axis = 0; axis < rest.length && ++place[axis] === rest[axis]; axis++) place[axis] = 0;
   }
   return out;
+}
+
+/** Where the k-th entry of a row in Fortran order stands in C order. */
+function positionInRow(k: number, lengths: readonly number[]): number {
+  let rest = k;
+  let stride = sizeOf(lengths);
+  let position = 0;
+  for (const length of lengths) {
+    stride /= length;
+    position += (rest % length) * stride;
+    rest = Math.floor(rest / length);
+  }
+  return position;
 }
 
 function decode(
@@ -126,14 +138,15 @@ function exact(
   firstRow: number,
 ): Float64Array {
   const out = new Float64Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    out[i] = Number(values[i]);
-    if (BigInt(out[i]) !== values[i]) {
+  for (const [i, value] of values.entries()) {
+    const nearest = Number(value);
+    out[i] = nearest;
+    if (BigInt(nearest) !== value) {
       const rowSize = sizeOf(shape.slice(1));
       const place = formatPosition(i + firstRow * rowSize, [Number.MAX_SAFE_INTEGER, ...shape.slice(1)]);
       throw new SoftgradError(
         'ERR_VALUE',
-        `${name}: element ${place} is ${values[i]}, which no float64 equals; expected integers that float64 can hold (save as float64 to round)`,
+        `${name}: element ${place} is ${value}, which no float64 equals; expected integers that float64 can hold (save as float64 to round)`,
       );
     }
   }

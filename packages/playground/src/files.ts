@@ -68,8 +68,8 @@ export async function readMatrixText(text: string): Promise<Matrix> {
 
 /** One row where there is one dimension. @throws ERR_SHAPE */
 function toMatrix({ shape, data }: FileArray, name: string): Matrix {
-  const [rows, classes] = shape.length === 1 ? [1, shape[0]] : shape;
-  if (shape.length > 2 || shape.length === 0 || data.length === 0) {
+  const [classes = 0, rows = 1, ...others] = [...shape].reverse();
+  if (others.length > 0 || shape.length === 0 || data.length === 0) {
     throw new SoftgradError('ERR_SHAPE', `${name}: shape ${formatShape(shape)}; expected (n, f), samples by classes`);
   }
   const values = Float64Array.from(data);

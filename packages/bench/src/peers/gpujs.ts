@@ -1,6 +1,7 @@
 import type { Contender, ContenderSource, Job } from '../contender.js';
 import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
 import { keepingGlobals } from './globals.js';
+import { maximum, quotient, sumOfExponentials, type Thread } from './kernels/gpujs.js';
 
 /** The part of gpu.js that its README's examples use. */
 interface Library {
@@ -23,11 +24,6 @@ interface Kernel {
   (...operands: readonly unknown[]): unknown;
   readonly kernel: { readonly constructor: { readonly mode?: string } };
   destroy(): void;
-}
-
-interface Thread {
-  readonly thread: { readonly x: number; readonly y: number };
-  readonly constants: { readonly classes: number };
 }
 
 /** gpu.js in the style of its own examples: a kernel for the rows' maxima, one for their sums, one for the quotients. */
@@ -65,32 +61,9 @@ function contender({ GPU }: Library): Contender {
 
 function job(gpu: Gpu, { shape: [rows, classes] }: Workload, { logits }: WorkloadInput): Job {
   const constants = { classes };
-  const maxima = gpu.createKernel(
-    function (this: Thread, x: number[][]) {
-      let max = x[this.thread.x][0];
-      for (let c = 1; c < this.constants.classes; c++) {
-        max = Math.max(max, x[this.thread.x][c]);
-      }
-      return max;
-    } as never,
-    { output: [rows], constants },
-  );
-  const sums = gpu.createKernel(
-    function (this: Thread, x: number[][], max: number[]) {
-      let sum = 0;
-      for (let k = 0; k < this.constants.classes; k++) {
-        sum += Math.exp(x[this.thread.x][k] - max[this.thread.x]);
-      }
-      return sum;
-    } as never,
-    { output: [rows], constants },
-  );
-  const quotients = gpu.createKernel(
-    function (this: Thread, x: number[][], max: number[], sum: number[]) {
-      return Math.exp(x[this.thread.y][this.thread.x] - max[this.thread.y]) / sum[this.thread.y];
-    } as never,
-    { output: [classes, rows], constants },
-  );
+  const maxima = gpu.createKernel(maximum as never, { output: [rows], constants });
+  const sums = gpu.createKernel(sumOfExponentials as never, { output: [rows], constants });
+  const quotients = gpu.createKernel(quotient as never, { output: [classes, rows], constants });
   const x = Array.from({ length: rows }, (_, r) => logits.subarray(r * classes, (r + 1) * classes));
   const compute = async (): Promise<readonly FloatArray[]> => {
     // In some modes a kernel returns its result, in others a promise of it.

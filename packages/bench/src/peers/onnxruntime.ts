@@ -92,6 +92,7 @@ async function job(
     },
     result: async () => {
       const { y } = await session.run(feeds);
+      if (y === undefined) throw new Error('the model has no output y');
       return (y.data as FloatArray).slice();
     },
     dispose: () => session.release(),

@@ -79,9 +79,8 @@ function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): 
     if (tf.getBackend() !== engine) tf.setBackend(engine);
     return action();
   };
-  const { host, compute, dispose } = use(() => prepared(tf, workload, input));
-  const upload = () => host.map((data) => tf.tensor2d(data as Float32Array, [...workload.shape]));
-  const operands = use(upload);
+  const { upload, dispose } = use(() => prepared(tf, workload, input));
+  const resident = use(upload);
   const waits = engine === 'webgl' || engine === 'webgpu';
   const read = async (result: Tensor) => {
     const data = (await result.data()) as Float32Array;
@@ -92,8 +91,8 @@ function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): 
     reused: null,
     allocating: (calls) =>
       use(() => {
-        for (let k = 1; k < calls; k++) compute(operands).dispose();
-        const last = compute(operands);
+        for (let k = 1; k < calls; k++) resident.compute().dispose();
+        const last = resident.compute();
         // A GPU engine has completed all calls once the last result can be read.
         if (waits) return read(last).then(() => {});
         last.dispose();
@@ -102,66 +101,79 @@ function job(tf: Tf, engine: Engine, workload: Workload, input: WorkloadInput): 
     endToEnd: async (calls) => {
       for (let k = 0; k < calls; k++) {
         const uploaded = use(upload);
-        await read(use(() => compute(uploaded)));
-        tf.dispose(uploaded);
+        await read(use(uploaded.compute));
+        tf.dispose(uploaded.operands);
       }
     },
-    result: async () => (await read(use(() => compute(operands)))).slice(),
+    result: async () => (await read(use(resident.compute))).slice(),
     dispose: () => {
-      tf.dispose(operands);
+      tf.dispose(resident.operands);
       dispose();
     },
   };
 }
 
+/** Operands on the engine, and the call on them. */
+interface Uploaded {
+  readonly operands: Tensor2D[];
+  readonly compute: () => Tensor;
+}
+
 interface Prepared {
-  /** The data to upload, in the order of the operands of `compute`. */
-  readonly host: readonly FloatArray[];
-  readonly compute: (operands: readonly Tensor2D[]) => Tensor;
+  readonly upload: () => Uploaded;
   readonly dispose: () => void;
 }
 
 function prepared(tf: Tf, { op, shape: [rows, classes] }: Workload, input: WorkloadInput): Prepared {
   const { logits, probabilities, cotangent, target } = input;
   const nothing = () => {};
+  const uploaded = (data: FloatArray) => tf.tensor2d(data as Float32Array, [rows, classes]);
+  /** A call with one operand. */
+  const unary = (data: FloatArray, f: (x: Tensor2D) => Tensor, dispose = nothing): Prepared => ({
+    upload: () => {
+      const x = uploaded(data);
+      return { operands: [x], compute: () => f(x) };
+    },
+    dispose,
+  });
   switch (op) {
     case 'softmax':
-      return { host: [logits], compute: ([x]) => tf.softmax(x), dispose: nothing };
+      return unary(logits, (x) => tf.softmax(x));
     case 'logSoftmax':
-      return { host: [logits], compute: ([x]) => tf.logSoftmax(x), dispose: nothing };
+      return unary(logits, (x) => tf.logSoftmax(x));
     case 'vjp':
       return {
-        host: [probabilities, cotangent],
-        compute: ([s, g]) =>
-          tf.tidy(() => {
-            const product = tf.mul(s, g);
-            return tf.sub(product, tf.mul(tf.sum(product, -1, true), s));
-          }),
+        upload: () => {
+          const [s, g] = [uploaded(probabilities), uploaded(cotangent)];
+          const compute = () =>
+            tf.tidy(() => {
+              const product = tf.mul(s, g);
+              return tf.sub(product, tf.mul(tf.sum(product, -1, true), s));
+            });
+          return { operands: [s, g], compute };
+        },
         dispose: nothing,
       };
     case 'jacobian':
-      return {
-        host: [probabilities],
-        compute: ([s]) =>
-          tf.tidy(() =>
-            tf.sub(
-              tf.mul(tf.expandDims(tf.eye(classes), 0), tf.expandDims(s, 2)),
-              tf.mul(tf.expandDims(s, 2), tf.expandDims(s, 1)),
-            ),
+      return unary(probabilities, (s) =>
+        tf.tidy(() =>
+          tf.sub(
+            tf.mul(tf.expandDims(tf.eye(classes), 0), tf.expandDims(s, 2)),
+            tf.mul(tf.expandDims(s, 2), tf.expandDims(s, 1)),
           ),
-        dispose: nothing,
-      };
+        ),
+      );
     case 'crossEntropy': {
       // tf.oneHot does not support a single class.
       const oneHot =
         classes === 1
           ? tf.ones([rows, 1])
           : tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(target, 'int32'), classes), 'float32'));
-      return {
-        host: [logits],
-        compute: ([x]) => tf.tidy(() => tf.div(tf.sub(tf.softmax(x), oneHot), rows)),
-        dispose: () => oneHot.dispose(),
-      };
+      return unary(
+        logits,
+        (x) => tf.tidy(() => tf.div(tf.sub(tf.softmax(x), oneHot), rows)),
+        () => oneHot.dispose(),
+      );
     }
   }
 }

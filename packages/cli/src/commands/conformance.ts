@@ -244,7 +244,7 @@ export function formatReport({ backend, unavailable, cases }: ConformanceReport)
   const lines = [formatTable([backend, 'passed', 'failed', 'does not apply'], rows)];
   const failures = cases.filter((c) => c.outcome === 'failed');
   for (const { name, reason } of failures) lines.push(`✗ ${name}\n  ${reason}`);
-  if (failures.length > 0) lines.push(`start with: ${lowest(failures).id}`);
+  for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
   lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply`);
@@ -254,8 +254,8 @@ export function formatReport({ backend, unavailable, cases }: ConformanceReport)
 /** What all others are built on. */
 const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 
-/** The first of the failed cases on which no other rests. */
-function lowest(failures: readonly CaseReport[]): CaseReport {
-  const [first] = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
-  return first ?? failures[0];
+/** The first of the failed cases on which no other rests, if any failed. */
+function lowest(failures: readonly CaseReport[]): readonly CaseReport[] {
+  const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
+  return [...fundamental, ...failures].slice(0, 1);
 }

@@ -6,8 +6,13 @@ import type { OutputStream, Session } from '../context.js';
 import { openArray } from '../files/open.js';
 import { formatMatrix, formatNumber } from '../table.js';
 
+/** Samples by features. */
+interface Matrix extends FileArray {
+  readonly shape: readonly [rows: number, columns: number];
+}
+
 /** A network's last layer as somebody met it: four samples of three features, on which every derivative came out near 1e-17. */
-const signal: FileArray = {
+const signal: Matrix = {
   shape: [4, 3],
   data: Float64Array.of(
     ...[0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
@@ -63,7 +68,7 @@ Examples:
     });
 }
 
-async function readMatrix(file: string, session: Session): Promise<FileArray> {
+async function readMatrix(file: string, session: Session): Promise<Matrix> {
   const reader = await openArray(file, session);
   try {
     if (reader.shape.length !== 2) {
@@ -73,7 +78,7 @@ async function readMatrix(file: string, session: Session): Promise<FileArray> {
       );
     }
     const array = await readAll(reader, session.limits.memory, 'give some of its rows');
-    const [rows, columns] = array.shape;
+    const [rows = 0, columns = 0] = array.shape;
     if (rows === 0 || columns === 0)
       throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);
     const shown = Math.min(rows, shownRows);
@@ -85,13 +90,13 @@ async function readMatrix(file: string, session: Session): Promise<FileArray> {
 }
 
 /** The gradient of a loss that looks at one probability a row. */
-function oneClassARow([rows, classes]: readonly number[]): FileArray {
+function oneClassARow([rows, classes]: Matrix['shape']): Matrix {
   const data = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) data[row * classes + (row % classes)] = 1;
   return { shape: [rows, classes], data };
 }
 
-async function explain(array: FileArray, cotangent: FileArray, backend: Backend, stdout: OutputStream): Promise<void> {
+async function explain(array: Matrix, cotangent: Matrix, backend: Backend, stdout: OutputStream): Promise<void> {
   const section = (title: string, explanation: string, matrix: string) => {
     const heading = stdout.isTTY ? `\u001b[1m${title}\u001b[22m` : title;
     stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
@@ -107,7 +112,8 @@ async function explain(array: FileArray, cotangent: FileArray, backend: Backend,
   using y = sigmoid(x);
   using ones = toTensor({ ...cotangent, data: new Float64Array(rows * classes).fill(1) });
   using dy = sigmoid.vjp(y, ones);
-  const jacobian = await J.data();
+  const jacobian = inRows(Array.from(await J.data()), classes);
+  const columnSums = inRows(jacobian, classes).flatMap(sumRows);
   const matrix = async (t: Tensor) => formatMatrix(await t.data(), classes);
 
   section(
@@ -119,17 +125,17 @@ async function explain(array: FileArray, cotangent: FileArray, backend: Backend,
   section(
     'softmax.jacobian(s)',
     `The derivative of one row is a matrix, J = diag(s) − s sᵀ, so that of all rows has shape ${formatShape(J.shape)}. The first:`,
-    formatMatrix(jacobian.slice(0, classes * classes), classes),
+    formatMatrix(jacobian.slice(0, classes).flat(), classes),
   );
   section(
     'The np.roll way to get back to the shape of x',
     'Adding s ⊙ (δ − np.roll(s, k)) over all k sums each row of J. Since probabilities always add up to 1, that sum is 0; what is left is rounding noise:',
-    formatMatrix(sumRolled(jacobian, rows, classes), classes),
+    formatMatrix(sumRolled(jacobian), classes),
   );
   section(
     'The J.sum(axis=1) way',
-    `The same zero, added in another order: at most ${formatNumber(largest(sumRows(jacobian, rows, classes)))} here. A network trained with either does not learn:`,
-    formatMatrix(sumRows(jacobian, rows, classes), classes),
+    `The same zero, added in another order: at most ${formatNumber(largest(columnSums))} here. A network trained with either does not learn:`,
+    formatMatrix(columnSums, classes),
   );
   section(
     'The upstream gradient g',
@@ -149,31 +155,28 @@ async function explain(array: FileArray, cotangent: FileArray, backend: Backend,
   );
 }
 
+/** Consecutive entries in rows of a length. */
+function inRows<T>(entries: readonly T[], length: number): T[][] {
+  return Array.from({ length: entries.length / length }, (_, row) => entries.slice(row * length, (row + 1) * length));
+}
+
 /** Row i of each J summed in the order in which np.roll brings its entries: i, i − 1, …, around the end. */
-function sumRolled(jacobian: ArrayLike<number>, rows: number, classes: number): Float64Array {
-  const sums = new Float64Array(rows * classes);
-  for (let n = 0; n < rows; n++) {
-    for (let k = 0; k < classes; k++) {
-      for (let i = 0; i < classes; i++) {
-        const j = (i - k + classes) % classes;
-        sums[n * classes + i] += jacobian[(n * classes + i) * classes + j];
-      }
-    }
-  }
-  return sums;
+function sumRolled(jacobian: readonly (readonly number[])[]): number[] {
+  return jacobian.map((row, r) => {
+    const i = r % row.length;
+    return sum([...row.slice(0, i + 1).reverse(), ...row.slice(i + 1).reverse()]);
+  });
 }
 
-/** `J.sum(axis=1)`. */
-function sumRows(jacobian: ArrayLike<number>, rows: number, classes: number): Float64Array {
-  const sums = new Float64Array(rows * classes);
-  for (let n = 0; n < rows; n++) {
-    for (let i = 0; i < classes; i++) {
-      for (let j = 0; j < classes; j++) sums[n * classes + j] += jacobian[(n * classes + i) * classes + j];
-    }
-  }
-  return sums;
+/** `J.sum(axis=1)` of one J, whose rows are given. */
+function sumRows(matrix: readonly (readonly number[])[]): number[] {
+  return matrix.map((_, j) => sum(matrix.map((row) => row[j] ?? Number.NaN)));
 }
 
-function largest(values: Float64Array): number {
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+function largest(values: readonly number[]): number {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }

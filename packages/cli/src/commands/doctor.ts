@@ -149,10 +149,11 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
         'give fewer rows: a mistake shows in any of them',
       );
       // A .csv has two dimensions always: a list of labels is its one column or row.
-      const list = name === 'target' && shape.length === 2 && shape[0] === 1 && shape[1] > 1;
+      const [height, width = 1] = shape;
+      const list = name === 'target' && shape.length === 2 && height === 1 && width > 1;
       const rows = arrays.logits?.shape ?? arrays.probabilities?.shape;
       const labels = list && rows !== undefined && sizeOf(rows) !== sizeOf(shape);
-      arrays[name] = { data, shape: labels ? [shape[1]] : shape };
+      arrays[name] = { data, shape: labels ? [width] : shape };
     } finally {
       await reader.close();
     }

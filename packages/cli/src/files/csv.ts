@@ -91,7 +91,7 @@ function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRec
 
 /** The parser's messages quote the file; their titles and the line are what is safe to show. */
 function malformed(cause: CsvError, path: string): SoftgradError {
-  const [title] = cause.message.split(':');
+  const [title = ''] = cause.message.split(':');
   const line = typeof cause.lines === 'number' ? `line ${cause.lines}: ` : '';
   return new SoftgradError(
     'ERR_VALUE',

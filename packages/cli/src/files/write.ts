@@ -80,7 +80,7 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
     return {
       async write(rows) {
         if (shape === null) await output.write(npyHeader(descr, rows.shape));
-        shape = shape === null ? rows.shape : [shape[0] + rows.shape[0], ...rows.shape.slice(1)];
+        shape = shape === null ? rows.shape : [lengthOf(shape) + lengthOf(rows.shape), ...rows.shape.slice(1)];
         await output.write(npyElements(rows.data, descr));
       },
       async finish() {
@@ -113,7 +113,7 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
     let next = rank > 0 ? '[' : '';
     return {
       async write(rows, onShare) {
-        if (rows.data.length > 0 || rows.shape[0] > 0) {
+        if (rows.data.length > 0 || lengthOf(rows.shape) > 0) {
           await writeText(output, next, jsonRows(rows), rows.data.length, onShare);
           next = separator;
         }
@@ -182,9 +182,15 @@ const descrs: Readonly<Record<DType, NpyDescr>> = {
 
 function npyBytes(chunks: readonly FileArray[], descr: NpyDescr): Uint8Array {
   const [first] = chunks;
-  const rows = chunks.reduce((sum, chunk) => sum + (chunk.shape[0] ?? 0), 0);
+  if (first === undefined) throw new Error('an array without rows is written in one empty chunk');
+  const rows = chunks.reduce((sum, { shape }) => sum + lengthOf(shape), 0);
   const shape = first.shape.length === 0 ? [] : [rows, ...first.shape.slice(1)];
   return Buffer.concat([npyHeader(descr, shape), ...chunks.map((chunk) => npyElements(chunk.data, descr))]);
+}
+
+/** The rows of a shape; a single number is one. */
+function lengthOf([rows = 1]: readonly number[]): number {
+  return rows;
 }
 
 /** Named arrays in one file: a .json object or a .npz archive. */

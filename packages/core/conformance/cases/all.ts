@@ -30,5 +30,8 @@ const behaviour: readonly ConformanceCase[] = [
   ...lifecycle,
 ];
 
+/** Every case but the last, in the order in which they are run. */
+export const casesBeforeClose: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour];
+
 /** Every case of the suite, in the order in which they are run. The last closes the backend. */
-export const cases: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour, close];
+export const cases: readonly ConformanceCase[] = [...casesBeforeClose, close];

@@ -1,3 +1,4 @@
+import { rowIndices, rowValues } from '../../reference/functions.js';
 import type { Backend, BinaryOp, Extent, FloatDType, Operand, ReduceOp, Rows, UnaryOp } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -142,20 +143,21 @@ async function unary(backend: Backend, op: UnaryOp, dtype: FloatDType, x: readon
     `basis.unary ${op} of [${x.join(', ')}]`,
     actual,
     expected,
-    x.map((value, i) => unaryTolerance(precision, op, value, expected[i])),
+    x.map((value) => unaryTolerance(precision, op, value, unaryFunctions[op](value))),
   );
 }
 
 async function binary(backend: Backend, op: BinaryOp, dtype: FloatDType, a: Side, b: Side): Promise<void> {
   const precision = precisionOf(backend.supports, dtype);
-  const values = [sideValues(a, dtype, 'left'), sideValues(b, dtype, 'right')] as const;
-  const expected = positions(extent).map((at) =>
-    binaryFunctions[op](values[0][broadcastIndex(a, at)], values[1][broadcastIndex(b, at)]),
-  );
-  const operands = [a, b].flatMap((side, i) => (typeof side === 'number' ? [] : [{ values: values[i], dtype }]));
+  const left = { side: a, values: sideValues(a, dtype, 'left') };
+  const right = { side: b, values: sideValues(b, dtype, 'right') };
+  const expected = positions(extent).map((at) => binaryFunctions[op](valueAt(left, at), valueAt(right, at)));
+  const operands = [left, right]
+    .filter(({ side }) => typeof side !== 'number')
+    .map(({ values }) => ({ values, dtype }));
   const actual = await runKernel(backend, { length: expected.length, dtype }, operands, (out, buffers) => {
-    const [left, right] = bound([a, b], buffers);
-    backend.basis?.binary(out, op, left, right, extent);
+    const operand = boundTo(buffers);
+    backend.basis?.binary(out, op, operand(a), operand(b), extent);
   });
   const tolerance = expected.map((value) => binaryTolerance(precision, op, value));
   assertClose(`basis.binary ${op}`, actual, expected, tolerance);
@@ -163,29 +165,30 @@ async function binary(backend: Backend, op: BinaryOp, dtype: FloatDType, a: Side
 
 async function binaryNonFinite(backend: Backend, op: BinaryOp, dtype: FloatDType): Promise<void> {
   const specials = [0, 1, -1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  const a = specials.flatMap((value) => specials.map(() => value));
-  const b = specials.flatMap(() => specials);
-  const whole: Extent = [1, 1, a.length];
-  const operands = [a, b].map((values) => ({ values, dtype }));
-  const actual = await runKernel(backend, { length: a.length, dtype }, operands, (out, [left, right]) =>
+  const pairs = specials.flatMap((a) => specials.map((b) => ({ a, b })));
+  const whole: Extent = [1, 1, pairs.length];
+  const operands = [
+    { values: pairs.map(({ a }) => a), dtype },
+    { values: pairs.map(({ b }) => b), dtype },
+  ];
+  const actual = await runKernel(backend, { length: pairs.length, dtype }, operands, (out, [left, right]) =>
     backend.basis?.binary(out, op, { buffer: left, extent: whole }, { buffer: right, extent: whole }, whole),
   );
-  const expected = a.map((value, i) => binaryFunctions[op](value, b[i]));
-  assertClose(`basis.binary ${op}`, actual, expected, new Float64Array(a.length));
+  const expected = pairs.map(({ a, b }) => binaryFunctions[op](a, b));
+  assertClose(`basis.binary ${op}`, actual, expected, new Float64Array(pairs.length));
 }
 
 async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
   const precision = precisionOf(backend.supports, dtype);
   const { outer, classes, inner } = rows;
   const x = cotangents(outer * classes * inner, dtype, 3, `reduce ${op}`);
-  const row = (r: number) =>
-    Array.from({ length: classes }, (_, c) => x[(Math.floor(r / inner) * classes + c) * inner + (r % inner)]);
-  const indices = Array.from({ length: outer * inner }, (_, r) => r);
-  const expected = indices.map((r) => (op === 'max' ? Math.max(...row(r)) : row(r).reduce((a, b) => a + b, 0)));
-  const tolerance = indices.map((r) => {
-    const size = row(r).reduce((a, b) => a + Math.abs(b), 0);
+  const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
+  const reduced = (row: readonly number[]) => (op === 'max' ? Math.max(...row) : row.reduce((a, b) => a + b, 0));
+  const expected = rowsOfX.map(reduced);
+  const tolerance = rowsOfX.map((row) => {
+    const size = row.reduce((a, b) => a + Math.abs(b), 0);
     const bound = op === 'max' ? 0 : precision.unit * summation(classes) * size + precision.floor;
-    return precision.stored(bound, expected[r]);
+    return precision.stored(bound, reduced(row));
   });
   const actual = await runKernel(backend, { length: outer * inner, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
     backend.basis?.reduce(out, op, buffer, rows),
@@ -198,13 +201,14 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
   const condition = [1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0].map((value, i) =>
     conditionDType === 'bool' || value ? value : -(i % 2),
   );
-  const a = sideValues(extent, dtype, 'left');
+  const a = { side: extent, values: sideValues(extent, dtype, 'left') };
   const rowExtent: Extent = [2, 1, 4];
-  const row = sideValues(rowExtent, dtype, 'right');
+  const row = { side: rowExtent, values: sideValues(rowExtent, dtype, 'right') };
+  const isChosen = (at: Position) => valueAt({ side: conditionExtent, values: condition }, at) > 0;
   const operands = [
     { values: condition, dtype: conditionDType },
-    { values: a, dtype },
-    { values: row, dtype },
+    { values: a.values, dtype },
+    { values: row.values, dtype },
   ];
   const actual = await runKernel(backend, { length: 24, dtype }, operands, (out, [chosen, left, right]) =>
     backend.basis?.select(
@@ -215,14 +219,12 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
       extent,
     ),
   );
-  const expected = positions(extent).map((at, i) =>
-    condition[broadcastIndex(conditionExtent, at)] > 0 ? a[i] : row[broadcastIndex(rowExtent, at)],
-  );
+  const expected = positions(extent).map((at) => valueAt(isChosen(at) ? a : row, at));
   assertClose('basis.select', actual, expected, new Float64Array(24));
   const constants = await runKernel(backend, { length: 24, dtype }, operands.slice(0, 1), (out, [chosen]) =>
     backend.basis?.select(out, { buffer: chosen, extent: conditionExtent }, 2, -3, extent),
   );
-  const chosen = positions(extent).map((at) => (condition[broadcastIndex(conditionExtent, at)] > 0 ? 2 : -3));
+  const chosen = positions(extent).map((at) => (isChosen(at) ? 2 : -3));
   assertClose('basis.select between constants', constants, chosen, new Float64Array(24));
 }
 
@@ -261,7 +263,9 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
 async function transpose(backend: Backend, dtype: FloatDType, rows: Rows): Promise<void> {
   const { outer, classes, inner } = rows;
   const x = cotangents(outer * classes * inner, dtype, 3, 'transpose');
-  const expected = positions([outer, inner, classes]).map(([o, i, c]) => x[(o * classes + c) * inner + i]);
+  const expected = positions([outer, inner, classes]).map(
+    ([o, i, c]) => x[(o * classes + c) * inner + i] ?? Number.NaN,
+  );
   const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
     backend.basis?.transpose(out, buffer, rows),
   );
@@ -281,8 +285,10 @@ async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
   assertClose('basis verbs with out among their operands', actual, [0, 2, 0, 0], new Float64Array(4));
 }
 
+type Position = readonly [outer: number, classIndex: number, inner: number];
+
 /** Index triples of an extent, in order. */
-function positions([outer, classes, inner]: Extent): readonly (readonly [number, number, number])[] {
+function positions([outer, classes, inner]: Extent): readonly Position[] {
   return Array.from({ length: outer * classes * inner }, (_, i) => [
     Math.floor(i / (classes * inner)),
     Math.floor(i / inner) % classes,
@@ -290,7 +296,12 @@ function positions([outer, classes, inner]: Extent): readonly (readonly [number,
   ]);
 }
 
-function broadcastIndex(side: Side, [o, c, i]: readonly [number, number, number]): number {
+/** What an operand has at a position of the result. */
+function valueAt({ side, values }: { readonly side: Side; readonly values: ArrayLike<number> }, at: Position): number {
+  return values[broadcastIndex(side, at)] ?? Number.NaN;
+}
+
+function broadcastIndex(side: Side, [o, c, i]: Position): number {
   if (typeof side === 'number') return 0;
   const [outer, classes, inner] = side;
   return ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i);
@@ -303,8 +314,8 @@ function sideValues(side: Side, dtype: FloatDType, seed: string): ArrayLike<numb
   return values.map((value) => rounded(value + Math.sign(value), dtype));
 }
 
-/** Operands for the sides: constants as they are, buffers in order. */
-function bound(sides: readonly Side[], buffers: readonly unknown[]): Operand<unknown>[] {
+/** Makes operands of sides, one after the other: constants as they are, buffers in order. */
+function boundTo(buffers: readonly unknown[]): (side: Side) => Operand<unknown> {
   let next = 0;
-  return sides.map((side) => (typeof side === 'number' ? side : { buffer: buffers[next++], extent: side }));
+  return (side) => (typeof side === 'number' ? side : { buffer: buffers[next++], extent: side });
 }

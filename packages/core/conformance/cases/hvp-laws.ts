@@ -1,6 +1,6 @@
 import { rowIndices } from '../../reference/functions.js';
 import type { Backend, HostArray } from '../../src/index.js';
-import { assertClose } from '../check.js';
+import { assert, assertClose } from '../check.js';
 import { cotangents } from '../inputs.js';
 import { allOperations } from '../operations/all.js';
 import type { Operation } from '../operations/operation.js';
@@ -34,10 +34,10 @@ export async function hvpSymmetric(backend: Backend, operation: Operation, probl
   const { values, dtype, rows } = problem;
   const u = cotangents(values.length, dtype, 2, 'one');
   const v = cotangents(values.length, dtype, 2, 'other');
-  const [ofU, ofV] = await Promise.all([u, v].map((tangent) => along(backend, operation, problem, tangent)));
+  const [ofU, ofV] = await Promise.all([along(backend, operation, problem, u), along(backend, operation, problem, v)]);
   const indices = rowIndices(rows);
   const inner = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-    indices.map((at) => at.reduce((sum, i) => sum + a[i] * b[i], 0));
+    indices.map((at) => at.reduce((sum, i) => sum + (a[i] ?? Number.NaN) * (b[i] ?? Number.NaN), 0));
   const size = (a: ArrayLike<number>, b: ArrayLike<number>) => inner(Array.from(a, Math.abs), Array.from(b, Math.abs));
   const left = size(u, ofV.tolerance);
   const right = size(v, ofU.tolerance);
@@ -45,7 +45,7 @@ export async function hvpSymmetric(backend: Backend, operation: Operation, probl
     `⟨u, H v⟩ of ${operation.name}, beside ⟨v, H u⟩`,
     inner(u, ofV.result),
     inner(v, ofU.result),
-    left.map((error, r) => error + right[r]),
+    left.map((error, r) => error + (right[r] ?? Number.NaN)),
   );
 }
 
@@ -62,19 +62,20 @@ export async function hvpOfShift(backend: Backend, operation: Operation, problem
 
 /** What the reference's vjp changes by along the tangent: Richardson's extrapolation of central differences, within 1e-9 of its size. */
 export async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
-  const [, cotangent, tangent] = statedFor(operation, problem).operands.map(({ values }) => values);
-  const { result, tolerance } = await along(backend, operation, problem, tangent);
+  const [, cotangent, tangent] = statedFor(operation, problem).operands;
+  assert(cotangent !== undefined && tangent !== undefined, `${operation.name} takes no cotangent and tangent`);
+  const { result, tolerance } = await along(backend, operation, problem, tangent.values);
   const vjp = namedAs(operation.name.replace('.hvp', '.vjp'));
-  const isOfLogits = vjp.operands(problem)[0].values === problem.values;
+  const isOfLogits = vjp.operands(problem).at(0)?.values === problem.values;
   const forward = (x: Float64Array) => (isOfLogits ? x : namedAs(vjp.name.replace('.vjp', '')).expected([x], problem));
   const at = (h: number) =>
-    vjp.expected([forward(problem.values.map((value, i) => value + h * tangent[i])), cotangent], problem);
+    vjp.expected([forward(moved(problem.values, tangent.values, h)), cotangent.values], problem);
   const slope = (h: number) => {
     const before = at(-h);
-    return at(h).map((value, i) => (value - before[i]) / (2 * h));
+    return at(h).map((value, i) => (value - (before[i] ?? Number.NaN)) / (2 * h));
   };
   const [coarse, fine] = [slope(step), slope(step / 2)];
-  const differences = fine.map((value, i) => (4 * value - coarse[i]) / 3);
+  const differences = fine.map((value, i) => (4 * value - (coarse[i] ?? Number.NaN)) / 3);
   const largest = differences.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   // What the derivative is taken at is rounded, and the function's output is not.
   assertClose(
@@ -83,6 +84,11 @@ export async function hvpEqualsDifferences(backend: Backend, operation: Operatio
     differences,
     Array.from(tolerance, (bound) => 2 * bound + 1e-9 * largest),
   );
+}
+
+/** Logits moved along a tangent. */
+function moved(x: Float64Array, tangent: Float64Array, h: number): Float64Array {
+  return x.map((value, i) => value + h * (tangent[i] ?? Number.NaN));
 }
 
 /** Its error is of order h⁴ + ε/h. */

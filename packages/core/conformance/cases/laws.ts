@@ -1,9 +1,10 @@
 import { type Backend, type HostArray, type Tensor, tensor } from '../../src/index.js';
 import { isRequired } from '../../src/ops/define.js';
-import { type ConformanceCase, defineCase, defineKernelCase, type Requirements } from '../case.js';
+import { type ConformanceCase, defineCase, defineKernelCase, firstDType, type Requirements } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { withoutKernels } from '../counted.js';
 import { exact } from '../exact.js';
+import { cycled } from '../inputs.js';
 import { garbage } from '../kernel.js';
 import { allOperations } from '../operations/all.js';
 import type { CallOptions, Operation } from '../operations/operation.js';
@@ -126,7 +127,7 @@ function needsOf(operation: Operation): Requirements {
 }
 
 function problemIn(backend: Backend, other: Partial<ProblemStatement> = {}): Problem {
-  return problemOf({ ...statement, dtype: backend.supports.dtypes[0], ...other });
+  return problemOf({ ...statement, dtype: firstDType(backend), ...other });
 }
 
 /** Calls `body` with the operands as tensors, and disposes them. */
@@ -141,6 +142,23 @@ async function withTensors(
     await body(tensors, callOptions(operation, problem));
   } finally {
     for (const operand of tensors) operand.dispose();
+  }
+}
+
+/** Calls `body` with each operand in turn, among tensors made afresh for it. */
+async function withEachOperand(
+  backend: Backend,
+  operation: Operation,
+  problem: Problem,
+  body: (operand: Tensor, k: number, tensors: readonly Tensor[], options: CallOptions) => Promise<void>,
+): Promise<void> {
+  const { length } = statedFor(operation, problem).operands;
+  for (let k = 0; k < length; k++) {
+    await withTensors(backend, operation, problem, async (tensors, options) => {
+      const operand = tensors[k];
+      assert(operand !== undefined, `${operation.name} has no operand ${k}`);
+      await body(operand, k, tensors, options);
+    });
   }
 }
 
@@ -171,13 +189,11 @@ async function outMayBeAnOperand(backend: Backend, operation: Operation): Promis
   const problem = problemIn(backend);
   const expected = await evaluate(backend, operation, problem);
   const shape = await shapeOfResult(backend, operation, problem);
-  for (const [k] of statedFor(operation, problem).operands.entries()) {
-    await withTensors(backend, operation, problem, async (tensors, options) => {
-      if (tensors[k].shape.join() !== shape.join()) return;
-      operation.apply(tensors, { ...options, out: tensors[k] }, problem);
-      assertSame(`${operation.name} into its operand ${k}`, await tensors[k].data(), expected);
-    });
-  }
+  await withEachOperand(backend, operation, problem, async (out, k, tensors, options) => {
+    if (out.shape.join() !== shape.join()) return;
+    operation.apply(tensors, { ...options, out }, problem);
+    assertSame(`${operation.name} into its operand ${k}`, await out.data(), expected);
+  });
 }
 
 async function shapeOfResult(backend: Backend, operation: Operation, problem: Problem): Promise<readonly number[]> {
@@ -197,8 +213,8 @@ async function operandsUnchanged(backend: Backend, operation: Operation): Promis
     const { operands } = statedFor(operation, problem);
     const after = await Promise.all(tensors.map((operand) => operand.data()));
     result.dispose();
-    for (const [k, values] of after.entries()) {
-      assertSame(`operand ${k} of ${operation.name} afterwards`, values, operands[k].values);
+    for (const [k, { values }] of operands.entries()) {
+      assertSame(`operand ${k} of ${operation.name} afterwards`, after[k] ?? [], values);
     }
   });
 }
@@ -295,14 +311,13 @@ async function maskedDirections(backend: Backend, operation: Operation): Promise
     const wild = await Promise.all(
       tensors.map(async (operand, k) => {
         if (!directions.includes(k)) return operand;
-        const values = (await operand.data()).map((value, i) => (parameters.mask?.[i] ? value : others[i % 3]));
+        const values = (await operand.data()).map((value, i) => (parameters.mask?.[i] ? value : cycled(others, i)));
         return tensor(values, { shape, dtype, backend });
       }),
     );
-    const [expected, actual] = await Promise.all(
-      [tensors, wild].map((operands) => take(operation.apply(operands, options, problem))),
-    );
-    for (const k of directions) wild[k].dispose();
+    const result = (operands: readonly Tensor[]) => take(operation.apply(operands, options, problem));
+    const [expected, actual] = await Promise.all([result(tensors), result(wild)]);
+    for (const operand of wild) if (!tensors.includes(operand)) operand.dispose();
     assertSame(`${operation.name} with NaN and infinities where the mask is 0`, actual, expected);
   });
 }
@@ -325,14 +340,12 @@ async function fusedEqualsComposed(backend: Backend, operation: Operation): Prom
 /** A disposed operand or out is refused before anything is allocated. */
 async function usedAfterDispose(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
-  for (const [k] of statedFor(operation, problem).operands.entries()) {
-    await withTensors(backend, operation, problem, async (tensors, options) => {
-      tensors[k].dispose();
-      await assertThrows(`${operation.name} of a disposed operand ${k}`, 'ERR_DISPOSED', () =>
-        operation.apply(tensors, options, problem),
-      );
-    });
-  }
+  await withEachOperand(backend, operation, problem, async (operand, k, tensors, options) => {
+    operand.dispose();
+    await assertThrows(`${operation.name} of a disposed operand ${k}`, 'ERR_DISPOSED', () =>
+      operation.apply(tensors, options, problem),
+    );
+  });
   await withTensors(backend, operation, problem, async (tensors, options) => {
     const out = operation.apply(tensors, options, problem);
     out.dispose();
@@ -351,8 +364,9 @@ async function backendMismatch(backend: Backend, operation: Operation): Promise<
   const other = await exact.open();
   await withTensors(backend, operation, problem, (here, options) =>
     withTensors(other, operation, problem, async (there) => {
-      for (let k = 1; k < here.length; k++) {
-        const mixed = here.map((operand, i) => (i === k ? there[i] : operand));
+      for (const [k, elsewhere] of there.entries()) {
+        if (k === 0) continue;
+        const mixed = here.map((operand, i) => (i === k ? elsewhere : operand));
         await assertThrows(`${operation.name} with operand ${k} elsewhere`, 'ERR_BACKEND_MISMATCH', () =>
           operation.apply(mixed, options, problem),
         );

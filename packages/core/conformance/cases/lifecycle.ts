@@ -1,5 +1,5 @@
 import { type Backend, bufferOf, crossEntropy, fromBuffer, relu, scope, softmax, tensor } from '../../src/index.js';
-import { type ConformanceCase, defineCase, defineKernelCase } from '../case.js';
+import { type ConformanceCase, defineCase, defineKernelCase, firstDType } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { liveBuffers } from '../counted.js';
 import { exact } from '../exact.js';
@@ -10,7 +10,7 @@ import { operationPrecision } from '../tolerance.js';
 export const lifecycle: readonly ConformanceCase[] = [
   defineKernelCase('lifecycle/dispose', {}, async (backend) => {
     const before = liveBuffers(backend);
-    const x = tensor([1, 2, 3], { backend, dtype: backend.supports.dtypes[0] });
+    const x = tensor([1, 2, 3], { backend, dtype: firstDType(backend) });
     assert(liveBuffers(backend) === before + 1, 'a tensor is not one buffer');
     x.dispose();
     x.dispose();
@@ -20,7 +20,7 @@ export const lifecycle: readonly ConformanceCase[] = [
   }),
   defineKernelCase('lifecycle/scope', {}, async (backend) => {
     const before = liveBuffers(backend);
-    const dtype = backend.supports.dtypes[0];
+    const dtype = firstDType(backend);
     const kept = scope(() => {
       const s = softmax(tensor([[0, 0]], { backend, dtype }));
       return softmax.vjp(s, tensor([[1, 1]], { backend, dtype }));
@@ -30,7 +30,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     kept.dispose();
   }),
   defineKernelCase('lifecycle/move', {}, async (backend) => {
-    const dtype = backend.supports.dtypes[0];
+    const dtype = firstDType(backend);
     const other = await exact.open();
     const values = [1, -2, 0.5];
     const there = tensor(values, { backend: other, dtype });
@@ -42,7 +42,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     await other.close();
   }),
   defineKernelCase('lifecycle/adopt-buffer', {}, async (backend) => {
-    const dtype = backend.supports.dtypes[0];
+    const dtype = firstDType(backend);
     const buffer = upload(backend, { values: [1, 2], dtype });
     const x = fromBuffer(backend, buffer, [1, 2], dtype);
     assert(bufferOf(backend, x) === buffer, 'bufferOf gives another buffer than fromBuffer took');
@@ -50,7 +50,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     x.dispose();
   }),
   defineKernelCase('lifecycle/failure-frees', {}, async (backend) => {
-    const dtype = backend.supports.dtypes[0];
+    const dtype = firstDType(backend);
     const before = liveBuffers(backend);
     const x = tensor([[1, 2]], { backend, dtype });
     const out = tensor([[1, 2, 3]], { backend, dtype });
@@ -62,7 +62,7 @@ export const lifecycle: readonly ConformanceCase[] = [
   defineCase('cross-entropy/one-pass', { kernel: null }, (backend) => crossEntropyInOnePass(backend)),
   defineCase('cross-entropy/one-pass:out=target', { kernel: null }, (backend) => crossEntropyIntoItsTarget(backend)),
   defineCase('cross-entropy/nothing-counted', { kernel: null, features: ['nonFinite: ieee'] }, async (backend) => {
-    const dtype = backend.supports.dtypes[0];
+    const dtype = firstDType(backend);
     const x = tensor([[1, 2, 3]], { backend, dtype });
     const { loss, gradient } = crossEntropy(x, Int32Array.of(-100));
     assertSame('the mean over rows that are all ignored', await loss.data(), [Number.NaN]);
@@ -73,7 +73,7 @@ export const lifecycle: readonly ConformanceCase[] = [
 
 /** Loss and gradient together are what they are alone, and go where `out` says. */
 async function crossEntropyInOnePass(backend: Backend): Promise<void> {
-  const dtype = backend.supports.dtypes[0];
+  const dtype = firstDType(backend);
   const x = tensor(
     [
       [1, 2, 3],
@@ -83,21 +83,21 @@ async function crossEntropyInOnePass(backend: Backend): Promise<void> {
   );
   const target = Int32Array.of(2, 0);
   const { loss, gradient } = crossEntropy(x, target);
-  const alone = [crossEntropy.loss(x, target), crossEntropy.gradient(x, target)];
+  const alone = { loss: crossEntropy.loss(x, target), gradient: crossEntropy.gradient(x, target) };
   const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
-  assertClose('the loss of both in one pass', await loss.data(), await alone[0].data(), tolerance);
-  assertClose('the gradient of both in one pass', await gradient.data(), await alone[1].data(), tolerance);
+  assertClose('the loss of both in one pass', await loss.data(), await alone.loss.data(), tolerance);
+  assertClose('the gradient of both in one pass', await gradient.data(), await alone.gradient.data(), tolerance);
   const out = { loss: relu(loss), gradient: relu(gradient) };
   const again = crossEntropy(x, target, { out });
   assert(again.loss === out.loss && again.gradient === out.gradient, 'crossEntropy does not return its out');
   assertSame('the loss in out', await out.loss.data(), await loss.data());
   assertSame('the gradient in out', await out.gradient.data(), await gradient.data());
-  for (const y of [x, loss, gradient, ...alone, out.loss, out.gradient]) y.dispose();
+  for (const y of [x, loss, gradient, alone.loss, alone.gradient, out.loss, out.gradient]) y.dispose();
 }
 
 /** The gradient may go where the target was, which the loss needs as well. */
 async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
-  const dtype = backend.supports.dtypes[0];
+  const dtype = firstDType(backend);
   const values = [1, 2, 3, 0, -1, 4];
   const x = tensor(values, { shape: [2, 3], backend, dtype });
   const target = tensor([0.25, 0.25, 0.5, 0, 0.75, 0.25], { shape: [2, 3], backend, dtype });
@@ -113,7 +113,7 @@ async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
 
 /** The last case: nothing is left alive, the backend closes for good, and core refuses what lived on it. */
 export const close: ConformanceCase = defineKernelCase('lifecycle/close', {}, async (backend) => {
-  const dtype = backend.supports.dtypes[0];
+  const dtype = firstDType(backend);
   assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are alive after all cases`);
   assert(!backend.closed, 'closed is true before close was called');
   const x = tensor([[1, 2]], { backend, dtype });

@@ -1,6 +1,7 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly, type Feature } from '../case.js';
 import { assertClose } from '../check.js';
+import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
@@ -83,9 +84,9 @@ function groupsCase(
   const parameters = options ? `;${settingParameters(options)}` : '';
   const id = `row-groups/${what}:operation=${operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
   const all = statements.map((statement) => ({ ...statement, dtype }));
-  const classes = Math.max(...all.map(({ shape, axis }) => shape[axis]));
+  const classes = Math.max(...all.map(({ shape, axis }) => layout(shape, axis).classes));
   // Without a basis, the kernel that does all of them.
-  const kernel = operation.needs(problemOf({ ...all[0], temperature: 2 }));
+  const [kernel] = all.slice(0, 1).map((statement) => operation.needs(problemOf({ ...statement, temperature: 2 })));
   return defineCase(id, { dtype, classes, features, ...(kernel !== undefined && { kernel }) }, (backend) =>
     checkEach(all, parametersOf, async (statement) => {
       const problem = problemOf(statement);

@@ -1,7 +1,7 @@
 import { type Backend, byteSize, type DType, isFloat } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, floatDTypes, type Requirements } from '../case.js';
+import { type ConformanceCase, defineKernelCase, firstDType, floatDTypes, type Requirements } from '../case.js';
 import { assert, assertClose, assertSame } from '../check.js';
-import { cotangents, rounded } from '../inputs.js';
+import { cotangents, cycled, rounded } from '../inputs.js';
 import { garbage, hostOf, plain, upload } from '../kernel.js';
 
 /** What `alloc`, `write`, `read`, `readSync`, `view`, `free` and `sync` promise, for every dtype. */
@@ -58,7 +58,7 @@ export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as c
 /** What holds whatever the dtype. */
 export const storageOrder: readonly ConformanceCase[] = [
   defineKernelCase('storage/order', {}, async (backend) => {
-    const [dtype] = backend.supports.dtypes;
+    const dtype = firstDType(backend);
     const rows = { outer: 1, classes: 2, inner: 1 };
     const x = upload(backend, { values: [0, 0], dtype });
     const s = backend.alloc(2, dtype);
@@ -72,7 +72,7 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.free(s);
   }),
   defineKernelCase('storage/free-while-enqueued', {}, async (backend) => {
-    const [dtype] = backend.supports.dtypes;
+    const dtype = firstDType(backend);
     const x = upload(backend, { values: [0, Number.NEGATIVE_INFINITY], dtype });
     const s = backend.alloc(2, dtype);
     backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 }, plain);
@@ -83,7 +83,7 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.free(s);
   }),
   defineKernelCase('storage/sync', {}, async (backend) => {
-    const [dtype] = backend.supports.dtypes;
+    const dtype = firstDType(backend);
     const x = upload(backend, { values: [0, 0], dtype });
     const s = backend.alloc(2, dtype);
     backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 }, plain);
@@ -93,7 +93,7 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.free(s);
   }),
   defineKernelCase('storage/free:bytes=4GiB', {}, async (backend) => {
-    const [dtype] = backend.supports.dtypes;
+    const dtype = firstDType(backend);
     // Buffers so large that an allocator maps fresh pages for them: none is touched, so none costs the time to clear it.
     const length = Math.min(2 ** 24, backend.supports.limits.elements);
     for (let bytes = 0; bytes < 2 ** 32; bytes += length * byteSize(dtype)) backend.free(backend.alloc(length, dtype));
@@ -125,8 +125,8 @@ async function roundTrip(backend: Backend, dtype: DType): Promise<void> {
 /** Values that a dtype holds exactly, with those that are easily lost. */
 function sample(dtype: DType, length: number, nonFinite = false): ArrayLike<number> {
   if (dtype === 'bool') return Uint8Array.from({ length }, (_, i) => (i % 3 === 0 ? 1 : 0));
-  if (dtype === 'int32') return Int32Array.from({ length }, (_, i) => [-100, 2 ** 31 - 1, -(2 ** 31), i][i % 4]);
+  if (dtype === 'int32') return Int32Array.from({ length }, (_, i) => cycled([-100, 2 ** 31 - 1, -(2 ** 31), i], i));
   const special = nonFinite ? [Number.NEGATIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY] : [0, 6e4, -6e4];
   const values = cotangents(length, dtype, 100, 'storage');
-  return values.map((value, i) => rounded(i % 7 === 3 ? special[(i >> 3) % special.length] : value, dtype));
+  return values.map((value, i) => rounded(i % 7 === 3 ? cycled(special, i >> 3) : value, dtype));
 }

@@ -1,5 +1,5 @@
 import { bufferOf, empty, type FloatDType, fromBuffer, softmax, tensor } from '../../src/index.js';
-import { type ConformanceCase, defineKernelCase, floatDTypes, unmet } from '../case.js';
+import { type ConformanceCase, defineKernelCase, firstDType, floatDTypes, unmet } from '../case.js';
 import { assert, assertClose, assertThrows } from '../check.js';
 import { delegate } from '../delegate.js';
 import { plain, runKernel } from '../kernel.js';
@@ -32,12 +32,12 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       assert(relative <= 1e-5, `expUlp lets exp(−20) be off by ${relative.toExponential(1)}; 1e-5 is the most`);
     }),
     defineKernelCase('supports/read-sync:declared=false', { weakness: 'readSync' }, async (backend) => {
-      const x = tensor([1], { backend, dtype: backend.supports.dtypes[0] });
+      const x = tensor([1], { backend, dtype: firstDType(backend) });
       await assertThrows('dataSync', 'ERR_UNSUPPORTED', () => x.dataSync());
       x.dispose();
     }),
     defineKernelCase('supports/host-view:declared=false', { weakness: 'view' }, async (backend) => {
-      const x = tensor([1], { backend, dtype: backend.supports.dtypes[0] });
+      const x = tensor([1], { backend, dtype: firstDType(backend) });
       await assertThrows('view', 'ERR_UNSUPPORTED', () => x.view());
       x.dispose();
     }),
@@ -47,12 +47,12 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       }),
     ),
     defineKernelCase('supports/limits:elements', {}, async (backend) => {
-      const dtype = backend.supports.dtypes[0];
+      const dtype = firstDType(backend);
       const most = backend.supports.limits.elements;
       await assertThrows(`${most} + 1 elements`, 'ERR_OUT_OF_MEMORY', () => empty([most + 1], { backend, dtype }));
     }),
     defineKernelCase('supports/limits:classes', {}, async (backend) => {
-      const dtype = backend.supports.dtypes[0];
+      const dtype = firstDType(backend);
       const most = backend.supports.limits.classes;
       const one = tensor([1], { backend, dtype });
       // No row that long is allocated: what is refused is its shape.
@@ -112,31 +112,35 @@ async function subnormalsKept(backend: Parameters<ConformanceCase['run']>[0]): P
   const { floor } = precisionOf({ ...backend.supports, subnormals: 'preserve' }, dtype);
   const small = 2 ** -130;
   const results = [
-    await runKernel(backend, { length: 2, dtype }, [{ values: [0, -95], dtype }], (out, [x]) =>
-      backend.softmax(out, x, rows, plain),
-    ),
-    await runKernel(
-      backend,
-      { length: 2, dtype },
-      [
-        { values: [1, small], dtype },
-        { values: [0, 1], dtype },
-      ],
-      (out, [s, g]) => backend.vjp(out, s, g, rows, plain),
-    ),
-    await runKernel(backend, { length: 4, dtype }, [{ values: [1, small], dtype }], (out, [s]) =>
-      backend.jacobian(out, s, rows, plain),
-    ),
+    {
+      expected: [1, Math.exp(-95)],
+      actual: await runKernel(backend, { length: 2, dtype }, [{ values: [0, -95], dtype }], (out, [x]) =>
+        backend.softmax(out, x, rows, plain),
+      ),
+    },
+    {
+      expected: [-small, small],
+      actual: await runKernel(
+        backend,
+        { length: 2, dtype },
+        [
+          { values: [1, small], dtype },
+          { values: [0, 1], dtype },
+        ],
+        (out, [s, g]) => backend.vjp(out, s, g, rows, plain),
+      ),
+    },
+    {
+      expected: [small, -small, -small, small],
+      actual: await runKernel(backend, { length: 4, dtype }, [{ values: [1, small], dtype }], (out, [s]) =>
+        backend.jacobian(out, s, rows, plain),
+      ),
+    },
   ];
-  const expected = [
-    [1, Math.exp(-95)],
-    [-small, small],
-    [small, -small, -small, small],
-  ];
-  return results.every((result, k) => {
-    const tolerance = expected[k].map((value) => 1e-5 * Math.abs(value) + floor);
+  return results.every(({ expected, actual }) => {
+    const tolerance = expected.map((value) => 1e-5 * Math.abs(value) + floor);
     try {
-      assertClose('', result, expected[k], tolerance);
+      assertClose('', actual, expected, tolerance);
       return true;
     } catch {
       return false;

@@ -1,6 +1,6 @@
 import { type Backend, type FloatDType, type MaskInput, type Tensor, tensor } from '../../src/index.js';
 import { assert, assertClose } from '../check.js';
-import { type InputName, layout, logits, randomFrom } from '../inputs.js';
+import { cycled, type InputName, layout, logits, randomFrom } from '../inputs.js';
 import { garbage } from '../kernel.js';
 import type { Operation } from '../operations/operation.js';
 import { broadcast, callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
@@ -127,7 +127,7 @@ function outOf(
   if (out === 'operand 0') return tensors[0];
   if (out === 'operand 1') return tensors[1];
   if (out === 'operand 2') return tensors[2];
-  if (out === 'target') return tensors[tensors.length - 1];
+  if (out === 'target') return tensors.at(-1);
   return tensor(garbage(length, problem.dtype), { shape, dtype: problem.dtype, backend });
 }
 
@@ -145,7 +145,7 @@ export function isRowwise(family: string, member: string): boolean {
 
 /** Small sizes around the axis, larger than 1 where the mask is to repeat. */
 function shapeOf({ rank, length, mask }: TrialForm, axis: number, random: () => number): readonly number[] {
-  const classes = length[Math.floor(random() * length.length)];
+  const classes = cycled(length, Math.floor(random() * length.length));
   const needed = mask === undefined || mask === 'none' || mask === 'full' ? 0 : mask === 'repeated' ? 2 : 1;
   let elements = classes;
   let others = 0;

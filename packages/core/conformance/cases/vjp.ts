@@ -45,7 +45,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
   ) =>
     defineKernelCase(
       `vjp/values:shape=${shape.join('x')};axis=${axis};input=${input};cotangent=${cotangent}${dtypeSuffix(dtype)}`,
-      { dtype, classes: shape[axis], ...requires },
+      { dtype, classes: layout(shape, axis).classes, ...requires },
       (backend) => assertValues(backend, dtype, shape, axis, input, cotangent),
     );
   const sweep = (shapes: Sweep, axis: number) =>

@@ -1,5 +1,5 @@
 import { rowIndices } from '../../reference/functions.js';
-import { eachRow, type Fault, fault } from './fault.js';
+import { eachRow, type Fault, fault, valueAt } from './fault.js';
 
 const vjpRamp = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
 const jacobianRamp = 'jacobian/values:shape=7x5;axis=1;input=ramp';
@@ -15,13 +15,13 @@ export const faultyDerivatives: readonly Fault[] = [
   })),
   fault('diagonal-vjp', 'treats softmax as a sigmoid: g s (1 − s).', vjpRamp, () => ({
     vjp(out, s, g) {
-      const result = s.data.map((p, i) => g.data[i] * p * (1 - p));
+      const result = s.data.map((p, i) => valueAt(g, i) * p * (1 - p));
       out.data.set(result);
     },
   })),
   fault('vjp-without-cotangent-sum', 'leaves ⟨s, g⟩ out: s ⊙ g.', vjpRamp, () => ({
     vjp(out, s, g) {
-      out.data.set(s.data.map((p, i) => g.data[i] * p));
+      out.data.set(s.data.map((p, i) => valueAt(g, i) * p));
     },
   })),
   fault('vjp-over-the-batch', 'divides the vjp by the number of rows.', vjpRamp, (right) => ({
@@ -47,8 +47,8 @@ export const faultyDerivatives: readonly Fault[] = [
       vjp(out, s, g, rows) {
         for (const at of rowIndices(rows)) {
           for (const i of at) {
-            const inner = at.reduce((sum, j) => sum + s.data[j] * g.data[j], 0);
-            out.data[i] = s.data[i] * (g.data[i] - inner);
+            const inner = at.reduce((sum, j) => sum + valueAt(s, j) * valueAt(g, j), 0);
+            out.data[i] = valueAt(s, i) * (valueAt(g, i) - inner);
           }
         }
       },
@@ -57,8 +57,8 @@ export const faultyDerivatives: readonly Fault[] = [
   fault('vjp-that-cancels', 's ⊙ (g − ⟨s, g⟩) as it stands, in float32.', 'vjp/nearly-one-hot', () => ({
     vjp(out, s, g, rows, { temperature }) {
       for (const at of rowIndices(rows)) {
-        const inner = at.reduce((sum, i) => Math.fround(sum + Math.fround(s.data[i] * g.data[i])), 0);
-        for (const i of at) out.data[i] = (s.data[i] * Math.fround(g.data[i] - inner)) / temperature;
+        const inner = at.reduce((sum, i) => Math.fround(sum + Math.fround(valueAt(s, i) * valueAt(g, i))), 0);
+        for (const i of at) out.data[i] = (valueAt(s, i) * Math.fround(valueAt(g, i) - inner)) / temperature;
       }
     },
   })),
@@ -72,7 +72,8 @@ export const faultyDerivatives: readonly Fault[] = [
         const { classes } = rows;
         rowIndices(rows).forEach((at, row) => {
           at.forEach((i, c) => {
-            out.data[(row * classes + c) * classes + c] = (s.data[i] * (1 - s.data[i])) / parameters.temperature;
+            out.data[(row * classes + c) * classes + c] =
+              (valueAt(s, i) * (1 - valueAt(s, i))) / parameters.temperature;
           });
         });
       },
@@ -80,7 +81,7 @@ export const faultyDerivatives: readonly Fault[] = [
   ),
   fault('vjp-overwrites-cotangent', 'leaves s ⊙ g in the cotangent.', 'vjp/input-unchanged', (right) => ({
     vjp(out, s, g, rows, parameters) {
-      const product = g.data.map((value, i) => value * s.data[i]);
+      const product = g.data.map((value, i) => value * valueAt(s, i));
       right.vjp(out, s, g, rows, parameters);
       g.data.set(product);
     },
@@ -100,7 +101,7 @@ export const faultyDerivatives: readonly Fault[] = [
       const { classes } = rows;
       rowIndices(rows).forEach((at, row) => {
         at.forEach((i, c) => {
-          out.data[(row * classes + c) * classes + c] = s.data[i];
+          out.data[(row * classes + c) * classes + c] = valueAt(s, i);
         });
       });
     },

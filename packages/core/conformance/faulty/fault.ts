@@ -1,4 +1,4 @@
-import { rowIndices } from '../../reference/functions.js';
+import { rowIndices, rowValues } from '../../reference/functions.js';
 import type { Backend, BackendProvider, Kernels, Rows } from '../../src/index.js';
 import { delegate } from '../delegate.js';
 import { type ExactBuffer, exact } from '../exact.js';
@@ -50,14 +50,16 @@ export function eachRow(
 ): void {
   const source = x.data.slice();
   rowIndices(rows).forEach((at, index) => {
-    const values = results(
-      at.map((i) => source[i]),
-      index,
-    );
+    const values = results(rowValues(source, at), index);
     at.forEach((i, c) => {
-      out.data[i] = values[c];
+      out.data[i] = values[c] ?? Number.NaN;
     });
   });
+}
+
+/** An element of a buffer. */
+export function valueAt({ data }: ExactBuffer, i: number): number {
+  return data[i] ?? Number.NaN;
 }
 
 /** Softmax of a row in float64. */

@@ -1,8 +1,8 @@
-import { rowIndices, softmaxVjp } from '../../reference/functions.js';
+import { rowIndices, rowValues, softmaxVjp } from '../../reference/functions.js';
 import { hostArray } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
 import { plain } from '../kernel.js';
-import { eachRow, type Fault, fault, faultyKernels, softmaxOf } from './fault.js';
+import { eachRow, type Fault, fault, faultyKernels, softmaxOf, valueAt } from './fault.js';
 
 const small = 'shape=7x5;axis=1;input=spread';
 
@@ -89,7 +89,7 @@ const functionMistakes: readonly Fault[] = [
     () => ({
       logSumExp(out, x, rows) {
         rowIndices(rows).forEach((at, row) => {
-          out.data[row] = Math.log(Math.fround(at.reduce((sum, i) => sum + Math.exp(x.data[i]), 0)));
+          out.data[row] = Math.log(Math.fround(rowValues(x.data, at).reduce((sum, logit) => sum + Math.exp(logit), 0)));
         });
       },
     }),
@@ -113,7 +113,7 @@ const functionMistakes: readonly Fault[] = [
         const f = rows.classes;
         right.forEach((_, i) => {
           const [matrix, r, c] = [Math.floor(i / (f * f)), Math.floor(i / f) % f, i % f];
-          out.data[i] = right[(matrix * f + c) * f + r];
+          out.data[i] = right[(matrix * f + c) * f + r] ?? Number.NaN;
         });
       },
     }),
@@ -134,7 +134,7 @@ const functionMistakes: readonly Fault[] = [
     'relu-slope-at-zero',
     'lets the gradient through where y is 0.',
     'relu/vjp:shape=7x5;axis=1;input=broad',
-    () => ({ reluVjp: (out, y, g) => out.data.set(y.data.map((v, i) => (v >= 0 ? g.data[i] : 0))) }),
+    () => ({ reluVjp: (out, y, g) => out.data.set(y.data.map((v, i) => (v >= 0 ? valueAt(g, i) : 0))) }),
   ),
 ];
 
@@ -151,12 +151,14 @@ const hvpMistakes: readonly Fault[] = [
         const round = out.dtype === 'float64' ? (value: number) => value : Math.fround;
         const result = out.data.slice();
         for (const at of rowIndices(rows)) {
-          const inner = (u: ArrayLike<number>, v: ArrayLike<number>) =>
-            round(at.reduce((sum, i) => sum + u[i] * v[i], 0));
-          const mean = inner(s.data, t.data);
-          const d = s.data.map((p, i) => round(p * round(t.data[i] - mean)));
-          const [ofG, ofD] = [inner(s.data, g.data), inner(d, g.data)];
-          for (const i of at) result[i] = (d[i] * (g.data[i] - ofG) - s.data[i] * ofD) / temperature ** 2;
+          const inner = (u: ExactBuffer, v: ExactBuffer) =>
+            round(at.reduce((sum, i) => sum + valueAt(u, i) * valueAt(v, i), 0));
+          const mean = inner(s, t);
+          const d = { dtype: s.dtype, data: s.data.map((p, i) => round(p * round(valueAt(t, i) - mean))) };
+          const [ofG, ofD] = [inner(s, g), inner(d, g)];
+          for (const i of at) {
+            result[i] = (valueAt(d, i) * (valueAt(g, i) - ofG) - valueAt(s, i) * ofD) / temperature ** 2;
+          }
         }
         out.data.set(result);
       },
@@ -168,11 +170,11 @@ const hvpMistakes: readonly Fault[] = [
     hvpSpread,
     () => ({
       softmaxHvp(out, s, g, t, rows, { temperature }) {
-        const d = softmaxVjp(s.data, t.data, rows, temperature);
+        const d = { dtype: out.dtype, data: softmaxVjp(s.data, t.data, rows, temperature) };
         const result = out.data.slice();
         for (const at of rowIndices(rows)) {
-          const mean = at.reduce((sum, i) => sum + s.data[i] * g.data[i], 0);
-          for (const i of at) result[i] = (d[i] * (g.data[i] - mean)) / temperature;
+          const mean = at.reduce((sum, i) => sum + valueAt(s, i) * valueAt(g, i), 0);
+          for (const i of at) result[i] = (valueAt(d, i) * (valueAt(g, i) - mean)) / temperature;
         }
         out.data.set(result);
       },
@@ -215,7 +217,7 @@ const hvpMistakes: readonly Fault[] = [
     'log-sum-exp/hvp:shape=2x3x4;axis=1;input=ramp',
     ({ logSumExpHvp }) => ({
       logSumExpHvp(out, x, g, t, rows, parameters) {
-        logSumExpHvp?.(out, x, { dtype: g.dtype, data: g.data.slice().fill(g.data[0]) }, t, rows, parameters);
+        logSumExpHvp?.(out, x, { dtype: g.dtype, data: g.data.slice().fill(valueAt(g, 0)) }, t, rows, parameters);
       },
     }),
   ),

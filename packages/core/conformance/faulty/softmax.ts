@@ -1,5 +1,6 @@
 import type { Backend, Rows } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
+import { cycled } from '../inputs.js';
 import { isPlain, plain } from '../kernel.js';
 import { eachRow, type Fault, fault, softmaxOf } from './fault.js';
 
@@ -133,7 +134,7 @@ const layoutMistakes: readonly Fault[] = [
       const before = out.data.slice();
       right.softmax(out, x, rows, plain);
       out.data.forEach((value, i) => {
-        if (value === 0) out.data[i] = before[i];
+        if (value === 0) out.data[i] = before[i] ?? Number.NaN;
       });
     },
   ),
@@ -176,10 +177,7 @@ const layoutMistakes: readonly Fault[] = [
           eachRow(out, x, rows, (row) => {
             const max = Math.max(...row);
             const exponentials = row.map((value) => Math.fround(Math.exp(value - max)));
-            const sum = exponentials.reduce(
-              (total, _, c) => Math.fround(total + exponentials[(c + first) % row.length]),
-              0,
-            );
+            const sum = exponentials.reduce((total, _, c) => Math.fround(total + cycled(exponentials, c + first)), 0);
             return exponentials.map((e) => e / sum);
           });
         },

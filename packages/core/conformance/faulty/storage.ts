@@ -1,5 +1,6 @@
-import { type Backend, byteSize, hostArray, SoftgradError } from '../../src/index.js';
+import { type Backend, byteSize, hostArray, type Operand, SoftgradError } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
+import { cycled } from '../inputs.js';
 import { type Fault, fault } from './fault.js';
 
 /** Mistakes of storage, of the order of work, and of the basis. */
@@ -66,14 +67,12 @@ export const faultyStorage: readonly Fault[] = [
         ...required(right.basis),
         binary(out, op, a, b, extent) {
           const size = out.data.length;
-          const [left, other] = [a, b].map((operand) => {
+          const whole = (operand: Operand<ExactBuffer>): Operand<ExactBuffer> => {
             if (typeof operand === 'number') return operand;
-            const data = hostArray(size, operand.buffer.dtype).map(
-              (_, i) => operand.buffer.data[i % operand.buffer.data.length],
-            );
-            return { buffer: { dtype: operand.buffer.dtype, data }, extent };
-          });
-          required(right.basis).binary(out, op, left, other, extent);
+            const { dtype, data } = operand.buffer;
+            return { buffer: { dtype, data: hostArray(size, dtype).map((_, i) => cycled(data, i)) }, extent };
+          };
+          required(right.basis).binary(out, op, whole(a), whole(b), extent);
         },
       },
     }),

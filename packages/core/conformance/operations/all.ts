@@ -17,6 +17,7 @@ import {
   type CallOptions,
   cotangentOf,
   logitsOf,
+  type One,
   type Operand,
   type Operation,
   rowCotangentOf,
@@ -27,7 +28,7 @@ type Name = keyof typeof definitions;
 type Function = (...operands: (Tensor | object)[]) => Tensor;
 /** A function of the table, whichever. */
 type AnyFunction = Function &
-  Readonly<Record<string, Function>> & {
+  Readonly<Record<Exclude<MemberName, 'value' | 'diagonal'>, Function>> & {
     linearize(x: Tensor, options: object): ReturnType<typeof table.softmax.linearize>;
   };
 
@@ -62,7 +63,7 @@ export const allOperations: readonly Operation[] = [
 ];
 
 /** A function as users call it, with what the reference says of it. */
-function operationOf(name: Name, definition: Definition, member: MemberName): Operation {
+function operationOf(name: Name, definition: Definition, member: Exclude<MemberName, 'diagonal'>): Operation {
   const data = definition[member] as Member;
   const expectation = (expectations[name] as Readonly<Partial<Record<MemberName, Expectation>>>)[member] as Expectation;
   const takes = optionNamesOf(definition, member);
@@ -104,7 +105,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
     passes: (problem) => outputOf(name, definition, problem).values,
     operands: (problem) => [logitsOf(problem)],
-    apply([x], options) {
+    apply([x]: One<Tensor>, options) {
       const { out, ...others } = taken(options, takes);
       const operator = f.linearize(x, others);
       try {

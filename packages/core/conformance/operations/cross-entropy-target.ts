@@ -1,7 +1,7 @@
 import type { ReferenceTarget } from '../../reference/cross-entropy.js';
 import { rowIndices } from '../../reference/functions.js';
 import type { CrossEntropyTarget } from '../../src/index.js';
-import { randomFrom, rounded } from '../inputs.js';
+import { cycled, randomFrom, rounded } from '../inputs.js';
 import type { Problem } from '../statement.js';
 import type { Operand } from './operation.js';
 
@@ -31,11 +31,8 @@ export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTar
   const values = rowIndices(rows).map((at, row) => {
     if (setting.target === 'ignored' && row % 3 === 0) return -100;
     if (setting.ignoreIndex !== undefined && row % 3 === 1) return ignored;
-    const kept: number[] = [];
-    for (let c = 0; c < at.length; c++) {
-      if (c !== ignored && (!parameters.mask || parameters.mask[at[c]])) kept.push(c);
-    }
-    return kept.length === 0 ? ignored : kept[(row * 2 + 1) % kept.length];
+    const kept = at.flatMap((i, c) => (c !== ignored && (!parameters.mask || parameters.mask[i]) ? [c] : []));
+    return kept.length === 0 ? ignored : cycled(kept, row * 2 + 1);
   });
   return { kind: 'indices', values };
 }
@@ -57,12 +54,10 @@ function shares({ rows, dtype, values: logits }: Problem, unnormalised: boolean)
   const values = new Float64Array(logits.length);
   rowIndices(rows).forEach((at, row) => {
     const random = randomFrom(`target:${row}:${rows.classes}`);
-    const parts = at.map((_, c) => (c % 4 === 2 ? 0 : random()));
-    const sum = parts.reduce((a, b) => a + b, 0);
+    const parts = at.map((i, c) => ({ i, part: c % 4 === 2 ? 0 : random() }));
+    const sum = parts.reduce((whole, { part }) => whole + part, 0);
     const total = unnormalised ? (row % 2 ? 1.7 : 0.6) : 1;
-    at.forEach((i, c) => {
-      values[i] = rounded((parts[c] / sum) * total, dtype);
-    });
+    for (const { i, part } of parts) values[i] = rounded((part / sum) * total, dtype);
   });
   return values;
 }

@@ -7,6 +7,7 @@ import {
   type ReferenceTarget,
   crossEntropy as reference,
 } from '../../reference/cross-entropy.js';
+import type { Values } from '../../reference/functions.js';
 import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
 import { rounded } from '../inputs.js';
 import type { Problem } from '../statement.js';
@@ -17,7 +18,16 @@ import {
 } from '../tolerance-cross-entropy.js';
 import { crossEntropyHvpTolerance } from '../tolerance-hvp.js';
 import { ignoreIndexOf, type TargetSetting, targetArgument, targetOf, targetOperand } from './cross-entropy-target.js';
-import { cotangentOf, logitsOf, type Operand, type Operation, tangentOf } from './operation.js';
+import {
+  cotangentOf,
+  logitsOf,
+  type One,
+  type Operand,
+  type Operation,
+  type Three,
+  type Two,
+  tangentOf,
+} from './operation.js';
 
 /** The options of one cross-entropy operation, as a case's id has them. */
 export interface CrossEntropySetting extends TargetSetting {
@@ -85,48 +95,52 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
     },
     apply: (tensors, shared, problem) => {
       const [plain, own] = call(problem);
-      return rest.run(tensors, setting.asTensor ? tensors[tensors.length - 1] : plain, { ...own, ...shared });
+      const asTensor = setting.asTensor ? tensors.at(-1) : undefined;
+      return rest.run(tensors, asTensor ?? plain, { ...own, ...shared });
     },
   });
   return [
     member('loss', {
       needs: () => (reduction === 'none' ? 'crossEntropy' : null),
       operands: (problem) => [logitsOf(problem)],
-      run: ([x], target, all) => crossEntropy.loss(x, target, all),
-      expected: ([x], problem) => both(x, problem).loss,
-      tolerance: (precision, [x], expected, problem) =>
+      run: ([x]: One<Tensor>, target, all) => crossEntropy.loss(x, target, all),
+      expected: ([x]: One<Values>, problem) => both(x, problem).loss,
+      tolerance: (precision, [x]: One<Values>, expected, problem) =>
         crossEntropyLossTolerance(precision, x, target(problem), expected, problem.rows, options(problem)),
     }),
     member('gradient', {
       needs: () => 'crossEntropy',
       operands: (problem) => [logitsOf(problem)],
-      run: ([x], target, all) => crossEntropy.gradient(x, target, all),
-      expected: ([x], problem) => both(x, problem).gradient,
-      tolerance: (precision, [x], expected, problem) =>
+      run: ([x]: One<Tensor>, target, all) => crossEntropy.gradient(x, target, all),
+      expected: ([x]: One<Values>, problem) => both(x, problem).gradient,
+      tolerance: (precision, [x]: One<Values>, expected, problem) =>
         crossEntropyGradientTolerance(precision, x, target(problem), null, expected, problem.rows, options(problem)),
     }),
     member('vjp', {
       needs: () => null,
       operands: (problem) => [logitsOf(problem), lossCotangent(problem)],
-      run: ([x, g], target, all) => crossEntropy.vjp(x, target, g, all),
-      expected: ([x, g], problem) => crossEntropyVjp(x, target(problem), g, problem.rows, options(problem)),
-      tolerance: (precision, [x, g], expected, problem) =>
+      run: ([x, g]: Two<Tensor>, target, all) => crossEntropy.vjp(x, target, g, all),
+      expected: ([x, g]: Two<Values>, problem) =>
+        crossEntropyVjp(x, target(problem), g, problem.rows, options(problem)),
+      tolerance: (precision, [x, g]: Two<Values>, expected, problem) =>
         crossEntropyGradientTolerance(precision, x, target(problem), g, expected, problem.rows, options(problem)),
     }),
     member('jvp', {
       needs: () => null,
       operands: (problem) => [logitsOf(problem), cotangentOf(problem)],
-      run: ([x, t], target, all) => crossEntropy.jvp(x, target, t, all),
-      expected: ([x, t], problem) => crossEntropyJvp(x, target(problem), t, problem.rows, options(problem)),
-      tolerance: (precision, [x, t], expected, problem) =>
+      run: ([x, t]: Two<Tensor>, target, all) => crossEntropy.jvp(x, target, t, all),
+      expected: ([x, t]: Two<Values>, problem) =>
+        crossEntropyJvp(x, target(problem), t, problem.rows, options(problem)),
+      tolerance: (precision, [x, t]: Two<Values>, expected, problem) =>
         crossEntropyJvpTolerance(precision, x, target(problem), t, expected, problem.rows, options(problem)),
     }),
     member('hvp', {
       needs: () => null,
       operands: (problem) => [logitsOf(problem), lossCotangent(problem), tangentOf(problem)],
-      run: ([x, g, t], target, all) => crossEntropy.hvp(x, target, g, t, all),
-      expected: ([x, g, t], problem) => crossEntropyHvp(x, target(problem), g, t, problem.rows, options(problem)),
-      tolerance: (precision, [x, g, t], expected, problem) =>
+      run: ([x, g, t]: Three<Tensor>, target, all) => crossEntropy.hvp(x, target, g, t, all),
+      expected: ([x, g, t]: Three<Values>, problem) =>
+        crossEntropyHvp(x, target(problem), g, t, problem.rows, options(problem)),
+      tolerance: (precision, [x, g, t]: Three<Values>, expected, problem) =>
         crossEntropyHvpTolerance(precision, x, target(problem), g, t, expected, problem.rows, options(problem)),
     }),
   ];

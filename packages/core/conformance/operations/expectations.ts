@@ -6,34 +6,44 @@ import type { definitions } from '../../src/ops/table.js';
 import type { Precision } from '../tolerance.js';
 import * as bounds from '../tolerance.js';
 import * as seconds from '../tolerance-hvp.js';
+import type { One, Three, Two } from './operation.js';
 
 /** Temperature, negative for softmin, and mask of a call. */
 type Parameters = ReferenceParameters & { readonly temperature: number };
 
-/** What a function should give, and how exactly. */
-export interface Expectation {
-  expected(operands: readonly Values[], rows: Rows, parameters: Parameters): Float64Array;
-  tolerance(
-    precision: Precision,
-    operands: readonly Values[],
-    expected: Values,
-    rows: Rows,
-    parameters: Parameters,
-  ): Float64Array;
+/** What a function should give of its operands, and how exactly. */
+export interface Expectation<O extends readonly Values[] = readonly Values[]> {
+  expected(operands: O, rows: Rows, parameters: Parameters): Float64Array;
+  tolerance(precision: Precision, operands: O, expected: Values, rows: Rows, parameters: Parameters): Float64Array;
   /** What it needs of a backend without a basis, where that is not its own kernel. */
   needs?(parameters: Parameters): KernelName | null | undefined;
 }
 
 /** A function from whose output the derivatives are taken: what an error of its output does to an entry of the Jacobian. */
 export interface WithOperator {
-  /** `y` and `error` are those of a row; the matrix entry is in row r and column c. */
-  propagated(y: readonly number[], error: readonly number[], r: number, c: number, temperature: number): number;
+  /** The entry of the matrix in the row of one entry of the output and the column of another, or of the same. */
+  propagated(row: OutputEntry, column: OutputEntry, temperature: number): number;
+}
+
+/** An entry of a function's output, and what it may be off by. */
+interface OutputEntry {
+  readonly y: number;
+  readonly error: number;
 }
 
 type Name = keyof typeof definitions;
+type ExpectationOf<M> = Expectation<
+  M extends { readonly along: string }
+    ? Three<Values>
+    : M extends { readonly direction: string }
+      ? Two<Values>
+      : One<Values>
+>;
 type Expectations = {
   readonly [K in Name]: {
-    readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: Expectation;
+    readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: ExpectationOf<
+      (typeof definitions)[K][M]
+    >;
   } & ('jacobian' extends keyof (typeof definitions)[K] ? WithOperator : unknown);
 };
 
@@ -58,9 +68,9 @@ const ofSoftmax: Expectations['softmax'] = {
     tolerance: (precision, [s], expected, rows, { temperature }) =>
       bounds.softmaxJacobianTolerance(precision, s, expected, rows, temperature),
   },
-  propagated: (s, error, r, c, temperature) => {
-    const beside = s[r] * error[c] + s[c] * error[r] + error[r] * error[c];
-    return (r === c ? error[r] * (1 + error[r]) : beside) / Math.abs(temperature);
+  propagated: (row, column, temperature) => {
+    const beside = row.y * column.error + column.y * row.error + row.error * column.error;
+    return (row === column ? row.error * (1 + row.error) : beside) / Math.abs(temperature);
   },
 };
 
@@ -94,8 +104,8 @@ export const expectations: Expectations = {
       tolerance: (precision, [y], expected, rows, { temperature }) =>
         bounds.logSoftmaxJacobianTolerance(precision, y, expected, rows, temperature),
     },
-    propagated: (y, error, _, c, temperature) =>
-      y[c] === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y[c]) * Math.expm1(error[c])) / Math.abs(temperature),
+    propagated: (_, { y, error }, temperature) =>
+      y === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y) * Math.expm1(error)) / Math.abs(temperature),
   },
   logSumExp: {
     value: {
@@ -136,7 +146,7 @@ export const expectations: Expectations = {
       expected: ([y, g, t]) => reference.sigmoidHvp(y, g, t),
       tolerance: (precision, [, g, t], expected) => seconds.sigmoidHvpTolerance(precision, g, t, expected),
     },
-    propagated: (_, error, r, c) => (r === c ? error[r] * (1 + error[r]) : 0),
+    propagated: (row, column) => (row === column ? row.error * (1 + row.error) : 0),
   },
   relu: {
     value: { expected: ([x]) => reference.relu(x), tolerance: (_, __, expected) => exactly(expected) },
@@ -146,7 +156,7 @@ export const expectations: Expectations = {
 };
 
 /** A symmetric Jacobian: the vjp is the jvp. */
-function bothProducts(expectation: Expectation) {
+function bothProducts(expectation: Expectation<Two<Values>>) {
   return { vjp: expectation, jvp: expectation };
 }
 
@@ -156,11 +166,11 @@ function ofEntries(
   tolerance: (precision: Precision, y: Values, g: Values, expected: Values) => Float64Array,
 ) {
   const ones = (y: Values) => new Float64Array(y.length).fill(1);
-  const jacobian: Expectation = {
+  const jacobian: Expectation<One<Values>> = {
     expected: ([y], rows) => diagonalMatrices(vjp(y, ones(y)), rows),
     tolerance: (precision, [y], _, rows) => diagonalMatrices(tolerance(precision, y, ones(y), vjp(y, ones(y))), rows),
   };
-  const product: Expectation = {
+  const product: Expectation<Two<Values>> = {
     expected: ([y, g]) => vjp(y, g),
     tolerance: (precision, [y, g], expected) => tolerance(precision, y, g, expected),
   };
@@ -172,29 +182,35 @@ export function operatorExpectation({
   value,
   jacobian,
   propagated,
-}: { readonly value: Expectation; readonly jacobian: Expectation } & WithOperator): Expectation {
+}: {
+  readonly value: Expectation<One<Values>>;
+  readonly jacobian: Expectation<One<Values>>;
+} & WithOperator): Expectation<One<Values>> {
   return {
     expected: ([x], rows, parameters) => jacobian.expected([value.expected([x], rows, parameters)], rows, parameters),
     tolerance(precision, [x], expected, rows, parameters) {
       const y = value.expected([x], rows, parameters);
       const error = value.tolerance(precision, [x], y, rows, parameters);
       const own = jacobian.tolerance(precision, [y], expected, rows, parameters);
-      const { classes } = rows;
-      reference.rowIndices(rows).forEach((at, row) => {
-        const [values, errors] = [at.map((i) => y[i]), at.map((i) => error[i])];
-        for (let r = 0; r < classes; r++) {
-          for (let c = 0; c < classes; c++) {
-            own[(row * classes + r) * classes + c] += propagated(values, errors, r, c, parameters.temperature);
+      const outputs = reference
+        .rowIndices(rows)
+        .map((at) => at.map((i): OutputEntry => ({ y: y[i] ?? Number.NaN, error: error[i] ?? Number.NaN })));
+      let next = 0;
+      for (const entries of outputs) {
+        for (const row of entries) {
+          for (const column of entries) {
+            own[next] = (own[next] ?? Number.NaN) + propagated(row, column, parameters.temperature);
+            next++;
           }
         }
-      });
+      }
       return own;
     },
   };
 }
 
 /** The diagonals of the matrices of another expectation. */
-export function diagonalExpectation(matrices: Expectation): Expectation {
+export function diagonalExpectation(matrices: Expectation<One<Values>>): Expectation<One<Values>> {
   return {
     expected: (operands, rows, parameters) => diagonal(matrices.expected(operands, rows, parameters), rows),
     tolerance(precision, operands, _, rows, parameters) {
@@ -212,7 +228,7 @@ function exactly(expected: Values): Float64Array {
 function diagonalMatrices(slopes: Float64Array, rows: Rows): Float64Array {
   const out = new Float64Array(slopes.length * rows.classes);
   eachDiagonal(rows, (i, position) => {
-    out[position] = slopes[i];
+    out[position] = slopes[i] ?? Number.NaN;
   });
   return out;
 }
@@ -220,7 +236,7 @@ function diagonalMatrices(slopes: Float64Array, rows: Rows): Float64Array {
 function diagonal(matrices: ArrayLike<number>, rows: Rows): Float64Array {
   const out = new Float64Array(rows.outer * rows.classes * rows.inner);
   eachDiagonal(rows, (i, position) => {
-    out[i] = matrices[position];
+    out[i] = matrices[position] ?? Number.NaN;
   });
   return out;
 }

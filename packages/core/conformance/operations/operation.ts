@@ -20,6 +20,15 @@ export interface Operand {
   readonly dtype?: 'int32';
 }
 
+/** What a function of one operand takes. */
+export type One<T> = readonly [T];
+
+/** What a function of an operand and a direction takes. */
+export type Two<T> = readonly [T, T];
+
+/** What a second derivative takes: an operand, a cotangent and a tangent. */
+export type Three<T> = readonly [T, T, T];
+
 /** One function of core's public API, with what it should give and how exactly. Laws and value cases go over a list of these. */
 export interface Operation {
   /** As a user writes it: `logSoftmax.vjp`. */

@@ -7,6 +7,7 @@ import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
 import { type Definition, definitionOf, type Settings, softmaxSettings, wholeOf } from '../ops/define.js';
 import type { BuiltIn, Op } from '../ops/table.js';
 import { readInput } from '../tensor/input.js';
+import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -96,10 +97,7 @@ function derived(
 
 /** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
 function parametersOf({ temperature, mask }: Settings, { size }: FloatTensor) {
-  if (mask === null) return { temperature, mask };
-  const repeated = new Uint8Array(size);
-  for (let at = 0; at < size; at += mask.host.length) repeated.set(mask.host, at);
-  return { temperature, mask: repeated };
+  return { temperature, mask: mask && repeated(mask.host, size) };
 }
 
 function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {

@@ -41,6 +41,11 @@ export function keeps(mask: Mask<unknown>, rows: Rows, outer: number, classIndex
   return mask.host[((outer % mask.outer) * rows.classes + classIndex) * rows.inner + inner] !== 0;
 }
 
+/** A laid-out mask with an entry for each of `size` elements. */
+export function repeated(host: HostArray, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (host[i % host.length] === 0 ? 0 : 1));
+}
+
 /** True where two masks keep the same entries of the same rows. */
 export function sameMask(a: LaidMask, b: LaidMask): boolean {
   const [few, many] = a.host.length <= b.host.length ? [a.host, b.host] : [b.host, a.host];

@@ -102,6 +102,5 @@ function toggled(names: readonly string[], name: string): readonly string[] {
 }
 
 function sizeOf(shape: string): number {
-  const [rows, classes] = shape.split('x').map(Number);
-  return rows * classes;
+  return shape.split('x').reduce((product, length) => product * Number(length), 1);
 }

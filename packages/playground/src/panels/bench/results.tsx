@@ -32,7 +32,7 @@ export function Results({ reports, mode }: Props) {
         </div>
         <p class="caption">Medians of the rounds, with first and third quartile. Both axes are logarithmic.</p>
       </section>
-      {second && <DeviceRatios a={first} b={second} mode={mode} colours={colours} />}
+      {first && second && <DeviceRatios a={first} b={second} mode={mode} colours={colours} />}
       {reports.map((named) => (
         <SpeedUps key={named.letter} named={named} several={second !== undefined} mode={mode} colours={colours} />
       ))}

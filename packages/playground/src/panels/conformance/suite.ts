@@ -26,7 +26,10 @@ export async function runSuite(
   for (const boundCase of bound) {
     if (signal.aborted) {
       // The last case closes the backend.
-      await bound[bound.length - 1].run().catch(() => {});
+      await bound
+        .at(-1)
+        ?.run()
+        .catch(() => {});
       signal.throwIfAborted();
     }
     cases.push(await reportCase(boundCase));

@@ -77,11 +77,11 @@ function tooLarge(name: string, numbers: number, shape: readonly number[]): stri
 }
 
 /** Nested lists as the reader would write them. */
-function write(data: readonly number[], shape: readonly number[]): string {
-  if (shape.length === 0) return word(data[0]);
-  if (shape.length === 1) return `[${data.map(word).join(', ')}]`;
-  const step = data.length / shape[0];
-  const parts = Array.from({ length: shape[0] }, (_, k) => write(data.slice(k * step, (k + 1) * step), shape.slice(1)));
+function write(data: readonly number[], [length, ...rest]: readonly number[]): string {
+  if (length === undefined) return data.map(word).join();
+  if (rest.length === 0) return `[${data.map(word).join(', ')}]`;
+  const step = data.length / length;
+  const parts = Array.from({ length }, (_, k) => write(data.slice(k * step, (k + 1) * step), rest));
   return `[${parts.join(',\n ')}]`;
 }
 

@@ -59,8 +59,9 @@ function isExpression(text: string): boolean {
 /** A pasted line of labels is a table of one row: as many labels as the signal has rows. */
 function labelsOf(target: NdArrayLike, signal: NdArrayLike | undefined): NdArrayLike {
   const { shape } = target;
-  const oneRow = shape.length === 2 && shape[0] === 1 && signal !== undefined && signal.shape.join() !== shape.join();
-  return oneRow ? { ...target, shape: [shape[1]] } : target;
+  const [rows, labels] = shape;
+  if (shape.length !== 2 || rows !== 1 || labels === undefined) return target;
+  return signal !== undefined && signal.shape.join() !== shape.join() ? { ...target, shape: [labels] } : target;
 }
 
 /** The field that a message of core's is about, by its first word. */

@@ -23,7 +23,7 @@ export const examples: readonly Example[] = [
     title: 's * (1 - s)',
     state: async () => {
       const J = await jacobians();
-      const diagonal = Float64Array.from(values, (_, k) => J[k * classes + (k % classes)]);
+      const diagonal = Float64Array.from(values, (_, k) => J[k * classes + (k % classes)] ?? Number.NaN);
       return ask({ gradient: write(diagonal), upstream: write(oneClassARow(sampleSignal)) });
     },
   },
@@ -47,8 +47,8 @@ async function right(logits: Float64Array): Promise<DoctorState> {
   const backend = await openShared('cpu');
   const upstream = oneClassARow(sampleSignal);
   using dx = scope(() => {
-    const [x, g] = [logits, upstream].map((data) => tensor(data, { shape: [rows, classes], backend }));
-    return softmax.vjp(softmax(x), g);
+    const shape = [rows, classes];
+    return softmax.vjp(softmax(tensor(logits, { shape, backend })), tensor(upstream, { shape, backend }));
   });
   const gradient = Float64Array.from(await dx.data());
   return ask({ signal: write(logits), gradient: write(gradient), upstream: write(upstream) });
@@ -59,7 +59,7 @@ function sums(J: Float64Array, order: (i: number, k: number) => number): Float64
   return Float64Array.from(values, (_, at) => {
     const i = at % classes;
     let sum = 0;
-    for (let k = 0; k < classes; k++) sum += J[at * classes + order(i, k)];
+    for (let k = 0; k < classes; k++) sum += J[at * classes + order(i, k)] ?? Number.NaN;
     return sum;
   });
 }

@@ -1,4 +1,13 @@
-import { type Backend, type FloatDType, type HostArray, openShared, scope, softmax, tensor } from '@softgrad/core';
+import {
+  type Backend,
+  type FloatDType,
+  type HostArray,
+  openShared,
+  SoftgradError,
+  scope,
+  softmax,
+  tensor,
+} from '@softgrad/core';
 import type { ExploreState } from './state.js';
 
 /** What a backend made of the state; numbers of the row that is looked at, but for the probabilities. */
@@ -76,7 +85,9 @@ export async function compute(state: ExploreState): Promise<Results> {
 function dtypeOf(backend: Backend, wanted: FloatDType | null): FloatDType {
   const { dtypes } = backend.supports;
   if (wanted !== null && dtypes.includes(wanted)) return wanted;
-  return dtypes.includes('float64') ? 'float64' : dtypes[0];
+  const widest = dtypes.includes('float64') ? 'float64' : dtypes.at(0);
+  if (widest === undefined) throw new SoftgradError('ERR_DTYPE', `${backend.name} computes in no dtype`);
+  return widest;
 }
 
 /** Each row added up from left to right and rounded after each step, as NumPy does it in the dtype. */
@@ -84,7 +95,7 @@ function sumRows(jacobian: HostArray, classes: number, dtype: FloatDType): reado
   const round = dtype === 'float64' ? (x: number) => x : Math.fround;
   return Array.from({ length: classes }, (_, i) => {
     let sum = 0;
-    for (let j = 0; j < classes; j++) sum = round(sum + jacobian[i * classes + j]);
+    for (const entry of jacobian.subarray(i * classes, (i + 1) * classes)) sum = round(sum + entry);
     return sum;
   });
 }
@@ -92,8 +103,8 @@ function sumRows(jacobian: HostArray, classes: number, dtype: FloatDType): reado
 /** The spacing of the dtype's numbers at 1. */
 const units: Readonly<Record<FloatDType, number>> = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10 };
 
-export function largestOf(values: ArrayLike<number>): number {
+export function largestOf(values: Iterable<number>): number {
   let most = 0;
-  for (let k = 0; k < values.length; k++) most = Math.max(most, Math.abs(values[k]));
+  for (const value of values) most = Math.max(most, Math.abs(value));
   return most;
 }

@@ -64,11 +64,11 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
           </tr>
         </thead>
         <tbody>
-          {indices.map((i) => (
-            <tr key={i}>
+          {rowSums.map((sum, i) => (
+            <tr key={subscript('s', i)}>
               <th scope="row">{subscript('s', i)}</th>
               {indices.map((j) => {
-                const value = jacobian[i * classes + j];
+                const value = jacobian[i * classes + j] ?? Number.NaN;
                 return (
                   <td
                     key={j}
@@ -81,7 +81,7 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
                 );
               })}
               <td class="sum">
-                <Zero value={rowSums[i]} result={result} />
+                <Zero value={sum} result={result} />
               </td>
             </tr>
           ))}
@@ -140,23 +140,24 @@ function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian
   const context = canvas.getContext('2d');
   if (!context) return;
   const style = getComputedStyle(canvas);
-  const colours = ['--cell', '--positive', '--negative'].map((name) => channels(style.getPropertyValue(name), context));
-  const [cell, positive, negative] = colours;
+  const colour = (name: string) => channels(style.getPropertyValue(name), context);
+  const [cell, positive, negative] = [colour('--cell'), colour('--positive'), colour('--negative')];
   const image = context.createImageData(classes, classes);
   const largest = largestOf(jacobian);
-  for (let k = 0; k < classes * classes; k++) {
+  for (const [k, entry] of jacobian.entries()) {
     // The diagonal is far larger than the rest: a square root keeps the rest in sight.
-    const share = largest > 0 ? Math.sqrt(Math.abs(jacobian[k]) / largest) : 0;
-    const colour = jacobian[k] < 0 ? negative : positive;
-    for (let c = 0; c < 3; c++) image.data[4 * k + c] = cell[c] + (colour[c] - cell[c]) * share;
-    image.data[4 * k + 3] = 255;
+    const share = largest > 0 ? Math.sqrt(Math.abs(entry) / largest) : 0;
+    const full = entry < 0 ? negative : positive;
+    const mixed = (from: number, to: number) => from + (to - from) * share;
+    image.data.set([mixed(cell[0], full[0]), mixed(cell[1], full[1]), mixed(cell[2], full[2]), 255], 4 * k);
   }
   context.putImageData(image, 0, 0);
 }
 
 /** Red, green and blue of a colour as the browser understands it. */
-function channels(colour: string, context: CanvasRenderingContext2D): readonly number[] {
+function channels(colour: string, context: CanvasRenderingContext2D): readonly [number, number, number] {
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);
-  return [...context.getImageData(0, 0, 1, 1).data];
+  const [red = 0, green = 0, blue = 0] = context.getImageData(0, 0, 1, 1).data;
+  return [red, green, blue];
 }

@@ -16,6 +16,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
   const { row } = result.state;
   const product = Array.from(result.product.subarray(0, mostClassesListed));
   const largest = largestOf(result.product);
+  const rowSum = (k: number) => (result.rowSums ? (result.rowSums[k] ?? Number.NaN) : 0);
   const setUpstream = (k: number, value: number) => {
     const changed = upstream.slice();
     changed[row * classes + k] = value;
@@ -47,13 +48,17 @@ export function ProductCard({ result, upstream, onChange }: Props) {
             <tr key={k}>
               <th scope="row">{subscript('x', k)}</th>
               <td class="upstream">
-                <Upstream k={k} value={upstream[row * classes + k]} onChange={(next) => setUpstream(k, next)} />
+                <Upstream
+                  k={k}
+                  value={upstream[row * classes + k] ?? Number.NaN}
+                  onChange={(next) => setUpstream(k, next)}
+                />
               </td>
               <td class="signed" data-label="row sum of J">
                 <span class="signed-pair">
-                  <SignedBar value={result.rowSums ? result.rowSums[k] : 0} largest={largest} />
+                  <SignedBar value={rowSum(k)} largest={largest} />
                   <span class="signed-value">
-                    {result.rowSums ? <Zero value={result.rowSums[k]} result={result} /> : <b>0</b>}
+                    {result.rowSums ? <Zero value={rowSum(k)} result={result} /> : <b>0</b>}
                   </span>
                 </span>
               </td>

@@ -119,8 +119,8 @@ function formatRows(values: Float64Array, classes: number): string {
 
 function parseRows(text: string): Signal | null {
   const rows = text.split(';').map((row) => row.split(','));
-  const classes = rows[0].length;
   const cells = rows.flat();
+  const classes = cells.length / rows.length;
   const regular = rows.every((row) => row.length === classes);
   if (!regular || !cells.every(isLogit)) return null;
   return { rows: rows.length, classes, values: Float64Array.from(cells, Number) };

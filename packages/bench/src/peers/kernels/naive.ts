@@ -1,0 +1,58 @@
+type FloatArray = Float32Array | Float64Array;
+
+export function exp(out: FloatArray, x: FloatArray): void {
+  for (let k = 0; k < x.length; k++) out[k] = Math.exp(x[k]);
+}
+
+export function softmax(out: FloatArray, x: FloatArray, rows: number, f: number): void {
+  for (let r = 0; r < rows; r++) {
+    const start = r * f;
+    let max = Number.NEGATIVE_INFINITY;
+    for (let c = 0; c < f; c++) max = Math.max(max, x[start + c]);
+    let sum = 0;
+    for (let c = 0; c < f; c++) {
+      const e = Math.exp(x[start + c] - max);
+      out[start + c] = e;
+      sum += e;
+    }
+    for (let c = 0; c < f; c++) out[start + c] /= sum;
+  }
+}
+
+export function logSoftmax(out: FloatArray, x: FloatArray, rows: number, f: number): void {
+  for (let r = 0; r < rows; r++) {
+    const start = r * f;
+    let max = Number.NEGATIVE_INFINITY;
+    for (let c = 0; c < f; c++) max = Math.max(max, x[start + c]);
+    let sum = 0;
+    for (let c = 0; c < f; c++) sum += Math.exp(x[start + c] - max);
+    const shift = max + Math.log(sum);
+    for (let c = 0; c < f; c++) out[start + c] = x[start + c] - shift;
+  }
+}
+
+export function vjp(out: FloatArray, s: FloatArray, g: FloatArray, rows: number, f: number): void {
+  for (let r = 0; r < rows; r++) {
+    const start = r * f;
+    let dot = 0;
+    for (let c = 0; c < f; c++) dot += s[start + c] * g[start + c];
+    for (let c = 0; c < f; c++) out[start + c] = s[start + c] * (g[start + c] - dot);
+  }
+}
+
+export function jacobian(out: FloatArray, s: FloatArray, rows: number, f: number): void {
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < f; i++) {
+      for (let j = 0; j < f; j++) {
+        out[(r * f + i) * f + j] = s[r * f + i] * ((i === j ? 1 : 0) - s[r * f + j]);
+      }
+    }
+  }
+}
+
+/** The gradient of the mean of the rows' cross-entropy. */
+export function crossEntropy(out: FloatArray, x: FloatArray, target: Int32Array, rows: number, f: number): void {
+  softmax(out, x, rows, f);
+  for (let r = 0; r < rows; r++) out[r * f + target[r]] -= 1;
+  for (let k = 0; k < rows * f; k++) out[k] /= rows;
+}
