@@ -30,8 +30,8 @@ export async function measureCallOverhead(backend: Backend, rounds = 31): Promis
       return backend.sync();
     };
     const loops = [await calibrate(publicCall, 2, rounds), await calibrate(kernel, 2, rounds)];
-    const [calls, kernels] = (await interleave(loops, rounds, () => {})).map((times) => times.map(Number));
-    const added = calls.map((ms, round) => ms - kernels[round]).sort((a, b) => a - b);
+    const [calls = [], kernels = []] = (await interleave(loops, rounds, () => {})).map((times) => times.map(Number));
+    const added = calls.map((ms, round) => ms - (kernels[round] ?? Number.NaN)).sort((a, b) => a - b);
     return {
       overheadMs: median(added),
       quartilesMs: [quantileSorted(added, 0.25), quantileSorted(added, 0.75)],

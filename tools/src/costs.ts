@@ -49,7 +49,7 @@ export async function measureCosts(
         for (const workload of [of, over]) jobs.push(await reusing(contender, workload));
         const loops: Loop[] = [];
         for (const { batch } of jobs) loops.push(await calibrate(batch, 4, rounds));
-        const [ofTimes, overTimes] = await interleave(loops, rounds, () => {});
+        const [ofTimes = [], overTimes = []] = await interleave(loops, rounds, () => {});
         costs.push({ contender: contender.name, of, over, ofSamples: [ofTimes], overSamples: [overTimes] });
       } finally {
         for (const { dispose } of jobs) await dispose();

@@ -20,12 +20,12 @@ const modeWords: Record<Mode, string> = {
   endToEnd: 'from host data to host data',
 };
 
-const [plain, relaxed] = [plainWasm, relaxedWasm].map(shownName);
+const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 
 /** The page of measurements as Markdown. `command` is what makes it. */
 export function performancePage(studies: Studies, command: string): string {
   const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy } = studies;
-  const where = describeRun(softmax)[0].split(';')[0];
+  const [where] = describeRun(softmax)[0].split(';');
   const quick = studies.quick
     ? ['This was a quick run, of small shapes and few rounds: its numbers decide nothing.', '']
     : [];

@@ -179,15 +179,16 @@ async function costs(quick: boolean, onProgress: (label: string) => void): Promi
   const measured: Cost[] = [];
   for (const name of ownOnCpu) {
     const pairs = name === 'cpu' ? doublePrecision : [...lossAndGradient, ...doublePrecision];
-    const [source] = selectContenders([name]);
-    measured.push(...(await measureCosts(source, pairs, quick ? 5 : 31, (label) => onProgress(`costs: ${label}`))));
+    for (const source of selectContenders([name])) {
+      measured.push(...(await measureCosts(source, pairs, quick ? 5 : 31, (label) => onProgress(`costs: ${label}`))));
+    }
   }
   return measured;
 }
 
 /** V8 has relaxed SIMD of itself from 11.4 on; that of Node 20 has to be asked. */
 function relaxedSimdFlags(): readonly string[] {
-  const [major, minor] = process.versions.v8.split('.').map(Number);
+  const [major = 0, minor = 0] = process.versions.v8.split('.').map(Number);
   return major < 11 || (major === 11 && minor < 4) ? ['--experimental-wasm-relaxed-simd'] : [];
 }
 

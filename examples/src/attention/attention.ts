@@ -1,4 +1,5 @@
 import { type Backend, softmax, tensor } from 'softgrad';
+import { entry } from '../entry.js';
 
 /** Row-major matrices of one head: n positions of width d. */
 export interface Sizes {
@@ -58,25 +59,23 @@ export async function attendBackward(
 
 /** a b, a is n × k, b is k × m. */
 function product(a: Float64Array, b: Float64Array, n: number, k: number, m: number): Float64Array {
-  return matrix(n, m, k, (r, c, i) => a[r * k + i] * b[i * m + c]);
+  return matrix(n, m, k, (r, c, i) => entry(a, r * k + i) * entry(b, i * m + c));
 }
 
 /** a bᵀ, a is n × k, b is m × k. */
 function productWithTransposed(a: Float64Array, b: Float64Array, n: number, k: number, m: number): Float64Array {
-  return matrix(n, m, k, (r, c, i) => a[r * k + i] * b[c * k + i]);
+  return matrix(n, m, k, (r, c, i) => entry(a, r * k + i) * entry(b, c * k + i));
 }
 
 /** aᵀ b, a is k × n, b is k × m. */
 function transposedProduct(a: Float64Array, b: Float64Array, k: number, n: number, m: number): Float64Array {
-  return matrix(n, m, k, (r, c, i) => a[i * n + r] * b[i * m + c]);
+  return matrix(n, m, k, (r, c, i) => entry(a, i * n + r) * entry(b, i * m + c));
 }
 
 function matrix(n: number, m: number, k: number, term: (r: number, c: number, i: number) => number): Float64Array {
-  const result = new Float64Array(n * m);
-  for (let r = 0; r < n; r++) {
-    for (let c = 0; c < m; c++) {
-      for (let i = 0; i < k; i++) result[r * m + c] += term(r, c, i);
-    }
-  }
-  return result;
+  return Float64Array.from({ length: n * m }, (_, at) => {
+    let sum = 0;
+    for (let i = 0; i < k; i++) sum += term(Math.floor(at / m), at % m, i);
+    return sum;
+  });
 }

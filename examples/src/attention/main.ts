@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Backend, gradcheck, softmax, tensor } from 'softgrad';
 import { chooseBackend, count } from '../backend.js';
 import { randomFrom } from '../digits/data.js';
+import { entry } from '../entry.js';
 import { attend, attendBackward, causalMask, type Inputs } from './attention.js';
 
 const help = `Causal scaled dot-product attention, forward and backward, with softmax's mask and vjp.
@@ -76,14 +77,14 @@ async function largestError(
   const step = 1e-5;
   const loss = async (at: number, change: number) => {
     const moved = inputs[name].slice();
-    moved[at] += change;
+    moved[at] = entry(moved, at) + change;
     const { output } = await attend({ ...inputs, [name]: moved }, sizes, backend);
-    return output.reduce((sum, value, k) => sum + value * upstream[k], 0);
+    return output.reduce((sum, value, k) => sum + value * entry(upstream, k), 0);
   };
   let largest = 0;
-  for (let at = 0; at < gradient.length; at++) {
+  for (const [at, slope] of gradient.entries()) {
     const difference = ((await loss(at, step)) - (await loss(at, -step))) / (2 * step);
-    largest = Math.max(largest, Math.abs(difference - gradient[at]));
+    largest = Math.max(largest, Math.abs(difference - slope));
   }
   return largest;
 }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { entry } from '../entry.js';
 
 /** Handwritten digits: 28 × 28 grey values in [0, 1] and the digit that each shows. */
 export interface Digits {
@@ -17,17 +18,18 @@ export function loadDigits(): { readonly train: Digits; readonly test: Digits } 
     return data;
   });
   const samples = byDigit.flatMap((data, digit) =>
-    Array.from({ length: data.length / pixelsPerDigit }, (_, index) => ({ digit, index })),
+    Array.from({ length: data.length / pixelsPerDigit }, (_, index) => ({
+      digit,
+      image: data.slice(index * pixelsPerDigit, (index + 1) * pixelsPerDigit),
+    })),
   );
   shuffle(samples, randomFrom(1));
   const take = (from: number, to: number): Digits => {
     const count = to - from;
     const pixels = new Float32Array(count * pixelsPerDigit);
     const labels = new Int32Array(count);
-    for (let k = 0; k < count; k++) {
-      const { digit, index } = samples[from + k];
-      const start = index * pixelsPerDigit;
-      for (let p = 0; p < pixelsPerDigit; p++) pixels[k * pixelsPerDigit + p] = byDigit[digit][start + p];
+    for (const [k, { digit, image }] of samples.slice(from, to).entries()) {
+      pixels.set(image, k * pixelsPerDigit);
       labels[k] = digit;
     }
     return { count, pixels, labels };
@@ -49,6 +51,8 @@ export function randomFrom(seed: number): () => number {
 export function shuffle<T>(items: T[], random: () => number): void {
   for (let k = items.length - 1; k > 0; k--) {
     const other = Math.floor(random() * (k + 1));
-    [items[k], items[other]] = [items[other], items[k]];
+    const [last, drawn] = [entry(items, k), entry(items, other)];
+    items[k] = drawn;
+    items[other] = last;
   }
 }

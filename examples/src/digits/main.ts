@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import { chooseBackend, count, oneOf } from '../backend.js';
+import { entry } from '../entry.js';
 import { curves, type Epoch } from './curves.js';
 import { type Digits, loadDigits, pixelsPerDigit, randomFrom, shuffle } from './data.js';
 import { type Derivative, network } from './network.js';
@@ -70,8 +71,13 @@ async function trainNetwork(
   const learningRate = 0.2;
   const random = randomFrom(2);
   const order = Array.from({ length: train.count }, (_, k) => k);
-  const history: Epoch[] = [{ epoch: 0, ...(await net.evaluate(test)) }];
-  console.log(line(derivative, history[0]));
+  const history: Epoch[] = [];
+  const evaluate = async (epoch: number) => {
+    const evaluated = { epoch, ...(await net.evaluate(test)) };
+    history.push(evaluated);
+    console.log(line(derivative, evaluated));
+  };
+  await evaluate(0);
   for (let epoch = 1; epoch <= epochs; epoch++) {
     shuffle(order, random);
     const bar = new SingleBar({ format: `epoch ${epoch} [{bar}] {percentage}%, loss {loss}`, clearOnComplete: true });
@@ -81,8 +87,7 @@ async function trainNetwork(
       bar.update(Math.min(start + batchSize, train.count), { loss: loss.toFixed(4) });
     }
     bar.stop();
-    history.push({ epoch, ...(await net.evaluate(test)) });
-    console.log(line(derivative, history[epoch]));
+    await evaluate(epoch);
   }
   return history;
 }
@@ -105,7 +110,7 @@ function pick(digits: Digits, indices: readonly number[]): Digits {
   const labels = new Int32Array(indices.length);
   indices.forEach((index, k) => {
     pixels.set(digits.pixels.subarray(index * pixelsPerDigit, (index + 1) * pixelsPerDigit), k * pixelsPerDigit);
-    labels[k] = digits.labels[index];
+    labels[k] = entry(digits.labels, index);
   });
   return { count: indices.length, pixels, labels };
 }

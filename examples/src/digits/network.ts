@@ -1,4 +1,5 @@
 import { type Backend, crossEntropy, relu, sigmoid, softmax, type Tensor, tensor } from 'softgrad';
+import { entry } from '../entry.js';
 import { type Digits, pixelsPerDigit, randomFrom } from './data.js';
 import { multiply, multiplyByTransposed, multiplyTransposed } from './matmul.js';
 
@@ -43,7 +44,7 @@ export function network(backend: Backend, derivative: Derivative, activationName
       const { activated, hiddenValues, logits } = await forward(batch);
       const { loss, slope } = await backward(logits, labels, derivative);
       const delta2 = await slope.data();
-      const lossValue = (await loss.data())[0];
+      const lossValue = entry(await loss.data(), 0);
 
       const delta1 = new Float32Array(count * hidden);
       multiplyByTransposed(delta1, delta2, weights2, count, classes, hidden);
@@ -67,11 +68,11 @@ export function network(backend: Backend, derivative: Derivative, activationName
       const { activated, logits } = await forward(digits);
       const loss = crossEntropy.loss(logits, digits.labels);
       const scores = await logits.data();
-      const lossValue = (await loss.data())[0];
+      const lossValue = entry(await loss.data(), 0);
       for (const used of [activated, logits, loss]) used.dispose();
       let right = 0;
-      for (let k = 0; k < digits.count; k++) {
-        if (largest(scores, k * classes) === digits.labels[k]) right++;
+      for (const [k, label] of digits.labels.entries()) {
+        if (largest(scores.subarray(k * classes, (k + 1) * classes)) === label) right++;
       }
       return { loss: lossValue, accuracy: right / digits.count };
     },
@@ -114,9 +115,9 @@ async function backward(
 /** ∂L/∂s of the mean cross-entropy: −1/s at the label, 0 elsewhere. */
 function upstreamOfCrossEntropy(probabilities: ArrayLike<number>, labels: Int32Array): Float32Array {
   const upstream = new Float32Array(probabilities.length);
-  for (let k = 0; k < labels.length; k++) {
-    const at = k * classes + labels[k];
-    upstream[at] = -1 / (Math.max(probabilities[at], 2 ** -100) * labels.length);
+  for (const [k, label] of labels.entries()) {
+    const at = k * classes + label;
+    upstream[at] = -1 / (Math.max(entry(probabilities, at), 2 ** -100) * labels.length);
   }
   return upstream;
 }
@@ -124,13 +125,13 @@ function upstreamOfCrossEntropy(probabilities: ArrayLike<number>, labels: Int32A
 function rowSums(jacobians: ArrayLike<number>): Float32Array {
   return Float32Array.from({ length: jacobians.length / classes }, (_, row) => {
     let sum = 0;
-    for (let c = 0; c < classes; c++) sum += jacobians[row * classes + c];
+    for (let c = 0; c < classes; c++) sum += entry(jacobians, row * classes + c);
     return sum;
   });
 }
 
 function times(a: ArrayLike<number>, b: Float32Array): Float32Array {
-  return b.map((value, k) => value * a[k]);
+  return b.map((value, k) => value * entry(a, k));
 }
 
 /** Uniform in ±√(6/(in + out)) (Glorot and Bengio, 2010), from a seed. */
@@ -141,21 +142,20 @@ function initial(inputs: number, outputs: number, seed: number): Float32Array {
 }
 
 function addBias(values: Float32Array, bias: Float32Array): void {
-  for (let k = 0; k < values.length; k++) values[k] += bias[k % bias.length];
+  for (const [k, value] of values.entries()) values[k] = value + entry(bias, k % bias.length);
 }
 
 function columnSums(values: Float32Array, columns: number): Float32Array {
   const sums = new Float32Array(columns);
-  for (let k = 0; k < values.length; k++) sums[k % columns] += values[k];
+  for (const [k, value] of values.entries()) sums[k % columns] = entry(sums, k % columns) + value;
   return sums;
 }
 
 function descend(parameters: Float32Array, gradient: Float32Array, learningRate: number): void {
-  for (let k = 0; k < parameters.length; k++) parameters[k] -= learningRate * gradient[k];
+  for (const [k, value] of parameters.entries()) parameters[k] = value - learningRate * entry(gradient, k);
 }
 
-function largest(scores: ArrayLike<number>, start: number): number {
-  let best = 0;
-  for (let c = 1; c < classes; c++) if (scores[start + c] > scores[start + best]) best = c;
-  return best;
+/** The class of the largest score. */
+function largest(scores: Float32Array): number {
+  return scores.indexOf(Math.max(...scores));
 }

