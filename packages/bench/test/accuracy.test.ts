@@ -33,8 +33,8 @@ function misread(name: string, edit: (result: HostArray) => void): ContenderSour
 /** Increases the largest result by some ULP of 1. */
 const off = (ulps: number) =>
   misread('off', (result) => {
-    const largest = result.reduce((best, value, k) => (value > result[best] ? k : best), 0);
-    result[largest] *= 1 + ulps * 2 ** -23;
+    const largest = Math.max(...result);
+    result[result.indexOf(largest)] = largest * (1 + ulps * 2 ** -23);
   });
 
 const everyOp = selectAccuracyOps(['all']);
@@ -68,7 +68,7 @@ test.each(everyOp)('an error in one result is found and measured: %s', async (op
 test('a result is measured in ULP of the terms that remain after exact cancellation', async () => {
   // g − ⟨s, g⟩ as it is, in float32, loses digits of a confident row; the vjp of the exact backend does not.
   const cancels = misread('cancels', (result) => {
-    for (let k = 0; k < result.length; k++) result[k] += 2 ** -25;
+    result.set(Array.from(result, (value) => value + 2 ** -25));
   });
   const { results } = await measureAccuracy({
     contenders: [cancels],
@@ -83,8 +83,7 @@ test('a result is measured in ULP of the terms that remain after exact cancellat
 test('an error that is NaN is reported as NaN', async () => {
   // The smallest result, which is below 1e-30 for logits in ±80.
   const nan = misread('nan', (result) => {
-    const least = result.reduce((best, value, k) => (value < result[best] ? k : best), 0);
-    result[least] = Number.NaN;
+    result[result.indexOf(Math.min(...result))] = Number.NaN;
   });
   const report = await measureAccuracy({ contenders: [nan], classes: [10], results: 1000 });
   for (const { worstUlp } of report.results) expect(worstUlp).toBeNaN();

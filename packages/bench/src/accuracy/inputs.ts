@@ -123,13 +123,10 @@ export function repeatsOf(classes: number): number {
 /** The largest logit that is kept in every second row, which is then a confident one, and any other that is kept. */
 function targetsOf(logits: FloatArray, mask: Uint8Array | null, period: number): Int32Array {
   return Int32Array.from({ length: logits.length / period }, (_, row) => {
-    const kept = Array.from({ length: period }, (_, c) => c).filter(
-      (c) => mask === null || mask[row * period + c] === 1,
-    );
-    const largest = kept.reduce(
-      (best, c) => (logits[row * period + c] > logits[row * period + best] ? c : best),
-      kept[0] ?? 0,
-    );
-    return row % 2 === 0 ? largest : (kept[(row * 7) % kept.length] ?? 0);
+    const kept = [...logits.subarray(row * period, (row + 1) * period)]
+      .map((logit, c) => ({ logit, c }))
+      .filter(({ c }) => mask?.[row * period + c] !== 0);
+    const any = kept[(row * 7) % kept.length]?.c ?? 0;
+    return row % 2 === 0 ? kept.reduce((best, one) => (one.logit > best.logit ? one : best)).c : any;
   });
 }

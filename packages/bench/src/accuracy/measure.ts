@@ -134,7 +134,8 @@ function caseOf({ op, dtype, input }: Question, count: number): Case {
   const data = accuracyData(input, dtype, Math.max(1, count * share));
   const layout = { outer: data.rows, classes: data.period, inner: 1 };
   const parameters = { temperature: input.temperature, mask: data.mask };
-  return { ...data, layout, parameters, operand, output: rounded(outputOf(operand, data, layout, parameters), dtype) };
+  const output = rounded(outputOf(operand, data, layout, parameters), dtype);
+  return { ...data, layout, parameters, operand, output };
 }
 
 function outputOf(
@@ -235,13 +236,14 @@ function ulpOf(x: number, dtype: BenchDType): number {
 
 /** A result that repeats is compared everywhere with the period that is expected. */
 function largestError(actual: HostArray, { values, scale }: Expectation, dtype: BenchDType): number {
-  const ulps = scale.map((size) => (size >= 1e-30 && size < Number.POSITIVE_INFINITY ? ulpOf(size, dtype) : 0));
+  const ulps = scale.map((size) => (size < Number.POSITIVE_INFINITY ? ulpOf(Math.max(size, 1e-30), dtype) : 0));
   let largest = 0;
-  for (let k = 0; k < actual.length; k++) {
+  for (const [k, found] of actual.entries()) {
     const at = k % values.length;
-    if (Number.isNaN(actual[k])) return Number.NaN;
-    if (actual[k] === values[at] || (ulps[at] === 0 && scale[at] < 1e-30)) continue;
-    largest = Math.max(largest, Math.abs(actual[k] - values[at]) / ulps[at]);
+    const [exact = Number.NaN, ulp = Number.NaN] = [values[at], ulps[at]];
+    if (Number.isNaN(found)) return Number.NaN;
+    if (found === exact || (scale[at] ?? 0) < 1e-30) continue;
+    largest = Math.max(largest, Math.abs(found - exact) / ulp);
   }
   return largest;
 }
@@ -252,9 +254,9 @@ function rowSumError(actual: HostArray, classes: number, dtype: BenchDType): num
     // Neumaier's summation (ZAMM 54, 1974), so that the check adds no rounding error.
     let sum = 0;
     let lost = 0;
-    for (let k = start; k < start + classes; k++) {
-      const next = sum + actual[k];
-      lost += Math.abs(sum) >= Math.abs(actual[k]) ? sum - next + actual[k] : actual[k] - next + sum;
+    for (const value of actual.subarray(start, start + classes)) {
+      const next = sum + value;
+      lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
       sum = next;
     }
     const error = Math.abs(sum - 1 + lost);

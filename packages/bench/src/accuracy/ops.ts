@@ -9,9 +9,9 @@ import {
   type Tensor,
 } from '@softgrad/core';
 import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import type { FloatArray } from '../workloads.js';
 import type { AccuracyData } from './inputs.js';
 
-type Numbers = ArrayLike<number>;
 type Parameters = Required<Pick<reference.ReferenceParameters, 'temperature'>> & {
   readonly mask: Uint8Array | null;
 };
@@ -22,7 +22,7 @@ export interface Case extends AccuracyData {
   readonly parameters: Parameters;
   readonly operand: AccuracyOp['operand'];
   /** softmax or logSoftmax of the whole rows at the temperature, rounded to the dtype; empty for ops that take logits. */
-  readonly output: Numbers;
+  readonly output: FloatArray;
 }
 
 /** How an op is called and what its result should be. */
@@ -49,10 +49,10 @@ const softmaxProduct = {
   expected: ({ output, directions, layout, repeats, parameters: { temperature, mask } }) =>
     reference.softmaxVjp(output, directions, layout, temperature, mask).map((value) => value * repeats),
   attainable: (input) =>
-    ofRows(input, ({ s, g, kept }) => {
-      const origin = g[kept.find((k) => s[k] > 0.5) ?? -1] ?? 0;
-      const mean = sum(kept, (k) => s[k] * Math.abs(g[k] - origin));
-      return (k) => (s[k] * (Math.abs(g[k] - origin) + input.repeats * mean)) / input.parameters.temperature;
+    ofRows(input, (row) => {
+      const origin = originOf(row);
+      const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
+      return ({ p, g }) => (p * (Math.abs(g - origin) + mean)) / input.parameters.temperature;
     }),
 } as const satisfies Partial<AccuracyOp>;
 
@@ -89,19 +89,20 @@ export const accuracyOps = {
       if (repeats === 1) return reference.logSoftmaxVjp(output, directions, layout, parameters);
       // An entry without probability has the cotangents of the other periods; their sum is exact.
       const y = extended(output, layout, () => [Number.NEGATIVE_INFINITY]);
-      const g = extended(directions, layout, (row) => [(repeats - 1) * sum(row, (k) => directions[k])]);
+      const g = extended(directions, layout, (row) => [(repeats - 1) * row.reduce((total, value) => total + value, 0)]);
       const all = reference.logSoftmaxVjp(y, g, { ...layout, classes: period + 1 }, { temperature });
       return columns(all, period + 1, 0, period);
     },
     attainable: (input) =>
-      ofRows(input, ({ s, g, kept }) => {
-        const total = input.repeats * sum(kept, (k) => Math.abs(g[k]));
-        return (k) => {
-          const others = s[k] > 0.5 ? sum(kept, (j) => (j === k ? 0 : s[j])) : 1;
-          return (
-            (Math.abs(g[k]) * others + s[k] * (total - (s[k] > 0.5 ? Math.abs(g[k]) : 0))) /
-            input.parameters.temperature
-          );
+      ofRows(input, (row) => {
+        const total = input.repeats * sum(row, ({ g }) => Math.abs(g));
+        return (entry) => {
+          const { p, g } = entry;
+          const terms =
+            p > 0.5
+              ? Math.abs(g) * sum(row, (other) => (other === entry ? 0 : other.p)) + p * (total - Math.abs(g))
+              : Math.abs(g) + p * total;
+          return terms / input.parameters.temperature;
         };
       }),
   },
@@ -114,16 +115,17 @@ export const accuracyOps = {
       if (repeats === 1) return reference.logSoftmaxJvp(output, directions, layout, parameters);
       // The mean over all periods is that of `repeats · t` over one; beside it stand the tangents themselves, without probability.
       const y = extended(output, layout, (row) => row.map(() => Number.NEGATIVE_INFINITY));
-      const scaled = Float64Array.from(directions, (value) => repeats * value);
-      const t = extended(scaled, layout, (row) => row.map((k) => directions[k]));
+      const t = extended(directions, layout, (row) => row).map((tangent, k) =>
+        k % (2 * period) < period ? repeats * tangent : tangent,
+      );
       const all = reference.logSoftmaxJvp(y, t, { ...layout, classes: 2 * period }, { temperature });
       return columns(all, 2 * period, period, period);
     },
     attainable: (input) =>
-      ofRows(input, ({ s, g, kept }) => {
-        const origin = g[kept.find((k) => s[k] > 0.5) ?? -1] ?? 0;
-        const mean = input.repeats * sum(kept, (k) => s[k] * Math.abs(g[k] - origin));
-        return (k) => (Math.abs(g[k] - origin) + mean) / input.parameters.temperature;
+      ofRows(input, (row) => {
+        const origin = originOf(row);
+        const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
+        return ({ g }) => (Math.abs(g - origin) + mean) / input.parameters.temperature;
       }),
   },
   logSumExp: {
@@ -132,12 +134,13 @@ export const accuracyOps = {
     call: (x, _g, _y, options) => logSumExp(x, options),
     expected: ({ logits, layout, parameters, repeats }) =>
       reference.logSumExp(logits, layout, parameters).map((value) => value + Math.log(repeats)),
-    attainable: (input) => {
-      const { logits, layout, parameters } = input;
-      const values = reference.logSumExp(logits, layout, parameters);
-      return Float64Array.from(keptRows(input), (kept, row) => {
-        const largest = kept.reduce((most, k) => Math.max(most, logits[k]), Number.NEGATIVE_INFINITY);
-        return Math.max(Math.abs(largest / parameters.temperature), Math.abs(values[row]));
+    attainable: ({ logits, layout, parameters, mask }) => {
+      const kept = Float64Array.from(logits, (logit, k) => (mask?.[k] === 0 ? Number.NEGATIVE_INFINITY : logit));
+      return reference.logSumExp(logits, layout, parameters).map((value, row) => {
+        const largest = kept
+          .subarray(row * layout.classes, (row + 1) * layout.classes)
+          .reduce((a, b) => Math.max(a, b));
+        return Math.max(Math.abs(largest / parameters.temperature), Math.abs(value));
       });
     },
   },
@@ -147,7 +150,7 @@ export const accuracyOps = {
     call: (x, _g, target, options) => crossEntropy.loss(x, target, { ...options, reduction: 'none' }),
     expected: (input) => {
       const y = logProbabilities(input);
-      return Float64Array.from(input.target, (c, row) => -y[row * input.period + c]);
+      return Float64Array.from(input.target, (c, row) => -(y[row * input.period + c] ?? Number.NaN));
     },
   },
   'crossEntropy.gradient': {
@@ -157,8 +160,8 @@ export const accuracyOps = {
     expected: ({ logits, layout, parameters, target, repeats, period }) => {
       if (repeats === 1) return crossEntropyOf(logits, target, layout, parameters).gradient;
       const s = reference.softmax(logits, layout, parameters).map((value) => value / repeats);
-      for (const [row, c] of target.entries()) s[row * period + c] -= 1;
-      return s;
+      const targets = new Set(Array.from(target, (c, row) => row * period + c));
+      return s.map((p, k) => (targets.has(k) ? p - 1 : p));
     },
   },
 } as const satisfies Record<string, AccuracyOp>;
@@ -178,7 +181,7 @@ export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyO
   });
 }
 
-function crossEntropyOf(logits: Numbers, target: Numbers, layout: Rows, parameters: Parameters) {
+function crossEntropyOf(logits: FloatArray, target: Int32Array, layout: Rows, parameters: Parameters) {
   return referenceCrossEntropy(logits, { kind: 'indices', values: target }, layout, {
     ...parameters,
     reduction: 'none',
@@ -190,47 +193,47 @@ function logProbabilities({ logits, layout, parameters, repeats }: Case): Float6
   return reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats));
 }
 
-/** A row of a case. */
-interface CaseRow {
-  /** Indices of the entries that the mask keeps. */
-  readonly kept: readonly number[];
-  /** Probabilities and directions of all entries. */
-  readonly s: Numbers;
-  readonly g: Numbers;
+/** An entry that the mask keeps: its probability, and its cotangent or tangent. */
+interface Entry {
+  readonly k: number;
+  readonly p: number;
+  readonly g: number;
 }
 
 /** A number for each entry, from its row; masked entries get 0. */
-function ofRows(input: Case, entryOf: (row: CaseRow) => (k: number) => number): Float64Array {
-  const { output, directions, operand } = input;
-  const s = operand === 'logSoftmax' ? Float64Array.from(output, Math.exp) : output;
+function ofRows(input: Case, entryOf: (row: readonly Entry[]) => (entry: Entry) => number): Float64Array {
+  const { output, directions, operand, mask, period } = input;
   const result = new Float64Array(output.length);
-  for (const kept of keptRows(input)) {
-    const entry = entryOf({ kept, s, g: directions });
-    for (const k of kept) result[k] = entry(k);
+  for (let start = 0; start < output.length; start += period) {
+    const row: Entry[] = [];
+    for (const [c, g] of directions.subarray(start, start + period).entries()) {
+      const k = start + c;
+      const value = output[k] ?? Number.NaN;
+      if (mask?.[k] !== 0) row.push({ k, p: operand === 'logSoftmax' ? Math.exp(value) : value, g });
+    }
+    const numberOf = entryOf(row);
+    for (const entry of row) result[entry.k] = numberOf(entry);
   }
   return result;
 }
 
-function keptRows({ layout: { outer, classes }, mask }: Case): readonly (readonly number[])[] {
-  return rowsOf(outer, classes).map((row) => row.filter((k) => mask === null || mask[k] === 1));
+/** What is subtracted from all of a row's directions: that of a probability above ½. */
+function originOf(row: readonly Entry[]): number {
+  return row.find(({ p }) => p > 0.5)?.g ?? 0;
 }
 
-/** The indices of the entries of each row. */
-function rowsOf(rows: number, classes: number): readonly (readonly number[])[] {
-  return Array.from({ length: rows }, (_, row) => Array.from({ length: classes }, (_, c) => row * classes + c));
-}
-
-function sum(indices: readonly number[], term: (k: number) => number): number {
-  return indices.reduce((total, k) => total + term(k), 0);
+function sum(row: readonly Entry[], term: (entry: Entry) => number): number {
+  return row.reduce((total, entry) => total + term(entry), 0);
 }
 
 /** The rows of `values` with more entries at their ends. */
 function extended(
-  values: Numbers,
+  values: FloatArray,
   { outer, classes }: Rows,
   more: (row: readonly number[]) => readonly number[],
 ): Float64Array {
-  return Float64Array.from(rowsOf(outer, classes).flatMap((row) => [...row.map((k) => values[k]), ...more(row)]));
+  const rows = Array.from({ length: outer }, (_, row) => [...values.subarray(row * classes, (row + 1) * classes)]);
+  return Float64Array.from(rows.flatMap((row) => [...row, ...more(row)]));
 }
 
 /** So many columns of a matrix, from one on. */
