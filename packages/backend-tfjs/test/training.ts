@@ -1,9 +1,10 @@
-import { softmax } from '@softgrad/core';
+import { scope, softmax, type Tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 // tfjs-core alone knows no gradients: the package @tensorflow/tfjs registers them.
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
+import { expectClose } from './engines.js';
 import { held } from './leaks.js';
 
 export function testTraining(engine: EngineName): void {
@@ -15,6 +16,51 @@ export function testTraining(engine: EngineName): void {
     expect(await trained(backend, false)).toBeLessThan(0.6);
     expect(held(engine)).toEqual(before);
     await backend.close();
+  });
+}
+
+/** The second derivative of a function with our softmax in it is that of the same with tf.softmax. */
+export function testSecondDerivatives(engine: EngineName): void {
+  test(`tf.grad(tf.grad(…)) on engine ${engine} goes through our vjp and its own derivatives`, async () => {
+    const backend = await tfjs.open({ engine });
+    await tf.setBackend(engine);
+    const before = held(engine);
+    const [x, weights, along] = [
+      [0.3, -1.2, 2, 0.7],
+      [1, -2, 0.5, 3],
+      [-1, 0.5, 2, 1],
+    ].map((values) => tf.tensor2d([values, values.toReversed()]));
+    const second = (f: (x: tf.Tensor) => tf.Tensor) => {
+      // A square behind it, so that the cotangent depends on the logits too.
+      const first = tf.grad((z: tf.Tensor) => tf.sum(tf.mul(tf.square(f(z)), weights)));
+      return tf.grad((z: tf.Tensor) => tf.sum(tf.mul(first(z), along)))(x);
+    };
+    const [own, theirs] = [second(twiceDifferentiable(backend)), second((z) => tf.softmax(z))];
+    expectClose(await own.data(), await theirs.data(), 1e-5);
+    tf.dispose([x, weights, along, own, theirs]);
+    expect(held(engine)).toEqual(before);
+    await backend.close();
+  });
+}
+
+type Operands = (tf.Tensor | tf.GradSaveFunc)[];
+
+/** Our softmax with our vjp, which has our derivatives of the vjp. */
+function twiceDifferentiable(backend: TfjsBackend): (x: tf.Tensor) => tf.Tensor {
+  const run = (body: () => Tensor): tf.Tensor => scope(() => backend.toTf(body()));
+  const from = (x: Operands[number]) => backend.fromTf(x as tf.Tensor);
+  const vjp = tf.customGrad((...[probabilities, cotangent, save]: Operands) => {
+    (save as tf.GradSaveFunc)([probabilities as tf.Tensor, cotangent as tf.Tensor]);
+    const gradFunc = (upstream: tf.Tensor, [s, dy]: tf.Tensor[]) => [
+      run(() => softmax.doubleBackward(from(s), from(dy), from(upstream))),
+      run(() => softmax.vjp(from(s), from(upstream))),
+    ];
+    return { value: run(() => softmax.vjp(from(probabilities), from(cotangent))), gradFunc };
+  });
+  return tf.customGrad((...[x, save]: Operands) => {
+    const value = run(() => softmax(from(x)));
+    (save as tf.GradSaveFunc)([value]);
+    return { value, gradFunc: (dy: tf.Tensor, [s]: tf.Tensor[]) => vjp(s, dy) };
   });
 }
 
