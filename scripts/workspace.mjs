@@ -19,10 +19,10 @@ export function testFolders() {
 }
 
 /** Runs a command, in the workspace unless told where; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
-export function run(command, args, { quiet = false, cwd = root } = {}) {
+export function run(command, args, { quiet = false, cwd = root, env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd,
-    env: environment,
+    env: { ...environment, ...env },
     stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseStudies, performancePage, performancePictures } from '@softgrad/tools';
 import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
+import { withAccuracy } from '../generate/accuracy.mjs';
 import { withMutants } from '../generate/mutants.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
 import { withConsumers } from '../generate/where-it-runs.mjs';
@@ -24,6 +25,11 @@ describe('pages with numbers are what their commands make of the data that is ke
   test('the scores of mutation testing: npm run mutants', () => {
     const page = read('testing.md');
     expect(withMutants(page, JSON.parse(read('data/mutants.json')))).toBe(page);
+  });
+
+  test('the errors of every op on every backend: npm run docs:accuracy', () => {
+    const page = read('numerics.md');
+    expect(withAccuracy(page, JSON.parse(read('data/accuracy.json')))).toBe(page);
   });
 
   test('where the packages run: npm run test:consumers', () => {

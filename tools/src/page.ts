@@ -1,4 +1,5 @@
 import {
+  accuracySummary,
   accuracyTables,
   type BenchOp,
   type BenchReport,
@@ -26,6 +27,11 @@ const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 export function performancePage(studies: Studies, command: string): string {
   const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy } = studies;
   const [where] = describeRun(softmax)[0].split(';');
+  const named = {
+    ...accuracy,
+    contenders: accuracy.contenders.map((one) => ({ ...one, name: shownName(one.name) })),
+    results: accuracy.results.map((one) => ({ ...one, contender: shownName(one.contender) })),
+  };
   const quick = studies.quick
     ? ['This was a quick run, of small shapes and few rounds: its numbers decide nothing.', '']
     : [];
@@ -114,12 +120,8 @@ export function performancePage(studies: Studies, command: string): string {
     '',
     '## Accuracy',
     '',
-    'Largest errors in units in the last place, as `softgrad accuracy` measures them. Logits are uniform in the range given.',
-    ...accuracyTables({
-      ...accuracy,
-      contenders: accuracy.contenders.map((one) => ({ ...one, name: shownName(one.name) })),
-      results: accuracy.results.map((one) => ({ ...one, contender: shownName(one.contender) })),
-    }).map(markdownTable),
+    'Largest errors in units in the last place, as `softgrad accuracy --peers …` measures them. Logits are uniform in the range given.',
+    ...[accuracySummary(named), ...accuracyTables(named)].map(markdownTable),
     '',
   ].join('\n');
 }

@@ -156,7 +156,7 @@ export async function runStudies(
           'tfjs-wasm',
           'jax',
         ]),
-        classes: quick ? [3, 1000] : undefined,
+        classes: quick ? [3, 1000] : [1, 3, 10, 128, 1000, 32_000, 128_256],
       },
       ({ label }) => onProgress(`accuracy: ${label}`),
     ),

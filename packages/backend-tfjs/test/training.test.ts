@@ -1,3 +1,6 @@
-import { testTraining } from './training.js';
+import { testSecondDerivatives, testTraining } from './training.js';
 
-for (const engine of ['cpu', 'wasm'] as const) testTraining(engine);
+for (const engine of ['cpu', 'wasm'] as const) {
+  testTraining(engine);
+  testSecondDerivatives(engine);
+}

@@ -1,9 +1,10 @@
-import { softmax } from '@softgrad/core';
+import { scope, softmax, type Tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 // tfjs-core alone knows no gradients: the package @tensorflow/tfjs registers them.
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
+import { expectClose } from './engines.js';
 import { held } from './leaks.js';
 
 export function testTraining(engine: EngineName): void {
@@ -16,6 +17,64 @@ export function testTraining(engine: EngineName): void {
     expect(held(engine)).toEqual(before);
     await backend.close();
   });
+}
+
+/** The second derivatives of Σ w softmax(x)², which has a cotangent that depends on the logits, too. */
+export function testSecondDerivatives(engine: EngineName): void {
+  test(`tf.grad(tf.grad(…)) on engine ${engine} goes through our vjp and its own derivatives`, async () => {
+    const backend = await tfjs.open({ engine });
+    await tf.setBackend(engine);
+    const before = held(engine);
+    const [x, weights, along] = [
+      [0.3, -1.2, 2, 0.7],
+      [1, -2, 0.5, 3],
+      [-1, 0.5, 2, 1],
+    ].map((values) => tf.tensor2d([values, values.toReversed()]));
+    const f = twiceDifferentiable(backend);
+    const first = tf.grad((z: tf.Tensor) => tf.sum(tf.mul(tf.square(f(z)), weights)));
+    const second = tf.grad((z: tf.Tensor) => tf.sum(tf.mul(first(z), along)))(x);
+    // By softmax.hvp at the constant cotangent 2 w s, and by what the cotangent changes by: 2 w jvp(s, t).
+    const expected = tf.tidy(() => {
+      const theirs = (body: () => Tensor) => scope(() => backend.toTf(body()));
+      const s = theirs(() => softmax(backend.fromTf(x)));
+      const g = tf.mul(tf.mul(weights, 2), s);
+      const changed = tf.mul(
+        tf.mul(weights, 2),
+        theirs(() => softmax.jvp(backend.fromTf(s), backend.fromTf(along))),
+      );
+      const curvature = theirs(() => softmax.hvp(backend.fromTf(s), backend.fromTf(g), backend.fromTf(along)));
+      return tf.add(
+        curvature,
+        theirs(() => softmax.vjp(backend.fromTf(s), backend.fromTf(changed))),
+      );
+    });
+    expectClose(await second.data(), await expected.data(), 1e-5);
+    tf.dispose([x, weights, along, second, expected]);
+    expect(held(engine)).toEqual(before);
+    await backend.close();
+  });
+}
+
+type Operands = (tf.Tensor | tf.GradSaveFunc)[];
+
+/** Our softmax with our vjp, which has our derivatives of the vjp. */
+function twiceDifferentiable(backend: TfjsBackend): (x: tf.Tensor) => tf.Tensor {
+  const run = (body: () => Tensor): tf.Tensor => scope(() => backend.toTf(body()));
+  const from = (x: Operands[number]) => backend.fromTf(x as tf.Tensor);
+  const vjp = tf.customGrad((...[probabilities, cotangent, save]: Operands) => {
+    (save as tf.GradSaveFunc)([probabilities as tf.Tensor, cotangent as tf.Tensor]);
+    const gradFunc = (upstream: tf.Tensor, [s, dy]: tf.Tensor[]) => [
+      run(() => softmax.doubleBackward(from(s), from(dy), from(upstream))),
+      run(() => softmax.vjp(from(s), from(upstream))),
+    ];
+    return { value: run(() => softmax.vjp(from(probabilities), from(cotangent))), gradFunc };
+  });
+  // tfjs finds no way from x to an output that is saved, since its node stands before that of the operation itself.
+  const f: (x: tf.Tensor) => tf.Tensor = tf.customGrad((...[x, save]: Operands) => {
+    (save as tf.GradSaveFunc)([x as tf.Tensor]);
+    return { value: run(() => softmax(from(x))), gradFunc: (dy: tf.Tensor, [z]: tf.Tensor[]) => vjp(f(z), dy) };
+  });
+  return f;
 }
 
 /** tf.softmax over the last axis with our forward pass, and our vjp or the row sums of the Jacobian for a gradient. */

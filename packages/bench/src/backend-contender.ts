@@ -73,6 +73,7 @@ export function backendContender(name: string, backend: Backend): Contender {
     description: supports.device,
     expUlp: supports.expUlp,
     subnormals: supports.subnormals,
+    backend,
     async prepare(workload, input) {
       if (!supports.dtypes.includes(workload.dtype)) return `no ${workload.dtype}`;
       return prepare(backend, workload, input);

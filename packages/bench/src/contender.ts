@@ -1,4 +1,4 @@
-import type { HostArray } from '@softgrad/core';
+import type { Backend, HostArray } from '@softgrad/core';
 import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 
 /** Makes `calls` calls and returns, or resolves, when the engine has completed them. One function per mode: no closure per call. */
@@ -38,6 +38,8 @@ export interface Contender {
   /** Error of its exp in ULP, for the bound that its results are checked against. */
   readonly expUlp: { readonly base: number; readonly slope: number };
   readonly subnormals: 'preserve' | 'flush';
+  /** The backend itself, for ops and options that no peer has. */
+  readonly backend?: Backend | undefined;
   /** The job, or the reason why this contender cannot compute the workload. */
   prepare(workload: Workload, input: WorkloadInput): Promise<Job | string>;
   /** null if it has no exp for the dtype of `x`. */

@@ -6,9 +6,9 @@ import { softgrad, temporaryFolder } from './command.js';
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-test('a table for each op and dtype, a line an input, a column a contender', async () => {
+test('a table of the largest errors, then one for each op and dtype, a line an input, a column a contender', async () => {
   const [md, json] = ['accuracy.md', 'accuracy.json'].map(folder.at);
-  const chosen = ['--backends', 'cpu', '--peers', 'naive', '--classes', '10', '--dtype', 'float32'];
+  const chosen = ['--backends', 'cpu', '--peers', 'naive', '--classes', '1', '--dtype', 'float32', '--results', '100'];
   const args = ['accuracy', '--ops', 'softmax,logSoftmax', ...chosen, '--md', md, '--json', json];
   const { status, stdout, stderr } = await softgrad(args);
   expect(stderr).toBe('');
@@ -17,31 +17,61 @@ test('a table for each op and dtype, a line an input, a column a contender', asy
     expect(stdout).toContain(`${op} float32: largest error in ULP over results of at least 1e-30\n┌`);
   }
   expect(stdout).toMatch(/│ classes │ logits +│ cpu +│ naive +│/);
-  expect(stdout.match(/│ 10 +│ (±1|±20|±80|10000 ± 8) +│ [\d.e+]+ +│ [\d.e+]+ +│/g)).toHaveLength(8);
-  expect(readFileSync(md, 'utf8')).toMatch(/^### softmax float32: .*\n\n\| classes \| logits \| cpu \| naive \|\n/);
+  expect(stdout.match(/│ 1 +│ (±1|±20|±80|1e[46] ± 8) +│ [\d.e+]+ +│ [\d.e+]+ +│/g)).toHaveLength(10);
+  expect(stdout).toMatch(/^Largest error in ULP over all inputs\n┌.*\n│ op +│ cpu float32 +│ naive float32 +│/);
+  const markdown = readFileSync(md, 'utf8');
+  expect(markdown).toMatch(/^### Largest error in ULP over all inputs\n\n\| op \| cpu float32 \| naive float32 \|\n/);
+  expect(markdown).toMatch(/\n### softmax float32: .*\n\n\| classes \| logits \| cpu \| naive \|\n/);
   const report: AccuracyReport = JSON.parse(readFileSync(json, 'utf8'));
-  expect(report.results).toHaveLength(16);
+  expect(report.results).toHaveLength(20);
 });
 
 test('with - for a file standard output is that file and nothing else', async () => {
-  const args = ['accuracy', '--backends', 'cpu', '--dtype', 'float32', '--classes', '3'];
+  const args = ['accuracy', '--backends', 'cpu', '--dtype', 'float32', '--classes', '1', '--results', '100'];
   const { status, stdout } = await softgrad([...args, '--json', '-']);
   expect(status).toBe(0);
   const report: AccuracyReport = JSON.parse(stdout);
-  expect(report.schema).toBe('softgrad-accuracy/1');
-  expect(report.results).toHaveLength(4);
+  expect(report.schema).toBe('softgrad-accuracy/2');
+  expect(report.results).toHaveLength(5);
   for (const { contender, worstUlp } of report.results) {
     expect(contender).toBe('cpu');
     expect(worstUlp).toBeLessThanOrEqual(1);
   }
   const markdown = (await softgrad([...args, '--md', '-'], { terminal: true })).stdout;
-  expect(markdown).toMatch(/^### softmax float32: largest/);
+  expect(markdown).toMatch(/^### Largest error/);
   expect(markdown).not.toContain('┌');
+});
+
+test('all ops of all backends can be asked for by name', async () => {
+  const { status, stdout } = await softgrad([
+    ...[
+      'accuracy',
+      '--ops',
+      'all',
+      '--backends',
+      'cpu',
+      '--classes',
+      '2',
+      '--dtype',
+      'float64',
+      '--results',
+      '20',
+      '--json',
+      '-',
+    ],
+  ]);
+  expect(status).toBe(0);
+  const report: AccuracyReport = JSON.parse(stdout);
+  expect(new Set(report.results.map(({ op }) => op)).size).toBe(10);
 });
 
 test('what it does not know is refused in one line', async () => {
   for (const [args, message] of [
-    [['--ops', 'vjp'], /--ops.*Expected softmax, logSoftmax/],
+    [
+      ['--ops', 'vjp'],
+      /unknown op 'vjp'; expected all or some of softmax, softmax\.jacobian, .*crossEntropy\.gradient/,
+    ],
+    [['--results', 'few'], /--results.*whole number above 0/],
     [['--dtype', 'float8'], /--dtype.*Expected float32, float64/],
     [['--classes', 'many'], /--classes.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json and --md can be - \(standard output\)\n$/],

@@ -105,6 +105,42 @@ export function softmaxHvpTolerance(
   });
 }
 
+/**
+ * The double backward of given probabilities, `(h ⊙ (g − ⟨s, g⟩) − g ⟨s, h⟩) / T`: the error of the centred cotangent, a product and a
+ * sum for the mean of h, two products, their difference and a division.
+ */
+export function softmaxDoubleBackwardTolerance(
+  precision: Precision,
+  s: Values,
+  g: Values,
+  h: Values,
+  expected: Values,
+  rows: Rows,
+  temperature = 1,
+): Float64Array {
+  const { unit, floor } = precision;
+  const scale = 1 / Math.abs(temperature);
+  return rowBounds(precision, expected, rows, (at) => {
+    const row = at.map((i) => ({
+      p: s[i] ?? Number.NaN,
+      units: 0,
+      g: g[i] ?? Number.NaN,
+      h: Math.abs(h[i] ?? Number.NaN),
+    }));
+    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
+    const centredG = centred(precision, row, excess, (entry) => entry.g);
+    const mean = sum(row.map(({ p, h }) => p * h));
+    const ofMean = unit * (summation(at.length) + 1) * mean + floor * sum(row.map(({ h }) => 1 + h));
+    const after = 2 + divisionUnits(temperature);
+    return row.map((entry) => {
+      const { size, error } = centredG(entry);
+      const terms = entry.h * size + Math.abs(entry.g) * mean;
+      const rounding = entry.h * error + Math.abs(entry.g) * ofMean + unit * after * terms;
+      return scale * rounding + floor * roundedToZero(temperature, 2 + terms);
+    });
+  });
+}
+
 /** The hvp of log-softmax, `−Σg p ⊙ (t − ⟨p, t⟩) / T²`: the exps of y, the centred tangent, the sum of the cotangent, two products and two divisions. */
 export function logSoftmaxHvpTolerance(
   precision: Precision,

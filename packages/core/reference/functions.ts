@@ -108,6 +108,26 @@ export function softmaxHvp(
   });
 }
 
+/** `(h_i Σ_j s_j (g_i − g_j) − g_i Σ_j s_j h_j) / T`: the derivative of `⟨h, softmaxVjp(s, g)⟩` with respect to s; what is masked has no part in it. */
+export function softmaxDoubleBackward(
+  s: Values,
+  g: Values,
+  h: Values,
+  rows: Rows,
+  temperature = 1,
+  mask: ReferenceParameters['mask'] = null,
+): Float64Array {
+  return rowwise(s, rows, (at) => {
+    const p: RowEntries = (i) => exactly(s[i]);
+    const centredG = centred(p, g, at, { mask });
+    const mean = sumOf(at, (i) => mul(exactly(s[i]), exactly(h[i])), { mask });
+    return (i, c) => {
+      if (isMasked({ mask }, i)) return zero;
+      return divided(sub(mul(exactly(h[i]), centredG(i, c)), mul(exactly(g[i]), mean)), temperature);
+    };
+  });
+}
+
 /** `Σ_j p_j (v_i − v_j)` for the entries i of a row, j going over those that the mask keeps. */
 function centred(p: RowEntries, v: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const origin = atLargest(at, p, v, parameters);

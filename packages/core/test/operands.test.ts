@@ -42,6 +42,9 @@ const takes: readonly (readonly [operation: string, argument: string, call: (val
       [`${name}.hvp`, 'probabilities', (v: never) => f.hvp(v, x(), x())],
       [`${name}.hvp`, 'cotangent', (v: never) => f.hvp(x(), v, x())],
       [`${name}.hvp`, 'tangent', (v: never) => f.hvp(x(), x(), v)],
+      [`${name}.doubleBackward`, 'probabilities', (v: never) => f.doubleBackward(v, x(), x())],
+      [`${name}.doubleBackward`, 'cotangent', (v: never) => f.doubleBackward(x(), v, x())],
+      [`${name}.doubleBackward`, 'upstream', (v: never) => f.doubleBackward(x(), x(), v)],
       [`${name}.linearize`, 'logits', (v: never) => f.linearize(v)],
       [name, 'out', (v: never) => f(x(), { out: v })],
     ] as const;
@@ -147,6 +150,7 @@ describe('temperature is finite and above 0', () => {
     ['logSumExp.vjp', (temperature) => logSumExp.vjp(x(), tensor([1]), { temperature })],
     ['logSumExp.jvp', (temperature) => logSumExp.jvp(x(), x(), { temperature })],
     ['softmax.hvp', (temperature) => softmax.hvp(x(), x(), x(), { temperature })],
+    ['softmax.doubleBackward', (temperature) => softmax.doubleBackward(x(), x(), x(), { temperature })],
     ['logSoftmax.hvp', (temperature) => logSoftmax.hvp(x(), x(), x(), { temperature })],
     ['logSumExp.hvp', (temperature) => logSumExp.hvp(x(), tensor([1]), x(), { temperature })],
     ['logSumExp.linearize', (temperature) => logSumExp.linearize(x(), { temperature })],

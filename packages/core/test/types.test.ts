@@ -85,6 +85,7 @@ test('results have the dtype of their operands, and the rank that the operation 
   expectTypeOf(logSumExp.linearize(x()).vjp([1, 1])).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(logSumExp.linearize(x()).value).toEqualTypeOf<Tensor<'float32', 1>>();
   expectTypeOf(softmax.hvp(softmax(x()), x(), x())).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(softmax.doubleBackward(softmax(x()), x(), x())).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(logSumExp.hvp(x(), [1, 1], x())).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(crossEntropy.hvp(x(), [0, 1], 1, x())).toEqualTypeOf<Tensor<'float32', 2>>();
   // @ts-expect-error: its second derivative is 0 where it has one.

@@ -9,10 +9,11 @@ import { startProgress } from '../progress.js';
 import { formatTextTable } from './bench.js';
 
 interface Options {
-  readonly ops: readonly ('softmax' | 'logSoftmax')[];
+  readonly ops: readonly string[];
   readonly dtype: readonly BenchDType[];
   readonly classes?: readonly number[];
   readonly backends?: readonly string[];
+  readonly results?: number;
   readonly peers: readonly string[];
   readonly json?: string;
   readonly md?: string;
@@ -22,21 +23,29 @@ export function accuracyCommand(session: Session): Command {
   return new Command('accuracy')
     .summary('measures errors in ULP')
     .description(
-      'The largest error of each backend in units in the last place, against a reference in higher precision: over logits ' +
-        'uniform in ±1, ±20, ±80 and 1e4 ± 8, with rows from 1 to 128,256 classes.',
+      'The largest error of each backend in units in the last place, against a double-double reference: over logits uniform in ±1, ±20, ' +
+        '±80, 1e4 ± 8 and 1e6 ± 8, nearly one-hot rows, temperatures from 0.01 to 100 and a mask, with 1 to 10 million classes. ' +
+        'Derivatives are measured relative to what is attainable: the largest term that remains after exact cancellation.',
     )
-    .addOption(
-      new Option('--ops <list>', 'of softmax,logSoftmax')
-        .argParser(some(['softmax', 'logSoftmax']))
-        .default(['softmax'], 'softmax'),
+    .option(
+      '--ops <list>',
+      'all, or some of softmax, softmax.jacobian, softmax.vjp, softmax.jvp, logSoftmax, logSoftmax.vjp, logSoftmax.jvp, logSumExp, ' +
+        'crossEntropy.loss, crossEntropy.gradient',
+      list,
+      ['softmax'],
     )
     .addOption(
       new Option('--dtype <list>', 'of float32,float64')
         .argParser(some(['float32', 'float64']))
         .default(['float32', 'float64'], 'float32,float64'),
     )
-    .option('--classes <list>', 'classes of a row; default: 1,3,10,128,1000,32000,128256', (text) =>
+    .option('--classes <list>', 'classes of a row; default: 1,2,3,10,17,128,1000,32000,128256,10000000', (text) =>
       list(text).map(positiveInteger),
+    )
+    .option(
+      '--results <count>',
+      'results per input; the largest error grows with their number; default: 8000',
+      positiveInteger,
     )
     .option(
       '--backends <list>',
@@ -55,6 +64,7 @@ export function accuracyCommand(session: Session): Command {
       `
 Examples:
   $ softgrad accuracy
+  $ softgrad accuracy --ops all --backends all --md accuracy.md
   $ softgrad accuracy --backends cpu,wasm --peers naive,onnxruntime-node,jax --dtype float32
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
@@ -75,22 +85,30 @@ async function run(options: Options, session: Session): Promise<void> {
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
   }
-  const { accuracyTables, markdownTable, measureAccuracy, selectContenders, stringifyReport } = await import(
-    '@softgrad/bench'
-  );
+  const {
+    accuracySummary,
+    accuracyTables,
+    markdownTable,
+    measureAccuracy,
+    selectAccuracyOps,
+    selectContenders,
+    stringifyReport,
+  } = await import('@softgrad/bench');
+  const ops = selectAccuracyOps(options.ops);
   registerBackends();
-  const contenders = selectContenders(options.backends ?? session.backends.names(), options.peers);
+  const chosen = options.backends ?? ['all'];
+  const contenders = selectContenders(chosen.includes('all') ? session.backends.names() : chosen, options.peers);
   const progress = startProgress('accuracy', 1, session);
   let report: AccuracyReport;
   try {
     report = await measureAccuracy(
-      { contenders, ops: options.ops, dtypes: options.dtype, classes: options.classes },
+      { contenders, ops, dtypes: options.dtype, classes: options.classes, results: options.results },
       ({ done, total, label }) => progress.update(done / total, label),
     );
   } finally {
     progress.stop();
   }
-  const tables = accuracyTables(report);
+  const tables = [accuracySummary(report), ...accuracyTables(report)];
   const notRun = report.unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`);
   if (options.json !== '-' && options.md !== '-') {
     for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);

@@ -5,7 +5,7 @@ import { type InputName, randomFrom } from '../inputs.js';
 import { memoized } from '../memo.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
-import type { Operation } from '../operations/operation.js';
+import { isSecond, type Operation } from '../operations/operation.js';
 import { checkEach } from '../sweep.js';
 import {
   checkTrial,
@@ -285,9 +285,9 @@ function canBeOut(out: Out, family: string, member: string): boolean {
   if (out === 'target') return family === 'cross-entropy';
   if (out === 'operand 1') {
     const cotangentHasFewer = family === 'log-sum-exp' || family === 'cross-entropy';
-    return (member === 'vjp' || member === 'jvp' || member === 'hvp') && !cotangentHasFewer;
+    return (member === 'vjp' || member === 'jvp' || isSecond(member)) && !cotangentHasFewer;
   }
-  if (out === 'operand 2') return member === 'hvp';
+  if (out === 'operand 2') return isSecond(member);
   return true;
 }
 

@@ -5,7 +5,7 @@ import { assertClose } from '../check.js';
 import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
-import type { Operation } from '../operations/operation.js';
+import { isSecond, type Operation } from '../operations/operation.js';
 import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach } from '../sweep.js';
@@ -56,14 +56,15 @@ export const extremes: readonly ConformanceCase[] = [
       .map((operation) => extremesCase(operation, forward, dtype)),
     ...operations
       .filter(
-        ({ member, takes }) => ['vjp', 'jvp', 'hvp', 'jacobian'].includes(member) && takes.includes('temperature'),
+        ({ member, takes }) =>
+          ['vjp', 'jvp', 'hvp', 'double-backward', 'jacobian'].includes(member) && takes.includes('temperature'),
       )
       .map((operation) => extremesCase(operation, derivative, dtype)),
     ...operations
       .filter(
         ({ family, member, takes }) =>
           (family === 'softmax' && (member === 'vjp' || member === 'jvp')) ||
-          (member === 'hvp' && takes.includes('temperature')),
+          (isSecond(member) && takes.includes('temperature')),
       )
       .map((operation) => oneHotCase(operation, dtype)),
     ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, ofLosses, dtype, parameters)),

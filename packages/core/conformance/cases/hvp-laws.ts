@@ -4,7 +4,7 @@ import { assert, assertClose } from '../check.js';
 import { cotangents } from '../inputs.js';
 import { allOperations } from '../operations/all.js';
 import type { Operation } from '../operations/operation.js';
-import { callOptions, statedFor, tensorsOf } from '../problem.js';
+import { callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
 import type { Problem } from '../statement.js';
 import { operationPrecision } from '../tolerance.js';
 
@@ -84,6 +84,46 @@ export async function hvpEqualsDifferences(backend: Backend, operation: Operatio
     differences,
     Array.from(tolerance, (bound) => 2 * bound + 1e-9 * largest),
   );
+}
+
+/**
+ * The vjp of the double backward is the hvp: both are the gradient of ⟨h, vjp(s, g)⟩ with respect to the logits. The first rounds in
+ * between; its bound is that of the vjp at the rounded operand and what the error of that operand becomes.
+ */
+export async function doubleBackwardMakesHvp(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const vjp = namedAs(operation.name.replace('.doubleBackward', '.vjp'));
+  const hvp = namedAs(operation.name.replace('.doubleBackward', '.hvp'));
+  const { operands } = statedFor(operation, problem);
+  const [s] = operands;
+  assert(s !== undefined, `${operation.name} takes no probabilities`);
+  const tensors = tensorsOf(backend, operands, problem);
+  const options = callOptions(operation, problem);
+  const precision = operationPrecision(backend.supports, problem.dtype);
+  const between = operation.apply(tensors, options, problem);
+  const result = vjp.apply([...tensors.slice(0, 1), between], options, problem);
+  try {
+    const given = Float64Array.from(await between.data());
+    const errors = expectation(backend, operation, problem).tolerance;
+    const ofVjp = vjp.tolerance(precision, [s.values, given], vjp.expected([s.values, given], problem), problem);
+    const { expected } = expectation(backend, hvp, problem);
+    // |J| times the errors of the operand, row by row: s_i (e_i + ⟨s, e⟩) / T.
+    const { temperature = 1 } = problem.parameters;
+    const carried = new Float64Array(given.length);
+    for (const at of rowIndices(problem.rows)) {
+      const mean = at.reduce((sum, i) => sum + (s.values[i] ?? Number.NaN) * (errors[i] ?? Number.NaN), 0);
+      for (const i of at) {
+        carried[i] = ((s.values[i] ?? Number.NaN) * ((errors[i] ?? Number.NaN) + mean)) / Math.abs(temperature);
+      }
+    }
+    assertClose(
+      `${vjp.name} of ${operation.name}, beside ${hvp.name}`,
+      await result.data(),
+      expected,
+      carried.map((error, i) => error + 2 * (ofVjp[i] ?? Number.NaN)),
+    );
+  } finally {
+    for (const made of [between, result, ...tensors]) made.dispose();
+  }
 }
 
 /** Logits moved along a tangent. */

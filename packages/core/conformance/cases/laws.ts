@@ -7,10 +7,10 @@ import { exact } from '../exact.js';
 import { cycled } from '../inputs.js';
 import { garbage } from '../kernel.js';
 import { allOperations } from '../operations/all.js';
-import type { CallOptions, Operation } from '../operations/operation.js';
+import { type CallOptions, isSecond, type Operation } from '../operations/operation.js';
 import { callOptions, evaluate, expectation, problemOf, requirementsOf, statedFor, tensorsOf } from '../problem.js';
 import type { Problem, ProblemStatement } from '../statement.js';
-import { hvpEqualsDifferences, hvpOfShift, hvpSymmetric } from './hvp-laws.js';
+import { doubleBackwardMakesHvp, hvpEqualsDifferences, hvpOfShift, hvpSymmetric } from './hvp-laws.js';
 
 const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 
@@ -88,6 +88,12 @@ const laws: readonly Law[] = [
     composable: true,
     appliesTo: isHvp,
     run: (backend, operation) => hvpEqualsDifferences(backend, operation, problemIn(backend, { temperature: 2 })),
+  },
+  {
+    name: 'double-backward-makes-hvp',
+    composable: true,
+    appliesTo: ({ member }) => member === 'double-backward',
+    run: (backend, operation) => doubleBackwardMakesHvp(backend, operation, problemIn(backend, { temperature: 2 })),
   },
   { name: 'used-after-dispose', composable: false, run: usedAfterDispose },
   { name: 'backend-mismatch', composable: false, run: backendMismatch },
@@ -296,7 +302,7 @@ function takesMaskedDirection(operation: Operation): boolean {
 /** Which operands are directions with an entry for each logit. */
 function maskedDirectionsOf({ member, family }: Operation): readonly number[] {
   const isByRow = family === 'log-sum-exp' || family === 'cross-entropy';
-  if (member === 'hvp') return isByRow ? [2] : [1, 2];
+  if (isSecond(member)) return isByRow ? [2] : [1, 2];
   if (member === 'vjp') return isByRow ? [] : [1];
   return member === 'jvp' ? [1] : [];
 }

@@ -38,7 +38,7 @@ const operatorMembers = { diagonal: 'diagonal', 'to-dense': 'toDense' } as const
 /** Every operation but cross-entropy's, which have settings: the functions of core's table. */
 export const operations: readonly Operation[] = (Object.keys(definitions) as Name[]).flatMap((name) => {
   const definition: Definition = definitions[name];
-  const members = (['value', 'gradient', 'vjp', 'jvp', 'hvp', 'jacobian'] as const).filter(
+  const members = (['value', 'gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const).filter(
     (member) => definition[member],
   );
   const ofOperator = definition.jacobian ? (['diagonal', 'to-dense'] as const) : [];
@@ -79,8 +79,8 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
     ...statedBy(expectation, definition),
     ...(remembers && { forward: (logits: Tensor, options: CallOptions) => f(logits, options) }),
     name: operationName(definition, member),
-    family: familyOf(name),
-    member: member === 'value' ? 'values' : member,
+    family: idOf(name),
+    member: member === 'value' ? 'values' : idOf(member),
     takes: sharedOptions(takes),
     needs: (problem) =>
       expectation.needs ? expectation.needs(parametersOf(problem, definition)) : kernelFor(definition, data, problem),
@@ -98,7 +98,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
   return {
     ...statedBy(member === 'diagonal' ? diagonalExpectation(matrices) : matrices, definition),
     name: `${name}.linearize.${key}`,
-    family: familyOf(name),
+    family: idOf(name),
     member,
     takes: sharedOptions(takes),
     // Its value needs a kernel too, which a backend that has this one is taken to have.
@@ -149,7 +149,8 @@ function kernelFor(
   return kernel ?? null;
 }
 
-function familyOf(name: string): string {
+/** A name as part of an id: `double-backward`. */
+function idOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

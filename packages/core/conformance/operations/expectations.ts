@@ -63,6 +63,12 @@ const ofSoftmax: Expectations['softmax'] = {
     tolerance: (precision, [s, g, t], expected, rows, { temperature }) =>
       seconds.softmaxHvpTolerance(precision, s, g, t, expected, rows, temperature),
   },
+  doubleBackward: {
+    expected: ([s, g, h], rows, { temperature, mask }) =>
+      reference.softmaxDoubleBackward(s, g, h, rows, temperature, mask),
+    tolerance: (precision, [s, g, h], expected, rows, { temperature }) =>
+      seconds.softmaxDoubleBackwardTolerance(precision, s, g, h, expected, rows, temperature),
+  },
   jacobian: {
     expected: ([s], rows, parameters) => reference.softmaxJacobian(s, rows, parameters.temperature, parameters.mask),
     tolerance: (precision, [s], expected, rows, { temperature }) =>

@@ -54,6 +54,11 @@ export interface Operation {
   ): ArrayLike<number>;
 }
 
+/** Whether a member is a second derivative, which takes two directions. */
+export function isSecond(member: string): boolean {
+  return member === 'hvp' || member === 'double-backward';
+}
+
 /** The logits themselves. */
 export function logitsOf({ values, shape }: Problem): Operand {
   return { values, shape };

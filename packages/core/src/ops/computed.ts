@@ -29,4 +29,12 @@ export function operationsOf(backend: Backend): Readonly<Record<string, Computed
 }
 
 /** The diagonal is a member of what `linearize` returns, not a function of its own. */
-const shown: readonly Exclude<MemberName, 'diagonal'>[] = ['value', 'gradient', 'vjp', 'jvp', 'hvp', 'jacobian'];
+const shown: readonly Exclude<MemberName, 'diagonal'>[] = [
+  'value',
+  'gradient',
+  'vjp',
+  'jvp',
+  'hvp',
+  'doubleBackward',
+  'jacobian',
+];

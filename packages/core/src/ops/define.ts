@@ -54,13 +54,15 @@ export interface Definition {
   readonly jvp: Member;
   /** The derivative of the vjp along a tangent. */
   readonly hvp?: Member;
+  /** The derivative of the vjp with respect to the output that it takes, multiplied from the left with an upstream gradient. */
+  readonly doubleBackward?: Member;
   readonly jacobian?: Member;
   /** The Jacobian's diagonal, which `linearize` offers beside the matrices. */
   readonly diagonal?: Member;
 }
 
 /** The functions that a definition makes. */
-export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | 'jacobian' | 'diagonal';
+export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | 'doubleBackward' | 'jacobian' | 'diagonal';
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
@@ -71,7 +73,7 @@ export interface Member {
   /** 'rows': the second operand has one number a row. Default 'entries': it has the shape of the first. */
   readonly directionOver?: 'rows' | 'entries';
   /** The third operand, if there is one, in the shape of the first: the direction of a second derivative. */
-  readonly along?: 'tangent';
+  readonly along?: 'tangent' | 'upstream';
   /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
   readonly result?: 'entries' | 'rows' | 'matrices';
   /** What one number a row is where rows have no entries. */
@@ -148,7 +150,7 @@ export function define<F>(definition: Definition): F {
       : (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, v, undefined, options);
   };
   const members: Record<string, unknown> = { linearize: linearizeBy(definition) };
-  for (const name of ['gradient', 'vjp', 'jvp', 'hvp', 'jacobian'] as const) {
+  for (const name of ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const) {
     if (definition[name]) members[name] = call(name);
   }
   const f = Object.assign(call('value'), members);

@@ -58,6 +58,29 @@ export interface Softmax {
     options?: SoftmaxOptions,
   ): Like<X>;
   /**
+   * The vjp of `vjp` with respect to the probabilities, for an autodiff that calls `vjp` inside a double backward:
+   * `(h ⊙ (g − ⟨s, g⟩) − g ⟨s, h⟩) / T` over each row, h the gradient upstream of `vjp(s, g)`. Same shape and dtype as the operands,
+   * O(f) a row; what is masked is 0. With respect to the cotangent it is `vjp(s, h)`, since the Jacobian is symmetric. Passed on to
+   * the logits, it is the second derivative: `vjp(s, doubleBackward(s, g, h))` is `hvp(s, g, h)`, which is more accurate where
+   * that is what is wanted. PyTorch's `softmax_double_backward` (derivatives.yaml).
+   *
+   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
+   *   the options given
+   * @param cotangent the cotangent g that `vjp` was given
+   * @param upstream the gradient with respect to the result of `vjp`
+   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
+   *   contradict those of the forward pass
+   * @example
+   * const s = softmax(tensor([[1, 2]]));
+   * await softmax.doubleBackward(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.4621, 0]]
+   */
+  doubleBackward<X extends TensorLike>(
+    probabilities: X,
+    cotangent: TensorLike,
+    upstream: TensorLike,
+    options?: SoftmaxOptions,
+  ): Like<X>;
+  /**
    * Softmax at these logits with its Jacobian as an operator that is never materialised.
    *
    * @example
@@ -89,6 +112,13 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) => m.overSquare(m.vjp(s, m.mul(m.centred(s, g), m.centred(s, t)))),
       masked: (m, hvp, s, g, t) => m.keep(hvp(s, m.keep(g, 0), m.keep(t, 0)), 0),
+    },
+    doubleBackward: {
+      operand: 'probabilities',
+      direction: 'cotangent',
+      along: 'upstream',
+      formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
+      masked: (m, product, s, g, h) => m.keep(product(s, m.keep(g, 0), m.keep(h, 0)), 0),
     },
     jacobian: {
       operand: 'probabilities',

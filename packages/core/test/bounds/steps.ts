@@ -9,6 +9,7 @@ export interface Steps {
   softmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   softmaxVjp(s: Values, g: Values, rows: Rows, temperature: number): Float64Array;
   softmaxHvp(s: Values, g: Values, t: Values, rows: Rows, temperature: number): Float64Array;
+  softmaxDoubleBackward(s: Values, g: Values, h: Values, rows: Rows, temperature: number): Float64Array;
   softmaxJacobian(s: Values, rows: Rows, temperature: number): Float64Array;
   logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameters): Float64Array;
   logSoftmaxVjp(y: Values, g: Values, rows: Rows, temperature: number): Float64Array;
@@ -94,6 +95,15 @@ export function stepsIn(r: Round): Steps {
         const products = a.map((value, c) => r(value * b[c]));
         const mean = sum(products.map((value, c) => r(p[c] * value)));
         return products.map((value, c) => over(over(r(p[c] * r(value - mean)), temperature), temperature));
+      }),
+    softmaxDoubleBackward: (s, g, h, rows, temperature) =>
+      entries(s, rows, (at) => {
+        const a = centred(
+          at.map((i) => s[i]),
+          at.map((i) => g[i]),
+        );
+        const mean = sum(at.map((i) => r(s[i] * h[i])));
+        return at.map((i, c) => over(r(r(h[i] * a[c]) - r(g[i] * mean)), temperature));
       }),
     softmaxJacobian: (s, rows, temperature) =>
       matrices(rows, (i, j, at) => {

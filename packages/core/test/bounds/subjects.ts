@@ -131,6 +131,16 @@ export const subjects: readonly Subject[] = [
       computed: stepsIn(arithmetic.round).softmaxHvp(s, g, t, rows, temperature),
     };
   }),
+  softmaxSubject('softmaxDoubleBackwardTolerance', 'softmax.doubleBackward', (problem, s) => {
+    const { arithmetic, rows, upstream: g, tangent: h, parameters } = problem;
+    const { temperature } = parameters;
+    const expected = reference.softmaxDoubleBackward(s, g, h, rows, temperature);
+    return {
+      expected,
+      bound: seconds.softmaxDoubleBackwardTolerance(arithmetic.precision, s, g, h, expected, rows, temperature),
+      computed: stepsIn(arithmetic.round).softmaxDoubleBackward(s, g, h, rows, temperature),
+    };
+  }),
   {
     square: true,
     ...softmaxSubject('softmaxJacobianTolerance', 'softmax.jacobian', ({ arithmetic, rows, parameters }, s) => {

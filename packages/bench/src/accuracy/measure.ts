@@ -1,0 +1,267 @@
+import { type Backend, type HostArray, isSoftgradError, tensor } from '@softgrad/core';
+import { reference } from '@softgrad/core/conformance';
+import type { Contender, ContenderSource } from '../contender.js';
+import { type Environment, environment } from '../environment.js';
+import type { Signal } from '../platform.js';
+import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, floatArray } from '../workloads.js';
+import { type AccuracyData, type AccuracyInput, accuracyData, accuracyInputs } from './inputs.js';
+import { type AccuracyOp, type AccuracyOpName, accuracyOps, type Case } from './ops.js';
+
+export interface AccuracyOptions {
+  readonly contenders: readonly ContenderSource[];
+  /** Default: softmax. */
+  readonly ops?: readonly AccuracyOpName[] | undefined;
+  /** Default: float32 and float64. */
+  readonly dtypes?: readonly BenchDType[] | undefined;
+  /** Classes of a row. Default: `standardClasses`, from 1 to 10⁷. */
+  readonly classes?: readonly number[] | undefined;
+  /**
+   * Results per input, or entries if a row has one result: a few more, because rows are whole. Default: 8000. The largest error grows
+   * with their number.
+   */
+  readonly results?: number | undefined;
+  readonly signal?: Signal | undefined;
+}
+
+/** One contender on one input. */
+export interface AccuracyResult {
+  readonly op: AccuracyOpName;
+  readonly dtype: BenchDType;
+  readonly classes: number;
+  /** The logits, temperature and mask in words: `±20`. */
+  readonly input: string;
+  readonly contender: string;
+  /**
+   * Largest error in ULP of the dtype, of the result or of the largest term that remains after exact cancellation if that is larger, over
+   * those of magnitude at least 1e-30; NaN if a result is NaN. null if the contender does not support the input.
+   */
+  readonly worstUlp: number | null;
+  /** Largest distance of a row's sum of probabilities from 1, in ULP of 1; softmax only. */
+  readonly worstRowSumUlp: number | null;
+}
+
+export interface AccuracyReport {
+  readonly schema: 'softgrad-accuracy/2';
+  readonly environment: Environment;
+  readonly contenders: readonly { readonly name: string; readonly description: string }[];
+  readonly unavailable: readonly { readonly name: string; readonly reason: string }[];
+  readonly results: readonly AccuracyResult[];
+}
+
+/** Matrices of longer rows are too many entries. */
+const mostResultsOfRow = 1e7;
+
+interface Question {
+  readonly op: AccuracyOpName;
+  readonly dtype: BenchDType;
+  readonly input: AccuracyInput;
+}
+
+/**
+ * The largest error of each contender in ULP: over logits uniform in ±1, ±20, ±80, 1e4 ± 8 and 1e6 ± 8, nearly one-hot rows, temperatures
+ * from 0.01 to 100 and a mask, with 1 to 10⁷ classes. Results are compared with core's double-double reference, whose operands are rounded to
+ * the dtype first, so that the whole error is the contender's.
+ *
+ * Errors are relative to what is attainable: an ULP is that of the result, or of the largest term that remains after everything has been
+ * subtracted that can be subtracted exactly.
+ */
+export async function measureAccuracy(
+  {
+    contenders: sources,
+    ops = ['softmax'],
+    dtypes = benchDTypes,
+    classes,
+    results: count = 8000,
+    signal,
+  }: AccuracyOptions,
+  onProgress: (progress: { readonly done: number; readonly total: number; readonly label: string }) => void = () => {},
+): Promise<AccuracyReport> {
+  const questions = ops.flatMap((op) =>
+    dtypes.flatMap((dtype) =>
+      accuracyInputs(classes)
+        .filter((input) => accuracyOps[op].results(input.classes) <= mostResultsOfRow)
+        .map((input) => ({ op, dtype, input })),
+    ),
+  );
+  const opened: Contender[] = [];
+  const unavailable: { name: string; reason: string }[] = [];
+  const results: AccuracyResult[] = [];
+  try {
+    for (const source of sources) {
+      signal?.throwIfAborted();
+      const contender = await source.open();
+      if (typeof contender === 'string') unavailable.push({ name: source.name, reason: contender });
+      else opened.push(contender);
+    }
+    for (const [done, question] of questions.entries()) {
+      const { op, dtype, input } = question;
+      onProgress({ done, total: questions.length, label: `${op} ${dtype}, ${input.classes} classes, ${input.name}` });
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      const asked = caseOf(question, count);
+      const expected = expectationOf(accuracyOps[op], asked);
+      for (const contender of opened) {
+        signal?.throwIfAborted();
+        const actual = await resultOf(contender, question, asked);
+        results.push({
+          op,
+          dtype,
+          classes: input.classes,
+          input: input.name,
+          contender: contender.name,
+          worstUlp: actual && largestError(actual, expected, dtype),
+          worstRowSumUlp:
+            actual && op === 'softmax' && !input.masked ? rowSumError(actual, input.classes, dtype) : null,
+        });
+      }
+    }
+  } finally {
+    for (const contender of opened) await contender.close();
+  }
+  onProgress({ done: questions.length, total: questions.length, label: 'done' });
+  return {
+    schema: 'softgrad-accuracy/2',
+    environment: environment(),
+    contenders: opened.map(({ name, description }) => ({ name, description })),
+    unavailable,
+    results,
+  };
+}
+
+function caseOf({ op, dtype, input }: Question, count: number): Case {
+  const { operand, results }: AccuracyOp = accuracyOps[op];
+  // Rows with one result count with their entries.
+  const share = input.classes / Math.max(input.classes, results(input.classes));
+  const data = accuracyData(input, dtype, Math.max(1, count * share));
+  const layout = { outer: data.rows, classes: data.period, inner: 1 };
+  const parameters = { temperature: input.temperature, mask: data.mask };
+  const output = rounded(outputOf(operand, data, layout, parameters), dtype);
+  return { ...data, layout, parameters, operand, output };
+}
+
+function outputOf(
+  operand: AccuracyOp['operand'],
+  { logits, repeats }: AccuracyData,
+  layout: Case['layout'],
+  parameters: Case['parameters'],
+): Float64Array {
+  if (operand === 'softmax') return reference.softmax(logits, layout, parameters).map((value) => value / repeats);
+  if (operand === 'logits') return new Float64Array(0);
+  return reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats));
+}
+
+function rounded(values: Float64Array, dtype: BenchDType): FloatArray {
+  const result = floatArray(dtype, values.length);
+  result.set(values);
+  return result;
+}
+
+interface Expectation {
+  readonly values: Float64Array;
+  /** The magnitude of which an error is an ULP or more. */
+  readonly scale: Float64Array;
+}
+
+function expectationOf(op: AccuracyOp, asked: Case): Expectation {
+  const values = op.expected(asked);
+  const attainable = op.attainable?.(asked);
+  const scale = values.map((value, k) => Math.max(Math.abs(value), attainable?.[k] ?? 0));
+  return { values, scale };
+}
+
+/** The contender's result, or null if it does not support the input. */
+async function resultOf(contender: Contender, { op, dtype, input }: Question, asked: Case): Promise<HostArray | null> {
+  if (contender.backend) return resultOfBackend(contender.backend, op, asked, input, dtype);
+  const plainOp = benchOps.find((known): known is BenchOp & AccuracyOpName => known === op);
+  if (!plainOp || !input.plain || asked.repeats > 1) return null;
+  const { logits, rows, target, directions } = asked;
+  const workload = { op: plainOp, dtype, shape: [rows, input.classes] } as const;
+  const job = await contender.prepare(workload, { logits, probabilities: logits, cotangent: directions, target });
+  if (typeof job === 'string') return null;
+  try {
+    return await job.result();
+  } finally {
+    await job.dispose();
+  }
+}
+
+async function resultOfBackend(
+  backend: Backend,
+  op: AccuracyOpName,
+  { rows, logits, output, directions, target, mask, repeats, period, operand }: Case,
+  { classes, temperature }: AccuracyInput,
+  dtype: BenchDType,
+): Promise<HostArray | null> {
+  if (!backend.supports.dtypes.includes(dtype) || backend.supports.limits.classes < classes) return null;
+  const shape = [rows, classes];
+  const upload = (values: ArrayLike<number>) =>
+    tensor(tiled(rounded(Float64Array.from(values), dtype), period, repeats), { shape, dtype, backend });
+  const made = [
+    upload(operand === 'logits' ? logits : output),
+    upload(directions),
+    tensor(target, { shape: [rows], backend }),
+  ] as const;
+  try {
+    const options = { ...(temperature !== 1 && { temperature }), ...(mask && { mask: { data: mask, shape } }) };
+    const result = accuracyOps[op].call(...made, options);
+    return await result.data().finally(() => result.dispose());
+  } catch (error) {
+    if (isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED') return null;
+    throw error;
+  } finally {
+    for (const one of made) one.dispose();
+  }
+}
+
+/** Each row's entries, `repeats` times. */
+function tiled(values: FloatArray, period: number, repeats: number): FloatArray {
+  if (repeats === 1) return values;
+  const result =
+    values instanceof Float64Array
+      ? new Float64Array(values.length * repeats)
+      : new Float32Array(values.length * repeats);
+  for (let start = 0; start < values.length; start += period) {
+    const row = values.subarray(start, start + period);
+    for (let k = 0; k < repeats; k++) result.set(row, start * repeats + k * period);
+  }
+  return result;
+}
+
+/** The spacing of a dtype's numbers at `x`, whose magnitude is at least 1e-30, so never subnormal. */
+function ulpOf(x: number, dtype: BenchDType): number {
+  let exponent = Math.floor(Math.log2(x));
+  // log2 can round up to the next integer.
+  if (2 ** exponent > x) exponent--;
+  return 2 ** (exponent - (dtype === 'float64' ? 52 : 23));
+}
+
+/** A result that repeats is compared everywhere with the period that is expected. */
+function largestError(actual: HostArray, { values, scale }: Expectation, dtype: BenchDType): number {
+  const ulps = scale.map((size) => (size < Number.POSITIVE_INFINITY ? ulpOf(Math.max(size, 1e-30), dtype) : 0));
+  let largest = 0;
+  for (const [k, found] of actual.entries()) {
+    const at = k % values.length;
+    const [exact = Number.NaN, ulp = Number.NaN] = [values[at], ulps[at]];
+    if (Number.isNaN(found)) return Number.NaN;
+    if (found === exact || (scale[at] ?? 0) < 1e-30) continue;
+    largest = Math.max(largest, Math.abs(found - exact) / ulp);
+  }
+  return largest;
+}
+
+function rowSumError(actual: HostArray, classes: number, dtype: BenchDType): number {
+  let largest = 0;
+  for (let start = 0; start < actual.length; start += classes) {
+    // Neumaier's summation (ZAMM 54, 1974), so that the check adds no rounding error.
+    let sum = 0;
+    let lost = 0;
+    for (const value of actual.subarray(start, start + classes)) {
+      const next = sum + value;
+      lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
+      sum = next;
+    }
+    const error = Math.abs(sum - 1 + lost);
+    if (Number.isNaN(error)) return Number.NaN;
+    largest = Math.max(largest, error);
+  }
+  return largest / ulpOf(1, dtype);
+}

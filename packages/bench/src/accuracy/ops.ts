@@ -1,0 +1,242 @@
+import {
+  crossEntropy,
+  logSoftmax,
+  logSumExp,
+  type Rows,
+  SoftgradError,
+  type SoftmaxOptions,
+  softmax,
+  type Tensor,
+} from '@softgrad/core';
+import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import type { FloatArray } from '../workloads.js';
+import type { AccuracyData } from './inputs.js';
+
+type Parameters = Required<Pick<reference.ReferenceParameters, 'temperature'>> & {
+  readonly mask: Uint8Array | null;
+};
+
+/** What the reference is given: one period of each row, already rounded to the dtype. */
+export interface Case extends AccuracyData {
+  readonly layout: Rows;
+  readonly parameters: Parameters;
+  readonly operand: AccuracyOp['operand'];
+  /** softmax or logSoftmax of the whole rows at the temperature, rounded to the dtype; empty for ops that take logits. */
+  readonly output: FloatArray;
+}
+
+/** How an op is called and what its result should be. */
+export interface AccuracyOp {
+  /** What its first operand is. */
+  readonly operand: 'logits' | 'softmax' | 'logSoftmax';
+  /** Results of one row of so many classes. */
+  results(classes: number): number;
+  call(operand: Tensor, direction: Tensor, target: Tensor, options: SoftmaxOptions): Tensor;
+  /** The results of one period of each row, from the double-double reference. */
+  expected(input: Case): Float64Array;
+  /**
+   * The magnitude of the terms that are left once everything has been subtracted that can be subtracted exactly: rounding them is
+   * unavoidable, and a result that is small beside them cannot be more accurate. Missing where no term exceeds the result.
+   */
+  attainable?(input: Case): Float64Array;
+}
+
+const perEntry = (classes: number) => classes;
+
+const softmaxProduct = {
+  operand: 'softmax',
+  results: perEntry,
+  expected: ({ output, directions, layout, repeats, parameters: { temperature, mask } }) =>
+    reference.softmaxVjp(output, directions, layout, temperature, mask).map((value) => value * repeats),
+  attainable: (input) =>
+    ofRows(input, (row) => {
+      const origin = originOf(row);
+      const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
+      return ({ p, g }) => (p * (Math.abs(g - origin) + mean)) / input.parameters.temperature;
+    }),
+} as const satisfies Partial<AccuracyOp>;
+
+/** The ops by their names in core. */
+export const accuracyOps = {
+  softmax: {
+    operand: 'logits',
+    results: perEntry,
+    call: (x, _g, _y, options) => softmax(x, options),
+    expected: ({ logits, layout, parameters, repeats }) =>
+      reference.softmax(logits, layout, parameters).map((value) => value / repeats),
+  },
+  'softmax.jacobian': {
+    operand: 'softmax',
+    results: (classes) => classes ** 2,
+    call: (s, _g, _y, options) => softmax.jacobian(s, options),
+    expected: ({ output, layout, parameters: { temperature, mask } }) =>
+      reference.softmaxJacobian(output, layout, temperature, mask),
+  },
+  'softmax.vjp': { ...softmaxProduct, call: (s, g, _y, options) => softmax.vjp(s, g, options) },
+  'softmax.jvp': { ...softmaxProduct, call: (s, t, _y, options) => softmax.jvp(s, t, options) },
+  logSoftmax: {
+    operand: 'logits',
+    results: perEntry,
+    call: (x, _g, _y, options) => logSoftmax(x, options),
+    expected: (input) => logProbabilities(input),
+  },
+  'logSoftmax.vjp': {
+    operand: 'logSoftmax',
+    results: perEntry,
+    call: (y, g, _y, options) => logSoftmax.vjp(y, g, options),
+    expected: ({ layout, period, repeats, output, directions, parameters }) => {
+      const { temperature } = parameters;
+      if (repeats === 1) return reference.logSoftmaxVjp(output, directions, layout, parameters);
+      // An entry without probability has the cotangents of the other periods; their sum is exact.
+      const y = extended(output, layout, () => [Number.NEGATIVE_INFINITY]);
+      const g = extended(directions, layout, (row) => [(repeats - 1) * row.reduce((total, value) => total + value, 0)]);
+      const all = reference.logSoftmaxVjp(y, g, { ...layout, classes: period + 1 }, { temperature });
+      return columns(all, period + 1, 0, period);
+    },
+    attainable: (input) =>
+      ofRows(input, (row) => {
+        const total = input.repeats * sum(row, ({ g }) => Math.abs(g));
+        return (entry) => {
+          const { p, g } = entry;
+          const terms =
+            p > 0.5
+              ? Math.abs(g) * sum(row, (other) => (other === entry ? 0 : other.p)) + p * (total - Math.abs(g))
+              : Math.abs(g) + p * total;
+          return terms / input.parameters.temperature;
+        };
+      }),
+  },
+  'logSoftmax.jvp': {
+    operand: 'logSoftmax',
+    results: perEntry,
+    call: (y, t, _y, options) => logSoftmax.jvp(y, t, options),
+    expected: ({ layout, period, repeats, output, directions, parameters }) => {
+      const { temperature } = parameters;
+      if (repeats === 1) return reference.logSoftmaxJvp(output, directions, layout, parameters);
+      // The mean over all periods is that of `repeats · t` over one; beside it stand the tangents themselves, without probability.
+      const y = extended(output, layout, (row) => row.map(() => Number.NEGATIVE_INFINITY));
+      const t = extended(directions, layout, (row) => row).map((tangent, k) =>
+        k % (2 * period) < period ? repeats * tangent : tangent,
+      );
+      const all = reference.logSoftmaxJvp(y, t, { ...layout, classes: 2 * period }, { temperature });
+      return columns(all, 2 * period, period, period);
+    },
+    attainable: (input) =>
+      ofRows(input, (row) => {
+        const origin = originOf(row);
+        const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
+        return ({ g }) => (Math.abs(g - origin) + mean) / input.parameters.temperature;
+      }),
+  },
+  logSumExp: {
+    operand: 'logits',
+    results: () => 1,
+    call: (x, _g, _y, options) => logSumExp(x, options),
+    expected: ({ logits, layout, parameters, repeats }) =>
+      reference.logSumExp(logits, layout, parameters).map((value) => value + Math.log(repeats)),
+    attainable: ({ logits, layout, parameters, mask }) => {
+      const kept = Float64Array.from(logits, (logit, k) => (mask?.[k] === 0 ? Number.NEGATIVE_INFINITY : logit));
+      return reference.logSumExp(logits, layout, parameters).map((value, row) => {
+        const largest = kept
+          .subarray(row * layout.classes, (row + 1) * layout.classes)
+          .reduce((a, b) => Math.max(a, b));
+        return Math.max(Math.abs(largest / parameters.temperature), Math.abs(value));
+      });
+    },
+  },
+  'crossEntropy.loss': {
+    operand: 'logits',
+    results: () => 1,
+    call: (x, _g, target, options) => crossEntropy.loss(x, target, { ...options, reduction: 'none' }),
+    expected: (input) => {
+      const y = logProbabilities(input);
+      return Float64Array.from(input.target, (c, row) => -(y[row * input.period + c] ?? Number.NaN));
+    },
+  },
+  'crossEntropy.gradient': {
+    operand: 'logits',
+    results: perEntry,
+    call: (x, _g, target, options) => crossEntropy.gradient(x, target, { ...options, reduction: 'none' }),
+    expected: ({ logits, layout, parameters, target, repeats, period }) => {
+      if (repeats === 1) return crossEntropyOf(logits, target, layout, parameters).gradient;
+      const s = reference.softmax(logits, layout, parameters).map((value) => value / repeats);
+      const targets = new Set(Array.from(target, (c, row) => row * period + c));
+      return s.map((p, k) => (targets.has(k) ? p - 1 : p));
+    },
+  },
+} as const satisfies Record<string, AccuracyOp>;
+
+export type AccuracyOpName = keyof typeof accuracyOps;
+
+const names = Object.keys(accuracyOps) as readonly AccuracyOpName[];
+
+/** The ops of these names; `all` stands for every one. @throws ERR_VALUE for an unknown name */
+export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyOpName[] {
+  if (chosen.includes('all')) return names;
+  return chosen.map((name) => {
+    const found = names.find((known) => known === name);
+    if (found === undefined)
+      throw new SoftgradError('ERR_VALUE', `unknown op '${name}'; expected all or some of ${names.join(', ')}`);
+    return found;
+  });
+}
+
+function crossEntropyOf(logits: FloatArray, target: Int32Array, layout: Rows, parameters: Parameters) {
+  return referenceCrossEntropy(logits, { kind: 'indices', values: target }, layout, {
+    ...parameters,
+    reduction: 'none',
+  });
+}
+
+/** log p of one period of each row, where the others have their share of the sum. */
+function logProbabilities({ logits, layout, parameters, repeats }: Case): Float64Array {
+  return reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats));
+}
+
+/** An entry that the mask keeps: its probability, and its cotangent or tangent. */
+interface Entry {
+  readonly k: number;
+  readonly p: number;
+  readonly g: number;
+}
+
+/** A number for each entry, from its row; masked entries get 0. */
+function ofRows(input: Case, entryOf: (row: readonly Entry[]) => (entry: Entry) => number): Float64Array {
+  const { output, directions, operand, mask, period } = input;
+  const result = new Float64Array(output.length);
+  for (let start = 0; start < output.length; start += period) {
+    const row: Entry[] = [];
+    for (const [c, g] of directions.subarray(start, start + period).entries()) {
+      const k = start + c;
+      const value = output[k] ?? Number.NaN;
+      if (mask?.[k] !== 0) row.push({ k, p: operand === 'logSoftmax' ? Math.exp(value) : value, g });
+    }
+    const numberOf = entryOf(row);
+    for (const entry of row) result[entry.k] = numberOf(entry);
+  }
+  return result;
+}
+
+/** What is subtracted from all of a row's directions: that of a probability above ½. */
+function originOf(row: readonly Entry[]): number {
+  return row.find(({ p }) => p > 0.5)?.g ?? 0;
+}
+
+function sum(row: readonly Entry[], term: (entry: Entry) => number): number {
+  return row.reduce((total, entry) => total + term(entry), 0);
+}
+
+/** The rows of `values` with more entries at their ends. */
+function extended(
+  values: FloatArray,
+  { outer, classes }: Rows,
+  more: (row: readonly number[]) => readonly number[],
+): Float64Array {
+  const rows = Array.from({ length: outer }, (_, row) => [...values.subarray(row * classes, (row + 1) * classes)]);
+  return Float64Array.from(rows.flatMap((row) => [...row, ...more(row)]));
+}
+
+/** So many columns of a matrix, from one on. */
+function columns(values: Float64Array, width: number, from: number, count: number): Float64Array {
+  return values.filter((_, k) => k % width >= from && k % width < from + count);
+}

@@ -1,0 +1,21 @@
+// `npm run docs:accuracy`: installs, builds, measures the errors of every op on every backend, and writes them as docs/data/accuracy.json
+// and the table of docs/numerics.md. `-- --from-kept` makes the table again from that file, measuring nothing.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { softwareDevice } from './chromium.mjs';
+import { prepare, root, run } from './workspace.mjs';
+
+const { values } = parseArgs({ options: { 'from-kept': { type: 'boolean', default: false } } });
+const [data, page] = [join(root, 'docs', 'data', 'accuracy.json'), join(root, 'docs', 'numerics.md')];
+
+prepare({ quiet: true });
+if (!values['from-kept']) {
+  // Where there is no GPU, webgpu is measured on Chromium's software device.
+  const env = await softwareDevice();
+  const command = ['packages/cli/dist/main.js', 'accuracy', '--ops', 'all', '--backends', 'all', '--json', data];
+  const status = run('node', command, { env });
+  if (status !== 0) process.exit(status);
+}
+const { withAccuracy } = await import('../docs/generate/accuracy.mjs');
+writeFileSync(page, withAccuracy(readFileSync(page, 'utf8'), JSON.parse(readFileSync(data, 'utf8'))));
