@@ -10,6 +10,7 @@ import {
   type TextTable,
 } from '@softgrad/bench';
 import { speedTargets } from './bars.js';
+import { firstScreen } from './first-screen.js';
 import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
 import type { Studies } from './studies.js';
 import { absences, boundsTable, matrixTable, ratioTable } from './tables.js';
@@ -26,6 +27,7 @@ const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 /** The page of measurements as Markdown. `command` is what makes it. */
 export function performancePage(studies: Studies, command: string): string {
   const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy } = studies;
+  const targets = speedTargets(studies);
   const [where] = describeRun(softmax)[0].split(';');
   const named = {
     ...accuracy,
@@ -45,13 +47,15 @@ export function performancePage(studies: Studies, command: string): string {
     `Measured by \`${command}\`, which writes this page, on ${softmax.environment.date.slice(0, 10)}: ${where}.`,
     '',
     ...quick,
-    ...introduction,
+    ...firstScreen(studies, targets),
+    '',
+    ...folded('How this was measured', introduction),
     '',
     '## The bars',
     '',
     'What softgrad asks of itself, and what came out. Every ratio is in the tables below.',
     '',
-    ...table(targetsTable(speedTargets(studies))),
+    ...table(targetsTable(targets)),
     '',
     'Not measured by this command: code compiled for this processor, and GPUs.',
     '',
@@ -121,7 +125,8 @@ export function performancePage(studies: Studies, command: string): string {
     '## Accuracy',
     '',
     'Largest errors in units in the last place, as `softgrad accuracy --peers …` measures them. Logits are uniform in the range given.',
-    ...[accuracySummary(named), ...accuracyTables(named)].map(markdownTable),
+    markdownTable(accuracySummary(named)),
+    ...more('By classes and logits', accuracyTables(named).map(markdownTable)),
     '',
   ].join('\n');
 }
@@ -141,6 +146,16 @@ const introduction = [
   'native code with wider ones can come to more than 100 %.',
 ];
 
+/** Lines that are shown on a click. */
+function folded(title: string, lines: readonly string[]): readonly string[] {
+  return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>'];
+}
+
+/** What follows a table on a click, if there is any. */
+function more(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ['', ...folded(title, lines)];
+}
+
 function opSection(op: BenchOp, report: BenchReport): readonly string[] {
   return [
     '',
@@ -154,14 +169,16 @@ function opSection(op: BenchOp, report: BenchReport): readonly string[] {
 function times(report: BenchReport, selector: Selector, wanted: readonly Mode[]): readonly string[] {
   const shown = shownReport(report);
   const absent = absences(shown, selector).map((line) => `- ${inOneLine(line)}`);
+  const [first, ...others] = wanted.map((mode) => [
+    '',
+    `Median time of a call, ${modeWords[mode]}:`,
+    '',
+    ...table(matrixTable(shown, selector, mode)),
+  ]);
   return [
-    ...wanted.flatMap((mode) => [
-      '',
-      `Median time of a call, ${modeWords[mode]}:`,
-      '',
-      ...table(matrixTable(shown, selector, mode)),
-    ]),
+    ...(first ?? []),
     ...(absent.length > 0 ? ['', 'No time:', '', ...absent] : []),
+    ...more('The same called in other ways', others.flat()),
   ];
 }
 
@@ -175,18 +192,19 @@ function ratios(
   fast: readonly string[],
   wanted: readonly Mode[],
 ): readonly string[] {
-  return wanted.flatMap((mode) =>
+  const tables = wanted.flatMap((mode) =>
     fast.flatMap((name) => {
       const found = ratioTable(shownReport(report), selector, mode, name);
       if (found.rows.length === 0) return [];
       return ['', `${name}, times as fast, ${modeWords[mode]}:`, '', ...table(found)];
     }),
   );
+  return more('How many times as fast as each of the others, with intervals', tables);
 }
 
 function bounds(report: BenchReport, selector: Selector): readonly string[] {
   const found = boundsTable(shownReport(report), selector);
-  return ['', 'What bounds it, and the share of each median that the bound is:', '', ...table(found)];
+  return more('What bounds it, and the share of each median that the bound is', ['', ...table(found)]);
 }
 
 /** The fused kernel over what core composes. */

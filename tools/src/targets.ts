@@ -147,6 +147,20 @@ export function find(result: WorkloadResult, name: string): ContenderResult | un
   return result.results.find(({ contender }) => contender === name);
 }
 
+/** How many times as fast one contender is as another, in the geometric mean over the shapes; null where they were not measured together. */
+export function geometricMean(
+  report: BenchReport,
+  { fast, slow, mode, ...selector }: Selector & Pick<SpeedUpBar, 'fast' | 'slow' | 'mode'>,
+): number | null {
+  const ratios = select(report, selector).flatMap((result) => {
+    const [of, over] = [fast, slow].map((name) => find(result, name)?.samples[mode]);
+    const ratio = of && over ? pairedRatio(over, of) : null;
+    return ratio ? [ratio.ratio] : [];
+  });
+  if (ratios.length === 0) return null;
+  return Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
+}
+
 export function shapeText(shape: BenchShape): string {
   return shape.join('×');
 }

@@ -25,7 +25,7 @@ beforeAll(async () => {
     costs: await measureCosts(source(plainWasm), [{ of: { ...small, op: 'crossEntropy' }, over: small }], 3),
     callOverhead: { cpu: { overheadMs: 1e-3, quartilesMs: [1e-3, 2e-3], callMs: 3e-3, kernelMs: 2e-3 } },
     accuracy: {
-      schema: 'softgrad-accuracy/1',
+      schema: 'softgrad-accuracy/2',
       environment: softmax.environment,
       contenders: [{ name: plainWasm, description: '' }],
       unavailable: [],
@@ -33,8 +33,8 @@ beforeAll(async () => {
         {
           op: 'softmax',
           dtype: 'float32',
-          shape: [2, 3],
-          logits: { range: 1, offset: 0 },
+          classes: 3,
+          input: '±1',
           contender: plainWasm,
           worstUlp: Number.NaN,
           worstRowSumUlp: 1,
@@ -86,6 +86,32 @@ describe('the page of measurements', () => {
     expect(page).toMatch(/\| cpu: what the public API adds .* \| 1\.00 µs .* \| yes \|/);
     expect(page).not.toContain('quick run');
     expect(performancePage({ ...studies, quick: true }, 'make it')).toContain('quick run');
+  });
+
+  test('says first what is fast, what bounds it, how exact it is and what falls short; how it was measured is folded', () => {
+    const [first = ''] = performancePage(studies, 'make it').split('<details>');
+    const lines = first.split('\n').filter((line) => line.startsWith('- '));
+    expect(lines.map((line) => line.split('**')[1])).toEqual([
+      'One thread',
+      'Two threads',
+      'What bounds it',
+      'Accuracy',
+      'What falls short',
+    ]);
+    expect(lines[0]).toMatch(/of cpu [\d.]+× over naive loops/);
+    expect(lines[1]).toMatch(/not measured/);
+    expect(lines[2]).toMatch(/cpu takes its bound to \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
+    expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
+    expect(lines[4]).toMatch(/\d+ of \d+ bars/);
+    expect(first).not.toContain('relaxedSimd');
+  });
+
+  test('folds what is not the first answer to a question, and closes what it folds', () => {
+    const page = performancePage(studies, 'make it');
+    expect(page.match(/^<details>$/gm)?.length).toBe(page.match(/^<\/details>$/gm)?.length);
+    expect(page).toMatch(
+      /<summary>What bounds it, and the share of each median that the bound is<\/summary>\n\n\n?\| shape \|/,
+    );
   });
 
   test('links the pictures that are made, each whole in itself, with a legend', () => {

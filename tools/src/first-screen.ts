@@ -1,0 +1,96 @@
+import { accuracySummary, type BenchReport, type Mode } from '@softgrad/bench';
+import { plainWasm, relaxedWasm, shownName } from './names.js';
+import type { Studies } from './studies.js';
+import { find, geometricMean, select, shapeText, type Target } from './targets.js';
+
+/** What a reader wants to know first: what is fast, what bounds it, how exact it is, and what falls short of its bar. */
+export function firstScreen(studies: Studies, targets: readonly Target[]): readonly string[] {
+  return [
+    `- **One thread**: ${oneThread(studies)}.`,
+    `- **Two threads**: ${twoThreads(studies)}.`,
+    `- **What bounds it**: ${bounds(studies.softmax)}.`,
+    `- **Accuracy**: ${accuracy(studies)}.`,
+    `- **What falls short**: ${shortcomings(targets)}.`,
+  ];
+}
+
+const peers = ['onnxruntime-node', 'onnxruntime-web', 'tfjs-wasm'];
+
+function oneThread({ softmax, slowPeers }: Studies): string {
+  const builds = [plainWasm, relaxedWasm].map((fast) => {
+    const over = [
+      ...speedUps(softmax, fast, peers, 'allocating'),
+      ...speedUps(slowPeers, fast, ['jax', 'tfjs-cpu'], 'allocating'),
+    ];
+    return `softmax of ${shownName(fast)} is ${orNothing(over.join(', '))}`;
+  });
+  const ofCpu = speedUps(softmax, 'cpu', ['naive'], 'reused');
+  return `${builds.join('; ')}; of cpu ${orNothing(ofCpu.join())} (geometric means over the shapes)`;
+}
+
+function twoThreads({ threads }: Studies): string {
+  const [plain, relaxed] = [plainWasm, relaxedWasm].map((name) => {
+    const fast = `${name}:threads=2`;
+    const long = { shapes: ([rows, classes]: readonly [number, number]) => rows * classes >= 500_000 };
+    const mean = geometricMean(threads, {
+      op: 'softmax',
+      fast,
+      slow: 'onnxruntime-node-2t',
+      mode: 'allocating',
+      ...long,
+    });
+    return mean === null ? 'not measured' : `${mean.toFixed(1)}×`;
+  });
+  return `at 500,000 elements and more, softmax of wasm (SIMD) is ${plain} and of wasm (relaxed SIMD) ${relaxed} over onnxruntime-node with two`;
+}
+
+function speedUps(report: BenchReport, fast: string, slow: readonly string[], mode: Mode): readonly string[] {
+  return slow.flatMap((name) => {
+    const mean = geometricMean(report, { op: 'softmax', fast, slow: name, mode });
+    return mean === null ? [] : [`${mean.toFixed(1)}× over ${name === 'naive' ? 'naive loops' : name}`];
+  });
+}
+
+/** The share of its bound that each build of wasm comes to where it is lowest and where it is highest. */
+function bounds(report: BenchReport): string {
+  const builds = ['cpu', plainWasm, relaxedWasm].flatMap((name) => {
+    const shares = select(report, { op: 'softmax' }).flatMap((result) => {
+      const bound = find(result, name)?.bound;
+      return bound ? [{ shape: result.workload.shape, ...bound }] : [];
+    });
+    const [least, most] = [shares.toSorted((a, b) => a.share - b.share)].flatMap((sorted) => [
+      sorted.at(0),
+      sorted.at(-1),
+    ]);
+    if (!least || !most) return [];
+    const [low, high] = [least, most].map(
+      (one) => `${(100 * one.share).toFixed(0)} % at ${shapeText(one.shape)} (${one.name})`,
+    );
+    return [`${shownName(name)} takes its bound to ${low} at the least and ${high} at the most`];
+  });
+  return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}`;
+}
+
+function accuracy({ accuracy: report }: Studies): string {
+  const { head, rows } = accuracySummary(report);
+  const softmax = rows.find(([op]) => op === 'softmax');
+  const errors = head.slice(1).flatMap((column, k) => {
+    const error = softmax?.[k + 1]?.split(' ')[0];
+    const [name = '', dtype] = column.split(' ');
+    return dtype === 'float32' && error ? [`${shownName(name)} ${error}`] : [];
+  });
+  return `the largest errors of softmax in float32 are, in ULP: ${orNothing(errors.join(', '))}`;
+}
+
+function shortcomings(targets: readonly Target[]): string {
+  const measured = targets.filter(({ met }) => met !== null);
+  const missed = measured.filter(({ met }) => met === false);
+  if (missed.length === 0) return `none of ${measured.length} bars`;
+  // Both builds of wasm have the same bars.
+  const subjects = new Set(missed.map(({ what }) => what.replace(/^(wasm) \(.*?\)/, '$1').replace(/, .*/, '')));
+  return `${missed.length} of ${measured.length} bars: ${[...subjects].join('; ')}`;
+}
+
+function orNothing(text: string): string {
+  return text === '' ? 'not measured' : text;
+}
