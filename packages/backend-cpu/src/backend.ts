@@ -1,4 +1,4 @@
-import type { Backend, Kernels, Supports } from '@softgrad/core';
+import type { Backend, Basis, HostArray, Kernels, Supports } from '@softgrad/core';
 import { basis } from './basis.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { logSoftmaxHvp, logSumExpHvp, softmaxHvp } from './kernels/hvp.js';
@@ -12,8 +12,12 @@ import { vjp } from './kernels/vjp.js';
 import { alloc, type CpuBuffer, type FloatArray, read, write } from './storage.js';
 
 /** The backend with what it has of the optional parts. */
-export type CpuBackend = Backend<CpuBuffer> &
-  Required<Pick<Backend<CpuBuffer>, 'readSync' | 'view' | 'basis' | 'kernels'>>;
+export interface CpuBackend extends Backend<CpuBuffer> {
+  readSync(buffer: CpuBuffer): HostArray;
+  view(buffer: CpuBuffer): HostArray;
+  readonly basis: Basis<CpuBuffer>;
+  readonly kernels: Required<Kernels<CpuBuffer>>;
+}
 
 const supports: Supports = {
   dtypes: ['float32', 'float64'],
@@ -53,7 +57,7 @@ export function createBackend(): CpuBackend {
   };
 }
 
-const kernels: Kernels<CpuBuffer> = {
+const kernels: Required<Kernels<CpuBuffer>> = {
   softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
     softmaxHvp(floats(out), floats(probabilities), floats(cotangent), floats(tangent), rows, temperature),
   logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),

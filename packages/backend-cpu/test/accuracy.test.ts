@@ -298,7 +298,7 @@ test.each([128_256])('a sum of %s terms does not drift', (classes) => {
 
 function largest(x: FloatArray, row: number, classes: number): number {
   const entries = x.subarray(row * classes, (row + 1) * classes);
-  return entries.indexOf(entries.reduce((a, b) => Math.max(a, b)));
+  return entries.indexOf([...entries].reduce((a, b) => Math.max(a, b)));
 }
 
 /** In the order given, but in pairs, so that the test's own rounding stays below what it tests. */

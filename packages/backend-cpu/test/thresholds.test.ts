@@ -16,10 +16,8 @@ import { type DType, dtypes, floats, guarded } from './layouts.js';
 /** Both sides of every threshold at which softmax takes another way: lengths of rows, blocks, parts and tiles, and sizes of logits. */
 
 let backend: CpuBackend;
-let kernels: Required<CpuBackend['kernels']>;
 beforeAll(async () => {
   backend = await cpu.open();
-  kernels = backend.kernels as typeof kernels;
 });
 
 const values = [0.3, -1.2, 2.1, 0.7, -3];
