@@ -89,9 +89,10 @@ const transpose: Elementwise = {
 function transposed(storage: Storage, x: GpujsBuffer, { outer, classes, inner }: Rows) {
   const from = storage.hostData(x);
   const to = hostArray(x.length, x.dtype);
-  for (let o = 0, n = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) {
-      for (let c = 0; c < classes; c++) to[n++] = from[(o * classes + c) * inner + i];
+  const source = from.values();
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      for (let i = 0; i < inner; i++) to[(o * inner + i) * classes + c] = source.next().value ?? Number.NaN;
     }
   }
   return to;
@@ -111,18 +112,18 @@ function broadcast(name: string, body: string, kinds: readonly Kind[]): Program 
   const p = 'this.thread.x';
   const outer = quotient(p, 'classes * inner');
   const line = quotient(p, 'inner');
-  const names = ['a', 'b', 'c'].slice(0, kinds.length);
-  const named = (kind: Kind) => names.filter((_, n) => kinds[n] === kind);
-  const value = (n: string, kind: Kind) => {
+  const operands = kinds.map((kind, k) => ({ n: 'abc'.charAt(k), kind }));
+  const named = (wanted: Kind) => operands.filter(({ kind }) => kind === wanted).map(({ n }) => n);
+  const value = ({ n, kind }: { readonly n: string; readonly kind: Kind }) => {
     if (kind === 'constant') return `${n}Value`;
     if (kind === 'full') return `${n}Array[${p}]`;
     return `${n}Array[${outer} * ${n}Outer + (${line} - ${outer} * classes) * ${n}Classes + (${p} - ${line} * inner) * ${n}Inner]`;
   };
   return {
     name,
-    arrays: names.filter((_, n) => kinds[n] !== 'constant').map((n) => `${n}Array`),
+    arrays: operands.filter(({ kind }) => kind !== 'constant').map(({ n }) => `${n}Array`),
     integers: ['classes', 'inner', ...named('broadcast').flatMap((n) => [`${n}Outer`, `${n}Classes`, `${n}Inner`])],
     numbers: named('constant').map((n) => `${n}Value`),
-    body: `${names.map((n, i) => `const ${n} = ${value(n, kinds[i])};`).join('\n')}\n${body}`,
+    body: `${operands.map((operand) => `const ${operand.n} = ${value(operand)};`).join('\n')}\n${body}`,
   };
 }

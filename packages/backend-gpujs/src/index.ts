@@ -18,6 +18,12 @@ export interface GpujsOptions {
   readonly kernels?: number;
 }
 
+/** The backend's provider: its `open` gives a `GpujsBackend`, which counts its compiled kernels. */
+export interface GpujsProvider extends BackendProvider<GpujsBuffer, GpujsOptions> {
+  /** @throws ERR_BACKEND_UNAVAILABLE if the mode cannot run here, with what is missing; ERR_VALUE for an invalid option */
+  open(options?: GpujsOptions): Promise<GpujsBackend>;
+}
+
 /**
  * softgrad on gpu.js: WebGPU, WebGL, WebAssembly or plain JavaScript, in float32. `supports.device` names the mode that was chosen.
  *
@@ -25,10 +31,7 @@ export interface GpujsOptions {
  * const backend = await gpujs.open({ mode: 'webasm' });
  * backend.supports.device; // 'webasm: WebAssembly'
  */
-export const gpujs: BackendProvider<GpujsBuffer, GpujsOptions> & {
-  /** @throws ERR_BACKEND_UNAVAILABLE if the mode cannot run here, with what is missing; ERR_VALUE for an invalid option */
-  open(options?: GpujsOptions): Promise<GpujsBackend>;
-} = { name: 'gpujs', unavailable, open };
+export const gpujs: GpujsProvider = { name: 'gpujs', unavailable, open };
 
 export default gpujs;
 

@@ -4,13 +4,18 @@ import type { GpuKernel, GpuLibrary } from './gpu.js';
 import { block } from './kernel-places.js';
 import { helpersOf, type Program, sourceOf } from './program.js';
 
+/** The elements of an input, and how many there are. */
+export interface Input {
+  readonly resident: Resident;
+  readonly length: number;
+}
+
 /** A cache of the most recently used compiled programs. */
 export interface Programs {
   run(
     program: Program,
     length: number,
-    inputs: readonly Resident[],
-    lengths: readonly number[],
+    inputs: readonly Input[],
     scalars: readonly number[],
   ): Resident | Promise<Resident>;
   upload(program: Program, host: HostArray, length: number): Resident | Promise<Resident>;
@@ -88,9 +93,9 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     get size() {
       return kernels.size;
     },
-    run(program, length, inputs, lengths, scalars) {
+    run(program, length, inputs, scalars) {
       const kernel = kernelOf(program, engine.argumentType);
-      const values = inputs.map((input, i) => engine.argument(input, lengths[i]));
+      const values = inputs.map(({ resident, length: elements }) => engine.argument(resident, elements));
       return run(kernel, [...values, ...scalars], length);
     },
     upload(program, host, length) {

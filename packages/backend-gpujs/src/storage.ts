@@ -135,9 +135,9 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
     },
     run(program, out, inputs, scalars) {
       for (const input of inputs) toDevice(input);
-      const lengths = inputs.map((input) => input.length);
+      const elements = (input: GpujsBuffer) => ({ resident: residentOf(input), length: input.length });
       stream.enqueue(
-        () => programs.run(program, out.length, inputs.map(residentOf), lengths, scalars),
+        () => programs.run(program, out.length, inputs.map(elements), scalars),
         (resident) => replace(out, resident),
         (error) => fail(out, error),
       );

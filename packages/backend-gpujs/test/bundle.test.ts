@@ -35,7 +35,7 @@ beforeAll(async () => {
     );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  browser = await chromium.launch({ executablePath: (await findChromium()) ?? undefined, args: [...chromiumFlags] });
+  browser = await chromium.launch({ executablePath: (await findChromium()) ?? '', args: [...chromiumFlags] });
 });
 
 afterAll(async () => {

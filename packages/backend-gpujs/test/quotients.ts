@@ -33,7 +33,7 @@ export async function expectExactQuotients(mode: Mode): Promise<void> {
       for (const magnitude of magnitudes) {
         const multiple = Math.floor(magnitude / divisor) * divisor;
         const start = Math.min(Math.max(0, multiple - count / 2), 2 ** 30 - count);
-        const resident = await programs.run(remainder, count, [], [], [start, divisor]);
+        const resident = await programs.run(remainder, count, [], [start, divisor]);
         const found = await resident.toArray();
         // Results are float32: remainders above 2²⁴ are rounded.
         const expected = Array.from({ length: count }, (_, i) => Math.fround((start + i) % divisor));

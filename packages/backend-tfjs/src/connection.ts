@@ -54,7 +54,9 @@ async function create(core: Core, name: EngineName): Promise<KernelBackend> {
 
 async function renew(core: Core, name: EngineName): Promise<KernelBackend> {
   const engine = core.engine();
-  const { factory, priority } = engine.registryFactory[name];
+  const registered = engine.registryFactory[name];
+  if (registered === undefined) throw unavailable(name, undefined);
+  const { factory, priority } = registered;
   const wasSet = engine.backendName === name;
   core.removeBackend(name);
   core.registerBackend(name, factory, priority);

@@ -51,7 +51,9 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
         throw translated(error, device, targets);
       }
       targets.forEach(({ buffer }, k) => {
-        replace(instance, buffer, results[k]);
+        const result = results[k];
+        if (result === undefined) throw new Error(`tfjs (${name}): ${results.length} results of ${targets.length}`);
+        replace(instance, buffer, result);
       });
     },
     fill(out, value) {

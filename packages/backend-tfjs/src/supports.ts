@@ -70,9 +70,10 @@ async function preservesSubnormals(engine: Engine): Promise<boolean> {
 async function isIeee(engine: Engine): Promise<boolean> {
   const basis = basisOf(engine);
   const specials = [0, 1, -1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  const left = specials.flatMap((a) => specials.map(() => a));
-  const right = specials.flatMap(() => specials);
-  const extent = [1, 1, left.length] as const;
+  const pairs = specials.flatMap((a) => specials.map((b) => ({ a, b })));
+  const left = pairs.map(({ a }) => a);
+  const right = pairs.map(({ b }) => b);
+  const extent = [1, 1, pairs.length] as const;
   const binary = {
     add: (a: number, b: number) => a + b,
     sub: (a: number, b: number) => a - b,
@@ -88,7 +89,7 @@ async function isIeee(engine: Engine): Promise<boolean> {
     if (
       !same(
         actual,
-        left.map((a, i) => binary[op](a, right[i])),
+        pairs.map(({ a, b }) => binary[op](a, b)),
       )
     )
       return false;
@@ -130,7 +131,7 @@ async function exponentialError(engine: Engine): Promise<{ readonly base: number
   const worst = x.map((value, i) => {
     const expected = Math.exp(value);
     const ulp = 2 ** (Math.floor(Math.log2(expected)) - 23);
-    return (Math.abs(actual[i] - expected) / ulp - base) / Math.abs(value);
+    return (Math.abs((actual[i] ?? Number.NaN) - expected) / ulp - base) / Math.abs(value);
   });
   return { base, slope: Math.max(onGpu ? 2 : 0, Math.ceil(worst.reduce((a, b) => Math.max(a, b), 0) * 100) / 100) };
 }

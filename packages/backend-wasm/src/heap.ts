@@ -27,26 +27,32 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   const bins: Set<number>[] = Array.from({ length: 33 * classesPerOctave }, () => new Set());
   let top = rounded(base);
 
+  function binOf(size: number): Set<number> {
+    const bin = bins[classOf(size)];
+    if (bin === undefined) throw outOfMemory(memory, size);
+    return bin;
+  }
+
   function insert(start: number, size: number): void {
     sizeAt.set(start, size);
     startOfEnd.set(start + size, start);
-    bins[classOf(size)].add(start);
+    binOf(size).add(start);
   }
 
   function remove(start: number, size: number): void {
     sizeAt.delete(start);
     startOfEnd.delete(start + size);
-    bins[classOf(size)].delete(start);
+    binOf(size).delete(start);
   }
 
   /** A free block of at least `size`: the first of its own class if it fits, else any of the classes above. */
   function find(size: number): number | null {
     const own = classOf(size);
-    for (const start of bins[own]) {
+    for (const start of binOf(size)) {
       if ((sizeAt.get(start) ?? 0) >= size) return start;
       break;
     }
-    for (let bin = own + 1; bin < bins.length; bin++) for (const start of bins[bin]) return start;
+    for (let bin = own + 1; bin < bins.length; bin++) for (const start of bins[bin] ?? []) return start;
     return null;
   }
 

@@ -1,4 +1,4 @@
-import type { Exports } from './module.js';
+import { type Exports, kernelOf } from './module.js';
 
 /**
  * How the main thread hands work to the others through shared memory. A job is one kernel call cut into chunks of its units. Whoever
@@ -54,13 +54,15 @@ export function runChunk(
   chunk: number,
   thread: number,
 ): void {
-  const perChunk = words[word.unitsPerChunk];
+  const read = (at: number) => Atomics.load(words, at);
+  const perChunk = read(word.unitsPerChunk);
   const begin = chunk * perChunk;
-  const end = Math.min(words[word.units], begin + perChunk);
-  const args = Array.from(values.subarray(0, words[word.arguments]));
-  const scratch = words[word.scratchArgument];
-  if (scratch >= 0) args[scratch] += thread * (words[word.scratchStride] >>> 0);
-  exports[names[words[word.kernel]]](begin, end, ...args);
+  const end = Math.min(read(word.units), begin + perChunk);
+  const scratch = read(word.scratchArgument);
+  const args = Array.from(values.subarray(0, read(word.arguments)), (value, k) =>
+    k === scratch ? value + thread * (read(word.scratchStride) >>> 0) : value,
+  );
+  kernelOf(exports, names[read(word.kernel)] ?? '')(begin, end, ...args);
 }
 
 /** What a worker is started with. */

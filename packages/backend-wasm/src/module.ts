@@ -6,6 +6,13 @@ export interface Exports {
   readonly [kernel: string]: Kernel;
 }
 
+/** The kernel of a name. @throws Error where the module has none */
+export function kernelOf(exports: Exports, name: string): Kernel {
+  const kernel = exports[name];
+  if (kernel === undefined) throw new RangeError('unknown kernel');
+  return kernel;
+}
+
 /** The compiled kernels, and which build of them it is. */
 export interface KernelModule {
   readonly module: WebAssembly.Module;

@@ -1,6 +1,6 @@
 import type { WasmBuffer } from './buffer.js';
 import type { Heap } from './heap.js';
-import type { Exports } from './module.js';
+import { type Exports, kernelOf } from './module.js';
 import type { Pool } from './threads.js';
 
 /** Work from which threads are worth waking, in elements read and written. */
@@ -46,7 +46,7 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): R
     if (pool && work >= threadedFrom && units > alignment && pool.threads > 1) {
       pool.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
     } else {
-      exports[kernel](0, units, ...args);
+      kernelOf(exports, kernel)(0, units, ...args);
     }
   }
 
@@ -70,7 +70,7 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): R
       const stride = Math.ceil(bytes / 64) * 64;
       withTemporary(stride * most, (address) => execute(kernel, call, address, stride));
     },
-    call: (kernel, ...args) => exports[kernel](...args),
+    call: (kernel, ...args) => kernelOf(exports, kernel)(...args),
     withTemporary,
   };
 }

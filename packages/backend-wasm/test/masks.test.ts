@@ -30,7 +30,7 @@ function results(dtype: FloatDType, rows: Rows, mask: Uint8Array, temperature: n
   const all = [
     compute(backend, [x], (out, input) => backend.softmax(out, input, rows, parameters)),
     compute(backend, [x], (out, input) => backend.kernels?.logSoftmax?.(out, input, rows, parameters)),
-    compute(backend, [x], (out, input) => backend.kernels?.logSumExp?.(out, input, rows, parameters)).slice(
+    Array.from(compute(backend, [x], (out, input) => backend.kernels?.logSumExp?.(out, input, rows, parameters))).slice(
       0,
       outer * inner,
     ),

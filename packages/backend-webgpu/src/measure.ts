@@ -57,27 +57,30 @@ export async function measureNumbers(engine: Engine): Promise<Numbers> {
 }
 
 async function measureSubnormals(engine: Engine): Promise<Numbers['subnormals']> {
-  const fromSoftmax = await run(engine, [[0, -95]], 2, (out, [x]) =>
+  const [, fromSoftmax = Number.NaN] = await run(engine, [[0, -95]], 2, (out, x) =>
     softmax(engine, out, x, { outer: 1, classes: 2, inner: 1 }, plain),
   );
-  const fromProduct = await run(engine, [[2 ** -100], [2 ** -40]], 1, (out, [a, b]) => multiply(engine, out, a, b, 1));
-  return fromSoftmax[1] > 0 && fromProduct[0] > 0 ? 'preserve' : 'flush';
+  const [fromProduct = Number.NaN] = await run(engine, [[2 ** -100], [2 ** -40]], 1, (out, a, b) =>
+    multiply(engine, out, a, b, 1),
+  );
+  return fromSoftmax > 0 && fromProduct > 0 ? 'preserve' : 'flush';
 }
 
 async function measureNonFinite(engine: Engine): Promise<Numbers['nonFinite']> {
   const infinity = Number.POSITIVE_INFINITY;
   const rows = [Number.NaN, 0, infinity, 0, -infinity, -infinity, -infinity, 0];
-  const probabilities = await run(engine, [rows], rows.length, (out, [x]) =>
+  const probabilities = await run(engine, [rows], rows.length, (out, x) =>
     softmax(engine, out, x, { outer: 4, classes: 2, inner: 1 }, plain),
   );
   const specials = [Number.NaN, infinity, -infinity, 0, 1, -1];
-  const left = specials.flatMap((a) => specials.map(() => a));
-  const right = specials.flatMap(() => specials);
-  const products = await run(engine, [left, right], left.length, (out, [a, b]) =>
-    multiply(engine, out, a, b, left.length),
+  const pairs = specials.flatMap((a) => specials.map((b) => ({ a, b })));
+  const left = pairs.map(({ a }) => a);
+  const right = pairs.map(({ b }) => b);
+  const products = await run(engine, [left, right], pairs.length, (out, a, b) =>
+    multiply(engine, out, a, b, pairs.length),
   );
   const nan = Number.NaN;
-  const expected = [nan, nan, nan, nan, nan, nan, 0, 1, ...left.map((a, i) => a * right[i])];
+  const expected = [nan, nan, nan, nan, nan, nan, 0, 1, ...pairs.map(({ a, b }) => a * b)];
   const asIeee = [...probabilities, ...products].every(
     (value, i) => value === expected[i] || Object.is(value, expected[i]),
   );
@@ -87,13 +90,13 @@ async function measureNonFinite(engine: Engine): Promise<Numbers['nonFinite']> {
 /** The largest errors over 4096 arguments whose exp is a normal float32, plus a quarter as a margin for other arguments. */
 async function measureExp(engine: Engine): Promise<Numbers['expUlp']> {
   const x = Float32Array.from({ length: 4096 }, (_, i) => (i < 1024 ? i / 512 - 1 : ((i - 1024) / 3071) * 174 - 87));
-  const results = await run(engine, [x], x.length, (out, [buffer]) => unary(engine, out, 'exp', buffer, x.length));
+  const results = await run(engine, [x], x.length, (out, buffer) => unary(engine, out, 'exp', buffer, x.length));
   let base = 1;
   let slope = 0;
   x.forEach((argument, i) => {
     const exact = Math.exp(argument);
     const ulp = 2 ** (Math.floor(Math.log2(exact)) - 23);
-    const error = 1.25 * (Math.abs(results[i] - exact) / ulp);
+    const error = 1.25 * (Math.abs((results[i] ?? Number.NaN) - exact) / ulp);
     if (Math.abs(argument) <= 1) base = Math.max(base, Math.ceil(4 * error) / 4);
     else slope = Math.max(slope, (error - base) / Math.abs(argument));
   });
@@ -109,7 +112,7 @@ async function run(
   engine: Engine,
   operands: readonly ArrayLike<number>[],
   length: number,
-  enqueue: (out: WebgpuBuffer, buffers: readonly WebgpuBuffer[]) => void,
+  enqueue: (out: WebgpuBuffer, ...buffers: WebgpuBuffer[]) => void,
 ) {
   const { storage } = engine;
   const buffers = operands.map((values) => {
@@ -119,7 +122,7 @@ async function run(
   });
   const out = storage.alloc(length, 'float32');
   try {
-    enqueue(out, buffers);
+    enqueue(out, ...buffers);
     return await storage.read(out);
   } finally {
     for (const buffer of [out, ...buffers]) storage.free(buffer);

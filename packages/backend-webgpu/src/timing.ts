@@ -44,8 +44,9 @@ export async function timed(
     await readable.mapAsync(mapModeRead).catch(async (cause) => {
       throw await faults.explain(cause);
     });
-    const ticks = new BigUint64Array(readable.getMappedRange());
-    const elapsed = passes.map((_, k) => Number(ticks[32 * k + 1] - ticks[32 * k]) / 1e6);
+    const ticks = new DataView(readable.getMappedRange());
+    const tick = (pass: number, index: 0 | 1) => ticks.getBigUint64(resolveAlignment * pass + 8 * index, true);
+    const elapsed = passes.map((_, k) => Number(tick(k, 1) - tick(k, 0)) / 1e6);
     return elapsed.some((ms) => ms < 0) ? null : elapsed.reduce((sum, ms) => sum + ms, 0);
   } finally {
     for (const made of [...passes, ...buffers]) made.destroy();

@@ -198,7 +198,7 @@ describe('work distribution', () => {
     const rows = { outer: 3, classes: 1000, inner: 1 };
     const results: ArrayLike<number>[] = [];
     for (const features of [['subgroups'], []] as const) {
-      const bench = await benchOn(await newDevice({ requiredFeatures: features }));
+      const bench = await benchOn(await newDevice({ requiredFeatures: [...features] }));
       const x = bench.buffer(Float32Array.from({ length: 3000 }, (_, i) => ((i * 7919) % 4001) / 100 - 20));
       const s = bench.buffer(3000);
       bench.backend.softmax(s, x, rows, plain);

@@ -8,6 +8,7 @@ import {
   ordered,
   type Program,
   type Shape,
+  shapeOf,
   sizeOf,
   type Target,
   type Verbs,
@@ -75,7 +76,7 @@ export function runEagerly(
   /** An elementwise kernel, without dimensions of 1, because tfjs's broadcast loops over all dimensions for each element. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
-    const used = [0, 1, 2, 3].filter((k) => shape[k] > 1);
+    const used = inOrder.filter((k) => shape[k] > 1);
     const infos = Object.fromEntries(
       Object.entries(inputs).map(([key, input]) => [key, { ...input.info, shape: used.map((k) => input.shape[k]) }]),
     );
@@ -90,13 +91,16 @@ export function runEagerly(
   const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
   /** The value broadcast to a shape, because tfjs's Select does not broadcast. */
   const filled = (x: Value, shape: Shape): Value => {
-    const reps = shape.map((size, k) => size / x.shape[k]);
+    const reps = inOrder.map((k) => shape[k] / x.shape[k]);
     return reps.every((count) => count === 1) ? x : kernel('Tile', { x }, shape, { reps });
   };
   const choose = (condition: Value, a: Value, b: Value): Value => {
     const shape = broadcast([condition.shape, a.shape, b.shape]);
-    const [full, t, e] = [condition, a, b].map((x) => filled(x, shape));
-    return elementwise('Select', { condition: full, t, e }, shape);
+    return elementwise(
+      'Select',
+      { condition: filled(condition, shape), t: filled(a, shape), e: filled(b, shape) },
+      shape,
+    );
   };
 
   const transposed = (x: Value): Value =>
@@ -151,7 +155,7 @@ export function runEagerly(
   };
 
   try {
-    const results = program(verbs).map((result, k) => filled(numeric(result), targets[k].shape).info);
+    const results = program(verbs).map((result, k) => filled(numeric(result), shapeOf(targets, k)).info);
     return results.map((info) => {
       if (made.delete(info)) return info;
       instance.incRef(info.dataId);

@@ -2,7 +2,17 @@ import type { ReduceOp } from '@softgrad/core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
 import { constant, type Expression, operation, type Strides } from './expression.js';
-import { inOrder, ordered, type Program, type Shape, sizeOf, type Target, type Verbs } from './verbs.js';
+import {
+  type Dimension,
+  inOrder,
+  ordered,
+  type Program,
+  type Shape,
+  shapeOf,
+  sizeOf,
+  type Target,
+  type Verbs,
+} from './verbs.js';
 
 /** The programs of a GPU engine; each writes `sizeOf(shape)` floats. */
 export interface GpuPrograms {
@@ -63,7 +73,7 @@ export function runLazily(
   };
   const results: TensorInfo[] = [];
   try {
-    for (const [k, result] of program(verbs).entries()) results.push(programs.map(result, targets[k].shape));
+    for (const [k, result] of program(verbs).entries()) results.push(programs.map(result, shapeOf(targets, k)));
     return results;
   } catch (error) {
     // The results of the earlier targets have no owner yet.
@@ -77,8 +87,8 @@ export function runLazily(
 /** The strides of a contiguous value; 0 for dimensions of 1, which broadcast. */
 function strides(shape: Shape): Strides {
   const [, b, c, d] = shape;
-  const steps = [b * c * d, c * d, d, 1];
-  const step = (k: number) => (shape[k] === 1 ? 0 : steps[k]);
+  const steps: Strides = [b * c * d, c * d, d, 1];
+  const step = (k: Dimension) => (shape[k] === 1 ? 0 : steps[k]);
   return [step(0), step(1), step(2), step(3)];
 }
 

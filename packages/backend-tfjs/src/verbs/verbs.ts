@@ -4,8 +4,10 @@ import type { TfBuffer } from '../storage.js';
 /** The four dimensions of a value; reductions are over the third. A dimension of 1 broadcasts. */
 export type Shape = readonly [number, number, number, number];
 
+export type Dimension = 0 | 1 | 2 | 3;
+
 /** A permutation of the four dimensions. */
-export type Order = readonly [number, number, number, number];
+export type Order = readonly [Dimension, Dimension, Dimension, Dimension];
 
 export type ElementOp = BinaryOp | 'equal';
 
@@ -48,9 +50,16 @@ export function sizeOf(shape: Shape): number {
   return shape[0] * shape[1] * shape[2] * shape[3];
 }
 
+/** The shape of a program's result. @throws Error where it has more results than targets */
+export function shapeOf(targets: readonly Target[], result: number): Shape {
+  const target = targets[result];
+  if (target === undefined) throw new Error(`a program has more results than its ${targets.length} targets`);
+  return target.shape;
+}
+
 /** The shape that results from broadcasting operands. */
 export function broadcast(shapes: readonly Shape[]): Shape {
-  const largest = (k: number) => Math.max(1, ...shapes.map((shape) => shape[k]));
+  const largest = (k: Dimension) => Math.max(1, ...shapes.map((shape) => shape[k]));
   return [largest(0), largest(1), largest(2), largest(3)];
 }
 

@@ -113,13 +113,14 @@ const largeTexture = 2 ** 22;
 
 /** WebGL goes on where a texture found no memory, and gives zeros. @throws ERR_OUT_OF_MEMORY */
 function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo): void {
-  if (shape[0] < largeTexture) return;
+  const floats = shape.reduce((product, size) => product * size, 1);
+  if (floats < largeTexture) return;
   const { gl } = instance.getGPGPUContext();
   if (gl.getError() !== gl.OUT_OF_MEMORY) return;
   instance.disposeData(dataId);
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `tfjs (webgl): cannot allocate a texture of ${shape[0]} floats: dispose tensors, or work in parts`,
+    `tfjs (webgl): cannot allocate a texture of ${floats} floats: dispose tensors, or work in parts`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { type Emitted, emit, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
-import type { Shape } from './verbs.js';
+import { type Shape, sizeOf } from './verbs.js';
 
 /** The part of tfjs's `WebGPUBackend` that is used here to run custom programs. */
 export interface WebGpuInstance extends KernelBackend {
@@ -119,7 +119,7 @@ fn main(index : i32) {
         outputShape,
         workgroupSize: [workgroup, 1, 1],
         dispatchLayout: { x: [0] },
-        dispatch: [Math.ceil(outputShape[0] / workgroup), 1, 1],
+        dispatch: [Math.ceil(sizeOf(shape) / workgroup), 1, 1],
         size: true,
         uniforms,
         shaderKey: source,

@@ -1,11 +1,9 @@
 import type { BinaryOp, Extent, Operand, Rows, UnaryOp } from '@softgrad/core';
 import { type Engine, launch } from '../engine.js';
+import { bitsOfFloat32 } from '../float16.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { numerics } from './numerics.js';
 import { type Binding, bytesOf, type Parameters, program, workgroupSize } from './program.js';
-
-const floats = new Float32Array(1);
-const bitsOfFloats = new Uint32Array(floats.buffer);
 
 const unaryCode: Record<UnaryOp, string> = {
   neg: 'return a ^ 0x80000000u;',
@@ -141,13 +139,11 @@ function run(
   const values: Record<string, number> = { units, classes, inner };
   const bindings: Binding[] = [];
   const buffers: WebgpuBuffer[] = [];
-  const names = ['a', 'b', 'c'].slice(0, operands.length);
   operands.forEach((operand, k) => {
-    const operandName = names[k];
+    const operandName = nameOf(k);
     if (typeof operand === 'number') {
-      floats[0] = operand;
       parameters[`${operandName}_bits`] = 'u32';
-      values[`${operandName}_bits`] = bitsOfFloats[0];
+      values[`${operandName}_bits`] = bitsOfFloat32(operand);
       return;
     }
     bindings.push({ name: operandName, dtype: operand.buffer.dtype, width, access: 'r' });
@@ -163,7 +159,7 @@ function run(
   launch(engine, name, [
     {
       key: [name, variant, shape, out.dtype, width].join(' '),
-      program: () => elementwiseProgram(name, code, parameters, bindings, operands, names),
+      program: () => elementwiseProgram(name, code, parameters, bindings, operands, width),
       parameters,
       values,
       buffers: [...buffers, out],
@@ -174,17 +170,22 @@ function run(
   ]);
 }
 
+/** The name of an operand in WGSL. */
+function nameOf(operand: number): string {
+  return 'abc'.charAt(operand);
+}
+
 function elementwiseProgram(
   name: string,
   code: string,
   parameters: Parameters,
   bindings: readonly Binding[],
   operands: readonly Strided[],
-  names: readonly string[],
+  width: number,
 ) {
-  const width = bindings[bindings.length - 1].width;
+  const names = operands.map((_, k) => nameOf(k));
   const loads = operands.map((operand, k) => {
-    const operandName = names[k];
+    const operandName = nameOf(k);
     if (typeof operand === 'number') {
       const bits = `P.${operandName}_bits`;
       return `let ${operandName}_unit = ${width === 4 ? `vec4<u32>(${bits})` : bits};`;

@@ -51,8 +51,10 @@ export function packParameters(
   const words = new Uint32Array(names.length);
   const floats = new Float32Array(words.buffer);
   names.forEach((name, i) => {
-    if (parameters[name] === 'f32') floats[i] = values[name];
-    else words[i] = values[name];
+    const value = values[name];
+    if (value === undefined) throw new Error(`parameter ${name} has no value`);
+    if (parameters[name] === 'f32') floats[i] = value;
+    else words[i] = value;
   });
   return words;
 }
