@@ -112,6 +112,41 @@ test('options reach the diagnosis: reduction, temperature, axis', async () => {
   expect(instead.typescript).toBe('const dx = softmax.vjp(s, g, { axis: 0 });');
 });
 
+test("the layer, the mask and the loss's options reach the diagnosis", async () => {
+  const smoothed = s.map((row, n) => row.map((p, i) => p - (i === labels[n] ? 0.7 : 0) - 0.1));
+  const weight = [1, 2, 0.5];
+  const weighted = fused.map((row, n) => row.map((value) => 4 * value * weight[labels[n]]));
+  const ignoring = fused.map((row, n) => row.map((value) => (n === 1 ? 0 : 4 * value)));
+  const kept = signal.map((row) => row.map((value, i) => (i === 1 ? 0 : Math.exp(value))));
+  const masked = kept.map((row) => row.map((e) => e / row.reduce((a, b) => a + b, 0)));
+  const through = masked.map((row, n) =>
+    row.map((p, i) => p * (upstream[n][i] - row.reduce((a, q, k) => a + q * upstream[n][k], 0))),
+  );
+  const write = (name: string, rows: Rows) => folder.write(name, csv(rows));
+  const options = {
+    smoothed: write('smoothed.csv', smoothed),
+    weighted: write('weighted.csv', weighted),
+    ignoring: write('ignoring.csv', ignoring),
+    masked: write('masked.csv', through),
+    weight: write('weight.csv', [weight]),
+    mask: write('mask.csv', [[1, 0, 1]]),
+    some: folder.write('some.csv', '0\n-1\n2\n0\n'),
+  };
+  const verdict = async (...args: string[]) => (await doctor('--logits', logits, ...args)).verdict;
+  const withLabels = ['--target', files.labels];
+  expect(await verdict('--grad', options.smoothed, ...withLabels, '--label-smoothing', '0.3')).toBe('right');
+  expect(await verdict('--grad', options.smoothed, ...withLabels, '--label-smoothing', '0.1')).toBe('unknown');
+  expect(await verdict('--grad', options.weighted, ...withLabels, '--weight', options.weight)).toBe('right');
+  expect(await verdict('--grad', options.ignoring, '--target', options.some, '--ignore-index', '-1')).toBe('right');
+  const product = ['--grad', options.masked, '--upstream', files.upstream];
+  expect(await verdict(...product, '--mask', options.mask)).toBe('right');
+  expect(await verdict('--grad', files.right, '--upstream', files.upstream, '--mask', options.mask)).toBe(
+    'mask-missing',
+  );
+  const asLogarithms = ['--grad', files.right, '--upstream', files.upstream, '--layer', 'log-softmax'];
+  expect(await verdict(...asLogarithms)).toBe('softmax-derivative');
+});
+
 test('Jacobians are read from .json', async () => {
   expect((await doctor('--logits', logits, '--grad', files.jacobian)).verdict).toBe('right');
   expect((await doctor('--logits', logits, '--grad', files.jacobian, '--upstream', files.upstream)).verdict).toBe(
@@ -218,7 +253,7 @@ test.each([
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
   [
     ['--did', 'J.total()'],
-    /`J\.total\(\)` is none of the expressions known; s are the probabilities, .*`softgrad doctor --list`/,
+    /`J\.total\(\)` is none of the expressions known; the nearest are `J\.sum\(\)` \(row-sum\); s are the probabilities, .*`softgrad doctor --list`/,
   ],
   [['--did', 'J.sum(axis=3)'], /known; the nearest are `J\.sum\(axis=1\)` \(row-sum\), /],
 ])('what is not as needed is said in one line, exit code 2: %j', async (args, message) => {

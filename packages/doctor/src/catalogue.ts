@@ -3,11 +3,14 @@ import { batches } from './mistakes/batch.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
 import { losses } from './mistakes/loss.js';
-import { missingMaxShift, underflow } from './mistakes/overflow.js';
+import { masks } from './mistakes/mask.js';
+import { overflows } from './mistakes/overflow.js';
 import { products } from './mistakes/product.js';
 import { right } from './mistakes/right.js';
 import { scales } from './mistakes/scale.js';
 import { summed } from './mistakes/summed.js';
+import { targets } from './mistakes/target.js';
+import type { Layer } from './problem.js';
 
 /** Every explanation there is for somebody's numbers, the right one first. */
 export const explanations: readonly Mistake[] = [
@@ -19,6 +22,14 @@ export const explanations: readonly Mistake[] = [
   ...batches,
   ...inputs,
   ...losses,
-  missingMaxShift,
-  underflow,
+  ...targets,
+  ...masks,
+  ...overflows,
 ];
+
+/** Those that can be said of a layer. */
+export function explanationsOf(layer: Layer | null): readonly Mistake[] {
+  return explanations.filter(({ layers = ofSoftmax }) => layers.includes(layer));
+}
+
+const ofSoftmax: readonly (Layer | null)[] = [null, 'softmax', 'cross-entropy'];

@@ -1,4 +1,6 @@
+import { at } from './at.js';
 import type { Candidate, Numbers } from './form.js';
+import type { Precision } from './precision.js';
 
 /** What counts as rounding. */
 export interface Noise {
@@ -6,6 +8,12 @@ export interface Noise {
   readonly relative: number;
   /** Differences up to this in any case: float32 may have lost what is below its least normal number. */
   readonly absolute: number;
+  /** Differences up to this at each entry, by which the given numbers were rounded. */
+  readonly slack?: Float64Array;
+  /** The unit roundoff of a precision in which every step was rounded; absent where only the dtype of the numbers rounds. */
+  readonly everyStep?: number;
+  /** The difference, relative to the numbers, from which on two explanations can be told apart. */
+  readonly resolution: number;
 }
 
 /**
@@ -13,14 +21,35 @@ export interface Noise {
  * of float32 where float64 was given; and 1e-6.
  */
 export function noiseLevels(f: number, single: boolean): readonly Noise[] {
-  const roundings = 8 + 4 * Math.sqrt(f);
+  const roundings = roundingsOf(f);
   const least = 2 ** -126;
+  const level = (relative: number, absolute: number): Noise => ({ relative, absolute, resolution: relative });
   return [
-    { relative: 0, absolute: 0 },
-    ...(single ? [] : [{ relative: roundings * 2 ** -53, absolute: 0 }]),
-    { relative: roundings * 2 ** -24, absolute: least },
-    { relative: Math.max(3e-6, roundings * 2 ** -24), absolute: least },
+    level(0, 0),
+    ...(single ? [] : [level(roundings * 2 ** -53, 0)]),
+    level(roundings * 2 ** -24, least),
+    level(Math.max(3e-6, roundings * 2 ** -24), least),
   ];
+}
+
+/** As many roundings as there may be in a sum over f terms. */
+function roundingsOf(f: number): number {
+  return 8 + 4 * Math.sqrt(f);
+}
+
+/** Half-precision arithmetic rounds after every operation: so many roundings of the terms. */
+const halfRoundings = 3;
+
+/**
+ * The noise of numbers that were rounded at the end, and where a half precision has rounded them, of numbers that were
+ * computed in it.
+ */
+export function precisionLevels(f: number, { slack, unit }: Precision): readonly Noise[] {
+  const relative = roundingsOf(f) * 2 ** -24;
+  const atTheEnd: Noise = { relative, absolute: 2 ** -126, slack, resolution: relative };
+  if (unit === 0) return [atTheEnd];
+  const doubled = slack.map((value) => 2 * value);
+  return [atTheEnd, { ...atTheEnd, relative: halfRoundings * unit, slack: doubled, everyStep: unit }];
 }
 
 /** The caller's numbers, with what every comparison needs of them. */
@@ -59,9 +88,11 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     const difference = Math.abs(value - expected);
     if (difference === 0) continue;
     const term = termAt(k);
-    for (let level = 0; level < levels.length; level++) {
-      const beyond = difference - (levels[level].relative * term + levels[level].absolute) / unit;
-      if (beyond > 0) excess[level] += beyond * beyond;
+    let level = 0;
+    for (const { relative, absolute, slack } of levels) {
+      const beyond = difference - (relative * term + absolute + (slack ? at(slack, k) : 0)) / unit;
+      if (beyond > 0) excess[level] = at(excess, level) + beyond * beyond;
+      level++;
     }
   }
   const size = Math.max(givenSquared, candidateSquared);
@@ -75,7 +106,7 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
  * True where the given values stand out of the noise of the terms: where everything cancels, equal digits are no evidence,
  * only the same roundings.
  */
-export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute }: Noise): boolean {
+export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute, slack }: Noise): boolean {
   const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
   let size = 0;
   let beyond = 0;
@@ -83,30 +114,27 @@ export function standsOut({ data, unit }: Given, terms: Numbers, { relative, abs
     if (!Number.isFinite(data[k])) continue;
     const value = Math.abs(data[k]) / unit;
     size += value * value;
-    beyond += Math.max(0, value - (relative * termAt(k) + absolute) / unit) ** 2;
+    const noise = relative * termAt(k) + absolute + (slack ? at(slack, k) : 0);
+    beyond += Math.max(0, value - noise / unit) ** 2;
   }
   return size === 0 || beyond > 0.01 * size;
 }
 
-/**
- * The factor c and relative error of the candidate times c that is nearest to the given values; null where either is 0 or
- * not finite.
- */
-export function fitFactor({ data, unit }: Given, { values }: Candidate): { factor: number; error: number } | null {
+/** The factor c for which the candidate times c is nearest to the given values; null where either is 0 or not finite. */
+export function fitFactor({ data, unit }: Given, { values }: Candidate): number | null {
   const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
   let product = 0;
-  let givenSquared = 0;
-  let candidateSquared = 0;
+  let squared = 0;
+  let any = false;
   for (let k = 0; k < data.length; k++) {
-    const value = data[k] / unit;
+    const value = at(data, k) / unit;
     const expected = valueAt(k);
     product += value * expected;
-    givenSquared += value * value;
-    candidateSquared += expected * expected;
+    squared += expected * expected;
+    any ||= value !== 0;
   }
-  const cosine = product / Math.sqrt(givenSquared * candidateSquared);
-  if (!Number.isFinite(cosine)) return null;
-  return { factor: (product / candidateSquared) * unit, error: Math.sqrt(Math.max(0, 1 - cosine * cosine)) };
+  const factor = (product / squared) * unit;
+  return any && Number.isFinite(factor) ? factor : null;
 }
 
 /** Entries that are looked at before all are. */

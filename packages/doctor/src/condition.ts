@@ -7,7 +7,8 @@ export const saturatedBelow = 1e-3;
 const underflowsBelow = -150 * Math.LN2;
 
 /** True for each row in which the softmax is so sure that its Jacobian is nearly 0. */
-export function saturatedRows({ s, n, f }: Problem): readonly boolean[] {
+export function saturatedRows({ s, n, f, layer }: Problem): readonly boolean[] {
+  if (layer === 'sigmoid' || layer === 'log-softmax') return Array.from({ length: n }, () => false);
   return Array.from({ length: n }, (_, row) => {
     let largest = 0;
     let others = 0;
@@ -48,13 +49,13 @@ export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Flo
 }
 
 /** What makes several explanations give the same numbers here, in words, with what would tell them apart. */
-export function degeneracies({ s, g, n, f, shape }: Problem): readonly string[] {
+export function degeneracies(problem: Problem): readonly string[] {
+  const { s, g, f } = problem;
   const found: string[] = [];
   if (f === 1)
     found.push('f = 1: the one probability is always 1 and every derivative of it 0; look at two classes or more');
-  if (n === 1 && shape.length > 1) {
-    found.push('n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more');
-  }
+  const one = oneRow(problem);
+  if (one) found.push(one);
   if (f === 2)
     found.push('f = 2: J is s₀ s₁ times ((1, −1), (−1, 1)), so many formulas coincide; look at three classes or more');
   if (f > 1 && everyRow(s, f, 1e-6)) {
@@ -66,6 +67,12 @@ export function degeneracies({ s, g, n, f, shape }: Problem): readonly string[] 
     );
   }
   return found;
+}
+
+/** What one row leaves open, in words. */
+export function oneRow({ n, shape }: Problem): string | null {
+  if (n !== 1 || shape.length < 2) return null;
+  return 'n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more';
 }
 
 /** True where each row's entries are the same. */

@@ -1,15 +1,16 @@
 import { type Shape, SoftgradError } from '@softgrad/core';
+import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp } from './expressions.js';
 import type { Candidate, Goal, Kind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
-import { right, rightLoss } from './mistakes/right.js';
+import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
-import { type Problem, readProblem, readValues } from './problem.js';
+import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError } from './reading.js';
-import { remedyFor } from './remedy.js';
+import { remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
 import { type Findings, type Match, search } from './search.js';
@@ -21,11 +22,14 @@ import { wordsFor } from './words.js';
  *
  * The candidate must match within 1e-3, ‖given − candidate‖ / ‖larger of both‖, and 30 times better than every other one;
  * differences within the rounding of the terms that were added up (float64; float32; 1e-6) count as none, so that ±2.8e-17
- * is 0 where terms of size 0.1 cancel.
+ * is 0 where terms of size 0.1 cancel. Numbers of bfloat16 or float16, or printed with 3 to 8 decimals, are judged within
+ * that precision. What is right within it is never called a mistake: where a mistake gives the same numbers, the verdict is
+ * 'ambiguous' and names both.
  *
  * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
- *   axis (−1), temperature (1) and the loss's reduction ('mean' and 'sum' both count as right if it is not given)
+ *   axis (−1), temperature (1), the mask, the layer and the loss's options (without its reduction, 'mean' and 'sum' both
+ *   count as right; without label smoothing, weights or ignored rows, any that explain the numbers do)
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
  * @example
  * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[0, 2.8e-17, -2.8e-17]] });
@@ -42,14 +46,20 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
   if (typeof gradient === 'string') return ofExpression(gradient, input);
   const problem = readProblem(input);
   const values = readValues('gradient', gradient);
-  return ofNumbers(problem, readingsOf(problem, values), values.shape);
+  return ofNumbers(problem, readingsOf(problem, values), values.shape, input);
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
-  const { mistake, form, caveat, goal, reduction, scaling } = lookUp(expression, asked, known);
+  const { mistake, form, caveat, goal, reduction, scaling } = lookUp(
+    expression,
+    asked,
+    problem,
+    problem && settingFor(problem, input),
+    problem?.layer ?? input.layer ?? null,
+  );
   const example =
     problem &&
     form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
@@ -73,7 +83,11 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${mistake.what}.`,
     why: mistake.why,
-    instead: remedyFor(wanted, problem ?? settingOf(axis, temperature, true), reduction ?? problem?.reduction ?? null),
+    instead: remedyFor(
+      wanted,
+      problem ? settingFor(problem, input) : settingOf(axis, temperature, true),
+      reduction ?? problem?.reduction ?? null,
+    ),
   });
 }
 
@@ -99,7 +113,7 @@ const nothing: DiagnosisEvidence = {
   notes: [],
 };
 
-function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape): Diagnosis {
+function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape, input: DiagnoseInput): Diagnosis {
   const found = search(problem, readings);
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
@@ -129,8 +143,21 @@ function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape)
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(wanted, problem, problem.reduction ?? best?.reduction ?? null),
+    instead: remedyFor(wanted, settingFor(problem, input), problem.reduction ?? best?.reduction ?? null),
   });
+}
+
+/** What of the problem decides on the lines to write. */
+function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput): Setting {
+  const { target, masked } = problem;
+  const loss = {
+    addsUp: addsUp(problem),
+    labelSmoothing: target?.labelSmoothing ?? 0,
+    weighted: target?.weight != null,
+    ignoreIndex: target?.counted ? ignoreIndex : null,
+    masked: masked !== null,
+  };
+  return { ...problem, loss };
 }
 
 function finish(diagnosis: Omit<Diagnosis, 'text'>): Diagnosis {
@@ -143,7 +170,8 @@ function rowwise(kind: Kind): boolean {
 
 /** What somebody with these data wants: a Jacobian only where nothing says that it is to be multiplied. */
 function goalOf(problem: Problem | null, kind: Kind): Goal {
-  if (problem?.y) return 'loss';
+  // Of a softmax layer the upstream is the loss's, whatever the target is for.
+  if (problem?.y && !(problem.layer === 'softmax' && problem.g)) return 'loss';
   return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
 }
 

@@ -2,9 +2,10 @@ import { SoftgradError } from '@softgrad/core';
 import { lettersInWords } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';
-import { right, rightLoss } from './mistakes/right.js';
+import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { nearest } from './nearest.js';
-import type { LossReduction } from './problem.js';
+import type { Layer, LossReduction, Problem } from './problem.js';
+import type { Setting } from './remedy.js';
 import { type Advised, adviceIn, type Scaling } from './round-trip.js';
 import { normalised } from './spelling.js';
 
@@ -48,13 +49,31 @@ export interface Found {
  *
  * @throws ERR_VALUE naming the nearest expressions known, what the letters stand for, and where the list is
  */
-export function lookUp(expression: string, scaling: Scaling, withData: boolean): Found {
-  const advised = adviceIn(expression, scaling);
+export function lookUp(
+  expression: string,
+  scaling: Scaling,
+  problem: Problem | null,
+  setting: Setting | null,
+  layer: Layer | null,
+): Found {
+  const advised = adviceIn(expression, scaling, setting);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
-  const found = here ? foundAdvice(here, false) : inCatalogue(normalised(expression), scaling);
-  if (found) return found;
-  if (advised.length > 0 && !withData) return foundAdvice(advised[0], true);
+  const wanted = normalised(expression);
+  const found = here ? foundAdvice(here, false) : inCatalogue(wanted, scaling);
+  const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
+  if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
+  if (found) return forLayer(found, layer, wanted);
+  if (advised.length > 0 && !problem) return foundAdvice(advised[0], true);
   throw unknownExpression(expression);
+}
+
+/** What of the loss s − y leaves out; null where that is right. */
+function forgottenBySMinusY(problem: Problem): string | null {
+  const { target } = problem;
+  if (target?.weight) return 'class-weights';
+  if (target?.counted) return 'ignored-rows';
+  if (target?.labelSmoothing) return 'label-smoothing';
+  return addsUp(problem) ? null : 'target-sum';
 }
 
 function inCatalogue(wanted: string, scaling: Scaling): Found | null {
@@ -71,6 +90,41 @@ function inCatalogue(wanted: string, scaling: Scaling): Found | null {
     }
   }
   return null;
+}
+
+/** Known expressions that are a sigmoid's derivatives, in their one spelling, by what they compute. */
+const ofSigmoid = new Map<string, Goal>(
+  (
+    [
+      ['s * (1 - s)', 'jacobian'],
+      ['s - s**2', 'jacobian'],
+      ['sigmoid(x) * (1 - sigmoid(x))', 'jacobian'],
+      ['g * s * (1 - s)', 'product'],
+      ['g * sigmoid(x) * (1 - sigmoid(x))', 'product'],
+      ['sigmoid(x) - y', 'loss'],
+      ['s - y', 'loss'],
+      ['(s - y) / n', 'loss'],
+    ] as const
+  ).map(([expression, goal]) => [normalised(expression), goal]),
+);
+
+/** What a softmax's expression is for another layer. */
+function forLayer(found: Found, layer: Layer | null, wanted: string): Found {
+  const { mistake, form, goal } = found;
+  const asRight = (of: Goal): Found => ({ ...found, mistake: right, goal: of });
+  if (layer === 'log-softmax') {
+    if (mistake.id === 'log-softmax') return asRight(form.kind === 'jacobian' ? 'jacobian' : 'product');
+    return goal === 'product' || goal === 'jacobian' ? as('softmax-derivative', found) : found;
+  }
+  if (layer !== 'sigmoid') return found;
+  const own = ofSigmoid.get(wanted);
+  if (own) return asRight(own);
+  return goal === 'product' || goal === 'jacobian' ? as('softmax-derivative', found) : found;
+}
+
+/** What was found, under another explanation. */
+function as(id: string, found: Found): Found {
+  return { ...found, mistake: explanations.find((one) => one.id === id) ?? found.mistake, caveat: null, goal: null };
 }
 
 /** What is right at the temperature 1, at another. */

@@ -1,5 +1,5 @@
 import { innerProducts } from './host-softmax.js';
-import type { LossReduction, Problem } from './problem.js';
+import type { Layer, LossReduction, Problem } from './problem.js';
 
 /** What an array of the caller's can be, by its shape. */
 export type Kind =
@@ -62,6 +62,8 @@ export interface Mistake {
   /** The formula that explains it. */
   readonly why: string;
   readonly forms: readonly Form[];
+  /** The layers of which it can be said; a softmax's by default. */
+  readonly layers?: readonly (Layer | null)[];
   /** What to compute instead, where that is not simply the right gradient. */
   readonly goal?: Goal;
 }
@@ -91,8 +93,8 @@ export function cotangents(problem: Problem): readonly Cotangent[] {
     found = [
       ...(problem.g ? [cotangent(problem, 'g', problem.g)] : []),
       ...lossFactors(problem).flatMap(({ factor, over }) => {
-        const g = lossCotangent(problem, factor);
-        return g ? [cotangent(problem, `−y / s${over}`, g)] : [];
+        const g = lossCotangent(problem);
+        return g ? [cotangent(problem, g.symbol + over, scaled(g.values, factor))] : [];
       }),
     ];
     known.set(problem, found);
@@ -112,19 +114,55 @@ export function cotangent(problem: Problem, symbol: string, values: Float64Array
   };
 }
 
-/** −y / s, the gradient of −Σ y log s in the probabilities; null where one of them is 0. */
-function lossCotangent({ s, y }: Problem, factor: number): Float64Array | null {
-  if (!y || y.some((value, k) => value > 0 && s[k] === 0)) return null;
-  return y.map((value, k) => (value === 0 ? 0 : (-value / s[k]) * factor));
+/** The gradient of the cross-entropy in the output of the layer, −y / s of a softmax; null where it is infinite. */
+function lossCotangent({ s, y, layer }: Problem): Pick<Cotangent, 'symbol' | 'values'> | null {
+  if (!y) return null;
+  if (layer === 'log-softmax') return { symbol: '−y', values: y.map((value) => -value) };
+  if (layer === 'sigmoid') {
+    const values = s.map((value, k) => (value - y[k]) / (value * (1 - value)));
+    return values.every(Number.isFinite) ? { symbol: '(σ − y) / (σ (1 − σ))', values } : null;
+  }
+  if (y.some((value, k) => value > 0 && s[k] === 0)) return null;
+  return { symbol: '−y / s', values: y.map((value, k) => (value === 0 ? 0 : -value / s[k])) };
 }
 
-/** What the losses of the rows may be multiplied by: 1 for their sum, 1/n for their mean; both where nobody said which. */
-export function lossFactors({ y, n, reduction }: Problem): readonly { factor: number; over: string }[] {
+/** What the sum of the rows' losses is multiplied by, and how that is written. */
+export interface LossFactor {
+  readonly factor: number;
+  readonly over: string;
+  readonly reduction: LossReduction;
+}
+
+/** 1 for the sum of the losses, 1/n for their mean; both where nobody said which. */
+export function lossFactors({ y, n, f, reduction, target, layer }: Problem): readonly LossFactor[] {
   if (!y) return [];
-  const sum = { factor: 1, over: '' };
-  const mean = { factor: 1 / n, over: ' / n' };
-  if (reduction !== null) return [reduction === 'sum' ? sum : mean];
-  return n === 1 ? [sum] : [sum, mean];
+  const sum: LossFactor = { factor: 1, over: '', reduction: 'sum' };
+  const divisor = target?.divisor ?? n;
+  const byRows: LossFactor = { factor: 1 / n, over: ' / n', reduction: 'mean' };
+  const mean: LossFactor =
+    layer === 'sigmoid'
+      ? { factor: 1 / (n * f), over: ' / (n f)', reduction: 'mean' }
+      : divisor === n
+        ? byRows
+        : {
+            factor: 1 / divisor,
+            over: ` / ${Number(divisor.toPrecision(6))}, ${whatCounts(target)}`,
+            reduction: 'mean',
+          };
+  // The mean over no rows at all is 0 / 0.
+  const means = divisor === 0 ? [] : [mean];
+  if (reduction !== null) return reduction === 'sum' ? [sum] : means;
+  const all = [sum, ...means, byRows];
+  return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
+}
+
+function whatCounts(target: Problem['target']): string {
+  return target?.weight ? 'the weights of the targets' : 'the rows that count';
+}
+
+/** How a division by the temperature is written. */
+export function overTemperature({ temperature }: Pick<Problem, 'temperature'>): string {
+  return temperature === 1 ? '' : ' / T';
 }
 
 /** An (n, f) matrix computed entry by entry. */
@@ -198,12 +236,12 @@ export function loss(
       const unscaled = y && compute(problem, y);
       if (!unscaled) return [];
       const terms = each(problem, (k) => problem.s[k] + y[k]);
-      return lossFactors(problem).map(({ factor, over }) => ({
+      return lossFactors(problem).map(({ factor, over, reduction }) => ({
         formula: over ? `(${formula})${over}` : formula,
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
         // Of one row the sum is the mean.
-        ...(problem.n === 1 && problem.reduction === null ? {} : { reduction: over ? 'mean' : 'sum' }),
+        ...(problem.n === 1 && problem.reduction === null ? {} : { reduction }),
       }));
     },
   };

@@ -8,13 +8,14 @@ export function eachRow(rows: Rows, visit: (first: number, step: number, row: nu
   }
 }
 
-/** softmax(x / T) in float64, shifted by each row's maximum. */
+/** softmax(x / T) in float64, shifted by each row's maximum; 0 in rows that are −Infinity throughout. */
 export function softmaxRows(x: Float64Array, rows: Rows, temperature = 1): Float64Array {
   const s = new Float64Array(x.length);
   eachRow(rows, (first, step) => {
     const end = first + step * rows.classes;
     let most = Number.NEGATIVE_INFINITY;
     for (let k = first; k < end; k += step) most = Math.max(most, x[k]);
+    if (most === Number.NEGATIVE_INFINITY) return;
     let sum = 0;
     for (let k = first; k < end; k += step) {
       s[k] = Math.exp((x[k] - most) / temperature);
@@ -41,6 +42,25 @@ export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Ar
     for (let k = first; k < end; k += step) dx[k] = s[k] * (g[k] - shift - inner);
   });
   return dx;
+}
+
+/** 1 / (1 + exp(−x)), which overflows nowhere. */
+export function sigmoidOf(x: number): number {
+  return x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x));
+}
+
+/** The largest entry of every row of an (n, f) matrix. */
+export function rowMaxima(values: Float64Array, n: number, f: number): Float64Array {
+  return Float64Array.from({ length: n }, (_, row) =>
+    values.subarray(row * f, (row + 1) * f).reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY),
+  );
+}
+
+/** The sum of every row of an (n, f) matrix. */
+export function rowSums(values: Float64Array, n: number, f: number): Float64Array {
+  return Float64Array.from({ length: n }, (_, row) =>
+    values.subarray(row * f, (row + 1) * f).reduce((sum, value) => sum + value, 0),
+  );
 }
 
 /** ⟨a, b⟩ of every row of (n, f) matrices. */

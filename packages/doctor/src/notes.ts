@@ -1,9 +1,10 @@
+import { placeOf } from './arrays.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
-import { degeneracies, looksLikeProbabilities } from './condition.js';
+import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Kind } from './form.js';
-import { right } from './mistakes/right.js';
-import { type Problem, placeOf } from './problem.js';
+import { addsUp, right, rightProbabilityLoss } from './mistakes/right.js';
+import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { formatError } from './report.js';
 import { exactSum } from './row-sum.js';
@@ -13,7 +14,7 @@ import type { Findings } from './search.js';
 export function notesOn(
   problem: Problem,
   { kind, data }: Reading,
-  { matches, others }: Findings,
+  { matches, others, precision }: Findings,
   verdict: string,
   evidence: Omit<DiagnosisEvidence, 'notes'>,
 ): string[] {
@@ -22,6 +23,24 @@ export function notesOn(
   if (sum) notes.push(`They are, bit for bit, what ${sum} gives.`);
   for (const { mistake, formula, error } of matches) {
     notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
+  }
+  if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
+  if (
+    !problem.fused &&
+    matches.some(({ form }) => form === rightProbabilityLoss) &&
+    matches.some(({ id }) => id === 'jacobian-twice')
+  ) {
+    notes.push(
+      'J (s − y) is the gradient of ½‖s − y‖² after a softmax, and for the cross-entropy one Jacobian too many: say which it is, with the upstream gradient or with the layer softmax or cross-entropy.',
+    );
+  }
+  if (!addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
+    notes.push('The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.');
+  }
+  if (verdict === 'one-column' && !problem.g) {
+    notes.push(
+      'Of an upstream gradient that is 1 in that column and 0 elsewhere it is right: if the loss is that probability, give the upstream gradient.',
+    );
   }
   const next = others.find(({ error }) => Number.isFinite(error));
   if (next && matches.length > 0) {
@@ -47,10 +66,12 @@ export function notesOn(
   }
   if (problem.fused) {
     notes.push(
-      'The upstream gradient that you gave is s − y (for some target): the gradient in the logits already, not in the probabilities.',
+      'The upstream gradient that you gave is s − y (for some target). In the probabilities that is the gradient of ½‖s − y‖², and goes through the Jacobian; the cross-entropy has s − y in the logits, behind the Jacobian. Say which it is: layer softmax or cross-entropy.',
     );
   }
   if (verdict === 'ambiguous') notes.push(...degeneracies(problem).map((reason) => `${reason}.`));
+  const one = verdict === right.id ? oneRow(problem) : null;
+  if (one) notes.push(`${one}.`);
   if (evidence.saturatedRows > 0 && verdict !== 'saturated' && verdict !== 'underflow') {
     notes.push(`${evidence.saturatedRows} of ${problem.n} rows are saturated: their Jacobian is nearly 0.`);
   }

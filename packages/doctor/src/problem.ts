@@ -1,19 +1,23 @@
 import {
   formatShape,
-  isTensor,
-  readInput,
   resolveAxis,
   type Shape,
   SoftgradError,
   sameShape,
-  sizeOf,
   type TensorInput,
   withoutAxis,
 } from '@softgrad/core';
-import { softmaxRows } from './host-softmax.js';
+import { classesLast, placeOf, readValues } from './arrays.js';
+import { at } from './at.js';
+import { sigmoidOf, softmaxRows } from './host-softmax.js';
+import { readMask, readTarget, readWeight, type Target } from './target.js';
 
 /** How the losses of a batch become one number, where the question is about a cross-entropy. */
 export type LossReduction = 'mean' | 'sum';
+
+/** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
+export type Layer = (typeof layers)[number];
+export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const;
 
 /** What is known of the computation whose gradient is looked at. Arrays are float64 matrices (n, f), classes last. */
 export interface Problem {
@@ -25,17 +29,23 @@ export interface Problem {
   readonly batch: Shape;
   readonly n: number;
   readonly f: number;
-  /** Logits, where they are known. */
+  /** What the caller said that the layer is; null where nothing was said: a softmax, or the cross-entropy of logits. */
+  readonly layer: Layer | null;
+  /** Logits, where they are known; −Infinity where the mask takes an entry out. */
   readonly x: Float64Array | null;
-  /** Probabilities. */
+  /** Probabilities; of a sigmoid layer, its output. */
   readonly s: Float64Array;
+  /** What the mask keeps, and the logits without it. */
+  readonly masked: { readonly keep: Uint8Array; readonly x: Float64Array | null } | null;
   /** Upstream gradient. */
   readonly g: Float64Array | null;
-  /** Target probabilities. */
+  /** What the loss subtracts: the target's probabilities after smoothing, class weights, ignored rows and the mask. */
   readonly y: Float64Array | null;
+  /** The target as it was given, and what its rows count. */
+  readonly target: Target | null;
   /** True unless the target was given as probabilities. */
   readonly indices: boolean;
-  /** True where the upstream was seen to be s − y, which is no gradient in the probabilities; it is then the target's. */
+  /** True where the upstream is s − y, or that over n: either the loss is ½‖s − y‖², or the upstream is of the logits already. */
   readonly fused: boolean;
   readonly temperature: number;
   readonly reduction: LossReduction | null;
@@ -48,13 +58,18 @@ export interface ProblemInput {
   readonly target?: TensorInput | undefined;
   readonly axis?: number | undefined;
   readonly temperature?: number | undefined;
-  readonly reduction?: LossReduction | undefined;
-}
-
-/** An array of the caller's in float64, in the caller's layout. */
-export interface HostValues {
-  readonly shape: Shape;
-  readonly data: Float64Array;
+  /** 'none' for the gradient of the sum of the rows' losses, or of their sum weighted by an upstream gradient of a number a row. */
+  readonly reduction?: LossReduction | 'none' | undefined;
+  /** What the layer computes; without it, a softmax or the cross-entropy of logits. */
+  readonly layer?: Layer | undefined;
+  /** True (or 1) where an entry takes part; broadcast like NumPy's arrays. */
+  readonly mask?: TensorInput | undefined;
+  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. Without it any ε counts as right, and is said. */
+  readonly labelSmoothing?: number | undefined;
+  /** One weight a class. */
+  readonly weight?: TensorInput | undefined;
+  /** Rows whose class index is this have no part in the loss. Default −100. */
+  readonly ignoreIndex?: number | undefined;
 }
 
 /**
@@ -76,28 +91,107 @@ export function readProblem(input: ProblemInput): Problem {
     );
   }
   const temperature = checkTemperature(input.temperature ?? 1);
-  const reduction = input.reduction ?? null;
-  if (reduction !== null && reduction !== 'mean' && reduction !== 'sum') {
-    throw new SoftgradError('ERR_VALUE', `diagnose: reduction ${String(reduction)}; expected 'mean' or 'sum'`);
-  }
-  const f = shape[axis];
+  const reduction = checkReduction(input.reduction);
+  const layer = checkLayer(input.layer);
+  const f = at(shape, axis);
   const n = data.length / f;
-  const rows = { outer: n, classes: f, inner: 1 };
-  const canonical = classesLast(data, shape, axis);
-  const x = name === 'logits' ? canonical : null;
-  if (x) checkLogits(x, shape, axis, f);
-  else checkProbabilities(canonical, shape, axis, n, f);
-  const s = x ? softmaxRows(x, rows, temperature) : canonical;
-  const g = input.upstream === undefined ? null : readUpstream(input.upstream, shape, axis);
-  const { y, indices } = input.target === undefined ? noTarget : readTarget(input.target, shape, axis, f);
-  const base = { shape, axis, batch: withoutAxis(shape, axis), n, f, x, s, temperature, reduction };
-  const inferred = g && targetOfFused(s, g, n, f, y);
-  if (inferred) return { ...base, g: null, y: inferred, indices: y === null || indices, fused: true };
-  return { ...base, g, y, indices, fused: false };
+  const signal = classesLast(data, shape, axis);
+  const keep = input.mask === undefined ? null : readMask(input.mask, shape, axis);
+  const { x, s } = probabilitiesOf(name, signal, keep, layer, { shape, axis, n, f, temperature });
+  const masked = keep && { keep, x: name === 'logits' ? signal : null };
+  const target = input.target === undefined ? null : readTarget(input.target, optionsOf(input, f), keep, shape, axis);
+  const batch = withoutAxis(shape, axis);
+  const base = {
+    shape,
+    axis,
+    batch,
+    n,
+    f,
+    layer,
+    x,
+    s,
+    masked,
+    temperature,
+    reduction,
+    indices: target?.indices ?? true,
+  };
+  if (input.upstream === undefined) return { ...base, g: null, y: target?.y ?? null, target, fused: false };
+  const rows = target && readRowUpstream(input.upstream, batch);
+  if (rows) {
+    const y = target.y.map((value, k) => value * at(rows, rows.length === 1 ? 0 : Math.floor(k / f)));
+    return { ...base, g: null, y, target, fused: false };
+  }
+  const g = readUpstream(input.upstream, shape, axis);
+  // A softmax layer's upstream is in the probabilities, whatever its numbers are.
+  const inferred = layer === null || layer === 'cross-entropy' ? targetOfFused(s, g, n, f, target?.y ?? null) : null;
+  if (!inferred) return { ...base, g, y: target?.y ?? null, target, fused: false };
+  return {
+    ...base,
+    g: layer === null ? g : null,
+    y: inferred,
+    target: target ?? {
+      given: inferred,
+      y: inferred,
+      divisor: n,
+      counted: null,
+      labelSmoothing: null,
+      weight: null,
+      indices: true,
+    },
+    fused: true,
+  };
 }
 
-/** Advice is then for class indices, which most targets are. */
-const noTarget = { y: null, indices: true };
+/** @throws ERR_VALUE */
+function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput, f: number) {
+  if (labelSmoothing !== undefined && !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new SoftgradError('ERR_VALUE', `diagnose: labelSmoothing ${String(labelSmoothing)}; expected 0 to 1`);
+  }
+  if (!Number.isInteger(ignoreIndex)) {
+    throw new SoftgradError('ERR_VALUE', `diagnose: ignoreIndex ${String(ignoreIndex)}; expected an integer`);
+  }
+  return { labelSmoothing, ignoreIndex, weight: weight === undefined ? null : readWeight(weight, f) };
+}
+
+/** @throws ERR_VALUE */
+function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
+  if (reduction === undefined) return null;
+  if (reduction === 'mean' || reduction === 'sum') return reduction;
+  // The gradient in the logits of losses that are not added up is that of their sum.
+  if (reduction === 'none') return 'sum';
+  throw new SoftgradError('ERR_VALUE', `diagnose: reduction ${String(reduction)}; expected 'mean', 'sum' or 'none'`);
+}
+
+/** @throws ERR_VALUE */
+function checkLayer(layer: ProblemInput['layer']): Layer | null {
+  if (layer === undefined || layers.includes(layer)) return layer ?? null;
+  const known = layers.map((name) => `'${name}'`).join(', ');
+  throw new SoftgradError('ERR_VALUE', `diagnose: layer ${String(layer)}; expected one of ${known}`);
+}
+
+/** The checked signal as logits, if it is that, and as the layer's output. */
+function probabilitiesOf(
+  name: 'logits' | 'probabilities',
+  signal: Float64Array,
+  keep: Uint8Array | null,
+  layer: Layer | null,
+  { shape, axis, n, f, temperature }: Pick<Problem, 'shape' | 'axis' | 'n' | 'f' | 'temperature'>,
+): { readonly x: Float64Array | null; readonly s: Float64Array } {
+  const sigmoid = layer === 'sigmoid';
+  if (name === 'logits') {
+    checkLogits(signal, shape, axis, f, sigmoid);
+    const x = keep ? signal.map((value, k) => (at(keep, k) ? value : Number.NEGATIVE_INFINITY)) : signal;
+    return {
+      x,
+      s: sigmoid
+        ? x.map((value) => sigmoidOf(value / temperature))
+        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, temperature),
+    };
+  }
+  const sums = (row: number) => !keep || keep.subarray(row * f, (row + 1) * f).includes(1);
+  checkProbabilities(signal, shape, axis, n, f, (row) => !sigmoid && sums(row));
+  return { x: null, s: signal };
+}
 
 function signalOf(input: ProblemInput): { source: TensorInput; name: 'logits' | 'probabilities' } {
   const { logits, probabilities } = input;
@@ -117,48 +211,7 @@ function checkTemperature(temperature: number): number {
   throw new SoftgradError('ERR_VALUE', `diagnose: ${found}; expected a finite number above 0`);
 }
 
-/** An argument in float64. @throws ERR_DTYPE, ERR_SHAPE naming it */
-export function readValues(name: string, input: unknown): HostValues {
-  if (isTensor(input)) {
-    throw new SoftgradError('ERR_DTYPE', `diagnose: ${name} is a tensor; expected host data: await ${name}.array()`);
-  }
-  try {
-    const { shape, data } = readInput(input, undefined, 'float64');
-    return { shape, data: data as Float64Array };
-  } catch (error) {
-    if (!(error instanceof SoftgradError)) throw error;
-    throw new SoftgradError(error.code, `diagnose: ${name}: ${error.message.replace(/^tensor: /, '')}`);
-  }
-}
-
-/** The values with `axis` moved to the end. */
-export function classesLast(data: Float64Array, shape: Shape, axis: number): Float64Array {
-  if (axis === shape.length - 1) return data;
-  const classes = shape[axis];
-  const inner = sizeOf(shape.slice(axis + 1));
-  const moved = new Float64Array(data.length);
-  for (let k = 0; k < data.length; k++) {
-    const within = k % (classes * inner);
-    const row = Math.floor(k / (classes * inner)) * inner + (within % inner);
-    moved[row * classes + Math.floor(within / inner)] = data[k];
-  }
-  return moved;
-}
-
-/** Where entry k of the (n, f) matrix is in the caller's layout: `[2][0]`. */
-export function placeOf(k: number, shape: Shape, axis: number): string {
-  const path: number[] = new Array(shape.length);
-  path[axis] = k % shape[axis];
-  let rest = Math.floor(k / shape[axis]);
-  for (let d = shape.length - 1; d >= 0; d--) {
-    if (d === axis) continue;
-    path[d] = rest % shape[d];
-    rest = Math.floor(rest / shape[d]);
-  }
-  return path.map((index) => `[${index}]`).join('');
-}
-
-function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number): void {
+function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number, sigmoid: boolean): void {
   const wrong = x.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
   if (wrong >= 0) {
     throw new SoftgradError(
@@ -166,7 +219,7 @@ function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number): vo
       `diagnose: logits${placeOf(wrong, shape, axis)} is ${x[wrong]}; expected a finite number or -Infinity (masked out). The fault lies before the softmax`,
     );
   }
-  for (let first = 0; first < x.length; first += f) {
+  for (let first = 0; first < x.length && !sigmoid; first += f) {
     if (x.subarray(first, first + f).every((value) => value === Number.NEGATIVE_INFINITY)) {
       throw new SoftgradError(
         'ERR_VALUE',
@@ -179,7 +232,14 @@ function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number): vo
 /** Half-precision or printed probabilities add up to 1 only so far. */
 const sumSlack = 0.01;
 
-function checkProbabilities(s: Float64Array, shape: Shape, axis: number, n: number, f: number): void {
+function checkProbabilities(
+  s: Float64Array,
+  shape: Shape,
+  axis: number,
+  n: number,
+  f: number,
+  sums: (row: number) => boolean,
+): void {
   const wrong = s.findIndex((value) => !(value >= 0 && value <= 1 + sumSlack));
   if (wrong >= 0) {
     const hint = Number.isNaN(s[wrong])
@@ -191,6 +251,7 @@ function checkProbabilities(s: Float64Array, shape: Shape, axis: number, n: numb
     );
   }
   for (let row = 0; row < n; row++) {
+    if (!sums(row)) continue;
     let sum = 0;
     for (let k = row * f; k < (row + 1) * f; k++) sum += s[k];
     if (Math.abs(sum - 1) <= sumSlack) continue;
@@ -220,39 +281,11 @@ function readUpstream(input: TensorInput, shape: Shape, axis: number): Float64Ar
   return g;
 }
 
-/** Target probabilities out of class indices (the shape without the axis) or probabilities (the shape of the logits). */
-function readTarget(input: TensorInput, shape: Shape, axis: number, f: number): { y: Float64Array; indices: boolean } {
-  const target = readValues('target', input);
-  if (sameShape(target.shape, shape)) {
-    const y = classesLast(target.data, shape, axis);
-    const wrong = y.findIndex((value) => !(value >= 0 && Number.isFinite(value)));
-    if (wrong < 0) return { y, indices: false };
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `diagnose: target${placeOf(wrong, shape, axis)} is ${y[wrong]}; expected a probability`,
-    );
-  }
-  const batch = withoutAxis(shape, axis);
-  const column = [...batch, 1];
-  if (!sameShape(target.shape, batch) && !sameShape(target.shape, column)) {
-    throw new SoftgradError(
-      'ERR_SHAPE',
-      `diagnose: target is ${formatShape(target.shape)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}`,
-    );
-  }
-  const y = new Float64Array(target.data.length * f);
-  const fromOne = target.data.every((value) => value >= 1 && value <= f) && target.data.includes(f);
-  target.data.forEach((value, row) => {
-    if (!Number.isInteger(value) || value < 0 || value >= f) {
-      const hint = fromOne ? `; these count from 1: take 1 off` : '';
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `diagnose: target entry ${row} is ${value}; expected a class index from 0 to ${f - 1}${hint}`,
-      );
-    }
-    y[row * f + value] = 1;
-  });
-  return { y, indices: true };
+/** An upstream gradient of the losses: one number, or one a row; null where it has another shape. */
+function readRowUpstream(input: TensorInput, batch: Shape): Float64Array | null {
+  const { shape, data } = readValues('upstream', input);
+  if (shape.length > 0 && !sameShape(shape, batch)) return null;
+  return data.every(Number.isFinite) ? data : null;
 }
 
 /** An inferred target's 1 may be off by this much (probabilities are known to four digits or better). */
@@ -261,8 +294,8 @@ const oneHotSlack = 1e-4;
 const fusedSlack = 1e-3;
 
 /**
- * The target, where the upstream gradient is s − y (or that over n): the gradient of the cross-entropy in the logits,
- * which has been through the softmax already.
+ * The target, where the upstream gradient is s − y (or that over n): the gradient of ½‖s − y‖² in the probabilities, or of
+ * the cross-entropy in the logits, which has been through the softmax already.
  */
 function targetOfFused(
   s: Float64Array,

@@ -1,6 +1,7 @@
 import { formatShape, type Shape, SoftgradError, sameShape, sizeOf } from '@softgrad/core';
+import { classesLast, type HostValues } from './arrays.js';
 import type { Kind } from './form.js';
-import { classesLast, type HostValues, type Problem } from './problem.js';
+import type { Problem } from './problem.js';
 
 /** The caller's array as one thing that it can be, with classes last. */
 export interface Reading {

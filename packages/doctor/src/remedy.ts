@@ -1,5 +1,5 @@
 import type { Goal } from './form.js';
-import type { LossReduction, Problem } from './problem.js';
+import type { Layer, LossReduction, Problem } from './problem.js';
 
 /** Code that does it right, a line each. */
 export interface Remedy {
@@ -11,7 +11,21 @@ export interface Remedy {
 /** What of a problem decides on the lines. */
 export type Setting = Pick<Problem, 'axis' | 'temperature' | 'indices'> & {
   readonly shape: { readonly length: number };
+  readonly layer?: Layer | null;
+  readonly loss?: LossSetting;
 };
+
+/** What of a loss decides on the lines, besides its reduction. */
+export interface LossSetting {
+  readonly addsUp: boolean;
+  readonly labelSmoothing: number;
+  readonly weighted: boolean;
+  /** The index of rows that are ignored; null where none is. */
+  readonly ignoreIndex: number | null;
+  readonly masked: boolean;
+}
+
+const plainLoss: LossSetting = { addsUp: true, labelSmoothing: 0, weighted: false, ignoreIndex: null, masked: false };
 
 /** The lines that compute what was wanted, with the axis and temperature of the problem; of a loss, added up as `reduction` says. */
 export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossReduction | null): Remedy {
@@ -24,6 +38,9 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
     return all.length > 0 ? `, { ${all.join(', ')} }` : '';
   };
   const over = temperature === 1 ? '' : ` / ${temperature}`;
+  const loss = problem?.loss ?? plainLoss;
+  const elsewhere = ofLayer(goal, problem?.layer ?? null, axis, options(), over, reduction);
+  if (elsewhere) return elsewhere;
   switch (goal) {
     case 'product':
       return {
@@ -32,8 +49,8 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
       };
     case 'loss':
       return {
-        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(reduction === 'sum' ? ["reduction: 'sum'"] : [])});`,
-        numpy: `dx = ${lossInNumpy(problem, axis, reduction, over)}`,
+        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
+        numpy: lossInNumpy(problem, loss, axis, reduction, over),
       };
     case 'jacobian':
       return {
@@ -48,10 +65,82 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
   }
 }
 
-function lossInNumpy(problem: Setting | null, axis: number, reduction: LossReduction | null, over: string): string {
+function lossOptions({ labelSmoothing, weighted, ignoreIndex, masked }: LossSetting, reduction: LossReduction | null) {
+  return [
+    ...(masked ? ['mask'] : []),
+    ...(labelSmoothing === 0 ? [] : [`labelSmoothing: ${labelSmoothing}`]),
+    ...(weighted ? ['weight'] : []),
+    ...(ignoreIndex === null || ignoreIndex === -100 ? [] : [`ignoreIndex: ${ignoreIndex}`]),
+    ...(reduction === 'sum' ? ["reduction: 'sum'"] : []),
+  ];
+}
+
+function lossInNumpy(
+  problem: Setting | null,
+  loss: LossSetting,
+  axis: number,
+  reduction: LossReduction | null,
+  over: string,
+): string {
   const indices = problem?.indices ?? true;
-  const hot = `np.eye(s.shape[${axis}])[target]`;
-  const y = indices ? (axis === -1 ? hot : `np.moveaxis(${hot}, -1, ${axis})`) : 'target';
-  if (reduction === 'sum') return over ? `(s - ${y})${over}` : `s - ${y}`;
-  return `(s - ${y}) / ${indices ? 'np.size(target)' : `(s.size / s.shape[${axis}])`}${over}`;
+  const { addsUp, labelSmoothing, weighted, ignoreIndex, masked } = loss;
+  const classes = `s.shape[${axis}]`;
+  const counted = indices && ignoreIndex !== null;
+  const hot = counted
+    ? `np.eye(${classes})[np.where(counts, target, 0)] * counts[..., None]`
+    : `np.eye(${classes})[target]`;
+  const laid = axis === -1 ? hot : `np.moveaxis(${hot}, -1, ${axis})`;
+  const y = indices ? laid : 'target';
+  const rows = indices ? 'np.size(target)' : `(s.size / ${classes})`;
+  if (addsUp && labelSmoothing === 0 && !weighted && !counted) {
+    if (reduction === 'sum') return `dx = ${over ? `(s - ${y})${over}` : `s - ${y}`}`;
+    return `dx = (s - ${y}) / ${rows}${over}`;
+  }
+  const kept = masked ? `mask.sum(axis=${axis}, keepdims=True) * mask` : classes;
+  const smoothed = labelSmoothing === 0 ? y : `${1 - labelSmoothing} * ${y} + ${labelSmoothing} / ${kept}`;
+  const along = axis === -1 ? 'weight' : `np.moveaxis(weight + np.zeros(np.shape(target) + (1,)), -1, ${axis})`;
+  const q = weighted ? `(${smoothed}) * ${along}` : smoothed;
+  const weights = `weight[${counted ? 'np.where(counts, target, 0)' : 'target'}]`;
+  const means =
+    weighted && indices ? `(${weights}${counted ? ' * counts' : ''}).sum()` : counted ? 'counts.sum()' : rows;
+  const divided = `${reduction === 'sum' ? '' : ` / ${means}`}${over}`;
+  const first = counted ? `counts = target != ${ignoreIndex}; ` : '';
+  const ignored = counted && labelSmoothing > 0 ? `q = q * counts[..., None]; ` : '';
+  return `${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
+}
+
+/** The lines for a layer that is no softmax; null where softmax's do. */
+function ofLayer(
+  goal: Goal,
+  layer: Layer | null,
+  axis: number,
+  options: string,
+  over: string,
+  reduction: LossReduction | null,
+): Remedy | null {
+  if (layer === 'log-softmax' && goal === 'product') {
+    return {
+      typescript: `const dx = logSoftmax.vjp(logSoftmax(logits${options}), g);`,
+      numpy: `dx = ${over ? '(' : ''}g - s * g.sum(axis=${axis}, keepdims=True)${over ? `)${over}` : ''}`,
+    };
+  }
+  if (layer === 'log-softmax' && goal === 'jacobian') {
+    const p = axis === -1 ? 's' : `np.moveaxis(s, ${axis}, -1)`;
+    return {
+      typescript: `const J = logSoftmax.jacobian(logSoftmax(logits${options}));`,
+      numpy: `p = ${p}; J = (np.eye(p.shape[-1]) - p[..., None, :])${over}`,
+    };
+  }
+  if (layer !== 'sigmoid') return null;
+  const ones = 's.map(() => 1)';
+  return {
+    typescript:
+      goal === 'loss'
+        ? `const dx = s.map((p, i) => (p - target[i])${reduction === 'sum' ? '' : ' / s.length'}${over});`
+        : `const dx = sigmoid.vjp(s, ${goal === 'product' ? 'g' : ones});`,
+    numpy:
+      goal === 'loss'
+        ? `dx = (s - target)${reduction === 'sum' ? '' : ' / s.size'}${over}`
+        : `dx = ${goal === 'product' ? 'g * ' : ''}s * (1 - s)${over}`,
+  };
 }

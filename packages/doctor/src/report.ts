@@ -24,7 +24,10 @@ function headingOf({ verdict, matches }: Pick<Diagnosis, 'verdict' | 'matches'>)
     return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';
   }
   if (verdict === 'unknown') return 'To compare with: how the right ones are computed';
-  if (verdict === 'ambiguous' && matches.some(({ id }) => id === 'right')) return 'What is right in any case';
+  if (verdict === 'ambiguous' && matches.some(({ id }) => id === 'right')) {
+    const fused = matches.some(({ id, formula }) => id === 'jacobian-twice' && formula.startsWith('J (s − y)'));
+    return fused ? 'If the loss is the cross-entropy' : 'What is right in any case';
+  }
   return 'What to write instead';
 }
 

@@ -30,7 +30,7 @@ const goals: readonly (Pick<Advised, 'goal' | 'form' | 'reduction'> & { readonly
 ];
 
 /** The advice that an expression is, for the given axis and temperature or for those that stand in it. */
-export function adviceIn(expression: string, given: Scaling): readonly Advised[] {
+export function adviceIn(expression: string, given: Scaling, own: Setting | null = null): readonly Advised[] {
   const numbers = [...new Set(expression.match(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/g)?.map(Number))];
   const axes = new Set([
     given.axis,
@@ -40,9 +40,14 @@ export function adviceIn(expression: string, given: Scaling): readonly Advised[]
   const temperatures = new Set([given.temperature, 1, ...numbers.filter((value) => value > 0)]);
   const text = spaceless(expression);
   const wanted = normalised(expression);
+  const forOwn = goals
+    .filter(({ goal, reduction }) => own && says(remedyFor(goal, own, reduction), goal, text, wanted))
+    .map(({ goal, form, reduction }) => ({ goal, form, reduction, ...given }));
+  if (forOwn.length > 0) return forOwn;
+  const others = own && !isPlain(own) ? goals.filter(({ goal }) => goal !== 'loss') : goals;
   return [...axes].flatMap((axis) =>
     [...temperatures].flatMap((temperature) =>
-      goals
+      others
         .filter(({ goal, reduction, indices }) => {
           const lines = remedyFor(goal, settingOf(axis, temperature, indices), reduction);
           return says(lines, goal, text, wanted);
@@ -50,6 +55,11 @@ export function adviceIn(expression: string, given: Scaling): readonly Advised[]
         .map(({ goal, form, reduction }) => ({ goal, form, reduction, axis, temperature })),
     ),
   );
+}
+
+/** True where the gradient of the loss is s − y. */
+function isPlain({ loss }: Setting): boolean {
+  return !loss || (loss.addsUp && loss.labelSmoothing === 0 && !loss.weighted && loss.ignoreIndex === null);
 }
 
 /** Numbers beyond these are no axis. */

@@ -1,6 +1,23 @@
+import { at } from './at.js';
 import { largestOf } from './compare.js';
 import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
+
+/**
+ * True where the numbers can be what is left of sums of rounded terms s_i s_j: multiples of the last place of the least of them.
+ */
+export function isSumOfRounded({ s, n, f, temperature }: Problem, data: Float64Array, unit: number): boolean {
+  if (data.length !== n * f) return false;
+  const least = new Float64Array(n).fill(1);
+  s.forEach((value, k) => {
+    const row = Math.floor(k / f);
+    if (value > 0) least[row] = Math.min(at(least, row), value);
+  });
+  return data.every((value, k) => {
+    const term = (at(s, k) * at(least, Math.floor(k / f))) / temperature;
+    return value === 0 || (term > 0 && Number.isInteger(value / (2 * unit * 2 ** Math.floor(Math.log2(term)))));
+  });
+}
 
 /** Most multiplications that telling two ways of summing apart is worth. */
 const affordable = 1e7;

@@ -1,4 +1,5 @@
-import { explanations } from './catalogue.js';
+import { at } from './at.js';
+import { explanations, explanationsOf } from './catalogue.js';
 import {
   fitFactor,
   type Given,
@@ -6,15 +7,19 @@ import {
   measure,
   type Noise,
   noiseLevels,
+  precisionLevels,
   relativeErrors,
   sampleStep,
   standsOut,
 } from './compare.js';
-import { type Candidate, candidate, type Form, type Kind, type Mistake } from './form.js';
+import type { Candidate, Form, Kind, Mistake } from './form.js';
+import { inferredRights, leftOutRows } from './inferred.js';
 import { brokenRows } from './mistakes/overflow.js';
-import { jacobianEntries, right, rightLoss, rightProduct } from './mistakes/right.js';
+import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
+import { type Precision, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
+import { isSumOfRounded } from './row-sum.js';
 
 /** An explanation with how far it is from the given numbers. */
 export interface Match {
@@ -24,12 +29,19 @@ export interface Match {
   readonly kind: Kind;
   readonly formula: string;
   readonly error: number;
+  /** The largest magnitude that it gives; NaN where that was not looked at. */
+  readonly largest: number;
   /** How the rows' losses are added up in it, where that matters. */
   readonly reduction?: LossReduction | undefined;
 }
 
 /** What the search found at the noise level at which something fits. */
-export interface Findings {
+export interface Findings extends Divided {
+  /** How the numbers were rounded, where that had to be allowed for. */
+  readonly precision: Precision | null;
+}
+
+interface Divided {
   /** The explanations that fit and that nothing tells apart; the best first. */
   readonly matches: readonly Match[];
   /** All others, the best first. */
@@ -38,6 +50,10 @@ export interface Findings {
 
 /** An explanation fits below this relative error: four printed digits, or half precision. */
 const fits = 1e-3;
+/** Below this relative error the rounding of the numbers is no matter. */
+const exactly = 1e-5;
+/** Formulas whose relative errors differ by less are the same but for rounding. */
+const sameFormula = 1e-6;
 /** A single number fits much by chance. */
 const fitsSingle = 1e-5;
 /** The winner must be this much nearer than every other. */
@@ -55,42 +71,122 @@ const scaledMistake: Mistake = {
 
 /** Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. */
 export function search(problem: Problem, readings: readonly Reading[]): Findings {
-  const numbers = readings[0].data;
-  const levels = noiseLevels(problem.f, isFloat32(numbers));
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
-  const [plain, ...ranked] = rank(problem, given, levels);
-  const noise = levels.slice(1);
+  const numbers = given[0]?.data ?? new Float64Array();
+  const precision = precisionOf(numbers);
+  const exact = noiseLevels(problem.f, isFloat32(numbers));
+  const coarse = precision ? precisionLevels(problem.f, precision) : [];
+  const ranked = rank(problem, given, [...exact, ...coarse]);
+  const [plain = []] = ranked;
+  const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
+    const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);
+    return divided.matches.length === 0 ? null : rightUnlessApart(divided, plain);
+  });
+  const right =
+    rightWithin(ranked[exact.length] ?? [], plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
+  const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, right), precision });
+
+  // Known explanations of numbers that were rounded come before those that are fitted to them.
+  const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)));
+  if (atTheEnd && !(found && atError(found) <= exactly)) return withPrecision(atTheEnd);
+  if (found) return { ...withPrecision(found), precision: null };
+  if (computed && !isNoise(computed)) return withPrecision(computed);
+  if (right) return { matches: [right], others: plain, precision };
+  for (const [level, noise] of coarse.entries()) {
+    // A factor beside the rounding of every step would fit much.
+    const scaled = level === 0 ? byFactor(problem, given, noise) : null;
+    const only = scaled ?? byInference(problem, given, noise);
+    if (only) return { matches: [only], others: plain, precision };
+  }
+  return computed ? withPrecision(computed) : { matches: [], others: plain, precision: null };
+}
+
+/** True where the numbers fit as the rounding of something that is 0. */
+function isNoise({ matches }: Divided): boolean {
+  return matches.some(({ id }) => id === 'row-sum');
+}
+
+/** What differs from the right numbers by no more than their rounding is right; only what is the same formula is as likely. */
+function rightUnlessApart({ matches, others }: Divided, plain: readonly Match[]): Divided {
+  const errors = new Map(plain.map(({ id, error }) => [id, error]));
+  const own = matches.some(({ id }) => id === right.id) ? errors.get(right.id) : undefined;
+  if (own === undefined) return { matches, others };
+  const same = ({ id }: Match) => Math.abs((errors.get(id) ?? Number.POSITIVE_INFINITY) - own) <= sameFormula;
+  return { matches: matches.filter(same), others: [...matches.filter((match) => !same(match)), ...others] };
+}
+
+/** The error of the best explanation. */
+function atError({ matches }: Divided): number {
+  return matches[0]?.error ?? Number.POSITIVE_INFINITY;
+}
+
+/** What fits up to the rounding of float64 or float32, or 1e-6; null where nothing does. */
+function fittingExactly(
+  problem: Problem,
+  given: readonly GivenReading[],
+  ranked: readonly (readonly Match[])[],
+  levels: readonly Noise[],
+  fitted: boolean,
+): Divided | null {
+  const numbers = given[0]?.data ?? new Float64Array();
   const most = numbers.length === 1 ? fitsSingle : fits;
-  for (let level = 0; level < noise.length; level++) {
-    const found = divide(ranked[level], most, noise[level].relative);
+  const [plain = []] = ranked;
+  const [, finest] = levels;
+  for (const [level, noise] of levels.entries()) {
+    if (level === 0 || finest === undefined) continue;
+    const found = divide(ranked[level] ?? [], most, noise.resolution);
     const rightFits = found.matches.some(({ id }) => id === right.id);
-    const asNoise = found.matches.some(({ id }) => id === 'row-sum');
-    if (level === 0 && !rightFits && (asNoise || found.matches.length === 0)) {
-      const only = byFactor(problem, given, noise[0]) ?? byPattern(problem, given);
+    const asNoise = isNoise(found);
+    if (fitted && noise === finest && !rightFits && (asNoise || found.matches.length === 0)) {
+      const only = byFactor(problem, given, noise) ?? byInference(problem, given, noise) ?? byPattern(problem, given);
       if (only) return { matches: [only], others: plain };
     }
     if (found.matches.length === 0) continue;
     if (!asNoise || numbers.every((value) => value === 0)) return found;
     // Numbers that a formula gives in their leading digits are no noise.
-    const digits = divide(plain, most, noise[0].relative);
+    const digits = divide(plain, most, finest.resolution);
     const better = digits.matches.length > 0 && (!rightFits || digits.matches.some(({ id }) => id === right.id));
     return better ? digits : found;
   }
-  return { matches: [], others: plain };
+  return null;
+}
+
+/** Zeros are what a printout of three decimals leaves of numbers up to this. */
+const printedAsZero = 5e-4;
+
+/** The right explanation, where the numbers are right within the precision that they themselves show; null otherwise. */
+function rightWithin(rounded: readonly Match[], plain: readonly Match[], numbers: Float64Array): Match | null {
+  const found = rounded.find(({ id, error }) => id === right.id && error === 0);
+  if (found) return found;
+  const zero = plain.find(({ id }) => id === right.id);
+  return zero && numbers.every((value) => value === 0) && zero.largest <= printedAsZero ? zero : null;
+}
+
+/** What is right within its own precision is not a mistake alone, and no multiple of what is right. */
+function withRight({ matches, others }: Divided, found: Match | null): Divided {
+  if (!found || matches.some(({ id }) => id === right.id)) return { matches, others };
+  return {
+    matches: [found, ...matches.filter(({ id }) => id !== scaledMistake.id)],
+    others: others.filter(({ id }) => id !== right.id),
+  };
 }
 
 /** The best form of each explanation, the nearest first, once for each noise level. */
 function rank(problem: Problem, readings: readonly GivenReading[], levels: readonly Noise[]): Match[][] {
   const ranked = levels.map((): Match[] => []);
-  for (const mistake of explanations) {
+  const size = readings[0]?.data.length ?? 0;
+  for (const mistake of explanationsOf(problem.layer)) {
     const best: (Match | undefined)[] = levels.map(() => undefined);
     for (const form of mistake.forms) {
       for (const { kind, given } of readings) {
         if (kind !== form.kind) continue;
         for (const { formula, ...numbers } of form.gives(problem)) {
           errorsOf(given, { formula, ...numbers }, levels, problem.f).forEach((error, level) => {
+            if (error <= fits && !isEvidence(problem, mistake, given, numbers.terms, levels[level])) return;
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
-            best[level] = { id: mistake.id, mistake, form, kind, formula, error, reduction: numbers.reduction };
+            const { reduction, values } = numbers;
+            const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
+            best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction };
           });
         }
       }
@@ -101,6 +197,26 @@ function rank(problem: Problem, readings: readonly GivenReading[], levels: reado
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;
+}
+
+/** False where the numbers are within the rounding of every step, as those of many formulas are. What is right stays so. */
+function isEvidence(
+  problem: Problem,
+  { id }: Mistake,
+  given: Given,
+  terms: Candidate['terms'],
+  noise: Noise | undefined,
+): boolean {
+  if (noise?.everyStep === undefined || id === right.id) return true;
+  if (id === 'row-sum') return isSumOfRounded(problem, given.data, noise.everyStep);
+  return standsOut(given, terms, noise);
+}
+
+function largestWithin(values: Candidate['values'], size: number): number {
+  let most = 0;
+  for (let k = 0; k < size; k++)
+    most = Math.max(most, Math.abs(typeof values === 'function' ? values(k) : at(values, k)));
+  return most;
 }
 
 /** An explanation that is as far off as this in a sample is not looked at entry by entry. */
@@ -118,9 +234,10 @@ function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], 
 }
 
 /** Cuts the ranking after the explanations that cannot be told from the best one. */
-function divide(ranked: readonly Match[], most: number, resolution: number): Findings {
-  if (ranked.length === 0 || ranked[0].error > most) return { matches: [], others: ranked };
-  const apart = margin * Math.max(ranked[0].error, resolution);
+function divide(ranked: readonly Match[], most: number, resolution: number): Divided {
+  const [best] = ranked;
+  if (!best || best.error > most) return { matches: [], others: ranked };
+  const apart = margin * Math.max(best.error, resolution);
   const first = ranked.findIndex(({ error }) => error > apart);
   const end = first < 0 ? ranked.length : first;
   return { matches: ranked.slice(0, end), others: ranked.slice(end) };
@@ -133,20 +250,53 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
   for (const { kind, given } of readings) {
-    for (const offered of rights(problem, kind)) {
-      const fit = fitFactor(given, offered);
-      if (!fit || fit.error > fits || !standsOut(given, offered.terms, noise)) continue;
-      const formula = `${Number(fit.factor.toPrecision(6))} × (${offered.formula})`;
-      return { id: scaledMistake.id, mistake: scaledMistake, form: null, kind, formula, error: fit.error };
+    for (const { formula, values, terms } of rights(problem, kind)) {
+      const factor = fitFactor(given, { formula, values, terms });
+      if (factor === null) continue;
+      const scaled = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
+      const [error = 1] = relativeErrors(given, scaled, [noise]);
+      if (error > fits || !standsOut(given, terms, noise)) continue;
+      const written = `${Number(factor.toPrecision(6))} × (${formula})`;
+      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake };
     }
   }
   return null;
 }
 
+/** What is right of a loss that leaves rows out. */
+function byLeftOutRows(problem: Problem, readings: readonly GivenReading[], noise: Noise | undefined): Match | null {
+  return noise ? fittingRight(problem, readings, noise, leftOutRows) : null;
+}
+
+/** What is right of a loss with options that were not given. */
+function byInference(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
+  return fittingRight(problem, readings, noise, inferredRights);
+}
+
+function fittingRight(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  rightOnes: (problem: Problem, data: Float64Array) => readonly Candidate[],
+): Match | null {
+  for (const { kind, given, data } of readings) {
+    if (kind !== 'gradient') continue;
+    for (const found of rightOnes(problem, data)) {
+      const [error = 1] = relativeErrors(given, found, [noise]);
+      if (error > fits || !standsOut(given, found.terms, noise)) continue;
+      return { ...unnamed(kind, found.formula, error), id: right.id, mistake: right, reduction: found.reduction };
+    }
+  }
+  return null;
+}
+
+function unnamed(kind: Kind, formula: string, error: number) {
+  return { form: null, kind, formula, error, largest: Number.NaN };
+}
+
 function rights(problem: Problem, kind: Kind): readonly Candidate[] {
   if (kind === 'gradient') return [...rightProduct.gives(problem), ...rightLoss.gives(problem)];
-  if (kind !== 'jacobian') return [];
-  return [candidate('diag(s) − s sᵀ', jacobianEntries(problem))];
+  return kind === 'jacobian' ? rightJacobian.gives(problem) : [];
 }
 
 /** NaN and infinities in exactly the rows that are known to break, where the other rows are of an unknown making. */
@@ -162,7 +312,7 @@ function byPattern(problem: Problem, readings: readonly GivenReading[]): Match |
     for (const { id, formula, rows } of brokenRows(problem)) {
       const mistake = explanations.find((known) => known.id === id);
       if (!mistake || rows.size !== seen.size || [...rows].some((row) => !seen.has(row))) continue;
-      return { id, mistake, form: null, kind, formula: `${formula} in exactly the rows that are not finite`, error: 0 };
+      return { ...unnamed(kind, `${formula} in exactly the rows that are not finite`, 0), id, mistake };
     }
   }
   return null;

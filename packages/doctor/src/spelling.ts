@@ -1,5 +1,6 @@
 import { inOurLetters } from './aliases.js';
 import { commuted } from './commuted.js';
+import { canonicalEinsum } from './einsum.js';
 
 /**
  * An expression in one spelling: without what it is assigned to, spaces and the library's name; in the letters s, x, g, y
@@ -7,26 +8,162 @@ import { commuted } from './commuted.js';
  * the same.
  */
 export function normalised(expression: string): string {
-  const text = inOurLetters(withoutAssignment(expression))
+  const text = inOurLetters(elementwise(withoutAssignment(asOneStatement(expression))))
     .replace(/\s+/g, '')
     .replace(/;+$/, '')
     .replaceAll('"', "'")
     .replace(library, '')
+    .replace(conversions, '')
+    .replace(/(?<![\w.])(?:nn\.)?Softmax\(([^()]*)\)\((\w+)\)/g, 'softmax($2,$1)')
     .replace(/\bdim=/g, 'axis=')
     .replaceAll('keepdim=', 'keepdims=')
     .replaceAll('.shape[-1]', '.shape[1]')
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
-  const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(text))))
+  const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))
     .replace(/\.(sum|mean)\((-?\d)/g, '.$1(axis=$2')
-    .replace(/(\.(?:sum|mean)\(axis=-?\d),(?=True|1)/g, '$1,keepdims=')
-    .replace(/keepdims=1\b/g, 'keepdims=True')
+    .replace(/(\.(?:sum|mean)\(axis=-?\d),(?=True|true|1)/g, '$1,keepdims=')
+    .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
     .replaceAll('axis=-1', 'axis=1');
-  return commuted(spelt);
+  return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
+}
+
+/** Of another dtype the numbers are the same. */
+const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;
+
+/** y (1 − y) is the derivative of an output called y: of a target it would be 0. */
+function outputAsS(text: string): string {
+  const factors = text.split('*').filter((one) => one !== 'g');
+  return factors.toSorted().join() === '(1-y),y' ? text.replaceAll('y', 's') : text;
+}
+
+/** The subtraction of 1 at the target, in a loop, in JAX, or in a copy that is divided afterwards, as `s[np.arange(n), y] -= 1` or (s − y) / n. */
+function asOneStatement(expression: string): string {
+  const inLoop = expression.replace(
+    /^\s*(\w+)\s*\[\s*(\w+)\s*(?:\]\s*\[|,)\s*(\w+)\s*\[\s*\2\s*\]\s*\]\s*-=\s*1(?!\w)/,
+    '$1[np.arange(n), $3] -= 1',
+  );
+  const inPlace = inLoop.replace(
+    /^\s*(?:\w+\s*=\s*)?(\w+)\.at\[(.*)\]\.(?:add\(\s*-1(?:\.0*)?\s*\)|subtract\(\s*1(?:\.0*)?\s*\))\s*$/,
+    '$1[$2] -= 1',
+  );
+  const copied = copyDecremented.exec(inPlace);
+  if (!copied) return inPlace;
+  const { source = '', index = '', divisor } = copied.groups ?? {};
+  return divisor === undefined ? `${source}[${index}] -= 1` : `(${source} - y) / ${divisor}`;
+}
+
+const copyDecremented =
+  /^\s*(?<name>\w+)\s*=\s*(?<source>[\w.]+?)(?:\.copy\(\)|\.clone\(\))?\s*[;\n]\s*\k<name>\s*\[(?<index>(?:\w+\.)?a?range\([^[\]]*\)\s*,\s*\w+)\]\s*-=\s*1\s*(?:[;\n]\s*\k<name>\s*\/=\s*(?<divisor>[^;\n]+?)\s*)?;?\s*$/;
+
+/** `s.map((p, i) => p - y[i])` and a loop's `s[i] - y[i]` without their index, where there is only one. */
+function elementwise(expression: string): string {
+  const mapped = /^\s*(\w+)\.map\(\s*\(?\s*(\w+)\s*(?:,\s*(\w+)\s*)?\)?\s*=>\s*(.*)\)\s*;?\s*$/.exec(expression);
+  const [, array = '', element = '', index = 'i', body = ''] = mapped ?? [];
+  const text = mapped ? body.replace(new RegExp(`(?<![\\w.])${element}(?!\\w)`, 'g'), array) : expression;
+  const hot = text
+    .replace(new RegExp(`\\(\\s*${index}\\s*={2,3}\\s*(\\w+)\\s*\\?\\s*1\\s*:\\s*0\\s*\\)`, 'g'), oneHotOf)
+    .replace(/\(\s*1\s+if\s+i\s*==\s*(\w+)\s+else\s+0\s*\)/g, oneHotOf);
+  const indices = new Set([...hot.matchAll(/\w\[\s*(\w+)\s*\]/g)].map(([, name]) => name));
+  return indices.size === 1 && indices.has(index) ? hot.replace(new RegExp(`\\[\\s*${index}\\s*\\]`, 'g'), '') : hot;
+}
+
+/** A class index that is compared with i: whatever its name, it is the target. */
+function oneHotOf(): string {
+  return 'y';
+}
+
+const operators: Readonly<Record<string, string>> = {
+  sub: '-',
+  minus: '-',
+  add: '+',
+  plus: '+',
+  mul: '*',
+  times: '*',
+  div: '/',
+};
+
+/** `a.sub(b)`, `tf.sub(a, b)` and `a.neg()` as `(a-b)` and `(-a)`, the last one first: it may be within another. */
+function asArithmetic(text: string): string {
+  let result = text.replace(/(?<![\w.])scalar\((\d+)\)/g, '$1');
+  for (;;) {
+    const calls = [...result.matchAll(/((?<=[\w)\]])\.|(?<![\w.]))(sub|minus|add|plus|mul|times|div|neg)\(/g)];
+    const call = calls.at(-1);
+    if (!call) return withoutDoubleParentheses(result).replace(/\(\(-(\w+)\)\+1\)/g, '(1-$1)');
+    const [start, dot, name = ''] = call;
+    const open = call.index + start.length;
+    const operands = operandsFrom(result, open);
+    const before = dot === '.' ? operandBefore(result, call.index) : '';
+    const [left, right] = dot === '.' ? [before, operands?.[0]] : [operands?.[0], operands?.[1]];
+    if (operands === null || !left || (name !== 'neg' && !right)) return result;
+    const end = open + operands.join(',').length + 1;
+    const operator = operators[name];
+    const rewritten =
+      operator === undefined ? `(-${factor(left)})` : `(${factor(left)}${operator}${factor(right ?? '')})`;
+    result = result.slice(0, call.index - before.length) + rewritten + result.slice(end);
+  }
+}
+
+/** In parentheses, unless it is one name, call, element or parenthesis. */
+function factor(operand: string): string {
+  const inner = withoutOuterParentheses(operand);
+  return inner !== '' && operandBefore(inner, inner.length) === inner ? inner : `(${inner})`;
+}
+
+/** The name, call, element or parenthesis that ends at an index. */
+function operandBefore(text: string, end: number): string {
+  let depth = 0;
+  let start = end;
+  while (start > 0) {
+    const character = text.charAt(start - 1);
+    if (')]'.includes(character)) depth++;
+    else if ('(['.includes(character) && --depth < 0) break;
+    else if (depth === 0 && !/[\w.]/.test(character) && !'(['.includes(character)) break;
+    start--;
+  }
+  return text.slice(start, end);
+}
+
+/** `((a+b))` as `(a+b)`, wherever it stands. */
+function withoutDoubleParentheses(text: string): string {
+  for (let k = 0; k + 1 < text.length; k++) {
+    if (text.charAt(k) !== '(' || text.charAt(k + 1) !== '(') continue;
+    const inner = operandsFrom(text, k + 2);
+    const end = inner && k + 2 + inner.join(',').length;
+    if (end !== null && text.charAt(end + 1) === ')') {
+      return withoutDoubleParentheses(text.slice(0, k) + text.slice(k + 1, end + 1) + text.slice(end + 2));
+    }
+  }
+  return text;
+}
+
+/** Contractions of J with a vector a row, however they are spelled, as an einsum in its canonical letters. */
+function asContractions(text: string): string {
+  const spelled = text
+    .replace(/bmm\(J,g\.unsqueeze\(-?\d\)\)\.squeeze\((?:-?\d)?\)/g, "einsum('nij,nj->ni',J,g)")
+    .replace(
+      /\(J@g(?:\.unsqueeze\(-?\d\)|\[(?:\.\.\.|:,:),None\])\)(?:\.squeeze\((?:-?\d)?\)|\[(?:\.\.\.|:,:),0\])/g,
+      "einsum('nij,nj->ni',J,g)",
+    );
+  return rewritten(spelled, /(?<![\w.])(einsum)\(/, (name, [specification, ...operands]) => {
+    const quoted = /^'([\w.,>-]*)'$/.exec(specification);
+    const [first = '', ...others] = splitSpecification(quoted, specification, operands);
+    return quoted || others.length > 0
+      ? canonicalEinsum(first, others)
+      : `${name}(${[specification, ...operands].join(',')})`;
+  });
+}
+
+/** The commas within the text of an einsum have cut it into several operands: the text, then what it is of. */
+function splitSpecification(quoted: RegExpExecArray | null, first: string, rest: readonly string[]): readonly string[] {
+  if (quoted) return [quoted[1] ?? '', ...rest];
+  const end = rest.findIndex((part) => part.endsWith("'"));
+  if (!first.startsWith("'") || end < 0) return [];
+  return [[first, ...rest.slice(0, end + 1)].join(',').slice(1, -1), ...rest.slice(end + 1)];
 }
 
 const library =
-  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|numpy|np|jnp|torch|tf|F)\./g;
+  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
 /** Without `dx =`, `const dx =` or `const { loss, gradient } =` in front. */
 function withoutAssignment(expression: string): string {
@@ -41,8 +178,10 @@ function asLetters(text: string): string {
     .replace(/(?<=roll\(s,)i\b|(?<=\bfor)i(?=inrange)|\bi(?===0)/g, 'k')
     .replace(/\(k==0\)(?=-roll)/g, 'delta')
     .replace(/(?<=\brange\(|inrange\()s\.shape\[1\](?=\))/g, 'f')
-    .replace(/(?<![\w.])(?:len\([sxy]\)|size\(y\))/g, 'n');
-  return rewritten(letters, /(?<![\w.])(one_hot|to_categorical)\(/, (name, operands) =>
+    .replace(/(?<![\w.])(?:len\([sxy]\)|size\(y\))/g, 'n')
+    .replace(/(?<![\w.])a?range\((?:n|y\.size)\)/g, 'arange(n)')
+    .replace(/^\w+\[arange\(n\),y\]-=1$/, 's[arange(n),y]-=1');
+  return rewritten(letters, /(?<![\w.])(one_hot|oneHot|to_categorical)\(/, (name, operands) =>
     operands[0] === 'y' ? 'y' : `${name}(${operands.join(',')})`,
   ).replace(/(?<![\w.])(?:eye|identity)\([^()]*\)\[y\]/g, 'y');
 }

@@ -3,6 +3,8 @@
  * every step, written without anything of the library's.
  */
 
+import type { DiagnoseInput } from '../src/index.js';
+
 export type Matrix = readonly (readonly number[])[];
 export type Round = (value: number) => number;
 
@@ -24,6 +26,15 @@ export interface AttemptSetting {
   readonly axis: number;
 }
 
+/** Options of `diagnose`, classes last. */
+export type Given = Pick<DiagnoseInput, 'layer' | 'labelSmoothing' | 'reduction' | 'ignoreIndex'> & {
+  readonly logits?: Matrix;
+  readonly upstream?: Matrix;
+  readonly mask?: Matrix;
+  readonly target?: Matrix | readonly number[];
+  readonly weight?: readonly number[];
+};
+
 /** What is handed to `diagnose` besides the logits. */
 export type Known = 'nothing' | 'upstream' | 'target';
 
@@ -32,6 +43,10 @@ export interface Attempt {
   readonly known: Known;
   /** The numbers: (n, f), (n, f, f) or whatever shape the mistake has. */
   compute(data: Data): unknown;
+  /** What is said besides: matrices (n, f), and what does not depend on the layout. */
+  readonly given?: (data: Data) => Given;
+  /** The explanations of which nothing tells which it is, where that is so: the verdict is 'ambiguous' and names them. */
+  readonly among?: readonly string[];
   /** Sizes that the attempt needs to be what it is. */
   readonly when?: (setting: AttemptSetting) => boolean;
 }
@@ -107,14 +122,326 @@ function built(data: Data, entry: (s: readonly number[], i: number, j: number, r
   );
 }
 
-const attempt = (id: string, known: Known, compute: Attempt['compute'], when?: Attempt['when']): Attempt => ({
-  id,
-  known,
-  compute,
-  ...(when ? { when } : {}),
-});
+type More = Pick<Attempt, 'when' | 'given' | 'among'>;
+
+const attempt = (
+  id: string,
+  known: Known,
+  compute: Attempt['compute'],
+  more: More | NonNullable<Attempt['when']> = {},
+): Attempt => ({ id, known, compute, ...(typeof more === 'function' ? { when: more } : more) });
+
+const crossEntropy = (): Given => ({ layer: 'cross-entropy' });
 
 const differentTemperature = ({ temperature }: AttemptSetting) => temperature !== 1;
+
+/** The gradient of the rows' summed losses for any target: s Σy − y. */
+function lossOf(data: Data, y: Matrix, s: Matrix = probabilities(data)): number[][] {
+  return map(
+    s,
+    data.round,
+    (value, n, i) => (value * sum(y[n] ?? [], data.round) - (y[n]?.[i] ?? 0)) / data.temperature,
+  );
+}
+
+/** s − y, without the temperature of a loss. */
+function errorOf(data: Data): number[][] {
+  return fused({ ...data, temperature: 1 }, probabilities(data));
+}
+
+function squared(data: Data, factor: number): number[][] {
+  return product(
+    data,
+    map(errorOf(data), data.round, (value) => factor * value),
+  );
+}
+
+const summed = (): number => 1;
+const averaged = ({ x }: Data): number => x.length;
+
+/** The gradient of ½‖s − y‖². At the temperature 1 it is that of the cross-entropy times J; at another that has T once more. */
+function squaredOrAgain(known: Known, compute: Attempt['compute'], more: Pick<More, 'given'>): readonly Attempt[] {
+  return [
+    attempt('squared error or J again', known, compute, {
+      ...more,
+      among: ['right', 'jacobian-twice'],
+      when: ({ temperature }) => temperature === 1,
+    }),
+    attempt('right', known, compute, { ...more, when: differentTemperature }),
+  ];
+}
+
+/** Two labels in some rows, one in others, none in one of more than three. */
+function severalLabels({ y, labels }: Data): number[][] {
+  const second = (n: number, f: number) => ((labels[n] ?? 0) + 1) % f;
+  return y.map((row, n) =>
+    row.map((value, i) => (n !== 3 && (value === 1 || (n % 2 === 0 && i === second(n, row.length))) ? 1 : 0)),
+  );
+}
+
+function smoothedBy(data: Data, epsilon: number, share = epsilon / data.x[0].length): number[][] {
+  return data.y.map((row) => row.map((value) => (1 - epsilon) * value + share));
+}
+
+const weights = (f: number): number[] => Array.from({ length: f }, (_, i) => 0.5 + ((7 * i) % 5) / 3);
+const weightOf = (data: Data, n: number): number => weights(data.x[0].length)[data.labels[n]];
+/** The target with every third row ignored, and its one-hot rows. */
+const partlyIgnored = ({ labels }: Data) => labels.map((label, n) => (n % 3 === 1 ? -100 : label));
+const countedRows = (data: Data) => data.y.map((row, n) => (n % 3 === 1 ? row.map(() => 0) : [...row]));
+const counted = (data: Data) => data.y.filter((_, n) => n % 3 !== 1).length;
+/** One class in four is taken out, never the target's. */
+const maskOf = ({ y }: Data): number[][] =>
+  y.map((row, n) => row.map((value, i) => (value === 0 && (n + i) % 4 === 1 ? 0 : 1)));
+const masked = (data: Data): Data => {
+  const mask = maskOf(data);
+  return { ...data, x: data.x.map((row, n) => row.map((value, i) => (mask[n][i] ? value : Number.NEGATIVE_INFINITY))) };
+};
+
+/** Right gradients of losses with options, and those options left out or misunderstood. */
+const losses: readonly Attempt[] = [
+  ...[0.03, 0.3].flatMap((epsilon) => [
+    attempt('right', 'target', (d) => lossOf(d, smoothedBy(d, epsilon)), {
+      given: () => ({ labelSmoothing: epsilon }),
+    }),
+    attempt('right', 'target', (d) => divide(lossOf(d, smoothedBy(d, epsilon)), d.x.length, d.round)),
+    attempt(
+      'label-smoothing',
+      'target',
+      (d) =>
+        lossOf(
+          d,
+          d.y.map((row) => row.map((value) => (value === 1 ? 1 - epsilon : epsilon / (row.length - 1)))),
+        ),
+      { given: () => ({ labelSmoothing: epsilon }), when: ({ f }) => epsilon > 0.1 || f < 20 },
+    ),
+    attempt('label-smoothing', 'target', (d) => fused(d), { given: () => ({ labelSmoothing: epsilon }) }),
+  ]),
+  attempt('right', 'target', (d) => lossOf(d, severalLabels(d)), { given: (d) => ({ target: severalLabels(d) }) }),
+  attempt('right', 'target', (d) => divide(lossOf(d, severalLabels(d)), d.x.length, d.round), {
+    given: (d) => ({ target: severalLabels(d) }),
+  }),
+  attempt('target-sum', 'target', (d) => fused({ ...d, y: severalLabels(d) }), {
+    given: (d) => ({ target: severalLabels(d) }),
+  }),
+  attempt('right', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
+    given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
+  }),
+  attempt(
+    'right',
+    'target',
+    (d) => {
+      const total = sum(
+        d.labels.map((_, n) => weightOf(d, n)),
+        d.round,
+      );
+      return map(fused(d), d.round, (value, n) => (value * weightOf(d, n)) / total);
+    },
+    { given: (d) => ({ weight: weights(d.x[0].length), target: d.labels, reduction: 'mean' }) },
+  ),
+  // Weights that nobody gave are found where the rows are many more numbers than weights.
+  attempt('right', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
+    when: ({ n, f }) => n * (f - 2) >= 4,
+  }),
+  attempt('class-weights', 'target', (d) => fused(d), {
+    given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
+  }),
+  attempt(
+    'class-weights',
+    'target',
+    (d) => map(fused(d), d.round, (value, _, i) => value * weights(d.x[0].length)[i]),
+    {
+      given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
+    },
+  ),
+  attempt('right', 'target', (d) => lossOf(d, countedRows(d)), { given: (d) => ({ target: partlyIgnored(d) }) }),
+  attempt('right', 'target', (d) => divide(lossOf(d, countedRows(d)), counted(d), d.round), {
+    given: (d) => ({ target: partlyIgnored(d) }),
+  }),
+  // Rows left out that nobody spoke of.
+  attempt('right', 'target', (d) => divide(lossOf(d, countedRows(d)), counted(d), d.round), {
+    when: ({ n, f }) => n > 2 && (n - 1) * (f - 1) > 5,
+  }),
+  attempt('ignored-rows', 'target', (d) => fused({ ...d, y: countedRows(d) }), {
+    given: (d) => ({ target: partlyIgnored(d) }),
+  }),
+  attempt('right', 'target', (d) => fused(masked(d)), { given: (d) => ({ mask: maskOf(d) }) }),
+  attempt('right', 'upstream', (d) => product(masked(d)), { given: (d) => ({ mask: maskOf(d) }) }),
+  attempt('right', 'target', (d) => fused(masked(d)), { when: ({ n, f }) => n * f >= 30 }),
+  attempt('mask-missing', 'target', (d) => fused(d), { given: (d) => ({ mask: maskOf(d) }) }),
+  attempt('mask-missing', 'upstream', (d) => product(d), { given: (d) => ({ mask: maskOf(d) }) }),
+  attempt('labels-off-by-one', 'target', (d) =>
+    fused({ ...d, y: d.y.map((row) => row.map((_, i) => row[(i + 1) % row.length])) }),
+  ),
+  attempt('labels-off-by-one', 'target', (d) =>
+    divide(
+      fused({ ...d, y: d.y.map((row) => row.map((_, i) => row[(i + row.length - 1) % row.length])) }),
+      d.x.length,
+      d.round,
+    ),
+  ),
+  attempt('partly-averaged', 'target', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value - d.y[n][i] / d.x.length) / d.temperature);
+  }),
+  attempt('partly-averaged', 'target', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value / d.x.length - d.y[n][i]) / d.temperature);
+  }),
+  ...[1e-7, 1e-4].flatMap((epsilon) => [
+    attempt('clipped-probabilities', 'target', (d) => clipped(d, (value) => 1 / Math.max(value, epsilon)), {
+      given: unlikely,
+    }),
+    attempt('clipped-probabilities', 'target', (d) => clipped(d, (value) => 1 / (value + epsilon)), {
+      given: unlikely,
+    }),
+  ]),
+];
+
+/** Logits that leave the target of every second row hardly any probability. */
+function unlikelyData(d: Data): Data {
+  const x = d.x.map((row, n) =>
+    row.map((value, i) => (i === d.labels[n] && n % 2 === 0 ? d.round(value - 20 * d.temperature) : value)),
+  );
+  return { ...d, x };
+}
+
+function unlikely(d: Data): Given {
+  return { logits: unlikelyData(d).x };
+}
+
+/** J (−y ⊙ upstream(s)). */
+function clipped(data: Data, upstream: (probability: number) => number): number[][] {
+  const d = unlikelyData(data);
+  const s = probabilities(d);
+  return product(
+    d,
+    map(d.y, d.round, (value, n, i) => (value === 0 ? 0 : -value * upstream(s[n][i]))),
+  );
+}
+
+/** Squared errors after the softmax, other layers, and a distillation's T². */
+const layers: readonly Attempt[] = [
+  attempt('right', 'target', (d) => squared(d, 2)),
+  attempt('right', 'target', (d) => squared(d, 2 / (d.x.length * d.x[0].length))),
+  ...[summed, averaged].flatMap((divisor) => {
+    const gradient = (d: Data) => squared(d, 1 / divisor(d));
+    const upstream = (d: Data) => divide(errorOf(d), divisor(d), d.round);
+    return [
+      ...squaredOrAgain('target', gradient, {}),
+      ...squaredOrAgain('nothing', gradient, { given: (d) => ({ upstream: upstream(d) }) }),
+      attempt('right', 'nothing', gradient, { given: (d) => ({ upstream: upstream(d), layer: 'softmax' }) }),
+    ];
+  }),
+  // Any upstream that is a function of s: ‖s‖², entropy, twice the error.
+  attempt('right', 'nothing', (d) => product(d, probabilities(d)), { given: (d) => ({ upstream: probabilities(d) }) }),
+  attempt('right', 'nothing', (d) => product(d, entropyUpstream(d)), {
+    given: (d) => ({ upstream: entropyUpstream(d) }),
+  }),
+  attempt('right', 'upstream', (d) => logProduct(d), { given: () => ({ layer: 'log-softmax' }) }),
+  attempt('right', 'nothing', (d) => built(d, (s, i, j) => (i === j ? 1 : 0) - s[j]), {
+    given: () => ({ layer: 'log-softmax' }),
+  }),
+  attempt('right', 'target', (d) => fused(d), { given: () => ({ layer: 'log-softmax' }) }),
+  attempt(
+    'right',
+    'upstream',
+    (d) => map(d.x, d.round, (value, n, i) => (d.g[n][i] * slopeAt(value / d.temperature)) / d.temperature),
+    {
+      given: () => ({ layer: 'sigmoid' }),
+    },
+  ),
+  attempt(
+    'right',
+    'target',
+    (d) => map(d.x, d.round, (value, n, i) => (sigma(value / d.temperature) - d.y[n][i]) / d.temperature),
+    {
+      given: () => ({ layer: 'sigmoid' }),
+    },
+  ),
+  attempt(
+    'right',
+    'target',
+    (d) =>
+      map(
+        d.x,
+        d.round,
+        (value, n, i) => (sigma(value / d.temperature) - d.y[n][i]) / d.temperature / d.x.length / d.x[0].length,
+      ),
+    {
+      given: () => ({ layer: 'sigmoid' }),
+    },
+  ),
+  attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'log-softmax' }) }),
+  attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'sigmoid' }) }),
+  attempt(
+    'distillation or temperature',
+    'target',
+    (d) => divide(lossOf(d, softTarget(d)), 1 / d.temperature ** 2, d.round),
+    {
+      given: (d) => ({ target: softTarget(d) }),
+      among: ['right', 'temperature'],
+      when: ({ temperature }) => temperature !== 1,
+    },
+  ),
+];
+
+const slopeAt = (value: number): number => sigma(value) * sigma(-value);
+
+function softTarget(d: Data): number[][] {
+  return softmax(
+    d.g.map((row, n) => row.map((value, i) => value + d.y[n][i])),
+    1,
+    d.round,
+  );
+}
+
+function entropyUpstream(d: Data): number[][] {
+  return map(probabilities(d), d.round, (value) => -Math.log(value) - 1);
+}
+
+function logProduct(d: Data): number[][] {
+  const s = probabilities(d);
+  return map(d.g, d.round, (value, n, i) => (value - s[n][i] * sum(d.g[n], d.round)) / d.temperature);
+}
+
+/** Slips with the function itself. */
+const slips: readonly Attempt[] = [
+  attempt(
+    'normalisation-missing',
+    'target',
+    (d) => map(d.x, d.round, (value, n, i) => Math.exp(value / d.temperature) - d.y[n][i]),
+    {
+      when: ({ temperature }) => temperature === 1,
+    },
+  ),
+  attempt('normalisation-missing', 'target', (d) => {
+    const e = map(d.x, d.round, (value, n) => Math.exp((value - Math.max(...d.x[n])) / d.temperature));
+    return map(e, d.round, (value, n, i) => (value - d.y[n][i]) / d.temperature);
+  }),
+  attempt('normalisation-missing', 'nothing', (d) => {
+    const e = map(d.x, d.round, (value) => Math.exp(value / d.temperature));
+    return map(e, d.round, (value) => (value * (1 - value)) / d.temperature);
+  }),
+  attempt('logits-for-probabilities', 'nothing', (d) =>
+    jacobians(d, d.x).map((J) => J.map((row) => sum(row, d.round))),
+  ),
+  attempt('logits-for-probabilities', 'target', (d) => product(d, fused(d), d.x)),
+  attempt('sigmoid', 'nothing', (d) => map(probabilities(d), d.round, slopeAt)),
+  attempt('sigmoid', 'upstream', (d) => map(probabilities(d), d.round, (value, n, i) => d.g[n][i] * slopeAt(value))),
+  attempt('sigmoid', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n, i) => (value - d.y[n][i]) * slopeAt(value)),
+  ),
+  attempt(
+    'keepdims-missing',
+    'upstream',
+    (d) => {
+      const s = probabilities(d);
+      const inner = s.map((row, n) => dot(row, d.g[n], d.round));
+      return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - inner[i])) / d.temperature);
+    },
+    ({ n, f }) => n === f,
+  ),
+];
 
 export const attempts: readonly Attempt[] = [
   attempt('right', 'upstream', (d) => product(d)),
@@ -158,8 +485,10 @@ export const attempts: readonly Attempt[] = [
   attempt('jacobian-skipped', 'target', (d) => lossUpstream(d)),
   attempt('jacobian-skipped', 'target', (d) => divide(lossUpstream(d), d.x.length, d.round)),
 
-  attempt('jacobian-twice', 'target', (d) => product(d, fused(d))),
-  attempt('jacobian-twice', 'target', (d) => divide(product(d, fused(d)), d.x.length, d.round)),
+  attempt('jacobian-twice', 'target', (d) => product(d, fused(d)), { given: crossEntropy }),
+  attempt('jacobian-twice', 'target', (d) => divide(product(d, fused(d)), d.x.length, d.round), {
+    given: crossEntropy,
+  }),
   attempt('jacobian-twice', 'upstream', (d) => product(d, product(d))),
 
   attempt('upstream-twice', 'upstream', (d) => map(product(d), d.round, (value, n, i) => value * d.g[n][i])),
@@ -340,6 +669,10 @@ export const attempts: readonly Attempt[] = [
 
   attempt('binary-cross-entropy', 'target', (d) => binary(d)),
   attempt('binary-cross-entropy', 'target', (d) => product(d, binary(d))),
+
+  ...losses,
+  ...layers,
+  ...slips,
 
   attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
   attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),

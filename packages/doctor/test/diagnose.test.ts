@@ -90,11 +90,10 @@ describe('numbers that several explanations give are ambiguous, and all are name
   const g = random(1, 3, 3);
   const one = softmax(random(1, 3, 4), 1, plain);
 
-  test('n = 1: right, and off by the batch size', () => {
+  test('n = 1: a batch size of 1 is no factor, and what one row leaves open is said', () => {
     const input = { probabilities: one, upstream: g, gradient: product(one, g) };
-    expect(diagnose(input).verdict).toBe('ambiguous');
-    expect(ids(input)).toEqual(['right', 'batch-size']);
-    expect(diagnose(input).text).toContain('n = 1');
+    expect(diagnose(input).verdict).toBe('right');
+    expect(diagnose(input).text).toContain('n = 1: with one row a sum and a mean over the batch are the same');
   });
 
   test('n = 1 without a dimension for the batch: right', () => {
@@ -157,12 +156,19 @@ describe('the cross-entropy', () => {
     expect([verdict(fused, 'mean'), verdict(mean, 'sum')]).toEqual(['batch-size', 'batch-size']);
   });
 
-  test('an upstream that is s − y has been through softmax: its product is one Jacobian too many', () => {
+  test('an upstream that is s − y is of ½‖s − y‖², or has been through softmax: what fits is both until the layer is said', () => {
     for (const upstream of [fused, mean]) {
       for (const known of [undefined, target]) {
         const input = { logits: x, upstream, target: known, gradient: product(p, upstream) };
-        expect(diagnose(input).verdict).toBe('jacobian-twice');
-        expect(diagnose({ ...input, gradient: upstream }).verdict).toBe('right');
+        const { verdict, matches, evidence } = diagnose(input);
+        expect([verdict, matches.map(({ id }) => id)]).toEqual(['ambiguous', ['right', 'jacobian-twice']]);
+        expect(evidence.notes.join(' ')).toContain('the gradient of ½‖s − y‖²');
+        expect(diagnose({ ...input, layer: 'softmax' }).verdict).toBe('right');
+        expect(diagnose({ ...input, layer: 'cross-entropy' }).verdict).toBe('jacobian-twice');
+        const skipped = { ...input, gradient: upstream };
+        // Its rows add up to 0, so that log-softmax's derivative changes nothing.
+        expect(ids(skipped).toSorted()).toEqual(['jacobian-skipped', 'log-softmax', 'right']);
+        expect(diagnose({ ...skipped, layer: 'cross-entropy' }).verdict).toBe('right');
       }
     }
   });
@@ -410,7 +416,7 @@ describe('expressions', () => {
     expect(diagnose({ gradient: expression }).verdict).toBe(id);
   });
 
-  test.each(['J.sum(3)', 's * (g - (s * g).sum(axis=1))', 'np.sum(J', 'sum()', ''])(
+  test.each(['J.sum(3)', 's * (g - (s * g).sum(axis=2))', 'np.sum(J', 'sum()', ''])(
     '%s is not mistaken for a known one, and what is right near it is named as that',
     (expression) => {
       const [code, message] = failure({ gradient: expression });
@@ -508,7 +514,7 @@ test.each<[unknown, ErrorCode, string]>([
   [{ gradient: x, logits: { data: [], shape: [0, 3] } }, 'ERR_SHAPE', 'logits (0, 3) is empty'],
   [{ gradient: x, logits: x, axis: 2 }, 'ERR_AXIS', 'axis 2 of a rank-2 tensor; expected -2 to 1'],
   [{ gradient: x, logits: x, temperature: 0 }, 'ERR_VALUE', 'temperature 0; expected a finite number above 0'],
-  [{ gradient: x, logits: x, reduction: 'none' }, 'ERR_VALUE', "reduction none; expected 'mean' or 'sum'"],
+  [{ gradient: x, logits: x, reduction: 'max' }, 'ERR_VALUE', "reduction max; expected 'mean', 'sum' or 'none'"],
   [
     {
       gradient: x,

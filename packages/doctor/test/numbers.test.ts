@@ -17,23 +17,16 @@ import { exactSum } from '../src/row-sum.js';
 const doubles = (...values: number[]) => Float64Array.from(values);
 const NaNs = Number.NaN;
 const infinite = Number.POSITIVE_INFINITY;
-const none = { relative: 0, absolute: 0 };
+const none = { relative: 0, absolute: 0, resolution: 0 };
 
 describe('noise', () => {
   test('has a level for no rounding, float64, float32 and 1e-6, with a drift of √f', () => {
     const least = 2 ** -126;
-    expect(noiseLevels(4, false)).toEqual([
-      none,
-      { relative: 16 * 2 ** -53, absolute: 0 },
-      { relative: 16 * 2 ** -24, absolute: least },
-      { relative: 3e-6, absolute: least },
-    ]);
-    expect(noiseLevels(4, true)).toEqual([
-      none,
-      { relative: 16 * 2 ** -24, absolute: least },
-      { relative: 3e-6, absolute: least },
-    ]);
-    expect(noiseLevels(10_000, true).at(-1)).toEqual({ relative: 408 * 2 ** -24, absolute: least });
+    const level = (relative: number, absolute: number) => ({ relative, absolute, resolution: relative });
+    const coarse = [level(16 * 2 ** -24, least), level(3e-6, least)];
+    expect(noiseLevels(4, false)).toEqual([none, level(16 * 2 ** -53, 0), ...coarse]);
+    expect(noiseLevels(4, true)).toEqual([none, ...coarse]);
+    expect(noiseLevels(10_000, true).at(-1)).toEqual(level(408 * 2 ** -24, least));
   });
 });
 
@@ -56,7 +49,12 @@ describe('the relative error of a candidate', () => {
   });
 
   test('counts only what is beyond the noise of the terms, for each level', () => {
-    const levels = [none, { relative: 0.5, absolute: 0 }, { relative: 0, absolute: 1 }, { relative: 1, absolute: 2 }];
+    const levels = [
+      none,
+      { relative: 0.5, absolute: 0, resolution: 0 },
+      { relative: 0, absolute: 1, resolution: 0 },
+      { relative: 1, absolute: 2, resolution: 0 },
+    ];
     const found = errors([3, 4], [3, 0], levels, [9, 2]);
     [0.8, 0.6, 0.6, 0].forEach((expected, level) => {
       expect(found[level]).toBeCloseTo(expected, 14);
@@ -79,7 +77,9 @@ describe('the relative error of a candidate', () => {
     const candidate = { formula: '', values: () => 1, terms: () => 0 };
     expect(relativeErrors(given, candidate, [none], 2)).toEqual([0]);
     expect(relativeErrors(given, candidate, [none])[0]).toBeGreaterThan(0.5);
-    expect(relativeErrors(given, { ...candidate, terms: () => 8 }, [{ relative: 1, absolute: 0 }])).toEqual([0]);
+    expect(
+      relativeErrors(given, { ...candidate, terms: () => 8 }, [{ relative: 1, absolute: 0, resolution: 0 }]),
+    ).toEqual([0]);
   });
 });
 
@@ -87,25 +87,22 @@ test('numbers stand out of the noise where more than a tenth of their norm is be
   const given = measure(doubles(2, 0.2, NaNs));
   const terms = doubles(2, 2, 2);
   // The larger one is 1 in units of the largest, the norm² 1.01, of which 0.0101 must be beyond.
-  expect(standsOut(given, terms, { relative: 0.899, absolute: 0 })).toBe(true);
-  expect(standsOut(given, terms, { relative: 0.9, absolute: 0 })).toBe(false);
-  expect(standsOut(given, () => 0, { relative: 1, absolute: 2 * 0.899 })).toBe(true);
-  expect(standsOut(given, () => 0, { relative: 1, absolute: 2 * 0.9 })).toBe(false);
-  expect(standsOut(measure(doubles(0, 0)), doubles(1, 1), { relative: 1, absolute: 1 })).toBe(true);
+  expect(standsOut(given, terms, { relative: 0.899, absolute: 0, resolution: 0 })).toBe(true);
+  expect(standsOut(given, terms, { relative: 0.9, absolute: 0, resolution: 0 })).toBe(false);
+  expect(standsOut(given, () => 0, { relative: 1, absolute: 2 * 0.899, resolution: 0 })).toBe(true);
+  expect(standsOut(given, () => 0, { relative: 1, absolute: 2 * 0.9, resolution: 0 })).toBe(false);
+  expect(standsOut(measure(doubles(0, 0)), doubles(1, 1), { relative: 1, absolute: 1, resolution: 0 })).toBe(true);
 });
 
-test('the factor between two arrays is that of least squares, with the sine of their angle as error', () => {
+test('the factor between two arrays is that of least squares', () => {
   const fitted = (data: number[], values: number[]) =>
     fitFactor(measure(doubles(...data)), { formula: '', values: doubles(...values), terms: doubles() });
-  expect(fitted([200, 400], [1, 2])).toEqual({ factor: 200, error: 0 });
-  expect(fitted([-2, -4], [1, 2])?.factor).toBeCloseTo(-2, 14);
-  const diagonal = fitted([1, 1], [2, 0]);
-  expect(diagonal?.factor).toBeCloseTo(0.5, 14);
-  expect(diagonal?.error).toBeCloseTo(Math.SQRT1_2, 14);
-  expect(fitted([1, 0], [0, 1])).toEqual({ factor: 0, error: 1 });
+  expect(fitted([200, 400], [1, 2])).toBe(200);
+  expect(fitted([-2, -4], [1, 2])).toBeCloseTo(-2, 14);
+  expect(fitted([1, 1], [2, 0])).toBeCloseTo(0.5, 14);
+  expect(fitted([1, 0], [0, 1])).toBe(0);
   expect([fitted([0, 0], [1, 2]), fitted([1, 2], [0, 0]), fitted([NaNs, 1], [1, 1])]).toEqual([null, null, null]);
-  const asFunction = fitFactor(measure(doubles(2, 4)), { formula: '', values: (k) => k + 1, terms: doubles() });
-  expect(asFunction?.factor).toBeCloseTo(2, 14);
+  expect(fitFactor(measure(doubles(2, 4)), { formula: '', values: (k) => k + 1, terms: doubles() })).toBeCloseTo(2, 14);
 });
 
 test('a sample is taken of more than 65,536 entries, in steps that meet every class', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { classesLast, type ProblemInput, placeOf, readProblem } from '../src/problem.js';
+import { classesLast, placeOf } from '../src/arrays.js';
+import { type ProblemInput, readProblem } from '../src/problem.js';
 import { readingsOf } from '../src/reading.js';
 import { failure } from './failure.js';
 
@@ -166,7 +167,14 @@ describe('a target', () => {
     const mean = nested((k) => (s[k] - hot[k]) / 2);
     for (const upstream of [sum, mean]) {
       const problem = readProblem({ logits, upstream });
-      expect([values(problem.y), problem.g, problem.fused, problem.indices]).toEqual([hot, null, true, true]);
+      expect([values(problem.y), values(problem.g), problem.fused, problem.indices]).toEqual([
+        hot,
+        upstream.flat(),
+        true,
+        true,
+      ]);
+      expect(readProblem({ logits, upstream, layer: 'cross-entropy' }).g).toBeNull();
+      expect(readProblem({ logits, upstream, layer: 'softmax' })).toMatchObject({ y: null, fused: false });
     }
     const known = readProblem({
       logits,
@@ -176,7 +184,7 @@ describe('a target', () => {
         [1, 0, 0],
       ],
     });
-    expect([values(known.y), known.g, known.fused, known.indices]).toEqual([hot, null, true, false]);
+    expect([values(known.y), known.fused, known.indices]).toEqual([hot, true, false]);
     expect(readProblem({ logits, upstream: sum, target: [2, 0] }).indices).toBe(true);
     // Off by more than a thousandth of the largest; another target; twice; no target at all.
     const largest = Math.max(...sum.flat().map(Math.abs));

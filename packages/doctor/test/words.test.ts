@@ -146,17 +146,19 @@ describe('a verdict in words', () => {
 
   test('ambiguous, with all names and why nothing tells them apart', () => {
     const one = softmax(random(1, 3, 4), 1, plain);
-    const upstream = random(1, 3, 3);
-    const { what, why, text, evidence } = diagnose({ probabilities: one, upstream, gradient: product(one, upstream) });
-    expect(what).toBe('2 explanations give these numbers: right; off by the batch size.');
-    expect(why).toMatch(/ Nothing in the numbers tells it from off by the batch size\.$/);
-    expect(text).toContain('\nWhat is right in any case\n');
+    const error = one.map((row) => row.map((p, i) => p - (i === 1 ? 1 : 0)));
+    const { what, why, text, evidence } = diagnose({ probabilities: one, target: [1], gradient: product(one, error) });
+    expect(what).toBe('2 explanations give these numbers: right; multiplied by the Jacobian again.');
+    expect(why).toMatch(/ Nothing in the numbers tells it from multiplied by the Jacobian again\.$/);
+    expect(text).toContain('\nIf the loss is the cross-entropy\n');
     expect(evidence.notes).toContain(
       'n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more.',
     );
     const none = diagnose({ probabilities: [[1], [1]], upstream: [[2], [3]], gradient: [[0], [0]] });
     expect(none.what).toMatch(/^\d+ explanations give these numbers: right; /);
     expect(none.why).toMatch(/ Nothing in the numbers tells it from the others\.$/);
+    const same = diagnose({ probabilities: [[0.5, 0.5]], upstream: [[1, 1]], gradient: [[0, 0]] });
+    expect(same.text).toContain('\nWhat is right in any case\n');
   });
 
   test('right to few digits, with the number of them', () => {
@@ -182,9 +184,9 @@ describe('a verdict in words', () => {
   test('an upstream that has been through softmax is said to be that', () => {
     const upstream = s.map((row, n) => row.map((p, i) => p - (i === n % 3 ? 1 : 0)));
     const { verdict, evidence } = diagnose({ logits: x, upstream, gradient: product(s, upstream) });
-    expect(verdict).toBe('jacobian-twice');
+    expect(verdict).toBe('ambiguous');
     expect(evidence.notes).toContain(
-      'The upstream gradient that you gave is s − y (for some target): the gradient in the logits already, not in the probabilities.',
+      'The upstream gradient that you gave is s − y (for some target). In the probabilities that is the gradient of ½‖s − y‖², and goes through the Jacobian; the cross-entropy has s − y in the logits, behind the Jacobian. Say which it is: layer softmax or cross-entropy.',
     );
   });
 

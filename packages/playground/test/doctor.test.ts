@@ -33,6 +33,30 @@ test('numbers that are pasted are diagnosed, and the link keeps them', async () 
   await again.getByText('softmax.vjp(s, g)').waitFor();
 });
 
+test('the layer and the options of the loss decide, and the link keeps them', async () => {
+  const page = await open('doctor');
+  const verdict = page.locator('.verdict-tag');
+  await page.getByRole('textbox', { name: 'logits' }).fill('[[1, 2, 3], [0, 0, 1]]');
+  await page.getByRole('textbox', { name: 'target' }).fill('[2, -100]');
+  const gradient = page.getByRole('textbox', { name: 'gradient' });
+  await gradient.fill('[[0.09003057317, 0.244728471055, -0.334759044225], [0, 0, 0]]');
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  await page.getByRole('textbox', { name: 'target' }).fill('[2, 0]');
+  await page.getByLabel('layer').selectOption('sigmoid');
+  await gradient.fill('[[0.731058578630, 0.880797077978, -0.047425873178], [-0.5, 0.5, 0.731058578630]]');
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  await page.getByLabel('layer').selectOption('cross-entropy');
+  await expect.poll(() => verdict.textContent()).toContain('sigmoid');
+  await page.getByText('Mask, weights, smoothing').click();
+  await page.getByLabel('label smoothing').fill('0.3');
+  await page.getByLabel('label smoothing').blur();
+  await gradient.fill('[[-0.00996942683, 0.144728471055, -0.134759044225], [-0.588058442, 0.111941558, 0.476116884]]');
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  const again = await open(new URL(page.url()).hash.slice(1));
+  await expect.poll(() => again.locator('.verdict-tag').textContent()).toBe('right');
+  expect(await again.getByLabel('label smoothing').inputValue()).toBe('0.3');
+});
+
 test('what NumPy prints is diagnosed as it stands, and an abbreviated array is not guessed at', async () => {
   const page = await open('doctor');
   await page.getByRole('textbox', { name: 'logits' }).fill('array([[0.2, 0.3, 0.5],\n       [1. , 2. , 3. ]])');

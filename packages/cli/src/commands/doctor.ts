@@ -1,10 +1,10 @@
 import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
-import { diagnose, knownExpressions } from '@softgrad/doctor';
+import { type DiagnoseInput, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
 import { readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openArray } from '../files/open.js';
-import { integer, positive } from '../options.js';
+import { fraction, integer, positive } from '../options.js';
 
 interface Options {
   readonly logits?: string;
@@ -15,7 +15,12 @@ interface Options {
   readonly target?: string;
   readonly axis: number;
   readonly temperature: number;
-  readonly reduction?: 'mean' | 'sum';
+  readonly reduction?: NonNullable<DiagnoseInput['reduction']>;
+  readonly layer?: Layer;
+  readonly mask?: string;
+  readonly weight?: string;
+  readonly labelSmoothing?: number;
+  readonly ignoreIndex?: number;
   readonly list?: boolean;
   readonly json?: boolean;
 }
@@ -27,7 +32,11 @@ const files = [
   { name: 'gradient', option: 'grad', flag: '--grad' },
   { name: 'upstream', option: 'upstream', flag: '--upstream' },
   { name: 'target', option: 'target', flag: '--target' },
+  { name: 'mask', option: 'mask', flag: '--mask' },
+  { name: 'weight', option: 'weight', flag: '--weight' },
 ] as const;
+
+const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
 
 type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
 
@@ -41,23 +50,27 @@ export function doctorCommand(session: Session): Command {
       .option('--logits <file>', 'the input of the softmax, (n, f)')
       .option('--probs <file>', 'its output instead')
       .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
-      .option('--did <expression>', 'what you wrote in NumPy instead, for example "J.sum(axis=1)"; needs no files')
-      .option('--upstream <file>', 'the gradient that came from the loss, ∂L/∂s, of the shape of the logits')
-      .option('--target <file>', "the cross-entropy's class indices, one a row, or probabilities")
-      .addOption(
-        new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
-          .argParser(integer)
-          .default(-1),
-      )
+      .option('--did <expression>', 'the code instead, as "J.sum(axis=1)"; needs no files')
+      .option('--upstream <file>', '∂L/∂s from the loss, of the shape of the logits')
+      .option('--target <file>', "the loss's class indices, or probabilities")
+      .addOption(new Option('--axis <n>', 'the dimension that adds up to 1').argParser(integer).default(-1))
       .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
       .addOption(
-        new Option(
-          '--reduction <how>',
-          'of the losses of the rows; without it the gradient of either counts as right',
-        ).choices(['mean', 'sum']),
+        new Option('--reduction <how>', 'of the losses of the rows; by default any is right').choices([
+          'mean',
+          'sum',
+          'none',
+        ]),
       )
-      .option('--list', 'the expressions that --did knows, by what they are; with --json as JSON')
-      .option('--json', 'the diagnosis as JSON: verdict, matches with their errors, evidence, why, instead')
+      .addOption(new Option('--layer <name>', 'by default a softmax or the cross-entropy of logits').choices(layers))
+      .option('--mask <file>', '1 where an entry takes part, else 0; is broadcast')
+      .addOption(
+        new Option('--label-smoothing <e>', 'ε of the cross-entropy; by default any is right').argParser(fraction),
+      )
+      .option('--weight <file>', "the cross-entropy's weights, one a class")
+      .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
+      .option('--list', 'the expressions that --did knows; also with --json')
+      .option('--json', 'verdict, matches, evidence, why, instead as JSON')
       .addHelpText(
         'after',
         `
@@ -90,7 +103,7 @@ axis are the same to it.`,
           return;
         }
         const arrays = await readFiles(options, session);
-        const { did, axis, temperature, reduction } = options;
+        const { did, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex } = options;
         const gradient = did ?? arrays.gradient;
         if (gradient === undefined) {
           throw new SoftgradError('ERR_VALUE', 'doctor: no gradient; expected --grad FILE, or --did EXPRESSION');
@@ -98,7 +111,9 @@ axis are the same to it.`,
         if (did !== undefined && arrays.gradient !== undefined) {
           throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
         }
-        const diagnosis = naming(options, () => diagnose({ ...arrays, gradient, axis, temperature, reduction }));
+        const diagnosis = naming(options, () =>
+          diagnose({ ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex }),
+        );
         const { text, ...rest } = diagnosis;
         session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
       })

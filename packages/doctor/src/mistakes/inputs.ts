@@ -1,3 +1,4 @@
+import { at } from '../at.js';
 import {
   type Candidate,
   candidate,
@@ -10,7 +11,7 @@ import {
   type Mistake,
   product,
 } from '../form.js';
-import { softmaxRows } from '../host-softmax.js';
+import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { jacobianEntries, lossGradient, vjp } from './right.js';
 
@@ -114,11 +115,38 @@ const logitsForProbabilities: Mistake = {
     }),
     product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
       const x = finiteLogits(problem);
-      return x && g.symbol === 'g' ? scaledByLogits(problem, x, g.values) : null;
+      return x && scaledByLogits(problem, x, g.values);
     }),
     product('g ⊙ x ⊙ (1 − x)', ['g * x * (1 - x)'], (problem, g) => {
       const x = finiteLogits(problem);
       return x?.map((value, k) => g.values[k] * value * (1 - value));
+    }),
+    gradient('x ⊙ (1 − Σ x), the rows of diag(x) − x xᵀ added up', [], (problem) => {
+      const x = finiteLogits(problem);
+      const sums = x && rowSums(x, problem.n, problem.f);
+      return x && sums && each(problem, (k, row) => (at(x, k) * (1 - at(sums, row))) / problem.temperature);
+    }),
+    loss('(diag(x) − x xᵀ) (s − y)', [], (problem, y) => {
+      const x = finiteLogits(problem);
+      return x && scaledByLogits(problem, x, lossGradient(problem, y));
+    }),
+    loss('(diag(x) − x xᵀ) (x − y)', [], (problem, y) => {
+      const x = finiteLogits(problem);
+      return (
+        x &&
+        scaledByLogits(
+          problem,
+          x,
+          x.map((value, k) => value - at(y, k)),
+        )
+      );
+    }),
+    jacobian('x_i (1 − x_i) on the diagonal, −s_i s_j off it', [], (problem) => {
+      const x = finiteLogits(problem);
+      const { s, temperature } = problem;
+      return (
+        x && entries(problem, (i, j, same) => (same ? at(x, i) * (1 - at(x, i)) : -at(s, i) * at(s, j)) / temperature)
+      );
     }),
     jacobian('diag(x) − x xᵀ', ['np.diag(x) - np.outer(x, x)'], (problem) => {
       const x = finiteLogits(problem);
@@ -139,10 +167,6 @@ function scaledByLogits(problem: Problem, x: Float64Array, g: Float64Array): Flo
   return each(problem, (k, row) => (x[k] * (g[k] - inner[row])) / temperature);
 }
 
-function sigmoidOf(x: number): number {
-  return x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x));
-}
-
 function sigmoidSlope(x: number): number {
   return sigmoidOf(x) * sigmoidOf(-x);
 }
@@ -150,7 +174,7 @@ function sigmoidSlope(x: number): number {
 const sigmoid: Mistake = {
   id: 'sigmoid',
   name: "sigmoid's derivative",
-  what: "the sigmoid's derivative at the logits, σ(x) (1 − σ(x)), for a layer that is a softmax",
+  what: "the sigmoid's derivative, of the logits or of the output, for a layer that is a softmax",
   why: `σ looks at one logit, softmax at all of a row: dx = s ⊙ (g − ⟨s, g⟩) with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)`,
   forms: [
     gradient('σ(x) ⊙ (1 − σ(x))', ['sigmoid(x) * (1 - sigmoid(x))'], ({ x }) => x?.map(sigmoidSlope)),
@@ -158,6 +182,16 @@ const sigmoid: Mistake = {
       x?.map((value, k) => g.values[k] * sigmoidSlope(value)),
     ),
     loss('σ(x) − y', ['sigmoid(x) - y'], ({ x }, y) => x?.map((value, k) => sigmoidOf(value) - y[k])),
+    gradient('σ(s) ⊙ (1 − σ(s))', ['sigmoid(s) * (1 - sigmoid(s))'], ({ s }) => s.map(sigmoidSlope)),
+    product('g ⊙ σ(s) ⊙ (1 − σ(s))', ['g * sigmoid(s) * (1 - sigmoid(s))'], ({ s }, g) =>
+      s.map((value, k) => at(g.values, k) * sigmoidSlope(value)),
+    ),
+    loss('(s − y) ⊙ σ(s) ⊙ (1 − σ(s))', ['(s - y) * sigmoid(s) * (1 - sigmoid(s))'], ({ s }, y) =>
+      s.map((value, k) => (value - at(y, k)) * sigmoidSlope(value)),
+    ),
+    loss('(s − y) ⊙ σ(x) ⊙ (1 − σ(x))', ['(s - y) * sigmoid(x) * (1 - sigmoid(x))'], ({ s, x }, y) =>
+      x?.map((value, k) => (at(s, k) - at(y, k)) * sigmoidSlope(value)),
+    ),
   ],
 };
 
@@ -187,10 +221,91 @@ const logSoftmax: Mistake = {
   ],
 };
 
+/** exp(x) without the division, with and without the shift by the row's maximum. */
+function exponentials(problem: Problem): readonly { readonly e: Float64Array; readonly written: string }[] {
+  const { x, n, f, temperature } = problem;
+  if (!x) return [];
+  const largest = rowMaxima(x, n, f);
+  return [
+    { e: x.map((value) => Math.exp(value / temperature)), written: 'exp(x)' },
+    {
+      e: x.map((value, k) => Math.exp((value - at(largest, Math.floor(k / f))) / temperature)),
+      written: 'exp(x − max x)',
+    },
+  ];
+}
+
+const normalisationMissing: Mistake = {
+  id: 'normalisation-missing',
+  name: 'exponentials not divided by their sum',
+  what: 'a derivative with exp(x) in the place of the probabilities: the division by the sum over the classes is missing',
+  why: 's = exp(x) / Σ exp(x). Without the division the numbers do not add up to 1, and neither s − y nor s ⊙ (g − ⟨s, g⟩) is a derivative of anything.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['np.exp(x) - y', 'np.exp(x)', 'np.exp(x) * (1 - np.exp(x))'],
+      gives: (problem) => {
+        const { g, y, temperature } = problem;
+        return exponentials(problem).flatMap(({ e, written }): Candidate[] => [
+          candidate(
+            `e ⊙ (1 − e), e = ${written}`,
+            e.map((value) => (value * (1 - value)) / temperature),
+          ),
+          ...(g ? [candidate(`e ⊙ (g − ⟨e, g⟩), e = ${written}`, scaledByLogits(problem, e, g))] : []),
+          ...(y
+            ? lossFactors(problem).map(({ factor, over }) =>
+                candidate(
+                  `${written} − y${over}`,
+                  e.map((value, k) => ((value - at(y, k)) * factor) / temperature),
+                ),
+              )
+            : []),
+        ]);
+      },
+    },
+    {
+      kind: 'jacobian',
+      expressions: [],
+      gives: (problem) =>
+        exponentials(problem).map(({ e, written }) =>
+          candidate(
+            `diag(e) − e eᵀ, e = ${written}`,
+            entries(problem, (i, j, same) => ((same ? at(e, i) : 0) - at(e, i) * at(e, j)) / problem.temperature),
+          ),
+        ),
+    },
+  ],
+};
+
+const softmaxDerivative: Mistake = {
+  id: 'softmax-derivative',
+  name: "softmax's derivative",
+  what: "softmax's derivative, s ⊙ (g − ⟨s, g⟩), for another layer",
+  why: 'Every layer has its own Jacobian: softmax s_i (δ_ij − s_j), log-softmax δ_ij − s_j, a sigmoid σ_i (1 − σ_i) on the diagonal and nothing beside it.',
+  layers: ['log-softmax', 'sigmoid'],
+  forms: [
+    product('s ⊙ (g − ⟨s, g⟩)', [], (problem, g) => vjp(problem, g.values)),
+    product('s ⊙ (g − ⟨s, g⟩), s = softmax(x)', [], (problem, g) => {
+      const { x, temperature } = problem;
+      return x && problem.layer === 'sigmoid'
+        ? vjp(problem, g.values, softmaxRows(x, rowsOf(problem), temperature))
+        : null;
+    }),
+    jacobian('diag(s) − s sᵀ', [], (problem) => jacobianEntries(problem)),
+    loss('softmax(x) − y', [], (problem, y) => {
+      const { x, temperature, layer } = problem;
+      if (!x || layer !== 'sigmoid') return null;
+      return softmaxRows(x, rowsOf(problem), temperature).map((value, k) => (value - at(y, k)) / temperature);
+    }),
+  ],
+};
+
 export const inputs: readonly Mistake[] = [
   softmaxTwice,
   softmaxOfUpstream,
   logitsForProbabilities,
+  normalisationMissing,
   sigmoid,
   logSoftmax,
+  softmaxDerivative,
 ];

@@ -1,8 +1,10 @@
 import type { Rows } from '@softgrad/core';
+import { at } from '../at.js';
+import { largestOf } from '../compare.js';
 import { type Candidate, candidate, each, entries, type Form, type Kind, lossFactors, type Mistake } from '../form.js';
-import { eachRow, softmaxRows } from '../host-softmax.js';
+import { eachRow, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, rightJacobian, rightLoss, rightProduct } from './right.js';
+import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
 /** Right arithmetic along the wrong dimension, or in the wrong order. */
 
@@ -11,18 +13,31 @@ interface Wrong {
   readonly rows: Rows;
 }
 
-/** The other ways of cutting an (n, f) matrix into rows: along each batch dimension, and (for more than one row) not at all. */
+/**
+ * The other ways of cutting an (n, f) matrix into rows: along each batch dimension, along neighbouring dimensions together
+ * (as ONNX's softmax before opset 13 flattens all from its axis on), and (for more than one row) not at all.
+ */
 function wrongRows({ batch, n, f, axis }: Problem): Wrong[] {
-  const whole: Wrong = { along: 'the whole array', rows: { outer: 1, classes: n * f, inner: 1 } };
-  const found = n === 1 ? [] : [whole];
-  let outer = 1;
-  let inner = n * f;
-  batch.forEach((classes, d) => {
-    inner /= classes;
-    if (classes > 1 || n === 1) found.push({ along: `axis ${d < axis ? d : d + 1}`, rows: { outer, classes, inner } });
-    outer *= classes;
-  });
+  const sizes = [...batch, f];
+  const names = [...batch.map((_, d) => (d < axis ? d : d + 1)), axis];
+  const found: Wrong[] = [];
+  for (let first = 0; first < sizes.length; first++) {
+    for (let end = first + 1; end <= sizes.length; end++) {
+      const classes = product(sizes.slice(first, end));
+      const rows = { outer: product(sizes.slice(0, first)), classes, inner: product(sizes.slice(end)) };
+      const whole = first === 0 && end === sizes.length;
+      const right = rows.inner === 1 && classes === f;
+      if (right || (whole && n === 1) || (classes === 1 && n > 1)) continue;
+      const along = names.slice(first, end).sort((a, b) => a - b);
+      const axes = along.length === 1 ? `axis ${along[0]}` : `axes ${along.join(' and ')} together`;
+      found.push({ along: whole ? 'the whole array' : axes, rows });
+    }
+  }
   return found;
+}
+
+function product(sizes: readonly number[]): number {
+  return sizes.reduce((all, size) => all * size, 1);
 }
 
 const wrongAxis: Mistake = {
@@ -37,8 +52,13 @@ const wrongAxis: Mistake = {
         's * (g - (s * g).sum())',
         's * (g - (s * g).sum(axis=0))',
         's * (g - (s * g).sum(axis=0, keepdims=True))',
+        'np.exp(x) / np.sum(np.exp(x))',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))',
       ],
       caveats: {
+        'np.exp(x) / np.sum(np.exp(x))':
+          'Of one row alone the axis is no matter; what is missing then is the shift by the maximum.',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))': 'Of one row alone it is right.',
         's * (g - (s * g).sum(axis=0, keepdims=True))':
           'Of classes that are along axis 0 it is right: then give the axis as well.',
       },
@@ -121,6 +141,7 @@ function summedAlong(s: Float64Array, g: Float64Array, rows: Rows): Float64Array
 
 const transposed: Mistake = {
   id: 'transposed',
+  layers: everyLayer,
   name: 'transposed',
   what: 'the right derivative with its dimensions exchanged',
   why: 'A gradient has the layout of what it is the gradient of: rows are samples where the rows of x are. reshape reorders nothing in memory and is no transpose.',
@@ -164,4 +185,41 @@ function reshaped(values: Candidate['values'], { n, f, axis }: Problem): (k: num
   };
 }
 
-export const layouts: readonly Mistake[] = [wrongAxis, transposed];
+/** Sums of rows that lost their dimension: of shape (n,), NumPy lays them along the classes. */
+const keepdimsMissing: Mistake = {
+  id: 'keepdims-missing',
+  name: 'keepdims missing',
+  what: 'a sum over the classes without keepdims: it has the shape (n,), and broadcasting lays it along the classes, not along the rows',
+  why: 'A sum over axis 1 is one number a row; to subtract it from that row, or divide the row by it, it must have the shape (n, 1): keepdims=True. Without it the line fails unless n = f (or there is one row), and then row k uses the sums of all rows.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['s * (g - (s * g).sum(axis=1))', 'np.exp(x) / np.exp(x).sum(axis=1)'],
+      gives: (problem) => {
+        const { n, f, s, x, g, y, shape } = problem;
+        if (n !== f || n === 1 || shape.length !== 2) return [];
+        const found: Candidate[] = [];
+        const byColumn = (sums: Float64Array) => Float64Array.from({ length: n * f }, (_, k) => at(sums, k % f));
+        if (g) {
+          const inner = byColumn(innerProducts(s, g, n, f));
+          const values = each(problem, (k) => (at(s, k) * (at(g, k) - at(inner, k))) / problem.temperature);
+          found.push(candidate('s ⊙ (g − ⟨s, g⟩) with the sums of other rows', values));
+        }
+        if (!x) return found;
+        const largest = largestOf(x);
+        const e = x.map((value) => Math.exp((value - largest) / problem.temperature));
+        const sums = byColumn(rowSums(e, n, f));
+        const wrong = e.map((value, k) => value / at(sums, k));
+        if (g) found.push(candidate('s ⊙ (g − ⟨s, g⟩), s divided by the sums of other rows', vjp(problem, g, wrong)));
+        for (const { factor, over } of lossFactors(problem)) {
+          if (!y) continue;
+          const values = each(problem, (k) => ((at(wrong, k) - at(y, k)) * factor) / problem.temperature);
+          found.push(candidate(`s − y${over}, s divided by the sums of other rows`, values));
+        }
+        return found;
+      },
+    },
+  ],
+};
+
+export const layouts: readonly Mistake[] = [wrongAxis, keepdimsMissing, transposed];

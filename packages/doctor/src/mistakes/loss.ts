@@ -1,10 +1,11 @@
 import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
-import { vjp } from './right.js';
+import { addsUp, everyLayer, vjp } from './right.js';
 
 /** Slips between the cross-entropy and its target. */
 
 const targetMissing: Mistake = {
   id: 'target-missing',
+  layers: everyLayer,
   name: 'target not subtracted',
   what: 'the probabilities themselves: the target was never subtracted',
   why: 'The gradient of −Σ y log s in the logits is s − y; s alone is the gradient of log Σ exp x.',
@@ -18,9 +19,12 @@ const targetIndexing: Mistake = {
   why: 'dx[:, target] -= 1 picks columns; the target picks one entry a row: dx[np.arange(n), target] -= 1.',
   forms: [
     loss('s − 1 in the columns of the target', ['dx[:, target] -= 1'], (problem, y) => {
-      const { s, n, f, temperature } = problem;
+      const { s, n, f, temperature, target } = problem;
+      const given = target?.given ?? y;
+      // Several labels a row are the columns that the target names.
+      if (!addsUp({ ...problem, y: given })) return null;
       const columns = new Set<number>();
-      for (let k = 0; k < n * f; k++) if (y[k] === 1) columns.add(k % f);
+      for (let k = 0; k < n * f; k++) if (given[k] === 1) columns.add(k % f);
       if (columns.size < 2) return null;
       return each(problem, (k, _row, i) => (s[k] - (columns.has(i) ? 1 : 0)) / temperature);
     }),

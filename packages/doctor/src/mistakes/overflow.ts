@@ -1,6 +1,8 @@
-import { type Candidate, candidate, cotangents, each, entries, lossFactors, type Mistake } from '../form.js';
+import { at } from '../at.js';
+import { type Candidate, candidate, cotangents, each, entries, type Form, lossFactors, type Mistake } from '../form.js';
 import { innerProducts } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
+import { lossGradient, vjp } from './right.js';
 
 /** Where exp leaves the range of the floats: NaN and infinities that appear in known rows. */
 
@@ -14,30 +16,76 @@ const precisions: readonly Precision[] = [
   { name: 'float32', round: Math.fround },
 ];
 
+/** What is taken off the logits before exp. */
+interface Shift {
+  readonly written: string;
+  of(x: Float64Array, problem: Problem): Float64Array;
+}
+
+const noShift: Shift = { written: 's without the shift', of: (x) => new Float64Array(x.length) };
+
+const batchShifts: readonly Shift[] = [
+  {
+    written: 's shifted by the largest logit of the batch',
+    of: (x) => new Float64Array(x.length).fill(largestValue(x)),
+  },
+  {
+    written: "s shifted by each column's largest logit",
+    of: (x, { f }) => {
+      const largest = new Float64Array(f).fill(Number.NEGATIVE_INFINITY);
+      x.forEach((value, k) => {
+        largest[k % f] = Math.max(at(largest, k % f), value);
+      });
+      return x.map((_, k) => at(largest, k % f));
+    },
+  },
+];
+
+function largestValue(x: Float64Array): number {
+  return x.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+}
+
+/** Rows that leave the range of the floats by a mistake, in a precision. */
+interface BrokenRows {
+  readonly id: string;
+  readonly formula: string;
+  readonly rows: ReadonlySet<number>;
+}
+
 /**
- * The rows in which something leaves the range of the floats: exp(x / T) without a shift, or a target's probability that
- * is rounded to 0. One list for each way; empty ones are left out.
+ * The rows in which something leaves the range of the floats: exp(x / T) without a shift or with another row's, or a
+ * probability that is rounded to 0 and divided by. One list for each way, float64 first; empty ones are left out.
  */
-export function brokenRows(problem: Problem): readonly { id: string; formula: string; rows: ReadonlySet<number> }[] {
-  const { s, y, f } = problem;
+export function brokenRows(problem: Problem): readonly BrokenRows[] {
+  const { s, y, g, f } = problem;
   return precisions
     .flatMap((precision) => {
       const { name, round } = precision;
-      const overflowing = new Set<number>();
-      unshifted(problem, precision)?.forEach((_value, k, values) => {
-        const first = k - (k % f);
-        if (k === first && !isDistribution(values.subarray(first, first + f))) overflowing.add(k / f);
-      });
       const lost = new Set<number>();
-      y?.forEach((value, k) => {
-        if (value > 0 && round(s[k]) === 0) lost.add(Math.floor(k / f));
+      (y ?? g)?.forEach((value, k) => {
+        if (value !== 0 && round(at(s, k)) === 0) lost.add(Math.floor(k / f));
       });
       return [
-        { id: missingMaxShift.id, formula: `exp(x) leaves ${name}`, rows: overflowing },
-        { id: underflow.id, formula: `s of the target is 0 in ${name}`, rows: lost },
+        { id: underflow.id, formula: `s of the ${y ? 'target' : 'upstream'} is 0 in ${name}`, rows: lost },
+        { id: missingMaxShift.id, formula: `exp(x) leaves ${name}`, rows: brokenBy(problem, precision, noShift) },
+        ...batchShifts.map((shift) => ({
+          id: batchMaxShift.id,
+          formula: `${shift.written} leaves ${name}`,
+          rows: brokenBy(problem, precision, shift),
+        })),
       ];
     })
     .filter(({ rows }) => rows.size > 0);
+}
+
+function brokenBy(problem: Problem, precision: Precision, shift: Shift): ReadonlySet<number> {
+  const { f } = problem;
+  const broken = new Set<number>();
+  shiftedSoftmax(problem, precision, shift)?.forEach((_value, k, values) => {
+    const first = k - (k % f);
+    if (k === first && !isDistribution(values.subarray(first, first + f))) broken.add(k / f);
+  });
+  return broken;
 }
 
 function isDistribution(s: Float64Array): boolean {
@@ -46,51 +94,72 @@ function isDistribution(s: Float64Array): boolean {
   return sum > 0.5 && sum < 1.5;
 }
 
-/** exp(x / T) / Σ exp(x / T) without a shift; null where no row overflows or vanishes. */
-function unshifted({ x, n, f, temperature }: Problem, { round }: Precision): Float64Array | null {
+/** exp((x − shift) / T) / Σ exp((x − shift) / T); null where no row overflows or vanishes. */
+function shiftedSoftmax(problem: Problem, { round }: Precision, shift: Shift): Float64Array | null {
+  const { x, n, f, temperature, masked } = problem;
   if (!x) return null;
-  const s = new Float64Array(n * f);
+  const by = shift.of(x, problem);
+  const s = x.map((value, k) => round(Math.exp((value - at(by, k)) / temperature)));
   let broken = false;
   for (let first = 0; first < n * f; first += f) {
-    let sum = 0;
-    for (let k = first; k < first + f; k++) {
-      s[k] = round(Math.exp(x[k] / temperature));
-      sum = round(sum + s[k]);
-    }
+    const sum = s.subarray(first, first + f).reduce((total, value) => round(total + value), 0);
+    // A row that is masked throughout is 0 in any case.
+    if (sum === 0 && masked && !masked.keep.subarray(first, first + f).includes(1)) continue;
     broken ||= sum === 0 || sum === Number.POSITIVE_INFINITY;
-    for (let k = first; k < first + f; k++) s[k] /= sum;
+    for (let k = first; k < first + f; k++) s[k] = at(s, k) / sum;
   }
   return broken ? s : null;
 }
 
-export const missingMaxShift: Mistake = {
-  id: 'missing-max-shift',
-  name: 'maximum not subtracted',
-  what: 'NaN in exactly the rows where exp(x) overflows (or all of it vanishes): the softmax was computed without taking off the maximum',
-  why: 'exp overflows past 88.7 in float32 and 709.8 in float64, and Infinity / Infinity is NaN. softmax(x) = softmax(x − max x), and exp of that is at most 1.',
-  goal: 'softmax',
-  forms: [
+/** What becomes of the right formulas with a softmax that leaves the range of the floats. */
+function brokenForms(shifts: readonly Shift[], expressions: readonly string[]): readonly Form[] {
+  const softmaxes = (problem: Problem) =>
+    shifts.flatMap((shift) =>
+      precisions.flatMap((precision) => {
+        const s = shiftedSoftmax(problem, precision, shift);
+        return s ? [{ s, note: ` in ${precision.name}, ${shift.written}` }] : [];
+      }),
+    );
+  return [
     {
       kind: 'gradient',
-      expressions: ['np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)', 'np.exp(x) / np.sum(np.exp(x))'],
-      gives: (problem) =>
-        precisions.flatMap((precision) => {
-          const s = unshifted(problem, precision);
-          return s ? brokenGradients(problem, s, ` in ${precision.name}, s without the shift`) : [];
-        }),
+      expressions,
+      gives: (problem) => softmaxes(problem).flatMap(({ s, note }) => brokenGradients(problem, s, note)),
     },
     {
       kind: 'jacobian',
       expressions: [],
       gives: (problem) =>
-        precisions.flatMap((precision) => {
-          const s = unshifted(problem, precision);
-          if (!s) return [];
-          const values = entries(problem, (i, j, same) => (s[i] * ((same ? 1 : 0) - s[j])) / problem.temperature);
-          return [candidate(`diag(s) − s sᵀ in ${precision.name}, s without the shift`, values)];
+        softmaxes(problem).map(({ s, note }) => {
+          const values = entries(
+            problem,
+            (i, j, same) => (at(s, i) * ((same ? 1 : 0) - at(s, j))) / problem.temperature,
+          );
+          return candidate(`diag(s) − s sᵀ${note}`, values);
         }),
     },
-  ],
+  ];
+}
+
+const missingMaxShift: Mistake = {
+  id: 'missing-max-shift',
+  name: 'maximum not subtracted',
+  what: 'NaN in exactly the rows where exp(x) overflows (or all of it vanishes): the softmax was computed without taking off the maximum',
+  why: 'exp overflows past 88.7 in float32 and 709.8 in float64, and Infinity / Infinity is NaN. softmax(x) = softmax(x − max x), and exp of that is at most 1.',
+  goal: 'softmax',
+  forms: brokenForms([noShift], ['np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)']),
+};
+
+const batchMaxShift: Mistake = {
+  id: 'batch-max-shift',
+  name: "another row's maximum subtracted",
+  what: 'NaN in exactly the rows whose logits are far below the largest of the batch: all of exp(x − max x) vanishes there',
+  why: 'The shift must be the maximum of the row itself, x.max(axis=1, keepdims=True): with that of the whole batch (np.max(x)), exp underflows to 0 in rows more than 104 below it in float32, 745 in float64, and 0 / 0 is NaN.',
+  goal: 'softmax',
+  forms: brokenForms(batchShifts, [
+    'np.exp(x - np.max(x)) / np.exp(x - np.max(x)).sum(axis=1, keepdims=True)',
+    'np.exp(x - x.max(axis=0)) / np.exp(x - x.max(axis=0)).sum(axis=1, keepdims=True)',
+  ]),
 };
 
 function brokenGradients(problem: Problem, s: Float64Array, note: string): Candidate[] {
@@ -114,30 +183,117 @@ function brokenGradients(problem: Problem, s: Float64Array, note: string): Candi
   return found;
 }
 
-/** The target's probability is 0 in float32 or float64, and −y / s infinite. */
+/** A probability that is 0 in float32 or float64, and a division by it. */
 export const underflow: Mistake = {
   id: 'underflow',
-  name: "the target's probability underflows",
-  what: "infinities or NaN in exactly the rows whose target's probability is too small for a float and so 0: −y / s divides by it",
+  name: 'division by a probability that underflows',
+  what: 'infinities or NaN in exactly the rows where a probability that is divided by is too small for a float and so 0: −y / s of the target, or g / s of the upstream',
   why: 'exp(x − max) is 0 below a gap of 104 in float32 and 745 in float64. −y / s, and log s, then leave the floats, though s − y, which they should become, is of size 1. The fused gradient never divides.',
   forms: [
     {
       kind: 'gradient',
       expressions: [],
       gives: (problem) => {
-        const { y, n, f, temperature } = problem;
-        if (!y) return [];
+        const { y, g } = problem;
         return precisions.flatMap(({ name, round }) => {
           const s = problem.s.map(round);
-          if (!y.some((value, k) => value > 0 && s[k] === 0)) return [];
-          return lossFactors(problem).flatMap(({ factor, over }) => {
-            const g = s.map((value, k) => (y[k] === 0 ? 0 : (-y[k] / value) * factor));
-            const inner = innerProducts(s, g, n, f);
-            const through = each(problem, (k, row) => (s[k] * (g[k] - inner[row])) / temperature);
-            return [candidate(`−y / s${over} in ${name}`, g), candidate(`J (−y / s)${over} in ${name}`, through)];
-          });
+          const lossUpstreams = y?.some((value, k) => value > 0 && s[k] === 0) ? lossFactors(problem) : [];
+          const found = lossUpstreams.flatMap(({ factor, over }) =>
+            divided(problem, s, y?.map((value) => -value * factor) ?? null, `−y / s${over}`, name),
+          );
+          if (!g?.some((value, k) => value !== 0 && s[k] === 0)) return found;
+          return [...found, ...divided(problem, s, g, 'g / s', name), ...whereDivided(problem, s, g, name)];
         });
       },
     },
   ],
 };
+
+/** Numerators over the probabilities, and that through the Jacobian. */
+function divided(
+  problem: Problem,
+  s: Float64Array,
+  numerators: Float64Array | null,
+  written: string,
+  name: string,
+): Candidate[] {
+  if (!numerators) return [];
+  const { n, f, temperature } = problem;
+  const g = numerators.map((value, k) => (value === 0 ? 0 : value / at(s, k)));
+  const inner = innerProducts(s, g, n, f);
+  const through = each(problem, (k, row) => (at(s, k) * (at(g, k) - at(inner, row))) / temperature);
+  return [candidate(`${written} in ${name}`, g), candidate(`J (${written}) in ${name}`, through)];
+}
+
+/** The right product, but for the rows in which g / s is infinite; none where exp itself overflows, which says it all. */
+function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, name: string): Candidate[] {
+  if (precisions.some((precision) => precision.name === name && shiftedSoftmax(problem, precision, noShift))) return [];
+  const { f } = problem;
+  const lost = new Set<number>();
+  g.forEach((value, k) => {
+    if (value !== 0 && at(s, k) === 0) lost.add(Math.floor(k / f));
+  });
+  const values = vjp(problem, g).map((value, k) => (lost.has(Math.floor(k / f)) ? Number.NaN : value));
+  return [candidate(`s ⊙ (g − ⟨s, g⟩), NaN by g / s in ${name}`, values)];
+}
+
+/** Where people clip: Keras, scikit-learn and hand-written losses. */
+const clips = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15] as const;
+
+const clippedProbabilities: Mistake = {
+  id: 'clipped-probabilities',
+  name: 'clipped probabilities',
+  what: "the gradient of a loss whose probabilities are clipped (or had a small number added) before the logarithm: small where the target's probability is below that, though the prediction is wrong",
+  why: 'log(clip(s, ε, 1 − ε)) keeps infinities away, and the gradient too: below ε the clipped loss is constant, and −y / (s + ε) through the Jacobian nearly 0 where s − y is nearly −1. The cross-entropy of logits needs no clipping.',
+  goal: 'loss',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: [],
+      gives: (problem) => {
+        const { s, y } = problem;
+        if (!y) return [];
+        return clips.flatMap((epsilon) => {
+          // Where nothing is that small, clipping changes nothing that could be seen.
+          if (!y.some((value, k) => value > 0 && at(s, k) < 30 * epsilon)) return [];
+          return lossFactors(problem).flatMap(({ factor, over }) => clippedLosses(problem, y, epsilon, factor, over));
+        });
+      },
+    },
+  ],
+};
+
+function clippedLosses(problem: Problem, y: Float64Array, epsilon: number, factor: number, over: string): Candidate[] {
+  const { s } = problem;
+  const clipped = s.map((value) => Math.min(Math.max(value, epsilon), 1 - epsilon));
+  const upstream = (entry: (k: number) => number) =>
+    vjp(
+      problem,
+      y.map((value, k) => (value === 0 ? 0 : -value * entry(k) * factor)),
+    );
+  const changed = s.some((value, k) => at(y, k) > 0 && value < epsilon);
+  return [
+    candidate(
+      `J (−y / (s + ${epsilon}))${over}`,
+      upstream((k) => 1 / (at(s, k) + epsilon)),
+    ),
+    ...(changed
+      ? [
+          candidate(
+            `J (−y / clip(s, ${epsilon}))${over}`,
+            upstream((k) => 1 / at(clipped, k)),
+          ),
+          candidate(
+            `J (−y / s)${over}, 0 where s is below ${epsilon}`,
+            upstream((k) => (at(s, k) === at(clipped, k) ? 1 / at(s, k) : 0)),
+          ),
+          candidate(
+            `clip(s, ${epsilon}) − y${over}`,
+            lossGradient({ ...problem, s: clipped }, y).map((value) => value * factor),
+          ),
+        ]
+      : []),
+  ];
+}
+
+export const overflows: readonly Mistake[] = [missingMaxShift, batchMaxShift, underflow, clippedProbabilities];

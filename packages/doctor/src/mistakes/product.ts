@@ -1,6 +1,18 @@
-import { candidate, cotangent, each, entries, gradient, jacobian, type Mistake, product, scaled } from '../form.js';
+import {
+  candidate,
+  cotangent,
+  each,
+  entries,
+  gradient,
+  jacobian,
+  type LossFactor,
+  lossFactors,
+  type Mistake,
+  product,
+  scaled,
+} from '../form.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, lossGradient, vjp } from './right.js';
+import { everyLayer, jacobianEntries, lossGradient, vjp } from './right.js';
 
 /** Slips in the product with the upstream gradient: left out, done twice, or half of the formula missing. */
 
@@ -35,6 +47,7 @@ const upstreamMissing: Mistake = {
 
 const jacobianSkipped: Mistake = {
   id: 'jacobian-skipped',
+  layers: everyLayer,
   name: 'passed on without the Jacobian',
   what: 'the upstream gradient itself (for the cross-entropy: −y / s), handed on as if softmax were not there',
   why: `The gradient in the probabilities still has to go through softmax: ${vjpFormula}. With g = −y / s that is s − y.`,
@@ -51,19 +64,27 @@ const jacobianTwice: Mistake = {
       kind: 'gradient',
       expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
       gives: (problem) => {
-        if (!problem.y) return [];
-        const { terms, values } = cotangent(problem, '', lossGradient(problem, problem.y));
-        const unscaled = { formula: 'J (s − y)', values: vjp(problem, values), terms };
-        const over = 1 / problem.n;
-        return [
-          unscaled,
-          { formula: 'J (s − y) / n', values: scaled(unscaled.values, over), terms: scaled(terms, over) },
-        ];
+        const { y, g, layer } = problem;
+        // Of a softmax layer whose upstream is known, that upstream is in the probabilities.
+        if (!y || (layer === 'softmax' && g)) return [];
+        const { terms, values } = cotangent(problem, '', lossGradient(problem, y));
+        const unscaled = vjp(problem, values);
+        return anyReduction(problem).map(({ factor, over }) => ({
+          formula: `J (s − y)${over}`,
+          values: scaled(unscaled, factor),
+          terms: scaled(terms, factor),
+        }));
       },
     },
     product('J J g', ['J @ J @ g'], (problem, g) => (g.symbol === 'g' ? vjp(problem, vjp(problem, g.values)) : null)),
   ],
 };
+
+/** Sum and mean, whichever was said, and what a weighted mean divides by. */
+function anyReduction(problem: Problem): readonly Pick<LossFactor, 'factor' | 'over'>[] {
+  const all = [{ factor: 1, over: '' }, { factor: 1 / problem.n, over: ' / n' }, ...lossFactors(problem)];
+  return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
+}
 
 const upstreamTwice: Mistake = {
   id: 'upstream-twice',

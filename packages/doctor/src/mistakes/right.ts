@@ -1,19 +1,53 @@
-import { each, entries, type Form, jacobian, loss, type Mistake, product, scaled } from '../form.js';
-import { vjpRows } from '../host-softmax.js';
-import type { Problem } from '../problem.js';
+import { at } from '../at.js';
+import {
+  type Candidate,
+  type Cotangent,
+  candidate,
+  cotangent,
+  cotangents,
+  each,
+  entries,
+  type Form,
+  type LossFactor,
+  lossFactors,
+  type Mistake,
+  type Numbers,
+  overTemperature,
+  scaled,
+} from '../form.js';
+import { rowSums, vjpRows } from '../host-softmax.js';
+import type { Layer, Problem } from '../problem.js';
 
-/** s ⊙ (g − ⟨s, g⟩) / T. */
+/** s ⊙ (g − ⟨s, g⟩) / T: softmax's product, whatever the layer is. */
 export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem.s): Float64Array {
   const rows = { outer: problem.n, classes: problem.f, inner: 1 };
   return scaled(vjpRows(s, g, rows), 1 / problem.temperature);
 }
 
-/** (s Σy − y) / T: s − y for a target that adds up to 1. */
+/** The layer's own product with an upstream gradient of its output. */
+export function throughLayer(problem: Problem, g: Cotangent): Candidate {
+  const { s, n, f, temperature, layer } = problem;
+  const over = overTemperature(problem);
+  if (layer === 'sigmoid') {
+    const values = s.map((value, k) => (at(g.values, k) * value * (1 - value)) / temperature);
+    return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: values.map(Math.abs) };
+  }
+  if (layer === 'log-softmax') {
+    const [sums, sizes] = [g.values, g.values.map(Math.abs)].map((values) => rowSums(values, n, f));
+    return {
+      formula: over ? `(g − s Σ g)${over}` : 'g − s Σ g',
+      values: each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums ?? [], row)) / temperature),
+      terms: each(problem, (k, row) => (Math.abs(at(g.values, k)) + at(s, k) * at(sizes ?? [], row)) / temperature),
+    };
+  }
+  return { formula: `s ⊙ (g − ⟨s, g⟩)${over}`, values: vjp(problem, g.values), terms: g.terms };
+}
+
+/** The gradient of the summed losses, (s Σy − y) / T: s − y for a target that adds up to 1. Of a sigmoid, (σ − y) / T. */
 export function lossGradient(problem: Problem, y: Float64Array): Float64Array {
-  const { s, n, f, temperature } = problem;
-  const sums = new Float64Array(n);
-  for (let row = 0; row < n; row++) for (let k = row * f; k < (row + 1) * f; k++) sums[row] += y[k];
-  return each(problem, (k, row) => (s[k] * sums[row] - y[k]) / temperature);
+  const { s, n, f, temperature, layer } = problem;
+  const sums = layer === 'sigmoid' ? new Float64Array(n).fill(1) : rowSums(y, n, f);
+  return each(problem, (k, row) => (at(s, k) * at(sums, row) - at(y, k)) / temperature);
 }
 
 /** The Jacobian's entries (s_i δ_ij − s_i s_j) / T. */
@@ -24,48 +58,210 @@ export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): 
     if (value < 0.5) return 1 - value;
     const first = k - (k % f);
     let sum = 0;
-    for (let j = first; j < first + f; j++) if (j !== k) sum += s[j];
+    for (let j = first; j < first + f; j++) if (j !== k) sum += at(s, j);
     return sum;
   });
-  return entries(problem, (i, j, same) => (same ? s[i] * others[i] : -s[i] * s[j]) / temperature);
+  return entries(problem, (i, j, same) => (same ? at(s, i) * at(others, i) : -at(s, i) * at(s, j)) / temperature);
+}
+
+/** The layer's own Jacobian. */
+function layerJacobian(problem: Problem): Candidate {
+  const { s, temperature, layer } = problem;
+  const over = overTemperature(problem);
+  if (layer === 'sigmoid') {
+    const slope = (i: number) => (at(s, i) * (1 - at(s, i))) / temperature;
+    return candidate(
+      `diag(σ ⊙ (1 − σ))${over}`,
+      entries(problem, (i, _, same) => (same ? slope(i) : 0)),
+    );
+  }
+  if (layer === 'log-softmax') {
+    const values = entries(problem, (_, j, same) => ((same ? 1 : 0) - at(s, j)) / temperature);
+    return candidate(over ? `(δ_ij − s_j)${over}` : 'δ_ij − s_j', values);
+  }
+  return candidate(over ? `(diag(s) − s sᵀ)${over}` : 'diag(s) − s sᵀ', jacobianEntries(problem));
 }
 
 const oneProduct =
   "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
 
-const products: Form = product(
-  's ⊙ (g − ⟨s, g⟩)',
-  [
+/** The vector-Jacobian product of the upstream that was given. */
+export const rightProduct: Form = {
+  kind: 'gradient',
+  expressions: [
     's * (g - (s * g).sum(axis=1, keepdims=True))',
     's * g - s * (s * g).sum(axis=1, keepdims=True)',
     "np.einsum('nij,nj->ni', J, g)",
     "np.einsum('nij,ni->nj', J, g)",
+    "np.einsum('ij,j->i', J, g)",
+    "np.einsum('ij,i->j', J, g)",
     'J @ g',
     'J.T @ g',
   ],
-  (problem, g) => (g.symbol === 'g' ? vjp(problem, g.values) : null),
-);
-
-/** The vector-Jacobian product of the upstream that was given. */
-export const rightProduct: Form = {
-  ...products,
-  caveats: { 'J @ g': oneProduct, 'J.T @ g': oneProduct },
+  caveats: {
+    'J @ g': oneProduct,
+    'J.T @ g': oneProduct,
+    "np.einsum('ij,j->i', J, g)": oneProduct,
+    "np.einsum('ij,i->j', J, g)": oneProduct,
+  },
+  gives: (problem) =>
+    cotangents(problem)
+      .filter(({ symbol }) => symbol === 'g')
+      .map((g) => throughLayer(problem, g)),
 };
 
+/** What a cross-entropy's gradient is called, with what its options make of the target. */
+function lossFormula(problem: Problem): string {
+  if (problem.layer === 'sigmoid') return 'σ − y';
+  const { labelSmoothing, weight, counted } = problem.target ?? {};
+  const options = [
+    ...(labelSmoothing ? [`y smoothed with ε = ${labelSmoothing}`] : []),
+    ...(weight ? ['y times the class weights'] : []),
+    ...(counted ? ['0 in ignored rows'] : []),
+  ];
+  return [addsUp(problem) ? 's − y' : 's Σy − y', ...options].join(', ');
+}
+
+/** True where the target of every row that counts adds up to 1. */
+export function addsUp({ y, target, n, f }: Problem): boolean {
+  if (!y) return true;
+  return rowSums(y, n, f).every(
+    (sum, row) => Math.abs(sum - 1) < 1e-6 || (target?.counted && !at(target.counted, row)),
+  );
+}
+
+/** Where nobody said how the losses are added up, a mean over one dimension of the batch and a sum over the others is right too. */
+export function rightFactors(problem: Problem): readonly LossFactor[] {
+  const { y, batch, axis, reduction, layer } = problem;
+  const all = lossFactors(problem);
+  if (!y || reduction !== null || layer === 'sigmoid' || batch.length < 2) return all;
+  const partial = batch.flatMap((size, d): LossFactor[] => {
+    const factor = 1 / size;
+    if (size === 1 || all.some((known) => known.factor === factor)) return [];
+    const over = ` / ${size}, the size of axis ${d < axis ? d : d + 1}`;
+    return [{ factor, over, reduction: 'mean' }];
+  });
+  return [...all, ...partial];
+}
+
 export const rightLoss: Form = {
-  ...loss('s − y', ['s - y', '(s - y) / n'], lossGradient),
-  reductions: { 's - y': 'sum', '(s - y) / n': 'mean' },
+  kind: 'gradient',
+  expressions: ['s - y', '(s - y) / n', 's[np.arange(n), target] -= 1'],
+  reductions: { 's - y': 'sum', '(s - y) / n': 'mean', 's[np.arange(n), target] -= 1': 'sum' },
   caveats: {
     's - y': "That is the gradient of the sum of the rows' losses; of their mean it is (s - y) / n.",
     '(s - y) / n': "That is the gradient of the mean of the rows' losses; of their sum it is s - y.",
+    's[np.arange(n), target] -= 1':
+      "That makes the gradient of the sum of the rows' losses out of the probabilities, in their memory; of the mean, divide by n after it.",
+  },
+  gives: (problem) => {
+    const { y, s, n, f } = problem;
+    if (!y) return [];
+    const unscaled = lossGradient(problem, y);
+    const sums = rowSums(y, n, f);
+    const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
+    const formula = lossFormula(problem);
+    return rightFactors(problem).map(({ factor, over, reduction }) => {
+      const divided = over + overTemperature(problem);
+      return {
+        formula: divided ? `(${formula})${divided}` : formula,
+        values: scaled(unscaled, factor),
+        terms: scaled(terms, factor),
+        // Of one row the sum is the mean.
+        ...(n === 1 && problem.reduction === null ? {} : { reduction }),
+      };
+    });
+  },
+};
+
+/** How a loss of the probabilities is averaged: over nothing, rows, classes, or all entries. */
+function averages({ n, f }: Problem): readonly (readonly [divisor: number, over: string])[] {
+  return [
+    [1, ''],
+    [n, ' / n'],
+    [f, ' / f'],
+    [n * f, ' / (n f)'],
+  ];
+}
+
+/** Losses of the probabilities, by their upstream gradient, with what that is multiplied by. */
+const probabilityLosses: readonly {
+  upstream(s: number, y: number): number;
+  readonly losses: readonly (readonly [factor: number, loss: string])[];
+}[] = [
+  {
+    upstream: (s, y) => s - y,
+    losses: [
+      [1, '½‖s − y‖²'],
+      [2, '‖s − y‖²'],
+      [0.5, '¼‖s − y‖²'],
+    ],
+  },
+  {
+    upstream: (_, y) => -y,
+    losses: [
+      [1, '1 − Σ y s'],
+      // Of a one-hot target that is ‖s − y‖₁.
+      [2, '2 (1 − Σ y s)'],
+    ],
+  },
+];
+
+/** The gradients of squared and absolute errors of the probabilities, which do go through the Jacobian. */
+export const rightProbabilityLoss: Form = {
+  kind: 'gradient',
+  expressions: [],
+  gives: (problem) => {
+    const { y, g, s, fused, layer } = problem;
+    // An upstream that was given says what the loss is.
+    if (!y || (g && !fused) || layer === 'cross-entropy' || layer === 'log-softmax') return [];
+    return probabilityLosses.flatMap(({ upstream, losses }) => {
+      const values = s.map((value, k) => upstream(value, at(y, k)));
+      const through = throughLayer(problem, cotangent(problem, 'g', values));
+      const all = losses.flatMap(([factor, loss]) =>
+        averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: loss + over })),
+      );
+      return all
+        .filter(({ scale }, k) => all.findIndex((other) => other.scale === scale) === k)
+        .map(({ scale, loss }) => ({
+          formula: `${through.formula} with g of the loss ${loss}`,
+          values: times(through.values, scale),
+          terms: times(through.terms, scale),
+        }));
+    });
+  },
+};
+
+/** The numbers times a factor. */
+export function times(values: Numbers, factor: number): Numbers {
+  return typeof values === 'function' ? (k) => values(k) * factor : scaled(values, factor);
+}
+
+/** Soft targets at a temperature: distillation multiplies the loss by T² so that its gradient does not shrink with 1/T². */
+const rightDistilled: Form = {
+  kind: 'gradient',
+  expressions: [],
+  gives: (problem) => {
+    const { temperature, target, indices } = problem;
+    if (temperature === 1 || indices || !target || target.given.every((value) => value === 0 || value === 1)) return [];
+    return rightLoss.gives(problem).map((found) => ({
+      ...found,
+      formula: `T² · (${found.formula}), the T² of distillation`,
+      values: times(found.values, temperature ** 2),
+      terms: times(found.terms, temperature ** 2),
+    }));
   },
 };
 
 /** The Jacobian, whether or not it is what was asked for. */
 export const rightJacobian: Form = {
-  ...jacobian('diag(s) − s sᵀ', ['np.diag(s) - np.outer(s, s)', 'np.diagflat(s) - np.dot(s, s.T)'], (problem) =>
-    jacobianEntries(problem),
-  ),
+  kind: 'jacobian',
+  expressions: [
+    'np.diag(s) - np.outer(s, s)',
+    'np.diagflat(s) - np.dot(s, s.T)',
+    'torch.diag_embed(s) - s.unsqueeze(-1) * s.unsqueeze(-2)',
+  ],
+  gives: (problem) => [layerJacobian(problem)],
   caveats: {
     'np.diag(s) - np.outer(s, s)': 'One row only, s of shape (f,): of a batch, np.diag(s) takes a diagonal.',
     'np.diagflat(s) - np.dot(s, s.T)':
@@ -79,10 +275,26 @@ const wantedJacobian: Form = {
   gives: (problem) => (problem.g || problem.y ? [] : rightJacobian.gives(problem)),
 };
 
+/** A sigmoid's derivatives alone: one number an entry. */
+const slope: Form = {
+  kind: 'gradient',
+  expressions: [],
+  gives: (problem) => {
+    const { s, g, y, layer, temperature } = problem;
+    if (layer !== 'sigmoid' || g || y) return [];
+    const values = s.map((value) => (value * (1 - value)) / temperature);
+    return [candidate(`σ ⊙ (1 − σ)${overTemperature(problem)}`, values)];
+  },
+};
+
+/** Layers of which explanations hold that do not depend on the function. */
+export const everyLayer: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
+
 export const right: Mistake = {
   id: 'right',
   name: 'right',
   what: 'the right derivative',
   why: 'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.',
-  forms: [rightProduct, rightLoss, wantedJacobian],
+  layers: everyLayer,
+  forms: [rightProduct, rightLoss, rightProbabilityLoss, rightDistilled, wantedJacobian, slope],
 };

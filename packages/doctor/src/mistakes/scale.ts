@@ -1,19 +1,22 @@
-import { type Candidate, candidate, type Form, type Kind, type Mistake, type Numbers, scaled } from '../form.js';
-import { softmaxRows } from '../host-softmax.js';
+import type { Candidate, Form, Kind, Mistake } from '../form.js';
+import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, lossGradient, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
+import { everyLayer, rightFactors, rightJacobian, rightLoss, rightProduct, times } from './right.js';
 
 /** The right derivative times a factor that does not belong there. */
 
 interface Factor {
   readonly symbol: string;
   readonly value: number;
+  /** What stands in the formula in place of the division by T. */
+  readonly suffix?: string;
 }
 
 const flipped = () => [{ symbol: '−', value: -1 }];
 
 const signFlipped: Mistake = {
   id: 'sign-flipped',
+  layers: everyLayer,
   name: 'sign flipped',
   what: 'the right derivative with the opposite sign: descent climbs',
   why: 'The loss −Σ y log s falls where s_t rises, so its gradient is s − y, not y − s; and g = −y / s carries a minus.',
@@ -30,35 +33,41 @@ const batchSize: Mistake = {
   name: 'off by the batch size',
   what: 'the right derivative times or divided by the number of rows (or of classes)',
   why: 'A mean over n rows divides by n once: in the loss and so in the gradient that arrives from it. The upstream gradient carries the 1/n already; softmax adds none. np.mean over all entries divides by n·f instead.',
+  layers: everyLayer,
   forms: multiples(
-    ({ n, f, shape }) =>
-      shape.length < 2 ? [] : [...batchFactors(n), { symbol: '1/n · ', value: 1 / n }, ...classFactors(n, f)],
+    (problem) => (problem.shape.length < 2 ? [] : batchFactors(problem)),
     (problem) => lossBatchFactors(problem),
     ['(s - y) / n / n', '(s - y) * n', '(s - y).mean()'],
   ),
 };
 
-function batchFactors(n: number): Factor[] {
-  return [{ symbol: 'n · ', value: n }];
-}
-
-function classFactors(n: number, f: number): Factor[] {
-  return [
+/** The batch's number of rows, of classes, and where it has several dimensions their sizes; 1 is no factor. */
+function batchFactors({ n, f, batch, axis }: Problem): Factor[] {
+  const sizes = batch.length < 2 ? [] : batch.map((size, d) => ({ size, d: d < axis ? d : d + 1 }));
+  const all = [
+    { symbol: 'n · ', value: n },
+    { symbol: '1/n · ', value: 1 / n },
     { symbol: '1/f · ', value: 1 / f },
     { symbol: '1/(n f) · ', value: 1 / (n * f) },
+    ...sizes
+      .filter(({ size }) => size > 1 && size < n)
+      .map(({ size, d }) => ({ symbol: `1/${size} (the size of axis ${d}) · `, value: 1 / size })),
   ];
+  return all.filter(({ value }) => value !== 1);
 }
 
-/** The factors of a cross-entropy's gradient that fit no reduction: with n = 1 they cannot be told from the right one. */
-function lossBatchFactors({ n, f, shape, reduction }: Problem): Factor[] {
+/** The factors of a cross-entropy's gradient that fit no reduction. */
+function lossBatchFactors(problem: Problem): Factor[] {
+  const { n, f, shape, reduction } = problem;
   if (shape.length < 2) return [];
-  const rightOnes = reduction === null ? [1, 1 / n] : [reduction === 'sum' ? 1 : 1 / n];
-  const other: Factor[] =
-    reduction === null
-      ? []
-      : [reduction === 'sum' ? { symbol: '1/n · ', value: 1 / n } : { symbol: 'n · 1/n · ', value: 1 }];
-  const all = [...batchFactors(n), { symbol: '1/n² · ', value: 1 / n ** 2 }, ...classFactors(n, f), ...other];
-  return n === 1 ? all : all.filter(({ value }) => !rightOnes.includes(value));
+  const rightOnes = rightLoss.gives(problem).length === 0 ? [] : rightFactors(problem).map(({ factor }) => factor);
+  const all: Factor[] = [
+    ...batchFactors(problem),
+    { symbol: '1/n² · ', value: 1 / n ** 2 },
+    ...(reduction === 'mean' ? [{ symbol: 'n · 1/n · ', value: 1 }] : []),
+    ...(problem.layer === 'sigmoid' ? [{ symbol: '1/f² · ', value: 1 / f ** 2 }] : []),
+  ];
+  return all.filter(({ value }) => !rightOnes.includes(value));
 }
 
 const temperature: Mistake = {
@@ -66,28 +75,19 @@ const temperature: Mistake = {
   name: 'temperature left out',
   what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
   why: 's = softmax(x / T), so ∂s/∂x = (diag(s) − s sᵀ) / T: the inner derivative 1/T belongs in the gradient once, and s must be the probabilities at that temperature.',
+  layers: everyLayer,
   forms: [
-    ...multiples(
-      ({ temperature: t }) => temperatureFactors(t),
-      ({ temperature: t, n, reduction }) =>
-        lossRights(n, reduction).flatMap((factor) =>
-          temperatureFactors(t).map(({ symbol, value }) => ({ symbol, value: value * factor })),
-        ),
-      [],
-    ),
+    ...multiples(temperatureFactors, temperatureFactors, []),
     {
       kind: 'gradient',
       expressions: [],
       gives: (problem) => {
         const plain = atTemperatureOne(problem);
         if (!plain) return [];
-        const { g, y, n, reduction } = problem;
-        const found: Candidate[] = [];
-        if (g) found.push(candidate('softmax(x) ⊙ (g − ⟨softmax(x), g⟩)', vjp(plain, g)));
-        for (const factor of y ? lossRights(n, reduction) : []) {
-          if (y) found.push(candidate('softmax(x) − y', scaled(lossGradient(plain, y), factor)));
-        }
-        return found;
+        return [...rightProduct.gives(plain), ...rightLoss.gives(plain)].map((found) => ({
+          ...found,
+          formula: `${found.formula} at the temperature 1`,
+        }));
       },
     },
     {
@@ -95,31 +95,30 @@ const temperature: Mistake = {
       expressions: [],
       gives: (problem) => {
         const plain = atTemperatureOne(problem);
-        return plain ? [candidate('the Jacobian of softmax(x)', jacobianEntries(plain))] : [];
+        return plain
+          ? rightJacobian.gives(plain).map((found) => ({ ...found, formula: 'the Jacobian of softmax(x)' }))
+          : [];
       },
     },
   ],
 };
 
-function temperatureFactors(t: number): Factor[] {
+/** What a right formula becomes that ends in a division by T. */
+function temperatureFactors({ temperature: t }: Problem): Factor[] {
   if (t === 1) return [];
   return [
-    { symbol: 'T · ', value: t },
-    { symbol: '1/T · ', value: 1 / t },
-    { symbol: 'T² · ', value: t * t },
+    { symbol: '', value: t, suffix: '' },
+    { symbol: '', value: 1 / t, suffix: ' / T²' },
+    { symbol: 'T · ', value: t * t, suffix: '' },
   ];
-}
-
-function lossRights(n: number, reduction: Problem['reduction']): number[] {
-  if (reduction !== null) return [reduction === 'sum' ? 1 : 1 / n];
-  return n === 1 ? [1] : [1, 1 / n];
 }
 
 /** The problem of somebody who forgot that there is a temperature. */
 function atTemperatureOne(problem: Problem): Problem | null {
-  const { x, n, f } = problem;
+  const { x, n, f, layer } = problem;
   if (!x || problem.temperature === 1) return null;
-  return { ...problem, temperature: 1, s: softmaxRows(x, { outer: n, classes: f, inner: 1 }) };
+  const s = layer === 'sigmoid' ? x.map(sigmoidOf) : softmaxRows(x, { outer: n, classes: f, inner: 1 });
+  return { ...problem, temperature: 1, s };
 }
 
 /** Forms for the right product and Jacobian times each of `factors`, and for s − y of the summed loss times each of `lossFactors`. */
@@ -128,7 +127,7 @@ function multiples(
   lossFactors: (problem: Problem) => readonly Factor[],
   expressions: readonly string[],
 ): Form[] {
-  const times = (
+  const multiple = (
     kind: Kind,
     form: Form,
     of: (problem: Problem) => readonly Factor[],
@@ -146,21 +145,22 @@ function multiples(
   const summedLoss: Form = { ...rightLoss, gives: (problem) => rightLoss.gives({ ...problem, reduction: 'sum' }) };
   const bothLosses: Form = factors === lossFactors ? rightLoss : summedLoss;
   return [
-    times('gradient', rightProduct, factors, expressions),
-    times('gradient', bothLosses, lossFactors, []),
-    times('jacobian', rightJacobian, factors, []),
+    multiple('gradient', rightProduct, factors, expressions),
+    multiple('gradient', bothLosses, lossFactors, []),
+    multiple('jacobian', rightJacobian, factors, []),
   ];
 }
 
-function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value }: Factor): Candidate {
+function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value, suffix }: Factor): Candidate {
   const size = Math.abs(value);
-  const multiple = { formula: `${symbol}(${formula})`, values: times(values, value), terms: times(terms, size) };
+  const bare = suffix === undefined ? formula : formula.replace(/ \/ T$/, '') + suffix;
+  const multiple = {
+    formula: symbol === '' ? bare : `${symbol}(${bare})`,
+    values: times(values, value),
+    terms: times(terms, size),
+  };
   // Any other factor changes what the losses' sum and their mean are.
   return value === -1 && reduction ? { ...multiple, reduction } : multiple;
-}
-
-function times(values: Numbers, factor: number): Numbers {
-  return typeof values === 'function' ? (k) => values(k) * factor : scaled(values, factor);
 }
 
 export const scales: readonly Mistake[] = [signFlipped, batchSize, temperature];

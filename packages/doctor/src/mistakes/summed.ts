@@ -50,6 +50,7 @@ const rowSum: Mistake = {
           'J.sum(axis=1)',
           'J.sum(axis=2)',
           'J.mean(axis=1)',
+          'J.sum()',
           's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
           ...rolls.map(([expression]) => expression),
         ],

@@ -6,7 +6,8 @@ import { readText } from '../../files.js';
 import type { DoctorState } from './state.js';
 
 /** The fields that hold arrays. */
-export type Field = 'signal' | 'gradient' | 'upstream' | 'target';
+export type Field = (typeof fields)[number];
+const fields = ['signal', 'gradient', 'upstream', 'target', 'mask', 'weight'] as const;
 
 /** What came of asking: a diagnosis, or what is wrong with what was given and in which field, or nothing yet. */
 export interface Answer {
@@ -21,7 +22,7 @@ export async function ask(state: DoctorState): Promise<Answer> {
   if (state.gradient.trim() === '') return nothing;
   const arrays: Partial<Record<Field, NdArrayLike>> = {};
   const expression = isExpression(state.gradient);
-  for (const field of ['signal', 'gradient', 'upstream', 'target'] as const) {
+  for (const field of fields) {
     const text = state[field];
     if (text.trim() === '' || (field === 'gradient' && expression)) continue;
     try {
@@ -31,7 +32,7 @@ export async function ask(state: DoctorState): Promise<Answer> {
       return { ...nothing, problem: { field, text: messageOf(error) } };
     }
   }
-  const { signal, gradient, upstream, target } = arrays;
+  const { signal, gradient, upstream, target, mask, weight } = arrays;
   if (!signal && !expression) return nothing;
   try {
     const diagnosis = diagnose({
@@ -39,9 +40,14 @@ export async function ask(state: DoctorState): Promise<Answer> {
       gradient: gradient ?? state.gradient.trim(),
       upstream,
       target: target && labelsOf(target, signal),
+      mask,
+      weight,
       axis: state.axis,
       temperature: state.temperature,
+      layer: state.layer === '' ? undefined : state.layer,
       reduction: state.reduction === '' ? undefined : state.reduction,
+      labelSmoothing: state.labelSmoothing ?? undefined,
+      ignoreIndex: state.ignoreIndex,
     });
     return { diagnosis, problem: null };
   } catch (error) {
@@ -68,8 +74,7 @@ function labelsOf(target: NdArrayLike, signal: NdArrayLike | undefined): NdArray
 function fieldOf(message: string): Field | null {
   if (/^(logits|probabilities)/.test(message)) return 'signal';
   if (/^(gradient|`)/.test(message)) return 'gradient';
-  if (message.startsWith('upstream')) return 'upstream';
-  return message.startsWith('target') ? 'target' : null;
+  return fields.find((field) => message.startsWith(field)) ?? null;
 }
 
 export function labelOf(field: Field, { kind }: Pick<DoctorState, 'kind'>): string {

@@ -10,14 +10,19 @@ import { ArrayField } from './array-field.js';
 import { ask, type Field, labelOf } from './ask.js';
 import { DiagnosisCard } from './diagnosis.js';
 import { type Example, examples } from './examples.js';
-import { type DoctorState, fromParameters, toParameters } from './state.js';
+import { type DoctorState, fractionOf, fromParameters, layers, oneOf, reductions, toParameters } from './state.js';
 
 const hints: Readonly<Record<Field, string>> = {
   signal: '(n, f)',
   gradient: 'what you computed: (n, f), (n, f, f), or its code',
   upstream: 'optional: ∂L/∂s, of the same shape',
   target: 'optional: class indices or probabilities',
+  mask: '1 where an entry takes part, 0 where not',
+  weight: 'of the loss, one number a class',
 };
+
+const always = ['signal', 'gradient', 'upstream', 'target'] as const;
+const rarely = ['mask', 'weight'] as const;
 
 /** Why the file that was opened last for a field was not taken. */
 type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
@@ -41,6 +46,18 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
   const refused = Object.values(refusals).some((refusal) => refusal !== null);
   // After a failure the newest result is an answer to an earlier question.
   const diagnosis = error === null ? result?.diagnosis : null;
+
+  const arrayField = (field: Field) => (
+    <ArrayField
+      key={field}
+      label={labelOf(field, state)}
+      hint={hints[field]}
+      lines={field === 'signal' || field === 'gradient' ? 5 : 2}
+      value={state[field]}
+      problem={refusals[field] ?? (problem?.field === field ? problem.text : null)}
+      onChange={(text, refusal) => change({ [field]: text }, refusal)}
+    />
+  );
 
   return (
     <div class="doctor">
@@ -70,18 +87,13 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
               </label>
             ))}
           </fieldset>
-          {(['signal', 'gradient', 'upstream', 'target'] as const).map((field) => (
-            <ArrayField
-              key={field}
-              label={labelOf(field, state)}
-              hint={hints[field]}
-              lines={field === 'signal' || field === 'gradient' ? 5 : 2}
-              value={state[field]}
-              problem={refusals[field] ?? (problem?.field === field ? problem.text : null)}
-              onChange={(text, refusal) => change({ [field]: text }, refusal)}
-            />
-          ))}
+          {always.map(arrayField)}
           <Settings state={state} onChange={change} />
+          <details class="more" open={hasMore(parameters)}>
+            <summary>Mask, weights, smoothing, ignored rows</summary>
+            {rarely.map(arrayField)}
+            <LossSettings state={state} onChange={change} />
+          </details>
         </section>
         <div class="answer">
           <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
@@ -98,6 +110,11 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
       </div>
     </div>
   );
+}
+
+/** True where a link has something of what is folded away. */
+function hasMore(parameters: URLSearchParams): boolean {
+  return ['mask', 'weight', 'labelSmoothing', 'ignoreIndex'].some((name) => parameters.has(name));
 }
 
 interface SettingsProps {
@@ -139,19 +156,57 @@ function Settings({ state, onChange }: SettingsProps) {
         />
       </div>
       <label>
+        <span>layer</span>
+        <select value={state.layer} onChange={(event) => onChange({ layer: oneOf(layers, event.currentTarget.value) })}>
+          <option value="">softmax or cross-entropy</option>
+          {layers.map((layer) => (
+            <option key={layer} value={layer}>
+              {layer}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
         <span>reduction of the loss</span>
         <select
           value={state.reduction}
-          onChange={(event) => {
-            const { value } = event.currentTarget;
-            onChange({ reduction: value === 'mean' || value === 'sum' ? value : '' });
-          }}
+          onChange={(event) => onChange({ reduction: oneOf(reductions, event.currentTarget.value) })}
         >
           <option value="">not known</option>
-          <option value="mean">mean</option>
-          <option value="sum">sum</option>
+          {reductions.map((reduction) => (
+            <option key={reduction} value={reduction}>
+              {reduction}
+            </option>
+          ))}
         </select>
       </label>
+    </div>
+  );
+}
+
+/** Options of the cross-entropy that few have. */
+function LossSettings({ state, onChange }: SettingsProps) {
+  return (
+    <div class="settings">
+      <label>
+        <span>label smoothing, 0 to 1</span>
+        <input
+          type="text"
+          inputMode="decimal"
+          placeholder="not known"
+          autocomplete="off"
+          value={state.labelSmoothing === null ? '' : String(state.labelSmoothing)}
+          onChange={(event) => onChange({ labelSmoothing: fractionOf(event.currentTarget.value) })}
+        />
+      </label>
+      <div>
+        <span aria-hidden="true">ignored class index</span>
+        <NumberField
+          label="ignored class index"
+          value={state.ignoreIndex}
+          onChange={(ignoreIndex) => onChange({ ignoreIndex })}
+        />
+      </div>
     </div>
   );
 }

@@ -1,3 +1,10 @@
+import type { Layer } from '@softgrad/doctor';
+
+/** What the layer may be said to compute. */
+export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
+
+export const reductions = ['mean', 'sum', 'none'] as const;
+
 /** What is known of a gradient that somebody computed, as it was pasted. */
 export interface DoctorState {
   /** What the signal is: the softmax's input or its output. */
@@ -7,9 +14,16 @@ export interface DoctorState {
   readonly gradient: string;
   readonly upstream: string;
   readonly target: string;
+  readonly mask: string;
+  readonly weight: string;
   readonly axis: number;
   readonly temperature: number;
-  readonly reduction: '' | 'mean' | 'sum';
+  /** Empty where it is not known. */
+  readonly layer: '' | Layer;
+  readonly reduction: '' | (typeof reductions)[number];
+  /** Null where it is not known. */
+  readonly labelSmoothing: number | null;
+  readonly ignoreIndex: number;
 }
 
 export const empty: DoctorState = {
@@ -18,12 +32,18 @@ export const empty: DoctorState = {
   gradient: '',
   upstream: '',
   target: '',
+  mask: '',
+  weight: '',
   axis: -1,
   temperature: 1,
+  layer: '',
   reduction: '',
+  labelSmoothing: null,
+  ignoreIndex: -100,
 };
 
-const texts = ['signal', 'gradient', 'upstream', 'target'] as const;
+const texts = ['signal', 'gradient', 'upstream', 'target', 'mask', 'weight'] as const;
+const settings = ['kind', 'axis', 'temperature', 'layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const;
 
 /** Longer arrays stay out of the URL. */
 const longestInUrl = 4000;
@@ -32,7 +52,7 @@ export function toParameters(state: DoctorState): URLSearchParams {
   const parameters = new URLSearchParams();
   const fits = texts.reduce((sum, name) => sum + state[name].length, 0) <= longestInUrl;
   for (const name of texts) if (fits && state[name] !== '') parameters.set(name, state[name]);
-  for (const name of ['kind', 'axis', 'temperature', 'reduction'] as const) {
+  for (const name of settings) {
     if (state[name] !== empty[name]) parameters.set(name, String(state[name]));
   }
   return parameters;
@@ -42,15 +62,31 @@ export function fromParameters(parameters: URLSearchParams): DoctorState {
   const text = (name: string) => parameters.get(name) ?? '';
   const axis = Number(parameters.get('axis') ?? -1);
   const temperature = Number(parameters.get('temperature') ?? 1);
-  const reduction = text('reduction');
+  const ignoreIndex = Number(parameters.get('ignoreIndex') ?? empty.ignoreIndex);
   return {
     kind: text('kind') === 'probabilities' ? 'probabilities' : 'logits',
     signal: text('signal'),
     gradient: text('gradient'),
     upstream: text('upstream'),
     target: text('target'),
+    mask: text('mask'),
+    weight: text('weight'),
     axis: Number.isInteger(axis) ? axis : -1,
     temperature: temperature > 0 && Number.isFinite(temperature) ? temperature : 1,
-    reduction: reduction === 'mean' || reduction === 'sum' ? reduction : '',
+    layer: oneOf(layers, text('layer')),
+    reduction: oneOf(reductions, text('reduction')),
+    labelSmoothing: fractionOf(text('labelSmoothing')),
+    ignoreIndex: Number.isInteger(ignoreIndex) ? ignoreIndex : empty.ignoreIndex,
   };
+}
+
+/** The choice that a text is, or empty. */
+export function oneOf<T extends string>(choices: readonly T[], text: string): T | '' {
+  return choices.find((choice) => choice === text) ?? '';
+}
+
+/** A number from 0 to 1; null where the text is empty or anything else. */
+export function fractionOf(text: string): number | null {
+  const value = Number(text);
+  return text.trim() !== '' && value >= 0 && value <= 1 ? value : null;
 }

@@ -1,0 +1,48 @@
+import { isTensor, readInput, type Shape, SoftgradError, sizeOf } from '@softgrad/core';
+
+/** An array of the caller's in float64, in the caller's layout. */
+export interface HostValues {
+  readonly shape: Shape;
+  readonly data: Float64Array;
+}
+
+/** An argument in float64. @throws ERR_DTYPE, ERR_SHAPE naming it */
+export function readValues(name: string, input: unknown): HostValues {
+  if (isTensor(input)) {
+    throw new SoftgradError('ERR_DTYPE', `diagnose: ${name} is a tensor; expected host data: await ${name}.array()`);
+  }
+  try {
+    const { shape, data } = readInput(input, undefined, 'float64');
+    return { shape, data: data as Float64Array };
+  } catch (error) {
+    if (!(error instanceof SoftgradError)) throw error;
+    throw new SoftgradError(error.code, `diagnose: ${name}: ${error.message.replace(/^tensor: /, '')}`);
+  }
+}
+
+/** The values with `axis` moved to the end. */
+export function classesLast(data: Float64Array, shape: Shape, axis: number): Float64Array {
+  if (axis === shape.length - 1) return data;
+  const classes = shape[axis];
+  const inner = sizeOf(shape.slice(axis + 1));
+  const moved = new Float64Array(data.length);
+  for (let k = 0; k < data.length; k++) {
+    const within = k % (classes * inner);
+    const row = Math.floor(k / (classes * inner)) * inner + (within % inner);
+    moved[row * classes + Math.floor(within / inner)] = data[k];
+  }
+  return moved;
+}
+
+/** Where entry k of the (n, f) matrix is in the caller's layout: `[2][0]`. */
+export function placeOf(k: number, shape: Shape, axis: number): string {
+  const path: number[] = new Array(shape.length);
+  path[axis] = k % shape[axis];
+  let rest = Math.floor(k / shape[axis]);
+  for (let d = shape.length - 1; d >= 0; d--) {
+    if (d === axis) continue;
+    path[d] = rest % shape[d];
+    rest = Math.floor(rest / shape[d]);
+  }
+  return path.map((index) => `[${index}]`).join('');
+}

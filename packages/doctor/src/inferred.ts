@@ -1,0 +1,153 @@
+import { at } from './at.js';
+import { type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
+import { softmaxRows } from './host-softmax.js';
+import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
+import type { Problem } from './problem.js';
+import { smooth } from './target.js';
+
+/**
+ * Right gradients of losses with options that nobody gave: label smoothing, weighted rows, a mask. Each has parameters, which
+ * are fitted to the numbers; they are candidates only where the numbers are many more.
+ */
+export function inferredRights(problem: Problem, data: Float64Array): readonly Candidate[] {
+  return [...smoothedLosses(problem, data), ...weightedRows(problem, data), ...maskedEntries(problem, data)];
+}
+
+/** Fewest numbers that can differ freely beyond those that are fitted. */
+const enough = 4;
+
+/** s − y with y smoothed by the ε that is nearest to the numbers. */
+function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
+  const { y, s, n, f, target, temperature, layer } = problem;
+  if (!y || !target || target.labelSmoothing !== null || target.weight || layer === 'sigmoid' || n * (f - 1) < enough)
+    return [];
+  const spread = smooth(y, 1, { keep: problem.masked?.keep ?? null, counted: target.counted, f });
+  return lossFactors(problem).flatMap(({ factor, over, reduction }) => {
+    // data = (s − (1 − ε) y − ε u) factor / T, which is linear in ε.
+    let product = 0;
+    let square = 0;
+    data.forEach((value, k) => {
+      if (!Number.isFinite(value)) return;
+      const direction = at(y, k) - at(spread, k);
+      product += direction * ((value * temperature) / factor - (at(s, k) - at(y, k)));
+      square += direction * direction;
+    });
+    const epsilon = product / square;
+    if (!(epsilon > 1e-3 && epsilon < 1)) return [];
+    const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
+    const written = `(s − y)${over}${overTemperature(problem)}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
+    const values = scaled(lossGradient(problem, smoothed), factor);
+    return [{ formula: written, values, terms: termsOf(problem, factor), reduction }];
+  });
+}
+
+function termsOf({ s, y, temperature }: Problem, factor: number): Float64Array {
+  return s.map((value, k) => ((value + at(y ?? s, k)) * factor) / temperature);
+}
+
+/** Right gradients but for rows of zeros, which a loss that leaves rows out has. Nothing is fitted. */
+export function leftOutRows(problem: Problem, data: Float64Array): readonly Candidate[] {
+  const { n, f, target } = problem;
+  const zero = Array.from({ length: n }, (_, row) =>
+    data.subarray(row * f, (row + 1) * f).every((value) => value === 0),
+  );
+  const counted = zero.filter((left) => !left).length;
+  if (counted === n || counted * (f - 1) < enough) return [];
+  // Rows that are said to be ignored are no discovery.
+  const ignored = target?.counted;
+  if (ignored && zero.every((left, row) => !left || !at(ignored, row))) return [];
+  const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
+  return summedLoss(problem).flatMap(({ formula, values, terms }) => {
+    if (typeof values === 'function' || typeof terms === 'function') return [];
+    return divisorsOf(problem, counted).map((divisor) => ({
+      formula: `${divisor === 1 ? formula : `(${formula}) / ${divisor}`}, rows ${some(rows)} left out of the loss`,
+      values: each(problem, (k, row) => (zero[row] ? 0 : at(values, k) / divisor)),
+      terms: each(problem, (k, row) => (zero[row] ? 0 : at(terms, k) / divisor)),
+    }));
+  });
+}
+
+function summedLoss(problem: Problem): readonly Candidate[] {
+  return rightLoss.gives({ ...problem, reduction: 'sum' });
+}
+
+/** What the loss of the rows that count is divided by: nothing, or their number, or that of all. */
+function divisorsOf({ n, reduction }: Problem, counted: number): readonly number[] {
+  if (reduction === 'sum') return [1];
+  return [...(reduction === null ? [1] : []), counted, n].filter((one, k, all) => all.indexOf(one) === k);
+}
+
+/** Each row of the loss's gradient times the factor that is nearest, at least 0: class weights, weighted samples. */
+function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
+  const { n, f } = problem;
+  if (n < 2) return [];
+  return summedLoss(problem).flatMap(({ formula, values, terms }) => {
+    if (typeof values === 'function' || typeof terms === 'function') return [];
+    const factors = Float64Array.from({ length: n }, (_, row) => factorOf(data, values, row * f, (row + 1) * f));
+    const counted = factors.filter((factor) => factor > 0);
+    if (factors.some((factor) => !(factor >= 0)) || counted.length * (f - 2) < enough) return [];
+    // A constant factor of all rows is another matter.
+    if (Math.max(...counted) - Math.min(...counted) <= 2e-2 * Math.max(...counted)) return [];
+    return [
+      {
+        formula: `w (${formula}), ${weightsInWords(problem, factors)}`,
+        values: each(problem, (k, row) => at(values, k) * at(factors, row)),
+        terms: each(problem, (k, row) => at(terms, k) * at(factors, row)),
+      },
+    ];
+  });
+}
+
+/** The least-squares factor of a part of the numbers; 0 where they are 0. */
+function factorOf(data: Float64Array, values: Float64Array, start: number, end: number): number {
+  let product = 0;
+  let square = 0;
+  for (let k = start; k < end; k++) {
+    product += at(data, k) * at(values, k);
+    square += at(values, k) * at(values, k);
+  }
+  return square === 0 ? 0 : product / square;
+}
+
+/** What the factors of the rows are: one for each class of the target, or one for each row. */
+function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
+  const rounded = [...factors].map((factor) => Number(factor.toPrecision(3)));
+  const classes = Array.from({ length: n }, (_, row) => (y ? y.subarray(row * f, (row + 1) * f).indexOf(1) : -1));
+  const weights = new Map<number, number>();
+  const byClass = classes.every((label, row) => {
+    const weight = weights.get(label) ?? at(rounded, row);
+    weights.set(label, weight);
+    return label >= 0 && Math.abs(weight - at(rounded, row)) <= 1e-2 * weight;
+  });
+  if (!byClass || weights.size === n) return `w = ${some(rounded.map(String))} for the rows`;
+  const sorted = [...weights].sort(([a], [b]) => a - b).map(([label, weight]) => `${weight} for class ${label}`);
+  return `w = ${some(sorted)}`;
+}
+
+function some(texts: readonly string[]): string {
+  return `${texts.slice(0, 6).join(', ')}${texts.length > 6 ? ' …' : ''}`;
+}
+
+/** The right gradient of a softmax over the entries whose gradient is not exactly 0. */
+function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
+  const { x, n, f, temperature, masked, layer, y } = problem;
+  if (!x || masked || layer === 'sigmoid') return [];
+  const keep = Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));
+  const removed = keep.reduce((count, kept) => count + 1 - kept, 0);
+  const rows = Array.from({ length: n }, (_, row) => keep.subarray(row * f, (row + 1) * f)).filter((row) =>
+    row.includes(1),
+  );
+  const kept = rows.reduce((count, row) => count + row.reduce((sum, one) => sum + one, 0) - 1, 0);
+  // A row of zeros alone may be one that was never written.
+  if (rows.every((row) => !row.includes(0)) || kept < enough) return [];
+  const logits = x.map((value, k) => (at(keep, k) ? value : Number.NEGATIVE_INFINITY));
+  const s = softmaxRows(logits, { outer: n, classes: f, inner: 1 }, temperature);
+  // Rows that are masked throughout have no loss.
+  const target = y?.map((value, k) => (keep.subarray(k - (k % f), k - (k % f) + f).includes(1) ? value : 0)) ?? null;
+  if (target?.some((value, k) => value > 0 && !at(keep, k))) return [];
+  const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };
+  return [...rightProduct.gives(other), ...rightLoss.gives(other)].map((found) => ({
+    ...found,
+    formula: `${found.formula}, with the ${removed} entries masked whose gradient is 0`,
+  }));
+}

@@ -1,0 +1,48 @@
+import { at } from '../at.js';
+import { type Candidate, candidate, type Mistake } from '../form.js';
+import { softmaxRows } from '../host-softmax.js';
+import type { Problem } from '../problem.js';
+import { rightLoss, rightProduct } from './right.js';
+
+/** Slips with the entries that a mask takes out. */
+
+const maskMissing: Mistake = {
+  id: 'mask-missing',
+  name: 'mask not applied',
+  what: 'a derivative of the softmax over all entries, those among them that the mask takes out',
+  why: 'The mask belongs before the softmax: entries that it takes out are −Infinity there, have the probability 0, and the others add up to 1 without them. Multiplying probabilities by the mask afterwards leaves rows that do not.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: [],
+      gives: (problem) => {
+        const { masked, n, f, temperature } = problem;
+        if (!masked?.x) return [];
+        const { keep } = masked;
+        const s = softmaxRows(masked.x, { outer: n, classes: f, inner: 1 }, temperature);
+        const after = s.map((value, k) => value * at(keep, k));
+        return [
+          ...named(problem, s, 'of the softmax over all entries'),
+          ...named(problem, s, 'of the softmax over all entries, multiplied by the mask').map((found) => ({
+            ...found,
+            values: masking(found.values, keep),
+          })),
+          ...named(problem, after, 'of the probabilities multiplied by the mask'),
+        ];
+      },
+    },
+  ],
+};
+
+function named(problem: Problem, s: Float64Array, what: string): Candidate[] {
+  const other = { ...problem, s };
+  return [...rightProduct.gives(other), ...rightLoss.gives(other)].map(({ formula, values }) =>
+    candidate(`${formula} ${what}`, values),
+  );
+}
+
+function masking(values: Candidate['values'], keep: Uint8Array): Candidate['values'] {
+  return typeof values === 'function' ? (k) => values(k) * at(keep, k) : values.map((value, k) => value * at(keep, k));
+}
+
+export const masks: readonly Mistake[] = [maskMissing];

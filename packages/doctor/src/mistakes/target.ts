@@ -1,0 +1,180 @@
+import { at } from '../at.js';
+import { each, type Form, loss, type Mistake } from '../form.js';
+import type { Problem } from '../problem.js';
+import { smooth } from '../target.js';
+import { addsUp, everyLayer, lossGradient } from './right.js';
+
+/** The right loss with another target than the one that was given, or with an option of it left out. */
+
+const targetSum: Mistake = {
+  id: 'target-sum',
+  name: 'target taken to add up to 1',
+  what: 's − y, though the target does not add up to 1',
+  why: 'The gradient of −Σ y log s is s Σy − y: every y_i pulls the whole row down by s. s − y is right only where each row of the target adds up to 1; of several labels a row either divide the target by their number, or use a sigmoid for each.',
+  forms: [
+    loss('s − y', [], (problem, y) => {
+      if (addsUp(problem) || problem.layer === 'sigmoid') return null;
+      return each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
+    }),
+  ],
+};
+
+/** Each row's target moved by some classes; `wrap` says whether what leaves at one end enters at the other. */
+function shifted({ f }: Problem, y: Float64Array, by: number, wrap: boolean): Float64Array {
+  return y.map((_, k) => {
+    const from = (k % f) - by;
+    if (!wrap && (from < 0 || from >= f)) return 0;
+    return at(y, k - (k % f) + ((from + f) % f));
+  });
+}
+
+function movedTarget(formula: string, expressions: readonly string[], by: number, wrap: boolean): Form {
+  return loss(formula, expressions, (problem, y) => {
+    if (problem.f < 2) return null;
+    const { s, temperature } = problem;
+    const moved = shifted(problem, y, by, wrap);
+    return each(problem, (k) => (at(s, k) - at(moved, k)) / temperature);
+  });
+}
+
+const labelsOffByOne: Mistake = {
+  id: 'labels-off-by-one',
+  name: 'labels off by one',
+  what: "s − y with every row's target one class too low or too high",
+  why: 'Class indices count from 0: labels that count from 1 (1 … K) need 1 taken off once, in the data or in the code but not in both. Index −1 is the last class in NumPy, and one_hot(K) a row of zeros.',
+  forms: [
+    movedTarget('s − y, y one class too low', ['s - np.eye(f)[y - 1]'], -1, true),
+    movedTarget('s − y, y one class too high', ['s - np.eye(f)[y + 1]'], 1, true),
+    movedTarget('s − y, y one class too low and 0 where there is none', [], -1, false),
+    movedTarget('s − y, y one class too high and 0 where there is none', [], 1, false),
+  ],
+};
+
+const partlyAveraged: Mistake = {
+  id: 'partly-averaged',
+  name: 'only one term divided by n',
+  what: 'the target divided by the number of rows and the probabilities not, or the other way round',
+  why: 'The mean of the losses has the gradient (s − y) / n: the division is of the difference. s − y / n lacks parentheses.',
+  forms: [
+    {
+      kind: 'gradient',
+      expressions: ['s - y / n', 's / n - y'],
+      gives: ({ n, f, s, y, temperature }) =>
+        y && n > 1
+          ? [
+              { by: n, targetOnly: true, formula: 's − y / n' },
+              { by: n, targetOnly: false, formula: 's / n − y' },
+              { by: f, targetOnly: true, formula: 's − y / f' },
+            ].map(({ by, targetOnly, formula }) => ({
+              formula,
+              values: s.map(
+                (value, k) => (value / (targetOnly ? 1 : by) - at(y, k) / (targetOnly ? by : 1)) / temperature,
+              ),
+              terms: s.map((value, k) => (value + at(y, k)) / temperature),
+            }))
+          : [],
+    },
+  ],
+};
+
+/** What a loss gives whose target is made of the given one in another way. */
+function otherTarget(formula: string, make: (problem: Problem) => Float64Array | null): Form {
+  return loss(formula, [], (problem) => {
+    const y = make(problem);
+    return y && lossGradient(problem, y);
+  });
+}
+
+const labelSmoothing: Mistake = {
+  id: 'label-smoothing',
+  name: 'label smoothing of another kind',
+  what: 'the gradient of the cross-entropy with its label smoothing left out, or with ε shared out among the wrong number of classes',
+  why: 'With label smoothing ε the target is (1 − ε) y + ε/K, over all K classes, the right one among them (PyTorch, TensorFlow). ε/(K − 1) for the others and 1 − ε for the right one is another smoothing, that of ε K/(K − 1).',
+  forms: [
+    otherTarget('s − y without smoothing', (problem) => {
+      const { target } = problem;
+      return target?.labelSmoothing ? weighted(problem, target.given) : null;
+    }),
+    otherTarget('s − y with ε/(K − 1) for the other classes', (problem) =>
+      smoothed(problem, (epsilon, classes, y) => (1 - epsilon) * y + ((1 - y) * epsilon) / (classes - 1)),
+    ),
+    otherTarget('s − (1 − ε) y', (problem) => smoothed(problem, (epsilon, _, y) => (1 - epsilon) * y)),
+    otherTarget('s − y − ε/K', (problem) => smoothed(problem, (epsilon, classes, y) => y + epsilon / classes)),
+    loss('s − (1 − ε) y, s not multiplied by Σy', [], (problem) => {
+      const y = smoothed(problem, (epsilon, _, value) => (1 - epsilon) * value);
+      return y && each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
+    }),
+  ],
+};
+
+/** The target smoothed by another rule, where an ε was given. */
+function smoothed(
+  problem: Problem,
+  rule: (epsilon: number, classes: number, y: number) => number,
+): Float64Array | null {
+  const { target, masked, f } = problem;
+  if (!target?.labelSmoothing) return null;
+  const { given, counted, labelSmoothing: epsilon } = target;
+  const classes = smooth(
+    new Float64Array(given.length),
+    0,
+    { keep: masked?.keep ?? null, counted, f },
+    (count) => count,
+  );
+  return weighted(
+    problem,
+    given.map((value, k) => (at(classes, k) === 0 ? 0 : rule(epsilon, at(classes, k), value))),
+  );
+}
+
+/** The target times the class weights, 0 where the mask takes an entry out. */
+function weighted({ target, masked, f }: Problem, y: Float64Array): Float64Array {
+  const weight = target?.weight;
+  return y.map((value, k) => (masked && !at(masked.keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
+}
+
+const classWeights: Mistake = {
+  id: 'class-weights',
+  name: 'class weights left out or in the wrong place',
+  what: 'the gradient of the cross-entropy without its class weights, or with them on another term than the loss',
+  why: "A row's loss is times the weight of its target's class, and so is the whole row of its gradient: w_t (s − y). Weights on the target alone (s − w y), or one for each column, are no derivative of it.",
+  forms: [
+    otherTarget('s − y without weights', ({ target }) => (target?.weight ? target.given : null)),
+    loss('w_i (s_i − y_i), a weight for each column', [], (problem) => {
+      const { target, s, f, temperature } = problem;
+      const weight = target?.weight;
+      return weight ? each(problem, (k) => (at(weight, k % f) * (at(s, k) - at(target.given, k))) / temperature) : null;
+    }),
+  ],
+};
+
+const ignoredRows: Mistake = {
+  id: 'ignored-rows',
+  name: 'ignored rows not ignored',
+  what: 's in the rows that are to be ignored, where the gradient is 0',
+  why: 'A row whose target is the ignored index is no part of the loss: its gradient is 0, and it does not count in the mean. A one-hot row of zeros takes the target away, but not s: multiply the row by 0.',
+  forms: [
+    loss('s − y, y 0 in the ignored rows', [], (problem, y) => {
+      const { target, s, temperature } = problem;
+      return target?.counted ? each(problem, (k) => (at(s, k) - at(y, k)) / temperature) : null;
+    }),
+    loss('s − y, the last class in the ignored rows', [], (problem, y) => {
+      const { target, s, f, temperature } = problem;
+      const counted = target?.counted;
+      if (!counted) return null;
+      return each(problem, (k, row, i) => {
+        const last = !at(counted, row) && i === f - 1 ? 1 : 0;
+        return (at(s, k) - at(y, k) - last) / temperature;
+      });
+    }),
+  ],
+};
+
+export const targets: readonly Mistake[] = [
+  { ...targetSum, layers: [null, 'softmax', 'log-softmax', 'cross-entropy'] },
+  { ...labelsOffByOne, layers: everyLayer },
+  { ...partlyAveraged, layers: everyLayer },
+  labelSmoothing,
+  classWeights,
+  ignoredRows,
+];

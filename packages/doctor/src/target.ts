@@ -1,0 +1,161 @@
+import { formatShape, type Shape, SoftgradError, sameShape, type TensorInput, withoutAxis } from '@softgrad/core';
+import { classesLast, placeOf, readValues } from './arrays.js';
+import { at } from './at.js';
+
+/** The target of a cross-entropy, with what its options make of it. (n, f) matrices, classes last. */
+export interface Target {
+  /** Its probabilities as they were given, or one-hot; 0 throughout in ignored rows. */
+  readonly given: Float64Array;
+  /** The same after smoothing, class weights and the mask: the gradient of the summed losses is s Σy − y. */
+  readonly y: Float64Array;
+  /** What PyTorch's mean divides by: the weight of the rows that count, or the number of rows. */
+  readonly divisor: number;
+  /** 0 for each row that is ignored; null where none is. */
+  readonly counted: Uint8Array | null;
+  /** Null where it was not said. */
+  readonly labelSmoothing: number | null;
+  readonly weight: Float64Array | null;
+  /** True unless it was given as probabilities. */
+  readonly indices: boolean;
+}
+
+export interface TargetOptions {
+  readonly labelSmoothing: number | undefined;
+  readonly weight: Float64Array | null;
+  readonly ignoreIndex: number;
+}
+
+/** Class indices (the shape without the axis) or probabilities (the shape of the logits). @throws ERR_SHAPE, ERR_VALUE */
+export function readTarget(
+  input: TensorInput,
+  options: TargetOptions,
+  keep: Uint8Array | null,
+  shape: Shape,
+  axis: number,
+): Target {
+  const target = readValues('target', input);
+  const f = at(shape, axis);
+  const { labelSmoothing = null, weight, ignoreIndex } = options;
+  const indices = !sameShape(target.shape, shape);
+  if (indices) checkIndexShape(target.shape, shape, axis);
+  const counts = indices ? target.data.map((value) => (value === ignoreIndex ? 0 : 1)) : null;
+  const given = indices
+    ? oneHot(target.data, ignoreIndex, keep, f)
+    : checkedProbabilities(classesLast(target.data, shape, axis), shape, axis);
+  const counted = counts?.includes(0) ? Uint8Array.from(counts) : null;
+  const smoothed = labelSmoothing ? smooth(given, labelSmoothing, { keep, counted, f }) : given;
+  const y = smoothed.map((value, k) => (keep && !at(keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
+  const divisor = indices
+    ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
+    : y.length / f;
+  return { given, y, divisor, counted, labelSmoothing, weight, indices };
+}
+
+/** (1 − ε) y + ε/K, over the K classes that the mask keeps. */
+export function smooth(
+  y: Float64Array,
+  epsilon: number,
+  { keep, counted, f }: { readonly keep: Uint8Array | null; readonly counted: Uint8Array | null; readonly f: number },
+  share: (classes: number) => number = (classes) => epsilon / classes,
+): Float64Array {
+  return y.map((value, k) => {
+    const row = Math.floor(k / f);
+    if (counted && !at(counted, row)) return 0;
+    const classes = keep ? keep.subarray(row * f, (row + 1) * f).reduce((sum, kept) => sum + kept, 0) : f;
+    return (1 - epsilon) * value + share(classes);
+  });
+}
+
+function checkIndexShape(given: Shape, shape: Shape, axis: number): void {
+  const batch = withoutAxis(shape, axis);
+  if (sameShape(given, batch) || sameShape(given, [...batch, 1])) return;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `diagnose: target is ${formatShape(given)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}`,
+  );
+}
+
+function oneHot(indices: Float64Array, ignoreIndex: number, keep: Uint8Array | null, f: number): Float64Array {
+  const y = new Float64Array(indices.length * f);
+  const fromOne = indices.every((value) => value >= 1 && value <= f) && indices.includes(f);
+  indices.forEach((value, row) => {
+    if (value === ignoreIndex) return;
+    if (!Number.isInteger(value) || value < 0 || value >= f) {
+      const hint = fromOne ? `; these count from 1: take 1 off` : '';
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `diagnose: target entry ${row} is ${value}; expected a class index from 0 to ${f - 1}${hint}`,
+      );
+    }
+    if (keep && !at(keep, row * f + value)) {
+      throw new SoftgradError('ERR_VALUE', `diagnose: target entry ${row} is class ${value}, which the mask takes out`);
+    }
+    y[row * f + value] = 1;
+  });
+  return y;
+}
+
+function checkedProbabilities(y: Float64Array, shape: Shape, axis: number): Float64Array {
+  const wrong = y.findIndex((value) => !(value >= 0 && Number.isFinite(value)));
+  if (wrong < 0) return y;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `diagnose: target${placeOf(wrong, shape, axis)} is ${at(y, wrong)}; expected a probability`,
+  );
+}
+
+/** One weight a class. @throws ERR_SHAPE, ERR_VALUE */
+export function readWeight(input: TensorInput, f: number): Float64Array {
+  const { shape, data } = readValues('weight', input);
+  if (data.length !== f) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `diagnose: weight is ${formatShape(shape)}; expected ${f} numbers, one a class`,
+    );
+  }
+  const wrong = data.findIndex((value) => !(value >= 0 && Number.isFinite(value)));
+  if (wrong < 0) return data;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `diagnose: weight[${wrong}] is ${at(data, wrong)}; expected a finite number from 0`,
+  );
+}
+
+/** What a mask keeps, classes last. @throws ERR_SHAPE, ERR_VALUE */
+export function readMask(input: TensorInput, shape: Shape, axis: number): Uint8Array {
+  const mask = readValues('mask', input);
+  const wrong = mask.data.findIndex((value) => value !== 0 && value !== 1);
+  if (wrong >= 0) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: mask entry ${wrong} is ${at(mask.data, wrong)}; expected true or 1 where an entry takes part, false or 0 where it does not`,
+    );
+  }
+  return Uint8Array.from(classesLast(broadcast(mask, shape), shape, axis));
+}
+
+/** The values repeated to a shape by NumPy's rule. @throws ERR_SHAPE */
+function broadcast(mask: { readonly shape: Shape; readonly data: Float64Array }, shape: Shape): Float64Array {
+  const offset = shape.length - mask.shape.length;
+  const fits = offset >= 0 && mask.shape.every((size, d) => size === 1 || size === shape[d + offset]);
+  if (!fits) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `diagnose: mask is ${formatShape(mask.shape)}; expected ${formatShape(shape)} like the logits, or what broadcasts to it`,
+    );
+  }
+  const size = shape.reduce((product, length) => product * length, 1);
+  return Float64Array.from({ length: size }, (_, k) => {
+    let index = 0;
+    let step = 1;
+    let rest = k;
+    for (let d = shape.length - 1; d >= offset; d--) {
+      const length = at(shape, d);
+      const own = at(mask.shape, d - offset);
+      if (own > 1) index += (rest % length) * step;
+      step *= own;
+      rest = Math.floor(rest / length);
+    }
+    return at(mask.data, index);
+  });
+}

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { diagnose } from '../src/index.js';
+
+describe('what people say they did', () => {
+  test.each([
+    ['probs[range(n), y] -= 1', 'right'],
+    ['dscores[range(num_examples), y] -= 1', 'right'],
+    ['p[np.arange(len(y)), labels] -= 1', 'right'],
+    ['probs[i][y[i]] -= 1', 'right'],
+    ['p[i, labels[i]] -= 1', 'right'],
+    ['probs.at[jnp.arange(n), y].add(-1)', 'right'],
+    ['dx = probs.copy(); dx[np.arange(N), y] -= 1; dx /= N', 'right'],
+    ['dscores = probs\ndscores[range(num_examples), y] -= 1\ndscores /= num_examples', 'right'],
+    ['torch.softmax(x, dim=-1) - F.one_hot(y, num_classes=10).float()', 'right'],
+    ['nn.Softmax(dim=1)(x) - y.astype(np.float32)', 'right'],
+    ['y * (1 - y)', 'diagonal'],
+    ['dy * y * (1 - y)', 'diagonal'],
+    ['self.y - self.t', 'right'],
+    ['(self.y - self.t) / batch_size', 'right'],
+    ['y - t', 'right'],
+    ['output * (1 - output)', 'diagonal'],
+    ["np.einsum('bij,bj->bi', J, g)", 'right'],
+    ["np.einsum('...ij,...j->...i', J, g)", 'right'],
+    ["np.einsum('bj,bij->bi', dout, jac)", 'right'],
+    ["np.einsum('bij,bi->bi', J, g)", 'row-sum'],
+    ['J.sum()', 'row-sum'],
+    ['np.exp(x)/np.sum(np.exp(x))', 'wrong-axis'],
+    ['np.exp(x) / np.exp(x).sum(axis=1)', 'keepdims-missing'],
+    ['s * (g - (s * g).sum(axis=1))', 'keepdims-missing'],
+    ['softmax(x) - onehot', 'right'],
+    ['F.softmax(logits, dim=1) - F.one_hot(target, 10)', 'right'],
+    ['probs.sub(onehot)', 'right'],
+    ['tf.softmax(logits).sub(tf.oneHot(labels, 10))', 'right'],
+    ['probs.mul(dout.sub(probs.mul(dout).sum(-1, true)))', 'right'],
+    ['s.mul(tf.scalar(1).sub(s))', 'diagonal'],
+    ['s.mul(s.neg().add(1))', 'diagonal'],
+    ['torch.matmul(J, g)', 'right'],
+    ['torch.bmm(J, g.unsqueeze(2)).squeeze(2)', 'right'],
+    ['(J @ g[..., None])[..., 0]', 'right'],
+    ['torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)', 'right'],
+    ['p.map((v, i) => v - y[i])', 'right'],
+    ['s[i] - (i === label ? 1 : 0)', 'right'],
+    ['s[i] * (1 - s[i])', 'diagonal'],
+    ['Math.exp(x[i]) - y[i]', 'normalisation-missing'],
+    ['s - y / n', 'partly-averaged'],
+    ['s - np.eye(f)[y - 1]', 'labels-off-by-one'],
+  ])('%s is %s', (gradient, id) => {
+    expect(diagnose({ gradient }).verdict).toBe(id);
+  });
+
+  test.each(['s.sub()', 'sub(s)', 'p.map(', "np.einsum('ij', J, g)", 'y - t - s', 's[i] - y[j]'])(
+    '%s is none of them',
+    (gradient) => {
+      expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
+    },
+  );
+});
