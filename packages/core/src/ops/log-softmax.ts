@@ -38,7 +38,7 @@ export const logSoftmaxDefinition = {
     formula: (m, x) => {
       const tempered = m.tempered(x);
       const z = m.sub(tempered, m.max(tempered));
-      return m.keep(m.sub(z, m.log(m.sum(m.exp(z)))), Number.NEGATIVE_INFINITY);
+      return m.keep(m.sub(z, m.log1p(m.sumOfOthers(z))), Number.NEGATIVE_INFINITY);
     },
   },
   vjp: {
