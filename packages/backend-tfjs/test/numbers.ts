@@ -1,4 +1,4 @@
-import { softmax, tensor } from '@softgrad/core';
+import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { type EngineName, tfjs } from '../src/index.js';
@@ -51,6 +51,28 @@ export function testNumbers(engine: EngineName): void {
         const rest = others.reduce((sum, p) => sum + p) / temperature;
         expect(dx[0] / rest).toBeCloseTo(1, 5);
         for (const [i, p] of others.entries()) expect(dx[i + 1]).toBeCloseTo(-p / temperature, 5 - Math.log10(p || 1));
+      }
+    }
+    await backend.close();
+  });
+
+  test(`${engine}: log Σ exp keeps its digits where Σ exp is nearly 1`, async () => {
+    const backend = await tfjs.open({ engine });
+    for (const classes of [2, 10, 100]) {
+      const gaps = Array.from({ length: 30 }, (_, k) => k / 2 + (k % 3) * 12);
+      const x = tensor(
+        gaps.map((gap) => [...new Array<number>(classes - 1).fill(-gap), 0]),
+        { backend },
+      );
+      const sums = await logSumExp(x).data();
+      const logs = await logSoftmax(x).data();
+      const targets = gaps.map(() => classes - 1);
+      const losses = await crossEntropy.loss(x, targets, { reduction: 'none' }).data();
+      for (const [row, gap] of gaps.entries()) {
+        const expected = Math.log1p((classes - 1) * Math.exp(-gap));
+        for (const found of [sums[row], -logs[row * classes + classes - 1], losses[row]]) {
+          expect(found / expected, `${classes} classes, gap ${gap}`).toBeCloseTo(1, 4);
+        }
       }
     }
     await backend.close();

@@ -62,6 +62,13 @@ export const inputs = {
     series(classes, (c) =>
       c === (row * 3 + 1) % classes ? 0 : -Math.LN2 * (1 + 5 * (row % 13)) - Math.log(classes - 1) - random() / 2,
     ),
+  /** The same, 1 − p about 2⁻²⁰ in the first row and every power of 2 from 2⁻¹ to 2⁻⁶⁰ in sixty. */
+  peaked: (classes, row, random) =>
+    series(classes, (c) =>
+      c === (row * 3 + 1) % classes
+        ? 0
+        : -Math.LN2 * (1 + ((row * 23 + 19) % 60)) - Math.log(classes - 1) - random() / 2,
+    ),
   /** 20 throughout, save one logit in every fourth row: 90 to 130 lower in float32, where exp underflows; 690 to 770 in float64. */
   mixed: (classes, row, _, dtype) => {
     const step = row >> 2;

@@ -7,7 +7,7 @@ import {
 import { nan, nearest } from '../reference/doubledouble.js';
 import { logSoftmax, rowIndices, type Values } from '../reference/functions.js';
 import type { Rows } from '../src/index.js';
-import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation } from './tolerance.js';
+import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation, sumOf } from './tolerance.js';
 
 /**
  * The loss: each log-probability's bound weighted by the target, the weight's own error, the product of both, the sum over the classes,
@@ -33,7 +33,7 @@ export function crossEntropyLossTolerance(
       const weight = Math.abs(nearest(q[c] ?? nan));
       const log = logs[i] ?? Number.NaN;
       if (weight === 0) return 0;
-      return weight * (logProbabilityUnits(precision, row, i, log) + relative * Math.abs(log));
+      return weight * (logProbabilityUnits(row, i, log) + relative * Math.abs(log));
     });
     return scale * precision.unit * terms.reduce((a, b) => a + b, 0) + precision.floor * (1 + at.length * (1 + scale));
   });
@@ -89,6 +89,9 @@ export function crossEntropyJvpTolerance(
 /**
  * Absolute bounds of the gradient's entries: of p Σ q, whose factors are rounded and multiplied, and of q; of their difference, the
  * division by the temperature and what the reduction costs. `extra` units for what is done with them.
+ *
+ * Where p_i is above ½ that would cancel, and the terms are those of `p_i Σ_{j≠i} q_j − q_i Σ_{j≠i} p_j`, the first sum of which may be
+ * Σ q − q_i with the error of Σ q; of a one-hot target it is 0.
  */
 function gradientBounds(
   precision: Precision,
@@ -111,17 +114,26 @@ function gradientBounds(
     if (!q) return;
     const row = rowErrors(precision, x, at, options);
     const sum = q.reduce((a, b) => a + Math.abs(b), 0);
+    // exp(log p) has the absolute error of log p as its relative one; otherwise p is a quotient.
+    const relative = (i: number) =>
+      Math.max(logProbabilityUnits(row, i, logs[i] ?? Number.NaN) + precision.exp(0), row.term(i) + row.sum + 5);
+    /** p and the part of it that is error, in units. Where a row has nothing left, 0 is exact and the errors of its sum are undefined. */
+    const probability = (i: number) => Math.exp(logs[i] ?? Number.NaN);
+    const erring = (i: number) => (probability(i) === 0 ? 0 : probability(i) * relative(i));
+    const oneHot = sumUnits(target, rows, options) === 0;
+    const products = ofTarget + sumUnits(target, rows, options) + 1 + after;
     at.forEach((i, c) => {
-      const log = logs[i] ?? Number.NaN;
-      const probability = Math.exp(log);
-      // exp(log p) has the absolute error of log p as its relative one; otherwise p is a quotient.
-      const exponential = logProbabilityUnits(precision, row, i, log) + precision.exp(0);
-      const quotient = row.term(i) + row.sum + 5;
-      const product = Math.max(exponential, quotient) + ofTarget + sumUnits(target, rows, options) + 1;
-      // Where a row has nothing left, 0 is exact and the errors of its sum are undefined.
-      const expected = probability === 0 ? 0 : probability * sum * (product + after);
-      const rounding = expected + Math.abs(q[c] ?? Number.NaN) * (ofTarget + ofSum + after);
-      out[i] = tempered * precision.unit * rounding + precision.floor * (1 + tempered * (1 + sum));
+      const p = probability(i);
+      const own = Math.abs(q[c] ?? Number.NaN);
+      const isTop = p > 0.5;
+      const taken = sum - (isTop && oneHot ? own : 0);
+      const left = isTop ? sumOf(at, (j) => (j === i ? 0 : probability(j))) : 1;
+      const lost = isTop ? sumOf(at, (j) => (j === i ? 0 : erring(j))) + summation(at.length) * left : 0;
+      const expected = taken * (erring(i) + p * products);
+      const rounding = expected + own * (left * (ofTarget + ofSum + after) + lost);
+      out[i] =
+        tempered * precision.unit * rounding +
+        precision.floor * (1 + tempered * (1 + sum + (isTop ? own * at.length : 0)));
     });
   });
   return out;

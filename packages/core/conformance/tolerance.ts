@@ -1,3 +1,4 @@
+import { add, exactly, exp, expm1, nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, rowIndices, softmax, type Values } from '../reference/functions.js';
 import type { FloatDType, Rows, Supports } from '../src/index.js';
 
@@ -13,7 +14,8 @@ import type { FloatDType, Rows, Supports } from '../src/index.js';
  *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
  *   nothing has rounded, is within `2 (base + slope·|x|)`;
  * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
- *   base 3 that is 2⁻²¹, what WGSL says of log);
+ *   base 3 that is 2⁻²¹, what WGSL says of log); log(1 + r) for r ≤ ½ is granted `base` + 4 ULP of its result, however small that is: a
+ *   division, an addition and the terms of a series;
  * - a sum of n terms is within n − 1 u of the sum of their sizes, and of long sums 4√n u are granted: rounding errors of a running sum
  *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst
  *   case would hide mistakes. (It exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs
@@ -28,6 +30,8 @@ export interface Precision {
   exp(gap: number): number;
   /** Absolute error of a logarithm that comes out at `value`, in units. */
   log(value: number): number;
+  /** Absolute error of log(1 + r) for r ≤ ½ that comes out at `value`, in units. */
+  log1p(value: number): number;
   /**
    * `tolerance` and what rounding costs that is not the operation's own: of float16 the result, which is computed in float32 and stored;
    * of float64 the expected value, since it is a float64 as well.
@@ -44,6 +48,7 @@ export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, d
     floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
     exp: (gap) => gap + 2 * (base + slope * gap),
     log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
+    log1p: (value) => (2 * base + 8) * value,
     stored: (tolerance, expected) => {
       if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
       return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
@@ -137,7 +142,7 @@ export function softmaxVjpTolerance(
   });
 }
 
-/** log-softmax, absolute: rounding of x/T − max, the relative error of the sum (the absolute one of its logarithm), the logarithm's own. */
+/** log-softmax, absolute: rounding of x/T − max, and the error of the logarithm of the sum. */
 export function logSoftmaxTolerance(
   precision: Precision,
   x: Values,
@@ -148,13 +153,13 @@ export function logSoftmaxTolerance(
   return rowBounds(precision, expected, rows, (at) => {
     const row = rowErrors(precision, x, at, parameters);
     return at.map((i) => {
-      const units = logProbabilityUnits(precision, row, i, expected[i] ?? Number.NaN);
+      const units = logProbabilityUnits(row, i, expected[i] ?? Number.NaN);
       return precision.unit * units + precision.floor;
     });
   });
 }
 
-/** log-sum-exp, absolute: the relative error of the sum, the logarithm's own, the division of the maximum and its addition. */
+/** log-sum-exp, absolute: the error of the logarithm of the sum, the division of the maximum and its addition. */
 export function logSumExpTolerance(
   precision: Precision,
   x: Values,
@@ -166,7 +171,7 @@ export function logSumExpTolerance(
     const value = expected[r] ?? Number.NaN;
     const row = rowErrors(precision, x, at, parameters);
     const divided = divisionUnits(parameters.temperature);
-    const units = row.sum + precision.log(row.logarithm) + divided * Math.abs(row.max) + Math.abs(value);
+    const units = row.logarithm + divided * Math.abs(row.max) + Math.abs(value);
     return precision.stored(precision.unit * units + precision.floor, value);
   });
 }
@@ -213,7 +218,13 @@ export function logSumExpJvpTolerance(
   });
 }
 
-/** vjp of log-softmax: relative to |g_i| and to exp(y_i) Σ|g|: an exp, a sum and their product; a difference and the division of both. */
+/**
+ * vjp of log-softmax, `(g_i − p_i Σ g) / T` with p = exp(y), relative to |g_i| and to p_i Σ|g|: an exp, a sum and their product; a difference
+ * and the division of both.
+ *
+ * Where p_i is above ½ that would cancel, and the terms are those of `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`: 1 − p_i as `complementOf` has
+ * it times g_i, a product; an exp, a sum and their product.
+ */
 export function logSoftmaxVjpTolerance(
   precision: Precision,
   y: Values,
@@ -226,17 +237,26 @@ export function logSoftmaxVjpTolerance(
   const scale = 1 / Math.abs(temperature);
   const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
+    const row = at.map((i) => ({ i, log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
     const total = sumOf(row, ({ size }) => size);
-    return row.map(({ log, size }) => {
+    const underflow = floor * (1 + scale * (1 + total));
+    return row.map(({ i, log, size }) => {
       const units = expUnits(precision, log) + summation(at.length) + 1 + after;
-      const product = log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log) * units * total;
-      return scale * unit * (after * size + product) + floor * (1 + scale * (1 + total));
+      const p = probabilityOf(log);
+      if (p <= 0.5) return scale * unit * (after * size + (p === 0 ? 0 : p * units * total)) + underflow;
+      const left = complementOf(precision, y, at, i);
+      const own = size * (unit * (1 + after) * left.value + left.error);
+      return scale * (own + unit * units * p * (total - size)) + underflow;
     });
   });
 }
 
-/** jvp of log-softmax: relative to |t_i| and to Σ exp(y) |t|, the sum of exps times tangents; a difference and the division of both. */
+/**
+ * jvp of log-softmax, relative to |t_i| and to Σ exp(y) |t|, the sum of exps times tangents; a difference and the division of both.
+ *
+ * Where an entry's probability is above ½ the terms are those that remain once its tangent is taken off all of them, a difference more.
+ * That changes nothing where Σ exp(y) is 1; what rounding left of it is known since y is given.
+ */
 export function logSoftmaxJvpTolerance(
   precision: Precision,
   y: Values,
@@ -249,17 +269,27 @@ export function logSoftmaxJvpTolerance(
   const scale = 1 / Math.abs(temperature);
   const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(t[i] ?? Number.NaN) }));
-    const mean = sumOf(
-      row.filter(({ log }) => log !== Number.NEGATIVE_INFINITY),
-      ({ log, size }) => Math.exp(log) * size * (expUnits(precision, log) + 1 + summation(at.length) + after),
-    );
+    const top = at.find((i) => probabilityOf(y[i] ?? Number.NaN) > 0.5);
+    const origin = top === undefined ? 0 : (t[top] ?? Number.NaN);
+    const excess = top === undefined ? 0 : Math.abs(origin) * complementOf(precision, y, at, top).excess;
+    const moved = top === undefined ? 0 : 1;
+    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs((t[i] ?? Number.NaN) - origin) }));
+    const mean = sumOf(row, ({ log, size }) => {
+      const units = expUnits(precision, log) + moved + 1 + summation(at.length) + after;
+      return log === Number.NEGATIVE_INFINITY ? 0 : probabilityOf(log) * size * units;
+    });
     const flushed = sumOf(row, ({ size }) => 1 + size);
-    return row.map(({ size }) => scale * unit * (after * size + mean) + floor * (1 + scale * (1 + flushed)));
+    return row.map(({ size }) => {
+      const rounding = unit * ((after + moved) * size + mean) + excess;
+      return scale * rounding + floor * (1 + scale * (1 + flushed));
+    });
   });
 }
 
-/** The Jacobian of log-softmax: one exp, one subtraction, one division an entry. */
+/**
+ * The Jacobian of log-softmax: one exp, one subtraction, one division an entry. On the diagonal an exp above ½ would cancel: there it is
+ * 1 − exp(y_c) as `complementOf` has it.
+ */
 export function logSoftmaxJacobianTolerance(
   precision: Precision,
   y: Values,
@@ -270,11 +300,33 @@ export function logSoftmaxJacobianTolerance(
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);
   const operations = 1 + divisionUnits(temperature);
-  return entryBounds(expected, rows, (_, j, value) => {
+  return entryBounds(expected, rows, (i, j, value, at) => {
     const log = y[j] ?? Number.NaN;
-    const exponential = log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log) * expUnits(precision, log);
-    return stored(unit * (scale * exponential + operations * Math.abs(value)) + floor * (1 + scale), value);
+    const p = probabilityOf(log);
+    const exponential = p === 0 ? 0 : unit * p * expUnits(precision, log);
+    const error = i === j && p > 0.5 ? complementOf(precision, y, at, j).error : exponential;
+    return stored(scale * error + unit * operations * Math.abs(value) + floor * (1 + scale), value);
   });
+}
+
+/** exp of a log-probability. */
+function probabilityOf(y: number): number {
+  return y === Number.NEGATIVE_INFINITY ? 0 : Math.exp(y);
+}
+
+/**
+ * `1 − exp(y_top)` of a row of log-probabilities, for an exp above ½, and its absolute error: as the sum of the others' exps, each of which
+ * has its error and may underflow, or by a series, which is granted 4 u. The sum differs from it by `excess`: Σ exp(y) is 1 only as far as y
+ * is right, which is known since y is given.
+ */
+function complementOf(precision: Precision, y: Values, at: readonly number[], top: number) {
+  const value = -Math.expm1(y[top] ?? Number.NaN);
+  const others = at.flatMap((i) => (i === top || y[i] === Number.NEGATIVE_INFINITY ? [] : [y[i] ?? Number.NaN]));
+  const missing = others.reduce((rest, log) => add(rest, exp(exactly(log))), expm1(exactly(y[top])));
+  const excess = Math.abs(nearest(missing));
+  const exps = sumOf(others, (log) => Math.exp(log) * expUnits(precision, log));
+  const rounding = precision.unit * (exps + (summation(at.length) + 4) * Math.abs(value));
+  return { value: Math.abs(value), excess, error: rounding + excess + precision.floor * others.length };
 }
 
 /** sigmoid, relative: an exp, whose error counts as far as 1 − y; an addition and a division. */
@@ -294,7 +346,7 @@ export function sigmoidVjpTolerance(precision: Precision, y: Values, g: Values, 
   });
 }
 
-/** Errors of one row's exps and of their sum, in units, and the parts of its log-sum-exp. */
+/** Errors of one row's exps, of their sum and of its logarithm, in units. */
 export interface RowErrors {
   /** Relative error of exp(x/T − max) of the entry at position i. */
   term(i: number): number;
@@ -304,7 +356,7 @@ export interface RowErrors {
   readonly sum: number;
   /** The maximum of x/T. */
   readonly max: number;
-  /** log Σ exp(x/T − max). */
+  /** Absolute error of log Σ exp(x/T − max). */
   readonly logarithm: number;
 }
 
@@ -323,23 +375,42 @@ export function rowErrors(
   const shiftOf = (value: number) =>
     Number.isFinite(value) ? max - value + divided * (Math.abs(value) + Math.abs(max)) : 0;
   const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
-  const weighted = at.reduce((error, i, c) => {
-    const exponential = exponentials[c] ?? Number.NaN;
-    return error + (exponential ? (exponential / sum) * termOf(scaled(i)) : 0);
-  }, 0);
+  const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
+  const ofSum = Math.max(precision.exp(1), errors.reduce((a, b) => a + b, 0) / sum) + summation(at.length);
+  const top = at.findIndex((i) => scaled(i) === max);
+  const ofRest = logarithmUnits(precision, exponentials, errors, top);
   return {
     term: (i) => (Number.isFinite(scaled(i)) ? termOf(scaled(i)) : 0),
     shift: (i) => shiftOf(scaled(i)),
-    sum: Math.max(precision.exp(1), weighted) + summation(at.length),
+    sum: ofSum,
     max: Number.isFinite(max) ? max : 0,
-    logarithm: Math.log(sum),
+    logarithm: ofRest ?? ofSum + precision.log(Math.log(sum)),
   };
 }
 
+/**
+ * Absolute error of log(1 + r), in units, where r, the sum of a row's exps without that of its maximum, is at most ½: relative to r the
+ * errors of its terms, each a quotient of two exps, which may underflow, and of the summation; and the logarithm's own. Otherwise undefined: there the logarithm
+ * is that of the whole sum, whose relative error is the absolute error of the logarithm.
+ */
+function logarithmUnits(
+  precision: Precision,
+  exponentials: readonly number[],
+  errors: readonly number[],
+  top: number,
+): number | undefined {
+  const withoutTop = (values: readonly number[]) => values.reduce((sum, value, c) => sum + (c === top ? 0 : value), 0);
+  const rest = withoutTop(exponentials);
+  if (!(rest <= 0.5)) return undefined;
+  const underflow = (exponentials.length * precision.floor) / precision.unit;
+  const ofRest = withoutTop(errors) + (precision.exp(1) + summation(exponentials.length)) * rest + underflow;
+  return ofRest / (1 + rest) + precision.log1p(Math.log1p(rest));
+}
+
 /** Absolute error of the log-probability that a row's entry at position i has, in units; 0 where it is −Infinity. */
-export function logProbabilityUnits(precision: Precision, row: RowErrors, i: number, value: number): number {
+export function logProbabilityUnits(row: RowErrors, i: number, value: number): number {
   if (!Number.isFinite(value)) return 0;
-  return row.shift(i) + row.sum + precision.log(row.logarithm) + 2 * Math.abs(value);
+  return row.shift(i) + row.logarithm + 2 * Math.abs(value);
 }
 
 /** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
@@ -393,6 +464,7 @@ function entryBounds(
   return out;
 }
 
-function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
+/** Σ term over the entries. */
+export function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
   return entries.reduce((sum, entry) => sum + term(entry), 0);
 }

@@ -1,6 +1,8 @@
 import type { Rows } from '../src/backend/interface.js';
 import { add, type DoubleDouble, div, exactly, exp, mul, nan, nearest, one, sub, zero } from './doubledouble.js';
 import {
+  complement,
+  isDominant,
   logProbabilities,
   logSumExpCurvature,
   type ReferenceParameters,
@@ -56,7 +58,7 @@ export function crossEntropy(
       const logarithm = log(i, c);
       const weight = q[c] ?? nan;
       const kept = !options.mask || options.mask[i];
-      const derivative = kept ? sub(mul(exp(logarithm), sum), weight) : zero;
+      const derivative = kept ? slope(logarithm, q, c, sum) : zero;
       gradient[i] = nearest(div(derivative, divisor));
       if (Number.isNaN(logarithm.hi)) undefinedRow = true;
       if (weight.hi !== 0) loss = sub(loss, mul(weight, logarithm));
@@ -65,6 +67,14 @@ export function crossEntropy(
   });
   if (reduction === 'none') return { loss: Float64Array.from(losses, nearest), gradient };
   return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
+}
+
+/** `p Σ q − q_c` with p = exp(log), of a p above ½ as `p Σ_{k≠c} q_k − q_c (1 − p)`, which is the same and does not cancel. */
+function slope(log: DoubleDouble, q: readonly DoubleDouble[], c: number, sum: DoubleDouble): DoubleDouble {
+  const weight = q[c] ?? nan;
+  if (!isDominant(log)) return sub(mul(exp(log), sum), weight);
+  const others = total(q.map((other, k) => (k === c ? zero : other)));
+  return sub(mul(exp(log), others), mul(weight, complement(log)));
 }
 
 /** The gradient times the cotangent of the loss: one value, or one a row for 'none'. */

@@ -113,8 +113,17 @@ function log1pSeries(a: DoubleDouble): DoubleDouble {
   return mul(a, sum);
 }
 
-/** `1 + r + r²/2! + …` for |r| ≤ 1/128: from r⁶/6! on float64 is enough, r¹⁴/14! is below 1e-40. */
+/** `eᵃ − 1`, without losing a small `a`. */
+export function expm1(a: DoubleDouble): DoubleDouble {
+  return Math.abs(a.hi) < 1 / 128 ? expm1Series(a) : sub(exp(a), one);
+}
+
 function expSeries(r: DoubleDouble): DoubleDouble {
+  return add(one, expm1Series(r));
+}
+
+/** `r + r²/2! + …` for |r| ≤ 1/128: from r⁶/6! on float64 is enough, r¹⁴/14! is below 1e-40. */
+function expm1Series(r: DoubleDouble): DoubleDouble {
   let tail = 1 / 87178291200;
   for (const { hi } of lateFactorials) tail = hi + tail * r.hi;
   // (hi, lo) is the sum so far. `add` and `mul` are written out: this is what a run of the suite spends its time on.
@@ -128,7 +137,7 @@ function expSeries(r: DoubleDouble): DoubleDouble {
     hi = product + error;
     lo = error - (hi - product);
   }
-  return add(one, add(r, mul(r, { hi, lo })));
+  return add(r, mul(r, { hi, lo }));
 }
 
 /** 1/n from 1 on. */

@@ -6,6 +6,7 @@ import {
   div,
   exactly,
   exp,
+  expm1,
   log,
   log1p,
   mul,
@@ -161,26 +162,51 @@ export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameter
   return rowwise(x, rows, (at) => logProbabilities(x, at, parameters));
 }
 
-/** `(g − exp(y) Σ g) / T`, where what is masked has g = 0. */
+/**
+ * `(g − p Σ g) / T` with p = exp(y), where what is masked has g = 0: of a p above ½ as `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`, which is the same and
+ * does not cancel.
+ */
 export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
     const cotangent = (i: number) => exactly(isMasked(parameters, i) ? 0 : g[i]);
     const sum = sumOf(at, cotangent);
-    return (i) => divided(sub(cotangent(i), mul(exp(exactly(y[i])), sum)), temperature);
+    return (i) => {
+      const log = exactly(y[i]);
+      if (!isDominant(log)) return divided(sub(cotangent(i), mul(exp(log), sum)), temperature);
+      const others = sumOf(at, (j) => (j === i ? zero : cotangent(j)));
+      return divided(sub(mul(cotangent(i), complement(log)), mul(exp(log), others)), temperature);
+    };
   });
 }
 
-/** `(t − ⟨exp(y), t⟩) / T`; what is masked adds nothing and stays put. */
+/**
+ * `(t − ⟨p, t⟩) / T` with p = exp(y); what is masked adds nothing and stays put. Where an entry k has a p above ½ it is the same
+ * `t_i − t_k − Σ p_j (t_j − t_k) + t_k (1 − Σ p)`, which does not cancel.
+ */
 export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
-    const mean = sumOf(at, (i) => mul(exp(exactly(y[i])), exactly(t[i])), parameters);
+    const top = at.find((i) => !isMasked(parameters, i) && isDominant(exactly(y[i])));
+    const origin = top === undefined ? 0 : t[top];
+    const mean = sumOf(at, (i) => mul(exp(exactly(y[i])), difference(t[i], origin)), parameters);
+    const others = sumOf(at, (i) => (i === top ? zero : exp(exactly(y[i]))), parameters);
+    const missing = top === undefined ? zero : mul(exactly(origin), sub(complement(exactly(y[top])), others));
     return (i) => {
       if (isMasked(parameters, i)) return zero;
-      return divided(sub(exactly(t[i]), mean), temperature);
+      return divided(add(sub(difference(t[i], origin), mean), missing), temperature);
     };
   });
+}
+
+/** Whether exp(log) is above ½, as at most one entry of a row has it. */
+export function isDominant(log: DoubleDouble): boolean {
+  return log.hi > -Math.LN2;
+}
+
+/** `1 − exp(log)`. */
+export function complement(log: DoubleDouble): DoubleDouble {
+  return sub(zero, expm1(log));
 }
 
 /** `−Σg · p_i Σ_j p_j (t_i − t_j) / T²` with p = exp(y), where what is masked has g = 0 and no part in the sums. */
@@ -206,7 +232,8 @@ export function logSoftmaxJacobian(y: Values, rows: Rows, parameters: ReferenceP
     const probability = at.map((i) => exp(exactly(y[i])));
     return (i, j, c) => {
       if (isMasked(parameters, i)) return 0;
-      return nearest(divided(sub(i === j ? one : zero, probability[c] ?? nan), temperature));
+      const entry = i === j ? complement(exactly(y[i])) : sub(zero, probability[c] ?? nan);
+      return nearest(divided(entry, temperature));
     };
   });
 }

@@ -6,13 +6,6 @@ import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
 
-/**
- * Bound on Σ s² of rows whose ⟨s, g⟩ is taken as it is. float64 arithmetic has bits to spare for float32: there only 20 lost ones would show,
- * as long as g is multiplied by Σ s, which the probabilities as stored miss 1 by.
- */
-export const mostSquaresSingle = 1 - 2 ** -20;
-export const mostSquaresDouble = 0.5;
-
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
   out: FloatArray,
@@ -39,10 +32,9 @@ export function vjp(
 }
 
 /**
- * ⟨s, g⟩ of a row where one probability is nearly 1 cancels against that entry's own g. A constant can be taken off the cotangent
- * for nothing, J (g − c) = J g, because J's rows add up to 0: such rows, whose Σ s² is above a bound, take that entry's g.
- * Σ s² costs nothing beside the loads; looking for the entry in every row is a branch that nobody foresees. Rows of two and three
- * have their differences written out.
+ * ⟨s, g⟩ of a row where one probability is nearly 1 cancels against that entry's own g, the more so as Σ s of stored probabilities is not
+ * exactly 1. Subtracting a constant from g does not change the result, because J's rows add up to 0: where a probability is above ½ the
+ * constant is that entry's g. Rows of two and three have their differences written out.
  */
 function vjpRows(
   out: FloatArray,
@@ -56,7 +48,8 @@ function vjpRows(
   const length = outer * classes;
   if (classes === 2) vjpPairs(out, s, g, length, factor);
   else if (classes === 3) vjpTriples(out, s, g, length, factor);
-  else vjpLonger(out, s, g, length, classes, factor, isSingle);
+  else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
+  else vjpDouble(out, s, g, length, classes, factor);
 }
 
 function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
@@ -88,16 +81,21 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
 /** Elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
 export const blockElements = 128;
 
-function vjpLonger(
+/** Σ s² of rows that are searched for a probability above ½, as every one of 15/16 or more makes it. */
+export const leastSquares = (15 / 16) ** 2;
+
+/**
+ * float64 arithmetic has 25 bits to spare for sums of float32, as many as cotangents that differ can have in common, if g is multiplied by Σ s.
+ * So only probabilities that are much nearer to 1 than ½ need the second pass.
+ */
+function vjpSingle(
   out: FloatArray,
   s: FloatArray,
   g: FloatArray,
   length: number,
   classes: number,
   factor: number,
-  isSingle: boolean,
 ): void {
-  const mostSquares = isSingle ? mostSquaresSingle : mostSquaresDouble;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     let mean = 0;
@@ -139,13 +137,14 @@ function vjpLonger(
       total += total0 + total1;
     }
     let origin = 0;
-    if (squares > mostSquares) {
-      total = 1;
-      origin = g[indexOfLargest(s, start, end)];
-      mean = meanCotangent(s, g, start, end, origin);
+    if (squares > leastSquares) {
+      const top = indexAboveHalf(s, start, end);
+      if (top >= 0) {
+        total = 1;
+        origin = g[top];
+        mean = meanCotangent(s, g, start, end, origin);
+      }
     }
-    // In float64 rows are shifted before what Σ s misses 1 by would show.
-    if (!isSingle) total = 1;
     const lastFour = (end - 3) | 0;
     for (k = start; k < lastFour; k += 4) {
       const k1 = (k + 1) | 0;
@@ -164,20 +163,108 @@ function vjpLonger(
   }
 }
 
-function indexOfLargest(s: FloatArray, start: number, end: number): number {
-  let top = start;
-  for (let k = start; k < end; k++) if (s[k] > s[top]) top = k;
-  return top;
+/**
+ * Σ s⁴ of rows that are searched for a probability above ½, as every such one makes it. Σ s⁴ costs nothing beside the loads; a search
+ * in every row is an unpredictable branch, and Σ s² is above ¼ in many rows without one.
+ */
+const leastFourth = (1 / 2) ** 4;
+
+function vjpDouble(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  factor: number,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    let mean = 0;
+    let fourth = 0;
+    let k = start;
+    while (k < end) {
+      // Not k + blockElements, which overflows where the row ends at 2^31.
+      const last = end - k > blockElements ? (k + blockElements) | 0 : end;
+      const lastFour = (last - 3) | 0;
+      let sum0 = 0;
+      let sum1 = 0;
+      let fourth0 = 0;
+      let fourth1 = 0;
+      for (; k < lastFour; k += 4) {
+        const k1 = (k + 1) | 0;
+        const k2 = (k + 2) | 0;
+        const k3 = (k + 3) | 0;
+        const s0 = s[k];
+        const s1 = s[k1];
+        const s2 = s[k2];
+        const s3 = s[k3];
+        const square0 = s0 * s0;
+        const square1 = s1 * s1;
+        const square2 = s2 * s2;
+        const square3 = s3 * s3;
+        sum0 += s0 * g[k] + s1 * g[k1];
+        sum1 += s2 * g[k2] + s3 * g[k3];
+        fourth0 += square0 * square0 + square1 * square1;
+        fourth1 += square2 * square2 + square3 * square3;
+      }
+      for (; k < last; k++) {
+        const square = s[k] * s[k];
+        sum0 += s[k] * g[k];
+        fourth0 += square * square;
+      }
+      mean += sum0 + sum1;
+      fourth += fourth0 + fourth1;
+    }
+    let origin = 0;
+    if (fourth > leastFourth) {
+      const top = indexAboveHalf(s, start, end);
+      if (top >= 0) {
+        origin = g[top];
+        mean = meanCotangent(s, g, start, end, origin);
+      }
+    }
+    const lastFour = (end - 3) | 0;
+    for (k = start; k < lastFour; k += 4) {
+      const k1 = (k + 1) | 0;
+      const k2 = (k + 2) | 0;
+      const k3 = (k + 3) | 0;
+      const dx0 = s[k] * (g[k] - origin - mean) * factor;
+      const dx1 = s[k1] * (g[k1] - origin - mean) * factor;
+      const dx2 = s[k2] * (g[k2] - origin - mean) * factor;
+      const dx3 = s[k3] * (g[k3] - origin - mean) * factor;
+      out[k] = dx0;
+      out[k1] = dx1;
+      out[k2] = dx2;
+      out[k3] = dx3;
+    }
+    for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean) * factor;
+  }
+}
+
+/** The index of the probability above ½, or −1. */
+function indexAboveHalf(s: FloatArray, start: number, end: number): number {
+  for (let k = start; k < end; k++) if (s[k] > 0.5) return k;
+  return -1;
 }
 
 /** Σ s (g − origin). */
 function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
   let mean = 0;
-  for (let first = start; first < end; first += blockElements) {
-    const last = Math.min(end, first + blockElements);
-    let sum = 0;
-    for (let k = first; k < last; k++) sum += s[k] * (g[k] - origin);
-    mean += sum;
+  let k = start;
+  while (k < end) {
+    const last = end - k > blockElements ? (k + blockElements) | 0 : end;
+    const lastFour = (last - 3) | 0;
+    let sum0 = 0;
+    let sum1 = 0;
+    for (; k < lastFour; k += 4) {
+      const k1 = (k + 1) | 0;
+      const k2 = (k + 2) | 0;
+      const k3 = (k + 3) | 0;
+      sum0 += s[k] * (g[k] - origin) + s[k1] * (g[k1] - origin);
+      sum1 += s[k2] * (g[k2] - origin) + s[k3] * (g[k3] - origin);
+    }
+    for (; k < last; k++) sum0 += s[k] * (g[k] - origin);
+    mean += sum0 + sum1;
   }
   return mean;
 }

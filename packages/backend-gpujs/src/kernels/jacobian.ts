@@ -38,14 +38,25 @@ const sumOfOthers: Reduction = {
   step: (j) => `if (s[${j}] <= 0.5) { result += s[${j}]; }`,
 };
 
+/** The same of log-probabilities. */
+export const sumOfOtherExps: Reduction = {
+  name: 'log-softmax/others',
+  arrays: ['y'],
+  start: () => 'let result = 0;',
+  step: (j) => `const p = expOf(y[${j}]); if (p <= 0.5) { result += p; }`,
+};
+
 const logSoftmaxJacobian: Program = {
   name: 'log-softmax/jacobian',
-  arrays: ['y'],
+  arrays: ['y', 'others'],
   integers: ['classes', 'inner'],
   numbers: ['temperature'],
   body: `
     const b = expOf(y[${operand(c)}]);
-    if (${r} == ${c}) { return (1 - b) / temperature; }
+    if (${r} == ${c}) {
+      if (b > 0.5) { return others[${matrix}] / temperature; }
+      return (1 - b) / temperature;
+    }
     return -b / temperature;`,
 };
 
@@ -70,8 +81,13 @@ export function logSoftmaxJacobianInto(
   launch: Launch,
   out: GpujsBuffer,
   logProbabilities: GpujsBuffer,
-  { classes, inner }: Rows,
+  rows: Rows,
   temperature: number,
 ): void {
-  launch.run(logSoftmaxJacobian, out, [logProbabilities], [classes, inner, temperature]);
+  const { outer, classes, inner } = rows;
+  launch.within((scratch) => {
+    const others = scratch(outer * inner);
+    launch.reduce(sumOfOtherExps, others, [logProbabilities], rows, {}, bySum);
+    launch.run(logSoftmaxJacobian, out, [logProbabilities, others], [classes, inner, temperature]);
+  });
 }

@@ -2,6 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Elementwise, Reduction, Rowwise } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
+import { sumOfOtherExps } from './jacobian.js';
 import {
   atPivot,
   exponent,
@@ -36,25 +37,44 @@ const logSumExp: Rowwise = {
     return m / temperature + log1pOf(rest[${place.row}]);`,
 };
 
-const mean: Reduction = {
-  name: 'log-softmax/mean',
+/** Σ g over the entries whose probability is not above ½. */
+const sumBelowHalf: Reduction = {
+  name: 'log-softmax/below-half',
+  arrays: ['y', 'g'],
+  start: () => 'let result = 0;',
+  step: (j) => `if (expOf(y[${j}]) <= 0.5) { result += g[${j}]; }`,
+};
+
+/** The tangent of the entry whose probability is above ½, of which there is one at most; 0 without. */
+const tangentOfTop: Reduction = {
+  name: 'log-softmax/top',
   arrays: ['y', 't'],
   start: () => 'let result = 0;',
-  step: (j) => `result += expOf(y[${j}]) * t[${j}];`,
+  step: (j) => `if (expOf(y[${j}]) > 0.5) { result += t[${j}]; }`,
+};
+
+const mean: Reduction = {
+  name: 'log-softmax/mean',
+  arrays: ['y', 't', 'top'],
+  start: ({ row }) => `const origin = top[${row}]; let result = 0;`,
+  step: (j) => `result += expOf(y[${j}]) * (t[${j}] - origin);`,
 };
 
 const vjp: Elementwise = {
   name: 'log-softmax/vjp',
-  arrays: ['y', 'g', 'total'],
+  arrays: ['y', 'g', 'total', 'rest', 'others'],
   numbers: ['temperature'],
-  body: ({ row }) => `return (g[this.thread.x] - expOf(y[this.thread.x]) * total[${row}]) / temperature;`,
+  body: ({ row }) => `
+    const p = expOf(y[this.thread.x]);
+    if (p > 0.5) { return (g[this.thread.x] * others[${row}] - p * rest[${row}]) / temperature; }
+    return (g[this.thread.x] - p * total[${row}]) / temperature;`,
 };
 
 const jvp: Elementwise = {
   name: 'log-softmax/jvp',
-  arrays: ['t', 'mean'],
+  arrays: ['t', 'top', 'mean'],
   numbers: ['temperature'],
-  body: ({ row }) => `return (t[this.thread.x] - mean[${row}]) / temperature;`,
+  body: ({ row }) => `return (t[this.thread.x] - top[${row}] - mean[${row}]) / temperature;`,
 };
 
 /** `(x − x_k)/T − log1p(rest)`. */
@@ -88,7 +108,7 @@ export function logSumExpInto(
   });
 }
 
-/** `(g − exp(y) Σ g) / T`. */
+/** `(g − exp(y) Σ g) / T`; where exp(y) is above ½ that would cancel, and is `g Σ_others exp(y) − exp(y) Σ_others g`. */
 export function logSoftmaxVjpInto(
   launch: Launch,
   out: GpujsBuffer,
@@ -98,13 +118,16 @@ export function logSoftmaxVjpInto(
   temperature: number,
 ): void {
   launch.within((scratch) => {
-    const total = scratch(rows.outer * rows.inner);
+    const [total, rest, others] = [0, 1, 2].map(() => scratch(rows.outer * rows.inner));
     reduceRows(launch, total, 'sum', cotangent, rows);
-    launch.elementwise(vjp, out, [logProbabilities, cotangent, total], rows, { numbers: [temperature] });
+    launch.reduce(sumBelowHalf, rest, [logProbabilities, cotangent], rows, {}, bySum);
+    launch.reduce(sumOfOtherExps, others, [logProbabilities], rows, {}, bySum);
+    const inputs = [logProbabilities, cotangent, total, rest, others];
+    launch.elementwise(vjp, out, inputs, rows, { numbers: [temperature] });
   });
 }
 
-/** `(t − ⟨exp(y), t⟩) / T`. */
+/** `(t − ⟨exp(y), t⟩) / T`, the tangent of an entry whose probability is above ½ taken off all first, so that nothing cancels. */
 export function logSoftmaxJvpInto(
   launch: Launch,
   out: GpujsBuffer,
@@ -114,8 +137,10 @@ export function logSoftmaxJvpInto(
   temperature: number,
 ): void {
   launch.within((scratch) => {
+    const top = scratch(rows.outer * rows.inner);
     const means = scratch(rows.outer * rows.inner);
-    launch.reduce(mean, means, [logProbabilities, tangent], rows, {}, bySum);
-    launch.elementwise(jvp, out, [tangent, means], rows, { numbers: [temperature] });
+    launch.reduce(tangentOfTop, top, [logProbabilities, tangent], rows, {}, bySum);
+    launch.reduce(mean, means, [logProbabilities, tangent, top], rows, {}, bySum);
+    launch.elementwise(jvp, out, [tangent, top, means], rows, { numbers: [temperature] });
   });
 }

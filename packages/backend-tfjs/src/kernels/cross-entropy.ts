@@ -4,7 +4,10 @@ import type { TfBuffer } from '../storage.js';
 import type { Target, Verbs } from '../verbs/verbs.js';
 import { type Logits, logitsOf, shapesOf } from './logits.js';
 
-/** Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. */
+/**
+ * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. For a p above ½ the gradient would
+ * cancel, and is computed as `p Σ q − q Σ p` over the other entries.
+ */
 export function crossEntropy(
   engine: Engine,
   out: { readonly loss: TfBuffer | null; readonly gradient: TfBuffer | null },
@@ -19,19 +22,21 @@ export function crossEntropy(
     const q = verbs.keep(targetWeights(verbs, x, rows, parameters));
     const shifted = verbs.binary('sub', x.values, verbs.reduce('max', x.values));
     const exponentials = verbs.unary('exp', shifted);
-    const sum = verbs.reduce('sum', exponentials);
     const results: V[] = [];
     if (out.loss) {
-      const y = verbs.binary('sub', shifted, verbs.unary('log', sum));
+      const y = verbs.binary('sub', shifted, verbs.log1p(verbs.sumOfOthers(shifted, exponentials)));
       // Avoids 0 · −Infinity, which is NaN.
       const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));
       results.push(verbs.binary('mul', verbs.reduce('sum', terms), -scale));
     }
     if (out.gradient) {
-      const p = verbs.binary('div', exponentials, sum);
+      const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
       const kept = x.mask === null ? p : verbs.select(x.mask, p, 0);
-      const expected = verbs.binary('mul', kept, verbs.reduce('sum', q));
-      const slopes = verbs.binary('mul', verbs.binary('sub', expected, q), scale / temperature);
+      const isTop = verbs.binary('sub', kept, 0.5);
+      const [othersOfP, othersOfQ] = [kept, q].map((v) => verbs.reduce('sum', verbs.select(isTop, 0, v)));
+      const ofTop = verbs.binary('sub', verbs.binary('mul', kept, othersOfQ), verbs.binary('mul', q, othersOfP));
+      const rest = verbs.binary('sub', verbs.binary('mul', kept, verbs.reduce('sum', q)), q);
+      const slopes = verbs.binary('mul', verbs.select(isTop, ofTop, rest), scale / temperature);
       if (target.kind === 'indices') {
         // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
         const ignored = verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex);

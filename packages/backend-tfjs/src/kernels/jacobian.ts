@@ -26,7 +26,10 @@ export function jacobian(
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
 }
 
-/** `out[o,i,r,c] = (δ_rc − exp(y[o,c,i])) / temperature`. */
+/**
+ * `out[o,i,r,c] = (δ_rc − exp(y[o,c,i])) / temperature`, on the diagonal the sum of the other exponentials where one is above ½, because
+ * `1 − exp(y)` would cancel.
+ */
 export function logSoftmaxJacobian(
   engine: Engine,
   out: TfBuffer,
@@ -35,9 +38,12 @@ export function logSoftmaxJacobian(
   temperature: number,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { row, identity } = matrixParts(verbs, logProbabilities, rows);
-    const difference = verbs.binary('sub', identity, verbs.unary('exp', row));
-    return [temperature === 1 ? difference : verbs.binary('div', difference, temperature)];
+    const { column, row, identity } = matrixParts(verbs, logProbabilities, rows);
+    const [ofColumn, ofRow] = [column, row].map((y) => verbs.unary('exp', y));
+    const others = verbs.reduce('sum', verbs.select(verbs.binary('sub', ofColumn, 0.5), 0, ofColumn));
+    const isTop = verbs.binary('mul', identity, verbs.binary('sub', ofRow, 0.5));
+    const entries = verbs.select(isTop, others, verbs.binary('sub', identity, ofRow));
+    return [temperature === 1 ? entries : verbs.binary('div', entries, temperature)];
   };
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
 }

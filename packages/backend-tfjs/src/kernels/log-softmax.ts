@@ -15,14 +15,13 @@ export function logSoftmax(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { values, mask } = logitsOf(verbs, logits, rows, parameters);
     const shifted = verbs.binary('sub', values, verbs.reduce('max', values));
-    const sum = verbs.reduce('sum', verbs.unary('exp', shifted));
-    const result = verbs.binary('sub', shifted, verbs.unary('log', sum));
+    const result = verbs.binary('sub', shifted, verbs.log1p(verbs.sumOfOthers(shifted, verbs.unary('exp', shifted))));
     return [mask === null ? result : verbs.select(mask, result, Number.NEGATIVE_INFINITY)];
   };
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).shape }], program);
 }
 
-/** `(g − exp(y) Σ g) / temperature`. */
+/** `(g − p Σ g) / temperature` with p = exp(y): for p above ½ that would cancel, and is computed as `g Σ p − p Σ g` over the other entries. */
 export function logSoftmaxVjp(
   engine: Engine,
   out: TfBuffer,
@@ -34,14 +33,17 @@ export function logSoftmaxVjp(
   const { shape } = shapesOf(rows);
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const g = verbs.input(cotangent, shape);
-    const probabilities = verbs.unary('exp', verbs.input(logProbability, shape));
-    const taken = verbs.binary('mul', probabilities, verbs.reduce('sum', g));
-    return [verbs.binary('div', verbs.binary('sub', g, taken), temperature)];
+    const p = verbs.unary('exp', verbs.input(logProbability, shape));
+    const isTop = verbs.binary('sub', p, 0.5);
+    const [othersOfP, othersOfG] = [p, g].map((v) => verbs.reduce('sum', verbs.select(isTop, 0, v)));
+    const ofTop = verbs.binary('sub', verbs.binary('mul', g, othersOfP), verbs.binary('mul', p, othersOfG));
+    const rest = verbs.binary('sub', g, verbs.binary('mul', p, verbs.reduce('sum', g)));
+    return [verbs.binary('div', verbs.select(isTop, ofTop, rest), temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }
 
-/** `(t − ⟨exp(y), t⟩) / temperature`. */
+/** `(t − ⟨p, t⟩) / temperature` with p = exp(y), where the t of a p above ½ is first subtracted from t, because the difference would cancel. */
 export function logSoftmaxJvp(
   engine: Engine,
   out: TfBuffer,
@@ -53,9 +55,11 @@ export function logSoftmaxJvp(
   const { shape } = shapesOf(rows);
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const t = verbs.input(tangent, shape);
-    const probabilities = verbs.unary('exp', verbs.input(logProbability, shape));
-    const mean = verbs.reduce('sum', verbs.binary('mul', probabilities, t));
-    return [verbs.binary('div', verbs.binary('sub', t, mean), temperature)];
+    const p = verbs.unary('exp', verbs.input(logProbability, shape));
+    const origin = verbs.reduce('sum', verbs.select(verbs.binary('sub', p, 0.5), t, 0));
+    const rest = verbs.binary('sub', t, origin);
+    const mean = verbs.reduce('sum', verbs.binary('mul', p, rest));
+    return [verbs.binary('div', verbs.binary('sub', rest, mean), temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }

@@ -19,10 +19,12 @@ export function logSumExp(
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { values } = logitsOf(verbs, logits, rows, parameters);
-    const floored = verbs.binary('max', verbs.reduce('max', values), -largestFloat32);
-    const shift = verbs.binary('min', floored, largestFloat32);
-    const sum = verbs.reduce('sum', verbs.unary('exp', verbs.binary('sub', values, shift)));
-    return [verbs.binary('add', verbs.unary('log', sum), shift)];
+    const max = verbs.reduce('max', values);
+    const shift = verbs.binary('min', verbs.binary('max', max, -largestFloat32), largestFloat32);
+    const shifted = verbs.binary('sub', values, shift);
+    const rest = verbs.sumOfOthers(shifted, verbs.unary('exp', shifted));
+    const finite = verbs.binary('min', verbs.binary('max', rest, 0), largestFloat32);
+    return [verbs.binary('add', verbs.log1p(finite), max)];
   };
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).reduced }], program);
 }

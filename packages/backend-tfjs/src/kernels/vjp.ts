@@ -5,9 +5,8 @@ import type { Verbs } from '../verbs/verbs.js';
 import { shapesOf } from './logits.js';
 
 /**
- * `s ⊙ (g − ⟨s, g⟩) / temperature`, with the mean ⟨s, g⟩ computed in two steps. Because probabilities sum to 1, subtracting a constant from g
- * does not change the result. First the rounded mean is subtracted; the mean of the remainder is its rounding error, which is subtracted next.
- * Otherwise g − ⟨s, g⟩ would cancel at the largest probability of a nearly one-hot row.
+ * `s ⊙ (g − ⟨s, g⟩) / temperature`. Because probabilities sum to 1, subtracting a constant from g does not change the result: where a
+ * probability is above ½ the constant is its g. Otherwise g − ⟨s, g⟩ would cancel there in a nearly one-hot row.
  */
 export function vjp(
   engine: Engine,
@@ -21,10 +20,10 @@ export function vjp(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const s = verbs.input(probabilities, shape);
     const g = verbs.input(cotangent, shape);
-    const mean = verbs.reduce('sum', verbs.binary('mul', s, g));
-    const rest = verbs.binary('sub', g, mean);
-    const lost = verbs.reduce('sum', verbs.binary('mul', s, rest));
-    const product = verbs.binary('mul', s, verbs.binary('sub', rest, lost));
+    const origin = verbs.reduce('sum', verbs.select(verbs.binary('sub', s, 0.5), g, 0));
+    const rest = verbs.binary('sub', g, origin);
+    const mean = verbs.reduce('sum', verbs.binary('mul', s, rest));
+    const product = verbs.binary('mul', s, verbs.binary('sub', rest, mean));
     return [temperature === 1 ? product : verbs.binary('div', product, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);

@@ -27,6 +27,8 @@ export interface EagerTraits {
   readonly losesSecondNaN: boolean;
   /** Whether its Softmax and Sigmoid are single kernels with correct results. */
   readonly fusedKernels: boolean;
+  /** Whether its Log1p is accurate for small operands: that of wasm is log(1 + x). */
+  readonly accurateLog1p: boolean;
   /** Checks that this many more floats fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
 }
@@ -73,6 +75,20 @@ export function runEagerly(
     );
     return owned(runKernel(name, infos, attributes), shape);
   };
+  /** A kernel on operands that are seen as another shape. */
+  const reshaped = (
+    name: string,
+    inputs: Readonly<Record<string, Value>>,
+    operandShape: readonly number[],
+    shape: Shape,
+    attributes: NamedAttrMap,
+  ): Value => {
+    traits.reserve(sizeOf(shape));
+    const infos = Object.fromEntries(
+      Object.entries(inputs).map(([key, { info }]) => [key, { ...info, shape: [...operandShape] }]),
+    );
+    return owned(runKernel(name, infos, attributes), shape);
+  };
   /** An elementwise kernel, without dimensions of 1, because tfjs's broadcast loops over all dimensions for each element. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
@@ -89,6 +105,14 @@ export function runEagerly(
   const numeric = (x: Value): Value =>
     x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
   const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
+  const conditions = new Map<Value, Value>();
+  /** Computed once for each value. */
+  const isPositive = (x: Value): Value => {
+    if (x.info.dtype === 'bool') return x;
+    const known = conditions.get(x) ?? elementwise('Greater', { a: x, b: constant(0) }, x.shape);
+    conditions.set(x, known);
+    return known;
+  };
   /** The value broadcast to a shape, because tfjs's Select does not broadcast. */
   const filled = (x: Value, shape: Shape): Value => {
     const reps = inOrder.map((k) => shape[k] / x.shape[k]);
@@ -120,6 +144,13 @@ export function runEagerly(
       );
     },
     unary: (op, x) => elementwise(unaryKernels[op], { x: numeric(x) }, x.shape),
+    log1p(x) {
+      if (traits.accurateLog1p) return elementwise('Log1p', { x }, x.shape);
+      // The part of x that 1 + x loses is added (HP-15C handbook, 1982).
+      const sum = verbs.binary('add', x, 1);
+      const lost = verbs.binary('sub', x, verbs.binary('sub', sum, 1));
+      return verbs.binary('add', verbs.unary('log', sum), verbs.binary('div', lost, sum));
+    },
     binary(op, a, b) {
       const operands = { a: term(a), b: term(b) };
       const shape = broadcast([operands.a.shape, operands.b.shape]);
@@ -132,9 +163,7 @@ export function runEagerly(
     },
     select(condition, a, b) {
       const value = typeof condition === 'number' ? constant(condition) : condition;
-      const chosen =
-        value.info.dtype === 'bool' ? value : elementwise('Greater', { a: value, b: constant(0) }, value.shape);
-      return choose(chosen, term(a), term(b));
+      return choose(isPositive(value), term(a), term(b));
     },
     reduce(op, x) {
       const [a, b, , d] = x.shape;
@@ -143,6 +172,16 @@ export function runEagerly(
       return op === 'max'
         ? kernel('Max', { x: operand }, reduced, { reductionIndices: [2], keepDims: true })
         : kernel('Sum', { x: operand }, reduced, { axis: [2], keepDims: true });
+    },
+    sumOfOthers(x, exponentials) {
+      const [a, b, classes, d] = x.shape;
+      // In three dimensions where possible: tfjs transposes before it reduces a dimension that is not the last, even if that has size 1.
+      const shape = d === 1 ? [a, b, classes] : x.shape;
+      const indices = reshaped('ArgMax', { x }, shape, [a, b, d, 1], { axis: 2 });
+      const attributes = { depth: classes, onValue: 1, offValue: 0, dtype: 'int32' };
+      const oneHot = reshaped('OneHot', { indices }, [a, b, d], [a, b, d, classes], attributes);
+      const largest = d === 1 ? { ...oneHot, shape: x.shape } : transposed(oneHot);
+      return verbs.reduce('sum', verbs.binary('sub', exponentials, largest));
     },
     keep: (x) => x,
     softmax(x) {

@@ -64,9 +64,16 @@ export function runLazily(
       return { kind: 'coordinate', shape, dimension };
     },
     unary: (op, x) => operation(op, [x]),
+    log1p,
     binary: (op, a, b) => operation(op, [term(a), term(b)]),
     select: (condition, a, b) => operation('select', [term(condition), term(a), term(b)]),
     reduce,
+    sumOfOthers(x, exponentials) {
+      const isLargest = operation('equal', [x, constant(0)]);
+      const lower = reduce('sum', operation('sub', [exponentials, isLargest]));
+      // Every entry that equals the largest but one counts.
+      return operation('add', [lower, operation('sub', [reduce('sum', isLargest), constant(1)])]);
+    },
     keep: (x) => (x.kind === 'operation' ? kept(programs.map(x, x.shape), x.shape) : x),
     softmax: () => null,
     sigmoid: () => null,
@@ -82,6 +89,26 @@ export function runLazily(
   } finally {
     for (const info of made) instance.disposeData(info.dataId);
   }
+}
+
+/** Denominators of the series of artanh(z) / z between its 1 and its z⁸/9: for z ≤ 1/5 the next term is below half an ULP of float32. */
+const denominators = [7, 5, 3];
+
+/**
+ * Up to ½ it is `2 artanh(x / (2 + x))` by its series: a GPU's log has an absolute error near 1, and its compiler may take a correction by
+ * what 1 + x drops for 0.
+ */
+function log1p(x: Expression): Expression {
+  const z = operation('div', [x, operation('add', [x, constant(2)])]);
+  const square = operation('mul', [z, z]);
+  const series = denominators.reduce<Expression>(
+    (sum, k) => operation('mul', [square, operation('add', [sum, constant(1 / k)])]),
+    operation('mul', [square, constant(1 / 9)]),
+  );
+  const twice = operation('add', [z, z]);
+  const bySeries = operation('add', [twice, operation('mul', [twice, series])]);
+  const isSmall = operation('sub', [constant(0.5), x]);
+  return operation('select', [isSmall, bySeries, operation('log', [operation('add', [x, constant(1)])])]);
 }
 
 /** The strides of a contiguous value; 0 for dimensions of 1, which broadcast. */

@@ -21,12 +21,19 @@ export interface Verbs<V> {
   /** Each element's index along a dimension of this size. */
   coordinate(dimension: 2 | 3, size: number): V;
   unary(op: UnaryOp, x: V): V;
+  /** `log(1 + x)` for finite x ≥ 0 and NaN, right relative to the result where x is small. */
+  log1p(x: V): V;
   /** `equal` gives 1 or 0. */
   binary(op: ElementOp, a: V | number, b: V | number): V;
   /** `condition > 0 ? a : b`; the other operand has no effect, even if it is NaN. */
   select(condition: V | number, a: V | number, b: V | number): V;
   /** Reduces the third dimension, which is at least 1, to 1. */
   reduce(op: ReduceOp, x: V): V;
+  /**
+   * Σ exp(x) − 1 along the third dimension, where x has had its maximum subtracted: the sum of `exponentials`, the exp of x, without that of the
+   * maximum, because the difference would lose the digits of a small sum. NaN propagates.
+   */
+  sumOfOthers(x: V, exponentials: V): V;
   /** Computes the value now, so that several programs do not each recompute it from many operands. */
   keep(x: V): V;
   /** Softmax over the third dimension by a kernel of the engine, or null if it has none. */

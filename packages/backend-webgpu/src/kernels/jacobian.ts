@@ -85,10 +85,8 @@ fn entry(head: u32, column: u32, diagonal: bool) -> u32 {
   let difference = select(0.0, 1.0, diagonal) - bitcast<f32>(column);
   return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}difference * P.inverse_temperature);
 }
-fn is_dominant(head: u32) -> bool {
-  return ${ofLogarithms ? 'false' : '!is_nan(head) && bitcast<f32>(head) > 0.5'};
-}
-// s times the sum of the other probabilities: for s above 1/2, 1 − s would cancel.
+fn is_dominant(head: u32) -> bool { return !is_nan(head) && bitcast<f32>(head) > 0.5; }
+// The sum of the other probabilities instead of 1 − s: for s above 1/2 that would cancel.
 fn dominant(base: u32, r: u32, head: u32) -> u32 {
   var others = 0.0;
   for (var k = 0u; k < P.classes; k++) {
@@ -96,7 +94,7 @@ fn dominant(base: u32, r: u32, head: u32) -> u32 {
     if (is_nan(value)) { return NAN; }
     if (k != r) { others += bitcast<f32>(value); }
   }
-  return bitcast<u32>(bitcast<f32>(head) * others * P.inverse_temperature);
+  return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}others * P.inverse_temperature);
 }
 @compute @workgroup_size(${workgroupSize})
 fn main(

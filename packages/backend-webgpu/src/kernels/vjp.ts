@@ -4,9 +4,26 @@ import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
 
 /**
- * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result; subtracting g*, its value at the largest
- * probability, avoids cancellation where a row is nearly one-hot. One pass is enough: whenever a larger probability changes g* to g*',
- * `d = Σ s (g − g*)` changes by `Σ s (g* − g*')`.
+/**
+ * The mean of a vector v over probabilities p, less v*, its value at the largest p: `d = Σ p (v − v*)`. One pass is enough: whenever a
+ * larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
+ */
+const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', undefined: 'u32' } as const;
+const meanFromTop = /* wgsl */ `
+fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0u); }
+fn merge(a: State, b: State) -> State {
+  let second = b.top > a.top;
+  let top = select(a.top, b.top, second);
+  let at_top = select(a.at_top, b.at_top, second);
+  let moved = select(b.sum * (b.at_top - at_top), a.sum * (a.at_top - at_top), second);
+  return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.undefined | b.undefined);
+}
+struct Result { origin: f32, d: f32, undefined: bool }
+`;
+
+/**
+ * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result; subtracting its value at the largest
+ * probability avoids cancellation where a row is nearly one-hot.
  */
 export function vjp(
   engine: Engine,
@@ -18,14 +35,7 @@ export function vjp(
   temperature: number,
 ) {
   const code = /* wgsl */ `
-fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0u); }
-fn merge(a: State, b: State) -> State {
-  let second = b.top > a.top;
-  let top = select(a.top, b.top, second);
-  let at_top = select(a.at_top, b.at_top, second);
-  let moved = select(b.sum * (b.at_top - at_top), a.sum * (a.at_top - at_top), second);
-  return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.undefined | b.undefined);
-}
+${meanFromTop}
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   if (!is_finite(e.probabilities) || !is_finite(e.cotangent)) {
     return State(s.top, s.at_top, s.sum, s.d, 1u);
@@ -33,12 +43,11 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let p = bitcast<f32>(e.probabilities);
   return merge(s, State(p, bitcast<f32>(e.cotangent), p, 0.0, 0u));
 }
-struct Result { at_top: f32, d: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.at_top, s.d, s.undefined != 0u); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   if (q.undefined) { return NAN; }
   let p = bitcast<f32>(e.probabilities);
-  return bitcast<u32>(p * ((bitcast<f32>(e.cotangent) - q.at_top) - q.d) * P.inverse_temperature);
+  return bitcast<u32>(p * ((bitcast<f32>(e.cotangent) - q.origin) - q.d) * P.inverse_temperature);
 }
 `;
   runRows(
@@ -52,7 +61,7 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
       ],
       parameters: { inverse_temperature: 'f32' },
       values: { inverse_temperature: 1 / temperature },
-      state: { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', undefined: 'u32' },
+      state: meanState,
       code: () => code,
       out,
       rowOut: null,
@@ -61,7 +70,63 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   );
 }
 
-/** Derivatives of logSoftmax from its output y: the vjp `(g − exp(y) Σ g) / T`, and the jvp `(t − ⟨exp(y), t⟩) / T`. */
+const probability = /* wgsl */ `fn probability(y: u32) -> f32 { return bitcast<f32>(exp_bits(y)); }`;
+
+/**
+ * The vjp of logSoftmax from its output y, `(g − exp(y) Σ g) / T`. Where exp(y) is above ½ that would cancel: there it is
+ * `g Σ_others exp(y) − exp(y) Σ_others g`.
+ */
+const logSoftmaxVjp = {
+  state: { sum: 'f32', top: 'f32', others: 'f32', undefined: 'u32' },
+  code: /* wgsl */ `
+${probability}
+fn empty() -> State { return State(0.0, 0.0, 0.0, 0u); }
+fn merge(a: State, b: State) -> State {
+  return State(a.sum + b.sum, a.top + b.top, a.others + b.others, a.undefined | b.undefined);
+}
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  if (!is_finite(e.vector)) { return State(s.sum, s.top, s.others, 1u); }
+  let g = bitcast<f32>(e.vector);
+  if (is_nan(e.y)) { return State(s.sum + g, s.top, s.others, s.undefined); }
+  let p = probability(e.y);
+  let above = p > 0.5;
+  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), s.others + select(p, 0.0, above), s.undefined);
+}
+struct Result { rest: f32, total: f32, others: f32, undefined: bool }
+fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.sum + s.top, s.others, s.undefined != 0u); }
+fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
+  if (q.undefined || is_nan(e.y)) { return NAN; }
+  let p = probability(e.y);
+  let g = bitcast<f32>(e.vector);
+  let d = select(g - p * q.total, g * q.others - p * q.rest, p > 0.5);
+  return bitcast<u32>(d * P.inverse_temperature);
+}
+`,
+} as const;
+
+/** The jvp, `(t − ⟨exp(y), t⟩) / T`. Where a probability is above ½ its t is taken off first, as in `vjp`. */
+const logSoftmaxJvp = {
+  state: meanState,
+  code: /* wgsl */ `
+${probability}
+${meanFromTop}
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  if (is_nan(e.y) || !is_finite(e.vector)) { return State(s.top, s.at_top, s.sum, s.d, 1u); }
+  let p = probability(e.y);
+  return merge(s, State(p, bitcast<f32>(e.vector), p, 0.0, 0u));
+}
+fn finish(row: Row, s: State) -> Result {
+  let above = s.top > 0.5;
+  return Result(select(0.0, s.at_top, above), select(s.d + s.sum * s.at_top, s.d, above), s.undefined != 0u);
+}
+fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
+  if (q.undefined) { return NAN; }
+  return bitcast<u32>(((bitcast<f32>(e.vector) - q.origin) - q.d) * P.inverse_temperature);
+}
+`,
+} as const;
+
+/** A product with the Jacobian of logSoftmax, or with its transposed. */
 export function logSoftmaxProduct(
   engine: Engine,
   name: 'logSoftmaxVjp' | 'logSoftmaxJvp',
@@ -71,24 +136,7 @@ export function logSoftmaxProduct(
   rows: Rows,
   temperature: number,
 ) {
-  const term = name === 'logSoftmaxVjp' ? 'v' : 'probability(e.y) * v';
-  const product = name === 'logSoftmaxVjp' ? 'probability(e.y) * q.sum' : 'q.sum';
-  const code = /* wgsl */ `
-fn probability(y: u32) -> f32 { return bitcast<f32>(exp_bits(y)); }
-fn empty() -> State { return State(0.0, 0u); }
-fn merge(a: State, b: State) -> State { return State(a.sum + b.sum, a.undefined | b.undefined); }
-fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  if (${name === 'logSoftmaxVjp' ? '' : 'is_nan(e.y) || '}!is_finite(e.vector)) { return State(s.sum, 1u); }
-  let v = bitcast<f32>(e.vector);
-  return State(s.sum + ${term}, s.undefined);
-}
-struct Result { sum: f32, undefined: bool }
-fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.undefined != 0u); }
-fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (q.undefined || is_nan(e.y)) { return NAN; }
-  return bitcast<u32>((bitcast<f32>(e.vector) - ${product}) * P.inverse_temperature);
-}
-`;
+  const { state, code } = name === 'logSoftmaxVjp' ? logSoftmaxVjp : logSoftmaxJvp;
   runRows(
     engine,
     {
@@ -100,7 +148,7 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
       ],
       parameters: { inverse_temperature: 'f32' },
       values: { inverse_temperature: 1 / temperature },
-      state: { sum: 'f32', undefined: 'u32' },
+      state,
       code: () => code,
       out,
       rowOut: null,

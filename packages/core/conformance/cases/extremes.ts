@@ -31,6 +31,13 @@ const derivative: readonly ProblemStatement[] = [1, 0.3, 2, 2.87].flatMap((tempe
   [3, 17].map((classes): ProblemStatement => ({ shape: [5, classes], axis: 1, input: 'dominated', temperature })),
 );
 
+/** Rows of which one probability is 1 − 2⁻¹ to 1 − 2⁻⁶⁰: `derivative` at every distance. */
+const confident = [2, 3, 10, 17, 128].map(
+  (classes): ProblemStatement => ({ shape: [60, classes], axis: 1, input: 'peaked' }),
+);
+/** Also a long one, for what does not add small terms to 1. */
+const longConfident: readonly ProblemStatement[] = [...confident, { shape: [10, 1000], axis: 1, input: 'peaked' }];
+
 /** One length for one way of computing: an engine that compiles its kernels has another for each. */
 const ofLosses = forward.filter(({ shape: [rows, classes = 0] }) => classes === 5 || (rows === 2 && classes > 60));
 
@@ -38,6 +45,10 @@ const lossAndGradient = [
   ...lossOrGradient('loss', { target: 'indices' }),
   ...lossOrGradient('gradient', { target: 'probabilities', reduction: 'none' }),
 ];
+
+const ofLargest = (['loss', 'gradient'] as const).flatMap((member) =>
+  lossOrGradient(member, { target: 'largest', reduction: 'none' }),
+);
 
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
   return crossEntropyOperations(setting)
@@ -67,7 +78,16 @@ export const extremes: readonly ConformanceCase[] = [
           (isSecond(member) && takes.includes('temperature')),
       )
       .map((operation) => oneHotCase(operation, dtype)),
+    ...operations
+      .filter(({ family, member }) => family.startsWith('log') && ['values', 'vjp', 'jvp', 'diagonal'].includes(member))
+      .map((operation) => extremesCase(operation, longConfident, dtype, 'input=peaked')),
+    ...operations
+      .filter(({ name }) => name === 'logSoftmax.vjp')
+      .map((operation) =>
+        extremesCase(ofTheLargest(operation), longConfident, dtype, 'input=peaked;cotangent=largest'),
+      ),
     ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, ofLosses, dtype, parameters)),
+    ...ofLargest.map(({ operation, parameters }) => extremesCase(operation, confident, dtype, parameters)),
   ]),
   ...lossAndGradient.map(({ operation, parameters }) => valueCase(operation, manyClasses, `${parameters};`)),
 ];
@@ -95,6 +115,22 @@ function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
       },
     ),
   );
+}
+
+/** A vjp whose cotangent is 1 at the largest logit of each row and 0 elsewhere, as the log-likelihood of that class has it. */
+function ofTheLargest(operation: Operation): Operation {
+  return {
+    ...operation,
+    operands(problem) {
+      const values = new Float64Array(problem.values.length);
+      for (const at of rowIndices(problem.rows)) {
+        const logits = rowValues(problem.values, at);
+        const largest = at[logits.indexOf(logits.reduce((a, b) => Math.max(a, b)))];
+        if (largest !== undefined) values[largest] = 1;
+      }
+      return operation.operands(problem).map((operand, k) => (k === 1 ? { ...operand, values } : operand));
+    },
+  };
 }
 
 /** One operation on all of these problems. */

@@ -53,6 +53,11 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
     defineKernelCase(`jacobian/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 128 }, (backend) =>
       checkEach(confidentLengths, String, (classes) => assertValues(backend, dtype, [13, classes], 1, 'confident')),
     ),
+    defineKernelCase(
+      `jacobian/nearly-one-hot:shape=1x1000;axis=1;input=peaked${dtypeSuffix(dtype)}`,
+      { dtype, classes: 1000, elements: 1e6 },
+      (backend) => assertValues(backend, dtype, [1, 1000], 1, 'peaked'),
+    ),
     defineKernelCase(`jacobian/symmetric${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertSymmetricWithZeroSums(backend, dtype),
     ),

@@ -9,6 +9,9 @@ import type { MaskName, ProblemStatement } from '../statement.js';
 
 const small = [7, 5];
 
+/** Nearly one-hot rows at every distance. */
+const peaked: ProblemStatement = { shape: [60, 4], axis: 1, input: 'peaked' };
+
 /** What values are tried on. */
 const forward: readonly ProblemStatement[] = [
   ...(['ramp', 'spread', 'wide', 'shifted', 'removed', 'onehot', 'ties', 'nan', 'infinite', 'nothing'] as const).map(
@@ -18,6 +21,7 @@ const forward: readonly ProblemStatement[] = [
   { shape: small, axis: 0, input: 'removed' },
   { shape: [2, 3, 4], axis: 1, input: 'ramp' },
   { shape: [3, 67], axis: 1, input: 'narrow' },
+  peaked,
 ];
 
 /** What derivatives are tried on. */
@@ -26,10 +30,11 @@ const derivative: readonly ProblemStatement[] = [
   { shape: small, axis: 1, input: 'onehot' },
   { shape: small, axis: 0, input: 'removed' },
   { shape: [2, 3, 4], axis: 1, input: 'ramp' },
+  peaked,
 ];
 
 /** What an operator is tried on, whose members are other operations under another name. */
-const operator: readonly ProblemStatement[] = [{ shape: [2, 3, 4], axis: 1, input: 'spread' }];
+const operator: readonly ProblemStatement[] = [{ shape: [2, 3, 4], axis: 1, input: 'spread' }, peaked];
 
 const tempered: readonly ProblemStatement[] = [
   { shape: small, axis: 1, input: 'spread', temperature: 0.5 },

@@ -9,7 +9,7 @@ import {
   type Requirements,
 } from '../case.js';
 import { assertClose, assertSame } from '../check.js';
-import { cotangents, type InputName, layout } from '../inputs.js';
+import { cotangents, type InputName, layout, rounded } from '../inputs.js';
 import { plain, runKernel, upload } from '../kernel.js';
 import { memoized } from '../memo.js';
 import {
@@ -30,6 +30,9 @@ const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
 const upstream = {
   uniform: (length: number, dtype: FloatDType) => cotangents(length, dtype),
   large: (length: number, dtype: FloatDType) => cotangents(length, dtype, 1e4),
+  /** Nearly the same for all classes, far from 0. */
+  offset: (length: number, dtype: FloatDType) =>
+    cotangents(length, dtype, 1).map((value) => rounded(100 + value, dtype)),
   ones: (length: number) => new Float64Array(length).fill(1),
   unit: (length: number) => Float64Array.from({ length }, (_, i) => (i % 4 === 1 ? 1 : 0)),
 } as const;
@@ -68,6 +71,14 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
       checkEach([...confidentLengths, 1000], String, (classes) =>
         assertValues(backend, dtype, [13, classes], 1, 'confident', 'uniform'),
       ),
+    ),
+    defineKernelCase(
+      `vjp/nearly-one-hot:input=peaked;cotangent=offset${dtypeSuffix(dtype)}`,
+      { dtype, classes: 128 },
+      (backend) =>
+        checkEach(confidentLengths, String, (classes) =>
+          assertValues(backend, dtype, [60, classes], 1, 'peaked', 'offset'),
+        ),
     ),
     defineKernelCase(`vjp/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),

@@ -1,4 +1,5 @@
 import { rowIndices } from '../../reference/functions.js';
+import type { ExactBuffer } from '../exact.js';
 import { eachRow, type Fault, fault, valueAt } from './fault.js';
 
 const vjpRamp = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
@@ -62,6 +63,23 @@ export const faultyDerivatives: readonly Fault[] = [
       }
     },
   })),
+  fault(
+    'vjp-of-two-means',
+    'takes ⟨s, g⟩ off twice instead of the cotangent at the largest probability, in float32.',
+    'vjp/nearly-one-hot:input=peaked;cotangent=offset',
+    () => ({
+      vjp(out, s, g, rows, { temperature }) {
+        const meanOf = (at: readonly number[], v: ExactBuffer) =>
+          at.reduce((sum, i) => Math.fround(sum + Math.fround(valueAt(s, i) * valueAt(v, i))), 0);
+        for (const at of rowIndices(rows)) {
+          const mean = meanOf(at, g);
+          const rest = { dtype: g.dtype, data: g.data.map((value) => Math.fround(value - mean)) };
+          const lost = meanOf(at, rest);
+          for (const i of at) out.data[i] = (valueAt(s, i) * Math.fround(valueAt(rest, i) - lost)) / temperature;
+        }
+      },
+    }),
+  ),
   fault(
     'diagonal-of-the-difference',
     'takes s (1 − s) on the diagonal wherever s is.',

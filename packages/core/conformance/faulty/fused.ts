@@ -119,6 +119,74 @@ const functionMistakes: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'log-of-the-sum',
+    'rounds Σ exp, which is 1 where the others are small, before it takes the logarithm.',
+    'log-sum-exp/values:shape=60x4;axis=1;input=peaked',
+    () => ({
+      logSumExp(out, x, rows) {
+        rowIndices(rows).forEach((at, row) => {
+          out.data[row] = logOfSum(rowValues(x.data, at));
+        });
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-of-the-sum',
+    'does so in log-softmax, whose largest entry is then 0.',
+    'log-softmax/values:shape=60x4;axis=1;input=peaked',
+    () => ({
+      logSoftmax: (out, x, rows) =>
+        eachRow(out, x, rows, (row) =>
+          row.map((v) => Math.fround(v - Math.max(...row)) - logOfSum(row) + Math.max(...row)),
+        ),
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-vjp-that-cancels',
+    'g − exp(y) Σ g as it stands, in float32.',
+    'extremes/log-softmax-vjp:input=peaked;cotangent=largest',
+    () => ({
+      logSoftmaxVjp(out, y, g, rows) {
+        for (const at of rowIndices(rows)) {
+          const sum = at.reduce((total, i) => Math.fround(total + valueAt(g, i)), 0);
+          for (const i of at) out.data[i] = valueAt(g, i) - Math.fround(Math.fround(Math.exp(valueAt(y, i))) * sum);
+        }
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-jvp-that-cancels',
+    't − ⟨exp(y), t⟩ as it stands, in float32.',
+    'log-softmax/jvp:shape=60x4;axis=1;input=peaked',
+    () => ({
+      logSoftmaxJvp(out, y, t, rows) {
+        for (const at of rowIndices(rows)) {
+          const mean = at.reduce(
+            (sum, i) => Math.fround(sum + Math.fround(Math.exp(valueAt(y, i)) * valueAt(t, i))),
+            0,
+          );
+          for (const i of at) out.data[i] = valueAt(t, i) - mean;
+        }
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-diagonal-of-the-difference',
+    'takes 1 − exp(y), both rounded, on the diagonal wherever exp(y) is.',
+    'log-softmax/jacobian:shape=60x4;axis=1;input=peaked',
+    ({ logSoftmaxJacobian }) => ({
+      logSoftmaxJacobian(out, y, rows, parameters) {
+        logSoftmaxJacobian?.(out, y, rows, parameters);
+        const { classes } = rows;
+        rowIndices(rows).forEach((at, row) => {
+          at.forEach((i, c) => {
+            out.data[(row * classes + c) * classes + c] = 1 - Math.fround(Math.exp(valueAt(y, i)));
+          });
+        });
+      },
+    }),
+  ),
+  faultyKernels(
     'naive-sigmoid',
     'computes 1 / (1 + exp(−x)), which is 0 where exp(−x) overflows.',
     'sigmoid/values:shape=7x5;axis=1;input=wide',
@@ -223,6 +291,12 @@ const hvpMistakes: readonly Fault[] = [
   ),
 ];
 
+/** log Σ exp of a row, the maximum taken off, with the sum as float32 has it. */
+function logOfSum(row: readonly number[]): number {
+  const max = row.reduce((a, b) => Math.max(a, b));
+  return max + Math.log(Math.fround(row.reduce((sum, v) => sum + Math.exp(v - max), 0)));
+}
+
 /** Mistakes of cross-entropy. */
 const crossEntropyMistakes: readonly Fault[] = [
   faultyKernels(
@@ -243,6 +317,41 @@ const crossEntropyMistakes: readonly Fault[] = [
         const { labelSmoothing } = parameters;
         const others = rows.classes / (rows.classes - 1);
         crossEntropy?.(out, x, rows, { ...parameters, labelSmoothing: Math.min(1, labelSmoothing * others) });
+      },
+    }),
+  ),
+  faultyKernels(
+    'loss-of-the-sum',
+    'takes the logarithm of Σ exp, which is 1 where the target is nearly certain.',
+    'extremes/cross-entropy-loss:target=largest;reduction=none',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.({ loss: null, gradient: out.gradient }, x, rows, parameters);
+        const { loss } = out;
+        if (!loss) return;
+        rowIndices(rows).forEach((at, row) => {
+          const values = rowValues(x.data, at);
+          loss.data[row] = logOfSum(values) - (values[valueAt(parameters.target.buffer, row)] ?? Number.NaN);
+        });
+      },
+    }),
+  ),
+  faultyKernels(
+    'gradient-of-the-difference',
+    'takes p − q with a p that is rounded to 1.',
+    'extremes/cross-entropy-gradient:target=largest;reduction=none',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.(out, x, rows, parameters);
+        const { gradient } = out;
+        if (!gradient) return;
+        rowIndices(rows).forEach((at, row) => {
+          const target = valueAt(parameters.target.buffer, row);
+          const p = softmaxOf(rowValues(x.data, at));
+          at.forEach((i, c) => {
+            gradient.data[i] = Math.fround(p[c] ?? Number.NaN) - (c === target ? 1 : 0);
+          });
+        });
       },
     }),
   ),

@@ -1,5 +1,5 @@
 import type { ReferenceTarget } from '../../reference/cross-entropy.js';
-import { rowIndices } from '../../reference/functions.js';
+import { rowIndices, rowValues } from '../../reference/functions.js';
 import type { CrossEntropyTarget } from '../../src/index.js';
 import { cycled, randomFrom, rounded } from '../inputs.js';
 import type { Problem } from '../statement.js';
@@ -7,8 +7,11 @@ import type { Operand } from './operation.js';
 
 /** The target of a cross-entropy operation and what it ignores. */
 export interface TargetSetting {
-  /** ignored: indices, −100 in every third row. unnormalised: probabilities of which a row sums to 0.6 or 1.7. */
-  readonly target: 'indices' | 'probabilities' | 'ignored' | 'unnormalised';
+  /**
+   * ignored: indices, −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities of which a row sums
+   * to 0.6 or 1.7.
+   */
+  readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised';
   /** Every third row from the second on has this index, and no other row if it can have another. 'last' is that of the last class. */
   readonly ignoreIndex?: number | 'default' | 'last';
   /** The target is a tensor, and the last operand. */
@@ -27,6 +30,13 @@ export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTar
     return { kind: 'probabilities', values: shares(problem, setting.target === 'unnormalised') };
   }
   const { rows, parameters } = problem;
+  if (setting.target === 'largest') {
+    const values = rowIndices(rows).map((at) => {
+      const logits = rowValues(problem.values, at);
+      return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
+    });
+    return { kind: 'indices', values };
+  }
   const ignored = ignoreIndexOf(setting, problem);
   const values = rowIndices(rows).map((at, row) => {
     if (setting.target === 'ignored' && row % 3 === 0) return -100;

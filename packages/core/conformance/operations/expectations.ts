@@ -21,8 +21,8 @@ export interface Expectation<O extends readonly Values[] = readonly Values[]> {
 
 /** A function from whose output the derivatives are taken: what an error of its output does to an entry of the Jacobian. */
 export interface WithOperator {
-  /** The entry of the matrix in the row of one entry of the output and the column of another, or of the same. */
-  propagated(row: OutputEntry, column: OutputEntry, temperature: number): number;
+  /** The entry of the matrix in the row of one entry of the output and the column of another, or of the same; `others` are those beside `row`. */
+  propagated(row: OutputEntry, column: OutputEntry, temperature: number, others: () => readonly OutputEntry[]): number;
 }
 
 /** An entry of a function's output, and what it may be off by. */
@@ -74,9 +74,14 @@ const ofSoftmax: Expectations['softmax'] = {
     tolerance: (precision, [s], expected, rows, { temperature }) =>
       bounds.softmaxJacobianTolerance(precision, s, expected, rows, temperature),
   },
-  propagated: (row, column, temperature) => {
+  propagated: (row, column, temperature, others) => {
     const beside = row.y * column.error + column.y * row.error + row.error * column.error;
-    return (row === column ? row.error * (1 + row.error) : beside) / Math.abs(temperature);
+    if (row !== column) return beside / Math.abs(temperature);
+    if (row.y <= 0.5) return (row.error * (1 + row.error)) / Math.abs(temperature);
+    // The diagonal is the probability times the sum of the others.
+    const rest = others().reduce((sum, { y }) => sum + y, 0);
+    const errors = others().reduce((sum, { error }) => sum + error, 0);
+    return (row.error * rest + (row.y + row.error) * errors) / Math.abs(temperature);
   },
 };
 
@@ -204,8 +209,9 @@ export function operatorExpectation({
       let next = 0;
       for (const entries of outputs) {
         for (const row of entries) {
+          const others = () => entries.filter((entry) => entry !== row);
           for (const column of entries) {
-            own[next] = (own[next] ?? Number.NaN) + propagated(row, column, parameters.temperature);
+            own[next] = (own[next] ?? Number.NaN) + propagated(row, column, parameters.temperature, others);
             next++;
           }
         }

@@ -40,6 +40,9 @@ export interface AlgebraContext<B> {
   readonly mask: Mask<B> | null;
 }
 
+/** Terms of the series of artanh(z) / z for z ≤ 1/5: the first one left out is below half an ULP. */
+const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
+
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
 
@@ -109,6 +112,31 @@ export class Algebra<B> {
 
   log(x: Value<B>): Value<B> {
     return this.#unary('log', x);
+  }
+
+  /**
+   * `log(1 + x)` for x ≥ 0, and −Infinity for −1. A backend's log has an absolute error near 1 (in WGSL 2⁻²¹), and 1 + x drops the digits
+   * of a small x: up to ½ it is `2 artanh(x / (2 + x))` by its series `2 z (1 + z²/3 + z⁴/5 + …)`, whose z is at most 1/5.
+   */
+  log1p(x: Value<B>): Value<B> {
+    const z = this.div(x, this.add(x, 2));
+    const square = this.mul(z, z);
+    const last = 2 * artanhTerms[this.dtype] - 1;
+    let series = this.mul(square, 1 / last);
+    for (let k = last - 2; k > 1; k -= 2) series = this.mul(square, this.add(series, 1 / k));
+    const twice = this.add(z, z);
+    const isSmall = this.mul(x, this.sub(0.5, x));
+    return this.select(isSmall, this.add(twice, this.mul(twice, series)), this.log(this.add(x, 1)));
+  }
+
+  /**
+   * Σ exp(x) − 1 over each row of logits from which the row's maximum is taken off: the exponentials of all entries but one that is 0.
+   * The sum itself would drop the digits of small ones. An entry of +Infinity makes it +Infinity, a NaN makes it NaN.
+   */
+  sumOfOthers(x: Value<B>): Value<B> {
+    const isLargest = this.add(x, this.dtype === 'float16' ? 2 ** -14 : 2 ** -100);
+    const largest = this.sum(this.select(isLargest, 1, 0));
+    return this.add(this.sum(this.select(isLargest, x, this.exp(x))), this.sub(largest, 1));
   }
 
   add(a: Term<B>, b: Term<B>): Value<B> {

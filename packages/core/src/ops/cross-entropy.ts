@@ -273,7 +273,10 @@ function into(call: TargetCall, out: Written): void {
   });
 }
 
-/** With y = logSoftmax(x/T) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (exp(y) Σ q − q)`. */
+/**
+ * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (p Σ q − q)`. For a p
+ * above ½ that would cancel, and is computed as `p Σ_others q − q Σ_others p`.
+ */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
   const q = targetWeights(m, call);
   const y = m.of(logSoftmaxDefinition.value, whereCounted(m, call, m.entries(call.x.buffer as B)));
@@ -281,7 +284,13 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   const finite = () => m.select(m.mul(q, q), y, m.larger(y, -largestFinite(m.dtype)));
   return {
     loss: () => m.mul(m.sum(m.mul(q, finite())), -call.scale),
-    gradient: () => m.mul(m.sub(m.mul(m.exp(y), m.sum(q)), q), call.scale / call.temperature),
+    gradient: () => {
+      const p = m.exp(y);
+      const top = m.dominates(p);
+      const total = m.select(top, m.sum(m.select(top, 0, q)), m.sum(q));
+      const own = m.select(top, m.mul(q, m.complement(p)), q);
+      return m.mul(m.sub(m.mul(p, total), own), call.scale / call.temperature);
+    },
   };
 }
 

@@ -38,7 +38,7 @@ export const logSoftmaxDefinition = {
     formula: (m, x) => {
       const tempered = m.tempered(x);
       const z = m.sub(tempered, m.max(tempered));
-      return m.keep(m.sub(z, m.log(m.sum(m.exp(z)))), Number.NEGATIVE_INFINITY);
+      return m.keep(m.sub(z, m.log1p(m.sumOfOthers(z))), Number.NEGATIVE_INFINITY);
     },
   },
   vjp: {
@@ -81,7 +81,12 @@ export const logSoftmaxDefinition = {
     operand: 'logProbabilities',
     result: 'matrices',
     kernel: 'logSoftmaxJacobian',
-    formula: (m, y) => m.div(m.sub(m.identity(), m.transposed(m.columns(m.exp(y)))), m.temperature),
+    formula: (m, y) => {
+      const p = m.exp(y);
+      const diagonal = m.transposed(m.columns(m.complement(p)));
+      const beside = m.transposed(m.columns(m.sub(0, p)));
+      return m.div(m.select(m.identity(), diagonal, beside), m.temperature);
+    },
     masked: (m, jacobian, y) => m.keepMatrixRows(jacobian(y)),
   },
   diagonal: {

@@ -47,7 +47,7 @@ export const logSumExpDefinition = {
       // Kept finite, so that ±Infinity and rows of −Infinity come out as in SciPy.
       const largest = largestFinite(m.dtype);
       const shift = m.smaller(m.larger(m.max(z), -largest), largest);
-      return m.add(m.log(m.sum(m.exp(m.sub(z, shift)))), shift);
+      return m.add(m.log1p(m.sumOfOthers(m.sub(z, shift))), shift);
     },
   },
   gradient,

@@ -60,11 +60,14 @@ export function crossEntropyStepsIn(r: (value: number) => number) {
     rowIndices(rows).forEach((at, row) => {
       const q = weightsOf(target, at, row, options);
       if (!q) return;
-      const total = sum(q);
-      at.forEach((i, c) => {
-        const difference = r(r(r(Math.exp(logs[i])) * total) - q[c]);
+      const p = at.map((i) => r(Math.exp(logs[i])));
+      const withoutTop = (values: readonly number[], top: number) => sum(values.map((v, k) => (k === top ? 0 : v)));
+      at.forEach((_, c) => {
+        const top = p[c] > 0.5 ? c : -1;
+        const own = top < 0 ? q[c] : r(q[c] * withoutTop(p, top));
+        const difference = r(r(p[c] * withoutTop(q, top)) - own);
         const tempered = temperature === 1 ? difference : r(difference / temperature);
-        out[i] = count === 1 ? tempered : r(tempered / count);
+        out[at[c]] = count === 1 ? tempered : r(tempered / count);
       });
     });
     return out;

@@ -31,13 +31,22 @@ export function stepsIn(r: Round): Steps {
   const sum = (values: readonly number[]) => values.reduce((a, b) => r(a + b), 0);
   const over = (value: number, temperature = 1) => (temperature === 1 ? value : r(value / temperature));
 
-  /** One row's maximum, its shifted logits and the sum of their exponentials. */
+  /** One row's maximum, its shifted logits, the sum of their exponentials and its logarithm, for which the maximum's own stays out of the sum. */
   function exponentials(x: Values, at: readonly number[], { temperature, mask }: ReferenceParameters) {
     const scaled = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : over(x[i], temperature)));
     const max = scaled.reduce((a, b) => Math.max(a, b));
     const shifted = scaled.map((value) => (max === Number.NEGATIVE_INFINITY ? max : r(value - max)));
     const terms = shifted.map((value) => r(Math.exp(value)));
-    return { max, shifted, terms, total: sum(terms) };
+    const top = scaled.indexOf(max);
+    const logarithm = r(Math.log1p(sum(terms.map((term, c) => (c === top ? 0 : term)))));
+    return { max, shifted, terms, total: sum(terms), logarithm };
+  }
+
+  /** The exponentials of a row of log-probabilities, the class of the one above ½ (−1 without) and the sum of the others. */
+  function exponentialsOf(y: Values, at: readonly number[]) {
+    const p = at.map((i) => r(Math.exp(y[i])));
+    const top = p.findIndex((value) => value > 0.5);
+    return { p, top, others: sum(p.map((value, c) => (c === top ? 0 : value))) };
   }
 
   /** A direction less its mean, the entry of the largest probability taken off first. */
@@ -112,19 +121,25 @@ export function stepsIn(r: Round): Steps {
       }),
     logSoftmax: (x, rows, parameters) =>
       entries(x, rows, (at) => {
-        const { shifted, total } = exponentials(x, at, parameters);
-        const logarithm = r(Math.log(total));
+        const { shifted, total, logarithm } = exponentials(x, at, parameters);
         return shifted.map((value) => (total === 0 ? value : r(value - logarithm)));
       }),
     logSoftmaxVjp: (y, g, rows, temperature) =>
       entries(y, rows, (at) => {
+        const { p, top, others } = exponentialsOf(y, at);
         const total = sum(at.map((i) => g[i]));
-        return at.map((i) => over(r(g[i] - r(r(Math.exp(y[i])) * total)), temperature));
+        const rest = sum(at.map((i, c) => (c === top ? 0 : g[i])));
+        return at.map((i, c) => {
+          const [own, spread] = c === top ? [r(g[i] * others), r(p[c] * rest)] : [g[i], r(p[c] * total)];
+          return over(r(own - spread), temperature);
+        });
       }),
     logSoftmaxJvp: (y, t, rows, temperature) =>
       entries(y, rows, (at) => {
-        const mean = sum(at.map((i) => r(r(Math.exp(y[i])) * t[i])));
-        return at.map((i) => over(r(t[i] - mean), temperature));
+        const { p, top } = exponentialsOf(y, at);
+        const moved = at.map((i) => (top < 0 ? t[i] : r(t[i] - t[at[top]])));
+        const mean = sum(moved.map((value, c) => r(p[c] * value)));
+        return moved.map((value) => over(r(value - mean), temperature));
       }),
     logSoftmaxHvp: (y, g, t, rows, temperature) =>
       entries(y, rows, (at) => {
@@ -137,11 +152,15 @@ export function stepsIn(r: Round): Steps {
         return moved.map((value, c) => over(over(r(-total * r(p[c] * value)), temperature), temperature));
       }),
     logSoftmaxJacobian: (y, rows, temperature) =>
-      matrices(rows, (i, j) => over(r(Number(i === j) - r(Math.exp(y[j]))), temperature)),
+      matrices(rows, (i, j, at) => {
+        const { p, top, others } = exponentialsOf(y, at);
+        const c = at.indexOf(j);
+        return over(i === j && c === top ? others : r(Number(i === j) - p[c]), temperature);
+      }),
     logSumExp: (x, rows, parameters) =>
       Float64Array.from(rowIndices(rows), (at) => {
-        const { max, total } = exponentials(x, at, parameters);
-        return total === 0 ? max : r(max + r(Math.log(total)));
+        const { max, total, logarithm } = exponentials(x, at, parameters);
+        return total === 0 ? max : r(max + logarithm);
       }),
     logSumExpVjp(x, g, rows, parameters) {
       const p = softmax(x, rows, parameters);
