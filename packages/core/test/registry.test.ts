@@ -48,7 +48,7 @@ describe('a default backend', () => {
   test('is where new tensors go without any waiting, until another is chosen', async () => {
     const core = await loadAfresh();
     const x = core.tensor([1, 2]);
-    expect([x.backend.name, core.tensor([3]).backend === x.backend]).toEqual(['minimal', true]);
+    expect([x.backend.name, core.tensor([3]).backend === x.backend]).toEqual(['mine', true]);
     const chosen = await core.setBackend(exact);
     expect(core.tensor([1]).backend).toBe(chosen);
   });
