@@ -42,7 +42,7 @@ test('without its packages installed the backend says which to install', () => {
       console.log((await tfjs.unavailable()).includes('npm install'));`;
     const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: folder });
     expect(output.toString()).toBe(
-      'ERR_BACKEND_UNAVAILABLE tfjs: engine wasm needs packages that did not load: ' +
+      'ERR_BACKEND_UNAVAILABLE tfjs: engine wasm needs packages that failed to load: ' +
         'npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4\ntrue\n',
     );
   } finally {

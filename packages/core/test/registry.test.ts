@@ -181,6 +181,19 @@ test('an operation that a backend lacks names those that have it', async () => {
   );
 });
 
+test('without WeakRef everything works; an error then names no other backend', async () => {
+  vi.stubGlobal('WeakRef', undefined);
+  try {
+    tensor([1], { backend: (await exact.open()) as Backend });
+    const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
+    const x = tensor([1, 2], { backend: bare });
+    expect((await softmax(x).array()) as number[]).toHaveLength(2);
+    expect(() => softmax(x, { temperature: 2 })).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
 test('choosing a provider again gives the backend it gave before, so that tensors of both times mix', async () => {
   const first = await setBackend(exact);
   const x = tensor([1, 2]);
