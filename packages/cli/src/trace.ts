@@ -26,8 +26,9 @@ export function formatMismatch({ what, got, expected, element }: Mismatch): stri
 function describe(values: HostArray): string {
   const { length } = values;
   const name = `${values.constructor.name.replace('Array', '').toLowerCase()}[${length}]`;
-  if (length > 1 && values.every((value) => Object.is(value, values[0])))
-    return `${name} ${length} × ${format(values[0], values)}`;
+  const [first] = values;
+  if (length > 1 && first !== undefined && values.every((value) => Object.is(value, first)))
+    return `${name} ${length} × ${format(first, values)}`;
   const more = length > quoted ? `, … ${length - quoted} more` : '';
   return `${name} ${numbers(Array.from(values.subarray(0, quoted)), values)}${more}`;
 }
