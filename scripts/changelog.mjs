@@ -11,3 +11,10 @@ export function withRelease(log, version, date, changesets) {
   if (first < 0) return `${log.trimEnd()}\n\n${heading}${items}`;
   return `${log.slice(0, first)}${heading}${items}\n${log.slice(first)}`;
 }
+
+/** The version after `current` that the largest of the changes asks for. */
+export function nextVersion(current, types) {
+  const [major, minor, patch] = current.split('.').map(Number);
+  if (types.includes('major')) return `${major + 1}.0.0`;
+  return types.includes('minor') ? `${major}.${minor + 1}.0` : `${major}.${minor}.${patch + 1}`;
+}

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { withRelease } from '../../scripts/changelog.mjs';
+import { nextVersion, withRelease } from '../../scripts/changelog.mjs';
 import { apiReport } from '../generate/api.mjs';
 import { apiReports } from '../generate/api-reports.mjs';
 import { root } from './snippets.js';
@@ -60,4 +60,10 @@ test('the change log has a release above those before, or in the place of what w
     `${before}## 1.0.0 (2021-02-03)\n\n${items}- There.\n`,
   );
   expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
+});
+
+test('the next version is that of the largest change', () => {
+  expect(nextVersion('0.1.9', ['patch', 'none'])).toBe('0.1.10');
+  expect(nextVersion('0.1.9', ['patch', 'minor', 'patch'])).toBe('0.2.0');
+  expect(nextVersion('1.2.3', ['minor', 'major'])).toBe('2.0.0');
 });
