@@ -1,8 +1,19 @@
-// `npm run docs`: installs, builds, and makes the documentation site.
-import { join } from 'node:path';
+// `npm run docs`: installs, builds, and makes the documentation site. `-- --site DIR` makes what is published: the documentation with the playground
+// below it, and a link from each to the other.
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { pnpm, prepare, root } from './workspace.mjs';
 
+const { values } = parseArgs({ options: { site: { type: 'string' } } });
+const folder = values.site === undefined ? join(root, 'docs', 'dist') : resolve(values.site);
+
 prepare({ quiet: true });
-const status = pnpm(['--filter', '@softgrad/docs', 'run', 'site'], { quiet: true });
-if (status === 0) console.log(`The documentation is at ${join(root, 'docs', 'dist', 'index.html')}`);
-process.exit(status);
+const linked = values.site === undefined ? [] : ['--playground', 'playground/index.html'];
+const status = pnpm(['--filter', '@softgrad/docs', 'run', 'site', '--out', folder, ...linked], { quiet: true });
+if (status === 0 && values.site !== undefined) {
+  // A file of a package may be loaded once the packages are there.
+  const { writeStaticPage } = await import('../packages/playground/static.mjs');
+  await writeStaticPage(join(folder, 'playground'), { docs: '../index.html' });
+}
+if (status === 0) console.log(`The documentation is at ${join(folder, 'index.html')}`);
+process.exitCode = status;

@@ -1,26 +1,47 @@
-// `npm run playground`: installs, builds, and serves the page on this machine alone; `-- --port 8080` chooses the port.
+// `npm run playground`: installs, builds, and serves the page on this machine alone; `-- --port 8080` chooses the port. `-- --build DIR` writes the
+// page into a folder for a static host instead, with `--docs URL` a link to the documentation in it.
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare } from './workspace.mjs';
 
-const port = portOf(process.argv.slice(2));
+const { port, build, docs } = optionsOf(process.argv.slice(2));
 prepare({ quiet: true });
-// The server is a package's own file: it may be loaded once the packages are there.
-const { startServer } = await import('../packages/playground/server.mjs');
-try {
-  const { url } = await startServer({ port });
-  console.log(`softgrad playground: ${url}`);
-  console.error('Ctrl-C ends it.');
-} catch (error) {
-  if (error.code !== 'EADDRINUSE') throw error;
-  console.error(`port ${port} is in use: npm run playground -- --port 0 takes a free one`);
-  process.exitCode = 1;
+// Files of a package may be loaded once the packages are there.
+if (build === undefined) await serve();
+else await write(resolve(build));
+
+async function serve() {
+  const { startServer } = await import('../packages/playground/server.mjs');
+  try {
+    const { url } = await startServer({ port });
+    console.log(`softgrad playground: ${url}`);
+    console.error('Ctrl-C ends it.');
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE') throw error;
+    console.error(`port ${port} is in use: npm run playground -- --port 0 takes a free one`);
+    process.exitCode = 1;
+  }
 }
 
-function portOf(args) {
+async function write(folder) {
+  const { writeStaticPage } = await import('../packages/playground/static.mjs');
   try {
-    const { values } = parseArgs({ args, options: { port: { type: 'string', default: '5210' } } });
-    const given = Number(values.port);
-    if (Number.isInteger(given) && given >= 0 && given <= 65535) return given;
+    await writeStaticPage(folder, { docs });
+    console.log(`softgrad playground: ${folder} can be put on any static host, or served with npx serve ${folder}`);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 2;
+  }
+}
+
+function optionsOf(args) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { port: { type: 'string', default: '5210' }, build: { type: 'string' }, docs: { type: 'string' } },
+    });
+    const port = Number(values.port);
+    if (Number.isInteger(port) && port >= 0 && port <= 65535) return { ...values, port };
     console.error(`--port ${values.port}: expected a port from 0 to 65535; 0 takes a free one`);
   } catch (error) {
     console.error(error.message);

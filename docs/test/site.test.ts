@@ -18,6 +18,7 @@ test('the site builds without a warning, every page in it', () => {
     'Why_is_my_softmax_gradient_zero_',
     'Choose_a_backend',
     'Write_a_backend',
+    'Other_libraries',
     'Numerics',
     'Performance',
     'Architecture',

@@ -20,6 +20,7 @@ test('the code in the documents compiles in a strict project', () => {
       types: ['node'],
       strict: true,
       exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
       noEmit: true,
       skipLibCheck: true,
     },

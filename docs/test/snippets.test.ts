@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformWithOxc } from 'vite';
 import { afterAll, describe, expect, test } from 'vitest';
-import { snippets } from './snippets.js';
+import { root, snippets } from './snippets.js';
 
 // Inside the package, so that the snippets' imports resolve as a reader's do.
 const folder = mkdtempSync(fileURLToPath(new URL('.run-', import.meta.url)));
@@ -25,9 +25,12 @@ describe('the code in the documents runs and prints what it says', () => {
   });
 });
 
-test('the backend that is complete is in fewer than 60 lines', () => {
-  const [{ code }] = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
-  const [backend, proof] = code.split('// Not part of the backend');
-  expect(proof).toContain('await conformance(mine, { required: true })');
-  expect(backend.trimEnd().split('\n').length).toBeLessThan(60);
+test('the page about backends shows the files of the template, which the package of core contains', () => {
+  const shown = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
+  const core = join(root, 'packages/core');
+  const template = ['backend.ts', 'basis.ts'].map((file) =>
+    readFileSync(join(core, 'template', file), 'utf8').trimEnd(),
+  );
+  expect(shown.map(({ code }) => code)).toEqual(template);
+  expect(JSON.parse(readFileSync(join(core, 'package.json'), 'utf8')).files).toContain('template');
 });

@@ -1,4 +1,5 @@
 // The types of every package in a consumer's project, library types checked, and the examples of the READMEs in it.
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed, withProject } from './project.mjs';
 import { readmeBlocks } from './readmes.mjs';
@@ -68,6 +69,9 @@ async function prepareProject(project, packages, peers) {
   const entries = packages.flatMap(({ manifest }) => entriesOf(manifest));
   const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
   project.write('entries.ts', `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`);
+  // The template of a backend, as its reader copies it.
+  const template = join(project.folder, 'node_modules/@softgrad/core/template');
+  if (existsSync(template)) cpSync(template, join(project.folder, 'template'), { recursive: true });
   const blocks = packages.flatMap(({ folder }) => readmeBlocks(folder, 'ts'));
   for (const [k, { text }] of blocks.entries()) project.write(`readmes/example${k}.ts`, `${text}\nexport {};\n`);
   return blocks;
@@ -76,7 +80,7 @@ async function prepareProject(project, packages, peers) {
 async function compile({ project, blocks, mayBeForeign }, tsc, options) {
   const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, ...options };
   // The examples print by `console`, which is of DOM.
-  const include = ['entries.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
+  const include = ['entries.ts', 'template/*.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
   project.write('tsconfig.json', { compilerOptions, include });
   try {
     await project.run(process.execPath, [tsc, '--pretty', 'false', '-p', '.']);

@@ -13,9 +13,9 @@ export type { GpujsBuffer } from './storage.js';
 
 export interface GpujsOptions {
   /** The mode of gpu.js. 'auto', the default, chooses the first of webgpu, webgl2, webgl, headlessgl, webasm and cpu that computes correctly. */
-  readonly mode?: Mode | 'auto';
+  readonly mode?: Mode | 'auto' | undefined;
   /** Maximum number of compiled kernels, at least 2, with least-recently-used eviction. Default 256. Mode webasm keeps at most 48. */
-  readonly kernels?: number;
+  readonly kernels?: number | undefined;
 }
 
 /** The backend's provider: its `open` gives a `GpujsBackend`, which counts its compiled kernels. */

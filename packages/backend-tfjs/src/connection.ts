@@ -37,7 +37,7 @@ async function create(core: Core, name: EngineName): Promise<KernelBackend> {
   if (!factory) throw unavailable(name, undefined);
   let instance: KernelBackend;
   try {
-    instance = await factory();
+    instance = await withinLimit(factory);
   } catch (cause) {
     throw unavailable(name, cause);
   }
@@ -50,6 +50,36 @@ async function create(core: Core, name: EngineName): Promise<KernelBackend> {
   engine.registry[name] = instance;
   for (const { setupFunc } of core.getKernelsForBackend(name)) setupFunc?.(instance);
   return instance;
+}
+
+/** Most seconds that tfjs may take to create an engine, the download of its files included. */
+export const limitSeconds = 60;
+
+/**
+ * What the factory gives. In a page that is minified and cross-origin isolated, the threads of tfjs's engine wasm may never start, and its promise never settles: an
+ * engine that comes after the limit is disposed.
+ */
+async function withinLimit(factory: () => KernelBackend | Promise<KernelBackend>): Promise<KernelBackend> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let late = false;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      late = true;
+      reject(new Error(`it was not ready after ${limitSeconds} s`));
+    }, limitSeconds * 1000);
+  });
+  const created = Promise.resolve(factory());
+  created.then(
+    (instance) => {
+      if (late) instance.dispose();
+    },
+    () => {},
+  );
+  try {
+    return await Promise.race([created, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function renew(core: Core, name: EngineName): Promise<KernelBackend> {

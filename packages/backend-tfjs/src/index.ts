@@ -14,9 +14,9 @@ export type { TfBuffer } from './storage.js';
 
 export interface TfjsOptions {
   /** The engine of tfjs; each is a package to install. Default: the one that `tf.setBackend` chose, else the first of webgpu, webgl, wasm and cpu that can run. */
-  readonly engine?: EngineName;
+  readonly engine?: EngineName | undefined;
   /** Location of the .wasm files of engine wasm: a folder's URL, or a URL for each file. Default: as resolved by Node or the bundler. */
-  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+  readonly wasmPaths?: string | Readonly<Record<string, string>> | undefined;
 }
 
 export interface TfjsProvider extends BackendProvider<TfBuffer, TfjsOptions> {

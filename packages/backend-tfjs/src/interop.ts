@@ -28,14 +28,18 @@ export function shared(engine: Engine, backend: Backend<TfBuffer>, tensor: Tenso
 export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   engine.assertAlive();
   const { core, instance, name } = engine;
+  assertTfTensor(tensor);
   if (tensor.isDisposed) throw new SoftgradError('ERR_DISPOSED', 'fromTf: the tfjs tensor was disposed');
   if (tensor.dtype !== 'float32') {
-    throw new SoftgradError('ERR_DTYPE', `fromTf: the tfjs tensor is ${tensor.dtype}, expected float32`);
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `fromTf: the tfjs tensor is ${tensor.dtype}, expected float32; labels and masks are copied with ${copied(tensor)}`,
+    );
   }
   if (core.engine().state.tensorInfo.get(tensor.dataId)?.backend !== instance) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `fromTf: the tfjs tensor is not on engine ${name}: open({ engine: tf.getBackend() }), or copy it with tensor(await t.data())`,
+      `fromTf: the tfjs tensor is not on engine ${name}: open({ engine: tf.getBackend() }), or copy it with ${copied(tensor)}`,
     );
   }
   const buffer = newBuffer(tensor.size, 'float32');
@@ -48,6 +52,21 @@ export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   replace(instance, buffer, tensor);
   buffer.tensor = holder(engine, tensor.dataId, buffer);
   return buffer;
+}
+
+/** @throws ERR_DTYPE for what is no tensor of tfjs */
+function assertTfTensor(value: TfTensor | null | undefined): asserts value is TfTensor {
+  if (typeof value === 'object' && value !== null && 'dataId' in value) return;
+  const found = Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value;
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `fromTf: expected a tensor of TensorFlow.js, got ${found}; arrays and other data are read by tensor(data, { backend })`,
+  );
+}
+
+/** The expression that copies a tfjs tensor, called t, with its shape and dtype. */
+function copied({ dtype }: TfTensor): string {
+  return `tensor(await t.data(), { shape: t.shape${dtype === 'bool' ? ", dtype: 'bool'" : ''} })`;
 }
 
 /** A tfjs tensor that keeps shared data alive for the buffer: tfjs frees the data with its last tensor, even if it has moved the data. */

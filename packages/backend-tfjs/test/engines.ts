@@ -38,9 +38,18 @@ export function testEngines(engines: readonly EngineName[]): void {
   test('an operation on tensors of two engines names both', async () => {
     const [first, second] = await Promise.all(engines.slice(0, 2).map((engine) => tfjs.open({ engine })));
     const s = tensor([[1]], { backend: first });
-    const mixed = () => softmax.vjp(s, tensor([[1]], { backend: second }));
+    const other = tensor([[1]], { backend: second });
+    const mixed = () => softmax.vjp(s, other);
     expect(mixed).toThrow(expect.objectContaining({ code: 'ERR_BACKEND_MISMATCH' }));
     expect(mixed).toThrow(/tfjs wasm, .* tfjs cpu/);
+    const theirs = second.toTf(other);
+    expect(() => first.fromTf(theirs)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_BACKEND_MISMATCH',
+        message: expect.stringMatching(/or copy it with tensor\(await t\.data\(\), \{ shape: t\.shape \}\)$/),
+      }),
+    );
+    theirs.dispose();
     await first.close();
     await second.close();
   });

@@ -1,9 +1,11 @@
 import { type CrossEntropyParameters, SoftgradError } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { TfjsBackend } from '../src/backend.js';
+import { connect, limitSeconds } from '../src/connection.js';
 import type { Device } from '../src/device.js';
 import type { TfBuffer } from '../src/index.js';
+import type { Core } from '../src/peers.js';
 import { type RunKernel, runEagerly } from '../src/verbs/eager.js';
 import { type GpuPrograms, runLazily } from '../src/verbs/lazy.js';
 import { backendWith } from './executed.js';
@@ -120,3 +122,46 @@ function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>
     sigmoidVjp: () => kernels?.sigmoidVjp?.(out, x, g, length),
   };
 }
+
+describe('an engine that tfjs does not get ready', () => {
+  const name = 'wasm';
+  const fakeCore = (factory: () => tf.KernelBackend | Promise<tf.KernelBackend>) => {
+    const registry: Record<string, tf.KernelBackend> = {};
+    const core = { engine: () => ({ registry }), findBackendFactory: () => factory, getKernelsForBackend: () => [] };
+    return { registry, core: core as unknown as Core };
+  };
+
+  test('is an error after a minute, and disposed when it comes after all', async () => {
+    vi.useFakeTimers();
+    try {
+      let arrive: (instance: tf.KernelBackend) => void = () => {};
+      const { core, registry } = fakeCore(() => new Promise((resolve) => (arrive = resolve)));
+      const opening = connect(core, name, () => false);
+      const outcome = expect(opening).rejects.toMatchObject({
+        code: 'ERR_BACKEND_UNAVAILABLE',
+        message: expect.stringMatching(/^tfjs: engine wasm needs .* \(it was not ready after 60 s\)$/),
+      });
+      await vi.advanceTimersByTimeAsync(limitSeconds * 1000 - 1);
+      expect(vi.getTimerCount()).toBe(1);
+      await vi.advanceTimersByTimeAsync(1);
+      await outcome;
+      let disposals = 0;
+      arrive({ dispose: () => disposals++ } as unknown as tf.KernelBackend);
+      await vi.advanceTimersByTimeAsync(0);
+      expect([disposals, Object.keys(registry)]).toEqual([1, []]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('and one that is ready leaves no timer behind', async () => {
+    vi.useFakeTimers();
+    try {
+      const instance = {} as tf.KernelBackend;
+      expect(await connect(fakeCore(() => instance).core, name, () => false)).toBe(instance);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

@@ -124,7 +124,27 @@ export function testInterop(engine: EngineName): void {
       const integers = tf.tensor1d([1, 2], 'int32');
       const gone = tf.tensor1d([1, 2]);
       gone.dispose();
-      expect(() => backend.fromTf(integers)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+      expect(() => backend.fromTf(integers)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_DTYPE',
+          message:
+            'fromTf: the tfjs tensor is int32, expected float32; labels and masks are copied with tensor(await t.data(), { shape: t.shape })',
+        }),
+      );
+      const booleans = tf.tensor1d([true], 'bool');
+      expect(() => backend.fromTf(booleans)).toThrow("tensor(await t.data(), { shape: t.shape, dtype: 'bool' })");
+      booleans.dispose();
+      for (const [value, found] of [
+        [[[1, 2]], 'an array'],
+        [undefined, 'undefined'],
+        [null, 'null'],
+        [{}, 'object'],
+      ] as const) {
+        const message = `fromTf: expected a tensor of TensorFlow.js, got ${found}; arrays and other data are read by tensor(data, { backend })`;
+        // What JavaScript without types may pass.
+        const action = () => backend.fromTf(value as unknown as tf.Tensor);
+        expect(action).toThrow(expect.objectContaining({ code: 'ERR_DTYPE', message }));
+      }
       expect(() => backend.fromTf(gone)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
       const mask = tensor([true, false], { backend });
       expect(() => backend.toTf(mask)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));

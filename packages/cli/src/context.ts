@@ -1,4 +1,5 @@
 import type { BackendProvider } from '@softgrad/core';
+import type { Machine } from './machine.js';
 
 /** A stream that a command writes to, and what it is where that is a terminal. */
 export interface OutputStream extends NodeJS.WritableStream {
@@ -39,6 +40,8 @@ export interface Context {
   readonly backends: Backends;
   /** Runs a command line in a process of its own, whose native libraries write to a standard error of their own. */
   readonly apart?: (args: readonly string[]) => Promise<Apart>;
+  /** What a report says about the machine. */
+  machine(): Machine;
   /** Milliseconds since some moment. */
   now(): number;
   /** Calls the listener when nothing is left that keeps the process alive; the function that it gives takes that back. */

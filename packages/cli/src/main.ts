@@ -7,6 +7,7 @@ import type { Apart } from './context.js';
 import { systemReason } from './files/open.js';
 import { removeTemporariesOnSignal } from './files/output.js';
 import { limitsOf } from './limits.js';
+import { thisMachine } from './machine.js';
 import { exitDefect, exitInput, run } from './run.js';
 
 // A reader that has seen enough (`| head`) is no failure.
@@ -35,6 +36,7 @@ const exitCode = await run(process.argv.slice(2), {
   limits: limitsOf(process.constrainedMemory?.() ?? 0, totalmem()),
   backends: ownBackends,
   apart,
+  machine: () => thisMachine(process),
   now: () => performance.now(),
   onIdle(listener) {
     process.once('beforeExit', listener);

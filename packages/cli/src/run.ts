@@ -12,6 +12,7 @@ import { jacobianCommand } from './commands/jacobian.js';
 import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
 import { logSumExpCommand } from './commands/log-sum-exp.js';
+import { reportCommand } from './commands/report.js';
 import { sigmoidCommand } from './commands/sigmoid.js';
 import { softmaxCommand } from './commands/softmax.js';
 import { vjpCommand } from './commands/vjp.js';
@@ -70,6 +71,7 @@ Examples:
     benchCommand(session),
     demoCommand(session),
     doctorCommand(session),
+    reportCommand(session),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();

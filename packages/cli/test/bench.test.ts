@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseReport } from '@softgrad/bench';
 import { afterAll, describe, expect, test } from 'vitest';
 import { softgrad, temporaryFolder } from './command.js';
@@ -66,6 +67,40 @@ test('several processes put their rounds side by side, and take options of node'
   expect(stderr).toContain('--no-such-option');
 });
 
+describe('the backend of a module', () => {
+  const fixture = fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url));
+  const right = JSON.stringify(pathToFileURL(fixture).href);
+  const measured = ['bench', '--ops', 'vjp', '--shapes', '8x5', '--dtype', 'float64', '--rounds', '1'];
+  const args = [...measured, '--sample-ms', '1', '--json', '-'];
+  const namesOf = async (...more: readonly string[]) => {
+    const { stdout } = await softgrad([...args, ...more]);
+    const { contenders, workloads } = parseReport(stdout, '-');
+    for (const { missing } of workloads[0].results) expect(missing).toBeNull();
+    return contenders.map(({ name }) => name);
+  };
+
+  test('is timed alone with the peers, or beside the backends that are named', async () => {
+    expect(await namesOf('--module', fixture, '--peers', 'naive')).toEqual(['right', 'naive']);
+    expect(await namesOf('--module', fixture, '--peers', 'none', '--backends', 'cpu')).toEqual(['right', 'cpu']);
+  });
+
+  test('an open backend, and one with the name of another or with a colon in it', async () => {
+    const open = (name: string) => `{ ...(await provider.open()), name: '${name}' }`;
+    const as = (name: string, code: string) =>
+      folder.write(`${name}.mjs`, `import provider from ${right};\nexport default ${code};`);
+    expect(await namesOf('--module', as('open', open('a:b')), '--peers', 'none')).toEqual(['a-b']);
+    const same = as('same', "{ ...provider, name: 'cpu' }");
+    const both = ['--peers', 'none', '--backends', 'cpu'];
+    expect(await namesOf('--module', same, ...both)).toEqual(['cpu (module)', 'cpu']);
+  });
+
+  test('one that computes wrong is not timed', async () => {
+    const faulty = fileURLToPath(new URL('fixtures/faulty-backend.mjs', import.meta.url));
+    const { stdout } = await softgrad([...args, '--module', faulty, '--peers', 'none']);
+    expect(parseReport(stdout, '-').workloads[0].results[0].missing).toMatch(/wrong|expected/);
+  });
+});
+
 describe('what cannot be run is refused in one line before anything is measured', () => {
   test.each([
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
@@ -74,6 +109,7 @@ describe('what cannot be run is refused in one line before anything is measured'
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
+    [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: there is no such file\n$/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],
     [['--md', '-', '--html', '-'], /only one of --json, --md and --html can be -/],

@@ -7,6 +7,7 @@ import { npyElements, npyHeader, npyRows } from '@softgrad/formats';
 import { ownBackends } from '../src/backend.js';
 import type { Backends, Context, Limits } from '../src/context.js';
 import { limitsOf } from '../src/limits.js';
+import { thisMachine } from '../src/machine.js';
 import { run } from '../src/run.js';
 
 interface RunOptions {
@@ -19,6 +20,7 @@ interface RunOptions {
   readonly onIdle?: Context['onIdle'];
   readonly now?: Context['now'];
   readonly apart?: Context['apart'];
+  readonly machine?: Context['machine'];
 }
 
 /** Runs a command line in this process. */
@@ -33,6 +35,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     env: options.env ?? {},
     limits: { ...limitsOf(0, 2 ** 33), ...options.limits },
     backends: options.backends ?? ownBackends,
+    machine: options.machine ?? (() => thisMachine(process)),
     now: options.now ?? (() => 0),
     ...(options.apart === undefined ? {} : { apart: options.apart }),
     onIdle: options.onIdle ?? (() => () => {}),

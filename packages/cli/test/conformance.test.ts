@@ -4,7 +4,8 @@ import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { conformance as suite } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
-import { formatReport, hintOf, spread } from '../src/commands/conformance.js';
+import { formatReport, spread } from '../src/commands/conformance.js';
+import { hintOf } from '../src/module.js';
 import { fakeBackends, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();

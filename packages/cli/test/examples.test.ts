@@ -74,6 +74,7 @@ const commands = [
   'bench',
   'demo',
   'doctor',
+  'report',
 ];
 
 describe('help has examples for every command, and where it shows a result that is what is printed', () => {

@@ -170,3 +170,15 @@ describe('large files', () => {
     expect(statSync(out).size).toBe(128 + rows * 20 * 8);
   });
 });
+
+test('the backend of a module is timed in several processes, too', () => {
+  const fixture = fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url));
+  const size = ['--ops', 'vjp', '--shapes', '8x5', '--dtype', 'float64', '--rounds', '1', '--sample-ms', '1'];
+  const args = ['bench', '--module', fixture, '--peers', 'none', '--processes', '2', ...size, '--json', '-'];
+  const { stdout, stderr } = softgrad(args);
+  expect(stderr).toBe('');
+  const { settings, contenders, workloads } = JSON.parse(stdout);
+  expect(settings.processes).toBe(2);
+  expect(contenders.map(({ name }: { readonly name: string }) => name)).toEqual(['right']);
+  expect(workloads[0].results[0].missing).toBeNull();
+});

@@ -3,6 +3,29 @@ import { type ErrorCode, isSoftgradError } from '../src/index.js';
 /** What floats are filled with before a kernel is to write them. */
 export const poison = -7.25;
 
+/** The values that a failed comparison was about. */
+export interface Mismatch {
+  readonly what: string;
+  readonly got: ArrayLike<number>;
+  readonly expected: ArrayLike<number>;
+  /** The element that the message names. */
+  readonly element: number;
+}
+
+// Not a member of the error: test runners print all of an error's members.
+const mismatches = new WeakMap<Error, Mismatch>();
+
+/** The values behind an error of `assertClose` or `assertSame`; undefined for any other. */
+export function mismatchOf(error: unknown): Mismatch | undefined {
+  return error instanceof Error ? mismatches.get(error) : undefined;
+}
+
+function mismatch(message: string, values: Mismatch): Error {
+  const error = new Error(message);
+  mismatches.set(error, values);
+  return error;
+}
+
 /** @throws Error unless every element is within its tolerance; NaN is expected as NaN, an infinity as itself */
 export function assertClose(
   what: string,
@@ -25,8 +48,10 @@ export function assertClose(
   if (worst < 0) return;
   const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
   const many = `${wrong} of ${expected.length} are wrong`;
-  if (actual[worst] === poison) throw new Error(`${unwritten(what, worst, expected)}; ${many}`);
-  throw new Error(`${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`);
+  const values = { what, got: actual, expected, element: worst };
+  if (actual[worst] === poison) throw mismatch(`${unwritten(what, worst, expected)}; ${many}`, values);
+  const message = `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`;
+  throw mismatch(message, values);
 }
 
 /** A value that nobody would compute is more than wrong: the kernel was not there. */
@@ -48,8 +73,9 @@ export function assertSame(what: string, actual: ArrayLike<number>, expected: Ar
   assertLength(what, actual, expected.length);
   for (let i = 0; i < expected.length; i++) {
     if (actual[i] !== expected[i] && !Object.is(actual[i], expected[i])) {
-      if (actual[i] === poison) throw new Error(unwritten(what, i, expected));
-      throw new Error(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`);
+      const values = { what, got: actual, expected, element: i };
+      if (actual[i] === poison) throw mismatch(unwritten(what, i, expected), values);
+      throw mismatch(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`, values);
     }
   }
 }

@@ -64,6 +64,8 @@ export {
   type FloatDType,
   type HostArray,
   type HostArrayOf,
+  type HostCopy,
+  type HostCopyOf,
   hostArray,
   isFloat,
 } from './tensor/dtype.js';
@@ -74,6 +76,8 @@ export {
   type NumericArray,
   readInput,
   type TensorInput,
+  type TypedArray,
+  type TypedRows,
 } from './tensor/input.js';
 export type { MaskInput } from './tensor/mask.js';
 export type { NestedArray } from './tensor/nested.js';

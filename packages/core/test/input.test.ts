@@ -80,7 +80,8 @@ describe('what is no array', () => {
   });
 
   test('64-bit integers are refused wherever they are', () => {
-    const text = 'tensor: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)';
+    const text =
+      'tensor: 64-bit integers are not a dtype here; convert the data with Int32Array.from(data, Number), and keep its shape';
     for (const data of [new BigInt64Array(1), new BigUint64Array(1)]) {
       expect(message(data)).toEqual(['ERR_DTYPE', text]);
       expect(message({ data, shape: [1] })).toEqual(['ERR_DTYPE', text]);
@@ -200,4 +201,132 @@ test('shapes are frozen, and not the array that was given', () => {
     expect(x.shape).not.toBe(shape);
     expect(Object.isFrozen(x.shape)).toBe(true);
   }
+});
+
+describe('arrays of typed rows', () => {
+  test('have the dtype of their rows', () => {
+    expect(read([Float32Array.of(1, 2), Float32Array.of(3, 4)])).toEqual([[2, 2], 'float32', [1, 2, 3, 4]]);
+    expect(read([Float64Array.of(0.1)])).toEqual([[1, 1], 'float64', [0.1]]);
+    expect(read([[Uint8Array.of(1), Uint8Array.of(2)]])).toEqual([[1, 2, 1], 'int32', [1, 2]]);
+    expect(read([Float64Array.of(0.5)], { dtype: 'float32' })).toEqual([[1, 1], 'float32', [0.5]]);
+    expect(read([Uint8Array.of(1, 0)], { dtype: 'bool' })).toEqual([[1, 2], 'bool', [1, 0]]);
+    expect(read([Float32Array.of(1, 2)], { shape: [2, 1] })).toEqual([[2, 1], 'float32', [1, 2]]);
+    expect(read([new Float32Array(0)])).toEqual([[1, 0], 'float32', []]);
+  });
+
+  test('are refused where they are ragged, no numbers, or of 64-bit integers', () => {
+    expect(message([Float32Array.of(1, 2), Float32Array.of(3)])).toEqual([
+      'ERR_SHAPE',
+      'tensor: ragged input: entry [1] has 1 entry, expected 2 as in shape (2, 2)',
+    ]);
+    expect(message([Float32Array.of(1, 2), 3])).toEqual([
+      'ERR_SHAPE',
+      'tensor: ragged input: entry [1] has 3, expected 2 as in shape (2, 2)',
+    ]);
+    expect(message([new DataView(new ArrayBuffer(8))])).toEqual([
+      'ERR_DTYPE',
+      'tensor: entry [0] is an object (DataView), expected a number',
+    ]);
+    expect(message([BigInt64Array.of(1n)])[1]).toMatch(/64-bit integers are not a dtype here/);
+    expect(message([Float32Array.of(1), BigInt64Array.of(1n)])[0]).toBe('ERR_DTYPE');
+  });
+});
+
+describe('tensors of onnxruntime', () => {
+  test('of float16 are in bits', () => {
+    const bits: readonly (readonly [number, number])[] = [
+      [0x0000, 0],
+      [0x8000, -0],
+      [0x0001, 2 ** -24],
+      [0x83ff, -1023 * 2 ** -24],
+      [0x0400, 2 ** -14],
+      [0x3c00, 1],
+      [0xbc01, -(1 + 2 ** -10)],
+      [0x7bff, 65504],
+      [0x7c00, Number.POSITIVE_INFINITY],
+      [0xfc00, Number.NEGATIVE_INFINITY],
+      [0x7e00, Number.NaN],
+    ];
+    const data = Uint16Array.from(bits, ([pattern]) => pattern);
+    const dims = [1, bits.length];
+    expect(read({ data, dims, type: 'float16' })).toEqual([dims, 'float32', bits.map(([, value]) => value)]);
+    expect(read({ data: data.subarray(5, 6), dims: [1], type: 'float16' }, { dtype: 'float64' })).toEqual([
+      [1],
+      'float64',
+      [1],
+    ]);
+    // A slice with strides, and numbers that are what they seem.
+    const strided = { data: Uint16Array.of(0x3c00, 0, 0x4000), shape: [2], strides: [2], offset: 0, type: 'float16' };
+    expect(read(strided)).toEqual([[2], 'float32', [1, 2]]);
+    expect(read({ ...strided, stride: [-1], strides: undefined, offset: 2 })).toEqual([[2], 'float32', [2, 0]]);
+    expect(read({ data: Uint16Array.of(0x3c00), dims: [1], type: 'uint16' })).toEqual([[1], 'int32', [0x3c00]]);
+    expect(read({ data: Float32Array.of(1), dims: [1], type: 'float16' })).toEqual([[1], 'float32', [1]]);
+  });
+
+  test('of bool are booleans', () => {
+    const data = Uint8Array.of(1, 0);
+    expect(read({ data, dims: [2], type: 'bool' })).toEqual([[2], 'bool', [1, 0]]);
+    expect(read({ data, dims: [2], type: 'bool' }, { dtype: 'float32' })).toEqual([[2], 'float32', [1, 0]]);
+    expect(read({ data, dims: [2], type: 'uint8' })).toEqual([[2], 'int32', [1, 0]]);
+  });
+
+  test('on a device say how to fetch their data', () => {
+    const tensorOn = (location: string) => ({
+      location,
+      dims: [1],
+      getData: () => {},
+      get data() {
+        if (location === 'cpu') return Float32Array.of(1);
+        throw new Error('not on CPU');
+      },
+    });
+    expect(read(tensorOn('cpu'))).toEqual([[1], 'float32', [1]]);
+    expect(message(tensorOn('gpu-buffer'))).toEqual([
+      'ERR_DTYPE',
+      'tensor: the data of the onnxruntime tensor is on its device (gpu-buffer); with x for it, pass { data: await x.getData(), dims: x.dims, type: x.type }',
+    ]);
+  });
+});
+
+test("a polyfill's Float16Array, which is no view of memory, is read by index", () => {
+  const polyfilled = (...values: readonly number[]) => Object.assign({ [Symbol.toStringTag]: 'Float16Array' }, values);
+  expect(read({ ...polyfilled(1, 2.5), length: 2 })).toEqual([[2], 'float32', [1, 2.5]]);
+  expect(read({ ...polyfilled(1, 2.5), length: 2 }, { shape: [2, 1] })).toEqual([[2, 1], 'float32', [1, 2.5]]);
+});
+
+describe('what other libraries have is refused with what to pass instead', () => {
+  const method = () => {};
+  test.each([
+    ['ml-matrix', { to2DArray: method, length: 1 }, 'x.to2DArray()'],
+    ['mathjs and a column of Arrow', { toArray: method, getChild: method, length: 1 }, 'x.toArray()'],
+    [
+      'a table of Arrow',
+      { schema: {}, getChild: method, toArray: method },
+      'x.schema.fields.map(({ name }) => x.getChild(name).toArray()), whose shape is (columns, rows)',
+    ],
+    [
+      'a table of Arquero',
+      { columnNames: method, array: method },
+      'x.columnNames().map((name) => Float64Array.from(x.array(name))), whose shape is (columns, rows)',
+    ],
+    [
+      'TensorFlow.js',
+      { dataSync: method, arraySync: method, dispose: method, data: method },
+      'tensor(await x.data(), { shape: x.shape }), or without a copy backend.fromTf(x) of @softgrad/backend-tfjs',
+    ],
+    ['jax-js', { jsAsync: method, data: method, dispose: method }, 'tensor(await x.ref.data(), { shape: x.shape })'],
+    ['danfo', { values: [[1]] }, 'x.values'],
+    ['an object with a length', { length: 2, 0: 1, 1: 2 }, 'Array.from(x)'],
+    ['a set', new Set([1]), 'Array.from(x)'],
+  ])('%s', (_library, input, instead) => {
+    const [code, text] = message(input);
+    expect(code).toBe('ERR_DTYPE');
+    expect(text).toMatch(/^tensor: cannot read an object \(\w+\); with x for it, pass /);
+    expect(text.slice(text.indexOf('pass ') + 5)).toBe(instead);
+  });
+
+  test('a tensor, which is one already', () => {
+    const text = 'tensor: cannot read a tensor; with x for it, pass await x.to(backend)';
+    expect(message(tensor([1]))).toEqual(['ERR_DTYPE', text]);
+  });
 });

@@ -48,7 +48,7 @@ describe('a default backend', () => {
   test('is where new tensors go without any waiting, until another is chosen', async () => {
     const core = await loadAfresh();
     const x = core.tensor([1, 2]);
-    expect([x.backend.name, core.tensor([3]).backend === x.backend]).toEqual(['minimal', true]);
+    expect([x.backend.name, core.tensor([3]).backend === x.backend]).toEqual(['mine', true]);
     const chosen = await core.setBackend(exact);
     expect(core.tensor([1]).backend).toBe(chosen);
   });
@@ -179,6 +179,19 @@ test('an operation that a backend lacks names those that have it', async () => {
       message: expect.stringMatching(/softmax: bare has neither.*exact/),
     }),
   );
+});
+
+test('without WeakRef everything works; an error then names no other backend', async () => {
+  vi.stubGlobal('WeakRef', undefined);
+  try {
+    tensor([1], { backend: (await exact.open()) as Backend });
+    const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
+    const x = tensor([1, 2], { backend: bare });
+    expect((await softmax(x).array()) as number[]).toHaveLength(2);
+    expect(() => softmax(x, { temperature: 2 })).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test('choosing a provider again gives the backend it gave before, so that tensors of both times mix', async () => {

@@ -266,19 +266,19 @@ describe('a tensor on a backend that is read asynchronously only', () => {
     const x = tensor([1, 2], { backend: here });
     expect(failure(() => x.dataSync())).toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: 'dataSync: minimal reads asynchronously only: await data()',
+      message: 'dataSync: mine reads asynchronously only: await data()',
     });
     expect(failure(() => x.arraySync()).code).toBe('ERR_UNSUPPORTED');
     expect(failure(() => x.view())).toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: "view: the memory of minimal can't be seen here: await data()",
+      message: "view: the memory of mine can't be seen here: await data()",
     });
     expect([await x.array(), inspect(x)]).toEqual([
       [1, 2],
-      'Tensor (2,) float32 on minimal (await its array() for the values)',
+      'Tensor (2,) float32 on mine (await its array() for the values)',
     ]);
     const labels = tensor(Int32Array.of(3, 4), { backend: here });
-    expect([labels.arraySync(), inspect(labels)]).toEqual([[3, 4], 'Tensor (2,) int32 on minimal [3, 4]']);
+    expect([labels.arraySync(), inspect(labels)]).toEqual([[3, 4], 'Tensor (2,) int32 on mine [3, 4]']);
     expect(tensor([[true, false]], { backend: here }).arraySync()).toEqual([[true, false]]);
   });
 });
@@ -359,7 +359,7 @@ describe('a tensor that is gone says who asks for it and why', () => {
 describe('a backend is checked where a tensor is made or moved', () => {
   test('for its dtypes, of which the error names the first', async () => {
     const here = (await minimal.open()) as Backend;
-    const text = "minimal has no float64, only float32; convert with tensor(data, { dtype: 'float32' })";
+    const text = "mine has no float64, only float32; convert with tensor(data, { dtype: 'float32' })";
     const calls: readonly (readonly [string, () => unknown])[] = [
       ['tensor', () => tensor([1], { backend: here, dtype: 'float64' })],
       ['empty', () => empty([1], { backend: here, dtype: 'float64' })],

@@ -57,8 +57,8 @@ test('a tensor has the dtype and the rank of what it was made from', async () =>
 });
 
 test('its elements are typed by dtype and rank', async () => {
-  expectTypeOf(x().data()).resolves.toEqualTypeOf<Float32Array>();
-  expectTypeOf(tensor([1], { dtype: 'float64' }).dataSync()).toEqualTypeOf<Float64Array>();
+  expectTypeOf(x().data()).resolves.toEqualTypeOf<Float32Array<ArrayBuffer>>();
+  expectTypeOf(tensor([1], { dtype: 'float64' }).dataSync()).toEqualTypeOf<Float64Array<ArrayBuffer>>();
   expectTypeOf(tensor([true]).view).returns.toEqualTypeOf<Uint8Array>();
   expectTypeOf(x().array()).resolves.toEqualTypeOf<number[][]>();
   expectTypeOf(tensor([true]).arraySync()).toEqualTypeOf<boolean[]>();
@@ -116,4 +116,23 @@ test('an option that a function does not take does not compile', () => {
   expect(() => softmax.linearize(x(), { out: x() })).toThrow("softmax.linearize: unknown option 'out'");
   // @ts-expect-error
   expect('diagonal' in logSumExp.linearize(x()) && logSumExp.linearize(x()).diagonal).toBe(false);
+});
+
+test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed by what they hold', async () => {
+  expectTypeOf(tensor([Float32Array.of(1), Float32Array.of(2)])).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(tensor([[Float64Array.of(1)]])).toEqualTypeOf<Tensor<'float64', 3>>();
+  expectTypeOf(tensor([Int8Array.of(1)])).toEqualTypeOf<Tensor<'int32', 2>>();
+  const half = { data: Uint16Array.of(0x3c00), dims: [1], type: 'float16' } as const;
+  expectTypeOf(tensor(half).dtype).toEqualTypeOf<'float32'>();
+  expectTypeOf(tensor({ ...half, data: Uint8Array.of(1), type: 'bool' as const }).dtype).toEqualTypeOf<'bool'>();
+  expectTypeOf(tensor({ ...half, type: 'uint16' as const }).dtype).toEqualTypeOf<'int32'>();
+  expect(tensor(half).dtype).toBe('float32');
+  // @ts-expect-error an object with a length is no array
+  expect(() => tensor({ length: 2, 0: 1 })).toThrow('Array.from(x)');
+});
+
+test('what is read may be kept: its memory is no one else’s', async () => {
+  const data: Float32Array<ArrayBuffer> = await x().data();
+  const read: Float32Array<ArrayBuffer> = x().dataSync();
+  expect([data.length, read.length]).toEqual([6, 6]);
 });

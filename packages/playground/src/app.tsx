@@ -17,6 +17,23 @@ const loaders = {
   bench: async () => (await import('./panels/bench/panel.js')).Bench,
 };
 
+/** What the page lacks where it is served: shared memory needs two headers, which static hosts do not send. */
+function Hosting() {
+  const docs = document.querySelector<HTMLLinkElement>('link[rel=help]');
+  if (crossOriginIsolated && docs === null) return null;
+  return (
+    <footer class="hosting quiet">
+      {docs !== null && <a href={docs.href}>Documentation</a>}
+      {!crossOriginIsolated && (
+        <span>
+          Engines run on one thread here, because this page is served without the headers that let threads share memory
+          (Cross-Origin-Opener-Policy, Cross-Origin-Embedder-Policy). The numbers are the same.
+        </span>
+      )}
+    </footer>
+  );
+}
+
 export function App() {
   const { panel, parameters, number } = useVisit();
   useEffect(() => {
@@ -44,6 +61,7 @@ export function App() {
           <Lazy key={number} load={loaders[panel]} parameters={parameters} />
         )}
       </main>
+      <Hosting />
     </>
   );
 }

@@ -12,8 +12,7 @@ interface Options extends BrowserContextOptions {
 const viewport = { width: 1280, height: 900 };
 
 /** The built page as its server serves it. Every test fails on what the console or the security policy has to complain of. */
-export function usePlayground() {
-  const url = inject('url');
+export function usePlayground(url: () => string = () => inject('url')) {
   let browser: Browser;
   const complaints: string[] = [];
   /** Pages that the test in progress has opened, by what becomes of them at its end. */
@@ -63,7 +62,7 @@ export function usePlayground() {
   }
 
   return {
-    url,
+    url: inject('url'),
     /** What the console and the policy have complained of so far, taken off the record: a test that provokes them looks at them. */
     takeComplaints: () => complaints.splice(0),
     /** Opens the page at a state, `explore?t=2`; with options in a context of its own, otherwise in one that other tests used. */
@@ -71,7 +70,7 @@ export function usePlayground() {
       const isPlain = Object.keys(options).length === 0;
       const page = (isPlain ? idle.pop() : undefined) ?? (await newPage(options));
       (isPlain ? pages.plain : pages.special).push(page);
-      await page.goto(`${url}#${hash}`);
+      await page.goto(`${url()}#${hash}`);
       return page;
     },
   };

@@ -4,7 +4,7 @@ import type { Backends, Session } from '../context.js';
 import { formatWrapped } from '../table.js';
 
 /** What is known of a backend here and now. */
-interface BackendReport {
+export interface BackendReport {
   readonly name: string;
   /** Null where it can run, else why not and what to do. */
   readonly unavailable: string | null;
@@ -51,7 +51,7 @@ interface Options {
  * Inspected in a process of its own, since native libraries write warnings to standard error where a driver is missing, which the
  * report says in words; null where that process failed.
  */
-async function inspectAll({ inProcess }: Options, session: Session): Promise<readonly BackendReport[] | null> {
+export async function inspectAll({ inProcess }: Options, session: Session): Promise<readonly BackendReport[] | null> {
   const { apart, backends, env, stderr } = session;
   if (inProcess || apart === undefined) {
     const reports: BackendReport[] = [];

@@ -7,6 +7,7 @@ import { ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { writeTextFile } from '../files/output.js';
+import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTable } from '../table.js';
@@ -16,6 +17,7 @@ interface Options {
   readonly shapes?: readonly string[];
   readonly dtype: readonly string[];
   readonly backends?: readonly string[];
+  readonly module?: string;
   readonly peers: readonly string[];
   readonly baseline?: string;
   readonly rounds: number;
@@ -45,6 +47,10 @@ export function benchCommand(session: Session): Command {
       '--backends <list>',
       'names as `softgrad backends` lists them, with options like wasm:threads=2; default: all',
       list,
+    )
+    .option(
+      '--module <file>',
+      'times the backend of a JavaScript module, as conformance takes it, beside those of --backends; default of these: none',
     )
     .addOption(
       new Option(
@@ -81,6 +87,7 @@ export function benchCommand(session: Session): Command {
 Examples:
   $ softgrad bench --quick
   $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 --peers naive,onnxruntime-node --processes 3 --html report.html
+  $ softgrad bench --module ./my-backend.js --backends cpu --composed
   $ softgrad bench --ops softmax --json new.json --compare old.json
   $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,
     )
@@ -101,8 +108,10 @@ async function run(options: Options, session: Session): Promise<void> {
     dtypes: options.dtype,
     quick: options.quick,
   });
+  const modules = options.module === undefined ? [] : [await registerModule(options.module, session)];
+  const others = options.backends ?? (modules.length > 0 ? [] : session.backends.names());
   const contenders = {
-    backends: options.backends ?? session.backends.names(),
+    backends: [...modules, ...others],
     peers: options.peers.filter((name) => name !== 'none'),
     composed: options.composed ?? false,
   };
@@ -129,7 +138,7 @@ async function run(options: Options, session: Session): Promise<void> {
         {
           workloads,
           contenders,
-          setup: ownBackendsModule,
+          setup: options.module === undefined ? ownBackendsModule : registeringModule(options.module),
           baseline,
           rounds,
           sampleMs,

@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
 import type { Backends, Session } from '../context.js';
+import { blaming, loadModule, settled } from '../module.js';
 import { positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
@@ -74,7 +72,7 @@ async function findTargets({ backend, module }: Options, session: Session): Prom
 }
 
 /** One of all: where it cannot run it is listed with the reason. */
-async function findAvailable(name: string, backends: Backends): Promise<Target> {
+async function findAvailable(name: string, backends: Backends): Promise<BackendProvider | Unavailable> {
   try {
     const provider = await backends.load(name);
     const reason = await provider.unavailable();
@@ -86,60 +84,11 @@ async function findAvailable(name: string, backends: Backends): Promise<Target> 
 }
 
 /** The one that was asked for: where it cannot run there is nothing to prove. */
-async function findRequired(name: string, backends: Backends): Promise<Target> {
+export async function findRequired(name: string, backends: Backends): Promise<BackendProvider> {
   const target = await findAvailable(name, backends);
   if ('reason' in target)
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}`);
   return target;
-}
-
-async function loadModule(file: string, session: Session): Promise<Target> {
-  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
-  let module: Readonly<Record<string, unknown>>;
-  try {
-    module = await import(pathToFileURL(resolve(file)).href);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
-  }
-  const target = 'default' in module ? module.default : onlyProvider(module);
-  if (isProvider(target)) {
-    const reason = await blaming(
-      file,
-      session,
-      Promise.resolve().then(() => target.unavailable()),
-    );
-    if (reason === null) return target;
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
-  }
-  if (isBackend(target)) return target;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `--module ${file}: expected a provider ({ name, unavailable, open }) or a backend ({ name, supports, … }) as default export, or exactly one export that is a provider`,
-  );
-}
-
-/** What to do about TypeScript, which node does not load, or not all of it. */
-export function hintOf(file: string, cause: unknown): string {
-  if (!/\.[mc]?tsx?$/.test(file)) return '';
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
-  if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
-  return '; compile it to JavaScript first (tsc) and pass what comes out';
-}
-
-/** Of a module without a default export: its one provider. */
-function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
-  const providers = Object.values(module).filter(isProvider);
-  return providers.length === 1 ? providers[0] : undefined;
-}
-
-function isProvider(value: unknown): value is BackendProvider {
-  return typeof value === 'object' && value !== null && 'open' in value && 'unavailable' in value && 'name' in value;
-}
-
-function isBackend(value: unknown): value is Backend {
-  return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
 async function runSuite(
@@ -196,35 +145,6 @@ export function spread<C extends Pick<BoundCase, 'name' | 'section' | 'skip'>>(c
   placed.sort((a, b) => a.at - b.at);
   const skipped = cases.slice(0, -1).filter(({ skip }) => skip !== null);
   return [...skipped, ...placed.map(({ one }) => one), ...cases.slice(-1)];
-}
-
-/** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
-async function blaming<T>(module: string | undefined, session: Session, promise: Promise<T>): Promise<T> {
-  try {
-    return await settled(promise, session);
-  } catch (cause) {
-    if (module === undefined || isSoftgradError(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_VALUE', `--module ${module}: gives no backend to prove: ${reason}`, { cause });
-  }
-}
-
-/**
- * What the promise comes to. Where nothing is left in the process that could ever settle it, it fails: node would end without a
- * word, in the middle of the suite.
- */
-async function settled<T>(promise: Promise<T>, { onIdle }: Session): Promise<T> {
-  let giveUp = () => {};
-  const never = new Promise<never>((_resolve, reject) => {
-    // By way of the event loop, so that there is one again for what follows.
-    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing is left to settle')));
-  });
-  const cancel = onIdle(giveUp);
-  try {
-    return await Promise.race([promise, never]);
-  } finally {
-    cancel();
-  }
 }
 
 function unavailableReport({ name, reason }: Unavailable): ConformanceReport {

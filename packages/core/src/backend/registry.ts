@@ -204,7 +204,8 @@ export function getBackend(): Backend {
 
 /** Remembers a backend that is in use, so that errors can name those that have what another lacks. */
 export function noteBackend(backend: Backend): void {
-  if (noted.has(backend)) return;
+  // Cloudflare's workerd had no WeakRef before 2025-05: errors then name no other backend.
+  if (noted.has(backend) || typeof WeakRef === 'undefined') return;
   noted.add(backend);
   for (const reference of opened) {
     const known = reference.deref();

@@ -1,15 +1,14 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
 import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
-import { isIntegerArray, type NdArrayLike, type NumericArray, readInput } from '../tensor/input.js';
+import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
-import type { NestedArray } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { allocate, asTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
-export type CrossEntropyTarget = Tensor | NestedArray | NumericArray | NdArrayLike;
+export type CrossEntropyTarget = Tensor | TensorInput;
 
 /** A target on the logits' backend. Class indices are known on the host too. */
 export type LaidTarget =

@@ -20,6 +20,23 @@ interface HostArrays {
   readonly bool: Uint8Array;
 }
 
+/**
+ * A host array that nothing else holds: its memory is an ArrayBuffer of its own, as `Blob`, `fetch` and WebGPU want it. Written as what `from` returns,
+ * because typed arrays have no type parameter before TypeScript 5.7.
+ */
+export type HostCopyOf<D extends DType> = HostCopies[D];
+
+/** A host copy of any dtype. */
+export type HostCopy = HostCopies[DType];
+
+interface HostCopies {
+  readonly float16: ReturnType<Float32ArrayConstructor['from']>;
+  readonly float32: ReturnType<Float32ArrayConstructor['from']>;
+  readonly float64: ReturnType<Float64ArrayConstructor['from']>;
+  readonly int32: ReturnType<Int32ArrayConstructor['from']>;
+  readonly bool: ReturnType<Uint8ArrayConstructor['from']>;
+}
+
 /** What an element is. */
 export type ElementOf<D extends DType> = Elements[D];
 
@@ -44,10 +61,10 @@ const constructors = {
  *
  * @throws ERR_DTYPE for the name of none, ERR_OUT_OF_MEMORY when the host cannot allocate it
  */
-export function hostArray<D extends DType>(length: number, dtype: D): HostArrayOf<D> {
+export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf<D> {
   checkDTypeName(dtype);
   try {
-    return new constructors[dtype](length) as HostArrayOf<D>;
+    return new constructors[dtype](length) as HostCopyOf<D>;
   } catch (cause) {
     const bytes = length * constructors[dtype].BYTES_PER_ELEMENT;
     throw new SoftgradError('ERR_OUT_OF_MEMORY', `cannot allocate ${bytes} bytes for ${length} ${dtype} elements`, {

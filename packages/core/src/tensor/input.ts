@@ -1,8 +1,10 @@
 import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { fromHalfBits } from './half.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
+import { wayOut } from './way-out.js';
 
 /** Anything array-like of numbers that is not nested. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
@@ -13,6 +15,8 @@ interface StridedData {
   readonly stride?: readonly number[];
   readonly strides?: readonly number[];
   readonly offset?: number;
+  /** onnxruntime's element type: 'float16' is in the bits of a Uint16Array, 'bool' in a Uint8Array. */
+  readonly type?: string;
 }
 
 /** Data with a shape, as ndarray and TensorFlow.js have it. */
@@ -25,8 +29,14 @@ export interface DimsArrayLike extends StridedData {
   readonly dims: Shape;
 }
 
+/** A typed array of numbers, flat. */
+export type TypedArray = NumericArray & ArrayBufferView;
+
+/** Nested arrays whose innermost rows are typed arrays; deeper ones are read, too. */
+export type TypedRows = readonly TypedArray[] | readonly (readonly TypedArray[])[];
+
 /** What `tensor` takes. */
-export type TensorInput = NestedArray | NumericArray | NdArrayLike | DimsArrayLike;
+export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike;
 
 /** Values of a tensor on the host, contiguous and row-major, of exactly its dtype. */
 export interface HostData {
@@ -51,23 +61,27 @@ export function readInput(
   if (typeof input === 'number' || typeof input === 'boolean' || Array.isArray(input)) {
     return fromNested(what, input as NestedArray, shape, dtype);
   }
-  if (isTypedArray(what, input)) return fromFlat(what, input, shape ?? [input.length], dtype);
+  if (isTypedArray(what, input) || isFloat16Like(input)) return fromFlat(what, input, shape ?? [input.length], dtype);
   if (isNdArrayLike(what, input)) return fromNdArray(what, input, shape, dtype);
+  const instead = wayOut(input);
+  const expected = 'expected nested arrays, a typed array, or an object with data and shape';
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${what}: cannot read ${describe(input)}; expected nested arrays, a typed array, or an object with data and shape`,
+    `${what}: cannot read ${describe(input)}; ${instead === null ? expected : `with x for it, pass ${instead}`}`,
   );
 }
 
 function fromNested(what: string, nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
   const own = shapeOfNested(nested);
-  const booleans = typeof firstEntry(nested) === 'boolean';
-  const type = dtype ?? (booleans ? 'bool' : 'float32');
+  const first = firstEntry(nested);
+  const booleans = typeof first === 'boolean';
+  const type = dtype ?? (isTypedArray(what, first) ? naturalDType(first) : booleans ? 'bool' : 'float32');
   const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
   flatten(nested, own, values, booleans, what);
   return { ...converted(what, values, type), shape: reshaped(what, own, shape, values.length) };
 }
 
+/** The first entry that is no array: a number, a boolean or a typed row. */
 function firstEntry(nested: NestedArray): unknown {
   let level: unknown = nested;
   while (Array.isArray(level)) level = level[0];
@@ -94,10 +108,11 @@ function fromNdArray(
 ): HostData {
   const own = shapeOf(input);
   checkShape(what, own);
+  if (isHalfBits(input)) return fromNdArray(what, decoded(input), shape, dtype);
   const strides = input.strides ?? input.stride;
   const offset = input.offset ?? 0;
   if (strides === undefined && offset === 0) {
-    const { data, dtype: type } = fromFlat(what, input.data, own, dtype);
+    const { data, dtype: type } = fromFlat(what, input.data, own, dtype ?? boolOf(input));
     return { data, dtype: type, shape: reshaped(what, own, shape, data.length) };
   }
   const gathered = gather(what, input.data, own, strides ?? contiguousStrides(own), offset);
@@ -105,6 +120,22 @@ function fromNdArray(
     ...converted(what, gathered, dtype ?? naturalDType(input.data)),
     shape: reshaped(what, own, shape, gathered.length),
   };
+}
+
+/** Whether the data are the bits of onnxruntime's float16: what has Float16Array itself needs no decoding. */
+function isHalfBits({ data, type }: NdArrayLike | DimsArrayLike): boolean {
+  return type === 'float16' && typedArrayKind(data) === 'Uint16Array';
+}
+
+function decoded(input: NdArrayLike | DimsArrayLike): NdArrayLike {
+  const data = Float32Array.from<number | boolean>(input.data, (bits) => fromHalfBits(Number(bits)));
+  const { strides = input.stride, offset = 0 } = input;
+  return { data, shape: shapeOf(input), offset, ...(strides && { strides }) };
+}
+
+/** onnxruntime's booleans are in a Uint8Array. */
+function boolOf({ data, type }: NdArrayLike | DimsArrayLike): 'bool' | undefined {
+  return type === 'bool' && typedArrayKind(data) === 'Uint8Array' ? 'bool' : undefined;
 }
 
 function shapeOf(input: NdArrayLike | DimsArrayLike): Shape {
@@ -225,7 +256,7 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
   if (kind === 'BigInt64Array' || kind === 'BigUint64Array') {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${what}: 64-bit integers are not a dtype here; convert them with Int32Array.from(x, Number)`,
+      `${what}: 64-bit integers are not a dtype here; convert the data with Int32Array.from(data, Number), and keep its shape`,
     );
   }
   return true;
@@ -234,5 +265,22 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
 function isNdArrayLike(what: string, value: unknown): value is NdArrayLike | DimsArrayLike {
   if (typeof value !== 'object' || value === null || !('data' in value)) return false;
   if (!('shape' in value || 'dims' in value)) return false;
+  checkLocation(what, value);
   return (isTypedArray(what, value.data) || Array.isArray(value.data)) && Array.isArray(shapeOf(value as NdArrayLike));
+}
+
+/** @throws ERR_DTYPE for a tensor of onnxruntime on a device, whose `data` cannot be read */
+function checkLocation(what: string, value: object): void {
+  if (!('location' in value && 'getData' in value)) return;
+  const { location } = value;
+  if (typeof location !== 'string' || location.startsWith('cpu')) return;
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `${what}: the data of the onnxruntime tensor is on its device (${location}); with x for it, pass { data: await x.getData(), dims: x.dims, type: x.type }`,
+  );
+}
+
+/** A Float16Array of a polyfill, which is a Proxy: no view of memory, but it has numbers by index. */
+function isFloat16Like(value: unknown): value is NumericArray {
+  return Object.prototype.toString.call(value) === '[object Float16Array]';
 }

@@ -26,11 +26,16 @@ type AnyDepth<T> = T | readonly AnyDepth<T>[];
 export function shapeOfNested(nested: NestedArray): number[] {
   const shape: number[] = [];
   let level: unknown = nested;
-  while (Array.isArray(level)) {
+  while (isLevel(level)) {
     shape.push(level.length);
     level = level[0];
   }
   return shape;
+}
+
+/** An array, or a typed array as the innermost row. */
+function isLevel(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 }
 
 /**
@@ -52,8 +57,8 @@ export function flatten(
       target[next++] = entry(node, path, booleans, what);
       return;
     }
-    if (!Array.isArray(node) || node.length !== shape[depth]) {
-      const found = Array.isArray(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
+    if (!isLevel(node) || node.length !== shape[depth]) {
+      const found = isLevel(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
         'ERR_SHAPE',
         `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,

@@ -10,6 +10,8 @@ import {
   type ElementOf,
   type HostArray,
   type HostArrayOf,
+  type HostCopy,
+  type HostCopyOf,
   hostArray,
   isFloat,
 } from './dtype.js';
@@ -32,11 +34,11 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   readonly backend: Backend;
   readonly disposed: boolean;
   /** The elements, flat and row-major, in a host array that the caller may keep. @throws ERR_DISPOSED, ERR_DEVICE_LOST */
-  data(): Promise<HostArrayOf<D>>;
+  data(): Promise<HostCopyOf<D>>;
   /** The elements as nested arrays; booleans for bool, a bare number for a scalar. */
   array(): Promise<Nested<ElementOf<D>, R>>;
   /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only */
-  dataSync(): HostArrayOf<D>;
+  dataSync(): HostCopyOf<D>;
   arraySync(): Nested<ElementOf<D>, R>;
   /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
   view(): HostArrayOf<D>;
@@ -110,16 +112,16 @@ export class DeviceTensor implements Tensor {
     return this.buffer === undefined || this.backend.closed;
   }
 
-  async data(): Promise<HostArray> {
+  async data(): Promise<HostCopy> {
     const buffer = liveBuffer('data', this);
-    return this.host ? this.host.slice() : await this.backend.read(buffer);
+    return this.host ? this.host.slice() : ownCopy(await this.backend.read(buffer));
   }
 
   async array(): Promise<NestedArray> {
     return nest(await this.data(), this.shape, this.dtype === 'bool');
   }
 
-  dataSync(): HostArray {
+  dataSync(): HostCopy {
     const buffer = liveBuffer('dataSync', this);
     if (this.host) return this.host.slice();
     if (!this.backend.readSync) {
@@ -128,7 +130,7 @@ export class DeviceTensor implements Tensor {
         `dataSync: ${this.backend.name} reads asynchronously only: await data()`,
       );
     }
-    return this.backend.readSync(buffer);
+    return ownCopy(this.backend.readSync(buffer));
   }
 
   arraySync(): NestedArray {
@@ -280,4 +282,9 @@ export function allocate<B>(backend: Backend<B>, size: number, dtype: DType): B 
     );
   }
   return backend.alloc(size, dtype);
+}
+
+/** What a backend's `read` gives may be kept by the caller, so that its memory is shared with nothing; the type of older compilers does not say so. */
+function ownCopy(host: HostArray): HostCopy {
+  return host as HostCopy;
 }

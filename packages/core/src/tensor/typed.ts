@@ -21,9 +21,11 @@ type RankOfNested<T, Depth extends readonly 0[] = []> = Depth['length'] extends 
   ? number
   : T extends readonly (infer Entry)[]
     ? RankOfNested<Entry, [...Depth, 0]>
-    : T extends number | boolean
-      ? Depth['length']
-      : number;
+    : T extends ArrayBufferView
+      ? [...Depth, 0]['length']
+      : T extends number | boolean
+        ? Depth['length']
+        : number;
 
 /** The rank of a shape: known where it is a tuple. */
 export type RankOfShape<S> = S extends readonly unknown[] ? S['length'] : number;
@@ -38,19 +40,34 @@ export type RankOf<I> = I extends ArrayBufferView
       : number;
 
 /** The dtype that data has when the caller does not say. */
-export type DTypeOf<I> = I extends Float64Array
-  ? 'float64'
-  : I extends Float32Array
-    ? 'float32'
-    : I extends ArrayBufferView
-      ? 'int32'
-      : I extends { readonly data: infer Data }
-        ? DTypeOf<Data>
-        : Leaf<I> extends boolean
-          ? 'bool'
-          : Leaf<I> extends number
-            ? 'float32'
-            : DType;
+export type DTypeOf<I> = I extends { readonly data: infer Data }
+  ? I extends { readonly type: infer Type extends keyof OfElementType }
+    ? OfElementType[Type]
+    : DTypeOfEntries<Data>
+  : DTypeOfEntries<I>;
+
+type DTypeOfEntries<I> = I extends ArrayBufferView ? DTypeOfLeaf<I> : DTypeOfLeaf<Leaf<I>>;
+
+type DTypeOfLeaf<L> = L extends boolean
+  ? 'bool'
+  : L extends Float64Array
+    ? 'float64'
+    : L extends number | Float32Array | Float16
+      ? 'float32'
+      : L extends ArrayBufferView
+        ? 'int32'
+        : DType;
+
+/** A Float16Array, for which not every library of types has a name. */
+interface Float16 {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+}
+
+/** The dtypes of onnxruntime's element types that its arrays do not tell. */
+interface OfElementType {
+  readonly float16: 'float32';
+  readonly bool: 'bool';
+}
 
 /** A tensor of the dtype and shape of an operand. */
 export type Like<X> =

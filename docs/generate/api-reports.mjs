@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { publishedPackages } from '../../scripts/packages.mjs';
+import { apiReport } from './api.mjs';
+
+/** The text of every file in api/: one a package that has types. */
+export function apiReports() {
+  const packages = publishedPackages().map(({ folder, manifest: { name, exports } }) => ({
+    name,
+    entries: Object.entries(exports)
+      .filter(([, target]) => typeof target === 'object' && target.types)
+      .map(([path, { types }]) => ({ name: name + path.slice(1), types: join(folder, types) })),
+  }));
+  return new Map(
+    packages
+      .filter(({ entries }) => entries.length > 0)
+      .map(({ name, entries }) => [`${name.replace('@softgrad/', '')}.md`, apiReport(name, entries)]),
+  );
+}

@@ -1,0 +1,38 @@
+// The declarations that an entry of a package exports, as Markdown: `npm run api` writes them into api/, where a pull request shows what it changes.
+import ts from 'typescript';
+
+/** Of each entry: `name` is what is imported, `types` the file with its types. */
+export function apiReport(title, entries) {
+  const program = ts.createProgram(
+    entries.map(({ types }) => types),
+    { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, types: [], noLib: true },
+  );
+  const checker = program.getTypeChecker();
+  const printer = ts.createPrinter({ removeComments: true });
+  const sections = entries.map(({ name, types }) => {
+    const module = checker.getSymbolAtLocation(program.getSourceFile(types));
+    const exported = checker.getExportsOfModule(module).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const texts = exported.map((symbol) => declarationsOf(symbol, checker, printer));
+    return `## \`${name}\`\n\n\`\`\`ts\n${texts.join('\n')}\n\`\`\`\n`;
+  });
+  return `# ${title}\n\nWhat the package exports, without comments. \`npm run api\` writes this file.\n\n${sections.join('\n')}`;
+}
+
+function declarationsOf(symbol, checker, printer) {
+  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  const [first] = target.declarations ?? [];
+  // `export * as`: a whole file.
+  if (first !== undefined && ts.isSourceFile(first)) return namespaceOf(symbol, target, checker);
+  const renamed = target.name === symbol.name ? '' : `// exported as ${symbol.name}\n`;
+  const declarations = (target.declarations ?? []).map((declaration) => {
+    // `const` is two levels above the name that it declares.
+    const node = ts.isVariableDeclaration(declaration) ? declaration.parent.parent : declaration;
+    return printer.printNode(ts.EmitHint.Unspecified, node, declaration.getSourceFile());
+  });
+  return `${renamed}${declarations.join('\n')}`;
+}
+
+function namespaceOf({ name }, module, checker) {
+  const names = checker.getExportsOfModule(module).map((member) => member.name);
+  return `namespace ${name} { ${names.sort().join(', ')} }`;
+}

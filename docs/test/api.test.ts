@@ -1,0 +1,69 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { nextVersion, withRelease } from '../../scripts/changelog.mjs';
+import { apiReport } from '../generate/api.mjs';
+import { apiReports } from '../generate/api-reports.mjs';
+import { root } from './snippets.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'softgrad-api-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('the reports of what packages export are those of the packages: npm run api', () => {
+  const reports = apiReports();
+  expect(readdirSync(join(root, 'api')).sort()).toEqual([...reports.keys()].sort());
+  for (const [file, text] of reports) expect(readFileSync(join(root, 'api', file), 'utf8'), file).toBe(text);
+});
+
+test('a report has every kind of declaration, without comments, by name', () => {
+  const types = join(folder, 'index.d.ts');
+  writeFileSync(join(folder, 'other.d.ts'), 'export declare const one = 1;\nexport type Two = 2;\n');
+  writeFileSync(
+    types,
+    `/** A comment. */
+export declare function f(x: number): string;
+export declare function f(x: string): string;
+export interface I { readonly a: 1 }
+export { one as uno, type Two } from './other.js';
+export * as other from './other.js';
+declare const hidden: 1;
+`,
+  );
+  const report = apiReport('mine', [{ name: 'mine/sub', types }]);
+  expect(report.split('\n').slice(4)).toEqual([
+    '## `mine/sub`',
+    '',
+    '```ts',
+    'export interface I {',
+    '    readonly a: 1;',
+    '}',
+    'export type Two = 2;',
+    'export declare function f(x: number): string;',
+    'export declare function f(x: string): string;',
+    'namespace other { Two, one }',
+    '// exported as uno',
+    'export declare const one = 1;',
+    '```',
+    '',
+  ]);
+});
+
+test('the change log has a release above those before, or in the place of what was unreleased', () => {
+  const changes = [{ summary: 'First.\nMore of it.\n' }, { summary: 'Second.' }];
+  const items = '- First.\n  More of it.\n- Second.\n';
+  const before = '# Changelog\n\nOne version.\n\n';
+  expect(withRelease(`${before}## 1.0.0 (2020-01-01)\n\n- Old.\n`, '1.1.0', '2021-02-03', changes)).toBe(
+    `${before}## 1.1.0 (2021-02-03)\n\n${items}\n## 1.0.0 (2020-01-01)\n\n- Old.\n`,
+  );
+  expect(withRelease(`${before}## 1.0.0 (unreleased)\n\n- There.\n`, '1.0.0', '2021-02-03', changes)).toBe(
+    `${before}## 1.0.0 (2021-02-03)\n\n${items}- There.\n`,
+  );
+  expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
+});
+
+test('the next version is that of the largest change', () => {
+  expect(nextVersion('0.1.9', ['patch', 'none'])).toBe('0.1.10');
+  expect(nextVersion('0.1.9', ['patch', 'minor', 'patch'])).toBe('0.2.0');
+  expect(nextVersion('1.2.3', ['minor', 'major'])).toBe('2.0.0');
+});

@@ -1,0 +1,151 @@
+import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
+import type { BoundCase } from '@softgrad/core/conformance';
+import { Command } from 'commander';
+import { loadDefault } from '../backend.js';
+import type { Session } from '../context.js';
+import type { Machine } from '../machine.js';
+import { blaming, loadModule, settled } from '../module.js';
+import { formatCalls, formatMismatch } from '../trace.js';
+import { type Installed, installedVersions } from '../versions.js';
+import { type BackendReport, inspectAll } from './backends.js';
+import { findRequired } from './conformance.js';
+
+interface Options {
+  readonly backend?: string;
+  readonly module?: string;
+  readonly id?: string;
+}
+
+export function reportCommand(session: Session): Command {
+  return new Command('report')
+    .summary('what an issue needs to say, ready to be pasted')
+    .description(
+      'Prints in Markdown what a reader of an issue has to know: versions, the machine, what can compute on it; and with --id a case of the conformance suite with its input, what was expected and what came. It contains no path and no name.',
+    )
+    .option('--id <case>', 'runs this case of the conformance suite and quotes it')
+    .option('--backend <name>', 'on which backend; default: wasm where it can run, else cpu')
+    .option('--module <file>', 'on the backend of a JavaScript module, as conformance takes it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ softgrad report
+  $ softgrad report --backend cpu --id 'softmax/values:shape=7x5;axis=1;input=wide'
+  $ softgrad report --module ./my-backend.js --id 'vjp/values:shape=7x5;axis=1;input=wide'`,
+    )
+    .action((options: Options) => run(options, session));
+}
+
+async function run(options: Options, session: Session): Promise<void> {
+  const { id, backend, module } = options;
+  if (backend !== undefined && module !== undefined)
+    throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
+  if (id === undefined && (backend !== undefined || module !== undefined)) {
+    const which = module === undefined ? `--backend ${backend}` : `--module ${module}`;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `expected --id CASE to run on ${which}; \`softgrad conformance ${which}\` names those that fail`,
+    );
+  }
+  const cases = id === undefined ? [] : await runCases(id, options, session);
+  const engines = await inspectAll({}, session);
+  // A report of an engine that ends the process is what is wanted most.
+  session.exitCode = 0;
+  const versions = installedVersions(session.backends.names());
+  const parts = [describeMachine(session.machine(), versions), describeEngines(engines), ...cases];
+  session.stdout.write(`${parts.join('\n\n')}\n`);
+}
+
+function describeMachine(machine: Machine, versions: readonly Installed[]): string {
+  const packages = versions.map(({ name, version, engine }) => `${name} ${version}${inBrackets(engine)}`);
+  const rows = [
+    ['packages', packages.join(', ')],
+    ['runtime', machine.runtime],
+    ['system', machine.system],
+    ['processor', machine.processor],
+    ['memory', machine.memory],
+  ];
+  return `### softgrad report\n\n${markdownTable(['', ''], rows)}`;
+}
+
+function inBrackets(engine: readonly string[]): string {
+  return engine.length > 0 ? ` (${engine.join(', ')})` : '';
+}
+
+function describeEngines(engines: readonly BackendReport[] | null): string {
+  if (engines === null) return '**Engines**: looking for them ended the process, see standard error.';
+  const rows = engines.map(({ name, unavailable, device, dtypes }) =>
+    unavailable === null ? [name, device ?? '', dtypes.join(', ')] : [name, `cannot run: ${unavailable}`, ''],
+  );
+  return markdownTable(['engine', 'device', 'dtypes'], rows);
+}
+
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replace(/\s*\n\s*/g, ' ').replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The case with the backend's kernels and, if it can be composed, without them. */
+async function runCases(id: string, { backend, module }: Options, session: Session): Promise<readonly string[]> {
+  const target = await findTarget(backend, module, session);
+  const { cases, conformance, mismatchOf, traced } = await import('@softgrad/core/conformance');
+  if (!cases.some((one) => one.id === id)) throw unknownCase(id, cases);
+  const opened = 'open' in target ? await blaming(module, session, target.open()) : target;
+  const trace = traced(opened);
+  try {
+    const bound = (await conformance(trace.backend)).filter((one) => one.id === id);
+    const texts: string[] = [];
+    for (const one of bound) {
+      trace.clear();
+      const outcome = await outcomeOf(one, session);
+      const values = mismatchOf(outcome.error);
+      const quotes = [
+        ...(trace.calls.length > 0 ? [fenced(formatCalls(trace.calls))] : []),
+        ...(values === undefined ? [] : [fenced(formatMismatch(values))]),
+      ];
+      texts.push([`**${one.name}** ${outcome.text}`, ...quotes].join('\n\n'));
+    }
+    return texts;
+  } finally {
+    await opened.close();
+  }
+}
+
+async function findTarget(
+  backend: string | undefined,
+  module: string | undefined,
+  session: Session,
+): Promise<BackendProvider | Backend> {
+  if (module !== undefined) return loadModule(module, session);
+  return backend === undefined ? loadDefault(session) : findRequired(backend, session.backends);
+}
+
+interface Outcome {
+  readonly text: string;
+  readonly error?: unknown;
+}
+
+async function outcomeOf({ skip, run: runCase }: BoundCase, session: Session): Promise<Outcome> {
+  if (skip !== null) return { text: `does not apply: it ${skip}` };
+  try {
+    await settled(runCase(), session);
+    return { text: 'passes here' };
+  } catch (error) {
+    return { text: `fails: ${error instanceof Error ? error.message : String(error)}`, error };
+  }
+}
+
+function fenced(text: string): string {
+  return `\`\`\`text\n${text}\n\`\`\``;
+}
+
+function unknownCase(id: string, cases: readonly { readonly id: string }[]): SoftgradError {
+  const most = 3;
+  const similar = cases.filter((one) => one.id.startsWith(id) || one.id.includes(`/${id}`)).slice(0, most);
+  const hint =
+    similar.length > 0
+      ? `did you mean ${similar.map((one) => `'${one.id}'`).join(', ')}?`
+      : '`softgrad conformance --json` lists all of them';
+  return new SoftgradError('ERR_VALUE', `no case of the conformance suite is '${id}'; ${hint}`);
+}

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
+import { backends } from 'softgrad/backends';
+import type { Context } from './context.js';
+
+/** What waiting for a module's promises needs of the process. */
+type Waiting = Pick<Context, 'onIdle'>;
+
+/**
+ * The backend that a JavaScript file gives (`--module`): the provider or the open backend that is its default export, or its only provider.
+ *
+ * @throws ERR_VALUE if there is no such file, if it does not load or gives no backend; ERR_BACKEND_UNAVAILABLE
+ */
+export async function loadModule(file: string, waiting: Waiting): Promise<BackendProvider | Backend> {
+  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
+  let module: Readonly<Record<string, unknown>>;
+  try {
+    module = await import(pathToFileURL(resolve(file)).href);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
+  }
+  const target = 'default' in module ? module.default : onlyProvider(module);
+  if (isProvider(target)) {
+    const reason = await blaming(
+      file,
+      waiting,
+      Promise.resolve().then(() => target.unavailable()),
+    );
+    if (reason === null) return target;
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
+  }
+  if (isBackend(target)) return target;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--module ${file}: expected a provider ({ name, unavailable, open }) or a backend ({ name, supports, … }) as default export, or exactly one export that is a provider`,
+  );
+}
+
+/**
+ * Registers the backend of a JavaScript file with core, so that it can be opened by name, and gives that name: the backend's own,
+ * unless one of softgrad's has it.
+ *
+ * @throws what `loadModule` throws
+ */
+export async function registerModule(file: string, waiting: Waiting): Promise<string> {
+  const target = await loadModule(file, waiting);
+  const own = target.name.replaceAll(':', '-');
+  const name = own in backends ? `${own} (module)` : own;
+  const provider: BackendProvider =
+    'open' in target ? target : { name, unavailable: async () => null, open: async () => target };
+  register(name, async () => ({ default: provider }));
+  return name;
+}
+
+/** The URL of a module that registers softgrad's own backends and that of the file in another process. */
+export function registeringModule(file: string): string {
+  const url = new URL('./register-module.js', import.meta.url);
+  url.searchParams.set('file', resolve(file));
+  return url.href;
+}
+
+/** What to do about TypeScript, which node does not load, or not all of it. */
+export function hintOf(file: string, cause: unknown): string {
+  if (!/\.[mc]?tsx?$/.test(file)) return '';
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
+  if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
+  return '; compile it to JavaScript first (tsc) and pass what comes out';
+}
+
+/** Of a module without a default export: its one provider. */
+function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
+  const providers = Object.values(module).filter(isProvider);
+  return providers.length === 1 ? providers[0] : undefined;
+}
+
+function isProvider(value: unknown): value is BackendProvider {
+  return typeof value === 'object' && value !== null && 'open' in value && 'unavailable' in value && 'name' in value;
+}
+
+function isBackend(value: unknown): value is Backend {
+  return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
+}
+
+/** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
+export async function blaming<T>(module: string | undefined, waiting: Waiting, promise: Promise<T>): Promise<T> {
+  try {
+    return await settled(promise, waiting);
+  } catch (cause) {
+    if (module === undefined || isSoftgradError(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${module}: gives no backend to prove: ${reason}`, { cause });
+  }
+}
+
+/**
+ * What the promise comes to. Where nothing is left in the process that could ever settle it, it fails: node would end without a
+ * word, in the middle of the suite.
+ */
+export async function settled<T>(promise: Promise<T>, { onIdle }: Waiting): Promise<T> {
+  let giveUp = () => {};
+  const never = new Promise<never>((_resolve, reject) => {
+    // By way of the event loop, so that there is one again for what follows.
+    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing is left to settle')));
+  });
+  const cancel = onIdle(giveUp);
+  try {
+    return await Promise.race([promise, never]);
+  } finally {
+    cancel();
+  }
+}

@@ -1,0 +1,157 @@
+import { createRequire } from 'node:module';
+import { homedir, hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Backend, BackendProvider } from '@softgrad/core';
+import { afterAll, expect, test } from 'vitest';
+import { ownBackends } from '../src/backend.js';
+import type { Apart } from '../src/context.js';
+import { type Machine, thisMachine } from '../src/machine.js';
+import { formatCalls, formatMismatch } from '../src/trace.js';
+import { fakeBackends, softgrad, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}-backend.mjs`, import.meta.url));
+const machine: Machine = { runtime: 'Node 1', system: 'Plan 9', processor: 'a | b', memory: '1.0 GiB' };
+const cpuProvider = await ownBackends.load('cpu');
+const absent: BackendProvider = { ...cpuProvider, unavailable: async () => 'no such chip;\nbuy one' };
+const backends = fakeBackends({ cpu: cpuProvider, webgpu: absent });
+const report = (...args: readonly string[]) => softgrad(['report', ...args], { backends, machine: () => machine });
+
+const values = (input: string) => `softmax/values:shape=7x5;axis=1;input=${input}`;
+
+test('versions, machine and engines as tables of Markdown', async () => {
+  const { status, stdout, stderr } = await report();
+  const { version } = createRequire(import.meta.url)('../package.json');
+  const lines = stdout.split('\n');
+  expect(lines.slice(0, 4)).toEqual(['### softgrad report', '', '|  |  |', '| --- | --- |']);
+  expect(lines[4]).toContain(
+    `| packages | softgrad ${version}, @softgrad/cli ${version}, @softgrad/core ${version}, @softgrad/doctor ${version}, @softgrad/backend-cpu ${version}, `,
+  );
+  expect(lines[4]).toMatch(/@softgrad\/backend-webgpu \S+ \(webgpu \d+\.\d+\.\d+\) \|$/);
+  expect(lines.slice(5)).toEqual([
+    '| runtime | Node 1 |',
+    '| system | Plan 9 |',
+    '| processor | a \\| b |',
+    '| memory | 1.0 GiB |',
+    '',
+    '| engine | device | dtypes |',
+    '| --- | --- | --- |',
+    '| cpu | JavaScript typed arrays, 1 thread | float32, float64 |',
+    '| webgpu | cannot run: no such chip; buy one |  |',
+    '',
+  ]);
+  expect([status, stderr]).toEqual([0, '']);
+});
+
+test('a case that fails is quoted: the calls with their input, what was expected and what came', async () => {
+  const id = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform;dtype=float64';
+  const { status, stdout } = await report('--module', fixture('faulty'), '--id', id);
+  const text = stdout.slice(stdout.indexOf('**faulty'));
+  expect(text).toMatch(/^\*\*faulty: vjp\/values:\S+\*\* fails: .*: element \d+ is 0, expected /);
+  expect(text).toMatch(/```text\nb1 ← float64\[35\] [\d., e-]+\nb2 ← float64\[35\] [\d., e-]+\n/);
+  expect(text).toMatch(/\nvjp\(b3, b1, b2, \{ outer: 7, classes: 5, inner: 1 \}, \{ temperature: 1, mask: null \}\)\n/);
+  expect(text).toMatch(/\nb3 → float64\[35\] 35 × 0\n```\n/);
+  expect(text).toMatch(/\nexpected -?\d\.\d+e?.*\ngot {6}0, 0, 0, .*\n```\n$/);
+  expect(status).toBe(0);
+});
+
+test('a case that passes or does not apply says so, and the backend is closed', async () => {
+  const closed: string[] = [];
+  const open = async () => {
+    const cpu = await cpuProvider.open();
+    const close = () => {
+      closed.push('cpu');
+      return cpu.close();
+    };
+    return new Proxy<Backend>(cpu, {
+      get: (target, name) => (name === 'close' ? close : Reflect.get(target, name, target)),
+    });
+  };
+  const watched = fakeBackends({ cpu: { ...cpuProvider, unavailable: async () => null, open } });
+  const { stdout } = await softgrad(['report', '--backend', 'cpu', '--id', values('ramp')], { backends: watched });
+  expect(stdout).toMatch(/\*\*cpu: softmax\/values:\S+\*\* passes here\n\n```text\nb1 ← float32\[35\] /);
+  expect(closed.length).toBe(2); // Once for the list of engines, once for the case.
+  const half = await report('--module', fixture('right'), '--id', values('ramp'));
+  expect(half.stdout).toMatch(/\*\*right: \S+\*\* does not apply: it has no float32\n$/);
+});
+
+test('with a basis, the case without fused kernels is a second one', async () => {
+  const { stdout } = await report('--backend', 'cpu', '--id', 'row-groups/short:operation=logSoftmax');
+  expect(stdout).toMatch(
+    /\*\*cpu: row-groups\S+\*\* passes here[\s\S]*\*\*cpu \(composed\): row-groups\S+\*\* passes here/,
+  );
+  const [, fused, composed] = stdout.split('**cpu');
+  expect(fused).toContain('\nlogSoftmax(');
+  expect(composed).toMatch(/\nreduce\(/);
+  expect(composed).not.toContain('\nlogSoftmax(');
+  // The calls of the first are not said again.
+  expect(composed).toMatch(/text\nb\d+ ← float32/);
+});
+
+test('what cannot be reported is said in one line, exit code 2', async () => {
+  for (const [args, message] of [
+    [
+      ['--backend', 'cpu', '--id', 'softmax/nothing'],
+      /no case of the conformance suite is 'softmax\/nothing'; `softgrad conformance --json` lists/,
+    ],
+    [
+      ['--backend', 'cpu', '--id', values('')],
+      /is '.*input='; did you mean 'softmax\/values:\S+ramp', '\S+', '\S+'\?$/,
+    ],
+    [['--backend', 'cpu', '--id', 'values:shape=7x5'], /; did you mean 'softmax\/values:/],
+    [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` names/],
+    [
+      ['--module', 'a.mjs'],
+      /expected --id CASE to run on --module a\.mjs; `softgrad conformance --module a\.mjs` names/,
+    ],
+    [['--module', 'a.mjs', '--backend', 'cpu', '--id', 'x'], /--backend and --module cannot both be given/],
+    [['--module', folder.at('no.mjs'), '--id', values('ramp')], /there is no such file$/],
+    [['--backend', 'webgpu', '--id', values('ramp')], /webgpu cannot run here: no such chip; buy one$/],
+  ] as const) {
+    const { status, stdout, stderr } = await report(...args);
+    expect(stderr.trimEnd()).toMatch(message);
+    expect([status, stdout]).toEqual([2, '']);
+  }
+});
+
+test('an engine that ends its process does not end the report', async () => {
+  const apart = async (): Promise<Apart> => ({ status: 139, stdout: '', stderr: 'Segmentation fault\n' });
+  const { status, stdout, stderr } = await softgrad(['report'], { backends, apart, machine: () => machine });
+  expect(stdout).toContain('| runtime | Node 1 |');
+  expect(stdout).toContain('looking for them ended the process, see standard error');
+  expect([status, stderr]).toEqual([0, 'Segmentation fault\n']);
+});
+
+test('the machine: runtime, system, processor and memory, and nothing of the person', async () => {
+  const shown = thisMachine(process);
+  expect(shown.runtime).toContain(`Node ${process.versions.node}, V8 ${process.versions.v8}`);
+  expect(shown.system).toMatch(/^\S+ \S+ \S+$/);
+  expect(shown.processor).toMatch(/, \d+ logical$/);
+  const as = (versions: Partial<NodeJS.ProcessVersions>, constrained = 0) =>
+    thisMachine({ ...process, constrainedMemory: () => constrained, versions: { ...process.versions, ...versions } });
+  expect(as({ node: '24.3.0', bun: '1.3.0' }).runtime).toMatch(/^Bun 1\.3\.0 \(as Node 24\.3\.0\)/);
+  expect(as({ node: '24.3.0', deno: '2.9.0' }).runtime).toMatch(/^Deno 2\.9\.0 \(as Node 24\.3\.0\)/);
+  expect(as({}).memory).toMatch(/^\d+\.\d GiB, \d+\.\d GiB free$/);
+  expect(as({}, 2 ** 29).memory).toMatch(/ free, of which this process may use 0\.5 GiB$/);
+  const { stdout } = await softgrad(['report'], { backends });
+  expect(stdout).not.toContain(homedir());
+  expect(stdout).not.toContain(hostname());
+  expect(stdout).not.toContain(fileURLToPath(new URL('..', import.meta.url)));
+});
+
+test('long arrays are quoted from their start, or around the element that is wrong', () => {
+  const ramp = Float32Array.from({ length: 100 }, (_, k) => k / 10);
+  const write = formatCalls([{ kind: 'write', buffer: 'b1', values: ramp }]);
+  expect(write).toMatch(/^b1 ← float32\[100\] 0, 0\.1, 0\.2, .*, 6\.3, … 36 more$/);
+  const got = Float64Array.from({ length: 1000 }, (_, k) => k);
+  const lines = (element: number) => formatMismatch({ what: 'x', got, expected: got, element }).split('\n');
+  expect(lines(500)[0]).toBe('x, elements 468 to 531 of 1000');
+  expect(lines(500)[2]).toMatch(/^got {6}468, .*, 531$/);
+  expect(lines(3)[0]).toBe('x, elements 0 to 63 of 1000');
+  expect(lines(999)[0]).toBe('x, elements 936 to 999 of 1000');
+  expect(formatMismatch({ what: 'x', got: [1], expected: [-0], element: 0 })).toBe('x\nexpected -0\ngot      1');
+  const declined = { kind: 'kernel', name: 'softmax', arguments: 'b2, b1', declined: true } as const;
+  expect(formatCalls([declined])).toBe('softmax(b2, b1) → declined');
+});

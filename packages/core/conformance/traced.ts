@@ -1,0 +1,103 @@
+import type { Backend, CrossEntropyParameters, HostArray } from '../src/index.js';
+import { delegate } from './delegate.js';
+import { missingMembers } from './structure.js';
+
+/** A call into a backend: data that goes in or comes out, or a kernel. */
+export type TracedCall =
+  | { readonly kind: 'write' | 'read'; readonly buffer: string; readonly values: HostArray }
+  | { readonly kind: 'kernel'; readonly name: string; readonly arguments: string; readonly declined: boolean };
+
+/**
+ * A backend that records its calls in the order in which they are made: buffers are named b1, b2, … as they are allocated. `calls` grows until
+ * `clear` empties it.
+ */
+export interface Traced {
+  readonly backend: Backend;
+  readonly calls: readonly TracedCall[];
+  clear(): void;
+}
+
+/**
+ * Records what goes into a backend and what comes out, for a report that somebody else can follow. An incomplete backend is given
+ * back as it is, since the suite has to find out what it lacks.
+ */
+export function traced(backend: Backend): Traced {
+  const calls: TracedCall[] = [];
+  const names = new Map<unknown, string>();
+  const nameOf = (buffer: unknown) => names.get(buffer) ?? 'an unknown buffer';
+  const record = (kind: 'write' | 'read', buffer: unknown, values: HostArray) =>
+    calls.push({ kind, buffer: nameOf(buffer), values: values.slice() });
+  const kernel = <A extends readonly unknown[], R>(name: string, call: (...args: A) => R) => {
+    return (...args: A): R => {
+      const result = call(...args);
+      const text = args.map((arg) => describe(arg, names)).join(', ');
+      calls.push({ kind: 'kernel', name, arguments: text, declined: result === false });
+      return result;
+    };
+  };
+  const group = <T extends object>(kernels: T): T =>
+    new Proxy(kernels, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== 'function') return member;
+        return kernel(String(name), (...args: readonly unknown[]) => Reflect.apply(member, target, args));
+      },
+    });
+  const clear = () => {
+    calls.length = 0;
+  };
+  if (missingMembers(backend).length > 0) return { backend, calls, clear };
+  const { readSync, basis, kernels } = backend;
+  let allocated = 0;
+  const recording = delegate(backend, {
+    alloc(length, dtype) {
+      const buffer = backend.alloc(length, dtype);
+      names.set(buffer, `b${++allocated}`);
+      return buffer;
+    },
+    write(buffer, host) {
+      record('write', buffer, host);
+      backend.write(buffer, host);
+    },
+    async read(buffer) {
+      const values = await backend.read(buffer);
+      record('read', buffer, values);
+      return values;
+    },
+    ...(readSync && {
+      readSync(buffer) {
+        const values = readSync.call(backend, buffer);
+        record('read', buffer, values);
+        return values;
+      },
+    }),
+    softmax: kernel('softmax', (...args) => backend.softmax(...args)),
+    jacobian: kernel('jacobian', (...args) => backend.jacobian(...args)),
+    vjp: kernel('vjp', (...args) => backend.vjp(...args)),
+    ...(basis && { basis: group(basis) }),
+    ...(kernels && { kernels: group(kernels) }),
+  });
+  return { backend: recording, calls, clear };
+}
+
+/** The members of a kernel's parameters. */
+const parameters: ReadonlySet<string> = new Set<keyof CrossEntropyParameters<unknown>>([
+  'temperature',
+  'mask',
+  'target',
+  'weight',
+  'labelSmoothing',
+  'ignoreIndex',
+  'scale',
+]);
+
+/** An argument of a kernel: a buffer by its name, an object by its members. */
+function describe(value: unknown, names: ReadonlyMap<unknown, string>): string {
+  const name = typeof value === 'object' ? names.get(value) : undefined;
+  if (name !== undefined) return name;
+  if (Array.isArray(value)) return `[${value.map((one) => describe(one, names)).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return typeof value === 'string' ? `'${value}'` : String(value);
+  // Core hands its own record of the call over as the parameters; a kernel is told of these members only.
+  const members = Object.entries(value).filter(([key]) => !('temperature' in value) || parameters.has(key));
+  return `{ ${members.map(([key, member]) => `${key}: ${describe(member, names)}`).join(', ')} }`;
+}

@@ -1,0 +1,67 @@
+import { type Backend, type BackendProvider, type DType, type HostArray, hostArray, type Rows } from '@softgrad/core';
+
+export const mine: BackendProvider<HostArray> = {
+  name: 'mine',
+  unavailable: async () => null, // or one sentence: what is missing and how to get it
+  open: async () => new MyBackend(),
+};
+export default mine;
+
+export class MyBackend implements Backend<HostArray> {
+  readonly name = 'mine';
+  readonly supports = {
+    dtypes: ['float32'],
+    inPlace: false,
+    limits: { elements: 2 ** 24, classes: 2 ** 24 },
+    device: 'plain JavaScript',
+    subnormals: 'preserve',
+    nonFinite: 'ieee',
+    expUlp: { base: 1, slope: 0 },
+  } as const;
+  closed = false;
+  alloc = (length: number, dtype: DType) => hostArray(length, dtype);
+  write = (buffer: HostArray, host: HostArray) => buffer.set(host);
+  read = async (buffer: HostArray) => buffer.slice();
+  free = () => {};
+  sync = async () => {};
+  close = () => {
+    this.closed = true;
+  };
+  softmax: Backend<HostArray>['softmax'] = (out, x, rows, { temperature, mask }) => {
+    if (temperature !== 1 || mask) return false;
+    for (const row of indices(rows)) {
+      const max = row.reduce((largest, i) => Math.max(largest, at(x, i)), Number.NEGATIVE_INFINITY);
+      const sum = row.reduce((total, i) => total + Math.exp(at(x, i) - max), 0);
+      for (const i of row) out[i] = Math.exp(at(x, i) - max) / sum;
+    }
+  };
+  jacobian: Backend<HostArray>['jacobian'] = (out, s, rows, { temperature: T }) => {
+    let next = 0;
+    for (const row of indices(rows)) {
+      const others = (r: number) => row.reduce((total, i) => (i === r ? total : total + at(s, i)), 0);
+      for (const r of row) for (const c of row) out[next++] = (at(s, r) * (r === c ? others(r) : -at(s, c))) / T;
+    }
+  };
+  vjp: Backend<HostArray>['vjp'] = (out, s, g, rows, { temperature: T }) => {
+    for (const row of indices(rows)) {
+      const origin = at(
+        g,
+        row.reduce((a, b) => (at(s, b) > at(s, a) ? b : a)),
+      ); // where the probability is largest
+      const inner = row.reduce((total, i) => total + at(s, i) * (at(g, i) - origin), 0);
+      for (const i of row) out[i] = (at(s, i) * (at(g, i) - origin - inner)) / T;
+    }
+  };
+}
+
+/** The element; the fallback is for the compiler's option `noUncheckedIndexedAccess`. */
+function at(buffer: HostArray, index: number): number {
+  return buffer[index] ?? Number.NaN;
+}
+
+/** Where the elements of each row are. */
+function indices({ outer, classes, inner }: Rows): number[][] {
+  return Array.from({ length: outer * inner }, (_, row) =>
+    Array.from({ length: classes }, (_, c) => (Math.floor(row / inner) * classes + c) * inner + (row % inner)),
+  );
+}

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { assertClose, assertSame } from '../conformance/check.js';
+import { conformance, exact, mismatchOf, type TracedCall, traced } from '../conformance/index.js';
+import { type Backend, logSoftmax, softmax, tensor } from '../src/index.js';
+import { MinimalBackend } from './minimal-backend.js';
+
+function text(call: TracedCall): string {
+  if (call.kind === 'kernel') return `${call.name}(${call.arguments})${call.declined ? ' declined' : ''}`;
+  return `${call.kind} ${call.buffer} ${call.values.join(' ')}`;
+}
+
+test('the calls of a backend, its buffers in the order in which they are allocated', async () => {
+  const { backend, calls, clear } = traced(new MinimalBackend());
+  const x = tensor([[1, 1]], { backend });
+  const s = softmax(x);
+  await s.array();
+  await softmax.vjp(s, [[1, 0]]).array();
+  const parameters = '{ outer: 1, classes: 2, inner: 1 }';
+  expect(calls.map(text)).toEqual([
+    'write b1 1 1',
+    `softmax(b2, b1, ${parameters}, { temperature: 1, mask: null })`,
+    'read b2 0.5 0.5',
+    'write b3 1 0',
+    `vjp(b4, b2, b3, ${parameters}, { temperature: 1, mask: null })`,
+    'read b4 0.25 -0.25',
+  ]);
+  clear();
+  expect(calls).toEqual([]);
+  expect(() => softmax(x, { temperature: 2 })).toThrow(/mine/);
+  expect(calls.map(text)).toEqual([`softmax(b5, b1, ${parameters}, { temperature: 2, mask: null }) declined`]);
+});
+
+test('what is recorded stays when the buffer or the host array changes', () => {
+  const { backend, calls } = traced(new MinimalBackend());
+  const host = Float32Array.of(1, 2);
+  const buffer = backend.alloc(2, 'float32');
+  backend.write(buffer, host);
+  host.fill(0);
+  expect(calls.map(text)).toEqual(['write b1 1 2']);
+});
+
+test('the basis and the kernels beyond the required three are recorded too', async () => {
+  const { backend, calls } = traced(await exact.open());
+  const { kernels, ...composed } = backend;
+  const names = async (target: Backend) => {
+    const before = calls.length;
+    logSoftmax(tensor([1, 2], { backend: target }));
+    return calls.slice(before).flatMap((call) => (call.kind === 'kernel' ? call.name : []));
+  };
+  expect(await names(backend)).toEqual(['logSoftmax']);
+  expect(await names({ ...composed, closed: false })).toEqual(expect.arrayContaining(['reduce', 'binary', 'unary']));
+  expect(calls.map(text).join('\n')).toMatch(/reduce\(b\d+, 'max', b\d+, \{ outer: 1, classes: 2, inner: 1 \}\)/);
+  expect(calls.map(text).join('\n')).toMatch(/binary\(b\d+, 'sub', \{ buffer: b\d+, extent: \[1, 2, 1\] \}, /);
+});
+
+test('a backend that lacks a member still lacks it for the suite', async () => {
+  const incomplete: Backend = Object.assign(new MinimalBackend(), { jacobian: undefined });
+  const [first] = (await conformance(traced(incomplete).backend)).filter(({ skip }) => skip === null);
+  await expect(first.run()).rejects.toThrow('the backend lacks jacobian');
+});
+
+test('a failed comparison keeps both arrays and the element that its message names', () => {
+  const errorOf = (action: () => void): unknown => {
+    try {
+      action();
+    } catch (error) {
+      return error;
+    }
+  };
+  const values = { what: 'x', got: [0, 3, 9], expected: [0, 1, 2] };
+  const close = errorOf(() => assertClose('x', values.got, values.expected, [1, 1, 1]));
+  expect(mismatchOf(close)).toEqual({ ...values, element: 2 });
+  expect(mismatchOf(errorOf(() => assertSame('x', values.got, values.expected)))).toEqual({ ...values, element: 1 });
+  const unwritten = { what: 'x', got: [-7.25], expected: [1] };
+  const same = errorOf(() => assertSame('x', unwritten.got, unwritten.expected));
+  expect(mismatchOf(same)).toEqual({ ...unwritten, element: 0 });
+  expect(mismatchOf(errorOf(() => assertClose('x', [-7.25], [1], [1])))).toEqual({ ...unwritten, element: 0 });
+  expect(Object.keys(Object(close))).toEqual([]);
+  expect(mismatchOf(new Error('x'))).toBeUndefined();
+  expect(mismatchOf('x')).toBeUndefined();
+});
