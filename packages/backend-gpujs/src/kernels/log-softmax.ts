@@ -118,7 +118,8 @@ export function logSoftmaxVjpInto(
   temperature: number,
 ): void {
   launch.within((scratch) => {
-    const [total, rest, others] = [0, 1, 2].map(() => scratch(rows.outer * rows.inner));
+    const count = rows.outer * rows.inner;
+    const [total, rest, others] = [scratch(count), scratch(count), scratch(count)];
     reduceRows(launch, total, 'sum', cotangent, rows);
     launch.reduce(sumBelowHalf, rest, [logProbabilities, cotangent], rows, {}, bySum);
     launch.reduce(sumOfOtherExps, others, [logProbabilities], rows, {}, bySum);

@@ -33,7 +33,8 @@ export function crossEntropy(
       const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
       const kept = x.mask === null ? p : verbs.select(x.mask, p, 0);
       const isTop = verbs.binary('sub', kept, 0.5);
-      const [othersOfP, othersOfQ] = [kept, q].map((v) => verbs.reduce('sum', verbs.select(isTop, 0, v)));
+      const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
+      const [othersOfP, othersOfQ] = [sumOfOthers(kept), sumOfOthers(q)];
       const ofTop = verbs.binary('sub', verbs.binary('mul', kept, othersOfQ), verbs.binary('mul', q, othersOfP));
       const rest = verbs.binary('sub', verbs.binary('mul', kept, verbs.reduce('sum', q)), q);
       const slopes = verbs.binary('mul', verbs.select(isTop, ofTop, rest), scale / temperature);

@@ -39,7 +39,7 @@ export function logSoftmaxJacobian(
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const { column, row, identity } = matrixParts(verbs, logProbabilities, rows);
-    const [ofColumn, ofRow] = [column, row].map((y) => verbs.unary('exp', y));
+    const [ofColumn, ofRow] = [verbs.unary('exp', column), verbs.unary('exp', row)];
     const others = verbs.reduce('sum', verbs.select(verbs.binary('sub', ofColumn, 0.5), 0, ofColumn));
     const isTop = verbs.binary('mul', identity, verbs.binary('sub', ofRow, 0.5));
     const entries = verbs.select(isTop, others, verbs.binary('sub', identity, ofRow));

@@ -35,7 +35,8 @@ export function logSoftmaxVjp(
     const g = verbs.input(cotangent, shape);
     const p = verbs.unary('exp', verbs.input(logProbability, shape));
     const isTop = verbs.binary('sub', p, 0.5);
-    const [othersOfP, othersOfG] = [p, g].map((v) => verbs.reduce('sum', verbs.select(isTop, 0, v)));
+    const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
+    const [othersOfP, othersOfG] = [sumOfOthers(p), sumOfOthers(g)];
     const ofTop = verbs.binary('sub', verbs.binary('mul', g, othersOfP), verbs.binary('mul', p, othersOfG));
     const rest = verbs.binary('sub', g, verbs.binary('mul', p, verbs.reduce('sum', g)));
     return [verbs.binary('div', verbs.select(isTop, ofTop, rest), temperature)];
