@@ -638,7 +638,8 @@ describe("the library's line computes what the diagnosis calls right", () => {
     ['the Jacobian along axis 0 at a temperature', { axis: 0, temperature: 2 }],
   ] as const)('%s', async (_, known) => {
     await setBackend(exact);
-    const { axis = -1, temperature = 1 }: { axis?: number; temperature?: number } = known;
+    const axis = 'axis' in known ? known.axis : -1;
+    const temperature = 'temperature' in known ? known.temperature : 1;
     const shape = 'upstream' in known || 'target' in known ? [3, 4] : axis === 0 ? [4, 3, 3] : [3, 4, 4];
     const size = shape.reduce((a, b) => a * b, 1);
     const numbers = Float64Array.from({ length: size }, normal(23));
