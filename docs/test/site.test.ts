@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,8 @@ afterAll(() => rmSync(site, { recursive: true, force: true }));
 test('the site builds without a warning, every page in it', () => {
   for (const page of [
     'Why_is_my_softmax_gradient_zero_',
+    'softmax',
+    'crossEntropy',
     'Choose_a_backend',
     'Write_a_backend',
     'Other_libraries',
@@ -30,6 +32,12 @@ test('the site builds without a warning, every page in it', () => {
   ]) {
     expect(existsSync(join(site, 'documents', `${page}.html`)), page).toBe(true);
   }
+});
+
+test('formulas are in the pages, rendered', () => {
+  const page = readFileSync(join(site, 'documents', 'softmax.html'), 'utf8');
+  expect(page).toContain('<mfrac>');
+  expect(page).not.toContain('$$');
 });
 
 test('no page is left as raw Markdown for a link to open', () => {

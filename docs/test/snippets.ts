@@ -35,9 +35,10 @@ export function documents(): readonly string[] {
   const packages = readdirSync(join(root, 'packages'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name));
-  return [root, join(root, 'docs'), join(root, 'examples'), ...packages].flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => join(folder, name)),
+  return [root, join(root, 'docs'), join(root, 'docs/operations'), join(root, 'examples'), ...packages].flatMap(
+    (folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => join(folder, name)),
   );
 }

@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openArray } from '../files/open.js';
 import { fraction, integer, positive } from '../options.js';
+import { playgroundLink, servedHere } from '../playground-link.js';
 
 interface Options {
   readonly logits?: string;
@@ -23,6 +24,7 @@ interface Options {
   readonly ignoreIndex?: number;
   readonly list?: boolean;
   readonly json?: boolean;
+  readonly link?: string | true;
 }
 
 /** What core calls each file's array, and which option names it. */
@@ -91,6 +93,7 @@ In --did s are the probabilities, x the logits, g the upstream gradient, y the o
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
 axis are the same to it.`,
       )
+      .option('--link [url]', `a link to these numbers in the playground; default: at ${servedHere}`)
       // Taken only to say which option each belongs to, rather than that there are too many.
       .argument('[files...]')
       .usage('[options]')
@@ -111,11 +114,14 @@ axis are the same to it.`,
         if (did !== undefined && arrays.gradient !== undefined) {
           throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
         }
-        const diagnosis = naming(options, () =>
-          diagnose({ ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex }),
-        );
+        const question = { ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex };
+        const diagnosis = naming(options, () => diagnose(question));
         const { text, ...rest } = diagnosis;
         session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
+        if (options.link === undefined) return;
+        const page = options.link === true ? servedHere : options.link;
+        const link = playgroundLink(page, question);
+        session.notices.push(link === null ? 'more numbers than a link can hold' : `in the playground: ${link}`);
       })
   );
 }

@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { operationsOf } from '@softgrad/core';
+import { parseStudies } from '@softgrad/tools';
+import { getBackend } from 'softgrad';
+import { expect, test } from 'vitest';
+import { withFormulas } from '../generate/formulas.mjs';
+import { operationNames, operationPages } from '../generate/operations.mjs';
+import { root } from './snippets.js';
+
+const read = (name: string) => readFileSync(join(root, 'docs', name), 'utf8');
+
+test('the pages of the operations are what npm run docs:tables makes of them', () => {
+  const pages: ReadonlyMap<string, string> = operationPages(
+    parseStudies(read('data/performance.json'), 'docs/data/performance.json'),
+  );
+  expect(readdirSync(join(root, 'docs/operations')).sort()).toEqual([...pages.keys()].sort());
+  for (const [file, text] of pages) expect(read(`operations/${file}`), file).toBe(text);
+});
+
+test('every operation of core has a page', () => {
+  const names = new Set(Object.keys(operationsOf(getBackend())).map((operation) => operation.split('.')[0]));
+  expect([...operationNames].sort()).toEqual([...names].sort());
+});
+
+test('a formula becomes MathML that loads nothing, and the rest stays', () => {
+  const html: string = withFormulas('before\n\n$$\n\\frac{a}{b}\n$$\n\nafter $5 and $$6');
+  expect(html).toMatch(
+    /^before\n\n<p><span class="katex"><math .*<mfrac>.*<\/math><\/span><\/p>\n\nafter \$5 and \$\$6$/,
+  );
+  expect(html).not.toMatch(/src=|href=|url\(/);
+  expect(html.match(/\n/g)).toHaveLength(4);
+  expect(() => withFormulas('$$\n\\nothing{\n$$')).toThrow(/KaTeX/);
+});
+
+test('every formula of the pages is well-formed', () => {
+  for (const name of operationNames) {
+    const html: string = withFormulas(read(`operations/${name}.md`));
+    expect(html.match(/<math /g)?.length, name).toBeGreaterThan(1);
+    expect(html).not.toContain('\n$$\n');
+  }
+});

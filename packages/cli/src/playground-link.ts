@@ -1,0 +1,57 @@
+import type { NdArrayLike } from '@softgrad/core';
+
+/** Where `npm run playground` serves the page. */
+export const servedHere = 'http://127.0.0.1:5210/';
+
+/** Longer addresses are cut or refused on their way, by terminals and by messengers. */
+const longest = 8000;
+
+/** What the page's doctor takes: its state in the fragment of the address, which no browser sends to a server. */
+export interface Question {
+  readonly logits?: NdArrayLike | undefined;
+  readonly probabilities?: NdArrayLike | undefined;
+  readonly gradient: NdArrayLike | string;
+  readonly upstream?: NdArrayLike | undefined;
+  readonly target?: NdArrayLike | undefined;
+  readonly mask?: NdArrayLike | undefined;
+  readonly weight?: NdArrayLike | undefined;
+  readonly axis: number;
+  readonly temperature: number;
+  readonly layer?: string | undefined;
+  readonly reduction?: string | undefined;
+  readonly labelSmoothing?: number | undefined;
+  readonly ignoreIndex?: number | undefined;
+}
+
+/** The address that opens these numbers in the playground; null for more of them than an address can hold. */
+export function playgroundLink(page: string, question: Question): string | null {
+  const { logits, probabilities, gradient, upstream, target, mask, weight, axis, temperature } = question;
+  const parameters = new URLSearchParams();
+  const arrays = { signal: logits ?? probabilities, gradient, upstream, target, mask, weight };
+  for (const [name, value] of Object.entries(arrays)) {
+    if (value !== undefined) parameters.set(name, typeof value === 'string' ? value : write(value));
+  }
+  if (logits === undefined && probabilities !== undefined) parameters.set('kind', 'probabilities');
+  if (axis !== -1) parameters.set('axis', String(axis));
+  if (temperature !== 1) parameters.set('temperature', String(temperature));
+  for (const name of ['layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const) {
+    if (question[name] !== undefined) parameters.set(name, String(question[name]));
+  }
+  const link = `${page}#doctor?${parameters}`;
+  return link.length <= longest ? link : null;
+}
+
+/** Nested lists, as JSON has them; what JSON has no number for is text, which the page reads. */
+function write({ data, shape }: NdArrayLike): string {
+  const nested = (start: number, [size, ...rest]: readonly number[]): unknown => {
+    if (size === undefined) return plain(data[start]);
+    const step = rest.reduce((product, dimension) => product * dimension, 1);
+    return Array.from({ length: size }, (_, k) => nested(start + k * step, rest));
+  };
+  return JSON.stringify(nested(0, shape));
+}
+
+function plain(value: number | boolean | undefined): number | string {
+  const number = Number(value);
+  return Number.isFinite(number) ? number : String(number);
+}

@@ -1,0 +1,63 @@
+import { afterAll, expect, test } from 'vitest';
+import { playgroundLink, servedHere } from '../src/playground-link.js';
+import { temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+
+/** What the page reads of a link. */
+function parametersOf(link: string | null): Readonly<Record<string, string>> {
+  const [, query = ''] = (link ?? '').split('#doctor?');
+  return Object.fromEntries(new URLSearchParams(query));
+}
+
+test('the numbers and what is known of them are in the fragment, what the page assumes anyway is not', () => {
+  const logits = { data: Float64Array.of(1, 2.5, Number.NEGATIVE_INFINITY, 0), shape: [2, 2] };
+  const plain = playgroundLink(servedHere, { logits, gradient: 'J.sum(axis=1)', axis: -1, temperature: 1 });
+  expect(plain?.startsWith('http://127.0.0.1:5210/#doctor?signal=')).toBe(true);
+  expect(parametersOf(plain)).toEqual({ signal: '[[1,2.5],["-Infinity",0]]', gradient: 'J.sum(axis=1)' });
+  const probabilities = { data: [0.5, 0.5], shape: [1, 2] };
+  const gradient = { data: [[0, 0]].flat(), shape: [1, 1, 2] };
+  const target = { data: [1], shape: [1] };
+  const settings = { layer: 'softmax', labelSmoothing: 0.1, ignoreIndex: 3 };
+  const mask = { data: [true, false], shape: [2] };
+  const arrays = { upstream: probabilities, target, mask, weight: target };
+  const known = { axis: 0, temperature: 0.5, reduction: 'mean', ...settings, ...arrays };
+  expect(parametersOf(playgroundLink('x', { probabilities, gradient, ...known }))).toEqual({
+    signal: '[[0.5,0.5]]',
+    kind: 'probabilities',
+    gradient: '[[[0,0]]]',
+    upstream: '[[0.5,0.5]]',
+    target: '[1]',
+    axis: '0',
+    temperature: '0.5',
+    reduction: 'mean',
+    layer: 'softmax',
+    labelSmoothing: '0.1',
+    ignoreIndex: '3',
+    mask: '[1,0]',
+    weight: '[1]',
+  });
+});
+
+test('more numbers than an address can hold have no link', () => {
+  const link = (length: number) =>
+    playgroundLink('x', { gradient: { data: new Float64Array(length), shape: [length] }, axis: -1, temperature: 1 });
+  expect(link(100)).not.toBeNull();
+  expect(link(4000)).toBeNull();
+});
+
+test('the doctor says it besides its diagnosis, which stays what it is', async () => {
+  folder.write('x.json', '[[1, 2, 3]]');
+  const args = ['doctor', '--logits', 'x.json', '--did', 'J.sum(axis=1)'];
+  const without = await folder.softgrad(args);
+  const here = await folder.softgrad([...args, '--link']);
+  expect(here.stdout).toBe(without.stdout);
+  expect(without.stderr).toBe('');
+  expect(here.stderr).toMatch(/^softgrad: in the playground: http:\/\/127\.0\.0\.1:5210\/#doctor\?\S+\n$/);
+  const elsewhere = await folder.softgrad([...args, '--link', 'https://example.org/playground/']);
+  expect(elsewhere.stderr).toContain(' https://example.org/playground/#doctor?signal=');
+  folder.write('long.json', JSON.stringify([Array.from({ length: 4000 }, (_, k) => k)]));
+  const long = await folder.softgrad(['doctor', '--logits', 'long.json', '--did', 'J.sum(axis=1)', '--link']);
+  expect(long.stderr).toBe('softgrad: more numbers than a link can hold\n');
+});
