@@ -43,6 +43,9 @@ export interface AlgebraContext<B> {
 /** Terms of the series of artanh(z) / z for z ≤ 1/5: the first one left out is below half an ULP. */
 const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
+/** Exponents of 2 between which a constant is divided by as it is: its reciprocal and a product with it are normal numbers. */
+const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as const satisfies Record<FloatDType, number>;
+
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
 
@@ -151,9 +154,11 @@ export class Algebra<B> {
     return this.#binary('mul', a, b);
   }
 
-  /** `a / b`; a itself for the constant 1. */
+  /** `a / b`; a itself for the constant 1. A constant that the dtype cannot hold, or whose reciprocal it cannot, is divided by in steps. */
   div(a: Value<B>, b: Term<B>): Value<B> {
-    return b === 1 ? a : this.#binary('div', a, b);
+    if (b === 1) return a;
+    if (typeof b !== 'number') return this.#binary('div', a, b);
+    return factorsOf(b, this.dtype).reduce<Value<B>>((quotient, factor) => this.#binary('div', quotient, factor), a);
   }
 
   /** `a / T²`. T² itself may be too large or too small to be held. */
@@ -257,9 +262,66 @@ export class Algebra<B> {
     return this.host(keep, [outer * inner, classes, 1], 'bool');
   }
 
-  /** `x / T` where the mask keeps, −Infinity elsewhere: the logits of a plain softmax. */
+  /**
+   * The logits of a plain softmax: `x / T` where the mask keeps, −Infinity elsewhere. Where x / T may overflow, or T is so large that
+   * x / T loses the difference of two logits, it is `(x − max) / T`: softmax and log-softmax do not change by a constant.
+   */
   tempered(x: Value<B>): Value<B> {
-    return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
+    if (!this.#shiftsFirst) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
+    const kept = this.#signed(x);
+    return this.#quotient(kept, this.max(kept));
+  }
+
+  /**
+   * The row's maximum of `x / T` over what the mask keeps, and `x / T` less it. The maximum is kept finite, so that +Infinity and rows of
+   * nothing but −Infinity come out of a log-sum-exp as in SciPy.
+   */
+  shifted(x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
+    if (!this.#shiftsFirst) {
+      const tempered = this.tempered(x);
+      const maximum = this.#finite(this.max(tempered));
+      return { maximum, difference: this.sub(tempered, maximum) };
+    }
+    const kept = this.#signed(x);
+    const maximum = this.#finite(this.max(kept));
+    return { maximum: this.div(maximum, Math.abs(this.temperature)), difference: this.#quotient(kept, maximum) };
+  }
+
+  /**
+   * Σ q (max − x / T) over each row, max that of x / T, q as large as a target's weights: finite where it can be held, even if x / T − max
+   * cannot. A logit of −Infinity, or one masked out, adds nothing where q is 0.
+   */
+  expectedGap(q: Value<B>, x: Value<B>): Value<B> {
+    const size = Math.abs(this.temperature);
+    // Beyond the ordinary temperatures halves would lose digits of subnormal numbers, and prevent no overflow.
+    const unit = size < 2 ** -ordinaryExponent[this.dtype] ? 1 : 0.5;
+    const scaled = this.#signed(unit === 1 ? x : this.mul(x, unit));
+    const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
+    // 0 · Infinity would be NaN; a NaN in q stays one.
+    const finite = this.select(this.mul(q, q), gap, this.smaller(gap, largestFinite(this.dtype)));
+    return this.div(this.sum(this.mul(q, finite)), size * unit);
+  }
+
+  /** `(x − maximum) / |T|`, by way of halves where T is so large that the quotient may be finite though the difference is not. */
+  #quotient(x: Value<B>, maximum: Value<B>): Value<B> {
+    const size = Math.abs(this.temperature);
+    if (size < 1) return this.div(this.sub(x, maximum), size);
+    return this.div(this.sub(this.mul(x, 0.5), this.mul(maximum, 0.5)), size / 2);
+  }
+
+  get #shiftsFirst(): boolean {
+    const size = Math.abs(this.temperature);
+    return size < 1 || size > 2 ** ordinaryExponent[this.dtype];
+  }
+
+  /** x with the sign of the temperature where the mask keeps, −Infinity elsewhere. */
+  #signed(x: Value<B>): Value<B> {
+    return this.keep(this.temperature < 0 ? this.neg(x) : x, Number.NEGATIVE_INFINITY);
+  }
+
+  #finite(x: Value<B>): Value<B> {
+    const largest = largestFinite(this.dtype);
+    return this.smaller(this.larger(x, -largest), largest);
   }
 
   /** The plain softmax, which every backend has. */
@@ -387,6 +449,20 @@ export class Algebra<B> {
       operand.buffer = null;
     }
   }
+}
+
+/** Factors of a divisor that a dtype can divide by one after the other without leaving its range before the quotient does. */
+function factorsOf(divisor: number, dtype: FloatDType): readonly number[] {
+  const most = ordinaryExponent[dtype];
+  const factors: number[] = [];
+  let rest = divisor;
+  // A power of 2 that no quotient of two numbers of the dtype gets back from is as good as any beyond it.
+  while (factors.length < 5 && !(Math.abs(rest) >= 2 ** -most && Math.abs(rest) <= 2 ** most)) {
+    const factor = Math.abs(rest) > 1 ? 2 ** most : 2 ** -most;
+    factors.push(factor);
+    rest /= factor;
+  }
+  return [...factors, Math.sign(rest) * Math.min(2 ** most, Math.max(2 ** -most, Math.abs(rest)))];
 }
 
 function isValue<B>(term: Term<B>): term is Value<B> {

@@ -89,6 +89,11 @@ export interface Supports {
   readonly subnormals: 'preserve' | 'flush';
   /** 'ieee': NaN and ±Infinity mean what SciPy means by them. 'unspecified': −Infinity logits still have probability 0, the rest may differ. */
   readonly nonFinite: 'ieee' | 'unspecified';
+  /**
+   * 'full': operands and temperatures up to the ends of the dtype's range give the result wherever it can be held. 'ordinary': x/T, x − max, or
+   * sums and differences of cotangents may overflow or lose digits on the way. Default 'full'.
+   */
+  readonly range?: 'full' | 'ordinary';
   /** Error bound of exp(x) in ULP of the result: `base + slope · |x|`. */
   readonly expUlp: { readonly base: number; readonly slope: number };
 }

@@ -1,6 +1,6 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { type DType, type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
+import { type DType, type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
@@ -161,6 +161,36 @@ export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignore
   let divisor = 0;
   for (const index of target.host) if (index !== ignoreIndex) divisor += weight?.[index] ?? 1;
   return divisor;
+}
+
+/** Exponents of 2 beyond which class weights are scaled before a mean: their product with a loss, or its quotient, is a normal number. */
+const ordinaryExponent = { float16: 4, float32: 60, float64: 500 } as const satisfies Record<FloatDType, number>;
+
+/**
+ * The class weights for a mean, which does not change by a factor of all of them. Where those of the targets are so small or so large
+ * that their sum, its reciprocal or a product could leave the dtype's range, all are scaled by one power of 2.
+ */
+export function balancedWeight(
+  target: LaidTarget,
+  weight: HostArray | null,
+  ignoreIndex: number,
+  dtype: FloatDType,
+): HostArray | null {
+  if (weight === null || target.kind === 'probabilities') return weight;
+  let largest = 0;
+  for (const index of target.host) if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
+  const most = ordinaryExponent[dtype];
+  if (largest === 0 || (largest >= 2 ** -most && largest <= 2 ** most)) return weight;
+  let largestOfAll = 0;
+  for (const value of weight) largestOfAll = Math.max(largestOfAll, Math.abs(value));
+  const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(largestOfAll);
+  const exponent = Math.floor(Math.min(-Math.log2(largest), room));
+  // In two steps: 2^1074 is not a number.
+  const first = 2 ** Math.trunc(exponent / 2);
+  const second = 2 ** (exponent - Math.trunc(exponent / 2));
+  const balanced = hostArray(weight.length, dtype);
+  balanced.set(Array.from(weight, (value) => value * first * second));
+  return balanced;
 }
 
 /** Class indices as one-hot probabilities: what a composition works on. Ignored rows are all 0. */

@@ -10,6 +10,7 @@ import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import {
+  balancedWeight,
   type CrossEntropyTarget,
   indexTotals,
   type LaidTarget,
@@ -25,6 +26,7 @@ import {
   compute,
   type Expressions,
   fill,
+  isBeyondKernels,
   type SoftmaxOptions,
   softmaxSettings,
   withTensors,
@@ -177,10 +179,12 @@ function onTensors<T>(
   const { backend, dtype } = x;
   const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);
   const reduced = withoutAxis(x.shape, axis);
-  const weightHost = readWeight(operation, options.weight, rows.classes, x);
+  const weightGiven = readWeight(operation, options.weight, rows.classes, x);
   return withMask(backend, laid, (mask) =>
     withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
-      const divisor = reduction === 'mean' ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
+      const isMean = reduction === 'mean';
+      const weightHost = isMean ? balancedWeight(onBackend, weightGiven, ignoreIndex, dtype) : weightGiven;
+      const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
       const weight = weightHost && allocate(backend, rows.classes, dtype);
       try {
         if (weightHost) backend.write(weight, weightHost);
@@ -264,7 +268,8 @@ interface Written {
 /** Row losses and gradient into buffers, by the kernel or composed. */
 function into(call: TargetCall, out: Written): void {
   const { backend, x, rows } = call;
-  if (backend.kernels?.crossEntropy && backend.kernels.crossEntropy(out, x.buffer, rows, call) !== false) return;
+  const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
+  if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
   composed(call, 'crossEntropy', (m) => {
     const { loss, gradient } = formula(m, call);
     const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
@@ -274,22 +279,23 @@ function into(call: TargetCall, out: Written): void {
 }
 
 /**
- * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y` and `gradient = scale/T (p Σ q − q)`. For a p
- * above ½ that would cancel, and is computed as `p Σ_others q − q Σ_others p`.
+ * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
+ * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel, and is computed as `p Σ_others q − q Σ_others p`.
  */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
   const q = targetWeights(m, call);
-  const y = m.of(logSoftmaxDefinition.value, whereCounted(m, call, m.entries(call.x.buffer as B)));
-  // 0 · −Infinity must not make the loss NaN: y is made finite where q is 0. A NaN in q stays one.
-  const finite = () => m.select(m.mul(q, q), y, m.larger(y, -largestFinite(m.dtype)));
+  const x = whereCounted(m, call, m.entries(call.x.buffer as B));
+  const y = m.of(logSoftmaxDefinition.value, x);
+  // Σ q (max − x/T) and the logarithm apart: y itself may overflow where q y does not. Kept finite for rows that are masked altogether.
+  const logarithm = () => m.smaller(m.neg(m.max(y)), largestFinite(m.dtype));
   return {
-    loss: () => m.mul(m.sum(m.mul(q, finite())), -call.scale),
+    loss: () => m.mul(m.add(m.expectedGap(q, x), m.mul(logarithm(), m.sum(q))), call.scale),
     gradient: () => {
       const p = m.exp(y);
       const top = m.dominates(p);
       const total = m.select(top, m.sum(m.select(top, 0, q)), m.sum(q));
       const own = m.select(top, m.mul(q, m.complement(p)), q);
-      return m.mul(m.sub(m.mul(p, total), own), call.scale / call.temperature);
+      return m.div(m.mul(m.sub(m.mul(p, total), own), call.scale), call.temperature);
     },
   };
 }

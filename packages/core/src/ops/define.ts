@@ -431,7 +431,7 @@ function filled<C>(
 /** Runs a function on buffers: by the backend's kernel, or composed where there is none or it declines. */
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
-  const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined);
+  const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined) && !isBeyondKernels(on);
   // A member has as many operands as its kernel takes, and nothing reads more.
   if (isForKernel && callers[kernel](on.backend, out, operands as Operands<B>, on) !== false) return;
   composed(on, kernel ?? null, (m) => {
@@ -448,6 +448,16 @@ export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B
       );
     m.assign(out, member.masked(m, unmasked, ...values));
   });
+}
+
+/** Temperatures that are left to compositions, where there are any, on a backend that announces an ordinary range: 2^∓this. */
+const ordinaryExponent = 64;
+
+/** Whether the temperature is beyond what the kernels of the backend take. */
+export function isBeyondKernels({ backend, temperature }: Pick<Call, 'backend' | 'temperature'>): boolean {
+  if (backend.supports.range !== 'ordinary' || !backend.basis) return false;
+  const size = Math.abs(temperature);
+  return size < 2 ** -ordinaryExponent || size > 2 ** ordinaryExponent;
 }
 
 function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {

@@ -1,7 +1,7 @@
-import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
 import { type Definition, define, type SoftmaxOptions } from './define.js';
 import type { RowOperatorOf, TensorLike } from './linear-operator.js';
+import { logSoftmaxDefinition } from './log-softmax.js';
 import { softmaxDefinition } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
@@ -29,9 +29,23 @@ export interface LogSumExp {
 
 const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
 
+/** Temperatures below this make normal numbers of p / T from probabilities that have lost digits to underflow. */
+const leastTemperature = 2 ** -10;
+/** Probabilities from here on have all their digits in every dtype but float16, whose p / T would be infinite. */
+const leastProbability = 2 ** -100;
+
 const gradient = {
   operand: 'logits',
-  formula: (m, x) => m.div(m.of(softmax, x), m.temperature),
+  formula: (m, x) => {
+    const p = m.of(softmax, x);
+    const plain = m.div(p, m.temperature);
+    if (m.temperature >= leastTemperature) return plain;
+    // exp(y / 2) / √T squared, y = log p: nothing of it underflows unless p / T does.
+    const root = m.exp(m.mul(m.of(logSoftmaxDefinition.value, x), 0.5));
+    const power = 2 ** Math.round(Math.log2(m.temperature) / 2);
+    const product = m.mul(m.div(root, power), m.div(root, m.temperature / power));
+    return m.select(m.sub(p, leastProbability), plain, m.keep(product, 0));
+  },
 } as const satisfies Definition['value'];
 
 export const logSumExpDefinition = {
@@ -43,11 +57,8 @@ export const logSumExpDefinition = {
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: 'logSumExp',
     formula: (m, x) => {
-      const z = m.tempered(x);
-      // Kept finite, so that ±Infinity and rows of −Infinity come out as in SciPy.
-      const largest = largestFinite(m.dtype);
-      const shift = m.smaller(m.larger(m.max(z), -largest), largest);
-      return m.add(m.log1p(m.sumOfOthers(m.sub(z, shift))), shift);
+      const { maximum, difference } = m.shifted(x);
+      return m.add(m.log1p(m.sumOfOthers(difference)), maximum);
     },
   },
   gradient,
