@@ -2,6 +2,14 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expPair } from './exp-double.js';
 import { expSingle, singleLimit } from './exp-single.js';
 import { productError, sumError } from './pair.js';
+import {
+  inWideUnits,
+  quotientOf,
+  quotientRest,
+  type ScaledTemperature,
+  scaledTemperature,
+  wideUnit,
+} from './scaled-temperature.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 import { forEachTile, gather, gatherMask, type Tile, tileLength } from './tiles.js';
 
@@ -15,10 +23,12 @@ export interface ShiftedRow {
   /** The row's number in (outer, inner) order, and within its tile. */
   row: number;
   start: number;
-  /** x/T − max, as the unevaluated sum `shifted + low`; −Infinity where the logit is −Infinity or masked. */
+  /** x/T − max, as the unevaluated sum `shifted + low`, in units of `unit`; −Infinity where the logit is −Infinity or masked. */
   readonly shifted: Float64Array;
   readonly low: Float64Array;
-  /** exp(shifted + low). */
+  /** 1, or 2^64 in a row of float64 with finite logits whose x/T − max is not: a loss may be finite where that is not. */
+  unit: number;
+  /** exp(x/T − max). */
   readonly exp: Float64Array;
   /** Mask of the tile's rows, or null: 0 where an entry does not exist. */
   readonly keep: Uint8Array | null;
@@ -51,12 +61,13 @@ export function forEachShiftedRow(
   const low = double ? lowScratch(length) : shifted;
   const exp = expScratch(length);
   const keep = mask ? new Uint8Array(length) : null;
+  const size = scaledTemperature(temperature);
+  const wideTemperature = inWideUnits(size);
   forEachTile(rows, (tile) => {
     gather(shifted, logits, tile, classes);
     if (mask && keep) gatherMask(keep, mask, tile, rows);
     const elements = tile.count * classes;
-    if (double) divideDouble(shifted, low, elements, temperature);
-    else if (temperature !== 1) for (let k = 0; k < elements; k++) shifted[k] /= temperature;
+    if (temperature < 0) for (let k = 0; k < elements; k++) shifted[k] = -shifted[k];
     if (keep) for (let k = 0; k < elements; k++) if (keep[k] === 0) shifted[k] = Number.NEGATIVE_INFINITY;
     const row: ShiftedRow = {
       tile,
@@ -64,6 +75,7 @@ export function forEachShiftedRow(
       start: 0,
       shifted,
       low,
+      unit: 1,
       exp,
       keep,
       top: 0,
@@ -75,13 +87,32 @@ export function forEachShiftedRow(
     for (let r = 0; r < tile.count; r++) {
       row.row = tile.row + r;
       row.start = r * classes;
-      if (double) shiftDouble(row, classes);
-      else shiftSingle(row, classes);
+      if (double) {
+        if (!shiftDouble(row, classes, size, 1)) {
+          refill(row, logits, classes, temperature);
+          shiftDouble(row, classes, wideTemperature, wideUnit);
+        }
+      } else shiftSingle(row, classes, Math.abs(temperature));
       row.empty = row.max === Number.NEGATIVE_INFINITY && keep !== null && isEmpty(keep, row.start, classes);
       visit(row);
     }
     finish?.(row);
   });
+}
+
+/** A row's logits once more, with the sign of the temperature, −Infinity where they are masked. */
+function refill(
+  { tile, row, shifted, keep, start }: ShiftedRow,
+  logits: FloatArray,
+  classes: number,
+  temperature: number,
+): void {
+  const from = tile.base + (row - tile.row) * tile.step;
+  const sign = temperature < 0 ? -1 : 1;
+  for (let c = 0; c < classes; c++) {
+    const isKept = keep === null || keep[start + c] !== 0;
+    shifted[start + c] = isKept ? sign * logits[from + c * tile.stride] : Number.NEGATIVE_INFINITY;
+  }
 }
 
 /** Writes `value` where the mask has no entry: such an entry is that even in a row that is otherwise NaN. */
@@ -94,19 +125,13 @@ function isEmpty(keep: Uint8Array, start: number, classes: number): boolean {
 }
 
 /** Shifts a row of float32 logits: float64 arithmetic has 29 bits to spare, so nothing needs correcting. */
-function shiftSingle(row: ShiftedRow, classes: number): void {
+function shiftSingle(row: ShiftedRow, classes: number, temperature: number): void {
   const { shifted, exp, start } = row;
   const end = start + classes;
-  let max = Number.NEGATIVE_INFINITY;
-  let top = start;
-  for (let k = start; k < end; k++) {
-    if (shifted[k] > max) {
-      max = shifted[k];
-      top = k;
-    }
-  }
+  const top = indexOfLargest(shifted, start, end);
+  const max = shifted[top];
   row.top = top - start;
-  row.max = max;
+  row.max = max / temperature;
   row.maxLow = 0;
   if (!Number.isFinite(max)) {
     shiftNothing(row, classes);
@@ -114,7 +139,7 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
   }
   let others = 0;
   for (let k = start; k < end; k++) {
-    const x = shifted[k] - max;
+    const x = temperature === 1 ? shifted[k] - max : (shifted[k] - max) / temperature;
     const e = x < -singleLimit ? 0 : expSingle(x);
     shifted[k] = x;
     exp[k] = e;
@@ -124,49 +149,124 @@ function shiftSingle(row: ShiftedRow, classes: number): void {
   row.others = others;
 }
 
+function indexOfLargest(values: Float64Array, start: number, end: number): number {
+  let top = start;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let k = start; k < end; k++) {
+    if (values[k] > max) {
+      max = values[k];
+      top = k;
+    }
+  }
+  return top;
+}
+
 /**
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
  * error (Knuth's TwoSum, TAOCP 4.2.2) goes along. The sum of the others is compensated in the same way, and takes in what the
  * terms' rounding took off them. The largest entry's 1 stays out of it: beside it nothing would be left of small ones.
+ *
+ * False where x/T − max of a finite logit is beyond the range: some of the logits are overwritten then.
  */
-function shiftDouble(row: ShiftedRow, classes: number): void {
-  const { shifted, low, exp, start } = row;
-  const end = start + classes;
-  let max = Number.NEGATIVE_INFINITY;
-  let maxLow = 0;
-  let top = start;
-  for (let k = start; k < end; k++) {
-    if (shifted[k] > max || (shifted[k] === max && low[k] > maxLow)) {
-      max = shifted[k];
-      maxLow = low[k];
-      top = k;
-    }
-  }
+function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemperature, unit: number): boolean {
+  const { shifted, start } = row;
+  const top = indexOfLargest(shifted, start, start + classes);
+  const max = shifted[top];
   row.top = top - start;
   row.max = max;
-  row.maxLow = maxLow;
+  row.maxLow = 0;
+  row.unit = unit;
   if (!Number.isFinite(max)) {
     shiftNothing(row, classes);
-    return;
+    return true;
   }
+  if (unit === 1 && temperature.isOrdinary) {
+    if (!shiftOrdinary(row, classes, max, temperature.divisor)) return false;
+  } else {
+    if (!subtract(row, classes, max, temperature, unit === 1)) return false;
+    exponentiateRow(row, classes);
+  }
+  if (temperature.divisor === 1 && temperature.isOrdinary) return true;
+  const most = max * temperature.share;
+  const quotient = quotientOf(most, temperature);
+  row.max = quotient * unit;
+  row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
+  return true;
+}
+
+/** `subtract` and `exponentiateRow` in one loop, for temperatures that are divided by as they are. */
+function shiftOrdinary(row: ShiftedRow, classes: number, max: number, divisor: number): boolean {
+  const { shifted, low, exp, start } = row;
+  const end = start + classes;
+  const top = start + row.top;
+  const isOne = divisor === 1;
   let sum = 0;
   let correction = 0;
   for (let k = start; k < end; k++) {
     const x = shifted[k];
-    const difference = x - max;
+    let difference = x - max;
+    let error = sumError(x, -max, difference);
+    if (!isOne) {
+      const quotient = difference / divisor;
+      const product = quotient * divisor;
+      error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
+      difference = quotient;
+    }
     shifted[k] = difference;
-    if (difference === Number.NEGATIVE_INFINITY) {
-      low[k] = 0;
+    if (difference < -746) {
       exp[k] = 0;
+      if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
+      low[k] = Number.isFinite(error) ? error : 0;
       continue;
     }
-    const error = sumError(x, -max, difference) + (low[k] - maxLow);
     low[k] = error;
+    const rest = expPair(exp, k, difference, error);
+    if (k === top) continue;
+    const next = sum + exp[k];
+    correction += sumError(sum, exp[k], next) + rest;
+    sum = next;
+  }
+  exp[top] = 1;
+  row.others = sum + correction;
+  return true;
+}
+
+/** `shifted + low = (x − max) / |T|`; false, where `stops`, as soon as that overflows for a finite x. */
+function subtract(
+  { shifted, low, start }: ShiftedRow,
+  classes: number,
+  max: number,
+  temperature: ScaledTemperature,
+  stops: boolean,
+): boolean {
+  const most = max * temperature.share;
+  for (let k = start; k < start + classes; k++) {
+    const x = shifted[k] * temperature.share;
+    const difference = x - most;
+    const quotient = quotientOf(difference, temperature);
+    shifted[k] = quotient;
+    low[k] = 0;
+    if (quotient === Number.NEGATIVE_INFINITY) {
+      if (stops && x !== quotient) return false;
+      continue;
+    }
+    low[k] = quotientRest(difference, sumError(x, -most, difference), temperature, quotient);
+  }
+  return true;
+}
+
+function exponentiateRow(row: ShiftedRow, classes: number): void {
+  const { shifted, low, exp, start, unit } = row;
+  const top = start + row.top;
+  let sum = 0;
+  let correction = 0;
+  for (let k = start; k < start + classes; k++) {
+    const difference = shifted[k] * unit;
     if (difference < -746) {
       exp[k] = 0;
       continue;
     }
-    const rest = expPair(exp, k, difference, error);
+    const rest = expPair(exp, k, difference, low[k] * unit);
     if (k === top) continue;
     const next = sum + exp[k];
     correction += sumError(sum, exp[k], next) + rest;
@@ -184,21 +284,4 @@ function shiftNothing(row: ShiftedRow, classes: number): void {
   shifted.fill(Number.NaN, start, end);
   exp.fill(Number.NaN, start, end);
   row.others = Number.NaN;
-}
-
-/** `high + low = high / temperature`. */
-function divideDouble(high: Float64Array, low: Float64Array, elements: number, temperature: number): void {
-  if (temperature === 1) {
-    low.fill(0, 0, elements);
-    return;
-  }
-  for (let k = 0; k < elements; k++) {
-    const x = high[k];
-    const quotient = x / temperature;
-    const product = quotient * temperature;
-    const remainder = (x - product - productError(quotient, temperature, product)) / temperature;
-    high[k] = quotient;
-    // Not finite where splitting overflows, which it does only far from where a remainder could matter.
-    low[k] = Number.isFinite(remainder) ? remainder : 0;
-  }
 }

@@ -1,4 +1,8 @@
 /** 1 / T, finite: a probability of 0 times Infinity is no number. */
 export function inverseTemperature(temperature: number): number {
-  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
+  return clampToFinite(1 / temperature);
+}
+
+export function clampToFinite(x: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, x));
 }

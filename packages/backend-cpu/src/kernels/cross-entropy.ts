@@ -4,6 +4,7 @@ import { expAndSum, unitOf } from '../exp-single.js';
 import { productError, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { clampToFinite } from '../temperature.js';
 import { scatter } from '../tiles.js';
 
 interface Outputs {
@@ -109,7 +110,8 @@ function crossEntropyShifted(
   const { target, labelSmoothing, weight, ignoreIndex, scale, temperature } = parameters;
   const { loss } = out;
   const gradient = out.gradient as FloatArray | null;
-  const gradientScale = scale / temperature;
+  // Finite: 0 times Infinity is no number.
+  const gradientScale = clampToFinite(scale / temperature);
   const weights: Target = { q: weightScratch(classes), others: 0, total: 0 };
   const oneHot = target.kind === 'indices' && labelSmoothing === 0;
   forEachShiftedRow(
@@ -127,7 +129,8 @@ function crossEntropyShifted(
         const kept = row.keep === null || row.keep[row.start + index] !== 0;
         const hot = kept ? (weight ? weight[index] : 1) : 0;
         if (loss)
-          loss[row.row] = hot === 0 && !Number.isNaN(row.others) ? 0 : -scale * hot * logProbability(row, index);
+          loss[row.row] =
+            hot === 0 && !Number.isNaN(row.others) ? 0 : -scale * hot * logProbability(row, index) * row.unit;
         if (gradient) oneHotGradient(row, classes, index, gradientScale * hot);
         fillMasked(row.exp, row, classes, 0);
         return;
@@ -135,7 +138,7 @@ function crossEntropyShifted(
       if (target.kind === 'indices')
         indexWeights(weights, row, classes, target.buffer[row.row], labelSmoothing, weight);
       else targetWeights(weights, row, rows, target.buffer, labelSmoothing, weight);
-      if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights);
+      if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights) * row.unit;
       if (gradient) weightedGradient(row, classes, weights, gradientScale);
       fillMasked(row.exp, row, classes, 0);
     },
@@ -145,8 +148,9 @@ function crossEntropyShifted(
   );
 }
 
-function logProbability({ shifted, low, start, others }: ShiftedRow, index: number): number {
-  const log = Math.log1p(others);
+/** In units of the row. */
+function logProbability({ shifted, low, unit, start, others }: ShiftedRow, index: number): number {
+  const log = Math.log1p(others) / unit;
   return shifted === low ? shifted[start + index] - log : shifted[start + index] - log + low[start + index];
 }
 
@@ -220,11 +224,11 @@ function corrected(sum: number, correction: number): number {
 }
 
 /**
- * `−Σ q log p`; terms with q = 0 are 0, even where log p = −Infinity. Products and sums carry their rounding errors along (Ogita, Rump
+ * `−Σ q log p` in units of the row; terms with q = 0 are 0, even where log p = −Infinity. Products and sums carry their rounding errors along (Ogita, Rump
  * and Oishi, "Accurate sum and dot product", 2005, algorithm 5.3), without which 50,257 equal logits are off by 11,551 ULP.
  */
-function expectedLoss({ shifted, low, start, others }: ShiftedRow, classes: number, { q }: Target): number {
-  const log = Math.log1p(others);
+function expectedLoss({ shifted, low, unit, start, others }: ShiftedRow, classes: number, { q }: Target): number {
+  const log = Math.log1p(others) / unit;
   const isDouble = shifted !== low;
   // A row without a softmax has no loss, even where every q is 0.
   let loss = Number.isNaN(others) ? Number.NaN : 0;

@@ -2,9 +2,11 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64 } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
+import { sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
+import { mostConstant } from './vjp-wide.js';
 
 const expScratch = scratch();
 const logScratch = scratch();
@@ -110,7 +112,7 @@ function logSoftmaxShifted(
     rows,
     parameters,
     (row) => {
-      const { shifted, low, start, others, empty } = row;
+      const { shifted, low, unit, start, others, empty } = row;
       const end = start + classes;
       if (empty) {
         shifted.fill(Number.NEGATIVE_INFINITY, start, end);
@@ -118,7 +120,7 @@ function logSoftmaxShifted(
       }
       const log = Math.log1p(others);
       if (shifted === low) for (let k = start; k < end; k++) shifted[k] -= log;
-      else for (let k = start; k < end; k++) shifted[k] = shifted[k] - log + low[k];
+      else for (let k = start; k < end; k++) shifted[k] = shifted[k] * unit - log + low[k] * unit;
       fillMasked(shifted, row, classes, Number.NEGATIVE_INFINITY);
     },
     ({ shifted, tile }) => scatter(out, shifted, tile, classes),
@@ -133,16 +135,69 @@ export function logSoftmaxVjp(
   rows: Rows,
   temperature: number,
 ): void {
-  forEachLogRow(out, logProbabilities, cotangent, rows, ({ y, p, v: g }, start, end, top) => {
+  forEachLogRow(out, logProbabilities, cotangent, rows, (tile, start, end, top) => {
+    const { y, p, v: g } = tile;
     let others = 0;
-    for (let k = start; k < end; k++) if (k !== top) others += g[k];
+    if (end - start > blockElements) others = sumBut(g, start, end, top);
+    else for (let k = start; k < end; k++) if (k !== top) others += g[k];
     const total = top < 0 ? others : others + g[top];
+    if (!(Math.abs(total) + Math.abs(others) < mostConstant)) {
+      vjpWideLogRow(tile, start, end, top, temperature);
+      return;
+    }
     for (let k = start; k < end; k++) {
       // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
       if (k === top) g[k] = (-Math.expm1(y[k]) * total - others) / temperature;
       else g[k] = (g[k] - p[k] * total) / temperature;
     }
   });
+}
+
+/** The same of a row whose sums may overflow, from a small part of its cotangent. */
+function vjpWideLogRow({ y, p, v: g }: LogTile, start: number, end: number, top: number, temperature: number): void {
+  for (let k = start; k < end; k++) g[k] *= wideShare;
+  const others = sumBut(g, start, end, top);
+  const total = top < 0 ? others : others + g[top];
+  for (let k = start; k < end; k++) {
+    const d = k === top ? -Math.expm1(y[k]) * total - others : g[k] - p[k] * total;
+    g[k] = d / temperature / wideShare;
+  }
+}
+
+/** What rows whose sums may overflow are multiplied by: no row has 2^32 entries. */
+const wideShare = 2 ** -34;
+
+/** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end. */
+const blockElements = 128;
+
+/** Σ v but for the entry at `top`. */
+function sumBut(v: Float64Array, start: number, end: number, top: number): number {
+  let sum = 0;
+  let correction = 0;
+  for (let first = start; first < end; first += blockElements) {
+    const last = Math.min(end, first + blockElements);
+    let part = 0;
+    for (let k = first; k < last; k++) if (k !== top) part += v[k];
+    const next = sum + part;
+    correction += sumError(sum, part, next);
+    sum = next;
+  }
+  return sum + correction;
+}
+
+/** Σ p (v − origin). */
+function meanOf(p: Float64Array, v: Float64Array, start: number, end: number, origin: number): number {
+  let sum = 0;
+  let correction = 0;
+  for (let first = start; first < end; first += blockElements) {
+    const last = Math.min(end, first + blockElements);
+    let part = 0;
+    for (let k = first; k < last; k++) part += p[k] * (v[k] - origin);
+    const next = sum + part;
+    correction += sumError(sum, part, next);
+    sum = next;
+  }
+  return sum + correction;
 }
 
 /** `out = (t − ⟨exp(y), t⟩) / T` over each row. */
@@ -156,9 +211,29 @@ export function logSoftmaxJvp(
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
     let mean = 0;
-    for (let k = start; k < end; k++) mean += p[k] * (t[k] - origin);
+    if (end - start > blockElements) mean = meanOf(p, t, start, end, origin);
+    else for (let k = start; k < end; k++) mean += p[k] * (t[k] - origin);
+    if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
+      jvpWideLogRow(p, t, start, end, top, temperature);
+      return;
+    }
     for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean) / temperature;
   });
+}
+
+/** The same of a row whose differences may overflow, from a small part of its tangent. */
+function jvpWideLogRow(
+  p: Float64Array,
+  t: Float64Array,
+  start: number,
+  end: number,
+  top: number,
+  temperature: number,
+): void {
+  for (let k = start; k < end; k++) t[k] *= wideShare;
+  const origin = top < 0 ? 0 : t[top];
+  const mean = meanOf(p, t, start, end, origin);
+  for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean) / temperature / wideShare;
 }
 
 /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */

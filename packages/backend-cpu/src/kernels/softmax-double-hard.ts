@@ -1,5 +1,6 @@
 import { doubleLimit, expSplit } from '../exp-double.js';
 import { type Pair, productError, reciprocal, sumError } from '../pair.js';
+import { isOrdinary, quotientOf, quotientRest, scaledTemperature } from '../scaled-temperature.js';
 import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
 import type { Keep } from '../tiles.js';
@@ -25,13 +26,14 @@ export function hardRows(
   const exp = expScratch(classes);
   const rests = restScratch(classes);
   const inverse = reciprocal(temperature);
+  const isTried = isOrdinary(temperature);
   const total: Pair = { high: 0, low: 0 };
   for (let row = first; row < first + count; row++) {
     const start = row * classes;
     const mask = keep ? (row % keep.rows) * classes : 0;
-    if (hardExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
+    if (isTried && hardExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
       divide(out, start, exp, rests, classes, total);
-    } else if (shiftedExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
+    } else if (shiftedExpAndSum(total, exp, rests, x, start, classes, temperature, keep, mask)) {
       divide(out, start, exp, rests, classes, total);
     } else {
       out.fill(Number.NaN, start, start + classes);
@@ -64,14 +66,14 @@ function hardExpAndSum(
       continue;
     }
     if (!(Math.abs(quotient) < doubleLimit)) return false;
-    rests[k] = expSplit(exp, k, quotient, quotientRest(value, inverse, quotient));
+    rests[k] = expSplit(exp, k, quotient, productRest(value, inverse, quotient));
   }
   sumSplits(total, exp, rests, classes);
   return total.high > 0;
 }
 
 /**
- * `exp[k] + rests[k] = exp(x/T − max)` of the entries kept, and their sum; false where none is finite. x/T − max is rounded, at a
+ * `exp[k] + rests[k] = exp((x − max) / T)` of the entries kept, and their sum; false where none is finite. x − max is rounded, at a
  * gap of 40 by up to 32 ULP of its exp, so the rounding error goes along.
  */
 function shiftedExpAndSum(
@@ -81,39 +83,44 @@ function shiftedExpAndSum(
   x: Float64Array,
   start: number,
   classes: number,
-  inverse: Pair,
+  temperature: number,
   keep: Keep | null,
   mask: number,
 ): boolean {
-  const factor = inverse.high;
+  const sign = temperature < 0 ? -1 : 1;
   let max = Number.NEGATIVE_INFINITY;
-  let top = start;
+  let least = Number.POSITIVE_INFINITY;
   for (let k = 0; k < classes; k++) {
-    const quotient = x[(start + k) | 0] * factor;
-    if (quotient > max && !(keep && keep.buffer[(mask + k) | 0] === 0)) {
-      max = quotient;
-      top = start + k;
-    }
+    if (keep && keep.buffer[(mask + k) | 0] === 0) continue;
+    const value = x[(start + k) | 0] * sign;
+    if (value > max) max = value;
+    if (value < least && value !== Number.NEGATIVE_INFINITY) least = value;
   }
-  const maxRest = quotientRest(x[top], inverse, max);
+  const scaled = scaledTemperature(temperature);
+  // Quarters where a difference would overflow: at a large T it may count even so.
+  const share = least - max === Number.NEGATIVE_INFINITY && Math.abs(temperature) > 1 ? 1 / 4 : 1;
+  const unit = 1 / share;
+  const isOne = scaled.divisor === 1 && scaled.isOrdinary && share === 1;
+  const most = max * share;
   for (let k = 0; k < classes; k++) {
-    const value = x[(start + k) | 0];
-    const quotient = value * factor;
-    const difference = quotient - max;
-    if ((keep && keep.buffer[(mask + k) | 0] === 0) || difference < leastExponent) {
+    const value = x[(start + k) | 0] * sign * share;
+    const difference = value - most;
+    const quotient = isOne ? difference : quotientOf(difference, scaled) * unit;
+    if ((keep && keep.buffer[(mask + k) | 0] === 0) || quotient < leastExponent) {
       exp[k] = 0;
       rests[k] = 0;
       continue;
     }
-    const rest = sumError(quotient, -max, difference) + (quotientRest(value, inverse, quotient) - maxRest);
-    rests[k] = expSplit(exp, k, difference, rest);
+    const error = sumError(value, -most, difference);
+    const rest = isOne ? error : quotientRest(difference, error, scaled, quotient * share) * unit;
+    rests[k] = expSplit(exp, k, quotient, rest);
   }
   sumSplits(total, exp, rests, classes);
   return Number.isFinite(max);
 }
 
 /** What `quotient`, x · factor as rounded, lacks of x / T. Not finite, and of no matter, where x is so large that splitting overflows. */
-function quotientRest(x: number, { high, low }: Pair, quotient: number): number {
+function productRest(x: number, { high, low }: Pair, quotient: number): number {
   if (high === 1) return 0;
   const rest = productError(x, high, quotient) + x * low;
   return Number.isFinite(rest) ? rest : 0;

@@ -1,7 +1,9 @@
 import type { Rows } from '@softgrad/core';
+import { sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
+import { mostConstant, vjpWideRow } from './vjp-wide.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
@@ -46,23 +48,49 @@ function vjpRows(
   isSingle: boolean,
 ): void {
   const length = outer * classes;
-  if (classes === 2) vjpPairs(out, s, g, length, factor);
-  else if (classes === 3) vjpTriples(out, s, g, length, factor);
+  if (classes === 2 || classes === 3) vjpShort(out, s, g, length, classes, factor);
   else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
   else vjpDouble(out, s, g, length, classes, factor);
 }
 
-function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
-  for (let k = 0; k < length; k += 2) {
-    const l = (k + 1) | 0;
-    const first = s[k] * s[l] * (g[k] - g[l]) * factor;
-    out[k] = first;
-    out[l] = 0 - first;
+/** Rows of two and three, and those once more whose differences overflow. */
+function vjpShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  factor: number,
+): void {
+  const isDouble = out instanceof Float64Array;
+  const probabilities = isDouble && out === s ? s.slice(0, length) : s;
+  const cotangent = isDouble && out === g ? g.slice(0, length) : g;
+  const watch = (classes === 2 ? vjpPairs : vjpTriples)(out, probabilities, cotangent, length, factor);
+  // Not a number where one of the results is not finite.
+  if (watch === 0 || !isDouble) return;
+  for (let k = 0; k < length; k += classes) {
+    let sum = 0;
+    for (let c = k; c < k + classes; c++) sum += out[c] * 0;
+    if (sum !== 0) vjpWideRow(out, probabilities, cotangent, k, k + classes, factor);
   }
 }
 
-/** `out_i = s_i Σ_j s_j (g_i − g_j)`. */
-function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
+/** The sum of all results times 0: 0 where they are finite. */
+function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
+  let watch = 0;
+  for (let k = 0; k < length; k += 2) {
+    const l = (k + 1) | 0;
+    const first = s[k] * s[l] * (g[k] - g[l]) * factor;
+    watch += first * 0;
+    out[k] = first;
+    out[l] = 0 - first;
+  }
+  return watch;
+}
+
+/** `out_i = s_i Σ_j s_j (g_i − g_j)`; gives the sum of all differences times 0. */
+function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
+  let watch = 0;
   for (let k = 0; k < length; k += 3) {
     const l = (k + 1) | 0;
     const m = (k + 2) | 0;
@@ -72,10 +100,12 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
     const g01 = g[k] - g[l];
     const g12 = g[l] - g[m];
     const g20 = g[m] - g[k];
+    watch += (g01 + g12 + g20) * 0;
     out[k] = s0 * (s1 * g01 - s2 * g20) * factor;
     out[l] = s1 * (s2 * g12 - s0 * g01) * factor;
     out[m] = s2 * (s0 * g20 - s1 * g12) * factor;
   }
+  return watch;
 }
 
 /** Elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
@@ -180,6 +210,7 @@ function vjpDouble(
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     let mean = 0;
+    let correction = 0;
     let fourth = 0;
     let k = start;
     while (k < end) {
@@ -212,9 +243,13 @@ function vjpDouble(
         sum0 += s[k] * g[k];
         fourth0 += square * square;
       }
-      mean += sum0 + sum1;
+      const part = sum0 + sum1;
+      const next = mean + part;
+      correction += sumError(mean, part, next);
+      mean = next;
       fourth += fourth0 + fourth1;
     }
+    mean += correction;
     let origin = 0;
     if (fourth > leastFourth) {
       const top = indexAboveHalf(s, start, end);
@@ -222,6 +257,10 @@ function vjpDouble(
         origin = g[top];
         mean = meanCotangent(s, g, start, end, origin);
       }
+    }
+    if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
+      vjpWideRow(out, s, g, start, end, factor);
+      continue;
     }
     const lastFour = (end - 3) | 0;
     for (k = start; k < lastFour; k += 4) {
@@ -250,6 +289,7 @@ function indexAboveHalf(s: FloatArray, start: number, end: number): number {
 /** Σ s (g − origin). */
 function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
   let mean = 0;
+  let correction = 0;
   let k = start;
   while (k < end) {
     const last = end - k > blockElements ? (k + blockElements) | 0 : end;
@@ -264,7 +304,10 @@ function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number,
       sum1 += s[k2] * (g[k2] - origin) + s[k3] * (g[k3] - origin);
     }
     for (; k < last; k++) sum0 += s[k] * (g[k] - origin);
-    mean += sum0 + sum1;
+    const part = sum0 + sum1;
+    const next = mean + part;
+    correction += sumError(mean, part, next);
+    mean = next;
   }
-  return mean;
+  return mean + correction;
 }
