@@ -82,8 +82,8 @@ export function createKernels(
     use(into, () => fill(into, logits.address, rows, mask, nothing));
   }
 
-  /** A second derivative, of two directions; `scratch` vectors a class. */
-  function runHvp(
+  /** A derivative along one direction or two; `scratch` vectors a class. */
+  function runProduct(
     name: string,
     scratch: number,
     out: WasmBuffer,
@@ -91,7 +91,8 @@ export function createKernels(
     rows: Rows,
     temperature: number,
     before?: () => void,
-  ): void {
+  ): void | false {
+    if (!isOrdinary(temperature)) return false;
     const addresses = [out, ...operands].map(({ address }) => address);
     runRows(runner, name, out, rows, addresses, scratch, [temperature], before);
   }
@@ -107,10 +108,14 @@ export function createKernels(
       masked(out, logits, rows, parameters, (x, before) => softmaxInto(runner, out, x, rows, temperature, before));
       fill(out, out.address, rows, mask, 0);
     },
-    jacobian: (out, probabilities, rows, { temperature }) =>
-      runMatrices(runner, 'jacobian', out, probabilities, rows, temperature),
-    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
-      vjpInto(runner, out, probabilities, cotangent, rows, temperature),
+    jacobian(out, probabilities, rows, { temperature }) {
+      if (!isOrdinary(temperature)) return false;
+      runMatrices(runner, 'jacobian', out, probabilities, rows, temperature);
+    },
+    vjp(out, probabilities, cotangent, rows, { temperature }) {
+      if (!isOrdinary(temperature)) return false;
+      vjpInto(runner, out, probabilities, cotangent, rows, temperature);
+    },
     kernels: {
       logSoftmax(out, logits, rows, parameters) {
         const { temperature, mask } = parameters;
@@ -121,23 +126,21 @@ export function createKernels(
         if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
       },
       logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
-        runRows(runner, 'log_softmax_vjp', out, rows, [out.address, logProbabilities.address, cotangent.address], 2, [
-          temperature,
-        ]),
+        runProduct('log_softmax_vjp', 2, out, [logProbabilities, cotangent], rows, temperature),
       logSoftmaxJvp: (out, logProbabilities, tangent, rows, { temperature }) =>
-        runRows(runner, 'log_softmax_jvp', out, rows, [out.address, logProbabilities.address, tangent.address], 2, [
-          temperature,
-        ]),
-      logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
-        runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature),
+        runProduct('log_softmax_jvp', 2, out, [logProbabilities, tangent], rows, temperature),
+      logSoftmaxJacobian(out, logProbabilities, rows, { temperature }) {
+        if (!isOrdinary(temperature)) return false;
+        runMatrices(runner, 'log_softmax_jacobian', out, logProbabilities, rows, temperature);
+      },
       softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
-        runHvp('softmax_hvp', 3, out, [probabilities, cotangent, tangent], rows, temperature),
+        runProduct('softmax_hvp', 3, out, [probabilities, cotangent, tangent], rows, temperature),
       logSoftmaxHvp: (out, logProbabilities, cotangent, tangent, rows, { temperature }) =>
-        runHvp('log_softmax_hvp', 2, out, [logProbabilities, cotangent, tangent], rows, temperature),
+        runProduct('log_softmax_hvp', 2, out, [logProbabilities, cotangent, tangent], rows, temperature),
       logSumExpHvp(out, logits, cotangent, tangent, rows, { temperature, mask }) {
         if (!isOrdinary(temperature)) return false;
         const run = (x: WasmBuffer, t: WasmBuffer, before?: () => void) =>
-          runHvp('log_sum_exp_hvp', 2, out, [x, cotangent, t], rows, temperature, before);
+          runProduct('log_sum_exp_hvp', 2, out, [x, cotangent, t], rows, temperature, before);
         if (!mask) {
           run(logits, tangent);
           return;

@@ -33,6 +33,19 @@ SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V inde
   return v;
 }
 
+// (a − b) / T in units of FAR: a quarter of each, whose difference is finite. The unit is more than a weight makes up for.
+#define FAR 0x1p64
+INLINE V far_gap(V a, V b, const Temperature *t) {
+  V d = sub(mul(a, splat((real)0.25)), mul(b, splat((real)0.25)));
+  return div(mul(d, splat((real)(4 / FAR))), splat((real)t->scale));
+}
+
+// weight (log + (a − b) / T) where the difference is beyond the range.
+COMPACT SHARED real far_loss(real weight, real log, real a, real b, double temperature) {
+  real gap = (real)((a * (real)0.25 - b * (real)0.25) * (4 / FAR) / temperature);
+  return weight * (gap + log * (real)(1 / FAR)) * (real)FAR;
+}
+
 COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *loss, real *gradient,
                                         const real *logits, real *scratch, const Target *target, const Temperature *t) {
   size_t size = r.classes * W;
@@ -69,11 +82,22 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       if (!t->plain) d = div(d, splat((real)t->scale));
       dot = sum_add(dot, andnot(mul(w, add(d, l.log)), eq(w, splat(0))));
     }
-    V sum = sum_rounded(total), value = sum_rounded(dot);
+    V sum = sum_rounded(total), value = mul(sum_rounded(dot), scale);
+    V far = eq(vabs(value), splat((real)__builtin_inf()));
+    if (loss && any_true(far)) {
+      // Once more where x/T − max is beyond the range, which times w need not be.
+      Sum small = sum_zero();
+      for (size_t c = 0; c < r.classes; c++) {
+        V w = target_weight(target, &g, r, c, index, q, share);
+        V d = add(far_gap(p.max, logit(x, c, 1, t), t), mul(l.log, splat((real)(1 / FAR))));
+        small = sum_add(small, andnot(mul(w, d), eq(w, splat(0))));
+      }
+      value = select(far, mul(mul(sum_rounded(small), scale), splat((real)FAR)), value);
+    }
     // A NaN row has a NaN loss, whatever its target's weights.
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
-      V v = andnot(mul(value, scale), ignored);
+      V v = andnot(value, ignored);
       if (target->mask) {
         // Where the mask empties a row there are no weights, and nothing to lose.
         V any = splat(0);
@@ -111,7 +135,7 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
     Partition p = partition(e, x, r.classes, t);
     Logarithm l;
     logarithm(&l, &p, x, r.classes, t);
-    real weight[W], distance[W], live[W], share[W], top[W], remainder[W];
+    real weight[W], logits_of[W], distance[W], live[W], share[W], top[W], remainder[W];
     size_t at[W];
     store(top, p.max);
     store(remainder, l.remainder);
@@ -122,14 +146,24 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
       at[k] = live[k] ? (size_t)index : 0;
       weight[k] = live[k] ? target->weight ? target->weight[index] : 1 : 0;
       real logit = x.at[at[k] * x.step + k];
-      distance[k] = (real)(((t->negative ? -logit : logit) - top[k]) / t->scale);
+      logits_of[k] = t->negative ? -logit : logit;
+      distance[k] = (real)((logits_of[k] - top[k]) / t->scale);
     }
     V alive = ne(load(live), splat(0));
     V w = load(weight);
     if (loss) {
       // A weight of 0 makes 0 of a loss that is infinite.
       V far = andnot(load(distance), eq(w, splat(0)));
-      store_row_values(loss, &g, and(alive, mul(mul(w, sub(l.log, far)), splat((real)target->scale))));
+      V value = and(alive, mul(mul(w, sub(l.log, far)), splat((real)target->scale)));
+      if (any_true(eq(vabs(value), splat((real)__builtin_inf())))) {
+        real values[W], logs[W];
+        store(values, value), store(logs, l.log);
+        for (size_t k = 0; k < W; k++)
+          if (absolute(values[k]) == (real)__builtin_inf())
+            values[k] = far_loss(weight[k] * (real)target->scale, logs[k], top[k], logits_of[k], t->scale);
+        value = load(values);
+      }
+      store_row_values(loss, &g, value);
     }
     if (!gradient) continue;
     V factor = mul(w, splat(per)), recip = load(share);
@@ -156,14 +190,21 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   }
   Partition p;
   Logarithm l;
-  row_partition(&p, gradient, x, classes, scratch);
+  // The exponentials go beside the logits where those are still needed, or nobody wants a gradient.
+  real *e = gradient && gradient != x ? gradient : scratch + PASS_SCRATCH;
+  row_partition(&p, e, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);
   real weight = (t->weight ? t->weight[index] : 1) * (real)t->scale;
-  if (loss) *loss = weight * (lane0(l.log) - (weight != 0 ? x[index] - lane0(p.max) : 0));
-  real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = gradient[index] * share;
+  if (loss) {
+    *loss = weight * (lane0(l.log) - (weight != 0 ? x[index] - lane0(p.max) : 0));
+    if (absolute(*loss) == (real)__builtin_inf()) *loss = far_loss(weight, lane0(l.log), lane0(p.max), x[index], 1);
+  }
+  if (!gradient) return;
+  real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = e[index] * share;
   Factor by = row_factor(splat(share * weight));
-  row_scale(gradient, classes, &by);
-  gradient[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
+  row_scale(e, classes, &by);
+  e[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
+  if (e != gradient) __builtin_memcpy(gradient, e, classes * sizeof(real));
 }
 
 #if REAL == 32
@@ -174,7 +215,7 @@ INLINE void cross_entropy_blocks(size_t begin, size_t end, Rows r, real *loss, r
   for (size_t unit = begin, next; unit < whole; unit = next) {
     next = whole - unit < groups ? whole : unit + groups;
     size_t first = unit * W, rows = (next - unit) * W, from = first * r.classes;
-    real *e = gradient ? gradient + from : scratch + EXPONENTIALS;
+    real *e = gradient && gradient != logits ? gradient + from : scratch + EXPONENTIALS;
     Reduction at;
     real magic = 0;
     if (t->plain && block_near(e, logits + from, rows * r.classes, scratch, &at))
@@ -185,6 +226,7 @@ INLINE void cross_entropy_blocks(size_t begin, size_t end, Rows r, real *loss, r
     }
     cross_entropy_block(loss ? loss + first : 0, gradient != 0, e, logits + from, rows, r.classes,
                         target->indices + first, scratch, magic, target);
+    if (gradient == logits) __builtin_memcpy(gradient + from, e, rows * r.classes * sizeof(real));
   }
   if (whole < end) cross_entropy_of_indices(whole, end, r, loss, gradient, logits, scratch, target, t);
 }
@@ -200,13 +242,13 @@ COMPACT KERNEL(cross_entropy)(size_t begin, size_t end, size_t outer, size_t cla
   if (!indices || mask || smoothing != 0) {
     cross_entropy_lanes(begin, end, r, loss, gradient, logits, scratch, &target, &t);
 #if REAL == 32
-  } else if (inner == 1 && classes > 1 && classes <= MOST_CLASSES && gradient != logits) {
+  } else if (inner == 1 && classes > 1 && classes <= MOST_CLASSES) {
     cross_entropy_blocks(begin, end, r, loss, gradient, logits, scratch, &target, &t);
 #endif
-  } else if (inner == 1 && t.plain && classes >= ROWS_FROM && gradient && gradient != logits) {
+  } else if (inner == 1 && t.plain && classes >= ROWS_FROM) {
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
-      cross_entropy_row(loss ? loss + row : 0, gradient + row * classes, logits + row * classes, classes, indices[row],
+      cross_entropy_row(loss ? loss + row : 0, gradient ? gradient + row * classes : 0, logits + row * classes, classes, indices[row],
                         &target, scratch);
   } else {
     cross_entropy_of_indices(begin, end, r, loss, gradient, logits, scratch, &target, &t);

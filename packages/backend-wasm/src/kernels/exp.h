@@ -94,8 +94,10 @@ typedef struct {
   V lowest; // the clamp, in logits
 } Reduction;
 
+// The reference is rounded to a whole number of octaves: whichever a row gets, its exponentials have the same digits.
 INLINE Reduction reduction_at(V reference, int tempered, const Temperature *t) {
-  V n = sub(add(mul(reference, PER_STEP), splat((real)MAGIC)), splat((real)MAGIC));
+  V octaves = splat((real)(MAGIC * STEPS));
+  V n = sub(add(mul(reference, PER_STEP), octaves), octaves);
   V step = add(STEP_HIGH, STEP_LOW);
   return (Reduction){
       .magic = sub(splat((real)(MAGIC + (OFFSET + BIAS) * STEPS)), n),

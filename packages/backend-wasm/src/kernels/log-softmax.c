@@ -4,7 +4,7 @@
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
   Partition p;
   Logarithm l;
-  row_partition(&p, out, x, classes, scratch);
+  row_partition(&p, out == x ? scratch + PASS_SCRATCH : out, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);
   for (size_t c = 0; c < classes; c += W) {
     size_t k = classes - c < W ? classes - c : W;
@@ -23,9 +23,12 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
     Partition p = partition((Lanes){scratch + r.classes * W, W}, x, r.classes, t);
     Logarithm l;
     logarithm(&l, &p, x, r.classes, t);
+    // Halves where T is large: a difference that is beyond the range need not be once it is divided.
+    double share = t->scale > 1 ? 0.5 : 1;
+    V part = splat((real)share), max = mul(p.max, part), scale = splat((real)(t->scale * share));
     for (size_t c = 0; c < r.classes; c++) {
-      V d = sub(logit(x, c, 1, t), p.max);
-      if (!t->plain) d = div(d, splat((real)t->scale));
+      V d = sub(mul(logit(x, c, 1, t), part), max);
+      if (!t->plain) d = div(d, scale);
       lanes_store(o, c, sub(d, l.log));
     }
     lanes_out(out, &g, r.classes, o);
@@ -66,7 +69,7 @@ COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t class
     return;
   }
 #endif
-  if (inner == 1 && t.plain && classes >= ROWS_FROM && out != logits) {
+  if (inner == 1 && t.plain && classes >= ROWS_FROM) {
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
       log_softmax_row(out + row * classes, logits + row * classes, classes, scratch);
@@ -119,23 +122,31 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
-    Sum sum = sum_zero(), others = sum_zero();
-    V shift = splat(0), half = splat((real)-0.6931471805599453);
-    if (forward)
-      for (size_t c = 0; c < r.classes; c++)
-        shift = select(lt(half, lanes_load(l, c)), lanes_load(q, c), shift);
-    for (size_t c = 0; c < r.classes; c++) {
-      V a = lanes_load(l, c), b = sub(lanes_load(q, c), shift);
+    V half = splat((real)-0.6931471805599453), share = splat(1), shift, total, rest;
+    for (;;) {
+      Sum sum = sum_zero(), others = sum_zero();
+      shift = splat(0);
       if (forward)
-        b = mul(exp_of_log(a, at), b);
-      else
-        others = sum_add(others, andnot(b, lt(half, a)));
-      sum = sum_add(sum, b);
+        for (size_t c = 0; c < r.classes; c++)
+          shift = select(lt(half, lanes_load(l, c)), mul(lanes_load(q, c), share), shift);
+      for (size_t c = 0; c < r.classes; c++) {
+        V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift);
+        if (forward)
+          b = mul(exp_of_log(a, at), b);
+        else
+          others = sum_add(others, andnot(b, lt(half, a)));
+        sum = sum_add(sum, b);
+      }
+      total = sum_rounded(sum), rest = sum_rounded(others);
+      V fine = harmless(total);
+      if (all_true(fine) || any_true(ne(share, splat(1)))) break;
+      // No row has 2^32 entries.
+      share = select(fine, splat(1), splat((real)0x1p-34));
     }
-    V total = sum_rounded(sum), rest = sum_rounded(others);
     Lanes o = lanes_for(out, &g, scratch);
+    V unit_of_row = div(splat(1), share);
     for (size_t c = 0; c < r.classes; c++) {
-      V a = lanes_load(l, c), b = sub(lanes_load(q, c), shift), d;
+      V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift), d;
       if (forward) {
         d = sub(b, total);
       } else {
@@ -144,7 +155,7 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
         if (any_true(top)) d = select(top, sub(mul(b, complement_of_log(a)), mul(p, rest)), d);
       }
       if (temperature != 1) d = div(d, scale);
-      lanes_store(o, c, d);
+      lanes_store(o, c, mul(d, unit_of_row));
     }
     lanes_out(out, &g, r.classes, o);
   }

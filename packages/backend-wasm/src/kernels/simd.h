@@ -36,6 +36,7 @@ typedef int word;
 #define ne(a, b) wasm_f32x4_ne(a, b)
 #define lane0(a) wasm_f32x4_extract_lane(a, 0)
 #define all_true(m) wasm_i32x4_all_true(m)
+#define all_lanes(m) (wasm_i32x4_bitmask(m) == 15)
 
 #else
 
@@ -60,6 +61,7 @@ typedef long long word;
 #define ne(a, b) wasm_f64x2_ne(a, b)
 #define lane0(a) wasm_f64x2_extract_lane(a, 0)
 #define all_true(m) wasm_i64x2_all_true(m)
+#define all_lanes(m) (wasm_i64x2_bitmask(m) == 3)
 
 #endif
 
@@ -169,6 +171,10 @@ INLINE real horizontal_min(V a) {
 }
 
 #define absolute(a) ((real)__builtin_fabs(a))
+
+// What makes no finite number overflow that it is taken off: less than half an ULP of the largest. Not NaN.
+#define HARMLESS (REAL == 32 ? 0x1p100 : 0x1p960)
+#define harmless(a) lt(vabs(a), splat((real)HARMLESS))
 
 // `Sum` adds vectors of `real` without drifting: float32 in float64; float64 with the error of every addition kept
 // (Knuth's TwoSum), so that neither a long row nor one large term among small ones costs a bit of the result.

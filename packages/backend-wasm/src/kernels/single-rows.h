@@ -86,6 +86,9 @@ SHARED void row_scale(real *out, size_t classes, const Factor *by) {
   }
 }
 
+// Elements of scratch memory that exponentials of a row may follow.
+#define PASS_SCRATCH (STRETCH + 16)
+
 // exp of a whole row relative to what suits it, and what the row is then known by: with the fewest operations its range
 // allows.
 SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes, real *scratch) {
@@ -99,8 +102,9 @@ SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes
       V top = splat(reference);
       p->at = reduction_at(top, 0, 0);
       row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
-      p->max = splat(horizontal_max(top));
-      if (!any_true(lt(splat(reference + WINDOW), top))) return;
+      real most = horizontal_max(top);
+      p->max = splat(most);
+      if (most <= reference + WINDOW && absolute(most) < REDUCIBLE) return;
     }
   }
   real largest = row_max(x, classes);

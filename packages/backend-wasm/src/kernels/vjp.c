@@ -11,14 +11,43 @@ INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
   return sum_rounded(sum);
 }
 
-COMPACT SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,
-                              V scale) {
+// What huge cotangents are multiplied by, so that sums and differences of them are finite. No result is larger than half
+// of the largest cotangent.
+#define SHARE ((real)0.25)
+
+// A group with such rows.
+COMPACT SHARED void vjp_huge(size_t unit, Rows r, real *out, const real *s, const real *g, real *scratch, V scale) {
+  Group group = group_at(unit, r);
+  Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
+  V shift = splat(0), half = splat((real)0.5), largest = splat(0);
+  for (size_t c = 0; c < r.classes; c++) largest = ieee_max(largest, vabs(lanes_load(q, c)));
+  V share = select(harmless(largest), splat(1), splat(SHARE)), back = div(splat(1), share);
+  for (size_t c = 0; c < r.classes; c++)
+    shift = select(lt(half, lanes_load(p, c)), mul(lanes_load(q, c), share), shift);
+  Sum sum = sum_zero();
+  for (size_t c = 0; c < r.classes; c++)
+    sum = sum_add(sum, mul(lanes_load(p, c), sub(mul(lanes_load(q, c), share), shift)));
+  V dot = sum_rounded(sum);
+  Lanes o = lanes_for(out, &group, scratch);
+  for (size_t c = 0; c < r.classes; c++) {
+    V d = sub(sub(mul(lanes_load(q, c), share), shift), dot);
+    lanes_store(o, c, mul(mul(mul(lanes_load(p, c), scale), d), back));
+  }
+  lanes_out(out, &group, r.classes, o);
+}
+
+SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,
+                      V scale) {
   for (size_t unit = begin; unit < end; unit++) {
     Group group = group_at(unit, r);
     Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
     V shift = splat(0), half = splat((real)0.5);
     for (size_t c = 0; c < r.classes; c++) shift = select(lt(half, lanes_load(p, c)), lanes_load(q, c), shift);
     V dot = dot_lanes(p, q, r.classes, shift);
+    if (!all_lanes(harmless(dot))) {
+      vjp_huge(unit, r, out, s, g, scratch, scale);
+      continue;
+    }
     Lanes o = lanes_for(out, &group, scratch);
     for (size_t c = 0; c < r.classes; c++) {
       V d = sub(sub(lanes_load(q, c), shift), dot);
@@ -71,9 +100,34 @@ INLINE size_t dominant_of(const real *s, size_t classes) {
   return c;
 }
 
+// A row with huge cotangents.
+COMPACT SHARED void vjp_huge_row(real *out, const real *s, const real *g, size_t classes, V scale) {
+  real origin = 0;
+  for (size_t c = 0; c < classes; c++)
+    if (s[c] > (real)0.5) origin = g[c] * SHARE;
+  V shift = splat(origin), share = splat(SHARE), back = splat(1 / SHARE);
+  Sum sum = sum_zero();
+  for (size_t c = 0; c < classes; c += W) {
+    size_t k = classes - c < W ? classes - c : W;
+    V d = sub(mul(load_part_or_all(g + c, k), share), shift);
+    sum = sum_add(sum, mul(load_part_or_all(s + c, k), d));
+  }
+  V dot = splat((real)sum_total(sum));
+  for (size_t c = 0; c < classes; c += W) {
+    size_t k = classes - c < W ? classes - c : W;
+    V d = sub(sub(mul(load_part_or_all(g + c, k), share), shift), dot);
+    store_part_or_all(out + c, mul(mul(mul(load_part_or_all(s + c, k), scale), d), back), k);
+  }
+}
+
 SHARED void vjp_row_dominated(real *out, const real *s, const real *g, size_t classes) {
   V top, shift = splat(g[dominant_of(s, classes)]);
-  V dot = splat((real)dot_row(s, g, classes, &shift, &top));
+  double sum = dot_row(s, g, classes, &shift, &top);
+  if (!(__builtin_fabs(sum) < HARMLESS)) {
+    vjp_huge_row(out, s, g, classes, splat(1));
+    return;
+  }
+  V dot = splat((real)sum);
   for (size_t c = 0; c < classes; c += W) {
     size_t k = classes - c < W ? classes - c : W;
     V d = sub(sub(load_part_or_all(g + c, k), shift), dot);
@@ -83,11 +137,16 @@ SHARED void vjp_row_dominated(real *out, const real *s, const real *g, size_t cl
 
 INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
   int dominated;
-  V dot = splat((real)dot_of_row(s, g, classes, &dominated));
+  double sum = dot_of_row(s, g, classes, &dominated);
   if (dominated) {
     vjp_row_dominated(out, s, g, classes);
     return;
   }
+  if (!(__builtin_fabs(sum) < HARMLESS)) {
+    vjp_huge_row(out, s, g, classes, splat(1));
+    return;
+  }
+  V dot = splat((real)sum);
   size_t c = 0;
   for (; c + 4 * W <= classes; c += 4 * W)
     EACH(4, store(out + c + u * W, mul(load(s + c + u * W), sub(load(g + c + u * W), dot))))
@@ -97,10 +156,53 @@ INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
   }
 }
 
+#if REAL == 64
+// Rows longer than this have ⟨s, g⟩ added up in parts, with the rounding errors of their sum.
+#define PART 4096
+
+SHARED double dot_shifted(const real *s, const real *g, size_t classes, const V *shift) {
+  V top;
+  return dot_row(s, g, classes, shift, &top);
+}
+
+COMPACT SHARED double dot_of_long_row(const real *s, const real *g, size_t classes, const V *shift, int *dominated) {
+  Sum sum = sum_zero();
+  *dominated = 0;
+  for (size_t c = 0; c < classes; c += PART) {
+    int any = 0;
+    size_t n = classes - c < PART ? classes - c : PART;
+    double part = shift ? dot_shifted(s + c, g + c, n, shift) : dot_of_row(s + c, g + c, n, &any);
+    sum = sum_add(sum, wasm_f64x2_make(part, 0));
+    *dominated |= any;
+  }
+  return sum_total(sum);
+}
+
+SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes) {
+  int dominated;
+  V shift = splat(0);
+  double sum = dot_of_long_row(s, g, classes, 0, &dominated);
+  if (dominated) {
+    shift = splat(g[dominant_of(s, classes)]);
+    sum = dot_of_long_row(s, g, classes, &shift, &dominated);
+  }
+  if (!(__builtin_fabs(sum) < HARMLESS)) {
+    vjp_huge_row(out, s, g, classes, splat(1));
+    return;
+  }
+  V dot = splat(sum);
+  size_t c = 0;
+  for (; c + 8 <= classes; c += 8)
+    EACH(4, store(out + c + u * W, mul(load(s + c + u * W), sub(sub(load(g + c + u * W), shift), dot))))
+  for (; c < classes; c++) out[c] = s[c] * (g[c] - lane0(shift) - sum);
+}
+#endif
+
 #if REAL == 32
 // A row of up to sixteen classes in registers; the last vector may share classes with the one before, of which `last`
 // are the lanes of its own.
-INLINE void vjp_short(real *out, const real *s, const real *g, size_t classes, size_t vectors, V last, V scale) {
+INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size_t vectors, V last, V scale,
+                   int scaled) {
   V a[4], b[4], half = splat((real)0.5), shift = splat(0);
   EACH(vectors, {
     size_t at = u + 1 < vectors ? u * W : classes - W;
@@ -111,19 +213,34 @@ INLINE void vjp_short(real *out, const real *s, const real *g, size_t classes, s
   shift = or (shift, swap_halves(shift));
   shift = or (shift, swap_pairs(shift));
   EACH(vectors, b[u] = sub(b[u], shift))
-  V d = and(mul(a[vectors - 1], b[vectors - 1]), last);
+  V d = mul(a[vectors - 1], b[vectors - 1]);
+  if (vectors > 1) d = and(d, last);
   EACH(vectors - 1, d = add(d, mul(a[u], b[u])))
   V sum = wasm_f64x2_add(widen_low(d), widen_high(d));
   V dot = wasm_f32x4_demote_f64x2_zero(wasm_f64x2_add(sum, wasm_i64x2_shuffle(sum, sum, 1, 0)));
   dot = wasm_i32x4_shuffle(dot, dot, 0, 0, 0, 0);
-  EACH(vectors, store(out + (u + 1 < vectors ? u * W : classes - W), mul(mul(a[u], scale), sub(b[u], dot))))
+  EACH(vectors, store(out + (u + 1 < vectors ? u * W : classes - W), mul(scaled ? mul(a[u], scale) : a[u], sub(b[u], dot))))
+  return dot;
 }
 
+// What is added up of rows' ⟨s, g⟩ to know whether all were harmless: it is finite then, and not otherwise.
+#define watched(sum, dot) fma(dot, splat(0x1p27f), sum)
+#define is_finite(a) all_lanes(eq(sub(a, a), splat(0)))
+
+// Gives whether no row had huge cotangents. A scale of 1 goes without its products.
+#define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
+  for (; rows; rows--, out += classes, s += classes, g += classes)                                                     \
+    watch = watched(watch, vjp_short(out, s, g, vectors > 1 ? classes : W, vectors, last, scale, scaled));
+
 #define VJP_SHORT(vectors)                                                                                             \
-  SHARED void vjp_short_##vectors(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {     \
-    V last = last_lanes(classes);                                                                                      \
-    for (; rows; rows--, out += classes, s += classes, g += classes)                                                   \
-      vjp_short(out, s, g, classes, vectors, last, scale);                                                             \
+  SHARED int vjp_short_##vectors(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {      \
+    V last = last_lanes(classes), watch = splat(0);                                                                    \
+    if (lane0(scale) == 1) {                                                                                           \
+      VJP_SHORT_LOOP(vectors, 0)                                                                                       \
+    } else {                                                                                                           \
+      VJP_SHORT_LOOP(vectors, 1)                                                                                       \
+    }                                                                                                                  \
+    return is_finite(watch);                                                                                           \
   }
 
 VJP_SHORT(1)
@@ -131,17 +248,57 @@ VJP_SHORT(2)
 VJP_SHORT(3)
 VJP_SHORT(4)
 
-// Four rows of three classes, in lanes.
-SHARED void vjp_threes(size_t rows, real *out, const real *s, const real *g, V scale) {
+// Rows of three classes, four in lanes.
+SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {
+  (void)classes;
+  V watch = splat(0);
   for (; rows; rows -= 4, out += 12, s += 12, g += 12) {
     V a[3], b[3], half = splat((real)0.5), shift = splat(0);
     triples_in(a, s), triples_in(b, g);
     EACH(3, shift = or (shift, and(lt(half, a[u]), b[u])))
     EACH(3, b[u] = sub(b[u], shift))
     V dot = add(add(mul(a[0], b[0]), mul(a[1], b[1])), mul(a[2], b[2]));
+    watch = watched(watch, dot);
     EACH(3, a[u] = mul(mul(a[u], scale), sub(b[u], dot)))
     triples_out(out, a);
   }
+  return is_finite(watch);
+}
+
+typedef int (*ShortRows)(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale);
+
+// The same rows from copies, `step` at a time, those of them with huge cotangents once more.
+COMPACT SHARED void vjp_short_huge(ShortRows rows_of, size_t step, size_t rows, real *out, const real *s, const real *g,
+                                   size_t classes, V scale) {
+  real p[16], q[16];
+  for (size_t n = step * classes; rows; rows -= step, out += n, s += n, g += n) {
+    for (size_t c = 0; c < n; c++) p[c] = s[c], q[c] = g[c];
+    if (rows_of(step, out, p, q, classes, scale)) continue;
+    for (size_t c = 0; c < n; c += classes) {
+      real finite = 0;
+      for (size_t k = c; k < c + classes; k++) finite += out[k] - out[k];
+      if (finite != 0) vjp_huge_row(out + c, p + c, q + c, classes, scale);
+    }
+  }
+}
+
+COMPACT SHARED int is_harmless(const real *g, size_t n) {
+  V fine = splat(0);
+  fine = eq(fine, fine);
+  size_t c = 0;
+  for (; c + W <= n; c += W) fine = and(fine, harmless(load(g + c)));
+  for (; c < n; c++) fine = and(fine, harmless(splat(g[c])));
+  return all_lanes(fine);
+}
+
+// Rows that are watched as a whole: they go once more where one had huge cotangents, and in place, where that is too
+// late, are looked through first.
+INLINE void vjp_watched(ShortRows rows_of, size_t step, size_t rows, real *out, const real *s, const real *g,
+                        size_t classes, V scale) {
+  if ((out == s || out == g) ? !is_harmless(g, rows * classes) : !rows_of(rows, out, s, g, classes, scale))
+    vjp_short_huge(rows_of, step, rows, out, s, g, classes, scale);
+  else if (out == s || out == g)
+    rows_of(rows, out, s, g, classes, scale);
 }
 #endif
 
@@ -151,6 +308,12 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
   V scale = splat((real)(1 / temperature));
   size_t row = begin * W, next = end * W < outer ? end * W : outer;
   if (inner == 1 && temperature == 1 && classes >= SHORT_TO) {
+#if REAL == 64
+    if (classes > PART) {
+      for (; row < next; row++) vjp_long_row(out + row * classes, s + row * classes, g + row * classes, classes);
+      return;
+    }
+#endif
     for (; row < next; row++) vjp_row(out + row * classes, s + row * classes, g + row * classes, classes);
     return;
   }
@@ -158,12 +321,11 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
   size_t at = row * classes;
   if (inner == 1 && classes == 3 && end > begin) {
     size_t whole = (next - row) / W;
-    vjp_threes(whole * W, out + at, s + at, g + at, scale);
+    vjp_watched(vjp_threes, W, whole * W, out + at, s + at, g + at, classes, scale);
     begin += whole;
   } else if (inner == 1 && classes > 3 && classes <= 16) {
-    void (*const by_vectors[])(size_t, real *, const real *, const real *, size_t, V) = {vjp_short_1, vjp_short_2,
-                                                                                         vjp_short_3, vjp_short_4};
-    by_vectors[(classes - 1) / 4](next - row, out + at, s + at, g + at, classes, scale);
+    const ShortRows by_vectors[] = {vjp_short_1, vjp_short_2, vjp_short_3, vjp_short_4};
+    vjp_watched(by_vectors[(classes - 1) / 4], 1, next - row, out + at, s + at, g + at, classes, scale);
     return;
   }
 #endif
