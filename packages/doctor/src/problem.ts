@@ -16,8 +16,8 @@ import { readMask, readTarget, readWeight, type Target } from './target.js';
 export type LossReduction = 'mean' | 'sum';
 
 /** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
-export type Layer = (typeof layers)[number];
-export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const;
+export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
+export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
 
 /** What is known of the computation whose gradient is looked at. Arrays are float64 matrices (n, f), classes last. */
 export interface Problem {
