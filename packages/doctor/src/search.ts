@@ -115,6 +115,13 @@ function rightUnlessApart({ matches, others }: Divided, plain: readonly Match[])
   return { matches: matches.filter(same), others: [...matches.filter((match) => !same(match)), ...others] };
 }
 
+/** What is right up to the noise leaves only what fits as well. */
+function rightWithoutError({ matches, others }: Divided, resolution: number): Divided {
+  if (!matches.some(({ id, error }) => id === right.id && error === 0)) return { matches, others };
+  const as = ({ error }: Match) => error <= resolution;
+  return { matches: matches.filter(as), others: [...matches.filter((match) => !as(match)), ...others] };
+}
+
 /** The error of the best explanation. */
 function atError({ matches }: Divided): number {
   return matches[0]?.error ?? Number.POSITIVE_INFINITY;
@@ -142,7 +149,7 @@ function fittingExactly(
       if (only) return { matches: [only], others: plain };
     }
     if (found.matches.length === 0) continue;
-    if (!asNoise || numbers.every((value) => value === 0)) return found;
+    if (!asNoise || numbers.every((value) => value === 0)) return rightWithoutError(found, noise.resolution);
     // Numbers that a formula gives in their leading digits are no noise.
     const digits = divide(plain, most, finest.resolution);
     const better = digits.matches.length > 0 && (!rightFits || digits.matches.some(({ id }) => id === right.id));

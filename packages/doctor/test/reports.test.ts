@@ -215,6 +215,12 @@ describe('the layer', () => {
     expect(diagnose({ gradient: 'output * (1 - output)' }).verdict).toBe('diagonal');
   });
 
+  test('clipping that does not show in float32 is no explanation of s − y', () => {
+    const rows = logits.map((row, n) => row.map((value, i) => (i === target[n] ? value - 20 : value)));
+    const gradient = minus(softmax(rows, 1, plain), y).map((row) => row.map(Math.fround));
+    expect(diagnose({ logits: rows, target, gradient }).verdict).toBe('right');
+  });
+
   test('numbers that are s − y are not called T · (s − y)', () => {
     const p = softmax(logits, 2, plain);
     const { verdict, matches } = diagnose({ logits, target, temperature: 2, gradient: minus(p, y) });

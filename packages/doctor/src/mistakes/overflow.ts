@@ -99,6 +99,7 @@ function shiftedSoftmax(problem: Problem, { round }: Precision, shift: Shift): F
   const { x, n, f, temperature, masked } = problem;
   if (!x) return null;
   const by = shift.of(x, problem);
+  if (inRange(problem, x, by)) return null;
   const s = x.map((value, k) => round(Math.exp((value - at(by, k)) / temperature)));
   let broken = false;
   for (let first = 0; first < n * f; first += f) {
@@ -109,6 +110,23 @@ function shiftedSoftmax(problem: Problem, { round }: Precision, shift: Shift): F
     for (let k = first; k < first + f; k++) s[k] = at(s, k) / sum;
   }
   return broken ? s : null;
+}
+
+/** Exponents within which a sum of f exponentials neither overflows nor vanishes, in float32 either. */
+const largestExponent = 88;
+const leastExponent = -87;
+
+/** True where no row can leave the range of the floats, which is seen without computing it. */
+function inRange({ n, f, temperature }: Problem, x: Float64Array, by: Float64Array): boolean {
+  const most = largestExponent - Math.log(f);
+  for (let row = 0; row < n; row++) {
+    let exponent = Number.NEGATIVE_INFINITY;
+    for (let k = row * f; k < (row + 1) * f; k++) {
+      exponent = Math.max(exponent, (at(x, k) - at(by, k)) / temperature);
+    }
+    if (!(exponent < most && exponent > leastExponent)) return false;
+  }
+  return true;
 }
 
 /** What becomes of the right formulas with a softmax that leaves the range of the floats. */
@@ -263,37 +281,38 @@ const clippedProbabilities: Mistake = {
   ],
 };
 
+/** Below this, a probability that is clipped does not show beside the 1 of the target. */
+const leastVisible = 1e-5;
+
 function clippedLosses(problem: Problem, y: Float64Array, epsilon: number, factor: number, over: string): Candidate[] {
-  const { s } = problem;
-  const clipped = s.map((value) => Math.min(Math.max(value, epsilon), 1 - epsilon));
-  const upstream = (entry: (k: number) => number) =>
-    vjp(
-      problem,
-      y.map((value, k) => (value === 0 ? 0 : -value * entry(k) * factor)),
-    );
-  const changed = s.some((value, k) => at(y, k) > 0 && value < epsilon);
-  return [
+  const { s, f, temperature } = problem;
+  const targets = [...y.keys()].filter((k) => at(y, k) > 0);
+  /** J (−y ⊙ upstream(s)) with the sums over the targets alone; entries are computed when they are looked at. */
+  const through = (upstream: (probability: number) => number) => {
+    const g = (k: number) => (at(y, k) > 0 ? -at(y, k) * upstream(at(s, k)) * factor : 0);
+    const inner = new Float64Array(problem.n);
+    for (const k of targets) inner[Math.floor(k / f)] = at(inner, Math.floor(k / f)) + at(s, k) * g(k);
+    return (k: number) => (at(s, k) * (g(k) - at(inner, Math.floor(k / f)))) / temperature;
+  };
+  const clipped = (value: number) => Math.min(Math.max(value, epsilon), 1 - epsilon);
+  const added = candidate(
+    `J (−y / (s + ${epsilon}))${over}`,
+    through((value) => 1 / (value + epsilon)),
+  );
+  if (targets.every((k) => at(s, k) >= epsilon)) return [added];
+  const constant = [
     candidate(
-      `J (−y / (s + ${epsilon}))${over}`,
-      upstream((k) => 1 / (at(s, k) + epsilon)),
+      `J (−y / clip(s, ${epsilon}))${over}`,
+      through((value) => 1 / clipped(value)),
     ),
-    ...(changed
-      ? [
-          candidate(
-            `J (−y / clip(s, ${epsilon}))${over}`,
-            upstream((k) => 1 / at(clipped, k)),
-          ),
-          candidate(
-            `J (−y / s)${over}, 0 where s is below ${epsilon}`,
-            upstream((k) => (at(s, k) === at(clipped, k) ? 1 / at(s, k) : 0)),
-          ),
-          candidate(
-            `clip(s, ${epsilon}) − y${over}`,
-            lossGradient({ ...problem, s: clipped }, y).map((value) => value * factor),
-          ),
-        ]
-      : []),
+    candidate(
+      `J (−y / s)${over}, 0 where s is below ${epsilon}`,
+      through((value) => (value === clipped(value) ? 1 / value : 0)),
+    ),
   ];
+  if (epsilon < leastVisible) return [added, ...constant];
+  const difference = lossGradient({ ...problem, s: s.map(clipped) }, y).map((value) => value * factor);
+  return [added, ...constant, candidate(`clip(s, ${epsilon}) − y${over}`, difference)];
 }
 
 export const overflows: readonly Mistake[] = [missingMaxShift, batchMaxShift, underflow, clippedProbabilities];

@@ -225,12 +225,17 @@ export const rightProbabilityLoss: Form = {
         .filter(({ scale }, k) => all.findIndex((other) => other.scale === scale) === k)
         .map(({ scale, loss }) => ({
           formula: `${through.formula} with g of the loss ${loss}`,
-          values: times(through.values, scale),
-          terms: times(through.terms, scale),
+          values: lazily(through.values, scale),
+          terms: lazily(through.terms, scale),
         }));
     });
   },
 };
+
+/** The numbers times a factor, computed when they are looked at: of many multiples a sample decides. */
+function lazily(values: Numbers, factor: number): Numbers {
+  return typeof values === 'function' ? (k) => values(k) * factor : (k) => at(values, k) * factor;
+}
 
 /** The numbers times a factor. */
 export function times(values: Numbers, factor: number): Numbers {
