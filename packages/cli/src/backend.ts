@@ -6,10 +6,9 @@ import {
   type FloatDType,
   isSoftgradError,
   loadProvider,
-  registered,
   SoftgradError,
 } from '@softgrad/core';
-import { registerBackends } from 'softgrad/backends';
+import { backends, registerBackends } from 'softgrad/backends';
 import type { Backends, Session } from './context.js';
 
 /** The URL of a module that registers softgrad's own backends in another process. */
@@ -17,10 +16,7 @@ export const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).re
 
 /** softgrad's own. */
 export const ownBackends: Backends = {
-  names() {
-    registerBackends();
-    return registered();
-  },
+  names: () => Object.keys(backends),
   load(name) {
     registerBackends();
     return loadProvider(name);

@@ -52,10 +52,10 @@ test('as a table for people', async () => {
     /│ fused +│ yes +│ float32 +│ .*\n│ +│ +│ float64 +│ kernels: softmax \(value, vjp, jvp, hvp, jacobian\), softmin /,
   );
   expect(text).toMatch(
-    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: softmax \(hvp\), softmin \(hvp\), logSoftmax \(value, /,
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ composed: softmax \(hvp, doubleBackward\), softmin \(hvp, doubleBackward\), /,
   );
   expect(text).toMatch(
-    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: softmax \(hvp\), softmin \(hvp\), logSoftmax \(value, /,
+    /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: softmax \(hvp, doubleBackward\), softmin \(hvp, doubleBackward\), /,
   );
   expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
   // Neither too narrow nor too wide to be read.
