@@ -31,7 +31,8 @@ export function crossEntropy(
     }
     if (out.gradient) {
       const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
-      const kept = x.mask === null ? p : verbs.select(x.mask, p, 0);
+      // Computed now: with the operands of p the program of the slopes would read more than the 8 buffers that WebGPU grants.
+      const kept = verbs.keep(x.mask === null ? p : verbs.select(x.mask, p, 0));
       const isTop = verbs.binary('sub', kept, 0.5);
       const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
       const [othersOfP, othersOfQ] = [sumOfOthers(kept), sumOfOthers(q)];
