@@ -88,7 +88,7 @@ async function checkAndMeasure(engine: Engine, launch: Launch, storage: Storage)
 }
 
 function supportsOf({ device, limits }: Engine, measured: Measured): Supports {
-  return { dtypes: ['float32'], inPlace: true, limits, device, ...measured };
+  return { dtypes: ['float32'], inPlace: true, limits, device, range: 'ordinary', ...measured };
 }
 
 function createKernels(launch: Launch): Kernels<GpujsBuffer> {

@@ -17,6 +17,7 @@ export async function measure(engine: Engine): Promise<Supports> {
     device: device.description,
     subnormals: (await preservesSubnormals(engine)) ? 'preserve' : 'flush',
     nonFinite: (await isIeee(engine)) ? 'ieee' : 'unspecified',
+    range: 'ordinary',
     expUlp: await exponentialError(engine),
   };
 }

@@ -3,14 +3,14 @@ import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
 import { expect } from 'vitest';
 import type { EngineName } from '../src/index.js';
 
-const float32 = { dtypes: ['float32'], inPlace: true, nonFinite: 'ieee' } as const;
+const float32 = { dtypes: ['float32'], inPlace: true, nonFinite: 'ieee', range: 'ordinary' } as const;
 const onHost = {
   ...float32,
   limits: { elements: 2 ** 28, classes: 2 ** 28 },
   expUlp: { base: 1, slope: 0 },
 } as const;
 const onSwiftShader = { ...float32, subnormals: 'flush', expUlp: { base: 3, slope: 2 } } as const;
-const never = ['does not announce view', 'has no float16', 'has no float64'];
+const never = ['does not announce range: full', 'does not announce view', 'has no float16', 'has no float64'];
 
 /**
  * What each engine announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,

@@ -42,6 +42,7 @@ export async function openBackend({ device, info, owned }: OpenedDevice, pooledB
       inPlace: false,
       limits: { elements: storage.largest / 4, classes: storage.largest / 4 },
       device: `${describe(info)} (webgpu)`,
+      range: 'ordinary',
       ...numbers,
     };
     return backendOf(engine, faults, device, supports, close);

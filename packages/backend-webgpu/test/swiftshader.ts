@@ -8,6 +8,7 @@ export const announcedBySwiftShader = {
   limits: { elements: 2 ** 28, classes: 2 ** 28 },
   subnormals: 'flush',
   nonFinite: 'ieee',
+  range: 'ordinary',
   // Currently 0.0069; it must not grow.
   expUlp: { base: 1, slope: expect.closeTo(0.006, 2) },
 };
@@ -29,6 +30,7 @@ const fusedKernels = [
 export const skipReasonsOnSwiftShader: readonly string[] = [
   'has no float64',
   'has no float16',
+  'does not announce range: full',
   'does not announce readSync',
   'does not announce view',
   'does not announce inPlace',

@@ -39,7 +39,8 @@ export type Feature =
   | 'view'
   | 'inPlace'
   | 'nonFinite: ieee'
-  | 'subnormals: preserve';
+  | 'subnormals: preserve'
+  | 'range: full';
 
 const announces: Record<Feature, (backend: Backend) => boolean> = {
   basis: ({ basis }) => basis !== undefined,
@@ -49,6 +50,7 @@ const announces: Record<Feature, (backend: Backend) => boolean> = {
   inPlace: ({ supports }) => supports.inPlace,
   'nonFinite: ieee': ({ supports }) => supports.nonFinite === 'ieee',
   'subnormals: preserve': ({ supports }) => supports.subnormals === 'preserve',
+  'range: full': ({ supports }) => supports.range !== 'ordinary',
 };
 
 /** Why a case does not apply to a backend, or null where it does. */

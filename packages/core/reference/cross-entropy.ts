@@ -1,5 +1,18 @@
 import type { Rows } from '../src/backend/interface.js';
-import { add, type DoubleDouble, div, exactly, exp, mul, nan, nearest, one, sub, zero } from './doubledouble.js';
+import {
+  add,
+  type DoubleDouble,
+  div,
+  exactly,
+  exp,
+  mul,
+  nan,
+  nearest,
+  one,
+  scaled,
+  sub,
+  zero,
+} from './doubledouble.js';
 import {
   complement,
   isDominant,
@@ -41,16 +54,19 @@ export function crossEntropy(
   x: Values,
   target: ReferenceTarget,
   rows: Rows,
-  options: ReferenceCrossEntropyOptions = {},
+  given: ReferenceCrossEntropyOptions = {},
 ): ReferenceCrossEntropy {
-  const { temperature = 1, reduction = 'mean' } = options;
+  const { temperature = 1, reduction = 'mean' } = given;
+  const options = reduction === 'mean' && target.kind === 'indices' ? balanced(given) : given;
   const count = reduction === 'mean' ? rowCount(target, rows, options) : one;
   const divisor = mul(exactly(temperature), count);
   const gradient = new Float64Array(x.length);
+  const quarters = Float64Array.from(x, (value) => value / 4);
   const losses = rowIndices(rows).map((at, row) => {
     const q = targetWeights(target, at, row, options);
     if (!q) return zero;
     const log = logProbabilities(x, at, options);
+    const far = logProbabilities(quarters, at, { ...options, temperature: temperature * 2 ** 62 });
     const sum = total(q);
     let loss = zero;
     let undefinedRow = false;
@@ -61,7 +77,13 @@ export function crossEntropy(
       const derivative = kept ? slope(logarithm, q, c, sum) : zero;
       gradient[i] = nearest(div(derivative, divisor));
       if (Number.isNaN(logarithm.hi)) undefinedRow = true;
-      if (weight.hi !== 0) loss = sub(loss, mul(weight, logarithm));
+      if (weight.hi === 0) return;
+      // Where log p is beyond the range, its product with a weight need not be; beside it log Σ is nothing.
+      if (Number.isFinite(logarithm.hi) || !Number.isFinite(x[i] ?? Number.NaN)) {
+        loss = sub(loss, mul(weight, logarithm));
+      } else {
+        loss = sub(loss, scaled(mul(weight, far(i, c)), 2 ** 64));
+      }
     });
     return undefinedRow ? nan : loss;
   });
@@ -128,6 +150,16 @@ export function crossEntropyHvp(
     });
   });
   return out;
+}
+
+/** Weights of a mean, which does not change by a factor of all of them, scaled by a power of 2 that makes the largest about 1. */
+function balanced(options: ReferenceCrossEntropyOptions): ReferenceCrossEntropyOptions {
+  if (!options.weight) return options;
+  const largest = Array.from(options.weight).reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
+  if (largest === 0 || (largest > 2 ** -500 && largest < 2 ** 500)) return options;
+  const exponent = -Math.floor(Math.log2(largest));
+  const half = Math.trunc(exponent / 2);
+  return { ...options, weight: Array.from(options.weight, (weight) => weight * 2 ** half * 2 ** (exponent - half)) };
 }
 
 /**

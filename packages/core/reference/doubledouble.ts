@@ -63,6 +63,10 @@ export function product(a = Number.NaN, b = Number.NaN): DoubleDouble {
 
 /** `a / b`: long division with one correction step, within 15 units of 2⁻¹⁰⁶ (Joldes, Muller and Popescu, ACM TOMS 44, 2017, algorithm 17). */
 export function div(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
+  const size = Math.abs(b.hi);
+  // At the ends of the range error terms of b, or of the product with it, would underflow or overflow.
+  if (size < 2 ** -700 && size > 0) return div(scaled(a, up), scaled(b, up));
+  if (size > 2 ** 700 && Number.isFinite(size)) return div(scaled(a, down), scaled(b, down));
   const quotient = a.hi / b.hi;
   if (!Number.isFinite(quotient) || quotient === 0) return exactly(quotient);
   if (isTiny(quotient)) return scaled(div(scaled(a, up), b), down);
@@ -79,7 +83,8 @@ function isTiny(result: number): boolean {
 const up = 2 ** 200;
 const down = 2 ** -200;
 
-function scaled({ hi, lo }: DoubleDouble, powerOfTwo: number): DoubleDouble {
+/** `a · powerOfTwo`, exactly unless it leaves the range. */
+export function scaled({ hi, lo }: DoubleDouble, powerOfTwo: number): DoubleDouble {
   return normalised(hi * powerOfTwo, lo * powerOfTwo);
 }
 

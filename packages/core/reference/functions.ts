@@ -14,6 +14,7 @@ import {
   nearest,
   one,
   product,
+  scaled,
   sub,
   zero,
 } from './doubledouble.js';
@@ -73,11 +74,14 @@ export function softmaxVjp(
     const sum = sumOf(at, (i) => exactly(s[i]), { mask });
     // g of the largest probability is taken off: beside 1 a double-double has only 53 bits for what is as small as 1e-84.
     const origin = atLargest(at, (i) => exactly(s[i]), g, { mask });
-    const inner = sumOf(at, (i) => mul(exactly(s[i]), difference(g[i], origin)), { mask });
+    // Differences of huge cotangents, and the error terms of their products, are beyond the range.
+    const unit = at.some((i) => Math.abs(g[i] ?? 0) > 2 ** 900) ? 2 ** -200 : 1;
+    const moved = (i: number) => difference((g[i] ?? Number.NaN) * unit, (origin ?? Number.NaN) * unit);
+    const inner = sumOf(at, (i) => mul(exactly(s[i]), moved(i)), { mask });
     return (i) => {
       if (isMasked({ mask }, i)) return zero;
-      const rest = sub(mul(difference(g[i], origin), sum), inner);
-      return mul(divided(exactly(s[i]), temperature), rest);
+      const rest = sub(mul(moved(i), sum), inner);
+      return scaled(mul(divided(exactly(s[i]), temperature), rest), 1 / unit);
     };
   });
 }
@@ -257,8 +261,12 @@ export function logSumExpVjp(
 ): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(x, rows, (at, r) => {
-    const p = probabilities(x, at, parameters);
-    return (i, c) => divided(g ? mul(p(i, c), exactly(g[r])) : p(i, c), temperature);
+    const roots = rootProbabilities(x, at, parameters);
+    return (i, c) => {
+      const root = roots(i, c);
+      // A probability may be too small to have all digits, and p / T not.
+      return mul(root, divided(g ? mul(root, exactly(g[r])) : root, temperature));
+    };
   });
 }
 
@@ -354,6 +362,12 @@ function probabilities(x: Values, at: readonly number[], parameters: ReferencePa
   return (i, c) => (isMasked(parameters, i) ? zero : div(exponentials(i, c), sum));
 }
 
+/** √p of the entries of one row, in double-double, as exp(log p / 2). */
+function rootProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
+  const log = logProbabilities(x, at, parameters);
+  return tabulated(at, (i, c) => exp(scaled(log(i, c), 1 / 2)));
+}
+
 /** log p of the entries of one row, in double-double: −Infinity where masked. */
 export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
@@ -432,6 +446,7 @@ interface ScaledRow {
 /** The row divided by its temperature and shifted by its maximum over the kept entries, or null where the mask keeps none. */
 function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParameters): ScaledRow | null {
   const { temperature = 1 } = parameters;
+  const sign = Math.sign(temperature);
   let kept = 0;
   let hasNaN = false;
   let largest = Number.NaN;
@@ -439,7 +454,7 @@ function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParame
     if (isMasked(parameters, i)) continue;
     const logit = x[i] ?? Number.NaN;
     if (Number.isNaN(logit)) hasNaN = true;
-    if (kept === 0 || logit / temperature > largest / temperature) largest = logit;
+    if (kept === 0 || logit * sign > largest * sign) largest = logit;
     kept++;
   }
   if (kept === 0) return null;
@@ -449,7 +464,9 @@ function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParame
     if (undefinedRow) return nan;
     const logit = x[i] ?? Number.NaN;
     if (!Number.isFinite(logit)) return exactly(logit / temperature);
-    return divided(difference(logit, largest), temperature);
+    if (Number.isFinite(logit - largest)) return divided(difference(logit, largest), temperature);
+    // Halves, exactly: beside a number whose difference is beyond the range none is so small that it loses a digit by it.
+    return scaled(divided(difference(logit / 2, largest / 2), temperature), 2);
   };
   return { at, max: divided(exactly(largest), temperature), hasNaN, shifted };
 }

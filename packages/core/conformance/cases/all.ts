@@ -6,7 +6,9 @@ import { extremes } from './extremes.js';
 import { jacobian } from './jacobian.js';
 import { lawCases } from './laws.js';
 import { close, lifecycle } from './lifecycle.js';
+import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
+import { ranges } from './ranges.js';
 import { rowGroups } from './row-groups.js';
 import { softmax } from './softmax.js';
 import { storage, storageOrder } from './storage.js';
@@ -24,6 +26,8 @@ const behaviour: readonly ConformanceCase[] = [
   ...values,
   ...crossEntropyValues,
   ...extremes,
+  ...ranges,
+  ...oneLoss,
   ...rowGroups,
   ...combinations,
   ...lawCases,

@@ -46,6 +46,13 @@ const ieee: Requirements = { features: ['nonFinite: ieee'] };
 const laws: readonly Law[] = [
   { name: 'out-equals-allocated', composable: true, run: outEqualsAllocated },
   { name: 'out-may-be-an-operand', composable: false, run: outMayBeAnOperand },
+  {
+    name: 'in-place-equals-allocated',
+    composable: false,
+    requires: () => ({ features: ['inPlace'], classes: 1100 }),
+    appliesTo: ({ takes }) => takes.includes('axis'),
+    run: inPlaceEqualsAllocated,
+  },
   { name: 'operands-unchanged', composable: true, run: operandsUnchanged },
   { name: 'deterministic', composable: true, run: deterministic },
   { name: 'axis', composable: false, appliesTo: ({ takes }) => takes.includes('axis'), run: axisEqualsTransposed },
@@ -200,6 +207,34 @@ async function outMayBeAnOperand(backend: Backend, operation: Operation): Promis
     operation.apply(tensors, { ...options, out }, problem);
     assertSame(`${operation.name} into its operand ${k}`, await out.data(), expected);
   });
+}
+
+/** Rows of the lengths at which kernels change their way of computing, most of them with the largest logit late. */
+const inPlaceShapes = [
+  [2, 2],
+  [5, 17],
+  [3, 67],
+  [2, 300],
+  [1, 1100],
+] as const;
+
+/** A result over one of its operands has the bits that it has elsewhere. */
+async function inPlaceEqualsAllocated(backend: Backend, operation: Operation): Promise<void> {
+  const dtypes = backend.supports.dtypes.filter((dtype) => dtype !== 'float16');
+  for (const dtype of dtypes) {
+    for (const shape of inPlaceShapes) {
+      for (const input of ['spread', 'mixed'] as const) {
+        const problem = problemOf({ shape, axis: 1, input, dtype });
+        const expected = await evaluate(backend, operation, problem);
+        if (expected.length !== problem.values.length) return;
+        await withEachOperand(backend, operation, problem, async (out, _, tensors, options) => {
+          if (out.shape.join() !== shape.join()) return;
+          operation.apply(tensors, { ...options, out }, problem);
+          assertSame(`${operation.name} of ${shape.join('x')} in place`, await out.data(), expected);
+        });
+      }
+    }
+  }
 }
 
 async function shapeOfResult(backend: Backend, operation: Operation, problem: Problem): Promise<readonly number[]> {

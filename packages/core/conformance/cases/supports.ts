@@ -1,4 +1,4 @@
-import { bufferOf, empty, type FloatDType, fromBuffer, softmax, tensor } from '../../src/index.js';
+import { type Backend, bufferOf, empty, type FloatDType, fromBuffer, softmax, tensor } from '../../src/index.js';
 import { type ConformanceCase, defineKernelCase, firstDType, floatDTypes, unmet } from '../case.js';
 import { assert, assertClose, assertThrows } from '../check.js';
 import { delegate } from '../delegate.js';
@@ -71,22 +71,44 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
         );
       },
     ),
-    defineKernelCase('supports/non-finite:declared=unspecified', { weakness: 'nonFinite: ieee' }, async (backend) => {
-      const asIfIeee = delegate(backend, { supports: { ...backend.supports, nonFinite: 'ieee' } });
-      const probes = others.filter(
-        ({ requires }) => requires.features?.includes('nonFinite: ieee') && unmet(requires, asIfIeee) === null,
-      );
-      for (const probe of probes) {
-        const failed = await probe.run(backend).then(
-          () => false,
-          () => true,
-        );
-        if (failed) return;
-      }
-      const count = probes.length;
-      throw new Error(`supports.nonFinite is unspecified, and all ${count} cases of ieee pass: announce ieee`);
-    }),
+    defineKernelCase('supports/non-finite:declared=unspecified', { weakness: 'nonFinite: ieee' }, (backend) =>
+      assertWeakness(
+        backend,
+        delegate(backend, { supports: { ...backend.supports, nonFinite: 'ieee' } }),
+        others.filter(({ requires }) => requires.features?.includes('nonFinite: ieee')),
+        'supports.nonFinite is unspecified',
+        'ieee',
+      ),
+    ),
+    defineKernelCase('supports/range:declared=ordinary', { weakness: 'range: full' }, (backend) =>
+      assertWeakness(
+        backend,
+        delegate(backend, { supports: { ...backend.supports, range: 'full' } }),
+        others.filter(({ requires }) => requires.features?.includes('range: full')),
+        'supports.range is ordinary',
+        'full',
+      ),
+    ),
   ];
+}
+
+/** @throws Error where every case passes that would apply to the backend if it announced the strength */
+async function assertWeakness(
+  backend: Backend,
+  asIfStrong: Backend,
+  cases: readonly ConformanceCase[],
+  announced: string,
+  strength: string,
+): Promise<void> {
+  const probes = cases.filter(({ requires }) => unmet(requires, asIfStrong) === null);
+  for (const probe of probes) {
+    const failed = await probe.run(backend).then(
+      () => false,
+      () => true,
+    );
+    if (failed) return;
+  }
+  throw new Error(`${announced}, and all ${probes.length} cases of ${strength} pass: announce ${strength}`);
 }
 
 /** @throws Error naming the functions that core does not know: they are misspelt, or have no place there */

@@ -2,6 +2,7 @@ import { faultyAnnouncements } from './announcements.js';
 import { faultyDerivatives } from './derivatives.js';
 import type { Fault } from './fault.js';
 import { faultyFused } from './fused.js';
+import { faultyRanges } from './ranges.js';
 import { faultySoftmax } from './softmax.js';
 import { faultyStorage } from './storage.js';
 
@@ -11,5 +12,6 @@ export const faulty: readonly Fault[] = [
   ...faultySoftmax,
   ...faultyDerivatives,
   ...faultyFused,
+  ...faultyRanges,
   ...faultyAnnouncements,
 ];

@@ -16,6 +16,12 @@ export const faultyAnnouncements: readonly Fault[] = [
     ({ supports }) => ({ supports: { ...supports, nonFinite: 'unspecified' } }),
   ),
   fault(
+    'full-range-unannounced',
+    'announces an ordinary range, and has all of it.',
+    'supports/range:declared=ordinary',
+    ({ supports }) => ({ supports: { ...supports, range: 'ordinary' } }),
+  ),
+  fault(
     'asks-for-too-much',
     'announces an exp so inexact that any result would pass.',
     'supports/exp-ulp',
