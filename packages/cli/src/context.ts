@@ -42,6 +42,11 @@ export interface Context {
   readonly apart?: (args: readonly string[]) => Promise<Apart>;
   /** What a report says about the machine. */
   machine(): Machine;
+  /**
+   * Calls the listener at the first Ctrl-C or request to end, instead of ending at once; the second ends. The function that it gives takes
+   * that back.
+   */
+  readonly onInterrupt?: (listener: () => void) => () => void;
   /** Milliseconds since some moment. */
   now(): number;
   /** Calls the listener when nothing is left that keeps the process alive; the function that it gives takes that back. */

@@ -16,7 +16,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
 });
-removeTemporariesOnSignal(process);
+let interruptListener: (() => void) | undefined;
+removeTemporariesOnSignal(process, () => {
+  interruptListener?.();
+  return interruptListener !== undefined;
+});
 
 function apart(args: readonly string[]): Promise<Apart> {
   const command = [...process.execArgv, fileURLToPath(import.meta.url), ...args];
@@ -37,6 +41,12 @@ const exitCode = await run(process.argv.slice(2), {
   backends: ownBackends,
   apart,
   machine: () => thisMachine(process),
+  onInterrupt(listener) {
+    interruptListener = listener;
+    return () => {
+      interruptListener = undefined;
+    };
+  },
   now: () => performance.now(),
   onIdle(listener) {
     process.once('beforeExit', listener);

@@ -13,9 +13,11 @@ import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
 import { logSumExpCommand } from './commands/log-sum-exp.js';
 import { reportCommand } from './commands/report.js';
+import { runCommand } from './commands/run.js';
 import { sigmoidCommand } from './commands/sigmoid.js';
 import { softmaxCommand } from './commands/softmax.js';
 import { vjpCommand } from './commands/vjp.js';
+import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 input, options or machine not as needed, 70 a defect of softgrad. */
@@ -65,6 +67,8 @@ Examples:
     vjpCommand(session),
     jvpCommand(session),
     crossEntropyCommand(session),
+    runCommand(session),
+    workerCommand(session),
     backendsCommand(session),
     conformanceCommand(session),
     accuracyCommand(session),

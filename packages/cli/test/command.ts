@@ -21,6 +21,7 @@ interface RunOptions {
   readonly now?: Context['now'];
   readonly apart?: Context['apart'];
   readonly machine?: Context['machine'];
+  readonly onInterrupt?: Context['onInterrupt'];
 }
 
 /** Runs a command line in this process. */
@@ -38,6 +39,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     machine: options.machine ?? (() => thisMachine(process)),
     now: options.now ?? (() => 0),
     ...(options.apart === undefined ? {} : { apart: options.apart }),
+    ...(options.onInterrupt === undefined ? {} : { onInterrupt: options.onInterrupt }),
     onIdle: options.onIdle ?? (() => () => {}),
   });
   return { status, stdout: stdout.text(), stderr: stderr.text() };

@@ -68,6 +68,8 @@ const commands = [
   'vjp',
   'jvp',
   'cross-entropy',
+  'run',
+  'worker',
   'backends',
   'conformance',
   'accuracy',

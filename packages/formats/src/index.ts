@@ -4,7 +4,7 @@ export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
 export { halfToNumber, numberToHalf } from './half.js';
 export { jsonRows, parseJson } from './json.js';
-export { type NpyDescr, npyElements, npyHeader, npyRows } from './npy.js';
+export { type NpyArray, type NpyDescr, npyArray, npyElements, npyHeader, npyRows } from './npy.js';
 export { npzBytes, npzRows } from './npz.js';
 export { type FileSource, knownEndings, type OpenOptions, openRows } from './open.js';
 export { isPrinted } from './printed.js';

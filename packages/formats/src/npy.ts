@@ -1,9 +1,10 @@
+import type { DType } from '@softgrad/core';
 import { type FileArray, formatShape } from './array.js';
 import { numberToHalf } from './half.js';
 import { parseHeader } from './npy-header.js';
 import type { ReadAt } from './read-at.js';
 import type { RowReader } from './row-reader.js';
-import { isLittleEndian, storedRows, swapBytes } from './stored.js';
+import { type Element, isLittleEndian, storedElements, storedRows, swapBytes } from './stored.js';
 
 /**
  * Reads an array of NumPy's own format, whole or row by row: versions 1 to 3, C and Fortran order, little and big
@@ -16,6 +17,56 @@ import { isLittleEndian, storedRows, swapBytes } from './stored.js';
 export async function npyRows(read: ReadAt, byteLength: number, name: string): Promise<RowReader> {
   return storedRows(read, await parseHeader(read, byteLength, name), byteLength, name);
 }
+
+/** An array in a .npy file, read from any place. */
+export interface NpyArray {
+  readonly shape: readonly number[];
+  /** Whether the first dimension varies fastest in the file. */
+  readonly fortranOrder: boolean;
+  /** Bytes of one element in the file. */
+  readonly elementBytes: number;
+  /** The dtype that its numbers have: float16 for f2, float64 for integers wider than int32, bool for b1. */
+  readonly dtype: DType;
+  /**
+   * Elements `start … start + count − 1` of the flat array, in the order of the file.
+   *
+   * @throws ERR_VALUE where the file has become shorter
+   */
+  elements(start: number, count: number): Promise<FileArray['data']>;
+}
+
+/**
+ * Opens an array of NumPy's own format for reading at any place.
+ *
+ * @throws as `npyRows`
+ */
+export async function npyArray(read: ReadAt, byteLength: number, name: string): Promise<NpyArray> {
+  const array = await parseHeader(read, byteLength, name);
+  const { shape, fortranOrder, element } = array;
+  return {
+    shape,
+    fortranOrder,
+    elementBytes: element.bytes,
+    dtype: dtypes[element.code],
+    elements: (start, count) => storedElements(read, array, start, count, name),
+  };
+}
+
+const dtypes: Readonly<Record<Element['code'], DType>> = {
+  bf: 'float32',
+  f2: 'float16',
+  f4: 'float32',
+  f8: 'float64',
+  b1: 'bool',
+  i1: 'int32',
+  u1: 'int32',
+  i2: 'int32',
+  u2: 'int32',
+  i4: 'int32',
+  u4: 'float64',
+  i8: 'float64',
+  u8: 'float64',
+};
 
 /** NumPy's names of what can be written. */
 export type NpyDescr = '<f2' | '<f4' | '<f8' | '<i4' | '|b1';

@@ -52,6 +52,24 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
   };
 }
 
+/** Reads `count` elements from element `start` of the flat array in the order of the file. @throws ERR_VALUE where they are not all there */
+export async function storedElements(
+  read: ReadAt,
+  { element, dataOffset }: StoredArray,
+  start: number,
+  count: number,
+  name: string,
+): Promise<FileArray['data']> {
+  const bytes = await read(dataOffset + start * element.bytes, count * element.bytes);
+  if (bytes.length !== count * element.bytes) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: truncated: elements ${start} to ${start + count - 1} take ${count * element.bytes} bytes, ${bytes.length} could be read`,
+    );
+  }
+  return decode(bytes, element, name, [count], start);
+}
+
 /** The bytes of rows `start … start + count − 1` of an array in Fortran order, put in C order. */
 async function readFortranRows(read: ReadAt, array: StoredArray, start: number, count: number): Promise<Uint8Array> {
   const { element, dataOffset } = array;

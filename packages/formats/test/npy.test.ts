@@ -1,7 +1,16 @@
 import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type FileArray, halfToNumber, npyElements, npyHeader, npyRows, numberToHalf, sizeOf } from '../src/index.js';
+import {
+  type FileArray,
+  halfToNumber,
+  npyArray,
+  npyElements,
+  npyHeader,
+  npyRows,
+  numberToHalf,
+  sizeOf,
+} from '../src/index.js';
 import { type FixtureFile, numpyFiles, plain } from './numpy-files.js';
 
 const { npy } = numpyFiles;
@@ -413,4 +422,34 @@ test('however a file is damaged, it is read as an array that fits its shape or r
     ),
     { numRuns: 300 },
   );
+});
+
+describe('npyArray', () => {
+  const bytes = new Uint8Array([
+    ...npyHeader('<f4', [3, 4]),
+    ...npyElements(
+      Float32Array.from({ length: 12 }, (_, i) => i),
+      '<f4',
+    ),
+  ]);
+  const open = (size = bytes.length) =>
+    npyArray(
+      async (position, length) => bytes.slice(position, Math.min(size, position + length)),
+      bytes.length,
+      'x.npy',
+    );
+
+  test('reads elements from any place', async () => {
+    const array = await open();
+    expect(array).toMatchObject({ shape: [3, 4], fortranOrder: false, elementBytes: 4, dtype: 'float32' });
+    expect(await array.elements(5, 3)).toEqual(Float32Array.of(5, 6, 7));
+  });
+
+  test('says which elements are missing of a file that has become shorter', async () => {
+    const array = await open(bytes.length - 4);
+    expect(await array.elements(0, 11)).toHaveLength(11);
+    await expect(array.elements(10, 2)).rejects.toThrow(
+      'x.npy: truncated: elements 10 to 11 take 8 bytes, 4 could be read',
+    );
+  });
 });

@@ -1,4 +1,5 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import {
   arrayRows,
@@ -18,7 +19,7 @@ const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` and `FILE.safetensors:name` for one array of
- * several, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
+ * several, the folder of a finished `softgrad run` or FOLDER:name, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
@@ -27,6 +28,8 @@ export async function openArray(argument: string, context: Context, table: Table
   const numbers = numbersIn(argument);
   if (numbers) return arrayRows({ shape: [numbers.length], data: numbers }, argument);
   if (argument === '-') return standardInputRows(await readStandardInput(context), memory, table);
+  const parts = await openParts(argument);
+  if (parts) return parts;
   const [, archive, entry] = archiveMember.exec(argument) ?? [];
   const path = archive ?? argument;
   const handle = await openFile(path);
@@ -42,6 +45,21 @@ export async function openArray(argument: string, context: Context, table: Table
     },
     { ...table, entry, memory, besides },
   );
+}
+
+/** The result of `softgrad run` in a folder, as one array; null where the argument names no such folder. */
+async function openParts(argument: string): Promise<RowReader | null> {
+  const [, folder = argument, entry] = /^(.*):([a-z-]+)$/s.exec(argument) ?? [];
+  for (const [path, name] of [
+    [argument, undefined],
+    [folder, entry],
+  ] as const) {
+    const manifest = await stat(join(path, 'manifest.json')).catch(() => null);
+    if (!manifest?.isFile()) continue;
+    const { folderStore, partsReader } = await import('@softgrad/distributed');
+    return partsReader(folderStore(path), name);
+  }
+  return null;
 }
 
 /** Numbers between commas, which no name of a file is, since none of them is an ending that tells a format. */

@@ -102,14 +102,19 @@ interface SignalledProcess {
   exit(code: number): unknown;
 }
 
-/** Removes unfinished files when the process is told to end. To be called once, at its start. */
-export function removeTemporariesOnSignal(process: SignalledProcess): void {
+/**
+ * Removes unfinished files when the process is told to end, unless a command ends by itself. To be called once, at its start.
+ *
+ * @param interrupt tells the running command to end; false where it cannot
+ */
+export function removeTemporariesOnSignal(process: SignalledProcess, interrupt: () => boolean = () => false): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
     process.once(signal, () => {
+      if (interrupt()) return;
       for (const path of temporaries) rmSync(path, { force: true });
       process.exit(code);
     });

@@ -1,0 +1,61 @@
+import { availableParallelism } from 'node:os';
+import { SoftgradError } from '@softgrad/core';
+import { Command, Option } from 'commander';
+import { loadDefault, ownBackendsModule } from '../backend.js';
+import type { Session } from '../context.js';
+import { positiveInteger } from '../options.js';
+import { loadRedis, redisUrl } from '../redis.js';
+
+interface Options {
+  readonly redis?: string;
+  readonly root: string;
+  readonly backend?: string;
+  readonly concurrency: number;
+}
+
+export function workerCommand(session: Session): Command {
+  return new Command('worker')
+    .summary('computes shards of `softgrad run --redis`, on each machine')
+    .description(
+      'Takes shards of the runs that `softgrad run --redis` submits, until Ctrl-C, which finishes the shards in hand. It sees the runs of its own version and backend.',
+    )
+    .option('--redis <url>', 'redis://host:6379, or rediss://user:password@host:6379 for TLS; default: SOFTGRAD_REDIS')
+    .option('--root <folder>', 'the folder that all workers see; nothing outside of it is opened', '.')
+    .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .addOption(
+      new Option('--concurrency <n>', 'shards at once, each on a thread of its own')
+        .argParser(positiveInteger)
+        .default(availableParallelism(), 'one for each core'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ softgrad worker --redis redis://queue:6379 --root /mnt/shared
+  $ SOFTGRAD_REDIS=rediss://:password@queue:6379 softgrad worker --concurrency 2`,
+    )
+    .action(async (options: Options) => {
+      const redis = redisUrl(options.redis, session);
+      if (redis === undefined) {
+        throw new SoftgradError('ERR_VALUE', 'no server; expected --redis redis://host:6379, or SOFTGRAD_REDIS');
+      }
+      const backend = options.backend ?? (await loadDefault(session)).name;
+      const { startWorker, withoutPassword } = await loadRedis();
+      const say = (line: string) => session.stderr.write(`softgrad: ${line}\n`);
+      const { root, concurrency } = options;
+      const worker = await startWorker({
+        ...{ root, redis, backend, backends: ownBackendsModule, concurrency },
+        onEvent: ({ kind, message }) => say(kind === 'warning' ? message : `${kind} ${message}`),
+      });
+      say(`worker on ${backend}, ${concurrency} shards at once, for runs in ${root}, at ${withoutPassword(redis)}`);
+      const release = session.onInterrupt?.(() => {
+        say('finishing the shards in hand; Ctrl-C again ends at once');
+        void worker.close();
+      });
+      try {
+        await worker.ended;
+      } finally {
+        release?.();
+      }
+    });
+}

@@ -1,0 +1,24 @@
+import { SoftgradError } from '@softgrad/core';
+import type { Context } from './context.js';
+
+/** The Redis engine, whose packages are installed by those who use it. @throws ERR_VALUE saying how */
+export async function loadRedis(): Promise<typeof import('@softgrad/distributed/redis')> {
+  try {
+    return await import('@softgrad/distributed/redis');
+  } catch (cause) {
+    const missing = /Cannot find package '(bullmq|ioredis)'/.exec(cause instanceof Error ? cause.message : '')?.[1];
+    if (missing === undefined) throw cause;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--redis needs ${missing}: npm install bullmq ioredis, where softgrad is installed`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The server's URL: an option, or SOFTGRAD_REDIS, which other users of the machine do not see. */
+export function redisUrl(option: string | undefined, { env }: Pick<Context, 'env'>): string | undefined {
+  return option ?? (env.SOFTGRAD_REDIS || undefined);
+}

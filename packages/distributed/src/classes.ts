@@ -1,0 +1,125 @@
+import type { Numbers } from './block.js';
+import {
+  type ApplyPart,
+  crossEntropyPart,
+  logSoftmaxPart,
+  logSumExpOf,
+  lossOf,
+  softmaxPart,
+  vjpPart,
+} from './from-statistics.js';
+import { checkMask, gradientScale, type Inputs, losses, type ShardResult } from './rows.js';
+import type { Plan } from './schema.js';
+import type { Shard } from './shards.js';
+import { leaf, putStatistics, type RowPart, type Statistics, statisticsColumns } from './statistics.js';
+
+/** A block of logits with what goes along with it, row by row. */
+interface Block {
+  readonly rows: number;
+  readonly part: (row: number) => RowPart;
+  /** False where the row's target is the one that is ignored. */
+  readonly counts: (row: number) => boolean;
+}
+
+/** The statistics pass: one row of numbers for every row of a block. */
+export async function computeStatistics(plan: Plan, range: Shard['range'], inputs: Inputs): Promise<Float64Array> {
+  const { rows, part } = await readBlock(plan, range, inputs);
+  const out = new Float64Array(rows * statisticsColumns);
+  for (let row = 0; row < rows; row++) putStatistics(out, row, leaf(part(row)));
+  return out;
+}
+
+/** The apply pass: the results of a block, of the statistics of its whole rows. In float64, rounded once to the dtype of the results. */
+export async function applyStatistics(
+  plan: Plan,
+  shard: Shard,
+  inputs: Inputs,
+  statistics: (row: number) => Statistics,
+): Promise<ShardResult> {
+  const { operation, options } = plan;
+  const block = await readBlock(plan, shard.range, inputs);
+  const { temperature, dtype, reduction } = options;
+  const numbers = (length: number) => (dtype === 'float64' ? new Float64Array(length) : new Float32Array(length));
+  const perRow = (value: (row: number) => number) => {
+    const out = numbers(block.rows);
+    for (let row = 0; row < block.rows; row++) out[row] = value(row);
+    return out;
+  };
+  if (operation === 'log-sum-exp') {
+    return { data: { [operation]: perRow((row) => logSumExpOf(statistics(row), temperature)) } };
+  }
+  const first = shard.range.columns[0] === 0;
+  const result: ShardResult =
+    operation === 'cross-entropy' && first
+      ? losses(
+          perRow((row) => (block.counts(row) ? lossOf(statistics(row), temperature) : 0)),
+          reduction,
+        )
+      : { data: {} };
+  const written = shard.parts.find(({ array }) => array === operation || array === 'gradient');
+  if (written === undefined) return result;
+  const width = shard.range.columns[1] - shard.range.columns[0];
+  const out = numbers(block.rows * width);
+  for (let row = 0; row < block.rows; row++) {
+    const scale = block.counts(row) ? gradientScale(options) : 0;
+    applyOf(operation, scale)(out.subarray(row * width, (row + 1) * width), block.part(row), statistics(row));
+  }
+  return { ...result, data: { ...result.data, [written.array]: out } };
+}
+
+function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: number): ApplyPart {
+  switch (operation) {
+    case 'softmax':
+      return softmaxPart;
+    case 'log-softmax':
+      return logSoftmaxPart;
+    case 'vjp':
+    case 'jvp':
+      return vjpPart;
+    case 'cross-entropy':
+      return crossEntropyPart(scale);
+  }
+}
+
+async function readBlock({ options, inputs: planned }: Plan, range: Shard['range'], inputs: Inputs): Promise<Block> {
+  const rows = range.rows[1] - range.rows[0];
+  const width = range.columns[1] - range.columns[0];
+  const logits = await inputs.logits.read(range);
+  const direction = inputs.direction && (await inputs.direction.read(range));
+  const shared = inputs.mask !== null && inputs.mask.rows === 1;
+  const maskRange = shared ? { rows: [0, 1] as const, columns: range.columns } : range;
+  const mask = inputs.mask && checkMask(await inputs.mask.read(maskRange), planned.mask);
+  const target = inputs.target && (await inputs.target.read({ rows: range.rows, columns: [0, 1] }));
+  return {
+    rows,
+    counts: (row) => target === null || target[row] !== options.ignoreIndex,
+    part: (row) => ({
+      ...onRow(logits, mask, direction, row, width, shared),
+      temperature: options.temperature,
+      target: target && ownTarget(target[row] ?? options.ignoreIndex ?? -1, range.columns),
+    }),
+  };
+}
+
+/** One row of a block; a mask of one row serves all. */
+function onRow(
+  logits: Numbers,
+  mask: Uint8Array | null,
+  direction: Numbers | null,
+  row: number,
+  width: number,
+  shared: boolean,
+): Omit<RowPart, 'temperature'> {
+  const from = row * width;
+  const own = mask && !shared ? mask.subarray(from, from + width) : mask;
+  return {
+    logits: logits.subarray(from, from + width),
+    mask: own,
+    direction: direction?.subarray(from, from + width) ?? null,
+  };
+}
+
+/** The target's place in a range of classes; null where another range has it. */
+function ownTarget(target: number, [start, end]: readonly [number, number]): number | null {
+  return target >= start && target < end ? target - start : null;
+}

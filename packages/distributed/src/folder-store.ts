@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, link, mkdir, open, readdir, realpath, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { SoftgradError } from '@softgrad/core';
+import { reached } from './points.js';
+import type { Store, StoredObject } from './store.js';
+
+/** Names of files that are being written; nothing else in a store begins so. */
+const temporaryPrefix = '.softgrad-';
+
+/**
+ * A store in a folder, which may be on a file system that several machines share: it has to have hard links, and `fsync` has to mean
+ * what POSIX says (local disks, NFS since version 3, Lustre, CephFS, GPFS).
+ *
+ * A file is written under a temporary name, flushed to the disk, and linked to its own name, which fails if that exists.
+ */
+export function folderStore(root: string): Store {
+  const folder = resolve(root);
+  const locate = (path: string) => locateInside(folder, path);
+  return {
+    name: folder,
+    get: async (path, start, length) => readRange(await locate(path), path, start, length),
+    async stat(path) {
+      const found = await stat(await locate(path)).catch(ifMissing(null));
+      return found?.isFile() ? { path, byteLength: found.size, modified: found.mtimeMs } : null;
+    },
+    putOnce: async (path, bytes) => linkOnce(await locate(path), path, bytes),
+    async list(path) {
+      const names = await filesBelow(await locate(path));
+      const objects = names
+        .filter((name) => !basename(name).startsWith(temporaryPrefix))
+        .map(async (name) => {
+          const found = await stat(join(folder, path, name)).catch(ifMissing(null));
+          return (
+            found && { path: join(path, name).replaceAll(sep, '/'), byteLength: found.size, modified: found.mtimeMs }
+          );
+        });
+      return (await Promise.all(objects)).filter((found): found is StoredObject => found !== null);
+    },
+    remove: async (path) => unlink(await locate(path)).catch(ifMissing(undefined)),
+    async sweep(path, before) {
+      const absolute = await locate(path);
+      const temporaries = (await filesBelow(absolute)).filter((name) => basename(name).startsWith(temporaryPrefix));
+      let swept = 0;
+      for (const name of temporaries) {
+        const found = await stat(join(absolute, name)).catch(ifMissing(null));
+        if (found === null || found.mtimeMs >= before) continue;
+        await unlink(join(absolute, name)).catch(ifMissing(undefined));
+        swept++;
+      }
+      return swept;
+    },
+  };
+}
+
+/** The path of `target` within `root`, as a store names it. @throws ERR_VALUE where it is outside */
+export function pathInside(root: string, target: string): string {
+  const path = relative(resolve(root), resolve(root, target));
+  if (path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${target}: outside of ${resolve(root)}, the folder that all workers see; expected a path in it, or another --root`,
+    );
+  }
+  return path.replaceAll(sep, '/');
+}
+
+/** @throws ERR_VALUE for a path that leads out of the store, by its name or by a symbolic link */
+async function locateInside(root: string, path: string): Promise<string> {
+  const parts = path.split('/');
+  const plain = !isAbsolute(path) && !/[\\\0]/.test(path) && !parts.includes('..') && !/^[a-z]:/i.test(path);
+  if (!plain) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${JSON.stringify(path)}: expected a path relative to ${root} that stays in it`,
+    );
+  }
+  const absolute = resolve(root, path);
+  const inside = await realpathOfExisting(absolute);
+  const base = await realpath(root).catch((cause) => {
+    throw new SoftgradError('ERR_VALUE', `${root}: ${reasonOf(cause)}; expected the folder that all workers see`, {
+      cause,
+    });
+  });
+  if (inside !== base && !inside.startsWith(base.endsWith(sep) ? base : base + sep)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${path}: a symbolic link leads out of ${root}, to ${inside}; expected a path in it`,
+    );
+  }
+  return absolute;
+}
+
+/** The real path of the deepest folder or file of a path that exists. */
+async function realpathOfExisting(path: string): Promise<string> {
+  const found = await realpath(path).catch(ifMissing(null));
+  return found ?? realpathOfExisting(dirname(path));
+}
+
+async function readRange(absolute: string, path: string, start: number, length: number): Promise<Uint8Array> {
+  const handle = await open(absolute, 'r').catch((cause) => fail(path, 'cannot be read', cause));
+  try {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await handle
+        .read(bytes, filled, Math.min(length - filled, largestRead), start + filled)
+        .catch((cause) => fail(path, 'cannot be read', cause));
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Node reads no more than this in one piece. */
+const largestRead = 2 ** 31 - 1;
+
+async function linkOnce(absolute: string, path: string, bytes: Uint8Array): Promise<boolean> {
+  const folder = dirname(absolute);
+  const temporary = join(folder, `${temporaryPrefix}${randomUUID()}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeDurably(temporary, bytes);
+    reached('store:temporary', path);
+    const linked = await linkUnlessPresent(temporary, absolute);
+    await syncFolder(folder);
+    reached('store:linked', path);
+    return linked;
+  } catch (cause) {
+    return fail(path, 'cannot be written', cause);
+  } finally {
+    await unlink(temporary).catch(ifMissing(undefined));
+  }
+}
+
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(path, 'wx');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Where the temporary file was swept meanwhile, somebody else has finished the run. */
+async function linkUnlessPresent(temporary: string, absolute: string): Promise<boolean> {
+  try {
+    await link(temporary, absolute);
+    return true;
+  } catch (cause) {
+    if (codeOf(cause) === 'EEXIST') return false;
+    if (codeOf(cause) === 'ENOENT' && (await stat(absolute).catch(ifMissing(null)))) return false;
+    throw cause;
+  }
+}
+
+/** Makes a new name durable; Windows has no such call and needs none. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle;
+  try {
+    handle = await open(folder, 'r');
+  } catch (cause) {
+    if (codeOf(cause) === 'EPERM' || codeOf(cause) === 'EISDIR') return;
+    throw cause;
+  }
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Paths of files below a folder, relative to it and sorted; none where it does not exist. */
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(ifMissing([]));
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+function fail(path: string, what: string, cause: unknown): never {
+  throw new SoftgradError('ERR_VALUE', `${path}: ${what}: ${reasonOf(cause)}`, { cause });
+}
+
+function ifMissing<T>(value: T): (cause: unknown) => T {
+  return (cause) => {
+    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return value;
+    throw cause;
+  };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** Why the operating system refused, in words. */
+function reasonOf(cause: unknown): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file or directory',
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EISDIR: 'is a directory',
+    ENOTDIR: 'a part of the path is not a directory',
+    ENOSPC: 'no space left on the device',
+    EDQUOT: 'the disk quota is used up',
+    EROFS: 'the file system is read-only',
+    EIO: 'the disk reports an error',
+  };
+  return reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+}

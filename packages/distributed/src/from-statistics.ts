@@ -1,0 +1,75 @@
+import type { RowPart, Statistics } from './statistics.js';
+
+/** Writes the results of part of a row, of the statistics of the whole row. */
+export type ApplyPart = (out: Float32Array | Float64Array, part: RowPart, row: Statistics) => void;
+
+/** `exp((x − m) / T) / s`; 0 where masked. */
+export const softmaxPart: ApplyPart = (out, part, { max, rest }) => {
+  const { logits, temperature } = part;
+  const sum = 1 + rest;
+  fill(out, part, 0, (j) => Math.exp((logits[j] - max) / temperature) / sum);
+};
+
+/** `(x − m) / T − log s`; −Infinity where masked. */
+export const logSoftmaxPart: ApplyPart = (out, part, { max, rest }) => {
+  const { logits, temperature } = part;
+  const logSum = Math.log1p(rest);
+  fill(out, part, Number.NEGATIVE_INFINITY, (j) => (logits[j] - max) / temperature - logSum);
+};
+
+/**
+ * `p (u − ⟨p, u⟩) / T`; 0 where masked. Where one probability is above ½, the cotangent at it is taken off first: the difference of the
+ * others to it is all that remains then.
+ */
+export const vjpPart: ApplyPart = (out, part, { max, rest, weighted, atMax, centred }) => {
+  const { logits, temperature, direction } = part;
+  if (!direction) throw new Error('a vector-Jacobian product takes a direction');
+  const sum = 1 + rest;
+  const shift = sum < 2 ? atMax : 0;
+  const mean = (sum < 2 ? centred : weighted) / sum;
+  fill(out, part, 0, (j) => {
+    const p = Math.exp((logits[j] - max) / temperature) / sum;
+    return (p * (direction[j] - shift - mean)) / temperature;
+  });
+};
+
+/**
+ * `scale (p − y) / T`, y one-hot at the target; 0 where masked. At the largest logit `p − 1` is `−r / s`, which keeps its digits.
+ *
+ * @param scale 0 for a row that is ignored, 1/N for the mean
+ */
+export function crossEntropyPart(scale: number): ApplyPart {
+  return (out, part, { max, rest, hasTarget }) => {
+    const { logits, temperature, target } = part;
+    const sum = 1 + rest;
+    const factor = scale / temperature;
+    if (factor === 0) return void out.fill(0);
+    fill(out, part, 0, (j) => {
+      const e = Math.exp((logits[j] - max) / temperature);
+      // Where the target is masked there is no loss, unless the row is NaN.
+      if (j !== target) return (e / sum) * hasTarget * factor;
+      // NaN, not 0, in a row of nothing but −Infinity.
+      return (logits[j] - max === 0 ? -rest / sum : e / sum - 1) * factor;
+    });
+  };
+}
+
+function fill(
+  out: Float32Array | Float64Array,
+  { logits, mask }: RowPart,
+  masked: number,
+  value: (j: number) => number,
+) {
+  for (let j = 0; j < logits.length; j++) out[j] = mask && mask[j] === 0 ? masked : value(j);
+}
+
+/** `log Σ exp(x / T)`, of the statistics of a whole row; −Infinity where nothing is kept. */
+export function logSumExpOf({ max, rest }: Statistics, temperature: number): number {
+  return Number.isFinite(max) ? max / temperature + Math.log1p(rest) : max;
+}
+
+/** `log Σ exp(x / T) − z / T`, of the statistics of a whole row; 0 where the target is masked, unless the row is NaN. */
+export function lossOf({ max, rest, kept, target, hasTarget }: Statistics, temperature: number): number {
+  if (hasTarget === 0) return Number.isFinite(max) || kept === 0 ? 0 : Number.NaN;
+  return (max - target) / temperature + Math.log1p(rest);
+}

@@ -1,0 +1,72 @@
+import { SoftgradError, sizeOf } from '@softgrad/core';
+import { npyArray, type RowReader } from '@softgrad/formats';
+import { readJson } from './run-folder.js';
+import { type Manifest, manifestSchema } from './schema.js';
+import type { Store } from './store.js';
+
+type ArrayParts = Manifest['arrays'][string];
+type ArrayPart = ArrayParts['parts'][number];
+
+/**
+ * Reads a result of a finished run as one array, row by row. The store's root is the folder of the results.
+ *
+ * @param entry the array where the run has several, such as `gradient`
+ * @throws ERR_VALUE where there is no manifest, where there are several arrays and none is named, or where a part is not there
+ */
+export async function partsReader(store: Store, entry: string | undefined): Promise<RowReader> {
+  const manifest = await readJson(store, 'manifest.json', manifestSchema, 'the manifest of a run');
+  const names = Object.keys(manifest.arrays);
+  const name = entry ?? (names.length === 1 ? names[0] : undefined);
+  const array = name === undefined ? undefined : manifest.arrays[name];
+  if (array === undefined) {
+    const found = entry === undefined ? `${names.length} arrays` : `no array ${entry}`;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${store.name}: ${found}; expected one of ${names.map((each) => `:${each}`).join(', ')}`,
+    );
+  }
+  const { shape, dtype, parts } = array;
+  const rows = shape[0] ?? 1;
+  const width = sizeOf(shape.slice(1));
+  let at = 0;
+  let started = false;
+  return {
+    name: `${store.name}:${name}`,
+    shape,
+    byteLength: parts.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    async next(count) {
+      if (started && at >= rows) return null;
+      started = true;
+      const take = Math.min(count, rows - at);
+      const data = dtype === 'float64' ? new Float64Array(take * width) : new Float32Array(take * width);
+      for (const part of parts) await copyRows(store, array, part, at, take, data);
+      at += take;
+      return { shape: shape.length === 0 ? [] : [take, ...shape.slice(1)], data };
+    },
+    position: () => at * width * (dtype === 'float64' ? 8 : 4),
+    async close() {},
+  };
+}
+
+/** Copies what a part has of rows `first … first + count − 1`. */
+async function copyRows(
+  store: Store,
+  { shape }: ArrayParts,
+  part: ArrayPart,
+  first: number,
+  count: number,
+  out: Float32Array | Float64Array,
+): Promise<void> {
+  const width = sizeOf(shape.slice(1));
+  const partWidth = sizeOf(part.shape.slice(1));
+  const top = part.start[0] ?? 0;
+  const start = Math.max(first, top);
+  const end = Math.min(first + count, top + (part.shape[0] ?? 1));
+  if (start >= end) return;
+  const file = await npyArray((position, length) => store.get(part.path, position, length), part.byteLength, part.path);
+  const numbers = await file.elements((start - top) * partWidth, (end - start) * partWidth);
+  const left = (part.start[1] ?? 0) * (part.shape.length === 2 ? 1 : 0);
+  for (let row = start, at = 0; row < end; row++, at += partWidth) {
+    out.set(numbers.subarray(at, at + partWidth), (row - first) * width + left);
+  }
+}

@@ -1,0 +1,65 @@
+import { type Backend, SoftgradError, softmax, tensor } from '@softgrad/core';
+import { softmaxPart } from './from-statistics.js';
+import { hashOf } from './hash.js';
+import { putJson, readPins, runFiles } from './run-folder.js';
+import type { Pins, Plan } from './schema.js';
+import { leaf, mergeTree } from './statistics.js';
+import type { Store } from './store.js';
+import { version } from './version.js';
+
+/** A worker whose bits would not fit those of the run. The job is another worker's. */
+export class MismatchError extends SoftgradError {
+  constructor(message: string) {
+    super('ERR_VALUE', message);
+  }
+}
+
+/** A hash of what this machine computes of a known input: by the backend in each of its dtypes, and by the statistics. */
+export async function fingerprint(backend: Backend): Promise<string> {
+  const logits = Float64Array.from({ length: probeRows * probeClasses }, (_, i) =>
+    Math.fround(((i * 7919) % 4001) / 97 - 20),
+  );
+  const hashes: string[] = [];
+  for (const dtype of ['float32', 'float64'] as const) {
+    if (!backend.supports.dtypes.includes(dtype)) continue;
+    using x = tensor(logits, { shape: [probeRows, probeClasses], dtype, backend });
+    using s = softmax(x, { temperature: 0.7 });
+    using dx = softmax.vjp(s, x);
+    for (const result of [s, dx]) hashes.push(hashOf(bytesOf(await result.data())));
+  }
+  const left = { logits: logits.subarray(0, 1000), temperature: 0.7 };
+  const right = { logits: logits.subarray(1000), temperature: 0.7 };
+  const row = mergeTree([left, right].map(leaf), 0.7);
+  const out = new Float64Array(right.logits.length);
+  softmaxPart(out, right, row);
+  hashes.push(hashOf(bytesOf(out)));
+  return hashOf(hashes.join());
+}
+
+const probeRows = 5;
+/** Enough for every path of a kernel: vectors, what is left of them, and more than a cache line. */
+const probeClasses = 1037;
+
+function bytesOf(data: ArrayLike<number>): Uint8Array {
+  return new Uint8Array(Float64Array.from(data).buffer);
+}
+
+/**
+ * Holds this worker against the plan and against the first worker of the run.
+ *
+ * @throws MismatchError for another version, or where this machine computes other bits
+ */
+export async function checkPins(store: Store, plan: Plan, backend: Backend): Promise<void> {
+  const own: Pins = { version, backend: backend.name, fingerprint: await fingerprint(backend) };
+  if (plan.version !== version) {
+    throw new MismatchError(
+      `the run was planned by version ${plan.version}, this is ${version}; expected the same version everywhere`,
+    );
+  }
+  await putJson(store, runFiles.pins(plan.out), own);
+  const first = await readPins(store, plan.out);
+  if (first?.backend === own.backend && first.fingerprint === own.fingerprint) return;
+  throw new MismatchError(
+    `${runFiles.pins(plan.out)}: the first worker of the run computes other bits (${first?.backend}, ${first?.fingerprint.slice(0, 12)}) than this one (${own.backend}, ${own.fingerprint.slice(0, 12)}); expected the same backend, on machines that compute alike`,
+  );
+}

@@ -1,0 +1,274 @@
+import { type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
+import { formatShape, npyArray } from '@softgrad/formats';
+import { glob } from 'tinyglobby';
+import { blockReader, matrixOf } from './block.js';
+import { pathInside } from './folder-store.js';
+import { type Input, type InputFile, type Operation, type Plan, planSchema } from './schema.js';
+import { directed } from './shards.js';
+import type { Store } from './store.js';
+import { version } from './version.js';
+
+/** What is to be computed, as a user says it. Files are paths or patterns like `logits/*.npy`, relative to the store. */
+export interface RunOptions {
+  readonly operation: Operation;
+  readonly logits: readonly string[];
+  /** The upstream gradient of vjp, the tangent of jvp: in the shape of the logits. */
+  readonly direction?: readonly string[] | undefined;
+  /** 0 where an entry does not exist: in the shape of the logits, or in that of one row. */
+  readonly mask?: readonly string[] | undefined;
+  /** Class indices, one a row, of cross-entropy. */
+  readonly target?: readonly string[] | undefined;
+  /** The folder of the results, in the store. */
+  readonly out: string;
+  /** Split by classes instead of rows: for rows that are larger than memory. */
+  readonly shardClasses?: boolean | undefined;
+  /** Default −1. */
+  readonly axis?: number | undefined;
+  readonly temperature?: number | undefined;
+  /** That of the results; default: the logits' own, float64 for integers. */
+  readonly dtype?: FloatDType | undefined;
+  readonly reduction?: 'mean' | 'sum' | 'none' | undefined;
+  readonly ignoreIndex?: number | undefined;
+  /** False for the loss alone. */
+  readonly gradient?: boolean | undefined;
+  readonly backend: string;
+  /** Most bytes of logits in a shard. Default 64 MB. */
+  readonly shardBytes?: number | undefined;
+}
+
+export const defaultShardBytes = 64e6;
+
+/** Rows of a file are read in pieces of this many classes or more, so that a disk reads more than it seeks. */
+const leastClasses = 65_536;
+/** Smaller shards have no more rows than this, so that classes are split all the same. */
+const mostRows = 16;
+
+/**
+ * Looks at the inputs' headers and decides what the shards are. Nothing is written. The same call on the same files gives the same plan.
+ *
+ * @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE or ERR_AXIS naming the file and what is wrong with it
+ */
+export async function createPlan(store: Store, options: RunOptions): Promise<Plan> {
+  const { operation, shardClasses = false, temperature = 1, shardBytes = defaultShardBytes } = options;
+  checkOptions(options);
+  const by = shardClasses ? 'classes' : 'rows';
+  const logits = await inspect(store, options.logits, by);
+  const axis = checkAxis(logits, options.axis ?? -1, by);
+  const direction = options.direction && (await inspect(store, options.direction, by));
+  if (direction) checkShape(direction, logits.shape, 'the direction');
+  const mask = options.mask && (await inspectMask(store, options.mask, logits, by));
+  const target = options.target && (await inspectTarget(store, options.target, logits, axis));
+  const { dtype = dtypeOf(logits), reduction = 'mean', ignoreIndex = -100, gradient = true } = options;
+  const classes = logits.shape[axis] ?? 1;
+  const counted = target && (await countTargets(store, target, classes, ignoreIndex));
+  const plan = {
+    format: 'softgrad-plan/1',
+    version,
+    operation,
+    by,
+    backend: options.backend,
+    options: {
+      axis,
+      temperature,
+      dtype,
+      ...(operation === 'cross-entropy' ? { reduction, ignoreIndex, gradient, counted } : {}),
+    },
+    inputs: { logits, ...(direction ? { direction } : {}), ...(mask ? { mask } : {}), ...(target ? { target } : {}) },
+    block: blockOf(logits, by, shardBytes),
+    out: pathInside(store.name, options.out),
+  };
+  return planSchema.parse(plan);
+}
+
+/** @throws ERR_VALUE for options that the operation does not take, or lacks */
+function checkOptions({
+  operation,
+  direction,
+  target,
+  temperature = 1,
+  shardBytes = 1,
+  reduction,
+  gradient,
+}: RunOptions): void {
+  const refuse = (what: string): never => {
+    throw new SoftgradError('ERR_VALUE', what);
+  };
+  if (directed.has(operation) !== (direction !== undefined)) {
+    refuse(
+      `${operation} ${direction ? 'takes no' : 'needs a'} direction (${operation === 'jvp' ? 'tangent' : 'upstream gradient'})`,
+    );
+  }
+  if ((operation === 'cross-entropy') !== (target !== undefined)) {
+    refuse(`${operation} ${target ? 'takes no' : 'needs a'} target`);
+  }
+  if (operation !== 'cross-entropy' && (reduction !== undefined || gradient !== undefined)) {
+    refuse(`${operation} has no loss to reduce; reduction and gradient are options of cross-entropy`);
+  }
+  if (!(temperature > 0 && Number.isFinite(temperature)))
+    refuse(`temperature ${temperature}; expected a finite number above 0`);
+  if (!(shardBytes >= 1)) refuse(`shards of ${shardBytes} bytes; expected at least 1`);
+}
+
+/** The array in files that follow each other. @throws ERR_VALUE where there are none, ERR_SHAPE where they do not fit together */
+async function inspect(store: Store, patterns: readonly string[], by: Input['by']): Promise<Input> {
+  const paths = await expand(store, patterns);
+  const files: InputFile[] = [];
+  for (const path of paths) files.push(await inspectFile(store, path));
+  const [first, ...others] = files;
+  if (first === undefined) throw new SoftgradError('ERR_VALUE', 'no files; expected .npy files');
+  const grows = by === 'rows' ? 0 : first.shape.length - 1;
+  const rest = (shape: readonly number[]) => shape.filter((_, axis) => axis !== grows);
+  for (const { path, shape } of others) {
+    if (shape.length !== first.shape.length || rest(shape).join() !== rest(first.shape).join()) {
+      const free = first.shape.map((length, axis) => (axis === grows ? null : length));
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${path}: shape ${formatShape(shape)}; expected ${formatShape(free).replace('rows', by)}, to follow ${first.path} by ${by}`,
+      );
+    }
+  }
+  const total = files.reduce((sum, { shape }) => sum + (shape[grows] ?? 1), 0);
+  return { shape: first.shape.map((length, axis) => (axis === grows ? total : length)), by, files };
+}
+
+/** Files that patterns name, in the order of the patterns and, within one, of the numbers in their names. */
+async function expand(store: Store, patterns: readonly string[]): Promise<readonly string[]> {
+  const paths: string[] = [];
+  for (const pattern of patterns) {
+    const path = pathInside(store.name, pattern);
+    if ((await store.stat(path)) !== null) {
+      paths.push(path);
+      continue;
+    }
+    const found = await glob(path, { cwd: store.name, dot: false, expandDirectories: false });
+    if (found.length === 0)
+      throw new SoftgradError('ERR_VALUE', `${pattern}: no such file in ${store.name}; expected .npy files`);
+    paths.push(...found.sort(byNumber.compare));
+  }
+  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
+  if (twice !== undefined) throw new SoftgradError('ERR_VALUE', `${twice}: named twice`);
+  return paths;
+}
+
+/** part-2 before part-10. */
+const byNumber = new Intl.Collator('en', { numeric: true });
+
+async function inspectFile(store: Store, path: string): Promise<InputFile> {
+  const found = await store.stat(path);
+  const byteLength = found?.byteLength ?? 0;
+  if (!/\.npy$/i.test(path))
+    throw new SoftgradError('ERR_VALUE', `${path}: expected a .npy file, whose parts can be read`);
+  const { shape, fortranOrder, dtype } = await npyArray(
+    (position, length) => store.get(path, position, length),
+    byteLength,
+    path,
+  );
+  if (fortranOrder && shape.length > 1) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${path}: in Fortran order, so that its rows are not together; expected C order, as np.save(file, np.ascontiguousarray(x)) writes it`,
+    );
+  }
+  return { path, byteLength, modified: Math.floor(found?.modified ?? 0), shape: [...shape], dtype };
+}
+
+/** @throws ERR_AXIS, ERR_SHAPE where rows or classes cannot be split along it */
+function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): number {
+  const rank = shape.length;
+  const name = namesOf(files);
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    throw new SoftgradError(
+      'ERR_AXIS',
+      `${name}: axis ${axis} of an array of shape ${formatShape(shape)}; expected ${-rank} to ${rank - 1}`,
+    );
+  }
+  const resolved = axis < 0 ? axis + rank : axis;
+  if (by === 'classes' && (rank > 2 || resolved !== rank - 1)) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${name}: shape ${formatShape(shape)}, axis ${axis}; expected one or two dimensions, the classes last, to split them`,
+    );
+  }
+  if (by === 'rows' && resolved === 0) {
+    throw new SoftgradError(
+      'ERR_AXIS',
+      `${name}: axis 0 of shape ${formatShape(shape)} takes all rows at once, so that there are none to split; expected the classes in the last dimension, split by classes (--shard-classes), or another axis`,
+    );
+  }
+  return resolved;
+}
+
+/** An array in messages: its first file. */
+function namesOf([first, ...others]: Input['files']): string {
+  return others.length > 0 ? `${first?.path} and ${others.length} more` : `${first?.path}`;
+}
+
+function checkShape({ shape, files }: Input, expected: readonly number[], what: string): void {
+  if (shape.join() === expected.join()) return;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${namesOf(files)}: ${what} has shape ${formatShape(shape)}; expected ${formatShape(expected)}`,
+  );
+}
+
+async function inspectMask(store: Store, patterns: readonly string[], logits: Input, by: Input['by']): Promise<Input> {
+  const mask = await inspect(store, patterns, by);
+  const row = logits.shape.slice(1);
+  // One mask for all rows is not split with them.
+  if (logits.shape.length > 1 && mask.shape.join() === row.join()) {
+    if (by === 'rows' && mask.files.length > 1) {
+      throw new SoftgradError('ERR_SHAPE', `${namesOf(mask.files)}: the mask of one row has to be in one file`);
+    }
+    return { ...mask, by: 'classes' };
+  }
+  checkShape(mask, logits.shape, 'the mask');
+  return mask;
+}
+
+async function inspectTarget(store: Store, patterns: readonly string[], logits: Input, axis: number): Promise<Input> {
+  const target = await inspect(store, patterns, 'rows');
+  const expected = logits.shape.filter((_, k) => k !== axis);
+  const single = expected.length === 0 && sizeOf(target.shape) === 1;
+  if (!single) checkShape(target, expected, 'the target');
+  return target;
+}
+
+/** Rows that count in the mean. @throws ERR_VALUE for what is no class, naming its place */
+async function countTargets(store: Store, target: Input, classes: number, ignoreIndex: number): Promise<number> {
+  const reader = blockReader(store, target);
+  const step = Math.max(1, Math.floor(1e6 / Math.max(1, reader.columns)));
+  let counted = 0;
+  for (let start = 0; start < reader.rows; start += step) {
+    const end = Math.min(reader.rows, start + step);
+    const labels = await reader.read({ rows: [start, end], columns: [0, reader.columns] });
+    for (const [at, label] of labels.entries()) {
+      if (label === ignoreIndex) continue;
+      if (!Number.isInteger(label) || label < 0 || label >= classes) {
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `${target.files.map(({ path }) => path).join(', ')}: the target of row ${start * reader.columns + at} is ${label}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
+        );
+      }
+      counted++;
+    }
+  }
+  return counted;
+}
+
+function dtypeOf({ files }: Input): FloatDType {
+  const dtypes = files.map(({ dtype }) => dtype);
+  if (dtypes.every((dtype) => dtype === 'float16')) return 'float16';
+  return dtypes.every((dtype) => dtype === 'float32' || dtype === 'float16') ? 'float32' : 'float64';
+}
+
+function blockOf(logits: Input, by: Input['by'], shardBytes: number): Plan['block'] {
+  const [rows, columns] = matrixOf(logits);
+  const bytes = logits.files.some(({ dtype }) => dtype === 'float64') ? 8 : 4;
+  const elements = Math.max(1, Math.floor(shardBytes / bytes));
+  if (by === 'rows') {
+    return { rows: Math.max(1, Math.floor(elements / Math.max(1, columns))), classes: Math.max(1, columns) };
+  }
+  const least = Math.min(leastClasses, Math.ceil(elements / mostRows));
+  const classes = Math.min(Math.max(1, columns), Math.max(least, Math.floor(elements / Math.max(1, rows))));
+  return { rows: Math.max(1, Math.floor(elements / classes)), classes };
+}

@@ -1,0 +1,26 @@
+import { channel } from 'node:diagnostics_channel';
+
+/**
+ * The moments of a shard that can be observed, on the diagnostics channel `softgrad:distributed`. The tests of faults end or stop a process
+ * at each of them.
+ */
+export type Point =
+  | 'shard:started'
+  | 'shard:computed'
+  | 'store:temporary'
+  | 'store:linked'
+  | 'shard:done'
+  | 'merge:done'
+  | 'merge:submitted';
+
+export interface PointMessage {
+  readonly point: Point;
+  /** The shard's name or the object's path. */
+  readonly subject: string;
+}
+
+const points = channel('softgrad:distributed');
+
+export function reached(point: Point, subject: string): void {
+  points.publish({ point, subject } satisfies PointMessage);
+}

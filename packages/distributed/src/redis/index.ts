@@ -1,0 +1,20 @@
+/**
+ * `@softgrad/distributed/redis`: the shards of a run over many machines, by BullMQ on Redis or Valkey.
+ *
+ * @module distributed/redis
+ */
+
+export { queueName } from './queue.js';
+export { withoutPassword } from './server.js';
+export {
+  cancel,
+  folderOf,
+  type QueueStatus,
+  queueStatus,
+  type RedisOptions,
+  type SubmitOptions,
+  submit,
+  type WaitOptions,
+  waitFor,
+} from './submit.js';
+export { type RunningWorker, startWorker, type WorkerEvent, type WorkerOptions } from './worker.js';

@@ -1,0 +1,233 @@
+import { SoftgradError } from '@softgrad/core';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Progress } from '../embedded.js';
+import { folderStore } from '../folder-store.js';
+import { pendingOf } from '../pending.js';
+import { putJson, putPlan, readManifest, runFiles } from '../run-folder.js';
+import type { Manifest, Plan, Step } from '../schema.js';
+import { applyShards, idOf, jobId, stepsOf } from '../shards.js';
+import { addFlow, type Jobs, openJobs, queueName, runsKey } from './queue.js';
+import { connect, durabilityWarnings } from './server.js';
+
+export interface RedisOptions {
+  /** The folder of the store, which the plan's paths are relative to. */
+  readonly root: string;
+  /** redis://host:6379, or rediss://user:password@host:6379 for TLS. */
+  readonly redis: string;
+}
+
+export interface SubmitOptions extends RedisOptions {
+  readonly onWarning?: ((warning: string) => void) | undefined;
+  /** Milliseconds before a shard that failed is tried again; doubled each time. Default 1000. */
+  readonly retryDelay?: number | undefined;
+}
+
+/** What a run is called in the server. */
+const runSchema = z.strictObject({ out: z.string(), queue: z.string() });
+
+/**
+ * Submits what of a plan is not in the store. A run that is under way is left as it is, so that submitting twice is harmless.
+ *
+ * Returns the run's id.
+ */
+export async function submit(
+  plan: Plan,
+  { root, redis, onWarning, retryDelay = 1000 }: SubmitOptions,
+): Promise<string> {
+  const store = folderStore(root);
+  const client = await connect(redis);
+  const jobs = openJobs(redis, queueName(plan.backend, plan.version));
+  try {
+    for (const warning of await durabilityWarnings(client)) onWarning?.(warning);
+    await putPlan(store, plan);
+    await store.remove(runFiles.cancelled(plan.out));
+    const run = idOf(plan);
+    await client.hset(runsKey, run, JSON.stringify({ out: plan.out, queue: jobs.queue.name }));
+    const pending = await pendingOf(store, plan);
+    const [parent, step] =
+      pending.merge.length > 0 ? (['merge', 'statistics'] as const) : (['finish', 'apply'] as const);
+    if (pending[parent].length === 0 || (await isUnderWay(jobs, run))) return run;
+    await removeEnded(jobs, run);
+    await addFlow(jobs, plan, parent, step, pending[step], retryDelay);
+    return run;
+  } finally {
+    await jobs.close();
+    client.disconnect();
+  }
+}
+
+/** Whether the step that all others lead to waits or runs. */
+async function isUnderWay({ queue }: Jobs, run: string): Promise<boolean> {
+  const states = await Promise.all([
+    queue.getJobState(jobId(run, 'merge', 0)),
+    queue.getJobState(jobId(run, 'finish', 0)),
+  ]);
+  return states.some((state) => state !== 'completed' && state !== 'failed' && state !== 'unknown');
+}
+
+/** A job that has ended would keep its id, so that it could not be added again. */
+async function removeEnded({ queue }: Jobs, run: string): Promise<void> {
+  for (const step of ['merge', 'finish'] as const) await queue.remove(jobId(run, step, 0), { removeChildren: false });
+  for (const job of await queue.getFailed()) {
+    if (job.data.run === run) await queue.remove(job.id ?? '', { removeChildren: false });
+  }
+}
+
+/** The folder and the queue of a run. @throws ERR_VALUE for an id that the server does not know */
+async function lookUp(client: Redis, run: string): Promise<z.infer<typeof runSchema>> {
+  const text = await client.hget(runsKey, run);
+  if (text === null) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${run}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
+    );
+  }
+  return runSchema.parse(JSON.parse(text));
+}
+
+/** The folder of the results of a run. @throws ERR_VALUE for an id that the server does not know */
+export async function folderOf(run: string, { redis }: Pick<RedisOptions, 'redis'>): Promise<string> {
+  const client = await connect(redis);
+  try {
+    return (await lookUp(client, run)).out;
+  } finally {
+    client.disconnect();
+  }
+}
+
+export interface WaitOptions extends RedisOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds between two looks at the queue. Default 500. */
+  readonly interval?: number | undefined;
+}
+
+/**
+ * Waits until a run has finished. Ending the wait does not end the run.
+ *
+ * @throws ERR_VALUE with what failed, naming the file; or where the server has lost the run
+ */
+export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifest> {
+  const { root, redis, onProgress, signal, interval = 500 } = options;
+  const store = folderStore(root);
+  const run = idOf(plan);
+  const jobs = openJobs(redis, queueName(plan.backend, plan.version));
+  try {
+    for (let unknown = 0; ; ) {
+      const manifest = await readManifest(store, plan.out);
+      if (manifest !== null) return manifest;
+      const look = await lookAt(jobs, run, plan);
+      if (look.failure !== null) throw new SoftgradError('ERR_VALUE', look.failure);
+      if (look.progress) onProgress?.(look.progress);
+      unknown = look.known ? 0 : unknown + 1;
+      if (unknown > 3) {
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `the server has lost run ${run} (was it flushed, or restarted without appendonly?); softgrad run --resume ${plan.out} submits what is missing`,
+        );
+      }
+      await pause(interval, signal);
+      if (signal?.aborted) throw new SoftgradError('ERR_VALUE', `no longer waiting for run ${run}, which goes on`);
+    }
+  } finally {
+    await jobs.close();
+  }
+}
+
+interface Look {
+  readonly known: boolean;
+  readonly progress: Progress | null;
+  readonly failure: string | null;
+}
+
+/** What the queue knows of a run: of its last step, or of the merge before it. */
+async function lookAt({ queue }: Jobs, run: string, plan: Plan): Promise<Look> {
+  for (const [parent, step] of [
+    ['finish', 'apply'],
+    ['merge', 'statistics'],
+  ] as const) {
+    const job = await queue.getJob(jobId(run, parent, 0));
+    if (!job) continue;
+    const state = await job.getState();
+    // Between the merge and the steps that it submits nothing is wrong; a finish that is done has left its manifest.
+    if (state === 'failed') {
+      // It may have failed since it was read, so that it is read again for the reason.
+      const failed = await queue.getJob(jobId(run, parent, 0));
+      return { known: true, progress: null, failure: failed?.failedReason ?? job.failedReason };
+    }
+    const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
+    const total = step === 'apply' ? applyShards(plan).length : stepsOf(plan)[step];
+    return { known: state !== 'completed', progress: { step, done: total - unprocessed, total }, failure: null };
+  }
+  return { known: false, progress: null, failure: null };
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    function done() {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    }
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** What the queue has of a run, beside what its store knows. */
+export interface QueueStatus {
+  /** Shards that a worker is at. */
+  readonly running: readonly { readonly step: Step; readonly index: number; readonly attempts: number }[];
+  /** Shards in the queue that were tried before. */
+  readonly retried: number;
+  readonly failed: readonly string[];
+  /** Workers that are connected for the version and backend of the run. */
+  readonly workers: number;
+}
+
+export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'redis'>): Promise<QueueStatus> {
+  const client = await connect(redis);
+  const jobs = openJobs(redis, queueName(plan.backend, plan.version));
+  try {
+    const run = idOf(plan);
+    const own = (found: Awaited<ReturnType<Jobs['queue']['getActive']>>) =>
+      found.filter((job) => job?.data.run === run);
+    const active = own(await jobs.queue.getActive());
+    const failed = own(await jobs.queue.getFailed());
+    const waiting = own(await jobs.queue.getJobs(['delayed', 'wait'], 0, 1000));
+    return {
+      running: active.map(({ data, attemptsStarted }) => ({
+        step: data.step,
+        index: data.index,
+        attempts: attemptsStarted,
+      })),
+      retried: [...active, ...waiting].filter(
+        ({ attemptsStarted, processedOn }) => attemptsStarted > (processedOn ? 1 : 0),
+      ).length,
+      failed: failed.map(({ failedReason }) => failedReason),
+      workers: (await jobs.queue.getWorkers()).length,
+    };
+  } finally {
+    await jobs.close();
+    client.disconnect();
+  }
+}
+
+/** Takes the shards of a run that wait out of the queue. Those in hand are finished; `softgrad run --resume` goes on. */
+export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise<void> {
+  const client = await connect(redis);
+  const jobs = openJobs(redis, queueName(plan.backend, plan.version));
+  try {
+    const run = idOf(plan);
+    await putJson(folderStore(root), runFiles.cancelled(plan.out), { run });
+    for (const step of ['statistics', 'apply', 'merge', 'finish'] as const) {
+      for (let index = 0; index < stepsOf(plan)[step]; index++) {
+        await jobs.queue.remove(jobId(run, step, index), { removeChildren: false });
+      }
+    }
+  } finally {
+    await jobs.close();
+    client.disconnect();
+  }
+}

@@ -1,0 +1,138 @@
+import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
+import { folderStore } from '../folder-store.js';
+import { pendingOf } from '../pending.js';
+import { MismatchError } from '../pins.js';
+import { reached } from '../points.js';
+import { openPool } from '../pool.js';
+import { isDone, readPlan, runFiles } from '../run-folder.js';
+import { type Task, taskSchema } from '../schema.js';
+import { idOf, shardName } from '../shards.js';
+import type { Store } from '../store.js';
+import { addFlow, connection, type Jobs, openJobs, queueName } from './queue.js';
+import { connect, durabilityWarnings } from './server.js';
+
+export interface WorkerOptions {
+  /** The folder of the store, which jobs' paths are relative to; they lead nowhere else. */
+  readonly root: string;
+  readonly redis: string;
+  readonly backend: string;
+  /** The URL of a module that registers backends with `register` of @softgrad/core. */
+  readonly backends: string;
+  /** Shards at once, each on a thread of its own. Default 1. */
+  readonly concurrency?: number | undefined;
+  readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
+  /** Milliseconds after which a worker that does not renew its lock is taken for dead. Default 30000. */
+  readonly lockDuration?: number | undefined;
+  /** Milliseconds before a shard that failed is tried again; doubled each time. Default 1000. */
+  readonly retryDelay?: number | undefined;
+  /** Times that a shard may be taken from workers that died. BullMQ's own default of 1 fails a shard whose worker is killed twice. */
+  readonly maxStalledCount?: number | undefined;
+}
+
+export interface WorkerEvent {
+  readonly kind: 'started' | 'done' | 'failed' | 'lost' | 'warning';
+  readonly message: string;
+}
+
+export interface RunningWorker {
+  /** Finishes the shards in hand and takes no others. */
+  close(): Promise<void>;
+  /** Resolves when the worker has closed; rejects with the MismatchError of a run that this machine must not compute. */
+  readonly ended: Promise<void>;
+}
+
+/** A shard that ends its process each time must not go round for ever. */
+const defaultStalledCount = 20;
+
+/** Takes shards of runs of this version and backend until it is closed. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const { root, redis, backend, backends, concurrency = 1, lockDuration = 30_000, onEvent } = options;
+  const client = await connect(redis);
+  for (const message of await durabilityWarnings(client)) onEvent?.({ kind: 'warning', message });
+  client.disconnect();
+  const store = folderStore(root);
+  const pool = openPool({ root, backends, threads: concurrency });
+  const name = queueName(backend);
+  const jobs = openJobs(redis, name);
+  let mismatch: MismatchError | null = null;
+  const process = async (job: Job<Task>, token: string | undefined) => {
+    const task = taskOf(job);
+    try {
+      await refuseFailedChildren(job);
+      await refuseCancelled(store, task);
+      if (task.step === 'finish' || !(await isDone(store, task.out, task.step, task.index))) await pool.run(task);
+      if (task.step === 'merge') await submitApply(store, task, jobs, options.retryDelay ?? 1000);
+    } catch (error) {
+      if (!(error instanceof MismatchError)) throw error;
+      // Another worker's job: it goes back, and this worker goes.
+      mismatch = error;
+      void close();
+      await job.moveToDelayed(Date.now() + lockDuration / 10, token);
+      throw new DelayedError();
+    }
+  };
+  const worker = new Worker<Task>(name, process, {
+    connection: connection(redis),
+    concurrency,
+    lockDuration,
+    stalledInterval: lockDuration,
+    maxStalledCount: options.maxStalledCount ?? defaultStalledCount,
+  });
+  const shard = (job: Job<Task> | undefined) => {
+    const task = taskSchema.safeParse(job?.data).data;
+    return task ? `${task.out}: ${shardName(task.step, task.index)}` : `job ${job?.id}`;
+  };
+  worker.on('active', (job) => onEvent?.({ kind: 'started', message: shard(job) }));
+  worker.on('completed', (job) => onEvent?.({ kind: 'done', message: shard(job) }));
+  worker.on('failed', (job, error) => onEvent?.({ kind: 'failed', message: `${shard(job)}: ${error.message}` }));
+  worker.on('stalled', (id) =>
+    onEvent?.({ kind: 'lost', message: `the worker of job ${id} does not answer; it is given to another` }),
+  );
+  worker.on('error', (error) => onEvent?.({ kind: 'warning', message: error.message }));
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= (async () => {
+      await worker.close();
+      await pool.close();
+      await jobs.close();
+    })();
+    return closing;
+  };
+  const ended = new Promise<void>((resolve, reject) => {
+    worker.on('closed', () => (mismatch ? reject(mismatch) : resolve()));
+  });
+  // Whoever waits for it is told; nobody has to.
+  ended.catch(() => {});
+  return { close, ended };
+}
+
+/** @throws for a payload that is not one, before anything of it is used */
+function taskOf({ id, data }: Job<Task>): Task {
+  const parsed = taskSchema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UnrecoverableError(`job ${id}: ${issue?.path.join('.') || 'the payload'}: ${issue?.message}`);
+}
+
+/** @throws with the first shard that failed: the step that follows them cannot be taken */
+async function refuseFailedChildren(job: Job<Task>): Promise<void> {
+  const failures = Object.values(await job.getIgnoredChildrenFailures());
+  const [first] = failures;
+  if (first === undefined) return;
+  const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+  throw new UnrecoverableError(
+    `${first}${others}; all others are computed, softgrad run --resume ${job.data.out} tries again`,
+  );
+}
+
+async function refuseCancelled(store: Store, { out }: Task): Promise<void> {
+  if (await store.stat(runFiles.cancelled(out))) throw new UnrecoverableError(`${out}: the run was cancelled`);
+}
+
+/** What follows the merge. A merge that ends in between is run again, and adds the same jobs. */
+async function submitApply(store: Store, { out }: Task, jobs: Jobs, retryDelay: number): Promise<void> {
+  const plan = await readPlan(store, out);
+  const { apply } = await pendingOf(store, plan);
+  await addFlow(jobs, plan, 'finish', 'apply', apply, retryDelay);
+  reached('merge:submitted', idOf(plan));
+}

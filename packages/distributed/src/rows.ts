@@ -1,0 +1,159 @@
+import {
+  type Backend,
+  crossEntropy,
+  type FloatDType,
+  logSoftmax,
+  logSumExp,
+  type MaskInput,
+  SoftgradError,
+  softmax,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
+import { type BlockReader, blockReader, type Numbers } from './block.js';
+import type { Input, Plan } from './schema.js';
+import type { Shard } from './shards.js';
+import { compensatedSum } from './statistics.js';
+import type { Store } from './store.js';
+
+/** The results of a shard: the numbers of every part, and the sum of the losses where there are any. */
+export interface ShardResult {
+  readonly data: Readonly<Record<string, Float32Array | Float64Array>>;
+  readonly lossSum?: number;
+}
+
+/** What a plan reads, opened. */
+export interface Inputs {
+  readonly logits: BlockReader;
+  readonly direction: BlockReader | null;
+  readonly mask: BlockReader | null;
+  readonly target: BlockReader | null;
+}
+
+export function openInputs(store: Store, { inputs }: Plan): Inputs {
+  const open = (input: Input | undefined) => (input === undefined ? null : blockReader(store, input));
+  return {
+    logits: blockReader(store, inputs.logits),
+    direction: open(inputs.direction),
+    mask: open(inputs.mask),
+    target: open(inputs.target),
+  };
+}
+
+/** Computes whole rows on a backend, by the operations of core. */
+export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, backend: Backend): Promise<ShardResult> {
+  const { options } = plan;
+  const { rows } = shard.range;
+  const rest = plan.inputs.logits.shape.slice(1);
+  const shape = [rows[1] - rows[0], ...rest];
+  const dtype = computedIn(options.dtype);
+  if (!backend.supports.dtypes.includes(dtype)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${backend.name} does not compute in ${dtype}; expected another --backend or --dtype`,
+    );
+  }
+  const upload = async (reader: BlockReader): Promise<Tensor> =>
+    tensor(await reader.read(shard.range), { shape, dtype, backend });
+  using logits = await upload(inputs.logits);
+  const mask = inputs.mask === null ? undefined : await readMask(plan, inputs.mask, shard, shape);
+  const { axis, temperature } = options;
+  const settings = { axis, temperature, mask };
+  switch (plan.operation) {
+    case 'softmax':
+      return single(plan, softmax(logits, settings));
+    case 'log-softmax':
+      return single(plan, logSoftmax(logits, settings));
+    case 'log-sum-exp':
+      return single(plan, logSumExp(logits, settings));
+    case 'vjp':
+    case 'jvp': {
+      if (inputs.direction === null) throw new Error(`${plan.operation} without a direction`);
+      using direction = await upload(inputs.direction);
+      using probabilities = softmax(logits, settings);
+      const product = plan.operation === 'vjp' ? softmax.vjp : softmax.jvp;
+      return single(plan, product(probabilities, direction));
+    }
+    case 'cross-entropy': {
+      if (inputs.target === null) throw new Error('cross-entropy without a target');
+      const labels = await inputs.target.read({ rows, columns: [0, inputs.target.columns] });
+      const targetShape = shape.filter((_, k) => k !== axis);
+      using target = tensor(Int32Array.from(labels), { shape: targetShape, dtype: 'int32', backend });
+      return crossEntropyRows(plan, logits, target, mask);
+    }
+  }
+}
+
+async function single({ operation }: Plan, result: Tensor): Promise<ShardResult> {
+  using held = result;
+  return { data: { [operation]: floats(await held.data()) } };
+}
+
+async function crossEntropyRows(
+  { options }: Plan,
+  logits: Tensor,
+  target: Tensor,
+  mask: MaskInput | undefined,
+): Promise<ShardResult> {
+  const { axis, temperature, ignoreIndex, reduction, gradient: wanted } = options;
+  const settings = { axis, temperature, mask, ignoreIndex, reduction: 'none' } as const;
+  if (wanted === false) {
+    using loss = crossEntropy.loss(logits, target, settings);
+    return losses(floats(await loss.data()), reduction);
+  }
+  const both = crossEntropy(logits, target, settings);
+  using loss = both.loss;
+  using gradient = both.gradient;
+  const entries = floats(await gradient.data());
+  const scale = gradientScale(options);
+  const result = losses(floats(await loss.data()), reduction);
+  return {
+    ...result,
+    data: { ...result.data, gradient: scale === 1 ? entries : entries.map((entry) => entry * scale) },
+  };
+}
+
+/** Losses of rows as a result: themselves, or their sum. */
+export function losses(loss: Float32Array | Float64Array, reduction: Plan['options']['reduction']): ShardResult {
+  if (reduction === 'none') return { data: { loss } };
+  const sum = compensatedSum();
+  for (const value of loss) sum.add(value);
+  return { data: {}, lossSum: sum.value() };
+}
+
+/** What the gradient of the sum of the losses is multiplied by. */
+export function gradientScale({ reduction, counted = 0 }: Plan['options']): number {
+  return reduction === 'mean' && counted > 0 ? 1 / counted : 1;
+}
+
+/** float16 is computed in float32 and rounded, on every backend, so that all come to the same. */
+function computedIn(dtype: FloatDType): FloatDType {
+  return dtype === 'float16' ? 'float32' : dtype;
+}
+
+async function readMask(
+  { inputs }: Plan,
+  reader: BlockReader,
+  { range }: Shard,
+  shape: readonly number[],
+): Promise<MaskInput> {
+  const own = inputs.mask?.by === 'rows';
+  const whole = { rows: [0, reader.rows], columns: [0, reader.columns] } as const;
+  const values = await reader.read(own ? range : whole);
+  return { data: checkMask(values, inputs.mask), shape: own ? shape : (inputs.mask?.shape ?? []) };
+}
+
+/** @throws ERR_VALUE for what is neither true nor false */
+export function checkMask(values: Numbers, mask: Input | undefined): Uint8Array {
+  const wrong = values.find((value) => value !== 0 && value !== 1);
+  if (wrong === undefined) return Uint8Array.from(values);
+  const files = mask?.files.map(({ path }) => path).join(', ');
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${files}: the mask has ${wrong}; expected true or 1 where an entry counts, false or 0 where it does not`,
+  );
+}
+
+function floats(data: ArrayLike<number>): Float32Array | Float64Array {
+  return data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data);
+}

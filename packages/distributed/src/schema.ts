@@ -1,0 +1,108 @@
+import { z } from 'zod';
+
+/** A path within a store. Whether it stays in there is checked where it is opened; what never does is refused here. */
+const path = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => !text.startsWith('/') && !text.split('/').includes('..') && !/[\\\0]/.test(text), {
+    message: 'expected a relative path without ..',
+  });
+const count = z.int().min(0);
+const shape = z.array(count).max(64).readonly();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const floatDType = z.enum(['float16', 'float32', 'float64']);
+
+export const operationSchema = z.enum(['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy']);
+export type Operation = z.infer<typeof operationSchema>;
+
+const inputFileSchema = z.strictObject({
+  path,
+  byteLength: count,
+  /** In milliseconds since 1970: a file that changes is another input. */
+  modified: count,
+  shape,
+  dtype: z.enum(['float16', 'float32', 'float64', 'int32', 'bool']),
+});
+
+/** One array in one or more files that follow each other along the first dimension (rows) or the last (classes). */
+const inputSchema = z.strictObject({
+  shape,
+  by: z.enum(['rows', 'classes']),
+  files: z.array(inputFileSchema).min(1).readonly(),
+});
+export type Input = Readonly<z.infer<typeof inputSchema>>;
+export type InputFile = Readonly<z.infer<typeof inputFileSchema>>;
+
+/** Everything that decides what a run computes, byte for byte; its hash is the run's id. */
+export const planSchema = z.strictObject({
+  format: z.literal('softgrad-plan/1'),
+  /** That of @softgrad/distributed. Workers of another version refuse the plan. */
+  version: z.string(),
+  operation: operationSchema,
+  /** What shards are ranges of: of the first dimension, or of classes. */
+  by: z.enum(['rows', 'classes']),
+  backend: z.string().min(1),
+  options: z.strictObject({
+    axis: count,
+    temperature: z.number().positive(),
+    /** That of the results. */
+    dtype: floatDType,
+    reduction: z.enum(['mean', 'sum', 'none']).optional(),
+    ignoreIndex: z.int().optional(),
+    /** Whether cross-entropy writes the gradient besides the loss. */
+    gradient: z.boolean().optional(),
+    /** Rows that the mean divides by. */
+    counted: count.optional(),
+  }),
+  inputs: z.strictObject({
+    logits: inputSchema,
+    direction: inputSchema.optional(),
+    mask: inputSchema.optional(),
+    target: inputSchema.optional(),
+  }),
+  /** Most rows and classes of a shard. */
+  block: z.strictObject({ rows: z.int().positive(), classes: z.int().positive() }),
+  out: path,
+});
+export type Plan = Readonly<z.infer<typeof planSchema>>;
+
+/** What is stored of a shard before its parts are: two workers that come to different bits cannot both go on. */
+export const recordSchema = z.strictObject({
+  shard: z.string(),
+  parts: z.array(z.strictObject({ path, byteLength: count, sha256 })).readonly(),
+  /** The sum of the losses of its rows, in decimal, since JSON has neither NaN nor infinities. */
+  lossSum: z.string().optional(),
+});
+export type ShardRecord = Readonly<z.infer<typeof recordSchema>>;
+
+/** What the first worker of a run has computed of a known input: all others have to come to the same bits. */
+export const pinsSchema = z.strictObject({ version: z.string(), backend: z.string(), fingerprint: sha256 });
+export type Pins = Readonly<z.infer<typeof pinsSchema>>;
+
+const partSchema = z.strictObject({ path, start: shape, shape, byteLength: count, sha256 });
+
+/** What a finished run has written. */
+export const manifestSchema = z.strictObject({
+  format: z.literal('softgrad-parts/1'),
+  run: z.string(),
+  versions: pinsSchema,
+  operation: operationSchema,
+  options: planSchema.shape.options,
+  arrays: z.record(z.string(), z.strictObject({ shape, dtype: floatDType, parts: z.array(partSchema).readonly() })),
+  /** Results that are one number, in decimal. */
+  values: z.record(z.string(), z.string()),
+});
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
+
+export const stepSchema = z.enum(['statistics', 'merge', 'apply', 'finish']);
+export type Step = z.infer<typeof stepSchema>;
+
+/** What a queue carries for one job: no more than where to find the rest. */
+export const taskSchema = z.strictObject({
+  run: z.string().regex(/^[0-9a-f]{32}$/),
+  out: path,
+  step: stepSchema,
+  index: count,
+});
+export type Task = Readonly<z.infer<typeof taskSchema>>;

@@ -1,0 +1,191 @@
+/**
+ * The statistics of a row that is spread over shards. A leaf describes one shard's part of the row; leaves merge, so that no shard has to
+ * see another's logits.
+ *
+ * Milakov & Gimelshein, Online normalizer calculation for softmax, 2018, with two changes that keep the digits of rows that are nearly
+ * one-hot: the sum leaves out the largest logit, whose term is 1, and a second sum of the cotangent is taken relative to that at the largest.
+ */
+export interface Statistics {
+  /** m = max x over the entries that the mask keeps; −Infinity for the identity. NaN and +Infinity stay. */
+  readonly max: number;
+  /** r = Σ exp((x − m) / T) without the entry of the maximum: the sum of all is 1 + r. */
+  readonly rest: number;
+  /** How many entries the mask keeps: 0 for the identity. */
+  readonly kept: number;
+  /** t = Σ exp((x − m) / T) u. */
+  readonly weighted: number;
+  /** u at the maximum. */
+  readonly atMax: number;
+  /** Σ exp((x − m) / T) (u − u at the maximum). */
+  readonly centred: number;
+  /** z, the target's logit, where the shard has it, else 0. */
+  readonly target: number;
+  /** 1 where the shard has the target and the mask keeps it, else 0. */
+  readonly hasTarget: number;
+}
+
+/** Numbers a row in a file of statistics. */
+export const statisticsColumns = 8;
+
+/** What an empty or fully masked part of a row adds: nothing. */
+export const identity: Statistics = {
+  max: Number.NEGATIVE_INFINITY,
+  rest: 0,
+  kept: 0,
+  weighted: 0,
+  atMax: 0,
+  centred: 0,
+  target: 0,
+  hasTarget: 0,
+};
+
+/** Part of a row. */
+export interface RowPart {
+  readonly logits: ArrayLike<number>;
+  readonly temperature: number;
+  /** Entries where it is 0 do not exist; laid out as the logits. */
+  readonly mask?: ArrayLike<number> | null;
+  /** Cotangent or tangent, laid out as the logits. */
+  readonly direction?: ArrayLike<number> | null;
+  /** The target's place in this part; null where another part has it. */
+  readonly target?: number | null;
+}
+
+/** The statistics of part of a row. */
+export function leaf(part: RowPart): Statistics {
+  const { logits, mask, target } = part;
+  let max = Number.NEGATIVE_INFINITY;
+  let at = -1;
+  let kept = 0;
+  for (let j = 0; j < logits.length; j++) {
+    if (mask && mask[j] === 0) continue;
+    kept++;
+    const x = logits[j];
+    // The first of equal maxima; a NaN stays, since no comparison with it holds.
+    if (x > max || at < 0 || Number.isNaN(x)) {
+      max = x;
+      at = j;
+      if (Number.isNaN(x)) break;
+    }
+  }
+  if (kept === 0) return identity;
+  const hasTarget = target !== null && target !== undefined && !(mask && mask[target] === 0);
+  const own = {
+    max,
+    kept,
+    target: hasTarget ? logits[target] : 0,
+    hasTarget: hasTarget ? 1 : 0,
+  };
+  if (max === Number.NEGATIVE_INFINITY) return { ...own, rest: 0, weighted: 0, atMax: 0, centred: 0 };
+  if (!Number.isFinite(max)) {
+    return { ...own, rest: Number.NaN, weighted: Number.NaN, atMax: Number.NaN, centred: Number.NaN };
+  }
+  return { ...own, ...sums(part, max, at) };
+}
+
+/** The sums of a part whose maximum is finite and stands at `at`. */
+function sums(
+  { logits, temperature, mask, direction }: RowPart,
+  max: number,
+  at: number,
+): Pick<Statistics, 'rest' | 'weighted' | 'atMax' | 'centred'> {
+  const rest = compensatedSum();
+  if (!direction) {
+    for (let j = 0; j < logits.length; j++) {
+      if (j !== at && !(mask && mask[j] === 0)) rest.add(Math.exp((logits[j] - max) / temperature));
+    }
+    return { rest: rest.value(), weighted: 0, atMax: 0, centred: 0 };
+  }
+  const weighted = compensatedSum();
+  const centred = compensatedSum();
+  const atMax = direction[at];
+  weighted.add(atMax);
+  for (let j = 0; j < logits.length; j++) {
+    if (j === at || (mask && mask[j] === 0)) continue;
+    const e = Math.exp((logits[j] - max) / temperature);
+    rest.add(e);
+    weighted.add(e * direction[j]);
+    centred.add(e * (direction[j] - atMax));
+  }
+  return { rest: rest.value(), weighted: weighted.value(), atMax, centred: centred.value() };
+}
+
+/** A sum whose error does not grow with the number of terms (Neumaier 1974). */
+export function compensatedSum() {
+  let sum = 0;
+  let lost = 0;
+  return {
+    add(term: number): void {
+      const next = sum + term;
+      lost += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
+      sum = next;
+    },
+    /** Without the correction where that is NaN because a term is not finite. */
+    value: () => (Number.isFinite(sum) ? sum + lost : sum),
+  };
+}
+
+/**
+ * The statistics of two neighbouring parts of a row. Not associative in floating point: whoever merges several takes `mergeTree`.
+ */
+export function merge(left: Statistics, right: Statistics, temperature: number): Statistics {
+  if (left.kept === 0) return right;
+  if (right.kept === 0) return left;
+  const own = {
+    kept: left.kept + right.kept,
+    target: left.target + right.target,
+    hasTarget: left.hasTarget + right.hasTarget,
+  };
+  if (Number.isNaN(left.max) || Number.isNaN(right.max)) return { ...(Number.isNaN(left.max) ? left : right), ...own };
+  const [major, minor] = left.max >= right.max ? [left, right] : [right, left];
+  if (minor.max === Number.NEGATIVE_INFINITY) return { ...major, ...own };
+  const factor = Math.exp((minor.max - major.max) / temperature);
+  const sum = 1 + minor.rest;
+  return {
+    ...own,
+    max: major.max,
+    rest: major.rest + factor * sum,
+    weighted: major.weighted + factor * minor.weighted,
+    atMax: major.atMax,
+    centred: major.centred + factor * (minor.centred + sum * (minor.atMax - major.atMax)),
+  };
+}
+
+/** Merges neighbours, then neighbours of the results, and so on: a tree that depends on nothing but the number of parts. */
+export function mergeTree(parts: readonly Statistics[], temperature: number): Statistics {
+  return tree(parts, (left, right) => merge(left, right, temperature)) ?? identity;
+}
+
+/** Sums in the tree of `mergeTree`. */
+export function sumTree(terms: readonly number[]): number {
+  return tree(terms, (left, right) => left + right) ?? 0;
+}
+
+function tree<T>(parts: readonly T[], combine: (left: T, right: T) => T): T | undefined {
+  if (parts.length <= 1) return parts[0];
+  const half = 2 ** Math.ceil(Math.log2(parts.length) - 1);
+  const left = tree(parts.slice(0, half), combine);
+  const right = tree(parts.slice(half), combine);
+  return left === undefined || right === undefined ? (left ?? right) : combine(left, right);
+}
+
+/** Writes statistics as row `row` of a file's numbers. */
+export function putStatistics(out: Float64Array, row: number, s: Statistics): void {
+  const values = [s.max, s.rest, s.kept, s.weighted, s.atMax, s.centred, s.target, s.hasTarget];
+  out.set(values, row * statisticsColumns);
+}
+
+/** Row `row` of a file of statistics. */
+export function statisticsAt(values: ArrayLike<number>, row: number): Statistics {
+  const at = row * statisticsColumns;
+  return {
+    max: values[at],
+    rest: values[at + 1],
+    kept: values[at + 2],
+    weighted: values[at + 3],
+    atMax: values[at + 4],
+    centred: values[at + 5],
+    target: values[at + 6],
+    hasTarget: values[at + 7],
+  };
+}

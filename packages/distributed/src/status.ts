@@ -1,0 +1,50 @@
+import { readPlan, runFiles } from './run-folder.js';
+import type { Operation, Step } from './schema.js';
+import { idOf, stepsOf } from './shards.js';
+import type { Store } from './store.js';
+
+/** How far a run is, as its store knows. */
+export interface RunStatus {
+  readonly run: string;
+  readonly out: string;
+  readonly operation: Operation;
+  readonly steps: readonly { readonly step: Step; readonly done: number; readonly total: number }[];
+  readonly finished: boolean;
+  readonly cancelled: boolean;
+  /** Shards a second, of those done last; null before two are. */
+  readonly rate: number | null;
+  /** What the shards that are left take at that rate. */
+  readonly secondsLeft: number | null;
+}
+
+/** Shards that the rate is taken of. */
+const recent = 100;
+
+/** @throws ERR_VALUE where the folder has no plan */
+export async function statusOf(store: Store, out: string): Promise<RunStatus> {
+  const plan = await readPlan(store, out);
+  const records = await store.list(runFiles.records(out));
+  const of = (step: Step) => records.filter(({ path }) => path.startsWith(`${runFiles.records(out)}/${step}-`));
+  const finished = (await store.stat(runFiles.manifest(out))) !== null;
+  const counted = Object.entries(stepsOf(plan)) as [Step, number][];
+  const steps = counted
+    .filter(([, total]) => total > 0)
+    .map(([step, total]) => ({ step, done: step === 'finish' ? Number(finished) : of(step).length, total }));
+  const times = [...of('statistics'), ...of('apply')]
+    .map(({ modified }) => modified)
+    .sort((a, b) => a - b)
+    .slice(-recent);
+  const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000;
+  const rate = times.length > 1 && seconds > 0 ? (times.length - 1) / seconds : null;
+  const left = steps.reduce((sum, { done, total }) => sum + total - done, 0);
+  return {
+    run: idOf(plan),
+    out,
+    operation: plan.operation,
+    steps,
+    finished,
+    cancelled: (await store.stat(runFiles.cancelled(out))) !== null,
+    rate,
+    secondsLeft: finished ? 0 : rate && left / rate,
+  };
+}

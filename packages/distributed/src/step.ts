@@ -1,0 +1,207 @@
+import { type Backend, SoftgradError, sizeOf } from '@softgrad/core';
+import { applyStatistics, computeStatistics } from './classes.js';
+import { decodeNpy, encodeNpy } from './encode.js';
+import { hashOf } from './hash.js';
+import { MismatchError } from './pins.js';
+import { reached } from './points.js';
+import { computeRows, type Inputs, openInputs, type ShardResult } from './rows.js';
+import { isDone, putJson, readPins, readRecord, runFiles } from './run-folder.js';
+import type { Manifest, Plan, ShardRecord, Step } from './schema.js';
+import { applyShards, blocksOf, idOf, resultArrays, rowBlocks, type Shard, shardName } from './shards.js';
+import { mergeTree, putStatistics, statisticsAt, statisticsColumns, sumTree } from './statistics.js';
+import { getWhole, type Store } from './store.js';
+
+/** Runs one shard of a step: all that it leaves is in the store. To run it again changes nothing. */
+export async function runStep(store: Store, plan: Plan, backend: Backend, step: Step, index: number): Promise<void> {
+  const name = shardName(step, index);
+  reached('shard:started', name);
+  switch (step) {
+    case 'statistics':
+      await statisticsStep(store, plan, index);
+      break;
+    case 'merge':
+      await mergeStep(store, plan);
+      break;
+    case 'apply':
+      await applyStep(store, plan, index, backend);
+      break;
+    case 'finish':
+      await finishStep(store, plan);
+  }
+  reached('shard:done', name);
+}
+
+/** @throws ERR_VALUE for an index that the plan does not have */
+function entry<T>(entries: readonly T[], step: Step, index: number): T {
+  const found = entries[index];
+  if (found !== undefined) return found;
+  throw new SoftgradError('ERR_VALUE', `${shardName(step, index)}: the plan has ${entries.length} shards of this step`);
+}
+
+async function statisticsStep(store: Store, plan: Plan, index: number): Promise<void> {
+  const range = entry(blocksOf(plan), 'statistics', index);
+  const values = await computeStatistics(plan, range, openInputs(store, plan));
+  const name = shardName('statistics', index);
+  reached('shard:computed', name);
+  const path = runFiles.statistics(plan.out, index);
+  await putShard(store, plan, 'statistics', index, [{ path, bytes: statisticsFile(values) }]);
+}
+
+async function mergeStep(store: Store, plan: Plan): Promise<void> {
+  const merged: NewPart[] = [];
+  for (const [block, { rows, blocks }] of rowBlocks(plan).entries()) {
+    const parts: ArrayLike<number>[] = [];
+    for (const index of blocks)
+      parts.push(await readChecked(store, plan, 'statistics', index, runFiles.statistics(plan.out, index)));
+    const height = rows[1] - rows[0];
+    const out = new Float64Array(height * statisticsColumns);
+    for (let row = 0; row < height; row++) {
+      const leaves = parts.map((values) => statisticsAt(values, row));
+      putStatistics(out, row, mergeTree(leaves, plan.options.temperature));
+    }
+    merged.push({ path: runFiles.merged(plan.out, block), bytes: statisticsFile(out) });
+  }
+  await putShard(store, plan, 'merge', 0, merged);
+  reached('merge:done', shardName('merge', 0));
+}
+
+async function applyStep(store: Store, plan: Plan, index: number, backend: Backend): Promise<void> {
+  const shard = entry(applyShards(plan), 'apply', index);
+  const inputs = openInputs(store, plan);
+  const result =
+    plan.by === 'rows'
+      ? await computeRows(plan, shard, inputs, backend)
+      : await applyMerged(store, plan, shard, inputs);
+  reached('shard:computed', shardName('apply', index));
+  const parts = shard.parts.map(({ array, path, shape }) => {
+    const data = result.data[array];
+    if (data === undefined || data.length !== sizeOf(shape)) {
+      throw new Error(`${path}: ${data?.length} numbers computed for shape (${shape.join(', ')})`);
+    }
+    return { path, bytes: encodeNpy(data, shape, plan.options.dtype) };
+  });
+  await putShard(store, plan, 'apply', index, parts, result.lossSum);
+}
+
+async function applyMerged(store: Store, plan: Plan, shard: Shard, inputs: Inputs): Promise<ShardResult> {
+  const block = rowBlocks(plan).findIndex(({ rows }) => rows[0] === shard.range.rows[0]);
+  const values = await readChecked(store, plan, 'merge', 0, runFiles.merged(plan.out, block));
+  return applyStatistics(plan, shard, inputs, (row) => statisticsAt(values, row));
+}
+
+/** The manifest is written when every part is there; then what interrupted writers left is swept. */
+async function finishStep(store: Store, plan: Plan): Promise<void> {
+  const manifest = await manifestOf(store, plan);
+  await putJson(store, runFiles.manifest(plan.out), manifest);
+  await store.sweep(plan.out, Number.POSITIVE_INFINITY);
+}
+
+async function manifestOf(store: Store, plan: Plan): Promise<Manifest> {
+  const { out, operation, options } = plan;
+  const shards = applyShards(plan);
+  const records: ShardRecord[] = [];
+  for (const { index } of shards) {
+    records.push(await requireRecord(store, plan, 'apply', index));
+    if (!(await isDone(store, out, 'apply', index))) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${shardName('apply', index)}: a part is missing or too short; softgrad run --resume ${out} computes it again`,
+      );
+    }
+  }
+  const written = new Map(records.flatMap(({ parts }) => parts.map((part) => [part.path, part] as const)));
+  const arrays = resultArrays(plan).map(({ name, shape }) => {
+    const parts = shards
+      .flatMap((shard) => shard.parts)
+      .filter(({ array }) => array === name)
+      .map(({ path, start, shape: lengths }) => {
+        const part = written.get(path);
+        if (part === undefined) throw new SoftgradError('ERR_VALUE', `${path}: missing from the record of its shard`);
+        return { ...part, path: path.slice(out.length + 1), start: [...start], shape: [...lengths] };
+      });
+    return [name, { shape: [...shape], dtype: options.dtype, parts }] as const;
+  });
+  const pins = await readPins(store, out);
+  if (pins === null) throw new SoftgradError('ERR_VALUE', `${runFiles.pins(out)}: missing`);
+  return {
+    format: 'softgrad-parts/1',
+    run: idOf(plan),
+    versions: pins,
+    operation,
+    options,
+    arrays: Object.fromEntries(arrays),
+    values: valuesOf(plan, records),
+  };
+}
+
+function valuesOf({ operation, options }: Plan, records: readonly ShardRecord[]): Manifest['values'] {
+  if (operation !== 'cross-entropy' || options.reduction === 'none') return {};
+  const sums = records.flatMap(({ lossSum }) => (lossSum === undefined ? [] : [Number(lossSum)]));
+  const total = sumTree(sums);
+  return { loss: String(options.reduction === 'mean' ? total / (options.counted ?? 0) : total) };
+}
+
+interface NewPart {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Stores what a shard has computed: first the record of its bits, then the parts. Two workers on one shard find each other's record.
+ *
+ * @throws MismatchError where another worker's record has other bits
+ */
+async function putShard(
+  store: Store,
+  { out }: Plan,
+  step: Step,
+  index: number,
+  parts: readonly NewPart[],
+  lossSum?: number,
+): Promise<void> {
+  const record: ShardRecord = {
+    shard: shardName(step, index),
+    parts: parts.map(({ path, bytes }) => ({ path, byteLength: bytes.length, sha256: hashOf(bytes) })),
+    ...(lossSum === undefined ? {} : { lossSum: String(lossSum) }),
+  };
+  const path = runFiles.record(out, step, index);
+  if (!(await putJson(store, path, record))) {
+    const first = await readRecord(store, out, step, index);
+    if (JSON.stringify(first) !== JSON.stringify(record)) {
+      throw new MismatchError(
+        `${path}: another worker has come to other bits for this shard; expected machines that compute alike`,
+      );
+    }
+  }
+  for (const part of parts) await store.putOnce(part.path, part.bytes);
+}
+
+/** The numbers of a part, which are used only where they are those that were written. */
+async function readChecked(
+  store: Store,
+  plan: Plan,
+  step: Step,
+  index: number,
+  path: string,
+): Promise<ArrayLike<number>> {
+  const record = await requireRecord(store, plan, step, index);
+  const bytes = await getWhole(store, path);
+  const expected = record.parts.find((part) => part.path === path)?.sha256;
+  if (hashOf(bytes) !== expected) {
+    throw new SoftgradError('ERR_VALUE', `${path}: corrupt; softgrad run --resume ${plan.out} computes it again`);
+  }
+  return decodeNpy(bytes, path);
+}
+
+async function requireRecord(store: Store, { out }: Plan, step: Step, index: number): Promise<ShardRecord> {
+  const record = await readRecord(store, out, step, index);
+  if (record !== null) return record;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${runFiles.record(out, step, index)}: missing; softgrad run --resume ${out} computes what is`,
+  );
+}
+
+function statisticsFile(values: Float64Array): Uint8Array {
+  return encodeNpy(values, [values.length / statisticsColumns, statisticsColumns], 'float64');
+}

@@ -1,0 +1,64 @@
+// What a thread of the pool runs: one step of one shard at a time.
+import { type Backend, isSoftgradError, loadProvider } from '@softgrad/core';
+import { folderStore } from './folder-store.js';
+import { checkPins, MismatchError } from './pins.js';
+import { readPlan } from './run-folder.js';
+import { type Plan, type Task, taskSchema } from './schema.js';
+import { idOf, stepsOf } from './shards.js';
+import { runStep } from './step.js';
+
+export interface ThreadTask extends Task {
+  /** The folder of the store. */
+  readonly root: string;
+  /** A module that registers backends by name. */
+  readonly backends: string;
+}
+
+/** Errors lose their class on the way between threads. */
+export type ThreadResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'input' | 'mismatch' | 'defect'; readonly message: string };
+
+export default async function runTask({ root, backends, ...task }: ThreadTask): Promise<ThreadResult> {
+  try {
+    const { run, out, step, index } = taskSchema.parse(task);
+    const store = folderStore(root);
+    const plan = await planOf(root, out, run);
+    if (index >= stepsOf(plan)[step]) throw new MismatchError(`${out}/plan.json has no shard ${index} of step ${step}`);
+    const backend = await backendOf(plan.backend, backends);
+    const key = `${root}\n${run}`;
+    if (!pinned.has(key)) await checkPins(store, plan, backend);
+    pinned.add(key);
+    await runStep(store, plan, backend, step, index);
+    return { kind: 'done' };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof MismatchError) return { kind: 'mismatch', message };
+    return { kind: isSoftgradError(error) ? 'input' : 'defect', message };
+  }
+}
+
+/** Runs that this thread was held against. */
+const pinned = new Set<string>();
+const plans = new Map<string, Plan>();
+const opened = new Map<string, Promise<Backend>>();
+
+async function planOf(root: string, out: string, run: string): Promise<Plan> {
+  const known = plans.get(run);
+  if (known) return known;
+  const plan = await readPlan(folderStore(root), out);
+  if (idOf(plan) !== run) throw new MismatchError(`${out}/plan.json has the id ${idOf(plan)}; expected ${run}`);
+  plans.set(run, plan);
+  return plan;
+}
+
+async function backendOf(name: string, module: string): Promise<Backend> {
+  const known = opened.get(name) ?? openBackend(name, module);
+  opened.set(name, known);
+  return known;
+}
+
+async function openBackend(name: string, module: string): Promise<Backend> {
+  await import(module);
+  return (await loadProvider(name)).open();
+}

@@ -1,0 +1,60 @@
+import { cpu } from '@softgrad/backend-cpu';
+import { crossEntropy, logSoftmax, logSumExp, setBackend, softmax, tensor } from '@softgrad/core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { readManifest } from '../src/index.js';
+import { noise, workspace } from './workspace.js';
+
+beforeAll(() => setBackend(cpu));
+
+const rows = 23;
+const classes = 37;
+const logits = Float32Array.from(noise(rows * classes));
+const direction = Float32Array.from(noise(rows * classes, 3, 7));
+const labels = Int32Array.from({ length: rows }, (_, row) => (row % 5 === 4 ? -100 : (row * 7) % classes));
+const x = () => tensor(logits, { shape: [rows, classes] });
+
+async function results(by: 'rows' | 'classes') {
+  using work = workspace();
+  work.write('logits.npy', [rows, classes], logits);
+  work.write('direction.npy', [rows, classes], direction);
+  work.write('labels.npy', [rows], labels, '<i4');
+  const common = { shardClasses: by === 'classes', shardBytes: by === 'rows' ? 4 * classes * 4 : rows * 8 * 4 };
+  const run = async (options: Parameters<typeof work.plan>[0]) => {
+    await work.compute(await work.plan({ ...common, out: options.operation, ...options }));
+    const manifest = await readManifest(work.store, options.operation);
+    const names = Object.keys(manifest?.arrays ?? {});
+    const arrays = await Promise.all(
+      names.map(async (name) => [name, (await work.read(options.operation, name)).data]),
+    );
+    return { values: manifest?.values, ...Object.fromEntries(arrays) };
+  };
+  const target = ['labels.npy'];
+  return {
+    softmax: (await run({ operation: 'softmax', temperature: 0.7 })).softmax,
+    logSoftmax: (await run({ operation: 'log-softmax' }))['log-softmax'],
+    logSumExp: (await run({ operation: 'log-sum-exp' }))['log-sum-exp'],
+    vjp: (await run({ operation: 'vjp', direction: ['direction.npy'] })).vjp,
+    crossEntropy: await run({ operation: 'cross-entropy', target }),
+  };
+}
+
+describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
+  test('every operation equals that on one machine', async () => {
+    const found = await results(by);
+    const close = (actual: ArrayLike<number>, expected: ArrayLike<number>, bound = 4) => {
+      expect(actual.length).toBe(expected.length);
+      for (let i = 0; i < expected.length; i++) {
+        expect(Math.abs(actual[i] - expected[i])).toBeLessThanOrEqual(
+          bound * 2 ** -23 * Math.max(Math.abs(expected[i]), 2 ** -6),
+        );
+      }
+    };
+    close(found.softmax, await softmax(x(), { temperature: 0.7 }).data());
+    close(found.logSoftmax, await logSoftmax(x()).data(), 16);
+    close(found.logSumExp, await logSumExp(x()).data());
+    close(found.vjp, await softmax.vjp(softmax(x()), tensor(direction, { shape: [rows, classes] })).data(), 16);
+    const single = crossEntropy(x(), labels);
+    close(found.crossEntropy.gradient, await single.gradient.data());
+    close([Number(found.crossEntropy.values.loss)], await single.loss.data());
+  });
+});

@@ -1,0 +1,294 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runEmbedded } from '../src/index.js';
+import { cancel, folderOf, queueStatus, submit, waitFor } from '../src/redis/index.js';
+import { type RedisServer, startRedis } from './redis-server.js';
+import { type Fault, startWorkerHere, startWorkerProcess } from './workers.js';
+import { noise, type Workspace, workspace } from './workspace.js';
+
+const rows = 12;
+const classes = 20;
+
+let redis: RedisServer;
+let database = 0;
+let expected: Record<string, string>;
+beforeAll(async () => {
+  redis = await startRedis({ databases: '64' });
+  using work = written();
+  await work.compute(await planOf(work));
+  expected = work.hashes();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+function written(): Workspace {
+  const work = workspace();
+  work.write('logits.npy', [rows, classes], Float32Array.from(noise(rows * classes)));
+  work.write(
+    'labels.npy',
+    [rows],
+    Int32Array.from({ length: rows }, (_, row) => row),
+    '<i4',
+  );
+  return work;
+}
+
+/** Three shards of statistics, a merge, three that apply it. */
+function planOf(work: Workspace) {
+  return work.plan({
+    operation: 'cross-entropy',
+    target: ['labels.npy'],
+    shardClasses: true,
+    shardBytes: rows * 7 * 4,
+  });
+}
+
+/** A run of its own: a folder, a database, and what has to come of it. */
+async function scene() {
+  const work = written();
+  const url = redis.url(database++);
+  const plan = await planOf(work);
+  const options = { root: work.root, redis: url };
+  return {
+    work,
+    plan,
+    options,
+    submit: () => submit(plan, { ...options, retryDelay: 50 }),
+    wait: () => waitFor(plan, { ...options, interval: 50 }),
+    fault: (point: string, subject: string, signal: Fault['signal'] = 'SIGKILL', times = 1): Fault => ({
+      point,
+      subject,
+      signal,
+      times,
+      marker: work.path(`${signal === 'SIGSTOP' ? 'stopped' : `${point} ${subject.replace('/', ' ')}`}`),
+    }),
+    /** No part is missing, doubled or torn, and nothing of interrupted writers is left. */
+    expectUndisturbed: () => expect(work.hashes()).toEqual(expected),
+    [Symbol.dispose]: () => work[Symbol.dispose](),
+  };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe.concurrent('a worker killed at once', () => {
+  test.for([
+    [
+      'before, in and after the passes',
+      ['shard:started', 'apply-000001'],
+      ['shard:computed', 'statistics-000001'],
+      ['shard:computed', 'apply-000001'],
+      ['shard:done', 'apply-000001'],
+    ],
+    [
+      'while it writes a part, and twice at one shard',
+      ['store:temporary', 'gradient/part-000001'],
+      ['store:linked', 'gradient/part-000001'],
+      ['shard:computed', 'apply-000002', 2],
+    ],
+    [
+      'between the passes and at the end',
+      ['merge:done', ''],
+      ['merge:submitted', ''],
+      ['shard:started', 'finish'],
+      ['shard:done', 'finish'],
+    ],
+  ] as const)('%s', async ([, ...points]) => {
+    using run = await scene();
+    const faults = points.map(([point, subject, times]) => run.fault(point, subject, 'SIGKILL', times));
+    await using worker = startWorkerProcess(run.options, ...faults);
+    await run.submit();
+    await run.wait();
+    const deaths = faults.reduce((sum, { times = 1 }) => sum + times, 0);
+    await until(() => worker.deaths() === deaths);
+    run.expectUndisturbed();
+  });
+});
+
+describe.concurrent('workers', () => {
+  test('a worker that was stopped longer than its lock, and goes on when another has its shard', async () => {
+    using run = await scene();
+    await using zombie = startWorkerProcess(
+      run.options,
+      run.fault('store:temporary', 'gradient/part-000000', 'SIGSTOP'),
+    );
+    await run.submit();
+    await until(() => existsSync(run.work.path('stopped-0')));
+    await using other = startWorkerProcess(run.options);
+    await run.wait();
+    run.expectUndisturbed();
+    expect(other.lines.some((line) => line.startsWith('lost '))).toBe(true);
+    zombie.continue();
+    await until(() => zombie.lines.some((line) => line.startsWith('warning ')));
+    run.expectUndisturbed();
+  });
+
+  test('two workers on one shard at once', async () => {
+    using run = await scene();
+    await Promise.all([run.work.compute(run.plan), run.work.compute(run.plan), run.work.compute(run.plan)]);
+    run.expectUndisturbed();
+  });
+
+  test('two workers, and a run that is submitted twice', async () => {
+    using run = await scene();
+    await using first = await startWorkerHere(run.options);
+    await using second = await startWorkerHere({ ...run.options, concurrency: 2 });
+    const ids = await Promise.all([run.submit(), run.submit()]);
+    expect(new Set(ids).size).toBe(1);
+    await run.wait();
+    await run.submit();
+    run.expectUndisturbed();
+    const done = [...first.lines, ...second.lines].filter((line) => line.startsWith('done '));
+    expect(done.length).toBe(new Set(done).size);
+    expect(await folderOf(ids[0], run.options)).toBe('out');
+  });
+
+  test('a worker whose bits differ leaves the run to others, and ends', async () => {
+    using run = await scene();
+    const pins = { version: run.plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
+    await run.work.store.putOnce('out/pins.json', Buffer.from(JSON.stringify(pins)));
+    await using worker = await startWorkerHere(run.options);
+    await run.submit();
+    await expect(worker.ended).rejects.toThrow(/^out\/pins.json: the first worker of the run computes other bits/);
+    expect((await queueStatus(run.plan, run.options)).failed).toEqual([]);
+  });
+
+  test('a worker of another version sees none of it', async () => {
+    using run = await scene();
+    const plan = { ...run.plan, version: '0.0.1' };
+    await submit(plan, run.options);
+    await using _worker = await startWorkerHere(run.options);
+    expect(await queueStatus(plan, run.options)).toMatchObject({ workers: 0, running: [], failed: [] });
+  });
+
+  test('a shard that cannot be computed fails the run with file and place, and the others are kept', async () => {
+    using run = await scene();
+    run.work.write(
+      'mask.npy',
+      [rows, classes],
+      Int32Array.from({ length: rows * classes }, (_, i) => (i === 9 ? 7 : 1)),
+      '<i4',
+    );
+    const plan = await run.work.plan({
+      operation: 'softmax',
+      mask: ['mask.npy'],
+      out: 'poison',
+      shardBytes: 4 * classes * 4,
+    });
+    await using _worker = await startWorkerHere(run.options);
+    await submit(plan, { ...run.options, retryDelay: 20 });
+    await expect(waitFor(plan, { ...run.options, interval: 50 })).rejects.toThrow(
+      'mask.npy: the mask has 7; expected true or 1 where an entry counts, false or 0 where it does not; all others are computed, softgrad run --resume poison tries again',
+    );
+    expect(readdirSync(run.work.path('poison/softmax'))).toEqual(['part-000001.npy', 'part-000002.npy']);
+  });
+
+  test('a job whose payload is not one, or whose folder is elsewhere, fails and nothing is opened', async () => {
+    using run = await scene();
+    await using worker = await startWorkerHere(run.options);
+    const { Queue } = await import('bullmq');
+    const { connection, queueName } = await import('../src/redis/queue.js');
+    const queue = new Queue(queueName('cpu'), { connection: connection(run.options.redis) });
+    const task = { run: '0'.repeat(32), out: 'out', step: 'apply', index: 0 };
+    for (const data of [
+      { ...task, out: '../out' },
+      { ...task, out: '/etc' },
+      { ...task, run: 'x' },
+      { ...task, step: 'rm' },
+      { ...task, more: 1 },
+      {},
+    ]) {
+      await queue.add('apply', data);
+    }
+    await until(() => worker.lines.filter((line) => line.startsWith('failed ')).length === 6);
+    await queue.close();
+    expect(readdirSync(run.work.root).sort()).toEqual(['labels.npy', 'logits.npy']);
+    expect(worker.lines.filter((line) => line.startsWith('failed '))[0]).toMatch(
+      /: job 1: out: expected a relative path without \.\.$/,
+    );
+  });
+
+  test('a run that is cancelled keeps what it has, and goes on when it is submitted again', async () => {
+    using run = await scene();
+    await run.submit();
+    await cancel(run.plan, run.options);
+    await using _worker = await startWorkerHere(run.options);
+    expect((await queueStatus(run.plan, run.options)).running).toEqual([]);
+    await run.submit();
+    await run.wait();
+    run.expectUndisturbed();
+  });
+});
+
+describe('a server', () => {
+  test('that is killed in the middle and started again', async () => {
+    await using own = await startRedis();
+    using run = await scene();
+    const options = { ...run.options, redis: own.url(0) };
+    await using worker = startWorkerProcess(options, run.fault('shard:computed', 'apply-000001', 'SIGSTOP'));
+    await submit(run.plan, options);
+    const waiting = waitFor(run.plan, { ...options, interval: 50 });
+    await until(() => existsSync(run.work.path('stopped-0')));
+    await own.kill();
+    worker.continue();
+    await own.start();
+    await waiting;
+    run.expectUndisturbed();
+  });
+
+  test('that is flushed in the middle: what is missing is submitted again', async () => {
+    await using own = await startRedis();
+    using run = await scene();
+    const options = { ...run.options, redis: own.url(0) };
+    await using worker = startWorkerProcess(options, run.fault('shard:computed', 'apply-000001', 'SIGSTOP'));
+    await submit(run.plan, options);
+    const lost = expect(waitFor(run.plan, { ...options, interval: 20 })).rejects.toThrow(
+      'softgrad run --resume out submits what is missing',
+    );
+    await until(() => existsSync(run.work.path('stopped-0')));
+    const client = new Redis(options.redis);
+    await client.flushall();
+    client.disconnect();
+    await lost;
+    worker.continue();
+    await submit(run.plan, options);
+    await waitFor(run.plan, { ...options, interval: 50 });
+    run.expectUndisturbed();
+  });
+
+  test('whose settings may lose jobs is warned of', async () => {
+    await using own = await startRedis({ appendonly: 'no', 'maxmemory-policy': 'allkeys-lru' });
+    using run = await scene();
+    const warnings: string[] = [];
+    await submit(run.plan, { root: run.work.root, redis: own.url(0), onWarning: (text) => warnings.push(text) });
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^maxmemory-policy is allkeys-lru: under memory pressure Redis drops jobs; expected noeviction/,
+      ),
+      expect.stringMatching(/^appendonly is no: jobs since the last snapshot are lost/),
+    ]);
+  });
+
+  test('that does not answer, and a URL that is none', async () => {
+    using run = await scene();
+    const root = run.work.root;
+    await expect(submit(run.plan, { root, redis: 'redis://:secret@127.0.0.1:1' })).rejects.toThrow(
+      /^redis:\/\/:…@127\.0\.0\.1:1: .*; expected a Redis or Valkey server/,
+    );
+    await expect(submit(run.plan, { root, redis: 'localhost:6379' })).rejects.toThrow(
+      'expected a URL like redis://host:6379',
+    );
+  });
+
+  test('is not needed to go on: what Redis has begun, threads finish', async () => {
+    using run = await scene();
+    await using _worker = startWorkerProcess(run.options, run.fault('shard:done', 'apply-000000', 'SIGSTOP'));
+    await run.submit();
+    await until(() => existsSync(run.work.path('stopped-0')));
+    const { backends } = await import('./workspace.js');
+    await runEmbedded(run.plan, { root: run.work.root, backends, threads: 1 });
+    run.expectUndisturbed();
+    rmSync(run.work.path('stopped-0'));
+  });
+});

@@ -1,0 +1,347 @@
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { cpu } from '@softgrad/backend-cpu';
+import { crossEntropy, logSumExp, setBackend, softmax, tensor } from '@softgrad/core';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { removeDamaged, statusOf, verify } from '../src/index.js';
+import { noise, type Workspace, workspace } from './workspace.js';
+
+beforeAll(() => setBackend(cpu));
+
+const rows = 12;
+const classes = 20;
+const logits = Float32Array.from(noise(rows * classes));
+const labels = Int32Array.from({ length: rows }, (_, row) => (row % 5 === 4 ? -100 : (row * 7) % classes));
+const x = () => tensor(logits, { shape: [rows, classes] });
+
+function written(): Workspace {
+  const work = workspace();
+  work.write('logits.npy', [rows, classes], logits);
+  work.write('labels.npy', [rows], labels, '<i4');
+  return work;
+}
+
+const byClasses = { shardClasses: true, shardBytes: rows * 7 * 4 } as const;
+const byRows = { shardBytes: 5 * classes * 4 } as const;
+
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, bound = 8) {
+  expect(actual.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    if (!Number.isFinite(expected[i])) expect(actual[i]).toBe(expected[i]);
+    else
+      expect(Math.abs(actual[i] - expected[i])).toBeLessThanOrEqual(
+        bound * 2 ** -23 * Math.max(Math.abs(expected[i]), 1e-3),
+      );
+  }
+}
+
+describe('the same bits', () => {
+  test.each([
+    ['rows', { ...byRows, operation: 'cross-entropy', target: ['labels.npy'] }],
+    ['classes', { ...byClasses, operation: 'cross-entropy', target: ['labels.npy'] }],
+    ['classes', { ...byClasses, operation: 'log-softmax' }],
+  ] as const)('by %s in any order, and in many goes', async (_, options) => {
+    using first = written();
+    await first.compute(await first.plan(options));
+    const expected = first.hashes();
+    rmSync(first.path('out'), { recursive: true });
+    await first.compute(await first.plan(options), (indices) => [...indices].reverse());
+    expect(first.hashes()).toEqual(expected);
+    rmSync(first.path('out'), { recursive: true });
+    for (let go = 0; go < 3; go++) {
+      const interrupted = first.compute(await first.plan(options), (indices) => indices.slice(0, 1 + go));
+      await interrupted.catch((error: Error) => expect(error.message).toMatch(/missing/));
+    }
+    await first.compute(await first.plan(options));
+    expect(first.hashes()).toEqual(expected);
+  });
+
+  test('on one thread, on two, and in shares of machines that know nothing of each other', async () => {
+    using work = written();
+    const plan = await work.plan({ ...byClasses, operation: 'softmax' });
+    await work.run(plan, 2);
+    const expected = work.hashes();
+    rmSync(work.path('out'), { recursive: true });
+    const share = async (index: number, pass: 'statistics' | 'apply') =>
+      (await work.run(plan, 1, { index, of: 2, pass })) !== null;
+    expect([await share(1, 'statistics'), await share(0, 'statistics')]).toEqual([false, false]);
+    expect([await share(0, 'apply'), await share(1, 'apply')]).toEqual([false, true]);
+    expect(work.hashes()).toEqual(expected);
+  });
+});
+
+describe('results', () => {
+  test('masks of the logits and of one row, by rows and by classes', async () => {
+    using work = written();
+    const mask = Uint8Array.from({ length: rows * classes }, (_, i) => (i < classes || i % 3 === 0 ? 0 : 1));
+    // The first row is masked altogether; so are the first seven classes of one mask for all rows.
+    const row = Uint8Array.from({ length: classes }, (_, i) => (i < 7 ? 0 : 1));
+    work.write('mask.npy', [rows, classes], mask, '|b1');
+    work.write('row.npy', [classes], row, '|b1');
+    for (const [split, options] of Object.entries({ byRows, byClasses })) {
+      await work.compute(await work.plan({ ...options, operation: 'softmax', mask: ['mask.npy'], out: split }));
+      expectClose(
+        (await work.read(split)).data,
+        await softmax(x(), { mask: { data: mask, shape: [rows, classes] } }).data(),
+      );
+      await work.compute(
+        await work.plan({ ...options, operation: 'log-sum-exp', mask: ['row.npy'], out: `${split}-row` }),
+      );
+      expectClose(
+        (await work.read(`${split}-row`)).data,
+        await logSumExp(x(), { mask: { data: row, shape: [classes] } }).data(),
+      );
+    }
+    work.write(
+      'wrong.npy',
+      [classes],
+      Int32Array.from(row, (v) => v * 2),
+      '<i4',
+    );
+    const wrong = await work.plan({ ...byRows, operation: 'softmax', mask: ['wrong.npy'], out: 'wrong' });
+    await expect(work.compute(wrong)).rejects.toThrow('wrong.npy: the mask has 2; expected true or 1');
+  });
+
+  test('one row that is split by classes, to a scalar and to a vector', async () => {
+    using work = written();
+    const vector = logits.subarray(0, 50);
+    work.write('vector.npy', [50], vector);
+    work.write('label.npy', [1], Int32Array.of(33), '<i4');
+    const options = { logits: ['vector.npy'], shardClasses: true, shardBytes: 4 * 9 } as const;
+    await work.compute(await work.plan({ ...options, operation: 'softmax', out: 'p' }));
+    const p = await work.read('p');
+    expect(p.shape).toEqual([50]);
+    expectClose(p.data, await softmax(tensor(vector)).data());
+    await work.compute(await work.plan({ ...options, operation: 'log-sum-exp', out: 'lse' }));
+    expect(await work.read('lse')).toMatchObject({ shape: [] });
+    const loss = await work.plan({ ...options, operation: 'cross-entropy', target: ['label.npy'], out: 'ce' });
+    await work.compute(loss);
+    const expected = crossEntropy(tensor(vector, { shape: [1, 50] }), Int32Array.of(33));
+    expectClose((await work.read('ce', 'gradient')).data, await expected.gradient.data());
+    expect(await work.run(loss)).toMatchObject({ values: { loss: expect.stringMatching(/^\d/) } });
+  });
+
+  test('operands need not be cut where the logits are', async () => {
+    using work = written();
+    const direction = Float32Array.from(noise(rows * classes, 3, 5));
+    const half = (rows / 2) * classes;
+    work.write('l1.npy', [2, classes], logits.subarray(0, 2 * classes));
+    work.write('l2.npy', [rows - 2, classes], logits.subarray(2 * classes));
+    work.write('d1.npy', [rows / 2, classes], direction.subarray(0, half));
+    work.write('d2.npy', [rows / 2, classes], Float64Array.from(direction.subarray(half)), '<f8');
+    await work.compute(await work.plan({ ...byRows, operation: 'vjp', logits: ['l?.npy'], direction: ['d?.npy'] }));
+    const expected = softmax.vjp(softmax(x()), tensor(direction, { shape: [rows, classes] }));
+    expectClose((await work.read()).data, await expected.data(), 16);
+  });
+
+  test('another axis, more dimensions, float16 and integers', async () => {
+    using work = written();
+    work.write('cube.npy', [4, 3, 5], logits.subarray(0, 60), '<f2');
+    await work.compute(await work.plan({ operation: 'softmax', logits: ['cube.npy'], axis: 1, shardBytes: 60 }));
+    const cube = await work.read();
+    expect(cube.shape).toEqual([4, 3, 5]);
+    expect(readFileSync(work.path('out/softmax/part-000000.npy')).toString('latin1')).toContain("'<f2'");
+    const sums = [0, 1, 2, 3, 4].map((i) => cube.data[i] + cube.data[i + 5] + cube.data[i + 10]);
+    for (const sum of sums) expect(Math.abs(sum - 1)).toBeLessThan(3e-3);
+    work.write('ints.npy', [2, 3], Int32Array.of(1, 2, 3, 0, 0, 0), '<i4');
+    await work.compute(await work.plan({ operation: 'softmax', logits: ['ints.npy'], out: 'ints' }));
+    const ints = await work.read('ints');
+    expect(ints.data).toBeInstanceOf(Float64Array);
+    expect(ints.data[3]).toBe(1 / 3);
+  });
+
+  test('losses of rows, their sum, and the loss alone', async () => {
+    using work = written();
+    for (const split of [byRows, byClasses]) {
+      for (const reduction of ['none', 'sum', 'mean'] as const) {
+        const out = `${reduction}-${'shardClasses' in split}`;
+        const plan = await work.plan({
+          ...split,
+          operation: 'cross-entropy',
+          target: ['labels.npy'],
+          reduction,
+          gradient: false,
+          out,
+        });
+        await work.compute(plan);
+        const expected = await crossEntropy(x(), labels, { reduction }).loss.data();
+        const manifest = JSON.parse(readFileSync(work.path(`${out}/manifest.json`), 'utf8'));
+        expect(manifest.arrays.gradient).toBeUndefined();
+        if (reduction === 'none') expectClose((await work.read(out)).data, expected);
+        else expectClose([Number(manifest.values.loss)], expected);
+      }
+    }
+  });
+});
+
+describe('a run that was damaged', () => {
+  const options = { ...byClasses, operation: 'cross-entropy', target: ['labels.npy'], reduction: 'none' } as const;
+  const damages: Readonly<Record<string, readonly [path: string, how: (path: string) => void, problem: RegExp]>> = {
+    'a flipped bit': [
+      'out/gradient/part-000001.npy',
+      (path) => {
+        const bytes = readFileSync(path);
+        bytes[bytes.length - 1] ^= 1;
+        writeFileSync(path, bytes);
+      },
+      /corrupt: SHA-256 [0-9a-f]{64}; expected/,
+    ],
+    'a part cut short': ['out/gradient/part-000000.npy', (path) => truncateSync(path, 100), /100 bytes; expected \d+/],
+    'a part that is gone': ['out/loss/part-000000.npy', (path) => rmSync(path), /missing/],
+    'a record that is no JSON': ['out/records/apply-000002.json', (path) => writeFileSync(path, '{'), /no JSON/],
+    'a record of another kind': [
+      'out/records/apply-000002.json',
+      (path) => writeFileSync(path, '{}'),
+      /shard: Invalid input/,
+    ],
+    'a manifest cut short': ['out/manifest.json', (path) => truncateSync(path, 10), /no JSON/],
+    'no manifest': ['out/manifest.json', (path) => rmSync(path), /the run has not finished/],
+  };
+  test.each(Object.entries(damages))(
+    '%s is found and computed again, and nothing else is',
+    async (_, [path, damage, problem]) => {
+      using work = written();
+      const plan = await work.plan(options);
+      await work.compute(plan);
+      const expected = work.hashes();
+      expect(await verify(work.store, 'out')).toMatchObject({ finished: true, damages: [], sound: 4 });
+      damage(work.path(path));
+      const { damages: found, finished } = await verify(work.store, 'out');
+      expect(finished).toBe(false);
+      expect(found).toEqual([{ path, problem: expect.stringMatching(problem) }]);
+      await removeDamaged(work.store, plan);
+      const again: number[] = [];
+      await work.compute(plan, (indices) => {
+        again.push(indices.length);
+        return indices;
+      });
+      expect(again[2]).toBeLessThanOrEqual(1);
+      expect(work.hashes()).toEqual(expected);
+    },
+  );
+
+  test('statistics that are damaged before they are merged are computed again', async () => {
+    using work = written();
+    const plan = await work.plan(options);
+    await work.compute(plan);
+    const expected = work.hashes();
+    for (const name of [
+      'manifest.json',
+      'records/merge-000000.json',
+      'records/apply-000000.json',
+      'statistics/merged-000000.npy',
+      'gradient/part-000000.npy',
+      'loss/part-000000.npy',
+    ]) {
+      rmSync(work.path(`out/${name}`));
+    }
+    const path = work.path('out/statistics/part-000001.npy');
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 8] ^= 1;
+    writeFileSync(path, bytes);
+    await expect(work.compute(plan)).rejects.toThrow(
+      'out/statistics/part-000001.npy: corrupt; softgrad run --resume out',
+    );
+    expect(await removeDamaged(work.store, plan)).toEqual(['out/statistics/part-000001.npy']);
+    await work.compute(plan);
+    expect(work.hashes()).toEqual(expected);
+  });
+
+  test('a file that no shard writes is reported', async () => {
+    using work = written();
+    await work.compute(await work.plan(options));
+    writeFileSync(work.path('out/gradient/part-000001 (copy).npy'), '');
+    expect((await verify(work.store, 'out')).damages).toEqual([
+      { path: 'out/gradient/part-000001 (copy).npy', problem: 'no shard of the plan writes it' },
+    ]);
+  });
+});
+
+describe('a disk that is full', () => {
+  test('fails with the file, leaves nothing half-written, and the run goes on when there is room', async () => {
+    using work = written();
+    const plan = await work.plan({ ...byRows, operation: 'softmax' });
+    await work.compute(plan);
+    const expected = work.hashes();
+    rmSync(work.path('out'), { recursive: true });
+    // The file system has room for the first bytes alone; the error is the one that the system gives for a full disk.
+    const { prototype } = await open(work.path('logits.npy')).then(async (handle) => {
+      await handle.close();
+      return { prototype: Object.getPrototypeOf(handle) as FileHandle };
+    });
+    let puts = 0;
+    const whole = prototype.writeFile;
+    const full = vi.spyOn(prototype, 'writeFile').mockImplementation(async function (this: FileHandle, data, options) {
+      if (++puts !== 6) return whole.call(this, data, options);
+      await whole.call(this, new Uint8Array(3));
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    });
+    await expect(work.compute(plan)).rejects.toThrow(
+      'out/softmax/part-000001.npy: cannot be written: no space left on the device',
+    );
+    full.mockRestore();
+    expect(readdirSync(work.path('out/softmax'))).toEqual(['part-000000.npy']);
+    await work.compute(plan);
+    expect(work.hashes()).toEqual(expected);
+  });
+});
+
+describe('refused', () => {
+  test('another run in the same folder', async () => {
+    using work = written();
+    await work.compute(await work.plan({ operation: 'softmax' }));
+    const other = await work.plan({ operation: 'log-softmax' });
+    await expect(work.compute(other)).rejects.toThrow(
+      /out\/plan.json: the plan of another run \(softmax, id [0-9a-f]{32}\)/,
+    );
+  });
+
+  test('an input that has changed since it was planned, and the other shards are computed', async () => {
+    using work = written();
+    for (const name of ['a', 'b', 'c']) work.write(`${name}.npy`, [2, 4], new Float32Array(8));
+    const plan = await work.plan({ operation: 'softmax', logits: ['a.npy', 'b.npy', 'c.npy'] });
+    utimesSync(work.path('b.npy'), 1000, 1000);
+    await expect(work.run(plan)).rejects.toThrow(
+      /^b\.npy: changed since the run was planned, from 96|^b\.npy: changed since the run was planned/,
+    );
+    expect(Object.keys(work.hashes()).filter((name) => name.includes('part-'))).toEqual([
+      'softmax/part-000000.npy',
+      'softmax/part-000002.npy',
+    ]);
+    expect(existsSync(work.path('out/manifest.json'))).toBe(false);
+    const { steps, finished } = await statusOf(work.store, 'out');
+    expect({ steps, finished }).toEqual({
+      steps: [
+        { step: 'apply', done: 2, total: 3 },
+        { step: 'finish', done: 0, total: 1 },
+      ],
+      finished: false,
+    });
+  });
+
+  test('a worker of another version, backend or arithmetic', async () => {
+    using work = written();
+    const plan = await work.plan({ operation: 'softmax' });
+    await expect(work.compute({ ...plan, version: '0.0.1' })).rejects.toThrow(
+      'the run was planned by version 0.0.1, this is',
+    );
+    using other = written();
+    const otherPlan = await other.plan({ operation: 'softmax' });
+    const pins = { version: plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
+    await other.store.putOnce('out/pins.json', Buffer.from(JSON.stringify(pins)));
+    await expect(other.compute(otherPlan)).rejects.toThrow(
+      'the first worker of the run computes other bits (cpu, 000000000000)',
+    );
+  });
+
+  test('a worker that comes to other bits for a shard that has a record', async () => {
+    using work = written();
+    const plan = await work.plan({ operation: 'softmax' });
+    const parts = [{ path: 'out/softmax/part-000000.npy', byteLength: 1, sha256: '0'.repeat(64) }];
+    const record = { shard: 'apply-000000', parts };
+    await work.store.putOnce('out/records/apply-000000.json', Buffer.from(JSON.stringify(record)));
+    await expect(work.compute(plan)).rejects.toThrow(
+      'out/records/apply-000000.json: another worker has come to other bits',
+    );
+  });
+});

@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { crossEntropy } from '../../core/reference/cross-entropy.js';
+import { logSoftmax, logSumExp, logSumExpHvp, softmax } from '../../core/reference/functions.js';
+import {
+  type ApplyPart,
+  crossEntropyPart,
+  logSoftmaxPart,
+  logSumExpOf,
+  lossOf,
+  softmaxPart,
+  vjpPart,
+} from '../src/from-statistics.js';
+import {
+  identity,
+  leaf,
+  merge,
+  mergeTree,
+  putStatistics,
+  type RowPart,
+  type Statistics,
+  statisticsAt,
+  statisticsColumns,
+  sumTree,
+} from '../src/statistics.js';
+
+interface Row {
+  readonly logits: Float64Array;
+  readonly direction: Float64Array;
+  readonly mask: Uint8Array | null;
+  readonly target: number;
+  readonly temperature: number;
+  /** Where the row is cut. */
+  readonly cuts: readonly number[];
+}
+
+/** The parts of a row, as its shards see them. */
+function partsOf({ logits, direction, mask, target, temperature, cuts }: Row): RowPart[] {
+  const ends = [...cuts, logits.length];
+  return ends.map((end, k) => {
+    const start = ends[k - 1] ?? 0;
+    return {
+      logits: logits.subarray(start, end),
+      direction: direction.subarray(start, end),
+      mask: mask?.subarray(start, end) ?? null,
+      target: target >= start && target < end ? target - start : null,
+      temperature,
+    };
+  });
+}
+
+function wholeRow(row: Row): Statistics {
+  return mergeTree(partsOf(row).map(leaf), row.temperature);
+}
+
+function apply(row: Row, part: ApplyPart): Float64Array {
+  const statistics = wholeRow(row);
+  const out = new Float64Array(row.logits.length);
+  let at = 0;
+  for (const each of partsOf(row)) {
+    part(out.subarray(at, at + each.logits.length), each, statistics);
+    at += each.logits.length;
+  }
+  return out;
+}
+
+const arbitraryRow = (logit: fc.Arbitrary<number>): fc.Arbitrary<Row> =>
+  fc
+    .record({
+      logits: fc.array(logit, { minLength: 1, maxLength: 40 }),
+      temperature: fc.constantFrom(1, 0.5, 3.7),
+      seed: fc.nat(),
+      masked: fc.option(fc.array(fc.boolean(), { minLength: 40, maxLength: 40 })),
+      directions: fc.array(fc.double({ min: -8, max: 8, noNaN: true }), { minLength: 40, maxLength: 40 }),
+      cuts: fc.array(fc.nat(40), { maxLength: 8 }),
+    })
+    .map(({ logits, temperature, seed, masked, directions, cuts }) => ({
+      logits: Float64Array.from(logits),
+      direction: Float64Array.from(directions.slice(0, logits.length)),
+      mask: masked && Uint8Array.from(masked.slice(0, logits.length), Number),
+      target: seed % logits.length,
+      temperature,
+      cuts: cuts.map((cut) => cut % (logits.length + 1)).sort((a, b) => a - b),
+    }));
+
+const ordinary = fc.double({ min: -30, max: 30, noNaN: true });
+/** Rows that are one-hot but for the last digits, and what is no number. */
+const special = fc.constantFrom(-Infinity, Infinity, Number.NaN, 0, 1, 40, 80, 800, -1e300);
+
+const rowsOf = ({ logits }: Row) => ({ outer: 1, classes: logits.length, inner: 1 });
+const ulp = 2 ** -52;
+
+/** A bound in ULP: exp and log are good to one, their arguments to |x − m| / T, and every merge rounds once. */
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, scale: (i: number) => number, row: Row) {
+  const finite = row.logits.filter(Number.isFinite);
+  const spread = Math.min(800, Math.max(0, Math.max(...finite) - Math.min(...finite)) / row.temperature);
+  const bound = (12 + row.cuts.length + spread) * ulp;
+  expect(actual.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    if (Number.isFinite(expected[i])) {
+      expect(Math.abs(actual[i] - expected[i])).toBeLessThanOrEqual(bound * scale(i) + 2 ** -1050);
+    } else expect(actual[i]).toBe(expected[i]);
+  }
+}
+
+describe.each([
+  ['ordinary logits', ordinary],
+  ['special logits', special],
+  ['both', fc.oneof(ordinary, special)],
+])('rows cut anywhere, of %s', (_, logit) => {
+  test('softmax, log-softmax and log-sum-exp', () => {
+    fc.assert(
+      fc.property(arbitraryRow(logit), (row) => {
+        const { temperature, mask } = row;
+        const options = { temperature, mask };
+        const p = softmax(row.logits, rowsOf(row), options);
+        expectClose(apply(row, softmaxPart), p, (i) => p[i], row);
+        const logP = logSoftmax(row.logits, rowsOf(row), options);
+        expectClose(apply(row, logSoftmaxPart), logP, (i) => Math.abs(logP[i]), row);
+        const lse = logSumExp(row.logits, rowsOf(row), options);
+        const largest = Math.abs(wholeRow(row).max) / temperature;
+        expectClose([logSumExpOf(wholeRow(row), temperature)], lse, () => Math.abs(lse[0]) + largest, row);
+      }),
+    );
+  });
+
+  test('vjp, relative to what remains after cancellation', () => {
+    fc.assert(
+      fc.property(arbitraryRow(logit), (row) => {
+        const { temperature, mask, direction } = row;
+        const options = { temperature, mask };
+        // logSumExpHvp with cotangent T is p ⊙ (u − ⟨p, u⟩) / T.
+        const expected = logSumExpHvp(row.logits, [temperature], direction, rowsOf(row), options);
+        const p = softmax(row.logits, rowsOf(row), options);
+        const remains = (i: number) =>
+          p[i] === 0 ? 0 : p[i] * direction.reduce((sum, u, j) => sum + p[j] * Math.abs(u - direction[i]), 0);
+        expectClose(apply(row, vjpPart), expected, (i) => (8 * remains(i)) / temperature, row);
+      }),
+    );
+  });
+
+  test('cross-entropy: loss and gradient', () => {
+    fc.assert(
+      fc.property(arbitraryRow(logit), (row) => {
+        const { temperature, mask, target } = row;
+        const options = { temperature, mask, reduction: 'none' } as const;
+        const expected = crossEntropy(row.logits, { kind: 'indices', values: [target] }, rowsOf(row), options);
+        const loss = lossOf(wholeRow(row), temperature);
+        expectClose([loss], expected.loss, () => Math.abs(expected.loss[0]), row);
+        expectClose(apply(row, crossEntropyPart(1)), expected.gradient, (i) => Math.abs(expected.gradient[i]), row);
+      }),
+    );
+  });
+});
+
+describe('merging', () => {
+  const a = leaf({ logits: [1, 2, 3], temperature: 1, direction: [1, 2, 3] });
+
+  test('the identity changes nothing, on either side', () => {
+    expect(leaf({ logits: [5, 6], mask: [0, 0], temperature: 1 })).toEqual(identity);
+    expect(leaf({ logits: [], temperature: 1 })).toEqual(identity);
+    expect(merge(identity, a, 1)).toEqual(a);
+    expect(merge(a, identity, 1)).toEqual(a);
+    expect(merge(identity, identity, 1)).toEqual(identity);
+    expect(mergeTree([], 1)).toEqual(identity);
+  });
+
+  test('a part of nothing but −Infinity counts as kept, and changes nothing else', () => {
+    const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1 });
+    expect(nothing).toMatchObject({ max: -Infinity, kept: 2, rest: 0 });
+    for (const merged of [merge(nothing, a, 1), merge(a, nothing, 1)]) expect(merged).toEqual({ ...a, kept: 5 });
+  });
+
+  test('the tree depends on nothing but the number of parts', () => {
+    // Neighbours first: from left to right it would be 1, of the pairs of equal size 2.
+    expect(sumTree([1e16, 1, -1e16, 1])).toBe(0);
+    expect(sumTree([1e16, -1e16, 1, 1, 5])).toBe(7);
+    expect(sumTree([1, 2, 3, 4, 5])).toBe(15);
+    expect(sumTree([])).toBe(0);
+  });
+
+  test('a file of statistics holds them exactly', () => {
+    const out = new Float64Array(2 * statisticsColumns);
+    putStatistics(out, 1, a);
+    expect(statisticsAt(out, 1)).toEqual(a);
+  });
+
+  test('sums of many terms lose nothing', () => {
+    const logits = new Float64Array(1_000_001).fill(-20);
+    logits[0] = 0;
+    expect(leaf({ logits, temperature: 1 }).rest).toBe(Math.exp(-20) * 1e6);
+  });
+});

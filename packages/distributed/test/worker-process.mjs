@@ -1,0 +1,16 @@
+// A worker in a process of its own: options as JSON on the command line, events on standard output, one a line.
+import { startWorker } from '../dist/redis/index.js';
+import './faulty-backends.mjs';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const worker = await startWorker({
+  backends: new URL('./faulty-backends.mjs', import.meta.url).href,
+  onEvent: ({ kind, message }) => process.stdout.write(`${kind} ${message}\n`),
+  ...options,
+});
+process.stdout.write('ready\n');
+process.on('SIGTERM', () => worker.close());
+await worker.ended.catch((error) => {
+  process.stdout.write(`ended ${error.message}\n`);
+  process.exitCode = 2;
+});
