@@ -16,6 +16,7 @@ const longestFirst = [
   'backend-tfjs',
   'docs',
   'backend-wasm',
+  'distributed',
   'bench',
   'core',
   'cli',
