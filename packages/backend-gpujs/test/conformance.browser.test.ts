@@ -49,7 +49,7 @@ conforms('in Chromium', {
   leftOut: [
     {
       ids: /^(?!(storage|vjp|jacobian|sigmoid|lifecycle)\/)/,
-      cases: 1328,
+      cases: 1329,
       because: "WebGL 2's GLSL runs kernels of the same building blocks",
     },
     {

@@ -4,7 +4,7 @@ import type { Contender, ContenderSource } from '../contender.js';
 import { type Environment, environment } from '../environment.js';
 import type { Signal } from '../platform.js';
 import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, floatArray } from '../workloads.js';
-import { type AccuracyData, type AccuracyInput, accuracyData, accuracyInputs } from './inputs.js';
+import { type AccuracyData, type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
 import { type AccuracyOp, type AccuracyOpName, accuracyOps, type Case } from './ops.js';
 
 export interface AccuracyOptions {
@@ -51,6 +51,10 @@ export interface AccuracyReport {
 /** Matrices of longer rows are too many entries. */
 const mostResultsOfRow = 1e7;
 
+function isAsked({ results, isPeriodic = true }: AccuracyOp, { classes }: AccuracyInput): boolean {
+  return results(classes) <= mostResultsOfRow && (isPeriodic || repeatsOf(classes) === 1);
+}
+
 interface Question {
   readonly op: AccuracyOpName;
   readonly dtype: BenchDType;
@@ -79,7 +83,7 @@ export async function measureAccuracy(
   const questions = ops.flatMap((op) =>
     dtypes.flatMap((dtype) =>
       accuracyInputs(classes)
-        .filter((input) => accuracyOps[op].results(input.classes) <= mostResultsOfRow)
+        .filter((input) => isAsked(accuracyOps[op], input))
         .map((input) => ({ op, dtype, input })),
     ),
   );
@@ -157,6 +161,8 @@ function rounded(values: Float64Array, dtype: BenchDType): FloatArray {
 
 interface Expectation {
   readonly values: Float64Array;
+  /** An error up to this is none. */
+  readonly undetermined: Float64Array | undefined;
   /** The magnitude of which an error is an ULP or more. */
   readonly scale: Float64Array;
 }
@@ -165,7 +171,7 @@ function expectationOf(op: AccuracyOp, asked: Case): Expectation {
   const values = op.expected(asked);
   const attainable = op.attainable?.(asked);
   const scale = values.map((value, k) => Math.max(Math.abs(value), attainable?.[k] ?? 0));
-  return { values, scale };
+  return { values, scale, undetermined: op.undetermined?.(asked) };
 }
 
 /** The contender's result, or null if it does not support the input. */
@@ -235,7 +241,7 @@ function ulpOf(x: number, dtype: BenchDType): number {
 }
 
 /** A result that repeats is compared everywhere with the period that is expected. */
-function largestError(actual: HostArray, { values, scale }: Expectation, dtype: BenchDType): number {
+function largestError(actual: HostArray, { values, scale, undetermined }: Expectation, dtype: BenchDType): number {
   const ulps = scale.map((size) => (size < Number.POSITIVE_INFINITY ? ulpOf(Math.max(size, 1e-30), dtype) : 0));
   let largest = 0;
   for (const [k, found] of actual.entries()) {
@@ -243,7 +249,8 @@ function largestError(actual: HostArray, { values, scale }: Expectation, dtype: 
     const [exact = Number.NaN, ulp = Number.NaN] = [values[at], ulps[at]];
     if (Number.isNaN(found)) return Number.NaN;
     if (found === exact || (scale[at] ?? 0) < 1e-30) continue;
-    largest = Math.max(largest, Math.abs(found - exact) / ulp);
+    const error = Math.abs(found - exact) - (undetermined?.[at] ?? 0);
+    largest = Math.max(largest, error / ulp);
   }
   return largest;
 }

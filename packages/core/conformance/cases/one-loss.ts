@@ -4,13 +4,14 @@ import { assertSame } from '../check.js';
 import { logits } from '../inputs.js';
 import { owning } from '../owning.js';
 
-const lengths = [2, 3, 7, 10, 17, 40, 67, 130, 300, 1100];
+/** Label smoothing by the number of classes: few of them, because each is a kernel of its own that some engines take seconds to compile. */
+const smoothings: Readonly<Record<number, number>> = { 2: 0, 3: 0.1, 10: 0, 17: 0.1, 130: 0, 1100: 0.1 };
 
 /** What is asked for beside the loss does not change a bit of it, nor the loss one of the gradient. */
 export const oneLoss: readonly ConformanceCase[] = (['float32', 'float64'] as const).map((dtype) =>
   defineCase(`cross-entropy/one-loss${dtypeOnly(dtype)}`, { dtype, kernel: null, classes: 1100 }, async (backend) => {
-    for (const classes of lengths) {
-      for (const labelSmoothing of [0, 0.1]) await checkLoss(backend, dtype, classes, labelSmoothing);
+    for (const [classes, labelSmoothing] of Object.entries(smoothings)) {
+      await checkLoss(backend, dtype, Number(classes), labelSmoothing);
     }
   }),
 );
