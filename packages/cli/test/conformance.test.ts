@@ -29,7 +29,7 @@ test('a right backend of three kernels passes what it announces; the rest is doe
   expect(reasons.map((line) => line.replace(/^\d+ do(es)? not apply: /, '')).sort()).toEqual([
     'asserted the other way: it has readSync, float64, nonFinite: ieee',
     'it announces no basis and no fused kernels',
-    'it does not announce view, inPlace',
+    'it does not announce view, inPlace, range: full',
     'it has no float16',
     'it has no float32',
   ]);
