@@ -46,6 +46,24 @@ function remaining(s: FloatArray, g: FloatArray, rows: Rows): Float64Array {
 }
 
 describe.each(dtypes)('in %s', (dtype) => {
+  test('the diagonal of a long, nearly one-hot row is within two ULP', () => {
+    const random = randomFrom(7);
+    for (const classes of [17, 1000]) {
+      const rows = { outer: 1, classes, inner: 1 };
+      for (const left of [2 ** -2, 2 ** -20, 2 ** -50]) {
+        const weights = Array.from({ length: classes }, (_, c) => (c === 5 ? 0 : random()));
+        const total = weights.reduce((sum, weight) => sum + weight, 0);
+        const s = floats(classes, dtype);
+        s.set(weights.map((weight, c) => (c === 5 ? 1 - left : (left * weight) / total)));
+        const out = computed(classes ** 2, s, dtype, (result, p) => backend.jacobian(result, p, rows, plain));
+        const [actual, expected] = [out, reference.softmaxJacobian(s, rows)].map((m) =>
+          m.slice(5 * classes + 5, 5 * classes + 6),
+        );
+        expectWithin(2, actual as FloatArray, expected ?? [], dtype, `${classes} classes, 1 − s = ${left}`);
+      }
+    }
+  });
+
   test('the Jacobian is right on both sides of the length of short rows, wherever the largest probability is', () => {
     for (let classes = 2; classes < shortRow + 5; classes++) {
       const rows = { outer: 4, classes, inner: 1 };

@@ -1,4 +1,5 @@
 import type { Rows } from '@softgrad/core';
+import { sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, tileLength } from '../tiles.js';
@@ -131,9 +132,15 @@ function jacobianLong(
   }
 }
 
-/** 1 − s_r where s_r is nearly 1 and the difference would cancel. */
+/** 1 − s_r where s_r is nearly 1 and the difference would cancel, by a compensated sum: at most one entry of a row needs it. */
 function sumOfOthers(s: FloatArray, start: number, end: number, r: number): number {
   let others = 0;
-  for (let k = start; k < end; k++) if (k !== r) others += s[k];
-  return others;
+  let lost = 0;
+  for (let k = start; k < end; k++) {
+    if (k === r) continue;
+    const next = others + s[k];
+    lost += sumError(others, s[k], next);
+    others = next;
+  }
+  return others + lost;
 }
