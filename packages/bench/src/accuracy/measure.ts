@@ -161,7 +161,7 @@ function rounded(values: Float64Array, dtype: BenchDType): FloatArray {
 
 interface Expectation {
   readonly values: Float64Array;
-  /** An error up to this is none. */
+  /** Errors up to this are counted as 0. */
   readonly undetermined: Float64Array | undefined;
   /** The magnitude of which an error is an ULP or more. */
   readonly scale: Float64Array;

@@ -40,8 +40,8 @@ export interface AccuracyOp {
    */
   attainable?(input: Case): Float64Array;
   /**
-   * What the rounding of the operand leaves open: the difference between formulas that agree where the probabilities of a row sum to 1. An error
-   * up to that is none. Missing where there is none.
+   * What the rounding of the operand leaves open: the difference between formulas that agree where the probabilities of a row sum to 1. Errors
+   * up to it are counted as 0. Missing if the result is fully determined.
    */
   undetermined?(input: Case): Float64Array;
   /** Whether a row that repeats its entries has results that repeat. Default true; false leaves rows of millions of classes out. */
