@@ -1,8 +1,6 @@
 // The tables of docs/choose-a-backend.md, from what backends announce and from the studies that the page of measurements is made of.
 import { formatMs } from '@softgrad/bench';
-
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+import { table, withBetween } from './markdown.mjs';
 
 export function capabilitiesTable(backends) {
   const head = ['backend', 'device in Node here', 'dtypes', 'results are read', 'NaN and ±Infinity', 'subnormals'];
@@ -44,9 +42,6 @@ export function withTables(page, backends, studies) {
     speed: `${where}\n\n${speedTable(backends, studies)}`,
   };
   return Object.entries(tables).reduce((text, [mark, content]) => {
-    const [begin, end] = [`<!-- ${mark}: begin -->`, `<!-- ${mark}: end -->`];
-    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-    if (from < 0 || to < from) throw new Error(`docs/choose-a-backend.md has no place for the table of ${mark}`);
-    return `${text.slice(0, from + begin.length)}\n${content}\n${text.slice(to)}`;
+    return withBetween(text, mark, content, 'docs/choose-a-backend.md', mark);
   }, page);
 }

@@ -1,7 +1,7 @@
 // The tables of docs/where-it-runs.md, from docs/data/consumers.json, which `npm run test:consumers` keeps.
 
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+import { table, withBetween } from './markdown.mjs';
+
 const shown = (result) => (result === undefined ? '–' : result.ok ? result.shown : '**fails**');
 
 const titles = { node: 'Node', bun: 'Bun', deno: 'Deno' };
@@ -43,11 +43,8 @@ const tables = { runtimes: runtimesTable, bundlers: bundlersTable, types: typesT
 /** The page with each table between its marks. */
 export function withConsumers(page, consumers) {
   return Object.entries(tables).reduce((text, [group, make]) => {
-    const [begin, end] = [`<!-- ${group}: begin -->`, `<!-- ${group}: end -->`];
-    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-    if (from < 0 || to < from) throw new Error(`docs/where-it-runs.md has no place for the table of ${group}`);
     const parts = Object.entries(consumers).filter(([, part]) => part.group === group);
     const content = parts.length > 0 ? make(parts) : 'Not tested yet: `npm run test:consumers` writes the table here.';
-    return `${text.slice(0, from + begin.length)}\n${content}\n${text.slice(to)}`;
+    return withBetween(text, group, content, 'docs/where-it-runs.md', group);
   }, page);
 }
