@@ -1,5 +1,6 @@
 // The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from what is said here and from the study of docs/performance.md.
 import { formatMs } from '@softgrad/bench';
+import { table } from './markdown.mjs';
 
 /**
  * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` the names that the study has for it
@@ -177,9 +178,6 @@ ${speed(results, studies)}
 function display(tex) {
   return `$$\n${tex}\n$$`;
 }
-
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 
 const shown = ['cpu', 'wasm:relaxedSimd=true', 'naive'];
 const titles = ['cpu', 'wasm', 'plain loops'];

@@ -30,13 +30,17 @@ export interface Selector {
   readonly shapes?: (shape: BenchShape) => boolean;
 }
 
-/** `fast` against `slow` at each shape: at least `least(shape)` times as fast. */
-export interface SpeedUpBar extends Selector {
-  readonly what: string;
-  readonly bar: string;
+/** Two contenders, compared in a mode at the shapes selected. */
+export interface ContenderPair extends Selector {
   readonly fast: string;
   readonly slow: string;
   readonly mode: Mode;
+}
+
+/** `fast` against `slow` at each shape: at least `least(shape)` times as fast. */
+export interface SpeedUpBar extends ContenderPair {
+  readonly what: string;
+  readonly bar: string;
   readonly least: (shape: BenchShape) => number;
   /** At least this in the geometric mean over the shapes, too. */
   readonly geometricMean?: number;
@@ -44,18 +48,14 @@ export interface SpeedUpBar extends Selector {
 
 export function speedUpTarget(report: BenchReport, bar: SpeedUpBar): Target {
   const wanted = select(report, bar);
-  const found = wanted.flatMap((result) => {
-    const [fast, slow] = [bar.fast, bar.slow].map((name) => find(result, name)?.samples[bar.mode]);
-    const ratio = fast && slow ? pairedRatio(slow, fast) : null;
-    return ratio ? [{ shape: result.workload.shape, ratio, least: bar.least(result.workload.shape) }] : [];
-  });
+  const found = ratiosOf(report, bar).map((one) => ({ ...one, least: bar.least(one.shape) }));
   if (found.length === 0) return { what: bar.what, bar: bar.bar, measured: 'not measured', met: null };
   // A shape that somebody could not do, or got wrong, is no shape at which the bar is met.
   const absent = wanted
     .map(({ workload }) => workload.shape)
     .filter((shape) => !found.some((one) => one.shape === shape));
   const worst = found.reduce((a, b) => (b.ratio.ratio / b.least < a.ratio.ratio / a.least ? b : a));
-  const mean = Math.exp(found.reduce((sum, { ratio }) => sum + Math.log(ratio.ratio), 0) / found.length);
+  const mean = meanOf(found);
   const short = found.filter(({ ratio, least }) => ratio.ratio < least).map(({ shape }) => shapeText(shape));
   const missed = short.length > 0 || mean < (bar.geometricMean ?? 0);
   const details = [
@@ -148,17 +148,22 @@ export function find(result: WorkloadResult, name: string): ContenderResult | un
 }
 
 /** How many times as fast one contender is as another, in the geometric mean over the shapes; null where they were not measured together. */
-export function geometricMean(
-  report: BenchReport,
-  { fast, slow, mode, ...selector }: Selector & Pick<SpeedUpBar, 'fast' | 'slow' | 'mode'>,
-): number | null {
-  const ratios = select(report, selector).flatMap((result) => {
+export function geometricMean(report: BenchReport, pair: ContenderPair): number | null {
+  const found = ratiosOf(report, pair);
+  return found.length === 0 ? null : meanOf(found);
+}
+
+function meanOf(found: readonly { readonly ratio: Ratio }[]): number {
+  return Math.exp(found.reduce((sum, { ratio }) => sum + Math.log(ratio.ratio), 0) / found.length);
+}
+
+/** The paired ratios at each shape at which both were measured. */
+function ratiosOf(report: BenchReport, { fast, slow, mode, ...selector }: ContenderPair) {
+  return select(report, selector).flatMap((result) => {
     const [of, over] = [fast, slow].map((name) => find(result, name)?.samples[mode]);
     const ratio = of && over ? pairedRatio(over, of) : null;
-    return ratio ? [ratio.ratio] : [];
+    return ratio ? [{ shape: result.workload.shape, ratio }] : [];
   });
-  if (ratios.length === 0) return null;
-  return Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
 }
 
 export function shapeText(shape: BenchShape): string {

@@ -1,10 +1,9 @@
 import { type Backend, type HostArray, isSoftgradError, tensor } from '@softgrad/core';
-import { reference } from '@softgrad/core/conformance';
 import type { Contender, ContenderSource } from '../contender.js';
 import { type Environment, environment } from '../environment.js';
 import type { Signal } from '../platform.js';
 import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, floatArray } from '../workloads.js';
-import { type AccuracyData, type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
+import { type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
 import { type AccuracyOp, type AccuracyOpName, accuracyOps, type Case } from './ops.js';
 
 export interface AccuracyOptions {
@@ -138,19 +137,9 @@ function caseOf({ op, dtype, input }: Question, count: number): Case {
   const data = accuracyData(input, dtype, Math.max(1, count * share));
   const layout = { outer: data.rows, classes: data.period, inner: 1 };
   const parameters = { temperature: input.temperature, mask: data.mask };
-  const output = rounded(outputOf(operand, data, layout, parameters), dtype);
-  return { ...data, layout, parameters, operand, output };
-}
-
-function outputOf(
-  operand: AccuracyOp['operand'],
-  { logits, repeats }: AccuracyData,
-  layout: Case['layout'],
-  parameters: Case['parameters'],
-): Float64Array {
-  if (operand === 'softmax') return reference.softmax(logits, layout, parameters).map((value) => value / repeats);
-  if (operand === 'logits') return new Float64Array(0);
-  return reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats));
+  const asked = { ...data, layout, parameters, operand, output: floatArray(dtype, 0) };
+  if (operand === 'logits') return asked;
+  return { ...asked, output: rounded(accuracyOps[operand].expected(asked), dtype) };
 }
 
 function rounded(values: Float64Array, dtype: BenchDType): FloatArray {

@@ -57,9 +57,8 @@ const softmaxProduct = {
     reference.softmaxVjp(output, directions, layout, temperature, mask).map((value) => value * repeats),
   attainable: (input) =>
     ofRows(input, (row) => {
-      const origin = originOf(row);
-      const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
-      return ({ p, g }) => (p * (Math.abs(g - origin) + mean)) / input.parameters.temperature;
+      const size = centredSize(row, input.repeats);
+      return (entry) => (entry.p * size(entry)) / input.parameters.temperature;
     }),
 } as const satisfies Partial<AccuracyOp>;
 
@@ -130,9 +129,8 @@ export const accuracyOps = {
     },
     attainable: (input) =>
       ofRows(input, (row) => {
-        const origin = originOf(row);
-        const mean = input.repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
-        return ({ g }) => (Math.abs(g - origin) + mean) / input.parameters.temperature;
+        const size = centredSize(row, input.repeats);
+        return (entry) => size(entry) / input.parameters.temperature;
       }),
     // t of the entry above ½, times 1 − Σ p: what the result changes by if that t is subtracted from all, which is exact here.
     undetermined: (input) => {
@@ -233,6 +231,13 @@ function ofRows(input: Case, entryOf: (row: readonly Entry[]) => (entry: Entry) 
 /** What is subtracted from all of a row's directions: that of a probability above ½. */
 function originOf(row: readonly Entry[]): number {
   return row.find(({ p }) => p > 0.5)?.g ?? 0;
+}
+
+/** The size of the terms of `(g − o) − Σ p (g − o)` over all periods, o the origin of the row. */
+function centredSize(row: readonly Entry[], repeats: number): (entry: Entry) => number {
+  const origin = originOf(row);
+  const mean = repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
+  return ({ g }) => Math.abs(g - origin) + mean;
 }
 
 function sum(row: readonly Entry[], term: (entry: Entry) => number): number {
