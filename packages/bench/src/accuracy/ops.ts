@@ -136,7 +136,10 @@ export const accuracyOps = {
     undetermined: (input) => {
       const { output, directions, layout, parameters, repeats } = input;
       if (repeats > 1) return new Float64Array(output.length);
-      const origins = ofRows(input, (row) => () => originOf(row));
+      const origins = ofRows(input, (row) => {
+        const origin = originOf(row);
+        return () => origin;
+      });
       const moved = Float64Array.from(directions, (t, k) => t - (origins[k] ?? Number.NaN));
       const [given, shifted] = [directions, moved].map((t) => reference.logSoftmaxJvp(output, t, layout, parameters));
       return Float64Array.from(given ?? [], (value, k) => Math.abs(value - (shifted?.[k] ?? Number.NaN)));
