@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runEmbedded } from '../src/index.js';
 import { cancel, folderOf, queueStatus, submit, waitFor } from '../src/redis/index.js';
 import { type RedisServer, startRedis } from './redis-server.js';
@@ -62,8 +62,14 @@ async function scene() {
       times,
       marker: work.path(`${signal === 'SIGSTOP' ? 'stopped' : `${point} ${subject.replace('/', ' ')}`}`),
     }),
-    /** No part is missing, doubled or torn, and nothing of interrupted writers is left. */
-    expectUndisturbed: () => expect(work.hashes()).toEqual(expected),
+    /**
+     * No part is missing, doubled or torn. Temporary files of interrupted writers are gone soon after: the last step writes the manifest,
+     * which ends the wait for the run, and then removes them.
+     */
+    async expectUndisturbed() {
+      expect(work.hashes()).toEqual(expected);
+      await vi.waitFor(() => expect(work.temporaries()).toEqual([]), { timeout: 60_000 });
+    },
     [Symbol.dispose]: () => work[Symbol.dispose](),
   };
 }
@@ -102,7 +108,7 @@ describe.concurrent('a worker killed at once', () => {
     await run.wait();
     const deaths = faults.reduce((sum, { times = 1 }) => sum + times, 0);
     await until(() => worker.deaths() === deaths);
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 });
 
@@ -117,17 +123,17 @@ describe.concurrent('workers', () => {
     await until(() => existsSync(run.work.path('stopped-0')));
     await using other = startWorkerProcess(run.options);
     await run.wait();
-    run.expectUndisturbed();
-    expect(other.lines.some((line) => line.startsWith('lost '))).toBe(true);
+    await run.expectUndisturbed();
+    await until(() => other.lines.some((line) => line.startsWith('lost ')));
     zombie.continue();
     await until(() => zombie.lines.some((line) => line.startsWith('warning ')));
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 
   test('two workers on one shard at once', async () => {
     using run = await scene();
     await Promise.all([run.work.compute(run.plan), run.work.compute(run.plan), run.work.compute(run.plan)]);
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 
   test('two workers, and a run that is submitted twice', async () => {
@@ -138,7 +144,7 @@ describe.concurrent('workers', () => {
     expect(new Set(ids).size).toBe(1);
     await run.wait();
     await run.submit();
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
     const done = [...first.lines, ...second.lines].filter((line) => line.startsWith('done '));
     expect(done.length).toBe(new Set(done).size);
     expect(await folderOf(ids[0], run.options)).toBe('out');
@@ -220,7 +226,7 @@ describe.concurrent('workers', () => {
       await run.submit();
       await run.wait();
     }
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 });
 
@@ -237,7 +243,7 @@ describe('a server', () => {
     worker.continue();
     await own.start();
     await waiting;
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 
   test('that is flushed in the middle: what is missing is submitted again', async () => {
@@ -257,7 +263,7 @@ describe('a server', () => {
     worker.continue();
     await submit(run.plan, options);
     await waitFor(run.plan, { ...options, interval: 50 });
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
   });
 
   test('whose settings may lose jobs is warned of', async () => {
@@ -291,7 +297,7 @@ describe('a server', () => {
     await until(() => existsSync(run.work.path('stopped-0')));
     const { backends } = await import('./workspace.js');
     await runEmbedded(run.plan, { root: run.work.root, backends, threads: 1 });
-    run.expectUndisturbed();
+    await run.expectUndisturbed();
     rmSync(run.work.path('stopped-0'));
   });
 });

@@ -12,8 +12,8 @@ export interface Fault {
   readonly times?: number;
 }
 
-/** Long enough for a busy machine, short enough for a test. */
-export const lockDuration = 500;
+/** Of workers that die or stop: how long others wait for them. A worker that is only slow loses its shard too, which must not matter. */
+const lockDuration = 500;
 
 const script = fileURLToPath(new URL('./worker-process.mjs', import.meta.url));
 
@@ -54,10 +54,10 @@ export function startWorkerProcess(
   };
 }
 
-/** A worker in this process, for what no process has to die of. */
+/** A worker in this process, with a lock that it does not lose on a busy machine. */
 export async function startWorkerHere(options: Pick<WorkerOptions, 'root' | 'redis'> & Partial<WorkerOptions>) {
   const lines: string[] = [];
   const onEvent: WorkerOptions['onEvent'] = ({ kind, message }) => lines.push(`${kind} ${message}`);
-  const worker = await startWorker({ backend: 'cpu', backends, lockDuration, retryDelay: 50, onEvent, ...options });
+  const worker = await startWorker({ backend: 'cpu', backends, retryDelay: 50, onEvent, ...options });
   return { lines, ended: worker.ended, [Symbol.asyncDispose]: () => worker.close() };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
 import { type FileArray, type NpyDescr, npyElements, npyHeader, readAll } from '@softgrad/formats';
 import type { Store } from '../src/index.js';
@@ -45,8 +45,10 @@ export function workspace() {
     async read(out = 'out', entry?: string): Promise<FileArray> {
       return readAll(await partsReader(folderStore(join(root, out)), entry), 1e9, '');
     },
-    /** Every file of a run but the orphans of interrupted writers, with its SHA-256. */
+    /** Every file of a run except temporary ones, with its SHA-256. */
     hashes: (out = 'out') => hashesBelow(join(root, out)),
+    /** The temporary files of a run: of writers at work, or of writers that were interrupted. */
+    temporaries: (out = 'out') => filesBelow(join(root, out)).filter(isTemporary),
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
 }
@@ -68,13 +70,26 @@ async function compute(
 export type Workspace = ReturnType<typeof workspace>;
 
 export function hashesBelow(folder: string): Record<string, string> {
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
+  const names = filesBelow(folder).filter((name) => !isTemporary(name));
   return Object.fromEntries(
-    names.map((name) => [name.slice(folder.length + 1), createHash('sha256').update(readFileSync(name)).digest('hex')]),
+    names.map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
   );
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+function isTemporary(name: string): boolean {
+  return basename(name).startsWith('.softgrad-');
 }
 
 /** Numbers that look random, the same each time: a multiplicative generator. */
