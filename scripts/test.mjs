@@ -2,7 +2,7 @@
 // `npm run test:quick`: the tests of a minute, for daily work: no browser, no GPU, no checks of packages.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { ensureChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, testFolders } from './workspace.mjs';
@@ -45,6 +45,10 @@ function summarise() {
   const tests = reports.flatMap((report) => report.tests).toSorted((a, b) => b.seconds - a.seconds);
   for (const { name, seconds } of tests.slice(0, 10)) console.log(`${seconds.toFixed(1).padStart(6)}  ${name}`);
 
+  const failures = reports.flatMap((report) => report.failures);
+  if (failures.length > 0) console.log('\nTests that failed:');
+  for (const { name, message } of failures) console.log(`  ${name}\n${message.replace(/^/gm, '      ')}`);
+
   const total = (count) => reports.reduce((sum, report) => sum + report[count], 0);
   // The check counts as one test; so does a run that failed outside of any test.
   const passed = total('passed') + (checked && !values.quick ? 1 : 0);
@@ -82,10 +86,29 @@ function readReport(folder) {
         seconds: (duration ?? 0) / 1000,
       })),
     ),
+    failures: failuresOf(report).map((failure) => ({ ...failure, name: `${name}: ${failure.name}` })),
     passed: report.numPassedTests,
     failed: report.numFailedTests,
     skipped: report.numPendingTests + report.numTodoTests,
   };
+}
+
+/** The tests that failed and the files that could not be loaded, each with the beginning of its first error. */
+function failuresOf({ testResults }) {
+  return testResults.flatMap((file) => {
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+    if (failed.length > 0) {
+      return failed.map(({ fullName, failureMessages }) => ({
+        name: `${basename(file.name)}: ${fullName}`,
+        message: beginningOf(failureMessages[0] ?? ''),
+      }));
+    }
+    return file.status === 'failed' ? [{ name: basename(file.name), message: beginningOf(file.message ?? '') }] : [];
+  });
+}
+
+function beginningOf(message) {
+  return stripVTControlCharacters(message).split('\n').slice(0, 12).join('\n').slice(0, 1200);
 }
 
 async function timed(part, action) {
