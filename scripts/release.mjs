@@ -1,5 +1,6 @@
 // `npm run release -- --dry-run`: all of a release but the publishing. Builds and checks every package, packs it, installs the tarballs in empty
-// projects, as the line of `npm run pack` does and as each README says, and runs each README's first example there.
+// projects, as the line of `npm run pack` does and as each README says, and runs each README's first example there. With `--publish`, the
+// same tarballs are published after that.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,13 +10,19 @@ import { withProject } from './consumers/project.mjs';
 import { checkReadmes } from './consumers/readmes.mjs';
 import { startRegistry } from './consumers/registry.mjs';
 import { packInto, publishedPackages, withDependencies } from './packages.mjs';
+import { publish, reasonNotToPublish } from './publish.mjs';
 import { pnpm, prepare, root, run } from './workspace.mjs';
 
-const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } });
-if (!values['dry-run']) {
-  console.error(
-    'Nothing is published from here yet. npm run release -- --dry-run does all of a release but the publishing.',
-  );
+const { values } = parseArgs({
+  options: { 'dry-run': { type: 'boolean', default: false }, publish: { type: 'boolean', default: false } },
+});
+if (values['dry-run'] === values.publish) {
+  console.error('Usage: npm run release -- --dry-run | --publish\n--dry-run does all of a release but the publishing.');
+  process.exit(2);
+}
+const obstacle = values.publish ? reasonNotToPublish(publishedPackages()) : null;
+if (obstacle !== null) {
+  console.error(obstacle);
   process.exit(2);
 }
 
@@ -41,11 +48,19 @@ try {
   console.log('In empty projects:');
   await check('the tarballs of softgrad and its command, by path', () => installByPath(packed, registry.address));
   await checkReadmes({ registry: registry.address, check, packed });
+  if (failures.length > 0) console.log(`\nNot ready: ${failures.join('; ')}`);
+  else if (!values.publish) console.log('\nReady to be published.');
+  else {
+    console.log('Publishing:');
+    publish(packed);
+  }
+} catch (error) {
+  failures.push(error.message);
+  console.error(error.message);
 } finally {
   registry?.close();
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(failures.length === 0 ? '\nReady to be published.' : `\nNot ready: ${failures.join('; ')}`);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
 /** @throws where packages differ in their version, or the change log does not have it */

@@ -20,7 +20,9 @@ test('every action of a workflow is pinned to a commit', () => {
 
 test('every npm script that a workflow runs is there', () => {
   const { scripts } = JSON.parse(read('package.json'));
-  const run = workflows.flatMap(({ text }) => [...text.matchAll(/npm (?:run )?([\w:]+)/g)].map(([, script]) => script));
+  const run = workflows.flatMap(({ text }) =>
+    [...text.matchAll(/run: npm (?:run )?([\w:]+)/g)].map(([, script]) => script),
+  );
   expect(run.filter((script) => !(`${script}` in scripts))).toEqual([]);
   expect(run).toContain('test:quick');
 });

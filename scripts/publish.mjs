@@ -1,0 +1,57 @@
+// Publishing of packed packages: each after those of ours that it depends on, and none twice.
+import { spawnSync } from 'node:child_process';
+import { withDependencies } from './packages.mjs';
+
+/** The packages, each after those of ours that it depends on: whoever installs one while the others are being published finds what it needs. */
+export function inOrderOfDependencies(packages) {
+  const ordered = new Set();
+  const visit = (each) => {
+    if (ordered.has(each)) return;
+    for (const dependency of withDependencies(each.manifest.name, packages)) if (dependency !== each) visit(dependency);
+    ordered.add(each);
+  };
+  for (const each of packages) visit(each);
+  return [...ordered];
+}
+
+/** Why the packages cannot be published as they are, or null. */
+export function reasonNotToPublish(packages) {
+  const lacking = packages.filter(({ manifest }) => !manifest.repository?.url);
+  if (lacking.length === 0) return null;
+  const names = lacking.map(({ manifest }) => manifest.name).join(', ');
+  return `no repository in the package.json of ${names}: the registry compares it with the repository that publishes; npm run release:repository -- URL writes it`;
+}
+
+/**
+ * Publishes each tarball whose version the registry does not have, so that a run that failed in the middle can be repeated.
+ *
+ * @param packed packages with their tarballs, of `packInto`
+ * @param npm runs npm with some arguments, and gives what `spawnSync` gives
+ */
+export function publish(packed, { npm = runNpm, report = console.log } = {}) {
+  for (const { manifest, tarball } of inOrderOfDependencies(packed)) {
+    const id = `${manifest.name}@${manifest.version}`;
+    if (isPublished(id, npm)) {
+      report(`  ${id} is published already`);
+      continue;
+    }
+    const { status, stderr } = npm('publish', tarball, '--access', 'public');
+    if (status !== 0) {
+      throw new Error(
+        `${id} was not published, nor was any package after it; the same command goes on from here:\n${stderr}`,
+      );
+    }
+    report(`  ${id} published`);
+  }
+}
+
+function isPublished(id, npm) {
+  const { status, stdout, stderr } = npm('view', id, 'version');
+  if (status === 0) return stdout.trim() !== '';
+  if (/E404/.test(stderr)) return false;
+  throw new Error(`the registry does not say whether it has ${id}:\n${stderr}`);
+}
+
+function runNpm(...args) {
+  return spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' });
+}

@@ -1,0 +1,25 @@
+// `npm run release:repository -- URL`: writes where the source lies into every package.json: repository, bugs and homepage. The registry
+// accepts a package by trusted publishing only if its repository is the one that publishes it.
+import { writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { publishedPackages } from './packages.mjs';
+import { root } from './workspace.mjs';
+
+const [text] = process.argv.slice(2);
+const url = URL.canParse(text ?? '') ? new URL(text) : null;
+if (url?.protocol !== 'https:' || url.pathname.length < 2) {
+  console.error('Usage: npm run release:repository -- https://HOST/OWNER/NAME');
+  process.exit(2);
+}
+const address = url.href.replace(/(\.git)?\/?$/, '');
+for (const { folder, manifest } of publishedPackages()) {
+  const directory = relative(root, folder).replaceAll('\\', '/');
+  const written = {
+    ...manifest,
+    repository: { type: 'git', url: `git+${address}.git`, directory },
+    bugs: `${address}/issues`,
+    homepage: `${address}/tree/main/${directory}#readme`,
+  };
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(written, null, 2)}\n`);
+  console.log(`${manifest.name}: ${written.repository.url}, ${directory}`);
+}
