@@ -1,8 +1,10 @@
-// Writes docs/operations: part of `npm run docs:tables`.
+// Writes docs/operations and the picture of the Jacobian: part of `npm run docs:tables`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseStudies } from '@softgrad/tools';
+import { jacobianPicture } from './jacobian-picture.mjs';
 import { operationPages } from './operations.mjs';
 
 const at = (name) => new URL(`../${name}`, import.meta.url);
 const studies = parseStudies(readFileSync(at('data/performance.json'), 'utf8'), 'docs/data/performance.json');
 for (const [file, text] of operationPages(studies)) writeFileSync(at(`operations/${file}`), text);
+writeFileSync(at('images/jacobian.svg'), await jacobianPicture());

@@ -5,6 +5,7 @@ import { parseStudies } from '@softgrad/tools';
 import { getBackend } from 'softgrad';
 import { expect, test } from 'vitest';
 import { withFormulas } from '../generate/formulas.mjs';
+import { jacobianPicture } from '../generate/jacobian-picture.mjs';
 import { operationNames, operationPages } from '../generate/operations.mjs';
 import { root } from './snippets.js';
 
@@ -16,6 +17,10 @@ test('the pages of the operations are what npm run docs:tables makes of them', (
   );
   expect(readdirSync(join(root, 'docs/operations')).sort()).toEqual([...pages.keys()].sort());
   for (const [file, text] of pages) expect(read(`operations/${file}`), file).toBe(text);
+});
+
+test('the picture of the Jacobian is what npm run docs:tables makes of it', async () => {
+  expect(read('images/jacobian.svg')).toBe(await jacobianPicture());
 });
 
 test('every operation of core has a page', () => {
