@@ -4,6 +4,7 @@ import { operationsOf } from '@softgrad/core';
 import { parseStudies } from '@softgrad/tools';
 import { getBackend } from 'softgrad';
 import { expect, test } from 'vitest';
+import { badges } from '../generate/badges.mjs';
 import { withFormulas } from '../generate/formulas.mjs';
 import { jacobianPicture } from '../generate/jacobian-picture.mjs';
 import { operationNames, operationPages } from '../generate/operations.mjs';
@@ -21,6 +22,12 @@ test('the pages of the operations are what npm run docs:tables makes of them', (
 
 test('the picture of the Jacobian is what npm run docs:tables makes of it', async () => {
   expect(read('images/jacobian.svg')).toBe(await jacobianPicture());
+});
+
+test('the badges are what the package.json files say', () => {
+  const made: ReadonlyMap<string, string> = badges();
+  expect(readdirSync(join(root, 'docs/images/badges')).sort()).toEqual([...made.keys()].sort());
+  for (const [file, text] of made) expect(read(`images/badges/${file}`), file).toBe(text);
 });
 
 test('every operation of core has a page', () => {

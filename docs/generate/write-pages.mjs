@@ -1,6 +1,7 @@
-// Writes docs/operations and the picture of the Jacobian: part of `npm run docs:tables`.
+// Writes docs/operations, the picture of the Jacobian and the badges: part of `npm run docs:tables`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseStudies } from '@softgrad/tools';
+import { badges } from './badges.mjs';
 import { jacobianPicture } from './jacobian-picture.mjs';
 import { operationPages } from './operations.mjs';
 
@@ -8,3 +9,4 @@ const at = (name) => new URL(`../${name}`, import.meta.url);
 const studies = parseStudies(readFileSync(at('data/performance.json'), 'utf8'), 'docs/data/performance.json');
 for (const [file, text] of operationPages(studies)) writeFileSync(at(`operations/${file}`), text);
 writeFileSync(at('images/jacobian.svg'), await jacobianPicture());
+for (const [file, text] of badges()) writeFileSync(at(`images/badges/${file}`), text);
