@@ -12,42 +12,56 @@ const resolutions = {
 const libraries = { 'with DOM': ['ES2022', 'DOM'], 'without DOM': ['ES2022'] };
 const strictness = [{}, { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }];
 
-/** Packages whose types are in terms of a peer's, with that peer: it brings types of its own that do not compile everywhere. */
-const withPeer = { '@softgrad/backend-tfjs': '@tensorflow/tfjs-core@4' };
+/** Packages that have a project of their own, with what else their users install: a peer in whose terms their types are, or the types of Node. */
+const companions = {
+  '@softgrad/backend-tfjs': ['@tensorflow/tfjs-core@4'],
+  '@softgrad/distributed': ['@types/node@20'],
+};
+
+/** The types of these do not compile everywhere, so that errors in files that are not ours are left out. */
+const foreign = ['@tensorflow/tfjs-core@4'];
 
 /** Compiles projects that import every entry, by each version of TypeScript and under each set of options. */
 export async function checkTypes({ registry, check, packed }) {
-  const [peered, plain] = [packed.filter(isPeered), packed.filter((each) => !isPeered(each))];
-  return withProject('types', registry, (project) =>
-    withProject('peers', registry, async (peers) => {
-      const compilers = await installCompilers(project);
-      const projects = [
-        { project, blocks: await prepareProject(project, plain, []), mayBeForeign: false },
-        { project: peers, blocks: await prepareProject(peers, peered, Object.values(withPeer)), mayBeForeign: true },
-      ];
-      const results = {};
-      for (const [version, { tsc }] of Object.entries(compilers)) {
-        results[version] = {};
-        for (const [resolution, how] of Object.entries(resolutions)) {
-          for (const [library, lib] of Object.entries(libraries)) {
-            const cell = `${resolution}, ${library}`;
-            results[version][cell] = await check(`types: TypeScript ${version}, ${cell}`, async () => {
-              for (const each of projects) {
-                for (const flags of strictness) await compile(each, tsc, { ...how, ...flags, lib });
-              }
-              return 'compiles';
-            });
-          }
+  const alone = packed.filter(({ manifest }) => companions[manifest.name] !== undefined);
+  const groups = [
+    { name: 'types', packages: packed.filter((each) => !alone.includes(each)), others: [] },
+    ...alone.map((each) => ({
+      name: each.manifest.name.replace('@softgrad/', 'types-'),
+      packages: [each],
+      others: companions[each.manifest.name],
+    })),
+  ];
+  return withProjects(groups, registry, async (projects) => {
+    const compilers = await installCompilers(projects[0].project);
+    const results = {};
+    for (const [version, { tsc }] of Object.entries(compilers)) {
+      results[version] = {};
+      for (const [resolution, how] of Object.entries(resolutions)) {
+        for (const [library, lib] of Object.entries(libraries)) {
+          const cell = `${resolution}, ${library}`;
+          results[version][cell] = await check(`types: TypeScript ${version}, ${cell}`, async () => {
+            for (const each of projects) {
+              for (const flags of strictness) await compile(each, tsc, { ...how, ...flags, lib });
+            }
+            return 'compiles';
+          });
         }
       }
-      const found = Object.fromEntries(Object.entries(compilers).map(([version, { exact }]) => [version, exact]));
-      return { versions: found, results };
-    }),
-  );
+    }
+    const found = Object.fromEntries(Object.entries(compilers).map(([version, { exact }]) => [version, exact]));
+    return { versions: found, results };
+  });
 }
 
-function isPeered({ manifest }) {
-  return withPeer[manifest.name] !== undefined;
+/** Calls `use` with a project for each group, all of which are removed afterwards. */
+function withProjects([group, ...rest], registry, use, projects = []) {
+  if (group === undefined) return use(projects);
+  return withProject(group.name, registry, async (project) => {
+    const blocks = await prepareProject(project, group.packages, group.others);
+    const mayBeForeign = group.others.some((other) => foreign.includes(other));
+    return withProjects(rest, registry, use, [...projects, { project, blocks, mayBeForeign }]);
+  });
 }
 
 async function installCompilers(project) {
@@ -63,9 +77,9 @@ async function installCompilers(project) {
 }
 
 /** Installs packages and writes files that import them and that hold the examples of their READMEs. Returns the examples. */
-async function prepareProject(project, packages, peers) {
+async function prepareProject(project, packages, others) {
   // Scripts of dependencies compile or fetch binaries, which types do not need.
-  await project.npm('install', ...packages.map(({ manifest }) => manifest.name), ...peers, '--ignore-scripts');
+  await project.npm('install', ...packages.map(({ manifest }) => manifest.name), ...others, '--ignore-scripts');
   const entries = packages.flatMap(({ manifest }) => entriesOf(manifest));
   const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
   project.write('entries.ts', `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`);

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runEmbedded } from '../src/index.js';
-import { cancel, folderOf, queueStatus, submit, waitFor } from '../src/redis/index.js';
+import { cancel, folderOf, queueName, queueStatus, submit, waitFor } from '../src/redis/index.js';
 import { type RedisServer, startRedis } from './redis-server.js';
 import { type Fault, startWorkerHere, startWorkerProcess } from './workers.js';
 import { noise, type Workspace, workspace } from './workspace.js';
@@ -194,7 +194,7 @@ describe.concurrent('workers', () => {
     using run = await scene();
     await using worker = await startWorkerHere(run.options);
     const { Queue } = await import('bullmq');
-    const { connection, queueName } = await import('../src/redis/queue.js');
+    const { connection } = await import('../src/redis/queue.js');
     const queue = new Queue(queueName('cpu'), { connection: connection(run.options.redis) });
     const task = { run: '0'.repeat(32), out: 'out', step: 'apply', index: 0 };
     for (const data of [

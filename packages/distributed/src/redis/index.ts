@@ -4,8 +4,7 @@
  * @module distributed/redis
  */
 
-export { queueName } from './queue.js';
-export { withoutPassword } from './server.js';
+export { queueName } from './queue-name.js';
 export {
   cancel,
   folderOf,
@@ -17,4 +16,5 @@ export {
   type WaitOptions,
   waitFor,
 } from './submit.js';
+export { withoutPassword } from './url.js';
 export { type RunningWorker, startWorker, type WorkerEvent, type WorkerOptions } from './worker.js';

@@ -1,14 +1,6 @@
 import { FlowProducer, type JobsOptions, Queue, type RedisOptions } from 'bullmq';
 import type { Plan, Step, Task } from '../schema.js';
 import { idOf, jobId } from '../shards.js';
-import { version } from '../version.js';
-
-/**
- * The queue of a version and a backend: a worker sees no job that it must not compute.
- */
-export function queueName(backend: string, of = version): string {
-  return `softgrad-${of}-${backend}`;
-}
 
 /** Commands wait for a server that is being restarted. */
 export function connection(url: string): RedisOptions {

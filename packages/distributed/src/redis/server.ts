@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import { Redis } from 'ioredis';
+import { checkUrl, withoutPassword } from './url.js';
 
 /** A client for this package's own few commands. @throws ERR_VALUE where nothing answers at the URL, or refuses the password */
 export async function connect(url: string): Promise<Redis> {
@@ -22,20 +23,6 @@ export async function connect(url: string): Promise<Redis> {
       cause,
     });
   }
-}
-
-function checkUrl(url: string): void {
-  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
-  if (protocol === 'redis:' || protocol === 'rediss:') return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${withoutPassword(url)}: expected a URL like redis://host:6379, or rediss://user:password@host:6379 for TLS`,
-  );
-}
-
-/** For messages and logs. */
-export function withoutPassword(url: string): string {
-  return url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@');
 }
 
 /** What the server could lose with its settings; empty where it loses nothing. */

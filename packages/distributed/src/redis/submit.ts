@@ -7,7 +7,8 @@ import { pendingOf } from '../pending.js';
 import { putJson, putPlan, readManifest, runFiles } from '../run-folder.js';
 import type { Manifest, Plan, Step } from '../schema.js';
 import { applyShards, idOf, jobId, stepsOf } from '../shards.js';
-import { addFlow, type Jobs, openJobs, queueName, runsKey } from './queue.js';
+import { addFlow, type Jobs, openJobs, runsKey } from './queue.js';
+import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface RedisOptions {

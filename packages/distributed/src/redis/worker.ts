@@ -8,7 +8,8 @@ import { isDone, readPlan, runFiles } from '../run-folder.js';
 import { type Task, taskSchema } from '../schema.js';
 import { idOf, shardName } from '../shards.js';
 import type { Store } from '../store.js';
-import { addFlow, connection, type Jobs, openJobs, queueName } from './queue.js';
+import { addFlow, connection, type Jobs, openJobs } from './queue.js';
+import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface WorkerOptions {

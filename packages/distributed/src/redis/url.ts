@@ -1,0 +1,16 @@
+import { SoftgradError } from '@softgrad/core';
+
+/** @throws ERR_VALUE for what is no address of a Redis server */
+export function checkUrl(url: string): void {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
+  if (protocol === 'redis:' || protocol === 'rediss:') return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${withoutPassword(url)}: expected a URL like redis://host:6379, or rediss://user:password@host:6379 for TLS`,
+  );
+}
+
+/** For messages and logs. */
+export function withoutPassword(url: string): string {
+  return url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@');
+}
