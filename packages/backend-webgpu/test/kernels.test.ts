@@ -1,6 +1,6 @@
 import type { Kernels, Rows } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 import { altered, newDevice, newDeviceWithSubgroups, newNullDevice } from './device.js';
 import { type Traced, traced } from './traced.js';
@@ -98,22 +98,39 @@ const layouts: readonly (readonly [Rows, readonly Operation[]])[] = [
   [{ outer: 1, classes: 33_000, inner: 2 }, ['logSumExp']],
 ];
 
-describe('the statistics of a kernel equal the loads and stores counted on the device', () => {
-  test.each(layouts)('%o', async (rows, tried) => {
-    const bench = await open();
+describe('counted on the device', () => {
+  let bench: Bench;
+  beforeAll(async () => {
+    bench = await open();
+  });
+  afterAll(() => bench.close());
+
+  /** The loads and stores of one call, and the counts of its statistics. */
+  async function counted(operation: Operation, rows: Rows) {
+    const statistics = () =>
+      bench.backend.statistics().operations[operation] ?? { dispatches: 0, bytesRead: 0, bytesWritten: 0 };
     await bench.trace.told();
+    const before = statistics();
+    enqueue(bench, operation, rows);
+    await bench.backend.sync();
+    const after = statistics();
+    return {
+      ...(await bench.trace.told()),
+      dispatches: after.dispatches - before.dispatches,
+      bytesRead: after.bytesRead - before.bytesRead,
+      bytesWritten: after.bytesWritten - before.bytesWritten,
+    };
+  }
+
+  test.each(layouts)('loads and stores are those of the statistics: %o', async (rows, tried) => {
     for (const operation of tried) {
-      enqueue(bench, operation, rows);
-      await bench.backend.sync();
-      const { loads, stores } = await bench.trace.told();
-      const { bytesRead, bytesWritten } = bench.backend.statistics().operations[operation];
+      const { loads, stores, bytesRead, bytesWritten } = await counted(operation, rows);
       expect({ operation, loads: 4 * loads, stores: 4 * stores }).toEqual({
         operation,
         loads: bytesRead,
         stores: bytesWritten,
       });
     }
-    bench.close();
   });
 
   test.each([
@@ -122,46 +139,36 @@ describe('the statistics of a kernel equal the loads and stores counted on the d
     [3, 256],
     [2, 511],
     [1, 513],
-  ])('the Jacobian of %i rows of %i', async (outer, classes) => {
-    const bench = await open();
-    await bench.trace.told();
-    enqueue(bench, 'jacobian', { outer, classes, inner: 1 });
-    await bench.backend.sync();
-    const { loads, stores } = await bench.trace.told();
-    const { dispatches, bytesRead, bytesWritten } = bench.backend.statistics().operations.jacobian;
+  ])('loads and stores of the Jacobian of %i rows of %i are those of the statistics', async (outer, classes) => {
+    const { loads, stores, dispatches, bytesRead, bytesWritten } = await counted('jacobian', {
+      outer,
+      classes,
+      inner: 1,
+    });
     expect(dispatches).toBe(1);
     expect([4 * loads, 4 * stores]).toEqual([bytesRead, bytesWritten]);
     expect(stores).toBe(outer * classes ** 2);
     // Each value once per workgroup; there are several workgroups if a matrix has more than 65536 entries.
     if (classes <= 256) expect(loads).toBe(outer * classes);
     else expect(loads).toBeLessThanOrEqual(stores / 64);
-    bench.close();
   });
-});
 
-describe('neighbouring invocations load neighbouring elements', () => {
   test.each([
     [{ outer: 2, classes: 7, inner: 300 }, 256],
     [{ outer: 2, classes: 50, inner: 300 }, 64],
     [{ outer: 1, classes: 2000, inner: 300 }, 16],
-  ])('along the inner axis of %o, %i at a time', async (rows, run) => {
-    const bench = await open();
-    await bench.trace.told();
-    enqueue(bench, 'softmax', rows);
-    await bench.backend.sync();
-    const { firstLoads } = await bench.trace.told();
-    expect(firstLoads).toHaveLength(256);
-    for (const [k, index] of firstLoads.entries()) if (k % run > 0) expect(index).toBe(firstLoads[k - 1] + 1);
-    bench.close();
-  });
+  ])(
+    'neighbouring invocations load neighbouring elements along the inner axis of %o, %i at a time',
+    async (rows, run) => {
+      const { firstLoads } = await counted('softmax', rows);
+      expect(firstLoads).toHaveLength(256);
+      for (const [k, index] of firstLoads.entries()) if (k % run > 0) expect(index).toBe(firstLoads[k - 1] + 1);
+    },
+  );
 
-  test('along a long row, four elements each', async () => {
-    const bench = await open();
-    await bench.trace.told();
-    enqueue(bench, 'softmax', { outer: 1, classes: 4096, inner: 1 });
-    await bench.backend.sync();
-    expect((await bench.trace.told()).firstLoads).toEqual(Array.from({ length: 256 }, (_, k) => k));
-    bench.close();
+  test('neighbouring invocations load neighbouring elements along a long row, four each', async () => {
+    const { firstLoads } = await counted('softmax', { outer: 1, classes: 4096, inner: 1 });
+    expect(firstLoads).toEqual(Array.from({ length: 256 }, (_, k) => k));
   });
 });
 
