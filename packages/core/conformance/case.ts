@@ -1,5 +1,5 @@
 import type { Backend, FloatDType, KernelName } from '../src/index.js';
-import { isRequired } from '../src/ops/define.js';
+import { isRequired } from '../src/ops/evaluate.js';
 
 /** One statement about a backend: data that any test runner, the CLI or a page can show and run. */
 export interface ConformanceCase {

@@ -1,7 +1,7 @@
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
-export { plain } from '../src/backend/algebra.js';
+export { plain } from '../src/backend/softmax-algebra.js';
 
 /** Whether a call is one that no backend may decline. */
 export function isPlain({

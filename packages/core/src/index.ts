@@ -40,19 +40,15 @@ export type { GradcheckTarget } from './gradcheck/operations.js';
 export type { GradcheckEntry, GradcheckReport } from './gradcheck/report.js';
 export { type GradgradcheckOptions, gradgradcheck } from './gradcheck/second.js';
 export { type Computed, operationsOf } from './ops/computed.js';
-export {
-  type CrossEntropy,
-  type CrossEntropyOptions,
-  type CrossEntropyResult,
-  crossEntropy,
-} from './ops/cross-entropy.js';
+export { type CrossEntropy, type CrossEntropyResult, crossEntropy } from './ops/cross-entropy.js';
+export type { CrossEntropyOptions } from './ops/cross-entropy-options.js';
 export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
-export type { AxisOption, SoftmaxOptions } from './ops/define.js';
 export type { Elementwise } from './ops/elementwise.js';
 export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './ops/linear-operator.js';
 export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
 export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
 export { relu } from './ops/relu.js';
+export type { AxisOption, SoftmaxOptions } from './ops/settings.js';
 export { type Sigmoid, sigmoid } from './ops/sigmoid.js';
 export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';

@@ -1,5 +1,5 @@
 import { type Backend, type HostArray, type Tensor, tensor } from '../../src/index.js';
-import { isRequired } from '../../src/ops/define.js';
+import { isRequired } from '../../src/ops/evaluate.js';
 import { type ConformanceCase, defineCase, defineKernelCase, firstDType, type Requirements } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { withoutKernels } from '../counted.js';

@@ -1,12 +1,7 @@
 import type { KernelName, Tensor } from '../../src/index.js';
-import {
-  type Definition,
-  isRequired,
-  type Member,
-  type MemberName,
-  operationName,
-  optionNamesOf,
-} from '../../src/ops/define.js';
+import { type Definition, type Member, type MemberName, operationName } from '../../src/ops/definition.js';
+import { isRequired } from '../../src/ops/evaluate.js';
+import { optionNamesOf } from '../../src/ops/settings.js';
 import { definitions, table } from '../../src/ops/table.js';
 import { rounded } from '../inputs.js';
 import { isPlain } from '../kernel.js';

@@ -1,7 +1,7 @@
 import type { ReferenceParameters, Values } from '../../reference/functions.js';
 import * as reference from '../../reference/functions.js';
 import type { KernelName, Rows } from '../../src/index.js';
-import type { MemberName } from '../../src/ops/define.js';
+import type { MemberName } from '../../src/ops/definition.js';
 import type { definitions } from '../../src/ops/table.js';
 import type { Precision } from '../tolerance.js';
 import * as bounds from '../tolerance.js';

@@ -1,4 +1,4 @@
-import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy.js';
+import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy-options.js';
 import type { BuiltIn } from '../ops/table.js';
 import { checkOptions, namesOf } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';

@@ -2,9 +2,12 @@ import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../
 import * as reference from '../../reference/functions.js';
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { type CrossEntropy, type CrossEntropyOptions, crossEntropy } from '../ops/cross-entropy.js';
+import { type CrossEntropy, crossEntropy } from '../ops/cross-entropy.js';
+import type { CrossEntropyOptions } from '../ops/cross-entropy-options.js';
 import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
-import { type Definition, definitionOf, type Settings, softmaxSettings, wholeOf } from '../ops/define.js';
+import { definitionOf } from '../ops/define.js';
+import type { Definition } from '../ops/definition.js';
+import { type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
 import type { BuiltIn, Op } from '../ops/table.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';

@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/interface.js';
-import { type Definition, isRequired, type MemberName, operationName } from './define.js';
+import { type Definition, type MemberName, operationName } from './definition.js';
+import { isRequired } from './evaluate.js';
 import { definitions } from './table.js';
 
 /** How a backend computes a function: by a kernel of its own, composed from its basis, or not at all. */

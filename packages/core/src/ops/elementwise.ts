@@ -1,7 +1,8 @@
-import type { Value } from '../backend/algebra.js';
+import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { AxisOption, Definition, Expressions } from './define.js';
+import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf, OutOption, TensorLike } from './linear-operator.js';
+import type { AxisOption } from './settings.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {

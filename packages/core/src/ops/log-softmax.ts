@@ -1,6 +1,8 @@
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import { type Definition, define, type SoftmaxOptions } from './define.js';
+import { define } from './define.js';
+import type { Definition } from './definition.js';
 import type { OperatorOf, TensorLike } from './linear-operator.js';
+import type { SoftmaxOptions } from './settings.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {

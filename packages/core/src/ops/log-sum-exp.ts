@@ -1,7 +1,9 @@
 import type { Like, RowsOf } from '../tensor/typed.js';
-import { type Definition, define, type SoftmaxOptions } from './define.js';
+import { define } from './define.js';
+import type { Definition } from './definition.js';
 import type { RowOperatorOf, TensorLike } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
+import type { SoftmaxOptions } from './settings.js';
 import { softmaxDefinition } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */

@@ -1,5 +1,6 @@
 import type { Like } from '../tensor/typed.js';
-import { type Definition, define } from './define.js';
+import { define } from './define.js';
+import type { Definition } from './definition.js';
 import { type Elementwise, elementwise } from './elementwise.js';
 import type { OutOption, TensorLike } from './linear-operator.js';
 

@@ -1,5 +1,5 @@
 import { crossEntropy } from './cross-entropy.js';
-import type { Definition } from './define.js';
+import type { Definition } from './definition.js';
 import { logSoftmax, logSoftmaxDefinition } from './log-softmax.js';
 import { logSumExp, logSumExpDefinition } from './log-sum-exp.js';
 import { relu, reluDefinition } from './relu.js';

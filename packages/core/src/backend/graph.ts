@@ -1,0 +1,161 @@
+import type { DType, FloatDType, HostArray } from '../tensor/dtype.js';
+import type { Mask } from '../tensor/mask.js';
+import { allocate } from '../tensor/tensor.js';
+import type { Backend, Basis, Extent, Operand, Rows } from './interface.js';
+
+/** A value of an expression: elements that are computed when they are needed, or a constant. */
+export type Term<B> = Value<B> | number;
+
+/** Elements of an expression, `extent` of them. */
+export interface Value<B> {
+  readonly extent: Extent;
+  readonly node: Node<B>;
+}
+
+/** How elements come about. */
+interface Node<B> {
+  readonly length: number;
+  readonly dtype: DType;
+  readonly operands: readonly Node<B>[];
+  /** Enqueues what writes the elements; null for those that were given. */
+  readonly write: ((out: B, operands: readonly B[]) => void) | null;
+  /** Where the elements are, once they are anywhere. */
+  buffer: B | null;
+  /** How many values are computed from this one and have not been yet. */
+  uses: number;
+}
+
+/** The buffers of operands, one for each. */
+type Buffers<B, V extends readonly Value<B>[]> = { readonly [K in keyof V]: B };
+
+/** What expressions are over. */
+export interface AlgebraContext<B> {
+  readonly backend: Backend<B>;
+  /** The backend's basis. @throws ERR_UNSUPPORTED where there is none */
+  basis(): Basis<B>;
+  readonly rows: Rows;
+  readonly dtype: FloatDType;
+  readonly temperature: number;
+  readonly mask: Mask<B> | null;
+}
+
+/**
+ * Expressions as a graph of values. Nothing is enqueued until `assign`, which writes a value into a buffer. Intermediate values live in
+ * buffers that are freed as soon as no other value needs them.
+ */
+export class Graph<B> {
+  readonly rows: Rows;
+  readonly dtype: FloatDType;
+  protected readonly context: AlgebraContext<B>;
+  readonly #made = new Set<B>();
+
+  constructor(context: AlgebraContext<B>) {
+    this.context = context;
+    this.rows = context.rows;
+    this.dtype = context.dtype;
+  }
+
+  /** One number for each entry of the rows. */
+  entries(buffer: B): Value<B> {
+    const { outer, classes, inner } = this.rows;
+    return this.given(buffer, [outer, classes, inner]);
+  }
+
+  /** One number for each row. */
+  byRow(buffer: B): Value<B> {
+    return this.given(buffer, [this.rows.outer, 1, this.rows.inner]);
+  }
+
+  given(buffer: B, extent: Extent): Value<B> {
+    const node = { length: size(extent), dtype: this.dtype, operands: [], write: null, buffer, uses: 0 };
+    return { extent, node };
+  }
+
+  /** Numbers from the host. */
+  host(data: HostArray, extent: Extent, dtype: DType = this.dtype): Value<B> {
+    return this.value(extent, [], (out) => this.context.backend.write(out, data), dtype);
+  }
+
+  /** What a kernel writes, or whatever else `write` enqueues. */
+  computed<const V extends readonly Value<B>[]>(
+    extent: Extent,
+    operands: V,
+    write: (out: B, operands: Buffers<B, V>) => void,
+  ): Value<B> {
+    return this.value(extent, operands, write, this.dtype);
+  }
+
+  /** Computes a value into a buffer, which may be one that the expression was given: nothing reads it afterwards. */
+  assign(out: B, { node }: Value<B>): void {
+    if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
+    node.write(out, this.#buffers(node));
+    this.#release(node);
+  }
+
+  /** Frees what is left of expressions that were made and not assigned, or that failed. */
+  end(): void {
+    for (const buffer of this.#made) this.context.backend.free(buffer);
+    this.#made.clear();
+  }
+
+  protected value<const V extends readonly Value<B>[]>(
+    extent: Extent,
+    operands: V,
+    write: (out: B, operands: Buffers<B, V>) => void,
+    dtype: DType = this.dtype,
+  ): Value<B> {
+    const nodes = operands.map(({ node }) => node);
+    for (const node of nodes) node.uses++;
+    const length = size(extent);
+    // `#buffers` gives as many as there are operands.
+    const writes = write as Node<B>['write'];
+    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
+  }
+
+  /** The buffers of a node's operands, computed where they have not been. */
+  #buffers({ operands }: Node<B>): readonly B[] {
+    return operands.map((operand) => {
+      if (operand.buffer !== null || operand.write === null) return operand.buffer as B;
+      const buffers = this.#buffers(operand);
+      const buffer = allocate(this.context.backend, operand.length, operand.dtype);
+      this.#made.add(buffer);
+      operand.write(buffer, buffers);
+      operand.buffer = buffer;
+      this.#release(operand);
+      return buffer;
+    });
+  }
+
+  /** A node is computed: its operands have one use less. */
+  #release({ operands }: Node<B>): void {
+    for (const operand of operands) {
+      operand.uses--;
+      if (operand.uses > 0 || operand.buffer === null || !this.#made.delete(operand.buffer)) continue;
+      this.context.backend.free(operand.buffer);
+      operand.buffer = null;
+    }
+  }
+}
+
+export function isValue<B>(term: Term<B>): term is Value<B> {
+  return typeof term !== 'number';
+}
+
+export function operandOf<B>(term: Term<B>, next: Iterator<B>, extent?: Extent): Operand<B> {
+  if (typeof term === 'number') return term;
+  return { buffer: next.next().value, extent: extent ?? term.extent };
+}
+
+export function broadcast<B>(terms: readonly Term<B>[]): Extent {
+  const dimension = (k: 0 | 1 | 2) =>
+    terms.reduce<number>((most, term) => (typeof term === 'number' ? most : Math.max(most, term.extent[k])), 1);
+  return [dimension(0), dimension(1), dimension(2)];
+}
+
+export function sameExtent(a: Extent, b: Extent): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
+}
+
+export function size([outer, classes, inner]: Extent): number {
+  return outer * classes * inner;
+}

@@ -1,0 +1,170 @@
+import { SoftgradError } from '../errors.js';
+import { type FloatDType, largestFinite } from '../tensor/dtype.js';
+import { Algebra, ordinaryExponent } from './algebra.js';
+import type { Value } from './graph.js';
+
+/** Terms of the series of artanh(z) / z for z ≤ 1/5: the first one left out is below half an ULP. */
+const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
+
+/** Parameters of a plain call. */
+export const plain = Object.freeze({ temperature: 1, mask: null });
+
+/**
+ * The terms that the functions of the softmax family share, over the rows of their operand: how core composes an operation from a
+ * backend's basis.
+ *
+ * @example
+ * const z = m.sub(x, m.max(x)); // logSoftmax
+ * m.assign(out, m.sub(z, m.log(m.sum(m.exp(z)))));
+ */
+export class SoftmaxAlgebra<B> extends Algebra<B> {
+  /** What the logits are divided by. */
+  get temperature(): number {
+    return this.context.temperature;
+  }
+
+  /**
+   * `log(1 + x)` for x ≥ 0, and −Infinity for −1. A backend's log has an absolute error near 1 (in WGSL 2⁻²¹), and 1 + x drops the digits
+   * of a small x: up to ½ it is `2 artanh(x / (2 + x))` by its series `2 z (1 + z²/3 + z⁴/5 + …)`, whose z is at most 1/5.
+   */
+  log1p(x: Value<B>): Value<B> {
+    const z = this.div(x, this.add(x, 2));
+    const square = this.mul(z, z);
+    const last = 2 * artanhTerms[this.dtype] - 1;
+    let series = this.mul(square, 1 / last);
+    for (let k = last - 2; k > 1; k -= 2) series = this.mul(square, this.add(series, 1 / k));
+    const twice = this.add(z, z);
+    const isSmall = this.mul(x, this.sub(0.5, x));
+    return this.select(isSmall, this.add(twice, this.mul(twice, series)), this.log(this.add(x, 1)));
+  }
+
+  /**
+   * Σ exp(x) − 1 over each row of logits from which the row's maximum is taken off: the exponentials of all entries but one that is 0.
+   * The sum itself would drop the digits of small ones. An entry of +Infinity makes it +Infinity, a NaN makes it NaN.
+   */
+  sumOfOthers(x: Value<B>): Value<B> {
+    const isLargest = this.add(x, this.dtype === 'float16' ? 2 ** -14 : 2 ** -100);
+    const largest = this.sum(this.select(isLargest, 1, 0));
+    return this.add(this.sum(this.select(isLargest, x, this.exp(x))), this.sub(largest, 1));
+  }
+
+  /** `a / T²`. T² itself may be too large or too small to be held. */
+  overSquare(a: Value<B>): Value<B> {
+    return this.div(this.div(a, this.temperature), this.temperature);
+  }
+
+  /**
+   * The logits of a plain softmax: `x / T` where the mask keeps, −Infinity elsewhere. Where x / T may overflow, or T is so large that
+   * x / T loses the difference of two logits, it is `(x − max) / T`: softmax and log-softmax do not change by a constant.
+   */
+  tempered(x: Value<B>): Value<B> {
+    if (!this.#shiftsFirst) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
+    const kept = this.#signed(x);
+    return this.#quotient(kept, this.max(kept));
+  }
+
+  /**
+   * The row's maximum of `x / T` over what the mask keeps, and `x / T` less it. The maximum is kept finite, so that +Infinity and rows of
+   * nothing but −Infinity come out of a log-sum-exp as in SciPy.
+   */
+  shifted(x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
+    if (!this.#shiftsFirst) {
+      const tempered = this.tempered(x);
+      const maximum = this.#finite(this.max(tempered));
+      return { maximum, difference: this.sub(tempered, maximum) };
+    }
+    const kept = this.#signed(x);
+    const maximum = this.#finite(this.max(kept));
+    return { maximum: this.div(maximum, Math.abs(this.temperature)), difference: this.#quotient(kept, maximum) };
+  }
+
+  /**
+   * Σ q (max − x / T) over each row, max that of x / T, q as large as a target's weights: finite where it can be held, even if x / T − max
+   * cannot. A logit of −Infinity, or one masked out, adds nothing where q is 0.
+   */
+  expectedGap(q: Value<B>, x: Value<B>): Value<B> {
+    const size = Math.abs(this.temperature);
+    // Beyond the ordinary temperatures halves would lose digits of subnormal numbers, and prevent no overflow.
+    const unit = size < 2 ** -ordinaryExponent[this.dtype] ? 1 : 0.5;
+    const scaled = this.#signed(unit === 1 ? x : this.mul(x, unit));
+    const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
+    // 0 · Infinity would be NaN; a NaN in q stays one.
+    const finite = this.select(this.mul(q, q), gap, this.smaller(gap, largestFinite(this.dtype)));
+    return this.div(this.sum(this.mul(q, finite)), size * unit);
+  }
+
+  /** `(x − maximum) / |T|`, by way of halves where T is so large that the quotient may be finite though the difference is not. */
+  #quotient(x: Value<B>, maximum: Value<B>): Value<B> {
+    const size = Math.abs(this.temperature);
+    if (size < 1) return this.div(this.sub(x, maximum), size);
+    return this.div(this.sub(this.mul(x, 0.5), this.mul(maximum, 0.5)), size / 2);
+  }
+
+  get #shiftsFirst(): boolean {
+    const size = Math.abs(this.temperature);
+    return size < 1 || size > 2 ** ordinaryExponent[this.dtype];
+  }
+
+  /** x with the sign of the temperature where the mask keeps, −Infinity elsewhere. */
+  #signed(x: Value<B>): Value<B> {
+    return this.keep(this.temperature < 0 ? this.neg(x) : x, Number.NEGATIVE_INFINITY);
+  }
+
+  #finite(x: Value<B>): Value<B> {
+    const largest = largestFinite(this.dtype);
+    return this.smaller(this.larger(x, -largest), largest);
+  }
+
+  /** The plain softmax, which every backend has. */
+  softmax(x: Value<B>): Value<B> {
+    return this.computed(x.extent, [x], (out, [logits]) =>
+      this.#required('softmax', this.context.backend.softmax(out, logits, this.rows, plain)),
+    );
+  }
+
+  /** Above 0 for a probability above ½, of which a row has one at most. */
+  dominates(p: Value<B>): Value<B> {
+    return this.sub(p, 0.5);
+  }
+
+  /** `1 − p` of a row's probabilities: for one above ½ the sum of the others, because the difference would cancel. */
+  complement(p: Value<B>): Value<B> {
+    const top = this.dominates(p);
+    return this.select(top, this.sum(this.select(top, 0, p)), this.sub(1, p));
+  }
+
+  /** The plain Jacobian of softmax, extent (rows, classes, classes). */
+  jacobian(s: Value<B>): Value<B> {
+    const { outer, classes, inner } = this.rows;
+    return this.computed([outer * inner, classes, classes], [s], (out, [probabilities]) =>
+      this.#required('jacobian', this.context.backend.jacobian(out, probabilities, this.rows, plain)),
+    );
+  }
+
+  /** The plain vjp of softmax. */
+  vjp(s: Value<B>, g: Value<B>): Value<B> {
+    return this.computed(s.extent, [s, g], (out, [probabilities, cotangent]) =>
+      this.#required('vjp', this.context.backend.vjp(out, probabilities, cotangent, this.rows, plain)),
+    );
+  }
+
+  /**
+   * v less its entry at the largest probability of the row (the largest of them where several are). Derivatives of softmax do not change
+   * by it, and in a nearly one-hot row they lose their digits without it: their terms are of size |v|, they themselves of size 1 − p.
+   */
+  fromLargest(p: Value<B>, v: Value<B>): Value<B> {
+    return this.sub(v, this.max(this.select(this.sub(this.max(p), p), -largestFinite(this.dtype), v)));
+  }
+
+  /** `v − ⟨p, v⟩` over each row. */
+  centred(p: Value<B>, v: Value<B>): Value<B> {
+    const moved = this.fromLargest(p, v);
+    return this.sub(moved, this.sum(this.mul(p, moved)));
+  }
+
+  #required(kernel: string, result: void | false): void {
+    if (result !== false) return;
+    const { backend } = this.context;
+    throw new SoftgradError('ERR_UNSUPPORTED', `${backend.name} declines ${kernel} at temperature 1 without a mask`);
+  }
+}

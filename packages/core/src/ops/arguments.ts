@@ -1,0 +1,44 @@
+import { getBackend } from '../backend/registry.js';
+import { type DType, isFloat } from '../tensor/dtype.js';
+import { readInput } from '../tensor/input.js';
+import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
+
+/** An argument: its name and the value that the caller passed. */
+export type Argument = readonly [name: string, given: unknown];
+
+/**
+ * Calls `body` with the arguments as tensors. Arguments that are not tensors are copied to the backend, and to the dtype, of the first tensor
+ * among the arguments and `out`, or to the backend of `setBackend`; these copies are freed afterwards.
+ *
+ * @throws ERR_DTYPE, ERR_SHAPE, naming the argument
+ */
+export function withTensors<T>(
+  operation: string,
+  first: Argument,
+  others: readonly Argument[],
+  out: Tensor | undefined,
+  body: (first: Tensor, ...others: readonly Tensor[]) => T,
+): T {
+  const made: Tensor[] = [];
+  try {
+    const known = [...[first, ...others].map(([, given]) => given), out].find(isTensor);
+    const tensorFor = ([name, given]: Argument): Tensor => {
+      if (isTensor(given)) return given;
+      const one = tensorOf(`${operation}: ${name}`, given, known);
+      made.push(one);
+      return one;
+    };
+    return body(tensorFor(first), ...others.map(tensorFor));
+  } finally {
+    for (const one of made) one.dispose();
+  }
+}
+
+/** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
+export function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
+  const backend = like?.backend ?? getBackend();
+  const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
+  const { shape, dtype, data } = readInput(value, undefined, wanted, what);
+  checkDType(what, dtype, backend);
+  return make(backend, shape, dtype, data);
+}

@@ -1,0 +1,141 @@
+import type { Rows } from '../backend/interface.js';
+import { checkOptions } from '../options.js';
+import { type Mask, withMask } from '../tensor/mask.js';
+import { type FloatTensor, liveFloats, operandLike } from '../tensor/operands.js';
+import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
+import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
+import { type Argument, withTensors } from './arguments.js';
+import { type Definition, type Member, type MemberName, operationName } from './definition.js';
+import { type Call, run } from './evaluate.js';
+import type { TensorLike } from './linear-operator.js';
+import { computeFrom, fill } from './result.js';
+import {
+  optionNamesOf,
+  type Settings,
+  type SoftmaxOptions,
+  settingsOfOutput,
+  softmaxSettings,
+  wholeOf,
+} from './settings.js';
+
+/** One function of a definition, with everything that does not change from call to call. */
+export interface Plan {
+  readonly definition: Definition;
+  readonly member: Member;
+  /** As a user writes it: `logSoftmax.vjp`. */
+  readonly operation: string;
+  readonly options: readonly string[];
+  readonly isOverRows: boolean;
+  /** Its operand is the function's output, which remembers the call that made it. */
+  readonly isOfOutput: boolean;
+  /** Its result remembers the call. */
+  readonly isRemembered: boolean;
+}
+
+export function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
+  const member = definition[name] as Member;
+  const isOverRows = definition.over === 'rows';
+  const { result = 'entries' } = member;
+  return {
+    definition,
+    member,
+    operation,
+    options: optionNamesOf(definition, name),
+    isOverRows: isOverRows || result === 'matrices',
+    isOfOutput: isOverRows && member.operand !== definition.value.operand,
+    isRemembered: isOverRows && name === 'value' && result === 'entries',
+  };
+}
+
+export const noOptions: SoftmaxOptions = Object.freeze({});
+
+/**
+ * Calls a function: checks options, operands and `out`, and computes the result by the backend's kernel or from its basis.
+ */
+export function callOn(
+  plan: Plan,
+  first: TensorLike,
+  second: TensorLike | undefined,
+  third: TensorLike | undefined,
+  options: SoftmaxOptions = noOptions,
+): Tensor {
+  const { operation, member } = plan;
+  checkOptions(operation, options, plan.options);
+  const { direction, along } = member;
+  const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
+  if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
+  const others: Argument[] = [];
+  if (direction !== undefined) others.push([direction, second]);
+  if (along !== undefined) others.push([along, third]);
+  return withTensors(operation, [member.operand, first], others, options.out, (x, v, t) =>
+    callOnTensors(plan, x, v, t, options),
+  );
+}
+
+/** The same for operands that are tensors and options that were checked. */
+export function callOnTensors(
+  plan: Plan,
+  first: Tensor,
+  second: unknown,
+  third: unknown,
+  options: SoftmaxOptions,
+): Tensor {
+  const { operation, member } = plan;
+  const x = liveFloats(operation, member.operand, first);
+  const settings = settingsOf(plan, x, options);
+  const inputs = [x.buffer];
+  if (member.direction !== undefined) {
+    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, settings.axis) : x.shape;
+    inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
+  }
+  if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
+  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
+  return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
+}
+
+function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
+  if (!plan.isOverRows) return wholeOf(x);
+  const { operation, definition, member } = plan;
+  return plan.isOfOutput
+    ? settingsOfOutput(operation, definition.name, member.operand, x, options)
+    : softmaxSettings(operation, x, options, definition.name);
+}
+
+/** A call with its operands and the shape of its result. */
+interface Job extends Call {
+  readonly member: Member;
+  readonly x: FloatTensor;
+  readonly shape: Shape;
+  readonly inputs: readonly unknown[];
+}
+
+function runJob(buffer: unknown, job: Job): void {
+  const { member } = job;
+  if (job.rows.classes === 0) fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
+  else run(job, member, buffer, job.inputs);
+}
+
+function computed(
+  plan: Plan,
+  x: FloatTensor,
+  settings: Settings,
+  mask: Mask<unknown> | null,
+  inputs: readonly unknown[],
+  out: Tensor | undefined,
+): Tensor {
+  const { operation, member, definition, isRemembered } = plan;
+  const { backend, dtype } = x;
+  const { rows, axis } = settings;
+  const shape = shapeOfResult(member.result, x.shape, axis, rows);
+  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
+  const job: Job = { operation, backend, dtype, rows, temperature, mask, member, x, shape, inputs };
+  const made = computeFrom(operation, x, shape, out, inputs, runJob, job);
+  if (isRemembered) (made as DeviceTensor).origin = settings;
+  return made;
+}
+
+function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
+  if (result === undefined || result === 'entries') return shape;
+  const rest = withoutAxis(shape, axis);
+  return result === 'rows' ? rest : [...rest, classes, classes];
+}

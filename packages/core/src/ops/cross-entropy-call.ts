@@ -1,0 +1,101 @@
+import type { CrossEntropyParameters } from '../backend/interface.js';
+import { checkOptions } from '../options.js';
+import type { HostArray } from '../tensor/dtype.js';
+import { withMask } from '../tensor/mask.js';
+import { type FloatTensor, operand } from '../tensor/operands.js';
+import { type Shape, withoutAxis } from '../tensor/shape.js';
+import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
+import { type Argument, withTensors } from './arguments.js';
+import { checkedOptions, crossEntropyNames, type Outputs, readWeight } from './cross-entropy-options.js';
+import {
+  balancedWeight,
+  type CrossEntropyTarget,
+  type LaidTarget,
+  meanDivisor,
+  withTarget,
+} from './cross-entropy-target.js';
+import type { Call } from './evaluate.js';
+import type { TensorLike } from './linear-operator.js';
+import { softmaxSettings } from './settings.js';
+
+export const name = 'crossEntropy';
+const scalar: Shape = Object.freeze([]);
+
+/** A call with its target and its own options, checked and on the backend. */
+export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
+  readonly x: FloatTensor;
+  readonly target: LaidTarget;
+  readonly weightHost: HostArray | null;
+  readonly reduction: 'mean' | 'sum' | 'none';
+  readonly lossShape: Shape;
+  /** The mean over no rows is 0/0. */
+  readonly undefinedMean: boolean;
+}
+
+/** Checks the arguments of a function of cross-entropy, puts target, weights and mask on the backend, and calls `body` with them. */
+export function withCall<T>(
+  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | null,
+  logits: TensorLike,
+  directions: readonly Argument[],
+  target: CrossEntropyTarget,
+  options: Outputs<unknown>,
+  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
+): T {
+  const operation = member === null ? name : `${name}.${member}`;
+  checkOptions(operation, options, crossEntropyNames);
+  const along = directions.map(([, given]) => given);
+  if (isTensor(logits) && along.every(isTensor)) return onTensors(operation, logits, along, target, options, body);
+  const like = [options.out, target].find(isTensor);
+  return withTensors(operation, ['logits', logits], directions, like, (x, ...tensors) =>
+    onTensors(operation, x, tensors, target, options, body),
+  );
+}
+
+function onTensors<T>(
+  operation: string,
+  logits: Tensor,
+  directions: readonly Tensor[],
+  target: CrossEntropyTarget,
+  options: Outputs<unknown>,
+  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
+): T {
+  const x = operand(operation, 'logits', logits);
+  const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
+  const { backend, dtype } = x;
+  const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);
+  const reduced = withoutAxis(x.shape, axis);
+  const weightGiven = readWeight(operation, options.weight, rows.classes, x);
+  return withMask(backend, laid, (mask) =>
+    withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
+      const isMean = reduction === 'mean';
+      const weightHost = isMean ? balancedWeight(onBackend, weightGiven, ignoreIndex, dtype) : weightGiven;
+      const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
+      const weight = weightHost && allocate(backend, rows.classes, dtype);
+      try {
+        if (weightHost) backend.write(weight, weightHost);
+        const call: TargetCall = {
+          operation,
+          backend,
+          dtype,
+          rows,
+          temperature,
+          mask,
+          x,
+          target: onBackend,
+          weight,
+          weightHost,
+          labelSmoothing,
+          // No class index is −1, and none is beyond int32, which kernels would wrap.
+          ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
+          scale: divisor === 0 ? 0 : 1 / divisor,
+          reduction,
+          lossShape: reduction === 'none' ? reduced : scalar,
+          undefinedMean: divisor === 0,
+        };
+        return body(call, ...directions);
+      } finally {
+        if (weightHost) backend.free(weight);
+      }
+    }),
+  );
+}

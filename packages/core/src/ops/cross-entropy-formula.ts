@@ -1,0 +1,114 @@
+import type { Value } from '../backend/graph.js';
+import { hostArray, largestFinite } from '../tensor/dtype.js';
+import type { TargetCall } from './cross-entropy-call.js';
+import { indexTotals, oneHot, smoothingShares } from './cross-entropy-target.js';
+import type { Expressions } from './definition.js';
+import { composed, isBeyondKernels } from './evaluate.js';
+import { logSoftmaxDefinition } from './log-softmax.js';
+import { fill } from './result.js';
+
+/** One number a row and an entry each: the loss and the gradient; either may be null. */
+interface Written {
+  readonly loss: unknown;
+  readonly gradient: unknown;
+}
+
+/** Row losses and gradient into buffers, by the kernel or composed. */
+export function into(call: TargetCall, out: Written): void {
+  const { backend, x, rows } = call;
+  const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
+  if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
+  composed(call, 'crossEntropy', (m) => {
+    const { loss, gradient } = formula(m, call);
+    const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
+    if (values[0] !== null) m.assign(out.loss, values[0]);
+    if (values[1] !== null) m.assign(out.gradient, values[1]);
+  });
+}
+
+/**
+ * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
+ * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel, and is computed as `p Σ_others q − q Σ_others p`.
+ */
+function formula<B>(m: Expressions<B>, call: TargetCall) {
+  const q = targetWeights(m, call);
+  const x = whereCounted(m, call, m.entries(call.x.buffer as B));
+  const y = m.of(logSoftmaxDefinition.value, x);
+  // Σ q (max − x/T) and the logarithm apart: y itself may overflow where q y does not. Kept finite for rows that are masked altogether.
+  const logarithm = () => m.smaller(m.neg(m.max(y)), largestFinite(m.dtype));
+  return {
+    loss: () => m.mul(m.add(m.expectedGap(q, x), m.mul(logarithm(), m.sum(q))), call.scale),
+    gradient: () => {
+      const p = m.exp(y);
+      const top = m.dominates(p);
+      const total = m.select(top, m.sum(m.select(top, 0, q)), m.sum(q));
+      const own = m.select(top, m.mul(q, m.complement(p)), q);
+      return m.div(m.mul(m.sub(m.mul(p, total), own), call.scale), call.temperature);
+    },
+  };
+}
+
+/** Values, 0 throughout in ignored rows: what is in those has no influence, NaN or not. */
+export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
+  if (target.kind !== 'indices' || !target.host.includes(ignoreIndex)) return x;
+  const counts = hostArray(target.host.length, 'bool');
+  for (let row = 0; row < counts.length; row++) counts[row] = target.host[row] === ignoreIndex ? 0 : 1;
+  return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
+}
+
+/** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
+function targetWeights<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { target, labelSmoothing, weight, rows } = call;
+  let q =
+    target.kind === 'probabilities'
+      ? m.entries(target.buffer as B)
+      : m.host(oneHot(target.host, rows, call.ignoreIndex, m.dtype), [rows.outer, rows.classes, rows.inner]);
+  if (labelSmoothing > 0) {
+    const shares = m.host(smoothingShares(call), [rows.outer, 1, rows.inner]);
+    q = m.add(m.mul(q, 1 - labelSmoothing), shares);
+  }
+  if (weight !== null) q = m.mul(q, m.given(weight as B, [1, rows.classes, 1]));
+  return m.keep(q, 0);
+}
+
+/** Has `write` make one number a row and reduces them into `out`; where there is nothing to reduce it is `ofNothing`. */
+export function reduceRows(
+  call: TargetCall,
+  out: unknown,
+  ofNothing: number,
+  write: (rowValues: unknown) => void,
+): void {
+  const { x, rows, reduction, undefinedMean } = call;
+  const count = rows.outer * rows.inner;
+  if (reduction === 'none') {
+    if (rows.classes > 0) write(out);
+    else fill(x, out, count, 0);
+    return;
+  }
+  if (count === 0 || rows.classes === 0 || undefinedMean) {
+    fill(x, out, 1, ofNothing);
+    return;
+  }
+  composed(call, null, (m) => {
+    const values = m.computed([rows.outer, 1, rows.inner], [], write);
+    m.assign(out, m.total(values));
+  });
+}
+
+/** The mean over no rows is 0/0, the sum 0. */
+export function lossOfNothing({ undefinedMean }: TargetCall): number {
+  return undefinedMean ? Number.NaN : 0;
+}
+
+/** The gradient as a value of an expression. */
+export function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { outer, classes, inner } = m.rows;
+  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+}
+
+/** Σ_c q_c of each row: the total of the target weights. */
+export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+  const { target, rows, weightHost } = call;
+  if (target.kind === 'probabilities') return m.sum(targetWeights(m, call));
+  return m.host(indexTotals({ ...call, host: target.host, weight: weightHost }), [rows.outer, 1, rows.inner]);
+}

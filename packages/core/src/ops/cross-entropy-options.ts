@@ -1,0 +1,78 @@
+import { SoftgradError } from '../errors.js';
+import { namesOf } from '../options.js';
+import { describe, stated } from '../tensor/describe.js';
+import { type HostArray, hostArray } from '../tensor/dtype.js';
+import type { FloatTensor } from '../tensor/operands.js';
+import type { SoftmaxOptions } from './settings.js';
+
+/** Options of cross-entropy, named and defined as PyTorch's. */
+export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
+  /** ε in [0, 1]: the target becomes (1 − ε) target + ε/K over the K classes (those that the mask keeps). Default 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** One weight a class, finite. Default 1 for all. */
+  readonly weight?: readonly number[] | Float32Array | Float64Array | undefined;
+  /** Rows with this class index have loss and gradient 0 and do not count in the mean. Default −100. */
+  readonly ignoreIndex?: number | undefined;
+  /** 'mean' (over rows; with class indices weighted by the target's weight), 'sum', or 'none' (one loss a row). Default 'mean'. */
+  readonly reduction?: 'mean' | 'sum' | 'none' | undefined;
+}
+
+/** The options with `out`, which is one tensor, or two for the loss and the gradient. */
+export type Outputs<O> = CrossEntropyOptions & { readonly out?: O | undefined };
+
+/** The names of the options that cross-entropy takes. */
+export const crossEntropyNames = /* @__PURE__ */ namesOf<Outputs<unknown>>({
+  axis: true,
+  temperature: true,
+  mask: true,
+  labelSmoothing: true,
+  weight: true,
+  ignoreIndex: true,
+  reduction: true,
+  out: true,
+});
+/** Label smoothing, ignoreIndex and reduction with their defaults. @throws ERR_VALUE */
+export function checkedOptions(operation: string, options: CrossEntropyOptions) {
+  const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;
+  if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('labelSmoothing', labelSmoothing)}; expected 0 to 1`);
+  }
+  if (!Number.isInteger(ignoreIndex)) {
+    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('ignoreIndex', ignoreIndex)}; expected an integer`);
+  }
+  if (reduction !== 'mean' && reduction !== 'sum' && reduction !== 'none') {
+    throw new SoftgradError('ERR_VALUE', `${operation}: reduction '${reduction}'; expected 'mean', 'sum' or 'none'`);
+  }
+  return { labelSmoothing, ignoreIndex, reduction };
+}
+
+/** The class weights in the dtype of the logits, null without any. @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE */
+export function readWeight(
+  operation: string,
+  weight: CrossEntropyOptions['weight'],
+  classes: number,
+  x: FloatTensor,
+): HostArray | null {
+  if (weight === undefined) return null;
+  if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one a class`,
+    );
+  }
+  if (weight.length !== classes) {
+    throw new SoftgradError('ERR_SHAPE', `${operation}: weight has ${weight.length} entries for ${classes} classes`);
+  }
+  const own = hostArray(classes, x.dtype);
+  for (let c = 0; c < classes; c++) {
+    const value: unknown = weight[c];
+    if (typeof value !== 'number') {
+      throw new SoftgradError('ERR_DTYPE', `${operation}: weight[${c}] is ${describe(value)}; expected a number`);
+    }
+    own[c] = value;
+    if (!Number.isFinite(own[c])) {
+      throw new SoftgradError('ERR_VALUE', `${operation}: weight[${c}] is ${value}; expected a finite number`);
+    }
+  }
+  return own;
+}

@@ -1,0 +1,47 @@
+import { checkOptions } from '../options.js';
+import { operand } from '../tensor/operands.js';
+import { resolveAxis } from '../tensor/shape.js';
+import { isTensor } from '../tensor/tensor.js';
+import { tensorOf } from './arguments.js';
+import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
+import type { Definition } from './definition.js';
+import { type OutOption, outOf, type SquareOperator, type TensorLike } from './linear-operator.js';
+import { optionNamesOf, type SoftmaxOptions } from './settings.js';
+
+/** `linearize` of a function: its value, and the derivatives there. */
+export function linearizeBy(definition: Definition) {
+  const { name, over } = definition;
+  const operation = `${name}.linearize`;
+  const known = optionNamesOf(definition, 'jacobian').filter((option) => option !== 'out');
+  const forward = planOf(definition, 'value', operation);
+  const vjp = planOf(definition, 'vjp');
+  const jvp = planOf(definition, 'jvp');
+  const square = definition.jacobian && {
+    diagonal: planOf(definition, 'diagonal'),
+    jacobian: planOf(definition, 'jacobian'),
+  };
+  return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
+    checkOptions(operation, options, known);
+    const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
+    const { axis, ...others } = options;
+    if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
+    const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
+    // The derivatives take the function's output, which remembers the options, or its input, which does not.
+    const isOfValue = definition.vjp.operand !== definition.value.operand;
+    const at = isOfValue ? value : x;
+    const passed = isOfValue ? {} : options;
+    const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
+      callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
+    return {
+      value,
+      inputShape: x.shape,
+      outputShape: value.shape,
+      vjp: (cotangent, more) => member(vjp, cotangent, more),
+      jvp: (tangent, more) => member(jvp, tangent, more),
+      ...(square && {
+        diagonal: (more?: OutOption) => member(square.diagonal, undefined, more),
+        toDense: (more?: OutOption) => member(square.jacobian, undefined, more, over === 'entries' ? { axis } : passed),
+      }),
+    } as SquareOperator;
+  };
+}

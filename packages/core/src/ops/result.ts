@@ -1,0 +1,78 @@
+import type { Backend } from '../backend/interface.js';
+import { type DType, hostArray } from '../tensor/dtype.js';
+import { type FloatTensor, operandLike } from '../tensor/operands.js';
+import { track } from '../tensor/scope.js';
+import { type Shape, sizeOf } from '../tensor/shape.js';
+import { allocate, DeviceTensor, type Tensor } from '../tensor/tensor.js';
+
+/**
+ * Lets `kernel` write a result into `out` or into a new tensor. The kernel is not called for an empty result. If the backend does not write
+ * in place and `out` is one of the input buffers, the result goes to a new buffer, which then replaces the one of `out`.
+ *
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED for an `out` that does not fit; whatever the kernel throws
+ */
+export function compute(
+  operation: string,
+  first: FloatTensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  inputs: readonly unknown[],
+  kernel: (buffer: unknown) => void,
+): Tensor {
+  return computeFrom(operation, first, shape, out, inputs, writeBy, kernel);
+}
+
+function writeBy(buffer: unknown, kernel: (buffer: unknown) => void): void {
+  kernel(buffer);
+}
+
+/** As `compute`, with the state of the kernel passed as an argument, because allocating a closure would make each call slower. */
+export function computeFrom<C>(
+  operation: string,
+  first: FloatTensor,
+  shape: Shape,
+  out: Tensor | undefined,
+  inputs: readonly unknown[],
+  kernel: (buffer: unknown, from: C) => void,
+  from: C,
+): Tensor {
+  const { backend, dtype } = first;
+  if (out !== undefined) {
+    const target = operandLike(operation, 'out', out, first, shape);
+    target.origin = null;
+    if (target.size === 0) return out;
+    if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
+      kernel(target.buffer, from);
+      return out;
+    }
+    const beside = filled(backend, target.size, dtype, kernel, from);
+    backend.free(target.buffer);
+    target.buffer = beside;
+    return out;
+  }
+  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel, from), null));
+}
+
+/** A new buffer written by `kernel`; freed again if the kernel throws. */
+function filled<C>(
+  backend: Backend,
+  size: number,
+  dtype: DType,
+  kernel: (buffer: unknown, from: C) => void,
+  from: C,
+): unknown {
+  const buffer = allocate(backend, size, dtype);
+  if (size === 0) return buffer;
+  try {
+    kernel(buffer, from);
+  } catch (error) {
+    backend.free(buffer);
+    throw error;
+  }
+  return buffer;
+}
+
+/** Writes one number to every element. */
+export function fill({ backend, dtype }: FloatTensor, out: unknown, length: number, value: number): void {
+  backend.write(out, hostArray(length, dtype).fill(value));
+}

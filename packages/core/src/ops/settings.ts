@@ -1,0 +1,112 @@
+import { SoftgradError } from '../errors.js';
+import { namesOf } from '../options.js';
+import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
+import { checkClasses, checkTemperature, type FloatTensor } from '../tensor/operands.js';
+import { resolveAxis, rowsOf } from '../tensor/shape.js';
+import type { Origin } from '../tensor/tensor.js';
+import type { Definition, MemberName } from './definition.js';
+import type { OutOption } from './linear-operator.js';
+
+/** Options of the softmax family. */
+export interface SoftmaxOptions extends OutOption {
+  /** The dimension that adds up to 1; negative counts from the last. Default −1. */
+  readonly axis?: number | undefined;
+  /** T in softmax(x / T), finite and above 0. Default 1. */
+  readonly temperature?: number | undefined;
+  /** True = keep. Entries masked out get probability 0 and gradient 0, whatever their logit; rows with nothing kept are all 0. */
+  readonly mask?: MaskInput | undefined;
+}
+
+export interface AxisOption extends OutOption {
+  /** The dimension along which the matrices are laid out; negative counts from the last. Default −1. */
+  readonly axis?: number | undefined;
+}
+
+const names = {
+  out: /* @__PURE__ */ namesOf<OutOption>({ out: true }),
+  axis: /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true }),
+  softmax: /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true }),
+};
+
+/** The names of the options that a function takes. */
+export function optionNamesOf({ over }: Definition, member: MemberName): readonly string[] {
+  if (over === 'rows') return names.softmax;
+  return member === 'jacobian' ? names.axis : names.out;
+}
+
+/** The settings of a call with the defaults filled in; its result remembers them. */
+export type Settings = Origin;
+
+/** The settings of elementwise functions: all entries in one row. */
+export function wholeOf({ size }: FloatTensor): Settings {
+  return { operation: '', axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
+}
+
+/**
+ * Axis, temperature and mask of a derivative that takes the output of the function `name`: those of the call that made the output,
+ * otherwise those of the options.
+ *
+ * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE if the options contradict that call
+ */
+export function settingsOfOutput(
+  operation: string,
+  name: string,
+  argument: string,
+  x: FloatTensor,
+  options: SoftmaxOptions,
+): Settings {
+  const made = x.origin;
+  // A tensor from another copy of core may have no origin.
+  if (made === null || made === undefined) return softmaxSettings(operation, x, options, name);
+  if (made.operation !== name) {
+    const right = operation.replace(name, made.operation);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${argument} were made by ${made.operation}; use ${right} for them`,
+    );
+  }
+  checkClasses(operation, x, made.rows);
+  const { axis, temperature, mask } = options;
+  if (axis !== undefined || temperature !== undefined || mask !== undefined) {
+    checkAgreement(operation, argument, x, made, options);
+  }
+  return made;
+}
+
+/** @throws ERR_VALUE naming both if the options contradict the call that made the operand */
+function checkAgreement(
+  operation: string,
+  argument: string,
+  x: FloatTensor,
+  made: Origin,
+  { axis = made.axis, temperature = made.temperature, mask }: SoftmaxOptions,
+): void {
+  const given = softmaxSettings(operation, x, { axis, temperature, mask }, made.operation);
+  const contradiction = (now: string, then: string) =>
+    new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${now}, but ${argument} were made by ${made.operation} with ${then}; leave the option out`,
+    );
+  if (given.axis !== made.axis) throw contradiction(`axis ${axis}`, `axis ${made.axis}`);
+  if (temperature !== made.temperature) {
+    throw contradiction(`temperature ${temperature}`, `temperature ${made.temperature}`);
+  }
+  if (given.mask === null) return;
+  if (made.mask === null) throw contradiction('a mask', 'none');
+  if (!sameMask(given.mask, made.mask)) throw contradiction('a mask', 'one that keeps other entries');
+}
+
+/** Axis, temperature and mask from the options. @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH */
+export function softmaxSettings(
+  operation: string,
+  x: FloatTensor,
+  options: Pick<SoftmaxOptions, 'axis' | 'temperature' | 'mask'>,
+  name: string,
+): Settings {
+  const axis = resolveAxis(operation, options.axis ?? -1, x.shape);
+  const rows = rowsOf(x.shape, axis);
+  checkClasses(operation, x, rows);
+  const temperature = checkTemperature(operation, options.temperature ?? 1);
+  const mask = options.mask === undefined ? null : layMask(operation, options.mask, x, rows);
+  return { operation: name, axis, rows, temperature, mask };
+}
