@@ -5,8 +5,8 @@ import { dtypeSuffix } from './case.js';
 import { layout, logits, masks } from './inputs.js';
 import { memoized } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
+import { operationPrecision } from './precision.js';
 import type { MaskName, Problem, ProblemStatement } from './statement.js';
-import { operationPrecision } from './tolerance.js';
 
 /** The numbers of a statement, the same object whenever it is asked for. */
 export const problemOf: (statement: ProblemStatement) => Problem = memoized((statement) => {

@@ -7,7 +7,8 @@ import {
 import { nan, nearest } from '../reference/doubledouble.js';
 import { logSoftmax, rowIndices, type Values } from '../reference/functions.js';
 import type { Rows } from '../src/index.js';
-import { divisionUnits, logProbabilityUnits, type Precision, rowErrors, summation, sumOf } from './tolerance.js';
+import type { Precision } from './precision.js';
+import { divisionUnits, logProbabilityUnits, rowErrors, summation, sumOf } from './rounding.js';
 
 /**
  * The loss: each log-probability's bound weighted by the target, the weight's own error, the product of both, the sum over the classes,

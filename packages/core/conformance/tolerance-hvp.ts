@@ -7,7 +7,8 @@ import {
 import { nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, softmax, type Values } from '../reference/functions.js';
 import type { Rows } from '../src/index.js';
-import { divisionUnits, expUnits, type Precision, rowBounds, rowErrors, summation } from './tolerance.js';
+import type { Precision } from './precision.js';
+import { divisionUnits, expUnits, rowBounds, rowErrors, summation } from './rounding.js';
 import { sumUnits, targetUnits } from './tolerance-cross-entropy.js';
 
 /**

@@ -1,70 +1,20 @@
 import { add, exactly, exp, expm1, nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, rowIndices, softmax, type Values } from '../reference/functions.js';
-import type { FloatDType, Rows, Supports } from '../src/index.js';
+import type { Rows } from '../src/index.js';
+import type { Precision } from './precision.js';
+import {
+  divisionUnits,
+  entryBounds,
+  expUnits,
+  logProbabilityUnits,
+  rowBounds,
+  rowErrors,
+  summation,
+  sumOf,
+} from './rounding.js';
 
-/**
- * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype
- * and operation, with nothing chosen for a backend. What a backend contributes is what it announces: the error of its
- * exp and whether it keeps subnormals.
- *
- * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
- * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); the division by a
- *   temperature of 1 is none;
- * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
- *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
- *   nothing has rounded, is within `2 (base + slope·|x|)`;
- * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
- *   base 3 that is 2⁻²¹, what WGSL says of log); log(1 + r) for r ≤ ½ is granted `base` + 4 ULP of its result, however small that is: a
- *   division, an addition and the terms of a series;
- * - a sum of n terms is within n − 1 u of the sum of their sizes, and of long sums 4√n u are granted: rounding errors of a running sum
- *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst
- *   case would hide mistakes. (It exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs
- *   are short rows.)
- */
-export interface Precision {
-  /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */
-  readonly unit: number;
-  /** Absolute error of a result that underflows: 2⁻¹⁴⁹ (2⁻¹²⁶ where subnormals are flushed), for float64 2⁻¹⁰⁷⁴. */
-  readonly floor: number;
-  /** Relative error of exp(−gap), in units. */
-  exp(gap: number): number;
-  /** Absolute error of a logarithm that comes out at `value`, in units. */
-  log(value: number): number;
-  /** Absolute error of log(1 + r) for r ≤ ½ that comes out at `value`, in units. */
-  log1p(value: number): number;
-  /**
-   * `tolerance` and what rounding costs that is not the operation's own: of float16 the result, which is computed in float32 and stored;
-   * of float64 the expected value, since it is a float64 as well.
-   */
-  stored(tolerance: number, expected: number): number;
-}
-
-/** The precision of a dtype on a backend. float16 is computed in float32 and rounded once: by 2⁻¹¹ of the result, or 2⁻²⁵. */
-export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
-  const { base, slope } = supports.expUlp;
-  const float32Floor = supports.subnormals === 'flush' ? 2 ** -126 : 2 ** -149;
-  return {
-    unit: dtype === 'float64' ? 2 ** -53 : 2 ** -24,
-    floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
-    exp: (gap) => gap + 2 * (base + slope * gap),
-    log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
-    log1p: (value) => (2 * base + 8) * value,
-    stored: (tolerance, expected) => {
-      if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
-      return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
-    },
-  };
-}
-
-/**
- * The precision of whole operations. It is that of a kernel but for float16, where what is composed stores each of its
- * intermediate results: every step then rounds by 2⁻¹¹, or 2⁻²⁵.
- */
-export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
-  const precision = precisionOf(supports, dtype);
-  if (dtype !== 'float16') return precision;
-  return { ...precision, unit: 2 ** -11, floor: 2 ** -24, stored: (tolerance) => tolerance };
-}
+export { operationPrecision, type Precision, precisionOf } from './precision.js';
+export { type RowErrors, rowErrors, summation } from './rounding.js';
 
 /** softmax: relative to the probability, the errors of its own exp, of the sum and of the division; exp and division may each underflow. */
 export function softmaxTolerance(
@@ -344,127 +294,4 @@ export function sigmoidVjpTolerance(precision: Precision, y: Values, g: Values, 
     const units = 4 * Math.abs(value) + 2 * (y[i] ?? Number.NaN) ** 2 * size;
     return precision.stored(precision.unit * units + precision.floor * (1 + size), value);
   });
-}
-
-/** Errors of one row's exps, of their sum and of its logarithm, in units. */
-export interface RowErrors {
-  /** Relative error of exp(x/T − max) of the entry at position i. */
-  term(i: number): number;
-  /** Rounding of its x/T − max itself. */
-  shift(i: number): number;
-  /** Relative error of the sum of the exps: its terms' weighted by their share (at least that of a gap of 1), and the summation. */
-  readonly sum: number;
-  /** The maximum of x/T. */
-  readonly max: number;
-  /** Absolute error of log Σ exp(x/T − max). */
-  readonly logarithm: number;
-}
-
-/** Rounding of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
-export function rowErrors(
-  precision: Precision,
-  x: Values,
-  at: readonly number[],
-  { temperature = 1, mask }: ReferenceParameters,
-): RowErrors {
-  const scaled = (i: number) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : (x[i] ?? Number.NaN) / temperature);
-  const max = at.reduce((most, i) => Math.max(most, scaled(i)), Number.NEGATIVE_INFINITY);
-  const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
-  const sum = exponentials.reduce((a, b) => a + b, 0);
-  const divided = divisionUnits(temperature);
-  const shiftOf = (value: number) =>
-    Number.isFinite(value) ? max - value + divided * (Math.abs(value) + Math.abs(max)) : 0;
-  const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
-  const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
-  const ofSum = Math.max(precision.exp(1), errors.reduce((a, b) => a + b, 0) / sum) + summation(at.length);
-  const top = at.findIndex((i) => scaled(i) === max);
-  const ofRest = logarithmUnits(precision, exponentials, errors, top);
-  return {
-    term: (i) => (Number.isFinite(scaled(i)) ? termOf(scaled(i)) : 0),
-    shift: (i) => shiftOf(scaled(i)),
-    sum: ofSum,
-    max: Number.isFinite(max) ? max : 0,
-    logarithm: ofRest ?? ofSum + precision.log(Math.log(sum)),
-  };
-}
-
-/**
- * Absolute error of log(1 + r), in units, where r, the sum of a row's exps without that of its maximum, is at most ½: relative to r the
- * errors of its terms, each a quotient of two exps, which may underflow, and of the summation; and the logarithm's own. Otherwise undefined: there the logarithm
- * is that of the whole sum, whose relative error is the absolute error of the logarithm.
- */
-function logarithmUnits(
-  precision: Precision,
-  exponentials: readonly number[],
-  errors: readonly number[],
-  top: number,
-): number | undefined {
-  const withoutTop = (values: readonly number[]) => values.reduce((sum, value, c) => sum + (c === top ? 0 : value), 0);
-  const rest = withoutTop(exponentials);
-  if (!(rest <= 0.5)) return undefined;
-  const underflow = (exponentials.length * precision.floor) / precision.unit;
-  const ofRest = withoutTop(errors) + (precision.exp(1) + summation(exponentials.length)) * rest + underflow;
-  return ofRest / (1 + rest) + precision.log1p(Math.log1p(rest));
-}
-
-/** Absolute error of the log-probability that a row's entry at position i has, in units; 0 where it is −Infinity. */
-export function logProbabilityUnits(row: RowErrors, i: number, value: number): number {
-  if (!Number.isFinite(value)) return 0;
-  return row.shift(i) + row.logarithm + 2 * Math.abs(value);
-}
-
-/** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
-export function summation(n: number): number {
-  return Math.min(n - 1, 4 * Math.sqrt(n));
-}
-
-/** What the division by a temperature costs, in units. */
-export function divisionUnits(temperature = 1): number {
-  return temperature === 1 ? 0 : 5;
-}
-
-/** Relative error of the exp of an operand, in units. */
-export function expUnits(precision: Precision, x: number): number {
-  return precision.exp(Math.abs(x)) - Math.abs(x);
-}
-
-/** The bounds of each row's entries, given by position; `stored` is applied here. */
-export function rowBounds(
-  precision: Precision,
-  expected: Values,
-  rows: Rows,
-  bounds: (at: readonly number[], row: number) => readonly number[],
-): Float64Array {
-  const out = new Float64Array(expected.length);
-  rowIndices(rows).forEach((at, row) => {
-    const values = bounds(at, row);
-    at.forEach((i, c) => {
-      out[i] = precision.stored(values[c] ?? Number.NaN, expected[i] ?? Number.NaN);
-    });
-  });
-  return out;
-}
-
-/** The bounds of a Jacobian's entries: in the row of position i and the column of position j, both of `at`. */
-function entryBounds(
-  expected: Values,
-  rows: Rows,
-  bound: (i: number, j: number, value: number, at: readonly number[]) => number,
-): Float64Array {
-  const out = new Float64Array(expected.length);
-  let next = 0;
-  for (const at of rowIndices(rows)) {
-    for (const i of at) {
-      for (const j of at) {
-        out[next] = bound(i, j, expected[next] ?? Number.NaN, at);
-        next++;
-      }
-    }
-  }
-  return out;
-}
-
-/** Σ term over the entries. */
-export function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
-  return entries.reduce((sum, entry) => sum + term(entry), 0);
 }

@@ -13,16 +13,9 @@ import {
   sub,
   zero,
 } from './doubledouble.js';
-import {
-  complement,
-  isDominant,
-  logProbabilities,
-  logSumExpCurvature,
-  type ReferenceParameters,
-  rowIndices,
-  total,
-  type Values,
-} from './functions.js';
+import { complement, isDominant, logSumExpCurvature } from './functions.js';
+import { logProbabilities } from './probabilities.js';
+import { type ReferenceParameters, rowIndices, total, type Values } from './row-entries.js';
 
 /** Class indices, one a row, or probabilities, laid out like the logits. */
 export interface ReferenceTarget {

@@ -7,8 +7,6 @@ import {
   exactly,
   exp,
   expm1,
-  log,
-  log1p,
   mul,
   nan,
   nearest,
@@ -18,6 +16,22 @@ import {
   sub,
   zero,
 } from './doubledouble.js';
+import { logOfSum, logProbabilities, probabilities, rootProbabilities, scaledRow } from './probabilities.js';
+import {
+  divided,
+  isMasked,
+  matrices,
+  type ReferenceParameters,
+  type RowEntries,
+  rowIndices,
+  rowwise,
+  sumOf,
+  tabulated,
+  type Values,
+} from './row-entries.js';
+
+export { type ReferenceParameters, rowIndices, rowValues, type Values } from './row-entries.js';
+
 /**
  * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
  * Slow, without any trick, and itself checked against arithmetic of 50 digits and published values.
@@ -25,14 +39,6 @@ import {
  * Operands are flat, row-major and laid out as `Rows` says; values are whatever the tested backend was given, already
  * rounded to its dtype, so that a difference is the backend's own error.
  */
-
-/** Temperature and mask; the mask has one entry (0 or 1, or a boolean) for each logit. */
-export interface ReferenceParameters {
-  readonly temperature?: number;
-  readonly mask?: ArrayLike<number | boolean> | null;
-}
-
-export type Values = ArrayLike<number>;
 
 /** `exp(x/T) / Σ exp(x/T)`. A row with NaN, with +Infinity or of nothing but −Infinity is NaN; one whose entries are all masked is 0. */
 export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
@@ -348,166 +354,4 @@ export function relu(x: Values): Float64Array {
 /** `y > 0 ? g : 0`. */
 export function reluVjp(y: Values, g: Values): Float64Array {
   return Float64Array.from(y, (value, i) => (value > 0 ? (g[i] ?? Number.NaN) : 0));
-}
-
-/** An entry of a row: the one at position i, of class c. */
-type RowEntries = (i: number, c: number) => DoubleDouble;
-
-/** p of the entries of one row, in double-double: 0 throughout where the mask keeps nothing. */
-function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
-  const row = scaledRow(x, at, parameters);
-  if (!row) return () => zero;
-  const exponentials = tabulated(at, (i) => exp(row.shifted(i)));
-  const sum = sumOf(at, exponentials);
-  return (i, c) => (isMasked(parameters, i) ? zero : div(exponentials(i, c), sum));
-}
-
-/** √p of the entries of one row, in double-double, as exp(log p / 2). */
-function rootProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
-  const log = logProbabilities(x, at, parameters);
-  return tabulated(at, (i, c) => exp(scaled(log(i, c), 1 / 2)));
-}
-
-/** log p of the entries of one row, in double-double: −Infinity where masked. */
-export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
-  const row = scaledRow(x, at, parameters);
-  if (!row) return () => exactly(Number.NEGATIVE_INFINITY);
-  const logarithm = logOfSum(row);
-  return (i) => (isMasked(parameters, i) ? row.shifted(i) : sub(row.shifted(i), logarithm));
-}
-
-/** The entries as two arrays: a row of objects costs more to collect than to compute. */
-function tabulated(at: readonly number[], entry: RowEntries): RowEntries {
-  const high = new Float64Array(at.length);
-  const low = new Float64Array(at.length);
-  let c = 0;
-  for (const i of at) {
-    const { hi, lo } = entry(i, c);
-    high[c] = hi;
-    low[c++] = lo;
-  }
-  return (_, c) => ({ hi: high[c] ?? Number.NaN, lo: low[c] ?? Number.NaN });
-}
-
-/** Positions of each row's elements, rows in (outer, inner) order. */
-export function rowIndices({ outer, classes, inner }: Rows): number[][] {
-  const rows: number[][] = [];
-  for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) {
-      const row = new Array<number>(classes);
-      for (let c = 0; c < classes; c++) row[c] = (o * classes + c) * inner + i;
-      rows.push(row);
-    }
-  }
-  return rows;
-}
-
-/** The numbers at the positions of a row. */
-export function rowValues(values: Values, at: readonly number[]): number[] {
-  return at.map((i) => values[i] ?? Number.NaN);
-}
-
-/** The sum in double-double. */
-export function total(terms: readonly DoubleDouble[]): DoubleDouble {
-  let sum = zero;
-  for (const term of terms) sum = add(sum, term);
-  return sum;
-}
-
-/** The sum of what `term` makes of each entry of a row that the mask keeps. */
-function sumOf(at: readonly number[], term: RowEntries, parameters: ReferenceParameters = {}): DoubleDouble {
-  let sum = zero;
-  let c = 0;
-  for (const i of at) {
-    if (!isMasked(parameters, i)) sum = add(sum, term(i, c));
-    c++;
-  }
-  return sum;
-}
-
-/** Divided by the temperature, which most often is 1. */
-function divided(a: DoubleDouble, temperature: number): DoubleDouble {
-  return temperature === 1 ? a : div(a, exactly(temperature));
-}
-
-/** What is masked does not exist, even in a row that is NaN. */
-function isMasked({ mask }: ReferenceParameters, i: number): boolean {
-  return mask ? !mask[i] : false;
-}
-
-interface ScaledRow {
-  readonly at: readonly number[];
-  readonly max: DoubleDouble;
-  readonly hasNaN: boolean;
-  /** x/T − max at a position, −Infinity where masked. */
-  readonly shifted: (i: number) => DoubleDouble;
-}
-
-/** The row divided by its temperature and shifted by its maximum over the kept entries, or null where the mask keeps none. */
-function scaledRow(x: Values, at: readonly number[], parameters: ReferenceParameters): ScaledRow | null {
-  const { temperature = 1 } = parameters;
-  const sign = Math.sign(temperature);
-  let kept = 0;
-  let hasNaN = false;
-  let largest = Number.NaN;
-  for (const i of at) {
-    if (isMasked(parameters, i)) continue;
-    const logit = x[i] ?? Number.NaN;
-    if (Number.isNaN(logit)) hasNaN = true;
-    if (kept === 0 || logit * sign > largest * sign) largest = logit;
-    kept++;
-  }
-  if (kept === 0) return null;
-  const undefinedRow = hasNaN || !Number.isFinite(largest);
-  const shifted = (i: number) => {
-    if (isMasked(parameters, i)) return exactly(Number.NEGATIVE_INFINITY);
-    if (undefinedRow) return nan;
-    const logit = x[i] ?? Number.NaN;
-    if (!Number.isFinite(logit)) return exactly(logit / temperature);
-    if (Number.isFinite(logit - largest)) return divided(difference(logit, largest), temperature);
-    // Halves, exactly: beside a number whose difference is beyond the range none is so small that it loses a digit by it.
-    return scaled(divided(difference(logit / 2, largest / 2), temperature), 2);
-  };
-  return { at, max: divided(exactly(largest), temperature), hasNaN, shifted };
-}
-
-/** log Σ exp(shifted): the term of the maximum is 1, so the others go through log1p and a tiny sum is not lost. */
-function logOfSum({ at, shifted }: ScaledRow): DoubleDouble {
-  let others = zero;
-  let hasTop = false;
-  for (const i of at) {
-    const gap = shifted(i);
-    if (!hasTop && gap.hi === 0) hasTop = true;
-    else others = add(others, exp(gap));
-  }
-  return hasTop ? log1p(others) : log(others);
-}
-
-/** What `results` makes of each row, rounded: asked once for each row, what it gives once for each entry. */
-function rowwise(x: Values, rows: Rows, results: (at: readonly number[], row: number) => RowEntries): Float64Array {
-  const out = new Float64Array(x.length);
-  rowIndices(rows).forEach((at, row) => {
-    const entry = results(at, row);
-    let c = 0;
-    for (const i of at) out[i] = nearest(entry(i, c++));
-  });
-  return out;
-}
-
-/** An entry of a matrix: in the row of position i and the column of position j, which is that of class c. */
-type MatrixEntries = (i: number, j: number, c: number) => number;
-
-/** One matrix a row; `matrix` is asked once for each row, what it gives once for each entry. */
-function matrices(rows: Rows, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
-  const { classes } = rows;
-  const out = new Float64Array(rows.outer * rows.inner * classes * classes);
-  let next = 0;
-  for (const at of rowIndices(rows)) {
-    const entry = matrix(at);
-    for (const i of at) {
-      let c = 0;
-      for (const j of at) out[next++] = entry(i, j, c++);
-    }
-  }
-  return out;
 }

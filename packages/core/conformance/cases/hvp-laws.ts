@@ -4,9 +4,9 @@ import { assert, assertClose } from '../check.js';
 import { cotangents } from '../inputs.js';
 import { allOperations } from '../operations/all.js';
 import type { Operation } from '../operations/operation.js';
+import { operationPrecision } from '../precision.js';
 import { callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
 import type { Problem } from '../statement.js';
-import { operationPrecision } from '../tolerance.js';
 
 /** Operands of an hvp: what it is taken at, the cotangent, the tangent, and the target if that is a tensor. */
 const tangentAt = 2;

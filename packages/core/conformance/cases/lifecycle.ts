@@ -4,7 +4,7 @@ import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { liveBuffers } from '../counted.js';
 import { exact } from '../exact.js';
 import { upload } from '../kernel.js';
-import { operationPrecision } from '../tolerance.js';
+import { operationPrecision } from '../precision.js';
 
 /** What tensors on the backend are from making to disposal. */
 export const lifecycle: readonly ConformanceCase[] = [

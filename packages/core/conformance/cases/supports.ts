@@ -4,7 +4,7 @@ import { assert, assertClose, assertThrows } from '../check.js';
 import { delegate } from '../delegate.js';
 import { plain, runKernel } from '../kernel.js';
 import { kernelNames, unknownFunctions, verbNames } from '../members.js';
-import { precisionOf } from '../tolerance.js';
+import { precisionOf } from '../precision.js';
 
 /**
  * What a backend announces is true both ways: strengths are tried by the other cases, and a weakness that is declared must

@@ -3,7 +3,7 @@ import * as reference from '../../reference/functions.js';
 import type { KernelName, Rows } from '../../src/index.js';
 import type { MemberName } from '../../src/ops/definition.js';
 import type { definitions } from '../../src/ops/table.js';
-import type { Precision } from '../tolerance.js';
+import type { Precision } from '../precision.js';
 import * as bounds from '../tolerance.js';
 import * as seconds from '../tolerance-hvp.js';
 import type { One, Three, Two } from './operation.js';

@@ -1,8 +1,8 @@
 import type { Values } from '../../reference/functions.js';
 import type { KernelName, MaskInput, Tensor } from '../../src/index.js';
 import { cotangents } from '../inputs.js';
+import type { Precision } from '../precision.js';
 import type { Problem } from '../statement.js';
-import type { Precision } from '../tolerance.js';
 
 /** The options that operations share, as a case sets them. */
 export interface CallOptions {

@@ -1,0 +1,65 @@
+import type { FloatDType, Supports } from '../src/index.js';
+
+/**
+ * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype
+ * and operation, with nothing chosen for a backend. What a backend contributes is what it announces: the error of its
+ * exp and whether it keeps subnormals.
+ *
+ * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
+ * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); the division by a
+ *   temperature of 1 is none;
+ * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
+ *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
+ *   nothing has rounded, is within `2 (base + slope·|x|)`;
+ * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
+ *   base 3 that is 2⁻²¹, what WGSL says of log); log(1 + r) for r ≤ ½ is granted `base` + 4 ULP of its result, however small that is: a
+ *   division, an addition and the terms of a series;
+ * - a sum of n terms is within n − 1 u of the sum of their sizes, and of long sums 4√n u are granted: rounding errors of a running sum
+ *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst
+ *   case would hide mistakes. (It exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs
+ *   are short rows.)
+ */
+export interface Precision {
+  /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */
+  readonly unit: number;
+  /** Absolute error of a result that underflows: 2⁻¹⁴⁹ (2⁻¹²⁶ where subnormals are flushed), for float64 2⁻¹⁰⁷⁴. */
+  readonly floor: number;
+  /** Relative error of exp(−gap), in units. */
+  exp(gap: number): number;
+  /** Absolute error of a logarithm that comes out at `value`, in units. */
+  log(value: number): number;
+  /** Absolute error of log(1 + r) for r ≤ ½ that comes out at `value`, in units. */
+  log1p(value: number): number;
+  /**
+   * `tolerance` and what rounding costs that is not the operation's own: of float16 the result, which is computed in float32 and stored;
+   * of float64 the expected value, since it is a float64 as well.
+   */
+  stored(tolerance: number, expected: number): number;
+}
+
+/** The precision of a dtype on a backend. float16 is computed in float32 and rounded once: by 2⁻¹¹ of the result, or 2⁻²⁵. */
+export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const { base, slope } = supports.expUlp;
+  const float32Floor = supports.subnormals === 'flush' ? 2 ** -126 : 2 ** -149;
+  return {
+    unit: dtype === 'float64' ? 2 ** -53 : 2 ** -24,
+    floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
+    exp: (gap) => gap + 2 * (base + slope * gap),
+    log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
+    log1p: (value) => (2 * base + 8) * value,
+    stored: (tolerance, expected) => {
+      if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
+      return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
+    },
+  };
+}
+
+/**
+ * The precision of whole operations. It is that of a kernel but for float16, where what is composed stores each of its
+ * intermediate results: every step then rounds by 2⁻¹¹, or 2⁻²⁵.
+ */
+export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const precision = precisionOf(supports, dtype);
+  if (dtype !== 'float16') return precision;
+  return { ...precision, unit: 2 ** -11, floor: 2 ** -24, stored: (tolerance) => tolerance };
+}

@@ -1,0 +1,126 @@
+import { type ReferenceParameters, rowIndices, type Values } from '../reference/functions.js';
+import type { Rows } from '../src/index.js';
+import type { Precision } from './precision.js';
+
+/** Errors of one row's exps, of their sum and of its logarithm, in units. */
+export interface RowErrors {
+  /** Relative error of exp(x/T − max) of the entry at position i. */
+  term(i: number): number;
+  /** Rounding of its x/T − max itself. */
+  shift(i: number): number;
+  /** Relative error of the sum of the exps: its terms' weighted by their share (at least that of a gap of 1), and the summation. */
+  readonly sum: number;
+  /** The maximum of x/T. */
+  readonly max: number;
+  /** Absolute error of log Σ exp(x/T − max). */
+  readonly logarithm: number;
+}
+
+/** Rounding of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
+export function rowErrors(
+  precision: Precision,
+  x: Values,
+  at: readonly number[],
+  { temperature = 1, mask }: ReferenceParameters,
+): RowErrors {
+  const scaled = (i: number) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : (x[i] ?? Number.NaN) / temperature);
+  const max = at.reduce((most, i) => Math.max(most, scaled(i)), Number.NEGATIVE_INFINITY);
+  const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  const divided = divisionUnits(temperature);
+  const shiftOf = (value: number) =>
+    Number.isFinite(value) ? max - value + divided * (Math.abs(value) + Math.abs(max)) : 0;
+  const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
+  const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
+  const ofSum = Math.max(precision.exp(1), errors.reduce((a, b) => a + b, 0) / sum) + summation(at.length);
+  const top = at.findIndex((i) => scaled(i) === max);
+  const ofRest = logarithmUnits(precision, exponentials, errors, top);
+  return {
+    term: (i) => (Number.isFinite(scaled(i)) ? termOf(scaled(i)) : 0),
+    shift: (i) => shiftOf(scaled(i)),
+    sum: ofSum,
+    max: Number.isFinite(max) ? max : 0,
+    logarithm: ofRest ?? ofSum + precision.log(Math.log(sum)),
+  };
+}
+
+/**
+ * Absolute error of log(1 + r), in units, where r, the sum of a row's exps without that of its maximum, is at most ½: relative to r the
+ * errors of its terms, each a quotient of two exps, which may underflow, and of the summation; and the logarithm's own. Otherwise undefined: there the logarithm
+ * is that of the whole sum, whose relative error is the absolute error of the logarithm.
+ */
+function logarithmUnits(
+  precision: Precision,
+  exponentials: readonly number[],
+  errors: readonly number[],
+  top: number,
+): number | undefined {
+  const withoutTop = (values: readonly number[]) => values.reduce((sum, value, c) => sum + (c === top ? 0 : value), 0);
+  const rest = withoutTop(exponentials);
+  if (!(rest <= 0.5)) return undefined;
+  const underflow = (exponentials.length * precision.floor) / precision.unit;
+  const ofRest = withoutTop(errors) + (precision.exp(1) + summation(exponentials.length)) * rest + underflow;
+  return ofRest / (1 + rest) + precision.log1p(Math.log1p(rest));
+}
+
+/** Absolute error of the log-probability that a row's entry at position i has, in units; 0 where it is −Infinity. */
+export function logProbabilityUnits(row: RowErrors, i: number, value: number): number {
+  if (!Number.isFinite(value)) return 0;
+  return row.shift(i) + row.logarithm + 2 * Math.abs(value);
+}
+
+/** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
+export function summation(n: number): number {
+  return Math.min(n - 1, 4 * Math.sqrt(n));
+}
+
+/** What the division by a temperature costs, in units. */
+export function divisionUnits(temperature = 1): number {
+  return temperature === 1 ? 0 : 5;
+}
+
+/** Relative error of the exp of an operand, in units. */
+export function expUnits(precision: Precision, x: number): number {
+  return precision.exp(Math.abs(x)) - Math.abs(x);
+}
+
+/** The bounds of each row's entries, given by position; `stored` is applied here. */
+export function rowBounds(
+  precision: Precision,
+  expected: Values,
+  rows: Rows,
+  bounds: (at: readonly number[], row: number) => readonly number[],
+): Float64Array {
+  const out = new Float64Array(expected.length);
+  rowIndices(rows).forEach((at, row) => {
+    const values = bounds(at, row);
+    at.forEach((i, c) => {
+      out[i] = precision.stored(values[c] ?? Number.NaN, expected[i] ?? Number.NaN);
+    });
+  });
+  return out;
+}
+
+/** The bounds of a Jacobian's entries: in the row of position i and the column of position j, both of `at`. */
+export function entryBounds(
+  expected: Values,
+  rows: Rows,
+  bound: (i: number, j: number, value: number, at: readonly number[]) => number,
+): Float64Array {
+  const out = new Float64Array(expected.length);
+  let next = 0;
+  for (const at of rowIndices(rows)) {
+    for (const i of at) {
+      for (const j of at) {
+        out[next] = bound(i, j, expected[next] ?? Number.NaN, at);
+        next++;
+      }
+    }
+  }
+  return out;
+}
+
+/** Σ term over the entries. */
+export function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
+  return entries.reduce((sum, entry) => sum + term(entry), 0);
+}
