@@ -73,7 +73,7 @@ describe.each(dtypes)('in %s', (dtype) => {
       const p = Float64Array.from(s);
       kernels.softmaxHvp(out, s, g, t, rows, { temperature });
       const ofBoth = terms(p, classes, [g, t]).map((size) => size / squared);
-      const expected = reference.softmaxHvp(s, g, t, rows, temperature);
+      const expected = reference.softmaxHvp(s, g, t, rows, { temperature });
       expect(worst(out, expected, ofBoth, classes, dtype)).toBeLessThanOrEqual(bar);
       const y = floats(x.length, dtype);
       y.set(reference.logSoftmax(x, rows, { temperature }));

@@ -47,7 +47,7 @@ describe.each(dtypes)('in %s, in every layout and with every mask', (dtype) => {
       const g = s.map((_, k) => Math.cos(7 * k));
       const vjp = computed(x.length, g, dtype, (out, v) => backend.vjp(out, s, v, rows, { temperature }));
       const sizes = Float64Array.from(s, (p) => Math.max(least, p) / Math.abs(temperature));
-      expectWithin(4, vjp, reference.softmaxVjp(s, g, rows, temperature), dtype, `vjp ${label}`, sizes);
+      expectWithin(4, vjp, reference.softmaxVjp(s, g, rows, { temperature }), dtype, `vjp ${label}`, sizes);
       const jacobian = computed(x.length * rows.classes, s, dtype, (out, p) =>
         backend.jacobian(out, p, rows, { temperature }),
       );
@@ -84,7 +84,7 @@ describe.each(dtypes)('in %s, in every layout and with every mask', (dtype) => {
 
 /** `−s_r s_c / T`, and on the diagonal `s_r Σ_{c≠r} s_c / T`: 1 − s_r would be known to the rounding of s only. */
 function jacobianOf(s: FloatArray, rows: Rows, temperature: number): Float64Array {
-  const out = reference.softmaxJacobian(s, rows, temperature);
+  const out = reference.softmaxJacobian(s, rows, { temperature });
   const { classes } = rows;
   reference.rowIndices(rows).forEach((at, row) => {
     at.forEach((own, r) => {

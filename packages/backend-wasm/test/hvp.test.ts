@@ -77,7 +77,7 @@ describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
       const found = [
         worst(
           compute(backend, [s, g, t], (out, a, b, c) => kernels?.softmaxHvp?.(out, a, b, c, rows, { temperature })),
-          reference.softmaxHvp(s, g, t, rows, temperature),
+          reference.softmaxHvp(s, g, t, rows, { temperature }),
           terms(s, rows, [g, t], () => 1 / squared),
           rows,
           dtype,

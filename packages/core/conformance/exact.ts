@@ -60,9 +60,9 @@ function openExact(): Backend<ExactBuffer> {
     softmax: (out, logits, rows, parameters) =>
       store(out, reference.softmax(logits.data, rows, options(parameters, logits))),
     jacobian: (out, probabilities, rows, { temperature }) =>
-      store(out, reference.softmaxJacobian(probabilities.data, rows, temperature)),
+      store(out, reference.softmaxJacobian(probabilities.data, rows, { temperature })),
     vjp: (out, probabilities, cotangent, rows, { temperature }) =>
-      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, temperature)),
+      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, { temperature })),
     basis,
     kernels,
   };
@@ -122,7 +122,7 @@ const kernels: Kernels<ExactBuffer> = {
   logSoftmaxJacobian: (out, y, rows, { temperature }) =>
     store(out, reference.logSoftmaxJacobian(y.data, rows, { temperature })),
   softmaxHvp: (out, s, cotangent, tangent, rows, { temperature }) =>
-    store(out, reference.softmaxHvp(s.data, cotangent.data, tangent.data, rows, temperature)),
+    store(out, reference.softmaxHvp(s.data, cotangent.data, tangent.data, rows, { temperature })),
   logSoftmaxHvp: (out, y, cotangent, tangent, rows, { temperature }) =>
     store(out, reference.logSoftmaxHvp(y.data, cotangent.data, tangent.data, rows, { temperature })),
   logSumExp: (out, logits, rows, parameters) =>

@@ -1,28 +1,16 @@
-import type { Basis, Kernels } from '../src/index.js';
-
-const kernels = {
-  logSoftmax: true,
-  logSoftmaxVjp: true,
-  logSoftmaxJvp: true,
-  logSoftmaxJacobian: true,
-  softmaxHvp: true,
-  logSoftmaxHvp: true,
-  logSumExp: true,
-  logSumExpHvp: true,
-  crossEntropy: true,
-  sigmoid: true,
-  sigmoidVjp: true,
-  relu: true,
-  reluVjp: true,
-} satisfies Record<keyof Kernels<unknown>, true>;
+import type { Basis, KernelName } from '../src/index.js';
+import { callers, isRequired } from '../src/ops/evaluate.js';
 
 const verbs = { unary: true, binary: true, reduce: true, select: true, transpose: true } satisfies Record<
   keyof Basis<unknown>,
   true
 >;
 
-/** Every fused kernel that core calls. */
-export const kernelNames: readonly string[] = Object.keys(kernels);
+/** The optional kernels that core calls. */
+export const kernelNames: readonly string[] = [
+  ...(Object.keys(callers) as KernelName[]).filter((name) => !isRequired(name)),
+  'crossEntropy',
+];
 
 /** Every verb of a basis. */
 export const verbNames: readonly string[] = Object.keys(verbs);

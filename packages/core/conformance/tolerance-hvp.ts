@@ -76,7 +76,7 @@ export function softmaxHvpTolerance(
   t: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / temperature ** 2;
@@ -117,7 +117,7 @@ export function softmaxDoubleBackwardTolerance(
   h: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
@@ -150,7 +150,7 @@ export function logSoftmaxHvpTolerance(
   t: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   return rowBounds(precision, expected, rows, (at) => {
     const row = at.map((i) => {
@@ -209,7 +209,13 @@ export function crossEntropyHvpTolerance(
 }
 
 /** The hvp of sigmoid, relative: `g t y (1 − y) (1 − 2y)` is four products and two differences, of which 1 − 2y is exact near its zero. */
-export function sigmoidHvpTolerance(precision: Precision, g: Values, t: Values, expected: Values): Float64Array {
+export function sigmoidHvpTolerance(
+  precision: Precision,
+  _y: Values,
+  g: Values,
+  t: Values,
+  expected: Values,
+): Float64Array {
   return Float64Array.from(expected, (value, i) => {
     const flushed = (1 + Math.abs(g[i] ?? Number.NaN)) * (1 + Math.abs(t[i] ?? Number.NaN));
     return precision.stored(6 * precision.unit * Math.abs(value) + precision.floor * flushed, value);

@@ -43,7 +43,7 @@ export function softmaxJacobianTolerance(
   s: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const scale = 1 / Math.abs(temperature);
   const divided = divisionUnits(temperature);
@@ -71,7 +71,7 @@ export function softmaxVjpTolerance(
   g: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
@@ -181,7 +181,7 @@ export function logSoftmaxVjpTolerance(
   g: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
@@ -213,7 +213,7 @@ export function logSoftmaxJvpTolerance(
   t: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor } = precision;
   const scale = 1 / Math.abs(temperature);
@@ -245,7 +245,7 @@ export function logSoftmaxJacobianTolerance(
   y: Values,
   expected: Values,
   rows: Rows,
-  temperature = 1,
+  { temperature = 1 }: ReferenceParameters = {},
 ): Float64Array {
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);

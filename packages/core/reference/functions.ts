@@ -49,17 +49,13 @@ export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters =
  * `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. On the
  * diagonal `s_r Σ_{c≠r} s_c`: rounded probabilities add up to 1 ± an ULP, which is all that `1 − s_r` has where a row is nearly one-hot.
  */
-export function softmaxJacobian(
-  s: Values,
-  rows: Rows,
-  temperature = 1,
-  mask: ReferenceParameters['mask'] = null,
-): Float64Array {
+export function softmaxJacobian(s: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1 } = parameters;
   // A factor is divided, not the product, which may be too small to have all digits.
   return matrices(rows, (at) => (i, j) => {
-    if (isMasked({ mask }, i) || isMasked({ mask }, j)) return 0;
+    if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
     const others =
-      i === j ? sumOf(at, (k) => (k === i ? zero : exactly(s[k])), { mask }) : exactly(-(s[j] ?? Number.NaN));
+      i === j ? sumOf(at, (k) => (k === i ? zero : exactly(s[k])), parameters) : exactly(-(s[j] ?? Number.NaN));
     return nearest(mul(divided(exactly(s[i]), temperature), others));
   });
 }
@@ -69,23 +65,18 @@ export function softmaxJacobian(
  * form nothing is left of it where a row is nearly one-hot. Also the jvp, since the Jacobian is symmetric. What is masked has s = 0, and
  * no part in any of it.
  */
-export function softmaxVjp(
-  s: Values,
-  g: Values,
-  rows: Rows,
-  temperature = 1,
-  mask: ReferenceParameters['mask'] = null,
-): Float64Array {
+export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+  const { temperature = 1 } = parameters;
   return rowwise(s, rows, (at) => {
-    const sum = sumOf(at, (i) => exactly(s[i]), { mask });
+    const sum = sumOf(at, (i) => exactly(s[i]), parameters);
     // g of the largest probability is taken off: beside 1 a double-double has only 53 bits for what is as small as 1e-84.
-    const origin = atLargest(at, (i) => exactly(s[i]), g, { mask });
+    const origin = atLargest(at, (i) => exactly(s[i]), g, parameters);
     // Differences of huge cotangents, and the error terms of their products, are beyond the range.
     const unit = at.some((i) => Math.abs(g[i] ?? 0) > 2 ** 900) ? 2 ** -200 : 1;
     const moved = (i: number) => difference((g[i] ?? Number.NaN) * unit, (origin ?? Number.NaN) * unit);
-    const inner = sumOf(at, (i) => mul(exactly(s[i]), moved(i)), { mask });
+    const inner = sumOf(at, (i) => mul(exactly(s[i]), moved(i)), parameters);
     return (i) => {
-      if (isMasked({ mask }, i)) return zero;
+      if (isMasked(parameters, i)) return zero;
       const rest = sub(mul(moved(i), sum), inner);
       return scaled(mul(divided(exactly(s[i]), temperature), rest), 1 / unit);
     };
@@ -101,18 +92,18 @@ export function softmaxHvp(
   g: Values,
   t: Values,
   rows: Rows,
-  temperature = 1,
-  mask: ReferenceParameters['mask'] = null,
+  parameters: ReferenceParameters = {},
 ): Float64Array {
+  const { temperature = 1 } = parameters;
   return rowwise(s, rows, (at) => {
     const p: RowEntries = (i) => exactly(s[i]);
-    const centredG = centred(p, g, at, { mask });
-    const centredT = centred(p, t, at, { mask });
+    const centredG = centred(p, g, at, parameters);
+    const centredT = centred(p, t, at, parameters);
     const products = tabulated(at, (i, c) => mul(centredG(i, c), centredT(i, c)));
-    const sum = sumOf(at, p, { mask });
-    const mean = sumOf(at, (i, c) => mul(p(i, c), products(i, c)), { mask });
+    const sum = sumOf(at, p, parameters);
+    const mean = sumOf(at, (i, c) => mul(p(i, c), products(i, c)), parameters);
     return (i, c) => {
-      if (isMasked({ mask }, i)) return zero;
+      if (isMasked(parameters, i)) return zero;
       const rest = sub(mul(sum, products(i, c)), mean);
       return mul(divided(p(i, c), temperature), divided(rest, temperature));
     };
@@ -125,15 +116,15 @@ export function softmaxDoubleBackward(
   g: Values,
   h: Values,
   rows: Rows,
-  temperature = 1,
-  mask: ReferenceParameters['mask'] = null,
+  parameters: ReferenceParameters = {},
 ): Float64Array {
+  const { temperature = 1 } = parameters;
   return rowwise(s, rows, (at) => {
     const p: RowEntries = (i) => exactly(s[i]);
-    const centredG = centred(p, g, at, { mask });
-    const mean = sumOf(at, (i) => mul(exactly(s[i]), exactly(h[i])), { mask });
+    const centredG = centred(p, g, at, parameters);
+    const mean = sumOf(at, (i) => mul(exactly(s[i]), exactly(h[i])), parameters);
     return (i, c) => {
-      if (isMasked({ mask }, i)) return zero;
+      if (isMasked(parameters, i)) return zero;
       return divided(sub(mul(exactly(h[i]), centredG(i, c)), mul(exactly(g[i]), mean)), temperature);
     };
   });

@@ -103,13 +103,13 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
         const rest = g.map((value) => exact(value).times(sum).minus(ofG));
         const ofD = Precise.sum(...d.map((value, i) => value.times(rest[i])));
         const hvp = d.map((value, i) => value.times(rest[i]).times(sum).minus(p[i].times(ofD)).div(squared));
-        expectNearest(reference.softmaxHvp(s, g, t, row(x.length), temperature), hvp, cancelled);
+        expectNearest(reference.softmaxHvp(s, g, t, row(x.length), { temperature }), hvp, cancelled);
         // PyTorch's softmax_double_backward (tools/autograd/derivatives.yaml), for any Σ s.
         const ofProducts = mean(t.map(exact));
         const doubled = p.map((_, i) =>
           exact(t[i]).times(rest[i]).minus(exact(g[i]).times(ofProducts)).div(temperature),
         );
-        expectNearest(reference.softmaxDoubleBackward(s, g, t, row(x.length), temperature), doubled, cancelled);
+        expectNearest(reference.softmaxDoubleBackward(s, g, t, row(x.length), { temperature }), doubled, cancelled);
         const y = Array.from(reference.logSoftmax(x, row(x.length), { temperature }));
         const q = y.map((value) => Precise.exp(exact(value)));
         const total = Precise.sum(...q);

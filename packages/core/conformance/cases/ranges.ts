@@ -211,7 +211,7 @@ function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
             g[at(row, c)] = rounded((signs[c] ?? 0) * (row % 2 ? 1 : largeCotangent[dtype]), dtype);
           }
         }
-        const expected = reference.softmaxVjp(p, g, rows, temperature);
+        const expected = reference.softmaxVjp(p, g, rows, { temperature });
         const tolerance = scaledTolerance(backend, dtype, p, g, expected, rows, temperature);
         const shape = axis === 1 ? [5, classes] : [classes, 5];
         await owning(async (own) => {
@@ -243,9 +243,9 @@ function scaledTolerance(
     g.map((value) => value * share),
     expected.map((value) => value * share),
     rows,
-    temperature,
+    { temperature },
   );
-  const ordinary = softmaxVjpTolerance(precision, p, g, expected, rows, temperature);
+  const ordinary = softmaxVjpTolerance(precision, p, g, expected, rows, { temperature });
   return small.map((bound, i) => (Math.abs(g[i] ?? 0) > 2 ? bound / share : (ordinary[i] ?? bound)));
 }
 

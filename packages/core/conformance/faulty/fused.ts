@@ -238,7 +238,7 @@ const hvpMistakes: readonly Fault[] = [
     hvpSpread,
     () => ({
       softmaxHvp(out, s, g, t, rows, { temperature }) {
-        const d = { dtype: out.dtype, data: softmaxVjp(s.data, t.data, rows, temperature) };
+        const d = { dtype: out.dtype, data: softmaxVjp(s.data, t.data, rows, { temperature }) };
         const result = out.data.slice();
         for (const at of rowIndices(rows)) {
           const mean = at.reduce((sum, i) => sum + valueAt(s, i) * valueAt(g, i), 0);

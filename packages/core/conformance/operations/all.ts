@@ -1,5 +1,11 @@
 import type { KernelName, Tensor } from '../../src/index.js';
-import { type Definition, type Member, type MemberName, operationName } from '../../src/ops/definition.js';
+import {
+  type Definition,
+  derivativeNames,
+  type Member,
+  type MemberName,
+  operationName,
+} from '../../src/ops/definition.js';
 import { isRequired } from '../../src/ops/evaluate.js';
 import { optionNamesOf } from '../../src/ops/settings.js';
 import { definitions, table } from '../../src/ops/table.js';
@@ -33,9 +39,7 @@ const operatorMembers = { diagonal: 'diagonal', 'to-dense': 'toDense' } as const
 /** Every operation but cross-entropy's, which have settings: the functions of core's table. */
 export const operations: readonly Operation[] = (Object.keys(definitions) as Name[]).flatMap((name) => {
   const definition: Definition = definitions[name];
-  const members = (['value', 'gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const).filter(
-    (member) => definition[member],
-  );
+  const members = (['value', ...derivativeNames] as const).filter((member) => definition[member]);
   const ofOperator = definition.jacobian ? (['diagonal', 'to-dense'] as const) : [];
   return [
     ...members.map((member) => operationOf(name, definition, member)),

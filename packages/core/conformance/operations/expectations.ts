@@ -48,32 +48,11 @@ type Expectations = {
 };
 
 const ofSoftmax: Expectations['softmax'] = {
-  value: {
-    expected: ([x], rows, parameters) => reference.softmax(x, rows, parameters),
-    tolerance: (precision, [x], expected, rows, parameters) =>
-      bounds.softmaxTolerance(precision, x, expected, rows, parameters),
-  },
-  ...bothProducts({
-    expected: ([s, g], rows, parameters) => reference.softmaxVjp(s, g, rows, parameters.temperature, parameters.mask),
-    tolerance: (precision, [s, g], expected, rows, { temperature }) =>
-      bounds.softmaxVjpTolerance(precision, s, g, expected, rows, temperature),
-  }),
-  hvp: {
-    expected: ([s, g, t], rows, { temperature, mask }) => reference.softmaxHvp(s, g, t, rows, temperature, mask),
-    tolerance: (precision, [s, g, t], expected, rows, { temperature }) =>
-      seconds.softmaxHvpTolerance(precision, s, g, t, expected, rows, temperature),
-  },
-  doubleBackward: {
-    expected: ([s, g, h], rows, { temperature, mask }) =>
-      reference.softmaxDoubleBackward(s, g, h, rows, temperature, mask),
-    tolerance: (precision, [s, g, h], expected, rows, { temperature }) =>
-      seconds.softmaxDoubleBackwardTolerance(precision, s, g, h, expected, rows, temperature),
-  },
-  jacobian: {
-    expected: ([s], rows, parameters) => reference.softmaxJacobian(s, rows, parameters.temperature, parameters.mask),
-    tolerance: (precision, [s], expected, rows, { temperature }) =>
-      bounds.softmaxJacobianTolerance(precision, s, expected, rows, temperature),
-  },
+  value: stated(reference.softmax, bounds.softmaxTolerance),
+  ...bothProducts(stated(reference.softmaxVjp, bounds.softmaxVjpTolerance)),
+  hvp: stated(reference.softmaxHvp, seconds.softmaxHvpTolerance),
+  doubleBackward: stated(reference.softmaxDoubleBackward, seconds.softmaxDoubleBackwardTolerance),
+  jacobian: stated(reference.softmaxJacobian, bounds.softmaxJacobianTolerance),
   propagated: (row, column, temperature, others) => {
     const beside = row.y * column.error + column.y * row.error + row.error * column.error;
     if (row !== column) return beside / Math.abs(temperature);
@@ -90,81 +69,53 @@ export const expectations: Expectations = {
   softmax: ofSoftmax,
   softmin: ofSoftmax,
   logSoftmax: {
-    value: {
-      expected: ([x], rows, parameters) => reference.logSoftmax(x, rows, parameters),
-      tolerance: (precision, [x], expected, rows, parameters) =>
-        bounds.logSoftmaxTolerance(precision, x, expected, rows, parameters),
-    },
-    vjp: {
-      expected: ([y, g], rows, parameters) => reference.logSoftmaxVjp(y, g, rows, parameters),
-      tolerance: (precision, [y, g], expected, rows, { temperature }) =>
-        bounds.logSoftmaxVjpTolerance(precision, y, g, expected, rows, temperature),
-    },
-    jvp: {
-      expected: ([y, t], rows, parameters) => reference.logSoftmaxJvp(y, t, rows, parameters),
-      tolerance: (precision, [y, t], expected, rows, { temperature }) =>
-        bounds.logSoftmaxJvpTolerance(precision, y, t, expected, rows, temperature),
-    },
-    hvp: {
-      expected: ([y, g, t], rows, parameters) => reference.logSoftmaxHvp(y, g, t, rows, parameters),
-      tolerance: (precision, [y, g, t], expected, rows, { temperature }) =>
-        seconds.logSoftmaxHvpTolerance(precision, y, g, t, expected, rows, temperature),
-    },
-    jacobian: {
-      expected: ([y], rows, parameters) => reference.logSoftmaxJacobian(y, rows, parameters),
-      tolerance: (precision, [y], expected, rows, { temperature }) =>
-        bounds.logSoftmaxJacobianTolerance(precision, y, expected, rows, temperature),
-    },
+    value: stated(reference.logSoftmax, bounds.logSoftmaxTolerance),
+    vjp: stated(reference.logSoftmaxVjp, bounds.logSoftmaxVjpTolerance),
+    jvp: stated(reference.logSoftmaxJvp, bounds.logSoftmaxJvpTolerance),
+    hvp: stated(reference.logSoftmaxHvp, seconds.logSoftmaxHvpTolerance),
+    jacobian: stated(reference.logSoftmaxJacobian, bounds.logSoftmaxJacobianTolerance),
     propagated: (_, { y, error }, temperature) =>
       y === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y) * Math.expm1(error)) / Math.abs(temperature),
   },
   logSumExp: {
-    value: {
-      expected: ([x], rows, parameters) => reference.logSumExp(x, rows, parameters),
-      tolerance: (precision, [x], expected, rows, parameters) =>
-        bounds.logSumExpTolerance(precision, x, expected, rows, parameters),
-    },
+    value: stated(reference.logSumExp, bounds.logSumExpTolerance),
     gradient: {
-      expected: ([x], rows, parameters) => reference.logSumExpVjp(x, null, rows, parameters),
-      tolerance: (precision, [x], expected, rows, parameters) =>
-        bounds.logSumExpVjpTolerance(precision, x, null, expected, rows, parameters),
+      ...stated<One<Values>>(
+        (x, rows, parameters) => reference.logSumExpVjp(x, null, rows, parameters),
+        (precision, x, expected, rows, parameters) =>
+          bounds.logSumExpVjpTolerance(precision, x, null, expected, rows, parameters),
+      ),
       // It is softmax, and a division by a temperature that is not 1.
       needs: ({ temperature, mask }) => (temperature !== 1 ? null : mask ? 'softmax' : undefined),
     },
-    vjp: {
-      expected: ([x, g], rows, parameters) => reference.logSumExpVjp(x, g, rows, parameters),
-      tolerance: (precision, [x, g], expected, rows, parameters) =>
-        bounds.logSumExpVjpTolerance(precision, x, g, expected, rows, parameters),
-    },
-    jvp: {
-      expected: ([x, t], rows, parameters) => reference.logSumExpJvp(x, t, rows, parameters),
-      tolerance: (precision, [x, t], expected, rows, parameters) =>
-        bounds.logSumExpJvpTolerance(precision, x, t, expected, rows, parameters),
-    },
-    hvp: {
-      expected: ([x, g, t], rows, parameters) => reference.logSumExpHvp(x, g, t, rows, parameters),
-      tolerance: (precision, [x, g, t], expected, rows, parameters) =>
-        seconds.logSumExpHvpTolerance(precision, x, g, t, expected, rows, parameters),
-    },
+    vjp: stated<Two<Values>>(reference.logSumExpVjp, bounds.logSumExpVjpTolerance),
+    jvp: stated(reference.logSumExpJvp, bounds.logSumExpJvpTolerance),
+    hvp: stated(reference.logSumExpHvp, seconds.logSumExpHvpTolerance),
   },
   sigmoid: {
-    value: {
-      expected: ([x]) => reference.sigmoid(x),
-      tolerance: (precision, [x], expected) => bounds.sigmoidTolerance(precision, x, expected),
-    },
+    value: stated(reference.sigmoid, bounds.sigmoidTolerance),
     ...ofEntries(reference.sigmoidVjp, bounds.sigmoidVjpTolerance),
-    hvp: {
-      expected: ([y, g, t]) => reference.sigmoidHvp(y, g, t),
-      tolerance: (precision, [, g, t], expected) => seconds.sigmoidHvpTolerance(precision, g, t, expected),
-    },
+    hvp: stated<Three<Values>>(reference.sigmoidHvp, seconds.sigmoidHvpTolerance),
     propagated: (row, column) => (row === column ? row.error * (1 + row.error) : 0),
   },
   relu: {
-    value: { expected: ([x]) => reference.relu(x), tolerance: (_, __, expected) => exactly(expected) },
+    value: stated<One<Values>>(reference.relu, (_, __, expected) => exactly(expected)),
     ...ofEntries(reference.reluVjp, (_, __, ___, expected) => exactly(expected)),
     propagated: () => 0,
   },
 };
+
+/** A function of the reference with its bound. */
+function stated<O extends readonly Values[]>(
+  f: (...operands: [...O, Rows, Parameters]) => Float64Array,
+  bound: (precision: Precision, ...operands: [...O, Values, Rows, Parameters]) => Float64Array,
+): Expectation<O> {
+  return {
+    expected: (operands, rows, parameters) => f(...operands, rows, parameters),
+    tolerance: (precision, operands, expected, rows, parameters) =>
+      bound(precision, ...operands, expected, rows, parameters),
+  };
+}
 
 /** A symmetric Jacobian: the vjp is the jvp. */
 function bothProducts(expectation: Expectation<Two<Values>>) {
@@ -181,11 +132,7 @@ function ofEntries(
     expected: ([y], rows) => diagonalMatrices(vjp(y, ones(y)), rows),
     tolerance: (precision, [y], _, rows) => diagonalMatrices(tolerance(precision, y, ones(y), vjp(y, ones(y))), rows),
   };
-  const product: Expectation<Two<Values>> = {
-    expected: ([y, g]) => vjp(y, g),
-    tolerance: (precision, [y, g], expected) => tolerance(precision, y, g, expected),
-  };
-  return { ...bothProducts(product), jacobian };
+  return { ...bothProducts(stated<Two<Values>>(vjp, tolerance)), jacobian };
 }
 
 /** The matrices of `linearize` at logits: those of the Jacobian at its value, which is off by as much as values may be. */

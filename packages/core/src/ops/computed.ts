@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/interface.js';
-import { type Definition, type MemberName, operationName } from './definition.js';
+import { type Definition, derivativeNames, operationName } from './definition.js';
 import { isRequired } from './evaluate.js';
 import { definitions } from './table.js';
 
@@ -17,7 +17,7 @@ export function operationsOf(backend: Backend): Readonly<Record<string, Computed
   const otherwise = backend.basis ? 'composed' : 'missing';
   const operations: Record<string, Computed> = {};
   for (const definition of Object.values<Definition>(definitions)) {
-    for (const name of shown) {
+    for (const name of ['value', ...derivativeNames] as const) {
       const member = definition[name];
       if (member === undefined) continue;
       const { kernel } = member;
@@ -28,14 +28,3 @@ export function operationsOf(backend: Backend): Readonly<Record<string, Computed
   operations.crossEntropy = backend.kernels?.crossEntropy ? 'kernel' : otherwise;
   return operations;
 }
-
-/** The diagonal is a member of what `linearize` returns, not a function of its own. */
-const shown: readonly Exclude<MemberName, 'diagonal'>[] = [
-  'value',
-  'gradient',
-  'vjp',
-  'jvp',
-  'hvp',
-  'doubleBackward',
-  'jacobian',
-];

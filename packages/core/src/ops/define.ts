@@ -1,5 +1,5 @@
 import { callOn, planOf } from './call.js';
-import type { Definition, MemberName } from './definition.js';
+import { type Definition, derivativeNames, type MemberName } from './definition.js';
 import type { TensorLike } from './linear-operator.js';
 import { linearizeBy } from './linearize.js';
 import type { SoftmaxOptions } from './settings.js';
@@ -28,7 +28,7 @@ export function define<F>(definition: Definition): F {
       : (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, v, undefined, options);
   };
   const members: Record<string, unknown> = { linearize: linearizeBy(definition) };
-  for (const name of ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const) {
+  for (const name of derivativeNames) {
     if (definition[name]) members[name] = call(name);
   }
   const f = Object.assign(call('value'), members);

@@ -23,8 +23,11 @@ export interface Definition {
   readonly diagonal?: Member;
 }
 
-/** The functions that a definition makes. */
-export type MemberName = 'value' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | 'doubleBackward' | 'jacobian' | 'diagonal';
+/** The functions that a definition makes beside its value. */
+export const derivativeNames = ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const;
+
+/** What a definition has formulas of: its functions, and the diagonal, which only `linearize` offers. */
+export type MemberName = 'value' | (typeof derivativeNames)[number] | 'diagonal';
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {

@@ -60,7 +60,7 @@ type Operands<B> = readonly [first: B, second: B, third: B];
 type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, on: Call<B>) => void | false;
 
 /** How each kernel is called; false where there is none. */
-const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
+export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
   softmax: (backend, out, operands, on) => backend.softmax(out, operands[0], on.rows, on),
   jacobian: (backend, out, operands, on) => backend.jacobian(out, operands[0], on.rows, on),
   vjp: (backend, out, operands, on) => backend.vjp(out, operands[0], operands[1], on.rows, on),

@@ -114,30 +114,30 @@ export const subjects: readonly Subject[] = [
   softmaxSubject('softmaxVjpTolerance', 'softmax.vjp', (problem, s) => {
     const { arithmetic, rows, upstream: g, parameters } = problem;
     const { temperature } = parameters;
-    const expected = reference.softmaxVjp(s, g, rows, temperature);
+    const expected = reference.softmaxVjp(s, g, rows, { temperature });
     return {
       expected,
-      bound: bounds.softmaxVjpTolerance(arithmetic.precision, s, g, expected, rows, temperature),
+      bound: bounds.softmaxVjpTolerance(arithmetic.precision, s, g, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).softmaxVjp(s, g, rows, temperature),
     };
   }),
   softmaxSubject('softmaxHvpTolerance', 'softmax.hvp', (problem, s) => {
     const { arithmetic, rows, upstream: g, tangent: t, parameters } = problem;
     const { temperature } = parameters;
-    const expected = reference.softmaxHvp(s, g, t, rows, temperature);
+    const expected = reference.softmaxHvp(s, g, t, rows, { temperature });
     return {
       expected,
-      bound: seconds.softmaxHvpTolerance(arithmetic.precision, s, g, t, expected, rows, temperature),
+      bound: seconds.softmaxHvpTolerance(arithmetic.precision, s, g, t, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).softmaxHvp(s, g, t, rows, temperature),
     };
   }),
   softmaxSubject('softmaxDoubleBackwardTolerance', 'softmax.doubleBackward', (problem, s) => {
     const { arithmetic, rows, upstream: g, tangent: h, parameters } = problem;
     const { temperature } = parameters;
-    const expected = reference.softmaxDoubleBackward(s, g, h, rows, temperature);
+    const expected = reference.softmaxDoubleBackward(s, g, h, rows, { temperature });
     return {
       expected,
-      bound: seconds.softmaxDoubleBackwardTolerance(arithmetic.precision, s, g, h, expected, rows, temperature),
+      bound: seconds.softmaxDoubleBackwardTolerance(arithmetic.precision, s, g, h, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).softmaxDoubleBackward(s, g, h, rows, temperature),
     };
   }),
@@ -145,10 +145,10 @@ export const subjects: readonly Subject[] = [
     square: true,
     ...softmaxSubject('softmaxJacobianTolerance', 'softmax.jacobian', ({ arithmetic, rows, parameters }, s) => {
       const { temperature } = parameters;
-      const expected = reference.softmaxJacobian(s, rows, temperature);
+      const expected = reference.softmaxJacobian(s, rows, { temperature });
       return {
         expected,
-        bound: bounds.softmaxJacobianTolerance(arithmetic.precision, s, expected, rows, temperature),
+        bound: bounds.softmaxJacobianTolerance(arithmetic.precision, s, expected, rows, { temperature }),
         computed: stepsIn(arithmetic.round).softmaxJacobian(s, rows, temperature),
       };
     }),
@@ -170,7 +170,7 @@ export const subjects: readonly Subject[] = [
     const expected = reference.logSoftmaxVjp(y, g, rows, { temperature });
     return {
       expected,
-      bound: bounds.logSoftmaxVjpTolerance(arithmetic.precision, y, g, expected, rows, temperature),
+      bound: bounds.logSoftmaxVjpTolerance(arithmetic.precision, y, g, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).logSoftmaxVjp(y, g, rows, temperature),
     };
   }),
@@ -179,7 +179,7 @@ export const subjects: readonly Subject[] = [
     const expected = reference.logSoftmaxJvp(y, t, rows, { temperature });
     return {
       expected,
-      bound: bounds.logSoftmaxJvpTolerance(arithmetic.precision, y, t, expected, rows, temperature),
+      bound: bounds.logSoftmaxJvpTolerance(arithmetic.precision, y, t, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).logSoftmaxJvp(y, t, rows, temperature),
     };
   }),
@@ -190,7 +190,7 @@ export const subjects: readonly Subject[] = [
     const expected = reference.logSoftmaxHvp(y, g, t, rows, { temperature });
     return {
       expected,
-      bound: seconds.logSoftmaxHvpTolerance(arithmetic.precision, y, g, t, expected, rows, temperature),
+      bound: seconds.logSoftmaxHvpTolerance(arithmetic.precision, y, g, t, expected, rows, { temperature }),
       computed: stepsIn(arithmetic.round).logSoftmaxHvp(y, g, t, rows, temperature),
     };
   }),
@@ -204,7 +204,7 @@ export const subjects: readonly Subject[] = [
         const expected = reference.logSoftmaxJacobian(y, rows, { temperature });
         return {
           expected,
-          bound: bounds.logSoftmaxJacobianTolerance(arithmetic.precision, y, expected, rows, temperature),
+          bound: bounds.logSoftmaxJacobianTolerance(arithmetic.precision, y, expected, rows, { temperature }),
           computed: stepsIn(arithmetic.round).logSoftmaxJacobian(y, rows, temperature),
         };
       },
@@ -293,7 +293,7 @@ export const subjects: readonly Subject[] = [
       const expected = reference.sigmoidHvp(y, g, t);
       return {
         expected,
-        bound: seconds.sigmoidHvpTolerance(arithmetic.precision, g, t, expected),
+        bound: seconds.sigmoidHvpTolerance(arithmetic.precision, y, g, t, expected),
         computed: stepsIn(arithmetic.round).sigmoidHvp(y, g, t),
       };
     },
