@@ -1,11 +1,11 @@
 import { type Backend, setBackend } from 'softgrad';
 
-/** Opens the backend that the command line names, or the best that can run here, and makes it the one for new tensors. */
+/** Opens the backend given on the command line, or the fastest one that can run here, and sets it for new tensors. */
 export function chooseBackend(name: string | undefined): Promise<Backend> {
   return name === undefined ? setBackend('wasm', 'cpu') : setBackend(name);
 }
 
-/** The value of an option that takes one of a list. Ends the process with a clear line where it is another. */
+/** The value of an option with a list of allowed values. Any other value ends the process with an error message. */
 export function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
   const choice = choices.find((known) => known === value);
   if (choice !== undefined) return choice;

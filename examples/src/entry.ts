@@ -1,4 +1,4 @@
-/** An entry of an array. @throws RangeError where there is none */
+/** The entry of an array at an index. @throws RangeError if the index is out of range */
 export function entry<T>(values: ArrayLike<T>, at: number): T {
   const value = values[at];
   if (value === undefined) throw new RangeError(`${values.length} entries have no entry ${at}`);

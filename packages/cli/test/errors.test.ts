@@ -85,7 +85,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       /good\.csv: axis 2 of an array of shape \(rows, 3\); expected -2 to 1/,
     ],
     [
-      'an axis that is no integer',
+      'an axis that is not an integer',
       ['softmax', good, '--axis', '1.5'],
       /'--axis <n>' argument '1\.5' is invalid\. Expected an integer/,
     ],
@@ -198,7 +198,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       /^softgrad: bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
     ],
     [
-      'a class that is no integer',
+      'a class that is not an integer',
       ['cross-entropy', good, '--target', 'half-class.json'],
       /half-class\.json: \[2\] is 0\.5; expected a class index/,
     ],

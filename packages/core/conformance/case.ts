@@ -1,30 +1,30 @@
 import type { Backend, FloatDType, KernelName } from '../src/index.js';
 import { isRequired } from '../src/ops/evaluate.js';
 
-/** One statement about a backend: data that any test runner, the CLI or a page can show and run. */
+/** One statement about a backend, as data that any test runner, the CLI or a page can show and run. */
 export interface ConformanceCase {
-  /** `section/what:parameter=value;…`: stable, can be cited. float32 where no dtype is named. */
+  /** `section/what:parameter=value;…`: stable, so that it can be cited. The dtype is float32 if none is given. */
   readonly id: string;
   readonly section: string;
   /** What a backend must announce for the case to apply to it. */
   readonly requires: Requirements;
-  /** False for what a backend does the same with and without fused kernels, which is run once. */
+  /** False if fused kernels make no difference, so that the case is run once. */
   readonly composable: boolean;
-  /** Resolves where the backend does what the case says. @throws Error naming the element, both values and the bound */
+  /** Resolves if the backend does what the case says. @throws Error naming the element, both values and the bound */
   run(backend: Backend): Promise<void>;
 }
 
 export interface Requirements {
   readonly dtype?: FloatDType;
-  /** All of these. */
+  /** Every one of these features. */
   readonly features?: readonly Feature[];
-  /** Without a basis, this kernel; null: nothing but a basis will do. A required one is always there, and may decline. */
+  /** The kernel that is needed without a basis; null if only a basis will do. Required kernels always exist but may decline. */
   readonly kernel?: KernelName | null;
-  /** The reverse of `kernel`: the case is about what happens without it. */
+  /** The opposite of `kernel`: the case is about backends without it. */
   readonly lacks?: KernelName | null;
-  /** The reverse of `dtype`. */
+  /** The opposite of `dtype`. */
   readonly lacksDType?: FloatDType;
-  /** The reverse of `features`: the case is about a declared weakness. */
+  /** The opposite of `features`: the case is about an announced weakness. */
   readonly weakness?: Feature;
   /** Classes of the longest row. */
   readonly classes?: number;
@@ -53,7 +53,7 @@ const announces: Record<Feature, (backend: Backend) => boolean> = {
   'range: full': ({ supports }) => supports.range !== 'ordinary',
 };
 
-/** Why a case does not apply to a backend, or null where it does. */
+/** Why a case does not apply to a backend, or null if it does. */
 export function unmet(requires: Requirements, backend: Backend): string | null {
   const { dtype, kernel, lacks, weakness, classes = 0, elements = 0 } = requires;
   const { dtypes, limits } = backend.supports;
@@ -73,12 +73,12 @@ export function unmet(requires: Requirements, backend: Backend): string | null {
   return null;
 }
 
-/** Whether core finds the kernel: it may still decline. */
+/** Whether the backend has the kernel. It may still decline. */
 function hasKernel(backend: Backend, name: KernelName): boolean {
   return isRequired(name) || backend.kernels?.[name] !== undefined;
 }
 
-/** The first dtype that a backend announces. @throws Error where it announces none */
+/** The first dtype that a backend announces. @throws Error if it announces none */
 export function firstDType({ name, supports }: Backend): FloatDType {
   const [dtype] = supports.dtypes;
   if (dtype === undefined) throw new Error(`supports.dtypes of ${name} is empty`);
@@ -95,7 +95,7 @@ export function defineCase(
   return { id, section: id.slice(0, id.indexOf('/')), requires, composable, run };
 }
 
-/** A case about what fused kernels have no part in: storage, the basis, the three required kernels. */
+/** A case to which fused kernels make no difference: storage, the basis, the three required kernels. */
 export function defineKernelCase(
   id: string,
   requires: Requirements,
@@ -104,7 +104,7 @@ export function defineKernelCase(
   return defineCase(id, requires, run, false);
 }
 
-/** The dtype as a parameter of a case's id; float32 goes without saying. */
+/** The dtype as a parameter of a case's id; float32 is left out. */
 export function dtypeSuffix(dtype: FloatDType): string {
   return dtype === 'float32' ? '' : `;dtype=${dtype}`;
 }

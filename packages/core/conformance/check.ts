@@ -1,9 +1,9 @@
 import { type ErrorCode, isSoftgradError } from '../src/index.js';
 
-/** What floats are filled with before a kernel is to write them. */
+/** The value of every float of an output before the kernel runs. */
 export const poison = -7.25;
 
-/** The values that a failed comparison was about. */
+/** The values of a failed comparison. */
 export interface Mismatch {
   readonly what: string;
   readonly got: ArrayLike<number>;
@@ -26,7 +26,7 @@ function mismatch(message: string, values: Mismatch): Error {
   return error;
 }
 
-/** @throws Error unless every element is within its tolerance; NaN is expected as NaN, an infinity as itself */
+/** @throws Error unless every element is within its tolerance; NaN and infinities must match exactly */
 export function assertClose(
   what: string,
   actual: ArrayLike<number>,
@@ -54,17 +54,17 @@ export function assertClose(
   throw mismatch(message, values);
 }
 
-/** A value that nobody would compute is more than wrong: the kernel was not there. */
+/** No kernel computes the value that the output was filled with: the element was not written. */
 function unwritten(what: string, index: number, expected: ArrayLike<number>): string {
   const value = String(poison).replace('-', '−');
-  return `${what}: element ${index} was not written: it still holds the ${value} that the suite put there, expected ${expected[index]}`;
+  return `${what}: element ${index} was not written: it still has the initial value ${value}, expected ${expected[index]}`;
 }
 
-/** What share of its tolerance an element's error takes: above 1 is wrong. */
+/** The error of an element divided by its tolerance: above 1 is wrong. */
 export function toleranceUsed(actual: number, expected: number, tolerance: number): number {
   if (Object.is(actual, expected) || actual === expected) return 0;
   const used = Math.abs(actual - expected) / tolerance;
-  // No bound of infinity or NaN lets anything pass.
+  // A tolerance that is infinite or NaN must not let anything pass.
   return Number.isFinite(tolerance) && !Number.isNaN(used) ? used : Number.POSITIVE_INFINITY;
 }
 

@@ -4,13 +4,13 @@ import { isPlain } from './kernel.js';
 
 const live = new WeakMap<Backend, Set<unknown>>();
 
-/** A backend that keeps account of its buffers: `liveBuffers` says how many have not been freed. */
+/** A backend that counts its buffers: `liveBuffers` returns how many have not been freed. */
 export function counted(backend: Backend): Backend {
   const buffers = new Set<unknown>();
   const counting = delegate(backend, {
     alloc(length, dtype) {
       const buffer = backend.alloc(length, dtype);
-      if (buffers.has(buffer)) throw new Error(`alloc gave out a buffer that is still in use (${length} ${dtype})`);
+      if (buffers.has(buffer)) throw new Error(`alloc returned a buffer that is still in use (${length} ${dtype})`);
       buffers.add(buffer);
       return buffer;
     },
@@ -27,17 +27,17 @@ export function counted(backend: Backend): Backend {
   return counting;
 }
 
-/** How many buffers of a counted backend are alive. */
+/** The number of buffers of a counted backend that have not been freed. */
 export function liveBuffers(backend: Backend): number {
   return live.get(backend)?.size ?? 0;
 }
 
-/** Frees what a failed case left behind, so that it fails alone. */
+/** Frees the buffers that a failed case left, so that they do not fail the next case. */
 export function freeAll(backend: Backend): void {
   for (const buffer of live.get(backend) ?? []) backend.free(buffer);
 }
 
-/** The same backend, its buffers counted together with the other's, with the plain calls of the required kernels and no others. */
+/** The same backend with the same count of buffers, but only the plain calls of the required kernels. */
 export function withoutKernels(backend: Backend): Backend {
   const composed = delegate(backend, {
     softmax: (out, x, rows, on) => (isPlain(on) ? backend.softmax(out, x, rows, on) : false),

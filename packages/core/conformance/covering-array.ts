@@ -1,27 +1,27 @@
 import { randomFrom } from './inputs.js';
 
-/** What each option can be, by its name. */
+/** The levels of each option, by its name. */
 export type Levels = Readonly<Record<string, readonly unknown[]>>;
 
 /** One level of every option. */
 export type Combination<L extends Levels> = { readonly [Name in keyof L]: L[Name][number] };
 
 export interface CoveringOptions<L extends Levels> {
-  /** Which of the many covering arrays: the same seed gives the same one, everywhere. */
+  /** The same seed gives the same covering array everywhere. */
   readonly seed: string;
-  /** 2 (default): every pair of levels of different options stands together somewhere; 3: every triple. */
+  /** 2 (default): every pair of levels of different options occurs in a combination; 3: every triple. */
   readonly strength?: 2 | 3;
-  /** Whether these levels can stand together. Also asked before every option is chosen; what is missing may then still be anything. */
+  /** Whether these levels can be combined. Also called before every option is chosen; options without a level may still get any. */
   allowed?(chosen: Partial<Combination<L>>): boolean;
 }
 
-/** How many ways of completing a combination are tried, of which the one that covers most is taken. */
+/** How many completions of a combination are tried. The one that covers most is taken. */
 const candidates = 2;
 
 /**
- * Combinations in which every pair (triple) of levels that can stand together does: a covering array, made greedily as by Cohen,
- * Dalal, Fredman and Patton, "The AETG system" (IEEE Transactions on Software Engineering 23, 1997). Faults that need one
- * certain setting of two options are met by some 50 combinations where all of them would be millions.
+ * Combinations that contain every allowed pair (triple) of levels: a covering array, made greedily as by Cohen,
+ * Dalal, Fredman and Patton, "The AETG system" (IEEE Transactions on Software Engineering 23, 1997). About 50 combinations
+ * find every fault that depends on two options, where all combinations would be millions.
  */
 export function coveringArray<L extends Levels>(
   levels: L,
@@ -38,7 +38,7 @@ export function coveringArray<L extends Levels>(
     chosen[name] = value;
   }
 
-  /** Chooses for these options the level that covers most, one by one, going back where nothing is allowed. */
+  /** Chooses the level that covers most for each of these options in turn, backtracking if no level is allowed. */
   function fill(choice: Choice, [option, ...others]: readonly Option[]): boolean {
     if (option === undefined) return true;
     const ranked = option.levels
@@ -53,7 +53,7 @@ export function coveringArray<L extends Levels>(
     return false;
   }
 
-  /** A combination with these levels in it, or null where there is none. */
+  /** A combination with these levels, or null if none is allowed. */
   function complete(tuple: readonly Level[]): Candidate<L> | null {
     for (const { name } of options) delete chosen[name];
     const choice = options.map(() => open);
@@ -102,7 +102,7 @@ interface Option {
   readonly levels: readonly Level[];
 }
 
-/** The number of the level chosen for each option; `open` where there is none yet. */
+/** The number of the level chosen for each option; `open` if none is chosen yet. */
 type Choice = number[];
 const open = -1;
 
@@ -133,7 +133,7 @@ function createTuples(options: readonly Option[], strength: 2 | 3) {
     return (low * count + (a + b + c - low - high)) * count + high;
   }
 
-  /** Pairs or triples of a choice. Levels of later options have larger numbers, and what is open is below all. */
+  /** Pairs or triples of a choice. Levels of later options have larger numbers; `open` is below all of them. */
   function visit(choice: Choice, each: (key: number) => void): void {
     for (const a of choice) {
       for (const b of choice) {

@@ -1,6 +1,6 @@
 import type { Backend } from '../src/index.js';
 
-/** A backend that passes every call on to another, save what `overrides` replaces. */
+/** A backend that forwards every call to another one, except for the members in `overrides`. */
 export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
   const { readSync, view } = backend;
   return {

@@ -22,8 +22,8 @@ export interface ExactBuffer {
 }
 
 /**
- * A complete and right backend, slow on purpose: every kernel is the reference, rounded once to the dtype. It is what the
- * collection of faulty backends is made from, and what an author can compare with step by step.
+ * A complete and correct backend, slow on purpose: every kernel is the reference, rounded once to the dtype. The faulty backends are made
+ * from it, and authors of backends can compare with it step by step.
  */
 export const exact: BackendProvider<ExactBuffer> = {
   name: 'exact',
@@ -161,7 +161,7 @@ function store(out: ExactBuffer, values: ArrayLike<number>): void {
   data.set(dtype === 'float16' ? Array.from(values, (value) => rounded(value, dtype)) : values);
 }
 
-/** The kernel's parameters as the reference takes them: the mask repeated for every block of the logits. */
+/** The kernel's parameters for the reference: the mask is repeated for every block of the logits. */
 function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }: ExactBuffer) {
   if (!mask) return { temperature, mask: null };
   return { temperature, mask: repeated(mask.buffer.data, data.length) };

@@ -1,5 +1,5 @@
 /**
- * `@softgrad/core/conformance`: the suite that proves a backend right, with the reference and the tolerances that it is made of.
+ * `@softgrad/core/conformance`: the suite that proves a backend correct, with its reference and its tolerances.
  *
  * @module conformance
  */

@@ -6,7 +6,7 @@ import type { FloatDType } from '../src/index.js';
  */
 export type InputName = keyof typeof inputs;
 
-/** One row of logits: `row` tells rows apart, `random` is seeded by input, row and length. */
+/** One row of logits: `row` is its index, `random` is seeded by input, row and length. */
 type RowInput = (classes: number, row: number, random: () => number, dtype: FloatDType) => number[];
 
 const largestFinite: Record<FloatDType, number> = {

@@ -3,7 +3,7 @@ import { poison } from './check.js';
 
 export { plain } from '../src/backend/softmax-algebra.js';
 
-/** Whether a call is one that no backend may decline. */
+/** Whether no backend may decline the call. */
 export function isPlain({
   temperature,
   mask = null,
@@ -34,12 +34,12 @@ export function upload(backend: Backend, operand: HostOperand): unknown {
   return buffer;
 }
 
-/** What no kernel leaves behind by chance: an `out` that is not written everywhere shows. */
+/** A value that no kernel writes by chance, so that elements of `out` that were not written are found. */
 export function garbage(length: number, dtype: DType): HostArray {
   return hostArray(length, dtype).fill(isFloat(dtype) ? poison : 1);
 }
 
-/** Writes the operands, runs `enqueue` with a garbage-filled output before them, and gives the output back; leaves no buffer behind. */
+/** Writes the operands, runs `enqueue` with an output full of garbage, and returns the output; frees all buffers. */
 export async function runKernel(
   backend: Backend,
   out: { readonly length: number; readonly dtype: DType },

@@ -1,15 +1,14 @@
-// Every runtime has timers, and the types that core is built with are of none.
+// Every runtime has timers, but core is built without the types of any runtime.
 declare function setTimeout(action: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
 
-/** Milliseconds that a case may take where nothing else is said: many times what the slowest device needs for the longest. */
+/** The default time limit of a case in milliseconds: many times what the slowest device needs for the longest case. */
 export const defaultLimitMs = 120_000;
 
 const longestTimer = 2 ** 31 - 1;
 
 /**
- * What a promise comes to, if it does within the limit. The timer does not keep a process alive: one that has nothing left to do
- * but to wait ends, or says so, at once.
+ * The result of a promise, if it settles within the limit. The timer does not keep a process alive that has nothing left to do but wait.
  *
  * @throws Error once the limit is over
  */

@@ -15,7 +15,7 @@ export const kernelNames: readonly string[] = [
 /** Every verb of a basis. */
 export const verbNames: readonly string[] = Object.keys(verbs);
 
-/** The functions of an object, or of an instance of a class, whose names are not among the known: core never calls them. */
+/** The functions of an object, or of an instance of a class, whose names are not in `known`, so that core never calls them. */
 export function unknownFunctions(part: object, known: readonly string[]): readonly string[] {
   const names = new Set<string>();
   for (let level = part; level && level !== Object.prototype; level = Object.getPrototypeOf(level)) {

@@ -1,4 +1,4 @@
-/** The same function, but it computes each result once: its arguments must be plain data, and nobody may change what it gives. */
+/** The same function with cached results: its arguments must be plain data, and its results must not be modified. */
 export function memoized<A extends readonly unknown[], R>(compute: (...args: A) => R): (...args: A) => R {
   const results = new Map<string, R>();
   return (...args) => {

@@ -1,13 +1,13 @@
 import type { FloatDType, Supports } from '../src/index.js';
 
 /**
- * How far a right result may be from the reference, element by element: derived from the rounding of each step, by dtype
- * and operation, with nothing chosen for a backend. What a backend contributes is what it announces: the error of its
- * exp and whether it keeps subnormals.
+ * How far a correct result may be from the reference, element by element: derived from the rounding of each step, by dtype
+ * and operation. Nothing is chosen for a particular backend; only what a backend announces enters: the error of its exp and whether it
+ * keeps subnormals.
  *
  * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
- * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); the division by a
- *   temperature of 1 is none;
+ * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); dividing by a
+ *   temperature of 1 costs nothing;
  * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
  *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
  *   nothing has rounded, is within `2 (base + slope·|x|)`;
@@ -31,8 +31,8 @@ export interface Precision {
   /** Absolute error of log(1 + r) for r ≤ ½ that comes out at `value`, in units. */
   log1p(value: number): number;
   /**
-   * `tolerance` and what rounding costs that is not the operation's own: of float16 the result, which is computed in float32 and stored;
-   * of float64 the expected value, since it is a float64 as well.
+   * `tolerance` plus rounding that is not part of the operation: for float16 that of the result, which is computed in float32 and stored;
+   * for float64 that of the expected value, which is a float64 itself.
    */
   stored(tolerance: number, expected: number): number;
 }
@@ -55,8 +55,8 @@ export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, d
 }
 
 /**
- * The precision of whole operations. It is that of a kernel but for float16, where what is composed stores each of its
- * intermediate results: every step then rounds by 2⁻¹¹, or 2⁻²⁵.
+ * The precision of whole operations. It equals that of a kernel except for float16: a composition stores each intermediate result, so that
+ * every step rounds by 2⁻¹¹, or 2⁻²⁵.
  */
 export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
   const precision = precisionOf(supports, dtype);

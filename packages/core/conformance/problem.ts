@@ -8,7 +8,7 @@ import type { CallOptions, Operand, Operation } from './operations/operation.js'
 import { operationPrecision } from './precision.js';
 import type { MaskName, Problem, ProblemStatement } from './statement.js';
 
-/** The numbers of a statement, the same object whenever it is asked for. */
+/** The numbers of a statement. The same object is returned for the same statement. */
 export const problemOf: (statement: ProblemStatement) => Problem = memoized((statement) => {
   const { shape, axis, input, dtype = 'float32', temperature = 1 } = statement;
   const mask = statement.mask ? maskOf(statement.mask, shape, axis) : null;
@@ -30,7 +30,7 @@ export function parametersOf(statement: ProblemStatement): string {
   return `shape=${shape.join('x')};axis=${axis};input=${input}${options}${dtypeSuffix(dtype)}`;
 }
 
-/** What a backend must announce to be asked this. */
+/** What a backend must announce for this problem to apply to it. */
 export function requirementsOf(operation: Operation, problem: Problem): Requirements {
   const kernel = operation.needs(problem);
   return {
@@ -41,7 +41,7 @@ export function requirementsOf(operation: Operation, problem: Problem): Requirem
   };
 }
 
-/** Whether NaN or infinities come in or out, beyond logits of −Infinity in a row that has others, which every backend takes. */
+/** Whether NaN or infinities occur in operands or results, except for logits of −Infinity in a row with finite ones, which every backend supports. */
 function meetsNonFinite(operation: Operation, problem: Problem): boolean {
   if (!problem.mask && problem.values.every(Number.isFinite)) return false;
   const { operands, expected } = statedFor(operation, problem);
@@ -65,7 +65,7 @@ export function tensorsOf(backend: Backend, operands: readonly Operand[], { dtyp
   });
 }
 
-/** The options to call an operation with: those that it takes. */
+/** The options of a call, restricted to those that the operation takes. */
 export function callOptions(operation: Operation, { axis, parameters, mask }: Problem): CallOptions {
   const { temperature = 1 } = parameters;
   return {
@@ -75,7 +75,7 @@ export function callOptions(operation: Operation, { axis, parameters, mask }: Pr
   };
 }
 
-/** Calls an operation on a backend and gives its result, leaving nothing behind. */
+/** Calls an operation on a backend, returns its result and disposes all tensors. */
 export async function evaluate(backend: Backend, operation: Operation, problem: Problem): Promise<HostArray> {
   const tensors = tensorsOf(backend, statedFor(operation, problem).operands, problem);
   try {
@@ -90,7 +90,7 @@ export async function evaluate(backend: Backend, operation: Operation, problem: 
   }
 }
 
-/** What an operation should give, and how exactly on this backend. */
+/** The expected result of an operation and its tolerance on this backend. */
 export function expectation(
   { supports }: Backend,
   operation: Operation,
@@ -105,7 +105,7 @@ export function expectation(
   return { expected, tolerance };
 }
 
-/** What an operation is given and should give. */
+/** The operands of an operation and the expected result. */
 interface Stated {
   readonly operands: readonly Operand[];
   readonly expected: Float64Array;
@@ -115,7 +115,7 @@ interface Stated {
 
 const stated = new WeakMap<Problem, Map<Operation, Stated>>();
 
-/** The reference is computed once: the fused and the composed run and every backend in the process ask for the same. */
+/** The reference is cached, because the fused run, the composed run and every backend in the process need the same values. */
 export function statedFor(operation: Operation, problem: Problem): Stated {
   const known = stated.get(problem) ?? new Map<Operation, Stated>();
   stated.set(problem, known);

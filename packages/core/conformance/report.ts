@@ -1,16 +1,16 @@
 import type { BoundCase } from './run.js';
 
-/** What became of a case. */
+/** The outcome of a case. */
 export interface CaseReport {
   readonly id: string;
   readonly name: string;
   readonly section: string;
   readonly outcome: 'passed' | 'failed' | 'skipped';
-  /** What was wrong, or why the case does not apply here. */
+  /** The error, or why the case does not apply here. */
   readonly reason: string | null;
 }
 
-/** What became of a backend's cases: plain data, an entry of what `softgrad conformance --json` writes. */
+/** The outcomes of a backend's cases: plain data, an entry of the output of `softgrad conformance --json`. */
 export interface ConformanceReport {
   readonly backend: string;
   /** Why the backend cannot run here, or null. */
@@ -18,7 +18,7 @@ export interface ConformanceReport {
   readonly cases: readonly CaseReport[];
 }
 
-/** Runs a case, unless it does not apply, and reports what became of it; never rejects. */
+/** Runs a case, unless it does not apply, and reports its outcome; never rejects. */
 export async function reportCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
   if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
   try {

@@ -74,7 +74,7 @@ export function summation(n: number): number {
   return Math.min(n - 1, 4 * Math.sqrt(n));
 }
 
-/** What the division by a temperature costs, in units. */
+/** The error of a division by the temperature, in units. */
 export function divisionUnits(temperature = 1): number {
   return temperature === 1 ? 0 : 5;
 }

@@ -10,9 +10,9 @@ import { completeCase, missingMembers } from './structure.js';
 export interface BoundCase {
   readonly id: string;
   readonly section: string;
-  /** `webgpu: softmax/values:shape=7x5;axis=0;input=wide`, with `(composed)` after the backend where it runs without fused kernels. */
+  /** `webgpu: softmax/values:shape=7x5;axis=0;input=wide`, with `(composed)` after the backend if it runs without fused kernels. */
   readonly name: string;
-  /** Why the case does not apply here, or null where it is to be run. */
+  /** Why the case does not apply here, or null if it does. */
   readonly skip: string | null;
   run(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export interface ConformanceOptions<O = unknown> {
   readonly required?: boolean;
   /** False leaves out the second run without fused kernels. Default true. */
   readonly composed?: boolean;
-  /** Most milliseconds that a case may take, and opening the backend: what never settles fails by name. Default 120 000. */
+  /** Most milliseconds that a case may take, and opening the backend, so that a promise that never settles fails its case. Default 120 000. */
   readonly timeoutMs?: number;
   /** Options for the provider's `open`. */
   readonly open?: O;
@@ -30,7 +30,7 @@ export interface ConformanceOptions<O = unknown> {
 
 /**
  * The conformance suite for a backend, as data. Opens the backend; the cases are run one after another in the order given,
- * each alone if need be, and the last one closes it. Where the backend has fused kernels and a basis, what can be composed is run a second time without
+ * each alone if need be, and the last one closes it. If the backend has fused kernels and a basis, cases of composed operations are run a second time without
  * the kernels.
  *
  * @example
@@ -76,7 +76,7 @@ function unavailableCases(name: string, reason: string, required: boolean): read
   return cases.map(({ id, section }) => ({ id, section, name: `${name}: ${id}`, skip: reason, run: unavailable }));
 }
 
-/** The case that says what is missing, which closes the backend since no other will; the rest could but trip over it. */
+/** The only case of an incomplete backend: it fails with what is missing, and closes the backend. All other cases would fail for the same reason. */
 function incompleteCases(name: string, backend: Backend, lacking: readonly string[]): readonly BoundCase[] {
   const run = async () => {
     if (typeof backend.close === 'function') await backend.close();
@@ -109,7 +109,7 @@ function bind(conformanceCase: ConformanceCase, backend: Backend, label: string,
   };
 }
 
-/** Runs one case, which must come to an end and leave no buffer behind. */
+/** Runs one case, which must settle and free all its buffers. */
 async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<void> {
   const before = liveBuffers(backend);
   try {
@@ -125,7 +125,7 @@ async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeo
   throw new Error(`${left} buffers were allocated and not freed`);
 }
 
-/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then the right answer. */
+/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then correct. */
 function declined(error: unknown, { requires }: ConformanceCase, backend: Backend): boolean {
   if (backend.basis || !requires.kernel) return false;
   return isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';

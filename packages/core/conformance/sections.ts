@@ -1,6 +1,6 @@
 import type { BoundCase } from './run.js';
 
-/** The cases of one section on one backend, to be handed to a test runner as a single test. */
+/** The cases of one section on one backend, as a single test for a test runner. */
 export interface ConformanceSection {
   /** `wasm: softmax`; `wasm (composed): laws`; `wasm: lifecycle/close` for the case that closes the backend. */
   readonly name: string;

@@ -1,10 +1,10 @@
 /** The stable codes of every error that softgrad throws; tests and callers switch on these, never on messages. */
 export type ErrorCode =
-  /** A shape is not what the operation needs. */
+  /** A shape does not fit the operation. */
   | 'ERR_SHAPE'
   /** An axis that the tensor does not have. */
   | 'ERR_AXIS'
-  /** A dtype that the operation or the backend does not take. */
+  /** A dtype that the operation or the backend does not support. */
   | 'ERR_DTYPE'
   /** An option or a value outside its domain (temperature 0, a class index past the last class). */
   | 'ERR_VALUE'
@@ -12,13 +12,13 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED'
   /** Operands live on different backends; the message names both. */
   | 'ERR_BACKEND_MISMATCH'
-  /** The backend cannot run here; the message says what is missing and how to get it. */
+  /** The backend cannot run here; the message says what is missing and how to install it. */
   | 'ERR_BACKEND_UNAVAILABLE'
-  /** The tensor, or the backend that it lived on, is gone. */
+  /** The tensor was disposed, or its backend was closed. */
   | 'ERR_DISPOSED'
-  /** More memory than there is; the message says how much was asked for and what the limit is. */
+  /** Not enough memory; the message says how much was requested and what the limit is. */
   | 'ERR_OUT_OF_MEMORY'
-  /** The device was lost. Host data is intact; the backend can be opened anew. */
+  /** The device was lost. Host data is intact; the backend can be opened again. */
   | 'ERR_DEVICE_LOST';
 
 /**

@@ -2,17 +2,17 @@ import { SoftgradError } from './errors.js';
 import { isBranded } from './tensor/brand.js';
 import { describe } from './tensor/describe.js';
 
-/** Names by which other libraries know an option. */
+/** Names of options in other libraries. */
 const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
 
-/** The names of the options in a type: one that is missing here, or that the type has not, does not compile. */
+/** The names of the options of a type. A missing name, or one that the type does not have, is a compile error. */
 export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): readonly string[] {
   return Object.keys(names);
 }
 
 /**
- * The options of a call. One that nobody knows would be ignored, and the result be another than the caller's: types say so only
- * where there are types.
+ * Checks the names of a call's options. An unknown option would be ignored silently; the compiler catches it only in TypeScript and only in
+ * object literals.
  *
  * @throws ERR_VALUE naming the option and those that there are
  */

@@ -40,10 +40,10 @@ describe('a comparison within bounds', () => {
   test('knows an element that was never written', async () => {
     expect(poison).toBe(-7.25);
     expect(await messageOf(() => assertClose('vjp', [1, -7.25], [1, 0.5], [0.1, 0.1]))).toBe(
-      'vjp: element 1 was not written: it still holds the −7.25 that the suite put there, expected 0.5; 1 of 2 are wrong',
+      'vjp: element 1 was not written: it still has the initial value −7.25, expected 0.5; 1 of 2 are wrong',
     );
     expect(await messageOf(() => assertSame('vjp', [1, -7.25], [1, 0.5]))).toBe(
-      'vjp: element 1 was not written: it still holds the −7.25 that the suite put there, expected 0.5',
+      'vjp: element 1 was not written: it still has the initial value −7.25, expected 0.5',
     );
     assertClose('right', [-7.25], [-7.25], [0]);
   });
@@ -163,7 +163,7 @@ describe('an account of buffers', () => {
     expect(() => backend.free(buffer)).toThrow(/^a buffer was freed twice, or was never allocated here$/);
     const same = counted(delegate(right, { alloc: () => buffer }));
     same.alloc(3, 'float32');
-    expect(() => same.alloc(3, 'float32')).toThrow(/^alloc gave out a buffer that is still in use \(3 float32\)$/);
+    expect(() => same.alloc(3, 'float32')).toThrow(/^alloc returned a buffer that is still in use \(3 float32\)$/);
   });
 
   test('is shared with the backend without kernels, and ends when it is closed', async () => {

@@ -31,6 +31,6 @@ test('an element that a kernel forgot is not called a wrong value', async () => 
   };
   const bound = caseOf(await conformance(forgetful), 'softmax/values:shape=7x5;axis=0;input=wide');
   await expect(bound.run()).rejects.toThrow(
-    /: element \d+ was not written: it still holds the −7\.25 that the suite put there, expected \S+; 35 of 35 are wrong$/,
+    /: element \d+ was not written: it still has the initial value −7\.25, expected \S+; 35 of 35 are wrong$/,
   );
 });

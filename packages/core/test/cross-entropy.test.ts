@@ -142,10 +142,7 @@ describe('a target of class indices', () => {
             { axis: 1, mask: last },
           ),
         ),
-      ).toEqual([
-        'ERR_VALUE',
-        'crossEntropy: target 2 is class 0, which the mask takes out; set it to ignoreIndex -100',
-      ]);
+      ).toEqual(['ERR_VALUE', 'crossEntropy: target 2 is class 0, which is masked; set it to ignoreIndex -100']);
       expect(
         values(
           crossEntropy.loss(
@@ -192,7 +189,7 @@ describe('a target of class indices', () => {
     const x = tensor([[], []]);
     expect(failure(() => crossEntropy(x, [0, 0]))).toEqual([
       'ERR_VALUE',
-      'crossEntropy: target 0 is class 0; expected no class, since there is none, or ignoreIndex -100',
+      'crossEntropy: target 0 is class 0; expected nothing, because there are no classes, or ignoreIndex -100',
     ]);
     const none = crossEntropy(x, [-100, -100], { reduction: 'none' });
     expect([values(none.loss), none.gradient.shape]).toEqual([

@@ -182,7 +182,7 @@ describe('strided data', () => {
       { data, shape: [3, 2], strides: [-2, 1], offset: 3 },
       'shape (3, 2) with strides (-2, 1) and offset 3 reaches elements -1 to 4 of data that has 6',
     ],
-    [{ data, shape: [-1], strides: [1] }, 'dimension -1 of shape (-1,) is no integer ≥ 0'],
+    [{ data, shape: [-1], strides: [1] }, 'dimension -1 of shape (-1,) must be an integer ≥ 0'],
     [{ data, shape: [5] }, "6 values don't fill shape (5,) of 5 elements"],
   ])('%j is refused', (input, text) => {
     expect(message(input)).toEqual(['ERR_SHAPE', `tensor: ${text}`]);

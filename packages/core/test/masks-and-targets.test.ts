@@ -14,7 +14,7 @@ describe('a mask', () => {
   });
 });
 
-describe('what a mask takes out has no part in a jvp, whatever the tangent is there', () => {
+describe('masked entries have no influence on a jvp, whatever the tangent is there', () => {
   const mask = [true, true, false];
   const tangents = [
     [1, -1, Number.NaN],

@@ -421,14 +421,14 @@ test('empty and fromBuffer check their shape and dtype, and keep a copy of the s
     expect(x.shape).not.toBe(shape);
     expect([x.shape, Object.isFrozen(x.shape), x.size, x.dtype]).toEqual([[2], true, 2, 'float32']);
   }
-  expect(failure(() => empty([-1])).message).toBe('empty: dimension -1 of shape (-1,) is no integer ≥ 0');
+  expect(failure(() => empty([-1])).message).toBe('empty: dimension -1 of shape (-1,) must be an integer ≥ 0');
   expect(failure(() => empty(3 as never)).message).toBe('empty: shape must be an array of dimensions, not number');
   expect(failure(() => fromBuffer(backend, buffer, [0.5], 'float32')).message).toBe(
-    'fromBuffer: dimension 0.5 of shape (0.5,) is no integer ≥ 0',
+    'fromBuffer: dimension 0.5 of shape (0.5,) must be an integer ≥ 0',
   );
   expect(failure(() => fromBuffer(backend, buffer, [2], 'int32' as never))).toMatchObject({
     code: 'ERR_DTYPE',
-    message: "fromBuffer: int32 tensors are known on the host too: make them with tensor(data, { dtype: 'int32' })",
+    message: "fromBuffer: int32 tensors also have a copy on the host: make them with tensor(data, { dtype: 'int32' })",
   });
   expect([...empty([2], { dtype: 'int32' }).dataSync()]).toEqual([0, 0]);
   expect(failure(() => tensor([true]).view())).toMatchObject({

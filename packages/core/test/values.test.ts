@@ -41,7 +41,7 @@ describe('a dtype', () => {
     for (const name of ['float', 'constructor', '', undefined]) {
       expect(failure(() => hostArray(1, name as DType))).toEqual([
         'ERR_DTYPE',
-        `there is no dtype '${name}'; expected one of float16, float32, float64, int32, bool`,
+        `unknown dtype '${name}'; expected one of float16, float32, float64, int32, bool`,
       ]);
     }
   });
@@ -127,10 +127,10 @@ describe('a shape', () => {
   test.each([
     [3, 'shape must be an array of dimensions, not number'],
     [new Int32Array([2]), 'shape must be an array of dimensions, not object'],
-    [[-1], 'dimension -1 of shape (-1,) is no integer ≥ 0'],
-    [[2, 0.5], 'dimension 0.5 of shape (2, 0.5) is no integer ≥ 0'],
-    [[2 ** 53], `dimension ${2 ** 53} of shape (${2 ** 53},) is no integer ≥ 0`],
-    [['2'], 'dimension 2 of shape (2,) is no integer ≥ 0'],
+    [[-1], 'dimension -1 of shape (-1,) must be an integer ≥ 0'],
+    [[2, 0.5], 'dimension 0.5 of shape (2, 0.5) must be an integer ≥ 0'],
+    [[2 ** 53], `dimension ${2 ** 53} of shape (${2 ** 53},) must be an integer ≥ 0`],
+    [['2'], 'dimension 2 of shape (2,) must be an integer ≥ 0'],
     [[2 ** 27, 2 ** 26], `shape (${2 ** 27}, ${2 ** 26}) has more elements than a number can count`],
   ])('%o is refused', (shape, message) => {
     expect(failure(() => tensor([1], { shape: shape as never }))).toEqual(['ERR_SHAPE', `tensor: ${message}`]);

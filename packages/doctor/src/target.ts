@@ -88,7 +88,7 @@ function oneHot(indices: Float64Array, ignoreIndex: number, keep: Uint8Array | n
       );
     }
     if (keep && !at(keep, row * f + value)) {
-      throw new SoftgradError('ERR_VALUE', `diagnose: target entry ${row} is class ${value}, which the mask takes out`);
+      throw new SoftgradError('ERR_VALUE', `diagnose: target entry ${row} is class ${value}, which is masked`);
     }
     y[row * f + value] = 1;
   });

@@ -27,7 +27,7 @@ import {
 
 type Name = keyof typeof definitions;
 type Function = (...operands: (Tensor | object)[]) => Tensor;
-/** A function of the table, whichever. */
+/** The common type of the functions in the table. */
 type AnyFunction = Function &
   Readonly<Record<Exclude<MemberName, 'value' | 'diagonal'>, Function>> & {
     linearize(x: Tensor, options: object): ReturnType<typeof table.softmax.linearize>;
@@ -36,7 +36,7 @@ type AnyFunction = Function &
 /** The members of `linearize` that are not derivatives under another name. */
 const operatorMembers = { diagonal: 'diagonal', 'to-dense': 'toDense' } as const;
 
-/** Every operation but cross-entropy's, which have settings: the functions of core's table. */
+/** Every operation of core's table except cross-entropy, whose operations have settings. */
 export const operations: readonly Operation[] = (Object.keys(definitions) as Name[]).flatMap((name) => {
   const definition: Definition = definitions[name];
   const members = (['value', ...derivativeNames] as const).filter((member) => definition[member]);
@@ -47,7 +47,7 @@ export const operations: readonly Operation[] = (Object.keys(definitions) as Nam
   ];
 });
 
-/** Every operation: what laws go over. Cross-entropy stands with class indices and a mean, with probabilities row by row, and with probabilities in a tensor. */
+/** Every operation, for laws. Cross-entropy is included with class indices and a mean, with probabilities and no reduction, and with probabilities in a tensor. */
 export const allOperations: readonly Operation[] = [
   ...operations,
   ...crossEntropyOperations({ target: 'indices', reduction: 'mean' }),
@@ -61,7 +61,7 @@ export const allOperations: readonly Operation[] = [
   })),
 ];
 
-/** A function as users call it, with what the reference says of it. */
+/** A public function with its expectation. */
 function operationOf(name: Name, definition: Definition, member: Exclude<MemberName, 'diagonal'>): Operation {
   const data = definition[member] as Member;
   const expectation = (expectations[name] as Readonly<Partial<Record<MemberName, Expectation>>>)[member] as Expectation;
@@ -100,7 +100,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     family: idOf(name),
     member,
     takes: sharedOptions(takes),
-    // Its value needs a kernel too, which a backend that has this one is taken to have.
+    // Its value needs a kernel too; a backend that has this kernel is assumed to have that one.
     needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
     passes: (problem) => outputOf(name, definition, problem).values,
     operands: (problem) => [logitsOf(problem)],
@@ -136,7 +136,7 @@ function outputOf(name: Name, definition: Definition, problem: Problem): Operand
   return { values: output.map((value) => rounded(value, problem.dtype)), shape: problem.shape };
 }
 
-/** What a function needs of a backend without a basis. */
+/** What a backend without a basis needs for a function. */
 function kernelFor(
   definition: Definition,
   { kernel, masked }: Member,
@@ -157,7 +157,7 @@ function sharedOptions(names: readonly string[]): Operation['takes'] {
   return (['axis', 'temperature', 'mask'] as const).filter((option) => names.includes(option));
 }
 
-/** Those options that a function takes: it refuses the others. */
+/** The options that a function takes. It would refuse the others. */
 function taken(options: Partial<CallOptions>, names: readonly string[]): Partial<CallOptions> {
   return Object.fromEntries(Object.entries(options).filter(([option]) => names.includes(option)));
 }

@@ -5,7 +5,7 @@ import { cycled, randomFrom, rounded } from '../inputs.js';
 import type { Problem } from '../statement.js';
 import type { Operand } from './operation.js';
 
-/** The target of a cross-entropy operation and what it ignores. */
+/** The target of a cross-entropy operation and its ignoreIndex. */
 export interface TargetSetting {
   /**
    * ignored: indices, −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities of which a row sums
@@ -24,7 +24,7 @@ export function ignoreIndexOf({ ignoreIndex = 'default' }: TargetSetting, { rows
   return ignoreIndex === 'last' ? rows.classes - 1 : ignoreIndex;
 }
 
-/** Class indices that the mask keeps (what is ignored where it keeps none), or seeded shares of every class. */
+/** Class indices that the mask keeps (ignoreIndex if it keeps none), or seeded probabilities. */
 export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTarget {
   if (setting.target === 'probabilities' || setting.target === 'unnormalised') {
     return { kind: 'probabilities', values: shares(problem, setting.target === 'unnormalised') };

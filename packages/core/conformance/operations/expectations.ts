@@ -11,21 +11,21 @@ import type { One, Three, Two } from './operation.js';
 /** Temperature, negative for softmin, and mask of a call. */
 type Parameters = ReferenceParameters & { readonly temperature: number };
 
-/** What a function should give of its operands, and how exactly. */
+/** The expected result of a function and its tolerance. */
 export interface Expectation<O extends readonly Values[] = readonly Values[]> {
   expected(operands: O, rows: Rows, parameters: Parameters): Float64Array;
   tolerance(precision: Precision, operands: O, expected: Values, rows: Rows, parameters: Parameters): Float64Array;
-  /** What it needs of a backend without a basis, where that is not its own kernel. */
+  /** What a backend without a basis needs for it, if that is not its own kernel. */
   needs?(parameters: Parameters): KernelName | null | undefined;
 }
 
-/** A function from whose output the derivatives are taken: what an error of its output does to an entry of the Jacobian. */
+/** For a function whose derivatives take its output: how an error of the output changes an entry of the Jacobian. */
 export interface WithOperator {
   /** The entry of the matrix in the row of one entry of the output and the column of another, or of the same; `others` are those beside `row`. */
   propagated(row: OutputEntry, column: OutputEntry, temperature: number, others: () => readonly OutputEntry[]): number;
 }
 
-/** An entry of a function's output, and what it may be off by. */
+/** An entry of a function's output, and its tolerance. */
 interface OutputEntry {
   readonly y: number;
   readonly error: number;
@@ -64,7 +64,7 @@ const ofSoftmax: Expectations['softmax'] = {
   },
 };
 
-/** Every function of core's table but cross-entropy: what the reference says of it. One that is forgotten does not compile. */
+/** The expectations of every function of core's table except cross-entropy. A missing one is a compile error. */
 export const expectations: Expectations = {
   softmax: ofSoftmax,
   softmin: ofSoftmax,
@@ -85,7 +85,7 @@ export const expectations: Expectations = {
         (precision, x, expected, rows, parameters) =>
           bounds.logSumExpVjpTolerance(precision, x, null, expected, rows, parameters),
       ),
-      // It is softmax, and a division by a temperature that is not 1.
+      // softmax, and a division unless the temperature is 1.
       needs: ({ temperature, mask }) => (temperature !== 1 ? null : mask ? 'softmax' : undefined),
     },
     vjp: stated<Two<Values>>(reference.logSumExpVjp, bounds.logSumExpVjpTolerance),
@@ -135,7 +135,7 @@ function ofEntries(
   return { ...bothProducts(stated<Two<Values>>(vjp, tolerance)), jacobian };
 }
 
-/** The matrices of `linearize` at logits: those of the Jacobian at its value, which is off by as much as values may be. */
+/** The matrices of `linearize` at logits: those of the Jacobian at its value, whose error may be the tolerance of the value. */
 export function operatorExpectation({
   value,
   jacobian,
@@ -179,7 +179,7 @@ export function diagonalExpectation(matrices: Expectation<One<Values>>): Expecta
   };
 }
 
-/** No rounding at all. */
+/** A tolerance of 0. */
 function exactly(expected: Values): Float64Array {
   return new Float64Array(expected.length);
 }

@@ -20,30 +20,30 @@ export interface Operand {
   readonly dtype?: 'int32';
 }
 
-/** What a function of one operand takes. */
+/** The operands of a function of one operand. */
 export type One<T> = readonly [T];
 
-/** What a function of an operand and a direction takes. */
+/** The operands of a function with a direction. */
 export type Two<T> = readonly [T, T];
 
-/** What a second derivative takes: an operand, a cotangent and a tangent. */
+/** The operands of a second derivative: an operand, a cotangent and a tangent. */
 export type Three<T> = readonly [T, T, T];
 
-/** One function of core's public API, with what it should give and how exactly. Laws and value cases go over a list of these. */
+/** One function of core's public API, with its expected result and tolerance. Laws and value cases iterate over a list of these. */
 export interface Operation {
-  /** As a user writes it: `logSoftmax.vjp`. */
+  /** The public name: `logSoftmax.vjp`. */
   readonly name: string;
   readonly family: string;
   readonly member: string;
-  /** Options besides the axis that it has. */
+  /** The options that it takes. */
   readonly takes: readonly ('axis' | 'temperature' | 'mask')[];
-  /** What it needs of a backend without a basis: a kernel, nothing (undefined: a plain call of the required ones will do), or there is no way (null). */
+  /** What a backend without a basis needs for it: a kernel, nothing (undefined: a plain call of a required kernel is enough), or null if it needs a basis. */
   needs(problem: Problem): KernelName | null | undefined;
   operands(problem: Problem): readonly Operand[];
-  /** What is computed on the way, where that can be other than finite while operands and result are. */
+  /** Intermediate values, if they may be infinite or NaN although operands and result are finite. */
   passes?(problem: Problem): ArrayLike<number>;
   apply(tensors: readonly Tensor[], options: Partial<CallOptions>, problem: Problem): Tensor;
-  /** The function whose output the first operand is, where that remembers its options. */
+  /** The function that makes the first operand, if that remembers its options. */
   forward?(logits: Tensor, options: CallOptions): Tensor;
   expected(operands: readonly Values[], problem: Problem): Float64Array;
   tolerance(

@@ -3,13 +3,13 @@ import { keeps } from '../tensor/mask.js';
 import { broadcast, Graph, isValue, operandOf, sameExtent, size, type Term, type Value } from './graph.js';
 import type { BinaryOp, Extent, UnaryOp } from './interface.js';
 
-/** Exponents of 2 between which a constant is divided by as it is: its reciprocal and a product with it are normal numbers. */
+/** Divisors between 2^±this need no splitting: the divisor and its reciprocal are far from the ends of the range. */
 export const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as const satisfies Record<FloatDType, number>;
 
 /**
  * The elementary operations of expressions, each by one call of the backend's basis.
  *
- * Operands broadcast: a value of one number a row (a sum, a maximum) goes with one of a number an entry.
+ * Operands broadcast: a value with one number per row (a sum, a maximum) can be combined with one that has a number per entry.
  */
 export class Algebra<B> extends Graph<B> {
   neg(x: Value<B>): Value<B> {
@@ -36,7 +36,7 @@ export class Algebra<B> extends Graph<B> {
     return this.#binary('mul', a, b);
   }
 
-  /** `a / b`; a itself for the constant 1. A constant that the dtype cannot hold, or whose reciprocal it cannot, is divided by in steps. */
+  /** `a / b`; a itself for the constant 1. A constant is split into several divisors if the dtype cannot represent it or its reciprocal. */
   div(a: Value<B>, b: Term<B>): Value<B> {
     if (b === 1) return a;
     if (typeof b !== 'number') return this.#binary('div', a, b);
@@ -79,7 +79,7 @@ export class Algebra<B> extends Graph<B> {
     return this.value([1, 1, 1], [x], (out, [buffer]) => this.context.basis().reduce(out, 'sum', buffer, rows));
   }
 
-  /** x where the mask keeps, `otherwise` elsewhere; x itself without a mask. */
+  /** x where the mask keeps an entry, `otherwise` elsewhere; x itself without a mask. */
   keep(x: Value<B>, otherwise: number): Value<B> {
     const mask = this.context.mask;
     if (mask === null) return x;
@@ -100,12 +100,12 @@ export class Algebra<B> extends Graph<B> {
     return this.computed(extent, [x], (out, [buffer]) => this.context.basis().transpose(out, buffer, this.rows));
   }
 
-  /** The transposed of `columns`: extent (rows, 1, classes). */
+  /** The transpose of `columns`: extent (rows, 1, classes). */
   transposed({ extent: [count, classes], node }: Value<B>): Value<B> {
     return { extent: [count, 1, classes], node };
   }
 
-  /** One row a matrix. */
+  /** The identity matrix, extent (1, classes, classes). */
   identity(): Value<B> {
     const { classes } = this.rows;
     const identity = hostArray(classes * classes, this.dtype);
@@ -113,13 +113,13 @@ export class Algebra<B> extends Graph<B> {
     return this.host(identity, [1, classes, classes]);
   }
 
-  /** Matrices with what the mask takes out of their rows set to 0; the matrices themselves without a mask. */
+  /** Matrices whose masked rows are set to 0; the matrices themselves without a mask. */
   keepMatrixRows(matrices: Value<B>): Value<B> {
     const kept = this.#keptColumns();
     return kept === null ? matrices : this.select(kept, matrices, 0);
   }
 
-  /** The same for rows and columns. */
+  /** Matrices whose masked rows and columns are set to 0. */
   keepMatrices(matrices: Value<B>): Value<B> {
     const kept = this.#keptColumns();
     return kept === null ? matrices : this.select(this.transposed(kept), this.select(kept, matrices, 0), 0);
@@ -162,12 +162,12 @@ export class Algebra<B> extends Graph<B> {
   }
 }
 
-/** Factors of a divisor that a dtype can divide by one after the other without leaving its range before the quotient does. */
+/** Factors of a divisor. Dividing by them one after the other overflows or underflows only if the final quotient does. */
 function factorsOf(divisor: number, dtype: FloatDType): readonly number[] {
   const most = ordinaryExponent[dtype];
   const factors: number[] = [];
   let rest = divisor;
-  // A power of 2 that no quotient of two numbers of the dtype gets back from is as good as any beyond it.
+  // Five factors exceed the whole range of the dtype, so that further ones would not change the quotient.
   while (factors.length < 5 && !(Math.abs(rest) >= 2 ** -most && Math.abs(rest) <= 2 ** most)) {
     const factor = Math.abs(rest) > 1 ? 2 ** most : 2 ** -most;
     factors.push(factor);

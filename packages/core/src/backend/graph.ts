@@ -3,35 +3,35 @@ import type { Mask } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
 import type { Backend, Basis, Extent, Operand, Rows } from './interface.js';
 
-/** A value of an expression: elements that are computed when they are needed, or a constant. */
+/** An operand of an expression: a value, which is computed when it is needed, or a constant. */
 export type Term<B> = Value<B> | number;
 
-/** Elements of an expression, `extent` of them. */
+/** A value of an expression and its dimensions. */
 export interface Value<B> {
   readonly extent: Extent;
   readonly node: Node<B>;
 }
 
-/** How elements come about. */
+/** How the elements of a value are computed. */
 interface Node<B> {
   readonly length: number;
   readonly dtype: DType;
   readonly operands: readonly Node<B>[];
-  /** Enqueues what writes the elements; null for those that were given. */
+  /** Enqueues the computation of the elements; null for given buffers. */
   readonly write: ((out: B, operands: readonly B[]) => void) | null;
-  /** Where the elements are, once they are anywhere. */
+  /** The buffer of the elements; null until they are computed. */
   buffer: B | null;
-  /** How many values are computed from this one and have not been yet. */
+  /** The number of values that still have to be computed from this one. */
   uses: number;
 }
 
 /** The buffers of operands, one for each. */
 type Buffers<B, V extends readonly Value<B>[]> = { readonly [K in keyof V]: B };
 
-/** What expressions are over. */
+/** What expressions are evaluated with. */
 export interface AlgebraContext<B> {
   readonly backend: Backend<B>;
-  /** The backend's basis. @throws ERR_UNSUPPORTED where there is none */
+  /** The backend's basis. @throws ERR_UNSUPPORTED if it has none */
   basis(): Basis<B>;
   readonly rows: Rows;
   readonly dtype: FloatDType;
@@ -40,7 +40,7 @@ export interface AlgebraContext<B> {
 }
 
 /**
- * Expressions as a graph of values. Nothing is enqueued until `assign`, which writes a value into a buffer. Intermediate values live in
+ * Expressions as a graph of values. Nothing is enqueued until `assign`, which writes a value into a buffer. Intermediate values are kept in
  * buffers that are freed as soon as no other value needs them.
  */
 export class Graph<B> {
@@ -76,7 +76,7 @@ export class Graph<B> {
     return this.value(extent, [], (out) => this.context.backend.write(out, data), dtype);
   }
 
-  /** What a kernel writes, or whatever else `write` enqueues. */
+  /** A value that `write` computes, for example with a kernel. */
   computed<const V extends readonly Value<B>[]>(
     extent: Extent,
     operands: V,
@@ -85,14 +85,14 @@ export class Graph<B> {
     return this.value(extent, operands, write, this.dtype);
   }
 
-  /** Computes a value into a buffer, which may be one that the expression was given: nothing reads it afterwards. */
+  /** Computes a value into a buffer. The buffer may be an operand of the expression, because the operands are not read afterwards. */
   assign(out: B, { node }: Value<B>): void {
     if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
     node.write(out, this.#buffers(node));
     this.#release(node);
   }
 
-  /** Frees what is left of expressions that were made and not assigned, or that failed. */
+  /** Frees the buffers of expressions that were not assigned or that failed. */
   end(): void {
     for (const buffer of this.#made) this.context.backend.free(buffer);
     this.#made.clear();
@@ -107,12 +107,12 @@ export class Graph<B> {
     const nodes = operands.map(({ node }) => node);
     for (const node of nodes) node.uses++;
     const length = size(extent);
-    // `#buffers` gives as many as there are operands.
+    // `#buffers` returns one buffer for each operand.
     const writes = write as Node<B>['write'];
     return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
   }
 
-  /** The buffers of a node's operands, computed where they have not been. */
+  /** The buffers of a node's operands, which are computed first if necessary. */
   #buffers({ operands }: Node<B>): readonly B[] {
     return operands.map((operand) => {
       if (operand.buffer !== null || operand.write === null) return operand.buffer as B;
@@ -126,7 +126,7 @@ export class Graph<B> {
     });
   }
 
-  /** A node is computed: its operands have one use less. */
+  /** Called after a node was computed: its operands have one use less, and unused ones are freed. */
   #release({ operands }: Node<B>): void {
     for (const operand of operands) {
       operand.uses--;

@@ -20,13 +20,13 @@ export interface Rows {
  *   operand and write every element of `out`.
  * - `out` is the first operand and always given. Unless `supports.inPlace`, core never passes an `out` that is also an input.
  * - `free` may be called while work that uses the buffer is still enqueued: that work must still come out right.
- * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from whatever meets a lost device.
+ * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from any call after the device is lost.
  *
  * - Every kernel may decline by returning `false` before it writes anything: a layout, a temperature, a mask. Core then composes
  *   the operation from the basis. Only the plain call of the three required kernels (temperature 1, no mask) may not be declined.
  *
- * What an author must write is storage and three kernels: `softmax`, `jacobian`, `vjp`. With a `basis` every other
- * operation works too; `kernels` make them fast. The conformance suite (`@softgrad/core/conformance`) proves all of it.
+ * An author must write storage and three kernels: `softmax`, `jacobian`, `vjp`. With a `basis` every other operation works too;
+ * `kernels` make them fast. The conformance suite (`@softgrad/core/conformance`) tests all of it.
  */
 export interface Backend<B = unknown> {
   /** The name that errors, tables and reports use: 'cpu', 'wasm', … */
@@ -41,9 +41,9 @@ export interface Backend<B = unknown> {
   write(buffer: B, host: HostArray): void;
   /** The buffer's elements, in a host array that the caller may keep. */
   read(buffer: B): Promise<HostArray>;
-  /** `read` without waiting; a backend that has to wait has none. */
+  /** `read` without waiting; missing if the backend has to wait. */
   readSync?(buffer: B): HostArray;
-  /** The buffer's memory itself, valid until the next call into the backend; a backend whose memory can't be seen has none. */
+  /** The buffer's memory itself, valid until the next call into the backend; missing if the memory is not accessible. */
   view?(buffer: B): HostArray;
   free(buffer: B): void;
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
@@ -65,9 +65,9 @@ export interface Backend<B = unknown> {
 /** An engine by name, before it is opened. */
 export interface BackendProvider<B = unknown, O = unknown> {
   readonly name: string;
-  /** `null` where the backend can run here, else one sentence: what is missing and how to get it. */
+  /** `null` if the backend can run here, otherwise one sentence: what is missing and how to install it. */
   unavailable(): Promise<string | null>;
-  /** @throws ERR_BACKEND_UNAVAILABLE where `unavailable()` has a reason */
+  /** @throws ERR_BACKEND_UNAVAILABLE if `unavailable()` returns a reason */
   open(options?: O): Promise<Backend<B>>;
 }
 
@@ -83,7 +83,7 @@ export interface Supports {
     /** Most classes of one row. */
     readonly classes: number;
   };
-  /** What runs the kernels, in words: 'WebAssembly SIMD, 2 threads', 'google swiftshader (webgpu)'. */
+  /** A description of the device that runs the kernels: 'WebAssembly SIMD, 2 threads', 'google swiftshader (webgpu)'. */
   readonly device: string;
   /** Whether float32 results below 2⁻¹²⁶ keep their value or become 0. */
   readonly subnormals: 'preserve' | 'flush';
@@ -118,7 +118,7 @@ export interface Basis<B> {
   binary(out: B, op: BinaryOp, a: Operand<B>, b: Operand<B>, extent: Extent): void;
   /** `out[o,i] = op_k x[o,k,i]`. */
   reduce(out: B, op: ReduceOp, x: B, rows: Rows): void;
-  /** `out = condition > 0 ? a : b` over `extent`; the condition is a bool or a float buffer; what is not chosen has no influence, NaN or not. */
+  /** `out = condition > 0 ? a : b` over `extent`; the condition is a bool or a float buffer; the value that is not chosen has no influence, not even NaN. */
   select(out: B, condition: Operand<B>, a: Operand<B>, b: Operand<B>, extent: Extent): void;
   /** `out[o,i,c] = x[o,c,i]`: the middle dimension made the last. */
   transpose(out: B, x: B, rows: Rows): void;
@@ -155,7 +155,7 @@ export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
  * must agree.
  *
  * Rows that a mask empties altogether have probability 0, log-probability −Infinity, log-sum-exp −Infinity and gradient 0.
- * In a row that is NaN for its other entries, masked entries are what they are elsewhere: 0, log-probability −Infinity.
+ * In a row that is NaN because of its other entries, masked entries still have probability 0 and log-probability −Infinity.
  */
 export interface Kernels<B> {
   /** `out = x/T − log Σ exp(x/T)`. */
@@ -189,7 +189,7 @@ export interface Kernels<B> {
   ): void | false;
   /**
    * `out = g[o,i] p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = softmax(x/T), the cotangent with one number a row: the Hessian of log-sum-exp,
-   * and of cross-entropy, times t. What is masked has no part in it, whatever its t, and comes out 0; so does a row with nothing kept.
+   * and of cross-entropy, times t. Masked entries have no influence, whatever their t, and are 0; so are entirely masked rows.
    */
   logSumExpHvp?(
     out: B,
@@ -221,5 +221,5 @@ export interface Kernels<B> {
   reluVjp?(out: B, y: B, cotangent: B, length: number): void | false;
 }
 
-/** Every kernel by its name. */
+/** The names of all kernels. */
 export type KernelName = 'softmax' | 'jacobian' | 'vjp' | keyof Kernels<unknown>;

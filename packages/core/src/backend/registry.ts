@@ -139,7 +139,7 @@ export function setDefaultBackend(provider: SyncProvider): void {
   if (fallback?.provider !== provider) fallback = { provider, backend: null };
 }
 
-/** The default's backend; a new one where it was closed, which nobody had chosen. */
+/** The default backend, opened again if it was closed: nobody chose it explicitly, so closing it is not an error. */
 function openFallback(of: NonNullable<typeof fallback>): Backend {
   if (of.backend === null || of.backend.closed) of.backend = of.provider.openSync();
   return of.backend;
@@ -152,7 +152,7 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
     if (typeof result === 'string' || !result.closed) return result;
     if (chosen.get(provider) === known) chosen.delete(provider);
   }
-  // Noted before anything is waited for, so that a call meanwhile waits for this one instead of opening a second.
+  // Stored before the first await, so that concurrent calls wait for this backend instead of opening a second one.
   const opening = openAvailable(provider);
   chosen.set(provider, opening);
   const forget = () => {
@@ -202,7 +202,7 @@ export function getBackend(): Backend {
   return current;
 }
 
-/** Remembers a backend that is in use, so that errors can name those that have what another lacks. */
+/** Remembers an open backend, so that errors can name backends that support what another one does not. */
 export function noteBackend(backend: Backend): void {
   // Cloudflare's workerd had no WeakRef before 2025-05: errors then name no other backend.
   if (noted.has(backend) || typeof WeakRef === 'undefined') return;
@@ -214,7 +214,7 @@ export function noteBackend(backend: Backend): void {
   opened.add(new WeakRef(backend));
 }
 
-/** The names of backends in use of which `has` is true. */
+/** The names of the open backends for which `has` returns true. */
 export function openedBackends(has: (backend: Backend) => boolean): string[] {
   const names: string[] = [];
   for (const reference of opened) {

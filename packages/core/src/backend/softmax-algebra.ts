@@ -3,7 +3,7 @@ import { type FloatDType, largestFinite } from '../tensor/dtype.js';
 import { Algebra, ordinaryExponent } from './algebra.js';
 import type { Value } from './graph.js';
 
-/** Terms of the series of artanh(z) / z for z ≤ 1/5: the first one left out is below half an ULP. */
+/** Terms of the series of artanh(z) / z for z ≤ 1/5: the first omitted term is below half an ULP. */
 const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
 /** Parameters of a plain call. */
@@ -18,7 +18,7 @@ export const plain = Object.freeze({ temperature: 1, mask: null });
  * m.assign(out, m.sub(z, m.log(m.sum(m.exp(z)))));
  */
 export class SoftmaxAlgebra<B> extends Algebra<B> {
-  /** What the logits are divided by. */
+  /** The divisor of the logits. */
   get temperature(): number {
     return this.context.temperature;
   }
@@ -39,8 +39,8 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * Σ exp(x) − 1 over each row of logits from which the row's maximum is taken off: the exponentials of all entries but one that is 0.
-   * The sum itself would drop the digits of small ones. An entry of +Infinity makes it +Infinity, a NaN makes it NaN.
+   * Σ exp(x) − 1 over each row of logits that were shifted by their maximum: the exponentials of all entries except one that is 0.
+   * The whole sum would lose the digits of small terms. An entry of +Infinity makes it +Infinity, a NaN makes it NaN.
    */
   sumOfOthers(x: Value<B>): Value<B> {
     const isLargest = this.add(x, this.dtype === 'float16' ? 2 ** -14 : 2 ** -100);
@@ -48,14 +48,14 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.add(this.sum(this.select(isLargest, x, this.exp(x))), this.sub(largest, 1));
   }
 
-  /** `a / T²`. T² itself may be too large or too small to be held. */
+  /** `a / T²`. T² itself may overflow or underflow. */
   overSquare(a: Value<B>): Value<B> {
     return this.div(this.div(a, this.temperature), this.temperature);
   }
 
   /**
-   * The logits of a plain softmax: `x / T` where the mask keeps, −Infinity elsewhere. Where x / T may overflow, or T is so large that
-   * x / T loses the difference of two logits, it is `(x − max) / T`: softmax and log-softmax do not change by a constant.
+   * The logits for a plain softmax: `x / T` where the mask keeps an entry, −Infinity elsewhere. If x / T may overflow, or T is so large that
+   * x / T loses the difference of two logits, it is `(x − max) / T` instead: a constant does not change softmax and log-softmax.
    */
   tempered(x: Value<B>): Value<B> {
     if (!this.#shiftsFirst) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
@@ -64,8 +64,8 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * The row's maximum of `x / T` over what the mask keeps, and `x / T` less it. The maximum is kept finite, so that +Infinity and rows of
-   * nothing but −Infinity come out of a log-sum-exp as in SciPy.
+   * The row's maximum of `x / T` over the entries that the mask keeps, and `x / T` minus this maximum. The maximum is clamped to finite values,
+   * so that log-sum-exp gives SciPy's results for +Infinity and for rows of only −Infinity.
    */
   shifted(x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
     if (!this.#shiftsFirst) {
@@ -79,21 +79,21 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * Σ q (max − x / T) over each row, max that of x / T, q as large as a target's weights: finite where it can be held, even if x / T − max
-   * cannot. A logit of −Infinity, or one masked out, adds nothing where q is 0.
+   * Σ q (max − x / T) over each row, with the maximum of x / T and target weights q. It is finite whenever the result is representable, even if
+   * x / T − max is not. A logit that is −Infinity or masked adds nothing if its q is 0.
    */
   expectedGap(q: Value<B>, x: Value<B>): Value<B> {
     const size = Math.abs(this.temperature);
-    // Beyond the ordinary temperatures halves would lose digits of subnormal numbers, and prevent no overflow.
+    // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
     const unit = size < 2 ** -ordinaryExponent[this.dtype] ? 1 : 0.5;
     const scaled = this.#signed(unit === 1 ? x : this.mul(x, unit));
     const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
-    // 0 · Infinity would be NaN; a NaN in q stays one.
+    // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
     const finite = this.select(this.mul(q, q), gap, this.smaller(gap, largestFinite(this.dtype)));
     return this.div(this.sum(this.mul(q, finite)), size * unit);
   }
 
-  /** `(x − maximum) / |T|`, by way of halves where T is so large that the quotient may be finite though the difference is not. */
+  /** `(x − maximum) / |T|`. If |T| ≥ 1, both are halved first, because the quotient may be finite even if the difference overflows. */
   #quotient(x: Value<B>, maximum: Value<B>): Value<B> {
     const size = Math.abs(this.temperature);
     if (size < 1) return this.div(this.sub(x, maximum), size);
@@ -105,7 +105,7 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return size < 1 || size > 2 ** ordinaryExponent[this.dtype];
   }
 
-  /** x with the sign of the temperature where the mask keeps, −Infinity elsewhere. */
+  /** x times the sign of the temperature where the mask keeps an entry, −Infinity elsewhere. */
   #signed(x: Value<B>): Value<B> {
     return this.keep(this.temperature < 0 ? this.neg(x) : x, Number.NEGATIVE_INFINITY);
   }
@@ -122,12 +122,12 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     );
   }
 
-  /** Above 0 for a probability above ½, of which a row has one at most. */
+  /** Above 0 for a probability above ½. A row has at most one. */
   dominates(p: Value<B>): Value<B> {
     return this.sub(p, 0.5);
   }
 
-  /** `1 − p` of a row's probabilities: for one above ½ the sum of the others, because the difference would cancel. */
+  /** `1 − p` of a row's probabilities. For a p above ½ it is the sum of the others, because the subtraction would cancel. */
   complement(p: Value<B>): Value<B> {
     const top = this.dominates(p);
     return this.select(top, this.sum(this.select(top, 0, p)), this.sub(1, p));
@@ -149,8 +149,8 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * v less its entry at the largest probability of the row (the largest of them where several are). Derivatives of softmax do not change
-   * by it, and in a nearly one-hot row they lose their digits without it: their terms are of size |v|, they themselves of size 1 − p.
+   * v minus its entry at the largest probability of the row (the largest such entry if there are several). This does not change derivatives of
+   * softmax. Without it they would lose their digits in a nearly one-hot row: their terms are of size |v|, the results of size 1 − p.
    */
   fromLargest(p: Value<B>, v: Value<B>): Value<B> {
     return this.sub(v, this.max(this.select(this.sub(this.max(p), p), -largestFinite(this.dtype), v)));

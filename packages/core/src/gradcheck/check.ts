@@ -21,13 +21,13 @@ import {
   valuesOf,
 } from './report.js';
 
-/** Options of `gradcheck`; the operation's own ones are passed on to it. */
+/** Options of `gradcheck`; those of the operation are passed on to it. */
 export interface GradcheckOptions extends GradcheckTarget {
   /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
   readonly cotangent?: Tensor | undefined;
   /** First step of the differences, in units of x. Default ε^(1/5) ≈ 7.4e-4, times a temperature below 1. */
   readonly step?: number | undefined;
-  /** Error that is allowed relative to the largest derivative, beside rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16. */
+  /** Allowed error relative to the largest derivative, in addition to rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16. */
   readonly tolerance?: number | undefined;
   /** Flat indices of the entries of x to check. Default: all. Each costs four evaluations of the whole function. */
   readonly entries?: readonly number[] | undefined;
@@ -53,7 +53,7 @@ export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'o
  * relu); at the kink itself every slope between the two one-sided ones is right. Entries that are −Infinity are listed
  * and not compared. It costs four evaluations an entry: meant for small tensors.
  *
- * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or a function of one's own
+ * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or your own function
  * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative; whatever the operation throws
  * @example
  * const report = await gradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
@@ -107,13 +107,13 @@ function compare(
     return { index, ...(known ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN }) };
   });
   const size = sizeOfLargest;
-  // What rounding of the function's values leaves in a quotient over step.
+  // The error of the difference quotient that comes from rounding of the function's values.
   const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(at)).filter(Number.isFinite))) / step;
   const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
   return judged(analytic, slopes, bound);
 }
 
-/** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two between which all are right. */
+/** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
 function slopeAt(
   f: GradcheckFunction,
   x: Float64Array,
@@ -136,7 +136,7 @@ function slopeAt(
   return { low: slope, high: slope };
 }
 
-/** `⟨g, f(x with x_i = b) − f(x with x_i = a)⟩ / (b − a)`; values that are alike, infinite ones too, differ by 0. */
+/** `⟨g, f(x with x_i = b) − f(x with x_i = a)⟩ / (b − a)`; equal values, infinite ones too, differ by 0. */
 function difference(
   f: GradcheckFunction,
   x: Float64Array,

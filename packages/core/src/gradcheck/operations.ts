@@ -38,7 +38,7 @@ const references: Readonly<Record<Exclude<Op, 'crossEntropy'>, Reference>> = {
   relu: reference.relu,
 };
 
-/** Where derivatives jump. */
+/** Points at which the derivative is discontinuous. */
 const kinks: { readonly [K in Op]?: readonly number[] } = { relu: [0] };
 
 /** The functions that every built-in operation but crossEntropy has. */

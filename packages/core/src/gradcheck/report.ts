@@ -7,13 +7,13 @@ import type { Tensor } from '../tensor/tensor.js';
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
 export interface GradcheckEntry {
   readonly index: number;
-  /** What the operation's vjp gives, or its hvp. */
+  /** The result of the operation's vjp or hvp. */
   readonly analytic: number;
-  /** What differences give; NaN where x[index] is −Infinity, which can't be moved. */
+  /** The difference quotient; NaN if x[index] is −Infinity, which has no neighbours. */
   readonly numeric: number;
   readonly error: number;
   readonly tolerance: number;
-  /** True where the error is within the tolerance, or there was nothing to compare with. */
+  /** True if the error is within the tolerance or there is no difference quotient. */
   readonly ok: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface GradcheckReport {
   readonly entries: readonly GradcheckEntry[];
 }
 
-/** The slopes that are right for an entry: one number, or at a kink the two between which all are; NaN where there is none to compare with. */
+/** The expected slopes of an entry: one number, or at a kink the two one-sided slopes, between which every slope is right; NaN if there is no difference quotient. */
 export interface Slope {
   /** Of the entry. */
   readonly index: number;
@@ -39,14 +39,14 @@ export interface Slope {
 
 export const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11 };
 
-/** Whether it is a function of one's own, which says how to compute it. */
+/** Whether it is the caller's own function, which has a `forward`. */
 export function isOwnFunction<F extends { forward(x: Float64Array): ArrayLike<number> }>(
   operation: object,
 ): operation is F {
   return 'forward' in operation;
 }
 
-/** The entries of x. @throws ERR_VALUE for NaN and +Infinity, where there is no derivative */
+/** The entries of x. @throws ERR_VALUE for NaN and +Infinity, which have no derivative */
 export async function valuesOf(name: string, x: Tensor): Promise<Float64Array> {
   const values = Float64Array.from(await x.data());
   values.forEach((value, i) => {
@@ -64,14 +64,14 @@ export function defaultDirection(shape: readonly number[], x: Tensor, irrational
   return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
 }
 
-/** The largest of their sizes; NaN counts as 0. */
+/** The largest absolute value; NaN counts as 0. */
 export function sizeOfLargest(values: ArrayLike<number>): number {
   return Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
 }
 
 /**
- * The logits with what is −Infinity so far below the others that it has probability 0 all the same: an output that is −Infinity has no
- * slope to difference, and the slope of this one is its limit.
+ * The logits with each −Infinity replaced by a finite number so far below the others that its probability is still 0. An output of −Infinity
+ * has no difference quotient; that of the replacement is its limit.
  */
 export function finite(x: Float64Array, temperature: number): Float64Array {
   const least = x.reduce((a, b) => (Number.isFinite(b) ? Math.min(a, b) : a), Number.POSITIVE_INFINITY);
@@ -79,7 +79,7 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
-/** The entry of x at an index of the option `entries`. @throws ERR_VALUE where x has none */
+/** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
 export function entryOf(name: string, x: Float64Array, index: number): number {
   const entry = x[index];
   if (entry !== undefined) return entry;
@@ -89,7 +89,7 @@ export function entryOf(name: string, x: Float64Array, index: number): number {
   );
 }
 
-/** What a derivative gives for these entries, beside the slopes that are right. */
+/** The results of a derivative for these entries, compared with the expected slopes. */
 export function judged(
   analytic: ArrayLike<number>,
   slopes: readonly Slope[],

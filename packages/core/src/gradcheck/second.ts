@@ -21,13 +21,13 @@ import {
   valuesOf,
 } from './report.js';
 
-/** Options of `gradgradcheck`; the operation's own ones are passed on to it. */
+/** Options of `gradgradcheck`; those of the operation are passed on to it. */
 export interface GradgradcheckOptions extends GradcheckOptions {
   /** The direction of x along which the derivative is differentiated. Default: irregular numbers in ±1, the same every time. */
   readonly tangent?: Tensor | undefined;
   /** First step of the differences, in units of x. Default ε^(1/6) ≈ 2.5e-3, times a temperature below 1. */
   readonly step?: number | undefined;
-  /** Error that is allowed relative to the largest derivative, beside rounding. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
+  /** Allowed error relative to the largest derivative, in addition to rounding. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
   readonly tolerance?: number | undefined;
   /** Flat indices of the entries of x to check. Default: all. Each costs eight evaluations of the whole function. */
   readonly entries?: readonly number[] | undefined;
@@ -40,10 +40,10 @@ const optionNames = [...gradcheckNames, 'tangent'];
  * `∂/∂x_i ∂/∂t ⟨g, f(x)⟩ ≈ (4 D(h/2) − D(h)) / 3`, with D the mixed central difference of four values of φ = ⟨g, f⟩,
  * `D(h) = (φ(x + h e_i + h t) − φ(x + h e_i − h t) − φ(x − h e_i + h t) + φ(x − h e_i − h t)) / 4h²`.
  *
- * Only the function itself is evaluated, on the host, as by `gradcheck`: the vjp has no part in it. The error is of order h⁴ + ε/h²,
+ * Only the function itself is evaluated, on the host, as in `gradcheck`; the vjp is not used. The error is of order h⁴ + ε/h²,
  * least near h = ε^(1/6), which is the default step and leaves about 1e-9. Entries that are −Infinity are listed and not compared.
  *
- * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, crossEntropy (with `target`), or a function of one's own
+ * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, crossEntropy (with `target`), or your own function
  * @throws ERR_VALUE for x with NaN or +Infinity or at a kink, where there is no second derivative, and for an operation without hvp;
  *   whatever the operation throws
  * @example
@@ -86,7 +86,7 @@ const defaultTolerance: Record<FloatDType, number> = { float64: 1e-7, float32: 5
 /** ε^(1/6): where h⁴ and ε/h² are equal. */
 const defaultStep = 2 ** (-52 / 6);
 
-/** @throws ERR_VALUE where there is no hvp */
+/** @throws ERR_VALUE if the function has no hvp */
 function twiceDifferentiable<F extends { readonly name: string; readonly hvp?: unknown }>(f: F) {
   if (f.hvp === undefined) throw new SoftgradError('ERR_VALUE', `gradgradcheck: ${f.name} has no hvp to check`);
   return f as F & Pick<GradgradcheckFunction, 'hvp'>;
@@ -114,7 +114,7 @@ function compare(
     return { index, low: slope, high: slope };
   });
   const output = sizeOfLargest(Array.from(f.forward(at)).filter(Number.isFinite));
-  // What rounding of the function's values, and of x + h, leaves in a quotient over the square of a step.
+  // The error of the second difference quotient that comes from rounding of the function's values and of x + h.
   const noise = (2 ** -48 * sizeOfLargest(g) * size * output) / step ** 2;
   const largest = sizeOfLargest(slopes.map(({ high }) => high));
   const displaced = (2 ** -50 * sizeOfLargest(at)) / step;
@@ -129,7 +129,7 @@ function stepWithin({ kinks = [] }: GradgradcheckFunction, x: Float64Array, step
     if (room === 0) {
       throw new SoftgradError('ERR_VALUE', `gradgradcheck: x[${i}] is ${value}, a kink; there is no second derivative`);
     }
-    // An entry moves by a step of its own and by one along the tangent.
+    // An entry moves by its own step and by one along the tangent.
     return Math.min(least, room / 4);
   }, step);
 }
@@ -156,7 +156,7 @@ function mixedDerivative(
   return (4 * quotient(step / 2) - quotient(step)) / 3;
 }
 
-/** `a − b`, entry by entry; values that are alike, infinite ones too, differ by 0. */
+/** `a − b`, entry by entry; equal values, infinite ones too, differ by 0. */
 function changes(a: ArrayLike<number>, b: ArrayLike<number>): readonly number[] {
   return Array.from(a, (value, j) => (Object.is(value, b[j]) ? 0 : value - (b[j] ?? Number.NaN)));
 }

@@ -22,7 +22,7 @@ import {
 export interface Plan {
   readonly definition: Definition;
   readonly member: Member;
-  /** As a user writes it: `logSoftmax.vjp`. */
+  /** The public name: `logSoftmax.vjp`. */
   readonly operation: string;
   readonly options: readonly string[];
   readonly isOverRows: boolean;

@@ -3,12 +3,12 @@ import { type Definition, derivativeNames, operationName } from './definition.js
 import { isRequired } from './evaluate.js';
 import { definitions } from './table.js';
 
-/** How a backend computes a function: by a kernel of its own, composed from its basis, or not at all. */
+/** How a backend computes a function: with a kernel, composed from its basis, or not at all. */
 export type Computed = 'kernel' | 'composed' | 'missing';
 
 /**
- * How a backend computes each function of core and each derivative, by the names that a user writes. A kernel may decline what it
- * does not take (a layout, a temperature, a mask); that call is then composed.
+ * How a backend computes each function of core and each derivative, by their public names. A kernel may decline a call (its layout,
+ * temperature or mask); that call is then composed.
  *
  * @example
  * operationsOf(cpu)['logSoftmax.vjp']; // 'kernel'

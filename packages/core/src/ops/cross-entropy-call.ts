@@ -21,7 +21,7 @@ import { softmaxSettings } from './settings.js';
 export const name = 'crossEntropy';
 const scalar: Shape = Object.freeze([]);
 
-/** A call with its target and its own options, checked and on the backend. */
+/** A call of cross-entropy: its target and options, checked and copied to the backend. */
 export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
   readonly x: FloatTensor;
   readonly target: LaidTarget;
@@ -85,7 +85,7 @@ function onTensors<T>(
           weight,
           weightHost,
           labelSmoothing,
-          // No class index is −1, and none is beyond int32, which kernels would wrap.
+          // Kernels wrap an index beyond int32. No class has such an index, nor −1, so −1 is equivalent.
           ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
           scale: divisor === 0 ? 0 : 1 / divisor,
           reduction,

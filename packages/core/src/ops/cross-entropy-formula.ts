@@ -7,13 +7,13 @@ import { composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import { fill } from './result.js';
 
-/** One number a row and an entry each: the loss and the gradient; either may be null. */
+/** Buffers for the loss (one number per row) and the gradient; either may be null. */
 interface Written {
   readonly loss: unknown;
   readonly gradient: unknown;
 }
 
-/** Row losses and gradient into buffers, by the kernel or composed. */
+/** Writes row losses and gradient into buffers, with the kernel or composed. */
 export function into(call: TargetCall, out: Written): void {
   const { backend, x, rows } = call;
   const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
@@ -28,13 +28,14 @@ export function into(call: TargetCall, out: Written): void {
 
 /**
  * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
- * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel, and is computed as `p Σ_others q − q Σ_others p`.
+ * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel; it is computed as `p Σ_others q − q Σ_others p` instead.
  */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
   const q = targetWeights(m, call);
   const x = whereCounted(m, call, m.entries(call.x.buffer as B));
   const y = m.of(logSoftmaxDefinition.value, x);
-  // Σ q (max − x/T) and the logarithm apart: y itself may overflow where q y does not. Kept finite for rows that are masked altogether.
+  // Σ q (max − x/T) and the logarithm are separate terms, because y may overflow even if q y does not. The logarithm is clamped to a finite
+  // value for rows that are masked entirely.
   const logarithm = () => m.smaller(m.neg(m.max(y)), largestFinite(m.dtype));
   return {
     loss: () => m.mul(m.add(m.expectedGap(q, x), m.mul(logarithm(), m.sum(q))), call.scale),
@@ -48,7 +49,7 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   };
 }
 
-/** Values, 0 throughout in ignored rows: what is in those has no influence, NaN or not. */
+/** The values with ignored rows set to 0, so that their contents have no influence, not even NaN. */
 export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
   if (target.kind !== 'indices' || !target.host.includes(ignoreIndex)) return x;
   const counts = hostArray(target.host.length, 'bool');
@@ -71,7 +72,7 @@ function targetWeights<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   return m.keep(q, 0);
 }
 
-/** Has `write` make one number a row and reduces them into `out`; where there is nothing to reduce it is `ofNothing`. */
+/** Lets `write` compute one number per row and reduces them into `out`, which is `ofNothing` if there are no rows to reduce. */
 export function reduceRows(
   call: TargetCall,
   out: unknown,

@@ -15,14 +15,14 @@ export type LaidTarget =
   | { readonly kind: 'indices'; readonly buffer: unknown; readonly host: HostArray }
   | { readonly kind: 'probabilities'; readonly buffer: unknown };
 
-/** What is asked of a target besides its shape. */
+/** Further requirements for a target. */
 export interface TargetRules {
   readonly ignoreIndex: number;
   readonly mask: Mask<unknown> | null;
 }
 
 /**
- * Calls `body` with the target laid out on the logits' backend; frees what it had to upload.
+ * Calls `body` with the target on the logits' backend, and frees the uploaded copy afterwards.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH; ERR_VALUE for an index that is no class, or one that the mask excludes
  */
@@ -59,7 +59,7 @@ export function withTarget<T>(
   }
 }
 
-/** @throws ERR_DTYPE for booleans, and for floats of a typed array, in the place of class indices */
+/** @throws ERR_DTYPE for booleans, and for a typed array of floats, if class indices are expected */
 function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): void {
   const data: unknown = typeof input === 'object' && 'data' in input ? input.data : input;
   if (ArrayBuffer.isView(data)) {
@@ -71,7 +71,7 @@ function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget,
   if (typeof entry === 'boolean') throw notIndices(operation, 'booleans', reduced);
 }
 
-/** The shape that plain input claims; flat typed arrays are indices if there are as many as rows. */
+/** The shape of plain input; flat typed arrays are class indices if they have one entry per row. */
 function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
   if (ArrayBuffer.isView(input)) {
     return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input) ? reduced : [-1];
@@ -115,7 +115,7 @@ function wrongShape(operation: string, shape: Shape, logits: Shape, reduced: Sha
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}`);
 }
 
-/** Floats in the shape of class indices: what `tensor([0, 2])` makes where no dtype is given. */
+/** The error for floats in the shape of class indices, for example from `tensor([0, 2])` without a dtype. */
 function notIndices(operation: string, found: string, shape: Shape): SoftgradError {
   return new SoftgradError(
     'ERR_DTYPE',
@@ -123,7 +123,7 @@ function notIndices(operation: string, found: string, shape: Shape): SoftgradErr
   );
 }
 
-/** Integers in the shape of probabilities: one-hot rows, most likely. */
+/** The error for integers in the shape of probabilities, most likely one-hot rows. */
 function notProbabilities(operation: string, { shape }: Tensor, dtype: DType): SoftgradError {
   return new SoftgradError(
     'ERR_DTYPE',
@@ -141,7 +141,7 @@ function checkIndex(operation: string, row: number, index: number, rows: Rows, r
   const { classes, inner } = rows;
   if (index === ignoreIndex) return;
   if (index < 0 || index >= classes) {
-    const expected = classes > 0 ? `0 to ${classes - 1}` : 'no class, since there is none,';
+    const expected = classes > 0 ? `0 to ${classes - 1}` : 'nothing, because there are no classes,';
     throw new SoftgradError(
       'ERR_VALUE',
       `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}`,
@@ -150,12 +150,12 @@ function checkIndex(operation: string, row: number, index: number, rows: Rows, r
   if (mask !== null && !keeps(mask, rows, Math.floor(row / inner), index, row % inner)) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: target ${row} is class ${index}, which the mask takes out; set it to ignoreIndex ${ignoreIndex}`,
+      `${operation}: target ${row} is class ${index}, which is masked; set it to ignoreIndex ${ignoreIndex}`,
     );
   }
 }
 
-/** What divides the sum of losses to give PyTorch's mean: the weight of the targets that count, or the number of rows. */
+/** The divisor of PyTorch's mean: the weights of the targets that are not ignored, or the number of rows. */
 export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
   if (target.kind === 'probabilities') return rows.outer * rows.inner;
   let divisor = 0;
@@ -167,8 +167,8 @@ export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignore
 const ordinaryExponent = { float16: 4, float32: 60, float64: 500 } as const satisfies Record<FloatDType, number>;
 
 /**
- * The class weights for a mean, which does not change by a factor of all of them. Where those of the targets are so small or so large
- * that their sum, its reciprocal or a product could leave the dtype's range, all are scaled by one power of 2.
+ * The class weights for a mean, which a common factor does not change. If the weights of the targets are so small or so large that their
+ * sum, its reciprocal or a product could leave the dtype's range, all weights are scaled by one power of 2.
  */
 export function balancedWeight(
   target: LaidTarget,
@@ -185,7 +185,7 @@ export function balancedWeight(
   for (const value of weight) largestOfAll = Math.max(largestOfAll, Math.abs(value));
   const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(largestOfAll);
   const exponent = Math.floor(Math.min(-Math.log2(largest), room));
-  // In two steps: 2^1074 is not a number.
+  // In two steps, because 2^1074 overflows.
   const first = 2 ** Math.trunc(exponent / 2);
   const second = 2 ** (exponent - Math.trunc(exponent / 2));
   const balanced = hostArray(weight.length, dtype);
@@ -193,7 +193,7 @@ export function balancedWeight(
   return balanced;
 }
 
-/** Class indices as one-hot probabilities: what a composition works on. Ignored rows are all 0. */
+/** Class indices as one-hot probabilities, for the composition. Ignored rows are all 0. */
 export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
   const { outer, classes, inner } = rows;
   const dense = hostArray(outer * classes * inner, dtype);
@@ -233,7 +233,7 @@ export function indexTotals({
   return totals;
 }
 
-/** The mean of the class weights that the mask keeps, by row. Class indices name a kept class, so that there is one. */
+/** The mean of the class weights that the mask keeps, by row. A class index refers to a kept class, so there is at least one. */
 function meanWeights(weight: HostArray | null, mask: Mask<unknown> | null, rows: Rows): (row: number) => number {
   if (weight === null) return () => 1;
   const { inner } = rows;

@@ -13,13 +13,13 @@ import type { OutOption, TensorLike } from './linear-operator.js';
 import { logSumExpDefinition } from './log-sum-exp.js';
 import { compute } from './result.js';
 
-/** What `crossEntropy` gives: the loss, and its derivative in the shape of the logits. */
+/** The result of `crossEntropy`: the loss, and its derivative in the shape of the logits. */
 export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
   readonly loss: LossOf<X, O>;
   readonly gradient: Like<X>;
 }
 
-/** A scalar, or one number a row for reduction 'none'; of any rank where types do not know which. */
+/** A scalar, or one number per row for reduction 'none'; of any rank if the type of the reduction is not known. */
 type LossOf<X, O> = 'reduction' extends keyof O
   ? O['reduction'] extends 'none'
     ? RowsOf<X>
@@ -205,7 +205,7 @@ function hvp(
  * rows that are all ignored the loss is NaN and the gradient 0.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for a class index
- *   that is no class or that the mask takes out, and for options outside their domain
+ *   out of range or of a masked class, and for options outside their domain
  * @example
  * const { loss, gradient } = crossEntropy(tensor([[1, 2, 3]]), [2]);
  * await loss.array(); // 0.4076

@@ -4,11 +4,11 @@ import type { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 
 /** A function of core as data: its names and its mathematics. */
 export interface Definition {
-  /** As a user writes it: `logSoftmax`. */
+  /** The public name: `logSoftmax`. */
   readonly name: string;
-  /** 'rows': along an axis, at a temperature, under a mask. 'entries': each entry by itself, without options. */
+  /** 'rows': along an axis, with temperature and mask. 'entries': elementwise, without these options. */
   readonly over: 'rows' | 'entries';
-  /** What the temperature is multiplied by: −1 for softmin. Default 1. */
+  /** The factor of the temperature: −1 for softmin. Default 1. */
   readonly sign?: 1 | -1;
   readonly value: Member;
   readonly gradient?: Member;
@@ -23,15 +23,15 @@ export interface Definition {
   readonly diagonal?: Member;
 }
 
-/** The functions that a definition makes beside its value. */
+/** The derivatives that `define` makes functions of. */
 export const derivativeNames = ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const;
 
-/** What a definition has formulas of: its functions, and the diagonal, which only `linearize` offers. */
+/** The members of a definition: its functions, and the diagonal, which only `linearize` offers. */
 export type MemberName = 'value' | (typeof derivativeNames)[number] | 'diagonal';
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
-  /** What its operand is: the function's input, or its output under the name that it has there. */
+  /** The name of its operand, which is the function's input or its output. */
   readonly operand: 'logits' | 'x' | 'probabilities' | 'logProbabilities' | 'y';
   /** The second operand, if there is one. */
   readonly direction?: 'cotangent' | 'tangent';
@@ -41,23 +41,23 @@ export interface Member {
   readonly along?: 'tangent' | 'upstream';
   /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
   readonly result?: 'entries' | 'rows' | 'matrices';
-  /** What one number a row is where rows have no entries. */
+  /** The value for a row without entries. */
   readonly ofNothing?: number;
   /** The backend's kernel for it. */
   readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
-  /** How it is composed where there is no kernel or it declines. */
+  /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
-  /** How a mask is taken care of around `unmasked`, by those that can't have one: derivatives. */
+  /** Applies the mask around `unmasked`, for derivatives, whose kernels take no mask. */
   masked?<B>(m: Expressions<B>, unmasked: (...operands: Value<B>[]) => Value<B>, ...operands: Value<B>[]): Value<B>;
 }
 
-/** What formulas are written in: the algebra over the backend's basis, with the other functions of core as terms. */
+/** The algebra in which formulas are written: operations of the backend's basis and other functions of core. */
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
-  /** The value of a function at the temperature and under the mask of this call: by its kernel if the backend has one. */
+  /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
 }
 
-/** The name of a function as a user writes it. */
+/** The public name of a function. */
 export function operationName({ name }: Definition, member: MemberName): string {
   if (member === 'value') return name;
   return member === 'diagonal' ? `${name}.linearize.diagonal` : `${name}.${member}`;

@@ -9,7 +9,7 @@ import type { Expressions, Member } from './definition.js';
 
 /** The backend, dtype, rows and settings of a call. */
 export interface Call<B = unknown> {
-  /** As a user writes it, for errors: `logSoftmax.vjp`. */
+  /** The public name, for errors: `logSoftmax.vjp`. */
   readonly operation: string;
   readonly backend: Backend<B>;
   readonly dtype: FloatDType;
@@ -22,7 +22,7 @@ export interface Call<B = unknown> {
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
   const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined) && !isBeyondKernels(on);
-  // A member has as many operands as its kernel takes, and nothing reads more.
+  // A member has exactly the operands that its kernel takes.
   if (isForKernel && callers[kernel](on.backend, out, operands as Operands<B>, on) !== false) return;
   composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
@@ -59,7 +59,7 @@ type Operands<B> = readonly [first: B, second: B, third: B];
 
 type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, on: Call<B>) => void | false;
 
-/** How each kernel is called; false where there is none. */
+/** How each kernel is called; returns false if the backend does not have it. */
 export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
   softmax: (backend, out, operands, on) => backend.softmax(out, operands[0], on.rows, on),
   jacobian: (backend, out, operands, on) => backend.jacobian(out, operands[0], on.rows, on),
@@ -90,7 +90,7 @@ export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Calle
     kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
 };
 
-/** Whether every backend has the kernel: it may still decline. */
+/** Whether every backend has the kernel. It may still decline a call. */
 export function isRequired(kernel: KernelName | null | undefined): kernel is 'softmax' | 'jacobian' | 'vjp' {
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
 }

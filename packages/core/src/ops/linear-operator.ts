@@ -21,17 +21,17 @@ export function outOf(operation: string, options: OutOption = {}): Tensor | unde
 export type TensorLike = Tensor | TensorInput;
 
 /**
- * A function at one point with its Jacobian there, whose products need none of its f² entries a row.
+ * A function linearized at one point: its value, and products with its Jacobian that never compute its f² entries per row.
  *
- * `value` is the function's result, made with the operator and yours to dispose; its members need it (those of logSumExp the logits
- * too) and throw ERR_DISPOSED afterwards.
+ * `value` is the function's result, which you have to dispose. The derivatives need it (those of logSumExp also need the logits) and throw
+ * ERR_DISPOSED once it is disposed.
  */
 export interface LinearOperator<D extends DType = DType, In extends number = number, Out extends number = number> {
   /** The function's value where it was linearized. */
   readonly value: Tensor<D, Out>;
-  /** Shape of what `jvp` takes. */
+  /** Shape of the tangent of `jvp`. */
   readonly inputShape: Shape;
-  /** Shape of what `vjp` takes: that of `value`. */
+  /** Shape of the cotangent of `vjp`: that of `value`. */
   readonly outputShape: Shape;
   /** `Jᵀ g`: the gradient of the input from the gradient `g` of the output. */
   vjp(cotangent: TensorLike, options?: OutOption): Tensor<D, In>;
@@ -39,7 +39,7 @@ export interface LinearOperator<D extends DType = DType, In extends number = num
   jvp(tangent: TensorLike, options?: OutOption): Tensor<D, Out>;
 }
 
-/** The operator of a function whose value has the shape of its input: a square matrix for each row. */
+/** The operator of a function whose value has the shape of its input: its Jacobian has a square matrix for each row. */
 export interface SquareOperator<D extends DType = DType, R extends number = number> extends LinearOperator<D, R, R> {
   /** `J_ii`, in the shape of the input. */
   diagonal(options?: OutOption): Tensor<D, R>;

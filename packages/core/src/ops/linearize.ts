@@ -26,7 +26,7 @@ export function linearizeBy(definition: Definition) {
     const { axis, ...others } = options;
     if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
     const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
-    // The derivatives take the function's output, which remembers the options, or its input, which does not.
+    // The output remembers the options; the input does not.
     const isOfValue = definition.vjp.operand !== definition.value.operand;
     const at = isOfValue ? value : x;
     const passed = isOfValue ? {} : options;

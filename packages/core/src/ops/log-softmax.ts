@@ -9,13 +9,13 @@ export interface LogSoftmax {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /** `J_rc = (δ_rc − exp(y_c)) / T`, one matrix a row: `(n, f) → (n, f, f)`. Not symmetric; its rows sum to 0, its columns don't. */
   jacobian<X extends TensorLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
-  /** `Jᵀ g = (g − exp(y) Σ g) / T` over each row; what is masked is constant and has gradient 0. */
+  /** `Jᵀ g = (g − exp(y) Σ g) / T` over each row; masked entries are constant and have gradient 0. */
   vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /** `J t = (t − ⟨exp(y), t⟩) / T` over each row. */
   jvp<X extends TensorLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
-   * Of the cotangent only its sum counts, which is constant. Same shape and dtype as the operands, O(f) a row; what is masked is 0.
+   * It depends on the cotangent only through its sum. Same shape and dtype as the operands, O(f) per row; masked entries are 0.
    *
    * @throws as `softmax.hvp`
    * @example
@@ -62,7 +62,7 @@ export const logSoftmaxDefinition = {
     kernel: 'logSoftmaxJvp',
     formula: (m, y, t) => {
       const p = m.exp(y);
-      // A constant may be taken off t: that of a probability above ½ leaves nothing to cancel.
+      // A constant may be subtracted from t. With the entry of a probability above ½ nothing cancels.
       const d = m.sub(t, m.sum(m.select(m.dominates(p), t, 0)));
       return m.div(m.sub(d, m.sum(m.mul(p, d))), m.temperature);
     },
@@ -100,8 +100,8 @@ export const logSoftmaxDefinition = {
 /**
  * The logarithm of softmax along an axis, `y_i = x_i / T − log Σ_k exp(x_k / T)`, right also where the probability underflows.
  *
- * Shape and dtype are those of the logits. −Infinity (and what is masked) has log-probability −Infinity; rows with NaN, with
- * +Infinity, or with nothing but −Infinity are NaN; rows with nothing kept are −Infinity.
+ * Shape and dtype are those of the logits. −Infinity and masked entries have log-probability −Infinity; rows with NaN, with
+ * +Infinity, or with only −Infinity are NaN; entirely masked rows are −Infinity.
  *
  * @throws as `softmax`
  * @example

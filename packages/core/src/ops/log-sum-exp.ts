@@ -9,7 +9,7 @@ import { softmaxDefinition } from './softmax.js';
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): RowsOf<X>;
-  /** `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape of the logits: the one row that its Jacobian has for each row of them. */
+  /** `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape of the logits: the only row of the Jacobian for each row of logits. */
   gradient<X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /** `softmax(x / T) · g / T`, the cotangent in the shape of the result (the logits' without the axis). */
   vjp<X extends TensorLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
@@ -18,7 +18,7 @@ export interface LogSumExp {
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `g · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
    * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
-   * the Hessian `(diag(p) − p pᵀ) / T²` times t. What is masked is 0, whatever t there.
+   * the Hessian `(diag(p) − p pᵀ) / T²` times t. Masked entries are 0, whatever t is there.
    *
    * @throws as `softmax.hvp`
    * @example
@@ -31,9 +31,9 @@ export interface LogSumExp {
 
 const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
 
-/** Temperatures below this make normal numbers of p / T from probabilities that have lost digits to underflow. */
+/** Below this temperature p / T can be a normal number even if p is subnormal and has lost digits. */
 const leastTemperature = 2 ** -10;
-/** Probabilities from here on have all their digits in every dtype but float16, whose p / T would be infinite. */
+/** Probabilities from here on are normal numbers in every dtype except float16, in which p / T would overflow. */
 const leastProbability = 2 ** -100;
 
 const gradient = {
@@ -42,7 +42,7 @@ const gradient = {
     const p = m.of(softmax, x);
     const plain = m.div(p, m.temperature);
     if (m.temperature >= leastTemperature) return plain;
-    // exp(y / 2) / √T squared, y = log p: nothing of it underflows unless p / T does.
+    // (exp(y / 2) / √T)² with y = log p: no factor underflows unless p / T does.
     const root = m.exp(m.mul(m.of(logSoftmaxDefinition.value, x), 0.5));
     const power = 2 ** Math.round(Math.log2(m.temperature) / 2);
     const product = m.mul(m.div(root, power), m.div(root, m.temperature / power));
@@ -68,14 +68,14 @@ export const logSumExpDefinition = {
     operand: 'logits',
     direction: 'cotangent',
     directionOver: 'rows',
-    // A row that is masked altogether has gradient 0, whatever its cotangent.
+    // An entirely masked row has gradient 0, whatever its cotangent.
     formula: (m, x, g) => m.keep(m.mul(m.of(gradient, x), g), 0),
   },
   jvp: {
     operand: 'logits',
     direction: 'tangent',
     result: 'rows',
-    // What is masked adds nothing: 0 times its tangent would not be enough where that is not finite.
+    // Masked entries are removed after the product, because 0 times an infinite tangent is NaN.
     formula: (m, x, t) => m.sum(m.keep(m.mul(m.of(gradient, x), t), 0)),
   },
   hvp: {
@@ -94,8 +94,8 @@ export const logSumExpDefinition = {
 /**
  * The logarithm of a sum of exponentials along an axis, `log Σ_k exp(x_k / T)`, computed shifted by the row's maximum.
  *
- * The result has the logits' dtype and their shape without the axis. As in SciPy, a row of nothing but −Infinity (or with
- * nothing kept, or empty) gives −Infinity, +Infinity gives +Infinity, NaN gives NaN.
+ * The result has the logits' dtype and their shape without the axis. As in SciPy, a row of only −Infinity (or an entirely
+ * masked or empty row) gives −Infinity, +Infinity gives +Infinity, NaN gives NaN.
  *
  * @throws as `softmax`
  * @example

@@ -13,7 +13,7 @@ export interface SoftmaxOptions extends OutOption {
   readonly axis?: number | undefined;
   /** T in softmax(x / T), finite and above 0. Default 1. */
   readonly temperature?: number | undefined;
-  /** True = keep. Entries masked out get probability 0 and gradient 0, whatever their logit; rows with nothing kept are all 0. */
+  /** True = keep. Entries masked out get probability 0 and gradient 0, whatever their logit; entirely masked rows are all 0. */
   readonly mask?: MaskInput | undefined;
 }
 

@@ -11,8 +11,8 @@ export interface Softmax {
    * The Jacobian matrices, `J = (diag(s) − s sᵀ) / T`, one a row: `(n, f) → (n, f, f)`; for another axis the dimensions
    * without it, then `(f, f)`. Every row and column sums to 0: for a gradient use `vjp`, which is O(f).
    *
-   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
-   *   the options given
+   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
+   *   options given here
    * @throws ERR_DTYPE, ERR_AXIS, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that contradict those of the forward pass
    * @example
    * const J = softmax.jacobian(softmax(tensor([[1, 2]])));
@@ -21,12 +21,12 @@ export interface Softmax {
   jacobian<X extends TensorLike>(probabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /**
    * The vector-Jacobian product, `Jᵀ g = s ⊙ (g − ⟨s, g⟩) / T` over each row: what backpropagation needs. Same shape and
-   * dtype as the operands, O(f) a row. Where the mask takes out an entry the result is 0, whatever the cotangent there.
+   * dtype as the operands, O(f) a row. Masked entries are 0, whatever the cotangent is there.
    *
    * The classic misuse is to sum rows of the Jacobian instead: that is `vjp(s, ones)`, identically 0.
    *
-   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
-   *   the options given
+   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
+   *   options given here
    * @param cotangent the upstream gradient ∂L/∂s
    * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
    *   contradict those of the forward pass
@@ -40,12 +40,12 @@ export interface Softmax {
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, which is the Hessian of `⟨g, softmax(x / T)⟩` times t,
    * `s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row with `a = g − ⟨s, g⟩`, `b = t − ⟨s, t⟩`. In other words, with the jvp
-   * `d = s ⊙ b / T`: `(d ⊙ a − s ⟨d, g⟩) / T`. Same shape and dtype as the operands, O(f) a row. Symmetric in g and t; what is masked
-   * is 0, whatever g and t there.
+   * `d = s ⊙ b / T`: `(d ⊙ a − s ⟨d, g⟩) / T`. Same shape and dtype as the operands, O(f) a row. Symmetric in g and t; masked
+   * entries are 0, whatever g and t are there.
    *
-   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
-   *   the options given
-   * @param cotangent the upstream gradient ∂L/∂s, which is held constant. What L's own curvature adds is `vjp(s, H_L jvp(s, t))`
+   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
+   *   options given here
+   * @param cotangent the upstream gradient ∂L/∂s, which is held constant. The curvature of L itself adds `vjp(s, H_L jvp(s, t))`
    * @param tangent a direction of the logits
    * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
    *   contradict those of the forward pass
@@ -62,12 +62,12 @@ export interface Softmax {
   /**
    * The vjp of `vjp` with respect to the probabilities, for an autodiff that calls `vjp` inside a double backward:
    * `(h ⊙ (g − ⟨s, g⟩) − g ⟨s, h⟩) / T` over each row, h the gradient upstream of `vjp(s, g)`. Same shape and dtype as the operands,
-   * O(f) a row; what is masked is 0. With respect to the cotangent it is `vjp(s, h)`, since the Jacobian is symmetric. Passed on to
-   * the logits, it is the second derivative: `vjp(s, doubleBackward(s, g, h))` is `hvp(s, g, h)`, which is more accurate where
-   * that is what is wanted. PyTorch's `softmax_double_backward` (derivatives.yaml).
+   * O(f) a row; masked entries are 0. With respect to the cotangent it is `vjp(s, h)`, since the Jacobian is symmetric. Passed on to
+   * the logits, it is the second derivative: `vjp(s, doubleBackward(s, g, h))` is `hvp(s, g, h)`, which is more accurate if
+   * you only need that. PyTorch's `softmax_double_backward` (derivatives.yaml).
    *
-   * @param probabilities what the forward pass returned: it remembers axis, temperature and mask. Probabilities from elsewhere take
-   *   the options given
+   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
+   *   options given here
    * @param cotangent the cotangent g that `vjp` was given
    * @param upstream the gradient with respect to the result of `vjp`
    * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
@@ -101,7 +101,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     value: {
       operand: 'logits',
       kernel: 'softmax',
-      // A row with nothing kept is NaN before `keep`, and 0 by definition.
+      // An entirely masked row is NaN before `keep`, and 0 by definition.
       formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
     },
     vjp: { direction: 'cotangent', ...product },
@@ -146,7 +146,7 @@ const product = {
  * Softmax along an axis, `s_i = exp(x_i / T) / Σ_k exp(x_k / T)`, computed shifted by the row's maximum.
  *
  * Shape and dtype of the result are those of the logits; it remembers axis, temperature and mask for its derivatives. As in SciPy
- * and PyTorch, −Infinity has probability 0, and a row with NaN, with +Infinity, or with nothing but −Infinity is NaN.
+ * and PyTorch, −Infinity has probability 0, and a row with NaN, with +Infinity, or with only −Infinity is NaN.
  *
  * @param logits floats of any shape with at least one dimension
  * @throws ERR_DTYPE, ERR_AXIS, ERR_SHAPE (mask, out), ERR_VALUE (temperature), ERR_DISPOSED, ERR_OUT_OF_MEMORY

@@ -4,7 +4,7 @@ import { type Softmax, softmaxDefinition } from './softmax.js';
 /**
  * Softmin along an axis, `s_i = exp(−x_i / T) / Σ_k exp(−x_k / T)`: softmax of the negated logits, shifted by the row's minimum.
  *
- * Everything about shapes, options and non-finite values is as in `softmax`, with the sign of the logits turned; its Jacobian
+ * Shapes, options and non-finite values are handled as in `softmax`, with the sign of the logits reversed; its Jacobian
  * is `−(diag(s) − s sᵀ) / T`.
  *
  * @throws as `softmax`

@@ -8,8 +8,8 @@ import { softmax, softmaxDefinition } from './softmax.js';
 import { softmin } from './softmin.js';
 
 /**
- * Every function of core by its name. Whatever has to know all of them is a record over `Op`, so that a forgotten one does not
- * compile: gradcheck's references, the expectations of conformance.
+ * Every function of core by its name. Code that must cover all of them (gradcheck's references, the expectations of conformance) is a
+ * record over `Op`, so that a missing one is a compile error.
  */
 export const table = { softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy };
 
@@ -19,7 +19,7 @@ export type Op = keyof typeof table;
 /** A function of core. */
 export type BuiltIn = (typeof table)[Op];
 
-/** What each of them is made of; crossEntropy has a target and is not made of a definition. */
+/** Their definitions. crossEntropy has none, because it takes a target. */
 export const definitions = {
   softmax: softmaxDefinition('softmax', 1),
   softmin: softmaxDefinition('softmin', -1),

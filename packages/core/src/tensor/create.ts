@@ -12,22 +12,22 @@ import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 export interface TensorOptions {
   /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
   readonly dtype?: DType | undefined;
-  /** Default: that of the nesting, or one dimension for flat data. */
+  /** Default: the shape of the nested arrays, or one dimension for flat data. */
   readonly shape?: Shape | undefined;
-  /** Default: the one that `setBackend` chose. */
+  /** Default: the backend chosen by `setBackend`. */
   readonly backend?: Backend | undefined;
   /** Write into this tensor instead of making a new one; its shape, dtype and backend must fit. */
   readonly out?: Tensor | undefined;
 }
 
-/** The dtype that the options name; one of all where types do not know it. */
+/** The dtype given in the options, or any dtype if its type is not known. */
 type DTypeOption<O, Default extends DType> = 'dtype' extends keyof O
   ? O['dtype'] extends DType
     ? O['dtype']
     : DType
   : Default;
 
-/** What `tensor` makes of an input and options. */
+/** The type of the tensor that `tensor` makes from an input and options. */
 type Made<I, O> = O extends { readonly out: Tensor<infer D, infer R> }
   ? Tensor<D, R>
   : Tensor<
@@ -41,7 +41,7 @@ const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backen
 /**
  * A tensor from nested arrays, a typed array with a shape, or anything with `data` and `shape` (and strides).
  *
- * Shapes: that of the nesting, of `data.shape`, or `options.shape` if it has as many elements. The input is copied.
+ * The shape is that of the nested arrays, `data.shape`, or `options.shape` if it has the same number of elements. The input is copied.
  *
  * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is no number; a dtype that the backend lacks),
  *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY
@@ -66,8 +66,8 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
 }
 
 /**
- * A tensor whose contents are unspecified until they are written: by `out:`, or through `view()` where the backend's memory
- * can be seen.
+ * A tensor whose contents are unspecified until they are written: as `out`, or through `view()` if the backend's memory is
+ * accessible.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
  */
@@ -85,7 +85,7 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
 }
 
 /**
- * A tensor over a buffer of the backend's own, which it frees from now on: how an engine's own arrays come in without a copy.
+ * A tensor over an existing buffer of the backend, without a copy. The tensor owns the buffer and frees it when it is disposed.
  *
  * @throws ERR_SHAPE, ERR_DTYPE
  */
@@ -100,7 +100,7 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
   if (!isFloat(dtype)) {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `fromBuffer: ${String(dtype)} tensors are known on the host too: make them with tensor(data, { dtype: '${String(dtype)}' })`,
+      `fromBuffer: ${String(dtype)} tensors also have a copy on the host: make them with tensor(data, { dtype: '${String(dtype)}' })`,
     );
   }
   checkDType('fromBuffer', dtype, backend);
@@ -123,7 +123,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
   }
   target.backend.write(target.buffer, host.data);
   target.origin = null;
-  // A mask that a result remembers stays what it was.
+  // A result may remember this mask: writing to it must not change the remembered copy.
   if (target.host !== null) target.host = host.data.slice();
   return out;
 }

@@ -1,6 +1,6 @@
 import { isBranded } from './brand.js';
 
-/** A value in a few words, for messages. */
+/** A short description of a value, for messages. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'entry' : 'entries'}`;
@@ -12,7 +12,7 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : typeof value;
 }
 
-/** A number as itself; what is none is said to be what it is: `0` in text looks like a number. */
+/** `name 0` for a number, otherwise a description of the value: the string '0' would look like a number. */
 export function stated(name: string, value: unknown): string {
   return typeof value === 'number' ? `${name} ${value}` : `${name} is ${describe(value)}`;
 }

@@ -6,7 +6,7 @@ export type FloatDType = 'float16' | 'float32' | 'float64';
 /** All dtypes: floats for values, `int32` for class indices, `bool` for masks. */
 export type DType = FloatDType | 'int32' | 'bool';
 
-/** What a tensor's data is on the host. */
+/** The arrays that hold a tensor's data on the host. */
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** The host array type of a dtype. */
@@ -21,7 +21,7 @@ interface HostArrays {
 }
 
 /**
- * A host array that nothing else holds: its memory is an ArrayBuffer of its own, as `Blob`, `fetch` and WebGPU want it. Written as what `from` returns,
+ * A host array with its own ArrayBuffer, as `Blob`, `fetch` and WebGPU require. Written as the return type of `from`,
  * because typed arrays have no type parameter before TypeScript 5.7.
  */
 export type HostCopyOf<D extends DType> = HostCopies[D];
@@ -37,7 +37,7 @@ interface HostCopies {
   readonly bool: ReturnType<Uint8ArrayConstructor['from']>;
 }
 
-/** What an element is. */
+/** The type of an element. */
 export type ElementOf<D extends DType> = Elements[D];
 
 interface Elements {
@@ -73,11 +73,11 @@ export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf
   }
 }
 
-/** @throws ERR_DTYPE for what is the name of no dtype */
+/** @throws ERR_DTYPE unless it is the name of a dtype */
 export function checkDTypeName(dtype: DType): void {
   if (Object.hasOwn(constructors, dtype)) return;
   const known = Object.keys(constructors).join(', ');
-  throw new SoftgradError('ERR_DTYPE', `there is no dtype '${String(dtype)}'; expected one of ${known}`);
+  throw new SoftgradError('ERR_DTYPE', `unknown dtype '${String(dtype)}'; expected one of ${known}`);
 }
 
 /** True for the dtypes that hold values. */

@@ -6,25 +6,25 @@ import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { wayOut } from './way-out.js';
 
-/** Anything array-like of numbers that is not nested. */
+/** Any flat array-like object of numbers. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
 
-/** What numeric libraries give: data that is not contiguous has strides in elements and an offset. */
+/** Layout of data from numeric libraries: data that is not contiguous has strides (in elements) and an offset. */
 interface StridedData {
   readonly data: NumericArray | readonly boolean[];
   readonly stride?: readonly number[];
   readonly strides?: readonly number[];
   readonly offset?: number;
-  /** onnxruntime's element type: 'float16' is in the bits of a Uint16Array, 'bool' in a Uint8Array. */
+  /** onnxruntime's element type: it stores 'float16' as bits in a Uint16Array, 'bool' in a Uint8Array. */
   readonly type?: string;
 }
 
-/** Data with a shape, as ndarray and TensorFlow.js have it. */
+/** Data with a shape, like the arrays of ndarray and TensorFlow.js. */
 export interface NdArrayLike extends StridedData {
   readonly shape: Shape;
 }
 
-/** Data with its shape under the name that onnxruntime has for it. */
+/** Data with its shape in `dims`, like onnxruntime's tensors. */
 export interface DimsArrayLike extends StridedData {
   readonly dims: Shape;
 }
@@ -32,10 +32,10 @@ export interface DimsArrayLike extends StridedData {
 /** A typed array of numbers, flat. */
 export type TypedArray = NumericArray & ArrayBufferView;
 
-/** Nested arrays whose innermost rows are typed arrays; deeper ones are read, too. */
+/** Nested arrays whose innermost rows are typed arrays. Deeper nesting is accepted too. */
 export type TypedRows = readonly TypedArray[] | readonly (readonly TypedArray[])[];
 
-/** What `tensor` takes. */
+/** The inputs that `tensor` accepts. */
 export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike;
 
 /** Values of a tensor on the host, contiguous and row-major, of exactly its dtype. */
@@ -46,8 +46,8 @@ export interface HostData {
 }
 
 /**
- * Reads what `tensor` takes into contiguous host data of one dtype; the input is never modified and may be kept or changed
- * afterwards. The data is the input's own memory where that already is what is needed.
+ * Reads an input of `tensor` into contiguous host data of one dtype. The input is never modified and may be changed afterwards. The
+ * data shares the input's memory if that already has the needed layout and dtype.
  *
  * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is no number, or that the dtype cannot hold)
  */
@@ -81,7 +81,7 @@ function fromNested(what: string, nested: NestedArray, shape: Shape | undefined,
   return { ...converted(what, values, type), shape: reshaped(what, own, shape, values.length) };
 }
 
-/** The first entry that is no array: a number, a boolean or a typed row. */
+/** The first entry that is not an array: a number, a boolean or a typed row. */
 function firstEntry(nested: NestedArray): unknown {
   let level: unknown = nested;
   while (Array.isArray(level)) level = level[0];
@@ -122,7 +122,7 @@ function fromNdArray(
   };
 }
 
-/** Whether the data are the bits of onnxruntime's float16: what has Float16Array itself needs no decoding. */
+/** Whether the data are the bits of onnxruntime's float16. A Float16Array needs no decoding. */
 function isHalfBits({ data, type }: NdArrayLike | DimsArrayLike): boolean {
   return type === 'float16' && typedArrayKind(data) === 'Uint16Array';
 }
@@ -133,7 +133,7 @@ function decoded(input: NdArrayLike | DimsArrayLike): NdArrayLike {
   return { data, shape: shapeOf(input), offset, ...(strides && { strides }) };
 }
 
-/** onnxruntime's booleans are in a Uint8Array. */
+/** onnxruntime stores booleans in a Uint8Array. */
 function boolOf({ data, type }: NdArrayLike | DimsArrayLike): 'bool' | undefined {
   return type === 'bool' && typedArrayKind(data) === 'Uint8Array' ? 'bool' : undefined;
 }
@@ -194,7 +194,7 @@ function reshaped(what: string, own: Shape, wanted: Shape | undefined, size: num
   return Object.freeze([...shape]);
 }
 
-/** The dtype that data has when the caller does not say. */
+/** The dtype of data if the caller does not give one. */
 function naturalDType(data: NumericArray | readonly boolean[]): DType {
   const kind = typedArrayKind(data);
   if (kind === 'Float64Array') return 'float64';
@@ -210,7 +210,7 @@ export function isIntegerArray(data: unknown): boolean {
 
 /**
  * The class of a typed array, null for anything else. By name: arrays of another realm (an iframe, node's vm, a test runner)
- * are instances of none of this realm's classes, and Float16Array does not exist everywhere.
+ * are not instances of this realm's classes, and Float16Array does not exist everywhere.
  */
 export function typedArrayKind(data: unknown): string | null {
   if (!ArrayBuffer.isView(data)) return null;
@@ -218,7 +218,7 @@ export function typedArrayKind(data: unknown): string | null {
   return kind === 'DataView' ? null : kind;
 }
 
-/** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that int32 or bool cannot hold, or that is no number */
+/** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that is not a number, or that int32 or bool cannot hold */
 function converted(
   what: string,
   data: NumericArray | readonly boolean[],
@@ -243,7 +243,7 @@ function converted(
   return { data: result, dtype };
 }
 
-/** An element as a number. @throws ERR_DTYPE for what is neither number nor boolean */
+/** An element as a number. @throws ERR_DTYPE unless it is a number or a boolean */
 function numberAt(what: string, data: NumericArray | readonly boolean[], k: number): number {
   const value: unknown = data[k];
   if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
@@ -280,7 +280,7 @@ function checkLocation(what: string, value: object): void {
   );
 }
 
-/** A Float16Array of a polyfill, which is a Proxy: no view of memory, but it has numbers by index. */
+/** The Float16Array of a polyfill: a Proxy, which is not an ArrayBuffer view but can be indexed. */
 function isFloat16Like(value: unknown): value is NumericArray {
   return Object.prototype.toString.call(value) === '[object Float16Array]';
 }

@@ -53,11 +53,11 @@ export function sameMask(a: LaidMask, b: LaidMask): boolean {
   return few === many || many.every((keep, i) => (keep !== 0) === (few[i % few.length] !== 0));
 }
 
-/** Calls `body` with the mask on the backend, or with null where there is none; frees what it had to upload. */
+/** Calls `body` with the mask on the backend, or with null without a mask, and frees the uploaded copy afterwards. */
 export function withMask<B, T>(backend: Backend<B>, laid: LaidMask | null, body: (mask: Mask<B> | null) => T): T {
   if (laid === null) return body(null);
   const { host, outer, tensor } = laid;
-  // It may have been disposed or overwritten since it was laid out, and the result that remembers it be moved to another backend.
+  // The tensor may have been disposed or overwritten since, and the result that remembers the mask may be on another backend now.
   if (tensor !== null && tensor.backend === backend && !tensor.disposed && tensor.host === host) {
     return body({ buffer: tensor.buffer as B, outer, host });
   }
@@ -96,7 +96,7 @@ function notBool(operation: string, dtype: string): SoftgradError {
   return new SoftgradError('ERR_DTYPE', `${operation}: mask is ${dtype}, expected booleans (true = keep)`);
 }
 
-/** True where broadcasting only repeats whole blocks: equal dimensions at the end, nothing but 1 before. */
+/** True if broadcasting only repeats whole blocks: the last dimensions are equal and all before them are 1. */
 function isSuffix(from: Shape, to: Shape): boolean {
   const shift = to.length - from.length;
   let k = from.length - 1;
@@ -108,7 +108,7 @@ function expand(host: HostArray, from: Shape, to: Shape): HostArray {
   const expanded = hostArray(sizeOf(to), 'bool');
   const shift = to.length - from.length;
   const strides = contiguousStrides(from);
-  // A dimension that is repeated has stride 0.
+  // A repeated dimension has stride 0.
   const dimensions = to.map((size, k): Strided => [size, from[k - shift] === 1 ? 0 : (strides[k - shift] ?? 0)]);
   let n = 0;
   eachRun(dimensions, 0, (start, size, stride) => {

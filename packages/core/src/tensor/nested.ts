@@ -5,10 +5,10 @@ import { type Shape, show } from './shape.js';
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
 export type NestedArray = number | boolean | readonly NestedArray[];
 
-/** Nested arrays of R levels; of any depth where the rank is not known. */
+/** Nested arrays of R levels, or of any depth if the rank is not known. */
 export type Nested<T, R extends number> = ByRank<T>[R];
 
-// Looked up, not conditional: a tensor of a known rank is one of any rank, too.
+// A lookup instead of a conditional type, so that a tensor of a known rank is assignable to one of any rank.
 interface ByRank<T> {
   readonly 0: T;
   readonly 1: T[];
@@ -21,7 +21,7 @@ interface ByRank<T> {
 type AnyDepth<T> = T | readonly AnyDepth<T>[];
 
 /**
- * The shape of nested arrays, taken along their first entries; `flatten` proves it.
+ * The shape of nested arrays, read from their first entries; `flatten` verifies it.
  */
 export function shapeOfNested(nested: NestedArray): number[] {
   const shape: number[] = [];
@@ -100,7 +100,7 @@ export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): 
   return build(0);
 }
 
-/** Row-major data in a few words, as nested arrays: at most six entries of each dimension, six digits of each number. */
+/** Row-major data as nested arrays, abbreviated: at most six entries of each dimension, six digits of each number. */
 export function preview(data: ArrayLike<number>, shape: Shape, booleans: boolean): string {
   const build = (depth: number, start: number, count: number): string => {
     const size = shape[depth];

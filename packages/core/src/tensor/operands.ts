@@ -10,12 +10,12 @@ export interface FloatTensor extends DeviceTensor {
   readonly dtype: FloatDType;
 }
 
-/** A live float tensor out of an argument. @throws ERR_DTYPE, ERR_DISPOSED */
+/** The argument as a float tensor, checked to be alive. @throws ERR_DTYPE, ERR_DISPOSED */
 export function operand(operation: string, argument: string, value: unknown): FloatTensor {
   return checkFloats(operation, argument, asTensor(operation, argument, value));
 }
 
-/** The same for what is known to be a tensor. @throws ERR_DTYPE, ERR_DISPOSED */
+/** The same for a value that is known to be a tensor. @throws ERR_DTYPE, ERR_DISPOSED */
 export function liveFloats(operation: string, argument: string, tensor: Tensor): FloatTensor {
   const x = tensor as DeviceTensor;
   liveBuffer(operation, x, argument);
@@ -32,7 +32,7 @@ function checkFloats(operation: string, argument: string, x: DeviceTensor): Floa
   return x as FloatTensor;
 }
 
-/** A second operand, which must live and look like the first. @throws ERR_BACKEND_MISMATCH, ERR_DTYPE, ERR_SHAPE */
+/** A second operand, which must have the backend and dtype of the first and the expected shape. @throws ERR_BACKEND_MISMATCH, ERR_DTYPE, ERR_SHAPE */
 export function operandLike(
   operation: string,
   argument: string,

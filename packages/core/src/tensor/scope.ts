@@ -1,14 +1,14 @@
 import { SoftgradError } from '../errors.js';
 
-/** A tensor, as far as a scope looks at it. */
+/** The part of a tensor that a scope uses. */
 interface Tracked {
   dispose(): void;
 }
 
-/** The tensors made since the innermost open scope was opened; null where none is open. */
+/** The tensors made since the innermost scope was opened; null if no scope is open. */
 let innermost: Set<Tracked> | null = null;
 
-/** Notes a new tensor in the innermost scope. */
+/** Records a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
   innermost?.add(tensor);
   return tensor;
@@ -16,10 +16,10 @@ export function track<T extends Tracked>(tensor: T): T {
 
 /**
  * Runs `body` and disposes every tensor made in it that it does not return (alone, or anywhere in arrays and plain objects).
- * Returned tensors belong to the scope around, if there is one.
+ * Returned tensors belong to the enclosing scope, if there is one.
  *
- * `body` must be synchronous: between the pieces of an async function other code would run in the scope. All operations are;
- * read results after the scope.
+ * `body` must be synchronous, because other code could run in the scope while an async function waits. All operations are
+ * synchronous; read results after the scope.
  *
  * @throws ERR_VALUE where `body` returns a promise; whatever `body` throws, after disposing everything it made
  *

@@ -12,12 +12,12 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
-/** A shape in words: `(4, 3)`, `(3,)`, `()`. */
+/** A shape as text: `(4, 3)`, `(3,)`, `()`. */
 export function show(shape: Shape): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
 }
 
-/** True where both have the same dimensions. */
+/** True if both have the same dimensions. */
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
@@ -32,7 +32,10 @@ export function checkShape(what: string, shape: Shape): void {
   }
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
-      throw new SoftgradError('ERR_SHAPE', `${what}: dimension ${dimension} of shape ${show(shape)} is no integer ≥ 0`);
+      throw new SoftgradError(
+        'ERR_SHAPE',
+        `${what}: dimension ${dimension} of shape ${show(shape)} must be an integer ≥ 0`,
+      );
     }
   }
   if (!Number.isSafeInteger(sizeOf(shape))) {
@@ -40,7 +43,7 @@ export function checkShape(what: string, shape: Shape): void {
   }
 }
 
-/** The axis as an index from 0. @throws ERR_AXIS where the shape has no such axis */
+/** The axis as an index from 0. @throws ERR_AXIS if the shape has no such axis */
 export function resolveAxis(what: string, axis: number, shape: Shape): number {
   const rank = shape.length;
   if (typeof axis !== 'number') {
@@ -57,20 +60,20 @@ export function resolveAxis(what: string, axis: number, shape: Shape): number {
 export function rowsOf(shape: Shape, axis: number): Rows {
   let outer = 1;
   let inner = 1;
-  // Every operation passes here: a loop over indices costs half of one over the dimensions.
+  // Every operation calls this: a loop over indices takes half the time of one over the dimensions.
   for (let k = 0; k < axis; k++) outer *= shape[k] ?? 1;
   for (let k = axis + 1; k < shape.length; k++) inner *= shape[k] ?? 1;
   return { outer, classes: shape[axis] ?? 1, inner };
 }
 
-/** The shape with `axis` (an index from 0) taken out. */
+/** The shape without `axis` (an index from 0). */
 export function withoutAxis(shape: Shape, axis: number): number[] {
   const rest: number[] = [];
   for (let k = 0; k < shape.length; k++) if (k !== axis) rest.push(shape[k] ?? 1);
   return rest;
 }
 
-/** A dimension as it lies in memory: its size, and how many elements its entries are apart. */
+/** A dimension in memory: its size and its stride in elements. */
 export type Strided = readonly [size: number, stride: number];
 
 /** Visits strided data in row-major order, all along the innermost dimension at once: from where, how many elements and how far apart. */

@@ -39,7 +39,7 @@ export type RankOf<I> = I extends ArrayBufferView
       ? RankOfNested<I>
       : number;
 
-/** The dtype that data has when the caller does not say. */
+/** The dtype of data if the caller does not give one. */
 export type DTypeOf<I> = I extends { readonly data: infer Data }
   ? I extends { readonly type: infer Type extends keyof OfElementType }
     ? OfElementType[Type]
