@@ -11,7 +11,7 @@ import { softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp.js';
 import { alloc, type CpuBuffer, type FloatArray, read, write } from './storage.js';
 
-/** The backend with what it has of the optional parts. */
+/** The backend with its optional parts. */
 export interface CpuBackend extends Backend<CpuBuffer> {
   readSync(buffer: CpuBuffer): HostArray;
   view(buffer: CpuBuffer): HostArray;

@@ -1,12 +1,12 @@
-/** Elements whose exponentials are taken at once: they stay in the first-level cache until they are scaled. */
+/** Elements whose exponentials are computed together, so that they stay in the first-level cache until they are scaled. */
 export const blockElements = 2048;
 
-/** Rows whose exponentials are taken at once. */
+/** Rows whose exponentials are computed together. */
 export function rowsPerBlock(classes: number): number {
   return Math.max(1, Math.floor(blockElements / classes));
 }
 
-/** `out[to + k] = exp[from + k] * factor`. `| 0` says that an index can't overflow, which leaves out a check of every sum. */
+/** `out[to + k] = exp[from + k] * factor`. `| 0` tells the engine that the index is an int32, which avoids an overflow check of every sum. */
 export function scale(
   out: Float32Array,
   exp: Float64Array,
@@ -40,7 +40,7 @@ export function sum(exp: Float64Array, from: number, length: number): number {
   return sum0 + sum1;
 }
 
-/** The sum of `length` elements but for the one at `index`, which is not taken off it: that would cancel where it is nearly all. */
+/** The sum of `length` elements except the one at `index`. Subtracting it from the whole sum would cancel if it dominates. */
 export function sumOfOthers(exp: Float64Array, from: number, length: number, index: number): number {
   return sum(exp, from, index) + sum(exp, from + index + 1, length - index - 1);
 }

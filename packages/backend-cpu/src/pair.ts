@@ -4,7 +4,7 @@ export interface Pair {
   low: number;
 }
 
-/** 1 / x, for an x between 1e-290 and 1e290; beyond as good as a float64 is, and finite, since 0 / x is 0 for any x but 0. */
+/** 1 / x, for an x between 1e-290 and 1e290; beyond this range with float64 accuracy, and finite, because 0 / x is 0 for any x except 0. */
 export function reciprocal(x: number): Pair {
   const high = 1 / x;
   if (!Number.isFinite(high)) return { high: Math.sign(x) * Number.MAX_VALUE, low: 0 };
@@ -18,7 +18,7 @@ export function sumError(a: number, b: number, sum: number): number {
   return a - (sum - added) + (b - added);
 }
 
-/** `a · b − product` exactly, product being a · b as rounded; not finite where splitting a or b overflows. */
+/** `a · b − product` exactly, product being a · b as rounded; not finite if splitting a or b overflows. */
 export function productError(a: number, b: number, product: number): number {
   const aHead = head(a);
   const aTail = a - aHead;

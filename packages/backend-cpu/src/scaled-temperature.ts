@@ -6,13 +6,13 @@ export interface ScaledTemperature {
   /** Two powers of 2, since their product may be beyond the range. */
   readonly first: number;
   readonly second: number;
-  /** What of a number is divided: all of it, or a quarter where differences of numbers may be beyond the range. */
+  /** The factor of numbers before the division: 1, or a quarter if their differences may overflow. */
   readonly share: number;
-  /** The divisor is |T| itself, and what is divided a number as it is. */
+  /** Whether neither the divisor nor the numbers are scaled. */
   readonly isOrdinary: boolean;
 }
 
-/** Between 2^∓this a temperature is divided by as it is. */
+/** Temperatures between 2^−this and 2^this need no scaling. */
 const ordinaryExponent = 400;
 
 export function isOrdinary(temperature: number): boolean {
@@ -29,12 +29,12 @@ export function scaledTemperature(temperature: number): ScaledTemperature {
   return { divisor: size * first * second, first, second, share: 1, isOrdinary: false };
 }
 
-/** The unit of quotients that may be beyond the range: far more than a weight of a target makes up for. */
+/** The unit of quotients that may overflow. It is far larger than the weight of a target can compensate. */
 export const wideUnit = 2 ** 64;
 
 /** For quotients in units of `wideUnit`. */
 export function inWideUnits(temperature: ScaledTemperature): ScaledTemperature {
-  // A quarter of a subnormal number loses digits, which count at such temperatures only; there a difference need not be finite.
+  // A quarter of a subnormal number loses digits. They only matter at tiny temperatures, where differences may overflow anyway.
   const share = temperature.first > 1 ? 1 : 1 / 4;
   return { ...temperature, first: temperature.first / (wideUnit * share), share, isOrdinary: false };
 }
@@ -44,7 +44,7 @@ export function quotientOf(high: number, { divisor, first, second }: ScaledTempe
   return (high * first * second) / divisor;
 }
 
-/** What `quotient` lacks of `(high + low) / |T|`; 0 where it is so large that splitting overflows. */
+/** The rounding error of `quotient` as `(high + low) / |T|`; 0 if it is so large that splitting overflows. */
 export function quotientRest(
   high: number,
   low: number,

@@ -15,8 +15,8 @@ import { forEachTile, gather, gatherMask, type Tile, tileLength } from './tiles.
 
 /**
  * One row of logits shifted by its largest, in a tile's scratch memory from `start` on.
- * The largest entry's own term is exactly 1 and kept out of the sum: what dominates a row has log-probability
- * −log1p(others) and 1 − p = others / (1 + others), neither of which cancels.
+ * The term of the largest entry is exactly 1 and is not part of the sum: a dominant entry has log-probability −log1p(others) and
+ * 1 − p = others / (1 + others), and neither cancels.
  */
 export interface ShiftedRow {
   readonly tile: Tile;
@@ -30,7 +30,7 @@ export interface ShiftedRow {
   unit: number;
   /** exp(x/T − max). */
   readonly exp: Float64Array;
-  /** Mask of the tile's rows, or null: 0 where an entry does not exist. */
+  /** Mask of the tile's rows, or null: 0 for masked entries. */
   readonly keep: Uint8Array | null;
   /** Index in the row of the largest entry; its value is `max + maxLow`. NaN where a row without a finite logit has a NaN. */
   top: number;
@@ -100,7 +100,7 @@ export function forEachShiftedRow(
   });
 }
 
-/** A row's logits once more, with the sign of the temperature, −Infinity where they are masked. */
+/** A row's logits again, with the sign of the temperature, −Infinity where they are masked. */
 function refill(
   { tile, row, shifted, keep, start }: ShiftedRow,
   logits: FloatArray,
@@ -115,7 +115,7 @@ function refill(
   }
 }
 
-/** Writes `value` where the mask has no entry: such an entry is that even in a row that is otherwise NaN. */
+/** Writes `value` to masked entries, which have this value even in a row that is otherwise NaN. */
 export function fillMasked(values: Float64Array, { keep, start }: ShiftedRow, classes: number, value: number): void {
   if (keep) for (let k = start; k < start + classes; k++) if (keep[k] === 0) values[k] = value;
 }
@@ -163,10 +163,10 @@ function indexOfLargest(values: Float64Array, start: number, end: number): numbe
 
 /**
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
- * error (Knuth's TwoSum, TAOCP 4.2.2) goes along. The sum of the others is compensated in the same way, and takes in what the
- * terms' rounding took off them. The largest entry's 1 stays out of it: beside it nothing would be left of small ones.
+ * error (Knuth's TwoSum, TAOCP 4.2.2) is carried along. The sum of the others is compensated in the same way and includes the rounding errors
+ * of its terms. The largest entry's 1 is not part of the sum, because small terms would be lost beside it.
  *
- * False where x/T − max of a finite logit is beyond the range: some of the logits are overwritten then.
+ * Returns false if x/T − max of a finite logit overflows; some of the logits are then overwritten.
  */
 function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemperature, unit: number): boolean {
   const { shifted, start } = row;
@@ -194,7 +194,7 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   return true;
 }
 
-/** `subtract` and `exponentiateRow` in one loop, for temperatures that are divided by as they are. */
+/** `subtract` and `exponentiateRow` in one loop, for temperatures that need no scaling. */
 function shiftOrdinary(row: ShiftedRow, classes: number, max: number, divisor: number): boolean {
   const { shifted, low, exp, start } = row;
   const end = start + classes;
@@ -276,7 +276,7 @@ function exponentiateRow(row: ShiftedRow, classes: number): void {
   row.others = sum + correction;
 }
 
-/** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN where one of its logits is. */
+/** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN if one of its logits is NaN. */
 function shiftNothing(row: ShiftedRow, classes: number): void {
   const { shifted, exp, start } = row;
   const end = start + classes;

@@ -5,7 +5,7 @@ import { head, type Pair, sumError } from './pair.js';
  * product of the heads is exact and all that is added to it small, so that a probability is rounded once.
  */
 
-/** Elements whose rests are added up before their sum is rounded to the total's: the rounding errors of more would show. */
+/** Elements whose rests are summed before they are added to the total; with more, rounding errors would be visible. */
 export const blockElements = 1024;
 
 /** The sum of `exp[k] + rests[k]`. */
@@ -71,7 +71,7 @@ export function divide(
     const k1 = (k + 1) | 0;
     const k2 = (k + 2) | 0;
     const k3 = (k + 3) | 0;
-    // Loaded before anything is stored: stores that may be to the same memory hold loads up.
+    // All loads come before the stores, because stores that may alias delay later loads.
     const e0 = exp[k];
     const e1 = exp[k1];
     const e2 = exp[k2];
@@ -88,7 +88,7 @@ export function divide(
   for (; k < length; k++) out[to + k] = exp[k] * inverseHead + (exp[k] * inverseRest + rests[k] * inverse);
 }
 
-/** Divides each row of `classes` elements by its sum, into `out` from `to` on: one loop, since calls for each would cost more than it does. */
+/** Divides each row of `classes` elements by its sum, into `out` from `to` on. One loop, because a call for each row would cost more than the division. */
 export function divideShort(
   out: Float64Array,
   to: number,

@@ -22,8 +22,8 @@ export function read(buffer: CpuBuffer): HostArray {
 export const keptLength = 2 ** 18;
 
 /**
- * A source of float64 scratch memory for one purpose: `at least n elements, contents unspecified`. What it gave before may be
- * given again, so each purpose that lives at the same time has a source of its own.
+ * A source of float64 scratch memory for one purpose: at least n elements, contents unspecified. It returns the same memory again, so
+ * memory for different purposes at the same time needs different sources.
  */
 export function scratch(): (length: number) => Float64Array {
   return keeping('float64');

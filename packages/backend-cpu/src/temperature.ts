@@ -1,4 +1,4 @@
-/** 1 / T, finite: a probability of 0 times Infinity is no number. */
+/** 1 / T, clamped to finite values, because a probability of 0 times Infinity is NaN. */
 export function inverseTemperature(temperature: number): number {
   return clampToFinite(1 / temperature);
 }

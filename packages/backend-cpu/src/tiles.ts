@@ -16,7 +16,7 @@ export interface Tile {
   readonly outer: number;
 }
 
-/** Which entries of contiguous rows exist, for `rows` rows and then over again: 0 where one does not. */
+/** The mask of contiguous rows, repeated after `rows` rows: 0 for masked entries. */
 export interface Keep {
   readonly buffer: Uint8Array;
   readonly rows: number;
@@ -68,7 +68,7 @@ export function gather(to: FloatArray, from: FloatArray, tile: Tile, classes: nu
   }
 }
 
-/** Copies rows that stand one after the other in `from` back to where the tile has them. */
+/** Copies contiguous rows in `from` back to the positions of the tile. */
 export function scatter(to: FloatArray, from: FloatArray, tile: Tile, classes: number): void {
   const { base, step, stride, count } = tile;
   if (stride === 1) {
@@ -81,7 +81,7 @@ export function scatter(to: FloatArray, from: FloatArray, tile: Tile, classes: n
   }
 }
 
-/** Copies a tile of a mask whose blocks repeat: 0 where an entry does not exist, 1 where it does. */
+/** Copies a tile of a mask whose blocks repeat: 0 for masked entries, 1 for others. */
 export function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: number }, tile: Tile, rows: Rows): void {
   const { classes, inner } = rows;
   for (let r = 0; r < tile.count; r++) {

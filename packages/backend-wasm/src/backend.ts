@@ -11,11 +11,11 @@ import { spawner, threadsMissing } from './spawn.js';
 import { createStorage } from './storage.js';
 import { openPool, type Pool, type PoolOptions } from './threads.js';
 
-/** How the backend is opened, once the options have their defaults. */
+/** The options of `open` with their defaults filled in. */
 export interface BackendSettings {
   readonly threads: number;
   readonly relaxedSimd: boolean;
-  /** Fewer threads than `threads` are an error. */
+  /** Whether fewer threads than `threads` are an error. */
   readonly required?: boolean;
   /** The kernels, compiled by the caller. */
   readonly module?: CompiledModule;
@@ -25,7 +25,7 @@ export interface BackendSettings {
 
 const stackBytes = 16 * 1024;
 
-/** The backend over a memory of its own. */
+/** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
   const withoutThreads = wanted > 1 ? threadsMissing() : null;
@@ -96,11 +96,11 @@ interface Loaded {
   readonly instance: WebAssembly.Exports;
   /** Whether the memory is shared. */
   readonly shared: boolean;
-  /** Why it is not, where it was to be. */
+  /** Why the memory is not shared although threads were requested. */
   readonly reason: string | null;
 }
 
-/** The kernels over a memory that is shared if they can be had so: a module that was compiled beforehand imports one kind or the other. */
+/** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
 async function load({ relaxedSimd, module: given }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (given === undefined) {
     const [{ module }, memory] = [await compile(relaxedSimd, shared), createMemory(shared)];
@@ -132,13 +132,13 @@ function checked(module: CompiledModule): WebAssembly.Module {
   );
 }
 
-/** A memory that can grow to 4 GiB, or to as much as this engine lets a memory ask for. */
+/** A memory that can grow to 4 GiB, or to the largest maximum that this engine allows. */
 function createMemory(shared: boolean): WebAssembly.Memory {
   for (let maximum = 65536; maximum >= 4096; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: 32, maximum, shared });
     } catch {
-      // A smaller maximum may be granted: engines reserve all of it.
+      // Engines reserve the whole maximum, so a smaller one may succeed.
     }
   }
   throw new SoftgradError('ERR_OUT_OF_MEMORY', 'wasm: this engine grants no WebAssembly memory of 256 MiB or more');

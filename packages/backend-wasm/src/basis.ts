@@ -15,7 +15,7 @@ const binaryCodes: Record<BinaryOp | 'sigmoidVjp', number> = {
   sigmoidVjp: 6,
 };
 
-/** The basis, and the one kernel more that is a verb of the same form. */
+/** The basis, and one more kernel of the same form. */
 export interface ElementVerbs extends Basis<WasmBuffer> {
   binary(
     out: WasmBuffer,
@@ -29,9 +29,9 @@ export interface ElementVerbs extends Basis<WasmBuffer> {
 /** Where an operand begins and its steps along the three dimensions of a broadcast, in elements. */
 type Strided = readonly [address: number, outer: number, middle: number, last: number];
 
-/** The five verbs of which core composes what is not fused. `constants` is a float64 buffer of three. */
+/** The five operations from which core composes operations without a fused kernel. `constants` is a float64 buffer of three. */
 export function createBasis(runner: Runner, storage: Storage, constants: WasmBuffer): ElementVerbs {
-  /** Operand number `slot` of a call: a constant is put into memory and does not move. */
+  /** Operand number `slot` of a call: a constant is stored in memory and has stride 0. */
   function strided(operand: Operand<WasmBuffer>, extent: Extent, out: WasmBuffer, slot: number): Strided {
     if (typeof operand === 'number') {
       const address = constants.address + slot * 8;
@@ -42,7 +42,7 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
     const o = outer === 1 ? 0 : classes * inner;
     const c = classes === 1 ? 0 : inner;
     const i = inner === 1 ? 0 : 1;
-    // The last dimension is the one that is contiguous: the classes where there is no inner one.
+    // The last dimension must be the contiguous one: the classes if inner is 1.
     return extent[2] === 1 ? [operand.buffer.address, 0, o, c] : [operand.buffer.address, o, c, i];
   }
 
@@ -83,7 +83,7 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
   };
 }
 
-/** The three dimensions to loop over, as one where every operand is contiguous throughout or a constant. */
+/** The three dimensions to loop over, merged into one if every operand is contiguous or a constant. */
 function flattened([outer, classes, inner]: Extent, sides: readonly Strided[]) {
   const size = outer * classes * inner;
   const dims: Extent = inner === 1 ? [1, outer, classes] : [outer, classes, inner];

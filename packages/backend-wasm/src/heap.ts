@@ -4,7 +4,7 @@ import { SoftgradError } from '@softgrad/core';
 export interface Heap {
   /** The address of `bytes` bytes, 64-aligned; the 64 that follow them may be read (kernels load whole vectors). @throws ERR_OUT_OF_MEMORY */
   allocate(bytes: number): number;
-  /** Takes back what `allocate(bytes)` gave. */
+  /** Frees an address returned by `allocate(bytes)`. */
   release(address: number, bytes: number): void;
 }
 
@@ -45,7 +45,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     binOf(size).delete(start);
   }
 
-  /** A free block of at least `size`: the first of its own class if it fits, else any of the classes above. */
+  /** A free block of at least `size`: the first block of the same size class if it fits, otherwise one of a larger class. */
   function find(size: number): number | null {
     const own = classOf(size);
     for (const start of binOf(size)) {

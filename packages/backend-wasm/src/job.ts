@@ -1,11 +1,11 @@
 import { type Exports, kernelOf } from './module.js';
 
 /**
- * How the main thread hands work to the others through shared memory. A job is one kernel call cut into chunks of its units. Whoever
- * is free takes the next chunk; a unit's result does not depend on who computes it.
+ * How the main thread shares work with the workers through shared memory. A job is one kernel call cut into chunks of its units. Every
+ * idle thread takes the next chunk; a unit's result does not depend on the thread that computes it.
  *
  * `ticket` holds the job's number (upper 22 bits) and its next chunk (lower 10), so that taking a chunk is one compare-exchange, which
- * fails for a thread that still looks at an earlier job.
+ * fails for a thread that still sees an earlier job.
  */
 export const word = {
   ticket: 0,
@@ -65,7 +65,7 @@ export function runChunk(
   kernelOf(exports, names[read(word.kernel)] ?? '')(begin, end, ...args);
 }
 
-/** What a worker is started with. */
+/** The start message of a worker. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;

@@ -11,7 +11,7 @@ import type { WasmBuffer } from './buffer.js';
 import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
 import { type Runner, suffix } from './run.js';
 
-/** Temperatures whose multiples of ln 2 float32 can reduce by; core composes the others. */
+/** The temperatures for which the range reduction works in float32; calls with others are composed by core. */
 const coolest = 1e-30;
 const hottest = 1e30;
 
@@ -66,7 +66,7 @@ export function createKernels(
     });
   }
 
-  /** Has `use` run over logits without what the mask takes out, which `before` puts into `into`: that may be the logits. */
+  /** Calls `use` with masked logits, which `before` writes into `into`. `into` may be the logits' own buffer. */
   function masked(
     into: WasmBuffer,
     logits: WasmBuffer,

@@ -1,4 +1,4 @@
-/** What a kernel is called as: numbers and addresses in, nothing out. */
+/** The signature of a kernel: numbers and addresses, no result. */
 export type Kernel = (...args: readonly number[]) => void;
 
 /** The exports of an instance. */
@@ -6,20 +6,20 @@ export interface Exports {
   readonly [kernel: string]: Kernel;
 }
 
-/** The kernel of a name. @throws Error where the module has none */
+/** The kernel with this name. @throws Error if the module does not have it */
 export function kernelOf(exports: Exports, name: string): Kernel {
   const kernel = exports[name];
   if (kernel === undefined) throw new RangeError('unknown kernel');
   return kernel;
 }
 
-/** The compiled kernels, and which build of them it is. */
+/** The compiled kernels and the name of their build. */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
   readonly isRelaxed: boolean;
 }
 
-// Modules of one function, which an engine without the instruction refuses: () → v128, splat of 0; and its relaxed_madd.
+// Modules with one function, which engines without the instruction refuse: () → v128, splat of 0; and its relaxed_madd.
 const simdProbe = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
 const relaxedProbe = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
@@ -51,7 +51,7 @@ export function missing(): string | null {
 
 /** Compiles the kernels, with relaxed SIMD or without, importing a memory that is shared or not. */
 export async function compile(isRelaxed: boolean, shared: boolean): Promise<KernelModule> {
-  // Imports of their own, so that an application loads one of the builds.
+  // Separate dynamic imports, so that an application loads only one of the builds.
   const { module, memoryFlags } = await (isRelaxed ? import('./relaxed.generated.js') : import('./simd.generated.js'));
   const bytes = await inflate(module);
   // The two kinds of memory differ in one bit of the import: 1 says that there is a maximum, 3 that it is shared too.
@@ -67,7 +67,7 @@ export async function instantiate(
   return (await WebAssembly.instantiate(module, { env: { memory } })).exports;
 }
 
-/** The bytes of a module: deflated they are less than half of what an application would have to load. */
+/** The bytes of a module. Deflating them makes an application's download less than half as large. */
 async function inflate(base64: string): Promise<Uint8Array<ArrayBuffer>> {
   const text = atob(base64);
   const deflated = new Uint8Array(text.length);

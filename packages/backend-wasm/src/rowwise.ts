@@ -2,7 +2,7 @@ import type { Rows } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
 import { type Runner, suffix } from './run.js';
 
-/** Bytes of a vector: what one class of a group of rows in lanes takes. */
+/** Bytes of a vector, which holds one class of a group of rows in lanes. */
 const vector = 16;
 
 /** Groups of rows in lanes (src/kernels/lanes.h): four rows of float32, two of float64. */
@@ -14,10 +14,10 @@ function groups({ outer, inner }: Rows, buffer: WasmBuffer): number {
 /** Classes up to which contiguous rows go in blocks: MOST_CLASSES of src/kernels/blocks.h. */
 const mostClassesInBlocks = 256;
 
-/** Classes from which vjp takes rows as they lie, without scratch: no less than ROWS_FROM of src/kernels/single-rows.h. */
+/** Classes from which vjp reads rows in place, without scratch: no less than ROWS_FROM of src/kernels/single-rows.h. */
 const rowsFrom = 48;
 
-/** Groups of rows in a block, of 4 KiB of logits: block_groups of src/kernels/blocks.h. Threads take whole blocks, so that the same bits come out. */
+/** Groups of rows in a block, of 4 KiB of logits: block_groups of src/kernels/blocks.h. Threads take whole blocks, so that results have the same bits for any number of threads. */
 function groupsPerBlock({ classes, inner }: Rows): number {
   return inner === 1 && classes <= mostClassesInBlocks ? Math.floor(mostClassesInBlocks / classes) : 1;
 }
@@ -44,7 +44,7 @@ export function runRows(
   });
 }
 
-/** Whether vjp, and softmax of rows too long for blocks, do with the scratch memory that is always there. */
+/** Whether the permanent scratch memory is enough for vjp, and for softmax of rows too long for blocks. */
 export function goesByRows({ classes, inner }: Rows, temperature: number): boolean {
   return inner === 1 && temperature === 1 && classes >= rowsFrom;
 }

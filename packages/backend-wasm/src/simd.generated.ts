@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '6ac7f28174f70774f248ac45b3dabc39ad675f50565f89588cd05b1e7cf78dda';
+export const sourceHash = '93564be7af9b098ba0f1a1d14170d368eac566b0246a3e481e82b00e30407105';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 434;

@@ -5,7 +5,7 @@ import type { Thread } from './threads.js';
 /** How long a worker from a file may take to answer: a server may send something else in its place. */
 const patienceMs = 10_000;
 
-/** Why threads can't be had here, or null. */
+/** Why there can be no threads here, or null. */
 export function threadsMissing(): string | null {
   if (typeof SharedArrayBuffer === 'undefined') {
     return 'no SharedArrayBuffer: the page is not cross-origin isolated (COOP: same-origin and COEP: require-corp)';
@@ -13,7 +13,7 @@ export function threadsMissing(): string | null {
   return nodeThreads() !== null || typeof Worker === 'function' ? null : 'no Worker';
 }
 
-/** What starts a thread: from the code that is given, else from the package's own. */
+/** The function that starts a thread, from the given code or from the package's own worker. */
 export function spawner(source: WorkerSource | undefined): () => Promise<Thread> {
   if (typeof source === 'function') return async () => threadOf(await source());
   return async () => {
@@ -25,11 +25,11 @@ export function spawner(source: WorkerSource | undefined): () => Promise<Thread>
 
 /** A worker thread of Node that does not keep the process alive. */
 function startNode(node: NodeThreads, code: string | URL, isSource = false): Thread {
-  // What the process was started with (--input-type, --import) is about its own main module.
+  // The flags of the process (--input-type, --import) apply to its main module, not to the worker.
   return nodeThread(new node.Worker(code, { eval: isSource, execArgv: [] }));
 }
 
-/** A worker from the package's own file or, where that cannot be loaded, from its source: not every bundler follows the URL of a worker. */
+/** A worker from the package's own file, or from its source text if the file cannot be loaded: not every bundler follows the URL of a worker. */
 function startOwn(): Thread {
   const fromFile = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   const fromSource = async () => {
@@ -39,7 +39,7 @@ function startOwn(): Thread {
   return firstToLoad(fromFile, fromSource);
 }
 
-/** An import of its own: most pages have the worker as a file, or one thread. */
+/** A dynamic import, because most pages load the worker's file or use one thread. */
 async function ownSource(): Promise<string> {
   return (await import('./worker.generated.js')).workerSource;
 }
@@ -48,7 +48,7 @@ function startWeb(url: string): Worker {
   return new Worker(url, { type: 'module' });
 }
 
-/** A thread of the first worker or, where that fails to load, of the second; where both fail, the first one's error. */
+/** A thread of the first worker, or of the second if the first fails to load. If both fail, it rejects with the error of the first. */
 function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread {
   let thread: Thread | null = null;
   let ended = false;
@@ -63,7 +63,7 @@ function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread
   };
   const ready = tryTo(first).catch(async (error: unknown) => {
     thread?.terminate();
-    // Nobody waits for the second one of a pool that was closed.
+    // The pool was closed meanwhile, so the second worker is not needed.
     if (ended) throw error;
     await tryTo(second).catch(() => {
       throw error;
@@ -89,7 +89,7 @@ async function within(ms: number, ready: Promise<void>): Promise<void> {
   await Promise.race([ready, late]).finally(() => clearTimeout(timer));
 }
 
-/** A thread of a worker that somebody else started. */
+/** A thread of a worker that the caller started. */
 function threadOf(worker: WorkerLike): Thread {
   return 'on' in worker ? nodeThread(worker as unknown as NodeWorker) : webThread(worker as Worker);
 }
@@ -103,7 +103,7 @@ function nodeThread(worker: NodeWorker): Thread {
     worker.on('error', reject);
     worker.on('exit', (code) => reject(new Error(`the worker thread ended with code ${code}`)));
   });
-  // Whoever waits for `ready` sees a rejection; one that comes later is told to `onLost`.
+  // A failure before `ready` rejects it; later failures are reported to `onLost`.
   ready.catch(() => {});
   return {
     ready,
@@ -133,7 +133,7 @@ function hrefOf(source: string | { readonly href: string }): string {
   return typeof source === 'string' ? source : source.href;
 }
 
-/** What Node's worker_threads take: a path as it is, what has a scheme as a URL. */
+/** The form that Node's worker_threads accept: a plain path as a string, anything with a scheme as a URL. */
 function locationOf(source: string | { readonly href: string }): string | URL {
   const href = hrefOf(source);
   return /^(file|data|blob|https?):/.test(href) ? new URL(href) : href;

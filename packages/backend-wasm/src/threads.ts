@@ -5,9 +5,9 @@ import type { Exports } from './module.js';
 /** A worker thread as the pool needs it, in Node and in browsers. */
 export interface Thread {
   start(message: WorkerStart): void;
-  /** Resolves once the worker has instantiated the kernels; rejects with what kept it from that. */
+  /** Resolves once the worker has instantiated the kernels; rejects with the error if it cannot. */
   readonly ready: Promise<void>;
-  /** Called should the thread end or fail after that. */
+  /** Called if the thread ends or fails after that. */
   onLost(listener: () => void): void;
   terminate(): void;
 }
@@ -16,7 +16,7 @@ export interface Thread {
 export interface Job {
   readonly kernel: string;
   readonly units: number;
-  /** What chunks are multiples of: element-wise kernels start at whole vectors. */
+  /** Chunk sizes are multiples of this, because element-wise kernels start at whole vectors. */
   readonly alignment: number;
   readonly args: readonly number[];
   /** Which argument is scratch memory, of `scratchStride` bytes a thread; −1 for none. */
@@ -27,7 +27,7 @@ export interface Job {
 export interface Pool {
   /** Threads that compute, the calling one included. */
   readonly threads: number;
-  /** Runs a job to its end. @throws ERR_DEVICE_LOST where a thread was lost in the middle of it; the pool is closed then */
+  /** Runs a job to its end. @throws ERR_DEVICE_LOST if a thread was lost during the job; the pool is then closed */
   run(job: Job): void;
   close(): void;
 }
@@ -41,14 +41,14 @@ export interface PoolOptions {
   /** The top of each worker's stack. */
   readonly stackTops: readonly number[];
   readonly spawn: () => Promise<Thread>;
-  /** How long a chunk that a worker has taken may go without being finished. */
+  /** The time limit for a chunk that a worker has taken. */
   readonly patienceMs?: number;
 }
 
-/** Chunks a thread: enough to even out cores that are not equally free. */
+/** Chunks per thread: enough to balance cores with different loads. */
 const chunksPerThread = 4;
 
-/** Starts one worker for each stack. @throws whatever keeps one of them from starting; none is left running then */
+/** Starts one worker for each stack. @throws the error if one of them cannot start; the others are then terminated */
 export async function openPool(options: PoolOptions): Promise<Pool> {
   const { module, memory, exports, control: address, stackTops, spawn, patienceMs = 10_000 } = options;
   const control = controlAt(memory, address);

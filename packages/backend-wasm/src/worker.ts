@@ -5,7 +5,7 @@ import { nodeThreads } from './node.js';
 /** Looks at the ticket before a worker goes to sleep: about half a millisecond, since waking it costs as much. */
 const spins = 20_000;
 
-/** A worker thread: takes chunks of the current job for ever, asleep while there are none. */
+/** A worker thread: takes chunks of the current job in an endless loop, and sleeps while there are none. */
 function work({ module, memory, control: address, stackTop, thread }: WorkerStart, ready: () => void): void {
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   const exports = instance.exports as unknown as Exports;
@@ -38,7 +38,7 @@ function waitForChange(words: Int32Array, ticket: number): void {
   Atomics.sub(words, word.parked, 1);
 }
 
-// Nothing is awaited at the top: this is also run as a classic script, and a message that comes before there is a listener is lost.
+// No top-level await: this file also runs as a classic script, and a message that arrives before the listener is added is lost.
 const parentPort = nodeThreads()?.parentPort;
 if (parentPort) {
   parentPort.once('message', (start) => work(start, () => parentPort.postMessage('ready')));

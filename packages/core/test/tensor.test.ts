@@ -142,16 +142,16 @@ describe('tensor refuses', () => {
       'cannot allocate',
     ],
     [
-      'a dtype that is none',
+      'an unknown dtype',
       () => tensor([1], { dtype: 'float' as never }),
       'ERR_DTYPE',
-      "no dtype 'float'; expected one of float16, float32",
+      "unknown dtype 'float'; expected one of float16, float32",
     ],
     [
-      'an empty tensor of a dtype that is none',
+      'an empty tensor of an unknown dtype',
       () => empty([1], { dtype: 'float' as never }),
       'ERR_DTYPE',
-      "no dtype 'float'",
+      "unknown dtype 'float'",
     ],
     [
       'a buffer of booleans, whose values core must know',

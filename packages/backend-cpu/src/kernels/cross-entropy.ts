@@ -110,7 +110,7 @@ function crossEntropyShifted(
   const { target, labelSmoothing, weight, ignoreIndex, scale, temperature } = parameters;
   const { loss } = out;
   const gradient = out.gradient as FloatArray | null;
-  // Finite: 0 times Infinity is no number.
+  // Clamped to finite values, because 0 times Infinity is NaN.
   const gradientScale = clampToFinite(scale / temperature);
   const weights: Target = { q: weightScratch(classes), others: 0, total: 0 };
   const oneHot = target.kind === 'indices' && labelSmoothing === 0;

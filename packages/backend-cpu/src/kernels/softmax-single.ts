@@ -270,7 +270,7 @@ function shiftedMaskedExpAndSum(
   return total;
 }
 
-/** Steps of a table's root that a shifted logit takes for each 1; finite, since a difference of 0 times Infinity is no number. */
+/** Steps of a table's root that a shifted logit takes for each 1; finite, because a difference of 0 times Infinity is NaN. */
 function stepsPerShift(temperature: number): number {
   return Math.min(Number.MAX_VALUE, stepsPerUnit / Math.abs(temperature));
 }

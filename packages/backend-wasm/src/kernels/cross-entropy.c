@@ -190,7 +190,7 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   }
   Partition p;
   Logarithm l;
-  // The exponentials go beside the logits where those are still needed, or nobody wants a gradient.
+  // The exponentials go to scratch memory if the gradient overwrites the logits, which are still needed, or if there is no gradient.
   real *e = gradient && gradient != x ? gradient : scratch + PASS_SCRATCH;
   row_partition(&p, e, x, classes, scratch);
   row_logarithm(&l, &p, x, classes);

@@ -235,7 +235,7 @@ export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the t
   return x.buffer;
 }
 
-/** @throws ERR_DTYPE where the backend doesn't compute a float dtype or it is no dtype, ERR_VALUE for a backend that is not open */
+/** @throws ERR_DTYPE if it is not a dtype or the backend does not compute it, ERR_VALUE for a backend that is not open */
 export function checkDType(operation: string, dtype: DType, backend: Backend): void {
   if (!isBackend(backend)) {
     throw new SoftgradError(
