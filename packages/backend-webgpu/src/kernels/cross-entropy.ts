@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
-import { logitsOf, logitsOfAny, softmaxState } from './softmax-state.js';
+import { optionallyMasked, softmaxState } from './softmax-state.js';
 
 /**
  * Loss and gradient in one dispatch. With z = (x − max)/T ≤ 0, e = exp(z), S = Σ e = 1 + r and log p = z − log S:
@@ -19,9 +19,7 @@ export function crossEntropy(
   parameters: CrossEntropyParameters<WebgpuBuffer>,
 ) {
   const { target, weight, labelSmoothing, ignoreIndex, scale, temperature } = parameters;
-  // Two programs for all options: one for plain rows, one for any combination of the others.
-  const any = weight !== null || parameters.mask !== null || labelSmoothing > 0 || temperature !== 1;
-  const logits = any ? logitsOfAny(x, rows, parameters) : logitsOf(x, rows, parameters);
+  const logits = optionallyMasked(x, rows, parameters);
   const indices = target.kind === 'indices';
   const code = /* wgsl */ `
 struct Softmax { m: f32, r: f32, flags: u32 }
@@ -29,8 +27,8 @@ const MET_NO_LOGARITHM = 16u;
 
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
 fn weight_of(c: u32) -> f32 {
-  ${any ? /* wgsl */ `if (P.has_class_weight != 0u) { return bitcast<f32>(load_class_weight(c)); }` : ''}
-  return 1.0;
+  if (P.has_class_weight == 0u) { return 1.0; }
+  return bitcast<f32>(load_class_weight(c));
 }
 fn target_of(row: Row, c: u32, e: Element) -> f32 {
   return ${indices ? 'select(0.0, 1.0, i32(c) == row.target_index)' : 'bitcast<f32>(e.target_share)'};
@@ -39,14 +37,17 @@ fn ignored(row: Row) -> bool { return ${indices ? 'row.target_index == P.ignore_
 
 fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0, 0.0, 0.0); }
 fn merge(a: State, b: State) -> State {
-  let order = order_of(inner_of(a), inner_of(b));
-  let s = merge_ordered(inner_of(a), inner_of(b), order);
-  // The low part of an infinite quotient is NaN.
-  let moved = order.z.x + select(order.z.y, 0.0, order.z.x < -3.4e38);
-  let lower_flags = select(b.flags, a.flags, order.second);
-  let z = select(0.0, moved, (lower_flags & MET_FINITE) != 0u);
-  let lower_q = select(b.q, a.q, order.second);
-  let lower_v = select(b.v, a.v, order.second);
+  let s = merge_softmax(inner_of(a), inner_of(b));
+  let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
+  let lower_flags = select(b.flags, a.flags, second);
+  var z = 0.0;
+  if ((lower_flags & MET_FINITE) != 0u) {
+    let moved = below(select(b.m, a.m, second), s.m);
+    // The low part of an infinite quotient is NaN.
+    z = moved.x + select(moved.y, 0.0, moved.x < -3.4e38);
+  }
+  let lower_q = select(b.q, a.q, second);
+  let lower_v = select(b.v, a.v, second);
   return State(
     s.m, s.r, s.flags, a.kept + b.kept,
     a.q + b.q, (a.a + b.a) + select(lower_q * z, 0.0, lower_q == 0.0),
@@ -59,7 +60,7 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let q = w * target_of(row, c, e);
   let one = one_logit(e);
   var flags = one.flags;
-  let counts = q != 0.0${any ? ' || (P.smoothing > 0.0 && w != 0.0)' : ''};
+  let counts = q != 0.0 || (P.smoothing > 0.0 && w != 0.0);
   if (counts && logit(e.logits) == MINUS_INFINITY) { flags |= MET_NO_LOGARITHM; }
   return merge(s, State(one.m, one.r, flags, 1.0, q, 0.0, w, 0.0));
 }
@@ -94,9 +95,9 @@ fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
     engine,
     {
       name: 'crossEntropy',
-      variant: [logits.variant, target.kind].join('-'),
+      variant: target.kind,
       elements: indices ? logits.elements : [...logits.elements, { name: 'target_share', buffer: target.buffer }],
-      perClass: any ? [{ name: 'class_weight', buffer: weight ?? x, dtype: x.dtype, present: weight !== null }] : [],
+      perClass: [{ name: 'class_weight', buffer: weight ?? x, dtype: x.dtype, present: weight !== null }],
       perRow: indices ? [{ name: 'target_index', buffer: target.buffer }] : [],
       parameters: {
         ...logits.parameters,

@@ -36,7 +36,6 @@ export const scaffold: Parameters = {
   spread: 'u32',
   mask_outer: 'u32',
   lanes: 'u32',
-  slots: 'u32',
   lane_shift: 'u32',
   slot_shift: 'u32',
   shuffled: 'u32',
@@ -50,24 +49,18 @@ export interface Shape {
   readonly exchange: Exchange;
 }
 
-/** How the lanes of a row exchange their states: not at all if there is only one, without barriers if shuffles reach all of them. */
-export type Exchange = 'none' | 'shuffles' | 'memory' | 'shuffles and memory';
-
-/**
- * @param shuffled number of lanes of a row that shuffles reach
- * @param subgroup number of invocations that they reach
- */
-export function exchangeOf(lanes: number, shuffled: number, subgroup: number): Exchange {
-  if (lanes === 1) return 'none';
-  if (lanes <= shuffled) return 'shuffles';
-  return subgroup > 1 ? 'shuffles and memory' : 'memory';
+/** How the lanes of a row exchange their states. Workgroup memory needs barriers, and the memory itself: programs for short rows have neither. */
+export interface Exchange {
+  readonly shuffles: boolean;
+  readonly memory: boolean;
 }
 
 /** The values of the parameters that describe the lanes; `shuffled`: shuffles reach that many lanes of a row. */
 export function laneValues({ lanes, order }: Layout, shuffled: number): Readonly<Record<string, number>> {
-  const slots = workgroupSize / lanes;
-  const [laneShift, slotShift] = order === 'row' ? [0, Math.log2(lanes)] : [Math.log2(slots), 0];
-  return { lanes, slots, lane_shift: laneShift, slot_shift: slotShift, shuffled };
+  const shift = Math.log2(workgroupSize / lanes);
+  return order === 'row'
+    ? { lanes, lane_shift: 0, slot_shift: Math.log2(lanes), shuffled }
+    : { lanes, lane_shift: shift, slot_shift: 0, shuffled };
 }
 
 /** The WGSL of one stage of an operation. */
@@ -85,7 +78,7 @@ struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
 struct State { ${fieldsOf(state).join(', ')} }
 ${operation.code()}
 ${acrossLanes(state, exchange)}
-${rowMemory(perRow, exchange)}
+${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${workgroupSize}>;`).join('\n')}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -94,16 +87,17 @@ fn main(
 ) {
   let g = group.x + group.y * groups.x;
   let part = g % P.spread;
+  let slots = ${workgroupSize}u / P.lanes;
   let lane = (local >> P.lane_shift) & (P.lanes - 1u);
-  let slot = (local >> P.slot_shift) & (P.slots - 1u);
-  let index = (g / P.spread) * P.slots + slot;
+  let slot = (local >> P.slot_shift) & (slots - 1u);
+  let index = (g / P.spread) * slots + slot;
   let inside = index < P.rows;
-  ${loadPerRow(perRow, exchange)}
+  ${loadPerRow(perRow)}
   let outer = index / P.inner;
   let row = Row(
     index,
     outer * P.classes * P.inner + index % P.inner,
-    ${masked ? /* wgsl */ `(outer % P.mask_outer) * P.classes * P.inner + index % P.inner` : '0u'},${perRow.map((input) => ` ${input.name}_value,`).join('')}
+    ${masked ? /* wgsl */ `(outer % P.mask_outer) * P.classes * P.inner + index % P.inner` : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
   );
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
@@ -116,39 +110,15 @@ fn main(
   ${stage !== 'partial' && rowOut ? /* wgsl */ `if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }` : ''}
   ${stage !== 'partial' && out ? emitUnits(elements, width) : ''}
 }`;
-  return program(
-    name,
-    { ...scaffold, ...parameters },
-    bound,
-    exchange.startsWith('shuffles') ? ['subgroups'] : [],
-    body,
-  );
-}
-
-/** Memory for the per-row inputs, if shuffles cannot distribute them. */
-function rowMemory(inputs: readonly Input[], exchange: Exchange): string {
-  if (!exchange.endsWith('memory')) return '';
-  return inputs.map(({ name }) => `var<workgroup> ${name}_of: array<i32, ${workgroupSize}>;`).join('\n');
+  return program(name, { ...scaffold, ...parameters }, bound, exchange.shuffles ? ['subgroups'] : [], body);
 }
 
 /** One lane loads the per-row inputs for all lanes of its row. */
-function loadPerRow(inputs: readonly Input[], exchange: Exchange): string {
+function loadPerRow(inputs: readonly Input[]): string {
   if (inputs.length === 0) return '';
-  if (exchange.endsWith('memory')) {
-    const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
-    const values = inputs.map(({ name }) => `let ${name}_value = ${name}_of[slot];`);
-    return /* wgsl */ `if (inside && lane == 0u) { ${loads.join(' ')} }
-  workgroupBarrier();
-  ${values.join(' ')}`;
-  }
-  const loads = inputs.map(({ name }) => {
-    const load = /* wgsl */ `var ${name}_value = 0; if (inside && lane == 0u) { ${name}_value = load_${name}(index); }`;
-    // The other lanes' zeros do not change it.
-    const distribute = /* wgsl */ `
-  for (var reach = 1u; reach < P.lanes; reach *= 2u) { ${name}_value |= subgroupShuffleXor(${name}_value, reach); }`;
-    return exchange === 'shuffles' ? load + distribute : load;
-  });
-  return loads.join('\n  ');
+  const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
+  return /* wgsl */ `if (inside && lane == 0u) { ${loads.join(' ')} }
+  workgroupBarrier();`;
 }
 
 type Elements = readonly (Input | OptionalInput)[];
@@ -241,30 +211,26 @@ function mergeParts(state: RowOperation['state']): string {
  * Merges the states of a row's lanes by a butterfly reduction: by shuffles within a subgroup, then through workgroup memory.
  * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits.
  */
-function acrossLanes(state: RowOperation['state'], exchange: Exchange): string {
+function acrossLanes(state: RowOperation['state'], { shuffles, memory }: Exchange): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  // One call of merge per loop: each is inlined, and compiled again.
-  const merged = /* wgsl */ `var lower = s;
+  const byShuffle = /* wgsl */ `other = State(${shuffle.join(', ')});`;
+  const throughMemory = /* wgsl */ `exchange[local] = s;
+      workgroupBarrier();
+      other = exchange[local ^ (reach << P.lane_shift)];
+      workgroupBarrier();`;
+  const either = /* wgsl */ `if (reach < P.shuffled) { ${byShuffle} } else { ${throughMemory} }`;
+  const fetch = shuffles && memory ? either : shuffles ? byShuffle : throughMemory;
+  const loop = /* wgsl */ `
+  for (var reach = 1u; reach < P.lanes; reach *= 2u) {
+    var other: State;
+    ${fetch}
+    var lower = s;
     if ((lane & reach) != 0u) { lower = other; other = s; }
-    s = merge(lower, other);`;
-  const byShuffles = /* wgsl */ `
-  for (; reach < min(P.lanes, P.shuffled); reach *= 2u) {
-    var other = State(${shuffle.join(', ')});
-    ${merged}
+    s = merge(lower, other);
   }`;
-  const throughMemory = /* wgsl */ `
-  for (; reach < P.lanes; reach *= 2u) {
-    exchange[local] = s;
-    workgroupBarrier();
-    var other = exchange[local ^ (reach << P.lane_shift)];
-    workgroupBarrier();
-    ${merged}
-  }`;
-  const memory = exchange.endsWith('memory');
   return `${memory ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : ''}
 fn across_lanes(own: State, local: u32, lane: u32) -> State {
-  var s = own;
-  var reach = 1u;${exchange.startsWith('shuffles') ? byShuffles : ''}${memory ? throughMemory : ''}
+  var s = own;${shuffles || memory ? loop : ''}
   return s;
 }`;
 }

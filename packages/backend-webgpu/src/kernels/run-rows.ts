@@ -3,7 +3,7 @@ import { type Engine, type Launch, launch } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { type Binding, bytesOf, workgroupSize } from './program.js';
 import { dtypeOf, isOptional, type RowOperation } from './row-operation.js';
-import { blockLength, exchangeOf, type Layout, laneValues, rowProgram, type Stage, scaffold } from './row-program.js';
+import { blockLength, type Layout, laneValues, rowProgram, type Stage, scaffold } from './row-program.js';
 
 /** Up to this many classes, one workgroup processes a row, and an operation is one dispatch. */
 export const singleDispatchClasses = 32768;
@@ -60,7 +60,7 @@ function stageOf(
   const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
   const shuffled = order === 'row' ? engine.subgroup : 1;
-  const exchange = exchangeOf(lanes, shuffled, engine.subgroup);
+  const exchange = { shuffles: engine.subgroup > 1, memory: lanes > shuffled };
   // Without an output per element, one workgroup merges all parts of a row.
   const spread = stage === 'final' && !out ? 1 : parts;
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
@@ -89,7 +89,7 @@ function stageOf(
   const rowBytes = perRow.length * bytesOf(count * spread, 'int32');
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
   return {
-    key: [name, variant, dtypes, width, blocked, stage, exchange, out !== null, rowOut !== null].join(' '),
+    key: [name, variant, dtypes, width, blocked, stage, exchange.memory, out !== null, rowOut !== null].join(' '),
     program: () => rowProgram(operation, bound, { width, blocked, stage, exchange }),
     parameters: { ...scaffold, ...operation.parameters },
     values: {

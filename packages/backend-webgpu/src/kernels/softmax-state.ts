@@ -31,28 +31,25 @@ export function logitsOf(
   rows: Rows,
   { temperature, mask }: SoftmaxParameters<WebgpuBuffer>,
 ): Logits {
-  const tempered = temperature !== 1;
-  return {
-    variant: `${tempered ? 'tempered' : ''}${mask ? 'masked' : ''}`,
-    elements: [{ name: 'logits', buffer: logits }, ...(mask ? [{ name: 'mask', buffer: mask.buffer }] : [])],
-    ...(tempered ? temperingBy(temperature) : { parameters: {}, values: {} }),
-    maskOuter: mask?.outer ?? rows.outer,
-    code: (tempered ? temperedCode : plainCode) + stateCode(mask !== null),
-  };
-}
-
-function temperingBy(temperature: number): Pick<Logits, 'parameters' | 'values'> {
   const [r1, r2, r3] = inThreeParts(1 / Math.abs(temperature));
   return {
-    parameters: { sign: 'u32', r1: 'f32', r2: 'f32', r3: 'f32' },
-    values: { sign: temperature < 0 ? 0x80000000 : 0, r1, r2, r3 },
+    variant: mask ? 'masked' : '',
+    elements: [{ name: 'logits', buffer: logits }, ...(mask ? [{ name: 'mask', buffer: mask.buffer }] : [])],
+    parameters: { tempered: 'u32', sign: 'u32', r1: 'f32', r2: 'f32', r3: 'f32' },
+    values: { tempered: temperature === 1 ? 0 : 1, sign: temperature < 0 ? 0x80000000 : 0, r1, r2, r3 },
+    maskOuter: mask?.outer ?? rows.outer,
+    code: stateCode(mask !== null),
   };
 }
 
-/** The same for one program that serves rows with a mask and without, with a temperature and without. */
-export function logitsOfAny(buffer: WebgpuBuffer, rows: Rows, parameters: SoftmaxParameters<WebgpuBuffer>): Logits {
+/** The same for a program that serves rows with a mask and without. */
+export function optionallyMasked(
+  buffer: WebgpuBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<WebgpuBuffer>,
+): Logits {
   const { mask } = parameters;
-  const { parameters: declared, values } = temperingBy(parameters.temperature);
+  const logits = logitsOf(buffer, rows, parameters);
   const optional: OptionalInput = {
     name: 'mask',
     buffer: mask?.buffer ?? buffer,
@@ -60,12 +57,12 @@ export function logitsOfAny(buffer: WebgpuBuffer, rows: Rows, parameters: Softma
     present: mask !== null,
   };
   return {
-    variant: 'any',
+    ...logits,
+    variant: '',
     elements: [{ name: 'logits', buffer }, optional],
-    parameters: { ...declared, has_mask: 'u32' },
-    values: { ...values, has_mask: mask ? 1 : 0 },
-    maskOuter: mask?.outer ?? rows.outer,
-    code: temperedCode + stateCode(true),
+    parameters: { ...logits.parameters, has_mask: 'u32' },
+    values: { ...logits.values, has_mask: mask ? 1 : 0 },
+    code: stateCode(true),
   };
 }
 
@@ -83,21 +80,15 @@ function twelveBits(value: number): number {
   return Math.trunc(value / step) * step;
 }
 
-const plainCode = /* wgsl */ `
-fn logit(bits: u32) -> u32 { return bits; }
-fn tempered(z: vec2<f32>) -> vec2<f32> { return z; }
-`;
-
-const temperedCode = /* wgsl */ `
+const stateCode = (masked: boolean) => /* wgsl */ `
 fn logit(bits: u32) -> u32 { return bits ^ P.sign; }
 fn tempered(z: vec2<f32>) -> vec2<f32> {
+  if (P.tempered == 0u) { return z; }
   let high = bitcast<f32>(bitcast<u32>(z.x) & 0xfffff000u);
   let low = z.x - high;
   return vec2<f32>(high * P.r1, (low * P.r1 + high * P.r2) + (low * P.r2 + high * P.r3) + z.y * P.r1);
 }
-`;
 
-const stateCode = (masked: boolean) => /* wgsl */ `
 const MET_NAN = 1u;
 const MET_INFINITY = 2u;
 const MET_FINITE = 4u;
@@ -110,21 +101,14 @@ fn largest_of(flags: u32) -> f32 { return select(0.0, 1.0, (flags & MET_FINITE) 
 
 fn empty_softmax() -> Softmax { return Softmax(LOWEST, 0.0, 0u); }
 
-// Which of two states has the larger maximum m, and how far below it the other's maximum is.
-struct Order { second: bool, m: f32, z: vec2<f32> }
-fn order_of(a: Softmax, b: Softmax) -> Order {
+fn merge_softmax(a: Softmax, b: Softmax) -> Softmax {
   let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
   let m = select(a.m, b.m, second);
-  return Order(second, m, below(select(b.m, a.m, second), m));
+  let lower = select(b.m, a.m, second);
+  let rest = select(a.r, b.r, second);
+  let other = select(largest_of(b.flags) + b.r, largest_of(a.flags) + a.r, second);
+  return Softmax(m, rest + other * exp_of(below(lower, m)), a.flags | b.flags);
 }
-
-fn merge_ordered(a: Softmax, b: Softmax, order: Order) -> Softmax {
-  let rest = select(a.r, b.r, order.second);
-  let other = select(largest_of(b.flags) + b.r, largest_of(a.flags) + a.r, order.second);
-  return Softmax(order.m, rest + other * exp_of(order.z), a.flags | b.flags);
-}
-
-fn merge_softmax(a: Softmax, b: Softmax) -> Softmax { return merge_ordered(a, b, order_of(a, b)); }
 
 fn one_logit(e: Element) -> Softmax {
   let x = logit(e.logits);
