@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
-import { optionallyMasked, softmaxState } from './softmax-state.js';
+import { logitsOf, softmaxState } from './softmax-state.js';
 
 /**
  * Loss and gradient in one dispatch. With z = (x − max)/T ≤ 0, e = exp(z), S = Σ e = 1 + r and log p = z − log S:
@@ -19,17 +19,14 @@ export function crossEntropy(
   parameters: CrossEntropyParameters<WebgpuBuffer>,
 ) {
   const { target, weight, labelSmoothing, ignoreIndex, scale, temperature } = parameters;
-  const logits = optionallyMasked(x, rows, parameters);
+  const logits = logitsOf(x, rows, parameters);
   const indices = target.kind === 'indices';
   const code = /* wgsl */ `
 struct Softmax { m: f32, r: f32, flags: u32 }
 const MET_NO_LOGARITHM = 16u;
 
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
-fn weight_of(c: u32) -> f32 {
-  if (P.has_class_weight == 0u) { return 1.0; }
-  return bitcast<f32>(load_class_weight(c));
-}
+fn weight_of(c: u32) -> f32 { return ${weight ? 'bitcast<f32>(load_class_weight(c))' : '1.0'}; }
 fn target_of(row: Row, c: u32, e: Element) -> f32 {
   return ${indices ? 'select(0.0, 1.0, i32(c) == row.target_index)' : 'bitcast<f32>(e.target_share)'};
 }
@@ -60,7 +57,7 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let q = w * target_of(row, c, e);
   let one = one_logit(e);
   var flags = one.flags;
-  let counts = q != 0.0 || (P.smoothing > 0.0 && w != 0.0);
+  let counts = q != 0.0${labelSmoothing > 0 ? ' || w != 0.0' : ''};
   if (counts && logit(e.logits) == MINUS_INFINITY) { flags |= MET_NO_LOGARITHM; }
   return merge(s, State(one.m, one.r, flags, 1.0, q, 0.0, w, 0.0));
 }
@@ -95,13 +92,12 @@ fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
     engine,
     {
       name: 'crossEntropy',
-      variant: target.kind,
+      variant: [logits.variant, target.kind, weight ? 'weighted' : '', labelSmoothing > 0 ? 'smoothed' : ''].join('-'),
       elements: indices ? logits.elements : [...logits.elements, { name: 'target_share', buffer: target.buffer }],
-      perClass: [{ name: 'class_weight', buffer: weight ?? x, dtype: x.dtype, present: weight !== null }],
+      perClass: weight ? [{ name: 'class_weight', buffer: weight }] : [],
       perRow: indices ? [{ name: 'target_index', buffer: target.buffer }] : [],
       parameters: {
         ...logits.parameters,
-        has_class_weight: 'u32',
         smoothing: 'f32',
         scale: 'f32',
         scale_by_temperature: 'f32',
@@ -109,7 +105,6 @@ fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
       },
       values: {
         ...logits.values,
-        has_class_weight: weight ? 1 : 0,
         smoothing: labelSmoothing,
         scale,
         scale_by_temperature: scale / temperature,

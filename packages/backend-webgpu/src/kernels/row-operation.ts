@@ -1,4 +1,3 @@
-import type { DType } from '@softgrad/core';
 import type { WebgpuBuffer } from '../storage.js';
 import type { Parameters } from './program.js';
 
@@ -16,10 +15,10 @@ export interface RowOperation {
   readonly name: string;
   /** Distinguishes variants of its code. */
   readonly variant: string;
-  /** Inputs with the layout of the logits, which become fields of `Element`: floats as bits, masks as 0 or nonzero, 1 if absent. */
-  readonly elements: readonly (Input | OptionalInput)[];
+  /** Inputs with the layout of the logits, which become fields of `Element`: floats as bits, masks as 0 or nonzero. */
+  readonly elements: readonly Input[];
   /** Inputs with one value per class, which the operation's WGSL loads. */
-  readonly perClass?: readonly (Input | OptionalInput)[];
+  readonly perClass?: readonly Input[];
   /** int32 inputs with one value per row, which become fields of `Row`: a workgroup loads each once. */
   readonly perRow?: readonly Input[];
   readonly parameters: Parameters;
@@ -36,23 +35,4 @@ export interface RowOperation {
 export interface Input {
   readonly name: string;
   readonly buffer: WebgpuBuffer;
-}
-
-/**
- * An input that may be absent: then another buffer is bound in its place, which the program does not read because the parameter `has_NAME` is 0.
- * A branch on a parameter costs a kernel next to nothing, whereas a program of its own for each combination of inputs takes long to compile.
- */
-export interface OptionalInput extends Input {
-  /** The dtype as which the program declares it, whatever is bound. */
-  readonly dtype: DType;
-  readonly present: boolean;
-}
-
-export function isOptional(input: Input | OptionalInput): input is OptionalInput {
-  return 'present' in input;
-}
-
-/** The dtype of an input in a program. */
-export function dtypeOf(input: Input | OptionalInput): DType {
-  return isOptional(input) ? input.dtype : input.buffer.dtype;
 }

@@ -1,7 +1,7 @@
 import type { Program } from '../pipelines.js';
 import { numerics } from './numerics.js';
 import { type Binding, type Parameters, program, type Width, workgroupSize } from './program.js';
-import { dtypeOf, type Input, isOptional, type OptionalInput, type RowOperation } from './row-operation.js';
+import type { Input, RowOperation } from './row-operation.js';
 
 /** How elements are distributed over invocations and workgroups. */
 export interface Layout {
@@ -70,7 +70,7 @@ export function rowProgram(
   { width, blocked, stage, exchange }: Shape,
 ): Program {
   const { name, elements, perRow = [], state, out, rowOut, parameters } = operation;
-  const masked = elements.some((input) => dtypeOf(input) === 'bool');
+  const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
   const body = /* wgsl */ `
 ${numerics}
 struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${input.name}: i32`).join('')} }
@@ -121,28 +121,23 @@ function loadPerRow(inputs: readonly Input[]): string {
   workgroupBarrier();`;
 }
 
-type Elements = readonly (Input | OptionalInput)[];
-
-/** Loads one unit of each input that is present. */
-function loadUnit(elements: Elements, width: Width): string {
+/** Loads one unit of each input. */
+function loadUnit(elements: readonly Input[], width: Width): string {
   return elements
-    .map((input) => {
-      const { name } = input;
-      const base = dtypeOf(input) === 'bool' ? 'row.mask_base' : 'row.base';
+    .map(({ name, buffer }) => {
+      const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
       const at = width === 4 ? /* wgsl */ `${base} / 4u + u` : /* wgsl */ `${base} + u * P.inner`;
-      if (!isOptional(input)) return `let ${name}_unit = load_${name}(${at});`;
-      const absent = width === 4 ? 'vec4<u32>(1u)' : '1u';
-      return /* wgsl */ `var ${name}_unit = ${absent}; if (P.has_${name} != 0u) { ${name}_unit = load_${name}(${at}); }`;
+      return `let ${name}_unit = load_${name}(${at});`;
     })
     .join(' ');
 }
 
 /** The Element of class k of the unit. Loops over k are left to the compiler to unroll, because unrolled source takes seconds to compile. */
-function elementOf(elements: Elements, width: Width): string {
+function elementOf(elements: readonly Input[], width: Width): string {
   return `Element(${elements.map(({ name }) => (width === 4 ? `${name}_unit[k]` : `${name}_unit`)).join(', ')})`;
 }
 
-function visitUnits(elements: Elements, width: Width, blocked: boolean): string {
+function visitUnits(elements: readonly Input[], width: Width, blocked: boolean): string {
   const element = elementOf(elements, width);
   const visits = (into: string) =>
     width === 4
@@ -166,7 +161,7 @@ function visitUnits(elements: Elements, width: Width, blocked: boolean): string 
     }`;
 }
 
-function emitUnits(elements: Elements, width: Width): string {
+function emitUnits(elements: readonly Input[], width: Width): string {
   const element = elementOf(elements, width);
   const stores =
     width === 4

@@ -2,7 +2,7 @@ import type { Rows } from '@softgrad/core';
 import { type Engine, type Launch, launch } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { type Binding, bytesOf, workgroupSize } from './program.js';
-import { dtypeOf, isOptional, type RowOperation } from './row-operation.js';
+import type { RowOperation } from './row-operation.js';
 import { blockLength, type Layout, laneValues, rowProgram, type Stage, scaffold } from './row-program.js';
 
 /** Up to this many classes, one workgroup processes a row, and an operation is one dispatch. */
@@ -64,10 +64,10 @@ function stageOf(
   // Without an output per element, one workgroup merges all parts of a row.
   const spread = stage === 'final' && !out ? 1 : parts;
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
-    ...elements.map((input) => ({ ...input, dtype: dtypeOf(input), width, access: 'r' as const })),
+    ...elements.map((input) => ({ ...input, dtype: input.buffer.dtype, width, access: 'r' as const })),
     ...[...perClass, ...perRow].map((input) => ({
       ...input,
-      dtype: dtypeOf(input),
+      dtype: input.buffer.dtype,
       width: 1 as const,
       access: 'r' as const,
     })),
@@ -83,9 +83,10 @@ function stageOf(
   const dtypes = bound.map(({ dtype }) => dtype).join(',');
   const passes = stage === 'partial' ? 1 : (stage === 'whole' ? 1 : 0) + (out ? 1 : 0);
   const partialBytes = (partials?.length ?? 0) * 4 * (stage === 'final' ? spread : 1);
-  const elementBytes = [...elements, ...perClass]
-    .filter((input) => !isOptional(input) || input.present)
-    .reduce((sum, input) => sum + bytesOf(count * rows.classes, dtypeOf(input)), 0);
+  const elementBytes = [...elements, ...perClass].reduce(
+    (sum, { buffer }) => sum + bytesOf(count * rows.classes, buffer.dtype),
+    0,
+  );
   const rowBytes = perRow.length * bytesOf(count * spread, 'int32');
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
   return {

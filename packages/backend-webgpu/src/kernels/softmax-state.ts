@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { WebgpuBuffer } from '../storage.js';
 import type { Parameters } from './program.js';
-import type { Input, OptionalInput } from './row-operation.js';
+import type { Input } from './row-operation.js';
 
 /**
  * The reduction state of a row in the softmax family: its maximum `m`, `r = Σ exp(x − m)` over all entries except the maximum, and
@@ -16,7 +16,7 @@ export const softmaxState = { m: 'f32', r: 'f32', flags: 'u32' } as const;
 /** A variant of the family: its parameters, inputs and WGSL. */
 export interface Logits {
   readonly variant: string;
-  readonly elements: readonly (Input | OptionalInput)[];
+  readonly elements: readonly Input[];
   readonly parameters: Parameters;
   readonly values: Readonly<Record<string, number>>;
   readonly maskOuter: number;
@@ -31,38 +31,15 @@ export function logitsOf(
   rows: Rows,
   { temperature, mask }: SoftmaxParameters<WebgpuBuffer>,
 ): Logits {
+  const tempered = temperature !== 1;
   const [r1, r2, r3] = inThreeParts(1 / Math.abs(temperature));
   return {
-    variant: mask ? 'masked' : '',
+    variant: `${tempered ? 'tempered' : ''}${mask ? 'masked' : ''}`,
     elements: [{ name: 'logits', buffer: logits }, ...(mask ? [{ name: 'mask', buffer: mask.buffer }] : [])],
-    parameters: { tempered: 'u32', sign: 'u32', r1: 'f32', r2: 'f32', r3: 'f32' },
-    values: { tempered: temperature === 1 ? 0 : 1, sign: temperature < 0 ? 0x80000000 : 0, r1, r2, r3 },
+    parameters: tempered ? { sign: 'u32', r1: 'f32', r2: 'f32', r3: 'f32' } : {},
+    values: tempered ? { sign: temperature < 0 ? 0x80000000 : 0, r1, r2, r3 } : {},
     maskOuter: mask?.outer ?? rows.outer,
-    code: stateCode(mask !== null),
-  };
-}
-
-/** The same for a program that serves rows with a mask and without. */
-export function optionallyMasked(
-  buffer: WebgpuBuffer,
-  rows: Rows,
-  parameters: SoftmaxParameters<WebgpuBuffer>,
-): Logits {
-  const { mask } = parameters;
-  const logits = logitsOf(buffer, rows, parameters);
-  const optional: OptionalInput = {
-    name: 'mask',
-    buffer: mask?.buffer ?? buffer,
-    dtype: 'bool',
-    present: mask !== null,
-  };
-  return {
-    ...logits,
-    variant: '',
-    elements: [{ name: 'logits', buffer }, optional],
-    parameters: { ...logits.parameters, has_mask: 'u32' },
-    values: { ...logits.values, has_mask: mask ? 1 : 0 },
-    code: stateCode(true),
+    code: tempered ? temperedCode + stateCode(mask !== null) : plainCode + stateCode(mask !== null),
   };
 }
 
@@ -80,15 +57,21 @@ function twelveBits(value: number): number {
   return Math.trunc(value / step) * step;
 }
 
-const stateCode = (masked: boolean) => /* wgsl */ `
+const plainCode = /* wgsl */ `
+fn logit(bits: u32) -> u32 { return bits; }
+fn tempered(z: vec2<f32>) -> vec2<f32> { return z; }
+`;
+
+const temperedCode = /* wgsl */ `
 fn logit(bits: u32) -> u32 { return bits ^ P.sign; }
 fn tempered(z: vec2<f32>) -> vec2<f32> {
-  if (P.tempered == 0u) { return z; }
   let high = bitcast<f32>(bitcast<u32>(z.x) & 0xfffff000u);
   let low = z.x - high;
   return vec2<f32>(high * P.r1, (low * P.r1 + high * P.r2) + (low * P.r2 + high * P.r3) + z.y * P.r1);
 }
+`;
 
+const stateCode = (masked: boolean) => /* wgsl */ `
 const MET_NAN = 1u;
 const MET_INFINITY = 2u;
 const MET_FINITE = 4u;
