@@ -8,7 +8,7 @@ export interface Layout {
   readonly width: Width;
   /** Number of loads of `width` elements per row. */
   readonly units: number;
-  /** Invocations that share a row, a power of 2; a workgroup has 256 / lanes rows. */
+  /** Invocations that share a row; a workgroup has 256 / lanes rows. */
   readonly lanes: number;
   /** Neighbouring invocations process the same row (contiguous rows) or neighbouring rows (inner > 1): in both cases they load neighbouring elements. */
   readonly order: 'row' | 'column';
@@ -35,41 +35,18 @@ export const scaffold: Parameters = {
   parts: 'u32',
   spread: 'u32',
   mask_outer: 'u32',
-  lanes: 'u32',
-  lane_shift: 'u32',
-  slot_shift: 'u32',
-  shuffled: 'u32',
 };
-
-/** How a program differs for layouts. Everything else about a layout is a parameter, so that layouts share programs: compiling one takes far longer than running it. */
-export interface Shape {
-  readonly width: Width;
-  readonly blocked: boolean;
-  readonly stage: Stage;
-  readonly exchange: Exchange;
-}
-
-/** How the lanes of a row exchange their states. Workgroup memory needs barriers, and the memory itself: programs for short rows have neither. */
-export interface Exchange {
-  readonly shuffles: boolean;
-  readonly memory: boolean;
-}
-
-/** The values of the parameters that describe the lanes; `shuffled`: shuffles reach that many lanes of a row. */
-export function laneValues({ lanes, order }: Layout, shuffled: number): Readonly<Record<string, number>> {
-  const shift = Math.log2(workgroupSize / lanes);
-  return order === 'row'
-    ? { lanes, lane_shift: 0, slot_shift: Math.log2(lanes), shuffled }
-    : { lanes, lane_shift: shift, slot_shift: 0, shuffled };
-}
 
 /** The WGSL of one stage of an operation. */
 export function rowProgram(
   operation: RowOperation,
   bound: readonly Binding[],
-  { width, blocked, stage, exchange }: Shape,
+  { width, lanes, order, blocked }: Layout,
+  stage: Stage,
+  shuffled: number,
 ): Program {
   const { name, elements, perRow = [], state, out, rowOut, parameters } = operation;
+  const slots = workgroupSize / lanes;
   const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
   const body = /* wgsl */ `
 ${numerics}
@@ -77,8 +54,8 @@ struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${i
 struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
 struct State { ${fieldsOf(state).join(', ')} }
 ${operation.code()}
-${acrossLanes(state, exchange)}
-${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${workgroupSize}>;`).join('\n')}
+${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
+${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${slots}>;`).join('\n')}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -87,10 +64,9 @@ fn main(
 ) {
   let g = group.x + group.y * groups.x;
   let part = g % P.spread;
-  let slots = ${workgroupSize}u / P.lanes;
-  let lane = (local >> P.lane_shift) & (P.lanes - 1u);
-  let slot = (local >> P.slot_shift) & (slots - 1u);
-  let index = (g / P.spread) * slots + slot;
+  let lane = ${order === 'row' ? /* wgsl */ `local % ${lanes}u` : /* wgsl */ `local / ${slots}u`};
+  let slot = ${order === 'row' ? /* wgsl */ `local / ${lanes}u` : /* wgsl */ `local % ${slots}u`};
+  let index = (g / P.spread) * ${slots}u + slot;
   let inside = index < P.rows;
   ${loadPerRow(perRow)}
   let outer = index / P.inner;
@@ -102,15 +78,15 @@ fn main(
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
   var state = empty();
-  if (inside) {${stage === 'final' ? mergeParts(state) : visitUnits(elements, width, blocked)}
+  if (inside) {${stage === 'final' ? mergeParts(state, lanes) : visitUnits(elements, width, lanes, blocked)}
   }
   state = across_lanes(state, local, lane);
   ${stage === 'partial' ? storePart(state) : ''}
   ${stage === 'partial' ? '' : `let result = finish(row, state);`}
   ${stage !== 'partial' && rowOut ? /* wgsl */ `if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }` : ''}
-  ${stage !== 'partial' && out ? emitUnits(elements, width) : ''}
+  ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
 }`;
-  return program(name, { ...scaffold, ...parameters }, bound, exchange.shuffles ? ['subgroups'] : [], body);
+  return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
 }
 
 /** One lane loads the per-row inputs for all lanes of its row. */
@@ -137,7 +113,7 @@ function elementOf(elements: readonly Input[], width: Width): string {
   return `Element(${elements.map(({ name }) => (width === 4 ? `${name}_unit[k]` : `${name}_unit`)).join(', ')})`;
 }
 
-function visitUnits(elements: readonly Input[], width: Width, blocked: boolean): string {
+function visitUnits(elements: readonly Input[], width: Width, lanes: number, blocked: boolean): string {
   const element = elementOf(elements, width);
   const visits = (into: string) =>
     width === 4
@@ -145,15 +121,15 @@ function visitUnits(elements: readonly Input[], width: Width, blocked: boolean):
       : `${into} = visit(${into}, row, u, ${element});`;
   if (!blocked) {
     return /* wgsl */ `
-    for (var u = first; u < last; u += P.lanes) {
+    for (var u = first; u < last; u += ${lanes}u) {
       ${loadUnit(elements, width)}
       ${visits('state')}
     }`;
   }
   return /* wgsl */ `
-    for (var start = first; start < last; start += P.lanes * ${blockLength}u) {
+    for (var start = first; start < last; start += ${lanes * blockLength}u) {
       var block = empty();
-      for (var u = start; u < min(last, start + P.lanes * ${blockLength}u); u += P.lanes) {
+      for (var u = start; u < min(last, start + ${lanes * blockLength}u); u += ${lanes}u) {
         ${loadUnit(elements, width)}
         ${visits('block')}
       }
@@ -161,7 +137,7 @@ function visitUnits(elements: readonly Input[], width: Width, blocked: boolean):
     }`;
 }
 
-function emitUnits(elements: readonly Input[], width: Width): string {
+function emitUnits(elements: readonly Input[], width: Width, lanes: number): string {
   const element = elementOf(elements, width);
   const stores =
     width === 4
@@ -170,7 +146,7 @@ function emitUnits(elements: readonly Input[], width: Width): string {
       store_out(row.base / 4u + u, values);`
       : /* wgsl */ `store_out(row.base + u * P.inner, emit(result, row, u, ${element}));`;
   return /* wgsl */ `if (inside) {
-    for (var u = first; u < last; u += P.lanes) {
+    for (var u = first; u < last; u += ${lanes}u) {
       ${loadUnit(elements, width)}
       ${stores}
     }
@@ -190,13 +166,13 @@ function storePart(state: RowOperation['state']): string {
   }`;
 }
 
-function mergeParts(state: RowOperation['state']): string {
+function mergeParts(state: RowOperation['state'], lanes: number): string {
   const names = Object.keys(state);
   const loads = names.map((field, k) =>
     state[field] === 'f32' ? `bitcast<f32>(load_partials(at + ${k}u))` : `load_partials(at + ${k}u)`,
   );
   return /* wgsl */ `
-    for (var p = lane; p < P.parts; p += P.lanes) {
+    for (var p = lane; p < P.parts; p += ${lanes}u) {
       let at = (index * P.parts + p) * ${names.length}u;
       state = merge(state, State(${loads.join(', ')}));
     }`;
@@ -206,26 +182,25 @@ function mergeParts(state: RowOperation['state']): string {
  * Merges the states of a row's lanes by a butterfly reduction: by shuffles within a subgroup, then through workgroup memory.
  * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits.
  */
-function acrossLanes(state: RowOperation['state'], { shuffles, memory }: Exchange): string {
+function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  const byShuffle = /* wgsl */ `other = State(${shuffle.join(', ')});`;
-  const throughMemory = /* wgsl */ `exchange[local] = s;
-      workgroupBarrier();
-      other = exchange[local ^ (reach << P.lane_shift)];
-      workgroupBarrier();`;
-  const either = /* wgsl */ `if (reach < P.shuffled) { ${byShuffle} } else { ${throughMemory} }`;
-  const fetch = shuffles && memory ? either : shuffles ? byShuffle : throughMemory;
-  const loop = /* wgsl */ `
-  for (var reach = 1u; reach < P.lanes; reach *= 2u) {
-    var other: State;
-    ${fetch}
-    var lower = s;
-    if ((lane & reach) != 0u) { lower = other; other = s; }
-    s = merge(lower, other);
+  const merged = /* wgsl */ `if ((lane & reach) == 0u) { s = merge(s, other); } else { s = merge(other, s); }`;
+  const byShuffles = /* wgsl */ `
+  for (var reach = 1u; reach < ${shuffled}u; reach *= 2u) {
+    let other = State(${shuffle.join(', ')});
+    ${merged}
   }`;
-  return `${memory ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : ''}
+  const throughMemory = /* wgsl */ `
+  for (var reach = ${shuffled}u; reach < ${lanes}u; reach *= 2u) {
+    exchange[local] = s;
+    workgroupBarrier();
+    let other = exchange[local ^ (reach * ${stride}u)];
+    workgroupBarrier();
+    ${merged}
+  }`;
+  return `${lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : ''}
 fn across_lanes(own: State, local: u32, lane: u32) -> State {
-  var s = own;${shuffles || memory ? loop : ''}
+  var s = own;${shuffled > 1 ? byShuffles : ''}${lanes > shuffled ? throughMemory : ''}
   return s;
 }`;
 }

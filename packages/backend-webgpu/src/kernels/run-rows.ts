@@ -3,7 +3,7 @@ import { type Engine, type Launch, launch } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import { type Binding, bytesOf, workgroupSize } from './program.js';
 import type { RowOperation } from './row-operation.js';
-import { blockLength, type Layout, laneValues, rowProgram, type Stage, scaffold } from './row-program.js';
+import { blockLength, type Layout, rowProgram, type Stage, scaffold } from './row-program.js';
 
 /** Up to this many classes, one workgroup processes a row, and an operation is one dispatch. */
 export const singleDispatchClasses = 32768;
@@ -59,8 +59,7 @@ function stageOf(
   const { name, variant, out, rowOut, elements, perClass = [], perRow = [], maskOuter = rows.outer } = operation;
   const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
-  const shuffled = order === 'row' ? engine.subgroup : 1;
-  const exchange = { shuffles: engine.subgroup > 1, memory: lanes > shuffled };
+  const shuffled = order === 'row' ? Math.min(engine.subgroup, lanes) : 1;
   // Without an output per element, one workgroup merges all parts of a row.
   const spread = stage === 'final' && !out ? 1 : parts;
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
@@ -90,8 +89,10 @@ function stageOf(
   const rowBytes = perRow.length * bytesOf(count * spread, 'int32');
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
   return {
-    key: [name, variant, dtypes, width, blocked, stage, exchange.memory, out !== null, rowOut !== null].join(' '),
-    program: () => rowProgram(operation, bound, { width, blocked, stage, exchange }),
+    key: [name, variant, dtypes, width, lanes, order, blocked, stage, shuffled, out !== null, rowOut !== null].join(
+      ' ',
+    ),
+    program: () => rowProgram(operation, bound, layout, stage, shuffled),
     parameters: { ...scaffold, ...operation.parameters },
     values: {
       rows: count,
@@ -102,7 +103,6 @@ function stageOf(
       parts,
       spread,
       mask_outer: maskOuter,
-      ...laneValues(layout, shuffled),
       ...operation.values,
     },
     buffers: bound.map(({ buffer }) => buffer),
