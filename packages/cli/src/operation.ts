@@ -44,14 +44,14 @@ export interface ComputeOptions {
 /** An operation whose rows along the first dimension are independent, unless that is the axis. */
 export interface RowwiseOperation {
   readonly name: string;
-  /** The input, and the upstream where the operation takes one. */
+  /** The input, then the upstream and the tangent where the operation takes them. */
   readonly operands: OneOrMore<OperandFile>;
   /** Whether the result has a matrix for every row of the operands. */
   readonly matrices?: boolean;
   /** What to do about a result that does not fit in memory. */
   readonly advice?: string;
-  /** Without an upstream the input is in its place. */
-  compute(operands: readonly [input: Tensor, upstream: Tensor], options: ComputeOptions): Tensor;
+  /** The input is in the place of an operand that is not there. */
+  compute(operands: readonly [input: Tensor, upstream: Tensor, tangent: Tensor], options: ComputeOptions): Tensor;
 }
 
 /**
@@ -68,7 +68,7 @@ export async function runRowwise(
     const [input] = readers;
     const others = readers.slice(1, operands.length);
     const axis = options.axis === undefined ? null : resolveAxis(options.axis, input);
-    for (const other of others) checkSameShape('--upstream', other, input);
+    for (const [k, other] of others.entries()) checkSameShape(operands[k + 1]?.label ?? '', other, input);
     const inMemory = (reader: RowReader) => wholeInMemory(reader, operation, session);
     const sources: OneOrMore<RowReader> =
       axis === 0 ? [await inMemory(input), ...(await Promise.all(others.map(inMemory)))] : [input, ...others];
@@ -77,13 +77,14 @@ export async function runRowwise(
     const settings = { axis: axis ?? -1, temperature: options.temperature ?? 1 };
     let precision: Precision | undefined;
     const compute = async (chunk: Chunk): Promise<Computed> => {
-      const [first, upstream] = chunk.operands;
+      const [first, upstream, tangent] = chunk.operands;
       precision ??= choosePrecision(backend, options.dtype, first, input.name);
       const { computed, written } = precision;
       if (operation.matrices) checkFits(first, axis ?? 0, computed, backend, operation, session, input.name);
       using x = toTensor(first, computed, backend);
       using g = upstream && toTensor(upstream, computed, backend);
-      using result = operation.compute([x, g ?? x], chunk.mask ? { ...settings, mask: chunk.mask } : settings);
+      using t = tangent && toTensor(tangent, computed, backend);
+      using result = operation.compute([x, g ?? x, t ?? x], chunk.mask ? { ...settings, mask: chunk.mask } : settings);
       return { rows: await fromTensor(result, written), dtype: written };
     };
     const open = ({ rows, dtype }: Computed) => openResult(name, options.out, rows.shape.length, dtype, session);

@@ -17,6 +17,8 @@ export interface RowwiseCommand {
   readonly description: string;
   /** What `--upstream` is, where the command takes a second operand. */
   readonly upstream?: string;
+  /** What `--tangent` is, where the command takes a third one. */
+  readonly tangent?: string;
   /** Whether the result has a matrix for every row, and what to do where they are too large. */
   readonly matrices?: boolean;
   readonly advice?: string;
@@ -24,24 +26,32 @@ export interface RowwiseCommand {
   readonly elementwise?: boolean;
   /** One a line, as they stand in the help. */
   readonly examples: readonly string[];
-  /** Without an upstream the input is in its place. */
-  compute(operands: readonly [input: Tensor, upstream: Tensor], options: ComputeOptions): Tensor;
+  /** The input is in the place of an operand that the command does not take. */
+  compute(operands: readonly [input: Tensor, upstream: Tensor, tangent: Tensor], options: ComputeOptions): Tensor;
+}
+
+/** Files of operands besides the input, by their options. */
+interface Operands {
+  readonly upstream?: string;
+  readonly tangent?: string;
 }
 
 export function rowwiseCommand(
   session: Session,
-  { summary, description, upstream, elementwise = false, examples, ...operation }: RowwiseCommand,
+  { summary, description, upstream, tangent, elementwise = false, examples, ...operation }: RowwiseCommand,
 ): Command {
   const command = new Command(operation.name).summary(summary).description(description);
   if (elementwise) withFileOptions(command.argument('<INPUT>', 'file with numbers'));
   else withOperationOptions(command);
   if (upstream !== undefined) command.requiredOption('--upstream <file>', upstream);
+  if (tangent !== undefined) command.requiredOption('--tangent <file>', tangent);
   return command
     .addHelpText('after', [formatsHelp, '', 'Examples:', ...examples.map((line) => `  ${line}`)].join('\n'))
-    .action(
-      async (input: string, options: FileOptions & Partial<OperationOptions> & { readonly upstream?: string }) => {
-        const others = options.upstream === undefined ? [] : [{ label: '--upstream', file: options.upstream }];
-        await runRowwise({ ...operation, operands: [{ label: 'INPUT', file: input }, ...others] }, options, session);
-      },
-    );
+    .action(async (input: string, options: FileOptions & Partial<OperationOptions> & Operands) => {
+      const operands = [
+        ...(options.upstream === undefined ? [] : [{ label: '--upstream', file: options.upstream }]),
+        ...(options.tangent === undefined ? [] : [{ label: '--tangent', file: options.tangent }]),
+      ];
+      await runRowwise({ ...operation, operands: [{ label: 'INPUT', file: input }, ...operands] }, options, session);
+    });
 }

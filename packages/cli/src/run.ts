@@ -8,6 +8,7 @@ import { conformanceCommand } from './commands/conformance.js';
 import { crossEntropyCommand } from './commands/cross-entropy.js';
 import { demoCommand } from './commands/demo.js';
 import { doctorCommand } from './commands/doctor.js';
+import { hvpCommand } from './commands/hvp.js';
 import { jacobianCommand } from './commands/jacobian.js';
 import { jvpCommand } from './commands/jvp.js';
 import { logSoftmaxCommand } from './commands/log-softmax.js';
@@ -66,6 +67,7 @@ Examples:
     jacobianCommand(session),
     vjpCommand(session),
     jvpCommand(session),
+    hvpCommand(session),
     crossEntropyCommand(session),
     runCommand(session),
     workerCommand(session),

@@ -94,6 +94,16 @@ describe.each<[string, Rows, readonly number[], string]>([
     expectClose(JSON.parse(await run('vjp', input, '--upstream', upstream, '--temperature', '2')), half);
   });
 
+  test('hvp is the difference of vjp along the tangent', async () => {
+    const tangent = folder.write(`${name}-tangent.csv`, csv(x.map((row) => row.map((value, i) => value - i))));
+    const step = 1e-5;
+    const moved = (by: number) => softmax(x.map((row) => row.map((value, i) => value + by * (value - i))));
+    const [ahead, behind] = [vjp(moved(step), g), vjp(moved(-step), g)];
+    const difference = ahead.map((row, k) => row.map((value, i) => (value - behind[k][i]) / (2 * step)));
+    const found: number[][] = JSON.parse(await run('hvp', input, '--upstream', upstream, '--tangent', tangent));
+    for (const [k, value] of found.flat().entries()) expect(value).toBeCloseTo(difference.flat()[k], 7);
+  });
+
   test('vjp along the first axis', async () => {
     const expected = transpose(vjp(softmax(transpose(x)), transpose(g)));
     expectClose(JSON.parse(await run('vjp', input, '--upstream', upstream, '--axis', '0')), expected);

@@ -191,6 +191,12 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       ['vjp', '-', '--upstream', '-'],
       /^softgrad: INPUT and --upstream cannot both be standard input/,
     ],
+    [
+      'a tangent of another shape',
+      ['hvp', good, '--upstream', good, '--tangent', wide],
+      /^softgrad: --tangent .*wide\.json: shape \(1, 4\); expected \(rows, 3\), that of .*good\.csv/,
+    ],
+    ['no tangent', ['hvp', good, '--upstream', good], /required option '--tangent <file>' not specified/],
     ['no upstream', ['vjp', good], /required option '--upstream <file>' not specified/],
     [
       'a class past the last',

@@ -67,6 +67,7 @@ const commands = [
   'jacobian',
   'vjp',
   'jvp',
+  'hvp',
   'cross-entropy',
   'run',
   'worker',

@@ -48,6 +48,7 @@ describe('rows are computed in chunks, without a seam', () => {
     for (const args of [
       ['vjp', x, '--upstream', g],
       ['jvp', g, '--upstream', x],
+      ['hvp', g, '--upstream', x, '--tangent', g],
       ['softmax', cube, '--axis', '1'],
       ['jacobian', x],
       ['jacobian', cube, '--axis', '1'],
