@@ -5,7 +5,7 @@ export const lettersInWords =
 /** The output of the layer, whatever it is. */
 const outputs = ['output', 'outputs', 'out', 'o', 'preds', 'predictions', 'softmax_output', 'softmax_out', 'A2', 'AL'];
 
-/** Other names that people give them. */
+/** Other names that people give them, and the exponentials that many have in a variable. */
 const names: Readonly<Record<string, readonly string[]>> = {
   s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probabilities', 'y_hat', 'yhat', 'y_pred', ...outputs],
   x: ['X', 'z', 'Z', 'logits', 'logit', 'scores'],
@@ -15,6 +15,8 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'dy',
     'dY',
     'dL_ds',
+    'grad',
+    'grads',
     'upstream',
     'grad_output',
     'grad_out',
@@ -24,6 +26,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
   ],
   J: ['jac', 'Jac', 'jacobian', 'Jacobian', 'dS', 'ds_dx'],
   y: ['Y', 'target', 'targets', 'label', 'labels', 'onehot', 'one_hot', 'y_true', 'y_onehot', 'y_one_hot', 'oneHot'],
+  'exp(x)': ['exps', 'exp_x', 'exp_scores', 'exp_logits', 'e_x'],
   n: ['N', 'm', 'batch_size', 'batchSize', 'num_examples', 'num_train'],
 };
 
@@ -37,7 +40,11 @@ export function inOurLetters(expression: string): string {
   const typed = expression
     .replace(/[⊙·−δᵀ′]/g, (sign) => signs[sign] ?? sign)
     .replace(/(?<![\w.])(?:self|this)\./g, '');
-  const renamed = outputIsY(typed) ? renamedBy(typed, (name) => ({ y: 's', t: 'y' })[name]) : typed;
+  const renamed = outputIsY(typed)
+    ? renamedBy(typed, (name) => ({ y: 's', t: 'y' })[name])
+    : targetIsT(typed)
+      ? renamedBy(typed, (name) => ({ t: 'y' })[name])
+      : typed;
   return renamedBy(renamed, (name) => letterOf.get(name));
 }
 
@@ -53,4 +60,11 @@ function outputIsY(text: string): boolean {
   const names: readonly string[] = text.replace(/\[\s*t\s*\]/g, '').match(variable) ?? [];
   const output = names.some((name) => name === 's' || letterOf.get(name) === 's');
   return names.includes('y') && names.includes('t') && !output;
+}
+
+/** True where t is taken off the output: a temperature is never. */
+function targetIsT(text: string): boolean {
+  const [, output = ''] = /(?<![\w.])(\w+)\s*-\s*t(?![\w[(.])/.exec(text) ?? [];
+  const names: readonly string[] = text.match(variable) ?? [];
+  return (output === 's' || letterOf.get(output) === 's') && !names.includes('y');
 }

@@ -3,7 +3,7 @@ import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
-import { goalOfRight, lookUp } from './expressions.js';
+import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import type { Candidate, Goal, Kind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
 import { addsUp, right, rightLoss } from './mistakes/right.js';
@@ -76,7 +76,7 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   }
   // Beside a right one stand the same lines, beside a mistake those that were asked for.
   const { axis, temperature } = mistake.id === right.id ? scaling : asked;
-  const wanted = goal ?? mistake.goal ?? goalOf(problem, form.kind);
+  const wanted = goal ?? mistake.goal ?? (problem || !namesTarget(expression) ? goalOf(problem, form.kind) : 'loss');
   return finish({
     verdict: mistake.id,
     matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
@@ -85,7 +85,7 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     why: mistake.why,
     instead: remedyFor(
       wanted,
-      problem ? settingFor(problem, input) : settingOf(axis, temperature, true),
+      problem ? settingFor(problem, input) : { ...settingOf(axis, temperature, true), layer: input.layer ?? null },
       reduction ?? problem?.reduction ?? null,
     ),
   });

@@ -155,6 +155,11 @@ function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, else
   };
 }
 
+/** True where the target is part of an expression: what is wanted is the gradient of a loss. */
+export function namesTarget(expression: string): boolean {
+  return /(?<![\w.])y(?!\w)/.test(normalised(expression));
+}
+
 function unknownExpression(expression: string): SoftgradError {
   const known = knownExpressions();
   const near = nearest(

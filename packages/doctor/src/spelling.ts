@@ -21,8 +21,8 @@ export function normalised(expression: string): string {
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
   const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))
-    .replace(/\.(sum|mean)\((-?\d)/g, '.$1(axis=$2')
-    .replace(/(\.(?:sum|mean)\(axis=-?\d),(?=True|true|1)/g, '$1,keepdims=')
+    .replace(/\.(sum|mean|max)\((-?\d)/g, '.$1(axis=$2')
+    .replace(/(\.(?:sum|mean|max)\(axis=-?\d),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
     .replaceAll('axis=-1', 'axis=1');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
@@ -47,7 +47,7 @@ function asOneStatement(expression: string): string {
     /^\s*(?:\w+\s*=\s*)?(\w+)\.at\[(.*)\]\.(?:add\(\s*-1(?:\.0*)?\s*\)|subtract\(\s*1(?:\.0*)?\s*\))\s*$/,
     '$1[$2] -= 1',
   );
-  const copied = copyDecremented.exec(inPlace);
+  const copied = copyDecremented.exec(inPlace) ?? ownDecremented.exec(inPlace);
   if (!copied) return inPlace;
   const { source = '', index = '', divisor } = copied.groups ?? {};
   return divisor === undefined ? `${source}[${index}] -= 1` : `(${source} - y) / ${divisor}`;
@@ -55,6 +55,10 @@ function asOneStatement(expression: string): string {
 
 const copyDecremented =
   /^\s*(?<name>\w+)\s*=\s*(?<source>[\w.]+?)(?:\.copy\(\)|\.clone\(\))?\s*[;\n]\s*\k<name>\s*\[(?<index>(?:\w+\.)?a?range\([^[\]]*\)\s*,\s*\w+)\]\s*-=\s*1\s*(?:[;\n]\s*\k<name>\s*\/=\s*(?<divisor>[^;\n]+?)\s*)?;?\s*$/;
+
+/** The same without a copy, and divided afterwards. */
+const ownDecremented =
+  /^\s*(?<source>\w+)\s*\[(?<index>(?:\w+\.)?a?range\([^[\]]*\)\s*,\s*\w+)\]\s*-=\s*1\s*[;\n]\s*\k<source>\s*\/=\s*(?<divisor>[^;\n]+?)\s*;?\s*$/;
 
 /** `s.map((p, i) => p - y[i])` and a loop's `s[i] - y[i]` without their index, where there is only one. */
 function elementwise(expression: string): string {
@@ -188,8 +192,8 @@ function asLetters(text: string): string {
 
 /** `sum(J, axis=1)` as `J.sum(axis=1)`. */
 function asMethods(text: string): string {
-  return rewritten(text, /(?<![\w.])(sum|mean)\(/, (name, [operand, ...rest]) => {
-    return `${wrapped(operand.replace(/^(?:a|input|x)=/, ''))}.${name}(${rest.join(',')})`;
+  return rewritten(text, /(?<![\w.])(sum|mean|max)\(/, (name, [operand, ...rest]) => {
+    return `${factor(operand.replace(/^(?:a|input|x)=/, ''))}.${name}(${rest.join(',')})`;
   });
 }
 
@@ -197,7 +201,7 @@ function asMethods(text: string): string {
 function asOperators(text: string): string {
   const operator = (name: string) => (name === 'multiply' ? '*' : '@');
   const functions = rewritten(text, /(?<![\w.])(dot|matmul|multiply)\(/, (name, operands) => {
-    return operands.length === 2 ? operands.map(wrapped).join(operator(name)) : `${name}(${operands.join(',')})`;
+    return operands.length === 2 ? operands.map(factor).join(operator(name)) : `${name}(${operands.join(',')})`;
   });
   return functions.replace(
     /\.(dot|matmul|mul)\(([\w.]+)\)/g,
@@ -242,14 +246,6 @@ function operandsFrom(text: string, open: number): readonly [string, ...string[]
     operand += character;
   }
   return null;
-}
-
-/** In parentheses, unless it is a name, a call or an element. */
-function wrapped(operand: string): string {
-  const inner = withoutOuterParentheses(operand);
-  return /^[\w.]+$/.test(inner) || /^[\w.]+\([^()]*\)$/.test(inner) || /^[\w.]+\[[^[\]]*\]$/.test(inner)
-    ? inner
-    : `(${inner})`;
 }
 
 function withoutOuterParentheses(text: string): string {

@@ -44,11 +44,39 @@ describe('what people say they did', () => {
     ['Math.exp(x[i]) - y[i]', 'normalisation-missing'],
     ['s - y / n', 'partly-averaged'],
     ['s - np.eye(f)[y - 1]', 'labels-off-by-one'],
+    ["np.einsum('kij,kj->ki', jac, grad)", 'right'],
+    ['p - t', 'right'],
+    ['(probs - t) / n', 'right'],
+    ['probs[np.arange(N), y] -= 1; probs /= N', 'right'],
+    ['exps / np.sum(exps)', 'wrong-axis'],
+    ['exp_scores / np.sum(exp_scores, axis=1)', 'keepdims-missing'],
+    ['np.exp(x - x.max()) / np.exp(x - x.max()).sum()', 'wrong-axis'],
+    ['np.exp(x - np.max(x)) / np.sum(np.exp(x - x.max()))', 'wrong-axis'],
   ])('%s is %s', (gradient, id) => {
     expect(diagnose({ gradient }).verdict).toBe(id);
   });
 
-  test.each(['s.sub()', 'sub(s)', 'p.map(', "np.einsum('ij', J, g)", 'y - t - s', 's[i] - y[j]'])(
+  test.each([
+    ['s - y / n', 'crossEntropy('],
+    ['np.exp(x) - y', 'crossEntropy('],
+    ['J.sum()', 'softmax.vjp('],
+    ['g * s * (1 - s)', 'softmax.vjp('],
+  ])('instead of %s: %s', (gradient, line) => {
+    expect(diagnose({ gradient }).instead.typescript).toContain(line);
+  });
+
+  test("beside a layer's own derivative stand the layer's lines", () => {
+    const { verdict, instead } = diagnose({
+      gradient: 'g - s * g.sum(axis=-1, keepdims=True)',
+      layer: 'log-softmax',
+    });
+    expect(verdict).toBe('right');
+    expect(instead.typescript).toBe('const dx = logSoftmax.vjp(logSoftmax(logits), g);');
+    const slopes = diagnose({ gradient: 'g * s * (1 - s)', layer: 'sigmoid' });
+    expect([slopes.verdict, slopes.instead.numpy]).toEqual(['right', 'dx = g * s * (1 - s)']);
+  });
+
+  test.each(['s.sub()', 'sub(s)', 'p.map(', "np.einsum('ij', J, g)", 'y - t - s', 's[i] - y[j]', 'x - t', 's - t[0]'])(
     '%s is none of them',
     (gradient) => {
       expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
