@@ -37,9 +37,9 @@ export function notesOn(
   if (!addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
     notes.push('The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.');
   }
-  if (verdict === 'one-column' && !problem.g) {
+  if (matches.some(({ id }) => id === 'one-column') && !problem.g) {
     notes.push(
-      'Of an upstream gradient that is 1 in that column and 0 elsewhere it is right: if the loss is that probability, give the upstream gradient.',
+      'The last column of the Jacobian is the gradient of the last probability: if that is the loss, it is right. The upstream gradient tells them apart.',
     );
   }
   const next = others.find(({ error }) => Number.isFinite(error));

@@ -1,22 +1,51 @@
 import { at } from './at.js';
-import { largestOf } from './compare.js';
+import { largestOf, noiseLevels } from './compare.js';
 import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
 
 /**
  * True where the numbers can be what is left of sums of rounded terms s_i s_j: multiples of the last place of the least of them.
  */
-export function isSumOfRounded({ s, n, f, temperature }: Problem, data: Float64Array, unit: number): boolean {
-  if (data.length !== n * f) return false;
+export function isSumOfRounded(problem: Problem, data: Float64Array, unit: number): boolean {
+  if (data.length !== problem.n * problem.f) return false;
+  return lastPlaces(problem, data).every((place) => place === 0 || Number.isInteger(place / unit));
+}
+
+/** The numbers in half of the last places of the least of the terms s_i s_j that were added up, times the unit roundoff; 0 where they are 0. */
+function lastPlaces({ s, n, f, temperature }: Problem, data: Float64Array): Float64Array {
   const least = new Float64Array(n).fill(1);
   s.forEach((value, k) => {
     const row = Math.floor(k / f);
     if (value > 0) least[row] = Math.min(at(least, row), value);
   });
-  return data.every((value, k) => {
+  return data.map((value, k) => {
     const term = (at(s, k) * at(least, Math.floor(k / f))) / temperature;
-    return value === 0 || (term > 0 && Number.isInteger(value / (2 * unit * 2 ** Math.floor(Math.log2(term)))));
+    return value === 0 ? 0 : value / (2 * 2 ** Math.floor(Math.log2(term)));
   });
+}
+
+/** Numbers of more last places than this say nothing of being whole ones. */
+const mostPlaces = 1024;
+/** Rounded afterwards, whole numbers are near to whole ones. */
+const nearlyWhole = 2 ** -8;
+
+/**
+ * True where the numbers, none of which is 0 throughout, are what rounding leaves of sums in float64, by their size, or in
+ * float32: few last places of the terms.
+ */
+export function isNoiseOfSums(problem: Problem, data: Float64Array): boolean {
+  const { s, f } = problem;
+  if (data.every((value) => value === 0)) return false;
+  const places = lastPlaces(problem, data);
+  const [, double] = noiseLevels(f, false);
+  if (double && data.every((value, k) => Math.abs(value) <= double.relative * at(s, k))) {
+    return places.every((place) => Math.abs(place) * 2 ** 53 > mostPlaces || isNearlyWhole(place * 2 ** 53));
+  }
+  return places.every((place) => Math.abs(place) * 2 ** 24 <= mostPlaces && isNearlyWhole(place * 2 ** 24));
+}
+
+function isNearlyWhole(count: number): boolean {
+  return Math.abs(count - Math.round(count)) <= nearlyWhole * Math.abs(count);
 }
 
 /** Most multiplications that telling two ways of summing apart is worth. */

@@ -14,6 +14,7 @@ import {
 } from './compare.js';
 import type { Candidate, Form, Kind, Mistake } from './form.js';
 import { inferredRights, leftOutRows } from './inferred.js';
+import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
 import { type Precision, precisionOf } from './precision.js';
@@ -69,8 +70,25 @@ const scaledMistake: Mistake = {
   forms: [],
 };
 
-/** Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. */
+/**
+ * Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. A
+ * mistake that leaves it open whether the numbers are right is not the only match.
+ */
 export function search(problem: Problem, readings: readonly Reading[]): Findings {
+  const found = explain(problem, readings);
+  const [best] = found.matches;
+  const [reading] = readings;
+  if (!best || !reading || found.matches.some(({ id }) => id === right.id)) return found;
+  for (const { id, error } of found.matches) {
+    const open = rightLeftOpen(problem, reading, { id, error, precision: found.precision });
+    if (!open) continue;
+    const also = { ...unnamed(reading.kind, open.formula, error), id: right.id, mistake: open.mistake };
+    return { ...found, matches: [...found.matches, also] };
+  }
+  return found;
+}
+
+function explain(problem: Problem, readings: readonly Reading[]): Findings {
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
   const numbers = given[0]?.data ?? new Float64Array();
   const precision = precisionOf(numbers);
@@ -262,12 +280,29 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
       if (factor === null) continue;
       const scaled = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
       const [error = 1] = relativeErrors(given, scaled, [noise]);
-      if (error > fits || !standsOut(given, terms, noise)) continue;
+      if (error > (noise.slack ? fits : exactly) || !standsOut(given, terms, noise)) continue;
+      if (kind === 'gradient' && !inEveryRow(problem, given, scaled, noise)) continue;
       const written = `${Number(factor.toPrecision(6))} × (${formula})`;
       return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake };
     }
   }
   return null;
+}
+
+/** True where the explanation holds in each of the rows, the small ones among them: rows may have factors of their own. */
+function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms }: Candidate, noise: Noise): boolean {
+  const part = (numbers: Candidate['values'], first: number) =>
+    Float64Array.from({ length: f }, (_, i) =>
+      typeof numbers === 'function' ? numbers(first + i) : at(numbers, first + i),
+    );
+  for (let first = 0; first < n * f; first += f) {
+    const row = measure(data.subarray(first, first + f));
+    const own = noise.slack ? { ...noise, slack: noise.slack.subarray(first, first + f) } : noise;
+    const candidate = { formula, values: part(values, first), terms: part(terms, first) };
+    const [error = 0] = relativeErrors(row, candidate, [own]);
+    if (error > fits) return false;
+  }
+  return true;
 }
 
 /** What is right of a loss that leaves rows out. */

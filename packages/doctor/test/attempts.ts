@@ -472,14 +472,18 @@ export const attempts: readonly Attempt[] = [
     return map(lossUpstream(d), d.round, (value, n, i) => (value * s[n][i] * (1 - s[n][i])) / d.temperature);
   }),
 
-  attempt('one-column', 'nothing', (d) => jacobians(d).map((J) => J.map((row) => row[row.length - 1]))),
+  attempt('one-column', 'nothing', (d) => jacobians(d).map((J) => J.map((row) => row[row.length - 1])), {
+    among: ['right', 'one-column'],
+  }),
   attempt('one-column', 'upstream', (d) =>
     jacobians(d).map((J, n) => J.map((row) => d.round((row.at(-1) ?? 0) * (d.g[n].at(-1) ?? 0)))),
   ),
 
   attempt('upstream-missing', 'upstream', (d) => jacobians(d)),
   attempt('upstream-missing', 'target', (d) => jacobians(d)),
-  attempt('upstream-missing', 'target', (d) => jacobians(d).map((J, n) => J[d.labels[n]])),
+  attempt('upstream-missing', 'target', (d) => jacobians(d).map((J, n) => J[d.labels[n]]), {
+    among: ['right', 'upstream-missing'],
+  }),
 
   attempt('jacobian-skipped', 'upstream', (d) => d.g),
   attempt('jacobian-skipped', 'target', (d) => lossUpstream(d)),

@@ -205,6 +205,7 @@ const probabilityLosses: readonly {
       [2, '2 (1 − Σ y s)'],
     ],
   },
+  { upstream: (_, y) => y, losses: [[1, 'Σ y s']] },
 ];
 
 /** The gradients of squared and absolute errors of the probabilities, which do go through the Jacobian. */
@@ -229,6 +230,19 @@ export const rightProbabilityLoss: Form = {
           terms: lazily(through.terms, scale),
         }));
     });
+  },
+};
+
+/** The gradient of the last class's probability, where nobody said what the loss is: it is the last column of the Jacobian. */
+const rightLastProbability: Form = {
+  kind: 'gradient',
+  expressions: [],
+  gives: (problem) => {
+    const { g, f, layer } = problem;
+    if (g || f < 2 || (layer !== null && layer !== 'softmax')) return [];
+    const last = each(problem, (_k, _row, i) => (i === f - 1 ? 1 : 0));
+    const { formula, values, terms } = throughLayer(problem, cotangent(problem, 'g', last));
+    return [{ formula: `${formula} with g of the loss s_f−1`, values, terms }];
   },
 };
 
@@ -301,5 +315,5 @@ export const right: Mistake = {
   what: 'the right derivative',
   why: 'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.',
   layers: everyLayer,
-  forms: [rightProduct, rightLoss, rightProbabilityLoss, rightDistilled, wantedJacobian, slope],
+  forms: [rightProduct, rightLoss, rightProbabilityLoss, rightLastProbability, rightDistilled, wantedJacobian, slope],
 };
