@@ -138,7 +138,7 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): number 
 }
 
 /** Entries that are looked at before all are. */
-const sampled = 4096;
+export const sampled = 4096;
 
 /** A step through so many entries that meets about `sampled` of them, of all classes; 1 where there are few. */
 export function sampleStep(length: number, f: number): number {

@@ -1,5 +1,5 @@
 import { innerProducts } from './host-softmax.js';
-import type { Layer, LossReduction, Problem } from './problem.js';
+import { batchSize, type Layer, type LossReduction, type Problem } from './problem.js';
 
 /** What an array of the caller's can be, by its shape. */
 export type Kind =
@@ -44,6 +44,8 @@ export interface Form {
   readonly caveats?: Readonly<Record<string, string>>;
   /** How an expression adds up the rows' losses, by expression. */
   readonly reductions?: Readonly<Record<string, LossReduction>>;
+  /** Rows of what it gives depend on other rows, or on whether there are rows of some kind: it says nothing about a sample of them. */
+  readonly ofBatch?: boolean;
   /** What it gives is exactly 0; the largest that rounding makes of it. */
   noise?(problem: Problem): number;
   /** What it gives for this problem; nothing where it needs what is not known, or where it is no mistake. */
@@ -134,8 +136,10 @@ export interface LossFactor {
 }
 
 /** 1 for the sum of the losses, 1/n for their mean; both where nobody said which. */
-export function lossFactors({ y, n, f, reduction, target, layer }: Problem): readonly LossFactor[] {
+export function lossFactors(problem: Problem): readonly LossFactor[] {
+  const { y, f, reduction, target, layer } = problem;
   if (!y) return [];
+  const n = batchSize(problem);
   const sum: LossFactor = { factor: 1, over: '', reduction: 'sum' };
   const divisor = target?.divisor ?? n;
   const byRows: LossFactor = { factor: 1 / n, over: ' / n', reduction: 'mean' };
@@ -241,7 +245,7 @@ export function loss(
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
         // Of one row the sum is the mean.
-        ...(problem.n === 1 && problem.reduction === null ? {} : { reduction }),
+        ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
       }));
     },
   };

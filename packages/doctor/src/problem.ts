@@ -27,7 +27,10 @@ export interface Problem {
   readonly axis: number;
   /** The dimensions without the axis; their product is n. */
   readonly batch: Shape;
+  /** How many rows the matrices have: of a sample, fewer than the batch. */
   readonly n: number;
+  /** Of a sample of rows, the problem that they are of. */
+  readonly whole?: Problem;
   readonly f: number;
   /** What the caller said that the layer is; null where nothing was said: a softmax, or the cross-entropy of logits. */
   readonly layer: Layer | null;
@@ -49,6 +52,11 @@ export interface Problem {
   readonly fused: boolean;
   readonly temperature: number;
   readonly reduction: LossReduction | null;
+}
+
+/** The number of rows that a mean over the batch divides by. */
+export function batchSize({ n, whole }: Problem): number {
+  return whole ? whole.n : n;
 }
 
 export interface ProblemInput {

@@ -21,6 +21,7 @@ import { type Precision, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
+import { type RowSample, sampleOfRows } from './sample.js';
 
 /** An explanation with how far it is from the given numbers. */
 export interface Match {
@@ -199,17 +200,19 @@ function withRight({ matches, others }: Divided, found: Match | null): Divided {
 /** The best form of each explanation, the nearest first, once for each noise level. */
 function rank(problem: Problem, readings: readonly GivenReading[], levels: readonly Noise[]): Match[][] {
   const ranked = levels.map((): Match[] => []);
+  const own = readings.find(({ kind }) => kind === 'gradient');
+  const sample = own ? sampleOfRows(problem, own.data, levels) : null;
   const size = readings[0]?.data.length ?? 0;
   for (const mistake of explanationsOf(problem.layer)) {
     const best: (Match | undefined)[] = levels.map(() => undefined);
     for (const form of mistake.forms) {
       for (const { kind, given } of readings) {
         if (kind !== form.kind) continue;
-        for (const { formula, ...numbers } of form.gives(problem)) {
-          errorsOf(given, { formula, ...numbers }, levels, problem.f).forEach((error, level) => {
-            if (error <= fits && !isEvidence(problem, mistake, given, numbers.terms, levels[level])) return;
+        const some = kind === 'gradient' && !form.ofBatch ? sample : null;
+        for (const { formula, values, terms, reduction, errors } of compared(problem, form, given, levels, some)) {
+          errors.forEach((error, level) => {
+            if (error <= fits && !isEvidence(problem, mistake, given, terms, levels[level])) return;
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
-            const { reduction, values } = numbers;
             const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
             best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction };
           });
@@ -222,6 +225,31 @@ function rank(problem: Problem, readings: readonly GivenReading[], levels: reado
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;
+}
+
+interface Compared extends Candidate {
+  /** Its relative error at each noise level. */
+  readonly errors: readonly number[];
+}
+
+/** What a form gives with its errors: in the sample of rows where it is far off there, else in the whole, which is computed only then. */
+function compared(
+  problem: Problem,
+  form: Form,
+  given: Given,
+  levels: readonly Noise[],
+  sample: RowSample | null,
+): readonly Compared[] {
+  const whole = (candidate: Candidate) => ({ ...candidate, errors: errorsOf(given, candidate, levels, problem.f) });
+  if (!sample) return form.gives(problem).map(whole);
+  const seen = form.gives(sample.problem).map((candidate) => ({
+    ...candidate,
+    errors: relativeErrors(sample.given, candidate, sample.levels),
+  }));
+  const hopes = ({ errors }: Compared) => Math.min(...errors) <= hopeless;
+  if (!seen.some(hopes)) return seen;
+  const all = form.gives(problem);
+  return seen.flatMap((one, k) => (hopes(one) ? all.slice(k, k + 1).map(whole) : [one]));
 }
 
 /** False where the numbers are within the rounding of every step, as those of many formulas are. What is right stays so. */
@@ -240,7 +268,7 @@ function isEvidence(
 function largestWithin(values: Candidate['values'], size: number): number {
   let most = 0;
   for (let k = 0; k < size; k++)
-    most = Math.max(most, Math.abs(typeof values === 'function' ? values(k) : at(values, k)));
+    most = Math.max(most, Math.abs(typeof values === 'function' ? values(k) : (values[k] ?? 0)));
   return most;
 }
 

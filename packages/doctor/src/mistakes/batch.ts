@@ -15,6 +15,7 @@ const batchContracted: Mistake = {
   forms: [
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: ["np.einsum('nij,mj->ni', J, g)", 'J @ g.sum(axis=0)'],
       gives: (problem) => {
         const { g, n } = problem;
@@ -29,6 +30,7 @@ const batchContracted: Mistake = {
     },
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: ['g @ J.sum(axis=0)', 'g @ J.mean(axis=0)'],
       gives: (problem) => {
         const { g, n, f } = problem;
@@ -119,6 +121,7 @@ const flattenedBatch: Mistake = {
     },
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: [],
       gives: (problem) => {
         const { s, g, n, temperature } = problem;

@@ -48,6 +48,7 @@ const wrongAxis: Mistake = {
   forms: [
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: [
         's * (g - (s * g).sum())',
         's * (g - (s * g).sum(axis=0))',
@@ -152,6 +153,7 @@ const transposed: Mistake = {
     ...[rightProduct, rightLoss].map(
       (form): Form => ({
         kind: 'gradient',
+        ofBatch: true,
         expressions: form === rightProduct ? ['dx.T.reshape(s.shape)'] : [],
         gives: (problem) => {
           if (problem.shape.length !== 2 || problem.n === 1 || problem.f === 1) return [];
@@ -194,6 +196,7 @@ const keepdimsMissing: Mistake = {
   forms: [
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: ['s * (g - (s * g).sum(axis=1))', 'np.exp(x) / np.exp(x).sum(axis=1)'],
       gives: (problem) => {
         const { n, f, s, x, g, y, shape } = problem;

@@ -18,16 +18,19 @@ const targetIndexing: Mistake = {
   what: "s with 1 taken off every sample's entry of each class that occurs in the target",
   why: 'dx[:, target] -= 1 picks columns; the target picks one entry a row: dx[np.arange(n), target] -= 1.',
   forms: [
-    loss('s − 1 in the columns of the target', ['dx[:, target] -= 1'], (problem, y) => {
-      const { s, n, f, temperature, target } = problem;
-      const given = target?.given ?? y;
-      // Several labels a row are the columns that the target names.
-      if (!addsUp({ ...problem, y: given })) return null;
-      const columns = new Set<number>();
-      for (let k = 0; k < n * f; k++) if (given[k] === 1) columns.add(k % f);
-      if (columns.size < 2) return null;
-      return each(problem, (k, _row, i) => (s[k] - (columns.has(i) ? 1 : 0)) / temperature);
-    }),
+    {
+      ofBatch: true,
+      ...loss('s − 1 in the columns of the target', ['dx[:, target] -= 1'], (problem, y) => {
+        const { s, n, f, temperature, target } = problem;
+        const given = target?.given ?? y;
+        // Several labels a row are the columns that the target names.
+        if (!addsUp({ ...problem, y: given })) return null;
+        const columns = new Set<number>();
+        for (let k = 0; k < n * f; k++) if (given[k] === 1) columns.add(k % f);
+        if (columns.size < 2) return null;
+        return each(problem, (k, _row, i) => (s[k] - (columns.has(i) ? 1 : 0)) / temperature);
+      }),
+    },
   ],
 };
 

@@ -141,6 +141,7 @@ function brokenForms(shifts: readonly Shift[], expressions: readonly string[]): 
   return [
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions,
       gives: (problem) => softmaxes(problem).flatMap(({ s, note }) => brokenGradients(problem, s, note)),
     },
@@ -210,6 +211,7 @@ export const underflow: Mistake = {
   forms: [
     {
       kind: 'gradient',
+      ofBatch: true,
       expressions: [],
       gives: (problem) => {
         const { y, g } = problem;
@@ -269,17 +271,23 @@ const clippedProbabilities: Mistake = {
       kind: 'gradient',
       expressions: [],
       gives: (problem) => {
-        const { s, y } = problem;
+        const { y } = problem;
         if (!y) return [];
         return clips.flatMap((epsilon) => {
           // Where nothing is that small, clipping changes nothing that could be seen.
-          if (!y.some((value, k) => value > 0 && at(s, k) < 30 * epsilon)) return [];
+          if (!anyTargetBelow(problem, 30 * epsilon)) return [];
           return lossFactors(problem).flatMap(({ factor, over }) => clippedLosses(problem, y, epsilon, factor, over));
         });
       },
     },
   ],
 };
+
+/** True where a target's probability is below a bound, in the whole of the batch. */
+function anyTargetBelow(problem: Problem, bound: number): boolean {
+  const { s, y } = problem.whole ?? problem;
+  return y?.some((value, k) => value > 0 && at(s, k) < bound) ?? false;
+}
 
 /** Below this, a probability that is clipped does not show beside the 1 of the target. */
 const leastVisible = 1e-5;
@@ -299,7 +307,7 @@ function clippedLosses(problem: Problem, y: Float64Array, epsilon: number, facto
     `J (−y / (s + ${epsilon}))${over}`,
     through((value) => 1 / (value + epsilon)),
   );
-  if (targets.every((k) => at(s, k) >= epsilon)) return [added];
+  if (!anyTargetBelow(problem, epsilon)) return [added];
   const constant = [
     candidate(
       `J (−y / clip(s, ${epsilon}))${over}`,

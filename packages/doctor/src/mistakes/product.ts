@@ -11,7 +11,7 @@ import {
   product,
   scaled,
 } from '../form.js';
-import type { Problem } from '../problem.js';
+import { batchSize, type Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, lossGradient, vjp } from './right.js';
 
 /** Slips in the product with the upstream gradient: left out, done twice, or half of the formula missing. */
@@ -82,7 +82,7 @@ const jacobianTwice: Mistake = {
 
 /** Sum and mean, whichever was said, and what a weighted mean divides by. */
 function anyReduction(problem: Problem): readonly Pick<LossFactor, 'factor' | 'over'>[] {
-  const all = [{ factor: 1, over: '' }, { factor: 1 / problem.n, over: ' / n' }, ...lossFactors(problem)];
+  const all = [{ factor: 1, over: '' }, { factor: 1 / batchSize(problem), over: ' / n' }, ...lossFactors(problem)];
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
 }
 

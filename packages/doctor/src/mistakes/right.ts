@@ -16,7 +16,7 @@ import {
   scaled,
 } from '../form.js';
 import { rowSums, vjpRows } from '../host-softmax.js';
-import type { Layer, Problem } from '../problem.js';
+import { batchSize, type Layer, type Problem } from '../problem.js';
 
 /** s ⊙ (g − ⟨s, g⟩) / T: softmax's product, whatever the layer is. */
 export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem.s): Float64Array {
@@ -119,7 +119,7 @@ function lossFormula(problem: Problem): string {
     ...(weight ? ['y times the class weights'] : []),
     ...(counted ? ['0 in ignored rows'] : []),
   ];
-  return [addsUp(problem) ? 's − y' : 's Σy − y', ...options].join(', ');
+  return [addsUp(problem.whole ?? problem) ? 's − y' : 's Σy − y', ...options].join(', ');
 }
 
 /** True where the target of every row that counts adds up to 1. */
@@ -168,14 +168,16 @@ export const rightLoss: Form = {
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
         // Of one row the sum is the mean.
-        ...(n === 1 && problem.reduction === null ? {} : { reduction }),
+        ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
       };
     });
   },
 };
 
 /** How a loss of the probabilities is averaged: over nothing, rows, classes, or all entries. */
-function averages({ n, f }: Problem): readonly (readonly [divisor: number, over: string])[] {
+function averages(problem: Problem): readonly (readonly [divisor: number, over: string])[] {
+  const { f } = problem;
+  const n = batchSize(problem);
   return [
     [1, ''],
     [n, ' / n'],
@@ -261,7 +263,8 @@ const rightDistilled: Form = {
   kind: 'gradient',
   expressions: [],
   gives: (problem) => {
-    const { temperature, target, indices } = problem;
+    const { temperature, indices } = problem;
+    const { target } = problem.whole ?? problem;
     if (temperature === 1 || indices || !target || target.given.every((value) => value === 0 || value === 1)) return [];
     return rightLoss.gives(problem).map((found) => ({
       ...found,

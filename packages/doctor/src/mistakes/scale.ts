@@ -1,6 +1,6 @@
 import type { Candidate, Form, Kind, Mistake } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
-import type { Problem } from '../problem.js';
+import { batchSize as batchRows, type Problem } from '../problem.js';
 import { everyLayer, rightFactors, rightJacobian, rightLoss, rightProduct, times } from './right.js';
 
 /** The right derivative times a factor that does not belong there. */
@@ -42,7 +42,9 @@ const batchSize: Mistake = {
 };
 
 /** The batch's number of rows, of classes, and where it has several dimensions their sizes; 1 is no factor. */
-function batchFactors({ n, f, batch, axis }: Problem): Factor[] {
+function batchFactors(problem: Problem): Factor[] {
+  const { f, batch, axis } = problem;
+  const n = batchRows(problem);
   const sizes = batch.length < 2 ? [] : batch.map((size, d) => ({ size, d: d < axis ? d : d + 1 }));
   const all = [
     { symbol: 'n · ', value: n },
@@ -58,7 +60,8 @@ function batchFactors({ n, f, batch, axis }: Problem): Factor[] {
 
 /** The factors of a cross-entropy's gradient that fit no reduction. */
 function lossBatchFactors(problem: Problem): Factor[] {
-  const { n, f, shape, reduction } = problem;
+  const { f, shape, reduction } = problem;
+  const n = batchRows(problem);
   if (shape.length < 2) return [];
   const rightOnes = rightLoss.gives(problem).length === 0 ? [] : rightFactors(problem).map(({ factor }) => factor);
   const all: Factor[] = [

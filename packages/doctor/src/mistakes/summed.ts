@@ -10,7 +10,7 @@ import {
   type Numbers,
   product,
 } from '../form.js';
-import type { Problem } from '../problem.js';
+import { batchSize, type Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { lossGradient } from './right.js';
 
@@ -101,7 +101,8 @@ const diagonal: Mistake = {
       kind: 'gradient',
       expressions: ['(s - y) * s * (1 - s)'],
       gives: (problem) => {
-        const { s, y, n, temperature } = problem;
+        const { s, y, temperature } = problem;
+        const n = batchSize(problem);
         if (!y) return [];
         const values = lossGradient(problem, y).map((value, k) => value * s[k] * (1 - s[k]));
         const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };

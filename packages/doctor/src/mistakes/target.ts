@@ -1,6 +1,6 @@
 import { at } from '../at.js';
 import { each, type Form, loss, type Mistake } from '../form.js';
-import type { Problem } from '../problem.js';
+import { batchSize, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, everyLayer, lossGradient } from './right.js';
 
@@ -13,7 +13,7 @@ const targetSum: Mistake = {
   why: 'The gradient of −Σ y log s is s Σy − y: every y_i pulls the whole row down by s. s − y is right only where each row of the target adds up to 1; of several labels a row either divide the target by their number, or use a sigmoid for each.',
   forms: [
     loss('s − y', [], (problem, y) => {
-      if (addsUp(problem) || problem.layer === 'sigmoid') return null;
+      if (addsUp(problem.whole ?? problem) || problem.layer === 'sigmoid') return null;
       return each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
     }),
   ],
@@ -59,8 +59,10 @@ const partlyAveraged: Mistake = {
     {
       kind: 'gradient',
       expressions: ['s - y / n', 's / n - y'],
-      gives: ({ n, f, s, y, temperature }) =>
-        y && n > 1
+      gives: (problem) => {
+        const { f, s, y, temperature } = problem;
+        const n = batchSize(problem);
+        return y && n > 1
           ? [
               { by: n, targetOnly: true, formula: 's − y / n' },
               { by: n, targetOnly: false, formula: 's / n − y' },
@@ -72,7 +74,8 @@ const partlyAveraged: Mistake = {
               ),
               terms: s.map((value, k) => (value + at(y, k)) / temperature),
             }))
-          : [],
+          : [];
+      },
     },
   ],
 };

@@ -1,0 +1,46 @@
+import { at } from './at.js';
+import { type Given, measure, type Noise, sampled } from './compare.js';
+import { each } from './form.js';
+import type { Problem } from './problem.js';
+
+/** Some rows of a large problem, on which most explanations can be seen to be far off. */
+export interface RowSample {
+  readonly problem: Problem;
+  readonly given: Given;
+  readonly levels: readonly Noise[];
+}
+
+/** Rows at equal distances, as many as hold the numbers that are looked at first; null where the numbers, or the rows, are few. */
+export function sampleOfRows(problem: Problem, data: Float64Array, levels: readonly Noise[]): RowSample | null {
+  const { n, f } = problem;
+  const rows = Math.ceil(sampled / f);
+  if (data.length !== n * f || data.length <= 16 * sampled || n < 2 * rows) return null;
+  const step = Math.floor(n / rows);
+  const taken = (values: Float64Array) => each({ ...problem, n: rows }, (_, row, i) => at(values, row * step * f + i));
+  const some = (values: Float64Array | null) => values && taken(values);
+  const kept = (values: Uint8Array, length: number) =>
+    Uint8Array.from({ length: rows * length }, (_, k) =>
+      at(values, Math.floor(k / length) * step * length + (k % length)),
+    );
+  const { target, masked } = problem;
+  return {
+    problem: {
+      ...problem,
+      whole: problem,
+      n: rows,
+      x: some(problem.x),
+      s: taken(problem.s),
+      g: some(problem.g),
+      y: some(problem.y),
+      masked: masked && { keep: kept(masked.keep, f), x: some(masked.x) },
+      target: target && {
+        ...target,
+        given: taken(target.given),
+        y: taken(target.y),
+        counted: target.counted && kept(target.counted, 1),
+      },
+    },
+    given: measure(taken(data)),
+    levels: levels.map((noise) => (noise.slack ? { ...noise, slack: taken(noise.slack) } : noise)),
+  };
+}

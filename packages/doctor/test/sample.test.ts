@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { explanationsOf } from '../src/catalogue.js';
+import { diagnose } from '../src/index.js';
+import { layers, type ProblemInput, readProblem } from '../src/problem.js';
+import { sampleOfRows } from '../src/sample.js';
+import { softmax } from './attempts.js';
+import { normal, uniform } from './random.js';
+
+/** Large problems are compared in a sample of their rows first: what every row-wise form gives there are rows of the whole. */
+
+const [n, f] = [9000, 8];
+const next = normal(91);
+const pick = uniform(92);
+const matrix = () => Array.from({ length: n }, () => Array.from({ length: f }, next));
+const logits = matrix();
+const upstream = matrix();
+const labels = Array.from({ length: n }, () => Math.floor(pick() * f));
+const soft = softmax(matrix(), 1, (value) => value);
+const weight = Array.from({ length: f }, () => 0.5 + pick());
+const mask = logits.map((row, k) => row.map((_, i) => i === labels[k] || i % 3 !== k % 3));
+
+const inputs: Readonly<Record<string, ProblemInput>> = {
+  nothing: { logits },
+  upstream: { logits, upstream, temperature: 2 },
+  target: { logits, target: labels },
+  'soft target': { logits, target: soft, temperature: 2 },
+  mean: { logits, target: labels, reduction: 'mean', weight },
+  options: {
+    logits,
+    mask,
+    labelSmoothing: 0.1,
+    target: labels.map((label, row) => (row % 5 === 1 ? -100 : label)),
+  },
+  ...Object.fromEntries(layers.map((layer) => [layer, { logits, target: labels, layer }])),
+};
+
+describe.each(Object.entries(inputs))('with %s', (_, input) => {
+  const problem = readProblem(input);
+  const numbers = Float64Array.from(logits.flat());
+  const sample = sampleOfRows(problem, numbers, []);
+
+  test('the sample is of few rows, at equal distances', () => {
+    expect(sample?.problem.n).toBe(512);
+    const step = Math.floor(n / 512);
+    expect(sample?.given.data.subarray(f, 2 * f)).toEqual(numbers.subarray(step * f, (step + 1) * f));
+  });
+
+  test('each form gives rows of what it gives for the whole', () => {
+    if (!sample) throw new Error('no sample');
+    const step = Math.floor(n / 512);
+    let compared = 0;
+    for (const { id, forms } of explanationsOf(problem.layer)) {
+      for (const form of forms) {
+        if (form.kind !== 'gradient' || form.ofBatch) continue;
+        const whole = form.gives(problem);
+        const some = form.gives(sample.problem);
+        expect(
+          some.map(({ formula }) => formula),
+          id,
+        ).toEqual(whole.map(({ formula }) => formula));
+        some.forEach(({ formula, values }, index) => {
+          const all = whole[index]?.values ?? [];
+          for (const k of [0, 5, 100 * f + 3, 511 * f + 7]) {
+            const place = Math.floor(k / f) * step * f + (k % f);
+            const [part, entry] = [values, all].map((one, w) =>
+              typeof one === 'function' ? one(w === 0 ? k : place) : one[w === 0 ? k : place],
+            );
+            expect(part, `${id}: ${formula}`).toBe(entry);
+            compared++;
+          }
+        });
+      }
+    }
+    expect(compared).toBeGreaterThan(40);
+  });
+});
+
+test('an explanation that holds in the sample alone is none', () => {
+  const s = softmax(logits, 1, (value) => value);
+  const right = s.map((row, k) => row.map((value, i) => value - (i === labels[k] ? 1 : 0)));
+  const step = Math.floor(n / 512);
+  const gradient = right.map((row, k) => (k % step === 0 ? row : row.map((value) => -2 * value)));
+  expect(diagnose({ logits, target: labels, gradient: right }).verdict).toBe('right');
+  expect(diagnose({ logits, target: labels, gradient }).verdict).toBe('unknown');
+});
