@@ -170,6 +170,8 @@ interface Written {
   /** Lines that are neither empty nor comments nor Excel's statement, and whether the first of them is a header of names. */
   readonly lines: number;
   readonly named: boolean;
+  /** Which of these lines have a cell that is no number whatever is between the cells. */
+  readonly wrong: readonly number[];
 }
 
 const encodings: readonly ((text: string) => Uint8Array)[] = [
@@ -236,6 +238,7 @@ const tables: fc.Arbitrary<Written> = fc
         fc.array(fc.array(number, { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 6 }),
       ),
     wrong: fc.array(fc.tuple(fc.nat(5), fc.nat(3), misspelled), { maxLength: 2 }),
+    among: fc.option(fc.tuple(fc.nat(3), names)),
     header: fc.option(fc.array(names, { minLength: 4, maxLength: 4 })),
     delimiter: fc.constantFrom(',', ';', '\t', ' '),
     newline: fc.constantFrom('\n', '\r\n'),
@@ -246,11 +249,22 @@ const tables: fc.Arbitrary<Written> = fc
     atEnd: fc.boolean(),
     encoding: fc.constantFrom(...encodings),
   })
-  .map(({ rows, wrong, header, delimiter, newline, quotes, stated, comment, blankLine, atEnd, encoding }) => {
+  .map(({ rows, wrong, among, header, delimiter, newline, quotes, stated, comment, blankLine, atEnd, encoding }) => {
     const cells = rows.map((row) => row.map((value) => (Object.is(value, -0) ? '-0' : String(value))));
-    const inPlace = wrong.filter(([row, column]) => cells[row]?.[column] !== undefined);
+    const inPlace: [number, number, string][] = wrong.filter(([row, column]) => cells[row]?.[column] !== undefined);
     for (const [row, column, cell] of inPlace) cells[row][column] = cell;
     const columns = rows[0].length;
+    // A name beside a number: the line is neither a header nor a row.
+    const [column = 0, name = ''] = among ?? [];
+    if (
+      among &&
+      delimiter !== ' ' &&
+      column < columns &&
+      cells[0].some((cell, k) => k !== column && cell === String(rows[0][k]))
+    ) {
+      cells[0][column] = name;
+      inPlace.push([0, column, name]);
+    }
     const table = header ? [header.slice(0, columns), ...cells] : cells;
     const lines = table.map((row) => row.map((cell) => quoted(cell, quotes.next().value)).join(delimiter));
     // What is between blanks may not have any, nor be missing; and an empty cell alone would be an empty line.
@@ -266,6 +280,8 @@ const tables: fc.Arbitrary<Written> = fc
       numbers: inPlace.length > 0 ? null : rows,
       lines: table.length,
       named: header !== null,
+      // Without their blanks some of them are numbers.
+      wrong: delimiter === ' ' ? [] : inPlace.map(([row]) => row + (header ? 1 : 0)),
     };
   });
 
@@ -280,11 +296,12 @@ describe('rows in are rows out, or an error: of no table a row is lost without a
     const seen = { read: 0, refused: 0 };
     await fc.assert(
       fc.asyncProperty(tables, fc.constantFrom(undefined, 'yes', 'no'), async (written, header) => {
-        const { bytes, numbers, lines, named } = written;
+        const { bytes, numbers, lines, named, wrong } = written;
         try {
           const { data, shape } = await read(bytes, { header });
           const skipped = header === undefined ? named : header === 'yes';
           expect(shape[0]).toBe(lines - (skipped ? 1 : 0));
+          expect(wrong.filter((line) => line > 0 || !skipped)).toEqual([]);
           expect(data.length).toBe(shape[0] * shape[1]);
           if (numbers) expect([...data]).toEqual(numbers.slice(numbers.length - shape[0]).flat());
           seen.read++;

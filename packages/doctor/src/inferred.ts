@@ -131,7 +131,7 @@ function some(texts: readonly string[]): string {
 /** The right gradient of a softmax over the entries whose gradient is not exactly 0. */
 function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
   const { x, n, f, temperature, masked, layer, y } = problem;
-  if (!x || masked || layer === 'sigmoid') return [];
+  if (!x || masked || layer === 'sigmoid' || !data.includes(0)) return [];
   const keep = Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));
   const removed = keep.reduce((count, kept) => count + 1 - kept, 0);
   const rows = Array.from({ length: n }, (_, row) => keep.subarray(row * f, (row + 1) * f)).filter((row) =>

@@ -15,10 +15,12 @@ import { isNoiseOfSums } from './row-sum.js';
 
 /** How likely digits may agree with one of the explanations by chance. */
 const chance = 1e-5;
+/** The same of one explanation that is looked for after all others. */
+const chanceOfOne = 1e-3;
 /** Rounding of numbers of which no precision is known, relative to their size. */
 const unrounded = 1e-6;
 /** How near to 1 the norm of a gradient is that was divided by it. */
-const unit = 1e-3;
+const unit = 2 ** -8;
 /** Allowance for roundings on the way to the last one. */
 const roundings = 3;
 
@@ -85,16 +87,17 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   const degenerate = indifferentRows(problem);
   if (id === 'row-sum' && degenerate.every(Boolean)) return true;
   const size = sizeOf(data) * error;
-  const digits = new Map<string, number>();
+  const seen = new Set<string>();
+  let likelihood = 1;
   for (let row = 0; row < n; row++) {
     const values = data.subarray(row * f, (row + 1) * f);
     const tolerances = tolerancesOf(values, row * f, size, precision);
     if (!free && !cancels(values, tolerances)) return false;
-    if (!degenerate[row]) addDigits(digits, values, tolerances, free);
+    if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
+    if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
   }
   // What is lost in the rounding of a half precision or of a printout agrees with anything that is small.
-  if (id === 'row-sum') return precision !== null || !isNoiseOfSums(problem, data);
-  return [...digits.values()].reduce((product, one) => product * one, 1) > chance;
+  return id !== 'row-sum' || precision !== null || !isNoiseOfSums(problem, data);
 }
 
 /** True for each row in which many formulas give the same: all probabilities alike, or one of them nearly 1. */
@@ -120,15 +123,20 @@ function cancels(values: Float64Array, tolerances: Float64Array): boolean {
 }
 
 /**
- * How likely the numbers of a row agree with given ones by chance, by what they are: a number that comes up again says nothing
- * new, and the largest follows from the others where they cancel.
+ * How likely the numbers of a row agree with given ones by chance: a number that was seen before says nothing new, and the
+ * largest follows from the others where they cancel.
  */
-function addDigits(digits: Map<string, number>, values: Float64Array, tolerances: Float64Array, free: boolean): void {
-  const largest = free ? -1 : values.findIndex((value) => Math.abs(value) === largestOf(values));
+function likelihoodOf(seen: Set<string>, values: Float64Array, tolerances: Float64Array, free: boolean): number {
+  const most = largestOf(values);
+  const largest = free ? -1 : values.findIndex((value) => Math.abs(value) === most);
+  let likelihood = 1;
   values.forEach((value, i) => {
-    if (value === 0 || i === largest) return;
-    digits.set(Math.abs(value).toPrecision(4), Math.min(1, (2 * at(tolerances, i)) / Math.abs(value)));
+    const digits = Math.abs(value).toPrecision(4);
+    if (value === 0 || i === largest || seen.has(digits)) return;
+    seen.add(digits);
+    likelihood *= Math.min(1, (2 * at(tolerances, i)) / Math.abs(value));
   });
+  return likelihood;
 }
 
 function sizeOf(values: Float64Array): number {

@@ -52,6 +52,8 @@ interface Divided {
 
 /** An explanation fits below this relative error: four printed digits, or half precision. */
 const fits = 1e-3;
+/** In a row of rounded numbers, with a factor that was fitted to all of them. */
+const roundedFits = 5 * fits;
 /** Below this relative error the rounding of the numbers is no matter. */
 const exactly = 1e-5;
 /** Formulas whose relative errors differ by less are the same but for rounding. */
@@ -328,7 +330,7 @@ function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms
     const own = noise.slack ? { ...noise, slack: noise.slack.subarray(first, first + f) } : noise;
     const candidate = { formula, values: part(values, first), terms: part(terms, first) };
     const [error = 0] = relativeErrors(row, candidate, [own]);
-    if (error > fits) return false;
+    if (error > (noise.slack ? roundedFits : fits)) return false;
   }
   return true;
 }
