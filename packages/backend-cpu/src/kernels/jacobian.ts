@@ -71,6 +71,7 @@ function jacobianShort(
   classes: number,
   factor: number,
 ): void {
+  const isSingle = out instanceof Float32Array;
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
@@ -91,7 +92,7 @@ function jacobianShort(
         out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * others * factor;
+      out[diagonal] = p * (isSingle ? others : sumOfOthers(s, start, end, r)) * factor;
     }
   }
 }
@@ -132,7 +133,7 @@ function jacobianLong(
   }
 }
 
-/** 1 − s_r where s_r is nearly 1 and the difference would cancel, by a compensated sum: at most one entry of a row needs it. */
+/** 1 − s_r by a compensated sum. */
 function sumOfOthers(s: FloatArray, start: number, end: number, r: number): number {
   let others = 0;
   let lost = 0;
