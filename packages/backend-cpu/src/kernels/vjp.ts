@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { sumError } from '../pair.js';
+import { productError, sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
@@ -17,10 +17,9 @@ export function vjp(
   temperature: number,
 ): void {
   const { outer, classes } = rows;
-  const factor = inverseTemperature(temperature);
   const isSingle = out instanceof Float32Array;
   if (rows.inner === 1) {
-    vjpRows(out, probabilities, cotangent, outer, classes, factor, isSingle);
+    vjpRows(out, probabilities, cotangent, outer, classes, temperature, isSingle);
     return;
   }
   const s = probabilityScratch(tileLength(rows));
@@ -28,7 +27,7 @@ export function vjp(
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
     gather(g, cotangent, tile, classes);
-    vjpRows(g, s, g, tile.count, classes, factor, isSingle);
+    vjpRows(g, s, g, tile.count, classes, temperature, isSingle);
     scatter(out, g, tile, classes);
   });
 }
@@ -44,13 +43,21 @@ function vjpRows(
   g: FloatArray,
   outer: number,
   classes: number,
-  factor: number,
+  temperature: number,
   isSingle: boolean,
 ): void {
   const length = outer * classes;
-  if (classes === 2 || classes === 3) vjpShort(out, s, g, length, classes, factor);
-  else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
-  else vjpDouble(out, s, g, length, classes, factor);
+  // float64 is divided by T, since a rounded 1/T alone costs an ULP.
+  const factor = isSingle ? inverseTemperature(temperature) : 1;
+  if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
+    vjpShort(out, s, g, length, classes, factor);
+    if (!isSingle) divide(out, 0, length, temperature);
+  } else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
+  else vjpDouble(out, s, g, length, classes, temperature);
+}
+
+function divide(out: FloatArray, start: number, end: number, temperature: number): void {
+  if (temperature !== 1) for (let k = start; k < end; k++) out[k] /= temperature;
 }
 
 /** Rows of two and three, and those once more whose differences overflow. */
@@ -170,7 +177,6 @@ function vjpSingle(
     if (squares > leastSquares) {
       const top = indexAboveHalf(s, start, end);
       if (top >= 0) {
-        total = 1;
         origin = g[top];
         mean = meanCotangent(s, g, start, end, origin);
       }
@@ -199,85 +205,95 @@ function vjpSingle(
  */
 const leastFourth = (1 / 2) ** 4;
 
+/**
+ * Added to a probability and subtracted again, it leaves the multiples of 2⁻²⁶, whose sums are exact: what Σ s differs from 1 by is less than an
+ * ULP of 1, which a plain sum loses.
+ */
+const probabilityHead = 1.5 * 2 ** 26;
+
+/** `s_i Σ_j s_j (g_i − g_j)` with ⟨s, g⟩ and Σ s as pairs: of the result only the last two operations round, and the products of ⟨s, g⟩. */
 function vjpDouble(
   out: FloatArray,
   s: FloatArray,
   g: FloatArray,
   length: number,
   classes: number,
-  factor: number,
+  temperature: number,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     let mean = 0;
     let correction = 0;
     let fourth = 0;
-    let k = start;
-    while (k < end) {
-      // Not k + blockElements, which overflows where the row ends at 2^31.
-      const last = end - k > blockElements ? (k + blockElements) | 0 : end;
-      const lastFour = (last - 3) | 0;
-      let sum0 = 0;
-      let sum1 = 0;
-      let fourth0 = 0;
-      let fourth1 = 0;
-      for (; k < lastFour; k += 4) {
-        const k1 = (k + 1) | 0;
-        const k2 = (k + 2) | 0;
-        const k3 = (k + 3) | 0;
-        const s0 = s[k];
-        const s1 = s[k1];
-        const s2 = s[k2];
-        const s3 = s[k3];
-        const square0 = s0 * s0;
-        const square1 = s1 * s1;
-        const square2 = s2 * s2;
-        const square3 = s3 * s3;
-        sum0 += s0 * g[k] + s1 * g[k1];
-        sum1 += s2 * g[k2] + s3 * g[k3];
-        fourth0 += square0 * square0 + square1 * square1;
-        fourth1 += square2 * square2 + square3 * square3;
-      }
-      for (; k < last; k++) {
-        const square = s[k] * s[k];
-        sum0 += s[k] * g[k];
-        fourth0 += square * square;
-      }
-      const part = sum0 + sum1;
-      const next = mean + part;
-      correction += sumError(mean, part, next);
+    let heads = 0;
+    let tails = 0;
+    for (let k = start; k < end; k++) {
+      const p = s[k];
+      const term = p * g[k];
+      const next = mean + term;
+      correction += sumError(mean, term, next);
       mean = next;
-      fourth += fourth0 + fourth1;
+      const square = p * p;
+      fourth += square * square;
+      const head = p + probabilityHead - probabilityHead;
+      heads += head;
+      tails += p - head;
     }
-    mean += correction;
+    const excess = heads - 1 + tails;
     let origin = 0;
     if (fourth > leastFourth) {
       const top = indexAboveHalf(s, start, end);
       if (top >= 0) {
         origin = g[top];
-        mean = meanCotangent(s, g, start, end, origin);
+        mean = preciseMeanCotangent(s, g, start, end, origin);
+        correction = 0;
       }
     }
     if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
-      vjpWideRow(out, s, g, start, end, factor);
+      vjpWideRow(out, s, g, start, end, 1);
+      divide(out, start, end, temperature);
       continue;
     }
-    const lastFour = (end - 3) | 0;
-    for (k = start; k < lastFour; k += 4) {
-      const k1 = (k + 1) | 0;
-      const k2 = (k + 2) | 0;
-      const k3 = (k + 3) | 0;
-      const dx0 = s[k] * (g[k] - origin - mean) * factor;
-      const dx1 = s[k1] * (g[k1] - origin - mean) * factor;
-      const dx2 = s[k2] * (g[k2] - origin - mean) * factor;
-      const dx3 = s[k3] * (g[k3] - origin - mean) * factor;
-      out[k] = dx0;
-      out[k1] = dx1;
-      out[k2] = dx2;
-      out[k3] = dx3;
-    }
-    for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean) * factor;
+    const constant = origin + mean;
+    const rest = sumError(origin, mean, constant) + correction;
+    if (temperature === 1) {
+      for (let k = start; k < end; k++) out[k] = s[k] * centred(g[k], constant, rest, origin, excess);
+    } else vjpDividedRow(out, s, g, start, end, temperature, constant, rest, origin, excess);
   }
+}
+
+/** `value − constant − rest + excess (value − origin)`, of which the last addition rounds. */
+function centred(value: number, constant: number, rest: number, origin: number, excess: number): number {
+  const moved = value - constant;
+  return moved + (sumError(value, -constant, moved) - rest + excess * (value - origin));
+}
+
+/** Apart from the loop without a temperature, which would be too large for its calls to be inlined. */
+function vjpDividedRow(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  temperature: number,
+  constant: number,
+  rest: number,
+  origin: number,
+  excess: number,
+): void {
+  for (let k = start; k < end; k++) {
+    out[k] = dividedProduct(s[k], centred(g[k], constant, rest, origin, excess), temperature);
+  }
+}
+
+/** `a · b / divisor`, rounded once; where errors are not finite as often as it is written. */
+function dividedProduct(a: number, b: number, divisor: number): number {
+  const product = a * b;
+  const quotient = product / divisor;
+  const back = quotient * divisor;
+  const rest = product - back - productError(quotient, divisor, back) + productError(a, b, product);
+  const precise = quotient + rest / divisor;
+  return Number.isFinite(precise) ? precise : quotient;
 }
 
 /** The index of the probability above ½, or −1. */
@@ -286,27 +302,29 @@ function indexAboveHalf(s: FloatArray, start: number, end: number): number {
   return -1;
 }
 
-/** Σ s (g − origin). */
+/** Σ s (g − origin) of float32, for which a plain sum in float64 has bits enough. */
 function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
+  const lastTwo = (end - 1) | 0;
+  let sum0 = 0;
+  let sum1 = 0;
+  let k = start;
+  for (; k < lastTwo; k += 2) {
+    const k1 = (k + 1) | 0;
+    sum0 += s[k] * (g[k] - origin);
+    sum1 += s[k1] * (g[k1] - origin);
+  }
+  if (k < end) sum0 += s[k] * (g[k] - origin);
+  return sum0 + sum1;
+}
+
+/** Σ s (g − origin), compensated. */
+function preciseMeanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
   let mean = 0;
   let correction = 0;
-  let k = start;
-  while (k < end) {
-    const last = end - k > blockElements ? (k + blockElements) | 0 : end;
-    const lastFour = (last - 3) | 0;
-    let sum0 = 0;
-    let sum1 = 0;
-    for (; k < lastFour; k += 4) {
-      const k1 = (k + 1) | 0;
-      const k2 = (k + 2) | 0;
-      const k3 = (k + 3) | 0;
-      sum0 += s[k] * (g[k] - origin) + s[k1] * (g[k1] - origin);
-      sum1 += s[k2] * (g[k2] - origin) + s[k3] * (g[k3] - origin);
-    }
-    for (; k < last; k++) sum0 += s[k] * (g[k] - origin);
-    const part = sum0 + sum1;
-    const next = mean + part;
-    correction += sumError(mean, part, next);
+  for (let k = start; k < end; k++) {
+    const term = s[k] * (g[k] - origin);
+    const next = mean + term;
+    correction += sumError(mean, term, next);
     mean = next;
   }
   return mean + correction;
