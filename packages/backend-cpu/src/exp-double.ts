@@ -5,7 +5,7 @@
  * So 2^e · H(j), called the head here, is exp(x) but for less than a thousandth, and its product with another number of 26 bits is exact.
  */
 
-import { sumError } from './pair.js';
+import { type Pair, sumError } from './pair.js';
 
 /** Largest |x| for which exp(x), and the quotients of sums of it, are normal float64 with room for their splitting. */
 export const doubleLimit = 600;
@@ -124,6 +124,28 @@ export function expOfFloat64(x: number): number {
   const less = x - Math.LN2;
   return 2 * expDouble(less, sumError(x, -Math.LN2, less) - ln2Rest);
 }
+
+/**
+ * ln(1 + x + low) of an x ≥ 0 as a pair, within 2⁻⁶ ULP where it is above 1/512, and nowhere less exact than a rounded logarithm: the
+ * logarithm of the table's point beside it, which is known to more than 64 bits, and a short series for their ratio.
+ */
+export function log1pPair(x: number, low: number): Pair {
+  if (!(x < largestSum)) return { high: Math.log1p(x), low: 0 };
+  const steps = Math.round(Math.log1p(x) * stepsPerUnit);
+  const sum = 1 + x;
+  const point = headOf(steps);
+  const ratio = (sum - point + (sumError(1, x, sum) + low)) / point;
+  const square = ratio * ratio;
+  const series = square * (-1 / 2 + ratio * (1 / 3 + ratio * (-1 / 4 + ratio / 5)));
+  const whole = steps * stepHigh;
+  const high = whole + ratio;
+  const rest = sumError(whole, ratio, high) + (series + (steps * stepLow + headLogs[steps & 511]));
+  const rounded = high + rest;
+  return { high: rounded, low: rest - (rounded - high) };
+}
+
+/** Sums of exponentials are smaller, of which none is above 1. */
+const largestSum = 2 ** 53;
 
 function headOf(steps: number): number {
   const n = steps | 0;

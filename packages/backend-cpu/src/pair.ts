@@ -12,6 +12,13 @@ export function reciprocal(x: number): Pair {
   return { high, low: high * (1 - product - productError(high, x, product)) };
 }
 
+/** n / d, where neither it nor d is at the ends of the range. */
+export function quotient(n: number, d: Pair): Pair {
+  const high = n / d.high;
+  const product = high * d.high;
+  return { high, low: (n - product - productError(high, d.high, product) - high * d.low) / d.high };
+}
+
 /** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
 export function sumError(a: number, b: number, sum: number): number {
   const added = sum - a;

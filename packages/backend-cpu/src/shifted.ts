@@ -38,6 +38,8 @@ export interface ShiftedRow {
   maxLow: number;
   /** Σ exp(x/T − max) over all entries but the largest; NaN for a row that has no softmax. */
   others: number;
+  /** What rounding took off `others`: 0 for float32. */
+  othersLow: number;
   /** The mask keeps no entry of this row. */
   empty: boolean;
 }
@@ -82,6 +84,7 @@ export function forEachShiftedRow(
       max: 0,
       maxLow: 0,
       others: 0,
+      othersLow: 0,
       empty: false,
     };
     for (let r = 0; r < tile.count; r++) {
@@ -227,7 +230,7 @@ function shiftOrdinary(row: ShiftedRow, classes: number, max: number, divisor: n
     sum = next;
   }
   exp[top] = 1;
-  row.others = sum + correction;
+  setOthers(row, sum, correction);
   return true;
 }
 
@@ -273,7 +276,12 @@ function exponentiateRow(row: ShiftedRow, classes: number): void {
     sum = next;
   }
   exp[top] = 1;
+  setOthers(row, sum, correction);
+}
+
+function setOthers(row: ShiftedRow, sum: number, correction: number): void {
   row.others = sum + correction;
+  row.othersLow = correction - (row.others - sum);
 }
 
 /** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN if one of its logits is NaN. */
@@ -284,4 +292,5 @@ function shiftNothing(row: ShiftedRow, classes: number): void {
   shifted.fill(Number.NaN, start, end);
   exp.fill(Number.NaN, start, end);
   row.others = Number.NaN;
+  row.othersLow = 0;
 }

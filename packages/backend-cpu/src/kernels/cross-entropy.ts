@@ -1,7 +1,8 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
+import { log1pPair } from '../exp-double.js';
 import { expAndSum, unitOf } from '../exp-single.js';
-import { productError, sumError } from '../pair.js';
+import { productError, quotient, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { clampToFinite } from '../temperature.js';
@@ -131,7 +132,9 @@ function crossEntropyShifted(
         if (loss)
           loss[row.row] =
             hot === 0 && !Number.isNaN(row.others) ? 0 : -scale * hot * logProbability(row, index) * row.unit;
-        if (gradient) oneHotGradient(row, classes, index, gradientScale * hot);
+        const isWritten =
+          gradient instanceof Float64Array && preciseOneHotGradient(row, classes, index, scale * hot, temperature);
+        if (gradient && !isWritten) oneHotGradient(row, classes, index, gradientScale * hot);
         fillMasked(row.exp, row, classes, 0);
         return;
       }
@@ -149,9 +152,11 @@ function crossEntropyShifted(
 }
 
 /** In units of the row. */
-function logProbability({ shifted, low, unit, start, others }: ShiftedRow, index: number): number {
-  const log = Math.log1p(others) / unit;
-  return shifted === low ? shifted[start + index] - log : shifted[start + index] - log + low[start + index];
+function logProbability({ shifted, low, unit, start, others, othersLow }: ShiftedRow, index: number): number {
+  const x = shifted[start + index];
+  if (shifted === low) return x - Math.log1p(others) / unit;
+  const log = log1pPair(others, othersLow);
+  return x - log.high / unit + (low[start + index] - log.low / unit);
 }
 
 /** Turns the row's exponentials into `factor (p − onehot(index))`. */
@@ -160,6 +165,39 @@ function oneHotGradient({ exp, start, others, top }: ShiftedRow, classes: number
   for (let k = start; k < start + classes; k++) exp[k] = factor * (exp[k] / total);
   if (index === top) exp[start + index] = -factor * (others / total);
   else exp[start + index] -= factor;
+}
+
+/**
+ * The same for float64 with `weight / T` as the factor: a product with the pair of `weight / (T Σ exp)` rounds once, whereas the factor, its product, the
+ * sum and the quotient round four times. False, with nothing written, at the ends of the range.
+ */
+function preciseOneHotGradient(
+  { exp, start, others, othersLow, top }: ShiftedRow,
+  classes: number,
+  index: number,
+  weight: number,
+  temperature: number,
+): boolean {
+  const total = 1 + others;
+  const divisor = total * temperature;
+  if (!isOrdinary(divisor) || !isOrdinary(temperature)) return false;
+  const divisorLow = productError(total, temperature, divisor) + (sumError(1, others, total) + othersLow) * temperature;
+  const { high, low } = quotient(weight, { high: divisor, low: divisorLow });
+  const own = exp[start + index];
+  for (let k = start; k < start + classes; k++) exp[k] = exp[k] * high + exp[k] * low;
+  if (index === top) {
+    exp[start + index] = 0 - (others * high + (others * low + othersLow * high));
+  } else {
+    const hot = quotient(weight, { high: temperature, low: 0 });
+    exp[start + index] = own * high - hot.high + (own * low - hot.low);
+  }
+  return true;
+}
+
+/** Whether products and quotients with x, and their errors, are far from the ends of the range. */
+function isOrdinary(x: number): boolean {
+  const size = Math.abs(x);
+  return size > 2 ** -400 && size < 2 ** 400;
 }
 
 /** q of a class index: smoothed, then weighted, then 0 where masked. */

@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
-import { expOfFloat64 } from '../exp-double.js';
+import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
@@ -112,15 +112,19 @@ function logSoftmaxShifted(
     rows,
     parameters,
     (row) => {
-      const { shifted, low, unit, start, others, empty } = row;
+      const { shifted, low, unit, start, others, othersLow, empty } = row;
       const end = start + classes;
       if (empty) {
         shifted.fill(Number.NEGATIVE_INFINITY, start, end);
         return;
       }
-      const log = Math.log1p(others);
-      if (shifted === low) for (let k = start; k < end; k++) shifted[k] -= log;
-      else for (let k = start; k < end; k++) shifted[k] = shifted[k] * unit - log + low[k] * unit;
+      if (shifted === low) {
+        const log = Math.log1p(others);
+        for (let k = start; k < end; k++) shifted[k] -= log;
+      } else {
+        const log = log1pPair(others, othersLow);
+        for (let k = start; k < end; k++) shifted[k] = shifted[k] * unit - log.high + (low[k] * unit - log.low);
+      }
       fillMasked(shifted, row, classes, Number.NEGATIVE_INFINITY);
     },
     ({ shifted, tile }) => scatter(out, shifted, tile, classes),
@@ -200,6 +204,19 @@ function meanOf(p: Float64Array, v: Float64Array, start: number, end: number, or
   return sum + correction;
 }
 
+/** The same, compensated. */
+function preciseMean(p: Float64Array, v: Float64Array, start: number, end: number, origin: number): number {
+  let sum = 0;
+  let correction = 0;
+  for (let k = start; k < end; k++) {
+    const term = p[k] * (v[k] - origin);
+    const next = sum + term;
+    correction += sumError(sum, term, next);
+    sum = next;
+  }
+  return sum + correction;
+}
+
 /** `out = (t − ⟨exp(y), t⟩) / T` over each row. */
 export function logSoftmaxJvp(
   out: FloatArray,
@@ -208,16 +225,17 @@ export function logSoftmaxJvp(
   rows: Rows,
   temperature: number,
 ): void {
+  const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
-    let mean = 0;
-    if (end - start > blockElements) mean = meanOf(p, t, start, end, origin);
-    else for (let k = start; k < end; k++) mean += p[k] * (t[k] - origin);
+    const mean = isDouble ? preciseMean(p, t, start, end, origin) : meanOf(p, t, start, end, origin);
     if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
       jvpWideLogRow(p, t, start, end, top, temperature);
       return;
     }
-    for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean) / temperature;
+    const constant = origin + mean;
+    const rest = sumError(origin, mean, constant);
+    for (let k = start; k < end; k++) t[k] = (t[k] - constant - rest) / temperature;
   });
 }
 

@@ -1,5 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { forEachShiftedRow } from '../shifted.js';
+import { log1pPair } from '../exp-double.js';
+import { sumError } from '../pair.js';
+import { forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import type { CpuBuffer, FloatArray } from '../storage.js';
 
 /**
@@ -13,6 +15,13 @@ export function logSumExp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void {
   forEachShiftedRow(logits, rows, parameters, (row) => {
-    out[row.row] = Number.isFinite(row.max) ? row.max + (Math.log1p(row.others) + row.maxLow) : row.max;
+    out[row.row] = Number.isFinite(row.max) ? finite(row) : row.max;
   });
+}
+
+function finite({ max, maxLow, others, othersLow, shifted, low }: ShiftedRow): number {
+  if (shifted === low) return max + Math.log1p(others);
+  const log = log1pPair(others, othersLow);
+  const sum = max + log.high;
+  return sum + (sumError(max, log.high, sum) + (log.low + maxLow));
 }
