@@ -1,6 +1,29 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "log-softmax-block.h"
 
+// x/T − max/T − log Σ from d, the difference, and what rounding took off it.
+INLINE V log_probability(V d, V error, const Logarithm *l) {
+#if REAL == 32
+  (void)error;
+  return sub(d, l->log);
+#else
+  V minus = xor(l->wide.high, splat(-0.0)), y = add(d, minus);
+  V precise = add(y, sub(add(error, sum_error(d, minus, y)), l->wide.low));
+  // The errors of an infinity are NaN.
+  return select(eq(precise, precise), precise, y);
+#endif
+}
+
+INLINE V shifted_by(V x, V max, V *error) {
+  V minus = xor(max, splat(-0.0)), d = add(x, minus);
+#if REAL == 64
+  *error = sum_error(x, minus, d);
+#else
+  *error = d;
+#endif
+  return d;
+}
+
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
   Partition p;
   Logarithm l;
@@ -8,10 +31,8 @@ INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scra
   row_logarithm(&l, &p, x, classes);
   for (size_t c = 0; c < classes; c += W) {
     size_t k = classes - c < W ? classes - c : W;
-    if (k == W)
-      store(out + c, sub(sub(load(x + c), p.max), l.log));
-    else
-      store_part(out + c, sub(sub(load_part(x + c, k), p.max), l.log), k);
+    V error, d = shifted_by(load_part_or_all(x + c, k), p.max, &error);
+    store_part_or_all(out + c, log_probability(d, error, &l), k);
   }
 }
 
@@ -26,10 +47,11 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
     // Halves where T is large: a difference that is beyond the range need not be once it is divided.
     double share = t->scale > 1 ? 0.5 : 1;
     V part = splat((real)share), max = mul(p.max, part), scale = splat((real)(t->scale * share));
+    V inverse = splat((real)(1 / (t->scale * share)));
     for (size_t c = 0; c < r.classes; c++) {
-      V d = sub(mul(logit(x, c, 1, t), part), max);
-      if (!t->plain) d = div(d, scale);
-      lanes_store(o, c, sub(d, l.log));
+      V error, d = shifted_by(mul(logit(x, c, 1, t), part), max, &error);
+      if (!t->plain) d = div(d, scale), error = mul(error, inverse);
+      lanes_store(o, c, log_probability(d, error, &l));
     }
     lanes_out(out, &g, r.classes, o);
   }
@@ -94,7 +116,9 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
     V value = narrow(wasm_f64x2_add(wasm_f64x2_div(widen_low(p.max), scale), l.wide.high),
                      wasm_f64x2_add(wasm_f64x2_div(widen_high(p.max), scale), l.wide.low));
 #else
-    V value = add(div(p.max, scale), l.log);
+    V max = div(p.max, scale), sum = add(max, l.wide.high);
+    V precise = add(sum, add(sum_error(max, l.wide.high, sum), l.wide.low));
+    V value = select(eq(precise, precise), precise, sum);
 #endif
     // A row of nothing but −Infinity has log 0, one with +Infinity is that, unless there is a NaN.
     V infinite = eq(vabs(p.max), splat((real)__builtin_inf())), nan = splat(0);

@@ -2,7 +2,8 @@
 #pragma once
 #include "simd.h"
 
-INLINE V log_f64x2_inline(V x) {
+// log(x) = *whole + *significand + what is returned: a multiple of ln 2, x's significand less 1, and the rest of the series.
+INLINE V log_f64x2_terms(V x, V *whole, V *significand) {
   V offset = wasm_i64x2_const_splat((long long)(0x3ff00000 - 0x3fe6a09e) << 32);
   V bits = wasm_i64x2_add(x, offset);
   // The exponent as a double: its integer is put below 1.5 · 2^52, which is then taken off.
@@ -24,13 +25,29 @@ INLINE V log_f64x2_inline(V x) {
                                  MUL(w, ADD(C(1.818357216161805012e-01), MUL(w, C(1.479819860511658591e-01))))))));
   V half = MUL(C(0.5), MUL(f, f));
   V tail = ADD(MUL(s, ADD(half, ADD(odd, even))), MUL(k, C(1.90821492927058770002e-10)));
-  return ADD(SUB(SUB(tail, half), wasm_f64x2_neg(f)), MUL(k, C(6.93147180369123816490e-01)));
+  *whole = MUL(k, C(6.93147180369123816490e-01)), *significand = f;
+  return SUB(tail, half);
+}
+
+INLINE V log_f64x2_inline(V x) {
+  V whole, f, rest = log_f64x2_terms(x, &whole, &f);
+  return ADD(ADD(rest, f), whole);
 }
 
 SHARED V log_f64x2(V x) { return log_f64x2_inline(x); }
 
 // log(u + v), where v is too small to be seen in u (u ≥ 1).
 INLINE V log_f64x2_of_sum(V u, V v) { return ADD(log_f64x2(u), wasm_f64x2_div(v, u)); }
+
+#if REAL == 64
+// The same as an unevaluated sum with *low, of which only the series rounds.
+INLINE V log_f64x2_pair_of_sum(V u, V v, V *low) {
+  V whole, f, rest = log_f64x2_terms(u, &whole, &f), high = ADD(whole, f);
+  // whole is 0 or larger than f.
+  *low = ADD(SUB(f, SUB(high, whole)), ADD(rest, wasm_f64x2_div(v, u)));
+  return high;
+}
+#endif
 
 // log(1 + r), where r may be too small for the sum (HP-15C handbook, 1982).
 INLINE V log_1p(V r) {

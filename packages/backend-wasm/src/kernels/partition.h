@@ -147,7 +147,7 @@ INLINE V scaled(V a, Factor f) {
 typedef struct {
   V log; // log(Σ exp(x/T) / exp(max/T)) ≥ 0
   V remainder; // the share of all entries but the largest, not 1 less another number
-  Sum wide; // `log` in float64: lanes 0 and 1, lanes 2 and 3; for float64 in `high`
+  Sum wide; // `log` in float64: lanes 0 and 1, lanes 2 and 3; for float64 before it is rounded, as high + low
 } Logarithm;
 
 // The sum of the exponentials without the largest one.
@@ -162,11 +162,24 @@ COMPACT SHARED Sum others(const Partition *p, Lanes x, size_t classes, const Tem
 
 // log(1 + rest/top), float64 lanes; where rest/top is too small for the sum it goes through log1p (HP-15C handbook,
 // 1982).
+#if REAL == 32
 INLINE V log_ratio(V rest, V top) {
   V r = wasm_f64x2_div(rest, top), one = wasm_f64x2_const_splat(1);
   V u = wasm_f64x2_add(one, r);
   return log_f64x2_of_sum(u, wasm_f64x2_sub(r, wasm_f64x2_sub(u, one)));
 }
+#else
+INLINE V log_ratio(V rest, V top, V *low) {
+  V r = div(rest, top), u = add(splat(1), r);
+  return log_f64x2_pair_of_sum(u, sub(r, sub(u, splat(1))), low);
+}
+
+// a + b − sum, exactly.
+INLINE V sum_error(V a, V b, V sum) {
+  V z = sub(sum, a);
+  return add(sub(a, sub(sum, z)), sub(b, z));
+}
+#endif
 
 SHARED V largest_term(const Partition *p, const Temperature *t) {
   return exp_one(sub(p->max, p->shift), p->at, 0, 1, t);
@@ -181,14 +194,16 @@ COMPACT SHARED void logarithm_from(Logarithm *l, Sum sum, Sum rest, V largest) {
   l->remainder = narrow(wasm_f64x2_div(rest.high, sum.high), wasm_f64x2_div(rest.low, sum.low));
 #else
   V left = add(rest.high, rest.low);
-  l->log = l->wide.high = l->wide.low = log_ratio(left, largest);
+  l->wide.high = log_ratio(left, largest, &l->wide.low);
+  l->log = add(l->wide.high, l->wide.low);
   l->remainder = div(left, add(sum.high, sum.low));
 #endif
 }
 
 COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t classes, const Temperature *t) {
   V largest = largest_term(p, t);
-  // The sum has twice the bits of its terms, so the largest can be taken off again unless it is nearly everything.
+  // The sum has twice the bits of its terms, so the largest can be taken off again unless it is nearly everything: for
+  // float64 the errors of many small terms are themselves added up in float64.
 #if REAL == 32
   Sum rest = {wasm_f64x2_sub(p->sum.high, widen_low(largest)), wasm_f64x2_sub(p->sum.low, widen_high(largest))};
   V least = wasm_f64x2_const_splat(0x1p-26);
@@ -196,7 +211,7 @@ COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t 
   V few_low = wasm_f64x2_lt(rest.low, wasm_f64x2_mul(p->sum.low, least));
 #else
   Sum rest = {sub(p->sum.high, largest), p->sum.low};
-  V few_high = lt(add(rest.high, rest.low), mul(p->sum.high, splat(0x1p-48))), few_low = few_high;
+  V few_high = lt(add(rest.high, rest.low), mul(p->sum.high, splat(0x1p-32))), few_low = few_high;
 #endif
   // Not in the rows beside it: the largest of those may be several.
   if (any_true(or (few_high, few_low))) {
