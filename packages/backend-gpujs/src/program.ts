@@ -51,6 +51,8 @@ const floored = 'return Math.floor((a + 0.5) / b);';
  *   0 ≤ a − q b < b.
  * - `whole`: an integer stored as a float; −1, which means none, becomes 0.
  * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity), whatever the device's own exp returns for them.
+ * - `unrounded`: exp(r), r being what `q = sgn (x − m) / (size + sizeRest)` lost by rounding: the errors of the difference (Knuth's TwoSum), of
+ *   the quotient (Dekker's product) and of the temperature. 1 where that is not finite, or where the device's compiler simplifies it away.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
@@ -69,6 +71,26 @@ const helpers: ReadonlyMap<string, HelperFunction> = new Map([
     { v: number },
     number,
     'if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return Math.exp(v); } return v;',
+  ),
+  helper(
+    'unrounded',
+    { x: number, m: number, sgn: number, size: number, sizeRest: number },
+    number,
+    `const d = x - m;
+    const z = d - x;
+    let rest = sgn * ((x - (d - z)) - (m + z));
+    if (size != 1) {
+      const q = sgn * d / size;
+      const p = q * size;
+      const q1 = q * 4097 - (q * 4097 - q);
+      const q2 = q - q1;
+      const s1 = size * 4097 - (size * 4097 - size);
+      const s2 = size - s1;
+      const lost = ((q1 * s1 - p) + q1 * s2 + q2 * s1) + q2 * s2;
+      rest = ((sgn * d - p) - lost + rest - q * sizeRest) / size;
+    }
+    if (rest < 0.001 && rest > -0.001) { return 1 + rest; }
+    return 1;`,
   ),
   helper(
     'lnOf',

@@ -1,3 +1,5 @@
+import { softmax, tensor } from '@softgrad/core';
+import { reference } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { gpujs, type Mode } from '../src/index.js';
 import { everywhere } from './everywhere.js';
@@ -33,5 +35,23 @@ test('auto chooses the best mode that works', async () => {
   expect(await gpujs.unavailable()).toBeNull();
   const backend = await gpujs.open();
   expect(backend.name).toBe(`gpujs-${nodeModes[0]}`);
+  await backend.close();
+});
+
+// Browsers' shader compilers may simplify the rounding errors away.
+test.each(nodeModes)('mode %s: probabilities are within 4 ULP beside what its exp announces', async (mode) => {
+  const backend = await gpujs.open({ mode });
+  const classes = 10;
+  for (const temperature of [1, 2.87, 0.01, 100]) {
+    const x = Float32Array.from({ length: 100 * classes }, (_, k) => 57 * temperature * Math.sin(k * k));
+    const rows = { outer: x.length / classes, classes, inner: 1 };
+    const s = await softmax(tensor(x, { shape: [rows.outer, classes], backend }), { temperature }).data();
+    const bound = backend.supports.expUlp.base + 4;
+    for (const [k, expected] of reference.softmax(x, rows, { temperature }).entries()) {
+      if (expected < 1e-30) continue;
+      const ulp = 2 ** (Math.floor(Math.log2(expected)) - 23);
+      expect(Math.abs((s[k] ?? Number.NaN) - expected) / ulp, `${k}, T = ${temperature}`).toBeLessThan(bound);
+    }
+  }
   await backend.close();
 });

@@ -4,6 +4,7 @@ import type { Launch, Scratch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
   atPivot,
+  expOfExponent,
   exponent,
   isKept,
   isMasked,
@@ -84,7 +85,7 @@ const gradient = maskable(
       const k = ${place.class};
       if (k == pivot[${place.row}] && others < 1) { return factor * (w - own - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
-      return factor * (w * expOf(${exponent('x[this.thread.x]', 'm')}) / (1 + others) - own);`,
+      return factor * (w * ${expOfExponent('x[this.thread.x]', 'm')} / (1 + others) - own);`,
   }),
 );
 

@@ -16,14 +16,24 @@ export interface LogitRows {
   readonly rest: GpujsBuffer;
 }
 
-/** The temperature as sign and magnitude. Kernels divide x_c − x_k by it, which is 0 at the pivot and exact for large x. */
-export function temperatureOf({ temperature }: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number] {
-  return [Math.sign(temperature), Math.abs(temperature)];
+/**
+ * The temperature as sign and magnitude, and what the magnitude lost by rounding to float32. Kernels divide x_c − x_k by it, which is 0 at the pivot
+ * and exact for large x.
+ */
+export function temperatureOf({
+  temperature,
+}: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number, sizeRest: number] {
+  const size = Math.fround(Math.abs(temperature));
+  return [Math.sign(temperature), size, Math.abs(temperature) - size];
 }
 
 /** The names of these numbers in a kernel's source, and the exponent for a logit and the pivot's logit. */
-export const temperatureNames = ['sgn', 'size'] as const;
+export const temperatureNames = ['sgn', 'size', 'sizeRest'] as const;
 export const exponent = (x: string, pivot: string) => `sgn * (${x} - ${pivot}) / size`;
+
+/** exp of the exponent, times what its rounding took off it: half an ULP of 114 alone would be 57 ULP of the exp. */
+export const expOfExponent = (x: string, pivot: string) =>
+  `expOf(${exponent(x, pivot)}) * unrounded(${x}, ${pivot}, sgn, size, sizeRest)`;
 
 /**
  * Declares `name` as the element of `array` at the row's pivot, or at class 0 if there is none. The pivot is
@@ -103,7 +113,7 @@ const rests = maskable(
     if (m > largest) { m = largest; }
     if (m < -largest) { m = -largest; }`,
     step(j, k) {
-      const add = `if (${k} != mPivot) { result += expOf(${exponent(`x[${j}]`, 'm')}); }`;
+      const add = `if (${k} != mPivot) { result += ${expOfExponent(`x[${j}]`, 'm')}; }`;
       return masked ? `if (${isKept(j)}) { ${add} }` : add;
     },
   }),
@@ -121,7 +131,8 @@ export function logitRows(
   parameters: SoftmaxParameters<GpujsBuffer>,
   poison = Number.NaN,
 ): LogitRows {
-  const [sgn, size] = temperatureOf(parameters);
+  const temperature = temperatureOf(parameters);
+  const [sgn] = temperature;
   const mask = maskOperands(parameters, rows);
   const pivot = scratch(rows.outer * rows.inner);
   const rest = scratch(rows.outer * rows.inner);
@@ -138,7 +149,7 @@ export function logitRows(
       scalars: { integers: [rows.classes], numbers: [sgn] },
     },
   );
-  const numbers = [sgn, size, largest, poison];
+  const numbers = [...temperature, largest, poison];
   launch.reduce(rests(parameters), rest, [x, pivot, ...mask.arrays], rows, { integers, numbers }, bySum);
   return { pivot, rest };
 }

@@ -4,7 +4,7 @@ import type { Launch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
   atPivot,
-  exponent,
+  expOfExponent,
   isMasked,
   logitRows,
   maskable,
@@ -21,7 +21,7 @@ const softmax = maskable(
     body: (place) => `
       ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
       ${atPivot('m', 'x', place)}
-      return expOf(${exponent('x[this.thread.x]', 'm')}) / (1 + rest[${place.row}]);`,
+      return ${expOfExponent('x[this.thread.x]', 'm')} / (1 + rest[${place.row}]);`,
   }),
 );
 
