@@ -44,6 +44,17 @@ const binaryKernels: Readonly<Record<Exclude<ElementOp, 'equal'>, string>> = {
   min: 'Minimum',
 };
 
+/** Elements that are added up one by one. */
+const longestPlainSum = 256;
+const longestBlock = 64;
+const shortestBlock = 8;
+
+/** The largest length of blocks that divides a row's, or null. */
+function blockOf(classes: number): number | null {
+  for (let block = longestBlock; block >= shortestBlock; block--) if (classes % block === 0) return block;
+  return null;
+}
+
 interface Value {
   readonly info: TensorInfo;
   readonly shape: Shape;
@@ -127,6 +138,25 @@ export function runEagerly(
     );
   };
 
+  /** Σ along the third dimension. Longer rows are summed in blocks, because tfjs adds float32 one by one and the rounding errors add up. */
+  const summed = (x: Value): Value => {
+    const [a, b, classes, d] = x.shape;
+    if (classes <= longestPlainSum) {
+      return kernel('Sum', { x }, [a, b, 1, d], { axis: [2], keepDims: true });
+    }
+    const block = blockOf(classes);
+    if (block !== null) {
+      const count = classes / block;
+      // In four dimensions where possible: tfjs transposes before it reduces a dimension that is not the last.
+      const blocks = d === 1 ? [a, b, count, block] : [a, b, count, block, d];
+      return summed(reshaped('Sum', { x }, blocks, [a, b, count, d], { axis: [3], keepDims: false }));
+    }
+    const whole = classes - (classes % longestBlock);
+    const part = (first: number, size: number) =>
+      summed(kernel('Slice', { x }, [a, b, size, d], { begin: [0, 0, first, 0], size: [a, b, size, d] }));
+    return elementwise('Add', { a: part(0, whole), b: part(whole, classes - whole) }, [a, b, 1, d]);
+  };
+
   const transposed = (x: Value): Value =>
     kernel('Transpose', { x }, ordered(x.shape, [0, 1, 3, 2]), { perm: [0, 1, 3, 2] });
 
@@ -171,7 +201,7 @@ export function runEagerly(
       const operand = numeric(x);
       return op === 'max'
         ? kernel('Max', { x: operand }, reduced, { reductionIndices: [2], keepDims: true })
-        : kernel('Sum', { x: operand }, reduced, { axis: [2], keepDims: true });
+        : summed(operand);
     },
     sumOfOthers(x, exponentials) {
       const [a, b, classes, d] = x.shape;
