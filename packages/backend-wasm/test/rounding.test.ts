@@ -1,0 +1,63 @@
+import { plain, reference } from '@softgrad/core/conformance';
+import { describe, expect, test } from 'vitest';
+import { wasm } from '../src/index.js';
+import { compute, logits, random, ulp } from './ulp.js';
+
+/** float64 logarithms within 2 ULP, log-sum-exp relative to the larger of it and the maximum; rounding x / T costs another at some temperatures. */
+
+const backend = await wasm.open({ relaxedSimd: false });
+
+/** Rows of which the largest is 0 and the others together are 2^−gap, beside which float64 sums keep few of their digits. */
+function nearlyOneHot(rows: number, classes: number, gap: number): Float64Array {
+  const next = random(gap);
+  return Float64Array.from({ length: rows * classes }, (_, k) =>
+    k % classes === 0 ? 0 : -Math.LN2 * gap - Math.log(classes - 1) - next() / 2,
+  );
+}
+
+const uniform = [2, 3, 10, 17, 128, 300].flatMap((classes) =>
+  [1, 20, 80].flatMap((spread) =>
+    [1, 2.87].map((temperature) => ({
+      label: `${classes} classes, ±${spread} T, T = ${temperature}`,
+      classes,
+      temperature,
+      x: logits('float64', Math.ceil(4000 / classes) * classes, spread * temperature, 0, classes),
+    })),
+  ),
+);
+const oneHot = [17, 128, 300].flatMap((classes) =>
+  [1, 20, 31, 33, 40, 46, 47, 49, 60].map((gap) => ({
+    label: `${classes} classes, 1 − s = 2^−${gap}`,
+    classes,
+    temperature: 1,
+    x: nearlyOneHot(40, classes, gap),
+  })),
+);
+
+describe.each([...uniform, ...oneHot])('$label', ({ classes, temperature, x }) => {
+  const rows = { outer: x.length / classes, classes, inner: 1 };
+  const parameters = { ...plain, temperature };
+
+  test('log-softmax is within 2 ULP', () => {
+    const actual = compute(backend, [x], (out, input) => backend.kernels.logSoftmax(out, input, rows, parameters));
+    const expected = reference.logSoftmax(x, rows, { temperature });
+    const worst = expected.reduce(
+      (most, value, k) => Math.max(most, Math.abs(actual[k] - value) / ulp(value, 'float64')),
+      0,
+    );
+    expect(worst).toBeLessThanOrEqual(2);
+  });
+
+  test('log-sum-exp is within 2 ULP', () => {
+    const actual = compute(backend, [x], (out, input) => backend.kernels.logSumExp(out, input, rows, parameters));
+    const expected = reference.logSumExp(x, rows, { temperature });
+    const worst = expected.reduce((most, value, row) => {
+      const largest = Math.max(...x.subarray(row * classes, (row + 1) * classes)) / temperature;
+      return Math.max(
+        most,
+        Math.abs(actual[row] - value) / ulp(Math.max(Math.abs(value), Math.abs(largest)), 'float64'),
+      );
+    }, 0);
+    expect(worst).toBeLessThanOrEqual(2);
+  });
+});
