@@ -5,7 +5,7 @@ import { parseStudies, performancePage, performancePictures } from '@softgrad/to
 import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withAccuracy } from '../generate/accuracy.mjs';
-import { withMutants } from '../generate/mutants.mjs';
+import { withMutants, withNamedMutants } from '../generate/mutants.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
 import { withConsumers } from '../generate/where-it-runs.mjs';
 
@@ -25,6 +25,7 @@ describe('pages with numbers are what their commands make of the data that is ke
   test('the scores of mutation testing: npm run mutants', () => {
     const page = read('testing.md');
     expect(withMutants(page, JSON.parse(read('data/mutants.json')))).toBe(page);
+    expect(withNamedMutants(page, JSON.parse(read('data/named-mutants.json')))).toBe(page);
   });
 
   test('the errors of every op on every backend: npm run docs:accuracy', () => {

@@ -14,6 +14,11 @@
 //     --sample 200 --seed 1  so many, drawn by chance             --list                      print them, try none
 //     --quick                by the conformance suite alone
 //
+// Faults that a review once found to leave every test green are a list of their own (named-list.mjs):
+//
+//   npm run mutants -- named                          all of them
+//   npm run mutants -- named backend-cpu core         those of these packages
+//
 // Resumable: a run keeps what it found in reports/mutants/PACKAGE.json (.jsonl for kernels), and the next tries again only what changed:
 // the mutants of a changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
 // The score of a whole package goes into docs/testing.md.
@@ -21,7 +26,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mutantsTable, withMutants } from '../../docs/generate/mutants.mjs';
+import { mutantsTable, withMutants, withNamedMutants } from '../../docs/generate/mutants.mjs';
 import { prepare, root } from '../workspace.mjs';
 
 /** What is mutated in each package. Data, generated files and what only types are left out. */
@@ -66,7 +71,9 @@ if (values.help) {
   process.exit(0);
 }
 const every = [...Object.keys(sources), ...Object.keys(kernels)];
-const names = positionals.length > 0 ? positionals : every;
+const [mode, ...packagesOfNamed] = positionals;
+const isNamed = mode === 'named';
+const names = isNamed ? packagesOfNamed : positionals.length > 0 ? positionals : every;
 const unknown = names.find((name) => !every.includes(name));
 if (unknown) {
   console.error(`There are no mutants of '${unknown}'. There are: ${every.join(', ')}.`);
@@ -78,6 +85,7 @@ if (values.files && names.length !== 1) {
 }
 
 if (!values['no-build']) prepare({ quiet: true });
+if (isNamed) process.exit(await ofNamed(names));
 const folder = join(root, 'reports', 'mutants');
 mkdirSync(folder, { recursive: true });
 process.chdir(root);
@@ -98,6 +106,21 @@ function keep(scores) {
   const all = { ...JSON.parse(readFileSync(data, 'utf8')), ...Object.fromEntries(scores) };
   writeFileSync(data, `${JSON.stringify(all, null, 2)}\n`);
   writeFileSync(page, withMutants(readFileSync(page, 'utf8'), all));
+}
+
+/** Tries the faults of the list and keeps what killed them in docs/testing.md: the exit code. */
+async function ofNamed(only) {
+  const { tryNamed } = await import('./named.mjs');
+  const results = await tryNamed(only);
+  const data = join(root, 'docs', 'data', 'named-mutants.json');
+  const page = join(root, 'docs', 'testing.md');
+  const others = JSON.parse(readFileSync(data, 'utf8')).filter(
+    (kept) => only.length > 0 && !only.includes(kept.package),
+  );
+  const all = [...others, ...results];
+  writeFileSync(data, `${JSON.stringify(all, null, 2)}\n`);
+  writeFileSync(page, withNamedMutants(readFileSync(page, 'utf8'), all));
+  return results.every(({ killedBy }) => killedBy) ? 0 : 1;
 }
 
 async function ofKernels(name) {

@@ -1,0 +1,118 @@
+// `npm run mutants -- named`: the faults of named-list.mjs, each made in a copy of its package (.mutants/named), where the tests that should find
+// it then run up to the first that fails.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
+import { root } from '../workspace.mjs';
+import { named } from './named-list.mjs';
+
+const place = join(root, '.mutants', 'named');
+
+/**
+ * Tries the faults of a package, or of all of them.
+ *
+ * @param only names of packages; empty: all
+ * @returns one result a fault, in the order of the list: `{ package, file, what, shows, killedBy }`, the last null where all of its tests pass
+ */
+export async function tryNamed(only) {
+  const chosen = named.filter((fault) => only.length === 0 || only.includes(fault.package));
+  const results = [];
+  try {
+    for (const [i, fault] of chosen.entries()) {
+      const own = chosen.filter((other) => other.package === fault.package);
+      if (chosen[i - 1]?.package !== fault.package) await checkUnchanged(fault.package, own);
+      const begun = performance.now();
+      const killedBy = await tryOne(fault);
+      const { package: name, file, what, shows } = fault;
+      results.push({ package: name, file, what, shows, killedBy });
+      const seconds = Math.round((performance.now() - begun) / 1000);
+      console.log(`${killedBy ? `killed by ${killedBy}` : 'SURVIVED'}, ${seconds} s: ${name}/${file}: ${what}`);
+    }
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+  return results;
+}
+
+async function tryOne(fault) {
+  const copy = copyOf(fault.package);
+  const path = join(copy, fault.file);
+  writeFileSync(path, edited(readFileSync(path, 'utf8'), fault));
+  if (/\.[ch]$/.test(fault.file)) await rebuild(copy);
+  return firstFailure(copy, fault.tests);
+}
+
+/** @throws where one of the tests fails without any fault */
+async function checkUnchanged(name, faults) {
+  const failure = await firstFailure(copyOf(name), [...new Set(faults.flatMap(({ tests }) => tests))]);
+  if (failure) throw new Error(`${name} is not changed, and fails: ${failure}`);
+}
+
+/** The text with each edit made. @throws where a text that is to be replaced is not there exactly once */
+function edited(text, { file, edits }) {
+  return edits.reduce((rest, [from, to]) => {
+    const parts = rest.split(from);
+    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${from}`);
+    return parts.join(to);
+  }, text);
+}
+
+/** A copy of a package where paths to the workspace around it lead to the workspace. */
+function copyOf(name) {
+  rmSync(place, { recursive: true, force: true });
+  const packages = join(place, 'packages');
+  mkdirSync(packages, { recursive: true });
+  const link = (from, folder) =>
+    symlinkSync(relative(folder, from), join(folder, from.slice(from.lastIndexOf('/') + 1)));
+  const isLinked = (entry) => entry !== 'packages' && !entry.startsWith('.');
+  for (const entry of readdirSync(root).filter(isLinked)) link(join(root, entry), place);
+  for (const entry of readdirSync(join(root, 'packages')))
+    if (entry !== name) link(join(root, 'packages', entry), packages);
+  const original = join(root, 'packages', name);
+  const copy = join(packages, name);
+  mkdirSync(copy);
+  for (const entry of readdirSync(original)) {
+    if (entry === 'node_modules') link(join(original, entry), copy);
+    else if (entry !== 'reports') cpSync(join(original, entry), join(copy, entry), { recursive: true });
+  }
+  return copy;
+}
+
+/** Compiles the kernels of a copy of backend-wasm, into what its tests import and what its threads load. */
+async function rebuild(copy) {
+  for (const [build, flags] of Object.entries(builds)) {
+    const module = embedding(build, await compile([...flags, '-w'], join(copy, 'src', 'kernels')), '');
+    writeFileSync(join(copy, 'src', `${fileOf(build)}.ts`), module);
+    writeFileSync(join(copy, 'dist', `${fileOf(build)}.js`), module);
+  }
+}
+
+/** The file and the name of the first test that fails, or null. */
+function firstFailure(copy, files) {
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const report = join(copy, 'reports', 'vitest.json');
+  const args = ['run', ...files.map((name) => `test/${name}.test.ts`), '--bail=1', '--reporter=json'];
+  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1' };
+  const child = spawn(process.execPath, [vitest, ...args], { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return new Promise((resolve, reject) => {
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text) => {
+        output += text;
+      });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) return resolve(null);
+      if (!existsSync(report)) return reject(new Error(`Vitest ended with ${code}: ${output}`));
+      const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
+      for (const { name, message, assertionResults } of testResults) {
+        const file = `test/${name.split('/test/').at(-1)}`;
+        const failed = assertionResults.find(({ status }) => status === 'failed');
+        if (failed) return resolve(`${file}: ${failed.fullName}`);
+        if (message) return reject(new Error(`${file} does not run: ${message}`));
+      }
+      reject(new Error(`Vitest ended with ${code} and reports no failure`));
+    });
+  });
+}
