@@ -115,7 +115,7 @@ function sampleOf(all, size, seed) {
 }
 
 /** Numbers in [0, 1), the same ones every time (Mulberry32). */
-function random(seed) {
+export function random(seed) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

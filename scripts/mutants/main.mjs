@@ -22,8 +22,7 @@
 // Resumable: a run keeps what it found in reports/mutants/PACKAGE.json (.jsonl for kernels), and the next tries again only what changed:
 // the mutants of a changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
 // The score of a whole package goes into docs/testing.md.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { mutantsTable, withMutants, withNamedMutants } from '../../docs/generate/mutants.mjs';
@@ -55,7 +54,6 @@ const { values, positionals } = parseArgs({
   options: {
     files: { type: 'string' },
     afresh: { type: 'boolean', default: false },
-    concurrency: { type: 'string', default: String(Math.max(1, cpus().length - 1)) },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -94,7 +92,7 @@ process.env.SOFTGRAD_NODE_ONLY = '1';
 
 const scores = [];
 for (const name of names) {
-  scores.push([name, name in kernels ? await ofKernels(name) : count(await ofTypeScript(name))]);
+  scores.push([name, name in kernels ? await ofKernels(name) : await ofTypeScript(name)]);
 }
 console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
 if (!values.files && !values.sample && !values.quick && !values.list) keep(scores);
@@ -130,47 +128,9 @@ async function ofKernels(name) {
 }
 
 async function ofTypeScript(name) {
-  // A package of the workspace: it may be loaded once it is installed.
-  const { Stryker } = await import('@stryker-mutator/core');
-  const kept = join(folder, `${name}.json`);
-  if (values.afresh) rmSync(kept, { force: true });
+  // Packages of the workspace: they may be loaded once they are installed.
+  const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  return new Stryker({
-    testRunner: 'vitest',
-    plugins: ['@stryker-mutator/vitest-runner'],
-    vitest: { configFile: `packages/${name}/vitest.config.ts`, dir: `packages/${name}`, related: false },
-    mutate: patterns.map((pattern) => pattern.replace(/^(!?)/, `$1packages/${name}/`)),
-    coverageAnalysis: 'perTest',
-    concurrency: Number(values.concurrency),
-    // A part of a package is looked at while its tests are written: what it found is no state of the package.
-    incremental: !values.files,
-    incrementalFile: kept,
-    tempDirName: '.mutants',
-    ignorePatterns: [
-      'docs',
-      'examples',
-      'packages/*/dist',
-      // Worker threads load JavaScript.
-      '!packages/backend-wasm/dist',
-      'packages/*/reports',
-      'packages/*/images',
-      'reports',
-      '.turbo',
-    ],
-    reporters: ['clear-text', 'progress-append-only'],
-    clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
-    timeoutMS: 5000,
-    timeoutFactor: 2,
-    allowConsoleColors: false,
-    logLevel: 'warn',
-  }).runMutationTest();
-}
-
-/** Killed: a test failed, or the change made it run without end. What could not be loaded or was ignored does not count. */
-function count(results) {
-  const having = (...statuses) => results.filter(({ status }) => statuses.includes(status)).length;
-  const killed = having('Killed', 'Timeout');
-  const survived = having('Survived');
-  const untested = having('NoCoverage');
-  return { mutants: killed + survived + untested, killed, survived, untested };
+  const { sample = 0, seed, afresh } = values;
+  return runTypeScriptMutants(name, patterns, { sample: Number(sample), seed: Number(seed), afresh });
 }

@@ -1,13 +1,12 @@
 // `npm run mutants -- named`: the faults of named-list.mjs, each made in a copy of its package (.mutants/named), where the tests that should find
 // it then run up to the first that fails.
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { root } from '../workspace.mjs';
+import { copyInWorkspace } from './copy.mjs';
 import { named } from './named-list.mjs';
-
-const place = join(root, '.mutants', 'named');
 
 /**
  * Tries the faults of a package, or of all of them.
@@ -18,25 +17,29 @@ const place = join(root, '.mutants', 'named');
 export async function tryNamed(only) {
   const chosen = named.filter((fault) => only.length === 0 || only.includes(fault.package));
   const results = [];
-  try {
-    for (const [i, fault] of chosen.entries()) {
-      const own = chosen.filter((other) => other.package === fault.package);
-      if (chosen[i - 1]?.package !== fault.package) await checkUnchanged(fault.package, own);
-      const begun = performance.now();
-      const killedBy = await tryOne(fault);
-      const { package: name, file, what, shows } = fault;
-      results.push({ package: name, file, what, shows, killedBy });
-      const seconds = Math.round((performance.now() - begun) / 1000);
-      console.log(`${killedBy ? `killed by ${killedBy}` : 'SURVIVED'}, ${seconds} s: ${name}/${file}: ${what}`);
-    }
-  } finally {
-    rmSync(place, { recursive: true, force: true });
+  for (const [i, fault] of chosen.entries()) {
+    const own = chosen.filter((other) => other.package === fault.package);
+    if (chosen[i - 1]?.package !== fault.package) await checkUnchanged(fault.package, own);
+    const begun = performance.now();
+    const killedBy = await withCopy(fault.package, (copy) => tryOne(copy, fault));
+    const { package: name, file, what, shows } = fault;
+    results.push({ package: name, file, what, shows, killedBy });
+    const seconds = Math.round((performance.now() - begun) / 1000);
+    console.log(`${killedBy ? `killed by ${killedBy}` : 'SURVIVED'}, ${seconds} s: ${name}/${file}: ${what}`);
   }
   return results;
 }
 
-async function tryOne(fault) {
-  const copy = copyOf(fault.package);
+async function withCopy(name, use) {
+  const copy = copyInWorkspace(name, 'named');
+  try {
+    return await use(copy.folder);
+  } finally {
+    copy.remove();
+  }
+}
+
+async function tryOne(copy, fault) {
   const path = join(copy, fault.file);
   writeFileSync(path, edited(readFileSync(path, 'utf8'), fault));
   if (/\.[ch]$/.test(fault.file)) await rebuild(copy);
@@ -45,7 +48,8 @@ async function tryOne(fault) {
 
 /** @throws where one of the tests fails without any fault */
 async function checkUnchanged(name, faults) {
-  const failure = await firstFailure(copyOf(name), [...new Set(faults.flatMap(({ tests }) => tests))]);
+  const tests = [...new Set(faults.flatMap((fault) => fault.tests))];
+  const failure = await withCopy(name, (copy) => firstFailure(copy, tests));
   if (failure) throw new Error(`${name} is not changed, and fails: ${failure}`);
 }
 
@@ -56,27 +60,6 @@ function edited(text, { file, edits }) {
     if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${from}`);
     return parts.join(to);
   }, text);
-}
-
-/** A copy of a package where paths to the workspace around it lead to the workspace. */
-function copyOf(name) {
-  rmSync(place, { recursive: true, force: true });
-  const packages = join(place, 'packages');
-  mkdirSync(packages, { recursive: true });
-  const link = (from, folder) =>
-    symlinkSync(relative(folder, from), join(folder, from.slice(from.lastIndexOf('/') + 1)));
-  const isLinked = (entry) => entry !== 'packages' && !entry.startsWith('.');
-  for (const entry of readdirSync(root).filter(isLinked)) link(join(root, entry), place);
-  for (const entry of readdirSync(join(root, 'packages')))
-    if (entry !== name) link(join(root, 'packages', entry), packages);
-  const original = join(root, 'packages', name);
-  const copy = join(packages, name);
-  mkdirSync(copy);
-  for (const entry of readdirSync(original)) {
-    if (entry === 'node_modules') link(join(original, entry), copy);
-    else if (entry !== 'reports') cpSync(join(original, entry), join(copy, entry), { recursive: true });
-  }
-  return copy;
 }
 
 /** Compiles the kernels of a copy of backend-wasm, into what its tests import and what its threads load. */

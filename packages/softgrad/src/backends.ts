@@ -1,4 +1,5 @@
 import { type ProviderLoader, register } from '@softgrad/core';
+import { explained } from './explained.js';
 
 /**
  * softgrad's own backends by name: an explicit map, because bundlers need literal imports and no package registers itself.
@@ -34,12 +35,4 @@ export const backends: Readonly<Record<string, ProviderLoader>> = {
 /** Registers all of `backends` with core, so that `setBackend('wasm', 'cpu')` and `loadProvider` know them. */
 export function registerBackends(): void {
   for (const [name, load] of Object.entries(backends)) register(name, load);
-}
-
-/** Replaces the error of a package that is not installed by one with the install command; returns other errors unchanged. */
-function explained(cause: unknown, packageName: string): unknown {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  // Node, browsers and bundlers all quote the name of a missing package.
-  if (!text.includes(`'${packageName}'`) && !text.includes(`"${packageName}"`)) return cause;
-  return new Error(`it is not installed: npm install ${packageName}`, { cause });
 }

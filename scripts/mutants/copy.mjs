@@ -1,0 +1,28 @@
+// Copies of a package in which tests run on changed sources.
+import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { root } from '../workspace.mjs';
+
+/**
+ * A copy of a package in .mutants/PLACE, where paths to the workspace around it lead to the workspace: the folder of the package, and
+ * `remove`.
+ */
+export function copyInWorkspace(name, place) {
+  const around = join(root, '.mutants', place);
+  rmSync(around, { recursive: true, force: true });
+  const packages = join(around, 'packages');
+  mkdirSync(packages, { recursive: true });
+  const link = (from, entry, folder) => symlinkSync(relative(folder, join(from, entry)), join(folder, entry));
+  const isLinked = (entry) => entry !== 'packages' && entry !== 'reports' && !entry.startsWith('.');
+  for (const entry of readdirSync(root).filter(isLinked)) link(root, entry, around);
+  const others = readdirSync(join(root, 'packages')).filter((entry) => entry !== name);
+  for (const entry of others) link(join(root, 'packages'), entry, packages);
+  const original = join(root, 'packages', name);
+  const folder = join(packages, name);
+  mkdirSync(folder);
+  for (const entry of readdirSync(original)) {
+    if (entry === 'node_modules') link(original, entry, folder);
+    else if (entry !== 'reports') cpSync(join(original, entry), join(folder, entry), { recursive: true });
+  }
+  return { folder, remove: () => rmSync(around, { recursive: true, force: true }) };
+}

@@ -1,0 +1,175 @@
+// A runner for Vitest that tries mutants without starting or importing anything for each: the sources have all mutants in them behind switches,
+// and a test runs once as it is and then once more with each mutant that it reaches. Used by typescript.mjs, which says what it reads and
+// writes.
+import { appendFileSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { VitestTestRunner } from 'vitest/runners';
+
+const folder = process.env.SOFTGRAD_MUTANTS;
+const plan = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
+const alive = new Set(plan.alive);
+const finished = new Set(plan.finished);
+
+/** What StrykerJS's instrumented code reads and writes. */
+globalThis.__stryker__ ??= {};
+const state = globalThis.__stryker__;
+state.mutantCoverage ??= { static: {}, perTest: {} };
+
+const tell = (event) => appendFileSync(join(folder, 'events.jsonl'), `${JSON.stringify(event)}\n`);
+const now = openSync(join(folder, 'now'), 'w');
+/** Says what is tried now: where it never ends, this is all that is known of it. */
+const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
+
+const known = new Set();
+// One mutant of what modules do when they are loaded, for the whole process.
+state.activeMutant = plan.atLoad;
+
+export default class RepeatingRunner extends VitestTestRunner {
+  async runTask(test) {
+    if (plan.measure) await this.#measure(test);
+    else if (plan.atLoad !== undefined) await this.#tryLoaded(test);
+    else await this.#tryMutants(test);
+  }
+
+  /** How long a test takes, and what it reaches. */
+  async #measure(test) {
+    const begun = performance.now();
+    const hits = await this.#reached(test);
+    const reached = Object.keys(hits).filter((mutant) => !known.has(mutant));
+    for (const mutant of reached) known.add(mutant);
+    tell({ test: test.id, ms: performance.now() - begun, reached });
+  }
+
+  onAfterRunFiles(files) {
+    if (plan.measure) tell({ static: Object.keys(state.mutantCoverage.static) });
+    return super.onAfterRunFiles(files);
+  }
+
+  async #reached(test) {
+    state.currentTestId = test.id;
+    try {
+      await this.#attempt(test);
+    } finally {
+      state.currentTestId = undefined;
+    }
+    const hits = state.mutantCoverage.perTest[test.id] ?? {};
+    delete state.mutantCoverage.perTest[test.id];
+    return hits;
+  }
+
+  async #tryLoaded(test) {
+    if (!isInRound(test)) return;
+    begin(plan.atLoad, test.id);
+    try {
+      await this.#attempt(test);
+    } catch {
+      this.#killed(test, plan.atLoad);
+      this.#end();
+    }
+  }
+
+  async #tryMutants(test) {
+    const { id } = test;
+    const ms = plan.times[id];
+    if (!isInRound(test) || finished.has(id)) return;
+    begin('', id);
+    const hits = await this.#reached(test);
+    const confirmed = plan.confirm?.test === id ? plan.confirm.mutant : null;
+    const open = Object.keys(hits).filter((mutant) => alive.has(mutant) && mutant !== confirmed);
+    let isChecked = true;
+    if (confirmed !== null && hits[confirmed] && (await this.#isKilled(test, confirmed, hits[confirmed], ms))) {
+      this.#killed(test, confirmed);
+      if (!(await this.#isRepeatable(test))) this.#restart();
+    }
+    for (const mutant of open) {
+      isChecked = false;
+      if (!(await this.#isKilled(test, mutant, hits[mutant], ms))) continue;
+      isChecked = await this.#isRepeatable(test);
+      // What fails now may be what an earlier mutant has left behind: only in a new process is it known.
+      if (!isChecked) this.#restart({ confirm: { mutant, test: id } });
+      this.#killed(test, mutant);
+    }
+    if (!isChecked && !(await this.#isRepeatable(test))) this.#restart({ finished: id });
+    tell({ finished: id });
+  }
+
+  #killed(test, mutant) {
+    alive.delete(mutant);
+    tell({ killed: mutant, by: `${test.file.name}: ${fullName(test)}` });
+  }
+
+  #restart(event = {}) {
+    tell({ ...event, restart: true });
+    this.#end();
+  }
+
+  #end() {
+    process.kill(process.pid, 'SIGKILL');
+  }
+
+  async #isKilled(test, mutant, hits, ms) {
+    begin(mutant, test.id);
+    state.activeMutant = mutant;
+    state.hitCount = 0;
+    state.hitLimit = 1000 + 100 * hits;
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, 2000 + 20 * ms, true);
+    });
+    try {
+      if (await Promise.race([this.#attempt(test), late])) {
+        tell({ killed: mutant, by: `${test.file.name}: ${fullName(test)} (no end)` });
+        this.#restart();
+      }
+      return false;
+    } catch {
+      return true;
+    } finally {
+      clearTimeout(timer);
+      state.activeMutant = undefined;
+      state.hitCount = undefined;
+    }
+  }
+
+  async #isRepeatable(test) {
+    begin('', test.id);
+    try {
+      await this.#attempt(test);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** One run of a test with what runs before and after each. */
+  async #attempt(test) {
+    const suites = [];
+    for (let { suite } = test; suite; suite = suite.suite) suites.unshift(suite);
+    if (!suites.includes(test.file)) suites.unshift(test.file);
+    const hooks = suites.map((suite) => VitestTestRunner.getSuiteHooks(suite));
+    this.onBeforeTryTask(test);
+    const { result } = test;
+    for (const { beforeEach } of hooks) for (const hook of beforeEach) await hook(test.context, test.suite);
+    try {
+      await VitestTestRunner.getTestFn(test)();
+      this.onAfterTryTask(test);
+      // Soft expectations are noted, not thrown.
+      if (result.state === 'fail') throw new Error('a soft expectation failed');
+    } finally {
+      result.state = 'run';
+      result.errors = undefined;
+      for (const { afterEach } of hooks.toReversed())
+        for (const hook of afterEach) await hook(test.context, test.suite);
+    }
+  }
+}
+
+/** A test whose name depends on the mutant is not known, and runs in the first round. */
+function isInRound({ id }) {
+  const ms = plan.times[id] ?? (plan.atLoad === undefined ? Number.NaN : 0);
+  return ms > plan.above && ms <= plan.upTo;
+}
+
+function fullName({ name, suite }) {
+  return suite?.name ? `${fullName(suite)} ${name}` : name;
+}

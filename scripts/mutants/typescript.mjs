@@ -1,0 +1,286 @@
+// Mutants of TypeScript: StrykerJS's instrumenter makes them, all at once, behind switches; what tries them is repeating-runner.mjs, in one
+// process that has loaded the package's tests. StrykerJS's own runner for Vitest starts a worker and imports the tests anew for each mutant,
+// which takes some seconds: this takes as long as the tests that reach it.
+//
+// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. Each test is run once more
+// unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
+import { spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Instrumenter } from '@stryker-mutator/instrumenter';
+import { root } from '../workspace.mjs';
+import { copyInWorkspace } from './copy.mjs';
+import { hash, random } from './kernels.mjs';
+
+const runner = fileURLToPath(new URL('repeating-runner.mjs', import.meta.url));
+/** The package's own configuration, in one process without limits. */
+const config = `
+import { mergeConfig } from 'vitest/config';
+import own from './vitest.config.ts';
+const runner = ${JSON.stringify(runner)};
+const test = { runner, pool: 'forks', maxWorkers: 1, maxConcurrency: 1, isolate: false, testTimeout: 0 };
+export default mergeConfig(await own, { test });
+`;
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+/** Milliseconds that a test takes at most, by round. */
+const rounds = [20, 200, 2000, 3_600_000];
+/** A process that has not begun anything for so long, and for 30 times what its slowest test takes, does not end. */
+const silenceMs = 60_000;
+
+/**
+ * Tries the mutants of a package, or of some of its files.
+ *
+ * @param name the folder of the package
+ * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
+ * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`
+ * @returns `{ mutants, killed, survived, untested, of }`: those tried, what became of them, those that no test reaches, and how many the package has
+ */
+export async function runTypeScriptMutants(name, patterns, { sample = 0, seed = 1, afresh = false }) {
+  const copy = copyInWorkspace(name, name);
+  const folder = join(copy.folder, 'reports', 'mutants');
+  mkdirSync(folder, { recursive: true });
+  const kept = join(root, 'reports', 'mutants', `${name}.jsonl`);
+  if (afresh) rmSync(kept, { force: true });
+  try {
+    const all = await instrumented(copy.folder, patterns);
+    const chosen = sample > 0 ? drawn(all, sample, seed) : all;
+    const known = readKept(kept);
+    const tests = hash(...testTexts(copy.folder));
+    const isOpen = ({ key }) =>
+      !known.has(key) || (known.get(key).status !== 'killed' && known.get(key).tests !== tests);
+    const open = chosen.filter(isOpen);
+    console.log(`${name}: ${all.length} mutants, ${chosen.length} chosen, ${open.length} to try.`);
+    if (open.length > 0) {
+      const begun = performance.now();
+      const keyOf = new Map(open.map(({ id, key }) => [id, key]));
+      await tryAll({ ...copy, state: folder }, open, (id, outcome) => {
+        const result = { key: keyOf.get(id), tests, ...outcome };
+        known.set(result.key, result);
+        appendFileSync(kept, `${JSON.stringify(result)}\n`);
+      });
+      const seconds = (performance.now() - begun) / 1000;
+      console.log(`${name}: ${Math.round(seconds)} s, ${(seconds / open.length).toFixed(2)} s a mutant.`);
+    }
+    return report(name, all, chosen, known);
+  } finally {
+    copy.remove();
+  }
+}
+
+/** Writes the sources with all mutants behind switches: what the mutants are. */
+async function instrumented(folder, patterns) {
+  const silent = () => {};
+  const logger = { isDebugEnabled: () => false, debug: silent, info: silent, warn: console.warn };
+  const files = filesOf(folder, patterns).map(({ file, mutate }) => {
+    const content = readFileSync(join(folder, file), 'utf8');
+    return { name: join(folder, file), file, mutate, content };
+  });
+  const options = { ignorers: [], excludedMutations: [], plugins: null, noHeader: false };
+  const { files: written, mutants } = await new Instrumenter(logger).instrument(files, options);
+  for (const { name, content } of written) writeFileSync(name, content);
+  const texts = new Map(files.map(({ name, file, content }) => [name, { file, content }]));
+  return mutants
+    .filter(({ status }) => status !== 'Ignored')
+    .map(({ id, fileName, location, mutatorName, replacement }) => {
+      const { file, content } = texts.get(fileName);
+      const { start, end } = location;
+      const key = hash(file, content, JSON.stringify([start, end]), mutatorName, replacement);
+      return { id, key, file, content, start, end, mutator: mutatorName, replacement };
+    });
+}
+
+/** The files that the patterns name, and the lines of each that are mutated. */
+function filesOf(folder, patterns) {
+  const found = new Map();
+  const matching = (glob) => {
+    const [top] = glob.split('/');
+    const inside = readdirSync(join(folder, top), { recursive: true }).map((path) => `${top}/${path}`);
+    return inside.filter((path) => regex(glob).test(path)).sort();
+  };
+  for (const pattern of patterns.filter((one) => !one.startsWith('!'))) {
+    const [, glob, first, last = first] = /^(.*?)(?::(\d+)(?:-(\d+))?)?$/.exec(pattern);
+    const range = first && { start: { line: first - 1, column: 0 }, end: { line: Number(last), column: 0 } };
+    for (const file of matching(glob)) found.set(file, range ? [range] : true);
+  }
+  for (const pattern of patterns.filter((one) => one.startsWith('!')))
+    for (const file of matching(pattern.slice(1))) found.delete(file);
+  return [...found].map(([file, mutate]) => ({ file, mutate }));
+}
+
+/** `**` is any folders, `*` any name. */
+function regex(glob) {
+  const parts = glob.split(/(\*\*\/?|\*)/).map((part, k) => {
+    if (k % 2 === 0) return part.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
+    return part === '*' ? '[^/]*' : '.*';
+  });
+  return new RegExp(`^${parts.join('')}$`);
+}
+
+function drawn(all, size, seed) {
+  const next = random(seed);
+  const keys = new Map(all.map((mutant) => [mutant, next()]));
+  const first = new Set([...all].sort((a, b) => keys.get(a) - keys.get(b)).slice(0, size));
+  return all.filter((mutant) => first.has(mutant));
+}
+
+function testTexts(folder) {
+  const names = readdirSync(join(folder, 'test'), { recursive: true }).map(String);
+  return names
+    .filter((name) => /\.m?ts$/.test(name))
+    .sort()
+    .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
+}
+
+/** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived or untested. */
+async function tryAll(copy, open, keep) {
+  const measured = await measure(copy);
+  const times = Object.fromEntries(measured.times);
+  const left = new Set(open.map(({ id }) => id));
+  const onKilled = (id, by) => {
+    if (left.delete(id)) keep(id, { status: 'killed', by });
+  };
+  const reached = [...left].filter((id) => measured.reached.has(id));
+  console.log(`${measured.times.size} tests; they reach ${reached.length} of ${open.length} mutants.`);
+  for (const [round, upTo] of rounds.entries()) {
+    const alive = new Set(reached.filter((id) => left.has(id)));
+    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo, times }, (id, by) => {
+      alive.delete(id);
+      onKilled(id, by);
+    });
+    console.log(`Tests of up to ${upTo} ms: ${alive.size} mutants are left.`);
+  }
+  const loaded = [...left].filter((id) => measured.atLoad.has(id));
+  console.log(`Loading the modules reaches ${loaded.length} of those that are left.`);
+  for (const id of loaded) {
+    const by = await killerOfLoaded(copy, id, times);
+    if (by !== null) onKilled(id, by);
+  }
+  for (const id of left)
+    keep(id, { status: measured.reached.has(id) || measured.atLoad.has(id) ? 'survived' : 'untested' });
+}
+
+/** A mutant that is there from the beginning of a process: quick tests, then the others. */
+async function killerOfLoaded(copy, id, times) {
+  const [quick] = rounds;
+  for (const limits of [
+    { above: -1, upTo: quick },
+    { above: quick, upTo: rounds.at(-1) },
+  ]) {
+    const events = await runTests(copy, { ...limits, times, alive: [], finished: [], atLoad: id });
+    const noticed = events.find(({ killed }) => killed === id);
+    if (noticed) return noticed.by;
+    if (events.hanging) return 'no end';
+    if (events.failed) return 'loading the tests';
+  }
+  return null;
+}
+
+async function measure(copy) {
+  const events = await runTests(copy, { measure: true, alive: [], finished: [] });
+  if (events.failed) throw new Error(`The tests of ${copy.folder} do not pass unchanged:\n${events.output}`);
+  return {
+    times: new Map(events.filter(({ ms }) => ms !== undefined).map(({ test, ms }) => [test, ms])),
+    reached: new Set(events.flatMap(({ reached = [] }) => reached)),
+    atLoad: new Set(events.flatMap(({ static: atLoad = [] }) => atLoad)),
+  };
+}
+
+async function tryRound(copy, alive, limits, onKilled) {
+  const finished = new Set();
+  let confirm = null;
+  let isOver = alive.size === 0;
+  while (!isOver) {
+    const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
+    confirm = null;
+    for (const { killed, by, finished: test, confirm: unsure } of events) {
+      if (killed !== undefined) onKilled(killed, by);
+      if (test !== undefined) finished.add(test);
+      if (unsure !== undefined) confirm = unsure;
+    }
+    if (events.hanging) {
+      const [mutant, test] = events.hanging;
+      if (mutant === '') finished.add(test);
+      else if (alive.has(mutant)) onKilled(mutant, 'no end');
+    }
+    isOver = alive.size === 0 || !(events.hanging || events.at(-1)?.restart);
+  }
+}
+
+/** One run of the package's tests with a plan, see repeating-runner.mjs: what it told. */
+function runTests(copy, plan) {
+  const events = join(copy.state, 'events.jsonl');
+  const now = join(copy.state, 'now');
+  for (const path of [events, now]) writeFileSync(path, '');
+  writeFileSync(join(copy.state, 'plan.json'), JSON.stringify(plan));
+  writeFileSync(join(copy.folder, 'vitest.mutants.mjs'), config);
+  const env = { ...process.env, SOFTGRAD_MUTANTS: copy.state, SOFTGRAD_NODE_ONLY: '1', STRYKER_MUTATOR_WORKER: '0' };
+  const child = spawn(process.execPath, [vitest, 'run', '--config=vitest.mutants.mjs', '--reporter=dot'], {
+    cwd: copy.folder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const slowest = Math.max(0, ...Object.values(plan.times ?? {}).filter((ms) => ms <= plan.upTo));
+  return new Promise((resolve, reject) => {
+    let output = '';
+    let hanging = null;
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text) => {
+        output = `${output}${text}`.slice(-20_000);
+      });
+    const watch = setInterval(() => {
+      const latest = Math.max(statSync(now).mtimeMs, statSync(events).mtimeMs);
+      if (plan.measure || Date.now() - latest < silenceMs + 30 * slowest) return;
+      hanging = readFileSync(now, 'utf8').trimEnd().split(' ');
+      process.kill(-child.pid, 'SIGKILL');
+    }, 1000);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearInterval(watch);
+      const lines = existsSync(events) ? readFileSync(events, 'utf8').split('\n').filter(Boolean) : [];
+      resolve(
+        Object.assign(
+          lines.map((line) => JSON.parse(line)),
+          { output, hanging, failed: code !== 0 },
+        ),
+      );
+    });
+  });
+}
+
+function readKept(path) {
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+  return new Map(lines.map((line) => JSON.parse(line)).map((result) => [result.key, result]));
+}
+
+function report(name, all, chosen, known) {
+  const having = (status) => chosen.filter(({ key }) => known.get(key)?.status === status);
+  const open = [...having('survived'), ...having('untested')];
+  for (const mutant of open.sort((a, b) => Number(a.id) - Number(b.id)))
+    console.log(
+      `\n${known.get(mutant.key).status === 'survived' ? 'Survived' : 'Reached by no test'} ${diffOf(name, mutant)}`,
+    );
+  const [killed, survived, untested] = ['killed', 'survived', 'untested'].map((status) => having(status).length);
+  return { mutants: chosen.length, killed, survived, untested, of: all.length };
+}
+
+function diffOf(name, { file, content, start, end, mutator, replacement }) {
+  const lines = content.split('\n');
+  const before = lines.slice(start.line, end.line + 1);
+  const after = `${lines[start.line].slice(0, start.column)}${replacement}${lines[end.line].slice(end.column)}`;
+  return [
+    `packages/${name}/${file}:${start.line + 1}:${start.column + 1} ${mutator}`,
+    ...before.map((line) => `-${line}`),
+    ...after.split('\n').map((line) => `+${line}`),
+  ].join('\n');
+}
