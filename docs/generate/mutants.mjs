@@ -2,17 +2,33 @@
 
 import { table, withBetween } from './markdown.mjs';
 
-/** Scores by package: how many mutants the tests noticed. */
+/** Scores by package: how many mutants the tests noticed, of all that were tried, and of those that are not argued to be equivalent. */
 export function mutantsTable(scores) {
-  const head = ['package', 'mutants', 'killed', 'survived', 'reached by no test', 'score'];
-  const rows = Object.entries(scores).map(([name, { mutants, killed, survived, untested }]) => [
-    name,
-    mutants,
-    killed,
-    survived,
-    untested,
-    `${((100 * killed) / mutants).toFixed(1)} %`,
-  ]);
+  const head = [
+    'package',
+    'mutants',
+    'killed',
+    'survived',
+    'reached by no test',
+    'score',
+    'equivalent',
+    'score of the others',
+  ];
+  const percent = (killed, mutants) => `${((100 * killed) / mutants).toFixed(1)} %`;
+  const rows = Object.entries(scores).map(([name, score]) => {
+    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0 } = score;
+    return [
+      name,
+      of === mutants + atLoad ? of : `sample of ${mutants + atLoad} of ${of}`,
+      atLoad,
+      killed,
+      survived,
+      untested,
+      percent(killed, mutants),
+      equivalent,
+      percent(killed, mutants - equivalent),
+    ];
+  });
   return table(head, rows);
 }
 

@@ -125,7 +125,7 @@ export function random(seed) {
   };
 }
 
-function readResults(path) {
+export function readResults(path) {
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
   return new Map(lines.map((line) => JSON.parse(line)).map((result) => [result.key, result]));
 }
@@ -134,14 +134,15 @@ function readResults(path) {
  * A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, `after` what the mutant puts there, with as
  * much around it as tells it from others of the line, or several such texts; without `after` all of the operator's mutants of the line.
  */
-function readEquivalents(path) {
+export function readEquivalents(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [];
 }
 
 const squeezed = (text) => text.replace(/\s+/g, ' ').trim();
 const lineOf = ({ text, line }) => squeezed(text.split('\n')[line - 1]);
 
-function argues(entry, mutant) {
+/** Whether an entry of such a list is about a mutant. */
+export function argues(entry, mutant) {
   if (entry.file !== mutant.file || entry.operator !== mutant.operator || squeezed(entry.line) !== lineOf(mutant))
     return false;
   if (entry.after === undefined) return true;
@@ -157,7 +158,7 @@ function describe({ file, line, operator, before, after }) {
 }
 
 /** A mutant as the lines that it changes. */
-function diffOf(mutant) {
+export function diffOf(mutant) {
   const { file, line, operator, text, before } = mutant;
   const lines = before.split('\n').length;
   const cut = (whole, first, howMany) => whole.split('\n').slice(first - 1, first - 1 + howMany);

@@ -1,8 +1,10 @@
-// `npm run mutants -- PACKAGE …`: mutation testing. StrykerJS changes the TypeScript of a package, one small change at a time, and runs
-// the tests that reach it; a change that every test lets pass is printed as "Survived": a test is missing, or the change does nothing.
+// `npm run mutants -- PACKAGE …`: mutation testing. The TypeScript of a package is changed, one small change at a time (StrykerJS's), and the
+// tests that reach it run; a change that every test lets pass is printed as "Survived": a test is missing, or the change does nothing.
 //
 //   npm run mutants -- backend-cpu formats            these packages; without names all of them, one after another
 //   npm run mutants -- core --files src/tensor/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
+//   npm run mutants -- core --sample 300 --seed 1     so many, drawn by chance
+//   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //
 // The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
@@ -19,9 +21,9 @@
 //   npm run mutants -- named                          all of them
 //   npm run mutants -- named backend-cpu core         those of these packages
 //
-// Resumable: a run keeps what it found in reports/mutants/PACKAGE.json (.jsonl for kernels), and the next tries again only what changed:
-// the mutants of a changed file, and those whose tests changed. Hours for all packages; not part of `npm test`. Tests run in Node alone.
-// The score of a whole package goes into docs/testing.md.
+// Resumable: a run keeps what it found in reports/mutants/PACKAGE.jsonl, and the next tries again only what changed:
+// the mutants of a changed file, and the others that were not killed where a test changed. Not part of `npm test`. Tests run in Node alone.
+// The score of a whole package, or of a sample of it, goes into docs/testing.md.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,6 +43,8 @@ const sources = {
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
   cli: ['src/**/*.ts'],
+  distributed: ['src/**/*.ts'],
+  bench: ['src/**/*.ts'],
 };
 
 /** The packages whose kernels are mutated, and the module that says how to build and test them. */
@@ -54,6 +58,7 @@ const { values, positionals } = parseArgs({
   options: {
     files: { type: 'string' },
     afresh: { type: 'boolean', default: false },
+    'at-load': { type: 'boolean', default: false },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -87,6 +92,7 @@ if (isNamed) process.exit(await ofNamed(names));
 const folder = join(root, 'reports', 'mutants');
 mkdirSync(folder, { recursive: true });
 process.chdir(root);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 // The tests that need no browser, see vitest.shared.ts.
 process.env.SOFTGRAD_NODE_ONLY = '1';
 
@@ -95,9 +101,12 @@ for (const name of names) {
   scores.push([name, name in kernels ? await ofKernels(name) : await ofTypeScript(name)]);
 }
 console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
-if (!values.files && !values.sample && !values.quick && !values.list) keep(scores);
+// A sample of kernels is of each operator, not of the whole.
+const isWhole =
+  !values.files && !values.quick && !values.list && !(values.sample && names.some((name) => name in kernels));
+if (isWhole) keep(scores);
 
-/** Writes the scores of whole packages into docs/testing.md and the data that it is made of. */
+/** Writes the scores into docs/testing.md and the data that it is made of. */
 function keep(scores) {
   const data = join(root, 'docs', 'data', 'mutants.json');
   const page = join(root, 'docs', 'testing.md');
@@ -131,6 +140,6 @@ async function ofTypeScript(name) {
   // Packages of the workspace: they may be loaded once they are installed.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const { sample = 0, seed, afresh } = values;
-  return runTypeScriptMutants(name, patterns, { sample: Number(sample), seed: Number(seed), afresh });
+  const { sample = 0, seed, afresh, 'at-load': withLoaded } = values;
+  return runTypeScriptMutants(name, patterns, { sample: Number(sample), seed: Number(seed), afresh, withLoaded });
 }

@@ -5,7 +5,7 @@ import { appendFileSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { VitestTestRunner } from 'vitest/runners';
 
-const folder = process.env.SOFTGRAD_MUTANTS;
+const folder = join(process.cwd(), 'reports', 'mutants');
 const plan = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
 const alive = new Set(plan.alive);
 const finished = new Set(plan.finished);

@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import { root } from '../workspace.mjs';
 import { copyInWorkspace } from './copy.mjs';
-import { hash, random } from './kernels.mjs';
+import { argues, diffOf, hash, random, readEquivalents, readResults } from './kernels.mjs';
 
 const runner = fileURLToPath(new URL('repeating-runner.mjs', import.meta.url));
 /** The package's own configuration, in one process without limits. */
@@ -42,10 +42,16 @@ const silenceMs = 60_000;
  *
  * @param name the folder of the package
  * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
- * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`
- * @returns `{ mutants, killed, survived, untested, of }`: those tried, what became of them, those that no test reaches, and how many the package has
+ * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
+ *   process for each
+ * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent }`: how many the package has, those tried, what became of them, those that
+ *   no test reaches, and those of both that the list of equivalent mutants has
  */
-export async function runTypeScriptMutants(name, patterns, { sample = 0, seed = 1, afresh = false }) {
+export async function runTypeScriptMutants(
+  name,
+  patterns,
+  { sample = 0, seed = 1, afresh = false, withLoaded = false },
+) {
   const copy = copyInWorkspace(name, name);
   const folder = join(copy.folder, 'reports', 'mutants');
   mkdirSync(folder, { recursive: true });
@@ -54,16 +60,17 @@ export async function runTypeScriptMutants(name, patterns, { sample = 0, seed = 
   try {
     const all = await instrumented(copy.folder, patterns);
     const chosen = sample > 0 ? drawn(all, sample, seed) : all;
-    const known = readKept(kept);
+    const known = readResults(kept);
     const tests = hash(...testTexts(copy.folder));
     const isOpen = ({ key }) =>
+      (withLoaded && known.get(key)?.status === 'atLoad') ||
       !known.has(key) || (known.get(key).status !== 'killed' && known.get(key).tests !== tests);
     const open = chosen.filter(isOpen);
     console.log(`${name}: ${all.length} mutants, ${chosen.length} chosen, ${open.length} to try.`);
     if (open.length > 0) {
       const begun = performance.now();
       const keyOf = new Map(open.map(({ id, key }) => [id, key]));
-      await tryAll({ ...copy, state: folder }, open, (id, outcome) => {
+      await tryAll({ ...copy, state: folder }, open, withLoaded, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
         known.set(result.key, result);
         appendFileSync(kept, `${JSON.stringify(result)}\n`);
@@ -95,7 +102,10 @@ async function instrumented(folder, patterns) {
       const { file, content } = texts.get(fileName);
       const { start, end } = location;
       const key = hash(file, content, JSON.stringify([start, end]), mutatorName, replacement);
-      return { id, key, file, content, start, end, mutator: mutatorName, replacement };
+      const [from, to] = [start, end].map((position) => offsetOf(content, position));
+      const at = { start: from, end: to, line: start.line + 1 };
+      const change = { operator: mutatorName, before: content.slice(from, to), after: replacement };
+      return { id, key, file, text: content, ...at, ...change };
     });
 }
 
@@ -141,8 +151,8 @@ function testTexts(folder) {
     .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
 }
 
-/** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived or untested. */
-async function tryAll(copy, open, keep) {
+/** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived, untested, or atLoad. */
+async function tryAll(copy, open, withLoaded, keep) {
   const measured = await measure(copy);
   const times = Object.fromEntries(measured.times);
   const left = new Set(open.map(({ id }) => id));
@@ -161,12 +171,15 @@ async function tryAll(copy, open, keep) {
   }
   const loaded = [...left].filter((id) => measured.atLoad.has(id));
   console.log(`Loading the modules reaches ${loaded.length} of those that are left.`);
-  for (const id of loaded) {
+  for (const id of withLoaded ? loaded : []) {
     const by = await killerOfLoaded(copy, id, times);
     if (by !== null) onKilled(id, by);
   }
-  for (const id of left)
-    keep(id, { status: measured.reached.has(id) || measured.atLoad.has(id) ? 'survived' : 'untested' });
+  const statusOf = (id) => {
+    if (measured.atLoad.has(id) && (withLoaded || !measured.reached.has(id))) return withLoaded ? 'survived' : 'atLoad';
+    return measured.reached.has(id) ? 'survived' : 'untested';
+  };
+  for (const id of left) keep(id, { status: statusOf(id) });
 }
 
 /** A mutant that is there from the beginning of a process: quick tests, then the others. */
@@ -223,13 +236,21 @@ function runTests(copy, plan) {
   for (const path of [events, now]) writeFileSync(path, '');
   writeFileSync(join(copy.state, 'plan.json'), JSON.stringify(plan));
   writeFileSync(join(copy.folder, 'vitest.mutants.mjs'), config);
-  const env = { ...process.env, SOFTGRAD_MUTANTS: copy.state, SOFTGRAD_NODE_ONLY: '1', STRYKER_MUTATOR_WORKER: '0' };
+  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1', STRYKER_MUTATOR_WORKER: '0' };
   const child = spawn(process.execPath, [vitest, 'run', '--config=vitest.mutants.mjs', '--reporter=dot'], {
     cwd: copy.folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
+  const stop = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  };
+  process.once('exit', stop);
   const slowest = Math.max(0, ...Object.values(plan.times ?? {}).filter((ms) => ms <= plan.upTo));
   return new Promise((resolve, reject) => {
     let output = '';
@@ -242,11 +263,12 @@ function runTests(copy, plan) {
       const latest = Math.max(statSync(now).mtimeMs, statSync(events).mtimeMs);
       if (plan.measure || Date.now() - latest < silenceMs + 30 * slowest) return;
       hanging = readFileSync(now, 'utf8').trimEnd().split(' ');
-      process.kill(-child.pid, 'SIGKILL');
+      stop();
     }, 1000);
     child.on('error', reject);
     child.on('close', (code) => {
       clearInterval(watch);
+      process.off('exit', stop);
       const lines = existsSync(events) ? readFileSync(events, 'utf8').split('\n').filter(Boolean) : [];
       resolve(
         Object.assign(
@@ -258,29 +280,26 @@ function runTests(copy, plan) {
   });
 }
 
-function readKept(path) {
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
-  return new Map(lines.map((line) => JSON.parse(line)).map((result) => [result.key, result]));
+function offsetOf(text, { line, column }) {
+  const before = text.split('\n').slice(0, line);
+  return before.reduce((sum, { length }) => sum + length + 1, column);
 }
 
 function report(name, all, chosen, known) {
+  const argued = readEquivalents(join(root, 'packages', name, 'test', 'equivalent-typescript.json'));
+  const isArgued = (mutant) => argued.some((entry) => argues(entry, mutant));
   const having = (status) => chosen.filter(({ key }) => known.get(key)?.status === status);
-  const open = [...having('survived'), ...having('untested')];
-  for (const mutant of open.sort((a, b) => Number(a.id) - Number(b.id)))
-    console.log(
-      `\n${known.get(mutant.key).status === 'survived' ? 'Survived' : 'Reached by no test'} ${diffOf(name, mutant)}`,
-    );
-  const [killed, survived, untested] = ['killed', 'survived', 'untested'].map((status) => having(status).length);
-  return { mutants: chosen.length, killed, survived, untested, of: all.length };
-}
-
-function diffOf(name, { file, content, start, end, mutator, replacement }) {
-  const lines = content.split('\n');
-  const before = lines.slice(start.line, end.line + 1);
-  const after = `${lines[start.line].slice(0, start.column)}${replacement}${lines[end.line].slice(end.column)}`;
-  return [
-    `packages/${name}/${file}:${start.line + 1}:${start.column + 1} ${mutator}`,
-    ...before.map((line) => `-${line}`),
-    ...after.split('\n').map((line) => `+${line}`),
-  ].join('\n');
+  const [killed, survived, untested] = ['killed', 'survived', 'untested'].map(having);
+  const open = (mutants) => mutants.filter((mutant) => !isArgued(mutant));
+  for (const mutant of open(survived)) console.log(`\nSurvived ${diffOf(mutant)}`);
+  for (const mutant of open(untested)) console.log(`\nReached by no test ${diffOf(mutant)}`);
+  return {
+    of: all.length,
+    mutants: killed.length + survived.length + untested.length,
+    atLoad: having('atLoad').length,
+    killed: killed.length,
+    survived: survived.length,
+    untested: untested.length,
+    equivalent: [...survived, ...untested].filter(isArgued).length,
+  };
 }
