@@ -118,17 +118,21 @@ function keep(scores) {
 /** Tries the faults of the list and keeps what killed them in docs/testing.md: the exit code. */
 async function ofNamed(only) {
   const { tryNamed } = await import('./named.mjs');
-  const results = await tryNamed(only);
   const data = join(root, 'docs', 'data', 'named-mutants.json');
   const page = join(root, 'docs', 'testing.md');
-  const others = JSON.parse(readFileSync(data, 'utf8')).filter(
-    (kept) => only.length > 0 && !only.includes(kept.package),
-  );
-  const all = [...others, ...results];
-  writeFileSync(data, `${JSON.stringify(all, null, 2)}\n`);
-  writeFileSync(page, withNamedMutants(readFileSync(page, 'utf8'), all));
-  return results.every(({ killedBy }) => killedBy) ? 0 : 1;
+  let code = 0;
+  await tryNamed(only, (result) => {
+    const isOther = (kept) => kept.package !== result.package || kept.what !== result.what;
+    const all = [...JSON.parse(readFileSync(data, 'utf8')).filter(isOther), result];
+    const inOrder = all.sort((a, b) => compare(a.package, b.package) || compare(a.what, b.what));
+    writeFileSync(data, `${JSON.stringify(inOrder, null, 2)}\n`);
+    writeFileSync(page, withNamedMutants(readFileSync(page, 'utf8'), inOrder));
+    if (!result.killedBy) code = 1;
+  });
+  return code;
 }
+
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 async function ofKernels(name) {
   const { runKernelMutants } = await import('./kernels.mjs');

@@ -107,7 +107,7 @@ export const named = [
     what: 'exp is 0 below −87.4',
     shows: '[0, −90], a subnormal probability',
     edits: [['if (v < -104) { return 0; }', 'if (v < -87.4) { return 0; }']],
-    tests: ['modes', 'conformance'],
+    tests: ['modes'],
   },
   {
     package: 'backend-tfjs',
@@ -162,7 +162,7 @@ export const named = [
         'compute(call.operation, call.x, call.x.shape, options.out, [call.x.buffer], (out) =>',
       ],
     ],
-    tests: ['cross-entropy', 'out', 'conformance'],
+    tests: ['out', 'cross-entropy'],
   },
   {
     package: 'core',
@@ -175,7 +175,7 @@ export const named = [
         "target.kind === 'indices' && Number(target.host[row]) < 0;",
       ],
     ],
-    tests: ['cross-entropy', 'masks-and-targets', 'conformance'],
+    tests: ['cross-entropy', 'masks-and-targets'],
   },
   {
     package: 'core',

@@ -9,25 +9,28 @@ import { copyInWorkspace } from './copy.mjs';
 import { named } from './named-list.mjs';
 
 /**
- * Tries the faults of a package, or of all of them.
+ * Tries the faults of a package, or of all of them, and tells `keep` one result after the other: `{ package, file, what, shows, killedBy }`, the last
+ * null where all of its tests pass.
  *
  * @param only names of packages; empty: all
- * @returns one result a fault, in the order of the list: `{ package, file, what, shows, killedBy }`, the last null where all of its tests pass
+ * @throws where a test that fails does so without the fault as well
  */
-export async function tryNamed(only) {
-  const chosen = named.filter((fault) => only.length === 0 || only.includes(fault.package));
-  const results = [];
-  for (const [i, fault] of chosen.entries()) {
-    const own = chosen.filter((other) => other.package === fault.package);
-    if (chosen[i - 1]?.package !== fault.package) await checkUnchanged(fault.package, own);
+export async function tryNamed(only, keep) {
+  const unchanged = new Set();
+  for (const fault of named.filter((one) => only.length === 0 || only.includes(one.package))) {
     const begun = performance.now();
-    const killedBy = await withCopy(fault.package, (copy) => tryOne(copy, fault));
     const { package: name, file, what, shows } = fault;
-    results.push({ package: name, file, what, shows, killedBy });
+    const failure = await withCopy(name, (copy) => tryOne(copy, fault));
+    if (failure && !unchanged.has(`${name} ${failure.test}`)) {
+      const own = await withCopy(name, (copy) => firstFailure(copy, [failure.test]));
+      if (own) throw new Error(`${name} is not changed, and fails: ${own.test}: ${own.title}`);
+      unchanged.add(`${name} ${failure.test}`);
+    }
+    const killedBy = failure && `test/${failure.test}.test.ts: ${failure.title}`;
     const seconds = Math.round((performance.now() - begun) / 1000);
     console.log(`${killedBy ? `killed by ${killedBy}` : 'SURVIVED'}, ${seconds} s: ${name}/${file}: ${what}`);
+    keep({ package: name, file, what, shows, killedBy });
   }
-  return results;
 }
 
 async function withCopy(name, use) {
@@ -44,13 +47,6 @@ async function tryOne(copy, fault) {
   writeFileSync(path, edited(readFileSync(path, 'utf8'), fault));
   if (/\.[ch]$/.test(fault.file)) await rebuild(copy);
   return firstFailure(copy, fault.tests);
-}
-
-/** @throws where one of the tests fails without any fault */
-async function checkUnchanged(name, faults) {
-  const tests = [...new Set(faults.flatMap((fault) => fault.tests))];
-  const failure = await withCopy(name, (copy) => firstFailure(copy, tests));
-  if (failure) throw new Error(`${name} is not changed, and fails: ${failure}`);
 }
 
 /** The text with each edit made. @throws where a text that is to be replaced is not there exactly once */
@@ -71,7 +67,7 @@ async function rebuild(copy) {
   }
 }
 
-/** The file and the name of the first test that fails, or null. */
+/** The first test that fails: the name of its file as `test`, and its `title`; or null. */
 function firstFailure(copy, files) {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const report = join(copy, 'reports', 'vitest.json');
@@ -90,10 +86,10 @@ function firstFailure(copy, files) {
       if (!existsSync(report)) return reject(new Error(`Vitest ended with ${code}: ${output}`));
       const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
       for (const { name, message, assertionResults } of testResults) {
-        const file = `test/${name.split('/test/').at(-1)}`;
+        const test = name.split('/test/').at(-1).replace('.test.ts', '');
         const failed = assertionResults.find(({ status }) => status === 'failed');
-        if (failed) return resolve(`${file}: ${failed.fullName}`);
-        if (message) return reject(new Error(`${file} does not run: ${message}`));
+        if (failed) return resolve({ test, title: failed.fullName });
+        if (message) return reject(new Error(`${test} does not run: ${message}`));
       }
       reject(new Error(`Vitest ended with ${code} and reports no failure`));
     });
