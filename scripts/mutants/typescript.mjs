@@ -64,7 +64,8 @@ export async function runTypeScriptMutants(
     const tests = hash(...testTexts(copy.folder));
     const isOpen = ({ key }) =>
       (withLoaded && known.get(key)?.status === 'atLoad') ||
-      !known.has(key) || (known.get(key).status !== 'killed' && known.get(key).tests !== tests);
+      !known.has(key) ||
+      (known.get(key).status !== 'killed' && known.get(key).tests !== tests);
     const open = chosen.filter(isOpen);
     console.log(`${name}: ${all.length} mutants, ${chosen.length} chosen, ${open.length} to try.`);
     if (open.length > 0) {
