@@ -7,6 +7,7 @@ export function mutantsTable(scores) {
   const head = [
     'package',
     'mutants',
+    'at load',
     'killed',
     'survived',
     'reached by no test',

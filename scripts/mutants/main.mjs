@@ -5,6 +5,7 @@
 //   npm run mutants -- core --files src/tensor/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
 //   npm run mutants -- core --sample 300 --seed 1     so many, drawn by chance
 //   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
+//   npm run mutants -- core --up-to 2000              without tests that take longer than 20, 200 or 2000 ms: the score is a lower bound
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //
 // The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
@@ -59,6 +60,7 @@ const { values, positionals } = parseArgs({
     files: { type: 'string' },
     afresh: { type: 'boolean', default: false },
     'at-load': { type: 'boolean', default: false },
+    'up-to': { type: 'string' },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -144,6 +146,12 @@ async function ofTypeScript(name) {
   // Packages of the workspace: they may be loaded once they are installed.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const { sample = 0, seed, afresh, 'at-load': withLoaded } = values;
-  return runTypeScriptMutants(name, patterns, { sample: Number(sample), seed: Number(seed), afresh, withLoaded });
+  const { sample = 0, seed, afresh, 'at-load': withLoaded, 'up-to': upTo } = values;
+  return runTypeScriptMutants(name, patterns, {
+    sample: Number(sample),
+    seed: Number(seed),
+    afresh,
+    withLoaded,
+    ...(upTo && { most: Number(upTo) }),
+  });
 }
