@@ -324,9 +324,10 @@ describe('what stands before the rows', () => {
       ['# a', 'b\n3,4'],
       ['5', '6'],
     ]);
-    await expect(swallowing).rejects.toThrow(
-      'x.csv: line 2: a comment with a quote that takes further lines into it; expected quotes in pairs',
-    );
+    await expect(swallowing).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: 'x.csv: line 2: a comment with a quote that takes further lines into it; expected quotes in pairs',
+    });
   });
 
   test("may be Excel's statement of the delimiter", async () => {
@@ -340,6 +341,8 @@ describe('what stands before the rows', () => {
     // A name, and no statement.
     expect(await refusal('sep=,b\n1,2')).toBe('read 1,2');
     expect(await refusal('separate,b\n1,2')).toBe('read 1,2');
+    expect(await refusal('sep=|,b\n1,2')).toBe('read 1,2');
+    for (const longer of ['resep=|', 'sep=none']) expect(await refusal(`${longer}\n1`), longer).toBe('read 1');
     expect(await refusal('1,2\nsep=,')).toContain('line 2, column 1 is "sep="');
   });
 });

@@ -19,7 +19,9 @@ test('texts are read in UTF-8 and UTF-16, with a byte order mark, or without whe
   expect(marked('1').map(encodingOf)).toEqual(encodings);
   expect(marked('α').map(encodingOf)).toEqual(encodings);
   expect(unmarked('1').map(encodingOf)).toEqual(encodings);
-  for (const bytes of [[], [0x31], [0xff], [0xfe, 0x31], [0xff, 0x31]]) {
+  // Half of a byte order mark, or both bytes 0, says nothing.
+  const unmarkedBytes = [[], [0x31], [0xff], [0xfe, 0x31], [0xff, 0x31], [0x31, 0xfe], [0x31, 0xff], [0, 0]];
+  for (const bytes of unmarkedBytes) {
     expect(encodingOf(Uint8Array.from(bytes)), String(bytes)).toBe('utf-8');
   }
   const expected = { shape: [1, 2], data: Float64Array.of(1, -2.5) };

@@ -323,6 +323,8 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['a dtype with something before it', withDescr("'x<f8'"), /no number format/],
     ['a dtype in native order', withDescr("'=f8'"), /a float of a width/],
     ['long doubles', withDescr("'<f16'"), /a float of a width that is not read here/],
+    ['bytes of another length', withDescr("'<V20'"), /is "<V20", bytes .* NumPy stores float8 and records/],
+    ['something that ends like them', withDescr("'x<V2'"), /is "x<V2", no number format that is read here/],
     [
       'bfloat16',
       withDescr("'<V2'"),
