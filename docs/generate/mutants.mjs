@@ -17,9 +17,9 @@ export function mutantsTable(scores) {
   ];
   const percent = (killed, mutants) => `${((100 * killed) / mutants).toFixed(1)} %`;
   const rows = Object.entries(scores).map(([name, score]) => {
-    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0 } = score;
+    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0, upTo } = score;
     return [
-      name,
+      upTo === undefined ? name : `${name}, tests up to ${upTo} ms`,
       of === mutants + atLoad ? of : `sample of ${mutants + atLoad} of ${of}`,
       atLoad,
       killed,

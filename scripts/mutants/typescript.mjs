@@ -45,7 +45,7 @@ const silenceMs = 60_000;
  * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
  *   process for each
  *   `most`: tests that take longer are left out, which makes the score a lower bound
- * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent }`: how many the package has, those tried, what became of them, those that
+ * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
  *   no test reaches, and those of both that the list of equivalent mutants has
  */
 export async function runTypeScriptMutants(
@@ -80,7 +80,7 @@ export async function runTypeScriptMutants(
       const seconds = (performance.now() - begun) / 1000;
       console.log(`${name}: ${Math.round(seconds)} s, ${(seconds / open.length).toFixed(2)} s a mutant.`);
     }
-    return report(name, all, chosen, known);
+    return { ...report(name, all, chosen, known), ...(most < rounds.at(-1) && { upTo: most }) };
   } finally {
     copy.remove();
   }
