@@ -134,7 +134,9 @@ async function ofNamed(only) {
   return code;
 }
 
-const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 async function ofKernels(name) {
   const { runKernelMutants } = await import('./kernels.mjs');
