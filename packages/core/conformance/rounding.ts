@@ -1,4 +1,5 @@
 import { type ReferenceParameters, rowIndices, type Values } from '../reference/functions.js';
+import type { MatrixPart } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
 
@@ -105,12 +106,17 @@ export function rowBounds(
 export function entryBounds(
   expected: Values,
   rows: Rows,
+  part: MatrixPart,
   bound: (i: number, j: number, value: number, at: readonly number[]) => number,
 ): Float64Array {
   const out = new Float64Array(expected.length);
   let next = 0;
   for (const at of rowIndices(rows)) {
     for (const i of at) {
+      if (part === 'diagonal') {
+        out[i] = bound(i, i, expected[i] ?? Number.NaN, at);
+        continue;
+      }
       for (const j of at) {
         out[next] = bound(i, j, expected[next] ?? Number.NaN, at);
         next++;

@@ -1,5 +1,6 @@
 import { add, exactly, exp, expm1, nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, rowIndices, softmax, type Values } from '../reference/functions.js';
+import type { MatrixPart } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
 import {
@@ -44,10 +45,11 @@ export function softmaxJacobianTolerance(
   expected: Values,
   rows: Rows,
   { temperature = 1 }: ReferenceParameters = {},
+  part: MatrixPart = 'all',
 ): Float64Array {
   const scale = 1 / Math.abs(temperature);
   const divided = divisionUnits(temperature);
-  return entryBounds(expected, rows, (i, j, value, at) => {
+  return entryBounds(expected, rows, part, (i, j, value, at) => {
     if (i !== j) return stored(unit * (1 + divided) * Math.abs(value) + floor * (1 + scale), value);
     const p = s[i] ?? Number.NaN;
     const excess = p > 0.5 ? 0 : Math.abs(sumOf(at, (k) => s[k] ?? Number.NaN) - 1);
@@ -246,11 +248,12 @@ export function logSoftmaxJacobianTolerance(
   expected: Values,
   rows: Rows,
   { temperature = 1 }: ReferenceParameters = {},
+  part: MatrixPart = 'all',
 ): Float64Array {
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);
   const operations = 1 + divisionUnits(temperature);
-  return entryBounds(expected, rows, (i, j, value, at) => {
+  return entryBounds(expected, rows, part, (i, j, value, at) => {
     const log = y[j] ?? Number.NaN;
     const p = probabilityOf(log);
     const exponential = p === 0 ? 0 : unit * p * expUnits(precision, log);

@@ -20,6 +20,7 @@ import { logOfSum, logProbabilities, probabilities, rootProbabilities, scaledRow
 import {
   divided,
   isMasked,
+  type MatrixPart,
   matrices,
   type ReferenceParameters,
   type RowEntries,
@@ -49,10 +50,15 @@ export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters =
  * `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. On the
  * diagonal `s_r Σ_{c≠r} s_c`: rounded probabilities add up to 1 ± an ULP, which is all that `1 − s_r` has where a row is nearly one-hot.
  */
-export function softmaxJacobian(s: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+export function softmaxJacobian(
+  s: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+  part: MatrixPart = 'all',
+): Float64Array {
   const { temperature = 1 } = parameters;
   // A factor is divided, not the product, which may be too small to have all digits.
-  return matrices(rows, (at) => (i, j) => {
+  return matrices(rows, part, (at) => (i, j) => {
     if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
     const others =
       i === j ? sumOf(at, (k) => (k === i ? zero : exactly(s[k])), parameters) : exactly(-(s[j] ?? Number.NaN));
@@ -227,9 +233,14 @@ export function logSoftmaxHvp(
 }
 
 /** `(δ_rc − exp(y_c)) / T`; matrix rows of what is masked are 0. */
-export function logSoftmaxJacobian(y: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
+export function logSoftmaxJacobian(
+  y: Values,
+  rows: Rows,
+  parameters: ReferenceParameters = {},
+  part: MatrixPart = 'all',
+): Float64Array {
   const { temperature = 1 } = parameters;
-  return matrices(rows, (at) => {
+  return matrices(rows, part, (at) => {
     const probability = at.map((i) => exp(exactly(y[i])));
     return (i, j, c) => {
       if (isMasked(parameters, i)) return 0;

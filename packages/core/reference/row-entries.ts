@@ -89,17 +89,24 @@ export function rowwise(
 /** The entry of a matrix in the row of position i and the column of position j, which is of class c. */
 type MatrixEntries = (i: number, j: number, c: number) => number;
 
-/** One matrix a row. `matrix` is called once for each row, the function that it returns once for each entry. */
-export function matrices(rows: Rows, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
-  const { classes } = rows;
-  const out = new Float64Array(rows.outer * rows.inner * classes * classes);
+/** Which entries of the matrices are computed: all, or those on the diagonals alone, laid out as the operand is. */
+export type MatrixPart = 'all' | 'diagonal';
+
+/** One matrix a row, or its diagonal; `matrix` is asked once for each row, what it gives once for each entry. */
+export function matrices(rows: Rows, part: MatrixPart, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
+  const { outer, classes, inner } = rows;
+  const out = new Float64Array(outer * classes * inner * (part === 'all' ? classes : 1));
   let next = 0;
   for (const at of rowIndices(rows)) {
     const entry = matrix(at);
-    for (const i of at) {
+    at.forEach((i, r) => {
+      if (part === 'diagonal') {
+        out[i] = entry(i, i, r);
+        return;
+      }
       let c = 0;
       for (const j of at) out[next++] = entry(i, j, c++);
-    }
+    });
   }
   return out;
 }

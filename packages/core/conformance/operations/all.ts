@@ -13,7 +13,7 @@ import { rounded } from '../inputs.js';
 import { isPlain } from '../kernel.js';
 import type { Problem } from '../statement.js';
 import { crossEntropyOperations } from './cross-entropy.js';
-import { diagonalExpectation, type Expectation, expectations, operatorExpectation } from './expectations.js';
+import { type Expectation, expectations, operatorExpectation } from './expectations.js';
 import {
   type CallOptions,
   cotangentOf,
@@ -90,12 +90,13 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
 
 /** A member of the operator that `linearize` gives at the logits. */
 function operatorOf(name: Name, definition: Definition, member: keyof typeof operatorMembers): Operation {
-  const matrices = operatorExpectation(expectations[name] as Parameters<typeof operatorExpectation>[0]);
+  const parts = { diagonal: 'diagonal', 'to-dense': 'all' } as const;
+  const expectation = expectations[name] as Parameters<typeof operatorExpectation>[0];
   const key = operatorMembers[member];
   const takes = optionNamesOf(definition, member === 'diagonal' ? 'value' : 'jacobian');
   const f = table[name] as unknown as AnyFunction;
   return {
-    ...statedBy(member === 'diagonal' ? diagonalExpectation(matrices) : matrices, definition),
+    ...statedBy(operatorExpectation(expectation, parts[member]), definition),
     name: `${name}.linearize.${key}`,
     family: idOf(name),
     member,

@@ -1,5 +1,6 @@
 import type { ReferenceParameters, Values } from '../../reference/functions.js';
 import * as reference from '../../reference/functions.js';
+import type { MatrixPart } from '../../reference/row-entries.js';
 import type { KernelName, Rows } from '../../src/index.js';
 import type { MemberName } from '../../src/ops/definition.js';
 import type { definitions } from '../../src/ops/table.js';
@@ -17,6 +18,19 @@ export interface Expectation<O extends readonly Values[] = readonly Values[]> {
   tolerance(precision: Precision, operands: O, expected: Values, rows: Rows, parameters: Parameters): Float64Array;
   /** What a backend without a basis needs for it, if that is not its own kernel. */
   needs?(parameters: Parameters): KernelName | null | undefined;
+}
+
+/** What Jacobians should be, or their diagonals alone, which take a fraction of the time. */
+export interface MatrixExpectation extends Expectation<One<Values>> {
+  expected(operands: One<Values>, rows: Rows, parameters: Parameters, part?: MatrixPart): Float64Array;
+  tolerance(
+    precision: Precision,
+    operands: One<Values>,
+    expected: Values,
+    rows: Rows,
+    parameters: Parameters,
+    part?: MatrixPart,
+  ): Float64Array;
 }
 
 /** For a function whose derivatives take its output: how an error of the output changes an entry of the Jacobian. */
@@ -41,9 +55,9 @@ type ExpectationOf<M> = Expectation<
 >;
 type Expectations = {
   readonly [K in Name]: {
-    readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: ExpectationOf<
-      (typeof definitions)[K][M]
-    >;
+    readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: M extends 'jacobian'
+      ? MatrixExpectation
+      : ExpectationOf<(typeof definitions)[K][M]>;
   } & ('jacobian' extends keyof (typeof definitions)[K] ? WithOperator : unknown);
 };
 
@@ -52,7 +66,7 @@ const ofSoftmax: Expectations['softmax'] = {
   ...bothProducts(stated(reference.softmaxVjp, bounds.softmaxVjpTolerance)),
   hvp: stated(reference.softmaxHvp, seconds.softmaxHvpTolerance),
   doubleBackward: stated(reference.softmaxDoubleBackward, seconds.softmaxDoubleBackwardTolerance),
-  jacobian: stated(reference.softmaxJacobian, bounds.softmaxJacobianTolerance),
+  jacobian: statedMatrices(reference.softmaxJacobian, bounds.softmaxJacobianTolerance),
   propagated: (row, column, temperature, others) => {
     const beside = row.y * column.error + column.y * row.error + row.error * column.error;
     if (row !== column) return beside / Math.abs(temperature);
@@ -73,7 +87,7 @@ export const expectations: Expectations = {
     vjp: stated(reference.logSoftmaxVjp, bounds.logSoftmaxVjpTolerance),
     jvp: stated(reference.logSoftmaxJvp, bounds.logSoftmaxJvpTolerance),
     hvp: stated(reference.logSoftmaxHvp, seconds.logSoftmaxHvpTolerance),
-    jacobian: stated(reference.logSoftmaxJacobian, bounds.logSoftmaxJacobianTolerance),
+    jacobian: statedMatrices(reference.logSoftmaxJacobian, bounds.logSoftmaxJacobianTolerance),
     propagated: (_, { y, error }, temperature) =>
       y === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y) * Math.expm1(error)) / Math.abs(temperature),
   },
@@ -117,6 +131,18 @@ function stated<O extends readonly Values[]>(
   };
 }
 
+/** A Jacobian of the reference with its bound. */
+function statedMatrices(
+  f: typeof reference.softmaxJacobian,
+  bound: typeof bounds.softmaxJacobianTolerance,
+): MatrixExpectation {
+  return {
+    expected: ([y], rows, parameters, part) => f(y, rows, parameters, part),
+    tolerance: (precision, [y], expected, rows, parameters, part) =>
+      bound(precision, y, expected, rows, parameters, part),
+  };
+}
+
 /** A symmetric Jacobian: the vjp is the jvp. */
 function bothProducts(expectation: Expectation<Two<Values>>) {
   return { vjp: expectation, jvp: expectation };
@@ -128,81 +154,62 @@ function ofEntries(
   tolerance: (precision: Precision, y: Values, g: Values, expected: Values) => Float64Array,
 ) {
   const ones = (y: Values) => new Float64Array(y.length).fill(1);
-  const jacobian: Expectation<One<Values>> = {
-    expected: ([y], rows) => diagonalMatrices(vjp(y, ones(y)), rows),
-    tolerance: (precision, [y], _, rows) => diagonalMatrices(tolerance(precision, y, ones(y), vjp(y, ones(y))), rows),
+  const jacobian: MatrixExpectation = {
+    expected: ([y], rows, _, part) => diagonalMatrices(vjp(y, ones(y)), rows, part),
+    tolerance: (precision, [y], _, rows, __, part) =>
+      diagonalMatrices(tolerance(precision, y, ones(y), vjp(y, ones(y))), rows, part),
   };
   return { ...bothProducts(stated<Two<Values>>(vjp, tolerance)), jacobian };
 }
 
-/** The matrices of `linearize` at logits: those of the Jacobian at its value, whose error may be the tolerance of the value. */
-export function operatorExpectation({
-  value,
-  jacobian,
-  propagated,
-}: {
-  readonly value: Expectation<One<Values>>;
-  readonly jacobian: Expectation<One<Values>>;
-} & WithOperator): Expectation<One<Values>> {
+/**
+ * The matrices of `linearize` at logits, or their diagonals: those of the Jacobian at its value, whose error may be the tolerance of the
+ * value.
+ */
+export function operatorExpectation(
+  {
+    value,
+    jacobian,
+    propagated,
+  }: { readonly value: Expectation<One<Values>>; readonly jacobian: MatrixExpectation } & WithOperator,
+  part: MatrixPart,
+): Expectation<One<Values>> {
   return {
-    expected: ([x], rows, parameters) => jacobian.expected([value.expected([x], rows, parameters)], rows, parameters),
+    expected: ([x], rows, parameters) =>
+      jacobian.expected([value.expected([x], rows, parameters)], rows, parameters, part),
     tolerance(precision, [x], expected, rows, parameters) {
+      const { temperature } = parameters;
       const y = value.expected([x], rows, parameters);
       const error = value.tolerance(precision, [x], y, rows, parameters);
-      const own = jacobian.tolerance(precision, [y], expected, rows, parameters);
-      const outputs = reference
-        .rowIndices(rows)
-        .map((at) => at.map((i): OutputEntry => ({ y: y[i] ?? Number.NaN, error: error[i] ?? Number.NaN })));
+      const own = jacobian.tolerance(precision, [y], expected, rows, parameters, part);
       let next = 0;
-      for (const entries of outputs) {
-        for (const row of entries) {
+      const widen = (place: number, by: number) => {
+        own[place] = (own[place] ?? Number.NaN) + by;
+      };
+      for (const at of reference.rowIndices(rows)) {
+        const entries = at.map((i): OutputEntry => ({ y: y[i] ?? Number.NaN, error: error[i] ?? Number.NaN }));
+        entries.forEach((row, r) => {
           const others = () => entries.filter((entry) => entry !== row);
-          for (const column of entries) {
-            own[next] = (own[next] ?? Number.NaN) + propagated(row, column, parameters.temperature, others);
-            next++;
-          }
-        }
+          if (part === 'diagonal') widen(at[r] ?? Number.NaN, propagated(row, row, temperature, others));
+          else for (const column of entries) widen(next++, propagated(row, column, temperature, others));
+        });
       }
       return own;
     },
   };
 }
 
-/** The diagonals of the matrices of another expectation. */
-export function diagonalExpectation(matrices: Expectation<One<Values>>): Expectation<One<Values>> {
-  return {
-    expected: (operands, rows, parameters) => diagonal(matrices.expected(operands, rows, parameters), rows),
-    tolerance(precision, operands, _, rows, parameters) {
-      const expected = matrices.expected(operands, rows, parameters);
-      return diagonal(matrices.tolerance(precision, operands, expected, rows, parameters), rows);
-    },
-  };
-}
-
-/** A tolerance of 0. */
+/** No rounding at all. */
 function exactly(expected: Values): Float64Array {
   return new Float64Array(expected.length);
 }
 
-function diagonalMatrices(slopes: Float64Array, rows: Rows): Float64Array {
+/** Matrices with these diagonals, or the diagonals themselves. */
+function diagonalMatrices(slopes: Float64Array, rows: Rows, part: MatrixPart = 'all'): Float64Array {
+  if (part === 'diagonal') return slopes;
   const out = new Float64Array(slopes.length * rows.classes);
-  eachDiagonal(rows, (i, position) => {
-    out[position] = slopes[i] ?? Number.NaN;
-  });
-  return out;
-}
-
-function diagonal(matrices: ArrayLike<number>, rows: Rows): Float64Array {
-  const out = new Float64Array(rows.outer * rows.classes * rows.inner);
-  eachDiagonal(rows, (i, position) => {
-    out[i] = matrices[position] ?? Number.NaN;
-  });
-  return out;
-}
-
-/** Positions of an entry of the operand and of its entry on the diagonal. */
-function eachDiagonal(rows: Rows, visit: (entry: number, position: number) => void): void {
   reference.rowIndices(rows).forEach((at, row) => {
-    for (const [c, i] of at.entries()) visit(i, (row * rows.classes + c) * rows.classes + c);
+    for (const [c, i] of at.entries()) out[(row * rows.classes + c) * rows.classes + c] = slopes[i] ?? Number.NaN;
   });
+  return out;
 }
