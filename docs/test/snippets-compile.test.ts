@@ -3,7 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { snippets } from './snippets.js';
+import { root, snippets } from './snippets.js';
+
+/** The compiler of the workspace, which is native. Other versions are those of `npm run test:consumers -- types`. */
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
 const folder = mkdtempSync(fileURLToPath(new URL('.compile-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,7 +31,6 @@ test('the code in the documents compiles in a strict project', () => {
   };
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
   const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
   const named = stdout.replace(/^\S*snippet(\d+)\.ts/gm, (_, k) => places[Number(k)]);
   expect(named).toBe('');
@@ -42,7 +44,6 @@ import { conformance } from '@softgrad/core/conformance';
 import { softmax, tensor } from '@softgrad/core';
 export const all = [cpu, conformance, softmax, tensor];\n`,
   );
-  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
   const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--noEmit'];
   const { stdout } = spawnSync(process.execPath, [tsc, ...options, join(folder, 'plain.mts')], { encoding: 'utf8' });
   expect(stdout).toBe('');

@@ -1,29 +1,52 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { transformWithOxc } from 'vite';
-import { afterAll, describe, expect, test } from 'vitest';
-import { root, snippets } from './snippets.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { root, type Snippet, snippets } from './snippets.js';
 
 // Inside the package, so that the snippets' imports resolve as a reader's do.
 const folder = mkdtempSync(fileURLToPath(new URL('.run-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Snippets that change something for all that run in the same process, or that start an engine of their own. */
+const alone = /\bsetBackend\b|@softgrad\/(?:backend-(?:gpujs|tfjs|webgpu)|bench|distributed)/;
+
+const all = snippets();
+const outputs = new Map<Snippet, string>();
+
 describe('the code in the documents runs and prints what it says', () => {
-  test.each(snippets().map((snippet) => [snippet.place, snippet] as const))('%s', async (_place, { code, printed }) => {
-    const file = join(folder, 'snippet.mjs');
-    const { code: javascript } = await transformWithOxc(code, 'snippet.ts', { target: 'es2022', sourcemap: false });
-    writeFileSync(file, javascript);
-    const output = execFileSync(process.execPath, [file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-    expect(
-      output
-        .trimEnd()
-        .split('\n')
-        .map((line) => line.trimEnd()),
-    ).toEqual(printed.length > 0 ? printed : ['']);
+  beforeAll(async () => {
+    const files = new Map<Snippet, string>();
+    for (const [k, snippet] of all.entries()) {
+      const { code } = await transformWithOxc(snippet.code, 'snippet.ts', { target: 'es2022', sourcemap: false });
+      const file = join(folder, `snippet${k}.mjs`);
+      writeFileSync(file, code);
+      files.set(snippet, file);
+    }
+    const shared = all.filter(({ code }) => !alone.test(code));
+    const processes = [shared, ...all.filter(({ code }) => alone.test(code)).map((snippet) => [snippet])];
+    for (const ran of processes) {
+      const printed = await outputsOf(ran.map((snippet) => files.get(snippet) ?? ''));
+      for (const [k, snippet] of ran.entries()) outputs.set(snippet, printed[k] ?? '');
+    }
+  }, 600_000);
+
+  test.each(all.map((snippet) => [snippet.place, snippet] as const))('%s', (_place, snippet) => {
+    const lines = (outputs.get(snippet) ?? '').trimEnd().split('\n');
+    const { printed } = snippet;
+    expect(lines.map((line) => line.trimEnd())).toEqual(printed.length > 0 ? printed : ['']);
   });
 });
+
+/** What each of the files prints, in one process. */
+async function outputsOf(files: readonly string[]): Promise<readonly string[]> {
+  const runner = fileURLToPath(new URL('run-snippets.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [runner, ...files]);
+  return JSON.parse(stdout);
+}
 
 test('the page about backends shows the files of the template, which the package of core contains', () => {
   const shown = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
