@@ -8,7 +8,7 @@ import { root, testFolders } from './workspace.mjs';
 /** Tests wait for the software GPU and for processes of their own about a third of the time, so there is one job more than two cores. */
 const atOnce = 3;
 
-/** By how long they take; of packages that are not named, what they take does not matter. */
+/** By how long they take; the rest takes less. Short ones are last, so that both cores are busy to the end. */
 const longestFirst = [
   'playground',
   'backend-gpujs',
@@ -17,35 +17,33 @@ const longestFirst = [
   'docs',
   'backend-wasm',
   'distributed',
+  'check packages',
+  'cli',
   'bench',
   'core',
-  'cli',
-  'examples',
   'backend-cpu',
+  'lint',
+  'examples',
 ];
 
 const [task] = process.argv.slice(2);
-const jobs = testFolders()
+const tests = testFolders()
   .map((folder) => ({
     name: basename(folder),
     manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')),
   }))
   .filter(({ manifest }) => manifest.scripts?.[task] !== undefined)
-  .toSorted((a, b) => rank(a.name) - rank(b.name))
   .map(({ name, manifest }) => ({
+    name,
     what: `${task} ${name}`,
     failure: 1,
     command: ['turbo', 'run', task, `--filter=${manifest.name}`, '--only', '--output-logs=full'],
   }));
-if (task === 'test') {
-  // After the longest, which have started by then.
-  jobs.splice(
-    atOnce,
-    0,
-    { what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
-    { what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
-  );
-}
+const checks = [
+  { name: 'lint', what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
+  { name: 'check packages', what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
+];
+const jobs = (task === 'test' ? [...tests, ...checks] : tests).toSorted((a, b) => rank(a.name) - rank(b.name));
 
 let failures = 0;
 await Promise.all(Array.from({ length: atOnce }, work));
