@@ -5,7 +5,5 @@ export default mergeConfig(shared, {
   test: {
     // What a spawned process does is not seen by mutation testing, whose copy of the package is not built.
     exclude: process.env.STRYKER_MUTATOR_WORKER === undefined ? [] : ['test/process.test.ts'],
-    // Built packages are loaded by node itself, as the command does.
-    server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
   },
 });
