@@ -6,8 +6,8 @@ export interface SuiteProgress {
   readonly cases: readonly CaseReport[];
 }
 
-/** The page gets to paint and to hear its reader this often. */
-const betweenPaintsMs = 40;
+/** The page gets to paint and to hear its reader this often: it draws a table of all sections each time. */
+const betweenPaintsMs = 100;
 
 /**
  * Runs the suite on a backend of this browser.
