@@ -44,10 +44,40 @@ export interface GpuKernel {
     texture?: { delete(): void } | null;
     outputBuffer?: { _refs: number; destroy(): void } | null;
     moduleCacheLimit?: number;
+    threadDim?: readonly number[];
+    readonly _active?: WasmModule | null;
+    /** Makes `_active` the module with this key, which it assembles for the lengths of these arguments if it is new. */
+    _instantiate?(key: string, values: readonly unknown[]): void;
   };
   setOutput(output: readonly number[]): unknown;
   build(...values: readonly unknown[]): unknown;
   destroy(removeCanvasReferences?: boolean): void;
+}
+
+/** A WebAssembly module that gpu.js assembled for a kernel, with its memory. */
+export interface WasmModule {
+  readonly layout: {
+    readonly arrays: Readonly<Record<string, ArrayRegion>>;
+    readonly scalars: Readonly<
+      Record<string, { readonly index: number; readonly offset: number; readonly type: string }>
+    >;
+    readonly outputOffset: number;
+  };
+  /** Number of elements that its output region holds. */
+  readonly cells: number;
+  readonly f32: Float32Array;
+  readonly i32: Int32Array;
+  /** Computes elements `start` to `end` of the result. */
+  run(start: number, end: number, seed: number): void;
+  /** The same, four elements at a time. */
+  readonly runSimd: WasmModule['run'] | null;
+}
+
+/** The region of the memory for an argument, and how many elements it holds. */
+interface ArrayRegion {
+  readonly index: number;
+  readonly offset: number;
+  readonly flatLength: number;
 }
 
 /**

@@ -227,16 +227,17 @@ function liveOf(made: Method, given: Method | null): () => number {
   };
 }
 
-function wrap([owner, name]: Method, called: () => void): () => void {
+/** Wraps a function or a class, so that `called` gets the arguments of each call; the returned function undoes it. */
+export function wrap([owner, name]: Method, called: (values: readonly unknown[]) => void): () => void {
   const original: unknown = Reflect.get(owner, name);
   if (typeof original !== 'function') throw new TypeError(`${name} is not a method`);
   const counting = new Proxy(original, {
     apply(target, self, values) {
-      called();
+      called(values);
       return Reflect.apply(target, self, values);
     },
     construct(target, values, self) {
-      called();
+      called(values);
       return Reflect.construct(target, values, self);
     },
   });

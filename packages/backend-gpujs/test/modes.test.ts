@@ -1,8 +1,8 @@
-import { softmax, tensor } from '@softgrad/core';
+import { sigmoid, softmax, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { gpujs, type Mode } from '../src/index.js';
-import { everywhere } from './everywhere.js';
+import { everywhere, wrap } from './everywhere.js';
 import { nodeModes } from './node-modes.js';
 
 // Mode cpu indexes in float64, so indices above 2²⁴ are not critical.
@@ -53,5 +53,39 @@ test.each(nodeModes)('mode %s: probabilities are within 4 ULP beside what its ex
       expect(Math.abs((s[k] ?? Number.NaN) - expected) / ulp, `${k}, T = ${temperature}`).toBeLessThan(bound);
     }
   }
+  await backend.close();
+});
+
+test('in mode webasm a kernel keeps its module for operands that fit, and gets a larger one for others', async () => {
+  const backend = await gpujs.open({ mode: 'webasm' });
+  const pages: number[] = [];
+  const unwrap = wrap([WebAssembly, 'Memory'], (values) => {
+    const [{ initial }] = values as [WebAssembly.MemoryDescriptor];
+    pages.push(initial);
+  });
+  /** How many pages of 64 KiB a new module gets for `length` elements; undefined if there is no new module. */
+  async function pagesFor(length: number): Promise<number | undefined> {
+    const x = tensor(new Float32Array(length).fill(1), { backend });
+    const y = sigmoid(x);
+    const values = await y.data();
+    expect(values).toHaveLength(length);
+    expect([...new Set(values)]).toEqual([Math.fround(1 / (1 + Math.exp(-1)))]);
+    for (const t of [x, y]) t.dispose();
+    expect(pages.length).toBeLessThanOrEqual(1);
+    return pages.pop();
+  }
+  // gpu.js adds 16 pages to what the operand and the result take.
+  expect(await pagesFor(3)).toBe(1 + 16);
+  for (const length of [1, 7, 1021, 1024, 5]) expect(await pagesFor(length)).toBeUndefined();
+  expect(await pagesFor(1025)).toBe(1 + 16);
+  for (const length of [3, 4096]) expect(await pagesFor(length)).toBeUndefined();
+  expect(await pagesFor(4097)).toBe(2 + 16);
+  expect(await pagesFor(16_385)).toBe(8 + 16);
+  expect(await pagesFor(65_537)).toBe(16 + 16);
+  for (const length of [65_535, 131_072, 2]) expect(await pagesFor(length)).toBeUndefined();
+  // The memory of a large result is freed with it.
+  expect(await pagesFor(2 ** 20 + 1)).toBe(2 * 68 + 16);
+  expect(await pagesFor(3)).toBe(1 + 16);
+  unwrap();
   await backend.close();
 });

@@ -1,6 +1,7 @@
 import type { HostArray } from '@softgrad/core';
-import { type Engine, failure, kernelFailed, type Mode, type Resident } from '../engine.js';
+import { type Engine, failure, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
 const mostMemories = 48;
@@ -31,8 +32,12 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
     mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
     asynchronous: false,
     host,
-    argument: (resident, length) => library.input((resident as HostResident).values, [length]),
-    run: (kernel, values, length) => run(kernel, values, length, mode),
+    argument: (resident, length) => {
+      const { values } = resident as HostResident;
+      return mode === 'webasm' ? values : library.input(values, [length]);
+    },
+    run: (kernel, values, length) =>
+      host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length) : runJavaScript(kernel, values)),
     check: () => undefined,
     finish: async () => undefined,
     close: () => gpu.destroy(),
@@ -52,22 +57,27 @@ function host(values: HostArray): HostResident {
   return { values, toArray: () => Float32Array.from(values), delete: () => undefined };
 }
 
-function run(kernel: GpuKernel, values: readonly unknown[], length: number, mode: Mode): Resident {
-  // By default gpu.js keeps a module and a memory for each shape; there is already one kernel for each layout.
-  if (mode === 'webasm') kernel.kernel.moduleCacheLimit = 1;
-  const result = started(kernel, values, mode);
-  if (kernel.kernel.constructor.mode !== mode) {
-    throw failure(mode, 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel');
+function runWebAssembly(
+  library: GpuLibrary,
+  kernel: GpuKernel,
+  values: readonly unknown[],
+  length: number,
+): Float32Array {
+  try {
+    return runModule(library, kernel, values, length);
+  } catch (cause) {
+    if (kernel.kernel.constructor.mode === 'webasm') throw kernelFailed('webasm', cause);
+    throw failure('webasm', 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel', cause);
+  } finally {
+    if (length >= large) kernel.destroy();
   }
-  if (mode === 'webasm' && length >= large) kernel.destroy();
-  return host(result as Float32Array);
 }
 
-function started(kernel: GpuKernel, values: readonly unknown[], mode: Mode): unknown {
+function runJavaScript(kernel: GpuKernel, values: readonly unknown[]): Float32Array {
   try {
-    return kernel(...values);
+    return kernel(...values) as Float32Array;
   } catch (cause) {
-    throw kernelFailed(mode, cause);
+    throw kernelFailed('cpu', cause);
   }
 }
 
