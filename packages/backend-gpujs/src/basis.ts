@@ -3,7 +3,7 @@ import type { Elementwise } from './kernel-places.js';
 import { exponential, logarithm, logarithmNumbers, negate } from './kernels/elementwise.js';
 import { reduceRows } from './kernels/reduce.js';
 import type { Launch } from './launch.js';
-import { type Program, quotient } from './program.js';
+import type { Program } from './program.js';
 import type { GpujsBuffer, Storage } from './storage.js';
 
 const unary = { neg: negate, exp: exponential, log: logarithm } as const;
@@ -77,7 +77,7 @@ export function createBasis(launch: Launch, storage: Storage): Basis<GpujsBuffer
 const transpose: Elementwise = {
   name: 'transpose',
   arrays: ['x'],
-  body: () => {
+  body: ({ quotient }) => {
     const p = 'this.thread.x';
     const outer = quotient(p, 'classes * inner');
     const line = quotient(p, 'classes');
@@ -110,20 +110,22 @@ function stridesOf([outer, classes, inner]: Extent): readonly number[] {
 
 function broadcast(name: string, body: string, kinds: readonly Kind[]): Program {
   const p = 'this.thread.x';
-  const outer = quotient(p, 'classes * inner');
-  const line = quotient(p, 'inner');
   const operands = kinds.map((kind, k) => ({ n: 'abc'.charAt(k), kind }));
   const named = (wanted: Kind) => operands.filter(({ kind }) => kind === wanted).map(({ n }) => n);
-  const value = ({ n, kind }: { readonly n: string; readonly kind: Kind }) => {
-    if (kind === 'constant') return `${n}Value`;
-    if (kind === 'full') return `${n}Array[${p}]`;
-    return `${n}Array[${outer} * ${n}Outer + (${line} - ${outer} * classes) * ${n}Classes + (${p} - ${line} * inner) * ${n}Inner]`;
-  };
   return {
     name,
     arrays: operands.filter(({ kind }) => kind !== 'constant').map(({ n }) => `${n}Array`),
     integers: ['classes', 'inner', ...named('broadcast').flatMap((n) => [`${n}Outer`, `${n}Classes`, `${n}Inner`])],
     numbers: named('constant').map((n) => `${n}Value`),
-    body: `${operands.map((operand) => `const ${operand.n} = ${value(operand)};`).join('\n')}\n${body}`,
+    body(quotient) {
+      const outer = quotient(p, 'classes * inner');
+      const line = quotient(p, 'inner');
+      const value = ({ n, kind }: (typeof operands)[number]) => {
+        if (kind === 'constant') return `${n}Value`;
+        if (kind === 'full') return `${n}Array[${p}]`;
+        return `${n}Array[${outer} * ${n}Outer + (${line} - ${outer} * classes) * ${n}Classes + (${p} - ${line} * inner) * ${n}Inner]`;
+      };
+      return `${operands.map((operand) => `const ${operand.n} = ${value(operand)};`).join('\n')}\n${body}`;
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { type Program, quotient } from './program.js';
+import type { Program, Quotient } from './program.js';
 
 const p = 'this.thread.x';
 
@@ -14,6 +14,7 @@ export interface Place {
   readonly row: string;
   /** The index of class `k` of its row, in an operand with `classes` classes. */
   at(k: string, classes?: string): string;
+  readonly quotient: Quotient;
 }
 
 /** The place of one element of an (outer, classes, inner) result. */
@@ -50,15 +51,17 @@ export interface Reduction extends Kernel {
 
 /** @param flat inner is 1, which saves divisions */
 export function elementwise(kernel: Elementwise, flat: boolean): Program {
-  return once(kernel, flat ? '/flat' : '', () => {
+  return once(kernel, flat ? '/flat' : '', (quotient) => {
     const outer = flat ? quotient(p, 'classes') : quotient(p, 'classes * inner');
-    const place = placeOf(outer, flat);
+    const place = placeOf(outer, flat, quotient);
     return kernel.body({ ...place, class: `${flat ? p : quotient(p, 'inner')} - ${outer} * classes` });
   });
 }
 
 export function rowwise(kernel: Rowwise, flat: boolean): Program {
-  return once(kernel, flat ? '/flat' : '', () => kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat)));
+  return once(kernel, flat ? '/flat' : '', (quotient) =>
+    kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat, quotient)),
+  );
 }
 
 /** One element for each block of 256 classes of a row, (outer, blocks, inner); `single` if there is only one block. */
@@ -67,10 +70,10 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
   return once(
     kernel,
     variant,
-    () => {
+    (quotient) => {
       const line = flat ? p : quotient(p, 'inner');
       const outer = single ? line : flat ? quotient(p, 'blocks') : quotient(p, 'inner * blocks');
-      const place = placeOf(outer, flat);
+      const place = placeOf(outer, flat, quotient);
       const first = single ? '0' : `(${line} - ${outer} * blocks) * ${block}`;
       return `
       ${kernel.start(place)}
@@ -86,19 +89,20 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
   );
 }
 
-function placeOf(outer: string, flat: boolean): Place {
+function placeOf(outer: string, flat: boolean, quotient: Quotient): Place {
   const column = `${p} - ${quotient(p, 'inner')} * inner`;
   return {
     row: flat ? outer : `${outer} * inner + ${column}`,
     at: (k, classes = 'classes') =>
       flat ? `${outer} * ${classes} + ${k}` : `(${outer} * ${classes} + ${k}) * inner + ${column}`,
+    quotient,
   };
 }
 
 const made = new WeakMap<Kernel, Map<string, Program>>();
 
 /** The program of a kernel's variant, generated once. */
-function once(kernel: Kernel, variant: string, body: () => string, integers: readonly string[] = []): Program {
+function once(kernel: Kernel, variant: string, body: Program['body'], integers: readonly string[] = []): Program {
   const programs = made.get(kernel) ?? new Map<string, Program>();
   made.set(kernel, programs);
   const known = programs.get(variant);
@@ -108,7 +112,7 @@ function once(kernel: Kernel, variant: string, body: () => string, integers: rea
     arrays: kernel.arrays,
     integers: ['classes', 'inner', ...integers, ...(kernel.integers ?? [])],
     numbers: kernel.numbers ?? [],
-    body: body(),
+    body,
   };
   programs.set(variant, program);
   return program;

@@ -16,27 +16,39 @@ export interface Program {
   readonly arrays: readonly string[];
   readonly integers: readonly string[];
   readonly numbers: readonly string[];
-  /** Statements that return element `this.thread.x` of the result. */
-  readonly body: string;
+  /** Statements that return element `this.thread.x` of the result; indices are divided by `quotient`. */
+  body(quotient: Quotient): string;
 }
 
-export function sourceOf({ arrays, integers, numbers, body }: Program): string {
-  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body} }`;
+/** The source of ⌊a / b⌋, exactly, of integer expressions. */
+export type Quotient = (a: string, b: string) => string;
+
+export function sourceOf({ arrays, integers, numbers, body }: Program, quotient: Quotient): string {
+  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body(quotient)} }`;
 }
 
-/** The helper functions that a program calls. */
-export function helpersOf({ body }: Program): readonly HelperFunction[] {
-  return [...helpers].filter(([name]) => body.includes(`${name}(`)).map(([, helper]) => helper);
+/** The helper functions that a source calls. */
+export function helpersOf(source: string): readonly HelperFunction[] {
+  return [...helpers].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
 }
 
 /**
- * ⌊a / b⌋ of integer expressions with 0 ≤ a < 2³⁰, exactly. gpu.js divides in float32 only, so quotients above 2²⁴ are inexact:
- * the remainder is divided again, and a final integer comparison corrects the result by at most 1.
+ * For 0 ≤ a < 2³⁰. gpu.js divides in float32 only, so quotients above 2²⁴ are inexact: the remainder is divided again, and a final
+ * integer comparison corrects the result by at most 1.
  */
-export function quotient(a: string, b: string): string {
+export const longQuotient: Quotient = (a, b) => {
   const first = `estimate(${a}, ${b})`;
   return `settle(${a}, ${b}, ${first} + refine((${a}) - ${first} * (${b}), ${b}))`;
-}
+};
+
+/**
+ * For 0 ≤ a < 2²⁰. (a + ½) / b is at least ½ / b away from an integer, and a float32 quotient with an error of 2.5 ULP, which WGSL
+ * (section 15.7.4) and Vulkan allow, is off by less: (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.
+ */
+export const shortQuotient: Quotient = (a, b) => `estimate(${a}, ${b})`;
+
+/** Numbers below this are divided by {@link shortQuotient}. */
+export const short = 2 ** 20;
 
 const integer = 'Integer';
 const number = 'Number';

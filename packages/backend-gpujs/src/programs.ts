@@ -2,7 +2,7 @@ import type { HostArray } from '@softgrad/core';
 import type { Engine, Resident } from './engine.js';
 import type { GpuKernel, GpuLibrary } from './gpu.js';
 import { block } from './kernel-places.js';
-import { helpersOf, type Program, sourceOf } from './program.js';
+import { helpersOf, longQuotient, type Program, short, shortQuotient, sourceOf } from './program.js';
 
 /** The elements of an input, and how many there are. */
 export interface Input {
@@ -28,40 +28,40 @@ const large = 2 ** 20;
 
 /**
  * Compiles programs when they are first run and keeps at most `bound` of them, with least-recently-used eviction. Lengths and
- * shapes are arguments, so programs differ only in the layout (whether `inner` is 1, whether rows have one block or several)
- * and in their operands.
+ * shapes are arguments, so programs differ only in the layout (whether `inner` is 1, whether rows have one block or several), in
+ * their operands, and in how they divide indices: those of short buffers by a single division.
  */
 export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
   const kernels = new Map<string, GpuKernel>();
   const most = Math.min(bound, engine.mostKernels);
 
-  function kernelOf(program: Program, arrayType: string): GpuKernel {
-    const known = kernels.get(program.name);
+  function kernelOf(program: Program, arrayType: string, source: string): GpuKernel {
+    const known = kernels.get(source);
     if (known) {
-      kernels.delete(program.name);
-      kernels.set(program.name, known);
+      kernels.delete(source);
+      kernels.set(source, known);
       return known;
     }
-    for (const [name, kernel] of kernels) {
+    for (const [oldest, kernel] of kernels) {
       if (kernels.size < most) break;
-      kernels.delete(name);
+      kernels.delete(oldest);
       kernel.destroy();
     }
-    const kernel = compile(program, arrayType);
-    kernels.set(program.name, kernel);
+    const kernel = compile(program, arrayType, source);
+    kernels.set(source, kernel);
     return kernel;
   }
 
-  function compile(program: Program, arrayType: string): GpuKernel {
+  function compile(program: Program, arrayType: string, source: string): GpuKernel {
     const typed = (names: readonly string[], type: string) => names.map((name) => [name, type] as const);
     const argumentTypes = Object.fromEntries([
       ...typed(program.arrays, arrayType),
       ...typed(program.integers, 'Integer'),
       ...typed(program.numbers, 'Float'),
     ]);
-    return engine.gpu.createKernel(sourceOf(program), {
+    return engine.gpu.createKernel(source, {
       argumentTypes,
-      functions: helpersOf(program),
+      functions: helpersOf(source),
       output: [1],
       returnType: 'Number',
       // Kernels divide integers by `quotient`, which does not rely on exact division.
@@ -82,8 +82,8 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
   }
 
   /** Destroys an upload kernel, which keeps its staging memory for the next run. */
-  function discard(name: string, kernel: GpuKernel, result: Resident | Promise<Resident>): void {
-    kernels.delete(name);
+  function discard(source: string, kernel: GpuKernel, result: Resident | Promise<Resident>): void {
+    kernels.delete(source);
     const destroy = () => kernel.destroy();
     if (result instanceof Promise) result.then(destroy, destroy);
     else destroy();
@@ -94,15 +94,33 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
       return kernels.size;
     },
     run(program, length, inputs, scalars) {
-      const kernel = kernelOf(program, engine.argumentType);
+      const isShort = length <= short && inputs.every((input) => input.length <= short);
+      const kernel = kernelOf(program, engine.argumentType, sourcesOf(program)[isShort ? 'short' : 'long']);
       const values = inputs.map(({ resident, length: elements }) => engine.argument(resident, elements));
       return run(kernel, [...values, ...scalars], length);
     },
     upload(program, host, length) {
-      const kernel = kernelOf(program, 'Input');
+      const { long } = sourcesOf(program);
+      const kernel = kernelOf(program, 'Input', long);
       const result = run(kernel, [library.input(host, [length])], length);
-      if (length >= large) discard(program.name, kernel, result);
+      if (length >= large) discard(long, kernel, result);
       return result;
     },
   };
+}
+
+interface Sources {
+  readonly short: string;
+  readonly long: string;
+}
+
+const sources = new WeakMap<Program, Sources>();
+
+/** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. */
+function sourcesOf(program: Program): Sources {
+  const known = sources.get(program);
+  if (known) return known;
+  const made = { short: sourceOf(program, shortQuotient), long: sourceOf(program, longQuotient) };
+  sources.set(program, made);
+  return made;
 }

@@ -39,7 +39,7 @@ const upload: Program = {
   arrays: ['x'],
   integers: [],
   numbers: [],
-  body: 'return x[this.thread.x];',
+  body: () => 'return x[this.thread.x];',
 };
 
 export function createStorage(engine: Engine, stream: Stream, programs: Programs): Storage {

@@ -4,42 +4,47 @@ import { openGl } from '../src/engines/gl.js';
 import { openHost } from '../src/engines/host.js';
 import { openWebGpu } from '../src/engines/webgpu.js';
 import { type GpuLibrary, loadGpu } from '../src/gpu.js';
-import { type Program, quotient } from '../src/program.js';
+import { longQuotient, type Program, type Quotient, short, shortQuotient } from '../src/program.js';
 import { createPrograms } from '../src/programs.js';
 
 /** `a − ⌊a / b⌋ b`, where a counts up from `start`, so that no large array is needed. */
-const remainder: Program = {
-  name: 'remainder',
+const remainderBy = (name: string, quotient: Quotient): Program => ({
+  name,
   arrays: [],
   integers: ['start', 'divisor'],
   numbers: [],
-  body: `return start + this.thread.x - ${quotient('start + this.thread.x', 'divisor')} * divisor;`,
-};
+  body: () => `return start + this.thread.x - ${quotient('start + this.thread.x', 'divisor')} * divisor;`,
+});
 
 const count = 64;
 const divisors = [
   ...[1, 2, 3, 5, 7, 10, 12, 48, 255, 256, 257, 1000, 4095, 4097, 65_535, 65_536, 65_537],
   ...[2 ** 20 + 1, 2 ** 24 - 1, 2 ** 24, 2 ** 24 + 1, 2 ** 26 + 3, 2 ** 29 + 1, 2 ** 30 - 1],
 ];
-const magnitudes = [0, 2 ** 12, 2 ** 22, 2 ** 24, 2 ** 25, 2 ** 26, 2 ** 27, 2 ** 28, 2 ** 29, 2 ** 30 - 2 * count];
+const magnitudes = [0, 2 ** 12, 2 ** 22, 2 ** 24, 2 ** 25, 2 ** 26, 2 ** 27, 2 ** 28, 2 ** 29, 2 ** 30];
+const shortMagnitudes = [0, 2 ** 12, 2 ** 16, 2 ** 18, 2 ** 19, 2 ** 19 + 2 ** 18, short];
 
 /** Divides by numbers of every magnitude, on both sides of a multiple near the powers of two from which on floats are rounded. */
 export async function expectExactQuotients(mode: Mode): Promise<void> {
   const library = await loadGpu();
   const engine = await openEngine(library, mode);
+  const programs = createPrograms(engine, library, 2);
+  async function expectExact(program: Program, divisor: number, magnitude: number, end: number) {
+    const multiple = Math.floor(magnitude / divisor) * divisor;
+    const start = Math.min(Math.max(0, multiple - count / 2), end - count);
+    const resident = await programs.run(program, count, [], [start, divisor]);
+    const found = await resident.toArray();
+    // Results are float32: remainders above 2²⁴ are rounded.
+    const expected = Array.from({ length: count }, (_, i) => Math.fround((start + i) % divisor));
+    expect([...found.subarray(0, count)], `${program.name}: ${start} and up over ${divisor}`).toEqual(expected);
+    resident.delete();
+  }
+  const long = remainderBy('long', longQuotient);
+  const ofShort = remainderBy('short', shortQuotient);
   try {
-    const programs = createPrograms(engine, library, 2);
     for (const divisor of divisors) {
-      for (const magnitude of magnitudes) {
-        const multiple = Math.floor(magnitude / divisor) * divisor;
-        const start = Math.min(Math.max(0, multiple - count / 2), 2 ** 30 - count);
-        const resident = await programs.run(remainder, count, [], [start, divisor]);
-        const found = await resident.toArray();
-        // Results are float32: remainders above 2²⁴ are rounded.
-        const expected = Array.from({ length: count }, (_, i) => Math.fround((start + i) % divisor));
-        expect([...found.subarray(0, count)], `${start} and up over ${divisor}`).toEqual(expected);
-        resident.delete();
-      }
+      for (const magnitude of magnitudes) await expectExact(long, divisor, magnitude, 2 ** 30);
+      for (const magnitude of shortMagnitudes) await expectExact(ofShort, divisor, magnitude, short);
     }
   } finally {
     await engine.close();

@@ -23,7 +23,7 @@ const kept: Reduction = {
   arrays: ['mask'],
   integers: ['maskSpan'],
   start: () => 'let result = 0;',
-  step: (j) => `if (${isKept(j)}) { result += 1; }`,
+  step: (j, _, place) => `if (${isKept(j, place)}) { result += 1; }`,
 };
 
 /** The target q of each entry: smoothed, then weighted, and 0 where masked. `smooth` is ε, `hit` is 1 − ε. */
@@ -34,11 +34,11 @@ function targetOf(kind: 'indices' | 'probabilities', weighted: boolean, counted:
       name: ['cross-entropy/target', kind, weighted ? 'weighted' : '', counted ? 'counted' : ''].join('/'),
       arrays: ['target', ...(weighted ? ['weight'] : []), ...(counted ? ['kept'] : [])],
       numbers: ['hit', 'smooth', 'ignored'],
-      body: ({ row, class: k }) => `
-        ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
-        ${indices ? `const t = target[${row}]; if (t == ignored) { return 0; }` : ''}
-        const k = ${k};
-        let q = smooth / ${counted ? `kept[${row}]` : 'classes'};
+      body: (place) => `
+        ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
+        ${indices ? `const t = target[${place.row}]; if (t == ignored) { return 0; }` : ''}
+        const k = ${place.class};
+        let q = smooth / ${counted ? `kept[${place.row}]` : 'classes'};
         ${indices ? 'if (k == t) { q += hit; }' : 'q += hit * target[this.thread.x];'}
         return ${weighted ? 'q * weight[k]' : 'q'};`,
     }),
@@ -77,7 +77,7 @@ const gradient = maskable(
     arrays: ['x', 'pivot', 'rest', 'q', 'total'],
     numbers: [...temperatureNames, 'factor'],
     body: (place) => `
-      ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
+      ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
       const w = total[${place.row}];
       const own = q[this.thread.x];
       if (w == 0 && own == 0) { return 0; }

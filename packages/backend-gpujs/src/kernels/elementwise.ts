@@ -6,7 +6,7 @@ const program = (name: string, arrays: readonly string[], body: string): Program
   arrays,
   integers: [],
   numbers: [],
-  body,
+  body: () => body,
 });
 
 /** `1 / (1 + exp(−x))`, using exp(−|x|), which cannot overflow. */

@@ -1,33 +1,41 @@
 import type { Rows } from '@softgrad/core';
 import type { Reduction } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
-import { type Program, quotient } from '../program.js';
+import type { Program, Quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
 import { bySum } from './reduce.js';
 
 const p = 'this.thread.x';
-const line = quotient(p, 'classes');
-const matrix = quotient(p, 'classes * classes');
-const outer = quotient(p, 'classes * classes * inner');
 
-/** For an element of (outer, inner, classes, classes): its row and column in the matrix, and the indices of their operands. */
-const r = `${line} - ${matrix} * classes`;
-const c = `${p} - ${line} * classes`;
-const operand = (k: string) => `(${outer} * classes + ${k}) * inner + ${matrix} - ${outer} * inner`;
+/** For an element of (outer, inner, classes, classes): its row and column in the matrix, its matrix, and the indices of their operands. */
+function placeOf(quotient: Quotient) {
+  const line = quotient(p, 'classes');
+  const matrix = quotient(p, 'classes * classes');
+  const outer = quotient(p, 'classes * classes * inner');
+  return {
+    r: `${line} - ${matrix} * classes`,
+    c: `${p} - ${line} * classes`,
+    matrix,
+    operand: (k: string) => `(${outer} * classes + ${k}) * inner + ${matrix} - ${outer} * inner`,
+  };
+}
 
 const softmaxJacobian: Program = {
   name: 'jacobian',
   arrays: ['s', 'others'],
   integers: ['classes', 'inner'],
   numbers: ['temperature'],
-  body: `
+  body(quotient) {
+    const { r, c, matrix, operand } = placeOf(quotient);
+    return `
     const a = s[${operand(r)}];
     const b = s[${operand(c)}];
     if (${r} == ${c}) {
       if (a > 0.5) { return a * others[${matrix}] / temperature; }
       return a * (1 - b) / temperature;
     }
-    return -a * b / temperature;`,
+    return -a * b / temperature;`;
+  },
 };
 
 /** The sum of a row without a probability above ½: it replaces `1 − s` for this probability, which would cancel. */
@@ -51,13 +59,16 @@ const logSoftmaxJacobian: Program = {
   arrays: ['y', 'others'],
   integers: ['classes', 'inner'],
   numbers: ['temperature'],
-  body: `
+  body(quotient) {
+    const { r, c, matrix, operand } = placeOf(quotient);
+    return `
     const b = expOf(y[${operand(c)}]);
     if (${r} == ${c}) {
       if (b > 0.5) { return others[${matrix}] / temperature; }
       return (1 - b) / temperature;
     }
-    return -b / temperature;`,
+    return -b / temperature;`;
+  },
 };
 
 /** `(diag(s) − s sᵀ) / T`, one matrix per row, rows in (outer, inner) order. */

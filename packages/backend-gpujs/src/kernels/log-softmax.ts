@@ -21,7 +21,7 @@ const logSoftmax = maskable(
     arrays: ['x', 'pivot', 'rest'],
     numbers: [...temperatureNames, 'low'],
     body: (place) => `
-      ${masked ? `if (${isMasked('this.thread.x')}) { return low; }` : ''}
+      ${masked ? `if (${isMasked('this.thread.x', place)}) { return low; }` : ''}
       ${atPivot('m', 'x', place)}
       return ${exponent('x[this.thread.x]', 'm')} - log1pOf(rest[${place.row}]);`,
   }),

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Kernel, Place, Reduction } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
-import { quotient } from '../program.js';
+import type { Quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
 import { bySum } from './reduce.js';
 
@@ -64,9 +64,9 @@ export function maskOperands(
 }
 
 /** Conditions for element `j` of the logits: kept or removed by the mask. */
-export const isKept = (j: string) => `${maskAt(j)} > 0`;
-export const isMasked = (j: string) => `${maskAt(j)} < 1`;
-const maskAt = (j: string) => `mask[${j} - ${quotient(j, 'maskSpan')} * maskSpan]`;
+export const isKept = (j: string, { quotient }: Place) => `${maskAt(j, quotient)} > 0`;
+export const isMasked = (j: string, { quotient }: Place) => `${maskAt(j, quotient)} < 1`;
+const maskAt = (j: string, quotient: Quotient) => `mask[${j} - ${quotient(j, 'maskSpan')} * maskSpan]`;
 
 /** A row's pivot. NaN is chosen only if it is the first element; `rest` is NaN wherever it is. */
 const pivots = maskable(
@@ -75,9 +75,9 @@ const pivots = maskable(
     numbers: ['sgn'],
     arrays: ['x'],
     start: () => 'let result = -1; let best = 0;',
-    step(j, k) {
+    step(j, k, place) {
       const take = `const v = sgn * x[${j}]; if (result < 0 || v > best) { best = v; result = ${k}; }`;
-      return masked ? `if (${isKept(j)}) { ${take} }` : take;
+      return masked ? `if (${isKept(j, place)}) { ${take} }` : take;
     },
   }),
 );
@@ -112,9 +112,9 @@ const rests = maskable(
     if (mPivot >= 0 && (m > largest || m < -largest)) { result = poison; }
     if (m > largest) { m = largest; }
     if (m < -largest) { m = -largest; }`,
-    step(j, k) {
+    step(j, k, place) {
       const add = `if (${k} != mPivot) { result += ${expOfExponent(`x[${j}]`, 'm')}; }`;
-      return masked ? `if (${isKept(j)}) { ${add} }` : add;
+      return masked ? `if (${isKept(j, place)}) { ${add} }` : add;
     },
   }),
 );

@@ -19,7 +19,7 @@ const softmax = maskable(
     arrays: ['x', 'pivot', 'rest'],
     numbers: temperatureNames,
     body: (place) => `
-      ${masked ? `if (${isMasked('this.thread.x')}) { return 0; }` : ''}
+      ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
       ${atPivot('m', 'x', place)}
       return ${expOfExponent('x[this.thread.x]', 'm')} / (1 + rest[${place.row}]);`,
   }),
