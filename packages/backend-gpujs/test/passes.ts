@@ -1,0 +1,45 @@
+import { softmax, tensor } from '@softgrad/core';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type GpujsBackend, gpujs } from '../src/index.js';
+
+/** How many passes over a row kernels take, in mode webgl2. */
+export function testPasses(): void {
+  describe('passes', () => {
+    let backend: GpujsBackend;
+    beforeAll(async () => {
+      backend = await gpujs.open({ mode: 'webgl2' });
+    });
+    afterEach(() => {
+      vi.restoreAllMocks();
+    });
+    afterAll(() => backend.close());
+
+    const { prototype } = WebGL2RenderingContext;
+    /** Draw calls of softmax and vjp: the largest class, the sums and the elements; each reduction needs one more for up to 256 blocks. */
+    test.each([
+      [3, 3, 3],
+      [256, 3, 3],
+      [257, 5, 5],
+      [65536, 5, 5],
+      [65537, 7, 7],
+    ])(
+      'a row of %i classes takes %i passes for softmax and %i for its vjp, and nothing is read back',
+      async (f, forward, back) => {
+        const x = tensor(new Float32Array(f).fill(1), { shape: [1, f], backend });
+        softmax(x); // uploads
+        const draw = vi.spyOn(prototype, 'drawArrays');
+        const elements = vi.spyOn(prototype, 'scissor');
+        const read = vi.spyOn(prototype, 'readPixels');
+        const s = softmax(x);
+        expect(draw).toHaveBeenCalledTimes(forward);
+        // An element of a reduction processes at most 256 classes, so the number of passes bounds the work: O(f), not O(f²).
+        const drawn = elements.mock.calls.reduce((sum, [, , width, height]) => sum + 4 * width * height, 0);
+        expect(drawn).toBeLessThan(1.02 * f + 64);
+        softmax.vjp(s, x);
+        expect(draw).toHaveBeenCalledTimes(forward + back);
+        expect(read).not.toHaveBeenCalled();
+        expect((await s.data())[f - 1]).toBeCloseTo(1 / f, 6);
+      },
+    );
+  });
+}

@@ -1,0 +1,60 @@
+import { crossEntropy, logSoftmax, softmax, type Tensor, tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test, vi } from 'vitest';
+import { type TfjsBackend, tfjs } from '../src/index.js';
+
+const runners = { webgl: 'runWebGLProgram', webgpu: 'runWebGPUProgram' } as const;
+
+/** How many programs operations take. */
+export function testPrograms(engine: keyof typeof runners): void {
+  describe(`engine ${engine} runs few programs`, () => {
+    test('one for each pass over the rows, with all that is elementwise in them', async () => {
+      const backend = await tfjs.open({ engine });
+      const x = tensor(new Float32Array(20), { shape: [4, 5], backend });
+      const g = tensor(new Float32Array(20), { shape: [4, 5], backend });
+      const target = tensor(Int32Array.of(0, 1, 2, 3), { backend });
+      softmax.vjp(softmax(x), g);
+      // Maximum, sum of the exponentials, quotient.
+      expect(await programs(backend, () => softmax(x))).toBe(3);
+      expect(await programs(backend, () => softmax(x, { axis: 0, temperature: 2 }))).toBe(3);
+      // Maximum, sum of the smaller exponentials, number of the largest, difference.
+      expect(await programs(backend, () => logSoftmax(x))).toBe(4);
+      // The cotangent of a dominant probability, mean, product.
+      expect(await programs(backend, () => softmax.vjp(x, g))).toBe(3);
+      // The sum of the others of a dominant probability, product.
+      expect(await programs(backend, () => softmax.jacobian(x))).toBe(2);
+      const options = { reduction: 'none' } as const;
+      expect(await programs(backend, () => crossEntropy(x, target, options).gradient)).toBeLessThanOrEqual(12);
+      await backend.close();
+    });
+
+    test('no more on what tfjs computed, however that lies in memory', async () => {
+      const backend = await tfjs.open({ engine });
+      await tf.setBackend(engine);
+      const theirs = tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 735), [105, 7]), 0.01));
+      const x = backend.fromTf(theirs);
+      expect(await programs(backend, () => softmax(x))).toBe(3);
+      theirs.dispose();
+      await backend.close();
+    });
+
+    test('two more for a row over 64 long, reduced in windows', async () => {
+      const backend = await tfjs.open({ engine });
+      const x = tensor(new Float32Array(10_000), { shape: [1, 10_000], backend });
+      softmax(x);
+      expect(await programs(backend, () => softmax(x))).toBe(5);
+      await backend.close();
+    });
+  });
+}
+
+/** How many programs an operation runs on operands that are on the device. */
+async function programs(backend: TfjsBackend, operation: () => Tensor): Promise<number> {
+  const instance = tf.engine().registry[backend.engine] as unknown as Record<string, () => void>;
+  operation();
+  const spy = vi.spyOn(instance, runners[backend.engine as keyof typeof runners]);
+  operation();
+  const count = spy.mock.calls.length;
+  spy.mockRestore();
+  return count;
+}
