@@ -9,8 +9,8 @@ INLINE V log_probability(V d, V error, const Logarithm *l) {
 #else
   V minus = xor(l->wide.high, splat(-0.0)), y = add(d, minus);
   V precise = add(y, sub(add(error, sum_error(d, minus, y)), l->wide.low));
-  // The errors of an infinity are NaN.
-  return select(eq(precise, precise), precise, y);
+  // The errors of an infinity are NaN; the low part of a logarithm that is NaN is too.
+  return select(eq(precise, precise), precise, sub(y, l->wide.low));
 #endif
 }
 
@@ -118,7 +118,7 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
 #else
     V max = div(p.max, scale), sum = add(max, l.wide.high);
     V precise = add(sum, add(sum_error(max, l.wide.high, sum), l.wide.low));
-    V value = select(eq(precise, precise), precise, sum);
+    V value = select(eq(precise, precise), precise, add(sum, l.wide.low));
 #endif
     // A row of nothing but −Infinity has log 0, one with +Infinity is that, unless there is a NaN.
     V infinite = eq(vabs(p.max), splat((real)__builtin_inf())), nan = splat(0);
