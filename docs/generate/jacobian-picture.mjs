@@ -47,7 +47,7 @@ function heading(text) {
 }
 
 function heatMap(document, jacobian) {
-  const cells = jacobian.flatMap((row, i) => row.map((value, j) => ({ i, j, value })));
+  const cells = jacobian.flatMap((row, i) => row.map((value, j) => ({ i, j, value: rounded(value) })));
   const largest = Math.max(...cells.map(({ value }) => Math.abs(value)));
   return chart(document, {
     height: 300,
@@ -67,7 +67,8 @@ function heatMap(document, jacobian) {
 }
 
 function bars(document, values, name) {
-  const points = values.map((value, j) => ({ j, value }));
+  // What rounding leaves of a sum is too small to be drawn, and would differ where a kernel rounds otherwise.
+  const points = values.map((value, j) => ({ j, value: rounded(value) }));
   return chart(document, {
     height: 130,
     marginTop: 20,
@@ -86,6 +87,10 @@ function bars(document, values, name) {
       Plot.ruleY([0]),
     ],
   });
+}
+
+function rounded(value) {
+  return Math.round(value * 1e6) / 1e6;
 }
 
 /** Three decimals; what they do not show is 0 or close to it. */
