@@ -65,7 +65,7 @@ describe('a false announcement', () => {
     ['half-a-basis', 'the backend lacks basis.select (a function)'],
     [
       'misspelt-kernel',
-      /^nothing calls kernels\.logSoftmaxx: the members of kernels are logSoftmax, logSoftmaxVjp, .*, reluVjp; helpers belong elsewhere$/,
+      /^nothing calls kernels\.logSoftmaxx: the members of kernels are logSoftmax, logSoftmaxVjp, .*, crossEntropy; helpers belong elsewhere$/,
     ],
     [
       'misspelt-verb',
