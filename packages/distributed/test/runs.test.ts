@@ -1,5 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
 import { crossEntropy, logSumExp, setBackend, softmax, tensor } from '@softgrad/core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -284,7 +287,54 @@ describe('a disk that is full', () => {
     await work.compute(plan);
     expect(work.hashes()).toEqual(expected);
   });
+
+  // A file system of its own needs the right to mount one; the test above does without.
+  if (canMount()) {
+    test('a real one: a small file system without room for all parts', async () => {
+      using work = workspace();
+      work.write('logits.npy', [64, 1000], Float32Array.from(noise(64_000)));
+      const plan = await work.plan({ operation: 'softmax', shardBytes: 64_000 });
+      await work.run(plan);
+      const expected = work.hashes();
+      rmSync(work.path('out'), { recursive: true });
+      mkdirSync(work.path('out'));
+      const disk = mountDisk(work.path('out'), 200);
+      expect(disk).not.toBeNull();
+      try {
+        await expect(work.run(plan)).rejects.toThrow(
+          /^out\/softmax\/part-00000\d\.npy: cannot be written: no space left on the device/,
+        );
+        expect(work.temporaries()).toEqual([]);
+        const kept = Object.entries(work.hashes()).filter(([name]) => name.includes('part-'));
+        expect(kept.length).toBeGreaterThan(0);
+        for (const [name, hash] of kept) expect(hash).toBe(expected[name]);
+        disk?.resize(2000);
+        await work.run(plan);
+        expect(work.hashes()).toEqual(expected);
+      } finally {
+        disk?.unmount();
+      }
+    });
+  }
 });
+
+/** A file system of so many KiB over a folder; null where this user may not mount one. */
+function mountDisk(folder: string, kibibytes: number) {
+  const mount = (...options: string[]) => spawnSync('mount', [...options, folder], { stdio: 'ignore' }).status === 0;
+  if (!mount('-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs')) return null;
+  return {
+    resize: (to: number) => mount('-o', `remount,size=${to}k`),
+    unmount: () => spawnSync('umount', [folder], { stdio: 'ignore' }),
+  };
+}
+
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'softgrad-mount-'));
+  const disk = mountDisk(folder, 64);
+  disk?.unmount();
+  rmSync(folder, { recursive: true });
+  return disk !== null;
+}
 
 describe('refused', () => {
   test('another run in the same folder', async () => {
