@@ -1,108 +1,200 @@
 // `npm run docs:many-machines`: measures this package on this machine and writes the tables of docs/many-machines.md.
 //
-//   --small    arrays of a hundredth of the size, to try the command
-//   --print    prints the tables and leaves the page as it is
+//   --parts rate,memory    only these: rate, redis, bytes, memory, classes, elements; default: those that were not measured yet
+//   --again                measures also what was measured before
+//   --folder DIR           where arrays are written, on the disk that is to be measured; default: that of temporary files
+//   --small                arrays of a hundredth of the size, to try the command: prints the tables and leaves the page as it is
+//   --print                prints the tables and leaves the page as it is
+//
+// What a part has found is kept in reports/, so that the page can be completed in several goes. Room on the disk: 1.6 GB for rate, redis and
+// memory, 0.5 GB for classes, 4.1 GB for elements. Memory: less than 1 GB.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { npyElements, npyHeader } from '@softgrad/formats';
 import { Redis } from 'ioredis';
 
-const small = process.argv.includes('--small');
-const scale = small ? 100 : 1;
+const { values: options } = parseArgs({
+  options: {
+    parts: { type: 'string' },
+    again: { type: 'boolean', default: false },
+    folder: { type: 'string', default: tmpdir() },
+    small: { type: 'boolean', default: false },
+    print: { type: 'boolean', default: false },
+  },
+});
+const parts = { rate, redis, bytes, memory, classes, elements };
+const names = options.parts?.split(',') ?? Object.keys(parts);
+const unknown = names.find((name) => !Object.hasOwn(parts, name));
+if (unknown !== undefined) throw new Error(`--parts ${unknown}: expected some of ${Object.keys(parts).join(',')}`);
+
+const scale = options.small ? 100 : 1;
+const rounds = options.small ? 1 : 5;
 const page = new URL('../../../docs/many-machines.md', import.meta.url);
-const root = mkdtempSync(join(tmpdir(), 'softgrad-measure-'));
+const report = new URL(`../reports/many-machines${options.small ? '-small' : ''}.json`, import.meta.url);
+const root = mkdtempSync(join(options.folder, 'softgrad-measure-'));
 const child = fileURLToPath(new URL('measure-child.mjs', import.meta.url));
 
+const found = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : {};
 try {
-  const tables = [await throughput(), await sizes()].join('\n\n');
-  if (process.argv.includes('--print')) console.log(tables);
+  for (const name of names) {
+    if (found[name] !== undefined && !options.again) {
+      console.error(`${name}: measured on ${found[name].day}; --again measures it again`);
+      continue;
+    }
+    const begin = performance.now();
+    const text = await parts[name]();
+    const seconds = Math.round((performance.now() - begin) / 1000);
+    found[name] = { text, seconds, day: new Date().toISOString().slice(0, 10), load: loadavg()[0], machine: machine() };
+    mkdirSync(new URL('.', report), { recursive: true });
+    writeFileSync(report, `${JSON.stringify(found, null, 1)}\n`);
+    console.error(`${name}: ${seconds} s`);
+  }
+  const tables = tablesOf(found);
+  if (options.print || options.small) console.log(tables);
   else writeFileSync(page, withTables(readFileSync(page, 'utf8'), tables));
 } finally {
   rmSync(root, { recursive: true, force: true });
 }
 
-/** One process against threads, and threads against Redis, by turns. */
-async function throughput() {
-  const rows = 1_000_000 / scale;
-  const classes = 128;
-  write('logits.npy', rows, classes);
-  const shardBytes = 64e6 / scale;
-  const shards = Math.ceil((rows * classes * 4) / shardBytes);
-  const base = { operation: 'softmax', logits: ['logits.npy'], shardBytes };
-  const redis = await startRedis();
-  const found = { single: [], threads: [], redis: [] };
-  let memory = 0;
-  let perShard = 0;
-  try {
-    for (let round = 0; round < 5; round++) {
-      found.single.push((await run({ ...base, threads: 1, out: `single-${round}` })).seconds);
-      const threads = await run({ ...base, threads: 2, out: `threads-${round}` });
-      found.threads.push(threads.seconds);
-      memory = Math.max(memory, threads.maxRss);
-      found.redis.push((await run({ ...base, threads: 2, out: `redis-${round}`, redis: redis.url })).seconds);
-      for (const name of Object.keys(found)) rmSync(join(root, `${name}-${round}`), { recursive: true });
+/** The tables of all parts, and where and when they were measured. */
+function tablesOf(found) {
+  const measured = Object.keys(parts).filter((name) => found[name] !== undefined);
+  const missing = Object.keys(parts).filter((name) => found[name] === undefined);
+  const origin = (name) => `${found[name].machine}, ${found[name].day}`;
+  const origins = [...new Set(measured.map(origin))].map((each) => {
+    const own = measured.filter((name) => origin(name) === each);
+    const loads = own.map((name) => `${name} ${found[name].load.toFixed(1)}`);
+    return `Measured on ${each}; load average at the end of ${loads.join(', ')}.`;
+  });
+  const gaps = missing.length > 0 ? [`Not measured yet: ${missing.join(', ')}.`] : [];
+  return [...measured.map((name) => found[name].text), ...origins, ...gaps].join('\n\n');
+}
+
+function machine() {
+  return `${cpus()[0]?.model.trim()}, ${cpus().length} cores`;
+}
+
+const throughputShape = () => ({ rows: 1_000_000 / scale, classes: 128, shardBytes: 64e6 / scale });
+
+/** Writes the logits of the measurements of throughput, once. */
+function throughputInput() {
+  const { rows, classes, shardBytes } = throughputShape();
+  if (!existsSync(join(root, 'logits.npy'))) write('logits.npy', rows, classes);
+  return { operation: 'softmax', logits: ['logits.npy'], shardBytes };
+}
+
+/** The median times of some settings, measured by turns. */
+async function byTurns(settings) {
+  const times = Object.fromEntries(Object.keys(settings).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, own] of Object.entries(settings)) {
+      const out = `${name}-${round}`;
+      times[name].push((await run({ ...throughputInput(), out, ...own })).seconds);
+      rmSync(join(root, out), { recursive: true });
     }
-    perShard = await bytesPerShard(redis);
-  } finally {
-    await redis.end();
   }
-  const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-  const seconds = Object.fromEntries(Object.entries(found).map(([name, values]) => [name, median(values)]));
-  const rate = (name) => `${Math.round(rows / seconds[name]).toLocaleString('en')} rows/s`;
+  return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+const perSecond = (seconds) => `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
+
+/** One thread against two. */
+async function rate() {
+  const { rows, classes, shardBytes } = throughputShape();
+  const seconds = await byTurns({ single: { threads: 1 }, threads: { threads: 2 } });
+  const shards = Math.ceil((rows * classes * 4) / shardBytes);
   return [
-    `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB, on ${cpus()[0]?.model.trim()}, ${cpus().length} cores, load average ${loadavg()[0].toFixed(1)} at the end; medians of 5 rounds by turns:`,
+    `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB; medians of ${rounds} rounds by turns:`,
     '',
     '| engine | rate | against one thread |',
     '|---|---|---|',
-    `| one thread | ${rate('single')} | 1.00 |`,
-    `| two threads | ${rate('threads')} | ${(seconds.single / seconds.threads).toFixed(2)} |`,
-    `| Redis, one worker with two threads | ${rate('redis')} | ${(seconds.single / seconds.redis).toFixed(2)} |`,
-    '',
-    `Through Redis: ${Math.round(perShard).toLocaleString('en')} bytes for each shard more, both ways together. Memory of a process with two threads: ${Math.round(memory / 1e6)} MB at most.`,
+    `| one thread | ${perSecond(seconds.single)} | 1.00 |`,
+    `| two threads | ${perSecond(seconds.threads)} | ${(seconds.single / seconds.threads).toFixed(2)} |`,
   ].join('\n');
 }
 
+/** What Redis adds, against the same threads without it. */
+async function redis() {
+  const server = await startRedis();
+  try {
+    const seconds = await byTurns({ threads: { threads: 2 }, redis: { threads: 2, redis: server.url } });
+    return [
+      'The same through Redis, by turns with two threads of one process:',
+      '',
+      '| engine | rate | time against two threads |',
+      '|---|---|---|',
+      `| two threads | ${perSecond(seconds.threads)} | 1.00 |`,
+      `| Redis, one worker with two threads | ${perSecond(seconds.redis)} | ${(seconds.redis / seconds.threads).toFixed(2)} |`,
+    ].join('\n');
+  } finally {
+    await server.end();
+  }
+}
+
 /** What a shard adds to what a run of few shards takes. */
-async function bytesPerShard({ client, url }) {
+async function bytes() {
+  const server = await startRedis();
   write('few.npy', 10, 4);
   write('many.npy', 210, 4);
   const traffic = async (logits) => {
-    const before = await bytes(client);
-    await run({
-      operation: 'softmax',
-      logits: [logits],
-      shardBytes: 16,
-      threads: 2,
-      out: `traffic-${logits}`,
-      redis: url,
-    });
-    return (await bytes(client)) - before;
+    const before = await trafficOf(server.client);
+    const own = { operation: 'softmax', logits: [logits], shardBytes: 16, threads: 2, out: `traffic-${logits}` };
+    await run({ ...own, redis: server.url });
+    return (await trafficOf(server.client)) - before;
   };
-  const few = await traffic('few.npy');
-  return ((await traffic('many.npy')) - few) / 200;
+  try {
+    const few = await traffic('few.npy');
+    const perShard = ((await traffic('many.npy')) - few) / 200;
+    return `Through Redis: ${Math.round(perShard).toLocaleString('en')} bytes for each shard more, both ways together.`;
+  } finally {
+    await server.end();
+  }
 }
 
-/** What does not fit a process by itself. */
-async function sizes() {
-  const classes = 1e8 / scale;
-  const rows = 1e9 / 128 / scale;
-  writeHollow('row.npy', 1, classes);
-  writeHollow('large.npy', Math.floor(rows), 128);
-  const one = { operation: 'log-softmax', logits: ['row.npy'], shardClasses: true, threads: 2, out: 'row' };
-  const many = { operation: 'softmax', logits: ['large.npy'], threads: 2, out: 'large' };
-  const lines = ['| array | operation | time | memory of the process |', '|---|---|---|---|'];
-  for (const [name, options] of [
-    [`1 row of ${classes.toLocaleString('en')} classes, by classes`, one],
-    [`${Math.floor(rows).toLocaleString('en')} rows of 128 classes, by rows`, many],
-  ]) {
-    const { seconds, maxRss } = await run(options);
-    lines.push(`| ${name} | ${options.operation} | ${seconds.toFixed(1)} s | ${Math.round(maxRss / 1e6)} MB |`);
-    rmSync(join(root, options.out), { recursive: true });
+/** Memory follows the size of a shard, not that of the array. */
+async function memory() {
+  const lines = ['| bytes a shard | memory of a process with one thread | with two |', '|---|---|---|'];
+  for (const shardBytes of [8e6 / scale, 32e6 / scale, 128e6 / scale]) {
+    const used = [];
+    for (const threads of [1, 2]) {
+      const out = `memory-${shardBytes}-${threads}`;
+      used.push((await run({ ...throughputInput(), shardBytes, threads, out })).maxRss);
+      rmSync(join(root, out), { recursive: true });
+    }
+    lines.push(`| ${shardBytes / 1e6} MB | ${used.map((rss) => `${Math.round(rss / 1e6)} MB`).join(' | ')} |`);
   }
   return lines.join('\n');
+}
+
+/** One row that is larger than what a process would hold of it. */
+async function classes() {
+  const count = 1e8 / scale;
+  writeHollow('row.npy', 1, count);
+  const own = { operation: 'log-softmax', logits: ['row.npy'], shardClasses: true };
+  return sizeLine(`1 row of ${count.toLocaleString('en')} classes, by classes`, own);
+}
+
+async function elements() {
+  const rows = Math.floor(1e9 / 128 / scale);
+  writeHollow('large.npy', rows, 128);
+  const own = { operation: 'softmax', logits: ['large.npy'] };
+  return sizeLine(`${rows.toLocaleString('en')} rows of 128 classes, by rows`, own);
+}
+
+async function sizeLine(name, own) {
+  const { seconds, maxRss } = await run({ ...own, threads: 2, out: 'sized' });
+  rmSync(join(root, 'sized'), { recursive: true });
+  const megabytes = Math.round(maxRss / 1e6).toLocaleString('en');
+  return `${name}: ${own.operation} in ${seconds.toFixed(1)} s on two threads, with ${megabytes} MB of memory.`;
 }
 
 /** A run in a process of its own: its time from the plan to the manifest, and its memory at the most. */
@@ -132,7 +224,7 @@ async function startRedis() {
   const options = {
     port,
     bind: '127.0.0.1',
-    dir: root,
+    dir: mkdtempSync(join(root, 'redis-')),
     save: '',
     appendonly: 'yes',
     appendfsync: 'everysec',
@@ -152,11 +244,12 @@ async function startRedis() {
     async end() {
       client.disconnect();
       server.kill();
+      await once(server, 'exit');
     },
   };
 }
 
-async function bytes(client) {
+async function trafficOf(client) {
   const info = await client.info('stats');
   const number = (name) => Number(new RegExp(`${name}:(\\d+)`).exec(info)?.[1]);
   return number('total_net_input_bytes') + number('total_net_output_bytes');
