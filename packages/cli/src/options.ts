@@ -1,4 +1,4 @@
-import type { FloatDType } from '@softgrad/core';
+import { type FloatDType, SoftgradError } from '@softgrad/core';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** What every command takes that reads arrays and writes one. */
@@ -92,4 +92,19 @@ export function fraction(text: string): number {
 /** Names between commas. */
 export function list(text: string): readonly string[] {
   return text.split(',').filter((name) => name !== '');
+}
+
+/** Of commands that have `--root`, which it takes the place of. */
+export function storeOption(): Option {
+  return new Option('--store <url>', 's3://bucket/prefix instead of --root: S3-compatible object storage').conflicts(
+    'root',
+  );
+}
+
+/** @throws ERR_VALUE for the URL of another kind of storage */
+export function placeOf({ root, store = root }: { readonly root: string; readonly store?: string }): string {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(store) && !store.startsWith('s3://')) {
+    throw new SoftgradError('ERR_VALUE', `${store}: expected s3://BUCKET/PREFIX, or a folder`);
+  }
+  return store;
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { SoftgradError } from '@softgrad/core';
-import { folderStore } from './folder-store.js';
+import { openStore } from './open-store.js';
 import { pendingOf } from './pending.js';
 import { openPool, type Pool } from './pool.js';
 import { putPlan, readManifest } from './run-folder.js';
@@ -15,7 +15,7 @@ export interface Progress {
 }
 
 export interface EmbeddedOptions {
-  /** The folder of the store, which the plan's paths are relative to. */
+  /** The place of the store, a folder or s3://BUCKET/PREFIX, which the plan's paths are relative to. */
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core. */
   readonly backends: string;
@@ -45,7 +45,7 @@ export interface Share {
  */
 export async function runEmbedded(plan: Plan, options: EmbeddedOptions): Promise<Manifest | null> {
   const { root, backends, threads = availableParallelism(), share } = options;
-  const store = folderStore(root);
+  const store = await openStore(root);
   await putPlan(store, plan);
   const pool = openPool({ root, backends, threads });
   try {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, link, mkdir, open, readdir, realpath, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
+import { glob } from 'tinyglobby';
 import { reached } from './points.js';
 import type { Store, StoredObject } from './store.js';
 
@@ -19,6 +20,8 @@ export function folderStore(root: string): Store {
   const locate = (path: string) => locateInside(folder, path);
   return {
     name: folder,
+    locate: (target) => pathInside(folder, target),
+    match: (pattern) => glob(pattern, { cwd: folder, dot: false, expandDirectories: false }),
     get: async (path, start, length) => readRange(await locate(path), path, start, length),
     async stat(path) {
       const found = await stat(await locate(path)).catch(ifMissing(null));
@@ -54,7 +57,7 @@ export function folderStore(root: string): Store {
 }
 
 /** The path of `target` within `root`, as a store names it. @throws ERR_VALUE where it is outside */
-export function pathInside(root: string, target: string): string {
+function pathInside(root: string, target: string): string {
   const path = relative(resolve(root), resolve(root, target));
   if (path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)) {
     throw new SoftgradError(

@@ -6,6 +6,7 @@
 
 export { type EmbeddedOptions, type Progress, runEmbedded, type Share } from './embedded.js';
 export { folderStore } from './folder-store.js';
+export { openStore } from './open-store.js';
 export { partsReader } from './parts-reader.js';
 export { MismatchError } from './pins.js';
 export { createPlan, defaultShardBytes, type RunOptions } from './plan.js';

@@ -1,8 +1,6 @@
 import { type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
-import { glob } from 'tinyglobby';
 import { blockReader, matrixOf } from './block.js';
-import { pathInside } from './folder-store.js';
 import { type Input, type InputFile, type Operation, type Plan, planSchema } from './schema.js';
 import { directed } from './shards.js';
 import type { Store } from './store.js';
@@ -75,7 +73,7 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
     },
     inputs: { logits, ...(direction ? { direction } : {}), ...(mask ? { mask } : {}), ...(target ? { target } : {}) },
     block: blockOf(logits, by, shardBytes),
-    out: pathInside(store.name, options.out),
+    out: store.locate(options.out),
   };
   return planSchema.parse(plan);
 }
@@ -135,15 +133,15 @@ async function inspect(store: Store, patterns: readonly string[], by: Input['by'
 async function expand(store: Store, patterns: readonly string[]): Promise<readonly string[]> {
   const paths: string[] = [];
   for (const pattern of patterns) {
-    const path = pathInside(store.name, pattern);
+    const path = store.locate(pattern);
     if ((await store.stat(path)) !== null) {
       paths.push(path);
       continue;
     }
-    const found = await glob(path, { cwd: store.name, dot: false, expandDirectories: false });
+    const found = await store.match(path);
     if (found.length === 0)
       throw new SoftgradError('ERR_VALUE', `${pattern}: no such file in ${store.name}; expected .npy files`);
-    paths.push(...found.sort(byNumber.compare));
+    paths.push(...found.toSorted(byNumber.compare));
   }
   const twice = paths.find((path, at) => paths.indexOf(path) !== at);
   if (twice !== undefined) throw new SoftgradError('ERR_VALUE', `${twice}: named twice`);

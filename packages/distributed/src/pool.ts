@@ -16,7 +16,7 @@ export interface Pool {
 }
 
 export interface PoolOptions {
-  /** The folder of the store. */
+  /** The place of the store. */
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core: threads share no memory with this one. */
   readonly backends: string;

@@ -15,6 +15,10 @@ export interface StoredObject {
 export interface Store {
   /** What messages call it. */
   readonly name: string;
+  /** The path of what a user names, relative to the store or within it. @throws ERR_VALUE where it is outside */
+  locate(target: string): string;
+  /** The paths that a pattern like `logits/*.npy` names, in no order. */
+  match(pattern: string): Promise<readonly string[]>;
   /** Bytes `start … start + length − 1`, fewer only at the end. @throws ERR_VALUE where there is no such object */
   get(path: string, start: number, length: number): Promise<Uint8Array>;
   /** null where there is no such object. */

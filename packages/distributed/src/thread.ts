@@ -1,14 +1,15 @@
 // What a thread of the pool runs: one step of one shard at a time.
 import { type Backend, isSoftgradError, loadProvider } from '@softgrad/core';
-import { folderStore } from './folder-store.js';
+import { openStore } from './open-store.js';
 import { checkPins, MismatchError } from './pins.js';
 import { readPlan } from './run-folder.js';
 import { type Plan, type Task, taskSchema } from './schema.js';
 import { idOf, stepsOf } from './shards.js';
 import { runStep } from './step.js';
+import type { Store } from './store.js';
 
 export interface ThreadTask extends Task {
-  /** The folder of the store. */
+  /** The place of the store. */
   readonly root: string;
   /** A module that registers backends by name. */
   readonly backends: string;
@@ -22,8 +23,8 @@ export type ThreadResult =
 export default async function runTask({ root, backends, ...task }: ThreadTask): Promise<ThreadResult> {
   try {
     const { run, out, step, index } = taskSchema.parse(task);
-    const store = folderStore(root);
-    const plan = await planOf(root, out, run);
+    const store = await storeAt(root);
+    const plan = await planOf(store, out, run);
     if (index >= stepsOf(plan)[step]) throw new MismatchError(`${out}/plan.json has no shard ${index} of step ${step}`);
     const backend = await backendOf(plan.backend, backends);
     const key = `${root}\n${run}`;
@@ -40,13 +41,21 @@ export default async function runTask({ root, backends, ...task }: ThreadTask): 
 
 /** Runs that this thread was held against. */
 const pinned = new Set<string>();
+const stores = new Map<string, Promise<Store>>();
 const plans = new Map<string, Plan>();
 const opened = new Map<string, Promise<Backend>>();
 
-async function planOf(root: string, out: string, run: string): Promise<Plan> {
+/** A client of a bucket keeps its connections from shard to shard. */
+function storeAt(place: string): Promise<Store> {
+  const known = stores.get(place) ?? openStore(place);
+  stores.set(place, known);
+  return known;
+}
+
+async function planOf(store: Store, out: string, run: string): Promise<Plan> {
   const known = plans.get(run);
   if (known) return known;
-  const plan = await readPlan(folderStore(root), out);
+  const plan = await readPlan(store, out);
   if (idOf(plan) !== run) throw new MismatchError(`${out}/plan.json has the id ${idOf(plan)}; expected ${run}`);
   plans.set(run, plan);
   return plan;

@@ -13,7 +13,7 @@ import { formatShape } from '@softgrad/formats';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { loadDefault, ownBackendsModule } from '../backend.js';
 import type { Session } from '../context.js';
-import { integer, positive, positiveInteger } from '../options.js';
+import { integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { startLateProgress } from '../progress.js';
 import { loadRedis, redisUrl } from '../redis.js';
 
@@ -34,6 +34,7 @@ interface Options {
   readonly shardBytes?: number;
   readonly backend?: string;
   readonly root: string;
+  readonly store?: string;
   readonly threads?: number;
   readonly redis?: string;
   readonly detach?: boolean;
@@ -79,6 +80,7 @@ export function runCommand(session: Session): Command {
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
     .option('--root <folder>', 'the folder that all workers see, which paths are relative to', '.')
+    .addOption(storeOption())
     .addOption(new Option('--threads <n>', 'shards at once; default: one for each core').argParser(positiveInteger))
     .option('--redis <url>', 'submits to the workers at this server and waits; default: SOFTGRAD_REDIS')
     .option('--detach', 'does not wait, and prints the id of the run')
@@ -100,20 +102,22 @@ export function runCommand(session: Session): Command {
     .addHelpText(
       'after',
       `
-Paths are relative to --root and stay in it.
+Paths are relative to --root, or to --store, and stay in it.
 
 Examples:
   $ softgrad run softmax 'logits/*.npy' --out probabilities
   $ softgrad run cross-entropy 'logits/*.npy' --target labels.npy --out loss --redis redis://queue:6379
   $ softgrad run log-sum-exp row.npy --shard-classes --out total
+  $ softgrad run softmax 'logits/*.npy' --out probabilities --store s3://bucket/prefix
   $ softgrad run --status probabilities
   $ softgrad run --resume probabilities
   $ softgrad run --verify probabilities`,
     )
-    .action(async (operation: string | undefined, files: readonly string[], options: Options) => {
+    .action(async (operation: string | undefined, files: readonly string[], given: Options) => {
+      const options = { ...given, root: placeOf(given) };
       const task = onlyTask(operation, options);
-      const { folderStore } = await import('@softgrad/distributed');
-      const store = folderStore(options.root);
+      const { openStore } = await import('@softgrad/distributed');
+      const store = await openStore(options.root);
       if (task === 'run') return start(await planOf(operation, files, options, store, session), options, session);
       const out = await folderOfRun(options[task] ?? '', options, store, session);
       if (task === 'verify') return verifyRun(out, store, session);

@@ -3,12 +3,13 @@ import { SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
 import { loadDefault, ownBackendsModule } from '../backend.js';
 import type { Session } from '../context.js';
-import { positiveInteger } from '../options.js';
+import { placeOf, positiveInteger, storeOption } from '../options.js';
 import { loadRedis, redisUrl } from '../redis.js';
 
 interface Options {
   readonly redis?: string;
   readonly root: string;
+  readonly store?: string;
   readonly backend?: string;
   readonly concurrency: number;
 }
@@ -21,6 +22,7 @@ export function workerCommand(session: Session): Command {
     )
     .option('--redis <url>', 'redis://host:6379, or rediss://user:password@host:6379 for TLS; default: SOFTGRAD_REDIS')
     .option('--root <folder>', 'the folder that all workers see; nothing outside of it is opened', '.')
+    .addOption(storeOption())
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
     .addOption(
       new Option('--concurrency <n>', 'shards at once, each on a thread of its own')
@@ -32,6 +34,7 @@ export function workerCommand(session: Session): Command {
       `
 Examples:
   $ softgrad worker --redis redis://queue:6379 --root /mnt/shared
+  $ softgrad worker --redis redis://queue:6379 --store s3://bucket/prefix
   $ SOFTGRAD_REDIS=rediss://:password@queue:6379 softgrad worker --concurrency 2`,
     )
     .action(async (options: Options) => {
@@ -42,7 +45,8 @@ Examples:
       const backend = options.backend ?? (await loadDefault(session)).name;
       const { startWorker, withoutPassword } = await loadRedis();
       const say = (line: string) => session.stderr.write(`softgrad: ${line}\n`);
-      const { root, concurrency } = options;
+      const { concurrency } = options;
+      const root = placeOf(options);
       const worker = await startWorker({
         ...{ root, redis, backend, backends: ownBackendsModule, concurrency },
         onEvent: ({ kind, message }) => say(kind === 'warning' ? message : `${kind} ${message}`),

@@ -19,7 +19,7 @@ const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
  * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` and `FILE.safetensors:name` for one array of
- * several, the folder of a finished `softgrad run` or FOLDER:name, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
+ * several, the folder (or s3:// URL) of a finished `softgrad run` or FOLDER:name, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
  *
  * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
  */
@@ -49,6 +49,7 @@ export async function openArray(argument: string, context: Context, table: Table
 
 /** The result of `softgrad run` in a folder, as one array; null where the argument names no such folder. */
 async function openParts(argument: string): Promise<RowReader | null> {
+  if (argument.startsWith('s3://')) return openStoredParts(argument);
   const [, folder = argument, entry] = /^(.*):([a-z-]+)$/s.exec(argument) ?? [];
   for (const [path, name] of [
     [argument, undefined],
@@ -60,6 +61,13 @@ async function openParts(argument: string): Promise<RowReader | null> {
     return partsReader(folderStore(path), name);
   }
   return null;
+}
+
+/** `s3://BUCKET/FOLDER`, or `s3://BUCKET/FOLDER:name` for one array of several. */
+async function openStoredParts(argument: string): Promise<RowReader> {
+  const { openStore, partsReader } = await import('@softgrad/distributed');
+  const [, place = argument, entry] = /^(s3:\/\/.*):([a-z-]+)$/s.exec(argument) ?? [];
+  return partsReader(await openStore(place), entry);
 }
 
 /** Numbers between commas, which no name of a file is, since none of them is an ending that tells a format. */

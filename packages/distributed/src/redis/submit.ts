@@ -2,7 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Progress } from '../embedded.js';
-import { folderStore } from '../folder-store.js';
+import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { putJson, putPlan, readManifest, runFiles } from '../run-folder.js';
 import type { Manifest, Plan, Step } from '../schema.js';
@@ -12,7 +12,7 @@ import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface RedisOptions {
-  /** The folder of the store, which the plan's paths are relative to. */
+  /** The place of the store, a folder or s3://BUCKET/PREFIX, which the plan's paths are relative to. */
   readonly root: string;
   /** redis://host:6379, or rediss://user:password@host:6379 for TLS. */
   readonly redis: string;
@@ -36,7 +36,7 @@ export async function submit(
   plan: Plan,
   { root, redis, onWarning, retryDelay = 1000 }: SubmitOptions,
 ): Promise<string> {
-  const store = folderStore(root);
+  const store = await openStore(root);
   const client = await connect(redis);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
   try {
@@ -111,7 +111,7 @@ export interface WaitOptions extends RedisOptions {
  */
 export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifest> {
   const { root, redis, onProgress, signal, interval = 500 } = options;
-  const store = folderStore(root);
+  const store = await openStore(root);
   const run = idOf(plan);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
   try {
@@ -221,7 +221,7 @@ export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
   try {
     const run = idOf(plan);
-    await putJson(folderStore(root), runFiles.cancelled(plan.out), { run });
+    await putJson(await openStore(root), runFiles.cancelled(plan.out), { run });
     for (const step of ['statistics', 'apply', 'merge', 'finish'] as const) {
       for (let index = 0; index < stepsOf(plan)[step]; index++) {
         await jobs.queue.remove(jobId(run, step, index), { removeChildren: false });

@@ -1,5 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
-import { folderStore } from '../folder-store.js';
+import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { MismatchError } from '../pins.js';
 import { reached } from '../points.js';
@@ -13,7 +13,7 @@ import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface WorkerOptions {
-  /** The folder of the store, which jobs' paths are relative to; they lead nowhere else. */
+  /** The place of the store, a folder or s3://BUCKET/PREFIX, which jobs' paths are relative to; they lead nowhere else. */
   readonly root: string;
   readonly redis: string;
   readonly backend: string;
@@ -51,7 +51,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const client = await connect(redis);
   for (const message of await durabilityWarnings(client)) onEvent?.({ kind: 'warning', message });
   client.disconnect();
-  const store = folderStore(root);
+  const store = await openStore(root);
   const pool = openPool({ root, backends, threads: concurrency });
   const name = queueName(backend);
   const jobs = openJobs(redis, name);

@@ -1,0 +1,27 @@
+import { SoftgradError } from '@softgrad/core';
+import { folderStore } from './folder-store.js';
+import type { Store } from './store.js';
+
+/**
+ * The store at a place: a folder, or `s3://BUCKET/PREFIX`, for which `@aws-sdk/client-s3` is loaded.
+ *
+ * @throws ERR_VALUE where that is not installed, saying how
+ */
+export async function openStore(place: string): Promise<Store> {
+  if (!place.startsWith('s3://')) return folderStore(place);
+  const { s3Store } = await loadS3();
+  return s3Store(place);
+}
+
+async function loadS3(): Promise<typeof import('./s3/index.js')> {
+  try {
+    return await import('./s3/index.js');
+  } catch (cause) {
+    if (!/Cannot find package '@aws-sdk\/client-s3'/.test(cause instanceof Error ? cause.message : '')) throw cause;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      's3:// needs @aws-sdk/client-s3: npm install @aws-sdk/client-s3, where softgrad is installed',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,261 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { SoftgradError } from '@softgrad/core';
+import picomatch from 'picomatch';
+import { reached } from '../points.js';
+import type { Store, StoredObject } from '../store.js';
+import { codeOf, fail, statusOf } from './errors.js';
+
+export interface S3StoreOptions {
+  /** Default: one that is set up by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
+  readonly client?: S3Client | undefined;
+  /** Objects larger than this are uploaded in pieces of this size: at least 5 MiB, at most 10,000 pieces. Default 64 MiB. */
+  readonly pieceBytes?: number | undefined;
+}
+
+interface Bucket {
+  readonly client: S3Client;
+  readonly name: string;
+  readonly pieceBytes: number;
+}
+
+/** The object whose writing has shown that the server honours conditional puts. */
+const probe = '.softgrad-put-once';
+
+/**
+ * A store in a bucket, at `s3://BUCKET` or below `s3://BUCKET/PREFIX`. An object is put once by `If-None-Match: *`, which the server has to
+ * honour: the first put of a store makes sure of it.
+ *
+ * @throws ERR_VALUE for what is no such URL
+ */
+export function s3Store(
+  url: string,
+  { client = clientOfEnvironment(), pieceBytes = 64 * 2 ** 20 }: S3StoreOptions = {},
+): Store {
+  const { bucket: name, prefix } = parseUrl(url);
+  const bucket: Bucket = { client, name, pieceBytes };
+  const root = `s3://${name}/${prefix}`.replace(/\/$/, '');
+  const keyOf = (path: string) => prefix + checkPath(path, root);
+  const pathOf = (key: string) => key.slice(prefix.length);
+  let honoured: Promise<void> | undefined;
+  const list = async (folder: string) => {
+    const below = folder === '.' || folder === '' ? prefix : `${keyOf(folder)}/`;
+    const found = await listBelow(bucket, below);
+    return found.map((object) => ({ ...object, path: pathOf(object.path) })).filter(({ path }) => path !== probe);
+  };
+  return {
+    name: root,
+    locate: (target) => locate(root, target),
+    async match(pattern) {
+      const { base } = picomatch.scan(pattern);
+      const matches = picomatch(pattern);
+      return (await list(base)).map(({ path }) => path).filter((path) => matches(path));
+    },
+    get: (path, start, length) => getRange(bucket, keyOf(path), start, length),
+    async stat(path) {
+      const found = await head(bucket, keyOf(path));
+      return found && { ...found, path };
+    },
+    async putOnce(path, bytes) {
+      const key = keyOf(path);
+      honoured ??= checkConditionalPut(bucket, prefix + probe);
+      await honoured;
+      reached('store:temporary', path);
+      const put = await putUnlessPresent(bucket, key, bytes);
+      reached('store:linked', path);
+      return put;
+    },
+    list,
+    async remove(path) {
+      const key = keyOf(path);
+      await send(bucket, key, 'cannot be removed', (at) => client.send(new DeleteObjectCommand(at)));
+    },
+    sweep: (folder, before) => abortUploads(bucket, folder === '.' ? prefix : `${keyOf(folder)}/`, before),
+  };
+}
+
+/** An endpoint of one's own rarely has a host name for each bucket. */
+function clientOfEnvironment(): S3Client {
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
+  return new S3Client({ forcePathStyle: Boolean(AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL) });
+}
+
+function parseUrl(url: string): { readonly bucket: string; readonly prefix: string } {
+  const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/s.exec(url) ?? [];
+  const parts = rest.split('/').filter((part) => part !== '');
+  if (bucket === undefined || parts.includes('..') || parts.includes('.')) {
+    throw new SoftgradError('ERR_VALUE', `${url}: expected s3://BUCKET or s3://BUCKET/PREFIX`);
+  }
+  return { bucket, prefix: parts.map((part) => `${part}/`).join('') };
+}
+
+/** The path of what a user names: relative to the store, or an s3:// URL within it. */
+function locate(root: string, target: string): string {
+  const absolute = /^s3:\/\//.test(target);
+  const inside = !absolute || target.startsWith(`${root}/`);
+  const parts = (absolute ? target.slice(root.length + 1) : target)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
+  if (!inside || target.startsWith('/') || parts.includes('..')) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${target}: outside of ${root}, the store that all workers see; expected a path in it, or another --store`,
+    );
+  }
+  return parts.join('/');
+}
+
+/** @throws ERR_VALUE for a path that leads out of the store, or that is none */
+function checkPath(path: string, root: string): string {
+  const parts = path.split('/');
+  if (parts.every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\\0]/.test(path)) return path;
+  throw new SoftgradError('ERR_VALUE', `${JSON.stringify(path)}: expected a path relative to ${root} that stays in it`);
+}
+
+interface At {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** A request about one object, whose failure names it. */
+async function send<T>({ name }: Bucket, key: string, what: string, request: (at: At) => Promise<T>): Promise<T> {
+  try {
+    return await request({ Bucket: name, Key: key });
+  } catch (cause) {
+    return fail(`s3://${name}/${key}`, what, cause);
+  }
+}
+
+async function getRange(bucket: Bucket, key: string, start: number, length: number): Promise<Uint8Array> {
+  if (length === 0) return new Uint8Array(0);
+  return send(bucket, key, 'cannot be read', async (at) => {
+    const Range = `bytes=${start}-${start + length - 1}`;
+    try {
+      const { Body } = await bucket.client.send(new GetObjectCommand({ ...at, Range }));
+      return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
+    } catch (cause) {
+      // A range that begins behind the end has no bytes.
+      if (statusOf(cause) === 416) return new Uint8Array(0);
+      throw cause;
+    }
+  });
+}
+
+async function head(bucket: Bucket, key: string): Promise<Omit<StoredObject, 'path'> | null> {
+  return send(bucket, key, 'cannot be read', async (at) => {
+    try {
+      const { ContentLength = 0, LastModified } = await bucket.client.send(new HeadObjectCommand(at));
+      return { byteLength: ContentLength, modified: LastModified?.getTime() ?? 0 };
+    } catch (cause) {
+      if (statusOf(cause) === 404) return null;
+      throw cause;
+    }
+  });
+}
+
+/** The objects whose keys begin so, sorted by key. */
+async function listBelow({ client, name }: Bucket, prefix: string): Promise<readonly StoredObject[]> {
+  const objects: StoredObject[] = [];
+  let token: string | undefined;
+  do {
+    const page: ListObjectsV2CommandOutput = await client
+      .send(new ListObjectsV2Command({ Bucket: name, Prefix: prefix, ContinuationToken: token }))
+      .catch((cause) => fail(`s3://${name}/${prefix}`, 'cannot be listed', cause));
+    for (const { Key, Size = 0, LastModified } of page.Contents ?? []) {
+      if (Key !== undefined) objects.push({ path: Key, byteLength: Size, modified: LastModified?.getTime() ?? 0 });
+    }
+    token = page.IsTruncated ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+  return objects.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** @throws ERR_VALUE where a second put of one object is accepted: nothing would be put once */
+async function checkConditionalPut(bucket: Bucket, key: string): Promise<void> {
+  const bytes = new TextEncoder().encode('softgrad puts every object once\n');
+  if (!(await putUnlessPresent(bucket, key, bytes)) || !(await putUnlessPresent(bucket, key, bytes))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `s3://${bucket.name}/${key}: the server ignores If-None-Match on PUT, so that workers could overwrite each other's parts; expected a server that honours it`,
+  );
+}
+
+/** Times that a put is tried where a removal or another put of the same object comes in between (status 409). */
+const attempts = 5;
+
+/**
+ * False where there is an object of this key already. A put whose answer was lost, and which the client tries again, finds its own object:
+ * false then, with the same bytes.
+ */
+async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array): Promise<boolean> {
+  const put = bytes.length > bucket.pieceBytes ? putInPieces : putWhole;
+  return send(bucket, key, 'cannot be written', async (at) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await put(bucket, at, bytes);
+        return true;
+      } catch (cause) {
+        if (statusOf(cause) === 412) return false;
+        if (statusOf(cause) !== 409 || codeOf(cause) === 'OperationAborted' || attempt === attempts) throw cause;
+      }
+    }
+  });
+}
+
+async function putWhole({ client }: Bucket, at: At, bytes: Uint8Array): Promise<void> {
+  await client.send(new PutObjectCommand({ ...at, Body: bytes, IfNoneMatch: '*' }));
+}
+
+/** The object appears when its pieces are joined, which is where the condition holds. */
+async function putInPieces({ client, pieceBytes }: Bucket, at: At, bytes: Uint8Array): Promise<void> {
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(at));
+  const upload = { ...at, UploadId };
+  try {
+    const Parts: { ETag: string | undefined; PartNumber: number }[] = [];
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      const PartNumber = Parts.length + 1;
+      const Body = bytes.subarray(start, start + pieceBytes);
+      const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }));
+      Parts.push({ ETag, PartNumber });
+    }
+    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts }, IfNoneMatch: '*' }));
+  } catch (cause) {
+    // What cannot be aborted now is swept later.
+    await client.send(new AbortMultipartUploadCommand(upload)).catch(() => {});
+    throw cause;
+  }
+}
+
+/** Aborts uploads in pieces that began before a time and were not finished. */
+async function abortUploads({ client, name }: Bucket, prefix: string, before: number): Promise<number> {
+  let swept = 0;
+  let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | undefined = {};
+  while (marker !== undefined) {
+    const page: ListMultipartUploadsCommandOutput = await client
+      .send(new ListMultipartUploadsCommand({ Bucket: name, Prefix: prefix, ...marker }))
+      .catch((cause) => fail(`s3://${name}/${prefix}`, 'uploads cannot be listed', cause));
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+      if (Key === undefined || (Initiated?.getTime() ?? 0) >= before) continue;
+      await client
+        .send(new AbortMultipartUploadCommand({ Bucket: name, Key, UploadId }))
+        .catch(
+          (cause) => statusOf(cause) === 404 || fail(`s3://${name}/${Key}`, 'its upload cannot be aborted', cause),
+        );
+      swept++;
+    }
+    marker = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : undefined;
+  }
+  return swept;
+}

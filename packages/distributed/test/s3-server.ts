@@ -1,0 +1,183 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * The part of Amazon's S3 API that the store uses, in memory, with the answers that its reference documents: PutObject and
+ * CompleteMultipartUpload with `If-None-Match: *` (412 PreconditionFailed, 409 ConditionalRequestConflict), GetObject with a range (206, 416
+ * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). No signature
+ * is checked.
+ *
+ * Neither npm nor Debian has a small server that honours conditional puts: s3rver (npm) overwrites, Debian's rclone serves no S3, and
+ * its Ceph and Swift are clusters.
+ */
+export interface S3Server {
+  readonly url: string;
+  readonly objects: Map<string, Buffer>;
+  readonly uploads: Map<string, Upload>;
+  /** Method, path and query of every request. */
+  readonly requests: string[];
+  /** Answers the next requests that it returns an answer for. */
+  intercept: ((method: string, key: string, query: URLSearchParams) => Answer | null) | null;
+  end(): Promise<void>;
+}
+
+interface Upload {
+  readonly key: string;
+  readonly initiated: Date;
+  readonly parts: Map<number, Buffer>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly code?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+/** Objects and uploads of one page, so that few of them make several. */
+const pageLength = 3;
+
+export async function startS3(bucket = 'bucket', { ignoresConditions = false } = {}): Promise<S3Server> {
+  const objects = new Map<string, Buffer>();
+  const modified = new Map<string, Date>();
+  const uploads = new Map<string, Upload>();
+  const requests: string[] = [];
+  const put = (key: string, bytes: Buffer, condition: string | undefined): Answer => {
+    if (condition === '*' && !ignoresConditions && objects.has(key)) return { status: 412, code: 'PreconditionFailed' };
+    objects.set(key, bytes);
+    modified.set(key, new Date(Math.floor(Date.now() / 1000) * 1000));
+    return { status: 200, headers: { etag: etagOf(bytes) } };
+  };
+  const answer = (request: IncomingMessage, body: Buffer): Answer => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const [, name, ...rest] = decodeURIComponent(pathname).split('/');
+    const key = rest.join('/');
+    const method = request.method ?? '';
+    requests.push(`${method} ${key}${searchParams.size > 0 ? `?${[...searchParams.keys()].join('&')}` : ''}`);
+    const intercepted = server.intercept?.(method, key, searchParams);
+    if (intercepted) return intercepted;
+    if (name !== bucket) return { status: 404, code: 'NoSuchBucket' };
+    const uploadId = searchParams.get('uploadId');
+    const upload = uploadId === null ? undefined : uploads.get(uploadId);
+    if (uploadId !== null && upload === undefined) return { status: 404, code: 'NoSuchUpload' };
+    if (method === 'PUT' && upload) {
+      const bytes = payloadOf(request, body);
+      upload.parts.set(Number(searchParams.get('partNumber')), bytes);
+      return { status: 200, headers: { etag: etagOf(bytes) } };
+    }
+    if (method === 'PUT') return put(key, payloadOf(request, body), request.headers['if-none-match']);
+    if (method === 'POST' && searchParams.has('uploads')) {
+      const id = randomUUID();
+      uploads.set(id, { key, initiated: new Date(), parts: new Map() });
+      return xml(`<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
+    }
+    if (method === 'POST' && upload) {
+      const parts = [...upload.parts].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
+      const done = put(upload.key, Buffer.concat(parts), request.headers['if-none-match']);
+      if (done.status !== 200) return done;
+      uploads.delete(uploadId ?? '');
+      return xml('<CompleteMultipartUploadResult></CompleteMultipartUploadResult>');
+    }
+    if (method === 'DELETE') {
+      if (uploadId === null) objects.delete(key);
+      else uploads.delete(uploadId);
+      return { status: 204 };
+    }
+    if (key === '' && searchParams.has('uploads')) return listUploads(searchParams);
+    if (key === '') return listObjects(searchParams);
+    const object = objects.get(key);
+    if (object === undefined) return { status: 404, code: 'NoSuchKey' };
+    return read(object, modified.get(key) ?? new Date(0), request.headers.range);
+  };
+  const listObjects = (query: URLSearchParams): Answer => {
+    const after = query.get('continuation-token') ?? '';
+    const keys = [...objects.keys()].filter((key) => key.startsWith(query.get('prefix') ?? '') && key > after).sort();
+    const page = keys.slice(0, pageLength);
+    const next = keys.length > pageLength ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : '';
+    const contents = page.map(
+      (key) =>
+        `<Contents><Key>${key}</Key><Size>${objects.get(key)?.length}</Size><LastModified>${modified.get(key)?.toISOString()}</LastModified></Contents>`,
+    );
+    return xml(
+      `<ListBucketResult><IsTruncated>${next !== ''}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`,
+    );
+  };
+  const listUploads = (query: URLSearchParams): Answer => {
+    const marker = query.get('upload-id-marker');
+    const all = [...uploads].filter(([, { key }]) => key.startsWith(query.get('prefix') ?? ''));
+    const from = marker === null ? 0 : Number(marker);
+    const page = all.slice(0, pageLength);
+    const next = all.length > pageLength;
+    const entries = page.map(
+      ([id, { key, initiated }]) =>
+        `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${initiated.toISOString()}</Initiated></Upload>`,
+    );
+    const markers = next
+      ? `<NextKeyMarker>${page.at(-1)?.[1].key}</NextKeyMarker><NextUploadIdMarker>${from + pageLength}</NextUploadIdMarker>`
+      : '';
+    return xml(
+      `<ListMultipartUploadsResult><IsTruncated>${next}</IsTruncated>${markers}${entries.join('')}</ListMultipartUploadsResult>`,
+    );
+  };
+  const http = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    send(request, response, answer(request, Buffer.concat(chunks)));
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const server: S3Server = {
+    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    objects,
+    uploads,
+    requests,
+    intercept: null,
+    end: () =>
+      new Promise((resolve) => {
+        http.close(() => resolve());
+        http.closeAllConnections();
+      }),
+  };
+  return server;
+}
+
+function read(object: Buffer, modified: Date, range: string | undefined): Answer {
+  const headers = { 'last-modified': modified.toUTCString(), etag: etagOf(object), 'accept-ranges': 'bytes' };
+  if (range === undefined) return { status: 200, headers, body: object };
+  const [, first = '', last = ''] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
+  const start = Number(first);
+  if (start >= object.length) return { status: 416, code: 'InvalidRange' };
+  const end = Math.min(Number(last) + 1, object.length);
+  const contentRange = { 'content-range': `bytes ${start}-${end - 1}/${object.length}` };
+  return { status: 206, headers: { ...headers, ...contentRange }, body: object.subarray(start, end) };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, code, headers = {}, body }: Answer): void {
+  const error = code && `<Error><Code>${code}</Code><Message>${code}</Message></Error>`;
+  const content = body ?? (error ? `<?xml version="1.0" encoding="UTF-8"?>${error}` : '');
+  const type = error || typeof body === 'string' ? { 'content-type': 'application/xml' } : {};
+  response.writeHead(status, { ...type, 'content-length': String(Buffer.byteLength(content)), ...headers });
+  // The answer to a HEAD has no body, also where it is an error.
+  response.end(request.method === 'HEAD' ? undefined : content);
+}
+
+function xml(body: string): Answer {
+  return { status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>${body}` };
+}
+
+/** The bytes of a body, out of the chunks that `aws-chunked` puts them in. */
+function payloadOf({ headers }: IncomingMessage, body: Buffer): Buffer {
+  if (!/aws-chunked/.test(headers['content-encoding'] ?? '')) return body;
+  const chunks: Buffer[] = [];
+  for (let at = 0; ; ) {
+    const line = body.indexOf('\r\n', at);
+    const length = Number.parseInt(body.subarray(at, line).toString(), 16);
+    if (!(length > 0)) return Buffer.concat(chunks);
+    chunks.push(body.subarray(line + 2, line + 2 + length));
+    at = line + 2 + length + 2;
+  }
+}
+
+function etagOf(bytes: Buffer): string {
+  return `"${createHash('md5').update(bytes).digest('hex')}"`;
+}
