@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { npyElements, npyHeader } from '@softgrad/formats';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../distributed/test/redis-server.js';
+import { type S3Server, startS3 } from '../../distributed/test/s3-server.js';
 import { temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -107,6 +108,52 @@ describe('softgrad run', () => {
     expect(stderr).toContain(message);
     expect([status, stdout]).toEqual([2, '']);
     expect(existsSync(folder.at('x'))).toBe(false);
+  });
+});
+
+describe('in object storage', () => {
+  let s3: S3Server;
+  beforeAll(async () => {
+    s3 = await startS3();
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', s3.url);
+    vi.stubEnv('AWS_REGION', 'eu-central-1');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'key');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
+  });
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await s3.end();
+  });
+  const there = (...args: string[]) => softgrad(['run', ...args, '--store', 's3://bucket/deep/store']);
+
+  test('the same options as in a folder', async () => {
+    for (const name of ['a-1.npy', 'a-2.npy']) s3.objects.set(`deep/store/${name}`, readFileSync(folder.at(name)));
+    expect(await there('softmax', 'a-*.npy', '--out', 'p', ...cpu)).toEqual({
+      status: 0,
+      stdout: 'p/softmax: (3, 3) float64 in 2 parts\n',
+      stderr: '',
+    });
+    expect(await there('--verify', 'p')).toEqual({ status: 0, stdout: 'p: 2 parts as they were written\n', stderr: '' });
+    expect((await there('--status', 'p')).stdout).toMatch(/^p: softmax, finished\n/);
+    const read = await softgrad(['log-sum-exp', 's3://bucket/deep/store/p', ...cpu]);
+    expect(JSON.parse(read.stdout)).toHaveLength(3);
+    s3.objects.delete('deep/store/p/softmax/part-000000.npy');
+    expect((await there('--resume', 'p')).stdout).toBe('p/softmax: (3, 3) float64 in 2 parts\n');
+    expect(s3.objects.has('deep/store/p/softmax/part-000000.npy')).toBe(true);
+  });
+
+  test.each([
+    [['--store', 's3://bucket/store', '--root', '.'], "'--store <url>' cannot be used with option '--root <folder>'"],
+    [['--store', 'gs://bucket/store'], 'gs://bucket/store: expected s3://BUCKET/PREFIX, or a folder'],
+    [['--store', 's3://B'], 's3://B: expected s3://BUCKET or s3://BUCKET/PREFIX'],
+    [['--store', 's3://other/store'], 's3://other/store/: cannot be listed: no such bucket'],
+    [['--store', 's3://bucket/store', '--target', 's3://bucket/x.npy'], 's3://bucket/x.np[y]: outside of s3://bucket/store'],
+  ])('refused: %j', async (options, message) => {
+    const operation = options.includes('--target') ? 'cross-entropy' : 'softmax';
+    s3.objects.set('store/a-1.npy', readFileSync(folder.at('a-1.npy')));
+    const { status, stderr } = await softgrad(['run', operation, 'a-1.npy', '--out', 'x', ...cpu, ...options]);
+    expect(stderr).toContain(message);
+    expect(status).toBe(2);
   });
 });
 

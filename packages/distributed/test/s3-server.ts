@@ -104,17 +104,19 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     );
   };
   const listUploads = (query: URLSearchParams): Answer => {
-    const marker = query.get('upload-id-marker');
-    const all = [...uploads].filter(([, { key }]) => key.startsWith(query.get('prefix') ?? ''));
-    const from = marker === null ? 0 : Number(marker);
+    const after = `${query.get('key-marker') ?? ''}\0${query.get('upload-id-marker') ?? ''}`;
+    const all = [...uploads]
+      .map(([id, upload]) => ({ id, ...upload, order: `${upload.key}\0${id}` }))
+      .filter(({ key, order }) => key.startsWith(query.get('prefix') ?? '') && order > after)
+      .sort((a, b) => (a.order < b.order ? -1 : 1));
     const page = all.slice(0, pageLength);
     const next = all.length > pageLength;
     const entries = page.map(
-      ([id, { key, initiated }]) =>
+      ({ id, key, initiated }) =>
         `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${initiated.toISOString()}</Initiated></Upload>`,
     );
     const markers = next
-      ? `<NextKeyMarker>${page.at(-1)?.[1].key}</NextKeyMarker><NextUploadIdMarker>${from + pageLength}</NextUploadIdMarker>`
+      ? `<NextKeyMarker>${page.at(-1)?.key}</NextKeyMarker><NextUploadIdMarker>${page.at(-1)?.id}</NextUploadIdMarker>`
       : '';
     return xml(
       `<ListMultipartUploadsResult><IsTruncated>${next}</IsTruncated>${markers}${entries.join('')}</ListMultipartUploadsResult>`,

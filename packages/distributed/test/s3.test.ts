@@ -91,7 +91,7 @@ describe('a bucket as a store', () => {
     'refuses the path %j',
     async (path) => {
       const { get, putOnce } = store();
-      await expect((async () => get(path, 0, 1))()).rejects.toThrow('expected a path relative to s3://bucket/test-');
+      await expect(get(path, 0, 1)).rejects.toThrow('expected a path relative to s3://bucket/test-');
       await expect(putOnce(path, bytes(''))).rejects.toThrow('expected a path relative to s3://bucket/test-');
     },
   );
@@ -190,6 +190,7 @@ describe('what a server answers', () => {
     await expect(s3Store('s3://bucket', { client: nowhere }).stat('x')).rejects.toThrow(
       's3://bucket/x: cannot be read: nothing answers at the address of the server; expected AWS_ENDPOINT_URL_S3',
     );
+    stubEnvironment(server);
     for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
     vi.stubEnv('AWS_CONFIG_FILE', '/nowhere');
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere');

@@ -3,9 +3,7 @@ import { SoftgradError } from '@softgrad/core';
 /** The code of an answer or of a failure on the way to it: `NoSuchBucket`, `ECONNREFUSED`. */
 export function codeOf(cause: unknown): string {
   if (!(cause instanceof Error)) return '';
-  const { code } = cause as { code?: unknown };
-  // A HEAD has no body that would name the error, so that its name is that of the status.
-  return typeof code === 'string' ? code : cause.name;
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
 }
 
 /** The HTTP status of an answer; 0 where there was none. */

@@ -1,5 +1,6 @@
 import {
   AbortMultipartUploadCommand,
+  type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -17,7 +18,7 @@ import { SoftgradError } from '@softgrad/core';
 import picomatch from 'picomatch';
 import { reached } from '../points.js';
 import type { Store, StoredObject } from '../store.js';
-import { codeOf, fail, statusOf } from './errors.js';
+import { fail, statusOf } from './errors.js';
 
 export interface S3StoreOptions {
   /** Default: one that is set up by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
@@ -64,14 +65,17 @@ export function s3Store(
       const matches = picomatch(pattern);
       return (await list(base)).map(({ path }) => path).filter((path) => matches(path));
     },
-    get: (path, start, length) => getRange(bucket, keyOf(path), start, length),
+    get: async (path, start, length) => getRange(bucket, keyOf(path), start, length),
     async stat(path) {
       const found = await head(bucket, keyOf(path));
       return found && { ...found, path };
     },
     async putOnce(path, bytes) {
       const key = keyOf(path);
-      honoured ??= checkConditionalPut(bucket, prefix + probe);
+      honoured ??= checkConditionalPut(bucket, prefix + probe).catch((error) => {
+        honoured = undefined;
+        throw error;
+      });
       await honoured;
       reached('store:temporary', path);
       const put = await putUnlessPresent(bucket, key, bytes);
@@ -83,7 +87,7 @@ export function s3Store(
       const key = keyOf(path);
       await send(bucket, key, 'cannot be removed', (at) => client.send(new DeleteObjectCommand(at)));
     },
-    sweep: (folder, before) => abortUploads(bucket, folder === '.' ? prefix : `${keyOf(folder)}/`, before),
+    sweep: async (folder, before) => abortUploads(bucket, folder === '.' ? prefix : `${keyOf(folder)}/`, before),
   };
 }
 
@@ -208,7 +212,7 @@ async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array):
         return true;
       } catch (cause) {
         if (statusOf(cause) === 412) return false;
-        if (statusOf(cause) !== 409 || codeOf(cause) === 'OperationAborted' || attempt === attempts) throw cause;
+        if (statusOf(cause) !== 409 || attempt === attempts) throw cause;
       }
     }
   });
@@ -220,15 +224,19 @@ async function putWhole({ client }: Bucket, at: At, bytes: Uint8Array): Promise<
 
 /** The object appears when its pieces are joined, which is where the condition holds. */
 async function putInPieces({ client, pieceBytes }: Bucket, at: At, bytes: Uint8Array): Promise<void> {
-  const { UploadId } = await client.send(new CreateMultipartUploadCommand(at));
+  // Pieces have the checksum that the upload was begun with, or none.
+  const checked = (await client.config.requestChecksumCalculation()) === 'WHEN_SUPPORTED';
+  const { UploadId } = await client.send(
+    new CreateMultipartUploadCommand({ ...at, ChecksumAlgorithm: checked ? 'CRC32' : undefined }),
+  );
   const upload = { ...at, UploadId };
   try {
-    const Parts: { ETag: string | undefined; PartNumber: number }[] = [];
+    const Parts: CompletedPart[] = [];
     for (let start = 0; start < bytes.length; start += pieceBytes) {
       const PartNumber = Parts.length + 1;
       const Body = bytes.subarray(start, start + pieceBytes);
-      const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }));
-      Parts.push({ ETag, PartNumber });
+      const { ETag, ChecksumCRC32 } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }));
+      Parts.push({ ETag, ChecksumCRC32, PartNumber });
     }
     await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts }, IfNoneMatch: '*' }));
   } catch (cause) {
