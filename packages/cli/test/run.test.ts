@@ -111,6 +111,30 @@ describe('softgrad run', () => {
   });
 });
 
+test('class weights, label smoothing and probabilities mean what they mean on one machine', async () => {
+  folder.writeNpy('shares.npy', [
+    [0.2, 0.3, 0.5],
+    [1, 0, 0],
+    [0, 0.5, 0.5],
+  ]);
+  folder.write('weight.npy', Buffer.concat([npyHeader('<f8', [3]), npyElements(Float64Array.of(1, 2, 0.5), '<f8')]));
+  const setting = ['--weight', folder.at('weight.npy'), '--label-smoothing', '0.1', '--reduction', 'sum'];
+  for (const target of ['labels.npy', 'shares.npy']) {
+    const losses: number[] = [];
+    for (const file of ['a-1.npy', 'a-2.npy']) {
+      const slice = file === 'a-1.npy' ? [0, 1] : [1, 3];
+      const targets = (target === 'labels.npy' ? [2, 0, 1] : [[0.2, 0.3, 0.5], [1, 0, 0], [0, 0.5, 0.5]]).slice(...slice);
+      folder.write('targets.json', JSON.stringify(targets));
+      const { stdout } = await folder.softgrad(['cross-entropy', folder.at(file), '--target', folder.at('targets.json'), ...setting, ...cpu]);
+      losses.push(JSON.parse(stdout).loss);
+    }
+    const out = `weighted-${target}`;
+    const { stdout } = await run('cross-entropy', 'a-*.npy', '--target', target, ...setting.with(1, 'weight.npy'), '--out', out, ...cpu);
+    const [, loss] = /^loss: (.*)$/m.exec(stdout) ?? [];
+    expect(Number(loss)).toBeCloseTo(losses.reduce((sum, value) => sum + value), 12);
+  }
+});
+
 describe('in object storage', () => {
   let s3: S3Server;
   beforeAll(async () => {

@@ -7,11 +7,21 @@ import {
   lossOf,
   softmaxPart,
   vjpPart,
+  weightedCrossEntropyPart,
+  weightedLossOf,
 } from './from-statistics.js';
 import { checkMask, gradientScale, type Inputs, losses, type ShardResult } from './rows.js';
 import type { Plan } from './schema.js';
 import type { Shard } from './shards.js';
-import { leaf, putStatistics, type RowPart, type Statistics, statisticsColumns } from './statistics.js';
+import {
+  leaf,
+  putStatistics,
+  type RowPart,
+  type Statistics,
+  statisticsColumns,
+  type WeightedTarget,
+  weightedColumns,
+} from './statistics.js';
 
 /** A block of logits with what goes along with it, row by row. */
 interface Block {
@@ -24,9 +34,20 @@ interface Block {
 /** The statistics pass: one row of numbers for every row of a block. */
 export async function computeStatistics(plan: Plan, range: Shard['range'], inputs: Inputs): Promise<Float64Array> {
   const { rows, part } = await readBlock(plan, range, inputs);
-  const out = new Float64Array(rows * statisticsColumns);
-  for (let row = 0; row < rows; row++) putStatistics(out, row, leaf(part(row)));
+  const columns = columnsOf(plan);
+  const out = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++) putStatistics(out, row, leaf(part(row)), columns);
   return out;
+}
+
+/** Numbers that the statistics of a row have. */
+export function columnsOf(plan: Plan): number {
+  return isWeighted(plan) ? weightedColumns : statisticsColumns;
+}
+
+/** Whether targets are more than one class each: probabilities, or classes with weights or label smoothing. */
+function isWeighted({ options, inputs }: Plan): boolean {
+  return options.target === 'probabilities' || inputs.weight !== undefined || (options.labelSmoothing ?? 0) > 0;
 }
 
 /** The apply pass: the results of a block, of the statistics of its whole rows. In float64, rounded once to the dtype of the results. */
@@ -52,7 +73,13 @@ export async function applyStatistics(
   const result: ShardResult =
     operation === 'cross-entropy' && first
       ? losses(
-          perRow((row) => (block.counts(row) ? lossOf(statistics(row), temperature) : 0)),
+          perRow((row) => {
+            if (!block.counts(row)) return 0;
+            const { weighted } = block.part(row);
+            return weighted
+              ? weightedLossOf(statistics(row), temperature, weighted)
+              : lossOf(statistics(row), temperature);
+          }),
           reduction,
         )
       : { data: {} };
@@ -62,12 +89,13 @@ export async function applyStatistics(
   const out = numbers(block.rows * width);
   for (let row = 0; row < block.rows; row++) {
     const scale = block.counts(row) ? gradientScale(options) : 0;
-    applyOf(operation, scale)(out.subarray(row * width, (row + 1) * width), block.part(row), statistics(row));
+    const weighted = isWeighted(plan);
+    applyOf(operation, scale, weighted)(out.subarray(row * width, (row + 1) * width), block.part(row), statistics(row));
   }
   return { ...result, data: { ...result.data, [written.array]: out } };
 }
 
-function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: number): ApplyPart {
+function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: number, weighted: boolean): ApplyPart {
   switch (operation) {
     case 'softmax':
       return softmaxPart;
@@ -77,11 +105,12 @@ function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: nu
     case 'jvp':
       return vjpPart;
     case 'cross-entropy':
-      return crossEntropyPart(scale);
+      return weighted ? weightedCrossEntropyPart(scale) : crossEntropyPart(scale);
   }
 }
 
-async function readBlock({ options, inputs: planned }: Plan, range: Shard['range'], inputs: Inputs): Promise<Block> {
+async function readBlock(plan: Plan, range: Shard['range'], inputs: Inputs): Promise<Block> {
+  const { options, inputs: planned } = plan;
   const rows = range.rows[1] - range.rows[0];
   const width = range.columns[1] - range.columns[0];
   const logits = await inputs.logits.read(range);
@@ -89,13 +118,24 @@ async function readBlock({ options, inputs: planned }: Plan, range: Shard['range
   const shared = inputs.mask !== null && inputs.mask.rows === 1;
   const maskRange = shared ? { rows: [0, 1] as const, columns: range.columns } : range;
   const mask = inputs.mask && checkMask(await inputs.mask.read(maskRange), planned.mask);
-  const target = inputs.target && (await inputs.target.read({ rows: range.rows, columns: [0, 1] }));
+  const soft = options.target === 'probabilities';
+  const target = soft ? null : inputs.target && (await inputs.target.read({ rows: range.rows, columns: [0, 1] }));
+  const probabilities = soft ? inputs.target && (await inputs.target.read(range)) : null;
+  const weight = inputs.weight && (await inputs.weight.read({ rows: [0, 1], columns: range.columns }));
+  const weightedOf = isWeighted(plan)
+    ? (row: number): WeightedTarget => ({
+        probabilities: probabilities?.subarray(row * width, (row + 1) * width) ?? null,
+        weight,
+        labelSmoothing: options.labelSmoothing ?? 0,
+      })
+    : () => null;
   return {
     rows,
     counts: (row) => target === null || target[row] !== options.ignoreIndex,
     part: (row) => ({
       ...onRow(logits, mask, direction, row, width, shared),
       temperature: options.temperature,
+      weighted: weightedOf(row),
       target: target && ownTarget(target[row] ?? options.ignoreIndex ?? -1, range.columns),
     }),
   };

@@ -1,4 +1,4 @@
-import type { RowPart, Statistics } from './statistics.js';
+import { classWeight, type RowPart, type Statistics, targetWeight, type WeightedTarget, type WeightSums } from './statistics.js';
 
 /** Writes the results of part of a row, of the statistics of the whole row. */
 export type ApplyPart = (out: Float32Array | Float64Array, part: RowPart, row: Statistics) => void;
@@ -52,6 +52,42 @@ export function crossEntropyPart(scale: number): ApplyPart {
       return (logits[j] - max === 0 ? -rest / sum : e / sum - 1) * factor;
     });
   };
+}
+
+/** `scale (p Σ q − q) / T` for a target of weights q, smoothed: q = (1 − ε) w y + ε w / K. At a probability above ½ `p Σ_others q − q Σ_others p`. */
+export function weightedCrossEntropyPart(scale: number): ApplyPart {
+  return (out, part, row) => {
+    const { logits, temperature, weighted } = part;
+    const { max, rest, kept } = row;
+    const sum = 1 + rest;
+    const factor = scale / temperature;
+    if (factor === 0 || !weighted) return void out.fill(0);
+    const [certain, share] = mixOf(weighted, kept);
+    const others = certain * row.targets.rest + share * row.weights.rest;
+    const total = others + certain * row.targets.atMax + share * row.weights.atMax;
+    fill(out, part, 0, (j) => {
+      const e = Math.exp((logits[j] - max) / temperature);
+      const q = certain * targetWeight(part, j) + share * classWeight(weighted, j);
+      const isTop = sum < 2 && logits[j] === max;
+      return (isTop ? others / sum - q * (rest / sum) : (e / sum) * total - q) * factor;
+    });
+  };
+}
+
+/** `Σ q (log Σ exp(x / T) − x / T)` for a target of weights q, of the statistics of a whole row; 0 where nothing is kept. */
+export function weightedLossOf(row: Statistics, temperature: number, weighted: WeightedTarget): number {
+  const { max, rest, kept, targets, weights } = row;
+  if (kept === 0) return 0;
+  if (!Number.isFinite(max)) return Number.NaN;
+  const [certain, share] = mixOf(weighted, kept);
+  const mix = (of: (sums: WeightSums) => number) =>
+    (certain === 0 ? 0 : certain * of(targets)) + (share === 0 ? 0 : share * of(weights));
+  return mix(({ gap }) => gap) / temperature + Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax);
+}
+
+/** What w y and w are multiplied by: 1 − ε, and ε over the number of classes that the mask keeps. */
+function mixOf({ labelSmoothing }: WeightedTarget, kept: number): readonly [certain: number, share: number] {
+  return [1 - labelSmoothing, kept === 0 ? 0 : labelSmoothing / kept];
 }
 
 function fill(

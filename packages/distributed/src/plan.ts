@@ -1,8 +1,9 @@
 import { type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
-import { blockReader, matrixOf } from './block.js';
+import { blockReader, matrixOf, type Numbers } from './block.js';
 import { type Input, type InputFile, type Operation, type Plan, planSchema } from './schema.js';
 import { directed } from './shards.js';
+import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
@@ -14,7 +15,7 @@ export interface RunOptions {
   readonly direction?: readonly string[] | undefined;
   /** 0 where an entry does not exist: in the shape of the logits, or in that of one row. */
   readonly mask?: readonly string[] | undefined;
-  /** Class indices, one a row, of cross-entropy. */
+  /** Of cross-entropy: class indices, one a row, or probabilities in the shape of the logits. */
   readonly target?: readonly string[] | undefined;
   /** The folder of the results, in the store. */
   readonly out: string;
@@ -27,6 +28,10 @@ export interface RunOptions {
   readonly dtype?: FloatDType | undefined;
   readonly reduction?: 'mean' | 'sum' | 'none' | undefined;
   readonly ignoreIndex?: number | undefined;
+  /** Of cross-entropy: a weight for each class. */
+  readonly weight?: readonly string[] | undefined;
+  /** ε of cross-entropy, from 0 to 1: the target becomes (1 − ε) target + ε/K over the K classes. */
+  readonly labelSmoothing?: number | undefined;
   /** False for the loss alone. */
   readonly gradient?: boolean | undefined;
   readonly backend: string;
@@ -55,10 +60,15 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
   const direction = options.direction && (await inspect(store, options.direction, by));
   if (direction) checkShape(direction, logits.shape, 'the direction');
   const mask = options.mask && (await inspectMask(store, options.mask, logits, by));
-  const target = options.target && (await inspectTarget(store, options.target, logits, axis));
-  const { dtype = dtypeOf(logits), reduction = 'mean', ignoreIndex = -100, gradient = true } = options;
+  const target = options.target && (await inspectTarget(store, options.target, logits, axis, by));
+  const { dtype = dtypeOf(logits), reduction = 'mean', ignoreIndex = -100, gradient = true, labelSmoothing = 0 } = options;
   const classes = logits.shape[axis] ?? 1;
-  const counted = target && (await countTargets(store, target, classes, ignoreIndex));
+  const weight = options.weight && (await inspectWeight(store, options.weight, classes));
+  const weights = weight && (await readWeights(store, weight));
+  const counted =
+    target?.kind === 'probabilities'
+      ? sizeOf(logits.shape) / Math.max(1, classes)
+      : target && (await countTargets(store, target.input, classes, ignoreIndex, weights));
   const plan = {
     format: 'softgrad-plan/1',
     version,
@@ -69,9 +79,9 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
       axis,
       temperature,
       dtype,
-      ...(operation === 'cross-entropy' ? { reduction, ignoreIndex, gradient, counted } : {}),
+      ...(target ? { reduction, ignoreIndex, gradient, counted, target: target.kind, labelSmoothing } : {}),
     },
-    inputs: { logits, ...(direction ? { direction } : {}), ...(mask ? { mask } : {}), ...(target ? { target } : {}) },
+    inputs: { logits, ...(direction ? { direction } : {}), ...(mask ? { mask } : {}), ...(target ? { target: target.input } : {}), ...(weight ? { weight } : {}) },
     block: blockOf(logits, by, shardBytes),
     out: store.locate(options.out),
   };
@@ -87,6 +97,8 @@ function checkOptions({
   shardBytes = 1,
   reduction,
   gradient,
+  weight,
+  labelSmoothing,
 }: RunOptions): void {
   const refuse = (what: string): never => {
     throw new SoftgradError('ERR_VALUE', what);
@@ -99,8 +111,13 @@ function checkOptions({
   if ((operation === 'cross-entropy') !== (target !== undefined)) {
     refuse(`${operation} ${target ? 'takes no' : 'needs a'} target`);
   }
-  if (operation !== 'cross-entropy' && (reduction !== undefined || gradient !== undefined)) {
-    refuse(`${operation} has no loss to reduce; reduction and gradient are options of cross-entropy`);
+  const ofLoss = { reduction, gradient, weight, 'label smoothing': labelSmoothing };
+  const [given] = Object.entries(ofLoss).filter(([, value]) => value !== undefined);
+  if (operation !== 'cross-entropy' && given) {
+    refuse(`${operation} has no loss; ${given[0]} is an option of cross-entropy`);
+  }
+  if (labelSmoothing !== undefined && !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    refuse(`label smoothing ${labelSmoothing}; expected a number from 0 to 1`);
   }
   if (!(temperature > 0 && Number.isFinite(temperature)))
     refuse(`temperature ${temperature}; expected a finite number above 0`);
@@ -184,7 +201,7 @@ function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): numb
   if (by === 'classes' && (rank > 2 || resolved !== rank - 1)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `${name}: shape ${formatShape(shape)}, axis ${axis}; expected one or two dimensions, the classes last, to split them`,
+      `${name}: shape ${formatShape(shape)}, axis ${axis}; expected one or two dimensions, the classes last, to split them; in NumPy: np.moveaxis(x, ${axis}, -1).reshape(-1, ${shape[resolved]})`,
     );
   }
   if (by === 'rows' && resolved === 0) {
@@ -223,19 +240,72 @@ async function inspectMask(store: Store, patterns: readonly string[], logits: In
   return mask;
 }
 
-async function inspectTarget(store: Store, patterns: readonly string[], logits: Input, axis: number): Promise<Input> {
-  const target = await inspect(store, patterns, 'rows');
-  const expected = logits.shape.filter((_, k) => k !== axis);
-  const single = expected.length === 0 && sizeOf(target.shape) === 1;
-  if (!single) checkShape(target, expected, 'the target');
-  return target;
+interface Target {
+  readonly kind: 'indices' | 'probabilities';
+  readonly input: Input;
 }
 
-/** Rows that count in the mean. @throws ERR_VALUE for what is no class, naming its place */
-async function countTargets(store: Store, target: Input, classes: number, ignoreIndex: number): Promise<number> {
+/** Probabilities where it has as many dimensions as the logits, else class indices. */
+async function inspectTarget(
+  store: Store,
+  patterns: readonly string[],
+  logits: Input,
+  axis: number,
+  by: Input['by'],
+): Promise<Target> {
+  const [path = ''] = await expand(store, patterns);
+  const { shape } = await inspectFile(store, path);
+  const expected = logits.shape.filter((_, k) => k !== axis);
+  const single = expected.length === 0 && sizeOf(shape) === 1;
+  if (shape.length !== logits.shape.length || single) {
+    const input = await inspect(store, patterns, 'rows');
+    if (!single) checkShape(input, expected, 'the target');
+    return { kind: 'indices', input };
+  }
+  const input = await inspect(store, patterns, by);
+  if (input.shape.join() !== logits.shape.join()) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${namesOf(input.files)}: the target has shape ${formatShape(input.shape)}; expected class indices ${formatShape(expected)} or probabilities ${formatShape(logits.shape)}`,
+    );
+  }
+  const whole = input.files.find(({ dtype }) => !dtype.startsWith('float'));
+  if (whole === undefined) return { kind: 'probabilities', input };
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `${whole.path}: ${whole.dtype} in the shape of the logits; expected probabilities as floats, or class indices of shape ${formatShape(expected)}`,
+  );
+}
+
+async function inspectWeight(store: Store, patterns: readonly string[], classes: number): Promise<Input> {
+  const weight = await inspect(store, patterns, 'classes');
+  checkShape(weight, [classes], 'the weight');
+  return weight;
+}
+
+/** @throws ERR_VALUE for a weight that is not finite */
+async function readWeights(store: Store, weight: Input): Promise<Numbers> {
+  const reader = blockReader(store, weight);
+  const weights = await reader.read({ rows: [0, 1], columns: [0, reader.columns] });
+  const wrong = weights.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return weights;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${namesOf(weight.files)}: the weight of class ${wrong} is ${weights[wrong]}; expected a finite number`,
+  );
+}
+
+/** What the mean divides by: the rows that count, or the weights of their classes. @throws ERR_VALUE for what is no class, naming its place */
+async function countTargets(
+  store: Store,
+  target: Input,
+  classes: number,
+  ignoreIndex: number,
+  weights: Numbers | undefined,
+): Promise<number> {
   const reader = blockReader(store, target);
   const step = Math.max(1, Math.floor(1e6 / Math.max(1, reader.columns)));
-  let counted = 0;
+  const counted = compensatedSum();
   for (let start = 0; start < reader.rows; start += step) {
     const end = Math.min(reader.rows, start + step);
     const labels = await reader.read({ rows: [start, end], columns: [0, reader.columns] });
@@ -247,10 +317,10 @@ async function countTargets(store: Store, target: Input, classes: number, ignore
           `${target.files.map(({ path }) => path).join(', ')}: the target of row ${start * reader.columns + at} is ${label}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
         );
       }
-      counted++;
+      counted.add(weights?.[label] ?? 1);
     }
   }
-  return counted;
+  return counted.value();
 }
 
 function dtypeOf({ files }: Input): FloatDType {

@@ -28,6 +28,8 @@ export interface Inputs {
   readonly direction: BlockReader | null;
   readonly mask: BlockReader | null;
   readonly target: BlockReader | null;
+  /** One row: a weight for each class. */
+  readonly weight: BlockReader | null;
 }
 
 export function openInputs(store: Store, { inputs }: Plan): Inputs {
@@ -37,6 +39,7 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
     direction: open(inputs.direction),
     mask: open(inputs.mask),
     target: open(inputs.target),
+    weight: open(inputs.weight),
   };
 }
 
@@ -76,10 +79,16 @@ export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, back
     }
     case 'cross-entropy': {
       if (inputs.target === null) throw new Error('cross-entropy without a target');
-      const labels = await inputs.target.read({ rows, columns: [0, inputs.target.columns] });
-      const targetShape = shape.filter((_, k) => k !== axis);
-      using target = tensor(Int32Array.from(labels), { shape: targetShape, dtype: 'int32', backend });
-      return crossEntropyRows(plan, logits, target, mask);
+      using target =
+        options.target === 'probabilities'
+          ? await upload(inputs.target)
+          : tensor(Int32Array.from(await inputs.target.read({ rows, columns: [0, inputs.target.columns] })), {
+              shape: shape.filter((_, k) => k !== axis),
+              dtype: 'int32',
+              backend,
+            });
+      const weight = inputs.weight && (await inputs.weight.read({ rows: [0, 1], columns: [0, inputs.weight.columns] }));
+      return crossEntropyRows(plan, logits, target, mask, weight && Float64Array.from(weight));
     }
   }
 }
@@ -94,9 +103,13 @@ async function crossEntropyRows(
   logits: Tensor,
   target: Tensor,
   mask: MaskInput | undefined,
+  weight: Float64Array | null,
 ): Promise<ShardResult> {
-  const { axis, temperature, ignoreIndex, reduction, gradient: wanted } = options;
-  const settings = { axis, temperature, mask, ignoreIndex, reduction: 'none' } as const;
+  const { axis, temperature, ignoreIndex, labelSmoothing, reduction, gradient: wanted } = options;
+  const settings = {
+    ...{ axis, temperature, mask, ignoreIndex, labelSmoothing, weight: weight ?? undefined },
+    reduction: 'none',
+  } as const;
   if (wanted === false) {
     using loss = crossEntropy.loss(logits, target, settings);
     return losses(floats(await loss.data()), reduction);
@@ -109,8 +122,14 @@ async function crossEntropyRows(
   const result = losses(floats(await loss.data()), reduction);
   return {
     ...result,
-    data: { ...result.data, gradient: scale === 1 ? entries : entries.map((entry) => entry * scale) },
+    data: { ...result.data, gradient: scaled(entries, scale) },
   };
+}
+
+/** Of a mean over no rows, also what is not finite is 0. */
+function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
+  if (scale === 1) return entries;
+  return scale === 0 ? entries.fill(0) : entries.map((entry) => entry * scale);
 }
 
 /** Losses of rows as a result: themselves, or their sum. */
@@ -123,7 +142,8 @@ export function losses(loss: Float32Array | Float64Array, reduction: Plan['optio
 
 /** What the gradient of the sum of the losses is multiplied by. */
 export function gradientScale({ reduction, counted = 0 }: Plan['options']): number {
-  return reduction === 'mean' && counted > 0 ? 1 / counted : 1;
+  if (reduction !== 'mean') return 1;
+  return counted === 0 ? 0 : 1 / counted;
 }
 
 /** float16 is computed in float32 and rounded, on every backend, so that all come to the same. */

@@ -52,14 +52,18 @@ export const planSchema = z.strictObject({
     ignoreIndex: z.int().optional(),
     /** Whether cross-entropy writes the gradient besides the loss. */
     gradient: z.boolean().optional(),
-    /** Rows that the mean divides by. */
-    counted: count.optional(),
+    /** What the mean divides by: rows, or the weights of their classes. */
+    counted: z.number().optional(),
+    /** Class indices, one a row, or probabilities in the shape of the logits. */
+    target: z.enum(['indices', 'probabilities']).optional(),
+    labelSmoothing: z.number().min(0).max(1).optional(),
   }),
   inputs: z.strictObject({
     logits: inputSchema,
     direction: inputSchema.optional(),
     mask: inputSchema.optional(),
     target: inputSchema.optional(),
+    weight: inputSchema.optional(),
   }),
   /** Most rows and classes of a shard. */
   block: z.strictObject({ rows: z.int().positive(), classes: z.int().positive() }),

@@ -22,10 +22,28 @@ export interface Statistics {
   readonly target: number;
   /** 1 where the shard has the target and the mask keeps it, else 0. */
   readonly hasTarget: number;
+  /** Of the target's weights w y, y one-hot or probabilities. */
+  readonly targets: WeightSums;
+  /** Of the class weights w, for label smoothing. */
+  readonly weights: WeightSums;
 }
+
+/** Sums of weights of the entries, for targets that are more than one class. */
+export interface WeightSums {
+  /** Σ q without the entry of the maximum. */
+  readonly rest: number;
+  /** q at the maximum. */
+  readonly atMax: number;
+  /** Σ q (m − x). */
+  readonly gap: number;
+}
+
+const noWeights: WeightSums = { rest: 0, atMax: 0, gap: 0 };
 
 /** Numbers a row in a file of statistics. */
 export const statisticsColumns = 8;
+/** Where targets are more than one class. */
+export const weightedColumns = 14;
 
 /** What an empty or fully masked part of a row adds: nothing. */
 export const identity: Statistics = {
@@ -37,6 +55,8 @@ export const identity: Statistics = {
   centred: 0,
   target: 0,
   hasTarget: 0,
+  targets: noWeights,
+  weights: noWeights,
 };
 
 /** Part of a row. */
@@ -49,6 +69,25 @@ export interface RowPart {
   readonly direction?: ArrayLike<number> | null;
   /** The target's place in this part; null where another part has it. */
   readonly target?: number | null;
+  /** Where the target is more than one class. */
+  readonly weighted?: WeightedTarget | null;
+}
+
+/** A target with probabilities, class weights or label smoothing; both arrays laid out as the logits. */
+export interface WeightedTarget {
+  readonly probabilities: ArrayLike<number> | null;
+  readonly weight: ArrayLike<number> | null;
+  readonly labelSmoothing: number;
+}
+
+/** The weight of an entry in the target before it is smoothed: w y. */
+export function targetWeight({ target, weighted }: RowPart, j: number): number {
+  const y = weighted?.probabilities ? weighted.probabilities[j] : j === target ? 1 : 0;
+  return y * classWeight(weighted, j);
+}
+
+export function classWeight(weighted: WeightedTarget | null | undefined, j: number): number {
+  return weighted?.weight ? weighted.weight[j] : 1;
 }
 
 /** The statistics of part of a row. */
@@ -75,12 +114,48 @@ export function leaf(part: RowPart): Statistics {
     kept,
     target: hasTarget ? logits[target] : 0,
     hasTarget: hasTarget ? 1 : 0,
+    ...weightSums(part, max, at),
   };
   if (max === Number.NEGATIVE_INFINITY) return { ...own, rest: 0, weighted: 0, atMax: 0, centred: 0 };
   if (!Number.isFinite(max)) {
     return { ...own, rest: Number.NaN, weighted: Number.NaN, atMax: Number.NaN, centred: Number.NaN };
   }
   return { ...own, ...sums(part, max, at) };
+}
+
+/** The sums of weights of a part whose maximum stands at `at`. */
+function weightSums(part: RowPart, max: number, at: number): Pick<Statistics, 'targets' | 'weights'> {
+  const { logits, mask, weighted } = part;
+  if (!weighted) return { targets: noWeights, weights: noWeights };
+  const sumsOf = (q: (j: number) => number): WeightSums => {
+    const rest = compensatedSum();
+    const gap = compensatedSum();
+    for (let j = 0; j < logits.length; j++) {
+      if (mask && mask[j] === 0) continue;
+      const own = q(j);
+      if (j !== at) rest.add(own);
+      gap.add(gapOf(own, max, logits[j]));
+    }
+    return { rest: rest.value(), atMax: q(at), gap: gap.value() };
+  };
+  return {
+    targets: sumsOf((j) => targetWeight(part, j)),
+    weights: weighted.labelSmoothing > 0 ? sumsOf((j) => classWeight(weighted, j)) : noWeights,
+  };
+}
+
+/** `q (m − x)`, which is 0 for what has no weight and infinite for a logit of −Infinity, also where that is the maximum of a part. */
+function gapOf(q: number, max: number, x: number): number {
+  if (q === 0) return 0;
+  return x === Number.NEGATIVE_INFINITY ? q * Number.POSITIVE_INFINITY : q * (max - x);
+}
+
+/** The sums of two parts, of which the first has the maximum. */
+function mergeWeights(major: WeightSums, minor: WeightSums, drop: number): WeightSums {
+  const moved = minor.rest + minor.atMax;
+  // A part of nothing but −Infinity has the gap that it will have.
+  const shift = moved === 0 || drop === Number.POSITIVE_INFINITY ? 0 : moved * drop;
+  return { rest: major.rest + moved, atMax: major.atMax, gap: major.gap + minor.gap + shift };
 }
 
 /** The sums of a part whose maximum is finite and stands at `at`. */
@@ -138,11 +213,17 @@ export function merge(left: Statistics, right: Statistics, temperature: number):
   };
   if (Number.isNaN(left.max) || Number.isNaN(right.max)) return { ...(Number.isNaN(left.max) ? left : right), ...own };
   const [major, minor] = left.max >= right.max ? [left, right] : [right, left];
-  if (minor.max === Number.NEGATIVE_INFINITY) return { ...major, ...own };
+  const drop = major.max - minor.max;
+  const mixed = {
+    targets: mergeWeights(major.targets, minor.targets, drop),
+    weights: mergeWeights(major.weights, minor.weights, drop),
+  };
+  if (minor.max === Number.NEGATIVE_INFINITY) return { ...major, ...own, ...mixed };
   const factor = Math.exp((minor.max - major.max) / temperature);
   const sum = 1 + minor.rest;
   return {
     ...own,
+    ...mixed,
     max: major.max,
     rest: major.rest + factor * sum,
     weighted: major.weighted + factor * minor.weighted,
@@ -170,14 +251,17 @@ function tree<T>(parts: readonly T[], combine: (left: T, right: T) => T): T | un
 }
 
 /** Writes statistics as row `row` of a file's numbers. */
-export function putStatistics(out: Float64Array, row: number, s: Statistics): void {
+export function putStatistics(out: Float64Array, row: number, s: Statistics, columns = statisticsColumns): void {
   const values = [s.max, s.rest, s.kept, s.weighted, s.atMax, s.centred, s.target, s.hasTarget];
-  out.set(values, row * statisticsColumns);
+  const weights = [s.targets, s.weights].flatMap(({ rest, atMax, gap }) => [rest, atMax, gap]);
+  out.set([...values, ...weights].slice(0, columns), row * columns);
 }
 
 /** Row `row` of a file of statistics. */
-export function statisticsAt(values: ArrayLike<number>, row: number): Statistics {
-  const at = row * statisticsColumns;
+export function statisticsAt(values: ArrayLike<number>, row: number, columns = statisticsColumns): Statistics {
+  const at = row * columns;
+  const weightsAt = (from: number): WeightSums =>
+    columns < weightedColumns ? noWeights : { rest: values[from], atMax: values[from + 1], gap: values[from + 2] };
   return {
     max: values[at],
     rest: values[at + 1],
@@ -187,5 +271,7 @@ export function statisticsAt(values: ArrayLike<number>, row: number): Statistics
     centred: values[at + 5],
     target: values[at + 6],
     hasTarget: values[at + 7],
+    targets: weightsAt(at + 8),
+    weights: weightsAt(at + 11),
   };
 }

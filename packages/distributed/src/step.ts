@@ -1,5 +1,5 @@
 import { type Backend, SoftgradError, sizeOf } from '@softgrad/core';
-import { applyStatistics, computeStatistics } from './classes.js';
+import { applyStatistics, columnsOf, computeStatistics } from './classes.js';
 import { decodeNpy, encodeNpy } from './encode.js';
 import { hashOf } from './hash.js';
 import { MismatchError } from './pins.js';
@@ -8,7 +8,7 @@ import { computeRows, type Inputs, openInputs, type ShardResult } from './rows.j
 import { isDone, putJson, readPins, readRecord, runFiles } from './run-folder.js';
 import type { Manifest, Plan, ShardRecord, Step } from './schema.js';
 import { applyShards, blocksOf, idOf, resultArrays, rowBlocks, type Shard, shardName } from './shards.js';
-import { mergeTree, putStatistics, statisticsAt, statisticsColumns, sumTree } from './statistics.js';
+import { mergeTree, putStatistics, statisticsAt, sumTree } from './statistics.js';
 import { getWhole, type Store } from './store.js';
 
 /** Runs one shard of a step: all that it leaves is in the store. To run it again changes nothing. */
@@ -44,22 +44,23 @@ async function statisticsStep(store: Store, plan: Plan, index: number): Promise<
   const name = shardName('statistics', index);
   reached('shard:computed', name);
   const path = runFiles.statistics(plan.out, index);
-  await putShard(store, plan, 'statistics', index, [{ path, bytes: statisticsFile(values) }]);
+  await putShard(store, plan, 'statistics', index, [{ path, bytes: statisticsFile(values, columnsOf(plan)) }]);
 }
 
 async function mergeStep(store: Store, plan: Plan): Promise<void> {
   const merged: NewPart[] = [];
+  const columns = columnsOf(plan);
   for (const [block, { rows, blocks }] of rowBlocks(plan).entries()) {
     const parts: ArrayLike<number>[] = [];
     for (const index of blocks)
       parts.push(await readChecked(store, plan, 'statistics', index, runFiles.statistics(plan.out, index)));
     const height = rows[1] - rows[0];
-    const out = new Float64Array(height * statisticsColumns);
+    const out = new Float64Array(height * columns);
     for (let row = 0; row < height; row++) {
-      const leaves = parts.map((values) => statisticsAt(values, row));
-      putStatistics(out, row, mergeTree(leaves, plan.options.temperature));
+      const leaves = parts.map((values) => statisticsAt(values, row, columns));
+      putStatistics(out, row, mergeTree(leaves, plan.options.temperature), columns);
     }
-    merged.push({ path: runFiles.merged(plan.out, block), bytes: statisticsFile(out) });
+    merged.push({ path: runFiles.merged(plan.out, block), bytes: statisticsFile(out, columns) });
   }
   await putShard(store, plan, 'merge', 0, merged);
   reached('merge:done', shardName('merge', 0));
@@ -86,7 +87,7 @@ async function applyStep(store: Store, plan: Plan, index: number, backend: Backe
 async function applyMerged(store: Store, plan: Plan, shard: Shard, inputs: Inputs): Promise<ShardResult> {
   const block = rowBlocks(plan).findIndex(({ rows }) => rows[0] === shard.range.rows[0]);
   const values = await readChecked(store, plan, 'merge', 0, runFiles.merged(plan.out, block));
-  return applyStatistics(plan, shard, inputs, (row) => statisticsAt(values, row));
+  return applyStatistics(plan, shard, inputs, (row) => statisticsAt(values, row, columnsOf(plan)));
 }
 
 /** The manifest is written when every part is there; then what interrupted writers left is swept. */
@@ -138,7 +139,9 @@ function valuesOf({ operation, options }: Plan, records: readonly ShardRecord[])
   if (operation !== 'cross-entropy' || options.reduction === 'none') return {};
   const sums = records.flatMap(({ lossSum }) => (lossSum === undefined ? [] : [Number(lossSum)]));
   const total = sumTree(sums);
-  return { loss: String(options.reduction === 'mean' ? total / (options.counted ?? 0) : total) };
+  if (options.reduction !== 'mean') return { loss: String(total) };
+  // The mean over nothing is 0/0, whatever label smoothing adds to rows without weight.
+  return { loss: String(options.counted ? total / options.counted : Number.NaN) };
 }
 
 interface NewPart {
@@ -202,6 +205,6 @@ async function requireRecord(store: Store, { out }: Plan, step: Step, index: num
   );
 }
 
-function statisticsFile(values: Float64Array): Uint8Array {
-  return encodeNpy(values, [values.length / statisticsColumns, statisticsColumns], 'float64');
+function statisticsFile(values: Float64Array, columns: number): Uint8Array {
+  return encodeNpy(values, [values.length / columns, columns], 'float64');
 }

@@ -85,6 +85,8 @@ describe('refused, with file and place', () => {
     work.write('vector.npy', [4], new Float32Array(4));
     work.write('labels.npy', [4], Int32Array.of(0, 1, 3, 2), '<i4');
     work.write('cube.npy', [2, 2, 2], new Float32Array(8));
+    work.write('ones.npy', [4, 3], new Int32Array(12).fill(1), '<i4');
+    work.write('infinite.npy', [3], Float32Array.of(1, Infinity, 1));
     work.write('fortran.npy', [3, 4], new Float32Array(12));
     writeFileSync(work.path('bad.npy'), 'no array');
     writeFileSync(work.path('text.csv'), '1,2');
@@ -110,7 +112,7 @@ describe('refused, with file and place', () => {
     [{ operation: 'softmax', axis: 0, shardClasses: true }, 'expected one or two dimensions, the classes last'],
     [
       { operation: 'softmax', logits: ['cube.npy'], shardClasses: true },
-      'cube.npy: shape (2, 2, 2), axis -1; expected one or two',
+      'cube.npy: shape (2, 2, 2), axis -1; expected one or two dimensions, the classes last, to split them; in NumPy: np.moveaxis(x, -1, -1).reshape(-1, 2)',
     ],
     [{ operation: 'softmax', temperature: 0 }, 'temperature 0; expected a finite number above 0'],
     [{ operation: 'softmax', direction: ['logits.npy'] }, 'softmax takes no direction'],
@@ -123,7 +125,25 @@ describe('refused, with file and place', () => {
       { operation: 'cross-entropy', target: ['labels.npy'] },
       'labels.npy: the target of row 2 is 3; expected a class index from 0 to 2',
     ],
-    [{ operation: 'cross-entropy', target: ['other.npy'] }, 'other.npy: the target has shape (4, 2); expected (4,)'],
-    [{ operation: 'softmax', reduction: 'mean' }, 'softmax has no loss to reduce'],
+    [{ operation: 'cross-entropy', target: ['other.npy'] }, 'other.npy: the target has shape (4, 2); expected class indices (4,) or probabilities (4, 3)'],
+    [{ operation: 'cross-entropy', target: ['cube.npy'] }, 'cube.npy: the target has shape (2, 2, 2); expected (4,)'],
+    [
+      { operation: 'cross-entropy', target: ['ones.npy'] },
+      'ones.npy: int32 in the shape of the logits; expected probabilities as floats, or class indices of shape (4,)',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['logits.npy'], weight: ['vector.npy'] },
+      'vector.npy: the weight has shape (4,); expected (3,)',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['logits.npy'], weight: ['infinite.npy'] },
+      'infinite.npy: the weight of class 1 is Infinity; expected a finite number',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['logits.npy'], labelSmoothing: 2 },
+      'label smoothing 2; expected a number from 0 to 1',
+    ],
+    [{ operation: 'softmax', reduction: 'mean' }, 'softmax has no loss; reduction is an option of cross-entropy'],
+    [{ operation: 'vjp', direction: ['logits.npy'], weight: ['vector.npy'] }, 'vjp has no loss; weight is an option'],
   ] as const)('%j', refused);
 });

@@ -10,6 +10,8 @@ import {
   lossOf,
   softmaxPart,
   vjpPart,
+  weightedCrossEntropyPart,
+  weightedLossOf,
 } from '../src/from-statistics.js';
 import {
   identity,
@@ -22,6 +24,8 @@ import {
   statisticsAt,
   statisticsColumns,
   sumTree,
+  type WeightedTarget,
+  weightedColumns,
 } from '../src/statistics.js';
 
 interface Row {
@@ -30,12 +34,15 @@ interface Row {
   readonly mask: Uint8Array | null;
   readonly target: number;
   readonly temperature: number;
+  readonly weighted?: WeightedTarget;
   /** Where the row is cut. */
   readonly cuts: readonly number[];
 }
 
 /** The parts of a row, as its shards see them. */
-function partsOf({ logits, direction, mask, target, temperature, cuts }: Row): RowPart[] {
+function partsOf({ logits, direction, mask, target, temperature, weighted, cuts }: Row): RowPart[] {
+  const within = (values: ArrayLike<number> | null, start: number, end: number) =>
+    values && Array.from(values).slice(start, end);
   const ends = [...cuts, logits.length];
   return ends.map((end, k) => {
     const start = ends[k - 1] ?? 0;
@@ -45,6 +52,11 @@ function partsOf({ logits, direction, mask, target, temperature, cuts }: Row): R
       mask: mask?.subarray(start, end) ?? null,
       target: target >= start && target < end ? target - start : null,
       temperature,
+      weighted: weighted && {
+        ...weighted,
+        probabilities: within(weighted.probabilities, start, end),
+        weight: within(weighted.weight, start, end),
+      },
     };
   });
 }
@@ -151,6 +163,38 @@ describe.each([
       }),
     );
   });
+
+  test.each(['indices', 'probabilities'] as const)('cross-entropy with weights and smoothing, target of %s', (kind) => {
+    const arbitrary = fc.record({
+      row: arbitraryRow(logit),
+      seeds: fc.array(fc.double({ min: 0, max: 2, noNaN: true }), { minLength: 80, maxLength: 80 }),
+      labelSmoothing: fc.constantFrom(0, 0.1, 1),
+    });
+    fc.assert(
+      fc.property(arbitrary, ({ row: plain, seeds, labelSmoothing }) => {
+        const { logits, temperature, mask, target } = plain;
+        const weight = seeds.slice(0, logits.length);
+        const probabilities = kind === 'indices' ? null : seeds.slice(40, 40 + logits.length);
+        const weighted = { probabilities, weight, labelSmoothing };
+        const row = { ...plain, weighted };
+        const given = { kind, values: probabilities ?? [target] };
+        const options = { temperature, mask, weight, labelSmoothing, reduction: 'none' } as const;
+        const expected = crossEntropy(logits, given, rowsOf(row), options);
+        const loss = weightedLossOf(wholeRow(row), temperature, weighted);
+        expectClose([loss], expected.loss, () => Math.abs(expected.loss[0]), row);
+        const p = softmax(logits, rowsOf(row), { temperature, mask });
+        const kept = logits.length - (mask?.reduce((sum, value) => sum + 1 - value, 0) ?? 0);
+        const q = weight.map((w, j) => {
+          if (mask?.[j] === 0) return 0;
+          return w * ((1 - labelSmoothing) * (probabilities?.[j] ?? Number(j === target)) + labelSmoothing / kept);
+        });
+        const withoutOne = (values: ArrayLike<number>, i: number) =>
+          Array.from(values).reduce((sum, value, j) => sum + (j === i ? 0 : value), 0);
+        const remains = (i: number) => 4 * (p[i] * withoutOne(q, i) + q[i] * withoutOne(p, i));
+        expectClose(apply(row, weightedCrossEntropyPart(1)), expected.gradient, remains, row);
+      }),
+    );
+  });
 });
 
 describe('merging', () => {
@@ -183,6 +227,11 @@ describe('merging', () => {
     const out = new Float64Array(2 * statisticsColumns);
     putStatistics(out, 1, a);
     expect(statisticsAt(out, 1)).toEqual(a);
+    const weighted = { probabilities: [0.2, 0.3, 0.5], weight: [1, 2, 3], labelSmoothing: 0.1 };
+    const b = leaf({ logits: [1, 3, 2], temperature: 1, weighted });
+    const more = new Float64Array(2 * weightedColumns);
+    putStatistics(more, 1, b, weightedColumns);
+    expect(statisticsAt(more, 1, weightedColumns)).toEqual(b);
   });
 
   test('sums of many terms lose nothing', () => {

@@ -13,7 +13,7 @@ import { formatShape } from '@softgrad/formats';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { loadDefault, ownBackendsModule } from '../backend.js';
 import type { Session } from '../context.js';
-import { integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
+import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { startLateProgress } from '../progress.js';
 import { loadRedis, redisUrl } from '../redis.js';
 
@@ -29,6 +29,8 @@ interface Options {
   readonly dtype?: FloatDType;
   readonly reduction?: 'mean' | 'sum' | 'none';
   readonly ignoreIndex?: number;
+  readonly weight?: readonly string[];
+  readonly labelSmoothing?: number;
   readonly lossOnly?: boolean;
   readonly shardClasses?: boolean;
   readonly shardBytes?: number;
@@ -57,7 +59,8 @@ export function runCommand(session: Session): Command {
     .option('--out <folder>', 'folder of the results: one .npy a shard and a manifest')
     .option('--upstream <files...>', 'of vjp and jvp: upstream gradient or direction, of the shape of the logits')
     .option('--mask <files...>', 'true or 1 where an entry counts: of the shape of the logits, or of one row')
-    .option('--target <files...>', 'of cross-entropy: class indices, one a row')
+    .option('--target <files...>', 'of cross-entropy: class indices, one a row, or probabilities of the shape of the logits')
+    .option('--weight <files...>', 'of cross-entropy: one weight a class, finite; default: 1 for all')
     .addOption(new Option('--axis <n>', 'the dimension that adds up to 1').argParser(integer).default(-1))
     .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
     .addOption(
@@ -72,6 +75,12 @@ export function runCommand(session: Session): Command {
     )
     .addOption(
       new Option('--ignore-index <n>', 'rows of this class count for nothing; default: -100').argParser(integer),
+    )
+    .addOption(
+      new Option(
+        '--label-smoothing <e>',
+        'of cross-entropy: moves this share of the target to all classes; default: 0',
+      ).argParser(fraction),
     )
     .option('--loss-only', 'of cross-entropy: without the gradient')
     .option('--shard-classes', 'splits by classes instead of rows, for rows that are larger than memory')
@@ -163,10 +172,10 @@ async function planOf(
   const { createPlan } = await import('@softgrad/distributed');
   const { out, upstream: direction, mask, target, axis, temperature, dtype, reduction, ignoreIndex } = options;
   const gradient = options.lossOnly ? false : undefined;
-  const { shardClasses, shardBytes } = options;
+  const { shardClasses, shardBytes, weight, labelSmoothing } = options;
   return createPlan(store, {
     ...{ operation: known, logits: files, direction, mask, target, out, axis, temperature, dtype },
-    ...{ reduction, ignoreIndex, gradient, shardClasses, shardBytes, backend },
+    ...{ reduction, ignoreIndex, weight, labelSmoothing, gradient, shardClasses, shardBytes, backend },
   });
 }
 
