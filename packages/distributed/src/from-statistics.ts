@@ -1,4 +1,11 @@
-import { classWeight, type RowPart, type Statistics, targetWeight, type WeightedTarget, type WeightSums } from './statistics.js';
+import {
+  classWeight,
+  type RowPart,
+  type Statistics,
+  targetWeight,
+  type WeightedTarget,
+  type WeightSums,
+} from './statistics.js';
 
 /** Writes the results of part of a row, of the statistics of the whole row. */
 export type ApplyPart = (out: Float32Array | Float64Array, part: RowPart, row: Statistics) => void;
@@ -68,7 +75,8 @@ export function weightedCrossEntropyPart(scale: number): ApplyPart {
     fill(out, part, 0, (j) => {
       const e = Math.exp((logits[j] - max) / temperature);
       const q = certain * targetWeight(part, j) + share * classWeight(weighted, j);
-      const isTop = sum < 2 && logits[j] === max;
+      // NaN, not 0, in a row of nothing but −Infinity.
+      const isTop = sum < 2 && logits[j] - max === 0;
       return (isTop ? others / sum - q * (rest / sum) : (e / sum) * total - q) * factor;
     });
   };

@@ -61,7 +61,13 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
   if (direction) checkShape(direction, logits.shape, 'the direction');
   const mask = options.mask && (await inspectMask(store, options.mask, logits, by));
   const target = options.target && (await inspectTarget(store, options.target, logits, axis, by));
-  const { dtype = dtypeOf(logits), reduction = 'mean', ignoreIndex = -100, gradient = true, labelSmoothing = 0 } = options;
+  const {
+    dtype = dtypeOf(logits),
+    reduction = 'mean',
+    ignoreIndex = -100,
+    gradient = true,
+    labelSmoothing = 0,
+  } = options;
   const classes = logits.shape[axis] ?? 1;
   const weight = options.weight && (await inspectWeight(store, options.weight, classes));
   const weights = weight && (await readWeights(store, weight));
@@ -81,7 +87,13 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
       dtype,
       ...(target ? { reduction, ignoreIndex, gradient, counted, target: target.kind, labelSmoothing } : {}),
     },
-    inputs: { logits, ...(direction ? { direction } : {}), ...(mask ? { mask } : {}), ...(target ? { target: target.input } : {}), ...(weight ? { weight } : {}) },
+    inputs: {
+      logits,
+      ...(direction ? { direction } : {}),
+      ...(mask ? { mask } : {}),
+      ...(target ? { target: target.input } : {}),
+      ...(weight ? { weight } : {}),
+    },
     block: blockOf(logits, by, shardBytes),
     out: store.locate(options.out),
   };

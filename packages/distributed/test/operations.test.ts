@@ -82,8 +82,7 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
             labelSmoothing: 'labelSmoothing' in setting ? setting.labelSmoothing : undefined,
           };
           await work.compute(await work.plan({ operation: 'cross-entropy', ...split, ...files, reduction, out }));
-          const given =
-            target === 'labels' ? counted : tensor(Float32Array.from(shares), { shape: [rows, classes] });
+          const given = target === 'labels' ? counted : tensor(Float32Array.from(shares), { shape: [rows, classes] });
           const expected = crossEntropy(x(), given, { ...setting, reduction });
           const { values } = (await readManifest(work.store, out)) ?? {};
           const losses = reduction === 'mean' ? [Number(values?.loss)] : (await work.read(out, 'loss')).data;

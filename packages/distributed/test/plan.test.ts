@@ -125,7 +125,10 @@ describe('refused, with file and place', () => {
       { operation: 'cross-entropy', target: ['labels.npy'] },
       'labels.npy: the target of row 2 is 3; expected a class index from 0 to 2',
     ],
-    [{ operation: 'cross-entropy', target: ['other.npy'] }, 'other.npy: the target has shape (4, 2); expected class indices (4,) or probabilities (4, 3)'],
+    [
+      { operation: 'cross-entropy', target: ['other.npy'] },
+      'other.npy: the target has shape (4, 2); expected class indices (4,) or probabilities (4, 3)',
+    ],
     [{ operation: 'cross-entropy', target: ['cube.npy'] }, 'cube.npy: the target has shape (2, 2, 2); expected (4,)'],
     [
       { operation: 'cross-entropy', target: ['ones.npy'] },
