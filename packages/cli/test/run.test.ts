@@ -123,15 +123,42 @@ test('class weights, label smoothing and probabilities mean what they mean on on
     const losses: number[] = [];
     for (const file of ['a-1.npy', 'a-2.npy']) {
       const slice = file === 'a-1.npy' ? [0, 1] : [1, 3];
-      const targets = (target === 'labels.npy' ? [2, 0, 1] : [[0.2, 0.3, 0.5], [1, 0, 0], [0, 0.5, 0.5]]).slice(...slice);
+      const targets = (
+        target === 'labels.npy'
+          ? [2, 0, 1]
+          : [
+              [0.2, 0.3, 0.5],
+              [1, 0, 0],
+              [0, 0.5, 0.5],
+            ]
+      ).slice(...slice);
       folder.write('targets.json', JSON.stringify(targets));
-      const { stdout } = await folder.softgrad(['cross-entropy', folder.at(file), '--target', folder.at('targets.json'), ...setting, ...cpu]);
+      const { stdout } = await folder.softgrad([
+        'cross-entropy',
+        folder.at(file),
+        '--target',
+        folder.at('targets.json'),
+        ...setting,
+        ...cpu,
+      ]);
       losses.push(JSON.parse(stdout).loss);
     }
     const out = `weighted-${target}`;
-    const { stdout } = await run('cross-entropy', 'a-*.npy', '--target', target, ...setting.with(1, 'weight.npy'), '--out', out, ...cpu);
+    const { stdout } = await run(
+      'cross-entropy',
+      'a-*.npy',
+      '--target',
+      target,
+      ...setting.with(1, 'weight.npy'),
+      '--out',
+      out,
+      ...cpu,
+    );
     const [, loss] = /^loss: (.*)$/m.exec(stdout) ?? [];
-    expect(Number(loss)).toBeCloseTo(losses.reduce((sum, value) => sum + value), 12);
+    expect(Number(loss)).toBeCloseTo(
+      losses.reduce((sum, value) => sum + value),
+      12,
+    );
   }
 });
 
@@ -157,7 +184,11 @@ describe('in object storage', () => {
       stdout: 'p/softmax: (3, 3) float64 in 2 parts\n',
       stderr: '',
     });
-    expect(await there('--verify', 'p')).toEqual({ status: 0, stdout: 'p: 2 parts as they were written\n', stderr: '' });
+    expect(await there('--verify', 'p')).toEqual({
+      status: 0,
+      stdout: 'p: 2 parts as they were written\n',
+      stderr: '',
+    });
     expect((await there('--status', 'p')).stdout).toMatch(/^p: softmax, finished\n/);
     const read = await softgrad(['log-sum-exp', 's3://bucket/deep/store/p', ...cpu]);
     expect(JSON.parse(read.stdout)).toHaveLength(3);
@@ -171,7 +202,10 @@ describe('in object storage', () => {
     [['--store', 'gs://bucket/store'], 'gs://bucket/store: expected s3://BUCKET/PREFIX, or a folder'],
     [['--store', 's3://B'], 's3://B: expected s3://BUCKET or s3://BUCKET/PREFIX'],
     [['--store', 's3://other/store'], 's3://other/store/: cannot be listed: no such bucket'],
-    [['--store', 's3://bucket/store', '--target', 's3://bucket/x.npy'], 's3://bucket/x.np[y]: outside of s3://bucket/store'],
+    [
+      ['--store', 's3://bucket/store', '--target', 's3://bucket/x.npy'],
+      's3://bucket/x.np[y]: outside of s3://bucket/store',
+    ],
   ])('refused: %j', async (options, message) => {
     const operation = options.includes('--target') ? 'cross-entropy' : 'softmax';
     s3.objects.set('store/a-1.npy', readFileSync(folder.at('a-1.npy')));

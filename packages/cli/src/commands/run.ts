@@ -59,7 +59,10 @@ export function runCommand(session: Session): Command {
     .option('--out <folder>', 'folder of the results: one .npy a shard and a manifest')
     .option('--upstream <files...>', 'of vjp and jvp: upstream gradient or direction, of the shape of the logits')
     .option('--mask <files...>', 'true or 1 where an entry counts: of the shape of the logits, or of one row')
-    .option('--target <files...>', 'of cross-entropy: class indices, one a row, or probabilities of the shape of the logits')
+    .option(
+      '--target <files...>',
+      'of cross-entropy: class indices, one a row, or probabilities of the shape of the logits',
+    )
     .option('--weight <files...>', 'of cross-entropy: one weight a class, finite; default: 1 for all')
     .addOption(new Option('--axis <n>', 'the dimension that adds up to 1').argParser(integer).default(-1))
     .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
