@@ -79,7 +79,7 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
             target: [`${target}.npy`],
             weight: 'weight' in setting ? ['weight.npy'] : undefined,
             mask: 'mask' in setting ? ['mask.npy'] : undefined,
-            labelSmoothing: 'labelSmoothing' in setting ? setting.labelSmoothing : undefined,
+            labelSmoothing: 'labelSmoothing' in setting ? Number(setting.labelSmoothing) : undefined,
           };
           await work.compute(await work.plan({ operation: 'cross-entropy', ...split, ...files, reduction, out }));
           const given = target === 'labels' ? counted : tensor(Float32Array.from(shares), { shape: [rows, classes] });

@@ -97,7 +97,7 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     const next = keys.length > pageLength ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : '';
     const contents = page.map(
       (key) =>
-        `<Contents><Key>${key}</Key><Size>${objects.get(key)?.length}</Size><LastModified>${modified.get(key)?.toISOString()}</LastModified></Contents>`,
+        `<Contents><Key>${key}</Key><Size>${objects.get(key)?.length}</Size><LastModified>${(modified.get(key) ?? new Date(0)).toISOString()}</LastModified></Contents>`,
     );
     return xml(
       `<ListBucketResult><IsTruncated>${next !== ''}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`,

@@ -52,11 +52,13 @@ function partsOf({ logits, direction, mask, target, temperature, weighted, cuts 
       mask: mask?.subarray(start, end) ?? null,
       target: target >= start && target < end ? target - start : null,
       temperature,
-      weighted: weighted && {
-        ...weighted,
-        probabilities: within(weighted.probabilities, start, end),
-        weight: within(weighted.weight, start, end),
-      },
+      weighted: weighted
+        ? {
+            ...weighted,
+            probabilities: within(weighted.probabilities, start, end),
+            weight: within(weighted.weight, start, end),
+          }
+        : null,
     };
   });
 }
