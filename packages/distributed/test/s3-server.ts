@@ -8,8 +8,7 @@ import type { AddressInfo } from 'node:net';
  * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). No signature
  * is checked.
  *
- * Neither npm nor Debian has a small server that honours conditional puts: s3rver (npm) overwrites, Debian's rclone serves no S3, and
- * its Ceph and Swift are clusters.
+ * It is written from that reference, and was not compared with a real server.
  */
 export interface S3Server {
   readonly url: string;
