@@ -56,6 +56,18 @@ test.each(nodeModes)('mode %s: probabilities are within 4 ULP beside what its ex
   await backend.close();
 });
 
+test.each(nodeModes)('mode %s: a probability below the normal numbers is subnormal, not 0', async (mode) => {
+  const backend = await gpujs.open({ mode });
+  expect(backend.supports.subnormals).toBe('preserve');
+  for (const x of [-87.5, -90, -100, -103]) {
+    const [, p] = await softmax(tensor([[0, x]], { backend })).data();
+    const expected = Math.exp(x) / (1 + Math.exp(x));
+    // Four steps of the smallest subnormal and of the exponential's own relative error.
+    expect(Math.abs((p ?? Number.NaN) - expected), `${x}`).toBeLessThan(4 * (2 ** -149 + 2 ** -23 * expected));
+  }
+  await backend.close();
+});
+
 test('in mode webasm a kernel keeps its module for operands that fit, and gets a larger one for others', async () => {
   const backend = await gpujs.open({ mode: 'webasm' });
   const pages: number[] = [];
