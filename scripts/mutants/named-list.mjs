@@ -128,7 +128,7 @@ export const named = [
     what: 'engine wasm loses a NaN of a second operand',
     shows: 'max([1], [NaN]) = 1, with which the backend would announce `unspecified` and 165 cases would be skipped',
     edits: [['const traits = { losesSecondNaN: true', 'const traits = { losesSecondNaN: false']],
-    tests: ['engines', 'numbers'],
+    tests: ['engines', 'conformance'],
   },
   {
     package: 'backend-tfjs',
