@@ -79,7 +79,9 @@ function machine() {
   return `${cpus()[0]?.model.trim()}, ${cpus().length} cores`;
 }
 
-const throughputShape = () => ({ rows: 1_000_000 / scale, classes: 128, shardBytes: 64e6 / scale });
+function throughputShape() {
+  return { rows: 1_000_000 / scale, classes: 128, shardBytes: 64e6 / scale };
+}
 
 /** Writes the logits of the measurements of throughput, once. */
 function throughputInput() {
@@ -105,7 +107,9 @@ function median(values) {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-const perSecond = (seconds) => `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
+function perSecond(seconds) {
+  return `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
+}
 
 /** One thread against two. */
 async function rate() {
