@@ -1,4 +1,5 @@
 // One run for measure.mjs: options as JSON on the command line, time and memory as JSON on standard output.
+import { existsSync, readFileSync } from 'node:fs';
 import { createPlan, folderStore, runEmbedded } from '../dist/index.js';
 
 const { root, threads, redis, ...options } = JSON.parse(process.argv[2] ?? '{}');
@@ -24,5 +25,11 @@ if (redis === undefined) {
 if (redis === undefined) report(performance.now() - started);
 
 function report(milliseconds) {
-  console.log(JSON.stringify({ seconds: milliseconds / 1000, maxRss: process.resourceUsage().maxRSS * 1024 }));
+  console.log(JSON.stringify({ seconds: milliseconds / 1000, maxRss: mostMemory() }));
+}
+
+/** The most memory that this process had, in bytes. On Linux `maxRSS` begins with what the process had that started this one. */
+function mostMemory() {
+  if (!existsSync('/proc/self/status')) return process.resourceUsage().maxRSS * 1024;
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
 }
