@@ -39,3 +39,22 @@ export function head(x: number): number {
   const scaled = x * 134217729;
   return scaled - (scaled - x);
 }
+
+/** `Σ p (v − origin)` over a row, compensated. */
+export function compensatedMean(
+  p: ArrayLike<number>,
+  v: ArrayLike<number>,
+  start: number,
+  end: number,
+  origin: number,
+): number {
+  let mean = 0;
+  let correction = 0;
+  for (let k = start; k < end; k++) {
+    const term = p[k] * (v[k] - origin);
+    const next = mean + term;
+    correction += sumError(mean, term, next);
+    mean = next;
+  }
+  return mean + correction;
+}

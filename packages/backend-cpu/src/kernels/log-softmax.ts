@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
-import { sumError } from '../pair.js';
+import { compensatedMean, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
@@ -204,19 +204,6 @@ function meanOf(p: Float64Array, v: Float64Array, start: number, end: number, or
   return sum + correction;
 }
 
-/** The same, compensated. */
-function preciseMean(p: Float64Array, v: Float64Array, start: number, end: number, origin: number): number {
-  let sum = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const term = p[k] * (v[k] - origin);
-    const next = sum + term;
-    correction += sumError(sum, term, next);
-    sum = next;
-  }
-  return sum + correction;
-}
-
 /** `out = (t − ⟨exp(y), t⟩) / T` over each row. */
 export function logSoftmaxJvp(
   out: FloatArray,
@@ -228,7 +215,7 @@ export function logSoftmaxJvp(
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
-    const mean = isDouble ? preciseMean(p, t, start, end, origin) : meanOf(p, t, start, end, origin);
+    const mean = isDouble ? compensatedMean(p, t, start, end, origin) : meanOf(p, t, start, end, origin);
     if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
       jvpWideLogRow(p, t, start, end, top, temperature);
       return;

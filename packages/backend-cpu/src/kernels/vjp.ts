@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { productError, sumError } from '../pair.js';
+import { compensatedMean, productError, sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
@@ -245,7 +245,7 @@ function vjpDouble(
       const top = indexAboveHalf(s, start, end);
       if (top >= 0) {
         origin = g[top];
-        mean = preciseMeanCotangent(s, g, start, end, origin);
+        mean = compensatedMean(s, g, start, end, origin);
         correction = 0;
       }
     }
@@ -315,17 +315,4 @@ function meanCotangent(s: FloatArray, g: FloatArray, start: number, end: number,
   }
   if (k < end) sum0 += s[k] * (g[k] - origin);
   return sum0 + sum1;
-}
-
-/** Σ s (g − origin), compensated. */
-function preciseMeanCotangent(s: FloatArray, g: FloatArray, start: number, end: number, origin: number): number {
-  let mean = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const term = s[k] * (g[k] - origin);
-    const next = mean + term;
-    correction += sumError(mean, term, next);
-    mean = next;
-  }
-  return mean + correction;
 }
