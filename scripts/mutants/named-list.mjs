@@ -3,7 +3,7 @@
 
 /**
  * `what` the change does and the input that `shows` it; `edits`: what is replaced, each text exactly once in `file`; `tests`: the test files
- * of the package that run, in Node.
+ * of the package that run, in Node. `built`: those tests start processes and threads, which load `dist`, so that it is compiled from the change.
  */
 export const named = [
   {
@@ -258,5 +258,58 @@ export const named = [
     shows: 'a .npy of (1,200,000, 1) to .json',
     edits: [['          next = separator;', "          next = '';"]],
     tests: ['output', 'files', 'limits', 'commands'],
+  },
+  {
+    package: 'distributed',
+    file: 'src/folder-store.ts',
+    what: 'a part is written in its place instead of linked to it, and replaces what is there',
+    shows: 'a worker killed while it writes; a part that is there already',
+    edits: [
+      [
+        "    await writeDurably(temporary, bytes);\n    reached('store:temporary', path);\n    const linked = await linkUnlessPresent(temporary, absolute);",
+        "    await unlink(absolute).catch(ifMissing(undefined));\n    await writeDurably(absolute, bytes);\n    reached('store:temporary', path);\n    const linked = (await linkUnlessPresent(absolute, temporary)) || true;",
+      ],
+    ],
+    tests: ['store', 'runs'],
+    built: true,
+  },
+  {
+    package: 'distributed',
+    file: 'src/step.ts',
+    what: 'the parts of a row merge in the order in which their statistics were written',
+    shows: 'five shards of classes, computed in any order',
+    edits: [
+      [
+        '    for (const index of blocks)\n',
+        '    const of = async (i: number) => (await store.stat(runFiles.statistics(plan.out, i)))?.modified ?? 0;\n    const times = new Map(await Promise.all(blocks.map(async (i) => [i, await of(i)] as const)));\n    for (const index of [...blocks].sort((a, b) => (times.get(a) ?? 0) - (times.get(b) ?? 0)))\n',
+      ],
+    ],
+    tests: ['runs'],
+    built: true,
+  },
+  {
+    package: 'distributed',
+    file: 'src/statistics.ts',
+    what: 'a part of a row that is wholly masked is not the identity',
+    shows: 'a shard of classes whose entries are all masked, beside a target of probabilities',
+    edits: [['  if (kept === 0) return identity;\n  const hasTarget', '  const hasTarget']],
+    tests: ['statistics'],
+  },
+  {
+    package: 'distributed',
+    file: 'src/statistics.ts',
+    what: 'merging multiplies by exp(−∞ + ∞) where two parts are the identity',
+    shows: 'two shards of classes whose entries are all masked',
+    edits: [['  if (minor.max === Number.NEGATIVE_INFINITY) return { ...major, ...own, ...mixed };\n', '']],
+    tests: ['statistics'],
+  },
+  {
+    package: 'distributed',
+    file: 'src/redis/worker.ts',
+    what: 'a shard may be lost to a dead worker once (maxStalledCount is 1)',
+    shows: 'a shard whose worker is killed twice',
+    edits: [['const defaultStalledCount = 20;', 'const defaultStalledCount = 1;']],
+    tests: ['redis'],
+    built: true,
   },
 ];

@@ -1,6 +1,6 @@
 // `npm run mutants -- named`: the faults of named-list.mjs, each made in a copy of its package (.mutants/named), where the tests that should find
 // it then run up to the first that fails.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
@@ -46,6 +46,7 @@ async function tryOne(copy, fault) {
   const path = join(copy, fault.file);
   writeFileSync(path, edited(readFileSync(path, 'utf8'), fault));
   if (/\.[ch]$/.test(fault.file)) await rebuild(copy);
+  if (fault.built) build(copy);
   return firstFailure(copy, fault.tests);
 }
 
@@ -65,6 +66,12 @@ async function rebuild(copy) {
     writeFileSync(join(copy, 'src', `${fileOf(build)}.ts`), module);
     writeFileSync(join(copy, 'dist', `${fileOf(build)}.js`), module);
   }
+}
+
+/** Compiles a copy's `dist`. @throws where the change does not compile */
+function build(copy) {
+  const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  execFileSync(process.execPath, [typescript, '-b', copy], { encoding: 'utf8', stdio: 'pipe' });
 }
 
 /** The first test that fails: the name of its file as `test`, and its `title`; or null. */

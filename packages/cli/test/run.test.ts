@@ -38,7 +38,7 @@ describe('softgrad run', () => {
     expect((await run('--status', 'p')).stdout).toMatch(
       /^p: softmax, finished\nid: [0-9a-f]{32}\napply: 2 of 2\nfinish: 1 of 1\n/,
     );
-    expect(await run('--verify', 'p')).toEqual({ status: 0, stdout: 'p: 2 parts as they were written\n', stderr: '' });
+    expect(await run('--verify', 'p')).toEqual({ status: 0, stdout: 'p: 2 intact, 0 damaged or missing\n', stderr: '' });
   });
 
   test('loss and gradient, of which one is named to be read', async () => {
@@ -58,7 +58,7 @@ describe('softgrad run', () => {
     truncateSync(part, 100);
     expect(await run('--verify', 'damaged')).toEqual({
       status: 1,
-      stdout: `damaged/softmax/part-000001.npy: 100 bytes; expected ${whole.length}\ndamaged: 1 parts as they were written, 1 problems\n`,
+      stdout: `damaged/softmax/part-000001.npy: 100 bytes; expected ${whole.length}\ndamaged: 1 intact, 1 damaged or missing\n`,
       stderr: 'softgrad: softgrad run --resume damaged computes what is missing or damaged\n',
     });
     expect(await run('--resume', 'damaged')).toEqual({
@@ -186,7 +186,7 @@ describe('in object storage', () => {
     });
     expect(await there('--verify', 'p')).toEqual({
       status: 0,
-      stdout: 'p: 2 parts as they were written\n',
+      stdout: 'p: 2 intact, 0 damaged or missing\n',
       stderr: '',
     });
     expect((await there('--status', 'p')).stdout).toMatch(/^p: softmax, finished\n/);

@@ -153,8 +153,8 @@ function gapOf(q: number, max: number, x: number): number {
 /** The sums of two parts, of which the first has the maximum. */
 function mergeWeights(major: WeightSums, minor: WeightSums, drop: number): WeightSums {
   const moved = minor.rest + minor.atMax;
-  // A part of nothing but −Infinity has the gap that it will have.
-  const shift = moved === 0 || drop === Number.POSITIVE_INFINITY ? 0 : moved * drop;
+  // A part of nothing but −Infinity has the gap that it will have; between two of them the drop is NaN.
+  const shift = moved === 0 || !Number.isFinite(drop) ? 0 : moved * drop;
   return { rest: major.rest + moved, atMax: major.atMax, gap: major.gap + minor.gap + shift };
 }
 
@@ -204,8 +204,6 @@ export function compensatedSum() {
  * The statistics of two neighbouring parts of a row. Not associative in floating point: whoever merges several takes `mergeTree`.
  */
 export function merge(left: Statistics, right: Statistics, temperature: number): Statistics {
-  if (left.kept === 0) return right;
-  if (right.kept === 0) return left;
   const own = {
     kept: left.kept + right.kept,
     target: left.target + right.target,

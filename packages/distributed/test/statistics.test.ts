@@ -221,6 +221,39 @@ describe('merging', () => {
     expect(mergeTree([], 1)).toEqual(identity);
   });
 
+  test('a masked part changes nothing where targets are more than one class either', () => {
+    const weighted = { probabilities: [0.2, 0.3, 0.5], weight: [1, 2, 3], labelSmoothing: 0.1 };
+    const masked = leaf({ logits: [4, 5, 6], mask: [0, 0, 0], temperature: 1, weighted });
+    const nothing = leaf({ logits: [-Infinity, -Infinity, -Infinity], temperature: 1, weighted });
+    const some = leaf({ logits: [1, 3, 2], temperature: 1, weighted });
+    expect(masked).toEqual(identity);
+    for (const part of [some, nothing]) {
+      const { kept, max, targets, weights } = part;
+      // A part without a finite logit has no entry of the maximum that others would have to leave out.
+      const sumOf = ({ rest, atMax }: typeof targets) => rest + atMax;
+      for (const merged of [merge(masked, part, 1), merge(part, masked, 1), mergeTree([masked, masked, part], 1)]) {
+        expect(merged).toMatchObject({ kept, max, rest: part.rest });
+        expect(merged.targets.gap).toBe(targets.gap);
+        expect(sumOf(merged.targets)).toBeCloseTo(sumOf(targets), 15);
+        expect(merged.weights.gap).toBe(weights.gap);
+        expect(sumOf(merged.weights)).toBeCloseTo(sumOf(weights), 15);
+      }
+    }
+  });
+
+  test('a target on classes of −Infinity has an infinite loss, however many parts have only such', () => {
+    const weighted = { probabilities: [0.5, 0.5], weight: null, labelSmoothing: 0 };
+    const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1, weighted });
+    const some = leaf({ logits: [1, 2], temperature: 1, weighted });
+    for (const parts of [
+      [nothing, nothing, some],
+      [some, nothing, nothing],
+      [nothing, some, nothing],
+    ]) {
+      expect(weightedLossOf(mergeTree(parts, 1), 1, weighted)).toBe(Infinity);
+    }
+  });
+
   test('a part of nothing but −Infinity counts as kept, and changes nothing else', () => {
     const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1 });
     expect(nothing).toMatchObject({ max: -Infinity, kept: 2, rest: 0 });

@@ -279,9 +279,7 @@ async function verifyRun(out: string, store: Store, session: Session): Promise<v
   const { verify } = await import('@softgrad/distributed');
   const { sound, damages, finished } = await verify(store, out);
   for (const { path, problem } of damages) session.stdout.write(`${path}: ${problem}\n`);
-  session.stdout.write(
-    `${out}: ${sound} parts as they were written${finished ? '' : `, ${damages.length} problems`}\n`,
-  );
+  session.stdout.write(`${out}: ${sound} intact, ${damages.length} damaged or missing\n`);
   if (finished) return;
   session.exitCode = 1;
   session.notices.push(`softgrad run --resume ${out} computes what is missing or damaged`);
