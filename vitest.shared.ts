@@ -5,11 +5,19 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 
+/**
+ * Whether every test runs (`npm run test:all`), or the selection of `npm test`. Tests ask for it by `inject('everything')`; a file whose tests
+ * are all left to `npm run test:all` is named `*.all.test.ts` or `*.all.browser.test.ts`.
+ */
+const everything = process.env.SOFTGRAD_EVERYTHING === '1';
+const leftToAll = everything ? [] : ['test/**/*.all.test.ts', 'test/**/*.all.browser.test.ts'];
+
 /** What every package's tests have in common: a readable log and a count for the total of `npm test`. */
 export const shared = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/**/*.browser.test.ts'],
+    exclude: ['test/**/*.browser.test.ts', ...leftToAll],
+    provide: { everything },
     reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
     testTimeout: 180_000,
     hookTimeout: 180_000,
@@ -74,6 +82,8 @@ async function inChromium(): Promise<TestProjectInlineConfiguration> {
     test: {
       name: 'chromium',
       include: ['test/**/*.browser.test.ts'],
+      exclude: leftToAll,
+      provide: { everything },
       testTimeout: 180_000,
       hookTimeout: 180_000,
       browser: {

@@ -1,5 +1,6 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
 // `npm run test:quick`: the tests of a minute, for daily work: no browser, no GPU, no checks of packages.
+// `npm run test:all`: also the tests that `npm test` leaves out, because they take long and repeat what others prove: see docs/testing.md.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
@@ -7,12 +8,15 @@ import { ensureChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, testFolders } from './workspace.mjs';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
+});
 const folders = testFolders();
 /** Seconds by part, in the order in which they were taken. */
 const parts = [];
 
 if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
+if (values.all) process.env.SOFTGRAD_EVERYTHING = '1';
 const system = values.quick ? Promise.resolve() : installSystemPackages();
 prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
 if (!values.quick) {

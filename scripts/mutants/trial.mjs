@@ -138,6 +138,7 @@ const place = ({ moduleId }) => order.findIndex((name) => moduleId.endsWith('/' 
 export default {
   test: {
     include: order.map((name) => 'test/' + name),
+    provide: { everything: true },
     testTimeout: ${testsMs},
     fileParallelism: false,
     isolate: false,

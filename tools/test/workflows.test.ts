@@ -25,6 +25,7 @@ test('every npm script that a workflow runs is there', () => {
   );
   expect(run.filter((script) => !(`${script}` in scripts))).toEqual([]);
   expect(run).toContain('test:quick');
+  expect(run).toContain('test:all');
 });
 
 test('the packages whose mutants a workflow tries are those that have some', () => {
