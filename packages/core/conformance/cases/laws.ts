@@ -319,7 +319,11 @@ async function remembersItsCall(backend: Backend, operation: Operation): Promise
       take(operation.apply([y, ...directions], {}, problem)),
       take(operation.apply([copy, ...directions], said, problem)),
     ]);
-    assertSame(`${operation.name} of an operand that remembers its options, compared with explicit options`, remembered, told);
+    assertSame(
+      `${operation.name} of an operand that remembers its options, compared with explicit options`,
+      remembered,
+      told,
+    );
     const repeated = await take(operation.apply([y, ...directions], said, problem));
     assertSame(`${operation.name} of an operand that remembers its options, given explicitly as well`, repeated, told);
     for (const wrong of [{ axis: 0 }, { temperature: 3 }, { mask: { data: [true], shape: [1] } }]) {

@@ -29,7 +29,10 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
     defineKernelCase('supports/exp-ulp', {}, async ({ supports }) => {
       const { base, slope } = supports.expUlp;
       const relative = 2 * (base + slope * 20) * 2 ** -24;
-      assert(relative <= 1e-5, `expUlp allows exp(−20) an error of ${relative.toExponential(1)}; at most 1e-5 is accepted`);
+      assert(
+        relative <= 1e-5,
+        `expUlp allows exp(−20) an error of ${relative.toExponential(1)}; at most 1e-5 is accepted`,
+      );
     }),
     defineKernelCase('supports/read-sync:declared=false', { weakness: 'readSync' }, async (backend) => {
       const x = tensor([1], { backend, dtype: firstDType(backend) });
