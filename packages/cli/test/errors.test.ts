@@ -50,7 +50,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'an unknown ending',
       ['softmax', 'notes.md'],
-      /^softgrad: notes\.md: the ending \.md tells no format; expected \.npy/,
+      /^softgrad: notes\.md: unknown ending \.md; expected \.npy/,
     ],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
@@ -58,7 +58,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       ['softmax', 'abbreviated.txt'],
       /^softgrad: abbreviated\.txt: line 2, column 2: abbreviated .*np\.set_printoptions\(threshold=np\.inf\)/,
     ],
-    ['no ending', ['softmax', folder.at('noending')], /^softgrad: noending: a name without an ending tells no format/],
+    ['no ending', ['softmax', folder.at('noending')], /^softgrad: noending: the name has no ending/],
     ['ragged rows', ['softmax', 'ragged.csv'], /^softgrad: ragged\.csv: line 2 has 1 cell; expected 2, as in line 1/],
     ['text in a cell', ['softmax', 'text.csv'], /^softgrad: text\.csv: line 2, column 2 is "oops"; expected a number/],
     ['ragged lists', ['softmax', 'ragged.json'], /^softgrad: ragged\.json: ragged: \[1\] has 1 entries; expected 2/],
@@ -71,7 +71,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a hostile .npy',
       ['softmax', 'hostile.npy'],
-      /^softgrad: hostile\.npy: truncated: the header is said to take 4294967295/,
+      /^softgrad: hostile\.npy: truncated: the header should take 4294967295/,
     ],
     ['a broken .npz', ['softmax', 'cut.npz'], /^softgrad: cut\.npz: not a \.npz archive/],
     [
@@ -169,7 +169,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a model of several tensors',
       ['softmax', 'model.safetensors'],
-      /^softgrad: model\.safetensors: holds 2 tensors \("a", "b\/c:d"\); expected one to be chosen, as in model\.safetensors:a/,
+      /^softgrad: model\.safetensors: holds 2 tensors \("a", "b\/c:d"\); choose one, as in model\.safetensors:a/,
     ],
     [
       'an upstream of another shape',
@@ -273,7 +273,7 @@ describe('an output that cannot be written is said before anything is', () => {
     [
       'an unknown ending',
       'out.xlsx',
-      /^softgrad: --out out\.xlsx: the ending tells no format; expected \.npy, \.npz, \.json, \.csv or \.tsv/,
+      /^softgrad: --out out\.xlsx: unknown ending; expected \.npy, \.npz, \.json, \.csv or \.tsv/,
     ],
     [
       'a folder that is not there',

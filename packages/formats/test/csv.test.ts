@@ -103,7 +103,7 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     ['1;2\n3;x4,5', 'x.csv: line 2, column 2 is "x4,5"; expected a number', ';'],
     [
       '1,2\n3,4;5',
-      'x.csv: line 2, column 2 is "4;5"; expected a number; between semicolons, too, decimals have a point, as in 1.5;2.5',
+      'x.csv: line 2, column 2 is "4;5"; expected a number; decimals have a point between semicolons too, as in 1.5;2.5',
     ],
     ['1,2\n3,4;x', 'x.csv: line 2, column 2 is "4;x"; expected a number'],
     ['1,5;x\n3;4', 'x.csv: line 1, column 1 is "1,5"; expected a decimal point, as in 1.5', ';'],
@@ -326,7 +326,8 @@ describe('what stands before the rows', () => {
     ]);
     await expect(swallowing).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: 'x.csv: line 2: a comment with a quote that takes further lines into it; expected quotes in pairs',
+      message:
+        'x.csv: line 2: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs',
     });
   });
 

@@ -176,7 +176,7 @@ test('text that no string can hold is refused', () => {
   expect(() => parseJson(bytes, 'x.json')).toThrow(
     expect.objectContaining({
       code: 'ERR_VALUE',
-      message: 'x.json: 536870889 bytes are too much text to parse; expected a .npy file for data of this size',
+      message: 'x.json: 536870889 bytes are more text than can be parsed; expected a .npy file for data of this size',
     }),
   );
 });

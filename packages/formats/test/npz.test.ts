@@ -117,7 +117,7 @@ describe('what holds no such array is refused, saying what it holds', () => {
       'several arrays and no name',
       npz['two arrays'].bytes,
       null,
-      'x.npz: holds 2 arrays ("logits", "gradient"); expected one to be chosen, as in x.npz:logits',
+      'x.npz: holds 2 arrays ("logits", "gradient"); choose one, as in x.npz:logits',
     ],
     ['a name it lacks', npz['one array'].bytes, 'x', 'x.npz: has no array "x"; it holds "logits"'],
     [
@@ -130,7 +130,7 @@ describe('what holds no such array is refused, saying what it holds', () => {
       'no archive',
       Buffer.from('not a zip file at all, but long enough for one'),
       null,
-      'x.npz: not a .npz archive that can be unpacked (invalid zip data); expected what np.savez writes',
+      'x.npz: not a .npz archive that can be unpacked (invalid zip data); expected an archive as np.savez writes it',
     ],
     [
       'a damaged array',

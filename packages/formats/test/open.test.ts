@@ -82,10 +82,10 @@ test('whether a table has a header is for the caller to say', async () => {
 });
 
 test.each([
-  ['notes.md', 'notes.md: the ending .md tells no format; expected .npy, .npz, .safetensors, .json, .csv, .tsv, .txt'],
-  ['folder.npy/notes', 'folder.npy/notes: a name without an ending tells no format; expected .npy'],
-  ['.json', '.json: a name without an ending tells no format; expected .npy'],
-])('%s tells no format, and is closed', async (name, message) => {
+  ['notes.md', 'notes.md: unknown ending .md; expected .npy, .npz, .safetensors, .json, .csv, .tsv, .txt'],
+  ['folder.npy/notes', 'folder.npy/notes: the name has no ending; expected .npy'],
+  ['.json', '.json: the name has no ending; expected .npy'],
+])('%s has an unknown ending, and is closed', async (name, message) => {
   const file = source(name, text('[1]'));
   const refused = { code: 'ERR_VALUE', message: expect.stringContaining(message) };
   await expect(openRows(file, { memory: 1e6 })).rejects.toMatchObject(refused);

@@ -49,7 +49,7 @@ function uncounted(rows: number, asked: number[] = []): RowReader {
 
 describe('reading all', () => {
   const advice = 'use less';
-  const tooLarge = { code: 'ERR_OUT_OF_MEMORY', message: 'rows.csv: too large to be held in memory; use less' };
+  const tooLarge = { code: 'ERR_OUT_OF_MEMORY', message: 'rows.csv: too large to fit into memory; use less' };
 
   test('gives the array, in the type that it is stored in where its size is known', async () => {
     expect(await readAll(arrayRows(cube, 'cube'), 1e9, advice)).toEqual(cube);

@@ -108,7 +108,7 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ['[1 2]\n[3 4]', /^pasted: line 2, column 1: more after the array has ended/],
     ['[[1 two]]', /^pasted: line 1, column 5: "two" is no number/],
     ['[1 2] dtype=float32', /^pasted: line 1, column 7: "dtype=float32" is no number/],
-    ['[1 2] 3', /^pasted: line 1, column 7: more after the array has ended; expected one array$/],
+    ['[1 2] 3', /^pasted: line 1, column 7: text after the end of the array; expected one array$/],
     ['tensor(1.) 2', /^pasted: line 1, column 12: more after the array has ended/],
     ['[1.]]', /^pasted: line 1, column 5: unexpected "\]"; expected numbers, and brackets in pairs$/],
     ['array(,1)', /^pasted: line 1, column 7: unexpected ","/],
@@ -127,7 +127,7 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ],
     ['array([1., 2)', /^pasted: line 1, column 7: "\[" is never closed/],
     ['array()', /^pasted: line 1, column 8: no array; expected numbers in brackets$/],
-    ['[1. = 2]', /^pasted: line 1, column 5: "=" is no number; expected one$/],
+    ['[1. = 2]', /^pasted: line 1, column 5: "=" is not a number$/],
     ['[1. a=(]', /^pasted: line 1, column 5: "a=\(" is no number/],
     ['[1. dtype=float32 ]', /^pasted: line 1, column 5: "dtype=float32" is no number/],
     [`${'['.repeat(65)}1.`, /^pasted: line 1, column 65: lists nested more than 64 deep$/],
@@ -240,7 +240,7 @@ test('a line of many quotes, or of one, is cut in time that grows with its lengt
 
 test('more rows than there is room for are refused', async () => {
   const read = (limit: number) => parseText(Buffer.from('1,2\n3,4'), 'pasted', limit);
-  await expect(read(127)).rejects.toThrow('pasted: too large to be held in memory; give some of its rows');
+  await expect(read(127)).rejects.toThrow('pasted: too large to fit into memory; pass fewer rows');
   expect((await read(128)).shape).toEqual([2, 2]);
 });
 

@@ -50,7 +50,7 @@ export async function readFile(file: File): Promise<FileArray> {
     },
     { memory },
   );
-  return readAll(rows, memory, 'give some of its rows');
+  return readAll(rows, memory, 'pass fewer rows');
 }
 
 /** The array in a text: JSON, as NumPy prints it, or a table. */

@@ -77,7 +77,7 @@ async function readMatrix(file: string, session: Session): Promise<Matrix> {
         `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
       );
     }
-    const array = await readAll(reader, session.limits.memory, 'give some of its rows');
+    const array = await readAll(reader, session.limits.memory, 'pass fewer rows');
     const [rows = 0, columns = 0] = array.shape;
     if (rows === 0 || columns === 0)
       throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);

@@ -32,10 +32,7 @@ export interface RowWriter {
 export function outputFormat(path: string): OutputFormat {
   const ending = extname(path).toLowerCase().slice(1);
   if (ending === 'npy' || ending === 'npz' || ending === 'json' || ending === 'csv' || ending === 'tsv') return ending;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `--out ${path}: the ending tells no format; expected .npy, .npz, .json, .csv or .tsv`,
-  );
+  throw new SoftgradError('ERR_VALUE', `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv`);
 }
 
 /**
