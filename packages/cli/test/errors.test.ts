@@ -47,11 +47,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       /^softgrad: missing\.npy: no such file or directory; expected \.npy/,
     ],
     ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
-    [
-      'an unknown ending',
-      ['softmax', 'notes.md'],
-      /^softgrad: notes\.md: unknown ending \.md; expected \.npy/,
-    ],
+    ['an unknown ending', ['softmax', 'notes.md'], /^softgrad: notes\.md: unknown ending \.md; expected \.npy/],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
       'an array that is printed in part',
@@ -66,7 +62,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a truncated .npy',
       ['softmax', 'cut.npy'],
-      /^softgrad: cut\.npy: truncated: shape \(4, 3\) of <f8 takes 96 bytes, 0 follow/,
+      /^softgrad: cut\.npy: truncated: shape \(4, 3\) of <f8 takes 96 bytes, but 0 follow/,
     ],
     [
       'a hostile .npy',
@@ -149,7 +145,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'weights of another number',
       ['cross-entropy', good, '--target', '0,1,2,0', '--weight', '1,2'],
-      /^softgrad: --weight 1,2: shape \(2,\); expected \(3,\), one weight a class/,
+      /^softgrad: --weight 1,2: shape \(2,\); expected \(3,\), one weight for each class/,
     ],
     [
       'weights in rows',
@@ -179,12 +175,12 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'an upstream of fewer rows',
       ['vjp', good, '--upstream', short],
-      /short\.csv: fewer rows than .*good\.csv; expected as many/,
+      /short\.csv: fewer rows than .*good\.csv; expected the same number/,
     ],
     [
       'an upstream of more rows',
       ['jvp', short, '--upstream', good],
-      /good\.csv: more rows than .*short\.csv; expected as many/,
+      /good\.csv: more rows than .*short\.csv; expected the same number/,
     ],
     [
       'standard input twice',
@@ -297,7 +293,7 @@ describe('an output that cannot be written is said before anything is', () => {
       folder.at('jacobian.csv'),
     ]);
     expect(stderr).toMatch(
-      /jacobian\.csv: \.csv holds two dimensions, the result has 3; expected \.npy, \.npz or \.json/,
+      /jacobian\.csv: \.csv holds at most two dimensions, but the result has 3; expected \.npy, \.npz or \.json/,
     );
     expect(status).toBe(2);
   });
@@ -305,7 +301,7 @@ describe('an output that cannot be written is said before anything is', () => {
 
 test('nothing is printed of a result whose input turns out wrong at its end', async () => {
   const { status, stdout, stderr } = await softgrad(['vjp', short, '--upstream', good, '--backend', 'cpu']);
-  expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected as many/);
+  expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected the same number/);
   expect([status, stdout]).toEqual([2, '']);
 });
 
