@@ -28,7 +28,7 @@ function source(name: string, bytes: Uint8Array): FileSource & { readonly log: s
   };
 }
 
-describe('the ending of a file's name determines its format', () => {
+describe('the ending of a file name determines its format', () => {
   test.each([
     ['a.npy', npy, []],
     ['A.NPY', npy, []],
