@@ -90,7 +90,8 @@ async function runAll(
     }
   };
   await Promise.all(Array.from({ length: threads }, lane));
-  if (signal?.aborted) throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} continues the run`);
+  if (signal?.aborted)
+    throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} continues the run`);
   const [first] = failures;
   if (first === undefined) return;
   const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';

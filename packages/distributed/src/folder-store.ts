@@ -81,9 +81,13 @@ async function locateInside(root: string, path: string): Promise<string> {
   const absolute = resolve(root, path);
   const inside = await realpathOfExisting(absolute);
   const base = await realpath(root).catch((cause) => {
-    throw new SoftgradError('ERR_VALUE', `${root}: ${reasonOf(cause)}; expected the folder that all workers can access`, {
-      cause,
-    });
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${root}: ${reasonOf(cause)}; expected the folder that all workers can access`,
+      {
+        cause,
+      },
+    );
   });
   if (inside !== base && !inside.startsWith(base.endsWith(sep) ? base : base + sep)) {
     throw new SoftgradError(

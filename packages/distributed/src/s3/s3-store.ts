@@ -126,7 +126,10 @@ function locate(root: string, target: string): string {
 function checkPath(path: string, root: string): string {
   const parts = path.split('/');
   if (parts.every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\\0]/.test(path)) return path;
-  throw new SoftgradError('ERR_VALUE', `${JSON.stringify(path)}: expected a path relative to ${root} without leaving it`);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${JSON.stringify(path)}: expected a path relative to ${root} without leaving it`,
+  );
 }
 
 interface At {
