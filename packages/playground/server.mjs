@@ -1,4 +1,4 @@
-// Serves the built page on the loopback interface, cross-origin isolated and under a strict Content-Security-Policy.
+// Serves the built page on the loopback interface, cross-origin isolated and with a strict Content-Security-Policy.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 const built = fileURLToPath(new URL('dist/', import.meta.url));
 
 /**
- * Scripts, styles and data from this origin alone; WebAssembly may compile, eval may not run. Peers (jax-js, tfjs on
- * WebAssembly) make their workers of blobs; those are under this policy too.
+ * Scripts, styles and data only from this origin; WebAssembly may be compiled, eval is forbidden. Competitors in the benchmark (jax-js, tfjs on
+ * WebAssembly) create their workers from blobs; the policy applies to those too.
  */
 const policy = [
   "default-src 'none'",
@@ -43,10 +43,10 @@ const types = {
 };
 
 /**
- * Starts the server on 127.0.0.1 and resolves with its URL and a function that ends it; port 0 takes a free one.
+ * Starts the server on 127.0.0.1 and resolves with its URL and a function that ends it; port 0 uses a free port.
  *
- * A page elsewhere can have its own name resolve to 127.0.0.1 (DNS rebinding) and so read what is served here: requests whose
- * Host or Origin is not this server's are refused.
+ * Another site could make its own name resolve to 127.0.0.1 (DNS rebinding) and then read what is served here, so requests with another
+ * Host or Origin than this server's are refused.
  */
 export async function startServer({ port = 0, folder = built } = {}) {
   let hosts = [];
@@ -71,11 +71,11 @@ export async function startServer({ port = 0, folder = built } = {}) {
 async function answer(request, response, folder, hosts) {
   const { host = '', origin } = request.headers;
   const foreign = !hosts.includes(host) || (origin !== undefined && !hosts.some((own) => origin === `http://${own}`));
-  if (foreign) return refuse(response, 403, 'this server answers to its own name on this machine only');
+  if (foreign) return refuse(response, 403, 'this server only answers requests to its own name from this machine');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'expected GET or HEAD');
   const path = fileOf(request.url, folder);
   const file = path && (await stat(path).catch(() => null));
-  if (!file?.isFile()) return refuse(response, 404, 'there is no such file');
+  if (!file?.isFile()) return refuse(response, 404, 'no such file');
   const cache = path.includes(`${sep}assets${sep}`) ? 'max-age=31536000, immutable' : 'no-cache';
   response.writeHead(200, {
     ...headers,
@@ -87,7 +87,7 @@ async function answer(request, response, folder, hosts) {
   createReadStream(path).pipe(response);
 }
 
-/** The file that a URL names, or null for one that would be outside of the folder. */
+/** The file for a URL, or null if it would be outside of the folder. */
 function fileOf(url, folder) {
   try {
     const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const built = fileURLToPath(new URL('dist/', import.meta.url));
 
-/** GitHub Pages leaves out files whose name starts with an underscore unless this file is there. */
+/** Without this file, GitHub Pages leaves out files whose name starts with an underscore. */
 const asItIs = '.nojekyll';
 
 /**
- * Replaces what an earlier call has written into the folder. `docs` is the address of the documentation, relative to the page or absolute, to which the page
- * then has a link.
+ * Replaces what an earlier call wrote into the folder. `docs` is the address of the documentation, relative to the page or absolute, to which the page
+ * then links.
  *
  * @throws Error if the folder contains anything else
  */
@@ -20,7 +20,9 @@ export async function writeStaticPage(folder, { docs } = {}) {
     throw error;
   });
   if (present.length > 0 && !present.includes(asItIs)) {
-    throw new Error(`${folder} is not empty: name a folder that is not there yet, or one that this command has made`);
+    throw new Error(
+      `${folder} is not empty: expected a folder that does not exist yet, or one that this command has written`,
+    );
   }
   await rm(folder, { recursive: true, force: true });
   await cp(built, folder, { recursive: true });

@@ -14,7 +14,7 @@ import type { Backends, Session } from './context.js';
 /** The URL of a module that registers softgrad's own backends in another process. */
 export const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).resolve('softgrad')).href;
 
-/** softgrad's own. */
+/** The backends that come with softgrad. */
 export const ownBackends: Backends = {
   names: () => Object.keys(backends),
   load(name) {
@@ -23,11 +23,11 @@ export const ownBackends: Backends = {
   },
 };
 
-/** Tried in this order where no backend is named. */
+/** Tried in this order if no backend is named. */
 const defaults = ['wasm', 'cpu'];
 
 /**
- * Opens the backend of that name; without one the default.
+ * Opens the backend with that name, or the default.
  *
  * @throws ERR_BACKEND_UNAVAILABLE with the reason
  */
@@ -36,7 +36,7 @@ export async function openBackend(name: string | undefined, session: Session): P
   return provider.open();
 }
 
-/** The first default that can run here, with a notice of why where this machine cannot run one before it. */
+/** The first default that can run here, with a notice for each earlier one that cannot. */
 export async function loadDefault({ backends, notices }: Session): Promise<BackendProvider> {
   const reasons: string[] = [];
   for (const name of defaults) {
@@ -62,7 +62,7 @@ async function loadAvailable(name: string, { backends }: Session): Promise<Backe
   return provider;
 }
 
-/** @throws ERR_DTYPE where the backend does not compute in `dtype`, which `source` asks for */
+/** @throws ERR_DTYPE unless the backend computes in `dtype`, which `source` asks for */
 export function checkDType(backend: Backend, dtype: FloatDType, source: string): void {
   const { dtypes } = backend.supports;
   if (dtypes.includes(dtype)) return;

@@ -1,6 +1,6 @@
 import { cpus, freemem, release, totalmem, type } from 'node:os';
 
-/** What a report says about the machine: nothing that identifies a person or a computer. */
+/** The description of the machine for a report, without anything that identifies a person or a computer. */
 export interface Machine {
   /** `Node 22.21.1, V8 12.4`, `Bun 1.3`, `Deno 2.9`. */
   readonly runtime: string;
@@ -23,7 +23,7 @@ export function thisMachine({ versions, arch, constrainedMemory, execArgv }: Nod
   };
 }
 
-/** Bun and Deno give the version of Node that they imitate, too. */
+/** Bun and Deno also give the version of Node that they are compatible with. */
 function runtimeOf({ node, v8, bun, deno }: NodeJS.ProcessVersions): string {
   const imitated = `as Node ${node}`;
   if (bun !== undefined) return `Bun ${bun} (${imitated})`;

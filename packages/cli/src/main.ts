@@ -10,7 +10,7 @@ import { limitsOf } from './limits.js';
 import { thisMachine } from './machine.js';
 import { exitDefect, exitInput, run } from './run.js';
 
-// A reader that has seen enough (`| head`) is no failure.
+// Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   process.stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
@@ -53,5 +53,5 @@ const exitCode = await run(process.argv.slice(2), {
     return () => process.off('beforeExit', listener);
   },
 });
-// Set, not exited with: what is written to a pipe may still be on its way.
+// Set instead of calling process.exit, because output to a pipe may not be written yet.
 if (exitCode !== 0) process.exitCode = exitCode;

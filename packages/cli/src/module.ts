@@ -5,16 +5,16 @@ import { type Backend, type BackendProvider, isSoftgradError, register, Softgrad
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
 
-/** What waiting for a module's promises needs of the process. */
+/** What waiting for a module's promises uses of the process. */
 type Waiting = Pick<Context, 'onIdle'>;
 
 /**
- * The backend that a JavaScript file gives (`--module`): the provider or the open backend that is its default export, or its only provider.
+ * The backend in a JavaScript file (`--module`): its default export, a provider or an open backend; or its only export that is a provider.
  *
- * @throws ERR_VALUE if there is no such file, if it does not load or gives no backend; ERR_BACKEND_UNAVAILABLE
+ * @throws ERR_VALUE if the file does not exist, does not load or exports no backend; ERR_BACKEND_UNAVAILABLE
  */
 export async function loadModule(file: string, waiting: Waiting): Promise<BackendProvider | Backend> {
-  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: there is no such file`);
+  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: no such file`);
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(resolve(file)).href);
@@ -40,8 +40,8 @@ export async function loadModule(file: string, waiting: Waiting): Promise<Backen
 }
 
 /**
- * Registers the backend of a JavaScript file with core, so that it can be opened by name, and gives that name: the backend's own,
- * unless one of softgrad's has it.
+ * Registers the backend of a JavaScript file with core, so that it can be opened by name, and returns that name: the backend's own,
+ * unless a backend of softgrad has the same.
  *
  * @throws what `loadModule` throws
  */
@@ -62,16 +62,16 @@ export function registeringModule(file: string): string {
   return url.href;
 }
 
-/** What to do about TypeScript, which node does not load, or not all of it. */
+/** What to do if Node cannot load TypeScript, or not all of its syntax. */
 export function hintOf(file: string, cause: unknown): string {
   if (!/\.[mc]?tsx?$/.test(file)) return '';
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
   if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
-  return '; compile it to JavaScript first (tsc) and pass what comes out';
+  return '; compile it to JavaScript first (tsc) and pass the result';
 }
 
-/** Of a module without a default export: its one provider. */
+/** The only provider of a module without a default export. */
 function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
   const providers = Object.values(module).filter(isProvider);
   return providers.length === 1 ? providers[0] : undefined;
@@ -85,26 +85,26 @@ function isBackend(value: unknown): value is Backend {
   return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
 }
 
-/** What the promise comes to; where it fails in a module of the user's, that is no defect of softgrad. */
+/** The value of the promise. If it rejects in a user's module, that is not reported as a defect of softgrad. */
 export async function blaming<T>(module: string | undefined, waiting: Waiting, promise: Promise<T>): Promise<T> {
   try {
     return await settled(promise, waiting);
   } catch (cause) {
     if (module === undefined || isSoftgradError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_VALUE', `--module ${module}: gives no backend to prove: ${reason}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `--module ${module}: provides no backend: ${reason}`, { cause });
   }
 }
 
 /**
- * What the promise comes to. Where nothing is left in the process that could ever settle it, it fails: node would end without a
- * word, in the middle of the suite.
+ * The value of the promise. It rejects if nothing is left in the process that could ever settle the promise: otherwise node would silently
+ * end in the middle of the suite.
  */
 export async function settled<T>(promise: Promise<T>, { onIdle }: Waiting): Promise<T> {
   let giveUp = () => {};
   const never = new Promise<never>((_resolve, reject) => {
-    // By way of the event loop, so that there is one again for what follows.
-    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing is left to settle')));
+    // setImmediate keeps the event loop running for the code that follows.
+    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing can settle any more')));
   });
   const cancel = onIdle(giveUp);
   try {

@@ -26,7 +26,7 @@ import type { FileOptions, OperationOptions } from './options.js';
 import { startLateProgress } from './progress.js';
 import { lineWriter, terminalWriter } from './table.js';
 
-/** A file that an operation reads, and what the command line calls it: `INPUT`, `--upstream`. */
+/** A file that an operation reads, with its name on the command line: `INPUT`, `--upstream`. */
 export interface OperandFile {
   readonly label: string;
   readonly file: string;
@@ -34,28 +34,28 @@ export interface OperandFile {
 
 type OneOrMore<T> = readonly [T, ...T[]];
 
-/** The options that core's functions take of the command line's. */
+/** The options of the command line that core's functions take. */
 export interface ComputeOptions {
   readonly axis: number;
   readonly temperature: number;
   readonly mask?: MaskInput;
 }
 
-/** An operation whose rows along the first dimension are independent, unless that is the axis. */
+/** An operation whose rows along the first dimension are independent, unless the first dimension is the axis. */
 export interface RowwiseOperation {
   readonly name: string;
-  /** The input, then the upstream and the tangent where the operation takes them. */
+  /** The input, then the upstream and the tangent if the operation takes them. */
   readonly operands: OneOrMore<OperandFile>;
-  /** Whether the result has a matrix for every row of the operands. */
+  /** Whether the result has a matrix for each row of the operands. */
   readonly matrices?: boolean;
   /** What to do about a result that does not fit in memory. */
   readonly advice?: string;
-  /** The input is in the place of an operand that is not there. */
+  /** The input is passed for an operand that the command line does not have. */
   compute(operands: readonly [input: Tensor, upstream: Tensor, tangent: Tensor], options: ComputeOptions): Tensor;
 }
 
 /**
- * Computes an operation chunk of rows by chunk of rows, so that neither input nor output need fit in memory; all rows at once where the
+ * Computes an operation in chunks of rows, so that neither input nor output has to fit into memory; all rows at once if the
  * first dimension is the axis. Elementwise operations have no axis.
  */
 export async function runRowwise(
@@ -92,13 +92,13 @@ export async function runRowwise(
   });
 }
 
-/** Rows of all operands, with what the mask has for them. */
+/** Rows of all operands, with their part of the mask. */
 interface Chunk {
   readonly operands: OneOrMore<FileArray>;
   readonly mask: MaskInput | null;
 }
 
-/** A result, and the dtype that it is written in. */
+/** A result and the dtype in which it is written. */
 interface Computed {
   readonly rows: FileArray;
   readonly dtype: FloatDType;
@@ -120,7 +120,7 @@ async function nextChunk(
   return { operands: [first, ...others], mask: toMask(mask, rows.name) };
 }
 
-/** Computes and writes chunk after chunk to the end. */
+/** Computes and writes all chunks. */
 async function pump(
   next: () => Promise<Chunk | null>,
   compute: (chunk: Chunk) => Promise<Computed>,
@@ -133,7 +133,7 @@ async function pump(
       const computed = await compute(chunk);
       writer ??= await open(computed);
       const rows = chunk.operands[0].shape[0] ?? 1;
-      // What follows is read first: of an input that fits one chunk nothing is written unless all of it is good.
+      // The next chunk is read before this one is written: if the input fits into one chunk, nothing is written unless all of it is valid.
       chunk = await next();
       await writer.write(computed.rows, (share) => progress.partly(share * rows));
       progress.add(rows);
@@ -146,15 +146,15 @@ async function pump(
   }
 }
 
-/** A bar that counts rows. */
+/** A progress bar that counts rows. */
 interface RowProgress {
   add(rows: number): void;
-  /** Shows that many rows more without counting them. */
+  /** Shows that many more rows without counting them. */
   partly(rows: number): void;
   stop(): void;
 }
 
-/** The progress of an operation: in rows where their number is known, else in bytes of the file. */
+/** The progress of an operation: in rows if their number is known, else in bytes of the file. */
 function measure(name: string, input: RowReader, session: Session): RowProgress {
   const known = input.shape.length === 0 ? 1 : input.shape[0];
   const progress = startLateProgress(name, known ?? input.byteLength ?? 1, session);
@@ -170,7 +170,7 @@ function measure(name: string, input: RowReader, session: Session): RowProgress 
   };
 }
 
-/** Opens the files and the backend, and closes both whatever happens. */
+/** Opens the files and the backend, and closes both in any case. */
 export async function withReaders(
   operands: OneOrMore<OperandFile>,
   options: FileOptions,
@@ -201,18 +201,18 @@ export async function withReaders(
 /** For messages about the first line of a table. */
 const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
 
-/** The mask as one more file, where there is one. */
+/** The mask as one more file, if there is one. */
 export function maskOperands({ mask }: Partial<OperationOptions>): readonly OperandFile[] {
   return mask === undefined ? [] : [{ label: '--mask', file: mask }];
 }
 
-/** A mask that goes along with the rows, or one for all of them. */
+/** A mask whose rows correspond to the input's, or one row for all. */
 interface OpenMask {
   readonly rows: RowReader | null;
   readonly whole: MaskInput | null;
 }
 
-/** @throws ERR_SHAPE where it does not broadcast to the input */
+/** @throws ERR_SHAPE unless it broadcasts to the input */
 async function openMask(
   reader: RowReader | undefined,
   input: RowReader,
@@ -220,7 +220,7 @@ async function openMask(
   { limits }: Session,
 ): Promise<OpenMask> {
   if (!reader) return { rows: null, whole: null };
-  // Of a table the number of rows is known at its end only, and one row is for all.
+  // The number of rows of a table is known only at its end, and a single row applies to all.
   const known =
     reader.shape[0] === null ? arrayRows(await readAll(reader, limits.memory, maskAdvice), reader.name) : reader;
   checkBroadcasts(known, input);
@@ -231,18 +231,18 @@ async function openMask(
 
 const maskAdvice = 'a mask as a .npy is read row by row';
 
-/** @throws ERR_VALUE for what is neither true nor false */
+/** @throws ERR_VALUE for an entry that is neither true nor false */
 export function toMask(array: FileArray | undefined, name: string): MaskInput {
   const { data, shape } = array ?? { data: [], shape: [0] };
   const wrong = data.find((value) => value !== 0 && value !== 1);
   if (wrong === undefined) return { data: Uint8Array.from(data), shape };
   throw new SoftgradError(
     'ERR_VALUE',
-    `--mask ${name}: ${wrong} is no truth value; expected true or 1 where an entry counts, false or 0 where it does not`,
+    `--mask ${name}: ${wrong} is not a boolean; expected true or 1 to keep an entry, false or 0 to mask it`,
   );
 }
 
-/** By NumPy's rule, as far as shapes are known before reading. */
+/** By NumPy's broadcasting rule, as far as shapes are known before reading. */
 export function checkBroadcasts(
   mask: Pick<RowReader, 'name' | 'shape'>,
   input: Pick<RowReader, 'name' | 'shape'>,
@@ -259,7 +259,7 @@ export function checkBroadcasts(
   );
 }
 
-/** An array that is taken at once, read. */
+/** An array that is read whole. */
 async function wholeInMemory(
   reader: RowReader,
   { matrices, advice }: RowwiseOperation,
@@ -267,13 +267,13 @@ async function wholeInMemory(
 ): Promise<RowReader> {
   const ofAxis =
     reader.shape.length === 1
-      ? 'its one axis takes all of it at once, which needs a machine with more memory'
-      : "axis 0 takes all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
+      ? 'its only axis needs all of it at once, on a machine with more memory'
+      : "axis 0 needs all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
   const array = await readWatched(reader, matrices ? `so is its Jacobian, but ${advice}` : ofAxis, session);
   return arrayRows(array, reader.name);
 }
 
-/** All of an array, with a bar where reading it takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
+/** The whole array, with a progress bar if reading takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
 export async function readWatched(reader: RowReader, advice: string, session: Session): Promise<FileArray> {
   const progress = startLateProgress(`reading ${reader.name}`, reader.byteLength ?? 1, session);
   const watched: RowReader = {
@@ -291,7 +291,7 @@ export async function readWatched(reader: RowReader, advice: string, session: Se
   }
 }
 
-/** The next chunk of every reader, all of as many rows; null at their common end. */
+/** The next chunk of every reader, all with the same number of rows; null at their common end. */
 async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<OneOrMore<FileArray> | null> {
   const [input, ...others] = readers;
   const first = await input.next(count);
@@ -303,7 +303,7 @@ async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<
       const fewer = chunk === null || (first !== null && (chunk.shape[0] ?? 1) < wanted);
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${other.name}: ${fewer ? 'fewer' : 'more'} rows than ${input.name}; expected as many`,
+        `${other.name}: ${fewer ? 'fewer' : 'more'} rows than ${input.name}; expected the same number`,
       );
     }
     if (chunk) chunks.push(chunk);
@@ -311,7 +311,7 @@ async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<
   return first && [first, ...chunks];
 }
 
-/** Where a result goes: the file, or standard output as a table or as JSON. */
+/** The destination of a result: the file, or standard output as a table or as JSON. */
 export async function openResult(
   name: string,
   out: string | undefined,
@@ -323,7 +323,7 @@ export async function openResult(
   return out === undefined && stdout.isTTY ? terminalWriter(name, stdout) : openWriter(out, rank, dtype, stdout);
 }
 
-/** Rows whose float64 values, or those of their matrices, fill one chunk; at least one. */
+/** The number of rows whose float64 values, or those of their matrices, fill one chunk; at least one. */
 function rowsAtATime(
   { shape }: RowReader,
   { matrices }: RowwiseOperation,
@@ -332,12 +332,12 @@ function rowsAtATime(
 ): number {
   const rowBytes = sizeOf(shape.slice(1).map((length) => length ?? 1)) * 8;
   if (!matrices) return Math.max(1, Math.floor(limits.chunk / Math.max(rowBytes, 1)));
-  // Matrices are held twice: by the backend and on their way out.
+  // Matrices are held twice: by the backend and while they are written.
   const most = Math.min(limits.chunk, limits.memory / 2);
   return Math.max(1, Math.floor(most / Math.max(rowBytes * (shape[axis ?? 0] ?? 1), 1)));
 }
 
-/** @throws ERR_OUT_OF_MEMORY where the matrices of these rows are too many to be held */
+/** @throws ERR_OUT_OF_MEMORY if the matrices of these rows do not fit into memory */
 function checkFits(
   { shape }: FileArray,
   axis: number,
@@ -354,7 +354,7 @@ function checkFits(
   if (bytes <= most) return;
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `${name}: its Jacobian of shape ${formatShape(matrices)} takes ${formatBytes(bytes)} in ${dtype}, and ${backend.name} can hold ${formatBytes(most)} here; ${advice}`,
+    `${name}: its Jacobian of shape ${formatShape(matrices)} takes ${formatBytes(bytes)} in ${dtype}, but ${backend.name} can hold ${formatBytes(most)} here; ${advice}`,
   );
 }
 
@@ -374,16 +374,16 @@ export function resolveAxis(axis: number, reader: RowReader): number {
   );
 }
 
-/** The dtypes that are computed in and written. */
+/** The dtypes in which operations compute and results are written. */
 export interface Precision {
   readonly computed: FloatDType;
   readonly written: FloatDType;
 }
 
 /**
- * The dtype asked for, else the file's own. What is asked for in float16 is computed in float32 where the backend has no float16.
+ * The given dtype, else that of the file. If float16 is given and the backend has no float16, the operation computes in float32.
  *
- * @throws ERR_DTYPE where the backend lacks it
+ * @throws ERR_DTYPE if the backend does not have it
  */
 export function choosePrecision(
   backend: Backend,
@@ -407,7 +407,7 @@ export async function fromTensor(result: Tensor, written: FloatDType): Promise<F
   return { shape: result.shape, data: Float32Array.from(data, (value) => halfToNumber(numberToHalf(value))) };
 }
 
-/** Shapes must agree as far as they are known before reading. */
+/** Checks that shapes agree as far as they are known before reading. */
 function checkSameShape(option: string, second: RowReader, input: RowReader): void {
   const agree =
     second.shape.length === input.shape.length &&

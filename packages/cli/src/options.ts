@@ -29,7 +29,7 @@ export function withOperationOptions(command: Command): Command {
   command
     .argument('<INPUT>', 'file with the logits')
     .addOption(
-      new Option('--axis <n>', 'the dimension that adds up to 1; negative counts from the last')
+      new Option('--axis <n>', 'the dimension that sums to 1; negative counts from the last')
         .argParser(integer)
         .default(-1),
     )

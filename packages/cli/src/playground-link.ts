@@ -1,12 +1,12 @@
 import type { NdArrayLike } from '@softgrad/core';
 
-/** Where `npm run playground` serves the page. */
+/** The address at which `npm run playground` serves the page. */
 export const servedHere = 'http://127.0.0.1:5210/';
 
-/** Longer addresses are cut or refused on their way, by terminals and by messengers. */
+/** Longer addresses are cut or refused by terminals and messengers. */
 const longest = 8000;
 
-/** What the page's doctor takes: its state in the fragment of the address, which no browser sends to a server. */
+/** The inputs of the page's doctor, as state in the fragment of the address, which browsers do not send to the server. */
 export interface Question {
   readonly logits?: NdArrayLike | undefined;
   readonly probabilities?: NdArrayLike | undefined;
@@ -23,7 +23,7 @@ export interface Question {
   readonly ignoreIndex?: number | undefined;
 }
 
-/** The address that opens these numbers in the playground; null for more of them than an address can hold. */
+/** The address that opens these numbers in the playground; null if there are more numbers than an address can hold. */
 export function playgroundLink(page: string, question: Question): string | null {
   const { logits, probabilities, gradient, upstream, target, mask, weight, axis, temperature } = question;
   const parameters = new URLSearchParams();
@@ -41,7 +41,7 @@ export function playgroundLink(page: string, question: Question): string | null 
   return link.length <= longest ? link : null;
 }
 
-/** Nested lists, as JSON has them; what JSON has no number for is text, which the page reads. */
+/** Nested lists as in JSON; numbers that JSON cannot represent are texts, which the page reads. */
 function write({ data, shape }: NdArrayLike): string {
   const nested = (start: number, [size, ...rest]: readonly number[]): unknown => {
     if (size === undefined) return plain(data[start]);

@@ -1,18 +1,18 @@
 import { SingleBar } from 'cli-progress';
 import type { Context } from './context.js';
 
-/** A bar on standard error that shows how far a long run is; nothing where that is no terminal. */
+/** A progress bar on standard error for long runs; nothing unless standard error is a terminal. */
 export interface Progress {
-  /** With a label for what is going on, where that changes. */
+  /** The label is the current step, if there are several. */
   update(done: number, label?: string): void;
-  /** Writes lines to standard output, with the bar out of their way. */
+  /** Writes lines to standard output without disturbing the bar. */
   print(lines: string): void;
   stop(): void;
 }
 
 type Streams = Pick<Context, 'stdout' | 'stderr' | 'now'>;
 
-/** Milliseconds after which a run is long enough for a bar. */
+/** Milliseconds after which a bar is shown. */
 const patience = 1000;
 
 function silent({ stdout }: Streams): Progress {
@@ -25,12 +25,12 @@ function silent({ stdout }: Streams): Progress {
   };
 }
 
-/** A bar for what takes seconds at least. */
+/** A bar for a run that takes at least seconds. */
 export function startProgress(label: string, total: number, context: Streams): Progress {
   return context.stderr.isTTY ? bar(label, total, context, context.now()) : silent(context);
 }
 
-/** A bar for what may be over at once: it is shown if there still is progress after a second. */
+/** A bar for a run that may be short: it is shown if the run has not ended after a second. */
 export function startLateProgress(label: string, total: number, context: Streams): Progress {
   const began = context.now();
   let shown = silent(context);
@@ -48,7 +48,7 @@ export function startLateProgress(label: string, total: number, context: Streams
   };
 }
 
-/** The bar; what is left is told from the time that everything so far has taken. */
+/** The bar; the time left is estimated from the time taken so far. */
 function bar(label: string, total: number, { stdout, stderr, now }: Streams, began: number): Progress {
   const single = new SingleBar({
     stream: stderr,
@@ -71,7 +71,7 @@ function bar(label: string, total: number, { stdout, stderr, now }: Streams, beg
       single.update(at, payload());
     },
     print(lines) {
-      // Stopped, the bar clears its line.
+      // Stopping the bar clears its line.
       single.stop();
       stdout.write(lines);
       single.start(total, at, payload());

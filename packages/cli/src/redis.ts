@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import type { Context } from './context.js';
 
-/** The Redis engine, whose packages are installed by those who use it. @throws ERR_VALUE saying how */
+/** The Redis engine, whose packages users install themselves. @throws ERR_VALUE with instructions if they are missing */
 export async function loadRedis(): Promise<typeof import('@softgrad/distributed/redis')> {
   try {
     return await import('@softgrad/distributed/redis');
@@ -18,7 +18,7 @@ export async function loadRedis(): Promise<typeof import('@softgrad/distributed/
   }
 }
 
-/** The server's URL: an option, or SOFTGRAD_REDIS, which other users of the machine do not see. */
+/** The server's URL: an option, or SOFTGRAD_REDIS, which other users of the machine cannot see. */
 export function redisUrl(option: string | undefined, { env }: Pick<Context, 'env'>): string | undefined {
   return option ?? (env.SOFTGRAD_REDIS || undefined);
 }

@@ -10,27 +10,27 @@ import {
   withOperationOptions,
 } from './options.js';
 
-/** A command that computes rows of its operands independently. */
+/** A command that computes the rows of its operands independently. */
 export interface RowwiseCommand {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
-  /** What `--upstream` is, where the command takes a second operand. */
+  /** The description of `--upstream`, if the command takes a second operand. */
   readonly upstream?: string;
-  /** What `--tangent` is, where the command takes a third one. */
+  /** The description of `--tangent`, if the command takes a third operand. */
   readonly tangent?: string;
-  /** Whether the result has a matrix for every row, and what to do where they are too large. */
+  /** Whether the result has a matrix for every row; if so, the advice for when they are too large. */
   readonly matrices?: boolean;
   readonly advice?: string;
-  /** Whether each entry is by itself, so that there is neither axis nor temperature nor mask. */
+  /** Whether the operation is elementwise, so that there is no axis, temperature or mask. */
   readonly elementwise?: boolean;
-  /** One a line, as they stand in the help. */
+  /** One for each line, as shown in the help. */
   readonly examples: readonly string[];
-  /** The input is in the place of an operand that the command does not take. */
+  /** The input is passed for an operand that the command does not take. */
   compute(operands: readonly [input: Tensor, upstream: Tensor, tangent: Tensor], options: ComputeOptions): Tensor;
 }
 
-/** Files of operands besides the input, by their options. */
+/** Files of the other operands, by their options. */
 interface Operands {
   readonly upstream?: string;
   readonly tangent?: string;

@@ -21,11 +21,11 @@ import { vjpCommand } from './commands/vjp.js';
 import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
 
-/** Exit codes: 0 done, 1 a check failed (conformance), 2 input, options or machine not as needed, 70 a defect of softgrad. */
+/** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad. */
 export const exitInput = 2;
 export const exitDefect = 70;
 
-/** Runs one command line, without the names of node and of the command, and gives its exit code; never throws. */
+/** Runs one command line (without the names of node and the command) and returns its exit code; never throws. */
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const session: Session = { ...context, notices: [], exitCode: 0 };
   try {
@@ -87,12 +87,12 @@ Examples:
   return program;
 }
 
-/** Where help is wrapped: at the edge of a terminal. */
+/** The column at which help wraps: the width of the terminal. */
 function helpWidth({ isTTY, columns }: OutputStream): number {
   return (isTTY ? columns : undefined) ?? 80;
 }
 
-/** Commander's error with its suggestion, or a better one: an option that was begun is nearer than one of a like length. */
+/** Commander's error with its suggestion, or a better one: the unfinished name of an option is closer than a name of similar length. */
 function inOneLine(text: string, command: Command): string {
   const begun = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1];
   const longer = begun === undefined ? [] : optionNames(command).filter((name) => name.startsWith(begun));
@@ -107,9 +107,9 @@ function optionNames(command: Command): readonly string[] {
   return options.flatMap(({ long }) => long ?? []);
 }
 
-/** Says what went wrong in one line, and gives the exit code. */
+/** Prints the error in one line and returns the exit code. */
 function report(error: unknown, { stderr, env }: Context): number {
-  // Commander has printed its own line.
+  // Commander has already printed the message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitInput;
   const debug = env.SOFTGRAD_DEBUG;
   if (debug && error instanceof Error) stderr.write(`${error.stack}\n`);

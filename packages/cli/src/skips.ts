@@ -1,6 +1,6 @@
 /**
- * Why cases of the conformance suite do not apply to a backend, in a few lines: what it lacks in basis and kernels, in
- * dtypes, in what else can be announced; and the cases that assert the lack of what it has.
+ * Why cases of the conformance suite do not apply to a backend, in a few lines: missing basis and kernels, missing dtypes, other features that
+ * it does not announce, and cases for backends without a feature that this one has.
  *
  * @param reasons the suite's own, one for each case
  */
@@ -15,7 +15,7 @@ export function summariseSkips(reasons: readonly string[]): string[] {
   });
 }
 
-/** One of 'composed', 'lacks' and 'has', or the reason itself where it stands alone. */
+/** One of 'composed', 'lacks' and 'has', or the reason itself if it belongs to no group. */
 function groupOf(reason: string): string {
   if (/^has neither kernels\.\w+ nor a basis$|^has no basis$|^does not announce (basis|kernels)$/.test(reason)) {
     return 'composed';
@@ -32,13 +32,13 @@ function phrase(group: string, reasons: readonly string[]): string {
     case 'lacks':
       return `it does not announce ${names(reasons)}`;
     case 'has':
-      return `asserted the other way: it has ${names(reasons)}`;
+      return `for backends without a feature: it has ${names(reasons)}`;
     default:
       return `it ${group}`;
   }
 }
 
-/** What a backend without a basis or without all kernels lacks. */
+/** What the backend has no basis or no kernels for. */
 function missing(reasons: readonly string[]): string {
   const kernels = reasons.includes('does not announce kernels');
   const basis = reasons.some((reason) => reason.endsWith('basis'));
@@ -46,7 +46,7 @@ function missing(reasons: readonly string[]): string {
   return kernels ? 'no basis and no fused kernels' : 'no basis, and not every fused kernel';
 }
 
-/** What the reasons are about, each once; the kernels together. */
+/** The subjects of the reasons without repetition; kernels are named together. */
 function names(reasons: readonly string[]): string {
   const about = reasons.map((reason) =>
     reason.replace(/^does not announce |^has (a )?|^announces /, '').replace(/^kernels\.\w+$/, 'fused kernels'),

@@ -3,11 +3,11 @@ import Table, { type TableConstructorOptions } from 'cli-table3';
 import type { OutputStream } from './context.js';
 import type { RowWriter } from './files/write.js';
 
-/** Most rows and columns of an array that a terminal shows. */
+/** The largest number of rows and columns of an array that a terminal shows. */
 const shownRows = 20;
 const shownColumns = 12;
 
-/** Lines in columns under headings, without rules between rows. */
+/** Aligned columns under headings, without lines between rows. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return render(head, rows, {});
 }
@@ -32,12 +32,12 @@ function render(
   return table.toString();
 }
 
-/** A number as a terminal shows it: six significant digits. */
+/** A number in six significant digits. */
 export function formatNumber(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value);
 }
 
-/** Numbers in rows of aligned columns, in brackets as NumPy prints them. */
+/** Numbers in aligned columns, with brackets around rows as NumPy prints them. */
 export function formatMatrix(values: ArrayLike<number>, columns: number): string {
   const texts = formatAlike(Array.from(values));
   const width = Math.max(...texts.map((text) => text.length));
@@ -49,14 +49,14 @@ export function formatMatrix(values: ArrayLike<number>, columns: number): string
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-/** Fewest significant digits of any number of a table. */
+/** The fewest significant digits of any number in a table. */
 const fewestDigits = 3;
-/** Numbers below have exponents, as in JavaScript itself: their zeros are not to be counted. */
+/** Numbers below it have exponents, as in JavaScript, because their zeros are hard to count. */
 const smallestPlain = 1e-6;
 
 /**
- * The numbers of one table in one notation: integers; six digits after the largest's first, where they leave the smallest enough of
- * them and none has more zeros than can be read; or all with exponents.
+ * The numbers of one table in one notation: integers; decimals with six significant digits for the largest number, if the smallest still has
+ * enough digits and no number has more zeros than can be read; otherwise all with exponents.
  */
 export function formatAlike(values: readonly number[]): string[] {
   const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
@@ -85,7 +85,7 @@ export function lineWriter(name: string, stdout: OutputStream): RowWriter {
   };
 }
 
-/** Writes an array of one dimension or more to the terminal as a table that says what it leaves out. */
+/** Writes an array of at least one dimension to the terminal as a table, and states what is left out. */
 export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   const kept: FileArray[] = [];
   let rows = 0;
@@ -113,7 +113,7 @@ export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
   };
 }
 
-/** Tables of the last two dimensions of chunks whose rows have the shape `rest`, more dimensions in one table each; and how many columns they leave out. */
+/** Tables of chunks whose rows have the shape `rest`, one for each matrix in the last two dimensions, and how many columns they leave out. */
 function matrixTables(
   chunks: readonly FileArray[],
   rest: readonly number[],
@@ -144,7 +144,7 @@ function matrixTables(
   return { text: tables.join('\n'), columns: columns - shown };
 }
 
-/** How many columns of a table, cells of `width` between bars, are no wider than the terminal; at least one. */
+/** How many columns of a table, with cells of `width` between bars, fit into the terminal; at least one. */
 function columnsThatFit(width: number, columns: number, terminalColumns: number): number {
   const bars = 3;
   const rowNumber = 2 + bars;

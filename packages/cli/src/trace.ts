@@ -4,7 +4,7 @@ import type { Mismatch, TracedCall } from '@softgrad/core/conformance';
 /** The most numbers of an array that a report quotes. */
 const quoted = 64;
 
-/** The calls into a backend, one in a line. */
+/** The calls into a backend, one for each line. */
 export function formatCalls(calls: readonly TracedCall[]): string {
   return calls
     .map((call) => {
@@ -14,7 +14,7 @@ export function formatCalls(calls: readonly TracedCall[]): string {
     .join('\n');
 }
 
-/** What was expected and what came, around the element that is wrong. */
+/** The expected and the actual values around the wrong element. */
 export function formatMismatch({ what, got, expected, element }: Mismatch): string {
   const start = got.length > quoted ? Math.max(0, Math.min(element - quoted / 2, got.length - quoted)) : 0;
   const end = Math.min(got.length, start + quoted);
@@ -37,7 +37,7 @@ function numbers(shown: readonly number[], of: ArrayLike<number>): string {
   return shown.map((value) => format(value, of)).join(', ');
 }
 
-/** As many digits as tell the number from its neighbours in its dtype; JavaScript itself prints those of a float64. */
+/** As many digits as identify the number in its dtype; JavaScript prints those that identify a float64. */
 function format(value: number, of: ArrayLike<number>): string {
   if (Object.is(value, -0)) return '-0';
   if (!(of instanceof Float32Array)) return String(value);

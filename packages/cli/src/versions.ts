@@ -9,7 +9,7 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** An installed package, with the versions of the engine that it brings. */
+/** An installed package with the versions of its engine. */
 export interface Installed {
   readonly name: string;
   readonly version: string;
@@ -19,7 +19,7 @@ export interface Installed {
 
 const own = ['softgrad', '@softgrad/cli', '@softgrad/core', '@softgrad/doctor'];
 
-/** The versions of softgrad's packages that this command finds, and of their engines. */
+/** The versions of the installed softgrad packages and of their engines. */
 export function installedVersions(backendNames: readonly string[]): readonly Installed[] {
   const softgrad = createRequire(import.meta.url).resolve('softgrad/package.json');
   const installed: Installed[] = [];
@@ -40,7 +40,7 @@ function versionOf(name: string, from: string): readonly string[] {
   return found === null ? [] : [`${name} ${found.manifest.version}`];
 }
 
-/** The package.json that an import from `from` would find; null if the package is missing, or does not export it. */
+/** The package.json that an import from `from` finds; null if the package is not installed or does not export it. */
 function findManifest(name: string, from: string): { readonly file: string; readonly manifest: Manifest } | null {
   try {
     const file = createRequire(from).resolve(`${name}/package.json`);

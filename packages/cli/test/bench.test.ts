@@ -109,7 +109,7 @@ describe('what cannot be run is refused in one line before anything is measured'
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
-    [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: there is no such file\n$/],
+    [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file\n$/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],
     [['--md', '-', '--html', '-'], /only one of --json, --md and --html can be -/],

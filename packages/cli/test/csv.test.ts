@@ -170,7 +170,7 @@ interface Written {
   /** Lines that are neither empty nor comments nor Excel's statement, and whether the first of them is a header of names. */
   readonly lines: number;
   readonly named: boolean;
-  /** Which of these lines have a cell that is no number whatever is between the cells. */
+  /** Which of these lines have a cell that is not a number whatever is between the cells. */
   readonly wrong: readonly number[];
 }
 

@@ -47,18 +47,14 @@ describe('what cannot be done is one line on standard error and exit code 2, and
       /^softgrad: missing\.npy: no such file or directory; expected \.npy/,
     ],
     ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
-    [
-      'an unknown ending',
-      ['softmax', 'notes.md'],
-      /^softgrad: notes\.md: the ending \.md tells no format; expected \.npy/,
-    ],
+    ['an unknown ending', ['softmax', 'notes.md'], /^softgrad: notes\.md: unknown ending \.md; expected \.npy/],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
       'an array that is printed in part',
       ['softmax', 'abbreviated.txt'],
       /^softgrad: abbreviated\.txt: line 2, column 2: abbreviated .*np\.set_printoptions\(threshold=np\.inf\)/,
     ],
-    ['no ending', ['softmax', folder.at('noending')], /^softgrad: noending: a name without an ending tells no format/],
+    ['no ending', ['softmax', folder.at('noending')], /^softgrad: noending: the name has no ending/],
     ['ragged rows', ['softmax', 'ragged.csv'], /^softgrad: ragged\.csv: line 2 has 1 cell; expected 2, as in line 1/],
     ['text in a cell', ['softmax', 'text.csv'], /^softgrad: text\.csv: line 2, column 2 is "oops"; expected a number/],
     ['ragged lists', ['softmax', 'ragged.json'], /^softgrad: ragged\.json: ragged: \[1\] has 1 entries; expected 2/],
@@ -66,12 +62,12 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a truncated .npy',
       ['softmax', 'cut.npy'],
-      /^softgrad: cut\.npy: truncated: shape \(4, 3\) of <f8 takes 96 bytes, 0 follow/,
+      /^softgrad: cut\.npy: truncated: shape \(4, 3\) of <f8 takes 96 bytes, but 0 follow/,
     ],
     [
       'a hostile .npy',
       ['softmax', 'hostile.npy'],
-      /^softgrad: hostile\.npy: truncated: the header is said to take 4294967295/,
+      /^softgrad: hostile\.npy: truncated: the header should take 4294967295/,
     ],
     ['a broken .npz', ['softmax', 'cut.npz'], /^softgrad: cut\.npz: not a \.npz archive/],
     [
@@ -149,7 +145,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'weights of another number',
       ['cross-entropy', good, '--target', '0,1,2,0', '--weight', '1,2'],
-      /^softgrad: --weight 1,2: shape \(2,\); expected \(3,\), one weight a class/,
+      /^softgrad: --weight 1,2: shape \(2,\); expected \(3,\), one weight for each class/,
     ],
     [
       'weights in rows',
@@ -169,7 +165,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a model of several tensors',
       ['softmax', 'model.safetensors'],
-      /^softgrad: model\.safetensors: holds 2 tensors \("a", "b\/c:d"\); expected one to be chosen, as in model\.safetensors:a/,
+      /^softgrad: model\.safetensors: holds 2 tensors \("a", "b\/c:d"\); choose one, as in model\.safetensors:a/,
     ],
     [
       'an upstream of another shape',
@@ -179,12 +175,12 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'an upstream of fewer rows',
       ['vjp', good, '--upstream', short],
-      /short\.csv: fewer rows than .*good\.csv; expected as many/,
+      /short\.csv: fewer rows than .*good\.csv; expected the same number/,
     ],
     [
       'an upstream of more rows',
       ['jvp', short, '--upstream', good],
-      /good\.csv: more rows than .*short\.csv; expected as many/,
+      /good\.csv: more rows than .*short\.csv; expected the same number/,
     ],
     [
       'standard input twice',
@@ -273,7 +269,7 @@ describe('an output that cannot be written is said before anything is', () => {
     [
       'an unknown ending',
       'out.xlsx',
-      /^softgrad: --out out\.xlsx: the ending tells no format; expected \.npy, \.npz, \.json, \.csv or \.tsv/,
+      /^softgrad: --out out\.xlsx: unknown ending; expected \.npy, \.npz, \.json, \.csv or \.tsv/,
     ],
     [
       'a folder that is not there',
@@ -297,7 +293,7 @@ describe('an output that cannot be written is said before anything is', () => {
       folder.at('jacobian.csv'),
     ]);
     expect(stderr).toMatch(
-      /jacobian\.csv: \.csv holds two dimensions, the result has 3; expected \.npy, \.npz or \.json/,
+      /jacobian\.csv: \.csv holds at most two dimensions, but the result has 3; expected \.npy, \.npz or \.json/,
     );
     expect(status).toBe(2);
   });
@@ -305,7 +301,7 @@ describe('an output that cannot be written is said before anything is', () => {
 
 test('nothing is printed of a result whose input turns out wrong at its end', async () => {
   const { status, stdout, stderr } = await softgrad(['vjp', short, '--upstream', good, '--backend', 'cpu']);
-  expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected as many/);
+  expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected the same number/);
   expect([status, stdout]).toEqual([2, '']);
 });
 

@@ -43,7 +43,7 @@ describe('a file is read by its ending', () => {
     expect(await softmaxOf(folder.write('c:d.json', '[0, 0]'))).toBe('[0.5,0.5]\n');
     expect((await softgrad(['softmax', `${archive}:c/d`])).stderr).toMatch(/two\.npz:c\/d: no such file or directory/);
     const { stderr } = await folder.softgrad(['softmax', archive]);
-    expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); expected one to be chosen/);
+    expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); choose one/);
   });
 
   test('of a model a tensor is chosen after a colon, whatever is in its name', async () => {
@@ -123,7 +123,7 @@ test('the format of an output is that of its ending, in any case', () => {
   ]);
   for (const path of ['a', 'a.txt', 'npy', '.json']) {
     expect(() => outputFormat(path), path).toThrow(
-      `--out ${path}: the ending tells no format; expected .npy, .npz, .json, .csv or .tsv`,
+      `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv`,
     );
   }
 });

@@ -101,15 +101,15 @@ describe('what does not fit in memory is refused with advice, and what fits is n
   // An array is counted four times in float64: 12 numbers are 384 bytes.
   const all = 384;
   const advice = {
-    rows: 'ones.npy: too large to be held in memory; axis 0 takes all rows at once: store the transpose in C order',
-    axis: 'its one axis takes all of it at once, which needs a machine with more memory',
-    jacobian: 'too large to be held in memory; so is its Jacobian, but `softgrad vjp` multiplies by it in O(f) a row',
-    loss: 'ones.npy: too large to be held in memory; compute the rows in parts, and add up their losses',
-    demo: 'ones.npy: too large to be held in memory; give some of its rows',
-    doctor: 'ones.npy: too large to be held in memory; give fewer rows: a mistake shows in any of them',
+    rows: 'ones.npy: too large to fit into memory; axis 0 needs all rows at once: store the transpose in C order',
+    axis: 'its only axis needs all of it at once, on a machine with more memory',
+    jacobian: 'too large to fit into memory; so is its Jacobian, but `softgrad vjp` multiplies by it in O(f) a row',
+    loss: 'ones.npy: too large to fit into memory; compute the rows in parts, and add up their losses',
+    demo: 'ones.npy: too large to fit into memory; pass fewer rows',
+    doctor: 'ones.npy: too large to fit into memory; pass fewer rows: any of them shows the mistake',
     matrices: 'its Jacobian of shape (3, 3) takes 72 bytes in float64, and cpu can hold',
     row: 'its Jacobian of shape (1, 3, 3) takes 72 bytes in float64, and cpu can hold',
-    mask: 'ones.csv: too large to be held in memory; a mask as a .npy is read row by row',
+    mask: 'ones.csv: too large to fit into memory; a mask as a .npy is read row by row',
   };
 
   test.each<[string, readonly string[], number, string]>([
@@ -127,9 +127,14 @@ describe('what does not fit in memory is refused with advice, and what fits is n
       'a .json file',
       ['softmax', json],
       text.length,
-      'ones.json: 44 bytes would be read at once, and 43 bytes can be; use .npy or .csv, which are read row by row',
+      'ones.json: 44 bytes have to be read at once, but at most 43 bytes can be; use .npy or .csv, which are read row by row',
     ],
-    ['a .txt file', ['softmax', txt], text.length, 'ones.txt: 44 bytes would be read at once, and 43 bytes can be'],
+    [
+      'a .txt file',
+      ['softmax', txt],
+      text.length,
+      'ones.txt: 44 bytes have to be read at once, but at most 43 bytes can be',
+    ],
   ])('%s', async (_, args, needed, message) => {
     const backend = args[0] === 'doctor' ? [] : ['--backend', 'cpu'];
     const run = (memory: number) => softgrad([...args, ...backend], { limits: { memory } });

@@ -81,7 +81,7 @@ test('a .npz of more than 2 GiB is refused before it is put together, and leaves
   // Never touched, it takes no memory.
   const data = new Float32Array(2 ** 29 + 1);
   await expect(writer.write({ shape: [data.length], data })).rejects.toThrow(
-    'huge.npz: the result is larger than 2.15 GB, the most that a .npz is written with; expected .npy',
+    'huge.npz: the result is larger than 2.15 GB, the limit for writing a .npz; expected .npy',
   );
   await writer.abort();
   expect(readdirSync(folder.path).filter((name) => name.includes('huge'))).toEqual([]);

@@ -61,7 +61,7 @@ test('a backend whose reads never end leaves nothing that keeps the process aliv
      export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}) }) };`,
   );
   const { status, stdout } = softgrad(['conformance', '--module', file]);
-  expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing is left to settle\n/);
+  expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that nothing can settle any more\n/);
   expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
   expect(status).toBe(1);
 });
@@ -72,7 +72,7 @@ test('a module that node does not load says so, and of TypeScript what to do', (
   folder.write('mine.tsx', 'export default {};');
   for (const [name, message] of [
     ['broken.mjs', /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/],
-    ['mine.tsx', /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass what comes out\n$/],
+    ['mine.tsx', /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass the result\n$/],
   ] as const) {
     const { status, stderr } = softgrad(['conformance', '--module', name]);
     expect(stderr).toMatch(message);

@@ -94,7 +94,7 @@ test('what cannot be reported is said in one line, exit code 2', async () => {
   for (const [args, message] of [
     [
       ['--backend', 'cpu', '--id', 'softmax/nothing'],
-      /no case of the conformance suite is 'softmax\/nothing'; `softgrad conformance --json` lists/,
+      /unknown case 'softmax\/nothing' of the conformance suite; `softgrad conformance --json` lists/,
     ],
     [
       ['--backend', 'cpu', '--id', values('')],
@@ -107,7 +107,7 @@ test('what cannot be reported is said in one line, exit code 2', async () => {
       /expected --id CASE to run on --module a\.mjs; `softgrad conformance --module a\.mjs` names/,
     ],
     [['--module', 'a.mjs', '--backend', 'cpu', '--id', 'x'], /--backend and --module cannot both be given/],
-    [['--module', folder.at('no.mjs'), '--id', values('ramp')], /there is no such file$/],
+    [['--module', folder.at('no.mjs'), '--id', values('ramp')], /no such file$/],
     [['--backend', 'webgpu', '--id', values('ramp')], /webgpu cannot run here: no such chip; buy one$/],
   ] as const) {
     const { status, stdout, stderr } = await report(...args);

@@ -64,7 +64,7 @@ describe('softgrad run', () => {
     expect(await run('--resume', 'damaged')).toEqual({
       status: 0,
       stdout: 'damaged/softmax: (3, 3) float64 in 2 parts\n',
-      stderr: 'softgrad: damaged/softmax/part-000001.npy: damaged, is computed again\n',
+      stderr: 'softgrad: damaged/softmax/part-000001.npy: damaged, computing it again\n',
     });
     expect(readFileSync(part)).toEqual(whole);
   });
@@ -72,7 +72,11 @@ describe('softgrad run', () => {
   test('shares of an indexed job: the one that is last writes the manifest', async () => {
     const args = ['softmax', 'a-*.npy', '--out', 'shares', ...cpu];
     const first = await run(...args, '--shard', '1/2');
-    expect(first).toEqual({ status: 0, stdout: '', stderr: 'softgrad: shares: share 1/2 is done, others are not\n' });
+    expect(first).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: 'softgrad: shares: share 1/2 is finished, others are not\n',
+    });
     expect((await run(...args, '--shard', '0/2')).stdout).toBe('shares/softmax: (3, 3) float64 in 2 parts\n');
     const classes = await run('log-sum-exp', 'a-*.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
     expect(classes.stderr).toMatch(/a-2.npy: shape \(2, 3\); expected \(1, classes\), to follow a-1.npy by classes/);
@@ -83,7 +87,7 @@ describe('softgrad run', () => {
   test.each([
     [[], 'nothing to do; expected an OPERATION with FILES, --status, --resume, --verify or --cancel'],
     [['softmax', 'a-1.npy', '--status', 'p'], '--status and OPERATION exclude each other'],
-    [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: no such operation; expected softmax, log-softmax'],
+    [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: unknown operation; expected softmax, log-softmax'],
     [['softmax', '--out', 'x'], 'softmax: no files; expected .npy files or patterns'],
     [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
     [
@@ -98,8 +102,8 @@ describe('softgrad run', () => {
       'redis://127.0.0.1:1: connect ECONNREFUSED',
     ],
     [['--status', 'nowhere'], 'nowhere/plan.json'],
-    [['--status', '0'.repeat(32)], '0: no folder of a run; expected one, or --redis'],
-    [['--cancel', 'p'], '--cancel: expected --redis; a run without it ends by Ctrl-C'],
+    [['--status', '0'.repeat(32)], '0: not the folder of a run; expected one, or --redis'],
+    [['--cancel', 'p'], '--cancel: expected --redis; a run without it ends with Ctrl-C'],
   ] as const)('refused: %j', async (args, message) => {
     const { status, stdout, stderr } = await run(
       ...args,
@@ -249,7 +253,7 @@ describe('with a server', () => {
     const { status, stderr } = await worker;
     expect(status).toBe(0);
     expect(stderr).toContain('done there: apply-000000\n');
-    expect(stderr).toContain('finishing the shards in hand; Ctrl-C again ends at once\n');
+    expect(stderr).toContain('finishing the current shards; press Ctrl-C again to end immediately\n');
     rmSync(folder.at('there'), { recursive: true });
   });
 

@@ -31,7 +31,7 @@ test('what else is not announced, and what is there though its lack is asserted,
   const has = ['has readSync', 'has a basis', 'announces nonFinite: ieee', 'has float64', 'has kernels.relu'];
   expect(summariseSkips([...lacks, ...has, 'has kernels.sigmoid'])).toEqual([
     '4 do not apply: it does not announce view, inPlace, fused kernels',
-    '6 do not apply: asserted the other way: it has readSync, basis, nonFinite: ieee, float64, fused kernels',
+    '6 do not apply: for backends without a feature: it has readSync, basis, nonFinite: ieee, float64, fused kernels',
   ]);
 });
 

@@ -6,9 +6,9 @@ export interface ConformanceCase {
   /** `section/what:parameter=value;…`: stable, so that it can be cited. The dtype is float32 if none is given. */
   readonly id: string;
   readonly section: string;
-  /** What a backend must announce for the case to apply to it. */
+  /** The features that a backend must announce for the case to apply to it. */
   readonly requires: Requirements;
-  /** False if fused kernels make no difference, so that the case is run once. */
+  /** False if the case is the same with and without fused kernels, so that it runs once. */
   readonly composable: boolean;
   /** Resolves if the backend does what the case says. @throws Error naming the element, both values and the bound */
   run(backend: Backend): Promise<void>;
@@ -16,15 +16,15 @@ export interface ConformanceCase {
 
 export interface Requirements {
   readonly dtype?: FloatDType;
-  /** Every one of these features. */
+  /** All of these features. */
   readonly features?: readonly Feature[];
-  /** The kernel that is needed without a basis; null if only a basis will do. Required kernels always exist but may decline. */
+  /** The kernel that is needed unless there is a basis; null if a basis is required. The required kernels always exist but may decline. */
   readonly kernel?: KernelName | null;
-  /** The opposite of `kernel`: the case is about backends without it. */
+  /** The opposite of `kernel`: the case applies only to backends without it. */
   readonly lacks?: KernelName | null;
   /** The opposite of `dtype`. */
   readonly lacksDType?: FloatDType;
-  /** The opposite of `features`: the case is about an announced weakness. */
+  /** The opposite of `features`: the case tests an announced weakness. */
   readonly weakness?: Feature;
   /** Classes of the longest row. */
   readonly classes?: number;
@@ -85,7 +85,7 @@ export function firstDType({ name, supports }: Backend): FloatDType {
   return dtype;
 }
 
-/** A case that is run fused and composed. */
+/** A case that runs fused and composed. */
 export function defineCase(
   id: string,
   requires: Requirements,
@@ -95,7 +95,7 @@ export function defineCase(
   return { id, section: id.slice(0, id.indexOf('/')), requires, composable, run };
 }
 
-/** A case to which fused kernels make no difference: storage, the basis, the three required kernels. */
+/** A case that does not depend on fused kernels: storage, the basis, the three required kernels. */
 export function defineKernelCase(
   id: string,
   requires: Requirements,
@@ -104,7 +104,7 @@ export function defineKernelCase(
   return defineCase(id, requires, run, false);
 }
 
-/** The dtype as a parameter of a case's id; float32 is left out. */
+/** The dtype as a parameter of a case's id; omitted for float32. */
 export function dtypeSuffix(dtype: FloatDType): string {
   return dtype === 'float32' ? '' : `;dtype=${dtype}`;
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, isSoftgradError } from '../src/index.js';
 
-/** The value of every float of an output before the kernel runs. */
+/** The initial value of every float of an output, before the kernel runs. */
 export const poison = -7.25;
 
 /** The values of a failed comparison. */
@@ -12,10 +12,10 @@ export interface Mismatch {
   readonly element: number;
 }
 
-// Not a member of the error: test runners print all of an error's members.
+// Not a property of the error, because test runners print all properties of an error.
 const mismatches = new WeakMap<Error, Mismatch>();
 
-/** The values behind an error of `assertClose` or `assertSame`; undefined for any other. */
+/** The values behind an error of `assertClose` or `assertSame`; undefined for any other error. */
 export function mismatchOf(error: unknown): Mismatch | undefined {
   return error instanceof Error ? mismatches.get(error) : undefined;
 }
@@ -60,15 +60,15 @@ function unwritten(what: string, index: number, expected: ArrayLike<number>): st
   return `${what}: element ${index} was not written: it still has the initial value ${value}, expected ${expected[index]}`;
 }
 
-/** The error of an element divided by its tolerance: above 1 is wrong. */
+/** The error of an element divided by its tolerance; a value above 1 is a failure. */
 export function toleranceUsed(actual: number, expected: number, tolerance: number): number {
   if (Object.is(actual, expected) || actual === expected) return 0;
   const used = Math.abs(actual - expected) / tolerance;
-  // A tolerance that is infinite or NaN must not let anything pass.
+  // Otherwise an infinite or NaN tolerance would accept everything.
   return Number.isFinite(tolerance) && !Number.isNaN(used) ? used : Number.POSITIVE_INFINITY;
 }
 
-/** @throws Error unless the elements are the same numbers, bit for bit save the sign of 0 */
+/** @throws Error unless the elements are the same numbers, bit for bit except for the sign of 0 */
 export function assertSame(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   assertLength(what, actual, expected.length);
   for (let i = 0; i < expected.length; i++) {

@@ -4,7 +4,7 @@ import { isPlain } from './kernel.js';
 
 const live = new WeakMap<Backend, Set<unknown>>();
 
-/** A backend that counts its buffers: `liveBuffers` returns how many have not been freed. */
+/** A backend that counts its buffers: `liveBuffers` returns how many are allocated and not freed. */
 export function counted(backend: Backend): Backend {
   const buffers = new Set<unknown>();
   const counting = delegate(backend, {

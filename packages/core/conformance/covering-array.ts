@@ -7,7 +7,7 @@ export type Levels = Readonly<Record<string, readonly unknown[]>>;
 export type Combination<L extends Levels> = { readonly [Name in keyof L]: L[Name][number] };
 
 export interface CoveringOptions<L extends Levels> {
-  /** The same seed gives the same covering array everywhere. */
+  /** The same seed always gives the same covering array. */
   readonly seed: string;
   /** 2 (default): every pair of levels of different options occurs in a combination; 3: every triple. */
   readonly strength?: 2 | 3;
@@ -90,7 +90,7 @@ export function coveringArray<L extends Levels>(
 /** One level of one option. They are numbered through all options, in order. */
 interface Level {
   readonly name: string;
-  /** Of the option among all. */
+  /** The option's position among all options. */
   readonly place: number;
   readonly number: number;
   readonly value: unknown;
@@ -120,7 +120,7 @@ function numbered(levels: Levels): readonly Option[] {
   }));
 }
 
-/** Which pairs or triples of levels are covered. */
+/** The set of pairs or triples of levels that are covered. */
 function createTuples(options: readonly Option[], strength: 2 | 3) {
   const count = options.reduce((sum, { levels }) => sum + levels.length, 0);
   const covered = new Uint8Array(count ** strength);

@@ -1,6 +1,6 @@
 import type { Backend } from '../src/index.js';
 
-/** A backend that forwards every call to another one, except for the members in `overrides`. */
+/** A backend that forwards every call to another backend, except for the members in `overrides`. */
 export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
   const { readSync, view } = backend;
   return {

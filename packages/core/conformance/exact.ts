@@ -22,8 +22,8 @@ export interface ExactBuffer {
 }
 
 /**
- * A complete and correct backend, slow on purpose: every kernel is the reference, rounded once to the dtype. The faulty backends are made
- * from it, and authors of backends can compare with it step by step.
+ * A complete and correct backend, intentionally slow: every kernel is the reference, rounded once to the dtype. The faulty backends are derived
+ * from it, and authors of backends can compare each kernel with it.
  */
 export const exact: BackendProvider<ExactBuffer> = {
   name: 'exact',
@@ -155,13 +155,13 @@ const kernels: Kernels<ExactBuffer> = {
   reluVjp: (out, y, cotangent) => store(out, reference.reluVjp(y.data, cotangent.data)),
 };
 
-/** Rounds results to the buffer's dtype; typed arrays do it for all but float16. */
+/** Rounds results to the buffer's dtype; typed arrays do this for every dtype except float16. */
 function store(out: ExactBuffer, values: ArrayLike<number>): void {
   const { dtype, data } = out;
   data.set(dtype === 'float16' ? Array.from(values, (value) => rounded(value, dtype)) : values);
 }
 
-/** The kernel's parameters for the reference: the mask is repeated for every block of the logits. */
+/** The kernel's parameters in the form that the reference takes: the mask is repeated for every block of the logits. */
 function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }: ExactBuffer) {
   if (!mask) return { temperature, mask: null };
   return { temperature, mask: repeated(mask.buffer.data, data.length) };

@@ -1,5 +1,5 @@
 /**
- * `@softgrad/core/conformance`: the suite that proves a backend correct, with its reference and its tolerances.
+ * `@softgrad/core/conformance`: the test suite for backends, with its reference and its tolerances.
  *
  * @module conformance
  */

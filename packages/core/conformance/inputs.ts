@@ -1,8 +1,8 @@
 import type { FloatDType } from '../src/index.js';
 
 /**
- * Logits by name: the same numbers in every run and every place, laid out for a shape and an axis and rounded to a dtype,
- * so that backend and reference see the same values.
+ * Logits by name: the same numbers in every run and on every device, laid out for a shape and an axis and rounded to a dtype,
+ * so that the backend and the reference get the same values.
  */
 export type InputName = keyof typeof inputs;
 
@@ -16,7 +16,7 @@ const largestFinite: Record<FloatDType, number> = {
 };
 
 export const inputs = {
-  /** Even steps from −2 to 2, steeper from row to row and falling in every second. */
+  /** Even steps from −2 to 2, steeper with each row, descending in every second row. */
   ramp: (classes, row) =>
     series(classes, (c) => (row % 2 ? -1 : 1) * (1 + row / 8) * ((4 * c) / Math.max(1, classes - 1) - 2)),
   /** Uniform in ±1. */
@@ -25,7 +25,7 @@ export const inputs = {
   spread: (classes, _, random) => series(classes, () => 40 * random() - 20),
   /** Uniform in ±80. */
   broad: (classes, _, random) => series(classes, () => 160 * random() - 80),
-  /** Gaps to the maximum from 0 to past the last subnormal (104 in float32, 745 in float64), in no order. */
+  /** Gaps to the maximum from 0 to beyond the last subnormal (104 in float32, 745 in float64), unordered. */
   wide: (classes, _, random, dtype) => {
     const last = dtype === 'float64' ? 760 : 120;
     return shuffled(
@@ -33,23 +33,23 @@ export const inputs = {
       random,
     );
   },
-  /** Uniform in ±4, every row moved by 1e4 up or down: exp overflows or vanishes without the shift by the maximum. */
+  /** Uniform in ±4, every row shifted by 1e4 up or down: exp overflows or underflows unless the maximum is subtracted. */
   shifted: (classes, row, random) => series(classes, () => (row % 2 ? -1e4 : 1e4) + 8 * random() - 4),
-  /** −Infinity in every third place and uniform in ±4 elsewhere; never a whole row. */
+  /** −Infinity in every third position and uniform in ±4 elsewhere; never a whole row. */
   removed: (classes, row, random) =>
     series(classes, (c) => (classes > 1 && (c + row) % 3 === 0 ? Number.NEGATIVE_INFINITY : 8 * random() - 4)),
-  /** The lowest finite number in every third place, as masks are often written, and uniform in ±4 elsewhere; never a whole row. */
+  /** The lowest finite number in every third position, a common substitute for a mask, and uniform in ±4 elsewhere; never a whole row. */
   lowest: (classes, row, random, dtype) =>
     series(classes, (c) => (classes > 1 && (c + row) % 3 === 0 ? -largestFinite[dtype] : 8 * random() - 4)),
-  /** All equal in every second row, two equal maxima in the others. */
+  /** All logits equal in every second row, two equal maxima in the others. */
   ties: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 0 ? 7 : c === 0 || c === classes - 1 ? 3 : 2 * random() - 1)),
   /** One logit 17 above the others in float32, 37 in float64: 1 − p is about an ULP of 1. */
   onehot: (classes, row, random, dtype) =>
     series(classes, (c) => (c === (row * 3 + 1) % classes ? (dtype === 'float64' ? 37 : 17) : random() / 4)),
-  /** 1e30, 0 and −1e30 (6e4 in float16): differences that are huge and finite. */
+  /** 1e30, 0 and −1e30 (6e4 in float16): very large but finite differences. */
   huge: (classes, row, _, dtype) => series(classes, (c) => (((c + row) % 3) - 1) * (dtype === 'float16' ? 6e4 : 1e30)),
-  /** Uniform in ±4, every row moved by another distance, up or down: 32, 45, 64, … 23170. */
+  /** Uniform in ±4, every row shifted by another distance, up or down: 32, 45, 64, … 23170. */
   displaced: (classes, row, random) =>
     series(classes, () => (row % 2 ? -1 : 1) * 2 ** (5 + (row % 20) / 2) + 8 * random() - 4),
   /** One logit 38 to 76 above the others in float32, 80 to 160 in float64: at any usual temperature the row is nearly one-hot. */
@@ -57,38 +57,38 @@ export const inputs = {
     const gap = dtype === 'float64' ? 80 : 38;
     return series(classes, (c) => (c === (row * 3 + 1) % classes ? 0 : -gap * (1 + random())));
   },
-  /** One logit above the others by so much that 1 − p is about 2⁻¹, 2⁻⁶, 2⁻¹¹, … 2⁻⁶¹. */
+  /** One logit so far above the others that 1 − p is about 2⁻¹, 2⁻⁶, 2⁻¹¹, … 2⁻⁶¹. */
   confident: (classes, row, random) =>
     series(classes, (c) =>
       c === (row * 3 + 1) % classes ? 0 : -Math.LN2 * (1 + 5 * (row % 13)) - Math.log(classes - 1) - random() / 2,
     ),
-  /** The same, 1 − p about 2⁻²⁰ in the first row and every power of 2 from 2⁻¹ to 2⁻⁶⁰ in sixty. */
+  /** The same with 1 − p about 2⁻²⁰ in the first row, and every power of 2 from 2⁻¹ to 2⁻⁶⁰ in sixty rows. */
   peaked: (classes, row, random) =>
     series(classes, (c) =>
       c === (row * 3 + 1) % classes
         ? 0
         : -Math.LN2 * (1 + ((row * 23 + 19) % 60)) - Math.log(classes - 1) - random() / 2,
     ),
-  /** 20 throughout, save one logit in every fourth row: 90 to 130 lower in float32, where exp underflows; 690 to 770 in float64. */
+  /** All logits 20, except one in every fourth row: lower by 90 to 130 in float32, where exp underflows; by 690 to 770 in float64. */
   mixed: (classes, row, _, dtype) => {
     const step = row >> 2;
     const gap = dtype === 'float64' ? 690 + 2 * (step % 41) : 90 + (step % 41);
     return series(classes, (c) => (row % 4 === step % 4 && c === row % classes ? 20 - gap : 20));
   },
-  /** 0 in the first 16 places and the maximum in all others: 59 in float32, 590 in float64. */
+  /** 0 in the first 16 positions and the maximum in all others: 59 in float32, 590 in float64. */
   late: (classes, _row, _random, dtype) => series(classes, (c) => (c < 16 ? 0 : dtype === 'float64' ? 590 : 59)),
-  /** NaN in one place of every second row. */
+  /** NaN in one position of every second row. */
   nan: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.NaN : 2 * random() - 1)),
-  /** +Infinity in one place of every second row. */
+  /** +Infinity in one position of every second row. */
   infinite: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.POSITIVE_INFINITY : 2 * random() - 1)),
-  /** Every second row nothing but −Infinity. */
+  /** Every second row has only −Infinity. */
   nothing: (classes, row, random) =>
     series(classes, () => (row % 2 === 1 ? Number.NEGATIVE_INFINITY : 2 * random() - 1)),
 } satisfies Record<string, RowInput>;
 
-/** The named logits in a shape, rows along `axis`, as flat row-major values of `dtype`. */
+/** The named logits in a shape, with rows along `axis`, as flat row-major values of `dtype`. */
 export function logits(name: InputName, shape: readonly number[], axis: number, dtype: FloatDType): Float64Array {
   const { outer, classes, inner } = layout(shape, axis);
   const out = new Float64Array(outer * classes * inner);
@@ -108,7 +108,7 @@ export function cotangents(length: number, dtype: FloatDType, size = 2, seed = '
   return Float64Array.from({ length }, () => rounded(size * (2 * random() - 1), dtype));
 }
 
-/** A seeded mask (1 = keep) in a shape, rows along `axis`: two of three kept, the second row of every five with nothing kept. */
+/** A seeded mask (1 = keep) in a shape, with rows along `axis`: it keeps two of three entries, and nothing in the second of every five rows. */
 export function masks(shape: readonly number[], axis: number): Uint8Array {
   const { outer, classes, inner } = layout(shape, axis);
   const out = new Uint8Array(outer * classes * inner);
@@ -120,7 +120,7 @@ export function masks(shape: readonly number[], axis: number): Uint8Array {
   return out;
 }
 
-/** How a shape falls into (outer, classes, inner) around an axis ≥ 0. */
+/** How an axis ≥ 0 divides a shape into (outer, classes, inner). */
 export function layout(shape: readonly number[], axis: number): { outer: number; classes: number; inner: number } {
   const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
   const classes = product(shape.slice(axis, axis + 1));
@@ -152,7 +152,7 @@ export function randomFrom(seed: string): () => number {
   };
 }
 
-/** The number at an index of what is repeated without end. */
+/** The number at an index of an endlessly repeated list. */
 export function cycled(values: ArrayLike<number>, i: number): number {
   return values[i % values.length] ?? Number.NaN;
 }

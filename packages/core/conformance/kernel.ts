@@ -27,19 +27,19 @@ export function hostOf({ values, dtype }: HostOperand): HostArray {
   return host;
 }
 
-/** A buffer with these values in it. */
+/** A buffer with these values. */
 export function upload(backend: Backend, operand: HostOperand): unknown {
   const buffer = backend.alloc(operand.values.length, operand.dtype);
   backend.write(buffer, hostOf(operand));
   return buffer;
 }
 
-/** A value that no kernel writes by chance, so that elements of `out` that were not written are found. */
+/** A value that no kernel writes by coincidence, to find elements of `out` that were not written. */
 export function garbage(length: number, dtype: DType): HostArray {
   return hostArray(length, dtype).fill(isFloat(dtype) ? poison : 1);
 }
 
-/** Writes the operands, runs `enqueue` with an output full of garbage, and returns the output; frees all buffers. */
+/** Writes the operands, runs `enqueue` with an output that is filled with the value above, and returns the output; frees all buffers. */
 export async function runKernel(
   backend: Backend,
   out: { readonly length: number; readonly dtype: DType },

@@ -1,4 +1,4 @@
-// Every runtime has timers, but core is built without the types of any runtime.
+// Every runtime has timers, but core is compiled without the types of any runtime.
 declare function setTimeout(action: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
 
@@ -8,9 +8,9 @@ export const defaultLimitMs = 120_000;
 const longestTimer = 2 ** 31 - 1;
 
 /**
- * The result of a promise, if it settles within the limit. The timer does not keep a process alive that has nothing left to do but wait.
+ * The result of a promise if it settles within the limit. The timer does not keep a process alive.
  *
- * @throws Error once the limit is over
+ * @throws Error after the limit
  */
 export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
   if (!(limitMs > 0)) throw new Error(`timeoutMs is ${limitMs}; expected milliseconds above 0`);

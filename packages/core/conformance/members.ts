@@ -12,10 +12,10 @@ export const kernelNames: readonly string[] = [
   'crossEntropy',
 ];
 
-/** Every verb of a basis. */
+/** Every primitive of a basis. */
 export const verbNames: readonly string[] = Object.keys(verbs);
 
-/** The functions of an object, or of an instance of a class, whose names are not in `known`, so that core never calls them. */
+/** The functions of an object, or of an instance of a class, whose names are not in `known`, and which core therefore never calls. */
 export function unknownFunctions(part: object, known: readonly string[]): readonly string[] {
   const names = new Set<string>();
   for (let level = part; level && level !== Object.prototype; level = Object.getPrototypeOf(level)) {

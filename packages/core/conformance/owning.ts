@@ -1,6 +1,6 @@
 import type { Tensor } from '../src/index.js';
 
-/** Runs `body` and disposes the tensors that it passes to `own`, also if it throws. */
+/** Runs `body` and disposes the tensors that it passes to `own`, also when it throws. */
 export async function owning(body: (own: (made: Tensor) => Tensor) => Promise<void>): Promise<void> {
   const owned: Tensor[] = [];
   try {

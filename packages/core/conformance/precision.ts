@@ -1,23 +1,23 @@
 import type { FloatDType, Supports } from '../src/index.js';
 
 /**
- * How far a correct result may be from the reference, element by element: derived from the rounding of each step, by dtype
- * and operation. Nothing is chosen for a particular backend; only what a backend announces enters: the error of its exp and whether it
+ * How far a correct result may be from the reference, element by element. The bounds are derived from the rounding of each step, by dtype
+ * and operation. They do not depend on the backend, except for two things that it announces: the error of its exp, and whether it
  * keeps subnormals.
  *
  * Every bound is a first-order sum of errors in units of u, half an ULP of 1:
- * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL grants 2.5 ULP); dividing by a
- *   temperature of 1 costs nothing;
+ * - an addition or multiplication is within 1 u of its result, a division within 5 u (WGSL allows 2.5 ULP); dividing by a
+ *   temperature of 1 adds no error;
  * - exp(x) is within `base + slope·|x|` ULP, 2 u each, and the rounding of its argument, |x| u, is a relative error of the
- *   result: `e(g) = g + 2 (base + slope·g)` for a term that lies a gap g below the row's maximum. The exp of an operand, which
- *   nothing has rounded, is within `2 (base + slope·|x|)`;
- * - log is granted `base` ULP, and near 1, where its result is 0, the absolute error that this is at 4/3 (with WGSL's exp of
- *   base 3 that is 2⁻²¹, what WGSL says of log); log(1 + r) for r ≤ ½ is granted `base` + 4 ULP of its result, however small that is: a
+ *   result: `e(g) = g + 2 (base + slope·g)` for a term whose logit is g below the row's maximum. The exp of an operand, whose argument
+ *   is not rounded, is within `2 (base + slope·|x|)`;
+ * - log is allowed `base` ULP, and near 1, where its result is near 0, the absolute error that this is at 4/3 (for WGSL's exp with
+ *   base 3 this is 2⁻²¹, which is WGSL's bound for log); log(1 + r) for r ≤ ½ is allowed `base` + 4 ULP of its result, however small: a
  *   division, an addition and the terms of a series;
- * - a sum of n terms is within n − 1 u of the sum of their sizes, and of long sums 4√n u are granted: rounding errors of a running sum
- *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6); the 4 makes a bound of it, the worst
- *   case would hide mistakes. (It exists: terms just below half an ULP of the largest are all lost. So nearly one-hot inputs
- *   are short rows.)
+ * - a sum of n terms is within n − 1 u of the sum of their absolute values, and long sums are allowed 4√n u: rounding errors of a running sum
+ *   grow like √n (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.6). The factor 4 makes it a bound; the worst
+ *   case would hide mistakes. (The worst case exists: if all terms are just below half an ULP of the largest, all of them are lost.
+ *   Therefore nearly one-hot inputs are short rows.)
  */
 export interface Precision {
   /** Half an ULP of 1: 2⁻²⁴ for float32, 2⁻⁵³ for float64. */
@@ -26,13 +26,13 @@ export interface Precision {
   readonly floor: number;
   /** Relative error of exp(−gap), in units. */
   exp(gap: number): number;
-  /** Absolute error of a logarithm that comes out at `value`, in units. */
+  /** Absolute error of a logarithm whose result is `value`, in units. */
   log(value: number): number;
-  /** Absolute error of log(1 + r) for r ≤ ½ that comes out at `value`, in units. */
+  /** Absolute error of log(1 + r) for r ≤ ½ whose result is `value`, in units. */
   log1p(value: number): number;
   /**
-   * `tolerance` plus rounding that is not part of the operation: for float16 that of the result, which is computed in float32 and stored;
-   * for float64 that of the expected value, which is a float64 itself.
+   * `tolerance` plus rounding that is not part of the operation: for float16 the rounding of the result, which is computed in float32 and
+   * stored; for float64 the rounding of the expected value, which is a float64 itself.
    */
   stored(tolerance: number, expected: number): number;
 }
@@ -55,7 +55,7 @@ export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, d
 }
 
 /**
- * The precision of whole operations. It equals that of a kernel except for float16: a composition stores each intermediate result, so that
+ * The precision of whole operations. It equals that of a kernel, except for float16: a composition stores each intermediate result, so
  * every step rounds by 2⁻¹¹, or 2⁻²⁵.
  */
 export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {

@@ -23,7 +23,7 @@ export const problemOf: (statement: ProblemStatement) => Problem = memoized((sta
   };
 });
 
-/** The statement as parameters of an id: `shape=7x5;axis=0;input=wide`. */
+/** The statement as parameters of a case's id: `shape=7x5;axis=0;input=wide`. */
 export function parametersOf(statement: ProblemStatement): string {
   const { shape, axis, input, dtype = 'float32', temperature, mask } = statement;
   const options = `${temperature === undefined ? '' : `;temperature=${temperature}`}${mask ? `;mask=${mask}` : ''}`;
@@ -109,7 +109,7 @@ export function expectation(
 interface Stated {
   readonly operands: readonly Operand[];
   readonly expected: Float64Array;
-  /** By what the backend announces. */
+  /** The cached values, by the properties that the backend announces. */
   readonly tolerances: WeakMap<Supports, ArrayLike<number>>;
 }
 
@@ -139,7 +139,7 @@ function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNull
   return { data: Uint8Array.from({ length: count }, (_, row) => (row % 3 === 1 ? 0 : 1)), shape: columns };
 }
 
-/** A mask repeated to the full shape, dimensions aligned at the last. */
+/** A mask repeated to the full shape, with dimensions aligned at the last one. */
 export function broadcast(mask: NonNullable<Problem['mask']>, shape: readonly number[]): Uint8Array {
   const size = shape.reduce((a, b) => a * b, 1);
   const own = [...new Array<number>(shape.length - mask.shape.length).fill(1), ...mask.shape];

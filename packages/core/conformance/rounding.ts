@@ -5,11 +5,11 @@ import type { Precision } from './precision.js';
 
 /** Errors of one row's exps, of their sum and of its logarithm, in units. */
 export interface RowErrors {
-  /** Relative error of exp(x/T − max) of the entry at position i. */
+  /** Relative error of exp(x/T − max) for the entry at position i. */
   term(i: number): number;
   /** Rounding of its x/T − max itself. */
   shift(i: number): number;
-  /** Relative error of the sum of the exps: its terms' weighted by their share (at least that of a gap of 1), and the summation. */
+  /** Relative error of the sum of the exps: the errors of its terms weighted by their share (at least that of a gap of 1), and of the summation. */
   readonly sum: number;
   /** The maximum of x/T. */
   readonly max: number;
@@ -17,7 +17,7 @@ export interface RowErrors {
   readonly logarithm: number;
 }
 
-/** Rounding of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
+/** The rounding errors of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
 export function rowErrors(
   precision: Precision,
   x: Values,
@@ -46,9 +46,9 @@ export function rowErrors(
 }
 
 /**
- * Absolute error of log(1 + r), in units, where r, the sum of a row's exps without that of its maximum, is at most ½: relative to r the
- * errors of its terms, each a quotient of two exps, which may underflow, and of the summation; and the logarithm's own. Otherwise undefined: there the logarithm
- * is that of the whole sum, whose relative error is the absolute error of the logarithm.
+ * Absolute error of log(1 + r), in units, where r, the sum of a row's exps without that of its maximum, is at most ½. Relative to r, it has the
+ * errors of r's terms, each a quotient of two exps, which may underflow, the error of the summation, and that of the logarithm itself. Undefined
+ * for larger r, where the logarithm is that of the whole sum: the relative error of the sum is the absolute error of its logarithm.
  */
 function logarithmUnits(
   precision: Precision,
@@ -64,13 +64,13 @@ function logarithmUnits(
   return ofRest / (1 + rest) + precision.log1p(Math.log1p(rest));
 }
 
-/** Absolute error of the log-probability that a row's entry at position i has, in units; 0 where it is −Infinity. */
+/** Absolute error of the log-probability of a row's entry at position i, in units; 0 where it is −Infinity. */
 export function logProbabilityUnits(row: RowErrors, i: number, value: number): number {
   if (!Number.isFinite(value)) return 0;
   return row.shift(i) + row.logarithm + 2 * Math.abs(value);
 }
 
-/** The error of a sum of n terms relative to the sum of their sizes, in units: n − 1, and no more than 4√n. */
+/** The error of a sum of n terms relative to the sum of their absolute values, in units: n − 1, but at most 4√n. */
 export function summation(n: number): number {
   return Math.min(n - 1, 4 * Math.sqrt(n));
 }
@@ -85,7 +85,7 @@ export function expUnits(precision: Precision, x: number): number {
   return precision.exp(Math.abs(x)) - Math.abs(x);
 }
 
-/** The bounds of each row's entries, given by position; `stored` is applied here. */
+/** The bounds of each row's entries, by position; `stored` is applied here. */
 export function rowBounds(
   precision: Precision,
   expected: Values,
@@ -102,7 +102,7 @@ export function rowBounds(
   return out;
 }
 
-/** The bounds of a Jacobian's entries: in the row of position i and the column of position j, both of `at`. */
+/** The bounds of a Jacobian's entries: in the row of position i and the column of position j, both positions in `at`. */
 export function entryBounds(
   expected: Values,
   rows: Rows,

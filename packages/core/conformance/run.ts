@@ -6,11 +6,11 @@ import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
 import { defaultLimitMs, within } from './limit.js';
 import { completeCase, missingMembers } from './structure.js';
 
-/** A case tied to a backend: hand `name` and `run` to any test runner. */
+/** A case bound to a backend: pass `name` and `run` to any test runner. */
 export interface BoundCase {
   readonly id: string;
   readonly section: string;
-  /** `webgpu: softmax/values:shape=7x5;axis=0;input=wide`, with `(composed)` after the backend if it runs without fused kernels. */
+  /** `webgpu: softmax/values:shape=7x5;axis=0;input=wide`, with `(composed)` after the backend's name if it runs without fused kernels. */
   readonly name: string;
   /** Why the case does not apply here, or null if it does. */
   readonly skip: string | null;
@@ -18,20 +18,20 @@ export interface BoundCase {
 }
 
 export interface ConformanceOptions<O = unknown> {
-  /** A backend that can't run here fails instead of being skipped: for CI where the device exists. */
+  /** If true, a backend that cannot run here fails instead of being skipped: for CI on machines with the device. */
   readonly required?: boolean;
-  /** False leaves out the second run without fused kernels. Default true. */
+  /** If false, the second run without fused kernels is left out. Default true. */
   readonly composed?: boolean;
-  /** Most milliseconds that a case may take, and opening the backend, so that a promise that never settles fails its case. Default 120 000. */
+  /** The longest time in milliseconds for a case, and for opening the backend, so that a promise that never settles fails its case. Default 120 000. */
   readonly timeoutMs?: number;
   /** Options for the provider's `open`. */
   readonly open?: O;
 }
 
 /**
- * The conformance suite for a backend, as data. Opens the backend; the cases are run one after another in the order given,
- * each alone if need be, and the last one closes it. If the backend has fused kernels and a basis, cases of composed operations are run a second time without
- * the kernels.
+ * The conformance suite for a backend, as data. Opens the backend. The cases must run one after another in the order given; any of them may
+ * be left out, and the last one closes the backend. If the backend has fused kernels and a basis, cases of composed operations run a second
+ * time without the kernels.
  *
  * @example
  * import { test } from 'node:test'; // or vitest's, or none at all
@@ -62,7 +62,7 @@ async function openTarget<B, O>(
   const reason = await target.unavailable();
   if (reason !== null) return { unavailable: reason };
   const backend = (await target.open(open)) as Backend | null | undefined;
-  if (typeof backend !== 'object' || backend === null) throw new Error(`open gives ${backend}; expected a backend`);
+  if (typeof backend !== 'object' || backend === null) throw new Error(`open returned ${backend}; expected a backend`);
   return { backend };
 }
 
@@ -76,7 +76,7 @@ function unavailableCases(name: string, reason: string, required: boolean): read
   return cases.map(({ id, section }) => ({ id, section, name: `${name}: ${id}`, skip: reason, run: unavailable }));
 }
 
-/** The only case of an incomplete backend: it fails with what is missing, and closes the backend. All other cases would fail for the same reason. */
+/** The only case that runs on an incomplete backend: it fails with the list of what is missing, and closes the backend. All other cases would fail for the same reason. */
 function incompleteCases(name: string, backend: Backend, lacking: readonly string[]): readonly BoundCase[] {
   const run = async () => {
     if (typeof backend.close === 'function') await backend.close();
@@ -109,7 +109,7 @@ function bind(conformanceCase: ConformanceCase, backend: Backend, label: string,
   };
 }
 
-/** Runs one case, which must settle and free all its buffers. */
+/** Runs one case, which must settle and free all of its buffers. */
 async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<void> {
   const before = liveBuffers(backend);
   try {
@@ -125,7 +125,7 @@ async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeo
   throw new Error(`${left} buffers were allocated and not freed`);
 }
 
-/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then correct. */
+/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then the correct result. */
 function declined(error: unknown, { requires }: ConformanceCase, backend: Backend): boolean {
   if (backend.basis || !requires.kernel) return false;
   return isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';

@@ -4,7 +4,7 @@ import type { BoundCase } from './run.js';
 export interface ConformanceSection {
   /** `wasm: softmax`; `wasm (composed): laws`; `wasm: lifecycle/close` for the case that closes the backend. */
   readonly name: string;
-  /** The cases that apply to the backend. Never empty. */
+  /** The cases that apply to the backend; at least one. */
   readonly cases: readonly BoundCase[];
   /**
    * Runs every case, one after another.
@@ -15,8 +15,8 @@ export interface ConformanceSection {
 }
 
 /**
- * The suite by sections, for runners in which a test costs more than a case: some forty tests instead of thousands. What does not
- * apply is left out; {@link skipReasons} says how much that is.
+ * The suite by sections, for test runners in which a test costs more than a case: about forty tests instead of thousands. Cases that do not
+ * apply are left out; {@link skipReasons} counts them.
  *
  * @example
  * import { test } from 'vitest'; // or node:test
@@ -25,7 +25,7 @@ export interface ConformanceSection {
  * test('every case applies', () => expect(skipReasons(cases)).toEqual({}));
  */
 export function sections(cases: readonly BoundCase[]): readonly ConformanceSection[] {
-  // The last case closes the backend: it stays last, apart from the section that it belongs to.
+  // The last case closes the backend, so it stays last, separate from the other cases of its section.
   const last = cases.at(-1);
   const groups = new Map<string, BoundCase[]>();
   for (const c of cases) {
@@ -38,7 +38,7 @@ export function sections(cases: readonly BoundCase[]): readonly ConformanceSecti
   return [...groups].map(([name, applying]) => ({ name, cases: applying, run: () => runAll(applying) }));
 }
 
-/** How many cases are skipped, by reason. What a known device skips is asserted, so that a regression cannot turn into skips. */
+/** How many cases are skipped, by reason. Assert it for every known device, so that a regression cannot turn into skips. */
 export function skipReasons(cases: readonly BoundCase[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { skip } of cases) if (skip !== null) counts[skip] = (counts[skip] ?? 0) + 1;

@@ -2,10 +2,10 @@ import type { ReferenceParameters } from '../reference/functions.js';
 import type { FloatDType, Rows } from '../src/index.js';
 import type { InputName } from './inputs.js';
 
-/** What one case computes, as it stands in the case's id. */
+/** What one case computes, as written in the case's id. */
 export interface ProblemStatement {
   readonly shape: readonly number[];
-  /** Not negative; `call` passes on a negative one if asked to. */
+  /** Not negative here; `call` passes a negative axis if asked to. */
   readonly axis: number;
   readonly input: InputName;
   readonly dtype?: FloatDType;
@@ -13,7 +13,7 @@ export interface ProblemStatement {
   readonly mask?: MaskName;
 }
 
-/** full: an entry for each logit. row: one row of it for all. columns: constant along the axis, so that rows are kept or emptied as a whole. */
+/** full: an entry for each logit. row: one row for all rows. columns: constant along the axis, so that whole rows are kept or masked. */
 export type MaskName = 'full' | 'row' | 'columns';
 
 /** A statement with its numbers. */

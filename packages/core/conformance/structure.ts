@@ -31,13 +31,13 @@ const limits = { elements: 'number', classes: 'number' } satisfies Record<keyof 
 const expUlp = { base: 'number', slope: 'number' } satisfies Record<keyof Supports['expUlp'], Kind>;
 const verbs = Object.fromEntries(verbNames.map((name) => [name, 'function' as const]));
 
-/** The first case of all: the others call what it finds missing. */
+/** The first case of the suite: the others call the functions that it checks. */
 export const completeCase = defineKernelCase('supports/complete', {}, async (backend) => {
   const lacking = missingMembers(backend);
   assert(lacking.length === 0, `the backend lacks ${lacking.join(', ')}`);
 });
 
-/** What a backend must have and has not, or has as something else: `jacobian (a function)`. */
+/** The members that a backend lacks, or that have another type: `jacobian (a function)`. */
 export function missingMembers(backend: Backend): readonly string[] {
   const { supports, basis } = backend;
   return [

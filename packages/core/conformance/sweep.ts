@@ -1,13 +1,13 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
 import { layout } from './inputs.js';
 
-/** From the first to the last, both included. */
+/** From the first to the last, inclusive. */
 export type Range = readonly [first: number, last: number];
 
-/** A shape of which one dimension runs through a range: kernels go wrong at the sizes around those that they are tiled by. */
+/** A shape with one dimension that runs through a range, because kernels fail at sizes around their tile sizes. */
 export type Sweep = readonly (number | Range)[];
 
-/** Row lengths: all to 67, then around the powers of two. */
+/** Row lengths: all up to 67, then lengths around the powers of two. */
 export const lengthRanges: Record<FloatDType, readonly Range[]> = {
   float32: [
     [1, 8],
@@ -47,7 +47,7 @@ export const columnRanges: readonly Range[] = [
   [1023, 1025],
 ];
 
-/** Numbers of short rows, of which kernels put several in a vector or a workgroup. */
+/** Numbers of short rows, which kernels put several to a vector or a workgroup. */
 export const rowRanges: readonly Range[] = [
   [1, 9],
   [15, 17],
@@ -56,7 +56,7 @@ export const rowRanges: readonly Range[] = [
   [127, 129],
 ];
 
-/** As in an id: `3x1..8`. */
+/** As written in an id: `3x1..8`. */
 export function showSweep(sweep: Sweep): string {
   return sweep.map((size) => (typeof size === 'number' ? size : `${size[0]}..${size[1]}`)).join('x');
 }
@@ -67,7 +67,7 @@ export function largest(sweep: Sweep, axis: number): number {
   return layout(most, axis).classes;
 }
 
-/** Checks every shape of a sweep, all of them enqueued before the first result is awaited. @throws the first failure, when all are done */
+/** Checks every shape of a sweep; all are enqueued before the first result is awaited. @throws the first failure, after all are done */
 export async function checkSweep(sweep: Sweep, check: (shape: readonly number[]) => Promise<void>): Promise<void> {
   const range = sweep.find((size) => typeof size !== 'number');
   if (range === undefined) throw new Error(`no dimension of ${showSweep(sweep)} runs through a range`);
@@ -80,9 +80,9 @@ export async function checkSweep(sweep: Sweep, check: (shape: readonly number[])
 }
 
 /**
- * Checks all items, all of them enqueued before the first result is awaited.
+ * Checks all items; all are enqueued before the first result is awaited.
  *
- * @throws Error when all are done, with the parameters of the first that failed
+ * @throws Error after all are done, with the parameters of the first item that failed
  */
 export async function checkEach<T>(
   items: readonly T[],
@@ -101,7 +101,7 @@ export async function checkEach<T>(
   const [first] = failures;
   if (first === undefined) return;
   const { item, error } = first;
-  // A kernel that declines where there is nothing to compose from is no failure of the others.
+  // Without a basis, a kernel that declines is not a failure of the other items.
   if (failures.every((failure) => isSoftgradError(failure.error) && failure.error.code === 'ERR_UNSUPPORTED'))
     throw error;
   const message = error instanceof Error ? error.message : String(error);

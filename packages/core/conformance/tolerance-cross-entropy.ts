@@ -12,7 +12,7 @@ import { divisionUnits, logProbabilityUnits, rowErrors, summation, sumOf } from 
 
 /**
  * The loss: each log-probability's bound weighted by the target, the weight's own error, the product of both, the sum over the classes,
- * and for 'mean' and 'sum' what the reduction costs.
+ * and for 'mean' and 'sum' the rounding of the reduction.
  */
 export function crossEntropyLossTolerance(
   precision: Precision,
@@ -42,7 +42,7 @@ export function crossEntropyLossTolerance(
   return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }
 
-/** The gradient, relative to both of its terms, p Σ q and q; times the cotangent of the loss, if there is one. */
+/** The gradient, relative to both of its terms, p Σ q and q; times the cotangent of the loss, if given. */
 export function crossEntropyGradientTolerance(
   precision: Precision,
   x: Values,
@@ -88,11 +88,11 @@ export function crossEntropyJvpTolerance(
 }
 
 /**
- * Absolute bounds of the gradient's entries: of p Σ q, whose factors are rounded and multiplied, and of q; of their difference, the
- * division by the temperature and what the reduction costs. `extra` units for what is done with them.
+ * Absolute bounds of the gradient's entries: the errors of p Σ q, whose factors are rounded and multiplied, and of q; of their difference, the
+ * division by the temperature and the reduction. `extra` units are added for further steps.
  *
- * Where p_i is above ½ that would cancel, and the terms are those of `p_i Σ_{j≠i} q_j − q_i Σ_{j≠i} p_j`, the first sum of which may be
- * Σ q − q_i with the error of Σ q; of a one-hot target it is 0.
+ * Where p_i is above ½ this would cancel, so the terms are those of `p_i Σ_{j≠i} q_j − q_i Σ_{j≠i} p_j`. Its first sum may be computed as
+ * Σ q − q_i, with the error of Σ q; for a one-hot target it is 0.
  */
 function gradientBounds(
   precision: Precision,
@@ -108,17 +108,17 @@ function gradientBounds(
   const tempered = scale / Math.abs(options.temperature ?? 1);
   const ofTarget = targetUnits(options);
   const after = 1 + divisionUnits(options.temperature) + units + extra;
-  // (Q e − q S) / S, which does not cancel where p is nearly 1, multiplies q by S and divides it by S: four operations and a division.
+  // (Q e − q S) / S, which does not cancel where p is nearly 1, multiplies q by S and divides by S: four operations and a division.
   const ofSum = 8;
   rowIndices(rows).forEach((at, r) => {
     const q = targetWeights(target, at, r, options)?.map(nearest);
     if (!q) return;
     const row = rowErrors(precision, x, at, options);
     const sum = q.reduce((a, b) => a + Math.abs(b), 0);
-    // exp(log p) has the absolute error of log p as its relative one; otherwise p is a quotient.
+    // exp(log p) turns the absolute error of log p into a relative one; otherwise p is a quotient.
     const relative = (i: number) =>
       Math.max(logProbabilityUnits(row, i, logs[i] ?? Number.NaN) + precision.exp(0), row.term(i) + row.sum + 5);
-    /** p and the part of it that is error, in units. Where a row has nothing left, 0 is exact and the errors of its sum are undefined. */
+    /** p and the part of it that is error, in units. Where the mask keeps nothing of a row, 0 is exact and the errors of its sum are undefined. */
     const probability = (i: number) => Math.exp(logs[i] ?? Number.NaN);
     const erring = (i: number) => (probability(i) === 0 ? 0 : probability(i) * relative(i));
     const oneHot = sumUnits(target, rows, options) === 0;
@@ -145,7 +145,7 @@ export function targetUnits({ labelSmoothing = 0, weight }: ReferenceCrossEntrop
   return (labelSmoothing === 0 ? 0 : 8) + (weight ? 1 : 0);
 }
 
-/** What a sum of the target's weights over the classes costs: nothing where one of them is all there is. */
+/** The rounding of the sum of the target's weights over the classes: none if there is only one weight. */
 export function sumUnits(
   { kind }: ReferenceTarget,
   { classes }: Rows,
@@ -154,7 +154,7 @@ export function sumUnits(
   return kind === 'indices' && labelSmoothing === 0 ? 0 : summation(classes);
 }
 
-/** 1/N for the mean, and the units of the sum over the rows, of N where it is a sum of weights, and of the division by it. */
+/** 1/N for the mean, and the units of three steps: the sum over the rows, the computation of N where it is a sum of weights, and the division by N. */
 function reduction(target: ReferenceTarget, rows: Rows, options: ReferenceCrossEntropyOptions) {
   const { reduction: kind = 'mean' } = options;
   if (kind === 'none') return { scale: 1, units: 0 };

@@ -12,11 +12,11 @@ import { divisionUnits, expUnits, rowBounds, rowErrors, summation } from './roun
 import { sumUnits, targetUnits } from './tolerance-cross-entropy.js';
 
 /**
- * Bounds of the second derivatives, which are made of centred directions `v − ⟨p, v⟩`. In a row with a probability above ½, the direction
- * at that entry has to be taken off the others first: bounds are relative to what is left then, and not to |v|.
+ * Bounds of the second derivatives, which consist of centred directions `v − ⟨p, v⟩`. In a row with a probability above ½, the direction's
+ * value at that entry has to be subtracted from the others first: bounds are relative to the remaining differences, not to |v|.
  */
 interface Centred {
-  /** `|v_i − v_k| + Σ_j p_j |v_j − v_k|`: what the centred direction is made of. */
+  /** `|v_i − v_k| + Σ_j p_j |v_j − v_k|`: the terms of the centred direction. */
   readonly size: number;
   /** Its absolute error. */
   readonly error: number;
@@ -28,10 +28,10 @@ interface Probability {
   readonly units: number;
 }
 
-/** Above it, a right implementation takes the largest probability's entry off; a little above ½, since that is itself rounded. */
+/** Above it, a correct implementation subtracts the value at the largest probability; a little above ½, because the probability itself is rounded. */
 const dominant = 0.51;
 
-/** What is subtracted from a row's direction, and how large it may be where that is nothing or any of the entries of like probability. */
+/** The value that is subtracted from a row's direction, and how large it may be: nothing may be subtracted, or the value at any entry with a similar probability. */
 function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
   readonly offset: number;
   readonly slack: number;
@@ -45,7 +45,7 @@ function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
 
 /**
  * The bounds of a row's centred direction, entry by entry: a difference, a product and their sum for the mean; a difference for the
- * direction and one for what is left. `excess` is |Σ p − 1| of probabilities that are given: a constant added to v counts by as much.
+ * direction and one for the result. `excess` is |Σ p − 1| of given probabilities: adding a constant c to v changes the result by `excess` · c.
  */
 function centred<E extends Probability>(
   { unit, floor }: Precision,
@@ -67,7 +67,7 @@ function centred<E extends Probability>(
 
 /**
  * The hvp of given probabilities, `s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²`: the errors of both centred directions, their product, the sum of the
- * products (a product and a difference more), the product with s and two divisions.
+ * products (one more product and one more difference), the product with s and two divisions.
  */
 export function softmaxHvpTolerance(
   precision: Precision,
@@ -181,7 +181,7 @@ export function logSumExpHvpTolerance(
   );
 }
 
-/** The hvp of cross-entropy: that of log-sum-exp, its factor with the errors of the target's weights, of their sum and of the reduction. */
+/** The hvp of cross-entropy: that of log-sum-exp, where the factor has the errors of the target's weights, of their sum and of the reduction. */
 export function crossEntropyHvpTolerance(
   precision: Precision,
   x: Values,
@@ -208,7 +208,7 @@ export function crossEntropyHvpTolerance(
   });
 }
 
-/** The hvp of sigmoid, relative: `g t y (1 − y) (1 − 2y)` is four products and two differences, of which 1 − 2y is exact near its zero. */
+/** The hvp of sigmoid, relative: `g t y (1 − y) (1 − 2y)` is four products and two differences; 1 − 2y is exact near its zero. */
 export function sigmoidHvpTolerance(
   precision: Precision,
   _y: Values,
@@ -222,7 +222,7 @@ export function sigmoidHvpTolerance(
   });
 }
 
-/** What the mean divides by, and the units that its own sum and the division cost. */
+/** The divisor of the mean, and the units of its own sum and of the division. */
 function meanCount(target: ReferenceTarget, rows: Rows, options: ReferenceCrossEntropyOptions) {
   const { reduction = 'mean', weight } = options;
   if (reduction !== 'mean') return { count: 1, units: 0 };
@@ -230,7 +230,7 @@ function meanCount(target: ReferenceTarget, rows: Rows, options: ReferenceCrossE
   return { count: nearest(rowCount(target, rows, options)), units: summed + 5 };
 }
 
-/** What multiplies a row: its size, and its absolute error in units. */
+/** The factor of a row: its size, and its absolute error in units. */
 interface Factor {
   readonly size: number;
   readonly error: number;
@@ -250,7 +250,7 @@ function logSumExpCurvature(
   const row = at.map((i) => {
     const p = probabilities[i] ?? Number.NaN;
     const units = p === 0 ? 0 : errors.term(i) + errors.sum + 5;
-    // What is masked has no part in it, whatever the tangent there.
+    // A masked entry has no effect, whatever the tangent there.
     return { p, units, t: mask && !mask[i] ? 0 : (t[i] ?? Number.NaN) };
   });
   return curvatureBounds(precision, row, 0, factor, temperature);
@@ -276,7 +276,7 @@ function curvatureBounds(
   });
 }
 
-/** How many times the smallest number is lost where products of a size and their quotients underflow. */
+/** How many times the smallest number is lost where products and their quotients underflow. */
 function roundedToZero(temperature: number, size: number): number {
   const scale = 1 / Math.abs(temperature);
   return 1 + scale + scale ** 2 * size;

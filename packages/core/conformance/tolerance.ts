@@ -35,9 +35,9 @@ export function softmaxTolerance(
 }
 
 /**
- * The Jacobian of given probabilities, divided by the temperature: one product off the diagonal; on it s times the sum of the others, relative
- * to that sum, however small it is beside 1. Up to s = ½ also `s (1 − s)`, which differs from it by s times Σ s − 1, known since s is
- * given; beyond ½ that difference would be as large as the result.
+ * The Jacobian of given probabilities, divided by the temperature. Off the diagonal: one product. On the diagonal: s times the sum of the others, with
+ * an error relative to that sum, however small it is compared with 1. Up to s = ½ `s (1 − s)` is allowed as well; it differs by s times (Σ s − 1), which is
+ * known because s is given. Above ½ that difference would be as large as the result.
  */
 export function softmaxJacobianTolerance(
   { unit, floor, stored }: Precision,
@@ -59,13 +59,13 @@ export function softmaxJacobianTolerance(
 }
 
 /**
- * vjp of given probabilities, relative to the terms that it is made of: s_i (|g_i| + Σ|s g|). Besides `s ⊙ (g − ⟨s, g⟩)` the
- * bound admits the forms that first take g_k, k the largest probability, off the cotangent, or that sum s_j (g_i − g_j):
- * they differ by |g_i| or |g_k| times Σ s − 1, which is known since s is given. A term of the sum is a difference and a product; what is
- * done with the sum takes two differences, a product and the division.
+ * vjp of given probabilities, relative to the terms that it consists of: s_i (|g_i| + Σ|s g|). Besides `s ⊙ (g − ⟨s, g⟩)` the
+ * bound allows formulas that first subtract g_k, where k is the largest probability, from the cotangent, or that sum s_j (g_i − g_j).
+ * They differ by |g_i| or |g_k| times (Σ s − 1), which is known because s is given. A term of the sum is a difference and a product; the
+ * steps after the sum are two differences, a product and the division.
  *
- * Where s_k is above ½ the terms are those that remain once g_k is taken off: `g_k − ⟨s, g⟩` would cancel, and has an error of |g_k| times
- * Σ s − 1 beside a result of the size of 1 − s_k.
+ * Where s_k is above ½, the terms are those that remain after g_k is subtracted: `g_k − ⟨s, g⟩` would cancel, and its error, |g_k| times
+ * (Σ s − 1), is compared with a result of about the size of 1 − s_k.
  */
 export function softmaxVjpTolerance(
   precision: Precision,
@@ -174,8 +174,8 @@ export function logSumExpJvpTolerance(
  * vjp of log-softmax, `(g_i − p_i Σ g) / T` with p = exp(y), relative to |g_i| and to p_i Σ|g|: an exp, a sum and their product; a difference
  * and the division of both.
  *
- * Where p_i is above ½ that would cancel, and the terms are those of `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`: 1 − p_i as `complementOf` has
- * it times g_i, a product; an exp, a sum and their product.
+ * Where p_i is above ½ this would cancel, so the terms are those of `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`: 1 − p_i with the bound of `complementOf`,
+ * times g_i, a product; an exp, a sum and their product.
  */
 export function logSoftmaxVjpTolerance(
   precision: Precision,
@@ -206,8 +206,8 @@ export function logSoftmaxVjpTolerance(
 /**
  * jvp of log-softmax, relative to |t_i| and to Σ exp(y) |t|, the sum of exps times tangents; a difference and the division of both.
  *
- * Where an entry's probability is above ½ the terms are those that remain once its tangent is taken off all of them, a difference more.
- * That changes nothing where Σ exp(y) is 1; what rounding left of it is known since y is given.
+ * Where the probability of an entry is above ½, the terms are those that remain after its tangent is subtracted from all of them, which is one more
+ * difference. The result is the same if Σ exp(y) is 1; how far rounding moved that sum from 1 is known because y is given.
  */
 export function logSoftmaxJvpTolerance(
   precision: Precision,
@@ -239,8 +239,8 @@ export function logSoftmaxJvpTolerance(
 }
 
 /**
- * The Jacobian of log-softmax: one exp, one subtraction, one division an entry. On the diagonal an exp above ½ would cancel: there it is
- * 1 − exp(y_c) as `complementOf` has it.
+ * The Jacobian of log-softmax: one exp, one subtraction, one division for each entry. On the diagonal an exp above ½ would cancel, so there the
+ * bound is that of 1 − exp(y_c) by `complementOf`.
  */
 export function logSoftmaxJacobianTolerance(
   precision: Precision,
@@ -268,9 +268,9 @@ function probabilityOf(y: number): number {
 }
 
 /**
- * `1 − exp(y_top)` of a row of log-probabilities, for an exp above ½, and its absolute error: as the sum of the others' exps, each of which
- * has its error and may underflow, or by a series, which is granted 4 u. The sum differs from it by `excess`: Σ exp(y) is 1 only as far as y
- * is right, which is known since y is given.
+ * `1 − exp(y_top)` for an exp above ½ in a row of log-probabilities, and its absolute error: computed as the sum of the others' exps, each of which
+ * has its error and may underflow, or by a series, which is allowed 4 u. The two differ by `excess`: Σ exp(y) is 1 only as far as y
+ * is accurate, which is known because y is given.
  */
 function complementOf(precision: Precision, y: Values, at: readonly number[], top: number) {
   const value = -Math.expm1(y[top] ?? Number.NaN);
@@ -282,7 +282,7 @@ function complementOf(precision: Precision, y: Values, at: readonly number[], to
   return { value: Math.abs(value), excess, error: rounding + excess + precision.floor * others.length };
 }
 
-/** sigmoid, relative: an exp, whose error counts as far as 1 − y; an addition and a division. */
+/** sigmoid, relative: an exp, whose error is multiplied by 1 − y; an addition and a division. */
 export function sigmoidTolerance(precision: Precision, x: Values, expected: Values): Float64Array {
   return Float64Array.from(expected, (value, i) => {
     const units = (1 - value) * expUnits(precision, x[i] ?? Number.NaN) + 6;

@@ -2,13 +2,13 @@ import type { Backend, CrossEntropyParameters, HostArray } from '../src/index.js
 import { delegate } from './delegate.js';
 import { missingMembers } from './structure.js';
 
-/** A call into a backend: data that goes in or comes out, or a kernel. */
+/** A call into a backend: data transfer or a kernel. */
 export type TracedCall =
   | { readonly kind: 'write' | 'read'; readonly buffer: string; readonly values: HostArray }
   | { readonly kind: 'kernel'; readonly name: string; readonly arguments: string; readonly declined: boolean };
 
 /**
- * A backend that records its calls in the order in which they are made: buffers are named b1, b2, … as they are allocated. `calls` grows until
+ * A backend that records its calls in order: buffers are named b1, b2, … as they are allocated. `calls` grows until
  * `clear` empties it.
  */
 export interface Traced {
@@ -18,8 +18,8 @@ export interface Traced {
 }
 
 /**
- * Records what goes into a backend and what comes out, for a report that somebody else can follow. An incomplete backend is given
- * back as it is, since the suite has to find out what it lacks.
+ * Records all data transfers and kernel calls of a backend, for a report that others can follow. An incomplete backend is returned
+ * unchanged, because the suite has to report what it lacks.
  */
 export function traced(backend: Backend): Traced {
   const calls: TracedCall[] = [];
@@ -91,13 +91,13 @@ const parameters: ReadonlySet<string> = new Set<keyof CrossEntropyParameters<unk
   'scale',
 ]);
 
-/** An argument of a kernel: a buffer by its name, an object by its members. */
+/** An argument of a kernel: the name of a buffer, or the members of an object. */
 function describe(value: unknown, names: ReadonlyMap<unknown, string>): string {
   const name = typeof value === 'object' ? names.get(value) : undefined;
   if (name !== undefined) return name;
   if (Array.isArray(value)) return `[${value.map((one) => describe(one, names)).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return typeof value === 'string' ? `'${value}'` : String(value);
-  // Core hands its own record of the call over as the parameters; a kernel is told of these members only.
+  // Core passes its own record of the call as the parameters; kernels may use only these members.
   const members = Object.entries(value).filter(([key]) => !('temperature' in value) || parameters.has(key));
   return `{ ${members.map(([key, member]) => `${key}: ${describe(member, names)}`).join(', ')} }`;
 }

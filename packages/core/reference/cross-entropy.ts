@@ -17,13 +17,13 @@ import { complement, isDominant, logSumExpCurvature } from './functions.js';
 import { logProbabilities } from './probabilities.js';
 import { type ReferenceParameters, rowIndices, total, type Values } from './row-entries.js';
 
-/** Class indices, one a row, or probabilities, laid out like the logits. */
+/** Class indices, one for each row, or probabilities in the layout of the logits. */
 export interface ReferenceTarget {
   readonly kind: 'indices' | 'probabilities';
   readonly values: Values;
 }
 
-/** The options of PyTorch's `cross_entropy` (torch.nn.CrossEntropyLoss) beside the family's own. */
+/** The options of PyTorch's `cross_entropy` (torch.nn.CrossEntropyLoss), in addition to those of softmax. */
 export interface ReferenceCrossEntropyOptions extends ReferenceParameters {
   readonly weight?: Values | null;
   readonly labelSmoothing?: number;
@@ -32,16 +32,16 @@ export interface ReferenceCrossEntropyOptions extends ReferenceParameters {
 }
 
 export interface ReferenceCrossEntropy {
-  /** One value a row for 'none', else one value. */
+  /** One value for each row if the reduction is 'none', else one value. */
   readonly loss: Float64Array;
-  /** Of the loss (of each row's own for 'none') with respect to the logits. */
+  /** The gradient of the loss (for 'none', of each row's own loss) with respect to the logits. */
   readonly gradient: Float64Array;
 }
 
 /**
- * `loss = −Σ_c q_c log p_c` a row, p = softmax(x/T), q as `targetWeights` has it; gradient `(p Σ q − q) / T`; summed, or divided by
- * N = Σ weight[target] over the rows that count (indices) or the number of rows (probabilities). Terms with q = 0 are 0;
- * without a row that counts the mean is NaN, as it is in PyTorch, and the gradient 0.
+ * `loss = −Σ_c q_c log p_c` for each row, with p = softmax(x/T) and q from `targetWeights`; the gradient is `(p Σ q − q) / T`. Both are summed, or
+ * divided by N: Σ weight[target] over the rows that are not ignored (indices), or the number of rows (probabilities). Terms with q = 0 are 0;
+ * if all rows are ignored, the mean is NaN, as in PyTorch, and the gradient is 0.
  */
 export function crossEntropy(
   x: Values,
@@ -71,7 +71,7 @@ export function crossEntropy(
       gradient[i] = nearest(div(derivative, divisor));
       if (Number.isNaN(logarithm.hi)) undefinedRow = true;
       if (weight.hi === 0) return;
-      // Where log p is beyond the range, its product with a weight need not be; beside it log Σ is nothing.
+      // log p may overflow although its product with a weight does not; the term log Σ is negligible then.
       if (Number.isFinite(logarithm.hi) || !Number.isFinite(x[i] ?? Number.NaN)) {
         loss = sub(loss, mul(weight, logarithm));
       } else {
@@ -84,7 +84,7 @@ export function crossEntropy(
   return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
 }
 
-/** `p Σ q − q_c` with p = exp(log), of a p above ½ as `p Σ_{k≠c} q_k − q_c (1 − p)`, which is the same and does not cancel. */
+/** `p Σ q − q_c` with p = exp(log). If p is above ½, computed as `p Σ_{k≠c} q_k − q_c (1 − p)`, which is equal and does not cancel. */
 function slope(log: DoubleDouble, q: readonly DoubleDouble[], c: number, sum: DoubleDouble): DoubleDouble {
   const weight = q[c] ?? nan;
   if (!isDominant(log)) return sub(mul(exp(log), sum), weight);
@@ -92,7 +92,7 @@ function slope(log: DoubleDouble, q: readonly DoubleDouble[], c: number, sum: Do
   return sub(mul(exp(log), others), mul(weight, complement(log)));
 }
 
-/** The gradient times the cotangent of the loss: one value, or one a row for 'none'. */
+/** The gradient times the cotangent of the loss: one value, or one for each row if the reduction is 'none'. */
 export function crossEntropyVjp(
   x: Values,
   target: ReferenceTarget,
@@ -122,7 +122,7 @@ export function crossEntropyJvp(
   return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);
 }
 
-/** The derivative of crossEntropyVjp along a tangent t of the logits: `g Σq p_i Σ_j p_j (t_i − t_j) / T²`, divided as the reduction says. */
+/** The derivative of crossEntropyVjp along a tangent t of the logits: `g Σq p_i Σ_j p_j (t_i − t_j) / T²`, divided as the reduction requires. */
 export function crossEntropyHvp(
   x: Values,
   target: ReferenceTarget,
@@ -145,7 +145,7 @@ export function crossEntropyHvp(
   return out;
 }
 
-/** Weights of a mean, which does not change by a factor of all of them, scaled by a power of 2 that makes the largest about 1. */
+/** Weights of a mean, scaled by a power of 2 that makes the largest about 1; a common factor does not change the mean. */
 function balanced(options: ReferenceCrossEntropyOptions): ReferenceCrossEntropyOptions {
   if (!options.weight) return options;
   const largest = Array.from(options.weight).reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
@@ -177,7 +177,7 @@ export function targetWeights(
   });
 }
 
-/** What the mean divides by. */
+/** The divisor of the mean. */
 export function rowCount(
   target: ReferenceTarget,
   { outer, inner }: Rows,

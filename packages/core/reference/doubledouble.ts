@@ -1,10 +1,10 @@
 /**
- * A number of about 106 bits, held as the unevaluated sum of two float64: what float64 results are checked against.
+ * A number of about 106 bits, stored as the unevaluated sum of two float64. Float64 results are compared with it.
  *
  * Error-free transformations after Dekker, "A floating-point technique for extending the available precision"
  * (Numer. Math. 18, 1971); algorithms as in Hida, Li and Bailey, "Library for double-double and quad-double arithmetic"
- * (2007), sections 2 and 3. The low part is lost where it would fall below 2⁻¹⁰⁷⁴, so magnitudes under about 1e-290
- * carry no more than float64's own precision.
+ * (2007), sections 2 and 3. The low part is lost where it would be below 2⁻¹⁰⁷⁴, so numbers under about 1e-290
+ * have only the precision of float64.
  */
 export interface DoubleDouble {
   readonly hi: number;
@@ -16,7 +16,7 @@ export const zero: DoubleDouble = { hi: 0, lo: 0 };
 export const one: DoubleDouble = { hi: 1, lo: 0 };
 export const nan: DoubleDouble = { hi: Number.NaN, lo: 0 };
 
-/** A float64 as it is; NaN in the place of an element that an operand does not have, so that the result shows it. */
+/** A float64 unchanged; NaN for an element that an operand does not have, so that the error shows in the result. */
 export function exactly(x = Number.NaN): DoubleDouble {
   return { hi: x, lo: 0 };
 }
@@ -55,7 +55,7 @@ export function mul(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   return normalised(high, productError(a.hi, b.hi, high) + (a.hi * b.lo + a.lo * b.hi));
 }
 
-/** `a · b` of two float64: exactly, unless it is below the smallest of them. */
+/** `a · b` of two float64: exact, unless it is below the smallest number. */
 export function product(a = Number.NaN, b = Number.NaN): DoubleDouble {
   const high = a * b;
   return isTiny(high) ? mul(exactly(a), exactly(b)) : { hi: high, lo: productError(a, b, high) };
@@ -64,7 +64,7 @@ export function product(a = Number.NaN, b = Number.NaN): DoubleDouble {
 /** `a / b`: long division with one correction step, within 15 units of 2⁻¹⁰⁶ (Joldes, Muller and Popescu, ACM TOMS 44, 2017, algorithm 17). */
 export function div(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   const size = Math.abs(b.hi);
-  // At the ends of the range error terms of b, or of the product with it, would underflow or overflow.
+  // At the ends of the range, error terms of b, or of the product with it, would underflow or overflow.
   if (size < 2 ** -700 && size > 0) return div(scaled(a, up), scaled(b, up));
   if (size > 2 ** 700 && Number.isFinite(size)) return div(scaled(a, down), scaled(b, down));
   const quotient = a.hi / b.hi;
@@ -75,7 +75,7 @@ export function div(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   return normalised(quotient, remainder / b.hi);
 }
 
-/** So small that error terms underflow: such a result is computed a power of two larger, and rounded once. */
+/** So small that error terms underflow: such a result is computed scaled up by a power of two, and rounded once. */
 function isTiny(result: number): boolean {
   return result !== 0 && Math.abs(result) < 2 ** -900;
 }
@@ -83,7 +83,7 @@ function isTiny(result: number): boolean {
 const up = 2 ** 200;
 const down = 2 ** -200;
 
-/** `a · powerOfTwo`, exactly unless it leaves the range. */
+/** `a · powerOfTwo`, exact unless it overflows or underflows. */
 export function scaled({ hi, lo }: DoubleDouble, powerOfTwo: number): DoubleDouble {
   return normalised(hi * powerOfTwo, lo * powerOfTwo);
 }
@@ -99,14 +99,14 @@ export function exp(a: DoubleDouble): DoubleDouble {
   return timesPowerOfTwo(mul(expOfSixtyFourths()[i + tableRadius] ?? nan, expSeries(r)), k);
 }
 
-/** `ln a`: one Newton step on `eʸ = a` from float64's own logarithm, which squares its error. */
+/** `ln a`: one Newton step on `eʸ = a` from float64's logarithm, which squares the relative error. */
 export function log(a: DoubleDouble): DoubleDouble {
   if (!(a.hi > 0) || a.hi === Number.POSITIVE_INFINITY) return exactly(Math.log(a.hi));
   const estimate = Math.log(a.hi);
   return add(exactly(estimate), log1pSeries(sub(mul(a, exp(exactly(-estimate))), one)));
 }
 
-/** `ln (1 + a)` for a ≥ 0, without losing a small `a`. */
+/** `ln (1 + a)` for a ≥ 0, accurate for small `a`. */
 export function log1p(a: DoubleDouble): DoubleDouble {
   return a.hi < 1e-5 ? log1pSeries(a) : log(add(one, a));
 }
@@ -118,7 +118,7 @@ function log1pSeries(a: DoubleDouble): DoubleDouble {
   return mul(a, sum);
 }
 
-/** `eᵃ − 1`, without losing a small `a`. */
+/** `eᵃ − 1`, accurate for small `a`. */
 export function expm1(a: DoubleDouble): DoubleDouble {
   return Math.abs(a.hi) < 1 / 128 ? expm1Series(a) : sub(exp(a), one);
 }
@@ -127,11 +127,11 @@ function expSeries(r: DoubleDouble): DoubleDouble {
   return add(one, expm1Series(r));
 }
 
-/** `r + r²/2! + …` for |r| ≤ 1/128: from r⁶/6! on float64 is enough, r¹⁴/14! is below 1e-40. */
+/** `r + r²/2! + …` for |r| ≤ 1/128: float64 is enough from r⁶/6! on, and r¹⁴/14! is below 1e-40. */
 function expm1Series(r: DoubleDouble): DoubleDouble {
   let tail = 1 / 87178291200;
   for (const { hi } of lateFactorials) tail = hi + tail * r.hi;
-  // (hi, lo) is the sum so far. `add` and `mul` are written out: this is what a run of the suite spends its time on.
+  // (hi, lo) is the sum so far. `add` and `mul` are inlined, because a run of the suite spends most of its time here.
   let hi = tail * r.hi;
   let lo = 0;
   for (const coefficient of earlyFactorials) {
@@ -145,15 +145,15 @@ function expm1Series(r: DoubleDouble): DoubleDouble {
   return add(r, mul(r, { hi, lo }));
 }
 
-/** 1/n from 1 on. */
+/** 1/n, from n = 1. */
 const reciprocals: readonly DoubleDouble[] = Array.from({ length: 13 }, (_, k) => div(one, exactly(k + 1)));
 
-/** 1/n! from 1 on. */
+/** 1/n!, from n = 1. */
 const inverseFactorials: readonly DoubleDouble[] = reciprocals.map((_, k) =>
   reciprocals.slice(0, k + 1).reduce(mul, one),
 );
 
-/** 1/7 to 1: what a series is summed up from, its smallest term first. */
+/** 1/7 to 1: the coefficients of the series, the smallest first. */
 const sevenReciprocals = reciprocals.slice(0, 7).reverse();
 
 /** 1/13! to 1/6!. */
@@ -187,7 +187,7 @@ function timesPowerOfTwo(a: DoubleDouble, k: number): DoubleDouble {
   return normalised(a.hi * first * second, a.lo * first * second);
 }
 
-/** Half of the exponents that `exp` meets, −1097 to 1025. */
+/** Half of the number of exponents in the range of `exp`, −1097 to 1025. */
 const largestPower = 550;
 const powersOfTwo = Float64Array.from({ length: 2 * largestPower + 1 }, (_, i) => 2 ** (i - largestPower));
 
@@ -195,13 +195,13 @@ function powerOfTwo(k: number): number {
   return powersOfTwo[k + largestPower] ?? Number.NaN;
 }
 
-/** What `sum = a + b` lost by rounding (Knuth). */
+/** The rounding error of `sum = a + b` (Knuth). */
 function sumError(a: number, b: number, sum: number): number {
   const bRounded = sum - a;
   return a - (sum - bRounded) + (b - bRounded);
 }
 
-/** What `product = a · b` lost by rounding (Dekker, Veltkamp); 0 where it overflows on the way. */
+/** The rounding error of `product = a · b` (Dekker, Veltkamp); 0 if an intermediate value overflows. */
 function productError(a: number, b: number, product: number): number {
   const a1 = upperHalf(a);
   const b1 = upperHalf(b);
@@ -222,7 +222,7 @@ function normalised(hi: number, lo: number): DoubleDouble {
   return { hi: sum, lo: finiteOrZero(lo - (sum - hi)) };
 }
 
-/** Infinities and NaN have no low part, nor have results whose error term overflowed on the way. */
+/** Infinities and NaN have no low part; neither have results whose error term overflowed. */
 function finiteOrZero(lo: number): number {
   return Number.isFinite(lo) ? lo : 0;
 }

@@ -35,20 +35,20 @@ export { type ReferenceParameters, rowIndices, rowValues, type Values } from './
 
 /**
  * The reference: every function of core and its derivatives, computed in double-double and rounded once to float64.
- * Slow, without any trick, and itself checked against arithmetic of 50 digits and published values.
+ * Slow and direct; tests compare it with arithmetic of 50 digits and with published values.
  *
- * Operands are flat, row-major and laid out as `Rows` says; values are whatever the tested backend was given, already
+ * Operands are flat, row-major and laid out as `Rows` says. Their values are those that the tested backend was given, already
  * rounded to its dtype, so that a difference is the backend's own error.
  */
 
-/** `exp(x/T) / Σ exp(x/T)`. A row with NaN, with +Infinity or of nothing but −Infinity is NaN; one whose entries are all masked is 0. */
+/** `exp(x/T) / Σ exp(x/T)`. A row that contains NaN or +Infinity, or only −Infinity, is NaN; a row whose entries are all masked is 0. */
 export function softmax(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   return rowwise(x, rows, (at) => probabilities(x, at, parameters));
 }
 
 /**
- * `(diag(s) − s sᵀ) / T`, one classes × classes matrix a row, rows in (outer, inner) order; rows and columns of what is masked are 0. On the
- * diagonal `s_r Σ_{c≠r} s_c`: rounded probabilities add up to 1 ± an ULP, which is all that `1 − s_r` has where a row is nearly one-hot.
+ * `(diag(s) − s sᵀ) / T`, one classes × classes matrix for each row, rows in (outer, inner) order; rows and columns of masked entries are 0. The
+ * diagonal is `s_r Σ_{c≠r} s_c`: rounded probabilities sum to 1 ± an ULP, so `1 − s_r` has no correct digits where a row is nearly one-hot.
  */
 export function softmaxJacobian(
   s: Values,
@@ -57,7 +57,7 @@ export function softmaxJacobian(
   part: MatrixPart = 'all',
 ): Float64Array {
   const { temperature = 1 } = parameters;
-  // A factor is divided, not the product, which may be too small to have all digits.
+  // A factor is divided instead of the product, because the product may be too small to have all digits.
   return matrices(rows, part, (at) => (i, j) => {
     if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
     const others =
@@ -67,17 +67,17 @@ export function softmaxJacobian(
 }
 
 /**
- * `s_i Σ_j s_j (g_i − g_j) / T`, which is `s ⊙ (g − ⟨s, g⟩) / T` where Σ s = 1; rounded probabilities miss that by an ULP, and in this
- * form nothing is left of it where a row is nearly one-hot. Also the jvp, since the Jacobian is symmetric. What is masked has s = 0, and
- * no part in any of it.
+ * `s_i Σ_j s_j (g_i − g_j) / T`, which equals `s ⊙ (g − ⟨s, g⟩) / T` if Σ s = 1. Rounded probabilities sum to 1 ± an ULP, and
+ * where a row is nearly one-hot, the second formula has no correct digits then. Also the jvp, because the Jacobian is symmetric. A masked entry has
+ * s = 0 and no effect.
  */
 export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(s, rows, (at) => {
     const sum = sumOf(at, (i) => exactly(s[i]), parameters);
-    // g of the largest probability is taken off: beside 1 a double-double has only 53 bits for what is as small as 1e-84.
+    // Subtract g of the largest probability: a term as small as 1e-84 has only 53 bits in a double-double if 1 is added to it.
     const origin = atLargest(at, (i) => exactly(s[i]), g, parameters);
-    // Differences of huge cotangents, and the error terms of their products, are beyond the range.
+    // Differences of huge cotangents, and the error terms of their products, would overflow.
     const unit = at.some((i) => Math.abs(g[i] ?? 0) > 2 ** 900) ? 2 ** -200 : 1;
     const moved = (i: number) => difference((g[i] ?? Number.NaN) * unit, (origin ?? Number.NaN) * unit);
     const inner = sumOf(at, (i) => mul(exactly(s[i]), moved(i)), parameters);
@@ -91,7 +91,7 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: Referen
 
 /**
  * `s_i Σ_j s_j (a_i b_i − a_j b_j) / T²` with `a_i = Σ_j s_j (g_i − g_j)` and `b_i = Σ_j s_j (t_i − t_j)`: the derivative of softmaxVjp
- * along the tangent t of the logits, unchanged by a constant added to g or t, whether the probabilities sum to 1 or nearly.
+ * along the tangent t of the logits. Adding a constant to g or t does not change it, even if the probabilities sum to 1 only approximately.
  */
 export function softmaxHvp(
   s: Values,
@@ -116,7 +116,7 @@ export function softmaxHvp(
   });
 }
 
-/** `(h_i Σ_j s_j (g_i − g_j) − g_i Σ_j s_j h_j) / T`: the derivative of `⟨h, softmaxVjp(s, g)⟩` with respect to s; what is masked has no part in it. */
+/** `(h_i Σ_j s_j (g_i − g_j) − g_i Σ_j s_j h_j) / T`: the derivative of `⟨h, softmaxVjp(s, g)⟩` with respect to s; masked entries have no effect. */
 export function softmaxDoubleBackward(
   s: Values,
   g: Values,
@@ -136,7 +136,7 @@ export function softmaxDoubleBackward(
   });
 }
 
-/** `Σ_j p_j (v_i − v_j)` for the entries i of a row, j going over those that the mask keeps. */
+/** `Σ_j p_j (v_i − v_j)` for each entry i of a row, with j over the entries that the mask keeps. */
 function centred(p: RowEntries, v: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const origin = atLargest(at, p, v, parameters);
   const moved = tabulated(at, (i) => difference(v[i], origin));
@@ -145,7 +145,7 @@ function centred(p: RowEntries, v: Values, at: readonly number[], parameters: Re
   return tabulated(at, (i, c) => sub(mul(moved(i, c), sum), mean));
 }
 
-/** v where p is the largest among the entries that the mask keeps, the first of them; 0 where it keeps none. */
+/** v at the first largest p among the entries that the mask keeps; 0 if it keeps none. */
 function atLargest(
   at: readonly number[],
   p: RowEntries,
@@ -170,7 +170,7 @@ export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameter
 }
 
 /**
- * `(g − p Σ g) / T` with p = exp(y), where what is masked has g = 0: of a p above ½ as `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`, which is the same and
+ * `(g − p Σ g) / T` with p = exp(y), where masked entries have g = 0. If p is above ½, computed as `g_i (1 − p_i) − p_i Σ_{j≠i} g_j`, which is equal and
  * does not cancel.
  */
 export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
@@ -188,8 +188,8 @@ export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: Refe
 }
 
 /**
- * `(t − ⟨p, t⟩) / T` with p = exp(y); what is masked adds nothing and stays put. Where an entry k has a p above ½ it is the same
- * `t_i − t_k − Σ p_j (t_j − t_k) + t_k (1 − Σ p)`, which does not cancel.
+ * `(t − ⟨p, t⟩) / T` with p = exp(y); masked entries add nothing and their result is 0. If an entry k has a p above ½, computed as
+ * `t_i − t_k − Σ p_j (t_j − t_k) + t_k (1 − Σ p)`, which is equal and does not cancel.
  */
 export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
@@ -206,7 +206,7 @@ export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: Refe
   });
 }
 
-/** Whether exp(log) is above ½, as at most one entry of a row has it. */
+/** Whether exp(log) is above ½, which at most one entry of a row can have. */
 export function isDominant(log: DoubleDouble): boolean {
   return log.hi > -Math.LN2;
 }
@@ -216,7 +216,7 @@ export function complement(log: DoubleDouble): DoubleDouble {
   return sub(zero, expm1(log));
 }
 
-/** `−Σg · p_i Σ_j p_j (t_i − t_j) / T²` with p = exp(y), where what is masked has g = 0 and no part in the sums. */
+/** `−Σg · p_i Σ_j p_j (t_i − t_j) / T²` with p = exp(y), where masked entries have g = 0 and are left out of the sums. */
 export function logSoftmaxHvp(
   y: Values,
   g: Values,
@@ -232,7 +232,7 @@ export function logSoftmaxHvp(
   });
 }
 
-/** `(δ_rc − exp(y_c)) / T`; matrix rows of what is masked are 0. */
+/** `(δ_rc − exp(y_c)) / T`; matrix rows of masked entries are 0. */
 export function logSoftmaxJacobian(
   y: Values,
   rows: Rows,
@@ -250,7 +250,7 @@ export function logSoftmaxJacobian(
   });
 }
 
-/** `log Σ exp(x/T)`, one value a row: −Infinity where nothing is left of it, +Infinity where a logit is. */
+/** `log Σ exp(x/T)`, one value for each row: −Infinity if every logit is −Infinity or masked, +Infinity if one is +Infinity. */
 export function logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   return Float64Array.from(rowIndices(rows), (at) => {
     const row = scaledRow(x, at, parameters);
@@ -260,7 +260,7 @@ export function logSumExp(x: Values, rows: Rows, parameters: ReferenceParameters
   });
 }
 
-/** `softmax(x/T) g / T`, the cotangent g with one entry a row; null stands for ones: the gradient. */
+/** `softmax(x/T) g / T` with one entry of the cotangent g for each row; null stands for ones: the gradient. */
 export function logSumExpVjp(
   x: Values,
   g: Values | null,
@@ -272,13 +272,13 @@ export function logSumExpVjp(
     const roots = rootProbabilities(x, at, parameters);
     return (i, c) => {
       const root = roots(i, c);
-      // A probability may be too small to have all digits, and p / T not.
+      // A probability may be so small that it loses digits while p / T would not.
       return mul(root, divided(g ? mul(root, exactly(g[r])) : root, temperature));
     };
   });
 }
 
-/** `⟨softmax(x/T), t⟩ / T`, one value a row. */
+/** `⟨softmax(x/T), t⟩ / T`, one value for each row. */
 export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
@@ -288,7 +288,7 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   });
 }
 
-/** `g p_i Σ_j p_j (t_i − t_j) / T²` with p = softmax(x/T), the cotangent g with one entry a row. */
+/** `g p_i Σ_j p_j (t_i − t_j) / T²` with p = softmax(x/T) and one entry of the cotangent g for each row. */
 export function logSumExpHvp(
   x: Values,
   g: Values,

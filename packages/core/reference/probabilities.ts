@@ -22,7 +22,7 @@ import {
   type Values,
 } from './row-entries.js';
 
-/** p of the entries of one row, in double-double: 0 throughout where the mask keeps nothing. */
+/** p for the entries of one row, in double-double: all 0 if the mask keeps nothing. */
 export function probabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
   if (!row) return () => zero;
@@ -31,13 +31,13 @@ export function probabilities(x: Values, at: readonly number[], parameters: Refe
   return (i, c) => (isMasked(parameters, i) ? zero : div(exponentials(i, c), sum));
 }
 
-/** √p of the entries of one row, in double-double, as exp(log p / 2). */
+/** √p for the entries of one row, in double-double, as exp(log p / 2). */
 export function rootProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const log = logProbabilities(x, at, parameters);
   return tabulated(at, (i, c) => exp(scaled(log(i, c), 1 / 2)));
 }
 
-/** log p of the entries of one row, in double-double: −Infinity where masked. */
+/** log p for the entries of one row, in double-double: −Infinity where masked. */
 export function logProbabilities(x: Values, at: readonly number[], parameters: ReferenceParameters): RowEntries {
   const row = scaledRow(x, at, parameters);
   if (!row) return () => exactly(Number.NEGATIVE_INFINITY);
@@ -81,7 +81,7 @@ export function scaledRow(x: Values, at: readonly number[], parameters: Referenc
   return { at, max: divided(exactly(largest), temperature), hasNaN, shifted };
 }
 
-/** log Σ exp(shifted): the term of the maximum is 1, so the others go through log1p and a tiny sum is not lost. */
+/** log Σ exp(shifted). The term of the maximum is 1, so the others are added by log1p and a tiny sum is not lost. */
 export function logOfSum({ at, shifted }: ScaledRow): DoubleDouble {
   let others = zero;
   let hasTop = false;

@@ -9,10 +9,10 @@ export interface ReferenceParameters {
 
 export type Values = ArrayLike<number>;
 
-/** The entry of a row at position i, which is of class c. */
+/** The entry of a row at position i, in class c. */
 export type RowEntries = (i: number, c: number) => DoubleDouble;
 
-/** The entries, computed once and kept in two arrays: collecting a row of objects as garbage would cost more than computing it. */
+/** The entries, computed once and stored in two arrays: garbage collection of an array of objects would cost more than the computation. */
 export function tabulated(at: readonly number[], entry: RowEntries): RowEntries {
   const high = new Float64Array(at.length);
   const low = new Float64Array(at.length);
@@ -66,12 +66,12 @@ export function divided(a: DoubleDouble, temperature: number): DoubleDouble {
   return temperature === 1 ? a : div(a, exactly(temperature));
 }
 
-/** Masked entries have no influence, even in a row that is NaN. */
+/** Masked entries have no effect, even in a row that is NaN. */
 export function isMasked({ mask }: ReferenceParameters, i: number): boolean {
   return mask ? !mask[i] : false;
 }
 
-/** Results computed row by row, rounded to float64. `results` is called once for each row, the function that it returns once for each entry. */
+/** Results computed row by row, rounded to float64. `results` is called once for each row, and the function that it returns once for each entry. */
 export function rowwise(
   x: Values,
   rows: Rows,
@@ -86,13 +86,13 @@ export function rowwise(
   return out;
 }
 
-/** The entry of a matrix in the row of position i and the column of position j, which is of class c. */
+/** The entry of a matrix in the row of position i and the column of position j, in class c. */
 type MatrixEntries = (i: number, j: number, c: number) => number;
 
-/** Which entries of the matrices are computed: all, or those on the diagonals alone, laid out as the operand is. */
+/** Which entries of the matrices are computed: all, or only those on the diagonals, in the layout of the operand. */
 export type MatrixPart = 'all' | 'diagonal';
 
-/** One matrix a row, or its diagonal; `matrix` is asked once for each row, what it gives once for each entry. */
+/** One matrix for each row, or its diagonal. `matrix` is called once for each row, and the function that it returns once for each entry. */
 export function matrices(rows: Rows, part: MatrixPart, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
   const { outer, classes, inner } = rows;
   const out = new Float64Array(outer * classes * inner * (part === 'all' ? classes : 1));

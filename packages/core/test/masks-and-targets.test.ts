@@ -102,7 +102,7 @@ describe('crossEntropy says what fits where its arguments do not', () => {
     expect(() => crossEntropy(x(), [0, 1], { weight: weight() as never })).toThrow(
       expect.objectContaining({
         code: 'ERR_DTYPE',
-        message: `crossEntropy: weight is ${found}; expected an array of 3 numbers, one a class`,
+        message: `crossEntropy: weight is ${found}; expected an array of 3 numbers, one for each class`,
       }),
     );
   });

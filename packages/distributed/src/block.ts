@@ -3,25 +3,25 @@ import { type NpyArray, npyArray } from '@softgrad/formats';
 import type { Input, InputFile } from './schema.js';
 import type { Store } from './store.js';
 
-/** Numbers as they are read. */
+/** Numbers of an array as they are read. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** A range of rows and of columns, ends excluded, of an array seen as a matrix. */
+/** A range of rows and of columns of an array regarded as a matrix; the ends are exclusive. */
 export interface Range {
   readonly rows: readonly [start: number, end: number];
   readonly columns: readonly [start: number, end: number];
 }
 
-/** One array, perhaps in many files, of which any block can be read. */
+/** One array in one or more files, of which any block can be read. */
 export interface BlockReader {
-  /** The array as the matrix of `matrixOf`. */
+  /** The array as the matrix that `matrixOf` defines. */
   readonly rows: number;
   readonly columns: number;
-  /** The numbers of a block, row by row. @throws ERR_VALUE naming the file and what is wrong with it */
+  /** The numbers of a block, row by row. @throws ERR_VALUE naming the file and its error */
   read(range: Range): Promise<Numbers>;
 }
 
-/** @throws ERR_VALUE for a file that is not what it was when the run was planned */
+/** @throws ERR_VALUE for a file that has changed since the run was planned */
 export function blockReader(store: Store, input: Input): BlockReader {
   const placed = placeFiles(input);
   const opened = new Map<string, Promise<NpyArray>>();
@@ -57,13 +57,13 @@ export function blockReader(store: Store, input: Input): BlockReader {
   };
 }
 
-/** The matrix that an array of a plan is seen as: by rows, its first dimension by all others; by classes, all others by its last. */
+/** The matrix for an array of a plan. Split by rows: its first dimension by all others. Split by classes: all others by its last. */
 export function matrixOf({ shape, by }: Pick<Input, 'shape' | 'by'>): readonly [rows: number, columns: number] {
   if (by === 'classes') return [sizeOf(shape.slice(0, -1)), shape.at(-1) ?? 1];
   return [shape[0] ?? 1, sizeOf(shape.slice(1))];
 }
 
-/** Every file with the range of the matrix that it holds. */
+/** Every file with the range of the matrix that it contains. */
 function placeFiles(input: Input): readonly { readonly file: InputFile; readonly range: Range }[] {
   const [rows, columns] = matrixOf(input);
   let at = 0;
@@ -92,7 +92,7 @@ async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {
   return npyArray((position, length) => store.get(file.path, position, length), file.byteLength, file.path);
 }
 
-/** Part of a file, which holds `whole` of the matrix. */
+/** Part of a file, which contains the range `whole` of the matrix. */
 async function readPiece(array: NpyArray, whole: Range, part: Range): Promise<Numbers> {
   const fileWidth = whole.columns[1] - whole.columns[0];
   const width = part.columns[1] - part.columns[0];
@@ -108,7 +108,7 @@ async function readPiece(array: NpyArray, whole: Range, part: Range): Promise<Nu
 
 type NumbersConstructor = new (length: number) => Numbers;
 
-/** Float32 only where every file has no more than that. */
+/** Float32 only if no file has a wider dtype. */
 function allocate({ files }: Input, length: number): Float32Array | Float64Array {
   const single = files.every(({ dtype }) => dtype === 'float32' || dtype === 'float16' || dtype === 'bool');
   return single ? new Float32Array(length) : new Float64Array(length);

@@ -23,11 +23,11 @@ import {
   weightedColumns,
 } from './statistics.js';
 
-/** A block of logits with what goes along with it, row by row. */
+/** A block of logits with the other inputs for it, row by row. */
 interface Block {
   readonly rows: number;
   readonly part: (row: number) => RowPart;
-  /** False where the row's target is the one that is ignored. */
+  /** False if the row's target is ignoreIndex. */
   readonly counts: (row: number) => boolean;
 }
 
@@ -40,17 +40,17 @@ export async function computeStatistics(plan: Plan, range: Shard['range'], input
   return out;
 }
 
-/** Numbers that the statistics of a row have. */
+/** How many numbers the statistics of a row have. */
 export function columnsOf(plan: Plan): number {
   return isWeighted(plan) ? weightedColumns : statisticsColumns;
 }
 
-/** Whether targets are more than one class each: probabilities, or classes with weights or label smoothing. */
+/** Whether targets have more than one class: probabilities, or classes with weights or label smoothing. */
 function isWeighted({ options, inputs }: Plan): boolean {
   return options.target === 'probabilities' || inputs.weight !== undefined || (options.labelSmoothing ?? 0) > 0;
 }
 
-/** The apply pass: the results of a block, of the statistics of its whole rows. In float64, rounded once to the dtype of the results. */
+/** The apply pass: the results of a block, given the statistics of its whole rows. Computed in float64 and rounded once to the dtype of the results. */
 export async function applyStatistics(
   plan: Plan,
   shard: Shard,
@@ -141,7 +141,7 @@ async function readBlock(plan: Plan, range: Shard['range'], inputs: Inputs): Pro
   };
 }
 
-/** One row of a block; a mask of one row serves all. */
+/** One row of a block; a mask with one row applies to all. */
 function onRow(
   logits: Numbers,
   mask: Uint8Array | null,
@@ -159,7 +159,7 @@ function onRow(
   };
 }
 
-/** The target's place in a range of classes; null where another range has it. */
+/** The index of the target within a range of classes; null if it is in another range. */
 function ownTarget(target: number, [start, end]: readonly [number, number]): number | null {
   return target >= start && target < end ? target - start : null;
 }

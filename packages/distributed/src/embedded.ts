@@ -7,7 +7,7 @@ import { putPlan, readManifest } from './run-folder.js';
 import type { Manifest, Plan, Step } from './schema.js';
 import { idOf, stepsOf } from './shards.js';
 
-/** How far a run is, in shards. */
+/** The progress of a run, in shards. */
 export interface Progress {
   readonly step: Step;
   readonly done: number;
@@ -15,33 +15,33 @@ export interface Progress {
 }
 
 export interface EmbeddedOptions {
-  /** The place of the store, a folder or s3://BUCKET/PREFIX, which the plan's paths are relative to. */
+  /** The location of the store, a folder or s3://BUCKET/PREFIX; the plan's paths are relative to it. */
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core. */
   readonly backends: string;
   /** Default: one for each core. */
   readonly threads?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Ends the run after the shards in hand, with an error; `runEmbedded` again goes on. */
+  /** Ends the run with an error after the shards that are being computed; call `runEmbedded` again to continue. */
   readonly signal?: AbortSignal | undefined;
-  /** Computes every n-th shard alone, for machines that know nothing of each other. */
+  /** Computes only every n-th shard, for machines that do not communicate. */
   readonly share?: Share | undefined;
 }
 
-/** The shards whose index modulo `of` is `index`. */
+/** This machine computes the shards whose index modulo `of` is `index`. */
 export interface Share {
   readonly index: number;
   readonly of: number;
-  /** Of a run by classes: all have to be through the statistics before any begins to apply them. */
+  /** For a run split by classes: all shares must have finished the statistics before any starts to apply them. */
   readonly pass: 'statistics' | 'apply';
 }
 
 /**
- * Runs a plan on the threads of this machine, without any server. Shards that are in the store are not computed again.
+ * Runs a plan on the threads of this machine, without a server. Shards that are already in the store are not computed again.
  *
- * Returns null where other shares are still missing.
+ * Returns null if shards of other shares are still missing.
  *
- * @throws ERR_VALUE naming the first shard that could not be computed and why; all others are computed
+ * @throws ERR_VALUE naming the first shard that failed and why; all others are computed
  */
 export async function runEmbedded(plan: Plan, options: EmbeddedOptions): Promise<Manifest | null> {
   const { root, backends, threads = availableParallelism(), share } = options;
@@ -90,7 +90,8 @@ async function runAll(
     }
   };
   await Promise.all(Array.from({ length: threads }, lane));
-  if (signal?.aborted) throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} goes on`);
+  if (signal?.aborted)
+    throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} continues the run`);
   const [first] = failures;
   if (first === undefined) return;
   const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';

@@ -18,7 +18,7 @@ export function encodeNpy(data: FileArray['data'], shape: readonly number[], dty
   return bytes;
 }
 
-/** The numbers of a .npy file that is in memory. @throws ERR_VALUE naming the file */
+/** The numbers of a .npy file in memory. @throws ERR_VALUE naming the file */
 export async function decodeNpy(bytes: Uint8Array, name: string): Promise<FileArray['data']> {
   const array = await npyArray(async (start, length) => bytes.subarray(start, start + length), bytes.length, name);
   return array.elements(

@@ -6,14 +6,14 @@ import { glob } from 'tinyglobby';
 import { reached } from './points.js';
 import type { Store, StoredObject } from './store.js';
 
-/** Names of files that are being written; nothing else in a store begins so. */
+/** Names of files that are being written; no other name in a store begins like this. */
 const temporaryPrefix = '.softgrad-';
 
 /**
- * A store in a folder, which may be on a file system that several machines share: it has to have hard links, and `fsync` has to mean
- * what POSIX says (local disks, NFS since version 3, Lustre, CephFS, GPFS).
+ * A store in a folder, which may be on a file system that several machines share. The file system must have hard links and an `fsync` with
+ * POSIX semantics (local disks, NFS since version 3, Lustre, CephFS, GPFS).
  *
- * A file is written under a temporary name, flushed to the disk, and linked to its own name, which fails if that exists.
+ * A file is written under a temporary name, flushed to the disk, and then linked to its final name, which fails if that name exists.
  */
 export function folderStore(root: string): Store {
   const folder = resolve(root);
@@ -56,45 +56,49 @@ export function folderStore(root: string): Store {
   };
 }
 
-/** The path of `target` within `root`, as a store names it. @throws ERR_VALUE where it is outside */
+/** The path of `target` relative to `root`, as a store uses it. @throws ERR_VALUE if it is outside */
 function pathInside(root: string, target: string): string {
   const path = relative(resolve(root), resolve(root, target));
   if (path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${target}: outside of ${resolve(root)}, the folder that all workers see; expected a path in it, or another --root`,
+      `${target}: outside of ${resolve(root)}, the folder that all workers can access; expected a path in it, or another --root`,
     );
   }
   return path.replaceAll(sep, '/');
 }
 
-/** @throws ERR_VALUE for a path that leads out of the store, by its name or by a symbolic link */
+/** @throws ERR_VALUE for a path outside of the store, by its name or by a symbolic link */
 async function locateInside(root: string, path: string): Promise<string> {
   const parts = path.split('/');
   const plain = !isAbsolute(path) && !/[\\\0]/.test(path) && !parts.includes('..') && !/^[a-z]:/i.test(path);
   if (!plain) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${JSON.stringify(path)}: expected a path relative to ${root} that stays in it`,
+      `${JSON.stringify(path)}: expected a path relative to ${root} without leaving it`,
     );
   }
   const absolute = resolve(root, path);
   const inside = await realpathOfExisting(absolute);
   const base = await realpath(root).catch((cause) => {
-    throw new SoftgradError('ERR_VALUE', `${root}: ${reasonOf(cause)}; expected the folder that all workers see`, {
-      cause,
-    });
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${root}: ${reasonOf(cause)}; expected the folder that all workers can access`,
+      {
+        cause,
+      },
+    );
   });
   if (inside !== base && !inside.startsWith(base.endsWith(sep) ? base : base + sep)) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${path}: a symbolic link leads out of ${root}, to ${inside}; expected a path in it`,
+      `${path}: a symbolic link leads to ${inside}, outside of ${root}; expected a path in it`,
     );
   }
   return absolute;
 }
 
-/** The real path of the deepest folder or file of a path that exists. */
+/** The real path of the deepest existing folder or file of a path. */
 async function realpathOfExisting(path: string): Promise<string> {
   const found = await realpath(path).catch(ifMissing(null));
   return found ?? realpathOfExisting(dirname(path));
@@ -118,7 +122,7 @@ async function readRange(absolute: string, path: string, start: number, length: 
   }
 }
 
-/** Node reads no more than this in one piece. */
+/** Node reads at most this much in one call. */
 const largestRead = 2 ** 31 - 1;
 
 async function linkOnce(absolute: string, path: string, bytes: Uint8Array): Promise<boolean> {
@@ -149,7 +153,7 @@ async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Where the temporary file was swept meanwhile, somebody else has finished the run. */
+/** If the temporary file has been removed by then, another worker has finished the run. */
 async function linkUnlessPresent(temporary: string, absolute: string): Promise<boolean> {
   try {
     await link(temporary, absolute);
@@ -161,7 +165,7 @@ async function linkUnlessPresent(temporary: string, absolute: string): Promise<b
   }
 }
 
-/** Makes a new name durable; Windows has no such call and needs none. */
+/** Makes a new name durable; Windows has no such call and does not need it. */
 async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle;
   try {
@@ -177,7 +181,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Paths of files below a folder, relative to it and sorted; none where it does not exist. */
+/** Paths of files below a folder, relative to it and sorted; none if it does not exist. */
 async function filesBelow(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(ifMissing([]));
   return entries
@@ -201,7 +205,7 @@ function codeOf(cause: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }
 
-/** Why the operating system refused, in words. */
+/** The reason that the operating system gave, in words. */
 function reasonOf(cause: unknown): string {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: 'no such file or directory',

@@ -7,7 +7,7 @@ import {
   type WeightSums,
 } from './statistics.js';
 
-/** Writes the results of part of a row, of the statistics of the whole row. */
+/** Writes the results for part of a row, given the statistics of the whole row. */
 export type ApplyPart = (out: Float32Array | Float64Array, part: RowPart, row: Statistics) => void;
 
 /** `exp((x − m) / T) / s`; 0 where masked. */
@@ -25,12 +25,12 @@ export const logSoftmaxPart: ApplyPart = (out, part, { max, rest }) => {
 };
 
 /**
- * `p (u − ⟨p, u⟩) / T`; 0 where masked. Where one probability is above ½, the cotangent at it is taken off first: the difference of the
- * others to it is all that remains then.
+ * `p (u − ⟨p, u⟩) / T`; 0 where masked. If one probability is above ½, u at that entry is subtracted from all others first, because then only
+ * the differences remain after cancellation.
  */
 export const vjpPart: ApplyPart = (out, part, { max, rest, weighted, atMax, centred }) => {
   const { logits, temperature, direction } = part;
-  if (!direction) throw new Error('a vector-Jacobian product takes a direction');
+  if (!direction) throw new Error('a vector-Jacobian product needs a direction');
   const sum = 1 + rest;
   const shift = sum < 2 ? atMax : 0;
   const mean = (sum < 2 ? centred : weighted) / sum;
@@ -41,9 +41,9 @@ export const vjpPart: ApplyPart = (out, part, { max, rest, weighted, atMax, cent
 };
 
 /**
- * `scale (p − y) / T`, y one-hot at the target; 0 where masked. At the largest logit `p − 1` is `−r / s`, which keeps its digits.
+ * `scale (p − y) / T` with y one-hot at the target; 0 where masked. At the largest logit, `p − 1` is computed as `−r / s`, which does not cancel.
  *
- * @param scale 0 for a row that is ignored, 1/N for the mean
+ * @param scale 0 for an ignored row, 1/N for the mean
  */
 export function crossEntropyPart(scale: number): ApplyPart {
   return (out, part, { max, rest, hasTarget }) => {
@@ -53,15 +53,15 @@ export function crossEntropyPart(scale: number): ApplyPart {
     if (factor === 0) return void out.fill(0);
     fill(out, part, 0, (j) => {
       const e = Math.exp((logits[j] - max) / temperature);
-      // Where the target is masked there is no loss, unless the row is NaN.
+      // If the target is masked, the loss is 0, unless the row is NaN.
       if (j !== target) return (e / sum) * hasTarget * factor;
-      // NaN, not 0, in a row of nothing but −Infinity.
+      // NaN, not 0, in a row that has only −Infinity.
       return (logits[j] - max === 0 ? -rest / sum : e / sum - 1) * factor;
     });
   };
 }
 
-/** `scale (p Σ q − q) / T` for a target of weights q, smoothed: q = (1 − ε) w y + ε w / K. At a probability above ½ `p Σ_others q − q Σ_others p`. */
+/** `scale (p Σ q − q) / T` for a target of weights q, smoothed: q = (1 − ε) w y + ε w / K. For a probability above ½: `p Σ_others q − q Σ_others p`. */
 export function weightedCrossEntropyPart(scale: number): ApplyPart {
   return (out, part, row) => {
     const { logits, temperature, weighted } = part;
@@ -75,14 +75,14 @@ export function weightedCrossEntropyPart(scale: number): ApplyPart {
     fill(out, part, 0, (j) => {
       const e = Math.exp((logits[j] - max) / temperature);
       const q = certain * targetWeight(part, j) + share * classWeight(weighted, j);
-      // NaN, not 0, in a row of nothing but −Infinity.
+      // NaN, not 0, in a row that has only −Infinity.
       const isTop = sum < 2 && logits[j] - max === 0;
       return (isTop ? others / sum - q * (rest / sum) : (e / sum) * total - q) * factor;
     });
   };
 }
 
-/** `Σ q (log Σ exp(x / T) − x / T)` for a target of weights q, of the statistics of a whole row; 0 where nothing is kept. */
+/** `Σ q (log Σ exp(x / T) − x / T)` for a target of weights q, given the statistics of a whole row; 0 if the mask keeps nothing. */
 export function weightedLossOf(row: Statistics, temperature: number, weighted: WeightedTarget): number {
   const { max, rest, kept, targets, weights } = row;
   if (kept === 0) return 0;
@@ -93,7 +93,7 @@ export function weightedLossOf(row: Statistics, temperature: number, weighted: W
   return mix(({ gap }) => gap) / temperature + Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax);
 }
 
-/** What w y and w are multiplied by: 1 − ε, and ε over the number of classes that the mask keeps. */
+/** The factors of w y and of w: 1 − ε, and ε divided by the number of classes that the mask keeps. */
 function mixOf({ labelSmoothing }: WeightedTarget, kept: number): readonly [certain: number, share: number] {
   return [1 - labelSmoothing, kept === 0 ? 0 : labelSmoothing / kept];
 }
@@ -107,12 +107,12 @@ function fill(
   for (let j = 0; j < logits.length; j++) out[j] = mask && mask[j] === 0 ? masked : value(j);
 }
 
-/** `log Σ exp(x / T)`, of the statistics of a whole row; −Infinity where nothing is kept. */
+/** `log Σ exp(x / T)`, given the statistics of a whole row; −Infinity if the mask keeps nothing. */
 export function logSumExpOf({ max, rest }: Statistics, temperature: number): number {
   return Number.isFinite(max) ? max / temperature + Math.log1p(rest) : max;
 }
 
-/** `log Σ exp(x / T) − z / T`, of the statistics of a whole row; 0 where the target is masked, unless the row is NaN. */
+/** `log Σ exp(x / T) − z / T`, given the statistics of a whole row; 0 if the target is masked, unless the row is NaN. */
 export function lossOf({ max, rest, kept, target, hasTarget }: Statistics, temperature: number): number {
   if (hasTarget === 0) return Number.isFinite(max) || kept === 0 ? 0 : Number.NaN;
   return (max - target) / temperature + Math.log1p(rest);

@@ -1,5 +1,5 @@
 /**
- * `@softgrad/distributed`: the operations of softgrad over many files, split into shards that any number of threads or machines compute.
+ * `@softgrad/distributed`: the operations of softgrad over many files, split into shards that are computed by any number of threads or machines.
  *
  * @module distributed
  */

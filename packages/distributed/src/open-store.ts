@@ -3,9 +3,9 @@ import { folderStore } from './folder-store.js';
 import type { Store } from './store.js';
 
 /**
- * The store at a place: a folder, or `s3://BUCKET/PREFIX`, for which `@aws-sdk/client-s3` is loaded.
+ * The store at a location: a folder, or `s3://BUCKET/PREFIX`, for which `@aws-sdk/client-s3` is loaded.
  *
- * @throws ERR_VALUE where that is not installed, saying how
+ * @throws ERR_VALUE with instructions if that package is not installed
  */
 export async function openStore(place: string): Promise<Store> {
   if (!place.startsWith('s3://')) return folderStore(place);

@@ -10,8 +10,8 @@ type ArrayPart = ArrayParts['parts'][number];
 /**
  * Reads a result of a finished run as one array, row by row. The store's root is the folder of the results.
  *
- * @param entry the array where the run has several, such as `gradient`
- * @throws ERR_VALUE where there is no manifest, where there are several arrays and none is named, or where a part is not there
+ * @param entry the name of the array if the run has several, such as `gradient`
+ * @throws ERR_VALUE if there is no manifest, if there are several arrays and none is named, or if a part is missing
  */
 export async function partsReader(store: Store, entry: string | undefined): Promise<RowReader> {
   const manifest = await readJson(store, 'manifest.json', manifestSchema, 'the manifest of a run');
@@ -48,7 +48,7 @@ export async function partsReader(store: Store, entry: string | undefined): Prom
   };
 }
 
-/** Copies what a part has of rows `first … first + count − 1`. */
+/** Copies rows `first … first + count − 1` as far as a part has them. */
 async function copyRows(
   store: Store,
   { shape }: ArrayParts,

@@ -6,7 +6,7 @@ import type { Store } from './store.js';
 /** The indices of the shards that are still to be computed, by step. */
 export type Pending = Readonly<Record<Step, readonly number[]>>;
 
-/** What of a run the store does not have. Statistics of rows whose results are all there are not asked for any more. */
+/** The shards of a run that the store does not have. Statistics of rows are left out if all results of these rows exist. */
 export async function pendingOf(store: Store, plan: Plan): Promise<Pending> {
   const steps = stepsOf(plan);
   const missing = async (step: Step) => {

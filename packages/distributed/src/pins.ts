@@ -7,14 +7,14 @@ import { leaf, mergeTree } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
-/** A worker whose bits would not fit those of the run. The job is another worker's. */
+/** Thrown if a worker would compute other bits than the run has. Another worker must take the job. */
 export class MismatchError extends SoftgradError {
   constructor(message: string) {
     super('ERR_VALUE', message);
   }
 }
 
-/** A hash of what this machine computes of a known input: by the backend in each of its dtypes, and by the statistics. */
+/** A hash of what this machine computes from a fixed input: by the backend in each of its dtypes, and by the statistics. */
 export async function fingerprint(backend: Backend): Promise<string> {
   const logits = Float64Array.from({ length: probeRows * probeClasses }, (_, i) =>
     Math.fround(((i * 7919) % 4001) / 97 - 20),
@@ -37,7 +37,7 @@ export async function fingerprint(backend: Backend): Promise<string> {
 }
 
 const probeRows = 5;
-/** Enough for every path of a kernel: vectors, what is left of them, and more than a cache line. */
+/** Enough for every path of a kernel: full vectors, a tail, and more than a cache line. */
 const probeClasses = 1037;
 
 function bytesOf(data: ArrayLike<number>): Uint8Array {
@@ -45,15 +45,15 @@ function bytesOf(data: ArrayLike<number>): Uint8Array {
 }
 
 /**
- * Holds this worker against the plan and against the first worker of the run.
+ * Compares this worker with the plan and with the first worker of the run.
  *
- * @throws MismatchError for another version, or where this machine computes other bits
+ * @throws MismatchError for another version, or if this machine computes other bits
  */
 export async function checkPins(store: Store, plan: Plan, backend: Backend): Promise<void> {
   const own: Pins = { version, backend: backend.name, fingerprint: await fingerprint(backend) };
   if (plan.version !== version) {
     throw new MismatchError(
-      `the run was planned by version ${plan.version}, this is ${version}; expected the same version everywhere`,
+      `the run was planned by version ${plan.version}, but this is ${version}; expected the same version everywhere`,
     );
   }
   await putJson(store, runFiles.pins(plan.out), own);

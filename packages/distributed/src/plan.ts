@@ -7,49 +7,49 @@ import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
-/** What is to be computed, as a user says it. Files are paths or patterns like `logits/*.npy`, relative to the store. */
+/** What to compute, as the user specifies it. Files are paths or patterns like `logits/*.npy`, relative to the store. */
 export interface RunOptions {
   readonly operation: Operation;
   readonly logits: readonly string[];
-  /** The upstream gradient of vjp, the tangent of jvp: in the shape of the logits. */
+  /** The upstream gradient of vjp or the tangent of jvp, with the shape of the logits. */
   readonly direction?: readonly string[] | undefined;
-  /** 0 where an entry does not exist: in the shape of the logits, or in that of one row. */
+  /** 0 where an entry is masked: with the shape of the logits, or of one row. */
   readonly mask?: readonly string[] | undefined;
-  /** Of cross-entropy: class indices, one a row, or probabilities in the shape of the logits. */
+  /** For cross-entropy: class indices, one for each row, or probabilities with the shape of the logits. */
   readonly target?: readonly string[] | undefined;
   /** The folder of the results, in the store. */
   readonly out: string;
-  /** Split by classes instead of rows: for rows that are larger than memory. */
+  /** Split by classes instead of rows, for rows that are larger than memory. */
   readonly shardClasses?: boolean | undefined;
   /** Default −1. */
   readonly axis?: number | undefined;
   readonly temperature?: number | undefined;
-  /** That of the results; default: the logits' own, float64 for integers. */
+  /** The dtype of the results; default: that of the logits, float64 for integers. */
   readonly dtype?: FloatDType | undefined;
   readonly reduction?: 'mean' | 'sum' | 'none' | undefined;
   readonly ignoreIndex?: number | undefined;
-  /** Of cross-entropy: a weight for each class. */
+  /** For cross-entropy: a weight for each class. */
   readonly weight?: readonly string[] | undefined;
   /** ε of cross-entropy, from 0 to 1: the target becomes (1 − ε) target + ε/K over the K classes. */
   readonly labelSmoothing?: number | undefined;
-  /** False for the loss alone. */
+  /** False to compute only the loss. */
   readonly gradient?: boolean | undefined;
   readonly backend: string;
-  /** Most bytes of logits in a shard. Default 64 MB. */
+  /** The largest number of bytes of logits in a shard. Default 64 MB. */
   readonly shardBytes?: number | undefined;
 }
 
 export const defaultShardBytes = 64e6;
 
-/** Rows of a file are read in pieces of this many classes or more, so that a disk reads more than it seeks. */
+/** Rows of a file are read in pieces of at least this many classes, so that a disk spends more time reading than seeking. */
 const leastClasses = 65_536;
-/** Smaller shards have no more rows than this, so that classes are split all the same. */
+/** Smaller shards have at most this many rows, so that classes are split even then. */
 const mostRows = 16;
 
 /**
- * Looks at the inputs' headers and decides what the shards are. Nothing is written. The same call on the same files gives the same plan.
+ * Reads the headers of the inputs and determines the shards. Nothing is written. The same call on the same files gives the same plan.
  *
- * @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE or ERR_AXIS naming the file and what is wrong with it
+ * @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE or ERR_AXIS naming the file and its error
  */
 export async function createPlan(store: Store, options: RunOptions): Promise<Plan> {
   const { operation, shardClasses = false, temperature = 1, shardBytes = defaultShardBytes } = options;
@@ -100,7 +100,7 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
   return planSchema.parse(plan);
 }
 
-/** @throws ERR_VALUE for options that the operation does not take, or lacks */
+/** @throws ERR_VALUE for options that the operation does not take, or for missing ones */
 function checkOptions({
   operation,
   direction,
@@ -136,7 +136,7 @@ function checkOptions({
   if (!(shardBytes >= 1)) refuse(`shards of ${shardBytes} bytes; expected at least 1`);
 }
 
-/** The array in files that follow each other. @throws ERR_VALUE where there are none, ERR_SHAPE where they do not fit together */
+/** The array in consecutive files. @throws ERR_VALUE if there are none, ERR_SHAPE if their shapes do not fit */
 async function inspect(store: Store, patterns: readonly string[], by: Input['by']): Promise<Input> {
   const paths = await expand(store, patterns);
   const files: InputFile[] = [];
@@ -150,7 +150,7 @@ async function inspect(store: Store, patterns: readonly string[], by: Input['by'
       const free = first.shape.map((length, axis) => (axis === grows ? null : length));
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${path}: shape ${formatShape(shape)}; expected ${formatShape(free).replace('rows', by)}, to follow ${first.path} by ${by}`,
+        `${path}: shape ${formatShape(shape)}; expected ${formatShape(free).replace('rows', by)}, to continue ${first.path} by ${by}`,
       );
     }
   }
@@ -158,7 +158,7 @@ async function inspect(store: Store, patterns: readonly string[], by: Input['by'
   return { shape: first.shape.map((length, axis) => (axis === grows ? total : length)), by, files };
 }
 
-/** Files that patterns name, in the order of the patterns and, within one, of the numbers in their names. */
+/** The files that patterns match, in the order of the patterns and, within each pattern, of the numbers in their names. */
 async function expand(store: Store, patterns: readonly string[]): Promise<readonly string[]> {
   const paths: string[] = [];
   for (const pattern of patterns) {
@@ -177,14 +177,14 @@ async function expand(store: Store, patterns: readonly string[]): Promise<readon
   return paths;
 }
 
-/** part-2 before part-10. */
+/** Sorts part-2 before part-10. */
 const byNumber = new Intl.Collator('en', { numeric: true });
 
 async function inspectFile(store: Store, path: string): Promise<InputFile> {
   const found = await store.stat(path);
   const byteLength = found?.byteLength ?? 0;
   if (!/\.npy$/i.test(path))
-    throw new SoftgradError('ERR_VALUE', `${path}: expected a .npy file, whose parts can be read`);
+    throw new SoftgradError('ERR_VALUE', `${path}: expected a .npy file, which can be read in parts`);
   const { shape, fortranOrder, dtype } = await npyArray(
     (position, length) => store.get(path, position, length),
     byteLength,
@@ -193,13 +193,13 @@ async function inspectFile(store: Store, path: string): Promise<InputFile> {
   if (fortranOrder && shape.length > 1) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${path}: in Fortran order, so that its rows are not together; expected C order, as np.save(file, np.ascontiguousarray(x)) writes it`,
+      `${path}: in Fortran order, in which rows are not contiguous; expected C order, as np.save(file, np.ascontiguousarray(x)) writes it`,
     );
   }
   return { path, byteLength, modified: Math.floor(found?.modified ?? 0), shape: [...shape], dtype };
 }
 
-/** @throws ERR_AXIS, ERR_SHAPE where rows or classes cannot be split along it */
+/** @throws ERR_AXIS, ERR_SHAPE unless rows or classes can be split for this axis */
 function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): number {
   const rank = shape.length;
   const name = namesOf(files);
@@ -219,13 +219,13 @@ function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): numb
   if (by === 'rows' && resolved === 0) {
     throw new SoftgradError(
       'ERR_AXIS',
-      `${name}: axis 0 of shape ${formatShape(shape)} takes all rows at once, so that there are none to split; expected the classes in the last dimension, split by classes (--shard-classes), or another axis`,
+      `${name}: axis 0 of shape ${formatShape(shape)} needs all rows at once, so rows cannot be split; expected the classes in the last dimension, split by classes (--shard-classes), or another axis`,
     );
   }
   return resolved;
 }
 
-/** An array in messages: its first file. */
+/** An array in messages, named by its first file. */
 function namesOf([first, ...others]: Input['files']): string {
   return others.length > 0 ? `${first?.path} and ${others.length} more` : `${first?.path}`;
 }
@@ -241,10 +241,10 @@ function checkShape({ shape, files }: Input, expected: readonly number[], what: 
 async function inspectMask(store: Store, patterns: readonly string[], logits: Input, by: Input['by']): Promise<Input> {
   const mask = await inspect(store, patterns, by);
   const row = logits.shape.slice(1);
-  // One mask for all rows is not split with them.
+  // One mask for all rows is not split along with them.
   if (logits.shape.length > 1 && mask.shape.join() === row.join()) {
     if (by === 'rows' && mask.files.length > 1) {
-      throw new SoftgradError('ERR_SHAPE', `${namesOf(mask.files)}: the mask of one row has to be in one file`);
+      throw new SoftgradError('ERR_SHAPE', `${namesOf(mask.files)}: a mask of one row must be in one file`);
     }
     return { ...mask, by: 'classes' };
   }
@@ -257,7 +257,7 @@ interface Target {
   readonly input: Input;
 }
 
-/** Probabilities where it has as many dimensions as the logits, else class indices. */
+/** Probabilities if it has as many dimensions as the logits, otherwise class indices. */
 async function inspectTarget(
   store: Store,
   patterns: readonly string[],
@@ -307,7 +307,7 @@ async function readWeights(store: Store, weight: Input): Promise<Numbers> {
   );
 }
 
-/** What the mean divides by: the rows that count, or the weights of their classes. @throws ERR_VALUE for what is no class, naming its place */
+/** The divisor of the mean: the number of rows that are not ignored, or the sum of the weights of their classes. @throws ERR_VALUE for an invalid class, naming its position */
 async function countTargets(
   store: Store,
   target: Input,

@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 
 /**
- * The moments of a shard that can be observed, on the diagnostics channel `softgrad:distributed`. The tests of faults end or stop a process
- * at each of them.
+ * The steps in the processing of a shard that can be observed on the diagnostics channel `softgrad:distributed`. Tests of faults end or stop a
+ * process at each of them.
  */
 export type Point =
   | 'shard:started'

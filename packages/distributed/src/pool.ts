@@ -4,19 +4,19 @@ import { MismatchError } from './pins.js';
 import type { Task } from './schema.js';
 import type { ThreadResult, ThreadTask } from './thread.js';
 
-/** Threads that run shards, so that whoever owns them keeps an event loop that answers. */
+/** Threads that run shards, so that the event loop of the process stays responsive. */
 export interface Pool {
   /**
-   * @throws MismatchError where this machine must not compute the shard, SoftgradError for what is wrong with inputs or store,
-   *   Error for a thread that ended
+   * @throws MismatchError if this machine must not compute the shard, SoftgradError for an error in the inputs or the store,
+   *   Error if the thread ended
    */
   run(task: Task): Promise<void>;
-  /** Ends the threads; what they were at is dropped. */
+  /** Ends the threads; what they were computing is dropped. */
   close(): Promise<void>;
 }
 
 export interface PoolOptions {
-  /** The place of the store. */
+  /** The location of the store. */
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core: threads share no memory with this one. */
   readonly backends: string;
@@ -28,7 +28,7 @@ export function openPool({ root, backends, threads }: PoolOptions): Pool {
     filename: threadModule,
     minThreads: 0,
     maxThreads: threads,
-    // One shard at a time a thread: more would only take memory.
+    // One shard at a time for each thread: more would only use memory.
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
   });
@@ -44,6 +44,6 @@ export function openPool({ root, backends, threads }: PoolOptions): Pool {
   };
 }
 
-/** Node runs JavaScript alone: where this file is TypeScript, as in tests, the module is the built one. */
+/** Node runs JavaScript only: if this file is TypeScript, as in tests, the thread runs the built module. */
 const threadModule = new URL(import.meta.url.endsWith('.ts') ? '../dist/thread.js' : './thread.js', import.meta.url)
   .href;

@@ -16,13 +16,13 @@ import type { Shard } from './shards.js';
 import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 
-/** The results of a shard: the numbers of every part, and the sum of the losses where there are any. */
+/** The results of a shard: the numbers of every part, and the sum of the losses if there are any. */
 export interface ShardResult {
   readonly data: Readonly<Record<string, Float32Array | Float64Array>>;
   readonly lossSum?: number;
 }
 
-/** What a plan reads, opened. */
+/** The opened inputs of a plan. */
 export interface Inputs {
   readonly logits: BlockReader;
   readonly direction: BlockReader | null;
@@ -43,7 +43,7 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
   };
 }
 
-/** Computes whole rows on a backend, by the operations of core. */
+/** Computes whole rows on a backend with the operations of core. */
 export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, backend: Backend): Promise<ShardResult> {
   const { options } = plan;
   const { rows } = shard.range;
@@ -126,13 +126,13 @@ async function crossEntropyRows(
   };
 }
 
-/** Of a mean over no rows, also what is not finite is 0. */
+/** For a mean over no rows, non-finite values become 0 too. */
 function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
   if (scale === 1) return entries;
   return scale === 0 ? entries.fill(0) : entries.map((entry) => entry * scale);
 }
 
-/** Losses of rows as a result: themselves, or their sum. */
+/** The losses of rows as a result: as they are, or their sum. */
 export function losses(loss: Float32Array | Float64Array, reduction: Plan['options']['reduction']): ShardResult {
   if (reduction === 'none') return { data: { loss } };
   const sum = compensatedSum();
@@ -140,13 +140,13 @@ export function losses(loss: Float32Array | Float64Array, reduction: Plan['optio
   return { data: {}, lossSum: sum.value() };
 }
 
-/** What the gradient of the sum of the losses is multiplied by. */
+/** The factor for the gradient of the sum of the losses. */
 export function gradientScale({ reduction, counted = 0 }: Plan['options']): number {
   if (reduction !== 'mean') return 1;
   return counted === 0 ? 0 : 1 / counted;
 }
 
-/** float16 is computed in float32 and rounded, on every backend, so that all come to the same. */
+/** float16 is computed in float32 and rounded, on every backend, so that all backends give the same result. */
 function computedIn(dtype: FloatDType): FloatDType {
   return dtype === 'float16' ? 'float32' : dtype;
 }
@@ -163,14 +163,14 @@ async function readMask(
   return { data: checkMask(values, inputs.mask), shape: own ? shape : (inputs.mask?.shape ?? []) };
 }
 
-/** @throws ERR_VALUE for what is neither true nor false */
+/** @throws ERR_VALUE for an entry that is neither true nor false */
 export function checkMask(values: Numbers, mask: Input | undefined): Uint8Array {
   const wrong = values.find((value) => value !== 0 && value !== 1);
   if (wrong === undefined) return Uint8Array.from(values);
   const files = mask?.files.map(({ path }) => path).join(', ');
   throw new SoftgradError(
     'ERR_VALUE',
-    `${files}: the mask has ${wrong}; expected true or 1 where an entry counts, false or 0 where it does not`,
+    `${files}: the mask has ${wrong}; expected true or 1 to keep an entry, false or 0 to mask it`,
   );
 }
 

@@ -15,7 +15,7 @@ import {
 import { idOf, numbered, shardName } from './shards.js';
 import { getWhole, type Store, type StoredObject } from './store.js';
 
-/** Where the files of a run are, in the folder of its results. */
+/** The paths of the files of a run within the folder of its results. */
 export const runFiles = {
   plan: (out: string) => `${out}/plan.json`,
   pins: (out: string) => `${out}/pins.json`,
@@ -27,7 +27,7 @@ export const runFiles = {
   merged: (out: string, block: number) => `${out}/statistics/merged-${numbered(block)}.npy`,
 };
 
-/** Stores the plan of a run. @throws ERR_VALUE where the folder has another */
+/** Stores the plan of a run. @throws ERR_VALUE if the folder has another one */
 export async function putPlan(store: Store, plan: Plan): Promise<void> {
   const path = runFiles.plan(plan.out);
   if (await putJson(store, path, plan)) return;
@@ -35,11 +35,11 @@ export async function putPlan(store: Store, plan: Plan): Promise<void> {
   if (idOf(found) === idOf(plan)) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${path}: the plan of another run (${found.operation}, id ${idOf(found)}); expected an empty folder, or the same inputs and options (id ${idOf(plan)}) to go on`,
+    `${path}: the plan of another run (${found.operation}, id ${idOf(found)}); expected an empty folder, or the same inputs and options (id ${idOf(plan)}) to continue`,
   );
 }
 
-/** @throws ERR_VALUE where there is none, or where it is no plan */
+/** @throws ERR_VALUE if there is no plan or it is invalid */
 export async function readPlan(store: Store, out: string): Promise<Plan> {
   return readJson(store, runFiles.plan(out), planSchema, 'the plan of a run');
 }
@@ -49,19 +49,19 @@ export async function readPins(store: Store, out: string): Promise<Pins | null> 
   return (await store.stat(path)) && readJson(store, path, pinsSchema, 'the pins of a run');
 }
 
-/** null where the run has not finished. */
+/** null if the run has not finished. */
 export async function readManifest(store: Store, out: string): Promise<Manifest | null> {
   const path = runFiles.manifest(out);
   return (await store.stat(path)) && readJson(store, path, manifestSchema, 'the manifest of a run');
 }
 
-/** null where the shard has none yet. */
+/** null if the shard has no record yet. */
 export async function readRecord(store: Store, out: string, step: Step, index: number): Promise<ShardRecord | null> {
   const path = runFiles.record(out, step, index);
   return (await store.stat(path)) && readJson(store, path, recordSchema, 'the record of a shard');
 }
 
-/** Whether a shard has its record and, at their length, all of its parts. */
+/** Whether a shard has its record and all of its parts, with the recorded lengths. */
 export async function isDone(store: Store, out: string, step: Step, index: number): Promise<boolean> {
   const record = await readRecord(store, out, step, index);
   if (record === null) return false;
@@ -69,7 +69,7 @@ export async function isDone(store: Store, out: string, step: Step, index: numbe
   return record.parts.every(({ byteLength }, k) => stats[k]?.byteLength === byteLength);
 }
 
-/** What of the parts of a record is not as it was written. */
+/** The parts of a record that differ from what was written. */
 export async function damageOf(store: Store, { parts }: ShardRecord): Promise<readonly Damage[]> {
   const damages: Damage[] = [];
   for (const part of parts) {
@@ -95,12 +95,12 @@ async function problemOf(
   return actual === sha256 ? null : `corrupt: SHA-256 ${actual}; expected ${sha256}`;
 }
 
-/** True where it was not there before. */
+/** True if it did not exist before. */
 export function putJson(store: Store, path: string, value: unknown): Promise<boolean> {
   return store.putOnce(path, new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`));
 }
 
-/** @throws ERR_VALUE naming the file and, where it is JSON, the property that is wrong */
+/** @throws ERR_VALUE naming the file and, if it is JSON, the invalid property */
 export async function readJson<T>(store: Store, path: string, schema: z.ZodType<T>, what: string): Promise<T> {
   const text = new TextDecoder().decode(await getWhole(store, path));
   const fail = (problem: string, cause?: unknown): never => {
@@ -110,7 +110,7 @@ export async function readJson<T>(store: Store, path: string, schema: z.ZodType<
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    return fail(`no JSON (${cause instanceof Error ? cause.message : cause})`, cause);
+    return fail(`not JSON (${cause instanceof Error ? cause.message : cause})`, cause);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

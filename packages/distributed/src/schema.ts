@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A path within a store. Whether it stays in there is checked where it is opened; what never does is refused here. */
+/** A path within a store. Opening it checks that it stays there; paths that obviously do not are refused here. */
 const path = z
   .string()
   .min(1)
@@ -19,13 +19,13 @@ export type Operation = z.infer<typeof operationSchema>;
 const inputFileSchema = z.strictObject({
   path,
   byteLength: count,
-  /** In milliseconds since 1970: a file that changes is another input. */
+  /** In milliseconds since 1970: a file that has changed is another input. */
   modified: count,
   shape,
   dtype: z.enum(['float16', 'float32', 'float64', 'int32', 'bool']),
 });
 
-/** One array in one or more files that follow each other along the first dimension (rows) or the last (classes). */
+/** One array in one or more consecutive files, along the first dimension (rows) or the last (classes). */
 const inputSchema = z.strictObject({
   shape,
   by: z.enum(['rows', 'classes']),
@@ -34,27 +34,27 @@ const inputSchema = z.strictObject({
 export type Input = Readonly<z.infer<typeof inputSchema>>;
 export type InputFile = Readonly<z.infer<typeof inputFileSchema>>;
 
-/** Everything that decides what a run computes, byte for byte; its hash is the run's id. */
+/** Everything that determines the results of a run, byte for byte; its hash is the run's id. */
 export const planSchema = z.strictObject({
   format: z.literal('softgrad-plan/1'),
-  /** That of @softgrad/distributed. Workers of another version refuse the plan. */
+  /** The version of @softgrad/distributed. Workers with another version refuse the plan. */
   version: z.string(),
   operation: operationSchema,
-  /** What shards are ranges of: of the first dimension, or of classes. */
+  /** What shards are ranges of: the first dimension, or classes. */
   by: z.enum(['rows', 'classes']),
   backend: z.string().min(1),
   options: z.strictObject({
     axis: count,
     temperature: z.number().positive(),
-    /** That of the results. */
+    /** The dtype of the results. */
     dtype: floatDType,
     reduction: z.enum(['mean', 'sum', 'none']).optional(),
     ignoreIndex: z.int().optional(),
-    /** Whether cross-entropy writes the gradient besides the loss. */
+    /** Whether cross-entropy also writes the gradient. */
     gradient: z.boolean().optional(),
-    /** What the mean divides by: rows, or the weights of their classes. */
+    /** The divisor of the mean: the number of rows, or the sum of the weights of their classes. */
     counted: z.number().optional(),
-    /** Class indices, one a row, or probabilities in the shape of the logits. */
+    /** Class indices, one for each row, or probabilities with the shape of the logits. */
     target: z.enum(['indices', 'probabilities']).optional(),
     labelSmoothing: z.number().min(0).max(1).optional(),
   }),
@@ -65,28 +65,28 @@ export const planSchema = z.strictObject({
     target: inputSchema.optional(),
     weight: inputSchema.optional(),
   }),
-  /** Most rows and classes of a shard. */
+  /** The largest number of rows and classes of a shard. */
   block: z.strictObject({ rows: z.int().positive(), classes: z.int().positive() }),
   out: path,
 });
 export type Plan = Readonly<z.infer<typeof planSchema>>;
 
-/** What is stored of a shard before its parts are: two workers that come to different bits cannot both go on. */
+/** Stored for a shard before its parts: if two workers compute different bits, the second one finds the record of the first and fails. */
 export const recordSchema = z.strictObject({
   shard: z.string(),
   parts: z.array(z.strictObject({ path, byteLength: count, sha256 })).readonly(),
-  /** The sum of the losses of its rows, in decimal, since JSON has neither NaN nor infinities. */
+  /** The sum of the losses of its rows, as a decimal text, because JSON has no NaN and no infinities. */
   lossSum: z.string().optional(),
 });
 export type ShardRecord = Readonly<z.infer<typeof recordSchema>>;
 
-/** What the first worker of a run has computed of a known input: all others have to come to the same bits. */
+/** What the first worker of a run computed from a fixed input: all others must compute the same bits. */
 export const pinsSchema = z.strictObject({ version: z.string(), backend: z.string(), fingerprint: sha256 });
 export type Pins = Readonly<z.infer<typeof pinsSchema>>;
 
 const partSchema = z.strictObject({ path, start: shape, shape, byteLength: count, sha256 });
 
-/** What a finished run has written. */
+/** The results of a finished run. */
 export const manifestSchema = z.strictObject({
   format: z.literal('softgrad-parts/1'),
   run: z.string(),
@@ -94,7 +94,7 @@ export const manifestSchema = z.strictObject({
   operation: operationSchema,
   options: planSchema.shape.options,
   arrays: z.record(z.string(), z.strictObject({ shape, dtype: floatDType, parts: z.array(partSchema).readonly() })),
-  /** Results that are one number, in decimal. */
+  /** Results that are single numbers, as decimal texts. */
   values: z.record(z.string(), z.string()),
 });
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
@@ -102,7 +102,7 @@ export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 export const stepSchema = z.enum(['statistics', 'merge', 'apply', 'finish']);
 export type Step = z.infer<typeof stepSchema>;
 
-/** What a queue carries for one job: no more than where to find the rest. */
+/** The payload of a job in the queue: only where to find everything else. */
 export const taskSchema = z.strictObject({
   run: z.string().regex(/^[0-9a-f]{32}$/),
   out: path,

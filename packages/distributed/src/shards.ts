@@ -6,23 +6,23 @@ import type { Operation, Plan, Step } from './schema.js';
 export interface Part {
   readonly array: string;
   readonly path: string;
-  /** Where it begins in the array, and how far it reaches. */
+  /** Its start in the array, and its extent. */
   readonly start: readonly number[];
   readonly shape: readonly number[];
 }
 
-/** What one job computes: a block of the logits, and the parts of the results that follow from it. */
+/** The work of one job: a block of the logits, and the parts of the results that follow from it. */
 export interface Shard {
   readonly index: number;
   readonly range: Range;
   readonly parts: readonly Part[];
 }
 
-/** A result of a run: its shape, and the dimension along which blocks of rows follow each other. */
+/** A result of a run: its shape, and the dimension that is split into blocks of rows. */
 export interface ResultArray {
   readonly name: string;
   readonly shape: readonly number[];
-  /** One number a row instead of one a logit. */
+  /** One number for each row instead of one for each logit. */
   readonly perRow: boolean;
 }
 
@@ -43,7 +43,7 @@ export function resultArrays({ operation, options, inputs }: Plan): readonly Res
   ];
 }
 
-/** The operations that write nothing of the shape of the logits: their apply pass has one shard for each block of rows. */
+/** Operations whose results do not have the shape of the logits: their apply pass has one shard for each block of rows. */
 function writesLogitShape(plan: Plan): boolean {
   return resultArrays(plan).some(({ perRow }) => !perRow);
 }
@@ -66,7 +66,7 @@ export const blocksOf = perPlan((plan: Plan): readonly Range[] => {
   return boundaries([rows], block.rows).flatMap((range) => classRanges.map((part) => ({ rows: range, columns: part })));
 });
 
-/** Of many shards each asks for the list: it is made once a plan. */
+/** Cached for each plan, because each of many shards needs the list. */
 function perPlan<T>(make: (plan: Plan) => T): (plan: Plan) => T {
   const made = new WeakMap<Plan, T>();
   return (plan) => {
@@ -76,7 +76,7 @@ function perPlan<T>(make: (plan: Plan) => T): (plan: Plan) => T {
   };
 }
 
-/** The ranges of lengths that follow each other, each cut into pieces of at most `most`. */
+/** Consecutive ranges with these lengths, each split into pieces of at most `most`. */
 function boundaries(lengths: readonly number[], most: number): readonly Range['rows'][] {
   const ranges: Range['rows'][] = [];
   let at = 0;
@@ -119,7 +119,7 @@ function partOf({ by, out, inputs }: Plan, { name, shape, perRow }: ResultArray,
   return { array: name, path, start, shape: lengths };
 }
 
-/** The blocks of rows of a plan that is split by classes, each with the indices of its blocks. */
+/** The blocks of rows of a plan that is split by classes, each with the indices of its shards. */
 export const rowBlocks = perPlan((plan: Plan): readonly RowBlock[] => {
   const groups = new Map<number, { rows: Range['rows']; blocks: number[] }>();
   for (const [index, { rows }] of blocksOf(plan).entries()) {
@@ -135,7 +135,7 @@ interface RowBlock {
   readonly blocks: readonly number[];
 }
 
-/** What a run consists of: how many shards every step has. */
+/** The steps of a run, with their numbers of shards. */
 export function stepsOf(plan: Plan): Readonly<Record<Step, number>> {
   const classes = plan.by === 'classes';
   return {
@@ -150,12 +150,12 @@ export function idOf(plan: Plan): string {
   return hashOf(JSON.stringify(plan)).slice(0, 32);
 }
 
-/** The id of a shard's job: a hash of everything that its result follows from. */
+/** The id of a shard's job: a hash of everything that determines its result. */
 export function jobId(run: string, step: Step, index: number): string {
   return hashOf(`${run} ${step} ${index}`).slice(0, 32);
 }
 
-/** How a shard is called in messages and in the names of files. */
+/** The name of a shard in messages and file names. */
 export function shardName(step: Step, index: number): string {
   return `${step}-${numbered(index)}`;
 }
@@ -164,5 +164,5 @@ export function numbered(index: number): string {
   return String(index).padStart(6, '0');
 }
 
-/** The operations that take a second array in the shape of the logits. */
+/** The operations that take a second array with the shape of the logits. */
 export const directed: ReadonlySet<Operation> = new Set(['vjp', 'jvp']);

@@ -1,16 +1,16 @@
 /**
- * The statistics of a row that is spread over shards. A leaf describes one shard's part of the row; leaves merge, so that no shard has to
- * see another's logits.
+ * The statistics of a row that is split among shards. A leaf describes one shard's part of the row. Leaves are merged, so that no shard needs
+ * the logits of another one.
  *
- * Milakov & Gimelshein, Online normalizer calculation for softmax, 2018, with two changes that keep the digits of rows that are nearly
- * one-hot: the sum leaves out the largest logit, whose term is 1, and a second sum of the cotangent is taken relative to that at the largest.
+ * Milakov & Gimelshein, Online normalizer calculation for softmax, 2018, with two changes that keep the accuracy of nearly one-hot
+ * rows: the sum excludes the largest logit, whose term is 1; and a second sum of the cotangent is relative to the cotangent at the largest logit.
  */
 export interface Statistics {
-  /** m = max x over the entries that the mask keeps; −Infinity for the identity. NaN and +Infinity stay. */
+  /** m = max x over the entries that the mask keeps; −Infinity for the identity. NaN and +Infinity are kept. */
   readonly max: number;
   /** r = Σ exp((x − m) / T) without the entry of the maximum: the sum of all is 1 + r. */
   readonly rest: number;
-  /** How many entries the mask keeps: 0 for the identity. */
+  /** The number of entries that the mask keeps: 0 for the identity. */
   readonly kept: number;
   /** t = Σ exp((x − m) / T) u. */
   readonly weighted: number;
@@ -18,17 +18,17 @@ export interface Statistics {
   readonly atMax: number;
   /** Σ exp((x − m) / T) (u − u at the maximum). */
   readonly centred: number;
-  /** z, the target's logit, where the shard has it, else 0. */
+  /** z, the target's logit, if the shard has it, else 0. */
   readonly target: number;
-  /** 1 where the shard has the target and the mask keeps it, else 0. */
+  /** 1 if the shard has the target and the mask keeps it, else 0. */
   readonly hasTarget: number;
-  /** Of the target's weights w y, y one-hot or probabilities. */
+  /** The sum of the target's weights w y, with y one-hot or probabilities. */
   readonly targets: WeightSums;
-  /** Of the class weights w, for label smoothing. */
+  /** The sum of the class weights w, for label smoothing. */
   readonly weights: WeightSums;
 }
 
-/** Sums of weights of the entries, for targets that are more than one class. */
+/** Sums of weights of the entries, for targets with more than one class. */
 export interface WeightSums {
   /** Σ q without the entry of the maximum. */
   readonly rest: number;
@@ -40,12 +40,12 @@ export interface WeightSums {
 
 const noWeights: WeightSums = { rest: 0, atMax: 0, gap: 0 };
 
-/** Numbers a row in a file of statistics. */
+/** How many numbers each row has in a file of statistics. */
 export const statisticsColumns = 8;
-/** Where targets are more than one class. */
+/** The same for targets with more than one class. */
 export const weightedColumns = 14;
 
-/** What an empty or fully masked part of a row adds: nothing. */
+/** The statistics of an empty or fully masked part of a row: merging it changes nothing. */
 export const identity: Statistics = {
   max: Number.NEGATIVE_INFINITY,
   rest: 0,
@@ -59,28 +59,28 @@ export const identity: Statistics = {
   weights: noWeights,
 };
 
-/** Part of a row. */
+/** One part of a row. */
 export interface RowPart {
   readonly logits: ArrayLike<number>;
   readonly temperature: number;
-  /** Entries where it is 0 do not exist; laid out as the logits. */
+  /** Entries where it is 0 are masked; in the layout of the logits. */
   readonly mask?: ArrayLike<number> | null;
-  /** Cotangent or tangent, laid out as the logits. */
+  /** Cotangent or tangent, in the layout of the logits. */
   readonly direction?: ArrayLike<number> | null;
-  /** The target's place in this part; null where another part has it. */
+  /** The index of the target in this part; null if it is in another part. */
   readonly target?: number | null;
-  /** Where the target is more than one class. */
+  /** For targets with more than one class. */
   readonly weighted?: WeightedTarget | null;
 }
 
-/** A target with probabilities, class weights or label smoothing; both arrays laid out as the logits. */
+/** A target with probabilities, class weights or label smoothing; both arrays have the layout of the logits. */
 export interface WeightedTarget {
   readonly probabilities: ArrayLike<number> | null;
   readonly weight: ArrayLike<number> | null;
   readonly labelSmoothing: number;
 }
 
-/** The weight of an entry in the target before it is smoothed: w y. */
+/** The weight of an entry in the target before smoothing: w y. */
 export function targetWeight({ target, weighted }: RowPart, j: number): number {
   const y = weighted?.probabilities ? weighted.probabilities[j] : j === target ? 1 : 0;
   return y * classWeight(weighted, j);
@@ -90,7 +90,7 @@ export function classWeight(weighted: WeightedTarget | null | undefined, j: numb
   return weighted?.weight ? weighted.weight[j] : 1;
 }
 
-/** The statistics of part of a row. */
+/** The statistics of one part of a row. */
 export function leaf(part: RowPart): Statistics {
   const { logits, mask, target } = part;
   let max = Number.NEGATIVE_INFINITY;
@@ -100,7 +100,7 @@ export function leaf(part: RowPart): Statistics {
     if (mask && mask[j] === 0) continue;
     kept++;
     const x = logits[j];
-    // The first of equal maxima; a NaN stays, since no comparison with it holds.
+    // The first of equal maxima. NaN is kept, because comparisons with NaN are false.
     if (x > max || at < 0 || Number.isNaN(x)) {
       max = x;
       at = j;
@@ -123,7 +123,7 @@ export function leaf(part: RowPart): Statistics {
   return { ...own, ...sums(part, max, at) };
 }
 
-/** The sums of weights of a part whose maximum stands at `at`. */
+/** The sums of weights of a part whose maximum is at `at`. */
 function weightSums(part: RowPart, max: number, at: number): Pick<Statistics, 'targets' | 'weights'> {
   const { logits, mask, weighted } = part;
   if (!weighted) return { targets: noWeights, weights: noWeights };
@@ -144,21 +144,21 @@ function weightSums(part: RowPart, max: number, at: number): Pick<Statistics, 't
   };
 }
 
-/** `q (m − x)`, which is 0 for what has no weight and infinite for a logit of −Infinity, also where that is the maximum of a part. */
+/** `q (m − x)`: 0 for a weight of 0, and infinite for a logit of −Infinity, even if that is the maximum of a part. */
 function gapOf(q: number, max: number, x: number): number {
   if (q === 0) return 0;
   return x === Number.NEGATIVE_INFINITY ? q * Number.POSITIVE_INFINITY : q * (max - x);
 }
 
-/** The sums of two parts, of which the first has the maximum. */
+/** The sums of two parts; the first has the maximum. */
 function mergeWeights(major: WeightSums, minor: WeightSums, drop: number): WeightSums {
   const moved = minor.rest + minor.atMax;
-  // A part of nothing but −Infinity has the gap that it will have; between two of them the drop is NaN.
+  // A part that has only −Infinity gets the gap that it will have after the merge; between two such parts the drop is NaN.
   const shift = moved === 0 || !Number.isFinite(drop) ? 0 : moved * drop;
   return { rest: major.rest + moved, atMax: major.atMax, gap: major.gap + minor.gap + shift };
 }
 
-/** The sums of a part whose maximum is finite and stands at `at`. */
+/** The sums of a part whose maximum is finite and at `at`. */
 function sums(
   { logits, temperature, mask, direction }: RowPart,
   max: number,
@@ -195,13 +195,13 @@ export function compensatedSum() {
       lost += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
       sum = next;
     },
-    /** Without the correction where that is NaN because a term is not finite. */
+    /** Without the correction if that is NaN because a term is not finite. */
     value: () => (Number.isFinite(sum) ? sum + lost : sum),
   };
 }
 
 /**
- * The statistics of two neighbouring parts of a row. Not associative in floating point: whoever merges several takes `mergeTree`.
+ * The statistics of two adjacent parts of a row. Not associative in floating point: use `mergeTree` to merge several.
  */
 export function merge(left: Statistics, right: Statistics, temperature: number): Statistics {
   const own = {
@@ -230,12 +230,12 @@ export function merge(left: Statistics, right: Statistics, temperature: number):
   };
 }
 
-/** Merges neighbours, then neighbours of the results, and so on: a tree that depends on nothing but the number of parts. */
+/** Merges adjacent parts, then adjacent results, and so on: a tree that depends only on the number of parts. */
 export function mergeTree(parts: readonly Statistics[], temperature: number): Statistics {
   return tree(parts, (left, right) => merge(left, right, temperature)) ?? identity;
 }
 
-/** Sums in the tree of `mergeTree`. */
+/** Sums numbers in the tree of `mergeTree`. */
 export function sumTree(terms: readonly number[]): number {
   return tree(terms, (left, right) => left + right) ?? 0;
 }
@@ -248,7 +248,7 @@ function tree<T>(parts: readonly T[], combine: (left: T, right: T) => T): T | un
   return left === undefined || right === undefined ? (left ?? right) : combine(left, right);
 }
 
-/** Writes statistics as row `row` of a file's numbers. */
+/** Writes statistics into row `row` of the numbers of a file. */
 export function putStatistics(out: Float64Array, row: number, s: Statistics, columns = statisticsColumns): void {
   const values = [s.max, s.rest, s.kept, s.weighted, s.atMax, s.centred, s.target, s.hasTarget];
   const weights = [s.targets, s.weights].flatMap(({ rest, atMax, gap }) => [rest, atMax, gap]);

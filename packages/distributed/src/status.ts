@@ -3,7 +3,7 @@ import type { Operation, Step } from './schema.js';
 import { idOf, stepsOf } from './shards.js';
 import type { Store } from './store.js';
 
-/** How far a run is, as its store knows. */
+/** The progress of a run according to its store. */
 export interface RunStatus {
   readonly run: string;
   readonly out: string;
@@ -11,16 +11,16 @@ export interface RunStatus {
   readonly steps: readonly { readonly step: Step; readonly done: number; readonly total: number }[];
   readonly finished: boolean;
   readonly cancelled: boolean;
-  /** Shards a second, of those done last; null before two are. */
+  /** Shards per second, for the most recent ones; null before two are finished. */
   readonly rate: number | null;
-  /** What the shards that are left take at that rate. */
+  /** The estimated time for the remaining shards at that rate. */
   readonly secondsLeft: number | null;
 }
 
-/** Shards that the rate is taken of. */
+/** How many recent shards determine the rate. */
 const recent = 100;
 
-/** @throws ERR_VALUE where the folder has no plan */
+/** @throws ERR_VALUE if the folder has no plan */
 export async function statusOf(store: Store, out: string): Promise<RunStatus> {
   const plan = await readPlan(store, out);
   const records = await store.list(runFiles.records(out));

@@ -11,7 +11,7 @@ import { applyShards, blocksOf, idOf, resultArrays, rowBlocks, type Shard, shard
 import { mergeTree, putStatistics, statisticsAt, sumTree } from './statistics.js';
 import { getWhole, type Store } from './store.js';
 
-/** Runs one shard of a step: all that it leaves is in the store. To run it again changes nothing. */
+/** Runs one shard of a step. All results go into the store; running it again changes nothing. */
 export async function runStep(store: Store, plan: Plan, backend: Backend, step: Step, index: number): Promise<void> {
   const name = shardName(step, index);
   reached('shard:started', name);
@@ -31,7 +31,7 @@ export async function runStep(store: Store, plan: Plan, backend: Backend, step: 
   reached('shard:done', name);
 }
 
-/** @throws ERR_VALUE for an index that the plan does not have */
+/** @throws ERR_VALUE for an index that is not in the plan */
 function entry<T>(entries: readonly T[], step: Step, index: number): T {
   const found = entries[index];
   if (found !== undefined) return found;
@@ -90,7 +90,7 @@ async function applyMerged(store: Store, plan: Plan, shard: Shard, inputs: Input
   return applyStatistics(plan, shard, inputs, (row) => statisticsAt(values, row, columnsOf(plan)));
 }
 
-/** The manifest is written when every part is there; then what interrupted writers left is swept. */
+/** The manifest is written when all parts exist; then temporary files of interrupted writers are removed. */
 async function finishStep(store: Store, plan: Plan): Promise<void> {
   const manifest = await manifestOf(store, plan);
   await putJson(store, runFiles.manifest(plan.out), manifest);
@@ -140,7 +140,7 @@ function valuesOf({ operation, options }: Plan, records: readonly ShardRecord[])
   const sums = records.flatMap(({ lossSum }) => (lossSum === undefined ? [] : [Number(lossSum)]));
   const total = sumTree(sums);
   if (options.reduction !== 'mean') return { loss: String(total) };
-  // The mean over nothing is 0/0, whatever label smoothing adds to rows without weight.
+  // The mean over no rows is 0/0, even if label smoothing adds something to rows without weight.
   return { loss: String(options.counted ? total / options.counted : Number.NaN) };
 }
 
@@ -150,9 +150,9 @@ interface NewPart {
 }
 
 /**
- * Stores what a shard has computed: first the record of its bits, then the parts. Two workers on one shard find each other's record.
+ * Stores the results of a shard: first the record of their hashes, then the parts. If two workers compute the same shard, the second finds the record of the first.
  *
- * @throws MismatchError where another worker's record has other bits
+ * @throws MismatchError if the record of another worker has other bits
  */
 async function putShard(
   store: Store,
@@ -172,14 +172,14 @@ async function putShard(
     const first = await readRecord(store, out, step, index);
     if (JSON.stringify(first) !== JSON.stringify(record)) {
       throw new MismatchError(
-        `${path}: another worker has come to other bits for this shard; expected machines that compute alike`,
+        `${path}: another worker computed other bits for this shard; expected machines that compute the same bits`,
       );
     }
   }
   for (const part of parts) await store.putOnce(part.path, part.bytes);
 }
 
-/** The numbers of a part, which are used only where they are those that were written. */
+/** The numbers of a part, after its hash is verified. */
 async function readChecked(
   store: Store,
   plan: Plan,
@@ -201,7 +201,7 @@ async function requireRecord(store: Store, { out }: Plan, step: Step, index: num
   if (record !== null) return record;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${runFiles.record(out, step, index)}: missing; softgrad run --resume ${out} computes what is`,
+    `${runFiles.record(out, step, index)}: missing; softgrad run --resume ${out} computes it`,
   );
 }
 

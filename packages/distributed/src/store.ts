@@ -1,43 +1,43 @@
-/** What a store knows of one object. */
+/** The properties of an object in a store. */
 export interface StoredObject {
   readonly path: string;
   readonly byteLength: number;
-  /** When it was put, in milliseconds since 1970. */
+  /** When it was written, in milliseconds since 1970. */
   readonly modified: number;
 }
 
 /**
- * Where arrays live: a folder that every worker sees, or a bucket. Paths are relative, separated by `/`, and never lead out of the store.
+ * The place of arrays: a folder that every worker can access, or a bucket. Paths are relative, separated by `/`, and never lead out of the store.
  *
- * An object appears whole or not at all, and never changes: `putOnce` is the only way to write, so that a worker that was taken
- * for dead can do no harm.
+ * An object appears complete or not at all, and never changes: `putOnce` is the only way to write, so that a worker that was considered
+ * dead cannot overwrite anything.
  */
 export interface Store {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
-  /** The path of what a user names, relative to the store or within it. @throws ERR_VALUE where it is outside */
+  /** The path of a user's argument, relative to the store or within it. @throws ERR_VALUE if it is outside */
   locate(target: string): string;
-  /** The paths that a pattern like `logits/*.npy` names, in no order. */
+  /** The paths that match a pattern like `logits/*.npy`, unordered. */
   match(pattern: string): Promise<readonly string[]>;
-  /** Bytes `start … start + length − 1`, fewer only at the end. @throws ERR_VALUE where there is no such object */
+  /** Bytes `start … start + length − 1`; fewer only at the end. @throws ERR_VALUE if there is no such object */
   get(path: string, start: number, length: number): Promise<Uint8Array>;
-  /** null where there is no such object. */
+  /** null if there is no such object. */
   stat(path: string): Promise<StoredObject | null>;
   /**
-   * Stores an object durably. False where there is one already, which stays as it is.
+   * Stores an object durably. Returns false if there is one already, which is unchanged.
    *
-   * @throws ERR_VALUE where it cannot be written, for want of space or permission; nothing of it is left then
+   * @throws ERR_VALUE if it cannot be written, for lack of space or permission; nothing of it remains then
    */
   putOnce(path: string, bytes: Uint8Array): Promise<boolean>;
-  /** The objects below a folder, sorted by path; none where there is no such folder. */
+  /** The objects below a folder, sorted by path; none if there is no such folder. */
   list(folder: string): Promise<readonly StoredObject[]>;
-  /** Removes an object, to have it made again; no error where there is none. */
+  /** Removes an object, so that it can be written again; no error if there is none. */
   remove(path: string): Promise<void>;
-  /** Removes what writers that ended in the middle left below a folder and did not touch since `before`. Gives how many. */
+  /** Removes leftovers of interrupted writers below a folder that have not changed since `before`. Returns how many. */
   sweep(folder: string, before: number): Promise<number>;
 }
 
-/** All bytes of an object. @throws ERR_VALUE where there is none */
+/** All bytes of an object. @throws ERR_VALUE if there is none */
 export async function getWhole(store: Store, path: string): Promise<Uint8Array> {
   const found = await store.stat(path);
   return store.get(path, 0, found?.byteLength ?? 0);

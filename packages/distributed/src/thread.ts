@@ -1,4 +1,4 @@
-// What a thread of the pool runs: one step of one shard at a time.
+// The code of a thread of the pool: one step of one shard at a time.
 import { type Backend, isSoftgradError, loadProvider } from '@softgrad/core';
 import { openStore } from './open-store.js';
 import { checkPins, MismatchError } from './pins.js';
@@ -9,13 +9,13 @@ import { runStep } from './step.js';
 import type { Store } from './store.js';
 
 export interface ThreadTask extends Task {
-  /** The place of the store. */
+  /** The location of the store. */
   readonly root: string;
   /** A module that registers backends by name. */
   readonly backends: string;
 }
 
-/** Errors lose their class on the way between threads. */
+/** Errors lose their class when they are sent between threads. */
 export type ThreadResult =
   | { readonly kind: 'done' }
   | { readonly kind: 'input' | 'mismatch' | 'defect'; readonly message: string };
@@ -39,13 +39,13 @@ export default async function runTask({ root, backends, ...task }: ThreadTask): 
   }
 }
 
-/** Runs that this thread was held against. */
+/** Runs with which this thread has been compared. */
 const pinned = new Set<string>();
 const stores = new Map<string, Promise<Store>>();
 const plans = new Map<string, Plan>();
 const opened = new Map<string, Promise<Backend>>();
 
-/** A client of a bucket keeps its connections from shard to shard. */
+/** Cached, because the client of a bucket keeps its connections between shards. */
 function storeAt(place: string): Promise<Store> {
   const known = stores.get(place) ?? openStore(place);
   stores.set(place, known);

@@ -6,17 +6,17 @@ import type { Store } from './store.js';
 
 export interface Verification {
   readonly plan: Plan;
-  /** Parts whose bytes are those that were written. */
+  /** The number of parts whose bytes are unchanged. */
   readonly sound: number;
   readonly damages: readonly Damage[];
-  /** Whether there is a manifest, and every part with it. */
+  /** Whether there is a manifest and every part. */
   readonly finished: boolean;
 }
 
 /**
- * Reads every part of a run and holds it against its SHA-256.
+ * Reads every part of a run and compares it with its SHA-256.
  *
- * @throws ERR_VALUE where the folder has no plan
+ * @throws ERR_VALUE if the folder has no plan
  */
 export async function verify(store: Store, out: string): Promise<Verification> {
   const plan = await readPlan(store, out);
@@ -49,7 +49,7 @@ async function manifestDamage(store: Store, out: string): Promise<Damage | null>
 
 interface ShardDamages {
   readonly record: ShardRecord | null;
-  /** Why there is a record that cannot be read. */
+  /** Why a record cannot be read. */
   readonly problem?: string;
   readonly damages: readonly Damage[];
 }
@@ -64,7 +64,7 @@ async function shardDamages(store: Store, { out }: Plan, step: Step, index: numb
   }
 }
 
-/** Files beside the parts that no shard writes. */
+/** Files among the parts that no shard of the plan writes. */
 async function unexpectedFiles(store: Store, plan: Plan): Promise<readonly Damage[]> {
   const shards = applyShards(plan);
   const expected = new Set(shards.flatMap(({ parts }) => parts.map(({ path }) => path)));
@@ -79,8 +79,8 @@ async function unexpectedFiles(store: Store, plan: Plan): Promise<readonly Damag
 }
 
 /**
- * Removes what is damaged, so that it is computed again: parts that are not as they were written, and records and a manifest that cannot
- * be read. Gives the paths.
+ * Removes what is damaged, so that it is computed again: parts that have changed, and records and a manifest that cannot
+ * be read. Returns the paths.
  */
 export async function removeDamaged(store: Store, plan: Plan): Promise<readonly string[]> {
   const removed: string[] = [];

@@ -1,4 +1,4 @@
 import { readFileSync } from 'node:fs';
 
-/** That of this package: what a plan pins. */
+/** The version of this package, which a plan records. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;

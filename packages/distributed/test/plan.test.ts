@@ -101,11 +101,11 @@ describe('refused, with file and place', () => {
     [{ operation: 'softmax', logits: ['text.csv'] }, 'text.csv: expected a .npy file'],
     [
       { operation: 'softmax', logits: ['logits.npy', 'other.npy'] },
-      'other.npy: shape (4, 2); expected (rows, 3), to follow logits.npy by rows',
+      'other.npy: shape (4, 2); expected (rows, 3), to continue logits.npy by rows',
     ],
     [
       { operation: 'softmax', logits: ['logits.npy', 'vector.npy'], shardClasses: true },
-      'vector.npy: shape (4,); expected (4, classes), to follow logits.npy by classes',
+      'vector.npy: shape (4,); expected (4, classes), to continue logits.npy by classes',
     ],
     [{ operation: 'softmax', logits: ['vector.npy'] }, 'vector.npy: axis 0 of shape (4,) takes all rows at once'],
     [{ operation: 'softmax', axis: 2 }, 'logits.npy: axis 2 of an array of shape (4, 3); expected -2 to 1'],

@@ -185,7 +185,7 @@ describe.concurrent('workers', () => {
     await using _worker = await startWorkerHere(run.options);
     await submit(plan, { ...run.options, retryDelay: 20 });
     await expect(waitFor(plan, { ...run.options, interval: 50 })).rejects.toThrow(
-      'mask.npy: the mask has 7; expected true or 1 where an entry counts, false or 0 where it does not; all others are computed, softgrad run --resume poison tries again',
+      'mask.npy: the mask has 7; expected true or 1 to keep an entry, false or 0 to mask it; all others are computed, softgrad run --resume poison tries again',
     );
     expect(readdirSync(run.work.path('poison/softmax'))).toEqual(['part-000001.npy', 'part-000002.npy']);
   });

@@ -188,7 +188,7 @@ describe('what a server answers', () => {
     await expect(own.stat('x')).rejects.toThrow(`${own.name}/x: cannot be read: access denied`);
     const nowhere = new S3Client({ endpoint: 'http://127.0.0.1:1', region: 'x', credentials, maxAttempts: 1 });
     await expect(s3Store('s3://bucket', { client: nowhere }).stat('x')).rejects.toThrow(
-      's3://bucket/x: cannot be read: nothing answers at the address of the server; expected AWS_ENDPOINT_URL_S3',
+      's3://bucket/x: cannot be read: no server answers at this address; expected AWS_ENDPOINT_URL_S3',
     );
     stubEnvironment(server);
     for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']) vi.stubEnv(name, undefined);

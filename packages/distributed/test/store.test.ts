@@ -65,9 +65,9 @@ describe('a folder as a store', () => {
     symlinkSync(join(other.root, 'secret'), work.path('file'));
     mkdirSync(work.path('real'));
     symlinkSync(work.path('real'), work.path('link'));
-    await expect(work.store.get('out/secret', 0, 6)).rejects.toThrow('a symbolic link leads out of');
-    await expect(work.store.get('file', 0, 6)).rejects.toThrow('a symbolic link leads out of');
-    await expect(work.store.putOnce('out/new', bytes(''))).rejects.toThrow('a symbolic link leads out of');
+    await expect(work.store.get('out/secret', 0, 6)).rejects.toThrow(/a symbolic link leads to .*, outside of/);
+    await expect(work.store.get('file', 0, 6)).rejects.toThrow(/a symbolic link leads to .*, outside of/);
+    await expect(work.store.putOnce('out/new', bytes(''))).rejects.toThrow(/a symbolic link leads to .*, outside of/);
     expect(await work.store.putOnce('link/x', bytes('x'))).toBe(true);
   });
 

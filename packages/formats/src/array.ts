@@ -1,5 +1,5 @@
 /**
- * Numbers as a file holds them: flat and row-major. float16 comes as the Float32Array of its values, integers wider than
+ * The numbers of a file: flat and row-major. float16 is read as the Float32Array of its values, integers wider than
  * int32 as a Float64Array that holds them exactly, booleans as 0 and 1.
  */
 export interface FileArray {
@@ -12,13 +12,13 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** A shape as Python writes it: `(4, 3)`, `(3,)`, `()`; `(rows, 3)` where the rows are not counted yet. */
+/** A shape as Python writes it: `(4, 3)`, `(3,)`, `()`; `(rows, 3)` if the rows have not been counted yet. */
 export function formatShape(shape: readonly (number | null)[]): string {
   const lengths = shape.map((length) => length ?? 'rows');
   return lengths.length === 1 ? `(${lengths[0]},)` : `(${lengths.join(', ')})`;
 }
 
-/** Where element `index` of the flat data stands in the array: `[2, 0, 1]`. */
+/** The index in the array of element `index` of the flat data: `[2, 0, 1]`. */
 export function formatPosition(index: number, shape: readonly number[]): string {
   const position: number[] = [];
   let rest = index;
@@ -29,7 +29,7 @@ export function formatPosition(index: number, shape: readonly number[]): string 
   return `[${position.join(', ')}]`;
 }
 
-/** Bytes in the unit that a reader wants: `8 TB`, `25.6 MB`, `96 bytes`. */
+/** Bytes in a readable unit: `8 TB`, `25.6 MB`, `96 bytes`. */
 export function formatBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
   const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));

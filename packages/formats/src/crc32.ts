@@ -1,17 +1,17 @@
 /**
- * Four tables of 256 words. Table k: what a byte that is followed by k bytes of 0 adds to the checksum, so that four bytes take one step.
- * A DataView, since it has a number at each offset or throws.
+ * Four tables of 256 words. Table k has the contribution to the checksum of a byte that is followed by k zero bytes, so that four bytes
+ * are processed in one step. A DataView, because reading one gives a number or throws.
  */
 const tables = new DataView(new ArrayBuffer(4 * 1024));
 for (let index = 0; index < 1024; index++) {
   const [table, byte] = [index >> 8, index & 255];
   let rest = byte;
-  // The polynomial of ISO 3309, its bits reversed: the one that ZIP and PNG have.
+  // The polynomial of ISO 3309 with its bits reversed, as ZIP and PNG use it.
   for (let bit = 0; bit < 8 * (table + 1); bit++) rest = (rest >>> 1) ^ (rest & 1 ? 0xedb88320 : 0);
   tables.setInt32(4 * index, rest, true);
 }
 
-/** The CRC-32 of the bytes so far, given that of those before: start from 0. */
+/** The CRC-32 of all bytes so far, given that of the bytes before `bytes`; start from 0. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   let rest = ~before;
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -9,19 +9,19 @@ import type { RowReader } from './row-reader.js';
 /** One line of a table, cut into cells. */
 export interface CsvRecord {
   readonly cells: readonly string[];
-  /** Its line in the file, from 1. */
+  /** The line number in the file, from 1. */
   readonly line: number;
 }
 
-/** What is known of a table besides its text. */
+/** Properties of a table that its text does not tell. */
 export interface TableOptions {
-  /** Whether the first line names the columns; by default it does where its cells look like names. */
+  /** Whether the first line has the names of the columns; by default it does if its cells look like names. */
   readonly header?: 'yes' | 'no' | undefined;
-  /** How the caller's user says whether there is a header, for messages about a first line. */
+  /** How the user of the caller can say whether there is a header, for messages about a first line. */
   readonly headerAdvice?: string | undefined;
 }
 
-/** A table that is being cut into cells, by whatever parser suits the place. */
+/** A table that is read cell by cell, by a parser for Node or for browsers. */
 export interface CsvSource extends TableOptions {
   /** What error messages call it. */
   readonly name: string;
@@ -31,16 +31,16 @@ export interface CsvSource extends TableOptions {
   /** Bytes consumed so far. */
   position(): number;
   close(): Promise<void>;
-  /** What to expect where there is no row of numbers; numbers between delimiters where it is left out. */
+  /** What is expected if there is no row of numbers; default: numbers between delimiters. */
   readonly expected?: string;
 }
 
 /**
- * Reads a table of numbers row by row. A first row whose cells look like names is the header and is passed over, unless `header` says
- * otherwise: no cell of it may be a number or look like one that is misspelled. "nan", "inf" and "-inf" are numbers in any case, a line
- * that begins with # is a comment, and a first line `sep=;` is Excel's statement of the delimiter.
+ * Reads a table of numbers row by row. A first row whose cells look like names is a header and is skipped, unless `header` says
+ * otherwise: none of its cells may be a number or look like a misspelled number. "nan", "inf" and "-inf" are numbers in any case, a line
+ * that begins with # is a comment, and a first line `sep=;` is Excel's declaration of the delimiter.
  *
- * @throws ERR_VALUE naming line and column of a cell that is no number
+ * @throws ERR_VALUE naming line and column of a cell that is not a number
  * @throws ERR_SHAPE naming a line with more or fewer cells than the first
  */
 export async function csvRows(source: CsvSource): Promise<RowReader> {
@@ -93,7 +93,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   };
 }
 
-/** The next line that is no comment. @throws ERR_VALUE for a comment whose quotes took further lines into it */
+/** The next line that is not a comment. @throws ERR_VALUE for a comment with a quote that is closed in a later line */
 async function nextRecord({ name, delimiter, records }: CsvSource): Promise<CsvRecord | null> {
   for (;;) {
     const { value, done } = await records.next();
@@ -107,13 +107,13 @@ async function nextRecord({ name, delimiter, records }: CsvSource): Promise<CsvR
     if (cells.some((cell) => /[\r\n]/.test(cell))) {
       throw new SoftgradError(
         'ERR_VALUE',
-        `${name}: line ${record.line}: a comment with a quote that takes further lines into it; expected quotes in pairs`,
+        `${name}: line ${record.line}: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs`,
       );
     }
   }
 }
 
-/** Whether a first line is Excel's `sep=;`, which may have been cut at that semicolon. @throws ERR_VALUE for another delimiter */
+/** Whether a first line is Excel's `sep=;`, which the parser may have split at that semicolon. @throws ERR_VALUE for another delimiter */
 function isDelimiterLine({ cells, line }: CsvRecord, { name, delimiter }: CsvSource): boolean {
   const [first = '', ...others] = cells;
   const stated = /^sep=(.?)$/is.exec(first)?.[1];
@@ -139,21 +139,21 @@ function parseCell(cell: string, place: string, column: number, advice: string):
   );
 }
 
-/** A first line is a header where its cells are names, some of which may be missing: a number that is misspelled is a row's. */
+/** A first line is a header if its cells are names, some of which may be missing; a misspelled number makes it a row. */
 function isHeader(cells: readonly string[]): boolean {
   return cells.every((cell) => cell === '' || isEllipsis(cell) || isName(cell)) && cells.some((cell) => isName(cell));
 }
 
 /**
- * pandas writes the labels of the rows as a first column without a name. Read as a class, they would change every result
- * without a word.
+ * pandas writes the labels of the rows as a first column without a name. Read as a class, it would silently change every
+ * result.
  */
 function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
   const [label, ...others] = first.cells;
-  // Columns that were never named are numbered.
+  // Columns without names are numbered.
   const named = isHeader(others) || others.every((cell, column) => cell === String(column));
   const unnamed = label === '' && others.length > 0 && named;
-  // Printed or between blanks, the missing name is not seen but by its absence.
+  // In printed tables and between blanks, a missing name shows only in the number of cells.
   const [start = ''] = second.cells;
   const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(start);
   if (!unnamed && !(missing && isHeader(first.cells))) return;
@@ -163,7 +163,7 @@ function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
   );
 }
 
-/** pandas numbers columns that have no names, and writes that as the header. Read as a row, it would be one more than there is. */
+/** pandas numbers columns that have no names, and writes the numbers as the header. Read as numbers, they would be an additional row. */
 function refuseColumnNumbers(first: CsvRecord, second: CsvRecord | null, place: string, advice: string): void {
   const { cells } = first;
   const numbered = cells.length > 1 && cells.every((cell, column) => cell === String(column));
@@ -178,7 +178,7 @@ function countOf(count: number): string {
   return count === 1 ? '1 cell' : `${count} cells`;
 }
 
-/** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is a column. */
+/** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is written as a column. */
 export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<string> {
   const columns = sizeOf(array.shape.slice(1));
   const rows = array.shape[0] ?? 1;
@@ -193,7 +193,7 @@ export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<st
   }
 }
 
-/** Most numbers that are joined to one text. */
+/** The largest number of numbers that are joined to one text. */
 const pieceLength = 8192;
 
 function csvNumber(value: number): string {

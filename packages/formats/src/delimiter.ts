@@ -1,7 +1,7 @@
 import { isComment } from './misspelled.js';
 import { parseNumber } from './number.js';
 
-/** What stands between the cells of a table; a blank is any run of blanks. */
+/** The separator of the cells of a table; a blank stands for any run of blanks. */
 export type Delimiter = ',' | '\t' | ';' | ' ';
 
 const names: Readonly<Record<Delimiter, string>> = { ',': 'commas', '\t': 'tabs', ';': 'semicolons', ' ': 'blanks' };
@@ -10,16 +10,16 @@ export function nameOf(delimiter: Delimiter): string {
   return names[delimiter];
 }
 
-/** Enough of a table's beginning to tell its delimiter. */
+/** How much of the beginning of a table is read to determine its delimiter. */
 export const delimiterSample = 2 ** 16;
 
-/** The first line of a table that Excel reads, which states its delimiter. */
+/** The first line of a table for Excel, which declares its delimiter. */
 const statement = /^\ufeff?"?sep=([,;\t ])"?[,;\t ]*(?:[\r\n]|$)/i;
 
 /**
- * The delimiter of a table, told from the beginning of its text: what a first line such as `sep=;` states; else the preferred one
- * where the first line of numbers has it, else the one that this line has. Names in a header may hold any of them, so that a header
- * tells nothing.
+ * The delimiter of a table, determined from the beginning of its text: the one that a first line such as `sep=;` declares; else the preferred
+ * one if the first line of numbers contains it; else the one that this line contains. The header is not used, because names may contain any
+ * delimiter.
  */
 export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
   const stated = statement.exec(text)?.[1];
@@ -33,7 +33,7 @@ export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
   const line = lines.find(ofNumbers) ?? lines.find(someNumbers) ?? '';
   const order: readonly Delimiter[] = [preferred, ',', ';', '\t', ' '];
   if (stated !== undefined) return order.find((delimiter) => delimiter === stated) ?? preferred;
-  // A number in quotes may have a comma of its own.
+  // A quoted number may contain a comma.
   const outside = line.replace(/"[^"]*"/g, '""');
   return order.find((delimiter) => outside.includes(delimiter)) ?? preferred;
 }
@@ -47,8 +47,8 @@ function isNumber(cell: string): boolean {
 }
 
 /**
- * How csv-parse is to read a table between `delimiter`, in the page as on the command line. Comments are left to `csvRows`, which tells
- * them from a first cell such as #N/A; a quote inside of them is no error, and in a cell it is one of the number.
+ * The options with which csv-parse reads a table with this `delimiter`, in the playground and on the command line. `csvRows` recognizes comments,
+ * because a line may start with a first cell such as #N/A; a quote inside a comment is no error, and in a cell it is an error of the number.
  */
 export function csvParseOptions(delimiter: Delimiter) {
   return {

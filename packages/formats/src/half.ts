@@ -16,7 +16,7 @@ export function numberToHalf(value: number): number {
   if (magnitude >= 65520) return sign | 0x7c00;
   if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude * 2 ** 24);
   const exponent = Math.floor(Math.log2(magnitude));
-  // A fraction that rounds up to 2 carries into the exponent, as it should.
+  // A fraction that rounds up to 2 carries into the exponent, which is the correct result.
   return sign | (((exponent + 15) << 10) + roundHalfEven((magnitude / 2 ** exponent - 1) * 1024));
 }
 

@@ -7,10 +7,10 @@ import { quote } from './quote.js';
 const deepest = 64;
 
 /**
- * Reads nested lists of numbers. JSON has no NaN and no infinities: "NaN", "Infinity" and "-Infinity" stand for them;
- * the bare words, as Python's json module writes them, are read too.
+ * Reads nested lists of numbers. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
+ * the same words without quotes, as Python's json module writes them, are accepted too.
  *
- * @throws ERR_VALUE naming line and column of bad syntax, or the path of what is no number
+ * @throws ERR_VALUE naming line and column of a syntax error, or the path of an entry that is not a number
  * @throws ERR_SHAPE for ragged lists
  */
 export function parseJson(bytes: Uint8Array, name: string): FileArray {
@@ -19,19 +19,19 @@ export function parseJson(bytes: Uint8Array, name: string): FileArray {
   return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name);
 }
 
-/** What a text holds, whatever it is, or null where it does not have JSON's syntax. */
+/** The value of a JSON text, whatever its type, or null if the text is not JSON. */
 export function readJson(text: string): { readonly root: unknown } | null {
   for (const written of [() => text, () => quoteWords(text)]) {
     try {
       return { root: JSON.parse(written()) };
     } catch {
-      // The bare words come next, then other formats.
+      // NaN and infinities without quotes are tried next, then other formats.
     }
   }
   return null;
 }
 
-/** The array that JSON's nested lists are. @throws ERR_VALUE, ERR_SHAPE */
+/** The array in JSON's nested lists. @throws ERR_VALUE, ERR_SHAPE */
 export function jsonArray(root: unknown, name: string): FileArray {
   const shape = shapeOf(root, name);
   const data = new Float64Array(sizeOf(shape));
@@ -57,12 +57,12 @@ function refuseSyntax(text: string, name: string): never {
   );
 }
 
-/** Python's json module writes NaN and infinities bare. */
+/** Python's json module writes NaN and infinities without quotes. */
 function quoteWords(text: string): string {
   return text.replace(/(?<!["\w-])(-?Infinity|NaN)(?!["\w])/g, '"$1"');
 }
 
-/** Where the syntax goes wrong. @throws ERR_SHAPE for lists nested so deep that finding it would overflow the stack */
+/** The offset of the syntax error. @throws ERR_SHAPE for lists nested so deep that finding it would overflow the stack */
 function firstError(text: string, name: string): ParseError | undefined {
   const errors: ParseError[] = [];
   try {
@@ -78,7 +78,7 @@ function tooDeep(name: string): SoftgradError {
   return new SoftgradError('ERR_SHAPE', `${name}: lists nested more than ${deepest} deep`);
 }
 
-/** The shape that the first entries have; `fill` holds the others to it. */
+/** The shape according to the first entries; `fill` checks that the others agree. */
 function shapeOf(root: unknown, name: string): number[] {
   const shape: number[] = [];
   for (let node = root; Array.isArray(node); node = node[0]) {
@@ -153,14 +153,14 @@ function describe(node: unknown): string {
   return node !== null && typeof node === 'object' ? 'an object' : String(node);
 }
 
-/** One number in full precision: parsed again it is the same number. */
+/** A number in full precision: parsing the text gives the same number. */
 function jsonNumber(value: number): string {
   if (Object.is(value, -0)) return '-0';
   return Number.isFinite(value) ? String(value) : `"${value}"`;
 }
 
 /**
- * The rows of an array, separated, without the list around them: in pieces of bounded length, since one row of a Jacobian
+ * The rows of an array, separated, without the list around them; in pieces of bounded length, because one row of a Jacobian
  * can be longer than any string.
  */
 export function* jsonRows(array: FileArray): Generator<string> {
@@ -176,7 +176,7 @@ export function* jsonRows(array: FileArray): Generator<string> {
   }
 }
 
-/** The lists of a shape, or the number of none. */
+/** The nested lists of a shape, or the single number of a scalar. */
 function* list(array: FileArray, shape: readonly number[], start: number): Generator<string> {
   const [length = 1, ...rest] = shape;
   yield '[';
@@ -192,7 +192,7 @@ function* list(array: FileArray, shape: readonly number[], start: number): Gener
   yield ']';
 }
 
-/** Most numbers that are joined to one text. */
+/** The largest number of numbers that are joined to one text. */
 const pieceLength = 8192;
 
 function* numbers({ data }: FileArray, start: number, end: number): Generator<string> {

@@ -2,18 +2,18 @@ import { parseNumber } from './number.js';
 
 const missing = 'a number (write nan for a missing value)';
 
-/** Words that stand for a number, or for its absence, in spreadsheets, R, pandas, SQL and C; and what to write instead. */
+/** Words for a number or for a missing one in spreadsheets, R, pandas, SQL and C, and what to write instead. */
 const words: readonly (readonly [pattern: RegExp, expected: (cell: string) => string])[] = [
   [/^(?:#?n\/a|na|n\.a\.?|<na>|\(?null\)?|none|nil|nat|missing|undefined)$/i, () => missing],
   [/^#(?:div\/0!|ref!|value!|name\?|num!|null!|spill!|calc!|getting_data)$/i, () => missing],
   [/^[-–—?]+$/, () => missing],
   [/^(?:true|false)$/i, (cell) => `a number, as in ${/^t/i.test(cell) ? 1 : 0}`],
-  // Visual C++ wrote the first until 2015; C may add the payload of a NaN.
+  // Visual C++ wrote the first form until 2015; C may append the payload of a NaN.
   [/^[-+]?(?:1\.#(?:ind|[qs]?nan)\d*|[qs]?nan\s*\(.*\))$/i, () => 'a number, as in nan'],
   [/^[-+\u2212]?(?:1\.#inf\d*|∞|infty)$/i, (cell) => `a number, as in ${/^[-\u2212]/.test(cell) ? '-inf' : 'inf'}`],
 ];
 
-/** What makes a number unreadable, how it is taken away, and what is expected instead; taken away one after another. */
+/** What makes a number unreadable, how to remove it, and what is expected instead; applied one after another. */
 const corrections: readonly (readonly [expected: string, correct: (cell: string) => string])[] = [
   ['"-" for the sign', (cell) => cell.replace(/^[\u2212\u2013\uff0d\ufe63]|(?<=\de)\u2212/iu, '-')],
   [
@@ -41,11 +41,11 @@ function percent(cell: string, number: string): string {
   return value === null ? cell : String(Number((value / 100).toPrecision(15)));
 }
 
-/** What to expect instead of a cell that is no number: `a decimal point, as in 1.5`. */
+/** What to expect instead of a cell that is not a number: `a decimal point, as in 1.5`. */
 export function expectedInstead(cell: string): string {
   const word = words.find(([pattern]) => pattern.test(cell));
   if (word) return word[1](cell);
-  // One group of three digits: a thousand, or three decimals.
+  // One group of three digits may be a thousand or three decimals.
   const either = /^([-+]?\d{1,3}),(\d{3})$/.exec(cell);
   if (either)
     return `no thousands separator, as in ${either[1]}${either[2]}, or a decimal point, as in ${either[1]}.${either[2]}`;
@@ -57,17 +57,17 @@ export function expectedInstead(cell: string): string {
     if (corrected !== before) expected.push(what);
   }
   if (expected.length > 0 && parseNumber(corrected) !== null) return `${expected.join(' and ')}, as in ${corrected}`;
-  // Numbers with a decimal comma between commas or semicolons: 1,5;2,5 is cut into 1, 5;2 and 5.
+  // Numbers with a decimal comma between commas or semicolons: 1,5;2,5 is split into 1, 5;2 and 5.
   const parts = cell.split(';');
   if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
-    return 'a number; between semicolons, too, decimals have a point, as in 1.5;2.5';
+    return 'a number; decimals have a point between semicolons too, as in 1.5;2.5';
   }
   return 'a number';
 }
 
 /**
- * Whether a cell looks like a name: its first letter comes before any digit, and it is no word that stands for a number or for the
- * absence of one.
+ * Whether a cell looks like a name: its first letter comes before any digit, and it is not a word for a number or for a
+ * missing one.
  */
 export function isName(cell: string): boolean {
   if (parseNumber(cell) !== null || words.some(([pattern]) => pattern.test(cell))) return false;
@@ -76,7 +76,7 @@ export function isName(cell: string): boolean {
   return /^[^\p{L}\p{N}_]*[\p{L}_]/u.test(cell);
 }
 
-/** How a line begins that is no comment in spite of its #: with what a spreadsheet writes for a missing or failed number. */
+/** The beginnings of lines that are not comments although they start with #: what spreadsheets write for a missing or failed number. */
 const failedFormula = /^#(?:n\/a|div\/0!|ref!|value!|name\?|num!|null!|spill!|calc!|getting_data)/i;
 
 /** Whether a line, or its first cell, begins a comment. */

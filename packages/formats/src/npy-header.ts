@@ -5,11 +5,11 @@ import type { ReadAt } from './read-at.js';
 import { type Element, mostEmpty, type StoredArray } from './stored.js';
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
-/** NumPy itself refuses headers past 10,000 bytes; nothing that holds plain numbers comes near. */
+/** NumPy itself refuses headers longer than 10,000 bytes; headers of arrays of numbers are much shorter. */
 const longestHeader = 65_536;
 const highestRank = 64;
 
-/** Reads and checks a header against the file that follows it, so that what it promises is there before anything is allocated. */
+/** Reads a header and checks it against the length of the file, so that no memory is allocated for data that is not there. */
 export async function parseHeader(read: ReadAt, byteLength: number, name: string): Promise<StoredArray> {
   const fail = (what: string): never => {
     throw new SoftgradError('ERR_VALUE', `${name}: ${what}`);
@@ -29,10 +29,10 @@ export async function parseHeader(read: ReadAt, byteLength: number, name: string
   let headerLength = 0;
   for (let i = 0; i < lengthBytes; i++) headerLength += (start[8 + i] ?? 0) * 256 ** i;
   if (headerStart + headerLength > byteLength) {
-    fail(`truncated: the header is said to take ${headerLength} bytes, the file has ${byteLength} in all`);
+    fail(`truncated: the header should take ${headerLength} bytes, but the whole file has ${byteLength}`);
   }
   if (headerLength > longestHeader) {
-    fail(`a header of ${headerLength} bytes; expected at most ${longestHeader}`);
+    fail(`the header has ${headerLength} bytes; expected at most ${longestHeader}`);
   }
   const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(await read(headerStart, headerLength));
   const { descr, fortranOrder, shape } = parseDict(text, name, fail);
@@ -42,12 +42,12 @@ export async function parseHeader(read: ReadAt, byteLength: number, name: string
   const present = byteLength - dataOffset;
   if (promised > present) {
     fail(
-      `truncated: shape ${formatShape(shape)} of ${descr} takes ${promised} bytes, ${present} follow the header at byte ${dataOffset}`,
+      `truncated: shape ${formatShape(shape)} of ${descr} takes ${promised} bytes, but ${present} follow the header at byte ${dataOffset}`,
     );
   }
   if (promised < present) {
     fail(
-      `${present - promised} bytes too many after the ${promised} that shape ${formatShape(shape)} of ${descr} takes; expected one array and nothing more`,
+      `${present - promised} bytes too many after the ${promised} that shape ${formatShape(shape)} of ${descr} takes; expected one array and nothing else`,
     );
   }
   return { shape, fortranOrder, element, dataOffset };
@@ -55,7 +55,7 @@ export async function parseHeader(read: ReadAt, byteLength: number, name: string
 
 const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^'\\]*)'|(True|False)|\(([^()]*)\))\s*(?:,|(?=\}))/y;
 
-/** Reads the three entries of the header's Python dict; any other expression is refused, never evaluated. */
+/** Reads the three entries of the header's Python dict. Any other expression is an error; nothing is evaluated. */
 function parseDict(text: string, name: string, fail: (what: string) => never) {
   const trimmed = text.replace(/[\s\0]+$/, '');
   const field = /'descr'\s*:\s*\[\s*(?:\(\s*'([^'\\]*)')?/.exec(trimmed);
@@ -82,7 +82,7 @@ function parseDict(text: string, name: string, fail: (what: string) => never) {
   return { descr, fortranOrder: order === 'True', shape: parseShape(tuple, fail) };
 }
 
-/** How a field of a record is saved as an array of its own. */
+/** An example of saving a field of a record as an array. */
 function example(field: string | undefined): string {
   return field === undefined ? '' : `, as in np.save('field.npy', a[${quote(field)}])`;
 }
@@ -90,21 +90,21 @@ function example(field: string | undefined): string {
 function parseShape(tuple: string, fail: (what: string) => never): number[] {
   const shown = quote(`(${tuple})`);
   const parts = tuple.split(',').map((part) => part.trim());
-  // (3,) ends in a comma, (3) is no tuple in Python.
+  // (3,) ends in a comma; (3) is not a tuple in Python.
   if (parts.length === 1 && parts[0] !== '') fail(`'shape' is ${shown}, not a tuple`);
   if (parts.at(-1) === '') parts.pop();
   if (parts.length > highestRank) fail(`${parts.length} dimensions; expected at most ${highestRank}`);
   const shape = parts.map((part, axis) => {
-    // Python 2 wrote 3L.
+    // Python 2 wrote 3L for an integer.
     if (!/^\d+L?$/.test(part))
       fail(`dimension ${axis} of shape ${shown} is ${quote(part)}; expected an integer of 0 or more`);
     return Number.parseInt(part, 10);
   });
-  // Dimensions multiply to more than a file can hold even where another one is 0.
+  // Also if another dimension is 0: the product of the others is checked.
   if (!Number.isSafeInteger(sizeOf(shape.filter((length) => length > 0)) * 16)) {
     fail(`shape ${shown} has more elements than a file can hold`);
   }
-  // Such a header costs its author nothing; writing as many empty rows would never end.
+  // Such a header is cheap to write, but writing as many empty rows would never end.
   const longest = Math.max(0, ...shape);
   if (shape.includes(0) && longest > mostEmpty) {
     fail(`shape ${shown} has no elements, but a dimension of ${longest}; expected at most ${mostEmpty}`);

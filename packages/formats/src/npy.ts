@@ -7,36 +7,36 @@ import type { RowReader } from './row-reader.js';
 import { type Element, isLittleEndian, storedElements, storedRows, swapBytes } from './stored.js';
 
 /**
- * Reads an array of NumPy's own format, whole or row by row: versions 1 to 3, C and Fortran order, little and big
+ * Reads an array in NumPy's .npy format, whole or row by row: versions 1 to 3, C and Fortran order, little and big
  * endian, f2, f4, f8, bool and all integers.
  *
  * Format: numpy.lib.format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * @throws ERR_VALUE for a file that is not one, ERR_DTYPE for a dtype without numbers in it
+ * @throws ERR_VALUE for a file that is not a valid .npy file, ERR_DTYPE for a dtype that is not numeric
  */
 export async function npyRows(read: ReadAt, byteLength: number, name: string): Promise<RowReader> {
   return storedRows(read, await parseHeader(read, byteLength, name), byteLength, name);
 }
 
-/** An array in a .npy file, read from any place. */
+/** An array in a .npy file, of which any part can be read. */
 export interface NpyArray {
   readonly shape: readonly number[];
   /** Whether the first dimension varies fastest in the file. */
   readonly fortranOrder: boolean;
   /** Bytes of one element in the file. */
   readonly elementBytes: number;
-  /** The dtype that its numbers have: float16 for f2, float64 for integers wider than int32, bool for b1. */
+  /** The dtype of its numbers as softgrad has it: float16 for f2, float64 for integers wider than int32, bool for b1. */
   readonly dtype: DType;
   /**
    * Elements `start … start + count − 1` of the flat array, in the order of the file.
    *
-   * @throws ERR_VALUE where the file has become shorter
+   * @throws ERR_VALUE if the file has become shorter
    */
   elements(start: number, count: number): Promise<FileArray['data']>;
 }
 
 /**
- * Opens an array of NumPy's own format for reading at any place.
+ * Opens an array in NumPy's .npy format, of which any part can be read.
  *
  * @throws as `npyRows`
  */
@@ -68,11 +68,11 @@ const dtypes: Readonly<Record<Element['code'], DType>> = {
   u8: 'float64',
 };
 
-/** NumPy's names of what can be written. */
+/** NumPy's names of the dtypes that can be written. */
 export type NpyDescr = '<f2' | '<f4' | '<f8' | '<i4' | '|b1';
 
 /**
- * A version 1 header, of a length that does not depend on `shape[0]`: as NumPy does, it leaves room for the first
+ * A version 1 header whose length does not depend on `shape[0]`: like NumPy's, it leaves room for the first
  * dimension to grow, so that rows can be written before they are counted.
  */
 export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array {
@@ -85,7 +85,7 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array
   return header;
 }
 
-/** The elements as `npyHeader`'s descr says, little endian. */
+/** The elements in the format of `npyHeader`'s descr, little endian. */
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array {
   const typed = descr === '<f2' ? Uint16Array.from(data, numberToHalf) : data;
   const bytes = new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);

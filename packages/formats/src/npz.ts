@@ -8,10 +8,10 @@ import type { RowReader } from './row-reader.js';
 import { zipChecksums } from './zip-checksums.js';
 
 /**
- * Reads one array of a NumPy archive: the one named, or the only one.
+ * Reads one array of a NumPy archive: the named one, or the only one.
  *
- * @throws ERR_VALUE where there is no such array, more than one and no name, or its checksum is not the archive's
- * @throws ERR_OUT_OF_MEMORY where the array would unpack to more than `limit` bytes
+ * @throws ERR_VALUE if there is no such array, if there are several and no name is given, or if the checksum is wrong
+ * @throws ERR_OUT_OF_MEMORY if the array would unpack to more than `limit` bytes
  */
 export async function npzRows(
   bytes: Uint8Array,
@@ -34,7 +34,7 @@ function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: st
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new SoftgradError(
         'ERR_VALUE',
-        `${name}: not a .npz archive that can be unpacked (${reason}); expected what np.savez writes`,
+        `${name}: not a .npz archive that can be unpacked (${reason}); expected an archive as np.savez writes it`,
         { cause },
       );
     }
@@ -52,7 +52,7 @@ function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: st
   if (entry === null && names.length > 1) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: holds ${names.length} arrays (${known}); expected one to be chosen, as in ${name}:${first}`,
+      `${name}: holds ${names.length} arrays (${known}); choose one, as in ${name}:${first}`,
     );
   }
   const chosen = entry ?? first;
@@ -88,7 +88,7 @@ function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0');
 }
 
-/** An archive of .npy files as np.savez writes it, not compressed; the same arrays give the same bytes. */
+/** An uncompressed archive of .npy files as np.savez writes it; the same arrays give the same bytes. */
 export function npzBytes(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
   const entries = Object.entries(files).map(([name, bytes]) => [`${name}.npy`, bytes]);
   return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });

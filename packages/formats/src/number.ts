@@ -5,7 +5,7 @@ const words: ReadonlyMap<string | undefined, number> = new Map([
   ['infinity', Number.POSITIVE_INFINITY],
 ]);
 
-/** The number that a text writes in decimal, or "nan", "inf", "infinity" in any case; null for any other. */
+/** The decimal number in a text, or NaN or infinity for "nan", "inf", "infinity" in any case; null for any other text. */
 export function parseNumber(text: string): number | null {
   if (number.test(text)) return Number(text);
   const [, sign, word] = /^([+-]?)([a-z]+)$/.exec(text.toLowerCase()) ?? [];
@@ -14,11 +14,11 @@ export function parseNumber(text: string): number | null {
   return sign === '-' ? -value : value;
 }
 
-/** Stands where NumPy and PyTorch leave entries of a long array out. */
+/** The sign that NumPy and PyTorch print for omitted entries of a long array. */
 export function isEllipsis(text: string): boolean {
   return text === '...' || text === '…';
 }
 
-/** What to do about an array of which only a part was printed. */
+/** What to do if only a part of an array was printed. */
 export const printWhole =
   'abbreviated ("..."): entries are missing; print it whole, after np.set_printoptions(threshold=np.inf) or torch.set_printoptions(threshold=float("inf")), or in JavaScript with JSON.stringify';

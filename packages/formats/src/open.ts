@@ -8,37 +8,37 @@ import { arrayRows, type RowReader } from './row-reader.js';
 import { safetensorsRows } from './safetensors.js';
 import { parseText } from './text.js';
 
-/** A file, wherever it is: on disk, or chosen in a page. */
+/** A file on disk, or one chosen in a web page. */
 export interface FileSource {
-  /** The path or name, whose ending tells the format; error messages call the file so. */
+  /** The path or name, whose ending determines the format; error messages use it. */
   readonly name: string;
   readonly byteLength: number;
   readonly read: ReadAt;
-  /** All bytes. @throws ERR_OUT_OF_MEMORY where they are too many to be held */
+  /** All bytes. @throws ERR_OUT_OF_MEMORY if they do not fit into memory */
   whole(): Promise<Uint8Array>;
-  /** The rows of a table, whose cells are cut where the file is: `preferred` separates them unless the file says otherwise. */
+  /** The rows of a table, read by a parser; `preferred` is the delimiter unless the file has another one. */
   table(preferred: ',' | '\t', options: TableOptions): Promise<RowReader>;
   /** Ends reading by `read`. */
   close(): Promise<void>;
 }
 
 export interface OpenOptions extends TableOptions {
-  /** The array of a .npz or .safetensors; default: the only one. */
+  /** The name of the array in a .npz or .safetensors file; default: the only one. */
   readonly entry?: string | undefined;
-  /** Most bytes that may be held at once. */
+  /** The largest number of bytes that may be held at once. */
   readonly memory: number;
-  /** What the caller takes besides, for the message about an unknown ending. */
+  /** Other inputs that the caller accepts, for the message about an unknown ending. */
   readonly besides?: string | undefined;
 }
 
-/** The endings that are known, for messages. */
+/** The known endings, for messages. */
 export const knownEndings = '.npy, .npz, .safetensors, .json, .csv, .tsv, .txt';
 
 /**
- * Opens the array in a file, in the format that the ending of its name tells, whatever its case. Closing the reader, or failing, closes
- * the source.
+ * Opens the array in a file. The ending of its name, in upper or lower case, determines the format. The source is closed when the reader is
+ * closed or fails.
  *
- * @throws ERR_VALUE for an ending that tells no format, and whatever reading the format throws
+ * @throws ERR_VALUE for an unknown ending, and whatever reading the format throws
  */
 export async function openRows(source: FileSource, options: OpenOptions): Promise<RowReader> {
   const { name, byteLength } = source;
@@ -59,12 +59,12 @@ export async function openRows(source: FileSource, options: OpenOptions): Promis
     await source.close();
     throw error;
   }
-  const found = ending === '' ? 'a name without an ending' : `the ending ${ending}`;
+  const found = ending === '' ? 'the name has no ending' : `unknown ending ${ending}`;
   const expected = besides === undefined ? knownEndings : `${knownEndings}, ${besides}`;
-  throw new SoftgradError('ERR_VALUE', `${name}: ${found} tells no format; expected ${expected}`);
+  throw new SoftgradError('ERR_VALUE', `${name}: ${found}; expected ${expected}`);
 }
 
-/** null where the ending tells no format. */
+/** null if the ending has no known format. */
 async function openWhole(
   source: FileSource,
   ending: string,

@@ -4,30 +4,30 @@ import { isEllipsis, parseNumber, printWhole } from './number.js';
 import { quote } from './quote.js';
 
 const deepest = 64;
-/** What Python sessions and PyTorch put before an array. */
+/** What Python sessions and PyTorch print before an array. */
 const lead = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
-/** What tensors of TensorFlow.js and softgrad print before their values, of which a scalar has no brackets. */
+/** What tensors of TensorFlow.js and softgrad print before their values; a scalar has no brackets. */
 const tensorLead = String.raw`(?:Tensor(?:\s+dtype: \w+\s+rank: \d+\s+shape: \[[\d,]*\]\s+values:)?\s|Tensor \([\d, ]*\) \w+ on \S+)\s*`;
 /** How JavaScript's consoles begin an array: `Float32Array(3) [`, `Array(2) [`, `(2) [`. */
 const ofJavaScript = String.raw`(?:\w*Array(?:\s?\(\d+\))?|\(\d+\))\s*(?=\[)`;
 const opener = String.raw`(?:\w+\.)*(?:array|Array|tensor|Tensor|(?:u?int|float|bfloat)\d+)\(`;
 const entry = String.raw`\[|${ofJavaScript}|${opener}\s*(?:[[\d.+\-,)]|nan|inf)`;
 const start = new RegExp(String.raw`^\s*(?:${lead}(?=${entry})|${tensorLead}(?=\[|[\d.+\-]|[nN]a[nN]|[iI]nf))`);
-/** One token: blanks and what JavaScript writes before a bracket, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
+/** One token: blanks and JavaScript's text before a bracket, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
 const token = new RegExp(
   String.raw`(\s+|${ofJavaScript})|([[\],)])|(${opener})|(\w+=(?:<[^>]*>|'[^']*'|"[^"]*"|\([^)]*\)|[^\s,()]+))|([^\s,[\])]+)`,
   'y',
 );
 
 /**
- * Whether a text begins as NumPy, PyTorch, JAX, TensorFlow.js and the consoles of JavaScript print arrays: with a bracket, or as
+ * Whether a text begins like an array printed by NumPy, PyTorch, JAX, TensorFlow.js or a JavaScript console: with a bracket, or as
  * `array([`, `tensor([`, `Float32Array(3) [` and `Tensor [`.
  */
 export function isPrinted(text: string): boolean {
   return start.test(text);
 }
 
-/** A list that is being read: where it began, and how many entries of which kind it has so far. */
+/** A list that is being read: where it began, and how many entries of which kind have been read. */
 interface List {
   readonly offset: number;
   entries: number;
@@ -35,10 +35,10 @@ interface List {
 }
 
 /**
- * Reads an array as it is printed: entries separated by blanks or commas, `array(…)`, `tensor(…)` and their dtype around it,
+ * Reads a printed array: entries separated by blanks or commas, with `array(…)`, `tensor(…)` and their dtype around it, or
  * `Float32Array(3)` before its brackets.
  *
- * @throws ERR_VALUE naming line and column of what is no number or out of balance, and for an abbreviated array
+ * @throws ERR_VALUE naming line and column of an entry that is not a number or of an unbalanced bracket, and for an abbreviated array
  * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first
  */
 export function parsePrinted(text: string, name: string): FileArray {
@@ -49,14 +49,14 @@ class Printed {
   readonly #text: string;
   readonly #name: string;
   readonly #values: number[] = [];
-  /** Known lengths, from the outermost dimension. */
+  /** Known lengths, from the outermost dimension on. */
   readonly #shape: number[] = [];
   readonly #lists: List[] = [];
   readonly #calls: number[] = [];
-  /** The depth of the numbers, once the first innermost list has ended. */
+  /** The depth of the numbers, known after the first innermost list has ended. */
   #rank: number | null = null;
   #done = false;
-  /** A comma needs a value before it. */
+  /** A comma must follow a value. */
   #afterValue = false;
 
   constructor(text: string, name: string) {
@@ -126,7 +126,7 @@ class Printed {
   #word(word: string, at: number): void {
     if (isEllipsis(word)) throw this.#error('ERR_VALUE', printWhole, at);
     const value = parseNumber(word);
-    if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is no number; expected one`, at);
+    if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is not a number`, at);
     const depth = this.#lists.length;
     if (this.#lists.at(-1)?.kind === 'list' || (this.#rank !== null && depth !== this.#rank && !this.#done)) {
       throw this.#error('ERR_SHAPE', `the number ${quote(word)} among lists; expected rows of one length`, at);
@@ -139,7 +139,7 @@ class Printed {
 
   /** Counts an entry of the innermost list. */
   #count(kind: 'number' | 'list', at: number): void {
-    if (this.#done) throw this.#error('ERR_VALUE', 'more after the array has ended; expected one array', at);
+    if (this.#done) throw this.#error('ERR_VALUE', 'text after the end of the array; expected one array', at);
     const list = this.#lists.at(-1);
     if (!list) return;
     list.kind = kind;

@@ -1,15 +1,15 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 
-/** An array read from its first row to its last, so that it need not fit in memory. A row is what one index of the first dimension selects. */
+/** An array read from its first row to its last, so that it does not have to fit into memory. A row is the slice at one index of the first dimension. */
 export interface RowReader {
-  /** What error messages call it: the file's path. */
+  /** The name in error messages: the file's path. */
   readonly name: string;
-  /** `shape[0]` is null where only reading to the end can tell. An array of rank 0 comes in one piece. */
+  /** `shape[0]` is null if it is not known before the end is read. An array of rank 0 is read in one chunk. */
   readonly shape: readonly (number | null)[];
-  /** Bytes on disk, for the progress bar; null where there is no file behind it. */
+  /** Bytes on disk, for the progress bar; null if there is no file. */
   readonly byteLength: number | null;
-  /** Up to `count` further rows; fewer at the end, then null. An array without rows gives one empty chunk, so that its dtype is known. */
+  /** Up to `count` more rows, or null after the last. An array without rows gives one empty chunk, from which its dtype is known. */
   next(count: number): Promise<FileArray | null>;
   /** Bytes of the file consumed so far. */
   position(): number;
@@ -41,22 +41,22 @@ export function arrayRows(array: FileArray, name: string): RowReader {
   };
 }
 
-/** What an array takes on its way through: as read, as a tensor, as a result and as what is written, in float64. */
+/** The memory for processing an array: as read, as a tensor, as a result and as written, each in float64. */
 function bytesFor(elements: number): number {
   return elements * 8 * 4;
 }
 
 /**
- * All rows of a reader as one array; the reader is left open.
+ * All rows of a reader as one array; the reader stays open.
  *
- * @throws ERR_OUT_OF_MEMORY as soon as more than `limit` bytes are certain, with `advice` on what to do
+ * @throws ERR_OUT_OF_MEMORY as soon as it is certain that they take more than `limit` bytes, with `advice` on what to do
  */
 export async function readAll(reader: RowReader, limit: number, advice: string): Promise<FileArray> {
-  // A single number is one row without a dimension to count it in.
+  // A scalar is one row without a dimension for the rows.
   const first = reader.shape.length === 0 ? 1 : reader.shape[0];
   const rowSize = sizeOf(reader.shape.slice(1).map((length) => length ?? 0));
   const refuse = (): never => {
-    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${reader.name}: too large to be held in memory; ${advice}`);
+    throw new SoftgradError('ERR_OUT_OF_MEMORY', `${reader.name}: too large to fit into memory; ${advice}`);
   };
   if (typeof first === 'number') {
     if (bytesFor(first * rowSize) > limit) refuse();

@@ -7,7 +7,7 @@ import { type Element, mostEmpty, storedRows } from './stored.js';
 
 /** The format's own limit. */
 const longestHeader = 100_000_000;
-/** Names that a message lists. */
+/** How many names a message lists. */
 const shownNames = 8;
 
 const codes: Readonly<Record<string, Element['code']>> = {
@@ -27,13 +27,13 @@ const codes: Readonly<Record<string, Element['code']>> = {
 };
 
 /**
- * Reads one tensor of a .safetensors file, whole or row by row: the one named, or the only one. bfloat16 comes as the Float32Array of its
- * values, as float16 does.
+ * Reads one tensor of a .safetensors file, whole or row by row: the named one, or the only one. bfloat16 is read as the Float32Array of its
+ * values, like float16.
  *
  * Format: https://github.com/huggingface/safetensors#format
  *
- * @throws ERR_VALUE for a file that is not one, and where there is no such tensor, or more than one and no name
- * @throws ERR_DTYPE for numbers of less than a byte or of 8 bits
+ * @throws ERR_VALUE for a file that is not a valid .safetensors file, if there is no such tensor, or if there are several and no name is given
+ * @throws ERR_DTYPE for numbers of 8 bits or less
  */
 export async function safetensorsRows(
   read: ReadAt,
@@ -87,9 +87,7 @@ async function readHeader(read: ReadAt, byteLength: number, name: string) {
   if (start.length < 8) refuse(`${start.length} bytes; expected at least 8`);
   const length = Number(new DataView(start.buffer, start.byteOffset, 8).getBigUint64(0, true));
   if (length > Math.min(longestHeader, byteLength - 8)) {
-    refuse(
-      `its header is said to take ${length} bytes, and ${byteLength - 8} follow; expected at most ${longestHeader}`,
-    );
+    refuse(`its header should take ${length} bytes, but ${byteLength - 8} follow; expected at most ${longestHeader}`);
   }
   const text = new TextDecoder().decode(await read(8, length));
   let tensors: unknown;
@@ -124,11 +122,11 @@ function isCounts(value: unknown): value is readonly number[] {
 
 function onlyOf(names: readonly string[], name: string): string {
   const [first, ...others] = names;
-  if (first === undefined) throw new SoftgradError('ERR_VALUE', `${name}: holds no tensor; expected one at least`);
+  if (first === undefined) throw new SoftgradError('ERR_VALUE', `${name}: holds no tensor; expected at least one`);
   if (others.length === 0) return first;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${name}: holds ${names.length} tensors (${listOf(names)}); expected one to be chosen, as in ${name}:${first}`,
+    `${name}: holds ${names.length} tensors (${listOf(names)}); choose one, as in ${name}:${first}`,
   );
 }
 

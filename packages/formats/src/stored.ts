@@ -4,14 +4,14 @@ import { bfloat16ToNumber, halfToNumber } from './half.js';
 import type { ReadAt } from './read-at.js';
 import type { RowReader } from './row-reader.js';
 
-/** How one number is stored: NumPy's name of its type, or bf for bfloat16. */
+/** How a number is stored: NumPy's name of its type, or bf for bfloat16. */
 export interface Element {
   readonly code: 'bf' | 'f2' | 'f4' | 'f8' | 'b1' | 'i1' | 'u1' | 'i2' | 'u2' | 'i4' | 'u4' | 'i8' | 'u8';
   readonly bytes: number;
   readonly littleEndian: boolean;
 }
 
-/** An array whose elements lie one after another in a file. */
+/** An array whose elements are contiguous in a file. */
 export interface StoredArray {
   readonly shape: readonly number[];
   readonly fortranOrder: boolean;
@@ -19,7 +19,7 @@ export interface StoredArray {
   readonly dataOffset: number;
 }
 
-/** The longest dimension of an array without elements: reading as many empty rows would never end. */
+/** The longest dimension of an array without elements; reading as many empty rows would never end. */
 export const mostEmpty = 2 ** 24;
 
 /** Reads a stored array, whole or row by row. */
@@ -52,7 +52,7 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
   };
 }
 
-/** Reads `count` elements from element `start` of the flat array in the order of the file. @throws ERR_VALUE where they are not all there */
+/** Reads `count` elements from element `start` of the flat array in the order of the file. @throws ERR_VALUE if the file ends before */
 export async function storedElements(
   read: ReadAt,
   { element, dataOffset }: StoredArray,
@@ -64,19 +64,19 @@ export async function storedElements(
   if (bytes.length !== count * element.bytes) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: truncated: elements ${start} to ${start + count - 1} take ${count * element.bytes} bytes, ${bytes.length} could be read`,
+      `${name}: truncated: elements ${start} to ${start + count - 1} take ${count * element.bytes} bytes, but only ${bytes.length} could be read`,
     );
   }
   return decode(bytes, element, name, [count], start);
 }
 
-/** The bytes of rows `start … start + count − 1` of an array in Fortran order, put in C order. */
+/** The bytes of rows `start … start + count − 1` of an array in Fortran order, rearranged in C order. */
 async function readFortranRows(read: ReadAt, array: StoredArray, start: number, count: number): Promise<Uint8Array> {
   const { element, dataOffset } = array;
   const [rows = 1, ...rest] = array.shape;
   const item = element.bytes;
   const rowSize = sizeOf(rest);
-  // In Fortran order the rows' entries at one place of `rest` lie side by side.
+  // In Fortran order the entries of all rows at one position of `rest` are contiguous.
   const whole = count === rows ? await read(dataOffset, rowSize * count * item) : null;
   const out = new Uint8Array(rowSize * count * item);
   for (let k = 0; k < rowSize; k++) {
@@ -93,7 +93,7 @@ async function readFortranRows(read: ReadAt, array: StoredArray, start: number, 
   return out;
 }
 
-/** Where the k-th entry of a row in Fortran order stands in C order. */
+/** The position in C order of the k-th entry of a row in Fortran order. */
 function positionInRow(k: number, lengths: readonly number[]): number {
   let rest = k;
   let stride = sizeOf(lengths);
@@ -114,7 +114,7 @@ function decode(
   firstRow: number,
 ): FileArray['data'] {
   const { code, bytes: item, littleEndian } = element;
-  // A copy of its own: aligned for the typed arrays below, and free to be swapped in place.
+  // A copy, which is aligned for the typed arrays below and may be swapped in place.
   const bytes = new Uint8Array(raw);
   if (littleEndian !== isLittleEndian) swapBytes(bytes, item);
   const { buffer } = bytes;
@@ -148,7 +148,7 @@ function decode(
   }
 }
 
-/** 64-bit integers as the float64 that equal them. */
+/** 64-bit integers as the float64 that are equal to them. */
 function exact(
   values: BigInt64Array | BigUint64Array,
   name: string,
@@ -164,7 +164,7 @@ function exact(
       const place = formatPosition(i + firstRow * rowSize, [Number.MAX_SAFE_INTEGER, ...shape.slice(1)]);
       throw new SoftgradError(
         'ERR_VALUE',
-        `${name}: element ${place} is ${value}, which no float64 equals; expected integers that float64 can hold (save as float64 to round)`,
+        `${name}: element ${place} is ${value}, which float64 cannot represent; expected integers that it can represent (save as float64 to round)`,
       );
     }
   }
@@ -173,7 +173,7 @@ function exact(
 
 export const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** Turns the order of the bytes of each item around, in place. */
+/** Reverses the order of the bytes of each item in place. */
 export function swapBytes(bytes: Uint8Array, item: number): Uint8Array {
   for (let start = 0; item > 1 && start < bytes.length; start += item) bytes.subarray(start, start + item).reverse();
   return bytes;

@@ -6,11 +6,11 @@ import { jsonArray, parseJson, readJson } from './json.js';
 import { isPrinted, parsePrinted } from './printed.js';
 import { readAll } from './row-reader.js';
 
-/** What `parseText` reads, for messages. */
+/** The formats that `parseText` reads, for messages. */
 const expected = 'nested lists (JSON), an array as NumPy prints it, or rows of numbers';
 
 /**
- * Reads an array from a text of whatever origin: JSON, an array as NumPy or PyTorch print it, or a table whose cells are
+ * Reads an array from a text in any of these formats: JSON, an array as NumPy or PyTorch print it, or a table whose cells are
  * separated by commas, tabs, semicolons or blanks.
  *
  * @throws ERR_VALUE, ERR_SHAPE naming the line
@@ -29,10 +29,10 @@ export async function parseText(
   const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',');
   const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
-  return readAll(reader, limit, 'give some of its rows');
+  return readAll(reader, limit, 'pass fewer rows');
 }
 
-/** The lines of a table, cut into cells; a cell in quotes may hold the delimiter, but no end of line. */
+/** The lines of a table, split into cells; a quoted cell may contain the delimiter, but not an end of line. */
 async function* cut(text: string, delimiter: Delimiter): AsyncGenerator<CsvRecord> {
   let line = 0;
   for (const written of text.split(/\r\n|\n|\r/)) {
@@ -41,7 +41,7 @@ async function* cut(text: string, delimiter: Delimiter): AsyncGenerator<CsvRecor
   }
 }
 
-/** A cell, up to the next delimiter outside of quotes. */
+/** A cell up to the next delimiter outside of quotes. */
 const patterns: Readonly<Record<Delimiter, RegExp>> = {
   ',': /(?:"[^"]*"|[^",]+|")*/y,
   ';': /(?:"[^"]*"|[^";]+|")*/y,

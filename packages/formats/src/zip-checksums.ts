@@ -1,8 +1,8 @@
 import { strFromU8 } from 'fflate';
 
 /**
- * The CRC-32 that a ZIP archive's central directory states for each member, by name; of two with one name the last, as in
- * unpacking. For archives that have been unpacked: what is out of place ends the list.
+ * The CRC-32 that a ZIP archive's central directory states for each member, by name; of two members with one name the last one, as in
+ * unpacking. For archives that have already been unpacked: reading stops at the first invalid entry.
  */
 export function zipChecksums(bytes: Uint8Array): ReadonlyMap<string, number> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -18,7 +18,7 @@ export function zipChecksums(bytes: Uint8Array): ReadonlyMap<string, number> {
   return checksums;
 }
 
-/** Where the central directory begins, as the record at the archive's end says (APPNOTE.TXT, 4.3.14 to 4.3.16). */
+/** The offset of the central directory, as stated by the record at the archive's end (APPNOTE.TXT, 4.3.14 to 4.3.16). */
 function directoryStart(view: DataView): number {
   let end = view.byteLength - 22;
   while (end >= 0 && view.getUint32(end, true) !== 0x06054b50) end--;

@@ -13,7 +13,7 @@ import {
   type TableOptions,
 } from '../src/index.js';
 
-/** A table of one line a row, whose cells are cut already; line numbers count from 1. */
+/** A table with one line for each row, already split into cells; line numbers count from 1. */
 async function open(
   lines: readonly (readonly string[])[],
   delimiter: Delimiter = ',',
@@ -35,7 +35,7 @@ async function open(
 
 const cut = (text: string, delimiter = ',') => text.split('\n').map((line) => line.split(delimiter));
 
-/** The message with which a table is refused, at once or on reading it. */
+/** The message of the error that a table causes, on opening or on reading it. */
 async function refusal(text: string, delimiter: Delimiter = ',', options: TableOptions = {}): Promise<string> {
   try {
     const reader = await open(cut(text, delimiter), delimiter, options);
@@ -49,7 +49,7 @@ async function refusal(text: string, delimiter: Delimiter = ',', options: TableO
 }
 
 describe('rows', () => {
-  test('come by as many as asked for, with or without a header', async () => {
+  test('are read in chunks of the requested size, with or without a header', async () => {
     for (const text of ['1,2\n3,4\n5,6', 'a,b\n1,2\n3,4\n5,6', ',\n1,2\n3,4\n5,6'.slice(2)]) {
       const reader = await open(cut(text));
       expect([reader.name, reader.shape, reader.byteLength, reader.position()]).toEqual(['x.csv', [null, 2], 99, 7]);
@@ -59,12 +59,12 @@ describe('rows', () => {
     }
   });
 
-  test('between blanks have their cells at any distance, and lines of blanks are none', async () => {
+  test('separated by blanks may have any number of blanks between cells, and blank lines are skipped', async () => {
     const lines = [['', '', ''], ['', '1', '', '2'], [''], ['3', '4', '']];
     expect(await (await open(lines, ' ')).next(9)).toEqual({ shape: [2, 2], data: Float64Array.of(1, 2, 3, 4) });
   });
 
-  test('say what was expected where there are none', async () => {
+  test('are missing: the error says what was expected', async () => {
     const none = 'x.csv: no row of numbers; expected ';
     for (const [delimiter, name] of [
       [',', 'commas'],
@@ -80,7 +80,7 @@ describe('rows', () => {
   });
 });
 
-describe('what is no table of numbers is refused, saying where and why', () => {
+describe('invalid tables are errors that say where and why', () => {
   const index =
     'x.csv: line 1 leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them';
   const numbered =
@@ -103,7 +103,7 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     ['1;2\n3;x4,5', 'x.csv: line 2, column 2 is "x4,5"; expected a number', ';'],
     [
       '1,2\n3,4;5',
-      'x.csv: line 2, column 2 is "4;5"; expected a number; between semicolons, too, decimals have a point, as in 1.5;2.5',
+      'x.csv: line 2, column 2 is "4;5"; expected a number; decimals have a point between semicolons too, as in 1.5;2.5',
     ],
     ['1,2\n3,4;x', 'x.csv: line 2, column 2 is "4;x"; expected a number'],
     ['1,5;x\n3;4', 'x.csv: line 1, column 1 is "1,5"; expected a decimal point, as in 1.5', ';'],
@@ -119,7 +119,7 @@ describe('what is no table of numbers is refused, saying where and why', () => {
     if (!message.endsWith(';')) expect(found).toBe(message);
   });
 
-  test('a header or first row that only looks like those of pandas is none', async () => {
+  test('a first row that only resembles the header or index of pandas is not treated as one', async () => {
     for (const [text, values] of [
       ['a,b\n5,6', '5,6'],
       ['a,\n5,6', '5,6'],
@@ -146,7 +146,7 @@ describe('what is no table of numbers is refused, saying where and why', () => {
   });
 });
 
-/** Cells of a first row that no header has, and what is expected instead, on whichever line they are. */
+/** Cells that are not names of columns, and what is expected instead, on the first line and on any other. */
 const misspelled: readonly (readonly [cell: string, expected: string])[] = [
   ['1,049.34', 'no thousands separators, as in 1049.34'],
   ['2,000.10', 'no thousands separators, as in 2000.10'],
@@ -187,7 +187,7 @@ const misspelled: readonly (readonly [cell: string, expected: string])[] = [
   ['1.#QNAN0', 'a number, as in nan'],
   ['-nan(ind)', 'a number, as in nan'],
   ['\u2212∞', 'a number, as in -inf'],
-  // Nothing better can be said of these; they are no names all the same.
+  // For these there is no better suggestion, but they are not names either.
   ...[
     '0x10',
     '1st',
@@ -208,8 +208,8 @@ const misspelled: readonly (readonly [cell: string, expected: string])[] = [
   ].map((cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const),
 ];
 
-describe('a first row is the header only where its cells look like names', () => {
-  test.each(misspelled)('%j is refused as on any other line', async (cell, expected) => {
+describe('a first row is the header only if its cells look like names', () => {
+  test.each(misspelled)('%j is an error, as on any other line', async (cell, expected) => {
     const message = (line: number, column: number) =>
       `x.csv: line ${line}, column ${column} is ${JSON.stringify(cell)}; expected ${expected}`;
     const first = async (...lines: (readonly string[])[]) => {
@@ -224,11 +224,11 @@ describe('a first row is the header only where its cells look like names', () =>
     expect(await first(['nan', cell], ['1', '2'])).toBe(message(1, 2));
     expect(await first(['1', '2'], ['3', cell])).toBe(message(2, 2));
     expect(await first([cell])).toBe(message(1, 1));
-    // A name beside it does not make it one.
+    // A name in another cell does not make the row a header.
     expect(await first(['a', cell], ['1', '2'])).toBe('x.csv: line 1, column 1 is "a"; expected a number');
   });
 
-  test('names begin with a letter, whatever else is in them', async () => {
+  test('names begin with a letter and may contain any other characters', async () => {
     for (const name of [
       ...[
         'a',
@@ -273,7 +273,7 @@ describe('a first row is the header only where its cells look like names', () =>
     }
   });
 
-  test('unless that is said', async () => {
+  test('unless the option header says otherwise', async () => {
     const read = (text: string, header: 'yes' | 'no') => refusal(text, ',', { header, headerAdvice: 'says --header' });
     expect(await read('1,2\n3,4', 'yes')).toBe('read 3,4');
     expect(await read('10%,NA\n3,4', 'yes')).toBe('read 3,4');
@@ -282,13 +282,13 @@ describe('a first row is the header only where its cells look like names', () =>
     expect(await read('a,b\n1,2', 'no')).toBe('x.csv: line 1, column 1 is "a"; expected a number');
     expect(await read(',a\n1,2', 'no')).toContain('line 1, column 1 is empty');
     expect(await read('a,b', 'yes')).toContain('no row of numbers');
-    // An index is one whoever names the columns.
+    // An index column is recognized with the option header too.
     expect(await read(',a,b\n0,1.0,2.0', 'yes')).toContain('leaves the first column without a name');
     expect(await read('# 1,2\n3,4\n5,6', 'yes')).toBe('read 5,6');
     expect(await read('sep=,\n3,4\n5,6', 'yes')).toBe('read 5,6');
   });
 
-  test('and the message about a first line says how', async () => {
+  test('and the error about a first line names the option', async () => {
     const options = { headerAdvice: 'see --header' };
     expect(await refusal('1st,2nd\n1,2', ',', options)).toBe(
       'x.csv: line 1, column 1 is "1st"; expected a number (see --header)',
@@ -300,8 +300,8 @@ describe('a first row is the header only where its cells look like names', () =>
   });
 });
 
-describe('what stands before the rows', () => {
-  test('is a comment after a #, but not what a spreadsheet writes with one', async () => {
+describe('a line before the rows', () => {
+  test('is a comment if it starts with #, but not if it starts with a spreadsheet error such as #N/A', async () => {
     expect(await refusal('# a,b\n1,2\n#3,4\n5,6')).toBe('read 1,2,5,6');
     expect(await refusal('1,2\n#N/A,4')).toMatch(/^x\.csv: line 2, column 1 is "#N\/A"; /);
     expect(await refusal('#N/A,#N/A\n1,2')).toMatch(/^x\.csv: line 1, column 1 is "#N\/A"; /);
@@ -326,11 +326,12 @@ describe('what stands before the rows', () => {
     ]);
     await expect(swallowing).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: 'x.csv: line 2: a comment with a quote that takes further lines into it; expected quotes in pairs',
+      message:
+        'x.csv: line 2: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs',
     });
   });
 
-  test("may be Excel's statement of the delimiter", async () => {
+  test("may be Excel's declaration of the delimiter", async () => {
     for (const text of ['sep=;\n1;2', 'SEP=;\na;b\n1;2', 'sep=;;\n1;2']) {
       expect(await refusal(text, ';'), text).toBe('read 1,2');
     }
@@ -338,7 +339,7 @@ describe('what stands before the rows', () => {
     expect(await refusal('sep=|\n1,2')).toBe(
       'x.csv: line 1 says that cells are separated by "|"; expected a comma, a semicolon, a tab or a blank',
     );
-    // A name, and no statement.
+    // A name, not a declaration.
     expect(await refusal('sep=,b\n1,2')).toBe('read 1,2');
     expect(await refusal('separate,b\n1,2')).toBe('read 1,2');
     expect(await refusal('sep=|,b\n1,2')).toBe('read 1,2');
@@ -347,11 +348,11 @@ describe('what stands before the rows', () => {
   });
 });
 
-describe('lines are written', () => {
+describe('written lines', () => {
   const written = (shape: readonly number[], values: readonly number[], delimiter: ',' | '\t' = ',') =>
     [...csvLines({ shape, data: Float64Array.from(values) }, delimiter)].join('');
 
-  test('one a row, a vector as a column, in full precision', () => {
+  test('have one row each, a vector as a column, in full precision', () => {
     expect(written([2, 3], [1, 0.1, -2, 3e300, -0, 1 / 3])).toBe('1,0.1,-2\n3e+300,-0,0.3333333333333333\n');
     expect(written([2], [1, 2], '\t')).toBe('1\n2\n');
     expect(written([], [7])).toBe('7\n');
@@ -361,7 +362,7 @@ describe('lines are written', () => {
     expect(written([0, 2], [])).toBe('');
   });
 
-  test('in pieces, each of which is short enough for a string', () => {
+  test('come in pieces, each of which fits into a string', () => {
     // The second is a whole number of pieces.
     for (const columns of [20_000, 2 ** 14]) {
       const data = Int32Array.from({ length: 2 * columns }, (_, k) => k % 1000);
@@ -373,7 +374,7 @@ describe('lines are written', () => {
   });
 });
 
-describe('the delimiter is told by the first line of numbers', () => {
+describe('the delimiter is determined by the first line of numbers', () => {
   test.each<[string, Delimiter, Delimiter]>([
     ['1,2', ',', ','],
     ['1;2', ',', ';'],
@@ -416,13 +417,13 @@ describe('the delimiter is told by the first line of numbers', () => {
     expect(detectDelimiter(text, preferred)).toBe(delimiter);
   });
 
-  test('what stands past the beginning of a long text is not looked at', () => {
+  test('only the beginning of a long text is examined', () => {
     const header = 'a'.repeat(delimiterSample - 4);
     expect(detectDelimiter(`${header}\n1;2`, ',')).toBe(';');
     expect(detectDelimiter(`${header}aaa\n1;2`, ',')).toBe(',');
   });
 
-  test('a parser cuts tables at it, whatever the ending promises', () => {
+  test('a parser splits tables at it, whatever the ending of the file', () => {
     expect(csvParseOptions(';').delimiter).toBe(';');
     expect(csvParseOptions(' ').delimiter).toEqual([' ', '\t']);
     const { delimiter, ...others } = csvParseOptions(',');

@@ -14,12 +14,12 @@ const marked = (text: string) => [
 ];
 const unmarked = (text: string) => [Buffer.from(text), utf16(text, true), utf16(text, false)];
 
-test('texts are read in UTF-8 and UTF-16, with a byte order mark, or without where they begin in ASCII', async () => {
+test('texts are read in UTF-8 and UTF-16, with a byte order mark, or without one if they begin in ASCII', async () => {
   const encodings = ['utf-8', 'utf-16le', 'utf-16be'];
   expect(marked('1').map(encodingOf)).toEqual(encodings);
   expect(marked('α').map(encodingOf)).toEqual(encodings);
   expect(unmarked('1').map(encodingOf)).toEqual(encodings);
-  // Half of a byte order mark, or both bytes 0, says nothing.
+  // Half of a byte order mark, or two zero bytes, does not determine the encoding.
   const unmarkedBytes = [[], [0x31], [0xff], [0xfe, 0x31], [0xff, 0x31], [0x31, 0xfe], [0x31, 0xff], [0, 0]];
   for (const bytes of unmarkedBytes) {
     expect(encodingOf(Uint8Array.from(bytes)), String(bytes)).toBe('utf-8');

@@ -29,7 +29,7 @@ test('NaN and infinities are read as words in quotes, and bare as Python writes 
   expect(parse('[NaN,"NaN",-Infinity,"-Infinity"]').data[3]).toBe(Number.NEGATIVE_INFINITY);
 });
 
-test('words are words only by themselves: within a text they stay as they are, and in one there is no other', () => {
+test('words count only as whole entries: within a text they are unchanged, and a text may be no other word', () => {
   for (const [text, found] of [
     ['["a NaN"]', '"a NaN"'],
     ['["a NaN b"]', '"a NaN b"'],
@@ -48,14 +48,14 @@ test('words are words only by themselves: within a text they stay as they are, a
   );
 });
 
-test('a byte order mark is passed over', () => {
+test('a byte order mark is skipped', () => {
   expect(parse('\ufeff[1]').data).toEqual(Float64Array.of(1));
 });
 
-test('every float64 is written so that it is read back, NaN, infinities and −0 among them', () => {
+test('every float64 is read back as it was written, including NaN, infinities and −0', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(4), { maxLength: 3 }), fc.infiniteStream(fc.double()), (shape, doubles) => {
-      // A list without rows cannot say how long its rows would be.
+      // An empty list does not determine the length of its rows.
       const empty = shape.indexOf(0);
       const written = empty < 0 ? shape : shape.slice(0, empty + 1);
       const data = Float64Array.from({ length: sizeOf(written) }, () => doubles.next().value);
@@ -66,7 +66,7 @@ test('every float64 is written so that it is read back, NaN, infinities and −0
   );
 });
 
-describe('what is no array of numbers is refused, saying where and why', () => {
+describe('invalid arrays are errors that say where and why', () => {
   test.each([
     ['[[1, 2], [3]]', 'x.json: ragged: [1] has 1 entries; expected 2, as in [0]'],
     ['[[[1, 2]], [[1, 2, 3]]]', 'x.json: ragged: [1][0] has 3 entries; expected 2, as in [0][0]'],
@@ -107,7 +107,7 @@ describe('what is no array of numbers is refused, saying where and why', () => {
   });
 });
 
-test('whatever the text, it is read as an array that fits its shape or refused in one line', () => {
+test('any text gives an array that fits its shape, or a one-line error', () => {
   const fragment = fc.constantFrom(
     '[',
     ']',
@@ -147,7 +147,7 @@ test('whatever the text, it is read as an array that fits its shape or refused i
   );
 });
 
-test('lists nested deeper than any stack, and never closed, are refused like those that are closed', () => {
+test('unclosed lists nested deeper than any stack are the same error as closed ones', () => {
   const deep = new TextEncoder().encode('['.repeat(200_000));
   expect(() => parseJson(deep, 'deep.json')).toThrow(
     expect.objectContaining({ code: 'ERR_SHAPE', message: 'deep.json: lists nested more than 64 deep' }),
@@ -170,19 +170,19 @@ test('each error has the code of its kind', () => {
   }
 });
 
-test('text that no string can hold is refused', () => {
-  // Never touched, it takes no memory.
+test('text longer than any string is an error', () => {
+  // The memory is never accessed, so none is used.
   const bytes = new Uint8Array(2 ** 29 - 23);
   expect(() => parseJson(bytes, 'x.json')).toThrow(
     expect.objectContaining({
       code: 'ERR_VALUE',
-      message: 'x.json: 536870889 bytes are too much text to parse; expected a .npy file for data of this size',
+      message: 'x.json: 536870889 bytes are more text than can be parsed; expected a .npy file for data of this size',
     }),
   );
 });
 
-describe('rows are written', () => {
-  test('in lines of their own, the lists within them side by side, numbers in full precision and words for what is none', () => {
+describe('written rows', () => {
+  test('are on lines of their own, with nested lists on one line, numbers in full precision, and words for NaN and infinities', () => {
     expect(write({ shape: [2, 2], data: Float64Array.of(1, -0, 0.1, 1e300) })).toBe('[[1,-0],\n [0.1,1e+300]]');
     expect(write({ shape: [3], data: Float64Array.of(1 / 3, Number.NaN, Number.NEGATIVE_INFINITY) })).toBe(
       '[0.3333333333333333,"NaN","-Infinity"]',
@@ -193,8 +193,8 @@ describe('rows are written', () => {
     expect(write({ shape: [2, 0], data: new Float64Array(0) })).toBe('[[],\n []]');
   });
 
-  test('in pieces, each of which is short enough for a string', () => {
-    // The last two are a whole number of pieces.
+  test('come in pieces, each of which fits into a string', () => {
+    // The last two have a whole number of pieces.
     for (const shape of [[40_000], [2, 20_000], [1, 2, 20_000], [2 ** 14], [2, 2 ** 14]]) {
       const data = Int32Array.from({ length: sizeOf(shape) }, (_, k) => k % 1000);
       const pieces = [...jsonRows({ shape, data })];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { formatBytes, formatPosition, formatShape, quote, sizeOf } from '../src/index.js';
 import { parseNumber } from '../src/number.js';
 
-test('shapes and places are written as Python writes tuples and lists; rows that are not counted yet are named', () => {
+test('shapes and indices are formatted as Python formats tuples and lists; an unknown number of rows is "rows"', () => {
   expect([[], [3], [4, 3], [2, 0, 1], [null, 3], [null]].map(formatShape)).toEqual([
     '()',
     '(3,)',
@@ -18,7 +18,7 @@ test('shapes and places are written as Python writes tuples and lists; rows that
   expect(formatPosition(0, [])).toBe('[]');
 });
 
-test('bytes come in the largest unit of which there is one, with three digits', () => {
+test('bytes are given in the largest unit that is at most the number, with three digits', () => {
   const written = [0, 0.5, 1, 999, 1000, 25_600_000, 999_400, 1e9, 8e12, 1.234e15, 1e18, 5e21].map(formatBytes);
   expect(written).toEqual([
     '0 bytes',
@@ -36,7 +36,7 @@ test('bytes come in the largest unit of which there is one, with three digits', 
   ]);
 });
 
-test('text of unknown origin is cut, and nothing in it acts on a terminal', () => {
+test('text of unknown origin is shortened, and its control characters are escaped', () => {
   expect(quote('a "b"\n')).toBe('"a \\"b\\"\\n"');
   expect(quote('x'.repeat(60))).toBe(`"${'x'.repeat(60)}"`);
   expect(quote('x'.repeat(61))).toBe(`"${'x'.repeat(57)}..."`);
@@ -47,7 +47,7 @@ test('text of unknown origin is cut, and nothing in it acts on a terminal', () =
   expect(quote('\u007f\u2028')).toBe('"\\u007f\\u2028"');
 });
 
-test('numbers are decimal, or a word for what is none or has no end, in any case', () => {
+test('numbers are decimal, or a word for NaN or infinity, in upper or lower case', () => {
   const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
   for (const [text, value] of [
     ['1', 1],

@@ -39,7 +39,7 @@ describe('files written by NumPy', () => {
     expect(values).toEqual(file.values);
   });
 
-  test('are what is written, byte for byte', () => {
+  test('equal the files written here, byte for byte', () => {
     const written = (descr: Parameters<typeof npyHeader>[0], { shape, values }: FixtureFile) => {
       const data = Float64Array.from(values, Number);
       const typed = descr === '<f8' ? data : descr === '<i4' ? Int32Array.from(data) : Float32Array.from(data);
@@ -59,7 +59,7 @@ describe('files written by NumPy', () => {
   });
 });
 
-test('any chunk size reads what reading at once reads, in C and in Fortran order', async () => {
+test('any chunk size gives the same array as reading at once, in C and in Fortran order', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 4 }),
@@ -92,7 +92,7 @@ test('any chunk size reads what reading at once reads, in C and in Fortran order
   );
 });
 
-test('what a reader says of its file: name, shape, length, and how much of it has been read', async () => {
+test('a reader has the name, shape and length of its file, and how much of it has been read', async () => {
   const { bytes } = npy['version 1'];
   const reader = await open(bytes, 'a.npy');
   expect([reader.name, reader.shape, reader.byteLength]).toEqual(['a.npy', [2, 3, 4], bytes.length]);
@@ -107,7 +107,7 @@ test('what a reader says of its file: name, shape, length, and how much of it ha
   expect(await empty.next(5)).toBeNull();
 });
 
-test('of a file in Fortran order all is read at once where all is wanted, and else a piece for each column', async () => {
+test('a file in Fortran order is read at once if all of it is requested, otherwise in one piece for each column', async () => {
   const reads: [number, number][] = [];
   const { bytes } = npy['<f8 F'];
   const opened = () =>
@@ -131,7 +131,7 @@ test('of a file in Fortran order all is read at once where all is wanted, and el
   expect(reads).toEqual([...row(128), ...row(136)]);
 });
 
-test('a header is as long for one row as for any number of rows, and its data begins at a multiple of 64', () => {
+test('the length of a header does not depend on the number of rows, and data begins at a multiple of 64', () => {
   for (let extra = 0; extra < 40; extra++) {
     const rest = [10 ** (extra % 8), 10 ** (extra % 5)].slice(0, extra % 3).concat(new Array(extra >> 2).fill(1));
     const [one, ...others] = [1, 10, 10 ** 9, 10 ** 15].map((rows) => npyHeader('<f8', [rows, ...rest]));
@@ -216,7 +216,7 @@ function withDescr(descr: string) {
   return file(`{'descr': ${descr}, 'fortran_order': False, 'shape': (1,), }`, 8);
 }
 
-describe('what is no array of numbers is refused, saying where and why', () => {
+describe('invalid arrays are errors that say where and why', () => {
   const good = npy['version 1'].bytes;
   const huge = Buffer.from(npy['version 2'].bytes);
   huge.writeUInt32LE(0xffffffff, 8);
@@ -236,13 +236,17 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ['another version', changed(6, 4), /\.npy format version 4\.0 at byte 6; expected 1\.0, 2\.0 or 3\.0$/],
     ['version 0', changed(6, 0), /format version 0\.0/],
     ['a minor version', changed(7, 1), /format version 1\.1/],
-    ['a header longer than the file', huge, /truncated: the header is said to take 4294967295 bytes/],
-    ['a header longer than any', long, /a header of 65537 bytes; expected at most 65536/],
+    ['a header longer than the file', huge, /truncated: the header should take 4294967295 bytes/],
+    ['a header longer than any', long, /the header has 65537 bytes; expected at most 65536/],
     ['a cut header', good.subarray(0, 40), /truncated: the header/],
     ['small bytes', Buffer.from([1, 2, 3, 4, 5, 0x1f, 7, 8, 9, 10]), /found 01 02 03 04 05 1F$/],
     ['a header of no length', Buffer.from([...good.subarray(0, 8), 0, 0]), /the header is not a dict: ""$/],
     ['a cut prefix', good.subarray(0, 9), /not a \.npy file/],
-    ['cut data', good.subarray(0, good.length - 5), /truncated: shape \(2, 3, 4\) of <f8 takes 192 bytes, 187 follow/],
+    [
+      'cut data',
+      good.subarray(0, good.length - 5),
+      /truncated: shape \(2, 3, 4\) of <f8 takes 192 bytes, but 187 follow/,
+    ],
     ['data past the end', Buffer.concat([good, Buffer.alloc(3)]), /3 bytes too many after the 192/],
     ['a longer name', file("{'xdescr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8), /from character 1: /],
     ['two entries without a comma', file("{'descr': '<f8' 'fortran_order': False, 'shape': (1,)}", 8), /character 1: /],
@@ -299,7 +303,7 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     [
       'a large shape without data',
       withShape('(1000000, 1000000)'),
-      /truncated: .* takes 8000000000000 bytes, 0 follow/,
+      /truncated: .* takes 8000000000000 bytes, but 0 follow/,
     ],
     ['one element too many for a file', withShape('(562949953421312,)'), /has more elements than a file can hold/],
     ['just as many as one can hold', withShape('(562949953421311,)'), /truncated: .* takes 4503599627370488 bytes/],
@@ -339,7 +343,7 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     expect(String(error)).not.toContain('\n');
   });
 
-  test('what is read of headers that other writers may write', async () => {
+  test('headers of other writers are read', async () => {
     for (const [header, shape] of [
       ["{'shape':(1,),'fortran_order':True,'descr':'<f8'}", [1]],
       ["{  'descr' : '<f8' , 'fortran_order' : False , 'shape' : ( 1 , 1 ) , }  ", [1, 1]],
@@ -383,12 +387,14 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     await expect(readWhole(withShape('(3)'))).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE' }));
   });
 
-  test('a 64-bit integer that no float64 equals, with its place', async () => {
+  test('a 64-bit integer that float64 cannot represent, with its index', async () => {
     const bytes = Buffer.concat([
       file("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 2), }"),
       Buffer.from(BigInt64Array.of(1n, 2n, 3n, 9007199254740993n).buffer),
     ]);
-    await expect(readWhole(bytes)).rejects.toThrow('element [1, 1] is 9007199254740993, which no float64 equals');
+    await expect(readWhole(bytes)).rejects.toThrow(
+      'element [1, 1] is 9007199254740993, which float64 cannot represent',
+    );
     const reader = await open(bytes);
     await reader.next(1);
     const refused = { code: 'ERR_VALUE', message: expect.stringContaining('element [1, 1] is 9007199254740993') };
@@ -399,11 +405,13 @@ describe('what is no array of numbers is refused, saying where and why', () => {
     ]);
     const chunks = await open(unsigned);
     await chunks.next(2);
-    await expect(chunks.next(2)).rejects.toThrow('element [3, 2] is 18446744073709551615, which no float64 equals');
+    await expect(chunks.next(2)).rejects.toThrow(
+      'element [3, 2] is 18446744073709551615, which float64 cannot represent',
+    );
   });
 });
 
-test('however a file is damaged, it is read as an array that fits its shape or refused in one line', async () => {
+test('a damaged file gives an array that fits its shape, or a one-line error', async () => {
   const files = Object.values(npy).map(({ bytes }) => bytes);
   await fc.assert(
     fc.asyncProperty(
@@ -441,17 +449,17 @@ describe('npyArray', () => {
       'x.npy',
     );
 
-  test('reads elements from any place', async () => {
+  test('reads elements from any position', async () => {
     const array = await open();
     expect(array).toMatchObject({ shape: [3, 4], fortranOrder: false, elementBytes: 4, dtype: 'float32' });
     expect(await array.elements(5, 3)).toEqual(Float32Array.of(5, 6, 7));
   });
 
-  test('says which elements are missing of a file that has become shorter', async () => {
+  test('reports which elements are missing if the file has become shorter', async () => {
     const array = await open(bytes.length - 4);
     expect(await array.elements(0, 11)).toHaveLength(11);
     await expect(array.elements(10, 2)).rejects.toThrow(
-      'x.npy: truncated: elements 10 to 11 take 8 bytes, 4 could be read',
+      'x.npy: truncated: elements 10 to 11 take 8 bytes, but only 4 could be read',
     );
   });
 });

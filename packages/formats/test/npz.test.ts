@@ -28,7 +28,7 @@ describe('archives written by NumPy', () => {
   });
 });
 
-test('what is written is read back, and the same arrays give the same bytes', async () => {
+test('written arrays are read back, and the same arrays give the same bytes', async () => {
   const files = { loss: npy['a scalar'].bytes, gradient: npy['<f8 C'].bytes };
   const bytes = npzBytes(files);
   expect(plain(await read(bytes, 'loss'))).toEqual([2.5]);
@@ -36,7 +36,7 @@ test('what is written is read back, and the same arrays give the same bytes', as
   expect(npzBytes(files)).toEqual(bytes);
 });
 
-/** A member of an archive that is put together by hand: what stands before its data, and in the directory. */
+/** A member of an archive that a test assembles: its local header and its entry in the directory. */
 interface Member {
   readonly name: string;
   readonly bytes: Uint8Array;
@@ -83,14 +83,14 @@ function archive(members: readonly Member[], comment = new Uint8Array(0)): Buffe
   return Buffer.concat([...local, ...directory, Buffer.from('PK\u0005\u0006'), end, comment]);
 }
 
-test('other members are not unpacked, however large or damaged', async () => {
+test('other members are not unpacked, even if they are large or damaged', async () => {
   const bytes = zipSync({ 'broken.npy': new Uint8Array(50_000), 'good.npy': npy['<f8 C'].bytes });
   bytes.fill(0xff, 42, 60);
   expect(plain(await read(bytes, 'good', 40_000))).toEqual(npy['<f8 C'].values);
   await expect(read(bytes, 'broken')).rejects.toThrow('not a .npz archive that can be unpacked');
 });
 
-test('names are UTF-8 where their flag says so, else of one byte a character', async () => {
+test('names are UTF-8 if their flag says so, otherwise one byte per character', async () => {
   const bytes = archive([{ name: 'größe.npy', bytes: npy['a scalar'].bytes, isUtf8: false }]);
   expect(plain(await read(bytes, 'größe'))).toEqual([2.5]);
 });
@@ -111,13 +111,13 @@ test('members may have extra fields, of other lengths before their data than in 
   expect(plain(await read(bytes, 'gradient'))).toEqual(npy['<f8 C'].values);
 });
 
-describe('what holds no such array is refused, saying what it holds', () => {
+describe('an archive without the requested array is an error that lists its arrays', () => {
   test.each<[string, Uint8Array, string | null, string]>([
     [
       'several arrays and no name',
       npz['two arrays'].bytes,
       null,
-      'x.npz: holds 2 arrays ("logits", "gradient"); expected one to be chosen, as in x.npz:logits',
+      'x.npz: holds 2 arrays ("logits", "gradient"); choose one, as in x.npz:logits',
     ],
     ['a name it lacks', npz['one array'].bytes, 'x', 'x.npz: has no array "x"; it holds "logits"'],
     [
@@ -130,7 +130,7 @@ describe('what holds no such array is refused, saying what it holds', () => {
       'no archive',
       Buffer.from('not a zip file at all, but long enough for one'),
       null,
-      'x.npz: not a .npz archive that can be unpacked (invalid zip data); expected what np.savez writes',
+      'x.npz: not a .npz archive that can be unpacked (invalid zip data); expected an archive as np.savez writes it',
     ],
     [
       'a damaged array',
@@ -147,15 +147,15 @@ describe('what holds no such array is refused, saying what it holds', () => {
     expect(error instanceof Error && error.cause).toBeInstanceOf(Error);
   });
 
-  test('a damaged array of an archive of one, by the name of the archive', async () => {
+  test('a damaged array in an archive with one array is an error that names the archive', async () => {
     await expect(read(zipSync({ 'a.npy': Buffer.from('hello, world') }), null)).rejects.toThrow(
       /^x\.npz: not a \.npy file: /,
     );
   });
 
-  test('an array that unpacks to more than there is room for, before it is unpacked', async () => {
+  test('an array too large for the memory limit is an error before it is unpacked', async () => {
     const bomb = zipSync({ 'a.npy': new Uint8Array(50_000) });
-    // Its compressed data is broken: unpacking would say so.
+    // Its compressed data is damaged, so unpacking would throw another error.
     bomb.fill(0xff, 40, 60);
     const message =
       'x.npz: "a" unpacks to 50 kB, more than can be held in memory; unpack it and use the .npy file in it';
@@ -166,7 +166,7 @@ describe('what holds no such array is refused, saying what it holds', () => {
   });
 });
 
-test('however an archive is damaged, it is read as an array that fits its shape or refused in one line', async () => {
+test('a damaged archive gives an array that fits its shape, or a one-line error', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...Object.values(npz).map(({ bytes }) => bytes)),
@@ -189,7 +189,7 @@ test('however an archive is damaged, it is read as an array that fits its shape 
 });
 
 describe('checksums', () => {
-  /** A stored archive in which one bit of the array `logits` is not what it was. */
+  /** A stored archive in which one bit of the array `logits` is flipped. */
   function damaged(archive = npzBytes({ loss: npy['a scalar'].bytes, logits: npy['<f8 C'].bytes })) {
     const bytes = archive.slice();
     bytes[Buffer.from(bytes).indexOf(npy['<f8 C'].bytes) + npy['<f8 C'].bytes.length - 3] ^= 1;
@@ -215,14 +215,14 @@ describe('checksums', () => {
     return bytes;
   }
 
-  test('a bit that changed is found, naming file, member, and both checksums', async () => {
+  test('a flipped bit is an error that names the file, the member and both checksums', async () => {
     await expect(read(damaged(), 'logits')).rejects.toThrow(
       /^x\.npz: "logits\.npy" is damaged: its CRC-32 is [0-9a-f]{8}, expected [0-9a-f]{8}$/,
     );
     expect(plain(await read(damaged(), 'loss'))).toEqual([2.5]);
   });
 
-  test('a checksum is written with all of its digits, zeros before them', async () => {
+  test('a checksum is printed with all digits, including leading zeros', async () => {
     const bytes = npzBytes({ x: npy['a scalar'].bytes });
     const directory = new DataView(bytes.buffer, bytes.length - 22 - 51);
     expect(directory.getUint32(0, true)).toBe(0x02014b50);
@@ -230,13 +230,13 @@ describe('checksums', () => {
     await expect(read(bytes, 'x')).rejects.toThrow(/^x\.npz: "x\.npy" is damaged: .*, expected 00000abc$/);
   });
 
-  test('a directory that stands in a ZIP64 record is read as well', async () => {
+  test('a directory given by a ZIP64 record is read as well', async () => {
     const archive = zip64(npzBytes({ logits: npy['<f8 C'].bytes }));
     expect(plain(await read(archive, 'logits'))).toEqual(npy['<f8 C'].values);
     await expect(read(damaged(archive), 'logits')).rejects.toThrow('is damaged');
   });
 
-  test('a ZIP64 record counts only where it is announced, in place and needed; else the directory is not found', () => {
+  test('a ZIP64 record is used only if it is announced, in its place and needed; otherwise the directory is not found', () => {
     const plainArchive = npzBytes({ logits: npy['<f8 C'].bytes });
     const [end, checksums] = [plainArchive.length - 22, zipChecksums(plainArchive)];
     expect(checksums.size).toBe(1);
@@ -247,7 +247,7 @@ describe('checksums', () => {
     };
     expect(changed(() => {})).toEqual(checksums);
     const start = new DataView(plainArchive.buffer).getUint32(end + 16, true);
-    // Not needed: the record at the archive's end has the directory's place.
+    // Not needed: the record at the archive's end has the directory's offset.
     const given = (view: DataView) => {
       view.setUint32(end + 76 + 16, start, true);
       view.setBigUint64(end + 48, 0n, true);
@@ -260,14 +260,14 @@ describe('checksums', () => {
     ]) {
       expect(changed(change).size).toBe(0);
     }
-    // Nothing but that record, in which the place is left to another.
+    // Only that record, which refers to a ZIP64 record for the offset.
     const lone = Buffer.alloc(22);
     lone.set(Buffer.from('PK\u0005\u0006'));
     lone.fill(0xff, 16, 20);
     expect(zipChecksums(lone).size).toBe(0);
   });
 
-  test('of two members of one name the last counts, and one that the directory lacks is said so', async () => {
+  test('of two members with one name the last is used, and a member missing from the directory is an error', async () => {
     const [first, last] = [npy['a scalar'].bytes, npy['<f8 C'].bytes];
     const twice = archive([
       { name: 'x.npy', bytes: first },
@@ -278,7 +278,7 @@ describe('checksums', () => {
     const commented = archive([{ name: 'x.npy', bytes: first }], Buffer.alloc(99));
     expect([...zipChecksums(commented)]).toEqual([['x.npy', crc32(first)]]);
     expect(zipChecksums(new Uint8Array(0)).size).toBe(0);
-    // Unpacking goes by the number of entries, and does not look at their signatures.
+    // Unpacking uses the number of entries and does not check their signatures.
     const unsigned = archive([{ name: 'x.npy', bytes: first }]);
     unsigned[unsigned.lastIndexOf('PK\u0001\u0002')] = 0;
     await expect(read(unsigned, 'x')).rejects.toThrow(
@@ -289,7 +289,7 @@ describe('checksums', () => {
     );
   });
 
-  test('are those of the published check value, whatever the pieces', () => {
+  test('equal the published check value, however the data is split', () => {
     const digits = Buffer.from('123456789');
     expect(crc32(digits)).toBe(0xcbf43926);
     for (let cut = 0; cut <= 9; cut++)

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { FileArray } from '../src/index.js';
 
-/** A file made by NumPy (fixtures/make_numpy_files.py) and what it holds. */
+/** A file written by NumPy (fixtures/make_numpy_files.py) and its values. */
 export interface FixtureFile {
   readonly shape: readonly number[];
-  /** Row-major; NaN and infinities as the words for them. */
+  /** Row-major; NaN and infinities as words. */
   readonly values: readonly (number | string)[];
   readonly bytes: Uint8Array;
 }

@@ -4,7 +4,7 @@ import { arrayRows, type FileSource, npyElements, npyHeader, npzBytes, openRows,
 const text = (value: string) => new TextEncoder().encode(value);
 const npy = Buffer.concat([npyHeader('<f8', [1, 2]), npyElements(Float64Array.of(1, 2), '<f8')]);
 
-/** A file that is in memory, and what was asked of it. */
+/** A file in memory, with a log of the calls to it. */
 function source(name: string, bytes: Uint8Array): FileSource & { readonly log: string[] } {
   const log: string[] = [];
   return {
@@ -28,7 +28,7 @@ function source(name: string, bytes: Uint8Array): FileSource & { readonly log: s
   };
 }
 
-describe('a file is opened in the format that its ending tells', () => {
+describe('the ending of a file name determines its format', () => {
   test.each([
     ['a.npy', npy, []],
     ['A.NPY', npy, []],
@@ -47,7 +47,7 @@ describe('a file is opened in the format that its ending tells', () => {
   });
 });
 
-test('an array of an archive is the one that is named, or the only one', async () => {
+test('the array of an archive is the named one, or the only one', async () => {
   const open = (files: Readonly<Record<string, Uint8Array>>, entry?: string) =>
     openRows(source('a.npz', npzBytes(files)), { memory: 1e6, entry });
   expect((await open({ x: npy })).shape).toEqual([1, 2]);
@@ -55,7 +55,7 @@ test('an array of an archive is the one that is named, or the only one', async (
   await expect(open({ x: npy, y: npy })).rejects.toThrow('a.npz');
 });
 
-test('a .npy or .safetensors is read at its source until its reader is closed', async () => {
+test('a .npy or .safetensors is read from its source until its reader is closed', async () => {
   const header = '{"a": {"dtype": "F64", "shape": [1, 2], "data_offsets": [0, 16]}}';
   const safetensors = Buffer.concat([
     Uint8Array.of(header.length, 0, 0, 0, 0, 0, 0, 0),
@@ -73,7 +73,7 @@ test('a .npy or .safetensors is read at its source until its reader is closed', 
   await expect(openRows(none, { memory: 1e6, entry: 'b' })).rejects.toThrow('a.safetensors: has no tensor "b"');
 });
 
-test('whether a table has a header is for the caller to say', async () => {
+test('the caller can say whether a table has a header', async () => {
   const file = source('a.csv', text(''));
   await openRows(file, { memory: 1e6, header: 'no' });
   expect(file.log).toEqual(['table ",", header no', 'close']);
@@ -82,17 +82,17 @@ test('whether a table has a header is for the caller to say', async () => {
 });
 
 test.each([
-  ['notes.md', 'notes.md: the ending .md tells no format; expected .npy, .npz, .safetensors, .json, .csv, .tsv, .txt'],
-  ['folder.npy/notes', 'folder.npy/notes: a name without an ending tells no format; expected .npy'],
-  ['.json', '.json: a name without an ending tells no format; expected .npy'],
-])('%s tells no format, and is closed', async (name, message) => {
+  ['notes.md', 'notes.md: unknown ending .md; expected .npy, .npz, .safetensors, .json, .csv, .tsv, .txt'],
+  ['folder.npy/notes', 'folder.npy/notes: the name has no ending; expected .npy'],
+  ['.json', '.json: the name has no ending; expected .npy'],
+])('%s has an unknown ending, and is closed', async (name, message) => {
   const file = source(name, text('[1]'));
   const refused = { code: 'ERR_VALUE', message: expect.stringContaining(message) };
   await expect(openRows(file, { memory: 1e6 })).rejects.toMatchObject(refused);
   expect(file.log).toEqual(['close']);
 });
 
-test('what the caller takes besides is in the message', async () => {
+test('the message names other inputs that the caller accepts', async () => {
   const opening = openRows(source('notes', text('')), { memory: 1e6, besides: 'or - for standard input' });
   await expect(opening).rejects.toThrow(/\.tsv, \.txt, or - for standard input$/);
 });

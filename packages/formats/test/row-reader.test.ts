@@ -12,7 +12,7 @@ async function chunksOf(reader: RowReader, count: number): Promise<FileArray[]> 
 const cube = { shape: [3, 2, 1], data: Int32Array.of(1, 2, 3, 4, 5, 6) };
 
 describe('an array in memory', () => {
-  test('comes in chunks of as many rows as asked for, fewer at its end', async () => {
+  test('is read in chunks of the requested number of rows, the last with fewer', async () => {
     const reader = arrayRows(cube, 'cube');
     expect([reader.name, reader.shape, reader.byteLength, reader.position()]).toEqual(['cube', [3, 2, 1], null, 0]);
     expect(await chunksOf(reader, 2)).toEqual([
@@ -31,7 +31,7 @@ describe('an array in memory', () => {
   });
 });
 
-/** A reader that finds out only by reading how many rows there are; they come one by one, as far as they are asked for. */
+/** A reader that knows the number of rows only after reading them; it reads them one by one, on request. */
 function uncounted(rows: number, asked: number[] = []): RowReader {
   let at = 0;
   return {
@@ -49,9 +49,9 @@ function uncounted(rows: number, asked: number[] = []): RowReader {
 
 describe('reading all', () => {
   const advice = 'use less';
-  const tooLarge = { code: 'ERR_OUT_OF_MEMORY', message: 'rows.csv: too large to be held in memory; use less' };
+  const tooLarge = { code: 'ERR_OUT_OF_MEMORY', message: 'rows.csv: too large to fit into memory; use less' };
 
-  test('gives the array, in the type that it is stored in where its size is known', async () => {
+  test('gives the array, in its stored type if its size is known', async () => {
     expect(await readAll(arrayRows(cube, 'cube'), 1e9, advice)).toEqual(cube);
     const scalar = { shape: [], data: Float64Array.of(7) };
     expect(await readAll(arrayRows(scalar, 'scalar'), 1e9, advice)).toEqual(scalar);
@@ -63,7 +63,7 @@ describe('reading all', () => {
     expect(none).toEqual({ shape: [0, 2], data: new Float64Array(0) });
   });
 
-  test('asks for all rows at once where their number is known, for thousands where it is not, and for none twice', async () => {
+  test('requests all rows at once if their number is known, thousands at a time otherwise, and none twice', async () => {
     const asked: number[] = [];
     const counted: RowReader = {
       ...arrayRows(cube, 'cube'),
@@ -80,7 +80,7 @@ describe('reading all', () => {
     expect(uncountedAsked).toEqual([4096, 4096, 4096]);
   });
 
-  test('refuses what is certain to take more than there is room for, before it is read or as soon as it shows', async () => {
+  test('throws for an array above the limit, before reading it or as soon as the size is known', async () => {
     // Four times in float64: 6 numbers are 192 bytes.
     const refused = readAll(arrayRows(cube, 'rows.csv'), 191, advice);
     await expect(refused).rejects.toThrow(expect.objectContaining(tooLarge));
@@ -91,7 +91,7 @@ describe('reading all', () => {
     expect((await readAll(uncounted(3), 3 * 64, advice)).shape).toEqual([3, 2]);
   });
 
-  test('of a reader that gives nothing at once reads on to its end', async () => {
+  test('continues to the end after an empty chunk', async () => {
     const reader: RowReader = { ...arrayRows(cube, 'cube'), next: async () => null };
     expect(await readAll(reader, 1e9, advice)).toEqual({ shape: [0, 2, 1], data: new Float64Array(0) });
   });

@@ -12,7 +12,7 @@ interface Stored {
   readonly base64: string;
 }
 
-/** A file that the safetensors library wrote (fixtures/make_safetensors_file.py), and what its tensors hold. */
+/** A file that the safetensors library wrote (fixtures/make_safetensors_file.py), and the values of its tensors. */
 const stored: Stored = JSON.parse(readFileSync(new URL('fixtures/safetensors.json', import.meta.url), 'utf8'));
 const written = Buffer.from(stored.base64, 'base64');
 
@@ -52,14 +52,14 @@ describe('a file of the safetensors library', () => {
     ]);
   });
 
-  test('16 bits come in float32, which holds them', async () => {
+  test('16-bit floats are read as float32, which represents them exactly', async () => {
     for (const name of ['float16', 'bfloat16']) {
       expect((await (await open(written, name)).next(1))?.data).toBeInstanceOf(Float32Array);
     }
   });
 });
 
-test('every bfloat16 is the float32 that it is the upper half of', () => {
+test('every bfloat16 is the float32 of which it is the upper half', () => {
   const bytes = new DataView(new ArrayBuffer(4));
   for (let bits = 0; bits < 65536; bits++) {
     bytes.setUint32(0, bits * 65536);
@@ -67,13 +67,13 @@ test('every bfloat16 is the float32 that it is the upper half of', () => {
   }
 });
 
-test('of one tensor no name is needed, and its metadata is none', async () => {
+test('with one tensor no name is needed, and metadata is not a tensor', async () => {
   const reader = await open(file({ __metadata__: { format: 'pt' }, ...tensor() }, 8), null);
   expect(reader.name).toBe('x.safetensors');
   expect(await reader.next(9)).toEqual({ shape: [1, 2], data: Float32Array.of(0, 0) });
 });
 
-describe('what is no tensor that can be read is refused, saying which and why', () => {
+describe('unreadable tensors are errors that say which and why', () => {
   const names = Object.fromEntries(Array.from({ length: 11 }, (_, k) => [`t${k}`, tensor().a]));
   const huge = Buffer.alloc(16);
   huge.writeBigUInt64LE(2n ** 63n);
@@ -83,22 +83,17 @@ describe('what is no tensor that can be read is refused, saying which and why', 
       'no name of several',
       file(names, 8),
       null,
-      /holds 11 tensors \("t0", .*"t7" and 3 more\); expected one to be chosen, as in x\.safetensors:t0$/,
+      /holds 11 tensors \("t0", .*"t7" and 3 more\); choose one, as in x\.safetensors:t0$/,
     ],
     ['another name', file(tensor(), 8), 'b', /^x\.safetensors: has no tensor "b"; it holds "a"$/],
     ['the metadata', file({ __metadata__: {}, ...tensor() }, 8), '__metadata__', /has no tensor "__metadata__"/],
     ['the name of a method', file(tensor(), 8), 'toString', /has no tensor "toString"/],
-    ['no tensor', file({}), null, /holds no tensor; expected one at least$/],
+    ['no tensor', file({}), null, /holds no tensor; expected at least one$/],
     ['8-bit floats', written, 'float8', /float8: the dtype is "F8_E4M3"; expected BF16, F16, F32, F64, BOOL, I8,/],
     ['a dtype that is a method', file(tensor({ dtype: 'toString' }), 8), 'a', /the dtype is "toString"/],
     ['nothing', new Uint8Array(0), null, /^x\.safetensors: not a \.safetensors file: 0 bytes; expected at least 8$/],
-    [
-      'a header longer than the file',
-      file('{}').subarray(0, 9),
-      null,
-      /its header is said to take 2 bytes, and 1 follow/,
-    ],
-    ['a header longer than any', huge, null, /its header is said to take 9223372036854776000 bytes, and 8 follow/],
+    ['a header longer than the file', file('{}').subarray(0, 9), null, /its header should take 2 bytes, but 1 follow/],
+    ['a header longer than any', huge, null, /its header should take 9223372036854776000 bytes, but 8 follow/],
     ['a header that is cut', file('{"a": '), null, /its header is not JSON: "\{\\"a\\": "$/],
     ['a list', file([1]), null, /its header is "\[1\]"; expected an object$/],
     [

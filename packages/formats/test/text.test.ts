@@ -6,7 +6,7 @@ import { isPrinted, parseText } from '../src/index.js';
 const parse = (text: string) => parseText(Buffer.from(text), 'pasted', 1e9);
 const matrix = { shape: [2, 3], data: Float64Array.of(0, -1.38777878e-17, 2.77555756e-17, 1, 2.5, -3) };
 
-describe('an array is read as it is printed', () => {
+describe('printed arrays are read', () => {
   test.each([
     ['by NumPy', '[[ 0.00000000e+00 -1.38777878e-17  2.77555756e-17]\n [ 1.00000000e+00  2.50000000e+00 -3.]]\n'],
     ['by its repr', 'array([[ 0.00000000e+00, -1.38777878e-17,  2.77555756e-17],\n       [ 1. ,  2.5, -3. ]])'],
@@ -50,7 +50,7 @@ describe('an array is read as it is printed', () => {
     expect(await parse(text)).toEqual(matrix);
   });
 
-  test('in any number of dimensions', async () => {
+  test('with any number of dimensions', async () => {
     expect(await parse('[1. nan -inf]')).toEqual({ shape: [3], data: Float64Array.of(1, Number.NaN, -Infinity) });
     expect(await parse('[[[1 2]]\n\n [[3 4]]]')).toEqual({ shape: [2, 1, 2], data: Float64Array.of(1, 2, 3, 4) });
     for (const scalar of ['tensor(0.5)', 'Tensor\n    0.5\n', 'Tensor () float32 on cpu 0.5']) {
@@ -74,7 +74,7 @@ describe('an array is read as it is printed', () => {
 
 const abbreviated = /abbreviated \("\.\.\."\).*np\.set_printoptions\(threshold=np\.inf\)/;
 
-describe('what is printed in part, ragged or no array is refused, saying where and why', () => {
+describe('abbreviated, ragged and invalid arrays are errors that say where and why', () => {
   test.each([
     ['[0.1 0.2 ... 0.8 0.9]', abbreviated],
     ['[[1. 2.]\n [3. 4.]\n ...\n [7. 8.]]', /^pasted: line 3, column 2: abbreviated/],
@@ -105,11 +105,11 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ['[1 2]]', /^pasted: line 1, column 6: unexpected "\]"/],
     ['[1 2])', /^pasted: line 1, column 6: unexpected "\)"/],
     ['[1,, 2 3]', /^pasted: line 1, column 4: unexpected ","/],
-    ['[1 2]\n[3 4]', /^pasted: line 2, column 1: more after the array has ended/],
-    ['[[1 two]]', /^pasted: line 1, column 5: "two" is no number/],
-    ['[1 2] dtype=float32', /^pasted: line 1, column 7: "dtype=float32" is no number/],
-    ['[1 2] 3', /^pasted: line 1, column 7: more after the array has ended; expected one array$/],
-    ['tensor(1.) 2', /^pasted: line 1, column 12: more after the array has ended/],
+    ['[1 2]\n[3 4]', /^pasted: line 2, column 1: text after the end of the array/],
+    ['[[1 two]]', /^pasted: line 1, column 5: "two" is not a number/],
+    ['[1 2] dtype=float32', /^pasted: line 1, column 7: "dtype=float32" is not a number/],
+    ['[1 2] 3', /^pasted: line 1, column 7: text after the end of the array; expected one array$/],
+    ['tensor(1.) 2', /^pasted: line 1, column 12: text after the end of the array/],
     ['[1.]]', /^pasted: line 1, column 5: unexpected "\]"; expected numbers, and brackets in pairs$/],
     ['array(,1)', /^pasted: line 1, column 7: unexpected ","/],
     ['[,1. 2]', /^pasted: line 1, column 2: unexpected ","/],
@@ -127,9 +127,9 @@ describe('what is printed in part, ragged or no array is refused, saying where a
     ],
     ['array([1., 2)', /^pasted: line 1, column 7: "\[" is never closed/],
     ['array()', /^pasted: line 1, column 8: no array; expected numbers in brackets$/],
-    ['[1. = 2]', /^pasted: line 1, column 5: "=" is no number; expected one$/],
-    ['[1. a=(]', /^pasted: line 1, column 5: "a=\(" is no number/],
-    ['[1. dtype=float32 ]', /^pasted: line 1, column 5: "dtype=float32" is no number/],
+    ['[1. = 2]', /^pasted: line 1, column 5: "=" is not a number$/],
+    ['[1. a=(]', /^pasted: line 1, column 5: "a=\(" is not a number/],
+    ['[1. dtype=float32 ]', /^pasted: line 1, column 5: "dtype=float32" is not a number/],
     [`${'['.repeat(65)}1.`, /^pasted: line 1, column 65: lists nested more than 64 deep$/],
     ['1,{2', /^pasted: line 1, column 2 is "\{2"; expected a number$/],
     ['2,-"1"', /^pasted: line 1, column 2 is "-\\"1\\""; expected a number$/],
@@ -149,7 +149,7 @@ describe('what is printed in part, ragged or no array is refused, saying where a
   });
 });
 
-test('code is not taken for what is printed', () => {
+test('code is not mistaken for a printed array', () => {
   for (const text of [
     'J.sum(axis=1)',
     's * (1 - s)',
@@ -185,7 +185,7 @@ test('code is not taken for what is printed', () => {
   }
 });
 
-test('what PyTorch and IPython print around an array is passed over', async () => {
+test('text that PyTorch and IPython print around an array is skipped', async () => {
   for (const text of [
     'Parameter containing:\ntensor([1., 2.], requires_grad=True)',
     '>>> array([1., 2.])',
@@ -201,7 +201,7 @@ test('what PyTorch and IPython print around an array is passed over', async () =
   }
 });
 
-test('JSON is told from what is printed by its syntax, and tables by neither', async () => {
+test('JSON is distinguished from printed arrays by its syntax; all other texts are tables', async () => {
   expect(await parse(' {"a": 1}').catch((error: Error) => error.message)).toContain('the value is an object');
   expect(await parse(' "NaN"')).toEqual({ shape: [], data: Float64Array.of(Number.NaN) });
   expect((await parse('"1","2"\n3,4')).data).toEqual(Float64Array.of(1, 2, 3, 4));
@@ -226,25 +226,25 @@ test('tables may have comments, empty lines, quotes and any end of line, and err
     await expect(parse(text)).rejects.toThrow('pasted: line 4, column 2 is "x"; expected a number');
   }
   expect((await parse('1 2 3\n4 5\t6')).shape).toEqual([2, 3]);
-  // A tab in the text is what its cells are between, if its first line of numbers has one.
+  // If the first line of numbers contains a tab, tabs separate the cells.
   expect((await parse('1,2\n# \t')).data).toEqual(Float64Array.of(1, 2));
   await expect(parse('1\t2,5')).rejects.toThrow('expected a decimal point, as in 2.5');
   await expect(parse('1 "2')).rejects.toThrow('pasted: line 1, column 2 is "\\"2"');
 });
 
-test('a line of many quotes, or of one, is cut in time that grows with its length', async () => {
+test('a line with many quotes, or with one, is split in time proportional to its length', async () => {
   expect((await parse(new Array(200_000).fill('"1"').join(','))).shape).toEqual([1, 200_000]);
   await expect(parse(`1,"${'2,'.repeat(200_000)}`)).rejects.toThrow('is "\\"2"; expected a number');
   await expect(parse(`1,${'2"'.repeat(200_000)}`)).rejects.toThrow('pasted: line 1, column 2 is "2');
 });
 
-test('more rows than there is room for are refused', async () => {
+test('more rows than the memory limit allows are an error', async () => {
   const read = (limit: number) => parseText(Buffer.from('1,2\n3,4'), 'pasted', limit);
-  await expect(read(127)).rejects.toThrow('pasted: too large to be held in memory; give some of its rows');
+  await expect(read(127)).rejects.toThrow('pasted: too large to fit into memory; pass fewer rows');
   expect((await read(128)).shape).toEqual([2, 2]);
 });
 
-test('whatever the text, it is read as an array that fits its shape or refused in one line', async () => {
+test('any text gives an array that fits its shape, or a one-line error', async () => {
   const fragment = fc.constantFrom(
     ...[
       '[',

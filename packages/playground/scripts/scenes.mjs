@@ -1,6 +1,6 @@
-// What the screenshots show, and how to get there.
+// The scenes of the screenshots, and how to reach them.
 
-/** Each scene: the page's state as its URL has it, and what is to be done and waited for before the picture. */
+/** Each scene: the page's state as in its URL, and the actions and waits before the picture. */
 export const scenes = {
   explore: {
     hash: 'explore',

@@ -1,5 +1,5 @@
-// Takes pictures of every panel of the built page, light, dark and narrow, into screenshots/ (which git ignores).
-// With the start of a name, only those; with --readme, the README's two, into images/.
+// Takes pictures of every panel of the built page (light, dark and narrow) into screenshots/, which git ignores.
+// With the beginning of a name, only the scenes whose names begin so; with --readme, the two pictures of the README, into images/.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { scenes } from './scenes.mjs';
 
 const readme = process.argv[2] === '--readme';
 const folder = fileURLToPath(new URL(readme ? '../images/' : '../screenshots/', import.meta.url));
-/** Small enough for a README: scaled down, and no more of the page than tells the story. */
+/** Small enough for a README: scaled down, and cropped to the relevant part of the page. */
 const inReadme = {
   'explore-light.png': { width: 1280, height: 1075 },
   'doctor-dark.png': { width: 1280, height: 900 },

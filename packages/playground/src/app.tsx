@@ -10,14 +10,14 @@ const titles: Readonly<Record<PanelName, string>> = {
   bench: 'Bench',
 };
 
-/** What Explore needs is in the first load; the other panels load when they are opened. */
+/** Explore is part of the first load; the other panels are loaded when they are opened. */
 const loaders = {
   doctor: async () => (await import('./panels/doctor/panel.js')).Doctor,
   conformance: async () => (await import('./panels/conformance/panel.js')).Conformance,
   bench: async () => (await import('./panels/bench/panel.js')).Bench,
 };
 
-/** What the page lacks where it is served: shared memory needs two headers, which static hosts do not send. */
+/** What the page lacks on this server: shared memory needs two headers, which static hosts do not send. */
 function Hosting() {
   const docs = document.querySelector<HTMLLinkElement>('link[rel=help]');
   if (crossOriginIsolated && docs === null) return null;

@@ -1,6 +1,6 @@
 import { isSoftgradError, loadProvider, registered } from '@softgrad/core';
 
-/** A backend in this browser: not looked at yet, able to run, or not able to and why. */
+/** The state of a backend in this browser: not checked yet, available, or unavailable with the reason. */
 export interface Availability {
   readonly name: string;
   readonly state: 'unknown' | 'available' | 'unavailable';
@@ -13,7 +13,7 @@ export function unknownBackends(): readonly Availability[] {
   return registered().map((name) => ({ name, state: 'unknown', reason: null }));
 }
 
-/** Loads a backend's engine to see whether it can run here; once. */
+/** Loads a backend's engine to check whether it can run here; once. */
 export function probe(name: string): Promise<Availability> {
   const known = probes.get(name) ?? lookAt(name);
   probes.set(name, known);

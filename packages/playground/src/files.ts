@@ -14,28 +14,28 @@ import {
   readAll,
 } from '@softgrad/formats';
 
-/** What a page holds without trouble. */
+/** How many bytes the page can hold without problems. */
 const memory = 2 ** 28;
 
-/** The way out for what is too large for a page. */
+/** Advice for data that is too large for a page. */
 export function onCommandLine(command: string): string {
   return `use \`${command}\` on the command line, which has no such limit`;
 }
 
-/** Samples by classes: what the panels work on. */
+/** Samples by classes, the input of the panels. */
 export interface Matrix {
   readonly rows: number;
   readonly classes: number;
   readonly values: Float64Array;
 }
 
-/** The array in a file, told by the name's ending. @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the place in the file */
+/** The array in a file, whose format is determined by the name's ending. @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the position in the file */
 export async function readFile(file: File): Promise<FileArray> {
   const { name } = file;
   if (file.size > memory) {
     throw new SoftgradError(
       'ERR_OUT_OF_MEMORY',
-      `${name}: ${formatBytes(file.size)}; the page takes up to ${formatBytes(memory)}. Give some of its rows, or ${onCommandLine('softgrad')}`,
+      `${name}: ${formatBytes(file.size)}; the page accepts up to ${formatBytes(memory)}. Pass fewer rows, or ${onCommandLine('softgrad')}`,
     );
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -50,10 +50,10 @@ export async function readFile(file: File): Promise<FileArray> {
     },
     { memory },
   );
-  return readAll(rows, memory, 'give some of its rows');
+  return readAll(rows, memory, 'pass fewer rows');
 }
 
-/** The array in a text: JSON, as NumPy prints it, or a table. */
+/** The array in a text: JSON, an array as NumPy prints it, or a table. */
 export async function readText(text: string, name = 'pasted text'): Promise<FileArray> {
   return parseText(new TextEncoder().encode(text), name, memory);
 }
@@ -66,7 +66,7 @@ export async function readMatrixText(text: string): Promise<Matrix> {
   return toMatrix(await readText(text), 'pasted text');
 }
 
-/** One row where there is one dimension. @throws ERR_SHAPE */
+/** One row if there is one dimension. @throws ERR_SHAPE */
 function toMatrix({ shape, data }: FileArray, name: string): Matrix {
   const [classes = 0, rows = 1, ...others] = [...shape].reverse();
   if (others.length > 0 || shape.length === 0 || data.length === 0) {
@@ -92,7 +92,7 @@ async function openCsv(text: string, name: string, preferred: ',' | '\t'): Promi
     lines = parse(text, csvParseOptions(delimiter)) as unknown as typeof lines;
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
-    throw new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: quotes do not come in pairs`, { cause });
+    throw new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: unpaired quotes`, { cause });
   }
   async function* records(): AsyncGenerator<CsvRecord> {
     for (const { record, info } of lines) yield { cells: record, line: info.lines };

@@ -1,4 +1,4 @@
-/** A number to read: four digits, a true minus, powers of ten for what is small or large. */
+/** A number for display: four digits, a true minus sign, powers of ten for small and large numbers. */
 export function formatNumber(value: number, digits = 4): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';

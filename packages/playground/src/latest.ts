@@ -2,12 +2,12 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { messageOf } from './backends.js';
 
 export interface Latest<R> {
-  /** The newest result; it stays while the next one is computed, and where that fails. */
+  /** The latest result; it stays while the next one is computed, or if that fails. */
   readonly result: R | null;
   readonly error: string | null;
 }
 
-/** Computes from a state that changes faster than it can be computed: one at a time, always the newest, none piled up. */
+/** Computes from a state that may change faster than results arrive: one computation at a time, always with the latest state, without a queue. */
 export function useLatest<S, R>(state: S, compute: (state: S) => Promise<R>): Latest<R> {
   const [latest, setLatest] = useState<Latest<R>>({ result: null, error: null });
   const wanted = useRef<{ readonly state: S } | null>(null);

@@ -4,18 +4,18 @@ import { useEffect, useState } from 'preact/hooks';
 export const panels = ['explore', 'doctor', 'conformance', 'bench'] as const;
 export type PanelName = (typeof panels)[number];
 
-/** What the URL says: `#explore?row=2&t=0.5` is a panel and its state. */
+/** The content of the URL: `#explore?row=2&t=0.5` is a panel and its state. */
 export interface View {
   readonly panel: PanelName;
   readonly parameters: URLSearchParams;
 }
 
-/** A view that a reader came to, by a link or by hand: another one each time, so that a panel starts from its URL again. */
+/** One visit of a view, by a link or by hand. Each visit is a new object, so that a panel starts again from its URL. */
 export interface Visit extends View {
   readonly number: number;
 }
 
-/** The state that each panel was left in, so that its link leads back to it. */
+/** The last state of each panel, so that the link to the panel restores it. */
 const left = new Map<PanelName, string>();
 
 export function readView(): View {
@@ -23,7 +23,7 @@ export function readView(): View {
   return { panel: panels.find((panel) => panel === name) ?? 'explore', parameters: new URLSearchParams(query) };
 }
 
-/** Puts a panel's state in the URL, without a step in the history: a drag would make hundreds. */
+/** Writes a panel's state into the URL without a history entry, because one drag would make hundreds. */
 export function writeParameters(panel: PanelName, parameters: URLSearchParams): void {
   const query = parameters.toString();
   left.set(panel, query);
@@ -35,7 +35,7 @@ export function hrefOf(panel: PanelName): string {
   return query === '' ? `#${panel}` : `#${panel}?${query}`;
 }
 
-/** The view that the URL names, again whenever the reader goes to another one; what panels write themselves is no visit. */
+/** The view in the URL, updated whenever the user goes to another one; changes that panels write themselves do not count. */
 export function useVisit(): Visit {
   const [visit, setVisit] = useState<Visit>(() => ({ ...readView(), number: 0 }));
   useEffect(() => {

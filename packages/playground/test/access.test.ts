@@ -7,7 +7,7 @@ import { explored, usePlayground } from './playground.js';
 const { open } = usePlayground();
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
-/** Each panel with something in it. */
+/** Each panel in a state that shows something. */
 const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Page): Promise<void> }>> = {
   explore: { hash: 'explore?x=2,-1,0.5,3,-2,1;0,0,0,0,0,0', prepare: explored },
   doctor: {
@@ -31,7 +31,7 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
       await page.getByRole('button', { name: 'Run', exact: true }).click();
       await page.locator('.chart').first().waitFor();
       await page.getByText('All numbers').click();
-      // The pointer draws the tip of a point, and then none, anew.
+      // Moving the pointer shows the tip of a point and hides it again.
       const chart = page.locator('.chart-place svg').first();
       await chart.locator('circle').first().hover({ force: true });
       await expect.poll(() => chart.locator('text', { hasText: 'softmax' }).count()).toBeGreaterThan(0);
@@ -41,12 +41,12 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
 };
 
 describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
-  test('has no serious accessibility fault in light and dark, and fits a screen of 360 px', async () => {
+  test('has no serious accessibility violation in light and dark mode, and fits a screen of 360 px', async () => {
     const page = await open(hash);
     await prepare(page);
-    // Evaluated by the debugger, so that the page's policy need not let it in.
+    // Evaluated by the debugger, so that the page's policy does not have to allow it.
     await page.evaluate(await (await import('node:fs/promises')).readFile(axe, 'utf8'));
-    // All rules once, and again those that depend on colours.
+    // All rules once, and those that depend on colours in both modes.
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       const { violations }: AxeResults = await page.evaluate(
@@ -70,7 +70,7 @@ describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
   });
 });
 
-test('every panel is reached and used by keyboard alone', async () => {
+test('every panel can be reached and used with the keyboard only', async () => {
   const page = await open('explore');
   await explored(page);
   const focused = () =>

@@ -8,7 +8,7 @@ const { naive } = peers;
 
 const quick = 'ops=softmax&shapes=64x10,16x100&rounds=3';
 
-test('every backend and a peer are timed, drawn, downloaded, and compared with a run from elsewhere', async () => {
+test('every backend and another library are timed, drawn, downloaded, and compared with a report from elsewhere', async () => {
   const names = Object.keys(backends);
   const page = await open(`bench?${quick}&backends=`);
   await availableBackends(page);
@@ -34,11 +34,11 @@ test('every backend and a peer are timed, drawn, downloaded, and compared with a
   await page.getByRole('img', { name: 'times as fast in A as in B' }).waitFor();
   await chooser.setInputFiles({ name: 'wrong.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await page.getByText('wrong.json: not a report; expected what softgrad bench --json wrote').waitFor();
-  // What was there stays.
+  // The previous report stays.
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
 });
 
-test('a run from elsewhere that is broken, old or cut short is refused in words, and one in which somebody was wrong is shown', async () => {
+test('a damaged, old or truncated report is an error, and a report with wrong contenders is shown', async () => {
   const wrong = { ...naive, name: 'wrong', open: openWrong };
   const report = await runBench({
     workloads: [{ op: 'softmax', shape: [2, 3], dtype: 'float32' }],
@@ -67,7 +67,7 @@ test('a run from elsewhere that is broken, old or cut short is refused in words,
     await page.getByText(problem).waitFor();
     expect(await page.locator('.chart').count()).toBe(0);
   }
-  // A NaN is text in JSON.
+  // JSON represents NaN as text.
   expect(report.workloads[0].results[1].correctness?.worstUlp).toBeNaN();
   await load('whole.json', text);
   await page.locator('.chart').first().waitFor();
@@ -94,7 +94,7 @@ async function openWrong(): Promise<Contender | string> {
   };
 }
 
-test('a run is cancelled, and nothing chosen is said', async () => {
+test('a run can be cancelled, and an empty selection is an error', async () => {
   const page = await open('bench?ops=softmax&shapes=1024x1000&rounds=99&backends=cpu');
   await page.getByRole('button', { name: 'Run', exact: true }).click();
   await page.getByRole('button', { name: 'Cancel' }).click();

@@ -3,7 +3,7 @@ import { textOf, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 
-test('the whole suite runs without a failure, and is downloaded as JSON', async () => {
+test('the whole suite passes, and its results can be downloaded as JSON', async () => {
   const page = await open('conformance?backend=wasm');
   await page.getByRole('button', { name: 'Run the suite' }).click();
   const save = page.getByRole('button', { name: 'Download JSON' });
@@ -16,7 +16,7 @@ test('the whole suite runs without a failure, and is downloaded as JSON', async 
   expect([...outcomes].sort()).toEqual(['passed', 'skipped']);
 });
 
-test('a case that fails is listed by its address, with what was expected and what came', async () => {
+test('a failing case is listed by its id, with the expected and the actual result', async () => {
   const page = await open('conformance?backend=cpu', {
     before: () => {
       const log1p = Math.log1p;
@@ -32,8 +32,8 @@ test('a case that fails is listed by its address, with what was expected and wha
   expect(failure).toMatch(/^cpu: [a-z-]+\/\w+:\S+=\S+\n.*: element \d+ is \S+, expected \S+, \S+ times the bound of /);
 });
 
-// One engine that computes at once and one that waits for a GPU: each engine's own package runs the whole suite on it.
-test.each(['cpu', 'webgpu'])('on %s cases pass live until they are cancelled', async (name) => {
+// One engine that computes synchronously and one that waits for a GPU; each engine's own package runs the whole suite on it.
+test.each(['cpu', 'webgpu'])('on %s results appear while the suite runs, until it is cancelled', async (name) => {
   const page = await open('conformance');
   await page.locator(`[data-backend=${name}]`).getByRole('radio').check();
   await page.getByRole('button', { name: 'Run the suite' }).click();

@@ -23,7 +23,7 @@ test('every example is answered in three parts', async () => {
   }
 });
 
-test('numbers that are pasted are diagnosed, and the link keeps them', async () => {
+test('pasted numbers are diagnosed, and the link contains them', async () => {
   const page = await open('doctor');
   await page.getByRole('radio', { name: 'output, the probabilities' }).check();
   await page.getByRole('textbox', { name: 'probabilities' }).fill('0.2,0.3,0.5\n');
@@ -33,7 +33,7 @@ test('numbers that are pasted are diagnosed, and the link keeps them', async () 
   await again.getByText('softmax.vjp(s, g)').waitFor();
 });
 
-test('the layer and the options of the loss decide, and the link keeps them', async () => {
+test('the layer and the options of the loss affect the diagnosis, and the link contains them', async () => {
   const page = await open('doctor');
   const verdict = page.locator('.verdict-tag');
   await page.getByRole('textbox', { name: 'logits' }).fill('[[1, 2, 3], [0, 0, 1]]');
@@ -57,7 +57,7 @@ test('the layer and the options of the loss decide, and the link keeps them', as
   expect(await again.getByLabel('label smoothing').inputValue()).toBe('0.3');
 });
 
-test('what NumPy prints is diagnosed as it stands, and an abbreviated array is not guessed at', async () => {
+test('printed NumPy arrays are diagnosed, and an abbreviated array is an error', async () => {
   const page = await open('doctor');
   await page.getByRole('textbox', { name: 'logits' }).fill('array([[0.2, 0.3, 0.5],\n       [1. , 2. , 3. ]])');
   const gradient = page.getByRole('textbox', { name: 'gradient' });
@@ -70,7 +70,7 @@ test('what NumPy prints is diagnosed as it stands, and an abbreviated array is n
   await expect.poll(() => page.locator('#field-gradient-problem').textContent()).toContain('np.set_printoptions');
 });
 
-test('what cannot be read is said at its field', async () => {
+test('an invalid input is an error next to its field', async () => {
   const page = await open('doctor');
   const logits = page.getByRole('textbox', { name: 'logits' });
   await logits.fill('[[1, 2, 3]]');
@@ -83,7 +83,7 @@ test('what cannot be read is said at its field', async () => {
   await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
 });
 
-test('a file that is not taken leaves neither old numbers nor an old answer, and says what else can be done', async () => {
+test('a refused file removes the old numbers and the old answer, and the error says what to do instead', async () => {
   const page = await open('doctor');
   const verdict = page.locator('.verdict-tag');
   const logits = page.getByRole('textbox', { name: 'logits' });
@@ -95,7 +95,7 @@ test('a file that is not taken leaves neither old numbers nor an old answer, and
   await page.getByRole('button', { name: 'J.sum(axis=1)' }).click();
   await verdict.waitFor();
   await load('large.csv', '1,2,3,4\n'.repeat(5001));
-  await page.getByText('large.csv: 20004 numbers; the page takes up to 20000').waitFor();
+  await page.getByText('large.csv: 20004 numbers; the page accepts up to 20000').waitFor();
   const said = await page.locator('#field-logits-problem').textContent();
   expect(said).toContain('its first 5000 rows');
   expect(said).toContain('`softgrad doctor` on the command line');

@@ -6,7 +6,7 @@ const { open } = usePlayground();
 
 const numbers = (texts: readonly string[]) => texts.map((text) => Number(text.replace('−', '-')));
 
-test('shows the sample signal, its Jacobian with rows that add up to 0, and the product that is right', async () => {
+test('shows the sample signal, its Jacobian with row sums of 0, and the correct product', async () => {
   const page = await open('explore');
   await explored(page);
   expect(await page.locator('.matrix .entry').allTextContents()).toEqual([
@@ -26,7 +26,7 @@ test('shows the sample signal, its Jacobian with rows that add up to 0, and the 
   expect(widths[1]).toBeGreaterThan(20);
 });
 
-test('all of it moves with a logit, the temperature and the upstream gradient, and the link keeps it', async () => {
+test('everything follows a logit, the temperature and the upstream gradient, and the link contains the state', async () => {
   const page = await open('explore?x=1,2,3');
   await explored(page);
   const read = async () => ({
@@ -60,7 +60,7 @@ test('all of it moves with a logit, the temperature and the upstream gradient, a
   await expect.poll(async () => again.locator('.product-table .strong').allTextContents()).toEqual(shown.dx);
 });
 
-test('a link that is opened in the same tab is followed, also within a panel', async () => {
+test('a link opened in the same tab is followed, even within a panel', async () => {
   const page = await open('explore?x=0,0');
   await explored(page);
   const go = (hash: string) => page.evaluate((to) => location.assign(to), `#${hash}`);
@@ -82,7 +82,7 @@ test('a link that is opened in the same tab is followed, also within a panel', a
   await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
 });
 
-test('a sample is chosen among many, and a saturated one is called so', async () => {
+test('a sample can be chosen among many, and a saturated one is reported', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
   await page.getByRole('radio', { name: '1' }).check();
@@ -90,7 +90,7 @@ test('a sample is chosen among many, and a saturated one is called so', async ()
   expect(await page.locator('.bar-value').first().textContent()).toBe('1.000');
 });
 
-test('a signal is pasted as JSON or CSV, and what is wrong with it is said in its place', async () => {
+test('a signal is pasted as JSON or CSV, and an error is shown next to it', async () => {
   const page = await open('explore');
   await explored(page);
   await page.getByText('Paste or drop').click();
@@ -135,7 +135,7 @@ test('a .npy file is opened, and dropped', async () => {
     .toEqual(['0.0900', '0.2447', '0.6652', '1.000']);
 });
 
-test('a file that is not taken says so, and what is shown in its stead', async () => {
+test('a refused file is an error that names the signal still shown', async () => {
   const page = await open('explore');
   await explored(page);
   const load = (name: string, content: string | Buffer) =>
@@ -158,7 +158,7 @@ test('a file that is not taken says so, and what is shown in its stead', async (
   expect(await page.getByText('Still shown').count()).toBe(0);
 });
 
-test('a signal of many classes is computed whole and listed in part, in the time that a reader waits', async () => {
+test('a signal of many classes is computed whole and listed in part', async () => {
   const { npyElements, npyHeader } = await import('@softgrad/formats');
   const f = 200_000;
   const bytes = Buffer.concat([npyHeader('<f8', [2, f]), npyElements(new Float64Array(2 * f), '<f8')]);
@@ -170,13 +170,13 @@ test('a signal of many classes is computed whole and listed in part, in the time
     buffer: bytes,
   });
   await page.getByText('the first 256 of 200000', { exact: true }).waitFor();
-  // All of them add up, though few are listed.
+  // All of them are summed, although few are listed.
   expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−6', '1.000']);
   expect(await page.locator('.product-table .strong').count()).toBe(256);
   expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(10_000);
 });
 
-test('a row with nothing to choose from, or with a logit that the dtype does not hold, is NaN, and why is said', async () => {
+test('a fully masked row, or one with a logit that overflows the dtype, is NaN, with an explanation', async () => {
   const masked = await open('explore?x=-Infinity,-Infinity;-Infinity,0');
   await explored(masked);
   expect(await masked.locator('.bar-value').allTextContents()).toEqual(['NaN', 'NaN', 'NaN']);
@@ -186,10 +186,10 @@ test('a row with nothing to choose from, or with a logit that the dtype does not
   await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
-  await huge.getByText('beyond what float32 holds').waitFor();
+  await huge.getByText('A logit overflows float32').waitFor();
 });
 
-test('a link that cannot be read says what in it, and shows the rest', async () => {
+test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
   const page = await open('explore?x=1,2;3&t=0');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
@@ -213,7 +213,7 @@ test('every backend computes the same', async () => {
   }
 });
 
-test('a backend that cannot run here is greyed, with the reason', async () => {
+test('a backend that cannot run here is disabled, with the reason', async () => {
   const page = await open('explore', { without: 'gpu' });
   await explored(page);
   await page.locator('.engine summary').click();

@@ -5,14 +5,14 @@ import { startServer } from '../server.mjs';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Where Playwright reaches the browser. */
+    /** The browser's address for Playwright. */
     browser: string;
-    /** Where the page is served. */
+    /** The address of the page. */
     url: string;
   }
 }
 
-/** One browser and one server for all test files: each starts in seconds, and every test has a context of its own anyway. */
+/** One browser and one server for all test files, because starting each takes seconds; every test has its own context. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const executablePath = await findChromium();
   if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');

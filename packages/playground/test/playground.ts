@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Download, type
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 interface Options extends BrowserContextOptions {
-  /** The page's browser lacks it. */
+  /** A feature that the page's browser does not have. */
   readonly without?: 'gpu';
   /** Runs before the page's own scripts. */
   readonly before?: () => void;
@@ -11,13 +11,13 @@ interface Options extends BrowserContextOptions {
 
 const viewport = { width: 1280, height: 900 };
 
-/** The built page as its server serves it. Every test fails on what the console or the security policy has to complain of. */
+/** The built page as its server serves it. Every test fails if the console or the security policy reports an error. */
 export function usePlayground(url: () => string = () => inject('url')) {
   let browser: Browser;
   const complaints: string[] = [];
-  /** Pages that the test in progress has opened, by what becomes of them at its end. */
+  /** Pages that the current test has opened, by what happens to them at its end. */
   const pages: { readonly plain: Page[]; readonly special: Page[] } = { plain: [], special: [] };
-  /** Plain pages that no test uses at the moment. */
+  /** Blank pages that are not in use. */
   const idle: Page[] = [];
 
   beforeAll(async () => {
@@ -26,8 +26,8 @@ export function usePlayground(url: () => string = () => inject('url')) {
   afterEach(async () => {
     for (const page of pages.special.splice(0)) await page.context().close();
     for (const page of pages.plain.splice(0)) {
-      // A document of its own for each test; the playground stores nothing outside of it. The page itself goes to about:blank, because
-      // it then keeps its renderer process and compiled code: to open the playground again takes 0.5 s of processor time instead of 1.5 s.
+      // A new document for each test; the playground stores nothing outside of it. The page navigates to about:blank, because
+      // it then keeps its renderer process and compiled code: opening the playground again takes 0.5 s of processor time instead of 1.5 s.
       await page.evaluate(() => location.assign('about:blank'));
       await page.waitForURL('about:blank');
       await page.emulateMedia({ colorScheme: null, reducedMotion: null });
@@ -42,7 +42,7 @@ export function usePlayground(url: () => string = () => inject('url')) {
 
   async function newPage({ without, before, ...options }: Options): Promise<Page> {
     const page = await browser.newPage({ viewport, ...options });
-    // Nothing here asserts how fast a page is: on a busy machine a wait takes as long as it takes.
+    // No test asserts how fast a page is, because waits take longer on a busy machine.
     page.setDefaultTimeout(150_000);
     page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
     page.on('console', (message) => {
@@ -63,9 +63,9 @@ export function usePlayground(url: () => string = () => inject('url')) {
 
   return {
     url: inject('url'),
-    /** What the console and the policy have complained of so far, taken off the record: a test that provokes them looks at them. */
+    /** The errors of the console and the policy so far, which are then cleared: for a test that causes them. */
     takeComplaints: () => complaints.splice(0),
-    /** Opens the page at a state, `explore?t=2`; with options in a context of its own, otherwise in one that other tests used. */
+    /** Opens the page with a state, `explore?t=2`; with options in its own context, otherwise in one that other tests have used. */
     async open(hash: string, options: Options = {}): Promise<Page> {
       const isPlain = Object.keys(options).length === 0;
       const page = (isPlain ? idle.pop() : undefined) ?? (await newPage(options));
@@ -76,17 +76,17 @@ export function usePlayground(url: () => string = () => inject('url')) {
   };
 }
 
-/** The text of a downloaded file, which has no path here: Playwright is connected to a browser that another process has started. */
+/** The text of a downloaded file. It has no path here, because Playwright is connected to a browser that another process started. */
 export async function textOf(download: Download): Promise<string> {
   return text(await download.createReadStream());
 }
 
-/** The sample signal's numbers are there. */
+/** Waits until the sample signal's numbers are shown. */
 export async function explored(page: Page): Promise<void> {
   await page.locator('.product-table .strong').first().waitFor();
 }
 
-/** The backends that softgrad has, and whether each can run in this Chromium. */
+/** softgrad's backends, and whether each can run in this Chromium. */
 export async function availableBackends(page: Page): Promise<ReadonlyMap<string, boolean>> {
   const labels = page.locator('[data-backend]');
   await page.waitForFunction(() => {

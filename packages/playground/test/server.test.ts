@@ -8,7 +8,7 @@ import { explored, usePlayground } from './playground.js';
 
 const { open, url, takeComplaints } = usePlayground();
 
-/** `fetch` sets Host itself; here it is what the test says. */
+/** `fetch` sets Host itself; here the test sets it. */
 function ask(path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET') {
   const { port, host } = new URL(url);
   return new Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }>(
@@ -25,7 +25,7 @@ function ask(path: string, headers: Readonly<Record<string, string>> = {}, metho
 }
 
 describe('the server', () => {
-  test('isolates the page and lets in nothing from elsewhere', async () => {
+  test('isolates the page and allows nothing from elsewhere', async () => {
     const { status, headers, body } = await ask('/');
     expect(status).toBe(200);
     expect(body).toContain('<div id="app">');
@@ -73,13 +73,13 @@ describe('the page under the policy', () => {
     const page = await open('explore');
     await explored(page);
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
-    // From a timer, since what the debugger evaluates itself may evaluate.
+    // From a timer, because code that the debugger evaluates may use eval.
     const outcome = await page.evaluate(
       () =>
         new Promise((resolve) => {
           setTimeout(() => {
             try {
-              // biome-ignore lint/security/noGlobalEval: that it cannot be done is what is tested
+              // biome-ignore lint/security/noGlobalEval: the test asserts that it is forbidden
               resolve(globalThis.eval('1 + 1'));
             } catch (error) {
               resolve(error instanceof Error ? error.name : 'thrown');
@@ -101,7 +101,7 @@ describe('the page under the policy', () => {
       ),
     );
     expect(sent).toBe('refused');
-    // The policy's own event and two lines on the console.
+    // The policy's own event and two messages on the console.
     const seen: string[] = [];
     await expect.poll(() => seen.push(...takeComplaints())).toBe(3);
     expect(seen).toContainEqual(expect.stringMatching(/^policy: connect-src http:\/\/127\.0\.0\.1:9/));
@@ -117,7 +117,7 @@ describe('the page under the policy', () => {
         .filter((path) => path.endsWith('.js')),
     );
     expect(scripts.length).toBeGreaterThan(0);
-    // The one engine that Explore computes on at first is backend-wasm, its WebAssembly in a script.
+    // The only engine that Explore loads at first is backend-wasm, with its WebAssembly in a script.
     const compressed = { page: 0, engine: 0 };
     for (const script of scripts) {
       const { body } = await ask(script);
@@ -127,7 +127,7 @@ describe('the page under the policy', () => {
     expect(compressed.engine).toBeGreaterThan(0);
     expect(compressed.page).toBeLessThan(50_000);
     expect(compressed.page + compressed.engine).toBeLessThan(300_000);
-    // Words of the engines' own that minifying keeps: somewhere in what is built, but not in what was loaded.
+    // Strings of the engines that minifying keeps: they occur in the build, but must not occur in what was loaded.
     const built = fileURLToPath(new URL('../dist/assets/', import.meta.url));
     const chunks = readdirSync(built).filter((name) => name.endsWith('.js'));
     const loaded = new Set(scripts.map((path) => path.split('/').at(-1)));

@@ -11,7 +11,7 @@ const parent = mkdtempSync(join(tmpdir(), 'softgrad-static-'));
 afterAll(() => rmSync(parent, { recursive: true }));
 const folder = join(parent, 'page');
 
-/** As little of a static host as there can be: files by name below a path of its own, and no header but their type. */
+/** A minimal static host: files by name below its own path, with no header except their type. */
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
@@ -67,7 +67,7 @@ test('everything that it loads is below its own address', async () => {
     /(?:src|href)="\/|url\(\/|from"\/|import\("\//.test(readFileSync(join(folder, 'assets', name), 'utf8')),
   );
   expect(absolute).toEqual([]);
-  // The engines that this browser lacks say so on its console, too.
+  // Engines that this browser cannot run report this on its console as well.
   takeComplaints();
 });
 

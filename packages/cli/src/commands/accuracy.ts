@@ -53,7 +53,7 @@ export function accuracyCommand(session: Session): Command {
       list,
     )
     .addOption(
-      new Option('--peers <list>', 'of naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, gpu.js')
+      new Option('--peers <list>', 'from naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, gpu.js')
         .argParser(list)
         .default([], 'none'),
     )

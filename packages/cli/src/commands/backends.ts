@@ -3,20 +3,20 @@ import { Command, Option } from 'commander';
 import type { Backends, Session } from '../context.js';
 import { formatWrapped } from '../table.js';
 
-/** What is known of a backend here and now. */
+/** The state of a backend on this machine. */
 export interface BackendReport {
   readonly name: string;
-  /** Null where it can run, else why not and what to do. */
+  /** Null if it can run, else why not and what to do. */
   readonly unavailable: string | null;
   readonly device: string | null;
   readonly dtypes: readonly string[];
-  /** By operation: a kernel of its own, composed of its basis, or not there. */
+  /** For each operation: a kernel, composed from the basis, or missing. */
   readonly operations: Readonly<Record<string, Computed>>;
 }
 
 export function backendsCommand(session: Session): Command {
   return new Command('backends')
-    .summary('what can compute here')
+    .summary('which backends can run here')
     .description(
       'Every backend, whether it can run here, its dtypes and operations; and if it cannot, why and what to do.',
     )
@@ -43,13 +43,13 @@ Examples:
 
 interface Options {
   readonly json?: true;
-  /** Inspects in this process, whatever native libraries print. */
+  /** Inspects in this process, including everything that native libraries print. */
   readonly inProcess?: true;
 }
 
 /**
- * Inspected in a process of its own, since native libraries write warnings to standard error where a driver is missing, which the
- * report says in words; null where that process failed.
+ * Inspects in another process, because native libraries print warnings to standard error if a driver is missing, and the
+ * report says the same in words; null if that process failed.
  */
 export async function inspectAll({ inProcess }: Options, session: Session): Promise<readonly BackendReport[] | null> {
   const { apart, backends, env, stderr } = session;
@@ -108,7 +108,7 @@ function details(report: BackendReport): string {
   return lines.join('\n');
 }
 
-/** What is computed in a way, as `softmax (value, vjp, jacobian), logSumExp (gradient)`. */
+/** The functions that are computed in the same way, as `softmax (value, vjp, jacobian), logSumExp (gradient)`. */
 function namesOf({ operations }: BackendReport, how: Computed): string {
   const members = new Map<string, string[]>();
   for (const [operation, computed] of Object.entries(operations)) {

@@ -34,11 +34,11 @@ interface Options {
 
 export function benchCommand(session: Session): Command {
   return new Command('bench')
-    .summary('times backends and their peers')
+    .summary('times backends and other libraries')
     .description(
-      'Times operations at shapes on backends and peers, all interleaved round by round, each checked before it is timed: ' +
+      'Times operations on backends and other libraries at several shapes, interleaved round by round, each checked before it is timed: ' +
         'a first call, calls with a reused output, calls that allocate it, and from host data to host data. ' +
-        'Speed-ups are medians with 95 % bootstrap intervals; a difference inside the noise is not called one.',
+        'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are not reported.',
     )
     .option('--ops <list>', 'of softmax,logSoftmax,jacobian,vjp,crossEntropy; default: all', list)
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
@@ -50,7 +50,7 @@ export function benchCommand(session: Session): Command {
     )
     .option(
       '--module <file>',
-      'times the backend of a JavaScript module, as conformance takes it, beside those of --backends; default of these: none',
+      'also times the backend of a JavaScript module, as for conformance; --backends then defaults to none',
     )
     .addOption(
       new Option(
@@ -60,13 +60,16 @@ export function benchCommand(session: Session): Command {
         .argParser(list)
         .default(['naive', 'tfjs-cpu'], 'naive,tfjs-cpu'),
     )
-    .option('--baseline <name>', 'what speed-ups are over; default: naive, or else the first')
+    .option('--baseline <name>', 'the baseline of speed-ups; default: naive, otherwise the first')
     .addOption(
       new Option('--rounds <n>', 'samples of each contender in each process').argParser(positiveInteger).default(15),
     )
-    .addOption(new Option('--sample-ms <n>', 'how long a sample lasts at least').argParser(positiveInteger).default(4))
+    .addOption(new Option('--sample-ms <n>', 'the shortest duration of a sample').argParser(positiveInteger).default(4))
     .addOption(
-      new Option('--processes <n>', 'processes that take turns, for engines that vary from one to the next')
+      new Option(
+        '--processes <n>',
+        'number of processes that take turns, for engines whose speed varies between processes',
+      )
         .argParser(positiveInteger)
         .default(1),
     )
@@ -75,12 +78,12 @@ export function benchCommand(session: Session): Command {
         .argParser((option: string, before: readonly string[]) => [...before, option])
         .default([], 'none'),
     )
-    .option('--composed', 'times every backend without its fused kernels, too')
+    .option('--composed', 'also times every backend without its fused kernels')
     .option('--quick', 'small shapes only')
     .option('--json <file>', 'writes the whole report; - for standard output')
     .option('--md <file>', 'writes the tables as Markdown; - for standard output')
     .option('--html <file>', 'writes a page with charts; - for standard output')
-    .option('--compare <file>', 'says what got slower or faster since the report that --json wrote there')
+    .option('--compare <file>', 'reports what got slower or faster since that report of --json')
     .addHelpText(
       'after',
       `
@@ -96,10 +99,10 @@ Examples:
 
 async function run(options: Options, session: Session): Promise<void> {
   const { stdout } = session;
-  // The benchmarks' own dependencies load only here.
+  // The dependencies of the benchmarks are loaded only here.
   const bench = await import('@softgrad/bench');
   registerBackends();
-  // Everything that can be refused is read before anything is measured.
+  // All inputs are read and checked before anything is measured.
   const earlier =
     options.compare === undefined ? null : bench.parseReport(await readText(options.compare), options.compare);
   const workloads = bench.selectWorkloads({
@@ -166,7 +169,7 @@ async function run(options: Options, session: Session): Promise<void> {
   }
 }
 
-/** A table with its title above and its notes below. */
+/** A table with its title above it and its notes below. */
 export function formatTextTable({ title, head, rows, notes }: TextTable): string {
   const table = rows.length > 0 ? `${formatTable(head, rows)}\n` : '';
   return `${title}\n${table}${notes.map((note) => `  ${note}\n`).join('')}`;

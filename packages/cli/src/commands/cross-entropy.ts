@@ -38,24 +38,22 @@ export function crossEntropyCommand(session: Session): Command {
   return withOperationOptions(new Command('cross-entropy'))
     .summary('loss and gradient against a target')
     .description(
-      'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. Options mean what they mean in PyTorch.',
+      'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. Options have the same meaning as in PyTorch.',
     )
     .requiredOption(
       '--target <file>',
-      'class indices, one a row, or probabilities of the shape of the logits; or indices like 0,2',
+      'class indices, one for each row, or probabilities of the shape of the logits; or indices like 0,2',
     )
-    .option('--weight <file>', 'one weight a class, finite; default: 1 for all')
+    .option('--weight <file>', 'one finite weight for each class; default: 1 for all')
     .addOption(
       new Option('--reduction <how>', 'of the losses of the rows').choices(['mean', 'sum', 'none']).default('mean'),
     )
     .addOption(
-      new Option('--label-smoothing <e>', 'moves this share of the target to all classes')
+      new Option('--label-smoothing <e>', 'spreads this share of the target evenly over all classes')
         .argParser(fraction)
         .default(0),
     )
-    .addOption(
-      new Option('--ignore-index <n>', 'rows of this class count for nothing').argParser(integer).default(-100),
-    )
+    .addOption(new Option('--ignore-index <n>', 'rows of this class are ignored').argParser(integer).default(-100))
     .addHelpText(
       'after',
       `${formatsHelp}
@@ -120,12 +118,12 @@ async function readMask(
   return toMask(array, reader.name);
 }
 
-/** @throws ERR_SHAPE unless there is one number a class: a list, or the column or row of a table; ERR_VALUE unless they are finite */
+/** @throws ERR_SHAPE unless there is one number for each class: a list, or the column or row of a table; ERR_VALUE unless they are finite */
 function toWeight({ data, shape }: FileArray, name: string, classes: number | undefined): Float64Array {
   if (data.length !== classes || shape.filter((length) => length !== 1).length > 1) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--weight ${name}: shape ${formatShape(shape)}; expected ${formatShape([classes ?? null])}, one weight a class`,
+      `--weight ${name}: shape ${formatShape(shape)}; expected ${formatShape([classes ?? null])}, one weight for each class`,
     );
   }
   const wrong = data.findIndex((value) => !Number.isFinite(value));
@@ -136,7 +134,7 @@ function toWeight({ data, shape }: FileArray, name: string, classes: number | un
   );
 }
 
-/** The target as the tensor that core wants: its shape tells class indices from probabilities. */
+/** The target as a tensor for core: its shape distinguishes class indices from probabilities. */
 function toTarget(
   array: FileArray,
   name: string,
@@ -154,7 +152,7 @@ function toTarget(
     return toTensor(array, dtype, backend);
   }
   const indices = logits.filter((_, k) => k !== axis);
-  // A .csv has two dimensions always: a list of labels is its one column or row. On the command line it is one of one, too.
+  // A .csv always has two dimensions: a list of labels is its only column or row. A single label on the command line is one of one.
   const table = shape.length === 2 && indices.length === 1 && shape.includes(1) && sizeOf(shape) === indices[0];
   const list = table || (indices.length === 0 && shape.length === 1 && shape[0] === 1);
   if (!sameShape(shape, indices) && !list) {

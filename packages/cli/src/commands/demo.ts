@@ -11,7 +11,7 @@ interface Matrix extends FileArray {
   readonly shape: readonly [rows: number, columns: number];
 }
 
-/** A network's last layer as somebody met it: four samples of three features, on which every derivative came out near 1e-17. */
+/** The last layer of a network from a real report: four samples of three features, for which every derivative was near 1e-17. */
 const signal: Matrix = {
   shape: [4, 3],
   data: Float64Array.of(
@@ -22,7 +22,7 @@ const signal: Matrix = {
   ),
 };
 
-/** Rows that are shown of a longer signal. */
+/** How many rows of a longer signal are shown. */
 const shownRows = 6;
 
 interface Options {
@@ -32,14 +32,14 @@ interface Options {
 
 export function demoCommand(session: Session): Command {
   return new Command('demo')
-    .summary('why a softmax gradient comes out as zero, and the right one')
+    .summary('why a softmax gradient can be zero, and the correct one')
     .description(
-      'Walks through softmax, its Jacobian, the two ways of summing the Jacobian that give zero, the vector-Jacobian product that is right, and sigmoid beside it, on a sample signal or on INPUT.',
+      'Walks through softmax, its Jacobian, the two ways of summing the Jacobian that give zero, the correct vector-Jacobian product, and sigmoid for comparison, on a sample signal or on INPUT.',
     )
     .argument('[INPUT]', 'file with a signal of shape (n, f); default: four samples of three features')
     .option(
       '--upstream <file>',
-      'gradient that arrives from the loss, of the shape of the signal; default: 1 at one class a row',
+      'gradient that arrives from the loss, of the shape of the signal; default: 1 for one class of each row',
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
     .addHelpText(
@@ -77,7 +77,7 @@ async function readMatrix(file: string, session: Session): Promise<Matrix> {
         `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
       );
     }
-    const array = await readAll(reader, session.limits.memory, 'give some of its rows');
+    const array = await readAll(reader, session.limits.memory, 'pass fewer rows');
     const [rows = 0, columns = 0] = array.shape;
     if (rows === 0 || columns === 0)
       throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);
@@ -89,7 +89,7 @@ async function readMatrix(file: string, session: Session): Promise<Matrix> {
   }
 }
 
-/** The gradient of a loss that looks at one probability a row. */
+/** The gradient of a loss that depends on one probability of each row. */
 function oneClassARow([rows, classes]: Matrix['shape']): Matrix {
   const data = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) data[row * classes + (row % classes)] = 1;
@@ -155,12 +155,12 @@ async function explain(array: Matrix, cotangent: Matrix, backend: Backend, stdou
   );
 }
 
-/** Consecutive entries in rows of a length. */
+/** Consecutive entries as rows of a given length. */
 function inRows<T>(entries: readonly T[], length: number): T[][] {
   return Array.from({ length: entries.length / length }, (_, row) => entries.slice(row * length, (row + 1) * length));
 }
 
-/** Row i of each J summed in the order in which np.roll brings its entries: i, i − 1, …, around the end. */
+/** The sum of row i of each J in the order of np.roll: i, i − 1, …, wrapping around at the end. */
 function sumRolled(jacobian: readonly (readonly number[])[]): number[] {
   return jacobian.map((row, r) => {
     const i = r % row.length;
@@ -168,7 +168,7 @@ function sumRolled(jacobian: readonly (readonly number[])[]): number[] {
   });
 }
 
-/** `J.sum(axis=1)` of one J, whose rows are given. */
+/** `J.sum(axis=1)` of one J, given its rows. */
 function sumRows(matrix: readonly (readonly number[])[]): number[] {
   return matrix.map((_, j) => sum(matrix.map((row) => row[j] ?? Number.NaN)));
 }

@@ -27,7 +27,7 @@ interface Options {
   readonly link?: string | true;
 }
 
-/** What core calls each file's array, and which option names it. */
+/** Core's name for each file's array, and the option with which it is given. */
 const files = [
   { name: 'logits', option: 'logits', flag: '--logits' },
   { name: 'probabilities', option: 'probs', flag: '--probs' },
@@ -47,32 +47,26 @@ export function doctorCommand(session: Session): Command {
     new Command('doctor')
       .summary('what is wrong with a gradient that you computed')
       .description(
-        'Says which known mistake explains a softmax gradient that somebody computed, or that it is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
+        'Reports which known mistake explains a softmax gradient, or that the gradient is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
       )
       .option('--logits <file>', 'the input of the softmax, (n, f)')
-      .option('--probs <file>', 'its output instead')
+      .option('--probs <file>', 'or its output')
       .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
-      .option('--did <expression>', 'the code instead, as "J.sum(axis=1)"; needs no files')
+      .option('--did <expression>', 'or the code, as "J.sum(axis=1)"; needs no files')
       .option('--upstream <file>', '∂L/∂s from the loss, of the shape of the logits')
       .option('--target <file>', "the loss's class indices, or probabilities")
-      .addOption(new Option('--axis <n>', 'the dimension that adds up to 1').argParser(integer).default(-1))
+      .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
       .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
       .addOption(
-        new Option('--reduction <how>', 'of the losses of the rows; by default any is right').choices([
-          'mean',
-          'sum',
-          'none',
-        ]),
+        new Option('--reduction <how>', 'of the losses of the rows; default: any').choices(['mean', 'sum', 'none']),
       )
-      .addOption(new Option('--layer <name>', 'by default a softmax or the cross-entropy of logits').choices(layers))
-      .option('--mask <file>', '1 where an entry takes part, else 0; is broadcast')
-      .addOption(
-        new Option('--label-smoothing <e>', 'ε of the cross-entropy; by default any is right').argParser(fraction),
-      )
-      .option('--weight <file>', "the cross-entropy's weights, one a class")
+      .addOption(new Option('--layer <name>', 'default: a softmax or the cross-entropy of logits').choices(layers))
+      .option('--mask <file>', '1 to keep an entry, 0 to mask it; is broadcast')
+      .addOption(new Option('--label-smoothing <e>', 'ε of the cross-entropy; default: any').argParser(fraction))
+      .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
       .option('--list', 'the expressions that --did knows; also with --json')
-      .option('--json', 'verdict, matches, evidence, why, instead as JSON')
+      .option('--json', 'the fields verdict, matches, evidence, why and instead as JSON')
       .addHelpText(
         'after',
         `
@@ -93,8 +87,8 @@ In --did s are the probabilities, x the logits, g the upstream gradient, y the o
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
 axis are the same to it.`,
       )
-      .option('--link [url]', `a link to these numbers in the playground; default: at ${servedHere}`)
-      // Taken only to say which option each belongs to, rather than that there are too many.
+      .option('--link [url]', `prints a link to these numbers in the playground; default: at ${servedHere}`)
+      // Accepted only to report which option each file needs, instead of too many arguments.
       .argument('[files...]')
       .usage('[options]')
       .action(async (nameless: readonly string[], options: Options) => {
@@ -121,12 +115,14 @@ axis are the same to it.`,
         if (options.link === undefined) return;
         const page = options.link === true ? servedHere : options.link;
         const link = playgroundLink(page, question);
-        session.notices.push(link === null ? 'more numbers than a link can hold' : `in the playground: ${link}`);
+        session.notices.push(
+          link === null ? 'no link: these are more numbers than a link can hold' : `in the playground: ${link}`,
+        );
       })
   );
 }
 
-/** Files without an option: which is which cannot be seen, but logits and gradient come to mind in this order. */
+/** Files without an option: their roles are unknown, so the example uses the most likely order, logits and gradient. */
 function namelessFiles(args: readonly string[], options: Options): SoftgradError {
   const signal = options.logits ?? options.probs;
   const free = [...(signal === undefined ? ['--logits'] : []), ...(options.grad === undefined ? ['--grad'] : [])];
@@ -138,7 +134,7 @@ function namelessFiles(args: readonly string[], options: Options): SoftgradError
   );
 }
 
-/** The expressions under the diagnoses that they lead to. */
+/** The expressions, grouped by their diagnosis. */
 function listExpressions(): string {
   const known = knownExpressions();
   return [...new Set(known.map(({ id }) => id))]
@@ -167,9 +163,9 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
       const { data, shape } = await readAll(
         reader,
         session.limits.memory,
-        'give fewer rows: a mistake shows in any of them',
+        'pass fewer rows: any of them shows the mistake',
       );
-      // A .csv has two dimensions always: a list of labels is its one column or row.
+      // A .csv always has two dimensions: a list of labels is its only column or row.
       const [height, width = 1] = shape;
       const list = name === 'target' && shape.length === 2 && height === 1 && width > 1;
       const rows = arrays.logits?.shape ?? arrays.probabilities?.shape;
@@ -182,7 +178,7 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
   return arrays;
 }
 
-/** Core speaks of `gradient`; here that is a file. */
+/** Core's errors name `gradient`; here that is a file. */
 function naming<T>(options: Options, run: () => T): T {
   try {
     return run();

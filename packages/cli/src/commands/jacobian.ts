@@ -8,9 +8,9 @@ export function jacobianCommand(session: Session): Command {
     name: 'jacobian',
     summary: 'the Jacobian matrices of softmax',
     description:
-      'The Jacobian of softmax, one matrix a row: J = (diag(s) − s sᵀ) / T, shape (n, f) → (n, f, f). Every row of it adds up to 0: for a gradient use vjp.',
+      'The Jacobian of softmax, one matrix for each row: J = (diag(s) − s sᵀ) / T, shape (n, f) → (n, f, f). Each of its rows sums to 0; for a gradient use vjp.',
     matrices: true,
-    advice: '`softgrad vjp` multiplies by it in O(f) a row without building it',
+    advice: '`softgrad vjp` multiplies by it in O(f) per row without building it',
     examples: [
       '$ softgrad jacobian logits.csv --out jacobian.npy',
       "$ echo '[[0, 0]]' | softgrad jacobian -",

@@ -8,7 +8,7 @@ export function logSoftmaxCommand(session: Session): Command {
     name: 'log-softmax',
     summary: 'logarithms of the probabilities of logits',
     description:
-      'Logarithms of probabilities: x / T − log Σ exp(x / T) along the axis, right where the probability underflows. Files larger than memory are fine.',
+      'Logarithms of probabilities: x / T − log Σ exp(x / T) along the axis, accurate even if the probability underflows. Files larger than memory are fine.',
     examples: [
       '$ softgrad log-softmax logits.npy --out log-probabilities.npy',
       "$ echo '[0, 1000]' | softgrad log-softmax -",

@@ -8,7 +8,7 @@ export function logSumExpCommand(session: Session): Command {
     name: 'log-sum-exp',
     summary: 'logarithms of sums of exponentials',
     description:
-      'log Σ exp(x / T) along the axis, which the result is without: (n, f) → (n,). Right where the exponentials overflow. Files larger than memory are fine.',
+      'log Σ exp(x / T) along the axis, which the result does not have: (n, f) → (n,). Accurate even if the exponentials overflow. Files larger than memory are fine.',
     examples: [
       '$ softgrad log-sum-exp logits.npy --out normalisers.npy',
       "$ echo '[[1, 2, 3], [1000, 1000, 1000]]' | softgrad log-sum-exp - --backend cpu",

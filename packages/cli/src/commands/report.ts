@@ -18,13 +18,13 @@ interface Options {
 
 export function reportCommand(session: Session): Command {
   return new Command('report')
-    .summary('what an issue needs to say, ready to be pasted')
+    .summary('prints a report to paste into an issue')
     .description(
-      'Prints in Markdown what a reader of an issue has to know: versions, the machine, what can compute on it; and with --id a case of the conformance suite with its input, what was expected and what came. It contains no path and no name.',
+      'Prints in Markdown the versions, the machine and the backends that can run on it; with --id also a case of the conformance suite with its input, the expected and the actual result. The report contains no paths and no names.',
     )
     .option('--id <case>', 'runs this case of the conformance suite and quotes it')
-    .option('--backend <name>', 'on which backend; default: wasm where it can run, else cpu')
-    .option('--module <file>', 'on the backend of a JavaScript module, as conformance takes it')
+    .option('--backend <name>', 'the backend for --id; default: wasm where it can run, else cpu')
+    .option('--module <file>', 'or the backend of a JavaScript module, as for conformance')
     .addHelpText(
       'after',
       `
@@ -44,12 +44,12 @@ async function run(options: Options, session: Session): Promise<void> {
     const which = module === undefined ? `--backend ${backend}` : `--module ${module}`;
     throw new SoftgradError(
       'ERR_VALUE',
-      `expected --id CASE to run on ${which}; \`softgrad conformance ${which}\` names those that fail`,
+      `expected --id CASE to run on ${which}; \`softgrad conformance ${which}\` lists those that fail`,
     );
   }
   const cases = id === undefined ? [] : await runCases(id, options, session);
   const engines = await inspectAll({}, session);
-  // A report of an engine that ends the process is what is wanted most.
+  // The report matters most for an engine that ends the process.
   session.exitCode = 0;
   const versions = installedVersions(session.backends.names());
   const parts = [describeMachine(session.machine(), versions), describeEngines(engines), ...cases];
@@ -86,7 +86,7 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** The case with the backend's kernels and, if it can be composed, without them. */
+/** The case with the backend's kernels and, if it can be composed, also without them. */
 async function runCases(id: string, { backend, module }: Options, session: Session): Promise<readonly string[]> {
   const target = await findTarget(backend, module, session);
   const { cases, conformance, mismatchOf, traced } = await import('@softgrad/core/conformance');
@@ -147,5 +147,5 @@ function unknownCase(id: string, cases: readonly { readonly id: string }[]): Sof
     similar.length > 0
       ? `did you mean ${similar.map((one) => `'${one.id}'`).join(', ')}?`
       : '`softgrad conformance --json` lists all of them';
-  return new SoftgradError('ERR_VALUE', `no case of the conformance suite is '${id}'; ${hint}`);
+  return new SoftgradError('ERR_VALUE', `unknown case '${id}' of the conformance suite; ${hint}`);
 }

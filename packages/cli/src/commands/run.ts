@@ -50,21 +50,21 @@ interface Options {
 
 export function runCommand(session: Session): Command {
   return new Command('run')
-    .summary('an operation over many .npy files, on all cores or many machines')
+    .summary('computes an operation over many .npy files, on all cores or many machines')
     .description(
       'Computes an operation over many .npy files, or over one that is larger than memory, in shards: on the cores of this machine or, with --redis, on all machines that run `softgrad worker`. What is done is done: the same command again, or --resume, goes on. The results are the same bits whoever computes them.',
     )
     .argument('[OPERATION]', operations.join(', '))
     .argument('[FILES...]', 'the logits: .npy files or patterns like logits/*.npy, which follow each other')
-    .option('--out <folder>', 'folder of the results: one .npy a shard and a manifest')
-    .option('--upstream <files...>', 'of vjp and jvp: upstream gradient or direction, of the shape of the logits')
-    .option('--mask <files...>', 'true or 1 where an entry counts: of the shape of the logits, or of one row')
+    .option('--out <folder>', 'folder of the results: one .npy for each shard and a manifest')
+    .option('--upstream <files...>', 'for vjp and jvp: upstream gradient or direction, of the shape of the logits')
+    .option('--mask <files...>', 'true or 1 to keep an entry: of the shape of the logits, or of one row')
     .option(
       '--target <files...>',
-      'of cross-entropy: class indices, one a row, or probabilities of the shape of the logits',
+      'for cross-entropy: class indices, one for each row, or probabilities of the shape of the logits',
     )
-    .option('--weight <files...>', 'of cross-entropy: one weight a class, finite; default: 1 for all')
-    .addOption(new Option('--axis <n>', 'the dimension that adds up to 1').argParser(integer).default(-1))
+    .option('--weight <files...>', 'for cross-entropy: one finite weight for each class; default: 1 for all')
+    .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
     .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
     .addOption(
       new Option('--dtype <dtype>', "of the results; default: the logits' own, float64 for integers").choices([
@@ -76,41 +76,41 @@ export function runCommand(session: Session): Command {
     .addOption(
       new Option('--reduction <how>', 'of the losses of the rows; default: mean').choices(['mean', 'sum', 'none']),
     )
-    .addOption(
-      new Option('--ignore-index <n>', 'rows of this class count for nothing; default: -100').argParser(integer),
-    )
+    .addOption(new Option('--ignore-index <n>', 'rows of this class are ignored; default: -100').argParser(integer))
     .addOption(
       new Option(
         '--label-smoothing <e>',
-        'of cross-entropy: moves this share of the target to all classes; default: 0',
+        'for cross-entropy: spreads this share of the target evenly over all classes; default: 0',
       ).argParser(fraction),
     )
-    .option('--loss-only', 'of cross-entropy: without the gradient')
+    .option('--loss-only', 'for cross-entropy: without the gradient')
     .option('--shard-classes', 'splits by classes instead of rows, for rows that are larger than memory')
     .addOption(
-      new Option('--shard-bytes <n>', 'most bytes of logits in a shard; default: 64000000').argParser(positiveInteger),
+      new Option('--shard-bytes <n>', 'the largest number of bytes of logits in a shard; default: 64000000').argParser(
+        positiveInteger,
+      ),
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
-    .option('--root <folder>', 'the folder that all workers see, which paths are relative to', '.')
+    .option('--root <folder>', 'the folder that all workers can access; paths are relative to it', '.')
     .addOption(storeOption())
     .addOption(new Option('--threads <n>', 'shards at once; default: one for each core').argParser(positiveInteger))
     .option('--redis <url>', 'submits to the workers at this server and waits; default: SOFTGRAD_REDIS')
-    .option('--detach', 'does not wait, and prints the id of the run')
+    .option('--detach', 'prints the id of the run and does not wait')
     .addOption(
-      new Option('--shard <i/n>', 'computes every n-th shard alone, without a server: for indexed jobs').argParser(
+      new Option('--shard <i/n>', 'computes only every n-th shard, without a server: for indexed jobs').argParser(
         share,
       ),
     )
     .addOption(
       new Option(
         '--pass <pass>',
-        'with --shard and --shard-classes: first all shares of one, then of the other',
+        'for --shard with --shard-classes: first run all shares with one pass, then all with the other',
       ).choices(['statistics', 'apply']),
     )
-    .option('--status <run>', 'how far a run is: its id, or the folder of its results')
-    .option('--resume <run>', 'verifies what a run has, and computes what is missing or damaged')
-    .option('--verify <folder>', 'holds every part against its SHA-256; exit code 1 where one is damaged')
-    .option('--cancel <run>', 'takes what waits of a run out of the queue; what is done is kept')
+    .option('--status <run>', 'shows the progress of a run: its id, or the folder of its results')
+    .option('--resume <run>', 'verifies the results of a run, and computes what is missing or damaged')
+    .option('--verify <folder>', 'checks the SHA-256 of every part; exit code 1 if one is damaged')
+    .option('--cancel <run>', 'removes the waiting shards of a run from the queue; finished results are kept')
     .addHelpText(
       'after',
       `
@@ -141,7 +141,7 @@ Examples:
 
 type Task = 'run' | 'status' | 'resume' | 'verify' | 'cancel';
 
-/** @throws ERR_VALUE where there is nothing to do, or more than one thing */
+/** @throws ERR_VALUE if there is nothing to do, or more than one thing */
 function onlyTask(operation: string | undefined, options: Options): Task {
   const asked = (['status', 'resume', 'verify', 'cancel'] as const).filter((name) => options[name] !== undefined);
   const tasks: readonly Task[] = [...asked, ...(operation === undefined ? [] : (['run'] as const))];
@@ -166,7 +166,7 @@ async function planOf(
 ): Promise<Plan> {
   const known = operations.find((name) => name === operation);
   if (known === undefined)
-    throw new SoftgradError('ERR_VALUE', `${operation}: no such operation; expected ${operations.join(', ')}`);
+    throw new SoftgradError('ERR_VALUE', `${operation}: unknown operation; expected ${operations.join(', ')}`);
   if (files.length === 0)
     throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
@@ -198,12 +198,12 @@ async function runHere(plan: Plan, options: Options, session: Session): Promise<
   if (shard && plan.by === 'classes' && options.pass === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      '--shard of a run by classes: expected --pass statistics for every share, and then --pass apply for every share',
+      '--shard with --shard-classes: expected --pass statistics for every share, and then --pass apply for every share',
     );
   }
   const abort = new AbortController();
   const release = session.onInterrupt?.(() => {
-    session.stderr.write('softgrad: finishing the shards in hand; Ctrl-C again ends at once\n');
+    session.stderr.write('softgrad: finishing the current shards; press Ctrl-C again to end immediately\n');
     abort.abort();
   });
   const { onProgress, stop } = showProgress(plan, session);
@@ -212,7 +212,7 @@ async function runHere(plan: Plan, options: Options, session: Session): Promise<
       ...{ root, backends: ownBackendsModule, threads, onProgress, signal: abort.signal },
       share: shard && { index: shard[0], of: shard[1], pass },
     });
-    if (manifest === null) session.notices.push(`${plan.out}: share ${shard?.join('/')} is done, others are not`);
+    if (manifest === null) session.notices.push(`${plan.out}: share ${shard?.join('/')} is finished, others are not`);
     return manifest;
   } finally {
     stop();
@@ -240,7 +240,7 @@ async function runThere(plan: Plan, redis: string, options: Options, session: Se
   }
 }
 
-/** One bar for both passes. */
+/** One progress bar for both passes. */
 function showProgress(plan: Plan, session: Session) {
   const passes = plan.by === 'classes' ? 2 : 1;
   const progress = startLateProgress(plan.operation, passes, session);
@@ -262,7 +262,7 @@ function showResult(plan: Plan, { arrays, values }: Manifest, { stdout }: Sessio
   for (const [name, value] of Object.entries(values)) stdout.write(`${name}: ${value}\n`);
 }
 
-/** The folder of a run's results: named itself, or by the id that the server knows. */
+/** The folder of a run's results: given as such, or by an id that the server knows. */
 async function folderOfRun(run: string, options: Options, store: Store, session: Session): Promise<string> {
   const folder = run.replace(/\/+$/, '');
   const redis = redisUrl(options.redis, session);
@@ -271,7 +271,7 @@ async function folderOfRun(run: string, options: Options, store: Store, session:
   if (redis !== undefined) return (await loadRedis()).folderOf(folder, { redis });
   throw new SoftgradError(
     'ERR_VALUE',
-    `${run}: no folder of a run; expected one, or --redis with the server that knows the id`,
+    `${run}: not the folder of a run; expected one, or --redis with the server that knows the id`,
   );
 }
 
@@ -322,25 +322,25 @@ function queueLines({ running, retried, failed, workers }: QueueStatus): readonl
 async function cancelRun(out: string, options: Options, store: Store, session: Session): Promise<void> {
   const redis = redisUrl(options.redis, session);
   if (redis === undefined)
-    throw new SoftgradError('ERR_VALUE', '--cancel: expected --redis; a run without it ends by Ctrl-C');
+    throw new SoftgradError('ERR_VALUE', '--cancel: expected --redis; a run without it ends with Ctrl-C');
   const { readPlan } = await import('@softgrad/distributed');
   await (await loadRedis()).cancel(await readPlan(store, out), { root: options.root, redis });
-  session.notices.push(`${out}: cancelled; softgrad run --resume ${out} goes on`);
+  session.notices.push(`${out}: cancelled; softgrad run --resume ${out} continues it`);
 }
 
-/** Milliseconds after which a temporary file is nobody's. */
+/** Age in milliseconds after which a temporary file is considered abandoned. */
 const orphanAge = 3600_000;
 
 async function resumeRun(out: string, options: Options, store: Store, session: Session): Promise<void> {
   const { readPlan, removeDamaged } = await import('@softgrad/distributed');
   const plan = await readPlan(store, out);
   for (const path of await removeDamaged(store, plan))
-    session.stderr.write(`softgrad: ${path}: damaged, is computed again\n`);
+    session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
   await store.sweep(out, Date.now() - orphanAge);
   await start(plan, options, session);
 }
 
-/** `2/8`, as an indexed job gives it. */
+/** `2/8`, as indexed jobs pass it. */
 function share(text: string): readonly [number, number] {
   const [, index, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
   if (index === undefined || of === undefined || Number(index) >= Number(of)) {

@@ -8,7 +8,7 @@ export function vjpCommand(session: Session): Command {
     name: 'vjp',
     summary: 'the gradient that softmax passes back',
     description:
-      'The vector-Jacobian product of softmax: Jᵀ g = s ⊙ (g − ⟨s, g⟩) / T, what backpropagation needs, in O(f) a row. INPUT are the logits: their probabilities s are computed first. Files larger than memory are fine.',
+      'The vector-Jacobian product of softmax: Jᵀ g = s ⊙ (g − ⟨s, g⟩) / T, which backpropagation needs, in O(f) per row. INPUT are the logits: their probabilities s are computed first. Files larger than memory are fine.',
     upstream: 'the upstream gradient ∂L/∂s, of the shape of the logits',
     examples: [
       '$ softgrad vjp logits.npy --upstream gradient.npy --out result.npy',

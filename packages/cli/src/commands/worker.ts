@@ -18,14 +18,14 @@ export function workerCommand(session: Session): Command {
   return new Command('worker')
     .summary('computes shards of `softgrad run --redis`, on each machine')
     .description(
-      'Takes shards of the runs that `softgrad run --redis` submits, until Ctrl-C, which finishes the shards in hand. It sees the runs of its own version and backend.',
+      'Takes shards of the runs that `softgrad run --redis` submits, until Ctrl-C, after which it finishes its current shards. It takes only runs of its own version and backend.',
     )
     .option('--redis <url>', 'redis://host:6379, or rediss://user:password@host:6379 for TLS; default: SOFTGRAD_REDIS')
-    .option('--root <folder>', 'the folder that all workers see; nothing outside of it is opened', '.')
+    .option('--root <folder>', 'the folder that all workers can access; nothing outside of it is opened', '.')
     .addOption(storeOption())
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
     .addOption(
-      new Option('--concurrency <n>', 'shards at once, each on a thread of its own')
+      new Option('--concurrency <n>', 'number of shards at once, each on its own thread')
         .argParser(positiveInteger)
         .default(availableParallelism(), 'one for each core'),
     )
@@ -53,7 +53,7 @@ Examples:
       });
       say(`worker on ${backend}, ${concurrency} shards at once, for runs in ${root}, at ${withoutPassword(redis)}`);
       const release = session.onInterrupt?.(() => {
-        say('finishing the shards in hand; Ctrl-C again ends at once');
+        say('finishing the current shards; press Ctrl-C again to end immediately');
         void worker.close();
       });
       try {

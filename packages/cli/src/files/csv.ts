@@ -24,8 +24,8 @@ interface Line {
 }
 
 /**
- * Reads a table of numbers from a file row by row. Where its first numbers are not separated by the delimiter that the
- * ending promises, but by another, that one is taken; lines that start with # are comments.
+ * Reads a table of numbers from a file row by row. If the first line of numbers has another delimiter than the one
+ * for the file's ending, that delimiter is used; lines that start with # are comments.
  *
  * @throws ERR_VALUE, ERR_SHAPE naming the line
  */
@@ -40,7 +40,7 @@ export async function openCsv(
   const file = createReadStream(path);
   const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
   const encoding = encodingOf(sample);
-  // Errors reach the iterator below, since the pipeline destroys the parser with them.
+  // Errors reach the iterator below, because the pipeline destroys the parser with them.
   if (encoding === 'utf-8') pipeline(file, parser, () => {});
   else pipeline(file, decoder(encoding), parser, () => {});
   return csvRows({
@@ -67,7 +67,7 @@ async function beginning(path: string): Promise<Uint8Array> {
   }
 }
 
-/** The parser reads UTF-8. */
+/** The parser reads only UTF-8. */
 function decoder(encoding: TextEncoding) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
     const decoding = new TextDecoder(encoding);
@@ -89,7 +89,7 @@ function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRec
   };
 }
 
-/** The parser's messages quote the file; their titles and the line are what is safe to show. */
+/** The parser's messages quote the file; only their titles and the line number are safe to print. */
 function malformed(cause: CsvError, path: string): SoftgradError {
   const [title = ''] = cause.message.split(':');
   const line = typeof cause.lines === 'number' ? `line ${cause.lines}: ` : '';

@@ -18,10 +18,11 @@ const besides = '- for text or a .npy on standard input, or numbers between comm
 const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
- * Opens the array that a command's argument names: a file by its ending, `FILE.npz:name` and `FILE.safetensors:name` for one array of
- * several, the folder (or s3:// URL) of a finished `softgrad run` or FOLDER:name, `-` for standard input: JSON, an array as NumPy prints it, a table, or a .npy; or the numbers that it has between commas.
+ * Opens the array that an argument of a command names: a file by its ending; `FILE.npz:name` and `FILE.safetensors:name` for one array of
+ * several; the folder (or s3:// URL) of a finished `softgrad run`, or FOLDER:name; `-` for standard input, which may be JSON, an array as NumPy prints it,
+ * a table or a .npy; or numbers separated by commas.
  *
- * @throws ERR_VALUE for a file that is missing, unreadable or of no known format
+ * @throws ERR_VALUE for a file that does not exist, cannot be read or has an unknown format
  */
 export async function openArray(argument: string, context: Context, table: TableOptions = {}): Promise<RowReader> {
   const { memory } = context.limits;
@@ -47,7 +48,7 @@ export async function openArray(argument: string, context: Context, table: Table
   );
 }
 
-/** The result of `softgrad run` in a folder, as one array; null where the argument names no such folder. */
+/** The result of `softgrad run` in a folder, as one array; null if the argument does not name such a folder. */
 async function openParts(argument: string): Promise<RowReader | null> {
   if (argument.startsWith('s3://')) return openStoredParts(argument);
   const [, folder = argument, entry] = /^(.*):([a-z-]+)$/s.exec(argument) ?? [];
@@ -70,16 +71,16 @@ async function openStoredParts(argument: string): Promise<RowReader> {
   return partsReader(await openStore(place), entry);
 }
 
-/** Numbers between commas, which no name of a file is, since none of them is an ending that tells a format. */
+/** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending. */
 function numbersIn(argument: string): Float64Array | null {
   const values = argument.split(',').map((text) => (text.trim() === '' ? Number.NaN : Number(text)));
   return values.every(Number.isFinite) ? Float64Array.from(values) : null;
 }
 
-/** An archive and the name of one of its arrays; tensors of a model may have slashes in theirs. */
+/** An archive and the name of one of its arrays; names of a model's tensors may contain slashes. */
 const archiveMember = /^(.*\.npz(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
 
-/** What a pipe carries has no ending; a .npy is told by its first bytes. */
+/** Data from a pipe has no ending; a .npy is recognized by its first bytes. */
 async function standardInputRows(bytes: Uint8Array, memory: number, table: TableOptions): Promise<RowReader> {
   const name = 'standard input';
   const isNpy = bytes[0] === 0x93 && Buffer.from(bytes.subarray(1, 6)).toString('latin1') === 'NUMPY';
@@ -88,7 +89,7 @@ async function standardInputRows(bytes: Uint8Array, memory: number, table: Table
   return npyRows(read, bytes.length, name);
 }
 
-/** Node reads no more than this in one piece. */
+/** Node reads at most this much in one call. */
 const largestRead = 2 ** 31 - 1;
 
 async function readWhole(path: string, size: number, memory: number): Promise<Uint8Array> {
@@ -96,7 +97,7 @@ async function readWhole(path: string, size: number, memory: number): Promise<Ui
   if (size <= most) return readFile(path);
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `${path}: ${formatBytes(size)} would be read at once, and ${formatBytes(most)} can be; use .npy or .csv, which are read row by row`,
+    `${path}: ${formatBytes(size)} have to be read at once, but at most ${formatBytes(most)} can be; use .npy or .csv, which are read row by row`,
   );
 }
 
@@ -112,7 +113,7 @@ async function openFile(path: string): Promise<FileHandle> {
   throw new SoftgradError('ERR_VALUE', `${path}: not a regular file; ${expected}`);
 }
 
-/** Why the operating system refused, in words. */
+/** The reason that the operating system gave, in words. */
 export function systemReason(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const reasons: Readonly<Record<string, string>> = {

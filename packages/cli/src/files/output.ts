@@ -6,21 +6,21 @@ import { SoftgradError } from '@softgrad/core';
 import type { OutputStream } from '../context.js';
 import { systemReason } from './open.js';
 
-/** Where bytes go. Nothing is seen at its destination before `commit`, except on standard output. */
+/** A destination for bytes. Nothing appears there before `commit`, except on standard output. */
 export interface Output {
   write(bytes: Uint8Array | string): Promise<void>;
-  /** Overwrites bytes written before; standard output cannot. */
+  /** Overwrites bytes that were written before; standard output cannot do this. */
   writeAt(bytes: Uint8Array, position: number): Promise<void>;
   commit(): Promise<void>;
-  /** Leaves the destination as it was; harmless after `commit`. */
+  /** Leaves the destination unchanged; has no effect after `commit`. */
   abort(): Promise<void>;
 }
 
 /**
- * A file that appears whole or not at all: written to a temporary file beside it, then renamed over it. Interrupted or
- * failed, what was there stays and the temporary file goes.
+ * A file that appears complete or not at all: it is written to a temporary file in the same folder, which is then renamed. If writing is interrupted or
+ * fails, the old file stays and the temporary file is removed.
  *
- * @throws ERR_VALUE where the file cannot be written
+ * @throws ERR_VALUE if the file cannot be written
  */
 export async function fileOutput(path: string): Promise<Output> {
   const explain = (cause: unknown): never => {
@@ -31,11 +31,11 @@ export async function fileOutput(path: string): Promise<Output> {
   if (existing && !existing.isFile()) {
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: not a regular file`);
   }
-  // A name may be as long as names can be: only its beginning is taken.
+  // The name may already have the maximum length, so only its beginning is used.
   const beginning = basename(target).slice(0, 40);
   const temporary = join(dirname(target), `.${beginning}.${process.pid}.${Date.now().toString(36)}.tmp`);
   try {
-    // Made and noted in one step, so that no signal comes between the two.
+    // Created and recorded synchronously, so that no signal is handled between the two.
     closeSync(openSync(temporary, 'wx'));
     temporaries.add(temporary);
   } catch (cause) {
@@ -70,7 +70,7 @@ export async function fileOutput(path: string): Promise<Output> {
   };
 }
 
-/** A link stays a link: what it points to is replaced, or made where it is not there yet. */
+/** A symbolic link stays: its target is replaced, or created if it does not exist. */
 async function destination(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -82,7 +82,7 @@ async function destination(path: string): Promise<string> {
   }
 }
 
-/** Writes a whole text file, or leaves what was there. @throws ERR_VALUE where the file cannot be written */
+/** Writes a whole text file, or leaves the old one unchanged. @throws ERR_VALUE if the file cannot be written */
 export async function writeTextFile(path: string, text: string): Promise<void> {
   const output = await fileOutput(path);
   try {
@@ -93,19 +93,19 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** Temporary files of this process that are not yet renamed. */
+/** Temporary files of this process that have not been renamed yet. */
 const temporaries = new Set<string>();
 
-/** What ends a process, and how it ends itself. */
+/** The signals that end a process, and a function that ends it. */
 interface SignalledProcess {
   once(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown;
   exit(code: number): unknown;
 }
 
 /**
- * Removes unfinished files when the process is told to end, unless a command ends by itself. To be called once, at its start.
+ * Removes unfinished files when a signal ends the process, unless a command handles the signal. Call it once, at the start of the process.
  *
- * @param interrupt tells the running command to end; false where it cannot
+ * @param interrupt tells the running command to end; returns false if it cannot
  */
 export function removeTemporariesOnSignal(process: SignalledProcess, interrupt: () => boolean = () => false): void {
   for (const [signal, code] of [
@@ -121,7 +121,7 @@ export function removeTemporariesOnSignal(process: SignalledProcess, interrupt: 
   }
 }
 
-/** Standard output, no faster than its reader reads. */
+/** Standard output, at the speed of its reader. */
 export function standardOutput(stdout: OutputStream): Output {
   return {
     async write(bytes) {

@@ -13,35 +13,32 @@ import {
 import type { OutputStream } from '../context.js';
 import { fileOutput, type Output, standardOutput } from './output.js';
 
-/** The formats that can be written. */
+/** The formats for writing. */
 export type OutputFormat = 'npy' | 'npz' | 'json' | 'csv' | 'tsv';
 
 /** An array written from its first row to its last. */
 export interface RowWriter {
-  /** Says of long texts how much of the rows is written, from 0 to 1. */
+  /** Reports how much of the rows is written, from 0 to 1, while a long text is written. */
   write(rows: FileArray, onShare?: (share: number) => void): Promise<void>;
   finish(): Promise<void>;
   abort(): Promise<void>;
 }
 
 /**
- * The format that a file's ending asks for.
+ * The format for a file's ending.
  *
- * @throws ERR_VALUE for an ending that is none
+ * @throws ERR_VALUE for an unknown ending
  */
 export function outputFormat(path: string): OutputFormat {
   const ending = extname(path).toLowerCase().slice(1);
   if (ending === 'npy' || ending === 'npz' || ending === 'json' || ending === 'csv' || ending === 'tsv') return ending;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `--out ${path}: the ending tells no format; expected .npy, .npz, .json, .csv or .tsv`,
-  );
+  throw new SoftgradError('ERR_VALUE', `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv`);
 }
 
 /**
  * Starts the output of one array of known rank.
  *
- * @throws ERR_SHAPE where the format cannot hold that many dimensions
+ * @throws ERR_SHAPE if the format cannot hold that many dimensions
  */
 export async function openWriter(
   path: string | undefined,
@@ -53,7 +50,7 @@ export async function openWriter(
   if ((format === 'csv' || format === 'tsv') && rank > 2) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--out ${path}: .${format} holds two dimensions, the result has ${rank}; expected .npy, .npz or .json`,
+      `--out ${path}: .${format} holds at most two dimensions, but the result has ${rank}; expected .npy, .npz or .json`,
     );
   }
   const output = path === undefined ? standardOutput(stdout) : await fileOutput(path);
@@ -68,7 +65,7 @@ export async function openWriter(
   };
 }
 
-/** An archive is put together in memory. */
+/** An archive is assembled in memory. */
 const largestArchive = 2 ** 31;
 
 type Body = Omit<RowWriter, 'abort'>;
@@ -84,7 +81,7 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
         await output.write(npyElements(rows.data, descr));
       },
       async finish() {
-        // The number of rows is known only now; the header left room for it.
+        // The number of rows is known only now; the header has space for it.
         if (rank > 0 && shape !== null) await output.writeAt(npyHeader(descr, shape), 0);
       },
     };
@@ -98,7 +95,7 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
         if (bytes > largestArchive) {
           throw new SoftgradError(
             'ERR_OUT_OF_MEMORY',
-            `--out ${path}: the result is larger than ${formatBytes(largestArchive)}, the most that a .npz is written with; expected .npy`,
+            `--out ${path}: the result is larger than ${formatBytes(largestArchive)}, the limit for writing a .npz; expected .npy`,
           );
         }
         chunks.push(rows);
@@ -134,7 +131,7 @@ function separated(output: Output, delimiter: ',' | '\t'): Body {
   };
 }
 
-/** Writes pieces of text together, since each write is a call to the system. */
+/** Writes pieces of text together, because each write is a system call. */
 async function writeText(
   output: Output,
   first: string,
@@ -156,7 +153,7 @@ async function writeText(
   await output.write(text);
 }
 
-/** The commas, tabs and ends of lines that a text has between its numbers. */
+/** The commas, tabs and line ends between the numbers of a text. */
 function countSeparators(text: string): number {
   let count = 0;
   let before = 0;
@@ -188,7 +185,7 @@ function npyBytes(chunks: readonly FileArray[], descr: NpyDescr): Uint8Array {
   return Buffer.concat([npyHeader(descr, shape), ...chunks.map((chunk) => npyElements(chunk.data, descr))]);
 }
 
-/** The rows of a shape; a single number is one. */
+/** The number of rows of a shape; a scalar is one row. */
 function lengthOf([rows = 1]: readonly number[]): number {
   return rows;
 }

@@ -34,8 +34,8 @@ const behaviour: readonly ConformanceCase[] = [
   ...lifecycle,
 ];
 
-/** Every case but the last, in the order in which they are run. */
+/** Every case except the last one, in the order in which they run. */
 export const casesBeforeClose: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour];
 
-/** Every case of the suite, in the order in which they are run. The last closes the backend. */
+/** Every case of the suite, in the order in which they run. The last one closes the backend. */
 export const cases: readonly ConformanceCase[] = [...casesBeforeClose, close];

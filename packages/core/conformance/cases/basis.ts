@@ -45,7 +45,7 @@ const finiteArguments: Record<UnaryOp, readonly number[]> = {
 
 const nonFiniteArguments: readonly number[] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN];
 
-/** The five verbs of a basis, for each float dtype that a backend has. */
+/** The five primitives of a basis, for each float dtype of the backend. */
 export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
   const requires: Requirements = { dtype, features: ['basis'] };
   const ieee: Requirements = { dtype, features: ['basis', 'nonFinite: ieee'] };
@@ -116,7 +116,7 @@ const binaryFunctions: Record<BinaryOp, (a: number, b: number) => number> = {
   min: Math.min,
 };
 
-/** Errors of one verb, in units of the result; 1 ULP for arithmetic that may round either way. */
+/** Errors of one primitive, in units of the result: 1 ULP for arithmetic, which may round either way. */
 function unaryTolerance(precision: Precision, op: UnaryOp, x: number, expected: number): number {
   const units = {
     neg: 0,
@@ -246,7 +246,7 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
       whole,
     ),
   );
-  assertClose('basis.select: what is not chosen has no influence', actual, [1, 2, 3, 4], new Float64Array(4));
+  assertClose('basis.select: values that are not selected have no effect', actual, [1, 2, 3, 4], new Float64Array(4));
   const removed = await runKernel(backend, { length: 4, dtype }, operands.slice(0, 2), (out, [condition, left]) =>
     backend.basis?.select(
       out,
@@ -282,12 +282,12 @@ async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
     backend.basis?.binary(b, 'sub', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
     backend.basis?.select(out, { buffer: a, extent: whole }, { buffer: b, extent: whole }, 0, whole);
   });
-  assertClose('basis verbs with out among their operands', actual, [0, 2, 0, 0], new Float64Array(4));
+  assertClose('basis primitives whose out is one of their operands', actual, [0, 2, 0, 0], new Float64Array(4));
 }
 
 type Position = readonly [outer: number, classIndex: number, inner: number];
 
-/** Index triples of an extent, in order. */
+/** The index triples of an extent, in row-major order. */
 function positions([outer, classes, inner]: Extent): readonly Position[] {
   return Array.from({ length: outer * classes * inner }, (_, i) => [
     Math.floor(i / (classes * inner)),
@@ -296,7 +296,7 @@ function positions([outer, classes, inner]: Extent): readonly Position[] {
   ]);
 }
 
-/** What an operand has at a position of the result. */
+/** The value of an operand at a position of the result. */
 function valueAt({ side, values }: { readonly side: Side; readonly values: ArrayLike<number> }, at: Position): number {
   return values[broadcastIndex(side, at)] ?? Number.NaN;
 }
@@ -307,14 +307,14 @@ function broadcastIndex(side: Side, [o, c, i]: Position): number {
   return ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i);
 }
 
-/** Values of an operand; away from 0, so that division has a fair result. */
+/** Values of an operand, away from 0 so that no quotient is extreme. */
 function sideValues(side: Side, dtype: FloatDType, seed: string): ArrayLike<number> {
   if (typeof side === 'number') return [side];
   const values = cotangents(side[0] * side[1] * side[2], dtype, 3, seed);
   return values.map((value) => rounded(value + Math.sign(value), dtype));
 }
 
-/** Makes operands of sides, one after the other: constants as they are, buffers in order. */
+/** Makes the operands of the sides in order: constants stay constants, and each other side gets the next buffer. */
 function boundTo(buffers: readonly unknown[]): (side: Side) => Operand<unknown> {
   let next = 0;
   return (side) => (typeof side === 'number' ? side : { buffer: buffers[next++], extent: side });

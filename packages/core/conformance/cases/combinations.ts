@@ -18,7 +18,7 @@ import {
   trialOf,
 } from './trial.js';
 
-/** Lengths of rows on both sides of the tiles of kernels. */
+/** Row lengths just below and just above the tile sizes of kernels. */
 const lengths: readonly (readonly number[])[] = [
   [1],
   [2, 3, 4, 5],
@@ -27,14 +27,14 @@ const lengths: readonly (readonly number[])[] = [
   [31, 32, 33, 34],
   [63, 64, 65, 67, 127, 128, 129, 130, 255, 256, 257],
 ];
-/** Jacobians are as large as their square. */
+/** For Jacobians, whose size is the square of the row length. */
 const shortLengths = lengths.slice(0, 5);
 
 const finite: readonly InputName[] = ['spread', 'wide', 'shifted', 'dominated', 'displaced', 'mixed', 'late'];
 const nonFinite: readonly InputName[] = ['removed', 'nan', 'infinite', 'nothing', 'wide'];
 const masks: readonly TrialMask[] = ['none', 'full', 'suffix', 'repeated', 'row', 'columns'];
 
-/** A level of every option. Options that an operation has not are constant. */
+/** A level of every option. An option that an operation does not take has one constant level. */
 interface Levels {
   readonly [name: string]: readonly unknown[];
   readonly member: readonly string[];
@@ -86,7 +86,7 @@ interface Group {
   readonly families: readonly string[];
   readonly levels: Levels;
   readonly requires: Requirements;
-  /** Every row has something left, so that no result is infinite. */
+  /** Every row keeps at least one class, so that no result is infinite. */
   readonly keepsEveryRow?: boolean;
 }
 
@@ -198,8 +198,8 @@ function secondDerivatives(name: string, families: readonly string[]): readonly 
 }
 
 /**
- * Each member of cross-entropy by itself. Nearly every combination is another kernel: those that compile theirs, which have no
- * float64, take seconds for what takes others milliseconds.
+ * One group for each member of cross-entropy. Almost every combination needs a kernel of its own; backends that compile kernels at run
+ * time take seconds for it, where others take milliseconds. They have no float64.
  */
 const inFloat64: readonly Group[] = (['loss', 'gradient', 'vjp', 'jvp'] as const).map((member) => ({
   name: `cross-entropy-${member}:set=finite`,
@@ -208,11 +208,11 @@ const inFloat64: readonly Group[] = (['loss', 'gradient', 'vjp', 'jvp'] as const
   requires: { kernel: null },
 }));
 
-/** Options × layouts × inputs: every pair of them stands together in some combination. */
+/** Options × layouts × inputs: every pair of levels occurs in some combination. */
 export const combinations: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) =>
   groupsOf(dtype).map((group) => {
     const requires = { ...group.requires, dtype, classes: Math.max(...group.levels.length.flat()) };
-    // What is composed is composed of the same steps in every dtype.
+    // A composition has the same steps in every dtype.
     const isComposable = dtype === 'float32' && group.requires.features === undefined;
     const check = (backend: Backend) =>
       checkEach(
@@ -226,27 +226,27 @@ export const combinations: readonly ConformanceCase[] = floatDTypes.flatMap((dty
 
 function groupsOf(dtype: FloatDType): readonly Group[] {
   if (dtype === 'float32') return groups;
-  // float16 has no kernels of its own: less will do.
+  // float16 has no kernels of its own, so pairs of levels are enough.
   return dtype === 'float64' ? [...groups, ...inFloat64] : groups.filter(({ requires }) => !requires.features);
 }
 
-/** The combinations of a group, their numbers drawn for the dtype. Made when they are first asked for. */
+/** The combinations of a group, with the sizes drawn for the dtype. Made on first use. */
 export const trialsOf = memoized((name: string, dtype: FloatDType): readonly Trial[] => {
   const group = groupsOf(dtype).find((candidate) => candidate.name === name);
-  if (!group) throw new Error(`there is no group ${name}`);
+  if (!group) throw new Error(`unknown group '${name}'`);
   const levels = dtype === 'float16' ? forFloat16(group.levels) : group.levels;
   const array = arrayOf(inFamilies(levels, group.families));
   return array.map((combination, index) => trial(group, combination, dtype, `${name}:${dtype}:${index}`));
 });
 
-/** The same for float32 and float64, and for all groups with the same levels; what is drawn for it differs. */
+/** The covering array, shared by float32 and float64 and by all groups with the same levels; the sizes are drawn separately. */
 const arrayOf = memoized((levels: FamilyLevels) =>
   coveringArray(levels, { seed: 'combinations', allowed: (chosen) => isAllowed(chosen, levels) }),
 );
 
 type FamilyLevels = Levels & { readonly family: readonly string[] };
 
-/** The levels with the family among them, without those outputs that no member can have. */
+/** The levels with the family as an option, without the outputs that no member supports. */
 function inFamilies(levels: Levels, families: readonly string[]): FamilyLevels {
   const possible = levels.out.filter((out) =>
     families.some((family) => levels.member.some((member) => canBeOut(out, family, member))),
@@ -254,7 +254,7 @@ function inFamilies(levels: Levels, families: readonly string[]): FamilyLevels {
   return { ...levels, family: families, out: possible };
 }
 
-/** Sums of large losses and quotients of large logits are beyond what float16 holds. */
+/** Leaves out sums of large losses and quotients of large logits, which overflow float16. */
 function forFloat16(levels: Levels): Levels {
   return {
     ...levels,
@@ -272,13 +272,13 @@ function isAllowed(chosen: Partial<Combination<FamilyLevels>>, levels: FamilyLev
   if (out !== undefined && !families.some((f) => members.some((m) => canBeOut(out, f, m)))) return false;
   if (target === 'indices') {
     if (out === 'target') return false;
-    // Every row would be ignored.
+    // Otherwise every row would be ignored.
     if (ignoreIndex !== 'default' && length?.[0] === 1) return false;
   }
   return true;
 }
 
-/** Whether the operand has the shape of the result. */
+/** Whether the operand has the same shape as the result. */
 function canBeOut(out: Out, family: string, member: string): boolean {
   if (out === 'none' || out === 'given') return true;
   if (member === 'jacobian' || member === 'to-dense' || isRowwise(family, member)) return false;
@@ -320,6 +320,6 @@ function trial(group: Group, combination: Combination<FamilyLevels>, dtype: Floa
 
 function find(list: readonly Operation[], family: string, member: string): Operation {
   const found = list.find((operation) => operation.family === family && operation.member === member);
-  if (!found) throw new Error(`there is no operation ${family}/${member}`);
+  if (!found) throw new Error(`unknown operation '${family}/${member}'`);
   return found;
 }

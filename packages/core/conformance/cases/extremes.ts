@@ -11,9 +11,9 @@ import type { ProblemStatement } from '../statement.js';
 import { checkEach } from '../sweep.js';
 import { valueCase } from './operations.js';
 
-/** Logits at which kernels change their way of computing. */
+/** Logits at which kernels switch to another method. */
 const forward: readonly ProblemStatement[] = [
-  // The quotient x/T decides, not x.
+  // Kernels switch by the quotient x/T, not by x.
   { shape: [20, 17], axis: 1, input: 'displaced', temperature: 2.87 },
   { shape: [17, 20], axis: 0, input: 'displaced', temperature: 0.37 },
   ...(['wide', 'shifted', 'broad', 'huge'] as const).flatMap((input) =>
@@ -26,19 +26,19 @@ const forward: readonly ProblemStatement[] = [
   { shape: [3, 67], axis: 1, input: 'late', temperature: 1.25 },
 ];
 
-/** Probabilities of which one is all but 1. */
+/** Probabilities of which one is nearly 1. */
 const derivative: readonly ProblemStatement[] = [1, 0.3, 2, 2.87].flatMap((temperature) =>
   [3, 17].map((classes): ProblemStatement => ({ shape: [5, classes], axis: 1, input: 'dominated', temperature })),
 );
 
-/** Rows of which one probability is 1 − 2⁻¹ to 1 − 2⁻⁶⁰: `derivative` at every distance. */
+/** Rows with one probability from 1 − 2⁻¹ to 1 − 2⁻⁶⁰; `derivative` covers every exponent. */
 const confident = [2, 3, 10, 17, 128].map(
   (classes): ProblemStatement => ({ shape: [60, classes], axis: 1, input: 'peaked' }),
 );
-/** Also a long one, for what does not add small terms to 1. */
+/** Includes a long row, to detect small terms that are lost when they are added to 1. */
 const longConfident: readonly ProblemStatement[] = [...confident, { shape: [10, 1000], axis: 1, input: 'peaked' }];
 
-/** One length for one way of computing: an engine that compiles its kernels has another for each. */
+/** One row length for each method: an engine that compiles its kernels has another kernel for each length. */
 const ofLosses = forward.filter(({ shape: [rows, classes = 0] }) => classes === 5 || (rows === 2 && classes > 60));
 
 const lossAndGradient = [
@@ -56,10 +56,10 @@ function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySettin
     .map((operation) => ({ operation, parameters: settingParameters(setting) }));
 }
 
-/** More classes than a workgroup has memory for. */
+/** More classes than fit into a workgroup's memory. */
 const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
 
-/** Values and derivatives where a kernel that is right for moderate logits goes wrong. */
+/** Values and derivatives where a kernel that is correct for moderate logits fails. */
 export const extremes: readonly ConformanceCase[] = [
   ...(['float32', 'float64'] as const).flatMap((dtype) => [
     ...operations
@@ -93,8 +93,9 @@ export const extremes: readonly ConformanceCase[] = [
 ];
 
 /**
- * The gradient through a nearly one-hot row is as small as what the row has beside its maximum, and made of it alone: in
- * g − ⟨s, g⟩ it would be what two roundings of g leave. Three digits of the row's largest entry tell one from the other.
+ * The gradient through a nearly one-hot row consists of the probabilities beside the maximum and is as small as they are. Computed as
+ * g − ⟨s, g⟩ it would consist of the rounding errors of two numbers of the size of g. Requiring three correct digits, relative to the row's
+ * largest entry, tells one from the other.
  */
 function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
   const statements = derivative.filter(({ temperature }) => temperature === 1 || temperature === 2);
@@ -117,7 +118,7 @@ function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
   );
 }
 
-/** A vjp whose cotangent is 1 at the largest logit of each row and 0 elsewhere, as the log-likelihood of that class has it. */
+/** A vjp whose cotangent is 1 at the largest logit of each row and 0 elsewhere: that of the log-likelihood of this class. */
 function ofTheLargest(operation: Operation): Operation {
   return {
     ...operation,
@@ -133,7 +134,7 @@ function ofTheLargest(operation: Operation): Operation {
   };
 }
 
-/** One operation on all of these problems. */
+/** One case for one operation on all of these problems. */
 function extremesCase(
   operation: Operation,
   statements: readonly ProblemStatement[],

@@ -8,10 +8,10 @@ import { operationPrecision } from '../precision.js';
 import { callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
 import type { Problem } from '../statement.js';
 
-/** Operands of an hvp: what it is taken at, the cotangent, the tangent, and the target if that is a tensor. */
+/** The operands of an hvp: the point at which it is taken, the cotangent, the tangent, and the target if it is a tensor. */
 const tangentAt = 2;
 
-/** An hvp along a tangent of one's own, with its bound. */
+/** An hvp along a given tangent, with its bound. */
 async function along(backend: Backend, operation: Operation, problem: Problem, tangent: Float64Array) {
   const operands = statedFor(operation, problem).operands.map((operand, k) =>
     k === tangentAt ? { ...operand, values: tangent } : operand,
@@ -42,14 +42,14 @@ export async function hvpSymmetric(backend: Backend, operation: Operation, probl
   const left = size(u, ofV.tolerance);
   const right = size(v, ofU.tolerance);
   assertClose(
-    `⟨u, H v⟩ of ${operation.name}, beside ⟨v, H u⟩`,
+    `⟨u, H v⟩ of ${operation.name}, compared with ⟨v, H u⟩`,
     inner(u, ofV.result),
     inner(v, ofU.result),
     left.map((error, r) => error + (right[r] ?? Number.NaN)),
   );
 }
 
-/** H · 1 = 0: a constant added to all logits changes no derivative. */
+/** H · 1 = 0: adding a constant to all logits changes no derivative. */
 export async function hvpOfShift(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const { result, tolerance } = await along(
     backend,
@@ -57,10 +57,10 @@ export async function hvpOfShift(backend: Backend, operation: Operation, problem
     problem,
     new Float64Array(problem.values.length).fill(1),
   );
-  assertClose(`${operation.name} along ones`, result, new Float64Array(result.length), tolerance);
+  assertClose(`${operation.name} along a tangent of ones`, result, new Float64Array(result.length), tolerance);
 }
 
-/** What the reference's vjp changes by along the tangent: Richardson's extrapolation of central differences, within 1e-9 of its size. */
+/** The derivative of the reference's vjp along the tangent: Richardson's extrapolation of central differences, accurate to 1e-9 of its size. */
 export async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const [, cotangent, tangent] = statedFor(operation, problem).operands;
   assert(cotangent !== undefined && tangent !== undefined, `${operation.name} takes no cotangent and tangent`);
@@ -77,9 +77,9 @@ export async function hvpEqualsDifferences(backend: Backend, operation: Operatio
   const [coarse, fine] = [slope(step), slope(step / 2)];
   const differences = fine.map((value, i) => (4 * value - (coarse[i] ?? Number.NaN)) / 3);
   const largest = differences.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  // What the derivative is taken at is rounded, and the function's output is not.
+  // The operand of the hvp is rounded; the function's output in the differences is not.
   assertClose(
-    `${operation.name}, beside differences of ${vjp.name}`,
+    `${operation.name}, compared with differences of ${vjp.name}`,
     result as HostArray,
     differences,
     Array.from(tolerance, (bound) => 2 * bound + 1e-9 * largest),
@@ -87,8 +87,8 @@ export async function hvpEqualsDifferences(backend: Backend, operation: Operatio
 }
 
 /**
- * The vjp of the double backward is the hvp: both are the gradient of ⟨h, vjp(s, g)⟩ with respect to the logits. The first rounds in
- * between; its bound is that of the vjp at the rounded operand and what the error of that operand becomes.
+ * The vjp of the double backward equals the hvp: both are the gradient of ⟨h, vjp(s, g)⟩ with respect to the logits. The double backward rounds
+ * its result in between, so the bound is that of the vjp at the rounded operand plus the effect of that operand's error.
  */
 export async function doubleBackwardMakesHvp(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const vjp = namedAs(operation.name.replace('.doubleBackward', '.vjp'));
@@ -116,7 +116,7 @@ export async function doubleBackwardMakesHvp(backend: Backend, operation: Operat
       }
     }
     assertClose(
-      `${vjp.name} of ${operation.name}, beside ${hvp.name}`,
+      `${vjp.name} of ${operation.name}, compared with ${hvp.name}`,
       await result.data(),
       expected,
       carried.map((error, i) => error + 2 * (ofVjp[i] ?? Number.NaN)),
@@ -136,6 +136,6 @@ const step = 2 ** -10;
 
 function namedAs(name: string): Operation {
   const found = allOperations.find((operation) => operation.name === name);
-  if (!found) throw new Error(`there is no operation ${name}`);
+  if (!found) throw new Error(`unknown operation '${name}'`);
   return found;
 }

@@ -16,7 +16,7 @@ import { checkEach, checkSweep, largest, type Sweep, showSweep } from '../sweep.
 import { precisionOf, softmaxJacobianTolerance } from '../tolerance.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
-/** Rows by length and by number, in matrices that stay small. */
+/** Row lengths and numbers of rows, in matrices that stay small. */
 const sweeps: readonly Sweep[] = [
   [2, [1, 9]],
   [2, [15, 17]],
@@ -28,7 +28,7 @@ const sweeps: readonly Sweep[] = [
   [[255, 257], 3],
 ];
 
-/** Numbers of classes at which a kernel sums the others of a row in another way. */
+/** Numbers of classes at which a kernel switches to another way of summing the other entries of a row. */
 export const confidentLengths = [2, 3, 4, 10, 17, 128];
 
 /** The required kernel `jacobian`. */
@@ -64,7 +64,7 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
   ];
 });
 
-/** Probabilities of the named logits, as the dtype holds them. */
+/** The probabilities of the named logits, rounded to the dtype. */
 export function probabilities(
   dtype: FloatDType,
   shape: readonly number[],
@@ -100,7 +100,7 @@ async function assertValues(
   assertClose(`jacobian of ${shape.join('x')}`, await run(backend, dtype, s, rows), expected, tolerance);
 }
 
-/** J = Jᵀ; its rows and columns sum to 0. */
+/** J = Jᵀ, and its rows and columns sum to 0. */
 async function assertSymmetricWithZeroSums(backend: Backend, dtype: FloatDType): Promise<void> {
   const shape = [4, 9];
   const rows = layout(shape, 1);

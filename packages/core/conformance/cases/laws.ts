@@ -14,7 +14,7 @@ import { doubleBackwardMakesHvp, hvpEqualsDifferences, hvpOfShift, hvpSymmetric 
 
 const statement: ProblemStatement = { shape: [3, 4], axis: 1, input: 'ramp' };
 
-/** A law holds for every operation; it is written once. */
+/** A law that holds for every operation, written once. */
 interface Law {
   readonly name: string;
   readonly composable: boolean;
@@ -30,7 +30,7 @@ function isHvp({ member }: Operation): boolean {
   return member === 'hvp';
 }
 
-/** What adding a constant to all logits does to a result. */
+/** The effect on a result of adding a constant to all logits. */
 const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
   softmax: 'nothing',
   softmin: 'nothing',
@@ -66,7 +66,7 @@ const laws: readonly Law[] = [
   {
     name: 'remembers-its-call',
     composable: true,
-    // What is masked has log-probability −Infinity.
+    // The log-probability of a masked entry is −Infinity.
     requires: ({ family }) => ({ kernel: null, ...(family === 'log-softmax' && ieee) }),
     appliesTo: ({ forward }) => forward !== undefined,
     run: remembersItsCall,
@@ -108,7 +108,7 @@ const laws: readonly Law[] = [
   { name: 'empty', composable: false, run: empty },
 ];
 
-/** Every law for every operation, and what an operation does on a backend that can't run it. */
+/** Every law for every operation, and the error of an operation on a backend that cannot run it. */
 export const lawCases: readonly ConformanceCase[] = [
   ...laws.flatMap(({ name, composable, requires, appliesTo, run }) =>
     allOperations
@@ -133,7 +133,7 @@ export const lawCases: readonly ConformanceCase[] = [
   }),
 ];
 
-/** What a law about an operation needs: a basis where the required kernels may decline. */
+/** The requirements of a law about an operation: a basis where the required kernels may decline. */
 function needsOf(operation: Operation): Requirements {
   const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
   return isRequired(needs.kernel) ? { ...needs, kernel: null } : needs;
@@ -158,7 +158,7 @@ async function withTensors(
   }
 }
 
-/** Calls `body` with each operand in turn, among tensors made afresh for it. */
+/** Calls `body` with each operand in turn, among newly made tensors. */
 async function withEachOperand(
   backend: Backend,
   operation: Operation,
@@ -183,7 +183,7 @@ async function take(result: Tensor): Promise<HostArray> {
   }
 }
 
-/** With `out:`, the same bits go into that tensor, which is what comes back. */
+/** With `out`, the same bits are written into that tensor, which is returned. */
 async function outEqualsAllocated(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
   await withTensors(backend, operation, problem, async (tensors, options) => {
@@ -197,7 +197,7 @@ async function outEqualsAllocated(backend: Backend, operation: Operation): Promi
   });
 }
 
-/** An operand of the result's shape may be `out`, whether the backend works in place or not. */
+/** An operand with the result's shape may be `out`, whether or not the backend works in place. */
 async function outMayBeAnOperand(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
   const expected = await evaluate(backend, operation, problem);
@@ -209,7 +209,7 @@ async function outMayBeAnOperand(backend: Backend, operation: Operation): Promis
   });
 }
 
-/** Rows of the lengths at which kernels change their way of computing, most of them with the largest logit late. */
+/** Rows of the lengths at which kernels switch methods, most of them with the largest logit near the end. */
 const inPlaceShapes = [
   [2, 2],
   [5, 17],
@@ -218,7 +218,7 @@ const inPlaceShapes = [
   [1, 1100],
 ] as const;
 
-/** A result over one of its operands has the bits that it has elsewhere. */
+/** A result that overwrites one of its operands has the same bits as in a tensor of its own. */
 async function inPlaceEqualsAllocated(backend: Backend, operation: Operation): Promise<void> {
   const dtypes = backend.supports.dtypes.filter((dtype) => dtype !== 'float16');
   for (const dtype of dtypes) {
@@ -255,7 +255,7 @@ async function operandsUnchanged(backend: Backend, operation: Operation): Promis
     const after = await Promise.all(tensors.map((operand) => operand.data()));
     result.dispose();
     for (const [k, { values }] of operands.entries()) {
-      assertSame(`operand ${k} of ${operation.name} afterwards`, after[k] ?? [], values);
+      assertSame(`operand ${k} after ${operation.name}`, after[k] ?? [], values);
     }
   });
 }
@@ -270,7 +270,7 @@ async function deterministic(backend: Backend, operation: Operation): Promise<vo
   assertSame(`${operation.name}, the second time`, second, first);
 }
 
-/** An operation over axis k is that over the last axis of what is transposed; a negative axis counts from the end. */
+/** An operation over axis k equals the one over the last axis of the transposed operands; a negative axis counts from the end. */
 async function axisEqualsTransposed(backend: Backend, operation: Operation): Promise<void> {
   const shape = [2, 3, 4];
   const overAxis = (axis: number) => {
@@ -299,7 +299,7 @@ async function shift(backend: Backend, operation: Operation): Promise<void> {
   assertClose(`${operation.name} of logits + 96`, after, expected, tolerance);
   const both = tolerance.length === before.length ? Array.from(tolerance, (value) => 2 * value) : tolerance;
   assertClose(
-    `${operation.name} before and after`,
+    `${operation.name} of logits and of logits + 96`,
     after,
     before.map((value) => value + change),
     both,
@@ -319,11 +319,15 @@ async function remembersItsCall(backend: Backend, operation: Operation): Promise
       take(operation.apply([y, ...directions], {}, problem)),
       take(operation.apply([copy, ...directions], said, problem)),
     ]);
-    assertSame(`${operation.name} of what remembers its options, beside what is told them`, remembered, told);
+    assertSame(
+      `${operation.name} of an operand that remembers its options, compared with explicit options`,
+      remembered,
+      told,
+    );
     const repeated = await take(operation.apply([y, ...directions], said, problem));
-    assertSame(`${operation.name} of what remembers its options and is told them again`, repeated, told);
+    assertSame(`${operation.name} of an operand that remembers its options, given explicitly as well`, repeated, told);
     for (const wrong of [{ axis: 0 }, { temperature: 3 }, { mask: { data: [true], shape: [1] } }]) {
-      const what = `${operation.name} with another ${Object.keys(wrong)[0]} than the call that made its operand`;
+      const what = `${operation.name} with another ${Object.keys(wrong)[0]} than in the call that made its operand`;
       await assertThrows(what, 'ERR_VALUE', () => operation.apply([y, ...directions], wrong, problem));
     }
     for (const made of [x, y, copy]) made.dispose();
@@ -334,7 +338,7 @@ function takesMaskedDirection(operation: Operation): boolean {
   return operation.takes.includes('mask') && maskedDirectionsOf(operation).length > 0;
 }
 
-/** Which operands are directions with an entry for each logit. */
+/** Which operands are directions: cotangents or tangents with an entry for each logit. */
 function maskedDirectionsOf({ member, family }: Operation): readonly number[] {
   const isByRow = family === 'log-sum-exp' || family === 'cross-entropy';
   if (isSecond(member)) return isByRow ? [2] : [1, 2];
@@ -342,7 +346,7 @@ function maskedDirectionsOf({ member, family }: Operation): readonly number[] {
   return member === 'jvp' ? [1] : [];
 }
 
-/** A cotangent or tangent has no influence where the mask takes its entry out, NaN or not. */
+/** A cotangent or tangent has no effect at masked entries, even if it is NaN there. */
 async function maskedDirections(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend, { shape: [4, 6], input: 'spread', mask: 'full' });
   const others = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -371,7 +375,7 @@ async function fusedEqualsComposed(backend: Backend, operation: Operation): Prom
     evaluate(withoutKernels(backend), operation, problem),
   ]);
   assertClose(
-    `${operation.name}, fused against composed`,
+    `${operation.name}, fused compared with composed`,
     fused,
     composed,
     Array.from(tolerance, (value) => 2 * value),
@@ -399,7 +403,7 @@ async function usedAfterDispose(backend: Backend, operation: Operation): Promise
   });
 }
 
-/** Two backends serve side by side and are not mixed. */
+/** Two backends can be used side by side; tensors of both in one call are refused. */
 async function backendMismatch(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
   const other = await exact.open();
@@ -421,7 +425,7 @@ async function backendMismatch(backend: Backend, operation: Operation): Promise<
   await other.close();
 }
 
-/** Wrong dtypes, shapes and axes are refused by code. */
+/** Wrong dtypes, shapes and axes throw errors with the documented codes. */
 async function wrongOperands(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend);
   await withTensors(backend, operation, problem, async (tensors, options) => {
@@ -459,7 +463,7 @@ async function wrongOperands(backend: Backend, operation: Operation): Promise<vo
   });
 }
 
-/** No rows: an empty result, and no kernel is asked. */
+/** No rows: the result is empty, and no kernel is called. */
 async function empty(backend: Backend, operation: Operation): Promise<void> {
   const problem = problemIn(backend, { shape: [0, 4] });
   const { expected } = statedFor(operation, problem);

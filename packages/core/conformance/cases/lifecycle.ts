@@ -6,12 +6,12 @@ import { exact } from '../exact.js';
 import { upload } from '../kernel.js';
 import { operationPrecision } from '../precision.js';
 
-/** What tensors on the backend are from making to disposal. */
+/** Tensors from creation to disposal. */
 export const lifecycle: readonly ConformanceCase[] = [
   defineKernelCase('lifecycle/dispose', {}, async (backend) => {
     const before = liveBuffers(backend);
     const x = tensor([1, 2, 3], { backend, dtype: firstDType(backend) });
-    assert(liveBuffers(backend) === before + 1, 'a tensor is not one buffer');
+    assert(liveBuffers(backend) === before + 1, 'a tensor does not have exactly one buffer');
     x.dispose();
     x.dispose();
     assert(x.disposed, 'disposed is false after dispose');
@@ -25,8 +25,8 @@ export const lifecycle: readonly ConformanceCase[] = [
       const s = softmax(tensor([[0, 0]], { backend, dtype }));
       return softmax.vjp(s, tensor([[1, 1]], { backend, dtype }));
     });
-    assert(liveBuffers(backend) === before + 1, 'a scope keeps more than what it returns');
-    assert((await kept.data()).length === 2, 'what a scope returns can be read');
+    assert(liveBuffers(backend) === before + 1, 'a scope keeps tensors that it does not return');
+    assert((await kept.data()).length === 2, 'a tensor that a scope returns cannot be read');
     kept.dispose();
   }),
   defineKernelCase('lifecycle/move', {}, async (backend) => {
@@ -36,8 +36,8 @@ export const lifecycle: readonly ConformanceCase[] = [
     const there = tensor(values, { backend: other, dtype });
     const here = await there.to(backend);
     const back = await here.to(other);
-    assertSame('a tensor moved here', await here.data(), values);
-    assertSame('a tensor moved here and back', await back.data(), values);
+    assertSame('a tensor moved to this backend', await here.data(), values);
+    assertSame('a tensor moved to this backend and back', await back.data(), values);
     for (const x of [there, here, back]) x.dispose();
     await other.close();
   }),
@@ -45,7 +45,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     const dtype = firstDType(backend);
     const buffer = upload(backend, { values: [1, 2], dtype });
     const x = fromBuffer(backend, buffer, [1, 2], dtype);
-    assert(bufferOf(backend, x) === buffer, 'bufferOf gives another buffer than fromBuffer took');
+    assert(bufferOf(backend, x) === buffer, 'bufferOf returns another buffer than the one given to fromBuffer');
     assertSame('an adopted buffer', await x.data(), [1, 2]);
     x.dispose();
   }),
@@ -55,7 +55,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     const x = tensor([[1, 2]], { backend, dtype });
     const out = tensor([[1, 2, 3]], { backend, dtype });
     await assertThrows('softmax into an out of another shape', 'ERR_SHAPE', () => softmax(x, { out }));
-    assert(liveBuffers(backend) === before + 2, 'a refused operation leaves a buffer behind');
+    assert(liveBuffers(backend) === before + 2, 'an operation that throws leaves a buffer allocated');
     x.dispose();
     out.dispose();
   }),
@@ -71,7 +71,7 @@ export const lifecycle: readonly ConformanceCase[] = [
   }),
 ];
 
-/** Loss and gradient together are what they are alone, and go where `out` says. */
+/** The loss and the gradient computed together equal those computed separately, and are written into `out`. */
 async function crossEntropyInOnePass(backend: Backend): Promise<void> {
   const dtype = firstDType(backend);
   const x = tensor(
@@ -90,12 +90,12 @@ async function crossEntropyInOnePass(backend: Backend): Promise<void> {
   const out = { loss: relu(loss), gradient: relu(gradient) };
   const again = crossEntropy(x, target, { out });
   assert(again.loss === out.loss && again.gradient === out.gradient, 'crossEntropy does not return its out');
-  assertSame('the loss in out', await out.loss.data(), await loss.data());
-  assertSame('the gradient in out', await out.gradient.data(), await gradient.data());
+  assertSame('the loss written into out', await out.loss.data(), await loss.data());
+  assertSame('the gradient written into out', await out.gradient.data(), await gradient.data());
   for (const y of [x, loss, gradient, alone.loss, alone.gradient, out.loss, out.gradient]) y.dispose();
 }
 
-/** The gradient may go where the target was, which the loss needs as well. */
+/** The gradient may overwrite the target, which the loss needs as well. */
 async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
   const dtype = firstDType(backend);
   const values = [1, 2, 3, 0, -1, 4];
@@ -106,15 +106,15 @@ async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
   assert(into.gradient === target, 'crossEntropy does not return its out');
   const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
   assertClose('the loss', await into.loss.data(), await apart.loss.data(), tolerance);
-  assertClose('the gradient in the target', await target.data(), await apart.gradient.data(), tolerance);
-  assertSame('the logits afterwards', await x.data(), values);
+  assertClose('the gradient written over the target', await target.data(), await apart.gradient.data(), tolerance);
+  assertSame('the logits after crossEntropy', await x.data(), values);
   for (const y of [x, target, apart.loss, apart.gradient, into.loss]) y.dispose();
 }
 
-/** The last case: nothing is left alive, the backend closes for good, and core refuses what lived on it. */
+/** The last case: no buffer is left allocated, the backend closes permanently, and core refuses its tensors. */
 export const close: ConformanceCase = defineKernelCase('lifecycle/close', {}, async (backend) => {
   const dtype = firstDType(backend);
-  assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are alive after all cases`);
+  assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are still allocated after all cases`);
   assert(!backend.closed, 'closed is true before close was called');
   const x = tensor([[1, 2]], { backend, dtype });
   await backend.close();

@@ -4,10 +4,10 @@ import { assertSame } from '../check.js';
 import { logits } from '../inputs.js';
 import { owning } from '../owning.js';
 
-/** Label smoothing by the number of classes: few of them, because each is a kernel of its own that some engines take seconds to compile. */
+/** Label smoothing by the number of classes. Few cases, because each needs a kernel of its own, which some engines take seconds to compile. */
 const smoothings: Readonly<Record<number, number>> = { 2: 0, 3: 0.1, 10: 0, 17: 0.1, 130: 0, 1100: 0.1 };
 
-/** What is asked for beside the loss does not change a bit of it, nor the loss one of the gradient. */
+/** The loss has the same bits with and without the gradient, and the gradient has the same bits with and without the loss. */
 export const oneLoss: readonly ConformanceCase[] = (['float32', 'float64'] as const).map((dtype) =>
   defineCase(`cross-entropy/one-loss${dtypeOnly(dtype)}`, { dtype, kernel: null, classes: 1100 }, async (backend) => {
     for (const [classes, labelSmoothing] of Object.entries(smoothings)) {

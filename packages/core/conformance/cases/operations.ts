@@ -9,10 +9,10 @@ import type { MaskName, ProblemStatement } from '../statement.js';
 
 const small = [7, 5];
 
-/** Nearly one-hot rows at every distance. */
+/** Nearly one-hot rows, with the other probabilities at every exponent. */
 const peaked: ProblemStatement = { shape: [60, 4], axis: 1, input: 'peaked' };
 
-/** What values are tried on. */
+/** The inputs for values. */
 const forward: readonly ProblemStatement[] = [
   ...(['ramp', 'spread', 'wide', 'shifted', 'removed', 'onehot', 'ties', 'nan', 'infinite', 'nothing'] as const).map(
     (input) => ({ shape: small, axis: 1, input }),
@@ -24,7 +24,7 @@ const forward: readonly ProblemStatement[] = [
   peaked,
 ];
 
-/** What derivatives are tried on. */
+/** The inputs for derivatives. */
 const derivative: readonly ProblemStatement[] = [
   { shape: small, axis: 1, input: 'wide' },
   { shape: small, axis: 1, input: 'onehot' },
@@ -33,7 +33,7 @@ const derivative: readonly ProblemStatement[] = [
   peaked,
 ];
 
-/** What an operator is tried on, whose members are other operations under another name. */
+/** The inputs for the operators of `linearize`, whose members are other operations under another name. */
 const operator: readonly ProblemStatement[] = [{ shape: [2, 3, 4], axis: 1, input: 'spread' }, peaked];
 
 const tempered: readonly ProblemStatement[] = [
@@ -92,7 +92,7 @@ function statementsFor({ family, member, takes }: Operation): readonly ProblemSt
   if (!takes.includes('temperature')) return inOtherDTypes(takes.includes('axis') ? operator : elementwise, last);
   if (member === 'diagonal' || member === 'to-dense') return inOtherDTypes([...operator, ...tempered], last);
   if (member !== 'values') return inOtherDTypes([...derivative, ...tempered, ...(masks ? maskedOnce : [])], last);
-  // The required kernel has been tried without temperature and mask.
+  // The plain call of the required kernel has cases of its own.
   const plain = family === 'softmax' ? [] : forward;
   return inOtherDTypes([...plain, ...tempered, ...masked], last);
 }
@@ -120,7 +120,7 @@ function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Ope
   return inOtherDTypes(target === 'indices' ? [...list, ...extreme] : list, [{ ...once, input: 'narrow' }]);
 }
 
-/** One operation on one problem, against the reference. */
+/** One operation on one problem, compared with the reference. */
 export function valueCase(operation: Operation, statement: ProblemStatement, prefix = ''): ConformanceCase {
   const id = `${operation.family}/${operation.member}:${prefix}${parametersOf(statement)}`;
   return defineCase(id, requirementsOf(operation, problemOf(statement)), async (backend) => {

@@ -27,7 +27,7 @@ interface RangeRow {
 type RangeDType = Exclude<FloatDType, 'float16'>;
 const dtypes = ['float32', 'float64'] as const satisfies readonly RangeDType[];
 
-/** Rows whose x/T, x − max or 1/T is beyond the range, or below it, while softmax(x/T) is as ordinary as any. */
+/** Rows for which x/T, x − max or 1/T overflows or underflows, while softmax(x/T) has ordinary values. */
 const rangeRows: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
   float32: [
     { x: [1, 2], temperature: 1e-39 },
@@ -52,7 +52,7 @@ const rangeRows: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
   ],
 };
 
-/** Rows of which softmax(x/T) / T is a normal number and softmax(x/T) is none. */
+/** Rows in which softmax(x/T) / T is a normal number and softmax(x/T) is subnormal or 0. */
 const smallTemperatures: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
   float32: [
     { x: [0, -8.8e-11], temperature: 1e-12 },
@@ -71,7 +71,7 @@ function inDType(values: readonly number[], dtype: FloatDType): Float64Array {
   return Float64Array.from(values, (value) => rounded(value, dtype));
 }
 
-/** The errors of a row whose maximum is taken off before it is divided: those of (x − max) / T at a maximum of 0. */
+/** The errors of a row from which the maximum is subtracted before the division: those of (x − max) / T at a maximum of 0. */
 function errorsOf(backend: Backend, dtype: RangeDType, x: Float64Array, temperature: number): RowErrors {
   const at = Array.from(x.keys());
   const max = Math.max(...x);
@@ -80,7 +80,7 @@ function errorsOf(backend: Backend, dtype: RangeDType, x: Float64Array, temperat
   return rowErrors(operationPrecision(backend.supports, dtype), gaps, at, { temperature: 2 });
 }
 
-/** How one function of logits is asked for, what it should give, and the bound of each entry in units. */
+/** How to call one function of logits, its expected result, and the bound of each entry in units. */
 interface RangeFunction {
   readonly id: string;
   readonly rows: Readonly<Record<RangeDType, readonly RangeRow[]>>;
@@ -122,7 +122,7 @@ const functions: readonly RangeFunction[] = [
     run: logSumExp.gradient,
     expected: (x, rows, temperature) => reference.logSumExpVjp(x, null, rows, { temperature }),
     units: (errors, i, value, log) =>
-      // By way of log p, whose error is relative in p.
+      // Computed through log p, whose error becomes a relative error of p.
       (errors.shift(i) + errors.term(i) + errors.sum + log(Math.log1p(errors.logarithm)) + 30) * value,
   },
 ];
@@ -153,7 +153,7 @@ function rangeCase(dtype: RangeDType, { id, rows, requires, run, expected, units
   );
 }
 
-/** Float32 results that are beyond its range are infinite. */
+/** Float32 results that overflow become infinite. */
 function overflowing(values: Float64Array, dtype: RangeDType): Float64Array {
   return dtype === 'float32' ? values.map((value) => (Math.abs(value) > 3.5e38 ? Math.fround(value) : value)) : values;
 }
@@ -190,7 +190,7 @@ const cotangentRows: readonly (readonly [s: readonly number[], signs: readonly n
   ),
 ];
 
-/** Cotangents of which sums and differences overflow, with a result that does not; one ordinary row beside each. */
+/** Cotangents whose sums and differences overflow although the result does not, each with an ordinary row beside it. */
 function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
   const id = `vjp/huge-cotangents:axis=${axis}${dtypeOnly(dtype).replace(':', ';')}`;
   const requires: Requirements = { dtype, classes: 1024, features: ['range: full'] };
@@ -207,7 +207,7 @@ function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
         for (let row = 0; row < 5; row++) {
           for (let c = 0; c < classes; c++) {
             p[at(row, c)] = rounded(s[c] ?? 0, dtype);
-            // Of five rows the second and the fourth are ordinary.
+            // The second and the fourth of five rows are ordinary.
             g[at(row, c)] = rounded((signs[c] ?? 0) * (row % 2 ? 1 : largeCotangent[dtype]), dtype);
           }
         }
@@ -225,7 +225,7 @@ function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
   );
 }
 
-/** The bound of cotangents a power of 2 smaller, as much larger; that of ordinary rows as it is. */
+/** The bound for cotangents scaled down by a power of 2, scaled up again; the bound of ordinary rows is unchanged. */
 function scaledTolerance(
   backend: Backend,
   dtype: RangeDType,
@@ -249,7 +249,7 @@ function scaledTolerance(
   return small.map((bound, i) => (Math.abs(g[i] ?? 0) > 2 ? bound / share : (ordinary[i] ?? bound)));
 }
 
-/** Weights of a mean so small or so large that their sum, its reciprocal or a product with a loss is beyond the range. */
+/** Weights of a mean for which their sum, its reciprocal or a product with a loss overflows or underflows. */
 const extremeWeights = {
   float32: [1e-40, 1e-30, 3e38],
   float64: [1e-310, 1e-200, 1.7e308],
@@ -270,7 +270,7 @@ function weightsCase(dtype: RangeDType, labelSmoothing: number): ConformanceCase
   );
 }
 
-/** Logits of which log p is beyond the range, and its product with a small target weight is not. */
+/** Logits for which log p overflows while its product with a small target weight does not. */
 const farLogits = {
   float32: [1, 10, 0.5].map((temperature) => ({ x: [3e38, -3e38, 0], temperature })),
   float64: [1, 10, 0.5].map((temperature) => ({ x: [1.7e308, -1.7e308, 0], temperature })),
@@ -302,14 +302,14 @@ interface LossStatement {
   readonly weight: Float64Array | null;
 }
 
-/** Loss and gradient of rows of three classes, relative to what they are made of. */
+/** Loss and gradient of rows of three classes, compared relative to the terms that they consist of. */
 async function checkLoss(backend: Backend, dtype: RangeDType, statement: LossStatement): Promise<void> {
   const { x, targets, temperature, labelSmoothing, weight } = statement;
   const rows = { outer: targets.length, classes: 3, inner: 1 };
   const target = { kind: 'indices', values: targets } as const;
   const expected = referenceCrossEntropy(x, target, rows, { temperature, labelSmoothing, weight });
   const precision = operationPrecision(backend.supports, dtype);
-  // An exp, a logarithm near 1, and thirty roundings of the terms of a row; all of them are of one sign, or no larger than 1/T.
+  // An exp, a logarithm near 1, and thirty roundings of a row's terms, which all have one sign or are at most 1/T.
   const units = precision.exp(2) + precision.log(0) + 30 + summation(3);
   const options = { temperature, labelSmoothing, ...(weight && { weight: [...weight] }) };
   const bound = (size: number, value: number) =>
@@ -325,7 +325,7 @@ async function checkLoss(backend: Backend, dtype: RangeDType, statement: LossSta
   });
 }
 
-/** Operands and parameters at the ends of a dtype's range, with results that are far from them. */
+/** Operands and parameters at the ends of a dtype's range whose results are far from these ends. */
 export const ranges: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ...functions.map((described) => rangeCase(dtype, described)),
   hugeCotangents(dtype, 1),

@@ -9,22 +9,22 @@ import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach } from '../sweep.js';
 
-/** More rows than a vector has lanes, so short that several share a vector or one load. */
+/** More rows than a vector has lanes, so short that several rows share a vector or one load. */
 const short: readonly ProblemStatement[] = [
   ...[1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16].map((classes) => [9, classes]),
-  // Two rows side by side, the fewest that are not contiguous.
+  // Two rows side by side, the smallest number that is not contiguous.
   [4, 3, 2],
   [2, 20, 2],
 ].map((shape) => ({ shape, axis: 1, input: 'spread' }));
 
-/** More rows than a vector has lanes, of lengths between those that are kept in registers and those that are taken one by one. */
+/** More rows than a vector has lanes, longer than rows kept in registers and shorter than rows processed one by one. */
 const medium: readonly ProblemStatement[] = [20, 66, 130, 256].map((classes) => ({
   shape: [9, classes],
   axis: 1,
   input: 'spread',
 }));
 
-/** Row r has its target at its dominant logit where r is a multiple of the number of classes: at each place of a group of four or eight. */
+/** Row r has its target at its dominant logit if r is a multiple of the number of classes, which is every position in a group of four or eight rows. */
 const certain: readonly ProblemStatement[] = [
   { shape: [13, 3], axis: 1, input: 'dominated' },
   { shape: [13, 3], axis: 1, input: 'dominated', temperature: 1.25 },
@@ -32,10 +32,10 @@ const certain: readonly ProblemStatement[] = [
   { shape: [5, 26], axis: 0, input: 'onehot' },
 ];
 
-/** Sums over all classes of what lies between a logit and the maximum overflow. */
+/** Rows in which the sum over all classes of (maximum − logit) overflows. */
 const lowest: readonly ProblemStatement[] = [{ shape: [9, 13], axis: 1, input: 'lowest' }];
 
-/** Among the rows that are ignored are some whose softmax is undefined. */
+/** Some of the ignored rows have an undefined softmax. */
 const undefinedRows: readonly ProblemStatement[] = [
   { shape: [13, 5], axis: 1, input: 'nan' },
   { shape: [5, 13], axis: 0, input: 'infinite' },
@@ -52,7 +52,7 @@ const ignoringLossAndGradient = crossEntropyOperations(ignoring).filter(
 const grouped = ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'];
 const dtypes: readonly FloatDType[] = ['float32', 'float64'];
 
-/** Rows that an engine takes several at a time: each must come out right whatever its place in the group and whatever is beside it. */
+/** Rows that an engine processes several at a time: each result must be correct at every position in the group and beside any other row. */
 export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ...operations
     .filter(({ name, member }) => grouped.includes(name) || (member === 'hvp' && name !== 'sigmoid.hvp'))
@@ -72,7 +72,7 @@ export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ),
 ]);
 
-/** One operation on all of these problems. */
+/** One case for one operation on all of these problems. */
 function groupsCase(
   what: string,
   operation: Operation,
@@ -85,7 +85,7 @@ function groupsCase(
   const id = `row-groups/${what}:operation=${operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
   const all = statements.map((statement) => ({ ...statement, dtype }));
   const classes = Math.max(...all.map(({ shape, axis }) => layout(shape, axis).classes));
-  // Without a basis, the kernel that does all of them.
+  // Without a basis, the kernel that computes all of them.
   const [kernel] = all.slice(0, 1).map((statement) => operation.needs(problemOf({ ...statement, temperature: 2 })));
   return defineCase(id, { dtype, classes, features, ...(kernel !== undefined && { kernel }) }, (backend) =>
     checkEach(all, parametersOf, async (statement) => {

@@ -99,7 +99,7 @@ async function assertValues(
   assertClose(`softmax of ${shape.join('x')}`, actual, expected, tolerance);
 }
 
-/** More rows than a dispatch has workgroups in one dimension; 16 different ones, over and over. */
+/** More rows than a dispatch has workgroups in one dimension; 16 different rows, repeated. */
 async function assertManyRows(backend: Backend, dtype: FloatDType, count: number, classes: number): Promise<void> {
   const period = 16;
   const few = { outer: period, classes, inner: 1 };
@@ -120,7 +120,7 @@ async function assertManyRows(backend: Backend, dtype: FloatDType, count: number
   assertClose('softmax', actual, repeated(expected), repeated(tolerance));
 }
 
-/** Rows add up to 1 within 4 ULP·√f, whatever the exp is worth: the division has the last word. */
+/** Rows sum to 1 within 4 ULP·√f, however inexact exp is, because each row is divided by its own sum. */
 async function assertSums(backend: Backend, dtype: FloatDType): Promise<void> {
   const { unit, floor, stored } = precisionOf(backend.supports, dtype);
   for (const classes of [5, 130].filter((count) => count <= backend.supports.limits.classes)) {
@@ -162,7 +162,7 @@ async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void>
   }
 }
 
-/** Same input, same backend: same bits, also when buffers move and other work runs in between. */
+/** The same input on the same backend gives the same bits, even if buffers move and other work runs in between. */
 async function assertDeterministic(backend: Backend, dtype: FloatDType): Promise<void> {
   const rows = { outer: 3, classes: 1025, inner: 1 };
   const operand = { values: logits('narrow', [3, 1025], 1, dtype), dtype };

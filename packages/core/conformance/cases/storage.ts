@@ -17,7 +17,7 @@ export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as c
         const buffer = backend.alloc(33, dtype);
         backend.write(buffer, host);
         host.fill(1);
-        assertSame('what was written, after the host array changed', await backend.read(buffer), values);
+        assertSame('written values, after the host array changed', await backend.read(buffer), values);
         backend.free(buffer);
       }),
       defineKernelCase(`storage/read-copies:${parameter}`, requires, async (backend) => {
@@ -36,26 +36,26 @@ export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as c
       defineKernelCase(`storage/read-sync:${parameter}`, { ...requires, features: ['readSync'] }, async (backend) => {
         const values = sample(dtype, 33);
         const buffer = upload(backend, { values, dtype });
-        assert(backend.readSync !== undefined, 'there is no readSync');
+        assert(backend.readSync !== undefined, 'the backend has no readSync');
         assertSame('readSync', backend.readSync(buffer), values);
         backend.readSync(buffer).fill(1);
-        assertSame('readSync, after what it gave before changed', backend.readSync(buffer), values);
+        assertSame('a second readSync, after the first array changed', backend.readSync(buffer), values);
         backend.free(buffer);
       }),
       defineKernelCase(`storage/view:${parameter}`, { ...requires, features: ['view'] }, async (backend) => {
         const values = sample(dtype, 33);
         const buffer = upload(backend, { values, dtype });
-        assert(backend.view !== undefined, 'there is no view');
+        assert(backend.view !== undefined, 'the backend has no view');
         assertSame('view', backend.view(buffer), values);
         backend.view(buffer).fill(1);
-        assertSame('what was written through the view', await backend.read(buffer), new Array(33).fill(1));
+        assertSame('values written through the view', await backend.read(buffer), new Array(33).fill(1));
         backend.free(buffer);
       }),
     ];
   },
 );
 
-/** What holds whatever the dtype. */
+/** Requirements that do not depend on the dtype. */
 export const storageOrder: readonly ConformanceCase[] = [
   defineKernelCase('storage/order', {}, async (backend) => {
     const dtype = firstDType(backend);
@@ -67,7 +67,7 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.write(x, hostOf({ values: [0, Number.NEGATIVE_INFINITY], dtype }));
     backend.softmax(s, x, rows, plain);
     assertRow('the first result, read before a second was enqueued', await before, [0.5, 0.5]);
-    assertRow('the result of what was enqueued last', await backend.read(s), [1, 0]);
+    assertRow('the result of the operation enqueued last', await backend.read(s), [1, 0]);
     backend.free(x);
     backend.free(s);
   }),
@@ -78,7 +78,7 @@ export const storageOrder: readonly ConformanceCase[] = [
     backend.softmax(s, x, { outer: 1, classes: 2, inner: 1 }, plain);
     backend.free(x);
     const other = upload(backend, { values: [3, 3], dtype });
-    assertRow('the result of work whose input was freed after it was enqueued', await backend.read(s), [1, 0]);
+    assertRow('the result of an operation whose input was freed after it was enqueued', await backend.read(s), [1, 0]);
     backend.free(other);
     backend.free(s);
   }),
@@ -94,16 +94,16 @@ export const storageOrder: readonly ConformanceCase[] = [
   }),
   defineKernelCase('storage/free:bytes=4GiB', {}, async (backend) => {
     const dtype = firstDType(backend);
-    // Buffers so large that an allocator maps fresh pages for them: none is touched, so none costs the time to clear it.
+    // Buffers so large that an allocator maps new pages for them. None of them is accessed, so no time is spent on clearing pages.
     const length = Math.min(2 ** 24, backend.supports.limits.elements);
     for (let bytes = 0; bytes < 2 ** 32; bytes += length * byteSize(dtype)) backend.free(backend.alloc(length, dtype));
     const buffer = upload(backend, { values: [1, 2, 3], dtype });
-    assertSame('a buffer after all the others', await backend.read(buffer), [1, 2, 3]);
+    assertSame('a buffer allocated after all the others', await backend.read(buffer), [1, 2, 3]);
     backend.free(buffer);
   }),
 ];
 
-/** These cases tell which work a result has seen, not how exact it is. */
+/** These cases check which operations a result includes, not how accurate it is. */
 function assertRow(what: string, actual: ArrayLike<number>, expected: readonly number[]): void {
   assertClose(what, actual, expected, [0.01, 0.01]);
 }
@@ -115,14 +115,14 @@ async function roundTrip(backend: Backend, dtype: DType): Promise<void> {
     const read = await backend.read(buffer);
     assert(
       read.constructor === hostOf({ values: [], dtype }).constructor,
-      `read gives ${read.constructor.name} for ${dtype}`,
+      `read returns ${read.constructor.name} for ${dtype}`,
     );
     assertSame(`${length} elements of ${dtype}`, read, values);
     backend.free(buffer);
   }
 }
 
-/** Values that a dtype holds exactly, with those that are easily lost. */
+/** Values that a dtype represents exactly, including ones that are easily lost. */
 function sample(dtype: DType, length: number, nonFinite = false): ArrayLike<number> {
   if (dtype === 'bool') return Uint8Array.from({ length }, (_, i) => (i % 3 === 0 ? 1 : 0));
   if (dtype === 'int32') return Int32Array.from({ length }, (_, i) => cycled([-100, 2 ** 31 - 1, -(2 ** 31), i], i));

@@ -7,8 +7,8 @@ import { kernelNames, unknownFunctions, verbNames } from '../members.js';
 import { precisionOf } from '../precision.js';
 
 /**
- * What a backend announces is true both ways: strengths are tried by the other cases, and a weakness that is declared must
- * be there. `inPlace: false` and `expUlp` can't be told from luck, so of these only the bounds are checked.
+ * What a backend announces is checked both ways: the other cases test its strengths, and a weakness that it announces must be
+ * demonstrable. `inPlace: false` and `expUlp` are exceptions, because a backend may be better than announced by chance: of these only the bounds are checked.
  */
 export function supportsCases(others: readonly ConformanceCase[]): readonly ConformanceCase[] {
   return [
@@ -29,7 +29,10 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
     defineKernelCase('supports/exp-ulp', {}, async ({ supports }) => {
       const { base, slope } = supports.expUlp;
       const relative = 2 * (base + slope * 20) * 2 ** -24;
-      assert(relative <= 1e-5, `expUlp lets exp(−20) be off by ${relative.toExponential(1)}; 1e-5 is the most`);
+      assert(
+        relative <= 1e-5,
+        `expUlp allows exp(−20) an error of ${relative.toExponential(1)}; at most 1e-5 is accepted`,
+      );
     }),
     defineKernelCase('supports/read-sync:declared=false', { weakness: 'readSync' }, async (backend) => {
       const x = tensor([1], { backend, dtype: firstDType(backend) });
@@ -55,7 +58,7 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
       const dtype = firstDType(backend);
       const most = backend.supports.limits.classes;
       const one = tensor([1], { backend, dtype });
-      // No row that long is allocated: what is refused is its shape.
+      // No row of that length is allocated: the operation is refused because of the shape.
       const tooLong = fromBuffer(backend, bufferOf(backend, one), [1, most + 1], dtype);
       await assertThrows(`softmax of ${most} + 1 classes`, 'ERR_UNSUPPORTED', () => softmax(tooLong));
       tooLong.dispose();
@@ -67,7 +70,7 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
         const kept = await subnormalsKept(backend);
         assert(
           !kept,
-          'supports.subnormals is flush, and float32 results below 2⁻¹²⁶ keep their value: announce preserve',
+          'supports.subnormals is flush, but float32 results below 2⁻¹²⁶ keep their value: announce preserve',
         );
       },
     ),
@@ -92,7 +95,7 @@ export function supportsCases(others: readonly ConformanceCase[]): readonly Conf
   ];
 }
 
-/** @throws Error where every case passes that would apply to the backend if it announced the strength */
+/** @throws Error if every case passes that would apply to the backend if it announced the strength */
 async function assertWeakness(
   backend: Backend,
   asIfStrong: Backend,
@@ -111,16 +114,16 @@ async function assertWeakness(
   throw new Error(`${announced}, and all ${probes.length} cases of ${strength} pass: announce ${strength}`);
 }
 
-/** @throws Error naming the functions that core does not know: they are misspelt, or have no place there */
+/** @throws Error naming functions that core does not know: they are misspelt or belong elsewhere */
 function assertKnown(what: string, part: object, known: readonly string[]): void {
   const unknown = unknownFunctions(part, known).map((name) => `${what}.${name}`);
   assert(
     unknown.length === 0,
-    `nothing calls ${unknown.join(', ')}: the members of ${what} are ${known.join(', ')}; helpers belong elsewhere`,
+    `unknown ${unknown.join(', ')}, which core never calls: the members of ${what} are ${known.join(', ')}; helpers belong elsewhere`,
   );
 }
 
-/** Text, booleans, finite numbers, and arrays and objects of them: what can be cloned, stored and printed. */
+/** Text, booleans, finite numbers, and arrays and objects of them: data that can be cloned, stored and printed. */
 function isPlainData(value: unknown): boolean {
   if (typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value);

@@ -6,43 +6,43 @@ import type { Operation } from '../operations/operation.js';
 import { broadcast, callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
 import type { Problem } from '../statement.js';
 
-/** Where an operation puts its result: a new tensor, one that is given, or one of its operands. */
+/** Where an operation writes its result: a new tensor, a given one, or one of its operands. */
 export type Out = 'none' | 'given' | 'operand 0' | 'operand 1' | 'operand 2' | 'target';
 
 /**
- * full: an entry for each logit. suffix: the dimensions from the axis on. repeated: all dimensions but the first, so that a
- * block of rows repeats. row: one row for all. columns: constant along the axis, so that rows are kept or emptied as a whole.
+ * full: an entry for each logit. suffix: the dimensions from the axis on. repeated: all dimensions except the first, so that a
+ * block of rows repeats. row: one row for all rows. columns: constant along the axis, so that whole rows are kept or masked.
  */
 export type TrialMask = 'none' | 'full' | 'suffix' | 'repeated' | 'row' | 'columns';
 
-/** The form of a problem as a covering array has it. */
+/** The form of a problem as an entry of a covering array. */
 export interface TrialForm {
   readonly rank: number;
   readonly axis: 'first' | 'middle' | 'last';
-  /** Of which the number of classes is drawn. */
+  /** The range from which the number of classes is drawn. */
   readonly length: readonly number[];
   readonly input: InputName;
   readonly temperature?: number | undefined;
   readonly mask?: TrialMask;
 }
 
-/** One call of an operation, with everything that it is given. */
+/** One call of an operation, with all of its arguments. */
 export interface Trial {
   readonly operation: Operation;
   readonly problem: Problem;
-  /** Maybe negative. */
+  /** May be negative. */
   readonly axis: number;
   readonly maskIsTensor: boolean;
   readonly out: Out;
   readonly resultShape: readonly number[];
-  /** All of it as text. */
+  /** The call as text. */
   readonly parameters: string;
 }
 
-/** Elements that a problem has at most, unless its row or its mask needs more. */
+/** The largest number of elements of a problem, unless its row or its mask needs more. */
 const mostElements = 200;
 
-/** Whether a form can be: a middle dimension needs three, and a mask that repeats something to repeat over. */
+/** Whether a form is possible: a middle dimension needs three dimensions, and a mask that repeats needs a dimension to repeat over. */
 export function isPossible({ rank, axis, mask = 'none' }: Partial<TrialForm>): boolean {
   if (rank === undefined) return !(axis === 'first' && (mask === 'suffix' || mask === 'repeated'));
   if (rank === 1) return axis !== 'first' && axis !== 'middle' && (mask === 'none' || mask === 'full');
@@ -62,11 +62,11 @@ export interface TrialOptions {
   readonly seed: string;
   /** The result is one number. */
   readonly isScalar: boolean;
-  /** No row is emptied by the mask, so that no result is infinite. */
+  /** The mask keeps at least one class of every row, so that no result is infinite. */
   readonly keepsEveryRow: boolean;
 }
 
-/** The numbers of a form: sizes, the axis's sign and the mask's entries are drawn from the seed. */
+/** The numbers of a form: sizes, the sign of the axis and the mask's entries are drawn from the seed. */
 export function trialOf(operation: Operation, form: TrialForm, options: TrialOptions): Trial {
   const { out, dtype, seed, isScalar, keepsEveryRow } = options;
   const random = randomFrom(seed);
@@ -93,7 +93,7 @@ export function trialOf(operation: Operation, form: TrialForm, options: TrialOpt
   return { operation, problem, axis: stated, maskIsTensor, out, resultShape, parameters };
 }
 
-/** @throws Error unless the result is right, and in the tensor that was given for it */
+/** @throws Error unless the result is correct and in the tensor that was given for it */
 export async function checkTrial(backend: Backend, trial: Trial): Promise<void> {
   const { operation, problem, axis } = trial;
   const { expected, tolerance } = expectation(backend, operation, problem);
@@ -137,13 +137,13 @@ function shapeOfResult({ family, member }: Operation, { shape, axis, rows }: Pro
   return isRowwise(family, member) ? reduced : shape;
 }
 
-/** Whether an operation gives one number a row, or less. */
+/** Whether the result of an operation has one number for each row, or fewer. */
 export function isRowwise(family: string, member: string): boolean {
   if (family === 'log-sum-exp') return member === 'values' || member === 'jvp';
   return family === 'cross-entropy' && (member === 'loss' || member === 'jvp');
 }
 
-/** Small sizes around the axis, larger than 1 where the mask is to repeat. */
+/** Small sizes around the axis, larger than 1 where the mask repeats. */
 function shapeOf({ rank, length, mask }: TrialForm, axis: number, random: () => number): readonly number[] {
   const classes = cycled(length, Math.floor(random() * length.length));
   const needed = mask === undefined || mask === 'none' || mask === 'full' ? 0 : mask === 'repeated' ? 2 : 1;
@@ -160,8 +160,8 @@ function shapeOf({ rank, length, mask }: TrialForm, axis: number, random: () => 
 }
 
 /**
- * A mask with two of three entries kept, and for one row in five none. The first row keeps its first two classes, so that
- * something is left and a target can be had whichever class is ignored.
+ * A mask that keeps two of three entries, and no entry in one row of five. The first row keeps its first two classes, so that
+ * at least one row has a valid target, whichever class is ignored.
  */
 function maskOf(
   name: TrialMask,

@@ -26,7 +26,7 @@ import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
 import { confidentLengths, probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
-/** Upstream gradients by name. */
+/** Cotangents by name. */
 const upstream = {
   uniform: (length: number, dtype: FloatDType) => cotangents(length, dtype),
   large: (length: number, dtype: FloatDType) => cotangents(length, dtype, 1e4),
@@ -37,7 +37,7 @@ const upstream = {
   unit: (length: number) => Float64Array.from({ length }, (_, i) => (i % 4 === 1 ? 1 : 0)),
 } as const;
 
-/** The required kernel `vjp`, which is the jvp as well. */
+/** The required kernel `vjp`, which is also the jvp. */
 export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
   const values = (
     shape: readonly number[],

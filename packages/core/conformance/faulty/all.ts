@@ -6,7 +6,7 @@ import { faultyRanges } from './ranges.js';
 import { faultySoftmax } from './softmax.js';
 import { faultyStorage } from './storage.js';
 
-/** The suite's proof of itself: every backend in it has one mistake, and one case named for it fails. */
+/** Tests of the suite itself: every backend in the list has one mistake, and the case named for it must fail. */
 export const faulty: readonly Fault[] = [
   ...faultyStorage,
   ...faultySoftmax,

@@ -1,23 +1,23 @@
 import { SoftgradError } from '../../src/index.js';
 import { type Fault, fault } from './fault.js';
 
-/** Backends that are right and say something else of themselves. */
+/** Backends that compute correctly but announce something else. */
 export const faultyAnnouncements: readonly Fault[] = [
   fault(
     'flush-that-is-not-there',
-    'announces that it flushes subnormals, and keeps them.',
+    'announces that it flushes subnormals, but keeps them.',
     'supports/subnormals:declared=flush',
     ({ supports }) => ({ supports: { ...supports, subnormals: 'flush' } }),
   ),
   fault(
     'ieee-unannounced',
-    'announces nothing about NaN and infinities, and does all of it right.',
+    'announces nothing about NaN and infinities, but handles all of them correctly.',
     'supports/non-finite:declared=unspecified',
     ({ supports }) => ({ supports: { ...supports, nonFinite: 'unspecified' } }),
   ),
   fault(
     'full-range-unannounced',
-    'announces an ordinary range, and has all of it.',
+    'announces an ordinary range, but handles the full range.',
     'supports/range:declared=ordinary',
     ({ supports }) => ({ supports: { ...supports, range: 'ordinary' } }),
   ),
@@ -38,7 +38,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   })),
   fault(
     'exp-less-exact-than-announced',
-    'announces an exp of 1 ULP and has one of 8.',
+    'announces an exp error of 1 ULP, but has an error of 8 ULP.',
     'basis/unary:op=exp',
     ({ basis }) =>
       basis
@@ -55,7 +55,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   ),
   fault(
     'float64-that-is-float32',
-    'announces float64 and stores float32.',
+    'announces float64, but stores float32.',
     'storage/round-trip:dtype=float64',
     ({ write }) => ({
       write: (buffer, host) => write(buffer, buffer.dtype === 'float64' ? host.map(Math.fround) : host),
@@ -70,24 +70,24 @@ export const faultyAnnouncements: readonly Fault[] = [
   fault('no-device', 'does not say what it runs on.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, device: '' },
   })),
-  fault('no-name', 'has no name for errors and tables.', 'supports/plain-data', () => ({ name: '' })),
+  fault('no-name', 'has an empty name.', 'supports/plain-data', () => ({ name: '' })),
   fault(
     'unlimited',
-    'announces an infinite limit, which JSON does not hold.',
+    'announces an infinite limit, which JSON cannot represent.',
     'supports/plain-data',
     ({ supports }) => ({
       supports: { ...supports, limits: { ...supports.limits, classes: Number.POSITIVE_INFINITY } },
     }),
   ),
-  fault('no-elements', 'announces that no buffer has an element.', 'supports/plain-data', ({ supports }) => ({
+  fault('no-elements', 'announces a limit of 0 elements.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, limits: { ...supports.limits, elements: 0 } },
   })),
-  fault('no-classes', 'announces that no row has a class.', 'supports/plain-data', ({ supports }) => ({
+  fault('no-classes', 'announces a limit of 0 classes.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, limits: { ...supports.limits, classes: 0 } },
   })),
   fault(
     'limit-of-elements-too-high',
-    'announces buffers of 2²⁸ elements and has memory for 2¹⁶.',
+    'announces buffers of 2²⁸ elements, but has memory for 2¹⁶.',
     'softmax/many-rows:shape=65537x3;axis=1;input=spread',
     ({ alloc }) => ({
       alloc(length, dtype) {
@@ -98,7 +98,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   ),
   fault(
     'limit-of-classes-too-high',
-    'announces rows of 2²⁸ classes and handles the first 1024.',
+    'announces rows of 2²⁸ classes, but handles only the first 1024.',
     'softmax/lengths:shape=3x1023..1025;axis=1;input=spread',
     (right) => ({
       softmax: (out, x, rows, parameters) =>
@@ -107,7 +107,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   ),
   fault(
     'vjp-flushes-undeclared',
-    'announces that it preserves subnormals, and its vjp makes them 0.',
+    'announces that it preserves subnormals, but its vjp flushes them to 0.',
     'vjp/values:shape=7x5;axis=1;input=wide;cotangent=uniform',
     (right) => ({
       vjp(out, s, g, rows, parameters) {
@@ -118,7 +118,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   ),
   fault(
     'basis-not-in-place',
-    'announces inPlace, and its binary clears out before it reads its operands.',
+    'announces inPlace, but its binary clears out before it reads its operands.',
     'basis/in-place',
     ({ basis }) =>
       basis
@@ -135,7 +135,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   ),
   fault(
     'basis-without-nan',
-    'announces ieee, and its maximum of NaN and a number is the number.',
+    'announces ieee, but its maximum of NaN and a number is the number.',
     'basis/binary:op=max;values=non-finite',
     ({ basis }) =>
       basis
@@ -151,20 +151,25 @@ export const faultyAnnouncements: readonly Fault[] = [
         : {},
   ),
   fault('no-jacobian', 'lacks one of the three required kernels.', 'supports/complete', () => ({
-    // As an author's object may be where no types say otherwise.
+    // An author's object may lack it where types are not checked.
     jacobian: undefined as never,
   })),
-  fault('no-exp-ulp', 'says nothing of how exact its exp is.', 'supports/complete', ({ supports }) => ({
+  fault('no-exp-ulp', 'does not announce the error of its exp.', 'supports/complete', ({ supports }) => ({
     supports: { ...supports, expUlp: undefined as never },
   })),
   fault('half-a-basis', 'has a basis without select.', 'supports/complete', ({ basis }) =>
     basis ? { basis: { ...basis, select: undefined as never } } : {},
   ),
-  fault('misspelt-kernel', 'has a kernel that nobody calls.', 'supports/known-members', ({ kernels = {} }) => {
-    const { logSoftmax, ...others } = kernels;
-    return { kernels: Object.assign(others, { logSoftmaxx: logSoftmax }) };
-  }),
-  fault('misspelt-verb', 'has a verb that nobody calls.', 'supports/known-members', ({ basis }) =>
+  fault(
+    'misspelt-kernel',
+    'has a kernel whose name core does not know.',
+    'supports/known-members',
+    ({ kernels = {} }) => {
+      const { logSoftmax, ...others } = kernels;
+      return { kernels: Object.assign(others, { logSoftmaxx: logSoftmax }) };
+    },
+  ),
+  fault('misspelt-verb', 'has a primitive whose name core does not know.', 'supports/known-members', ({ basis }) =>
     basis ? { basis: Object.assign({ reduceMax: basis.reduce }, basis) } : {},
   ),
 ];

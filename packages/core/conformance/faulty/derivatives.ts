@@ -33,7 +33,7 @@ export const faultyDerivatives: readonly Fault[] = [
   })),
   fault(
     'vjp-last-axis-only',
-    'sums ⟨s, g⟩ over what is contiguous.',
+    'sums ⟨s, g⟩ over contiguous elements instead of over a row.',
     'vjp/values:shape=7x5;axis=0;input=ramp;cotangent=uniform',
     (right) => ({
       vjp: (out, s, g, { outer, classes, inner }, parameters) =>
@@ -42,7 +42,7 @@ export const faultyDerivatives: readonly Fault[] = [
   ),
   fault(
     'vjp-not-in-place',
-    'announces inPlace and reads entries of the cotangent that it has overwritten.',
+    'announces inPlace, but reads entries of the cotangent that it has overwritten.',
     'vjp/in-place',
     () => ({
       vjp(out, s, g, rows) {
@@ -55,7 +55,7 @@ export const faultyDerivatives: readonly Fault[] = [
       },
     }),
   ),
-  fault('vjp-that-cancels', 's ⊙ (g − ⟨s, g⟩) as it stands, in float32.', 'vjp/nearly-one-hot', () => ({
+  fault('vjp-that-cancels', 's ⊙ (g − ⟨s, g⟩) computed in float32, which cancels.', 'vjp/nearly-one-hot', () => ({
     vjp(out, s, g, rows, { temperature }) {
       for (const at of rowIndices(rows)) {
         const inner = at.reduce((sum, i) => Math.fround(sum + Math.fround(valueAt(s, i) * valueAt(g, i))), 0);
@@ -65,7 +65,7 @@ export const faultyDerivatives: readonly Fault[] = [
   })),
   fault(
     'vjp-of-two-means',
-    'takes ⟨s, g⟩ off twice instead of the cotangent at the largest probability, in float32.',
+    'subtracts ⟨s, g⟩ twice instead of the cotangent at the largest probability, in float32.',
     'vjp/nearly-one-hot:input=peaked;cotangent=offset',
     () => ({
       vjp(out, s, g, rows, { temperature }) {
@@ -82,7 +82,7 @@ export const faultyDerivatives: readonly Fault[] = [
   ),
   fault(
     'diagonal-of-the-difference',
-    'takes s (1 − s) on the diagonal wherever s is.',
+    'writes s (1 − s) on the diagonal even where s is above ½.',
     'jacobian/nearly-one-hot',
     (right) => ({
       jacobian(out, s, rows, parameters) {
@@ -104,7 +104,7 @@ export const faultyDerivatives: readonly Fault[] = [
       g.data.set(product);
     },
   })),
-  fault('diagonal-jacobian', 'writes s (1 − s) on the diagonal and nothing beside it.', jacobianRamp, (right) => ({
+  fault('diagonal-jacobian', 'writes s (1 − s) on the diagonal and nothing elsewhere.', jacobianRamp, (right) => ({
     jacobian(out, s, rows, parameters) {
       right.jacobian(out, s, rows, parameters);
       const { classes } = rows;
@@ -126,7 +126,7 @@ export const faultyDerivatives: readonly Fault[] = [
   })),
   fault(
     'jacobian-in-inner-order',
-    'lays the matrices out by inner first.',
+    'orders the matrices by inner first.',
     'jacobian/values:shape=2x3x4;axis=1;input=ramp',
     (right) => ({
       jacobian(out, s, rows, parameters) {

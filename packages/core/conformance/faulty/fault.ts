@@ -3,7 +3,7 @@ import type { Backend, BackendProvider, Kernels, Rows } from '../../src/index.js
 import { delegate } from '../delegate.js';
 import { type ExactBuffer, exact } from '../exact.js';
 
-/** A backend that is right but for one classic mistake, and the case that must notice. */
+/** A backend that is correct except for one classic mistake, and the case that must detect it. */
 export interface Fault {
   readonly name: string;
   /** The mistake, in one sentence. */
@@ -13,7 +13,7 @@ export interface Fault {
   readonly provider: BackendProvider<ExactBuffer>;
 }
 
-/** The exact backend with one thing replaced, afresh for every backend opened. */
+/** The exact backend with some members replaced, made anew each time a backend is opened. */
 export function fault(
   name: string,
   mistake: string,
@@ -41,7 +41,7 @@ export function faultyKernels(
   return fault(name, mistake, caughtBy, ({ kernels = {} }) => ({ kernels: { ...kernels, ...replace(kernels) } }));
 }
 
-/** Writes `results(row)` for every row of `x`, as an author's kernel would: in the buffer's own precision. */
+/** Writes `results(row)` for every row of `x`, as the kernel of an author would: in the buffer's own precision. */
 export function eachRow(
   out: ExactBuffer,
   x: ExactBuffer,

@@ -10,7 +10,7 @@ const small = 'shape=7x5;axis=1;input=spread';
 const parameterMistakes: readonly Fault[] = [
   fault(
     'ignores-its-parameters',
-    'takes temperature and mask for what others have, and declines neither.',
+    'ignores temperature and mask instead of declining them.',
     `softmax/values:${small};temperature=0.5`,
     (right) => ({ softmax: (out, x, rows) => right.softmax(out, x, rows, plain) }),
   ),
@@ -35,7 +35,7 @@ const parameterMistakes: readonly Fault[] = [
   ),
   fault(
     'masks-with-a-large-number',
-    'adds −1e9 where the mask is 0, so that a row with nothing kept has probabilities.',
+    'adds −1e9 where the mask is 0, so that a row with nothing kept gets probabilities.',
     'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
     () => ({
       softmax(out, x, rows, { temperature, mask }) {
@@ -50,7 +50,7 @@ const parameterMistakes: readonly Fault[] = [
   ),
   fault(
     'repeats-the-first-mask',
-    'uses the mask of the first block for all.',
+    'uses the mask of the first block for all blocks.',
     'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',
     (right) => ({
       softmax(out, x, rows, parameters) {
@@ -63,7 +63,7 @@ const parameterMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'declines-in-silence',
-    'does not handle a mask, writes nothing and does not say so by returning false.',
+    'writes nothing if there is a mask, and does not return false.',
     'log-softmax/values:shape=7x5;axis=0;input=nan;mask=full',
     ({ logSoftmax }) => ({
       logSoftmax: (out, x, rows, parameters) => (parameters.mask ? undefined : logSoftmax?.(out, x, rows, parameters)),
@@ -120,7 +120,7 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-of-the-sum',
-    'rounds Σ exp, which is 1 where the others are small, before it takes the logarithm.',
+    'takes the logarithm of a rounded Σ exp, which is 1 where the other terms are small.',
     'log-sum-exp/values:shape=60x4;axis=1;input=peaked',
     () => ({
       logSumExp(out, x, rows) {
@@ -132,7 +132,7 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-softmax-of-the-sum',
-    'does so in log-softmax, whose largest entry is then 0.',
+    'makes the same mistake in log-softmax, whose largest entry is then 0.',
     'log-softmax/values:shape=60x4;axis=1;input=peaked',
     () => ({
       logSoftmax: (out, x, rows) =>
@@ -143,7 +143,7 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-softmax-vjp-that-cancels',
-    'g − exp(y) Σ g as it stands, in float32.',
+    'g − exp(y) Σ g computed in float32, which cancels.',
     'extremes/log-softmax-vjp:input=peaked;cotangent=largest',
     () => ({
       logSoftmaxVjp(out, y, g, rows) {
@@ -156,7 +156,7 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-softmax-jvp-that-cancels',
-    't − ⟨exp(y), t⟩ as it stands, in float32.',
+    't − ⟨exp(y), t⟩ computed in float32, which cancels.',
     'log-softmax/jvp:shape=60x4;axis=1;input=peaked',
     () => ({
       logSoftmaxJvp(out, y, t, rows) {
@@ -172,7 +172,7 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-softmax-diagonal-of-the-difference',
-    'takes 1 − exp(y), both rounded, on the diagonal wherever exp(y) is.',
+    'writes 1 − exp(y), both rounded, on the diagonal even where exp(y) is above ½.',
     'log-softmax/jacobian:shape=60x4;axis=1;input=peaked',
     ({ logSoftmaxJacobian }) => ({
       logSoftmaxJacobian(out, y, rows, parameters) {
@@ -194,13 +194,13 @@ const functionMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'relu-swallows-nan',
-    'compares with 0, which makes NaN 0.',
+    'compares with 0, which turns NaN into 0.',
     'relu/values:shape=7x5;axis=1;input=nan',
     () => ({ relu: (out, x) => out.data.set(x.data.map((v) => (v <= 0 || Number.isNaN(v) ? 0 : v))) }),
   ),
   faultyKernels(
     'relu-slope-at-zero',
-    'lets the gradient through where y is 0.',
+    'passes the gradient where y is 0.',
     'relu/vjp:shape=7x5;axis=1;input=broad',
     () => ({ reluVjp: (out, y, g) => out.data.set(y.data.map((v, i) => (v >= 0 ? valueAt(g, i) : 0))) }),
   ),
@@ -212,7 +212,7 @@ const hvpSpread = `softmax/hvp:${small};temperature=0.5`;
 const hvpMistakes: readonly Fault[] = [
   faultyKernels(
     'hvp-that-cancels',
-    'computes d ⊙ (g − ⟨s, g⟩) − s ⟨d, g⟩ of a d that has nothing but rounding left at the largest probability.',
+    'computes d ⊙ (g − ⟨s, g⟩) − s ⟨d, g⟩ with a d that is only rounding error at the largest probability.',
     'extremes/nearly-one-hot:operation=softmax.hvp',
     () => ({
       softmaxHvp(out, s, g, t, rows, { temperature }) {
@@ -234,7 +234,7 @@ const hvpMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'hvp-without-its-mean',
-    'leaves s ⟨d, g⟩ out: d ⊙ (g − ⟨s, g⟩), whose rows do not sum to 0.',
+    'omits s ⟨d, g⟩: d ⊙ (g − ⟨s, g⟩), whose rows do not sum to 0.',
     hvpSpread,
     () => ({
       softmaxHvp(out, s, g, t, rows, { temperature }) {
@@ -256,7 +256,7 @@ const hvpMistakes: readonly Fault[] = [
   })),
   faultyKernels(
     'log-softmax-hvp-without-the-cotangent',
-    'takes the cotangent to sum to −1, as it does where the loss is the log-likelihood of one class.',
+    'assumes that the cotangent sums to −1, which is true only for the log-likelihood of one class.',
     'log-softmax/hvp:shape=2x3x4;axis=1;input=ramp',
     ({ logSoftmaxHvp }) => ({
       logSoftmaxHvp(out, y, g, t, rows, parameters) {
@@ -267,7 +267,7 @@ const hvpMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-sum-exp-hvp-of-what-is-masked',
-    'multiplies the tangent at a masked entry by 0, which leaves NaN of NaN.',
+    'multiplies the tangent at a masked entry by 0, which keeps NaN.',
     'laws/masked-directions:operation=logSumExp.hvp',
     ({ logSumExpHvp }) => ({
       logSumExpHvp(out, x, g, t, rows, parameters) {
@@ -281,7 +281,7 @@ const hvpMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'log-sum-exp-hvp-over-the-batch',
-    'takes the cotangent of the first row for all.',
+    'uses the cotangent of the first row for all rows.',
     'log-sum-exp/hvp:shape=2x3x4;axis=1;input=ramp',
     ({ logSumExpHvp }) => ({
       logSumExpHvp(out, x, g, t, rows, parameters) {
@@ -291,7 +291,7 @@ const hvpMistakes: readonly Fault[] = [
   ),
 ];
 
-/** log Σ exp of a row, the maximum taken off, with the sum as float32 has it. */
+/** log Σ exp of a row after subtracting the maximum, with the sum rounded to float32. */
 function logOfSum(row: readonly number[]): number {
   const max = row.reduce((a, b) => Math.max(a, b));
   return max + Math.log(Math.fround(row.reduce((sum, v) => sum + Math.exp(v - max), 0)));
@@ -301,7 +301,7 @@ function logOfSum(row: readonly number[]): number {
 const crossEntropyMistakes: readonly Fault[] = [
   faultyKernels(
     'mean-over-all-rows',
-    'divides by the number of rows, counting those that are ignored.',
+    'divides by the number of rows, including the ignored ones.',
     `cross-entropy/loss:target=ignored;${small}`,
     ({ crossEntropy }) => ({
       crossEntropy: (out, x, rows, parameters) =>
@@ -310,7 +310,7 @@ const crossEntropyMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'smooths-without-the-target',
-    'spreads ε over the other classes only.',
+    'spreads ε over the other classes only, not over all.',
     'cross-entropy/loss:target=indices;reduction=none;labelSmoothing=0.1;shape=7x5;axis=1;input=spread',
     ({ crossEntropy }) => ({
       crossEntropy(out, x, rows, parameters) {
@@ -338,7 +338,7 @@ const crossEntropyMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'gradient-of-the-difference',
-    'takes p − q with a p that is rounded to 1.',
+    'computes p − q with a p that is rounded to 1.',
     'extremes/cross-entropy-gradient:target=largest;reduction=none',
     ({ crossEntropy }) => ({
       crossEntropy(out, x, rows, parameters) {
@@ -383,7 +383,7 @@ const crossEntropyMistakes: readonly Fault[] = [
   ),
   faultyKernels(
     'counts-ignored-rows',
-    'takes an ignored row for one of class 0.',
+    'treats an ignored row as one of class 0.',
     `cross-entropy/gradient:target=ignored;${small}`,
     ({ crossEntropy }) => ({
       crossEntropy(out, x, rows, parameters) {

@@ -4,7 +4,7 @@ import { eachRow, type Fault, fault, faultyKernels, softmaxOf, valueAt } from '.
 
 const { fround } = Math;
 
-/** Log-probabilities of a row of float32, taken from x/T that is rounded to float32 first. */
+/** Log-probabilities of a float32 row, computed from x/T that is first rounded to float32. */
 function logSoftmaxOf(row: readonly number[], temperature: number): number[] {
   const tempered = row.map((x) => fround(x / temperature));
   const max = tempered.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
@@ -13,7 +13,7 @@ function logSoftmaxOf(row: readonly number[], temperature: number): number[] {
   return shifted.map((x) => fround(x - log));
 }
 
-/** Right for ordinary numbers, wrong at the ends of the range; or not the same to the last bit every time. */
+/** Correct for ordinary numbers but wrong at the ends of the range, or not the same to the last bit every time. */
 export const faultyRanges: readonly Fault[] = [
   fault('softmax-that-divides-first', 'rounds x/T to float32, where it overflows.', 'softmax/range', () => ({
     softmax: (out, x, rows, { temperature }) =>
@@ -45,7 +45,7 @@ export const faultyRanges: readonly Fault[] = [
   ),
   fault(
     'vjp-of-overflowing-differences',
-    'takes g − ⟨s, g⟩ in float32, where the largest cotangents overflow.',
+    'computes g − ⟨s, g⟩ in float32, where the largest cotangents overflow.',
     'vjp/huge-cotangents:axis=1',
     () => ({
       vjp(out, s, g, rows, { temperature }) {
@@ -63,7 +63,7 @@ export const faultyRanges: readonly Fault[] = [
   ),
   faultyKernels(
     'loss-of-float32-log-probabilities',
-    'rounds log p to float32, in which it is −Infinity, before the target weighs it.',
+    'rounds log p to float32, where it is −Infinity, before multiplying it by the target.',
     'cross-entropy/range',
     (right) => ({
       crossEntropy(out, x, rows, parameters) {
@@ -81,7 +81,7 @@ export const faultyRanges: readonly Fault[] = [
   ),
   faultyKernels(
     'loss-by-another-way',
-    'has another last bit in the loss where no gradient is wanted.',
+    'computes a loss with another last bit if no gradient is requested.',
     'cross-entropy/one-loss',
     (right) => ({
       crossEntropy(out, x, rows, parameters) {
@@ -92,7 +92,7 @@ export const faultyRanges: readonly Fault[] = [
   ),
   fault(
     'another-way-in-place',
-    'has other last bits where the result replaces the logits.',
+    'computes other last bits if the result overwrites the logits.',
     'laws/in-place-equals-allocated:operation=softmax',
     (right) => ({
       softmax(out, x, rows, parameters) {

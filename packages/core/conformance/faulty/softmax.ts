@@ -4,11 +4,11 @@ import { cycled } from '../inputs.js';
 import { isPlain, plain } from '../kernel.js';
 import { eachRow, type Fault, fault, softmaxOf } from './fault.js';
 
-/** Mistakes of the softmax kernel: what a row becomes. */
+/** Mistakes in the softmax kernel's result for a row. */
 const rowMistakes: readonly Fault[] = [
   wrongRows(
     'no-max-shift',
-    'exponentiates the logits as they are, which overflows.',
+    'exponentiates the logits without subtracting the maximum, which overflows.',
     'softmax/values:shape=7x5;axis=1;input=shifted',
     (row) => {
       const exponentials = row.map((x) => Math.fround(Math.exp(x)));
@@ -30,8 +30,11 @@ const rowMistakes: readonly Fault[] = [
   wrongRows('all-zero', 'writes nothing but 0.', 'softmax/lengths:shape=3x1023..1025;axis=1;input=spread', (row) =>
     row.map(() => 0),
   ),
-  wrongRows('uniform', 'gives every class 1/f.', 'softmax/lengths:shape=3x1023..1025;axis=1;input=spread', (row) =>
-    row.map(() => 1 / row.length),
+  wrongRows(
+    'uniform',
+    'gives every class the probability 1/classes.',
+    'softmax/lengths:shape=3x1023..1025;axis=1;input=spread',
+    (row) => row.map(() => 1 / row.length),
   ),
   wrongRows(
     'slightly-off',
@@ -44,13 +47,13 @@ const rowMistakes: readonly Fault[] = [
   ),
   wrongRows(
     'computes-float64-in-float32',
-    'announces float64 and rounds to float32 on the way.',
+    'announces float64, but rounds intermediate results to float32.',
     'softmax/values:shape=7x5;axis=1;input=ramp;dtype=float64',
     (row) => softmaxOf(row).map(Math.fround),
   ),
   wrongRows(
     'flushes-undeclared',
-    'announces that it preserves subnormals, and makes them 0.',
+    'announces that it preserves subnormals, but flushes them to 0.',
     'softmax/values:shape=3x130;axis=1;input=wide',
     (row) => softmaxOf(row).map((p) => (p < 2 ** -126 ? 0 : p)),
   ),
@@ -62,13 +65,13 @@ const rowMistakes: readonly Fault[] = [
   ),
   wrongRows(
     'uniform-for-nothing',
-    'starts the maximum at −3.4e38, so that a row of −Infinity comes out as 0 instead of NaN.',
+    'starts the maximum at −3.4e38, so that the result for a row of −Infinity is 0 instead of NaN.',
     'softmax/values:shape=7x5;axis=1;input=nothing',
     (row) => (row.every((x) => x === Number.NEGATIVE_INFINITY) ? row.map(() => 0) : softmaxOf(row)),
   ),
   wrongRows(
     'drops-the-tail',
-    'handles classes in groups of four and forgets the rest of the row in the sum.',
+    'handles classes in groups of four and omits the rest of the row from the sum.',
     'softmax/lengths:shape=3x1..8;axis=1;input=spread',
     (row) => {
       const whole = row.length - (row.length % 4) || row.length;
@@ -79,18 +82,18 @@ const rowMistakes: readonly Fault[] = [
   ),
 ];
 
-/** Mistakes about where a row lies and where its result goes. */
+/** Mistakes about the layout of a row and of its result. */
 const layoutMistakes: readonly Fault[] = [
   wrongSoftmax(
     'last-axis-only',
-    'ignores inner and reduces over what is contiguous.',
+    'ignores inner and reduces over contiguous elements.',
     'softmax/values:shape=7x5;axis=0;input=ramp',
     (right, out, x, { outer, classes, inner }) =>
       right.softmax(out, x, { outer: outer * inner, classes, inner: 1 }, plain),
   ),
   wrongSoftmax(
     'wrong-axis',
-    'reduces over the first axis where it should over the last.',
+    'reduces over the first axis instead of the last.',
     'softmax/values:shape=7x5;axis=1;input=ramp',
     (right, out, x, { outer, classes, inner }) =>
       right.softmax(out, x, { outer: inner, classes: outer, inner: classes }, plain),
@@ -107,7 +110,7 @@ const layoutMistakes: readonly Fault[] = [
   ),
   wrongSoftmax(
     'drops-the-last-row',
-    'handles rows in pairs and forgets the odd one.',
+    'handles rows in pairs and omits the last one of an odd number.',
     'softmax/lengths:shape=1..9x10;axis=1;input=spread',
     (right, out, x, rows) => {
       const last = out.data.slice(-rows.classes);
@@ -128,7 +131,7 @@ const layoutMistakes: readonly Fault[] = [
   ),
   wrongSoftmax(
     'stale-out',
-    'writes only what is not 0, trusting that out was cleared.',
+    'writes only nonzero elements, assuming that out was cleared.',
     'softmax/values:shape=7x5;axis=1;input=removed',
     (right, out, x, rows) => {
       const before = out.data.slice();
@@ -158,7 +161,7 @@ const layoutMistakes: readonly Fault[] = [
   ),
   wrongSoftmax(
     'not-in-place',
-    'announces inPlace and clears out before it reads the logits.',
+    'announces inPlace, but clears out before it reads the logits.',
     'softmax/in-place',
     (right, out, x, rows) => {
       out.data.fill(0);

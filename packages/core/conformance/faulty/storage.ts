@@ -3,11 +3,11 @@ import type { ExactBuffer } from '../exact.js';
 import { cycled } from '../inputs.js';
 import { type Fault, fault } from './fault.js';
 
-/** Mistakes of storage, of the order of work, and of the basis. */
+/** Mistakes about storage, the order of execution, and the basis. */
 export const faultyStorage: readonly Fault[] = [
   fault(
     'write-keeps-the-host-array',
-    'keeps what it was given instead of copying it.',
+    'keeps the array that it was given instead of copying it.',
     'storage/write-copies:dtype=float32',
     () => {
       const kept = new WeakMap<ExactBuffer, ArrayLike<number>>();
@@ -24,16 +24,16 @@ export const faultyStorage: readonly Fault[] = [
       };
     },
   ),
-  fault('read-gives-its-own-memory', 'hands out its memory.', 'storage/read-copies:dtype=float32', () => ({
+  fault('read-gives-its-own-memory', 'returns its own memory.', 'storage/read-copies:dtype=float32', () => ({
     read: async (buffer) => buffer.data,
   })),
-  fault('read-sync-gives-its-own-memory', 'hands out its memory.', 'storage/read-sync:dtype=float32', () => ({
+  fault('read-sync-gives-its-own-memory', 'returns its own memory.', 'storage/read-sync:dtype=float32', () => ({
     readSync: (buffer) => buffer.data,
   })),
-  fault('view-is-a-copy', 'gives a copy for a view.', 'storage/view:dtype=float32', () => ({
+  fault('view-is-a-copy', 'returns a copy instead of a view.', 'storage/view:dtype=float32', () => ({
     view: (buffer) => buffer.data.slice(),
   })),
-  fault('int32-through-float32', 'keeps integers as float32.', 'storage/round-trip:dtype=int32', () => ({
+  fault('int32-through-float32', 'stores integers as float32.', 'storage/round-trip:dtype=int32', () => ({
     write: (buffer, host) => buffer.data.set(host.map(Math.fround)),
   })),
   fault('reads-before-the-work', 'reads without waiting for what is enqueued.', 'storage/order', (right) => ({
@@ -57,10 +57,10 @@ export const faultyStorage: readonly Fault[] = [
       },
     };
   }),
-  fault('never-closes', 'does not know that it was closed.', 'lifecycle/close', () => ({ close: () => {} })),
+  fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault(
     'broadcasts-by-cycling',
-    'cycles through a smaller operand instead of broadcasting it.',
+    'repeats a smaller operand instead of broadcasting it.',
     'basis/binary:op=add;operands=row',
     (right) => ({
       basis: {
@@ -79,7 +79,7 @@ export const faultyStorage: readonly Fault[] = [
   ),
   fault(
     'selects-by-multiplying',
-    'computes c a + (1 − c) b, which lets a NaN through.',
+    'computes c a + (1 − c) b, which propagates a NaN that was not selected.',
     'basis/select:values=non-finite',
     (right) => ({
       basis: {
@@ -102,7 +102,7 @@ export const faultyStorage: readonly Fault[] = [
   })),
   fault(
     'reduces-in-blocks',
-    'reduces whole blocks of 64 and forgets the rest.',
+    'reduces whole blocks of 64 and omits the rest.',
     'basis/reduce:op=sum;rows=1x67x9',
     (right) => ({
       basis: {
@@ -117,7 +117,7 @@ export const faultyStorage: readonly Fault[] = [
   ),
 ];
 
-/** Work runs when something is read or written; free wipes the memory at once. */
+/** Work runs when data is read or written; free clears the memory at once. */
 function enqueuing(right: Backend<ExactBuffer>): Partial<Backend<ExactBuffer>> {
   const queue: (() => void)[] = [];
   const flush = () => {

@@ -101,7 +101,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     family: idOf(name),
     member,
     takes: sharedOptions(takes),
-    // Its value needs a kernel too; a backend that has this kernel is assumed to have that one.
+    // Its value needs a kernel too; a backend that has this kernel is assumed to have that one as well.
     needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
     passes: (problem) => outputOf(name, definition, problem).values,
     operands: (problem) => [logitsOf(problem)],
@@ -117,7 +117,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
   };
 }
 
-/** The reference at the temperature that the kernel gets. */
+/** The reference at the temperature that is passed to the kernel. */
 function statedBy(expectation: Expectation, definition: Definition): Pick<Operation, 'expected' | 'tolerance'> {
   return {
     expected: (operands, problem) => expectation.expected(operands, problem.rows, parametersOf(problem, definition)),
@@ -158,7 +158,7 @@ function sharedOptions(names: readonly string[]): Operation['takes'] {
   return (['axis', 'temperature', 'mask'] as const).filter((option) => names.includes(option));
 }
 
-/** The options that a function takes. It would refuse the others. */
+/** The options that a function takes; it would throw for others. */
 function taken(options: Partial<CallOptions>, names: readonly string[]): Partial<CallOptions> {
   return Object.fromEntries(Object.entries(options).filter(([option]) => names.includes(option)));
 }

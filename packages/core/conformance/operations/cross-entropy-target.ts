@@ -8,13 +8,13 @@ import type { Operand } from './operation.js';
 /** The target of a cross-entropy operation and its ignoreIndex. */
 export interface TargetSetting {
   /**
-   * ignored: indices, −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities of which a row sums
-   * to 0.6 or 1.7.
+   * ignored: indices, with −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities, with one row that
+   * sums to 0.6 or 1.7.
    */
   readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised';
-  /** Every third row from the second on has this index, and no other row if it can have another. 'last' is that of the last class. */
+  /** Every third row, starting with the second, has this index, and no other row has it if there is another class. 'last' is the index of the last class. */
   readonly ignoreIndex?: number | 'default' | 'last';
-  /** The target is a tensor, and the last operand. */
+  /** The target is a tensor and the last operand. */
   readonly asTensor?: boolean;
 }
 

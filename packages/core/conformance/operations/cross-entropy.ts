@@ -29,7 +29,7 @@ import {
   tangentOf,
 } from './operation.js';
 
-/** The options of one cross-entropy operation, as a case's id has them. */
+/** The options of one cross-entropy operation, as written in a case's id. */
 export interface CrossEntropySetting extends TargetSetting {
   readonly reduction?: 'mean' | 'sum' | 'none';
   readonly labelSmoothing?: number;
@@ -37,7 +37,7 @@ export interface CrossEntropySetting extends TargetSetting {
   readonly weighted?: boolean;
 }
 
-/** Loss, gradient, vjp, jvp and hvp of cross-entropy under a setting. */
+/** Loss, gradient, vjp, jvp and hvp of cross-entropy with the same setting. */
 export function crossEntropyOperations(setting: CrossEntropySetting): readonly Operation[] {
   const family = { family: 'cross-entropy', takes: ['axis', 'temperature', 'mask'] } as const;
   const { reduction = 'mean' } = setting;
@@ -146,7 +146,7 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
   ];
 }
 
-/** The setting as parameters of an id. */
+/** The setting as parameters of a case's id. */
 export function settingParameters(setting: CrossEntropySetting): string {
   const { target, reduction, labelSmoothing, weighted, ignoreIndex } = setting;
   const smoothing = labelSmoothing === undefined ? '' : `;labelSmoothing=${labelSmoothing}`;

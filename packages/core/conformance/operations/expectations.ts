@@ -16,11 +16,11 @@ type Parameters = ReferenceParameters & { readonly temperature: number };
 export interface Expectation<O extends readonly Values[] = readonly Values[]> {
   expected(operands: O, rows: Rows, parameters: Parameters): Float64Array;
   tolerance(precision: Precision, operands: O, expected: Values, rows: Rows, parameters: Parameters): Float64Array;
-  /** What a backend without a basis needs for it, if that is not its own kernel. */
+  /** What a backend without a basis needs for it, if not its own kernel. */
   needs?(parameters: Parameters): KernelName | null | undefined;
 }
 
-/** What Jacobians should be, or their diagonals alone, which take a fraction of the time. */
+/** The expected Jacobians, or only their diagonals, which take a fraction of the time. */
 export interface MatrixExpectation extends Expectation<One<Values>> {
   expected(operands: One<Values>, rows: Rows, parameters: Parameters, part?: MatrixPart): Float64Array;
   tolerance(
@@ -35,7 +35,7 @@ export interface MatrixExpectation extends Expectation<One<Values>> {
 
 /** For a function whose derivatives take its output: how an error of the output changes an entry of the Jacobian. */
 export interface WithOperator {
-  /** The entry of the matrix in the row of one entry of the output and the column of another, or of the same; `others` are those beside `row`. */
+  /** The entry of the matrix in the row of one entry of the output and the column of another entry or the same; `others` are the entries except `row`. */
   propagated(row: OutputEntry, column: OutputEntry, temperature: number, others: () => readonly OutputEntry[]): number;
 }
 
@@ -163,8 +163,8 @@ function ofEntries(
 }
 
 /**
- * The matrices of `linearize` at logits, or their diagonals: those of the Jacobian at its value, whose error may be the tolerance of the
- * value.
+ * The matrices of `linearize` at logits, or their diagonals: those of the Jacobian at its value. The error of that value may be as large as the
+ * tolerance of the value.
  */
 export function operatorExpectation(
   {
@@ -199,7 +199,7 @@ export function operatorExpectation(
   };
 }
 
-/** No rounding at all. */
+/** The value without any rounding. */
 function exactly(expected: Values): Float64Array {
   return new Float64Array(expected.length);
 }

@@ -4,7 +4,7 @@ import { cotangents } from '../inputs.js';
 import type { Precision } from '../precision.js';
 import type { Problem } from '../statement.js';
 
-/** The options that operations share, as a case sets them. */
+/** The options that several operations share, as a case sets them. */
 export interface CallOptions {
   readonly axis: number;
   readonly temperature?: number;
@@ -12,7 +12,7 @@ export interface CallOptions {
   readonly out?: Tensor;
 }
 
-/** Host values of an operand and the dimensions they have. */
+/** Host values of an operand and its dimensions. */
 export interface Operand {
   readonly values: Float64Array;
   readonly shape: readonly number[];
@@ -35,15 +35,15 @@ export interface Operation {
   readonly name: string;
   readonly family: string;
   readonly member: string;
-  /** The options that it takes. */
+  /** The options that the operation takes. */
   readonly takes: readonly ('axis' | 'temperature' | 'mask')[];
-  /** What a backend without a basis needs for it: a kernel, nothing (undefined: a plain call of a required kernel is enough), or null if it needs a basis. */
+  /** What a backend without a basis needs for it: a kernel; nothing (undefined) if a plain call of a required kernel is enough; or a basis (null). */
   needs(problem: Problem): KernelName | null | undefined;
   operands(problem: Problem): readonly Operand[];
   /** Intermediate values, if they may be infinite or NaN although operands and result are finite. */
   passes?(problem: Problem): ArrayLike<number>;
   apply(tensors: readonly Tensor[], options: Partial<CallOptions>, problem: Problem): Tensor;
-  /** The function that makes the first operand, if that remembers its options. */
+  /** The function that makes the first operand, if the result of that function remembers its options. */
   forward?(logits: Tensor, options: CallOptions): Tensor;
   expected(operands: readonly Values[], problem: Problem): Float64Array;
   tolerance(
@@ -69,7 +69,7 @@ export function cotangentOf({ values, shape, dtype }: Problem): Operand {
   return { values: cotangents(values.length, dtype), shape };
 }
 
-/** A tangent beside a cotangent. */
+/** A tangent that is used together with a cotangent. */
 export function tangentOf({ values, shape, dtype }: Problem): Operand {
   return { values: cotangents(values.length, dtype, 2, 'tangent'), shape };
 }

@@ -57,7 +57,7 @@ export function readWeight(
   if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one a class`,
+      `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one for each class`,
     );
   }
   if (weight.length !== classes) {

@@ -43,7 +43,7 @@ const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backen
  *
  * The shape is that of the nested arrays, `data.shape`, or `options.shape` if it has the same number of elements. The input is copied.
  *
- * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is no number; a dtype that the backend lacks),
+ * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is not a number; a dtype that the backend lacks),
  *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY
  *
  * @example

@@ -49,7 +49,7 @@ export interface HostData {
  * Reads an input of `tensor` into contiguous host data of one dtype. The input is never modified and may be changed afterwards. The
  * data shares the input's memory if that already has the needed layout and dtype.
  *
- * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is no number, or that the dtype cannot hold)
+ * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is not a number, or that the dtype cannot hold)
  */
 export function readInput(
   input: unknown,

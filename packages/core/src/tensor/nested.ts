@@ -41,7 +41,7 @@ function isLevel(value: unknown): value is ArrayLike<unknown> {
 /**
  * Writes nested arrays of `shape` into `target`, row-major.
  *
- * @throws ERR_SHAPE for ragged rows, ERR_DTYPE for an entry that is no number, both naming the place
+ * @throws ERR_SHAPE for ragged rows, ERR_DTYPE for an entry that is not a number, both naming the place
  */
 export function flatten(
   nested: NestedArray,

@@ -1,5 +1,5 @@
 /**
- * `@softgrad/distributed/redis`: the shards of a run over many machines, by BullMQ on Redis or Valkey.
+ * `@softgrad/distributed/redis`: the shards of a run over many machines, with BullMQ on Redis or Valkey.
  *
  * @module distributed/redis
  */

@@ -2,15 +2,15 @@ import { FlowProducer, type JobsOptions, Queue, type RedisOptions } from 'bullmq
 import type { Plan, Step, Task } from '../schema.js';
 import { idOf, jobId } from '../shards.js';
 
-/** Commands wait for a server that is being restarted. */
+/** Commands wait while the server restarts. */
 export function connection(url: string): RedisOptions {
   return { url, maxRetriesPerRequest: null };
 }
 
-/** The key of a hash: of every run, its folder and its queue. */
+/** The key of a hash that has the folder and the queue of every run. */
 export const runsKey = 'softgrad:runs';
 
-/** Jobs and flows of one queue. */
+/** Access to the jobs and flows of one queue. */
 export interface Jobs {
   readonly queue: Queue<Task>;
   readonly flows: FlowProducer;
@@ -20,7 +20,7 @@ export interface Jobs {
 export function openJobs(url: string, name: string): Jobs {
   const queue = new Queue<Task>(name, { connection: connection(url) });
   const flows = new FlowProducer({ connection: connection(url) });
-  // A lost connection is made again; what waits for it is what fails in the end.
+  // Lost connections are reopened automatically; the command that waits for the connection reports the error.
   queue.on('error', () => {});
   flows.on('error', () => {});
   return {
@@ -32,13 +32,13 @@ export function openJobs(url: string, name: string): Jobs {
   };
 }
 
-/** Times that a shard is tried where it fails: a shared file system has its moments. */
+/** How often a failing shard is tried, because errors of a shared file system may be temporary. */
 const attempts = 3;
 
-/** Parents are kept for a week, to be asked for; of shards the store knows. */
+/** Parent jobs are kept for a week so that their state can be queried; the state of shards is in the store. */
 const keptSeconds = 7 * 24 * 3600;
 
-/** Adds the shards of one step and the step that follows them all. Adding what is there already changes nothing. */
+/** Adds the shards of one step and the step that follows them. Adding an existing job changes nothing. */
 export async function addFlow(
   { flows, queue }: Jobs,
   plan: Plan,
@@ -56,7 +56,7 @@ export async function addFlow(
   });
   await flows.add({
     ...job(parent, 0, { removeOnComplete: { age: keptSeconds } }),
-    // The parent runs when all are through, and says which of them have failed.
+    // The parent job runs after all shards, and reports which of them failed.
     children: indices.map((index) => job(step, index, { removeOnComplete: true, ignoreDependencyOnFailure: true })),
   });
 }

@@ -2,11 +2,11 @@ import { SoftgradError } from '@softgrad/core';
 import { Redis } from 'ioredis';
 import { checkUrl, withoutPassword } from './url.js';
 
-/** A client for this package's own few commands. @throws ERR_VALUE where nothing answers at the URL, or refuses the password */
+/** A client for the few commands of this package. @throws ERR_VALUE if no server answers at the URL, or it refuses the password */
 export async function connect(url: string): Promise<Redis> {
   checkUrl(url);
   const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1, retryStrategy: () => null });
-  // The event tells the reason, where the command only knows that there is no connection.
+  // The event has the reason; the command only reports that there is no connection.
   let reason: unknown;
   client.on('error', (error) => {
     reason ??= error;
@@ -25,7 +25,7 @@ export async function connect(url: string): Promise<Redis> {
   }
 }
 
-/** What the server could lose with its settings; empty where it loses nothing. */
+/** How the server's settings could lose jobs; empty if they cannot. */
 export async function durabilityWarnings(client: Redis): Promise<readonly string[]> {
   const warnings: string[] = [];
   try {
@@ -42,10 +42,10 @@ export async function durabilityWarnings(client: Redis): Promise<readonly string
     }
   } catch {
     warnings.push(
-      'the server does not tell its settings (CONFIG GET): expected maxmemory-policy noeviction, appendonly yes',
+      'the server does not allow reading its settings (CONFIG GET): expected maxmemory-policy noeviction, appendonly yes',
     );
   }
-  return warnings.map((warning) => `${warning}. What is lost, \`softgrad run --resume OUT\` submits again.`);
+  return warnings.map((warning) => `${warning}. \`softgrad run --resume OUT\` submits lost jobs again.`);
 }
 
 async function setting(client: Redis, name: string): Promise<string> {

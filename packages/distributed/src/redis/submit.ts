@@ -12,7 +12,7 @@ import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface RedisOptions {
-  /** The place of the store, a folder or s3://BUCKET/PREFIX, which the plan's paths are relative to. */
+  /** The location of the store, a folder or s3://BUCKET/PREFIX; the plan's paths are relative to it. */
   readonly root: string;
   /** redis://host:6379, or rediss://user:password@host:6379 for TLS. */
   readonly redis: string;
@@ -20,15 +20,15 @@ export interface RedisOptions {
 
 export interface SubmitOptions extends RedisOptions {
   readonly onWarning?: ((warning: string) => void) | undefined;
-  /** Milliseconds before a shard that failed is tried again; doubled each time. Default 1000. */
+  /** Milliseconds before a failed shard is tried again; doubled each time. Default 1000. */
   readonly retryDelay?: number | undefined;
 }
 
-/** What a run is called in the server. */
+/** The name of a run in the server. */
 const runSchema = z.strictObject({ out: z.string(), queue: z.string() });
 
 /**
- * Submits what of a plan is not in the store. A run that is under way is left as it is, so that submitting twice is harmless.
+ * Submits the part of a plan that is not in the store. A run that is in progress is unchanged, so submitting twice is harmless.
  *
  * Returns the run's id.
  */
@@ -58,7 +58,7 @@ export async function submit(
   }
 }
 
-/** Whether the step that all others lead to waits or runs. */
+/** Whether the last step of the run is waiting or running. */
 async function isUnderWay({ queue }: Jobs, run: string): Promise<boolean> {
   const states = await Promise.all([
     queue.getJobState(jobId(run, 'merge', 0)),
@@ -67,7 +67,7 @@ async function isUnderWay({ queue }: Jobs, run: string): Promise<boolean> {
   return states.some((state) => state !== 'completed' && state !== 'failed' && state !== 'unknown');
 }
 
-/** A job that has ended would keep its id, so that it could not be added again. */
+/** A finished job would keep its id, so that the job could not be added again. */
 async function removeEnded({ queue }: Jobs, run: string): Promise<void> {
   for (const step of ['merge', 'finish'] as const) await queue.remove(jobId(run, step, 0), { removeChildren: false });
   for (const job of await queue.getFailed()) {
@@ -100,14 +100,14 @@ export async function folderOf(run: string, { redis }: Pick<RedisOptions, 'redis
 export interface WaitOptions extends RedisOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds between two looks at the queue. Default 500. */
+  /** Milliseconds between two queries of the queue. Default 500. */
   readonly interval?: number | undefined;
 }
 
 /**
- * Waits until a run has finished. Ending the wait does not end the run.
+ * Waits until a run has finished. Aborting the wait does not end the run.
  *
- * @throws ERR_VALUE with what failed, naming the file; or where the server has lost the run
+ * @throws ERR_VALUE with the error that failed the run, naming the file; or if the server has lost the run
  */
 export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifest> {
   const { root, redis, onProgress, signal, interval = 500 } = options;
@@ -129,7 +129,7 @@ export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifes
         );
       }
       await pause(interval, signal);
-      if (signal?.aborted) throw new SoftgradError('ERR_VALUE', `no longer waiting for run ${run}, which goes on`);
+      if (signal?.aborted) throw new SoftgradError('ERR_VALUE', `stopped waiting for run ${run}, which continues`);
     }
   } finally {
     await jobs.close();
@@ -142,7 +142,7 @@ interface Look {
   readonly failure: string | null;
 }
 
-/** What the queue knows of a run: of its last step, or of the merge before it. */
+/** The state of a run in the queue: of its last step, or of the merge before it. */
 async function lookAt({ queue }: Jobs, run: string, plan: Plan): Promise<Look> {
   for (const [parent, step] of [
     ['finish', 'apply'],
@@ -151,9 +151,9 @@ async function lookAt({ queue }: Jobs, run: string, plan: Plan): Promise<Look> {
     const job = await queue.getJob(jobId(run, parent, 0));
     if (!job) continue;
     const state = await job.getState();
-    // Between the merge and the steps that it submits nothing is wrong; a finish that is done has left its manifest.
+    // Between the merge and the steps that it submits there is no job, which is not an error; a finished run has a manifest.
     if (state === 'failed') {
-      // It may have failed since it was read, so that it is read again for the reason.
+      // The job may have failed since it was read, so it is read again for the reason.
       const failed = await queue.getJob(jobId(run, parent, 0));
       return { known: true, progress: null, failure: failed?.failedReason ?? job.failedReason };
     }
@@ -176,14 +176,14 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
   });
 }
 
-/** What the queue has of a run, beside what its store knows. */
+/** The state of a run in the queue, in addition to that in its store. */
 export interface QueueStatus {
-  /** Shards that a worker is at. */
+  /** Shards that workers are computing. */
   readonly running: readonly { readonly step: Step; readonly index: number; readonly attempts: number }[];
-  /** Shards in the queue that were tried before. */
+  /** Shards in the queue that have been tried before. */
   readonly retried: number;
   readonly failed: readonly string[];
-  /** Workers that are connected for the version and backend of the run. */
+  /** Connected workers for the version and backend of the run. */
   readonly workers: number;
 }
 
@@ -215,7 +215,7 @@ export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'red
   }
 }
 
-/** Takes the shards of a run that wait out of the queue. Those in hand are finished; `softgrad run --resume` goes on. */
+/** Removes the waiting shards of a run from the queue. Active ones are finished; `softgrad run --resume` continues the run. */
 export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise<void> {
   const client = await connect(redis);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));

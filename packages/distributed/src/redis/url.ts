@@ -1,6 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 
-/** @throws ERR_VALUE for what is no address of a Redis server */
+/** @throws ERR_VALUE unless it is the URL of a Redis server */
 export function checkUrl(url: string): void {
   const protocol = URL.canParse(url) ? new URL(url).protocol : '';
   if (protocol === 'redis:' || protocol === 'rediss:') return;
@@ -10,7 +10,7 @@ export function checkUrl(url: string): void {
   );
 }
 
-/** For messages and logs. */
+/** The URL for messages and logs. */
 export function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@');
 }

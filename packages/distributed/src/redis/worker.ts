@@ -13,20 +13,20 @@ import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
 export interface WorkerOptions {
-  /** The place of the store, a folder or s3://BUCKET/PREFIX, which jobs' paths are relative to; they lead nowhere else. */
+  /** The location of the store, a folder or s3://BUCKET/PREFIX; the paths of jobs are relative to it and cannot leave it. */
   readonly root: string;
   readonly redis: string;
   readonly backend: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core. */
   readonly backends: string;
-  /** Shards at once, each on a thread of its own. Default 1. */
+  /** How many shards are computed at once, each on its own thread. Default 1. */
   readonly concurrency?: number | undefined;
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
-  /** Milliseconds after which a worker that does not renew its lock is taken for dead. Default 30000. */
+  /** Milliseconds after which a worker that does not renew its lock is considered dead. Default 30000. */
   readonly lockDuration?: number | undefined;
-  /** Milliseconds before a shard that failed is tried again; doubled each time. Default 1000. */
+  /** Milliseconds before a failed shard is tried again; doubled each time. Default 1000. */
   readonly retryDelay?: number | undefined;
-  /** Times that a shard may be taken from workers that died. BullMQ's own default of 1 fails a shard whose worker is killed twice. */
+  /** How often a shard may be taken from workers that died. BullMQ's default of 1 fails a shard whose worker is killed twice. */
   readonly maxStalledCount?: number | undefined;
 }
 
@@ -36,16 +36,16 @@ export interface WorkerEvent {
 }
 
 export interface RunningWorker {
-  /** Finishes the shards in hand and takes no others. */
+  /** Finishes the current shards and takes no others. */
   close(): Promise<void>;
   /** Resolves when the worker has closed; rejects with the MismatchError of a run that this machine must not compute. */
   readonly ended: Promise<void>;
 }
 
-/** A shard that ends its process each time must not go round for ever. */
+/** A shard that ends its process every time must not be retried forever. */
 const defaultStalledCount = 20;
 
-/** Takes shards of runs of this version and backend until it is closed. */
+/** Takes shards of runs of this version and backend until the worker is closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { root, redis, backend, backends, concurrency = 1, lockDuration = 30_000, onEvent } = options;
   const client = await connect(redis);
@@ -65,7 +65,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       if (task.step === 'merge') await submitApply(store, task, jobs, options.retryDelay ?? 1000);
     } catch (error) {
       if (!(error instanceof MismatchError)) throw error;
-      // Another worker's job: it goes back, and this worker goes.
+      // Another worker must compute the job: it returns to the queue, and this worker ends.
       mismatch = error;
       void close();
       await job.moveToDelayed(Date.now() + lockDuration / 10, token);
@@ -87,7 +87,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   worker.on('completed', (job) => onEvent?.({ kind: 'done', message: shard(job) }));
   worker.on('failed', (job, error) => onEvent?.({ kind: 'failed', message: `${shard(job)}: ${error.message}` }));
   worker.on('stalled', (id) =>
-    onEvent?.({ kind: 'lost', message: `the worker of job ${id} does not answer; it is given to another` }),
+    onEvent?.({ kind: 'lost', message: `the worker of job ${id} does not respond; another worker gets the job` }),
   );
   worker.on('error', (error) => onEvent?.({ kind: 'warning', message: error.message }));
   let closing: Promise<void> | undefined;
@@ -102,12 +102,12 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const ended = new Promise<void>((resolve, reject) => {
     worker.on('closed', () => (mismatch ? reject(mismatch) : resolve()));
   });
-  // Whoever waits for it is told; nobody has to.
+  // The rejection reaches callers that wait for it; it is not an unhandled rejection otherwise.
   ended.catch(() => {});
   return { close, ended };
 }
 
-/** @throws for a payload that is not one, before anything of it is used */
+/** @throws for an invalid payload, before any part of it is used */
 function taskOf({ id, data }: Job<Task>): Task {
   const parsed = taskSchema.safeParse(data);
   if (parsed.success) return parsed.data;
@@ -115,7 +115,7 @@ function taskOf({ id, data }: Job<Task>): Task {
   throw new UnrecoverableError(`job ${id}: ${issue?.path.join('.') || 'the payload'}: ${issue?.message}`);
 }
 
-/** @throws with the first shard that failed: the step that follows them cannot be taken */
+/** @throws the error of the first shard that failed, because the next step needs all of them */
 async function refuseFailedChildren(job: Job<Task>): Promise<void> {
   const failures = Object.values(await job.getIgnoredChildrenFailures());
   const [first] = failures;
@@ -130,7 +130,7 @@ async function refuseCancelled(store: Store, { out }: Task): Promise<void> {
   if (await store.stat(runFiles.cancelled(out))) throw new UnrecoverableError(`${out}: the run was cancelled`);
 }
 
-/** What follows the merge. A merge that ends in between is run again, and adds the same jobs. */
+/** The steps after the merge. A merge that is interrupted here runs again and adds the same jobs. */
 async function submitApply(store: Store, { out }: Task, jobs: Jobs, retryDelay: number): Promise<void> {
   const plan = await readPlan(store, out);
   const { apply } = await pendingOf(store, plan);

@@ -1,18 +1,18 @@
 import { SoftgradError } from '@softgrad/core';
 
-/** The code of an answer or of a failure on the way to it: `NoSuchBucket`, `ECONNREFUSED`. */
+/** The code of a response or of a connection failure: `NoSuchBucket`, `ECONNREFUSED`. */
 export function codeOf(cause: unknown): string {
   if (!(cause instanceof Error)) return '';
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
 }
 
-/** The HTTP status of an answer; 0 where there was none. */
+/** The HTTP status of a response; 0 if there was none. */
 export function statusOf(cause: unknown): number {
   const { $metadata } = (cause ?? {}) as { $metadata?: { httpStatusCode?: unknown } };
   return typeof $metadata?.httpStatusCode === 'number' ? $metadata.httpStatusCode : 0;
 }
 
-/** @throws ERR_VALUE naming the bucket and the key, what the server answered, and what to do */
+/** @throws ERR_VALUE naming the bucket and the key, the server's error, and what to do */
 export function fail(object: string, what: string, cause: unknown): never {
   throw new SoftgradError('ERR_VALUE', `${object}: ${what}: ${reasonOf(cause)}`, { cause });
 }
@@ -20,12 +20,12 @@ export function fail(object: string, what: string, cause: unknown): never {
 const credentials =
   'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE), or the role of the machine or pod';
 const region = 'AWS_REGION, the region of the bucket';
-const endpoint = 'AWS_ENDPOINT_URL_S3, the address of the server, where it is not that of AWS';
+const endpoint = 'AWS_ENDPOINT_URL_S3, the address of the server, unless it is AWS';
 
 const reasons: Readonly<Record<string, string>> = {
   NoSuchKey: 'no such object',
   NotFound: 'no such object',
-  NoSuchBucket: 'no such bucket; expected one that exists, as softgrad makes none',
+  NoSuchBucket: 'no such bucket; expected one that exists, because softgrad does not create buckets',
   CredentialsProviderError: `no credentials; expected ${credentials}`,
   InvalidAccessKeyId: `the server does not know the access key; expected ${credentials}`,
   SignatureDoesNotMatch: `the secret key does not fit the access key; expected ${credentials}`,
@@ -39,14 +39,14 @@ const reasons: Readonly<Record<string, string>> = {
   QuotaExceeded: 'the quota of the bucket is used up',
   XMinioStorageFull: 'no space left on the server',
   InsufficientStorage: 'no space left on the server',
-  EntityTooLarge: 'larger than the server takes',
-  ENOTFOUND: `the name of the server is not known; expected ${endpoint}`,
+  EntityTooLarge: 'larger than the server accepts',
+  ENOTFOUND: `unknown server name; expected ${endpoint}`,
   EAI_AGAIN: `the name of the server cannot be looked up; expected ${endpoint}`,
-  ECONNREFUSED: `nothing answers at the address of the server; expected ${endpoint}`,
+  ECONNREFUSED: `no server answers at this address; expected ${endpoint}`,
 };
 
 const denied =
-  'access denied; expected the permissions s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and s3:ListBucketMultipartUploads (without s3:ListBucket, S3 also denies what does not exist)';
+  'access denied; expected the permissions s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and s3:ListBucketMultipartUploads (without s3:ListBucket, S3 also denies access to objects that do not exist)';
 
 function reasonOf(cause: unknown): string {
   const known = reasons[codeOf(cause)];

@@ -1,5 +1,5 @@
 /**
- * `@softgrad/distributed/s3`: arrays and results in S3-compatible object storage, by the client of AWS (`@aws-sdk/client-s3`).
+ * `@softgrad/distributed/s3`: arrays and results in S3-compatible object storage, with the AWS client (`@aws-sdk/client-s3`).
  *
  * @module distributed/s3
  */

@@ -21,7 +21,7 @@ import type { Store, StoredObject } from '../store.js';
 import { fail, statusOf } from './errors.js';
 
 export interface S3StoreOptions {
-  /** Default: one that is set up by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
+  /** Default: a client configured by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
   readonly client?: S3Client | undefined;
   /** Objects larger than this are uploaded in pieces of this size: at least 5 MiB, at most 10,000 pieces. Default 64 MiB. */
   readonly pieceBytes?: number | undefined;
@@ -33,14 +33,14 @@ interface Bucket {
   readonly pieceBytes: number;
 }
 
-/** The object whose writing has shown that the server honours conditional puts. */
+/** The object whose writing showed that the server supports conditional puts. */
 const probe = '.softgrad-put-once';
 
 /**
- * A store in a bucket, at `s3://BUCKET` or below `s3://BUCKET/PREFIX`. An object is put once by `If-None-Match: *`, which the server has to
- * honour: the first put of a store makes sure of it.
+ * A store in a bucket, at `s3://BUCKET` or below `s3://BUCKET/PREFIX`. Objects are written once with `If-None-Match: *`, which the server must
+ * support: the first put of a store checks this.
  *
- * @throws ERR_VALUE for what is no such URL
+ * @throws ERR_VALUE for an invalid URL
  */
 export function s3Store(
   url: string,
@@ -91,7 +91,7 @@ export function s3Store(
   };
 }
 
-/** An endpoint of one's own rarely has a host name for each bucket. */
+/** Other endpoints than AWS rarely have a host name for each bucket. */
 function clientOfEnvironment(): S3Client {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
   return new S3Client({ forcePathStyle: Boolean(AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL) });
@@ -106,7 +106,7 @@ function parseUrl(url: string): { readonly bucket: string; readonly prefix: stri
   return { bucket, prefix: parts.map((part) => `${part}/`).join('') };
 }
 
-/** The path of what a user names: relative to the store, or an s3:// URL within it. */
+/** The path of a user's argument: relative to the store, or an s3:// URL within it. */
 function locate(root: string, target: string): string {
   const absolute = /^s3:\/\//.test(target);
   const inside = !absolute || target.startsWith(`${root}/`);
@@ -116,17 +116,20 @@ function locate(root: string, target: string): string {
   if (!inside || target.startsWith('/') || parts.includes('..')) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${target}: outside of ${root}, the store that all workers see; expected a path in it, or another --store`,
+      `${target}: outside of ${root}, the store that all workers can access; expected a path in it, or another --store`,
     );
   }
   return parts.join('/');
 }
 
-/** @throws ERR_VALUE for a path that leads out of the store, or that is none */
+/** @throws ERR_VALUE for an invalid path or one outside of the store */
 function checkPath(path: string, root: string): string {
   const parts = path.split('/');
   if (parts.every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\\0]/.test(path)) return path;
-  throw new SoftgradError('ERR_VALUE', `${JSON.stringify(path)}: expected a path relative to ${root} that stays in it`);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${JSON.stringify(path)}: expected a path relative to ${root} without leaving it`,
+  );
 }
 
 interface At {
@@ -134,7 +137,7 @@ interface At {
   readonly Key: string;
 }
 
-/** A request about one object, whose failure names it. */
+/** A request about one object; its error names the object. */
 async function send<T>({ name }: Bucket, key: string, what: string, request: (at: At) => Promise<T>): Promise<T> {
   try {
     return await request({ Bucket: name, Key: key });
@@ -151,7 +154,7 @@ async function getRange(bucket: Bucket, key: string, start: number, length: numb
       const { Body } = await bucket.client.send(new GetObjectCommand({ ...at, Range }));
       return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
     } catch (cause) {
-      // A range that begins behind the end has no bytes.
+      // A range that begins after the end has no bytes.
       if (statusOf(cause) === 416) return new Uint8Array(0);
       throw cause;
     }
@@ -170,7 +173,7 @@ async function head(bucket: Bucket, key: string): Promise<Omit<StoredObject, 'pa
   });
 }
 
-/** The objects whose keys begin so, sorted by key. */
+/** The objects whose keys begin with the prefix, sorted by key. */
 async function listBelow({ client, name }: Bucket, prefix: string): Promise<readonly StoredObject[]> {
   const objects: StoredObject[] = [];
   let token: string | undefined;
@@ -186,22 +189,22 @@ async function listBelow({ client, name }: Bucket, prefix: string): Promise<read
   return objects.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** @throws ERR_VALUE where a second put of one object is accepted: nothing would be put once */
+/** @throws ERR_VALUE if a second put of the same object succeeds, because then objects could be overwritten */
 async function checkConditionalPut(bucket: Bucket, key: string): Promise<void> {
   const bytes = new TextEncoder().encode('softgrad puts every object once\n');
   if (!(await putUnlessPresent(bucket, key, bytes)) || !(await putUnlessPresent(bucket, key, bytes))) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `s3://${bucket.name}/${key}: the server ignores If-None-Match on PUT, so that workers could overwrite each other's parts; expected a server that honours it`,
+    `s3://${bucket.name}/${key}: the server ignores If-None-Match on PUT, with which workers could overwrite each other's parts; expected a server that honours it`,
   );
 }
 
-/** Times that a put is tried where a removal or another put of the same object comes in between (status 409). */
+/** How often a put is tried if a removal or another put of the same object happens at the same time (status 409). */
 const attempts = 5;
 
 /**
- * False where there is an object of this key already. A put whose answer was lost, and which the client tries again, finds its own object:
- * false then, with the same bytes.
+ * False if there is an object with this key already. If the response to a put is lost and the client tries again, it finds its own object:
+ * then the result is false, with the same bytes.
  */
 async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array): Promise<boolean> {
   const put = bytes.length > bucket.pieceBytes ? putInPieces : putWhole;
@@ -222,9 +225,9 @@ async function putWhole({ client }: Bucket, at: At, bytes: Uint8Array): Promise<
   await client.send(new PutObjectCommand({ ...at, Body: bytes, IfNoneMatch: '*' }));
 }
 
-/** The object appears when its pieces are joined, which is where the condition holds. */
+/** The object appears when its pieces are joined; the condition applies to that request. */
 async function putInPieces({ client, pieceBytes }: Bucket, at: At, bytes: Uint8Array): Promise<void> {
-  // Pieces have the checksum that the upload was begun with, or none.
+  // Pieces have the checksum algorithm that the upload was begun with, or none.
   const checked = (await client.config.requestChecksumCalculation()) === 'WHEN_SUPPORTED';
   const { UploadId } = await client.send(
     new CreateMultipartUploadCommand({ ...at, ChecksumAlgorithm: checked ? 'CRC32' : undefined }),
@@ -240,13 +243,13 @@ async function putInPieces({ client, pieceBytes }: Bucket, at: At, bytes: Uint8A
     }
     await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts }, IfNoneMatch: '*' }));
   } catch (cause) {
-    // What cannot be aborted now is swept later.
+    // If it cannot be aborted now, it is removed later.
     await client.send(new AbortMultipartUploadCommand(upload)).catch(() => {});
     throw cause;
   }
 }
 
-/** Aborts uploads in pieces that began before a time and were not finished. */
+/** Aborts multipart uploads that began before a time and were not finished. */
 async function abortUploads({ client, name }: Bucket, prefix: string, before: number): Promise<number> {
   let swept = 0;
   let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | undefined = {};

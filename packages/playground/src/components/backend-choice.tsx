@@ -5,11 +5,11 @@ interface Props {
   readonly legend: string;
   readonly chosen: string | readonly string[];
   readonly onChoose: (name: string) => void;
-  /** Boxes to tick instead of one to choose. */
+  /** Checkboxes for several instead of a choice of one. */
   readonly several?: boolean;
 }
 
-/** softgrad's backends; one that can't run here is greyed, with the reason. They are looked at when the list is first seen. */
+/** softgrad's backends; one that cannot run here is disabled, with the reason. They are checked when the list is first shown. */
 export function BackendChoice({ legend, chosen, onChoose, several = false }: Props) {
   const [backends, setBackends] = useState<readonly Availability[]>(unknownBackends);
   const group = useRef<HTMLFieldSetElement>(null);
@@ -51,7 +51,7 @@ export function BackendChoice({ legend, chosen, onChoose, several = false }: Pro
   );
 }
 
-/** One after another: engines that start at once slow each other and the page. */
+/** Checks one after another, because engines that start at the same time slow down each other and the page. */
 async function probeAll(show: (update: (before: readonly Availability[]) => readonly Availability[]) => void) {
   for (const { name } of unknownBackends()) {
     const found = await probe(name);

@@ -6,7 +6,7 @@ interface PanelProps {
   readonly parameters: URLSearchParams;
 }
 
-/** A panel whose code is fetched when it is shown. */
+/** A panel whose code is loaded when it is shown. */
 export function Lazy({ load, parameters }: PanelProps & { readonly load: () => Promise<ComponentType<PanelProps>> }) {
   const [state, setState] = useState<{ readonly panel?: ComponentType<PanelProps>; readonly error?: string }>({});
   useEffect(() => {

@@ -8,7 +8,7 @@ interface Props {
   readonly onChange: (value: number) => void;
 }
 
-/** A number to type: short while it is read, in full while it is edited; what is no number is refused where it stands. */
+/** A number input: rounded for display, in full precision while it is edited; an invalid text is an error next to the field. */
 export function NumberField({ label, value, least = -1e300, most = 1e300, onChange }: Props) {
   const [draft, setDraft] = useState<string | null>(null);
   const problem = draft === null ? null : problemOf(draft, least, most);
@@ -41,7 +41,7 @@ export function NumberField({ label, value, least = -1e300, most = 1e300, onChan
 
 function problemOf(text: string, least: number, most: number): string | null {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) return `“${text}” is no number`;
+  if (text.trim() === '' || !Number.isFinite(value)) return `“${text}” is not a number`;
   if (value < least) return `expected ${least} or more`;
   return value > most ? `expected ${most} or less` : null;
 }

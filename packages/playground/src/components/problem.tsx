@@ -1,4 +1,4 @@
-/** What went wrong, where it went wrong; nothing where nothing did. */
+/** An error message next to its cause; nothing if there is no error. */
 export function Problem({ text, id }: { readonly text: string | null; readonly id?: string }) {
   return (
     <div role="alert" id={id}>

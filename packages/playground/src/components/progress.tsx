@@ -1,11 +1,11 @@
 interface Props {
   readonly done: number;
-  /** 0 where it is not known yet. */
+  /** 0 if it is not known yet. */
   readonly total: number;
   readonly label: string;
 }
 
-/** How far something has come, to see and to hear. */
+/** A progress bar that screen readers announce. */
 export function Progress({ done, total, label }: Props) {
   return (
     <div class="progress">

@@ -10,7 +10,7 @@ interface Props {
   readonly draw: (charts: Charts, width: number) => Element;
 }
 
-/** A chart as wide as its place; the library loads with the first one. */
+/** A chart with the width of its container; the library is loaded with the first one. */
 export function Chart({ draw }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const [charts, setCharts] = useState<Charts | null>(null);

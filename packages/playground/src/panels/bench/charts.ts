@@ -1,13 +1,13 @@
 import * as Plot from '@observablehq/plot';
 import type { RatioPoint, TimePoint } from './series.js';
 
-/** Colours by contender: the page's, which follow light and dark. */
+/** Colours by contender, from the page, so that they follow light and dark mode. */
 export type Colours = ReadonlyMap<string, string>;
 
-/** Each point by itself, not a series by colour, of which Plot would warn; its types leave this option of all marks out. */
+/** Makes each point its own series, because Plot would warn about series by colour; Plot's types do not have this option for all marks. */
 const ungrouped = { z: null };
 
-/** Time of a call against the number of elements of its operand, both on log axes; B's lines are dashed. */
+/** Time of a call against the number of elements of its operand, on two log axes; B's lines are dashed. */
 export function timeChart(points: readonly TimePoint[], colours: Colours, width: number): Element {
   return plotted({
     width,
@@ -48,7 +48,7 @@ function line(points: readonly TimePoint[], report: 'A' | 'B', strokeDasharray: 
   return Plot.line(own, { x: 'elements', y: 'ms', z: 'contender', sort: 'elements', ...look });
 }
 
-/** Ratios with their intervals, a line a workload and contender; hollow where the interval has 1 in it. */
+/** Ratios with their intervals, one line for each workload and contender; hollow if the interval contains 1. */
 export function ratioChart(points: readonly RatioPoint[], colours: Colours, width: number, label: string): Element {
   const workloads = [...new Set(points.map(({ workload }) => workload))];
   const rows = new Set(points.map(({ workload, contender }) => `${workload} ${contender}`)).size;
@@ -109,7 +109,7 @@ function dots(points: readonly RatioPoint[], look: { readonly fill: string }): P
   });
 }
 
-/** A heading's band for each workload, and below it one for each contender. */
+/** A band with the heading of each workload, and below it a band for each contender. */
 function bandsOf(points: readonly RatioPoint[], workloads: readonly string[]): readonly string[] {
   return workloads.flatMap((workload) => [
     workload,
@@ -125,18 +125,18 @@ function scaleOf(colours: Colours) {
   return { domain: [...colours.keys()], range: [...colours.values()] };
 }
 
-/** A chart that a strict Content-Security-Policy and a screen reader can take. */
+/** A chart that works with a strict Content-Security-Policy and with screen readers. */
 function plotted(options: Plot.PlotOptions): Element {
   const chart = Plot.plot({ ...options, className: 'chart' });
-  // The policy refuses style elements; the page's style sheet has their rules.
+  // The policy refuses style elements, so the page's style sheet has their rules.
   for (const style of chart.querySelectorAll('style')) style.remove();
-  // One picture with one name; its numbers are in the table.
+  // One image with one name; its numbers are in the table.
   chart.setAttribute('role', 'img');
   const removeLabels = () => {
     for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
   };
   removeLabels();
-  // Plot draws a tip anew, with its label, whenever the pointer moves.
+  // Plot redraws a tip, with its label, whenever the pointer moves.
   new MutationObserver(removeLabels).observe(chart, { childList: true, subtree: true });
   return chart;
 }

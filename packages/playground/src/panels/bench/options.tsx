@@ -8,14 +8,14 @@ interface Props {
   readonly onChange: (part: Partial<BenchState>) => void;
 }
 
-/** Not for browsers, whatever is installed. */
+/** Contenders that do not run in browsers. */
 const nodeOnly: readonly string[] = ['onnxruntime-node', 'onnxruntime-node-2t'];
 
 const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].map((shape) => shape.join('x')))].sort(
   (a, b) => sizeOf(a) - sizeOf(b),
 );
 
-/** What to time, on what. */
+/** The choice of operations, shapes and contenders. */
 export function Options({ state, onChange }: Props) {
   const own = state.shapes.filter((shape) => !shapes.includes(shape));
   return (

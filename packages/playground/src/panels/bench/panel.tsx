@@ -25,7 +25,7 @@ const modeNames: Readonly<Record<Mode, string>> = {
   endToEnd: 'end to end',
 };
 
-/** Operations by shapes on backends and peers of this browser, with charts; and beside it a run from elsewhere. */
+/** Operations by shapes on backends and other libraries in this browser, with charts, and a report from another device for comparison. */
 export function Bench({ parameters }: { readonly parameters: URLSearchParams }) {
   const [state, setState] = useState<BenchState>(() => fromParameters(parameters));
   const [own, setOwn] = useState<BenchReport | null>(null);
@@ -148,7 +148,7 @@ interface RunsProps {
   readonly onMode: (mode: Mode) => void;
 }
 
-/** Where the numbers are from, and which of the timed ways of calling is shown. */
+/** The origin of the numbers, and which of the timed modes is shown. */
 function Runs({ reports, mode, onMode }: RunsProps) {
   return (
     <section class="card runs" aria-label="Runs">
@@ -175,12 +175,12 @@ function Runs({ reports, mode, onMode }: RunsProps) {
   );
 }
 
-/** Rejects as soon as it is cancelled: an engine that never answers is not waited for. */
+/** Rejects as soon as it is cancelled, without waiting for an engine that may never respond. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 }
 
-/** Browsers tell of the processor only how many there are. */
+/** Browsers only tell the number of processors. */
 function placeOf({ runtime, platform, processor, logicalProcessors, crossOriginIsolated }: BenchReport['environment']) {
   const machine = platform === 'browser' ? '' : `${platform}, ${processor}, `;
   const isolation = crossOriginIsolated ? '' : ', not cross-origin isolated';

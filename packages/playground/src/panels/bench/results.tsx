@@ -4,7 +4,7 @@ import { Chart, Legend } from './chart.js';
 import type { Colours } from './charts.js';
 import { contendersOf, deviceRatios, type Mode, type NamedReport, speedUps, timePoints } from './series.js';
 
-/** As many as the style sheet has. */
+/** The number of colours in the style sheet. */
 const seriesColours = 10;
 
 interface Props {
@@ -136,7 +136,7 @@ function RatioChart({
   return <Chart draw={draw} />;
 }
 
-/** The numbers behind the charts, and who could not take part. */
+/** The numbers behind the charts, and the contenders that could not take part. */
 function Numbers({ named: { letter, report }, several }: { readonly named: NamedReport; readonly several: boolean }) {
   const { contenders, unavailable } = report;
   return (
@@ -144,7 +144,7 @@ function Numbers({ named: { letter, report }, several }: { readonly named: Named
       <details>
         <summary>{several ? `Numbers of ${letter}` : 'All numbers'}</summary>
         {report.workloads.map(resultTable).map(({ title, head, rows, notes }) => (
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways has to be reachable by key
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a horizontally scrolling element must be reachable by keyboard
           <section key={title} class="numbers" tabIndex={0} aria-label={title}>
             <table>
               <caption>{title}</caption>

@@ -1,15 +1,15 @@
 import { type BenchReport, type Workload, workloadName } from '@softgrad/bench';
 
-/** The ways of calling that are timed apart. */
+/** The modes that are timed separately. */
 export type Mode = 'reused' | 'allocating' | 'endToEnd';
 
-/** A report with the letter that the charts call it by. */
+/** A report with its letter in the charts. */
 export interface NamedReport {
   readonly letter: 'A' | 'B';
   readonly report: BenchReport;
 }
 
-/** A time that was measured: a point of the chart over size. */
+/** A measured time: a point of the chart over size. */
 export interface TimePoint {
   readonly report: 'A' | 'B';
   readonly contender: string;
@@ -20,18 +20,18 @@ export interface TimePoint {
   readonly quartilesMs: readonly [number, number];
 }
 
-/** How many times as fast as the other: above 1 is faster. */
+/** The speed relative to the other: above 1 is faster. */
 export interface RatioPoint {
   readonly contender: string;
   readonly workload: string;
   readonly ratio: number;
   readonly low: number;
   readonly high: number;
-  /** The interval leaves out 1. */
+  /** Whether the interval excludes 1. */
   readonly significant: boolean;
 }
 
-/** All times of one mode; where a contender has none for a reused output, what it took with its own. */
+/** All times of one mode; for a contender without a time for a reused output, the time with its own output. */
 export function timePoints(reports: readonly NamedReport[], mode: Mode): readonly TimePoint[] {
   return reports.flatMap(({ letter, report }) =>
     report.workloads.flatMap(({ workload, results }) =>
@@ -69,8 +69,8 @@ export function speedUps({ report }: NamedReport, mode: Mode): readonly RatioPoi
 }
 
 /**
- * How many times as fast A is as B, where both ran a workload on a contender. Two runs share no rounds, so that the interval is
- * what their quartiles allow.
+ * How many times as fast A is as B, for workloads and contenders that both ran. The two runs have no rounds in common, so the interval is
+ * derived from their quartiles.
  */
 export function deviceRatios(a: NamedReport, b: NamedReport, mode: Mode): readonly RatioPoint[] {
   const others = timePoints([b], mode);

@@ -1,6 +1,6 @@
 import type { Mode } from './series.js';
 
-/** What is to be run and how it is looked at; all of it is in the URL. */
+/** What to run and how to show it; all of it is in the URL. */
 export interface BenchState {
   readonly ops: readonly string[];
   /** `4096x10`. */

@@ -10,7 +10,7 @@ import '../../styles/conformance.css';
 import { Results } from './results.js';
 import { runSuite, type SuiteProgress } from './suite.js';
 
-/** The suite on a backend of this browser, live, with what failed and why. */
+/** The suite on a backend in this browser: live progress, and the failures with their reasons. */
 export function Conformance({ parameters }: { readonly parameters: URLSearchParams }) {
   const [backend, setBackend] = useState(parameters.get('backend') ?? 'cpu');
   const [progress, setProgress] = useState<SuiteProgress | null>(null);

@@ -1,6 +1,6 @@
 import type { CaseReport } from '@softgrad/core/conformance';
 
-/** Reasons and failures that are listed; a backend that fails everywhere has hundreds. */
+/** The maximum number of reasons and failures in a list; a backend that fails everywhere has hundreds. */
 const mostListed = 100;
 
 const outcomes = ['passed', 'failed', 'skipped'] as const;
@@ -79,7 +79,7 @@ export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
   );
 }
 
-/** Why cases do not apply here, each reason once. */
+/** Why cases do not apply here, without repetition. */
 function Skips({ cases }: { readonly cases: readonly CaseReport[] }) {
   const reasons = new Map<string, number>();
   for (const { outcome, reason } of cases) {

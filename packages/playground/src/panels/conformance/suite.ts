@@ -6,13 +6,13 @@ export interface SuiteProgress {
   readonly cases: readonly CaseReport[];
 }
 
-/** The page gets to paint and to hear its reader this often: it draws a table of all sections each time. */
+/** How often the page can repaint and handle input: each time it draws a table of all sections. */
 const betweenPaintsMs = 100;
 
 /**
- * Runs the suite on a backend of this browser.
+ * Runs the suite on a backend in this browser.
  *
- * @throws the signal's reason where it is aborted, once the backend is closed
+ * @throws the signal's reason if it is aborted, after the backend is closed
  */
 export async function runSuite(
   name: string,

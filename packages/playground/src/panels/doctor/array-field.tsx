@@ -9,14 +9,14 @@ interface Props {
   readonly lines: number;
   readonly value: string;
   readonly problem: string | null;
-  /** The new text; empty where a file was refused, with why, since what stood there is not what the file holds. */
+  /** The new text; empty with the reason if a file was refused, because the old text is not the content of that file. */
   readonly onChange: (text: string, refusal: string | null) => void;
 }
 
-/** Larger arrays would make the page slow; a mistake shows in any of their rows. */
+/** Larger arrays would make the page slow; any of their rows shows the mistake. */
 const mostWritten = 20_000;
 
-/** An array to paste, drop or open. */
+/** A field for an array to paste, drop or open. */
 export function ArrayField({ label, hint, lines, value, problem, onChange }: Props) {
   const chooser = useRef<HTMLInputElement>(null);
   const id = `field-${label}`;
@@ -73,10 +73,10 @@ export function ArrayField({ label, hint, lines, value, problem, onChange }: Pro
 function tooLarge(name: string, numbers: number, shape: readonly number[]): string {
   const rows = Math.floor(mostWritten / (numbers / (shape[0] ?? 1)));
   const part = rows > 0 && shape.length > 1 ? `its first ${rows} rows` : 'a part of it';
-  return `${name}: ${numbers} numbers; the page takes up to ${mostWritten}. Give ${part}, or ${onCommandLine('softgrad doctor')}`;
+  return `${name}: ${numbers} numbers; the page accepts up to ${mostWritten}. Pass ${part}, or ${onCommandLine('softgrad doctor')}`;
 }
 
-/** Nested lists as the reader would write them. */
+/** Nested lists as a person would write them. */
 function write(data: readonly number[], [length, ...rest]: readonly number[]): string {
   if (length === undefined) return data.map(word).join();
   if (rest.length === 0) return `[${data.map(word).join(', ')}]`;

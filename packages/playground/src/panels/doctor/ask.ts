@@ -9,7 +9,7 @@ import type { DoctorState } from './state.js';
 export type Field = (typeof fields)[number];
 const fields = ['signal', 'gradient', 'upstream', 'target', 'mask', 'weight'] as const;
 
-/** What came of asking: a diagnosis, or what is wrong with what was given and in which field, or nothing yet. */
+/** The result: a diagnosis, or an error with the field that causes it, or nothing yet. */
 export interface Answer {
   readonly diagnosis: Diagnosis | null;
   readonly problem: { readonly field: Field | null; readonly text: string } | null;
@@ -17,7 +17,7 @@ export interface Answer {
 
 const nothing: Answer = { diagnosis: null, problem: null };
 
-/** Diagnoses what the fields hold, once there is a gradient in them. */
+/** Diagnoses the content of the fields if there is a gradient. */
 export async function ask(state: DoctorState): Promise<Answer> {
   if (state.gradient.trim() === '') return nothing;
   const arrays: Partial<Record<Field, NdArrayLike>> = {};
@@ -57,12 +57,12 @@ export async function ask(state: DoctorState): Promise<Answer> {
   }
 }
 
-/** Code rather than numbers: it starts with a name, though not as `array([…])` is printed. */
+/** Whether a text is code instead of numbers: it starts with a name, but not like a printed `array([…])`. */
 function isExpression(text: string): boolean {
   return !isPrinted(text) && /^\s*\(?[a-z]/i.test(text) && !/^\s*(nan|inf)/i.test(text);
 }
 
-/** A pasted line of labels is a table of one row: as many labels as the signal has rows. */
+/** A pasted line of labels is a table of one row with as many labels as the signal has rows. */
 function labelsOf(target: NdArrayLike, signal: NdArrayLike | undefined): NdArrayLike {
   const { shape } = target;
   const [rows, labels] = shape;
@@ -70,7 +70,7 @@ function labelsOf(target: NdArrayLike, signal: NdArrayLike | undefined): NdArray
   return signal !== undefined && signal.shape.join() !== shape.join() ? { ...target, shape: [labels] } : target;
 }
 
-/** The field that a message of core's is about, by its first word. */
+/** The field that an error of core refers to, by its first word. */
 function fieldOf(message: string): Field | null {
   if (/^(logits|probabilities)/.test(message)) return 'signal';
   if (/^(gradient|`)/.test(message)) return 'gradient';

@@ -1,6 +1,6 @@
 import type { Diagnosis } from '@softgrad/doctor';
 
-/** Verdicts that are no mistake by name. */
+/** The verdicts that are not the name of a mistake. */
 const verdicts: Readonly<Record<string, string>> = {
   right: 'right',
   saturated: 'saturated softmax',

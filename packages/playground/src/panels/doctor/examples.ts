@@ -2,7 +2,7 @@ import { openShared, scope, softmax, tensor } from '@softgrad/core';
 import { oneClassARow, sampleSignal } from '../explore/state.js';
 import { type DoctorState, empty } from './state.js';
 
-/** A question that somebody could ask, with the numbers they would have. */
+/** An example question with its numbers. */
 export interface Example {
   readonly title: string;
   readonly state: () => Promise<DoctorState>;
@@ -10,7 +10,7 @@ export interface Example {
 
 const { rows, classes, values } = sampleSignal;
 
-/** Logits so far apart that every row is nearly one-hot. */
+/** Logits with such large differences that every row is nearly one-hot. */
 const saturated = Float64Array.of(...[20, 0, -3], ...[1, 22, 0], ...[-2, 0, 19], ...[25, 3, 0]);
 
 export const examples: readonly Example[] = [
@@ -42,7 +42,7 @@ async function jacobians(): Promise<Float64Array> {
   return Float64Array.from(await J.data());
 }
 
-/** The product of backpropagation, and what it was made of. */
+/** The product of backpropagation, and its operands. */
 async function right(logits: Float64Array): Promise<DoctorState> {
   const backend = await openShared('cpu');
   const upstream = oneClassARow(sampleSignal);
@@ -54,7 +54,7 @@ async function right(logits: Float64Array): Promise<DoctorState> {
   return ask({ signal: write(logits), gradient: write(gradient), upstream: write(upstream) });
 }
 
-/** Each row of each Jacobian added up in an order: entry i's k-th term is column `order(i, k)`. */
+/** Each row of each Jacobian summed in an order: the k-th term for entry i is column `order(i, k)`. */
 function sums(J: Float64Array, order: (i: number, k: number) => number): Float64Array {
   return Float64Array.from(values, (_, at) => {
     const i = at % classes;

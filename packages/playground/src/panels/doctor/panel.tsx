@@ -17,17 +17,17 @@ const hints: Readonly<Record<Field, string>> = {
   gradient: 'what you computed: (n, f), (n, f, f), or its code',
   upstream: 'optional: ∂L/∂s, of the same shape',
   target: 'optional: class indices or probabilities',
-  mask: '1 where an entry takes part, 0 where not',
-  weight: 'of the loss, one number a class',
+  mask: '1 to keep an entry, 0 to mask it',
+  weight: 'of the loss, one number for each class',
 };
 
 const always = ['signal', 'gradient', 'upstream', 'target'] as const;
 const rarely = ['mask', 'weight'] as const;
 
-/** Why the file that was opened last for a field was not taken. */
+/** Why the last file opened for a field was refused. */
 type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
 
-/** What is wrong with a gradient that somebody computed. */
+/** Finds the mistake in a given gradient. */
 export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
   const [state, setState] = useState(() => fromParameters(parameters));
   const { result, error } = useLatest(state, ask);
@@ -44,7 +44,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
   };
   const problem = result?.problem ?? null;
   const refused = Object.values(refusals).some((refusal) => refusal !== null);
-  // After a failure the newest result is an answer to an earlier question.
+  // After an error the latest result belongs to an earlier question.
   const diagnosis = error === null ? result?.diagnosis : null;
 
   const arrayField = (field: Field) => (
@@ -112,7 +112,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
   );
 }
 
-/** True where a link has something of what is folded away. */
+/** True if a link has a value for the collapsed section. */
 function hasMore(parameters: URLSearchParams): boolean {
   return ['mask', 'weight', 'labelSmoothing', 'ignoreIndex'].some((name) => parameters.has(name));
 }
@@ -184,7 +184,7 @@ function Settings({ state, onChange }: SettingsProps) {
   );
 }
 
-/** Options of the cross-entropy that few have. */
+/** Options of the cross-entropy that are rarely used. */
 function LossSettings({ state, onChange }: SettingsProps) {
   return (
     <div class="settings">

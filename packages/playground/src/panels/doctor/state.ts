@@ -1,16 +1,16 @@
 import type { Layer } from '@softgrad/doctor';
 
-/** What the layer may be said to compute. */
+/** The functions that the layer may compute. */
 export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
 
 export const reductions = ['mean', 'sum', 'none'] as const;
 
-/** What is known of a gradient that somebody computed, as it was pasted. */
+/** The inputs of the doctor, as they were pasted. */
 export interface DoctorState {
-  /** What the signal is: the softmax's input or its output. */
+  /** Whether the signal is the softmax's input or its output. */
   readonly kind: 'logits' | 'probabilities';
   readonly signal: string;
-  /** Numbers, or a NumPy expression that core knows. */
+  /** Numbers, or a NumPy expression that the doctor knows. */
   readonly gradient: string;
   readonly upstream: string;
   readonly target: string;
@@ -18,10 +18,10 @@ export interface DoctorState {
   readonly weight: string;
   readonly axis: number;
   readonly temperature: number;
-  /** Empty where it is not known. */
+  /** Empty if unknown. */
   readonly layer: '' | Layer;
   readonly reduction: '' | (typeof reductions)[number];
-  /** Null where it is not known. */
+  /** Null if unknown. */
   readonly labelSmoothing: number | null;
   readonly ignoreIndex: number;
 }
@@ -45,7 +45,7 @@ export const empty: DoctorState = {
 const texts = ['signal', 'gradient', 'upstream', 'target', 'mask', 'weight'] as const;
 const settings = ['kind', 'axis', 'temperature', 'layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const;
 
-/** Longer arrays stay out of the URL. */
+/** Longer arrays are left out of the URL. */
 const longestInUrl = 4000;
 
 export function toParameters(state: DoctorState): URLSearchParams {
@@ -80,12 +80,12 @@ export function fromParameters(parameters: URLSearchParams): DoctorState {
   };
 }
 
-/** The choice that a text is, or empty. */
+/** The choice that a text names, or empty. */
 export function oneOf<T extends string>(choices: readonly T[], text: string): T | '' {
   return choices.find((choice) => choice === text) ?? '';
 }
 
-/** A number from 0 to 1; null where the text is empty or anything else. */
+/** A number from 0 to 1; null if the text is empty or anything else. */
 export function fractionOf(text: string): number | null {
   const value = Number(text);
   return text.trim() !== '' && value >= 0 && value <= 1 ? value : null;

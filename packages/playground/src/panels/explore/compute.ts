@@ -10,31 +10,31 @@ import {
 } from '@softgrad/core';
 import type { ExploreState } from './state.js';
 
-/** What a backend made of the state; numbers of the row that is looked at, but for the probabilities. */
+/** A backend's results for the state: numbers of the selected row, except for the probabilities. */
 export interface Results {
-  /** What was computed: the views take everything from here, so that they never mix two states. */
+  /** The state of these results: the views use it, so that they never mix two states. */
   readonly state: ExploreState;
   readonly backend: Backend;
   readonly dtype: FloatDType;
-  /** Of all rows. */
+  /** For all rows. */
   readonly probabilities: HostArray;
-  /** classes × classes; null where that is too much to draw. */
+  /** classes × classes; null if that is too large to draw. */
   readonly jacobian: HostArray | null;
-  /** What rounding can leave of a row sum: half an ULP of the largest entry a step, and as much for each entry. */
+  /** The largest rounding error of a row sum: half an ULP of the largest entry for each step, and as much for each entry. */
   readonly roundingNoise: number;
-  /** `J.sum(axis=1)`, added up in the dtype. */
+  /** `J.sum(axis=1)`, summed in the dtype. */
   readonly rowSums: readonly number[] | null;
   /** Jᵀ g. */
   readonly product: HostArray;
 }
 
-/** Beyond this a Jacobian has more entries than the page has pixels for. */
+/** Above this, a Jacobian has more entries than the page has pixels for. */
 export const mostClassesDrawn = 512;
 
-/** Beyond this classes are no longer listed one by one: every row of a list has sliders and bars. */
+/** Above this, classes are not listed individually, because every row of the list has sliders and bars. */
 export const mostClassesListed = 256;
 
-/** Tried in this order where no backend is chosen. */
+/** Tried in this order if no backend is chosen. */
 const defaults = ['wasm', 'cpu'];
 
 /** @throws ERR_BACKEND_UNAVAILABLE, ERR_DTYPE, ERR_DEVICE_LOST */
@@ -81,7 +81,7 @@ export async function compute(state: ExploreState): Promise<Results> {
   }
 }
 
-/** The dtype asked for where the backend has it, else the widest it has. */
+/** The requested dtype if the backend has it, otherwise its widest dtype. */
 function dtypeOf(backend: Backend, wanted: FloatDType | null): FloatDType {
   const { dtypes } = backend.supports;
   if (wanted !== null && dtypes.includes(wanted)) return wanted;
@@ -90,7 +90,7 @@ function dtypeOf(backend: Backend, wanted: FloatDType | null): FloatDType {
   return widest;
 }
 
-/** Each row added up from left to right and rounded after each step, as NumPy does it in the dtype. */
+/** Each row summed from left to right and rounded after each step, as NumPy does it in the dtype. */
 function sumRows(jacobian: HostArray, classes: number, dtype: FloatDType): readonly number[] {
   const round = dtype === 'float64' ? (x: number) => x : Math.fround;
   return Array.from({ length: classes }, (_, i) => {

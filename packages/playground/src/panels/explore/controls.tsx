@@ -11,7 +11,7 @@ interface Props {
   readonly onChange: (part: Partial<ExploreState>) => void;
 }
 
-/** The signal, one sample's logits to drag, the temperature and the engine. */
+/** The signal, sliders for one sample's logits, the temperature and the engine. */
 export function Controls(props: Props) {
   const { state, onChange } = props;
   const { signal } = state;
@@ -27,7 +27,7 @@ export function Controls(props: Props) {
   );
 }
 
-/** Samples listed at once; of a longer signal those around the chosen one. */
+/** How many samples are listed at once; of a longer signal, those around the chosen one. */
 const listed = 6;
 
 function Samples({ state: { signal, row }, result, onChange }: Props) {
@@ -68,7 +68,7 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
   );
 }
 
-/** Logits that have a slider; of more classes the first. */
+/** How many logits have a slider; of more classes, the first ones. */
 const sliders = 24;
 
 function Logits({ state: { signal, row }, onChange }: Props) {

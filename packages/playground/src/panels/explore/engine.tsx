@@ -9,7 +9,7 @@ interface Props {
   readonly onChange: (part: Partial<ExploreState>) => void;
 }
 
-/** What computes; the other engines are looked at, which loads them, when the list is opened. */
+/** The engine that computes; the other engines are checked, which loads them, when the list is opened. */
 export function EngineChoice({ state, result, onChange }: Props) {
   const running = result?.backend.name ?? '…';
   return (

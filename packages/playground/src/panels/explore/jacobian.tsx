@@ -2,12 +2,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import { formatNumber, formatShape, subscript } from '../../format.js';
 import { largestOf, mostClassesDrawn, type Results } from './compute.js';
 
-/** Up to here every entry has a cell with its number in it. */
+/** The largest number of classes with a number in each cell. */
 const mostWithNumbers = 8;
-/** Up to here every entry has a cell. */
+/** The largest number of classes with a cell for each entry. */
 const mostWithCells = 24;
 
-/** The chosen row's Jacobian as a heat map with its row sums beside it. */
+/** The chosen row's Jacobian as a heat map, with its row sums. */
 export function JacobianCard({ result }: { readonly result: Results }) {
   const { rows, classes } = result.state.signal;
   return (
@@ -47,7 +47,7 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
   const largest = largestOf(jacobian);
   const indices = Array.from({ length: classes }, (_, k) => k);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways has to be reachable by key
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a horizontally scrolling element must be reachable by keyboard
     <section class="matrix-scroll" tabIndex={0} aria-label="Jacobian with its row sums">
       <table class={classes <= mostWithNumbers ? 'matrix' : 'matrix dense'}>
         <thead>
@@ -94,9 +94,9 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
   );
 }
 
-/** A sum that is 0 but for rounding: the 0 first, the noise after it. */
+/** A sum that is 0 up to rounding: shown as 0, followed by the rounding error. */
 export function Zero({ value, result }: { readonly value: number; readonly result: Results }) {
-  // Written so that a NaN is no 0.
+  // Written so that NaN does not count as 0.
   if (!(Math.abs(value) <= result.roundingNoise)) return <>{formatNumber(value)}</>;
   return (
     <>
@@ -105,7 +105,7 @@ export function Zero({ value, result }: { readonly value: number; readonly resul
   );
 }
 
-/** More entries than cells would show: a pixel each, and of the row sums the largest. */
+/** More entries than cells can show: one pixel each, and only the largest row sums. */
 function Picture({ result, jacobian, rowSums }: MatrixProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { classes } = result.state.signal;
@@ -145,7 +145,7 @@ function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian
   const image = context.createImageData(classes, classes);
   const largest = largestOf(jacobian);
   for (const [k, entry] of jacobian.entries()) {
-    // The diagonal is far larger than the rest: a square root keeps the rest in sight.
+    // The diagonal is much larger than the rest, so a square root keeps the rest visible.
     const share = largest > 0 ? Math.sqrt(Math.abs(entry) / largest) : 0;
     const full = entry < 0 ? negative : positive;
     const mixed = (from: number, to: number) => from + (to - from) * share;
@@ -154,7 +154,7 @@ function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian
   context.putImageData(image, 0, 0);
 }
 
-/** Red, green and blue of a colour as the browser understands it. */
+/** Red, green and blue of a colour in the browser's syntax. */
 function channels(colour: string, context: CanvasRenderingContext2D): readonly [number, number, number] {
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);

@@ -9,7 +9,7 @@ import { ProbabilitiesCard } from './probabilities.js';
 import { ProductCard } from './product.js';
 import { type ExploreState, fromParameters, toParameters } from './state.js';
 
-/** A signal, its softmax, the Jacobian with its row sums, and the product that backpropagation needs: all of it moves together. */
+/** A signal, its softmax, the Jacobian with its row sums, and the product for backpropagation, all updated together. */
 export function Explore({ parameters }: { readonly parameters: URLSearchParams }) {
   const [{ state, problem }, setBoth] = useState(() => fromParameters(parameters));
   const { result, error } = useLatest(state, compute);
@@ -21,13 +21,13 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
     writeParameters('explore', toParameters(state));
   }, [state]);
   useEffect(() => {
-    // A link to another view of this panel: what this panel wrote itself is no news.
+    // Follow links to another view of this panel; ignore the state that this panel wrote into the URL itself.
     if (parameters.toString() !== toParameters(state).toString() && readView().panel === 'explore') {
       setBoth(fromParameters(parameters));
     }
-    // Only the URL is news here: the state changes on its own.
+    // React only to the URL: the state changes independently.
   }, [parameters]);
-  // After a failure the newest result may be one of an earlier signal.
+  // After an error the latest result may belong to an earlier signal.
   const stale = error !== null && result?.state.signal !== state.signal;
 
   return (
@@ -58,7 +58,7 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
   );
 }
 
-/** The newest upstream gradient, unless it is for a signal of another shape, whose results are on their way. */
+/** The latest upstream gradient, unless it belongs to a signal of another shape, whose results are not computed yet. */
 function upstreamFor({ state: computed }: Results, newest: ExploreState): Float64Array {
   return newest.upstream.length === computed.upstream.length && newest.signal.classes === computed.signal.classes
     ? newest.upstream

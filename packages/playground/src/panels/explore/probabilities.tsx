@@ -45,10 +45,10 @@ function captionOf({ state: { signal, row }, dtype }: Results, total: number, is
   if (Number.isNaN(total)) {
     const logits = signal.values.subarray(row * signal.classes, (row + 1) * signal.classes);
     return logits.some(Number.isFinite)
-      ? `A logit is beyond what ${dtype} holds, and so infinite: the row is NaN.`
-      : 'Every class is masked out (−∞): there is nothing to choose from, and the row is NaN, as in SciPy and PyTorch.';
+      ? `A logit overflows ${dtype} and is infinite there, so the row is NaN.`
+      : 'Every class is masked out (−∞): there is no class left, so the row is NaN, as in SciPy and PyTorch.';
   }
   return isSaturated
-    ? 'Nearly one-hot: the softmax is saturated. Then all of J is nearly zero and so is every gradient through it: another cause of small gradients than summing. Raise T to leave it.'
-    : 'Positive, and they add up to 1 whatever the logits do. What one gains the others lose: that is why the rows of the matrix cancel.';
+    ? 'Nearly one-hot: the softmax is saturated. Then all of J is nearly zero and so is every gradient through it: a different cause of small gradients than summing. A higher T makes them larger.'
+    : 'Positive, and they sum to 1 for any logits. If one of them grows, the others shrink by the same amount, so each row of the matrix sums to 0.';
 }

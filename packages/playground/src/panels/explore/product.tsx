@@ -10,7 +10,7 @@ interface Props {
   readonly onChange: (part: Partial<ExploreState>) => void;
 }
 
-/** The gradient that arrives, and side by side what the row sums and the vector-Jacobian product make of the matrix. */
+/** The upstream gradient, and beside it the row sums and the vector-Jacobian product of the matrix. */
 export function ProductCard({ result, upstream, onChange }: Props) {
   const { rows, classes } = result.state.signal;
   const { row } = result.state;
@@ -106,7 +106,7 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
   );
 }
 
-/** A bar to the left of its zero line or to the right. */
+/** A bar to the left or right of a zero line. */
 function SignedBar({ value, largest }: { readonly value: number; readonly largest: number }) {
   const share = largest > 0 ? Math.min(1, Math.abs(value) / largest) : 0;
   return (

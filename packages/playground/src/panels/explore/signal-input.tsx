@@ -8,10 +8,10 @@ interface Props {
   readonly onChange: (part: Partial<ExploreState>) => void;
 }
 
-/** Longer signals are not written out in the box. */
+/** Longer signals are not shown as text. */
 const mostWritten = 2000;
 
-/** A signal to paste, drop or open: JSON, CSV, .npy, .npz or .safetensors. */
+/** A field for a signal to paste, drop or open: JSON, CSV, .npy, .npz or .safetensors. */
 export function SignalInput({ signal, onChange }: Props) {
   const [problem, setProblem] = useState<string | null>(null);
   const [draft, setDraft] = useState<string | null>(null);
@@ -30,7 +30,7 @@ export function SignalInput({ signal, onChange }: Props) {
       setProblem(messageOf(error));
     }
   };
-  // The readers are not needed before there is something to read.
+  // The readers are loaded when there is something to read.
   const takeFile = (file: File) => {
     setDraft(null);
     return take(file.name, async () => (await import('../../files.js')).readMatrixFile(file));

@@ -7,21 +7,21 @@ export interface Signal {
   readonly values: Float64Array;
 }
 
-/** Everything that Explore shows follows from this. */
+/** The state from which everything in Explore is computed. */
 export interface ExploreState {
   readonly signal: Signal;
-  /** The gradient that arrives from the loss, ∂L/∂s, of the signal's shape. */
+  /** The upstream gradient ∂L/∂s, with the signal's shape. */
   readonly upstream: Float64Array;
-  /** The sample that is looked at. */
+  /** The selected sample. */
   readonly row: number;
   readonly temperature: number;
-  /** Null for the first of wasm and cpu that runs here. */
+  /** Null for wasm or, if it cannot run here, cpu. */
   readonly backend: string | null;
-  /** Null for the widest that the backend computes in. */
+  /** Null for the backend's widest dtype. */
   readonly dtype: FloatDType | null;
 }
 
-/** Four samples of three features on which somebody's every derivative came out near 1e-17. */
+/** Four samples of three features from a real report, for which every derivative was near 1e-17. */
 export const sampleSignal: Signal = {
   rows: 4,
   classes: 3,
@@ -35,10 +35,10 @@ export const sampleSignal: Signal = {
 
 export const temperatureRange = { least: 0.05, most: 20 } as const;
 
-/** Longer signals stay out of the URL. */
+/** Longer signals are left out of the URL. */
 const longestInUrl = 4000;
 
-/** A loss that looks at one probability a sample: g is 1 there. */
+/** The gradient of a loss that depends on one probability of each sample: g is 1 there. */
 export function oneClassARow({ rows, classes }: Signal): Float64Array {
   const upstream = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) upstream[row * classes + (row % classes)] = 1;
@@ -49,7 +49,7 @@ export function stateOf(signal: Signal): ExploreState {
   return { signal, upstream: oneClassARow(signal), row: 0, temperature: 1, backend: null, dtype: null };
 }
 
-/** What differs from the sample signal's state, as parameters of the URL. */
+/** The differences from the sample signal's state, as parameters of the URL. */
 export function toParameters({ signal, upstream, row, temperature, backend, dtype }: ExploreState): URLSearchParams {
   const parameters = new URLSearchParams();
   const x = formatRows(signal.values, signal.classes);
@@ -64,7 +64,7 @@ export function toParameters({ signal, upstream, row, temperature, backend, dtyp
   return parameters;
 }
 
-/** The state that a URL names, and what in it could not be read. */
+/** The state in a URL, and the errors in it. */
 export function fromParameters(parameters: URLSearchParams): {
   readonly state: ExploreState;
   readonly problem: string | null;
@@ -126,7 +126,7 @@ function parseRows(text: string): Signal | null {
   return { rows: rows.length, classes, values: Float64Array.from(cells, Number) };
 }
 
-/** -Infinity stands for a class that is masked out. */
+/** -Infinity is a masked class. */
 function isLogit(cell: string): boolean {
   const value = Number(cell);
   return cell.trim() !== '' && !Number.isNaN(value) && value !== Number.POSITIVE_INFINITY;
