@@ -38,7 +38,11 @@ describe('softgrad run', () => {
     expect((await run('--status', 'p')).stdout).toMatch(
       /^p: softmax, finished\nid: [0-9a-f]{32}\napply: 2 of 2\nfinish: 1 of 1\n/,
     );
-    expect(await run('--verify', 'p')).toEqual({ status: 0, stdout: 'p: 2 intact, 0 damaged or missing\n', stderr: '' });
+    expect(await run('--verify', 'p')).toEqual({
+      status: 0,
+      stdout: 'p: 2 intact, 0 damaged or missing\n',
+      stderr: '',
+    });
   });
 
   test('loss and gradient, of which one is named to be read', async () => {
