@@ -43,15 +43,15 @@ const silenceMs = 60_000;
  * @param name the folder of the package
  * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
  * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
- *   process for each
- *   `most`: tests that take longer are left out, which makes the score a lower bound
+ *   process for each;
+ *   `most`: tests that take longer are left out, which makes the score a lower bound; `list`: print the mutants, try none
  * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
- *   no test reaches, and those of both that the list of equivalent mutants has
+ *   no test reaches, and those of both that the list of equivalent mutants has; null for `list`
  */
 export async function runTypeScriptMutants(
   name,
   patterns,
-  { sample = 0, seed = 1, afresh = false, withLoaded = false, most = rounds.at(-1) },
+  { sample = 0, seed = 1, afresh = false, withLoaded = false, most = rounds.at(-1), list = false },
 ) {
   const copy = copyInWorkspace(name, name);
   const folder = join(copy.folder, 'reports', 'mutants');
@@ -61,6 +61,11 @@ export async function runTypeScriptMutants(
   try {
     const all = await instrumented(copy.folder, patterns);
     const chosen = sample > 0 ? drawn(all, sample, seed) : all;
+    if (list) {
+      for (const mutant of chosen) console.log(`\n${diffOf(mutant)}`);
+      console.log(`\n${name}: ${all.length} mutants, ${chosen.length} chosen.`);
+      return null;
+    }
     const known = readResults(kept);
     const tests = hash(...testTexts(copy.folder));
     const isOpen = ({ key }) =>
