@@ -2,11 +2,13 @@
 // process that has loaded the package's tests. StrykerJS's own runner for Vitest starts a worker and imports the tests anew for each mutant,
 // which takes some seconds: this takes as long as the tests that reach it.
 //
-// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. Each test is run once more
-// unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
+// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. A section of the conformance
+// suite is not one test but one for each case: a mutant runs the cases that it reaches, and ends at the first that fails. Each test is run once
+// more unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -32,7 +34,7 @@ const test = { runner, pool: 'forks', maxWorkers: 1, maxConcurrency: 1, isolate:
 export default mergeConfig(await own, { test });
 `;
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-/** Milliseconds that a test takes at most, by round. */
+/** Milliseconds that a test takes at most, by round: of a processor, and of waiting. */
 const rounds = [20, 200, 2000, 3_600_000];
 /** A process that has not begun anything for so long, and for 30 times what its slowest test takes, does not end. */
 const silenceMs = 60_000;
@@ -77,7 +79,14 @@ export async function runTypeScriptMutants(
     if (open.length > 0) {
       const begun = performance.now();
       const keyOf = new Map(open.map(({ id, key }) => [id, key]));
-      await tryAll({ ...copy, state: folder }, open, { withLoaded, most }, (id, outcome) => {
+      casesAsTests(copy.folder);
+      const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
+      await measureOnce(
+        place,
+        `${kept.slice(0, -'.jsonl'.length)}.measured.json`,
+        hash(tests, ...all.map(({ key }) => key)),
+      );
+      await tryAll(place, open, { withLoaded, most }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
         known.set(result.key, result);
         appendFileSync(kept, `${JSON.stringify(result)}\n`);
@@ -158,45 +167,70 @@ function testTexts(folder) {
     .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
 }
 
+/** In the copy, each case of a section of the conformance suite is a test. */
+function casesAsTests(folder) {
+  const one = /for \(const \{ name, run \} of sections\((.*)\)\) test\(name, run\);/g;
+  const each = 'for (const { cases: own } of sections($1)) for (const { name, run } of own) test(name, run);';
+  for (const name of readdirSync(join(folder, 'test'), { recursive: true }).map(String)) {
+    if (!name.endsWith('.ts')) continue;
+    const path = join(folder, 'test', name);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(one, each));
+  }
+}
+
+/** Measures the tests, unless the same ones have been measured with the same mutants: an interrupted run goes on without. */
+async function measureOnce(copy, kept, key) {
+  if (!existsSync(kept) || readMeasured(kept).key !== key)
+    writeFileSync(kept, JSON.stringify({ key, ...(await measure(copy)) }));
+  copyFileSync(kept, copy.measured);
+}
+
+function readMeasured(path) {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
 /** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived, untested, or atLoad. */
 async function tryAll(copy, open, { withLoaded, most }, keep) {
-  const measured = await measure(copy);
-  const times = Object.fromEntries(measured.times);
+  const measured = readMeasured(copy.measured);
+  const tests = Object.values(measured.tests);
+  const reachedBy = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
+  const isReached = (id) => reachedBy.some((bits) => hasBit(bits, id));
+  const atLoad = new Set(measured.atLoad);
   const left = new Set(open.map(({ id }) => id));
   const onKilled = (id, by) => {
     if (left.delete(id)) keep(id, { status: 'killed', by });
   };
-  const reached = [...left].filter((id) => measured.reached.has(id));
-  console.log(`${measured.times.size} tests; they reach ${reached.length} of ${open.length} mutants.`);
+  const reached = [...left].filter(isReached);
+  console.log(`${tests.length} tests; they reach ${reached.length} of ${open.length} mutants.`);
   for (const [round, upTo] of rounds.filter((ms) => ms <= most).entries()) {
     const alive = new Set(reached.filter((id) => left.has(id)));
-    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo, times }, (id, by) => {
+    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo }, (id, by) => {
       alive.delete(id);
       onKilled(id, by);
     });
     console.log(`Tests of up to ${upTo} ms: ${alive.size} mutants are left.`);
   }
-  const loaded = [...left].filter((id) => measured.atLoad.has(id));
+  const loaded = [...left].filter((id) => atLoad.has(id));
   console.log(`Loading the modules reaches ${loaded.length} of those that are left.`);
   for (const id of withLoaded ? loaded : []) {
-    const by = await killerOfLoaded(copy, id, times);
+    const by = await killerOfLoaded(copy, id);
     if (by !== null) onKilled(id, by);
   }
   const statusOf = (id) => {
-    if (measured.atLoad.has(id) && (withLoaded || !measured.reached.has(id))) return withLoaded ? 'survived' : 'atLoad';
-    return measured.reached.has(id) ? 'survived' : 'untested';
+    if (atLoad.has(id) && (withLoaded || !isReached(id))) return withLoaded ? 'survived' : 'atLoad';
+    return isReached(id) ? 'survived' : 'untested';
   };
   for (const id of left) keep(id, { status: statusOf(id) });
 }
 
 /** A mutant that is there from the beginning of a process: quick tests, then the others. */
-async function killerOfLoaded(copy, id, times) {
+async function killerOfLoaded(copy, id) {
   const [quick] = rounds;
   for (const limits of [
     { above: -1, upTo: quick },
     { above: quick, upTo: rounds.at(-1) },
   ]) {
-    const events = await runTests(copy, { ...limits, times, alive: [], finished: [], atLoad: id });
+    const events = await runTests(copy, { ...limits, alive: [], finished: [], atLoad: id });
     const noticed = events.find(({ killed }) => killed === id);
     if (noticed) return noticed.by;
     if (events.hanging) return 'no end';
@@ -208,11 +242,16 @@ async function killerOfLoaded(copy, id, times) {
 async function measure(copy) {
   const events = await runTests(copy, { measure: true, alive: [], finished: [] });
   if (events.failed) throw new Error(`The tests of ${copy.folder} do not pass unchanged:\n${events.output}`);
+  const tests = events.filter(({ ms }) => ms !== undefined);
   return {
-    times: new Map(events.filter(({ ms }) => ms !== undefined).map(({ test, ms }) => [test, ms])),
-    reached: new Set(events.flatMap(({ reached = [] }) => reached)),
-    atLoad: new Set(events.flatMap(({ static: atLoad = [] }) => atLoad)),
+    tests: Object.fromEntries(tests.map(({ test, ms, reached }) => [test, { ms, reached }])),
+    atLoad: events.flatMap(({ static: atLoad = [] }) => atLoad),
   };
+}
+
+/** Whether a number, as a text, is in a set of numbers that is kept as bits. */
+function hasBit(bits, id) {
+  return ((bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0;
 }
 
 async function tryRound(copy, alive, limits, onKilled) {
@@ -222,7 +261,9 @@ async function tryRound(copy, alive, limits, onKilled) {
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
-    for (const { killed, by, finished: test, confirm: unsure } of events) {
+    for (const { killed, by, finished: test, unrepeatable, confirm: unsure } of events) {
+      if (unrepeatable !== undefined)
+        console.log(`Left out, because it passes only once in a process: ${unrepeatable}`);
       if (killed !== undefined) onKilled(killed, by);
       if (test !== undefined) finished.add(test);
       if (unsure !== undefined) confirm = unsure;
@@ -258,7 +299,8 @@ function runTests(copy, plan) {
     }
   };
   process.once('exit', stop);
-  const slowest = Math.max(0, ...Object.values(plan.times ?? {}).filter((ms) => ms <= plan.upTo));
+  const times = plan.measure ? [] : Object.values(readMeasured(copy.measured).tests).map(({ ms }) => ms);
+  const slowest = times.filter((ms) => ms <= plan.upTo).reduce((most, ms) => Math.max(most, ms), 0);
   return new Promise((resolve, reject) => {
     let output = '';
     let hanging = null;
