@@ -61,7 +61,11 @@ export async function runTypeScriptMutants(
   const kept = join(root, 'reports', 'mutants', `${name}.jsonl`);
   if (afresh) rmSync(kept, { force: true });
   try {
-    const all = await instrumented(copy.folder, patterns);
+    const files = filesOf(copy.folder, patterns).map(({ file, mutate }) => {
+      const content = readFileSync(join(copy.folder, file), 'utf8');
+      return { name: join(copy.folder, file), file, mutate, content };
+    });
+    const { mutants: all } = await instrumented(files);
     const chosen = sample > 0 ? drawn(all, sample, seed) : all;
     if (list) {
       for (const mutant of chosen) console.log(`\n${diffOf(mutant)}`);
@@ -78,15 +82,16 @@ export async function runTypeScriptMutants(
     console.log(`${name}: ${all.length} mutants, ${chosen.length} chosen, ${open.length} to try.`);
     if (open.length > 0) {
       const begun = performance.now();
-      const keyOf = new Map(open.map(({ id, key }) => [id, key]));
+      const keys = new Set(open.map(({ key }) => key));
+      // The same ones as when an earlier run measured the tests, if it is that one that goes on.
+      const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
+      const toTry = present.filter(({ key }) => keys.has(key));
+      const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
       casesAsTests(copy.folder);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
-      await measureOnce(
-        place,
-        `${kept.slice(0, -'.jsonl'.length)}.measured.json`,
-        hash(tests, ...all.map(({ key }) => key)),
-      );
-      await tryAll(place, open, { withLoaded, most }, (id, outcome) => {
+      const kind = hash(tests, ...present.map(({ key }) => key));
+      await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
+      await tryAll(place, toTry, { withLoaded, most }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
         known.set(result.key, result);
         appendFileSync(kept, `${JSON.stringify(result)}\n`);
@@ -100,29 +105,35 @@ export async function runTypeScriptMutants(
   }
 }
 
-/** Writes the sources with all mutants behind switches: what the mutants are. */
-async function instrumented(folder, patterns) {
+/** The mutants of files, and the files with these behind switches. */
+async function instrumented(files) {
   const silent = () => {};
   const logger = { isDebugEnabled: () => false, debug: silent, info: silent, warn: console.warn };
-  const files = filesOf(folder, patterns).map(({ file, mutate }) => {
-    const content = readFileSync(join(folder, file), 'utf8');
-    return { name: join(folder, file), file, mutate, content };
-  });
   const options = { ignorers: [], excludedMutations: [], plugins: null, noHeader: false };
   const { files: written, mutants } = await new Instrumenter(logger).instrument(files, options);
-  for (const { name, content } of written) writeFileSync(name, content);
   const texts = new Map(files.map(({ name, file, content }) => [name, { file, content }]));
-  return mutants
+  const described = mutants
     .filter(({ status }) => status !== 'Ignored')
     .map(({ id, fileName, location, mutatorName, replacement }) => {
       const { file, content } = texts.get(fileName);
       const { start, end } = location;
       const key = hash(file, content, JSON.stringify([start, end]), mutatorName, replacement);
       const [from, to] = [start, end].map((position) => offsetOf(content, position));
-      const at = { start: from, end: to, line: start.line + 1 };
+      const at = { start: from, end: to, line: start.line + 1, location };
       const change = { operator: mutatorName, before: content.slice(from, to), after: replacement };
       return { id, key, file, text: content, ...at, ...change };
     });
+  return { mutants: described, written };
+}
+
+/** Writes the sources with these mutants behind switches, and few others: each costs time wherever it is passed. What they are there. */
+async function instrument(files, chosen) {
+  const changed = files
+    .map((one) => ({ ...one, mutate: chosen.filter(({ file }) => file === one.file).map(({ location }) => location) }))
+    .filter(({ mutate }) => mutate.length > 0);
+  const { mutants, written } = await instrumented(changed);
+  for (const { name, content } of written) writeFileSync(name, content);
+  return mutants;
 }
 
 /** The files that the patterns name, and the lines of each that are mutated. */
