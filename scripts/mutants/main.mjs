@@ -6,6 +6,7 @@
 //   npm run mutants -- core --sample 300 --seed 1     so many, drawn by chance
 //   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
 //   npm run mutants -- core --up-to 2000              without tests that take longer than 20, 200 or 2000 ms: the score is a lower bound
+//   npm run mutants -- core --tests 100               by 100 of the tests that reach a mutant: the score is a lower bound
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //   npm run mutants -- core --list                    print the mutants, try none
 //
@@ -62,6 +63,7 @@ const { values, positionals } = parseArgs({
     afresh: { type: 'boolean', default: false },
     'at-load': { type: 'boolean', default: false },
     'up-to': { type: 'string' },
+    tests: { type: 'string' },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -149,7 +151,7 @@ async function ofTypeScript(name) {
   // Packages of the workspace: they may be loaded once they are installed.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const { sample = 0, seed, afresh, list, 'at-load': withLoaded, 'up-to': upTo } = values;
+  const { sample = 0, seed, afresh, list, 'at-load': withLoaded, 'up-to': upTo, tests } = values;
   return runTypeScriptMutants(name, patterns, {
     sample: Number(sample),
     seed: Number(seed),
@@ -157,5 +159,6 @@ async function ofTypeScript(name) {
     list,
     withLoaded,
     ...(upTo && { most: Number(upTo) }),
+    ...(tests && { testsEach: Number(tests) }),
   });
 }

@@ -19,6 +19,9 @@ globalThis.__stryker__ ??= {};
 const state = globalThis.__stryker__;
 state.mutantCoverage ??= { static: {}, perTest: {} };
 
+/** The sets of mutants that tests reach, once they are needed. */
+const bits = {};
+
 const tell = (event) => appendFileSync(join(folder, 'events.jsonl'), `${JSON.stringify(event)}\n`);
 const now = openSync(join(folder, 'now'), 'w');
 /** Says what is tried now: where it never ends, this is all that is known of it. */
@@ -78,7 +81,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     const confirmed = plan.confirm?.test === id ? plan.confirm.mutant : null;
     if (confirmed !== null && !(await this.#isRepeatable(test)))
       this.#restart({ finished: id, unrepeatable: `${test.file.name}: ${fullName(test)}` });
-    const open = Object.keys(hits).filter((mutant) => alive.has(mutant) && mutant !== confirmed);
+    const open = Object.keys(hits).filter((mutant) => isToTry(id, mutant) && mutant !== confirmed);
     let isChecked = true;
     if (confirmed !== null && hits[confirmed] && (await this.#isKilled(test, confirmed, hits[confirmed], ms))) {
       this.#killed(test, confirmed);
@@ -171,16 +174,21 @@ function isInRound({ id }) {
 }
 
 function reachesAlive(id) {
-  const bits = Buffer.from(measured[id].reached, 'base64');
-  for (const mutant of alive) if (((bits[mutant >> 3] ?? 0) & (1 << (mutant & 7))) !== 0) return true;
+  for (const mutant of alive) if (isToTry(id, mutant)) return true;
   return false;
+}
+
+/** Whether a mutant is alive and a test is one of those that try it. */
+function isToTry(id, mutant) {
+  bits[id] ??= Buffer.from(measured[id].reached, 'base64');
+  return alive.has(mutant) && ((bits[id][mutant >> 3] ?? 0) & (1 << (mutant & 7))) !== 0;
 }
 
 /** A set of numbers, given as texts, as bits. */
 function bitsOf(numbers) {
-  const bits = Buffer.alloc(1 + numbers.reduce((most, number) => Math.max(most, number >> 3), -1));
-  for (const number of numbers) bits[number >> 3] |= 1 << (number & 7);
-  return bits;
+  const set = Buffer.alloc(1 + numbers.reduce((most, number) => Math.max(most, number >> 3), -1));
+  for (const number of numbers) set[number >> 3] |= 1 << (number & 7);
+  return set;
 }
 
 /** Milliseconds that this process has computed or waited for something since, without those in which others had the processor. */

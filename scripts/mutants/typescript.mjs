@@ -46,14 +46,23 @@ const silenceMs = 60_000;
  * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
  * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
  *   process for each;
- *   `most`: tests that take longer are left out, which makes the score a lower bound; `list`: print the mutants, try none
+ *   `most`: tests that take longer are left out, and `testsEach`: each mutant is tried by so many of the tests that reach it, both of which make the score a
+ *   lower bound; `list`: print the mutants, try none
  * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
  *   no test reaches, and those of both that the list of equivalent mutants has; null for `list`
  */
 export async function runTypeScriptMutants(
   name,
   patterns,
-  { sample = 0, seed = 1, afresh = false, withLoaded = false, most = rounds.at(-1), list = false },
+  {
+    sample = 0,
+    seed = 1,
+    afresh = false,
+    withLoaded = false,
+    most = rounds.at(-1),
+    testsEach = Infinity,
+    list = false,
+  },
 ) {
   const copy = copyInWorkspace(name, name);
   const folder = join(copy.folder, 'reports', 'mutants');
@@ -91,7 +100,7 @@ export async function runTypeScriptMutants(
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
       const kind = hash(tests, ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
-      await tryAll(place, toTry, { withLoaded, most }, (id, outcome) => {
+      await tryAll(place, toTry, { withLoaded, most, testsEach }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
         known.set(result.key, result);
         appendFileSync(kept, `${JSON.stringify(result)}\n`);
@@ -99,7 +108,11 @@ export async function runTypeScriptMutants(
       const seconds = (performance.now() - begun) / 1000;
       console.log(`${name}: ${Math.round(seconds)} s, ${(seconds / open.length).toFixed(2)} s a mutant.`);
     }
-    return { ...report(name, all, chosen, known), ...(most < rounds.at(-1) && { upTo: most }) };
+    return {
+      ...report(name, all, chosen, known),
+      ...(most < rounds.at(-1) && { upTo: most }),
+      ...(testsEach < Infinity && { testsEach }),
+    };
   } finally {
     copy.remove();
   }
@@ -201,12 +214,13 @@ function readMeasured(path) {
 }
 
 /** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived, untested, or atLoad. */
-async function tryAll(copy, open, { withLoaded, most }, keep) {
+async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
   const measured = readMeasured(copy.measured);
   const tests = Object.values(measured.tests);
   const reachedBy = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
   const isReached = (id) => reachedBy.some((bits) => hasBit(bits, id));
   const atLoad = new Set(measured.atLoad);
+  if (testsEach < Infinity) writeFileSync(copy.measured, JSON.stringify(withFewer(measured, open, most, testsEach)));
   const left = new Set(open.map(({ id }) => id));
   const onKilled = (id, by) => {
     if (left.delete(id)) keep(id, { status: 'killed', by });
@@ -258,6 +272,22 @@ async function measure(copy) {
     tests: Object.fromEntries(tests.map(({ test, ms, reached }) => [test, { ms, reached }])),
     atLoad: events.flatMap(({ static: atLoad = [] }) => atLoad),
   };
+}
+
+/** What was measured, as if each of these mutants were reached by so many tests at most, which are spread over those that reach it. */
+function withFewer(measured, mutants, most, testsEach) {
+  const tests = Object.entries(measured.tests).map(([id, { ms, reached }]) => {
+    const bits = Buffer.from(reached, 'base64');
+    return { id, ms, bits, left: Buffer.alloc(bits.length) };
+  });
+  const quickEnough = tests.filter(({ ms }) => ms <= most);
+  for (const { id } of mutants) {
+    const reaching = quickEnough.filter(({ bits }) => hasBit(bits, id));
+    const count = Math.min(testsEach, reaching.length);
+    for (let k = 0; k < count; k++) reaching[Math.floor((k * reaching.length) / count)].left[id >> 3] |= 1 << (id & 7);
+  }
+  const kept = tests.map(({ id, ms, left }) => [id, { ms, reached: left.toString('base64') }]);
+  return { ...measured, tests: Object.fromEntries(kept) };
 }
 
 /** Whether a number, as a text, is in a set of numbers that is kept as bits. */
