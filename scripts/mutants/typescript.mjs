@@ -37,7 +37,7 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 /** Milliseconds that a test takes at most, by round: of a processor, and of waiting. */
 const rounds = [20, 200, 2000, 3_600_000];
 /** A process that has not begun anything for so long, and for 30 times what its slowest test takes, does not end. */
-const silenceMs = 60_000;
+const silenceMs = 180_000;
 
 /**
  * Tries the mutants of a package, or of some of its files.
