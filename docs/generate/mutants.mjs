@@ -17,9 +17,13 @@ export function mutantsTable(scores) {
   ];
   const percent = (killed, mutants) => `${((100 * killed) / mutants).toFixed(1)} %`;
   const rows = Object.entries(scores).map(([name, score]) => {
-    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0, upTo } = score;
+    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0, upTo, testsEach } = score;
+    const limits = [
+      ...(testsEach === undefined ? [] : [`${testsEach} tests a mutant`]),
+      ...(upTo === undefined ? [] : [`tests up to ${upTo} ms`]),
+    ];
     return [
-      upTo === undefined ? name : `${name}, tests up to ${upTo} ms`,
+      [name, ...limits].join(', '),
       of === mutants + atLoad ? of : `sample of ${mutants + atLoad} of ${of}`,
       atLoad,
       killed,

@@ -6,7 +6,9 @@
 //   npm run mutants -- core --sample 300 --seed 1     so many, drawn by chance
 //   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
 //   npm run mutants -- core --up-to 2000              without tests that take longer than 20, 200 or 2000 ms: the score is a lower bound
+//   npm run mutants -- core --tests 100               by 100 of the tests that reach a mutant: the score is a lower bound
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
+//   npm run mutants -- core --list                    print the mutants, try none
 //
 // The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
 //
@@ -61,6 +63,7 @@ const { values, positionals } = parseArgs({
     afresh: { type: 'boolean', default: false },
     'at-load': { type: 'boolean', default: false },
     'up-to': { type: 'string' },
+    tests: { type: 'string' },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -103,7 +106,7 @@ const scores = [];
 for (const name of names) {
   scores.push([name, name in kernels ? await ofKernels(name) : await ofTypeScript(name)]);
 }
-console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
+if (!values.list) console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
 // A sample of kernels is of each operator, not of the whole.
 const isWhole =
   !values.files && !values.quick && !values.list && !(values.sample && names.some((name) => name in kernels));
@@ -149,12 +152,14 @@ async function ofTypeScript(name) {
   // Packages of the workspace: they may be loaded once they are installed.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const { sample = 0, seed, afresh, 'at-load': withLoaded, 'up-to': upTo } = values;
+  const { sample = 0, seed, afresh, list, 'at-load': withLoaded, 'up-to': upTo, tests } = values;
   return runTypeScriptMutants(name, patterns, {
     sample: Number(sample),
     seed: Number(seed),
     afresh,
+    list,
     withLoaded,
     ...(upTo && { most: Number(upTo) }),
+    ...(tests && { testsEach: Number(tests) }),
   });
 }

@@ -9,18 +9,24 @@ const folder = join(process.cwd(), 'reports', 'mutants');
 const plan = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
 const alive = new Set(plan.alive);
 const finished = new Set(plan.finished);
+/** By test: how long it takes, and the mutants that it reaches, a bit each. */
+const { tests: measured } = plan.measure
+  ? { tests: {} }
+  : JSON.parse(readFileSync(join(folder, 'measured.json'), 'utf8'));
 
 /** What StrykerJS's instrumented code reads and writes. */
 globalThis.__stryker__ ??= {};
 const state = globalThis.__stryker__;
 state.mutantCoverage ??= { static: {}, perTest: {} };
 
+/** The sets of mutants that tests reach, once they are needed. */
+const bits = {};
+
 const tell = (event) => appendFileSync(join(folder, 'events.jsonl'), `${JSON.stringify(event)}\n`);
 const now = openSync(join(folder, 'now'), 'w');
 /** Says what is tried now: where it never ends, this is all that is known of it. */
 const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
 
-const known = new Set();
 // One mutant of what modules do when they are loaded, for the whole process.
 state.activeMutant = plan.atLoad;
 
@@ -33,11 +39,9 @@ export default class RepeatingRunner extends VitestTestRunner {
 
   /** How long a test takes, and what it reaches. */
   async #measure(test) {
-    const begun = performance.now();
+    const elapsed = stopwatch();
     const hits = await this.#reached(test);
-    const reached = Object.keys(hits).filter((mutant) => !known.has(mutant));
-    for (const mutant of reached) known.add(mutant);
-    tell({ test: test.id, ms: performance.now() - begun, reached });
+    tell({ test: test.id, ms: elapsed(), reached: bitsOf(Object.keys(hits)).toString('base64') });
   }
 
   onAfterRunFiles(files) {
@@ -70,12 +74,14 @@ export default class RepeatingRunner extends VitestTestRunner {
 
   async #tryMutants(test) {
     const { id } = test;
-    const ms = plan.times[id];
-    if (!isInRound(test) || finished.has(id)) return;
+    if (!isInRound(test) || finished.has(id) || !reachesAlive(id)) return;
+    const { ms } = measured[id];
     begin('', id);
     const hits = await this.#reached(test);
     const confirmed = plan.confirm?.test === id ? plan.confirm.mutant : null;
-    const open = Object.keys(hits).filter((mutant) => alive.has(mutant) && mutant !== confirmed);
+    if (confirmed !== null && !(await this.#isRepeatable(test)))
+      this.#restart({ finished: id, unrepeatable: `${test.file.name}: ${fullName(test)}` });
+    const open = Object.keys(hits).filter((mutant) => isToTry(id, mutant) && mutant !== confirmed);
     let isChecked = true;
     if (confirmed !== null && hits[confirmed] && (await this.#isKilled(test, confirmed, hits[confirmed], ms))) {
       this.#killed(test, confirmed);
@@ -112,12 +118,9 @@ export default class RepeatingRunner extends VitestTestRunner {
     state.activeMutant = mutant;
     state.hitCount = 0;
     state.hitLimit = 1000 + 100 * hits;
-    let timer;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, 2000 + 20 * ms, true);
-    });
+    const watch = lateness(2000 + 20 * ms);
     try {
-      if (await Promise.race([this.#attempt(test), late])) {
+      if (await Promise.race([this.#attempt(test), watch.late])) {
         tell({ killed: mutant, by: `${test.file.name}: ${fullName(test)} (no end)` });
         this.#restart();
       }
@@ -125,7 +128,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     } catch {
       return true;
     } finally {
-      clearTimeout(timer);
+      watch.stop();
       state.activeMutant = undefined;
       state.hitCount = undefined;
     }
@@ -164,10 +167,53 @@ export default class RepeatingRunner extends VitestTestRunner {
   }
 }
 
-/** A test whose name depends on the mutant is not known, and runs in the first round. */
+/** A test whose name depends on the mutant has no time: it runs where a process is for one mutant, in the first round. */
 function isInRound({ id }) {
-  const ms = plan.times[id] ?? (plan.atLoad === undefined ? Number.NaN : 0);
+  const ms = measured[id]?.ms ?? (plan.atLoad === undefined ? Number.NaN : 0);
   return ms > plan.above && ms <= plan.upTo;
+}
+
+function reachesAlive(id) {
+  for (const mutant of alive) if (isToTry(id, mutant)) return true;
+  return false;
+}
+
+/** Whether a mutant is alive and a test is one of those that try it. */
+function isToTry(id, mutant) {
+  bits[id] ??= Buffer.from(measured[id].reached, 'base64');
+  return alive.has(mutant) && ((bits[id][mutant >> 3] ?? 0) & (1 << (mutant & 7))) !== 0;
+}
+
+/** A set of numbers, given as texts, as bits. */
+function bitsOf(numbers) {
+  const set = Buffer.alloc(1 + numbers.reduce((most, number) => Math.max(most, number >> 3), -1));
+  for (const number of numbers) set[number >> 3] |= 1 << (number & 7);
+  return set;
+}
+
+/** Milliseconds that this process has computed or waited for something since, without those in which others had the processor. */
+function stopwatch() {
+  const processor = process.cpuUsage();
+  const { idle } = performance.eventLoopUtilization();
+  return () => {
+    const { user, system } = process.cpuUsage(processor);
+    return (user + system) / 1000 + performance.eventLoopUtilization().idle - idle;
+  };
+}
+
+/** `late` resolves to true after so many milliseconds by that watch. */
+function lateness(ms) {
+  const elapsed = stopwatch();
+  let timer;
+  const late = new Promise((resolve) => {
+    const look = () => {
+      const left = ms - elapsed();
+      if (left <= 0) resolve(true);
+      else timer = setTimeout(look, left + 1);
+    };
+    timer = setTimeout(look, ms);
+  });
+  return { late, stop: () => clearTimeout(timer) };
 }
 
 function fullName({ name, suite }) {

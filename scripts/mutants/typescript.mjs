@@ -2,11 +2,13 @@
 // process that has loaded the package's tests. StrykerJS's own runner for Vitest starts a worker and imports the tests anew for each mutant,
 // which takes some seconds: this takes as long as the tests that reach it.
 //
-// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. Each test is run once more
-// unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
+// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. A section of the conformance
+// suite is not one test but one for each case: a mutant runs the cases that it reaches, and ends at the first that fails. Each test is run once
+// more unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -32,10 +34,10 @@ const test = { runner, pool: 'forks', maxWorkers: 1, maxConcurrency: 1, isolate:
 export default mergeConfig(await own, { test });
 `;
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-/** Milliseconds that a test takes at most, by round. */
+/** Milliseconds that a test takes at most, by round: of a processor, and of waiting. */
 const rounds = [20, 200, 2000, 3_600_000];
 /** A process that has not begun anything for so long, and for 30 times what its slowest test takes, does not end. */
-const silenceMs = 60_000;
+const silenceMs = 180_000;
 
 /**
  * Tries the mutants of a package, or of some of its files.
@@ -43,15 +45,24 @@ const silenceMs = 60_000;
  * @param name the folder of the package
  * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
  * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
- *   process for each
- *   `most`: tests that take longer are left out, which makes the score a lower bound
+ *   process for each;
+ *   `most`: tests that take longer are left out, and `testsEach`: each mutant is tried by so many of the tests that reach it, both of which make the score a
+ *   lower bound; `list`: print the mutants, try none
  * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
- *   no test reaches, and those of both that the list of equivalent mutants has
+ *   no test reaches, and those of both that the list of equivalent mutants has; null for `list`
  */
 export async function runTypeScriptMutants(
   name,
   patterns,
-  { sample = 0, seed = 1, afresh = false, withLoaded = false, most = rounds.at(-1) },
+  {
+    sample = 0,
+    seed = 1,
+    afresh = false,
+    withLoaded = false,
+    most = rounds.at(-1),
+    testsEach = Infinity,
+    list = false,
+  },
 ) {
   const copy = copyInWorkspace(name, name);
   const folder = join(copy.folder, 'reports', 'mutants');
@@ -59,8 +70,17 @@ export async function runTypeScriptMutants(
   const kept = join(root, 'reports', 'mutants', `${name}.jsonl`);
   if (afresh) rmSync(kept, { force: true });
   try {
-    const all = await instrumented(copy.folder, patterns);
+    const files = filesOf(copy.folder, patterns).map(({ file, mutate }) => {
+      const content = readFileSync(join(copy.folder, file), 'utf8');
+      return { name: join(copy.folder, file), file, mutate, content };
+    });
+    const { mutants: all } = await instrumented(files);
     const chosen = sample > 0 ? drawn(all, sample, seed) : all;
+    if (list) {
+      for (const mutant of chosen) console.log(`\n${diffOf(mutant)}`);
+      console.log(`\n${name}: ${all.length} mutants, ${chosen.length} chosen.`);
+      return null;
+    }
     const known = readResults(kept);
     const tests = hash(...testTexts(copy.folder));
     const isOpen = ({ key }) =>
@@ -71,8 +91,16 @@ export async function runTypeScriptMutants(
     console.log(`${name}: ${all.length} mutants, ${chosen.length} chosen, ${open.length} to try.`);
     if (open.length > 0) {
       const begun = performance.now();
-      const keyOf = new Map(open.map(({ id, key }) => [id, key]));
-      await tryAll({ ...copy, state: folder }, open, { withLoaded, most }, (id, outcome) => {
+      const keys = new Set(open.map(({ key }) => key));
+      // The same ones as when an earlier run measured the tests, if it is that one that goes on.
+      const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
+      const toTry = present.filter(({ key }) => keys.has(key));
+      const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
+      casesAsTests(copy.folder);
+      const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
+      const kind = hash(tests, ...present.map(({ key }) => key));
+      await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
+      await tryAll(place, toTry, { withLoaded, most, testsEach }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
         known.set(result.key, result);
         appendFileSync(kept, `${JSON.stringify(result)}\n`);
@@ -80,35 +108,45 @@ export async function runTypeScriptMutants(
       const seconds = (performance.now() - begun) / 1000;
       console.log(`${name}: ${Math.round(seconds)} s, ${(seconds / open.length).toFixed(2)} s a mutant.`);
     }
-    return { ...report(name, all, chosen, known), ...(most < rounds.at(-1) && { upTo: most }) };
+    return {
+      ...report(name, all, chosen, known),
+      ...(most < rounds.at(-1) && { upTo: most }),
+      ...(testsEach < Infinity && { testsEach }),
+    };
   } finally {
     copy.remove();
   }
 }
 
-/** Writes the sources with all mutants behind switches: what the mutants are. */
-async function instrumented(folder, patterns) {
+/** The mutants of files, and the files with these behind switches. */
+async function instrumented(files) {
   const silent = () => {};
   const logger = { isDebugEnabled: () => false, debug: silent, info: silent, warn: console.warn };
-  const files = filesOf(folder, patterns).map(({ file, mutate }) => {
-    const content = readFileSync(join(folder, file), 'utf8');
-    return { name: join(folder, file), file, mutate, content };
-  });
   const options = { ignorers: [], excludedMutations: [], plugins: null, noHeader: false };
   const { files: written, mutants } = await new Instrumenter(logger).instrument(files, options);
-  for (const { name, content } of written) writeFileSync(name, content);
   const texts = new Map(files.map(({ name, file, content }) => [name, { file, content }]));
-  return mutants
+  const described = mutants
     .filter(({ status }) => status !== 'Ignored')
     .map(({ id, fileName, location, mutatorName, replacement }) => {
       const { file, content } = texts.get(fileName);
       const { start, end } = location;
       const key = hash(file, content, JSON.stringify([start, end]), mutatorName, replacement);
       const [from, to] = [start, end].map((position) => offsetOf(content, position));
-      const at = { start: from, end: to, line: start.line + 1 };
+      const at = { start: from, end: to, line: start.line + 1, location };
       const change = { operator: mutatorName, before: content.slice(from, to), after: replacement };
       return { id, key, file, text: content, ...at, ...change };
     });
+  return { mutants: described, written };
+}
+
+/** Writes the sources with these mutants behind switches, and few others: each costs time wherever it is passed. What they are there. */
+async function instrument(files, chosen) {
+  const changed = files
+    .map((one) => ({ ...one, mutate: chosen.filter(({ file }) => file === one.file).map(({ location }) => location) }))
+    .filter(({ mutate }) => mutate.length > 0);
+  const { mutants, written } = await instrumented(changed);
+  for (const { name, content } of written) writeFileSync(name, content);
+  return mutants;
 }
 
 /** The files that the patterns name, and the lines of each that are mutated. */
@@ -153,45 +191,71 @@ function testTexts(folder) {
     .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
 }
 
+/** In the copy, each case of a section of the conformance suite is a test. */
+function casesAsTests(folder) {
+  const one = /for \(const \{ name, run \} of sections\((.*)\)\) test\(name, run\);/g;
+  const each = 'for (const { cases: own } of sections($1)) for (const { name, run } of own) test(name, run);';
+  for (const name of readdirSync(join(folder, 'test'), { recursive: true }).map(String)) {
+    if (!name.endsWith('.ts')) continue;
+    const path = join(folder, 'test', name);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(one, each));
+  }
+}
+
+/** Measures the tests, unless the same ones have been measured with the same mutants: an interrupted run goes on without. */
+async function measureOnce(copy, kept, key) {
+  if (!existsSync(kept) || readMeasured(kept).key !== key)
+    writeFileSync(kept, JSON.stringify({ key, ...(await measure(copy)) }));
+  copyFileSync(kept, copy.measured);
+}
+
+function readMeasured(path) {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
 /** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived, untested, or atLoad. */
-async function tryAll(copy, open, { withLoaded, most }, keep) {
-  const measured = await measure(copy);
-  const times = Object.fromEntries(measured.times);
+async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
+  const measured = readMeasured(copy.measured);
+  const tests = Object.values(measured.tests);
+  const reachedBy = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
+  const isReached = (id) => reachedBy.some((bits) => hasBit(bits, id));
+  const atLoad = new Set(measured.atLoad);
+  if (testsEach < Infinity) writeFileSync(copy.measured, JSON.stringify(withFewer(measured, open, most, testsEach)));
   const left = new Set(open.map(({ id }) => id));
   const onKilled = (id, by) => {
     if (left.delete(id)) keep(id, { status: 'killed', by });
   };
-  const reached = [...left].filter((id) => measured.reached.has(id));
-  console.log(`${measured.times.size} tests; they reach ${reached.length} of ${open.length} mutants.`);
+  const reached = [...left].filter(isReached);
+  console.log(`${tests.length} tests; they reach ${reached.length} of ${open.length} mutants.`);
   for (const [round, upTo] of rounds.filter((ms) => ms <= most).entries()) {
     const alive = new Set(reached.filter((id) => left.has(id)));
-    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo, times }, (id, by) => {
+    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo }, (id, by) => {
       alive.delete(id);
       onKilled(id, by);
     });
     console.log(`Tests of up to ${upTo} ms: ${alive.size} mutants are left.`);
   }
-  const loaded = [...left].filter((id) => measured.atLoad.has(id));
+  const loaded = [...left].filter((id) => atLoad.has(id));
   console.log(`Loading the modules reaches ${loaded.length} of those that are left.`);
   for (const id of withLoaded ? loaded : []) {
-    const by = await killerOfLoaded(copy, id, times);
+    const by = await killerOfLoaded(copy, id);
     if (by !== null) onKilled(id, by);
   }
   const statusOf = (id) => {
-    if (measured.atLoad.has(id) && (withLoaded || !measured.reached.has(id))) return withLoaded ? 'survived' : 'atLoad';
-    return measured.reached.has(id) ? 'survived' : 'untested';
+    if (atLoad.has(id) && (withLoaded || !isReached(id))) return withLoaded ? 'survived' : 'atLoad';
+    return isReached(id) ? 'survived' : 'untested';
   };
   for (const id of left) keep(id, { status: statusOf(id) });
 }
 
 /** A mutant that is there from the beginning of a process: quick tests, then the others. */
-async function killerOfLoaded(copy, id, times) {
+async function killerOfLoaded(copy, id) {
   const [quick] = rounds;
   for (const limits of [
     { above: -1, upTo: quick },
     { above: quick, upTo: rounds.at(-1) },
   ]) {
-    const events = await runTests(copy, { ...limits, times, alive: [], finished: [], atLoad: id });
+    const events = await runTests(copy, { ...limits, alive: [], finished: [], atLoad: id });
     const noticed = events.find(({ killed }) => killed === id);
     if (noticed) return noticed.by;
     if (events.hanging) return 'no end';
@@ -203,11 +267,32 @@ async function killerOfLoaded(copy, id, times) {
 async function measure(copy) {
   const events = await runTests(copy, { measure: true, alive: [], finished: [] });
   if (events.failed) throw new Error(`The tests of ${copy.folder} do not pass unchanged:\n${events.output}`);
+  const tests = events.filter(({ ms }) => ms !== undefined);
   return {
-    times: new Map(events.filter(({ ms }) => ms !== undefined).map(({ test, ms }) => [test, ms])),
-    reached: new Set(events.flatMap(({ reached = [] }) => reached)),
-    atLoad: new Set(events.flatMap(({ static: atLoad = [] }) => atLoad)),
+    tests: Object.fromEntries(tests.map(({ test, ms, reached }) => [test, { ms, reached }])),
+    atLoad: events.flatMap(({ static: atLoad = [] }) => atLoad),
   };
+}
+
+/** What was measured, as if each of these mutants were reached by so many tests at most, which are spread over those that reach it. */
+function withFewer(measured, mutants, most, testsEach) {
+  const tests = Object.entries(measured.tests).map(([id, { ms, reached }]) => {
+    const bits = Buffer.from(reached, 'base64');
+    return { id, ms, bits, left: Buffer.alloc(bits.length) };
+  });
+  const quickEnough = tests.filter(({ ms }) => ms <= most);
+  for (const { id } of mutants) {
+    const reaching = quickEnough.filter(({ bits }) => hasBit(bits, id));
+    const count = Math.min(testsEach, reaching.length);
+    for (let k = 0; k < count; k++) reaching[Math.floor((k * reaching.length) / count)].left[id >> 3] |= 1 << (id & 7);
+  }
+  const kept = tests.map(({ id, ms, left }) => [id, { ms, reached: left.toString('base64') }]);
+  return { ...measured, tests: Object.fromEntries(kept) };
+}
+
+/** Whether a number, as a text, is in a set of numbers that is kept as bits. */
+function hasBit(bits, id) {
+  return ((bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0;
 }
 
 async function tryRound(copy, alive, limits, onKilled) {
@@ -217,7 +302,9 @@ async function tryRound(copy, alive, limits, onKilled) {
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
-    for (const { killed, by, finished: test, confirm: unsure } of events) {
+    for (const { killed, by, finished: test, unrepeatable, confirm: unsure } of events) {
+      if (unrepeatable !== undefined)
+        console.log(`Left out, because it passes only once in a process: ${unrepeatable}`);
       if (killed !== undefined) onKilled(killed, by);
       if (test !== undefined) finished.add(test);
       if (unsure !== undefined) confirm = unsure;
@@ -253,7 +340,8 @@ function runTests(copy, plan) {
     }
   };
   process.once('exit', stop);
-  const slowest = Math.max(0, ...Object.values(plan.times ?? {}).filter((ms) => ms <= plan.upTo));
+  const times = plan.measure ? [] : Object.values(readMeasured(copy.measured).tests).map(({ ms }) => ms);
+  const slowest = times.filter((ms) => ms <= plan.upTo).reduce((most, ms) => Math.max(most, ms), 0);
   return new Promise((resolve, reject) => {
     let output = '';
     let hanging = null;

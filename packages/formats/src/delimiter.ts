@@ -39,7 +39,7 @@ export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
 }
 
 function cellsOf(line: string): readonly string[] {
-  return line.split(/[,;\s]+/).filter((cell) => cell !== '');
+  return line.split(/[,;\s]/).filter((cell) => cell !== '');
 }
 
 function isNumber(cell: string): boolean {

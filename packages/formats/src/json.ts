@@ -164,8 +164,8 @@ function jsonNumber(value: number): string {
  * can be longer than any string.
  */
 export function* jsonRows(array: FileArray): Generator<string> {
-  const [rows, ...rowShape] = array.shape;
-  if (rows === undefined || rowShape.length === 0) {
+  const [rows = 1, ...rowShape] = array.shape;
+  if (rowShape.length === 0) {
     yield* numbers(array, 0, array.data.length);
     return;
   }

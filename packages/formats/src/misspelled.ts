@@ -13,7 +13,7 @@ const words: readonly (readonly [pattern: RegExp, expected: (cell: string) => st
   [/^[-+\u2212]?(?:1\.#inf\d*|∞|infty)$/i, (cell) => `a number, as in ${/^[-\u2212]/.test(cell) ? '-inf' : 'inf'}`],
 ];
 
-/** What makes a number unreadable, how to remove it, and what is expected instead; applied one after another. */
+/** What makes a number unreadable, how to remove it, and what is expected instead; applied one after another. The end checks that a number is left. */
 const corrections: readonly (readonly [expected: string, correct: (cell: string) => string])[] = [
   ['"-" for the sign', (cell) => cell.replace(/^[\u2212\u2013\uff0d\ufe63]|(?<=\de)\u2212/iu, '-')],
   [
@@ -31,9 +31,9 @@ const corrections: readonly (readonly [expected: string, correct: (cell: string)
         ? cell.replace(/[,'’\s]/g, '')
         : cell.replace(/^[-+]?\d{1,3}(?:[.'’\s]\d{3})+(?=,\d+%?$)/, (whole) => whole.replace(/[.'’\s]/g, '')),
   ],
-  ['a decimal point', (cell) => cell.replace(/^([-+]?\d*),(\d+(?:e[-+]?\d+)?\s*%?)$/i, '$1.$2')],
-  ['e before the exponent', (cell) => cell.replace(/^([-+]?(?:\d+\.?\d*|\.\d+))d([-+]?\d+)$/i, '$1e$2')],
-  ['no percent sign', (cell) => cell.replace(/^(.*\d\.?)\s*%$/, percent)],
+  ['a decimal point', (cell) => cell.replace(/^([-+]?\d*),(?=\d)/, '$1.')],
+  ['e before the exponent', (cell) => cell.replace(/(?<=[.\d])d(?=[-+\d])/i, 'e')],
+  ['no percent sign', (cell) => cell.replace(/(.*\d\.?)\s*%$/, percent)],
 ];
 
 function percent(cell: string, number: string): string {
@@ -56,10 +56,9 @@ export function expectedInstead(cell: string): string {
     corrected = correct(before);
     if (corrected !== before) expected.push(what);
   }
-  if (expected.length > 0 && parseNumber(corrected) !== null) return `${expected.join(' and ')}, as in ${corrected}`;
+  if (parseNumber(corrected) !== null) return `${expected.join(' and ')}, as in ${corrected}`;
   // Numbers with a decimal comma between commas or semicolons: 1,5;2,5 is split into 1, 5;2 and 5.
-  const parts = cell.split(';');
-  if (parts.length > 1 && parts.every((part) => parseNumber(part) !== null)) {
+  if (cell.split(';').every((part) => parseNumber(part) !== null)) {
     return 'a number; decimals have a point between semicolons too, as in 1.5;2.5';
   }
   return 'a number';
@@ -70,7 +69,7 @@ export function expectedInstead(cell: string): string {
  * missing one.
  */
 export function isName(cell: string): boolean {
-  if (parseNumber(cell) !== null || words.some(([pattern]) => pattern.test(cell))) return false;
+  if (words.some(([pattern]) => pattern.test(cell))) return false;
   if (/^[^\p{L}\p{N}]*(?:nan|inf|infinity)(?![\p{L}\p{N}_ ])/iu.test(cell)) return false;
   if (/^[A-Z]{0,3}\p{Sc}\s*[-+.,\d]|^[A-Z]{3}\s?[-+]?\d[\d,]*[.,]\d|^[Oo][.,]\d|^[eE][-+]\d/u.test(cell)) return false;
   return /^[^\p{L}\p{N}_]*[\p{L}_]/u.test(cell);

@@ -106,8 +106,8 @@ function isObject(value: unknown): value is Header {
 
 function parseTensor(entry: unknown, label: string) {
   const { dtype, shape, data_offsets: offsets } = isObject(entry) ? entry : {};
-  const [begin, end, ...more] = isCounts(offsets) ? offsets : [];
-  if (typeof dtype !== 'string' || !isCounts(shape) || begin === undefined || end === undefined || more.length > 0) {
+  const [begin = 0, end, ...more] = isCounts(offsets) ? offsets : [];
+  if (typeof dtype !== 'string' || !isCounts(shape) || end === undefined || more.length > 0) {
     throw new SoftgradError(
       'ERR_VALUE',
       `${label}: its entry in the header is ${quote(JSON.stringify(entry))}; expected dtype, shape and data_offsets`,

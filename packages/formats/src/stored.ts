@@ -38,10 +38,9 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
       if (started && at >= rows) return null;
       started = true;
       const take = Math.min(count, rows - at);
-      const bytes =
-        array.fortranOrder && shape.length > 1
-          ? await readFortranRows(read, array, at, take)
-          : await read(array.dataOffset + at * rowBytes, take * rowBytes);
+      const bytes = array.fortranOrder
+        ? await readFortranRows(read, array, at, take)
+        : await read(array.dataOffset + at * rowBytes, take * rowBytes);
       const chunk = shape.length === 0 ? [] : [take, ...rest];
       const data = decode(bytes, element, name, chunk, at);
       at += take;

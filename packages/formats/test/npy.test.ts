@@ -458,8 +458,21 @@ describe('npyArray', () => {
   test('reports which elements are missing if the file has become shorter', async () => {
     const array = await open(bytes.length - 4);
     expect(await array.elements(0, 11)).toHaveLength(11);
-    await expect(array.elements(10, 2)).rejects.toThrow(
-      'x.npy: truncated: elements 10 to 11 take 8 bytes, but only 4 could be read',
-    );
+    await expect(array.elements(10, 2)).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: 'x.npy: truncated: elements 10 to 11 take 8 bytes, but only 4 could be read',
+    });
   });
+});
+
+test('half precision is written as its bits', () => {
+  const written = npyElements(Float64Array.of(1, -2, 65504, 2 ** -24, Number.NEGATIVE_INFINITY), '<f2');
+  expect([...new Uint16Array(written.buffer)]).toEqual([0x3c00, 0xc000, 0x7bff, 0x0001, 0xfc00]);
+  expect(npyElements(Float64Array.of(1), '<f8')).toHaveLength(8);
+});
+
+test('the advice about a record names its first field', async () => {
+  const text = "{'descr': [('weight', '<f8'), ('y', '<f8')], 'fortran_order': False, 'shape': (1,), }".padEnd(117);
+  const bytes = Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, 118, 0, ...Buffer.from(`${text}\n`)]);
+  await expect(open(bytes)).rejects.toThrow(/as in np\.save\('field\.npy', a\["weight"\]\)/);
 });

@@ -104,3 +104,13 @@ test('a source that cannot be read is closed', async () => {
     expect(file.log.at(-1)).toBe('close');
   }
 });
+
+test('the message about an unknown ending lists the formats, and nothing more where the caller takes nothing more', async () => {
+  await expect(openRows(source('a.xyz', text('')), { memory: 1e6 })).rejects.toThrow(
+    /expected \.npy, \.npz, \.safetensors, \.json, \.csv, \.tsv, \.txt$/,
+  );
+});
+
+test('what is no JSON is refused in a .json, although it would be read in a .txt', async () => {
+  await expect(openRows(source('a.json', text('1 2\n')), { memory: 1e6 })).rejects.toThrow(/not JSON/);
+});

@@ -134,3 +134,19 @@ describe('unreadable tensors are errors that say which and why', () => {
     expect(error.code).toBe(error.message.includes('the dtype is') ? 'ERR_DTYPE' : 'ERR_VALUE');
   });
 });
+
+test('a header that is JSON but no object is refused, whatever it is', async () => {
+  for (const header of ['5', 'null', 'true', '"a"', '[]', '[{}]']) {
+    await expect(open(file(header), null), header).rejects.toThrow(/its header is .*; expected an object/);
+  }
+});
+
+test('only a tensor without elements is held to the longest dimension', async () => {
+  const header = (shape: readonly number[], end: number) => file({ a: { dtype: 'U8', shape, data_offsets: [0, end] } });
+  const opened = (bytes: Uint8Array, more: number) =>
+    safetensorsRows(async (at, length) => bytes.subarray(at, at + length), bytes.length + more, null, 'x');
+  const most = 2 ** 24;
+  expect((await opened(header([most + 1], most + 1), most + 1)).shape).toEqual([most + 1]);
+  expect((await opened(header([0, most], 0), 0)).shape).toEqual([0, most]);
+  await expect(opened(header([0, most + 1], 0), 0)).rejects.toThrow(/expected dimensions of at most 16777216/);
+});
