@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '029d637446ead7b0e9c5017fc8080c791d29398d1a0085a672a0b8b603f42ef3';
+export const sourceHash = '126c859892dee4064c48c2c56886ed54a366639214804678ec9c1cb9bca5fb36';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 434;

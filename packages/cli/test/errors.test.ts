@@ -130,7 +130,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a mask of fewer rows',
       ['softmax', good, '--mask', short],
-      /short\.csv: fewer rows than .*good\.csv; expected as/,
+      /short\.csv: fewer rows than .*good\.csv; expected the same/,
     ],
     [
       'a mask of fewer rows, all of which are taken at once',
@@ -140,7 +140,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
     [
       'a mask that is none',
       ['vjp', good, '--upstream', good, '--mask', good],
-      /^softgrad: --mask .*good\.csv: 0\.339.* is no truth value; expected true or 1 where an entry counts/,
+      /^softgrad: --mask .*good\.csv: 0\.339.* is not a boolean; expected true or 1 to keep an entry/,
     ],
     [
       'weights of another number',

@@ -103,12 +103,12 @@ describe('what does not fit in memory is refused with advice, and what fits is n
   const advice = {
     rows: 'ones.npy: too large to fit into memory; axis 0 needs all rows at once: store the transpose in C order',
     axis: 'its only axis needs all of it at once, on a machine with more memory',
-    jacobian: 'too large to fit into memory; so is its Jacobian, but `softgrad vjp` multiplies by it in O(f) a row',
+    jacobian: 'too large to fit into memory; so is its Jacobian, but `softgrad vjp` multiplies by it in O(f) per row',
     loss: 'ones.npy: too large to fit into memory; compute the rows in parts, and add up their losses',
     demo: 'ones.npy: too large to fit into memory; pass fewer rows',
     doctor: 'ones.npy: too large to fit into memory; pass fewer rows: any of them shows the mistake',
-    matrices: 'its Jacobian of shape (3, 3) takes 72 bytes in float64, and cpu can hold',
-    row: 'its Jacobian of shape (1, 3, 3) takes 72 bytes in float64, and cpu can hold',
+    matrices: 'its Jacobian of shape (3, 3) takes 72 bytes in float64, but cpu can hold',
+    row: 'its Jacobian of shape (1, 3, 3) takes 72 bytes in float64, but cpu can hold',
     mask: 'ones.csv: too large to fit into memory; a mask as a .npy is read row by row',
   };
 

@@ -83,7 +83,7 @@ describe('softgrad run', () => {
     });
     expect((await run(...args, '--shard', '0/2')).stdout).toBe('shares/softmax: (3, 3) float64 in 2 parts\n');
     const classes = await run('log-sum-exp', 'a-*.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
-    expect(classes.stderr).toMatch(/a-2.npy: shape \(2, 3\); expected \(1, classes\), to follow a-1.npy by classes/);
+    expect(classes.stderr).toMatch(/a-2.npy: shape \(2, 3\); expected \(1, classes\), to continue a-1.npy by classes/);
     const one = await run('log-sum-exp', 'a-1.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
     expect(one.stderr).toMatch(/expected --pass statistics for every share, and then --pass apply/);
   });
@@ -96,7 +96,7 @@ describe('softgrad run', () => {
     [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
     [
       ['softmax', 'a-*.npy', 'bad.npy', '--out', 'x'],
-      'bad.npy: shape (1, 2); expected (rows, 3), to follow a-1.npy by rows',
+      'bad.npy: shape (1, 2); expected (rows, 3), to continue a-1.npy by rows',
     ],
     [['softmax', 'a-1.npy', '--out', '../x'], '../x: outside of '],
     [['softmax', 'a-1.npy', '--out', 'x', '--detach'], '--detach without --redis'],
@@ -240,7 +240,7 @@ describe('with a server', () => {
       /^there: softmax, not finished\nid: [0-9a-f]{32}\napply: 0 of 2\nfinish: 0 of 1\nworkers: 0\nrunning: 0\nretried: 0\nfailed: 0\n$/,
     );
     expect((await there('--cancel', id)).stderr).toBe(
-      'softgrad: there: cancelled; softgrad run --resume there goes on\n',
+      'softgrad: there: cancelled; softgrad run --resume there continues it\n',
     );
     expect((await there('--status', id)).stdout).toMatch(/^there: softmax, cancelled\n/);
     let interrupt = () => {};

@@ -90,7 +90,7 @@ function throughputInput() {
   return { operation: 'softmax', logits: ['logits.npy'], shardBytes };
 }
 
-/** The median times of some settings, measured by turns. */
+/** The median times of some settings, measured in alternation. */
 async function byTurns(settings) {
   const times = Object.fromEntries(Object.keys(settings).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
@@ -117,9 +117,9 @@ async function rate() {
   const seconds = await byTurns({ single: { threads: 1 }, threads: { threads: 2 } });
   const shards = Math.ceil((rows * classes * 4) / shardBytes);
   return [
-    `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB; medians of ${rounds} rounds by turns:`,
+    `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB; medians of ${rounds} alternating rounds:`,
     '',
-    '| engine | rate | against one thread |',
+    '| engine | rate | relative to one thread |',
     '|---|---|---|',
     `| one thread | ${perSecond(seconds.single)} | 1.00 |`,
     `| two threads | ${perSecond(seconds.threads)} | ${(seconds.single / seconds.threads).toFixed(2)} |`,
@@ -132,9 +132,9 @@ async function redis() {
   try {
     const seconds = await byTurns({ threads: { threads: 2 }, redis: { threads: 2, redis: server.url } });
     return [
-      'The same through Redis, by turns with two threads of one process:',
+      'The same through Redis, alternating with two threads of one process:',
       '',
-      '| engine | rate | time against two threads |',
+      '| engine | rate | time relative to two threads |',
       '|---|---|---|',
       `| two threads | ${perSecond(seconds.threads)} | 1.00 |`,
       `| Redis, one worker with two threads | ${perSecond(seconds.redis)} | ${(seconds.redis / seconds.threads).toFixed(2)} |`,
@@ -158,7 +158,7 @@ async function bytes() {
   try {
     const few = await traffic('few.npy');
     const perShard = ((await traffic('many.npy')) - few) / 200;
-    return `Through Redis: ${Math.round(perShard).toLocaleString('en')} bytes for each shard more, both ways together.`;
+    return `Through Redis: ${Math.round(perShard).toLocaleString('en')} additional bytes per shard, in both directions together.`;
   } finally {
     await server.end();
   }
@@ -166,7 +166,7 @@ async function bytes() {
 
 /** Memory follows the size of a shard, not that of the array. */
 async function memory() {
-  const lines = ['| bytes a shard | memory of a process with one thread | with two |', '|---|---|---|'];
+  const lines = ['| bytes per shard | memory of a process with one thread | with two |', '|---|---|---|'];
   for (const shardBytes of [8e6 / scale, 32e6 / scale, 128e6 / scale]) {
     const used = [];
     for (const threads of [1, 2]) {

@@ -1,7 +1,7 @@
-// sigmoid and relu with their vjps, element by element.
+// sigmoid and relu with their vjps, elementwise.
 #include "exp.h"
 
-// Applies `expression` of a to elements begin … end.
+// Applies `expression` of a to the elements begin … end.
 #define ELEMENTWISE(expression)                                                                                        \
   for (size_t i = begin; i < end; i += W) {                                                                            \
     size_t k = end - i < W ? end - i : W;                                                                              \
@@ -25,7 +25,7 @@ COMPACT KERNEL(sigmoid)(size_t begin, size_t end, real *out, const real *x) {
   ELEMENTWISE(sigmoid_of(a, at))
 }
 
-// Arguments above 0 are reduced relative to 2^RAISED, so that neither end of the range overflows on the way.
+// Arguments above 0 are reduced relative to 2^RAISED, so that no intermediate value overflows or underflows.
 #if REAL == 32
 #define RAISED 96
 #define GREATEST 120

@@ -1,4 +1,4 @@
-// The verbs that core composes from what is not fused.
+// The basis primitives, from which core composes operations without a kernel.
 #include "lanes.h"
 #include "log.h"
 
@@ -37,8 +37,8 @@ INLINE V apply(int op, V x, V y) {
   }
 }
 
-// out = x op y. Operands broadcast: they come with the steps of their three dimensions in elements, of which the last
-// is 0 or 1. `begin` and `end` are of the last dimension where the other two are 1.
+// out = x op y. Operands broadcast: each has the strides of its three dimensions in elements, the last of which
+// is 0 or 1. `begin` and `end` count along the last dimension if the other two are 1.
 COMPACT KERNEL(binary)(size_t begin, size_t end, int op, size_t outer, size_t middle, size_t last, real *out,
                        const real *ap, size_t a0, size_t a1, size_t a2, const real *bp, size_t b0, size_t b1,
                        size_t b2) {
@@ -46,7 +46,7 @@ COMPACT KERNEL(binary)(size_t begin, size_t end, int op, size_t outer, size_t mi
     for (size_t m = 0; m < middle; m++) {
       const real *a = ap + o * a0 + m * a1, *b = bp + o * b0 + m * b1;
       real *to = out + (o * middle + m) * last;
-      // One that does not move is read from a vector of its own.
+      // An operand with stride 0 is read from a vector of copies.
       V fixed[2] = {splat(*a), splat(*b)};
       a = a2 ? a + begin : (const real *)fixed, b = b2 ? b + begin : (const real *)(fixed + 1);
       size_t i = begin;
@@ -55,7 +55,7 @@ COMPACT KERNEL(binary)(size_t begin, size_t end, int op, size_t outer, size_t mi
     }
 }
 
-// `condition` is of bytes (a mask) or, with `floats`, of reals.
+// `condition` is an array of bytes (a mask) or, with `floats`, of reals.
 COMPACT KERNEL(select_where)(int floats, size_t outer, size_t middle, size_t last, real *out, const void *cp, size_t c0,
                              size_t c1, size_t c2, const real *ap, size_t a0, size_t a1, size_t a2, const real *bp,
                              size_t b0, size_t b1, size_t b2) {
@@ -95,7 +95,7 @@ COMPACT KERNEL(reduce_max)(size_t begin, size_t end, size_t outer, size_t classe
   }
 }
 
-// out[o, i, c] = x[o, c, i], in tiles that stay in the first cache.
+// out[o, i, c] = x[o, c, i], in tiles that fit into the first-level cache.
 COMPACT KERNEL(transpose)(size_t outer, size_t classes, size_t inner, real *out, const real *x) {
   enum { tile = 16 };
   for (size_t o = 0; o < outer; o++, x += classes * inner, out += classes * inner)

@@ -1,23 +1,23 @@
-// Blocks of contiguous rows of a few classes. Where all logits of a block are near each other one reference serves them
-// all, so that their exponentials are taken as if they were one row; it only moves the exponents, so each row's result
-// is the same to the bit as with its own. Blocks are whole wherever work is split.
+// Blocks of contiguous rows of a few classes. If all logits of a block are near each other, one reference is enough for
+// all of them, so that their exponentials are computed as for one row. The reference only changes the exponents, so each
+// row's result has the same bits as with its own reference. Threads always get whole blocks.
 #pragma once
 #include "single-rows.h"
 
-// Rows of more classes go one by one. mostClassesInBlocks of src/rowwise.ts.
+// Rows of more classes are processed one by one. mostClassesInBlocks of src/rowwise.ts.
 #define MOST_CLASSES (STRETCH / W)
 
 // Groups of W rows in a block. groupsPerBlock of src/rowwise.ts.
 #define block_groups(classes) (STRETCH / ((classes) * W))
 
-// Logits no further apart than this have exponentials that are all normal.
+// The exponentials of logits with at most this difference are all normal.
 #if REAL == 32
 #define NEAR 100
 #else
 #define NEAR 700
 #endif
 
-// exp of all logits of a block by one reference, if they are near each other. NaN goes its own way, and makes its row
+// exp of all logits of a block with one reference, if they are near each other. NaN is not clamped, and makes its row
 // NaN.
 SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reduction *at) {
   V a = load(x), b = a, l = a, m = a;
@@ -46,8 +46,8 @@ INLINE V largest_of(const real *x, size_t classes, const Temperature *t) {
   return splat(horizontal_max(top));
 }
 
-// The same with a reference for each row, and a temperature; not for rows that must be shifted first, or have no
-// softmax.
+// The same with a reference for each row, and a temperature; not for rows that must be shifted first, or whose softmax
+// is undefined.
 COMPACT SHARED int block_apart(real *out, const real *x, size_t rows, size_t classes, real *scratch,
                                const Temperature *t) {
   real *references = scratch + REFERENCES;
@@ -76,8 +76,8 @@ COMPACT SHARED int block_apart(real *out, const real *x, size_t rows, size_t cla
   return 1;
 }
 
-// The sums of rows, and then what W rows are scaled by, three vectors: each in a loop of its own, so that
-// a division does not wait for the products of the one before.
+// The sums of rows, and then the factors of W rows, three vectors: each in its own loop, so that
+// a division does not wait for the products of the previous one.
 #define SUM_SIZE (REAL == 32 ? W : 2 * W)
 
 INLINE void put_sums_of(real *sums, const real *e, size_t rows, size_t f, size_t pairs) {
@@ -113,7 +113,7 @@ INLINE void put_sums(real *sums, const real *e, size_t rows, size_t f) {
 
 SHARED void put_sums_singly(real *sums, const real *e, size_t rows, size_t f) { put_sums_of(sums, e, rows, f, SINGLY); }
 
-// Shorter rows have no pairs of vectors.
+// Shorter rows do not have two vectors to pair.
 INLINE void put_exact_sums(real *sums, const real *e, size_t rows, size_t f) {
   if (f < 16)
     put_sums(sums, e, rows, f);
@@ -152,8 +152,8 @@ SHARED void put_shares(real *shares, const real *sums, size_t rows) {
 #define share_at(shares, l)                                                                                            \
   (Factor) { lane_of((shares) + (l)), lane_of((shares) + W + (l)), lane_of((shares) + 2 * W + (l)) }
 
-// A row of `vectors` vectors, the last of which may share classes with the one before, or of any number where that is
-// 0.
+// A row of `vectors` vectors, or of any number if that is 0. The last vector may overlap the one
+// before.
 INLINE void share_row(real *e, size_t classes, size_t vectors, Factor f) {
   V last = scaled(load(e + classes - W), f);
   if (vectors) {
@@ -206,7 +206,7 @@ SHARED void share_rows_of_three(real *e, size_t rows, const real *shares) {
 }
 
 #ifndef __wasm_relaxed_simd__
-// Without fused multiply-add the exact product is seven operations. Long rows do with three and one rounding more.
+// Without fused multiply-add the exact product takes seven operations. Long rows use three, with one more rounding.
 SHARED void share_long_rows(real *e, size_t rows, size_t f, const real *shares) {
   for (; rows; rows -= 4, shares += 12)
     for (size_t u = 0; u < 4; u++, e += f) {
@@ -231,7 +231,7 @@ SHARED void share_long_rows(real *e, size_t rows, size_t f, const real *shares) 
 #endif
 #endif
 
-// A multiple of W rows times their shares.
+// Multiplies W rows, or a multiple of it, by their factors.
 SHARED void scale_rows(real *e, size_t rows, size_t classes, const real *shares) {
 #if REAL == 32
 #ifdef LONG_ROW
@@ -260,7 +260,7 @@ SHARED void scale_rows(real *e, size_t rows, size_t classes, const real *shares)
   share_rows_0(e, rows, classes, shares);
 }
 
-// Exponentials in, probabilities out.
+// Turns exponentials into probabilities.
 INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
   size_t whole = rows - rows % W;
   put_sums(scratch + SUMS, e, whole, classes);

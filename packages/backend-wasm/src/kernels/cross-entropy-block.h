@@ -1,20 +1,20 @@
-// crossEntropy of class indices over a block of rows of float32, four at a time, from their exponentials.
+// crossEntropy of class indices over a block of float32 rows, four at a time, from their exponentials.
 #pragma once
 #include "blocks.h"
 #include "target.h"
 
 #if REAL == 32
-// Two rows in float64 lanes, from their sums, their targets' exponentials and what is left of the sums without them,
-// the targets' x/T relative to what the sums are, and their weights: the loss is weight (log argument − shift), the
-// target's gradient and what the other exponentials are scaled by for theirs are times T.
+// Two rows in float64 lanes. Inputs: their sums, the exponentials of their targets, the sums without these,
+// the targets' x/T relative to the reference of the sums, and their weights. The loss is weight (log argument − shift);
+// the gradient at the target and the factor of the other exponentials for the gradient are still to be divided by T.
 typedef struct {
   V argument, shift, target, scale;
 } Pair;
 
 INLINE Pair pair_of(V sum, V rest, V e, V x, V weight) {
   V scale = wasm_f64x2_div(weight, sum);
-  // log Σ − x, or, where the target is most of the sum, log(1 + rest/e), which does not cancel; what is lost of a small
-  // ratio beside the 1 is its own logarithm.
+  // log Σ − x, or, if the target is most of the sum, log(1 + rest/e), which does not cancel. The part of a small
+  // ratio that 1 + ratio rounds off is added to the logarithm.
   V dominant = wasm_f64x2_lt(rest, e), one = wasm_f64x2_const_splat(1);
   V ratio = wasm_f64x2_div(rest, e), above = wasm_f64x2_add(one, ratio);
   V plain = wasm_f64x2_sub(wasm_f64x2_mul(e, scale), weight);
@@ -27,8 +27,8 @@ INLINE Pair pair_of(V sum, V rest, V e, V x, V weight) {
 }
 
 INLINE V loss_of(V argument, V shift, V weight) {
-  V log = log_f64x2_inline(argument), nan = wasm_f64x2_sub(argument, argument); // which the logarithm does not know
-  shift = andnot(shift, wasm_f64x2_eq(weight, wasm_f64x2_const_splat(0))); // whose loss is 0, even if it is infinite
+  V log = log_f64x2_inline(argument), nan = wasm_f64x2_sub(argument, argument); // the logarithm does not handle NaN
+  shift = andnot(shift, wasm_f64x2_eq(weight, wasm_f64x2_const_splat(0))); // weight 0: loss 0, even if the shift is infinite
   return wasm_f64x2_mul(weight, wasm_f64x2_sub(wasm_f64x2_add(log, nan), shift));
 }
 
@@ -40,7 +40,7 @@ INLINE V one_of_each(const real *p, size_t step, V at) {
   return wasm_v128_load32_lane(p + 3 * step + wasm_i32x4_extract_lane(at, 3), v, 3);
 }
 
-// The sum of a row but for one entry, where it is too little of the whole to be the difference.
+// The sum of a row without one entry, for rows where the difference would cancel.
 COMPACT SHARED double others_of(const real *e, size_t classes, size_t but) {
   double s = 0;
   for (size_t c = 0; c < classes; c++)
@@ -52,9 +52,9 @@ INLINE V weights_of(const Target *target, V index, V live) {
   return and(target->weight ? one_of_each(target->weight, 0, index) : splat(1), live);
 }
 
-// Rows of a block, four at a time: `e` are the exponentials, which become the gradient where that is `wanted`, relative
-// to `magic`, or to each row's own where that is 0. The logarithms are in a loop of their own, so that many are under
-// way.
+// The rows of a block, four at a time: `e` are the exponentials, relative to `magic`, or to each row's own reference if
+// that is 0. They are overwritten by the gradient if it is `wanted`. The logarithms are in a separate loop, so that many
+// are computed in parallel.
 SHARED void cross_entropy_block(real *loss, int wanted, real *e, const real *x, size_t rows, size_t classes,
                                 const int *indices, real *scratch, real magic, const Target *target) {
   real *sums = scratch + SUMS, *shares = scratch + SHARES, *references = scratch + REFERENCES;
@@ -95,7 +95,7 @@ SHARED void cross_entropy_block(real *loss, int wanted, real *e, const real *x, 
     store(shares + 3 * r + 4, whole);
     store(shares + 3 * r + 8,
           narrow(wasm_f64x2_sub(scale_low, widen_low(whole)), wasm_f64x2_sub(scale_high, widen_high(whole))));
-    // The sums and the references of these rows are done with.
+    // From here on, the sums and the references of these rows are not needed.
     store(own, narrow(wasm_f64x2_mul(p.target, per), wasm_f64x2_mul(q.target, per)));
     store(sums + 4 * r, p.argument);
     store(sums + 4 * r + 4, q.argument);

@@ -13,7 +13,7 @@ INLINE V index_lanes(const int *indices, const Group *g) {
 #endif
 }
 
-// All ones where the mask keeps class c of the group's rows.
+// All ones in the lanes whose row keeps class c.
 INLINE V kept(const Target *t, const Group *g, Rows r, size_t c) {
   size_t block = r.classes * r.inner, wrap = t->mask_outer * block;
 #if REAL == 32
@@ -33,14 +33,14 @@ SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V inde
   return v;
 }
 
-// (a − b) / T in units of FAR: a quarter of each, whose difference is finite. The unit is more than a weight makes up for.
+// (a − b) / T in units of FAR: of a quarter of each, so that the difference is finite. No weight is large enough to make the unit overflow.
 #define FAR 0x1p64
 INLINE V far_gap(V a, V b, const Temperature *t) {
   V d = sub(mul(a, splat((real)0.25)), mul(b, splat((real)0.25)));
   return div(mul(d, splat((real)(4 / FAR))), splat((real)t->scale));
 }
 
-// weight (log + (a − b) / T) where the difference is beyond the range.
+// weight (log + (a − b) / T) if the difference overflows.
 COMPACT SHARED real far_loss(real weight, real log, real a, real b, double temperature) {
   real gap = (real)((a * (real)0.25 - b * (real)0.25) * (4 / FAR) / temperature);
   return weight * (gap + log * (real)(1 / FAR)) * (real)FAR;
@@ -85,7 +85,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     V sum = sum_rounded(total), value = mul(sum_rounded(dot), scale);
     V far = eq(vabs(value), splat((real)__builtin_inf()));
     if (loss && any_true(far)) {
-      // Once more where x/T − max is beyond the range, which times w need not be.
+      // Again for rows where x/T − max overflows but its product with w may not.
       Sum small = sum_zero();
       for (size_t c = 0; c < r.classes; c++) {
         V w = target_weight(target, &g, r, c, index, q, share);
@@ -94,12 +94,12 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       }
       value = select(far, mul(mul(sum_rounded(small), scale), splat((real)FAR)), value);
     }
-    // A NaN row has a NaN loss, whatever its target's weights.
+    // A NaN row has a NaN loss, whatever the weights of its target.
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
       V v = andnot(value, ignored);
       if (target->mask) {
-        // Where the mask empties a row there are no weights, and nothing to lose.
+        // A fully masked row has no weights and a loss of 0.
         V any = splat(0);
         for (size_t c = 0; c < r.classes; c++) any = or (any, kept(target, &g, r, c));
         v = and(v, any);
@@ -124,7 +124,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
   }
 }
 
-// Class indices and class weights alone: the softmax, and then each row's target is put right.
+// Only class indices and class weights: the softmax of each row, then a correction at its target.
 COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, real *loss, real *gradient,
                                              const real *logits, real *scratch, const Target *target,
                                              const Temperature *t) {
@@ -152,7 +152,7 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
     V alive = ne(load(live), splat(0));
     V w = load(weight);
     if (loss) {
-      // A weight of 0 makes 0 of a loss that is infinite.
+      // A weight of 0 turns an infinite loss into 0.
       V far = andnot(load(distance), eq(w, splat(0)));
       V value = and(alive, mul(mul(w, sub(l.log, far)), splat((real)target->scale)));
       if (any_true(eq(vabs(value), splat((real)__builtin_inf())))) {
@@ -208,7 +208,7 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
 }
 
 #if REAL == 32
-// Whole groups of rows; what is not for blocks is left to lanes.
+// Whole groups of rows; all others are processed in lanes.
 INLINE void cross_entropy_blocks(size_t begin, size_t end, Rows r, real *loss, real *gradient, const real *logits,
                                  real *scratch, const Target *target, const Temperature *t) {
   size_t groups = block_groups(r.classes), whole = r.outer / W < end ? r.outer / W : end;

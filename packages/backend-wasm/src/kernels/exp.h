@@ -1,8 +1,8 @@
-// exp for the softmax family. A row's shift is made in the exponent (Dukhan & Ablavatski, "The Two-Pass Softmax
-// Algorithm", 2020): x itself is reduced, x/T = n·ln 2 + t, with n·T·ln 2 taken off in two parts, the first product of
-// which is exact, and exp(t) is scaled by 2^(n − reference). Nothing is rounded where x − max would be.
-// That needs a small n. Where the row's maximum is beyond `REDUCIBLE`, x − max is exact for every entry that matters
-// (Sterbenz's lemma), so such rows are shifted by it first.
+// exp for the softmax family. A row is shifted in the exponent (Dukhan & Ablavatski, "The Two-Pass Softmax
+// Algorithm", 2020): x itself is reduced, x/T = n·ln 2 + t. n·T·ln 2 is subtracted in two parts, of which the first
+// product is exact, and exp(t) is scaled by 2^(n − reference). There is no rounding of x − max.
+// This needs a small n. If the row's maximum is above `REDUCIBLE`, x − max is exact for every entry that contributes
+// (Sterbenz's lemma), so such rows are shifted by the maximum first.
 #pragma once
 #include "simd.h"
 #if REAL == 64
@@ -13,8 +13,8 @@
 #define LN2 0x1.62e42fefa39efp-1
 #define LN2_LOW 0x1.abc9e3b39803fp-56
 
-// n counts steps of ln 2 / STEPS. The entry at the reference becomes 2^OFFSET, so that probabilities that end up
-// subnormal are still normal here; entries below 2^−LOWEST are clamped, and vanish when the row is scaled.
+// n counts steps of ln 2 / STEPS. The entry at the reference becomes 2^OFFSET, so that probabilities that will be
+// subnormal are still normal here; entries below 2^−LOWEST are clamped, and become 0 when the row is scaled.
 #if REAL == 32
 #define REDUCIBLE 256
 #define STEPS 1
@@ -31,11 +31,11 @@
 #define MAGIC 0x1.8p52
 #endif
 
-// |T| as the reduction needs it, and the sign that logits are flipped by where T is negative.
+// |T| in the form that the reduction needs, and the sign bit that negates logits if T is negative.
 typedef struct {
   V sign, per_step, step_high, step_low, inverse;
   double scale;
-  int plain, negative; // plain: T = 1, nothing to do
+  int plain, negative; // plain: T = 1
 } Temperature;
 
 INLINE double leading_bits(double a, unsigned long long mask) {
@@ -59,7 +59,7 @@ COMPACT SHARED Temperature temperature_of(double t) {
   double magnitude = __builtin_fabs(t);
   double step = magnitude * (LN2 / STEPS);
 #if REAL == 32
-  double high = leading_bits(step, ~0x3fffffffffull); // 15 bits: times n < 2^9 it is exact in float32
+  double high = leading_bits(step, ~0x3fffffffffull); // 15 bits: exact in float32 when multiplied by n < 2^9
   double low = step - high;
 #else
   double high = leading_bits(step, ~0x1ffffffull); // 28 bits
@@ -77,7 +77,7 @@ COMPACT SHARED Temperature temperature_of(double t) {
   };
 }
 
-// Constants where there is no temperature, so that the engine keeps them in registers.
+// Constants if there is no temperature, so that the engine keeps them in registers.
 #if REAL == 32
 #define PER_STEP (tempered ? t->per_step : splat((real)LOG2E))
 #define STEP_HIGH (tempered ? t->step_high : splat(0x1.62e4p-1f))
@@ -88,13 +88,13 @@ COMPACT SHARED Temperature temperature_of(double t) {
 #define STEP_LOW (tempered ? t->step_low : splat(0x1.f473de6af278fp-38))
 #endif
 
-// What a row, or each of the rows in lanes, is reduced by.
+// The reference and the clamp of a row, or of each of the rows in lanes.
 typedef struct {
-  V magic; // rounds to n − reference + OFFSET in the low bits, with the exponent's bias: shifted up they are the scale
+  V magic; // rounds to n − reference + OFFSET in the low bits, with the exponent's bias: shifted left, these bits are the scale
   V lowest; // the clamp, in logits
 } Reduction;
 
-// The reference is rounded to a whole number of octaves: whichever a row gets, its exponentials have the same digits.
+// The reference is rounded to a whole number of octaves, so that the exponentials have the same digits for every reference.
 INLINE Reduction reduction_at(V reference, int tempered, const Temperature *t) {
   V octaves = splat((real)(MAGIC * STEPS));
   V n = sub(add(mul(reference, PER_STEP), octaves), octaves);
@@ -105,9 +105,9 @@ INLINE Reduction reduction_at(V reference, int tempered, const Temperature *t) {
   };
 }
 
-// e[u] = exp(x[u]/T) · 2^(OFFSET − reference) for `count` vectors at once, in two stages: the reduction, of vector u by
-// `by[u / each]`, gives a[u] = x[u]/T − n ln 2 / STEPS and m[u], n in its low bits; `clamped` where entries may be
-// below the lowest.
+// e[u] = exp(x[u]/T) · 2^(OFFSET − reference) for `count` vectors at once, in two stages. The first, the reduction of
+// vector u with `by[u / each]`, gives a[u] = x[u]/T − n ln 2 / STEPS and m[u], with n in its low bits; `clamped` if
+// entries may be below the lowest.
 INLINE void exp_reduction(size_t count, size_t each, V *a, V *m, const V *logits, const Reduction *by, int clamped,
                           int tempered, const Temperature *t) {
   V x[6], n[6], q[6];
@@ -130,11 +130,11 @@ INLINE void exp_reduction(size_t count, size_t each, V *a, V *m, const V *logits
   if (tempered) EACH(count, a[u] = mul(a[u], t->inverse))
 }
 
-// The second stage. The scale is multiplied by: adding it to the exponent's bits would be cheaper, but make a number of
-// a NaN that has a payload. float32: the minimax polynomial of degree 6 whose first two coefficients are 1, 0.003 ULP
-// beside the rounding, summed in pairs (Estrin) where that shortens the chain. float64: 256 steps to an octave, from a
-// table whose rounding is made up for, leave a Taylor polynomial of degree 4 (Tang, "Table-driven implementation of the
-// exponential function", 1989); `steps` is where the m are in memory, or null.
+// The second stage. The scale is a factor: adding it to the exponent's bits would be faster, but would turn a NaN with
+// a payload into a number. float32: the minimax polynomial of degree 6 whose first two coefficients are 1, with an error
+// of 0.003 ULP besides the rounding, summed in pairs (Estrin) where that shortens the chain. float64: 256 steps to an
+// octave, from a table with a correction of its rounding, leave a Taylor polynomial of degree 4 (Tang, "Table-driven
+// implementation of the exponential function", 1989); `steps` is the address of the m in memory, or null.
 INLINE void exp_power(size_t count, V *e, const V *a, V *m, const unsigned *steps) {
   V p[6], q[6], n[6];
 #if REAL == 32
@@ -192,10 +192,10 @@ INLINE V exp_one(V x, Reduction r, int clamped, int tempered, const Temperature 
   return e[0];
 }
 
-// The same as a call, where it is not the loop that counts.
+// The same as a function call, outside of hot loops.
 SHARED V exp_call(V x, V magic, V lowest) { return exp_one(x, (Reduction){magic, lowest}, 1, 0, 0); }
 
-// Whether the exponent can be shifted as it stands for every lane of a reference (NaN and the infinities cannot).
+// Whether every lane of a reference can be shifted in the exponent (NaN and the infinities cannot).
 INLINE V reducible(V reference, int tempered, const Temperature *t) {
   V scaled = vabs(reference);
   if (tempered) scaled = mul(scaled, t->inverse);

@@ -1,9 +1,9 @@
 // The derivative of each vjp along a tangent of the logits, in lanes. Directions are centred, v − ⟨p, v⟩, before they are
-// multiplied with anything; where one probability is beyond 1/2, its entry is taken off v first, without which the
-// difference would cancel.
+// multiplied by anything. If one probability is above 1/2, v at its entry is subtracted first, because the difference
+// would cancel otherwise.
 #include "partition.h"
 
-// What is taken off a direction: `shift`, and then the mean of what is left of it.
+// The values that are subtracted from a direction: `shift`, and then the mean of the result.
 typedef struct {
   V shift, mean;
 } Center;
@@ -45,7 +45,7 @@ COMPACT KERNEL(softmax_hvp)(size_t begin, size_t end, size_t outer, size_t class
   }
 }
 
-// factor · p ⊙ (t − ⟨p, t⟩) / T² of a group; p is in scratch memory, which takes the result.
+// factor · p ⊙ (t − ⟨p, t⟩) / T² of a group; p is in scratch memory, where the result is written.
 COMPACT SHARED void curvature_out(real *out, const Group *group, Lanes p, Lanes t, size_t classes, V factor, V scale) {
   Center at = center_of(p, t, classes);
   Lanes o = lanes_for(out, group, p.at);
@@ -76,7 +76,7 @@ COMPACT KERNEL(log_softmax_hvp)(size_t begin, size_t end, size_t outer, size_t c
   }
 }
 
-// out = g p ⊙ (t − ⟨p, t⟩) / T², p = softmax(x/T), g one value a row.
+// out = g p ⊙ (t − ⟨p, t⟩) / T², p = softmax(x/T), with one g for each row.
 COMPACT KERNEL(log_sum_exp_hvp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
                                 const real *logits, const real *g, const real *t, real *scratch, double temperature) {
   Rows r = {outer, classes, inner};

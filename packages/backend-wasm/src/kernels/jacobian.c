@@ -1,11 +1,11 @@
-// out[o, i, r, c] = s_r (δ_rc − s_c) / T: bound by its stores, one matrix a unit.
+// out[o, i, r, c] = s_r (δ_rc − s_c) / T: limited by its stores, with one matrix as the unit of work.
 #include "exp.h"
 #include "lanes.h"
 
 #define PAIRS_TO 64
 
-// `count` neighbouring rows at once, of at least one vector. The last one ends with the row, so that it may share
-// entries with the one before.
+// `count` adjacent rows at once, of at least one vector. The last vector ends with the row, so it may overlap
+// the one before.
 INLINE void matrix_rows(size_t count, real *out, const real *p, const real *scaled, size_t classes) {
   V minus[2], v;
   EACH(count, minus[u] = splat(-scaled[u]))
@@ -40,7 +40,7 @@ COMPACT SHARED void dominant_diagonal(real *out, const real *p, const real *scal
 
 #define DIAGONAL(r) out[(r) * (classes + 1)] = scaled[r] * (1 - p[r])
 
-// Pairs of rows share the loads and the loop; long rows would only keep more lines of the cache under way.
+// Pairs of rows share the loads and the loop; for long rows this would only occupy more cache lines.
 SHARED void matrix_of(real *out, const real *p, const real *scaled, size_t classes) {
   size_t r = 0;
   if (classes < PAIRS_TO)
@@ -56,13 +56,13 @@ SHARED void matrix_of(real *out, const real *p, const real *scaled, size_t class
 }
 
 #if REAL == 32
-// Rows of up to twelve classes stay in registers. `scaled` are the probabilities over T. δ is cut from a strip of −0
-// with a 1 in it: −0 so that a probability of 0 gives the zero that −s_r s_c is.
+// Rows of up to twelve classes stay in registers. `scaled` are the probabilities over T. δ is read from an array of −0
+// with one 1 in it: −0 so that a probability of 0 gives the same signed zero as −s_r s_c.
 #define O -0.0f
 static const float strip[28] = {O, O, O, O, O, O, O, O, O, O, O, O, 1, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O};
 #undef O
 
-// The same as `dominant_diagonal`, of a row in registers: `lanes` are those of its last vector that are its own.
+// The same as `dominant_diagonal` for a row in registers: `lanes` are the lanes of its last vector that do not overlap.
 INLINE void dominant_in_registers(real *out, const real *scaled, size_t classes, const V *v,
                                   size_t vectors, V lanes) {
   V half = splat(0.5f), sum = splat(0);
@@ -96,7 +96,7 @@ INLINE void short_matrix(real *out, const real *p, const real *scaled, size_t cl
 
 #if REAL == 32
 // Two rows of six or ten classes are three or five whole vectors: the middle one has the end of one row and the
-// beginning of the other. `delta` points to the first of two ones, classes + 1 apart in a strip of −0.
+// beginning of the other. `delta` points to the first of two ones, classes + 1 apart in an array of −0.
 INLINE void even_matrix(real *out, const real *p, const real *scaled, size_t vectors, const real *delta) {
   size_t classes = 2 * vectors, middle = vectors / 2;
   V v[5], f[5];
@@ -128,11 +128,11 @@ SHARED void even_matrices(size_t begin, size_t end, real *out, const real *s, si
 #endif
 
 #if REAL == 32
-// Four matrices of three classes are nine whole vectors, each shuffled from twelve probabilities: s_r times −s_c, or on the
-// diagonal times the sum of the two others.
+// Four matrices of three classes are nine whole vectors, each shuffled from twelve probabilities: s_r times −s_c, or on
+// the diagonal times the sum of the two others.
 INLINE void four_of_three(float *out, const float *p) {
   const V v[3] = {load(p), load(p + 4), load(p + 8)};
-  // The two others of each probability's row.
+  // The two other probabilities of each row.
   const V next[3] = {wasm_i32x4_shuffle(v[0], v[1], 1, 2, 0, 4),
                      wasm_i32x4_shuffle(wasm_i32x4_shuffle(v[1], v[0], 1, 7, 3, 3), v[2], 0, 1, 2, 4),
                      wasm_i32x4_shuffle(v[1], v[2], 2, 6, 7, 5)};
@@ -162,11 +162,11 @@ INLINE void four_of_three(float *out, const float *p) {
 INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes, size_t last) {
   (void)last;
 #if REAL == 32
-  // These take care of the diagonal themselves.
+  // These handle the diagonal themselves.
   switch ((classes + W - 1) / W) {
   case 1:
     short_matrix(out, p, scaled, classes, 1, last);
-    // The same bits as by fours.
+    // The same bits as four at a time.
     if (classes == 3) out[0] = p[1] + p[2], out[4] = p[0] + p[2], out[8] = p[0] + p[1];
     if (classes == 3) EACH(3, out[4 * u] *= scaled[u])
     return;
@@ -182,7 +182,7 @@ INLINE void matrix(real *out, const real *p, const real *scaled, size_t classes,
   dominant_diagonal(out, p, scaled, classes);
 }
 
-// The probabilities of one row, gathered where they are not contiguous.
+// The probabilities of one row, copied if they are not contiguous.
 INLINE const real *row_of(const real *p, size_t row, Rows r, real *scratch) {
   if (r.inner == 1) return p + row * r.classes;
   const real *from = p + row / r.inner * r.classes * r.inner + row % r.inner;

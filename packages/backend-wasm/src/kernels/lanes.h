@@ -1,6 +1,6 @@
-// Rows in lanes: W rows at a time, one in each lane, so that everything along a row is vertical. Units of work are
-// such groups: W neighbouring rows where inner = 1, else W neighbouring columns of one outer block. A result depends on
-// its group alone, and groups do not depend on how the work is split, so threads do not change a bit.
+// Rows in lanes: W rows at a time, one in each lane, so that all operations along a row are vertical. The unit of work
+// is such a group: W adjacent rows if inner = 1, else W adjacent columns of one outer block. A result depends only on
+// its group, and groups do not depend on how the work is split, so the number of threads does not change any bit.
 #pragma once
 #include "simd.h"
 
@@ -9,11 +9,11 @@ typedef struct {
 } Rows;
 
 typedef struct {
-  size_t base[W]; // where each lane's row begins
-  size_t step; // from one class to the next
+  size_t base[W]; // offset of each lane's row
+  size_t step; // stride between classes
   size_t row; // the first lane's row, in (outer, inner) order
-  size_t lanes; // lanes that hold a row; the others repeat the last
-  int contiguous; // lanes are neighbours in memory
+  size_t lanes; // lanes that have a row; the others repeat the last one
+  int contiguous; // lanes are adjacent in memory
 } Group;
 
 COMPACT SHARED Group group_at(size_t unit, Rows r) {
@@ -85,7 +85,7 @@ SHARED V gather(const real *p, const Group *g, size_t c) {
 #endif
 }
 
-// The group's rows as lanes: where they lie, or else in `scratch`, which has room for classes · W elements.
+// The group's rows as lanes: in place, or else in `scratch`, which has space for classes · W elements.
 COMPACT SHARED Lanes lanes_in(const real *p, const Group *g, size_t classes, real *scratch) {
   if (g->contiguous) return (Lanes){(real *)p + g->base[0], g->step};
   size_t c = 0;
@@ -113,7 +113,7 @@ COMPACT SHARED Lanes lanes_in(const real *p, const Group *g, size_t classes, rea
   return (Lanes){scratch, W};
 }
 
-// Where to write lanes that `lanes_out` then brings to the group's rows.
+// Where to write lanes that `lanes_out` then copies to the group's rows.
 INLINE Lanes lanes_for(real *p, const Group *g, real *scratch) {
   return g->contiguous ? (Lanes){p + g->base[0], g->step} : (Lanes){scratch, W};
 }
@@ -157,7 +157,7 @@ COMPACT SHARED void lanes_out(real *p, const Group *g, size_t classes, Lanes m) 
   for (; c < classes; c++) scatter(p, g, c, lanes_load(m, c));
 }
 
-// One value a row, rows in (outer, inner) order: the group's are neighbours.
+// One value for each row, rows in (outer, inner) order: those of a group are adjacent.
 INLINE void store_row_values(real *p, const Group *g, V v) {
   if (g->lanes == W)
     store(p + g->row, v);

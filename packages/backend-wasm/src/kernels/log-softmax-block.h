@@ -1,4 +1,4 @@
-// logSoftmax over a block of rows of float32, four at a time, from their exponentials.
+// logSoftmax over a block of float32 rows, four at a time, from their exponentials.
 #pragma once
 #include "blocks.h"
 
@@ -29,7 +29,7 @@ COMPACT SHARED double less_largest(const real *e, const real *x, size_t classes,
   return s;
 }
 
-// In loops of their own, so that many logarithms are under way.
+// In separate loops, so that many logarithms are computed in parallel.
 SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t classes, real *scratch, const real *magic,
                               const Temperature *t) {
   real *e = scratch + EXPONENTIALS, *sums = scratch + SUMS, *largests = scratch + SHARES, *own = scratch + REFERENCES;
@@ -50,7 +50,7 @@ SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t clas
       double rest[4];
       for (size_t u = 0; u < 4; u++)
         rest[u] = less_largest(e + (r + u) * classes, x + (r + u) * classes, classes, ((const real *)&top)[u]);
-      // Not in the rows beside it: the largest of those may be several.
+      // Not in the adjacent rows, which may have several largest entries.
       rest_low = select(few_low, load(rest), rest_low), rest_high = select(few_high, load(rest + 2), rest_high);
     }
     store(largests + r, top);

@@ -1,7 +1,7 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "log-softmax-block.h"
 
-// x/T − max/T − log Σ from d, the difference, and what rounding took off it.
+// x/T − max/T − log Σ from d, the rounded difference, and its rounding error.
 INLINE V log_probability(V d, V error, const Logarithm *l) {
 #if REAL == 32
   (void)error;
@@ -9,7 +9,7 @@ INLINE V log_probability(V d, V error, const Logarithm *l) {
 #else
   V minus = xor(l->wide.high, splat(-0.0)), y = add(d, minus);
   V precise = add(y, sub(add(error, sum_error(d, minus, y)), l->wide.low));
-  // The errors of an infinity are NaN; the low part of a logarithm that is NaN is too.
+  // The error terms of an infinity are NaN; so is the low part of a logarithm that is NaN.
   return select(eq(precise, precise), precise, sub(y, l->wide.low));
 #endif
 }
@@ -44,7 +44,7 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
     Partition p = partition((Lanes){scratch + r.classes * W, W}, x, r.classes, t);
     Logarithm l;
     logarithm(&l, &p, x, r.classes, t);
-    // Halves where T is large: a difference that is beyond the range need not be once it is divided.
+    // Halves if T is large: the difference may overflow although the quotient does not.
     double share = t->scale > 1 ? 0.5 : 1;
     V part = splat((real)share), max = mul(p.max, part), scale = splat((real)(t->scale * share));
     V inverse = splat((real)(1 / (t->scale * share)));
@@ -58,7 +58,7 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
 }
 
 #if REAL == 32
-// Whole groups of rows without a temperature; what is not for blocks is left to lanes.
+// Whole groups of rows without a temperature; all others are processed in lanes.
 INLINE void log_softmax_blocks(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
                                const Temperature *t) {
   size_t groups = block_groups(r.classes), whole = r.outer / W < end ? r.outer / W : end;
@@ -120,7 +120,7 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
     V precise = add(sum, add(sum_error(max, l.wide.high, sum), l.wide.low));
     V value = select(eq(precise, precise), precise, add(sum, l.wide.low));
 #endif
-    // A row of nothing but −Infinity has log 0, one with +Infinity is that, unless there is a NaN.
+    // A row that has only −Infinity has log 0; a row with +Infinity gives +Infinity, unless it has a NaN.
     V infinite = eq(vabs(p.max), splat((real)__builtin_inf())), nan = splat(0);
     if (any_true(infinite)) {
       for (size_t c = 0; c < r.classes; c++) nan = or (nan, ne(lanes_load(x, c), lanes_load(x, c)));
@@ -130,15 +130,15 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
   }
 }
 
-// 1 − exp(y) for −log 2 ≤ y ≤ 0, by its Taylor series: the terms alternate, and none is larger than the sum.
+// 1 − exp(y) for −log 2 ≤ y ≤ 0 by its Taylor series: the terms alternate, and none is larger than the sum.
 INLINE V complement_of_log(V y) {
   V sum = splat(0);
   for (int k = REAL == 32 ? 10 : 17; k >= 1; k--) sum = mul(mul(add(splat(1), sum), y), splat((real)(1.0 / k)));
   return sub(splat(0), sum);
 }
 
-// Where exp(y) is beyond 1/2 a derivative would cancel. Forward, that entry's tangent is taken off all, a constant that J takes to 0.
-// Backward, its own is g (1 − exp(y)) − exp(y) Σ_others g.
+// If exp(y) is above 1/2, a derivative would cancel. For the jvp, that entry's tangent is subtracted from all: J maps constants to 0.
+// For the vjp, its own result is g (1 − exp(y)) − exp(y) Σ_others g.
 COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
                                            real *scratch, double temperature, int forward) {
   Reduction at = reduction_at(splat(0), 0, 0);

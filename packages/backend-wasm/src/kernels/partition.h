@@ -1,15 +1,15 @@
-// What the softmax family knows of a group of rows in lanes: the maximum, the sum of the exponentials, and, where one
-// entry is nearly all of it, the sum of the others on its own, so that log p and p − 1 do not cancel.
+// The quantities that the softmax family needs of a group of rows in lanes: the maximum, the sum of the exponentials,
+// and, if one entry is nearly all of it, the sum of the others separately, so that log p and p − 1 do not cancel.
 #pragma once
 #include "exp.h"
 #include "lanes.h"
 #include "log.h"
 
 typedef struct {
-  V shift; // taken off the logits before they are reduced
-  V max; // of the logits, their sign flipped where T is negative
+  V shift; // subtracted from the logits before they are reduced
+  V max; // of the logits, negated if T is negative
   Reduction at;
-  Sum sum; // of exp(x/T), as the reduction scales it
+  Sum sum; // of exp(x/T), with the scale of the reduction
 } Partition;
 
 INLINE V logit(Lanes x, size_t c, int tempered, const Temperature *t) {
@@ -28,7 +28,7 @@ INLINE V lanes_max(Lanes x, size_t classes, int tempered, const Temperature *t) 
   return pmax(a, b);
 }
 
-// From class c on, whatever the temperature and the shift. The exponentials go to `e`, which may be x itself.
+// From class c on, for any temperature and shift. The exponentials go to `e`, which may be x itself.
 COMPACT SHARED void partition_rest(Partition *p, Lanes e, Lanes x, size_t c, size_t classes, const Temperature *t) {
   Sum s = p->sum;
   for (; c < classes; c++) {
@@ -47,7 +47,7 @@ COMPACT SHARED void partition_tempered(Partition *p, Lanes e, Lanes x, size_t cl
   partition_rest(p, e, x, 0, classes, t);
 }
 
-// No temperature, and no row that needs a shift: the case that is worth a loop of its own.
+// No temperature, and no row that needs a shift: the case that has its own loop for speed.
 SHARED void partition_plain(Partition *p, Lanes e, Lanes x, size_t classes, const Temperature *t) {
   p->max = lanes_max(x, classes, 0, 0);
   p->shift = splat(0);
@@ -78,8 +78,8 @@ INLINE Partition partition(Lanes e, Lanes x, size_t classes, const Temperature *
   return p;
 }
 
-// A factor beyond the precision of `real`: `first` has half the bits, so that its product with half of another number
-// is exact; `first + second` is the factor, and `whole` that rounded.
+// A factor with more precision than `real`: `first` has half the bits, so that its product with half of another number
+// is exact; `first + second` is the factor, and `whole` is its rounded value.
 typedef struct {
   V whole, first, second;
 } Factor;
@@ -106,7 +106,7 @@ INLINE Factor reciprocal_of(Sum s) {
 #else
   V total = add(s.high, s.low), error = add(sub(s.high, total), s.low);
   V r = div(splat(1), total);
-  // What 1 − r · total leaves, exact but for the last products (Dekker, 1971), gives the bits that r has no room for.
+  // 1 − r · total, exact except for the last products (Dekker, 1971), gives the bits beyond the precision of r.
   V r1 = and(r, UPPER_HALF), r2 = sub(r, r1), t1 = and(total, UPPER_HALF), t2 = sub(total, t1);
   V product = mul(r, total);
   V rest = add(add(add(sub(mul(r1, t1), product), mul(r1, t2)), mul(r2, t1)), mul(r2, t2));
@@ -146,8 +146,8 @@ INLINE V scaled(V a, Factor f) {
 
 typedef struct {
   V log; // log(Σ exp(x/T) / exp(max/T)) ≥ 0
-  V remainder; // the share of all entries but the largest, not 1 less another number
-  Sum wide; // `log` in float64: lanes 0 and 1, lanes 2 and 3; for float64 before it is rounded, as high + low
+  V remainder; // the share of all entries except the largest, computed without 1 − p
+  Sum wide; // `log` in float64: lanes 0 and 1, lanes 2 and 3; for float64 unrounded, as high + low
 } Logarithm;
 
 // The sum of the exponentials without the largest one.
@@ -160,7 +160,7 @@ COMPACT SHARED Sum others(const Partition *p, Lanes x, size_t classes, const Tem
   return s;
 }
 
-// log(1 + rest/top), float64 lanes; where rest/top is too small for the sum it goes through log1p (HP-15C handbook,
+// log(1 + rest/top), float64 lanes; if rest/top is so small that the sum loses digits, by log1p (HP-15C handbook,
 // 1982).
 #if REAL == 32
 INLINE V log_ratio(V rest, V top) {
@@ -185,7 +185,7 @@ SHARED V largest_term(const Partition *p, const Temperature *t) {
   return exp_one(sub(p->max, p->shift), p->at, 0, 1, t);
 }
 
-// From the sum and the sum of all terms but the largest.
+// From the sum and the sum of all terms except the largest.
 COMPACT SHARED void logarithm_from(Logarithm *l, Sum sum, Sum rest, V largest) {
 #if REAL == 32
   l->wide.high = log_ratio(rest.high, widen_low(largest));
@@ -202,8 +202,8 @@ COMPACT SHARED void logarithm_from(Logarithm *l, Sum sum, Sum rest, V largest) {
 
 COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t classes, const Temperature *t) {
   V largest = largest_term(p, t);
-  // The sum has twice the bits of its terms, so the largest can be taken off again unless it is nearly everything: for
-  // float64 the errors of many small terms are themselves added up in float64.
+  // The sum has twice the bits of its terms, so the largest can be subtracted again unless it is nearly everything: for
+  // float64 the errors of many small terms are themselves summed in float64.
 #if REAL == 32
   Sum rest = {wasm_f64x2_sub(p->sum.high, widen_low(largest)), wasm_f64x2_sub(p->sum.low, widen_high(largest))};
   V least = wasm_f64x2_const_splat(0x1p-26);
@@ -213,7 +213,7 @@ COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t 
   Sum rest = {sub(p->sum.high, largest), p->sum.low};
   V few_high = lt(add(rest.high, rest.low), mul(p->sum.high, splat(0x1p-32))), few_low = few_high;
 #endif
-  // Not in the rows beside it: the largest of those may be several.
+  // Not in the adjacent rows, which may have several largest entries.
   if (any_true(or (few_high, few_low))) {
     Sum s = others(p, x, classes, t);
     rest = (Sum){select(few_high, s.high, rest.high), select(few_low, s.low, rest.low)};

@@ -1,4 +1,4 @@
-// One vocabulary for both dtypes: every kernel is compiled twice, with REAL 32 and with REAL 64.
+// One set of names for both dtypes: every kernel is compiled twice, with REAL 32 and with REAL 64.
 #pragma once
 #include <wasm_simd128.h>
 
@@ -6,9 +6,9 @@ typedef v128_t V;
 typedef __SIZE_TYPE__ size_t;
 
 #define INLINE static inline __attribute__((always_inline))
-// What is called once a group or a row: shared, so that the module stays small.
+// For functions that are called once for each group or row: not inlined, so that the module stays small.
 #define SHARED static __attribute__((noinline))
-// Where speed is not at stake.
+// For code that does not affect speed.
 #define COMPACT __attribute__((minsize))
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -87,8 +87,8 @@ typedef long long word;
 #define fnma(a, b, c) sub(c, mul(a, b))
 #endif
 
-// `EACH(n, statement)` spells the statement out for u = 0 … n−1. Kernels go through several vectors stage by stage,
-// since program order decides how much of an out-of-order core's window the long dependency chain of an exp occupies.
+// `EACH(n, statement)` repeats the statement for u = 0 … n−1. Kernels process several vectors stage by stage,
+// because program order decides how much of an out-of-order core's window the long dependency chain of an exp occupies.
 #define EACH(n, ...)                                                                                                   \
   _Pragma("clang loop unroll(full)") for (size_t u = 0; u < (n); u++) { __VA_ARGS__; }
 
@@ -140,7 +140,7 @@ INLINE V part_mask(size_t lanes) {
 #endif
 }
 
-// Where the last vector of a row shares classes with the one before: the lanes of its own.
+// For a row whose last vector overlaps the one before: the lanes that do not overlap.
 INLINE V last_lanes(size_t classes) {
   size_t shared = W - 1 - (classes - 1) % W;
 #if REAL == 32
@@ -172,12 +172,12 @@ INLINE real horizontal_min(V a) {
 
 #define absolute(a) ((real)__builtin_fabs(a))
 
-// What makes no finite number overflow that it is taken off: less than half an ULP of the largest. Not NaN.
+// A number of smaller size can be subtracted from any finite one without overflow: less than half an ULP of the largest. False for NaN.
 #define HARMLESS (REAL == 32 ? 0x1p100 : 0x1p960)
 #define harmless(a) lt(vabs(a), splat((real)HARMLESS))
 
-// `Sum` adds vectors of `real` without drifting: float32 in float64; float64 with the error of every addition kept
-// (Knuth's TwoSum), so that neither a long row nor one large term among small ones costs a bit of the result.
+// `Sum` adds vectors of `real` accurately: float32 in float64; float64 with the error of every addition kept
+// (Knuth's TwoSum), so that neither a long row nor one large term among small ones loses a bit of the result.
 typedef struct {
   V high, low;
 } Sum;
@@ -187,7 +187,7 @@ INLINE Sum sum_zero(void) { return (Sum){wasm_f64x2_const(0, 0), wasm_f64x2_cons
 #if REAL == 32
 INLINE V widen_low(V a) { return wasm_f64x2_promote_low_f32x4(a); }
 INLINE V widen_high(V a) { return wasm_f64x2_promote_low_f32x4(swap_halves(a)); }
-// Lanes 0 and 1 are added up in `high`, lanes 2 and 3 in `low`.
+// Lanes 0 and 1 are summed in `high`, lanes 2 and 3 in `low`.
 INLINE Sum sum_add(Sum s, V a) {
   return (Sum){wasm_f64x2_add(s.high, widen_low(a)), wasm_f64x2_add(s.low, widen_high(a))};
 }
@@ -199,7 +199,7 @@ INLINE double sum_total(Sum s) {
   wasm_i32x4_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 1, 4, 5)
 INLINE V sum_rounded(Sum s) { return narrow(s.high, s.low); }
 #else
-// What the errors make of an infinity is NaN: then the plain sum counts.
+// For an infinite sum the error terms are NaN: then the plain sum is the result.
 INLINE V sum_rounded(Sum s) {
   V t = add(s.high, s.low);
   return select(eq(t, t), t, s.high);
@@ -217,16 +217,16 @@ INLINE double sum_total(Sum s) {
 }
 #endif
 
-// How many vectors go through an exp side by side: as many as keep their intermediate values in registers.
+// How many vectors are processed by one exp in parallel: as many as keep their intermediate values in registers.
 #if REAL == 32
 #define WIDE 4
 #else
 #define WIDE 2
 #endif
 
-// Sums of exponentials. They are positive and at most `GREATEST_TERM` where the row's maximum is the reference, so that
-// a float64 sum that begins there is never less than a term: then three additions give the rounding error (Dekker's
-// Fast2Sum).
+// Sums of exponentials. They are positive and at most `GREATEST_TERM` if the row's maximum is the reference, so a
+// float64 sum that starts at that value is never less than a term: then three additions give the rounding error
+// (Dekker's Fast2Sum).
 #if REAL == 32
 INLINE Sum terms_zero(void) { return sum_zero(); }
 INLINE Sum terms_add(Sum s, V a) { return sum_add(s, a); }

@@ -1,8 +1,8 @@
-// Rows one by one, contiguous and without a temperature: long ones, and what blocks leave to them.
+// Rows one by one, contiguous and without a temperature: long rows, and rows that blocks do not handle.
 #pragma once
 #include "stretch.h"
 
-// Fewer classes go in lanes, by measurement. A row has at least four vectors.
+// Rows of fewer classes are processed in lanes, which measured faster. A row has at least four vectors.
 #if REAL == 32
 #define ROWS_FROM 16
 #define WINDOW 41
@@ -56,7 +56,7 @@ INLINE Sum row_sum(Sum s) {
 #endif
 }
 
-// float32 without fused multiply-add rounds the products twice: the one place where exactness is not free.
+// float32 without fused multiply-add rounds the products twice: here exactness would cost time.
 #if REAL == 32 && !defined(__wasm_relaxed_simd__)
 #define row_scaled(a, f) add(mul(a, (f).whole), mul(a, (f).second))
 #define row_factor(a)                                                                                                  \
@@ -86,16 +86,16 @@ SHARED void row_scale(real *out, size_t classes, const Factor *by) {
   }
 }
 
-// Elements of scratch memory that exponentials of a row may follow.
+// Elements of scratch memory before the exponentials of a row, if they are stored there.
 #define PASS_SCRATCH (STRETCH + 16)
 
-// exp of a whole row relative to what suits it, and what the row is then known by: with the fewest operations its range
-// allows.
+// exp of a whole row with a suitable reference, and that row's sum and reference: with the fewest operations that its
+// range allows.
 SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes, real *scratch) {
   p->shift = splat(0);
   if (out != x) {
-    // The shift need not be the row's maximum. That of the first vectors serves unless one further on is far above it,
-    // and then nothing of the row is lost yet.
+    // The shift does not have to be the row's maximum. That of the first vectors is used unless a later one is far above
+    // it, in which case nothing of the row has been overwritten yet.
     V first = pmax(pmax(load(x), load(x + W)), pmax(load(x + 2 * W), load(x + 3 * W)));
     real reference = horizontal_max(first);
     if (absolute(reference) < REDUCIBLE) {
@@ -113,14 +113,14 @@ SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes
   if (!(absolute(largest) < REDUCIBLE)) {
     p->shift = top;
     p->at = reduction_at(splat(0), 0, 0);
-    // Also where it is not finite: the sum is NaN then, and all of the row.
+    // Also if it is not finite: then the sum is NaN, and so is the whole row.
     row_shifted(&p->sum, out, x, classes, &p->at, top);
   } else {
     row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
   }
 }
 
-// The logarithm of a row's sum. Where one term is more than half of it the others are added up on their own.
+// The logarithm of a row's sum. If one term is more than half of it, the others are summed separately.
 COMPACT SHARED void row_logarithm(Logarithm *l, const Partition *p, const real *x, size_t classes) {
   V largest = exp_call(sub(p->max, p->shift), p->at.magic, p->at.lowest);
   Sum sum = row_sum(p->sum);

@@ -1,7 +1,7 @@
-// Exponentials of contiguous logits, a stretch at a time: the logits, what lies between the two stages of exp, and the
-// results stay in the first-level cache. Without fused multiply-add, two loops of half the length do more at once than
-// one, since an out-of-order core then holds more of their chains: 0.51 ns an element against 0.59. With it one loop
-// keeps the multipliers busy: 0.41 against 0.43.
+// Exponentials of contiguous logits in stretches: the logits, the intermediate values between the two stages of exp, and
+// the results stay in the first-level cache. Without fused multiply-add, two loops of half the length have a higher
+// throughput than one, because an out-of-order core then holds more of their chains: 0.51 ns for an element instead of
+// 0.59. With it one loop keeps the multipliers busy: 0.41 instead of 0.43.
 #pragma once
 #include "partition.h"
 
@@ -11,38 +11,38 @@
 #define STRETCH 512
 #endif
 
-// Vectors that go through a stage side by side: as many as keep their intermediate values in registers.
+// Vectors that are processed by one stage in parallel: as many as keep their intermediate values in registers.
 #define STAGE 4
 
 #if defined(__wasm_relaxed_simd__) && !defined(NO_ONE_LOOP)
 #define ONE_LOOP
 #endif
 
-// Scratch memory, in elements; vectors may be stored past the end of a part, into the next one.
+// Scratch memory, in elements; stores of vectors may write beyond the end of a part, into the next one.
 #define REST 0 // a stretch, between the stages
 #define MAGICS (STRETCH + 16) // `Reduction` by element
 #define LOWESTS (2 * (STRETCH + 16))
-#define SUMS MAGICS // of rows, once those two are done with
-#define SHARES (3 * (STRETCH + 16)) // what rows are scaled by: three vectors for W rows
+#define SUMS MAGICS // of rows, after the two parts above are no longer needed
+#define SHARES (3 * (STRETCH + 16)) // the factors of rows: three vectors for W rows
 #define REFERENCES (SHARES + 3 * STRETCH / 2 + 16) // `Reduction` by row
-#define EXPONENTIALS (REFERENCES + STRETCH + 16) // a stretch, where they are not wanted outside
-#define SCRATCH (EXPONENTIALS + STRETCH + 16) // in all: no more than residentScratch of src/run.ts
+#define EXPONENTIALS (REFERENCES + STRETCH + 16) // a stretch, unless they go to the output
+#define SCRATCH (EXPONENTIALS + STRETCH + 16) // total: at most residentScratch of src/run.ts
 
 _Static_assert(SCRATCH * sizeof(real) <= 32 * 1024, "scratch");
 
-// Sums of exponentials, not yet across lanes. In float32 they are float64, two of them in `high`, where long runs add
-// up pairs of vectors before they are widened: one rounding more, half the conversions.
+// Sums of exponentials, not yet across lanes. In float32 they are float64, two of them in `high`; long runs add
+// pairs of vectors before they are widened: one more rounding, but half the conversions.
 #if REAL == 32
 
 INLINE V widened(V a) { return wasm_f64x2_add(widen_low(a), widen_high(a)); }
 #define pair_at(p) wasm_f64x2_promote_low_f32x4(wasm_v128_load64_zero(p))
 
-// `pairs` are those of a short row, known when this is compiled, or 0, or SINGLY where no rounding will do: an entry
-// that is nearly all of the sum can then be taken off again.
+// `pairs` is the number for a short row, known at compile time, or 0, or SINGLY if there must be no rounding: an entry
+// that is nearly all of the sum can then be subtracted again.
 #define SINGLY 99
 
-// In fewer classes one term is often most of the sum, and the rounding of its pair shows: one probability in some
-// millions was 3.2 ULP off.
+// With fewer classes one term is often most of the sum, and the rounding of its pair is visible: one probability in
+// some millions was 3.2 ULP off.
 #define PAIRS_FROM 128
 
 INLINE Sum terms_of(const real *e, size_t n, size_t pairs) {
@@ -91,8 +91,8 @@ INLINE Sum terms_of(const real *e, size_t n, size_t pairs) {
 
 #endif
 
-// exp of n ≤ STRETCH logits. Three cases: all of them near the reference; `tracked`, where they are clamped and the
-// largest is kept; `apart`, where every one has its own reference, of MAGICS and LOWESTS, and there may be a
+// exp of n ≤ STRETCH logits. Three cases: all of them are near the reference; `tracked`, in which they are clamped and
+// the largest is kept; `apart`, in which each has its own reference, from MAGICS and LOWESTS, and there may be a
 // temperature.
 INLINE void exp_stretch_as(real *out, const real *x, size_t n, const Reduction *at, real *scratch, V *largest,
                            int tracked, int apart, const Temperature *t) {

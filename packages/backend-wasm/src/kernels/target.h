@@ -1,11 +1,11 @@
-// What crossEntropy is told of the targets.
+// The targets of crossEntropy.
 #pragma once
 #include "simd.h"
 
 typedef struct {
-  const int *indices; // one a row, or null
-  const real *probabilities; // like the logits, or null
-  const real *weight; // one a class, or null
+  const int *indices; // one for each row, or null
+  const real *probabilities; // in the layout of the logits, or null
+  const real *weight; // one for each class, or null
   const unsigned char *mask; // 1 keeps, `mask_outer` blocks of classes · inner, or null
   size_t mask_outer;
   double smoothing, scale, temperature;

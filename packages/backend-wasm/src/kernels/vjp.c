@@ -1,8 +1,8 @@
-// out = (s ⊙ (g − ⟨s, g⟩)) / T over each row. A constant may be taken off g for nothing: where one probability is
-// beyond 1/2 it is that entry's g, without which g − ⟨s, g⟩ would cancel.
+// out = (s ⊙ (g − ⟨s, g⟩)) / T over each row. Subtracting a constant from g does not change the result. If one
+// probability is above 1/2, g at its entry is subtracted, because g − ⟨s, g⟩ would cancel otherwise.
 #include "single-rows.h"
 
-// Rows of fewer classes are taken whole into registers, or in lanes.
+// Rows of fewer classes are processed in registers, or in lanes.
 #define SHORT_TO (REAL == 32 ? 17 : 8)
 
 INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
@@ -11,7 +11,7 @@ INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
   return sum_rounded(sum);
 }
 
-// What huge cotangents are multiplied by, so that sums and differences of them are finite. No result is larger than half
+// The factor for huge cotangents, so that sums and differences of them are finite. No result is larger than half
 // of the largest cotangent.
 #define SHARE ((real)0.25)
 
@@ -57,7 +57,7 @@ SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s
   }
 }
 
-// ⟨s, g − shift⟩, and the largest of s; without a shift where that is null.
+// ⟨s, g − shift⟩, and the largest s; without a shift if it is null.
 INLINE double dot_row(const real *s, const real *g, size_t classes, const V *shift, V *largest) {
 #define LESS(b) (shift ? sub(b, *shift) : (b))
   Sum sum = sum_zero();
@@ -92,7 +92,7 @@ SHARED double dot_of_row(const real *s, const real *g, size_t classes, int *domi
   return dot;
 }
 
-// The index of the probability beyond 1/2.
+// The index of the probability above 1/2.
 INLINE size_t dominant_of(const real *s, size_t classes) {
   size_t c = 0;
   while (c + W < classes && !any_true(lt(splat((real)0.5), load(s + c)))) c += W;
@@ -157,7 +157,7 @@ INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
 }
 
 #if REAL == 64
-// Rows longer than this have ⟨s, g⟩ added up in parts, with the rounding errors of their sum.
+// In longer rows, ⟨s, g⟩ is summed in parts, with the rounding errors of their sum.
 #define PART 4096
 
 SHARED double dot_shifted(const real *s, const real *g, size_t classes, const V *shift) {
@@ -199,8 +199,8 @@ SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes
 #endif
 
 #if REAL == 32
-// A row of up to sixteen classes in registers; the last vector may share classes with the one before, of which `last`
-// are the lanes of its own.
+// A row of up to sixteen classes in registers; the last vector may overlap the one before, and `last`
+// are the lanes that do not overlap.
 INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size_t vectors, V last, V scale,
                    int scaled) {
   V a[4], b[4], half = splat((real)0.5), shift = splat(0);
@@ -209,7 +209,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
     a[u] = load(s + at), b[u] = load(g + at);
     shift = or (shift, and(lt(half, a[u]), b[u]));
   })
-  // At most one probability is beyond 1/2, and where the last two vectors share it they agree.
+  // At most one probability is above 1/2, and if it is in both of the last two vectors, they agree.
   shift = or (shift, swap_halves(shift));
   shift = or (shift, swap_pairs(shift));
   EACH(vectors, b[u] = sub(b[u], shift))
@@ -223,11 +223,11 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
   return dot;
 }
 
-// What is added up of rows' ⟨s, g⟩ to know whether all were harmless: it is finite then, and not otherwise.
+// The sum of the ⟨s, g⟩ of rows, which is finite only if no row had huge cotangents.
 #define watched(sum, dot) fma(dot, splat(0x1p27f), sum)
 #define is_finite(a) all_lanes(eq(sub(a, a), splat(0)))
 
-// Gives whether no row had huge cotangents. A scale of 1 goes without its products.
+// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications.
 #define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
   for (; rows; rows--, out += classes, s += classes, g += classes)                                                     \
     watch = watched(watch, vjp_short(out, s, g, vectors > 1 ? classes : W, vectors, last, scale, scaled));
@@ -267,7 +267,7 @@ SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size
 
 typedef int (*ShortRows)(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale);
 
-// The same rows from copies, `step` at a time, those of them with huge cotangents once more.
+// The same rows from copies, `step` at a time; rows with huge cotangents are computed again.
 COMPACT SHARED void vjp_short_huge(ShortRows rows_of, size_t step, size_t rows, real *out, const real *s, const real *g,
                                    size_t classes, V scale) {
   real p[16], q[16];
@@ -291,8 +291,8 @@ COMPACT SHARED int is_harmless(const real *g, size_t n) {
   return all_lanes(fine);
 }
 
-// Rows that are watched as a whole: they go once more where one had huge cotangents, and in place, where that is too
-// late, are looked through first.
+// Rows that are checked together: they are computed again if one had huge cotangents; in place, where that would be too
+// late, they are checked first.
 INLINE void vjp_watched(ShortRows rows_of, size_t step, size_t rows, real *out, const real *s, const real *g,
                         size_t classes, V scale) {
   if ((out == s || out == g) ? !is_harmless(g, rows * classes) : !rows_of(rows, out, s, g, classes, scale))
