@@ -59,5 +59,5 @@ test('the doctor says it besides its diagnosis, which stays what it is', async (
   expect(elsewhere.stderr).toContain(' https://example.org/playground/#doctor?signal=');
   folder.write('long.json', JSON.stringify([Array.from({ length: 4000 }, (_, k) => k)]));
   const long = await folder.softgrad(['doctor', '--logits', 'long.json', '--did', 'J.sum(axis=1)', '--link']);
-  expect(long.stderr).toBe('softgrad: more numbers than a link can hold\n');
+  expect(long.stderr).toBe('softgrad: no link: these are more numbers than a link can hold\n');
 });

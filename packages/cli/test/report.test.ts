@@ -98,7 +98,7 @@ test('what cannot be reported is said in one line, exit code 2', async () => {
     ],
     [
       ['--backend', 'cpu', '--id', values('')],
-      /is '.*input='; did you mean 'softmax\/values:\S+ramp', '\S+', '\S+'\?$/,
+      /case '.*input=' of the conformance suite; did you mean 'softmax\/values:\S+ramp', '\S+', '\S+'\?$/,
     ],
     [['--backend', 'cpu', '--id', 'values:shape=7x5'], /; did you mean 'softmax\/values:/],
     [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` names/],

@@ -4,7 +4,7 @@ import { basis } from './basis.js';
 import { combinations } from './combinations.js';
 import { extremes } from './extremes.js';
 import { jacobian } from './jacobian.js';
-import { lawCases } from './laws.js';
+import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';

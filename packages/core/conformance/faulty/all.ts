@@ -1,7 +1,11 @@
 import { faultyAnnouncements } from './announcements.js';
+import { faultyCrossEntropy } from './cross-entropy.js';
 import { faultyDerivatives } from './derivatives.js';
+import { faultyElementwise } from './elementwise.js';
 import type { Fault } from './fault.js';
-import { faultyFused } from './fused.js';
+import { faultyHvp } from './hvp.js';
+import { faultyLogFamily } from './log-family.js';
+import { faultyParameters } from './parameters.js';
 import { faultyRanges } from './ranges.js';
 import { faultySoftmax } from './softmax.js';
 import { faultyStorage } from './storage.js';
@@ -11,7 +15,11 @@ export const faulty: readonly Fault[] = [
   ...faultyStorage,
   ...faultySoftmax,
   ...faultyDerivatives,
-  ...faultyFused,
+  ...faultyParameters,
+  ...faultyLogFamily,
+  ...faultyElementwise,
+  ...faultyHvp,
+  ...faultyCrossEntropy,
   ...faultyRanges,
   ...faultyAnnouncements,
 ];

@@ -69,3 +69,9 @@ export function softmaxOf(row: readonly number[]): number[] {
   const sum = exponentials.reduce((a, b) => a + b, 0);
   return exponentials.map((e) => e / sum);
 }
+
+/** log Σ exp of a row after subtracting the maximum, with the sum rounded to float32. */
+export function logOfSum(row: readonly number[]): number {
+  const max = row.reduce((a, b) => Math.max(a, b));
+  return max + Math.log(Math.fround(row.reduce((sum, v) => sum + Math.exp(v - max), 0)));
+}

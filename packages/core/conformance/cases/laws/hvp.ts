@@ -1,12 +1,45 @@
-import { rowIndices } from '../../reference/functions.js';
-import type { Backend, HostArray } from '../../src/index.js';
-import { assert, assertClose } from '../check.js';
-import { cotangents } from '../inputs.js';
-import { allOperations } from '../operations/all.js';
-import type { Operation } from '../operations/operation.js';
-import { operationPrecision } from '../precision.js';
-import { callOptions, expectation, statedFor, tensorsOf } from '../problem.js';
-import type { Problem } from '../statement.js';
+import { rowIndices } from '../../../reference/functions.js';
+import type { Backend, HostArray } from '../../../src/index.js';
+import { assert, assertClose } from '../../check.js';
+import { cotangents } from '../../inputs.js';
+import { allOperations } from '../../operations/all.js';
+import type { Operation } from '../../operations/operation.js';
+import { operationPrecision } from '../../precision.js';
+import { callOptions, expectation, statedFor, tensorsOf } from '../../problem.js';
+import type { Problem } from '../../statement.js';
+import { type Law, problemIn, spread } from './law.js';
+
+/** The second derivatives. */
+export const hvpLaws: readonly Law[] = [
+  {
+    name: 'hvp-symmetric',
+    composable: true,
+    appliesTo: isHvp,
+    run: (backend, operation) => hvpSymmetric(backend, operation, problemIn(backend, spread)),
+  },
+  {
+    name: 'hvp-of-a-shift',
+    composable: true,
+    appliesTo: (operation) => isHvp(operation) && operation.takes.includes('temperature'),
+    run: (backend, operation) => hvpOfShift(backend, operation, problemIn(backend, spread)),
+  },
+  {
+    name: 'hvp-equals-differences',
+    composable: true,
+    appliesTo: isHvp,
+    run: (backend, operation) => hvpEqualsDifferences(backend, operation, problemIn(backend, { temperature: 2 })),
+  },
+  {
+    name: 'double-backward-makes-hvp',
+    composable: true,
+    appliesTo: ({ member }) => member === 'double-backward',
+    run: (backend, operation) => doubleBackwardMakesHvp(backend, operation, problemIn(backend, { temperature: 2 })),
+  },
+];
+
+function isHvp({ member }: Operation): boolean {
+  return member === 'hvp';
+}
 
 /** The operands of an hvp: the point at which it is taken, the cotangent, the tangent, and the target if it is a tensor. */
 const tangentAt = 2;
@@ -30,7 +63,7 @@ async function along(backend: Backend, operation: Operation, problem: Problem, t
 }
 
 /** ⟨u, H v⟩ = ⟨v, H u⟩ over each row. */
-export async function hvpSymmetric(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+async function hvpSymmetric(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const { values, dtype, rows } = problem;
   const u = cotangents(values.length, dtype, 2, 'one');
   const v = cotangents(values.length, dtype, 2, 'other');
@@ -50,7 +83,7 @@ export async function hvpSymmetric(backend: Backend, operation: Operation, probl
 }
 
 /** H · 1 = 0: adding a constant to all logits changes no derivative. */
-export async function hvpOfShift(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+async function hvpOfShift(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const { result, tolerance } = await along(
     backend,
     operation,
@@ -61,7 +94,7 @@ export async function hvpOfShift(backend: Backend, operation: Operation, problem
 }
 
 /** The derivative of the reference's vjp along the tangent: Richardson's extrapolation of central differences, accurate to 1e-9 of its size. */
-export async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const [, cotangent, tangent] = statedFor(operation, problem).operands;
   assert(cotangent !== undefined && tangent !== undefined, `${operation.name} takes no cotangent and tangent`);
   const { result, tolerance } = await along(backend, operation, problem, tangent.values);
@@ -90,7 +123,7 @@ export async function hvpEqualsDifferences(backend: Backend, operation: Operatio
  * The vjp of the double backward equals the hvp: both are the gradient of ⟨h, vjp(s, g)⟩ with respect to the logits. The double backward rounds
  * its result in between, so the bound is that of the vjp at the rounded operand plus the effect of that operand's error.
  */
-export async function doubleBackwardMakesHvp(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+async function doubleBackwardMakesHvp(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
   const vjp = namedAs(operation.name.replace('.doubleBackward', '.vjp'));
   const hvp = namedAs(operation.name.replace('.doubleBackward', '.hvp'));
   const { operands } = statedFor(operation, problem);

@@ -1,0 +1,45 @@
+import { isRequired } from '../../../src/ops/evaluate.js';
+import { type ConformanceCase, defineCase, defineKernelCase, type Requirements } from '../../case.js';
+import { assertThrows } from '../../check.js';
+import { allOperations } from '../../operations/all.js';
+import type { Operation } from '../../operations/operation.js';
+import { evaluate, problemOf, requirementsOf } from '../../problem.js';
+import { hvpLaws } from './hvp.js';
+import { invarianceLaws } from './invariance.js';
+import { type Law, problemIn, statement } from './law.js';
+import { optionLaws } from './options.js';
+import { outputLaws } from './output.js';
+import { validationLaws } from './validation.js';
+
+const laws: readonly Law[] = [...outputLaws, ...invarianceLaws, ...optionLaws, ...hvpLaws, ...validationLaws];
+
+/** Every law for every operation, and the error of an operation on a backend that cannot run it. */
+export const lawCases: readonly ConformanceCase[] = [
+  ...laws.flatMap(({ name, composable, requires, appliesTo, run }) =>
+    allOperations
+      .filter((operation) => appliesTo?.(operation) ?? true)
+      .map((operation) => {
+        const needs = needsOf(operation);
+        const define = composable ? defineCase : defineKernelCase;
+        return define(`laws/${name}:operation=${operation.name}`, { ...needs, ...requires?.(operation) }, (backend) =>
+          run(backend, operation),
+        );
+      }),
+  ),
+  ...allOperations.flatMap((operation) => {
+    const { kernel } = requirementsOf(operation, problemOf(statement));
+    if (kernel === undefined || isRequired(kernel)) return [];
+    return [
+      defineKernelCase(`laws/unsupported:operation=${operation.name}`, { lacks: kernel }, async (backend) => {
+        const problem = problemIn(backend);
+        await assertThrows(operation.name, 'ERR_UNSUPPORTED', () => evaluate(backend, operation, problem));
+      }),
+    ];
+  }),
+];
+
+/** The requirements of a law about an operation: a basis where the required kernels may decline. */
+function needsOf(operation: Operation): Requirements {
+  const { dtype: _, ...needs } = requirementsOf(operation, problemOf(statement));
+  return isRequired(needs.kernel) ? { ...needs, kernel: null } : needs;
+}
