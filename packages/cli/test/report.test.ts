@@ -101,10 +101,10 @@ test('what cannot be reported is said in one line, exit code 2', async () => {
       /case '.*input=' of the conformance suite; did you mean 'softmax\/values:\S+ramp', '\S+', '\S+'\?$/,
     ],
     [['--backend', 'cpu', '--id', 'values:shape=7x5'], /; did you mean 'softmax\/values:/],
-    [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` names/],
+    [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` lists/],
     [
       ['--module', 'a.mjs'],
-      /expected --id CASE to run on --module a\.mjs; `softgrad conformance --module a\.mjs` names/,
+      /expected --id CASE to run on --module a\.mjs; `softgrad conformance --module a\.mjs` lists/,
     ],
     [['--module', 'a.mjs', '--backend', 'cpu', '--id', 'x'], /--backend and --module cannot both be given/],
     [['--module', folder.at('no.mjs'), '--id', values('ramp')], /no such file$/],
