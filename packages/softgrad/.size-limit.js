@@ -1,4 +1,5 @@
 // The size that a bundled application loads: minified and gzipped, each backend in a separate chunk that is loaded when it is chosen.
+// docs/architecture.md, section "Bundle size", says what it consists of and what cannot be left out.
 const path = 'dist/index.js';
 const others = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
 
