@@ -17,8 +17,20 @@ export function mutantsTable(scores) {
   ];
   const percent = (killed, mutants) => `${((100 * killed) / mutants).toFixed(1)} %`;
   const rows = Object.entries(scores).map(([name, score]) => {
-    const { mutants, of = mutants, killed, survived, untested, equivalent = 0, atLoad = 0, upTo, testsEach } = score;
+    const {
+      mutants,
+      of = mutants,
+      killed,
+      survived,
+      untested,
+      equivalent = 0,
+      atLoad = 0,
+      upTo,
+      testsEach,
+      oneCaseOf,
+    } = score;
     const limits = [
+      ...(oneCaseOf === undefined ? [] : [`one of ${oneCaseOf} conformance cases`]),
       ...(testsEach === undefined ? [] : [`${testsEach} tests a mutant`]),
       ...(upTo === undefined ? [] : [`tests up to ${upTo} ms`]),
     ];

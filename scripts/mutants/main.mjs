@@ -7,6 +7,7 @@
 //   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
 //   npm run mutants -- core --up-to 2000              without tests that take longer than 20, 200 or 2000 ms: the score is a lower bound
 //   npm run mutants -- core --tests 100               by 100 of the tests that reach a mutant: the score is a lower bound
+//   npm run mutants -- core --one-case-of 10          by a tenth of the conformance suite: the score is a lower bound
 //   npm run mutants -- core --afresh                  forget what earlier runs have found
 //   npm run mutants -- core --list                    print the mutants, try none
 //
@@ -64,6 +65,7 @@ const { values, positionals } = parseArgs({
     'at-load': { type: 'boolean', default: false },
     'up-to': { type: 'string' },
     tests: { type: 'string' },
+    'one-case-of': { type: 'string' },
     'no-build': { type: 'boolean', default: false },
     operators: { type: 'string' },
     sample: { type: 'string' },
@@ -152,7 +154,16 @@ async function ofTypeScript(name) {
   // Packages of the workspace: they may be loaded once they are installed.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
-  const { sample = 0, seed, afresh, list, 'at-load': withLoaded, 'up-to': upTo, tests } = values;
+  const {
+    sample = 0,
+    seed,
+    afresh,
+    list,
+    'at-load': withLoaded,
+    'up-to': upTo,
+    tests,
+    'one-case-of': oneCaseOf,
+  } = values;
   return runTypeScriptMutants(name, patterns, {
     sample: Number(sample),
     seed: Number(seed),
@@ -161,5 +172,6 @@ async function ofTypeScript(name) {
     withLoaded,
     ...(upTo && { most: Number(upTo) }),
     ...(tests && { testsEach: Number(tests) }),
+    ...(oneCaseOf && { oneCaseOf: Number(oneCaseOf) }),
   });
 }

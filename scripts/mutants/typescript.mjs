@@ -46,7 +46,8 @@ const silenceMs = 180_000;
  * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
  * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
  *   process for each;
- *   `most`: tests that take longer are left out, and `testsEach`: each mutant is tried by so many of the tests that reach it, both of which make the score a
+ *   `most`: tests that take longer are left out, and `testsEach`: each mutant is tried by so many of the tests that reach it, of
+ *   the conformance suite one case of each `oneCaseOf`: with any of them the score is a
  *   lower bound; `list`: print the mutants, try none
  * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
  *   no test reaches, and those of both that the list of equivalent mutants has; null for `list`
@@ -61,6 +62,7 @@ export async function runTypeScriptMutants(
     withLoaded = false,
     most = rounds.at(-1),
     testsEach = Infinity,
+    oneCaseOf = 1,
     list = false,
   },
 ) {
@@ -96,9 +98,9 @@ export async function runTypeScriptMutants(
       const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
       const toTry = present.filter(({ key }) => keys.has(key));
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
-      casesAsTests(copy.folder);
+      casesAsTests(copy.folder, oneCaseOf);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
-      const kind = hash(tests, ...present.map(({ key }) => key));
+      const kind = hash(tests, String(oneCaseOf), ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
       await tryAll(place, toTry, { withLoaded, most, testsEach }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
@@ -112,6 +114,7 @@ export async function runTypeScriptMutants(
       ...report(name, all, chosen, known),
       ...(most < rounds.at(-1) && { upTo: most }),
       ...(testsEach < Infinity && { testsEach }),
+      ...(oneCaseOf > 1 && { oneCaseOf }),
     };
   } finally {
     copy.remove();
@@ -191,10 +194,11 @@ function testTexts(folder) {
     .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
 }
 
-/** In the copy, each case of a section of the conformance suite is a test. */
-function casesAsTests(folder) {
+/** In the copy, each case of a section of the conformance suite is a test, or one of so many of them. */
+function casesAsTests(folder, oneOf) {
   const one = /for \(const \{ name, run \} of sections\((.*)\)\) test\(name, run\);/g;
-  const each = 'for (const { cases: own } of sections($1)) for (const { name, run } of own) test(name, run);';
+  const some = oneOf > 1 ? `.filter((_, k) => k % ${oneOf} === 0)` : '';
+  const each = `for (const { cases: own } of sections($1)) for (const { name, run } of own${some}) test(name, run);`;
   for (const name of readdirSync(join(folder, 'test'), { recursive: true }).map(String)) {
     if (!name.endsWith('.ts')) continue;
     const path = join(folder, 'test', name);
