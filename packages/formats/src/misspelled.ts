@@ -33,7 +33,8 @@ const corrections: readonly (readonly [expected: string, correct: (cell: string)
   ],
   ['a decimal point', (cell) => cell.replace(/^([-+]?\d*),(?=\d)/, '$1.')],
   ['e before the exponent', (cell) => cell.replace(/(?<=[.\d])d(?=[-+\d])/i, 'e')],
-  ['no percent sign', (cell) => cell.replace(/(.*\d\.?)\s*%$/, percent)],
+  // Without ^ a cell of n characters would be searched from each of them, in time n².
+  ['no percent sign', (cell) => cell.replace(/^(.*\d\.?)\s*%$/, percent)],
 ];
 
 function percent(cell: string, number: string): string {
