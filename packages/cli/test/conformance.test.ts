@@ -3,8 +3,7 @@ import { SoftgradError } from '@softgrad/core';
 import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { conformance as suite } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ownBackends } from '../src/backend.js';
-import { formatReport, spread } from '../src/commands/conformance.js';
+import { formatReport } from '../src/commands/conformance.js';
 import { hintOf } from '../src/module.js';
 import { fakeBackends, softgrad, temporaryFolder } from './command.js';
 
@@ -259,30 +258,4 @@ test('the bar of a long run ends with it', async () => {
   const file = module('incomplete-bar.mjs', `export default { ...provider, ${incomplete} };`);
   const { stderr } = await softgrad(['conformance', '--module', file], { terminal: true });
   expect(stderr).toMatch(/conformance of right \S{30} 100% /);
-});
-
-test('cases are run so that every part of the run is a sample of it, and the last, which closes the backend, is the last', async () => {
-  const bound = await suite(await ownBackends.load('cpu'));
-  const order = spread(bound);
-  expect(new Set(order)).toEqual(new Set(bound));
-  expect(order).toHaveLength(bound.length);
-  expect(order.at(-1)).toBe(bound.at(-1));
-  const run = order.filter(({ skip }) => skip === null).slice(0, -1);
-  const groupOf = ({ name, section }: (typeof run)[number]) => `${name.slice(0, name.indexOf(': '))}: ${section}`;
-  const sizes = new Map<string, number>();
-  for (const one of run) sizes.set(groupOf(one), (sizes.get(groupOf(one)) ?? 0) + 1);
-  expect(sizes.size).toBeGreaterThan(20);
-  // Of every group as much has been run as of all cases, to one case.
-  const seen = new Map<string, number>();
-  for (const [k, one] of run.entries()) {
-    seen.set(groupOf(one), (seen.get(groupOf(one)) ?? 0) + 1);
-    for (const [group, size] of sizes) {
-      const expected = (size * (k + 1)) / run.length;
-      expect(Math.abs((seen.get(group) ?? 0) - expected), `${group} after ${k + 1}`).toBeLessThan(
-        1 + (size * sizes.size) / run.length,
-      );
-    }
-  }
-  const [last] = bound.slice(-1);
-  await last?.run();
 });

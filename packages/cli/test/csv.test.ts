@@ -170,6 +170,8 @@ interface Written {
   /** Lines that are neither empty nor comments nor Excel's statement, and whether the first of them is a header of names. */
   readonly lines: number;
   readonly named: boolean;
+  /** True where a quote in a comment may take further lines into it. */
+  readonly open: boolean;
   /** Which of these lines have a cell that is not a number whatever is between the cells. */
   readonly wrong: readonly number[];
 }
@@ -225,10 +227,17 @@ const misspelled = fc.constantFrom(
 );
 const names = fc.constantFrom('a', 'b1', 'sepal length', 'p=0.5', '_', 'Δ', 'x,y', 'u;v', 'loss "a"');
 
+function quotesIn(text: string): number {
+  return text.split('"').length - 1;
+}
+
 /** A cell, in quotes where it must be or where that is drawn. */
 function quoted(cell: string, always: boolean): string {
   return always || /[,;\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
+
+/** Comments in which a cell begins with a quote that ends on another line, or nowhere. */
+const openComments = fc.constantFrom('# a,"b', '# a;"b', '# a\t"b', '# "b', '#,"');
 
 const tables: fc.Arbitrary<Written> = fc
   .record({
@@ -244,7 +253,7 @@ const tables: fc.Arbitrary<Written> = fc
     newline: fc.constantFrom('\n', '\r\n'),
     quotes: fc.infiniteStream(fc.boolean()),
     stated: fc.boolean(),
-    comment: fc.option(fc.tuple(fc.nat(6), fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'))),
+    comment: fc.option(fc.tuple(fc.nat(6), fc.oneof(fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'), openComments))),
     blankLine: fc.option(fc.nat(6)),
     atEnd: fc.boolean(),
     encoding: fc.constantFrom(...encodings),
@@ -280,6 +289,7 @@ const tables: fc.Arbitrary<Written> = fc
       numbers: inPlace.length > 0 ? null : rows,
       lines: table.length,
       named: header !== null,
+      open: comment !== null && quotesIn(comment[1]) % 2 === 1,
       // Without their blanks some of them are numbers.
       wrong: delimiter === ' ' ? [] : inPlace.map(([row]) => row + (header ? 1 : 0)),
     };
@@ -296,7 +306,7 @@ describe('rows in are rows out, or an error: of no table a row is lost without a
     const seen = { read: 0, refused: 0 };
     await fc.assert(
       fc.asyncProperty(tables, fc.constantFrom(undefined, 'yes', 'no'), async (written, header) => {
-        const { bytes, numbers, lines, named, wrong } = written;
+        const { bytes, numbers, lines, named, open, wrong } = written;
         try {
           const { data, shape } = await read(bytes, { header });
           const skipped = header === undefined ? named : header === 'yes';
@@ -309,7 +319,7 @@ describe('rows in are rows out, or an error: of no table a row is lost without a
           if (!isSoftgradError(error)) throw error;
           expect(error.message).toMatch(/^.*x\.csv: \P{Cc}+$/u);
           // What is written well is read, unless it looks like what pandas adds.
-          if (numbers && (header === undefined || (header === 'yes') === named))
+          if (numbers && !open && (header === undefined || (header === 'yes') === named))
             expect(error.message).toContain('pandas');
           seen.refused++;
         }

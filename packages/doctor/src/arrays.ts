@@ -1,4 +1,5 @@
 import { isTensor, readInput, type Shape, SoftgradError, sizeOf } from '@softgrad/core';
+import { at, sizeAt } from './at.js';
 
 /** An array of the caller's in float64, in the caller's layout. */
 export interface HostValues {
@@ -23,13 +24,13 @@ export function readValues(name: string, input: unknown): HostValues {
 /** The values with `axis` moved to the end. */
 export function classesLast(data: Float64Array, shape: Shape, axis: number): Float64Array {
   if (axis === shape.length - 1) return data;
-  const classes = shape[axis];
+  const classes = sizeAt(shape, axis);
   const inner = sizeOf(shape.slice(axis + 1));
   const moved = new Float64Array(data.length);
   for (let k = 0; k < data.length; k++) {
     const within = k % (classes * inner);
     const row = Math.floor(k / (classes * inner)) * inner + (within % inner);
-    moved[row * classes + Math.floor(within / inner)] = data[k];
+    moved[row * classes + Math.floor(within / inner)] = at(data, k);
   }
   return moved;
 }
@@ -37,12 +38,12 @@ export function classesLast(data: Float64Array, shape: Shape, axis: number): Flo
 /** Where entry k of the (n, f) matrix is in the caller's layout: `[2][0]`. */
 export function placeOf(k: number, shape: Shape, axis: number): string {
   const path: number[] = new Array(shape.length);
-  path[axis] = k % shape[axis];
-  let rest = Math.floor(k / shape[axis]);
+  path[axis] = k % sizeAt(shape, axis);
+  let rest = Math.floor(k / sizeAt(shape, axis));
   for (let d = shape.length - 1; d >= 0; d--) {
     if (d === axis) continue;
-    path[d] = rest % shape[d];
-    rest = Math.floor(rest / shape[d]);
+    path[d] = rest % sizeAt(shape, d);
+    rest = Math.floor(rest / sizeAt(shape, d));
   }
   return path.map((index) => `[${index}]`).join('');
 }

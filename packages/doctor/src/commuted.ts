@@ -17,11 +17,11 @@ export function commuted(text: string): string {
     ordered = false;
   };
   for (let k = 0; k < text.length; k++) {
-    const character = text[k];
+    const character = text.charAt(k);
     if ('([{'.includes(character)) {
       const end = closing(text, k);
       if (end === null) return text;
-      factor += character + commuted(text.slice(k + 1, end)) + text[end];
+      factor += character + commuted(text.slice(k + 1, end)) + text.charAt(end);
       k = end;
     } else if (character === '*' && text[k + 1] === '*') {
       factor += '**';
@@ -46,8 +46,8 @@ export function commuted(text: string): string {
 function closing(text: string, open: number): number | null {
   let depth = 0;
   for (let k = open; k < text.length; k++) {
-    if ('([{'.includes(text[k])) depth++;
-    else if (')]}'.includes(text[k]) && --depth === 0) return k;
+    if ('([{'.includes(text.charAt(k))) depth++;
+    else if (')]}'.includes(text.charAt(k)) && --depth === 0) return k;
   }
   return null;
 }

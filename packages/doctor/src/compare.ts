@@ -1,5 +1,5 @@
 import { at } from './at.js';
-import type { Candidate, Numbers } from './form.js';
+import { byIndex, type Candidate, type Numbers } from './form.js';
 import type { Precision } from './precision.js';
 
 /** What counts as rounding. */
@@ -71,13 +71,13 @@ export function measure(data: Float64Array): Given {
 export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[], step = 1): number[] {
   const { data, unit } = given;
   const { values, terms } = candidate;
-  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
-  const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
+  const valueAt = byIndex(values);
+  const termAt = byIndex(terms);
   const excess = new Float64Array(levels.length);
   let givenSquared = 0;
   let candidateSquared = 0;
   for (let k = 0; k < data.length; k += step) {
-    const value = data[k] / unit;
+    const value = at(data, k) / unit;
     const expected = valueAt(k) / unit;
     if (!Number.isFinite(value) || !Number.isFinite(expected)) {
       if (Number.isFinite(value) || Number.isFinite(expected)) return levels.map(() => Number.POSITIVE_INFINITY);
@@ -107,12 +107,12 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
  * only the same roundings.
  */
 export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute, slack }: Noise): boolean {
-  const termAt = typeof terms === 'function' ? terms : (k: number) => terms[k];
+  const termAt = byIndex(terms);
   let size = 0;
   let beyond = 0;
   for (let k = 0; k < data.length; k++) {
-    if (!Number.isFinite(data[k])) continue;
-    const value = Math.abs(data[k]) / unit;
+    const value = Math.abs(at(data, k)) / unit;
+    if (!Number.isFinite(value)) continue;
     size += value * value;
     const noise = relative * termAt(k) + absolute + (slack ? at(slack, k) : 0);
     beyond += Math.max(0, value - noise / unit) ** 2;
@@ -122,7 +122,7 @@ export function standsOut({ data, unit }: Given, terms: Numbers, { relative, abs
 
 /** The factor c for which the candidate times c is nearest to the given values; null where either is 0 or not finite. */
 export function fitFactor({ data, unit }: Given, { values }: Candidate): number | null {
-  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+  const valueAt = byIndex(values);
   let product = 0;
   let squared = 0;
   let any = false;
@@ -157,7 +157,23 @@ export function isFloat32(data: Float64Array): boolean {
   return data.every((value) => Object.is(Math.fround(value), value) || Number.isNaN(value));
 }
 
+/** The least and the greatest of any number of values; NaN where one is. */
+export function rangeOf(values: Iterable<number>): { readonly least: number; readonly most: number } {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
+  return { least, most };
+}
+
 /** The largest finite magnitude. */
 export function largestOf(data: Float64Array): number {
-  return data.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+  let most = 0;
+  for (const value of data) {
+    const size = Math.abs(value);
+    if (size > most && size !== Number.POSITIVE_INFINITY) most = size;
+  }
+  return most;
 }

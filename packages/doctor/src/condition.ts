@@ -1,3 +1,4 @@
+import { at } from './at.js';
 import type { Problem } from './problem.js';
 
 /** Below this largest entry (1/250 of the 1/4 that is possible) a row's Jacobian is nearly 0. */
@@ -14,13 +15,10 @@ export function saturatedRows({ s, n, f, layer }: Problem): readonly boolean[] {
     let others = 0;
     let most = 0;
     for (let k = row * f; k < (row + 1) * f; k++) {
-      if (s[k] > most) {
-        others += most;
-        most = s[k];
-      } else {
-        others += s[k];
-      }
-      largest = Math.max(largest, s[k] * (1 - s[k]));
+      const value = at(s, k);
+      others += Math.min(most, value);
+      most = Math.max(most, value);
+      largest = Math.max(largest, value * (1 - value));
     }
     return f > 1 && Math.min(largest, others) < saturatedBelow;
   });
@@ -38,8 +36,8 @@ export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Flo
     let first = Number.NEGATIVE_INFINITY;
     let second = Number.NEGATIVE_INFINITY;
     for (let k = row * f; k < (row + 1) * f; k++) {
-      second = Math.max(second, Math.min(first, logarithms[k]));
-      first = Math.max(first, logarithms[k]);
+      second = Math.max(second, Math.min(first, at(logarithms, k)));
+      first = Math.max(first, at(logarithms, k));
     }
     const masked = x !== null && second === Number.NEGATIVE_INFINITY;
     if (f < 2 || masked || (second - first) / scale > underflowsBelow) return false;
@@ -77,7 +75,7 @@ export function oneRow({ n, shape }: Problem): string | null {
 
 /** True where each row's entries are the same. */
 function everyRow(values: Float64Array, f: number, slack: number): boolean {
-  return values.every((value, k) => Math.abs(value - values[k - (k % f)]) <= slack * Math.abs(value));
+  return values.every((value, k) => Math.abs(value - at(values, k - (k % f))) <= slack * Math.abs(value));
 }
 
 /** True where the rows of logits look like probabilities: between 0 and 1, adding up to 1. */
@@ -85,7 +83,7 @@ export function looksLikeProbabilities({ x, n, f }: Problem): boolean {
   if (!x || f < 2 || x.some((value) => value < 0 || value > 1)) return false;
   return Array.from({ length: n }).every((_, row) => {
     let sum = 0;
-    for (let k = row * f; k < (row + 1) * f; k++) sum += x[k];
+    for (let k = row * f; k < (row + 1) * f; k++) sum += at(x, k);
     return Math.abs(sum - 1) < 1e-4;
   });
 }

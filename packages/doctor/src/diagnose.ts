@@ -4,7 +4,7 @@ import { largestOf } from './compare.js';
 import { saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
-import type { Candidate, Goal, Kind } from './form.js';
+import { byIndex, type Candidate, type Goal, type Kind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
 import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
@@ -92,9 +92,9 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
 }
 
 function largestGiven({ values }: Candidate, size: number): number {
-  const at = typeof values === 'function' ? values : (k: number) => values[k];
+  const valueAt = byIndex(values);
   let largest = 0;
-  for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(at(k)));
+  for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(valueAt(k)));
   return largest;
 }
 
@@ -113,7 +113,12 @@ const nothing: DiagnosisEvidence = {
   notes: [],
 };
 
-function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape, input: DiagnoseInput): Diagnosis {
+function ofNumbers(
+  problem: Problem,
+  readings: readonly [Reading, ...Reading[]],
+  shape: Shape,
+  input: DiagnoseInput,
+): Diagnosis {
   const found = search(problem, readings);
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
@@ -136,7 +141,7 @@ function ofNumbers(problem: Problem, readings: readonly Reading[], shape: Shape,
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
   const wanted =
-    goal ?? (verdict === right.id && best.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
+    goal ?? (verdict === right.id && best?.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
   return finish({
     verdict,
     matches,
@@ -191,15 +196,16 @@ function verdictOf(
   saturated: number,
   underflowed: number,
 ): string {
-  if (matches.length === 0) return 'unknown';
+  const [best, ...alike] = matches;
+  if (!best) return 'unknown';
   const rightMatch = matches.find(({ id }) => id === right.id);
   // s − y does not vanish with the Jacobian: where it is small the prediction is good.
   const throughJacobian = rightMatch !== undefined && rightMatch.form !== rightLoss;
-  const indifferent = matches.length > 1 && !problem.g && (rightMatch !== undefined || !problem.y);
+  const indifferent = alike.length > 0 && !problem.g && (rightMatch !== undefined || !problem.y);
   if (mostly(saturated, problem.n) && (throughJacobian || (indifferent && isZero(matches)))) {
     return mostly(underflowed, problem.n) && data.every((value) => Number.isFinite(value)) ? underflow.id : 'saturated';
   }
-  return matches.length === 1 ? matches[0].id : 'ambiguous';
+  return alike.length === 0 ? best.id : 'ambiguous';
 }
 
 /** True where the given numbers are 0 within rounding: the summed rows, which are exactly 0, fit. */

@@ -63,7 +63,8 @@ export function lookUp(
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) return forLayer(found, layer, wanted);
-  if (advised.length > 0 && !problem) return foundAdvice(advised[0], true);
+  const [advice] = advised;
+  if (advice && !problem) return foundAdvice(advice, true);
   throw unknownExpression(expression);
 }
 
@@ -162,12 +163,9 @@ export function namesTarget(expression: string): boolean {
 
 function unknownExpression(expression: string): SoftgradError {
   const known = knownExpressions();
-  const near = nearest(
-    normalised(expression),
-    known.map((one) => normalised(one.expression)),
-  )
+  const near = nearest(normalised(expression), known, (one) => normalised(one.expression))
     .slice(0, 3)
-    .map((index) => `\`${known[index].expression}\` (${known[index].id})`);
+    .map((one) => `\`${one.expression}\` (${one.id})`);
   const nearby = near.length === 0 ? '' : `; the nearest are ${near.join(', ')}`;
   return new SoftgradError(
     'ERR_VALUE',

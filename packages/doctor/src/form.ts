@@ -1,3 +1,4 @@
+import { at } from './at.js';
 import { innerProducts } from './host-softmax.js';
 import { batchSize, type Layer, type LossReduction, type Problem } from './problem.js';
 
@@ -80,9 +81,14 @@ export interface Cotangent {
   readonly terms: Float64Array;
 }
 
+/** What gives the value at an index. */
+export function byIndex(values: Numbers): (k: number) => number {
+  return typeof values === 'function' ? values : (k) => at(values, k);
+}
+
 /** A candidate in which nothing much cancels: the terms are as large as the values. */
 export function candidate(formula: string, values: Numbers): Candidate {
-  const valueAt = typeof values === 'function' ? values : (k: number) => values[k];
+  const valueAt = byIndex(values);
   return { formula, values, terms: (k) => Math.abs(valueAt(k)) };
 }
 
@@ -112,7 +118,7 @@ export function cotangent(problem: Problem, symbol: string, values: Float64Array
     symbol,
     values,
     inner: innerProducts(s, values, n, f),
-    terms: each(problem, (k, row) => (s[k] * (absolute[k] + absoluteInner[row])) / temperature),
+    terms: each(problem, (k, row) => (at(s, k) * (at(absolute, k) + at(absoluteInner, row))) / temperature),
   };
 }
 
@@ -121,11 +127,11 @@ function lossCotangent({ s, y, layer }: Problem): Pick<Cotangent, 'symbol' | 'va
   if (!y) return null;
   if (layer === 'log-softmax') return { symbol: '−y', values: y.map((value) => -value) };
   if (layer === 'sigmoid') {
-    const values = s.map((value, k) => (value - y[k]) / (value * (1 - value)));
+    const values = s.map((value, k) => (value - at(y, k)) / (value * (1 - value)));
     return values.every(Number.isFinite) ? { symbol: '(σ − y) / (σ (1 − σ))', values } : null;
   }
   if (y.some((value, k) => value > 0 && s[k] === 0)) return null;
-  return { symbol: '−y / s', values: y.map((value, k) => (value === 0 ? 0 : -value / s[k])) };
+  return { symbol: '−y / s', values: y.map((value, k) => (value === 0 ? 0 : -value / at(s, k))) };
 }
 
 /** What the sum of the rows' losses is multiplied by, and how that is written. */
@@ -186,6 +192,18 @@ export function entries({ f }: Problem, entry: (i: number, j: number, same: bool
   };
 }
 
+/** The same candidates for the same problem: right ones are what many mistakes are made of. */
+export function oncePerProblem(gives: Form['gives']): Form['gives'] {
+  const found = new WeakMap<Problem, readonly Candidate[]>();
+  return (problem) => {
+    const before = found.get(problem);
+    if (before) return before;
+    const candidates = gives(problem);
+    found.set(problem, candidates);
+    return candidates;
+  };
+}
+
 /** A form that multiplies each of the known cotangents by something. */
 export function product(
   formula: string,
@@ -239,11 +257,11 @@ export function loss(
       const { y } = problem;
       const unscaled = y && compute(problem, y);
       if (!unscaled) return [];
-      const terms = each(problem, (k) => problem.s[k] + y[k]);
+      const { s } = problem;
       return lossFactors(problem).map(({ factor, over, reduction }) => ({
         formula: over ? `(${formula})${over}` : formula,
-        values: scaled(unscaled, factor),
-        terms: scaled(terms, factor),
+        values: lazily(unscaled, factor),
+        terms: (k) => (at(s, k) + at(y, k)) * factor,
         // Of one row the sum is the mean.
         ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
       }));
@@ -266,6 +284,13 @@ export function jacobian(
       return values ? [candidate(formula, values)] : [];
     },
   };
+}
+
+/** The numbers times a factor, computed when they are looked at: of many multiples a sample decides. */
+export function lazily(values: Numbers, factor: number): Numbers {
+  if (factor === 1) return values;
+  const valueAt = byIndex(values);
+  return (k) => valueAt(k) * factor;
 }
 
 export function scaled(values: Float64Array, factor: number): Float64Array {

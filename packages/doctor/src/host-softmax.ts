@@ -1,4 +1,5 @@
 import type { Rows } from '@softgrad/core';
+import { at } from './at.js';
 
 /** Calls `visit` with the index of the first entry of every row and the step between a row's entries. */
 export function eachRow(rows: Rows, visit: (first: number, step: number, row: number) => void): void {
@@ -14,14 +15,14 @@ export function softmaxRows(x: Float64Array, rows: Rows, temperature = 1): Float
   eachRow(rows, (first, step) => {
     const end = first + step * rows.classes;
     let most = Number.NEGATIVE_INFINITY;
-    for (let k = first; k < end; k += step) most = Math.max(most, x[k]);
+    for (let k = first; k < end; k += step) most = Math.max(most, at(x, k));
     if (most === Number.NEGATIVE_INFINITY) return;
     let sum = 0;
     for (let k = first; k < end; k += step) {
-      s[k] = Math.exp((x[k] - most) / temperature);
-      sum += s[k];
+      s[k] = Math.exp((at(x, k) - most) / temperature);
+      sum += at(s, k);
     }
-    for (let k = first; k < end; k += step) s[k] /= sum;
+    for (let k = first; k < end; k += step) s[k] = at(s, k) / sum;
   });
   return s;
 }
@@ -35,11 +36,11 @@ export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Ar
   eachRow(rows, (first, step) => {
     const end = first + step * rows.classes;
     let largest = first;
-    for (let k = first; k < end; k += step) if (s[k] > s[largest]) largest = k;
-    const shift = g[largest];
+    for (let k = first; k < end; k += step) if (at(s, k) > at(s, largest)) largest = k;
+    const shift = at(g, largest);
     let inner = 0;
-    for (let k = first; k < end; k += step) inner += s[k] * (g[k] - shift);
-    for (let k = first; k < end; k += step) dx[k] = s[k] * (g[k] - shift - inner);
+    for (let k = first; k < end; k += step) inner += at(s, k) * (at(g, k) - shift);
+    for (let k = first; k < end; k += step) dx[k] = at(s, k) * (at(g, k) - shift - inner);
   });
   return dx;
 }
@@ -51,23 +52,32 @@ export function sigmoidOf(x: number): number {
 
 /** The largest entry of every row of an (n, f) matrix. */
 export function rowMaxima(values: Float64Array, n: number, f: number): Float64Array {
-  return Float64Array.from({ length: n }, (_, row) =>
-    values.subarray(row * f, (row + 1) * f).reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY),
-  );
+  const maxima = new Float64Array(n).fill(Number.NEGATIVE_INFINITY);
+  for (let row = 0; row < n; row++) {
+    for (let k = row * f; k < (row + 1) * f; k++) maxima[row] = Math.max(at(maxima, row), at(values, k));
+  }
+  return maxima;
+}
+
+/** The sum of one row of a matrix with rows of f entries. */
+export function rowSum(values: Float64Array, row: number, f: number): number {
+  let sum = 0;
+  for (let k = row * f; k < (row + 1) * f; k++) sum += at(values, k);
+  return sum;
 }
 
 /** The sum of every row of an (n, f) matrix. */
 export function rowSums(values: Float64Array, n: number, f: number): Float64Array {
-  return Float64Array.from({ length: n }, (_, row) =>
-    values.subarray(row * f, (row + 1) * f).reduce((sum, value) => sum + value, 0),
-  );
+  const sums = new Float64Array(n);
+  for (let row = 0; row < n; row++) sums[row] = rowSum(values, row, f);
+  return sums;
 }
 
 /** ⟨a, b⟩ of every row of (n, f) matrices. */
 export function innerProducts(a: Float64Array, b: Float64Array, n: number, f: number): Float64Array {
   const products = new Float64Array(n);
   for (let row = 0; row < n; row++) {
-    for (let k = row * f; k < (row + 1) * f; k++) products[row] += a[k] * b[k];
+    for (let k = row * f; k < (row + 1) * f; k++) products[row] = at(products, row) + at(a, k) * at(b, k);
   }
   return products;
 }

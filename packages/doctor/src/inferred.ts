@@ -1,4 +1,5 @@
-import { at } from './at.js';
+import { at, isSet } from './at.js';
+import { rangeOf } from './compare.js';
 import { type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
@@ -48,6 +49,7 @@ function termsOf({ s, y, temperature }: Problem, factor: number): Float64Array {
 /** Right gradients but for rows of zeros, which a loss that leaves rows out has. Nothing is fitted. */
 export function leftOutRows(problem: Problem, data: Float64Array): readonly Candidate[] {
   const { n, f, target } = problem;
+  if (!data.includes(0)) return [];
   const zero = Array.from({ length: n }, (_, row) =>
     data.subarray(row * f, (row + 1) * f).every((value) => value === 0),
   );
@@ -55,7 +57,7 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
   if (counted === n || counted * (f - 1) < enough) return [];
   // Rows that are said to be ignored are no discovery.
   const ignored = target?.counted;
-  if (ignored && zero.every((left, row) => !left || !at(ignored, row))) return [];
+  if (ignored && zero.every((left, row) => !left || !isSet(ignored, row))) return [];
   const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
   return summedLoss(problem).flatMap(({ formula, values, terms }) => {
     if (typeof values === 'function' || typeof terms === 'function') return [];
@@ -83,11 +85,17 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   if (n < 2) return [];
   return summedLoss(problem).flatMap(({ formula, values, terms }) => {
     if (typeof values === 'function' || typeof terms === 'function') return [];
-    const factors = Float64Array.from({ length: n }, (_, row) => factorOf(data, values, row * f, (row + 1) * f));
+    const factors = new Float64Array(n);
+    for (let row = 0; row < n; row++) {
+      const factor = factorOf(data, values, row * f, (row + 1) * f);
+      if (!(factor >= 0)) return [];
+      factors[row] = factor;
+    }
     const counted = factors.filter((factor) => factor > 0);
-    if (factors.some((factor) => !(factor >= 0)) || counted.length * (f - 2) < enough) return [];
+    if (counted.length * (f - 2) < enough) return [];
     // A constant factor of all rows is another matter.
-    if (Math.max(...counted) - Math.min(...counted) <= 2e-2 * Math.max(...counted)) return [];
+    const { least, most } = rangeOf(counted);
+    if (most - least <= 2e-2 * most) return [];
     return [
       {
         formula: `w (${formula}), ${weightsInWords(problem, factors)}`,
@@ -111,7 +119,7 @@ function factorOf(data: Float64Array, values: Float64Array, start: number, end: 
 
 /** What the factors of the rows are: one for each class of the target, or one for each row. */
 function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
-  const rounded = [...factors].map((factor) => Number(factor.toPrecision(3)));
+  const rounded = factors.map((factor) => Number(factor.toPrecision(3)));
   const classes = Array.from({ length: n }, (_, row) => (y ? y.subarray(row * f, (row + 1) * f).indexOf(1) : -1));
   const weights = new Map<number, number>();
   const byClass = classes.every((label, row) => {
@@ -119,7 +127,7 @@ function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
     weights.set(label, weight);
     return label >= 0 && Math.abs(weight - at(rounded, row)) <= 1e-2 * weight;
   });
-  if (!byClass || weights.size === n) return `w = ${some(rounded.map(String))} for the rows`;
+  if (!byClass || weights.size === n) return `w = ${some(Array.from(rounded, String))} for the rows`;
   const sorted = [...weights].sort(([a], [b]) => a - b).map(([label, weight]) => `${weight} for class ${label}`);
   return `w = ${some(sorted)}`;
 }
@@ -140,11 +148,11 @@ function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
   const kept = rows.reduce((count, row) => count + row.reduce((sum, one) => sum + one, 0) - 1, 0);
   // A row of zeros alone may be one that was never written.
   if (rows.every((row) => !row.includes(0)) || kept < enough) return [];
-  const logits = x.map((value, k) => (at(keep, k) ? value : Number.NEGATIVE_INFINITY));
+  const logits = x.map((value, k) => (isSet(keep, k) ? value : Number.NEGATIVE_INFINITY));
   const s = softmaxRows(logits, { outer: n, classes: f, inner: 1 }, temperature);
   // Rows that are masked throughout have no loss.
   const target = y?.map((value, k) => (keep.subarray(k - (k % f), k - (k % f) + f).includes(1) ? value : 0)) ?? null;
-  if (target?.some((value, k) => value > 0 && !at(keep, k))) return [];
+  if (target?.some((value, k) => value > 0 && !isSet(keep, k))) return [];
   const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };
   return [...rightProduct.gives(other), ...rightLoss.gives(other)].map((found) => ({
     ...found,

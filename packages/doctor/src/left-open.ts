@@ -1,5 +1,5 @@
 import { at } from './at.js';
-import { largestOf } from './compare.js';
+import { largestOf, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import type { Mistake } from './form.js';
 import { right } from './mistakes/right.js';
@@ -77,7 +77,8 @@ function targetsAlike({ s, y, n, f }: Problem, data: Float64Array): boolean {
     const counts = largestOf(data.subarray(row * f, (row + 1) * f)) > negligible * most;
     return counts ? [label < 0 ? Number.NaN : at(s, row * f + label)] : [];
   }).flat();
-  return Math.max(...found) - Math.min(...found) <= alike * Math.min(...found);
+  const { least, most: greatest } = rangeOf(found);
+  return greatest - least <= alike * least;
 }
 
 /** True where so few digits agree that the numbers may be the right gradient of any loss. */
@@ -105,8 +106,8 @@ function indifferentRows(problem: Problem): readonly boolean[] {
   const { s, n, f } = problem;
   const saturated = saturatedRows(problem);
   return Array.from({ length: n }, (_, row) => {
-    const values = s.subarray(row * f, (row + 1) * f);
-    return saturated[row] || Math.max(...values) - Math.min(...values) <= alike * Math.max(...values);
+    const { least, most } = rangeOf(s.subarray(row * f, (row + 1) * f));
+    return saturated[row] || most - least <= alike * most;
   });
 }
 

@@ -1,14 +1,14 @@
 /** From this share of tokens that differ on, two expressions have their punctuation in common and little else. */
 const far = 0.5;
 
-/** Which of the normalised candidates are near the wanted expression, the nearest first: their indices. */
-export function nearest(wanted: string, candidates: readonly string[]): readonly number[] {
+/** Which of the candidates are near the wanted expression, the nearest first; both are compared as normalised. */
+export function nearest<T>(wanted: string, candidates: readonly T[], textOf: (candidate: T) => string): readonly T[] {
   const tokens = tokensOf(wanted);
   return candidates
-    .map((candidate, index) => ({ index, distance: relativeDistance(tokensOf(candidate), tokens) }))
+    .map((candidate) => ({ candidate, distance: relativeDistance(tokensOf(textOf(candidate)), tokens) }))
     .filter(({ distance }) => distance < far)
     .sort((a, b) => a.distance - b.distance)
-    .map(({ index }) => index);
+    .map(({ candidate }) => candidate);
 }
 
 /**
@@ -28,12 +28,15 @@ function relativeDistance(a: readonly string[], b: readonly string[]): number {
 /** Levenshtein's distance. */
 function distance(a: readonly string[], b: readonly string[]): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + (a[i] === b[j] ? 0 : 1)));
+  for (const [i, own] of a.entries()) {
+    let left = i + 1;
+    const next = [left];
+    for (const [j, other] of b.entries()) {
+      const [diagonal = 0, above = 0] = row.slice(j, j + 2);
+      left = Math.min(left + 1, above + 1, diagonal + (own === other ? 0 : 1));
+      next.push(left);
     }
     row = next;
   }
-  return row[b.length];
+  return row.at(-1) ?? 0;
 }

@@ -1,8 +1,9 @@
 import { placeOf } from './arrays.js';
+import { at } from './at.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
-import type { Kind } from './form.js';
+import { type Candidate, candidate, type Kind } from './form.js';
 import { addsUp, right, rightProbabilityLoss } from './mistakes/right.js';
 import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
@@ -87,19 +88,13 @@ export function notesOn(
 function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {
   if (kind !== 'gradient') return [];
   const { n, f, s } = problem;
-  const wrong: number[] = [];
+  let wrong: readonly number[] = [];
   const notes: string[] = [];
-  const candidates = right.forms.filter((form) => form.kind === 'gradient').flatMap((form) => form.gives(problem));
-  for (const { values, formula } of candidates) {
-    if (typeof values === 'function') continue;
-    const off: number[] = [];
-    for (let row = 0; row < n; row++) {
-      const part = values.subarray(row * f, (row + 1) * f);
-      const given = measure(data.subarray(row * f, (row + 1) * f));
-      const [, error] = relativeErrors(given, { formula, values: part, terms: part }, noiseLevels(f, true));
-      if (error > 1e-3) off.push(row);
-    }
-    if (off.length < n && (wrong.length === 0 || off.length < wrong.length)) wrong.splice(0, wrong.length, ...off);
+  // Multiples of what a loss of the probabilities gives are too many to look at row by row.
+  const forms = right.forms.filter((form) => form.kind === 'gradient' && form !== rightProbabilityLoss);
+  for (const known of forms.flatMap((form) => form.gives(problem))) {
+    const off = rowsOff(problem, data, known);
+    if (off.length < n && (wrong.length === 0 || off.length < wrong.length)) wrong = off;
   }
   if (wrong.length > 0) {
     const which = wrong.slice(0, 5).join(', ');
@@ -113,13 +108,51 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   return notes;
 }
 
+/** A row whose relative error is above this is not what an explanation gives. */
+const rowFits = 1e-3;
+
+/** True where the largest difference alone, whatever is rounding in it, makes a row's relative error too large. */
+function isFarOff(data: Float64Array, valueAt: (k: number) => number, first: number, f: number): boolean {
+  let most = 0;
+  let difference = 0;
+  for (let k = first; k < first + f; k++) {
+    const given = at(data, k);
+    const expected = valueAt(k);
+    most = Math.max(most, Math.abs(given), Math.abs(expected));
+    difference = Math.max(difference, Math.abs(given - expected));
+  }
+  return most > leastFloat32 && difference > 2 * rowFits * Math.sqrt(f) * most;
+}
+
+/** Far above what float32 may have lost. */
+const leastFloat32 = 2 ** -100;
+
+/** The rows in which the numbers are not those of an explanation. */
+function rowsOff({ n, f }: Problem, data: Float64Array, { formula, values }: Candidate): readonly number[] {
+  const valueAt = typeof values === 'function' ? values : (k: number) => at(values, k);
+  const levels = noiseLevels(f, true).slice(1, 2);
+  const off: number[] = [];
+  for (let row = 0; row < n; row++) {
+    const first = row * f;
+    if (isFarOff(data, valueAt, first, f)) {
+      off.push(row);
+      continue;
+    }
+    const given = measure(data.subarray(first, first + f));
+    const part = candidate(formula, (k) => valueAt(first + k));
+    const [error = 1] = relativeErrors(given, part, levels);
+    if (error > rowFits) off.push(row);
+  }
+  return off;
+}
+
 function rowsCancel(data: Float64Array, s: Float64Array, n: number, f: number): boolean {
   for (let row = 0; row < n; row++) {
     let sum = 0;
     let size = 0;
     for (let k = row * f; k < (row + 1) * f; k++) {
-      sum += data[k];
-      size += Math.abs(data[k]);
+      sum += at(data, k);
+      size += Math.abs(at(data, k));
     }
     if (!(Math.abs(sum) <= 1e-5 * size)) return false;
   }

@@ -49,19 +49,28 @@ const chance = 1e-3;
  * 3 to 8 decimals (or as many significant digits). Null where they have more digits, or are 0 throughout.
  */
 export function precisionOf(data: Float64Array): Precision | null {
-  const values = data.filter((value) => Number.isFinite(value) && value !== 0);
-  if (values.length === 0) return null;
-  const [half, other] = halves.filter((one) => values.every((value) => rounded(value, one) === value));
+  if (everyNumber(data, () => false)) return null;
+  const [half, other] = halves.filter((one) => everyNumber(data, (value) => rounded(value, one) === value));
   if (half) return ofHalf(data, half, other);
-  const printed = printoutOf(values);
+  const printed = printoutOf(data);
   if (!printed) return null;
   const { name, step } = printed;
-  const origin = halves.find((one) => cameFrom(values, one, printed));
+  const origin = halves.find((one) => cameFrom(data, one, printed));
   if (origin) {
     const slack = data.map((value) => (spacing(value, origin) + step(value)) / 2);
     return { name: `${origin.name}, printed with ${name}`, slack, unit: 2 ** -origin.bits };
   }
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
+}
+
+/** True where all of the numbers that are finite and not 0, which say nothing, pass a test. */
+function everyNumber(data: Float64Array, passes: (value: number) => boolean): boolean {
+  for (const value of data) if (isTelling(value) && !passes(value)) return false;
+  return true;
+}
+
+function isTelling(value: number): boolean {
+  return value !== 0 && Number.isFinite(value);
 }
 
 /** Numbers that both formats hold may be of either: small ones of float16 have few digits. */
@@ -73,48 +82,81 @@ function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = 
 
 interface Printout {
   readonly name: string;
+  /** How many decimals a number has; below 0 where its last digit counts tens or more. */
+  places(value: number): number;
   /** What the last digit of a number counts. */
   step(value: number): number;
   print(value: number): string;
 }
 
-function printoutOf(values: Float64Array): Printout | null {
+function printoutOf(data: Float64Array): Printout | null {
   const found = [decimals, significantDigits].flatMap((printout) => {
     const all = Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k));
-    return all.find(({ print }) => values.every((value) => isPrinted(value, print))) ?? [];
+    return all.find((one) => everyNumber(data, (value) => isPrinted(value, one))) ?? [];
   });
   // Few of the numbers end in a zero in the one that it was.
   const [first, second] = found;
   if (!first || !second) return first ?? second ?? null;
-  return usingLastDigit(values, second) > usingLastDigit(values, first) ? second : first;
+  return usingLastDigit(data, second) > usingLastDigit(data, first) ? second : first;
 }
 
 function decimals(digits: number): Printout {
-  return { name: `${digits} decimals`, step: () => 1 / 10 ** digits, print: (value) => value.toFixed(digits) };
+  return {
+    name: `${digits} decimals`,
+    places: () => digits,
+    step: () => 1 / 10 ** digits,
+    print: (value) => value.toFixed(digits),
+  };
 }
 
 function significantDigits(digits: number): Printout {
   return {
     name: `${digits} significant digits`,
+    places: (value) => digits - 1 - Math.floor(Math.log10(Math.abs(value))),
     step: (value) => (value === 0 ? 0 : 10 ** (Math.floor(Math.log10(Math.abs(value))) - digits + 1)),
     print: (value) => value.toPrecision(digits),
   };
 }
 
-function usingLastDigit(values: Float64Array, { print }: Printout): number {
-  return values.reduce((count, value) => count + (/0(?:e|$)/.test(print(value)) ? 0 : 1), 0);
+function usingLastDigit(data: Float64Array, printout: Printout): number {
+  let count = 0;
+  for (const value of data) if (isTelling(value) && !endsInZero(value, printout)) count++;
+  return count;
+}
+
+function endsInZero(value: number, { places, print }: Printout): boolean {
+  const count = lastDigits(value, places(value));
+  return count === null ? /0(?:e|$)/.test(print(value)) : count % 10 === 0;
 }
 
 /** True where the number is its printout, read in float64 or float32. */
-function isPrinted(value: number, print: (value: number) => string): boolean {
-  const read = Number(print(value));
+function isPrinted(value: number, { places, print }: Printout): boolean {
+  const decimals = places(value);
+  const count = lastDigits(value, decimals);
+  const read = count === null ? Number(print(value)) : inUnits(count, -decimals);
   return read === value || Math.fround(read) === value;
 }
 
+/** A number in units of its last decimal, where these are exact; null where only its printout tells. */
+function lastDigits(value: number, places: number): number | null {
+  if (Math.abs(places) > mostExact) return null;
+  const count = Math.round(inUnits(value, places));
+  return Number.isSafeInteger(count) ? count : null;
+}
+
+/** Powers of ten up to this are exact, and so is the rounding of a quotient by them. */
+const mostExact = 22;
+
+/** value · 10^exponent, rounded once. */
+function inUnits(value: number, exponent: number): number {
+  return exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
+}
+
 /** True where every printed number is one that the format has, printed, and that is no chance. */
-function cameFrom(values: Float64Array, half: HalfPrecision, { print, step }: Printout): boolean {
+function cameFrom(data: Float64Array, half: HalfPrecision, { print, step }: Printout): boolean {
   let likelihood = 1;
-  for (const value of values) {
+  for (const value of data) {
+    if (!isTelling(value)) continue;
     const nearest = rounded(value, half);
     const near = [nearest, nearest - spacing(value, half), nearest + spacing(value, half)];
     if (!near.some((one) => Number(print(one)) === Number(print(value)))) return false;

@@ -8,7 +8,7 @@ import {
   withoutAxis,
 } from '@softgrad/core';
 import { classesLast, placeOf, readValues } from './arrays.js';
-import { at } from './at.js';
+import { at, isSet, sizeAt } from './at.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
 import { readMask, readTarget, readWeight, type Target } from './target.js';
 
@@ -101,7 +101,7 @@ export function readProblem(input: ProblemInput): Problem {
   const temperature = checkTemperature(input.temperature ?? 1);
   const reduction = checkReduction(input.reduction);
   const layer = checkLayer(input.layer);
-  const f = at(shape, axis);
+  const f = sizeAt(shape, axis);
   const n = data.length / f;
   const signal = classesLast(data, shape, axis);
   const keep = input.mask === undefined ? null : readMask(input.mask, shape, axis);
@@ -188,7 +188,7 @@ function probabilitiesOf(
   const sigmoid = layer === 'sigmoid';
   if (name === 'logits') {
     checkLogits(signal, shape, axis, f, sigmoid);
-    const x = keep ? signal.map((value, k) => (at(keep, k) ? value : Number.NEGATIVE_INFINITY)) : signal;
+    const x = keep ? signal.map((value, k) => (isSet(keep, k) ? value : Number.NEGATIVE_INFINITY)) : signal;
     return {
       x,
       s: sigmoid
@@ -261,7 +261,7 @@ function checkProbabilities(
   for (let row = 0; row < n; row++) {
     if (!sums(row)) continue;
     let sum = 0;
-    for (let k = row * f; k < (row + 1) * f; k++) sum += s[k];
+    for (let k = row * f; k < (row + 1) * f; k++) sum += at(s, k);
     if (Math.abs(sum - 1) <= sumSlack) continue;
     throw new SoftgradError(
       'ERR_VALUE',
@@ -314,13 +314,13 @@ function targetOfFused(
 ): Float64Array | null {
   if (f < 2) return null;
   for (const factor of [1, n]) {
-    const y = given ?? s.map((value, k) => (Math.abs(value - factor * g[k] - 1) <= oneHotSlack ? 1 : 0));
+    const y = given ?? s.map((value, k) => (Math.abs(value - factor * at(g, k) - 1) <= oneHotSlack ? 1 : 0));
     if (!given && !isOneHot(y, f)) continue;
     let difference = 0;
     let size = 0;
     for (let k = 0; k < s.length; k++) {
-      difference = Math.max(difference, Math.abs(s[k] - y[k] - factor * g[k]));
-      size = Math.max(size, Math.abs(factor * g[k]));
+      difference = Math.max(difference, Math.abs(at(s, k) - at(y, k) - factor * at(g, k)));
+      size = Math.max(size, Math.abs(factor * at(g, k)));
     }
     // Relative to the upstream: where the softmax is saturated, s − y and any small upstream are alike in absolute terms.
     if (difference < fusedSlack * size) return y;
@@ -331,7 +331,7 @@ function targetOfFused(
 function isOneHot(y: Float64Array, f: number): boolean {
   for (let first = 0; first < y.length; first += f) {
     let ones = 0;
-    for (let k = first; k < first + f; k++) ones += y[k];
+    for (let k = first; k < first + f; k++) ones += at(y, k);
     if (ones !== 1) return false;
   }
   return true;

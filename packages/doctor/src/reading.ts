@@ -1,5 +1,6 @@
 import { formatShape, type Shape, SoftgradError, sameShape, sizeOf } from '@softgrad/core';
 import { classesLast, type HostValues } from './arrays.js';
+import { at, sizeAt } from './at.js';
 import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
 
@@ -15,7 +16,7 @@ export interface Reading {
  *
  * @throws ERR_SHAPE where it can be nothing
  */
-export function readingsOf(problem: Problem, { shape, data }: HostValues): readonly Reading[] {
+export function readingsOf(problem: Problem, { shape, data }: HostValues): readonly [Reading, ...Reading[]] {
   const { n, f, batch } = problem;
   const own = problem.shape;
   const matrix = own.length === 2;
@@ -29,14 +30,17 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
   add('gradient', [f], n === 1 && own.length > 1, asIs);
   add('jacobian', [...batch, f, f], true, asIs);
   add('jacobian', [f, f], n === 1 && batch.length > 0, asIs);
-  add('transposed gradient', own.toReversed(), matrix, (values) => toClassesLast(transpose(values, own[1], own[0])));
+  add('transposed gradient', own.toReversed(), matrix, (values) =>
+    toClassesLast(transpose(values, sizeAt(own, 1), sizeAt(own, 0))),
+  );
   add('transposed jacobian', [f, f, n], matrix, (values) => transpose(values, f * f, n));
   add('jacobian along the other axis', [f, n, n], matrix, asIs);
   add('one jacobian for the batch', [f, f], n > 1, asIs);
   add('jacobian of the flattened batch', [n * f, n * f], n > 1, asIs);
   add('sum over the batch', [f], n > 1, asIs);
   add('sum over the classes', batch, batch.length > 0, asIs);
-  if (readings.length > 0) return readings;
+  const [first, ...others] = readings;
+  if (first) return [first, ...others];
   throw shapeError(problem, shape);
 }
 
@@ -52,6 +56,6 @@ export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more
 /** The transpose of a (rows, columns) matrix. */
 function transpose(values: Float64Array, rows: number, columns: number): Float64Array {
   const result = new Float64Array(values.length);
-  for (let k = 0; k < values.length; k++) result[(k % columns) * rows + Math.floor(k / columns)] = values[k];
+  for (let k = 0; k < values.length; k++) result[(k % columns) * rows + Math.floor(k / columns)] = at(values, k);
   return result;
 }

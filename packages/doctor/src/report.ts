@@ -20,7 +20,7 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
 /** What the code in the last part is to somebody with this diagnosis. */
 function headingOf({ verdict, matches }: Pick<Diagnosis, 'verdict' | 'matches'>): string {
   if (verdict === 'right') {
-    const digits = digitsOf(matches[0].error);
+    const digits = digitsOf(matches[0]?.error ?? 0);
     return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';
   }
   if (verdict === 'unknown') return 'To compare with: how the right ones are computed';

@@ -86,14 +86,15 @@ export function largestRowSum({ s, n, f, temperature }: Problem): number {
 /** Column i of J added up from the top, as `J.sum(axis=1)` does. */
 function columnSum(s: Float64Array, first: number, i: number, f: number): number {
   let sum = 0;
-  for (let j = 0; j < f; j++) sum += i === j ? s[first + i] * (1 - s[first + i]) : -s[first + j] * s[first + i];
+  for (let j = 0; j < f; j++)
+    sum += i === j ? at(s, first + i) * (1 - at(s, first + i)) : -at(s, first + j) * at(s, first + i);
   return sum;
 }
 
 /** s (1 − s) + Σ_k −s roll(s, k), the products added up before they are added to the diagonal, as Python's `sum` does. */
 function rollSum(s: Float64Array, first: number, i: number, f: number): number {
-  const own = s[first + i];
+  const own = at(s, first + i);
   let off = 0;
-  for (let k = 1; k < f; k++) off += -own * s[first + ((i - k + f) % f)];
+  for (let k = 1; k < f; k++) off += -own * at(s, first + ((i - k + f) % f));
   return own * (1 - own) + off;
 }

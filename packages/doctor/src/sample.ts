@@ -1,4 +1,4 @@
-import { at } from './at.js';
+import { at, isSet } from './at.js';
 import { type Given, measure, type Noise, sampled } from './compare.js';
 import { each } from './form.js';
 import type { Problem } from './problem.js';
@@ -18,9 +18,9 @@ export function sampleOfRows(problem: Problem, data: Float64Array, levels: reado
   const step = Math.floor(n / rows);
   const taken = (values: Float64Array) => each({ ...problem, n: rows }, (_, row, i) => at(values, row * step * f + i));
   const some = (values: Float64Array | null) => values && taken(values);
-  const kept = (values: Uint8Array, length: number) =>
+  const kept = (flags: Uint8Array, length: number) =>
     Uint8Array.from({ length: rows * length }, (_, k) =>
-      at(values, Math.floor(k / length) * step * length + (k % length)),
+      isSet(flags, Math.floor(k / length) * step * length + (k % length)) ? 1 : 0,
     );
   const { target, masked } = problem;
   return {

@@ -222,7 +222,7 @@ function rank(problem: Problem, readings: readonly GivenReading[], levels: reado
       }
     }
     best.forEach((match, level) => {
-      if (match) ranked[level].push(match);
+      if (match) ranked[level]?.push(match);
     });
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
@@ -283,9 +283,10 @@ function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], 
     const errors = relativeErrors(given, candidate, levels, step);
     if (Math.min(...errors) > hopeless) return errors;
   }
-  const errors = relativeErrors(given, candidate, levels);
-  if (errors[0] <= fits && !standsOut(given, candidate.terms, levels[1])) errors[0] = Number.POSITIVE_INFINITY;
-  return errors;
+  const [plain = 1, ...others] = relativeErrors(given, candidate, levels);
+  const [, finest] = levels;
+  const isNoise = plain <= fits && finest !== undefined && !standsOut(given, candidate.terms, finest);
+  return [isNoise ? Number.POSITIVE_INFINITY : plain, ...others];
 }
 
 /** Cuts the ranking after the explanations that cannot be told from the best one. */

@@ -216,7 +216,7 @@ function rewritten(
   rewrite: (name: string, operands: readonly [string, ...string[]]) => string,
 ): string {
   let result = text;
-  for (const { 0: start, 1: name, index } of [...text.matchAll(new RegExp(call, 'g'))].reverse()) {
+  for (const { 0: start, 1: name = '', index } of [...text.matchAll(new RegExp(call, 'g'))].reverse()) {
     const open = index + start.length;
     const operands = operandsFrom(result, open);
     if (operands === null) continue;

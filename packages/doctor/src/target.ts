@@ -1,6 +1,6 @@
 import { formatShape, type Shape, SoftgradError, sameShape, type TensorInput, withoutAxis } from '@softgrad/core';
 import { classesLast, placeOf, readValues } from './arrays.js';
-import { at } from './at.js';
+import { at, isSet, sizeAt } from './at.js';
 
 /** The target of a cross-entropy, with what its options make of it. (n, f) matrices, classes last. */
 export interface Target {
@@ -34,7 +34,7 @@ export function readTarget(
   axis: number,
 ): Target {
   const target = readValues('target', input);
-  const f = at(shape, axis);
+  const f = sizeAt(shape, axis);
   const { labelSmoothing = null, weight, ignoreIndex } = options;
   const indices = !sameShape(target.shape, shape);
   if (indices) checkIndexShape(target.shape, shape, axis);
@@ -44,7 +44,7 @@ export function readTarget(
     : checkedProbabilities(classesLast(target.data, shape, axis), shape, axis);
   const counted = counts?.includes(0) ? Uint8Array.from(counts) : null;
   const smoothed = labelSmoothing ? smooth(given, labelSmoothing, { keep, counted, f }) : given;
-  const y = smoothed.map((value, k) => (keep && !at(keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
+  const y = smoothed.map((value, k) => (keep && !isSet(keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
   const divisor = indices
     ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
     : y.length / f;
@@ -60,7 +60,7 @@ export function smooth(
 ): Float64Array {
   return y.map((value, k) => {
     const row = Math.floor(k / f);
-    if (counted && !at(counted, row)) return 0;
+    if (counted && !isSet(counted, row)) return 0;
     const classes = keep ? keep.subarray(row * f, (row + 1) * f).reduce((sum, kept) => sum + kept, 0) : f;
     return (1 - epsilon) * value + share(classes);
   });
@@ -87,7 +87,7 @@ function oneHot(indices: Float64Array, ignoreIndex: number, keep: Uint8Array | n
         `diagnose: target entry ${row} is ${value}; expected a class index from 0 to ${f - 1}${hint}`,
       );
     }
-    if (keep && !at(keep, row * f + value)) {
+    if (keep && !isSet(keep, row * f + value)) {
       throw new SoftgradError('ERR_VALUE', `diagnose: target entry ${row} is class ${value}, which is masked`);
     }
     y[row * f + value] = 1;
@@ -150,8 +150,8 @@ function broadcast(mask: { readonly shape: Shape; readonly data: Float64Array },
     let step = 1;
     let rest = k;
     for (let d = shape.length - 1; d >= offset; d--) {
-      const length = at(shape, d);
-      const own = at(mask.shape, d - offset);
+      const length = sizeAt(shape, d);
+      const own = sizeAt(mask.shape, d - offset);
       if (own > 1) index += (rest % length) * step;
       step *= own;
       rest = Math.floor(rest / length);

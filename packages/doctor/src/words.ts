@@ -30,7 +30,8 @@ export function wordsFor(
       goal: 'loss',
     };
   }
-  if (verdict === underflow.id && matches[0].id !== underflow.id) {
+  const [best, ...alike] = matches;
+  if (verdict === underflow.id && best?.id !== underflow.id) {
     const share = `${evidence.underflowedRows} of ${n} rows (${percent(evidence.underflowedRows, n)})`;
     return {
       what: `Zeros by underflow: in ${share} all probabilities but one are below 1.4e-45 and so 0 in float32, and the Jacobian with them.`,
@@ -38,7 +39,7 @@ export function wordsFor(
       goal: 'loss',
     };
   }
-  if (verdict === 'unknown') {
+  if (!best) {
     const nearest = others[0];
     return {
       what:
@@ -55,11 +56,11 @@ export function wordsFor(
     const names = matches.map(({ mistake }) => mistake.name);
     return {
       what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
-      why: `${matches[0].mistake.why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : names.slice(1).join(' or from ')}.`,
-      goal: matches[0].mistake.goal,
+      why: `${best.mistake.why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}.`,
+      goal: best.mistake.goal,
     };
   }
-  const { mistake, error } = matches[0];
+  const { mistake, error } = best;
   const digits = verdict === right.id ? digitsOf(error) : null;
   if (digits !== null) {
     return {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { explanationsOf } from '../src/catalogue.js';
+import { softmaxRows } from '../src/host-softmax.js';
 import { diagnose } from '../src/index.js';
 import { layers, type ProblemInput, readProblem } from '../src/problem.js';
 import { sampleOfRows } from '../src/sample.js';
@@ -82,4 +83,18 @@ test('an explanation that holds in the sample alone is none', () => {
   const gradient = right.map((row, k) => (k % step === 0 ? row : row.map((value) => -2 * value)));
   expect(diagnose({ logits, target: labels, gradient: right }).verdict).toBe('right');
   expect(diagnose({ logits, target: labels, gradient }).verdict).toBe('unknown');
+});
+
+test('rows may be more than a function takes arguments', () => {
+  const [rows, classes] = [130_000, 2];
+  const target = Float64Array.from({ length: rows }, (_, row) => row % classes);
+  const x = Float64Array.from({ length: rows * classes }, (_, k) => Math.sin(k * k));
+  const s = softmaxRows(x, { outer: rows, classes, inner: 1 });
+  const shape = [rows, classes];
+  const gradient = {
+    shape,
+    data: s.map((value, k) => 3.7 * (value - (k % 2 === Math.floor(k / 2) % 2 ? 1 : 0))),
+  };
+  const known = { logits: { shape, data: x }, target: { shape: [rows], data: target } };
+  expect(diagnose({ ...known, gradient }).verdict).toBe('scaled');
 });

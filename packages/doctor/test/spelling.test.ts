@@ -162,12 +162,14 @@ describe('names', () => {
 });
 
 test('what is near has more than half of its tokens in common, names three times as many as letters; the nearest comes first', () => {
-  expect(nearest('J.sum(axis=1)', ['J.mean(axis=1)', 'J.sum(axis=1)', 's*g', 'J.sum(axis=2)'])).toEqual([1, 3, 0]);
+  const near = (wanted: string, candidates: readonly string[]) => nearest(wanted, candidates, (text) => text);
+  const sums = ['J.mean(axis=1)', 'J.sum(axis=1)', 's*g', 'J.sum(axis=2)'];
+  expect(near('J.sum(axis=1)', sums)).toEqual(['J.sum(axis=1)', 'J.sum(axis=2)', 'J.mean(axis=1)']);
   // One token of two differs: that is half.
-  expect([nearest('ab', ['ab']), nearest('s*', ['s-']), nearest('s*g', ['s-g'])]).toEqual([[0], [], [0]]);
+  expect([near('ab', ['ab']), near('s*', ['s-']), near('s*g', ['s-g'])]).toEqual([['ab'], [], ['s-g']]);
   // A name against another: 3 of 7 tokens differ; of 5, it is more than half.
-  expect(nearest('abc(s+g)', ['xyz(s+g)'])).toEqual([0]);
-  expect(nearest('abc(s)', ['xyz(s)'])).toEqual([]);
-  expect([nearest('', []), nearest('', ['']), nearest('s', ['', 'ss'])]).toEqual([[], [0], []]);
-  expect(nearest('a+b+c', ['a+c', 'b+a+c', 'a+b+c+s'])).toEqual([2, 0, 1]);
+  expect(near('abc(s+g)', ['xyz(s+g)'])).toEqual(['xyz(s+g)']);
+  expect(near('abc(s)', ['xyz(s)'])).toEqual([]);
+  expect([near('', []), near('', ['']), near('s', ['', 'ss'])]).toEqual([[], [''], []]);
+  expect(near('a+b+c', ['a+c', 'b+a+c', 'a+b+c+s'])).toEqual(['a+b+c+s', 'a+c', 'b+a+c']);
 });

@@ -2,6 +2,7 @@ import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } fr
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
+import { costOf, shareOfTime, spread } from '../conformance-cost.js';
 import type { Backends, Session } from '../context.js';
 import { blaming, loadModule, settled } from '../module.js';
 import { positive } from '../options.js';
@@ -101,13 +102,16 @@ async function runSuite(
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
-  const total = bound.filter(applies).length;
+  const total = bound.filter(applies).reduce((sum, one) => sum + costOf(one), 0);
   const reports = new Map<BoundCase, CaseReport>();
   let done = 0;
   try {
     for (const boundCase of spread(bound)) {
       reports.set(boundCase, await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
-      if (applies(boundCase)) progress.update(shareOfTime(++done / total));
+      if (applies(boundCase)) {
+        done += costOf(boundCase);
+        progress.update(shareOfTime(done / total));
+      }
     }
   } finally {
     progress.stop();
@@ -115,36 +119,8 @@ async function runSuite(
   return { backend: target.name, unavailable: null, cases: bound.flatMap((one) => reports.get(one) ?? []) };
 }
 
-/**
- * The share of its time that a share of the suite takes. The first calls take longer, since they compile kernels: with this exponent
- * the estimate of the whole was within a factor of 1.5 after a fifth of it, on cpu, wasm, tfjs, gpujs and webgpu.
- */
-function shareOfTime(share: number): number {
-  return share ** 0.87;
-}
-
 function applies({ skip }: BoundCase): boolean {
   return skip === null;
-}
-
-/**
- * The cases in an order in which every part of it is a sample of the whole, so that the time that it took tells how much is left: cases
- * of a section take alike, those of different sections and those without fused kernels do not. The last, which closes the backend, stays.
- */
-export function spread<C extends Pick<BoundCase, 'name' | 'section' | 'skip'>>(cases: readonly C[]): readonly C[] {
-  const groups = new Map<string, C[]>();
-  const toRun = cases.slice(0, -1).filter(({ skip }) => skip === null);
-  for (const one of toRun) {
-    const backend = one.name.slice(0, one.name.indexOf(': '));
-    const key = `${backend}: ${one.section}`;
-    const group = groups.get(key);
-    if (group) group.push(one);
-    else groups.set(key, [one]);
-  }
-  const placed = [...groups.values()].flatMap((group) => group.map((one, k) => ({ one, at: (k + 1) / group.length })));
-  placed.sort((a, b) => a.at - b.at);
-  const skipped = cases.slice(0, -1).filter(({ skip }) => skip !== null);
-  return [...skipped, ...placed.map(({ one }) => one), ...cases.slice(-1)];
 }
 
 function unavailableReport({ name, reason }: Unavailable): ConformanceReport {

@@ -1,4 +1,5 @@
-import { candidate, each, entries, type Mistake, scaled } from '../form.js';
+import { at } from '../at.js';
+import { candidate, each, entries, lazily, type Mistake, scaled } from '../form.js';
 import type { Problem } from '../problem.js';
 import { jacobianEntries, rightLoss, rightProduct, vjp } from './right.js';
 
@@ -23,9 +24,9 @@ const batchContracted: Mistake = {
         const sums = columnSums(problem, g);
         const values = vjp(
           problem,
-          each(problem, (_k, _row, i) => sums[i]),
+          each(problem, (_k, _row, i) => at(sums, i)),
         );
-        return [candidate('J_n Σ_m g_m', values), candidate('J_n Σ_m g_m / n', scaled(values, 1 / n))];
+        return [candidate('J_n Σ_m g_m', values), candidate('J_n Σ_m g_m / n', lazily(values, 1 / n))];
       },
     },
     {
@@ -36,12 +37,13 @@ const batchContracted: Mistake = {
         const { g, n, f } = problem;
         if (!g || n === 1 || n * f * f > affordable) return [];
         const matrix = summedJacobian(problem);
-        const values = each(problem, (_k, row, i) => {
+        const values = (k: number) => {
+          const i = k % f;
           let sum = 0;
-          for (let j = 0; j < f; j++) sum += matrix[i * f + j] * g[row * f + j];
+          for (let j = 0; j < f; j++) sum += at(matrix, i * f + j) * at(g, k - i + j);
           return sum;
-        });
-        return [candidate('(Σ_m J_m) g_n', values), candidate('(Σ_m J_m / n) g_n', scaled(values, 1 / n))];
+        };
+        return [candidate('(Σ_m J_m) g_n', values), candidate('(Σ_m J_m / n) g_n', lazily(values, 1 / n))];
       },
     },
     {
@@ -59,7 +61,7 @@ const batchContracted: Mistake = {
 
 function columnSums({ n, f }: Problem, g: Float64Array): Float64Array {
   const sums = new Float64Array(f);
-  for (let k = 0; k < n * f; k++) sums[k % f] += g[k];
+  for (let k = 0; k < n * f; k++) sums[k % f] = at(sums, k % f) + at(g, k);
   return sums;
 }
 
@@ -70,7 +72,7 @@ function summedJacobian({ s, n, f, temperature }: Problem): Float64Array {
     for (let i = 0; i < f; i++) {
       for (let j = 0; j < f; j++) {
         const own = i === j ? 1 : 0;
-        matrix[i * f + j] += (s[first + i] * (own - s[first + j])) / temperature;
+        matrix[i * f + j] = at(matrix, i * f + j) + (at(s, first + i) * (own - at(s, first + j))) / temperature;
       }
     }
   }
@@ -115,7 +117,7 @@ const flattenedBatch: Mistake = {
       gives: (problem) => {
         const flat = { ...problem, n: 1, f: problem.n * problem.f };
         const { s, temperature } = problem;
-        const values = entries(flat, (i, j, same) => ((same ? s[i] : 0) - s[i] * s[j]) / temperature);
+        const values = entries(flat, (i, j, same) => ((same ? at(s, i) : 0) - at(s, i) * at(s, j)) / temperature);
         return [candidate('diag(s) − s sᵀ of all samples as one row', values)];
       },
     },
@@ -126,15 +128,9 @@ const flattenedBatch: Mistake = {
       gives: (problem) => {
         const { s, g, n, temperature } = problem;
         if (n === 1) return [];
-        const sums = s.map((value) => (value * (1 - n)) / temperature);
+        const sums = (k: number) => (at(s, k) * (1 - n)) / temperature;
         const found = [candidate('(1 − n) s, the row sums of the flattened Jacobian', sums)];
-        if (g)
-          found.push(
-            candidate(
-              '(1 − n) s ⊙ g',
-              sums.map((value, k) => value * g[k]),
-            ),
-          );
+        if (g) found.push(candidate('(1 − n) s ⊙ g', (k) => sums(k) * at(g, k)));
         return found;
       },
     },

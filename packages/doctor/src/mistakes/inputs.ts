@@ -57,10 +57,10 @@ const softmaxTwice: Mistake = {
         const { s, n, f, temperature } = problem;
         const a = softmaxRows(s, rowsOf(problem));
         const inner = new Float64Array(n);
-        for (let k = 0; k < n * f; k++) inner[Math.floor(k / f)] += a[k] * s[k];
+        for (let k = 0; k < n * f; k++) inner[Math.floor(k / f)] = at(inner, Math.floor(k / f)) + at(a, k) * at(s, k);
         const chained = entries(problem, (i, j, same) => {
-          const own = same ? a[i] * s[i] : 0;
-          return (own - a[i] * s[j] * (s[i] + a[j] - inner[Math.floor(i / f)])) / temperature;
+          const own = same ? at(a, i) * at(s, i) : 0;
+          return (own - at(a, i) * at(s, j) * (at(s, i) + at(a, j) - at(inner, Math.floor(i / f)))) / temperature;
         });
         return [
           candidate('the Jacobian at softmax(s)', jacobianEntries(problem, a)),
@@ -106,12 +106,12 @@ const logitsForProbabilities: Mistake = {
     }),
     gradient('s ⊙ (1 − x)', ['s * (1 - x)'], (problem) => {
       const x = finiteLogits(problem);
-      return x?.map((value, k) => problem.s[k] * (1 - value));
+      return x?.map((value, k) => at(problem.s, k) * (1 - value));
     }),
     gradient('x − y', ['x - y'], (problem) => {
       const x = finiteLogits(problem);
       const { y } = problem;
-      return x && y && x.map((value, k) => value - y[k]);
+      return x && y && x.map((value, k) => value - at(y, k));
     }),
     product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
       const x = finiteLogits(problem);
@@ -119,7 +119,7 @@ const logitsForProbabilities: Mistake = {
     }),
     product('g ⊙ x ⊙ (1 − x)', ['g * x * (1 - x)'], (problem, g) => {
       const x = finiteLogits(problem);
-      return x?.map((value, k) => g.values[k] * value * (1 - value));
+      return x?.map((value, k) => at(g.values, k) * value * (1 - value));
     }),
     gradient('x ⊙ (1 − Σ x), the rows of diag(x) − x xᵀ added up', [], (problem) => {
       const x = finiteLogits(problem);
@@ -150,12 +150,12 @@ const logitsForProbabilities: Mistake = {
     }),
     jacobian('diag(x) − x xᵀ', ['np.diag(x) - np.outer(x, x)'], (problem) => {
       const x = finiteLogits(problem);
-      return x && entries(problem, (i, j, same) => ((same ? x[i] : 0) - x[i] * x[j]) / problem.temperature);
+      return x && entries(problem, (i, j, same) => ((same ? at(x, i) : 0) - at(x, i) * at(x, j)) / problem.temperature);
     }),
     jacobian('s_i (δ_ij − x_j)', [], (problem) => {
       const x = finiteLogits(problem);
       const { s, temperature } = problem;
-      return x && entries(problem, (i, j, same) => (s[i] * ((same ? 1 : 0) - x[j])) / temperature);
+      return x && entries(problem, (i, j, same) => (at(s, i) * ((same ? 1 : 0) - at(x, j))) / temperature);
     }),
   ],
 };
@@ -163,8 +163,8 @@ const logitsForProbabilities: Mistake = {
 function scaledByLogits(problem: Problem, x: Float64Array, g: Float64Array): Float64Array {
   const { f, temperature } = problem;
   const inner = new Float64Array(problem.n);
-  for (let k = 0; k < x.length; k++) inner[Math.floor(k / f)] += x[k] * g[k];
-  return each(problem, (k, row) => (x[k] * (g[k] - inner[row])) / temperature);
+  for (let k = 0; k < x.length; k++) inner[Math.floor(k / f)] = at(inner, Math.floor(k / f)) + at(x, k) * at(g, k);
+  return each(problem, (k, row) => (at(x, k) * (at(g, k) - at(inner, row))) / temperature);
 }
 
 function sigmoidSlope(x: number): number {
@@ -179,9 +179,9 @@ const sigmoid: Mistake = {
   forms: [
     gradient('σ(x) ⊙ (1 − σ(x))', ['sigmoid(x) * (1 - sigmoid(x))'], ({ x }) => x?.map(sigmoidSlope)),
     product('g ⊙ σ(x) ⊙ (1 − σ(x))', ['g * sigmoid(x) * (1 - sigmoid(x))'], ({ x }, g) =>
-      x?.map((value, k) => g.values[k] * sigmoidSlope(value)),
+      x?.map((value, k) => at(g.values, k) * sigmoidSlope(value)),
     ),
-    loss('σ(x) − y', ['sigmoid(x) - y'], ({ x }, y) => x?.map((value, k) => sigmoidOf(value) - y[k])),
+    loss('σ(x) − y', ['sigmoid(x) - y'], ({ x }, y) => x?.map((value, k) => sigmoidOf(value) - at(y, k))),
     gradient('σ(s) ⊙ (1 − σ(s))', ['sigmoid(s) * (1 - sigmoid(s))'], ({ s }) => s.map(sigmoidSlope)),
     product('g ⊙ σ(s) ⊙ (1 − σ(s))', ['g * sigmoid(s) * (1 - sigmoid(s))'], ({ s }, g) =>
       s.map((value, k) => at(g.values, k) * sigmoidSlope(value)),
@@ -207,16 +207,16 @@ const logSoftmax: Mistake = {
       (problem, g) => {
         const { s, n, f, temperature } = problem;
         const sums = new Float64Array(n);
-        for (let k = 0; k < n * f; k++) sums[Math.floor(k / f)] += g.values[k];
-        return each(problem, (k, row) => (g.values[k] - s[k] * sums[row]) / temperature);
+        for (let k = 0; k < n * f; k++) sums[Math.floor(k / f)] = at(sums, Math.floor(k / f)) + at(g.values, k);
+        return each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums, row)) / temperature);
       },
       (_, g) => g.values.map(Math.abs),
     ),
     jacobian('δ_ij − s_j', ['np.eye(f) - s'], ({ s, ...problem }) =>
-      entries({ s, ...problem }, (_, j, same) => ((same ? 1 : 0) - s[j]) / problem.temperature),
+      entries({ s, ...problem }, (_, j, same) => ((same ? 1 : 0) - at(s, j)) / problem.temperature),
     ),
     jacobian('δ_ij − s_i', [], ({ s, ...problem }) =>
-      entries({ s, ...problem }, (i, _, same) => ((same ? 1 : 0) - s[i]) / problem.temperature),
+      entries({ s, ...problem }, (i, _, same) => ((same ? 1 : 0) - at(s, i)) / problem.temperature),
     ),
   ],
 };

@@ -1,7 +1,17 @@
 import type { Rows } from '@softgrad/core';
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
-import { type Candidate, candidate, each, entries, type Form, type Kind, lossFactors, type Mistake } from '../form.js';
+import {
+  byIndex,
+  type Candidate,
+  candidate,
+  each,
+  entries,
+  type Form,
+  type Kind,
+  lossFactors,
+  type Mistake,
+} from '../form.js';
 import { eachRow, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
@@ -74,7 +84,10 @@ const wrongAxis: Mistake = {
         return wrongRows(problem).map(({ along, rows }) => {
           // Rows of these do not add up to 1.
           const wrong = softmaxRows(x, rows, temperature);
-          const values = entries(problem, (i, j, same) => ((same ? wrong[i] : 0) - wrong[i] * wrong[j]) / temperature);
+          const values = entries(
+            problem,
+            (i, j, same) => ((same ? at(wrong, i) : 0) - at(wrong, i) * at(wrong, j)) / temperature,
+          );
           return candidate(`the Jacobian of softmax along ${along}`, values);
         });
       },
@@ -87,7 +100,7 @@ const wrongAxis: Mistake = {
         if (!x || problem.shape.length !== 2 || n === 1) return [];
         const other = softmaxRows(x, { outer: 1, classes: n, inner: f }, temperature);
         const transposed = new Float64Array(n * f);
-        for (let k = 0; k < n * f; k++) transposed[(k % f) * n + Math.floor(k / f)] = other[k];
+        for (let k = 0; k < n * f; k++) transposed[(k % f) * n + Math.floor(k / f)] = at(other, k);
         const values = jacobianEntries({ ...problem, n: f, f: n }, transposed);
         return [candidate(`the Jacobians along axis ${1 - problem.axis}`, values)];
       },
@@ -110,7 +123,7 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
   }
   for (const { factor, over } of lossFactors(problem)) {
     if (!y) continue;
-    const values = each(problem, (k) => ((wrong[k] - y[k]) * factor) / temperature);
+    const values = (k: number) => ((at(wrong, k) - at(y, k)) * factor) / temperature;
     found.push(candidate(`s − y${over} with softmax along ${along}`, values));
   }
   return found;
@@ -118,26 +131,32 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
 
 function productAlong(problem: Problem, s: Float64Array, g: Float64Array, rows: Rows, formula: string): Candidate {
   const { temperature } = problem;
-  const absolute = g.map(Math.abs);
-  const inner = summedAlong(s, g, rows);
-  const absoluteInner = summedAlong(s, absolute, rows);
+  const { inner, absolute } = summedAlong(s, g, rows);
   return {
     formula,
-    values: each(problem, (k) => (s[k] * (g[k] - inner[k])) / temperature),
-    terms: each(problem, (k) => (s[k] * (absolute[k] + absoluteInner[k])) / temperature),
+    values: (k) => (at(s, k) * (at(g, k) - inner(k))) / temperature,
+    terms: (k) => (at(s, k) * (Math.abs(at(g, k)) + absolute(k))) / temperature,
   };
 }
 
-/** Σ s g of the rows, written to each of their entries. */
-function summedAlong(s: Float64Array, g: Float64Array, rows: Rows): Float64Array {
-  const sums = new Float64Array(s.length);
-  eachRow(rows, (first, step) => {
-    const end = first + step * rows.classes;
+/** Σ s g and Σ s |g| of the row that an entry is in. */
+function summedAlong(s: Float64Array, g: Float64Array, rows: Rows) {
+  const { outer, classes, inner } = rows;
+  const sums = new Float64Array(outer * inner);
+  const sizes = new Float64Array(outer * inner);
+  eachRow(rows, (first, step, row) => {
+    const end = first + step * classes;
     let sum = 0;
-    for (let k = first; k < end; k += step) sum += s[k] * g[k];
-    for (let k = first; k < end; k += step) sums[k] = sum;
+    let size = 0;
+    for (let k = first; k < end; k += step) {
+      sum += at(s, k) * at(g, k);
+      size += at(s, k) * Math.abs(at(g, k));
+    }
+    sums[row] = sum;
+    sizes[row] = size;
   });
-  return sums;
+  const rowOf = (k: number) => Math.floor(k / (classes * inner)) * inner + (k % inner);
+  return { inner: (k: number) => at(sums, rowOf(k)), absolute: (k: number) => at(sizes, rowOf(k)) };
 }
 
 const transposed: Mistake = {
@@ -181,10 +200,8 @@ function relabelled(form: Form, kind: Kind, formula: (of: string) => string): Fo
 
 /** The matrix in the caller's layout, transposed and read in its old shape again, with classes last. */
 function reshaped(values: Candidate['values'], { n, f, axis }: Problem): (k: number) => number {
-  return (k) => {
-    const at = axis === 1 ? (k % n) * f + Math.floor(k / n) : (k % f) * n + Math.floor(k / f);
-    return typeof values === 'function' ? values(at) : values[at];
-  };
+  const valueAt = byIndex(values);
+  return (k) => valueAt(axis === 1 ? (k % n) * f + Math.floor(k / n) : (k % f) * n + Math.floor(k / f));
 }
 
 /** Sums of rows that lost their dimension: of shape (n,), NumPy lays them along the classes. */

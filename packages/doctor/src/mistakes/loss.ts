@@ -1,3 +1,4 @@
+import { at } from '../at.js';
 import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
 import { addsUp, everyLayer, vjp } from './right.js';
 
@@ -28,7 +29,8 @@ const targetIndexing: Mistake = {
         const columns = new Set<number>();
         for (let k = 0; k < n * f; k++) if (given[k] === 1) columns.add(k % f);
         if (columns.size < 2) return null;
-        return each(problem, (k, _row, i) => (s[k] - (columns.has(i) ? 1 : 0)) / temperature);
+        const taken = Float64Array.from({ length: f }, (_, i) => (columns.has(i) ? 1 : 0));
+        return each(problem, (k, _row, i) => (at(s, k) - at(taken, i)) / temperature);
       }),
     },
   ],
@@ -46,7 +48,7 @@ const binaryCrossEntropy: Mistake = {
       gives: (problem) => {
         const { s, y } = problem;
         if (!y || s.some((value) => value === 0 || value === 1)) return [];
-        const binary = s.map((value, k) => -y[k] / value + (1 - y[k]) / (1 - value));
+        const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
         const through = vjp(problem, binary);
         return lossFactors(problem).flatMap(({ factor, over }): Candidate[] => [
           candidate(`−y / s + (1 − y) / (1 − s)${over}`, scaled(binary, factor)),

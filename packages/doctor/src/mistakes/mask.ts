@@ -1,4 +1,4 @@
-import { at } from '../at.js';
+import { isSet } from '../at.js';
 import { type Candidate, candidate, type Mistake } from '../form.js';
 import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
@@ -20,7 +20,7 @@ const maskMissing: Mistake = {
         if (!masked?.x) return [];
         const { keep } = masked;
         const s = softmaxRows(masked.x, { outer: n, classes: f, inner: 1 }, temperature);
-        const after = s.map((value, k) => value * at(keep, k));
+        const after = s.map((value, k) => value * (isSet(keep, k) ? 1 : 0));
         return [
           ...named(problem, s, 'of the softmax over all entries'),
           ...named(problem, s, 'of the softmax over all entries, multiplied by the mask').map((found) => ({
@@ -42,7 +42,9 @@ function named(problem: Problem, s: Float64Array, what: string): Candidate[] {
 }
 
 function masking(values: Candidate['values'], keep: Uint8Array): Candidate['values'] {
-  return typeof values === 'function' ? (k) => values(k) * at(keep, k) : values.map((value, k) => value * at(keep, k));
+  return typeof values === 'function'
+    ? (k) => values(k) * (isSet(keep, k) ? 1 : 0)
+    : values.map((value, k) => value * (isSet(keep, k) ? 1 : 0));
 }
 
 export const masks: readonly Mistake[] = [maskMissing];

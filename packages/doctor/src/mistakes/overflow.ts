@@ -16,33 +16,38 @@ const precisions: readonly Precision[] = [
   { name: 'float32', round: Math.fround },
 ];
 
-/** What is taken off the logits before exp. */
+/** What is taken off the logits before exp, by index. */
 interface Shift {
   readonly written: string;
-  of(x: Float64Array, problem: Problem): Float64Array;
+  of(x: Float64Array, problem: Problem): (k: number) => number;
 }
 
-const noShift: Shift = { written: 's without the shift', of: (x) => new Float64Array(x.length) };
+const noShift: Shift = { written: 's without the shift', of: () => () => 0 };
 
 const batchShifts: readonly Shift[] = [
   {
     written: 's shifted by the largest logit of the batch',
-    of: (x) => new Float64Array(x.length).fill(largestValue(x)),
+    of: (x) => {
+      const largest = largestValue(x);
+      return () => largest;
+    },
   },
   {
     written: "s shifted by each column's largest logit",
     of: (x, { f }) => {
       const largest = new Float64Array(f).fill(Number.NEGATIVE_INFINITY);
-      x.forEach((value, k) => {
-        largest[k % f] = Math.max(at(largest, k % f), value);
-      });
-      return x.map((_, k) => at(largest, k % f));
+      for (let first = 0; first < x.length; first += f) {
+        for (let i = 0; i < f; i++) largest[i] = Math.max(at(largest, i), at(x, first + i));
+      }
+      return (k) => at(largest, k % f);
     },
   },
 ];
 
 function largestValue(x: Float64Array): number {
-  return x.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of x) most = Math.max(most, value);
+  return most;
 }
 
 /** Rows that leave the range of the floats by a mistake, in a precision. */
@@ -81,10 +86,12 @@ export function brokenRows(problem: Problem): readonly BrokenRows[] {
 function brokenBy(problem: Problem, precision: Precision, shift: Shift): ReadonlySet<number> {
   const { f } = problem;
   const broken = new Set<number>();
-  shiftedSoftmax(problem, precision, shift)?.forEach((_value, k, values) => {
-    const first = k - (k % f);
-    if (k === first && !isDistribution(values.subarray(first, first + f))) broken.add(k / f);
-  });
+  for (const { s, name } of shiftedSoftmaxes(problem, shift)) {
+    if (name !== precision.name) continue;
+    for (let first = 0; first < s.length; first += f) {
+      if (!isDistribution(s.subarray(first, first + f))) broken.add(first / f);
+    }
+  }
   return broken;
 }
 
@@ -94,13 +101,29 @@ function isDistribution(s: Float64Array): boolean {
   return sum > 0.5 && sum < 1.5;
 }
 
-/** exp((x − shift) / T) / Σ exp((x − shift) / T); null where no row overflows or vanishes. */
-function shiftedSoftmax(problem: Problem, { round }: Precision, shift: Shift): Float64Array | null {
-  const { x, n, f, temperature, masked } = problem;
-  if (!x) return null;
+/** exp((x − shift) / T) / Σ exp((x − shift) / T) in each precision in which a row overflows or vanishes. */
+function shiftedSoftmaxes(
+  problem: Problem,
+  shift: Shift,
+): readonly { readonly s: Float64Array; readonly name: string }[] {
+  const { x } = problem;
+  if (!x) return [];
   const by = shift.of(x, problem);
-  if (inRange(problem, x, by)) return null;
-  const s = x.map((value, k) => round(Math.exp((value - at(by, k)) / temperature)));
+  if (inRange(problem, x, by)) return [];
+  return precisions.flatMap((precision) => {
+    const s = shiftedSoftmax(problem, x, precision, by);
+    return s ? [{ s, name: precision.name }] : [];
+  });
+}
+
+function shiftedSoftmax(
+  problem: Problem,
+  x: Float64Array,
+  { round }: Precision,
+  by: (k: number) => number,
+): Float64Array | null {
+  const { n, f, temperature, masked } = problem;
+  const s = x.map((value, k) => round(Math.exp((value - by(k)) / temperature)));
   let broken = false;
   for (let first = 0; first < n * f; first += f) {
     const sum = s.subarray(first, first + f).reduce((total, value) => round(total + value), 0);
@@ -117,12 +140,12 @@ const largestExponent = 88;
 const leastExponent = -87;
 
 /** True where no row can leave the range of the floats, which is seen without computing it. */
-function inRange({ n, f, temperature }: Problem, x: Float64Array, by: Float64Array): boolean {
+function inRange({ n, f, temperature }: Problem, x: Float64Array, by: (k: number) => number): boolean {
   const most = largestExponent - Math.log(f);
   for (let row = 0; row < n; row++) {
     let exponent = Number.NEGATIVE_INFINITY;
     for (let k = row * f; k < (row + 1) * f; k++) {
-      exponent = Math.max(exponent, (at(x, k) - at(by, k)) / temperature);
+      exponent = Math.max(exponent, (at(x, k) - by(k)) / temperature);
     }
     if (!(exponent < most && exponent > leastExponent)) return false;
   }
@@ -133,10 +156,7 @@ function inRange({ n, f, temperature }: Problem, x: Float64Array, by: Float64Arr
 function brokenForms(shifts: readonly Shift[], expressions: readonly string[]): readonly Form[] {
   const softmaxes = (problem: Problem) =>
     shifts.flatMap((shift) =>
-      precisions.flatMap((precision) => {
-        const s = shiftedSoftmax(problem, precision, shift);
-        return s ? [{ s, note: ` in ${precision.name}, ${shift.written}` }] : [];
-      }),
+      shiftedSoftmaxes(problem, shift).map(({ s, name }) => ({ s, note: ` in ${name}, ${shift.written}` })),
     );
   return [
     {
@@ -187,7 +207,7 @@ function brokenGradients(problem: Problem, s: Float64Array, note: string): Candi
   const found = [candidate(`s ⊙ (1 − s)${note}`, diagonal)];
   for (const g of problem.g ? cotangents(problem).slice(0, 1) : []) {
     const inner = innerProducts(s, g.values, n, f);
-    const values = each(problem, (k, row) => (s[k] * (g.values[k] - inner[row])) / temperature);
+    const values = each(problem, (k, row) => (at(s, k) * (at(g.values, k) - at(inner, row))) / temperature);
     found.push({ formula: `s ⊙ (g − ⟨s, g⟩)${note}`, values, terms: g.terms });
   }
   for (const { factor, over } of lossFactors(problem)) {
@@ -195,7 +215,7 @@ function brokenGradients(problem: Problem, s: Float64Array, note: string): Candi
       found.push(
         candidate(
           `s − y${over}${note}`,
-          each(problem, (k) => ((s[k] - y[k]) * factor) / temperature),
+          each(problem, (k) => ((at(s, k) - at(y, k)) * factor) / temperature),
         ),
       );
   }
@@ -216,13 +236,20 @@ export const underflow: Mistake = {
       gives: (problem) => {
         const { y, g } = problem;
         return precisions.flatMap(({ name, round }) => {
+          const isLost = (value: number, k: number) => value !== 0 && round(at(problem.s, k)) === 0;
+          const lossUpstreams = y?.some(isLost) ? lossFactors(problem) : [];
+          const upstream = g?.some(isLost) ? g : null;
+          if (lossUpstreams.length === 0 && !upstream) return [];
           const s = problem.s.map(round);
-          const lossUpstreams = y?.some((value, k) => value > 0 && s[k] === 0) ? lossFactors(problem) : [];
           const found = lossUpstreams.flatMap(({ factor, over }) =>
             divided(problem, s, y?.map((value) => -value * factor) ?? null, `−y / s${over}`, name),
           );
-          if (!g?.some((value, k) => value !== 0 && s[k] === 0)) return found;
-          return [...found, ...divided(problem, s, g, 'g / s', name), ...whereDivided(problem, s, g, name)];
+          if (!upstream) return found;
+          return [
+            ...found,
+            ...divided(problem, s, upstream, 'g / s', name),
+            ...whereDivided(problem, s, upstream, name),
+          ];
         });
       },
     },
@@ -247,7 +274,7 @@ function divided(
 
 /** The right product, but for the rows in which g / s is infinite; none where exp itself overflows, which says it all. */
 function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, name: string): Candidate[] {
-  if (precisions.some((precision) => precision.name === name && shiftedSoftmax(problem, precision, noShift))) return [];
+  if (shiftedSoftmaxes(problem, noShift).some((broken) => broken.name === name)) return [];
   const { f } = problem;
   const lost = new Set<number>();
   g.forEach((value, k) => {
@@ -273,33 +300,53 @@ const clippedProbabilities: Mistake = {
       gives: (problem) => {
         const { y } = problem;
         if (!y) return [];
-        return clips.flatMap((epsilon) => {
-          // Where nothing is that small, clipping changes nothing that could be seen.
-          if (!anyTargetBelow(problem, 30 * epsilon)) return [];
-          return lossFactors(problem).flatMap(({ factor, over }) => clippedLosses(problem, y, epsilon, factor, over));
-        });
+        const least = leastOfTarget(problem);
+        // Where nothing is that small, clipping changes nothing that could be seen.
+        const visible = clips.filter((epsilon) => least < 30 * epsilon);
+        return visible.flatMap((epsilon) =>
+          lossFactors(problem).flatMap(({ factor, over }) =>
+            clippedLosses(problem, y, { epsilon, reached: least < epsilon }, factor, over),
+          ),
+        );
       },
     },
   ],
 };
 
-/** True where a target's probability is below a bound, in the whole of the batch. */
-function anyTargetBelow(problem: Problem, bound: number): boolean {
+/** The least probability of a target in the whole of the batch. */
+function leastOfTarget(problem: Problem): number {
   const { s, y } = problem.whole ?? problem;
-  return y?.some((value, k) => value > 0 && at(s, k) < bound) ?? false;
+  let least = Number.POSITIVE_INFINITY;
+  if (y) for (const [k, value] of s.entries()) if (value < least && at(y, k) > 0) least = value;
+  return least;
+}
+
+interface Clip {
+  readonly epsilon: number;
+  /** True where a target's probability is below it. */
+  readonly reached: boolean;
 }
 
 /** Below this, a probability that is clipped does not show beside the 1 of the target. */
 const leastVisible = 1e-5;
 
-function clippedLosses(problem: Problem, y: Float64Array, epsilon: number, factor: number, over: string): Candidate[] {
+function clippedLosses(
+  problem: Problem,
+  y: Float64Array,
+  { epsilon, reached }: Clip,
+  factor: number,
+  over: string,
+): Candidate[] {
   const { s, f, temperature } = problem;
-  const targets = [...y.keys()].filter((k) => at(y, k) > 0);
   /** J (−y ⊙ upstream(s)) with the sums over the targets alone; entries are computed when they are looked at. */
   const through = (upstream: (probability: number) => number) => {
     const g = (k: number) => (at(y, k) > 0 ? -at(y, k) * upstream(at(s, k)) * factor : 0);
     const inner = new Float64Array(problem.n);
-    for (const k of targets) inner[Math.floor(k / f)] = at(inner, Math.floor(k / f)) + at(s, k) * g(k);
+    for (let row = 0; row < problem.n; row++) {
+      let sum = 0;
+      for (let k = row * f; k < (row + 1) * f; k++) if (at(y, k) > 0) sum += at(s, k) * g(k);
+      inner[row] = sum;
+    }
     return (k: number) => (at(s, k) * (g(k) - at(inner, Math.floor(k / f)))) / temperature;
   };
   const clipped = (value: number) => Math.min(Math.max(value, epsilon), 1 - epsilon);
@@ -307,7 +354,7 @@ function clippedLosses(problem: Problem, y: Float64Array, epsilon: number, facto
     `J (−y / (s + ${epsilon}))${over}`,
     through((value) => 1 / (value + epsilon)),
   );
-  if (!anyTargetBelow(problem, epsilon)) return [added];
+  if (!reached) return [added];
   const constant = [
     candidate(
       `J (−y / clip(s, ${epsilon}))${over}`,

@@ -1,3 +1,4 @@
+import { at } from '../at.js';
 import {
   candidate,
   cotangent,
@@ -24,9 +25,9 @@ function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
   const largest = new Float64Array(n);
   for (let k = 0; k < n * f; k++) {
     const row = Math.floor(k / f);
-    largest[row] = Math.max(largest[row], Math.abs(g[k]));
+    largest[row] = Math.max(at(largest, row), Math.abs(at(g, k)));
   }
-  return each(problem, (_k, row) => largest[row] / temperature);
+  return each(problem, (_k, row) => at(largest, row) / temperature);
 }
 
 const upstreamMissing: Mistake = {
@@ -95,8 +96,8 @@ const upstreamTwice: Mistake = {
     product(
       'g ⊙ s ⊙ (g − ⟨s, g⟩)',
       ['g * s * (g - (s * g).sum(axis=1, keepdims=True))'],
-      (problem, g) => vjp(problem, g.values).map((value, k) => value * g.values[k]),
-      (_, g) => g.terms.map((value, k) => value * Math.abs(g.values[k])),
+      (problem, g) => vjp(problem, g.values).map((value, k) => value * at(g.values, k)),
+      (_, g) => g.terms.map((value, k) => value * Math.abs(at(g.values, k))),
     ),
   ],
 };
@@ -115,8 +116,8 @@ const notContracted: Mistake = {
         if (!g) return [];
         const entry = jacobianEntries(problem);
         const { f } = problem;
-        const byColumn = (k: number) => entry(k) * g[Math.floor(k / (f * f)) * f + (k % f)];
-        const byRow = (k: number) => entry(k) * g[Math.floor(k / f)];
+        const byColumn = (k: number) => entry(k) * at(g, Math.floor(k / (f * f)) * f + (k % f));
+        const byRow = (k: number) => entry(k) * at(g, Math.floor(k / f));
         return [candidate('J_ij g_j', byColumn), candidate('J_ij g_i', byRow)];
       },
     },
@@ -132,7 +133,7 @@ const probabilitiesMissing: Mistake = {
     product(
       'g − ⟨s, g⟩',
       ['g - (s * g).sum(axis=1, keepdims=True)'],
-      (problem, g) => each(problem, (k, row) => (g.values[k] - g.inner[row]) / problem.temperature),
+      (problem, g) => each(problem, (k, row) => (at(g.values, k) - at(g.inner, row)) / problem.temperature),
       (problem, g) => cotangentTerms(problem, g.values),
     ),
   ],
@@ -145,10 +146,10 @@ const innerProductMissing: Mistake = {
   why: `The denominator Σ exp x depends on every logit too, which gives −s sᵀ: ${vjpFormula}.`,
   forms: [
     product('s ⊙ g', ['s * g', '-y'], (problem, g) =>
-      each(problem, (k) => (problem.s[k] * g.values[k]) / problem.temperature),
+      each(problem, (k) => (at(problem.s, k) * at(g.values, k)) / problem.temperature),
     ),
     jacobian('diag(s)', ['np.diag(s)'], (problem) =>
-      entries(problem, (i, _, same) => (same ? problem.s[i] / problem.temperature : 0)),
+      entries(problem, (i, _, same) => (same ? at(problem.s, i) / problem.temperature : 0)),
     ),
   ],
 };
@@ -161,19 +162,19 @@ const diagonalMissing: Mistake = {
   forms: [
     // With g = −y / s it is s, and the name for that is that the target was not subtracted.
     product('−s ⟨s, g⟩', ['-s * (s * g).sum(axis=1, keepdims=True)'], (problem, g) =>
-      g.symbol === 'g' ? each(problem, (k, row) => (-problem.s[k] * g.inner[row]) / problem.temperature) : null,
+      g.symbol === 'g' ? each(problem, (k, row) => (-at(problem.s, k) * at(g.inner, row)) / problem.temperature) : null,
     ),
     product('−s ⊙ (⟨s, g⟩ − s ⊙ g)', [], (problem, g) =>
       each(problem, (k, row) => {
         const { s, temperature } = problem;
-        return (-s[k] * (g.inner[row] - s[k] * g.values[k])) / temperature;
+        return (-at(s, k) * (at(g.inner, row) - at(s, k) * at(g.values, k))) / temperature;
       }),
     ),
     jacobian('−s sᵀ', ['-np.outer(s, s)'], (problem) =>
-      entries(problem, (i, j) => (-problem.s[i] * problem.s[j]) / problem.temperature),
+      entries(problem, (i, j) => (-at(problem.s, i) * at(problem.s, j)) / problem.temperature),
     ),
     jacobian('−s sᵀ with a diagonal of 0', [], (problem) =>
-      entries(problem, (i, j, same) => (same ? 0 : (-problem.s[i] * problem.s[j]) / problem.temperature)),
+      entries(problem, (i, j, same) => (same ? 0 : (-at(problem.s, i) * at(problem.s, j)) / problem.temperature)),
     ),
   ],
 };
@@ -185,10 +186,13 @@ const outerProductAdded: Mistake = {
   why: `J = diag(s) − s sᵀ: a class that gains takes from the others. ${vjpFormula}.`,
   forms: [
     product('s ⊙ (g + ⟨s, g⟩)', ['s * (g + (s * g).sum(axis=1, keepdims=True))'], (problem, g) =>
-      each(problem, (k, row) => (problem.s[k] * (g.values[k] + g.inner[row])) / problem.temperature),
+      each(problem, (k, row) => (at(problem.s, k) * (at(g.values, k) + at(g.inner, row))) / problem.temperature),
     ),
     jacobian('diag(s) + s sᵀ', ['np.diag(s) + np.outer(s, s)'], (problem) =>
-      entries(problem, (i, j, same) => ((same ? problem.s[i] : 0) + problem.s[i] * problem.s[j]) / problem.temperature),
+      entries(
+        problem,
+        (i, j, same) => ((same ? at(problem.s, i) : 0) + at(problem.s, i) * at(problem.s, j)) / problem.temperature,
+      ),
     ),
   ],
 };
@@ -202,11 +206,12 @@ const kroneckerMissing: Mistake = {
     product('s ⊙ (Σ g − ⟨s, g⟩)', [], (problem, g) => {
       const { s, n, f, temperature } = problem;
       const sums = new Float64Array(n);
-      for (let row = 0; row < n; row++) for (let k = row * f; k < (row + 1) * f; k++) sums[row] += g.values[k];
-      return each(problem, (k, row) => (s[k] * (sums[row] - g.inner[row])) / temperature);
+      for (let row = 0; row < n; row++)
+        for (let k = row * f; k < (row + 1) * f; k++) sums[row] = at(sums, row) + at(g.values, k);
+      return each(problem, (k, row) => (at(s, k) * (at(sums, row) - at(g.inner, row))) / temperature);
     }),
     jacobian('s_i (1 − s_j)', ['np.outer(s, 1 - s)', 's[:, :, None] * (1 - s[:, None, :])'], (problem) =>
-      entries(problem, (i, j) => (problem.s[i] * (1 - problem.s[j])) / problem.temperature),
+      entries(problem, (i, j) => (at(problem.s, i) * (1 - at(problem.s, j))) / problem.temperature),
     ),
   ],
 };

@@ -1,21 +1,22 @@
-import { at } from '../at.js';
+import { at, isSet } from '../at.js';
 import {
   type Candidate,
   type Cotangent,
   candidate,
   cotangent,
-  cotangents,
   each,
   entries,
   type Form,
   type LossFactor,
+  lazily,
   lossFactors,
   type Mistake,
   type Numbers,
+  oncePerProblem,
   overTemperature,
   scaled,
 } from '../form.js';
-import { rowSums, vjpRows } from '../host-softmax.js';
+import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
 import { batchSize, type Layer, type Problem } from '../problem.js';
 
 /** s ⊙ (g − ⟨s, g⟩) / T: softmax's product, whatever the layer is. */
@@ -33,11 +34,12 @@ export function throughLayer(problem: Problem, g: Cotangent): Candidate {
     return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: values.map(Math.abs) };
   }
   if (layer === 'log-softmax') {
-    const [sums, sizes] = [g.values, g.values.map(Math.abs)].map((values) => rowSums(values, n, f));
+    const sums = rowSums(g.values, n, f);
+    const sizes = rowSums(g.values.map(Math.abs), n, f);
     return {
       formula: over ? `(g − s Σ g)${over}` : 'g − s Σ g',
-      values: each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums ?? [], row)) / temperature),
-      terms: each(problem, (k, row) => (Math.abs(at(g.values, k)) + at(s, k) * at(sizes ?? [], row)) / temperature),
+      values: each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums, row)) / temperature),
+      terms: each(problem, (k, row) => (Math.abs(at(g.values, k)) + at(s, k) * at(sizes, row)) / temperature),
     };
   }
   return { formula: `s ⊙ (g − ⟨s, g⟩)${over}`, values: vjp(problem, g.values), terms: g.terms };
@@ -104,10 +106,7 @@ export const rightProduct: Form = {
     "np.einsum('ij,j->i', J, g)": oneProduct,
     "np.einsum('ij,i->j', J, g)": oneProduct,
   },
-  gives: (problem) =>
-    cotangents(problem)
-      .filter(({ symbol }) => symbol === 'g')
-      .map((g) => throughLayer(problem, g)),
+  gives: oncePerProblem((problem) => (problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g))] : [])),
 };
 
 /** What a cross-entropy's gradient is called, with what its options make of the target. */
@@ -125,9 +124,11 @@ function lossFormula(problem: Problem): string {
 /** True where the target of every row that counts adds up to 1. */
 export function addsUp({ y, target, n, f }: Problem): boolean {
   if (!y) return true;
-  return rowSums(y, n, f).every(
-    (sum, row) => Math.abs(sum - 1) < 1e-6 || (target?.counted && !at(target.counted, row)),
-  );
+  for (let row = 0; row < n; row++) {
+    const counts = !target?.counted || isSet(target.counted, row);
+    if (counts && !(Math.abs(rowSum(y, row, f) - 1) < 1e-6)) return false;
+  }
+  return true;
 }
 
 /** Where nobody said how the losses are added up, a mean over one dimension of the batch and a sum over the others is right too. */
@@ -154,7 +155,7 @@ export const rightLoss: Form = {
     's[np.arange(n), target] -= 1':
       "That makes the gradient of the sum of the rows' losses out of the probabilities, in their memory; of the mean, divide by n after it.",
   },
-  gives: (problem) => {
+  gives: oncePerProblem((problem) => {
     const { y, s, n, f } = problem;
     if (!y) return [];
     const unscaled = lossGradient(problem, y);
@@ -171,7 +172,7 @@ export const rightLoss: Form = {
         ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
       };
     });
-  },
+  }),
 };
 
 /** How a loss of the probabilities is averaged: over nothing, rows, classes, or all entries. */
@@ -247,11 +248,6 @@ const rightLastProbability: Form = {
     return [{ formula: `${formula} with g of the loss s_f−1`, values, terms }];
   },
 };
-
-/** The numbers times a factor, computed when they are looked at: of many multiples a sample decides. */
-function lazily(values: Numbers, factor: number): Numbers {
-  return typeof values === 'function' ? (k) => values(k) * factor : (k) => at(values, k) * factor;
-}
 
 /** The numbers times a factor. */
 export function times(values: Numbers, factor: number): Numbers {

@@ -1,3 +1,4 @@
+import { at } from '../at.js';
 import { largestOf } from '../compare.js';
 import {
   each,
@@ -69,7 +70,7 @@ const rowSum: Mistake = {
     zeros('transposed gradient', '(Σ_j J_ij)ᵀ, also turned over', ({ s }) => s),
     zeros('sum over the batch', 'Σ_n Σ_j J_ij, also added up over the rows', ({ s, n, f }) => (k) => {
       let sum = 0;
-      for (let row = 0; row < n; row++) sum += s[row * f + k];
+      for (let row = 0; row < n; row++) sum += at(s, row * f + k);
       return sum;
     }),
     zeros(
@@ -95,7 +96,7 @@ const diagonal: Mistake = {
       s.map((value) => (value * (value - 1)) / temperature),
     ),
     product('g ⊙ s ⊙ (1 − s)', ['g * s * (1 - s)', "np.einsum('nii,ni->ni', J, g)"], (problem, g) =>
-      each(problem, (k) => (g.values[k] * problem.s[k] * (1 - problem.s[k])) / problem.temperature),
+      each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
     ),
     {
       kind: 'gradient',
@@ -104,14 +105,14 @@ const diagonal: Mistake = {
         const { s, y, temperature } = problem;
         const n = batchSize(problem);
         if (!y) return [];
-        const values = lossGradient(problem, y).map((value, k) => value * s[k] * (1 - s[k]));
+        const values = lossGradient(problem, y).map((value, k) => value * at(s, k) * (1 - at(s, k)));
         const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };
         const mean = values.map((value) => value / n);
         return [unscaled, { ...unscaled, formula: `${unscaled.formula} / n`, values: mean, terms: mean.map(Math.abs) }];
       },
     },
     jacobian('diag(s ⊙ (1 − s))', ['np.diag(s * (1 - s))'], (problem) =>
-      entries(problem, (i, _, same) => (same ? (problem.s[i] * (1 - problem.s[i])) / problem.temperature : 0)),
+      entries(problem, (i, _, same) => (same ? (at(problem.s, i) * (1 - at(problem.s, i))) / problem.temperature : 0)),
     ),
   ],
 };
@@ -126,16 +127,17 @@ const oneColumn: Mistake = {
       const { s, f, temperature } = problem;
       if (f < 2) return null;
       return each(problem, (k, row, i) => {
-        const last = s[row * f + f - 1];
-        return (i === f - 1 ? last * (1 - last) : -s[k] * last) / temperature;
+        const last = at(s, row * f + f - 1);
+        return (i === f - 1 ? last * (1 - last) : -at(s, k) * last) / temperature;
       });
     }),
     product('J_i,f−1 g_f−1', ['J[:, :, -1] * g[:, -1:]'], (problem, g) => {
       const { s, f, temperature } = problem;
       if (f < 2 || g.symbol !== 'g') return null;
       return each(problem, (k, row, i) => {
-        const at = row * f + f - 1;
-        return ((i === f - 1 ? s[at] * (1 - s[at]) : -s[k] * s[at]) * g.values[at]) / temperature;
+        const end = row * f + f - 1;
+        const last = at(s, end);
+        return ((i === f - 1 ? last * (1 - last) : -at(s, k) * last) * at(g.values, end)) / temperature;
       });
     }),
   ],

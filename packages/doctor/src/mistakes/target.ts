@@ -1,4 +1,4 @@
-import { at } from '../at.js';
+import { at, isSet } from '../at.js';
 import { each, type Form, loss, type Mistake } from '../form.js';
 import { batchSize, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
@@ -133,7 +133,7 @@ function smoothed(
 /** The target times the class weights, 0 where the mask takes an entry out. */
 function weighted({ target, masked, f }: Problem, y: Float64Array): Float64Array {
   const weight = target?.weight;
-  return y.map((value, k) => (masked && !at(masked.keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
+  return y.map((value, k) => (masked && !isSet(masked.keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
 }
 
 const classWeights: Mistake = {
@@ -166,7 +166,7 @@ const ignoredRows: Mistake = {
       const counted = target?.counted;
       if (!counted) return null;
       return each(problem, (k, row, i) => {
-        const last = !at(counted, row) && i === f - 1 ? 1 : 0;
+        const last = !isSet(counted, row) && i === f - 1 ? 1 : 0;
         return (at(s, k) - at(y, k) - last) / temperature;
       });
     }),

@@ -1,0 +1,104 @@
+import type { BoundCase } from '@softgrad/core/conformance';
+
+/**
+ * What cases of the suite cost beside each other: about milliseconds, measured on cpu, wasm, tfjs and gpujs, whose means agree within
+ * a factor of two because most of the time goes to the reference in double-double arithmetic. By section, or by section and property;
+ * the first property of the laws computes the reference that the others use again.
+ */
+export const fusedCosts: Readonly<Record<string, number>> = {
+  combinations: 75,
+  'combinations/cross-entropy-hvp': 150,
+  'combinations/cross-entropy-jvp': 145,
+  'combinations/cross-entropy-vjp': 130,
+  'cross-entropy': 4,
+  'cross-entropy/one-loss': 30,
+  extremes: 30,
+  'extremes/cross-entropy-gradient': 58,
+  'extremes/cross-entropy-loss': 51,
+  'extremes/log-softmax-diagonal': 75,
+  'extremes/softmax-values': 130,
+  'jacobian/nearly-one-hot': 50,
+  'laws/in-place-equals-allocated': 27,
+  'laws/out-equals-allocated': 3,
+  'row-groups': 15,
+  'softmax/lengths': 4,
+  'storage/free': 85,
+  'vjp/huge-cotangents': 54,
+  'vjp/lengths': 8,
+};
+/** The same without fused kernels, after the reference has been computed for the first run. */
+export const composedCosts: Readonly<Record<string, number>> = {
+  combinations: 25,
+  'cross-entropy': 3,
+  'cross-entropy/one-loss': 45,
+  extremes: 12,
+  'row-groups': 4,
+  vjp: 60,
+};
+/** All others. */
+const usual = 1.5;
+
+/** For each element of the logits, up to as many as cases compute one by one; and for each entry of a Jacobian. */
+const perElement = 0.0025;
+const mostElements = 70_000;
+const perEntry = 0.0004;
+/** What of that is left without the reference. */
+const shareAgain = 0.5;
+
+/** What a case costs beside others. */
+export function costOf({ name, id, section }: Pick<BoundCase, 'name' | 'id' | 'section'>): number {
+  const [property = id] = id.split(':');
+  const again = name.includes(' (composed): ');
+  const known = again ? composedCosts : fusedCosts;
+  const own = known[property] ?? known[section] ?? usual;
+  return own + costOfSize(id, section) * (again ? shareAgain : 1);
+}
+
+function costOfSize(id: string, section: string): number {
+  const [, sizes = ''] = /shape=([\dx]+)/.exec(id) ?? [];
+  const shape = sizes.split('x').filter(Boolean).map(Number);
+  if (shape.length === 0) return 0;
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (section !== 'jacobian') return perElement * Math.min(elements, mostElements);
+  const [, axis = '0'] = /axis=(\d+)/.exec(id) ?? [];
+  return perEntry * elements * (shape[Number(axis)] ?? 1);
+}
+
+/** The share of its time that a share of the suite's cost takes: the first calls take longer, since code is compiled. */
+export function shareOfTime(share: number): number {
+  return share ** 0.9;
+}
+
+/**
+ * The cases in an order in which every part of it is a sample of the whole, so that the time that it took tells how much is left: of each
+ * section, fused and composed, as much of its cost comes in every part. The last case, which closes the backend, stays.
+ */
+export function spread<C extends Pick<BoundCase, 'name' | 'id' | 'section' | 'skip'>>(
+  cases: readonly C[],
+): readonly C[] {
+  const groups = new Map<string, C[]>();
+  const toRun = cases.slice(0, -1).filter(({ skip }) => skip === null);
+  for (const one of toRun) {
+    const backend = one.name.slice(0, one.name.indexOf(': '));
+    const key = `${backend}: ${one.section}`;
+    const group = groups.get(key);
+    if (group) group.push(one);
+    else groups.set(key, [one]);
+  }
+  const placed = [...groups.values()].flatMap(placedByCost);
+  placed.sort((a, b) => a.at - b.at);
+  const skipped = cases.slice(0, -1).filter(({ skip }) => skip !== null);
+  return [...skipped, ...placed.map(({ one }) => one), ...cases.slice(-1)];
+}
+
+/** Each case where the middle of its cost is in that of the group, from 0 to 1. */
+function placedByCost<C extends Pick<BoundCase, 'name' | 'id' | 'section'>>(group: readonly C[]) {
+  const total = group.reduce((sum, one) => sum + costOf(one), 0);
+  let before = 0;
+  return group.map((one) => {
+    const cost = costOf(one);
+    const at = (before + cost / 2) / total;
+    before += cost;
+    return { one, at };
+  });
+}
