@@ -9,6 +9,8 @@ export interface LeftOut {
 
 interface Case {
   readonly id: string;
+  /** The id behind the backend's name and how operations run: `wasm (composed): ID`. */
+  readonly name: string;
   readonly skip: string | null;
 }
 
@@ -25,4 +27,29 @@ export function select<C extends Case>(
     return entry < 0;
   });
   return { selected, leftOut: leftOut.map((entry, i) => ({ ...entry, cases: counts[i] })) };
+}
+
+/**
+ * A selection of which every feature of every case has a case: its property along each axis, and each option and shape of its section. For engines on
+ * which most of the time goes into compiling: cases that are left out repeat what others show, with the same kernels.
+ */
+export function covering<C extends Case>(cases: readonly C[]): readonly C[] {
+  const covered = new Set<string>();
+  return cases.filter((one) => {
+    const before = covered.size;
+    for (const feature of featuresOf(one)) covered.add(feature);
+    return covered.size > before;
+  });
+}
+
+/** For `cross-entropy/loss:target=indices;axis=1;…`: `cross-entropy/loss axis=1`, `cross-entropy target=indices` and so on. */
+function featuresOf({ id, name }: Case): readonly string[] {
+  const [property, ...parameters] = id.split(/[:;]/);
+  const [section] = property.split('/');
+  const axis = parameters.find((parameter) => parameter.startsWith('axis=')) ?? '';
+  const kind = name.slice(0, name.length - id.length);
+  const options = parameters.filter((parameter) => parameter !== axis);
+  return [`${property} ${axis}`, ...options.map((option) => `${section} ${option}`)].map(
+    (feature) => `${kind}${feature}`,
+  );
 }
