@@ -7,7 +7,7 @@ const isShort = ([, classes]: BenchShape) => classes <= 10;
 const isLarge = ([rows, classes]: BenchShape) => rows * classes >= 500_000;
 const isSingleThousand = ([rows, classes]: BenchShape) => rows === 1 && classes === 1000;
 
-/** softgrad's own bars for speed, each with what a run came to. */
+/** softgrad's own speed targets, each with the measured value. */
 export function speedTargets(studies: Studies): readonly Target[] {
   return [...overOnnxruntime(studies), ...overOthers(studies), ...overOwnBounds(studies), ...callTargets(studies)];
 }
@@ -139,7 +139,7 @@ function overOwnBounds({ ops, costs }: Studies): readonly Target[] {
 
 function callTargets({ callOverhead }: Studies): readonly Target[] {
   return Object.entries(callOverhead).map(([name, { overheadMs, quartilesMs, callMs, kernelMs }]) => ({
-    what: `${name}: what the public API adds to a call of (1, 10)`,
+    what: `${name}: overhead of the public API for a call of (1, 10)`,
     bar: '≤ 2 µs',
     measured: `${formatMs(overheadMs)} (quartiles ${quartilesMs.map((ms) => formatMs(ms)).join(' and ')}): ${formatMs(callMs)} over ${formatMs(kernelMs)}`,
     met: overheadMs <= 2e-3,

@@ -3,7 +3,7 @@ import { type Backend, empty, softmax, tensor } from '@softgrad/core';
 import { plain } from '@softgrad/core/conformance';
 import { median, quantileSorted } from 'simple-statistics';
 
-/** What the public API adds to a kernel. */
+/** The overhead of the public API over a kernel. */
 export interface CallOverhead {
   /** Median of the rounds' differences, in ms, with its first and third quartile. */
   readonly overheadMs: number;
@@ -12,7 +12,7 @@ export interface CallOverhead {
   readonly kernelMs: number;
 }
 
-/** Times softmax of (1, 10) through the public API with a reused output, and the backend's kernel on the same buffers' likes. */
+/** Times softmax of (1, 10) through the public API with a reused output, and the backend's kernel on equal buffers. */
 export async function measureCallOverhead(backend: Backend, rounds = 31): Promise<CallOverhead> {
   const values = Float32Array.from({ length: 10 }, (_, k) => k / 10);
   using x = tensor(values, { shape: [1, 10], backend });

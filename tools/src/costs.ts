@@ -14,13 +14,13 @@ import {
 } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
 
-/** Two workloads on one contender, to be timed in the same rounds. */
+/** Two workloads on one contender, timed in the same rounds. */
 export interface CostPair {
   readonly of: Workload;
   readonly over: Workload;
 }
 
-/** What was taken down of a pair, each with a reused output. */
+/** The samples of a pair, each with a reused output. */
 export interface Cost extends CostPair {
   readonly contender: string;
   readonly ofSamples: Samples;
@@ -28,8 +28,8 @@ export interface Cost extends CostPair {
 }
 
 /**
- * Times one workload beside another on the same contender: two ops at one shape, or one op in two dtypes. Both are sampled in
- * every round, so that drift of the machine hits both alike.
+ * Times two workloads on the same contender: two ops at one shape, or one op in two dtypes. Both are sampled in
+ * every round, so that drift of the machine affects both alike.
  */
 export async function measureCosts(
   source: ContenderSource,
@@ -38,12 +38,12 @@ export async function measureCosts(
   onProgress: (label: string) => void = () => {},
 ): Promise<readonly Cost[]> {
   const contender = await source.open();
-  // An engine that is not here is in no bar's numbers: the bar says that it was not measured.
+  // An engine that cannot run here has no numbers; its targets are reported as not measured.
   if (typeof contender === 'string') return [];
   try {
     const costs: Cost[] = [];
     for (const { of, over } of pairs) {
-      onProgress(`${contender.name}: ${workloadName(of)} beside ${workloadName(over)}`);
+      onProgress(`${contender.name}: ${workloadName(of)} compared with ${workloadName(over)}`);
       const jobs: Reusing[] = [];
       try {
         for (const workload of [of, over]) jobs.push(await reusing(contender, workload));
@@ -61,7 +61,7 @@ export async function measureCosts(
   }
 }
 
-/** Its time over that of the other, by the rounds that both took part in. */
+/** The time relative to the other workload, over the rounds in which both were sampled. */
 export function costRatio({ ofSamples, overSamples }: Cost): Ratio | null {
   return pairedRatio(ofSamples, overSamples);
 }

@@ -3,14 +3,14 @@ import { plainWasm, relaxedWasm, shownName } from './names.js';
 import type { Studies } from './studies.js';
 import { find, geometricMean, select, shapeText, type Target } from './targets.js';
 
-/** What a reader wants to know first: what is fast, what bounds it, how exact it is, and what falls short of its bar. */
+/** The summary at the top of the page: speed, bounds, accuracy, and missed targets. */
 export function firstScreen(studies: Studies, targets: readonly Target[]): readonly string[] {
   return [
     `- **One thread**: ${oneThread(studies)}.`,
     `- **Two threads**: ${twoThreads(studies)}.`,
-    `- **What bounds it**: ${bounds(studies.softmax)}.`,
+    `- **What limits it**: ${bounds(studies.softmax)}.`,
     `- **Accuracy**: ${accuracy(studies)}.`,
-    `- **What falls short**: ${shortcomings(targets)}.`,
+    `- **Missed targets**: ${shortcomings(targets)}.`,
   ];
 }
 
@@ -51,7 +51,7 @@ function speedUps(report: BenchReport, fast: string, slow: readonly string[], mo
   });
 }
 
-/** The share of its bound that each build of wasm comes to where it is lowest and where it is highest. */
+/** The lowest and the highest share of its bound that each build of wasm reaches. */
 function bounds(report: BenchReport): string {
   const builds = ['cpu', plainWasm, relaxedWasm].flatMap((name) => {
     const shares = select(report, { op: 'softmax' }).flatMap((result) => {
@@ -66,7 +66,7 @@ function bounds(report: BenchReport): string {
     const [low, high] = [least, most].map(
       (one) => `${(100 * one.share).toFixed(0)} % at ${shapeText(one.shape)} (${one.name})`,
     );
-    return [`${shownName(name)} takes its bound to ${low} at the least and ${high} at the most`];
+    return [`${shownName(name)} reaches at least ${low} and at most ${high} of its bound`];
   });
   return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}`;
 }
@@ -85,10 +85,10 @@ function accuracy({ accuracy: report }: Studies): string {
 function shortcomings(targets: readonly Target[]): string {
   const measured = targets.filter(({ met }) => met !== null);
   const missed = measured.filter(({ met }) => met === false);
-  if (missed.length === 0) return `none of ${measured.length} bars`;
-  // Both builds of wasm have the same bars.
+  if (missed.length === 0) return `none of ${measured.length} targets`;
+  // Both builds of wasm have the same targets.
   const subjects = new Set(missed.map(({ what }) => what.replace(/^(wasm) \(.*?\)/, '$1').replace(/, .*/, '')));
-  return `${missed.length} of ${measured.length} bars: ${[...subjects].join('; ')}`;
+  return `${missed.length} of ${measured.length} targets: ${[...subjects].join('; ')}`;
 }
 
 function orNothing(text: string): string {

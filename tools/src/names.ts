@@ -1,10 +1,10 @@
 import type { BenchReport } from '@softgrad/bench';
 
-/** The two builds of backend-wasm: an engine with relaxed SIMD takes the second by itself, here each is asked for. */
+/** The two builds of backend-wasm: an engine with relaxed SIMD chooses the second by default; here each is selected explicitly. */
 export const plainWasm = 'wasm:relaxedSimd=false';
 export const relaxedWasm = 'wasm:relaxedSimd=true';
 
-/** How a contender is called on the page. */
+/** The name of a contender on the page. */
 export function shownName(name: string): string {
   return name
     .replace(`${plainWasm}:threads=2`, 'wasm (SIMD, 2 threads)')
@@ -13,7 +13,7 @@ export function shownName(name: string): string {
     .replace(relaxedWasm, 'wasm (relaxed SIMD)');
 }
 
-/** The same report with the names that the page shows. */
+/** The same report with the names of the page. */
 export function shownReport(report: BenchReport): BenchReport {
   return {
     ...report,

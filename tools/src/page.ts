@@ -24,7 +24,7 @@ const modeWords: Record<Mode, string> = {
 
 const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 
-/** The page of measurements as Markdown. `command` is what makes it. */
+/** The page of measurements as Markdown. `command` is the command that writes it. */
 export function performancePage(studies: Studies, command: string): string {
   const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy } = studies;
   const targets = speedTargets(studies);
@@ -35,7 +35,7 @@ export function performancePage(studies: Studies, command: string): string {
     results: accuracy.results.map((one) => ({ ...one, contender: shownName(one.contender) })),
   };
   const quick = studies.quick
-    ? ['This was a quick run, of small shapes and few rounds: its numbers decide nothing.', '']
+    ? ['This was a quick run of small shapes and few rounds: its numbers are not conclusive.', '']
     : [];
   return [
     '---',
@@ -53,16 +53,16 @@ export function performancePage(studies: Studies, command: string): string {
     '',
     '## The bars',
     '',
-    'What softgrad asks of itself, and what came out. Every ratio is in the tables below.',
+    'The targets that softgrad sets itself, and the measured values. Every ratio is in the tables below.',
     '',
     ...table(targetsTable(targets)),
     '',
-    'Not measured by this command: code compiled for this processor, and GPUs.',
+    'This command does not measure code compiled for this processor, or GPUs.',
     '',
     '## softmax',
     ...who(softmax),
     '',
-    '![Time of a softmax against the number of results, a line a contender](images/performance-softmax-time.svg)',
+    '![Time of a softmax against the number of results, with a line for each contender](images/performance-softmax-time.svg)',
     '',
     '![How many times as fast as naive loops each contender is at each shape, with intervals](images/performance-softmax-ratios.svg)',
     ...times(softmax, { op: 'softmax' }, ['reused', 'allocating', 'endToEnd']),
@@ -94,9 +94,9 @@ export function performancePage(studies: Studies, command: string): string {
     ...who(ops),
     ...benchOps.filter((op) => op !== 'softmax').flatMap((op) => opSection(op, ops)),
     '',
-    '## Fused beside composed',
+    '## Fused and composed',
     '',
-    'What a fused kernel is worth: the same operation composed from the five verbs of the basis.',
+    'The gain of a fused kernel over the same operation composed from the five primitives of the basis.',
     ...who(composed),
     ...(['logSoftmax', 'crossEntropy'] as const).flatMap((op) => [
       '',
@@ -112,9 +112,9 @@ export function performancePage(studies: Studies, command: string): string {
     ...times(longRow, { op: 'vjp' }, ['reused']),
     ...bounds(longRow, { op: 'vjp' }),
     '',
-    '## Every backend that computes here',
+    '## Every backend that runs here',
     '',
-    'As each opens by itself, without options. Those on a GPU are not among them: this machine has none.',
+    'Each with its default options. GPU backends are not included, because this machine has no GPU.',
     ...who(backends),
     ...(['softmax', 'vjp'] as const).flatMap((op) => [
       '',
@@ -124,7 +124,7 @@ export function performancePage(studies: Studies, command: string): string {
     '',
     '## Accuracy',
     '',
-    'Largest errors in units in the last place, as `softgrad accuracy --peers …` measures them. Logits are uniform in the range given.',
+    'Largest errors in units in the last place, as measured by `softgrad accuracy --peers …`. Logits are uniform in the range given.',
     markdownTable(accuracySummary(named)),
     ...more('By classes and logits', accuracyTables(named).map(markdownTable)),
     '',
@@ -132,26 +132,26 @@ export function performancePage(studies: Studies, command: string): string {
 }
 
 const introduction = [
-  'Contenders are checked against a reference before they are timed, then timed round by round, interleaved, in orders that change.',
-  'Absolute times are those of one shared machine; ratios, of times from the same rounds, are what carries over. They are given with',
-  '95 % bootstrap intervals over rounds and, where several processes measured, over processes; ≈ marks what is no',
-  'difference outside the noise, which is how much the same code timed twice differed. Operands live where the engine works. `wasm` comes in two builds, for plain SIMD and for relaxed SIMD: browsers and Node',
-  'from version 22 on have relaxed SIMD, and backend-wasm takes that build by itself there; in Node 20 it has to be asked for. How the suite',
-  'measures is described in the README of @softgrad/bench; every round is in `docs/data/performance.json`.',
+  'Contenders are checked against a reference before they are timed, then timed round by round, interleaved, in changing order.',
+  'Absolute times are those of one shared machine; ratios of times from the same rounds are comparable across machines. They are given with',
+  '95 % bootstrap intervals over rounds and, if several processes measured, over processes; ≈ marks a difference',
+  'within the noise, which is the difference of the same code timed twice. Operands are in the engine's memory. `wasm` has two builds, for plain SIMD and for relaxed SIMD: browsers and Node',
+  'from version 22 on have relaxed SIMD, and backend-wasm uses that build there by default; in Node 20 an option selects it. The method',
+  'is described in the README of @softgrad/bench; every round is in `docs/data/performance.json`.',
   '',
-  '**What bounds a result** is measured in the same rounds: a memcpy and a fill of the output’s bytes, and a loop that computes exp alone.',
-  'The memory bound is the bytes that an operation has to read and write at the speed of memcpy, and no less than the fill; the exp bound',
-  'is the fastest exp of the run; where neither takes as long as calling the engine with a single element does, the call is',
-  'the bound. A share of 50 % is a result that takes twice its bound. The loops have one thread and the width of WebAssembly’s vectors, so',
-  'native code with wider ones can come to more than 100 %.',
+  '**The bound of a result** is measured in the same rounds: a memcpy and a fill of the output’s bytes, and a loop that computes exp alone.',
+  'The memory bound is the time for the bytes that an operation has to read and write at the speed of memcpy, at least that of the fill; the exp bound',
+  'is the fastest exp of the run; if calling the engine with a single element takes longer than both, the call is',
+  'the bound. A share of 50 % means that the result takes twice its bound. The loops use one thread and WebAssembly’s vector width, so',
+  'native code with wider vectors can exceed 100 %.',
 ];
 
-/** Lines that are shown on a click. */
+/** Collapsed lines. */
 function folded(title: string, lines: readonly string[]): readonly string[] {
   return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>'];
 }
 
-/** What follows a table on a click, if there is any. */
+/** Collapsed lines after a table, if there are any. */
 function more(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : ['', ...folded(title, lines)];
 }
@@ -178,7 +178,7 @@ function times(report: BenchReport, selector: Selector, wanted: readonly Mode[])
   return [
     ...(first ?? []),
     ...(absent.length > 0 ? ['', 'No time:', '', ...absent] : []),
-    ...more('The same called in other ways', others.flat()),
+    ...more('The same in other modes', others.flat()),
   ];
 }
 
@@ -204,10 +204,10 @@ function ratios(
 
 function bounds(report: BenchReport, selector: Selector): readonly string[] {
   const found = boundsTable(shownReport(report), selector);
-  return more('What bounds it, and the share of each median that the bound is', ['', ...table(found)]);
+  return more('The bound, and its share of each median', ['', ...table(found)]);
 }
 
-/** The fused kernel over what core composes. */
+/** The fused kernel compared with the composition by core. */
 function fusion(report: BenchReport, op: BenchOp, name: string): readonly string[] {
   const { head, rows } = ratioTable(shownReport(report), { op }, 'reused', name);
   const column = head.indexOf(`over ${name} (composed)`);

@@ -4,7 +4,7 @@ import { parseHTML } from 'linkedom';
 import { shownReport } from './names.js';
 import type { Studies } from './studies.js';
 
-/** Pictures beside the page of measurements: a file's name and its text. Each is an SVG with its legend, on white. */
+/** Pictures for the page of measurements: a file name and its text. Each is a complete SVG with its legend, on white. */
 export function performancePictures({ softmax }: Studies): ReadonlyMap<string, string> {
   const report = shownReport(softmax);
   const [group] = chartGroups(report);

@@ -20,7 +20,7 @@ const names = Object.keys({
   backends: true,
 } satisfies Readonly<Record<StudyName, true>>);
 
-/** Studies as JSON, every round of them and nothing that follows from the rounds: the page can be made anew from it. */
+/** Studies as JSON: every round, but nothing that can be computed from the rounds, so that the page can be written again from it. */
 export function stringifyStudies(studies: Studies): string {
   const reports = names.map((name) => {
     const report: BenchReport = Reflect.get(studies, name);
@@ -29,20 +29,20 @@ export function stringifyStudies(studies: Studies): string {
   return stringifyReport({ ...studies, ...Object.fromEntries(reports) });
 }
 
-/** Without what `summarize` makes of it. */
+/** Without the values that `summarize` computes. */
 function rawOf({ bounds, noise, results, ...workload }: WorkloadResult): RawWorkload {
   return { ...workload, results: results.map(({ timings, ratios, bound, ...result }) => result) };
 }
 
-/** Reads what `stringifyStudies` wrote. @throws ERR_VALUE naming `source` where it is not that */
+/** Reads what `stringifyStudies` wrote. @throws ERR_VALUE naming `source` if it is anything else */
 export function parseStudies(text: string, source: string): Studies {
   const refuse = (reason: string) =>
-    new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what npm run docs:performance wrote`);
+    new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected a file of npm run docs:performance`);
   let value: unknown;
   try {
     value = parseNumbers(text);
   } catch (cause) {
-    throw refuse(`no JSON: ${cause instanceof Error ? cause.message : cause}`);
+    throw refuse(`not JSON: ${cause instanceof Error ? cause.message : cause}`);
   }
   if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no studies');
   if (value.schema !== 'softgrad-studies/1') throw refuse(`studies of schema ${value.schema}`);

@@ -15,12 +15,12 @@ import { type CallOverhead, measureCallOverhead } from './call-overhead.js';
 import { type Cost, type CostPair, measureCosts } from './costs.js';
 import { plainWasm, relaxedWasm } from './names.js';
 
-/** Everything that the page of measurements is made from: plain data. */
+/** All data of the page of measurements: plain data. */
 export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
   readonly schema: 'softgrad-studies/1';
-  /** Small shapes and few rounds: it shows that everything runs, and its numbers decide nothing. */
+  /** Small shapes and few rounds, to check that everything runs; the numbers are not conclusive. */
   readonly quick: boolean;
-  /** Ops and dtypes beside each other, in the same rounds. */
+  /** Pairs of ops or dtypes, timed in the same rounds. */
   readonly costs: readonly Cost[];
   readonly callOverhead: Readonly<Record<string, CallOverhead>>;
   readonly accuracy: AccuracyReport;
@@ -42,7 +42,7 @@ const largeShapes = ['4096x128', '1024x1000', '256x32000', '32x128256'];
 const someShapes = ['4096x10', '4096x128', '1024x1000'];
 
 const plan = {
-  /** softmax at all shapes: softgrad's backends and the peers that are quick enough for many rounds in many processes. */
+  /** softmax at all shapes: softgrad's backends, and the competitors that are fast enough for many rounds in many processes. */
   softmax: {
     workloads: { ops: ['softmax'] },
     backends: ownOnCpu,
@@ -50,7 +50,7 @@ const plan = {
     rounds: 7,
     processes: 3,
   },
-  /** softmax at all shapes on the slow peers. */
+  /** softmax at all shapes on the slow competitors. */
   slowPeers: {
     workloads: { ops: ['softmax'] },
     backends: [plainWasm, relaxedWasm],
@@ -58,7 +58,7 @@ const plan = {
     rounds: 5,
     processes: 1,
   },
-  /** Two threads each, where there is enough to share. */
+  /** Two threads each, at shapes that are large enough. */
   threads: {
     workloads: { ops: ['softmax'], shapes: largeShapes },
     backends: [plainWasm, `${plainWasm}:threads=2`, `${relaxedWasm}:threads=2`],
@@ -74,7 +74,7 @@ const plan = {
     rounds: 9,
     processes: 1,
   },
-  /** What fused kernels are worth. */
+  /** The gain of fused kernels. */
   composed: {
     workloads: { ops: ['logSoftmax', 'crossEntropy'], shapes: someShapes },
     backends: ownOnCpu,
@@ -98,7 +98,7 @@ const plan = {
     rounds: 9,
     processes: 1,
   },
-  /** Every backend that computes on the CPU here, as it opens by itself: what the table for choosing one is made from. */
+  /** Every backend that computes on the CPU here with its default options: the data for the table that compares backends. */
   backends: {
     workloads: { ops: ['softmax', 'vjp'], shapes: ['64x10', '4096x128', '1024x1000'] },
     backends: ['cpu', 'wasm', 'gpujs', 'tfjs'],
@@ -125,13 +125,13 @@ export async function runStudies(
         setup: import.meta.resolve('softgrad'),
         rounds,
         processes,
-        // Where the relaxed build is not asked for, backends open as they do for a user.
+        // Unless the relaxed build is selected, backends open with their defaults.
         execArgv: backends.some((backend) => backend.startsWith(relaxedWasm)) ? flags : [],
       },
       ({ label }) => onProgress(`${name}: ${label}`),
     );
   };
-  // What is measured in this process needs them, too.
+  // Also needed for the measurements in this process.
   for (const flag of flags) setFlagsFromString(flag);
   return {
     schema: 'softgrad-studies/1',
@@ -163,14 +163,14 @@ export async function runStudies(
   };
 }
 
-/** The small shapes, or the first of those that a study is about. */
+/** The small shapes, or the first shapes of a study. */
 function quickly(study: Study): Study {
   const { workloads, rounds } = study;
   const shapes = workloads.shapes?.slice(0, 1);
   return { ...study, workloads: { ...workloads, shapes, quick: true }, rounds: Math.min(rounds, 5), processes: 1 };
 }
 
-/** crossEntropy beside softmax at all shapes, and float64 beside float32 at some. */
+/** crossEntropy compared with softmax at all shapes, and float64 with float32 at some. */
 async function costs(quick: boolean, onProgress: (label: string) => void): Promise<readonly Cost[]> {
   const beside = (of: Partial<Workload>, selection: WorkloadSelection): readonly CostPair[] =>
     selectWorkloads({ ops: ['softmax'], quick, ...selection }).map((over) => ({ of: { ...over, ...of }, over }));
@@ -186,7 +186,7 @@ async function costs(quick: boolean, onProgress: (label: string) => void): Promi
   return measured;
 }
 
-/** V8 has relaxed SIMD of itself from 11.4 on; that of Node 20 has to be asked. */
+/** V8 has relaxed SIMD by default from 11.4 on; in Node 20 it needs an option. */
 function relaxedSimdFlags(): readonly string[] {
   const [major = 0, minor = 0] = process.versions.v8.split('.').map(Number);
   return major < 11 || (major === 11 && minor < 4) ? ['--experimental-wasm-relaxed-simd'] : [];

@@ -15,7 +15,7 @@ import { find, type Selector, select, shapeText } from './targets.js';
 
 type Table = Pick<TextTable, 'head' | 'rows'>;
 
-/** Medians of one op, dtype and mode: a row a shape, a column a contender. */
+/** Medians of one op, dtype and mode: a row for each shape, a column for each contender. */
 export function matrixTable(report: BenchReport, selector: Selector, mode: Mode): Table {
   const results = select(report, selector);
   const names = contenderNames(results, (line) => line.timings[mode] !== undefined);
@@ -28,7 +28,7 @@ export function matrixTable(report: BenchReport, selector: Selector, mode: Mode)
   };
 }
 
-/** Who has no time at which shapes and why: wrong numbers, or something it cannot do. */
+/** The contenders without a time, with the shapes and the reason: wrong results, or an unsupported operation. */
 export function absences(report: BenchReport, selector: Selector): readonly string[] {
   const byReason = new Map<string, string[]>();
   for (const { workload, results } of select(report, selector)) {
@@ -41,7 +41,7 @@ export function absences(report: BenchReport, selector: Selector): readonly stri
   return [...byReason].map(([reason, shapes]) => `${shapes.join(', ')}: ${reason}`);
 }
 
-/** How many times as fast as each other contender one is, with intervals: a row a shape, a column each of the others. */
+/** How many times as fast one contender is as each other, with intervals: a row for each shape, a column for each of the others. */
 export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, fast: string): Table {
   const results = select(report, selector).filter((result) => find(result, fast)?.samples[mode] !== undefined);
   const others = contenderNames(results, (line) => line.contender !== fast && line.samples[mode] !== undefined);
@@ -52,7 +52,7 @@ export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, 
       ...others.map((name) => {
         const ratio = pairedRatio(find(result, fast)?.samples[mode] ?? [], find(result, name)?.samples[mode] ?? []);
         if (!ratio) return '';
-        // The number stands there in any case; what is inside the noise is marked.
+        // The number is shown in any case; differences within the noise are marked.
         return `${isDifference(ratio, result.noise) ? '' : '≈ '}${formatSpeedUp({ ...ratio, significant: true })}`;
       }),
     ]),
@@ -60,8 +60,8 @@ export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, 
 }
 
 /**
- * What bounds each shape and how far each contender is from it: the loops' own times, the tightest of what they come to for the
- * workload, and the bound's share of each median with a reused output (else an allocated one).
+ * The bound of each shape and how close each contender is to it: the times of the loops, the tightest bound for the
+ * workload, and the bound's share of each median with a reused output (or else an allocated one).
  */
 export function boundsTable(report: BenchReport, selector: Selector): Table {
   const results = select(report, selector);
@@ -90,7 +90,7 @@ export function boundsTable(report: BenchReport, selector: Selector): Table {
   };
 }
 
-/** The two loops that compute exp and nothing else; contenders' own are slower. */
+/** The two loops that only compute exp; the exp of contenders is slower. */
 const simdExps = [
   { from: 'a SIMD loop', head: 'exp (SIMD)' },
   { from: 'a relaxed SIMD loop', head: 'exp (relaxed SIMD)' },

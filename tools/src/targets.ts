@@ -13,16 +13,16 @@ import {
 } from '@softgrad/bench';
 import { type Cost, costRatio } from './costs.js';
 
-/** A bar that softgrad sets itself and what was measured. */
+/** A target that softgrad sets itself, and the measured value. */
 export interface Target {
   readonly what: string;
   readonly bar: string;
   readonly measured: string;
-  /** null where it was not measured. */
+  /** null if it was not measured. */
   readonly met: boolean | null;
 }
 
-/** Which results a bar is about. */
+/** The results to which a target applies. */
 export interface Selector {
   readonly op: BenchOp;
   readonly dtype?: BenchDType;
@@ -37,12 +37,12 @@ export interface ContenderPair extends Selector {
   readonly mode: Mode;
 }
 
-/** `fast` against `slow` at each shape: at least `least(shape)` times as fast. */
+/** `fast` compared with `slow` at each shape: at least `least(shape)` times as fast. */
 export interface SpeedUpBar extends ContenderPair {
   readonly what: string;
   readonly bar: string;
   readonly least: (shape: BenchShape) => number;
-  /** At least this in the geometric mean over the shapes, too. */
+  /** The minimum of the geometric mean over the shapes, if there is one. */
   readonly geometricMean?: number;
 }
 
@@ -50,7 +50,7 @@ export function speedUpTarget(report: BenchReport, bar: SpeedUpBar): Target {
   const wanted = select(report, bar);
   const found = ratiosOf(report, bar).map((one) => ({ ...one, least: bar.least(one.shape) }));
   if (found.length === 0) return { what: bar.what, bar: bar.bar, measured: 'not measured', met: null };
-  // A shape that somebody could not do, or got wrong, is no shape at which the bar is met.
+  // A shape for which a contender has no correct result does not count as met.
   const absent = wanted
     .map(({ workload }) => workload.shape)
     .filter((shape) => !found.some((one) => one.shape === shape));
@@ -59,22 +59,22 @@ export function speedUpTarget(report: BenchReport, bar: SpeedUpBar): Target {
   const short = found.filter(({ ratio, least }) => ratio.ratio < least).map(({ shape }) => shapeText(shape));
   const missed = short.length > 0 || mean < (bar.geometricMean ?? 0);
   const details = [
-    `closest to its bar at ${shapeText(worst.shape)}: ${ratioText(worst.ratio)}`,
+    `closest to its target at ${shapeText(worst.shape)}: ${ratioText(worst.ratio)}`,
     `geometric mean ${mean.toFixed(2)}×`,
-    ...(short.length > 0 ? [`below the bar at ${short.join(', ')}`] : []),
+    ...(short.length > 0 ? [`below the target at ${short.join(', ')}`] : []),
     ...(absent.length > 0 ? [`not measured at ${absent.map(shapeText).join(', ')}`] : []),
   ];
   const met = missed ? false : absent.length > 0 ? null : true;
   return { what: bar.what, bar: bar.bar, measured: details.join('; '), met };
 }
 
-/** Time at each shape at most as many times that of a roof's loop as `1 / share`: bandwidth against memcpy's or that of vector stores. */
+/** The time at each shape is at most `1 / share` times that of a reference loop: bandwidth relative to memcpy or to vector stores. */
 export interface ShareBar extends Selector {
   readonly what: string;
   readonly bar: string;
   readonly contender: string;
   readonly roof: 'memcpy' | 'store';
-  /** Bytes that the op moves for each byte that the roof's loop moves. */
+  /** Bytes that the op moves for each byte that the reference loop moves. */
   readonly bytes: number;
   readonly least: (shape: BenchShape) => number;
 }
@@ -99,7 +99,7 @@ function scaled({ ratio, interval: [low, high] }: Ratio, by: number): Ratio {
   return { ratio: ratio * by, interval: [low * by, high * by] };
 }
 
-/** The time of one op over that of another, or of one dtype over another, in the same rounds: at each shape at most `most`. */
+/** The time of one op relative to another, or of one dtype relative to another, in the same rounds: at each shape at most `most`. */
 export interface CostBar {
   readonly what: string;
   readonly bar: string;
@@ -125,16 +125,16 @@ export function costTarget(costs: readonly Cost[], bar: CostBar): Target {
   };
 }
 
-/** A row a bar. */
+/** A row for each target. */
 export function targetsTable(targets: readonly Target[]): Pick<TextTable, 'head' | 'rows'> {
   const words = (met: boolean | null) => (met === null ? '–' : met ? 'yes' : '**no**');
   return {
-    head: ['what', 'bar', 'measured', 'met'],
+    head: ['what', 'target', 'measured', 'met'],
     rows: targets.map(({ what, bar, measured, met }) => [what, bar, measured, words(met)]),
   };
 }
 
-/** The results that a selector is about. */
+/** The results that a selector matches. */
 export function select(report: BenchReport, selector: Selector): readonly WorkloadResult[] {
   return report.workloads.filter(({ workload }) => isOf(workload, selector));
 }
@@ -147,7 +147,7 @@ export function find(result: WorkloadResult, name: string): ContenderResult | un
   return result.results.find(({ contender }) => contender === name);
 }
 
-/** How many times as fast one contender is as another, in the geometric mean over the shapes; null where they were not measured together. */
+/** How many times as fast one contender is as another, in the geometric mean over the shapes; null if they were not measured together. */
 export function geometricMean(report: BenchReport, pair: ContenderPair): number | null {
   const found = ratiosOf(report, pair);
   return found.length === 0 ? null : meanOf(found);

@@ -4,7 +4,7 @@ import { exact } from '@softgrad/core/conformance';
 
 export const small: Workload = { op: 'softmax', shape: [3, 4], dtype: 'float32' };
 
-/** The exact backend as a contender of that name, its jobs changed by `change`; what happens to it is written to `log`. */
+/** The exact backend as a contender with this name, with its jobs changed by `change`; `log` records what happens to it. */
 export function source(name: string, { change = (job: Job) => job, log = [] as string[] } = {}): ContenderSource {
   return {
     name,

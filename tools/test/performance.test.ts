@@ -45,13 +45,13 @@ beforeAll(async () => {
 });
 
 describe('studies as a file', () => {
-  test('give the same studies again: what follows from the rounds is computed anew', () => {
+  test('give the same studies again: values that follow from the rounds are recomputed', () => {
     const text = stringifyStudies(studies);
     expect(parseStudies(text, 'studies.json')).toEqual(studies);
     expect(text).not.toContain('medianMs');
   });
 
-  test('are refused where they are something else, by name', () => {
+  test('are an error that names the file if they are anything else', () => {
     expect(() => parseStudies('{', 'a.json')).toThrow(/^a\.json: no JSON: /);
     expect(() => parseStudies('[1]', 'a.json')).toThrow('a.json: no studies');
     expect(() => parseStudies('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow(
@@ -64,7 +64,7 @@ describe('studies as a file', () => {
 });
 
 describe('the page of measurements', () => {
-  test('has for every operation times, ratios over each other contender, and bounds with shares', () => {
+  test('has times, ratios to each other contender, and bounds with shares for every operation', () => {
     const page = performancePage(studies, 'make it');
     expect(page).toContain('Measured by `make it`, which writes this page');
     const sections = new Map(page.split(/\n#{2,3} /).map((section) => [section.split('\n')[0], section]));
@@ -76,11 +76,11 @@ describe('the page of measurements', () => {
       expect(section, op).toMatch(/\| 3×4 \|.*\| (memory|exp): .* \|.* %/);
     }
     expect(sections.get('softmax')).toMatch(/^- 3×4: onnxruntime-node: wrong: /m);
-    // Names as code has them are for the code.
+    // Names with options are used in code only.
     expect(page).not.toContain('relaxedSimd');
   });
 
-  test('says of a bar that was not measured that it was not, and of a quick run that it decides nothing', () => {
+  test('reports unmeasured targets as such, and says that a quick run is not conclusive', () => {
     const page = performancePage(studies, 'make it');
     expect(page).toMatch(/\| wasm \(SIMD\) softmax over onnxruntime-node .* \| not measured \| – \|/);
     expect(page).toMatch(/\| cpu: what the public API adds .* \| 1\.00 µs .* \| yes \|/);
@@ -88,33 +88,33 @@ describe('the page of measurements', () => {
     expect(performancePage({ ...studies, quick: true }, 'make it')).toContain('quick run');
   });
 
-  test('says first what is fast, what bounds it, how exact it is and what falls short; how it was measured is folded', () => {
+  test('begins with speed, limits, accuracy and missed targets; how it was measured is collapsed', () => {
     const [first = ''] = performancePage(studies, 'make it').split('<details>');
     const lines = first.split('\n').filter((line) => line.startsWith('- '));
     expect(lines.map((line) => line.split('**')[1])).toEqual([
       'One thread',
       'Two threads',
-      'What bounds it',
+      'What limits it',
       'Accuracy',
-      'What falls short',
+      'Missed targets',
     ]);
     expect(lines[0]).toMatch(/of cpu [\d.]+× over naive loops/);
     expect(lines[1]).toMatch(/not measured/);
-    expect(lines[2]).toMatch(/cpu takes its bound to \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
+    expect(lines[2]).toMatch(/cpu reaches at least \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
     expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
     expect(lines[4]).toMatch(/\d+ of \d+ bars/);
     expect(first).not.toContain('relaxedSimd');
   });
 
-  test('folds what is not the first answer to a question, and closes what it folds', () => {
+  test('collapses details, and closes every collapsed section', () => {
     const page = performancePage(studies, 'make it');
     expect(page.match(/^<details>$/gm)?.length).toBe(page.match(/^<\/details>$/gm)?.length);
     expect(page).toMatch(
-      /<summary>What bounds it, and the share of each median that the bound is<\/summary>\n\n\n?\| shape \|/,
+      /<summary>The bound, and its share of each median<\/summary>\n\n\n?\| shape \|/,
     );
   });
 
-  test('links the pictures that are made, each whole in itself, with a legend', () => {
+  test('links the pictures, each of which is complete, with a legend', () => {
     const page = performancePage(studies, 'make it');
     const pictures = performancePictures(studies);
     expect([...page.matchAll(/\]\(images\/(.*?)\)/g)].map(([, name]) => name)).toEqual([...pictures.keys()]);
@@ -127,7 +127,7 @@ describe('the page of measurements', () => {
 });
 
 describe('the cost of one workload over another', () => {
-  test('is of rounds that both were sampled in, with a reused output', async () => {
+  test('uses the rounds in which both were sampled, with a reused output', async () => {
     const [{ ofSamples, overSamples, ...rest }] = await measureCosts(
       source('mine'),
       [{ of: { ...small, op: 'vjp' }, over: small }],
@@ -140,7 +140,7 @@ describe('the cost of one workload over another', () => {
     );
   });
 
-  test('closes what it opened, also where a job cannot be made; who cannot open has none', async () => {
+  test('closes what it opened, even if a job cannot be made; a contender that cannot be opened has none', async () => {
     const log: string[] = [];
     const noReuse = source('mine', { log, change: (job) => ({ ...job, reused: null }) });
     await expect(measureCosts(noReuse, [{ of: small, over: small }], 3)).rejects.toThrow('it has no reused output');

@@ -18,7 +18,7 @@ test('a package is published after those that it depends on', () => {
   expect(names).toEqual(['a', 'b', 'c']);
 });
 
-test('nothing is published whose package.json does not say where the source is', () => {
+test('a package is not published unless its package.json has the address of the source', () => {
   expect(reasonNotToPublish(packages)).toBeNull();
   const { repository: _, ...manifest } = named('d').manifest;
   expect(reasonNotToPublish([...packages, { manifest }])).toMatch(
@@ -26,7 +26,7 @@ test('nothing is published whose package.json does not say where the source is',
   );
 });
 
-/** npm on a registry that has some packages and refuses others. */
+/** A mock of npm with a registry that has some packages and refuses others. */
 function npmOf(published: Set<string>, refused: ReadonlySet<string>) {
   const calls: string[][] = [];
   const npm = (...args: string[]) => {
@@ -34,7 +34,7 @@ function npmOf(published: Set<string>, refused: ReadonlySet<string>) {
     const [command, subject = ''] = args;
     if (command === 'view') {
       if (refused.has('view')) return { status: 1, stdout: '', stderr: 'npm error code ECONNREFUSED' };
-      // A package that exists without this version is answered by silence.
+      // The response for a package that exists without this version is empty.
       if (published.has(subject)) return { status: 0, stdout: '1.0.0\n', stderr: '' };
       return subject.startsWith('a@')
         ? { status: 0, stdout: '', stderr: '' }
@@ -50,7 +50,7 @@ function npmOf(published: Set<string>, refused: ReadonlySet<string>) {
 
 const packed = packages.map((each) => ({ ...each, tarball: `${each.manifest.name}.tgz` }));
 
-test('a run that failed in the middle goes on with the packages that are missing', () => {
+test('a run that failed continues with the missing packages', () => {
   const published = new Set<string>();
   const lines: string[] = [];
   const report = (line: string) => lines.push(line.trim());
@@ -70,7 +70,7 @@ test('a run that failed in the middle goes on with the packages that are missing
   expect(second.calls).toContainEqual(['publish', 'c.tgz', '--access', 'public']);
 });
 
-test('a registry that does not answer is not taken for one that lacks the package', () => {
+test('a registry that does not respond is not treated as one without the package', () => {
   const published = new Set<string>();
   expect(() => publish(packed, { npm: npmOf(published, new Set(['view'])).npm })).toThrow(
     /does not say whether it has a@1\.0\.0/,

@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { absences, boundsTable, matrixTable, ratioTable } from '../src/tables.js';
 import { costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/targets.js';
 
-/** A workload with steady times in ms: of contenders with a reused output, and of the roofs. */
+/** A workload with constant times in ms: of contenders with a reused output, and of the reference loops. */
 function workload(
   op: BenchOp,
   shape: BenchShape,
@@ -65,39 +65,39 @@ const report: BenchReport = {
 describe('a speed-up', () => {
   const bar = { what: 'x', bar: 'y', op: 'softmax', fast: 'fast', slow: 'slow', mode: 'reused' } as const;
 
-  test('meets its bar where it does at every shape', () => {
+  test('is met if it is met at every shape', () => {
     expect(speedUpTarget(report, { ...bar, least: ([, f]) => (f === 3 ? 3.9 : 0.9) })).toEqual({
       what: 'x',
       bar: 'y',
-      measured: 'closest to its bar at 10×3: 4.00× (4.00–4.00); geometric mean 2.00×',
+      measured: 'closest to its target at 10×3: 4.00× (4.00–4.00); geometric mean 2.00×',
       met: true,
     });
   });
 
-  test('misses it where one shape does, which is named', () => {
+  test('is missed if one shape misses it, which is named', () => {
     expect(speedUpTarget(report, { ...bar, least: () => 2 })).toMatchObject({
-      measured: 'closest to its bar at 10×100: 1.00× (1.00–1.00); geometric mean 2.00×; below the bar at 10×100',
+      measured: 'closest to its target at 10×100: 1.00× (1.00–1.00); geometric mean 2.00×; below the target at 10×100',
       met: false,
     });
   });
 
-  test('misses it in the geometric mean alone, too', () => {
+  test('is missed if only the geometric mean misses it', () => {
     expect(speedUpTarget(report, { ...bar, least: () => 1, geometricMean: 2.1 }).met).toBe(false);
     expect(speedUpTarget(report, { ...bar, least: () => 1, geometricMean: 1.9 }).met).toBe(true);
   });
 
-  test('is not met by the shapes that it was measured at where it was not at others', () => {
+  test('is not met if some shapes were not measured', () => {
     const [first, second] = report.workloads;
     const results = second.results.map((line) => (line.contender === 'slow' ? { ...line, samples: {} } : line));
     const partly = { ...report, workloads: [first, { ...second, results }] };
     expect(speedUpTarget(partly, { ...bar, least: () => 1 })).toMatchObject({
-      measured: 'closest to its bar at 10×3: 4.00× (4.00–4.00); geometric mean 4.00×; not measured at 10×100',
+      measured: 'closest to its target at 10×3: 4.00× (4.00–4.00); geometric mean 4.00×; not measured at 10×100',
       met: null,
     });
     expect(speedUpTarget(partly, { ...bar, least: () => 5 }).met).toBe(false);
   });
 
-  test('that nobody measured is neither met nor missed', () => {
+  test('that was not measured is neither met nor missed', () => {
     expect(speedUpTarget(report, { ...bar, slow: 'nobody', least: () => 1 })).toMatchObject({
       measured: 'not measured',
       met: null,
@@ -105,7 +105,7 @@ describe('a speed-up', () => {
   });
 });
 
-test('a share of bandwidth is the time of the bytes at the speed of the loop over that of the op', () => {
+test('a share of bandwidth is the time for the bytes at the speed of the loop divided by that of the op', () => {
   const bar = { what: 'x', bar: 'y', op: 'vjp', contender: 'fast', roof: 'memcpy', bytes: 3 / 2 } as const;
   expect(shareTarget(report, { ...bar, least: () => 0.5 })).toMatchObject({
     measured: '10×100: 0.50 (0.50–0.50)',
@@ -114,13 +114,13 @@ test('a share of bandwidth is the time of the bytes at the speed of the loop ove
   expect(shareTarget(report, { ...bar, least: () => 0.51 })).toMatchObject({ met: false });
 });
 
-test('the cost of one op over another is that of their rounds, at the shapes and of the contender asked for', () => {
+test('the cost of one op relative to another uses their rounds, for the given shapes and contender', () => {
   const [of, over] = (['crossEntropy', 'softmax'] as const).map((op) => ({
     op,
     shape: [10, 100] as const,
     dtype: 'float32' as const,
   }));
-  // The machine slows down by half on the way: the rounds' own quotients do not.
+  // The machine slows down by half during the run; the quotients of the rounds do not change.
   const costs = [
     { contender: 'fast', of, over, ofSamples: [[5, 10, null]], overSamples: [[4, 8, 9]] },
     { contender: 'slow', of, over, ofSamples: [[9, 9, 9]], overSamples: [[1, 1, 1]] },
@@ -136,7 +136,7 @@ test('the cost of one op over another is that of their rounds, at the shapes and
 });
 
 describe('tables', () => {
-  test('of times: a row a shape and a column a contender', () => {
+  test('of times: a row for each shape and a column for each contender', () => {
     expect(matrixTable(report, { op: 'softmax' }, 'reused')).toEqual({
       head: ['shape', 'fast', 'slow'],
       rows: [
@@ -146,7 +146,7 @@ describe('tables', () => {
     });
   });
 
-  test('of ratios: every one with its interval, and a mark where it is no difference', () => {
+  test('of ratios: each with its interval, and a mark if it is no difference', () => {
     expect(ratioTable(report, { op: 'softmax' }, 'reused', 'fast')).toEqual({
       head: ['shape', 'over slow'],
       rows: [
@@ -157,7 +157,7 @@ describe('tables', () => {
     expect(ratioTable(report, { op: 'softmax' }, 'reused', 'nobody').rows).toEqual([]);
   });
 
-  test('of bounds: the loops, which of them bounds, and its share of each time', () => {
+  test('of bounds: the loops, the tightest bound, and its share of each time', () => {
     expect(boundsTable(report, { op: 'vjp' })).toEqual({
       head: ['shape', 'memcpy', 'fill', 'bound', 'fast', 'slow'],
       rows: [['10×100', '1.00 ms', '1.00 ms', 'memory: 1.50 ms (memcpy)', '50 %', '17 %']],
@@ -176,7 +176,7 @@ describe('tables', () => {
     });
   });
 
-  test('leave nobody out without a word: who was wrong, or could not, is listed', () => {
+  test('list every contender that is left out, with wrong results or an unsupported operation', () => {
     const failing = report.workloads.map((result) => ({
       ...result,
       results: result.results.map((line) =>
@@ -188,7 +188,7 @@ describe('tables', () => {
     expect(absences(report, { op: 'softmax' })).toEqual([]);
   });
 
-  test('of bars: a row each, with whether it is met', () => {
+  test('of targets: a row for each, with whether it is met', () => {
     const target = { what: 'x', bar: 'y', measured: 'z' };
     const { rows } = targetsTable([true, false, null].map((met) => ({ ...target, met })));
     expect(rows.map((row) => row.at(-1))).toEqual(['yes', '**no**', '–']);

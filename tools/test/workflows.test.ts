@@ -18,7 +18,7 @@ test('every action of a workflow is pinned to a commit', () => {
   expect(uses.filter((action) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(action ?? ''))).toEqual([]);
 });
 
-test('every npm script that a workflow runs is there', () => {
+test('every npm script that a workflow runs exists', () => {
   const { scripts } = JSON.parse(read('package.json'));
   const run = workflows.flatMap(({ text }) =>
     [...text.matchAll(/run: npm (?:run )?([\w:]+)/g)].map(([, script]) => script),
@@ -28,7 +28,7 @@ test('every npm script that a workflow runs is there', () => {
   expect(run).toContain('test:all');
 });
 
-test('the packages whose mutants a workflow tries are those that have some', () => {
+test('a workflow tries the mutants of every package that has some', () => {
   const options = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const;
   let refused = '';
   try {
@@ -40,7 +40,7 @@ test('the packages whose mutants a workflow tries are those that have some', () 
   expect([...matrix.packages].sort()).toEqual(names.split(', ').sort());
 });
 
-test('the consumers that a workflow tries are all that there are', () => {
+test('a workflow tries every consumer', () => {
   const listed = execFileSync(process.execPath, ['scripts/consumers/main.mjs', '--list'], {
     cwd: root,
     encoding: 'utf8',

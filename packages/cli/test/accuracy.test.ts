@@ -6,7 +6,7 @@ import { softgrad, temporaryFolder } from './command.js';
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-test('a table of the largest errors, then one for each op and dtype, a line an input, a column a contender', async () => {
+test('a table of the largest errors, then one for each op and dtype, with a row for each input and a column for each contender', async () => {
   const [md, json] = ['accuracy.md', 'accuracy.json'].map(folder.at);
   const chosen = ['--backends', 'cpu', '--peers', 'naive', '--classes', '1', '--dtype', 'float32', '--results', '100'];
   const args = ['accuracy', '--ops', 'softmax,logSoftmax', ...chosen, '--md', md, '--json', json];
@@ -26,7 +26,7 @@ test('a table of the largest errors, then one for each op and dtype, a line an i
   expect(report.results).toHaveLength(20);
 });
 
-test('with - for a file standard output is that file and nothing else', async () => {
+test('with - for a file, standard output has only that file', async () => {
   const args = ['accuracy', '--backends', 'cpu', '--dtype', 'float32', '--classes', '1', '--results', '100'];
   const { status, stdout } = await softgrad([...args, '--json', '-']);
   expect(status).toBe(0);
@@ -42,7 +42,7 @@ test('with - for a file standard output is that file and nothing else', async ()
   expect(markdown).not.toContain('┌');
 });
 
-test('all ops of all backends can be asked for by name', async () => {
+test('all ops of all backends can be selected by name', async () => {
   const { status, stdout } = await softgrad([
     ...[
       'accuracy',
@@ -65,7 +65,7 @@ test('all ops of all backends can be asked for by name', async () => {
   expect(new Set(report.results.map(({ op }) => op)).size).toBe(10);
 });
 
-test('what it does not know is refused in one line', async () => {
+test('unknown options are one-line errors', async () => {
   for (const [args, message] of [
     [
       ['--ops', 'vjp'],

@@ -21,7 +21,7 @@ const backends = fakeBackends({
   missing: new SoftgradError('ERR_BACKEND_UNAVAILABLE', "backend 'missing' did not load: it is not installed"),
 });
 
-test('every backend is listed: what it can do here, or why it cannot run', async () => {
+test('every backend is listed, with its features on this machine or the reason why it cannot run', async () => {
   const { status, stdout } = await softgrad(['backends', '--json'], { backends });
   expect(status).toBe(0);
   const { device, dtypes } = cpu.supports;
@@ -41,7 +41,7 @@ test('every backend is listed: what it can do here, or why it cannot run', async
   ]);
 });
 
-test('as a table for people', async () => {
+test('as a table', async () => {
   const table = async (columns: number) =>
     (await softgrad(['backends'], { backends, terminal: { columns } })).stdout.trimEnd().split('\n');
   const lines = await table(120);
@@ -58,14 +58,14 @@ test('as a table for people', async () => {
     /│ kernels: softmax \(.*\), softmin \(value, vjp, jvp, jacobian\) +│\n.*│ not there: softmax \(hvp, doubleBackward\), softmin \(hvp, doubleBackward\), /,
   );
   expect(text).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
-  // Neither too narrow nor too wide to be read.
+  // Neither too narrow nor too wide to read.
   expect((await table(20))[0]).toHaveLength(80);
   expect((await table(500))[0]).toHaveLength(140);
   const { stdout } = await softgrad(['backends'], { backends });
   expect(stdout.split('\n')[0]).toHaveLength(120);
 });
 
-test('each backend is closed again, and what it throws otherwise is a defect', async () => {
+test('each backend is closed again, and any other error is a defect', async () => {
   let closed = 0;
   const counting = provider('counting', {
     close() {
@@ -78,7 +78,7 @@ test('each backend is closed again, and what it throws otherwise is a defect', a
   expect(status).toBe(70);
 });
 
-test('they are inspected in a process of its own, whose standard error is shown where it fails', async () => {
+test('they are inspected in another process, whose standard error is shown if it fails', async () => {
   const { stdout: inspected } = await softgrad(['backends', '--json'], { backends });
   const run = (status: number, env = {}) => {
     const calls: (readonly string[])[] = [];

@@ -9,7 +9,7 @@ afterAll(folder.remove);
 
 const least = ['--shapes', '8x5', '--backends', 'cpu', '--peers', 'naive', '--rounds', '3', '--sample-ms', '1'];
 
-test('a run prints a table, what ran and on what; writes its report; and is compared with an earlier one', async () => {
+test('a run prints a table, the contenders and the environment; writes its report; and is compared with an earlier one', async () => {
   const [json, md, html] = ['report.json', 'report.md', 'report.html'].map(folder.at);
   const args = ['bench', '--ops', 'softmax', ...least];
   const { status, stdout, stderr } = await softgrad([...args, '--json', json, '--md', md, '--html', html]);
@@ -17,7 +17,7 @@ test('a run prints a table, what ran and on what; writes its report; and is comp
   expect(status).toBe(0);
   expect(stdout).toMatch(/^softmax 8×5 float32, speed-up over naive\n┌/);
   expect(stdout).toMatch(/│ cpu +│ \d/);
-  // Which of them is the fastest is a matter of the machine and its load.
+  // Which of them is the fastest depends on the machine and its load.
   expect(stdout).toMatch(/\n {2}exp bound: .* \(exp alone, by (cpu|a (relaxed )?SIMD loop)\)\n/);
   expect(stdout).toMatch(/\nnaive: plain loops over typed arrays with Math.exp \(opens in .*\)\n$/);
 
@@ -41,7 +41,7 @@ test('a run prints a table, what ran and on what; writes its report; and is comp
   expect(compared.stdout).toMatch(/\n {2}\d of 3 timings show no difference\n/);
 });
 
-test('with - for a file standard output is that file and nothing else; what is composed is timed beside what is fused', async () => {
+test('with - for a file, standard output has only that file; composed kernels are timed as well as fused ones', async () => {
   const args = ['bench', '--ops', 'logSoftmax', ...least, '--rounds', '1', '--composed', '--baseline', 'cpu'];
   const { status, stdout } = await softgrad([...args, '--json', '-']);
   expect(status).toBe(0);
@@ -55,7 +55,7 @@ test('with - for a file standard output is that file and nothing else; what is c
   expect(terminal.stderr).toMatch(/logSoftmax 8×5 float32/);
 });
 
-test('several processes put their rounds side by side, and take options of node', async () => {
+test('the rounds of several processes are combined, and the processes take options of node', async () => {
   const args = ['bench', '--ops', 'softmax', ...least, '--rounds', '1', '--processes', '2', '--json', '-'];
   const { status, stdout } = await softgrad([...args, '--peers', 'none', '--node-option=--no-warnings']);
   expect(status).toBe(0);
@@ -79,7 +79,7 @@ describe('the backend of a module', () => {
     return contenders.map(({ name }) => name);
   };
 
-  test('is timed alone with the peers, or beside the backends that are named', async () => {
+  test('is timed with other libraries only, or with the named backends', async () => {
     expect(await namesOf('--module', fixture, '--peers', 'naive')).toEqual(['right', 'naive']);
     expect(await namesOf('--module', fixture, '--peers', 'none', '--backends', 'cpu')).toEqual(['right', 'cpu']);
   });
@@ -94,14 +94,14 @@ describe('the backend of a module', () => {
     expect(await namesOf('--module', same, ...both)).toEqual(['cpu (module)', 'cpu']);
   });
 
-  test('one that computes wrong is not timed', async () => {
+  test('one with wrong results is not timed', async () => {
     const faulty = fileURLToPath(new URL('fixtures/faulty-backend.mjs', import.meta.url));
     const { stdout } = await softgrad([...args, '--module', faulty, '--peers', 'none']);
     expect(parseReport(stdout, '-').workloads[0].results[0].missing).toMatch(/wrong|expected/);
   });
 });
 
-describe('what cannot be run is refused in one line before anything is measured', () => {
+describe('invalid options are one-line errors before anything is measured', () => {
   test.each([
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],

@@ -12,7 +12,7 @@ import { run } from '../src/run.js';
 
 interface RunOptions {
   readonly input?: string | Uint8Array;
-  /** Whether the streams are a terminal, and how wide it is; its width is unknown where that is left out. */
+  /** Whether the streams are a terminal, and its width; if it is omitted, the width is unknown. */
   readonly terminal?: boolean | { readonly columns: number };
   readonly env?: Context['env'];
   readonly limits?: Partial<Limits>;
@@ -45,13 +45,13 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
   return { status, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-/** A pipe gives what it carries in pieces that end anywhere. */
+/** A pipe delivers its data in pieces of any length. */
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes.subarray(0, bytes.length >> 1);
   yield bytes.subarray(bytes.length >> 1);
 }
 
-/** A stream that keeps what is written to it. */
+/** A stream that stores what is written to it. */
 export function recorder(terminal: RunOptions['terminal'] = false) {
   const chunks: Buffer[] = [];
   const stream = new Writable({
@@ -67,7 +67,7 @@ export function recorder(terminal: RunOptions['terminal'] = false) {
   });
 }
 
-/** Backends by name; an error is thrown where its name is loaded. */
+/** Backends by name; an error is thrown when its name is loaded. */
 export function fakeBackends(providers: Readonly<Record<string, BackendProvider | Error>>): Backends {
   return {
     names: () => Object.keys(providers),
@@ -79,7 +79,7 @@ export function fakeBackends(providers: Readonly<Record<string, BackendProvider 
   };
 }
 
-/** A folder of its own for a test file's inputs and outputs. */
+/** A separate folder for a test file's inputs and outputs. */
 export function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'softgrad-'));
   return {
@@ -110,7 +110,7 @@ export function temporaryFolder() {
       length.writeBigUInt64LE(BigInt(text.length));
       return this.write(name, Buffer.concat([length, text, ...parts.map((data) => Buffer.from(data.buffer))]));
     },
-    /** A float32 file of zeros that takes no room on the disk. */
+    /** A sparse float32 file of zeros, which takes no disk space. */
     zeros(name: string, rows: number, columns: number, order: 'C' | 'Fortran' = 'C'): string {
       const header = Buffer.from(npyHeader('<f4', [rows, columns])).toString('latin1');
       const text = order === 'C' ? header : header.replace("'fortran_order': False", "'fortran_order': True ");
@@ -125,7 +125,7 @@ export function temporaryFolder() {
       if (array === null) throw new Error(`${name} is empty`);
       return array;
     },
-    /** A name that no file has. */
+    /** A name that no file has yet. */
     absent(name: string): string {
       rmSync(join(path, name), { force: true });
       return join(path, name);
@@ -134,7 +134,7 @@ export function temporaryFolder() {
       symlinkSync(target, this.absent(name));
       return join(path, name);
     },
-    /** Runs a command line as in this folder: files that are named without one are of it, and it is left out of what is printed. */
+    /** Runs a command line as in this folder: relative paths are relative to it, and it is removed from the output. */
     async softgrad(args: readonly string[], options?: RunOptions) {
       const here = args.map((arg) => (/^[\w-]+(\/[\w-]+)*\.[a-z]+$/.test(arg) ? join(path, arg) : arg));
       const { status, stdout, stderr } = await softgrad(here, options);
@@ -145,7 +145,7 @@ export function temporaryFolder() {
   };
 }
 
-/** Four samples of three features: the signal of the question that softgrad answers. */
+/** Four samples of three features, from the original question about zero gradients. */
 export const signal: readonly (readonly number[])[] = [
   [0.3394572666491664, 0.3089068053925853, 0.3516359279582483],
   [0.33932706934615525, 0.3094755563319447, 0.3511973743219001],

@@ -9,7 +9,7 @@ import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-/** Runs a command on a backend that is everywhere; it must succeed and say nothing besides its result. */
+/** Runs a command on cpu; it must succeed and print only its result. */
 async function run(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await softgrad([...args, '--backend', 'cpu']);
   expect(stderr).toBe('');
@@ -21,7 +21,7 @@ type Rows = readonly (readonly number[])[];
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-/** The definitions, straight from the formulas. */
+/** Direct implementations of the formulas. */
 function softmax(rows: Rows, temperature = 1): number[][] {
   return rows.map((row) => {
     const exps = row.map((x) => Math.exp(x / temperature));
@@ -87,7 +87,7 @@ describe.each<[string, Rows, readonly number[], string]>([
     expectClose(JSON.parse(await run('jacobian', input)), jacobian(s));
   });
 
-  test('vjp and jvp take logits, and agree since the Jacobian is symmetric', async () => {
+  test('vjp and jvp take logits, and are equal because the Jacobian is symmetric', async () => {
     expectClose(JSON.parse(await run('vjp', input, '--upstream', upstream)), vjp(s, g));
     expect(await run('jvp', input, '--upstream', upstream)).toBe(await run('vjp', input, '--upstream', upstream));
     const half = vjp(softmax(x, 2), g).map((row) => row.map((value) => value / 2));
@@ -123,7 +123,7 @@ describe.each<[string, Rows, readonly number[], string]>([
     expectClose(none.gradient, difference);
   });
 
-  test('cross-entropy against probabilities, which class indices are a case of', async () => {
+  test('cross-entropy against probabilities, of which class indices are a special case', async () => {
     const oneHot = classes.map((label) => x[0].map((_, i) => (i === label ? 1 : 0)));
     const soft = folder.write(`${name}-one-hot.csv`, csv(oneHot));
     const column = folder.write(`${name}-classes.csv`, `class\n${classes.join('\n')}\n`);
@@ -135,7 +135,7 @@ describe.each<[string, Rows, readonly number[], string]>([
     expect(JSON.parse(await run('cross-entropy', input, '--target', column))).toEqual(expected);
   });
 
-  test.each(['npy', 'npz', 'json', 'csv', 'tsv'])('softmax by way of .%s has the same bits', async (ending) => {
+  test.each(['npy', 'npz', 'json', 'csv', 'tsv'])('softmax through .%s has the same bits', async (ending) => {
     const out = folder.at(`${name}-out.${ending}`);
     expect(await run('softmax', input, '--out', out)).toBe('');
     expect(await run('log-softmax', out)).toBe(
@@ -143,7 +143,7 @@ describe.each<[string, Rows, readonly number[], string]>([
     );
   });
 
-  test('computes in float32 where told to, and writes it as such', async () => {
+  test('computes in float32 and writes it if told to', async () => {
     await run('softmax', input, '--dtype', 'float32', '--out', folder.at('single.npy'));
     const { data, shape } = await folder.readNpy('single.npy');
     expect(data).toBeInstanceOf(Float32Array);
@@ -226,7 +226,7 @@ describe('the options of the library', () => {
     expect(JSON.parse(await run('cross-entropy', '1,2,3', '--target', '2')).loss).toBeCloseTo(0.4076059644443801, 14);
   });
 
-  test('sigmoid takes any shape, and log-sum-exp leaves the axis out', async () => {
+  test('sigmoid takes any shape, and log-sum-exp removes the axis', async () => {
     const sigmoid = x.map((row) => row.map((value) => 1 / (1 + Math.exp(-value))));
     expectClose(JSON.parse(await run('sigmoid', rows)), sigmoid);
     expect(await run('sigmoid', folder.write('zero.json', '0'))).toBe('0.5\n');
@@ -245,7 +245,7 @@ describe('the options of the library', () => {
     expect(stdout).toBe('log-sum-exp 0.693147\n');
   });
 
-  test('float16 is rounded to, in every format, where the engine computes in float32', async () => {
+  test('results are rounded to float16, in every format, if the engine computes in float32', async () => {
     const halves = softmax(x).map((row) => row.map(toHalf));
     const args = ['softmax', rows, '--dtype', 'float16'];
     expect(JSON.parse(await run(...args))).toEqual(halves);
@@ -259,7 +259,7 @@ describe('the options of the library', () => {
     expect(JSON.parse(await run('sigmoid', `${folder.at('half.npz')}:loss`))).toBeCloseTo(1 / (1 + Math.exp(-loss)), 6);
   });
 
-  test('the first line of tables is a header or not as --header says', async () => {
+  test('--header determines whether the first line of tables is a header', async () => {
     const numbers = folder.write('numbered.csv', '1,2\n0,0\n');
     expect(await run('softmax', numbers, '--header', 'yes')).toBe('[[0.5,0.5]]\n');
     expect(JSON.parse(await run('softmax', numbers, '--header', 'no'))).toHaveLength(2);
@@ -273,7 +273,7 @@ describe('the options of the library', () => {
 
 const toHalf = (value: number) => halfToNumber(numberToHalf(value));
 
-test('cross-entropy puts loss and gradient in one .npz, or the gradient in a .npy and the loss on standard output', async () => {
+test('cross-entropy writes loss and gradient into one .npz, or the gradient into a .npy and the loss to standard output', async () => {
   const input = folder.write('logits.json', '[[0, 0], [0, 1]]');
   const target = folder.write('labels.json', '[1, -100]');
   const both = folder.at('both.npz');
@@ -293,7 +293,7 @@ test('cross-entropy puts loss and gradient in one .npz, or the gradient in a .np
   ]);
 });
 
-test('what NumPy prints is read from standard input and from .txt files, and so is what np.savetxt writes', async () => {
+test('arrays printed by NumPy or written by np.savetxt are read from standard input and from .txt files', async () => {
   const expected = (await softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[1, 2], [3, 5]]' })).stdout;
   expect(expected).toMatch(/^\[\[0\.26/);
   for (const input of ['[[1. 2.]\n [3. 5.]]', 'array([[1., 2.],\n       [3., 5.]])', '1 2\n3 5\n', '1,2\n3,5\n']) {
@@ -302,7 +302,7 @@ test('what NumPy prints is read from standard input and from .txt files, and so 
   }
 });
 
-test('a .npy on standard input is told by its first bytes', async () => {
+test('a .npy on standard input is recognized by its first bytes', async () => {
   const expected = (await softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[[1, 2], [3, 5]]' })).stdout;
   const file = folder.writeNpy('piped.npy', [
     [1, 2],
@@ -315,7 +315,7 @@ test('a .npy on standard input is told by its first bytes', async () => {
   expect(stderr).toMatch(/^softgrad: standard input: .*\n$/);
 });
 
-test('standard input is JSON; NaN and infinities keep their meaning and come out as words', async () => {
+test('standard input may be JSON; NaN and infinities are read and written as words', async () => {
   const { stdout, status } = await softgrad(['softmax', '-', '--backend', 'cpu'], {
     input: '[[0, "-Infinity"], [1, NaN]]',
   });
@@ -326,14 +326,14 @@ test('standard input is JSON; NaN and infinities keep their meaning and come out
   ]);
 });
 
-test('a vector is one row; arrays of more dimensions have an axis each', async () => {
+test('a vector is one row; arrays of more dimensions have several axes', async () => {
   expectClose(JSON.parse(await run('softmax', folder.write('vector.json', '[0, 0]'))), [0.5, 0.5]);
   const cube = folder.write('cube.json', '[[[0, 0], [0, 0], [0, 0]]]');
   expectClose(JSON.parse(await run('softmax', cube, '--axis', '1')), new Array(6).fill(1 / 3));
   expect(JSON.parse(await run('jacobian', cube, '--axis', '1'))[0][0]).toHaveLength(3);
 });
 
-test('no rows give no rows', async () => {
+test('an input without rows gives a result without rows', async () => {
   await run('softmax', folder.write('none.json', '[]'), '--out', folder.at('none.npy'));
   expect((await folder.readNpy('none.npy')).shape).toEqual([0]);
 });
@@ -341,7 +341,7 @@ test('no rows give no rows', async () => {
 describe('without --backend', async () => {
   const cpu = await ownBackends.load('cpu');
 
-  test('it computes on the first default that can run here', async () => {
+  test('the first default that can run here computes', async () => {
     const { status, stdout, stderr } = await softgrad(['softmax', '-'], { input: '[[0, 0]]' });
     expect(status).toBe(0);
     expectClose(JSON.parse(stdout), [0.5, 0.5]);
@@ -355,27 +355,27 @@ describe('without --backend', async () => {
   });
   const notInstalled = new SoftgradError('ERR_BACKEND_UNAVAILABLE', 'it is not installed');
 
-  /** What a command says besides its result where loading the defaults comes to this. */
+  /** What a command prints in addition to its result, with these results of loading the defaults. */
   async function noticeOf(providers: Readonly<Record<string, BackendProvider | Error>>, input = '[[0, 0]]') {
     const { status, stdout, stderr } = await softgrad(['softmax', '-'], { input, backends: fakeBackends(providers) });
     expect(stdout).toBe(status === 0 ? '[[0.5,0.5]]\n' : '');
     return stderr;
   }
 
-  test('where the machine cannot run that, the result is followed by a line that says so', async () => {
+  test('if the machine cannot run the first default, a line after the result says so', async () => {
     expect(await noticeOf({ wasm: cpu, cpu: new Error('not to be loaded') })).toBe('');
     const wasm = provider('wasm', 'no SIMD; use another browser\nor machine');
     const notice = 'softgrad: computed on cpu: wasm cannot run on this machine (no SIMD)\n';
     expect(await noticeOf({ wasm, cpu })).toBe(notice);
-    // An error stands alone.
+    // An error is printed alone.
     expect(await noticeOf({ wasm, cpu }, '[[0, 0], [1]]')).toMatch(/^softgrad: standard input: ragged: .*\n$/);
   });
 
-  test('a default that is not installed is passed over without a word', async () => {
+  test('a default that is not installed is skipped silently', async () => {
     expect(await noticeOf({ wasm: notInstalled, cpu })).toBe('');
   });
 
-  test('where no default runs or loads, the error says why', async () => {
+  test('if no default runs or loads, the error says why', async () => {
     expect(await noticeOf({ wasm: provider('wasm', 'no SIMD'), cpu: provider('cpu', 'no float64\nat all') })).toBe(
       'softgrad: wasm cannot run on this machine (no SIMD); cpu cannot run on this machine (no float64)\n',
     );
@@ -385,7 +385,7 @@ describe('without --backend', async () => {
     expect(await noticeOf({ wasm: new TypeError('kaboom'), cpu })).toMatch(/^softgrad: a defect of softgrad: kaboom /);
   });
 
-  test('a backend that is named is opened or refused, with the reason', async () => {
+  test('a named backend is opened, or the error has the reason', async () => {
     const backends = fakeBackends({ cpu, absent: provider('absent', 'no such chip') });
     const named = (name: string) => softgrad(['softmax', '-', '--backend', name], { input: '[0]', backends });
     expect((await named('cpu')).stdout).toBe('[1]\n');

@@ -13,12 +13,12 @@ afterAll(folder.remove);
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}-backend.mjs`, import.meta.url));
 const right = JSON.stringify(pathToFileURL(fixture('right')).href);
 
-/** A module with `code`, to which the right fixture's provider is `provider`. */
+/** A module with `code`, in which `provider` is the provider of the correct fixture. */
 const module = (name: string, code: string) => folder.write(name, `import provider from ${right};\n${code}`);
 
 const conformance = (...args: readonly string[]) => softgrad(['conformance', ...args]);
 
-test('a right backend of three kernels passes what it announces; the rest is does not apply, for reasons in a few lines', async () => {
+test('a correct backend with three kernels passes; the cases that do not apply are summarized by reason', async () => {
   const { status, stdout, stderr } = await conformance('--module', fixture('right'));
   expect(stdout).not.toContain('✗');
   expect(stdout).toMatch(/│ right +│ passed +│ failed +│ does not apply +│/);
@@ -38,7 +38,7 @@ test('a right backend of three kernels passes what it announces; the rest is doe
   expect(status).toBe(0);
 });
 
-test('one that sums the rows of the Jacobian fails, by name, and the command exits 1; every case is there as JSON, in the order of the suite', async () => {
+test('one that sums the rows of the Jacobian fails, and the command exits 1; JSON has every case in the order of the suite', async () => {
   const { status, stdout } = await conformance('--module', fixture('faulty'), '--json');
   expect(status).toBe(1);
   const [report, ...others]: ConformanceReport[] = JSON.parse(stdout);
@@ -59,13 +59,13 @@ test('one that sums the rows of the Jacobian fails, by name, and the command exi
   expect(failed.map(({ section }) => section)).toContain('vjp');
 });
 
-describe('what is printed of a report', () => {
+describe('the printed report', () => {
   const one = (id: string, outcome: CaseReport['outcome'], reason: string | null = null): CaseReport => {
     return { id, name: `mine: ${id}`, section: id.split('/')[0], outcome, reason };
   };
   const text = (...cases: readonly CaseReport[]) => formatReport({ backend: 'mine', unavailable: null, cases });
 
-  test('a line a section with its counts, the failures with their reasons, and what does not apply', () => {
+  test('has a line for each section with its counts, the failures with their reasons, and the cases that do not apply', () => {
     const lines = text(
       one('softmax/a', 'passed'),
       one('vjp/b', 'failed', 'off by 1'),
@@ -93,7 +93,7 @@ describe('what is printed of a report', () => {
     ]);
   });
 
-  test('the failure to start with is one on which no other rests: of supports, of storage, of the basis, else the first', () => {
+  test('starts with a failure that others may follow from: of supports, of storage, of the basis, otherwise the first', () => {
     const failed = ['vjp/a', 'basis/b', 'basis/c', 'storage/d', 'supports/e'].map((id) => one(id, 'failed', 'no'));
     for (const [count, first] of [
       [5, 'supports/e'],
@@ -106,16 +106,16 @@ describe('what is printed of a report', () => {
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
   });
 
-  test('of one that cannot run, why', () => {
+  test('has the reason for a backend that cannot run', () => {
     const report = { backend: 'mine', unavailable: 'no such chip', cases: [] };
     expect(formatReport(report)).toBe('mine: not run: no such chip\n\n');
   });
 });
 
-/** A backend that lacks a required kernel: its suite is one case. */
+/** A backend without a required kernel: its suite has one case. */
 const incomplete = 'open: async () => ({ ...(await provider.open()), jacobian: undefined })';
 
-test('what a backend lacks is said once, not by every case that trips over it', async () => {
+test('a missing kernel is reported once, not by every case that needs it', async () => {
   const file = module('incomplete.mjs', `export default { ...provider, ${incomplete} };`);
   const { status, stdout } = await conformance('--module', file);
   expect(stdout).toContain('✗ right: supports/complete\n  the backend lacks jacobian (a function)\n');
@@ -123,7 +123,7 @@ test('what a backend lacks is said once, not by every case that trips over it', 
   expect(status).toBe(1);
 });
 
-test('a module gives its default export, a provider or an open backend, or else its one provider; of several none is chosen', async () => {
+test('the backend of a module is its default export, a provider or an open backend, or its only provider; several are an error', async () => {
   const one = `{ ...provider, ${incomplete} }`;
   const open = `{ ...(await provider.open()), jacobian: undefined }`;
   const codes = [
@@ -140,7 +140,7 @@ test('a module gives its default export, a provider or an open backend, or else 
   expect(status).toBe(2);
 });
 
-test('backends are proven by name, all of them or the default', async () => {
+test('backends are tested by name, all of them, or the default', async () => {
   const broken = await import(module('by-name.mjs', `export default { ...provider, ${incomplete} };`));
   const provider = broken.default;
   const absent = { ...provider, name: 'absent', unavailable: async () => 'no such chip' };
@@ -172,7 +172,7 @@ test('backends are proven by name, all of them or the default', async () => {
   expect(defect.status).toBe(70);
 });
 
-test('what cannot be tested is said in one line, exit code 2', async () => {
+test('invalid options are one-line errors with exit code 2', async () => {
   const empty = folder.write('empty.mjs', 'export const x = 1;');
   const nothing = folder.write('nothing.mjs', 'export default null;');
   const absent = module(
@@ -200,7 +200,7 @@ test('what cannot be tested is said in one line, exit code 2', async () => {
   }
 });
 
-test('of TypeScript that node does not load, the message says what to do', () => {
+test('the error for TypeScript that node cannot load says what to do', () => {
   const failure = (code: string) => Object.assign(new Error('no'), { code });
   const hint = '; compile it to JavaScript first (tsc) and pass the result';
   for (const file of ['mine.ts', 'mine.tsx', 'mine.mts', 'mine.cts']) {
@@ -208,7 +208,7 @@ test('of TypeScript that node does not load, the message says what to do', () =>
       expect(hintOf(file, failure(code))).toBe(hint);
     }
     expect(hintOf(file, new SyntaxError('no'))).toBe(hint);
-    // What its own code throws is no matter of loading.
+    // An error in its code is not an error of loading.
     expect(hintOf(file, failure('ENOENT'))).toBe('');
     expect(hintOf(file, new Error('no'))).toBe('');
     expect(hintOf(file, 'ERR_MODULE_NOT_FOUND')).toBe('');
@@ -217,7 +217,7 @@ test('of TypeScript that node does not load, the message says what to do', () =>
     expect(hintOf(file, new SyntaxError('no'))).toBe('');
 });
 
-test('a module that throws, hangs or gives no backend is blamed for it, exit code 2', async () => {
+test('a module that throws, hangs or provides no backend is named in the error, exit code 2', async () => {
   const cases = [
     ['async () => null', "async () => { throw new TypeError('kaboom'); }", /provides no backend: kaboom\n$/],
     ['async () => null', "async () => { throw 'kaboom'; }", /provides no backend: kaboom\n$/],
@@ -243,7 +243,7 @@ test('a module that throws, hangs or gives no backend is blamed for it, exit cod
   }
 });
 
-test('reads that never end fail by the time limit, each for itself', async () => {
+test('reads that never end fail individually after the time limit', async () => {
   const never = 'read: () => new Promise(() => {})';
   const code = `export default { ...provider, open: async () => ({ ...(await provider.open()), ${never} }) };`;
   const { status, stdout } = await conformance('--module', module('hanging.mjs', code), '--timeout', '0.002');
@@ -254,7 +254,7 @@ test('reads that never end fail by the time limit, each for itself', async () =>
   expect(status).toBe(1);
 });
 
-test('the bar of a long run ends with it', async () => {
+test('the progress bar of a long run ends with it', async () => {
   const file = module('incomplete-bar.mjs', `export default { ...provider, ${incomplete} };`);
   const { stderr } = await softgrad(['conformance', '--module', file], { terminal: true });
   expect(stderr).toMatch(/conformance of right \S{30} 100% /);

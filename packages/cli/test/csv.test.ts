@@ -79,7 +79,7 @@ test('every float64 is written so that it is read back', async () => {
   );
 });
 
-describe('what is no table of numbers is refused, saying where and why', () => {
+describe('invalid tables are errors that say where and why', () => {
   test.each([
     ['1,2\n3,x\n', /line 2, column 2 is "x"; expected a number$/],
     ['a,b\n1,2\n3,\n', /line 3, column 2 is empty; expected a number \(write nan for a missing value\)$/],
@@ -124,7 +124,7 @@ describe('what is no table of numbers is refused, saying where and why', () => {
   });
 });
 
-test('whatever the bytes, they are read as a table or refused in one line', async () => {
+test('any bytes are read as a table or are a one-line error', async () => {
   const fragment = fc.constantFrom(
     '1',
     ',',
@@ -162,17 +162,17 @@ test('whatever the bytes, they are read as a table or refused in one line', asyn
   );
 });
 
-/** A table of which is known what it holds, and how it is written. */
+/** A table with known content, and its text. */
 interface Written {
   readonly bytes: Uint8Array;
-  /** Its numbers, where all of its cells are numbers. */
+  /** Its numbers, if all of its cells are numbers. */
   readonly numbers: readonly (readonly number[])[] | null;
-  /** Lines that are neither empty nor comments nor Excel's statement, and whether the first of them is a header of names. */
+  /** Lines that are neither empty nor comments nor Excel's declaration, and whether the first of them is a header. */
   readonly lines: number;
   readonly named: boolean;
   /** True where a quote in a comment may take further lines into it. */
   readonly open: boolean;
-  /** Which of these lines have a cell that is not a number whatever is between the cells. */
+  /** Which of these lines have a cell that is not a number with any delimiter. */
   readonly wrong: readonly number[];
 }
 
@@ -188,7 +188,7 @@ const number = fc.oneof(
   fc.integer({ min: -9, max: 9 }),
   fc.constantFrom(-0, 1e300, Number.NaN, Number.POSITIVE_INFINITY),
 );
-/** Neither numbers nor names, whatever line they are on. */
+/** Neither numbers nor names, on any line. */
 const misspelled = fc.constantFrom(
   ...[
     '1,049.34',
@@ -231,7 +231,7 @@ function quotesIn(text: string): number {
   return text.split('"').length - 1;
 }
 
-/** A cell, in quotes where it must be or where that is drawn. */
+/** A cell, in quotes if necessary or at random. */
 function quoted(cell: string, always: boolean): string {
   return always || /[,;\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
@@ -263,7 +263,7 @@ const tables: fc.Arbitrary<Written> = fc
     const inPlace: [number, number, string][] = wrong.filter(([row, column]) => cells[row]?.[column] !== undefined);
     for (const [row, column, cell] of inPlace) cells[row][column] = cell;
     const columns = rows[0].length;
-    // A name beside a number: the line is neither a header nor a row.
+    // A name and a number: the line is neither a header nor a row.
     const [column = 0, name = ''] = among ?? [];
     if (
       among &&
@@ -276,7 +276,7 @@ const tables: fc.Arbitrary<Written> = fc
     }
     const table = header ? [header.slice(0, columns), ...cells] : cells;
     const lines = table.map((row) => row.map((cell) => quoted(cell, quotes.next().value)).join(delimiter));
-    // What is between blanks may not have any, nor be missing; and an empty cell alone would be an empty line.
+    // Cells separated by blanks contain none and are not empty; and a single empty cell would be an empty line.
     const plain = table.map((row) =>
       row.map((cell) => quoted(cell === '' ? '""' : cell.replace(/\s/g, ''), false)).join(' '),
     );
@@ -290,12 +290,12 @@ const tables: fc.Arbitrary<Written> = fc
       lines: table.length,
       named: header !== null,
       open: comment !== null && quotesIn(comment[1]) % 2 === 1,
-      // Without their blanks some of them are numbers.
+      // Some of them are numbers without their blanks.
       wrong: delimiter === ' ' ? [] : inPlace.map(([row]) => row + (header ? 1 : 0)),
     };
   });
 
-describe('rows in are rows out, or an error: of no table a row is lost without a word', () => {
+describe('the number of rows is preserved, or the table is an error: no row is silently lost', () => {
   const readers: Readonly<Record<string, (bytes: Uint8Array, options: TableOptions) => Promise<FileArray>>> = {
     'a .csv': (bytes, options) => parse(bytes, ',', options),
     'a .tsv': (bytes, options) => parse(bytes, '\t', options),
@@ -318,7 +318,7 @@ describe('rows in are rows out, or an error: of no table a row is lost without a
         } catch (error) {
           if (!isSoftgradError(error)) throw error;
           expect(error.message).toMatch(/^.*x\.csv: \P{Cc}+$/u);
-          // What is written well is read, unless it looks like what pandas adds.
+          // A valid table is read, unless it resembles an index or header of pandas.
           if (numbers && !open && (header === undefined || (header === 'yes') === named))
             expect(error.message).toContain('pandas');
           seen.refused++;

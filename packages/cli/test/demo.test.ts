@@ -25,7 +25,7 @@ async function demo(...args: string[]): Promise<Map<string, number[][]>> {
   return sections(stdout);
 }
 
-test('both sums of Jacobian rows are rounding noise, the vjp is not', async () => {
+test('both sums of Jacobian rows are rounding errors, the vjp is not', async () => {
   const shown = await demo();
   expect(shown.get('softmax(x)')?.[0]).toEqual([0.335327, 0.325237, 0.339436]);
   expect(shown.get('softmax.jacobian(s)')).toEqual([
@@ -42,13 +42,13 @@ test('both sums of Jacobian rows are rounding noise, the vjp is not', async () =
   expect(shown.get('sigmoid.vjp(y, ones)')?.[0]).toEqual([0.242934, 0.24413, 0.242429]);
 });
 
-test('noise is written with exponents, not in zeros to be counted', async () => {
+test('rounding errors are printed with exponents, not with many zeros', async () => {
   const { stdout } = await softgrad(['demo', '--backend', 'cpu']);
   expect(stdout).toMatch(/\d\.\d+e-1[78]/);
   expect(stdout).not.toMatch(/0\.00000/);
 });
 
-test('takes a signal and an upstream gradient of your own', async () => {
+test('takes a signal and an upstream gradient', async () => {
   const input = folder.write('x.json', '[[0, 0]]');
   const upstream = folder.write('g.json', '[[2, 0]]');
   const shown = await demo(input, '--upstream', upstream);
@@ -64,7 +64,7 @@ test('shows the first rows of a long signal, and says so', async () => {
   expect(stdout).toContain('The first 6 of 9 rows');
 });
 
-test('refuses what is no matrix, and an upstream of another shape', async () => {
+test('throws for other dimensions, and for an upstream of another shape', async () => {
   const vector = folder.write('vector.json', '[1, 2]');
   const matrix = folder.write('matrix.json', '[[1, 2]]');
   const other = folder.write('other.json', '[[1, 2, 3]]');

@@ -12,7 +12,7 @@ const s: Rows = signal.map((row) => {
   const sum = e.reduce((a, b) => a + b, 0);
   return e.map((value) => value / sum);
 });
-/** The two derivatives of the question: the Jacobian's rows summed over np.roll, and by J.sum. */
+/** The two derivatives of the original question: the Jacobian's rows summed over np.roll, and by J.sum. */
 const rolled = s.map((row) =>
   row.map((own, i) => own * (1 - own) + (-own * row[(i + 2) % 3] + -own * row[(i + 1) % 3])),
 );
@@ -72,7 +72,7 @@ describe("the question's own derivatives", () => {
     }
   });
 
-  test('in three parts to read', async () => {
+  test('are explained in three parts', async () => {
     const { status, stdout } = await softgrad(['doctor', '--logits', logits, '--grad', files.rolled]);
     expect(status).toBe(0);
     const parts = stdout.split('\n\n').map((part) => part.split('\n')[0]);
@@ -83,14 +83,14 @@ describe("the question's own derivatives", () => {
   });
 });
 
-test('right gradients are right: the product, and the cross-entropy with labels in a column or a row', async () => {
+test('correct gradients are right: the product, and the cross-entropy with labels in a column or a row', async () => {
   expect((await doctor('--logits', logits, '--grad', files.right, '--upstream', files.upstream)).verdict).toBe('right');
   for (const target of [files.labels, files.labelsInOneRow]) {
     expect((await doctor('--logits', logits, '--grad', files.fused, '--target', target)).verdict).toBe('right');
   }
 });
 
-test('options reach the diagnosis: reduction, temperature, axis', async () => {
+test('options affect the diagnosis: reduction, temperature, axis', async () => {
   const withLabels = ['--logits', logits, '--grad', files.fused, '--target', files.labels];
   expect((await doctor(...withLabels, '--reduction', 'sum')).verdict).toBe('batch-size');
   expect((await doctor(...withLabels, '--reduction', 'mean')).verdict).toBe('right');
@@ -112,7 +112,7 @@ test('options reach the diagnosis: reduction, temperature, axis', async () => {
   expect(instead.typescript).toBe('const dx = softmax.vjp(s, g, { axis: 0 });');
 });
 
-test("the layer, the mask and the loss's options reach the diagnosis", async () => {
+test("the layer, the mask and the loss's options affect the diagnosis", async () => {
   const smoothed = s.map((row, n) => row.map((p, i) => p - (i === labels[n] ? 0.7 : 0) - 0.1));
   const weight = [1, 2, 0.5];
   const weighted = fused.map((row, n) => row.map((value) => 4 * value * weight[labels[n]]));
@@ -162,7 +162,7 @@ test('the last part says whether there is anything to change', async () => {
   expect(rightText).not.toContain('instead');
 });
 
-test('the expressions are listed by what they are, with what must hold; or as JSON', async () => {
+test('the expressions are listed by diagnosis, with their conditions; or as JSON', async () => {
   const { status, stdout } = await softgrad(['doctor', '--list']);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^right\n {2}s \* /);
@@ -174,7 +174,7 @@ test('the expressions are listed by what they are, with what must hold; or as JS
   expect(list).toContainEqual({ expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null });
 });
 
-test('its help fits a screen and a half, examples before exit codes', async () => {
+test('its help has at most one and a half screens, with examples before exit codes', async () => {
   const { stdout } = await softgrad(['help', 'doctor']);
   expect(stdout.split('\n').length).toBeLessThan(50);
   expect(stdout).toMatch(/\nExamples:\n[\s\S]*\nExit code 0/);
@@ -192,7 +192,7 @@ test("the demo's wording of the np.roll derivative is known", async () => {
   expect((await doctor('--did', wording)).verdict).toBe('row-sum');
 });
 
-test('the lines that it prints are known to it, with the axis and temperature that they are for', async () => {
+test('it knows the lines that it prints, with their axis and temperature', async () => {
   const options = ['--axis', '0', '--temperature', '0.5'];
   const { instead } = await doctor('--did', 'J.sum(axis=1)', '--logits', logits, ...options);
   for (const line of [instead.typescript, instead.numpy]) {
@@ -200,7 +200,7 @@ test('the lines that it prints are known to it, with the axis and temperature th
   }
 });
 
-test('numbers that nothing explains are said to be unknown, exit code 0', async () => {
+test('unexplained numbers are reported as unknown, exit code 0', async () => {
   const random = folder.writeNpy(
     'random.npy',
     signal.map((row, n) => row.map((_, i) => Math.sin(17 * n + 5 * i))),
@@ -210,7 +210,7 @@ test('numbers that nothing explains are said to be unknown, exit code 0', async 
   expect(matches).toEqual([]);
 });
 
-test('NaN where exp overflows is named', async () => {
+test('NaN because exp overflows is recognized', async () => {
   writeFileSync(folder.at('large.json'), '[[1000, 2, 3], [1, 2, 3]]');
   writeFileSync(
     folder.at('broken.json'),

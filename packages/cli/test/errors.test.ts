@@ -35,11 +35,11 @@ folder.write('bad-class.json', '[0, 1, 3, 0]');
 folder.write('half-class.json', '[0, 1, 0.5, 0]');
 folder.write('nan-class.json', '[0, 1, NaN, 0]');
 folder.write('nan-target.csv', csv(signal).replace('0.3089068053925853', 'nan'));
-// Sparse: they take no room on the disk.
+// Sparse: they take no disk space.
 const widest = folder.write('widest.npy', npyHeader('<f4', [1, 1_000_000]));
 truncateSync(widest, readFileSync(widest).length + 4e6);
 
-describe('what cannot be done is one line on standard error and exit code 2, and an existing output stays as it was', () => {
+describe('errors are one line on standard error with exit code 2, and an existing output is unchanged', () => {
   test.each<[string, readonly string[], RegExp]>([
     [
       'a missing file',
@@ -264,7 +264,7 @@ describe('what cannot be done is one line on standard error and exit code 2, and
   });
 });
 
-describe('an output that cannot be written is said before anything is', () => {
+describe('an output that cannot be written is an error before anything is printed', () => {
   test.each([
     [
       'an unknown ending',
@@ -283,7 +283,7 @@ describe('an output that cannot be written is said before anything is', () => {
     expect(status).toBe(2);
   });
 
-  test('a .csv has no room for a Jacobian', async () => {
+  test('a .csv cannot hold a Jacobian', async () => {
     const { status, stderr } = await softgrad([
       'jacobian',
       good,
@@ -299,7 +299,7 @@ describe('an output that cannot be written is said before anything is', () => {
   });
 });
 
-test('nothing is printed of a result whose input turns out wrong at its end', async () => {
+test('nothing is printed if the input is invalid at its end', async () => {
   const { status, stdout, stderr } = await softgrad(['vjp', short, '--upstream', good, '--backend', 'cpu']);
   expect(stderr).toMatch(/good\.csv: more rows than .*short\.csv; expected the same number/);
   expect([status, stdout]).toEqual([2, '']);
@@ -313,7 +313,7 @@ test('SOFTGRAD_DEBUG shows the stack', async () => {
   expect((await folder.softgrad(['softmax', 'missing.npy'])).stderr).not.toMatch(/\n +at /);
 });
 
-test('what nobody foresaw is a defect of softgrad, in one line and with an exit code of its own', async () => {
+test('an unexpected error is a defect of softgrad, in one line and with a separate exit code', async () => {
   const onIdle = () => {
     throw new Error('the first line\n  the second');
   };
@@ -326,7 +326,7 @@ test('what nobody foresaw is a defect of softgrad, in one line and with an exit 
   expect(debug.stderr).toMatch(/\nsoftgrad: a defect of softgrad: the first line the second\n$/);
 });
 
-test('a single number is read like any other array: as the class of one row, or as what the command has no use for', async () => {
+test('a scalar is read like any other array: as the class of one row, or as an error of the command', async () => {
   const row = folder.write('row.json', '[1, 2, 3]');
   const label = folder.write('label.json', '2');
   const loss = await softgrad(['cross-entropy', row, '--target', label]);

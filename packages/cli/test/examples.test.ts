@@ -21,7 +21,7 @@ function examples(lines: readonly string[]): Example[] {
   return found;
 }
 
-/** The words of a line of the shell, without their quotes; of its grammar only what examples have. */
+/** The words of a shell command without their quotes; only the grammar that the examples use. */
 function wordsOf(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, plain]) => single ?? double ?? plain);
 }
@@ -80,8 +80,8 @@ const commands = [
   'report',
 ];
 
-describe('help has examples for every command, and where it shows a result that is what is printed', () => {
-  test('the commands are all there', async () => {
+describe('help has examples for every command, and the results that it shows are those that are printed', () => {
+  test('all commands are listed', async () => {
     const { status, stdout, stderr } = await folder.softgrad(['--help']);
     expect([status, stderr]).toEqual([0, '']);
     const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)].map(([, name]) => name);
@@ -106,7 +106,7 @@ describe('help has examples for every command, and where it shows a result that 
   });
 });
 
-test('the help of each command is as it was read last', async () => {
+test('the help of each command equals the reviewed snapshot', async () => {
   const texts: string[] = [];
   for (const words of [[], ...commands.map((name) => [name])]) {
     const { stdout } = await folder.softgrad([...words, '--help']);

@@ -19,7 +19,7 @@ async function softmaxOf(file: string, input?: string | Uint8Array): Promise<str
 const npy = (values: readonly number[]) =>
   Buffer.concat([npyHeader('<f8', [1, values.length]), npyElements(Float64Array.from(values), '<f8')]);
 
-describe('a file is read by its ending', () => {
+describe("the ending of a file determines its format", () => {
   test('in any case', async () => {
     const expected = await softmaxOf(folder.write('x.json', '[[0, 1]]'));
     for (const [name, content] of [
@@ -35,7 +35,7 @@ describe('a file is read by its ending', () => {
     }
   });
 
-  test('of an archive an array is chosen after a colon, which other names may have as well', async () => {
+  test('an array of an archive is chosen after a colon, and other file names may contain colons', async () => {
     const archive = folder.write('two.npz', npzBytes({ a: npy([0, 0]), 'b:c': npy([0, 1]) }));
     expect(await softmaxOf(`${archive}:a`)).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(`${archive}:b:c`)).not.toBe('[[0.5,0.5]]\n');
@@ -46,7 +46,7 @@ describe('a file is read by its ending', () => {
     expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); choose one/);
   });
 
-  test('of a model a tensor is chosen after a colon, whatever is in its name', async () => {
+  test('a tensor of a model is chosen after a colon, whatever characters its name has', async () => {
     const model = folder.writeSafetensors('model.safetensors', { a: [[0, 1]], 'b/c:d': [[0, 0]] });
     expect(await softmaxOf(`${model}:b/c:d`)).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(`${model}:a`)).not.toBe('[[0.5,0.5]]\n');
@@ -57,7 +57,7 @@ describe('a file is read by its ending', () => {
     );
   });
 
-  test('numbers between commas are what they are, and a name of a file with an ending is one', async () => {
+  test('numbers separated by commas are data, and a name with an ending is a file', async () => {
     expect(await softmaxOf('0,0')).toBe('[0.5,0.5]\n');
     expect(await softmaxOf(' 1 , 1 ')).toBe('[0.5,0.5]\n');
     expect(await softmaxOf('7')).toBe('[1]\n');
@@ -67,7 +67,7 @@ describe('a file is read by its ending', () => {
     }
   });
 
-  test('a table is cut at what its numbers stand between, and its lines are counted', async () => {
+  test('a table is split at the separators of its numbers, and errors have line numbers', async () => {
     expect(await softmaxOf(folder.write('semicolons.csv', 'a;b\n0;0\n'))).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(folder.write('first.csv', '0,0\t\n'))).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(folder.write('tabs.tsv', 'a,b\tc\n0\t0\n'))).toBe('[[0.5,0.5]]\n');
@@ -75,7 +75,7 @@ describe('a file is read by its ending', () => {
 });
 
 describe('standard input', () => {
-  test('is text of any kind, or a .npy, told by all of its first bytes', async () => {
+  test('is text of any format, or a .npy, recognized by its first bytes', async () => {
     expect(await softmaxOf('-', npy([0, 0]))).toBe('[[0.5,0.5]]\n');
     for (const changed of [0, 1, 5]) {
       const bytes = npy([0, 0]);
@@ -85,7 +85,7 @@ describe('standard input', () => {
     }
   });
 
-  test('on a terminal is asked for, on standard error', async () => {
+  test('prompts on standard error if it is a terminal', async () => {
     const ask = 'reading numbers (JSON, a table, or as NumPy prints them) from standard input; end with Ctrl-D\n';
     const run = (terminal: boolean) => softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[0]', terminal });
     expect((await run(true)).stderr).toBe(ask);
@@ -93,7 +93,7 @@ describe('standard input', () => {
   });
 });
 
-test('why the operating system refused is said in words, or in its own', () => {
+test('errors of the operating system are explained, or quoted', () => {
   const reason = (code: string) => systemReason(Object.assign(new Error(`${code}: its message`), { code }));
   expect(
     ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ENOSPC', 'ENAMETOOLONG', 'ELOOP', 'EROFS'].map(reason),
@@ -113,7 +113,7 @@ test('why the operating system refused is said in words, or in its own', () => {
   expect(systemReason('a text')).toBe('a text');
 });
 
-test('the format of an output is that of its ending, in any case', () => {
+test('the ending of an output determines its format, in upper or lower case', () => {
   expect(['a.npy', 'b.NPZ', 'c.d.json', 'x/e.csv', 'f.Tsv'].map(outputFormat)).toEqual([
     'npy',
     'npz',
@@ -136,14 +136,14 @@ describe('results of any shape are written in each format', () => {
     return { out, stdout };
   };
 
-  test('and say the same when they are read', async () => {
+  test('and give the same values when they are read', async () => {
     const shapes = ['[0, 0]', '[[0, 0], [0, 0]]', '[[[0, 0]], [[0, 0]]]', '[]', '[[], []]'];
     for (const [k, text] of shapes.entries()) {
       const input = folder.write(`shape-${k}.json`, text);
       const expected = await softmaxOf(input);
       for (const ending of ['npy', 'npz', 'json']) {
         const { out } = await write(['softmax', input], ending);
-        // Of what has a softmax already, another one does not change the shape, and these are all 1/2.
+        // A softmax does not change the shape, and these probabilities are all 1/2.
         const again = (await softmaxOf(out)).replaceAll(/\s/g, '');
         expect(again, `${text} in .${ending}`).toBe(expected.replaceAll(/\s/g, ''));
       }
@@ -164,7 +164,7 @@ describe('results of any shape are written in each format', () => {
     expect((await folder.readNpy('result.npy')).data).toBeInstanceOf(Float32Array);
   });
 
-  test('a loss beside its gradient, by name', async () => {
+  test('a loss and its gradient, by name', async () => {
     const [x, y] = [folder.write('l.json', '[[0, 0], [0, 0]]'), folder.write('y.json', '[0, 1]')];
     const args = ['cross-entropy', x, '--target', y];
     const half = Math.log(2);
@@ -183,7 +183,7 @@ describe('results of any shape are written in each format', () => {
   });
 });
 
-test('a link that leads through another is followed to its end', async () => {
+test('a symbolic link to a symbolic link is followed to its target', async () => {
   const [first, third] = [folder.symlink('first.json', 'second.json'), folder.absent('third.json')];
   folder.symlink('second.json', 'third.json');
   const { status } = await softgrad(['softmax', folder.write('v.json', '[0, 0]'), '--out', first]);

@@ -7,7 +7,7 @@ import { softgrad, temporaryFolder } from './command.js';
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-test('three quarters of the memory are taken, of the container where that has less than the machine', () => {
+test('the limit is three quarters of the memory, or of that of the container if it is less', () => {
   expect(limitsOf(0, 1000).memory).toBe(750);
   expect(limitsOf(400, 1000).memory).toBe(300);
   expect(limitsOf(2 ** 63, 1000).memory).toBe(750);
@@ -27,7 +27,7 @@ describe('rows are computed in chunks, without a seam', () => {
   const rowMask = npy('mask.npy', [rows, 3], kept);
   const tableMask = folder.write('mask.csv', [...csvLines({ shape: [rows, 3], data: kept }, ',')].join(''));
 
-  /** The output file of a command that takes at most `chunk` bytes at once. */
+  /** The output file of a command that processes at most `chunk` bytes at once. */
   async function outputOf(args: readonly string[], ending: string, chunk: number): Promise<Buffer> {
     const out = folder.at(`out.${ending}`);
     const { status, stderr } = await softgrad([...args, '--out', out, '--backend', 'cpu'], { limits: { chunk } });
@@ -37,7 +37,7 @@ describe('rows are computed in chunks, without a seam', () => {
 
   test.each(['npy', 'npz', 'json', 'csv', 'tsv'])('in .%s, whatever the chunk', async (ending) => {
     const whole = await outputOf(['softmax', x], ending, 2 ** 20);
-    // A row takes 24 bytes: of a smaller chunk one row is taken all the same.
+    // A row takes 24 bytes: a smaller chunk has one row nevertheless.
     for (const chunk of [1, 47, 72, 144]) {
       const parts = await outputOf(['softmax', x], ending, chunk);
       expect(parts.equals(whole), `by ${chunk} bytes`).toBe(true);
@@ -75,7 +75,7 @@ describe('rows are computed in chunks, without a seam', () => {
     );
   });
 
-  test('an axis that is the first takes all rows at once', async () => {
+  test('the first axis needs all rows at once', async () => {
     for (const args of [
       ['softmax', x, '--axis', '0'],
       ['softmax', vector],
@@ -86,7 +86,7 @@ describe('rows are computed in chunks, without a seam', () => {
   });
 });
 
-describe('what does not fit in memory is refused with advice, and what fits is not', () => {
+describe('data that does not fit into memory is an error with advice, and data that fits is accepted', () => {
   const ones = folder.writeNpy('ones.npy', [
     [1, 1, 1],
     [1, 1, 1],
@@ -98,7 +98,7 @@ describe('what does not fit in memory is refused with advice, and what fits is n
   const json = folder.write('ones.json', text);
   const txt = folder.write('ones.txt', text);
   const labels = folder.write('labels.json', '[0, 0, 0, 0]');
-  // An array is counted four times in float64: 12 numbers are 384 bytes.
+  // The limit counts an array four times in float64: 12 numbers are 384 bytes.
   const all = 384;
   const advice = {
     rows: 'ones.npy: too large to fit into memory; axis 0 needs all rows at once: store the transpose in C order',

@@ -10,7 +10,7 @@ afterAll(folder.remove);
 
 const input = folder.write('signal.csv', csv(signal));
 
-test('what was there is replaced by another file, and is never half written: a second name of it keeps what it was', async () => {
+test('an existing file is replaced by another file and never partly overwritten: a hard link to it keeps the old content', async () => {
   const out = folder.write('named.json', 'old');
   const second = folder.absent('second.json');
   linkSync(out, second);
@@ -21,7 +21,7 @@ test('what was there is replaced by another file, and is never half written: a s
   expect(readFileSync(second, 'utf8')).toBe('old');
 });
 
-test('what was there stands until the result does, and a file of its own beside it takes what is written', async () => {
+test('an existing file stays until the result is complete, which is written to a temporary file beside it', async () => {
   const out = folder.write('begun.csv', 'old');
   const writer = await openWriter(out, 2, 'float64', recorder());
   await writer.write({ shape: [1, 2], data: Float64Array.of(1, 2) });
@@ -37,7 +37,7 @@ test('what was there stands until the result does, and a file of its own beside 
   expect(readdirSync(folder.path)).not.toContain(temporary);
 });
 
-test('what was there is replaced, with its permissions; a link stays a link', async () => {
+test('an existing file is replaced with its permissions; a symbolic link stays a link', async () => {
   const out = folder.write('old.json', 'old');
   chmodSync(out, 0o600);
   const link = folder.symlink('link.json', out);
@@ -47,21 +47,21 @@ test('what was there is replaced, with its permissions; a link stays a link', as
   expect(lstatSync(link).isSymbolicLink()).toBe(true);
 });
 
-test('a link to what is not there yet has it made, and stays a link', async () => {
+test('the target of a dangling symbolic link is created, and the link stays', async () => {
   const [made, forward] = [folder.absent('made.json'), folder.symlink('forward.json', 'made.json')];
   expect((await softgrad(['softmax', input, '--out', forward])).status).toBe(0);
   expect(JSON.parse(readFileSync(made, 'utf8'))).toHaveLength(4);
   expect(lstatSync(forward).isSymbolicLink()).toBe(true);
 });
 
-test('links in a circle are refused in words', async () => {
+test('circular symbolic links are explained in the error', async () => {
   const circle = folder.symlink('circle.json', 'circle.json');
   const { status, stderr } = await softgrad(['softmax', input, '--out', circle]);
   expect(status).toBe(2);
   expect(stderr).toMatch(/circle\.json: cannot be written: symbolic links that lead back to themselves\n$/);
 });
 
-test('the name may be as long as names can be', async () => {
+test('the name may have the maximum length', async () => {
   const longest = `${'ü'.repeat(125)}.json`;
   expect((await softgrad(['softmax', input, '--out', folder.at(longest)])).status).toBe(0);
   expect(JSON.parse(readFileSync(folder.at(longest), 'utf8'))).toHaveLength(4);
@@ -76,9 +76,9 @@ test('input and output may be the same file', async () => {
   expect([...(await folder.readNpy('same.npy')).data]).toEqual([0.5, 0.5, 0.5, 0.5]);
 });
 
-test('a .npz of more than 2 GiB is refused before it is put together, and leaves nothing', async () => {
+test('a .npz of more than 2 GiB is an error before it is assembled, and leaves no file', async () => {
   const writer = await openWriter(folder.at('huge.npz'), 1, 'float32', recorder());
-  // Never touched, it takes no memory.
+  // The memory is never accessed, so none is used.
   const data = new Float32Array(2 ** 29 + 1);
   await expect(writer.write({ shape: [data.length], data })).rejects.toThrow(
     'huge.npz: the result is larger than 2.15 GB, the limit for writing a .npz; expected .npy',
@@ -87,7 +87,7 @@ test('a .npz of more than 2 GiB is refused before it is put together, and leaves
   expect(readdirSync(folder.path).filter((name) => name.includes('huge'))).toEqual([]);
 });
 
-test('standard output is written no faster than its reader reads', async () => {
+test('standard output is written at the speed of its reader', async () => {
   let release = () => {};
   const reader = new Writable({
     highWaterMark: 4,
@@ -107,7 +107,7 @@ test('standard output is written no faster than its reader reads', async () => {
   await expect(output.writeAt(new Uint8Array(1), 0)).rejects.toThrow('cannot be written out of order');
 });
 
-test('told to end by a signal, the process removes what it had begun and ends with the code of that signal', async () => {
+test('if a signal ends the process, it removes unfinished files and ends with the code of that signal', async () => {
   const listeners = new Map<string, () => void>();
   const codes: number[] = [];
   removeTemporariesOnSignal({

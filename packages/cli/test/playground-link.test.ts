@@ -5,13 +5,13 @@ import { temporaryFolder } from './command.js';
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-/** What the page reads of a link. */
+/** What the page reads from a link. */
 function parametersOf(link: string | null): Readonly<Record<string, string>> {
   const [, query = ''] = (link ?? '').split('#doctor?');
   return Object.fromEntries(new URLSearchParams(query));
 }
 
-test('the numbers and what is known of them are in the fragment, what the page assumes anyway is not', () => {
+test('the numbers and options are in the fragment, except for the defaults of the page', () => {
   const logits = { data: Float64Array.of(1, 2.5, Number.NEGATIVE_INFINITY, 0), shape: [2, 2] };
   const plain = playgroundLink(servedHere, { logits, gradient: 'J.sum(axis=1)', axis: -1, temperature: 1 });
   expect(plain?.startsWith('http://127.0.0.1:5210/#doctor?signal=')).toBe(true);
@@ -47,7 +47,7 @@ test('more numbers than an address can hold have no link', () => {
   expect(link(4000)).toBeNull();
 });
 
-test('the doctor says it besides its diagnosis, which stays what it is', async () => {
+test('the doctor prints the link in addition to its diagnosis, which does not change', async () => {
   folder.write('x.json', '[[1, 2, 3]]');
   const args = ['doctor', '--logits', 'x.json', '--did', 'J.sum(axis=1)'];
   const without = await folder.softgrad(args);

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from './command.js';
 
-// What only a process of its own shows; all else that a command does is tested in this one.
+// Tests that need a separate process; everything else is tested within the test's process.
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -15,7 +15,7 @@ const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 interface RunOptions {
   readonly input?: string;
-  /** A module that runs before the command does, in its process. */
+  /** A module that runs in the process before the command. */
   readonly before?: string;
   /** Options of node itself. */
   readonly node?: readonly string[];
@@ -38,13 +38,13 @@ function start(args: readonly string[]) {
 
 const temporaries = () => readdirSync(folder.path).filter((name) => name.includes('tmp'));
 
-test('the file that the package names as its command is one that a shell runs', () => {
+test('the file that the package declares as its command can be run by a shell', () => {
   const { bin } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   expect(fileURLToPath(new URL(`../${bin.softgrad}`, import.meta.url))).toBe(main);
   expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
 });
 
-test('a result goes to a pipe, of what comes from one and of files of the working directory; errors go to the other', () => {
+test('a result of piped input and of files in the working directory goes to a pipe, and errors to another one', () => {
   folder.write('g.json', '[[1, 0]]');
   const args = ['vjp', '-', '--upstream', 'g.json', '--backend', 'cpu'];
   expect(softgrad(args, { input: '[[0, 0]]' })).toEqual({ status: 0, stdout: '[[0.25,-0.25]]\n', stderr: '' });
@@ -53,7 +53,7 @@ test('a result goes to a pipe, of what comes from one and of files of the workin
   expect(stderr).toMatch(/^softgrad: standard input: ragged: .*\n$/);
 });
 
-test('a backend whose reads never end leaves nothing that keeps the process alive, and the suite goes on to its end', () => {
+test('with a backend whose reads never end, and with nothing that keeps the process alive, the suite runs to its end', () => {
   const right = pathToFileURL(fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url))).href;
   const file = folder.write(
     'hanging.mjs',
@@ -66,9 +66,9 @@ test('a backend whose reads never end leaves nothing that keeps the process aliv
   expect(status).toBe(1);
 });
 
-test('a module that node does not load says so, and of TypeScript what to do', () => {
+test('a module that node cannot load is an error, which for TypeScript says what to do', () => {
   folder.write('broken.mjs', "import 'no-such-package';");
-  // An ending that no version of node loads.
+  // An ending that no version of node can load.
   folder.write('mine.tsx', 'export default {};');
   for (const [name, message] of [
     ['broken.mjs', /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/],
@@ -80,7 +80,7 @@ test('a module that node does not load says so, and of TypeScript what to do', (
   }
 });
 
-test('backends lists what a missing driver means, and not what native libraries print of it', () => {
+test('backends explains a missing driver, without the output of native libraries', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'backends'], {
     encoding: 'utf8',
     env: { ...process.env, VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' },
@@ -89,7 +89,7 @@ test('backends lists what a missing driver means, and not what native libraries 
   expect([status, stderr]).toEqual([0, '']);
 });
 
-test('a reader that closes the pipe early is no failure', async () => {
+test('a reader that closes the pipe early is not an error', async () => {
   folder.zeros('piped.npy', 100_000, 20);
   const child = start(['softmax', 'piped.npy', '--backend', 'cpu']);
   let errors = '';
@@ -102,7 +102,7 @@ test('a reader that closes the pipe early is no failure', async () => {
   expect(errors).toBe('');
 });
 
-test('a standard output that is full is said so', () => {
+test('a full standard output is an error', () => {
   const before =
     "process.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error(), { code: 'ENOSPC' }));";
   const { status, stderr } = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[0]', before });
@@ -110,7 +110,7 @@ test('a standard output that is full is said so', () => {
   expect(status).toBe(2);
 });
 
-test('told to end by a signal, it removes what it had begun and leaves what was there', async () => {
+test('if a signal ends it, it removes unfinished files and keeps existing ones', async () => {
   folder.zeros('big.npy', 2_000_000, 100);
   const out = folder.write('kept.npy', 'as it was');
   const watcher = watch(folder.path);
@@ -124,10 +124,10 @@ test('told to end by a signal, it removes what it had begun and leaves what was 
   expect(readFileSync(out, 'utf8')).toBe('as it was');
 });
 
-test('interrupted while processes of its own measure, it ends at once and leaves the file that was there', async () => {
+test('interrupted while its child processes measure, it ends immediately and keeps the existing file', async () => {
   const before = folder.write('before.json', 'as it was');
   const least = ['--shapes', '8x5', '--backends', 'cpu', '--peers', 'naive', '--sample-ms', '1'];
-  // Enough rounds of the second op to be in the middle of them.
+  // Enough rounds of the second op to be interrupted in the middle.
   const rounds = ['--processes', '2', '--rounds', '150', '--json', before];
   const child = start(['bench', '--ops', 'softmax,vjp', ...least, ...rounds]);
   await once(child.stdout, 'data');
@@ -139,7 +139,7 @@ test('interrupted while processes of its own measure, it ends at once and leaves
 });
 
 describe('large files', () => {
-  /** Runs a command and gives the most memory that it had, in bytes. */
+  /** Runs a command and returns its peak memory in bytes. */
   function peakMemory(args: readonly string[]): number {
     const before = `import { writeSync } from 'node:fs'; process.on('exit', () => writeSync(2, 'peak ' + process.resourceUsage().maxRSS))`;
     const { status, stderr } = softgrad([...args, '--backend', 'cpu'], { before });
@@ -147,7 +147,7 @@ describe('large files', () => {
     return Number(/^peak (\d+)$/.exec(stderr)?.[1]) * 1024;
   }
 
-  test('two files at once are computed in less memory than they take, one of them in Fortran order, and all of them', () => {
+  test('two files at once are processed in less memory than their size, one of them in Fortran order', () => {
     const input = folder.zeros('c.npy', 80_000, 512);
     const upstream = folder.zeros('f.npy', 80_000, 512, 'Fortran');
     const out = folder.at('out.npy');
@@ -157,13 +157,13 @@ describe('large files', () => {
     expect(statSync(out).size).toBe(statSync(input).size);
   });
 
-  test('a .csv is computed in a JavaScript heap that has no room for its numbers', () => {
+  test('a .csv is processed in a JavaScript heap that is too small for its numbers', () => {
     const rows = 200_000;
     const input = folder.at('tall.csv');
     writeFileSync(input, `${'1,'.repeat(19)}1\n`.repeat(rows));
     const out = folder.at('out.npy');
     const { status, stderr } = softgrad(['log-softmax', input, '--out', out, '--backend', 'cpu'], {
-      // In MiB. Node itself takes 18 of them, and garbage 14 until it is collected; the numbers would take 30.
+      // In MiB. Node itself takes 18, and uncollected garbage 14; the numbers would take 30.
       node: ['--max-old-space-size=40'],
     });
     expect(status, stderr).toBe(0);
@@ -171,7 +171,7 @@ describe('large files', () => {
   });
 });
 
-test('the backend of a module is timed in several processes, too', () => {
+test('the backend of a module is timed in several processes as well', () => {
   const fixture = fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url));
   const size = ['--ops', 'vjp', '--shapes', '8x5', '--dtype', 'float64', '--rounds', '1', '--sample-ms', '1'];
   const args = ['bench', '--module', fixture, '--peers', 'none', '--processes', '2', ...size, '--json', '-'];

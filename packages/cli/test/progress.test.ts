@@ -9,7 +9,7 @@ afterAll(folder.remove);
 /** The control sequence of a terminal, EL 2. */
 const clearLine = '\u001b[2K';
 
-/** What the bar has drawn on standard error so far, and what went to standard output; the clock is set by hand. */
+/** The output of the bar on standard error so far, and that on standard output; the test sets the clock. */
 function start(label: string, total: number, terminal = true, begin = startProgress) {
   const stdout = recorder(terminal);
   const stderr = recorder(terminal);
@@ -18,7 +18,7 @@ function start(label: string, total: number, terminal = true, begin = startProgr
   return { progress, clock, drawn: stderr.text, printed: stdout.text };
 }
 
-test('on a terminal a line on standard error says what is going on and how far it is, and is cleared at the end', () => {
+test('on a terminal, a line on standard error shows the step and its progress, and is cleared at the end', () => {
   const { progress, drawn, printed } = start('bench', 4);
   expect(drawn()).toMatch(/bench \S{30} 0% \S+ left/);
   progress.update(1, 'softmax 64×10 float32: round 3 of 15');
@@ -29,7 +29,7 @@ test('on a terminal a line on standard error says what is going on and how far i
   expect(printed()).toBe('');
 });
 
-test('it never shows more than all of it', () => {
+test('it never shows more than 100 %', () => {
   const { progress, drawn } = start('softmax', 4);
   progress.update(5);
   progress.stop();
@@ -37,20 +37,20 @@ test('it never shows more than all of it', () => {
   expect(drawn()).not.toContain('125%');
 });
 
-test('lines for standard output go there, with the bar out of their way, which goes on where it was', () => {
+test('lines for standard output are printed without disturbing the bar, which continues', () => {
   const { progress, drawn, printed } = start('bench', 4);
   progress.update(3, 'a shape');
   const before = drawn().length;
   progress.print('a table\n');
   expect(printed()).toBe('a table\n');
-  // The line is cleared, and then drawn again.
+  // The bar is cleared and then drawn again.
   const [, redrawn] = drawn().slice(before).split(clearLine);
   expect(redrawn).toMatch(/a shape \S{30} 75% /);
   progress.stop();
   expect(drawn()).not.toContain('a table');
 });
 
-test('nothing is drawn where standard error is no terminal, and lines are printed all the same', () => {
+test('nothing is drawn if standard error is not a terminal, and lines are printed nevertheless', () => {
   const { progress, drawn, printed } = start('bench', 4, false);
   progress.update(4);
   progress.print('a table\n');
@@ -59,7 +59,7 @@ test('nothing is drawn where standard error is no terminal, and lines are printe
   expect(printed()).toBe('a table\n');
 });
 
-test('what is left is told from the time that all of it so far has taken', () => {
+test('the time left is estimated from the time taken so far', () => {
   const { progress, clock, drawn } = start('conformance', 100);
   expect(drawn()).toMatch(/ 0% \? left/);
   clock.at = 10_000;
@@ -68,7 +68,7 @@ test('what is left is told from the time that all of it so far has taken', () =>
   expect(drawn()).toMatch(/ 10% 1m30s left/);
 });
 
-test('seconds are written as people read them', () => {
+test('seconds are formatted as minutes and hours', () => {
   expect([0, 0.2, 59, 60, 61.5, 3599, 3600, 12_345].map(formatSeconds)).toEqual([
     '0s',
     '1s',
@@ -81,7 +81,7 @@ test('seconds are written as people read them', () => {
   ]);
 });
 
-test('a late bar is drawn where there still is progress after a second, and never where that is no terminal', () => {
+test('a late bar is drawn if the run has not ended after a second, and never unless standard error is a terminal', () => {
   for (const terminal of [true, false]) {
     const { progress, clock, drawn, printed } = start('softmax', 4, terminal, startLateProgress);
     clock.at = 999;
@@ -101,7 +101,7 @@ describe('a command that takes over a second has a bar on a terminal', () => {
   const table = folder.write('x.csv', '1,2,3,4\n'.repeat(64));
   const out = folder.at('out.json');
 
-  /** What it draws where every look at the clock takes so many milliseconds. */
+  /** What it draws if each reading of the clock is this many milliseconds after the previous one. */
   async function drawn(args: readonly string[], step: number, terminal = true): Promise<string> {
     let at = 0;
     const now = () => {
@@ -129,7 +129,7 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     expect(await drawn(args, 600, false)).toBe('');
   });
 
-  test('text that is long is counted while it is written', async () => {
+  test('the progress of a long text is shown while it is written', async () => {
     for (const ending of ['json', 'csv', 'tsv']) {
       const result = folder.at(`long.${ending}`);
       const shares: number[] = [];

@@ -45,7 +45,7 @@ test('versions, machine and engines as tables of Markdown', async () => {
   expect([status, stderr]).toEqual([0, '']);
 });
 
-test('a case that fails is quoted: the calls with their input, what was expected and what came', async () => {
+test('a failing case is quoted: the calls with their input, the expected and the actual result', async () => {
   const id = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform;dtype=float64';
   const { status, stdout } = await report('--module', fixture('faulty'), '--id', id);
   const text = stdout.slice(stdout.indexOf('**faulty'));
@@ -86,11 +86,11 @@ test('with a basis, the case without fused kernels is a second one', async () =>
   expect(fused).toContain('\nlogSoftmax(');
   expect(composed).toMatch(/\nreduce\(/);
   expect(composed).not.toContain('\nlogSoftmax(');
-  // The calls of the first are not said again.
+  // The calls of the first are not repeated.
   expect(composed).toMatch(/text\nb\d+ ← float32/);
 });
 
-test('what cannot be reported is said in one line, exit code 2', async () => {
+test('invalid options are one-line errors with exit code 2', async () => {
   for (const [args, message] of [
     [
       ['--backend', 'cpu', '--id', 'softmax/nothing'],
@@ -124,7 +124,7 @@ test('an engine that ends its process does not end the report', async () => {
   expect([status, stderr]).toEqual([0, 'Segmentation fault\n']);
 });
 
-test('the machine: runtime, system, processor and memory, and nothing of the person', async () => {
+test('the machine is described by runtime, system, processor and memory, without anything about the person', async () => {
   const shown = thisMachine(process);
   expect(shown.runtime).toContain(`Node ${process.versions.node}, V8 ${process.versions.v8}`);
   expect(shown.system).toMatch(/^\S+ \S+ \S+$/);
@@ -141,7 +141,7 @@ test('the machine: runtime, system, processor and memory, and nothing of the per
   expect(stdout).not.toContain(fileURLToPath(new URL('..', import.meta.url)));
 });
 
-test('long arrays are quoted from their start, or around the element that is wrong', () => {
+test('long arrays are quoted from their start, or around the wrong element', () => {
   const ramp = Float32Array.from({ length: 100 }, (_, k) => k / 10);
   const write = formatCalls([{ kind: 'write', buffer: 'b1', values: ramp }]);
   expect(write).toMatch(/^b1 ← float32\[100\] 0, 0\.1, 0\.2, .*, 6\.3, … 36 more$/);

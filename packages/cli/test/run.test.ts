@@ -45,7 +45,7 @@ describe('softgrad run', () => {
     });
   });
 
-  test('loss and gradient, of which one is named to be read', async () => {
+  test('loss and gradient, one of which is read by name', async () => {
     const { status, stdout } = await run('cross-entropy', 'a-*.npy', '--target', 'labels.npy', '--out', 'ce', ...cpu);
     expect([status, stdout]).toEqual([0, 'ce/gradient: (3, 3) float64 in 2 parts\nloss: 0.9712747391856235\n']);
     expect(await readSoftmax('ce:gradient')).toHaveLength(3);
@@ -55,7 +55,7 @@ describe('softgrad run', () => {
     );
   });
 
-  test('a damaged part is found, and computed again alone', async () => {
+  test('a damaged part is detected, and only it is computed again', async () => {
     await run('softmax', 'a-*.npy', '--out', 'damaged', ...cpu);
     const part = folder.at('damaged/softmax/part-000001.npy');
     const whole = readFileSync(part);
@@ -73,7 +73,7 @@ describe('softgrad run', () => {
     expect(readFileSync(part)).toEqual(whole);
   });
 
-  test('shares of an indexed job: the one that is last writes the manifest', async () => {
+  test('shares of an indexed job: the last one writes the manifest', async () => {
     const args = ['softmax', 'a-*.npy', '--out', 'shares', ...cpu];
     const first = await run(...args, '--shard', '1/2');
     expect(first).toEqual({
@@ -119,7 +119,7 @@ describe('softgrad run', () => {
   });
 });
 
-test('class weights, label smoothing and probabilities mean what they mean on one machine', async () => {
+test('class weights, label smoothing and probabilities have the same meaning as on one machine', async () => {
   folder.writeNpy('shares.npy', [
     [0.2, 0.3, 0.5],
     [1, 0, 0],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { summariseSkips } from '../src/skips.js';
 
-test('cases that lack one thing are one line, with their number', () => {
+test('cases that lack the same feature are one line, with their number', () => {
   expect(summariseSkips([])).toEqual([]);
   expect(summariseSkips(['has no float16'])).toEqual(['1 does not apply: it has no float16']);
   expect(summariseSkips(['has no float16', 'has no float32', 'has no float16'])).toEqual([
@@ -10,7 +10,7 @@ test('cases that lack one thing are one line, with their number', () => {
   ]);
 });
 
-test('what is lacking of basis and kernels is told from the reasons together', () => {
+test('missing basis and kernels are determined from all reasons together', () => {
   const some = 'has neither kernels.sigmoid nor a basis';
   for (const [reasons, announced] of [
     [['does not announce kernels'], 'no fused kernels'],
@@ -26,7 +26,7 @@ test('what is lacking of basis and kernels is told from the reasons together', (
   }
 });
 
-test('what else is not announced, and what is there though its lack is asserted, is named once each', () => {
+test('other features that are missing, or present although a case needs their absence, are named once each', () => {
   const lacks = ['view', 'inPlace', 'view', 'kernels.sigmoid'].map((what) => `does not announce ${what}`);
   const has = ['has readSync', 'has a basis', 'announces nonFinite: ieee', 'has float64', 'has kernels.relu'];
   expect(summariseSkips([...lacks, ...has, 'has kernels.sigmoid'])).toEqual([
@@ -35,7 +35,7 @@ test('what else is not announced, and what is there though its lack is asserted,
   ]);
 });
 
-test('any other reason stands as it is, and is counted by itself', () => {
+test('any other reason is unchanged and counted separately', () => {
   const reasons = [
     'lacks jacobian (a function)',
     'has no subnormals',

@@ -7,7 +7,7 @@ afterAll(folder.remove);
 
 const input = folder.write('signal.csv', csv(signal));
 
-/** What a terminal shows, of a width that is not known unless it is given. */
+/** The output on a terminal, whose width is unknown unless it is given. */
 async function show(args: readonly string[], columns?: number): Promise<string> {
   const terminal = columns === undefined ? true : { columns };
   const { status, stdout, stderr } = await softgrad([...args, '--backend', 'cpu'], { terminal });
@@ -22,7 +22,7 @@ test('an array is a table, with its shape', async () => {
   expect(stdout.split('\n').filter((line) => line.includes('0.33'))).toHaveLength(4);
 });
 
-test('a long and wide one says what it leaves out', async () => {
+test('a long and wide one states what it leaves out', async () => {
   const stdout = await show(['softmax', folder.zeros('long.npy', 1000, 50)]);
   expect(stdout).toMatch(/^softmax \(1000, 50\)\n/);
   expect(stdout).toContain('│ … │');
@@ -30,7 +30,7 @@ test('a long and wide one says what it leaves out', async () => {
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test('as many columns are shown as the terminal is wide', async () => {
+test('as many columns are shown as fit into the terminal', async () => {
   const wide = ['softmax', folder.zeros('wide.npy', 2, 8)];
   expect(await show(wide, 200)).not.toContain('more columns');
   const narrow = await show(wide, 40);
@@ -40,14 +40,14 @@ test('as many columns are shown as the terminal is wide', async () => {
     expect(line.length).toBeLessThanOrEqual(40);
 });
 
-test('the numbers of one table are in one notation', async () => {
+test('all numbers of a table have the same notation', async () => {
   const small = await show(['softmax', folder.write('small.json', '[[0, 20, 5]]')]);
   expect(small).toMatch(/2\.06115e-9 +│ 1\.00000e\+0 +│ 3\.05902e-7 /);
   const plain = await show(['softmax', folder.write('plain.json', '[[0, 0, 0, 0], [1, 0, 1, 0]]')]);
   expect(plain.match(/\d\.\d+/g)?.every((number) => /^0\.\d{6}$/.test(number))).toBe(true);
 });
 
-test('matrices are a table each; a loss is a line', async () => {
+test('each matrix is a table; a loss is a line', async () => {
   expect(await show(['jacobian', input])).toMatch(/^jacobian \(4, 3, 3\)\n\[0\]\n[^[]*\n\[1\]\n/);
   expect(await show(['cross-entropy', input, '--target', input])).toMatch(/^loss 1\.09781\ngradient \(4, 3\)\n/);
 });
@@ -65,7 +65,7 @@ test.each([
     [12.345678, 0.05],
     ['12.3457', '0.0500'],
   ],
-  // Six digits after the first of −1003.05 leave one of −0.0486: that is no result.
+  // Six significant digits of −1003.05 leave one of −0.0486, which is too few.
   [
     [-1003.0486, -0.0486],
     ['-1.00305e+3', '-4.86000e-2'],
@@ -82,7 +82,7 @@ test.each([
   expect(formatAlike(values)).toEqual(texts);
 });
 
-test('values that have no size of their own leave the notation to the others', () => {
+test('0, NaN and infinities do not affect the notation', () => {
   for (const [values, texts] of [
     [[], []],
     [[0], ['0']],
@@ -107,7 +107,7 @@ test('values that have no size of their own leave the notation to the others', (
       [123456.5, 100],
       ['123457', '100'],
     ],
-    // Noise is no row of zeros.
+    // Rounding errors are not shown as zeros.
     [
       [1.38778e-17, 0, -2.7755575e-17],
       ['1.38778e-17', '0', '-2.77556e-17'],
@@ -120,7 +120,7 @@ test('values that have no size of their own leave the notation to the others', (
       [9.99e-7, 1e-4],
       ['9.99000e-7', '1.00000e-4'],
     ],
-    // Three digits are left of the smallest, or not.
+    // Three digits of the smallest remain, or fewer.
     [
       [1.5, 0.001],
       ['1.50000', '0.00100'],
@@ -134,7 +134,7 @@ test('values that have no size of their own leave the notation to the others', (
   }
 });
 
-test('a number by itself has six digits', () => {
+test('a single number has six digits', () => {
   expect([0.1 + 0.2, 1234567, 1e-20 / 3, Number.NaN, Number.NEGATIVE_INFINITY, 5].map(formatNumber)).toEqual([
     '0.3',
     '1234570',
@@ -164,7 +164,7 @@ test('tables have a rule under their head and none between rows', () => {
   ).toBe(['┌────┬───┐', '│ a  │ b │', '├────┼───┤', '│ 1  │ 2 │', '│ 33 │ 4 │', '└────┴───┘'].join('\n'));
 });
 
-/** What a terminal shows of an array that comes in chunks of so many rows. */
+/** The output on a terminal for an array in chunks of this many rows. */
 async function shown(shape: readonly number[], columns: number | undefined, chunk = shape[0]): Promise<string> {
   const stdout = recorder(columns === undefined ? true : { columns });
   const writer = terminalWriter('x', stdout);
@@ -179,7 +179,7 @@ async function shown(shape: readonly number[], columns: number | undefined, chun
   return stdout.text();
 }
 
-test('of an array in chunks twenty rows are shown, and the others counted', async () => {
+test('twenty rows of an array in chunks are shown, and the others counted', async () => {
   for (const chunk of [1, 7, 20, 21, 30]) {
     const text = await shown([21, 2], 80, chunk);
     expect(text).toBe(await shown([21, 2], 80));
@@ -197,7 +197,7 @@ test('vectors and arrays without rows are tables too', async () => {
   expect(await shown([0, 2], 80)).toBe('x (0, 2)\n┌──┬───┬───┐\n│  │ 0 │ 1 │\n└──┴───┴───┘\n');
 });
 
-test('a table is as wide as the terminal and no wider, has one column at least and twelve at most', async () => {
+test('a table is at most as wide as the terminal, and has from one to twelve columns', async () => {
   const widthOf = (text: string) =>
     Math.max(
       ...text
@@ -205,7 +205,7 @@ test('a table is as wide as the terminal and no wider, has one column at least a
         .slice(1, -2)
         .map((line) => line.length),
     );
-  // One digit a cell: a table of n columns is 4 n + 5 wide, and the last column of the terminal stays free.
+  // With one digit in each cell, a table of n columns is 4 n + 5 wide, and the last column of the terminal stays free.
   expect(await shown([1, 8], 38)).not.toContain('…');
   expect(widthOf(await shown([1, 8], 38))).toBe(37);
   const cut = await shown([1, 8], 37);
@@ -223,7 +223,7 @@ test('a table is as wide as the terminal and no wider, has one column at least a
   expect(await shown([30, 13], 500)).toContain('\n… 10 more rows, 1 more columns; ');
 });
 
-test('matrices are shown each by itself, twenty rows of each', async () => {
+test('matrices are shown separately, twenty rows of each', async () => {
   const text = await shown([2, 2, 2], 80);
   const table = (first: number) =>
     [

@@ -28,7 +28,7 @@ function report(milliseconds) {
   console.log(JSON.stringify({ seconds: milliseconds / 1000, maxRss: mostMemory() }));
 }
 
-/** The most memory that this process had, in bytes. On Linux `maxRSS` begins with what the process had that started this one. */
+/** The peak memory of this process, in bytes. On Linux `maxRSS` begins with what the process had that started this one. */
 function mostMemory() {
   if (!existsSync('/proc/self/status')) return process.resourceUsage().maxRSS * 1024;
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;

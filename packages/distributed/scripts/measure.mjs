@@ -1,12 +1,12 @@
 // `npm run docs:many-machines`: measures this package on this machine and writes the tables of docs/many-machines.md.
 //
 //   --parts rate,memory    only these: rate, redis, bytes, memory, classes, elements; default: those that were not measured yet
-//   --again                measures also what was measured before
-//   --folder DIR           where arrays are written, on the disk that is to be measured; default: that of temporary files
-//   --small                arrays of a hundredth of the size, to try the command: prints the tables and leaves the page as it is
-//   --print                prints the tables and leaves the page as it is
+//   --again                also repeats earlier measurements
+//   --folder DIR           the folder for arrays, on the disk to be measured; default: that for temporary files
+//   --small                arrays of a hundredth of the size, to try the command: prints the tables without changing the page
+//   --print                prints the tables without changing the page
 //
-// What a part has found is kept in reports/, so that the page can be completed in several goes. Room on the disk: 1.6 GB for rate, redis and
+// The results of each part are kept in reports/, so that the page can be completed in several calls. Disk space: 1.6 GB for rate, redis and
 // memory, 0.5 GB for classes, 4.1 GB for elements. Memory: less than 1 GB.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -111,7 +111,7 @@ function perSecond(seconds) {
   return `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
 }
 
-/** One thread against two. */
+/** One thread compared with two. */
 async function rate() {
   const { rows, classes, shardBytes } = throughputShape();
   const seconds = await byTurns({ single: { threads: 1 }, threads: { threads: 2 } });
@@ -126,7 +126,7 @@ async function rate() {
   ].join('\n');
 }
 
-/** What Redis adds, against the same threads without it. */
+/** The additional time with Redis, compared with the same threads without it. */
 async function redis() {
   const server = await startRedis();
   try {
@@ -144,7 +144,7 @@ async function redis() {
   }
 }
 
-/** What a shard adds to what a run of few shards takes. */
+/** The additional bytes of each shard, from a run with many shards and one with few. */
 async function bytes() {
   const server = await startRedis();
   write('few.npy', 10, 4);
@@ -164,7 +164,7 @@ async function bytes() {
   }
 }
 
-/** Memory follows the size of a shard, not that of the array. */
+/** Memory depends on the size of a shard, not on that of the array. */
 async function memory() {
   const lines = ['| bytes per shard | memory of a process with one thread | with two |', '|---|---|---|'];
   for (const shardBytes of [8e6 / scale, 32e6 / scale, 128e6 / scale]) {
@@ -179,7 +179,7 @@ async function memory() {
   return lines.join('\n');
 }
 
-/** One row that is larger than what a process would hold of it. */
+/** One row that is larger than the part of it that a process holds. */
 async function classes() {
   const count = 1e8 / scale;
   writeHollow('row.npy', 1, count);
@@ -201,7 +201,7 @@ async function sizeLine(name, own) {
   return `${name}: ${own.operation} in ${seconds.toFixed(1)} s on two threads, with ${megabytes} MB of memory.`;
 }
 
-/** A run in a process of its own: its time from the plan to the manifest, and its memory at the most. */
+/** A run in a separate process: its time from the plan to the manifest, and its peak memory. */
 async function run(options) {
   const process_ = spawn(process.execPath, [child, JSON.stringify({ root, ...options })], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -216,7 +216,7 @@ function write(name, rows, classes) {
   writeFileSync(join(root, name), Buffer.concat([npyHeader('<f4', [rows, classes]), npyElements(data, '<f4')]));
 }
 
-/** Zeros that take no room on the disk, and are read as any others. */
+/** A sparse file of zeros, which takes no disk space and is read like any other file. */
 function writeHollow(name, rows, classes) {
   const header = npyHeader('<f4', [rows, classes]);
   writeFileSync(join(root, name), header);

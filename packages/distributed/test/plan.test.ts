@@ -5,7 +5,7 @@ import { applyShards, stepsOf } from '../src/shards.js';
 import { noise, workspace } from './workspace.js';
 
 describe('a plan', () => {
-  test('of many files, none of which a shard crosses, in the order of the numbers in their names', async () => {
+  test('for many files: no shard spans two files, and files are ordered by the numbers in their names', async () => {
     using work = workspace();
     for (const [name, rows] of [
       ['part-10', 3],
@@ -34,7 +34,7 @@ describe('a plan', () => {
     ]);
   });
 
-  test('by classes: blocks of rows by ranges of classes', async () => {
+  test('by classes: a shard is a block of rows and a range of classes', async () => {
     using work = workspace();
     work.write('logits.npy', [40, 25], new Float32Array(1000));
     const plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 160 * 4 });
@@ -48,14 +48,14 @@ describe('a plan', () => {
     ]);
   });
 
-  test('by classes of very large rows: as many classes as fit a shard', async () => {
+  test('by classes, for very large rows: a shard has as many classes as fit into it', async () => {
     using work = workspace();
     work.write('logits.npy', [3, 200_000], new Float32Array(600_000));
     const { block } = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 300_000 * 4 });
     expect(block).toEqual({ rows: 3, classes: 100_000 });
   });
 
-  test('is the same for the same files and options, and another when a file changes', async () => {
+  test('is the same for the same files and options, and differs if a file changes', async () => {
     using work = workspace();
     work.write('logits.npy', [4, 4], new Float32Array(16));
     const first = await work.plan({ operation: 'softmax' });
@@ -65,7 +65,7 @@ describe('a plan', () => {
     expect(idOf(await work.plan({ operation: 'softmax' }))).not.toBe(idOf(first));
   });
 
-  test('keeps float16 and float32, and gives float64 for anything else', async () => {
+  test('keeps float16 and float32, and uses float64 for all other dtypes', async () => {
     using work = workspace();
     work.write('h.npy', [2, 2], new Float32Array(4), '<f2');
     work.write('s.npy', [2, 2], new Float32Array(4));
@@ -77,7 +77,7 @@ describe('a plan', () => {
   });
 });
 
-describe('refused, with file and place', () => {
+describe('errors name the file and the position', () => {
   const refused = async (options: Parameters<ReturnType<typeof workspace>['plan']>[0], message: string) => {
     using work = workspace();
     work.write('logits.npy', [4, 3], new Float32Array(12));
@@ -107,7 +107,7 @@ describe('refused, with file and place', () => {
       { operation: 'softmax', logits: ['logits.npy', 'vector.npy'], shardClasses: true },
       'vector.npy: shape (4,); expected (4, classes), to continue logits.npy by classes',
     ],
-    [{ operation: 'softmax', logits: ['vector.npy'] }, 'vector.npy: axis 0 of shape (4,) takes all rows at once'],
+    [{ operation: 'softmax', logits: ['vector.npy'] }, 'vector.npy: axis 0 of shape (4,) needs all rows at once'],
     [{ operation: 'softmax', axis: 2 }, 'logits.npy: axis 2 of an array of shape (4, 3); expected -2 to 1'],
     [{ operation: 'softmax', axis: 0, shardClasses: true }, 'expected one or two dimensions, the classes last'],
     [

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
-/** Debian's redis-server on a free port of this machine alone, with settings that lose nothing unless others are given. */
+/** Debian's redis-server on a free port of the loopback interface, by default with settings that lose no jobs. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}) {
   const program = findProgram();
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-redis-'));
@@ -31,9 +31,9 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   };
   await start();
   return {
-    /** Databases are queues of their own: tests beside each other see nothing of each other. */
+    /** Each database has its own queues, so that concurrent tests are independent. */
     url: (database: number) => `redis://127.0.0.1:${port}/${database}`,
-    /** Ends it at once, as a power cut would. */
+    /** Ends it immediately, like a power failure. */
     kill,
     start,
     async [Symbol.asyncDispose]() {

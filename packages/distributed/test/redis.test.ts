@@ -43,7 +43,7 @@ function planOf(work: Workspace) {
   });
 }
 
-/** A run of its own: a folder, a database, and what has to come of it. */
+/** A separate run: a folder, a database, and its expected results. */
 async function scene() {
   const work = written();
   const url = redis.url(database++);
@@ -63,7 +63,7 @@ async function scene() {
       marker: work.path(`${signal === 'SIGSTOP' ? 'stopped' : `${point} ${subject.replace('/', ' ')}`}`),
     }),
     /**
-     * No part is missing, doubled or torn. Temporary files of interrupted writers are gone soon after: the last step writes the manifest,
+     * No part is missing, duplicated or truncated. Temporary files of interrupted writers are removed soon after: the last step writes the manifest,
      * which ends the wait for the run, and then removes them.
      */
     async expectUndisturbed() {
@@ -78,17 +78,17 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-describe.concurrent('a worker killed at once', () => {
+describe.concurrent('a worker killed immediately', () => {
   test.for([
     [
-      'before, in and after the passes',
+      'before, during and after the passes',
       ['shard:started', 'apply-000001'],
       ['shard:computed', 'statistics-000001'],
       ['shard:computed', 'apply-000001'],
       ['shard:done', 'apply-000001'],
     ],
     [
-      'while it writes a part, and twice at one shard',
+      'while it writes a part, and twice during the same shard',
       ['store:temporary', 'gradient/part-000001'],
       ['store:linked', 'gradient/part-000001'],
       ['shard:computed', 'apply-000002', 2],
@@ -113,7 +113,7 @@ describe.concurrent('a worker killed at once', () => {
 });
 
 describe.concurrent('workers', () => {
-  test('a worker that was stopped longer than its lock, and goes on when another has its shard', async () => {
+  test('a worker that is stopped for longer than its lock, and continues when another worker has its shard', async () => {
     using run = await scene();
     await using zombie = startWorkerProcess(
       run.options,
@@ -130,7 +130,7 @@ describe.concurrent('workers', () => {
     await run.expectUndisturbed();
   });
 
-  test('two workers on one shard at once', async () => {
+  test('two workers on the same shard at the same time', async () => {
     using run = await scene();
     await Promise.all([run.work.compute(run.plan), run.work.compute(run.plan), run.work.compute(run.plan)]);
     await run.expectUndisturbed();
@@ -150,7 +150,7 @@ describe.concurrent('workers', () => {
     expect(await folderOf(ids[0], run.options)).toBe('out');
   });
 
-  test('a worker whose bits differ leaves the run to others, and ends', async () => {
+  test('a worker that computes other bits leaves the run to others, and ends', async () => {
     using run = await scene();
     const pins = { version: run.plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
     await run.work.store.putOnce('out/pins.json', Buffer.from(JSON.stringify(pins)));
@@ -160,7 +160,7 @@ describe.concurrent('workers', () => {
     expect((await queueStatus(run.plan, run.options)).failed).toEqual([]);
   });
 
-  test('a worker of another version sees none of it', async () => {
+  test('a worker of another version gets no jobs of the run', async () => {
     using run = await scene();
     const plan = { ...run.plan, version: '0.0.1' };
     await submit(plan, run.options);
@@ -168,7 +168,7 @@ describe.concurrent('workers', () => {
     expect(await queueStatus(plan, run.options)).toMatchObject({ workers: 0, running: [], failed: [] });
   });
 
-  test('a shard that cannot be computed fails the run with file and place, and the others are kept', async () => {
+  test('a shard that cannot be computed fails the run with file and position, and the other shards are kept', async () => {
     using run = await scene();
     run.work.write(
       'mask.npy',
@@ -190,7 +190,7 @@ describe.concurrent('workers', () => {
     expect(readdirSync(run.work.path('poison/softmax'))).toEqual(['part-000001.npy', 'part-000002.npy']);
   });
 
-  test('a job whose payload is not one, or whose folder is elsewhere, fails and nothing is opened', async () => {
+  test('a job with an invalid payload, or a folder elsewhere, fails before anything is opened', async () => {
     using run = await scene();
     await using worker = await startWorkerHere(run.options);
     const { Queue } = await import('bullmq');
@@ -215,12 +215,12 @@ describe.concurrent('workers', () => {
     );
   });
 
-  test('a run that is cancelled keeps what it has, and goes on when it is submitted again', async () => {
+  test('a cancelled run keeps its results, and continues when it is submitted again', async () => {
     using run = await scene();
     await run.submit();
     await cancel(run.plan, run.options);
     {
-      // Closed before the files are compared: a job of the first submission may still be at work.
+      // Closed before the files are compared, because a job of the first submission may still be running.
       await using _worker = await startWorkerHere(run.options);
       expect((await queueStatus(run.plan, run.options)).running).toEqual([]);
       await run.submit();
@@ -231,7 +231,7 @@ describe.concurrent('workers', () => {
 });
 
 describe('a server', () => {
-  test('that is killed in the middle and started again', async () => {
+  test('that is killed during a run and started again', async () => {
     await using own = await startRedis();
     using run = await scene();
     const options = { ...run.options, redis: own.url(0) };
@@ -246,7 +246,7 @@ describe('a server', () => {
     await run.expectUndisturbed();
   });
 
-  test('that is flushed in the middle: what is missing is submitted again', async () => {
+  test('that is flushed during a run: missing shards are submitted again', async () => {
     await using own = await startRedis();
     using run = await scene();
     const options = { ...run.options, redis: own.url(0) };
@@ -266,7 +266,7 @@ describe('a server', () => {
     await run.expectUndisturbed();
   });
 
-  test('whose settings may lose jobs is warned of', async () => {
+  test('whose settings may lose jobs causes a warning', async () => {
     await using own = await startRedis({ appendonly: 'no', 'maxmemory-policy': 'allkeys-lru' });
     using run = await scene();
     const warnings: string[] = [];
@@ -279,7 +279,7 @@ describe('a server', () => {
     ]);
   });
 
-  test('that does not answer, and a URL that is none', async () => {
+  test('that does not respond, and an invalid URL', async () => {
     using run = await scene();
     const root = run.work.root;
     await expect(submit(run.plan, { root, redis: 'redis://:secret@127.0.0.1:1' })).rejects.toThrow(
@@ -290,7 +290,7 @@ describe('a server', () => {
     );
   });
 
-  test('is not needed to go on: what Redis has begun, threads finish', async () => {
+  test('is not needed to continue: threads finish a run that was started with Redis', async () => {
     using run = await scene();
     await using _worker = startWorkerProcess(run.options, run.fault('shard:done', 'apply-000000', 'SIGSTOP'));
     await run.submit();

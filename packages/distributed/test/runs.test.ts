@@ -53,7 +53,7 @@ describe('the same bits', () => {
     ['rows', { ...byRows, operation: 'cross-entropy', target: ['labels.npy'] }],
     ['classes', { ...byClasses, operation: 'cross-entropy', target: ['labels.npy'] }],
     ['classes', { ...byClasses, operation: 'log-softmax' }],
-  ] as const)('by %s in any order, and in many goes', async (_, options) => {
+  ] as const)('by %s in any order, and in several interrupted runs', async (_, options) => {
     using first = written();
     await first.compute(await first.plan(options));
     const expected = first.hashes();
@@ -69,7 +69,7 @@ describe('the same bits', () => {
     expect(first.hashes()).toEqual(expected);
   });
 
-  test('on one thread, on two, and in shares of machines that know nothing of each other', async () => {
+  test('on one thread, on two, and in shares of machines that do not communicate', async () => {
     using work = written();
     const plan = await work.plan({ ...byClasses, operation: 'softmax' });
     await work.run(plan, 2);
@@ -87,7 +87,7 @@ describe('results', () => {
   test('masks of the logits and of one row, by rows and by classes', async () => {
     using work = written();
     const mask = Uint8Array.from({ length: rows * classes }, (_, i) => (i < classes || i % 3 === 0 ? 0 : 1));
-    // The first row is masked altogether; so are the first seven classes of one mask for all rows.
+    // The first row is fully masked; so are the first seven classes in the mask for all rows.
     const row = Uint8Array.from({ length: classes }, (_, i) => (i < 7 ? 0 : 1));
     work.write('mask.npy', [rows, classes], mask, '|b1');
     work.write('row.npy', [classes], row, '|b1');
@@ -134,7 +134,7 @@ describe('results', () => {
     expect(await work.run(loss)).toMatchObject({ values: { loss: expect.stringMatching(/^\d/) } });
   });
 
-  test('operands need not be cut where the logits are', async () => {
+  test('the files of operands may have other boundaries than those of the logits', async () => {
     using work = written();
     const direction = Float32Array.from(noise(rows * classes, 3, 5));
     const half = (rows / 2) * classes;
@@ -163,7 +163,7 @@ describe('results', () => {
     expect(ints.data[3]).toBe(1 / 3);
   });
 
-  test('losses of rows, their sum, and the loss alone', async () => {
+  test('losses of rows, their sum, and the loss without the gradient', async () => {
     using work = written();
     for (const split of [byRows, byClasses]) {
       for (const reduction of ['none', 'sum', 'mean'] as const) {
@@ -187,7 +187,7 @@ describe('results', () => {
   });
 });
 
-describe('a run that was damaged', () => {
+describe('a damaged run', () => {
   const options = { ...byClasses, operation: 'cross-entropy', target: ['labels.npy'], reduction: 'none' } as const;
   const damages: Readonly<Record<string, readonly [path: string, how: (path: string) => void, problem: RegExp]>> = {
     'a flipped bit': [
@@ -199,19 +199,19 @@ describe('a run that was damaged', () => {
       },
       /corrupt: SHA-256 [0-9a-f]{64}; expected/,
     ],
-    'a part cut short': ['out/gradient/part-000000.npy', (path) => truncateSync(path, 100), /100 bytes; expected \d+/],
-    'a part that is gone': ['out/loss/part-000000.npy', (path) => rmSync(path), /missing/],
-    'a record that is no JSON': ['out/records/apply-000002.json', (path) => writeFileSync(path, '{'), /no JSON/],
-    'a record of another kind': [
+    'a truncated part': ['out/gradient/part-000000.npy', (path) => truncateSync(path, 100), /100 bytes; expected \d+/],
+    'a missing part': ['out/loss/part-000000.npy', (path) => rmSync(path), /missing/],
+    'a record that is not JSON': ['out/records/apply-000002.json', (path) => writeFileSync(path, '{'), /not JSON/],
+    'a record with other properties': [
       'out/records/apply-000002.json',
       (path) => writeFileSync(path, '{}'),
       /shard: Invalid input/,
     ],
-    'a manifest cut short': ['out/manifest.json', (path) => truncateSync(path, 10), /no JSON/],
+    'a truncated manifest': ['out/manifest.json', (path) => truncateSync(path, 10), /not JSON/],
     'no manifest': ['out/manifest.json', (path) => rmSync(path), /the run has not finished/],
   };
   test.each(Object.entries(damages))(
-    '%s is found and computed again, and nothing else is',
+    '%s is detected and computed again, and nothing else is',
     async (_, [path, damage, problem]) => {
       using work = written();
       const plan = await work.plan(options);
@@ -233,7 +233,7 @@ describe('a run that was damaged', () => {
     },
   );
 
-  test('statistics that are damaged before they are merged are computed again', async () => {
+  test('statistics that are damaged before the merge are computed again', async () => {
     using work = written();
     const plan = await work.plan(options);
     await work.compute(plan);
@@ -270,14 +270,14 @@ describe('a run that was damaged', () => {
   });
 });
 
-describe('a disk that is full', () => {
-  test('fails with the file, leaves nothing half-written, and the run goes on when there is room', async () => {
+describe('a full disk', () => {
+  test('fails with the file, leaves no partial file, and the run continues when there is space', async () => {
     using work = written();
     const plan = await work.plan({ ...byRows, operation: 'softmax' });
     await work.compute(plan);
     const expected = work.hashes();
     rmSync(work.path('out'), { recursive: true });
-    // The file system has room for the first bytes alone; the error is the one that the system gives for a full disk.
+    // The file system has space for the first bytes only; the error is that of the system for a full disk.
     const { prototype } = await open(work.path('logits.npy')).then(async (handle) => {
       await handle.close();
       return { prototype: Object.getPrototypeOf(handle) as FileHandle };
@@ -298,9 +298,9 @@ describe('a disk that is full', () => {
     expect(work.hashes()).toEqual(expected);
   });
 
-  // A file system of its own needs the right to mount one; the test above does without.
+  // A real file system needs the permission to mount one; the test above does not.
   if (canMount()) {
-    test('a real one: a small file system without room for all parts', async () => {
+    test('for a real file system without space for all parts', async () => {
       using work = workspace();
       work.write('logits.npy', [64, 1000], Float32Array.from(noise(64_000)));
       const plan = await work.plan({ operation: 'softmax', shardBytes: 64_000 });
@@ -328,7 +328,7 @@ describe('a disk that is full', () => {
   }
 });
 
-/** A file system of so many KiB over a folder; null where this user may not mount one. */
+/** A file system of this many KiB, mounted over a folder; null if this user may not mount one. */
 function mountDisk(folder: string, kibibytes: number) {
   const mount = (...options: string[]) => spawnSync('mount', [...options, folder], { stdio: 'ignore' }).status === 0;
   if (!mount('-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs')) return null;
@@ -356,7 +356,7 @@ describe('refused', () => {
     );
   });
 
-  test('an input that has changed since it was planned, and the other shards are computed', async () => {
+  test('an input that has changed since the plan, while the other shards are computed', async () => {
     using work = written();
     for (const name of ['a', 'b', 'c']) work.write(`${name}.npy`, [2, 4], new Float32Array(8));
     const plan = await work.plan({ operation: 'softmax', logits: ['a.npy', 'b.npy', 'c.npy'] });
@@ -383,7 +383,7 @@ describe('refused', () => {
     using work = written();
     const plan = await work.plan({ operation: 'softmax' });
     await expect(work.compute({ ...plan, version: '0.0.1' })).rejects.toThrow(
-      'the run was planned by version 0.0.1, this is',
+      'the run was planned by version 0.0.1, but this is',
     );
     using other = written();
     const otherPlan = await other.plan({ operation: 'softmax' });
@@ -394,14 +394,14 @@ describe('refused', () => {
     );
   });
 
-  test('a worker that comes to other bits for a shard that has a record', async () => {
+  test('a worker that computes other bits for a shard that has a record', async () => {
     using work = written();
     const plan = await work.plan({ operation: 'softmax' });
     const parts = [{ path: 'out/softmax/part-000000.npy', byteLength: 1, sha256: '0'.repeat(64) }];
     const record = { shard: 'apply-000000', parts };
     await work.store.putOnce('out/records/apply-000000.json', Buffer.from(JSON.stringify(record)));
     await expect(work.compute(plan)).rejects.toThrow(
-      'out/records/apply-000000.json: another worker has come to other bits',
+      'out/records/apply-000000.json: another worker computed other bits',
     );
   });
 });

@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 /**
- * The part of Amazon's S3 API that the store uses, in memory, with the answers that its reference documents: PutObject and
+ * The part of Amazon's S3 API that the store uses, in memory, with the responses that its reference documents: PutObject and
  * CompleteMultipartUpload with `If-None-Match: *` (412 PreconditionFailed, 409 ConditionalRequestConflict), GetObject with a range (206, 416
  * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). No signature
  * is checked.
  *
- * It is written from that reference, and was not compared with a real server.
+ * It is written from that reference and has not been compared with a real server.
  */
 export interface S3Server {
   readonly url: string;
@@ -16,7 +16,7 @@ export interface S3Server {
   readonly uploads: Map<string, Upload>;
   /** Method, path and query of every request. */
   readonly requests: string[];
-  /** Answers the next requests that it returns an answer for. */
+  /** Its result, if any, is the response to the next request. */
   intercept: ((method: string, key: string, query: URLSearchParams) => Answer | null) | null;
   end(): Promise<void>;
 }
@@ -34,7 +34,7 @@ interface Answer {
   readonly body?: string | Buffer;
 }
 
-/** Objects and uploads of one page, so that few of them make several. */
+/** Objects and uploads for each page, small so that a few of them take several pages. */
 const pageLength = 3;
 
 export async function startS3(bucket = 'bucket', { ignoresConditions = false } = {}): Promise<S3Server> {
@@ -158,7 +158,7 @@ function send(request: IncomingMessage, response: ServerResponse, { status, code
   const content = body ?? (error ? `<?xml version="1.0" encoding="UTF-8"?>${error}` : '');
   const type = error || typeof body === 'string' ? { 'content-type': 'application/xml' } : {};
   response.writeHead(status, { ...type, 'content-length': String(Buffer.byteLength(content)), ...headers });
-  // The answer to a HEAD has no body, also where it is an error.
+  // The response to a HEAD has no body, even if it is an error.
   response.end(request.method === 'HEAD' ? undefined : content);
 }
 
@@ -166,7 +166,7 @@ function xml(body: string): Answer {
   return { status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>${body}` };
 }
 
-/** The bytes of a body, out of the chunks that `aws-chunked` puts them in. */
+/** The bytes of a body without the chunk headers of `aws-chunked`. */
 function payloadOf({ headers }: IncomingMessage, body: Buffer): Buffer {
   if (!/aws-chunked/.test(headers['content-encoding'] ?? '')) return body;
   const chunks: Buffer[] = [];

@@ -23,11 +23,11 @@ afterEach(() => {
 const clientOf = ({ url }: S3Server) =>
   new S3Client({ endpoint: url, region: 'eu-central-1', credentials, forcePathStyle: true, maxAttempts: 2 });
 let stores = 0;
-/** A store at a prefix of its own. */
+/** A store at a separate prefix. */
 const store = (options: S3StoreOptions = {}) =>
   s3Store(`s3://bucket/test-${stores++}`, { client: clientOf(server), ...options });
 
-/** What the tests of a run take from the environment. */
+/** The environment variables for the tests of a run. */
 function stubEnvironment({ url }: S3Server) {
   vi.stubEnv('AWS_ENDPOINT_URL_S3', url);
   vi.stubEnv('AWS_REGION', 'eu-central-1');
@@ -36,20 +36,20 @@ function stubEnvironment({ url }: S3Server) {
 }
 
 describe('a bucket as a store', () => {
-  test('puts an object once, and the first stays', async () => {
+  test('writes an object once, and the first one stays', async () => {
     const { putOnce, get } = store();
     expect(await putOnce('a/b.txt', bytes('first'))).toBe(true);
     expect(await putOnce('a/b.txt', bytes('second'))).toBe(false);
     expect(text(await get('a/b.txt', 0, 100))).toBe('first');
   });
 
-  test('of many writers at once, one has put it', async () => {
+  test('lets only one of many concurrent writers write an object', async () => {
     const shared = store();
     const puts = Array.from({ length: 20 }, (_, k) => shared.putOnce('one', bytes(`writer ${k}`)));
     expect((await Promise.all(puts)).filter(Boolean)).toHaveLength(1);
   });
 
-  test('gets a range, and fewer bytes only at the end', async () => {
+  test('reads a range, with fewer bytes only at the end', async () => {
     const { putOnce, get } = store();
     await putOnce('x', bytes('0123456789'));
     await putOnce('empty', bytes(''));
@@ -59,7 +59,7 @@ describe('a bucket as a store', () => {
     await expect(get('y', 0, 1)).rejects.toThrow(/s3:\/\/bucket\/test-\d+\/y: cannot be read: no such object/);
   });
 
-  test('lists what is below a folder in order, page by page', async () => {
+  test('lists the objects below a folder in order, page by page', async () => {
     const { putOnce, list, stat, remove } = store();
     const paths = ['f/b', 'f/a/c', 'f/d', 'f/e', 'f/g', 'f/h', 'f/i', 'fa', 'g'];
     for (const path of paths) await putOnce(path, bytes(path));
@@ -82,7 +82,7 @@ describe('a bucket as a store', () => {
     expect(await match('**/a-[13].npy')).toEqual(['logits/a-1.npy', 'logits/deep/a-3.npy', 'other/a-1.npy']);
     expect(locate(`${name}/logits/*.npy`)).toBe('logits/*.npy');
     for (const path of ['/etc/passwd', '../x', 'a/../../x', 's3://other/x', `${name}-2/x`]) {
-      expect(() => locate(path)).toThrow(`outside of ${name}, the store that all workers see`);
+      expect(() => locate(path)).toThrow(`outside of ${name}, the store that all workers can access`);
     }
     expect(() => s3Store('s3://bucket/a/../b')).toThrow('expected s3://BUCKET or s3://BUCKET/PREFIX');
   });

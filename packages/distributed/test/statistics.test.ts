@@ -35,11 +35,11 @@ interface Row {
   readonly target: number;
   readonly temperature: number;
   readonly weighted?: WeightedTarget;
-  /** Where the row is cut. */
+  /** Where the row is split. */
   readonly cuts: readonly number[];
 }
 
-/** The parts of a row, as its shards see them. */
+/** The parts of a row, as its shards have them. */
 function partsOf({ logits, direction, mask, target, temperature, weighted, cuts }: Row): RowPart[] {
   const within = (values: ArrayLike<number> | null, start: number, end: number) =>
     values && Array.from(values).slice(start, end);
@@ -98,13 +98,13 @@ const arbitraryRow = (logit: fc.Arbitrary<number>): fc.Arbitrary<Row> =>
     }));
 
 const ordinary = fc.double({ min: -30, max: 30, noNaN: true });
-/** Rows that are one-hot but for the last digits, and what is no number. */
+/** Rows that are one-hot up to the last digits, and NaN and infinities. */
 const special = fc.constantFrom(-Infinity, Infinity, Number.NaN, 0, 1, 40, 80, 800, -1e300);
 
 const rowsOf = ({ logits }: Row) => ({ outer: 1, classes: logits.length, inner: 1 });
 const ulp = 2 ** -52;
 
-/** A bound in ULP: exp and log are good to one, their arguments to |x − m| / T, and every merge rounds once. */
+/** A bound in ULP: exp and log are accurate to one, their arguments to |x − m| / T, and every merge rounds once. */
 function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, scale: (i: number) => number, row: Row) {
   const finite = row.logits.filter(Number.isFinite);
   const spread = Math.min(800, Math.max(0, Math.max(...finite) - Math.min(...finite)) / row.temperature);
@@ -121,7 +121,7 @@ describe.each([
   ['ordinary logits', ordinary],
   ['special logits', special],
   ['both', fc.oneof(ordinary, special)],
-])('rows cut anywhere, of %s', (_, logit) => {
+])('rows split anywhere, of %s', (_, logit) => {
   test('softmax, log-softmax and log-sum-exp', () => {
     fc.assert(
       fc.property(arbitraryRow(logit), (row) => {
@@ -138,7 +138,7 @@ describe.each([
     );
   });
 
-  test('vjp, relative to what remains after cancellation', () => {
+  test('vjp, relative to the terms that remain after cancellation', () => {
     fc.assert(
       fc.property(arbitraryRow(logit), (row) => {
         const { temperature, mask, direction } = row;
@@ -146,7 +146,7 @@ describe.each([
         // logSumExpHvp with cotangent T is p ⊙ (u − ⟨p, u⟩) / T.
         const expected = logSumExpHvp(row.logits, [temperature], direction, rowsOf(row), options);
         const p = softmax(row.logits, rowsOf(row), options);
-        // Beside a probability above ½ only differences to its entry round; otherwise the mean ⟨p, u⟩ does, as in the kernels.
+        // With a probability above ½, only differences to its entry are rounded; otherwise the mean ⟨p, u⟩ is, as in the kernels.
         const dominated = Math.max(...p) > 0.5;
         const size = direction.reduce((sum, u, j) => sum + (p[j] === 0 ? 0 : p[j] * Math.abs(u)), 0);
         const remains = (i: number) => {
@@ -175,7 +175,7 @@ describe.each([
   test.each(['indices', 'probabilities'] as const)('cross-entropy with weights and smoothing, target of %s', (kind) => {
     const arbitrary = fc.record({
       row: arbitraryRow(logit),
-      // Nothing, or so much that no product with a share of the smoothing is subnormal.
+      // Zero, or so large that no product with a share of the smoothing is subnormal.
       seeds: fc.array(fc.oneof(fc.constant(0), fc.double({ min: 1e-6, max: 2, noNaN: true })), {
         minLength: 80,
         maxLength: 80,
@@ -212,7 +212,7 @@ describe.each([
 describe('merging', () => {
   const a = leaf({ logits: [1, 2, 3], temperature: 1, direction: [1, 2, 3] });
 
-  test('the identity changes nothing, on either side', () => {
+  test('merging the identity on either side changes nothing', () => {
     expect(leaf({ logits: [5, 6], mask: [0, 0], temperature: 1 })).toEqual(identity);
     expect(leaf({ logits: [], temperature: 1 })).toEqual(identity);
     expect(merge(identity, a, 1)).toEqual(a);
@@ -221,7 +221,7 @@ describe('merging', () => {
     expect(mergeTree([], 1)).toEqual(identity);
   });
 
-  test('a masked part changes nothing where targets are more than one class either', () => {
+  test('a masked part changes nothing if targets have more than one class either', () => {
     const weighted = { probabilities: [0.2, 0.3, 0.5], weight: [1, 2, 3], labelSmoothing: 0.1 };
     const masked = leaf({ logits: [4, 5, 6], mask: [0, 0, 0], temperature: 1, weighted });
     const nothing = leaf({ logits: [-Infinity, -Infinity, -Infinity], temperature: 1, weighted });
@@ -229,7 +229,7 @@ describe('merging', () => {
     expect(masked).toEqual(identity);
     for (const part of [some, nothing]) {
       const { kept, max, targets, weights } = part;
-      // A part without a finite logit has no entry of the maximum that others would have to leave out.
+      // A part without a finite logit has no maximum whose entry the sums of others would have to exclude.
       const sumOf = ({ rest, atMax }: typeof targets) => rest + atMax;
       for (const merged of [merge(masked, part, 1), merge(part, masked, 1), mergeTree([masked, masked, part], 1)]) {
         expect(merged).toMatchObject({ kept, max, rest: part.rest });
@@ -241,7 +241,7 @@ describe('merging', () => {
     }
   });
 
-  test('a target on classes of −Infinity has an infinite loss, however many parts have only such', () => {
+  test('a target on classes of −Infinity has an infinite loss, however many parts have only such classes', () => {
     const weighted = { probabilities: [0.5, 0.5], weight: null, labelSmoothing: 0 };
     const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1, weighted });
     const some = leaf({ logits: [1, 2], temperature: 1, weighted });
@@ -254,21 +254,21 @@ describe('merging', () => {
     }
   });
 
-  test('a part of nothing but −Infinity counts as kept, and changes nothing else', () => {
+  test('a part with only −Infinity counts as kept, and changes nothing else', () => {
     const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1 });
     expect(nothing).toMatchObject({ max: -Infinity, kept: 2, rest: 0 });
     for (const merged of [merge(nothing, a, 1), merge(a, nothing, 1)]) expect(merged).toEqual({ ...a, kept: 5 });
   });
 
-  test('the tree depends on nothing but the number of parts', () => {
-    // Neighbours first: from left to right it would be 1, of the pairs of equal size 2.
+  test('the tree depends only on the number of parts', () => {
+    // Adjacent parts are merged first: the sum would be 1 from left to right, and is 2 in pairs of equal size.
     expect(sumTree([1e16, 1, -1e16, 1])).toBe(0);
     expect(sumTree([1e16, -1e16, 1, 1, 5])).toBe(7);
     expect(sumTree([1, 2, 3, 4, 5])).toBe(15);
     expect(sumTree([])).toBe(0);
   });
 
-  test('a file of statistics holds them exactly', () => {
+  test('a file of statistics represents them exactly', () => {
     const out = new Float64Array(2 * statisticsColumns);
     putStatistics(out, 1, a);
     expect(statisticsAt(out, 1)).toEqual(a);
@@ -279,7 +279,7 @@ describe('merging', () => {
     expect(statisticsAt(more, 1, weightedColumns)).toEqual(b);
   });
 
-  test('sums of many terms lose nothing', () => {
+  test('sums of many terms are accurate', () => {
     const logits = new Float64Array(1_000_001).fill(-20);
     logits[0] = 0;
     expect(leaf({ logits, temperature: 1 }).rest).toBe(Math.exp(-20) * 1e6);

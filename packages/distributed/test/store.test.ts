@@ -8,7 +8,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
 describe('a folder as a store', () => {
-  test('puts an object once, and the first stays', async () => {
+  test('writes an object once, and the first one stays', async () => {
     using work = workspace();
     expect(await work.store.putOnce('a/b.txt', bytes('first'))).toBe(true);
     expect(await work.store.putOnce('a/b.txt', bytes('second'))).toBe(false);
@@ -16,14 +16,14 @@ describe('a folder as a store', () => {
     expect(readdirSync(work.path('a'))).toEqual(['b.txt']);
   });
 
-  test('of many writers at once, one has put it', async () => {
+  test('lets only one of many concurrent writers write an object', async () => {
     using work = workspace();
     const puts = Array.from({ length: 20 }, (_, k) => work.store.putOnce('one', bytes(`writer ${k}`)));
     expect((await Promise.all(puts)).filter(Boolean)).toHaveLength(1);
     expect(readdirSync(work.root)).toEqual(['one']);
   });
 
-  test('gets a range, and fewer bytes only at the end', async () => {
+  test('reads a range, with fewer bytes only at the end', async () => {
     using work = workspace();
     await work.store.putOnce('x', bytes('0123456789'));
     expect(text(await work.store.get('x', 3, 4))).toBe('3456');
@@ -31,7 +31,7 @@ describe('a folder as a store', () => {
     await expect(work.store.get('y', 0, 1)).rejects.toThrow('y: cannot be read: no such file or directory');
   });
 
-  test('lists what is below a folder in order, without what is being written', async () => {
+  test('lists the objects below a folder in order, without unfinished ones', async () => {
     using work = workspace();
     for (const path of ['f/b', 'f/a/c', 'g']) await work.store.putOnce(path, bytes(path));
     writeFileSync(work.path('f/.softgrad-orphan'), '');
@@ -41,7 +41,7 @@ describe('a folder as a store', () => {
     expect(await work.store.stat('g')).toMatchObject({ path: 'g', byteLength: 1 });
   });
 
-  test('sweeps what interrupted writers left, unless it is younger', async () => {
+  test('removes leftovers of interrupted writers, unless they are recent', async () => {
     using work = workspace();
     await work.store.putOnce('f/kept', bytes('kept'));
     for (const name of ['old', 'young']) writeFileSync(work.path(`f/.softgrad-${name}`), '');
@@ -57,7 +57,7 @@ describe('a folder as a store', () => {
     await expect(work.store.putOnce(path, bytes(''))).rejects.toThrow('expected a path relative to');
   });
 
-  test('refuses symbolic links that lead out, and takes those that stay in', async () => {
+  test('refuses symbolic links to other places, and accepts those within the store', async () => {
     using work = workspace();
     using other = workspace();
     await other.store.putOnce('secret', bytes('secret'));
@@ -71,7 +71,7 @@ describe('a folder as a store', () => {
     expect(await work.store.putOnce('link/x', bytes('x'))).toBe(true);
   });
 
-  test('says which folder is not there', async () => {
+  test('names a missing folder in the error', async () => {
     const store = folderStore('/nowhere/at/all');
     await expect(store.stat('x')).rejects.toThrow('/nowhere/at/all: no such file or directory');
   });

@@ -12,12 +12,12 @@ export interface Fault {
   readonly times?: number;
 }
 
-/** Of workers that die or stop: how long others wait for them. A worker that is only slow loses its shard too, which must not matter. */
+/** How long others wait for workers that die or stop. A worker that is only slow loses its shard too, which must not matter. */
 const lockDuration = 500;
 
 const script = fileURLToPath(new URL('./worker-process.mjs', import.meta.url));
 
-/** A worker process; one that dies by a signal is started again, as a supervisor would. */
+/** A worker process; if a signal ends it, it is started again, as by a supervisor. */
 export function startWorkerProcess(
   options: Pick<WorkerOptions, 'root' | 'redis'> & Partial<WorkerOptions>,
   ...faults: readonly Fault[]
@@ -44,7 +44,7 @@ export function startWorkerProcess(
     lines,
     deaths: () => deaths,
     continue: () => child.kill('SIGCONT'),
-    /** Finishes what it has in hand. */
+    /** Finishes its current shards. */
     async [Symbol.asyncDispose]() {
       closing = true;
       child.kill('SIGCONT');
@@ -54,7 +54,7 @@ export function startWorkerProcess(
   };
 }
 
-/** A worker in this process, with a lock that it does not lose on a busy machine. */
+/** A worker in this process, whose lock does not expire even on a busy machine. */
 export async function startWorkerHere(options: Pick<WorkerOptions, 'root' | 'redis'> & Partial<WorkerOptions>) {
   const lines: string[] = [];
   const onEvent: WorkerOptions['onEvent'] = ({ kind, message }) => lines.push(`${kind} ${message}`);

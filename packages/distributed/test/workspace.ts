@@ -21,7 +21,7 @@ import { runStep } from '../src/step.js';
 
 export const backends = new URL('./register-backends.mjs', import.meta.url).href;
 
-/** A folder that stands for what all workers see. */
+/** A folder that represents the shared file system. */
 export function workspace() {
   const root = mkdtempSync(join(tmpdir(), 'softgrad-distributed-'));
   const store = folderStore(root);
@@ -33,21 +33,21 @@ export function workspace() {
       const path = join(root, name);
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, Buffer.concat([npyHeader(descr, shape), npyElements(data, descr)]));
-      // Plans are told apart by the times of their inputs.
+      // Plans differ in the times of their inputs.
       utimesSync(path, 1e9, 1e9);
       return name;
     },
     plan: (options: Partial<RunOptions> & Pick<RunOptions, 'operation'>): Promise<Plan> =>
       createPlan(store, { logits: ['logits.npy'], out: 'out', backend: 'cpu', ...options }),
     run: (plan: Plan, threads = 1, share?: Share) => runEmbedded(plan, { root, backends, threads, share }),
-    /** Computes what is missing of a plan in this thread, the shards of each step in the order that `order` puts them in. */
+    /** Computes the missing shards of a plan in this thread; `order` sorts the shards of each step. */
     compute: (plan: Plan, order = (indices: readonly number[]) => indices) => compute(store, plan, order),
     async read(out = 'out', entry?: string): Promise<FileArray> {
       return readAll(await partsReader(folderStore(join(root, out)), entry), 1e9, '');
     },
     /** Every file of a run except temporary ones, with its SHA-256. */
     hashes: (out = 'out') => hashesBelow(join(root, out)),
-    /** The temporary files of a run: of writers at work, or of writers that were interrupted. */
+    /** The temporary files of a run, of active or interrupted writers. */
     temporaries: (out = 'out') => filesBelow(join(root, out)).filter(isTemporary),
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
@@ -92,7 +92,7 @@ function isTemporary(name: string): boolean {
   return basename(name).startsWith('.softgrad-');
 }
 
-/** Numbers that look random, the same each time: a multiplicative generator. */
+/** Pseudorandom numbers, the same every time: a multiplicative generator. */
 export function noise(length: number, scale = 10, seed = 1): Float64Array {
   let state = seed;
   return Float64Array.from({ length }, () => {

@@ -38,7 +38,7 @@ export function benchCommand(session: Session): Command {
     .description(
       'Times operations on backends and other libraries at several shapes, interleaved round by round, each checked before it is timed: ' +
         'a first call, calls with a reused output, calls that allocate it, and from host data to host data. ' +
-        'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are shown as none.',
+        'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are marked as such.',
     )
     .option('--ops <list>', 'of softmax,logSoftmax,jacobian,vjp,crossEntropy; default: all', list)
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
