@@ -16,13 +16,13 @@ function functions(parts: Partial<Backend>, how: string): readonly string[] {
   return Object.keys(found).filter((name) => found[name] === how);
 }
 
-test('what every backend must have is a kernel, whatever else it lacks', () => {
+test('the required kernels exist in every backend, whatever else it lacks', () => {
   expect(functions({}, 'kernel')).toEqual(required);
   expect(functions({}, 'composed')).toEqual([]);
   expect(functions({}, 'missing')).toEqual(expect.arrayContaining([...own, 'logSumExp.gradient', 'sigmoid.vjp']));
 });
 
-test('kernels are told from what a basis composes', () => {
+test('kernels are distinguished from compositions of the basis', () => {
   expect(functions({ kernels, basis }, 'kernel').toSorted()).toEqual([...required, ...own].toSorted());
   expect(functions({ kernels, basis }, 'missing')).toEqual([]);
   expect(functions({ kernels }, 'composed')).toEqual([]);

@@ -61,7 +61,7 @@ test.for(subjects)(
         const right = expected.map((value) => rounded(value, arithmetic.dtype));
         assertClose(subject.name, right, expected, bound);
         expected.forEach((value, i) => {
-          // An infinity, and what an infinity comes to, is exact.
+          // Infinities, and results of infinities, are exact.
           if (!Number.isFinite(value) || !Number.isFinite(bound[i])) {
             for (const other of [-3e38, 1e-45])
               expect(toleranceUsed(other, value, bound[i])).toBe(Number.POSITIVE_INFINITY);

@@ -8,7 +8,7 @@ import { kernelNames, unknownFunctions, verbNames } from '../conformance/members
 import { missingMembers } from '../conformance/structure.js';
 import { type Backend, SoftgradError } from '../src/index.js';
 
-/** The message of what `action` throws or rejects with. */
+/** The message of the error that `action` throws or rejects with. */
 async function messageOf(action: () => unknown): Promise<string> {
   try {
     await action();
@@ -26,7 +26,7 @@ describe('a comparison within bounds', () => {
     expect(message).toBe('softmax of 1x4: element 2 is 3, expected 2, 8.00 times the bound of 0.125; 2 of 4 are wrong');
   });
 
-  test('says no multiple where there is none', async () => {
+  test('omits the multiple of the bound if there is none', async () => {
     const message = await messageOf(() => assertClose('x', [Number.NaN, 1], [1, 1], [1, 1]));
     expect(message).toBe('x: element 0 is NaN, expected 1; 1 of 2 are wrong');
     expect(await messageOf(() => assertClose('x', [1], [Number.NaN], [1]))).toBe(
@@ -90,7 +90,7 @@ describe('an expected error', () => {
     expect(await messageOf(() => assertThrows('softmax', 'ERR_AXIS', action))).toBe(message);
   });
 
-  test('keeps what was thrown as its cause', async () => {
+  test('has the thrown error as its cause', async () => {
     const thrown = new TypeError('no');
     await expect(assertThrows('x', 'ERR_AXIS', () => Promise.reject(thrown))).rejects.toMatchObject({ cause: thrown });
   });
@@ -102,7 +102,7 @@ describe('an expected error', () => {
 });
 
 describe('a delegate', () => {
-  /** A backend that notes what it is called with, and by whom. */
+  /** A backend that records the calls to it. */
   function noting() {
     const calls: unknown[][] = [];
     const backend = { name: 'noting', supports: {}, closed: false, kernels: { relu: () => {} } };
@@ -183,7 +183,7 @@ describe('an account of buffers', () => {
     expect(liveBuffers(backend)).toBe(0);
   });
 
-  test('of a backend that keeps none is empty', async () => {
+  test('of a backend that keeps no list is empty', async () => {
     const right = (await exact.open()) as Backend;
     expect(liveBuffers(right)).toBe(0);
     freeAll(right);
@@ -197,7 +197,7 @@ describe('members', () => {
     expect(verbNames).toEqual(['unary', 'binary', 'reduce', 'select', 'transpose']);
   });
 
-  test('that core never calls are found in objects and instances of classes; data and constructors are none', () => {
+  test('that core never calls are found in objects and instances of classes; data and constructors are not reported', () => {
     class Base {
       helper() {}
     }
@@ -211,7 +211,7 @@ describe('members', () => {
     expect(unknownFunctions(Object.create(null), kernelNames)).toEqual([]);
   });
 
-  test('that a backend must have are named with what they must be', async () => {
+  test('that a backend must have are named with their types', async () => {
     const right = delegate((await exact.open()) as Backend, {});
     expect(missingMembers(right)).toEqual([]);
     expect(missingMembers({} as Backend)).toEqual([
@@ -240,7 +240,7 @@ describe('members', () => {
 describe('a limit of time', () => {
   const never = new Promise<never>(() => {});
 
-  test('names what did not end, and what to do', async () => {
+  test('names the call that did not end, and what to do', async () => {
     expect(await messageOf(() => within('storage/order', 2, never))).toBe(
       'storage/order did not end within 0.002 s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
     );

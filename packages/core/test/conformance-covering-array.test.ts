@@ -33,7 +33,7 @@ const levels = {
   out: ['none', 'given'],
 } as const;
 
-/** A middle needs three dimensions, a mask that repeats two, and no mask of rows goes with a temperature. */
+/** A middle axis needs three dimensions, a mask that repeats needs two, and a mask of rows excludes a temperature. */
 const allowed = ({ rank, axis, mask, temperature }: Partial<Combination<typeof levels>>) =>
   !(axis === 'middle' && rank !== undefined && rank < 3) &&
   !(mask === 'repeated' && rank === 1) &&
@@ -61,7 +61,7 @@ describe('a covering array', () => {
     expect(array('a')).not.toEqual(array('b'));
   });
 
-  test('goes back where what was chosen first leaves no level for the rest', () => {
+  test('backtracks if the first choices leave no level for the rest', () => {
     const chain = { a: [0, 1, 2], b: [0, 1, 2], c: [0, 1, 2] } as const;
     // Only a = b = c is left once all are chosen; a pair alone never shows it.
     const equal = ({ a, b, c }: Partial<Combination<typeof chain>>) =>

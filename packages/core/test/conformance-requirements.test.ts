@@ -23,7 +23,7 @@ async function skippedOn(backend: Backend): Promise<ReadonlyMap<string, string>>
   return new Map([...skipped].filter(([id]) => !usual.has(id)));
 }
 
-describe('what a case requires', () => {
+describe('the requirements of a case', () => {
   const small = announcing({ dtypes: ['float32'], limits: { elements: 100, classes: 10 } });
   const {
     readSync: _,
@@ -79,7 +79,7 @@ describe('what a case requires', () => {
   });
 });
 
-describe('what is skipped for a weakness', () => {
+describe('the cases that are skipped for a weakness', () => {
   test.for<[Backend, RegExp, string]>([
     [lacking('readSync'), /^storage\/read-sync:/, 'does not announce readSync'],
     [lacking('view'), /^storage\/view:/, 'does not announce view'],
@@ -115,7 +115,7 @@ describe('what is skipped for a weakness', () => {
   /** Cases whose only operands with −Infinity are logits, which every backend takes. */
   const ofLogits = /^(softmax|softmin|log-sum-exp|cross-entropy)\/|^log-softmax\/values:/;
 
-  test('nonFinite: every case in which NaN or an infinity comes in or out, but for logits of −Infinity, and no other', async () => {
+  test('nonFinite: exactly the cases with NaN or an infinity in operands or results, except for logits of −Infinity', async () => {
     const written = new Set<number>();
     const read = new Set<number>();
     const note = (values: ArrayLike<number>, into: Set<number>) => {
@@ -148,7 +148,7 @@ describe('what is skipped for a weakness', () => {
       expect([id, skipped.get(id)]).toEqual([id, needsIeee ? 'does not announce nonFinite: ieee' : undefined]);
       if (written.size > 0 && !needsIeee) withLogits.push(id);
     }
-    // Softmax and log-sum-exp of entries of −Infinity beside others are asked of every backend.
+    // Softmax and log-sum-exp with some entries of −Infinity are required of every backend.
     expect(withLogits).toEqual(
       expect.arrayContaining([
         'softmax/values:shape=7x5;axis=1;input=removed',

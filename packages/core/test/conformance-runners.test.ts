@@ -32,7 +32,7 @@ describe('with the basis of the template it has every operation', async () => {
   });
 });
 
-test('a plain loop runs it, skipping with reasons what the backend does not announce', async () => {
+test('a plain loop runs it, and skips cases that need unannounced features, with reasons', async () => {
   const bound = await conformance(minimal);
   const some = bound.filter(({ section }) => ['supports', 'lifecycle'].includes(section));
   for (const c of some) if (c.skip === null) await c.run();
@@ -53,7 +53,7 @@ test('node:test runs it unchanged', async () => {
 });
 
 describe('a suite is data', () => {
-  test('ids are unique and say what they are about', () => {
+  test('ids are unique and describe their case', () => {
     const ids = cases.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toContain('softmax/values:shape=7x5;axis=0;input=wide');
@@ -114,7 +114,7 @@ describe('a backend that is incomplete', () => {
     return { backend, bound: await conformance(backend) };
   }
 
-  test('fails the first case, which says what is missing, and has the others skipped for it', async () => {
+  test('fails the first case with the list of what is missing, and skips the others for that reason', async () => {
     const { backend, bound } = await incomplete({ jacobian: undefined });
     expect(bound.map(({ id }) => id)).toEqual(cases.map(({ id }) => id));
     const [complete, ...others] = bound;
@@ -182,7 +182,7 @@ describe('a kernel may decline', () => {
   });
 });
 
-describe('what never settles fails by name, though something keeps the process alive', () => {
+describe('promises that never settle fail by name, even if something keeps the process alive', () => {
   const never = () => new Promise<never>(() => {});
 
   test('a read', async () => {
@@ -198,7 +198,7 @@ describe('what never settles fails by name, though something keeps the process a
     await expect(opening).rejects.toThrow('opening hanging did not end within 0.001 s');
   });
 
-  test('unless there is no limit; and no limit is not one of nothing', async () => {
+  test('unless there is no limit; a limit of 0 is an error', async () => {
     const [c] = (await conformance(exact, { timeoutMs: Number.POSITIVE_INFINITY })).filter(({ skip }) => skip === null);
     await expect(c.run()).resolves.toBeUndefined();
     await expect(conformance(exact, { timeoutMs: 0 })).rejects.toThrow('timeoutMs is 0; expected milliseconds above 0');
@@ -206,7 +206,7 @@ describe('what never settles fails by name, though something keeps the process a
 });
 
 describe('the suite keeps account of buffers', () => {
-  test('what a failed case leaves behind is freed, so that the next one does not fail with it', async () => {
+  test('buffers that a failed case leaves are freed, so that the next case does not fail because of them', async () => {
     const failing: BackendProvider = {
       ...minimal,
       open: async () =>

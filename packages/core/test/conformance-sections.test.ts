@@ -53,7 +53,7 @@ describe('sections', () => {
     expect(ran).toEqual(['two']);
   });
 
-  test('hold every case of a suite that applies, once', async () => {
+  test('have every applicable case of a suite, once', async () => {
     const cases = await conformance(exact);
     const grouped = sections(cases);
     const names = grouped.map(({ name }) => name);
@@ -74,7 +74,7 @@ test('skipped cases are counted by reason', async () => {
   expect(skipReasons([])).toEqual({});
 });
 
-test('a report says what became of a case, and does not run one that does not apply', async () => {
+test('a report has the outcome of a case, and does not run one that does not apply', async () => {
   const about = { id: 'laws/sum', name: 'mine: laws/sum', section: 'laws' };
   const report = (run: () => Promise<void>, skip: string | null = null) =>
     reportCase(bound('mine', 'laws/sum', run, skip));

@@ -5,7 +5,7 @@ import { logits, reference, tolerance } from '../conformance/index.js';
 const announced = { expUlp: { base: 0.5, slope: 0 }, subnormals: 'preserve' } as const;
 const precision = tolerance.precisionOf(announced, 'float32');
 
-/** Softmax with every step rounded to float32: what an ordinary right implementation computes. */
+/** Softmax with every step rounded to float32, like an ordinary correct implementation. */
 function softmaxInFloat32(x: Float64Array): Float64Array {
   const f = Math.fround;
   const max = x.reduce((a, b) => Math.max(a, b));
@@ -52,7 +52,7 @@ describe('the bound of softmax', () => {
     expect(tolerance.precisionOf(announced, 'float64').unit).toBe(2 ** -53);
   });
 
-  test('knows no bound for nothing kept, and none that is not a number', () => {
+  test('has no bound for a fully masked row, and no bound that is NaN', () => {
     const rows = { outer: 1, classes: 2, inner: 1 };
     const mask = [0, 0];
     const expected = reference.softmax([1, 2], rows, { mask });

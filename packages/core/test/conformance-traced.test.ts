@@ -30,7 +30,7 @@ test('the calls of a backend, its buffers in the order in which they are allocat
   expect(calls.map(text)).toEqual([`softmax(b5, b1, ${parameters}, { temperature: 2, mask: null }) declined`]);
 });
 
-test('what is recorded stays when the buffer or the host array changes', () => {
+test('recorded values do not change with the buffer or the host array', () => {
   const { backend, calls } = traced(new MinimalBackend());
   const host = Float32Array.of(1, 2);
   const buffer = backend.alloc(2, 'float32');

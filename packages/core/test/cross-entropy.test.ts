@@ -185,7 +185,7 @@ describe('a target of class indices', () => {
     ]);
   });
 
-  test('is ignored or refused where there are no classes', () => {
+  test('is ignored or an error if there are no classes', () => {
     const x = tensor([[], []]);
     expect(failure(() => crossEntropy(x, [0, 0]))).toEqual([
       'ERR_VALUE',
@@ -216,7 +216,7 @@ describe('a target of class indices', () => {
   });
 });
 
-test('loss and gradient in one call are those of loss and of gradient, whatever is in out before', () => {
+test('loss and gradient in one call equal those of separate calls, whatever out contained', () => {
   const labels = [0, -100, 1, 2];
   const soft = logits.map((row) => row.map((value) => value * value));
   for (const backend of backends) {
@@ -297,7 +297,7 @@ describe('the products of cross-entropy', () => {
     }
   });
 
-  test('are 0 in ignored rows and where the mask takes an entry out, whatever the cotangent or tangent there', () => {
+  test('are 0 in ignored rows and at masked entries, for any cotangent or tangent there', () => {
     const wild = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const backend of backends) {
       const x = tensor(logits, { backend, dtype: 'float64' });
@@ -367,7 +367,7 @@ test('an ignoreIndex beyond int32 ignores nothing', () => {
   }
 });
 
-test('weights and class indices that are no numbers are refused for what they are', () => {
+test('weights and class indices that are not numbers are errors that name them', () => {
   const x = tensor([[1, 2, 3]]);
   for (const [value, words] of [
     ['1', 'the text "1"'],
@@ -581,7 +581,7 @@ describe('crossEntropy.hvp', () => {
     expect(doubled).toEqual(expected.map((value) => 4 * value));
   });
 
-  test('of ignored rows and masked entries is 0, whatever their logits, cotangent and tangent', () => {
+  test('of ignored rows and masked entries is 0, for any logits, cotangent and tangent', () => {
     const wild = [Number.NaN, Number.POSITIVE_INFINITY, 0];
     for (const backend of backends) {
       const made = (values: number[][]) => tensor(values, { backend });

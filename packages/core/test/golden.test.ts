@@ -80,7 +80,7 @@ function expectClose(actual: ArrayLike<number>, expected: readonly number[], rto
   });
 }
 
-describe('the reference gives what others have published', () => {
+describe('the reference equals published values', () => {
   test.for(goldenValues)('$source $path: $name', (golden) => {
     expectPublished(golden, byReference(golden));
   });
@@ -90,7 +90,7 @@ describe('core gives it, from fused kernels and composed', () => {
   test.for(goldenValues)('$source $path: $name', async (golden) => {
     const backend = await exact.open();
     expectPublished(golden, await byCore(golden, backend as Backend));
-    // A basis has log and no log1p: what is composed of it is right to an ULP of 1.
+    // A basis has log but not log1p: compositions are accurate to an ULP of 1.
     const logarithm = golden.operation.startsWith('log') ? 2 ** -52 : 0;
     const loosened = { ...golden, atol: golden.atol + logarithm };
     expectPublished(loosened, await byCore(golden, withoutKernels(backend as Backend)));

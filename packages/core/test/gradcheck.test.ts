@@ -76,7 +76,7 @@ describe('gradcheck agrees with every derivative that core has', () => {
   });
 });
 
-describe('gradcheck finds what is wrong', () => {
+describe('gradcheck detects mistakes', () => {
   const forward = (x: Float64Array) => x.map((value) => value ** 3);
   const cube = (slope: (x: number) => number) => ({
     name: 'cube',
@@ -157,7 +157,7 @@ describe('gradcheck finds what is wrong', () => {
   });
 });
 
-describe('where there is no derivative', () => {
+describe('at points without a derivative', () => {
   test('at a kink every slope between those on both sides is right', async () => {
     const report = await gradcheck(relu, double([[0, -0, 1e-9, -1e-9]]));
     expect(report).toMatchObject({ ok: true, checked: 4 });
@@ -165,7 +165,7 @@ describe('where there is no derivative', () => {
     expect((await gradcheck(steep, double([[0, 1]]))).entries.map(({ ok }) => ok)).toEqual([false, true]);
   });
 
-  test('−Infinity is listed and not compared; nothing compared is no success', async () => {
+  test('−Infinity is listed and not compared; a check without comparisons fails', async () => {
     const x = double([[0, Number.NEGATIVE_INFINITY, 1]]);
     const report = await gradcheck(softmax, x);
     expect(report).toMatchObject({ ok: true, checked: 2 });
@@ -335,7 +335,7 @@ describe('the differences of gradcheck', () => {
     expect(await slopeOf(5, 1.5, 0.125)).toBeCloseTo(5 * 1.5 ** 4 - 0.125 ** 4 / 4, 12);
   });
 
-  test('take a step of 2^-20 of an entry beside which the step would be lost', async () => {
+  test('take a step of 2^-20 of an entry if the step would be lost by rounding', async () => {
     const at = 2 ** 24;
     expect(await slopeOf(5, at, 2 ** -10)).toBeCloseTo(5 * at ** 4 - 16 ** 4 / 4, -80);
     const seen: number[] = [];
@@ -412,7 +412,7 @@ describe('gradcheck', () => {
     expect((await gradcheck(off, double([[1, 2, 3]]), { cotangent, entries: [] })).maxError).toBe(0);
   });
 
-  test('upstream gradient, where none is given, is irregular and the same every time', async () => {
+  test('the default upstream gradient is irregular and the same every time', async () => {
     const seen: number[][] = [];
     const noting = {
       name: 'noting',
@@ -451,7 +451,7 @@ describe('gradcheck', () => {
     expect(liveBuffers(counting)).toBe(2);
   });
 
-  test('says what is wrong with what it is given', async () => {
+  test('names invalid arguments in its errors', async () => {
     const x = double([[1, 2]]);
     await expect(gradcheck(softmax, double([[1, Number.NaN]]))).rejects.toThrow(
       'gradcheck: x[1] is NaN; there is no derivative to check',
@@ -537,7 +537,7 @@ describe('gradcheck', () => {
         expect(report, JSON.stringify({ ...chosen, ...more })).toMatchObject({ ok: true, checked: 6 });
       }
     }
-    // One class: as many probabilities as class indices, told apart by the typed array.
+    // One class: as many probabilities as class indices, distinguished by the typed array.
     const single = double([[1], [2]]);
     for (const target of [Float64Array.of(0.5, 2), Float32Array.of(0.5, 2), [0, 0]]) {
       expect(await gradcheck(crossEntropy, single, { target })).toMatchObject({ ok: true });

@@ -61,7 +61,7 @@ describe('gradgradcheck agrees with every second derivative that core has', () =
     }
   });
 
-  test('in float32 and float16, far from 0 and beside −Infinity', async () => {
+  test('in float32 and float16, far from 0 and with −Infinity', async () => {
     const single = tensor(rows, { backend });
     expect(await gradgradcheck(softmax, single)).toMatchObject({ dtype: 'float32', ok: true });
     const half = tensor(rows, { backend, dtype: 'float16' });
@@ -83,7 +83,7 @@ describe('gradgradcheck agrees with every second derivative that core has', () =
   });
 });
 
-describe('gradgradcheck finds what is wrong', () => {
+describe('gradgradcheck detects mistakes', () => {
   const cube = (curvature: (x: number) => number, more: object = {}) => ({
     name: 'cube',
     forward: (x: Float64Array) => x.map((value) => value ** 3),
@@ -138,7 +138,7 @@ describe('gradgradcheck finds what is wrong', () => {
     ).toBe(false);
   });
 
-  test('no difference is taken across a kink, and none at one', async () => {
+  test('no difference is computed across or at a kink', async () => {
     const half = cube((v) => (v > 0 ? 6 * v : 0), {
       forward: (x: Float64Array) => x.map((value) => Math.max(0, value) ** 3 + Math.abs(value)),
       kinks: [0],

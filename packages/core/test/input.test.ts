@@ -62,7 +62,7 @@ describe('nested arrays', () => {
   });
 });
 
-describe('what is no array', () => {
+describe('values that are not arrays', () => {
   const expected = 'expected nested arrays, a typed array, or an object with data and shape';
   test.each([
     ['text', 'the text "text"'],
@@ -101,7 +101,7 @@ describe('flat data', () => {
     expect(read({ data: Int8Array.of(-1), shape: [] })).toEqual([[], 'int32', [-1]]);
   });
 
-  test('is checked for what its dtype cannot hold', () => {
+  test('is checked for values that its dtype cannot represent', () => {
     expect(message(Uint8Array.of(1, 2), { dtype: 'bool' })).toEqual([
       'ERR_DTYPE',
       'tensor: element 1 is 2; a bool is true, false, 1 or 0',
@@ -255,7 +255,7 @@ describe('tensors of onnxruntime', () => {
       'float64',
       [1],
     ]);
-    // A slice with strides, and numbers that are what they seem.
+    // A slice with strides, and unambiguous numbers.
     const strided = { data: Uint16Array.of(0x3c00, 0, 0x4000), shape: [2], strides: [2], offset: 0, type: 'float16' };
     expect(read(strided)).toEqual([[2], 'float32', [1, 2]]);
     expect(read({ ...strided, stride: [-1], strides: undefined, offset: 2 })).toEqual([[2], 'float32', [2, 0]]);
@@ -288,13 +288,13 @@ describe('tensors of onnxruntime', () => {
   });
 });
 
-test("a polyfill's Float16Array, which is no view of memory, is read by index", () => {
+test("a polyfill's Float16Array, which is not a view of memory, is read by index", () => {
   const polyfilled = (...values: readonly number[]) => Object.assign({ [Symbol.toStringTag]: 'Float16Array' }, values);
   expect(read({ ...polyfilled(1, 2.5), length: 2 })).toEqual([[2], 'float32', [1, 2.5]]);
   expect(read({ ...polyfilled(1, 2.5), length: 2 }, { shape: [2, 1] })).toEqual([[2, 1], 'float32', [1, 2.5]]);
 });
 
-describe('what other libraries have is refused with what to pass instead', () => {
+describe('unsupported objects of other libraries are errors that say what to pass instead', () => {
   const method = () => {};
   test.each([
     ['ml-matrix', { to2DArray: method, length: 1 }, 'x.to2DArray()'],

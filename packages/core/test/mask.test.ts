@@ -49,7 +49,7 @@ const operations: Readonly<Record<string, (x: Tensor, options: { axis: number; m
   'logSumExp.gradient': logSumExp.gradient,
 };
 
-test('a mask of any shape that broadcasts gives what the same mask written out gives, fused and composed', () => {
+test('a mask that broadcasts gives the same result as the full mask, fused and composed', () => {
   for (const here of [backend, delegate(backend, { kernels: {} })]) {
     const x = tensor({ data: logits, shape }, { backend: here, dtype: 'float64' });
     for (const own of shapes) {
@@ -71,7 +71,7 @@ test('a mask of any shape that broadcasts gives what the same mask written out g
   }
 });
 
-describe('what is masked out', () => {
+describe('masked entries', () => {
   test('has probability 0, log-probability −Infinity and no part in the others', () => {
     for (const here of [backend, delegate(backend, { kernels: {} })]) {
       const x = tensor([[1, 2, Number.NaN, Number.POSITIVE_INFINITY]], { backend: here, dtype: 'float64' });

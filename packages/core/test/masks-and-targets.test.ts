@@ -7,14 +7,14 @@ beforeAll(async () => {
 });
 
 describe('a mask', () => {
-  test('of no entries fits logits of none, though nothing says that it is of booleans', async () => {
+  test('an empty mask fits empty logits, although its type is unknown', async () => {
     const x = tensor([[], []]);
     expect(softmax(x, { mask: [[], []] }).shape).toEqual([2, 0]);
     expect(await logSumExp(x, { mask: [[], []] }).array()).toEqual([-Infinity, -Infinity]);
   });
 });
 
-describe('masked entries have no influence on a jvp, whatever the tangent is there', () => {
+describe('masked entries have no effect on a jvp, for any tangent there', () => {
   const mask = [true, true, false];
   const tangents = [
     [1, -1, Number.NaN],
@@ -55,7 +55,7 @@ describe('masked entries have no influence on a jvp, whatever the tangent is the
   });
 });
 
-describe('crossEntropy says what fits where its arguments do not', () => {
+describe('crossEntropy says what it expects if its arguments do not fit', () => {
   const x = () =>
     tensor([
       [1, 2, 3],

@@ -336,7 +336,7 @@ describe('the limits of a backend', () => {
   const limited = (limits: { elements: number; classes: number }) =>
     delegate(backend, { name: 'limited', supports: { ...backend.supports, limits } });
 
-  test('hold for elements and classes, up to them', () => {
+  test('apply to elements and classes, inclusively', () => {
     const here = limited({ elements: 6, classes: 3 });
     const fits = tensor(
       [
@@ -451,9 +451,9 @@ describe('an empty tensor', () => {
   });
 });
 
-describe('what a backend lacks', () => {
-  test('is said with the backends in use that have it', async () => {
-    // A name of its own: other test files have backends in use, too.
+describe('a missing operation', () => {
+  test('is an error that names the backends in use that have it', async () => {
+    // A unique name, because other test files use backends as well.
     const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
     const y = tensor([[1, 2]], { backend: bare });
     const text = 'bare has neither a kernel for it nor a basis to compose it from';
@@ -470,7 +470,7 @@ describe('what a backend lacks', () => {
       expect(message).toMatch(/exact.* can: move the operands with await x\.to\(backend\)$/);
       expect(message).not.toContain('bare,');
     }
-    // A fused kernel is enough, and one that declines is as good as none.
+    // A fused kernel is enough, and one that declines counts as missing.
     const kernels = { logSoftmax: () => false as const };
     const declining = delegate(bare, { name: 'declining', kernels });
     const z = tensor([[1, 2]], { backend: declining });

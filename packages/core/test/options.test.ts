@@ -77,7 +77,7 @@ function listOf(name: string): string {
   return `expected ${options.length > 1 ? 'one of ' : ''}${options.join(', ')}`;
 }
 
-describe('an option that there is not is no option that is ignored', () => {
+describe('an unknown option is an error', () => {
   test.for(calls)('%s says which, and which there are', ([name, call]) => {
     const meant = optionsOf(name).includes('axis') ? " (did you mean 'axis'?)" : '';
     expect(() => call({ dim: 0 } as never)).toThrow(
@@ -171,7 +171,7 @@ describe('an option that there is not is no option that is ignored', () => {
   });
 });
 
-describe('an option that is text is said to be text, and is not taken for a number', () => {
+describe('a text as an option is reported as text, and is not converted to a number', () => {
   test.each([
     [{ axis: '0' }, 'ERR_AXIS', 'crossEntropy: axis is the text "0"; expected an integer'],
     [{ temperature: '2' }, 'ERR_VALUE', 'crossEntropy: temperature is the text "2"; expected a finite number above 0'],

@@ -48,7 +48,7 @@ async function strict(): Promise<Backend> {
 describe('a result remembers how it was made', () => {
   const options = { axis: 0, temperature: 0.5, mask: [[true, true, false]] };
 
-  test('wherever it goes: into out, to another backend, out of a linear operator', async () => {
+  test('also in out, on another backend, and from a linear operator', async () => {
     const expected = values(softmax.vjp(softmax(x(), options), g()));
     const out = tensor(logits, { dtype: 'float64' });
     softmax(x(), { ...options, out });
@@ -85,7 +85,7 @@ describe('a result remembers how it was made', () => {
     expect(() => softmax.vjp(t, g(), { axis: 1, temperature: 3 })).not.toThrow();
   });
 
-  test('and refuses what contradicts it, naming both', () => {
+  test('and contradicting options are errors that name both', () => {
     const s = softmax(x(), { axis: 0, temperature: 0.5 });
     for (const [wrong, message] of [
       [{ axis: 1 }, 'axis 1, but probabilities were made by softmax with axis 0; leave the option out'],
@@ -116,7 +116,7 @@ describe('a result remembers how it was made', () => {
     );
   });
 
-  test('and who made it: the derivative of another function is refused', () => {
+  test('and its function: the derivative of another function is an error', () => {
     expect(failure(() => softmax.vjp(logSoftmax(x()), g()))).toEqual([
       'ERR_VALUE',
       'softmax.vjp: probabilities were made by logSoftmax; use logSoftmax.vjp for them',
@@ -128,8 +128,8 @@ describe('a result remembers how it was made', () => {
   });
 });
 
-describe('plain arrays go where a tensor goes', () => {
-  test('on the backend and in the dtype of the tensors beside them, else on that of setBackend', async () => {
+describe('plain arrays are accepted wherever a tensor is', () => {
+  test('with the backend and the dtype of the other tensors, otherwise with the backend of setBackend', async () => {
     const elsewhere = (await exact.open()) as Backend;
     const there = tensor(cotangent, { dtype: 'float64', backend: elsewhere });
     const dx = softmax.vjp(softmax(logits), cotangent);

@@ -87,7 +87,7 @@ describe('softmax', () => {
     );
   });
 
-  test('with a mask is softmax of what the mask keeps, and 0 elsewhere', () => {
+  test('with a mask is softmax of the kept entries, and 0 elsewhere', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(logit, fc.boolean()), { minLength: 1, maxLength: 9 }), (entries) => {
         const x = entries.map(([v, keep]) => (keep ? v : Number.NaN));

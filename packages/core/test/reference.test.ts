@@ -18,7 +18,7 @@ function precise(x: readonly number[], temperature = 1) {
   return { p: exponentials.map((e) => e.div(sum)), logSumExp, logs: scaled.map((value) => value.minus(logSumExp)) };
 }
 
-/** What double-double leaves where terms of this size or larger cancel: an absolute error of 2e-28. */
+/** The error of double-double if terms of this size or larger cancel: 2e-28, absolute. */
 const cancelled = 1e-12;
 
 /** Within one ULP of float64 of the precise value, or of `size` where that is larger. */
@@ -211,10 +211,10 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
   });
 });
 
-describe('what the numbers mean', () => {
+describe('special values', () => {
   const { NaN: nan, POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY: minus } = Number;
 
-  test('−Infinity has probability 0; rows with NaN, +Infinity or nothing but −Infinity are NaN', () => {
+  test('−Infinity has probability 0; rows with NaN, +Infinity or only −Infinity are NaN', () => {
     expect(Array.from(reference.softmax([0, minus, 0], row(3)))).toEqual([0.5, 0, 0.5]);
     expect(Array.from(reference.logSoftmax([0, minus], row(2)))).toEqual([0, minus]);
     for (const x of [
@@ -234,7 +234,7 @@ describe('what the numbers mean', () => {
     expect(Array.from(reference.logSumExp([], row(0)))).toEqual([minus]);
   });
 
-  test('what is masked does not exist, whatever its logit; a row with nothing kept is 0', () => {
+  test('masked entries have no effect, whatever their logits; a fully masked row is 0', () => {
     const mask = [1, 0, 1];
     expect(Array.from(reference.softmax([2, nan, 2], row(3), { mask }))).toEqual([0.5, 0, 0.5]);
     expect(Array.from(reference.softmax([2, 5, nan], row(3), { mask }))).toEqual([nan, 0, nan]);

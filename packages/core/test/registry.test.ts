@@ -22,7 +22,7 @@ const broken: BackendProvider = {
   open: () => Promise.reject(new Error('not reached')),
 };
 
-test('before setBackend there is none', async () => {
+test('there is no backend before setBackend', async () => {
   // Other test files may have chosen one in the module that this file has imported.
   vi.resetModules();
   const afresh = await import('../src/index.js');
@@ -78,7 +78,7 @@ describe('a default backend', () => {
 });
 
 describe('a shared backend', () => {
-  test('is one for all who ask at the same time, by name or by provider, and for setBackend', async () => {
+  test('is one backend for concurrent calls, by name or by provider, and for setBackend', async () => {
     let opens = 0;
     const slow: BackendProvider = {
       name: 'slow',
@@ -104,7 +104,7 @@ describe('a shared backend', () => {
     expect(getBackend()).toBe(chosen);
   });
 
-  test('is refused with every reason where none can run', async () => {
+  test('is an error with every reason if none can run', async () => {
     await expect(openShared(broken, 'nobody')).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
       message: expect.stringMatching(/^openShared: .*broken: no such device; buy one.*no backend is named 'nobody'/),
@@ -122,7 +122,7 @@ test('setBackend takes the first candidate that can run', async () => {
   expect(getBackend()).toBe(chosen);
 });
 
-test('setBackend names every reason where none can run, and leaves the choice as it was', async () => {
+test('setBackend names every reason if none can run, and keeps the previous choice', async () => {
   const before = await setBackend(exact);
   await expect(setBackend(broken, 'nobody')).rejects.toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',

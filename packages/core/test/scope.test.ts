@@ -6,7 +6,7 @@ beforeAll(async () => {
   await setBackend(exact);
 });
 
-test('scope disposes what it does not return', () => {
+test('scope disposes tensors that it does not return', () => {
   let inner: Tensor | undefined;
   const outer = tensor([1, 2]);
   const s = scope(() => {
@@ -21,7 +21,7 @@ test('scope keeps tensors in arrays, objects and maps', () => {
   expect([kept.list[0].disposed, kept.map.get('x')?.disposed]).toEqual([false, false]);
 });
 
-test('scopes nest: what the inner one returns is the outer one’s', () => {
+test('scopes nest: tensors that the inner one returns belong to the outer one', () => {
   let first: Tensor | undefined;
   let second: Tensor | undefined;
   scope(() => {

@@ -25,7 +25,7 @@ export function crossEntropyStepsIn(r: (value: number) => number) {
     });
   }
 
-  /** What the mean divides by, 1 for the others. */
+  /** The divisor of the mean, 1 for other reductions. */
   function divisor(
     target: ReferenceTarget,
     rows: Rows,

@@ -22,12 +22,12 @@ export interface BoundProblem {
   readonly rows: Rows;
   readonly x: Float64Array;
   readonly upstream: Float64Array;
-  /** A tangent beside the cotangent. */
+  /** A tangent in addition to the cotangent. */
   readonly tangent: Float64Array;
   readonly parameters: { readonly temperature: number; readonly mask: Uint8Array | null };
 }
 
-/** What a function should give, how far from it a result may be, and what the usual formula gives. */
+/** The expected result of a function, its tolerance, and the result of the usual formula. */
 export interface Measured {
   readonly expected: Float64Array;
   readonly bound: Float64Array;
@@ -91,7 +91,7 @@ function logSoftmaxSubject(
     measure(problem) {
       const { x, rows, parameters, upstream } = problem;
       const y = stored(problem, reference.logSoftmax(x, rows, parameters));
-      // As core does: what is masked has no cotangent.
+      // As in core: masked entries have cotangent 0.
       const kept = upstream.map((value, i) => (parameters.mask && !parameters.mask[i] ? 0 : value));
       return measure(problem, y, kept);
     },

@@ -12,7 +12,7 @@ interface Column {
 
 const [float32, flushed, float16, float64] = arithmetics;
 const plain = ({ temperature, masked }: Setting) => temperature === undefined && !masked;
-/** What the other arithmetics are tried on: ten classes are enough to see them. */
+/** The inputs for the other arithmetics: ten classes are enough to detect them. */
 const few = ({ classes, upstream }: Setting) => classes === 10 && upstream === undefined;
 
 const columns: readonly Column[] = [
