@@ -52,7 +52,7 @@ describe('studies as a file', () => {
   });
 
   test('are an error that names the file if they are anything else', () => {
-    expect(() => parseStudies('{', 'a.json')).toThrow(/^a\.json: no JSON: /);
+    expect(() => parseStudies('{', 'a.json')).toThrow(/^a\.json: not JSON: /);
     expect(() => parseStudies('[1]', 'a.json')).toThrow('a.json: no studies');
     expect(() => parseStudies('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow(
       'studies of schema softgrad-bench/1',
@@ -83,7 +83,7 @@ describe('the page of measurements', () => {
   test('reports unmeasured targets as such, and says that a quick run is not conclusive', () => {
     const page = performancePage(studies, 'make it');
     expect(page).toMatch(/\| wasm \(SIMD\) softmax over onnxruntime-node .* \| not measured \| – \|/);
-    expect(page).toMatch(/\| cpu: what the public API adds .* \| 1\.00 µs .* \| yes \|/);
+    expect(page).toMatch(/\| cpu: overhead of the public API .* \| 1\.00 µs .* \| yes \|/);
     expect(page).not.toContain('quick run');
     expect(performancePage({ ...studies, quick: true }, 'make it')).toContain('quick run');
   });
@@ -102,7 +102,7 @@ describe('the page of measurements', () => {
     expect(lines[1]).toMatch(/not measured/);
     expect(lines[2]).toMatch(/cpu reaches at least \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
     expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
-    expect(lines[4]).toMatch(/\d+ of \d+ bars/);
+    expect(lines[4]).toMatch(/\d+ of \d+ targets/);
     expect(first).not.toContain('relaxedSimd');
   });
 
