@@ -133,7 +133,7 @@ export function performancePage(studies: Studies, command: string): string {
 
 const introduction = [
   'Contenders are checked against a reference before they are timed, then timed round by round, interleaved, in changing order.',
-  'Absolute times are those of one shared machine; ratios of times from the same rounds are comparable across machines. They are given with',
+  'Absolute times are those of one shared machine; ratios of times from the same rounds depend less on the machine. They are given with',
   '95 % bootstrap intervals over rounds and, if several processes measured, over processes; ≈ marks a difference',
   'within the noise, which is the difference of the same code timed twice. Operands are in the memory of the engine. `wasm` has two builds, for plain SIMD and for relaxed SIMD: browsers and Node',
   'from version 22 on have relaxed SIMD, and backend-wasm uses that build there by default; in Node 20 an option selects it. The method',
