@@ -66,6 +66,8 @@ describe('values that are not arrays', () => {
   const expected = 'expected nested arrays, a typed array, or an object with data and shape';
   test.each([
     ['text', 'the text "text"'],
+    ['a text of twenty-one', 'the text "a text of twenty-one"'],
+    ['a text of twenty-one.', 'the text "a text of twenty-one…"'],
     [null, 'null'],
     [undefined, 'undefined'],
     [() => 1, 'function'],

@@ -42,7 +42,6 @@ export async function fileOutput(path: string): Promise<Output> {
     explain(cause);
   }
   const handle = await open(temporary, 'r+').catch(explain);
-  let opened = true;
   return {
     async write(bytes) {
       await handle.appendFile(bytes).catch(explain);
@@ -54,7 +53,6 @@ export async function fileOutput(path: string): Promise<Output> {
       try {
         await handle.sync();
         await handle.close();
-        opened = false;
         if (existing) await chmod(temporary, existing.mode);
         await rename(temporary, target);
         temporaries.delete(temporary);
@@ -63,8 +61,8 @@ export async function fileOutput(path: string): Promise<Output> {
       }
     },
     async abort() {
-      if (opened) await handle.close();
-      opened = false;
+      // Closing it again after `commit` has no effect.
+      await handle.close();
       if (temporaries.delete(temporary)) await unlink(temporary).catch(() => {});
     },
   };

@@ -1,0 +1,20 @@
+import { totalmem } from 'node:os';
+import { expect, test } from 'vitest';
+import { thisMachine } from '../src/machine.js';
+import { softgrad } from './command.js';
+
+test('memory that a process may not use is reported where it is less than the machine has, and only there', () => {
+  const memoryWith = (limit: number | null) =>
+    thisMachine({ ...process, constrainedMemory: limit === null ? undefined : () => limit } as NodeJS.Process).memory;
+  expect(memoryWith(2 ** 30)).toMatch(/ free, of which this process may use 1\.0 GiB$/);
+  for (const limit of [null, 0, totalmem(), 2 ** 63]) expect(memoryWith(limit), String(limit)).toMatch(/ free$/);
+});
+
+test('one class index is a target for one row, not for several', async () => {
+  const one = await softgrad(['cross-entropy', '0,0', '--target', '1']);
+  expect(one.stderr).toBe('');
+  const several = await softgrad(['cross-entropy', '-', '--target', '1'], { input: '[[0, 0], [0, 0]]' });
+  expect(several.stderr).toMatch(
+    /^softgrad: 1: a target of shape \(1,\) for logits of \(2, 2\); expected class indices of \(2,\)/,
+  );
+});
