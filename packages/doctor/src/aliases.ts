@@ -24,6 +24,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'dvalues',
     'upstream_grad',
   ],
+  dx: ['dX', 'dz', 'dZ', 'dscores', 'dlogits'],
   J: ['jac', 'Jac', 'jacobian', 'Jacobian', 'dS', 'ds_dx'],
   y: ['Y', 'target', 'targets', 'label', 'labels', 'onehot', 'one_hot', 'y_true', 'y_onehot', 'y_one_hot', 'oneHot'],
   'exp(x)': ['exps', 'exp_x', 'exp_scores', 'exp_logits', 'e_x'],

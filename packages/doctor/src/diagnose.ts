@@ -4,7 +4,7 @@ import { largestOf } from './compare.js';
 import { saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
-import { byIndex, type Candidate, type Goal, type Kind } from './form.js';
+import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
 import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
@@ -71,8 +71,8 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
       `With your data it is identically 0, as with any; computed in floating point, rounding leaves noise of up to about ${formatError(largest)}.`,
     );
   } else if (problem && example) {
-    largest = largestGiven(example, form.kind === 'jacobian' ? problem.n * problem.f ** 2 : problem.n * problem.f);
-    notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
+    largest = largestGiven(example, sizeOfKind(form.kind, problem));
+    if (largest !== null) notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
   // Beside a right one stand the same lines, beside a mistake those that were asked for.
   const { axis, temperature } = mistake.id === right.id ? scaling : asked;
@@ -91,7 +91,12 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   });
 }
 
-function largestGiven({ values }: Candidate, size: number): number {
+/** Most numbers that are computed for a note. */
+const affordable = 1e7;
+
+/** The largest of what an explanation gives; null where that is too much work. */
+function largestGiven({ values }: Candidate, size: number): number | null {
+  if (size > affordable) return null;
   const valueAt = byIndex(values);
   let largest = 0;
   for (let k = 0; k < size; k++) largest = Math.max(largest, Math.abs(valueAt(k)));

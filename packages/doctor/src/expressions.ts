@@ -7,7 +7,7 @@ import { nearest } from './nearest.js';
 import type { Layer, LossReduction, Problem } from './problem.js';
 import type { Setting } from './remedy.js';
 import { type Advised, adviceIn, type Scaling } from './round-trip.js';
-import { normalised } from './spelling.js';
+import { normalised, withoutOuterParentheses } from './spelling.js';
 
 /** A NumPy expression that `diagnose` knows, and what it comes to. */
 export interface KnownExpression {
@@ -59,7 +59,7 @@ export function lookUp(
   const advised = adviceIn(expression, scaling, setting);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
   const wanted = normalised(expression);
-  const found = here ? foundAdvice(here, false) : inCatalogue(wanted, scaling);
+  const found = here ? foundAdvice(here, false) : (inCatalogue(wanted, scaling) ?? summedUp(wanted, scaling));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) return forLayer(found, layer, wanted);
@@ -91,6 +91,25 @@ function inCatalogue(wanted: string, scaling: Scaling): Found | null {
     }
   }
   return null;
+}
+
+const theProduct = normalised("np.einsum('nij,nj->ni', J, g)");
+
+const biasOfSums =
+  "It is the right gradient of a bias that is added to every row's logits; that of the logits keeps a row for each sample.";
+
+/** A right gradient that is added up or averaged over the batch or over the classes; null where it is none. */
+function summedUp(wanted: string, scaling: Scaling): Found | null {
+  const [, inner = '', axis] =
+    /^(.+)\.(?:sum\(\)|(?:sum|mean)\(axis=([01])(?:,keepdims=True)?\))(?:\/(?:n|f))?$/.exec(wanted) ?? [];
+  const summand = inner === 'dx' ? theProduct : withoutOuterParentheses(inner);
+  const found = inCatalogue(summand, scaling);
+  if (found?.mistake.id !== right.id || found.form.kind !== 'gradient') return null;
+  const overClasses = axis === undefined || (axis === '0') === (scaling.axis === 0);
+  const summed = as(overClasses ? 'row-sum' : 'batch-contracted', found);
+  const kind = overClasses ? 'sum over the classes' : 'sum over the batch';
+  const form = summed.mistake.forms.find((one) => one.kind === kind) ?? found.form;
+  return { ...summed, form, caveat: overClasses ? null : biasOfSums };
 }
 
 /** Known expressions that are a sigmoid's derivatives, in their one spelling, by what they compute. */

@@ -23,6 +23,21 @@ export type Kind =
   /** (n,), or the shape of the batch. */
   | 'sum over the classes';
 
+/** How many numbers an array of a kind has. */
+export function sizeOfKind(kind: Kind, { n, f }: Pick<Problem, 'n' | 'f'>): number {
+  return {
+    gradient: n * f,
+    jacobian: n * f * f,
+    'transposed gradient': n * f,
+    'transposed jacobian': n * f * f,
+    'jacobian along the other axis': f * n * n,
+    'one jacobian for the batch': f * f,
+    'jacobian of the flattened batch': (n * f) ** 2,
+    'sum over the batch': f,
+    'sum over the classes': n,
+  }[kind];
+}
+
 /** Values by index: an array, or what computes them one by one where an array would be as large as a Jacobian. */
 export type Numbers = Float64Array | ((k: number) => number);
 

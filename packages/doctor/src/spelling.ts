@@ -17,6 +17,7 @@ export function normalised(expression: string): string {
     .replace(/(?<![\w.])(?:nn\.)?Softmax\(([^()]*)\)\((\w+)\)/g, 'softmax($2,$1)')
     .replace(/\bdim=/g, 'axis=')
     .replaceAll('keepdim=', 'keepdims=')
+    .replace(/\baverage\(/g, 'mean(')
     .replaceAll('.shape[-1]', '.shape[1]')
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
@@ -79,19 +80,23 @@ function oneHotOf(): string {
 
 const operators: Readonly<Record<string, string>> = {
   sub: '-',
+  subtract: '-',
   minus: '-',
   add: '+',
   plus: '+',
   mul: '*',
   times: '*',
   div: '/',
+  divide: '/',
 };
 
 /** `a.sub(b)`, `tf.sub(a, b)` and `a.neg()` as `(a-b)` and `(-a)`, the last one first: it may be within another. */
 function asArithmetic(text: string): string {
   let result = text.replace(/(?<![\w.])scalar\((\d+)\)/g, '$1');
   for (;;) {
-    const calls = [...result.matchAll(/((?<=[\w)\]])\.|(?<![\w.]))(sub|minus|add|plus|mul|times|div|neg)\(/g)];
+    const calls = [
+      ...result.matchAll(/((?<=[\w)\]])\.|(?<![\w.]))(subtract|sub|minus|add|plus|mul|times|divide|div|neg)\(/g),
+    ];
     const call = calls.at(-1);
     if (!call) return withoutDoubleParentheses(result).replace(/\(\(-(\w+)\)\+1\)/g, '(1-$1)');
     const [start, dot, name = ''] = call;
@@ -167,7 +172,7 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
 }
 
 const library =
-  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|numpy|np|jnp|torch|tf|F|Math)\./g;
+  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
 /** Without `dx =`, `const dx =` or `const { loss, gradient } =` in front. */
 function withoutAssignment(expression: string): string {
@@ -248,7 +253,8 @@ function operandsFrom(text: string, open: number): readonly [string, ...string[]
   return null;
 }
 
-function withoutOuterParentheses(text: string): string {
+/** `a-b` of `(a-b)`. */
+export function withoutOuterParentheses(text: string): string {
   if (!text.startsWith('(')) return text;
   const operands = operandsFrom(text, 1);
   if (operands?.length !== 1 || operands[0].length !== text.length - 2) return text;

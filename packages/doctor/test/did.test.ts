@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { diagnose } from '../src/index.js';
+import { diagnose, knownExpressions } from '../src/index.js';
 
 describe('what people say they did', () => {
   test.each([
@@ -52,6 +52,27 @@ describe('what people say they did', () => {
     ['exp_scores / np.sum(exp_scores, axis=1)', 'keepdims-missing'],
     ['np.exp(x - x.max()) / np.exp(x - x.max()).sum()', 'wrong-axis'],
     ['np.exp(x - np.max(x)) / np.sum(np.exp(x - x.max()))', 'wrong-axis'],
+    ['(s - y).mean(axis=0)', 'batch-contracted'],
+    ['np.mean(s - y, axis=0)', 'batch-contracted'],
+    ['np.average(s - y, axis=0)', 'batch-contracted'],
+    ['(p - t).mean(0)', 'batch-contracted'],
+    ['(s - y).sum(axis=0) / n', 'batch-contracted'],
+    ['((s - y) / n).sum(axis=0)', 'batch-contracted'],
+    ['(self.y - self.t).mean(axis=0)', 'batch-contracted'],
+    ['torch.mean(probs - labels, dim=0)', 'batch-contracted'],
+    ['(F.softmax(logits, dim=1) - F.one_hot(target, 10)).sum(dim=0, keepdim=True)', 'batch-contracted'],
+    ['torch.sum(s - y, 0) / len(y)', 'batch-contracted'],
+    ['jnp.mean(jax.nn.softmax(x) - y, axis=0)', 'batch-contracted'],
+    ['tf.mean(tf.sub(probs, onehot), 0)', 'batch-contracted'],
+    ['s.sub(y).mean(0)', 'batch-contracted'],
+    ['math.mean(math.subtract(s, y), 0)', 'batch-contracted'],
+    ['(s * (g - (s * g).sum(axis=1, keepdims=True))).sum(axis=0)', 'batch-contracted'],
+    ['db = np.sum(dscores, axis=0, keepdims=True)', 'batch-contracted'],
+    ['dx.mean(axis=0)', 'batch-contracted'],
+    ['(s - y).sum(axis=1)', 'row-sum'],
+    ['(s - y).mean(dim=-1)', 'row-sum'],
+    ['(s - y).sum()', 'row-sum'],
+    ['(s - y).mean()', 'batch-size'],
   ])('%s is %s', (gradient, id) => {
     expect(diagnose({ gradient }).verdict).toBe(id);
   });
@@ -63,6 +84,39 @@ describe('what people say they did', () => {
     ['g * s * (1 - s)', 'softmax.vjp('],
   ])('instead of %s: %s', (gradient, line) => {
     expect(diagnose({ gradient }).instead.typescript).toContain(line);
+  });
+
+  test('sums over the batch are right for a bias; where the classes are along axis 0 they are sums over the classes', () => {
+    const { evidence, instead } = diagnose({ gradient: '(s - y).mean(axis=0)' });
+    expect(evidence.notes.join()).toContain('right gradient of a bias');
+    expect(instead.typescript).toContain('crossEntropy(');
+    expect(diagnose({ gradient: '(s - y).mean(axis=0)', axis: 0 }).verdict).toBe('row-sum');
+    expect(diagnose({ gradient: '(s - y).mean(axis=1)', axis: 0 }).verdict).toBe('batch-contracted');
+  });
+
+  test('the largest number that a known expression gives is that of its own shape', () => {
+    const known = {
+      logits: [
+        [1, 2, 3],
+        [3, 1, 2],
+      ],
+      target: [0, 2],
+      upstream: [
+        [1, 0, 0],
+        [0, 1, 0],
+      ],
+    };
+    for (const { expression } of knownExpressions()) {
+      const { evidence } = diagnose({ ...known, gradient: expression });
+      expect(evidence.largest, expression).not.toBeNaN();
+    }
+    const s = [
+      [0.09003057, 0.24472847, 0.66524096],
+      [0.66524096, 0.09003057, 0.24472847],
+    ];
+    const sums = [0, 1, 2].map((i) => (s[0]?.[i] ?? 0) + (s[1]?.[i] ?? 0) - (i === 1 ? 0 : 1));
+    const { evidence } = diagnose({ logits: known.logits, target: known.target, gradient: '(s - y).sum(axis=0)' });
+    expect(evidence.largest).toBeCloseTo(Math.max(...sums.map(Math.abs)), 7);
   });
 
   test("beside a layer's own derivative stand the layer's lines", () => {

@@ -48,7 +48,7 @@ const batchContracted: Mistake = {
     },
     {
       kind: 'sum over the batch',
-      expressions: ["np.einsum('nij,nj->i', J, g)", 'dx.sum(axis=0)'],
+      expressions: ["np.einsum('nij,nj->i', J, g)", 'dx.sum(axis=0)', 'dx.mean(axis=0)'],
       gives: (problem) =>
         [...rightProduct.gives(problem), ...rightLoss.gives(problem)].flatMap(({ formula, values }) => {
           if (typeof values === 'function') return [];
