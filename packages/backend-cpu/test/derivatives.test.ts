@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { rowsPerBlock } from '../src/blocks.js';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { shortRow } from '../src/kernels/jacobian.js';
-import { blockElements, leastSquares } from '../src/kernels/vjp.js';
+import { blockElements, leastExcess, leastSquares } from '../src/kernels/vjp.js';
 import type { FloatArray } from '../src/storage.js';
 import { tileElements } from '../src/tiles.js';
 import { largestError, randomFrom } from './accuracy.js';
@@ -44,6 +44,76 @@ function remaining(s: FloatArray, g: FloatArray, rows: Rows): Float64Array {
   }
   return out;
 }
+
+/** The size of the terms of `s_i (g_i − o − Σ s (g − o))`, o the cotangent of a probability above ½ or 0. */
+function centredSizes(s: Float64Array, g: Float64Array, { classes }: Rows, temperature: number): Float64Array {
+  const sizes = new Float64Array(s.length);
+  for (let start = 0; start < s.length; start += classes) {
+    const row = s.subarray(start, start + classes);
+    const top = row.findIndex((p) => p > 0.5);
+    const moved = g.subarray(start, start + classes).map((v) => Math.abs(v - (top < 0 ? 0 : g[start + top])));
+    const mean = row.reduce((sum, p, c) => sum + p * moved[c], 0);
+    for (const [c, p] of row.entries()) sizes[start + c] = (p * (moved[c] + mean)) / temperature;
+  }
+  return sizes;
+}
+
+describe('in float64', () => {
+  test.each([1, 0.01, 2.87, 1e-300, 1e300])(
+    'the vjp at temperature %d is within two ULP of what is attainable, three where 1 / T rounds',
+    (temperature) => {
+      const random = randomFrom(11);
+      const units = temperature === 1 ? 2 : 3;
+      for (const classes of [4, 5, 7, 8, 17, 130]) {
+        const rows = { outer: Math.ceil(500 / classes), classes, inner: 1 };
+        for (const range of [1, 20, 80]) {
+          const x = Float64Array.from({ length: rows.outer * classes }, () => 2 * range * (random() - 0.5));
+          const s = reference.softmax(x, rows);
+          const g = s.map(() => Math.round((2 * random() - 1) * 2 ** 20) / 2 ** 20);
+          const out = computed(s.length, g, 'float64', (result, v) => backend.vjp(result, s, v, rows, { temperature }));
+          const expected = reference.softmaxVjp(s, g, rows, { temperature });
+          const label = `${classes} classes, ±${range}`;
+          expectWithin(units, out, expected, 'float64', label, centredSizes(s, g, rows, temperature));
+        }
+      }
+    },
+  );
+
+  test('the vjp of a long row of tiny probabilities is within two ULP', () => {
+    const period = 4096;
+    const repeats = 128;
+    const random = randomFrom(5);
+    const x = Float64Array.from({ length: period }, () => 16 * random());
+    const rows = { outer: 1, classes: period, inner: 1 };
+    const s = reference.softmax(x, rows);
+    const g = s.map(() => Math.round((2 * random() - 1) * 2 ** 20) / 2 ** 20);
+    const long = Float64Array.from({ length: period * repeats }, (_, k) => s[k % period] / repeats);
+    const directions = Float64Array.from(long, (_, k) => g[k % period]);
+    const out = computed(long.length, directions, 'float64', (result, v) =>
+      backend.vjp(result, long, v, { ...rows, classes: long.length }, plain),
+    );
+    const expected = reference.softmaxVjp(s, g, rows);
+    const sizes = centredSizes(s, g, rows, 1);
+    for (const part of [0, 100, repeats - 1]) {
+      const actual = out.slice(part * period, (part + 1) * period).map((value) => value * repeats);
+      expectWithin(2, actual, expected, 'float64', `part ${part}`, sizes);
+    }
+  });
+
+  test.each([1, 3])('Σ s is in the vjp of probabilities that do not sum to 1, at temperature %d', (temperature) => {
+    for (const scale of [1 + leastExcess * 2, 1.5, 1 - 2 ** -20]) {
+      for (const top of [0.1, 0.9]) {
+        const rows = { outer: 1, classes: 11, inner: 1 };
+        const s = Float64Array.from(dominated(rows, top, 'float64'), (p) => p * scale);
+        const g = s.map((_, k) => Math.cos(k * k) + 2 ** 30);
+        const out = computed(s.length, g, 'float64', (result, v) => backend.vjp(result, s, v, rows, { temperature }));
+        const sizes = top > 0.5 ? centredSizes(s, g, rows, temperature) : s.map((p) => (p * 2 ** 31) / temperature);
+        const expected = reference.softmaxVjp(s, g, rows, { temperature });
+        expectWithin(8, out, expected, 'float64', `Σ s = ${scale}, largest ${top}`, sizes);
+      }
+    }
+  });
+});
 
 describe.each(dtypes)('in %s', (dtype) => {
   test('the diagonal of a long, nearly one-hot row is within two ULP', () => {

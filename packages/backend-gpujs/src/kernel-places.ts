@@ -47,6 +47,8 @@ export interface Reduction extends Kernel {
   start(place: Place): string;
   /** Processes class `k`, whose element has index `j`. */
   step(j: string, k: string, place: Place): string;
+  /** Whether the steps add to the variable `part` and not to `result`, which gets the sums of 16 of them: of a plain sum rounding errors add up. */
+  readonly inParts?: boolean;
 }
 
 /** @param flat inner is 1, which saves divisions */
@@ -75,15 +77,18 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
       const outer = single ? line : flat ? quotient(p, 'blocks') : quotient(p, 'inner * blocks');
       const place = placeOf(outer, flat, quotient);
       const first = single ? '0' : `(${line} - ${outer} * blocks) * ${block}`;
+      const { inParts = false } = kernel;
       return `
       ${kernel.start(place)}
+      ${inParts ? 'let part = 0; let count = 0;' : ''}
       let k = ${first};
       const end = Math.min(k + ${block}, classes);
       for (let j = ${place.at(first)}; k < end; j += ${flat ? '1' : 'inner'}) {
         ${kernel.step('j', 'k', place)}
         k += 1;
+        ${inParts ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
       }
-      return result;`;
+      return ${inParts ? 'result + part' : 'result'};`;
     },
     ['blocks'],
   );

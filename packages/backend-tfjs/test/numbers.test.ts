@@ -1,4 +1,4 @@
-import { logSumExp, tensor } from '@softgrad/core';
+import { logSumExp, softmax, tensor } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { tfjs } from '../src/index.js';
 import { testNumbers } from './numbers.js';
@@ -23,5 +23,14 @@ test.each([
   });
   // 4 ULP of the logarithm: the sum's relative error is its absolute one.
   for (const [row, sum] of sums.entries()) expect(Math.abs((y[row] ?? 0) - Math.log(sum))).toBeLessThan(2 ** -19);
+  await backend.close();
+});
+
+test.each([5000, 128_256])('wasm: the probabilities of %d classes sum to 1', async (classes) => {
+  const backend = await tfjs.open({ engine: 'wasm' });
+  const x = Float32Array.from({ length: classes }, (_, k) => 8 * Math.sin(k * k));
+  const p = await softmax(tensor(x, { shape: [1, classes], backend })).data();
+  const sum = p.reduce((total, value) => total + value, 0);
+  expect(Math.abs(sum - 1)).toBeLessThan(2 ** -21);
   await backend.close();
 });

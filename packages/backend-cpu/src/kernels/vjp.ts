@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { compensatedMean, productError, sumError } from '../pair.js';
+import { type Pair, productError, sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
@@ -7,6 +7,7 @@ import { mostConstant, vjpWideRow } from './vjp-wide.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
+const topMean: Pair = { high: 0, low: 0 };
 
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
@@ -53,8 +54,16 @@ function vjpRows(
     vjpShort(out, s, g, length, classes, factor);
     if (!isSingle) divide(out, 0, length, temperature);
   } else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
-  else vjpDouble(out, s, g, length, classes, temperature);
+  else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
+    vjpDouble(out, s, g, length, classes, temperature);
+  } else {
+    vjpDouble(out, s, g, length, classes, 1);
+    divide(out, 0, length, temperature);
+  }
 }
+
+/** Of temperatures beyond 2^±960, 1 / T or what it is split into may overflow or lose bits. */
+const mostExponent = 960;
 
 function divide(out: FloatArray, start: number, end: number, temperature: number): void {
   if (temperature !== 1) for (let k = start; k < end; k++) out[k] /= temperature;
@@ -115,11 +124,14 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
   return watch;
 }
 
-/** Elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
+/** float32 elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
 export const blockElements = 128;
 
 /** Σ s² of rows that are searched for a probability above ½, as every one of 15/16 or more makes it. */
 export const leastSquares = (15 / 16) ** 2;
+
+/** What is left of ⟨s, g⟩ when a multiple of Σ s is taken off has the bits of a float32 if it is a larger share of both. */
+export const leastShare = 2 ** -18;
 
 /**
  * float64 arithmetic has 25 bits to spare for sums of float32, as many as cotangents that differ can have in common, if g is multiplied by Σ s.
@@ -178,25 +190,43 @@ function vjpSingle(
       const top = indexAboveHalf(s, start, end);
       if (top >= 0) {
         origin = g[top];
-        mean = meanCotangent(s, g, start, end, origin);
+        const moved = mean - origin * total;
+        const isPrecise = Math.abs(moved) > leastShare * (Math.abs(mean) + Math.abs(origin));
+        mean = isPrecise ? moved : meanCotangent(s, g, start, end, origin);
       }
     }
-    const lastFour = (end - 3) | 0;
-    for (k = start; k < lastFour; k += 4) {
-      const k1 = (k + 1) | 0;
-      const k2 = (k + 2) | 0;
-      const k3 = (k + 3) | 0;
-      const dx0 = s[k] * ((g[k] - origin) * total - mean) * factor;
-      const dx1 = s[k1] * ((g[k1] - origin) * total - mean) * factor;
-      const dx2 = s[k2] * ((g[k2] - origin) * total - mean) * factor;
-      const dx3 = s[k3] * ((g[k3] - origin) * total - mean) * factor;
-      out[k] = dx0;
-      out[k1] = dx1;
-      out[k2] = dx2;
-      out[k3] = dx3;
-    }
-    for (; k < end; k++) out[k] = s[k] * ((g[k] - origin) * total - mean) * factor;
+    scaleShifted(out, s, g, start, end, origin, total, mean, factor);
   }
+}
+
+/** `out = s ⊙ ((g − origin) · total − mean) · factor`. */
+function scaleShifted(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  origin: number,
+  total: number,
+  mean: number,
+  factor: number,
+): void {
+  const lastFour = (end - 3) | 0;
+  let k = start;
+  for (; k < lastFour; k += 4) {
+    const k1 = (k + 1) | 0;
+    const k2 = (k + 2) | 0;
+    const k3 = (k + 3) | 0;
+    const dx0 = s[k] * ((g[k] - origin) * total - mean) * factor;
+    const dx1 = s[k1] * ((g[k1] - origin) * total - mean) * factor;
+    const dx2 = s[k2] * ((g[k2] - origin) * total - mean) * factor;
+    const dx3 = s[k3] * ((g[k3] - origin) * total - mean) * factor;
+    out[k] = dx0;
+    out[k1] = dx1;
+    out[k2] = dx2;
+    out[k3] = dx3;
+  }
+  for (; k < end; k++) out[k] = s[k] * ((g[k] - origin) * total - mean) * factor;
 }
 
 /**
@@ -205,13 +235,13 @@ function vjpSingle(
  */
 const leastFourth = (1 / 2) ** 4;
 
-/**
- * Added to a probability and subtracted again, it leaves the multiples of 2⁻²⁶, whose sums are exact: what Σ s differs from 1 by is less than an
- * ULP of 1, which a plain sum loses.
- */
-const probabilityHead = 1.5 * 2 ** 26;
+/** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
+export const leastExcess = 2 ** -40;
 
-/** `s_i Σ_j s_j (g_i − g_j)` with ⟨s, g⟩ and Σ s as pairs: of the result only the last two operations round, and the products of ⟨s, g⟩. */
+/**
+ * ⟨s, g⟩ is summed in float64 by fours whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
+ * term is most of it. Rows with a probability above ½ and divisions by T take more care: see `scalePrecisely`.
+ */
 function vjpDouble(
   out: FloatArray,
   s: FloatArray,
@@ -220,80 +250,113 @@ function vjpDouble(
   classes: number,
   temperature: number,
 ): void {
+  const factor = 1 / temperature;
+  const inexact = reciprocalError(factor, temperature);
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
+    const lastFour = (end - 3) | 0;
     let mean = 0;
-    let correction = 0;
+    let low = 0;
     let fourth = 0;
-    let heads = 0;
-    let tails = 0;
-    for (let k = start; k < end; k++) {
-      const p = s[k];
-      const term = p * g[k];
-      const next = mean + term;
-      correction += sumError(mean, term, next);
+    let total = 0;
+    let k = start;
+    for (; k < lastFour; k += 4) {
+      const k1 = (k + 1) | 0;
+      const k2 = (k + 2) | 0;
+      const k3 = (k + 3) | 0;
+      const s0 = s[k];
+      const s1 = s[k1];
+      const s2 = s[k2];
+      const s3 = s[k3];
+      const part = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
+      const next = mean + part;
+      low += sumError(mean, part, next);
       mean = next;
-      const square = p * p;
-      fourth += square * square;
-      const head = p + probabilityHead - probabilityHead;
-      heads += head;
-      tails += p - head;
+      const squares0 = s0 * s0 + s1 * s1;
+      const squares1 = s2 * s2 + s3 * s3;
+      fourth += squares0 * squares0 + squares1 * squares1;
+      total += s0 + s1 + (s2 + s3);
     }
-    const excess = heads - 1 + tails;
-    let origin = 0;
-    if (fourth > leastFourth) {
-      const top = indexAboveHalf(s, start, end);
-      if (top >= 0) {
-        origin = g[top];
-        mean = compensatedMean(s, g, start, end, origin);
-        correction = 0;
-      }
+    for (; k < end; k++) {
+      const term = s[k] * g[k];
+      const next = mean + term;
+      low += sumError(mean, term, next);
+      mean = next;
+      const square = s[k] * s[k];
+      fourth += square * square;
+      total += s[k];
+    }
+    const top = fourth > leastFourth ? indexAboveHalf(s, start, end) : -1;
+    const origin = top < 0 ? 0 : g[top];
+    if (top >= 0) {
+      meanOfMoved(topMean, s, g, start, end, origin);
+      mean = topMean.high;
+      low = topMean.low;
     }
     if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
       vjpWideRow(out, s, g, start, end, 1);
       divide(out, start, end, temperature);
       continue;
     }
-    const constant = origin + mean;
-    const rest = sumError(origin, mean, constant) + correction;
-    if (temperature === 1) {
-      for (let k = start; k < end; k++) out[k] = s[k] * centred(g[k], constant, rest, origin, excess);
-    } else vjpDividedRow(out, s, g, start, end, temperature, constant, rest, origin, excess);
+    const isNormal = Math.abs(total - 1) < leastExcess;
+    if (isNormal && (top >= 0 || temperature !== 1)) {
+      const constant = origin + mean;
+      const rest = sumError(origin, mean, constant) + low;
+      scalePrecisely(out, s, g, start, end, constant, rest, factor, inexact);
+    } else scaleShifted(out, s, g, start, end, origin, isNormal ? 1 : total, mean + low, factor);
   }
 }
 
-/** `value − constant − rest + excess (value − origin)`, of which the last addition rounds. */
-function centred(value: number, constant: number, rest: number, origin: number, excess: number): number {
-  const moved = value - constant;
-  return moved + (sumError(value, -constant, moved) - rest + excess * (value - origin));
+/** `(1 / T − factor) T`, factor being 1 / T as rounded. */
+function reciprocalError(factor: number, temperature: number): number {
+  const product = factor * temperature;
+  return 1 - product - productError(factor, temperature, product);
 }
 
-/** Apart from the loop without a temperature, which would be too large for its calls to be inlined. */
-function vjpDividedRow(
+/** `Σ s (g − origin)`, compensated in two chains. */
+function meanOfMoved(result: Pair, s: FloatArray, g: FloatArray, start: number, end: number, origin: number): void {
+  let mean0 = 0;
+  let mean1 = 0;
+  let low0 = 0;
+  let low1 = 0;
+  let k = start;
+  for (const lastTwo = (end - 1) | 0; k < lastTwo; k += 2) {
+    const l = (k + 1) | 0;
+    const term0 = s[k] * (g[k] - origin);
+    const term1 = s[l] * (g[l] - origin);
+    const next0 = mean0 + term0;
+    const next1 = mean1 + term1;
+    low0 += sumError(mean0, term0, next0);
+    low1 += sumError(mean1, term1, next1);
+    mean0 = next0;
+    mean1 = next1;
+  }
+  if (k < end) {
+    const term = s[k] * (g[k] - origin);
+    const next = mean0 + term;
+    low0 += sumError(mean0, term, next);
+    mean0 = next;
+  }
+  result.high = mean0 + mean1;
+  result.low = sumError(mean0, mean1, result.high) + low0 + low1;
+}
+
+/** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
+function scalePrecisely(
   out: FloatArray,
   s: FloatArray,
   g: FloatArray,
   start: number,
   end: number,
-  temperature: number,
   constant: number,
   rest: number,
-  origin: number,
-  excess: number,
+  factor: number,
+  inexact: number,
 ): void {
   for (let k = start; k < end; k++) {
-    out[k] = dividedProduct(s[k], centred(g[k], constant, rest, origin, excess), temperature);
+    const moved = g[k] - constant;
+    out[k] = s[k] * (moved + (sumError(g[k], -constant, moved) - rest + inexact * moved)) * factor;
   }
-}
-
-/** `a · b / divisor`, rounded once; where errors are not finite as often as it is written. */
-function dividedProduct(a: number, b: number, divisor: number): number {
-  const product = a * b;
-  const quotient = product / divisor;
-  const back = quotient * divisor;
-  const rest = product - back - productError(quotient, divisor, back) + productError(a, b, product);
-  const precise = quotient + rest / divisor;
-  return Number.isFinite(precise) ? precise : quotient;
 }
 
 /** The index of the probability above ½, or −1. */

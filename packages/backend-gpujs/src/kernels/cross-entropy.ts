@@ -64,7 +64,8 @@ const loss: Reduction = {
     let result = 0;`,
   step: (j) => `
     const w = q[${j}];
-    if (w != 0) { result -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
+    if (w != 0) { part -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
+  inParts: true,
 };
 
 /**

@@ -43,7 +43,8 @@ const sumOfOthers: Reduction = {
   name: 'jacobian/others',
   arrays: ['s'],
   start: () => 'let result = 0;',
-  step: (j) => `if (s[${j}] <= 0.5) { result += s[${j}]; }`,
+  step: (j) => `if (s[${j}] <= 0.5) { part += s[${j}]; }`,
+  inParts: true,
 };
 
 /** The same of log-probabilities. */
@@ -51,7 +52,8 @@ export const sumOfOtherExps: Reduction = {
   name: 'log-softmax/others',
   arrays: ['y'],
   start: () => 'let result = 0;',
-  step: (j) => `const p = expOf(y[${j}]); if (p <= 0.5) { result += p; }`,
+  step: (j) => `const p = expOf(y[${j}]); if (p <= 0.5) { part += p; }`,
+  inParts: true,
 };
 
 const logSoftmaxJacobian: Program = {

@@ -42,7 +42,8 @@ const sumBelowHalf: Reduction = {
   name: 'log-softmax/below-half',
   arrays: ['y', 'g'],
   start: () => 'let result = 0;',
-  step: (j) => `if (expOf(y[${j}]) <= 0.5) { result += g[${j}]; }`,
+  step: (j) => `if (expOf(y[${j}]) <= 0.5) { part += g[${j}]; }`,
+  inParts: true,
 };
 
 /** The tangent of the entry whose probability is above ½, of which there is one at most; 0 without. */
@@ -57,7 +58,8 @@ const mean: Reduction = {
   name: 'log-softmax/mean',
   arrays: ['y', 't', 'top'],
   start: ({ row }) => `const origin = top[${row}]; let result = 0;`,
-  step: (j) => `result += expOf(y[${j}]) * (t[${j}] - origin);`,
+  step: (j) => `part += expOf(y[${j}]) * (t[${j}] - origin);`,
+  inParts: true,
 };
 
 const vjp: Elementwise = {

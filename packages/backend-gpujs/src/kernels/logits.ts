@@ -113,9 +113,10 @@ const rests = maskable(
     if (m > largest) { m = largest; }
     if (m < -largest) { m = -largest; }`,
     step(j, k, place) {
-      const add = `if (${k} != mPivot) { result += ${expOfExponent(`x[${j}]`, 'm')}; }`;
+      const add = `if (${k} != mPivot) { part += ${expOfExponent(`x[${j}]`, 'm')}; }`;
       return masked ? `if (${isKept(j, place)}) { ${add} }` : add;
     },
+    inParts: true,
   }),
 );
 

@@ -7,7 +7,8 @@ const sum: Reduction = {
   name: 'sum',
   arrays: ['x'],
   start: () => 'let result = 0;',
-  step: (j) => `result += x[${j}];`,
+  step: (j) => `part += x[${j}];`,
+  inParts: true,
 };
 
 /** Propagates NaN, which is the only value neither below 1 nor above 0; compilers may assume that `x != x` is false. */

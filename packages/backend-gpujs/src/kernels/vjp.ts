@@ -9,7 +9,8 @@ const innerProduct: Reduction = {
   name: 'vjp/product',
   arrays: ['s', 'g', 'pivot'],
   start: (place) => `${atPivot('base', 'g', place)} let result = 0;`,
-  step: (j) => `result += s[${j}] * (g[${j}] - base);`,
+  step: (j) => `part += s[${j}] * (g[${j}] - base);`,
+  inParts: true,
 };
 
 const vjp: Elementwise = {

@@ -78,9 +78,10 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     for (size_t c = 0; c < r.classes; c++) {
       V w = target_weight(target, &g, r, c, index, q, share);
       total = sum_add(total, w);
-      V d = sub(p.max, logit(x, c, 1, t));
-      if (!t->plain) d = div(d, splat((real)t->scale));
-      dot = sum_add(dot, andnot(mul(w, add(d, l.log)), eq(w, splat(0))));
+      V error, d = shifted_by(logit(x, c, 1, t), p.max, &error);
+      if (!t->plain) d = divided(d, t->scale, &error);
+      V minus = xor(log_probability(d, error, &l), splat(-0.0));
+      dot = sum_add(dot, andnot(mul(w, minus), eq(w, splat(0))));
     }
     V sum = sum_rounded(total), value = mul(sum_rounded(dot), scale);
     V far = eq(vabs(value), splat((real)__builtin_inf()));
@@ -135,7 +136,7 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
     Partition p = partition(e, x, r.classes, t);
     Logarithm l;
     logarithm(&l, &p, x, r.classes, t);
-    real weight[W], logits_of[W], distance[W], live[W], share[W], top[W], remainder[W];
+    real weight[W], logits_of[W], live[W], share[W], top[W], remainder[W];
     size_t at[W];
     store(top, p.max);
     store(remainder, l.remainder);
@@ -147,14 +148,20 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
       weight[k] = live[k] ? target->weight ? target->weight[index] : 1 : 0;
       real logit = x.at[at[k] * x.step + k];
       logits_of[k] = t->negative ? -logit : logit;
-      distance[k] = (real)((logits_of[k] - top[k]) / t->scale);
     }
     V alive = ne(load(live), splat(0));
     V w = load(weight);
     if (loss) {
       // A weight of 0 turns an infinite loss into 0.
-      V far = andnot(load(distance), eq(w, splat(0)));
-      V value = and(alive, mul(mul(w, sub(l.log, far)), splat((real)target->scale)));
+      V error, d = shifted_by(load(logits_of), p.max, &error), none = eq(w, splat(0));
+#if REAL == 32
+      // T has more bits than a float32.
+      if (!t->plain) d = narrow(wasm_f64x2_div(widen_low(d), wasm_f64x2_splat(t->scale)), wasm_f64x2_div(widen_high(d), wasm_f64x2_splat(t->scale)));
+#else
+      if (!t->plain) d = divided(d, t->scale, &error);
+#endif
+      V minus = xor(log_probability(andnot(d, none), andnot(error, none), &l), splat(-0.0));
+      V value = and(alive, mul(mul(w, minus), splat((real)target->scale)));
       if (any_true(eq(vabs(value), splat((real)__builtin_inf())))) {
         real values[W], logs[W];
         store(values, value), store(logs, l.log);

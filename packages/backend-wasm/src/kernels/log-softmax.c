@@ -1,29 +1,6 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "log-softmax-block.h"
 
-// x/T − max/T − log Σ from d, the rounded difference, and its rounding error.
-INLINE V log_probability(V d, V error, const Logarithm *l) {
-#if REAL == 32
-  (void)error;
-  return sub(d, l->log);
-#else
-  V minus = xor(l->wide.high, splat(-0.0)), y = add(d, minus);
-  V precise = add(y, sub(add(error, sum_error(d, minus, y)), l->wide.low));
-  // The error terms of an infinity are NaN; so is the low part of a logarithm that is NaN.
-  return select(eq(precise, precise), precise, sub(y, l->wide.low));
-#endif
-}
-
-INLINE V shifted_by(V x, V max, V *error) {
-  V minus = xor(max, splat(-0.0)), d = add(x, minus);
-#if REAL == 64
-  *error = sum_error(x, minus, d);
-#else
-  *error = d;
-#endif
-  return d;
-}
-
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
   Partition p;
   Logarithm l;
@@ -46,11 +23,10 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
     logarithm(&l, &p, x, r.classes, t);
     // Halves if T is large: the difference may overflow although the quotient does not.
     double share = t->scale > 1 ? 0.5 : 1;
-    V part = splat((real)share), max = mul(p.max, part), scale = splat((real)(t->scale * share));
-    V inverse = splat((real)(1 / (t->scale * share)));
+    V part = splat((real)share), max = mul(p.max, part);
     for (size_t c = 0; c < r.classes; c++) {
       V error, d = shifted_by(mul(logit(x, c, 1, t), part), max, &error);
-      if (!t->plain) d = div(d, scale), error = mul(error, inverse);
+      if (!t->plain) d = divided(d, t->scale * share, &error);
       lanes_store(o, c, log_probability(d, error, &l));
     }
     lanes_out(out, &g, r.classes, o);
@@ -111,13 +87,13 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
     Partition p = partition((Lanes){scratch + classes * W, W}, x, classes, &t);
     Logarithm l;
     logarithm(&l, &p, x, classes, &t);
-    V scale = wasm_f64x2_splat(t.scale);
 #if REAL == 32
+    V scale = wasm_f64x2_splat(t.scale);
     V value = narrow(wasm_f64x2_add(wasm_f64x2_div(widen_low(p.max), scale), l.wide.high),
                      wasm_f64x2_add(wasm_f64x2_div(widen_high(p.max), scale), l.wide.low));
 #else
-    V max = div(p.max, scale), sum = add(max, l.wide.high);
-    V precise = add(sum, add(sum_error(max, l.wide.high, sum), l.wide.low));
+    V error = splat(0), max = divided(p.max, t.scale, &error), sum = add(max, l.wide.high);
+    V precise = add(sum, add(sum_error(max, l.wide.high, sum), add(error, l.wide.low)));
     V value = select(eq(precise, precise), precise, add(sum, l.wide.low));
 #endif
     // A row that has only −Infinity has log 0; a row with +Infinity gives +Infinity, unless it has a NaN.

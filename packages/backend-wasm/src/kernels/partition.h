@@ -169,9 +169,16 @@ INLINE V log_ratio(V rest, V top) {
   return log_f64x2_of_sum(u, wasm_f64x2_sub(r, wasm_f64x2_sub(u, one)));
 }
 #else
-INLINE V log_ratio(V rest, V top, V *low) {
+// n / d − q, q being the quotient as rounded; NaN where it is infinite (Dekker, 1971).
+SHARED V quotient_error(V n, V q, V d) {
+  V q1 = and(q, UPPER_HALF), q2 = sub(q, q1), d1 = and(d, UPPER_HALF), d2 = sub(d, d1);
+  return div(sub(sub(sub(sub(n, mul(q1, d1)), mul(q1, d2)), mul(q2, d1)), mul(q2, d2)), d);
+}
+
+INLINE V log_ratio(V rest, V error, V top, V *low) {
   V r = div(rest, top), u = add(splat(1), r);
-  return log_f64x2_pair_of_sum(u, sub(r, sub(u, splat(1))), low);
+  error = add(div(error, top), quotient_error(rest, r, top));
+  return log_f64x2_pair_of_sum(u, add(sub(r, sub(u, splat(1))), error), low);
 }
 
 // a + b − sum, exactly.
@@ -194,7 +201,7 @@ COMPACT SHARED void logarithm_from(Logarithm *l, Sum sum, Sum rest, V largest) {
   l->remainder = narrow(wasm_f64x2_div(rest.high, sum.high), wasm_f64x2_div(rest.low, sum.low));
 #else
   V left = add(rest.high, rest.low);
-  l->wide.high = log_ratio(left, largest, &l->wide.low);
+  l->wide.high = log_ratio(left, add(sub(rest.high, left), rest.low), largest, &l->wide.low);
   l->log = add(l->wide.high, l->wide.low);
   l->remainder = div(left, add(sum.high, sum.low));
 #endif
@@ -219,4 +226,38 @@ COMPACT SHARED void logarithm(Logarithm *l, const Partition *p, Lanes x, size_t 
     rest = (Sum){select(few_high, s.high, rest.high), select(few_low, s.low, rest.low)};
   }
   logarithm_from(l, p->sum, rest, largest);
+}
+
+// x/T − max/T − log Σ from d, the difference, and what rounding took off it.
+INLINE V log_probability(V d, V error, const Logarithm *l) {
+#if REAL == 32
+  (void)error;
+  return sub(d, l->log);
+#else
+  V minus = xor(l->wide.high, splat(-0.0)), y = add(d, minus);
+  V precise = add(y, sub(add(error, sum_error(d, minus, y)), l->wide.low));
+  // The errors of an infinity are NaN; the low part of a logarithm that is NaN is too.
+  return select(eq(precise, precise), precise, sub(y, l->wide.low));
+#endif
+}
+
+INLINE V shifted_by(V x, V max, V *error) {
+  V minus = xor(max, splat(-0.0)), d = add(x, minus);
+#if REAL == 64
+  *error = sum_error(x, minus, d);
+#else
+  *error = d;
+#endif
+  return d;
+}
+
+// d / T, and the error of d with that of the division.
+INLINE V divided(V d, double temperature, V *error) {
+  V scale = splat((real)temperature), q = div(d, scale);
+#if REAL == 64
+  *error = add(div(*error, scale), quotient_error(d, q, scale));
+#else
+  (void)error;
+#endif
+  return q;
 }
