@@ -3,7 +3,7 @@ import { expOfFloat64 } from './exp-double.js';
 import { expOfFloat32 } from './exp-single.js';
 import type { CpuBuffer } from './storage.js';
 
-/** The verbs from which core composes what is not fused. Arithmetic is float64; results are rounded when they are stored. */
+/** The primitives from which core composes operations without a kernel. Arithmetic is float64; results are rounded when they are stored. */
 export const basis: Basis<CpuBuffer> = { unary, binary, reduce, select, transpose };
 
 function unary(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {

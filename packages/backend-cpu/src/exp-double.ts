@@ -22,7 +22,7 @@ const exponentBias = 1088;
 /** 2^(k − exponentBias), the smallest 0 and the largest Infinity: as many as a mask of 12 bits tells apart. */
 const powers = Float64Array.from({ length: 4096 }, (_, k) => 2 ** (k - exponentBias));
 
-/** Added and taken off again, it rounds to a whole number. */
+/** Adding and subtracting it rounds to a whole number. */
 const rounding = 1.5 * 2 ** 52;
 const stepsPerUnit = 512 / Math.LN2;
 // ln 2 / 512 in two parts (those of fdlibm's e_exp.c): the first has 33 bits, so that its product with n is exact.
@@ -127,7 +127,7 @@ export function expOfFloat64(x: number): number {
 
 /**
  * ln(1 + x + low) of an x ≥ 0 as a pair, within 2⁻⁶ ULP where it is above 1/512, and nowhere less exact than a rounded logarithm: the
- * logarithm of the table's point beside it, which is known to more than 64 bits, and a short series for their ratio.
+ * logarithm of the nearest point of the table, which is known to more than 64 bits, and a short series for their ratio.
  */
 export function log1pPair(x: number, low: number): Pair {
   if (!(x < largestSum)) return { high: Math.log1p(x), low: 0 };

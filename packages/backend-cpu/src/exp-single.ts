@@ -4,8 +4,8 @@
  * floating-point arithmetic", ACM TOMS 15, 1989). A table of powers costs one load, where assembling the bits of a float64 through
  * typed-array views costs a store and a load that waits for it.
  *
- * The loops have it written out. An engine inlines calls up to a budget for all of a function and of what calls that, so whether a
- * loop's innermost call is inlined depends on its callers: where it stays a call, the loop takes three times as long.
+ * It is inlined in the source of the loops. An engine inlines calls up to a budget for a function and its callers together, so whether a
+ * loop's innermost call is inlined depends on its callers: if it stays a call, the loop takes three times as long.
  */
 
 /** Steps of ln 2 / 64 that x is long. */

@@ -167,7 +167,7 @@ function indexOfLargest(values: Float64Array, start: number, end: number): numbe
 /**
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
  * error (Knuth's TwoSum, TAOCP 4.2.2) is carried along. The sum of the others is compensated in the same way and includes the rounding errors
- * of its terms. The largest entry's 1 is not part of the sum, because small terms would be lost beside it.
+ * of its terms. The largest entry's 1 is not part of the sum, because small terms would be lost by adding them to it.
  *
  * Returns false if x/T − max of a finite logit overflows; some of the logits are then overwritten.
  */

@@ -54,7 +54,7 @@ export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   return buffer;
 }
 
-/** @throws ERR_DTYPE for what is no tensor of tfjs */
+/** @throws ERR_DTYPE for anything but a tensor of tfjs */
 function assertTfTensor(value: TfTensor | null | undefined): asserts value is TfTensor {
   if (typeof value === 'object' && value !== null && 'dataId' in value) return;
   const found = Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value;

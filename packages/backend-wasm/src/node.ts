@@ -6,7 +6,7 @@ export interface NodeThreads {
     code: string | URL,
     options: { readonly eval?: boolean; readonly execArgv: readonly string[] },
   ) => NodeWorker;
-  /** Null in the main thread, and in what is not a thread of worker_threads. */
+  /** Null in the main thread, and in threads that are not from worker_threads. */
   readonly parentPort: {
     once(event: 'message', listener: (start: WorkerStart) => void): void;
     postMessage(value: string): void;

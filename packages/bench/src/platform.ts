@@ -5,7 +5,7 @@ export interface Signal {
   addEventListener(event: 'abort', listener: () => void, options?: { readonly once?: boolean }): void;
 }
 
-/** A type of DOM where the program has it, else `unknown`: what is declared in terms of it compiles without DOM. */
+/** A type of DOM if the program has it, else `unknown`, so that declarations with it compile without DOM. */
 export type Declared<Name extends string> = typeof globalThis extends {
   readonly [K in Name]: { readonly prototype: infer T };
 }

@@ -128,7 +128,7 @@ function indexAboveHalf(p: Float64Array, start: number, end: number): number {
   return top;
 }
 
-/** `v Σp − ⟨p, v⟩` in place, v's entry at `top` taken off first: the mean is that of the other entries alone then. */
+/** `v Σp − ⟨p, v⟩` in place, v's entry at `top` subtracted first: the mean is then that of the other entries only. */
 function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number, total: number): void {
   const origin = top < 0 ? 0 : v[top];
   for (let k = start; k < end; k++) v[k] -= origin;

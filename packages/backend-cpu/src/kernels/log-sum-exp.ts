@@ -6,7 +6,7 @@ import type { CpuBuffer, FloatArray } from '../storage.js';
 
 /**
  * `out[o,i] = log Σ_k exp(x[o,k,i] / T)`, as max + log1p(Σ of the others). +Infinity where a logit is (and none is NaN),
- * −Infinity for a row of nothing but −Infinity, as SciPy has it.
+ * −Infinity for a row that has only −Infinity, as in SciPy.
  */
 export function logSumExp(
   out: FloatArray,

@@ -5,7 +5,7 @@ import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
 import type { Keep } from '../tiles.js';
 
-/** exp of what is smaller vanishes beside that of any logit of which exp is taken unshifted. */
+/** The exp of smaller numbers is negligible compared with that of any logit in a row that is not shifted. */
 export const vanishing = -1500;
 /** exp of what is smaller is 0. */
 export const leastExponent = -746;
@@ -74,7 +74,7 @@ function hardExpAndSum(
 
 /**
  * `exp[k] + rests[k] = exp((x − max) / T)` of the entries kept, and their sum; false where none is finite. x − max is rounded, at a
- * gap of 40 by up to 32 ULP of its exp, so the rounding error goes along.
+ * gap of 40 by up to 32 ULP of its exp, so the rounding error is kept.
  */
 function shiftedExpAndSum(
   total: Pair,

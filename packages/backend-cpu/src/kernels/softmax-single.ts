@@ -171,7 +171,7 @@ function clampedExpAndSum(
 
 /**
  * `exp[to + k] = exp((x[start + k] − max) / T)` and their sum, where x / T is largest at max. NaN for a row
- * with NaN, with +Infinity, or with nothing but −Infinity: there x − max is NaN. What is too small for a float32 is as good as 0.
+ * with NaN, with +Infinity, or with only −Infinity: there x − max is NaN. Numbers too small for a float32 become 0.
  */
 function shiftedExpAndSum(
   exp: Float64Array,

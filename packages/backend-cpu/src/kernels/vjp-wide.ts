@@ -1,7 +1,7 @@
 import { sumError } from '../pair.js';
 import type { FloatArray } from '../storage.js';
 
-/** A constant taken off a cotangent makes it overflow only where the constant is at least half an ULP of the largest float64: 2^970. */
+/** Subtracting a constant from a cotangent overflows only if the constant is at least half an ULP of the largest float64: 2^970. */
 export const mostConstant = 2 ** 960;
 
 const share = 1 / 4;

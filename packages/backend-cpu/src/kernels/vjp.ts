@@ -230,7 +230,7 @@ function scaleShifted(
 }
 
 /**
- * Σ s⁴ of rows that are searched for a probability above ½, as every such one makes it. Σ s⁴ costs nothing beside the loads; a search
+ * The Σ s⁴ from which rows are searched for a probability above ½, because each of these exceeds it. Σ s⁴ is free compared with the loads; a search
  * in every row is an unpredictable branch, and Σ s² is above ¼ in many rows without one.
  */
 const leastFourth = (1 / 2) ** 4;

@@ -130,7 +130,7 @@ export function logSoftmaxVjpInto(
   });
 }
 
-/** `(t − ⟨exp(y), t⟩) / T`, the tangent of an entry whose probability is above ½ taken off all first, so that nothing cancels. */
+/** `(t − ⟨exp(y), t⟩) / T`; the tangent of an entry whose probability is above ½ is subtracted from all first, so that nothing cancels. */
 export function logSoftmaxJvpInto(
   launch: Launch,
   out: GpujsBuffer,

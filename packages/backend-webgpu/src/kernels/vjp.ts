@@ -104,7 +104,7 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
 `,
 } as const;
 
-/** The jvp, `(t − ⟨exp(y), t⟩) / T`. Where a probability is above ½ its t is taken off first, as in `vjp`. */
+/** The jvp, `(t − ⟨exp(y), t⟩) / T`. If a probability is above ½, its t is subtracted first, as in `vjp`. */
 const logSoftmaxJvp = {
   state: meanState,
   code: /* wgsl */ `

@@ -36,7 +36,7 @@ export interface AccuracyOp {
   expected(input: Case): Float64Array;
   /**
    * The magnitude of the terms that are left once everything has been subtracted that can be subtracted exactly: rounding them is
-   * unavoidable, and a result that is small beside them cannot be more accurate. Missing where no term exceeds the result.
+   * unavoidable, and a result that is small compared with them cannot be more accurate. Missing if no term exceeds the result.
    */
   attainable?(input: Case): Float64Array;
   /**
@@ -118,7 +118,7 @@ export const accuracyOps = {
     expected: ({ layout, period, repeats, output, directions, parameters }) => {
       const { temperature } = parameters;
       if (repeats === 1) return reference.logSoftmaxJvp(output, directions, layout, parameters);
-      // The mean over all periods is that of `repeats · t` over one; beside it stand the tangents themselves, without probability.
+      // The mean over all periods is that of `repeats · t` over one; the tangents themselves are separate terms, without probability.
       const y = extended(output, layout, (row) => row.map(() => Number.NEGATIVE_INFINITY));
       const t = extended(directions, layout, (row) => row).map((tangent, k) =>
         k % (2 * period) < period ? repeats * tangent : tangent,

@@ -67,7 +67,7 @@ export const faultyAnnouncements: readonly Fault[] = [
   fault('no-dtype', 'announces no dtype at all.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, dtypes: [] },
   })),
-  fault('no-device', 'does not say what it runs on.', 'supports/plain-data', ({ supports }) => ({
+  fault('no-device', 'has an empty device.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, device: '' },
   })),
   fault('no-name', 'has an empty name.', 'supports/plain-data', () => ({ name: '' })),

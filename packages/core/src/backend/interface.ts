@@ -19,7 +19,7 @@ export interface Rows {
  * - Core validates shapes, axes, dtypes, liveness and aliasing before it calls a kernel. Kernels check nothing, allocate no
  *   operand and write every element of `out`.
  * - `out` is the first operand and always given. Unless `supports.inPlace`, core never passes an `out` that is also an input.
- * - `free` may be called while work that uses the buffer is still enqueued: that work must still come out right.
+ * - `free` may be called while work that uses the buffer is still enqueued: the result of that work must still be correct.
  * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from any call after the device is lost.
  *
  * - Every kernel may decline by returning `false` before it writes anything: a layout, a temperature, a mask. Core then composes
@@ -138,7 +138,7 @@ export interface SoftmaxParameters<B> extends DerivativeParameters {
 
 /** What `crossEntropy` computes: `q` are the target weights of a row, from class indices or from probabilities. */
 export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
-  /** Class indices (int32, one a row in (outer, inner) order) or probabilities (like the logits). */
+  /** Class indices (int32, one for each row in (outer, inner) order) or probabilities (like the logits). */
   readonly target: { readonly kind: 'indices' | 'probabilities'; readonly buffer: B };
   /** One weight a class, in the logits' dtype. */
   readonly weight: B | null;
@@ -168,7 +168,7 @@ export interface Kernels<B> {
   logSoftmaxJacobian?(out: B, logProbabilities: B, rows: Rows, parameters: DerivativeParameters): void | false;
   /**
    * `out = s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row, with the centred `a = g − ⟨s, g⟩` and `b = t − ⟨s, t⟩`: the derivative of `vjp`
-   * along the tangent t of the logits. g and t at a probability above ½ are to be taken off them first.
+   * along the tangent t of the logits. The values of g and t at a probability above ½ must be subtracted from them first.
    */
   softmaxHvp?(
     out: B,

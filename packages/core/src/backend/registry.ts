@@ -62,11 +62,11 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
 }
 
 /**
- * Chooses where new tensors go: the first candidate that can run here. Tensors that exist stay where they are. A provider is
- * opened once: choosing it again gives the backend that it gave before, unless that was closed. For a second one beside it, open
- * it yourself. Of calls that overlap, the last one made stands, however long each takes.
+ * Chooses the backend of new tensors: the first candidate that can run here. Existing tensors stay on their backend. A provider is
+ * opened once: choosing it again returns the same backend, unless that was closed. For a second backend of the provider, open
+ * it yourself. If calls overlap, the one made last determines the choice, however long each takes.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; the choice made before then stands.
+ * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason; the previous choice is kept then.
  *   ERR_VALUE for a candidate that is neither name, provider nor backend
  *
  * @example
@@ -85,9 +85,9 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
 
 /**
  * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
- * the same provider, and that everybody else gets who asks here, at the same time or later, until it is closed.
+ * the same provider, and all callers share it, at the same time or later, until it is closed.
  *
- * @throws ERR_BACKEND_UNAVAILABLE where none can run, with every candidate's reason; ERR_VALUE for a candidate that is none
+ * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason; ERR_VALUE for an invalid candidate
  *
  * @example
  * const gpu = await openShared('webgpu', 'wasm');

@@ -48,7 +48,7 @@ type Derived = ((x: Tensor, options: object) => Tensor) & {
 };
 
 /**
- * A built-in operation with its options as a function to check: the float64 reference beside core's own vjp.
+ * A built-in operation with its options as a function to check: the float64 reference and core's own vjp.
  *
  * @throws ERR_VALUE for an operation that it does not know, or crossEntropy without a target
  */

@@ -69,7 +69,7 @@ export interface CrossEntropy {
    * Fisher information of softmax regression, and the generalised Gauss–Newton matrix of a network with logits x(w) is Jᵀ H J: push a
    * direction of w through the network's jvp, call this, pull the result back by its vjp.
    *
-   * @param cotangent the upstream gradient of the loss, in its shape: one number for 'mean' and 'sum', one a row for 'none'
+   * @param cotangent the upstream gradient of the loss, in its shape: one number for 'mean' and 'sum', one for each row for 'none'
    * @param tangent a direction of the logits
    * @throws as `crossEntropy`
    * @example

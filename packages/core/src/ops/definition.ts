@@ -19,7 +19,7 @@ export interface Definition {
   /** The derivative of the vjp with respect to the output that it takes, multiplied from the left with an upstream gradient. */
   readonly doubleBackward?: Member;
   readonly jacobian?: Member;
-  /** The Jacobian's diagonal, which `linearize` offers beside the matrices. */
+  /** The Jacobian's diagonal, which `linearize` has in addition to the matrices. */
   readonly diagonal?: Member;
 }
 

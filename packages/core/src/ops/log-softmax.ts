@@ -7,7 +7,7 @@ import type { SoftmaxOptions } from './settings.js';
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
-  /** `J_rc = (δ_rc − exp(y_c)) / T`, one matrix a row: `(n, f) → (n, f, f)`. Not symmetric; its rows sum to 0, its columns don't. */
+  /** `J_rc = (δ_rc − exp(y_c)) / T`, one matrix for each row: `(n, f) → (n, f, f)`. Not symmetric; its rows sum to 0, its columns don't. */
   jacobian<X extends TensorLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /** `Jᵀ g = (g − exp(y) Σ g) / T` over each row; masked entries are constant and have gradient 0. */
   vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;

@@ -8,7 +8,7 @@ import type { SoftmaxOptions } from './settings.js';
 export interface Softmax {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /**
-   * The Jacobian matrices, `J = (diag(s) − s sᵀ) / T`, one a row: `(n, f) → (n, f, f)`; for another axis the dimensions
+   * The Jacobian matrices, `J = (diag(s) − s sᵀ) / T`, one for each row: `(n, f) → (n, f, f)`; for another axis the dimensions
    * without it, then `(f, f)`. Every row and column sums to 0: for a gradient use `vjp`, which is O(f).
    *
    * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the

@@ -194,9 +194,9 @@ export class DeviceTensor implements Tensor {
 }
 
 /**
- * The backend's own buffer behind a tensor: the way back from `fromBuffer`, without a copy. It stays the tensor's.
+ * The backend's buffer of a tensor, without a copy: the inverse of `fromBuffer`. The tensor remains its owner.
  *
- * @throws ERR_BACKEND_MISMATCH where the tensor lives on another backend; ERR_DISPOSED; ERR_DTYPE for what is no tensor
+ * @throws ERR_BACKEND_MISMATCH if the tensor is on another backend; ERR_DISPOSED; ERR_DTYPE for anything but a tensor
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
