@@ -109,9 +109,7 @@ describe('the page of measurements', () => {
   test('collapses details, and closes every collapsed section', () => {
     const page = performancePage(studies, 'make it');
     expect(page.match(/^<details>$/gm)?.length).toBe(page.match(/^<\/details>$/gm)?.length);
-    expect(page).toMatch(
-      /<summary>The bound, and its share of each median<\/summary>\n\n\n?\| shape \|/,
-    );
+    expect(page).toMatch(/<summary>The bound, and its share of each median<\/summary>\n\n\n?\| shape \|/);
   });
 
   test('links the pictures, each of which is complete, with a legend', () => {

@@ -35,7 +35,9 @@ test('cases are run so that every part of the run is a sample of it, and the las
       const share = sumOf(group.filter((one) => done.has(one))) / sumOf(group);
       return { least: share - dearest, most: share + dearest };
     });
-    expect(Math.max(...shares.map(({ least }) => least))).toBeLessThanOrEqual(Math.min(...shares.map(({ most }) => most)));
+    expect(Math.max(...shares.map(({ least }) => least))).toBeLessThanOrEqual(
+      Math.min(...shares.map(({ most }) => most)),
+    );
   }
 });
 

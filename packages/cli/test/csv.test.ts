@@ -253,7 +253,9 @@ const tables: fc.Arbitrary<Written> = fc
     newline: fc.constantFrom('\n', '\r\n'),
     quotes: fc.infiniteStream(fc.boolean()),
     stated: fc.boolean(),
-    comment: fc.option(fc.tuple(fc.nat(6), fc.oneof(fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'), openComments))),
+    comment: fc.option(
+      fc.tuple(fc.nat(6), fc.oneof(fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'), openComments)),
+    ),
     blankLine: fc.option(fc.nat(6)),
     atEnd: fc.boolean(),
     encoding: fc.constantFrom(...encodings),

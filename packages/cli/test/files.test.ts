@@ -19,7 +19,7 @@ async function softmaxOf(file: string, input?: string | Uint8Array): Promise<str
 const npy = (values: readonly number[]) =>
   Buffer.concat([npyHeader('<f8', [1, values.length]), npyElements(Float64Array.from(values), '<f8')]);
 
-describe("the ending of a file determines its format", () => {
+describe('the ending of a file determines its format', () => {
   test('in any case', async () => {
     const expected = await softmaxOf(folder.write('x.json', '[[0, 1]]'));
     for (const [name, content] of [
