@@ -12,11 +12,11 @@ import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
 import { type Runner, suffix } from './run.js';
 
 /** The temperatures for which the range reduction works in float32; calls with others are composed by core. */
-const coolest = 1e-30;
-const hottest = 1e30;
+const lowestTemperature = 1e-30;
+const highestTemperature = 1e30;
 
 const isOrdinary = (temperature: number): boolean =>
-  Math.abs(temperature) >= coolest && Math.abs(temperature) <= hottest;
+  Math.abs(temperature) >= lowestTemperature && Math.abs(temperature) <= highestTemperature;
 
 function softmaxInto(
   runner: Runner,

@@ -10,7 +10,7 @@ import { checkedOptions, crossEntropyNames, type Outputs, readWeight } from './c
 import {
   balancedWeight,
   type CrossEntropyTarget,
-  type LaidTarget,
+  type DeviceTarget,
   meanDivisor,
   withTarget,
 } from './cross-entropy-target.js';
@@ -24,7 +24,7 @@ const scalar: Shape = Object.freeze([]);
 /** A call of cross-entropy: its target and options, checked and copied to the backend. */
 export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
   readonly x: FloatTensor;
-  readonly target: LaidTarget;
+  readonly target: DeviceTarget;
   readonly weightHost: HostArray | null;
   readonly reduction: 'mean' | 'sum' | 'none';
   readonly lossShape: Shape;

@@ -11,7 +11,7 @@ import { allocate, asTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 export type CrossEntropyTarget = Tensor | TensorInput;
 
 /** A target on the logits' backend. Class indices are known on the host too. */
-export type LaidTarget =
+export type DeviceTarget =
   | { readonly kind: 'indices'; readonly buffer: unknown; readonly host: HostArray }
   | { readonly kind: 'probabilities'; readonly buffer: unknown };
 
@@ -33,7 +33,7 @@ export function withTarget<T>(
   reduced: Shape,
   rows: Rows,
   rules: TargetRules,
-  body: (target: LaidTarget) => T,
+  body: (target: DeviceTarget) => T,
 ): T {
   if (isTensor(input)) return body(fromTensor(operation, input, logits, reduced, rows, rules));
   const probabilities = !sameShape(shapeOf(input, reduced), reduced);
@@ -86,7 +86,7 @@ function fromTensor(
   reduced: Shape,
   rows: Rows,
   rules: TargetRules,
-): LaidTarget {
+): DeviceTarget {
   const target = asTensor(operation, 'target', input);
   if (target.dtype === 'bool') {
     throw new SoftgradError(
@@ -156,7 +156,7 @@ function checkIndex(operation: string, row: number, index: number, rows: Rows, r
 }
 
 /** The divisor of PyTorch's mean: the weights of the targets that are not ignored, or the number of rows. */
-export function meanDivisor(target: LaidTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
+export function meanDivisor(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
   if (target.kind === 'probabilities') return rows.outer * rows.inner;
   let divisor = 0;
   for (const index of target.host) if (index !== ignoreIndex) divisor += weight?.[index] ?? 1;
@@ -171,7 +171,7 @@ const ordinaryExponent = { float16: 4, float32: 60, float64: 500 } as const sati
  * sum, its reciprocal or a product could leave the dtype's range, all weights are scaled by one power of 2.
  */
 export function balancedWeight(
-  target: LaidTarget,
+  target: DeviceTarget,
   weight: HostArray | null,
   ignoreIndex: number,
   dtype: FloatDType,
@@ -266,7 +266,7 @@ export function smoothingShares({
   readonly rows: Rows;
   readonly dtype: FloatDType;
   readonly mask: Mask<unknown> | null;
-  readonly target: LaidTarget;
+  readonly target: DeviceTarget;
   readonly labelSmoothing: number;
   readonly ignoreIndex: number;
 }): HostArray {
