@@ -1,5 +1,5 @@
 import { conformance, sections } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type LeftOut, select } from '../../../conformance.shared.js';
 import { gpujs, type Mode } from '../src/index.js';
 import { announced, lacking, lackingIn } from './announced.js';
@@ -9,11 +9,14 @@ export interface Extent {
   readonly mode: Mode;
   /** Cases that it does not run. */
   readonly leftOut?: readonly LeftOut[];
+  /** Further cases that only `npm run test:all` runs. */
+  readonly leftToAll?: readonly LeftOut[];
   /** Whether the operations are also run composed. */
   readonly composed: boolean;
 }
 
-export function conforms(where: string, { mode, leftOut = [], composed }: Extent): void {
+export function conforms(where: string, { mode, leftOut = [], leftToAll = [], composed }: Extent): void {
+  const unselected = inject('everything') ? leftOut : [...leftOut, ...leftToAll];
   describe(`gpujs ${where}, mode ${mode}, conforms`, async () => {
     const backend = await gpujs.open({ mode });
     const cases = await conformance(backend, { composed });
@@ -21,8 +24,8 @@ export function conforms(where: string, { mode, leftOut = [], composed }: Extent
       expect(backend.supports).toEqual(announced[mode]);
       expect(lacking(cases)).toEqual(lackingIn(mode));
     });
-    const chosen = select(cases, leftOut);
-    test('it runs all other cases except those listed', () => expect(chosen.leftOut).toEqual(leftOut));
+    const chosen = select(cases, unselected);
+    test('it runs all other cases except those listed', () => expect(chosen.leftOut).toEqual(unselected));
     for (const { name, run } of sections(chosen.selected)) test(name, run);
   });
 }

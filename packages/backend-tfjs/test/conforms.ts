@@ -1,6 +1,6 @@
 import { conformance, sections } from '@softgrad/core/conformance';
 import * as tf from '@tensorflow/tfjs-core';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type LeftOut, select } from '../../../conformance.shared.js';
 import type { TfjsBackend } from '../src/backend.js';
 import type { EngineName } from '../src/index.js';
@@ -13,11 +13,15 @@ export interface Known {
   readonly lacking: readonly string[];
   /** Cases that are not run. */
   readonly leftOut?: readonly LeftOut[];
+  /** Further cases that only `npm run test:all` runs. */
+  readonly leftToAll?: readonly LeftOut[];
   /** Whether the operations are also run composed. */
   readonly composed: boolean;
 }
 
 export function conforms(engine: EngineName, title: string, open: () => Promise<TfjsBackend>, known: Known): void {
+  const { leftOut: never = [], leftToAll = [] } = known;
+  const unselected = inject('everything') ? never : [...never, ...leftToAll];
   describe(`tfjs on ${title} conforms and leaks nothing`, async () => {
     const backend = await open();
     const cases = await conformance(backend, { composed: known.composed });
@@ -26,8 +30,8 @@ export function conforms(engine: EngineName, title: string, open: () => Promise<
       expect(backend.supports).toEqual(known.supports);
       expect(lacking(cases)).toEqual(known.lacking);
     });
-    const { selected, leftOut } = select(cases, known.leftOut ?? []);
-    test('it runs every case but these', () => expect(leftOut).toEqual(known.leftOut ?? []));
+    const { selected, leftOut } = select(cases, unselected);
+    test('it runs every case but these', () => expect(leftOut).toEqual(unselected));
     const wanted = selected.map((c) => ({ ...c, run: leakless(engine, c.run) }));
     for (const { name, run } of sections(wanted)) test(name, run);
   });

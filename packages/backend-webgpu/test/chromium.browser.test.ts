@@ -1,5 +1,5 @@
 import { type BoundCase, conformance, sections, skipReasons } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.js';
 
@@ -20,6 +20,9 @@ const aboutKernels: Readonly<Record<string, RegExp>> = {
   extremes: /^extremes\/softmax-values$/,
 };
 
+/** It compiles 18 programs, three quarters of what the section takes. Node runs it with the same programs. */
+const leftToAll = /^cross-entropy\/one-loss$/;
+
 /**
  * All cases of the sections that a browser can affect; of the others, one case of each property. Rows are contiguous or not, depending on the axis:
  * one operation runs along each.
@@ -27,6 +30,7 @@ const aboutKernels: Readonly<Record<string, RegExp>> = {
 function forBrowsers(cases: readonly BoundCase[]): readonly BoundCase[] {
   const told = new Set<string>();
   return cases.filter(({ id, section, name, skip }) => {
+    if (leftToAll.test(id) && !inject('everything')) return false;
     if (skip !== null || name.includes('(composed)') || id.includes('/lengths')) return false;
     if (aboutBrowsers.includes(section)) return true;
     if (aboutKernels[section]?.test(id) === false) return false;
@@ -49,7 +53,7 @@ describe('webgpu in Chromium', async () => {
   test('runs cases of every section', () => {
     const names = (bound: readonly BoundCase[]) => [...new Set(bound.map(({ section }) => section))].sort();
     expect(names(selected)).toEqual(names(cases.filter(({ skip }) => skip === null)));
-    expect(selected).toHaveLength(123);
+    expect(selected).toHaveLength(inject('everything') ? 123 : 122);
   });
   for (const { name, run } of sections(selected)) test(name, run);
 });
