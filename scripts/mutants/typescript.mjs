@@ -304,6 +304,7 @@ async function tryRound(copy, alive, limits, onKilled) {
   const finished = new Set();
   let confirm = null;
   let isOver = alive.size === 0;
+  let failures = 0;
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
@@ -319,12 +320,23 @@ async function tryRound(copy, alive, limits, onKilled) {
       if (mutant === '') finished.add(test);
       else if (alive.has(mutant)) onKilled(mutant, 'no end');
     }
-    isOver = alive.size === 0 || !(events.hanging || events.at(-1)?.restart);
+    const isToGoOn = events.hanging || events.at(-1)?.restart;
+    // Nothing has survived tests that have not run.
+    const isCut = events.failed && !isToGoOn;
+    if (isCut && ++failures === 5) throw new Error(`The tests of ${copy.folder} end too early:\n${events.output}`);
+    isOver = alive.size === 0 || !(isToGoOn || isCut);
   }
 }
 
-/** One run of the package's tests with a plan, see repeating-runner.mjs: what it told. */
-function runTests(copy, plan) {
+/** One run of the package's tests with a plan, see repeating-runner.mjs: what it told. On a busy machine Vitest may have to start its process several times. */
+async function runTests(copy, plan) {
+  for (let left = 5; ; left--) {
+    const events = await runOnce(copy, plan);
+    if (left === 0 || !/Timeout starting/.test(events.output)) return events;
+  }
+}
+
+function runOnce(copy, plan) {
   const events = join(copy.state, 'events.jsonl');
   const now = join(copy.state, 'now');
   for (const path of [events, now]) writeFileSync(path, '');
