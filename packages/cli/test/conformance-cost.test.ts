@@ -77,28 +77,30 @@ describe('what is left is told to a factor of 1.5, from a twentieth of the time 
       return 1000 * timeOf(one, done / total, k);
     });
     const all = times.reduce((sum, time) => sum + time, 0);
-    const stderr = recorder(true);
-    let at = 0;
-    const progress = startProgress('conformance', 1, { stdout: recorder(true), stderr, now: () => at });
-    done = 0;
-    let seen = 0;
-    for (const [k, one] of run.entries()) {
-      at += times[k] ?? 0;
-      done += costOf(one);
-      const before = stderr.text().length;
-      progress.update(shareOfTime(done / total));
-      // Bars are drawn ten times a second at most.
-      const [, told] = /% (\S+) left\D*$/.exec(stderr.text().slice(before)) ?? [];
-      if (told === undefined || at < all / 20 || at > (9 * all) / 10) continue;
-      seen++;
-      const left = (all - at) / 1000;
-      expect(secondsOf(told) / left, `${told} after ${k + 1} cases, ${left} s before the end`).toBeGreaterThan(1 / 1.5);
-      expect(secondsOf(told) / left).toBeLessThan(1.5);
+    for (const mark of [0.05, 0.1, 0.2, 0.5, 0.8]) {
+      let at = 0;
+      const count = times.findIndex((time) => {
+        at += time;
+        return at >= mark * all;
+      });
+      const told = toldAfter(at, shareOfTime(sumOf(run.slice(0, count + 1)) / total));
+      expect(told / ((all - at) / 1000), `at ${mark}`).toBeGreaterThan(1 / 1.5);
+      expect(told / ((all - at) / 1000), `at ${mark}`).toBeLessThan(1.5);
     }
-    progress.stop();
-    expect(seen).toBeGreaterThan(0);
   });
 });
+
+/** The seconds that the bar says are left after so many milliseconds. */
+function toldAfter(elapsed: number, share: number): number {
+  let at = 0;
+  const stderr = recorder(true);
+  const progress = startProgress('conformance', 1, { stdout: recorder(true), stderr, now: () => at });
+  at = elapsed;
+  progress.update(share);
+  progress.stop();
+  const told = [...stderr.text().matchAll(/% (\S+) left/g)].at(-1)?.[1];
+  return secondsOf(told ?? '');
+}
 
 /** `1h20m`, `2m05s` and `7s` in seconds. */
 function secondsOf(text: string): number {

@@ -227,17 +227,14 @@ const misspelled = fc.constantFrom(
 );
 const names = fc.constantFrom('a', 'b1', 'sepal length', 'p=0.5', '_', 'Δ', 'x,y', 'u;v', 'loss "a"');
 
-function quotesIn(text: string): number {
-  return text.split('"').length - 1;
-}
-
 /** A cell, in quotes if necessary or at random. */
 function quoted(cell: string, always: boolean): string {
   return always || /[,;\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-/** Comments in which a cell begins with a quote that ends on another line, or nowhere. */
+/** Comments in which a cell begins with a quote that ends on another line, such as `end`, or nowhere. */
 const openComments = fc.constantFrom('# a,"b', '# a;"b', '# a\t"b', '# "b', '#,"');
+const end = '# c"';
 
 const tables: fc.Arbitrary<Written> = fc
   .record({
@@ -253,14 +250,28 @@ const tables: fc.Arbitrary<Written> = fc
     newline: fc.constantFrom('\n', '\r\n'),
     quotes: fc.infiniteStream(fc.boolean()),
     stated: fc.boolean(),
-    comment: fc.option(
-      fc.tuple(fc.nat(6), fc.oneof(fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'), openComments)),
-    ),
+    comment: fc.option(fc.tuple(fc.nat(6), fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'))),
+    open: fc.option(fc.tuple(fc.nat(6), openComments, fc.option(fc.nat(6))), { freq: 2 }),
     blankLine: fc.option(fc.nat(6)),
     atEnd: fc.boolean(),
     encoding: fc.constantFrom(...encodings),
   })
-  .map(({ rows, wrong, among, header, delimiter, newline, quotes, stated, comment, blankLine, atEnd, encoding }) => {
+  .map((drawn) => {
+    const {
+      rows,
+      wrong,
+      among,
+      header,
+      delimiter,
+      newline,
+      quotes,
+      stated,
+      comment,
+      open,
+      blankLine,
+      atEnd,
+      encoding,
+    } = drawn;
     const cells = rows.map((row) => row.map((value) => (Object.is(value, -0) ? '-0' : String(value))));
     const inPlace: [number, number, string][] = wrong.filter(([row, column]) => cells[row]?.[column] !== undefined);
     for (const [row, column, cell] of inPlace) cells[row][column] = cell;
@@ -284,6 +295,11 @@ const tables: fc.Arbitrary<Written> = fc
     );
     const texts = (delimiter === ' ' ? plain : lines).map((line) => (line.trim() === '' ? '""' : line));
     if (comment) texts.splice(comment[0], 0, comment[1]);
+    if (open) {
+      const [first, text, further] = open;
+      if (further !== null) texts.splice(first + further, 0, end);
+      texts.splice(first, 0, text);
+    }
     if (blankLine !== null) texts.splice(blankLine, 0, '');
     if (stated && delimiter !== ' ') texts.unshift(`sep=${delimiter}`);
     return {
@@ -291,7 +307,7 @@ const tables: fc.Arbitrary<Written> = fc
       numbers: inPlace.length > 0 ? null : rows,
       lines: table.length,
       named: header !== null,
-      open: comment !== null && quotesIn(comment[1]) % 2 === 1,
+      open: open !== null,
       // Some of them are numbers without their blanks.
       wrong: delimiter === ' ' ? [] : inPlace.map(([row]) => row + (header ? 1 : 0)),
     };

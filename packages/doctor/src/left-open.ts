@@ -3,10 +3,10 @@ import { largestOf, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import type { Mistake } from './form.js';
 import { right } from './mistakes/right.js';
-import type { Precision } from './precision.js';
+import { type Precision, precisionOf } from './precision.js';
 import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { isNoiseOfSums } from './row-sum.js';
+import { isNoiseOfSums, isWithinDouble } from './row-sum.js';
 
 /**
  * What the numbers do not rule out. Where the upstream gradient is not known, every gradient whose rows add up to 0 is the
@@ -88,11 +88,13 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   const degenerate = indifferentRows(problem);
   if (id === 'row-sum' && degenerate.every(Boolean)) return true;
   const size = sizeOf(data) * error;
+  // What is too large for the noise of float64 has been rounded like any number.
+  const rounding = precision ?? (id === 'row-sum' && !isWithinDouble(problem, data) ? precisionOf(data) : null);
   const seen = new Set<string>();
   let likelihood = 1;
   for (let row = 0; row < n; row++) {
     const values = data.subarray(row * f, (row + 1) * f);
-    const tolerances = tolerancesOf(values, row * f, size, precision);
+    const tolerances = tolerancesOf(values, row * f, size, rounding);
     if (!free && !cancels(values, tolerances)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
     if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;

@@ -34,14 +34,18 @@ const nearlyWhole = 2 ** -8;
  * float32: few last places of the terms.
  */
 export function isNoiseOfSums(problem: Problem, data: Float64Array): boolean {
-  const { s, f } = problem;
   if (data.every((value) => value === 0)) return false;
   const places = lastPlaces(problem, data);
-  const [, double] = noiseLevels(f, false);
-  if (double && data.every((value, k) => Math.abs(value) <= double.relative * at(s, k))) {
+  if (isWithinDouble(problem, data)) {
     return places.every((place) => Math.abs(place) * 2 ** 53 > mostPlaces || isNearlyWhole(place * 2 ** 53));
   }
   return places.every((place) => Math.abs(place) * 2 ** 24 <= mostPlaces && isNearlyWhole(place * 2 ** 24));
+}
+
+/** True where no number is larger than what rounding may leave of sums in float64. */
+export function isWithinDouble({ s, f }: Problem, data: Float64Array): boolean {
+  const [, double] = noiseLevels(f, false);
+  return double !== undefined && data.every((value, k) => Math.abs(value) <= double.relative * at(s, k));
 }
 
 function isNearlyWhole(count: number): boolean {
