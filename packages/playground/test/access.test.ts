@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { explored, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 /** Each panel in a state that shows something. */
@@ -71,21 +71,23 @@ describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
 });
 
 test('every panel can be reached and used with the keyboard only', async () => {
-  const page = await open('explore');
+  const page = await openAnew('explore');
   await explored(page);
   const focused = () =>
     page.evaluate(() => {
       const element = document.activeElement;
       return element?.getAttribute('aria-label') ?? element?.textContent?.trim() ?? '';
     });
-  const tabTo = async (name: string | RegExp) => {
+  const reach = async (name: string | RegExp, key: 'Tab' | 'Shift+Tab') => {
     for (let k = 0; k < 60; k++) {
-      await page.keyboard.press('Tab');
+      await page.keyboard.press(key);
       const label = await focused();
       if (typeof name === 'string' ? label === name : name.test(label)) return;
     }
-    throw new Error(`no Tab reaches ${name}`);
+    throw new Error(`no ${key} reaches ${name}`);
   };
+  const tabTo = (name: string | RegExp) => reach(name, 'Tab');
+  const tabBackTo = (name: string | RegExp) => reach(name, 'Shift+Tab');
 
   await tabTo('logit x₂');
   const before = await page.locator('.bar-value').allTextContents();
@@ -97,25 +99,24 @@ test('every panel can be reached and used with the keyboard only', async () => {
   await tabTo('upstream gradient g₁');
   await page.keyboard.press('ArrowRight');
 
-  await page.reload();
-  await explored(page);
-  await tabTo('Doctor');
+  await tabBackTo('Doctor');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'What is wrong with this gradient?' }).waitFor();
   await tabTo('the right one');
   await page.keyboard.press('Enter');
   await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('right');
 
-  await page.reload();
-  await tabTo('Conformance');
+  await tabBackTo('Conformance');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Run the suite' }).waitFor();
   await tabTo('Run the suite');
   await page.keyboard.press('Enter');
   await page.locator('.sections').waitFor();
+  await tabTo('Cancel');
+  await page.keyboard.press('Enter');
+  await page.getByText(/^cancelled after/).waitFor();
 
-  await page.reload();
-  await tabTo('Bench');
+  await tabBackTo('Bench');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Which engine is the fastest' }).waitFor();
   await tabTo('Run');

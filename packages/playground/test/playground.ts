@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { type Browser, type BrowserContextOptions, chromium, type Download, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
+import { afterEach, expect, inject } from 'vitest';
 
 interface Options extends BrowserContextOptions {
   /** A feature that the page's browser does not have. */
@@ -11,53 +11,33 @@ interface Options extends BrowserContextOptions {
 
 const viewport = { width: 1280, height: 900 };
 
+/** All files run in one process, which connects to the browser once. */
+let connection: Promise<Browser> | undefined;
+/** Pages that are not in use, by the address that they have loaded. */
+const idle = new Map<string, Page[]>();
+/** Errors of the console and violations of the policy. */
+const complaints: string[] = [];
+
 /** The built page as its server serves it. Every test fails if the console or the security policy reports an error. */
 export function usePlayground(url: () => string = () => inject('url')) {
-  let browser: Browser;
-  const complaints: string[] = [];
   /** Pages that the current test has opened, by what happens to them at its end. */
   const pages: { readonly plain: Page[]; readonly special: Page[] } = { plain: [], special: [] };
-  /** Blank pages that are not in use. */
-  const idle: Page[] = [];
 
-  beforeAll(async () => {
-    browser = await chromium.connect(inject('browser'));
-  });
   afterEach(async () => {
     for (const page of pages.special.splice(0)) await page.context().close();
     for (const page of pages.plain.splice(0)) {
-      // A new document for each test; the playground stores nothing outside of it. The page navigates to about:blank, because
-      // it then keeps its renderer process and compiled code: opening the playground again takes 0.5 s of processor time instead of 1.5 s.
-      await page.evaluate(() => location.assign('about:blank'));
-      await page.waitForURL('about:blank');
       await page.emulateMedia({ colorScheme: null, reducedMotion: null });
       await page.setViewportSize(viewport);
-      idle.push(page);
+      await leavePanel(page);
+      idle.set(url(), [...(idle.get(url()) ?? []), page]);
     }
     expect(complaints.splice(0)).toEqual([]);
   });
-  afterAll(async () => {
-    await browser.close();
-  });
 
-  async function newPage({ without, before, ...options }: Options): Promise<Page> {
-    const page = await browser.newPage({ viewport, ...options });
-    // No test asserts how fast a page is, because waits take longer on a busy machine.
-    page.setDefaultTimeout(150_000);
-    page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(`console: ${message.text()}`);
-    });
-    await page.exposeFunction('reportViolation', (text: string) => complaints.push(`policy: ${text}`));
-    await page.addInitScript(() => {
-      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
-        Reflect.get(globalThis, 'reportViolation')(`${violatedDirective} ${blockedURI} ${sample}`);
-      });
-    });
-    if (without) {
-      await page.addInitScript((name) => Object.defineProperty(navigator, name, { value: undefined }), without);
-    }
-    if (before) await page.addInitScript(before);
+  async function openSpecial(hash: string, options: Options): Promise<Page> {
+    const page = await newPage(options);
+    pages.special.push(page);
+    await page.goto(`${url()}#${hash}`);
     return page;
   }
 
@@ -65,15 +45,68 @@ export function usePlayground(url: () => string = () => inject('url')) {
     url: inject('url'),
     /** The errors of the console and the policy so far, which are then cleared: for a test that causes them. */
     takeComplaints: () => complaints.splice(0),
-    /** Opens the page with a state, `explore?t=2`; with options in its own context, otherwise in one that other tests have used. */
-    async open(hash: string, options: Options = {}): Promise<Page> {
-      const isPlain = Object.keys(options).length === 0;
-      const page = (isPlain ? idle.pop() : undefined) ?? (await newPage(options));
-      (isPlain ? pages.plain : pages.special).push(page);
-      await page.goto(`${url()}#${hash}`);
+    /**
+     * Opens the page with a state, `explore?t=2`. With options it has its own context. Otherwise the test gets a document that other tests
+     * have used, in which the panel starts from the state: loading the page and its engines again takes longer than most tests.
+     */
+    async open(hash: string, options?: Options): Promise<Page> {
+      if (options) return openSpecial(hash, options);
+      const used = idle.get(url())?.pop();
+      const page = used ?? (await newPage({}));
+      pages.plain.push(page);
+      if (!used) await page.goto(`${url()}#${hash}`);
+      else {
+        if (panelOf(page) === hash.split('?', 1)[0]) await leavePanel(page);
+        await followLink(page, hash);
+      }
       return page;
     },
+    /** Opens the page with a state in a new document. */
+    openAnew: (hash: string) => openSpecial(hash, {}),
   };
+}
+
+async function newPage({ without, before, ...options }: Options): Promise<Page> {
+  connection ??= chromium.connect(inject('browser'));
+  const browser = await connection;
+  const page = await browser.newPage({ viewport, ...options });
+  // No test asserts how fast a page is, because waits take longer on a busy machine.
+  page.setDefaultTimeout(150_000);
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(`console: ${message.text()}`);
+  });
+  await page.exposeFunction('reportViolation', (text: string) => complaints.push(`policy: ${text}`));
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
+      Reflect.get(globalThis, 'reportViolation')(`${violatedDirective} ${blockedURI} ${sample}`);
+    });
+  });
+  if (without) {
+    await page.addInitScript((name) => Object.defineProperty(navigator, name, { value: undefined }), without);
+  }
+  if (before) await page.addInitScript(before);
+  return page;
+}
+
+const panelOf = (page: Page) => new URL(page.url()).hash.slice(1).split('?', 1)[0];
+
+/** Opens another panel, which ends what the current one does. A link to the current panel would not: it may replace the link with its state. */
+function leavePanel(page: Page): Promise<void> {
+  return followLink(page, panelOf(page) === 'doctor' ? 'explore' : 'doctor');
+}
+
+/** Follows a link to another panel in the same document. The old panel is removed when this resolves. */
+function followLink(page: Page, hash: string): Promise<void> {
+  return page.evaluate(
+    (to) =>
+      new Promise<void>((resolve) => {
+        addEventListener('hashchange', () => setTimeout(resolve), { once: true });
+        location.hash = to;
+        scrollTo(0, 0);
+      }),
+    hash,
+  );
 }
 
 /** The text of a downloaded file. It has no path here, because Playwright is connected to a browser that another process started. */

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { explored, usePlayground } from './playground.js';
 
-const { open, url, takeComplaints } = usePlayground();
+const { open, openAnew, url, takeComplaints } = usePlayground();
 
 /** `fetch` sets Host itself; here the test sets it. */
 function ask(path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET') {
@@ -108,7 +108,7 @@ describe('the page under the policy', () => {
   });
 
   test('loads less than 300 kB of compressed JavaScript at first, and engines on demand', async () => {
-    const page = await open('explore');
+    const page = await openAnew('explore');
     await explored(page);
     const scripts = await page.evaluate(() =>
       performance

@@ -41,7 +41,7 @@ afterAll(() => {
   server.close();
 });
 
-const { open, takeComplaints } = usePlayground(() => address);
+const { open, openAnew, takeComplaints } = usePlayground(() => address);
 
 test('from a static host without headers the page computes, on one thread, and says so', async () => {
   const page = await open('explore');
@@ -57,7 +57,7 @@ test('from a static host without headers the page computes, on one thread, and s
 });
 
 test('everything that it loads is below its own address', async () => {
-  const page = await open('conformance');
+  const page = await openAnew('conformance');
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(request.url()));
   await availableBackends(page);

@@ -13,13 +13,16 @@ import { runSuite, type SuiteProgress } from './suite.js';
 /** The suite on a backend in this browser: live progress, and the failures with their reasons. */
 export function Conformance({ parameters }: { readonly parameters: URLSearchParams }) {
   const [backend, setBackend] = useState(parameters.get('backend') ?? 'cpu');
+  const [only, setOnly] = useState(parameters.get('only') ?? '');
   const [progress, setProgress] = useState<SuiteProgress | null>(null);
   const [report, setReport] = useState<ConformanceReport | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const running = useRef<AbortController | null>(null);
   const [busy, setBusy] = useState(false);
 
-  useEffect(() => writeParameters('conformance', new URLSearchParams({ backend })), [backend]);
+  useEffect(() => {
+    writeParameters('conformance', new URLSearchParams(only === '' ? { backend } : { backend, only }));
+  }, [backend, only]);
   useEffect(() => () => running.current?.abort(), []);
 
   const run = async () => {
@@ -30,7 +33,7 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
     setReport(null);
     setProgress({ total: 0, cases: [] });
     try {
-      setReport(await runSuite(backend, setProgress, controller.signal));
+      setReport(await runSuite(backend, only, setProgress, controller.signal));
     } catch (error) {
       if (!controller.signal.aborted) setProblem(messageOf(error));
     }
@@ -49,6 +52,15 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
       </section>
       <section class="card" aria-label="What to run">
         <BackendChoice legend="Backend" chosen={backend} onChoose={setBackend} />
+        <label class="only">
+          Only cases whose name contains{' '}
+          <input
+            type="text"
+            placeholder="softmax.vjp/"
+            value={only}
+            onInput={(event) => setOnly(event.currentTarget.value)}
+          />
+        </label>
         <div class="actions">
           <button type="button" class="primary" disabled={busy} onClick={() => void run()}>
             Run the suite

@@ -12,25 +12,27 @@ const betweenPaintsMs = 100;
 /**
  * Runs the suite on a backend in this browser.
  *
- * @throws the signal's reason if it is aborted, after the backend is closed
+ * @param only part of the name of the cases to run; the case that closes the backend runs anyway
+ * @throws the signal's reason if it is aborted, or an error if no name contains `only`, after the backend is closed
  */
 export async function runSuite(
   name: string,
+  only: string,
   onProgress: (progress: SuiteProgress) => void,
   signal: AbortSignal,
 ): Promise<ConformanceReport> {
   const { conformance, reportCase } = await import('@softgrad/core/conformance');
-  const bound = await conformance(await loadProvider(name), { required: true });
+  const all = await conformance(await loadProvider(name), { required: true });
+  const closing = all.at(-1);
+  const bound = all.filter((boundCase) => boundCase === closing || boundCase.name.includes(only));
+  const isAsked = bound.some((boundCase) => boundCase.name.includes(only));
   const cases: CaseReport[] = [];
   let painted = performance.now();
   for (const boundCase of bound) {
-    if (signal.aborted) {
-      // The last case closes the backend.
-      await bound
-        .at(-1)
-        ?.run()
-        .catch(() => {});
+    if (signal.aborted || !isAsked) {
+      await closing?.run().catch(() => {});
       signal.throwIfAborted();
+      throw new Error(`No case has '${only}' in its name; a name is like '${closing?.name}'.`);
     }
     cases.push(await reportCase(boundCase));
     if (performance.now() - painted > betweenPaintsMs) {
