@@ -10,26 +10,28 @@ import { Redis } from 'ioredis';
 export async function startRedis(settings: Readonly<Record<string, string>> = {}) {
   const program = findProgram();
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-redis-'));
-  const port = await freePort();
   const own = { appendonly: 'yes', appendfsync: 'everysec', 'maxmemory-policy': 'noeviction', save: '', ...settings };
-  const options = Object.entries({ ...own, port: String(port), bind: '127.0.0.1', dir: folder, loglevel: 'warning' });
+  const options = Object.entries({ ...own, bind: '127.0.0.1', dir: folder, loglevel: 'warning' });
+  let port = await freePort();
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(
-      program,
-      options.flatMap(([name, value]) => [`--${name}`, value]),
-      { stdio: 'ignore' },
-    );
-    const client = new Redis(port, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
-    client.on('error', () => {});
-    await client.ping();
-    client.disconnect();
+    const words = [...options, ['port', String(port)]].flatMap(([name, value]) => [`--${name}`, value]);
+    child = spawn(program, words, { stdio: 'ignore' });
+    if (!(await answers(child, port))) throw new Error(`port ${port} was taken before redis-server could have it`);
   };
   const kill = async () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  await start();
+  for (let tries = 1; ; tries++) {
+    try {
+      await start();
+      break;
+    } catch (error) {
+      if (tries === 5) throw error;
+      port = await freePort();
+    }
+  }
   return {
     /** Each database has its own queues, so that concurrent tests are independent. */
     url: (database: number) => `redis://127.0.0.1:${port}/${database}`,
@@ -63,6 +65,20 @@ function which(): string | null {
     return execFileSync('which', ['redis-server'], { encoding: 'utf8' }).trim();
   } catch {
     return null;
+  }
+}
+
+/** Waits until a server answers at the port. False if it is another one, or if this one has ended: the port was not free after all. */
+async function answers(child: ChildProcess, port: number): Promise<boolean> {
+  const client = new Redis(port, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
+  client.on('error', () => {});
+  const pid = client.info('server').then((info) => Number(/^process_id:(\d+)/m.exec(info)?.[1]));
+  const ended = new AbortController();
+  try {
+    return (await Promise.race([pid, once(child, 'exit', ended).then(() => null)])) === child.pid;
+  } finally {
+    ended.abort();
+    client.disconnect();
   }
 }
 

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
@@ -21,9 +30,12 @@ import { runStep } from '../src/step.js';
 
 export const backends = new URL('./register-backends.mjs', import.meta.url).href;
 
+/** Linux has a file system in memory, where fsync does not wait for a disk. */
+const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 /** A folder that represents the shared file system. */
 export function workspace() {
-  const root = mkdtempSync(join(tmpdir(), 'softgrad-distributed-'));
+  const root = mkdtempSync(join(temporary, 'softgrad-distributed-'));
   const store = folderStore(root);
   return {
     root,
