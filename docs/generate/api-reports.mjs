@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { publishedPackages } from '../../scripts/packages.mjs';
-import { apiReport } from './api.mjs';
+import { apiReport, programOf } from './api.mjs';
 
 /** The text of every file in api/: one a package that has types. */
 export function apiReports() {
@@ -10,9 +10,11 @@ export function apiReports() {
       .filter(([, target]) => typeof target === 'object' && target.types)
       .map(([path, { types }]) => ({ name: name + path.slice(1), types: join(folder, types) })),
   }));
+  // One program, because packages share most of their declarations.
+  const program = programOf(packages.flatMap(({ entries }) => entries.map(({ types }) => types)));
   return new Map(
     packages
       .filter(({ entries }) => entries.length > 0)
-      .map(({ name, entries }) => [`${name.replace('@softgrad/', '')}.md`, apiReport(name, entries)]),
+      .map(({ name, entries }) => [`${name.replace('@softgrad/', '')}.md`, apiReport(name, entries, program)]),
   );
 }

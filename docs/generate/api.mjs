@@ -1,12 +1,18 @@
 // The declarations that an entry of a package exports, as Markdown: `npm run api` writes them into api/, where a pull request shows what it changes.
 import ts from 'typescript';
 
+/** A TypeScript program of files with types. */
+export function programOf(files) {
+  return ts.createProgram(files, {
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    types: [],
+    noLib: true,
+  });
+}
+
 /** Of each entry: `name` is what is imported, `types` the file with its types. */
-export function apiReport(title, entries) {
-  const program = ts.createProgram(
-    entries.map(({ types }) => types),
-    { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, types: [], noLib: true },
-  );
+export function apiReport(title, entries, program = programOf(entries.map(({ types }) => types))) {
   const checker = program.getTypeChecker();
   const printer = ts.createPrinter({ removeComments: true });
   const sections = entries.map(({ name, types }) => {

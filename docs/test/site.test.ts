@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LinkChecker } from 'linkinator';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
@@ -44,12 +43,25 @@ test('no page is left as raw Markdown for a link to open', () => {
   expect(readdirSync(join(site, 'media')).filter((name) => name.endsWith('.md'))).toEqual([]);
 });
 
-test('every link inside the site leads somewhere', async () => {
-  const { links } = await new LinkChecker().check({
-    path: site,
-    recurse: true,
-    linksToSkip: async (link) => !link.startsWith('http://localhost'),
-  });
-  expect(links.filter(({ state }) => state === 'BROKEN').map(({ url, parent }) => `${url} in ${parent}`)).toEqual([]);
-  expect(links.length).toBeGreaterThan(100);
+test('every link inside the site leads somewhere', () => {
+  const links = readdirSync(site, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.html'))
+    .flatMap((page) => linksOf(page).map((target) => ({ page, target })));
+  const broken = links.filter(({ target }) => !existsSync(join(site, target)));
+  expect(broken.map(({ page, target }) => `${target} in ${page}`)).toEqual([]);
+  expect(links.length).toBeGreaterThan(1000);
 });
+
+/** The files of the site that a page names in an attribute, each once. In text a < is written &lt;, so that what is matched is an element. */
+function linksOf(page: string): readonly string[] {
+  const html = readFileSync(join(site, page), 'utf8');
+  const base = new URL(page, 'http://site/');
+  const targets = [...html.matchAll(/<[a-z]+\b[^<>]*?\s(?:href|src)="([^"]*)"/g)].map(
+    ([, link]) => new URL(link.replaceAll('&amp;', '&'), base),
+  );
+  return [
+    ...new Set(
+      targets.filter(({ host }) => host === base.host).map(({ pathname }) => decodeURIComponent(pathname.slice(1))),
+    ),
+  ];
+}

@@ -11,8 +11,8 @@ import { root, type Snippet, snippets } from './snippets.js';
 const folder = mkdtempSync(fileURLToPath(new URL('.run-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Snippets that change something for all that run in the same process, or that start an engine of their own. */
-const alone = /\bsetBackend\b|@softgrad\/(?:backend-(?:gpujs|tfjs|webgpu)|bench|distributed)/;
+/** Snippets that choose what those after them compute on, unless these choose, too. */
+const chooses = /\bsetBackend\b/;
 
 const all = snippets();
 const outputs = new Map<Snippet, string>();
@@ -26,12 +26,10 @@ describe('the code in the documents runs and prints what it says', () => {
       writeFileSync(file, code);
       files.set(snippet, file);
     }
-    const shared = all.filter(({ code }) => !alone.test(code));
-    const processes = [shared, ...all.filter(({ code }) => alone.test(code)).map((snippet) => [snippet])];
-    for (const ran of processes) {
-      const printed = await outputsOf(ran.map((snippet) => files.get(snippet) ?? ''));
-      for (const [k, snippet] of ran.entries()) outputs.set(snippet, printed[k] ?? '');
-    }
+    // All in one process, which loads each engine once.
+    const ordered = all.toSorted((a, b) => Number(chooses.test(a.code)) - Number(chooses.test(b.code)));
+    const printed = await outputsOf(ordered.map((snippet) => files.get(snippet) ?? ''));
+    for (const [k, snippet] of ordered.entries()) outputs.set(snippet, printed[k] ?? '');
   }, 600_000);
 
   test.each(all.map((snippet) => [snippet.place, snippet] as const))('%s', (_place, snippet) => {
