@@ -27,7 +27,7 @@ async function openWithDevice(mode: 'webgl2' | 'webgpu') {
   const context = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');
   const backend = await gpujs.open({ mode });
   // Not the contexts of gpu.js's feature detection, which have default attributes.
-  const own = context.mock.calls.findIndex(([, attributes]) => attributes !== undefined);
+  const own = context.mock.calls.findIndex(([, attributes]: readonly unknown[]) => attributes !== undefined);
   const gl = context.mock.results[own].value as WebGL2RenderingContext;
   return { backend, gl, lose: () => gl.getExtension('WEBGL_lose_context')?.loseContext() };
 }

@@ -124,8 +124,8 @@ describe('time', () => {
   });
 
   test.each([
-    ['lost', 'ERR_DEVICE_LOST', (backend: WebgpuBackend) => backend.device.destroy()],
-    ['closed', 'ERR_DISPOSED', (backend: WebgpuBackend) => backend.close()],
+    ['lost', 'ERR_DEVICE_LOST', (backend: WebgpuBackend): void => backend.device.destroy()],
+    ['closed', 'ERR_DISPOSED', (backend: WebgpuBackend): void => backend.close()],
   ] as const)('of a backend that is %s meanwhile is %s', async (_, code, end) => {
     const backend = await webgpu.open();
     const timing = backend.time(work(backend).enqueue);
