@@ -94,6 +94,6 @@ test('a folder with anything else in it is left as it is; one that was written b
   await writeStaticPage(folder);
   expect(existsSync(other)).toBe(false);
   expect(readFileSync(join(folder, 'index.html'), 'utf8')).not.toContain('rel="help"');
-  await expect(writeStaticPage(parent)).rejects.toThrow(/is not empty: name a folder that is not there yet/);
+  await expect(writeStaticPage(parent)).rejects.toThrow(/is not empty: expected a folder that does not exist yet/);
   expect(existsSync(join(folder, 'index.html'))).toBe(true);
 });
