@@ -97,7 +97,10 @@ function printoutOf(data: Float64Array): Printout | null {
   // Few of the numbers end in a zero in the one that it was.
   const [first, second] = found;
   if (!first || !second) return first ?? second ?? null;
-  return usingLastDigit(data, second) > usingLastDigit(data, first) ? second : first;
+  const [ofFirst, ofSecond] = [usingLastDigit(data, first), usingLastDigit(data, second)];
+  if (ofFirst !== ofSecond) return ofSecond > ofFirst ? second : first;
+  // Nothing tells them apart: the coarser one allows for both.
+  return data.some((value) => isTelling(value) && second.step(value) > first.step(value)) ? second : first;
 }
 
 function decimals(digits: number): Printout {

@@ -59,3 +59,13 @@ test('what half precision leaves of a sum that is 0 are multiples of the last pl
   ];
   expect(diagnose({ logits, gradient: other }).verdict).toBe('unknown');
 });
+
+test('where as many numbers use the last digit in decimals as in significant digits, the coarser of the two is taken', () => {
+  // 0.98987 and -0.00987 printed with three digits.
+  const numbers = Float64Array.of(-0.01, -0.91, -0.01, 0.99, -0.00987);
+  expect(precisionOf(numbers)?.name).toBe('3 significant digits');
+  const s = [1e-9, 2e-9, 3e-9, 0.99987, 0.00013];
+  const gradient = [s.map((value, i) => Number((value - (i === 1 ? 0.96 : 0.01)).toExponential(2)))];
+  const { matches } = diagnose({ probabilities: [s], target: [1], labelSmoothing: 0.05, gradient });
+  expect(matches.map(({ id }) => id)).toContain('right');
+});

@@ -62,6 +62,7 @@ export async function safetensorsRows(
       `${label}: bytes ${begin} to ${end} of ${byteLength - dataOffset}; expected the ${takes} that shape ${formatShape(shape)} of ${dtype} takes`,
     );
   }
+  checkCoverage(tensors, names, byteLength - dataOffset, name);
   if (takes === 0 && Math.max(0, ...shape) > mostEmpty) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -114,6 +115,24 @@ function parseTensor(entry: unknown, label: string) {
     );
   }
   return { dtype, shape, begin, end };
+}
+
+/** The format has tensors one after another, so that a name that the header has twice, of which JSON keeps one, leaves bytes over. */
+function checkCoverage(tensors: Header, names: readonly string[], dataBytes: number, name: string): void {
+  const spans = names.map((key) => parseTensor(tensors[key], `${name}:${key}`));
+  spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let covered = 0;
+  for (const { begin, end } of [...spans, { begin: dataBytes, end: dataBytes }]) {
+    if (begin !== covered) {
+      const span = `bytes ${Math.min(begin, covered)} to ${Math.max(begin, covered)} of ${dataBytes}`;
+      const fault = begin > covered ? 'belong to no tensor' : begin < dataBytes ? 'belong to two tensors' : 'are missing';
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: ${span} ${fault}; expected tensors one after another, each name once`,
+      );
+    }
+    covered = end;
+  }
 }
 
 function isCounts(value: unknown): value is readonly number[] {

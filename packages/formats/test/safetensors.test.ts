@@ -150,3 +150,25 @@ test('only a tensor without elements is held to the longest dimension', async ()
   expect((await opened(header([0, most], 0), 0)).shape).toEqual([0, most]);
   await expect(opened(header([0, most + 1], 0), 0)).rejects.toThrow(/expected dimensions of at most 16777216/);
 });
+
+describe('bytes of no tensor, or of two, are refused: a name that the header has twice loses one of its tensors', () => {
+  const b = (begin: number, end: number) => ({ b: { dtype: 'F32', shape: [1, 2], data_offsets: [begin, end] } });
+  const twice =
+    '{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}';
+
+  test.each<[string, Uint8Array, RegExp]>([
+    ['a name twice', file(twice, 16), /bytes 0 to 8 of 16 belong to no tensor/],
+    ['a gap', file({ ...tensor(), ...b(12, 20) }, 20), /bytes 8 to 12 of 20 belong to no tensor/],
+    ['an overlap', file({ ...tensor(), ...b(4, 12) }, 12), /bytes 4 to 8 of 12 belong to two tensors/],
+    ['more at the end', file(tensor(), 9), /bytes 8 to 9 of 9 belong to no tensor/],
+    ['less at the end', file({ ...tensor(), ...b(8, 16) }, 12), /bytes 12 to 16 of 12 are missing/],
+  ])('%s', async (_, bytes, message) => {
+    await expect(open(bytes, 'a')).rejects.toThrow(message);
+  });
+
+  test('tensors may be in any order, and empty ones anywhere', async () => {
+    const empty = { c: { dtype: 'F32', shape: [0, 2], data_offsets: [8, 8] } };
+    const reader = await open(file({ ...b(8, 16), ...empty, ...tensor() }, 16), 'a');
+    expect(reader.shape).toEqual([1, 2]);
+  });
+});
