@@ -18,6 +18,8 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
   const [report] = JSON.parse(await textOf(download));
   expect(report).toMatchObject({ backend: 'wasm', unavailable: null });
+  const sections = report.cases.map(({ section }: { section: string }) => section);
+  expect([...new Set(sections)].sort()).toEqual(['lifecycle', 'log-sum-exp']);
   const outcomes = new Set(report.cases.map(({ outcome }: { outcome: string }) => outcome));
   expect([...outcomes].sort()).toEqual(['passed', 'skipped']);
 });
