@@ -125,7 +125,8 @@ function checkCoverage(tensors: Header, names: readonly string[], dataBytes: num
   for (const { begin, end } of [...spans, { begin: dataBytes, end: dataBytes }]) {
     if (begin !== covered) {
       const span = `bytes ${Math.min(begin, covered)} to ${Math.max(begin, covered)} of ${dataBytes}`;
-      const fault = begin > covered ? 'belong to no tensor' : begin < dataBytes ? 'belong to two tensors' : 'are missing';
+      const fault =
+        begin > covered ? 'belong to no tensor' : begin < dataBytes ? 'belong to two tensors' : 'are missing';
       throw new SoftgradError(
         'ERR_VALUE',
         `${name}: ${span} ${fault}; expected tensors one after another, each name once`,
