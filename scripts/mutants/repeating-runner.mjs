@@ -77,7 +77,11 @@ export default class RepeatingRunner extends VitestTestRunner {
     if (!isInRound(test) || finished.has(id) || !reachesAlive(id)) return;
     const { ms } = measured[id];
     begin('', id);
-    const hits = await this.#reached(test);
+    const hits = await this.#reached(test).catch(() => null);
+    if (hits === null) {
+      tell({ finished: id, dependent: `${test.file.name}: ${fullName(test)}` });
+      return;
+    }
     const confirmed = plan.confirm?.test === id ? plan.confirm.mutant : null;
     if (confirmed !== null && !(await this.#isRepeatable(test)))
       this.#restart({ finished: id, unrepeatable: `${test.file.name}: ${fullName(test)}` });

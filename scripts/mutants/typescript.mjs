@@ -308,7 +308,8 @@ async function tryRound(copy, alive, limits, onKilled) {
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
-    for (const { killed, by, finished: test, unrepeatable, confirm: unsure } of events) {
+    for (const { killed, by, finished: test, unrepeatable, dependent, confirm: unsure } of events) {
+      if (dependent !== undefined) console.log(`Left out, because it fails unless others run before it: ${dependent}`);
       if (unrepeatable !== undefined)
         console.log(`Left out, because it passes only once in a process: ${unrepeatable}`);
       if (killed !== undefined) onKilled(killed, by);

@@ -288,6 +288,7 @@ test('errors say what to do, with the names that are registered', async () => {
   expect(refused.message).toBe(
     'setBackend: no backend can run here: broken: no such device; buy one; exact: it was closed; open it again',
   );
+  register('somebody', async () => ({ default: minimal }));
   await expect(loadProvider('nobody')).rejects.toThrow(
     `no backend is named 'nobody': known are ${registered().join(', ')}`,
   );
