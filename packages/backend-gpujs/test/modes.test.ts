@@ -1,15 +1,12 @@
 import { sigmoid, softmax, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { gpujs, type Mode } from '../src/index.js';
 import { everywhere, wrap } from './everywhere.js';
 import { nodeModes } from './node-modes.js';
 
 // Mode cpu indexes in float64, so indices above 2²⁴ are not critical.
-everywhere(
-  nodeModes,
-  nodeModes.filter((mode) => mode !== 'cpu'),
-);
+everywhere(nodeModes, inject('everything') ? nodeModes.filter((mode) => mode !== 'cpu') : []);
 
 test.each([
   ['webgpu', /WebGPU is missing/],
