@@ -48,6 +48,9 @@ export function startLateProgress(label: string, total: number, context: Streams
   };
 }
 
+/** Before this share of the work, most of the time went into what happens once: loading, compiling. It says nothing about the rest. */
+const leastShare = 0.03;
+
 /** The bar; the time left is estimated from the time taken so far. */
 function bar(label: string, total: number, { stdout, stderr, now }: Streams, began: number): Progress {
   const single = new SingleBar({
@@ -61,7 +64,7 @@ function bar(label: string, total: number, { stdout, stderr, now }: Streams, beg
   let shown = label;
   const payload = () => ({
     label: shown,
-    left: at > 0 ? formatSeconds(((now() - began) * (total / at - 1)) / 1000) : '?',
+    left: at > 0 && at >= leastShare * total ? formatSeconds(((now() - began) * (total / at - 1)) / 1000) : '?',
   });
   single.start(total, 0, payload());
   return {

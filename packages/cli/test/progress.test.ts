@@ -68,6 +68,14 @@ test('the time left is estimated from the time taken so far', () => {
   expect(drawn()).toMatch(/ 10% 1m30s left/);
 });
 
+test('no time left is estimated from the first calls, which load and compile', () => {
+  const { progress, clock, drawn } = start('conformance', 100);
+  clock.at = 8000;
+  progress.update(2);
+  progress.stop();
+  expect(drawn()).toMatch(/ 2% \? left/);
+});
+
 test('seconds are formatted as minutes and hours', () => {
   expect([0, 0.2, 59, 60, 61.5, 3599, 3600, 12_345].map(formatSeconds)).toEqual([
     '0s',
