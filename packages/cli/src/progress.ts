@@ -49,7 +49,7 @@ export function startLateProgress(label: string, total: number, context: Streams
 }
 
 /** Before this share of the work, most of the time went into what happens once: loading, compiling. It says nothing about the rest. */
-const leastShare = 0.03;
+const leastShare = 0.05;
 
 /** The bar; the time left is estimated from the time taken so far. */
 function bar(label: string, total: number, { stdout, stderr, now }: Streams, began: number): Progress {
