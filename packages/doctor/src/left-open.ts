@@ -41,8 +41,8 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   if (problem.g || kind !== 'gradient' || !data.every(Number.isFinite)) return null;
   const as = (formula: string): OpenRight => ({ mistake: right, formula });
   if (multiples.includes(agreement.id)) {
-    const label = onlyClass(problem);
-    if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one in the target`);
+    const label = onlyClass(problem, data);
+    if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data))
       return as('(s − y) times what another loss of the same probability of each target gives');
     if (Math.abs(sizeOf(data) - 1) <= unit) {
@@ -55,30 +55,38 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
 /** Explanations that are the right gradient times a factor above 0. */
 const multiples: readonly string[] = ['scaled', 'batch-size', 'temperature'];
 
-/** The class of all rows, where it is the same and nobody said what it weighs; null otherwise. */
-function onlyClass({ y, target, n, f }: Problem): number | null {
+/** A row below this share of the largest number is none that shows a factor: a printout leaves it a digit at most. */
+const negligible = 2e-3;
+/** Probabilities that differ by less give factors that differ by little. */
+const alike = 1e-3;
+
+/** The same of the targets' probabilities, which losses are functions of, beside 1. */
+const alikeTargets = 1e-2;
+
+/** The class of all rows that count, where it is the same and nobody said what it weighs; null otherwise. */
+function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null {
   if (!y || !target || target.weight) return null;
-  const labels = new Set(Array.from({ length: n }, (_, row) => y.subarray(row * f, (row + 1) * f).indexOf(1)));
+  const labels = new Set(rowsThatCount(data, f).map((row) => y.subarray(row * f, (row + 1) * f).indexOf(1)));
   const [label = -1] = labels;
   return labels.size === 1 && label >= 0 ? label : null;
 }
 
-/** A row below this share of the largest number is none that shows a factor. */
-const negligible = 1e-3;
-/** Probabilities that differ by less give factors that differ by little. */
-const alike = 1e-3;
-
 /** True where the targets of all rows that count have the same probability: losses of it differ by a constant factor. */
-function targetsAlike({ s, y, n, f }: Problem, data: Float64Array): boolean {
+function targetsAlike({ s, y, f }: Problem, data: Float64Array): boolean {
   if (!y) return false;
-  const most = largestOf(data);
-  const found = Array.from({ length: n }, (_, row) => {
+  const found = rowsThatCount(data, f).map((row) => {
     const label = y.subarray(row * f, (row + 1) * f).indexOf(1);
-    const counts = largestOf(data.subarray(row * f, (row + 1) * f)) > negligible * most;
-    return counts ? [label < 0 ? Number.NaN : at(s, row * f + label)] : [];
-  }).flat();
-  const { least, most: greatest } = rangeOf(found);
-  return greatest - least <= alike * least;
+    return label < 0 ? Number.NaN : at(s, row * f + label);
+  });
+  const { least, most } = rangeOf(found);
+  return most - least <= alikeTargets;
+}
+
+/** The rows that are not negligible beside the largest number. */
+function rowsThatCount(data: Float64Array, f: number): readonly number[] {
+  const most = largestOf(data);
+  const isLarge = (row: number) => largestOf(data.subarray(row * f, (row + 1) * f)) > negligible * most;
+  return Array.from({ length: data.length / f }, (_, row) => row).filter(isLarge);
 }
 
 /** True where so few digits agree that the numbers may be the right gradient of any loss. */
