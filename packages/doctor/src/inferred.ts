@@ -3,7 +3,7 @@ import { rangeOf } from './compare.js';
 import { type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
-import type { Problem } from './problem.js';
+import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
 
 /**
@@ -120,7 +120,7 @@ function factorOf(data: Float64Array, values: Float64Array, start: number, end: 
 /** What the factors of the rows are: one for each class of the target, or one for each row. */
 function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
   const rounded = factors.map((factor) => Number(factor.toPrecision(3)));
-  const classes = Array.from({ length: n }, (_, row) => (y ? y.subarray(row * f, (row + 1) * f).indexOf(1) : -1));
+  const classes = Array.from({ length: n }, (_, row) => (y ? labelOf(y, row, f) : -1));
   const weights = new Map<number, number>();
   const byClass = classes.every((label, row) => {
     const weight = weights.get(label) ?? at(rounded, row);

@@ -4,7 +4,7 @@ import { saturatedRows } from './condition.js';
 import type { Mistake } from './form.js';
 import { right } from './mistakes/right.js';
 import { type Precision, precisionOf } from './precision.js';
-import type { Problem } from './problem.js';
+import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isNoiseOfSums, isWithinDouble } from './row-sum.js';
 
@@ -66,7 +66,7 @@ const alikeTargets = 1e-2;
 /** The class of all rows that count, where it is the same and nobody said what it weighs; null otherwise. */
 function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null {
   if (!y || !target || target.weight) return null;
-  const labels = new Set(rowsThatCount(data, f).map((row) => y.subarray(row * f, (row + 1) * f).indexOf(1)));
+  const labels = new Set(rowsThatCount(data, f).map((row) => labelOf(y, row, f)));
   const [label = -1] = labels;
   return labels.size === 1 && label >= 0 ? label : null;
 }
@@ -75,7 +75,7 @@ function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null
 function targetsAlike({ s, y, f }: Problem, data: Float64Array): boolean {
   if (!y) return false;
   const found = rowsThatCount(data, f).map((row) => {
-    const label = y.subarray(row * f, (row + 1) * f).indexOf(1);
+    const label = labelOf(y, row, f);
     return label < 0 ? Number.NaN : at(s, row * f + label);
   });
   const { least, most } = rangeOf(found);

@@ -336,3 +336,8 @@ function isOneHot(y: Float64Array, f: number): boolean {
   }
   return true;
 }
+
+/** The class of a one-hot row of the target, or −1. */
+export function labelOf(y: Float64Array, row: number, f: number): number {
+  return y.subarray(row * f, (row + 1) * f).indexOf(1);
+}

@@ -131,7 +131,7 @@ export const blockElements = 128;
 export const leastSquares = (15 / 16) ** 2;
 
 /** What is left of ⟨s, g⟩ when a multiple of Σ s is taken off has the bits of a float32 if it is a larger share of both. */
-export const leastShare = 2 ** -18;
+const leastShare = 2 ** -18;
 
 /**
  * float64 arithmetic has 25 bits to spare for sums of float32, as many as cotangents that differ can have in common, if g is multiplied by Σ s.
