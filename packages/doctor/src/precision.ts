@@ -1,3 +1,5 @@
+import { at } from './at.js';
+
 /** How numbers were rounded before they came here, as far as the numbers themselves tell. */
 export interface Precision {
   /** In words: bfloat16, float16, or so many decimals. */
@@ -51,8 +53,8 @@ const chance = 1e-3;
 export function precisionOf(data: Float64Array): Precision | null {
   if (everyNumber(data, () => false)) return null;
   const [half, other] = halves.filter((one) => everyNumber(data, (value) => rounded(value, one) === value));
-  if (half) return ofHalf(data, half, other);
   const printed = printoutOf(data);
+  if (half) return ofHalfOrPrinted(data, ofHalf(data, half, other), printed);
   if (!printed) return null;
   const { name, step } = printed;
   const origin = halves.find((one) => cameFrom(data, one, printed));
@@ -78,6 +80,16 @@ function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = 
   const slack = data.map((value) => Math.max(spacing(value, half), spacing(value, other)) / 2);
   const coarser = data.some((value) => value !== 0 && spacing(value, other) > spacing(value, half)) ? other : half;
   return { name: coarser.name, slack, unit: 2 ** -half.bits };
+}
+
+/**
+ * Numbers of a half precision may be those of a printout too: ±0.125 is 3 decimals. Where the printout leaves more open for
+ * every number, it is allowed for: its zeros stand for all that is too small to be printed.
+ */
+function ofHalfOrPrinted(data: Float64Array, half: Precision, printed: Printout | null): Precision {
+  const slack = data.map((value) => (printed?.step(value) ?? 0) / 2);
+  if (!printed || data.some((value, i) => isTelling(value) && at(slack, i) < at(half.slack, i))) return half;
+  return { name: `${half.name}, or printed with ${printed.name}`, slack, unit: half.unit };
 }
 
 interface Printout {

@@ -24,6 +24,15 @@ describe('the precision of numbers', () => {
     expect(of(0.91, 0.245)?.name).toBe('3 decimals');
   });
 
+  test('is also that of a printout, where it leaves more open for every number: what was printed as 0 may be anything below', () => {
+    expect(of(0.125, -0.125, 0)).toEqual({
+      name: 'bfloat16, or printed with 3 decimals',
+      slack: Float64Array.of(0.5e-3, 0.5e-3, 0.5e-3),
+      unit: 2 ** -8,
+    });
+    expect(of(0.125, -0.5)?.name).toBe('bfloat16');
+  });
+
   test('leaves half of the last place, of float16 below its normal numbers half of 2⁻²⁴', () => {
     expect(of(0.2451171875, -0.91015625)?.slack).toEqual(Float64Array.of(2 ** -11, 2 ** -9));
     expect(of(0.2447, -0.9099)?.slack).toEqual(Float64Array.of(0.5e-4, 0.5e-4));
