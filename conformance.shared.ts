@@ -29,6 +29,23 @@ export function select<C extends Case>(
   return { selected, leftOut: leftOut.map((entry, i) => ({ ...entry, cases: counts[i] })) };
 }
 
+/** Sections about what a device and its browser do, rather than about an operation. */
+const aboutDevices: readonly string[] = ['storage', 'lifecycle', 'supports'];
+
+/**
+ * Every case about storage, lifecycle and `supports`, and one case of each other property of each operation: with rows that are contiguous and
+ * rows that are not, for softmax. For a browser whose engine runs the programs that another test runs with every shape and option.
+ */
+export function onePerProperty<C extends Case & { readonly section: string }>(cases: readonly C[]): readonly C[] {
+  const found = new Set<string>();
+  return cases.filter(({ id, section }) => {
+    if (aboutDevices.includes(section)) return true;
+    const [property] = id.split(/[:;]/);
+    const axis = section === 'softmax' ? (/axis=\d/.exec(id)?.[0] ?? '') : '';
+    return found.size !== found.add(`${property} ${axis}`).size;
+  });
+}
+
 /**
  * A selection of which every feature of every case has a case: its property along each axis, and each option and shape of its section. For engines on
  * which most of the time goes into compiling: cases that are left out repeat what others show, with the same kernels.

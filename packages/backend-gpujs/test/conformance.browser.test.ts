@@ -29,7 +29,7 @@ const everyMode: readonly LeftOut[] = [
 ];
 
 // WGSL runs every kernel, and cross-entropy with every option.
-conforms('in Chromium', { mode: 'webgpu', composed: false, leftOut: everyMode });
+conforms('in Chromium', { mode: 'webgpu', composed: false, leftOut: everyMode, onePerProperty: 115 });
 
 // GLSL runs every kernel and every kind of index.
 const inGlsl: readonly LeftOut[] = [
@@ -52,25 +52,7 @@ const inGlsl: readonly LeftOut[] = [
   },
 ];
 
-// In `npm test`, GLSL runs each construct that kernels are made of.
-const inWgsl: readonly LeftOut[] = [
-  {
-    ids: /^(log-softmax|log-sum-exp|relu|softmin|extremes|row-groups)\//,
-    cases: 174,
-    because: 'WGSL runs these kernels, and modes cpu and webasm in Node; others of the same constructs are run',
-  },
-  {
-    ids: /^cross-entropy\/(?!(?:loss|gradient):target=(?:indices|probabilities;reduction=none);weight=classes)/,
-    cases: 16,
-    because: 'WGSL runs them; a loss and a gradient with weights and a mask are run for each kind of target',
-  },
-  {
-    ids: /^softmax\/(?!values:shape=(?:7x5|2x3x4|1x65537);|lengths:)|^softmax\/values:(?!.*input=(?:ramp|removed|nan|shifted|spread))/,
-    cases: 52,
-    because: 'further shapes and logits of the same kernels, which WGSL runs',
-  },
-];
-conforms('in Chromium', { mode: 'webgl2', composed: false, leftOut: inGlsl, leftToAll: inWgsl });
+conforms('in Chromium', { mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 112 });
 
 // The translator for WebGL 1's GLSL derives from the other one: it runs the building blocks of kernels, which are integer division,
 // rows in blocks, pivots and exp.

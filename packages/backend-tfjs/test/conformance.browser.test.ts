@@ -27,32 +27,16 @@ const leftOut: readonly LeftOut[] = [
   },
 ];
 
-/** What `npm test` leaves out of that: the remaining sections have an operation with every verb, over one window and several, along each axis. */
-const leftToAll: readonly LeftOut[] = [
-  {
-    ids: /^(log-sum-exp|row-groups)\/|^extremes\/(?!softmax-values|cross-entropy)/,
-    cases: 93,
-    because: `${interpreted}; log-softmax and softmax are composed of the same verbs`,
-  },
-  {
-    ids: /^cross-entropy\/(?!(?:loss|gradient):target=(?:indices|probabilities;reduction=none);weight=classes|loss:.*shape=1x40000)/,
-    cases: 15,
-    because: `${interpreted}; a loss and a gradient with weights and a mask are run for each kind of target`,
-  },
-  {
-    ids: /^(?:log-)?softmax\/(?:values|vjp|jvp|jacobian):(?!.*input=(?:ramp|removed|nan|shifted|spread))/,
-    cases: 43,
-    because: `${interpreted}; further logits for the same programs`,
-  },
-];
-
 // Only a browser has these engines. What is composed runs the basis's verbs one by one, and the section `basis` has every one of them.
-for (const engine of ['webgl', 'webgpu'] as const) {
+for (const [engine, count] of [
+  ['webgl', 107],
+  ['webgpu', 105],
+] as const) {
   conforms(engine, `engine ${engine}`, () => tfjs.open({ engine }), {
     ...known[engine],
     composed: false,
     leftOut,
-    leftToAll,
+    onePerProperty: count,
   });
 }
 

@@ -1,5 +1,6 @@
 import { type BoundCase, conformance, sections, skipReasons } from '@softgrad/core/conformance';
 import { describe, expect, inject, test } from 'vitest';
+import { onePerProperty } from '../../../conformance.shared.js';
 import { webgpu } from '../src/index.js';
 import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.js';
 
@@ -11,8 +12,6 @@ import './devices.test.js';
 import './faults.test.js';
 import './time.test.js';
 
-const aboutBrowsers = ['storage', 'lifecycle', 'supports'];
-
 /** Sections about the kernels and core only, of which a browser changes nothing: these cases use the programs of the others. */
 const aboutKernels: Readonly<Record<string, RegExp>> = {
   laws: /:operation=softmax$/,
@@ -23,20 +22,15 @@ const aboutKernels: Readonly<Record<string, RegExp>> = {
 /** It compiles 18 programs, three quarters of what the section takes. Node runs it with the same programs. */
 const leftToAll = /^cross-entropy\/one-loss$/;
 
-/**
- * All cases of the sections that a browser can affect; of the others, one case of each property. Rows are contiguous or not, depending on the axis:
- * one operation runs along each.
- */
+/** One case of each property that a browser can affect. */
 function forBrowsers(cases: readonly BoundCase[]): readonly BoundCase[] {
-  const told = new Set<string>();
-  return cases.filter(({ id, section, name, skip }) => {
-    if (leftToAll.test(id) && !inject('everything')) return false;
-    if (skip !== null || name.includes('(composed)') || id.includes('/lengths')) return false;
-    if (aboutBrowsers.includes(section)) return true;
-    if (aboutKernels[section]?.test(id) === false) return false;
-    const axis = section === 'softmax' ? (/axis=\d/.exec(id)?.[0] ?? '') : '';
-    return told.size !== told.add(`${id.split(/[:;]/)[0]} ${axis}`).size;
-  });
+  return onePerProperty(
+    cases.filter(({ id, section, name, skip }) => {
+      if (leftToAll.test(id) && !inject('everything')) return false;
+      if (skip !== null || name.includes('(composed)') || id.includes('/lengths')) return false;
+      return aboutKernels[section]?.test(id) !== false;
+    }),
+  );
 }
 
 describe('webgpu in Chromium', async () => {
