@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { type Pair, productError, sumError } from '../pair.js';
+import { centredMean, type Pair, productError, sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
@@ -229,18 +229,13 @@ function scaleShifted(
   for (; k < end; k++) out[k] = s[k] * ((g[k] - origin) * total - mean) * factor;
 }
 
-/**
- * The Σ s⁴ from which rows are searched for a probability above ½, because each of these exceeds it. Σ s⁴ is free compared with the loads; a search
- * in every row is an unpredictable branch, and Σ s² is above ¼ in many rows without one.
- */
-const leastFourth = (1 / 2) ** 4;
-
 /** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
 export const leastExcess = 2 ** -40;
 
 /**
- * ⟨s, g⟩ is summed in float64 by fours whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
- * term is most of it. Rows with a probability above ½ and divisions by T take more care: see `scalePrecisely`.
+ * ⟨s, g⟩ is summed in float64 by eights whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
+ * term is most of it. Rows with a probability above ½, which is sought among the eight whose sum is above ½, are summed again without that entry's
+ * cotangent. If T = 1, a difference or two and a product follow; quotients by T take more care: see `scalePrecisely`.
  */
 function vjpDouble(
   out: FloatArray,
@@ -254,13 +249,13 @@ function vjpDouble(
   const inexact = reciprocalError(factor, temperature);
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
-    const lastFour = (end - 3) | 0;
+    const lastEight = (end - 7) | 0;
     let mean = 0;
     let low = 0;
-    let fourth = 0;
     let total = 0;
+    let peak = -1;
     let k = start;
-    for (; k < lastFour; k += 4) {
+    for (; k < lastEight; k += 8) {
       const k1 = (k + 1) | 0;
       const k2 = (k + 2) | 0;
       const k3 = (k + 3) | 0;
@@ -268,77 +263,85 @@ function vjpDouble(
       const s1 = s[k1];
       const s2 = s[k2];
       const s3 = s[k3];
-      const part = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
-      const next = mean + part;
-      low += sumError(mean, part, next);
+      const firstProducts = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
+      const firstFour = s0 + s1 + (s2 + s3);
+      const k4 = (k + 4) | 0;
+      const k5 = (k + 5) | 0;
+      const k6 = (k + 6) | 0;
+      const k7 = (k + 7) | 0;
+      const s4 = s[k4];
+      const s5 = s[k5];
+      const s6 = s[k6];
+      const s7 = s[k7];
+      const products = firstProducts + (s4 * g[k4] + s5 * g[k5] + (s6 * g[k6] + s7 * g[k7]));
+      const eight = firstFour + (s4 + s5 + (s6 + s7));
+      const next = mean + products;
+      low += sumError(mean, products, next);
       mean = next;
-      const squares0 = s0 * s0 + s1 * s1;
-      const squares1 = s2 * s2 + s3 * s3;
-      fourth += squares0 * squares0 + squares1 * squares1;
-      total += s0 + s1 + (s2 + s3);
+      if (eight > 0.5) peak = k;
+      total += eight;
     }
     for (; k < end; k++) {
-      const term = s[k] * g[k];
-      const next = mean + term;
-      low += sumError(mean, term, next);
+      const product = s[k] * g[k];
+      const next = mean + product;
+      low += sumError(mean, product, next);
       mean = next;
-      const square = s[k] * s[k];
-      fourth += square * square;
+      if (s[k] > 0.5) peak = k;
       total += s[k];
     }
-    const top = fourth > leastFourth ? indexAboveHalf(s, start, end) : -1;
+    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end);
     const origin = top < 0 ? 0 : g[top];
     if (top >= 0) {
-      meanOfMoved(topMean, s, g, start, end, origin);
+      centredMean(topMean, s, g, start, end, origin);
       mean = topMean.high;
       low = topMean.low;
     }
     if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
       vjpWideRow(out, s, g, start, end, 1);
       divide(out, start, end, temperature);
-      continue;
-    }
-    const isNormal = Math.abs(total - 1) < leastExcess;
-    if (isNormal && (top >= 0 || temperature !== 1)) {
+    } else if (!(Math.abs(total - 1) < leastExcess)) {
+      scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
+    } else if (temperature === 1) {
+      scaleCentred(out, s, g, start, end, origin, mean + low);
+    } else {
       const constant = origin + mean;
-      const rest = sumError(origin, mean, constant) + low;
-      scalePrecisely(out, s, g, start, end, constant, rest, factor, inexact);
-    } else scaleShifted(out, s, g, start, end, origin, isNormal ? 1 : total, mean + low, factor);
+      scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, factor, inexact);
+    }
   }
+}
+
+/** `out = s ⊙ (g − origin − mean)`. */
+function scaleCentred(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  origin: number,
+  mean: number,
+): void {
+  const lastFour = (end - 3) | 0;
+  let k = start;
+  for (; k < lastFour; k += 4) {
+    const k1 = (k + 1) | 0;
+    const k2 = (k + 2) | 0;
+    const k3 = (k + 3) | 0;
+    const dx0 = s[k] * (g[k] - origin - mean);
+    const dx1 = s[k1] * (g[k1] - origin - mean);
+    const dx2 = s[k2] * (g[k2] - origin - mean);
+    const dx3 = s[k3] * (g[k3] - origin - mean);
+    out[k] = dx0;
+    out[k1] = dx1;
+    out[k2] = dx2;
+    out[k3] = dx3;
+  }
+  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean);
 }
 
 /** `(1 / T − factor) T`, factor being 1 / T as rounded. */
 function reciprocalError(factor: number, temperature: number): number {
   const product = factor * temperature;
   return 1 - product - productError(factor, temperature, product);
-}
-
-/** `Σ s (g − origin)`, compensated in two chains. */
-function meanOfMoved(result: Pair, s: FloatArray, g: FloatArray, start: number, end: number, origin: number): void {
-  let mean0 = 0;
-  let mean1 = 0;
-  let low0 = 0;
-  let low1 = 0;
-  let k = start;
-  for (const lastTwo = (end - 1) | 0; k < lastTwo; k += 2) {
-    const l = (k + 1) | 0;
-    const term0 = s[k] * (g[k] - origin);
-    const term1 = s[l] * (g[l] - origin);
-    const next0 = mean0 + term0;
-    const next1 = mean1 + term1;
-    low0 += sumError(mean0, term0, next0);
-    low1 += sumError(mean1, term1, next1);
-    mean0 = next0;
-    mean1 = next1;
-  }
-  if (k < end) {
-    const term = s[k] * (g[k] - origin);
-    const next = mean0 + term;
-    low0 += sumError(mean0, term, next);
-    mean0 = next;
-  }
-  result.high = mean0 + mean1;
-  result.low = sumError(mean0, mean1, result.high) + low0 + low1;
 }
 
 /** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
