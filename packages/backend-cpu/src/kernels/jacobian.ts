@@ -105,10 +105,17 @@ function jacobianLong(
   classes: number,
   factor: number,
 ): void {
+  const isSingle = out instanceof Float32Array;
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     const lastFour = (end - 3) | 0;
+    // Probabilities rounded to float32 sum to 1 only within an ULP of the result; in float64, the sum itself rounds by as much.
+    let total = 1;
+    if (isSingle) {
+      total = 0;
+      for (let k = start; k < end; k++) total += s[k];
+    }
     for (let r = start; r < end; r++) {
       const p = s[r];
       const diagonal = (to + r - start) | 0;
@@ -128,7 +135,7 @@ function jacobianLong(
         out[to] = 0 - p * s[k] * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p) * factor;
+      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : total - p) * factor;
     }
   }
 }
