@@ -7,7 +7,7 @@ import { mostConstant, vjpWideRow } from './vjp-wide.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
-const topMean: Pair = { high: 0, low: 0 };
+const rowMean: Pair = { high: 0, low: 0 };
 
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
@@ -56,9 +56,9 @@ function vjpRows(
   } else if (isSingle) {
     (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
   } else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
-    vjpDouble(out, s, g, length, classes, temperature);
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, temperature);
   } else {
-    vjpDouble(out, s, g, length, classes, 1);
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, 1);
     divide(out, 0, length, temperature);
   }
 }
@@ -203,7 +203,7 @@ function vjpSingle(
   }
 }
 
-/** Rows of float32 shorter than this have the probability above ½ found without a branch, which is unpredictable. */
+/** Rows shorter than this have the probability above ½ found without a branch, which is unpredictable. */
 export const leastSearched = 16;
 
 /** 1.5 · 2^52, beside which a float64 has no bits below 1: adding and subtracting it rounds to an integer. */
@@ -341,8 +341,6 @@ function vjpDouble(
   classes: number,
   temperature: number,
 ): void {
-  const factor = 1 / temperature;
-  const inexact = reciprocalError(factor, temperature);
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     const lastEight = (end - 7) | 0;
@@ -388,21 +386,96 @@ function vjpDouble(
     const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end);
     const origin = top < 0 ? 0 : g[top];
     if (top >= 0) {
-      centredMean(topMean, s, g, start, end, origin);
-      mean = topMean.high;
-      low = topMean.low;
+      centredMean(rowMean, s, g, start, end, origin);
+      mean = rowMean.high;
+      low = rowMean.low;
     }
-    if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
-      vjpWideRow(out, s, g, start, end, 1);
-      divide(out, start, end, temperature);
-    } else if (!(Math.abs(total - 1) < leastExcess)) {
-      scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
-    } else if (temperature === 1) {
-      scaleCentred(out, s, g, start, end, origin, mean + low);
-    } else {
-      const constant = origin + mean;
-      scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, factor, inexact);
+    scaleRow(out, s, g, start, end, origin, mean, low, total, temperature);
+  }
+}
+
+/** `vjpDouble` with the cotangent of a probability above ½ taken off from the start, found as in `vjpSingleShort`. */
+function vjpDoubleShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  temperature: number,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastTwo = (end - 1) | 0;
+    let origin0 = 0;
+    let origin1 = 0;
+    let total0 = 0;
+    let total1 = 0;
+    let k = start;
+    for (; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const s0 = s[k];
+      const s1 = s[l];
+      origin0 += (s0 + integers - integers) * g[k];
+      origin1 += (s1 + integers - integers) * g[l];
+      total0 += s0;
+      total1 += s1;
     }
+    if (k < end) {
+      origin0 += (s[k] + integers - integers) * g[k];
+      total0 += s[k];
+    }
+    const origin = origin0 + origin1;
+    // centredMean written out: as a call it takes as long as the rest of a row of ten.
+    let mean0 = 0;
+    let mean1 = 0;
+    let low0 = 0;
+    let low1 = 0;
+    for (k = start; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const term0 = s[k] * (g[k] - origin);
+      const term1 = s[l] * (g[l] - origin);
+      const next0 = mean0 + term0;
+      const next1 = mean1 + term1;
+      low0 += sumError(mean0, term0, next0);
+      low1 += sumError(mean1, term1, next1);
+      mean0 = next0;
+      mean1 = next1;
+    }
+    if (k < end) {
+      const term = s[k] * (g[k] - origin);
+      const next = mean0 + term;
+      low0 += sumError(mean0, term, next);
+      mean0 = next;
+    }
+    const mean = mean0 + mean1;
+    const low = sumError(mean0, mean1, mean) + low0 + low1;
+    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, temperature);
+  }
+}
+
+/** `out = s ⊙ (g − origin − mean − low) / T`, g − origin times Σ s = `total` unless that is 1 as far as its rounding tells. */
+function scaleRow(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  origin: number,
+  mean: number,
+  low: number,
+  total: number,
+  temperature: number,
+): void {
+  if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
+    vjpWideRow(out, s, g, start, end, 1);
+    divide(out, start, end, temperature);
+  } else if (!(Math.abs(total - 1) < leastExcess)) {
+    scaleShifted(out, s, g, start, end, origin, total, mean + low, 1 / temperature);
+  } else if (temperature === 1) {
+    scaleCentred(out, s, g, start, end, origin, mean + low);
+  } else {
+    const constant = origin + mean;
+    scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, temperature);
   }
 }
 
@@ -440,7 +513,7 @@ function reciprocalError(factor: number, temperature: number): number {
   return 1 - product - productError(factor, temperature, product);
 }
 
-/** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
+/** `out = s ⊙ (g − constant − rest) / T`, in which the difference and the products with s and 1 / T round once each. */
 function scalePrecisely(
   out: FloatArray,
   s: FloatArray,
@@ -449,9 +522,10 @@ function scalePrecisely(
   end: number,
   constant: number,
   rest: number,
-  factor: number,
-  inexact: number,
+  temperature: number,
 ): void {
+  const factor = 1 / temperature;
+  const inexact = reciprocalError(factor, temperature);
   for (let k = start; k < end; k++) {
     const moved = g[k] - constant;
     out[k] = s[k] * (moved + (sumError(g[k], -constant, moved) - rest + inexact * moved)) * factor;
