@@ -466,16 +466,21 @@ function scaleRow(
   total: number,
   temperature: number,
 ): void {
+  const factor = 1 / temperature;
+  const inexact = temperature === 1 ? 0 : reciprocalError(factor, temperature);
   if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
     vjpWideRow(out, s, g, start, end, 1);
     divide(out, start, end, temperature);
   } else if (!(Math.abs(total - 1) < leastExcess)) {
-    scaleShifted(out, s, g, start, end, origin, total, mean + low, 1 / temperature);
+    scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
   } else if (temperature === 1) {
     scaleCentred(out, s, g, start, end, origin, mean + low);
+  } else if (inexact === 0) {
+    // Multiplying by a power of 2 does not round.
+    scaleShifted(out, s, g, start, end, origin, 1, mean + low, factor);
   } else {
     const constant = origin + mean;
-    scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, temperature);
+    scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, factor, inexact);
   }
 }
 
@@ -513,7 +518,7 @@ function reciprocalError(factor: number, temperature: number): number {
   return 1 - product - productError(factor, temperature, product);
 }
 
-/** `out = s ⊙ (g − constant − rest) / T`, in which the difference and the products with s and 1 / T round once each. */
+/** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
 function scalePrecisely(
   out: FloatArray,
   s: FloatArray,
@@ -522,11 +527,21 @@ function scalePrecisely(
   end: number,
   constant: number,
   rest: number,
-  temperature: number,
+  factor: number,
+  inexact: number,
 ): void {
-  const factor = 1 / temperature;
-  const inexact = reciprocalError(factor, temperature);
-  for (let k = start; k < end; k++) {
+  const lastTwo = (end - 1) | 0;
+  let k = start;
+  for (; k < lastTwo; k += 2) {
+    const l = (k + 1) | 0;
+    const moved0 = g[k] - constant;
+    const moved1 = g[l] - constant;
+    const dx0 = s[k] * (moved0 + (sumError(g[k], -constant, moved0) - rest + inexact * moved0)) * factor;
+    const dx1 = s[l] * (moved1 + (sumError(g[l], -constant, moved1) - rest + inexact * moved1)) * factor;
+    out[k] = dx0;
+    out[l] = dx1;
+  }
+  if (k < end) {
     const moved = g[k] - constant;
     out[k] = s[k] * (moved + (sumError(g[k], -constant, moved) - rest + inexact * moved)) * factor;
   }
