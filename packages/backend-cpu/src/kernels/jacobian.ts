@@ -75,6 +75,16 @@ function jacobianShort(
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
+    // Σ s and its rounding error, from which 1 − p of float64 is exact enough up to ½.
+    let total = 0;
+    let low = 0;
+    if (!isSingle) {
+      for (let k = start; k < end; k++) {
+        const next = total + s[k];
+        low += sumError(total, s[k], next);
+        total = next;
+      }
+    }
     for (let r = start; r < end; r++) {
       const p = s[r];
       let others = 0;
@@ -92,7 +102,8 @@ function jacobianShort(
         out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * (isSingle ? others : sumOfOthers(s, start, end, r)) * factor;
+      if (!isSingle) others = p > 0.5 ? sumOfOthers(s, start, end, r) : total - p + low;
+      out[diagonal] = p * others * factor;
     }
   }
 }
