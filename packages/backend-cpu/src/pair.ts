@@ -40,21 +40,37 @@ export function head(x: number): number {
   return scaled - (scaled - x);
 }
 
-/** `Σ p (v − origin)` over a row, compensated. */
-export function compensatedMean(
+/** `Σ p (v − origin)` over a row into `result`, compensated in two chains. */
+export function centredMean(
+  result: Pair,
   p: ArrayLike<number>,
   v: ArrayLike<number>,
   start: number,
   end: number,
   origin: number,
-): number {
-  let mean = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const term = p[k] * (v[k] - origin);
-    const next = mean + term;
-    correction += sumError(mean, term, next);
-    mean = next;
+): void {
+  let mean0 = 0;
+  let mean1 = 0;
+  let low0 = 0;
+  let low1 = 0;
+  let k = start;
+  for (const lastTwo = (end - 1) | 0; k < lastTwo; k += 2) {
+    const l = (k + 1) | 0;
+    const term0 = p[k] * (v[k] - origin);
+    const term1 = p[l] * (v[l] - origin);
+    const next0 = mean0 + term0;
+    const next1 = mean1 + term1;
+    low0 += sumError(mean0, term0, next0);
+    low1 += sumError(mean1, term1, next1);
+    mean0 = next0;
+    mean1 = next1;
   }
-  return mean + correction;
+  if (k < end) {
+    const term = p[k] * (v[k] - origin);
+    const next = mean0 + term;
+    low0 += sumError(mean0, term, next);
+    mean0 = next;
+  }
+  result.high = mean0 + mean1;
+  result.low = sumError(mean0, mean1, result.high) + low0 + low1;
 }

@@ -68,3 +68,21 @@ test.each(
     }
   }
 });
+
+test('second derivatives along the largest float32 cotangents and tangents', async () => {
+  const s = tensor([[0.25, 0.25, 0.5]], { backend });
+  const y = tensor([[Math.log(0.25), Math.log(0.25), Math.log(0.5)]], { backend });
+  for (const [g, t] of [
+    [3e38, 1],
+    [1, 3e38],
+    [3e38, 1e-30],
+  ] as const) {
+    const cotangent = tensor([[g, -g, g]], { backend });
+    const tangent = tensor([[t, t, -t]], { backend });
+    const relative = (values: Float32Array) => [...values].map((value) => (value / (g * t)).toFixed(5));
+    const d = relative(await softmax.hvp(s, cotangent, tangent).data());
+    expect(d).toEqual(['0.25000', '-0.25000', '0.00000']);
+    const e = relative(await logSoftmax.hvp(y, cotangent, tangent).data());
+    expect(e).toEqual(['-0.25000', '-0.25000', '0.50000']);
+  }
+});

@@ -1,4 +1,4 @@
-import { sigmoid, softmax, tensor } from '@softgrad/core';
+import { crossEntropy, sigmoid, softmax, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { expect, inject, test } from 'vitest';
 import { gpujs, type Mode } from '../src/index.js';
@@ -32,6 +32,20 @@ test('auto chooses the best mode that works', async () => {
   expect(await gpujs.unavailable()).toBeNull();
   const backend = await gpujs.open();
   expect(backend.name).toBe(`gpujs-${nodeModes[0]}`);
+  await backend.close();
+});
+
+test.each(nodeModes)("mode %s: temperatures and weights at the ends of float32's range", async (mode) => {
+  const backend = await gpujs.open({ mode });
+  const softmaxAt = async (logits: readonly number[], temperature: number) =>
+    [...(await softmax(tensor([[...logits]], { backend }), { temperature }).data())].map((p) => p.toFixed(6));
+  expect(await softmaxAt([1, 2], 1e-39)).toEqual(['0.000000', '1.000000']);
+  expect(await softmaxAt([3e38, -3e38], 5e38)).toEqual(['0.768525', '0.231475']);
+  for (const w of [1e-40, 1, 3e38]) {
+    const x = tensor([[1, 2, 3]], { backend });
+    const [loss] = await crossEntropy.loss(x, [0], { weight: [w, w, w] }).data();
+    expect(loss).toBeCloseTo(2.407606, 5);
+  }
   await backend.close();
 });
 

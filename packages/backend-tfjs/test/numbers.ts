@@ -56,6 +56,20 @@ export function testNumbers(engine: EngineName): void {
     await backend.close();
   });
 
+  test(`${engine}: temperatures and weights at the ends of float32's range`, async () => {
+    const backend = await tfjs.open({ engine });
+    const softmaxAt = async (logits: readonly number[], temperature: number) =>
+      softmax(tensor([[...logits]], { backend }), { temperature }).data();
+    expectClose(await softmaxAt([1, 2], 1e-39), [0, 1]);
+    expectClose(await softmaxAt([1e-39, 2e-39], 1e-39), [0.26894142, 0.73105858]);
+    expectClose(await softmaxAt([3e38, -3e38], 5e38), [0.76852478, 0.23147522]);
+    for (const w of [1e-40, 1, 3e38]) {
+      const x = tensor([[1, 2, 3]], { backend });
+      expectClose(await crossEntropy.loss(x, [0], { weight: [w, w, w] }).data(), [2.40760596]);
+    }
+    await backend.close();
+  });
+
   test(`${engine}: log Σ exp keeps its digits where Σ exp is nearly 1`, async () => {
     const backend = await tfjs.open({ engine });
     for (const classes of [2, 10, 100]) {

@@ -75,6 +75,16 @@ function jacobianShort(
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
+    // Σ s and its rounding error, from which 1 − p of float64 is exact enough up to ½.
+    let total = 0;
+    let low = 0;
+    if (!isSingle) {
+      for (let k = start; k < end; k++) {
+        const next = total + s[k];
+        low += sumError(total, s[k], next);
+        total = next;
+      }
+    }
     for (let r = start; r < end; r++) {
       const p = s[r];
       let others = 0;
@@ -92,7 +102,8 @@ function jacobianShort(
         out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * (isSingle ? others : sumOfOthers(s, start, end, r)) * factor;
+      if (!isSingle) others = p > 0.5 ? sumOfOthers(s, start, end, r) : total - p + low;
+      out[diagonal] = p * others * factor;
     }
   }
 }
@@ -105,10 +116,17 @@ function jacobianLong(
   classes: number,
   factor: number,
 ): void {
+  const isSingle = out instanceof Float32Array;
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     const lastFour = (end - 3) | 0;
+    // Probabilities rounded to float32 sum to 1 only within an ULP of the result; in float64, the sum itself rounds by as much.
+    let total = 1;
+    if (isSingle) {
+      total = 0;
+      for (let k = start; k < end; k++) total += s[k];
+    }
     for (let r = start; r < end; r++) {
       const p = s[r];
       const diagonal = (to + r - start) | 0;
@@ -128,7 +146,7 @@ function jacobianLong(
         out[to] = 0 - p * s[k] * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p) * factor;
+      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : total - p) * factor;
     }
   }
 }

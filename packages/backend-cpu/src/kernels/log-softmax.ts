@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
-import { compensatedMean, sumError } from '../pair.js';
+import { centredMean, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
@@ -12,6 +12,7 @@ const expScratch = scratch();
 const logScratch = scratch();
 const probabilityScratch = scratch();
 const vectorScratch = scratch();
+const mean: Pair = { high: 0, low: 0 };
 
 /** `out = x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
@@ -215,13 +216,17 @@ export function logSoftmaxJvp(
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
-    const mean = isDouble ? compensatedMean(p, t, start, end, origin) : meanOf(p, t, start, end, origin);
-    if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
+    if (isDouble) centredMean(mean, p, t, start, end, origin);
+    else {
+      mean.high = meanOf(p, t, start, end, origin);
+      mean.low = 0;
+    }
+    if (!(Math.abs(mean.high) + Math.abs(origin) < mostConstant)) {
       jvpWideLogRow(p, t, start, end, top, temperature);
       return;
     }
-    const constant = origin + mean;
-    const rest = sumError(origin, mean, constant);
+    const constant = origin + mean.high;
+    const rest = sumError(origin, mean.high, constant) + mean.low;
     for (let k = start; k < end; k++) t[k] = (t[k] - constant - rest) / temperature;
   });
 }

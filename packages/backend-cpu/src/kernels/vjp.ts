@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { type Pair, productError, sumError } from '../pair.js';
+import { centredMean, type Pair, productError, sumError } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
@@ -7,7 +7,7 @@ import { mostConstant, vjpWideRow } from './vjp-wide.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
-const topMean: Pair = { high: 0, low: 0 };
+const rowMean: Pair = { high: 0, low: 0 };
 
 /** `out = s ⊙ (g − ⟨s, g⟩) / temperature` over each row. */
 export function vjp(
@@ -53,11 +53,12 @@ function vjpRows(
   if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
     vjpShort(out, s, g, length, classes, factor);
     if (!isSingle) divide(out, 0, length, temperature);
-  } else if (isSingle) vjpSingle(out, s, g, length, classes, factor);
-  else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
-    vjpDouble(out, s, g, length, classes, temperature);
+  } else if (isSingle) {
+    (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
+  } else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, temperature);
   } else {
-    vjpDouble(out, s, g, length, classes, 1);
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, 1);
     divide(out, 0, length, temperature);
   }
 }
@@ -127,7 +128,7 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
 /** float32 elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
 export const blockElements = 128;
 
-/** Σ s² of rows that are searched for a probability above ½, as every one of 15/16 or more makes it. */
+/** Σ (s_k + s_k+1)² of rows that are searched for a probability above ½, as every one of 15/16 or more makes it. */
 export const leastSquares = (15 / 16) ** 2;
 
 /** What is left of ⟨s, g⟩ when a multiple of Σ s is taken off has the bits of a float32 if it is a larger share of both. */
@@ -171,10 +172,12 @@ function vjpSingle(
         const s3 = s[k3];
         sum0 += s0 * g[k] + s1 * g[k1];
         sum1 += s2 * g[k2] + s3 * g[k3];
-        squares0 += s0 * s0 + s1 * s1;
-        squares1 += s2 * s2 + s3 * s3;
-        total0 += s0 + s1;
-        total1 += s2 + s3;
+        const first = s0 + s1;
+        const second = s2 + s3;
+        squares0 += first * first;
+        squares1 += second * second;
+        total0 += first;
+        total1 += second;
       }
       for (; k < last; k++) {
         sum0 += s[k] * g[k];
@@ -195,8 +198,101 @@ function vjpSingle(
         mean = isPrecise ? moved : meanCotangent(s, g, start, end, origin);
       }
     }
-    scaleShifted(out, s, g, start, end, origin, total, mean, factor);
+    if (origin === 0 && isLinear(factor)) scaleLinear(out, s, g, start, end, total * factor, mean * factor);
+    else scaleShifted(out, s, g, start, end, origin, total, mean, factor);
   }
+}
+
+/** Rows shorter than this have the probability above ½ found without a branch, which is unpredictable. */
+export const leastSearched = 16;
+
+/** 1.5 · 2^52, beside which a float64 has no bits below 1: adding and subtracting it rounds to an integer. */
+const integers = 1.5 * 2 ** 52;
+
+/** `vjpSingle` with the cotangent of a probability above ½ taken off in all rows: Σ s g with each probability rounded to 0 or 1. */
+function vjpSingleShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  factor: number,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastTwo = (end - 1) | 0;
+    let mean0 = 0;
+    let mean1 = 0;
+    let total0 = 0;
+    let total1 = 0;
+    let origin0 = 0;
+    let origin1 = 0;
+    let k = start;
+    for (; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const s0 = s[k];
+      const s1 = s[l];
+      mean0 += s0 * g[k];
+      mean1 += s1 * g[l];
+      total0 += s0;
+      total1 += s1;
+      origin0 += (s0 + integers - integers) * g[k];
+      origin1 += (s1 + integers - integers) * g[l];
+    }
+    if (k < end) {
+      mean0 += s[k] * g[k];
+      total0 += s[k];
+      origin0 += (s[k] + integers - integers) * g[k];
+    }
+    const origin = origin0 + origin1;
+    const total = total0 + total1;
+    const mean = mean0 + mean1;
+    const moved = mean - origin * total;
+    const isPrecise = Math.abs(moved) >= leastShare * (Math.abs(mean) + Math.abs(origin));
+    const slope = total * factor;
+    const constant = (isPrecise ? moved : meanCotangent(s, g, start, end, origin)) * factor;
+    for (k = start; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const dx0 = s[k] * ((g[k] - origin) * slope - constant);
+      const dx1 = s[l] * ((g[l] - origin) * slope - constant);
+      out[k] = dx0;
+      out[l] = dx1;
+    }
+    if (k < end) out[k] = s[k] * ((g[k] - origin) * slope - constant);
+  }
+}
+
+/** Whether products of float32 numbers and 1 / T are finite in float64. */
+function isLinear(factor: number): boolean {
+  return Math.abs(factor) < 2 ** 800;
+}
+
+/** `out = s ⊙ (slope · g − constant)`. */
+function scaleLinear(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  slope: number,
+  constant: number,
+): void {
+  const lastFour = (end - 3) | 0;
+  let k = start;
+  for (; k < lastFour; k += 4) {
+    const k1 = (k + 1) | 0;
+    const k2 = (k + 2) | 0;
+    const k3 = (k + 3) | 0;
+    const dx0 = s[k] * (g[k] * slope - constant);
+    const dx1 = s[k1] * (g[k1] * slope - constant);
+    const dx2 = s[k2] * (g[k2] * slope - constant);
+    const dx3 = s[k3] * (g[k3] * slope - constant);
+    out[k] = dx0;
+    out[k1] = dx1;
+    out[k2] = dx2;
+    out[k3] = dx3;
+  }
+  for (; k < end; k++) out[k] = s[k] * (g[k] * slope - constant);
 }
 
 /** `out = s ⊙ ((g − origin) · total − mean) · factor`. */
@@ -229,18 +325,13 @@ function scaleShifted(
   for (; k < end; k++) out[k] = s[k] * ((g[k] - origin) * total - mean) * factor;
 }
 
-/**
- * The Σ s⁴ from which rows are searched for a probability above ½, because each of these exceeds it. Σ s⁴ is free compared with the loads; a search
- * in every row is an unpredictable branch, and Σ s² is above ¼ in many rows without one.
- */
-const leastFourth = (1 / 2) ** 4;
-
 /** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
 export const leastExcess = 2 ** -40;
 
 /**
- * ⟨s, g⟩ is summed in float64 by fours whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
- * term is most of it. Rows with a probability above ½ and divisions by T take more care: see `scalePrecisely`.
+ * ⟨s, g⟩ is summed in float64 by eights whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
+ * term is most of it. Rows with a probability above ½, which is sought among the eight whose sum is above ½, are summed again without that entry's
+ * cotangent. If T = 1, a difference or two and a product follow; quotients by T take more care: see `scalePrecisely`.
  */
 function vjpDouble(
   out: FloatArray,
@@ -250,17 +341,15 @@ function vjpDouble(
   classes: number,
   temperature: number,
 ): void {
-  const factor = 1 / temperature;
-  const inexact = reciprocalError(factor, temperature);
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
-    const lastFour = (end - 3) | 0;
+    const lastEight = (end - 7) | 0;
     let mean = 0;
     let low = 0;
-    let fourth = 0;
     let total = 0;
+    let peak = -1;
     let k = start;
-    for (; k < lastFour; k += 4) {
+    for (; k < lastEight; k += 8) {
       const k1 = (k + 1) | 0;
       const k2 = (k + 2) | 0;
       const k3 = (k + 3) | 0;
@@ -268,77 +357,165 @@ function vjpDouble(
       const s1 = s[k1];
       const s2 = s[k2];
       const s3 = s[k3];
-      const part = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
-      const next = mean + part;
-      low += sumError(mean, part, next);
+      const firstProducts = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
+      const firstFour = s0 + s1 + (s2 + s3);
+      const k4 = (k + 4) | 0;
+      const k5 = (k + 5) | 0;
+      const k6 = (k + 6) | 0;
+      const k7 = (k + 7) | 0;
+      const s4 = s[k4];
+      const s5 = s[k5];
+      const s6 = s[k6];
+      const s7 = s[k7];
+      const products = firstProducts + (s4 * g[k4] + s5 * g[k5] + (s6 * g[k6] + s7 * g[k7]));
+      const eight = firstFour + (s4 + s5 + (s6 + s7));
+      const next = mean + products;
+      low += sumError(mean, products, next);
       mean = next;
-      const squares0 = s0 * s0 + s1 * s1;
-      const squares1 = s2 * s2 + s3 * s3;
-      fourth += squares0 * squares0 + squares1 * squares1;
-      total += s0 + s1 + (s2 + s3);
+      if (eight > 0.5) peak = k;
+      total += eight;
     }
     for (; k < end; k++) {
-      const term = s[k] * g[k];
-      const next = mean + term;
-      low += sumError(mean, term, next);
+      const product = s[k] * g[k];
+      const next = mean + product;
+      low += sumError(mean, product, next);
       mean = next;
-      const square = s[k] * s[k];
-      fourth += square * square;
+      if (s[k] > 0.5) peak = k;
       total += s[k];
     }
-    const top = fourth > leastFourth ? indexAboveHalf(s, start, end) : -1;
+    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end);
     const origin = top < 0 ? 0 : g[top];
     if (top >= 0) {
-      meanOfMoved(topMean, s, g, start, end, origin);
-      mean = topMean.high;
-      low = topMean.low;
+      centredMean(rowMean, s, g, start, end, origin);
+      mean = rowMean.high;
+      low = rowMean.low;
     }
-    if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
-      vjpWideRow(out, s, g, start, end, 1);
-      divide(out, start, end, temperature);
-      continue;
-    }
-    const isNormal = Math.abs(total - 1) < leastExcess;
-    if (isNormal && (top >= 0 || temperature !== 1)) {
-      const constant = origin + mean;
-      const rest = sumError(origin, mean, constant) + low;
-      scalePrecisely(out, s, g, start, end, constant, rest, factor, inexact);
-    } else scaleShifted(out, s, g, start, end, origin, isNormal ? 1 : total, mean + low, factor);
+    scaleRow(out, s, g, start, end, origin, mean, low, total, temperature);
   }
+}
+
+/** `vjpDouble` with the cotangent of a probability above ½ taken off from the start, found as in `vjpSingleShort`. */
+function vjpDoubleShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  temperature: number,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastTwo = (end - 1) | 0;
+    let origin0 = 0;
+    let origin1 = 0;
+    let total0 = 0;
+    let total1 = 0;
+    let k = start;
+    for (; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const s0 = s[k];
+      const s1 = s[l];
+      origin0 += (s0 + integers - integers) * g[k];
+      origin1 += (s1 + integers - integers) * g[l];
+      total0 += s0;
+      total1 += s1;
+    }
+    if (k < end) {
+      origin0 += (s[k] + integers - integers) * g[k];
+      total0 += s[k];
+    }
+    const origin = origin0 + origin1;
+    // centredMean written out: as a call it takes as long as the rest of a row of ten.
+    let mean0 = 0;
+    let mean1 = 0;
+    let low0 = 0;
+    let low1 = 0;
+    for (k = start; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const term0 = s[k] * (g[k] - origin);
+      const term1 = s[l] * (g[l] - origin);
+      const next0 = mean0 + term0;
+      const next1 = mean1 + term1;
+      low0 += sumError(mean0, term0, next0);
+      low1 += sumError(mean1, term1, next1);
+      mean0 = next0;
+      mean1 = next1;
+    }
+    if (k < end) {
+      const term = s[k] * (g[k] - origin);
+      const next = mean0 + term;
+      low0 += sumError(mean0, term, next);
+      mean0 = next;
+    }
+    const mean = mean0 + mean1;
+    const low = sumError(mean0, mean1, mean) + low0 + low1;
+    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, temperature);
+  }
+}
+
+/** `out = s ⊙ (g − origin − mean − low) / T`, g − origin times Σ s = `total` unless that is 1 as far as its rounding tells. */
+function scaleRow(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  origin: number,
+  mean: number,
+  low: number,
+  total: number,
+  temperature: number,
+): void {
+  const factor = 1 / temperature;
+  const inexact = temperature === 1 ? 0 : reciprocalError(factor, temperature);
+  if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
+    vjpWideRow(out, s, g, start, end, 1);
+    divide(out, start, end, temperature);
+  } else if (!(Math.abs(total - 1) < leastExcess)) {
+    scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
+  } else if (temperature === 1) {
+    scaleCentred(out, s, g, start, end, origin, mean + low);
+  } else if (inexact === 0) {
+    // Multiplying by a power of 2 does not round.
+    scaleShifted(out, s, g, start, end, origin, 1, mean + low, factor);
+  } else {
+    const constant = origin + mean;
+    scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, factor, inexact);
+  }
+}
+
+/** `out = s ⊙ (g − origin − mean)`. */
+function scaleCentred(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  start: number,
+  end: number,
+  origin: number,
+  mean: number,
+): void {
+  const lastFour = (end - 3) | 0;
+  let k = start;
+  for (; k < lastFour; k += 4) {
+    const k1 = (k + 1) | 0;
+    const k2 = (k + 2) | 0;
+    const k3 = (k + 3) | 0;
+    const dx0 = s[k] * (g[k] - origin - mean);
+    const dx1 = s[k1] * (g[k1] - origin - mean);
+    const dx2 = s[k2] * (g[k2] - origin - mean);
+    const dx3 = s[k3] * (g[k3] - origin - mean);
+    out[k] = dx0;
+    out[k1] = dx1;
+    out[k2] = dx2;
+    out[k3] = dx3;
+  }
+  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean);
 }
 
 /** `(1 / T − factor) T`, factor being 1 / T as rounded. */
 function reciprocalError(factor: number, temperature: number): number {
   const product = factor * temperature;
   return 1 - product - productError(factor, temperature, product);
-}
-
-/** `Σ s (g − origin)`, compensated in two chains. */
-function meanOfMoved(result: Pair, s: FloatArray, g: FloatArray, start: number, end: number, origin: number): void {
-  let mean0 = 0;
-  let mean1 = 0;
-  let low0 = 0;
-  let low1 = 0;
-  let k = start;
-  for (const lastTwo = (end - 1) | 0; k < lastTwo; k += 2) {
-    const l = (k + 1) | 0;
-    const term0 = s[k] * (g[k] - origin);
-    const term1 = s[l] * (g[l] - origin);
-    const next0 = mean0 + term0;
-    const next1 = mean1 + term1;
-    low0 += sumError(mean0, term0, next0);
-    low1 += sumError(mean1, term1, next1);
-    mean0 = next0;
-    mean1 = next1;
-  }
-  if (k < end) {
-    const term = s[k] * (g[k] - origin);
-    const next = mean0 + term;
-    low0 += sumError(mean0, term, next);
-    mean0 = next;
-  }
-  result.high = mean0 + mean1;
-  result.low = sumError(mean0, mean1, result.high) + low0 + low1;
 }
 
 /** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
@@ -353,7 +530,18 @@ function scalePrecisely(
   factor: number,
   inexact: number,
 ): void {
-  for (let k = start; k < end; k++) {
+  const lastTwo = (end - 1) | 0;
+  let k = start;
+  for (; k < lastTwo; k += 2) {
+    const l = (k + 1) | 0;
+    const moved0 = g[k] - constant;
+    const moved1 = g[l] - constant;
+    const dx0 = s[k] * (moved0 + (sumError(g[k], -constant, moved0) - rest + inexact * moved0)) * factor;
+    const dx1 = s[l] * (moved1 + (sumError(g[l], -constant, moved1) - rest + inexact * moved1)) * factor;
+    out[k] = dx0;
+    out[l] = dx1;
+  }
+  if (k < end) {
     const moved = g[k] - constant;
     out[k] = s[k] * (moved + (sumError(g[k], -constant, moved) - rest + inexact * moved)) * factor;
   }

@@ -39,7 +39,8 @@ export function logSoftmaxVjp(
     const [othersOfP, othersOfG] = [sumOfOthers(p), sumOfOthers(g)];
     const ofTop = verbs.binary('sub', verbs.binary('mul', g, othersOfP), verbs.binary('mul', p, othersOfG));
     const rest = verbs.binary('sub', g, verbs.binary('mul', p, verbs.reduce('sum', g)));
-    return [verbs.binary('div', verbs.select(isTop, ofTop, rest), temperature)];
+    const slopes = verbs.select(isTop, ofTop, rest);
+    return [temperature === 1 ? slopes : verbs.binary('div', slopes, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }
@@ -60,7 +61,8 @@ export function logSoftmaxJvp(
     const origin = verbs.reduce('sum', verbs.select(verbs.binary('sub', p, 0.5), t, 0));
     const rest = verbs.binary('sub', t, origin);
     const mean = verbs.reduce('sum', verbs.binary('mul', p, rest));
-    return [verbs.binary('div', verbs.binary('sub', rest, mean), temperature)];
+    const difference = verbs.binary('sub', rest, mean);
+    return [temperature === 1 ? difference : verbs.binary('div', difference, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }

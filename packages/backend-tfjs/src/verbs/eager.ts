@@ -105,12 +105,15 @@ export function runEagerly(
     );
     return owned(runKernel(name, infos, attributes), shape);
   };
-  /** An elementwise kernel, without dimensions of 1, because tfjs's broadcast loops over all dimensions for each element. */
+  /** An elementwise kernel without dimensions of 1, and scalars without any: where ranks are equal, tfjs's Greater takes 20 times as long. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
     const used = inOrder.filter((k) => shape[k] > 1);
     const infos = Object.fromEntries(
-      Object.entries(inputs).map(([key, input]) => [key, { ...input.info, shape: used.map((k) => input.shape[k]) }]),
+      Object.entries(inputs).map(([key, { info, shape: own }]) => [
+        key,
+        { ...info, shape: sizeOf(own) === 1 ? [] : used.map((k) => own[k]) },
+      ]),
     );
     return owned(runKernel(name, infos), shape);
   };
@@ -129,18 +132,21 @@ export function runEagerly(
     conditions.set(x, known);
     return known;
   };
-  /** The value broadcast to a shape, because tfjs's Select does not broadcast. */
-  const filled = (x: Value, shape: Shape): Value => {
-    const reps = inOrder.map((k) => shape[k] / x.shape[k]);
-    return reps.every((count) => count === 1) ? x : kernel('Tile', { x }, shape, { reps });
+  const everywhere = (value: number, shape: Shape): Value => {
+    traits.reserve(sizeOf(shape));
+    return owned(runKernel('Fill', {}, { shape: [...shape], value, dtype: 'float32' }), shape);
   };
-  const choose = (condition: Value, a: Value, b: Value): Value => {
-    const shape = broadcast([condition.shape, a.shape, b.shape]);
-    return elementwise(
-      'Select',
-      { condition: filled(condition, shape), t: filled(a, shape), e: filled(b, shape) },
-      shape,
-    );
+  /** The value broadcast to a shape, because tfjs's Select does not broadcast. Multiplying by ones takes a 15th of the time of its Tile. */
+  const filled = (x: Value, shape: Shape): Value => {
+    if (inOrder.every((k) => x.shape[k] === shape[k])) return x;
+    const factors = elementwise('Multiply', { a: numeric(x), b: everywhere(1, shape) }, shape);
+    return x.info.dtype === 'bool' ? isPositive(factors) : factors;
+  };
+  const choose = (condition: Value, a: Value | number, b: Value | number): Value => {
+    const shapes = [condition, a, b].flatMap((operand) => (typeof operand === 'number' ? [] : [operand.shape]));
+    const shape = broadcast(shapes);
+    const operand = (x: Value | number) => (typeof x === 'number' ? everywhere(x, shape) : filled(numeric(x), shape));
+    return elementwise('Select', { condition: filled(condition, shape), t: operand(a), e: operand(b) }, shape);
   };
 
   /** Σ along the third dimension. Longer rows are summed in blocks, because tfjs adds float32 one by one and the rounding errors add up. */
@@ -198,7 +204,7 @@ export function runEagerly(
     },
     select(condition, a, b) {
       const value = typeof condition === 'number' ? constant(condition) : condition;
-      return choose(isPositive(value), term(a), term(b));
+      return choose(isPositive(value), a, b);
     },
     reduce(op, x) {
       const [a, b, , d] = x.shape;

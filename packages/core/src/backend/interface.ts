@@ -91,7 +91,7 @@ export interface Supports {
   readonly nonFinite: 'ieee' | 'unspecified';
   /**
    * 'full': operands and temperatures up to the ends of the dtype's range give the result wherever it can be held. 'ordinary': x/T, x − max, or
-   * sums and differences of cotangents may overflow or lose digits on the way. Default 'full'.
+   * sums and differences of cotangents may overflow or lose digits on the way. Second derivatives are not covered. Default 'full'.
    */
   readonly range?: 'full' | 'ordinary';
   /** Error bound of exp(x) in ULP of the result: `base + slope · |x|`. */
