@@ -140,7 +140,7 @@ export function testInterop(engine: EngineName): void {
         [null, 'null'],
         [{}, 'object'],
       ] as const) {
-        const message = `fromTf: expected a tensor of TensorFlow.js, got ${found}; arrays and other data are read by tensor(data, { backend })`;
+        const message = `fromTf: expected a tensor of TensorFlow.js, got ${found}; to copy arrays and other data, use tensor(data, { backend })`;
         // What JavaScript without types may pass.
         const action = () => backend.fromTf(value as unknown as tf.Tensor);
         expect(action).toThrow(expect.objectContaining({ code: 'ERR_DTYPE', message }));

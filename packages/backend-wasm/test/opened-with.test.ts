@@ -51,12 +51,12 @@ test('fewer threads than are required are an error, which says why', async () =>
   const missing = fileURLToPath(new URL('missing-worker.mjs', import.meta.url));
   expect(await refusal({ threads: 2, required: true, worker: missing })).toEqual([
     'ERR_BACKEND_UNAVAILABLE',
-    expect.stringMatching(/^wasm: 2 threads are required and there is one: Cannot find module/),
+    expect.stringMatching(/^wasm: 2 threads are required, but only one is available: Cannot find module/),
   ]);
   vi.stubGlobal('SharedArrayBuffer', undefined);
   expect(await refusal({ threads: 2, required: true })).toEqual([
     'ERR_BACKEND_UNAVAILABLE',
-    expect.stringMatching(/^wasm: 2 threads are required and there is one: no SharedArrayBuffer/),
+    expect.stringMatching(/^wasm: 2 threads are required, but only one is available: no SharedArrayBuffer/),
   ]);
 });
 
@@ -100,7 +100,7 @@ describe('kernels that were compiled beforehand', () => {
     const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
     expect(await refusal({ module: empty })).toEqual([
       'ERR_VALUE',
-      expect.stringMatching(/^wasm: the module is not of the kernels; expected/),
+      expect.stringMatching(/^wasm: the module does not contain the kernels; expected/),
     ]);
   });
 });
