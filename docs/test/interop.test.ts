@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 /** The expression that the error names for an input that cannot be read. */
 function instead(input: unknown): string {
   try {
-    // What JavaScript without types may pass.
+    // JavaScript without types can pass these.
     softmax(input as TensorInput);
   } catch (error) {
     if (isSoftgradError(error) && error.code === 'ERR_DTYPE') return error.message.replace(/^.* pass /, '');

@@ -7,7 +7,7 @@ import type { EngineName } from '../src/index.js';
 import { leakless } from './leaks.js';
 import { lacking } from './supports.js';
 
-/** What is known of a backend, and how much of the suite it runs. */
+/** The known properties of a backend, and the part of the suite that it runs. */
 export interface Known {
   readonly supports: unknown;
   readonly lacking: readonly string[];
@@ -26,12 +26,12 @@ export function conforms(engine: EngineName, title: string, open: () => Promise<
     const backend = await open();
     const cases = await conformance(backend, { composed: known.composed });
     await tf.setBackend('cpu');
-    test('what it announces is what it is known to do, and nothing else is skipped', () => {
+    test('it announces its known properties, and skips only cases that it does not support', () => {
       expect(backend.supports).toEqual(known.supports);
       expect(lacking(cases)).toEqual(known.lacking);
     });
     const { selected, leftOut } = select(cases, unselected);
-    test('it runs every case but these', () => expect(leftOut).toEqual(unselected));
+    test('it runs all other cases except those listed', () => expect(leftOut).toEqual(unselected));
     const wanted = selected.map((c) => ({ ...c, run: leakless(engine, c.run) }));
     for (const { name, run } of sections(wanted)) test(name, run);
   });
