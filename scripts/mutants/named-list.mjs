@@ -1,9 +1,10 @@
-// Faults that once left every test of their package green, each a small change of today's code: where a line has been rewritten since, the
-// change that has the same effect. `npm run mutants -- named` makes them one by one and runs the tests that should find them.
+// Faults that once left every test of their package green, as small changes of the present code. If a line has been rewritten since then, the
+// change has the same effect. `npm run mutants -- named` makes them one by one and runs the tests that should detect them.
 
 /**
- * `what` the change does and the input that `shows` it; `edits`: what is replaced, each text exactly once in `file`; `tests`: the test files
- * of the package that run, in Node. `built`: those tests start processes and threads, which load `dist`, so that it is compiled from the change.
+ * `what`: the effect of the change; `shows`: an input for which it matters; `edits`: pairs of a text, which occurs exactly once in `file`, and its
+ * replacement; `tests`: the test files of the package that run, in Node; `built`: whether the tests start processes or threads that load `dist`,
+ * which must be compiled from the changed source.
  */
 export const named = [
   {
