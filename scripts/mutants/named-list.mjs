@@ -167,13 +167,13 @@ export const named = [
   },
   {
     package: 'core',
-    file: 'src/ops/cross-entropy-target.ts',
+    file: 'src/ops/cross-entropy-formula.ts',
     what: 'the composition of cross-entropy ignores rows below 0 only',
     shows: 'ignoreIndex 0 with label smoothing',
     edits: [
       [
-        "target.kind === 'indices' && target.host[row] === ignoreIndex;",
-        "target.kind === 'indices' && Number(target.host[row]) < 0;",
+        "target.kind === 'indices' && target.host[row] === ignoreIndex) return 0;",
+        "target.kind === 'indices' && Number(target.host[row]) < 0) return 0;",
       ],
     ],
     tests: ['cross-entropy', 'masks-and-targets'],
