@@ -11,7 +11,7 @@ const [data, page] = [join(root, 'docs', 'data', 'accuracy.json'), join(root, 'd
 
 prepare({ quiet: true });
 if (!values['from-kept']) {
-  // Where there is no GPU, webgpu is measured on Chromium's software device.
+  // Without a GPU, webgpu is measured on Chromium's software device.
   const env = await softwareDevice();
   const command = ['packages/cli/dist/main.js', 'accuracy', '--ops', 'all', '--backends', 'all', '--json', data];
   const status = run('node', command, { env });

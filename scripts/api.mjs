@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { prepare, root } from './workspace.mjs';
 
 prepare({ quiet: true });
-// It needs TypeScript, which may be loaded once the packages are there.
+// Import after installation, because this module needs TypeScript.
 const { apiReports } = await import('../docs/generate/api-reports.mjs');
 for (const [file, text] of apiReports()) writeFileSync(join(root, 'api', file), text);
 console.log(`${join(root, 'api')} has the declarations that each package exports.`);

@@ -1,6 +1,6 @@
 /**
- * The change log with a heading for a version and an item for each changeset below it, above the versions before. What it has under a heading "(unreleased)" is
- * of this version, too.
+ * The change log with a new section for a version, above the earlier ones, that has an item for each changeset. The items under a heading
+ * "(unreleased)" become part of this version.
  */
 export function withRelease(log, version, date, changesets) {
   const items = changesets.map(({ summary }) => `- ${summary.trim().replaceAll('\n', '\n  ')}\n`).join('');
@@ -12,7 +12,7 @@ export function withRelease(log, version, date, changesets) {
   return `${log.slice(0, first)}${heading}${items}\n${log.slice(first)}`;
 }
 
-/** The version after `current` that the largest of the changes asks for. */
+/** The version that follows `current`, by the largest of the changes. */
 export function nextVersion(current, types) {
   const [major, minor, patch] = current.split('.').map(Number);
   if (types.includes('major')) return `${major + 1}.0.0`;

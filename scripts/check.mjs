@@ -1,6 +1,6 @@
 // `npm run check`, at the root for every package and in a package for that one: packs it as it would be published, lints the tarball
 // (publint), resolves its types as TypeScript would (Are the types wrong), and runs the package's own `check:more` if it has one. The
-// tests are type-checked too, those of packages that are not published with the rest.
+// tests are type-checked too, including those of packages that are not published.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -19,13 +19,13 @@ const isAsked = (folder) => isRoot || here === resolve(folder);
 const packages = publishedPackages().filter(({ folder }) => isAsked(folder));
 if (packages.length === 0) throw new Error(`${here} is not a package that is published`);
 
-// One process packs all, and one loads TypeScript: per package, either takes longer than the check itself.
+// Pack all packages in one process, and load TypeScript once: for a single package either takes longer than the check itself.
 const tarballs = mkdtempSync(join(tmpdir(), 'softgrad-check-'));
 let failures = 0;
 try {
   for (const { manifest, tarball } of packInto(tarballs, packages)) {
     const problems = await problemsOf(readFileSync(tarball));
-    console.log(`${manifest.name}: ${problems.length === 0 ? 'the package is in order' : 'FAILED'}`);
+    console.log(`${manifest.name}: ${problems.length === 0 ? 'no problems' : 'FAILED'}`);
     for (const problem of problems) console.log(`  ${problem}`);
     failures += problems.length;
   }
@@ -33,7 +33,7 @@ try {
   rmSync(tarballs, { recursive: true, force: true });
 }
 
-// One program has the tests of all packages: they share most of the declarations that they import.
+// One program for the tests of all packages, because they share most of the declarations that they import.
 const tests = isRoot ? join(root, 'tsconfig.tests.json') : join(here, 'test');
 if (existsSync(tests)) {
   console.log(`tsc -p ${relative(root, tests)}`);
@@ -47,7 +47,7 @@ for (const { folder, manifest } of more) {
 }
 process.exitCode = failures === 0 ? 0 : 1;
 
-/** What publint and Are the types wrong have to say of a tarball. */
+/** The problems that publint and Are the types wrong report for a tarball. */
 async function problemsOf(tarball) {
   const bytes = new Uint8Array(tarball);
   const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true });

@@ -1,10 +1,10 @@
-// Finds a Chromium for the browser tests, and installs one where there is none.
+// Finds a Chromium for the browser tests, and installs one if there is none.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Where a Chromium that is not Playwright's own is looked for. */
+/** Paths where a Chromium other than Playwright's own may be installed. */
 export const chromiumPlaces = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
@@ -24,10 +24,10 @@ export const chromiumFlags = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
-  // Pages are drawn without the software GPU, which is left to what tests compute.
+  // Draw pages without the software GPU, so that it is free for the computations of tests.
   '--disable-gpu-compositing',
   '--disable-gpu-rasterization',
-  // Otherwise ANGLE compiles WebGL pipelines in parts first and again as a whole, which takes a software device twice as long.
+  // Otherwise ANGLE compiles WebGL pipelines first in parts and then as a whole, which takes twice as long on a software device.
   '--disable-angle-features=supportsGraphicsPipelineLibrary,warmUpPipelineCacheAtLink',
 ];
 
@@ -41,7 +41,7 @@ export async function findChromium() {
   return own && existsSync(own) ? own : null;
 }
 
-/** What a Node process needs in its environment to compute WebGPU on Chromium's software device; nothing where a driver is named. */
+/** Environment variables with which Node runs WebGPU on Chromium's software device; none if the environment already names a driver. */
 export async function softwareDevice() {
   if (process.env.VK_DRIVER_FILES) return {};
   const folders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', dirname((await findChromium()) ?? '')];
@@ -53,7 +53,7 @@ export async function softwareDevice() {
   };
 }
 
-/** Finds or installs a Chromium: by apt where that is possible, else Playwright's own build. */
+/** Finds a Chromium, or installs one: with apt if possible, otherwise Playwright's own build. */
 export async function ensureChromium() {
   const found = await findChromium();
   if (found) return found;

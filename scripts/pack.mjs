@@ -1,5 +1,5 @@
-// `npm run pack`: installs, builds, and packs every package that is published into `tarballs`, or into the folder that is named:
-// `npm run pack -- FOLDER`. Prints the lines that install them.
+// `npm run pack -- FOLDER`: installs, builds, and packs every published package into a folder, by default `tarballs`. Prints the commands that
+// install them.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { packInto, withDependencies } from './packages.mjs';
@@ -10,14 +10,14 @@ const folder = given ? resolve(process.env.INIT_CWD ?? process.cwd(), given) : j
 
 prepare({ quiet: true });
 mkdirSync(folder, { recursive: true });
-// Tarballs of an earlier version would be installed beside these.
+// Delete tarballs of earlier versions, which would be installed as well.
 for (const name of readdirSync(folder)) if (/^softgrad-.*\.tgz$/.test(name)) rmSync(join(folder, name));
 const packed = packInto(folder);
 console.log(`${packed.length} packages are in ${folder}:\n`);
 for (const { tarball } of packed) console.log(`  ${basename(tarball)}`);
-console.log('\nIn the folder of a project of yours, this installs softgrad, and what it depends on:\n');
+console.log('\nIn the folder of your project, this command installs softgrad and its dependencies:\n');
 console.log(`  ${installing('softgrad')}`);
-console.log('\nand this the command as well:\n');
+console.log('\nand this command installs the command line as well:\n');
 console.log(`  ${installing('@softgrad/cli')}`);
 console.log(
   '\nTarballs that depend on each other are installed by one line: npm would look for the others in its registry.',

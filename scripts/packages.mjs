@@ -1,9 +1,9 @@
-// The packages that are published, and their tarballs.
+// The published packages and their tarballs.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pnpm, testFolders } from './workspace.mjs';
 
-/** Every package that is published: its folder and its package.json. */
+/** Every published package: its folder and its package.json. */
 export function publishedPackages() {
   return testFolders()
     .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
@@ -30,7 +30,7 @@ function tarballName({ name, version }) {
   return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
 }
 
-/** A package and those of ours that it depends on, directly or not. */
+/** A package and the packages of the workspace that it depends on, directly or indirectly. */
 export function withDependencies(name, packages) {
   const found = new Set();
   const visit = (wanted) => {

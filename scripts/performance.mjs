@@ -1,6 +1,6 @@
-// `npm run docs:performance`: installs, builds, measures everything that docs/performance.md says, and writes it, its pictures, and
-// every round as docs/data/performance.json. `-- --from FILE` makes the page anew from such a file, measuring nothing;
-// `-- --quick` measures small shapes in few rounds, into reports/performance; `-- --into FOLDER` writes elsewhere.
+// `npm run docs:performance`: installs, builds, measures everything in docs/performance.md, and writes the page, its pictures, and
+// every round as docs/data/performance.json. `-- --from FILE` makes the page from such a file, without measuring;
+// `-- --quick` measures small shapes in few rounds, into reports/performance; `-- --into FOLDER` writes into another folder.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,7 +19,7 @@ const { parseStudies, performancePage, performancePictures, runStudies, stringif
 
 const start = Date.now();
 const studies = values.from ? parseStudies(readFileSync(values.from, 'utf8'), values.from) : await measure();
-// Read back, so that what is written now is what the file gives again.
+// Read the file back, so that the page is the same as one made from the file later.
 const text = stringifyStudies(studies);
 const kept = parseStudies(text, 'the studies');
 const files = new Map([
@@ -27,7 +27,7 @@ const files = new Map([
   ['performance.md', performancePage(kept, 'npm run docs:performance')],
   ...[...performancePictures(kept)].map(([name, svg]) => [`images/${name}`, svg]),
 ]);
-// All or none of them.
+// Write either all files or none.
 for (const [name, content] of files) {
   mkdirSync(dirname(join(folder, name)), { recursive: true });
   writeFileSync(join(folder, `${name}.tmp`), content);

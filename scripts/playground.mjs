@@ -1,12 +1,12 @@
-// `npm run playground`: installs, builds, and serves the page on this machine alone; `-- --port 8080` chooses the port. `-- --build DIR` writes the
-// page into a folder for a static host instead, with `--docs URL` a link to the documentation in it.
+// `npm run playground`: installs, builds, and serves the page on this machine; `-- --port 8080` chooses the port. `-- --build DIR` instead writes the
+// page into a folder for a static host; `--docs URL` adds a link to the documentation.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare } from './workspace.mjs';
 
 const { port, build, docs } = optionsOf(process.argv.slice(2));
 prepare({ quiet: true });
-// Files of a package may be loaded once the packages are there.
+// Import after installation, because this is a file of a package.
 if (build === undefined) await serve();
 else await write(resolve(build));
 

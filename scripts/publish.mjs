@@ -1,8 +1,8 @@
-// Publishing of packed packages: each after those of ours that it depends on, and none twice.
+// Publishes packed packages in the order of their dependencies, and none twice.
 import { spawnSync } from 'node:child_process';
 import { withDependencies } from './packages.mjs';
 
-/** The packages, each after those of ours that it depends on: whoever installs one while the others are being published finds what it needs. */
+/** The packages in the order of their dependencies, so that a package can be installed as soon as it is published. */
 export function inOrderOfDependencies(packages) {
   const ordered = new Set();
   const visit = (each) => {
@@ -14,7 +14,7 @@ export function inOrderOfDependencies(packages) {
   return [...ordered];
 }
 
-/** Why the packages cannot be published as they are, or null. */
+/** The reason why the packages cannot be published, or null. */
 export function reasonNotToPublish(packages) {
   const lacking = packages.filter(({ manifest }) => !manifest.repository?.url);
   if (lacking.length === 0) return null;
@@ -23,10 +23,10 @@ export function reasonNotToPublish(packages) {
 }
 
 /**
- * Publishes each tarball whose version the registry does not have, so that a run that failed in the middle can be repeated.
+ * Publishes each tarball whose version is not yet in the registry, so that a failed run can be repeated.
  *
- * @param packed packages with their tarballs, of `packInto`
- * @param npm runs npm with some arguments, and gives what `spawnSync` gives
+ * @param packed packages with their tarballs, from `packInto`
+ * @param npm runs npm with some arguments, and returns the result of `spawnSync`
  */
 export function publish(packed, { npm = runNpm, report = console.log } = {}) {
   for (const { manifest, tarball } of inOrderOfDependencies(packed)) {
@@ -49,7 +49,7 @@ function isPublished(id, npm) {
   const { status, stdout, stderr } = npm('view', id, 'version');
   if (status === 0) return stdout.trim() !== '';
   if (/E404/.test(stderr)) return false;
-  throw new Error(`the registry does not say whether it has ${id}:\n${stderr}`);
+  throw new Error(`cannot find out whether the registry has ${id}:\n${stderr}`);
 }
 
 function runNpm(...args) {

@@ -1,6 +1,6 @@
-// `npm run release -- --dry-run`: all of a release but the publishing. Builds and checks every package, packs it, installs the tarballs in empty
-// projects, as the line of `npm run pack` does and as each README says, and runs each README's first example there. With `--publish`, the
-// same tarballs are published after that.
+// `npm run release -- --dry-run`: does everything of a release except publishing. Builds, checks and packs every package, installs the tarballs in
+// empty projects, with the command of `npm run pack` and as each README says, and runs the first example of each README there. `--publish` then
+// publishes the same tarballs.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: { 'dry-run': { type: 'boolean', default: false }, publish: { type: 'boolean', default: false } },
 });
 if (values['dry-run'] === values.publish) {
-  console.error('Usage: npm run release -- --dry-run | --publish\n--dry-run does all of a release but the publishing.');
+  console.error('Usage: npm run release -- --dry-run | --publish\n--dry-run does everything except publishing.');
   process.exit(2);
 }
 const obstacle = values.publish ? reasonNotToPublish(publishedPackages()) : null;
@@ -33,7 +33,7 @@ await check('one version, which the change log has', async () => theVersion());
 await check('npm run check', async () => {
   if (pnpm(['exec', 'biome', 'check', '.'], { quiet: true }) !== 0) throw new Error('biome check failed: see above');
   if (run(process.execPath, ['scripts/check.mjs'], { quiet: true }) !== 0) throw new Error('check failed: see above');
-  return 'in order';
+  return 'no problems';
 });
 
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-release-'));
@@ -63,7 +63,7 @@ try {
 }
 process.exitCode = failures.length === 0 ? 0 : 1;
 
-/** @throws where packages differ in their version, or the change log does not have it */
+/** @throws if packages have different versions, or the change log lacks the version */
 function theVersion() {
   const versions = [...new Set(publishedPackages().map(({ manifest }) => manifest.version))];
   if (versions.length > 1) throw new Error(`the packages have ${versions.join(', ')}; expected one version for all`);

@@ -1,5 +1,5 @@
-// `npm run release:repository -- URL`: writes where the source lies into every package.json: repository, bugs and homepage. The registry
-// accepts a package by trusted publishing only if its repository is the one that publishes it.
+// `npm run release:repository -- URL`: writes repository, bugs and homepage into every package.json. With trusted publishing, the registry
+// accepts a package only from the repository that its package.json names.
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { publishedPackages } from './packages.mjs';

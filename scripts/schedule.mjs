@@ -1,14 +1,14 @@
-// Runs the checks and every package's tests, several at a time, the longest first. `scripts/test.mjs` starts it where pnpm and turbo
-// are found by name. Exits with the sum of 1 where tests failed and 2 where checks did.
+// Runs the checks and the tests of every package, several at a time, the longest first. `scripts/test.mjs` starts it in an environment in which
+// pnpm and turbo are found by name. The exit code is the sum of 1 if tests failed and 2 if checks failed.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { root, testFolders } from './workspace.mjs';
 
-/** Tests wait for the software GPU and for processes of their own about a third of the time, so there is one job more than two cores. */
+/** Tests wait about a third of the time, for the software GPU and for child processes, so there is one job more than two cores. */
 const atOnce = 3;
 
-/** By how long they take; the rest takes less. Short ones are last, so that both cores are busy to the end. */
+/** Packages in descending order of their time; the others take less. Short ones are last, so that both cores are busy until the end. */
 const longestFirst = [
   'playground',
   'backend-gpujs',
@@ -59,7 +59,7 @@ async function work() {
   }
 }
 
-/** The output is shown when the command has ended: that of several would be mixed. */
+/** Shows the output when the command has ended, because the output of parallel commands would be mixed. */
 function run([command, ...args]) {
   return new Promise((resolve) => {
     const chunks = [];

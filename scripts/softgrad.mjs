@@ -1,4 +1,4 @@
-// `npm run softgrad -- COMMAND …`: the command from this checkout, built if it is not, in the folder that npm was called in.
+// `npm run softgrad -- COMMAND …`: runs the command of this checkout, which is built if necessary, in the folder in which npm was called.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepare, root, run } from './workspace.mjs';

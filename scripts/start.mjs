@@ -1,4 +1,4 @@
-// `npm start`: installs, builds, and runs the main job on the sample signal, or on a file: `npm start -- signal.csv`.
+// `npm start`: installs, builds, and runs the demo on the sample signal, or on a file: `npm start -- signal.csv`.
 import { prepare, run } from './workspace.mjs';
 
 prepare({ quiet: true });

@@ -1,16 +1,16 @@
-// The Debian packages that the tests need and a bare machine lacks, installed by apt while npm's packages are installed and built.
+// The Debian packages that the tests need and a new machine lacks. apt installs them while npm's packages are installed and built.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chromiumPlaces } from './chromium.mjs';
 
-/** The compiler of backend-wasm's kernels: only CI compiles them again, to compare with what is committed. */
+/** The compiler of backend-wasm's kernels. Only CI compiles them, to compare the result with the committed modules. */
 const compiler = ['clang-19', 'lld-19'];
 
-/** Starts the installation of what is missing, where this process may; resolves when it has ended, whether or not it succeeded. */
+/** Installs missing packages if this process has permission; resolves when the installation has ended, whether or not it succeeded. */
 export function installSystemPackages() {
   const packages = missingPackages();
   if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return Promise.resolve();
-  console.error(`Installing ${packages.join(', ')} by apt …`);
+  console.error(`Installing ${packages.join(', ')} with apt …`);
   const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;
   const child = spawn('sh', ['-c', install], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -1,6 +1,6 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
-// `npm run test:quick`: the tests of a minute, for daily work: no browser, no GPU, no checks of packages.
-// `npm run test:all`: also the tests that `npm test` leaves out, because they take long and repeat what others prove: see docs/testing.md.
+// `npm run test:quick`: tests for daily work, which take a minute: no browser, no GPU, no checks of packages.
+// `npm run test:all`: also the tests that `npm test` leaves out because they take long and repeat what other tests show; see docs/testing.md.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
 });
 const folders = testFolders();
-/** Seconds by part, in the order in which they were taken. */
+/** The seconds of each part, in the order of execution. */
 const parts = [];
 
 if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
@@ -35,7 +35,7 @@ const checked = (status & 2) === 0;
 const tested = status === 0 || status === 2;
 summarise();
 
-/** Prints where the time went and the total, and ends the process with its verdict. */
+/** Prints the time of each part and the totals, and ends the process with the exit code. */
 function summarise() {
   const reports = folders.flatMap((folder) => readReport(folder) ?? []);
   console.log('\nTime of each part, in seconds:');
@@ -54,7 +54,7 @@ function summarise() {
   for (const { name, message } of failures) console.log(`  ${name}\n${message.replace(/^/gm, '      ')}`);
 
   const total = (count) => reports.reduce((sum, report) => sum + report[count], 0);
-  // The check counts as one test; so does a run that failed outside of any test.
+  // The check counts as one test; a run that failed outside of any test does, too.
   const passed = total('passed') + (checked && !values.quick ? 1 : 0);
   const skipped = total('skipped');
   const failed = total('failed') + (checked ? 0 : 1);
@@ -66,7 +66,7 @@ function summarise() {
   process.exit(checked && tested && failed === 0 ? 0 : 1);
 }
 
-/** What Vitest says of a package's tests, or null where it has not run. Seconds of tests that ran in the same process, one after another. */
+/** Vitest's report of a package's tests, or null if they did not run. Seconds are those of tests that run one after another in a process. */
 function readReport(folder) {
   let report;
   try {
@@ -97,7 +97,7 @@ function readReport(folder) {
   };
 }
 
-/** The tests that failed and the files that could not be loaded, each with the beginning of its first error. */
+/** The failed tests, and the files that failed to load, each with the beginning of its first error. */
 function failuresOf({ testResults }) {
   return testResults.flatMap((file) => {
     const failed = file.assertionResults.filter(({ status }) => status === 'failed');

@@ -1,4 +1,4 @@
-// `npm run release:version`: gives every package the next version, which the changesets decide, and moves their sentences into CHANGELOG.md.
+// `npm run release:version`: sets the next version, which follows from the changesets, in every package, and moves their texts into CHANGELOG.md.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ try {
   const date = new Date().toISOString().slice(0, 10);
   const written = withRelease(readFileSync(log, 'utf8'), version, date, changesets);
   changeset('version');
-  // For changesets a minor release of a peer is a major one of its dependents; here all packages are released together.
+  // The tool changesets makes a major release of a package if a peer dependency has a minor release; here all packages are released together.
   for (const folder of testFolders()) setVersion(join(folder, 'package.json'), version);
   writeFileSync(log, written);
   console.log(`All packages are ${version}; CHANGELOG.md has what is new.`);

@@ -1,4 +1,4 @@
-// What `npm start` and `npm test` share: the workspace installed and built with nothing but node and npm.
+// Installs and builds the workspace with only node and npm, for `npm start` and `npm test`.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export function testFolders() {
   ];
 }
 
-/** Runs a command, in the workspace unless told where; its output is shown, or kept for a failure when `quiet`. Returns its exit status. */
+/** Runs a command, by default in the workspace, and returns its exit status. Shows its output; if `quiet`, only after a failure. */
 export function run(command, args, { quiet = false, cwd = root, env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd,
@@ -34,15 +34,15 @@ export function run(command, args, { quiet = false, cwd = root, env = {} } = {})
   return status;
 }
 
-/** Runs pnpm, in the version that the workspace pins, without it having to be installed. */
+/** Runs pnpm in the version that the workspace pins; it need not be installed. */
 export function pnpm(args, options) {
   return run('npx', ['--yes', packageManager, ...args], options);
 }
 
 /**
- * Installs what the lockfile says and builds every package; ends the process where that fails.
+ * Installs the packages of the lockfile and builds every package; ends the process if that fails.
  *
- * @param timed receives each step and its seconds
+ * @param timed called with each step and its seconds
  */
 export function prepare({ quiet = false, timed = (_step, _seconds) => {} } = {}) {
   const steps = [

@@ -2,7 +2,7 @@
 import { accuracySummary, markdownTable } from '@softgrad/bench';
 import { withBetween } from './markdown.mjs';
 
-/** The page with the table between its marks. */
+/** The page with the table inserted between its marks. */
 export function withAccuracy(page, report) {
   const notRun = report.unavailable.map(({ name, reason }) => `\n- ${name}: not measured: ${reason}`);
   const { runtime, processor } = report.environment;

@@ -1,4 +1,4 @@
-// Prints what each backend announces on this machine, as JSON: an entry a backend, in the map's order; `reason` where it cannot run.
+// Prints as JSON what each backend announces on this machine, in the order of the map; `reason` if it cannot run.
 
 import { loadProvider, registered, softmax, tensor } from '@softgrad/core';
 import { registerBackends } from 'softgrad/backends';
@@ -22,7 +22,7 @@ async function describe(name) {
   }
 }
 
-/** Dispatches of an operation on (1024, 1000), where a backend counts them: what a GPU is asked to do, however fast it is. */
+/** The number of dispatches of an operation on (1024, 1000), if the backend counts them: the work of a GPU, independent of its speed. */
 async function dispatches(backend) {
   if (typeof backend.statistics !== 'function') return null;
   const x = tensor(new Float32Array(1_024_000), { shape: [1024, 1000], backend });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { publishedPackages } from '../../scripts/packages.mjs';
 import { apiReport, programOf } from './api.mjs';
 
-/** The text of every file in api/: one a package that has types. */
+/** The texts of the files in api/, one for each package with types. */
 export function apiReports() {
   const packages = publishedPackages().map(({ folder, manifest: { name, exports } }) => ({
     name,
@@ -10,7 +10,7 @@ export function apiReports() {
       .filter(([, target]) => typeof target === 'object' && target.types)
       .map(([path, { types }]) => ({ name: name + path.slice(1), types: join(folder, types) })),
   }));
-  // One program, because packages share most of their declarations.
+  // One program for all packages, because they share most of their declarations.
   const program = programOf(packages.flatMap(({ entries }) => entries.map(({ types }) => types)));
   return new Map(
     packages

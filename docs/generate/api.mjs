@@ -1,7 +1,7 @@
-// The declarations that an entry of a package exports, as Markdown: `npm run api` writes them into api/, where a pull request shows what it changes.
+// The exported declarations of an entry of a package, as Markdown: `npm run api` writes them into api/, so that a pull request shows changes of the API.
 import ts from 'typescript';
 
-/** A TypeScript program of files with types. */
+/** A TypeScript program for declaration files. */
 export function programOf(files) {
   return ts.createProgram(files, {
     module: ts.ModuleKind.NodeNext,
@@ -11,7 +11,7 @@ export function programOf(files) {
   });
 }
 
-/** Of each entry: `name` is what is imported, `types` the file with its types. */
+/** For each entry, `name` is the module specifier, and `types` the file with its types. */
 export function apiReport(title, entries, program = programOf(entries.map(({ types }) => types))) {
   const checker = program.getTypeChecker();
   const printer = ts.createPrinter({ removeComments: true });
@@ -27,11 +27,11 @@ export function apiReport(title, entries, program = programOf(entries.map(({ typ
 function declarationsOf(symbol, checker, printer) {
   const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
   const [first] = target.declarations ?? [];
-  // `export * as`: a whole file.
+  // `export * as` exports a whole file.
   if (first !== undefined && ts.isSourceFile(first)) return namespaceOf(symbol, target, checker);
   const renamed = target.name === symbol.name ? '' : `// exported as ${symbol.name}\n`;
   const declarations = (target.declarations ?? []).map((declaration) => {
-    // `const` is two levels above the name that it declares.
+    // The node with `const` is two levels above the declared name.
     const node = ts.isVariableDeclaration(declaration) ? declaration.parent.parent : declaration;
     return printer.printNode(ts.EmitHint.Unspecified, node, declaration.getSourceFile());
   });

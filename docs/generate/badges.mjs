@@ -1,10 +1,10 @@
-// docs/images/badges: what the README's first lines show, each read from the package.json that decides it. `npm run docs:tables` writes them.
+// docs/images/badges: the badges at the top of the README, each with a value from a package.json. `npm run docs:tables` writes them.
 import { readFileSync } from 'node:fs';
 import { makeBadge } from 'badge-maker';
 
 const manifest = (folder) => JSON.parse(readFileSync(new URL(`../../${folder}/package.json`, import.meta.url), 'utf8'));
 
-/** A file's name and its text, for each badge. */
+/** The name and text of the file of each badge. */
 export function badges() {
   const core = manifest('packages/core');
   const dependencies = Object.keys(core.dependencies ?? {}).length;

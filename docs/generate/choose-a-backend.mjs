@@ -1,5 +1,5 @@
-// Writes the tables of docs/choose-a-backend.md: what each backend announces here, which docs/data/backends.json keeps, and how fast
-// each was where `npm run docs:performance` last measured.
+// Writes the tables of docs/choose-a-backend.md: what each backend announces on this machine, which is kept in docs/data/backends.json, and its
+// speed in the last run of `npm run docs:performance`.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { withTables } from './tables.mjs';
 const at = (name) => new URL(`../${name}`, import.meta.url);
 const read = (name) => readFileSync(at(name), 'utf8');
 
-// The device of a GPU where there is none is in the environment that a process starts with.
+// Without a GPU, the software device is chosen by environment variables that must be set when a process starts.
 const text = execFileSync(process.execPath, [fileURLToPath(new URL('announced.mjs', import.meta.url))], {
   encoding: 'utf8',
   env: { ...process.env, ...(await softwareDevice()) },

@@ -1,4 +1,4 @@
-// A plugin of typedoc: formulas between lines of `$$` become MathML when the site is made, so that no page loads anything for them.
+// A plugin for typedoc that converts formulas between lines of `$$` to MathML when the site is built, so that pages load nothing to render them.
 import katex from 'katex';
 
 /** @param {import('typedoc').Application} app */
@@ -10,7 +10,7 @@ export function load(app) {
   });
 }
 
-/** The parts of a document, adjacent texts in one: typedoc ends a text at every brace. */
+/** The parts of a document, with adjacent texts joined, because typedoc splits texts at braces. */
 export function joined(parts) {
   const found = [];
   for (const part of parts) {
@@ -22,7 +22,7 @@ export function joined(parts) {
   return found;
 }
 
-/** Markdown with its formulas as MathML. @throws for TeX that is not well-formed */
+/** Markdown with its formulas converted to MathML. @throws if TeX is not well-formed */
 export function withFormulas(markdown) {
   return markdown.replace(/^\$\$\n([\s\S]*?)\n\$\$$/gm, (_, tex) => {
     const math = katex.renderToString(tex, {

@@ -1,4 +1,4 @@
-// docs/images/jacobian.svg: the Jacobian of a softmax as a heat map, the sum of its rows, and the vector-Jacobian product. `npm run docs:tables` writes it.
+// docs/images/jacobian.svg: the Jacobian of a softmax as a heat map, the sums of its rows, and the vector-Jacobian product. `npm run docs:tables` writes it.
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import { softmax, tensor } from 'softgrad';
@@ -7,7 +7,7 @@ const logits = [1.2, -0.4, 2.1, 0.3, -1.5, 2.6, 0.9, -0.8];
 const label = 2;
 const width = 640;
 
-/** The picture as the text of an SVG, on white. */
+/** The picture as SVG, with a white background. */
 export async function jacobianPicture() {
   const s = softmax(tensor([logits], { dtype: 'float64' }));
   const [probabilities] = await s.array();
@@ -67,7 +67,7 @@ function heatMap(document, jacobian) {
 }
 
 function bars(document, values, name) {
-  // What rounding leaves of a sum is too small to be drawn, and would differ where a kernel rounds otherwise.
+  // The rounding error of a sum is too small to be visible, and would change the file if a kernel rounds differently.
   const points = values.map((value, j) => ({ j, value: rounded(value) }));
   return chart(document, {
     height: 130,
@@ -93,7 +93,7 @@ function rounded(value) {
   return Math.round(value * 1e6) / 1e6;
 }
 
-/** Three decimals; what they do not show is 0 or close to it. */
+/** A number with three decimals. */
 function decimals(value) {
   const text = Math.abs(value).toFixed(3);
   return Number(text) === 0 ? '0' : `${value < 0 ? '−' : ''}${text}`;

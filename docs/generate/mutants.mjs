@@ -1,8 +1,8 @@
-// The tables of docs/testing.md, from docs/data/mutants.json and named-mutants.json, which `npm run mutants` keeps.
+// The tables of docs/testing.md, from docs/data/mutants.json and named-mutants.json, which `npm run mutants` writes.
 
 import { table, withBetween } from './markdown.mjs';
 
-/** Scores by package: how many mutants the tests noticed, of all that were tried, and of those that are not argued to be equivalent. */
+/** The scores of packages: the share of killed mutants among all that were tried, and among those that are not listed as equivalent. */
 export function mutantsTable(scores) {
   const head = [
     'package',
@@ -49,7 +49,7 @@ export function mutantsTable(scores) {
   return table(head, rows);
 }
 
-/** The page with the table between its marks. */
+/** The page with the table inserted between its marks. */
 export function withMutants(page, scores) {
   const measured = Object.keys(scores).length > 0;
   const content = measured
@@ -58,7 +58,7 @@ export function withMutants(page, scores) {
   return withBetween(page, 'mutants', content, 'docs/testing.md', 'mutants');
 }
 
-/** The page with the table of the faults that `npm run mutants -- named` makes. */
+/** The page with the table of the faults that `npm run mutants -- named` tries. */
 export function withNamedMutants(page, results) {
   const rows = results.map(({ package: name, file, what, shows, killedBy }) => [
     `${name}/${file}`,
@@ -70,5 +70,5 @@ export function withNamedMutants(page, results) {
   return withBetween(page, 'named mutants', content, 'docs/testing.md', 'named mutants');
 }
 
-/** Text that Markdown does not read as markup. */
+/** Escapes Markdown. */
 const cell = (text) => text.replace(/[\\|<>*_`[\]]/g, (mark) => `\\${mark}`);

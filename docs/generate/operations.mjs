@@ -1,15 +1,15 @@
-// The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from what is said here and from the study of docs/performance.md.
+// The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from the texts below and from the measurements of docs/performance.md.
 import { formatMs } from '@softgrad/bench';
 import { table } from './markdown.mjs';
 
 /**
- * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` the names that the study has for it
- * and its derivatives.
+ * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` its names and those of its
+ * derivatives in the measurements.
  */
 const operations = [
   {
     name: 'softmax',
-    what: 'Probabilities from logits: positive, and with the sum 1 along the axis.',
+    what: 'Probabilities from logits: positive numbers that add up to 1 along the axis.',
     formula: String.raw`s_i = \frac{e^{x_i / T}}{\sum_k e^{x_k / T}}`,
     derivatives: [
       ['jacobian', String.raw`J_{ij} = \frac{\partial s_i}{\partial x_j} = \frac{s_i (\delta_{ij} - s_j)}{T}`],
@@ -32,7 +32,7 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
   },
   {
     name: 'softmin',
-    what: 'The softmax of the negated logits: the smallest has the largest probability.',
+    what: 'The softmax of the negated logits: the smallest logit has the largest probability.',
     formula: String.raw`s_i = \frac{e^{-x_i / T}}{\sum_k e^{-x_k / T}}`,
     derivatives: [
       ['jacobian', String.raw`J_{ij} = -\frac{s_i (\delta_{ij} - s_j)}{T}`],
@@ -49,7 +49,7 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652
   },
   {
     name: 'logSoftmax',
-    what: 'The logarithms of the probabilities, without computing the probabilities: right where they would be 0.',
+    what: 'The logarithms of the probabilities, computed without the probabilities, so they are right even if a probability underflows to 0.',
     formula: String.raw`y_i = \frac{x_i}{T} - \log \sum_k e^{x_k / T}`,
     derivatives: [
       ['jacobian', String.raw`J_{ij} = \frac{\delta_{ij} - e^{y_j}}{T}`],
@@ -67,7 +67,7 @@ console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
   },
   {
     name: 'logSumExp',
-    what: 'A smooth maximum: one number for each row.',
+    what: 'A smooth maximum, one number for each row.',
     formula: String.raw`\ell = \log \sum_k e^{x_k / T}`,
     derivatives: [
       ['gradient', String.raw`\frac{\partial \ell}{\partial x} = \frac{\operatorname{softmax}(x / T)}{T}`],
@@ -84,10 +84,10 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
   },
   {
     name: 'crossEntropy',
-    what: 'The loss of a classifier from its logits, with its gradient in one pass.',
+    what: 'The loss of a classifier from its logits, and its gradient, in one pass.',
     formula: String.raw`L = -\sum_c q_c \log p_c, \quad p = \operatorname{softmax}(x / T)`,
     derivatives: [['gradient', String.raw`\frac{\partial L}{\partial x} = \frac{p \sum_c q_c - q}{T}`]],
-    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean divides by what PyTorch divides by.',
+    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch.',
     example: `import { crossEntropy } from 'softgrad';
 
 const { loss } = crossEntropy([[1, 2, 3]], [2]);
@@ -100,7 +100,7 @@ console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); //
   },
   {
     name: 'sigmoid',
-    what: 'The logistic function of every entry by itself.',
+    what: 'The logistic function, applied to each entry separately.',
     formula: String.raw`y = \frac{1}{1 + e^{-x}}`,
     derivatives: [['vjp', String.raw`g \odot y \odot (1 - y)`]],
     note: 'Of two classes, the softmax of (x, 0).',
@@ -114,7 +114,7 @@ console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
   },
   {
     name: 'relu',
-    what: 'What is positive, and 0 for the rest.',
+    what: 'Positive entries unchanged, 0 for all others.',
     formula: String.raw`y = \max(x, 0)`,
     derivatives: [['vjp', String.raw`g \odot [y > 0]`]],
     note: 'NaN stays NaN. At 0 the derivative is 0.',
@@ -128,12 +128,12 @@ console.log((await relu.vjp(y, [1, 1, 1]).array()).join(' ')); // 0 0 1`,
   },
 ];
 
-/** The text of every file in docs/operations. */
+/** The texts of the files in docs/operations. */
 export function operationPages(studies) {
   return new Map(operations.map((operation) => [`${operation.name}.md`, page(operation, studies)]));
 }
 
-/** The names of the operations, as core's table has them. */
+/** The names of the operations in core's table. */
 export const operationNames = operations.map(({ name }) => name);
 
 function page({ name, what, formula, derivatives, note, example, misuse, measured }, studies) {
@@ -182,7 +182,7 @@ function display(tex) {
 const shown = ['cpu', 'wasm:relaxedSimd=true', 'naive'];
 const titles = ['cpu', 'wasm', 'plain loops'];
 
-/** What the studies have of an operation, a shape each. */
+/** The measurements of an operation, one for each shape. */
 function resultsOf(op, { softmax, ops }) {
   return [...softmax.workloads, ...ops.workloads].filter(({ workload }) => workload.op === op);
 }

@@ -1,4 +1,4 @@
-// A plugin of typedoc: a link to the playground at the top of every page, if the site is made with it (`npm run docs -- --site DIR`).
+// A plugin for typedoc that adds a link to the playground at the top of every page, if the site contains it (`npm run docs -- --site DIR`).
 import { JSX } from 'typedoc';
 
 /** @param {import('typedoc').Application} app */

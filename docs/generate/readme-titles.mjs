@@ -1,4 +1,4 @@
-// A plugin of typedoc: READMEs stand in the site under the title that they open with, since front matter would show where they are read as files.
+// A plugin for typedoc that takes the title of a README from its first heading. Front matter with a title would be visible when a README is read as a file.
 
 /** @param {import('typedoc').Application} app */
 export function load(app) {

@@ -1,4 +1,4 @@
-// The tables of docs/choose-a-backend.md, from what backends announce and from the studies that the page of measurements is made of.
+// The tables of docs/choose-a-backend.md, from what backends announce and from the measurements of docs/performance.md.
 import { formatMs } from '@softgrad/bench';
 import { table, withBetween } from './markdown.mjs';
 
@@ -12,7 +12,7 @@ export function capabilitiesTable(backends) {
   return table(head, rows);
 }
 
-/** Times and ratios where a backend was timed, counts where it counts, else a dash. */
+/** Times and ratios if a backend was timed, otherwise counts of dispatches if it counts them, otherwise a dash. */
 export function speedTable(backends, { backends: report }) {
   const { workloads } = report;
   const name = ({ workload: { op, shape } }) => `${op} (${shape.join(', ')})`;
@@ -32,7 +32,7 @@ function cell({ name, dispatches }, { workload: { op }, baseline, results }) {
   return count === undefined ? '–' : `${count} dispatch${count === 1 ? '' : 'es'}`;
 }
 
-/** The page with each table between its marks. */
+/** The page with each table inserted between its marks. */
 export function withTables(page, backends, studies) {
   const { environment, settings } = studies.backends;
   const quick = studies.quick ? ' It was a quick run: its numbers decide nothing.' : '';

@@ -1,4 +1,4 @@
-// The tables of docs/where-it-runs.md, from docs/data/consumers.json, which `npm run test:consumers` keeps.
+// The tables of docs/where-it-runs.md, from docs/data/consumers.json, which `npm run test:consumers` writes.
 
 import { table, withBetween } from './markdown.mjs';
 
@@ -40,7 +40,7 @@ function readmesTable([[, { results, date }]]) {
 
 const tables = { runtimes: runtimesTable, bundlers: bundlersTable, types: typesTable, readmes: readmesTable };
 
-/** The page with each table between its marks. */
+/** The page with each table inserted between its marks. */
 export function withConsumers(page, consumers) {
   return Object.entries(tables).reduce((text, [group, make]) => {
     const parts = Object.entries(consumers).filter(([, part]) => part.group === group);

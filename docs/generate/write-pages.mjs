@@ -1,4 +1,4 @@
-// Writes docs/operations, the picture of the Jacobian and the badges: part of `npm run docs:tables`.
+// Writes docs/operations, the picture of the Jacobian and the badges; part of `npm run docs:tables`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseStudies } from '@softgrad/tools';
 import { badges } from './badges.mjs';

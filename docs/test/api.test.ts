@@ -10,13 +10,13 @@ import { root } from './snippets.js';
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-api-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('the reports of what packages export are those of the packages: npm run api', () => {
+test('the reports in api/ match what the packages export: npm run api', () => {
   const reports = apiReports();
   expect(readdirSync(join(root, 'api')).sort()).toEqual([...reports.keys()].sort());
   for (const [file, text] of reports) expect(readFileSync(join(root, 'api', file), 'utf8'), file).toBe(text);
 });
 
-test('a report has every kind of declaration, without comments, by name', () => {
+test('a report has every kind of declaration, without comments, sorted by name', () => {
   const types = join(folder, 'index.d.ts');
   writeFileSync(join(folder, 'other.d.ts'), 'export declare const one = 1;\nexport type Two = 2;\n');
   writeFileSync(
@@ -49,7 +49,7 @@ declare const hidden: 1;
   ]);
 });
 
-test('the change log has a release above those before, or in the place of what was unreleased', () => {
+test('the change log has a release above earlier ones, or in place of the unreleased section', () => {
   const changes = [{ summary: 'First.\nMore of it.\n' }, { summary: 'Second.' }];
   const items = '- First.\n  More of it.\n- Second.\n';
   const before = '# Changelog\n\nOne version.\n\n';
@@ -62,7 +62,7 @@ test('the change log has a release above those before, or in the place of what w
   expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
 });
 
-test('the next version is that of the largest change', () => {
+test('the next version follows from the largest change', () => {
   expect(nextVersion('0.1.9', ['patch', 'none'])).toBe('0.1.10');
   expect(nextVersion('0.1.9', ['patch', 'minor', 'patch'])).toBe('0.2.0');
   expect(nextVersion('1.2.3', ['minor', 'major'])).toBe('2.0.0');

@@ -6,10 +6,10 @@ import { Tensor as OnnxTensor } from 'onnxruntime-common';
 import { isSoftgradError, softmax, type TensorInput } from 'softgrad';
 import { expect, test } from 'vitest';
 
-/** The expression that the error names for an input that cannot be read. */
+/** The expression that the error suggests for an input that cannot be read. */
 function instead(input: unknown): string {
   try {
-    // What JavaScript without types may pass.
+    // JavaScript without types can pass these.
     softmax(input as TensorInput);
   } catch (error) {
     if (isSoftgradError(error) && error.code === 'ERR_DTYPE') return error.message.replace(/^.* pass /, '');
@@ -32,7 +32,7 @@ test.each([
   const text = instead(input);
   expect(text).toMatch(expected);
   const [expression] = text.split(', whose shape');
-  // The reader's own code: what the error says, with x for the object.
+  // A reader's code with the expression that the error suggests, where x is the object.
   const read: unknown = new Function('x', `return ${expression}`)(input);
   expect(softmax(read as TensorInput).shape).toEqual(shape);
 });

@@ -3,13 +3,13 @@ import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { documents, root } from './snippets.js';
 
-/** What a document links or shows: `[text](target)` and `![text](target)`, code left out. */
+/** The targets of links and images in a document, `[text](target)` and `![text](target)`, except in code. */
 function targets(text: string): readonly string[] {
   const prose = text.replaceAll(/```[\s\S]*?```/g, '').replaceAll(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
 }
 
-test('every file that a README or a page links or shows is there', () => {
+test('the target of every link and image in a README or a page exists', () => {
   const links = documents().flatMap((path) =>
     targets(readFileSync(path, 'utf8'))
       .filter((target) => !/^[a-z]+:|^#/.test(target))
@@ -20,7 +20,7 @@ test('every file that a README or a page links or shows is there', () => {
   expect(dead).toEqual([]);
 });
 
-test('a README that is published links to nothing that its package does not contain', () => {
+test('a published README links only to files that its package contains', () => {
   const published = documents().filter((path) => path.endsWith('README.md') && isPublished(dirname(path)));
   expect(published.length).toBeGreaterThan(10);
   const outside = published.flatMap((path) => {
@@ -37,8 +37,8 @@ function isPublished(folder: string): boolean {
   return dirname(folder) === join(root, 'packages') && !JSON.parse(readFileSync(manifest, 'utf8')).private;
 }
 
-test('every file of the repository that a document names is there', () => {
-  // FILE and NAME stand for what the reader chooses.
+test('every file of the repository that a document names exists', () => {
+  // FILE, NAME and PACKAGE are placeholders.
   const named = documents().flatMap((path) =>
     [...readFileSync(path, 'utf8').matchAll(/`((?:packages|docs|scripts|tools|examples)\/[\w./-]+)`/g)]
       .map(([, file = '']) => ({ from: relative(root, path), file }))

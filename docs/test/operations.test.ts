@@ -12,7 +12,7 @@ import { root } from './snippets.js';
 
 const read = (name: string) => readFileSync(join(root, 'docs', name), 'utf8');
 
-test('the pages of the operations are what npm run docs:tables makes of them', () => {
+test('the pages of the operations match npm run docs:tables', () => {
   const pages: ReadonlyMap<string, string> = operationPages(
     parseStudies(read('data/performance.json'), 'docs/data/performance.json'),
   );
@@ -20,11 +20,11 @@ test('the pages of the operations are what npm run docs:tables makes of them', (
   for (const [file, text] of pages) expect(read(`operations/${file}`), file).toBe(text);
 });
 
-test('the picture of the Jacobian is what npm run docs:tables makes of it', async () => {
+test('the picture of the Jacobian matches npm run docs:tables', async () => {
   expect(read('images/jacobian.svg')).toBe(await jacobianPicture());
 });
 
-test('the badges are what the package.json files say', () => {
+test('the badges match the package.json files', () => {
   const made: ReadonlyMap<string, string> = badges();
   expect(readdirSync(join(root, 'docs/images/badges')).sort()).toEqual([...made.keys()].sort());
   for (const [file, text] of made) expect(read(`images/badges/${file}`), file).toBe(text);
@@ -35,7 +35,7 @@ test('every operation of core has a page', () => {
   expect([...operationNames].sort()).toEqual([...names].sort());
 });
 
-test('a formula becomes MathML that loads nothing, and the rest stays', () => {
+test('a formula becomes MathML that loads nothing, and other text is unchanged', () => {
   const html: string = withFormulas('before\n\n$$\n\\frac{a}{b}\n$$\n\nafter $5 and $$6');
   expect(html).toMatch(
     /^before\n\n<p><span class="katex"><math .*<mfrac>.*<\/math><\/span><\/p>\n\nafter \$5 and \$\$6$/,

@@ -12,7 +12,7 @@ beforeAll(() => {
 }, 600_000);
 afterAll(() => rmSync(site, { recursive: true, force: true }));
 
-test('the site builds without a warning, every page in it', () => {
+test('the site builds with every page and without warnings', () => {
   for (const page of [
     'Why_is_my_softmax_gradient_zero_',
     'softmax',
@@ -33,17 +33,17 @@ test('the site builds without a warning, every page in it', () => {
   }
 });
 
-test('formulas are in the pages, rendered', () => {
+test('formulas are rendered in the pages', () => {
   const page = readFileSync(join(site, 'documents', 'softmax.html'), 'utf8');
   expect(page).toContain('<mfrac>');
   expect(page).not.toContain('$$');
 });
 
-test('no page is left as raw Markdown for a link to open', () => {
+test('no link opens raw Markdown instead of a page', () => {
   expect(readdirSync(join(site, 'media')).filter((name) => name.endsWith('.md'))).toEqual([]);
 });
 
-test('every link inside the site leads somewhere', () => {
+test('every link within the site has a target', () => {
   const links = readdirSync(site, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.html'))
     .flatMap((page) => linksOf(page).map((target) => ({ page, target })));
@@ -52,7 +52,7 @@ test('every link inside the site leads somewhere', () => {
   expect(links.length).toBeGreaterThan(1000);
 });
 
-/** The files of the site that a page names in an attribute, each once. In text a < is written &lt;, so that what is matched is an element. */
+/** The files of the site that a page names in attributes, without duplicates. Text has &lt; instead of <, so only elements match. */
 function linksOf(page: string): readonly string[] {
   const html = readFileSync(join(site, page), 'utf8');
   const base = new URL(page, 'http://site/');

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { root, snippets } from './snippets.js';
 
-/** The compiler of the workspace, which is native. Other versions are those of `npm run test:consumers -- types`. */
+/** The compiler of the workspace, which is native. `npm run test:consumers -- types` tests other versions. */
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
 const folder = mkdtempSync(fileURLToPath(new URL('.compile-', import.meta.url)));
@@ -36,7 +36,7 @@ test('the code in the documents compiles in a strict project', () => {
   expect(named).toBe('');
 });
 
-test('the types of core and cpu need nothing but the target, library types checked', () => {
+test('the types of core and cpu compile with only the library of the target, with library types checked', () => {
   writeFileSync(
     join(folder, 'plain.mts'),
     `import { cpu } from '@softgrad/backend-cpu';

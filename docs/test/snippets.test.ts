@@ -7,17 +7,17 @@ import { transformWithOxc } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root, type Snippet, snippets } from './snippets.js';
 
-// Inside the package, so that the snippets' imports resolve as a reader's do.
+// A folder inside the package, so that the imports of snippets resolve as they do for a reader.
 const folder = mkdtempSync(fileURLToPath(new URL('.run-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Snippets that choose what those after them compute on, unless these choose, too. */
+/** Matches snippets that choose the backend, which would also change it for later snippets. */
 const chooses = /\bsetBackend\b/;
 
 const all = snippets();
 const outputs = new Map<Snippet, string>();
 
-describe('the code in the documents runs and prints what it says', () => {
+describe('the code in the documents runs and prints what its comments say', () => {
   beforeAll(async () => {
     const files = new Map<Snippet, string>();
     for (const [k, snippet] of all.entries()) {
@@ -26,7 +26,7 @@ describe('the code in the documents runs and prints what it says', () => {
       writeFileSync(file, code);
       files.set(snippet, file);
     }
-    // All in one process, which loads each engine once.
+    // Run all snippets in one process, so that each engine is loaded once.
     const ordered = all.toSorted((a, b) => Number(chooses.test(a.code)) - Number(chooses.test(b.code)));
     const printed = await outputsOf(ordered.map((snippet) => files.get(snippet) ?? ''));
     for (const [k, snippet] of ordered.entries()) outputs.set(snippet, printed[k] ?? '');
@@ -39,14 +39,14 @@ describe('the code in the documents runs and prints what it says', () => {
   });
 });
 
-/** What each of the files prints, in one process. */
+/** The output of each file, run in one process. */
 async function outputsOf(files: readonly string[]): Promise<readonly string[]> {
   const runner = fileURLToPath(new URL('run-snippets.mjs', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [runner, ...files]);
   return JSON.parse(stdout);
 }
 
-test('the page about backends shows the files of the template, which the package of core contains', () => {
+test('the page about backends shows the files of the template that the package core contains', () => {
   const shown = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
   const core = join(root, 'packages/core');
   const template = ['backend.ts', 'basis.ts'].map((file) =>

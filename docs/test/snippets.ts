@@ -4,16 +4,16 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A ```ts block of a document: code that runs as it stands, and what it says that it prints. */
+/** A ```ts block of a document: code that runs unchanged, and the output in its comments. */
 export interface Snippet {
   /** `packages/core/README.md:12`. */
   readonly place: string;
   readonly code: string;
-  /** The comments behind `console.log(…);`, in order. */
+  /** The comments after `console.log(…);`, in order. */
   readonly printed: readonly string[];
 }
 
-/** Every ```ts block of every README and page; blocks marked `ts fragment` are parts of something and are left out. */
+/** Every ```ts block of every README and page, except blocks marked `ts fragment`, which cannot run on their own. */
 export function snippets(): readonly Snippet[] {
   return documents().flatMap((path) => {
     const found: Snippet[] = [];

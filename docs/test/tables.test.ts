@@ -14,7 +14,7 @@ const read = (name: string) => readFileSync(at(name), 'utf8');
 const studies = parseStudies(read('data/performance.json'), 'docs/data/performance.json');
 const backends: readonly { readonly name: string; readonly device?: string }[] = JSON.parse(read('data/backends.json'));
 
-describe('pages with numbers are what their commands make of the data that is kept', () => {
+describe('pages with numbers match the kept data and their commands', () => {
   test('the page of measurements and its pictures: npm run docs:performance', () => {
     expect(read('performance.md')).toBe(performancePage(studies, 'npm run docs:performance'));
     const pictures = performancePictures(studies);
@@ -45,20 +45,20 @@ describe('pages with numbers are what their commands make of the data that is ke
   });
 });
 
-test('what the table says that backends announce is what they announce', async () => {
+test('backends announce what the table says', async () => {
   const output = execFileSync(process.execPath, [at('generate/announced.mjs')], {
     encoding: 'utf8',
     env: { ...process.env, ...(await softwareDevice()) },
   });
   const now: typeof backends = JSON.parse(output);
   expect(now.map(({ name }) => name)).toEqual(backends.map(({ name }) => name));
-  // Another device, like a GPU or an engine with relaxed SIMD, may announce something else.
+  // A different device, such as a GPU or an engine with relaxed SIMD, may announce other properties.
   const same = now.filter(({ device }, k) => device !== undefined && device === backends[k].device);
   expect(same.length).toBeGreaterThanOrEqual(3);
   expect(backends).toEqual(expect.arrayContaining(same));
 });
 
-test('a backend that was not timed shows what it asks of its device, or nothing; one that failed says why', () => {
+test('a backend that was not timed shows its number of dispatches, or a dash; one that failed shows the reason', () => {
   const workload = { op: 'vjp', shape: [2, 3], dtype: 'float32' };
   const line = (contender: string, more: object) => ({ contender, missing: null, timings: {}, ratios: {}, ...more });
   const report = {

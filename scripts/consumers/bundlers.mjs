@@ -1,4 +1,4 @@
-// Each bundler: what it makes of an application computes in Chromium and in Node, on cpu, on wasm and on two threads of wasm.
+// Tests that an application bundled by each bundler computes in Chromium and in Node, on cpu, on wasm and on two threads of wasm.
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
@@ -6,14 +6,14 @@ import { chromium } from 'playwright-core';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
 import { withProject } from './project.mjs';
 
-/** Packages that softgrad imports where they are installed. */
+/** Optional packages, which softgrad imports if they are installed. */
 const optional = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
 
 const script = (file) => `<!doctype html><meta charset="utf-8"><script type="module" src="${file}"></script>\n`;
 
 /**
- * What to install, and how to bundle `bundled.mjs` into `page` for a page and into `node` for Node. `entry` is the file that Node runs;
- * a bundler that makes no index.html of its own has one that loads `loads`.
+ * The packages to install, and the commands that bundle `bundled.mjs` into `page` for a page and into `node` for Node. `entry` is the file that
+ * Node runs; if the bundler writes no index.html, one that loads `loads` is added.
  */
 export const bundlers = {
   vite: {
@@ -78,7 +78,7 @@ export const bundlers = {
   parcel: {
     packages: ['parcel'],
     files: { 'index.html': script('./bundled.mjs') },
-    // It refuses to build without packages that are imported in a `try` and are not installed.
+    // It fails if a package that is imported in a `try` is not installed.
     // It writes an import map into the page.
     policy: "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:",
     manifest: { alias: Object.fromEntries(optional.map((name) => [name, false])) },
@@ -124,7 +124,7 @@ export async function checkBundler(name, { registry, check }) {
   });
 }
 
-/** @throws where a bundler warns of what our packages can avoid; that optional packages are not installed it may tell */
+/** @throws if a bundler prints a warning that our packages can avoid; warnings about missing optional packages are allowed */
 function complain(output) {
   if (/critical dependency|circular/i.test(output)) throw new Error(`the bundler warns:\n${output}`);
 }

@@ -1,10 +1,10 @@
-// Runs checks one after another, prints what came of each, and remembers those that failed.
+// Runs checks one after another, prints their results, and collects the failures.
 
 export function createChecks() {
   const failures = [];
   return {
     failures,
-    /** Runs a check. Returns what a table shows of it; the error is printed. */
+    /** Runs a check and prints an error. Returns the entry for a table. */
     async check(what, run) {
       try {
         const shown = await run();

@@ -1,6 +1,6 @@
 // `npm run test:consumers`: installs the packed tarballs outside of the workspace and checks them as consumers use them. Writes
-// docs/data/consumers.json and the table of docs/where-it-runs.md. `npm run test:consumers -- types node22` runs some parts, and keeps what
-// the others have found; `-- --list` names them.
+// docs/data/consumers.json and the table of docs/where-it-runs.md. `npm run test:consumers -- types node22` runs some parts and keeps the
+// results of the others; `-- --list` lists the parts.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,7 +56,7 @@ if (failures.length > 0) {
 }
 process.exitCode = failures.length > 0 ? 1 : 0;
 
-/** Writes a part's result at once: an interruption loses the current part alone. */
+/** Writes the result of a part immediately, so that an interruption loses only the current part. */
 function keep(name, result) {
   const kept = JSON.parse(readFileSync(data, 'utf8'));
   const all = Object.fromEntries(

@@ -1,4 +1,4 @@
-// Projects of a consumer: empty folders outside of the repository, in which commands run as a user's do.
+// Projects of a consumer: empty folders outside of the repository, in which commands run as they do for a user.
 import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const programs = fileURLToPath(new URL('programs/', import.meta.url));
 
-/** A command that failed: what was run, and the end of what it printed. */
+/** The error of a failed command: the command, and the end of its output. */
 export class CommandFailed extends Error {
   constructor(command, output) {
     super(`\`${command}\` failed:\n${output.trim().split('\n').slice(-40).join('\n')}`);
@@ -16,7 +16,7 @@ export class CommandFailed extends Error {
 }
 
 /**
- * Runs `use` with an empty project, which is deleted at its end.
+ * Runs `use` with an empty project, which is deleted afterwards.
  *
  * @param registry the address of the registry that npm installs from
  */
@@ -31,7 +31,7 @@ export async function withProject(name, registry, use) {
 
 function createProject(folder, registry) {
   const environment = { ...process.env, npm_config_registry: registry, npm_config_update_notifier: 'false' };
-  // What npm tells the scripts that it runs (`npm run …`) is about this repository.
+  // Remove the variables that npm sets for scripts (`npm run …`), because they are about this repository.
   const ofRepository = /^(npm_(?!config_)|npm_config_(local_|global_)?prefix$|INIT_CWD$|NODE_OPTIONS$)/i;
   for (const name of Object.keys(environment)) if (ofRepository.test(name)) delete environment[name];
   const manifest = { name: 'consumer', version: '1.0.0', private: true, type: 'module' };

@@ -1,4 +1,4 @@
-// What the READMEs tell a reader to do: every install line as it is written, and the first example after it.
+// Does what the READMEs tell a reader to do: every install line as it is written, and the first example after it.
 import { readFileSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import { transformWithOxc } from 'vite';
@@ -18,7 +18,7 @@ export function readmeBlocks(folder, language) {
   return blocks;
 }
 
-/** In an empty project: the first shell block of a README that installs something, then its first example, which prints what it says. */
+/** Runs in an empty project the first shell block of a README that installs something, then its first example, and compares the output. */
 export async function checkReadmes({ registry, check, packed }) {
   const results = {};
   for (const { folder, manifest } of packed) {
@@ -32,7 +32,7 @@ async function checkReadme(folder, name, registry) {
   const install = readmeBlocks(folder, 'sh').find(({ text }) => /^npm install /m.test(text));
   if (!install) throw new Error(`packages/${name}/README.md has no block \`\`\`sh with \`npm install\``);
   return withProject(name, registry, async (project) => {
-    // What is installed for the machine goes into a folder of the project.
+    // Global installations go into a folder of the project.
     const env = { npm_config_prefix: join(project.folder, 'global') };
     for (const line of install.text.split('\n').filter((each) => each.trim() !== ''))
       await project.shell(line, { env });
@@ -52,7 +52,7 @@ async function runExample(project, { place, text }) {
   compare(place, printed, expected);
 }
 
-/** Runs the commands of a terminal session, which follow a `$`, and compares what they print. */
+/** Runs the commands of a terminal session, which follow a `$`, and compares their output. */
 async function runSession(project, { place, text }) {
   const path = [join(project.folder, 'global', 'bin'), process.env.PATH].join(delimiter);
   for (const part of text.split(/^\$ /m).slice(1)) {

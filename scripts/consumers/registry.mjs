@@ -1,5 +1,5 @@
-// A registry of npm on this machine that has the packed packages and sends every other request on to the one that npm is configured
-// with: so that an install line runs exactly as a README has it.
+// A local npm registry that serves the packed packages and forwards every other request to the registry that npm is configured with, so that
+// an install line runs exactly as it is in a README.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -41,7 +41,7 @@ export async function startRegistry(packed) {
   };
 }
 
-/** What a registry answers for a package: its only version. */
+/** The registry's response for a package with a single version. */
 function documentOf(manifest, bytes, url) {
   const dist = {
     tarball: url,

@@ -1,8 +1,8 @@
-// Each runtime that npm installs: cpu, wasm with threads, the conformance suite, the command.
+// Tests each runtime that npm can install: cpu, wasm with threads, the conformance suite, the command.
 import { join } from 'node:path';
 import { withProject } from './project.mjs';
 
-/** The package of npm that brings each runtime, and the arguments that run a file. */
+/** The npm package that contains each runtime, and the arguments with which it runs a file. */
 export const runtimes = {
   node20: { package: 'node@20.19', bin: 'node', args: [] },
   node22: { package: 'node@22', bin: 'node', args: [] },
@@ -25,7 +25,7 @@ export async function checkRuntime(name, { registry, check }) {
   const { package: spec, bin, args, commandArgs = args } = runtimes[name];
   return withProject(name, registry, async (project) => {
     await project.npm('install', 'softgrad', '@softgrad/cli');
-    // In a folder of its own: the runtime is not part of the project, and its installation runs a script.
+    // In a separate folder, because the runtime is not part of the project and its installation runs a script.
     project.write('runtime/package.json', { name: 'runtime', private: true });
     await project.npm('install', spec, '--prefix', 'runtime');
     const executable = join(project.folder, 'runtime', 'node_modules', '.bin', bin);

@@ -1,4 +1,4 @@
-// The types of every package in a consumer's project, library types checked, and the examples of the READMEs in it.
+// Compiles the types of every package and the examples of the READMEs in a consumer's project, with library types checked.
 import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed, withProject } from './project.mjs';
@@ -12,13 +12,13 @@ const resolutions = {
 const libraries = { 'with DOM': ['ES2022', 'DOM'], 'without DOM': ['ES2022'] };
 const strictness = [{}, { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }];
 
-/** Packages that have a project of their own, with what else their users install: a peer in whose terms their types are, or the types of Node. */
+/** Packages with a separate project, and what their users install in addition: a peer dependency that their types refer to, or the types of Node. */
 const companions = {
   '@softgrad/backend-tfjs': ['@tensorflow/tfjs-core@4'],
   '@softgrad/distributed': ['@types/node@20'],
 };
 
-/** The types of these do not compile everywhere, so that errors in files that are not ours are left out. */
+/** Packages whose types do not compile everywhere: errors in files that are not ours are ignored. */
 const foreign = ['@tensorflow/tfjs-core@4'];
 
 /** Compiles projects that import every entry, by each version of TypeScript and under each set of options. */
@@ -54,7 +54,7 @@ export async function checkTypes({ registry, check, packed }) {
   });
 }
 
-/** Calls `use` with a project for each group, all of which are removed afterwards. */
+/** Calls `use` with a project for each group, and removes all projects afterwards. */
 function withProjects([group, ...rest], registry, use, projects = []) {
   if (group === undefined) return use(projects);
   return withProject(group.name, registry, async (project) => {
@@ -76,14 +76,14 @@ async function installCompilers(project) {
   return compilers;
 }
 
-/** Installs packages and writes files that import them and that hold the examples of their READMEs. Returns the examples. */
+/** Installs packages, and writes files that import them and files with the examples of their READMEs. Returns the examples. */
 async function prepareProject(project, packages, others) {
-  // Scripts of dependencies compile or fetch binaries, which types do not need.
+  // Skip scripts of dependencies, which compile or fetch binaries that types do not need.
   await project.npm('install', ...packages.map(({ manifest }) => manifest.name), ...others, '--ignore-scripts');
   const entries = packages.flatMap(({ manifest }) => entriesOf(manifest));
   const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
   project.write('entries.ts', `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`);
-  // The template of a backend, as its reader copies it.
+  // The template of a backend, as a reader copies it.
   const template = join(project.folder, 'node_modules/@softgrad/core/template');
   if (existsSync(template)) cpSync(template, join(project.folder, 'template'), { recursive: true });
   const blocks = packages.flatMap(({ folder }) => readmeBlocks(folder, 'ts'));
@@ -93,7 +93,7 @@ async function prepareProject(project, packages, others) {
 
 async function compile({ project, blocks, mayBeForeign }, tsc, options) {
   const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, ...options };
-  // The examples print by `console`, which is of DOM.
+  // The examples use `console`, which the DOM types declare.
   const include = ['entries.ts', 'template/*.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
   project.write('tsconfig.json', { compilerOptions, include });
   try {
@@ -116,7 +116,7 @@ function shortened(lines) {
   return shown.join('\n');
 }
 
-/** What can be imported of a package. */
+/** The entries of a package that can be imported. */
 function entriesOf({ name, exports }) {
   return Object.entries(exports)
     .filter(([, target]) => typeof target === 'object' && target.types)

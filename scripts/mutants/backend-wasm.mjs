@@ -1,4 +1,4 @@
-// How a mutant of backend-wasm's kernels, which are C, is tried: compiled into a copy of the package (reports/mutants/backend-wasm).
+// Tries mutants of backend-wasm's kernels, which are C: compiles each into a copy of the package (reports/mutants/backend-wasm).
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { builds, compile, embedding, fileOf } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
@@ -9,7 +9,7 @@ const folder = join(root, 'packages', 'backend-wasm');
 const copy = join(root, 'reports', 'mutants', 'backend-wasm');
 const kernels = join(folder, 'src', 'kernels');
 
-/** The package's tests that a kernel can fail, those first that take least to notice most. */
+/** The package's tests that can detect a mutant of a kernel, those first that detect most in the least time. */
 const { files: testFiles, hash: tests } = testsOf(
   folder,
   [
@@ -19,7 +19,7 @@ const { files: testFiles, hash: tests } = testsOf(
   ['ulp.ts', 'every-kernel.ts'],
 );
 
-/** What `runKernelMutants` is told of backend-wasm. The table of 2^(j/256) is left out: exp.test.ts reaches each entry. */
+/** The target of `runKernelMutants` for backend-wasm. The table of 2^(j/256) is left out, because exp.test.ts reaches each entry. */
 export const target = {
   name: 'backend-wasm-kernels',
   folder: kernels,
@@ -49,12 +49,12 @@ async function open({ quick }) {
         if (difference.status) return difference;
         const { build, dtypes, embedded } = difference;
         const { process, cases } = suites[build];
-        // Cases of float64 alone can't notice what changes float32 alone.
+        // Cases that are only float64 cannot detect mutants that change only float32.
         const reached = ({ name }) => dtypes.includes('float64') || !isOfFloat64(name);
         const module = distWith(copy, `${fileOf(build)}.js`, embedded);
         const outcome = await process.run({ path: module, order: cases.order(file, reached) });
         cases.noticed(outcome.by, file);
-        // The package's tests run without relaxed SIMD, which Node has not by itself.
+        // The package's tests run without relaxed SIMD, for which Node would need a flag.
         if (outcome.status !== 'survived' || build !== 'simd' || quick) return outcome;
         writeFileSync(join(copy, 'src', `${fileOf(build)}.ts`), embedded);
         return await ownTests(copy);
@@ -69,7 +69,7 @@ async function open({ quick }) {
   };
 }
 
-/** The conformance suite on a build. */
+/** Runs the conformance suite on a build. */
 async function suiteOf(build) {
   const relaxedSimd = build === 'relaxed';
   const execArgv = relaxedSimd ? ['--experimental-wasm-relaxed-simd'] : [];
@@ -88,8 +88,8 @@ const isOfFloat64 = (name) => /\bdtype=float64\b/.test(name);
 /**
  * Builds the sources.
  *
- * @param objects what the original compiled to, see `compile`
- * @returns the first build that differs, with the dtypes that it differs in and the text of its file, or the `status` where none does
+ * @param objects the compiled original, see `compile`
+ * @returns the first build that differs, with the dtypes in which it differs and the text of its file; or the `status` if none differs
  */
 async function mutated(original, sources, objects) {
   for (const [build, flags] of Object.entries(builds)) {

@@ -1,4 +1,4 @@
-// How a mutant of backend-webgpu's WGSL, which is in template strings of its TypeScript, is tried: in a copy of the package
+// Tries mutants of backend-webgpu's WGSL, which is in template strings of its TypeScript: in a copy of the package
 // (reports/mutants/backend-webgpu), on the software device.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const folder = join(root, 'packages', 'backend-webgpu');
 const copy = join(root, 'reports', 'mutants', 'backend-webgpu');
 const sources = join(folder, 'src');
 
-/** The package's tests that a kernel can fail, those first that take least to notice most. */
+/** The package's tests that can detect a mutant of a kernel, those first that detect most in the least time. */
 const { files: testFiles, hash: tests } = testsOf(
   folder,
   ['float16', 'non-finite', 'jacobian', 'accuracy', 'kernels', 'long-rows', 'measure', 'float16-conformance'],
@@ -28,14 +28,14 @@ export const casesOf = {
   'kernels/softmax-state.ts': /soft(?:max|min)|log-?sum-?exp|cross-?entropy|row-groups/i,
   'kernels/softmax.ts': /soft(?:max|min)|log-?sum-?exp|row-groups/i,
   'kernels/vjp.ts': /: vjp\/|soft(?:max|min)[/.-](?:vjp|jvp|derivatives|gradient|at)|one-hot/i,
-  // The software device has no float16: the package's tests emulate it.
+  // The software device has no float16, which the package's tests emulate.
   'kernels/halves.ts': /^$/,
 };
 
-/** What a case costs is not known before it has run: these compile many programs. */
+/** Sections whose cases compile many programs. The time of a case is unknown before its first run. */
 const isCostly = (name) => /lengths|many|combinations|extremes|row-groups|65537|40000|laws/.test(name);
 
-/** Compiling a program takes the software device a second in this thread, a case may have dozens, and the machine may be busy. */
+/** The software device takes a second to compile a program, a case may have dozens, and the machine may be busy. */
 const silenceMs = 600_000;
 
 const wgslFiles = readdirSync(sources, { recursive: true })
@@ -44,7 +44,7 @@ const wgslFiles = readdirSync(sources, { recursive: true })
   .filter((file) => mutants(readFileSync(join(sources, file), 'utf8'), 'wgsl-in-ts').length > 0)
   .sort();
 
-/** What `runKernelMutants` is told of backend-webgpu. */
+/** The target of `runKernelMutants` for backend-webgpu. */
 export const target = {
   name: 'backend-webgpu-kernels',
   folder: sources,
@@ -64,7 +64,7 @@ async function open({ quick }) {
   const cases = rankedCases(names.map((name) => ({ name, ms: isCostly(name) ? 5000 : 500 })));
   const passing = new Set();
 
-  /** The whole suite takes many minutes here, so of the unchanged package only what has noticed a mutant is run. */
+  /** The whole suite takes many minutes here, so only the test that detected a mutant is run on the unchanged package. */
   const passesUnchanged = async (name) => {
     if (!passing.has(name)) {
       const { status, by } = await suite.run({ path: unchanged, order: [name] });

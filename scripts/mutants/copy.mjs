@@ -1,11 +1,11 @@
-// Copies of a package in which tests run on changed sources.
+// Copies of a package, for running its tests on changed sources.
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from '../workspace.mjs';
 
 /**
- * A copy of a package in .mutants/PLACE, where paths to the workspace around it lead to the workspace: the folder of the package, and
- * `remove`.
+ * Makes a copy of a package in .mutants/PLACE, in which relative paths out of the package lead to the workspace. Returns the folder of the
+ * copy, and `remove`.
  */
 export function copyInWorkspace(name, place) {
   const around = join(root, '.mutants', place);

@@ -1,5 +1,5 @@
-// Mutation of kernels in C or WGSL: which mutants there are, what is known of them, a sample, and the report. How a mutant is built and
-// tested is the package's part, see backend-wasm.mjs.
+// Mutation testing of kernels in C or WGSL: generates the mutants, keeps their results, draws samples and reports. A module for each package
+// builds and tests a mutant, see backend-wasm.mjs.
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,14 +7,14 @@ import { root } from '../workspace.mjs';
 import { apply, mutants, operators } from './operators.mjs';
 
 /**
- * Runs the mutants of a package's kernels that are not known yet, and reports.
+ * Runs the mutants of a package's kernels that have no result yet, and reports.
  *
  * @param target `name`, for example backend-wasm-kernels; `folder` of the kernels; their `files`; `language`, see operators.mjs;
- *   `equivalents`, the path of the list of mutants argued to change nothing; `tests`, the hash of what the tests are: a survivor is
- *   tried again when it changes; `open({ quick })`, which gives `{ test(file, text), close() }`: `test` resolves to `{ status, by }`, with the
+ *   `equivalents`, the path of the list of mutants argued to change nothing; `tests`, the hash of the tests: if it changes, survivors are
+ *   tried again; `open({ quick })`, which returns `{ test(file, text), close() }`: `test` resolves to `{ status, by }`, with the
  *   status 'killed', 'survived', 'timeout', 'same' (compiles to the same program) or 'error' (does not compile)
- * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`, `quick` (the conformance suite alone: what survives is tried
- *   again by a run without it)
+ * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`, `quick` (only the conformance suite: a later run without `quick`
+ *   tries the survivors again)
  * @returns the counts for the table of scores
  */
 export async function runKernelMutants(target, options) {
@@ -39,7 +39,7 @@ export async function runKernelMutants(target, options) {
   return count(results);
 }
 
-/** Entries of a target's list of equivalent mutants that are no mutants, or not any more. */
+/** Entries of a target's list of equivalent mutants that match no mutant. */
 export function strayEquivalents(target) {
   const all = collect(target, {});
   return readEquivalents(target.equivalents).filter((entry) => !all.some((mutant) => argues(entry, mutant)));
@@ -70,7 +70,7 @@ async function tryAll(target, chosen, known, argued, kept) {
   }
 }
 
-/** Every mutant of the files asked for, with its file, the file's text, and a key that holds as long as that text does. */
+/** Every mutant of the chosen files, with its file, the file's text, and a key that depends on that text. */
 function collect({ folder, files, language }, options) {
   const wanted = options.files ? options.files.split(',').map(rangeOf) : files.map((file) => ({ file }));
   const only = options.operators?.split(',');
@@ -100,7 +100,7 @@ function rangeOf(text) {
   return { file, first: Number(first), last: Number(last) };
 }
 
-/** `size` mutants drawn by chance, of each operator as many as of the others, as far as there are. */
+/** `size` random mutants, the same number of each operator as far as possible. */
 function sampleOf(all, size, seed) {
   const next = random(seed);
   const pools = Object.keys(operators).map((name) => all.filter(({ operator }) => operator === name));
@@ -114,7 +114,7 @@ function sampleOf(all, size, seed) {
   return all.filter((mutant) => drawn.has(mutant));
 }
 
-/** Numbers in [0, 1), the same ones every time (Mulberry32). */
+/** Reproducible random numbers in [0, 1) (Mulberry32). */
 export function random(seed) {
   let state = seed;
   return () => {
@@ -131,8 +131,8 @@ export function readResults(path) {
 }
 
 /**
- * A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, `after` what the mutant puts there, with as
- * much around it as tells it from others of the line, or several such texts; without `after` all of the operator's mutants of the line.
+ * A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, `after` one or several parts of the mutated
+ * line that distinguish the mutant from others; without `after` the entry stands for all mutants of the line by this operator.
  */
 export function readEquivalents(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [];
@@ -157,7 +157,7 @@ function describe({ file, line, operator, before, after }) {
   return `${file}:${line} ${operator}: ${squeezed(before)} → ${squeezed(after)}`;
 }
 
-/** A mutant as the lines that it changes. */
+/** A mutant as a diff of the lines that it changes. */
 export function diffOf(mutant) {
   const { file, line, operator, text, before } = mutant;
   const lines = before.split('\n').length;
@@ -186,14 +186,14 @@ function report(results) {
   }
 }
 
-/** What counts: neither what does not compile or compiles to the same, nor what is argued to change nothing. */
+/** The mutants that count: without those that do not compile, compile to the same program, or are listed as equivalent. */
 function count(results) {
   const having = (...statuses) => results.filter(({ status }) => statuses.includes(status)).length;
   const [killed, survived] = [having('killed', 'timeout'), having('survived')];
   return { mutants: killed + survived, killed, survived, untested: 0 };
 }
 
-/** SHA-256 over some texts, of which the first 16 digits are enough here. */
+/** The first 16 digits of the SHA-256 of some texts. */
 export function hash(...texts) {
   const sum = createHash('sha256');
   for (const text of texts) sum.update(text).update('\0');

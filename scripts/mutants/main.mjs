@@ -1,45 +1,44 @@
-// `npm run mutants -- PACKAGE …`: mutation testing. The TypeScript of a package is changed, one small change at a time (StrykerJS's), and the
-// tests that reach it run; a change that every test lets pass is printed as "Survived": a test is missing, or the change does nothing.
+// `npm run mutants -- PACKAGE …`: mutation testing. Makes one small change at a time (a mutant of StrykerJS) in the TypeScript of a package, and
+// runs the tests that reach it. A mutant that passes every test is printed as "Survived": a test is missing, or the change has no effect.
 //
 //   npm run mutants -- backend-cpu formats            these packages; without names all of them, one after another
 //   npm run mutants -- core --files src/tensor/scope.ts      only these files (a comma between several; globs; FILE:FIRST-LAST for lines)
-//   npm run mutants -- core --sample 300 --seed 1     so many, drawn by chance
-//   npm run mutants -- core --at-load                 also what modules do when they are loaded: a process for each mutant
+//   npm run mutants -- core --sample 300 --seed 1     300 random mutants
+//   npm run mutants -- core --at-load                 also mutants of code that runs when a module is loaded: a process for each
 //   npm run mutants -- core --up-to 2000              without tests that take longer than 20, 200 or 2000 ms: the score is a lower bound
-//   npm run mutants -- core --tests 100               by 100 of the tests that reach a mutant: the score is a lower bound
-//   npm run mutants -- core --one-case-of 10          by a tenth of the conformance suite: the score is a lower bound
-//   npm run mutants -- core --afresh                  forget what earlier runs have found
+//   npm run mutants -- core --tests 100               each mutant by at most 100 of the tests that reach it: the score is a lower bound
+//   npm run mutants -- core --one-case-of 10          with a tenth of the conformance suite: the score is a lower bound
+//   npm run mutants -- core --afresh                  ignore the results of earlier runs
 //   npm run mutants -- core --list                    print the mutants, try none
 //
-// The kernels, which are not TypeScript, have mutants of our own (operators.mjs beside this file), one file after another:
+// Kernels are not TypeScript. Their mutants are made by operators.mjs, one file after another:
 //
-//   npm run mutants -- backend-wasm-kernels                       C, by the conformance suite and the package's tests
-//   npm run mutants -- backend-webgpu-kernels                     WGSL, by the same of its package on a software device
+//   npm run mutants -- backend-wasm-kernels                       C, with the conformance suite and the package's tests
+//   npm run mutants -- backend-webgpu-kernels                     WGSL, with the same, on a software device
 //     --files log.h,exp.h    only these files of the kernels      --operators boundary,lane   only these operators
 //     --files exp.h:109-129  only these lines of a file
-//     --sample 200 --seed 1  so many, drawn by chance             --list                      print them, try none
-//     --quick                by the conformance suite alone
+//     --sample 200 --seed 1  200 random mutants                   --list                      print the mutants, try none
+//     --quick                only with the conformance suite
 //
-// Faults that a review once found to leave every test green are a list of their own (named-list.mjs):
+// named-list.mjs lists faults that once left every test green:
 //
 //   npm run mutants -- named                          all of them
 //   npm run mutants -- named backend-cpu core         those of these packages
 //
-// Resumable: a run keeps what it found in reports/mutants/PACKAGE.jsonl, and the next tries again only what changed:
-// the mutants of a changed file, and the others that were not killed where a test changed. Not part of `npm test`. Tests run in Node alone.
-// The score of a whole package, or of a sample of it, goes into docs/testing.md.
+// Resumable: results are kept in reports/mutants/PACKAGE.jsonl, and the next run tries only the mutants of changed files and, if a test changed,
+// the survivors. Not part of `npm test`. Tests run only in Node. The score of a whole package, or of a sample, is written into docs/testing.md.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { mutantsTable, withMutants, withNamedMutants } from '../../docs/generate/mutants.mjs';
 import { prepare, root } from '../workspace.mjs';
 
-/** What is mutated in each package. Data, generated files and what only types are left out. */
+/** The files that are mutated in each package, without data, generated files and files that contain only types. */
 const sources = {
   core: ['src/**/*.ts', 'conformance/**/*.ts', 'reference/**/*.ts', '!conformance/faulty/**'],
   doctor: ['src/**/*.ts'],
   'backend-cpu': ['src/**/*.ts'],
-  // What runs in worker threads is loaded from dist: no mutant of it is seen.
+  // Worker threads load their code from dist, so tests would not see its mutants.
   'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/worker.ts'],
   'backend-webgpu': ['src/**/*.ts'],
   'backend-gpujs': ['src/**/*.ts'],
@@ -51,7 +50,7 @@ const sources = {
   bench: ['src/**/*.ts'],
 };
 
-/** The packages whose kernels are mutated, and the module that says how to build and test them. */
+/** The packages whose kernels are mutated, and the module that builds and tests the mutants. */
 const kernels = {
   'backend-wasm-kernels': './backend-wasm.mjs',
   'backend-webgpu-kernels': './backend-webgpu.mjs',
@@ -109,12 +108,12 @@ for (const name of names) {
   scores.push([name, name in kernels ? await ofKernels(name) : await ofTypeScript(name)]);
 }
 if (!values.list) console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
-// A sample of kernels is of each operator, not of the whole.
+// A sample of kernels has the same number of each operator, so it is not representative of the package.
 const isWhole =
   !values.files && !values.quick && !values.list && !(values.sample && names.some((name) => name in kernels));
 if (isWhole) keep(scores);
 
-/** Writes the scores into docs/testing.md and the data that it is made of. */
+/** Writes the scores into docs/testing.md and the data file behind it. */
 function keep(scores) {
   const data = join(root, 'docs', 'data', 'mutants.json');
   const page = join(root, 'docs', 'testing.md');
@@ -123,7 +122,7 @@ function keep(scores) {
   writeFileSync(page, withMutants(readFileSync(page, 'utf8'), all));
 }
 
-/** Tries the faults of the list and keeps what killed them in docs/testing.md: the exit code. */
+/** Tries the faults of the list and writes into docs/testing.md which test killed each. Returns the exit code. */
 async function ofNamed(only) {
   const { tryNamed } = await import('./named.mjs');
   const data = join(root, 'docs', 'data', 'named-mutants.json');
@@ -151,7 +150,7 @@ async function ofKernels(name) {
 }
 
 async function ofTypeScript(name) {
-  // Packages of the workspace: they may be loaded once they are installed.
+  // Import after installation, because these are packages of the workspace.
   const { runTypeScriptMutants } = await import('./typescript.mjs');
   const patterns = values.files ? values.files.split(',') : sources[name];
   const {

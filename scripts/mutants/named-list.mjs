@@ -1,9 +1,10 @@
-// Faults that once left every test of their package green, each a small change of today's code: where a line has been rewritten since, the
-// change that has the same effect. `npm run mutants -- named` makes them one by one and runs the tests that should find them.
+// Faults that once left every test of their package green, as small changes of the present code. If a line has been rewritten since then, the
+// change has the same effect. `npm run mutants -- named` makes them one by one and runs the tests that should detect them.
 
 /**
- * `what` the change does and the input that `shows` it; `edits`: what is replaced, each text exactly once in `file`; `tests`: the test files
- * of the package that run, in Node. `built`: those tests start processes and threads, which load `dist`, so that it is compiled from the change.
+ * `what`: the effect of the change; `shows`: an input for which it matters; `edits`: pairs of a text, which occurs exactly once in `file`, and its
+ * replacement; `tests`: the test files of the package that run, in Node; `built`: whether the tests start processes or threads that load `dist`,
+ * which must be compiled from the changed source.
  */
 export const named = [
   {
@@ -166,13 +167,13 @@ export const named = [
   },
   {
     package: 'core',
-    file: 'src/ops/cross-entropy-target.ts',
+    file: 'src/ops/cross-entropy-formula.ts',
     what: 'the composition of cross-entropy ignores rows below 0 only',
     shows: 'ignoreIndex 0 with label smoothing',
     edits: [
       [
-        "target.kind === 'indices' && target.host[row] === ignoreIndex;",
-        "target.kind === 'indices' && Number(target.host[row]) < 0;",
+        "target.kind === 'indices' && target.host[row] === ignoreIndex) return 0;",
+        "target.kind === 'indices' && Number(target.host[row]) < 0) return 0;",
       ],
     ],
     tests: ['cross-entropy', 'masks-and-targets'],

@@ -1,5 +1,5 @@
-// `npm run mutants -- named`: the faults of named-list.mjs, each made in a copy of its package (.mutants/named), where the tests that should find
-// it then run up to the first that fails.
+// `npm run mutants -- named`: makes each fault of named-list.mjs in a copy of its package (.mutants/named), and runs the tests that should
+// detect it up to the first that fails.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,11 +9,11 @@ import { copyInWorkspace } from './copy.mjs';
 import { named } from './named-list.mjs';
 
 /**
- * Tries the faults of a package, or of all of them, and tells `keep` one result after the other: `{ package, file, what, shows, killedBy }`, the last
- * null where all of its tests pass.
+ * Tries the faults of some packages, or of all, and calls `keep` with each result: `{ package, file, what, shows, killedBy }`, where `killedBy` is
+ * null if all tests pass.
  *
- * @param only names of packages; empty: all
- * @throws where a test that fails does so without the fault as well
+ * @param only names of packages; empty for all
+ * @throws if a failing test also fails without the fault
  */
 export async function tryNamed(only, keep) {
   const unchanged = new Set();
@@ -23,7 +23,7 @@ export async function tryNamed(only, keep) {
     const failure = await withCopy(name, (copy) => tryOne(copy, fault));
     if (failure && !unchanged.has(`${name} ${failure.test}`)) {
       const own = await withCopy(name, (copy) => firstFailure(copy, [failure.test]));
-      if (own) throw new Error(`${name} is not changed, and fails: ${own.test}: ${own.title}`);
+      if (own) throw new Error(`${name} fails without a fault: ${own.test}: ${own.title}`);
       unchanged.add(`${name} ${failure.test}`);
     }
     const killedBy = failure && `test/${failure.test}.test.ts: ${failure.title}`;
@@ -50,16 +50,16 @@ async function tryOne(copy, fault) {
   return firstFailure(copy, fault.tests);
 }
 
-/** The text with each edit made. @throws where a text that is to be replaced is not there exactly once */
+/** The text after all edits. @throws if a text to replace does not occur exactly once */
 function edited(text, { file, edits }) {
   return edits.reduce((rest, [from, to]) => {
     const parts = rest.split(from);
-    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${from}`);
+    if (parts.length !== 2) throw new Error(`${file} contains ${parts.length - 1} times, instead of once: ${from}`);
     return parts.join(to);
   }, text);
 }
 
-/** Compiles the kernels of a copy of backend-wasm, into what its tests import and what its threads load. */
+/** Compiles the kernels of a copy of backend-wasm, both into the sources that its tests import and into the dist that its threads load. */
 async function rebuild(copy) {
   for (const [build, flags] of Object.entries(builds)) {
     const module = embedding(build, await compile([...flags, '-w'], join(copy, 'src', 'kernels')), '');
@@ -68,7 +68,7 @@ async function rebuild(copy) {
   }
 }
 
-/** Compiles a copy's `dist`. @throws where the change does not compile */
+/** Compiles the `dist` of a copy. @throws if the change does not compile */
 function build(copy) {
   const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   execFileSync(process.execPath, [typescript, '-b', copy], { encoding: 'utf8', stdio: 'pipe' });

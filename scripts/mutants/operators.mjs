@@ -1,8 +1,8 @@
-// What is changed in a kernel to see whether its tests notice: a few operators over the tokens of C or WGSL. Nothing is parsed beyond
-// brackets and the precedence of operators; a mutant that does not compile does not count.
+// Mutation operators for kernels. They work on the tokens of C or WGSL and parse only brackets and the precedence of operators; a mutant that
+// does not compile does not count.
 import { tokenize } from './tokens.mjs';
 
-/** The operators by name, with what they do. */
+/** The operators by name, with a description of each. */
 export const operators = {
   boundary: '< for <=, > for >=, == for !=, and the other way round, also of lt, le, eq and ne',
   threshold: 'a number in a comparison or in a #define, up and down',
@@ -48,7 +48,7 @@ export function apply(text, { start, end, after }) {
 
 const opening = { '(': ')', '[': ']', '{': '}' };
 
-/** Gives each bracket the index of the one that belongs to it. */
+/** Sets the index of the matching bracket on each bracket. */
 function withPartners(code) {
   const open = [];
   for (const [i, token] of code.entries()) {
@@ -82,10 +82,10 @@ const precedence = new Map(
 );
 const comparisons = { '<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '==' };
 
-/** `REAL == 32` says which of two programs a line belongs to. */
+/** Whether a comparison is like `REAL == 32`, which selects one of two programs. */
 const choosesDType = (code, i) => code[i - 1]?.text === 'REAL' || code[i - 2]?.text === 'REAL';
 
-/** Whether a mark stands between two operands. */
+/** Whether a mark is between two operands. */
 function isInfix(code, i) {
   const before = code[i - 1];
   const after = code[i + 1];
@@ -97,7 +97,7 @@ function isInfix(code, i) {
 
 const isOperandName = ({ kind, text }) => kind === 'name' && !/^(?:return|case|else|sizeof)$/.test(text);
 
-/** `#define f(a) (a)`: what follows the parameters is no operand of theirs. */
+/** In `#define f(a) (a)`, the body is not an operand of the parameters. */
 function isMacroHead(code, i) {
   const before = code[i - 1];
   if (code[i].directive !== 'define') return false;
@@ -152,7 +152,7 @@ function infix(code, i, propose, source) {
   else propose('swapped', left[0], right[1], `${b} ${text} ${a}`);
 }
 
-/** `c < n` ends a loop one before as `c < n - 1`, `c <= n` one further as `c <= n + 1`. */
+/** Loops that end one step early, `c < n - 1`, or one step late, `c <= n + 1`. */
 function loopEnd(code, i, propose, source) {
   if (!inLoopHead(code, i)) return;
   const right = operand(code, i, 1);
@@ -209,7 +209,7 @@ function literal(code, i, propose) {
   }
 }
 
-/** A threshold that is greater and one that is less, enough that a reader would mind: by one below 16, else by a third. */
+/** A larger and a smaller threshold: by one if it is below 16, otherwise by a third. */
 function nudged(text) {
   const power = /^(0x1p)([+-]?\d+)(.*)$/.exec(text);
   if (power) return [2, -2].map((step) => `${power[1]}${Number(power[2]) + step}${power[3]}`);
@@ -225,7 +225,7 @@ function nudged(text) {
   return coefficient(text);
 }
 
-/** A coefficient with another digit in the middle: the first one and the sign would be too easy to notice. */
+/** A coefficient with a different digit in the middle; a change of the first digit or the sign would be too easy to detect. */
 function coefficient(text) {
   const digits = [...text.matchAll(/[\da-fA-F]/g)];
   const mantissa = /^0[xX][\da-fA-F]*\.?([\da-fA-F]*)/.exec(text) ?? /^(\d*\.\d*)/.exec(text);
@@ -239,12 +239,12 @@ function coefficient(text) {
   return [text.slice(0, at) + other + text.slice(at + 1)];
 }
 
-/** Calls: the vocabulary of vectors (add, wasm_f64x2_sub, MUL, pmax …), and indices of lanes. */
+/** Calls of vector operations (add, wasm_f64x2_sub, MUL, pmax …), and lane indices. */
 function called(code, i, propose, source, isC) {
   const open = i + 1;
   const { text } = code[i];
   if (code[open]?.text !== '(' || code[open].partner === undefined) return;
-  // The name that a macro defines, or that a function is declared by.
+  // The name in the definition of a macro or the declaration of a function.
   if (code[i].directive === 'define' && code[i - 1]?.directive !== 'define') return;
   const close = code[open].partner;
   const spans = argumentsOf(code, open, close);
@@ -313,7 +313,7 @@ function argumentsOf(code, open, close) {
   return spans;
 }
 
-/** In order of place, each once, with line and column from 1. */
+/** The mutants in the order of their position, without duplicates, with line and column counted from 1. */
 function placed(text, found) {
   const seen = new Set();
   const starts = [0];

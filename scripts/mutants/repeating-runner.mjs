@@ -1,6 +1,5 @@
-// A runner for Vitest that tries mutants without starting or importing anything for each: the sources have all mutants in them behind switches,
-// and a test runs once as it is and then once more with each mutant that it reaches. Used by typescript.mjs, which says what it reads and
-// writes.
+// A runner for Vitest that tries many mutants in one process. The sources contain all mutants behind switches; a test runs once unchanged and then
+// once with each mutant that it reaches. Used by typescript.mjs, which describes the input and output.
 import { appendFileSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { VitestTestRunner } from 'vitest/runners';
@@ -9,25 +8,25 @@ const folder = join(process.cwd(), 'reports', 'mutants');
 const plan = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
 const alive = new Set(plan.alive);
 const finished = new Set(plan.finished);
-/** By test: how long it takes, and the mutants that it reaches, a bit each. */
+/** For each test, its time and a bit set of the mutants that it reaches. */
 const { tests: measured } = plan.measure
   ? { tests: {} }
   : JSON.parse(readFileSync(join(folder, 'measured.json'), 'utf8'));
 
-/** What StrykerJS's instrumented code reads and writes. */
+/** The global object that code instrumented by StrykerJS reads and writes. */
 globalThis.__stryker__ ??= {};
 const state = globalThis.__stryker__;
 state.mutantCoverage ??= { static: {}, perTest: {} };
 
-/** The sets of mutants that tests reach, once they are needed. */
+/** The sets of mutants that tests reach, decoded on first use. */
 const bits = {};
 
 const tell = (event) => appendFileSync(join(folder, 'events.jsonl'), `${JSON.stringify(event)}\n`);
 const now = openSync(join(folder, 'now'), 'w');
-/** Says what is tried now: where it never ends, this is all that is known of it. */
+/** Records which mutant is being tried, so that it is known if the test never ends. */
 const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
 
-// One mutant of what modules do when they are loaded, for the whole process.
+// A mutant of code that runs when modules are loaded is active in the whole process.
 state.activeMutant = plan.atLoad;
 
 export default class RepeatingRunner extends VitestTestRunner {
@@ -37,7 +36,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     else await this.#tryMutants(test);
   }
 
-  /** How long a test takes, and what it reaches. */
+  /** The time of a test, and the mutants that it reaches. */
   async #measure(test) {
     const elapsed = stopwatch();
     const hits = await this.#reached(test);
@@ -95,7 +94,7 @@ export default class RepeatingRunner extends VitestTestRunner {
       isChecked = false;
       if (!(await this.#isKilled(test, mutant, hits[mutant], ms))) continue;
       isChecked = await this.#isRepeatable(test);
-      // What fails now may be what an earlier mutant has left behind: only in a new process is it known.
+      // An earlier mutant may have left state behind that makes the test fail: repeat it in a new process.
       if (!isChecked) this.#restart({ confirm: { mutant, test: id } });
       this.#killed(test, mutant);
     }
@@ -148,7 +147,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     }
   }
 
-  /** One run of a test with what runs before and after each. */
+  /** Runs a test once, with its hooks. */
   async #attempt(test) {
     const suites = [];
     for (let { suite } = test; suite; suite = suite.suite) suites.unshift(suite);
@@ -160,7 +159,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     try {
       await VitestTestRunner.getTestFn(test)();
       this.onAfterTryTask(test);
-      // Soft expectations are noted, not thrown.
+      // Failed soft assertions are recorded, not thrown.
       if (result.state === 'fail') throw new Error('a soft expectation failed');
     } finally {
       result.state = 'run';
@@ -171,7 +170,7 @@ export default class RepeatingRunner extends VitestTestRunner {
   }
 }
 
-/** A test whose name depends on the mutant has no time: it runs where a process is for one mutant, in the first round. */
+/** A test whose name depends on the mutant has no measured time. In a process for a single mutant it runs in the first round. */
 function isInRound({ id }) {
   const ms = measured[id]?.ms ?? (plan.atLoad === undefined ? Number.NaN : 0);
   return ms > plan.above && ms <= plan.upTo;
@@ -182,20 +181,20 @@ function reachesAlive(id) {
   return false;
 }
 
-/** Whether a mutant is alive and a test is one of those that try it. */
+/** Whether a mutant is alive, and the given test is one of those that try it. */
 function isToTry(id, mutant) {
   bits[id] ??= Buffer.from(measured[id].reached, 'base64');
   return alive.has(mutant) && ((bits[id][mutant >> 3] ?? 0) & (1 << (mutant & 7))) !== 0;
 }
 
-/** A set of numbers, given as texts, as bits. */
+/** A bit set of numbers that are given as texts. */
 function bitsOf(numbers) {
   const set = Buffer.alloc(1 + numbers.reduce((most, number) => Math.max(most, number >> 3), -1));
   for (const number of numbers) set[number >> 3] |= 1 << (number & 7);
   return set;
 }
 
-/** Milliseconds that this process has computed or waited for something since, without those in which others had the processor. */
+/** Milliseconds during which this process computed or waited, without the time in which other processes had the processor. */
 function stopwatch() {
   const processor = process.cpuUsage();
   const { idle } = performance.eventLoopUtilization();
@@ -205,7 +204,7 @@ function stopwatch() {
   };
 }
 
-/** `late` resolves to true after so many milliseconds by that watch. */
+/** A promise `late` that resolves to true after the given time, measured by that clock. */
 function lateness(ms) {
   const elapsed = stopwatch();
   let timer;

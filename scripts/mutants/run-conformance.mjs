@@ -1,11 +1,11 @@
-// Runs the conformance suite on one copy of a backend after another, each up to the first case that fails, and tells the parent process
-// which. Used by trial.mjs.
+// Runs the conformance suite on one copy of a backend after another, each up to the first failure, which it reports to the parent process.
+// Used by trial.mjs.
 import { pathToFileURL } from 'node:url';
 import { conformance } from '../../packages/core/dist/conformance/index.js';
 
 const [exported, options] = process.argv.slice(2);
 
-/** Far more than a case takes on a busy machine: a device that hangs would be waited for without end. */
+/** The time limit for a device that hangs, far more than a case takes on a busy machine. */
 const timeoutMs = 300_000;
 
 let told = 0;
@@ -13,13 +13,13 @@ const alive = () => {
   process.send('alive');
   told = performance.now();
 };
-// Where cases wait for a device. Those that compute in this thread leave no time for a timer, see `tried`.
+// For cases that wait for a device. Cases that compute in this thread block its timers, see `tried`.
 setInterval(alive, 1000).unref();
 
 /**
- * `path`: the module. `list`: whether only to tell the names of the cases that apply, and what the backend announces. `order`: the cases to
- * run, in this order, all where it is empty. `supports`: what the unchanged backend announces, where another announcement counts as
- * noticed. Tells how long each case took, should all pass.
+ * `path`: the module. `list`: whether to report only the names of the applicable cases and what the backend announces. `order`: the cases to
+ * run, in this order; all if it is empty. `supports`: what the unchanged backend announces; if given, a different announcement counts as
+ * detected. Reports the time of each case if all pass.
  */
 process.on('message', async (request) => process.send(await run(request).catch(failure)));
 
@@ -60,7 +60,7 @@ function inOrder(all, order) {
   return [...order.map((name) => byName.get(name)).filter((bound) => bound && bound !== last), last];
 }
 
-/** A kernel that a device does not compile is no mutant that a test notices. */
+/** A kernel that does not compile on the device does not count as a mutant. */
 function failure(error, by = String(error)) {
   for (let cause = error; cause; cause = cause.cause) {
     if (/does not compile on this device/.test(String(cause))) return { status: 'error' };
@@ -68,7 +68,7 @@ function failure(error, by = String(error)) {
   return { status: 'killed', by };
 }
 
-/** Equal but for measured numbers, which may differ a little. */
+/** Equal, except that measured numbers may differ a little. */
 function alike(a, b) {
   if (typeof a === 'number' && typeof b === 'number') return Object.is(a, b) || Math.abs(a - b) < 0.005;
   if (typeof a !== 'object' || a === null || b === null) return a === b;

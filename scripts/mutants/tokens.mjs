@@ -1,4 +1,4 @@
-// Tokens of C and WGSL, as far as mutation needs them: no grammar, only what is a name, a number, an operator or a bracket.
+// Tokens of C and WGSL for mutation: names, numbers, operators and brackets, without a grammar.
 
 const punctuators = [
   ...['<<=', '>>=', '...'],
@@ -9,7 +9,7 @@ const punctuators = [
 const number = /^(?:0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[a-zA-Z]*/;
 const name = /^[A-Za-z_]\w*/;
 
-/** What is known of a type's name, so that `real *p` is no product and `array<f32>` no comparison. */
+/** Matches the names of types, so that `real *p` is not taken for a product and `array<f32>` not for a comparison. */
 const types = {
   c: /^(?:void|char|short|int|long|float|double|unsigned|signed|const|static|struct|union|enum|size_t)$/,
   wgsl: /^(?:array|atomic|bitcast|ptr|var|vec[234]|mat[234]x[234]|texture_\w+)$/,
@@ -17,21 +17,21 @@ const types = {
 
 /**
  * The tokens of a source text: `{ kind, text, start, end }`, where `kind` is name, number or mark. Comments, strings and `#include`
- * lines give none; other preprocessor lines give the tokens after the directive, with `directive` set, and end with a mark of no text.
+ * lines have no tokens; other preprocessor lines have the tokens after the directive, with `directive` set, and end with an empty mark.
  *
  * @param language 'c', 'wgsl', or 'wgsl-in-ts': the template strings after a comment `wgsl` in TypeScript, in which an interpolation
- *   counts as a name; each string ends with a mark of no text
+ *   counts as a name; each string ends with an empty mark
  */
 export function tokenize(text, language) {
   if (language === 'wgsl-in-ts') {
-    // What comes after a template string is no operand of what it ends with.
+    // The text after a template string is not an operand of its last token.
     const end = (at) => ({ kind: 'mark', text: '', start: at, end: at, directive: null });
     return regions(text).flatMap(([from, to]) => [...read(text, from, to, 'wgsl'), end(to)]);
   }
   return read(text, 0, text.length, language);
 }
 
-/** Where the WGSL in a TypeScript file is: between the backquotes after `/* wgsl *\/`. */
+/** The positions of the WGSL in a TypeScript file: between the backquotes after `/* wgsl *\/`. */
 function regions(text) {
   const found = [];
   for (const { index, 0: opening } of text.matchAll(/\/\* wgsl \*\/\s*`/g)) {
@@ -46,7 +46,7 @@ function regions(text) {
   return found;
 }
 
-/** Past the `}` of the interpolation that begins at `at`. */
+/** The position after the `}` of the interpolation that begins at `at`. */
 function interpolationEnd(text, at) {
   let depth = 0;
   let end = at + 1;

@@ -1,5 +1,5 @@
-// How a mutant is tried, whatever its language: a copy of the package in reports/mutants, in which first the conformance suite runs up to
-// the first case that fails, and then, should none, the package's own tests.
+// Tries a mutant in any language in a copy of the package in reports/mutants: first with the conformance suite up to the first failure, then, if
+// all cases pass, with the package's own tests.
 import { fork, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { hash } from './kernels.mjs';
 
 const testsMs = 300_000;
 
-/** Names of those of a package's tests that exist, and the hash of what they and the conformance suite say. */
+/** The names of a package's tests, and the hash of their texts and of the conformance suite. */
 export function testsOf(folder, names, helpers = []) {
   const present = readdirSync(join(folder, 'test'));
   const files = names.map((name) => `${name}.test.ts`).filter((name) => present.includes(name));
@@ -27,7 +27,7 @@ export function copyPackage(folder, copy, testFiles) {
   writeFileSync(join(copy, 'vitest.config.mjs'), configOf(testFiles));
 }
 
-/** The copy's dist once more, with this text in one of its files, under a name that no process has loaded: the path of its index.js. */
+/** Copies the dist again, with this text in one of its files, under a new path that no process has loaded. Returns the path of its index.js. */
 export function distWith(copy, file, text) {
   const place = join(copy, `dist-${++dists}`);
   rmSync(join(copy, `dist-${dists - 1}`), { recursive: true, force: true });
@@ -38,14 +38,14 @@ export function distWith(copy, file, text) {
 
 let dists = 0;
 
-/** Mutants that one process tries: what each of them loads stays in its memory. */
+/** The number of mutants that one process tries; modules that it loaded stay in its memory. */
 const mutantsOfProcess = 40;
 
 /**
- * Runs the conformance suite in another process, which is kept: it has loaded the suite and computed what it expects.
+ * Runs the conformance suite in another process, which is reused because it has loaded the suite and computed the expected values.
  *
  * @param provider the name of the module's export, and the options of its `open`
- * @param options `execArgv`, `env`, and `silenceMs`: a process that gives no sign of life for so long has no end
+ * @param options `execArgv`, `env`, and `silenceMs`: a process that reports nothing for this time is considered to hang
  */
 export function conformanceProcess({ provider, open }, { execArgv = [], env = process.env, silenceMs = 20_000 } = {}) {
   const script = fileURLToPath(new URL('run-conformance.mjs', import.meta.url));
@@ -61,7 +61,7 @@ export function conformanceProcess({ provider, open }, { execArgv = [], env = pr
     child = null;
   };
   return {
-    /** @param request what run-conformance.mjs is asked, see there */
+    /** @param request the request for run-conformance.mjs, described there */
     run(request) {
       if (!child) start();
       const own = child;
@@ -88,8 +88,8 @@ export function conformanceProcess({ provider, open }, { execArgv = [], env = pr
 }
 
 /**
- * What `measure` gives for the unchanged package, from reports/mutants/NAME-cases.json where neither the package nor the suite has
- * changed since: it takes as long as some twenty mutants.
+ * The result of `measure` for the unchanged package. It takes as long as about twenty mutants, so it is kept in
+ * reports/mutants/NAME-cases.json until the package or the suite changes.
  */
 export async function measured(name, folder, measure) {
   const path = join(root, 'reports', 'mutants', `${name}-cases.json`);
@@ -108,12 +108,12 @@ function builtFiles(folder) {
   return code.map((name) => readFileSync(join(dist, name), 'utf8'));
 }
 
-/** Conformance cases in the order in which they are likely to notice a mutant soon. */
+/** Conformance cases, those first that are likely to detect a mutant in the least time. */
 export function rankedCases(measured) {
   const cases = new Map(measured.map((entry) => [entry.name, { ...entry, kills: new Map(), total: 0 }]));
   const worth = ({ ms, kills, total }, file) => ms / (1 + 20 * (kills.get(file) ?? 0) + 5 * total);
   return {
-    /** Names of the cases that `applies` holds for, first those that noticed most mutants of `file` for their time. */
+    /** Names of the cases for which `applies` holds, those first that detected the most mutants of `file` per time. */
     order: (file, applies = () => true) =>
       [...cases.values()]
         .filter(applies)
@@ -149,7 +149,7 @@ export default {
 };
 `;
 
-/** The package's tests over the copy, up to the first that fails. */
+/** Runs the package's tests on the copy, up to the first that fails. */
 export function ownTests(copy, env = process.env) {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const child = spawn(process.execPath, [vitest, 'run', '--root', copy], {

@@ -1,10 +1,10 @@
-// Mutants of TypeScript: StrykerJS's instrumenter makes them, all at once, behind switches; what tries them is repeating-runner.mjs, in one
-// process that has loaded the package's tests. StrykerJS's own runner for Vitest starts a worker and imports the tests anew for each mutant,
-// which takes some seconds: this takes as long as the tests that reach it.
+// Mutants of TypeScript: StrykerJS's instrumenter makes all of them at once, behind switches; repeating-runner.mjs tries them in one process that
+// has loaded the package's tests. StrykerJS's own runner for Vitest starts a worker and imports the tests again for each mutant, which takes
+// seconds; here a mutant takes only as long as the tests that reach it.
 //
-// Tests are run in rounds, quick ones first, so that slow ones see only the mutants that the quick ones let pass. A section of the conformance
-// suite is not one test but one for each case: a mutant runs the cases that it reaches, and ends at the first that fails. Each test is run once
-// more unchanged after a mutant has failed it; where that fails too, the mutant has left something behind, and a new process goes on.
+// Tests run in rounds, fast ones first, so that slow tests run only with the mutants that survived the fast ones. Each case of the conformance suite
+// is a test here: a mutant runs the cases that it reaches, up to the first that fails. After a mutant fails a test, the test runs again unchanged; if
+// that fails too, the mutant has left state behind, and a new process continues.
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
@@ -34,23 +34,22 @@ const test = { runner, pool: 'forks', maxWorkers: 1, maxConcurrency: 1, isolate:
 export default mergeConfig(await own, { test });
 `;
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-/** Milliseconds that a test takes at most, by round: of a processor, and of waiting. */
+/** The longest time of a test in each round, in milliseconds, of computing and waiting. */
 const rounds = [20, 200, 2000, 3_600_000];
-/** A process that has not begun anything for so long, and for 30 times what its slowest test takes, does not end. */
+/** A process that has started no test for this time, and for 30 times the time of its slowest test, is considered to hang. */
 const silenceMs = 180_000;
 
 /**
  * Tries the mutants of a package, or of some of its files.
  *
  * @param name the folder of the package
- * @param patterns what is mutated: globs in the package, `!` before those that are not; FILE:FIRST-LAST for lines
- * @param options `sample` and `seed`: so many mutants, drawn by chance; `afresh`; `withLoaded`: those too that only loading a module reaches, a
- *   process for each;
- *   `most`: tests that take longer are left out, and `testsEach`: each mutant is tried by so many of the tests that reach it, of
- *   the conformance suite one case of each `oneCaseOf`: with any of them the score is a
- *   lower bound; `list`: print the mutants, try none
- * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: how many the package has, those tried, what became of them, those that
- *   no test reaches, and those of both that the list of equivalent mutants has; null for `list`
+ * @param patterns the files to mutate: globs in the package, with `!` to exclude; FILE:FIRST-LAST for lines
+ * @param options `sample` and `seed`: the number of random mutants; `afresh`; `withLoaded`: also mutants that are reached only when a module is
+ *   loaded, in a process for each;
+ *   `most`: the longest time of a test, `testsEach`: the most tests for each mutant, `oneCaseOf`: one of so many cases of the conformance suite
+ *   is used; with any of these three the score is a lower bound; `list`: print the mutants, try none
+ * @returns `{ of, mutants, atLoad, killed, survived, untested, equivalent, upTo }`: the number of mutants of the package, of those tried, and of
+ *   those with each result; `untested` are reached by no test, `equivalent` are survived or untested ones in the list; null for `list`
  */
 export async function runTypeScriptMutants(
   name,
@@ -94,7 +93,7 @@ export async function runTypeScriptMutants(
     if (open.length > 0) {
       const begun = performance.now();
       const keys = new Set(open.map(({ key }) => key));
-      // The same ones as when an earlier run measured the tests, if it is that one that goes on.
+      // If an interrupted run continues, these are the mutants with which it measured the tests.
       const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
       const toTry = present.filter(({ key }) => keys.has(key));
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
@@ -121,7 +120,7 @@ export async function runTypeScriptMutants(
   }
 }
 
-/** The mutants of files, and the files with these behind switches. */
+/** The mutants of files, and the texts of the files with the mutants behind switches. */
 async function instrumented(files) {
   const silent = () => {};
   const logger = { isDebugEnabled: () => false, debug: silent, info: silent, warn: console.warn };
@@ -142,7 +141,7 @@ async function instrumented(files) {
   return { mutants: described, written };
 }
 
-/** Writes the sources with these mutants behind switches, and few others: each costs time wherever it is passed. What they are there. */
+/** Writes the sources with only these mutants behind switches, because every switch costs time. Returns the mutants with their new ids. */
 async function instrument(files, chosen) {
   const changed = files
     .map((one) => ({ ...one, mutate: chosen.filter(({ file }) => file === one.file).map(({ location }) => location) }))
@@ -170,7 +169,7 @@ function filesOf(folder, patterns) {
   return [...found].map(([file, mutate]) => ({ file, mutate }));
 }
 
-/** `**` is any folders, `*` any name. */
+/** A regular expression for a glob: `**` stands for any folders, `*` for any name. */
 function regex(glob) {
   const parts = glob.split(/(\*\*\/?|\*)/).map((part, k) => {
     if (k % 2 === 0) return part.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
@@ -194,10 +193,10 @@ function testTexts(folder) {
     .map((name) => readFileSync(join(folder, 'test', name), 'utf8'));
 }
 
-/** In the copy, each case of a section of the conformance suite is a test, or one of so many of them. */
+/** Changes the copy so that each case of the conformance suite, or one of `oneCaseOf` cases, is a test. */
 function casesAsTests(folder, oneOf) {
   const one = /for \(const \{ name, run \} of sections\((.*)\)\) test\(name, run\);/g;
-  // The case that closes the backend passes once in a process.
+  // The case that closes the backend can pass only once in a process.
   const some = oneOf > 1 ? `.filter(({ id }, k) => k % ${oneOf} === 0 && id !== 'lifecycle/close')` : '';
   const each = `for (const { cases: own } of sections($1)) for (const { name, run } of own${some}) test(name, run);`;
   for (const name of readdirSync(join(folder, 'test'), { recursive: true }).map(String)) {
@@ -207,7 +206,7 @@ function casesAsTests(folder, oneOf) {
   }
 }
 
-/** Measures the tests, unless the same ones have been measured with the same mutants: an interrupted run goes on without. */
+/** Measures the tests, unless an interrupted run has measured the same tests with the same mutants. */
 async function measureOnce(copy, kept, key) {
   if (!existsSync(kept) || readMeasured(kept).key !== key)
     writeFileSync(kept, JSON.stringify({ key, ...(await measure(copy)) }));
@@ -218,7 +217,7 @@ function readMeasured(path) {
   return JSON.parse(readFileSync(path, 'utf8'));
 }
 
-/** Tells `keep` what becomes of each mutant, by id: `{ status, by }` with the status killed, survived, untested, or atLoad. */
+/** Calls `keep` with the id and result of each mutant: `{ status, by }` with the status killed, survived, untested, or atLoad. */
 async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
   const measured = readMeasured(copy.measured);
   const tests = Object.values(measured.tests);
@@ -253,7 +252,7 @@ async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
   for (const id of left) keep(id, { status: statusOf(id) });
 }
 
-/** A mutant that is there from the beginning of a process: quick tests, then the others. */
+/** Tries a mutant that is active from the start of a process: with fast tests first, then with the others. */
 async function killerOfLoaded(copy, id) {
   const [quick] = rounds;
   for (const limits of [
@@ -279,7 +278,7 @@ async function measure(copy) {
   };
 }
 
-/** What was measured, as if each of these mutants were reached by so many tests at most, which are spread over those that reach it. */
+/** The measurement, limited so that each mutant is reached by at most `most` tests, spread over all that reach it. */
 function withFewer(measured, mutants, most, testsEach) {
   const tests = Object.entries(measured.tests).map(([id, { ms, reached }]) => {
     const bits = Buffer.from(reached, 'base64');
@@ -295,7 +294,7 @@ function withFewer(measured, mutants, most, testsEach) {
   return { ...measured, tests: Object.fromEntries(kept) };
 }
 
-/** Whether a number, as a text, is in a set of numbers that is kept as bits. */
+/** Whether a bit set contains a number that is given as text. */
 function hasBit(bits, id) {
   return ((bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0;
 }
@@ -322,14 +321,14 @@ async function tryRound(copy, alive, limits, onKilled) {
       else if (alive.has(mutant)) onKilled(mutant, 'no end');
     }
     const isToGoOn = events.hanging || events.at(-1)?.restart;
-    // Nothing has survived tests that have not run.
+    // A mutant has not survived tests that did not run.
     const isCut = events.failed && !isToGoOn;
     if (isCut && ++failures === 5) throw new Error(`The tests of ${copy.folder} end too early:\n${events.output}`);
     isOver = alive.size === 0 || !(isToGoOn || isCut);
   }
 }
 
-/** One run of the package's tests with a plan, see repeating-runner.mjs: what it told. On a busy machine Vitest may have to start its process several times. */
+/** Runs the package's tests once with a plan, see repeating-runner.mjs, and returns its events. On a busy machine Vitest may fail to start its process; then try again. */
 async function runTests(copy, plan) {
   for (let left = 5; ; left--) {
     const events = await runOnce(copy, plan);
@@ -354,7 +353,7 @@ function runOnce(copy, plan) {
     try {
       process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // It has ended.
+      // The process has already ended.
     }
   };
   process.once('exit', stop);
@@ -396,11 +395,11 @@ function offsetOf(text, { line, column }) {
 function report(name, all, chosen, known) {
   const argued = readEquivalents(join(root, 'packages', name, 'test', 'equivalent-typescript.json'));
   const isArgued = (mutant) => argued.some((entry) => argues(entry, mutant));
-  // Of the files that are mutated: an entry about none of their mutants is out of date.
+  // An entry about a mutated file that matches no mutant is out of date.
   const files = new Set(all.map(({ file }) => file));
   for (const entry of argued)
     if (files.has(entry.file) && !all.some((mutant) => argues(entry, mutant)))
-      console.log(`\nNo mutant is like this entry of equivalent-typescript.json: ${JSON.stringify(entry)}`);
+      console.log(`\nNo mutant matches this entry of equivalent-typescript.json: ${JSON.stringify(entry)}`);
   const having = (status) => chosen.filter(({ key }) => known.get(key)?.status === status);
   const [killed, survived, untested] = ['killed', 'survived', 'untested'].map(having);
   const open = (mutants) => mutants.filter((mutant) => !isArgued(mutant));

@@ -27,7 +27,7 @@ export const announced: Readonly<Partial<Record<Mode, unknown>>> = {
     ...onHost,
     limits: { elements: 2 ** 28, classes: 2 ** 24 },
     device: 'cpu: JavaScript, float64 rounded to float32',
-    // Half an ULP is optimal; the rest is the margin of `measure`.
+    // Half an ULP is optimal; `measure` adds the rest as a margin.
     expUlp: { base: 0.75, slope: 0.01 },
   },
   webgpu: { ...onSwiftShader, device: 'webgpu: google swiftshader' },

@@ -60,7 +60,7 @@ function assertTfTensor(value: TfTensor | null | undefined): asserts value is Tf
   const found = Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value;
   throw new SoftgradError(
     'ERR_DTYPE',
-    `fromTf: expected a tensor of TensorFlow.js, got ${found}; arrays and other data are read by tensor(data, { backend })`,
+    `fromTf: expected a tensor of TensorFlow.js, got ${found}; to copy arrays and other data, use tensor(data, { backend })`,
   );
 }
 

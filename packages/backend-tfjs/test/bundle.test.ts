@@ -61,7 +61,7 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
     }
   }
 
-  test('every engine runs where WebAssembly may be compiled, its files found without configuration', async () => {
+  test('every engine runs if WebAssembly may be compiled, and finds its files without configuration', async () => {
     const half = '0.5 0.5';
     expect(await resultsUnder("script-src 'self' 'wasm-unsafe-eval'")).toEqual({
       webgl: half,
@@ -72,9 +72,9 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
   });
 
   test.each([
-    ['and no blobs: one thread', ''],
-    ['and blobs: threads', 'blob:'],
-  ])('so it does in a page that is cross-origin isolated, with threads to be had, %s', async (_, blobs) => {
+    ['without blobs: one thread', ''],
+    ['with blobs: threads', 'blob:'],
+  ])('the same in a cross-origin isolated page, where threads are available, %s', async (_, blobs) => {
     const isolated = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
     const policy = `script-src 'self' 'wasm-unsafe-eval' ${blobs}; worker-src 'self' blob:`;
     // Isolation and blobs make no difference to webgpu, which takes the longest to open.
@@ -85,7 +85,7 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
     });
   });
 
-  test('without wasm-unsafe-eval engine wasm alone is unavailable, and says what the policy needs', async () => {
+  test('without wasm-unsafe-eval only engine wasm is unavailable, and says what the policy needs', async () => {
     const half = '0.5 0.5';
     expect(await resultsUnder("script-src 'self'")).toEqual({
       webgl: half,

@@ -6,13 +6,13 @@ import { known } from './supports.js';
 
 const interpreted = 'an operation is the same program as in Node, where an interpreter runs it';
 
-/** What a GPU engine adds to a program is its shading language, its loop over a window, and how it finds elements. */
+/** Only the shading language, the loop over a window and the indexing of elements depend on the GPU engine. */
 const leftOut: readonly LeftOut[] = [
   { ids: /^(combinations|laws|softmin|relu)\//, cases: 785, because: interpreted },
   {
     ids: /^[\w-]+\/(hvp|double-backward|diagonal|to-dense)\b|^(extremes|row-groups)\/.*(hvp|double-?backward|diagonal)/i,
     cases: 117,
-    because: `${interpreted}; core composes these of others that are run`,
+    because: `${interpreted}; core composes these from others that are run`,
   },
   {
     ids: /^cross-entropy\/\w+:(?!.*(shape=1x40000|weight=classes;shape=7x5;axis=0))/,
@@ -27,7 +27,7 @@ const leftOut: readonly LeftOut[] = [
   },
 ];
 
-// Only a browser has these engines. What is composed runs the basis's verbs one by one, and the section `basis` has every one of them.
+// Only a browser has these engines. Composed operations run the verbs of the basis one by one, and the section `basis` tests each of them.
 for (const [engine, count] of [
   ['webgl', 107],
   ['webgpu', 105],
@@ -40,7 +40,7 @@ for (const [engine, count] of [
   });
 }
 
-// Engine cpu is the same JavaScript as in Node. Engine wasm runs its build with threads here, which Node's does not.
+// Engine cpu is the same JavaScript as in Node. Engine wasm uses a build with threads, which Node does not.
 conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
   ...known.wasm,
   composed: false,

@@ -5,7 +5,7 @@ import { backendWith } from './executed.js';
 import { interpretedPrograms } from './interpreted.js';
 import { known } from './supports.js';
 
-// What is composed runs the basis's verbs one by one: those of engine cpu stand for the others.
+// Composed operations run the verbs of the basis one by one. They are tested on engine cpu only.
 conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), { ...known.cpu, composed: true });
 conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), { ...known.wasm, composed: false });
 

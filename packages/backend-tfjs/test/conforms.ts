@@ -7,7 +7,7 @@ import type { EngineName } from '../src/index.js';
 import { leakless } from './leaks.js';
 import { lacking } from './supports.js';
 
-/** What is known of a backend, and how much of the suite it runs. */
+/** The known properties of a backend, and the part of the suite that it runs. */
 export interface Known {
   readonly supports: unknown;
   readonly lacking: readonly string[];
@@ -25,7 +25,7 @@ export function conforms(engine: EngineName, title: string, open: () => Promise<
     const backend = await open();
     const cases = await conformance(backend, { composed: known.composed });
     await tf.setBackend('cpu');
-    test('what it announces is what it is known to do, and nothing else is skipped', () => {
+    test('it announces its known properties, and skips only cases that it does not support', () => {
       expect(backend.supports).toEqual(known.supports);
       expect(lacking(cases)).toEqual(known.lacking);
     });

@@ -6,7 +6,7 @@ import { expectClose } from './engines.js';
 
 const deviceLost = expect.objectContaining({ code: 'ERR_DEVICE_LOST' });
 
-/** Takes an engine's device away, as a driver that crashes does. */
+/** Makes an engine lose its device, as a driver crash does. */
 const losses: readonly (readonly [EngineName, () => Promise<unknown>])[] = [
   [
     'webgl',
@@ -34,7 +34,7 @@ interface WebGpu {
 }
 
 describe.each(losses)('the device of engine %s is lost', (engine, lose) => {
-  test('in the middle of work: what was on it is ERR_DEVICE_LOST, host data is intact, and opened anew it works', async () => {
+  test('during work: its data is ERR_DEVICE_LOST, host data is intact, and a new backend works', async () => {
     const backend = await tfjs.open({ engine });
     const host = Float32Array.of(0, 0);
     const x = tensor(host, { shape: [1, 2], backend });
@@ -65,7 +65,7 @@ describe.each(losses)('the device of engine %s is lost', (engine, lose) => {
     await backend.close();
   });
 
-  test("while it is the user's own: opening a backend gives tf a new one as well", async () => {
+  test('while it is the backend of tf: opening a backend also gives tf a new one', async () => {
     await (await tfjs.open({ engine })).close();
     await tf.setBackend(engine);
     await lose();

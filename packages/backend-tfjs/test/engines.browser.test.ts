@@ -6,7 +6,7 @@ import { testPrograms } from './programs.js';
 import { testSeed } from './seed.js';
 import { testSecondDerivatives, testTraining } from './training.js';
 
-// One file, because each one has a page of its own, in which tfjs is loaded and its programs are compiled anew.
+// One file, because each file has its own page, which loads tfjs and compiles its programs again.
 
 testEngines(['cpu', 'wasm', 'webgl', 'webgpu']);
 

@@ -11,7 +11,7 @@ import { testEngines } from './engines.js';
 
 testEngines(['cpu', 'wasm']);
 
-test('without an engine named, the one that tf.setBackend chose is opened', async () => {
+test('the default is the engine that tf.setBackend chose', async () => {
   await tf.setBackend('wasm');
   expect((await tfjs.open()).engine).toBe('wasm');
   await tf.setBackend('cpu');
@@ -28,7 +28,7 @@ test('an engine that needs a browser says so in Node', async () => {
   }
 });
 
-test('without its packages installed the backend says which to install', () => {
+test('if packages are missing, the backend says which to install', () => {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-'));
   try {
     const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -50,7 +50,7 @@ test('without its packages installed the backend says which to install', () => {
   }
 });
 
-test('an engine that tfjs removed is a lost device; opened anew, it works', async () => {
+test('an engine that tfjs removed is a lost device; a new backend works', async () => {
   const backend = await tfjs.open({ engine: 'cpu' });
   const x = tensor([[1, 2]], { backend });
   const factory = tf.findBackendFactory('cpu');
@@ -61,7 +61,7 @@ test('an engine that tfjs removed is a lost device; opened anew, it works', asyn
   expect([...(await tensor([[1, 2]], { backend: again }).data())]).toEqual([1, 2]);
 });
 
-test('a full WebAssembly memory is ERR_OUT_OF_MEMORY, and what is on it stays right', async () => {
+test('a full WebAssembly memory is ERR_OUT_OF_MEMORY, and existing data is unaffected', async () => {
   const backend = await tfjs.open({ engine: 'wasm' });
   const x = tensor([[0, 0]], { backend });
   const instance = tf.engine().registry.wasm as tf.KernelBackend & { getMemoryOffset(dataId: object): number };

@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
 
-/** What holds of several engines in one process; run in Node and in Chromium with the engines that are there. */
+/** Tests of several engines in one process, for the engines that Node and Chromium have. */
 export function testEngines(engines: readonly EngineName[]): void {
-  test('engines serve side by side, interleaved, while the one that tf.setBackend chose stays set', async () => {
+  test('engines work side by side, interleaved, without changing the one that tf.setBackend chose', async () => {
     await import(`@tensorflow/tfjs-backend-cpu`);
     await tf.setBackend('cpu');
     const backends = await Promise.all(engines.map((engine) => tfjs.open({ engine })));
@@ -64,7 +64,7 @@ export function testEngines(engines: readonly EngineName[]): void {
     }
   });
 
-  test('a tensor walks from engine to engine', async () => {
+  test('a tensor can be moved from engine to engine', async () => {
     const backends: TfjsBackend[] = [];
     for (const engine of engines) backends.push(await tfjs.open({ engine }));
     let x = tensor([[1, 2, 3]], { backend: backends[0] });
@@ -78,7 +78,7 @@ export function testEngines(engines: readonly EngineName[]): void {
   });
 }
 
-/** Twenty steps of softmax from logits that k tells apart, read after each. */
+/** Twenty steps of softmax from logits that depend on k, with a read after each step. */
 async function chain(backend: Backend, k: number): Promise<ArrayLike<number>> {
   let x = tensor([[k, 0, -k / 2]], { backend });
   for (let step = 0; step < 20; step++) {

@@ -6,7 +6,7 @@ import { type EngineName, tfjs } from '../src/index.js';
 import { loadEngine } from '../src/peers.js';
 import { measure } from '../src/supports.js';
 
-/** What `tfjs.open` makes of an engine, with some of its device replaced. */
+/** The engine that `tfjs.open` opens, with some functions of its device replaced. */
 export async function engineWith(
   name: EngineName,
   replaced: (device: Device, instance: tf.KernelBackend) => Partial<Device>,

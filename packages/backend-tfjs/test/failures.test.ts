@@ -13,7 +13,7 @@ import { interpretedPrograms } from './interpreted.js';
 
 const full = new SoftgradError('ERR_OUT_OF_MEMORY', 'no memory left');
 
-/** Counts down at every program, kernel and reservation; at 0 that one fails. */
+/** Decremented by every program, kernel and reservation; the one that finds 0 fails. */
 let left = Number.POSITIVE_INFINITY;
 const countDown = () => {
   if (left-- === 0) throw full;
@@ -54,12 +54,12 @@ const rows = { outer: 2, classes: 67, inner: 2 };
 const length = rows.outer * rows.classes * rows.inner;
 
 test.each(Object.keys(ways))(
-  'whichever part of an operation fails, what was made before it is disposed: run %s',
+  'if any part of an operation fails, its intermediate results are disposed: run %s',
   async (way) => {
     const backend = await backendWith('cpu', (_, instance) => ({ execute: ways[way](instance) }));
     const instance = tf.engine().registry.cpu;
     for (const [name, operation] of Object.entries(operationsOn(backend))) {
-      // Operands are uploaded once, and the results have their place.
+      // The first call uploads the operands and allocates the results.
       operation();
       const held = instance.numDataIds();
       let parts = 0;
@@ -80,7 +80,7 @@ test.each(Object.keys(ways))(
   },
 );
 
-/** Every kernel that makes something between, on rows longer than one window. */
+/** Every kernel that has intermediate results, on rows longer than one window. */
 function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>> {
   const filled = (size: number): TfBuffer => {
     const buffer = backend.alloc(size, 'float32');
@@ -123,7 +123,7 @@ function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>
   };
 }
 
-describe('an engine that tfjs does not get ready', () => {
+describe('an engine that tfjs does not initialize', () => {
   const name = 'wasm';
   const fakeCore = (factory: () => tf.KernelBackend | Promise<tf.KernelBackend>) => {
     const registry: Record<string, tf.KernelBackend> = {};
@@ -131,7 +131,7 @@ describe('an engine that tfjs does not get ready', () => {
     return { registry, core: core as unknown as Core };
   };
 
-  test('is an error after a minute, and disposed when it comes after all', async () => {
+  test('is an error after a minute, and is disposed if it is ready later', async () => {
     vi.useFakeTimers();
     try {
       let arrive: (instance: tf.KernelBackend) => void = () => {};
@@ -154,7 +154,7 @@ describe('an engine that tfjs does not get ready', () => {
     }
   });
 
-  test('and one that is ready leaves no timer behind', async () => {
+  test('leaves no timer behind if it is ready in time', async () => {
     vi.useFakeTimers();
     try {
       const instance = {} as tf.KernelBackend;

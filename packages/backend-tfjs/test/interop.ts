@@ -5,7 +5,7 @@ import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
 import { expectClose } from './engines.js';
 import { held } from './leaks.js';
 
-/** What tensors are to each other on both sides. */
+/** How tensors of softgrad and tfjs share data. */
 export function testInterop(engine: EngineName): void {
   describe(`tfjs on engine ${engine} and tfjs itself`, () => {
     let backend: TfjsBackend;
@@ -43,9 +43,9 @@ export function testInterop(engine: EngineName): void {
       expect(held(engine)).toEqual(before);
     });
 
-    test('what tfjs computed comes over as it is, in any layout of its memory', async () => {
+    test('fromTf takes a result of tfjs in any memory layout', async () => {
       const before = held(engine);
-      // Enough of it that webgl computes it on the GPU, four elements a texel.
+      // Large enough that webgl computes it on the GPU, with four elements per texel.
       const theirs = tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 735), [105, 7]), 0.01));
       const x = backend.fromTf(theirs);
       const values = Array.from({ length: 735 }, (_, i) => i / 100);
@@ -66,7 +66,7 @@ export function testInterop(engine: EngineName): void {
       expect(held(engine)).toEqual(before);
     });
 
-    test('a tidy disposes what toTf made in it, and nothing of ours', async () => {
+    test('tf.tidy disposes tensors that toTf returned within it, but not ours', async () => {
       const before = held(engine);
       const x = tensor([[0, 0]], { backend });
       const kept: Tensor[] = [];
@@ -80,7 +80,7 @@ export function testInterop(engine: EngineName): void {
       expect(held(engine)).toEqual(before);
     });
 
-    test('writing into a tensor leaves what was shared of it as it was', async () => {
+    test('writing into a tensor does not change data that was shared before', async () => {
       const x = tensor([[1, 2]], { backend });
       const theirs = backend.toTf(x);
       softmax(tensor([[0, 0]], { backend }), { out: x });
@@ -90,7 +90,7 @@ export function testInterop(engine: EngineName): void {
       x.dispose();
     });
 
-    test('data that tfjs moved to another engine is found there, and comes back', async () => {
+    test('data that tfjs moved to another engine is found and moved back', async () => {
       const elsewhere = engine === 'cpu' ? 'wasm' : 'cpu';
       await tfjs.open({ engine: elsewhere });
       const before = held(engine);
@@ -120,7 +120,7 @@ export function testInterop(engine: EngineName): void {
       theirs.dispose();
     });
 
-    test('what is not float32, not alive or not here is refused', () => {
+    test('a tensor that is not float32, was disposed or is on another engine is refused', () => {
       const integers = tf.tensor1d([1, 2], 'int32');
       const gone = tf.tensor1d([1, 2]);
       gone.dispose();
@@ -140,8 +140,8 @@ export function testInterop(engine: EngineName): void {
         [null, 'null'],
         [{}, 'object'],
       ] as const) {
-        const message = `fromTf: expected a tensor of TensorFlow.js, got ${found}; arrays and other data are read by tensor(data, { backend })`;
-        // What JavaScript without types may pass.
+        const message = `fromTf: expected a tensor of TensorFlow.js, got ${found}; to copy arrays and other data, use tensor(data, { backend })`;
+        // JavaScript without types can pass these.
         const action = () => backend.fromTf(value as unknown as tf.Tensor);
         expect(action).toThrow(expect.objectContaining({ code: 'ERR_DTYPE', message }));
       }

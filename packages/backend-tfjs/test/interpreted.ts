@@ -20,10 +20,10 @@ const ieee: Language['operation'] = {
 };
 
 /**
- * What webgl.ts and webgpu.ts are to a GPU, in JavaScript on an engine whose data is on the host: so Node runs the programs that
- * kernels become for a GPU, all but their shading language.
+ * Does in JavaScript, on an engine with data on the host, what webgl.ts and webgpu.ts do on a GPU. So Node runs the same programs as a GPU,
+ * except for the shading language.
  *
- * @param faults operations that this device gets wrong
+ * @param faults operations with wrong results
  */
 export function interpretedPrograms(instance: KernelBackend, faults: Partial<Language['operation']> = {}): GpuPrograms {
   const javascript: Language = {

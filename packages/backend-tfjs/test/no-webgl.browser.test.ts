@@ -7,7 +7,7 @@ afterEach(() => {
   tf.env().reset();
 });
 
-/** Makes the browser one that has these kinds of contexts only. */
+/** Makes the browser support only these kinds of contexts. */
 function leaveContexts(kinds: readonly string[]): void {
   for (const { prototype } of [HTMLCanvasElement, OffscreenCanvas]) {
     const getContext = prototype.getContext as (this: object, kind: string, options?: unknown) => unknown;
@@ -29,7 +29,7 @@ test('without WebGL engine webgl says what it needs', async () => {
   });
 });
 
-test('with WebGL 1 alone too', async () => {
+test('with only WebGL 1, too', async () => {
   leaveContexts(['webgl']);
   await expect(tfjs.open({ engine: 'webgl' })).rejects.toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',

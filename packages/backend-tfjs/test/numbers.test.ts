@@ -21,7 +21,7 @@ test.each([
     const row = axis === 1 ? Math.floor(k / shape[1]) : k % shape[1];
     sums[row] = (sums[row] ?? 0) + Math.exp(logit);
   });
-  // 4 ULP of the logarithm: the sum's relative error is its absolute one.
+  // 4 ULP of the logarithm, because a relative error of the sum is an absolute error of its logarithm.
   for (const [row, sum] of sums.entries()) expect(Math.abs((y[row] ?? 0) - Math.log(sum))).toBeLessThan(2 ** -19);
   await backend.close();
 });

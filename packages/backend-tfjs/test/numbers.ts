@@ -5,9 +5,9 @@ import { type EngineName, tfjs } from '../src/index.js';
 import { expectClose } from './engines.js';
 import { held } from './leaks.js';
 
-/** What is particular to tfjs's engines: their own softmax gets it wrong, or they lay memory out in ways of their own. */
+/** Inputs for which the softmax of tfjs itself is wrong, and memory layouts that are specific to tfjs's engines. */
 export function testNumbers(engine: EngineName): void {
-  test(`${engine}: masks of −1e9 leave nothing, and a row of nothing else is uniform`, async () => {
+  test(`${engine}: logits of −1e9 as a mask have probability 0, and a row of nothing else is uniform`, async () => {
     const backend = await tfjs.open({ engine });
     const x = tensor(
       [
@@ -25,7 +25,7 @@ export function testNumbers(engine: EngineName): void {
     await backend.close();
   });
 
-  test(`${engine}: rows that tfjs's own softmax gets wrong are NaN, and only they`, async () => {
+  test(`${engine}: exactly the rows whose softmax is undefined are NaN, unlike in tfjs's own softmax`, async () => {
     const backend = await tfjs.open({ engine });
     const { NaN: nan, POSITIVE_INFINITY: plus, NEGATIVE_INFINITY: minus } = Number;
     const x = tensor(
@@ -70,7 +70,7 @@ export function testNumbers(engine: EngineName): void {
     await backend.close();
   });
 
-  test(`${engine}: log Σ exp keeps its digits where Σ exp is nearly 1`, async () => {
+  test(`${engine}: log Σ exp does not cancel if Σ exp is nearly 1`, async () => {
     const backend = await tfjs.open({ engine });
     for (const classes of [2, 10, 100]) {
       const gaps = Array.from({ length: 30 }, (_, k) => k / 2 + (k % 3) * 12);
@@ -92,7 +92,7 @@ export function testNumbers(engine: EngineName): void {
     await backend.close();
   });
 
-  test(`${engine}: rows over the side of a texture, of one class, of 65537, and none`, async () => {
+  test(`${engine}: rows longer than a texture's side, rows of one class and of 65537, and no rows`, async () => {
     const backend = await tfjs.open({ engine });
     const shapes: readonly (readonly [shape: readonly number[], axis: number])[] = [
       [[3, 20_000], 1],
@@ -134,7 +134,7 @@ export function testNumbers(engine: EngineName): void {
       for (let k = 0; k < times; k++) softmax(x).dispose();
       await backend.sync();
     };
-    // tfjs keeps what it freed for the next use: as much as one batch of commands needs.
+    // tfjs keeps freed memory for reuse: as much as one batch of commands needs.
     await repeat(100);
     const before = { ...held(engine), device: instance.memory() };
     await repeat(1000);

@@ -8,9 +8,9 @@ interface WebGl {
   getGPGPUContext(): { readonly gl: WebGL2RenderingContext };
 }
 
-/** A device without memory, which WebGL does not report by itself. */
+/** A device that is out of memory, which WebGL does not report by itself. */
 export function testOutOfMemory(): void {
-  test('a texture that finds no memory is ERR_OUT_OF_MEMORY, not a result of zeros, and leaks nothing', async () => {
+  test('a texture that cannot be allocated is ERR_OUT_OF_MEMORY, not a result of zeros, and nothing leaks', async () => {
     const backend = await tfjs.open({ engine: 'webgl' });
     const x = tensor(new Float32Array(2 ** 22), { shape: [1, 2 ** 22], backend });
     softmax(x).dispose();

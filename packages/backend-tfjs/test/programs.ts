@@ -5,10 +5,10 @@ import { type TfjsBackend, tfjs } from '../src/index.js';
 
 const runners = { webgl: 'runWebGLProgram', webgpu: 'runWebGPUProgram' } as const;
 
-/** How many programs operations take. */
+/** The number of programs of each operation. */
 export function testPrograms(engine: keyof typeof runners): void {
   describe(`engine ${engine} runs few programs`, () => {
-    test('one for each pass over the rows, with all that is elementwise in them', async () => {
+    test('one for each pass over the rows, into which elementwise steps are fused', async () => {
       const backend = await tfjs.open({ engine });
       const x = tensor(new Float32Array(20), { shape: [4, 5], backend });
       const g = tensor(new Float32Array(20), { shape: [4, 5], backend });
@@ -28,7 +28,7 @@ export function testPrograms(engine: keyof typeof runners): void {
       await backend.close();
     });
 
-    test('no more on what tfjs computed, however that lies in memory', async () => {
+    test('no more if the operand is a result of tfjs, in any memory layout', async () => {
       const backend = await tfjs.open({ engine });
       await tf.setBackend(engine);
       const theirs = tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 735), [105, 7]), 0.01));
@@ -38,7 +38,7 @@ export function testPrograms(engine: keyof typeof runners): void {
       await backend.close();
     });
 
-    test('two more for a row over 64 long, reduced in windows', async () => {
+    test('two more for a row of more than 64 classes, which is reduced in windows', async () => {
       const backend = await tfjs.open({ engine });
       const x = tensor(new Float32Array(10_000), { shape: [1, 10_000], backend });
       softmax(x);
@@ -48,7 +48,7 @@ export function testPrograms(engine: keyof typeof runners): void {
   });
 }
 
-/** How many programs an operation runs on operands that are on the device. */
+/** The number of programs that an operation runs if its operands are on the device. */
 async function programs(backend: TfjsBackend, operation: () => Tensor): Promise<number> {
   const instance = tf.engine().registry[backend.engine] as unknown as Record<string, () => void>;
   operation();

@@ -10,9 +10,9 @@ const signal = [
   [0.3394407172182317, 0.30889042266755573, 0.35166886011421256],
 ];
 
-/** The question that softgrad answers, step by step on an engine: four samples of three features. */
+/** The zero-gradient question, step by step on an engine: four samples of three features. */
 export function testSeed(engine: EngineName): void {
-  test(`${engine}: softmax of the signal, both zero "derivatives", and the ones that are right`, async () => {
+  test(`${engine}: softmax of the signal, both zero "derivatives", and the correct ones`, async () => {
     const backend = await tfjs.open({ engine });
     const x = tensor(signal, { backend, dtype: 'float32' });
     const s = softmax(x);
@@ -30,12 +30,12 @@ export function testSeed(engine: EngineName): void {
     expect(jacobian.shape).toEqual([4, 3, 3]);
     const matrices = (await jacobian.array()) as number[][][];
     for (const matrix of matrices) {
-      // np.roll, multiplied and added up: the sum along a row of J, in another order.
+      // The np.roll loop adds up a row of J in another order.
       const rolled = matrix.map((row, r) => [0, 1, 2].reduce((sum, k) => sum + row[(r + k) % 3], 0));
       const summed = [0, 1, 2].map((c) => matrix.reduce((sum, row) => sum + row[c], 0));
       for (const nothing of [...rolled, ...summed]) expect(Math.abs(nothing)).toBeLessThan(1e-7);
     }
-    // The same without the matrices: the vjp of ones.
+    // The vjp of ones is the same sum without the matrices.
     const ones = tensor(new Float32Array(12).fill(1), { shape: [4, 3], backend });
     expectClose(await softmax.vjp(s, ones).data(), new Array<number>(12).fill(0), 1e-7);
 
@@ -72,7 +72,7 @@ export function testSeed(engine: EngineName): void {
   });
 }
 
-/** A linear layer and a softmax on three clusters, after 30 steps: what is hit, and the mean probability of what is right. */
+/** Trains a linear layer with softmax on three clusters for 30 steps; returns the accuracy and the mean probability of the correct class. */
 async function trained(
   backend: Backend,
   gradient: 'vjp' | 'row sum',

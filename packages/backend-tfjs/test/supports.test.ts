@@ -5,7 +5,7 @@ import { runLazily } from '../src/verbs/lazy.js';
 import { backendWith, engineWith } from './executed.js';
 import { interpretedPrograms } from './interpreted.js';
 
-/** What is measured of a device with these faults, which runs programs as a GPU does. */
+/** The measured properties of a device that runs programs as a GPU does, with these faults. */
 async function measured(faults: Partial<Language['operation']>) {
   const backend = await backendWith('cpu', (_, instance) => ({
     execute: (targets, program) => runLazily(instance, interpretedPrograms(instance, faults), targets, program),
@@ -19,7 +19,7 @@ const faultless = { subnormals: 'preserve', nonFinite: 'ieee', expUlp: { base: 1
 const withoutNaN = (value: string) => `((v) => (v === v ? v : 0))(${value})`;
 
 describe('a device is measured', () => {
-  test('faultless: all that IEEE arithmetic keeps is announced', async () => {
+  test('without faults: full IEEE support is announced', async () => {
     expect(await measured({})).toEqual(faultless);
   });
 
@@ -51,7 +51,7 @@ describe('a device is measured', () => {
     expect(await measured(faults)).toEqual({ ...faultless, subnormals: 'flush' });
   });
 
-  test('an exp that is wrong in proportion to |x| raises the slope to what covers it', async () => {
+  test('an exp whose error is proportional to |x| increases the slope until the error is covered', async () => {
     const { expUlp } = await measured({ exp: (x) => `Math.exp(${x}) * (1 + ${x} * ${2 ** -22})` });
     expect(expUlp.base).toBe(1);
     // 2⁻²² of the result is 2 to 4 ULP.

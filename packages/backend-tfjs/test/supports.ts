@@ -13,8 +13,8 @@ const onSwiftShader = { ...float32, subnormals: 'flush', expUlp: { base: 3, slop
 const never = ['does not announce range: full', 'does not announce view', 'has no float16', 'has no float64'];
 
 /**
- * What each engine announces where the tests run: in Node, and on SwiftShader, on which Chromium is made to compute. It is measured,
- * so a program that gets a number wrong would announce a weakness, and the cases that it fails would be skipped.
+ * What each engine announces in the tests: in Node, and in Chromium on SwiftShader. `supports` is measured, so a program with wrong results
+ * would announce a weakness, and the cases that it fails would be skipped; this expectation prevents that.
  */
 export const known: Readonly<Record<EngineName, { readonly supports: unknown; readonly lacking: readonly string[] }>> =
   {
@@ -51,8 +51,8 @@ export const known: Readonly<Record<EngineName, { readonly supports: unknown; re
   };
 
 /**
- * What an engine lacks for the sake of which cases are skipped; not what it has, for the sake of which the cases about its absence
- * are. How many cases those are follows from the suite.
+ * The reasons for skipped cases that name something an engine lacks, without reasons of cases about the absence of something it has.
+ * The number of cases follows from the suite.
  */
 export function lacking(cases: readonly BoundCase[]): readonly string[] {
   return Object.keys(skipReasons(cases))

@@ -1,6 +1,6 @@
 import { scope, softmax, type Tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
-// tfjs-core alone knows no gradients: the package @tensorflow/tfjs registers them.
+// tfjs-core itself has no gradients; the package @tensorflow/tfjs registers them.
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
@@ -19,7 +19,7 @@ export function testTraining(engine: EngineName): void {
   });
 }
 
-/** The second derivatives of Σ w softmax(x)², which has a cotangent that depends on the logits, too. */
+/** The second derivatives of Σ w softmax(x)², in which the cotangent depends on the logits as well. */
 export function testSecondDerivatives(engine: EngineName): void {
   test(`tf.grad(tf.grad(…)) on engine ${engine} goes through our vjp and its own derivatives`, async () => {
     const backend = await tfjs.open({ engine });
@@ -33,7 +33,7 @@ export function testSecondDerivatives(engine: EngineName): void {
     const f = twiceDifferentiable(backend);
     const first = tf.grad((z: tf.Tensor) => tf.sum(tf.mul(tf.square(f(z)), weights)));
     const second = tf.grad((z: tf.Tensor) => tf.sum(tf.mul(first(z), along)))(x);
-    // By softmax.hvp at the constant cotangent 2 w s, and by what the cotangent changes by: 2 w jvp(s, t).
+    // softmax.hvp with the cotangent 2 w s held constant, plus the vjp of the change of the cotangent, 2 w jvp(s, t).
     const expected = tf.tidy(() => {
       const theirs = (body: () => Tensor) => scope(() => backend.toTf(body()));
       const s = theirs(() => softmax(backend.fromTf(x)));
@@ -57,7 +57,7 @@ export function testSecondDerivatives(engine: EngineName): void {
 
 type Operands = (tf.Tensor | tf.GradSaveFunc)[];
 
-/** Our softmax with our vjp, which has our derivatives of the vjp. */
+/** Our softmax with our vjp, which is differentiable by our second derivatives. */
 function twiceDifferentiable(backend: TfjsBackend): (x: tf.Tensor) => tf.Tensor {
   const run = (body: () => Tensor): tf.Tensor => scope(() => backend.toTf(body()));
   const from = (x: Operands[number]) => backend.fromTf(x as tf.Tensor);
@@ -69,7 +69,7 @@ function twiceDifferentiable(backend: TfjsBackend): (x: tf.Tensor) => tf.Tensor 
     ];
     return { value: run(() => softmax.vjp(from(probabilities), from(cotangent))), gradFunc };
   });
-  // tfjs finds no way from x to an output that is saved, since its node stands before that of the operation itself.
+  // Save x instead of the output: tfjs finds no path from x to a saved output, because its node precedes the node of the operation.
   const f: (x: tf.Tensor) => tf.Tensor = tf.customGrad((...[x, save]: Operands) => {
     (save as tf.GradSaveFunc)([x as tf.Tensor]);
     return { value: run(() => softmax(from(x))), gradFunc: (dy: tf.Tensor, [z]: tf.Tensor[]) => vjp(f(z), dy) };
@@ -77,7 +77,7 @@ function twiceDifferentiable(backend: TfjsBackend): (x: tf.Tensor) => tf.Tensor 
   return f;
 }
 
-/** tf.softmax over the last axis with our forward pass, and our vjp or the row sums of the Jacobian for a gradient. */
+/** softmax over the last axis as a tfjs operation, with our forward pass; its gradient is our vjp, or the row sums of the Jacobian. */
 function softmaxOf(backend: TfjsBackend, right: boolean): (x: tf.Tensor) => tf.Tensor {
   return tf.customGrad((x, save) => {
     const logits = backend.fromTf(x as tf.Tensor);
@@ -97,7 +97,7 @@ function softmaxOf(backend: TfjsBackend, right: boolean): (x: tf.Tensor) => tf.T
   });
 }
 
-/** The accuracy of a linear model of three classes of points around a circle after 40 steps. */
+/** The accuracy after 40 steps of a linear model that classifies points around a circle into three classes. */
 async function trained(backend: TfjsBackend, right: boolean): Promise<number> {
   const count = 60;
   const labels = Array.from({ length: count }, (_, i) => i % 3);

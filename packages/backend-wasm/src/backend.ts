@@ -57,7 +57,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   if (settings.required && reason !== null) {
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
-      `wasm: ${wanted} threads are required and there is one: ${reason}`,
+      `wasm: ${wanted} threads are required, but only one is available: ${reason}`,
     );
   }
   const runner = createRunner(exports, heap, pool);
@@ -128,7 +128,7 @@ function checked(module: CompiledModule): WebAssembly.Module {
   if (WebAssembly.Module.exports(module).some(({ name }) => name === 'softmax_f32')) return module;
   throw new SoftgradError(
     'ERR_VALUE',
-    'wasm: the module is not of the kernels; expected @softgrad/backend-wasm/simd.wasm, relaxed.wasm or a -shared.wasm of them',
+    'wasm: the module does not contain the kernels; expected @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either',
   );
 }
 

@@ -14,7 +14,7 @@ const mostThreads = 64;
 /**
  * softgrad on WebAssembly SIMD.
  *
- * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, and for a `module` that is not of the kernels
+ * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, and for a `module` that does not contain the kernels
  * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, not the relaxed SIMD that was asked for, or not the threads that are
  *   `required`
  *
@@ -43,7 +43,7 @@ async function open(options: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
   if (relaxedSimd && !available) {
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
-      'wasm: this engine has no relaxed SIMD; leave the option out to use it where it is',
+      'wasm: this engine has no relaxed SIMD; leave the option out to use relaxed SIMD only where the engine has it',
     );
   }
   return openBackend({ threads, required, relaxedSimd: available, spawn });

@@ -6,7 +6,7 @@ import { compute, largestError, logits, ulp } from './ulp.js';
 
 const lengths = [2, 3, 4, 5, 8, 10, 16, 17, 33, 47, 48, 63, 64, 65, 100, 128, 256, 257, 1000, 5000];
 
-// Without relaxed SIMD the bits are those of Node, see accuracy.test.ts.
+// Without relaxed SIMD the results are bit-identical to Node's, see accuracy.test.ts.
 describe('in Chromium, with relaxed SIMD', () => {
   test.each(lengths)('probabilities of rows of %i are within 3 ULP in float32 and 2 in float64', async (classes) => {
     const backend = await wasm.open({ relaxedSimd: true });
@@ -29,7 +29,7 @@ describe('in Chromium, with relaxed SIMD', () => {
     }
   });
 
-  test('a row of equal logits beside a certain one keeps its logarithms', async () => {
+  test('the logarithms of a row of equal logits are right if another row is one-hot', async () => {
     const backend = await wasm.open({ relaxedSimd: true });
     for (const dtype of ['float32', 'float64'] as const) {
       using x = tensor(

@@ -11,7 +11,7 @@ test.each([
   [20, 0],
   [80, 0],
   [20, 1e4],
-])('float32 probabilities of logits in ±%d around %d are within 3 ULP, whatever the length', (spread, offset) => {
+])('float32 probabilities of logits in ±%d around %d are within 3 ULP at every length', (spread, offset) => {
   for (const classes of [1, 2, 3, 7, 10, 16, 31, 47, 48, 100, 128, 1000, 6200, 32000, 128256]) {
     const rows = { outer: Math.max(1, Math.ceil(60_000 / classes)), classes, inner: 1 };
     const x = logits('float32', rows.outer * classes, spread, offset, classes);
@@ -28,7 +28,7 @@ test.each([
   [65, 3],
   [65, 20],
   [100, 59],
-])('rows of %i whose sum is nearly one term are within 3 ULP too, seed %i', (classes, seed) => {
+])('rows of %i in which one exponential dominates the sum are within 3 ULP too, seed %i', (classes, seed) => {
   const rows = { outer: Math.floor(200_000 / classes), classes, inner: 1 };
   const x = logits('float32', rows.outer * classes, 40, 0, seed);
   const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
@@ -51,7 +51,7 @@ test('rows of probabilities add up to 1 within 4 ULP times √f', () => {
   }
 });
 
-test('a maximum far beyond the first entries, huge logits and −Infinity take other ways to the same result', () => {
+test('a late maximum, huge logits and −Infinity take other code paths, which are as accurate', () => {
   for (const classes of [3, 10, 60, 7000]) {
     const rows = { outer: 6, classes, inner: 1 };
     const x = logits('float32', 6 * classes, 5, 0, classes);
@@ -67,7 +67,7 @@ test('a maximum far beyond the first entries, huge logits and −Infinity take o
   }
 });
 
-test('a NaN makes its row NaN, whatever its payload, and no other', () => {
+test('a NaN with any payload makes its own row NaN, and no other row', () => {
   for (const classes of [1, 2, 3, 10, 60, 7000]) {
     for (const payload of [0x7fc00000, 0x7fc00001, 0xffc3_2157, 0x7fff_ffff]) {
       const rows = { outer: 9, classes, inner: 1 };
@@ -82,7 +82,7 @@ test('a NaN makes its row NaN, whatever its payload, and no other', () => {
   }
 });
 
-test('vjp of a nearly one-hot row keeps what a subtraction would cancel', () => {
+test('vjp of a nearly one-hot row does not cancel', () => {
   using x = tensor([[37.42994775023705, 0]], { dtype: 'float64', backend });
   using s = softmax(x);
   using g = tensor([[1, 0]], { dtype: 'float64', backend });
@@ -93,7 +93,7 @@ test('vjp of a nearly one-hot row keeps what a subtraction would cancel', () => 
   expect(Math.abs(second + expected)).toBeLessThanOrEqual(4 * ulp(expected, 'float64'));
 });
 
-test.each([3, 60, 7000])('logarithms and p − 1 are right where all other %i probabilities underflow', (classes) => {
+test.each([3, 60, 7000])('logarithms and p − 1 are right if all other %i probabilities underflow', (classes) => {
   for (const dtype of ['float32', 'float64'] as const) {
     const gap = dtype === 'float64' ? 800 : 120;
     const row = Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : -gap));
@@ -108,7 +108,7 @@ test.each([3, 60, 7000])('logarithms and p − 1 are right where all other %i pr
   }
 });
 
-test.each([3, 60, 7000])('with %i classes, 1 − p of a target that is nearly certain keeps its digits', (classes) => {
+test.each([3, 60, 7000])('with %i classes, 1 − p of a target with probability near 1 does not cancel', (classes) => {
   for (const dtype of ['float32', 'float64'] as const) {
     const row = Array.from({ length: classes }, (_, c) => (c === 1 ? 50 : 0));
     const rest = (classes - 1) * Math.exp(-50);
@@ -122,14 +122,14 @@ test.each([3, 60, 7000])('with %i classes, 1 − p of a target that is nearly ce
 });
 
 test.each([2, 3, 5, 16, 17, 60, 257])(
-  'with %i classes, so does that of one row among others, wherever the row is in its group',
+  'with %i classes, neither does that of one such row among others, at any place in its group',
   (classes) => {
     const outer = 9;
     const targets = Array.from({ length: outer }, (_, row) => (row * 3 + 1) % classes);
     for (const dtype of ['float32', 'float64'] as const) {
       const { size, most } = dtype === 'float64' ? { size: 60, most: 8 } : { size: 40, most: 6 };
       for (const temperature of [1, 1.25]) {
-        // One row after the other; in the last round all rows, each with another gap.
+        // One such row in each round; in the last round all rows are such, each with a different gap.
         for (let certain = 0; certain <= outer; certain++) {
           const gaps = targets.map((_, row) => (row === certain || certain === outer ? size + row : 0));
           const values = targets.map((target, row) =>

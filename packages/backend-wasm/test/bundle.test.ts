@@ -14,7 +14,7 @@ describe('a page bundled and minified by vite', () => {
   let server: Server;
   let browser: Browser;
   let headers: Readonly<Record<string, string>> = {};
-  /** Files that the server does not have. */
+  /** Paths for which the server answers 404. */
   let missing = /^$/;
 
   beforeAll(async () => {
@@ -56,7 +56,7 @@ describe('a page bundled and minified by vite', () => {
     }
   }
 
-  test('computes on one thread where there is no isolation, and says why', async () => {
+  test('computes on one thread without cross-origin isolation, and says why', async () => {
     expect(await opened(2, {})).toEqual({
       device: expect.stringMatching(/^WebAssembly relaxed SIMD, 1 thread \(no SharedArrayBuffer: /),
       right: true,
@@ -67,13 +67,13 @@ describe('a page bundled and minified by vite', () => {
     expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
   });
 
-  test("needs 'wasm-unsafe-eval' and 'self' of a Content-Security-Policy, no more", async () => {
+  test("needs only 'wasm-unsafe-eval' and 'self' in a Content-Security-Policy", async () => {
     const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
     const both = { ...isolated, 'Content-Security-Policy': policy };
     expect(await opened(2, both)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
   });
 
-  describe('where the file of the worker is missing', () => {
+  describe('without the file of the worker', () => {
     beforeAll(() => {
       missing = /worker-/;
     });
@@ -85,7 +85,7 @@ describe('a page bundled and minified by vite', () => {
       expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
     });
 
-    test('goes on with one thread where the policy has no workers of blobs', async () => {
+    test('uses one thread if the policy forbids workers from blobs', async () => {
       const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
       expect(await opened(2, { ...isolated, 'Content-Security-Policy': policy })).toEqual({
         device: 'WebAssembly relaxed SIMD, 1 thread (the worker did not load)',
@@ -94,7 +94,7 @@ describe('a page bundled and minified by vite', () => {
     });
   });
 
-  test('goes on with one thread where the policy has no workers', async () => {
+  test('uses one thread if the policy forbids workers', async () => {
     const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'none'";
     expect(await opened(2, { ...isolated, 'Content-Security-Policy': policy })).toEqual({
       device: expect.stringMatching(/^WebAssembly relaxed SIMD, 1 thread \(.+\)$/),
@@ -102,7 +102,7 @@ describe('a page bundled and minified by vite', () => {
     });
   });
 
-  test('is unavailable where the policy forbids WebAssembly, and says what it needs', async () => {
+  test('is unavailable if the policy forbids WebAssembly, and says what it needs', async () => {
     expect(await opened(1, { 'Content-Security-Policy': "script-src 'self'" })).toEqual({
       code: 'ERR_BACKEND_UNAVAILABLE',
       reason: expect.stringMatching(/'wasm-unsafe-eval' in its script-src$/),

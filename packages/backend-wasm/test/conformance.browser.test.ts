@@ -4,7 +4,7 @@ import { type LeftOut, select } from '../../../conformance.shared.js';
 import { wasm } from '../dist/index.js';
 import { lacking } from './lacking.js';
 
-// What a browser changes: workers, and a memory that is shared. The kernels are those of Node, where both builds run the whole suite.
+// A browser changes only the workers and the shared memory. The kernels are the same as in Node, where both builds run the whole suite.
 const leftOut: readonly LeftOut[] = [
   {
     ids: /^extremes\//,
@@ -27,6 +27,6 @@ describe('wasm with relaxed SIMD on 2 threads of Chromium conforms', async () =>
   const cases = await conformance(wasm, { required: true, open: { threads: 2, relaxedSimd: true } });
   const chosen = select(cases, leftOut);
   for (const { name, run } of sections(chosen.selected)) test(name, run);
-  test('and runs all cases except those listed', () => expect(chosen.leftOut).toEqual(leftOut));
-  test('and lacks nothing but float16 and timing', () => expect(lacking(cases)).toEqual(['has no float16']));
+  test('runs all cases except those listed', () => expect(chosen.leftOut).toEqual(leftOut));
+  test('lacks only float16 and timing', () => expect(lacking(cases)).toEqual(['has no float16']));
 });

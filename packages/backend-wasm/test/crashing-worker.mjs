@@ -1,4 +1,4 @@
-// A worker that takes one chunk of a job and dies before it has done anything.
+// A worker that takes one chunk of a job and dies before it computes anything.
 import { parentPort } from 'node:worker_threads';
 import { chunkMask, controlAt, word } from '../dist/job.js';
 

@@ -30,7 +30,7 @@ export function definesOf(dtype: FloatDType): ReadonlyMap<string, number> {
   return values;
 }
 
-/** The value of a constant, or NaN where it is not made of integers and other constants. */
+/** The value of a constant, or NaN if its expression has anything but integers and other constants. */
 function evaluated(name: string, bodies: ReadonlyMap<string, string>): number {
   let text = name;
   for (let depth = 0; depth < 8; depth++)
@@ -39,17 +39,17 @@ function evaluated(name: string, bodies: ReadonlyMap<string, string>): number {
   return Math.trunc(Number(new Function(`return ${text}`)()));
 }
 
-/** A constant of the kernels that has to be there. */
+/** A constant of the kernels. @throws if there is none of that name */
 export function defined(name: string, dtype: FloatDType): number {
   const value = definesOf(dtype).get(name);
   if (value === undefined) throw new Error(`src/kernels define no integer ${name} for ${dtype}`);
   return value;
 }
 
-/** Numbers of classes at which a kernel gives way to another. */
+/** Names of the thresholds: numbers of classes from which on another kernel is used. */
 const lengthThresholds = ['MOST_CLASSES', 'ROWS_FROM', 'STRETCH', 'PAIRS_FROM', 'LONG_ROW', 'PAIRS_TO', 'SHORT_TO'];
 
-/** Row lengths on both sides of each of them, and of whole stretches, in order. */
+/** Row lengths on both sides of each threshold and of multiples of a stretch, in ascending order. */
 export function lengthsAroundThresholds(dtype: FloatDType): readonly number[] {
   const known = definesOf(dtype);
   const lengths = new Set<number>();

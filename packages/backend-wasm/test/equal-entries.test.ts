@@ -4,22 +4,22 @@ import { type WasmBuffer, wasm } from '../src/index.js';
 import { lengthsAroundThresholds } from './defines.js';
 import { compute, random } from './ulp.js';
 
-// Vectors, pairs, tails and lanes are different instructions for the same arithmetic. A bound in ULP lets one of them lose a rounding
-// step; equality of bits does not.
+// Vectors, pairs, tails and lanes are different instructions for the same arithmetic. A bound in ULP would not notice if one of them
+// rounded once more; bit equality does.
 
 const backend = await wasm.open({ relaxedSimd: false });
 const kernels = backend.kernels as Kernels<WasmBuffer>;
 
-/** Different values of a row: each occurs in every lane, at the start and in the tail. */
+/** The number of distinct values in a row. Each value occurs in every lane, at the start and in the tail. */
 const palette = 5;
 
-/** Every length of up to eight vectors, and both sides of where a kernel gives way to another. */
+/** Every length of up to eight vectors, and lengths on both sides of each threshold between kernels. */
 const lengths = (dtype: FloatDType) =>
   [...new Set([...Array.from({ length: 32 }, (_, i) => i + 2), ...lengthsAroundThresholds(dtype)])].filter(
     (classes) => classes > 1 && classes < 1100,
   );
 
-/** Rows whose entries are drawn from a palette, the same palette and the same order in each row. */
+/** Rows that repeat the same few values in the same order. */
 function repeating(dtype: FloatDType, { outer, classes, inner }: Rows, spread: number, seed: number) {
   const next = random(seed);
   const values = Array.from({ length: palette }, () => (next() * 2 - 1) * spread);
@@ -28,7 +28,7 @@ function repeating(dtype: FloatDType, { outer, classes, inner }: Rows, spread: n
   return host.map((_, i) => values[(Math.floor(i / inner) % classes) % palette]);
 }
 
-/** The first entry whose bits differ from those of an equal entry of an equal row, or null. */
+/** The first entry whose bits differ from those of an entry with the same input, or null. */
 function firstDifference(result: ArrayLike<number>, { classes, inner }: Rows, without = -1): string | null {
   const firsts = new Map<number, number>();
   for (let i = 0; i < result.length; i++) {

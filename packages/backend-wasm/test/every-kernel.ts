@@ -2,12 +2,12 @@ import type { Backend, CrossEntropyParameters, FloatDType, Rows } from '@softgra
 import type { WasmBuffer } from '../src/index.js';
 import { compute, logits } from './ulp.js';
 
-/** What every kernel makes of logits, cotangents and targets of a shape: rows near each other, far apart, undefined and huge. */
+/** The results of every kernel for logits, cotangents and targets of a shape: some rows are near each other, others far apart, undefined or huge. */
 export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, rows: Rows): readonly ArrayLike<number>[] {
   const { outer, classes, inner } = rows;
   const size = outer * classes * inner;
   const x = logits(dtype, size, 30, 0, 3);
-  // Blocks of rows that are near each other, and some that are far apart, undefined, or beyond what is reduced as it stands.
+  // Most blocks have rows that are near each other; some have rows that are far apart, undefined, or too large for exp without a shift.
   for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
   const g = logits(dtype, size, 3, 1, 4);
   const t = logits(dtype, size, 2, 0, 7);
@@ -40,7 +40,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const weight = backend.alloc(classes, dtype);
   backend.write(weight, logits(dtype, classes, 0.5, 1, 5));
   const byShare = { kind: 'probabilities', buffer: shares } as const;
-  /** One value a row, in a buffer of no more than these. */
+  /** One value for each row, in a buffer of exactly that length. */
   const ofRows = (use: (out: WasmBuffer, input: WasmBuffer) => void) => {
     const [input, out] = [backend.alloc(size, dtype), backend.alloc(outer * inner, dtype)];
     backend.write(input, x);

@@ -14,18 +14,18 @@ import { sameBits } from './ulp.js';
 const fence = 256;
 
 /**
- * What is in them and in new blocks: a signaling NaN, which any arithmetic turns into another NaN, so that a result of what is outside is
- * noticed there, too; and an index that is far outside of any memory here.
+ * The contents of fences and of new blocks: a signaling NaN. Arithmetic turns it into another NaN, so a fence that was written with a result
+ * computed from the fence itself is noticed. As an index it is far outside of the memory.
  */
 const patterns = { float32: 0x7fb5_a5a5, float64: 0x7ff5_a5a5 } as const;
 
-/** A heap whose blocks begin as NaN and have fences on both sides; `broken` lists the fences that were written to. */
+/** A heap whose blocks initially contain NaN and have fences on both sides; `broken` lists the fences that were written to. */
 function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap & { broken(): readonly string[] } {
   const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
   const live = new Map<number, number>();
   const found: string[] = [];
   const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
-  // Addresses are multiples of 64, and so are the sizes of what the heap gives out.
+  // The heap allocates multiples of 64 bytes at addresses that are multiples of 64.
   const fill = (address: number, length: number) =>
     new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(pattern);
   const check = (address: number, bytes: number) => {
@@ -57,7 +57,7 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   };
 }
 
-/** The backend's parts over such a heap, so that scratch memory is guarded as well as operands and results. */
+/** The parts of the backend on such a heap, which guards scratch memory as well as operands and results. */
 async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const { module } = await compile(false, false);
@@ -74,11 +74,11 @@ async function guardedBackend(dtype: keyof typeof patterns) {
   return { backend: parts as Backend<WasmBuffer>, broken: heap.broken };
 }
 
-/** Short rows, rows in blocks, and rows for which 1, 2 and 3 vectors a class are more scratch memory than is there for good, with a tail. */
+/** Short rows, rows in blocks, and rows with a tail for which 1, 2 and 3 vectors per class need more than the permanent scratch memory. */
 const lengths = [1, 2, 3, 5, 6, 10, 12, 17, 33, 64, 100, 257, 701, 1101, 2101];
 
 test.each(['float32', 'float64'] as const)(
-  'no %s kernel writes outside its operands and its scratch memory, or computes with what is outside',
+  'no %s kernel writes outside its operands and its scratch memory, or computes with data from outside',
   async (dtype) => {
     const plain = await wasm.open({ relaxedSimd: false });
     const { backend, broken } = await guardedBackend(dtype);

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, logits, ulp } from './ulp.js';
 
-/** Second derivatives of rows from uniform to one-hot, of lengths that fill lanes or not, along rows and along columns. */
+/** Second derivatives of rows from uniform to one-hot, of lengths that are and are not multiples of the lanes, along rows and along columns. */
 
 const shapes: readonly Rows[] = [
   ...[1, 2, 3, 4, 10, 17, 130, 1000].map((classes) => ({ outer: 21, classes, inner: 1 })),
@@ -15,7 +15,7 @@ const shapes: readonly Rows[] = [
 
 const backend: Backend<WasmBuffer> = await wasm.open();
 
-/** The logit at another place in each row is ahead of the others by 0 to 80. */
+/** In each row one logit, at a different place, is larger than the others by 0 to 80. */
 function aheadBySteps(dtype: FloatDType, { outer, classes, inner }: Rows) {
   const x = logits(dtype, outer * classes * inner, 0.5, 0, 1);
   reference.rowIndices({ outer, classes, inner }).forEach((at, row) => {
@@ -26,7 +26,7 @@ function aheadBySteps(dtype: FloatDType, { outer, classes, inner }: Rows) {
   return x;
 }
 
-/** `p_i (|c_i| + Σ p |c|)` of each entry, c the product of the centred directions; then times what a row is multiplied by. */
+/** `p_i (|c_i| + Σ p |c|)` of each entry, where c is the product of the centered directions, times the factor of its row. */
 function terms(
   p: ArrayLike<number>,
   rows: Rows,
@@ -38,7 +38,7 @@ function terms(
     const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
     const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
     const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
-    // Nothing is taken off a direction but where a probability is above ½.
+    // A direction is shifted only if a probability is above ½.
     const distance = (v: number, center: number) =>
       p[top] > 0.5 ? Math.abs(v - center) : Math.abs(v) + Math.abs(center);
     const size = (i: number) => directions.reduce((product, v, k) => product * distance(v[i], centers[k]), 1);
@@ -48,7 +48,7 @@ function terms(
   return out;
 }
 
-/** The largest error in ULP of the largest of the terms that a row is made of. */
+/** The largest error, in ULP of the largest term in the sum of a row. */
 function worst(actual: ArrayLike<number>, expected: Float64Array, sizes: Float64Array, rows: Rows, dtype: FloatDType) {
   return reference.rowIndices(rows).reduce((most, at) => {
     const unit = ulp(
@@ -60,7 +60,7 @@ function worst(actual: ArrayLike<number>, expected: Float64Array, sizes: Float64
 }
 
 describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
-  test.each(shapes)('of $outer × $classes × $inner they are within 4 ULP of their terms', (rows) => {
+  test.each(shapes)('hvp of $outer × $classes × $inner is within 4 ULP of its terms', (rows) => {
     const size = rows.outer * rows.classes * rows.inner;
     const count = rows.outer * rows.inner;
     const x = aheadBySteps(dtype, rows);

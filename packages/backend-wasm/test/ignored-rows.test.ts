@@ -5,7 +5,7 @@ import { logits } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
-/** Lengths that are taken in lanes, in blocks and one row after another. */
+/** Lengths of rows that are computed in lanes, in blocks and one at a time. */
 const lengths = [1, 2, 3, 5, 13, 16, 20, 100, 257, 1030];
 
 test.each(['float32', 'float64'] as const)(
@@ -14,7 +14,7 @@ test.each(['float32', 'float64'] as const)(
     const outer = 11;
     for (const classes of lengths) {
       const finite = logits(dtype, outer * classes, 5, 0, classes);
-      // Every second row is ignored, with the value at another class each time; the first of them at the last class.
+      // Every second row is ignored. Its undefined value is at a different class each time, first at the last class.
       const ignored = (row: number) => row % 2 === 1;
       const undefinedBy = (values: readonly number[]) =>
         finite.map((value, i) => {
@@ -22,7 +22,7 @@ test.each(['float32', 'float64'] as const)(
           const isPlace = row % 3 === 2 || c === classes - 1 - (row >> 1);
           return ignored(row) && isPlace ? values[row % values.length] : value;
         });
-      // NaN alone leaves a block of rows together; an infinity does not.
+      // A block of rows with NaN is still computed as a block; an infinity splits it.
       const hosts = [
         finite,
         undefinedBy([Number.NaN]),

@@ -7,16 +7,16 @@ import { compute, logits, random } from './ulp.js';
 
 type Host = Float32Array | Float64Array;
 
-/** Every length of up to nine vectors, and both sides of where a kernel gives way to another. */
+/** Every length of up to nine vectors, and lengths on both sides of each threshold between kernels. */
 const lengthsOf = (dtype: FloatDType) =>
   [...new Set([...Array.from({ length: 36 }, (_, i) => i + 1), ...lengthsAroundThresholds(dtype)])].filter(
     (length) => length < 1100,
   );
 
-/** Rows that leave groups and blocks of them incomplete. */
+/** Numbers of rows that leave groups and blocks incomplete. */
 const counts = (classes: number) => (classes < 20 ? [1, 5, 4 * Math.floor(256 / classes) + 3] : [1, 5]);
 
-/** Runs a kernel into the middle of a buffer of sevens, at an address of an odd element, and expects them around it afterwards. */
+/** Runs a kernel that writes into the middle of a buffer of sevens, at an odd element, and asserts that the sevens around it are unchanged. */
 function guarded(
   backend: Backend<WasmBuffer>,
   dtype: FloatDType,
@@ -59,7 +59,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
       for (const outer of counts(classes)) {
         const rows: Rows = { outer, classes, inner: 1 };
         const size = outer * classes;
-        // Flat rows and rows in which one probability is nearly everything.
+        // Flat rows and nearly one-hot rows.
         for (const spread of [1, 30]) {
           const x = logits(dtype, size, spread, 0, classes + outer);
           const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));

@@ -1,8 +1,8 @@
 import { type BoundCase, skipReasons } from '@softgrad/core/conformance';
 
 /**
- * Why cases are skipped, without the cases that are only for backends which lack something that this one has (`has kernels.softmax`,
- * `announces nonFinite: ieee`). A regression in what is announced must not turn into skipped cases.
+ * The reasons for skipped cases, except cases for backends that lack a feature which this one has (`has kernels.softmax`,
+ * `announces nonFinite: ieee`). A backend that announces less by mistake would skip cases; the tests detect this by these reasons.
  */
 export function lacking(cases: readonly BoundCase[]): readonly string[] {
   const reasons = Object.keys(skipReasons(cases));

@@ -5,7 +5,7 @@ import { compute, logits, sameBits } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
-/** What every operation that takes a mask makes of one, with target indices that it keeps and with target probabilities. */
+/** The results of every operation that takes a mask, with target indices that the mask keeps and with target probabilities. */
 function results(dtype: FloatDType, rows: Rows, mask: Uint8Array, temperature: number): readonly ArrayLike<number>[] {
   const { outer, classes, inner } = rows;
   const x = logits(dtype, outer * classes * inner, 5, 0, classes + inner);
@@ -42,7 +42,7 @@ function results(dtype: FloatDType, rows: Rows, mask: Uint8Array, temperature: n
   return all;
 }
 
-test('a mask that repeats over blocks of rows gives the bits of the same mask written out', () => {
+test('a mask that repeats over blocks of rows gives the same bits as the mask written out in full', () => {
   for (const dtype of ['float32', 'float64'] as const) {
     for (const [outer, classes, inner] of [
       [5, 3, 1],
@@ -54,7 +54,7 @@ test('a mask that repeats over blocks of rows gives the bits of the same mask wr
       const rows = { outer, classes, inner };
       const block = classes * inner;
       for (const blocks of [1, 2, 3, outer].filter((count) => outer % count === 0)) {
-        // Class 1, which is the target, is kept; the blocks of the mask are all different.
+        // The mask keeps class 1, the target; its blocks are all different.
         const kept = (i: number) => Math.floor(i / inner) % classes === 1 || (i * 7 + Math.floor(i / block)) % 3 !== 0;
         const mask = Uint8Array.from({ length: blocks * block }, (_, i) => Number(kept(i)));
         const full = Uint8Array.from({ length: outer * block }, (_, i) => mask[i % mask.length]);
@@ -69,10 +69,10 @@ test('a mask that repeats over blocks of rows gives the bits of the same mask wr
   }
 });
 
-test('a row of which the mask keeps one class has its loss: 0, or NaN where that logit is', () => {
+test('the loss of a row in which the mask keeps one class is 0, or NaN if that logit is NaN', () => {
   for (const dtype of ['float32', 'float64'] as const) {
     for (const classes of [2, 3, 8, 21]) {
-      // Row r keeps class r; the logits that are kept are NaN in every second row, those that are not in the others.
+      // Row r keeps class r. In every second row the kept logit is NaN, in the other rows the masked ones are.
       const rows = { outer: classes, classes, inner: 1 };
       const x = logits(dtype, classes * classes, 5, 0, classes).map((value, i) => {
         const [row, c] = [Math.floor(i / classes), i % classes];

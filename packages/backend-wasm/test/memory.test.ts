@@ -29,7 +29,7 @@ function codeOf(action: () => unknown): string {
   return 'none';
 }
 
-test('blocks are aligned, never overlap while they live, and merge when they are freed', () => {
+test('blocks are aligned, do not overlap while in use, and merge when freed', () => {
   const step = fc.oneof(
     fc.record({ allocate: fc.oneof(fc.nat(300), fc.nat(200_000)) }),
     fc.record({ release: fc.nat(1000) }),
@@ -43,7 +43,7 @@ test('blocks are aligned, never overlap while they live, and merge when they are
         if ('allocate' in next) {
           const block = { address: heap.allocate(next.allocate), bytes: next.allocate };
           expect(block.address % 64).toBe(0);
-          // The vectors that kernels load may go past the end of what they read.
+          // Kernels load whole vectors, which may extend beyond the end of an operand.
           expect(block.address + block.bytes + 15).toBeLessThan(memory.buffer.byteLength);
           for (const other of live) {
             const apart = block.address + block.bytes <= other.address || other.address + other.bytes <= block.address;
@@ -57,13 +57,13 @@ test('blocks are aligned, never overlap while they live, and merge when they are
         }
       }
       for (const { address, bytes } of live) heap.release(address, bytes);
-      // All of it is one free block again: the lowest address serves the largest request.
+      // All memory is one free block again: the largest request gets the lowest address.
       expect(heap.allocate(150 * 65536)).toBe(1024);
     }),
   );
 });
 
-test('empty gives memory that is written and computed on in place, without a copy', async () => {
+test('the memory of empty can be written and computed on in place, without a copy', async () => {
   const backend = await wasm.open();
   using x = empty([2, 2], { backend });
   x.view().set([0, 0, 1, 1]);
@@ -71,7 +71,7 @@ test('empty gives memory that is written and computed on in place, without a cop
   expect([...s.view()]).toEqual([0.5, 0.5, 0.5, 0.5]);
 });
 
-test('what lives stays where it is, with its contents, while the memory grows', async () => {
+test('blocks in use keep their address and contents when the memory grows', async () => {
   const backend = await wasm.open();
   using small = tensor([1, 2, 3], { backend });
   const before = small.view().buffer.byteLength;
@@ -83,7 +83,7 @@ test('what lives stays where it is, with its contents, while the memory grows', 
   for (const block of large) block.dispose();
 });
 
-test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was there', async () => {
+test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and existing data is unaffected', async () => {
   const backend = await wasm.open();
   using x = tensor([1, 2, 3], { backend });
   expect(codeOf(() => backend.alloc(2 ** 31, 'float32'))).toBe('ERR_OUT_OF_MEMORY');
@@ -94,10 +94,10 @@ test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and costs nothing that was th
   expect(s.dataSync()[2]).toBeCloseTo(0.6652409, 6);
 });
 
-test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4 GiB', async (threads) => {
+test.each([1, 3])('on %i threads, memory between 2 and 4 GiB works like any other', async (threads) => {
   const backend = await openThreads(threads);
   const alone = await wasm.open({ relaxedSimd: false });
-  const fill = empty([2.5 * 2 ** 28], { backend }); // 2.5 GiB, which are not touched
+  const fill = empty([2.5 * 2 ** 28], { backend }); // 2.5 GiB, which are never accessed
   const host = Float32Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 31);
   for (const shape of [
     [100_000, 3],
@@ -131,7 +131,7 @@ test.each([1, 3])('on %i threads, memory beyond 2 GiB is as good as any, up to 4
   await backend.close();
 });
 
-test('an operation in place that finds no room for what it needs leaves its input as it was', async () => {
+test('an operation in place that runs out of scratch memory leaves its input unchanged', async () => {
   const backend = await wasm.open({ relaxedSimd: false });
   const classes = 2 ** 16;
   const x = empty([1, classes], { backend });
@@ -157,7 +157,7 @@ test('an operation in place that finds no room for what it needs leaves its inpu
   expect([...x.dataSync().subarray(0, 2)]).toEqual([0, 2 / classes]);
 });
 
-test('forty thousand operations on tensors of many sizes leave the memory as large as a hundred did', async () => {
+test('forty thousand operations on tensors of many sizes need no more memory than a hundred', async () => {
   const backend = await wasm.open();
   const sizes = Array.from({ length: 97 }, (_, i) => 1 + ((i * 7919) % 5000));
   const round = (i: number) =>
@@ -179,11 +179,11 @@ test('forty thousand operations on tensors of many sizes leave the memory as lar
   expect(reserved()).toBe(warm);
 });
 
-test('kernels that load whole vectors are right where an operand ends with the memory', async () => {
+test('kernels that load whole vectors are right if an operand ends at the end of the memory', async () => {
   for (const classes of [1, 2, 3, 5, 7, 9, 11, 13, 17, 33]) {
     const rows = { outer: 16, classes, inner: 1 };
     const length = 16 * classes;
-    // Cache lines until the next one would grow the memory: the operand ends where the last of them does.
+    // Allocate cache lines until the next one would grow the memory: the operand ends where the last line ends.
     const filled = async (most: number) => {
       const backend = await wasm.open();
       const [out, matrices] = [backend.alloc(length, 'float32'), backend.alloc(length * classes, 'float32')];
@@ -212,9 +212,9 @@ test('kernels that load whole vectors are right where an operand ends with the m
   }
 });
 
-test.each([1, 2])('on %i threads, no operation of the family leaves memory behind', async (threads) => {
+test.each([1, 2])('on %i threads, no operation of the family leaks memory', async (threads) => {
   const backend = await openThreads(threads);
-  // Some need more scratch memory than is there for good.
+  // Some need more than the permanent scratch memory.
   const shapes = [1, 2, 3, 7, 40, 64, 257, 2100].flatMap((classes) => [
     [1, classes],
     [5, classes],

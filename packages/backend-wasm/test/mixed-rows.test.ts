@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, random } from './ulp.js';
 
-/** Every length of a short row, and longer ones for blocks, stretches and lanes. */
+/** All lengths of short rows, and longer ones for blocks, stretches and lanes. */
 const lengths = [1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 33, 64, 100, 256, 257, 1030];
 
-/** Kinds of rows that kernels take different ways for. */
+/** Kinds of rows for which kernels have different code paths. */
 const kinds: readonly ((next: () => number, classes: number) => number[])[] = [
   (next, f) => Array.from({ length: f }, () => next() * 16 - 8),
   (next, f) => Array.from({ length: f }, () => Math.fround(next() * 160 - 80)),
@@ -23,7 +23,7 @@ const kinds: readonly ((next: () => number, classes: number) => number[])[] = [
   (_, f) => new Array(f).fill(Number.NEGATIVE_INFINITY),
 ];
 
-/** Rows of kinds drawn by chance, so that a block, and a group in lanes, has several. */
+/** Rows of random kinds, so that a block, or a group of rows in lanes, has several kinds. */
 function mixed(dtype: FloatDType, { outer, classes, inner }: Rows, seed: number): Float32Array | Float64Array {
   const next = random(seed);
   const x = dtype === 'float64' ? new Float64Array(outer * classes * inner) : new Float32Array(outer * classes * inner);
@@ -43,7 +43,7 @@ function wrong(actual: ArrayLike<number>, expected: ArrayLike<number>, bounds: A
     .slice(0, 3);
 }
 
-/** What a kernel makes of `x` in a buffer of its own, and in the place of x. */
+/** The results of a kernel that writes to a separate buffer, and of the same kernel in place. */
 function bothWays(
   backend: Backend<WasmBuffer>,
   x: Float32Array | Float64Array,
@@ -58,7 +58,7 @@ function bothWays(
 }
 
 describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
-  test.each(lengths)('rows of %i come out right whatever kind their neighbours are of', async (classes) => {
+  test.each(lengths)('rows of %i are right beside rows of every kind', async (classes) => {
     const backend = await wasm.open({ relaxedSimd: false });
     const { kernels } = backend;
     if (!kernels) expect.fail('no kernels');
@@ -74,7 +74,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
         const options = { temperature };
         const parameters = { temperature, mask: null };
         const p = reference.softmax(x, rows, options);
-        // The bound's floor is one step of the subnormal numbers; probabilities down there have the same ULP as others.
+        // The floor of the bound is one subnormal step; for subnormal probabilities the same number of ULP is allowed as for others.
         const steps = dtype === 'float32' ? 3 : 2;
         const bounds = tolerance
           .softmaxTolerance(precision, x, p, rows, options)
@@ -91,7 +91,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
         const l = compute(backend, [x], (out, input) => kernels.logSumExp?.(out, input, rows, parameters));
         expect(wrong(l, sums, tolerance.logSumExpTolerance(precision, x, sums, rows, options))).toEqual([]);
 
-        // Every third class weighs nothing, so that its loss is 0 even where its logit is −Infinity.
+        // Every third class has weight 0, so its loss is 0 even if its logit is −Infinity.
         const indices = Int32Array.from({ length: rows.outer * rows.inner }, (_, r) =>
           r % 7 ? (r * 5) % classes : -100,
         );

@@ -13,7 +13,7 @@ interface Mutant {
   readonly end: number;
 }
 
-/** What becomes of a line of code, by operator. */
+/** The mutants of a line of code, by operator. */
 function mutated(text: string, operator: string, language = 'c'): readonly string[] {
   const found: readonly Mutant[] = mutants(text, language);
   return found.filter((mutant) => mutant.operator === operator).map((mutant) => apply(text, mutant));
@@ -60,7 +60,7 @@ describe('C', () => {
     'v = splat((real)-x);',
     'int n = -1;',
     'static const real *const p;',
-  ])('has nothing to change in %s', (text) => {
+  ])('makes no mutant of %s', (text) => {
     expect(mutants(text, 'c')).toEqual([]);
   });
 
@@ -68,7 +68,7 @@ describe('C', () => {
     expect(mutants('a;\n  b = c < d;', 'c')).toMatchObject([{ line: 2, column: 9, before: '<', after: '<=' }]);
   });
 
-  test('what a macro defines is changed, its name and parameters are not', () => {
+  test('the body of a macro is mutated, its name and parameters are not', () => {
     expect(mutated('#define sub(a, b) minus(a, b)', 'swapped')).toEqual([]);
     expect(mutated('#define next(a) (a) + 1', 'arithmetic')).toEqual(['#define next(a) (a) - 1']);
   });
@@ -86,12 +86,12 @@ describe('WGSL', () => {
     expect(mutated(text, operator, 'wgsl')).toEqual(expected);
   });
 
-  test('the parameters of a type are no comparison', () => {
+  test('the parameters of a type are not mistaken for a comparison', () => {
     const text = 'var<storage, read> x: array<vec4<f32>>; let y = bitcast<u32>(z);';
     expect(mutants(text, 'wgsl')).toEqual([]);
   });
 
-  test('in TypeScript only template strings marked as WGSL are changed, and not their interpolations', () => {
+  test('in TypeScript only template strings marked as WGSL are mutated, except for their interpolations', () => {
     const interpolation = '$'.concat('{x < y}');
     const text = `const a = b < c; const code = /* wgsl */ \`let v = ${interpolation} + u;\`; const d = \`e - f\`;`;
     const changed: readonly Mutant[] = mutants(text, 'wgsl-in-ts');
@@ -103,7 +103,7 @@ describe('WGSL', () => {
     expect(changed.map(({ before }) => before)).not.toContain('e - f');
   });
 
-  test('one template string ends where the next begins, also where one is within the interpolation of another', () => {
+  test('adjacent and nested template strings are told apart', () => {
     const inner = '/* wgsl */ `x / u`';
     const text = `const v = /* wgsl */ \`a + \${k ? ${inner} : 'y'}\`; const w = /* wgsl */ \`- b\`;`;
     expect(mutated(text, 'swapped', 'wgsl-in-ts')).toEqual([text.replace('x / u', 'u / x')]);
@@ -114,6 +114,6 @@ describe('WGSL', () => {
   });
 });
 
-test('every mutant that is argued to be equivalent is one of the kernels', () => {
+test('every mutant in the list of equivalent ones is a mutant of the kernels', () => {
   expect(strayEquivalents(target)).toEqual([]);
 });

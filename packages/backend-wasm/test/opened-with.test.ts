@@ -20,13 +20,13 @@ const expected = softmaxOn(await wasm.open({ relaxedSimd: false }));
 const compiled = (name: string) =>
   new WebAssembly.Module(readFileSync(new URL(`../dist/${name}.wasm`, import.meta.url)));
 
-/** The code and the message of what `open` throws. */
+/** Code and message of the error that `open` throws. */
 async function refusal(options: WasmOptions): Promise<unknown> {
   const error: unknown = await wasm.open(options).catch((reason: unknown) => reason);
   return isSoftgradError(error) ? [error.code, error.message] : error;
 }
 
-/** The device of a backend, and whether it computes the bits of one thread that compiles the kernels itself. */
+/** The device of a backend, and whether its results have the same bits as those of one thread that compiles the kernels itself. */
 async function deviceAndBits(options: WasmOptions): Promise<unknown> {
   const backend = await wasm.open({ relaxedSimd: false, ...options });
   const same = sameBits(softmaxOn(backend), expected);
@@ -34,7 +34,7 @@ async function deviceAndBits(options: WasmOptions): Promise<unknown> {
   return [backend.supports.device, same];
 }
 
-describe('threads from a worker of the caller', () => {
+describe('threads from a worker that the caller provides', () => {
   const sources: Readonly<Record<string, NonNullable<WasmOptions['worker']>>> = {
     'a URL': workerFile,
     'the text of a URL': workerFile.href,
@@ -47,20 +47,20 @@ describe('threads from a worker of the caller', () => {
   });
 });
 
-test('fewer threads than are required are an error, which says why', async () => {
+test('fewer threads than required are an error that says why', async () => {
   const missing = fileURLToPath(new URL('missing-worker.mjs', import.meta.url));
   expect(await refusal({ threads: 2, required: true, worker: missing })).toEqual([
     'ERR_BACKEND_UNAVAILABLE',
-    expect.stringMatching(/^wasm: 2 threads are required and there is one: Cannot find module/),
+    expect.stringMatching(/^wasm: 2 threads are required, but only one is available: Cannot find module/),
   ]);
   vi.stubGlobal('SharedArrayBuffer', undefined);
   expect(await refusal({ threads: 2, required: true })).toEqual([
     'ERR_BACKEND_UNAVAILABLE',
-    expect.stringMatching(/^wasm: 2 threads are required and there is one: no SharedArrayBuffer/),
+    expect.stringMatching(/^wasm: 2 threads are required, but only one is available: no SharedArrayBuffer/),
   ]);
 });
 
-test('threads that are required and can be had are no error; nor is one that is', async () => {
+test('it is no error if the required threads, or one thread, are available', async () => {
   for (const threads of [1, 2]) {
     const backend = await wasm.open({ threads, required: true });
     expect(backend.supports.device).toMatch(new RegExp(`${threads} threads?$`));
@@ -68,7 +68,7 @@ test('threads that are required and can be had are no error; nor is one that is'
   }
 });
 
-describe('kernels that were compiled beforehand', () => {
+describe('kernels compiled in advance', () => {
   test.each([
     [{ threads: 1, module: compiled('simd') }, 'WebAssembly SIMD, 1 thread'],
     [{ threads: 1, module: compiled('simd-shared') }, 'WebAssembly SIMD, 1 thread'],
@@ -81,7 +81,7 @@ describe('kernels that were compiled beforehand', () => {
     expect(await deviceAndBits(options)).toEqual([device, true]);
   });
 
-  test('nothing is compiled, and nothing inflated, where a module is given', async () => {
+  test('if a module is given, nothing is compiled or inflated', async () => {
     const module = compiled('simd');
     const refuse = () => {
       throw new Error('Wasm code generation disallowed by embedder');
@@ -96,11 +96,11 @@ describe('kernels that were compiled beforehand', () => {
     }
   });
 
-  test('a module of something else is refused', async () => {
+  test('a module without the kernels is refused', async () => {
     const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
     expect(await refusal({ module: empty })).toEqual([
       'ERR_VALUE',
-      expect.stringMatching(/^wasm: the module is not of the kernels; expected/),
+      expect.stringMatching(/^wasm: the module does not contain the kernels; expected/),
     ]);
   });
 });

@@ -7,7 +7,7 @@ import { compute, logits, random, ulp } from './ulp.js';
 const backend = await wasm.open({ relaxedSimd: false });
 const dtypes = ['float32', 'float64'] as const;
 
-/** Lengths in registers, in lanes and in loops of one and of four vectors, with and without a tail. */
+/** Lengths for registers, lanes and loops of one and of four vectors, with and without a tail. */
 const lengths = [2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 19, 33, 50];
 
 /** Probabilities of the largest entry: on both sides of 1/2, and nearly 1. */
@@ -16,11 +16,11 @@ const largest = (dtype: FloatDType) => {
   return [0.4, 0.5 - step, 0.5, 0.5 + step, 0.51, 0.55, 0.59, 0.65, 0.9, 0.999, 1 - 1e-6];
 };
 
-test.each(dtypes)('vjp is right whatever the largest probability and wherever it is: %s', (dtype) => {
+test.each(dtypes)('vjp is right for every largest probability at every place: %s', (dtype) => {
   const precision = tolerance.precisionOf(backend.supports, dtype);
   for (const classes of lengths) {
     for (const probability of largest(dtype)) {
-      // A row for each place, but for some in the middle of the longest rows.
+      // One row for each place, except for some in the middle of the longest rows.
       const outer = Math.min(classes, 36);
       const rows: Rows = { outer, classes, inner: 1 };
       const next = random(classes);
@@ -39,7 +39,7 @@ test.each(dtypes)('vjp is right whatever the largest probability and wherever it
       for (let i = 0; i < s.length; i++) {
         const first = i - (i % classes);
         const size = Math.max(...Array.from(expected.subarray(first, first + classes), Math.abs));
-        // A nearly one-hot row keeps its digits, which a bound in units of g does not ask for.
+        // A nearly one-hot row must not cancel, which a bound in units of g would allow.
         const bound = probability > 0.9 ? Math.min(bounds[i], size / 1000) : bounds[i];
         if (!(Math.abs(dx[i] - expected[i]) <= bound))
           expect.fail(
@@ -50,11 +50,11 @@ test.each(dtypes)('vjp is right whatever the largest probability and wherever it
   }
 });
 
-test.each(dtypes)('a logit far above all others is found wherever it is in a long row: %s', (dtype) => {
+test.each(dtypes)('a logit far above all others is found at every place of a long row: %s', (dtype) => {
   const gap = dtype === 'float64' ? 760 : 120;
   const { kernels } = backend;
   for (const classes of [257, 263, 300]) {
-    // Every place of the first vectors, and of the last.
+    // Every place in the first and in the last vectors.
     const places = Array.from({ length: 80 }, (_, k) => (k < 40 ? k : classes - 80 + k));
     const rows: Rows = { outer: places.length, classes, inner: 1 };
     const x = logits(dtype, places.length * classes, 1, 0, classes).map((value, i) =>
@@ -82,7 +82,7 @@ test.each(dtypes)('a logit far above all others is found wherever it is in a lon
   }
 });
 
-test('the logarithm of a subnormal number is as exact as that of any other', () => {
+test('the logarithm of a subnormal number is as accurate as that of a normal one', () => {
   const x = Float64Array.from({ length: 40 }, (_, i) => 2 ** (-1074 + 1.5 * i) * (1 + i / 64));
   const y = compute(backend, [x], (out, input) => backend.basis?.unary(out, 'log', input, x.length));
   for (let i = 0; i < x.length; i++) {

@@ -4,7 +4,7 @@ import { wasm } from '../src/index.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
-/** Lengths that are taken in different ways. */
+/** Lengths with different code paths. */
 const lengths = [1, 2, 3, 4, 7, 10, 16, 17, 33, 48, 128, 129, 300, 1030, 5000];
 const largest = { float32: 3e38, float64: 1.7e308 } as const;
 
@@ -15,7 +15,7 @@ function row(classes: number, gap: number): number[] {
   return Array.from({ length: classes }, (_, c) => (c === classes >> 1 ? gap : Math.sin(c)));
 }
 
-/** Cotangents that overflow when two are subtracted or several are added; of three rows the second is ordinary. */
+/** Cotangents that overflow when two are subtracted or several are added, in three rows of which the second is ordinary. */
 function directions(classes: number, size: number): number[] {
   return [size, 1, size].flatMap((s, r) =>
     Array.from({ length: classes }, (_, c) => (((c * 7 + r) % 5) - 2) * (s / 2)),
@@ -48,7 +48,7 @@ test.each(
             backend,
           });
         const x = laid([row(classes, gap), row(classes, gap), row(classes, gap)].flat());
-        // What is finite for all of them.
+        // A temperature at which all results are finite.
         const options = { axis, temperature: 16 };
         const share = 2 ** -60;
         const huge = directions(classes, size);

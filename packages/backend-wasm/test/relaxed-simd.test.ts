@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { hasRelaxedSimd } from '../src/module.js';
 
-test('says which build runs, and refuses relaxed SIMD where the engine has none', async () => {
+test('the device names the build, and relaxed SIMD is refused if the engine lacks it', async () => {
   const plain = await wasm.open({ relaxedSimd: false });
   expect(plain.supports.device).toBe('WebAssembly SIMD, 1 thread');
   const relaxed = await wasm.open({ relaxedSimd: true }).catch((error: unknown) => error);

@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { compute, logits, random, ulp } from './ulp.js';
 
-/** float64 logarithms and cross-entropy's loss within 2 ULP, log-sum-exp relative to the larger of it and the maximum. */
+/** float64 logarithms and the loss of cross-entropy are within 2 ULP; the error of log-sum-exp is relative to the larger of the result and the maximum. */
 
 const backend = await wasm.open({ relaxedSimd: false });
 const { logSoftmax, logSumExp } = backend.kernels ?? {};
 if (!logSoftmax || !logSumExp) throw new Error('the backend has no kernels for logarithms');
 
-/** Rows of which the largest is 0 and the others together are 2^−gap, beside which float64 sums keep few of their digits. */
+/** Rows whose largest logit is 0, while the exponentials of the others add up to 2^−gap, of which a float64 sum with 1 keeps few digits. */
 function nearlyOneHot(rows: number, classes: number, gap: number): Float64Array {
   const next = random(gap);
   return Float64Array.from({ length: rows * classes }, (_, k) =>

@@ -5,12 +5,12 @@ import { wasm } from '../src/index.js';
 import { lengthsAroundThresholds } from './defines.js';
 import { compute, logits, ulp } from './ulp.js';
 
-/** Every length of up to nine vectors, both sides of where a kernel gives way to another, and a row of some stretches. */
+/** Every length of up to nine vectors, lengths on both sides of each threshold between kernels, and one of several stretches. */
 const lengthsOf = (dtype: FloatDType) => [
   ...new Set([...Array.from({ length: 36 }, (_, i) => i + 1), 47, 48, ...lengthsAroundThresholds(dtype), 5000]),
 ];
 
-/** Numbers of rows: groups that are not full, and for short rows a block and some more. */
+/** Numbers of rows: incomplete groups, and for short rows a block and some more. */
 function counts(classes: number): readonly number[] {
   return classes > 100 ? [1, 3, 5] : [1, 2, 3, 4, 5, 9, 13, 4 * Math.floor(256 / classes) + 3];
 }
@@ -18,7 +18,7 @@ function counts(classes: number): readonly number[] {
 describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
   const allowed = dtype === 'float32' ? 3 : 2;
 
-  test('rows, however long, however they are aligned and however many, are right and touch nothing else', async () => {
+  test('rows of any length, alignment and number are right, and nothing around them is written', async () => {
     const backend = await wasm.open({ relaxedSimd: false });
     const bytes = dtype === 'float64' ? 8 : 4;
     for (const classes of lengthsOf(dtype)) {
@@ -52,17 +52,20 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
     }
   });
 
-  test.each([1, 2, 3, 4, 5, 7, 8, 9, 17])('columns of an inner axis of %i are as exact as rows', async (inner) => {
-    const backend = await wasm.open({ relaxedSimd: false });
-    for (const classes of [1, 2, 3, 5, 10, 67, 1030]) {
-      const rows: Rows = { outer: 3, classes, inner };
-      const x = logits(dtype, 3 * classes * inner, 20, 0, classes + inner);
-      const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
-      const expected = reference.softmax(x, rows);
-      const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(actual[i] - value) / ulp(value, dtype)));
-      expect(worst).toBeLessThanOrEqual(allowed);
-    }
-  });
+  test.each([1, 2, 3, 4, 5, 7, 8, 9, 17])(
+    'columns with an inner dimension of %i are as accurate as rows',
+    async (inner) => {
+      const backend = await wasm.open({ relaxedSimd: false });
+      for (const classes of [1, 2, 3, 5, 10, 67, 1030]) {
+        const rows: Rows = { outer: 3, classes, inner };
+        const x = logits(dtype, 3 * classes * inner, 20, 0, classes + inner);
+        const actual = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain));
+        const expected = reference.softmax(x, rows);
+        const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(actual[i] - value) / ulp(value, dtype)));
+        expect(worst).toBeLessThanOrEqual(allowed);
+      }
+    },
+  );
 
   test.each([3, 10, 47, 48, 200])('vjp over rows of %i, flat and nearly one-hot, is right', async (classes) => {
     const backend = await wasm.open({ relaxedSimd: false });

@@ -4,7 +4,7 @@ import { wasm } from '../dist/index.js';
 import { everyKernel } from './every-kernel.js';
 import { compute, logits, sameBits } from './ulp.js';
 
-test('a cross-origin isolated page has threads, whose results are the bits of one', async () => {
+test('a cross-origin isolated page has threads, whose results have the same bits as those of one thread', async () => {
   const one = await wasm.open();
   const two = await wasm.open({ threads: 2 });
   expect(two.supports.device).toBe('WebAssembly relaxed SIMD, 2 threads');

@@ -13,7 +13,7 @@ import { openThreads, workerThread } from './worker-thread.js';
 afterEach(() => vi.unstubAllGlobals());
 
 const large: Rows = { outer: 700, classes: 600, inner: 1 };
-/** As small as threads are still used for: `threadedFrom` of src/run.ts. */
+/** The smallest shape for which threads are used: `threadedFrom` of src/run.ts. */
 const shapes: readonly Rows[] = [
   { outer: 24_001, classes: 3, inner: 1 },
   { outer: 11_501, classes: 6, inner: 1 },
@@ -46,7 +46,7 @@ test.each(['float32', 'float64'] as const)(
   },
 );
 
-test('a process ends with threads still open', () => {
+test('open threads do not keep a process running', () => {
   const script = `
     const { wasm } = await import('@softgrad/backend-wasm');
     const backend = await wasm.open({ threads: 3 });
@@ -75,12 +75,12 @@ test('close ends the threads', async () => {
   expect(await ended).toBe(1);
 });
 
-test('a thread that dies in the middle of a job gives ERR_DEVICE_LOST, and the backend works on', async () => {
+test('a thread that dies during a job gives ERR_DEVICE_LOST, and the backend keeps working', async () => {
   const spawn = async () => workerThread('crashing-worker.mjs', []);
   const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn, patienceMs: 200 });
   const x = logits('float32', large.outer * large.classes, 5, 0, 1);
   const run = () => compute(backend, [x], (out, input) => backend.softmax(out, input, large, plain));
-  // The worker takes a chunk as soon as it is given processor time in the middle of a job.
+  // The worker takes a chunk only if it gets processor time while a job is running, so try often.
   const failures: unknown[] = [];
   for (let i = 0; i < 10_000 && failures.length === 0; i++) {
     try {
@@ -102,7 +102,7 @@ test('without SharedArrayBuffer there is one thread, and the device says why', a
   );
 });
 
-test('where a worker cannot start there is one thread, and the device says why', async () => {
+test('if a worker cannot start, there is one thread, and the device says why', async () => {
   const spawn = async () => workerThread('missing-worker.mjs', []);
   const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn });
   expect(backend.supports.device).toMatch(/^WebAssembly SIMD, 1 thread \(Cannot find module/);

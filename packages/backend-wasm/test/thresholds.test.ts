@@ -12,13 +12,13 @@ type Host = Float32Array | Float64Array;
 const hostOf = (dtype: FloatDType, values: readonly number[]): Host =>
   dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
 
-/** Values below, at and above a threshold, and half as far again. */
+/** Values around multiples of a threshold from 0.8 to 2. */
 const around = (value: number): readonly number[] =>
   [0.8, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.87, 2].flatMap((by) =>
     [-1, 0, 1].map((step) => Math.round(by * value) + step),
   );
 
-/** softmax, logSoftmax, logSumExp and both results of crossEntropy over rows: what is further off than allowed, by name. */
+/** The names of the results of softmax, logSoftmax, logSumExp and crossEntropy that are further off than allowed. */
 function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
   const dtype: FloatDType = x instanceof Float64Array ? 'float64' : 'float32';
   const precision = tolerance.operationPrecision(backend.supports, dtype);
@@ -66,7 +66,7 @@ function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
   return found;
 }
 
-/** The largest error of probabilities, in ULP of at least those of the smallest normal number. */
+/** The largest error of probabilities, in ULP; below the normal numbers, in ULP of the smallest normal number. */
 function softmaxErrors(s: ArrayLike<number>, x: Host, { outer, classes }: Rows, dtype: FloatDType): number {
   const errors = Array.from({ length: outer }, (_, row) =>
     Array.from(
@@ -103,7 +103,7 @@ function crossEntropy(on: Backend<WasmBuffer>, x: Host, rows: Rows, temperature:
 }
 
 describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
-  test('a block in which one logit lies below the others by about NEAR keeps every probability', () => {
+  test('a block in which one logit is below the others by about NEAR loses no probability', () => {
     for (const gap of around(defined('NEAR', dtype))) {
       for (const classes of [2, 3, 5, 17]) {
         const x = hostOf(dtype, new Array(4 * classes).fill(20));
@@ -117,12 +117,12 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
-  test('the largest and the least logit of a block are found wherever they are', () => {
+  test('the largest and the smallest logit of a block are found at every place', () => {
     const near = defined('NEAR', dtype);
     for (const classes of [5, 17]) {
       const rows = { outer: 4, classes, inner: 1 };
       for (let at = 0; at < 4 * classes; at++) {
-        // One above the others by nearly what one reference serves, which overflows from that of the others, and one below by more.
+        // A logit above the others by nearly NEAR, whose exponential would overflow relative to them, and one below them by more than NEAR.
         for (const gap of [0.9 * near, -1.12 * near]) {
           const x = hostOf(dtype, new Array(4 * classes).fill(0));
           x[at] = Math.round(gap);
@@ -134,7 +134,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
-  test('rows of logits of about ±REDUCIBLE · T are as exact as others, at any temperature', () => {
+  test('rows of logits of about ±REDUCIBLE · T are as accurate as others, at any temperature', () => {
     const next = random(7);
     for (const size of around(defined('REDUCIBLE', dtype))) {
       for (const temperature of [1, 2.87, 0.37, -2.87, 1000]) {
@@ -156,8 +156,8 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
-  test('a long row whose first vectors lie below all others by about WINDOW is as exact as others', () => {
-    // The probabilities are two numbers, which a closed form gives: float32 is computed with sums near 2^126.
+  test('a long row whose first vectors are below all others by about WINDOW is as accurate as others', () => {
+    // The row has only two different probabilities, which a closed form gives. In float32, sums are near 2^126.
     const classes = 128_256;
     const first = 4 * defined('W', dtype);
     const x = hostOf(dtype, new Array(classes).fill(0));
@@ -176,7 +176,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
-  test('exp is right on both sides of 0, of RAISED and of where it overflows', () => {
+  test('exp is right on both sides of 0, of RAISED and of the overflow threshold', () => {
     const points = [
       0,
       defined('RAISED', dtype) * Math.LN2,
@@ -198,7 +198,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
-  test("the diagonal of log-softmax's Jacobian is 1 − exp(y) to 2 ULP, from the smallest y to where it is certain", () => {
+  test("the diagonal of log-softmax's Jacobian is 1 − exp(y) within 2 ULP, for y from −40 to 0", () => {
     const ys = Array.from({ length: 400 }, (_, i) => -(2 ** (-60 + i / 6.3))).filter((y) => y > -40);
     for (const y of [...ys, ...[-0.349, -0.35, -0.351, -0.36, -0.3, 0]]) {
       for (const temperature of [1, -2.5]) {

@@ -1,13 +1,13 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
 import type { WasmBuffer } from '../src/index.js';
 
-/** Rows of logits, and the probabilities that they should give, in float64 arithmetic. */
+/** Rows of logits. */
 export interface Case {
   readonly rows: Rows;
   readonly logits: Float32Array | Float64Array;
 }
 
-/** A generator of numbers in [0, 1) that gives the same ones every time (Mulberry32). */
+/** Reproducible random numbers in [0, 1) (Mulberry32). */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -25,14 +25,14 @@ export function logits(dtype: FloatDType, count: number, spread: number, offset:
   return host.map(() => (next() * 2 - 1) * spread + offset);
 }
 
-/** The distance of two adjacent numbers of a dtype at `value`. */
+/** The distance between adjacent numbers of a dtype at `value`. */
 export function ulp(value: number, dtype: FloatDType): number {
   const [bits, least] = dtype === 'float64' ? [52, -1022] : [23, -126];
   if (value === 0) return 2 ** (least - bits);
   return 2 ** (Math.max(least, Math.floor(Math.log2(Math.abs(value)))) - bits);
 }
 
-/** Runs `use` with buffers that hold `hosts`, and an `out` of the first one's size; gives what is in `out` then. */
+/** Runs `use` with an `out` of the first operand's size and buffers that hold `hosts`, and returns the contents of `out`. */
 export function compute(
   backend: Backend<WasmBuffer>,
   hosts: readonly (Float32Array | Float64Array)[],
@@ -54,7 +54,7 @@ export function compute(
   }
 }
 
-/** softmax in float64, the sum in the order of size: right to a few units of 2⁻⁵³. */
+/** softmax in float64, summed in ascending order: the error is a few units of 2⁻⁵³. */
 export function softmaxRow(x: ArrayLike<number>, at: (c: number) => number, classes: number): Float64Array {
   let max = Number.NEGATIVE_INFINITY;
   for (let c = 0; c < classes; c++) max = Math.max(max, x[at(c)]);
@@ -79,7 +79,7 @@ export function largestError(actual: ArrayLike<number>, x: ArrayLike<number>, { 
   return largest;
 }
 
-/** Whether two results are the same bits. */
+/** Whether two results have the same bits. */
 export function sameBits(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;

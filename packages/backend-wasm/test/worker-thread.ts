@@ -4,12 +4,12 @@ import { openBackend } from '../src/backend.js';
 import type { WasmBuffer } from '../src/index.js';
 import type { Thread } from '../src/threads.js';
 
-/** The backend of src with worker threads, which can load JavaScript alone: the built worker.js. Without relaxed SIMD. */
+/** The backend of src without relaxed SIMD. Its worker threads run the built worker.js, because they can load only JavaScript. */
 export function openThreads(threads: number): Promise<Backend<WasmBuffer>> {
   return openBackend({ threads, relaxedSimd: false, spawn: async () => workerThread('../dist/worker.js', []) });
 }
 
-/** A thread that runs a file, relative to this folder, in place of the package's own; the worker is added to `started`. */
+/** A thread that runs another file than the package's own, relative to this folder; the worker is added to `started`. */
 export function workerThread(file: string, started: Worker[]): Thread {
   const worker = new Worker(new URL(file, import.meta.url));
   started.push(worker);

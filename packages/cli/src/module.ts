@@ -104,7 +104,7 @@ export async function settled<T>(promise: Promise<T>, { onIdle }: Waiting): Prom
   let giveUp = () => {};
   const never = new Promise<never>((_resolve, reject) => {
     // setImmediate keeps the event loop running for the code that follows.
-    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that nothing can settle any more')));
+    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that can never settle')));
   });
   const cancel = onIdle(giveUp);
   try {

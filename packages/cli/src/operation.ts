@@ -255,7 +255,7 @@ export function checkBroadcasts(
   if (shift >= 0 && fits) return;
   throw new SoftgradError(
     'ERR_SHAPE',
-    `--mask ${mask.name}: shape ${formatShape(mask.shape)}; expected one that broadcasts to ${formatShape(input.shape)}, that of ${input.name}`,
+    `--mask ${mask.name}: shape ${formatShape(mask.shape)}; expected a shape that broadcasts to ${formatShape(input.shape)}, the shape of ${input.name}`,
   );
 }
 
@@ -415,6 +415,6 @@ function checkSameShape(option: string, second: RowReader, input: RowReader): vo
   if (agree) return;
   throw new SoftgradError(
     'ERR_SHAPE',
-    `${option} ${second.name}: shape ${formatShape(second.shape)}; expected ${formatShape(input.shape)}, that of ${input.name}`,
+    `${option} ${second.name}: shape ${formatShape(second.shape)}; expected ${formatShape(input.shape)}, the shape of ${input.name}`,
   );
 }

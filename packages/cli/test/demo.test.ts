@@ -73,5 +73,5 @@ test('throws for other dimensions, and for an upstream of another shape', async 
   expect(first.stderr).toMatch(/vector\.json: 1 dimensions; expected \(n, f\)/);
   const second = await softgrad(['demo', matrix, '--upstream', other]);
   expect([second.status, second.stdout]).toEqual([2, '']);
-  expect(second.stderr).toMatch(/--upstream .*other\.json: shape \(1, 3\); expected \(1, 2\), that of the signal/);
+  expect(second.stderr).toMatch(/--upstream .*other\.json: shape \(1, 3\); expected \(1, 2\), the shape of the signal/);
 });

@@ -120,12 +120,12 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a mask of another shape',
       ['softmax', good, '--mask', wide],
-      /^softgrad: --mask .*wide\.json: shape \(1, 4\); expected one that broadcasts to \(rows, 3\), that of .*good\.csv/,
+      /^softgrad: --mask .*wide\.json: shape \(1, 4\); expected a shape that broadcasts to \(rows, 3\), the shape of .*good\.csv/,
     ],
     [
       'a mask of more dimensions',
       ['softmax', wide, '--mask', 'cube.json'],
-      /^softgrad: --mask cube\.json: shape \(1, 1, 4\); expected one that broadcasts to \(1, 4\)/,
+      /^softgrad: --mask cube\.json: shape \(1, 1, 4\); expected a shape that broadcasts to \(1, 4\)/,
     ],
     [
       'a mask of fewer rows',
@@ -135,7 +135,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a mask of fewer rows, all of which are taken at once',
       ['cross-entropy', good, '--target', '0,1,2,0', '--mask', short],
-      /^softgrad: --mask .*short\.csv: shape \(3, 3\); expected one that broadcasts to \(4, 3\)/,
+      /^softgrad: --mask .*short\.csv: shape \(3, 3\); expected a shape that broadcasts to \(4, 3\)/,
     ],
     [
       'a mask that is none',
@@ -170,7 +170,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'an upstream of another shape',
       ['vjp', good, '--upstream', wide],
-      /^softgrad: --upstream .*wide\.json: shape \(1, 4\); expected \(rows, 3\), that of .*good\.csv/,
+      /^softgrad: --upstream .*wide\.json: shape \(1, 4\); expected \(rows, 3\), the shape of .*good\.csv/,
     ],
     [
       'an upstream of fewer rows',
@@ -190,7 +190,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a tangent of another shape',
       ['hvp', good, '--upstream', good, '--tangent', wide],
-      /^softgrad: --tangent .*wide\.json: shape \(1, 4\); expected \(rows, 3\), that of .*good\.csv/,
+      /^softgrad: --tangent .*wide\.json: shape \(1, 4\); expected \(rows, 3\), the shape of .*good\.csv/,
     ],
     ['no tangent', ['hvp', good, '--upstream', good], /required option '--tangent <file>' not specified/],
     ['no upstream', ['vjp', good], /required option '--upstream <file>' not specified/],

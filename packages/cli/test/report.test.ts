@@ -120,7 +120,7 @@ test('an engine that ends its process does not end the report', async () => {
   const apart = async (): Promise<Apart> => ({ status: 139, stdout: '', stderr: 'Segmentation fault\n' });
   const { status, stdout, stderr } = await softgrad(['report'], { backends, apart, machine: () => machine });
   expect(stdout).toContain('| runtime | Node 1 |');
-  expect(stdout).toContain('looking for them ended the process, see standard error');
+  expect(stdout).toContain('unknown, because the process that looked for them crashed; see standard error');
   expect([status, stderr]).toEqual([0, 'Segmentation fault\n']);
 });
 

@@ -517,7 +517,7 @@ describe('a target that fits is found by shape and dtype, one that does not is r
           { dtype: 'float64' },
         ),
       'ERR_DTYPE',
-      'target is float64, expected float32 like the other',
+      'target is float64, expected float32 like the other operand',
     ],
     [
       'indices on another instance',

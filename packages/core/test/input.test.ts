@@ -285,7 +285,7 @@ describe('tensors of onnxruntime', () => {
     expect(read(tensorOn('cpu'))).toEqual([[1], 'float32', [1]]);
     expect(message(tensorOn('gpu-buffer'))).toEqual([
       'ERR_DTYPE',
-      'tensor: the data of the onnxruntime tensor is on its device (gpu-buffer); with x for it, pass { data: await x.getData(), dims: x.dims, type: x.type }',
+      'tensor: the data of the onnxruntime tensor is on its device (gpu-buffer); if the tensor is called x, pass { data: await x.getData(), dims: x.dims, type: x.type }',
     ]);
   });
 });
@@ -323,12 +323,12 @@ describe('unsupported objects of other libraries are errors that say what to pas
   ])('%s', (_library, input, instead) => {
     const [code, text] = message(input);
     expect(code).toBe('ERR_DTYPE');
-    expect(text).toMatch(/^tensor: cannot read an object \(\w+\); with x for it, pass /);
+    expect(text).toMatch(/^tensor: cannot read an object \(\w+\); if it is called x, pass /);
     expect(text.slice(text.indexOf('pass ') + 5)).toBe(instead);
   });
 
   test('a tensor, which is one already', () => {
-    const text = 'tensor: cannot read a tensor; with x for it, pass await x.to(backend)';
+    const text = 'tensor: cannot read a tensor; if it is called x, pass await x.to(backend)';
     expect(message(tensor([1]))).toEqual(['ERR_DTYPE', text]);
   });
 });

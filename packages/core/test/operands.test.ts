@@ -116,7 +116,7 @@ describe('an operand is named where it is refused', () => {
     const of = (value: unknown) => failure(() => call(value as never));
     expect(of(tensor([1, 2], { dtype: 'float64' }))).toEqual([
       'ERR_DTYPE',
-      `${operation}: ${argument} is float64, expected float32 like the other`,
+      `${operation}: ${argument} is float64, expected float32 like the other operand`,
     ]);
     const [code, message] = of(tensor([[[1], [2]]]));
     expect(code).toBe('ERR_SHAPE');
@@ -456,7 +456,7 @@ describe('a missing operation', () => {
     // A unique name, because other test files use backends as well.
     const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
     const y = tensor([[1, 2]], { backend: bare });
-    const text = 'bare has neither a kernel for it nor a basis to compose it from';
+    const text = 'bare has neither a kernel for this operation nor a basis to compose it from';
     tensor([1], { backend });
     for (const [operation, call] of [
       ['logSoftmax', () => logSoftmax(y)],

@@ -1,12 +1,12 @@
-// Registers backends, and ends or stops the process at the points that SOFTGRAD_TEST_FAULTS names: at each as often
-// as it says, in all processes together.
+// Registers backends, and ends or stops the process at the points that SOFTGRAD_TEST_FAULTS names, each the given number of times
+// over all processes.
 import { subscribe } from 'node:diagnostics_channel';
 import { closeSync, openSync } from 'node:fs';
 import './register-backends.mjs';
 
 const faults = JSON.parse(process.env.SOFTGRAD_TEST_FAULTS ?? '[]');
 
-/** Takes one of a fault's times; false where all are taken. */
+/** Uses up one of the occurrences of a fault; false if none is left. */
 function take({ marker, times = 1 }) {
   for (let k = 0; k < times; k++) {
     try {

@@ -1,4 +1,4 @@
-// A worker in a process of its own: options as JSON on the command line, events on standard output, one a line.
+// A worker in a separate process: options as JSON on the command line, events on standard output, one per line.
 import { startWorker } from '../dist/redis/index.js';
 import './faulty-backends.mjs';
 

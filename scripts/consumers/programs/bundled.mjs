@@ -1,4 +1,4 @@
-// What an application bundles, for a page and for Node: cpu, and wasm by its name and on two threads.
+// The application that is bundled for a page and for Node: uses cpu, wasm by its name, and wasm on two threads.
 import { wasm } from '@softgrad/backend-wasm';
 import { openShared, softmax, tensor } from 'softgrad';
 

@@ -1,4 +1,4 @@
-// Run by every runtime: the conformance suite on the backends that every consumer has. Prints one line of JSON.
+// Run by every runtime: the conformance suite on the backends that every consumer has installed. Prints one line of JSON.
 import { cpu } from '@softgrad/backend-cpu';
 import { wasm } from '@softgrad/backend-wasm';
 import { conformance } from '@softgrad/core/conformance';

@@ -1,4 +1,4 @@
-// Run by every runtime: what the package has at once. Prints one line of JSON.
+// Run by every runtime: the default backend of the package. Prints one line of JSON.
 import { softmax } from 'softgrad';
 
 const s = softmax([[1, 2, 3]]);

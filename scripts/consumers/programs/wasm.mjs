@@ -1,4 +1,4 @@
-// Run by every runtime: wasm on one thread and on two gives the same bits. Prints one line of JSON.
+// Run by every runtime: wasm has the same bits on one thread and on two. Prints one line of JSON.
 import { wasm } from '@softgrad/backend-wasm';
 import { softmax, tensor } from '@softgrad/core';
 

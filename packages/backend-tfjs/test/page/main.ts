@@ -1,7 +1,7 @@
 import { isSoftgradError, softmax, tensor } from '@softgrad/core';
 import { tfjs } from '../../src/index.js';
 
-/** What each engine does in this page: softmax of [0, 0], or the error's message. Without the engine that the address names. */
+/** The softmax of [0, 0] on each engine in this page, or the error message, without the engine named in the URL. */
 async function results(): Promise<Record<string, string>> {
   const outcomes: Record<string, string> = {};
   const without = new URLSearchParams(location.search).get('without');

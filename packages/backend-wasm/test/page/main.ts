@@ -1,4 +1,4 @@
-// What an application bundles: opens the backend and says how it went.
+// The program that is bundled: opens the backend and shows the result.
 import { isSoftgradError, softmax, tensor } from '@softgrad/core';
 import { wasm } from '../../dist/index.js';
 

@@ -16,16 +16,16 @@ export interface BackendReport {
 
 export function backendsCommand(session: Session): Command {
   return new Command('backends')
-    .summary('which backends can run here')
+    .summary('lists the backends and whether they can run here')
     .description(
-      'Every backend, whether it can run here, its dtypes and operations; and if it cannot, why and what to do.',
+      'Lists every backend: whether it can run here, its dtypes and operations, and if it cannot run, why and what to do.',
     )
     .option('--json', 'prints JSON')
     .addOption(new Option('--in-process').hideHelp())
     .addHelpText(
       'after',
       `
-Operations that a backend has no kernel for are composed of its basis, slower but the same in meaning.
+An operation without a kernel is composed from the backend's basis: slower, with the same meaning.
 
 Examples:
   $ softgrad backends

@@ -19,20 +19,19 @@ interface Options {
 
 export function conformanceCommand(session: Session): Command {
   return new Command('conformance')
-    .summary('proves what a backend announces')
+    .summary('checks a backend with the conformance suite')
     .description(
-      "Runs the conformance suite against a backend, softgrad's or your own: every case that applies to what the backend announces, with its fused kernels and without. Exits 1 where one fails.",
+      'Runs the conformance suite on a backend of softgrad or on your own: every case that applies to the features that the backend announces, both with its fused kernels and without them. The exit code is 1 if a case fails.',
     )
     .option('--backend <name>', "a backend's name, or all; default: wasm where it can run, else cpu")
     .option(
       '--module <file>',
-      "a JavaScript module whose default export, or only provider, is the backend's provider; or an open backend",
+      'a JavaScript module that exports a provider or an open backend, as default export or as its only provider',
     )
     .addOption(
-      new Option(
-        '--timeout <seconds>',
-        'most seconds that a case may take; one that does not end in time fails; default: 120',
-      ).argParser(positive),
+      new Option('--timeout <seconds>', 'time limit of a case; a case that takes longer fails; default: 120').argParser(
+        positive,
+      ),
     )
     .option('--json', 'prints every case as JSON')
     .addHelpText(
@@ -72,7 +71,7 @@ async function findTargets({ backend, module }: Options, session: Session): Prom
   return [backend === undefined ? await loadDefault(session) : await findRequired(backend, backends)];
 }
 
-/** One of all: where it cannot run it is listed with the reason. */
+/** For `--backend all`: a backend that cannot run here is listed with the reason. */
 async function findAvailable(name: string, backends: Backends): Promise<BackendProvider | Unavailable> {
   try {
     const provider = await backends.load(name);
@@ -84,7 +83,7 @@ async function findAvailable(name: string, backends: Backends): Promise<BackendP
   }
 }
 
-/** The one that was asked for: where it cannot run there is nothing to prove. */
+/** For `--backend NAME`. @throws ERR_BACKEND_UNAVAILABLE if it cannot run here */
 export async function findRequired(name: string, backends: Backends): Promise<BackendProvider> {
   const target = await findAvailable(name, backends);
   if ('reason' in target)
@@ -97,7 +96,7 @@ async function runSuite(
   { module, timeout }: Options,
   session: Session,
 ): Promise<ConformanceReport> {
-  // The suite is large; no other command needs it.
+  // Import the suite on demand: it is large, and only this command needs it.
   const { conformance, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
@@ -147,10 +146,10 @@ export function formatReport({ backend, unavailable, cases }: ConformanceReport)
   return `${lines.join('\n')}\n\n`;
 }
 
-/** What all others are built on. */
+/** Sections that every other section depends on. */
 const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 
-/** The first of the failed cases on which no other rests, if any failed. */
+/** The failed case to look at first, or none: one of a section that others depend on, if there is any. */
 function lowest(failures: readonly CaseReport[]): readonly CaseReport[] {
   const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
   return [...fundamental, ...failures].slice(0, 1);

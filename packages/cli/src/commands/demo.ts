@@ -32,7 +32,7 @@ interface Options {
 
 export function demoCommand(session: Session): Command {
   return new Command('demo')
-    .summary('why a softmax gradient can be zero, and the correct one')
+    .summary('shows why a softmax gradient can be zero, and the correct gradient')
     .description(
       'Walks through softmax, its Jacobian, the two ways of summing the Jacobian that give zero, the correct vector-Jacobian product, and sigmoid for comparison, on a sample signal or on INPUT.',
     )
@@ -56,7 +56,7 @@ Examples:
       if (cotangent.shape.join() !== whole.shape.join()) {
         throw new SoftgradError(
           'ERR_SHAPE',
-          `--upstream ${options.upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, that of the signal`,
+          `--upstream ${options.upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, the shape of the signal`,
         );
       }
       const backend = await openBackend(options.backend, session);
@@ -139,18 +139,18 @@ async function explain(array: Matrix, cotangent: Matrix, backend: Backend, stdou
   );
   section(
     'The upstream gradient g',
-    'What the loss says of each probability, ∂L/∂s; backpropagation brings it.',
+    'The derivative of the loss with respect to each probability, ∂L/∂s, which backpropagation provides.',
     await matrix(g),
   );
   section(
     'softmax.vjp(s, g)',
-    'The right derivative: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩), of the shape of x, without building J.',
+    'The correct derivative: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩), in the shape of x, without building J.',
     await matrix(dx),
   );
-  section('sigmoid(x)', 'For comparison: y = 1 / (1 + exp(−x)) looks at one entry at a time …', await matrix(y));
+  section('sigmoid(x)', 'For comparison: y = 1 / (1 + exp(−x)) depends on one entry only …', await matrix(y));
   section(
     'sigmoid.vjp(y, ones)',
-    '… so that its Jacobian is diagonal, and y (1 − y) does have the shape of x. This is why the sigmoid layer worked.',
+    '… so its Jacobian is diagonal, and y (1 − y) has the shape of x. This is why the sigmoid layer worked.',
     await matrix(dy),
   );
 }

@@ -45,7 +45,7 @@ type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
 export function doctorCommand(session: Session): Command {
   return (
     new Command('doctor')
-      .summary('what is wrong with a gradient that you computed')
+      .summary('finds the mistake in a gradient that you computed')
       .description(
         'Reports which known mistake explains a softmax gradient, or that the gradient is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
       )

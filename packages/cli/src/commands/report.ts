@@ -73,7 +73,8 @@ function inBrackets(engine: readonly string[]): string {
 }
 
 function describeEngines(engines: readonly BackendReport[] | null): string {
-  if (engines === null) return '**Engines**: looking for them ended the process, see standard error.';
+  if (engines === null)
+    return '**Engines**: unknown, because the process that looked for them crashed; see standard error.';
   const rows = engines.map(({ name, unavailable, device, dtypes }) =>
     unavailable === null ? [name, device ?? '', dtypes.join(', ')] : [name, `cannot run: ${unavailable}`, ''],
   );

@@ -52,7 +52,7 @@ export function runCommand(session: Session): Command {
   return new Command('run')
     .summary('computes an operation over many .npy files, on all cores or many machines')
     .description(
-      'Computes an operation over many .npy files, or over one that is larger than memory, in shards: on the cores of this machine or, with --redis, on all machines that run `softgrad worker`. What is done is done: the same command again, or --resume, goes on. The results are the same bits whoever computes them.',
+      'Computes an operation over many .npy files, or over one that is larger than memory, in shards: on the cores of this machine or, with --redis, on all machines that run `softgrad worker`. Finished shards are kept: the same command, or --resume, continues an interrupted run. The results have the same bits on any number of threads and machines.',
     )
     .argument('[OPERATION]', operations.join(', '))
     .argument('[FILES...]', 'the logits: .npy files or patterns like logits/*.npy, which follow each other')
@@ -194,7 +194,7 @@ async function start(plan: Plan, options: Options, session: Session): Promise<vo
 async function runHere(plan: Plan, options: Options, session: Session): Promise<Manifest | null> {
   const { runEmbedded } = await import('@softgrad/distributed');
   const { root, threads, shard, pass = 'apply' } = options;
-  if (options.detach) throw new SoftgradError('ERR_VALUE', '--detach without --redis: nobody would compute the run');
+  if (options.detach) throw new SoftgradError('ERR_VALUE', '--detach without --redis: no worker would compute the run');
   if (shard && plan.by === 'classes' && options.pass === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',

@@ -1,7 +1,8 @@
 import type { Value } from '../backend/graph.js';
-import { hostArray, largestFinite } from '../tensor/dtype.js';
+import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
+import { keeps } from '../tensor/mask.js';
 import type { TargetCall } from './cross-entropy-call.js';
-import { indexTotals, oneHot, smoothingShares } from './cross-entropy-target.js';
+import { oneHot } from './cross-entropy-target.js';
 import type { Expressions } from './definition.js';
 import { composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
@@ -109,7 +110,45 @@ export function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 
 /** Σ_c q_c of each row: the total of the target weights. */
 export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
-  const { target, rows, weightHost } = call;
+  const { target, rows } = call;
   if (target.kind === 'probabilities') return m.sum(targetWeights(m, call));
-  return m.host(indexTotals({ ...call, host: target.host, weight: weightHost }), [rows.outer, 1, rows.inner]);
+  return m.host(indexTotals(call, target.host), [rows.outer, 1, rows.inner]);
+}
+
+/** Σ_c q_c by row for class indices. */
+function indexTotals(call: TargetCall, indices: HostArray): HostArray {
+  const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
+  const totals = hostArray(indices.length, dtype);
+  const spread = labelSmoothing > 0 && weightHost ? overKept(call, (c) => weightHost[c] ?? 0) : null;
+  const kept = overKept(call, () => 1);
+  for (const [row, index] of indices.entries()) {
+    if (index === ignoreIndex) continue;
+    const mean = spread === null ? 1 : spread(row) / kept(row);
+    totals[row] = (1 - labelSmoothing) * (weightHost?.[index] ?? 1) + labelSmoothing * mean;
+  }
+  return totals;
+}
+
+/** ε/K by row, K the classes that the mask keeps; 0 for rows that are ignored or have none. */
+function smoothingShares(call: TargetCall): HostArray {
+  const { rows, dtype, target, labelSmoothing, ignoreIndex } = call;
+  const kept = overKept(call, () => 1);
+  return hostArray(rows.outer * rows.inner, dtype).map((_, row) => {
+    if (target.kind === 'indices' && target.host[row] === ignoreIndex) return 0;
+    const count = kept(row);
+    return count === 0 ? 0 : labelSmoothing / count;
+  });
+}
+
+/** The sum of a value over the classes that the mask keeps, by row. */
+function overKept({ rows, mask }: TargetCall, value: (c: number) => number): (row: number) => number {
+  const { classes, inner } = rows;
+  const sum = (isKept: (c: number) => boolean) => {
+    let total = 0;
+    for (let c = 0; c < classes; c++) if (isKept(c)) total += value(c);
+    return total;
+  };
+  if (mask !== null) return (row) => sum((c) => keeps(mask, rows, Math.floor(row / inner), c, row % inner));
+  const all = sum(() => true);
+  return () => all;
 }

@@ -136,6 +136,6 @@ function unsupported<B>(operation: string, kernel: KernelName | null, { name }: 
     others.length > 0 ? `${others.join(', ')} can: move the operands with await x.to(backend)` : 'no open backend can';
   return new SoftgradError(
     'ERR_UNSUPPORTED',
-    `${operation}: ${name} has neither a kernel for it nor a basis to compose it from; ${who}`,
+    `${operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${who}`,
   );
 }

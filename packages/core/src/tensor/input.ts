@@ -67,7 +67,7 @@ export function readInput(
   const expected = 'expected nested arrays, a typed array, or an object with data and shape';
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${what}: cannot read ${describe(input)}; ${instead === null ? expected : `with x for it, pass ${instead}`}`,
+    `${what}: cannot read ${describe(input)}; ${instead === null ? expected : `if it is called x, pass ${instead}`}`,
   );
 }
 
@@ -276,7 +276,7 @@ function checkLocation(what: string, value: object): void {
   if (typeof location !== 'string' || location.startsWith('cpu')) return;
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${what}: the data of the onnxruntime tensor is on its device (${location}); with x for it, pass { data: await x.getData(), dims: x.dims, type: x.type }`,
+    `${what}: the data of the onnxruntime tensor is on its device (${location}); if the tensor is called x, pass { data: await x.getData(), dims: x.dims, type: x.type }`,
   );
 }
 

@@ -45,7 +45,7 @@ export function operandLike(
   if (x.dtype !== first.dtype) {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${operation}: ${argument} is ${x.dtype}, expected ${first.dtype} like the other`,
+      `${operation}: ${argument} is ${x.dtype}, expected ${first.dtype} like the other operand`,
     );
   }
   if (!sameShape(x.shape, shape)) {
