@@ -65,11 +65,22 @@ const wrongAxis: Mistake = {
         's * (g - (s * g).sum(axis=0, keepdims=True))',
         'np.exp(x) / np.sum(np.exp(x))',
         'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))',
+        'np.exp(x) / np.sum(np.exp(x), axis=0)',
+        'np.exp(x) / np.sum(np.exp(x), axis=0, keepdims=True)',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)), axis=0)',
       ],
       caveats: {
         'np.exp(x) / np.sum(np.exp(x))':
           'Of one row alone the axis is no matter; what is missing then is the shift by the maximum.',
         'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))': 'Of one row alone it is right.',
+        's * (g - (s * g).sum())': 'Of one row alone it is right.',
+        's * (g - (s * g).sum(axis=0))': 'Of one row alone, or of classes along axis 0, it is right.',
+        'np.exp(x) / np.sum(np.exp(x), axis=0, keepdims=True)':
+          'Of classes along axis 0 the axis is right; what is missing then is the shift by the maximum.',
+        'np.exp(x) / np.sum(np.exp(x), axis=0)':
+          'Of one row alone, or of classes along axis 0, the axis is right; what is missing then is the shift by the maximum.',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)), axis=0)':
+          'Of one row alone it is right; of classes along axis 0 the shift must be the maximum along it.',
         's * (g - (s * g).sum(axis=0, keepdims=True))':
           'Of classes that are along axis 0 it is right: then give the axis as well.',
       },
