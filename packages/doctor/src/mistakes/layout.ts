@@ -12,7 +12,7 @@ import {
   lossFactors,
   type Mistake,
 } from '../form.js';
-import { eachRow, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
@@ -155,16 +155,9 @@ function summedAlong(s: Float64Array, g: Float64Array, rows: Rows) {
   const { outer, classes, inner } = rows;
   const sums = new Float64Array(outer * inner);
   const sizes = new Float64Array(outer * inner);
-  eachRow(rows, (first, step, row) => {
-    const end = first + step * classes;
-    let sum = 0;
-    let size = 0;
-    for (let k = first; k < end; k += step) {
-      sum += at(s, k) * at(g, k);
-      size += at(s, k) * Math.abs(at(g, k));
-    }
-    sums[row] = sum;
-    sizes[row] = size;
+  eachEntry(rows, (k, row) => {
+    sums[row] = at(sums, row) + at(s, k) * at(g, k);
+    sizes[row] = at(sizes, row) + at(s, k) * Math.abs(at(g, k));
   });
   const rowOf = (k: number) => Math.floor(k / (classes * inner)) * inner + (k % inner);
   return { inner: (k: number) => at(sums, rowOf(k)), absolute: (k: number) => at(sizes, rowOf(k)) };
