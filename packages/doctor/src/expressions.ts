@@ -59,7 +59,7 @@ export function lookUp(
   const advised = adviceIn(expression, scaling, setting);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
   const wanted = normalised(expression);
-  const found = here ? foundAdvice(here, false) : (inCatalogue(wanted, scaling) ?? summedUp(wanted, scaling));
+  const found = here ? foundAdvice(here, false) : (alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) return forLayer(found, layer, wanted);
@@ -93,23 +93,58 @@ function inCatalogue(wanted: string, scaling: Scaling): Found | null {
   return null;
 }
 
+/** An expression of the catalogue, which is written for rows along axis 1, along the axis that is asked for. */
+function alongAxis(wanted: string, scaling: Scaling): Found | null {
+  const turned = scaling.axis === 0 ? ofClassesFirst(wanted) : wanted;
+  const found = inCatalogue(turned, scaling);
+  // What must hold is said of rows along axis 1.
+  return found && turned !== wanted ? { ...found, caveat: null } : found;
+}
+
+/**
+ * An expression of rows along axis 1 for what computes with classes along axis 0: its axes are the other way round, and a sum over
+ * the classes has a shape that broadcasts as it is.
+ */
+function ofClassesFirst(wanted: string): string {
+  if (/\bJ\b/.test(wanted)) return wanted;
+  return wanted
+    .replace(/axis=([01])/g, (_, axis: string) => `axis=${1 - Number(axis)}`)
+    .replace(/(\.(?:sum|max)\(axis=1)\)/g, '$1,keepdims=True)');
+}
+
 const theProduct = normalised("np.einsum('nij,nj->ni', J, g)");
 
 const biasOfSums =
   "It is the right gradient of a bias that is added to every row's logits; that of the logits keeps a row for each sample.";
+const biasOfSeveral = `${biasOfSums} Where one of the axes is that of the classes, it is 0 instead.`;
 
-/** A right gradient that is added up or averaged over the batch or over the classes; null where it is none. */
-function summedUp(wanted: string, scaling: Scaling): Found | null {
-  const [, inner = '', axis] =
-    /^(.+)\.(?:sum\(\)|(?:sum|mean)\(axis=([01])(?:,keepdims=True)?\))(?:\/(?:n|f))?$/.exec(wanted) ?? [];
+/** A right gradient, or the Jacobian, that is added up or averaged over the batch or over the classes; null where it is none. */
+function summedUp(wanted: string, scaling: Scaling, problem: Problem | null): Found | null {
+  const [, inner = '', axes] =
+    /^(.+)\.(?:sum|mean)\((?:axis=([012]|\{[-\d,]+\})(?:,keepdims=True)?)?\)(?:\/(?:n|f))?$/.exec(wanted) ?? [];
+  // Every dimension of a Jacobian (n, f, f) but the first is one of the classes.
+  if (inner === 'J') return axes === '0' ? null : inCatalogue(summedJacobian, scaling);
+  const several = axes?.startsWith('{');
   const summand = inner === 'dx' ? theProduct : withoutOuterParentheses(inner);
   const found = inCatalogue(summand, scaling);
   if (found?.mistake.id !== right.id || found.form.kind !== 'gradient') return null;
-  const overClasses = axis === undefined || (axis === '0') === (scaling.axis === 0);
+  const overClasses = axes === undefined || hasClasses(axes, scaling.axis, problem);
   const summed = as(overClasses ? 'row-sum' : 'batch-contracted', found);
   const kind = overClasses ? 'sum over the classes' : 'sum over the batch';
   const form = summed.mistake.forms.find((one) => one.kind === kind) ?? found.form;
-  return { ...summed, form, caveat: overClasses ? null : biasOfSums };
+  const bias = several && !problem ? biasOfSeveral : biasOfSums;
+  return { ...summed, form, caveat: overClasses ? null : bias };
+}
+
+const summedJacobian = normalised('J.sum()');
+
+/** True where the dimension that adds up to 1 is one of the axes; −1 and, of two dimensions, 1 are the last one. */
+function hasClasses(axes: string, axis: number, problem: Problem | null): boolean {
+  const all = axes.replace(/[{}]/g, '').split(',').map(Number);
+  if (all.length === 1) return all.includes(0) === (axis === 0);
+  if (!problem) return all.includes(axis);
+  const { length } = problem.shape;
+  return all.some((one) => (one < 0 ? one + length : one) === problem.axis);
 }
 
 /** Known expressions that are a sigmoid's derivatives, in their one spelling, by what they compute. */

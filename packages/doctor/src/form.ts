@@ -93,7 +93,7 @@ export interface Cotangent {
   /** ⟨s, g⟩ of each row. */
   readonly inner: Float64Array;
   /** s ⊙ (|g| + ⟨s, |g|⟩) / T: the terms that the vector-Jacobian product adds up. */
-  readonly terms: Float64Array;
+  readonly terms: Numbers;
 }
 
 /** What gives the value at an index. */
@@ -127,13 +127,15 @@ export function cotangents(problem: Problem): readonly Cotangent[] {
 
 export function cotangent(problem: Problem, symbol: string, values: Float64Array): Cotangent {
   const { s, n, f, temperature } = problem;
-  const absolute = values.map(Math.abs);
-  const absoluteInner = innerProducts(s, absolute, n, f);
+  let absoluteInner: Float64Array | undefined;
   return {
     symbol,
     values,
     inner: innerProducts(s, values, n, f),
-    terms: each(problem, (k, row) => (at(s, k) * (at(absolute, k) + at(absoluteInner, row))) / temperature),
+    terms: (k) => {
+      absoluteInner ??= innerProducts(s, values.map(Math.abs), n, f);
+      return (at(s, k) * (Math.abs(at(values, k)) + at(absoluteInner, Math.floor(k / f)))) / temperature;
+    },
   };
 }
 

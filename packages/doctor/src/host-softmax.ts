@@ -12,19 +12,28 @@ export function eachRow(rows: Rows, visit: (first: number, step: number, row: nu
 /** softmax(x / T) in float64, shifted by each row's maximum; 0 in rows that are −Infinity throughout. */
 export function softmaxRows(x: Float64Array, rows: Rows, temperature = 1): Float64Array {
   const s = new Float64Array(x.length);
-  eachRow(rows, (first, step) => {
-    const end = first + step * rows.classes;
-    let most = Number.NEGATIVE_INFINITY;
-    for (let k = first; k < end; k += step) most = Math.max(most, at(x, k));
-    if (most === Number.NEGATIVE_INFINITY) return;
-    let sum = 0;
-    for (let k = first; k < end; k += step) {
-      s[k] = Math.exp((at(x, k) - most) / temperature);
-      sum += at(s, k);
-    }
-    for (let k = first; k < end; k += step) s[k] = at(s, k) / sum;
+  const most = new Float64Array(rows.outer * rows.inner).fill(Number.NEGATIVE_INFINITY);
+  const sums = new Float64Array(most.length);
+  eachEntry(rows, (k, row) => {
+    most[row] = Math.max(at(most, row), at(x, k));
+  });
+  eachEntry(rows, (k, row) => {
+    if (at(most, row) === Number.NEGATIVE_INFINITY) return;
+    s[k] = Math.exp((at(x, k) - at(most, row)) / temperature);
+    sums[row] = at(sums, row) + at(s, k);
+  });
+  eachEntry(rows, (k, row) => {
+    if (at(sums, row) > 0) s[k] = at(s, k) / at(sums, row);
   });
   return s;
+}
+
+/** Calls `visit` with the index of every entry, in the order of memory, and of the row that it is in. */
+export function eachEntry({ outer, classes, inner }: Rows, visit: (k: number, row: number) => void): void {
+  let k = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) for (let i = 0; i < inner; i++, k++) visit(k, o * inner + i);
+  }
 }
 
 /**

@@ -66,9 +66,9 @@ const alikeTargets = 1e-2;
 /** The class of all rows that count, where it is the same and nobody said what it weighs; null otherwise. */
 function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null {
   if (!y || !target || target.weight) return null;
-  const labels = new Set(rowsThatCount(data, f).map((row) => labelOf(y, row, f)));
-  const [label = -1] = labels;
-  return labels.size === 1 && label >= 0 ? label : null;
+  const [first = -1, ...others] = rowsThatCount(data, f);
+  const label = first < 0 ? -1 : labelOf(y, first, f);
+  return label >= 0 && others.every((row) => labelOf(y, row, f) === label) ? label : null;
 }
 
 /** True where the targets of all rows that count have the same probability: losses of it differ by a constant factor. */

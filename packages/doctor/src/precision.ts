@@ -161,10 +161,11 @@ function lastDigits(value: number, places: number): number | null {
 
 /** Powers of ten up to this are exact, and so is the rounding of a quotient by them. */
 const mostExact = 22;
+const powersOfTen = Float64Array.from({ length: mostExact + 1 }, (_, exponent) => 10 ** exponent);
 
 /** value · 10^exponent, rounded once. */
 function inUnits(value: number, exponent: number): number {
-  return exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
+  return exponent < 0 ? value / at(powersOfTen, -exponent) : value * at(powersOfTen, exponent);
 }
 
 /** True where every printed number is one that the format has, printed, and that is no chance. */

@@ -314,8 +314,9 @@ function targetOfFused(
 ): Float64Array | null {
   if (f < 2) return null;
   for (const factor of [1, n]) {
-    const y = given ?? s.map((value, k) => (Math.abs(value - factor * at(g, k) - 1) <= oneHotSlack ? 1 : 0));
-    if (!given && !isOneHot(y, f)) continue;
+    const isOne = (k: number) => Math.abs(at(s, k) - factor * at(g, k) - 1) <= oneHotSlack;
+    if (!given && !isOneHot(isOne, n, f)) continue;
+    const y = given ?? s.map((_, k) => (isOne(k) ? 1 : 0));
     let difference = 0;
     let size = 0;
     for (let k = 0; k < s.length; k++) {
@@ -328,10 +329,11 @@ function targetOfFused(
   return null;
 }
 
-function isOneHot(y: Float64Array, f: number): boolean {
-  for (let first = 0; first < y.length; first += f) {
+/** True where one entry of every row is 1. */
+function isOneHot(isOne: (k: number) => boolean, n: number, f: number): boolean {
+  for (let row = 0; row < n; row++) {
     let ones = 0;
-    for (let k = first; k < first + f; k++) ones += at(y, k);
+    for (let k = row * f; k < (row + 1) * f; k++) ones += isOne(k) ? 1 : 0;
     if (ones !== 1) return false;
   }
   return true;

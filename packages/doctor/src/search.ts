@@ -1,4 +1,3 @@
-import { at } from './at.js';
 import { explanations, explanationsOf } from './catalogue.js';
 import {
   fitFactor,
@@ -12,7 +11,7 @@ import {
   sampleStep,
   standsOut,
 } from './compare.js';
-import type { Candidate, Form, Kind, Mistake } from './form.js';
+import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
@@ -322,14 +321,11 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
 
 /** True where the explanation holds in each of the rows, the small ones among them: rows may have factors of their own. */
 function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms }: Candidate, noise: Noise): boolean {
-  const part = (numbers: Candidate['values'], first: number) =>
-    Float64Array.from({ length: f }, (_, i) =>
-      typeof numbers === 'function' ? numbers(first + i) : at(numbers, first + i),
-    );
+  const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
   for (let first = 0; first < n * f; first += f) {
     const row = measure(data.subarray(first, first + f));
     const own = noise.slack ? { ...noise, slack: noise.slack.subarray(first, first + f) } : noise;
-    const candidate = { formula, values: part(values, first), terms: part(terms, first) };
+    const candidate = { formula, values: (i: number) => valueAt(first + i), terms: (i: number) => termAt(first + i) };
     const [error = 0] = relativeErrors(row, candidate, [own]);
     if (error > (noise.slack ? roundedFits : fits)) return false;
   }

@@ -15,19 +15,44 @@ export function normalised(expression: string): string {
     .replace(library, '')
     .replace(conversions, '')
     .replace(/(?<![\w.])(?:nn\.)?Softmax\(([^()]*)\)\((\w+)\)/g, 'softmax($2,$1)')
+    .replace(/\{((?:(?:axis|dim|keepdims?):[^{}:]*)+)\}/gi, (_, named: string) => named.replaceAll(':', '='))
     .replace(/\bdim=/g, 'axis=')
-    .replaceAll('keepdim=', 'keepdims=')
+    .replace(/\bkeepdims?=/gi, 'keepdims=')
+    .replace(severalAxes, '{$1}')
+    .replace(oneAxis, '$1')
+    .replace(/(?<![\w.])ger\(/g, 'outer(')
+    .replace(outerOfRow, 'outer(s,s)')
     .replace(/\baverage\(/g, 'mean(')
     .replaceAll('.shape[-1]', '.shape[1]')
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
   const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))
-    .replace(/\.(sum|mean|max)\((-?\d)/g, '.$1(axis=$2')
-    .replace(/(\.(?:sum|mean|max)\(axis=-?\d),(?=True|true|1)/g, '$1,keepdims=')
+    .replace(/\.(sum|mean|max)\((-?\d|\{)/g, '.$1(axis=$2')
+    .replace(/(\.(?:sum|mean|max)\(axis=(?:-?\d|\{[^}]*\})),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
-    .replaceAll('axis=-1', 'axis=1');
+    .replaceAll('axis=-1', 'axis=1')
+    .replace(restoredAxis, '$1,keepdims=True)')
+    .replace(/-\((\w+)\/(\w+)\)/g, '-$1/$2')
+    .replace(jacobianInParentheses, 'J');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
+
+/** A tuple or list of axes, as NumPy, PyTorch and TensorFlow.js take it; written in braces, it is no parenthesis. */
+const severalAxes = /(?<=[(,=])[([](-?\d(?:,-?\d)+),?[)\]]/g;
+
+/** A list of one axis. */
+const oneAxis = /(?<=axis=|\.(?:sum|mean|max)\()[([](-?\d),?[)\]]/g;
+
+/** The dimension that a sum lost, put back by an index or a new shape, as keepdims does. */
+const restoredAxis =
+  /(\.(?:sum|mean|max)\(axis=1)\)(?:\[(?::|\.\.\.),(?:None|newaxis)\]|\.(?:unsqueeze|expandDims)\(-?1\)|\.(?:reshape|view)\((?:-1|n),1\))/g;
+
+/** s sᵀ of one row by a new axis each. */
+const outerOfRow =
+  /(?<![\w.])(?:outer\(s,s\.T\)|s\[:,(?:None|newaxis)\]\*s\[(?:None|newaxis),:\]|s\.unsqueeze\(-?1\)\*s\.unsqueeze\(0\)|s\.(?:reshape|view)\(-1,1\)[*@]s\.(?:reshape|view)\(1,-1\))/g;
+
+/** The Jacobian of one row where it is part of a longer expression. */
+const jacobianInParentheses = /\((?:diag\(s\)-outer\(s,s\)|diagflat\(s\)-s@s\.T)\)/g;
 
 /** Of another dtype the numbers are the same. */
 const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;

@@ -411,7 +411,7 @@ describe('expressions', () => {
     ['torch.matmul(J, g)', 'right'],
     ['J.dot(g)', 'right'],
     ['numpy.diagflat(s) - numpy.dot(s, s.T)', 'right'],
-    ['np.mean(s - y)', 'batch-size'],
+    ['np.mean(s - y)', 'row-sum'],
   ])('%s is known by another spelling: %s', (expression, id) => {
     expect(diagnose({ gradient: expression }).verdict).toBe(id);
   });

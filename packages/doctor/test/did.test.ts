@@ -72,7 +72,42 @@ describe('what people say they did', () => {
     ['(s - y).sum(axis=1)', 'row-sum'],
     ['(s - y).mean(dim=-1)', 'row-sum'],
     ['(s - y).sum()', 'row-sum'],
-    ['(s - y).mean()', 'batch-size'],
+    ['(s - y).mean()', 'row-sum'],
+    // Axes as JavaScript, NumPy and PyTorch take them.
+    ['s.sub(y).mean({ axis: 0 })', 'batch-contracted'],
+    ['J.sum({ axis: 1 })', 'row-sum'],
+    ['s.mul(g.sub(s.mul(g).sum({ axis: -1, keepDims: true })))', 'right'],
+    ['(s - y).mean(axis=(0, 1))', 'batch-contracted'],
+    ['(s - y).sum((0, 1))', 'batch-contracted'],
+    ['np.sum(s - y, (0, 1), keepdims=True)', 'batch-contracted'],
+    ['(s - y).mean(dim=[0, 2, 3])', 'batch-contracted'],
+    ['s.sub(y).sum([0, 1])', 'batch-contracted'],
+    ['(s - y).sum(axis=(-2, -1))', 'row-sum'],
+    ['(s - y).sum(axis=[0])', 'batch-contracted'],
+    ['(s - y).mean(axis=(1,))', 'row-sum'],
+    ['J.sum(axis=(1, 2))', 'row-sum'],
+    ['J.mean()', 'row-sum'],
+    ['J.mean(axis=2)', 'row-sum'],
+    ['J.mean(axis=0)', 'batch-jacobian'],
+    // The axis that a sum lost, put back.
+    ['s * (g - (s * g).sum(-1)[:, None])', 'right'],
+    ['s * (g - np.sum(s * g, axis=1)[..., np.newaxis])', 'right'],
+    ['s * (g - (s * g).sum(dim=-1).unsqueeze(-1))', 'right'],
+    ['s * (g - (s * g).sum(1).reshape(-1, 1))', 'right'],
+    ['s.mul(g.sub(s.mul(g).sum(-1).expandDims(-1)))', 'right'],
+    // One row.
+    ['s * (g - np.dot(s, g))', 'right'],
+    ['(np.diag(s) - np.outer(s, s)) @ g', 'right'],
+    ['np.dot(g, np.diag(s) - np.outer(s, s))', 'right'],
+    ['(np.diagflat(s) - np.dot(s, s.T)) @ g', 'right'],
+    ['torch.diag(s) - torch.ger(s, s)', 'right'],
+    ['np.diag(s) - s[:, None] * s[None, :]', 'right'],
+    ['np.diag(s) - s.reshape(-1, 1) @ s.reshape(1, -1)', 'right'],
+    ['(np.diag(s) - np.outer(s, s)).sum(axis=1)', 'row-sum'],
+    ['np.exp(x) / np.sum(np.exp(x), axis=0)', 'wrong-axis'],
+    ['e_x / e_x.sum(axis=0)', 'wrong-axis'],
+    ['-(y / s)', 'jacobian-skipped'],
+    ['-np.divide(y, s)', 'jacobian-skipped'],
   ])('%s is %s', (gradient, id) => {
     expect(diagnose({ gradient }).verdict).toBe(id);
   });
@@ -91,7 +126,9 @@ describe('what people say they did', () => {
     expect(evidence.notes.join()).toContain('right gradient of a bias');
     expect(instead.typescript).toContain('crossEntropy(');
     expect(diagnose({ gradient: '(s - y).mean(axis=0)', axis: 0 }).verdict).toBe('row-sum');
-    expect(diagnose({ gradient: '(s - y).mean(axis=1)', axis: 0 }).verdict).toBe('batch-contracted');
+    const overBatch = diagnose({ gradient: '(s - y).mean(axis=1)', axis: 0 });
+    expect(overBatch.verdict).toBe('batch-contracted');
+    expect(overBatch.evidence.notes.join()).toContain('right gradient of a bias');
   });
 
   test('the largest number that a known expression gives is that of its own shape', () => {
@@ -119,6 +156,34 @@ describe('what people say they did', () => {
     expect(evidence.largest).toBeCloseTo(Math.max(...sums.map(Math.abs)), 7);
   });
 
+  test.each([
+    ['s * (g - (s * g).sum(axis=0, keepdims=True))', 'right'],
+    ['s * (g - (s * g).sum(axis=0))', 'right'],
+    ['s * (g - (s * g).sum(axis=1, keepdims=True))', 'wrong-axis'],
+    ['s * (g - (s * g).sum(axis=1))', 'wrong-axis'],
+    ['s * (g - (s * g).sum())', 'wrong-axis'],
+    ['np.exp(x) / np.sum(np.exp(x), axis=0)', 'missing-max-shift'],
+    ['np.exp(x) / np.sum(np.exp(x), axis=1, keepdims=True)', 'wrong-axis'],
+    ["np.einsum('nij,nj->ni', J, g)", 'right'],
+    ['J.sum(axis=1)', 'row-sum'],
+  ])('of classes along axis 0, %s is %s', (gradient, id) => {
+    const { verdict, evidence } = diagnose({ gradient, axis: 0 });
+    expect(verdict).toBe(id);
+    expect(evidence.notes.join()).not.toContain('axis 0');
+  });
+
+  test('sums over several axes are sums over the classes where that of the classes is among them', () => {
+    const cube = { data: Float64Array.from({ length: 24 }, (_, k) => Math.sin(k)), shape: [2, 3, 4] };
+    const of = (gradient: string, axis = -1) => diagnose({ gradient, logits: cube, axis }).verdict;
+    expect([of('(s - y).sum(axis=(0, 1))'), of('(s - y).sum(axis=(1, 2))')]).toEqual(['batch-contracted', 'row-sum']);
+    expect([of('(s - y).sum(axis=(0, 2))', 1), of('(s - y).sum(axis=(0, -2))', 1)]).toEqual([
+      'batch-contracted',
+      'row-sum',
+    ]);
+    const { evidence } = diagnose({ gradient: '(s - y).mean(axis=(0, 1))' });
+    expect(evidence.notes.join()).toContain('Where one of the axes is that of the classes, it is 0 instead.');
+  });
+
   test("beside a layer's own derivative stand the layer's lines", () => {
     const { verdict, instead } = diagnose({
       gradient: 'g - s * g.sum(axis=-1, keepdims=True)',
@@ -130,10 +195,18 @@ describe('what people say they did', () => {
     expect([slopes.verdict, slopes.instead.numpy]).toEqual(['right', 'dx = g * s * (1 - s)']);
   });
 
-  test.each(['s.sub()', 'sub(s)', 'p.map(', "np.einsum('ij', J, g)", 'y - t - s', 's[i] - y[j]', 'x - t', 's - t[0]'])(
-    '%s is none of them',
-    (gradient) => {
-      expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
-    },
-  );
+  test.each([
+    's.sub()',
+    'sub(s)',
+    'p.map(',
+    "np.einsum('ij', J, g)",
+    'y - t - s',
+    's[i] - y[j]',
+    'x - t',
+    's - t[0]',
+    's * (g - (s * g).sum(axis=0)[:, None])',
+    'np.exp(s)[0, 1]',
+  ])('%s is none of them', (gradient) => {
+    expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
+  });
 });

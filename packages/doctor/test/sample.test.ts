@@ -41,14 +41,14 @@ describe.each(Object.entries(inputs))('with %s', (_, input) => {
   const sample = sampleOfRows(problem, numbers, []);
 
   test('the sample is of few rows, at equal distances', () => {
-    expect(sample?.problem.n).toBe(512);
-    const step = Math.floor(n / 512);
+    expect(sample?.problem.n).toBe(128);
+    const step = Math.floor(n / 128);
     expect(sample?.given.data.subarray(f, 2 * f)).toEqual(numbers.subarray(step * f, (step + 1) * f));
   });
 
   test('each form gives rows of what it gives for the whole', () => {
     if (!sample) throw new Error('no sample');
-    const step = Math.floor(n / 512);
+    const step = Math.floor(n / 128);
     let compared = 0;
     for (const { id, forms } of explanationsOf(problem.layer)) {
       for (const form of forms) {
@@ -79,7 +79,7 @@ describe.each(Object.entries(inputs))('with %s', (_, input) => {
 test('an explanation that holds in the sample alone is none', () => {
   const s = softmax(logits, 1, (value) => value);
   const right = s.map((row, k) => row.map((value, i) => value - (i === labels[k] ? 1 : 0)));
-  const step = Math.floor(n / 512);
+  const step = Math.floor(n / 128);
   const gradient = right.map((row, k) => (k % step === 0 ? row : row.map((value) => -2 * value)));
   expect(diagnose({ logits, target: labels, gradient: right }).verdict).toBe('right');
   expect(diagnose({ logits, target: labels, gradient }).verdict).toBe('unknown');

@@ -12,7 +12,7 @@ import {
   lossFactors,
   type Mistake,
 } from '../form.js';
-import { eachRow, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
@@ -65,11 +65,22 @@ const wrongAxis: Mistake = {
         's * (g - (s * g).sum(axis=0, keepdims=True))',
         'np.exp(x) / np.sum(np.exp(x))',
         'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))',
+        'np.exp(x) / np.sum(np.exp(x), axis=0)',
+        'np.exp(x) / np.sum(np.exp(x), axis=0, keepdims=True)',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)), axis=0)',
       ],
       caveats: {
         'np.exp(x) / np.sum(np.exp(x))':
           'Of one row alone the axis is no matter; what is missing then is the shift by the maximum.',
         'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)))': 'Of one row alone it is right.',
+        's * (g - (s * g).sum())': 'Of one row alone it is right.',
+        's * (g - (s * g).sum(axis=0))': 'Of one row alone, or of classes along axis 0, it is right.',
+        'np.exp(x) / np.sum(np.exp(x), axis=0, keepdims=True)':
+          'Of classes along axis 0 the axis is right; what is missing then is the shift by the maximum.',
+        'np.exp(x) / np.sum(np.exp(x), axis=0)':
+          'Of one row alone, or of classes along axis 0, the axis is right; what is missing then is the shift by the maximum.',
+        'np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x)), axis=0)':
+          'Of one row alone it is right; of classes along axis 0 the shift must be the maximum along it.',
         's * (g - (s * g).sum(axis=0, keepdims=True))':
           'Of classes that are along axis 0 it is right: then give the axis as well.',
       },
@@ -144,16 +155,9 @@ function summedAlong(s: Float64Array, g: Float64Array, rows: Rows) {
   const { outer, classes, inner } = rows;
   const sums = new Float64Array(outer * inner);
   const sizes = new Float64Array(outer * inner);
-  eachRow(rows, (first, step, row) => {
-    const end = first + step * classes;
-    let sum = 0;
-    let size = 0;
-    for (let k = first; k < end; k += step) {
-      sum += at(s, k) * at(g, k);
-      size += at(s, k) * Math.abs(at(g, k));
-    }
-    sums[row] = sum;
-    sizes[row] = size;
+  eachEntry(rows, (k, row) => {
+    sums[row] = at(sums, row) + at(s, k) * at(g, k);
+    sizes[row] = at(sizes, row) + at(s, k) * Math.abs(at(g, k));
   });
   const rowOf = (k: number) => Math.floor(k / (classes * inner)) * inner + (k % inner);
   return { inner: (k: number) => at(sums, rowOf(k)), absolute: (k: number) => at(sizes, rowOf(k)) };

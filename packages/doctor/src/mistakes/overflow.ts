@@ -1,6 +1,7 @@
 import { at } from '../at.js';
+import { rangeOf } from '../compare.js';
 import { type Candidate, candidate, cotangents, each, entries, type Form, lossFactors, type Mistake } from '../form.js';
-import { innerProducts } from '../host-softmax.js';
+import { innerProducts, rowMaxima } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { lossGradient, vjp } from './right.js';
 
@@ -19,14 +20,26 @@ const precisions: readonly Precision[] = [
 /** What is taken off the logits before exp, by index. */
 interface Shift {
   readonly written: string;
+  /** True where no row can leave the range of the floats, as the least and the greatest of the rows' largest exponents tell. */
+  inRange(exponents: { readonly least: number; readonly most: number }, f: number): boolean;
   of(x: Float64Array, problem: Problem): (k: number) => number;
 }
 
-const noShift: Shift = { written: 's without the shift', of: () => () => 0 };
+const noShift: Shift = {
+  written: 's without the shift',
+  inRange: ({ least, most }, f) => most < largestExponent - Math.log(f) && least > leastExponent,
+  of: () => () => 0,
+};
+
+/** The largest entry of a row is at most so much below what is taken off it. */
+function areNear({ least, most }: { readonly least: number; readonly most: number }): boolean {
+  return least - most > leastExponent;
+}
 
 const batchShifts: readonly Shift[] = [
   {
     written: 's shifted by the largest logit of the batch',
+    inRange: areNear,
     of: (x) => {
       const largest = largestValue(x);
       return () => largest;
@@ -34,6 +47,7 @@ const batchShifts: readonly Shift[] = [
   },
   {
     written: "s shifted by each column's largest logit",
+    inRange: areNear,
     of: (x, { f }) => {
       const largest = new Float64Array(f).fill(Number.NEGATIVE_INFINITY);
       for (let first = 0; first < x.length; first += f) {
@@ -86,8 +100,7 @@ export function brokenRows(problem: Problem): readonly BrokenRows[] {
 function brokenBy(problem: Problem, precision: Precision, shift: Shift): ReadonlySet<number> {
   const { f } = problem;
   const broken = new Set<number>();
-  for (const { s, name } of shiftedSoftmaxes(problem, shift)) {
-    if (name !== precision.name) continue;
+  for (const { s } of shiftedSoftmaxes(problem, shift, [precision])) {
     for (let first = 0; first < s.length; first += f) {
       if (!isDistribution(s.subarray(first, first + f))) broken.add(first / f);
     }
@@ -101,16 +114,16 @@ function isDistribution(s: Float64Array): boolean {
   return sum > 0.5 && sum < 1.5;
 }
 
-/** exp((x − shift) / T) / Σ exp((x − shift) / T) in each precision in which a row overflows or vanishes. */
+/** exp((x − shift) / T) / Σ exp((x − shift) / T) in each of the precisions in which a row overflows or vanishes. */
 function shiftedSoftmaxes(
   problem: Problem,
   shift: Shift,
+  inPrecisions: readonly Precision[] = precisions,
 ): readonly { readonly s: Float64Array; readonly name: string }[] {
   const { x } = problem;
-  if (!x) return [];
+  if (!x || shift.inRange(exponentsOf(problem, x), problem.f)) return [];
   const by = shift.of(x, problem);
-  if (inRange(problem, x, by)) return [];
-  return precisions.flatMap((precision) => {
+  return inPrecisions.flatMap((precision) => {
     const s = shiftedSoftmax(problem, x, precision, by);
     return s ? [{ s, name: precision.name }] : [];
   });
@@ -139,17 +152,14 @@ function shiftedSoftmax(
 const largestExponent = 88;
 const leastExponent = -87;
 
-/** True where no row can leave the range of the floats, which is seen without computing it. */
-function inRange({ n, f, temperature }: Problem, x: Float64Array, by: (k: number) => number): boolean {
-  const most = largestExponent - Math.log(f);
-  for (let row = 0; row < n; row++) {
-    let exponent = Number.NEGATIVE_INFINITY;
-    for (let k = row * f; k < (row + 1) * f; k++) {
-      exponent = Math.max(exponent, (at(x, k) - by(k)) / temperature);
-    }
-    if (!(exponent < most && exponent > leastExponent)) return false;
-  }
-  return true;
+const exponents = new WeakMap<Problem, ReturnType<typeof rangeOf>>();
+
+/** The least and the greatest of the rows' largest x / T. */
+function exponentsOf(problem: Problem, x: Float64Array): ReturnType<typeof rangeOf> {
+  const { n, f, temperature } = problem;
+  const found = exponents.get(problem) ?? rangeOf(rowMaxima(x, n, f).map((value) => value / temperature));
+  exponents.set(problem, found);
+  return found;
 }
 
 /** What becomes of the right formulas with a softmax that leaves the range of the floats. */
@@ -235,7 +245,8 @@ export const underflow: Mistake = {
       expressions: [],
       gives: (problem) => {
         const { y, g } = problem;
-        return precisions.flatMap(({ name, round }) => {
+        return precisions.flatMap((precision) => {
+          const { name, round } = precision;
           const isLost = (value: number, k: number) => value !== 0 && round(at(problem.s, k)) === 0;
           const lossUpstreams = y?.some(isLost) ? lossFactors(problem) : [];
           const upstream = g?.some(isLost) ? g : null;
@@ -248,7 +259,7 @@ export const underflow: Mistake = {
           return [
             ...found,
             ...divided(problem, s, upstream, 'g / s', name),
-            ...whereDivided(problem, s, upstream, name),
+            ...whereDivided(problem, s, upstream, precision),
           ];
         });
       },
@@ -273,15 +284,15 @@ function divided(
 }
 
 /** The right product, but for the rows in which g / s is infinite; none where exp itself overflows, which says it all. */
-function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, name: string): Candidate[] {
-  if (shiftedSoftmaxes(problem, noShift).some((broken) => broken.name === name)) return [];
+function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, precision: Precision): Candidate[] {
+  if (shiftedSoftmaxes(problem, noShift, [precision]).length > 0) return [];
   const { f } = problem;
   const lost = new Set<number>();
   g.forEach((value, k) => {
     if (value !== 0 && at(s, k) === 0) lost.add(Math.floor(k / f));
   });
   const values = vjp(problem, g).map((value, k) => (lost.has(Math.floor(k / f)) ? Number.NaN : value));
-  return [candidate(`s ⊙ (g − ⟨s, g⟩), NaN by g / s in ${name}`, values)];
+  return [candidate(`s ⊙ (g − ⟨s, g⟩), NaN by g / s in ${precision.name}`, values)];
 }
 
 /** Where people clip: Keras, scikit-learn and hand-written losses. */

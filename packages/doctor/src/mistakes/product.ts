@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import {
+  byIndex,
   candidate,
   cotangent,
   each,
@@ -7,6 +8,7 @@ import {
   gradient,
   jacobian,
   type LossFactor,
+  lazily,
   lossFactors,
   type Mistake,
   product,
@@ -72,8 +74,8 @@ const jacobianTwice: Mistake = {
         const unscaled = vjp(problem, values);
         return anyReduction(problem).map(({ factor, over }) => ({
           formula: `J (s − y)${over}`,
-          values: scaled(unscaled, factor),
-          terms: scaled(terms, factor),
+          values: lazily(unscaled, factor),
+          terms: lazily(terms, factor),
         }));
       },
     },
@@ -97,7 +99,10 @@ const upstreamTwice: Mistake = {
       'g ⊙ s ⊙ (g − ⟨s, g⟩)',
       ['g * s * (g - (s * g).sum(axis=1, keepdims=True))'],
       (problem, g) => vjp(problem, g.values).map((value, k) => value * at(g.values, k)),
-      (_, g) => g.terms.map((value, k) => value * Math.abs(at(g.values, k))),
+      (_, g) => {
+        const termAt = byIndex(g.terms);
+        return (k) => termAt(k) * Math.abs(at(g.values, k));
+      },
     ),
   ],
 };

@@ -87,6 +87,8 @@ function layerJacobian(problem: Problem): Candidate {
 const oneProduct =
   "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
 
+const oneRow = 'One row only, s and g of shape (f,): of a batch, s @ g is no sum of each row.';
+
 /** The vector-Jacobian product of the upstream that was given. */
 export const rightProduct: Form = {
   kind: 'gradient',
@@ -99,10 +101,16 @@ export const rightProduct: Form = {
     "np.einsum('ij,i->j', J, g)",
     'J @ g',
     'J.T @ g',
+    'g @ J',
+    's * (g - s @ g)',
+    's * (g - g @ s)',
   ],
   caveats: {
     'J @ g': oneProduct,
     'J.T @ g': oneProduct,
+    'g @ J': oneProduct,
+    's * (g - s @ g)': oneRow,
+    's * (g - g @ s)': oneRow,
     "np.einsum('ij,j->i', J, g)": oneProduct,
     "np.einsum('ij,i->j', J, g)": oneProduct,
   },
