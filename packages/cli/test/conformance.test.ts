@@ -221,7 +221,11 @@ test('a module that throws, hangs or provides no backend is named in the error, 
   const cases = [
     ['async () => null', "async () => { throw new TypeError('kaboom'); }", /provides no backend: kaboom\n$/],
     ['async () => null', "async () => { throw 'kaboom'; }", /provides no backend: kaboom\n$/],
-    ['async () => null', '() => new Promise(() => {})', /provides no backend: waits for a promise that can never settle/],
+    [
+      'async () => null',
+      '() => new Promise(() => {})',
+      /provides no backend: waits for a promise that can never settle/,
+    ],
     ['async () => null', 'async () => null', /provides no backend: /],
     ["() => { throw new TypeError('kaboom'); }", 'async () => null', /provides no backend: kaboom\n$/],
   ] as const;
