@@ -17,8 +17,8 @@ const check = (name, limit, ignore) => ({
 });
 
 export default [
-  check('tensor, softmax, setBackend, with cpu', '24.9 kB', ['@softgrad/backend-wasm', ...others]),
+  check('tensor, softmax, setBackend, with cpu', '25.6 kB', ['@softgrad/backend-wasm', ...others]),
   // An engine loads only one of the two builds of the kernels, which have about the same size. The worker's
   // source is loaded only if threads are asked for and its file is not found.
-  check('the same, with cpu and wasm', '74 kB', [...others, './relaxed.generated.js', './worker.generated.js']),
+  check('the same, with cpu and wasm', '74.7 kB', [...others, './relaxed.generated.js', './worker.generated.js']),
 ];

