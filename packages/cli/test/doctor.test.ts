@@ -263,3 +263,17 @@ test.each([
   expect(stderr).toMatch(message);
   expect(stderr.trimEnd().split('\n')).toHaveLength(1);
 });
+
+test('a diagnosis of more than a second has a progress bar on a terminal, which is removed before the answer', async () => {
+  let clock = 0;
+  const slow = () => {
+    clock += 100;
+    return clock;
+  };
+  const args = ['doctor', '--logits', logits, '--grad', files.fused];
+  const { status, stdout, stderr } = await softgrad(args, { terminal: true, now: slow });
+  expect(stderr).toMatch(/comparing \S{30} \d+% /);
+  expect({ status, fromBar: stdout.includes('comparing') }).toEqual({ status: 0, fromBar: false });
+  const quick = await softgrad(args, { terminal: true });
+  expect(quick.stderr).toBe('');
+});

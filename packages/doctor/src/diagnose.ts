@@ -2,7 +2,7 @@ import { type Shape, SoftgradError } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { saturatedRows, underflowedRows } from './condition.js';
-import type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
+import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
@@ -30,12 +30,13 @@ import { wordsFor } from './words.js';
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
  *   axis (−1), temperature (1), the mask, the layer and the loss's options (without its reduction, 'mean' and 'sum' both
  *   count as right; without label smoothing, weights or ignored rows, any that explain the numbers do)
+ * @param options `onProgress`, for a progress bar
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
  * @example
  * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[0, 2.8e-17, -2.8e-17]] });
  * verdict; // 'row-sum'
  */
-export function diagnose(input: DiagnoseInput): Diagnosis {
+export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions = {}): Diagnosis {
   if (typeof input !== 'object' || input === null) {
     throw new SoftgradError('ERR_VALUE', 'diagnose: expected an object with gradient and logits or probabilities');
   }
@@ -46,7 +47,7 @@ export function diagnose(input: DiagnoseInput): Diagnosis {
   if (typeof gradient === 'string') return ofExpression(gradient, input);
   const problem = readProblem(input);
   const values = readValues('gradient', gradient);
-  return ofNumbers(problem, readingsOf(problem, values), values.shape, input);
+  return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
@@ -123,8 +124,9 @@ function ofNumbers(
   readings: readonly [Reading, ...Reading[]],
   shape: Shape,
   input: DiagnoseInput,
+  onProgress: DiagnoseOptions['onProgress'],
 ): Diagnosis {
-  const found = search(problem, readings);
+  const found = search(problem, readings, onProgress);
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
   }

@@ -8,6 +8,12 @@ export interface DiagnoseInput extends ProblemInput {
   readonly gradient: TensorInput | string;
 }
 
+/** How `diagnose` runs. */
+export interface DiagnoseOptions {
+  /** Is called with the share of the known explanations that have been compared, above 0 and up to 1: arrays of millions of numbers take seconds. */
+  readonly onProgress?: (share: number) => void;
+}
+
 /** An explanation and its relative error, ‖given − explained‖ / ‖larger of both‖, less what is rounding. */
 export interface DiagnosisMatch {
   readonly id: string;

@@ -5,7 +5,7 @@
  */
 
 export { diagnose } from './diagnose.js';
-export type { DiagnoseInput, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
+export type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 export { type KnownExpression, knownExpressions } from './expressions.js';
 export type { Layer, LossReduction, ProblemInput } from './problem.js';
 export type { Remedy } from './remedy.js';

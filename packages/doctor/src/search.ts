@@ -11,6 +11,7 @@ import {
   sampleStep,
   standsOut,
 } from './compare.js';
+import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { rightLeftOpen } from './left-open.js';
@@ -76,8 +77,12 @@ const scaledMistake: Mistake = {
  * Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. A
  * mistake that leaves it open whether the numbers are right is not the only match.
  */
-export function search(problem: Problem, readings: readonly Reading[]): Findings {
-  const found = explain(problem, readings);
+export function search(
+  problem: Problem,
+  readings: readonly Reading[],
+  onProgress?: DiagnoseOptions['onProgress'],
+): Findings {
+  const found = explain(problem, readings, onProgress);
   const [best] = found.matches;
   const [reading] = readings;
   if (!best || !reading || found.matches.some(({ id }) => id === right.id)) return found;
@@ -90,13 +95,13 @@ export function search(problem: Problem, readings: readonly Reading[]): Findings
   return found;
 }
 
-function explain(problem: Problem, readings: readonly Reading[]): Findings {
+function explain(problem: Problem, readings: readonly Reading[], onProgress: DiagnoseOptions['onProgress']): Findings {
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
   const numbers = given[0]?.data ?? new Float64Array();
   const precision = precisionOf(numbers);
   const exact = noiseLevels(problem.f, isFloat32(numbers));
   const coarse = precision ? precisionLevels(problem.f, precision) : [];
-  const ranked = rank(problem, given, [...exact, ...coarse]);
+  const ranked = rank(problem, given, [...exact, ...coarse], onProgress);
   const [plain = []] = ranked;
   const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
     const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);
@@ -199,12 +204,18 @@ function withRight({ matches, others }: Divided, found: Match | null): Divided {
 }
 
 /** The best form of each explanation, the nearest first, once for each noise level. */
-function rank(problem: Problem, readings: readonly GivenReading[], levels: readonly Noise[]): Match[][] {
+function rank(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  levels: readonly Noise[],
+  onProgress: DiagnoseOptions['onProgress'],
+): Match[][] {
   const ranked = levels.map((): Match[] => []);
   const own = readings.find(({ kind }) => kind === 'gradient');
   const sample = own ? sampleOfRows(problem, own.data, levels) : null;
   const size = readings[0]?.data.length ?? 0;
-  for (const mistake of explanationsOf(problem.layer)) {
+  const known = explanationsOf(problem.layer);
+  for (const [done, mistake] of known.entries()) {
     const best: (Match | undefined)[] = levels.map(() => undefined);
     for (const form of mistake.forms) {
       for (const { kind, given } of readings) {
@@ -223,6 +234,7 @@ function rank(problem: Problem, readings: readonly GivenReading[], levels: reado
     best.forEach((match, level) => {
       if (match) ranked[level]?.push(match);
     });
+    onProgress?.((done + 1) / known.length);
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;

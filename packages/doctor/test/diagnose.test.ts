@@ -681,3 +681,15 @@ describe('summed rows in other shapes are summed rows', () => {
     expect(diagnose({ logits: signal, gradient: [[1, 2, 3], ...signal.slice(1)] }).verdict).toBe('unknown');
   });
 });
+
+test('the progress rises to 1, for numbers and for nothing else', () => {
+  const shares: number[] = [];
+  const onProgress = (share: number) => shares.push(share);
+  diagnose({ gradient: 'J.sum(axis=1)' }, { onProgress });
+  expect(shares).toEqual([]);
+  diagnose({ logits: [[1, 2, 3]], target: [2], gradient: [[0.09, 0.245, -0.335]] }, { onProgress });
+  expect(shares.length).toBeGreaterThan(20);
+  expect(shares).toEqual([...new Set(shares)].sort((a, b) => a - b));
+  expect(shares[0]).toBeGreaterThan(0);
+  expect(shares.at(-1)).toBe(1);
+});

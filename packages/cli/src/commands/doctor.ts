@@ -1,11 +1,12 @@
 import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
-import { type DiagnoseInput, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
+import { type DiagnoseInput, type Diagnosis, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
 import { readAll, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openArray } from '../files/open.js';
 import { fraction, integer, positive } from '../options.js';
 import { playgroundLink, servedHere } from '../playground-link.js';
+import { startLateProgress } from '../progress.js';
 
 interface Options {
   readonly logits?: string;
@@ -109,7 +110,13 @@ axis are the same to it.`,
           throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
         }
         const question = { ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex };
-        const diagnosis = naming(options, () => diagnose(question));
+        const progress = startLateProgress('comparing', 1, session);
+        let diagnosis: Diagnosis;
+        try {
+          diagnosis = naming(options, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
+        } finally {
+          progress.stop();
+        }
         const { text, ...rest } = diagnosis;
         session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
         if (options.link === undefined) return;
