@@ -73,7 +73,7 @@ test('a run that failed continues with the missing packages', () => {
 test('a registry that does not respond is not treated as one without the package', () => {
   const published = new Set<string>();
   expect(() => publish(packed, { npm: npmOf(published, new Set(['view'])).npm })).toThrow(
-    /does not say whether it has a@1\.0\.0/,
+    /cannot find out whether the registry has a@1\.0\.0/,
   );
   expect([...published]).toEqual([]);
 });

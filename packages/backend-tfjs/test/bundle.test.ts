@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 import { build, type Rolldown } from 'vite';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
 const types: Readonly<Record<string, string>> = {
@@ -12,6 +12,10 @@ const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript',
   '.wasm': 'application/wasm',
 };
+
+/** GPU engines take the longest to open, and only the first test's policy affects them. In the other tests, `npm run test:all` opens them too. */
+const withoutGpu = inject('everything') ? '' : '?without=webgl,webgpu';
+const onGpu = inject('everything') ? { webgl: '0.5 0.5', webgpu: '0.5 0.5' } : {};
 
 describe('a page bundled and minified by vite, under a Content-Security-Policy without unsafe-eval', () => {
   let server: Server;
@@ -77,21 +81,14 @@ describe('a page bundled and minified by vite, under a Content-Security-Policy w
   ])('the same in a cross-origin isolated page, where threads are available, %s', async (_, blobs) => {
     const isolated = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
     const policy = `script-src 'self' 'wasm-unsafe-eval' ${blobs}; worker-src 'self' blob:`;
-    // Isolation and blobs make no difference to webgpu, which takes the longest to open.
-    expect(await resultsUnder(policy, isolated, '?without=webgpu')).toEqual({
-      webgl: '0.5 0.5',
-      wasm: '0.5 0.5',
-      cpu: '0.5 0.5',
-    });
+    expect(await resultsUnder(policy, isolated, withoutGpu)).toEqual({ ...onGpu, wasm: '0.5 0.5', cpu: '0.5 0.5' });
   });
 
   test('without wasm-unsafe-eval only engine wasm is unavailable, and says what the policy needs', async () => {
-    const half = '0.5 0.5';
-    expect(await resultsUnder("script-src 'self'")).toEqual({
-      webgl: half,
-      webgpu: half,
+    expect(await resultsUnder("script-src 'self'", {}, withoutGpu)).toEqual({
+      ...onGpu,
       wasm: expect.stringMatching(/^ERR_BACKEND_UNAVAILABLE .*'wasm-unsafe-eval' in its script-src$/),
-      cpu: half,
+      cpu: '0.5 0.5',
     });
   });
 });
