@@ -1,3 +1,5 @@
+import { expect, inject, test } from 'vitest';
+
 /** Conformance cases that a test does not run. */
 export interface LeftOut {
   readonly ids: RegExp;
@@ -5,6 +7,14 @@ export interface LeftOut {
   readonly cases: number;
   /** What proves the same, or why nothing is proved. */
   readonly because: string;
+}
+
+/** How much of the suite a backend runs. */
+export interface Selection {
+  /** Cases that it does not run. */
+  readonly leftOut?: readonly LeftOut[];
+  /** How many of the others `npm test` runs: one of each property. Absent if it runs all of them. */
+  readonly onePerProperty?: number;
 }
 
 interface Case {
@@ -44,6 +54,22 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
     const axis = section === 'softmax' ? (/axis=\d/.exec(id)?.[0] ?? '') : '';
     return found.size !== found.add(`${property} ${axis}`).size;
   });
+}
+
+/**
+ * The cases that a backend runs: those that are not left out, or in `npm test`, with `onePerProperty`, one of each property. Tests assert
+ * what is left out and how many remain.
+ */
+export function testSelection<C extends Case & { readonly section: string }>(
+  cases: readonly C[],
+  { leftOut = [], onePerProperty: count }: Selection,
+): readonly C[] {
+  const chosen = select(cases, leftOut);
+  test('the cases that are not run are those listed', () => expect(chosen.leftOut).toEqual(leftOut));
+  if (count === undefined || inject('everything')) return chosen.selected;
+  const selected = onePerProperty(chosen.selected);
+  test('one case of each property is run', () => expect(selected).toHaveLength(count));
+  return selected;
 }
 
 /**

@@ -140,9 +140,12 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): number 
 /** Entries that are looked at before all are. */
 export const sampled = 1024;
 
+/** Arrays of up to this many entries are compared whole. */
+export const comparedWhole = 64 * sampled;
+
 /** A step through so many entries that meets about `sampled` of them, of all classes; 1 where there are few. */
 export function sampleStep(length: number, f: number): number {
-  if (length <= 64 * sampled) return 1;
+  if (length <= comparedWhole) return 1;
   let step = Math.ceil(length / sampled);
   while (greatestCommonDivisor(step, f) > 1) step++;
   return step;

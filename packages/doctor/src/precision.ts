@@ -87,8 +87,9 @@ function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = 
  * every number, it is allowed for: its zeros stand for all that is too small to be printed.
  */
 function ofHalfOrPrinted(data: Float64Array, half: Precision, printed: Printout | null): Precision {
-  const slack = data.map((value) => (printed?.step(value) ?? 0) / 2);
-  if (!printed || data.some((value, i) => isTelling(value) && at(slack, i) < at(half.slack, i))) return half;
+  if (!printed) return half;
+  const slack = data.map((value) => printed.step(value) / 2);
+  if (data.some((value, i) => isTelling(value) && at(slack, i) < at(half.slack, i))) return half;
   return { name: `${half.name}, or printed with ${printed.name}`, slack, unit: half.unit };
 }
 

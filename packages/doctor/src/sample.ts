@@ -1,5 +1,5 @@
 import { at, isSet } from './at.js';
-import { type Given, measure, type Noise, sampled } from './compare.js';
+import { comparedWhole, type Given, measure, type Noise, sampled } from './compare.js';
 import { each } from './form.js';
 import type { Problem } from './problem.js';
 
@@ -14,7 +14,7 @@ export interface RowSample {
 export function sampleOfRows(problem: Problem, data: Float64Array, levels: readonly Noise[]): RowSample | null {
   const { n, f } = problem;
   const rows = Math.ceil(sampled / f);
-  if (data.length !== n * f || data.length <= 64 * sampled || n < 2 * rows) return null;
+  if (data.length !== n * f || data.length <= comparedWhole || n < 2 * rows) return null;
   const step = Math.floor(n / rows);
   const taken = (values: Float64Array) => each({ ...problem, n: rows }, (_, row, i) => at(values, row * step * f + i));
   const some = (values: Float64Array | null) => values && taken(values);

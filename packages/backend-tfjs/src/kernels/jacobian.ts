@@ -2,6 +2,7 @@ import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Order, Shape, Verbs } from '../verbs/verbs.js';
+import { overTemperature } from './logits.js';
 
 /**
  * `out[o,i,r,c] = s[o,r,i] (δ_rc − s[o,c,i]) / temperature`. On the diagonal, if s is above ½, `1 − s` is computed as the sum of the other
@@ -21,7 +22,7 @@ export function jacobian(
     const difference = verbs.binary('sub', identity, row);
     const factor = verbs.select(verbs.binary('mul', identity, top), others, difference);
     const product = verbs.binary('mul', column, factor);
-    return [temperature === 1 ? product : verbs.binary('div', product, temperature)];
+    return [overTemperature(verbs, product, temperature)];
   };
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
 }
@@ -43,7 +44,7 @@ export function logSoftmaxJacobian(
     const others = verbs.reduce('sum', verbs.select(verbs.binary('sub', ofColumn, 0.5), 0, ofColumn));
     const isTop = verbs.binary('mul', identity, verbs.binary('sub', ofRow, 0.5));
     const entries = verbs.select(isTop, others, verbs.binary('sub', identity, ofRow));
-    return [temperature === 1 ? entries : verbs.binary('div', entries, temperature)];
+    return [overTemperature(verbs, entries, temperature)];
   };
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
 }

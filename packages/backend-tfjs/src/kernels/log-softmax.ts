@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, shapesOf } from './logits.js';
+import { logitsOf, overTemperature, shapesOf } from './logits.js';
 
 /** `x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
@@ -40,7 +40,7 @@ export function logSoftmaxVjp(
     const ofTop = verbs.binary('sub', verbs.binary('mul', g, othersOfP), verbs.binary('mul', p, othersOfG));
     const rest = verbs.binary('sub', g, verbs.binary('mul', p, verbs.reduce('sum', g)));
     const slopes = verbs.select(isTop, ofTop, rest);
-    return [temperature === 1 ? slopes : verbs.binary('div', slopes, temperature)];
+    return [overTemperature(verbs, slopes, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }
@@ -62,7 +62,7 @@ export function logSoftmaxJvp(
     const rest = verbs.binary('sub', t, origin);
     const mean = verbs.reduce('sum', verbs.binary('mul', p, rest));
     const difference = verbs.binary('sub', rest, mean);
-    return [temperature === 1 ? difference : verbs.binary('div', difference, temperature)];
+    return [overTemperature(verbs, difference, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }

@@ -22,6 +22,11 @@ export function shapesOf(rows: Rows, parameters?: SoftmaxParameters<TfBuffer>) {
   return { shape, reduced };
 }
 
+/** `value / temperature`; a temperature of 1 needs no division. */
+export function overTemperature<V>(verbs: Verbs<V>, value: V, temperature: number): V {
+  return temperature === 1 ? value : verbs.binary('div', value, temperature);
+}
+
 export function logitsOf<V>(
   verbs: Verbs<V>,
   logits: TfBuffer,
@@ -31,7 +36,7 @@ export function logitsOf<V>(
   const { temperature } = parameters;
   const { shape, reduced } = shapesOf(rows, parameters);
   const x = verbs.input(logits, shape);
-  const tempered = temperature === 1 ? x : verbs.binary('div', x, temperature);
+  const tempered = overTemperature(verbs, x, temperature);
   if (!parameters.mask) return { values: tempered, mask: null, shape, reduced };
   const mask = verbs.input(parameters.mask.buffer, [1, shape[1], shape[2], shape[3]]);
   return { values: verbs.select(mask, tempered, Number.NEGATIVE_INFINITY), mask, shape, reduced };

@@ -2,7 +2,7 @@ import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { shapesOf } from './logits.js';
+import { overTemperature, shapesOf } from './logits.js';
 
 /**
  * `s ⊙ (g − ⟨s, g⟩) / temperature`. Because probabilities sum to 1, subtracting a constant from g does not change the result: where a
@@ -24,7 +24,7 @@ export function vjp(
     const rest = verbs.binary('sub', g, origin);
     const mean = verbs.reduce('sum', verbs.binary('mul', s, rest));
     const product = verbs.binary('mul', s, verbs.binary('sub', rest, mean));
-    return [temperature === 1 ? product : verbs.binary('div', product, temperature)];
+    return [overTemperature(verbs, product, temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }

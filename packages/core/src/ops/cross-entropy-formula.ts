@@ -119,11 +119,13 @@ export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 function indexTotals(call: TargetCall, indices: HostArray): HostArray {
   const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
   const totals = hostArray(indices.length, dtype);
-  const spread = labelSmoothing > 0 && weightHost ? overKept(call, (c) => weightHost[c] ?? 0) : null;
-  const kept = overKept(call, () => 1);
+  const spread =
+    labelSmoothing > 0 && weightHost
+      ? { weight: overKept(call, (c) => weightHost[c] ?? 0), kept: overKept(call, () => 1) }
+      : null;
   for (const [row, index] of indices.entries()) {
     if (index === ignoreIndex) continue;
-    const mean = spread === null ? 1 : spread(row) / kept(row);
+    const mean = spread === null ? 1 : spread.weight(row) / spread.kept(row);
     totals[row] = (1 - labelSmoothing) * (weightHost?.[index] ?? 1) + labelSmoothing * mean;
   }
   return totals;
