@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { explored, usePlayground } from './playground.js';
+import { explored, runUntil, usePlayground } from './playground.js';
 
 const { open, openAnew } = usePlayground();
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -20,9 +20,8 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
   conformance: {
     hash: 'conformance',
     async prepare(page) {
-      await page.getByRole('button', { name: 'Run the suite' }).click();
-      await page.locator('.sections').waitFor();
-      await page.getByRole('button', { name: 'Cancel' }).click();
+      await page.getByRole('button', { name: 'Run the suite' }).waitFor();
+      await runUntil(page, '.sections');
     },
   },
   bench: {

@@ -109,6 +109,27 @@ function followLink(page: Page, hash: string): Promise<void> {
   );
 }
 
+/**
+ * Runs the suite and cancels it as soon as the page shows what the selector finds. The page clicks itself: a click from outside waits for the button, and the
+ * run may end meanwhile.
+ */
+export function runUntil(page: Page, selector: string): Promise<void> {
+  return page.evaluate((expected) => {
+    const click = (label: string) =>
+      [...document.querySelectorAll('button')].find(({ textContent }) => textContent?.trim() === label)?.click();
+    return new Promise<void>((resolve) => {
+      const observer = new MutationObserver(() => {
+        if (document.querySelector(expected) === null) return;
+        observer.disconnect();
+        click('Cancel');
+        resolve();
+      });
+      observer.observe(document.body, { childList: true, subtree: true, characterData: true });
+      click('Run the suite');
+    });
+  }, selector);
+}
+
 /** The text of a downloaded file. It has no path here, because Playwright is connected to a browser that another process started. */
 export async function textOf(download: Download): Promise<string> {
   return text(await download.createReadStream());
