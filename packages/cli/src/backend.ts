@@ -10,6 +10,7 @@ import {
 } from '@softgrad/core';
 import { backends, registerBackends } from 'softgrad/backends';
 import type { Backends, Session } from './context.js';
+import { startLateProgress } from './progress.js';
 
 /** The URL of a module that registers softgrad's own backends in another process. */
 export const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).resolve('softgrad')).href;
@@ -32,8 +33,13 @@ const defaults = ['wasm', 'cpu'];
  * @throws ERR_BACKEND_UNAVAILABLE with the reason
  */
 export async function openBackend(name: string | undefined, session: Session): Promise<Backend> {
-  const provider = name === undefined ? await loadDefault(session) : await loadAvailable(name, session);
-  return provider.open();
+  const progress = startLateProgress(`opening ${name ?? 'a backend'}`, 1, session);
+  try {
+    const provider = name === undefined ? await loadDefault(session) : await loadAvailable(name, session);
+    return await provider.open();
+  } finally {
+    progress.stop();
+  }
 }
 
 /** The first default that can run here, with a notice for each earlier one that cannot. */

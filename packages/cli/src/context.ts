@@ -22,10 +22,11 @@ export interface Backends {
   load(name: string): Promise<BackendProvider>;
 }
 
-/** The result of a command line that ran in its own process. */
+/** How a command line ended that ran in its own process. */
 export interface Apart {
   readonly status: number;
-  readonly stdout: string;
+  /** `SIGSEGV` or `exit status 70`. */
+  readonly cause: string;
   readonly stderr: string;
 }
 
@@ -38,8 +39,11 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly limits: Limits;
   readonly backends: Backends;
-  /** Runs a command line in another process, whose native libraries write to that process's standard error. */
-  readonly apart?: (args: readonly string[]) => Promise<Apart>;
+  /**
+   * Runs a command line in another process, whose native libraries write to that process's standard error, and calls the listener with each line of its
+   * standard output as soon as it is written.
+   */
+  readonly apart?: (args: readonly string[], onLine: (line: string) => void) => Promise<Apart>;
   /** The description of the machine for a report. */
   machine(): Machine;
   /**
@@ -49,6 +53,8 @@ export interface Context {
   readonly onInterrupt?: (listener: () => void) => () => void;
   /** Milliseconds from a fixed point in time. */
   now(): number;
+  /** Calls the listener once after that time, which does not keep the process alive; returns a function that cancels it. */
+  after(milliseconds: number, listener: () => void): () => void;
   /** Calls the listener when nothing keeps the process alive any longer; returns a function that removes the listener. */
   onIdle(listener: () => void): () => void;
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { totalmem } from 'node:os';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { ownBackends } from './backend.js';
 import type { Apart } from './context.js';
@@ -22,12 +24,17 @@ removeTemporariesOnSignal(process, () => {
   return interruptListener !== undefined;
 });
 
-function apart(args: readonly string[]): Promise<Apart> {
+function apart(args: readonly string[], onLine: (line: string) => void): Promise<Apart> {
   const command = [...process.execArgv, fileURLToPath(import.meta.url), ...args];
-  return new Promise((resolve) => {
-    execFile(process.execPath, command, (error, stdout, stderr) => {
-      const status = typeof error?.code === 'number' ? error.code : exitDefect;
-      resolve({ status: error === null ? 0 : status, stdout, stderr });
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  createInterface({ input: child.stdout }).on('line', onLine);
+  const stderr = text(child.stderr);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const status = code ?? exitDefect;
+      const cause = signal ?? `exit status ${status}`;
+      resolve(stderr.then((written) => ({ status, cause, stderr: written })));
     });
   });
 }
@@ -48,6 +55,10 @@ const exitCode = await run(process.argv.slice(2), {
     };
   },
   now: () => performance.now(),
+  after(milliseconds, listener) {
+    const timer = setTimeout(listener, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
   onIdle(listener) {
     process.once('beforeExit', listener);
     return () => process.off('beforeExit', listener);

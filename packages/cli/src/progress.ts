@@ -10,7 +10,7 @@ export interface Progress {
   stop(): void;
 }
 
-type Streams = Pick<Context, 'stdout' | 'stderr' | 'now'>;
+type Streams = Pick<Context, 'stdout' | 'stderr' | 'now' | 'after'>;
 
 /** Milliseconds after which a bar is shown. */
 const patience = 1000;
@@ -30,21 +30,27 @@ export function startProgress(label: string, total: number, context: Streams): P
   return context.stderr.isTTY ? bar(label, total, context, context.now()) : silent(context);
 }
 
-/** A bar for a run that may be short: it is shown if the run has not ended after a second. */
+/** A bar for a run that may be short: it is shown if the run has not ended after a second, also if it waits for its first step. */
 export function startLateProgress(label: string, total: number, context: Streams): Progress {
+  if (!context.stderr.isTTY) return silent(context);
   const began = context.now();
-  let shown = silent(context);
-  let late = context.stderr.isTTY === true;
+  let at: readonly [done: number, label?: string] = [0];
+  let shown: Progress | null = null;
+  const show = () => {
+    shown ??= bar(label, total, context, began);
+    shown.update(...at);
+  };
+  const cancel = context.after(patience, show);
   return {
     update(done, current) {
-      if (late && context.now() - began >= patience) {
-        late = false;
-        shown = bar(label, total, context, began);
-      }
-      shown.update(done, current);
+      at = current === undefined ? [done] : [done, current];
+      if (shown !== null || context.now() - began >= patience) show();
     },
-    print: (lines) => shown.print(lines),
-    stop: () => shown.stop(),
+    print: (lines) => (shown ?? silent(context)).print(lines),
+    stop() {
+      cancel();
+      shown?.stop();
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { type Backend, type BackendProvider, operationsOf, SoftgradError } from '@softgrad/core';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
+import type { Apart, Context } from '../src/context.js';
 import { fakeBackends, softgrad } from './command.js';
 
 const cpu = await (await ownBackends.load('cpu')).open();
@@ -78,28 +79,60 @@ test('each backend is closed again, and any other error is a defect', async () =
   expect(status).toBe(70);
 });
 
-test('they are inspected in another process, whose standard error is shown if it fails', async () => {
-  const { stdout: inspected } = await softgrad(['backends', '--json'], { backends });
-  const run = (status: number, env = {}) => {
+describe('they are inspected in another process', () => {
+  const command = (names: readonly string[]) => ['backends', '--inspect', ...names];
+
+  /** The command with processes that end after this many backends, and are then run once more. */
+  async function run(ends: readonly (Apart & { readonly after: number })[], env = {}, terminal = false) {
     const calls: (readonly string[])[] = [];
-    const apart = async (args: readonly string[]) => {
+    const apart: Context['apart'] = async (args, onLine) => {
       calls.push(args);
-      return { status, stdout: status === 0 ? inspected : 'half of', stderr: 'Warning: no driver\n' };
+      const { stdout } = await softgrad(args, { backends });
+      const { after = Number.POSITIVE_INFINITY, ...ended } = ends[calls.length - 1] ?? fine;
+      for (const line of stdout.trimEnd().split('\n').slice(0, after)) onLine(line);
+      return ended;
     };
-    return softgrad(['backends', '--json'], { backends: fakeBackends({}), apart, env }).then((result) => ({
-      ...result,
-      calls,
-    }));
-  };
-  const calls = [['backends', '--json', '--in-process']];
-  expect(await run(0)).toEqual({ status: 0, stdout: inspected, stderr: '', calls });
-  expect((await run(0, { SOFTGRAD_DEBUG: '1' })).stderr).toBe('Warning: no driver\n');
-  expect(await run(70)).toEqual({ status: 70, stdout: '', stderr: 'Warning: no driver\n', calls });
-  const apart = () => Promise.reject(new Error('not to be called'));
-  expect(await softgrad(['backends', '--json', '--in-process'], { backends, apart })).toEqual({
-    status: 0,
-    stdout: inspected,
-    stderr: '',
+    let at = 0;
+    const now = () => at++ * 600;
+    return { ...(await softgrad(['backends', '--json'], { backends, apart, env, now, terminal })), calls };
+  }
+  const fine = { status: 0, cause: 'exit status 0', stderr: 'Warning: no driver\n' };
+  const names = backends.names();
+
+  test('whose standard error is shown for debugging only', async () => {
+    const { stdout } = await softgrad(['backends', '--json'], { backends });
+    expect(await run([])).toEqual({ status: 0, stdout, stderr: '', calls: [command(names)] });
+    expect((await run([], { SOFTGRAD_DEBUG: '1' })).stderr).toBe('Warning: no driver\n');
+  });
+
+  test('with a bar after a second, which names the one in hand', async () => {
+    const { stderr } = await run([], {}, true);
+    expect(stderr).toMatch(/inspecting fused \S{30} 0% /);
+    expect(stderr).toMatch(new RegExp(`inspecting ${names.at(-1)} \\S{30} 100% `));
+  });
+
+  test('and one that ends the process cannot run: it is named, and the next ones are inspected in a new process', async () => {
+    const all = JSON.parse((await run([])).stdout);
+    const crash = { status: 70, cause: 'SIGSEGV', stderr: 'Segmentation fault\n', after: 1 };
+    const { status, stdout, stderr, calls } = await run([crash]);
+    const reports = JSON.parse(stdout);
+    const reason = 'the process that opened it ended by SIGSEGV; see standard error';
+    expect(reports[1]).toEqual({ name: names[1], unavailable: reason, device: null, dtypes: [], operations: {} });
+    expect(reports.toSpliced(1, 1)).toEqual(all.toSpliced(1, 1));
+    expect([status, stderr]).toEqual([70, 'Segmentation fault\n']);
+    expect(calls).toEqual([command(names), command(names.slice(2))]);
+  });
+
+  test('unless the command itself is that process', async () => {
+    const apart = () => Promise.reject(new Error('not to be called'));
+    const { status, stdout, stderr } = await softgrad(command(names), { backends, apart });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).name),
+    ).toEqual(names);
   });
 });
 

@@ -19,6 +19,7 @@ interface RunOptions {
   readonly backends?: Context['backends'];
   readonly onIdle?: Context['onIdle'];
   readonly now?: Context['now'];
+  readonly after?: Context['after'];
   readonly apart?: Context['apart'];
   readonly machine?: Context['machine'];
   readonly onInterrupt?: Context['onInterrupt'];
@@ -38,6 +39,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     backends: options.backends ?? ownBackends,
     machine: options.machine ?? (() => thisMachine(process)),
     now: options.now ?? (() => 0),
+    after: options.after ?? (() => () => {}),
     ...(options.apart === undefined ? {} : { apart: options.apart }),
     ...(options.onInterrupt === undefined ? {} : { onInterrupt: options.onInterrupt }),
     onIdle: options.onIdle ?? (() => () => {}),

@@ -94,7 +94,12 @@ describe('what is left is told to a factor of 1.5, from a tenth of the time on',
 function toldAfter(elapsed: number, share: number): number {
   let at = 0;
   const stderr = recorder(true);
-  const progress = startProgress('conformance', 1, { stdout: recorder(true), stderr, now: () => at });
+  const progress = startProgress('conformance', 1, {
+    stdout: recorder(true),
+    stderr,
+    now: () => at,
+    after: () => () => {},
+  });
   at = elapsed;
   progress.update(share);
   progress.stop();

@@ -13,8 +13,12 @@ const clearLine = '\u001b[2K';
 function start(label: string, total: number, terminal = true, begin = startProgress) {
   const stdout = recorder(terminal);
   const stderr = recorder(terminal);
-  const clock = { at: 0 };
-  const progress = begin(label, total, { stdout, stderr, now: () => clock.at });
+  const clock = { at: 0, timers: new Map<number, () => void>() };
+  const after = (milliseconds: number, listener: () => void) => {
+    clock.timers.set(milliseconds, listener);
+    return () => clock.timers.delete(milliseconds);
+  };
+  const progress = begin(label, total, { stdout, stderr, now: () => clock.at, after });
   return { progress, clock, drawn: stderr.text, printed: stdout.text };
 }
 
@@ -104,6 +108,20 @@ test('a late bar is drawn if the run has not ended after a second, and never unl
   }
 });
 
+test('a late bar is drawn after a second also if the run still waits for its first step, and its timer ends with it', () => {
+  for (const terminal of [true, false]) {
+    const { progress, clock, drawn } = start('backends', 4, terminal, startLateProgress);
+    expect([...clock.timers.keys()]).toEqual(terminal ? [1000] : []);
+    clock.at = 1000;
+    clock.timers.get(1000)?.();
+    expect(drawn()).toMatch(terminal ? /backends \S{30} 0% \? left/ : /^$/);
+    progress.update(2, 'tfjs');
+    progress.stop();
+    if (terminal) expect(drawn()).toMatch(/tfjs \S{30} 50% 1s left/);
+    expect(clock.timers.size).toBe(0);
+  }
+});
+
 describe('a command that takes over a second has a bar on a terminal', () => {
   const x = folder.zeros('x.npy', 64, 4);
   const table = folder.write('x.csv', '1,2,3,4\n'.repeat(64));
@@ -135,6 +153,22 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     expect(await drawn(args, 600)).toMatch(bar);
     expect(await drawn(args, 1)).toBe('');
     expect(await drawn(args, 600, false)).toBe('');
+  });
+
+  test.each<[string, readonly string[], RegExp]>([
+    ['opening an engine', ['softmax', x, '--backend', 'cpu', '--out', out], /opening cpu \S{30} 0% /],
+    ['looking at engines', ['backends'], /inspecting cpu \S{30} 0% /],
+    ['a case for a report', ['report', '--backend', 'cpu', '--id', 'lifecycle/close'], /close on cpu \S{30} 0% /],
+  ])('%s, also while nothing has been done', async (_, args, bar) => {
+    const after = (_: number, listener: () => void) => {
+      listener();
+      return () => {};
+    };
+    const { status, stderr } = await softgrad(args, { terminal: true, after });
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(bar);
+    expect(stderr.endsWith(clearLine)).toBe(true);
+    expect((await softgrad(args, { terminal: true })).stderr).toBe('');
   });
 
   test('the progress of a long text is shown while it is written', async () => {

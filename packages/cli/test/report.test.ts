@@ -117,11 +117,14 @@ test('invalid options are one-line errors with exit code 2', async () => {
 });
 
 test('an engine that ends its process does not end the report', async () => {
-  const apart = async (): Promise<Apart> => ({ status: 139, stdout: '', stderr: 'Segmentation fault\n' });
+  const apart = async (): Promise<Apart> => ({ status: 70, cause: 'SIGSEGV', stderr: 'Segmentation fault\n' });
   const { status, stdout, stderr } = await softgrad(['report'], { backends, apart, machine: () => machine });
   expect(stdout).toContain('| runtime | Node 1 |');
-  expect(stdout).toContain('unknown, because the process that looked for them crashed; see standard error');
-  expect([status, stderr]).toEqual([0, 'Segmentation fault\n']);
+  for (const name of backends.names())
+    expect(stdout).toContain(
+      `| ${name} | cannot run: the process that opened it ended by SIGSEGV; see standard error |`,
+    );
+  expect([status, stderr]).toEqual([0, 'Segmentation fault\n'.repeat(backends.names().length)]);
 });
 
 test('the machine is described by runtime, system, processor and memory, without anything about the person', async () => {

@@ -1,6 +1,7 @@
 import { type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
 import { Command, Option } from 'commander';
 import type { Backends, Session } from '../context.js';
+import { startLateProgress } from '../progress.js';
 import { formatWrapped } from '../table.js';
 
 /** The state of a backend on this machine. */
@@ -21,7 +22,7 @@ export function backendsCommand(session: Session): Command {
       'Lists every backend: whether it can run here, its dtypes and operations, and if it cannot run, why and what to do.',
     )
     .option('--json', 'prints JSON')
-    .addOption(new Option('--in-process').hideHelp())
+    .addOption(new Option('--inspect <names...>').hideHelp())
     .addHelpText(
       'after',
       `
@@ -31,37 +32,58 @@ Examples:
   $ softgrad backends
   $ softgrad backends --json`,
     )
-    .action(async (options: Options) => {
-      const { stdout } = session;
-      const reports = await inspectAll(options, session);
-      if (reports === null) return;
-      stdout.write(
-        options.json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`,
-      );
-    });
+    .action((options: Options) => run(options, session));
+}
+
+async function run({ json, inspect: names }: Options, session: Session): Promise<void> {
+  const { stdout, backends } = session;
+  if (names !== undefined) {
+    for (const name of names) stdout.write(`${JSON.stringify(await inspect(name, backends))}\n`);
+    return;
+  }
+  const reports = await inspectAll(session);
+  stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`);
 }
 
 interface Options {
   readonly json?: true;
-  /** Inspects in this process, including everything that native libraries print. */
-  readonly inProcess?: true;
+  /** Prints a line of JSON for each of these backends. Nothing catches what native libraries print. */
+  readonly inspect?: readonly string[];
 }
 
 /**
- * Inspects in another process, because native libraries print warnings to standard error if a driver is missing, and the
- * report says the same in words; null if that process failed.
+ * Inspects in another process, because native libraries print warnings to standard error if a driver is missing, and the report says the
+ * same in words. A backend that ends this process is reported as one that cannot run, and the next ones are inspected in a new process.
  */
-export async function inspectAll({ inProcess }: Options, session: Session): Promise<readonly BackendReport[] | null> {
+export async function inspectAll(session: Session): Promise<readonly BackendReport[]> {
   const { apart, backends, env, stderr } = session;
-  if (inProcess || apart === undefined) {
-    const reports: BackendReport[] = [];
-    for (const name of backends.names()) reports.push(await inspect(name, backends));
-    return reports;
+  const names = backends.names();
+  const reports: BackendReport[] = [];
+  const printed: string[] = [];
+  const progress = startLateProgress(`inspecting ${names[0]}`, names.length, session);
+  const add = (report: BackendReport) => {
+    reports.push(report);
+    progress.update(reports.length, `inspecting ${names[reports.length] ?? report.name}`);
+  };
+  try {
+    while (reports.length < names.length) {
+      const rest = names.slice(reports.length);
+      if (apart === undefined) {
+        for (const name of rest) add(await inspect(name, backends));
+        break;
+      }
+      const ended = await apart(['backends', '--inspect', ...rest], (line) => add(JSON.parse(line)));
+      if (ended.status !== 0 || env.SOFTGRAD_DEBUG) printed.push(ended.stderr);
+      const next = names[reports.length];
+      if (next === undefined) break;
+      session.exitCode = ended.status;
+      add(cannotRun(next, `the process that opened it ended by ${ended.cause}; see standard error`));
+    }
+  } finally {
+    progress.stop();
   }
-  const inspected = await apart(['backends', '--json', '--in-process']);
-  if (inspected.status !== 0 || env.SOFTGRAD_DEBUG) stderr.write(inspected.stderr);
-  session.exitCode = inspected.status;
-  return inspected.status === 0 ? JSON.parse(inspected.stdout) : null;
+  stderr.write(printed.join(''));
+  return reports;
 }
 
 async function inspect(name: string, backends: Backends): Promise<BackendReport> {

@@ -5,6 +5,7 @@ import { loadDefault } from '../backend.js';
 import type { Session } from '../context.js';
 import type { Machine } from '../machine.js';
 import { blaming, loadModule, settled } from '../module.js';
+import { startLateProgress } from '../progress.js';
 import { formatCalls, formatMismatch } from '../trace.js';
 import { type Installed, installedVersions } from '../versions.js';
 import { type BackendReport, inspectAll } from './backends.js';
@@ -48,7 +49,7 @@ async function run(options: Options, session: Session): Promise<void> {
     );
   }
   const cases = id === undefined ? [] : await runCases(id, options, session);
-  const engines = await inspectAll({}, session);
+  const engines = await inspectAll(session);
   // The report matters most for an engine that ends the process.
   session.exitCode = 0;
   const versions = installedVersions(session.backends.names());
@@ -72,9 +73,7 @@ function inBrackets(engine: readonly string[]): string {
   return engine.length > 0 ? ` (${engine.join(', ')})` : '';
 }
 
-function describeEngines(engines: readonly BackendReport[] | null): string {
-  if (engines === null)
-    return '**Engines**: unknown, because the process that looked for them crashed; see standard error.';
+function describeEngines(engines: readonly BackendReport[]): string {
   const rows = engines.map(({ name, unavailable, device, dtypes }) =>
     unavailable === null ? [name, device ?? '', dtypes.join(', ')] : [name, `cannot run: ${unavailable}`, ''],
   );
@@ -94,10 +93,12 @@ async function runCases(id: string, { backend, module }: Options, session: Sessi
   if (!cases.some((one) => one.id === id)) throw unknownCase(id, cases);
   const opened = 'open' in target ? await blaming(module, session, target.open()) : target;
   const trace = traced(opened);
+  const progress = startLateProgress(`${id} on ${opened.name}`, 1, session);
   try {
     const bound = (await conformance(trace.backend)).filter((one) => one.id === id);
     const texts: string[] = [];
     for (const one of bound) {
+      progress.update(texts.length / bound.length);
       trace.clear();
       const outcome = await outcomeOf(one, session);
       const values = mismatchOf(outcome.error);
@@ -109,6 +110,7 @@ async function runCases(id: string, { backend, module }: Options, session: Sessi
     }
     return texts;
   } finally {
+    progress.stop();
     await opened.close();
   }
 }
