@@ -2,7 +2,6 @@
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
-import { chromium } from 'playwright-core';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
 import { withProject } from './project.mjs';
 
@@ -174,6 +173,8 @@ async function inChromium(folder, policy = "script-src 'self' 'wasm-unsafe-eval'
     response.end(known ? readFileSync(file) : 'not found');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // Imported here, because this module is loaded before anything is installed.
+  const { chromium } = await import('playwright-core');
   const browser = await chromium.launch({ executablePath: await ensureChromium(), args: [...chromiumFlags] });
   try {
     const page = await browser.newPage();

@@ -1,7 +1,6 @@
 // Does what the READMEs tell a reader to do: every install line as it is written, and the first example after it.
 import { readFileSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
-import { transformWithOxc } from 'vite';
 import { withProject } from './project.mjs';
 
 /** The blocks of a language in a package's README. */
@@ -45,6 +44,8 @@ async function checkReadme(folder, name, registry) {
 }
 
 async function runExample(project, { place, text }) {
+  // Imported here, because this module is loaded before anything is installed.
+  const { transformWithOxc } = await import('vite');
   const { code } = await transformWithOxc(text, 'example.ts', { target: 'es2022', sourcemap: false });
   project.write('example.mjs', code);
   const printed = await project.run(process.execPath, ['example.mjs']);

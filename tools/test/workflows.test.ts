@@ -28,6 +28,29 @@ test('every npm script that a workflow runs exists', () => {
   expect(run).toContain('test:all');
 });
 
+test('every script that installs the dependencies needs none of them before', () => {
+  const { scripts }: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(read('package.json'));
+  const files = Object.values(scripts).flatMap((script) => /^node (scripts\/\S+)/.exec(script)?.[1] ?? []);
+  const installing = files
+    .map((file) => staticImports(file))
+    .filter((found) => found.includes('scripts/workspace.mjs'));
+  expect(installing.length).toBeGreaterThan(10);
+  expect(installing.flat().filter((name) => !/^node:|\.mjs$/.test(name))).toEqual([]);
+});
+
+/** What a module imports when it is loaded, by itself and through other modules: paths from the root and names of packages. */
+function staticImports(path: string, found = new Set<string>()): readonly string[] {
+  found.add(path);
+  for (const [, name = ''] of read(path).matchAll(/^(?:import|export|\}) ?[^;(]*?from '([^']+)'/gm)) {
+    if (!name.startsWith('.')) found.add(name);
+    else {
+      const imported = new URL(name, new URL(path, root)).href.slice(root.href.length);
+      if (!found.has(imported)) staticImports(imported, found);
+    }
+  }
+  return [...found];
+}
+
 test('a workflow tries the mutants of every package that has some', () => {
   const options = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const;
   let refused = '';
