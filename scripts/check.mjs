@@ -1,5 +1,5 @@
 // `npm run check`, at the root for every package and in a package for that one: packs it as it would be published, lints the tarball
-// (publint), resolves its types as TypeScript would (Are the types wrong), and runs the package's own `check:more` if it has one. The
+// (publint), resolves its types as TypeScript would (Are the types wrong), looks in its declarations for types that old versions lack, and runs the package's own `check:more` if it has one. The
 // tests are type-checked too, including those of packages that are not published.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join, relative, resolve } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { unsupportedDeclarations } from './declarations.mjs';
 import { packInto, publishedPackages } from './packages.mjs';
 import { root, run } from './workspace.mjs';
 
@@ -23,8 +24,8 @@ if (packages.length === 0) throw new Error(`${here} is not a package that is pub
 const tarballs = mkdtempSync(join(tmpdir(), 'softgrad-check-'));
 let failures = 0;
 try {
-  for (const { manifest, tarball } of packInto(tarballs, packages)) {
-    const problems = await problemsOf(readFileSync(tarball));
+  for (const { folder, manifest, tarball } of packInto(tarballs, packages)) {
+    const problems = [...(await problemsOf(readFileSync(tarball))), ...unsupportedDeclarations({ folder, manifest })];
     console.log(`${manifest.name}: ${problems.length === 0 ? 'no problems' : 'FAILED'}`);
     for (const problem of problems) console.log(`  ${problem}`);
     failures += problems.length;

@@ -25,6 +25,15 @@ function bundlersTable(parts) {
   return table(['bundler', 'cpu and wasm in Chromium', 'threads', 'a bundle for Node', 'tested'], rows);
 }
 
+function placesTable(parts) {
+  const rows = parts.map(([name, { version, date, results }]) => [
+    `${name} ${version}`.trim(),
+    ...['computes', 'threads'].map((check) => shown(results[check])),
+    date,
+  ]);
+  return table(['place', 'cpu and wasm compute in', 'threads', 'tested'], rows);
+}
+
 function typesTable([[, { versions, results, date }]]) {
   const cells = Object.keys(Object.values(results)[0]);
   const rows = Object.entries(results)
@@ -38,7 +47,13 @@ function readmesTable([[, { results, date }]]) {
   return table(['package', 'its README: the install line, and the first example', 'tested'], rows);
 }
 
-const tables = { runtimes: runtimesTable, bundlers: bundlersTable, types: typesTable, readmes: readmesTable };
+const tables = {
+  runtimes: runtimesTable,
+  bundlers: bundlersTable,
+  places: placesTable,
+  types: typesTable,
+  readmes: readmesTable,
+};
 
 /** The page with each table inserted between its marks. */
 export function withConsumers(page, consumers) {

@@ -1,8 +1,8 @@
 // Tests that an application bundled by each bundler computes in Chromium and in Node, on cpu, on wasm and on two threads of wasm.
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { extname, join } from 'node:path';
-import { chromiumFlags, ensureChromium } from '../chromium.mjs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { resultOfFolder } from './chromium-page.mjs';
+import { computed, threadsOf } from './computed.mjs';
 import { withProject } from './project.mjs';
 
 /** Optional packages, which softgrad imports if they are installed. */
@@ -101,6 +101,7 @@ export async function checkBundler(name, { registry, check }) {
     await project.npm('install', 'softgrad', '@softgrad/backend-wasm', ...bundler.packages);
     const manifest = join(project.folder, 'node_modules', ...(bundler.version ?? main).split('/'), 'package.json');
     const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+    project.copy('compute.mjs');
     project.copy('bundled.mjs');
     for (const [file, content] of Object.entries(bundler.files ?? {})) project.write(file, content);
 
@@ -109,7 +110,7 @@ export async function checkBundler(name, { registry, check }) {
     results.page = await check(`${name}: page`, async () => {
       complain(await project.shell(`${bundler.page} 2>&1`));
       if (bundler.loads) project.write('page/index.html', script(bundler.loads));
-      found = await inChromium(join(project.folder, 'page'), bundler.policy);
+      found = await resultOfFolder(join(project.folder, 'page'), bundler.policy);
       return computed(found);
     });
     if (found) results.threads = await check(`${name}: threads`, async () => threadsOf(found));
@@ -128,20 +129,6 @@ function complain(output) {
   if (/critical dependency|circular/i.test(output)) throw new Error(`the bundler warns:\n${output}`);
 }
 
-function computed({ error, onCpu, onWasm, right, device }) {
-  const half = 'Tensor (1, 2) float32 on';
-  if (error) throw new Error(error);
-  if (onCpu !== `${half} cpu [[0.5, 0.5]]`) throw new Error(`cpu gives ${onCpu}`);
-  if (onWasm !== `${half} wasm [[0.5, 0.5]]`) throw new Error(`wasm gives ${onWasm}`);
-  if (!right) throw new Error(`softmax of equal logits is wrong on ${device}`);
-  return 'computes';
-}
-
-function threadsOf({ device }) {
-  if (!/2 threads$/.test(device)) throw new Error(`two threads were asked for; the device is ${device}`);
-  return '2 threads';
-}
-
 /** Runs the bundle where there are no packages. */
 async function inNode(project, entry) {
   cpSync(join(project.folder, 'node'), join(project.folder, 'alone'), { recursive: true });
@@ -150,44 +137,4 @@ async function inNode(project, entry) {
   const result = JSON.parse(output.trim().split('\n').at(-1));
   computed(result);
   return threadsOf(result);
-}
-
-const types = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.wasm': 'application/wasm',
-};
-
-/** What the page in a folder computes in Chromium, cross-origin isolated and without leave to evaluate code. */
-async function inChromium(folder, policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:") {
-  const headers = {
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Cross-Origin-Embedder-Policy': 'require-corp',
-    'Content-Security-Policy': `default-src 'self'; ${policy}`,
-  };
-  const server = createServer(({ url = '/' }, response) => {
-    const file = join(folder, url === '/' ? 'index.html' : url.split('?')[0]);
-    const known = existsSync(file);
-    response.writeHead(known ? 200 : 404, { 'Content-Type': types[extname(file)] ?? 'text/plain', ...headers });
-    response.end(known ? readFileSync(file) : 'not found');
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  // Imported here, because this module is loaded before anything is installed.
-  const { chromium } = await import('playwright-core');
-  const browser = await chromium.launch({ executablePath: await ensureChromium(), args: [...chromiumFlags] });
-  try {
-    const page = await browser.newPage();
-    const complaints = [];
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => complaints.push(message.text()));
-    await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    const result = await page.evaluate('globalThis.result');
-    if (result === undefined) throw new Error(`the page did not run:\n${complaints.join('\n')}`);
-    return result;
-  } finally {
-    await browser.close();
-    server.closeAllConnections();
-    server.close();
-  }
 }

@@ -10,6 +10,7 @@ import { packInto } from '../packages.mjs';
 import { prepare, root } from '../workspace.mjs';
 import { bundlers, checkBundler } from './bundlers.mjs';
 import { createChecks } from './checks.mjs';
+import { checkPlace, places } from './places.mjs';
 import { checkReadmes } from './readmes.mjs';
 import { startRegistry } from './registry.mjs';
 import { checkRuntime, runtimes } from './runtimes.mjs';
@@ -24,6 +25,7 @@ const parts = {
   ...Object.fromEntries(
     Object.keys(bundlers).map((name) => [name, part('bundlers', (tools) => checkBundler(name, tools))]),
   ),
+  ...Object.fromEntries(Object.keys(places).map((name) => [name, part('places', (tools) => checkPlace(name, tools))])),
   readmes: part('readmes', checkReadmes),
 };
 

@@ -15,11 +15,11 @@ const strictness = [{}, { exactOptionalPropertyTypes: true, noUncheckedIndexedAc
 /** Packages with a separate project, and what their users install in addition: a peer dependency that their types refer to, or the types of Node. */
 const companions = {
   '@softgrad/backend-tfjs': ['@tensorflow/tfjs-core@4'],
-  '@softgrad/distributed': ['@types/node@20'],
+  '@softgrad/distributed': ['@types/node@20', '@aws-sdk/client-s3@3'],
 };
 
 /** Packages whose types do not compile everywhere: errors in files that are not ours are ignored. */
-const foreign = ['@tensorflow/tfjs-core@4'];
+const foreign = ['@tensorflow/tfjs-core@4', '@aws-sdk/client-s3@3'];
 
 /** Compiles projects that import every entry, by each version of TypeScript and under each set of options. */
 export async function checkTypes({ registry, check, packed }) {
@@ -59,8 +59,10 @@ function withProjects([group, ...rest], registry, use, projects = []) {
   if (group === undefined) return use(projects);
   return withProject(group.name, registry, async (project) => {
     const blocks = await prepareProject(project, group.packages, group.others);
+    // From TypeScript 6 on, only the types that are listed here are global.
+    const types = group.others.some((other) => other.startsWith('@types/node')) ? ['node'] : [];
     const mayBeForeign = group.others.some((other) => foreign.includes(other));
-    return withProjects(rest, registry, use, [...projects, { project, blocks, mayBeForeign }]);
+    return withProjects(rest, registry, use, [...projects, { project, blocks, mayBeForeign, types }]);
   });
 }
 
@@ -91,8 +93,8 @@ async function prepareProject(project, packages, others) {
   return blocks;
 }
 
-async function compile({ project, blocks, mayBeForeign }, tsc, options) {
-  const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, ...options };
+async function compile({ project, blocks, mayBeForeign, types }, tsc, options) {
+  const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, types, ...options };
   // The examples use `console`, which the DOM types declare.
   const include = ['entries.ts', 'template/*.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
   project.write('tsconfig.json', { compilerOptions, include });

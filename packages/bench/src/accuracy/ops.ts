@@ -63,7 +63,7 @@ const softmaxProduct = {
 } as const satisfies Partial<AccuracyOp>;
 
 /** The ops by their names in core. */
-export const accuracyOps = {
+export const accuracyOps = byName({
   softmax: {
     operand: 'logits',
     results: perEntry,
@@ -177,7 +177,12 @@ export const accuracyOps = {
     // The target is in one of the periods.
     isPeriodic: false,
   },
-} as const satisfies Record<string, AccuracyOp>;
+});
+
+/** A function, so that the declarations have no types that TypeScript infers for the formulas. */
+function byName<Name extends string>(ops: Readonly<Record<Name, AccuracyOp>>): Readonly<Record<Name, AccuracyOp>> {
+  return ops;
+}
 
 export type AccuracyOpName = keyof typeof accuracyOps;
 

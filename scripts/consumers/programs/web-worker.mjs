@@ -1,0 +1,3 @@
+import { compute } from './compute.mjs';
+
+compute().then(postMessage);
