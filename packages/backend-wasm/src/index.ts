@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
-import { hasRelaxedSimd, missing } from './module.js';
+import { hasFusedMultiplyAdd, missing } from './module.js';
 import type { WasmOptions } from './options.js';
 import { spawner } from './spawn.js';
 
@@ -39,11 +39,11 @@ async function open(options: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
   if (module !== undefined) return openBackend({ threads, required, relaxedSimd: relaxedSimd ?? false, spawn, module });
   const reason = missing();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
-  const available = relaxedSimd === false ? false : hasRelaxedSimd();
+  const available = relaxedSimd === false ? false : hasFusedMultiplyAdd();
   if (relaxedSimd && !available) {
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
-      'wasm: this engine has no relaxed SIMD; leave the option out to use relaxed SIMD only where the engine has it',
+      'wasm: this engine has no relaxed SIMD with a fused multiply-add; leave the option out to use relaxed SIMD only where the engine has it',
     );
   }
   return openBackend({ threads, required, relaxedSimd: available, spawn });

@@ -19,16 +19,26 @@ export interface KernelModule {
   readonly isRelaxed: boolean;
 }
 
-// Modules with one function, which engines without the instruction refuse: () → v128, splat of 0; and its relaxed_madd.
+// A module with one function, which engines without SIMD refuse: () → v128, splat of 0.
 const simdProbe = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
-const relaxedProbe = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
-  0, 253, 15, 253, 133, 2, 11,
+// A module that engines without relaxed SIMD refuse. Its functions are a · a − c by relaxed_madd, where c is a · a rounded:
+// `f` in float32, a = 1 + 2⁻¹², and `d` in float64, a = 1 + 2⁻²⁹.
+const fusedProbe = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 9, 2, 96, 0, 1, 125, 96, 0, 1, 124, 3, 3, 2, 0, 1, 7, 9, 2, 1, 102, 0, 0, 1, 100, 0,
+  1, 10, 73, 2, 29, 0, 67, 0, 8, 128, 63, 253, 19, 67, 0, 8, 128, 63, 253, 19, 67, 0, 16, 128, 191, 253, 19, 253, 133,
+  2, 253, 31, 0, 11, 41, 0, 68, 0, 0, 128, 0, 0, 0, 240, 63, 253, 20, 68, 0, 0, 128, 0, 0, 0, 240, 63, 253, 20, 68, 0,
+  0, 0, 1, 0, 0, 240, 191, 253, 20, 253, 135, 2, 253, 33, 0, 11,
 ];
 
-/** Whether this engine compiles the kernels' build with relaxed SIMD (fused multiply-add). */
-export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(new Uint8Array(relaxedProbe));
+/**
+ * Whether the kernels' build with relaxed SIMD runs here: its relaxed_madd must round once, as a fused multiply-add does. The standard allows an engine to round
+ * the product first, as JavaScriptCore does.
+ */
+export function hasFusedMultiplyAdd(): boolean {
+  const bytes = new Uint8Array(fusedProbe);
+  if (!WebAssembly.validate(bytes)) return false;
+  const { f, d } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as Record<'f' | 'd', () => number>;
+  return f() === 2 ** -24 && d() === 2 ** -58;
 }
 
 /** Why WebAssembly SIMD can't run here, or null. */

@@ -23,7 +23,10 @@ export interface WasmOptions {
   readonly threads?: number | undefined;
   /** Throw ERR_BACKEND_UNAVAILABLE where there are fewer threads than `threads`. Default: compute with one thread. */
   readonly required?: boolean | undefined;
-  /** Use relaxed SIMD (fused multiply-add) if the engine has it, unless `false`. Results differ in the last bits from those without. */
+  /**
+   * Use relaxed SIMD if the engine has it with a fused multiply-add, unless `false`. Results differ in the last bits from those without. With `module` this is not
+   * checked: on an engine without a fused multiply-add, pass a module without relaxed SIMD.
+   */
   readonly relaxedSimd?: boolean | undefined;
   /**
    * The worker of the threads, `@softgrad/backend-wasm/worker`, as a bundler or a server has it. By default it is found beside this
