@@ -20,5 +20,5 @@ export default [
   check('tensor, softmax, setBackend, with cpu', '25.6 kB', ['@softgrad/backend-wasm', ...others]),
   // An engine loads only one of the two builds of the kernels, which have about the same size. The worker's
   // source is loaded only if threads are asked for and its file is not found.
-  check('the same, with cpu and wasm', '74.7 kB', [...others, './relaxed.generated.js', './worker.generated.js']),
+  check('the same, with cpu and wasm', '74.8 kB', [...others, './relaxed.generated.js', './worker.generated.js']),
 ];
