@@ -27,7 +27,7 @@ export const places = {
       return { page: await resultOfFolder(project.folder, policy) };
     },
   },
-  'a web worker': {
+  'a web worker, bundled by vite': {
     packages: ['vite'],
     async use({ project }) {
       copy(project, 'compute', 'web-worker', 'web-worker-page');
@@ -37,7 +37,7 @@ export const places = {
       return { page: await resultOfFolder(join(project.folder, 'page')) };
     },
   },
-  'a service worker': {
+  'a service worker, bundled by esbuild': {
     packages: ['esbuild'],
     threads: '1 thread',
     async use({ project }) {
