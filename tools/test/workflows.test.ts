@@ -41,7 +41,9 @@ test('every script that installs the dependencies needs none of them before', ()
 /** What a module imports when it is loaded, by itself and through other modules: paths from the root and names of packages. */
 function staticImports(path: string, found = new Set<string>()): readonly string[] {
   found.add(path);
-  for (const [, name = ''] of read(path).matchAll(/^(?:import|export|\}) ?[^;(]*?from '([^']+)'/gm)) {
+  // Statements of import come first; further down there may be programs in strings.
+  const [imports = ''] = read(path).split(/^(?!import|\}|\/|\s|$)/m, 1);
+  for (const [, name = ''] of imports.matchAll(/ from '([^']+)'/g)) {
     if (!name.startsWith('.')) found.add(name);
     else {
       const imported = new URL(name, new URL(path, root)).href.slice(root.href.length);
