@@ -10,6 +10,8 @@ export interface Noise {
   readonly absolute: number;
   /** Differences up to this at each entry, by which the given numbers were rounded. */
   readonly slack?: Float64Array;
+  /** Whether the rounding of what a candidate was computed from counts as rounding. */
+  readonly ofInputs?: boolean;
   /** The unit roundoff of a precision in which every step was rounded; absent where only the dtype of the numbers rounds. */
   readonly everyStep?: number;
   /** The difference, relative to the numbers, from which on two explanations can be told apart. */
@@ -44,9 +46,13 @@ const halfRoundings = 3;
  * The noise of numbers that were rounded at the end, and where a half precision has rounded them, of numbers that were
  * computed in it.
  */
-export function precisionLevels(f: number, { slack, unit }: Precision): readonly Noise[] {
+export function precisionLevels(f: number, precision: Precision | null, ofInputs: boolean): readonly Noise[] {
+  if (!precision && !ofInputs) return [];
   const relative = roundingsOf(f) * 2 ** -24;
-  const atTheEnd: Noise = { relative, absolute: 2 ** -126, slack, resolution: relative };
+  const least: Noise = { relative, absolute: 2 ** -126, ofInputs, resolution: relative };
+  if (!precision) return [least];
+  const { slack, unit } = precision;
+  const atTheEnd: Noise = { ...least, slack };
   if (unit === 0) return [atTheEnd];
   const doubled = slack.map((value) => 2 * value);
   return [atTheEnd, { ...atTheEnd, relative: halfRoundings * unit, slack: doubled, everyStep: unit }];
@@ -70,9 +76,10 @@ export function measure(data: Float64Array): Given {
  */
 export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[], step = 1): number[] {
   const { data, unit } = given;
-  const { values, terms } = candidate;
+  const { values, terms, open } = candidate;
   const valueAt = byIndex(values);
   const termAt = byIndex(terms);
+  const openAt = open && byIndex(open);
   const excess = new Float64Array(levels.length);
   let givenSquared = 0;
   let candidateSquared = 0;
@@ -89,8 +96,9 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     if (difference === 0) continue;
     const term = termAt(k);
     let level = 0;
-    for (const { relative, absolute, slack } of levels) {
-      const beyond = difference - (relative * term + absolute + (slack ? at(slack, k) : 0)) / unit;
+    for (const { relative, absolute, slack, ofInputs } of levels) {
+      const rounded = (slack ? at(slack, k) : 0) + (ofInputs && openAt ? openAt(k) : 0);
+      const beyond = difference - (relative * term + absolute + rounded) / unit;
       if (beyond > 0) excess[level] = at(excess, level) + beyond * beyond;
       level++;
     }

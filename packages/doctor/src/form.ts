@@ -47,6 +47,8 @@ export interface Candidate {
   readonly values: Numbers;
   /** The size of the terms that were added up to each value: rounding is relative to these. */
   readonly terms: Numbers;
+  /** How far each value may be off because what it was computed from had been printed with few digits; absent where it had not. */
+  readonly open?: Numbers | undefined;
   /** How the rows' losses were added up for it, where that matters. */
   readonly reduction?: LossReduction;
 }
@@ -308,6 +310,19 @@ export function lazily(values: Numbers, factor: number): Numbers {
   if (factor === 1) return values;
   const valueAt = byIndex(values);
   return (k) => valueAt(k) * factor;
+}
+
+/** A candidate times a factor, computed when it is looked at. */
+export function multiple(found: Candidate, factor: number, formula: string): Candidate {
+  const { values, terms, open } = found;
+  const size = Math.abs(factor);
+  return {
+    ...found,
+    formula,
+    values: lazily(values, factor),
+    terms: lazily(terms, size),
+    open: open && lazily(open, size),
+  };
 }
 
 export function scaled(values: Float64Array, factor: number): Float64Array {

@@ -1,7 +1,8 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
-import { type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
+import { byIndex, type Candidate, each, lossFactors, type Numbers, overTemperature, scaled } from './form.js';
 import { softmaxRows } from './host-softmax.js';
+import { openLoss } from './input-rounding.js';
 import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
@@ -38,7 +39,15 @@ function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
     const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
     const written = `(s − y)${over}${overTemperature(problem)}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
     const values = scaled(lossGradient(problem, smoothed), factor);
-    return [{ formula: written, values, terms: termsOf(problem, factor), reduction }];
+    return [
+      {
+        formula: written,
+        values,
+        terms: termsOf(problem, factor),
+        open: openLoss(problem, smoothed, factor),
+        reduction,
+      },
+    ];
   });
 }
 
@@ -59,14 +68,25 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
   const ignored = target?.counted;
   if (ignored && zero.every((left, row) => !left || !isSet(ignored, row))) return [];
   const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
-  return summedLoss(problem).flatMap(({ formula, values, terms }) => {
-    if (typeof values === 'function' || typeof terms === 'function') return [];
-    return divisorsOf(problem, counted).map((divisor) => ({
-      formula: `${divisor === 1 ? formula : `(${formula}) / ${divisor}`}, rows ${some(rows)} left out of the loss`,
-      values: each(problem, (k, row) => (zero[row] ? 0 : at(values, k) / divisor)),
-      terms: each(problem, (k, row) => (zero[row] ? 0 : at(terms, k) / divisor)),
-    }));
-  });
+  return summedLoss(problem).flatMap((all) =>
+    divisorsOf(problem, counted).map((divisor) =>
+      rowByRow(
+        problem,
+        all,
+        `${divisor === 1 ? all.formula : `(${all.formula}) / ${divisor}`}, rows ${some(rows)} left out of the loss`,
+        (row) => (zero[row] ? 0 : 1 / divisor),
+      ),
+    ),
+  );
+}
+
+/** A candidate whose rows are multiplied by factors of their own. */
+function rowByRow(problem: Problem, all: Candidate, formula: string, factorOf: (row: number) => number): Candidate {
+  const times = (numbers: Numbers) => {
+    const numberAt = byIndex(numbers);
+    return each(problem, (k, row) => numberAt(k) * factorOf(row));
+  };
+  return { formula, values: times(all.values), terms: times(all.terms), open: all.open && times(all.open) };
 }
 
 function summedLoss(problem: Problem): readonly Candidate[] {
@@ -83,8 +103,9 @@ function divisorsOf({ n, reduction }: Problem, counted: number): readonly number
 function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   const { n, f } = problem;
   if (n < 2) return [];
-  return summedLoss(problem).flatMap(({ formula, values, terms }) => {
-    if (typeof values === 'function' || typeof terms === 'function') return [];
+  return summedLoss(problem).flatMap((all) => {
+    const { values } = all;
+    if (typeof values === 'function') return [];
     const factors = new Float64Array(n);
     for (let row = 0; row < n; row++) {
       const factor = factorOf(data, values, row * f, (row + 1) * f);
@@ -96,13 +117,8 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
     // A constant factor of all rows is another matter.
     const { least, most } = rangeOf(counted);
     if (most - least <= 2e-2 * most) return [];
-    return [
-      {
-        formula: `w (${formula}), ${weightsInWords(problem, factors)}`,
-        values: each(problem, (k, row) => at(values, k) * at(factors, row)),
-        terms: each(problem, (k, row) => at(terms, k) * at(factors, row)),
-      },
-    ];
+    const formula = `w (${all.formula}), ${weightsInWords(problem, factors)}`;
+    return [rowByRow(problem, all, formula, (row) => at(factors, row))];
   });
 }
 

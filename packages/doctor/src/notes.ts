@@ -15,7 +15,7 @@ import type { Findings } from './search.js';
 export function notesOn(
   problem: Problem,
   { kind, data }: Reading,
-  { matches, others, precision }: Findings,
+  { matches, others, precision, inputs }: Findings,
   verdict: string,
   evidence: Omit<DiagnosisEvidence, 'notes'>,
 ): string[] {
@@ -26,6 +26,7 @@ export function notesOn(
     notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
+  if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
   if (
     !problem.fused &&
     matches.some(({ form }) => form === rightProbabilityLoss) &&

@@ -93,13 +93,19 @@ function ofHalfOrPrinted(data: Float64Array, half: Precision, printed: Printout 
   return { name: `${half.name}, or printed with ${printed.name}`, slack, unit: half.unit };
 }
 
-interface Printout {
+export interface Printout {
   readonly name: string;
   /** How many decimals a number has; below 0 where its last digit counts tens or more. */
   places(value: number): number;
   /** What the last digit of a number counts. */
   step(value: number): number;
   print(value: number): string;
+}
+
+/** The printout that all of the numbers are of, where one of them needs its last digit: 1, 2 and 0.5 are no printout of 3 decimals. */
+export function printoutWithLastDigit(data: Float64Array): Printout | null {
+  const printout = printoutOf(data);
+  return printout && usingLastDigit(data, printout) > 0 ? printout : null;
 }
 
 function printoutOf(data: Float64Array): Printout | null {

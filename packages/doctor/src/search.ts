@@ -14,6 +14,7 @@ import {
 import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
 import { inferredRights, leftOutRows } from './inferred.js';
+import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
@@ -41,6 +42,8 @@ export interface Match {
 export interface Findings extends Divided {
   /** How the numbers were rounded, where that had to be allowed for. */
   readonly precision: Precision | null;
+  /** How what is known was rounded, in words, where that had to be allowed for. */
+  readonly inputs: string | null;
 }
 
 interface Divided {
@@ -100,7 +103,8 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const numbers = given[0]?.data ?? new Float64Array();
   const precision = precisionOf(numbers);
   const exact = noiseLevels(problem.f, isFloat32(numbers));
-  const coarse = precision ? precisionLevels(problem.f, precision) : [];
+  const rounding = inputRounding(problem);
+  const coarse = precisionLevels(problem.f, precision, rounding !== null);
   const ranked = rank(problem, given, [...exact, ...coarse], onProgress);
   const [plain = []] = ranked;
   const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
@@ -109,21 +113,23 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   });
   const right =
     rightWithin(ranked[exact.length] ?? [], plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
-  const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, right), precision });
+  const inputs = rounding?.name ?? null;
+  const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, right), precision, inputs });
 
   // Known explanations of numbers that were rounded come before those that are fitted to them.
   const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)));
   if (atTheEnd && !(found && atError(found) <= exactly)) return withPrecision(atTheEnd);
-  if (found) return { ...withPrecision(found), precision: null };
+  if (found)
+    return { ...withRight(found, right), precision: null, inputs: right && atError(found) > exactly ? inputs : null };
   if (computed && !isNoise(computed)) return withPrecision(computed);
-  if (right) return { matches: [right], others: plain, precision };
+  if (right) return withPrecision({ matches: [right], others: plain });
   for (const [level, noise] of coarse.entries()) {
     // A factor beside the rounding of every step would fit much.
     const scaled = level === 0 ? byFactor(problem, given, noise) : null;
     const only = scaled ?? byInference(problem, given, noise);
-    if (only) return { matches: [only], others: plain, precision };
+    if (only) return withPrecision({ matches: [only], others: plain });
   }
-  return computed ? withPrecision(computed) : { matches: [], others: plain, precision: null };
+  return computed ? withPrecision(computed) : { matches: [], others: plain, precision: null, inputs: null };
 }
 
 /** True where the numbers fit as the rounding of something that is 0. */

@@ -199,6 +199,11 @@ const precisions: Readonly<Record<string, (value: number) => number>> = {
   '5 significant digits': (value) => Number(value.toPrecision(5)),
 };
 
+/** Printouts of everything: of what is known of the computation too. */
+const printouts: Readonly<Record<string, (value: number) => number>> = Object.fromEntries(
+  [3, 4, 6].map((digits) => [`${digits} decimals of everything`, (v: number) => Number(v.toFixed(digits))]),
+);
+
 /** How the logits lie. */
 const signals: Readonly<Record<string, (next: () => number, i: number) => number>> = {
   normal: (next) => 1.5 * next(),
@@ -245,15 +250,27 @@ function accusation(input: DiagnoseInput): string | null {
   return named && matches.some(({ id }) => id === 'right') ? null : `${verdict} ${matches.map(({ id }) => id)}`;
 }
 
-function inputOf(loss: Loss, data: Data, known: Known, gradient: Matrix, seed: number): DiagnoseInput {
+function inputOf(
+  loss: Loss,
+  data: Data,
+  known: Known,
+  gradient: Matrix,
+  seed: number,
+  print: (value: number) => number = plain,
+): DiagnoseInput {
   const target = loss.target?.(data) ?? (seed % 2 ? data.labels : data.y);
+  const printed = target.map((row) => (typeof row === 'number' ? row : row.map(print)));
+  const upstream = loss.upstream && map(loss.upstream(data), print);
+  // Of a sigmoid the probabilities are other ones.
+  const given = loss.given?.(data) ?? {};
+  const asProbabilities = print !== plain && seed % 3 === 0 && given.layer !== 'sigmoid' && given.mask === undefined;
   return {
-    logits: data.x,
+    ...(asProbabilities ? { probabilities: map(data.s, print) } : { logits: map(data.x, print) }),
     temperature: data.temperature,
     gradient,
-    ...loss.given?.(data),
-    ...(known === 'upstream' || known === 'both' ? { upstream: loss.upstream?.(data) } : {}),
-    ...(known === 'target' || known === 'both' ? { target } : {}),
+    ...given,
+    ...(known === 'upstream' || known === 'both' ? { upstream } : {}),
+    ...(known === 'target' || known === 'both' ? { target: printed as Matrix | readonly number[] } : {}),
   };
 }
 
@@ -265,11 +282,11 @@ test('no right gradient is called a mistake', () => {
     for (const loss of losses) {
       const exact = loss.gradient(data);
       for (const known of loss.known ?? (loss.upstream ? ['upstream', 'target', 'both', 'nothing'] : ['target'])) {
-        for (const [precision, round] of Object.entries(precisions)) {
+        for (const [precision, round] of Object.entries({ ...precisions, ...printouts })) {
           counter++;
           if (!all && counter % 37 !== 0) continue;
           asked++;
-          const found = accusation(inputOf(loss, data, known, map(exact, round), counter));
+          const found = accusation(inputOf(loss, data, known, map(exact, round), counter, printouts[precision]));
           if (found !== null) accused.push(`${loss.name}, ${known} given, ${precision}, ${setting}: ${found}`);
         }
       }

@@ -8,15 +8,16 @@ import {
   entries,
   type Form,
   type LossFactor,
-  lazily,
   lossFactors,
   type Mistake,
+  multiple,
   type Numbers,
   oncePerProblem,
   overTemperature,
   scaled,
 } from '../form.js';
 import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
+import { inputRounding, openJacobian, openLoss, openProduct } from '../input-rounding.js';
 import { batchSize, type Layer, type Problem } from '../problem.js';
 
 /** s ⊙ (g − ⟨s, g⟩) / T: softmax's product, whatever the layer is. */
@@ -26,12 +27,13 @@ export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem
 }
 
 /** The layer's own product with an upstream gradient of its output. */
-export function throughLayer(problem: Problem, g: Cotangent): Candidate {
+export function throughLayer(problem: Problem, g: Cotangent, ofCotangent: Float64Array | null = null): Candidate {
   const { s, n, f, temperature, layer } = problem;
   const over = overTemperature(problem);
+  const open = openProduct(problem, g, ofCotangent);
   if (layer === 'sigmoid') {
     const values = s.map((value, k) => (at(g.values, k) * value * (1 - value)) / temperature);
-    return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: values.map(Math.abs) };
+    return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: values.map(Math.abs), open };
   }
   if (layer === 'log-softmax') {
     const sums = rowSums(g.values, n, f);
@@ -40,9 +42,10 @@ export function throughLayer(problem: Problem, g: Cotangent): Candidate {
       formula: over ? `(g − s Σ g)${over}` : 'g − s Σ g',
       values: each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums, row)) / temperature),
       terms: each(problem, (k, row) => (Math.abs(at(g.values, k)) + at(s, k) * at(sizes, row)) / temperature),
+      open,
     };
   }
-  return { formula: `s ⊙ (g − ⟨s, g⟩)${over}`, values: vjp(problem, g.values), terms: g.terms };
+  return { formula: `s ⊙ (g − ⟨s, g⟩)${over}`, values: vjp(problem, g.values), terms: g.terms, open };
 }
 
 /** The gradient of the summed losses, (s Σy − y) / T: s − y for a target that adds up to 1. Of a sigmoid, (σ − y) / T. */
@@ -68,6 +71,10 @@ export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): 
 
 /** The layer's own Jacobian. */
 function layerJacobian(problem: Problem): Candidate {
+  return { ...exactJacobian(problem), open: openJacobian(problem) };
+}
+
+function exactJacobian(problem: Problem): Candidate {
   const { s, temperature, layer } = problem;
   const over = overTemperature(problem);
   if (layer === 'sigmoid') {
@@ -114,7 +121,9 @@ export const rightProduct: Form = {
     "np.einsum('ij,j->i', J, g)": oneProduct,
     "np.einsum('ij,i->j', J, g)": oneProduct,
   },
-  gives: oncePerProblem((problem) => (problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g))] : [])),
+  gives: oncePerProblem((problem) =>
+    problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g), inputRounding(problem)?.g)] : [],
+  ),
 };
 
 /** What a cross-entropy's gradient is called, with what its options make of the target. */
@@ -176,6 +185,7 @@ export const rightLoss: Form = {
         formula: divided ? `(${formula})${divided}` : formula,
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
+        open: openLoss(problem, y, factor),
         // Of one row the sum is the mean.
         ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
       };
@@ -219,6 +229,14 @@ const probabilityLosses: readonly {
   { upstream: (_, y) => y, losses: [[1, 'Σ y s']] },
 ];
 
+/** How far s − y may be off; that −y is off by less does no harm. */
+function openUpstream(problem: Problem): Float64Array | null {
+  const rounding = inputRounding(problem);
+  if (!rounding) return null;
+  const { s, y } = rounding;
+  return s.map((value, k) => value + (y ? at(y, k) : 0));
+}
+
 /** The gradients of squared and absolute errors of the probabilities, which do go through the Jacobian. */
 export const rightProbabilityLoss: Form = {
   kind: 'gradient',
@@ -229,17 +247,13 @@ export const rightProbabilityLoss: Form = {
     if (!y || (g && !fused) || layer === 'cross-entropy' || layer === 'log-softmax') return [];
     return probabilityLosses.flatMap(({ upstream, losses }) => {
       const values = s.map((value, k) => upstream(value, at(y, k)));
-      const through = throughLayer(problem, cotangent(problem, 'g', values));
+      const through = throughLayer(problem, cotangent(problem, 'g', values), openUpstream(problem));
       const all = losses.flatMap(([factor, loss]) =>
         averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: loss + over })),
       );
       return all
         .filter(({ scale }, k) => all.findIndex((other) => other.scale === scale) === k)
-        .map(({ scale, loss }) => ({
-          formula: `${through.formula} with g of the loss ${loss}`,
-          values: lazily(through.values, scale),
-          terms: lazily(through.terms, scale),
-        }));
+        .map(({ scale, loss }) => multiple(through, scale, `${through.formula} with g of the loss ${loss}`));
     });
   },
 };
@@ -252,8 +266,8 @@ const rightLastProbability: Form = {
     const { g, f, layer } = problem;
     if (g || f < 2 || (layer !== null && layer !== 'softmax')) return [];
     const last = each(problem, (_k, _row, i) => (i === f - 1 ? 1 : 0));
-    const { formula, values, terms } = throughLayer(problem, cotangent(problem, 'g', last));
-    return [{ formula: `${formula} with g of the loss s_f−1`, values, terms }];
+    const through = throughLayer(problem, cotangent(problem, 'g', last));
+    return [{ ...through, formula: `${through.formula} with g of the loss s_f−1` }];
   },
 };
 
@@ -270,12 +284,9 @@ const rightDistilled: Form = {
     const { temperature, indices } = problem;
     const { target } = problem.whole ?? problem;
     if (temperature === 1 || indices || !target || target.given.every((value) => value === 0 || value === 1)) return [];
-    return rightLoss.gives(problem).map((found) => ({
-      ...found,
-      formula: `T² · (${found.formula}), the T² of distillation`,
-      values: times(found.values, temperature ** 2),
-      terms: times(found.terms, temperature ** 2),
-    }));
+    return rightLoss
+      .gives(problem)
+      .map((found) => multiple(found, temperature ** 2, `T² · (${found.formula}), the T² of distillation`));
   },
 };
 
@@ -309,7 +320,8 @@ const slope: Form = {
     const { s, g, y, layer, temperature } = problem;
     if (layer !== 'sigmoid' || g || y) return [];
     const values = s.map((value) => (value * (1 - value)) / temperature);
-    return [candidate(`σ ⊙ (1 − σ)${overTemperature(problem)}`, values)];
+    const open = inputRounding(problem)?.s.map((value) => value / temperature);
+    return [{ ...candidate(`σ ⊙ (1 − σ)${overTemperature(problem)}`, values), open }];
   },
 };
 

@@ -1,0 +1,159 @@
+import { at } from './at.js';
+import { type Cotangent, each, entries, type Numbers, scaled } from './form.js';
+import { innerProducts, rowSums } from './host-softmax.js';
+import { type Printout, printoutWithLastDigit } from './precision.js';
+import type { Problem } from './problem.js';
+
+/** How far what is known of the computation may be from what it was, because it was printed with few digits. */
+export interface InputRounding {
+  /** In words: `the logits have 4 decimals`. */
+  readonly name: string;
+  /** Of each probability. */
+  readonly s: Float64Array;
+  /** Of each number of the upstream gradient. */
+  readonly g: Float64Array | null;
+  /** Of each number of the target. */
+  readonly y: Float64Array | null;
+}
+
+interface Printouts {
+  readonly name: string;
+  readonly signal: Printout | null;
+  readonly upstream: Printout | null;
+  readonly target: Printout | null;
+}
+
+const knownPrintouts = new WeakMap<Problem, Printouts>();
+const known = new WeakMap<Problem, InputRounding>();
+
+/** How far the given numbers leave open what they were; null where they have all their digits. */
+export function inputRounding(problem: Problem): InputRounding | null {
+  const printouts = printoutsOf(problem.whole ?? problem);
+  if (printouts.name === '') return null;
+  let found = known.get(problem);
+  if (!found) {
+    const { s, g, y, target } = problem;
+    const { signal, upstream, target: soft } = printouts;
+    found = {
+      name: printouts.name,
+      s: signal ? roundingOfProbabilities(problem, signal) : new Float64Array(s.length),
+      g: g && upstream && g.map((value) => upstream.step(value) / 2),
+      y:
+        y &&
+        target &&
+        soft &&
+        y.map((value, k) => (soft.step(at(target.given, k)) / 2) * shareOf(value, at(target.given, k))),
+    };
+    known.set(problem, found);
+  }
+  return found;
+}
+
+/** What smoothing and weights make of a unit of the target. */
+function shareOf(value: number, given: number): number {
+  return given === 0 ? 1 : value / given;
+}
+
+function printoutsOf(problem: Problem): Printouts {
+  let found = knownPrintouts.get(problem);
+  if (!found) {
+    const { x, s, g, target, masked } = problem;
+    const signal = printoutWithLastDigit(masked?.x ?? x ?? s);
+    const upstream = g && printoutWithLastDigit(g);
+    const soft = target && !target.indices ? printoutWithLastDigit(target.given) : null;
+    const names = [
+      ...(signal ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),
+      ...(upstream ? [`the upstream gradient has ${upstream.name}`] : []),
+      ...(soft ? [`the target has ${soft.name}`] : []),
+    ];
+    found = { name: names.join(', '), signal, upstream, target: soft };
+    knownPrintouts.set(problem, found);
+  }
+  return found;
+}
+
+/** ∂s_i/∂x_j = s_i (δ_ij − s_j) / T, with the largest error of every logit. */
+function roundingOfProbabilities(problem: Problem, printout: Printout): Float64Array {
+  const { x, s, n, f, temperature, layer } = problem;
+  if (!x) return s.map((value) => printout.step(value) / 2);
+  const ofLogits = x.map((value) => (Number.isFinite(value) ? printout.step(value) / 2 : 0));
+  if (layer === 'sigmoid') return s.map((value, k) => (value * (1 - value) * at(ofLogits, k)) / temperature);
+  const inner = innerProducts(s, ofLogits, n, f);
+  return each(problem, (k, row) => {
+    const own = at(ofLogits, k);
+    const others = at(inner, row) - at(s, k) * own;
+    return (at(s, k) * ((1 - at(s, k)) * own + others)) / temperature;
+  });
+}
+
+/** Products of two errors, and roundings in the bounds themselves. */
+const secondOrder = 1.01;
+
+/**
+ * How far each number of the layer's product with a cotangent may be off.
+ *
+ * @param ofCotangent how far the cotangent itself may be off
+ */
+export function openProduct(problem: Problem, g: Cotangent, ofCotangent: Float64Array | null): Numbers | undefined {
+  const rounding = inputRounding(problem);
+  if (!rounding) return undefined;
+  const { x, s, n, f, temperature, layer } = problem;
+  const dg = ofCotangent ?? new Float64Array(s.length);
+  const { s: ds } = rounding;
+  if (layer === 'sigmoid') {
+    return s.map(
+      (value, k) =>
+        (secondOrder * (at(dg, k) * value * (1 - value) + Math.abs(at(g.values, k)) * at(ds, k))) / temperature,
+    );
+  }
+  if (layer === 'log-softmax') {
+    const [sums, ofSums] = [rowSums(g.values, n, f), rowSums(dg, n, f)];
+    return each(
+      problem,
+      (k, row) =>
+        (secondOrder * (at(dg, k) + at(ds, k) * Math.abs(at(sums, row)) + at(s, k) * at(ofSums, row))) / temperature,
+    );
+  }
+  // Errors that come from logits add up to 0 in each row, so that a constant of the cotangent takes no part.
+  const centred = each(problem, (k, row) => Math.abs(at(g.values, k) - at(g.inner, row)));
+  const sizes = x ? centred : g.values.map(Math.abs);
+  const inner = innerProducts(ds, sizes, n, f);
+  const ofInner = innerProducts(s, dg, n, f);
+  return each(
+    problem,
+    (k, row) =>
+      (secondOrder * (at(ds, k) * at(centred, k) + at(s, k) * (at(dg, k) + at(inner, row) + at(ofInner, row)))) /
+      temperature,
+  );
+}
+
+/** How far each entry of the layer's Jacobian may be off. */
+export function openJacobian(problem: Problem): Numbers | undefined {
+  const rounding = inputRounding(problem);
+  if (!rounding) return undefined;
+  const { s, temperature, layer } = problem;
+  const { s: ds } = rounding;
+  const factor = secondOrder / temperature;
+  if (layer === 'sigmoid') return entries(problem, (i, _, same) => (same ? at(ds, i) * factor : 0));
+  if (layer === 'log-softmax') return entries(problem, (_, j) => at(ds, j) * factor);
+  return entries(problem, (i, j, same) => {
+    const other = same ? 1 - at(s, j) : at(s, j);
+    return (at(ds, i) * other + at(s, i) * at(ds, j)) * factor;
+  });
+}
+
+/** How far each number of a cross-entropy's gradient, (s Σy − y) factor / T, may be off. */
+export function openLoss(problem: Problem, y: Float64Array, factor: number): Float64Array | undefined {
+  const rounding = inputRounding(problem);
+  if (!rounding) return undefined;
+  const { s, n, f, temperature, layer } = problem;
+  const dy = rounding.y ?? new Float64Array(s.length);
+  const sigmoid = layer === 'sigmoid';
+  const [sums, ofSums] = [rowSums(y, n, f), rowSums(dy, n, f)];
+  const open = each(problem, (k, row) => {
+    const ofSum = sigmoid ? 0 : at(s, k) * at(ofSums, row);
+    const ofProbability = at(rounding.s, k) * (sigmoid ? 1 : Math.abs(at(sums, row)));
+    return ofProbability + ofSum + at(dy, k);
+  });
+  return scaled(open, (secondOrder * Math.abs(factor)) / temperature);
+}
