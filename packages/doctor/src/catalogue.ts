@@ -8,6 +8,7 @@ import { overflows } from './mistakes/overflow.js';
 import { products } from './mistakes/product.js';
 import { right } from './mistakes/right.js';
 import { scales } from './mistakes/scale.js';
+import { sigmoids } from './mistakes/sigmoid.js';
 import { summed } from './mistakes/summed.js';
 import { targets } from './mistakes/target.js';
 import type { Layer } from './problem.js';
@@ -24,6 +25,7 @@ export const explanations: readonly Mistake[] = [
   ...losses,
   ...targets,
   ...masks,
+  ...sigmoids,
   ...overflows,
 ];
 

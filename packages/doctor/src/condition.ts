@@ -68,8 +68,8 @@ export function degeneracies(problem: Problem): readonly string[] {
 }
 
 /** What one row leaves open, in words. */
-export function oneRow({ n, shape }: Problem): string | null {
-  if (n !== 1 || shape.length < 2) return null;
+export function oneRow({ n, shape, layer }: Problem): string | null {
+  if (n !== 1 || shape.length < 2 || layer === 'sigmoid') return null;
   return 'n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more';
 }
 

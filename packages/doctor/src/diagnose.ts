@@ -6,7 +6,7 @@ import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, Diag
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import { underflow } from './mistakes/overflow.js';
-import { addsUp, right, rightLoss } from './mistakes/right.js';
+import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
 import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError } from './reading.js';
@@ -33,12 +33,17 @@ import { wordsFor } from './words.js';
  * @param options `onProgress`, for a progress bar
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
  * @example
- * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[0, 2.8e-17, -2.8e-17]] });
+ * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[2.7755575615628914e-17, 0, 0]] });
  * verdict; // 'row-sum'
  */
 export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions = {}): Diagnosis {
   if (typeof input !== 'object' || input === null) {
     throw new SoftgradError('ERR_VALUE', 'diagnose: expected an object with gradient and logits or probabilities');
+  }
+  const unknown = Object.keys(input).find((name) => !(name in names));
+  if (unknown !== undefined) {
+    const expected = Object.keys(names).join(', ');
+    throw new SoftgradError('ERR_VALUE', `diagnose: unknown option '${unknown}'; expected one of ${expected}`);
   }
   const { gradient } = input;
   if (gradient === undefined) {
@@ -49,6 +54,23 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
   const values = readValues('gradient', gradient);
   return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
+
+/** A misspelt one would be ignored, and the numbers judged without what it says. */
+const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {
+  logits: true,
+  probabilities: true,
+  gradient: true,
+  upstream: true,
+  target: true,
+  axis: true,
+  temperature: true,
+  reduction: true,
+  layer: true,
+  mask: true,
+  labelSmoothing: true,
+  weight: true,
+  ignoreIndex: true,
+};
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
@@ -89,6 +111,7 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
       problem ? settingFor(problem, input) : { ...settingOf(axis, temperature, true), layer: input.layer ?? null },
       reduction ?? problem?.reduction ?? null,
     ),
+    insteadIsTheSame: mistake.id === right.id,
   });
 }
 
@@ -156,6 +179,7 @@ function ofNumbers(
     what,
     why,
     instead: remedyFor(wanted, settingFor(problem, input), problem.reduction ?? best?.reduction ?? null),
+    insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
   });
 }
 

@@ -51,6 +51,8 @@ export interface Diagnosis {
   readonly why: string;
   /** Code that does it right: instead of a mistake, or to compare with where the numbers are right or unknown. */
   readonly instead: Remedy;
+  /** True where the numbers are right and this code computes them: no loss with options or a mean that nobody told. */
+  readonly insteadIsTheSame: boolean;
   /** All of it to read, as `formatDiagnosis` writes it. */
   readonly text: string;
 }

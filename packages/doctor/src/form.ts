@@ -51,6 +51,8 @@ export interface Candidate {
   readonly open?: Numbers | undefined;
   /** How the rows' losses were added up for it, where that matters. */
   readonly reduction?: LossReduction;
+  /** True where they were divided by something else than what the mean of the losses is divided by. */
+  readonly unusual?: boolean;
 }
 
 /** One way of computing something, right or mistaken. */
@@ -158,6 +160,8 @@ export interface LossFactor {
   readonly factor: number;
   readonly over: string;
   readonly reduction: LossReduction;
+  /** True for a division by something else than what the mean of the losses is divided by. */
+  readonly unusual?: boolean;
 }
 
 /** 1 for the sum of the losses, 1/n for their mean; both where nobody said which. */
@@ -181,8 +185,13 @@ export function lossFactors(problem: Problem): readonly LossFactor[] {
   // The mean over no rows at all is 0 / 0.
   const means = divisor === 0 ? [] : [mean];
   if (reduction !== null) return reduction === 'sum' ? [sum] : means;
-  const all = [sum, ...means, byRows];
+  const all = [sum, ...means, { ...byRows, unusual: true }];
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
+}
+
+/** Of one row the sum is the mean, which nobody needs to say; a sigmoid's mean is over its entries. */
+export function sumIsMean(problem: Problem): boolean {
+  return batchSize(problem) === 1 && problem.reduction === null && problem.layer !== 'sigmoid';
 }
 
 function whatCounts(target: Problem['target']): string {
@@ -281,8 +290,7 @@ export function loss(
         formula: over ? `(${formula})${over}` : formula,
         values: lazily(unscaled, factor),
         terms: (k) => (at(s, k) + at(y, k)) * factor,
-        // Of one row the sum is the mean.
-        ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
+        ...(sumIsMean(problem) ? {} : { reduction }),
       }));
     },
   };

@@ -18,6 +18,9 @@ export function inferredRights(problem: Problem, data: Float64Array): readonly C
 /** Fewest numbers that can differ freely beyond those that are fitted. */
 const enough = 4;
 
+/** With an ε near 1 hardly anything is left of the target, and zeros would be right of probabilities that are all alike. */
+const mostSmoothing = 0.9;
+
 /** s − y with y smoothed by the ε that is nearest to the numbers. */
 function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
   const { y, s, n, f, target, temperature, layer } = problem;
@@ -35,7 +38,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
       square += direction * direction;
     });
     const epsilon = product / square;
-    if (!(epsilon > 1e-3 && epsilon < 1)) return [];
+    if (!(epsilon > 1e-3 && epsilon <= mostSmoothing)) return [];
     const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
     const written = `(s − y)${over}${overTemperature(problem)}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
     const values = scaled(lossGradient(problem, smoothed), factor);
@@ -55,6 +58,9 @@ function termsOf({ s, y, temperature }: Problem, factor: number): Float64Array {
   return s.map((value, k) => ((value + at(y ?? s, k)) * factor) / temperature);
 }
 
+/** How the formula of such a gradient ends. */
+export const leftOut = ' left out of the loss';
+
 /** Right gradients but for rows of zeros, which a loss that leaves rows out has. Nothing is fitted. */
 export function leftOutRows(problem: Problem, data: Float64Array): readonly Candidate[] {
   const { n, f, target } = problem;
@@ -73,7 +79,7 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
       rowByRow(
         problem,
         all,
-        `${divisor === 1 ? all.formula : `(${all.formula}) / ${divisor}`}, rows ${some(rows)} left out of the loss`,
+        `${divisor === 1 ? all.formula : `(${all.formula}) / ${divisor}`}, ${rows.length === 1 ? 'row' : 'rows'} ${some(rows)}${leftOut}`,
         (row) => (zero[row] ? 0 : 1 / divisor),
       ),
     ),

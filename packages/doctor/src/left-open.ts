@@ -49,6 +49,8 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
       return as('(s − y) clipped to the norm 1');
     }
   }
+  // The loss is said.
+  if (problem.layer === 'cross-entropy' && problem.y) return null;
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
 }
 

@@ -1,10 +1,13 @@
 import { placeOf } from './arrays.js';
 import { at } from './at.js';
-import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
+import { comparedWhole, largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind } from './form.js';
-import { addsUp, right, rightProbabilityLoss } from './mistakes/right.js';
+import { sigmoidOf, softmaxRows } from './host-softmax.js';
+import { leftOut } from './inferred.js';
+import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
+import { hasFewDecimals } from './precision.js';
 import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { formatError } from './report.js';
@@ -36,7 +39,7 @@ export function notesOn(
       'J (s − y) is the gradient of ½‖s − y‖² after a softmax, and for the cross-entropy one Jacobian too many: say which it is, with the upstream gradient or with the layer softmax or cross-entropy.',
     );
   }
-  if (!addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
+  if (problem.layer !== 'sigmoid' && !addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
     notes.push('The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.');
   }
   if (matches.some(({ id }) => id === 'one-column') && !problem.g) {
@@ -44,11 +47,22 @@ export function notesOn(
       'The last column of the Jacobian is the gradient of the last probability: if that is the loss, it is right. The upstream gradient tells them apart.',
     );
   }
+  if (matches.some(({ id }) => id === 'wrong-axis')) {
+    notes.push('If the classes are along the other axis, say so by the axis: the numbers may be right along it.');
+  }
+  if (verdict === right.id && matches[0]?.formula.endsWith(leftOut)) {
+    notes.push(
+      'Rows of zeros are right where the loss leaves them out on purpose; a loop that skips rows gives the same.',
+    );
+  }
   const next = others.find(({ error }) => Number.isFinite(error));
-  if (next && matches.length > 0) {
+  const [best] = matches;
+  if (next && best && next.error > best.error) {
     notes.push(
       `The next best explanation, ${next.mistake.name} (${next.formula}), is off by ${formatError(next.error)}.`,
     );
+  } else if (next && best) {
+    notes.push(`Within that rounding, ${next.mistake.name} (${next.formula}) fits as well.`);
   }
   const { largest, nonFinite } = evidence;
   const zero = matches.some(({ id }) => id === 'row-sum');
@@ -101,12 +115,40 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
     const which = wrong.slice(0, 5).join(', ');
     notes.push(`${n - wrong.length} of ${n} rows are right; these are not: ${which}${wrong.length > 5 ? ' …' : ''}.`);
   }
+  const temperature = fittingTemperature(problem, data);
+  if (temperature !== null)
+    notes.push(`They are right at the temperature ${temperature}: if that is the softmax's, say so.`);
+  if (hasFewDecimals(data)) {
+    notes.push('The numbers have no more than 2 decimals, which tells too little: print at least 4.');
+  }
   if (!problem.g && !problem.y && f > 1 && rowsCancel(data, s, n, f)) {
     notes.push(
       'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
     );
   }
   return notes;
+}
+
+/** Temperatures that people use. */
+const temperatures = [0.1, 0.2, 0.25, 0.5, 0.7, 0.8, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 10, 20, 50, 100];
+
+/** The temperature at which the numbers are right; null where there is none among those that people use. */
+function fittingTemperature(problem: Problem, data: Float64Array): number | null {
+  const { x, n, f, layer } = problem;
+  if (!x || data.length > comparedWhole) return null;
+  const given = measure(data);
+  const levels = noiseLevels(f, true).slice(-1);
+  const fits = (temperature: number): boolean => {
+    const s =
+      layer === 'sigmoid'
+        ? x.map((value) => sigmoidOf(value / temperature))
+        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, temperature);
+    const other: Problem = { ...problem, temperature, s };
+    return [rightProduct, rightLoss].some((form) =>
+      form.gives(other).some((candidate) => (relativeErrors(given, candidate, levels)[0] ?? 1) <= rowFits),
+    );
+  };
+  return temperatures.find((temperature) => temperature !== problem.temperature && fits(temperature)) ?? null;
 }
 
 /** A row whose relative error is above this is not what an explanation gives. */

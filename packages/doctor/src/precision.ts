@@ -108,6 +108,13 @@ export function printoutWithLastDigit(data: Float64Array): Printout | null {
   return printout && usingLastDigit(data, printout) > 0 ? printout : null;
 }
 
+/** True where the numbers have 1 or 2 decimals, which is too few to judge them within. */
+export function hasFewDecimals(data: Float64Array): boolean {
+  const decimals = (digits: number) =>
+    everyNumber(data, (value) => Math.fround(Number(value.toFixed(digits))) === Math.fround(value));
+  return decimals(fewest - 1) && !decimals(0);
+}
+
 function printoutOf(data: Float64Array): Printout | null {
   const found = [decimals, significantDigits].flatMap((printout) => {
     const all = Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k));

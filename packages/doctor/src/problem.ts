@@ -237,8 +237,15 @@ function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number, sig
   }
 }
 
-/** Half-precision or printed probabilities add up to 1 only so far. */
+/** Half-precision or printed probabilities add up to 1 only so far, or as far as their last decimals allow. */
 const sumSlack = 0.01;
+
+/** With how few decimals, 2 to 4, all of the numbers are printed; null where they have more. */
+function decimalsOf(data: Float64Array): number | null {
+  const isPrinted = (digits: number) =>
+    data.every((value) => Math.fround(Number(value.toFixed(digits))) === Math.fround(value));
+  return [2, 3, 4].find(isPrinted) ?? null;
+}
 
 function checkProbabilities(
   s: Float64Array,
@@ -258,11 +265,13 @@ function checkProbabilities(
       `diagnose: probabilities${placeOf(wrong, shape, axis)} is ${s[wrong]}; expected a number from 0 to 1; ${hint}`,
     );
   }
+  const digits = decimalsOf(s);
+  const slack = Math.max(sumSlack, digits === null ? 0 : (f * 10 ** -digits) / 2);
   for (let row = 0; row < n; row++) {
     if (!sums(row)) continue;
     let sum = 0;
     for (let k = row * f; k < (row + 1) * f; k++) sum += at(s, k);
-    if (Math.abs(sum - 1) <= sumSlack) continue;
+    if (Math.abs(sum - 1) <= slack) continue;
     throw new SoftgradError(
       'ERR_VALUE',
       `diagnose: probabilities: the row of ${placeOf(row * f, shape, axis)} adds up to ${sum.toPrecision(6)} along axis ${axis}; expected 1: another axis, or logits?`,

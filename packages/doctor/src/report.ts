@@ -18,7 +18,13 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
 }
 
 /** What the code in the last part is to somebody with this diagnosis. */
-function headingOf({ verdict, matches }: Pick<Diagnosis, 'verdict' | 'matches'>): string {
+function headingOf({
+  verdict,
+  matches,
+  insteadIsTheSame,
+}: Pick<Diagnosis, 'verdict' | 'matches' | 'insteadIsTheSame'>): string {
+  if (verdict === 'right' && !insteadIsTheSame)
+    return 'Nothing to change, if that is the loss; the usual one, to compare with';
   if (verdict === 'right') {
     const digits = digitsOf(matches[0]?.error ?? 0);
     return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';

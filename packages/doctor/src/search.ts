@@ -36,6 +36,8 @@ export interface Match {
   readonly largest: number;
   /** How the rows' losses are added up in it, where that matters. */
   readonly reduction?: LossReduction | undefined;
+  /** True where the losses were divided by something else than what their mean is divided by. */
+  readonly unusual?: boolean | undefined;
 }
 
 /** What the search found at the noise level at which something fits. */
@@ -111,18 +113,20 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);
     return divided.matches.length === 0 ? null : rightUnlessApart(divided, plain);
   });
-  const right =
+  const within =
     rightWithin(ranked[exact.length] ?? [], plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
   const inputs = rounding?.name ?? null;
-  const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, right), precision, inputs });
+  const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, within), precision, inputs });
 
   // Known explanations of numbers that were rounded come before those that are fitted to them.
   const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)));
   if (atTheEnd && !(found && atError(found) <= exactly)) return withPrecision(atTheEnd);
-  if (found)
-    return { ...withRight(found, right), precision: null, inputs: right && atError(found) > exactly ? inputs : null };
+  if (found) {
+    const off = plain.find(({ id }) => id === right.id)?.error ?? 0;
+    return { ...withRight(found, within), precision: null, inputs: within && off > exactly ? inputs : null };
+  }
   if (computed && !isNoise(computed)) return withPrecision(computed);
-  if (right) return withPrecision({ matches: [right], others: plain });
+  if (within) return withPrecision({ matches: [within], others: plain });
   for (const [level, noise] of coarse.entries()) {
     // A factor beside the rounding of every step would fit much.
     const scaled = level === 0 ? byFactor(problem, given, noise) : null;
@@ -227,12 +231,18 @@ function rank(
       for (const { kind, given } of readings) {
         if (kind !== form.kind) continue;
         const some = kind === 'gradient' && !form.ofBatch ? sample : null;
-        for (const { formula, values, terms, reduction, errors } of compared(problem, form, given, levels, some)) {
+        for (const { formula, values, terms, reduction, unusual, errors } of compared(
+          problem,
+          form,
+          given,
+          levels,
+          some,
+        )) {
           errors.forEach((error, level) => {
             if (error <= fits && !isEvidence(problem, mistake, given, terms, levels[level])) return;
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
             const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
-            best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction };
+            best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction, unusual };
           });
         }
       }

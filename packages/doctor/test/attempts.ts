@@ -319,6 +319,47 @@ function clipped(data: Data, upstream: (probability: number) => number): number[
   );
 }
 
+const sigmoidLayer = (): Given => ({ layer: 'sigmoid' });
+const sigmoidAt = ({ temperature }: Data, x: number) => sigma(x / temperature);
+const slopeOf = (d: Data, x: number) => slopeAt(x / d.temperature) / d.temperature;
+
+/** What goes wrong at a sigmoid layer. */
+const ofSigmoid: readonly Attempt[] = [
+  ...(['upstream', 'target'] as const).map((known) =>
+    attempt('slope-alone', known, (d) => map(d.x, d.round, (x) => slopeOf(d, x)), { given: sigmoidLayer }),
+  ),
+  attempt('slope-twice', 'upstream', (d) => map(d.x, d.round, (x, n, i) => d.g[n][i] * slopeOf(d, x) ** 2), {
+    given: sigmoidLayer,
+  }),
+  attempt(
+    'squared error or the slope again',
+    'target',
+    (d) => map(d.x, d.round, (x, n, i) => (sigmoidAt(d, x) - d.y[n][i]) * slopeOf(d, x)),
+    { given: sigmoidLayer, among: ['right', 'slope-twice'] },
+  ),
+  attempt(
+    'sigmoid-twice',
+    'upstream',
+    (d) => map(d.x, d.round, (x, n, i) => d.g[n][i] * slopeAt(sigmoidAt(d, x)) * slopeOf(d, x)),
+    { given: sigmoidLayer },
+  ),
+  attempt('sigmoid-twice', 'upstream', (d) => map(d.x, d.round, (x, n, i) => d.g[n][i] * slopeAt(sigmoidAt(d, x))), {
+    given: sigmoidLayer,
+  }),
+  attempt('sigmoid-twice', 'target', (d) => map(d.x, d.round, (x, n, i) => sigma(sigmoidAt(d, x)) - d.y[n][i]), {
+    given: sigmoidLayer,
+  }),
+  attempt(
+    'logits-for-sigmoid',
+    'upstream',
+    (d) => map(d.x, d.round, (x, n, i) => (d.g[n][i] * x * (1 - x)) / d.temperature),
+    { given: sigmoidLayer },
+  ),
+  attempt('logits-for-sigmoid', 'target', (d) => map(d.x, d.round, (x, n, i) => x - d.y[n][i]), {
+    given: sigmoidLayer,
+  }),
+];
+
 /** Squared errors after the softmax, other layers, and a distillation's T². */
 const layers: readonly Attempt[] = [
   attempt('right', 'target', (d) => squared(d, 2)),
@@ -371,6 +412,7 @@ const layers: readonly Attempt[] = [
       given: () => ({ layer: 'sigmoid' }),
     },
   ),
+  ...ofSigmoid,
   attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'log-softmax' }) }),
   attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'sigmoid' }) }),
   attempt(

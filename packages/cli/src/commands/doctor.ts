@@ -76,7 +76,7 @@ Examples:
   $ softgrad doctor --probs probabilities.csv --grad gradient.csv --target labels.csv
   $ softgrad doctor --did 'J.sum(axis=1)'
   $ softgrad doctor --list
-  $ echo '[[0, 2.8e-17, -2.8e-17]]' | softgrad doctor --probs probabilities.json --grad - --json
+  $ echo '[[2.7755575615628914e-17, 0, 0]]' | softgrad doctor --probs probabilities.json --grad - --json
 
 Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
 .verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.

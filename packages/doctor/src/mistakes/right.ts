@@ -15,6 +15,7 @@ import {
   oncePerProblem,
   overTemperature,
   scaled,
+  sumIsMean,
 } from '../form.js';
 import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
 import { inputRounding, openJacobian, openLoss, openProduct } from '../input-rounding.js';
@@ -157,7 +158,7 @@ export function rightFactors(problem: Problem): readonly LossFactor[] {
     const factor = 1 / size;
     if (size === 1 || all.some((known) => known.factor === factor)) return [];
     const over = ` / ${size}, the size of axis ${d < axis ? d : d + 1}`;
-    return [{ factor, over, reduction: 'mean' }];
+    return [{ factor, over, reduction: 'mean', unusual: true }];
   });
   return [...all, ...partial];
 }
@@ -179,15 +180,15 @@ export const rightLoss: Form = {
     const sums = rowSums(y, n, f);
     const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
     const formula = lossFormula(problem);
-    return rightFactors(problem).map(({ factor, over, reduction }) => {
+    return rightFactors(problem).map(({ factor, over, reduction, unusual = false }) => {
       const divided = over + overTemperature(problem);
       return {
         formula: divided ? `(${formula})${divided}` : formula,
         values: scaled(unscaled, factor),
         terms: scaled(terms, factor),
         open: openLoss(problem, y, factor),
-        // Of one row the sum is the mean.
-        ...(batchSize(problem) === 1 && problem.reduction === null ? {} : { reduction }),
+        unusual,
+        ...(sumIsMean(problem) ? {} : { reduction }),
       };
     });
   }),
@@ -325,14 +326,41 @@ const slope: Form = {
   },
 };
 
+/** True where the lines that are advised compute what the form gives, whatever the loss is. */
+export function isAdvised({
+  form,
+  unusual,
+}: {
+  readonly form: Form | null;
+  readonly unusual?: boolean | undefined;
+}): boolean {
+  return form !== null && advised.includes(form) && !unusual;
+}
+
+const advised: readonly Form[] = [rightProduct, rightLoss, rightJacobian, wantedJacobian, slope];
+
 /** Layers of which explanations hold that do not depend on the function. */
 export const everyLayer: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
+
+const whyOfSoftmax =
+  'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.';
+
+/** The same of the layer. */
+export function whyRight(layer: Layer | null): string {
+  if (layer === 'sigmoid') {
+    return 'J is diagonal, σ ⊙ (1 − σ), and the gradient is g ⊙ σ ⊙ (1 − σ), which for the binary cross-entropy is σ − y.';
+  }
+  if (layer === 'log-softmax') {
+    return 'J_ij = δ_ij − s_j, and the gradient is the product Jᵀ g = g − s Σ g, which for the negative log-likelihood is s − y.';
+  }
+  return whyOfSoftmax;
+}
 
 export const right: Mistake = {
   id: 'right',
   name: 'right',
   what: 'the right derivative',
-  why: 'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.',
+  why: whyOfSoftmax,
   layers: everyLayer,
   forms: [rightProduct, rightLoss, rightProbabilityLoss, rightLastProbability, rightDistilled, wantedJacobian, slope],
 };

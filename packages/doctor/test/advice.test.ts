@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { type DiagnoseInput, diagnose } from '../src/index.js';
+import { type Matrix, softmax } from './attempts.js';
+
+const logits: Matrix = [
+  [1, 2, 3],
+  [0, 1, 0.5],
+  [2, 1, 0.2],
+  [1, 1.5, 2],
+];
+const target = [0, 1, 2, 0];
+const exact = (value: number) => value;
+const s = softmax(logits, 1, exact);
+const error = s.map((row, n) => row.map((p, i) => p - (i === target[n] ? 1 : 0)));
+const times = (a: Matrix, factor: (n: number, i: number) => number): Matrix =>
+  a.map((row, n) => row.map((value, i) => value * factor(n, i)));
+const sigma = (x: number) => 1 / (1 + Math.exp(-x));
+
+const same = '\nNothing to change; the same in one line\n';
+const other = '\nNothing to change, if that is the loss; the usual one, to compare with\n';
+
+describe('the lines below a right gradient are called the same only where they compute it', () => {
+  const smoothed = s.map((row, n) => row.map((p, i) => p - (i === target[n] ? 0.9 : 0) - 0.1 / 3));
+  const weight = [1, 2, 3];
+  const weighted = times(error, (n) => weight[target[n] ?? 0] ?? 0);
+  const multi = [
+    [1, 0, 1],
+    [0, 1, 1],
+  ];
+  const ofSigmoid = multi.map((row, n) => row.map((y, i) => sigma(logits[n]?.[i] ?? 0) - y));
+  const cases: readonly (readonly [string, DiagnoseInput, string])[] = [
+    ['the sum', { logits, target, gradient: error }, same],
+    ['the mean', { logits, target, gradient: times(error, () => 1 / 4) }, same],
+    ['smoothing that was told', { logits, target, labelSmoothing: 0.1, gradient: smoothed }, same],
+    ['smoothing that was not told', { logits, target, gradient: smoothed }, other],
+    ['weights and their mean', { logits, target, weight, gradient: times(weighted, () => 1 / 7) }, same],
+    ['weights and the mean over the rows', { logits, target, weight, gradient: times(weighted, () => 1 / 4) }, other],
+    ['weights that were not told', { logits, target, gradient: weighted }, other],
+    ['a row left out', { logits, target, gradient: times(error, (n) => (n === 3 ? 0 : 1 / 4)) }, other],
+    [
+      'the binary cross-entropy',
+      { logits: logits.slice(0, 2), target: multi, layer: 'sigmoid', gradient: ofSigmoid },
+      same,
+    ],
+  ];
+
+  test.each(cases)('%s', (_, input, heading) => {
+    const { verdict, text, insteadIsTheSame } = diagnose(input);
+    expect(verdict).toBe('right');
+    expect(text).toContain(heading);
+    expect(insteadIsTheSame).toBe(heading === same);
+  });
+
+  test('of one row of a sigmoid, the sum is not divided by its entries', () => {
+    const input = { logits: [[1, 2, 3]], target: [[1, 0, 1]], layer: 'sigmoid' } as const;
+    const gradient = [[sigma(1) - 1, sigma(2), sigma(3) - 1]];
+    expect(diagnose({ ...input, gradient }).instead.numpy).toBe('dx = (s - target)');
+    expect(diagnose({ ...input, gradient: times(gradient, () => 1 / 3) }).instead.numpy).toBe(
+      'dx = (s - target) / s.size',
+    );
+  });
+});
+
+describe('zeros of probabilities that are all alike', () => {
+  const probabilities = times(s, () => 0).map((row) => row.map(() => Math.fround(1 / 3)));
+  const gradient = times(s, () => 0);
+  const verdictOf = (more: Partial<DiagnoseInput>) => {
+    const { verdict, matches } = diagnose({ probabilities, gradient, target, ...more });
+    return [verdict, ...matches.map(({ id }) => id)];
+  };
+
+  test('are no loss whose target is smoothed away', () => {
+    expect(verdictOf({})).toEqual(['ambiguous', 'row-sum', 'right']);
+  });
+
+  test('are never right of a cross-entropy', () => {
+    expect(verdictOf({ layer: 'cross-entropy' })).toEqual(['row-sum', 'row-sum']);
+    expect(verdictOf({ probabilities: undefined, logits: times(s, () => 0), layer: 'cross-entropy' })).not.toContain(
+      'right',
+    );
+  });
+});
+
+describe('notes', () => {
+  const notesOf = (input: DiagnoseInput) => diagnose(input).evidence.notes.join('\n');
+
+  test('say at which temperature the numbers are right', () => {
+    const warm = softmax(logits, 2, exact);
+    const gradient = warm.map((row, n) => row.map((p, i) => (p - (i === target[n] ? 1 : 0)) / 2));
+    expect(diagnose({ logits, target, gradient }).verdict).toBe('unknown');
+    expect(notesOf({ logits, target, gradient })).toContain('They are right at the temperature 2:');
+    expect(notesOf({ logits, target, gradient, temperature: 2 })).not.toContain('They are right at the temperature');
+  });
+
+  test('ask whether rows of zeros are left out on purpose', () => {
+    const gradient = times(error, (n) => (n === 3 ? 0 : 1 / 4));
+    expect(notesOf({ logits, target, gradient })).toMatch(
+      /, row 3 left out of the loss: .*\n.*a loop that skips rows gives the same\./,
+    );
+  });
+
+  test('say that 1 or 2 decimals are too few', () => {
+    const gradient = [
+      [0.13, -0.27, 0.31],
+      [0.05, 0.4, -0.44],
+    ];
+    const few = 'The numbers have no more than 2 decimals';
+    expect(notesOf({ logits: logits.slice(0, 2), gradient })).toContain(few);
+    expect(notesOf({ logits: logits.slice(0, 2), gradient: times(gradient, () => 1.001) })).not.toContain(few);
+    expect(
+      notesOf({
+        logits: logits.slice(0, 2),
+        gradient: [
+          [7, 3, 5],
+          [2, 9, 4],
+        ],
+      }),
+    ).not.toContain(few);
+  });
+
+  test('of a sigmoid layer are about the sigmoid', () => {
+    const y = [[1, 0, 1]];
+    const gradient = [[sigma(1) - 1, sigma(2), sigma(3) - 1]];
+    const { text } = diagnose({ logits: [[1, 2, 3]], target: y, layer: 'sigmoid', gradient });
+    expect(text).toContain('J is diagonal, σ ⊙ (1 − σ)');
+    expect(text).not.toMatch(/s Σy|n = 1|diag\(s\)/);
+    expect(diagnose({ logits, upstream: logits, layer: 'log-softmax', gradient: s }).text).toContain(
+      'J_ij = δ_ij − s_j',
+    );
+  });
+});
+
+test('probabilities may add up to 1 as far as their decimals allow', () => {
+  const printed = Array.from({ length: 100 }, (_, i) => (i < 50 ? 0.009 : 0.01));
+  const gradient = [printed.map((p, i) => p - (i === 0 ? 1 : 0))];
+  expect(() => diagnose({ probabilities: [printed], target: [0], gradient })).not.toThrow();
+  const more = printed.map((p, i) => (i === 0 ? p + 1e-5 : p));
+  expect(() => diagnose({ probabilities: [more], target: [0], gradient })).toThrow('adds up to 0.950010');
+});
+
+test('an option that does not exist is refused', () => {
+  const input = { logits, gradient: error, upstreem: logits };
+  expect(() => diagnose(input)).toThrow(
+    /^diagnose: unknown option 'upstreem'; expected one of logits, probabilities, gradient, /,
+  );
+});
