@@ -18,7 +18,7 @@ import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
-import { type Precision, precisionOf } from './precision.js';
+import { type Precision, precisionOf, unitsOfHalves } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
@@ -289,8 +289,11 @@ function isEvidence(
   terms: Candidate['terms'],
   noise: Noise | undefined,
 ): boolean {
-  if (noise?.everyStep === undefined || id === right.id) return true;
-  if (id === 'row-sum') return isSumOfRounded(problem, given.data, noise.everyStep);
+  const { everyStep } = noise ?? {};
+  if (noise === undefined || everyStep === undefined || id === right.id) return true;
+  // Few small numbers of float16 are of bfloat16 too.
+  if (id === 'row-sum')
+    return unitsOfHalves.some((unit) => unit <= everyStep && isSumOfRounded(problem, given.data, unit));
   return standsOut(given, terms, noise);
 }
 
