@@ -41,13 +41,15 @@ const sources = {
   // Worker threads load their code from dist, so tests would not see its mutants.
   'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/worker.ts'],
   'backend-webgpu': ['src/**/*.ts'],
-  'backend-gpujs': ['src/**/*.ts'],
+  // Only browsers execute the two engines.
+  'backend-gpujs': ['src/**/*.ts', '!src/engines/gl.ts', '!src/engines/webgpu.ts'],
   'backend-tfjs': ['src/**/*.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
   cli: ['src/**/*.ts'],
   distributed: ['src/**/*.ts'],
-  bench: ['src/**/*.ts'],
+  // gpu.js translates the source text of the excluded functions, so they cannot contain switches.
+  bench: ['src/**/*.ts', '!src/peers/kernels/gpujs.ts'],
 };
 
 /** The packages whose kernels are mutated, and the module that builds and tests the mutants. */
