@@ -9,24 +9,20 @@ import { gpujs } from '../src/index.js';
 
 const cause = new Error('reset');
 
-test.each([
-  [failure('cpu', 'ERR_VALUE', 'no'), 'ERR_VALUE', 'gpujs (cpu): no', undefined],
-  [
+test("an engine's errors begin with the mode, and keep the cause", () => {
+  const told = [
+    failure('cpu', 'ERR_VALUE', 'no'),
     deviceLost('webgpu', cause),
-    'ERR_DEVICE_LOST',
-    'gpujs (webgpu): the device was lost: its data is lost; open the backend again',
-    cause,
-  ],
-  [
     outOfMemory('webgl', 3, 'the limit is 2', cause),
-    'ERR_OUT_OF_MEMORY',
-    'gpujs (webgl): cannot allocate 3 elements (12 bytes); the limit is 2',
-    cause,
-  ],
-  [kernelFailed('webgl2', cause), 'ERR_UNSUPPORTED', 'gpujs (webgl2): gpu.js could not run a kernel: reset', cause],
-])('%s', (error, code, message, reason) => {
-  expect(error).toMatchObject({ code, message });
-  expect(error.cause).toBe(reason);
+    kernelFailed('webgl2', cause),
+  ];
+  expect(told.map(({ code, message }) => [code, message])).toEqual([
+    ['ERR_VALUE', 'gpujs (cpu): no'],
+    ['ERR_DEVICE_LOST', 'gpujs (webgpu): the device was lost: its data is lost; open the backend again'],
+    ['ERR_OUT_OF_MEMORY', 'gpujs (webgl): cannot allocate 3 elements (12 bytes); the limit is 2'],
+    ['ERR_UNSUPPORTED', 'gpujs (webgl2): gpu.js could not run a kernel: reset'],
+  ]);
+  expect(told.map((error) => error.cause)).toEqual([undefined, cause, cause, cause]);
 });
 
 test('an error of softgrad stays as it is if a kernel throws it', () => {
@@ -86,6 +82,51 @@ test('the global GPU is as before after gpu.js is loaded', async () => {
   expect('GPU' in globalThis).toBe(false);
 });
 
+test('that gpu.js does not load is an error with the cause', async () => {
+  vi.doMock('gpu.js', () => {
+    throw cause;
+  });
+  const failed = await loadGpu().catch((error: unknown) => error);
+  vi.doUnmock('gpu.js');
+  expect(failed).toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringMatching(/^gpu\.js failed to load: ./),
+    cause: expect.any(Error),
+  });
+});
+
+test('on the host, only mode webasm limits its kernels, and closing destroys all', async () => {
+  const library = await loadGpu();
+  const limits: number[] = [];
+  for (const mode of ['webasm', 'cpu'] as const) {
+    const engine = await openHost(library, mode);
+    limits.push(engine.mostKernels);
+    const destroy = vi.spyOn(engine.gpu, 'destroy');
+    await engine.close();
+    expect(destroy).toHaveBeenCalledOnce();
+  }
+  expect(limits).toEqual([48, Number.POSITIVE_INFINITY]);
+});
+
+test.each([
+  ['webasm', 'gpujs (webasm): gpu.js could not run a kernel: reset'],
+  ['cpu', 'gpujs (webasm): gpu.js fell back to its cpu mode for a kernel'],
+])('a kernel of mode webasm that gpu.js makes in its mode %s and that fails', async (mode, message) => {
+  const engine = await openHost(await loadGpu(), 'webasm');
+  const kernel = {
+    built: false,
+    kernel: { _active: null, constructor: { mode } },
+    setOutput: () => {},
+    build: () => {
+      throw cause;
+    },
+  } as unknown as GpuKernel;
+  expect(() => engine.run(kernel, [1], 1)).toThrow(
+    expect.objectContaining({ code: 'ERR_UNSUPPORTED', message, cause }),
+  );
+  await engine.close();
+});
+
 test('a kernel for which gpu.js assembles no module is an error', () => {
   const kernel = { built: false, kernel: { _active: null }, setOutput: () => {}, build: () => {} };
   expect(() => runModule({} as GpuLibrary, kernel as unknown as GpuKernel, [1], 1)).toThrow(
@@ -139,7 +180,8 @@ async function onDevice(fails: (run: number) => boolean = () => false) {
       values,
       toArray: async () => {
         if (!isLive) throw new Error('read after it was deleted');
-        return values.slice();
+        // Textures are read with the rest of their last texel.
+        return Float32Array.of(...values, 7, 7, 7);
       },
       delete: () => {
         if (isLive) count.live--;
@@ -177,6 +219,25 @@ describe('on a device whose kernels return promises', () => {
     await backend.close();
     await backend.close();
     expect([count.live, count.closed]).toEqual([0, 1]);
+  });
+
+  test('a long upload keeps no kernel, whose staging memory is large', async () => {
+    const { backend } = await onDevice();
+    const kernelsFor = async (length: number) => {
+      const [x, out] = [backend.alloc(length, 'float32'), backend.alloc(1, 'float32')];
+      backend.write(x, new Float32Array(length));
+      const before = backend.compiled;
+      backend.kernels?.sigmoid?.(out, x, 1);
+      await backend.sync();
+      const { compiled } = backend;
+      for (const buffer of [x, out]) backend.free(buffer);
+      return compiled - before;
+    };
+    // Of the upload and of sigmoid, which has one kernel for short operands and another for long ones.
+    expect(await kernelsFor(1)).toBe(1);
+    expect(await kernelsFor(2 ** 20 - 1)).toBe(0);
+    expect(await kernelsFor(2 ** 20)).toBe(-1);
+    await backend.close();
   });
 
   test('written data replaces a result, and a freed buffer leaves the device', async () => {
@@ -218,6 +279,18 @@ describe('on a device whose kernels return promises', () => {
       expect(count.live).toBe(0);
     },
   );
+});
+
+test('integers and masks are transposed on the host, where they are exact', async () => {
+  const backend = await gpujs.open({ mode: 'cpu' });
+  const rows = { outer: 2, classes: 3, inner: 2 };
+  const values = Int32Array.from({ length: 12 }, (_, k) => 2 ** 30 + k);
+  const [x, out] = [backend.alloc(12, 'int32'), backend.alloc(12, 'int32')];
+  backend.write(x, values);
+  backend.basis?.transpose(out, x, rows);
+  const order = [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11];
+  expect([...(await backend.read(out))]).toEqual(order.map((k) => 2 ** 30 + k));
+  await backend.close();
 });
 
 test('as many elements as the limit are allowed', async () => {
