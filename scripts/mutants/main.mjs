@@ -48,8 +48,8 @@ const sources = {
   softgrad: ['src/**/*.ts'],
   cli: ['src/**/*.ts'],
   distributed: ['src/**/*.ts'],
-  // gpu.js translates the source text of the excluded functions, so they cannot contain switches.
-  bench: ['src/**/*.ts', '!src/peers/kernels/gpujs.ts'],
+  // Processes load their code from dist, and gpu.js translates the text of its kernels, which cannot contain switches.
+  bench: ['src/**/*.ts', '!src/processes.ts', '!src/process-child.ts', '!src/peers/kernels/gpujs.ts'],
 };
 
 /** The packages whose kernels are mutated, and the module that builds and tests the mutants. */

@@ -147,6 +147,13 @@ test('the comparison of given numbers, on the same machine and on another one', 
   `);
 });
 
+test('a change that its spread can explain is no difference, in either direction', () => {
+  for (const factor of [1.3, 0.8]) {
+    const { changes } = compareReports(fixedReport, later({ fast: factor }));
+    expect(new Set(changes.map(({ verdict }) => verdict))).toEqual(new Set(['no difference']));
+  }
+});
+
 test('a contender that is new is not compared, and one that lacks its times now is listed', () => {
   const [first] = fixedReport.workloads;
   const edited = (edit: (result: RawResult) => readonly RawResult[]): BenchReport => ({
