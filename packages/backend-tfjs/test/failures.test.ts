@@ -157,9 +157,10 @@ describe('an engine that tfjs does not initialize', () => {
   test('leaves no timer behind if it is ready in time', async () => {
     vi.useFakeTimers();
     try {
-      const instance = {} as tf.KernelBackend;
+      const instance = { dispose: vi.fn() } as unknown as tf.KernelBackend;
       expect(await connect(fakeCore(() => instance).core, name, () => false)).toBe(instance);
       expect(vi.getTimerCount()).toBe(0);
+      expect(instance.dispose).not.toHaveBeenCalled();
     } finally {
       vi.useRealTimers();
     }
