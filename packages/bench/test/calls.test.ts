@@ -7,6 +7,8 @@ import { backendContender, backendSource } from '../src/backend-contender.js';
 import type { Contender, Job } from '../src/contender.js';
 import { simdFillLoop } from '../src/exp-loop/loops.js';
 import { peers } from '../src/peers/all.js';
+import { memoryLoops } from '../src/roofline.js';
+import { selectContenders } from '../src/selection.js';
 import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
 
 afterEach(() => {
@@ -131,14 +133,18 @@ describe('a backend', () => {
 
 describe('a registered backend', () => {
   const opened: string[] = [];
-  const provide = (name: string, open: () => Promise<Backend>, reason: string | null = null) => {
+  const provide = (name: string, open: (options?: unknown) => Promise<Backend>, reason: string | null = null) => {
     register(name, async () => ({ default: { name, unavailable: async () => reason, open } }) as never);
   };
   const closing = async (more: Partial<Backend> = {}) => {
     const backend = await exact.open();
     return Object.assign(Object.create(backend), { ...more, close: async () => void opened.push('closed') }) as Backend;
   };
-  provide('of-bench', () => closing());
+  let options: unknown;
+  provide('of-bench', async (given) => {
+    options = given;
+    return closing();
+  });
   provide('unfused', () => closing({ kernels: undefined }));
   provide('unable', () => closing(), 'no such device');
   provide('throwing', async () => {
@@ -163,6 +169,19 @@ describe('a registered backend', () => {
     expect(await backendSource('unable').open()).toBe('no such device');
     expect(await backendSource('throwing').open()).toBe('out of order');
     expect(await backendSource('nobody').open()).toMatch(/nobody/);
+  });
+
+  test('is opened with the options behind its name: numbers, booleans and text', async () => {
+    for (const text of ['of-bench', 'of-bench:threads=2:simd=false:fast=true:mode=a b:zero=0']) {
+      const [source] = selectContenders([text]);
+      expect(source.name).toBe(text);
+      await ((await source.open()) as Contender).close();
+      expect(options).toEqual(
+        text === 'of-bench' ? undefined : { threads: 2, simd: false, fast: true, mode: 'a b', zero: 0 },
+      );
+    }
+    for (const wrong of ['of-bench:threads', 'of-bench:2=3', 'of-bench:a=', 'of-bench: a=1'])
+      expect(() => selectContenders([wrong])).toThrow(`backend '${wrong}': expected options like wasm:threads=2`);
   });
 
   test('without its fused kernels composes the ops that have one', async () => {
@@ -375,4 +394,12 @@ test('a fill stores into as many bytes as it is given, rounded up to 64', () => 
   fill?.(1);
   const stored = [...bytes.keys()].filter((k) => bytes[k] !== 0xee);
   expect([stored.at(0), stored.at(-1), stored.length]).toEqual([65_536, 65_536 + 70_015, 70_016]);
+});
+
+test('loops over memory copy or fill as often as a batch says', () => {
+  const loops = memoryLoops(softmax);
+  const [set, fill] = [vi.spyOn(Uint8Array.prototype, 'set'), vi.spyOn(Uint8Array.prototype, 'fill')];
+  for (const { batch } of loops) batch(3);
+  expect([set.mock.calls.length, fill.mock.calls.length]).toEqual([3, 3]);
+  expect(set.mock.calls[0]?.[0]).toHaveLength(24);
 });

@@ -154,6 +154,24 @@ test('a change that its spread can explain is no difference, in either direction
   }
 });
 
+test('times are absolute unless both reports have the baseline, in that mode', () => {
+  const without = (report: BenchReport): BenchReport => ({
+    ...report,
+    workloads: report.workloads.map((workload) =>
+      summarize({ ...workload, results: workload.results.filter(({ contender }) => contender !== 'naive') }),
+    ),
+  });
+  const clocks = (then: BenchReport, now: BenchReport) =>
+    compareReports(then, now)
+      .changes.filter(({ contender }) => contender === 'fast')
+      .map(({ clock }) => clock);
+  expect(new Set(clocks(fixedReport, fixedReport).slice(0, 6))).toEqual(new Set(['naive']));
+  expect(new Set(clocks(without(fixedReport), fixedReport))).toEqual(new Set([null]));
+  expect(new Set(clocks(fixedReport, without(fixedReport)))).toEqual(new Set([null]));
+  const rebased = { ...fixedReport, workloads: fixedReport.workloads.map((one) => ({ ...one, baseline: 'alike' })) };
+  expect(new Set(clocks(fixedReport, rebased))).toEqual(new Set([null]));
+});
+
 test('a contender that is new is not compared, and one that lacks its times now is listed', () => {
   const [first] = fixedReport.workloads;
   const edited = (edit: (result: RawResult) => readonly RawResult[]): BenchReport => ({

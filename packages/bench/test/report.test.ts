@@ -30,7 +30,13 @@ describe('a report as a file', () => {
     expect(() => parseReport('{', 'a.json')).toThrow(
       /^a\.json: not JSON: .*; expected what softgrad bench --json wrote$/,
     );
-    expect(() => parseReport('[1, 2]', 'a.json')).toThrow('a.json: not a report');
+    for (const other of ['[1, 2]', 'null', '3', '"text"', '{}'])
+      expect(() => parseReport(other, 'a.json')).toThrow(
+        expect.objectContaining({
+          code: 'ERR_VALUE',
+          message: 'a.json: not a report; expected what softgrad bench --json wrote',
+        }),
+      );
     expect(() => parseReport('{"schema": "softgrad-bench/9"}', 'a.json')).toThrow(
       'a report of schema softgrad-bench/9',
     );
