@@ -72,22 +72,60 @@ describe('where code generation is forbidden', () => {
   });
 });
 
+/** Loads this in place of gpu.js while an action runs. */
+async function inPlaceOfGpu<T>(module: () => object, action: () => Promise<T>): Promise<T> {
+  vi.doMock('gpu.js', module);
+  try {
+    return await action();
+  } finally {
+    vi.doUnmock('gpu.js');
+  }
+}
+
 test('the global GPU is as before after gpu.js is loaded', async () => {
   const before = { configurable: true, enumerable: false, writable: false, value: 'of the browser' };
-  Object.defineProperty(globalThis, 'GPU', before);
-  await loadGpu();
-  expect(Object.getOwnPropertyDescriptor(globalThis, 'GPU')).toEqual(before);
-  Reflect.deleteProperty(globalThis, 'GPU');
-  await loadGpu();
-  expect('GPU' in globalThis).toBe(false);
+  const overwriting = () => {
+    Object.defineProperty(globalThis, 'GPU', { ...before, value: 'of gpu.js' });
+    return { default: { input: 'default' } };
+  };
+  for (const present of [true, false]) {
+    if (present) Object.defineProperty(globalThis, 'GPU', before);
+    expect(await inPlaceOfGpu(overwriting, loadGpu)).toEqual({ input: 'default' });
+    expect(Object.getOwnPropertyDescriptor(globalThis, 'GPU')).toEqual(present ? before : undefined);
+    Reflect.deleteProperty(globalThis, 'GPU');
+  }
+});
+
+test('a mode whose first kernel fails is unavailable, with the reason, and is closed', async () => {
+  let destroyed = 0;
+  const failing = {
+    GPU: class {
+      createKernel() {
+        throw cause;
+      }
+      async destroy() {
+        destroyed++;
+      }
+    },
+    input: () => null,
+  };
+  const opened = await inPlaceOfGpu(
+    () => ({ default: failing }),
+    () => gpujs.open({ mode: 'cpu' }).catch((error: unknown) => error),
+  );
+  expect(opened).toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: 'gpujs (cpu): the first kernel failed: reset',
+    cause,
+  });
+  expect(destroyed).toBe(1);
 });
 
 test('that gpu.js does not load is an error with the cause', async () => {
-  vi.doMock('gpu.js', () => {
+  const throwing = () => {
     throw cause;
-  });
-  const failed = await loadGpu().catch((error: unknown) => error);
-  vi.doUnmock('gpu.js');
+  };
+  const failed = await inPlaceOfGpu(throwing, () => loadGpu().catch((error: unknown) => error));
   expect(failed).toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',
     message: expect.stringMatching(/^gpu\.js failed to load: ./),

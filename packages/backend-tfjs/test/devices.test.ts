@@ -1,10 +1,14 @@
-import { logSoftmax, softmax, tensor } from '@softgrad/core';
+import { crossEntropy, logSoftmax, sigmoid, softmax, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { backendOf } from '../src/backend.js';
+import { connect } from '../src/connection.js';
 import { type Device, deviceOf, instanceIsLost } from '../src/device.js';
-import { engineOf } from '../src/engine.js';
+import { type Engine, engineOf } from '../src/engine.js';
 import { type EngineName, tfjs } from '../src/index.js';
+import { adopted } from '../src/interop.js';
 import type { Core } from '../src/peers.js';
+import { constant, emit, type Language, operation } from '../src/verbs/expression.js';
 import { runLazily } from '../src/verbs/lazy.js';
 import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from '../src/wasm-files.js';
 import { backendWith } from './executed.js';
@@ -58,6 +62,7 @@ describe('engine webgl', () => {
     expect(device).toMatchObject({ description: 'GPU 7 (tfjs webgl)', elements: 2 ** 24, readSync: true });
     expect(await device.finished()).toBe('fenced');
     device.reserve(2 ** 40);
+    expect(device.execute([], () => [])).toEqual([]);
     const plain = deviceOf(coreWith(gpu).core, 'webgl', webglInstance(false).instance, null);
     expect(plain.description).toBe('any GPU (tfjs webgl)');
   });
@@ -112,6 +117,7 @@ describe('engine webgpu', () => {
     const device = deviceOf(coreWith({}).core, 'webgpu', instance, null);
     expect(device).toMatchObject({ description: 'acme one (tfjs webgpu)', elements: 200, readSync: false });
     device.reserve(2 ** 40);
+    expect(device.execute([], () => [])).toEqual([]);
     await device.finished();
     expect(calls).toEqual(['encoder', 'end', 'submit', 'done']);
     const unnamed = [undefined, {}, { vendor: '', architecture: '' }].map(
@@ -130,6 +136,7 @@ describe('engine webgpu', () => {
     expect(await devices[1]?.lost).toBe('the WebGPU device was lost: it was unplugged');
     expect(devices.map((device) => device.isLost())).toEqual([true, true]);
     expect([instanceIsLost('webgpu', instance), instanceIsLost('webgpu', other)]).toEqual([true, false]);
+    expect(instanceIsLost('wasm', instance)).toBe(false);
   });
 });
 
@@ -183,6 +190,143 @@ describe('engines on the CPU', () => {
       }),
     );
   });
+});
+
+test('single kernels of tfjs for softmax and sigmoid are used on engine wasm, whose results are right', async () => {
+  const kernelsOn = async (name: EngineName) => {
+    await (await tfjs.open({ engine: name })).close();
+    const instance = tf.engine().registry[name];
+    const used = new Set<string>();
+    const getKernel: typeof tf.getKernel = (kernel, ...rest) => {
+      used.add(kernel);
+      return tf.getKernel(kernel, ...rest);
+    };
+    const device = deviceOf({ ...tf, getKernel } as Core, name, instance, { getThreadsCount: () => 1 });
+    const backend = backendOf(engineOf(tf, name, instance, device), (await tfjs.open({ engine: name })).supports);
+    softmax(tensor([[1, 2, 3]], { backend }));
+    sigmoid(tensor([1, 2, 3], { backend }));
+    await backend.close();
+    return ['Softmax', 'Sigmoid'].filter((kernel) => used.has(kernel));
+  };
+  expect(await kernelsOn('wasm')).toEqual(['Softmax', 'Sigmoid']);
+  expect(await kernelsOn('cpu')).toEqual([]);
+});
+
+test('code has as many constants and inputs as its expression', () => {
+  const language: Language = {
+    declare: (name, value) => `${name} = ${value};`,
+    load: (k, index) => `in${k}[${index}]`,
+    toFloat: (integer) => `f(${integer})`,
+    operation: {
+      add: (a: string, b: string) => `${a} + ${b}`,
+      mul: (a: string, b: string) => `${a} * ${b}`,
+    } as Language['operation'],
+  };
+  const input = { kind: 'input', shape: [1, 1, 2, 3], info: {} as tf.TensorInfo, strides: [0, 0, 3, 1] } as const;
+  const twice = operation('mul', [input, constant(2)]);
+  const coordinate = { kind: 'coordinate', shape: [1, 1, 1, 3], dimension: 3 } as const;
+  const root = operation('add', [operation('add', [twice, twice]), operation('mul', [coordinate, constant(3)])]);
+  expect(root.shape).toEqual([1, 1, 2, 3]);
+  expect(emit(root, language)).toEqual({
+    statements: [
+      'v0 = in0[at.x * stride0.x + at.y * stride0.y + at.z * stride0.z + at.w * stride0.w];',
+      'v1 = constant0;',
+      'v2 = v0 * v1;',
+      'v3 = v2 + v2;',
+      'v4 = f(at.w);',
+      'v5 = constant1;',
+      'v6 = v4 * v5;',
+      'v7 = v3 + v6;',
+    ].join('\n  '),
+    result: 'v7',
+    inputs: [input],
+    constants: [2, 3],
+  });
+});
+
+describe('connecting', () => {
+  const name = 'webgl';
+  /** A core of tfjs with an instance whose context is lost. */
+  function lostCore(backendName: string, isRegistered = true) {
+    const calls: unknown[] = [];
+    const old = { dispose: () => calls.push('old disposed') };
+    const renewed = { dispose: () => calls.push('new disposed') };
+    const factory = () => renewed;
+    const registry: Record<string, unknown> = { [name]: old };
+    const registryFactory = isRegistered ? { [name]: { factory, priority: 2 } } : {};
+    const core = {
+      engine: () => ({ registry, registryFactory, backendName }),
+      findBackendFactory: () => factory,
+      getKernelsForBackend: () => [{ setupFunc: (instance: unknown) => calls.push(['set up', instance]) }, {}],
+      removeBackend: (removed: string) => {
+        calls.push(['removed', removed]);
+        delete registry[removed];
+      },
+      registerBackend: (...parts: unknown[]) => calls.push(['registered', ...parts]),
+      setBackend: async (set: string) => calls.push(['set', set]),
+    } as unknown as Core;
+    return { core, calls, old, renewed, registry, factory };
+  }
+
+  test.each([
+    ['webgl', [['set', 'webgl']]],
+    ['cpu', []],
+  ])('an engine whose device was lost is renewed, and set again if it was: %s', async (set, after) => {
+    const { core, calls, renewed, registry, factory } = lostCore(set);
+    expect(await connect(core, name, () => true)).toBe(renewed);
+    expect(registry[name]).toBe(renewed);
+    expect(calls).toEqual([['removed', name], ['registered', name, factory, 2], ['set up', renewed], ...after]);
+  });
+
+  test('an engine that is not lost is used as it is; one that tfjs does not know any more is unavailable', async () => {
+    const present = lostCore('cpu');
+    expect(await connect(present.core, name, () => false)).toBe(present.old);
+    expect(present.calls).toEqual([]);
+    await expect(connect(lostCore('cpu', false).core, name, () => true)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'tfjs: engine webgl needs a browser with WebGL 2',
+    });
+  });
+
+  test('an instance that tf.setBackend has created meanwhile is used, and the other is disposed', async () => {
+    const { core, calls, registry } = lostCore('cpu');
+    delete registry[name];
+    const other = {};
+    const connecting = connect(core, name, () => false);
+    const second = connect(core, name, () => false);
+    registry[name] = other;
+    expect(await Promise.all([connecting, second])).toEqual([other, other]);
+    expect(calls).toEqual(['new disposed']);
+  });
+});
+
+test.each([true, false])('a tensor of engine webgl is shared unless its texture is packed: %s', (isPacked) => {
+  const log: unknown[] = [];
+  const unpacked = { dataId: { unpacked: true }, shape: [2], dtype: 'float32' };
+  const instance = {
+    uploadToGPU: (dataId: unknown) => log.push(['uploaded', dataId]),
+    getDataInfo: () => ({ isPacked }),
+    unpackTensor: (info: unknown) => {
+      log.push(['unpacked', info]);
+      return unpacked;
+    },
+    incRef: (dataId: unknown) => log.push(['shared', dataId]),
+  };
+  const dataId = {};
+  const given = { dataId, shape: [2], dtype: 'float32', size: 2, isDisposed: false };
+  const core = {
+    engine: () => ({
+      state: { tensorInfo: new Map([[dataId, { backend: instance }]]) },
+      makeTensorFromTensorInfo: (info: object) => info,
+    }),
+    keep: (kept: unknown) => kept,
+  };
+  const engine = { name: 'webgl', core, instance, assertAlive: () => {} } as unknown as Engine;
+  const buffer = adopted(engine, given as unknown as tf.Tensor);
+  expect(buffer.length).toBe(2);
+  const info = { dataId, shape: [2], dtype: 'float32' };
+  expect(log).toEqual([['uploaded', dataId], isPacked ? ['unpacked', info] : ['shared', dataId]]);
+  expect(buffer.tensor === null || buffer.tensor === undefined).toBe(isPacked);
 });
 
 describe('an engine', () => {
@@ -415,5 +559,8 @@ test('a program for each pass over the rows, two more where a row is reduced in 
   expect(counts(() => logSoftmax(x))).toEqual([1, 3]);
   expect(counts(() => softmax.vjp(x, x))).toEqual([1, 2]);
   expect(counts(() => softmax.jacobian(x))).toEqual([1, 1]);
+  // Of cross-entropy the target and the probabilities are kept, which its loss and its gradient use.
+  const mask = [[true, true, true, true, false]];
+  expect(counts(() => crossEntropy(x, [0, 1, 2, 3], { mask, labelSmoothing: 0.1, reduction: 'none' }))).toEqual([4, 9]);
   await backend.close();
 });
