@@ -41,13 +41,16 @@ const sources = {
   // Worker threads load their code from dist, so tests would not see its mutants.
   'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/worker.ts'],
   'backend-webgpu': ['src/**/*.ts'],
-  'backend-gpujs': ['src/**/*.ts'],
-  'backend-tfjs': ['src/**/*.ts'],
+  // Only browsers execute the two engines.
+  'backend-gpujs': ['src/**/*.ts', '!src/engines/gl.ts', '!src/engines/webgpu.ts'],
+  // Only browsers execute the two shading languages.
+  'backend-tfjs': ['src/**/*.ts', '!src/verbs/webgl.ts', '!src/verbs/webgpu.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
   cli: ['src/**/*.ts'],
   distributed: ['src/**/*.ts'],
-  bench: ['src/**/*.ts'],
+  // Processes load their code from dist, and gpu.js translates the text of its kernels, which cannot contain switches.
+  bench: ['src/**/*.ts', '!src/processes.ts', '!src/process-child.ts', '!src/peers/kernels/gpujs.ts'],
 };
 
 /** The packages whose kernels are mutated, and the module that builds and tests the mutants. */

@@ -33,7 +33,17 @@ const large = 2 ** 20;
  */
 export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
   const kernels = new Map<string, GpuKernel>();
+  const sources = new WeakMap<Program, Sources>();
   const most = Math.min(bound, engine.mostKernels);
+
+  /** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. */
+  function sourcesOf(program: Program): Sources {
+    const known = sources.get(program);
+    if (known) return known;
+    const made = { short: sourceOf(program, shortQuotient), long: sourceOf(program, longQuotient) };
+    sources.set(program, made);
+    return made;
+  }
 
   function kernelOf(program: Program, arrayType: string, source: string): GpuKernel {
     const known = kernels.get(source);
@@ -112,15 +122,4 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
 interface Sources {
   readonly short: string;
   readonly long: string;
-}
-
-const sources = new WeakMap<Program, Sources>();
-
-/** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. */
-function sourcesOf(program: Program): Sources {
-  const known = sources.get(program);
-  if (known) return known;
-  const made = { short: sourceOf(program, shortQuotient), long: sourceOf(program, longQuotient) };
-  sources.set(program, made);
-  return made;
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { backendContender } from '../src/backend-contender.js';
 import { outputChecker } from '../src/check.js';
 import { naive } from '../src/peers/naive.js';
+import { inFloat64 } from '../src/sweep.js';
 import { benchDTypes, benchOps, type Workload, workloadInput } from '../src/workloads.js';
 
 const strict = { expUlp: { base: 1, slope: 0 }, subnormals: 'preserve' } as const;
@@ -51,6 +52,49 @@ describe.each(benchOps)('%s', (op) => {
       expect(checker(strict, wrong).ok).toBe(false);
     }
   });
+});
+
+test.each(benchOps)('%s: an error is given as a share of its bound, and in ULP of the result', async (op) => {
+  const shares = await Promise.all(
+    benchDTypes.map(async (dtype) => {
+      const workload: Workload = { op, shape: [3, 4], dtype };
+      const contender = { ...strict, expUlp: { base: 2, slope: 0.5 } };
+      const right = Float64Array.from(await rightOutput(workload));
+      // A diagonal entry, a target and a probability above ½ among them.
+      return [0, 1, 3, 5, 11].map((k) => {
+        const wrong = right.map((value, at) => (at === k ? value + 2 ** (dtype === 'float32' ? -18 : -47) : value));
+        const { worstShareOfBound, worstUlp } = outputChecker(workload, workloadInput(workload))(contender, wrong);
+        return `${worstShareOfBound.toPrecision(3)} ${worstUlp.toPrecision(4)}`;
+      });
+    }),
+  );
+  expect(shares).toMatchSnapshot();
+});
+
+test('results below 1e-30 have no error in ULP', () => {
+  const workload: Workload = { op: 'softmax', shape: [2, 2], dtype: 'float64' };
+  const input = { ...workloadInput(workload), logits: Float64Array.of(0, -72, 0, -66) };
+  const check = outputChecker(workload, input);
+  const right = inFloat64(workload, input, [0, 1]);
+  const off = (at: number) =>
+    check(
+      strict,
+      right.map((value, k) => (k === at ? value * (1 + 2 ** -50) : value)),
+    ).worstUlp;
+  expect(off(1)).toBeLessThan(1);
+  expect(off(3)).toBeGreaterThan(2);
+  expect(off(3)).toBeLessThan(9);
+});
+
+test.each([
+  ['few rows', [5, 4], 5],
+  ['many rows', [1000, 4], 24],
+  ['long rows', [1000, 2 ** 15], 4],
+  ['rows so long that only the first and the last are compared', [3, 2 ** 17], 2],
+] as const)('%s', async (_, shape, rowsChecked) => {
+  const workload: Workload = { op: 'softmax', shape, dtype: 'float32' };
+  const input = workloadInput(workload);
+  expect(outputChecker(workload, input)(strict, input.probabilities)).toMatchObject({ rowsChecked, problem: null });
 });
 
 test('output of another length is wrong', () => {

@@ -104,6 +104,24 @@ test("a device's clock determines the calls per sample, whatever the host's cloc
   expect(asked.at(-1)).toBe(7);
 });
 
+test.each([
+  ['twice the sample', [0, 30], 16],
+  ['a little more than that', [0, 31], 10],
+  ['less than the sample, for as long as the warm-up', [14], 4096],
+])('the calls per sample if the last sample took %s', async (_, told, expected) => {
+  const left = [...told];
+  const { calls } = await calibrateDevice(async () => (left.length > 1 ? left.shift() : left[0]) ?? null, 15, 15);
+  expect(calls).toBe(expected);
+});
+
+test('a slow loop takes part in every second, fourth or eighth round, but in at least five', async () => {
+  const strideOf = async (ms: number, rounds: number) => (await calibrateDevice(async () => ms, 1, rounds)).stride;
+  expect(await Promise.all([150, 151, 300, 301, 601, 10_000].map((ms) => strideOf(ms, 40)))).toEqual([
+    1, 2, 2, 4, 8, 8,
+  ]);
+  expect(await Promise.all([5, 9, 10, 19, 20].map((rounds) => strideOf(10_000, rounds)))).toEqual([1, 1, 2, 2, 4]);
+});
+
 test.each([0, null])('the number of calls is limited if the device clock returns %s', async (told) => {
   const { calls } = await calibrateDevice(async () => told, 1, 15);
   expect(calls).toBe(4096);

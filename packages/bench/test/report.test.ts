@@ -4,7 +4,7 @@ import { toHtml } from '../src/html.js';
 import { toMarkdown } from '../src/markdown.js';
 import { naive } from '../src/peers/naive.js';
 import type { BenchReport } from '../src/report.js';
-import { parseReport, stringifyReport } from '../src/report-file.js';
+import { parseNumbers, parseReport, stringifyReport } from '../src/report-file.js';
 import { runBench } from '../src/run.js';
 import { describeRun, formatMs, formatSpeedUp, resultTable } from '../src/table.js';
 import { quick, small, source, withResult } from './contenders.js';
@@ -30,7 +30,13 @@ describe('a report as a file', () => {
     expect(() => parseReport('{', 'a.json')).toThrow(
       /^a\.json: not JSON: .*; expected what softgrad bench --json wrote$/,
     );
-    expect(() => parseReport('[1, 2]', 'a.json')).toThrow('a.json: not a report');
+    for (const other of ['[1, 2]', 'null', '3', '"text"', '{}'])
+      expect(() => parseReport(other, 'a.json')).toThrow(
+        expect.objectContaining({
+          code: 'ERR_VALUE',
+          message: 'a.json: not a report; expected what softgrad bench --json wrote',
+        }),
+      );
     expect(() => parseReport('{"schema": "softgrad-bench/9"}', 'a.json')).toThrow(
       'a report of schema softgrad-bench/9',
     );
@@ -70,6 +76,13 @@ describe('a report as a file', () => {
   });
 });
 
+test('NaN and the infinities are text in a file', () => {
+  const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1.5e-7, 'x', null];
+  const text = stringifyReport({ values, samples: [[1, null, 2.5]] });
+  expect(text).toContain('[1,null,2.5]');
+  expect(parseNumbers(text)).toEqual({ values, samples: [[1, null, 2.5]] });
+});
+
 describe('a table', () => {
   test('has a row for each contender with times, and a note for each without', () => {
     const { head, rows, notes } = resultTable(report.workloads[0]);
@@ -87,6 +100,7 @@ describe('a table', () => {
 
   test('has times with units', () => {
     expect([2.5e-5, 0.0123, 4.56, 78901].map(formatMs)).toEqual(['25.0 ns', '12.3 µs', '4.56 ms', '78.9 s']);
+    expect([1e-3, 1, 1000, 0.00099].map(formatMs)).toEqual(['1.00 µs', '1.00 ms', '1.00 s', '990 ns']);
     expect(formatMs(undefined)).toBe('');
   });
 

@@ -28,6 +28,23 @@ describe('a run', () => {
     expect(right.firstCallMs).toBeGreaterThan(0);
   });
 
+  test('the cost of a call is measured where it can dominate', async () => {
+    const emptyCalls: boolean[] = [];
+    for (const shape of [
+      [128, 128],
+      [128, 129],
+    ] as const) {
+      const report = await runBench({
+        workloads: [{ ...small, shape }],
+        contenders: [naive],
+        rounds: 1,
+        sampleMs: 0.01,
+      });
+      emptyCalls.push(report.workloads[0].results[0].emptyCall !== null);
+    }
+    expect(emptyCalls).toEqual([true, false]);
+  });
+
   test('the report format is stable, because other programs read it', async () => {
     const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
     expect(shapeOf(report)).toMatchSnapshot();
@@ -52,7 +69,9 @@ describe('a run', () => {
   test('a contender that fails while it is timed is listed with its reason, and the others run', async () => {
     const failing = (name: string, batch: Job['endToEnd']) =>
       source(name, { change: (job) => ({ ...job, endToEnd: batch }) });
+    let failures = 0;
     const throws = failing('throws', () => {
+      failures++;
       throw new Error('the engine gave up');
     });
     const rejects = failing('rejects', async () => Promise.reject(new Error('the device is gone')));
@@ -60,6 +79,8 @@ describe('a run', () => {
     const [first, second, third] = report.workloads[0].results;
     expect(first).toMatchObject({ missing: 'failed while it was timed: the engine gave up', timings: {} });
     expect(second).toMatchObject({ missing: 'failed while it was timed: the device is gone', timings: {} });
+    // It is not called again.
+    expect(failures).toBe(1);
     expect(third.missing).toBeNull();
     expect(third.timings.allocating?.medianMs).toBeGreaterThan(0);
   });

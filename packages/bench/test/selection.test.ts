@@ -47,7 +47,8 @@ test('unknown names are refused with the list of known ones', () => {
   );
   expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("unknown dtype 'float8'");
   expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
-  expect(() => selectWorkloads({ shapes: ['0x4'] })).toThrow("shape '0x4'");
+  for (const shape of ['0x4', '4x0', '3x4x5', ' 3x4', '3x4 ', 'x4', '3x'])
+    expect(() => selectWorkloads({ shapes: [shape] })).toThrow(`shape '${shape}'`);
   expect(() => selectContenders(['abacus'])).toThrow("unknown backend 'abacus'; expected cpu, wasm, gpujs");
   expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("unknown peer 'nobody'");
   expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');

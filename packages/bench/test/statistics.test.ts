@@ -70,6 +70,50 @@ describe('a ratio', () => {
   });
 });
 
+test('intervals are the same in every run', () => {
+  const [a, b] = [
+    [3, 1, 4, 1, 5, 9, 2, 6],
+    [2, 7, 1, 8, 2, 8, 1, 8],
+  ];
+  expect([
+    pairedRatio([a, [...a].reverse()], [b, b]),
+    pairedRatio([a], [b]),
+    quotientOfMedians([a], [b], 0.99),
+    quotientOfMedians([a, b], [b], 0.5),
+  ]).toMatchInlineSnapshot(`
+    [
+      {
+        "interval": [
+          0.4375,
+          2,
+        ],
+        "ratio": 0.875,
+      },
+      {
+        "interval": [
+          0.14285714285714285,
+          2.5,
+        ],
+        "ratio": 1.3125,
+      },
+      {
+        "interval": [
+          0.125,
+          4.502499999999998,
+        ],
+        "ratio": 0.7777777777777778,
+      },
+      {
+        "interval": [
+          0.5,
+          1.5555555555555556,
+        ],
+        "ratio": 0.7777777777777778,
+      },
+    ]
+  `);
+});
+
 describe('a difference', () => {
   const noise = (low: number, high: number): Ratio => ({ ratio: 1, interval: [low, high] });
 
@@ -82,7 +126,13 @@ describe('a difference', () => {
   test('is not significant within the noise of the same code timed twice', () => {
     const ratio = { ratio: 1.2, interval: [1.1, 1.3] } as const;
     expect(isDifference(ratio, noise(0.9, 1.25))).toBe(false);
+    expect(isDifference(ratio, noise(0.9, 1.2))).toBe(false);
     expect(isDifference(ratio, noise(0.9, 1.15))).toBe(true);
+    const less = { ratio: 0.8, interval: [0.7, 0.9] } as const;
+    expect(isDifference(less, noise(0.8, 1.1))).toBe(false);
+    expect(isDifference(less, noise(0.85, 1.1))).toBe(true);
+    expect(isDifference({ ratio: 1.1, interval: [1, 1.3] }, null)).toBe(false);
+    expect(isDifference({ ratio: 0.9, interval: [0.7, 1] }, null)).toBe(false);
   });
 
   test('is rarely significant between two samples of the same distribution', () => {

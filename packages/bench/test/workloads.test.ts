@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest';
+import { boundsOf, memoryLoops, type Roof } from '../src/roofline.js';
+import { inFloat64, sweep } from '../src/sweep.js';
+import {
+  benchOps,
+  bytesMoved,
+  exponentials,
+  outputBytes,
+  outputSize,
+  type Workload,
+  workloadInput,
+} from '../src/workloads.js';
+
+const shape = [3, 4] as const;
+
+test('what each op reads, writes and exponentiates', () => {
+  const sizes = benchOps.map((op): readonly [string, ...number[]] => {
+    const [single, double] = (['float32', 'float64'] as const).map((dtype): Workload => ({ op, shape, dtype }));
+    expect([double].map((one) => [bytesMoved(one), outputBytes(one)])).toEqual([
+      [2 * bytesMoved(single), 2 * outputBytes(single)],
+    ]);
+    return [op, outputSize(single), outputBytes(single), bytesMoved(single), exponentials(single)];
+  });
+  expect(sizes).toEqual([
+    ['softmax', 12, 48, 96, 12],
+    ['jacobian', 48, 192, 240, 0],
+    ['vjp', 12, 48, 144, 0],
+    ['logSoftmax', 12, 48, 96, 12],
+    ['crossEntropy', 12, 48, 96, 12],
+  ]);
+});
+
+test('the inputs of a workload are the same in every run, and others for another shape', () => {
+  const { logits, probabilities, cotangent, target } = workloadInput({ op: 'vjp', shape, dtype: 'float64' });
+  const digits = (values: ArrayLike<number>) => Array.from(values, (value) => Number(value.toFixed(4))).join(' ');
+  expect([digits(logits), digits(probabilities), digits(cotangent), digits(target)]).toMatchInlineSnapshot(`
+    [
+      "-0.8233 -5.5411 -5.3827 5.6194 0.3753 -0.1257 0.7079 -2.6851 -3.3092 -6.7562 1.7753 -0.49",
+      "0.0016 0 0 0.9984 0.3281 0.1988 0.4576 0.0154 0.0056 0.0002 0.9007 0.0935",
+      "-0.8869 0.4863 0.7368 -0.886 0.8792 -0.6384 0.0421 0.4918 0.8569 -0.4067 -0.6615 -0.721",
+      "3 2 3",
+    ]
+  `);
+  expect(digits(workloadInput({ op: 'vjp', shape: [4, 3], dtype: 'float64' }).logits)).not.toEqual(digits(logits));
+  const single = workloadInput({ op: 'vjp', shape, dtype: 'float32' });
+  expect(single.logits).toEqual(Float32Array.from(logits));
+  expect(single.probabilities).toBeInstanceOf(Float32Array);
+});
+
+test('bounds are the slower of copy and fill, and the fastest exp of the run, the tightest first', () => {
+  const roof = (name: Roof['name'], from: string, ms: number): Roof => ({ name, from, samples: [[ms]] });
+  const workload: Workload = { op: 'vjp', shape, dtype: 'float32' };
+  const roofs = [roof('exp', 'a', 7), roof('memcpy', 'engine', 2), roof('store', 'b', 9), roof('exp', 'b', 4)];
+  // A vjp moves three bytes where a copy moves two.
+  const memory = { name: 'memory', ms: 3, from: 'memcpy' };
+  const exp = { name: 'exp', ms: 4, from: 'b' };
+  expect(boundsOf(workload, roofs)).toEqual([exp, memory]);
+  expect(boundsOf(workload, [...roofs, roof('fill', 'engine', 2.5)])).toEqual([exp, memory]);
+  const fill = { name: 'memory', ms: 5, from: 'fill' };
+  expect(boundsOf(workload, [...roofs, roof('fill', 'engine', 5)])).toEqual([fill, exp]);
+  expect(boundsOf(workload, [roof('fill', 'engine', 5), ...roofs])).toEqual([fill, exp]);
+  expect(boundsOf(workload, [{ ...roof('exp', 'a', 7), samples: [[null]] }])).toEqual([]);
+  expect(memoryLoops(workload).map(({ name }) => name)).toEqual(['memcpy', 'fill']);
+});
+
+/** What an error of each op scales with, by the definitions of the ops: of probabilities p, whose target is class t. */
+const sizes: Record<Workload['op'], (p: readonly number[], t: number | undefined) => readonly number[]> = {
+  softmax: (p) => p,
+  vjp: (p) => p,
+  logSoftmax: (p) => p.map((one) => 1 - Math.log(one)),
+  crossEntropy: (p, t) => p.map((one, c) => (one + (c === t ? 1 : 0)) / 3),
+  jacobian: (p) => p.flatMap((one, i) => p.map((other, j) => (i === j ? one : one * other))),
+};
+
+test.each(benchOps)(
+  '%s: each result may be off by twice the largest bound of the known rows, and not by more',
+  (op) => {
+    const workload: Workload = { op, shape, dtype: 'float64' };
+    const input = workloadInput(workload);
+    const every = [0, 1, 2];
+    const right = inFloat64(workload, input, every);
+    const size = every.flatMap((r) => sizes[op]([...input.probabilities.subarray(4 * r, 4 * r + 4)], input.target[r]));
+    const width = right.length / every.length;
+    const floor = 1e-20;
+    const bound = Float64Array.from(size.slice(0, width), (one, k) => one * (k === 1 ? 1e-6 : 1e-7) + floor);
+    const known = { expected: right.slice(0, width), bound, picked: [0], floor };
+    expect(sweep(workload, input, right, known)).toBeNull();
+    for (const [k, exact] of right.entries()) {
+      const off = (share: number) =>
+        right.map((value, at) => (at === k ? exact + share * 2e-6 * (size[k] ?? 0) : value));
+      expect(sweep(workload, input, off(0.99), known)).toBeNull();
+      expect(sweep(workload, input, off(-0.99), known)).toBeNull();
+      const row = Math.floor(k / width);
+      const c = k % width;
+      const place = op === 'jacobian' ? `[${Math.floor(c / 4)}, ${c % 4}]` : `[${c}]`;
+      const wrong = off(1.02);
+      const expected = `row ${row} ${place} is ${wrong[k]}; expected about `;
+      expect(sweep(workload, input, wrong, known)?.startsWith(expected)).toBe(true);
+    }
+  },
+);
+
+test('a known result of magnitude 0 says nothing about the errors that are allowed', () => {
+  const workload: Workload = { op: 'softmax', shape: [1, 2], dtype: 'float64' };
+  const input = { ...workloadInput(workload), logits: Float64Array.of(0, -1000) };
+  const known = { expected: Float64Array.of(1, 0), bound: Float64Array.of(1e-6, 1e-3), picked: [0], floor: 0 };
+  expect(sweep(workload, input, Float64Array.of(1, 0), known)).toBeNull();
+  expect(sweep(workload, input, Float64Array.of(1.1, 0), known)).toBe('row 0 [0] is 1.1; expected about 1.000000');
+  // The absolute term is allowed twice, too.
+  const atFloor = { ...known, bound: Float64Array.of(1e-3, 1e-3), floor: 1e-3 };
+  expect(sweep(workload, input, Float64Array.of(1, 0.0019), atFloor)).toBeNull();
+  expect(sweep(workload, input, Float64Array.of(1.0021, 0), atFloor)).toContain('row 0 [0] is 1.0021');
+});
