@@ -45,7 +45,8 @@ const sources = {
   'backend-tfjs': ['src/**/*.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
-  cli: ['src/**/*.ts'],
+  // The command's process and the processes of its benchmarks load these from dist.
+  cli: ['src/**/*.ts', '!src/main.ts', '!src/register-module.ts'],
   distributed: ['src/**/*.ts'],
   bench: ['src/**/*.ts'],
 };
