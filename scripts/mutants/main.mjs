@@ -47,7 +47,8 @@ const sources = {
   'backend-tfjs': ['src/**/*.ts', '!src/verbs/webgl.ts', '!src/verbs/webgpu.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
-  cli: ['src/**/*.ts'],
+  // The command's process and the processes of its benchmarks load these from dist.
+  cli: ['src/**/*.ts', '!src/main.ts', '!src/register-module.ts'],
   distributed: ['src/**/*.ts'],
   // Processes load their code from dist, and gpu.js translates the text of its kernels, which cannot contain switches.
   bench: ['src/**/*.ts', '!src/processes.ts', '!src/process-child.ts', '!src/peers/kernels/gpujs.ts'],

@@ -60,7 +60,7 @@ function costOfSize(id: string, section: string): number {
   if (shape.length === 0) return 0;
   const elements = shape.reduce((product, size) => product * size, 1);
   if (section !== 'jacobian') return perElement * Math.min(elements, mostElements);
-  const [, axis = '0'] = /axis=(\d+)/.exec(id) ?? [];
+  const [, axis = 0] = /axis=(\d+)/.exec(id) ?? [];
   return perEntry * elements * (shape[Number(axis)] ?? 1);
 }
 

@@ -50,7 +50,7 @@ export interface Context {
    * Calls the listener at the first Ctrl-C or SIGTERM instead of ending the process; the second one ends it. Returns a function that
    * removes the listener.
    */
-  readonly onInterrupt?: (listener: () => void) => () => void;
+  onInterrupt(listener: () => void): () => void;
   /** Milliseconds from a fixed point in time. */
   now(): number;
   /** Calls the listener once after that time, which does not keep the process alive; returns a function that cancels it. */

@@ -10,8 +10,7 @@ export interface Machine {
 }
 
 /** The machine that this process runs on. */
-export function thisMachine({ versions, arch, constrainedMemory, execArgv }: NodeJS.Process): Machine {
-  const cores = cpus();
+export function thisMachine({ versions, arch, constrainedMemory, execArgv }: NodeJS.Process, cores = cpus()): Machine {
   const limit = constrainedMemory?.() ?? 0;
   const total = totalmem();
   const allowed = limit > 0 && limit < total ? `, of which this process may use ${gigabytes(limit)}` : '';

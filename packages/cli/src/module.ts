@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
+import { codeOf } from './files/open.js';
 
 /** What waiting for a module's promises uses of the process. */
 type Waiting = Pick<Context, 'onIdle'>;
@@ -65,9 +66,8 @@ export function registeringModule(file: string): string {
 /** What to do if Node cannot load TypeScript, or not all of its syntax. */
 export function hintOf(file: string, cause: unknown): string {
   if (!/\.[mc]?tsx?$/.test(file)) return '';
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
-  if (!ofLoading.includes(String(code)) && !(cause instanceof SyntaxError)) return '';
+  if (!ofLoading.includes(codeOf(cause)) && !(cause instanceof SyntaxError)) return '';
   return '; compile it to JavaScript first (tsc) and pass the result';
 }
 

@@ -299,8 +299,8 @@ async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<
   const wanted = first?.shape[0] ?? 1;
   for (const other of others) {
     const chunk = await other.next(first ? wanted : 1);
-    if ((chunk === null) !== (first === null) || (chunk && first && chunk.shape[0] !== first.shape[0])) {
-      const fewer = chunk === null || (first !== null && (chunk.shape[0] ?? 1) < wanted);
+    if (chunk?.shape[0] !== first?.shape[0]) {
+      const fewer = chunk === null || (chunk.shape[0] ?? 1) < wanted;
       throw new SoftgradError(
         'ERR_SHAPE',
         `${other.name}: ${fewer ? 'fewer' : 'more'} rows than ${input.name}; expected the same number`,

@@ -1,10 +1,14 @@
 import { SoftgradError } from '@softgrad/core';
 import type { Context } from './context.js';
 
+type Engine = typeof import('@softgrad/distributed/redis');
+
 /** The Redis engine, whose packages users install themselves. @throws ERR_VALUE with instructions if they are missing */
-export async function loadRedis(): Promise<typeof import('@softgrad/distributed/redis')> {
+export async function loadRedis(
+  load: () => Promise<Engine> = () => import('@softgrad/distributed/redis'),
+): Promise<Engine> {
   try {
-    return await import('@softgrad/distributed/redis');
+    return await load();
   } catch (cause) {
     const missing = /Cannot find package '(bullmq|ioredis)'/.exec(cause instanceof Error ? cause.message : '')?.[1];
     if (missing === undefined) throw cause;

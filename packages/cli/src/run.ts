@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { isSoftgradError } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { accuracyCommand } from './commands/accuracy.js';
@@ -99,7 +100,7 @@ function inOneLine(text: string, command: Command): string {
   const line = text.replace(/^error: /, 'softgrad: ');
   if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
   const several = longer.length > 1 ? 'one of ' : '';
-  return line.replace(/(?:\n\(Did you mean .*\?\))?\n?$/, `; did you mean ${several}${longer.join(', ')}?\n`);
+  return line.replace(/(?:\n\(Did you mean .*\?\))?\n$/, `; did you mean ${several}${longer.join(', ')}?\n`);
 }
 
 function optionNames(command: Command): readonly string[] {
@@ -112,7 +113,8 @@ function report(error: unknown, { stderr, env }: Context): number {
   // Commander has already printed the message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitInput;
   const debug = env.SOFTGRAD_DEBUG;
-  if (debug && error instanceof Error) stderr.write(`${error.stack}\n`);
+  // With its stack, its code and what caused it.
+  if (debug) stderr.write(`${inspect(error)}\n`);
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
   if (isSoftgradError(error)) {
     stderr.write(`softgrad: ${message}\n`);

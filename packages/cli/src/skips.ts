@@ -20,7 +20,6 @@ function groupOf(reason: string): string {
   if (/^has neither kernels\.\w+ nor a basis$|^has no basis$|^does not announce (basis|kernels)$/.test(reason)) {
     return 'composed';
   }
-  if (/^has no float\d+$/.test(reason)) return reason;
   if (reason.startsWith('does not announce ')) return 'lacks';
   return /^(has|announces) (?!no |neither )/.test(reason) ? 'has' : reason;
 }

@@ -87,16 +87,16 @@ export function lineWriter(name: string, stdout: OutputStream): RowWriter {
 
 /** Writes an array of at least one dimension to the terminal as a table, and states what is left out. */
 export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
-  const kept: FileArray[] = [];
+  const kept: FileArray['data'][] = [];
   let rows = 0;
   let rest: readonly number[] = [];
   return {
     async write(chunk) {
       const [length = 1, ...others] = chunk.shape;
       rest = others;
-      if (rows < shownRows || kept.length === 0) {
+      if (rows < shownRows) {
         const take = Math.min(length, shownRows - rows);
-        kept.push({ ...chunk, shape: [take, ...rest], data: chunk.data.slice(0, take * sizeOf(rest)) });
+        kept.push(chunk.data.slice(0, take * sizeOf(rest)));
       }
       rows += length;
     },
@@ -115,13 +115,13 @@ export function terminalWriter(name: string, stdout: OutputStream): RowWriter {
 
 /** Tables of chunks whose rows have the shape `rest`, one for each matrix in the last two dimensions, and how many columns they leave out. */
 function matrixTables(
-  chunks: readonly FileArray[],
+  chunks: readonly FileArray['data'][],
   rest: readonly number[],
   terminalColumns: number,
 ): { readonly text: string; readonly columns: number } {
   const columns = rest.at(-1) ?? 1;
   const matrixRows = rest.length > 1 ? (rest.at(-2) ?? 1) : null;
-  const values = chunks.flatMap((chunk) => Array.from(chunk.data));
+  const values = chunks.flatMap((data) => Array.from(data));
   const most = Math.min(columns, shownColumns);
   const texts = formatAlike(values.filter((_, k) => k % columns < most));
   const width = Math.max(...texts.map((text) => text.length), String(most).length);

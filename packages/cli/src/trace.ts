@@ -16,7 +16,7 @@ export function formatCalls(calls: readonly TracedCall[]): string {
 
 /** The expected and the actual values around the wrong element. */
 export function formatMismatch({ what, got, expected, element }: Mismatch): string {
-  const start = got.length > quoted ? Math.max(0, Math.min(element - quoted / 2, got.length - quoted)) : 0;
+  const start = Math.max(0, Math.min(element - quoted / 2, got.length - quoted));
   const end = Math.min(got.length, start + quoted);
   const range = end - start < got.length ? `, elements ${start} to ${end - 1} of ${got.length}` : '';
   const part = (values: ArrayLike<number>) => numbers(Array.from(values).slice(start, end), values);
@@ -26,8 +26,8 @@ export function formatMismatch({ what, got, expected, element }: Mismatch): stri
 function describe(values: HostArray): string {
   const { length } = values;
   const name = `${values.constructor.name.replace('Array', '').toLowerCase()}[${length}]`;
-  const [first] = values;
-  if (length > 1 && first !== undefined && values.every((value) => Object.is(value, first)))
+  const [first = Number.NaN] = values;
+  if (length > 1 && values.every((value) => Object.is(value, first)))
     return `${name} ${length} × ${format(first, values)}`;
   const more = length > quoted ? `, … ${length - quoted} more` : '';
   return `${name} ${numbers(Array.from(values.subarray(0, quoted)), values)}${more}`;

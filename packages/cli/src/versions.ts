@@ -42,11 +42,11 @@ function versionOf(name: string, from: string): readonly string[] {
 
 /** The package.json that an import from `from` finds; null if the package is not installed or does not export it. */
 function findManifest(name: string, from: string): { readonly file: string; readonly manifest: Manifest } | null {
+  let file: string;
   try {
-    const file = createRequire(from).resolve(`${name}/package.json`);
-    return { file, manifest: JSON.parse(readFileSync(file, 'utf8')) };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return null;
-    throw error;
+    file = createRequire(from).resolve(`${name}/package.json`);
+  } catch {
+    return null;
   }
+  return { file, manifest: JSON.parse(readFileSync(file, 'utf8')) };
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { AccuracyReport } from '@softgrad/bench';
+import { register } from '@softgrad/core';
 import { afterAll, expect, test } from 'vitest';
-import { softgrad, temporaryFolder } from './command.js';
+import { ownBackends } from '../src/backend.js';
+import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -40,6 +42,28 @@ test('with - for a file, standard output has only that file', async () => {
   const markdown = (await softgrad([...args, '--md', '-'], { terminal: true })).stdout;
   expect(markdown).toMatch(/^### Largest error/);
   expect(markdown).not.toContain('┌');
+});
+
+test('without --backends all are measured, one that cannot run is named with the reason, and a bar shows the inputs', async () => {
+  const cpu = await ownBackends.load('cpu');
+  const unavailable = async () => 'no such chip';
+  register('absent', async () => ({ default: { ...cpu, name: 'absent', unavailable } }));
+  const backends = fakeBackends({ cpu, absent: cpu });
+  const args = ['accuracy', '--dtype', 'float32', '--classes', '1', '--results', '20'];
+  for (const chosen of [[], ['--backends', 'all'], ['--backends', 'cpu,absent']]) {
+    using bars = watchBars();
+    const md = folder.at('not-run.md');
+    const { status, stdout, stderr } = await softgrad([...args, ...chosen, '--md', md], { backends, terminal: true });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/\n\nabsent: not run: .*no such chip\n$/);
+    expect(readFileSync(md, 'utf8')).toMatch(/\n- absent: not run: .*no such chip\n$/);
+    expect(stderr).toMatch(/accuracy \S{30} 0% /);
+    const steps = bars.steps();
+    expect(steps[0][0]).toMatch(/^softmax float32, 1 classes, /);
+    expect(steps.map(([, done]) => done)).toEqual(steps.map((_, k) => k / (steps.length - 1)));
+  }
+  const { stdout } = await softgrad([...args, '--backends', 'cpu', '--json', '-'], { backends });
+  expect(JSON.parse(stdout).unavailable).toEqual([]);
 });
 
 test('all ops of all backends can be selected by name', async () => {

@@ -1,8 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseReport } from '@softgrad/bench';
 import { afterAll, describe, expect, test } from 'vitest';
-import { softgrad, temporaryFolder } from './command.js';
+import { ownBackends } from '../src/backend.js';
+import { formatTextTable } from '../src/commands/bench.js';
+import { registeringModule } from '../src/module.js';
+import { formatTable } from '../src/table.js';
+import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -52,6 +57,7 @@ test('with - for a file, standard output has only that file; composed kernels ar
   const terminal = await softgrad([...args, '--md', '-'], { terminal: true });
   expect(terminal.stdout).toMatch(/^Node .*\n\n- cpu: [\s\S]*\n### logSoftmax 8×5 float32, speed-up over cpu\n\n\|/);
   expect(terminal.stdout).not.toContain('┌');
+  expect(terminal.stderr).toMatch(/bench \S{30} 0% /);
   expect(terminal.stderr).toMatch(/logSoftmax 8×5 float32/);
 });
 
@@ -65,6 +71,24 @@ test('the rounds of several processes are combined, and the processes take optio
   expect(workloads[0].results[0].samples.reused).toHaveLength(2);
   const { stderr } = await softgrad(['bench', ...least, '--node-option=--no-such-option']);
   expect(stderr).toContain('--no-such-option');
+});
+
+test('without --backends all are timed, one shape after another, with a bar', async () => {
+  const cpu = await ownBackends.load('cpu');
+  using bars = watchBars();
+  const args = ['bench', '--ops', 'softmax', '--shapes', '8x5,4x3', '--rounds', '1', '--sample-ms', '1'];
+  const options = { backends: fakeBackends({ cpu }), terminal: true };
+  const { stdout } = await softgrad([...args, '--peers', 'none'], options);
+  expect(stdout).toMatch(/^softmax 8×5 float32.*\n┌[\s\S]*\nsoftmax 4×3 float32.*\n┌/);
+  expect(bars.totals()).toContain(2);
+  expect(bars.steps().at(-1)?.[1]).toBe(2);
+  expect(stdout).toMatch(/\ncpu: /);
+});
+
+test('a table of a report has its title above it and its notes below, and may have no rows', () => {
+  const text = { title: 'A title', head: ['a'], rows: [['1']], notes: ['one', 'two'] };
+  expect(formatTextTable(text)).toBe(`A title\n${formatTable(['a'], [['1']])}\n  one\n  two\n`);
+  expect(formatTextTable({ ...text, rows: [] })).toBe('A title\n  one\n  two\n');
 });
 
 describe('the backend of a module', () => {
@@ -92,6 +116,12 @@ describe('the backend of a module', () => {
     const same = as('same', "{ ...provider, name: 'cpu' }");
     const both = ['--peers', 'none', '--backends', 'cpu'];
     expect(await namesOf('--module', same, ...both)).toEqual(['cpu (module)', 'cpu']);
+  });
+
+  test('is registered in other processes by a module whose URL has its path', () => {
+    const url = new URL(registeringModule('a b.mjs'));
+    expect(url.href).toMatch(/^file:.*\/register-module\.js\?/);
+    expect(url.searchParams.get('file')).toBe(resolve('a b.mjs'));
   });
 
   test('one with wrong results is not timed', async () => {

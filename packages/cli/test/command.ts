@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BackendProvider } from '@softgrad/core';
 import { npyElements, npyHeader, npyRows } from '@softgrad/formats';
+import { SingleBar } from 'cli-progress';
+import { vi } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import type { Backends, Context, Limits } from '../src/context.js';
 import { limitsOf } from '../src/limits.js';
@@ -41,7 +43,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     now: options.now ?? (() => 0),
     after: options.after ?? (() => () => {}),
     ...(options.apart === undefined ? {} : { apart: options.apart }),
-    ...(options.onInterrupt === undefined ? {} : { onInterrupt: options.onInterrupt }),
+    onInterrupt: options.onInterrupt ?? (() => () => {}),
     onIdle: options.onIdle ?? (() => () => {}),
   });
   return { status, stdout: stdout.text(), stderr: stderr.text() };
@@ -157,4 +159,23 @@ export const signal: readonly (readonly number[])[] = [
 
 export function csv(rows: readonly (readonly number[])[]): string {
   return rows.map((row) => `${row.join(',')}\n`).join('');
+}
+
+/** Records what progress bars are told, because how often they draw depends on the clock of the machine. */
+export function watchBars() {
+  const start = vi.spyOn(SingleBar.prototype, 'start');
+  const update = vi.spyOn(SingleBar.prototype, 'update');
+  return {
+    totals: () => start.mock.calls.map(([total]) => total),
+    /** Every update: the label, and how much is done. */
+    steps: () =>
+      update.mock.calls.map(([done, payload]: readonly unknown[]): [string, number] => [
+        Object(payload).label,
+        Number(done),
+      ]),
+    [Symbol.dispose]() {
+      start.mockRestore();
+      update.mockRestore();
+    },
+  };
 }

@@ -242,11 +242,24 @@ test.each([
     ['--logits', logits, '--grad', files.rolled, '--target', folder.write('three.json', '[0, 1, 3, 0]')],
     /^softgrad: --target .*: target entry 2 is 3; expected a class index from 0 to 2/,
   ],
+  ...['[[0, 1, 2], [0, 1, 2]]', '[[[0, 1, 2, 0]]]', '[[0]]'].map((text, k): [string[], RegExp] => [
+    ['--logits', logits, '--grad', files.rolled, '--target', folder.write(`labels-${k}.json`, text)],
+    new RegExp(
+      `^softgrad: --target .*labels-${k}\\.json: target is ${['\\(2, 3\\)', '\\(1, 1, 4\\)', '\\(1, 1\\)'][k]}; expected class indices \\(4,\\) or probabilities \\(4, 3\\)`,
+    ),
+  ]),
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
   [
     ['logits.npy', 'rowsum.npy'],
     /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,
+  ],
+  [['a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy --grad FILE\n$/],
+  [['--grad', files.rolled, 'a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy\n$/],
+  [['--probs', probabilities, 'a.npy'], /expected --logits FILE --grad FILE, for example --grad a\.npy\n$/],
+  [
+    ['--logits', logits, '--grad', files.rolled, 'a.npy'],
+    /a\.npy without an option; expected --logits FILE --grad FILE\n$/,
   ],
   [['--logits', logits, 'rowsum.npy'], /expected --logits FILE --grad FILE, for example --grad rowsum\.npy\n$/],
   [['a', 'b', 'c'], /a b c without an option; expected --logits FILE --grad FILE\n$/],
@@ -276,4 +289,19 @@ test('a diagnosis of more than a second has a progress bar on a terminal, which 
   expect({ status, fromBar: stdout.includes('comparing') }).toEqual({ status: 0, fromBar: false });
   const quick = await softgrad(args, { terminal: true });
   expect(quick.stderr).toBe('');
+});
+
+test('an error that is not about the input is a defect, not blamed on a file', async () => {
+  let calls = 0;
+  const now = () => {
+    calls++;
+    if (calls > 1) throw new Error('kaboom');
+    return 0;
+  };
+  const { status, stderr } = await softgrad(['doctor', '--logits', logits, '--grad', files.fused], {
+    terminal: true,
+    now,
+  });
+  expect(stderr).toContain('softgrad: a defect of softgrad: kaboom ');
+  expect(status).toBe(70);
 });

@@ -182,11 +182,20 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['jvp', short, '--upstream', good],
       /good\.csv: more rows than .*short\.csv; expected the same number/,
     ],
-    [
-      'standard input twice',
-      ['vjp', '-', '--upstream', '-'],
-      /^softgrad: INPUT and --upstream cannot both be standard input/,
-    ],
+    ...(
+      [
+        ['INPUT', 'softmax', '-', '--mask', '-'],
+        ['INPUT', 'vjp', '-', '--upstream', '-'],
+        ['--upstream', 'hvp', good, '--upstream', '-', '--tangent', '-'],
+        ['INPUT', 'cross-entropy', '-', '--target', '-'],
+        ['--target', 'cross-entropy', good, '--target', '-', '--mask', '-'],
+        ['--mask', 'cross-entropy', good, '--target', '0', '--mask', '-', '--weight', '-'],
+      ] as const
+    ).map(([first, ...args]): [string, readonly string[], RegExp] => [
+      `standard input twice: ${args.join(' ')}`,
+      args,
+      new RegExp(`^softgrad: ${first} and ${args.at(-2)} cannot both be standard input\n$`),
+    ]),
     [
       'a tangent of another shape',
       ['hvp', good, '--upstream', good, '--tangent', wide],
@@ -220,6 +229,46 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /short\.csv: a target of shape \(3, 3\) for logits of \(4, 3\); expected class indices of \(4,\) or/,
     ],
     [
+      'a target of as many entries as rows, but neither a row nor a column',
+      ['cross-entropy', good, '--target', 'square.json'],
+      /^softgrad: square\.json: a target of shape \(2, 2\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+    ],
+    [
+      'a target with an axis of length 1 more than a row or a column has',
+      ['cross-entropy', good, '--target', folder.write('deep-classes.json', '[[[0], [1], [2], [0]]]')],
+      /deep-classes\.json: a target of shape \(1, 4, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+    ],
+    [
+      'a row of labels for rows in two dimensions',
+      ['cross-entropy', folder.write('blocks.json', '[[[0, 1], [2, 3]]]'), '--target', '0,1'],
+      /^softgrad: 0,1: a target of shape \(2,\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
+    ],
+    [
+      'a column of labels for rows in two dimensions',
+      ['cross-entropy', 'blocks.json', '--target', folder.write('column.csv', '0\n1\n')],
+      /^softgrad: column\.csv: a target of shape \(2, 1\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
+    ],
+    [
+      'a column of labels for another number of rows',
+      ['cross-entropy', good, '--target', folder.write('three.csv', '0\n1\n2\n')],
+      /^softgrad: three\.csv: a target of shape \(3, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+    ],
+    [
+      'two labels for one row',
+      ['cross-entropy', '1,2,3', '--target', '0,1'],
+      /^softgrad: 0,1: a target of shape \(2,\) for logits of \(3,\); expected class indices of \(\) or/,
+    ],
+    [
+      'an upstream of fewer dimensions',
+      ['vjp', folder.write('cube-of-3.json', '[[[1, 2, 3]]]'), '--upstream', folder.write('one.json', '[[1]]')],
+      /^softgrad: --upstream one\.json: shape \(1, 1\); expected \(1, 1, 3\), the shape of cube-of-3\.json/,
+    ],
+    [
+      'an upstream of more dimensions',
+      ['vjp', folder.write('single.json', '[[1]]'), '--upstream', 'cube-of-3.json'],
+      /^softgrad: --upstream cube-of-3\.json: shape \(1, 1, 3\); expected \(1, 1\), the shape of single\.json/,
+    ],
+    [
       'smoothing past 1',
       ['cross-entropy', good, '--target', wide, '--label-smoothing', '2'],
       /Expected a number from 0 to 1/,
@@ -244,6 +293,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       'an option that is begun, with its value',
       ['softmax', good, '--temp=2'],
       /^softgrad: unknown option '--temp=2'; did you mean --temperature\?\n$/,
+    ],
+    [
+      'a value like the error for an option that is begun',
+      ['softmax', good, '--axis', "error: unknown option '--temp"],
+      /^softgrad: option '--axis <n>' argument 'error: unknown option '--temp' is invalid\. Expected an integer\.\n$/,
     ],
     [
       'the beginning of several options',
@@ -283,17 +337,11 @@ describe('an output that cannot be written is an error before anything is printe
     expect(status).toBe(2);
   });
 
-  test('a .csv cannot hold a Jacobian', async () => {
-    const { status, stderr } = await softgrad([
-      'jacobian',
-      good,
-      '--backend',
-      'cpu',
-      '--out',
-      folder.at('jacobian.csv'),
-    ]);
-    expect(stderr).toMatch(
-      /jacobian\.csv: \.csv holds at most two dimensions, but the result has 3; expected \.npy, \.npz or \.json/,
+  test.each(['csv', 'tsv'])('a .%s cannot hold a Jacobian', async (ending) => {
+    const args = ['jacobian', good, '--backend', 'cpu', '--out', folder.at(`jacobian.${ending}`)];
+    const { status, stderr } = await softgrad(args);
+    expect(stderr).toContain(
+      `jacobian.${ending}: .${ending} holds at most two dimensions, but the result has 3; expected .npy, .npz or .json\n`,
     );
     expect(status).toBe(2);
   });

@@ -120,6 +120,15 @@ test('help is wrapped at the width of a terminal, and its version is that of the
   const options = wrapped.slice(wrapped.indexOf('Options:'), wrapped.indexOf('Examples:'));
   for (const line of options.split('\n')) expect(line.length).toBeLessThanOrEqual(90);
   expect(Math.max(...options.split('\n').map((line) => line.length))).toBeGreaterThan(80);
+  // Without arguments, help is an error.
+  const longestOf = async (columns: number) => {
+    const { status, stdout, stderr } = await folder.softgrad([], { terminal: { columns } });
+    expect([status, stdout]).toEqual([2, '']);
+    const lines = stderr.slice(0, stderr.indexOf('\nExamples:')).split('\n');
+    return Math.max(...lines.map((line) => line.length));
+  };
+  expect(await longestOf(90)).toBeLessThanOrEqual(90);
+  expect(await longestOf(200)).toBeGreaterThan(90);
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   expect((await folder.softgrad(['--version'])).stdout).toBe(`${version}\n`);
 });

@@ -1,5 +1,7 @@
+import { ReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { npyElements, npyHeader, npzBytes } from '@softgrad/formats';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { systemReason } from '../src/files/open.js';
 import { outputFormat } from '../src/files/write.js';
 import { csv, signal, softgrad, temporaryFolder } from './command.js';
@@ -189,4 +191,71 @@ test('a symbolic link to a symbolic link is followed to its target', async () =>
   const { status } = await softgrad(['softmax', folder.write('v.json', '[0, 0]'), '--out', first]);
   expect(status).toBe(0);
   expect(await softmaxOf(third)).toBe('[0.5,0.5]\n');
+});
+
+describe('files are read through handles', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** The class of what `open` gives, which node does not export. */
+  async function handles(): Promise<FileHandle> {
+    const handle = await open(folder.write('any.json', '[0]'));
+    await handle.close();
+    return Object.getPrototypeOf(handle);
+  }
+
+  const npyFile = folder.write('h.npy', npy([0, 1]));
+  const table = folder.write('h.csv', '0,1\n');
+  const long = folder.write('long.csv', `${'0,1\n'.repeat(50_000)}x,1\n`);
+  const archive = folder.write('h.npz', npzBytes({ a: npy([0, 1]) }));
+  const model = folder.writeSafetensors('h.safetensors', { a: [[0, 1]] });
+
+  test.each<[string, readonly string[], number]>([
+    ['all formats', ['hvp', npyFile, '--upstream', table, '--tangent', archive, '--mask', model], 0],
+    ['a Fortran order', ['softmax', folder.zeros('f.npy', 3, 2, 'Fortran')], 0],
+    ['text', ['vjp', folder.write('h.txt', '0 1'), '--upstream', folder.write('h.json', '[[0, 1]]')], 0],
+    ['a later operand that does not exist', ['vjp', npyFile, '--upstream', folder.at('nowhere.npy')], 2],
+    ['a folder', ['softmax', folder.path], 2],
+    ['an error long before the end of a table', ['vjp', npyFile, '--upstream', long], 2],
+    ['the logits of a loss', ['cross-entropy', table, '--target', '1'], 0],
+    ['a target that is invalid', ['cross-entropy', npyFile, '--target', table, '--weight', npyFile], 0],
+    ['the demo', ['demo', npyFile, '--upstream', table], 0],
+    ['a demo of other dimensions', ['demo', folder.write('h3.npy', npyHeader('<f8', [0, 1, 1]))], 2],
+    ['the doctor', ['doctor', '--logits', npyFile, '--grad', table], 0],
+    ['a doctor without memory', ['doctor', '--logits', npyFile, '--grad', folder.zeros('many.npy', 4, 4)], 2],
+  ])('each of which is closed: %s', async (name, args, expected) => {
+    const prototype = await handles();
+    const spies = [vi.spyOn(prototype, 'stat'), vi.spyOn(prototype, 'read')];
+    const streams = vi.spyOn(ReadStream.prototype, '_construct');
+    const backend = args[0] === 'doctor' ? [] : ['--backend', 'cpu'];
+    const limits = name.endsWith('memory') ? { memory: 64 } : {};
+    const { status, stderr } = await softgrad([...args, ...backend], { limits });
+    expect(status, stderr).toBe(expected);
+    const opened = spies.flatMap(({ mock }) => mock.contexts);
+    expect(opened.length).toBeGreaterThan(0);
+    expect(opened.filter((handle) => Object(handle).fd !== -1)).toEqual([]);
+    expect(streams.mock.contexts.every((stream) => Object(stream).destroyed)).toBe(true);
+    if (args.includes(table) || args.includes(long)) expect(streams).toHaveBeenCalled();
+  });
+
+  test('which may give fewer bytes than were asked for', async () => {
+    const files = [npyFile, archive, model];
+    const whole = await Promise.all(files.map((file) => softmaxOf(file)));
+    const prototype = await handles();
+    const { read } = prototype;
+    vi.spyOn(prototype, 'read').mockImplementation(function (this: FileHandle, ...args: readonly unknown[]) {
+      const [buffer, offset, length, position] = args;
+      return Reflect.apply(read, this, [buffer, offset, Math.min(Number(length), 3), position]);
+    });
+    expect(await Promise.all(files.map((file) => softmaxOf(file)))).toEqual(whole);
+  });
+
+  test('and a character that two pieces of UTF-16 share is one', async () => {
+    // The pieces of a stream have 65536 bytes, the byte order mark among them.
+    const text = `\ufeff# ${'a'.repeat(32_761)}\n1,😀\n`;
+    expect(text.indexOf('😀')).toBe(32_767);
+    const { stderr } = await softgrad(['softmax', folder.write('u.csv', Buffer.from(text, 'utf16le'))]);
+    expect(stderr).toContain('is "😀"; expected a number');
+  });
 });

@@ -1,4 +1,4 @@
-import { totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { expect, test } from 'vitest';
 import { thisMachine } from '../src/machine.js';
 import { softgrad } from './command.js';
@@ -8,6 +8,13 @@ test('memory that a process may not use is reported where it is less than the ma
     thisMachine({ ...process, constrainedMemory: limit === null ? undefined : () => limit } as NodeJS.Process).memory;
   expect(memoryWith(2 ** 30)).toMatch(/ free, of which this process may use 1\.0 GiB$/);
   for (const limit of [null, 0, totalmem(), 2 ** 63]) expect(memoryWith(limit), String(limit)).toMatch(/ free$/);
+});
+
+test('a system that lists no processors is described nevertheless, and blanks around a name are left out', () => {
+  expect(thisMachine(process, []).processor).toBe('unknown, 0 logical');
+  const core = { ...cpus()[0], model: ' Abacus 3 ' };
+  expect(thisMachine(process, [core, core]).processor).toBe('Abacus 3, 2 logical');
+  expect(thisMachine(process, [{ ...core, model: ' ' }]).processor).toBe('unknown, 1 logical');
 });
 
 test('one class index is a target for one row, not for several', async () => {

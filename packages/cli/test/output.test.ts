@@ -1,7 +1,7 @@
 import { chmodSync, linkSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
-import { removeTemporariesOnSignal, standardOutput } from '../src/files/output.js';
+import { removeTemporariesOnSignal, standardOutput, writeTextFile } from '../src/files/output.js';
 import { openWriter } from '../src/files/write.js';
 import { csv, recorder, signal, softgrad, temporaryFolder } from './command.js';
 
@@ -47,6 +47,16 @@ test('an existing file is replaced with its permissions; a symbolic link stays a
   expect(lstatSync(link).isSymbolicLink()).toBe(true);
 });
 
+test('a text file appears complete or not at all, and leaves no temporary file', async () => {
+  const out = folder.at('text.md');
+  await writeTextFile(out, 'one\n');
+  expect(readFileSync(out, 'utf8')).toBe('one\n');
+  await writeTextFile(out, 'two\n');
+  expect(readFileSync(out, 'utf8')).toBe('two\n');
+  await expect(writeTextFile(folder.path, 'three')).rejects.toThrow(`${folder.path}: cannot be written: not a regular`);
+  expect(readdirSync(folder.path).filter((name) => name.includes('.tmp'))).toEqual([]);
+});
+
 test('the target of a dangling symbolic link is created, and the link stays', async () => {
   const [made, forward] = [folder.absent('made.json'), folder.symlink('forward.json', 'made.json')];
   expect((await softgrad(['softmax', input, '--out', forward])).status).toBe(0);
@@ -80,9 +90,11 @@ test('a .npz of more than 2 GiB is an error before it is assembled, and leaves n
   const writer = await openWriter(folder.at('huge.npz'), 1, 'float32', recorder());
   // The memory is never accessed, so none is used.
   const data = new Float32Array(2 ** 29 + 1);
-  await expect(writer.write({ shape: [data.length], data })).rejects.toThrow(
-    'huge.npz: the result is larger than 2.15 GB, the limit for writing a .npz; expected .npy',
-  );
+  const error = await writer.write({ shape: [data.length], data }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({
+    code: 'ERR_OUT_OF_MEMORY',
+    message: `--out ${folder.at('huge.npz')}: the result is larger than 2.15 GB, the limit for writing a .npz; expected .npy`,
+  });
   await writer.abort();
   expect(readdirSync(folder.path).filter((name) => name.includes('huge'))).toEqual([]);
 });

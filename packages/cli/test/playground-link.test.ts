@@ -40,6 +40,11 @@ test('the numbers and options are in the fragment, except for the defaults of th
   });
 });
 
+test('an expression without a signal has a link, in which nothing is said to be probabilities', () => {
+  const alone = playgroundLink('x', { gradient: 's - y', axis: -1, temperature: 1 });
+  expect(parametersOf(alone)).toEqual({ gradient: 's - y' });
+});
+
 test('more numbers than an address can hold have no link', () => {
   const link = (length: number) =>
     playgroundLink('x', { gradient: { data: new Float64Array(length), shape: [length] }, axis: -1, temperature: 1 });

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { openWriter } from '../src/files/write.js';
 import { formatSeconds, startLateProgress, startProgress } from '../src/progress.js';
-import { recorder, softgrad, temporaryFolder } from './command.js';
+import { recorder, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -13,7 +13,8 @@ const clearLine = '\u001b[2K';
 function start(label: string, total: number, terminal = true, begin = startProgress) {
   const stdout = recorder(terminal);
   const stderr = recorder(terminal);
-  const clock = { at: 0, timers: new Map<number, () => void>() };
+  // The clock of a process does not begin at 0 when a command does.
+  const clock = { at: 5000, timers: new Map<number, () => void>() };
   const after = (milliseconds: number, listener: () => void) => {
     clock.timers.set(milliseconds, listener);
     return () => clock.timers.delete(milliseconds);
@@ -66,7 +67,7 @@ test('nothing is drawn if standard error is not a terminal, and lines are printe
 test('the time left is estimated from the time taken so far', () => {
   const { progress, clock, drawn } = start('conformance', 100);
   expect(drawn()).toMatch(/ 0% \? left/);
-  clock.at = 10_000;
+  clock.at += 10_000;
   progress.update(10);
   progress.stop();
   expect(drawn()).toMatch(/ 10% 1m30s left/);
@@ -74,7 +75,7 @@ test('the time left is estimated from the time taken so far', () => {
 
 test('no time left is estimated from the first calls, which load and compile', () => {
   const { progress, clock, drawn } = start('conformance', 100);
-  clock.at = 8000;
+  clock.at += 8000;
   progress.update(2);
   progress.stop();
   expect(drawn()).toMatch(/ 2% \? left/);
@@ -96,11 +97,11 @@ test('seconds are formatted as minutes and hours', () => {
 test('a late bar is drawn if the run has not ended after a second, and never unless standard error is a terminal', () => {
   for (const terminal of [true, false]) {
     const { progress, clock, drawn, printed } = start('softmax', 4, terminal, startLateProgress);
-    clock.at = 999;
+    clock.at += 999;
     progress.update(1);
     progress.print('a line\n');
     expect([drawn(), printed()]).toEqual(['', 'a line\n']);
-    clock.at = 1000;
+    clock.at += 1;
     progress.update(2);
     progress.stop();
     if (terminal) expect(drawn()).toMatch(/softmax \S{30} 50% 1s left/);
@@ -110,15 +111,24 @@ test('a late bar is drawn if the run has not ended after a second, and never unl
 
 test('a late bar is drawn after a second also if the run still waits for its first step, and its timer ends with it', () => {
   for (const terminal of [true, false]) {
+    using bars = watchBars();
     const { progress, clock, drawn } = start('backends', 4, terminal, startLateProgress);
     expect([...clock.timers.keys()]).toEqual(terminal ? [1000] : []);
-    clock.at = 1000;
+    clock.at += 1000;
     clock.timers.get(1000)?.();
     expect(drawn()).toMatch(terminal ? /backends \S{30} 0% \? left/ : /^$/);
     progress.update(2, 'tfjs');
     progress.stop();
     if (terminal) expect(drawn()).toMatch(/tfjs \S{30} 50% 1s left/);
     expect(clock.timers.size).toBe(0);
+    expect(bars.steps()).toEqual(
+      terminal
+        ? [
+            ['backends', 0],
+            ['tfjs', 2],
+          ]
+        : [],
+    );
   }
 });
 
@@ -171,12 +181,48 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     expect((await softgrad(args, { terminal: true })).stderr).toBe('');
   });
 
-  test('the progress of a long text is shown while it is written', async () => {
+  test('whose total is the rows, or the bytes of a file whose rows are not known, or 1 for a single number', async () => {
+    for (const [args, total, steps] of [
+      [['softmax', x], 64, [16, 32, 48, 64]],
+      [['softmax', table], 512, null],
+      [['sigmoid', folder.write('number.json', '1')], 1, [1]],
+    ] as const) {
+      using bars = watchBars();
+      await drawn(args, 1000);
+      const label = args[0];
+      expect(bars.totals().at(-1), args.join(' ')).toBe(total);
+      const counted = bars.steps().flatMap(([step, done]) => (step === label ? [done] : []));
+      if (steps) expect([...new Set(counted)].filter((done) => done > 0)).toEqual(steps);
+      else expect(counted.at(-1)).toBe(total);
+    }
+  });
+
+  test('which counts parts of the rows while their text is written', async () => {
+    const long = folder.zeros('long.npy', 2, 40_000);
+    let at = 0;
+    const now = () => {
+      at += 1000;
+      return at;
+    };
+    using bars = watchBars();
+    const args = ['softmax', long, '--out', out, '--backend', 'cpu'];
+    const { status } = await softgrad(args, { terminal: true, now, limits: { chunk: 400_000 } });
+    expect(status).toBe(0);
+    const counted = bars.steps().flatMap(([step, done]) => (step === 'softmax' ? [done] : []));
+    expect(counted).toEqual([...counted].sort((a, b) => a - b));
+    for (const row of [0, 1]) expect(counted.filter((done) => done > row && done < row + 1).length).toBeGreaterThan(1);
+    expect(counted.at(-1)).toBe(2);
+  });
+
+  test.each([
+    [3, 20_000],
+    [60_000, 1],
+  ])('the progress of a long text is shown while it is written: %i × %i numbers', async (length, columns) => {
     for (const ending of ['json', 'csv', 'tsv']) {
       const result = folder.at(`long.${ending}`);
       const shares: number[] = [];
       const writer = await openWriter(result, 2, 'float64', recorder());
-      const rows = { shape: [3, 20_000], data: new Float64Array(60_000).fill(0.125) };
+      const rows = { shape: [length, columns], data: new Float64Array(60_000).fill(0.125) };
       await writer.write(rows, (share) => shares.push(share));
       await writer.finish();
       expect(shares.length).toBeGreaterThan(2);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { homedir, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Backend, BackendProvider } from '@softgrad/core';
+import type { Backend, BackendProvider, HostArray } from '@softgrad/core';
 import { afterAll, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import type { Apart } from '../src/context.js';
@@ -144,6 +144,26 @@ test('the machine is described by runtime, system, processor and memory, without
   expect(stdout).not.toContain(fileURLToPath(new URL('..', import.meta.url)));
 });
 
+test('a number has as many digits as identify it in its dtype', () => {
+  const written = (values: HostArray) => formatCalls([{ kind: 'write', buffer: 'b1', values }]).split('] ')[1];
+  const third = 1 / 3;
+  expect(written(Float64Array.of(third))).toBe('0.3333333333333333');
+  expect(formatMismatch({ what: 'x', got: [third], expected: [1e-300], element: 0 })).toMatch(
+    /expected 1e-300\ngot {6}0\.3333333333333333$/,
+  );
+  expect(written(Float32Array.of(third))).toBe('0.33333334');
+  for (const value of [0.1, 1234567, 16777215, 8.589973e9, 0.75, 1e-40]) {
+    const single = Math.fround(value);
+    const text = written(Float32Array.of(single));
+    expect(Math.fround(Number(text)), text).toBe(single);
+    expect(text.replace(/e.*|[.-]/g, '').replace(/^0+|0+$/g, '').length, text).toBeLessThanOrEqual(9);
+  }
+  expect(written(Float32Array.of(0.1))).toBe('0.1');
+  for (const text of ['8500070000', '8500035000', '8500011500']) {
+    expect(written(Float32Array.of(Number(text)))).toBe(text);
+  }
+});
+
 test('long arrays are quoted from their start, or around the wrong element', () => {
   const ramp = Float32Array.from({ length: 100 }, (_, k) => k / 10);
   const write = formatCalls([{ kind: 'write', buffer: 'b1', values: ramp }]);
@@ -155,6 +175,13 @@ test('long arrays are quoted from their start, or around the wrong element', () 
   expect(lines(3)[0]).toBe('x, elements 0 to 63 of 1000');
   expect(lines(999)[0]).toBe('x, elements 936 to 999 of 1000');
   expect(formatMismatch({ what: 'x', got: [1], expected: [-0], element: 0 })).toBe('x\nexpected -0\ngot      1');
+  const written = (values: HostArray) => formatCalls([{ kind: 'write', buffer: 'b1', values }]);
+  expect(written(Float64Array.of())).toBe('b1 ← float64[0] ');
+  expect(written(Float64Array.of(5))).toBe('b1 ← float64[1] 5');
+  expect(written(Float64Array.of(5, 5))).toBe('b1 ← float64[2] 2 × 5');
+  expect(written(Float64Array.of(0, -0))).toBe('b1 ← float64[2] 0, -0');
+  expect(written(new Float32Array(64).map((_, k) => k))).toMatch(/, 62, 63$/);
+  expect(written(new Float32Array(65).map((_, k) => k))).toMatch(/, 62, 63, … 1 more$/);
   const declined = { kind: 'kernel', name: 'softmax', arguments: 'b2, b1', declined: true } as const;
   expect(formatCalls([declined])).toBe('softmax(b2, b1) → declined');
 });

@@ -1,9 +1,11 @@
-import { existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs';
 import { npyElements, npyHeader } from '@softgrad/formats';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../distributed/test/redis-server.js';
 import { type S3Server, startS3 } from '../../distributed/test/s3-server.js';
-import { temporaryFolder } from './command.js';
+import { statusLines } from '../src/commands/run.js';
+import { temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -74,7 +76,10 @@ describe('softgrad run', () => {
   });
 
   test('shares of an indexed job: the last one writes the manifest', async () => {
+    rmSync(folder.at('shares'), { recursive: true, force: true });
     const args = ['softmax', 'a-*.npy', '--out', 'shares', ...cpu];
+    const tenth = await run(...args, '--shard', '10/12');
+    expect(tenth.stderr).toBe('softgrad: shares: share 10/12 is finished, others are not\n');
     const first = await run(...args, '--shard', '1/2');
     expect(first).toEqual({
       status: 0,
@@ -82,10 +87,101 @@ describe('softgrad run', () => {
       stderr: 'softgrad: shares: share 1/2 is finished, others are not\n',
     });
     expect((await run(...args, '--shard', '0/2')).stdout).toBe('shares/softmax: (3, 3) float64 in 2 parts\n');
+  });
+
+  const byClasses = ['softmax', 'a-1.npy', '--out', 'passes', '--shard-classes', '--shard-bytes', '8', ...cpu];
+
+  test('shares of a run by classes have two passes, one after the other', async () => {
     const classes = await run('log-sum-exp', 'a-*.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
     expect(classes.stderr).toMatch(/a-2.npy: shape \(2, 3\); expected \(1, classes\), to continue a-1.npy by classes/);
-    const one = await run('log-sum-exp', 'a-1.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
+    const one = await run(...byClasses, '--shard', '0/2');
     expect(one.stderr).toMatch(/expected --pass statistics for every share, and then --pass apply/);
+  });
+
+  test('the last share of the last pass writes the manifest', async () => {
+    rmSync(folder.at('passes'), { recursive: true, force: true });
+    for (const pass of ['statistics', 'apply'])
+      for (const shard of ['0/2', '1/2']) {
+        const { status, stdout, stderr } = await run(...byClasses, '--shard', shard, '--pass', pass);
+        const isLast = pass === 'apply' && shard === '1/2';
+        expect(stderr).toBe(isLast ? '' : `softgrad: passes: share ${shard} is finished, others are not\n`);
+        expect([status, stdout]).toEqual([0, isLast ? 'passes/softmax: (1, 3) float64 in 3 parts\n' : '']);
+      }
+  });
+
+  test('progress counts the shards, in both passes of a run by classes', async () => {
+    let at = 0;
+    const now = () => {
+      at += 1000;
+      return at;
+    };
+    for (const [args, total, labels] of [
+      [
+        ['a-*.npy', '--out', 'bar'],
+        1,
+        [
+          ['apply', 0, 0, 2],
+          ['apply', 0.5, 1, 2],
+          ['apply', 1, 2, 2],
+        ],
+      ],
+      [
+        ['a-1.npy', '--out', 'bars', '--shard-classes', '--shard-bytes', '8'],
+        2,
+        [
+          ...[0, 1, 2, 3].map((done) => ['statistics', done / 3, done, 3]),
+          ...[0, 1, 2, 3].map((done) => ['apply', 1 + done / 3, done, 3]),
+        ],
+      ],
+    ] as const) {
+      rmSync(folder.at(args[2]), { recursive: true, force: true });
+      using bars = watchBars();
+      const command = ['run', 'softmax', ...args, ...cpu, ...root, '--threads', '1'];
+      const { status, stderr } = await softgrad(command, { terminal: true, now });
+      expect(status, stderr).toBe(0);
+      const expected = labels.map(([step, done, count, all]) => [`softmax: ${step}, ${count} of ${all} shards`, done]);
+      expect(bars.steps()).toEqual(expected);
+      expect(bars.totals()).toEqual([total]);
+    }
+  });
+
+  test('slashes at the end of a folder are left out, and none in its path', async () => {
+    await run('softmax', 'a-1.npy', '--out', 'deep/p', ...cpu);
+    for (const name of ['deep/p', 'deep/p/', 'deep/p//']) {
+      expect((await run('--verify', name)).stdout).toBe('deep/p: 1 intact, 0 damaged or missing\n');
+    }
+  });
+
+  test('resuming removes temporary files that are older than an hour, because others may be in use', async () => {
+    await run('softmax', 'a-1.npy', '--out', 'swept', ...cpu);
+    const hour = 3600;
+    const now = Date.now() / 1000;
+    for (const [name, age] of [
+      ['.softgrad-old', hour + 60],
+      ['.softgrad-young', hour - 60],
+    ] as const) {
+      folder.write(`swept/${name}`, '');
+      utimesSync(folder.at(`swept/${name}`), now - age, now - age);
+    }
+    expect((await run('--resume', 'swept')).status).toBe(0);
+    expect(['old', 'young'].map((name) => existsSync(folder.at(`swept/.softgrad-${name}`)))).toEqual([false, true]);
+  });
+
+  test('Ctrl-C ends a run after its current shards, and is then handled by the process again', async () => {
+    rmSync(folder.at('stopped'), { recursive: true, force: true });
+    let released = 0;
+    const onInterrupt = (listener: () => void) => {
+      listener();
+      return () => {
+        released++;
+      };
+    };
+    const command = ['run', 'softmax', 'a-*.npy', '--out', 'stopped', ...cpu, ...root];
+    const { status, stdout, stderr } = await softgrad(command, { onInterrupt });
+    expect(stderr).toBe(
+      'softgrad: finishing the current shards; press Ctrl-C again to end immediately\nsoftgrad: interrupted; softgrad run --resume stopped continues the run\n',
+    );
+    expect([status, stdout, released]).toEqual([2, '', 1]);
   });
 
   test.each([
@@ -100,7 +196,13 @@ describe('softgrad run', () => {
     ],
     [['softmax', 'a-1.npy', '--out', '../x'], '../x: outside of '],
     [['softmax', 'a-1.npy', '--out', 'x', '--detach'], '--detach without --redis'],
-    [['softmax', 'a-1.npy', '--out', 'x', '--shard', '2/2'], 'Expected i/n with i from 0 to n − 1'],
+    ...['2/2', '3/2', '0/0', '1', '/2', '1/', 'x1/2', '1/2x', '-1/2', '1/2/3', ''].map(
+      (share) =>
+        [
+          ['softmax', 'a-1.npy', '--out', 'x', '--shard', share],
+          `'--shard <i/n>' argument '${share}' is invalid. Expected i/n with i from 0 to n − 1`,
+        ] as const,
+    ),
     [
       ['softmax', 'a-1.npy', '--out', 'x', '--redis', 'redis://127.0.0.1:1'],
       'redis://127.0.0.1:1: connect ECONNREFUSED',
@@ -119,15 +221,16 @@ describe('softgrad run', () => {
   });
 });
 
-test('class weights, label smoothing and probabilities have the same meaning as on one machine', async () => {
-  folder.writeNpy('shares.npy', [
-    [0.2, 0.3, 0.5],
-    [1, 0, 0],
-    [0, 0.5, 0.5],
-  ]);
-  folder.write('weight.npy', Buffer.concat([npyHeader('<f8', [3]), npyElements(Float64Array.of(1, 2, 0.5), '<f8')]));
-  const setting = ['--weight', folder.at('weight.npy'), '--label-smoothing', '0.1', '--reduction', 'sum'];
-  for (const target of ['labels.npy', 'shares.npy']) {
+test.each(['labels.npy', 'shares.npy'])(
+  'class weights, label smoothing and probabilities have the same meaning as on one machine: %s',
+  async (target) => {
+    folder.writeNpy('shares.npy', [
+      [0.2, 0.3, 0.5],
+      [1, 0, 0],
+      [0, 0.5, 0.5],
+    ]);
+    folder.write('weight.npy', Buffer.concat([npyHeader('<f8', [3]), npyElements(Float64Array.of(1, 2, 0.5), '<f8')]));
+    const setting = ['--weight', folder.at('weight.npy'), '--label-smoothing', '0.1', '--reduction', 'sum'];
     const losses: number[] = [];
     for (const file of ['a-1.npy', 'a-2.npy']) {
       const slice = file === 'a-1.npy' ? [0, 1] : [1, 3];
@@ -151,7 +254,8 @@ test('class weights, label smoothing and probabilities have the same meaning as 
       ]);
       losses.push(JSON.parse(stdout).loss);
     }
-    const out = `weighted-${target}`;
+    const out = `weighted-by-${target.replace('.npy', '')}`;
+    rmSync(folder.at(out), { recursive: true, force: true });
     const { stdout } = await run(
       'cross-entropy',
       'a-*.npy',
@@ -167,8 +271,8 @@ test('class weights, label smoothing and probabilities have the same meaning as 
       losses.reduce((sum, value) => sum + value),
       12,
     );
-  }
-});
+  },
+);
 
 describe('in object storage', () => {
   let s3: S3Server;
@@ -183,6 +287,21 @@ describe('in object storage', () => {
     vi.unstubAllEnvs();
     await s3.end();
   });
+  test('a result is read by its URL, and one of several arrays by its name', async () => {
+    await run('cross-entropy', 'a-*.npy', '--target', 'labels.npy', '--out', 'stored', '--reduction', 'none', ...cpu);
+    for (const name of readdirSync(folder.at('stored'), { recursive: true }).map(String)) {
+      if (statSync(folder.at(`stored/${name}`)).isFile())
+        s3.objects.set(`deep/stored/${name}`, readFileSync(folder.at(`stored/${name}`)));
+    }
+    const [gradient, loss] = await Promise.all(
+      ['gradient', 'loss'].map((name) => softgrad(['softmax', `s3://bucket/deep/stored:${name}`, ...cpu])),
+    );
+    expect(gradient.stdout).toBe((await softgrad(['softmax', `${folder.at('stored')}:gradient`, ...cpu])).stdout);
+    expect(loss.stdout).toBe((await softgrad(['softmax', `${folder.at('stored')}:loss`, ...cpu])).stdout);
+    expect([JSON.parse(gradient.stdout).length, JSON.parse(loss.stdout).length]).toEqual([3, 3]);
+    expect((await softgrad(['softmax', 's3://bucket/deep/stored', ...cpu])).stderr).toMatch(/several arrays|one of/);
+  });
+
   const there = (...args: string[]) => softgrad(['run', ...args, '--store', 's3://bucket/deep/store']);
 
   test('the same options as in a folder', async () => {
@@ -244,21 +363,74 @@ describe('with a server', () => {
     );
     expect((await there('--status', id)).stdout).toMatch(/^there: softmax, cancelled\n/);
     let interrupt = () => {};
+    let released = false;
     const worker = softgrad(['worker', ...root, ...cpu, '--concurrency', '1'], {
       env,
       onInterrupt(listener) {
         interrupt = listener;
-        return () => {};
+        return () => {
+          released = true;
+        };
       },
     });
     const resumed = await there('--resume', id);
     expect(resumed).toMatchObject({ status: 0, stdout: 'there/softmax: (3, 3) float64 in 2 parts\n' });
     interrupt();
     const { status, stderr } = await worker;
-    expect(status).toBe(0);
+    expect([status, released]).toEqual([0, true]);
     expect(stderr).toContain('done there: apply-000000\n');
     expect(stderr).toContain('finishing the current shards; press Ctrl-C again to end immediately\n');
     rmSync(folder.at('there'), { recursive: true });
+  });
+
+  test('a server that may lose jobs is a warning to who submits and to each worker', async () => {
+    const env = { SOFTGRAD_REDIS: redis.url(1) };
+    const client = new Redis(redis.url(1));
+    const warning = 'softgrad: appendfsync is no: jobs of the last half minute are lost when the machine ends;';
+    try {
+      await client.config('SET', 'appendfsync', 'no');
+      const submitted = await softgrad(['run', 'softmax', 'a-1.npy', '--out', 'lossy', '--detach', ...cpu, ...root], {
+        env,
+      });
+      expect(submitted.stderr).toContain(warning);
+      expect(submitted.stderr.trimEnd()).not.toContain('\n');
+      const worker = await softgrad(['worker', ...root, ...cpu, '--concurrency', '2'], {
+        env,
+        onInterrupt(listener) {
+          listener();
+          return () => {};
+        },
+      });
+      expect(worker.stderr).toContain(warning);
+      expect(worker.stderr).toContain(
+        `\nsoftgrad: worker on cpu, 2 shards at once, for runs in ${folder.path}, at ${redis.url(1)}\n`,
+      );
+      expect(worker.status).toBe(0);
+    } finally {
+      await client.config('SET', 'appendfsync', 'everysec');
+      client.disconnect();
+    }
+    rmSync(folder.at('lossy'), { recursive: true });
+  });
+
+  test('Ctrl-C ends waiting for the workers, not the run', async () => {
+    const env = { SOFTGRAD_REDIS: redis.url(2) };
+    let released = 0;
+    const { status, stdout, stderr } = await softgrad(['run', 'softmax', 'a-1.npy', '--out', 'left', ...cpu, ...root], {
+      env,
+      onInterrupt(listener) {
+        listener();
+        return () => {
+          released++;
+        };
+      },
+    });
+    expect(stderr).toMatch(/^softgrad: stopped waiting for run [0-9a-f]{32}, which continues\n$/);
+    expect([status, stdout, released]).toEqual([2, '', 1]);
+    expect((await softgrad(['run', '--status', 'left', ...root], { env })).stdout).toMatch(
+      /^left: softmax, not finished\n/,
+    );
+    rmSync(folder.at('left'), { recursive: true });
   });
 
   test('a worker without a server, and an id that the server does not know', async () => {
@@ -268,4 +440,47 @@ describe('with a server', () => {
       /^softgrad: 0{32}: the server knows no such run; expected the id that submitting it gave/,
     );
   });
+});
+
+test('the status of a run has its steps, its rate, the time left, and what the queue holds', () => {
+  const steps = [
+    { step: 'apply', done: 3, total: 8 },
+    { step: 'finish', done: 0, total: 1 },
+  ] as const;
+  const status = {
+    ...{ run: 'a1', out: 'p', steps, finished: false, cancelled: false, rate: 1.23456, secondsLeft: 12.6 },
+    operation: 'softmax',
+  } as const;
+  const first = ['id: a1', 'apply: 3 of 8', 'finish: 0 of 1'];
+  expect(statusLines(status, null)).toEqual([
+    'p: softmax, not finished',
+    ...first,
+    'rate: 1.23 shards/s',
+    'left: 13 s',
+  ]);
+  expect(statusLines({ ...status, rate: null, secondsLeft: null, cancelled: true }, null)).toEqual([
+    'p: softmax, cancelled',
+    ...first,
+  ]);
+  // A finished run has no time left, and cannot be cancelled any more.
+  expect(statusLines({ ...status, finished: true, cancelled: true }, null)).toEqual([
+    'p: softmax, finished',
+    ...first,
+    'rate: 1.23 shards/s',
+  ]);
+  const running = [
+    { step: 'apply', index: 4, attempts: 1 },
+    { step: 'apply', index: 6, attempts: 2 },
+  ] as const;
+  const idle = { running: [], retried: 0, failed: [], workers: 0 };
+  expect(statusLines(status, idle).slice(6)).toEqual(['workers: 0', 'running: 0', 'retried: 0', 'failed: 0']);
+  const busy = { running, retried: 1, failed: ['apply 5: no space', 'apply 7: kaboom'], workers: 2 };
+  expect(statusLines(status, busy).slice(6)).toEqual([
+    'workers: 2',
+    'running: 2 (apply 4, apply 6)',
+    'retried: 1',
+    'failed: 2',
+    '  apply 5: no space',
+    '  apply 7: kaboom',
+  ]);
 });

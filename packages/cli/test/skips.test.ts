@@ -48,7 +48,17 @@ test('any other reason is unchanged and counted separately', () => {
     '1 does not apply: it announces no time',
     '1 does not apply: it has neither this nor that',
   ]);
-  for (const reason of ['xhas no basis', 'has no basis at all', 'has no float', 'xhas no float16', 'has no float16s']) {
+  for (const reason of [
+    'xhas neither kernels.a nor a basis',
+    'has neither kernels.a nor a basis at all',
+    'xhas no basis',
+    'xdoes not announce basis',
+    'does not xannounce basis',
+    'has no basis at all',
+    'has no float',
+    'xhas no float16',
+    'has no float16s',
+  ]) {
     expect(summariseSkips([reason])).toEqual([`1 does not apply: it ${reason}`]);
   }
 });

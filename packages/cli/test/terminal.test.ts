@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { afterAll, expect, test } from 'vitest';
-import { formatAlike, formatMatrix, formatNumber, formatTable, terminalWriter } from '../src/table.js';
+import { formatAlike, formatMatrix, formatNumber, formatTable, formatWrapped, terminalWriter } from '../src/table.js';
 import { csv, recorder, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -120,6 +121,19 @@ test('0, NaN and infinities do not affect the notation', () => {
       [9.99e-7, 1e-4],
       ['9.99000e-7', '1.00000e-4'],
     ],
+    // A million or more has exponents, however many digits the others have.
+    [
+      [2_000_000.5, 1_000_000],
+      ['2.00000e+6', '1.00000e+6'],
+    ],
+    [
+      [999_999.5, 123_456],
+      ['1000000', '123456'],
+    ],
+    [
+      [1_000_000.5, 123_456],
+      ['1.00000e+6', '1.23456e+5'],
+    ],
     // Three digits of the smallest remain, or fewer.
     [
       [1.5, 0.001],
@@ -150,6 +164,43 @@ test('a matrix has its numbers in columns, and of more than twelve the first', (
   const counted = Array.from({ length: 13 }, (_, k) => k);
   expect(formatMatrix(counted.slice(0, 12), 12)).toBe('  [ 0   1   2   3   4   5   6   7   8   9  10  11]');
   expect(formatMatrix(counted, 13)).toBe('  [ 0   1   2   3   4   5   6   7   8   9  10  11  …]');
+});
+
+test('a table of texts wraps them at words in columns of given widths, with rules between rows', () => {
+  expect(
+    formatWrapped(
+      ['a', 'b'],
+      [
+        ['1', 'two words'],
+        ['3', '4'],
+      ],
+      [4, 8],
+    ),
+  ).toBe(
+    [
+      '┌────┬────────┐',
+      '│ a  │ b      │',
+      '├────┼────────┤',
+      '│ 1  │ two    │',
+      '│    │ words  │',
+      '├────┼────────┤',
+      '│ 3  │ 4      │',
+      '└────┴────────┘',
+    ].join('\n'),
+  );
+});
+
+test('tables have no colors, also where the terminal has', () => {
+  const ofTables = createRequire(createRequire(import.meta.url).resolve('cli-table3'));
+  const colors: { enable(): void; disable(): void; red(text: string): string } = ofTables('@colors/colors/safe');
+  const plain = formatTable(['a'], [['1']]);
+  colors.enable();
+  try {
+    expect(colors.red('a')).not.toBe('a');
+    expect(formatTable(['a'], [['1']])).toBe(plain);
+  } finally {
+    colors.disable();
+  }
 });
 
 test('tables have a rule under their head and none between rows', () => {
@@ -218,6 +269,13 @@ test('a table is at most as wide as the terminal, and has from one to twelve col
   const wide = await shown([1, 13], 500);
   expect(wide).toMatch(/│ 11 │ … *│\n/);
   expect(wide).toContain('… 1 more columns; ');
+  const rowsOf = (text: string) =>
+    [...text.matchAll(/^│ (\d+) │ (\d+) .* (\S+) │ … *│$/gm)].map(([, ...cells]) => cells);
+  expect(rowsOf(await shown([3, 14], 500))).toEqual([
+    ['0', '0', '11'],
+    ['1', '14', '25'],
+    ['2', '28', '39'],
+  ]);
   expect(await shown([1, 12], 500)).not.toContain('…');
   expect(await shown([1, 12], undefined)).toBe(await shown([1, 12], 80));
   expect(await shown([30, 13], 500)).toContain('\n… 10 more rows, 1 more columns; ');

@@ -191,7 +191,7 @@ function naming<T>(options: Options, run: () => T): T {
     return run();
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
-    const message = error.message.replace(/^diagnose: /, '');
+    const message = error.message.replace('diagnose: ', '');
     const named = files.find(({ name }) => message.startsWith(name));
     const file = named && options[named.option];
     const place = file === undefined ? 'doctor' : `${named?.flag} ${file === '-' ? 'standard input' : file}`;

@@ -202,7 +202,7 @@ async function runHere(plan: Plan, options: Options, session: Session): Promise<
     );
   }
   const abort = new AbortController();
-  const release = session.onInterrupt?.(() => {
+  const release = session.onInterrupt(() => {
     session.stderr.write('softgrad: finishing the current shards; press Ctrl-C again to end immediately\n');
     abort.abort();
   });
@@ -216,7 +216,7 @@ async function runHere(plan: Plan, options: Options, session: Session): Promise<
     return manifest;
   } finally {
     stop();
-    release?.();
+    release();
   }
 }
 
@@ -230,13 +230,13 @@ async function runThere(plan: Plan, redis: string, options: Options, session: Se
     return null;
   }
   const abort = new AbortController();
-  const release = session.onInterrupt?.(() => abort.abort());
+  const release = session.onInterrupt(() => abort.abort());
   const { onProgress, stop } = showProgress(plan, session);
   try {
     return await waitFor(plan, { root, redis, onProgress, signal: abort.signal });
   } finally {
     stop();
-    release?.();
+    release();
   }
 }
 
@@ -294,7 +294,8 @@ async function showStatus(out: string, options: Options, store: Store, session: 
   session.stdout.write(`${statusLines(status, queue).join('\n')}\n`);
 }
 
-function statusLines(status: RunStatus, queue: QueueStatus | null): readonly string[] {
+/** The progress of a run, a line for each fact. */
+export function statusLines(status: RunStatus, queue: QueueStatus | null): readonly string[] {
   const { run, out, operation, steps, finished, cancelled, rate, secondsLeft } = status;
   const state = finished ? 'finished' : cancelled ? 'cancelled' : 'not finished';
   const speed = rate === null ? [] : [`rate: ${rate.toPrecision(3)} shards/s`];

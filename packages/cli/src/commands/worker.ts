@@ -52,14 +52,14 @@ Examples:
         onEvent: ({ kind, message }) => say(kind === 'warning' ? message : `${kind} ${message}`),
       });
       say(`worker on ${backend}, ${concurrency} shards at once, for runs in ${root}, at ${withoutPassword(redis)}`);
-      const release = session.onInterrupt?.(() => {
+      const release = session.onInterrupt(() => {
         say('finishing the current shards; press Ctrl-C again to end immediately');
         void worker.close();
       });
       try {
         await worker.ended;
       } finally {
-        release?.();
+        release();
       }
     });
 }

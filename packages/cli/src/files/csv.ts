@@ -91,11 +91,10 @@ function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRec
 
 /** The parser's messages quote the file; only their titles and the line number are safe to print. */
 function malformed(cause: CsvError, path: string): SoftgradError {
-  const [title = ''] = cause.message.split(':');
-  const line = typeof cause.lines === 'number' ? `line ${cause.lines}: ` : '';
+  const title = cause.message.replace(/:.*/s, '').toLowerCase();
   return new SoftgradError(
     'ERR_VALUE',
-    `${path}: ${line}${title.toLowerCase()}; expected numbers in cells, quotes in pairs`,
+    `${path}: line ${cause.lines}: ${title}; expected numbers in cells, quotes in pairs`,
     { cause },
   );
 }

@@ -51,7 +51,7 @@ export async function openArray(argument: string, context: Context, table: Table
 /** The result of `softgrad run` in a folder, as one array; null if the argument does not name such a folder. */
 async function openParts(argument: string): Promise<RowReader | null> {
   if (argument.startsWith('s3://')) return openStoredParts(argument);
-  const [, folder = argument, entry] = /^(.*):([a-z-]+)$/s.exec(argument) ?? [];
+  const [, folder = argument, entry] = /(.*):([a-z-]+)$/s.exec(argument) ?? [];
   for (const [path, name] of [
     [argument, undefined],
     [folder, entry],
@@ -67,7 +67,7 @@ async function openParts(argument: string): Promise<RowReader | null> {
 /** `s3://BUCKET/FOLDER`, or `s3://BUCKET/FOLDER:name` for one array of several. */
 async function openStoredParts(argument: string): Promise<RowReader> {
   const { openStore, partsReader } = await import('@softgrad/distributed');
-  const [, place = argument, entry] = /^(s3:\/\/.*):([a-z-]+)$/s.exec(argument) ?? [];
+  const [, place = argument, entry] = /(.*):([a-z-]+)$/s.exec(argument) ?? [];
   return partsReader(await openStore(place), entry);
 }
 
@@ -78,7 +78,7 @@ function numbersIn(argument: string): Float64Array | null {
 }
 
 /** An archive and the name of one of its arrays; names of a model's tensors may contain slashes. */
-const archiveMember = /^(.*\.npz(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
+const archiveMember = /(.*\.npz(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
 
 /** Data from a pipe has no ending; a .npy is recognized by its first bytes. */
 async function standardInputRows(bytes: Uint8Array, memory: number, table: TableOptions): Promise<RowReader> {
@@ -113,9 +113,13 @@ async function openFile(path: string): Promise<FileHandle> {
   throw new SoftgradError('ERR_VALUE', `${path}: not a regular file; ${expected}`);
 }
 
+/** The code of an error of the operating system or of node; empty for anything else. */
+export function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
 /** The reason that the operating system gave, in words. */
 export function systemReason(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: 'no such file or directory',
     EACCES: 'permission denied',
@@ -127,7 +131,7 @@ export function systemReason(cause: unknown): string {
     ELOOP: 'symbolic links that lead back to themselves',
     EROFS: 'the file system is read-only',
   };
-  return reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
 }
 
 async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {

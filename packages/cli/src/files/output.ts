@@ -4,7 +4,7 @@ import { chmod, open, readlink, realpath, rename, stat, unlink } from 'node:fs/p
 import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import type { OutputStream } from '../context.js';
-import { systemReason } from './open.js';
+import { codeOf, systemReason } from './open.js';
 
 /** A destination for bytes. Nothing appears there before `commit`, except on standard output. */
 export interface Output {
@@ -75,7 +75,7 @@ async function destination(path: string): Promise<string> {
   } catch (cause) {
     const link = await readlink(path).catch(() => null);
     if (link === null) return path;
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ELOOP') throw cause;
+    if (codeOf(cause) === 'ELOOP') throw cause;
     return destination(resolve(dirname(path), link));
   }
 }

@@ -54,7 +54,7 @@ export async function openWriter(
     );
   }
   const output = path === undefined ? standardOutput(stdout) : await fileOutput(path);
-  const body = bodies[format](output, rank, dtype, path ?? 'standard output');
+  const body = bodies[format](output, rank, dtype, path);
   return {
     ...body,
     async finish() {
@@ -70,8 +70,10 @@ const largestArchive = 2 ** 31;
 
 type Body = Omit<RowWriter, 'abort'>;
 
-const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype: DType, path: string) => Body>> = {
-  npy(output, rank, dtype) {
+const bodies: Readonly<
+  Record<OutputFormat, (output: Output, rank: number, dtype: DType, path: string | undefined) => Body>
+> = {
+  npy(output, _rank, dtype) {
     const descr = descrs[dtype];
     let shape: readonly number[] | null = null;
     return {
@@ -82,7 +84,7 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
       },
       async finish() {
         // The number of rows is known only now; the header has space for it.
-        if (rank > 0 && shape !== null) await output.writeAt(npyHeader(descr, shape), 0);
+        if (shape !== null) await output.writeAt(npyHeader(descr, shape), 0);
       },
     };
   },
@@ -110,13 +112,11 @@ const bodies: Readonly<Record<OutputFormat, (output: Output, rank: number, dtype
     let next = rank > 0 ? '[' : '';
     return {
       async write(rows, onShare) {
-        if (rows.data.length > 0 || lengthOf(rows.shape) > 0) {
-          await writeText(output, next, jsonRows(rows), rows.data.length, onShare);
-          next = separator;
-        }
+        await writeText(output, next, jsonRows(rows), rows.data.length, onShare);
+        next = separator;
       },
       async finish() {
-        await output.write(rank > 0 ? `${next === '[' ? '[' : ''}]\n` : '\n');
+        await output.write(rank > 0 ? ']\n' : '\n');
       },
     };
   },
