@@ -87,7 +87,7 @@ export function search(
   readings: readonly Reading[],
   onProgress?: DiagnoseOptions['onProgress'],
 ): Findings {
-  const found = explain(problem, readings, onProgress);
+  const found = comparable(problem, explain(problem, readings, onProgress));
   const [best] = found.matches;
   const [reading] = readings;
   if (!best || !reading || found.matches.some(({ id }) => id === right.id)) return found;
@@ -98,6 +98,12 @@ export function search(
     return { ...found, matches: [...found.matches, also] };
   }
   return found;
+}
+
+/** Without an upstream gradient and a target, how far what is right of one loss is off says nothing of what is right. */
+function comparable({ g, y }: Problem, found: Findings): Findings {
+  if (g || y) return found;
+  return { ...found, others: found.others.filter(({ id, kind }) => id !== right.id || kind !== 'gradient') };
 }
 
 function explain(problem: Problem, readings: readonly Reading[], onProgress: DiagnoseOptions['onProgress']): Findings {

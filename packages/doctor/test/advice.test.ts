@@ -144,3 +144,12 @@ test('an option that does not exist is refused', () => {
     /^diagnose: unknown option 'upstreem'; expected one of logits, probabilities, gradient, /,
   );
 });
+
+test('what is right of one loss alone is not compared with, where nothing says what the loss is', () => {
+  const gradient = times(error, () => 0.3);
+  const { verdict, text, evidence } = diagnose({ logits, gradient });
+  expect(verdict).toBe('unknown');
+  expect(text).not.toContain('the nearest, right,');
+  expect(evidence.nextBest?.id).not.toBe('right');
+  expect(diagnose({ logits, target, gradient: times(error, (n, i) => 1 + n + i) }).text).toMatch(/the nearest, \w/);
+});
