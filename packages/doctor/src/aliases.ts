@@ -3,7 +3,19 @@ export const lettersInWords =
   's are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian';
 
 /** The output of the layer, whatever it is. */
-const outputs = ['output', 'outputs', 'out', 'o', 'preds', 'predictions', 'softmax_output', 'softmax_out', 'A2', 'AL'];
+const outputs = [
+  'A',
+  'output',
+  'outputs',
+  'out',
+  'o',
+  'preds',
+  'predictions',
+  'softmax_output',
+  'softmax_out',
+  'A2',
+  'AL',
+];
 
 /** Other names that people give them, and the exponentials that many have in a variable. */
 const names: Readonly<Record<string, readonly string[]>> = {

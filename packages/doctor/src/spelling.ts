@@ -16,6 +16,7 @@ export function normalised(expression: string): string {
     .replace(conversions, '')
     .replace(/(?<![\w.])(?:nn\.)?Softmax\(([^()]*)\)\((\w+)\)/g, 'softmax($2,$1)')
     .replace(/\{((?:(?:axis|dim|keepdims?):[^{}:]*)+)\}/gi, (_, named: string) => named.replaceAll(':', '='))
+    .replace(/(?<![\w.])reduce_(sum|mean|max)\(/g, '$1(')
     .replace(/\bdim=/g, 'axis=')
     .replace(/\bkeepdims?=/gi, 'keepdims=')
     .replace(severalAxes, '{$1}')
@@ -199,9 +200,11 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
 const library =
   /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
-/** Without `dx =`, `const dx =` or `const { loss, gradient } =` in front. */
+/** Without `return`, `dx =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =` in front. */
 function withoutAssignment(expression: string): string {
-  return expression.replace(/^\s*(?:(?:const|let)\s+)?(?:[\w.]+|\{[\w\s,]+\})\s*=(?!=)/, '');
+  return expression
+    .replace(/^\s*return\s+/, '')
+    .replace(/^\s*(?:(?:const|let)\s+)?(?:[\w.]+|[d∂]\w+\s*\/\s*[d∂]\w+|\{[\w\s,]+\})\s*=(?!=)/, '');
 }
 
 /** The probabilities, one-hot targets and row counts that are spelled out, as the letters s, y and n. */

@@ -8,6 +8,12 @@ describe('the spelling of an expression', () => {
   test.each([
     // Assignments, spaces, semicolons and quotation marks.
     ['dx = s - y', 's-y'],
+    ['dL/dx = s - y', 's-y'],
+    ['∂L/∂x = s - y', 's-y'],
+    ['dZ = A - Y', 's-y'],
+    ['return s - y;', 's-y'],
+    ['tf.reduce_sum(J, axis=1)', 'J.sum(axis=1)'],
+    ['tf.reduce_mean(J, axis=1)', 'J.mean(axis=1)'],
     ['const dx = s - y;', 's-y'],
     ['let dx = s - y;;', 's-y'],
     ['self.dx = s - y', 's-y'],
