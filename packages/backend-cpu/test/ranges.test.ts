@@ -86,3 +86,15 @@ test('second derivatives along the largest float32 cotangents and tangents', asy
     expect(e).toEqual(['-0.25000', '-0.25000', '0.50000']);
   }
 });
+
+test('a derivative in float32 that is too small before it is divided by a tiny temperature is not lost', async () => {
+  for (const classes of lengths.filter((length) => length > 1)) {
+    const made = (first: number, others: number) =>
+      tensor([Array.from({ length: classes }, (_, c) => (c === 0 ? first : others))], { dtype: 'float32', backend });
+    // Their product, 2⁻¹⁵⁶, is 0 in float32.
+    const [s, g] = [made(2 ** -126, 1 / (classes - 1)), made(2 ** -30, 0)];
+    const at = async (temperature: number) => (await softmax.vjp(s, g, { temperature }).data())[0];
+    expect((await at(2 ** -60)) * 2 ** 96).toBeCloseTo(1, 5);
+    expect(await at(2 ** -970)).toBe(Number.POSITIVE_INFINITY);
+  }
+});
