@@ -13,6 +13,10 @@ const { tests: measured } = plan.measure
   ? { tests: {} }
   : JSON.parse(readFileSync(join(folder, 'measured.json'), 'utf8'));
 
+// Tests may replace timers.
+const { setTimeout, clearTimeout } = globalThis;
+const eventLoopUtilization = performance.eventLoopUtilization.bind(performance);
+
 /** The global object that code instrumented by StrykerJS reads and writes. */
 globalThis.__stryker__ ??= {};
 const state = globalThis.__stryker__;
@@ -197,10 +201,10 @@ function bitsOf(numbers) {
 /** Milliseconds during which this process computed or waited, without the time in which other processes had the processor. */
 function stopwatch() {
   const processor = process.cpuUsage();
-  const { idle } = performance.eventLoopUtilization();
+  const { idle } = eventLoopUtilization();
   return () => {
     const { user, system } = process.cpuUsage(processor);
-    return (user + system) / 1000 + performance.eventLoopUtilization().idle - idle;
+    return (user + system) / 1000 + eventLoopUtilization().idle - idle;
   };
 }
 

@@ -1,4 +1,4 @@
-import { type FloatDType, logSoftmax, softmax, tensor } from '@softgrad/core';
+import { type FloatDType, logSoftmax, softmax, softmin, tensor } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
 
@@ -85,4 +85,66 @@ test('second derivatives along the largest float32 cotangents and tangents', asy
     const e = relative(await logSoftmax.hvp(y, cotangent, tangent).data());
     expect(e).toEqual(['-0.25000', '-0.25000', '0.50000']);
   }
+});
+
+test('a derivative in float32 that is too small before it is divided by a tiny temperature is not lost', async () => {
+  for (const classes of lengths.filter((length) => length > 1)) {
+    const made = (first: number, others: number) =>
+      tensor([Array.from({ length: classes }, (_, c) => (c === 0 ? first : others))], { dtype: 'float32', backend });
+    // Their product, 2⁻¹⁵⁶, is 0 in float32.
+    const [s, g] = [made(2 ** -126, 1 / (classes - 1)), made(2 ** -30, 0)];
+    const at = async (temperature: number) => (await softmax.vjp(s, g, { temperature }).data())[0];
+    expect((await at(2 ** -60)) * 2 ** 96).toBeCloseTo(1, 5);
+    expect(await at(2 ** -970)).toBe(Number.POSITIVE_INFINITY);
+  }
+});
+
+test('softmin of logits whose differences overflow takes the smallest, along each axis and masked', async () => {
+  const column = [1.7e308, -1.7e308, 0];
+  for (const sign of [1, -1]) {
+    const x = tensor(
+      column.map((value) => [sign * value, -sign * value]),
+      { dtype: 'float64', backend },
+    );
+    const mask = [
+      [true, true],
+      [true, true],
+      [true, false],
+    ];
+    const smallest = sign === 1 ? [0, 1, 1, 0, 0, 0] : [1, 0, 0, 1, 0, 0];
+    for (const options of [{ axis: 0 }, { axis: 0, mask }]) {
+      expect([...(await softmin(x, options).data())]).toEqual(smallest);
+      expect([...(await softmax(x, options).data())]).toEqual(smallest.map((p, k) => (k < 4 ? 1 - p : p)));
+    }
+  }
+});
+
+test('at negative temperatures, logits whose differences overflow are negated', () => {
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  const logSoftmaxOf = (values: readonly number[], temperature: number) => {
+    const [x, out] = [backend.alloc(3, 'float64'), backend.alloc(3, 'float64')];
+    backend.write(x, Float64Array.from(values));
+    backend.kernels?.logSoftmax?.(out, x, rows, { temperature, mask: null });
+    return [...(backend.readSync?.(out) ?? [])];
+  };
+  const logits = [1.7e308, -1.6e308, 3];
+  const expected = logSoftmaxOf(logits, 1);
+  expect(expected).toEqual([0, Number.NEGATIVE_INFINITY, -1.7e308]);
+  expect(
+    logSoftmaxOf(
+      logits.map((x) => -x),
+      -1,
+    ),
+  ).toEqual(expected);
+});
+
+test('the sum of a long row of cotangents is as exact as that of a short one', async () => {
+  const classes = 2 ** 18;
+  const y = tensor(new Float64Array(classes).fill(-Math.log(classes)), { shape: [1, classes], backend });
+  const g = tensor(new Float64Array(classes).fill(0.1), { shape: [1, classes], backend });
+  // g − exp(y) Σ g = 0, but for the rounding of exp(y).
+  const dx = await logSoftmax.vjp(y, g).data();
+  const p = Math.exp(-Math.log(classes)) * classes;
+  const expected = 0.1 - 0.1 * p;
+  expect(Math.max(...Array.from(dx.subarray(0, 100), (d) => Math.abs(d - expected)))).toBeLessThan(2 ** -50);
 });

@@ -40,7 +40,7 @@ const settled = () => vi.advanceTimersByTimeAsync(0);
 const start = { thread: 1 } as unknown as WorkerStart;
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   FakeWorker.started.length = 0;
   FakeWorker.refused = 0;
   vi.stubGlobal('Worker', FakeWorker);

@@ -1,0 +1,177 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { webgpu } from '../src/index.js';
+import { newNullDevice } from './device.js';
+import { announcedBySwiftShader } from './swiftshader.js';
+
+/** The module that finds devices, in a state of its own: it keeps the entry point of Node. */
+async function opening() {
+  vi.resetModules();
+  return import('../src/gpu.js');
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.doUnmock('webgpu');
+});
+
+const install =
+  'use a browser with WebGPU (Chrome, Edge, Safari 26, Firefox 141), or in Node run `npm install webgpu` (0.6 or later)';
+const noAdapter = { requestAdapter: async () => null } as unknown as GPU;
+
+// First, with the package webgpu as the tests' setup configures it: later tests replace it.
+test('the software device is announced as what it is known for', async () => {
+  const backend = await webgpu.open();
+  if (backend.supports.device === announcedBySwiftShader.device)
+    expect(backend.supports).toEqual(announcedBySwiftShader);
+  const x = backend.alloc(3, 'bool');
+  backend.write(x, Uint8Array.of(1, 0, 255));
+  expect(await backend.read(x)).toEqual(Uint8Array.of(1, 0, 255));
+  const y = backend.alloc(2, 'int32');
+  backend.write(y, Int32Array.of(-1, 2 ** 30));
+  expect(await backend.read(y)).toEqual(Int32Array.of(-1, 2 ** 30));
+  backend.close();
+});
+
+test('a device is described by its vendor and architecture, by its description, or as unnamed', async () => {
+  const { describe: described } = await opening();
+  const of = (info: Partial<GPUAdapterInfo> | undefined) => described(info as GPUAdapterInfo | undefined);
+  expect(of({ vendor: 'acme', architecture: 'one', device: 'two', description: 'three' })).toBe('acme one');
+  expect(of({ vendor: 'acme', architecture: '', device: 'two', description: 'three' })).toBe('acme two');
+  expect(of({ vendor: '', architecture: 'one', device: '', description: 'three' })).toBe('one');
+  expect(of({ vendor: '', architecture: '', device: '', description: 'three' })).toBe('three');
+  expect(of({ vendor: '', architecture: '', device: '', description: '' })).toBe('unnamed adapter');
+  expect(of(undefined)).toBe('unnamed adapter');
+});
+
+describe('where there is no adapter', () => {
+  test('in Node the reason names software drivers', async () => {
+    const { unavailableReason } = await opening();
+    expect(await unavailableReason({ gpu: noAdapter })).toBe(
+      'WebGPU has no adapter: the machine needs a GPU driver for Vulkan, Metal or Direct3D 12; ' +
+        "without a GPU, VK_DRIVER_FILES can name a software driver such as Chromium's vk_swiftshader_icd.json, and LD_LIBRARY_PATH " +
+        'the folder of a Vulkan loader',
+    );
+  });
+
+  test('in a browser it names the settings', async () => {
+    const { unavailableReason } = await opening();
+    vi.stubGlobal('process', { versions: {} });
+    const reason = await unavailableReason({ gpu: noAdapter });
+    const missing = await unavailableReason();
+    vi.unstubAllGlobals();
+    expect(reason).toBe(
+      'WebGPU has no adapter: the machine needs a GPU driver for Vulkan, Metal or Direct3D 12, or WebGPU is switched off in the settings of the browser',
+    );
+    expect(missing).toBe(`there is no navigator.gpu: ${install}`);
+  });
+});
+
+test('the entry point is the one given, that of the browser, or in Node that of the package webgpu, which is opened once', async () => {
+  const asked: unknown[] = [];
+  const entry = (name: string) =>
+    ({
+      requestAdapter: async (options: unknown) => {
+        asked.push([name, options]);
+        return {};
+      },
+    }) as unknown as GPU;
+  const created: unknown[] = [];
+  vi.doMock('webgpu', () => ({
+    create: (flags: unknown) => {
+      created.push(flags);
+      return entry('node');
+    },
+  }));
+  const { unavailableReason } = await opening();
+  for (let k = 0; k < 2; k++) expect(await unavailableReason()).toBeNull();
+  expect(await unavailableReason({ gpu: entry('given'), powerPreference: 'low-power' })).toBeNull();
+  vi.stubGlobal('navigator', { gpu: entry('browser') });
+  expect(await unavailableReason({})).toBeNull();
+  expect(await unavailableReason({ adapter: {} as GPUAdapter })).toBeNull();
+  expect(asked).toEqual([
+    ['node', {}],
+    ['node', {}],
+    ['given', { powerPreference: 'low-power' }],
+    ['browser', {}],
+  ]);
+  expect(created).toEqual([[]]);
+});
+
+test.each([
+  ['ERR_MODULE_NOT_FOUND', `Node has no built-in WebGPU: ${install}`],
+  ['ERR_DLOPEN_FAILED', `the package webgpu failed to load (no such file): ${install}`],
+])('a package webgpu that fails with %s', async (code, reason) => {
+  const { unavailableReason, openDevice } = await opening();
+  vi.doMock('webgpu', () => ({
+    create: () => {
+      throw Object.assign(new Error('no such file'), { code });
+    },
+  }));
+  expect(await unavailableReason()).toBe(reason);
+  await expect(openDevice({})).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', message: `webgpu: ${reason}` });
+});
+
+describe('a device', () => {
+  const info = { vendor: 'acme', architecture: 'one' };
+  let descriptors: unknown[];
+  beforeEach(() => {
+    descriptors = [];
+  });
+  const adapterWith = (features: readonly string[], requestDevice: () => unknown) =>
+    ({
+      info,
+      features: new Set(features),
+      limits: { maxBufferSize: 5, maxStorageBufferBindingSize: 6, maxBindGroups: 7 },
+      requestDevice: async (descriptor: unknown) => {
+        descriptors.push(descriptor);
+        return requestDevice();
+      },
+    }) as unknown as GPUAdapter;
+
+  test('is requested with the features and limits that kernels use', async () => {
+    const { openDevice } = await opening();
+    const device = {};
+    const opened = await openDevice({ adapter: adapterWith(['subgroups', 'timestamp-query', 'other'], () => device) });
+    expect(opened).toEqual({ device, info, owned: true });
+    expect(descriptors).toEqual([
+      {
+        label: 'softgrad',
+        requiredFeatures: ['subgroups', 'timestamp-query'],
+        requiredLimits: { maxBufferSize: 5, maxStorageBufferBindingSize: 6 },
+      },
+    ]);
+    const given = { adapterInfo: info } as unknown as GPUDevice;
+    expect(await openDevice({ device: given })).toEqual({ device: given, info, owned: false });
+  });
+
+  test('that is refused is an error with the adapter and the cause', async () => {
+    const { openDevice } = await opening();
+    const cause = new Error('used before');
+    const adapter = adapterWith(['shader-f16'], () => {
+      throw cause;
+    });
+    await expect(openDevice({ adapter })).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'webgpu: the adapter acme one gave no device: used before',
+      cause,
+    });
+    expect(descriptors).toMatchObject([{ requiredFeatures: ['shader-f16'] }]);
+  });
+});
+
+test('a buffer may be as large as the limit, and is freed once', async () => {
+  const device = await newNullDevice();
+  const backend = await webgpu.open({ device });
+  const { elements } = backend.supports.limits;
+  const x = backend.alloc(elements, 'float32');
+  expect(backend.statistics().liveBytes).toBe(4 * elements);
+  backend.free(x);
+  backend.free(x);
+  expect(backend.statistics()).toMatchObject({ liveBuffers: 0, liveBytes: 0 });
+  expect(() => backend.alloc(elements + 1, 'float32')).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+  backend.close();
+  expect(() => backend.alloc(1, 'float32')).toThrow(
+    expect.objectContaining({ code: 'ERR_DISPOSED', message: 'webgpu: the backend was closed' }),
+  );
+  device.destroy();
+});
