@@ -100,7 +100,7 @@ function inOneLine(text: string, command: Command): string {
   const line = text.replace(/^error: /, 'softgrad: ');
   if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
   const several = longer.length > 1 ? 'one of ' : '';
-  return line.replace(/(?:\n\(Did you mean .*\?\))?\n$/, `; did you mean ${several}${longer.join(', ')}?\n`);
+  return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${longer.join(', ')}?\n`);
 }
 
 function optionNames(command: Command): readonly string[] {

@@ -62,8 +62,10 @@ test('without --backends all are measured, one that cannot run is named with the
     expect(steps[0][0]).toMatch(/^softmax float32, 1 classes, /);
     expect(steps.map(([, done]) => done)).toEqual(steps.map((_, k) => k / (steps.length - 1)));
   }
-  const { stdout } = await softgrad([...args, '--backends', 'cpu', '--json', '-'], { backends });
-  expect(JSON.parse(stdout).unavailable).toEqual([]);
+  const some = ['accuracy', ...args.slice(3), '--backends', 'cpu', '--json', '-'];
+  const report: AccuracyReport = JSON.parse((await softgrad(some, { backends })).stdout);
+  expect(report.unavailable).toEqual([]);
+  expect(new Set(report.results.map(({ dtype }) => dtype))).toEqual(new Set(['float32', 'float64']));
 });
 
 test('all ops of all backends can be selected by name', async () => {

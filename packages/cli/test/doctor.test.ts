@@ -291,6 +291,11 @@ test('a diagnosis of more than a second has a progress bar on a terminal, which 
   expect(quick.stderr).toBe('');
 });
 
+test('an error of standard input names it', async () => {
+  const { stderr } = await softgrad(['doctor', '--logits', '-', '--did', 's - y'], { input: '[[1, NaN]]' });
+  expect(stderr).toMatch(/^softgrad: --logits standard input: logits\[0\]\[1\] is NaN; /);
+});
+
 test('an error that is not about the input is a defect, not blamed on a file', async () => {
   let calls = 0;
   const now = () => {

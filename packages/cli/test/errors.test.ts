@@ -81,6 +81,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /good\.csv: axis 2 of an array of shape \(rows, 3\); expected -2 to 1/,
     ],
     [
+      'an axis before the first',
+      ['softmax', good, '--axis', '-3'],
+      /good\.csv: axis -3 of an array of shape \(rows, 3\); expected -2 to 1/,
+    ],
+    [
       'an axis that is not an integer',
       ['softmax', good, '--axis', '1.5'],
       /'--axis <n>' argument '1\.5' is invalid\. Expected an integer/,

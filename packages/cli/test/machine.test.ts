@@ -17,6 +17,10 @@ test('a system that lists no processors is described nevertheless, and blanks ar
   expect(thisMachine(process, [{ ...core, model: ' ' }]).processor).toBe('unknown, 1 logical');
 });
 
+test('options of node are part of the runtime', () => {
+  expect(thisMachine({ ...process, execArgv: ['--a', '--b=1'] }).runtime).toMatch(/^Node \S+, V8 \S+ --a --b=1$/);
+});
+
 test('one class index is a target for one row, not for several', async () => {
   const one = await softgrad(['cross-entropy', '0,0', '--target', '1']);
   expect(one.stderr).toBe('');

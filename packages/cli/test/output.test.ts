@@ -90,6 +90,9 @@ test('a .npz of more than 2 GiB is an error before it is assembled, and leaves n
   const writer = await openWriter(folder.at('huge.npz'), 1, 'float32', recorder());
   // The memory is never accessed, so none is used.
   const data = new Float32Array(2 ** 29 + 1);
+  const most = await openWriter(folder.at('most.npz'), 1, 'float32', recorder());
+  await most.write({ shape: [2 ** 29], data: data.subarray(1) });
+  await most.abort();
   const error = await writer.write({ shape: [data.length], data }).catch((caught: unknown) => caught);
   expect(error).toMatchObject({
     code: 'ERR_OUT_OF_MEMORY',

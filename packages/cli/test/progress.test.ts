@@ -197,8 +197,16 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     }
   });
 
+  test('whose total while reading is the bytes of the file', async () => {
+    using bars = watchBars();
+    await drawn(['softmax', table, '--axis', '0'], 1000);
+    const read = bars.steps().flatMap(([step, done]) => (step.startsWith('reading ') ? [done] : []));
+    expect(bars.totals()).toContain(512);
+    expect(read.at(-1)).toBe(512);
+  });
+
   test('which counts parts of the rows while their text is written', async () => {
-    const long = folder.zeros('long.npy', 2, 40_000);
+    const long = folder.zeros('long.npy', 4, 40_000);
     let at = 0;
     const now = () => {
       at += 1000;
@@ -206,12 +214,20 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     };
     using bars = watchBars();
     const args = ['softmax', long, '--out', out, '--backend', 'cpu'];
-    const { status } = await softgrad(args, { terminal: true, now, limits: { chunk: 400_000 } });
+    const { status } = await softgrad(args, { terminal: true, now, limits: { chunk: 800_000 } });
     expect(status).toBe(0);
     const counted = bars.steps().flatMap(([step, done]) => (step === 'softmax' ? [done] : []));
     expect(counted).toEqual([...counted].sort((a, b) => a - b));
-    for (const row of [0, 1]) expect(counted.filter((done) => done > row && done < row + 1).length).toBeGreaterThan(1);
-    expect(counted.at(-1)).toBe(2);
+    for (const row of [0, 1, 2, 3])
+      expect(counted.filter((done) => done > row && done < row + 1).length).toBeGreaterThan(1);
+    expect(counted.at(-1)).toBe(4);
+    // A loss and its gradient are written together.
+    const both = ['cross-entropy', long, '--target', '0,1,2,3', '--out', out, '--backend', 'cpu'];
+    await softgrad(both, { terminal: true, now });
+    const shares = bars.steps().flatMap(([step, done]) => (step === 'writing' ? [done] : []));
+    expect(shares.length).toBeGreaterThan(3);
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(shares.every((share) => share > 0 && share <= 1)).toBe(true);
   });
 
   test.each([

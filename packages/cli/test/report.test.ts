@@ -77,6 +77,12 @@ test('a case that passes or does not apply says so, and the backend is closed', 
   expect(half.stdout).toMatch(/\*\*right: \S+\*\* does not apply: it has no float32\n$/);
 });
 
+test('without --backend the case runs on the default', async () => {
+  const defaults = fakeBackends({ wasm: absent, cpu: cpuProvider });
+  const { stdout } = await softgrad(['report', '--id', values('ramp')], { backends: defaults });
+  expect(stdout).toMatch(/\*\*cpu: softmax\/values:\S+\*\* passes here\n/);
+});
+
 test('with a basis, the case without fused kernels is a second one', async () => {
   const { stdout } = await report('--backend', 'cpu', '--id', 'row-groups/short:operation=logSoftmax');
   expect(stdout).toMatch(

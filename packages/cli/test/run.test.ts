@@ -146,7 +146,8 @@ describe('softgrad run', () => {
   });
 
   test('slashes at the end of a folder are left out, and none in its path', async () => {
-    await run('softmax', 'a-1.npy', '--out', 'deep/p', ...cpu);
+    const { stdout } = await run('softmax', 'a-1.npy', '--out', 'deep/p', ...cpu);
+    expect(stdout).toBe('deep/p/softmax: (1, 3) float64 in 1 part\n');
     for (const name of ['deep/p', 'deep/p/', 'deep/p//']) {
       expect((await run('--verify', name)).stdout).toBe('deep/p: 1 intact, 0 damaged or missing\n');
     }

@@ -344,7 +344,7 @@ async function resumeRun(out: string, options: Options, store: Store, session: S
 /** `2/8`, as indexed jobs pass it. */
 function share(text: string): readonly [number, number] {
   const [, index, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
-  if (index === undefined || of === undefined || Number(index) >= Number(of)) {
+  if (!(Number(index) < Number(of))) {
     throw new InvalidArgumentError('Expected i/n with i from 0 to n − 1.');
   }
   return [Number(index), Number(of)];

@@ -79,7 +79,7 @@ const bodies: Readonly<
     return {
       async write(rows) {
         if (shape === null) await output.write(npyHeader(descr, rows.shape));
-        shape = shape === null ? rows.shape : [lengthOf(shape) + lengthOf(rows.shape), ...rows.shape.slice(1)];
+        shape = shape === null ? rows.shape : inSequence(shape, rows.shape);
         await output.write(npyElements(rows.data, descr));
       },
       async finish() {
@@ -178,16 +178,13 @@ const descrs: Readonly<Record<DType, NpyDescr>> = {
 };
 
 function npyBytes(chunks: readonly FileArray[], descr: NpyDescr): Uint8Array {
-  const [first] = chunks;
-  if (first === undefined) throw new Error('an array without rows is written in one empty chunk');
-  const rows = chunks.reduce((sum, { shape }) => sum + lengthOf(shape), 0);
-  const shape = first.shape.length === 0 ? [] : [rows, ...first.shape.slice(1)];
+  const shape = chunks.map((chunk) => chunk.shape).reduce(inSequence);
   return Buffer.concat([npyHeader(descr, shape), ...chunks.map((chunk) => npyElements(chunk.data, descr))]);
 }
 
-/** The number of rows of a shape; a scalar is one row. */
-function lengthOf([rows = 1]: readonly number[]): number {
-  return rows;
+/** The shape of the rows of two arrays, of the same number of columns, after each other. */
+function inSequence([before = 1]: readonly number[], [after = 1, ...columns]: readonly number[]): readonly number[] {
+  return [before + after, ...columns];
 }
 
 /** Named arrays in one file: a .json object or a .npz archive. */
