@@ -14,7 +14,8 @@ const mostThreads = 64;
 /**
  * softgrad on WebAssembly SIMD.
  *
- * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, and for a `module` that does not contain the kernels
+ * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, for a `worker` that is already started, and for a `module` that does not
+ *   contain the kernels
  * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, not the relaxed SIMD that was asked for, or not the threads that are
  *   `required`
  *

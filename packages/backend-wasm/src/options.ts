@@ -11,7 +11,7 @@ export interface WorkerLike {
   terminate(): unknown;
 }
 
-/** Where the code of a thread is: a URL, a file's path in Node, or a function that starts a worker with it. */
+/** Where the code of a thread is: a URL, a file's path in Node, or a function that starts a worker with it; it is called once for each thread. */
 export type WorkerSource = string | { readonly href: string } | (() => WorkerLike | Promise<WorkerLike>);
 
 /** Options of `wasm.open`. */

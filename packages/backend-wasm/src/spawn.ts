@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
 import type { WorkerLike, WorkerSource } from './options.js';
 import type { Thread } from './threads.js';
@@ -13,9 +14,13 @@ export function threadsMissing(): string | null {
   return nodeThreads() !== null || typeof Worker === 'function' ? null : 'no Worker';
 }
 
-/** The function that starts a thread, from the given code or from the package's own worker. */
+/** The function that starts a thread, from the given code or from the package's own worker. @throws ERR_VALUE for a Worker that is already started */
 export function spawner(source: WorkerSource | undefined): () => Promise<Thread> {
   if (typeof source === 'function') return async () => threadOf(await source());
+  // A Worker is one thread, and each thread needs its own.
+  if (source !== undefined && typeof hrefOf(source) !== 'string') {
+    throw new SoftgradError('ERR_VALUE', 'wasm: worker must be a URL, a path, or a function that starts a Worker');
+  }
   return async () => {
     const node = nodeThreads();
     if (source !== undefined) return node ? startNode(node, locationOf(source)) : webThread(startWeb(hrefOf(source)));

@@ -47,6 +47,19 @@ describe('threads from a worker that the caller provides', () => {
   });
 });
 
+test('a Worker that is already started is refused, because each thread needs its own', async () => {
+  const started = new Worker(workerFile);
+  try {
+    // JavaScript without types can pass it.
+    expect(await refusal({ threads: 2, worker: started as unknown as URL })).toEqual([
+      'ERR_VALUE',
+      'wasm: worker must be a URL, a path, or a function that starts a Worker',
+    ]);
+  } finally {
+    await started.terminate();
+  }
+});
+
 test('fewer threads than required are an error that says why', async () => {
   const missing = fileURLToPath(new URL('missing-worker.mjs', import.meta.url));
   expect(await refusal({ threads: 2, required: true, worker: missing })).toEqual([

@@ -38,10 +38,31 @@ function start(args: readonly string[]) {
 
 const temporaries = () => readdirSync(folder.path).filter((name) => name.includes('tmp'));
 
-test('the file that the package declares as its command can be run by a shell', () => {
-  const { bin } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  expect(fileURLToPath(new URL(`../${bin.softgrad}`, import.meta.url))).toBe(main);
-  expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+describe('the file that the package declares as its command', () => {
+  const { bin, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const command = fileURLToPath(new URL(`../${bin.softgrad}`, import.meta.url));
+  /** Runs the file on a Node that gives its version as `version`. */
+  const runOn = (version: string) => {
+    const code = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
+    const preload = `data:text/javascript,${encodeURIComponent(code)}`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', preload, command, '--version'], {
+      encoding: 'utf8',
+    });
+    return { status, stdout, stderr };
+  };
+
+  test('can be run by a shell', () => {
+    expect(readFileSync(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  test('names the needed version on an older Node, and runs on the oldest supported one', () => {
+    const oldest = engines.node.replace('>=', '');
+    for (const old of ['20.18.3', '18.20.0']) {
+      const stderr = `softgrad: needs Node ${oldest} or newer; this is ${old}\n`;
+      expect(runOn(old)).toEqual({ status: 2, stdout: '', stderr });
+    }
+    expect(runOn(`${oldest}.0`)).toMatchObject({ status: 0, stderr: '' });
+  });
 });
 
 test('a result of piped input and of files in the working directory goes to a pipe, and errors to another one', () => {

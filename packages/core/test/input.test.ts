@@ -303,7 +303,7 @@ describe('unsupported objects of other libraries are errors that say what to pas
     ['mathjs and a column of Arrow', { toArray: method, getChild: method, length: 1 }, 'x.toArray()'],
     [
       'a table of Arrow',
-      { schema: {}, getChild: method, toArray: method },
+      { schema: { fields: [{ type: { typeId: 3, precision: 1 } }] }, getChild: method, toArray: method },
       'x.schema.fields.map(({ name }) => x.getChild(name).toArray()), whose shape is (columns, rows)',
     ],
     [

@@ -8,9 +8,21 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const cli = '@softgrad/cli';
-const main = findMain();
-if (main !== null) await import(pathToFileURL(main).href);
-else runByNpx();
+const needed = '20.19';
+if (isOldNode()) {
+  process.stderr.write(`softgrad: needs Node ${needed} or newer; this is ${process.versions.node}\n`);
+  process.exitCode = 2;
+} else {
+  const main = findMain();
+  if (main !== null) await import(pathToFileURL(main).href);
+  else runByNpx();
+}
+
+function isOldNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [neededMajor, neededMinor] = needed.split('.').map(Number);
+  return major < neededMajor || (major === neededMajor && minor < neededMinor);
+}
 
 /** The file that runs the command, or null. */
 function findMain() {

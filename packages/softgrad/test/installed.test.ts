@@ -81,6 +81,16 @@ describe('the command', () => {
     expect(stderr).toMatch(/^softgrad: .* is not installed here.*npm install @softgrad\/cli/);
   });
 
+  test('names the needed version on an older Node', async () => {
+    const code = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.3' } })`;
+    const result = await node(['--import', `data:text/javascript,${encodeURIComponent(code)}`, bin]);
+    expect(result).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: 'softgrad: needs Node 20.19 or newer; this is 20.18.3\n',
+    });
+  });
+
   test('reports that npx failed to start', async () => {
     const { status, stderr } = await node([bin], { PATH: '' });
     expect(status).toBe(2);

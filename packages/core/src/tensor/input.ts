@@ -1,7 +1,7 @@
 import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
 import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
-import { fromHalfBits } from './half.js';
+import { fromHalfBits, isFloat16Like } from './half.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { wayOut } from './way-out.js';
@@ -266,7 +266,11 @@ function isNdArrayLike(what: string, value: unknown): value is NdArrayLike | Dim
   if (typeof value !== 'object' || value === null || !('data' in value)) return false;
   if (!('shape' in value || 'dims' in value)) return false;
   checkLocation(what, value);
-  return (isTypedArray(what, value.data) || Array.isArray(value.data)) && Array.isArray(shapeOf(value as NdArrayLike));
+  const { data } = value;
+  return (
+    (isTypedArray(what, data) || isFloat16Like(data) || Array.isArray(data)) &&
+    Array.isArray(shapeOf(value as NdArrayLike))
+  );
 }
 
 /** @throws ERR_DTYPE for a tensor of onnxruntime on a device, whose `data` cannot be read */
@@ -278,9 +282,4 @@ function checkLocation(what: string, value: object): void {
     'ERR_DTYPE',
     `${what}: the data of the onnxruntime tensor is on its device (${location}); if the tensor is called x, pass { data: await x.getData(), dims: x.dims, type: x.type }`,
   );
-}
-
-/** The Float16Array of a polyfill: a Proxy, which is not an ArrayBuffer view but can be indexed. */
-function isFloat16Like(value: unknown): value is NumericArray {
-  return Object.prototype.toString.call(value) === '[object Float16Array]';
 }

@@ -1,5 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
+import { isFloat16Like } from './half.js';
 import { type Shape, show } from './shape.js';
 
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
@@ -35,7 +36,7 @@ export function shapeOfNested(nested: NestedArray): number[] {
 
 /** An array, or a typed array as the innermost row. */
 function isLevel(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value) || isFloat16Like(value);
 }
 
 /**
