@@ -381,7 +381,7 @@ export interface Precision {
 }
 
 /**
- * The given dtype, else that of the file. If float16 is given and the backend has no float16, the operation computes in float32.
+ * The given dtype, else that of the file. If it is float16 and the backend has no float16, the operation computes in float32.
  *
  * @throws ERR_DTYPE if the backend does not have it
  */
@@ -391,7 +391,7 @@ export function choosePrecision(
   array: FileArray,
   name: string,
 ): Precision {
-  const written = asked ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
+  const written = asked ?? array.stored ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
   const computed = written === 'float16' && !backend.supports.dtypes.includes('float16') ? 'float32' : written;
   checkDType(backend, computed, asked ? '--dtype' : name);
   return { computed, written };

@@ -257,7 +257,20 @@ describe('the options of the library', () => {
     const { loss, gradient } = JSON.parse(await run(...both));
     expect([loss, ...gradient.flat()].every((value: number) => toHalf(value) === value)).toBe(true);
     await run(...both, '--out', folder.at('half.npz'));
-    expect(JSON.parse(await run('sigmoid', `${folder.at('half.npz')}:loss`))).toBeCloseTo(1 / (1 + Math.exp(-loss)), 6);
+    expect(JSON.parse(await run('sigmoid', `${folder.at('half.npz')}:loss`))).toBe(toHalf(1 / (1 + Math.exp(-loss))));
+  });
+
+  test('the results for a float16 file are float16, by rows, whole, and into another format', async () => {
+    await run('softmax', rows, '--dtype', 'float16', '--out', folder.at('half.npy'));
+    const halves = softmax(x).map((row) => row.map(toHalf));
+    for (const axis of [0, 1]) {
+      const transposed = axis === 0 ? transpose : (of: Rows) => of;
+      const expected = transposed(softmax(transposed(halves))).map((row) => row.map(toHalf));
+      await run('softmax', folder.at('half.npy'), '--axis', String(axis), '--out', folder.at('again.npy'));
+      expect(readFileSync(folder.at('again.npy'), 'latin1')).toContain("'descr': '<f2'");
+      expect([...(await folder.readNpy('again.npy')).data]).toEqual(expected.flat());
+      expect(JSON.parse(await run('softmax', folder.at('half.npy'), '--axis', String(axis)))).toEqual(expected);
+    }
   });
 
   test('the dtype is the one asked for, or that of the file; float16 is computed in float32 only where it is missing', async () => {

@@ -41,7 +41,8 @@ export async function partsReader(store: Store, entry: string | undefined): Prom
       const data = dtype === 'float64' ? new Float64Array(take * width) : new Float32Array(take * width);
       for (const part of parts) await copyRows(store, array, part, at, take, data);
       at += take;
-      return { shape: shape.length === 0 ? [] : [take, ...shape.slice(1)], data };
+      const chunk = { shape: shape.length === 0 ? [] : [take, ...shape.slice(1)], data };
+      return dtype === 'float16' ? { ...chunk, stored: dtype } : chunk;
     },
     position: () => at * width * (dtype === 'float64' ? 8 : 4),
     async close() {},

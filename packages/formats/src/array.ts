@@ -5,6 +5,8 @@
 export interface FileArray {
   readonly shape: readonly number[];
   readonly data: Float32Array | Float64Array | Int32Array | Uint8Array;
+  /** Set if the file stores its numbers in half precision. */
+  readonly stored?: 'float16';
 }
 
 /** The number of elements of a shape; 1 for a scalar. */

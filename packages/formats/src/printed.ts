@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import type { FileArray } from './array.js';
+import { type FileArray, formatShape, sizeOf } from './array.js';
 import { isEllipsis, parseNumber, printWhole } from './number.js';
 import { quote } from './quote.js';
 
@@ -10,9 +10,16 @@ const lead = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
 const tensorLead = String.raw`(?:Tensor(?:\s+dtype: \w+\s+rank: \d+\s+shape: \[[\d,]*\]\s+values:)?\s|Tensor \([\d, ]*\) \w+ on \S+)\s*`;
 /** How JavaScript's consoles begin an array: `Float32Array(3) [`, `Array(2) [`, `(2) [`. */
 const ofJavaScript = String.raw`(?:\w*Array(?:\s?\(\d+\))?|\(\d+\))\s*(?=\[)`;
+/** The shape that a tensor states: `size=(0, 3)` of PyTorch, `shape=(2, 3)` of TensorFlow and NumPy. */
+const tensorFlow = /^\s*<tf\./;
+const shapeAttribute = /^(?:size|shape)=\(([\d\s,]*)\)$/;
 const opener = String.raw`(?:\w+\.)*(?:array|Array|tensor|Tensor|(?:u?int|float|bfloat)\d+)\(`;
 const entry = String.raw`\[|${ofJavaScript}|${opener}\s*(?:[[\d.+\-,)]|nan|inf)`;
-const start = new RegExp(String.raw`^\s*(?:${lead}(?=${entry})|${tensorLead}(?=\[|[\d.+\-]|[nN]a[nN]|[iI]nf))`);
+/** The repr of TensorFlow: `<tf.Tensor: shape=(2, 3), dtype=float32, numpy=`, with `>` at its end. */
+const tensorFlowLead = String.raw`<tf\.\w+[^>[]*?\bnumpy=\s*`;
+const start = new RegExp(
+  String.raw`^\s*(?:${lead}(?=${entry})|${tensorFlowLead}(?=${entry}|[\d.+\-]|nan|inf)|${tensorLead}(?=\[|[\d.+\-]|[nN]a[nN]|[iI]nf))`,
+);
 /** One token: blanks and JavaScript's text before a bracket, punctuation, the beginning of `array(`, `dtype=float32` and the like, or a word. */
 const token = new RegExp(
   String.raw`(\s+|${ofJavaScript})|([[\],)])|(${opener})|(\w+=(?:<[^>]*>|'[^']*'|"[^"]*"|\([^)]*\)|[^\s,()]+))|([^\s,[\])]+)`,
@@ -32,6 +39,8 @@ interface List {
   readonly offset: number;
   entries: number;
   kind: 'number' | 'list' | null;
+  /** How many entries the text before its bracket states: 3 for `Float32Array(3) [`. */
+  readonly stated: number | null;
 }
 
 /**
@@ -43,6 +52,12 @@ interface List {
  */
 export function parsePrinted(text: string, name: string): FileArray {
   return new Printed(text, name).parse();
+}
+
+const pasteAll = 'expected all of what was printed';
+
+function countOf(entries: number): string {
+  return entries === 1 ? '1 entry' : `${entries} entries`;
 }
 
 class Printed {
@@ -58,6 +73,9 @@ class Printed {
   #done = false;
   /** A comma must follow a value. */
   #afterValue = false;
+  /** The count in the JavaScript text before the next bracket. */
+  #stated: number | null = null;
+  #statedShape: { readonly lengths: readonly number[]; readonly offset: number } | null = null;
 
   constructor(text: string, name: string) {
     this.#text = text;
@@ -65,17 +83,27 @@ class Printed {
   }
 
   parse(): FileArray {
-    const text = this.#text;
-    token.lastIndex = start.exec(text)?.[0].length ?? 0;
+    const text = tensorFlow.test(this.#text) ? this.#text.replace(/>\s*$/, '') : this.#text;
+    const lead = start.exec(text)?.[0] ?? '';
+    token.lastIndex = lead.length;
+    this.#stateShape(/shape: \[([\d,]*)\]|shape=\(([\d\s,]*)\)|Tensor \(([\d\s,]*)\)/.exec(lead)?.slice(1).join(''), 0);
     for (let at = token.lastIndex; at < text.length; at = token.lastIndex) {
       const match = token.exec(text);
       if (!match) throw this.#unexpected(text.charAt(at), at);
       const [whole, blanks, punctuation, call, attribute] = match;
-      if (blanks !== undefined) continue;
+      if (blanks !== undefined) {
+        const count = /\d+(?=\))/.exec(blanks)?.[0];
+        if (count !== undefined) this.#stated = Number(count);
+        continue;
+      }
       if (punctuation !== undefined) this.#punctuation(punctuation, at);
       else if (call !== undefined) this.#calls.push(at);
-      else if (attribute !== undefined && this.#calls.length > 0) this.#afterValue = true;
-      else this.#word(whole, at);
+      else if (attribute !== undefined && this.#calls.length > 0) {
+        this.#afterValue = true;
+        // Of a list of tensors, each states its own shape.
+        const whole = this.#calls.length === 1 && this.#lists.length === 0;
+        if (whole) this.#stateShape(shapeAttribute.exec(attribute)?.[1], at);
+      } else this.#word(whole, at);
     }
     const open = this.#lists.at(-1)?.offset ?? this.#calls.at(-1);
     if (open !== undefined) {
@@ -83,7 +111,25 @@ class Printed {
       throw this.#error('ERR_VALUE', `${bracket} is never closed; expected brackets in pairs`, open);
     }
     if (!this.#done) throw this.#error('ERR_VALUE', 'no array; expected numbers in brackets', text.length);
-    return { shape: this.#shape, data: Float64Array.from(this.#values) };
+    return { shape: this.#checkedShape(), data: Float64Array.from(this.#values) };
+  }
+
+  #stateShape(lengths: string | undefined, offset: number): void {
+    if (lengths === undefined) return;
+    this.#statedShape = { lengths: (lengths.match(/\d+/g) ?? []).map(Number), offset };
+  }
+
+  /** The shape of the numbers, or the stated one of an array without any, whose brackets do not show it. */
+  #checkedShape(): readonly number[] {
+    const stated = this.#statedShape;
+    if (stated === null || stated.lengths.join() === this.#shape.join()) return this.#shape;
+    if (this.#values.length === 0 && sizeOf(stated.lengths) === 0) return stated.lengths;
+    const [expected, found] = [stated.lengths, this.#shape].map(formatShape);
+    throw this.#error(
+      'ERR_SHAPE',
+      `the text states shape ${expected}, but its numbers have ${found}; ${pasteAll}`,
+      stated.offset,
+    );
   }
 
   #punctuation(sign: string, at: number): void {
@@ -104,7 +150,8 @@ class Printed {
       throw this.#error('ERR_SHAPE', 'a list among numbers; expected rows of one length', at);
     }
     this.#count('list', at);
-    this.#lists.push({ offset: at, entries: 0, kind: null });
+    this.#lists.push({ offset: at, entries: 0, kind: null, stated: this.#stated });
+    this.#stated = null;
     this.#afterValue = false;
   }
 
@@ -112,12 +159,19 @@ class Printed {
     const list = this.#lists.pop();
     if (!list) throw this.#unexpected(']', at);
     const depth = this.#lists.length;
+    if (list.stated !== null && list.stated !== list.entries) {
+      const what = `the text states ${countOf(list.stated)}, but the list has ${list.entries}; ${pasteAll}`;
+      throw this.#error('ERR_SHAPE', what, list.offset);
+    }
     this.#rank ??= depth + 1;
     const expected = this.#shape[depth];
     if (expected === undefined) this.#shape[depth] = list.entries;
     else if (expected !== list.entries) {
-      const found = list.entries === 1 ? '1 entry' : `${list.entries} entries`;
-      throw this.#error('ERR_SHAPE', `ragged: a list of ${found}; expected ${expected}, as in the first`, list.offset);
+      throw this.#error(
+        'ERR_SHAPE',
+        `ragged: a list of ${countOf(list.entries)}; expected ${expected}, as in the first`,
+        list.offset,
+      );
     }
     this.#afterValue = true;
     if (depth === 0) this.#done = true;

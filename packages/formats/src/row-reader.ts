@@ -34,7 +34,7 @@ export function arrayRows(array: FileArray, name: string): RowReader {
       const data = array.data.subarray(at * rowSize, end * rowSize);
       const shape = array.shape.length === 0 ? [] : [end - at, ...rest];
       at = end;
-      return { shape, data };
+      return { ...array, shape, data };
     },
     position: () => 0,
     async close() {},

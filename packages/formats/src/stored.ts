@@ -44,7 +44,7 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
       const chunk = shape.length === 0 ? [] : [take, ...rest];
       const data = decode(bytes, element, name, chunk, at);
       at += take;
-      return { shape: chunk, data };
+      return element.code === 'f2' ? { shape: chunk, data, stored: 'float16' } : { shape: chunk, data };
     },
     position: () => array.dataOffset + at * rowBytes,
     async close() {},

@@ -53,7 +53,13 @@ describe('printed arrays are read', () => {
   test('with any number of dimensions', async () => {
     expect(await parse('[1. nan -inf]')).toEqual({ shape: [3], data: Float64Array.of(1, Number.NaN, -Infinity) });
     expect(await parse('[[[1 2]]\n\n [[3 4]]]')).toEqual({ shape: [2, 1, 2], data: Float64Array.of(1, 2, 3, 4) });
-    for (const scalar of ['tensor(0.5)', 'Tensor\n    0.5\n', 'Tensor () float32 on cpu 0.5']) {
+    expect(await parse('tensor([], size=(0, 3))')).toEqual({ shape: [0, 3], data: new Float64Array(0) });
+    for (const scalar of [
+      'tensor(0.5)',
+      '<tf.Tensor: shape=(), dtype=float32, numpy=0.5>',
+      'Tensor\n    0.5\n',
+      'Tensor () float32 on cpu 0.5',
+    ]) {
       expect(await parse(scalar), scalar).toEqual({ shape: [], data: Float64Array.of(0.5) });
     }
     for (const vector of [
@@ -130,6 +136,19 @@ describe('abbreviated, ragged and invalid arrays are errors that say where and w
     ['[1. = 2]', /^pasted: line 1, column 5: "=" is not a number$/],
     ['[1. a=(]', /^pasted: line 1, column 5: "a=\(" is not a number/],
     ['[1. dtype=float32 ]', /^pasted: line 1, column 5: "dtype=float32" is not a number/],
+    ['Float32Array(4) [ 1, 2, 3 ]', /^pasted: line 1, column 17: the text states 4 entries, but the list has 3; /],
+    ['Float32Array(3) [ 1, 2, 3, 4 ]', /states 3 entries, but the list has 4; expected all of what was printed$/],
+    ['(2) [ Array(1) [ 1 ], Array(1) [ 2, 3 ] ]', /^pasted: line 1, column 32: the text states 1 entry, but the list/],
+    ['Array(3) [ Float32Array(1) [ 1 ] ]', /states 3 entries, but the list has 1; /],
+    [
+      'tensor([1, 2],\n size=(3,))',
+      /^pasted: line 2, column 2: the text states shape \(3,\), but its numbers have \(2,\); /,
+    ],
+    ['tf.Tensor([1. 2.], shape=(1, 2), dtype=float32)', /states shape \(1, 2\), but its numbers have \(2,\)/],
+    ['<tf.Tensor: shape=(3,), dtype=float32, numpy=array([1.])>', /states shape \(3,\), but its numbers have \(1,\)/],
+    ['Tensor\n dtype: float32\n rank: 1\n shape: [4]\n values:\n [1, 2]', /shape \(4,\), but its numbers have \(2,\)/],
+    ['Tensor (2, 2) float64 on cpu [[1, 2]]', /states shape \(2, 2\), but its numbers have \(1, 2\)/],
+    ['tensor([], size=(2, 3))', /states shape \(2, 3\), but its numbers have \(0,\)/],
     [`${'['.repeat(65)}1.`, /^pasted: line 1, column 65: lists nested more than 64 deep$/],
     ['1,{2', /^pasted: line 1, column 2 is "\{2"; expected a number$/],
     ['2,-"1"', /^pasted: line 1, column 2 is "-\\"1\\""; expected a number$/],
@@ -144,7 +163,7 @@ describe('abbreviated, ragged and invalid arrays are errors that say where and w
     const error = await parse(text).catch((caught: unknown) => caught);
     if (!isSoftgradError(error)) throw error;
     expect(error.message).toMatch(message);
-    const ofShape = /ragged|among|deep$|cells;/.test(error.message);
+    const ofShape = /ragged|among|deep$|cells;|states/.test(error.message);
     expect(error.code).toBe(ofShape ? 'ERR_SHAPE' : 'ERR_VALUE');
   });
 });
@@ -196,6 +215,9 @@ test('text that PyTorch and IPython print around an array is skipped', async () 
     '[array(1.), array(2.)]',
     '[1.\t2.\r\n]',
     '[1., 2.,]',
+    '[tensor(1., size=()), tensor(2.)]',
+    '<tf.Tensor: shape=(2,), dtype=float32, numpy=array([1., 2.], dtype=float32)>\n',
+    "<tf.Variable 'w:0' shape=(2,) dtype=float32, numpy=\narray([1., 2.])>",
   ]) {
     expect(await parse(text), text).toEqual({ shape: [2], data: Float64Array.of(1, 2) });
   }
