@@ -2,7 +2,7 @@
 export const lettersInWords =
   's are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian';
 
-/** The output of the layer, whatever it is. */
+/** Names for the output of the layer, of softmax or another function. */
 const outputs = [
   'A',
   'output',
@@ -17,7 +17,7 @@ const outputs = [
   'AL',
 ];
 
-/** Other names that people give them, and the exponentials that many have in a variable. */
+/** Other common names of these variables, and of variables that hold exp(x) or the batch size. */
 const names: Readonly<Record<string, readonly string[]>> = {
   s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probabilities', 'y_hat', 'yhat', 'y_pred', ...outputs],
   x: ['X', 'z', 'Z', 'logits', 'logit', 'scores'],
@@ -45,10 +45,10 @@ const names: Readonly<Record<string, readonly string[]>> = {
 
 const letterOf = new Map(Object.entries(names).flatMap(([letter, others]) => others.map((name) => [name, letter])));
 
-/** Mathematical signs as they are typed. */
+/** Mathematical symbols and their NumPy spelling. */
 const signs: Readonly<Record<string, string>> = { '⊙': '*', '·': '*', '−': '-', δ: 'delta', ᵀ: '.T', '′': "'" };
 
-/** The expression with s, x, g, y and J for other names of the same; attributes, functions and keywords stay. */
+/** Renames the variables of an expression to s, x, g, y and J; leaves attributes, functions and keyword arguments as they are. */
 export function inOurLetters(expression: string): string {
   const typed = expression
     .replace(/[⊙·−δᵀ′]/g, (sign) => signs[sign] ?? sign)
@@ -61,21 +61,21 @@ export function inOurLetters(expression: string): string {
   return renamedBy(renamed, (name) => letterOf.get(name));
 }
 
-/** A variable's name: no attribute, text, function or keyword argument. */
+/** Matches the name of a variable; skips attributes, strings, function names and keyword arguments. */
 const variable = /(?<![\w.'"])[A-Za-z_]\w*(?!\w)(?!\s*\(|\s*=(?![=>]))/g;
 
 function renamedBy(text: string, rename: (name: string) => string | undefined): string {
   return text.replace(variable, (name) => rename(name) ?? name);
 }
 
-/** True where y is the output and t the target, as in many textbooks: both are there, and nothing else is the output. */
+/** True if y is the output and t the target, as in many textbooks: both names occur, and no other name of the output does. */
 function outputIsY(text: string): boolean {
   const names: readonly string[] = text.replace(/\[\s*t\s*\]/g, '').match(variable) ?? [];
   const output = names.some((name) => name === 's' || letterOf.get(name) === 's');
   return names.includes('y') && names.includes('t') && !output;
 }
 
-/** True where t is taken off the output: a temperature is never. */
+/** True if t is subtracted from the output. Then t is the target, because nobody subtracts a temperature. */
 function targetIsT(text: string): boolean {
   const [, output = ''] = /(?<![\w.])(\w+)\s*-\s*t(?![\w[(.])/.exec(text) ?? [];
   const names: readonly string[] = text.match(variable) ?? [];

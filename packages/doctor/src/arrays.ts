@@ -1,13 +1,13 @@
 import { isTensor, readInput, type Shape, SoftgradError, sizeOf } from '@softgrad/core';
 import { at, sizeAt } from './at.js';
 
-/** An array of the caller's in float64, in the caller's layout. */
+/** An array that the caller passed, converted to float64, in its original layout. */
 export interface HostValues {
   readonly shape: Shape;
   readonly data: Float64Array;
 }
 
-/** An argument in float64. @throws ERR_DTYPE, ERR_SHAPE naming it */
+/** Reads an argument as float64. @throws ERR_DTYPE, ERR_SHAPE with the name of the argument */
 export function readValues(name: string, input: unknown): HostValues {
   if (isTensor(input)) {
     throw new SoftgradError('ERR_DTYPE', `diagnose: ${name} is a tensor; expected host data: await ${name}.array()`);
@@ -35,7 +35,7 @@ export function classesLast(data: Float64Array, shape: Shape, axis: number): Flo
   return moved;
 }
 
-/** Where entry k of the (n, f) matrix is in the caller's layout: `[2][0]`. */
+/** The index of entry k of the (n, f) matrix in the caller's layout, written as `[2][0]`. */
 export function placeOf(k: number, shape: Shape, axis: number): string {
   const path: number[] = new Array(shape.length);
   path[axis] = k % sizeAt(shape, axis);

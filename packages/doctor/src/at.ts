@@ -1,11 +1,11 @@
-// One function for each type of array: V8 reads fast only where a place has seen few types.
+// One function for each type of array: V8 optimizes an element access only if it has seen few array types there.
 
-/** The number at an index that is known to be within the array. */
+/** The number at an index that is known to be in range. */
 export function at(values: Float64Array, k: number): number {
   return values[k] ?? Number.NaN;
 }
 
-/** True where a flag of 0 or 1 is set, at an index that is known to be within the array. */
+/** True if the flag (0 or 1) at an index is set; the index is known to be in range. */
 export function isSet(flags: Uint8Array, k: number): boolean {
   return flags[k] === 1;
 }

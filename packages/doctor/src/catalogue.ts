@@ -13,7 +13,7 @@ import { summed } from './mistakes/summed.js';
 import { targets } from './mistakes/target.js';
 import type { Layer } from './problem.js';
 
-/** Every explanation there is for somebody's numbers, the right one first. */
+/** All explanations of a gradient; the correct derivative comes first. */
 export const explanations: readonly Mistake[] = [
   right,
   ...summed,
@@ -29,7 +29,7 @@ export const explanations: readonly Mistake[] = [
   ...overflows,
 ];
 
-/** Those that can be said of a layer. */
+/** The explanations that apply to a layer. */
 export function explanationsOf(layer: Layer | null): readonly Mistake[] {
   return explanations.filter(({ layers = ofSoftmax }) => layers.includes(layer));
 }

@@ -1,6 +1,6 @@
 /**
- * An expression without blanks with the factors of every product in one order, so that `g*s` and `s*g` are the same, in parentheses
- * too. Where a division or a matrix product has a part in it the order counts, and stays.
+ * Sorts the factors of every product in an expression without spaces, inside parentheses too, so that `g*s` and `s*g` become equal.
+ * A term that contains a division, a matrix product or a remainder keeps its order, because these do not commute.
  */
 export function commuted(text: string): string {
   let result = '';
@@ -42,7 +42,7 @@ export function commuted(text: string): string {
   return result;
 }
 
-/** Where the parenthesis at `open` is closed, or null. */
+/** The index of the bracket that closes the one at `open`; null if nothing closes it. */
 function closing(text: string, open: number): number | null {
   let depth = 0;
   for (let k = open; k < text.length; k++) {

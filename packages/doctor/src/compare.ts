@@ -2,25 +2,25 @@ import { at } from './at.js';
 import { byIndex, type Candidate, type Numbers } from './form.js';
 import type { Precision } from './precision.js';
 
-/** What counts as rounding. */
+/** Which differences count as rounding. */
 export interface Noise {
-  /** Differences up to this, relative to the terms that were added up. */
+  /** Largest difference, relative to the summed terms, that counts as rounding. */
   readonly relative: number;
-  /** Differences up to this in any case: float32 may have lost what is below its least normal number. */
+  /** Largest absolute difference that counts as rounding: float32 may flush subnormal numbers to 0. */
   readonly absolute: number;
-  /** Differences up to this at each entry, by which the given numbers were rounded. */
+  /** For each entry, the largest rounding error of the given number. */
   readonly slack?: Float64Array;
   /** Whether the rounding of what a candidate was computed from counts as rounding. */
   readonly ofInputs?: boolean;
-  /** The unit roundoff of a precision in which every step was rounded; absent where only the dtype of the numbers rounds. */
+  /** The unit roundoff, if every operation was rounded to that precision; absent if only the result was rounded. */
   readonly everyStep?: number;
-  /** The difference, relative to the numbers, from which on two explanations can be told apart. */
+  /** Two explanations can be distinguished only if their relative errors differ by more than this. */
   readonly resolution: number;
 }
 
 /**
- * The noise that there may be in sums over f terms, finest first: none; that of the dtype, whose drift grows like √f; that
- * of float32 where float64 was given; and 1e-6.
+ * The possible rounding noise of sums over f terms, finest first: none; that of the dtype, which grows like √f; that of
+ * float32, if the numbers are float64 (they may have been computed in float32); and 1e-6.
  */
 export function noiseLevels(f: number, single: boolean): readonly Noise[] {
   const roundings = roundingsOf(f);
@@ -34,17 +34,17 @@ export function noiseLevels(f: number, single: boolean): readonly Noise[] {
   ];
 }
 
-/** As many roundings as there may be in a sum over f terms. */
+/** The rounding error to allow for in a sum over f terms, in units of the unit roundoff. */
 function roundingsOf(f: number): number {
   return 8 + 4 * Math.sqrt(f);
 }
 
-/** Half-precision arithmetic rounds after every operation: so many roundings of the terms. */
+/** Half-precision arithmetic rounds after every operation: the number of roundings of a term to allow for. */
 const halfRoundings = 3;
 
 /**
- * The noise of numbers that were rounded at the end, and where a half precision has rounded them, of numbers that were
- * computed in it.
+ * The noise of numbers of which only the result was rounded, and, if they are half precision, also of numbers of which
+ * every operation was rounded.
  */
 export function precisionLevels(f: number, precision: Precision | null, ofInputs: boolean): readonly Noise[] {
   if (!precision && !ofInputs) return [];
@@ -58,7 +58,7 @@ export function precisionLevels(f: number, precision: Precision | null, ofInputs
   return [atTheEnd, { ...atTheEnd, relative: halfRoundings * unit, slack: doubled, everyStep: unit }];
 }
 
-/** The caller's numbers, with what every comparison needs of them. */
+/** The caller's numbers and their scale, which every comparison needs. */
 export interface Given {
   readonly data: Float64Array;
   /** The largest finite magnitude; 1 where all are 0. */
@@ -70,9 +70,9 @@ export function measure(data: Float64Array): Given {
 }
 
 /**
- * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level, where differences within the noise of the
- * terms that were added up count as rounding, so 2.8e-17 is 0 where terms of size 0.1 cancel. Infinity where one has NaN
- * or infinities in entries in which the other has none. A step above 1 looks at a sample of the entries only.
+ * ‖given − candidate‖ / max(‖given‖, ‖candidate‖) for each noise level. Differences within the rounding noise of the
+ * summed terms count as 0: if terms of size 0.1 cancel, 2.8e-17 equals 0. The error is Infinity if one of the arrays has
+ * NaN or an infinity in an entry where the other is finite. With a `step` above 1 only every step-th entry is compared.
  */
 export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[], step = 1): number[] {
   const { data, unit } = given;
@@ -111,8 +111,8 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
 }
 
 /**
- * True where the given values stand out of the noise of the terms: where everything cancels, equal digits are no evidence,
- * only the same roundings.
+ * True if the given values are larger than the rounding noise of the terms. If they are not, agreement with a formula proves
+ * nothing: everything cancels, and only rounding errors agree.
  */
 export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute, slack }: Noise): boolean {
   const termAt = byIndex(terms);
@@ -128,7 +128,7 @@ export function standsOut({ data, unit }: Given, terms: Numbers, { relative, abs
   return size === 0 || beyond > 0.01 * size;
 }
 
-/** The factor c for which the candidate times c is nearest to the given values; null where either is 0 or not finite. */
+/** The least-squares factor from the candidate to the given values; null if either is 0 throughout or not finite. */
 export function fitFactor({ data, unit }: Given, { values }: Candidate): number | null {
   const valueAt = byIndex(values);
   let product = 0;
@@ -145,13 +145,13 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): number 
   return any && Number.isFinite(factor) ? factor : null;
 }
 
-/** Entries that are looked at before all are. */
+/** How many entries of a large array are compared before the whole array is. */
 export const sampled = 1024;
 
-/** Arrays of up to this many entries are compared whole. */
+/** Arrays of up to this many entries are always compared whole. */
 export const comparedWhole = 64 * sampled;
 
-/** A step through so many entries that meets about `sampled` of them, of all classes; 1 where there are few. */
+/** A step that visits about `sampled` of the entries and every class; 1 for an array that is compared whole. */
 export function sampleStep(length: number, f: number): number {
   if (length <= comparedWhole) return 1;
   let step = Math.ceil(length / sampled);
@@ -163,12 +163,12 @@ function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
-/** True where every value is a float32. */
+/** True if every value can be represented in float32. */
 export function isFloat32(data: Float64Array): boolean {
   return data.every((value) => Object.is(Math.fround(value), value) || Number.isNaN(value));
 }
 
-/** The least and the greatest of any number of values; NaN where one is. */
+/** The minimum and maximum of the values; NaN if one of them is NaN. */
 export function rangeOf(values: Iterable<number>): { readonly least: number; readonly most: number } {
   let least = Number.POSITIVE_INFINITY;
   let most = Number.NEGATIVE_INFINITY;

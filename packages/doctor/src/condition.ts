@@ -1,13 +1,13 @@
 import { at } from './at.js';
 import type { Problem } from './problem.js';
 
-/** Below this largest entry (1/250 of the 1/4 that is possible) a row's Jacobian is nearly 0. */
+/** A row is saturated if its Jacobian has no entry above this (1/250 of the possible maximum 1/4). */
 export const saturatedBelow = 1e-3;
 
-/** ln 2⁻¹⁵⁰: what is less likely rounds to 0 in float32. */
+/** ln 2⁻¹⁵⁰: smaller probabilities round to 0 in float32. */
 const underflowsBelow = -150 * Math.LN2;
 
-/** True for each row in which the softmax is so sure that its Jacobian is nearly 0. */
+/** True for each row whose softmax is so close to one-hot that its Jacobian is nearly 0. */
 export function saturatedRows({ s, n, f, layer }: Problem): readonly boolean[] {
   if (layer === 'sigmoid' || layer === 'log-softmax') return Array.from({ length: n }, () => false);
   return Array.from({ length: n }, (_, row) => {
@@ -25,8 +25,8 @@ export function saturatedRows({ s, n, f, layer }: Problem): readonly boolean[] {
 }
 
 /**
- * True for each row in which all classes but one round to 0 in float32, and the given values are exactly 0; a class that
- * is masked out (logit −Infinity) does not count.
+ * True for each row in which all probabilities but one round to 0 in float32 and all given values are exactly 0. Classes
+ * that are masked out (logit −Infinity) are ignored.
  */
 export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Float64Array): readonly boolean[] {
   const each = given.length / n;
@@ -46,7 +46,7 @@ export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Flo
   });
 }
 
-/** What makes several explanations give the same numbers here, in words, with what would tell them apart. */
+/** Why several explanations give the same numbers for this problem, and which input would distinguish them. */
 export function degeneracies(problem: Problem): readonly string[] {
   const { s, g, f } = problem;
   const found: string[] = [];
@@ -67,18 +67,18 @@ export function degeneracies(problem: Problem): readonly string[] {
   return found;
 }
 
-/** What one row leaves open, in words. */
+/** The ambiguity of a batch of one row, in words; null for other batches. */
 export function oneRow({ n, shape, layer }: Problem): string | null {
   if (n !== 1 || shape.length < 2 || layer === 'sigmoid') return null;
   return 'n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more';
 }
 
-/** True where each row's entries are the same. */
+/** True if in each row all entries are equal within `slack`. */
 function everyRow(values: Float64Array, f: number, slack: number): boolean {
   return values.every((value, k) => Math.abs(value - at(values, k - (k % f))) <= slack * Math.abs(value));
 }
 
-/** True where the rows of logits look like probabilities: between 0 and 1, adding up to 1. */
+/** True if the logits look like probabilities: all are between 0 and 1, and every row adds up to 1. */
 export function looksLikeProbabilities({ x, n, f }: Problem): boolean {
   if (!x || f < 2 || x.some((value) => value < 0 || value > 1)) return false;
   return Array.from({ length: n }).every((_, row) => {

@@ -97,7 +97,7 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     largest = largestGiven(example, sizeOfKind(form.kind, problem));
     if (largest !== null) notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
-  // Beside a right one stand the same lines, beside a mistake those that were asked for.
+  // For a correct expression, suggest code with the expression's own axis and temperature, for a mistake with those of the input.
   const { axis, temperature } = mistake.id === right.id ? scaling : asked;
   const wanted = goal ?? mistake.goal ?? (problem || !namesTarget(expression) ? goalOf(problem, form.kind) : 'loss');
   return finish({
@@ -115,10 +115,10 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   });
 }
 
-/** Most numbers that are computed for a note. */
+/** Above this many numbers, the largest value of an expression is not computed, to save time. */
 const affordable = 1e7;
 
-/** The largest of what an explanation gives; null where that is too much work. */
+/** The largest magnitude that an explanation gives; null if there are too many numbers to compute. */
 function largestGiven({ values }: Candidate, size: number): number | null {
   if (size > affordable) return null;
   const valueAt = byIndex(values);
@@ -183,7 +183,7 @@ function ofNumbers(
   });
 }
 
-/** What of the problem decides on the lines to write. */
+/** The properties of the problem that the suggested code depends on. */
 function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput): Setting {
   const { target, masked } = problem;
   const loss = {
@@ -204,9 +204,9 @@ function rowwise(kind: Kind): boolean {
   return kind === 'gradient' || kind === 'jacobian';
 }
 
-/** What somebody with these data wants: a Jacobian only where nothing says that it is to be multiplied. */
+/** What the caller wants to compute: a Jacobian only if there is no upstream gradient to multiply it by. */
 function goalOf(problem: Problem | null, kind: Kind): Goal {
-  // Of a softmax layer the upstream is the loss's, whatever the target is for.
+  // For layer 'softmax', a given upstream gradient is that of the loss, so the target is not needed.
   if (problem?.y && !(problem.layer === 'softmax' && problem.g)) return 'loss';
   return kind.includes('jacobian') && !problem?.g ? 'jacobian' : 'product';
 }
@@ -215,7 +215,7 @@ function summaryOf({ id, mistake, formula, error }: Match): DiagnosisMatch {
   return { id, name: mistake.name, formula, error };
 }
 
-/** More than half of the rows. */
+/** True for more than half of the rows. */
 function mostly(count: number, rows: number): boolean {
   return 2 * count > rows;
 }
@@ -230,7 +230,7 @@ function verdictOf(
   const [best, ...alike] = matches;
   if (!best) return 'unknown';
   const rightMatch = matches.find(({ id }) => id === right.id);
-  // s − y does not vanish with the Jacobian: where it is small the prediction is good.
+  // s − y is not multiplied by the Jacobian: it is small only if the prediction is good, so a saturated softmax is no explanation.
   const throughJacobian = rightMatch !== undefined && rightMatch.form !== rightLoss;
   const indifferent = alike.length > 0 && !problem.g && (rightMatch !== undefined || !problem.y);
   if (mostly(saturated, problem.n) && (throughJacobian || (indifferent && isZero(matches)))) {
@@ -239,7 +239,7 @@ function verdictOf(
   return alike.length === 0 ? best.id : 'ambiguous';
 }
 
-/** True where the given numbers are 0 within rounding: the summed rows, which are exactly 0, fit. */
+/** True if the given numbers are 0 within rounding, because then the explanation 'row-sum', which is exactly 0, fits. */
 function isZero(matches: readonly Match[]): boolean {
   return matches.some(({ id }) => id === 'row-sum');
 }

@@ -8,13 +8,13 @@ export interface DiagnoseInput extends ProblemInput {
   readonly gradient: TensorInput | string;
 }
 
-/** How `diagnose` runs. */
+/** Options of `diagnose` that do not affect the result. */
 export interface DiagnoseOptions {
-  /** Is called with the share of the known explanations that have been compared, above 0 and up to 1: arrays of millions of numbers take seconds. */
+  /** Called with the fraction of the known explanations that have been compared, in (0, 1]; arrays of millions of numbers take seconds. */
   readonly onProgress?: (share: number) => void;
 }
 
-/** An explanation and its relative error, ‖given − explained‖ / ‖larger of both‖, less what is rounding. */
+/** An explanation and its relative error, ‖given − explained‖ / max(‖given‖, ‖explained‖), where differences within rounding count as 0. */
 export interface DiagnosisMatch {
   readonly id: string;
   readonly name: string;
@@ -31,15 +31,15 @@ export interface DiagnosisEvidence {
   /** How many of the numbers are NaN or infinite. */
   readonly nonFinite: number;
   readonly rows: number;
-  /** Rows whose Jacobian is nearly 0, whatever is computed from it. */
+  /** Rows whose Jacobian is nearly 0, so that every gradient through it is too. */
   readonly saturatedRows: number;
-  /** Rows whose Jacobian is 0 in float32, and whose given numbers are. */
+  /** Rows whose Jacobian is 0 in float32 and whose given numbers are all 0. */
   readonly underflowedRows: number;
-  /** What else is remarkable, in sentences. */
+  /** Further observations, in sentences. */
   readonly notes: readonly string[];
 }
 
-/** What somebody's numbers are, why, and what to write instead; plain data. */
+/** What the given numbers are, why, and what to write instead; plain data that can be serialized as JSON. */
 export interface Diagnosis {
   /** 'right', a mistake's id, 'saturated', 'underflow', 'ambiguous' (several fit) or 'unknown' (none does). */
   readonly verdict: string;
@@ -49,10 +49,10 @@ export interface Diagnosis {
   /** What the numbers are, in one sentence. */
   readonly what: string;
   readonly why: string;
-  /** Code that does it right: instead of a mistake, or to compare with where the numbers are right or unknown. */
+  /** Correct code: a replacement for a mistake, or a reference if the numbers are right or unknown. */
   readonly instead: Remedy;
   /** True where the numbers are right and this code computes them: no loss with options or a mean that nobody told. */
   readonly insteadIsTheSame: boolean;
-  /** All of it to read, as `formatDiagnosis` writes it. */
+  /** The whole diagnosis as text, as `formatDiagnosis` writes it. */
   readonly text: string;
 }

@@ -1,4 +1,4 @@
-/** The letters of a canonical specification, in the order in which they appear. */
+/** The index letters of a canonical specification, in the order of first use. */
 const letters = 'ijklmnopqrstuvwxyz';
 
 /**

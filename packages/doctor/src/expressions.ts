@@ -9,12 +9,12 @@ import type { Setting } from './remedy.js';
 import { type Advised, adviceIn, type Scaling } from './round-trip.js';
 import { normalised, withoutOuterParentheses } from './spelling.js';
 
-/** A NumPy expression that `diagnose` knows, and what it comes to. */
+/** A NumPy expression that `diagnose` knows, and its diagnosis. */
 export interface KnownExpression {
   readonly expression: string;
   /** The diagnosis: a mistake's id, or 'right'. */
   readonly id: string;
-  /** What must hold for it to come to that, or null. */
+  /** The condition under which the diagnosis holds, or null. */
   readonly caveat: string | null;
 }
 
@@ -30,24 +30,24 @@ export function knownExpressions(): readonly KnownExpression[] {
   );
 }
 
-/** What an expression is known as. */
+/** The catalogue entry of an expression. */
 export interface Found {
   readonly mistake: Mistake;
   readonly form: Form;
   readonly caveat: string | null;
   /** What it computes, where it is right. */
   readonly goal: Goal | null;
-  /** How it adds up the rows' losses, where that is known. */
+  /** The reduction of the loss whose gradient it is; null if unknown. */
   readonly reduction: LossReduction | null;
-  /** The axis and temperature that it computes with, as far as it is right. */
+  /** The axis and temperature for which it is correct. */
   readonly scaling: Scaling;
 }
 
 /**
- * What an expression is: a line that a diagnosis advises for this scaling, a known expression, or, where no data say
- * otherwise, a line that is advised for another axis or temperature.
+ * Looks up an expression: code that a diagnosis suggests for this axis and temperature, an expression of the catalogue, or,
+ * if no data were given, code that is suggested for another axis or temperature.
  *
- * @throws ERR_VALUE naming the nearest expressions known, what the letters stand for, and where the list is
+ * @throws ERR_VALUE with the most similar known expressions, what the letters stand for, and where to find the list
  */
 export function lookUp(
   expression: string,
@@ -68,7 +68,7 @@ export function lookUp(
   throw unknownExpression(expression);
 }
 
-/** What of the loss s − y leaves out; null where that is right. */
+/** The mistake that s − y is for this problem, because of an option of the loss that it ignores; null if s − y is correct. */
 function forgottenBySMinusY(problem: Problem): string | null {
   const { target } = problem;
   if (target?.weight) return 'class-weights';
@@ -86,24 +86,24 @@ function inCatalogue(wanted: string, scaling: Scaling): Found | null {
       const reduction = form.reductions?.[known] ?? null;
       const found = { mistake, form, caveat: form.caveats?.[known] ?? null, goal, reduction, scaling };
       const { temperature } = scaling;
-      // J carries the 1/T with it.
+      // J already contains the factor 1/T.
       return goal === null || temperature === 1 || /\bJ\b/.test(wanted) ? found : lacking(temperature, found);
     }
   }
   return null;
 }
 
-/** An expression of the catalogue, which is written for rows along axis 1, along the axis that is asked for. */
+/** Looks up an expression for the given axis; the catalogue is written for classes along axis 1. */
 function alongAxis(wanted: string, scaling: Scaling): Found | null {
   const turned = scaling.axis === 0 ? ofClassesFirst(wanted) : wanted;
   const found = inCatalogue(turned, scaling);
-  // What must hold is said of rows along axis 1.
+  // The caveats of the catalogue are about classes along axis 1.
   return found && turned !== wanted ? { ...found, caveat: null } : found;
 }
 
 /**
- * An expression of rows along axis 1 for what computes with classes along axis 0: its axes are the other way round, and a sum over
- * the classes has a shape that broadcasts as it is.
+ * Rewrites an expression for classes along axis 0 as one for classes along axis 1: exchanges the axes 0 and 1, and adds keepdims to
+ * reductions over the classes, because a result of shape (n,) broadcasts correctly against (f, n) but not against (n, f).
  */
 function ofClassesFirst(wanted: string): string {
   if (/\bJ\b/.test(wanted)) return wanted;
@@ -118,11 +118,11 @@ const biasOfSums =
   "It is the right gradient of a bias that is added to every row's logits; that of the logits keeps a row for each sample.";
 const biasOfSeveral = `${biasOfSums} Where one of the axes is that of the classes, it is 0 instead.`;
 
-/** A right gradient, or the Jacobian, that is added up or averaged over the batch or over the classes; null where it is none. */
+/** Recognizes the sum or mean of a correct gradient, or of the Jacobian, over the batch or over the classes; null for other expressions. */
 function summedUp(wanted: string, scaling: Scaling, problem: Problem | null): Found | null {
   const [, inner = '', axes] =
     /^(.+)\.(?:sum|mean)\((?:axis=([012]|\{[-\d,]+\})(?:,keepdims=True)?)?\)(?:\/(?:n|f))?$/.exec(wanted) ?? [];
-  // Every dimension of a Jacobian (n, f, f) but the first is one of the classes.
+  // Every axis of a Jacobian (n, f, f) except the first is an axis of classes.
   if (inner === 'J') return axes === '0' ? null : inCatalogue(summedJacobian, scaling);
   const several = axes?.startsWith('{');
   const summand = inner === 'dx' ? theProduct : withoutOuterParentheses(inner);
@@ -138,7 +138,7 @@ function summedUp(wanted: string, scaling: Scaling, problem: Problem | null): Fo
 
 const summedJacobian = normalised('J.sum()');
 
-/** True where the dimension that adds up to 1 is one of the axes; −1 and, of two dimensions, 1 are the last one. */
+/** True if the softmax axis is one of the axes. −1 stands for the last axis, and of a matrix so does 1. */
 function hasClasses(axes: string, axis: number, problem: Problem | null): boolean {
   const all = axes.replace(/[{}]/g, '').split(',').map(Number);
   if (all.length === 1) return all.includes(0) === (axis === 0);
@@ -147,7 +147,7 @@ function hasClasses(axes: string, axis: number, problem: Problem | null): boolea
   return all.some((one) => (one < 0 ? one + length : one) === problem.axis);
 }
 
-/** Known expressions that are a sigmoid's derivatives, in their one spelling, by what they compute. */
+/** Known expressions that are correct for a sigmoid, normalised, and what they compute. */
 const ofSigmoid = new Map<string, Goal>(
   (
     [
@@ -163,7 +163,7 @@ const ofSigmoid = new Map<string, Goal>(
   ).map(([expression, goal]) => [normalised(expression), goal]),
 );
 
-/** What a softmax's expression is for another layer. */
+/** The diagnosis, for another layer, of an expression that was found for softmax. */
 function forLayer(found: Found, layer: Layer | null, wanted: string): Found {
   const { mistake, form, goal } = found;
   const asRight = (of: Goal): Found => ({ ...found, mistake: right, goal: of });
@@ -177,19 +177,19 @@ function forLayer(found: Found, layer: Layer | null, wanted: string): Found {
   return goal === 'product' || goal === 'jacobian' ? as('softmax-derivative', found) : found;
 }
 
-/** What was found, under another explanation. */
+/** The same expression under another diagnosis. */
 function as(id: string, found: Found): Found {
   return { ...found, mistake: explanations.find((one) => one.id === id) ?? found.mistake, caveat: null, goal: null };
 }
 
-/** What is right at the temperature 1, at another. */
+/** The diagnosis, at another temperature, of an expression that is correct at temperature 1. */
 function lacking(temperature: number, found: Found): Found {
   const mistake = explanations.find(({ id }) => id === 'temperature') ?? found.mistake;
   const caveat = `At the temperature ${temperature} it lacks the factor 1/${temperature}.`;
   return { ...found, mistake, caveat, scaling: { ...found.scaling, temperature: 1 } };
 }
 
-/** What a right form computes, whatever else is known: the lines beside it must give the same. */
+/** What a correct form computes; the suggested code must compute the same. */
 export function goalOfRight(form: Form): Goal {
   if (form === rightLoss) return 'loss';
   return form.kind === 'jacobian' ? 'jacobian' : 'product';
@@ -210,7 +210,7 @@ function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, else
   };
 }
 
-/** True where the target is part of an expression: what is wanted is the gradient of a loss. */
+/** True if an expression contains the target, so that it is about the gradient of a loss. */
 export function namesTarget(expression: string): boolean {
   return /(?<![\w.])y(?!\w)/.test(normalised(expression));
 }

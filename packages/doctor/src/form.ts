@@ -2,13 +2,13 @@ import { at } from './at.js';
 import { innerProducts } from './host-softmax.js';
 import { batchSize, type Layer, type LossReduction, type Problem } from './problem.js';
 
-/** What an array of the caller's can be, by its shape. */
+/** What the caller's array can be, judged by its shape. */
 export type Kind =
   /** The shape of the logits, (n, f). */
   | 'gradient'
   /** (n, f, f). */
   | 'jacobian'
-  /** (f, n): the shape of the logits backwards. */
+  /** (f, n): the reversed shape of the logits. */
   | 'transposed gradient'
   /** (f, f, n): the batch last. */
   | 'transposed jacobian'
@@ -38,44 +38,44 @@ export function sizeOfKind(kind: Kind, { n, f }: Pick<Problem, 'n' | 'f'>): numb
   }[kind];
 }
 
-/** Values by index: an array, or what computes them one by one where an array would be as large as a Jacobian. */
+/** Values by index: an array, or a function of the index, which avoids allocating an array as large as a Jacobian. */
 export type Numbers = Float64Array | ((k: number) => number);
 
-/** Numbers that a computation would have given. */
+/** The numbers that a (correct or mistaken) computation gives. */
 export interface Candidate {
   readonly formula: string;
   readonly values: Numbers;
-  /** The size of the terms that were added up to each value: rounding is relative to these. */
+  /** The magnitude of the terms that are summed for each value; rounding errors are relative to it. */
   readonly terms: Numbers;
   /** How far each value may be off because what it was computed from had been printed with few digits; absent where it had not. */
   readonly open?: Numbers | undefined;
-  /** How the rows' losses were added up for it, where that matters. */
+  /** The reduction of the loss, if the candidate depends on it. */
   readonly reduction?: LossReduction;
   /** True where they were divided by something else than what the mean of the losses is divided by. */
   readonly unusual?: boolean;
 }
 
-/** One way of computing something, right or mistaken. */
+/** One way of computing a derivative, correct or mistaken. */
 export interface Form {
   readonly kind: Kind;
-  /** How people write it in NumPy, for those who say what they did instead of what came out. */
+  /** NumPy expressions for it, for callers who pass an expression instead of numbers. */
   readonly expressions: readonly string[];
-  /** What must hold for an expression to come to this, where that is not sure, by expression: a sentence. */
+  /** For some expressions, the condition under which they compute this, as a sentence. */
   readonly caveats?: Readonly<Record<string, string>>;
-  /** How an expression adds up the rows' losses, by expression. */
+  /** For some expressions, the reduction of the loss whose gradient they are. */
   readonly reductions?: Readonly<Record<string, LossReduction>>;
-  /** Rows of what it gives depend on other rows, or on whether there are rows of some kind: it says nothing about a sample of them. */
+  /** True if a row of the result depends on other rows, so that the form cannot be tested on a sample of the rows. */
   readonly ofBatch?: boolean;
-  /** What it gives is exactly 0; the largest that rounding makes of it. */
+  /** For a form whose result is exactly 0: the largest magnitude that rounding leaves instead. */
   noise?(problem: Problem): number;
-  /** What it gives for this problem; nothing where it needs what is not known, or where it is no mistake. */
+  /** The candidates for this problem; none if the form needs inputs that are unknown, or if it would be correct here. */
   gives(problem: Problem): readonly Candidate[];
 }
 
-/** What somebody with this problem wants to compute. */
+/** What the suggested code computes. */
 export type Goal = 'product' | 'loss' | 'jacobian' | 'softmax';
 
-/** A known mistake with everything there is to say about it. */
+/** A known mistake with its description. */
 export interface Mistake {
   readonly id: string;
   readonly name: string;
@@ -84,13 +84,13 @@ export interface Mistake {
   /** The formula that explains it. */
   readonly why: string;
   readonly forms: readonly Form[];
-  /** The layers of which it can be said; a softmax's by default. */
+  /** The layers to which it applies; by default those with a softmax. */
   readonly layers?: readonly (Layer | null)[];
-  /** What to compute instead, where that is not simply the right gradient. */
+  /** What to compute instead, unless it is the correct gradient. */
   readonly goal?: Goal;
 }
 
-/** A gradient with respect to the probabilities: the one that was given, or the cross-entropy's. */
+/** A gradient with respect to the probabilities: the given upstream gradient, or that of the cross-entropy. */
 export interface Cotangent {
   readonly symbol: string;
   readonly values: Float64Array;
@@ -100,12 +100,12 @@ export interface Cotangent {
   readonly terms: Numbers;
 }
 
-/** What gives the value at an index. */
+/** A function that returns the value at an index. */
 export function byIndex(values: Numbers): (k: number) => number {
   return typeof values === 'function' ? values : (k) => at(values, k);
 }
 
-/** A candidate in which nothing much cancels: the terms are as large as the values. */
+/** A candidate without cancellation: its terms are as large as its values. */
 export function candidate(formula: string, values: Numbers): Candidate {
   const valueAt = byIndex(values);
   return { formula, values, terms: (k) => Math.abs(valueAt(k)) };
@@ -113,7 +113,7 @@ export function candidate(formula: string, values: Numbers): Candidate {
 
 const known = new WeakMap<Problem, readonly Cotangent[]>();
 
-/** The gradients with respect to the probabilities that the problem is known to have. */
+/** The known gradients with respect to the probabilities. */
 export function cotangents(problem: Problem): readonly Cotangent[] {
   let found = known.get(problem);
   if (!found) {
@@ -155,7 +155,7 @@ function lossCotangent({ s, y, layer }: Problem): Pick<Cotangent, 'symbol' | 'va
   return { symbol: '−y / s', values: y.map((value, k) => (value === 0 ? 0 : -value / at(s, k))) };
 }
 
-/** What the sum of the rows' losses is multiplied by, and how that is written. */
+/** A factor of the summed losses, and how it is written in a formula. */
 export interface LossFactor {
   readonly factor: number;
   readonly over: string;
@@ -164,7 +164,7 @@ export interface LossFactor {
   readonly unusual?: boolean;
 }
 
-/** 1 for the sum of the losses, 1/n for their mean; both where nobody said which. */
+/** 1 for the sum of the losses and 1/n for their mean; both if the reduction is unknown. */
 export function lossFactors(problem: Problem): readonly LossFactor[] {
   const { y, f, reduction, target, layer } = problem;
   if (!y) return [];
@@ -210,7 +210,7 @@ export function each({ n, f }: Problem, entry: (k: number, row: number, i: numbe
   return values;
 }
 
-/** (n, f, f) matrices computed when they are looked at; the entry gets indices into the (n, f) matrices for i and j. */
+/** (n, f, f) matrices that are computed entry by entry on access; `entry` receives the indices of i and j in the (n, f) matrices. */
 export function entries({ f }: Problem, entry: (i: number, j: number, same: boolean) => number): (k: number) => number {
   return (k) => {
     const j = k % f;
@@ -220,7 +220,7 @@ export function entries({ f }: Problem, entry: (i: number, j: number, same: bool
   };
 }
 
-/** The same candidates for the same problem: right ones are what many mistakes are made of. */
+/** Caches the candidates of a problem, because many mistakes are computed from the correct ones. */
 export function oncePerProblem(gives: Form['gives']): Form['gives'] {
   const found = new WeakMap<Problem, readonly Candidate[]>();
   return (problem) => {
@@ -272,7 +272,7 @@ export function gradient(
   };
 }
 
-/** A form made of the cross-entropy's target, once for each way of adding up the rows' losses. */
+/** A form that is computed from the target of a cross-entropy, with one candidate for each possible reduction. */
 export function loss(
   formula: string,
   expressions: readonly string[],
@@ -313,7 +313,7 @@ export function jacobian(
   };
 }
 
-/** The numbers times a factor, computed when they are looked at: of many multiples a sample decides. */
+/** The numbers times a factor, computed on access, because most multiples are rejected after a few entries. */
 export function lazily(values: Numbers, factor: number): Numbers {
   if (factor === 1) return values;
   const valueAt = byIndex(values);

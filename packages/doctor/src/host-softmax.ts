@@ -37,8 +37,8 @@ export function eachEntry({ outer, classes, inner }: Rows, visit: (k: number, ro
 }
 
 /**
- * s ⊙ (g − ⟨s, g⟩) over each row in float64. The value of g at the largest probability is taken off first: a constant
- * changes nothing, and where s is nearly one-hot nothing cancels.
+ * s ⊙ (g − ⟨s, g⟩) over each row in float64. The value of g at the largest probability is subtracted from g first: a
+ * constant does not change the result, and this avoids cancellation where s is nearly one-hot.
  */
 export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Array {
   const dx = new Float64Array(s.length);
@@ -54,7 +54,7 @@ export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Ar
   return dx;
 }
 
-/** 1 / (1 + exp(−x)), which overflows nowhere. */
+/** 1 / (1 + exp(−x)), without overflow. */
 export function sigmoidOf(x: number): number {
   return x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x));
 }

@@ -8,20 +8,20 @@ import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
 
 /**
- * Right gradients of losses with options that nobody gave: label smoothing, weighted rows, a mask. Each has parameters, which
- * are fitted to the numbers; they are candidates only where the numbers are many more.
+ * Correct gradients of losses with options that the caller did not pass: label smoothing, weighted rows, a mask. Their
+ * parameters are fitted to the numbers, so they are candidates only if there are many more numbers than parameters.
  */
 export function inferredRights(problem: Problem, data: Float64Array): readonly Candidate[] {
   return [...smoothedLosses(problem, data), ...weightedRows(problem, data), ...maskedEntries(problem, data)];
 }
 
-/** Fewest numbers that can differ freely beyond those that are fitted. */
+/** The least number of degrees of freedom that must remain after fitting. */
 const enough = 4;
 
 /** With an ε near 1 hardly anything is left of the target, and zeros would be right of probabilities that are all alike. */
 const mostSmoothing = 0.9;
 
-/** s − y with y smoothed by the ε that is nearest to the numbers. */
+/** s − y with label smoothing, whose ε is fitted to the numbers by least squares. */
 function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
   const { y, s, n, f, target, temperature, layer } = problem;
   if (!y || !target || target.labelSmoothing !== null || target.weight || layer === 'sigmoid' || n * (f - 1) < enough)
@@ -61,7 +61,7 @@ function termsOf({ s, y, temperature }: Problem, factor: number): Float64Array {
 /** How the formula of such a gradient ends. */
 export const leftOut = ' left out of the loss';
 
-/** Right gradients but for rows of zeros, which a loss that leaves rows out has. Nothing is fitted. */
+/** Correct gradients with some rows replaced by zeros, as of a loss that ignores these rows. Nothing is fitted. */
 export function leftOutRows(problem: Problem, data: Float64Array): readonly Candidate[] {
   const { n, f, target } = problem;
   if (!data.includes(0)) return [];
@@ -70,7 +70,7 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
   );
   const counted = zero.filter((left) => !left).length;
   if (counted === n || counted * (f - 1) < enough) return [];
-  // Rows that are said to be ignored are no discovery.
+  // Rows whose target is `ignoreIndex` are known to be 0 already.
   const ignored = target?.counted;
   if (ignored && zero.every((left, row) => !left || !isSet(ignored, row))) return [];
   const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
@@ -99,13 +99,13 @@ function summedLoss(problem: Problem): readonly Candidate[] {
   return rightLoss.gives({ ...problem, reduction: 'sum' });
 }
 
-/** What the loss of the rows that count is divided by: nothing, or their number, or that of all. */
+/** Possible divisors of the summed loss: 1, the number of rows that are not left out, or the number of all rows. */
 function divisorsOf({ n, reduction }: Problem, counted: number): readonly number[] {
   if (reduction === 'sum') return [1];
   return [...(reduction === null ? [1] : []), counted, n].filter((one, k, all) => all.indexOf(one) === k);
 }
 
-/** Each row of the loss's gradient times the factor that is nearest, at least 0: class weights, weighted samples. */
+/** Each row of the gradient of the loss times a fitted factor ≥ 0, as with class weights or sample weights. */
 function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   const { n, f } = problem;
   if (n < 2) return [];
@@ -120,7 +120,7 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
     }
     const counted = factors.filter((factor) => factor > 0);
     if (counted.length * (f - 2) < enough) return [];
-    // A constant factor of all rows is another matter.
+    // A factor that is the same in all rows is the explanation 'scaled'.
     const { least, most } = rangeOf(counted);
     if (most - least <= 2e-2 * most) return [];
     const formula = `w (${all.formula}), ${weightsInWords(problem, factors)}`;
@@ -128,7 +128,7 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   });
 }
 
-/** The least-squares factor of a part of the numbers; 0 where they are 0. */
+/** The least-squares factor between two slices; 0 if the values are all 0. */
 function factorOf(data: Float64Array, values: Float64Array, start: number, end: number): number {
   let product = 0;
   let square = 0;
@@ -139,7 +139,7 @@ function factorOf(data: Float64Array, values: Float64Array, start: number, end: 
   return square === 0 ? 0 : product / square;
 }
 
-/** What the factors of the rows are: one for each class of the target, or one for each row. */
+/** Describes the fitted weights: one for each class of the target if that is possible, otherwise one for each row. */
 function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
   const rounded = factors.map((factor) => Number(factor.toPrecision(3)));
   const classes = Array.from({ length: n }, (_, row) => (y ? labelOf(y, row, f) : -1));
@@ -158,7 +158,7 @@ function some(texts: readonly string[]): string {
   return `${texts.slice(0, 6).join(', ')}${texts.length > 6 ? ' …' : ''}`;
 }
 
-/** The right gradient of a softmax over the entries whose gradient is not exactly 0. */
+/** The correct gradient if the entries whose gradient is exactly 0 were masked out. */
 function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
   const { x, n, f, temperature, masked, layer, y } = problem;
   if (!x || masked || layer === 'sigmoid' || !data.includes(0)) return [];
@@ -168,11 +168,11 @@ function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
     row.includes(1),
   );
   const kept = rows.reduce((count, row) => count + row.reduce((sum, one) => sum + one, 0) - 1, 0);
-  // A row of zeros alone may be one that was never written.
+  // A row that is 0 throughout shows no mask: it may never have been written.
   if (rows.every((row) => !row.includes(0)) || kept < enough) return [];
   const logits = x.map((value, k) => (isSet(keep, k) ? value : Number.NEGATIVE_INFINITY));
   const s = softmaxRows(logits, { outer: n, classes: f, inner: 1 }, temperature);
-  // Rows that are masked throughout have no loss.
+  // Rows in which every entry is masked do not contribute to the loss.
   const target = y?.map((value, k) => (keep.subarray(k - (k % f), k - (k % f) + f).includes(1) ? value : 0)) ?? null;
   if (target?.some((value, k) => value > 0 && !isSet(keep, k))) return [];
   const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };

@@ -9,22 +9,23 @@ import type { Reading } from './reading.js';
 import { isNoiseOfSums, isWithinDouble } from './row-sum.js';
 
 /**
- * What the numbers do not rule out. Where the upstream gradient is not known, every gradient whose rows add up to 0 is the
- * right one of some loss. A mistake is named alone only where so many digits agree with it that this is no chance.
+ * Checks whether numbers that a mistake explains could still be correct. If the upstream gradient is unknown, every gradient
+ * whose rows add up to 0 is correct for some loss, so a mistake is the only explanation just if too many digits agree with it
+ * for a coincidence.
  */
 
-/** How likely digits may agree with one of the explanations by chance. */
+/** Below this probability, an agreement with one of the explanations is no coincidence. */
 const chance = 1e-5;
-/** The same of one explanation that is looked for after all others. */
+/** The same for 'scaled', which is tried alone, after all others. */
 const chanceOfOne = 1e-3;
-/** Rounding of numbers of which no precision is known, relative to their size. */
+/** The assumed relative rounding error of numbers whose precision is unknown. */
 const unrounded = 1e-6;
-/** How near to 1 the norm of a gradient is that was divided by it. */
+/** The norm of a gradient that was divided by its norm differs from 1 by at most this. */
 const unit = 2 ** -8;
-/** Allowance for roundings on the way to the last one. */
+/** How many roundings of the final precision to allow for, because intermediate results may have been rounded too. */
 const roundings = 3;
 
-/** An explanation that fits, and how the numbers were rounded where that had to be allowed for. */
+/** An explanation that fits, its error, and the precision of the numbers if they were treated as rounded. */
 export interface Agreement {
   readonly id: string;
   readonly error: number;
@@ -36,7 +37,7 @@ export interface OpenRight {
   readonly formula: string;
 }
 
-/** The right gradient that the numbers may be all the same, beside a mistake that fits; null where they rule it out. */
+/** A correct gradient that the numbers can be as well as the mistake that fits; null if the numbers rule that out. */
 export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreement: Agreement): OpenRight | null {
   if (problem.g || kind !== 'gradient' || !data.every(Number.isFinite)) return null;
   const as = (formula: string): OpenRight => ({ mistake: right, formula });
@@ -54,18 +55,18 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
 }
 
-/** Explanations that are the right gradient times a factor above 0. */
+/** Explanations that are the correct gradient times a positive factor. */
 const multiples: readonly string[] = ['scaled', 'batch-size', 'temperature'];
 
-/** A row below this share of the largest number is none that shows a factor: a printout leaves it a digit at most. */
+/** Rows below this fraction of the largest number are ignored when factors are compared: a printout leaves them at most one digit. */
 const negligible = 2e-3;
-/** Probabilities that differ by less give factors that differ by little. */
+/** Probabilities of a row whose relative difference is below this count as equal. */
 const alike = 1e-3;
 
-/** The same of the targets' probabilities, which losses are functions of, beside 1. */
+/** The same, as an absolute difference, for the probabilities of the targets in different rows. */
 const alikeTargets = 1e-2;
 
-/** The class of all rows that count, where it is the same and nobody said what it weighs; null otherwise. */
+/** The target class, if all rows that are not negligible have the same one and no class weights were passed; null otherwise. */
 function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null {
   if (!y || !target || target.weight) return null;
   const [first = -1, ...others] = rowsThatCount(data, f);
@@ -73,7 +74,7 @@ function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null
   return label >= 0 && others.every((row) => labelOf(y, row, f) === label) ? label : null;
 }
 
-/** True where the targets of all rows that count have the same probability: losses of it differ by a constant factor. */
+/** True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a constant factor. */
 function targetsAlike({ s, y, f }: Problem, data: Float64Array): boolean {
   if (!y) return false;
   const found = rowsThatCount(data, f).map((row) => {
@@ -84,21 +85,21 @@ function targetsAlike({ s, y, f }: Problem, data: Float64Array): boolean {
   return most - least <= alikeTargets;
 }
 
-/** The rows that are not negligible beside the largest number. */
+/** The rows that are not negligible compared with the largest number. */
 function rowsThatCount(data: Float64Array, f: number): readonly number[] {
   const most = largestOf(data);
   const isLarge = (row: number) => largestOf(data.subarray(row * f, (row + 1) * f)) > negligible * most;
   return Array.from({ length: data.length / f }, (_, row) => row).filter(isLarge);
 }
 
-/** True where so few digits agree that the numbers may be the right gradient of any loss. */
+/** True if so few digits agree that the numbers may be the correct gradient of another loss. */
 function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precision }: Agreement): boolean {
   const { n, f, layer } = problem;
   const free = layer === 'sigmoid';
   const degenerate = indifferentRows(problem);
   if (id === 'row-sum' && degenerate.every(Boolean)) return true;
   const size = sizeOf(data) * error;
-  // What is too large for the noise of float64 has been rounded like any number.
+  // Numbers too large to be float64 noise are treated as rounded numbers.
   const rounding = precision ?? (id === 'row-sum' && !isWithinDouble(problem, data) ? precisionOf(data) : null);
   const seen = new Set<string>();
   let likelihood = 1;
@@ -109,11 +110,11 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
     if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
   }
-  // What is lost in the rounding of a half precision or of a printout agrees with anything that is small.
+  // Numbers that half precision or a printout rounded to nearly nothing agree with every small gradient.
   return id !== 'row-sum' || precision !== null || !isNoiseOfSums(problem, data);
 }
 
-/** True for each row in which many formulas give the same: all probabilities alike, or one of them nearly 1. */
+/** True for each row in which many formulas coincide, because all probabilities are equal or one of them is nearly 1. */
 function indifferentRows(problem: Problem): readonly boolean[] {
   const { s, n, f } = problem;
   const saturated = saturatedRows(problem);
@@ -123,7 +124,7 @@ function indifferentRows(problem: Problem): readonly boolean[] {
   });
 }
 
-/** How far each number of a row may be from what it was. */
+/** The largest possible rounding error of each number of a row. */
 function tolerancesOf(values: Float64Array, first: number, error: number, precision: Precision | null): Float64Array {
   return values.map((value, i) => {
     const slack = precision ? roundings * at(precision.slack, first + i) : 0;
@@ -136,8 +137,8 @@ function cancels(values: Float64Array, tolerances: Float64Array): boolean {
 }
 
 /**
- * How likely the numbers of a row agree with given ones by chance: a number that was seen before says nothing new, and the
- * largest follows from the others where they cancel.
+ * The probability that the numbers of a row agree with an explanation by coincidence. A number that occurred before adds no
+ * evidence, and neither does the largest if the row adds up to 0, because it follows from the others.
  */
 function likelihoodOf(seen: Set<string>, values: Float64Array, tolerances: Float64Array, free: boolean): number {
   const most = largestOf(values);

@@ -1,7 +1,7 @@
-/** From this share of tokens that differ on, two expressions have their punctuation in common and little else. */
+/** Expressions whose relative distance is at least this share little more than punctuation, so they are not suggested. */
 const far = 0.5;
 
-/** Which of the candidates are near the wanted expression, the nearest first; both are compared as normalised. */
+/** The candidates that are similar to the wanted expression, the most similar first; both are normalised texts. */
 export function nearest<T>(wanted: string, candidates: readonly T[], textOf: (candidate: T) => string): readonly T[] {
   const tokens = tokensOf(wanted);
   return candidates
@@ -12,20 +12,20 @@ export function nearest<T>(wanted: string, candidates: readonly T[], textOf: (ca
 }
 
 /**
- * Names and numbers whole, other characters one by one: `J.sum` is not near `J.mean` for the letters they share. Names of
- * functions and options weigh three times what a letter or a parenthesis does.
+ * Splits a text into names, numbers and single other characters, so that `J.sum` and `J.mean` are not similar because of the letters
+ * that they share. Names of two letters or more (functions, options) are repeated three times to give them more weight.
  */
 function tokensOf(text: string): readonly string[] {
   const tokens = text.match(/\w+|[^\w\s]/g) ?? [];
   return tokens.flatMap((token) => (/^[a-z_]\w/i.test(token) ? [token, token, token] : [token]));
 }
 
-/** Levenshtein's distance as a share of the longer text: most of a long one may be the same. */
+/** Levenshtein distance divided by the length of the longer list. */
 function relativeDistance(a: readonly string[], b: readonly string[]): number {
   return distance(a, b) / Math.max(a.length, b.length, 1);
 }
 
-/** Levenshtein's distance. */
+/** Levenshtein distance. */
 function distance(a: readonly string[], b: readonly string[]): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (const [i, own] of a.entries()) {

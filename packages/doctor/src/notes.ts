@@ -14,7 +14,7 @@ import { formatError } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
-/** The evidence in sentences: errors, sizes, and what about the input explains an ambiguity. */
+/** The evidence in sentences: errors, magnitudes, and properties of the input that explain an ambiguity. */
 export function notesOn(
   problem: Problem,
   { kind, data }: Reading,
@@ -105,7 +105,7 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   const { n, f, s } = problem;
   let wrong: readonly number[] = [];
   const notes: string[] = [];
-  // Multiples of what a loss of the probabilities gives are too many to look at row by row.
+  // The losses of the probabilities have too many variants to compare them row by row.
   const forms = right.forms.filter((form) => form.kind === 'gradient' && form !== rightProbabilityLoss);
   for (const known of forms.flatMap((form) => form.gives(problem))) {
     const off = rowsOff(problem, data, known);
@@ -151,10 +151,10 @@ function fittingTemperature(problem: Problem, data: Float64Array): number | null
   return temperatures.find((temperature) => temperature !== problem.temperature && fits(temperature)) ?? null;
 }
 
-/** A row whose relative error is above this is not what an explanation gives. */
+/** A row does not match an explanation if its relative error is above this. */
 const rowFits = 1e-3;
 
-/** True where the largest difference alone, whatever is rounding in it, makes a row's relative error too large. */
+/** A cheap test: true if the largest difference is so large that the row cannot match, with any allowance for rounding. */
 function isFarOff(data: Float64Array, valueAt: (k: number) => number, first: number, f: number): boolean {
   let most = 0;
   let difference = 0;
@@ -167,10 +167,10 @@ function isFarOff(data: Float64Array, valueAt: (k: number) => number, first: num
   return most > leastFloat32 && difference > 2 * rowFits * Math.sqrt(f) * most;
 }
 
-/** Far above what float32 may have lost. */
+/** Far above the least normal float32 number, below which float32 may have rounded to 0. */
 const leastFloat32 = 2 ** -100;
 
-/** The rows in which the numbers are not those of an explanation. */
+/** The rows that do not match an explanation. */
 function rowsOff({ n, f }: Problem, data: Float64Array, { formula, values }: Candidate): readonly number[] {
   const valueAt = typeof values === 'function' ? values : (k: number) => at(values, k);
   const levels = noiseLevels(f, true).slice(1, 2);

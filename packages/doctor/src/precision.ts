@@ -1,10 +1,10 @@
 import { at } from './at.js';
 
-/** How numbers were rounded before they came here, as far as the numbers themselves tell. */
+/** The precision to which the given numbers were rounded, as inferred from the numbers. */
 export interface Precision {
-  /** In words: bfloat16, float16, or so many decimals. */
+  /** In words: bfloat16, float16, or a number of decimals. */
   readonly name: string;
-  /** How far each of the numbers may be from what it was. */
+  /** The largest rounding error of each number. */
   readonly slack: Float64Array;
   /** The unit roundoff of computing in that precision; 0 where only a printout is rounded. */
   readonly unit: number;
@@ -18,7 +18,7 @@ interface HalfPrecision {
   readonly least: number;
 }
 
-/** The one with fewer digits first. */
+/** The one with fewer bits comes first. */
 const halves: readonly HalfPrecision[] = [
   { name: 'bfloat16', bits: 8, least: -133 },
   { name: 'float16', bits: 11, least: -24 },
@@ -42,16 +42,16 @@ function rounded(value: number, half: HalfPrecision): number {
   return (down + (up ? 1 : 0)) * step;
 }
 
-/** Fewest and most decimals that are taken for those of a printout. */
+/** The range of decimals (or significant digits) that is recognized as a printout. */
 const fewest = 3;
 const most = 8;
 
-/** How likely it may be that numbers look like those of a coarser precision by chance. */
+/** Below this probability, it is no coincidence that numbers look like those of a coarser precision. */
 const chance = 1e-3;
 
 /**
- * The coarsest precision that all of the numbers are of: bfloat16, float16, either of them printed with some decimals, or
- * 3 to 8 decimals (or as many significant digits). Null where they have more digits, or are 0 throughout.
+ * The coarsest precision in which all of the numbers can be represented: bfloat16, float16, either of them printed with some
+ * decimals, or 3 to 8 decimals (or as many significant digits). Null if they have more digits or are all 0.
  */
 export function precisionOf(data: Float64Array): Precision | null {
   if (everyNumber(data, () => false)) return null;
@@ -68,7 +68,7 @@ export function precisionOf(data: Float64Array): Precision | null {
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
 }
 
-/** True where all of the numbers that are finite and not 0, which say nothing, pass a test. */
+/** True if all numbers pass a test, except for 0, NaN and infinities, which say nothing about the precision. */
 function everyNumber(data: Float64Array, passes: (value: number) => boolean): boolean {
   for (const value of data) if (isTelling(value) && !passes(value)) return false;
   return true;
@@ -78,7 +78,7 @@ function isTelling(value: number): boolean {
   return value !== 0 && Number.isFinite(value);
 }
 
-/** Numbers that both formats hold may be of either: small ones of float16 have few digits. */
+/** The precision of numbers of a half-precision format. If both formats can represent them, as subnormal numbers of float16, allow for the larger error. */
 function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = half): Precision {
   const slack = data.map((value) => Math.max(spacing(value, half), spacing(value, other)) / 2);
   const coarser = data.some((value) => value !== 0 && spacing(value, other) > spacing(value, half)) ? other : half;
@@ -86,8 +86,8 @@ function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = 
 }
 
 /**
- * Numbers of a half precision may be those of a printout too: ±0.125 is 3 decimals. Where the printout leaves more open for
- * every number, it is allowed for: its zeros stand for all that is too small to be printed.
+ * Numbers of half precision can also be a printout: ±0.125 has 3 decimals. If the rounding error of the printout is at least
+ * as large for every number, assume that error: a printed 0 stands for any number that is too small to be printed.
  */
 function ofHalfOrPrinted(data: Float64Array, half: Precision, printed: Printout | null): Precision {
   if (!printed) return half;
@@ -98,9 +98,9 @@ function ofHalfOrPrinted(data: Float64Array, half: Precision, printed: Printout 
 
 export interface Printout {
   readonly name: string;
-  /** How many decimals a number has; below 0 where its last digit counts tens or more. */
+  /** The number of decimals of a printed number; negative if its last digit stands for tens or more. */
   places(value: number): number;
-  /** What the last digit of a number counts. */
+  /** The value of one unit in the last printed digit. */
   step(value: number): number;
   print(value: number): string;
 }
@@ -123,12 +123,12 @@ function printoutOf(data: Float64Array): Printout | null {
     const all = Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k));
     return all.find((one) => everyNumber(data, (value) => isPrinted(value, one))) ?? [];
   });
-  // Few of the numbers end in a zero in the one that it was.
+  // Decide for the format in which fewer of the numbers end in the digit 0.
   const [first, second] = found;
   if (!first || !second) return first ?? second ?? null;
   const [ofFirst, ofSecond] = [usingLastDigit(data, first), usingLastDigit(data, second)];
   if (ofFirst !== ofSecond) return ofSecond > ofFirst ? second : first;
-  // Nothing tells them apart: the coarser one allows for both.
+  // Nothing distinguishes them: the coarser one allows for both.
   return data.some((value) => isTelling(value) && second.step(value) > first.step(value)) ? second : first;
 }
 
@@ -161,7 +161,7 @@ function endsInZero(value: number, { places, print }: Printout): boolean {
   return count === null ? /0(?:e|$)/.test(print(value)) : count % 10 === 0;
 }
 
-/** True where the number is its printout, read in float64 or float32. */
+/** True if printing and parsing the number gives the same number, in float64 or float32. */
 function isPrinted(value: number, { places, print }: Printout): boolean {
   const decimals = places(value);
   const count = lastDigits(value, decimals);
@@ -169,14 +169,14 @@ function isPrinted(value: number, { places, print }: Printout): boolean {
   return read === value || Math.fround(read) === value;
 }
 
-/** A number in units of its last decimal, where these are exact; null where only its printout tells. */
+/** The number in units of its last decimal; null if that cannot be computed exactly. */
 function lastDigits(value: number, places: number): number | null {
   if (Math.abs(places) > mostExact) return null;
   const count = Math.round(inUnits(value, places));
   return Number.isSafeInteger(count) ? count : null;
 }
 
-/** Powers of ten up to this are exact, and so is the rounding of a quotient by them. */
+/** Powers of ten up to this exponent are exact in float64, so a product or quotient with them is rounded only once. */
 const mostExact = 22;
 const powersOfTen = Float64Array.from({ length: mostExact + 1 }, (_, exponent) => 10 ** exponent);
 
@@ -185,7 +185,7 @@ function inUnits(value: number, exponent: number): number {
   return exponent < 0 ? value / at(powersOfTen, -exponent) : value * at(powersOfTen, exponent);
 }
 
-/** True where every printed number is one that the format has, printed, and that is no chance. */
+/** True if every number is the printout of a number of the format, and this is unlikely to be a coincidence. */
 function cameFrom(data: Float64Array, half: HalfPrecision, { print, step }: Printout): boolean {
   let likelihood = 1;
   for (const value of data) {

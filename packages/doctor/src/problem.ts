@@ -12,43 +12,43 @@ import { at, isSet, sizeAt } from './at.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
 import { readMask, readTarget, readWeight, type Target } from './target.js';
 
-/** How the losses of a batch become one number, where the question is about a cross-entropy. */
+/** How the losses of a batch are reduced to one number. */
 export type LossReduction = 'mean' | 'sum';
 
 /** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
 export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
 export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
 
-/** What is known of the computation whose gradient is looked at. Arrays are float64 matrices (n, f), classes last. */
+/** What is known about the computation whose gradient is diagnosed. Arrays are float64 matrices (n, f), classes last. */
 export interface Problem {
   /** The shape that the logits have in the caller's layout. */
   readonly shape: Shape;
-  /** The axis that adds up to 1, an index from 0. */
+  /** The axis of the classes, along which the probabilities add up to 1; an index ≥ 0. */
   readonly axis: number;
-  /** The dimensions without the axis; their product is n. */
+  /** The shape without the axis; the product of its sizes is n. */
   readonly batch: Shape;
-  /** How many rows the matrices have: of a sample, fewer than the batch. */
+  /** The number of rows of the matrices; smaller than the batch if this is a sample of rows. */
   readonly n: number;
-  /** Of a sample of rows, the problem that they are of. */
+  /** If this is a sample of rows, the problem with all rows. */
   readonly whole?: Problem;
   readonly f: number;
-  /** What the caller said that the layer is; null where nothing was said: a softmax, or the cross-entropy of logits. */
+  /** The layer that the caller named; null stands for a softmax or the cross-entropy of logits. */
   readonly layer: Layer | null;
-  /** Logits, where they are known; −Infinity where the mask takes an entry out. */
+  /** The logits, if known; −Infinity in masked entries. */
   readonly x: Float64Array | null;
   /** Probabilities; of a sigmoid layer, its output. */
   readonly s: Float64Array;
-  /** What the mask keeps, and the logits without it. */
+  /** Which entries the mask keeps, and the logits before masking. */
   readonly masked: { readonly keep: Uint8Array; readonly x: Float64Array | null } | null;
   /** Upstream gradient. */
   readonly g: Float64Array | null;
-  /** What the loss subtracts: the target's probabilities after smoothing, class weights, ignored rows and the mask. */
+  /** The y of s − y: the target's probabilities after smoothing, class weights, ignored rows and the mask. */
   readonly y: Float64Array | null;
-  /** The target as it was given, and what its rows count. */
+  /** The target as it was given, and the options of the loss. */
   readonly target: Target | null;
   /** True unless the target was given as probabilities. */
   readonly indices: boolean;
-  /** True where the upstream is s − y, or that over n: either the loss is ½‖s − y‖², or the upstream is of the logits already. */
+  /** True if the upstream gradient equals s − y or (s − y) / n: it is either that of ½‖s − y‖², or already the gradient in the logits. */
   readonly fused: boolean;
   readonly temperature: number;
   readonly reduction: LossReduction | null;
@@ -66,22 +66,22 @@ export interface ProblemInput {
   readonly target?: TensorInput | undefined;
   readonly axis?: number | undefined;
   readonly temperature?: number | undefined;
-  /** 'none' for the gradient of the sum of the rows' losses, or of their sum weighted by an upstream gradient of a number a row. */
+  /** 'none' for the gradient of the sum of the losses, or of their weighted sum if `upstream` has one number for each row. */
   readonly reduction?: LossReduction | 'none' | undefined;
-  /** What the layer computes; without it, a softmax or the cross-entropy of logits. */
+  /** What the layer computes; by default a softmax or the cross-entropy of logits. */
   readonly layer?: Layer | undefined;
-  /** True (or 1) where an entry takes part; broadcast like NumPy's arrays. */
+  /** True (or 1) for entries to keep; broadcast as in NumPy. */
   readonly mask?: TensorInput | undefined;
-  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. Without it any ε counts as right, and is said. */
+  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. If it is not given, a gradient with any ε is right, and the ε is reported. */
   readonly labelSmoothing?: number | undefined;
   /** One weight a class. */
   readonly weight?: TensorInput | undefined;
-  /** Rows whose class index is this have no part in the loss. Default −100. */
+  /** Rows with this class index are left out of the loss. Default −100. */
   readonly ignoreIndex?: number | undefined;
 }
 
 /**
- * Reads and checks what the caller knows.
+ * Reads and checks the arguments.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, each naming the argument, the entry and what was expected
  */
@@ -130,7 +130,7 @@ export function readProblem(input: ProblemInput): Problem {
     return { ...base, g: null, y, target, fused: false };
   }
   const g = readUpstream(input.upstream, shape, axis);
-  // A softmax layer's upstream is in the probabilities, whatever its numbers are.
+  // For layer 'softmax', the upstream gradient is one with respect to the probabilities, even if it equals s − y.
   const inferred = layer === null || layer === 'cross-entropy' ? targetOfFused(s, g, n, f, target?.y ?? null) : null;
   if (!inferred) return { ...base, g, y: target?.y ?? null, target, fused: false };
   return {
@@ -165,7 +165,7 @@ function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput,
 function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
   if (reduction === undefined) return null;
   if (reduction === 'mean' || reduction === 'sum') return reduction;
-  // The gradient in the logits of losses that are not added up is that of their sum.
+  // Without a reduction, the gradient with respect to the logits is that of the sum.
   if (reduction === 'none') return 'sum';
   throw new SoftgradError('ERR_VALUE', `diagnose: reduction ${String(reduction)}; expected 'mean', 'sum' or 'none'`);
 }
@@ -177,7 +177,7 @@ function checkLayer(layer: ProblemInput['layer']): Layer | null {
   throw new SoftgradError('ERR_VALUE', `diagnose: layer ${String(layer)}; expected one of ${known}`);
 }
 
-/** The checked signal as logits, if it is that, and as the layer's output. */
+/** Checks the input and returns it as logits (null if probabilities were given) and as the output of the layer. */
 function probabilitiesOf(
   name: 'logits' | 'probabilities',
   signal: Float64Array,
@@ -237,7 +237,7 @@ function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number, sig
   }
 }
 
-/** Half-precision or printed probabilities add up to 1 only so far, or as far as their last decimals allow. */
+/** The sum of half-precision or printed probabilities may differ from 1 by this, or by as much as their last decimals allow. */
 const sumSlack = 0.01;
 
 /** With how few decimals, 2 to 4, all of the numbers are printed; null where they have more. */
@@ -298,21 +298,21 @@ function readUpstream(input: TensorInput, shape: Shape, axis: number): Float64Ar
   return g;
 }
 
-/** An upstream gradient of the losses: one number, or one a row; null where it has another shape. */
+/** An upstream gradient with respect to the losses: a scalar or one number for each row; null if it has another shape. */
 function readRowUpstream(input: TensorInput, batch: Shape): Float64Array | null {
   const { shape, data } = readValues('upstream', input);
   if (shape.length > 0 && !sameShape(shape, batch)) return null;
   return data.every(Number.isFinite) ? data : null;
 }
 
-/** An inferred target's 1 may be off by this much (probabilities are known to four digits or better). */
+/** Tolerance for the 1 of an inferred one-hot target (probabilities are known to four digits or better). */
 const oneHotSlack = 1e-4;
-/** Largest difference between an upstream and s − y, relative to the largest upstream, at which they are the same. */
+/** Largest difference between the upstream gradient and s − y, relative to the upstream gradient, at which they count as equal. */
 const fusedSlack = 1e-3;
 
 /**
- * The target, where the upstream gradient is s − y (or that over n): the gradient of ½‖s − y‖² in the probabilities, or of
- * the cross-entropy in the logits, which has been through the softmax already.
+ * The target if the upstream gradient is s − y or (s − y) / n, otherwise null. Such an upstream gradient is that of ½‖s − y‖²
+ * with respect to the probabilities, or that of the cross-entropy with respect to the logits, which already contains the Jacobian.
  */
 function targetOfFused(
   s: Float64Array,
@@ -332,13 +332,13 @@ function targetOfFused(
       difference = Math.max(difference, Math.abs(at(s, k) - at(y, k) - factor * at(g, k)));
       size = Math.max(size, Math.abs(factor * at(g, k)));
     }
-    // Relative to the upstream: where the softmax is saturated, s − y and any small upstream are alike in absolute terms.
+    // Relative to the upstream gradient: if the softmax is saturated, s − y and any small upstream gradient differ little in absolute terms.
     if (difference < fusedSlack * size) return y;
   }
   return null;
 }
 
-/** True where one entry of every row is 1. */
+/** True if exactly one entry of every row is 1. */
 function isOneHot(isOne: (k: number) => boolean, n: number, f: number): boolean {
   for (let row = 0; row < n; row++) {
     let ones = 0;

@@ -4,17 +4,17 @@ import { at, sizeAt } from './at.js';
 import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
 
-/** The caller's array as one thing that it can be, with classes last. */
+/** The caller's array under one interpretation of its shape, with classes last. */
 export interface Reading {
   readonly kind: Kind;
   readonly data: Float64Array;
 }
 
 /**
- * Everything that an array of this shape can be: a gradient, Jacobians, or one of the shapes that mistakes have. Where
- * n = f, it can be more than one.
+ * All interpretations of an array of this shape: a gradient, Jacobians, or a shape that results from a mistake. If n = f there
+ * can be several.
  *
- * @throws ERR_SHAPE where it can be nothing
+ * @throws ERR_SHAPE if there is none
  */
 export function readingsOf(problem: Problem, { shape, data }: HostValues): readonly [Reading, ...Reading[]] {
   const { n, f, batch } = problem;
@@ -44,7 +44,7 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
   throw shapeError(problem, shape);
 }
 
-/** Numbers of this shape are no derivative of a softmax of these logits. */
+/** The error for numbers whose shape is not that of a derivative of these logits. */
 export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more?: string): SoftgradError {
   const given = `gradient is ${formatShape(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
   return new SoftgradError(

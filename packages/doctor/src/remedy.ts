@@ -1,33 +1,33 @@
 import type { Goal } from './form.js';
 import type { Layer, LossReduction, Problem } from './problem.js';
 
-/** Code that does it right, a line each. */
+/** Correct code, one line for each library. */
 export interface Remedy {
   /** With this library. */
   readonly typescript: string;
   readonly numpy: string;
 }
 
-/** What of a problem decides on the lines. */
+/** The properties of a problem that the suggested code depends on. */
 export type Setting = Pick<Problem, 'axis' | 'temperature' | 'indices'> & {
   readonly shape: { readonly length: number };
   readonly layer?: Layer | null;
   readonly loss?: LossSetting;
 };
 
-/** What of a loss decides on the lines, besides its reduction. */
+/** The properties of a loss that the suggested code depends on, besides its reduction. */
 export interface LossSetting {
   readonly addsUp: boolean;
   readonly labelSmoothing: number;
   readonly weighted: boolean;
-  /** The index of rows that are ignored; null where none is. */
+  /** The class index of ignored rows; null if no row is ignored. */
   readonly ignoreIndex: number | null;
   readonly masked: boolean;
 }
 
 const plainLoss: LossSetting = { addsUp: true, labelSmoothing: 0, weighted: false, ignoreIndex: null, masked: false };
 
-/** The lines that compute what was wanted, with the axis and temperature of the problem; of a loss, added up as `reduction` says. */
+/** The code that computes `goal`, with the axis and temperature of the problem and, for a loss, its reduction. */
 export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossReduction | null): Remedy {
   const last = problem === null || problem.axis === problem.shape.length - 1;
   const axis = last ? -1 : problem.axis;
@@ -109,7 +109,7 @@ function lossInNumpy(
   return `${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
 }
 
-/** The lines for a layer that is no softmax; null where softmax's do. */
+/** The code for a layer other than softmax; null if the code for softmax is correct for it. */
 function ofLayer(
   goal: Goal,
   layer: Layer | null,

@@ -1,7 +1,7 @@
 import type { Diagnosis } from './diagnosis.js';
 
 /**
- * A diagnosis in three parts: what the numbers are with the evidence, why, and what to write instead, if anything.
+ * Formats a diagnosis in three parts: what the numbers are, with the evidence; why; and what to write instead, if anything.
  */
 export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   const { what, evidence, why, instead } = diagnosis;
@@ -17,7 +17,7 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   ].join('\n');
 }
 
-/** What the code in the last part is to somebody with this diagnosis. */
+/** The heading of the last part, which says what the code is for. */
 function headingOf({
   verdict,
   matches,
@@ -37,10 +37,10 @@ function headingOf({
   return 'What to write instead';
 }
 
-/** Relative errors up to this are the rounding of some dtype or of a short printout. */
+/** Relative errors up to this count as full precision: the rounding of float32 or of a printout. */
 const fullPrecision = 1e-6;
 
-/** How many digits agree at this relative error; null where all do that float32 has. */
+/** The number of digits that agree at this relative error; null if the error is that of float32 or less. */
 export function digitsOf(error: number): number | null {
   return error <= fullPrecision ? null : Math.floor(-Math.log10(error));
 }

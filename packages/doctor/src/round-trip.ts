@@ -4,13 +4,13 @@ import type { LossReduction } from './problem.js';
 import { type Remedy, remedyFor, type Setting } from './remedy.js';
 import { normalised } from './spelling.js';
 
-/** Along which axis, and at which temperature; −1 where the classes are last. */
+/** The axis (−1 for the last one) and the temperature. */
 export interface Scaling {
   readonly axis: number;
   readonly temperature: number;
 }
 
-/** A line that diagnoses advise, as somebody gives it back. */
+/** Code that `diagnose` suggests, which the caller passed as the expression. */
 export interface Advised extends Scaling {
   readonly goal: Goal;
   readonly form: Form;
@@ -29,7 +29,7 @@ const goals: readonly (Pick<Advised, 'goal' | 'form' | 'reduction'> & { readonly
   { goal: 'softmax', form: softmaxItself, reduction: null, indices: true },
 ];
 
-/** The advice that an expression is, for the given axis and temperature or for those that stand in it. */
+/** Finds the suggestions that an expression is equal to, with the given axis and temperature or with numbers in the expression. */
 export function adviceIn(expression: string, given: Scaling, own: Setting | null = null): readonly Advised[] {
   const numbers = [...new Set(expression.match(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/g)?.map(Number))];
   const axes = new Set([
@@ -57,20 +57,20 @@ export function adviceIn(expression: string, given: Scaling, own: Setting | null
   );
 }
 
-/** True where the gradient of the loss is s − y. */
+/** True if the gradient of the loss is s − y. */
 function isPlain({ loss }: Setting): boolean {
   return !loss || (loss.addsUp && loss.labelSmoothing === 0 && !loss.weighted && loss.ignoreIndex === null);
 }
 
-/** Numbers beyond these are no axis. */
+/** Integers from this on cannot be an axis. */
 const mostDimensions = 16;
 
-/** As if of an array in which a dimension follows the axis, unless that is the last. */
+/** A setting for an array of unknown shape, in which one dimension follows the axis unless it is the last. */
 export function settingOf(axis: number, temperature: number, indices: boolean): Setting {
   return { shape: { length: axis === -1 ? 1 : axis + 2 }, axis: axis === -1 ? 0 : axis, temperature, indices };
 }
 
-/** Without what it is assigned to, softmax itself is an array of probabilities like any other. */
+/** True if the text is one of the lines. The line for softmax itself must match with its assignment: without it, it normalises to `s`. */
 function says({ typescript, numpy }: Remedy, goal: Goal, text: string, wanted: string): boolean {
   if ([typescript, numpy].some((line) => spaceless(line) === text)) return true;
   return goal !== 'softmax' && [typescript, numpy].some((line) => normalised(line) === wanted);

@@ -4,14 +4,15 @@ import type { Kind } from './form.js';
 import type { Problem } from './problem.js';
 
 /**
- * True where the numbers can be what is left of sums of rounded terms s_i s_j: multiples of the last place of the least of them.
+ * True if the numbers can be the rounding noise of sums of terms s_i s_j that were rounded to half precision: then they are integer
+ * multiples of the last place (ULP) of the smallest term.
  */
 export function isSumOfRounded(problem: Problem, data: Float64Array, unit: number): boolean {
   if (data.length !== problem.n * problem.f) return false;
   return lastPlaces(problem, data).every((place) => place === 0 || Number.isInteger(place / unit));
 }
 
-/** The numbers in half of the last places of the least of the terms s_i s_j that were added up, times the unit roundoff; 0 where they are 0. */
+/** Each number divided by twice the power of two of the smallest summed term s_i s_j; divided by the unit roundoff, it is a count of last places (ULPs). */
 function lastPlaces({ s, n, f, temperature }: Problem, data: Float64Array): Float64Array {
   const least = new Float64Array(n).fill(1);
   s.forEach((value, k) => {
@@ -24,14 +25,14 @@ function lastPlaces({ s, n, f, temperature }: Problem, data: Float64Array): Floa
   });
 }
 
-/** Numbers of more last places than this say nothing of being whole ones. */
+/** Numbers of more ULPs than this are not tested for being integers. */
 const mostPlaces = 1024;
-/** Rounded afterwards, whole numbers are near to whole ones. */
+/** Relative tolerance for a count of ULPs to be an integer, because the sum was rounded afterwards. */
 const nearlyWhole = 2 ** -8;
 
 /**
- * True where the numbers, none of which is 0 throughout, are what rounding leaves of sums in float64, by their size, or in
- * float32: few last places of the terms.
+ * True if the numbers are not all 0 and can be the rounding noise of sums in float64 (judged by their size) or in float32: a small
+ * integer number of ULPs of the terms.
  */
 export function isNoiseOfSums(problem: Problem, data: Float64Array): boolean {
   if (data.every((value) => value === 0)) return false;
@@ -42,7 +43,7 @@ export function isNoiseOfSums(problem: Problem, data: Float64Array): boolean {
   return places.every((place) => Math.abs(place) * 2 ** 24 <= mostPlaces && isNearlyWhole(place * 2 ** 24));
 }
 
-/** True where no number is larger than what rounding may leave of sums in float64. */
+/** True if no number is larger than the rounding noise of sums in float64. */
 export function isWithinDouble({ s, f }: Problem, data: Float64Array): boolean {
   const [, double] = noiseLevels(f, false);
   return double !== undefined && data.every((value, k) => Math.abs(value) <= double.relative * at(s, k));
@@ -52,12 +53,12 @@ function isNearlyWhole(count: number): boolean {
   return Math.abs(count - Math.round(count)) <= nearlyWhole * Math.abs(count);
 }
 
-/** Most multiplications that telling two ways of summing apart is worth. */
+/** The largest number of multiplications to spend on distinguishing two orders of summation. */
 const affordable = 1e7;
 
 /**
- * Which way of summing the Jacobian's rows gives exactly these bits in float64: the rounding noise is a fingerprint. Null
- * where neither does, or both do.
+ * The order of summation of the Jacobian's rows that gives exactly these bits in float64, because the rounding noise depends
+ * on the order. Null if neither of the two does, or both.
  */
 export function exactSum(problem: Problem, kind: Kind, data: Float64Array): string | null {
   const { s, n, f, temperature } = problem;
@@ -75,7 +76,7 @@ export function exactSum(problem: Problem, kind: Kind, data: Float64Array): stri
   return summed ? 'J.sum(axis=1)' : 'the sum over np.roll';
 }
 
-/** The largest number that summing J's rows leaves in float64, either way; what rounding may leave where that is too much work. */
+/** The largest rounding noise of summing the rows of J in float64, in either order; an estimate for large problems. */
 export function largestRowSum({ s, n, f, temperature }: Problem): number {
   if (n * f * f > affordable) return (largestOf(s) * 2 ** -53) / temperature;
   let most = 0;

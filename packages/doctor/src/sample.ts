@@ -3,14 +3,14 @@ import { comparedWhole, type Given, measure, type Noise, sampled } from './compa
 import { each } from './form.js';
 import type { Problem } from './problem.js';
 
-/** Some rows of a large problem, on which most explanations can be seen to be far off. */
+/** Some rows of a large problem, on which most explanations can be ruled out cheaply. */
 export interface RowSample {
   readonly problem: Problem;
   readonly given: Given;
   readonly levels: readonly Noise[];
 }
 
-/** Rows at equal distances, as many as hold the numbers that are looked at first; null where the numbers, or the rows, are few. */
+/** Equally spaced rows with about `sampled` entries in total; null if the problem has few entries or few rows. */
 export function sampleOfRows(problem: Problem, data: Float64Array, levels: readonly Noise[]): RowSample | null {
   const { n, f } = problem;
   const rows = Math.ceil(sampled / f);

@@ -24,7 +24,7 @@ import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
 import { type RowSample, sampleOfRows } from './sample.js';
 
-/** An explanation with how far it is from the given numbers. */
+/** An explanation with its distance from the given numbers. */
 export interface Match {
   readonly id: string;
   readonly mistake: Mistake;
@@ -32,42 +32,42 @@ export interface Match {
   readonly kind: Kind;
   readonly formula: string;
   readonly error: number;
-  /** The largest magnitude that it gives; NaN where that was not looked at. */
+  /** The largest magnitude that it gives; NaN if that was not computed. */
   readonly largest: number;
-  /** How the rows' losses are added up in it, where that matters. */
+  /** The reduction of the loss, if the match depends on it. */
   readonly reduction?: LossReduction | undefined;
   /** True where the losses were divided by something else than what their mean is divided by. */
   readonly unusual?: boolean | undefined;
 }
 
-/** What the search found at the noise level at which something fits. */
+/** The result of the search, at the finest noise level at which an explanation fits. */
 export interface Findings extends Divided {
-  /** How the numbers were rounded, where that had to be allowed for. */
+  /** The precision of the numbers, if an explanation fits only with that tolerance. */
   readonly precision: Precision | null;
   /** How what is known was rounded, in words, where that had to be allowed for. */
   readonly inputs: string | null;
 }
 
 interface Divided {
-  /** The explanations that fit and that nothing tells apart; the best first. */
+  /** The explanations that fit and cannot be distinguished, the best first. */
   readonly matches: readonly Match[];
   /** All others, the best first. */
   readonly others: readonly Match[];
 }
 
-/** An explanation fits below this relative error: four printed digits, or half precision. */
+/** Largest relative error of an explanation that fits: it allows for four printed digits or half precision. */
 const fits = 1e-3;
-/** In a row of rounded numbers, with a factor that was fitted to all of them. */
+/** The same for a single row of rounded numbers, with a factor that was fitted to all rows. */
 const roundedFits = 5 * fits;
-/** Below this relative error the rounding of the numbers is no matter. */
+/** Up to this relative error, an explanation fits without a tolerance for rounded numbers. */
 const exactly = 1e-5;
-/** Formulas whose relative errors differ by less are the same but for rounding. */
+/** Formulas whose relative errors differ by no more than this are equal except for rounding. */
 const sameFormula = 1e-6;
-/** A single number fits much by chance. */
+/** The same as `fits` for a single number, which fits many explanations by coincidence. */
 const fitsSingle = 1e-5;
-/** The winner must be this much nearer than every other. */
+/** The error of every other explanation must be this many times that of the best one. */
 const margin = 30;
-/** Fewest numbers that can differ freely for which a constant factor is looked for. */
+/** The fewest degrees of freedom for which a constant factor is fitted. */
 const enough = 4;
 
 const scaledMistake: Mistake = {
@@ -79,8 +79,8 @@ const scaledMistake: Mistake = {
 };
 
 /**
- * Compares the given numbers with what every known mistake gives, at the finest noise level at which something fits. A
- * mistake that leaves it open whether the numbers are right is not the only match.
+ * Compares the given numbers with every known explanation, at the finest noise level at which one fits. If a mistake fits but
+ * the numbers could still be correct (see left-open.ts), the correct derivative is added to the matches.
  */
 export function search(
   problem: Problem,
@@ -124,7 +124,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const inputs = rounding?.name ?? null;
   const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, within), precision, inputs });
 
-  // Known explanations of numbers that were rounded come before those that are fitted to them.
+  // Prefer explanations without free parameters, even with a tolerance for rounded numbers, to those with fitted parameters.
   const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)));
   if (atTheEnd && !(found && atError(found) <= exactly)) return withPrecision(atTheEnd);
   if (found) {
@@ -134,7 +134,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   if (computed && !isNoise(computed)) return withPrecision(computed);
   if (within) return withPrecision({ matches: [within], others: plain });
   for (const [level, noise] of coarse.entries()) {
-    // A factor beside the rounding of every step would fit much.
+    // With the tolerance for rounding after every operation, a fitted factor would match too much.
     const scaled = level === 0 ? byFactor(problem, given, noise) : null;
     const only = scaled ?? byInference(problem, given, noise);
     if (only) return withPrecision({ matches: [only], others: plain });
@@ -142,12 +142,12 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   return computed ? withPrecision(computed) : { matches: [], others: plain, precision: null, inputs: null };
 }
 
-/** True where the numbers fit as the rounding of something that is 0. */
+/** True if the numbers can be the rounding noise of a result that is exactly 0. */
 function isNoise({ matches }: Divided): boolean {
   return matches.some(({ id }) => id === 'row-sum');
 }
 
-/** What differs from the right numbers by no more than their rounding is right; only what is the same formula is as likely. */
+/** If the correct derivative fits within rounding, drops all other matches except those that are the same formula here. */
 function rightUnlessApart({ matches, others }: Divided, plain: readonly Match[]): Divided {
   const errors = new Map(plain.map(({ id, error }) => [id, error]));
   const own = matches.some(({ id }) => id === right.id) ? errors.get(right.id) : undefined;
@@ -156,7 +156,7 @@ function rightUnlessApart({ matches, others }: Divided, plain: readonly Match[])
   return { matches: matches.filter(same), others: [...matches.filter((match) => !same(match)), ...others] };
 }
 
-/** What is right up to the noise leaves only what fits as well. */
+/** If the correct derivative fits without any error, keeps only the matches that fit equally well. */
 function rightWithoutError({ matches, others }: Divided, resolution: number): Divided {
   if (!matches.some(({ id, error }) => id === right.id && error === 0)) return { matches, others };
   const as = ({ error }: Match) => error <= resolution;
@@ -168,7 +168,7 @@ function atError({ matches }: Divided): number {
   return matches[0]?.error ?? Number.POSITIVE_INFINITY;
 }
 
-/** What fits up to the rounding of float64 or float32, or 1e-6; null where nothing does. */
+/** The explanations that fit at the noise levels of float64, float32 or 1e-6; null if none does. */
 function fittingExactly(
   problem: Problem,
   given: readonly GivenReading[],
@@ -191,7 +191,7 @@ function fittingExactly(
     }
     if (found.matches.length === 0) continue;
     if (!asNoise || numbers.every((value) => value === 0)) return rightWithoutError(found, noise.resolution);
-    // Numbers that a formula gives in their leading digits are no noise.
+    // If the leading digits agree with a formula, the numbers are not noise.
     const digits = divide(plain, most, finest.resolution);
     const better = digits.matches.length > 0 && (!rightFits || digits.matches.some(({ id }) => id === right.id));
     return better ? digits : found;
@@ -199,10 +199,10 @@ function fittingExactly(
   return null;
 }
 
-/** Zeros are what a printout of three decimals leaves of numbers up to this. */
+/** Numbers up to this are printed as 0 with three decimals. */
 const printedAsZero = 5e-4;
 
-/** The right explanation, where the numbers are right within the precision that they themselves show; null otherwise. */
+/** The correct derivative, if it fits within the precision inferred from the numbers; null otherwise. */
 function rightWithin(rounded: readonly Match[], plain: readonly Match[], numbers: Float64Array): Match | null {
   const found = rounded.find(({ id, error }) => id === right.id && error === 0);
   if (found) return found;
@@ -210,7 +210,7 @@ function rightWithin(rounded: readonly Match[], plain: readonly Match[], numbers
   return zero && numbers.every((value) => value === 0) && zero.largest <= printedAsZero ? zero : null;
 }
 
-/** What is right within its own precision is not a mistake alone, and no multiple of what is right. */
+/** If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' from them. */
 function withRight({ matches, others }: Divided, found: Match | null): Divided {
   if (!found || matches.some(({ id }) => id === right.id)) return { matches, others };
   return {
@@ -219,7 +219,7 @@ function withRight({ matches, others }: Divided, found: Match | null): Divided {
   };
 }
 
-/** The best form of each explanation, the nearest first, once for each noise level. */
+/** For each noise level, the best form of each explanation, sorted by error. */
 function rank(
   problem: Problem,
   readings: readonly GivenReading[],
@@ -267,7 +267,7 @@ interface Compared extends Candidate {
   readonly errors: readonly number[];
 }
 
-/** What a form gives with its errors: in the sample of rows where it is far off there, else in the whole, which is computed only then. */
+/** The candidates of a form with their errors: on the sample of rows if they are far off there, otherwise on all rows, which are computed only then. */
 function compared(
   problem: Problem,
   form: Form,
@@ -287,7 +287,7 @@ function compared(
   return seen.flatMap((one, k) => (hopes(one) ? all.slice(k, k + 1).map(whole) : [one]));
 }
 
-/** False where the numbers are within the rounding of every step, as those of many formulas are. What is right stays so. */
+/** False if the numbers are so small that rounding after every operation explains them, which many formulas then fit. Always true for the correct derivative. */
 function isEvidence(
   problem: Problem,
   { id }: Mistake,
@@ -310,7 +310,7 @@ function largestWithin(values: Candidate['values'], size: number): number {
   return most;
 }
 
-/** An explanation that is as far off as this in a sample is not looked at entry by entry. */
+/** An explanation with a larger error on a sample is not compared with all entries. */
 const hopeless = 0.1;
 
 function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], f: number): number[] {
@@ -325,7 +325,7 @@ function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], 
   return [isNoise ? Number.POSITIVE_INFINITY : plain, ...others];
 }
 
-/** Cuts the ranking after the explanations that cannot be told from the best one. */
+/** Splits the ranking into the explanations that cannot be distinguished from the best one, and the others. */
 function divide(ranked: readonly Match[], most: number, resolution: number): Divided {
   const [best] = ranked;
   if (!best || best.error > most) return { matches: [], others: ranked };
@@ -337,7 +337,7 @@ function divide(ranked: readonly Match[], most: number, resolution: number): Div
 
 type GivenReading = Reading & { readonly given: Given };
 
-/** The right derivative times a constant that no known mistake has. */
+/** The correct derivative times a fitted constant. */
 function byFactor(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
@@ -356,7 +356,7 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
   return null;
 }
 
-/** True where the explanation holds in each of the rows, the small ones among them: rows may have factors of their own. */
+/** True if the explanation fits in every single row, also in rows of small numbers; otherwise each row may have its own factor. */
 function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms }: Candidate, noise: Noise): boolean {
   const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
   for (let first = 0; first < n * f; first += f) {
@@ -369,12 +369,12 @@ function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms
   return true;
 }
 
-/** What is right of a loss that leaves rows out. */
+/** The correct gradient of a loss that leaves out rows. */
 function byLeftOutRows(problem: Problem, readings: readonly GivenReading[], noise: Noise | undefined): Match | null {
   return noise ? fittingRight(problem, readings, noise, leftOutRows) : null;
 }
 
-/** What is right of a loss with options that were not given. */
+/** The correct gradient of a loss with options that were not given, such as label smoothing. */
 function byInference(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
   return fittingRight(problem, readings, noise, inferredRights);
 }
@@ -405,7 +405,7 @@ function rights(problem: Problem, kind: Kind): readonly Candidate[] {
   return kind === 'jacobian' ? rightJacobian.gives(problem) : [];
 }
 
-/** NaN and infinities in exactly the rows that are known to break, where the other rows are of an unknown making. */
+/** A mistake that produces NaN or infinities in exactly the rows where the given numbers have them, whatever the other rows are. */
 function byPattern(problem: Problem, readings: readonly GivenReading[]): Match | null {
   for (const { kind, data } of readings) {
     if (kind !== 'gradient' && kind !== 'jacobian') continue;

@@ -3,9 +3,9 @@ import { commuted } from './commuted.js';
 import { canonicalEinsum } from './einsum.js';
 
 /**
- * An expression in one spelling: without what it is assigned to, spaces and the library's name; in the letters s, x, g, y
- * and J; products in one order; functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and `J.sum(axis=1)` are
- * the same.
+ * Normalises an expression: removes the assignment, spaces and the name of the library; renames variables to s, x, g, y and J; sorts
+ * the factors of products; and writes functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and
+ * `J.sum(axis=1)` become equal.
  */
 export function normalised(expression: string): string {
   const text = inOurLetters(elementwise(withoutAssignment(asOneStatement(expression))))
@@ -38,33 +38,33 @@ export function normalised(expression: string): string {
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
 
-/** A tuple or list of axes, as NumPy, PyTorch and TensorFlow.js take it; written in braces, it is no parenthesis. */
+/** A tuple or list of axes, as in NumPy, PyTorch and TensorFlow.js; it is rewritten with braces, which are not confused with parentheses. */
 const severalAxes = /(?<=[(,=])[([](-?\d(?:,-?\d)+),?[)\]]/g;
 
 /** A list of one axis. */
 const oneAxis = /(?<=axis=|\.(?:sum|mean|max)\()[([](-?\d),?[)\]]/g;
 
-/** The dimension that a sum lost, put back by an index or a new shape, as keepdims does. */
+/** A dimension that a reduction removed and that an index or a reshape restores: equivalent to keepdims. */
 const restoredAxis =
   /(\.(?:sum|mean|max)\(axis=1)\)(?:\[(?::|\.\.\.),(?:None|newaxis)\]|\.(?:unsqueeze|expandDims)\(-?1\)|\.(?:reshape|view)\((?:-1|n),1\))/g;
 
-/** s sᵀ of one row by a new axis each. */
+/** s sᵀ of one row, written as an outer product or with new axes. */
 const outerOfRow =
   /(?<![\w.])(?:outer\(s,s\.T\)|s\[:,(?:None|newaxis)\]\*s\[(?:None|newaxis),:\]|s\.unsqueeze\(-?1\)\*s\.unsqueeze\(0\)|s\.(?:reshape|view)\(-1,1\)[*@]s\.(?:reshape|view)\(1,-1\))/g;
 
-/** The Jacobian of one row where it is part of a longer expression. */
+/** The Jacobian of one row inside a longer expression. */
 const jacobianInParentheses = /\((?:diag\(s\)-outer\(s,s\)|diagflat\(s\)-s@s\.T)\)/g;
 
-/** Of another dtype the numbers are the same. */
+/** Conversions of the dtype, which do not change the formula. */
 const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;
 
-/** y (1 − y) is the derivative of an output called y: of a target it would be 0. */
+/** In y (1 − y), y is the output: for a one-hot target the product would be 0. */
 function outputAsS(text: string): string {
   const factors = text.split('*').filter((one) => one !== 'g');
   return factors.toSorted().join() === '(1-y),y' ? text.replaceAll('y', 's') : text;
 }
 
-/** The subtraction of 1 at the target, in a loop, in JAX, or in a copy that is divided afterwards, as `s[np.arange(n), y] -= 1` or (s − y) / n. */
+/** Rewrites the subtraction of 1 at the target (in a loop, in JAX, or in a copy) as `s[np.arange(n), y] -= 1`, or as (s − y) / n if a division follows. */
 function asOneStatement(expression: string): string {
   const inLoop = expression.replace(
     /^\s*(\w+)\s*\[\s*(\w+)\s*(?:\]\s*\[|,)\s*(\w+)\s*\[\s*\2\s*\]\s*\]\s*-=\s*1(?!\w)/,
@@ -83,11 +83,11 @@ function asOneStatement(expression: string): string {
 const copyDecremented =
   /^\s*(?<name>\w+)\s*=\s*(?<source>[\w.]+?)(?:\.copy\(\)|\.clone\(\))?\s*[;\n]\s*\k<name>\s*\[(?<index>(?:\w+\.)?a?range\([^[\]]*\)\s*,\s*\w+)\]\s*-=\s*1\s*(?:[;\n]\s*\k<name>\s*\/=\s*(?<divisor>[^;\n]+?)\s*)?;?\s*$/;
 
-/** The same without a copy, and divided afterwards. */
+/** The same in place, with a division afterwards. */
 const ownDecremented =
   /^\s*(?<source>\w+)\s*\[(?<index>(?:\w+\.)?a?range\([^[\]]*\)\s*,\s*\w+)\]\s*-=\s*1\s*[;\n]\s*\k<source>\s*\/=\s*(?<divisor>[^;\n]+?)\s*;?\s*$/;
 
-/** `s.map((p, i) => p - y[i])` and a loop's `s[i] - y[i]` without their index, where there is only one. */
+/** Rewrites `s.map((p, i) => p - y[i])` and the `s[i] - y[i]` of a loop without the index, if only one index is used. */
 function elementwise(expression: string): string {
   const mapped = /^\s*(\w+)\.map\(\s*\(?\s*(\w+)\s*(?:,\s*(\w+)\s*)?\)?\s*=>\s*(.*)\)\s*;?\s*$/.exec(expression);
   const [, array = '', element = '', index = 'i', body = ''] = mapped ?? [];
@@ -99,7 +99,7 @@ function elementwise(expression: string): string {
   return indices.size === 1 && indices.has(index) ? hot.replace(new RegExp(`\\[\\s*${index}\\s*\\]`, 'g'), '') : hot;
 }
 
-/** A class index that is compared with i: whatever its name, it is the target. */
+/** A variable that is compared with the class index i is the target, whatever its name. */
 function oneHotOf(): string {
   return 'y';
 }
@@ -116,7 +116,7 @@ const operators: Readonly<Record<string, string>> = {
   divide: '/',
 };
 
-/** `a.sub(b)`, `tf.sub(a, b)` and `a.neg()` as `(a-b)` and `(-a)`, the last one first: it may be within another. */
+/** Rewrites `a.sub(b)`, `tf.sub(a, b)` and `a.neg()` as `(a-b)` and `(-a)`, the last call first, because it may be an argument of another. */
 function asArithmetic(text: string): string {
   let result = text.replace(/(?<![\w.])scalar\((\d+)\)/g, '$1');
   for (;;) {
@@ -139,7 +139,7 @@ function asArithmetic(text: string): string {
   }
 }
 
-/** In parentheses, unless it is one name, call, element or parenthesis. */
+/** Adds parentheses unless the operand is a single name, call, element or parenthesis. */
 function factor(operand: string): string {
   const inner = withoutOuterParentheses(operand);
   return inner !== '' && operandBefore(inner, inner.length) === inner ? inner : `(${inner})`;
@@ -172,7 +172,7 @@ function withoutDoubleParentheses(text: string): string {
   return text;
 }
 
-/** Contractions of J with a vector a row, however they are spelled, as an einsum in its canonical letters. */
+/** Rewrites contractions of J with one vector for each row as an einsum with canonical letters. */
 function asContractions(text: string): string {
   const spelled = text
     .replace(/bmm\(J,g\.unsqueeze\(-?\d\)\)\.squeeze\((?:-?\d)?\)/g, "einsum('nij,nj->ni',J,g)")
@@ -189,7 +189,7 @@ function asContractions(text: string): string {
   });
 }
 
-/** The commas within the text of an einsum have cut it into several operands: the text, then what it is of. */
+/** Joins the specification of an einsum, which was split at its commas; returns the specification, then the operands. */
 function splitSpecification(quoted: RegExpExecArray | null, first: string, rest: readonly string[]): readonly string[] {
   if (quoted) return [quoted[1] ?? '', ...rest];
   const end = rest.findIndex((part) => part.endsWith("'"));
@@ -200,14 +200,14 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
 const library =
   /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
-/** Without `return`, `dx =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =` in front. */
+/** Removes a leading `return`, `dx =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =`. */
 function withoutAssignment(expression: string): string {
   return expression
     .replace(/^\s*return\s+/, '')
     .replace(/^\s*(?:(?:const|let)\s+)?(?:[\w.]+|[d∂]\w+\s*\/\s*[d∂]\w+|\{[\w\s,]+\})\s*=(?!=)/, '');
 }
 
-/** The probabilities, one-hot targets and row counts that are spelled out, as the letters s, y and n. */
+/** Replaces expressions for the probabilities, one-hot targets and row counts by the letters s, y and n. */
 function asLetters(text: string): string {
   const letters = text
     .replace(/(?<![\w.])softmax\(x(?:,(?:axis=)?-?1)?\)|(?<![\w.])x\.softmax\((?:(?:axis=)?-?1)?\)/g, 's')
@@ -242,7 +242,7 @@ function asOperators(text: string): string {
   );
 }
 
-/** Calls of a function, the last one first, so that what is within them is rewritten before. */
+/** Rewrites the calls of a function, the last one first, so that calls inside arguments are rewritten before the outer call. */
 function rewritten(
   text: string,
   call: RegExp,
@@ -259,7 +259,7 @@ function rewritten(
   return result;
 }
 
-/** What stands between the parenthesis before `open` and the one that closes it, cut at its commas; null if none does. */
+/** The arguments from index `open`, just after a parenthesis, up to the closing parenthesis, split at commas; null if it is not closed. */
 function operandsFrom(text: string, open: number): readonly [string, ...string[]] | null {
   let depth = 0;
   let operand = '';

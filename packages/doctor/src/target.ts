@@ -2,17 +2,17 @@ import { formatShape, type Shape, SoftgradError, sameShape, type TensorInput, wi
 import { classesLast, placeOf, readValues } from './arrays.js';
 import { at, isSet, sizeAt } from './at.js';
 
-/** The target of a cross-entropy, with what its options make of it. (n, f) matrices, classes last. */
+/** The target of a cross-entropy with its options applied. (n, f) matrices, classes last. */
 export interface Target {
-  /** Its probabilities as they were given, or one-hot; 0 throughout in ignored rows. */
+  /** The given probabilities, or the one-hot rows of class indices; ignored rows are 0. */
   readonly given: Float64Array;
   /** The same after smoothing, class weights and the mask: the gradient of the summed losses is s Σy − y. */
   readonly y: Float64Array;
-  /** What PyTorch's mean divides by: the weight of the rows that count, or the number of rows. */
+  /** The divisor of PyTorch's mean: the sum of the weights of the rows that are not ignored, or the number of rows. */
   readonly divisor: number;
-  /** 0 for each row that is ignored; null where none is. */
+  /** 0 for each ignored row; null if no row is ignored. */
   readonly counted: Uint8Array | null;
-  /** Null where it was not said. */
+  /** Null if it was not given. */
   readonly labelSmoothing: number | null;
   readonly weight: Float64Array | null;
   /** True unless it was given as probabilities. */
@@ -121,7 +121,7 @@ export function readWeight(input: TensorInput, f: number): Float64Array {
   );
 }
 
-/** What a mask keeps, classes last. @throws ERR_SHAPE, ERR_VALUE */
+/** The mask as 1 for kept entries, classes last. @throws ERR_SHAPE, ERR_VALUE */
 export function readMask(input: TensorInput, shape: Shape, axis: number): Uint8Array {
   const mask = readValues('mask', input);
   const wrong = mask.data.findIndex((value) => value !== 0 && value !== 1);
@@ -134,7 +134,7 @@ export function readMask(input: TensorInput, shape: Shape, axis: number): Uint8A
   return Uint8Array.from(classesLast(broadcast(mask, shape), shape, axis));
 }
 
-/** The values repeated to a shape by NumPy's rule. @throws ERR_SHAPE */
+/** Broadcasts the values to a shape by NumPy's rule. @throws ERR_SHAPE */
 function broadcast(mask: { readonly shape: Shape; readonly data: Float64Array }, shape: Shape): Float64Array {
   const offset = shape.length - mask.shape.length;
   const fits = offset >= 0 && mask.shape.every((size, d) => size === 1 || size === shape[d + offset]);

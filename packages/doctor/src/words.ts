@@ -7,7 +7,7 @@ import type { Problem } from './problem.js';
 import { digitsOf, formatError, sentence } from './report.js';
 import type { Findings } from './search.js';
 
-/** What the numbers are, why, and what to compute instead where that is not simply the right gradient. */
+/** What the numbers are, why, and what to compute instead unless it is the correct gradient. */
 export interface Words {
   readonly what: string;
   readonly why: string;

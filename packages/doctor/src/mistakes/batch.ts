@@ -3,9 +3,9 @@ import { candidate, each, entries, lazily, type Mistake, scaled } from '../form.
 import type { Problem } from '../problem.js';
 import { jacobianEntries, rightLoss, rightProduct, vjp } from './right.js';
 
-/** Samples that act on each other, though each has a softmax of its own. */
+/** Mistakes that mix the samples of a batch, although each has its own softmax. */
 
-/** Most multiplications that a batch's summed Jacobian is worth. */
+/** The largest number of multiplications to spend on the summed Jacobian of a batch. */
 const affordable = 1e8;
 
 const batchContracted: Mistake = {
@@ -90,7 +90,7 @@ const batchJacobian: Mistake = {
       expressions: ['J.mean(axis=0)', 'J.sum(axis=0)'],
       gives: (problem) => {
         const { n, f } = problem;
-        // An (n, f) gradient with n = f has this shape too, and hardly ever is it this.
+        // If n = f, a gradient (n, f) has this shape too and is far more likely, so large ones are skipped.
         if (n === f && n * f * f > affordable) return [];
         const sum = summedJacobian(problem);
         const mean = scaled(columnSums(problem, problem.s), 1 / problem.n);

@@ -15,7 +15,7 @@ import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { jacobianEntries, lossGradient, vjp } from './right.js';
 
-/** Right arithmetic on the wrong numbers, or another function's derivative. */
+/** The correct formula applied to the wrong numbers, or the derivative of another function. */
 
 function rowsOf({ n, f }: Problem) {
   return { outer: n, classes: f, inner: 1 };
@@ -89,7 +89,7 @@ const softmaxOfUpstream: Mistake = {
   ],
 };
 
-/** Logits that can be multiplied: masked ones cannot. */
+/** The logits, unless some are masked: −Infinity cannot be multiplied. */
 function finiteLogits({ x }: Problem): Float64Array | null {
   return x?.every(Number.isFinite) ? x : null;
 }

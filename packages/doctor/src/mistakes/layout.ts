@@ -16,7 +16,7 @@ import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.
 import type { Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
 
-/** Right arithmetic along the wrong dimension, or in the wrong order. */
+/** The correct formula along the wrong dimension, or with dimensions in the wrong order. */
 
 interface Wrong {
   readonly along: string;
@@ -24,8 +24,8 @@ interface Wrong {
 }
 
 /**
- * The other ways of cutting an (n, f) matrix into rows: along each batch dimension, along neighbouring dimensions together
- * (as ONNX's softmax before opset 13 flattens all from its axis on), and (for more than one row) not at all.
+ * The wrong choices of the softmax dimensions of an (n, f) matrix: each batch dimension, adjacent dimensions together (ONNX's
+ * softmax before opset 13 flattens all dimensions from its axis on), and, for more than one row, the whole array.
  */
 function wrongRows({ batch, n, f, axis }: Problem): Wrong[] {
   const sizes = [...batch, f];
@@ -93,7 +93,7 @@ const wrongAxis: Mistake = {
         const { x, temperature } = problem;
         if (!x) return [];
         return wrongRows(problem).map(({ along, rows }) => {
-          // Rows of these do not add up to 1.
+          // The probabilities of one sample do not add up to 1 here.
           const wrong = softmaxRows(x, rows, temperature);
           const values = entries(
             problem,
@@ -150,7 +150,7 @@ function productAlong(problem: Problem, s: Float64Array, g: Float64Array, rows: 
   };
 }
 
-/** Σ s g and Σ s |g| of the row that an entry is in. */
+/** Σ s g and Σ s |g| over the row of each entry. */
 function summedAlong(s: Float64Array, g: Float64Array, rows: Rows) {
   const { outer, classes, inner } = rows;
   const sums = new Float64Array(outer * inner);
@@ -202,13 +202,13 @@ function relabelled(form: Form, kind: Kind, formula: (of: string) => string): Fo
   };
 }
 
-/** The matrix in the caller's layout, transposed and read in its old shape again, with classes last. */
+/** The matrix transposed in the caller's layout and reshaped to its original shape, with classes last. */
 function reshaped(values: Candidate['values'], { n, f, axis }: Problem): (k: number) => number {
   const valueAt = byIndex(values);
   return (k) => valueAt(axis === 1 ? (k % n) * f + Math.floor(k / n) : (k % f) * n + Math.floor(k / f));
 }
 
-/** Sums of rows that lost their dimension: of shape (n,), NumPy lays them along the classes. */
+/** Row sums without keepdims: NumPy broadcasts the shape (n,) along the classes. */
 const keepdimsMissing: Mistake = {
   id: 'keepdims-missing',
   name: 'keepdims missing',

@@ -2,7 +2,7 @@ import { at } from '../at.js';
 import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
 import { addsUp, everyLayer, vjp } from './right.js';
 
-/** Slips between the cross-entropy and its target. */
+/** Mistakes in how the cross-entropy uses its target. */
 
 const targetMissing: Mistake = {
   id: 'target-missing',
@@ -24,7 +24,7 @@ const targetIndexing: Mistake = {
       ...loss('s − 1 in the columns of the target', ['dx[:, target] -= 1'], (problem, y) => {
         const { s, n, f, temperature, target } = problem;
         const given = target?.given ?? y;
-        // Several labels a row are the columns that the target names.
+        // With several labels in a row, whole columns are not a recognizable mistake.
         if (!addsUp({ ...problem, y: given })) return null;
         const columns = new Set<number>();
         for (let k = 0; k < n * f; k++) if (given[k] === 1) columns.add(k % f);

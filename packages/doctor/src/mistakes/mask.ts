@@ -4,7 +4,7 @@ import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { rightLoss, rightProduct } from './right.js';
 
-/** Slips with the entries that a mask takes out. */
+/** Mistakes with masked entries. */
 
 const maskMissing: Mistake = {
   id: 'mask-missing',

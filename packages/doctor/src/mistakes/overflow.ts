@@ -5,7 +5,7 @@ import { innerProducts, rowMaxima } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { lossGradient, vjp } from './right.js';
 
-/** Where exp leaves the range of the floats: NaN and infinities that appear in known rows. */
+/** Mistakes by which exp overflows or underflows, so that NaN or infinities appear in predictable rows. */
 
 interface Precision {
   readonly name: string;
@@ -17,10 +17,10 @@ const precisions: readonly Precision[] = [
   { name: 'float32', round: Math.fround },
 ];
 
-/** What is taken off the logits before exp, by index. */
+/** What is subtracted from the logits before exp, by index. */
 interface Shift {
   readonly written: string;
-  /** True where no row can leave the range of the floats, as the least and the greatest of the rows' largest exponents tell. */
+  /** True if no row can overflow or vanish, judged by the minimum and maximum over the rows of each row's largest exponent. */
   inRange(exponents: { readonly least: number; readonly most: number }, f: number): boolean;
   of(x: Float64Array, problem: Problem): (k: number) => number;
 }
@@ -31,7 +31,7 @@ const noShift: Shift = {
   of: () => () => 0,
 };
 
-/** The largest entry of a row is at most so much below what is taken off it. */
+/** True if the largest entry of every row is so close to the shift that its exponential does not vanish. */
 function areNear({ least, most }: { readonly least: number; readonly most: number }): boolean {
   return least - most > leastExponent;
 }
@@ -64,7 +64,7 @@ function largestValue(x: Float64Array): number {
   return most;
 }
 
-/** Rows that leave the range of the floats by a mistake, in a precision. */
+/** The rows in which a mistake overflows or underflows in some precision. */
 interface BrokenRows {
   readonly id: string;
   readonly formula: string;
@@ -72,8 +72,8 @@ interface BrokenRows {
 }
 
 /**
- * The rows in which something leaves the range of the floats: exp(x / T) without a shift or with another row's, or a
- * probability that is rounded to 0 and divided by. One list for each way, float64 first; empty ones are left out.
+ * The rows that overflow or underflow: by exp(x / T) without a shift or with the shift of another row, or by a division by a
+ * probability that is rounded to 0. One list for each cause, float64 first; empty lists are left out.
  */
 export function brokenRows(problem: Problem): readonly BrokenRows[] {
   const { s, y, g, f } = problem;
@@ -114,7 +114,7 @@ function isDistribution(s: Float64Array): boolean {
   return sum > 0.5 && sum < 1.5;
 }
 
-/** exp((x − shift) / T) / Σ exp((x − shift) / T) in each of the precisions in which a row overflows or vanishes. */
+/** exp((x − shift) / T) / Σ exp((x − shift) / T) in each of the precisions in which a row overflows or underflows. */
 function shiftedSoftmaxes(
   problem: Problem,
   shift: Shift,
@@ -140,7 +140,7 @@ function shiftedSoftmax(
   let broken = false;
   for (let first = 0; first < n * f; first += f) {
     const sum = s.subarray(first, first + f).reduce((total, value) => round(total + value), 0);
-    // A row that is masked throughout is 0 in any case.
+    // A row in which every entry is masked is 0 without any mistake.
     if (sum === 0 && masked && !masked.keep.subarray(first, first + f).includes(1)) continue;
     broken ||= sum === 0 || sum === Number.POSITIVE_INFINITY;
     for (let k = first; k < first + f; k++) s[k] = at(s, k) / sum;
@@ -148,7 +148,7 @@ function shiftedSoftmax(
   return broken ? s : null;
 }
 
-/** Exponents within which a sum of f exponentials neither overflows nor vanishes, in float32 either. */
+/** The range of exponents in which a sum of exponentials neither overflows nor underflows in float32. */
 const largestExponent = 88;
 const leastExponent = -87;
 
@@ -162,7 +162,7 @@ function exponentsOf(problem: Problem, x: Float64Array): ReturnType<typeof range
   return found;
 }
 
-/** What becomes of the right formulas with a softmax that leaves the range of the floats. */
+/** The correct formulas, computed from a softmax that overflowed or underflowed. */
 function brokenForms(shifts: readonly Shift[], expressions: readonly string[]): readonly Form[] {
   const softmaxes = (problem: Problem) =>
     shifts.flatMap((shift) =>
@@ -232,7 +232,7 @@ function brokenGradients(problem: Problem, s: Float64Array, note: string): Candi
   return found;
 }
 
-/** A probability that is 0 in float32 or float64, and a division by it. */
+/** A division by a probability that is 0 in float32 or float64. */
 export const underflow: Mistake = {
   id: 'underflow',
   name: 'division by a probability that underflows',
@@ -267,7 +267,7 @@ export const underflow: Mistake = {
   ],
 };
 
-/** Numerators over the probabilities, and that through the Jacobian. */
+/** The numerators divided by the probabilities, and the product of that with the Jacobian. */
 function divided(
   problem: Problem,
   s: Float64Array,
@@ -283,7 +283,7 @@ function divided(
   return [candidate(`${written} in ${name}`, g), candidate(`J (${written}) in ${name}`, through)];
 }
 
-/** The right product, but for the rows in which g / s is infinite; none where exp itself overflows, which says it all. */
+/** The correct product with NaN in the rows in which g / s is infinite; none if exp itself overflows, which is reported instead. */
 function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, precision: Precision): Candidate[] {
   if (shiftedSoftmaxes(problem, noShift, [precision]).length > 0) return [];
   const { f } = problem;
@@ -295,7 +295,7 @@ function whereDivided(problem: Problem, s: Float64Array, g: Float64Array, precis
   return [candidate(`s ⊙ (g − ⟨s, g⟩), NaN by g / s in ${precision.name}`, values)];
 }
 
-/** Where people clip: Keras, scikit-learn and hand-written losses. */
+/** Common clipping thresholds, as in Keras, scikit-learn and hand-written losses. */
 const clips = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15] as const;
 
 const clippedProbabilities: Mistake = {
@@ -312,7 +312,7 @@ const clippedProbabilities: Mistake = {
         const { y } = problem;
         if (!y) return [];
         const least = leastOfTarget(problem);
-        // Where nothing is that small, clipping changes nothing that could be seen.
+        // If no probability is that small, clipping has no visible effect.
         const visible = clips.filter((epsilon) => least < 30 * epsilon);
         return visible.flatMap((epsilon) =>
           lossFactors(problem).flatMap(({ factor, over }) =>
@@ -324,7 +324,7 @@ const clippedProbabilities: Mistake = {
   ],
 };
 
-/** The least probability of a target in the whole of the batch. */
+/** The smallest probability of a target in the whole batch, also if the problem is a sample. */
 function leastOfTarget(problem: Problem): number {
   const { s, y } = problem.whole ?? problem;
   let least = Number.POSITIVE_INFINITY;
@@ -334,11 +334,11 @@ function leastOfTarget(problem: Problem): number {
 
 interface Clip {
   readonly epsilon: number;
-  /** True where a target's probability is below it. */
+  /** True if the probability of some target is below `epsilon`. */
   readonly reached: boolean;
 }
 
-/** Below this, a probability that is clipped does not show beside the 1 of the target. */
+/** Clipping to less than this is not visible in s − 1 at the target. */
 const leastVisible = 1e-5;
 
 function clippedLosses(
@@ -349,7 +349,7 @@ function clippedLosses(
   over: string,
 ): Candidate[] {
   const { s, f, temperature } = problem;
-  /** J (−y ⊙ upstream(s)) with the sums over the targets alone; entries are computed when they are looked at. */
+  /** J (−y ⊙ upstream(s)); sums only over the entries of the target, and computes entries on access. */
   const through = (upstream: (probability: number) => number) => {
     const g = (k: number) => (at(y, k) > 0 ? -at(y, k) * upstream(at(s, k)) * factor : 0);
     const inner = new Float64Array(problem.n);

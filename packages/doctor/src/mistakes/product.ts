@@ -17,11 +17,11 @@ import {
 import { batchSize, type Problem } from '../problem.js';
 import { everyLayer, jacobianEntries, lossGradient, vjp } from './right.js';
 
-/** Slips in the product with the upstream gradient: left out, done twice, or half of the formula missing. */
+/** Mistakes in the product with the upstream gradient: left out, applied twice, or with part of the formula missing. */
 
 const vjpFormula = 'dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩)';
 
-/** The terms of forms that do not multiply by s: the row's largest |g|. */
+/** The magnitude of the terms of formulas without the factor s: the largest |g| of the row. */
 function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
   const { n, f, temperature } = problem;
   const largest = new Float64Array(n);
@@ -68,7 +68,7 @@ const jacobianTwice: Mistake = {
       expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
       gives: (problem) => {
         const { y, g, layer } = problem;
-        // Of a softmax layer whose upstream is known, that upstream is in the probabilities.
+        // For layer 'softmax', a given upstream gradient is one with respect to the probabilities, so J is not applied twice.
         if (!y || (layer === 'softmax' && g)) return [];
         const { terms, values } = cotangent(problem, '', lossGradient(problem, y));
         const unscaled = vjp(problem, values);
@@ -83,7 +83,7 @@ const jacobianTwice: Mistake = {
   ],
 };
 
-/** Sum and mean, whichever was said, and what a weighted mean divides by. */
+/** Sum and mean, whichever reduction was given, and the divisor of a weighted mean. */
 function anyReduction(problem: Problem): readonly Pick<LossFactor, 'factor' | 'over'>[] {
   const all = [{ factor: 1, over: '' }, { factor: 1 / batchSize(problem), over: ' / n' }, ...lossFactors(problem)];
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
@@ -165,7 +165,7 @@ const diagonalMissing: Mistake = {
   what: 'the part off the diagonal alone, −s sᵀ (multiplied by the upstream: −s ⟨s, g⟩)',
   why: `J = diag(s) − s sᵀ: the diagonal is s_i (1 − s_i), so the product is ${vjpFormula}.`,
   forms: [
-    // With g = −y / s it is s, and the name for that is that the target was not subtracted.
+    // With g = −y / s this is s, which is the mistake 'target-missing'.
     product('−s ⟨s, g⟩', ['-s * (s * g).sum(axis=1, keepdims=True)'], (problem, g) =>
       g.symbol === 'g' ? each(problem, (k, row) => (-at(problem.s, k) * at(g.inner, row)) / problem.temperature) : null,
     ),

@@ -21,13 +21,13 @@ import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
 import { inputRounding, openJacobian, openLoss, openProduct } from '../input-rounding.js';
 import { batchSize, type Layer, type Problem } from '../problem.js';
 
-/** s ⊙ (g − ⟨s, g⟩) / T: softmax's product, whatever the layer is. */
+/** s ⊙ (g − ⟨s, g⟩) / T: the vector-Jacobian product of softmax, also if the layer is another one. */
 export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem.s): Float64Array {
   const rows = { outer: problem.n, classes: problem.f, inner: 1 };
   return scaled(vjpRows(s, g, rows), 1 / problem.temperature);
 }
 
-/** The layer's own product with an upstream gradient of its output. */
+/** The vector-Jacobian product of the layer. */
 export function throughLayer(problem: Problem, g: Cotangent, ofCotangent: Float64Array | null = null): Candidate {
   const { s, n, f, temperature, layer } = problem;
   const over = overTemperature(problem);
@@ -59,7 +59,7 @@ export function lossGradient(problem: Problem, y: Float64Array): Float64Array {
 /** The Jacobian's entries (s_i δ_ij − s_i s_j) / T. */
 export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): (k: number) => number {
   const { f, temperature } = problem;
-  // 1 − s_i as the sum of the others: nothing cancels where s is nearly one-hot.
+  // Compute 1 − s_i as the sum of the other probabilities, which avoids cancellation where s is nearly one-hot.
   const others = s.map((value, k) => {
     if (value < 0.5) return 1 - value;
     const first = k - (k % f);
@@ -127,7 +127,7 @@ export const rightProduct: Form = {
   ),
 };
 
-/** What a cross-entropy's gradient is called, with what its options make of the target. */
+/** The formula of the gradient of a cross-entropy, with its options. */
 function lossFormula(problem: Problem): string {
   if (problem.layer === 'sigmoid') return 'σ − y';
   const { labelSmoothing, weight, counted } = problem.target ?? {};
@@ -139,7 +139,7 @@ function lossFormula(problem: Problem): string {
   return [addsUp(problem.whole ?? problem) ? 's − y' : 's Σy − y', ...options].join(', ');
 }
 
-/** True where the target of every row that counts adds up to 1. */
+/** True if the target adds up to 1 in every row that is not ignored. */
 export function addsUp({ y, target, n, f }: Problem): boolean {
   if (!y) return true;
   for (let row = 0; row < n; row++) {
@@ -149,7 +149,7 @@ export function addsUp({ y, target, n, f }: Problem): boolean {
   return true;
 }
 
-/** Where nobody said how the losses are added up, a mean over one dimension of the batch and a sum over the others is right too. */
+/** If the reduction is unknown, a mean over one dimension of the batch and a sum over the others is correct too. */
 export function rightFactors(problem: Problem): readonly LossFactor[] {
   const { y, batch, axis, reduction, layer } = problem;
   const all = lossFactors(problem);
@@ -194,7 +194,7 @@ export const rightLoss: Form = {
   }),
 };
 
-/** How a loss of the probabilities is averaged: over nothing, rows, classes, or all entries. */
+/** The possible means of a loss of the probabilities: none, over rows, over classes, or over all entries. */
 function averages(problem: Problem): readonly (readonly [divisor: number, over: string])[] {
   const { f } = problem;
   const n = batchSize(problem);
@@ -206,7 +206,7 @@ function averages(problem: Problem): readonly (readonly [divisor: number, over: 
   ];
 }
 
-/** Losses of the probabilities, by their upstream gradient, with what that is multiplied by. */
+/** Losses of the probabilities: their gradient with respect to s, and the multiples of it that belong to known losses. */
 const probabilityLosses: readonly {
   upstream(s: number, y: number): number;
   readonly losses: readonly (readonly [factor: number, loss: string])[];
@@ -223,7 +223,7 @@ const probabilityLosses: readonly {
     upstream: (_, y) => -y,
     losses: [
       [1, '1 − Σ y s'],
-      // Of a one-hot target that is ‖s − y‖₁.
+      // For a one-hot target this is ‖s − y‖₁.
       [2, '2 (1 − Σ y s)'],
     ],
   },
@@ -238,13 +238,13 @@ function openUpstream(problem: Problem): Float64Array | null {
   return s.map((value, k) => value + (y ? at(y, k) : 0));
 }
 
-/** The gradients of squared and absolute errors of the probabilities, which do go through the Jacobian. */
+/** The gradients of squared and absolute errors of the probabilities, which are multiplied by the Jacobian. */
 export const rightProbabilityLoss: Form = {
   kind: 'gradient',
   expressions: [],
   gives: (problem) => {
     const { y, g, s, fused, layer } = problem;
-    // An upstream that was given says what the loss is.
+    // A given upstream gradient determines the loss.
     if (!y || (g && !fused) || layer === 'cross-entropy' || layer === 'log-softmax') return [];
     return probabilityLosses.flatMap(({ upstream, losses }) => {
       const values = s.map((value, k) => upstream(value, at(y, k)));
@@ -259,7 +259,7 @@ export const rightProbabilityLoss: Form = {
   },
 };
 
-/** The gradient of the last class's probability, where nobody said what the loss is: it is the last column of the Jacobian. */
+/** The gradient of the probability of the last class, if the loss is unknown. It equals the last column of the Jacobian, the mistake 'one-column'. */
 const rightLastProbability: Form = {
   kind: 'gradient',
   expressions: [],
@@ -277,7 +277,7 @@ export function times(values: Numbers, factor: number): Numbers {
   return typeof values === 'function' ? (k) => values(k) * factor : scaled(values, factor);
 }
 
-/** Soft targets at a temperature: distillation multiplies the loss by T² so that its gradient does not shrink with 1/T². */
+/** Soft targets at a temperature: distillation multiplies the loss by T², so that its gradient does not shrink like 1/T². */
 const rightDistilled: Form = {
   kind: 'gradient',
   expressions: [],
@@ -291,7 +291,7 @@ const rightDistilled: Form = {
   },
 };
 
-/** The Jacobian, whether or not it is what was asked for. */
+/** The Jacobian of the layer. */
 export const rightJacobian: Form = {
   kind: 'jacobian',
   expressions: [
@@ -307,13 +307,13 @@ export const rightJacobian: Form = {
   },
 };
 
-/** The Jacobian as an answer: it is none where it still has to be multiplied. */
+/** The Jacobian as a correct result: only if there is no upstream gradient or target to multiply it by. */
 const wantedJacobian: Form = {
   ...rightJacobian,
   gives: (problem) => (problem.g || problem.y ? [] : rightJacobian.gives(problem)),
 };
 
-/** A sigmoid's derivatives alone: one number an entry. */
+/** The elementwise derivative of a sigmoid. */
 const slope: Form = {
   kind: 'gradient',
   expressions: [],
@@ -339,13 +339,14 @@ export function isAdvised({
 
 const advised: readonly Form[] = [rightProduct, rightLoss, rightJacobian, wantedJacobian, slope];
 
-/** Layers of which explanations hold that do not depend on the function. */
+/** All layers, for explanations that do not depend on the function of the layer. */
 export const everyLayer: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
 
+/** Of softmax, and of a cross-entropy of logits. */
 const whyOfSoftmax =
   'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.';
 
-/** The same of the layer. */
+/** Why the right derivative of a layer is what it is. */
 export function whyRight(layer: Layer | null): string {
   if (layer === 'sigmoid') {
     return 'J is diagonal, σ ⊙ (1 − σ), and the gradient is g ⊙ σ ⊙ (1 − σ), which for the binary cross-entropy is σ − y.';

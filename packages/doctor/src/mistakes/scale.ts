@@ -3,12 +3,12 @@ import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import { batchSize as batchRows, type Problem } from '../problem.js';
 import { everyLayer, rightFactors, rightJacobian, rightLoss, rightProduct, times } from './right.js';
 
-/** The right derivative times a factor that does not belong there. */
+/** The correct derivative times a wrong factor. */
 
 interface Factor {
   readonly symbol: string;
   readonly value: number;
-  /** What stands in the formula in place of the division by T. */
+  /** Replaces the division by T at the end of the formula. */
   readonly suffix?: string;
 }
 
@@ -22,7 +22,7 @@ const signFlipped: Mistake = {
   why: 'The loss −Σ y log s falls where s_t rises, so its gradient is s − y, not y − s; and g = −y / s carries a minus.',
   forms: multiples(
     flipped,
-    // The same for the losses' sum and their mean.
+    // The same factors for losses: a flipped sign applies to every reduction.
     flipped,
     ['y - s', '(y - s) / n', '-s * (g - (s * g).sum(axis=1, keepdims=True))'],
   ),
@@ -41,7 +41,7 @@ const batchSize: Mistake = {
   ),
 };
 
-/** The batch's number of rows, of classes, and where it has several dimensions their sizes; 1 is no factor. */
+/** Factors from the number of rows, the number of classes and, for a batch of several dimensions, their sizes; without 1. */
 function batchFactors(problem: Problem): Factor[] {
   const { f, batch, axis } = problem;
   const n = batchRows(problem);
@@ -58,7 +58,7 @@ function batchFactors(problem: Problem): Factor[] {
   return all.filter(({ value }) => value !== 1);
 }
 
-/** The factors of a cross-entropy's gradient that fit no reduction. */
+/** The factors of the gradient of a cross-entropy that do not belong to any reduction. */
 function lossBatchFactors(problem: Problem): Factor[] {
   const { f, shape, reduction } = problem;
   const n = batchRows(problem);
@@ -106,7 +106,7 @@ const temperature: Mistake = {
   ],
 };
 
-/** What a right formula becomes that ends in a division by T. */
+/** Wrong factors that replace the division by T. */
 function temperatureFactors({ temperature: t }: Problem): Factor[] {
   if (t === 1) return [];
   return [
@@ -116,7 +116,7 @@ function temperatureFactors({ temperature: t }: Problem): Factor[] {
   ];
 }
 
-/** The problem of somebody who forgot that there is a temperature. */
+/** The same problem at the temperature 1; null if the temperature is 1 or the logits are unknown. */
 function atTemperatureOne(problem: Problem): Problem | null {
   const { x, n, f, layer } = problem;
   if (!x || problem.temperature === 1) return null;
@@ -124,7 +124,7 @@ function atTemperatureOne(problem: Problem): Problem | null {
   return { ...problem, temperature: 1, s };
 }
 
-/** Forms for the right product and Jacobian times each of `factors`, and for s − y of the summed loss times each of `lossFactors`. */
+/** Forms of the correct product and Jacobian times each of `factors`, and of s − y of the summed loss times each of `lossFactors`. */
 function multiples(
   factors: (problem: Problem) => readonly Factor[],
   lossFactors: (problem: Problem) => readonly Factor[],
@@ -162,7 +162,7 @@ function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, 
     values: times(values, value),
     terms: times(terms, size),
   };
-  // Any other factor changes what the losses' sum and their mean are.
+  // Any factor other than −1 leaves the reduction undetermined.
   return value === -1 && reduction ? { ...multiple, reduction } : multiple;
 }
 

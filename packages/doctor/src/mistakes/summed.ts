@@ -15,9 +15,9 @@ import { batchSize, type Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { lossGradient } from './right.js';
 
-/** The Jacobian made to fit the signal's shape by adding up its entries or leaving them out. */
+/** The Jacobian reduced to the shape of the logits, by summing its entries or selecting some of them. */
 
-/** The same zeros in a shape that another sum, over the wrong axis, or a transpose gives. */
+/** The row sums, which are 0, in a shape that results from a further sum or a transpose. */
 function zeros(kind: Kind, formula: string, terms: (problem: Problem) => Numbers): Form {
   return {
     kind,
@@ -30,7 +30,7 @@ const oneTerm =
   'One term of the sum alone is not 0; added up over all k (δ is 1 for k = 0) they are. Of a batch, np.roll needs axis=1.';
 const rolled = 'Of a batch: for one row, np.roll needs no axis.';
 
-/** The sum over np.roll as people write it, each with what must hold. */
+/** Common spellings of the sum over np.roll, each with its condition. */
 const rolls: readonly (readonly [expression: string, caveat: string])[] = [
   ['s * (delta - np.roll(s, k))', oneTerm],
   ['s * (delta - np.roll(s, k, axis=1))', oneTerm],

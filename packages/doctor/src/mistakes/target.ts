@@ -4,7 +4,7 @@ import { batchSize, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, everyLayer, lossGradient } from './right.js';
 
-/** The right loss with another target than the one that was given, or with an option of it left out. */
+/** The gradient of the correct loss for another target than the given one, or without one of its options. */
 
 const targetSum: Mistake = {
   id: 'target-sum',
@@ -19,7 +19,7 @@ const targetSum: Mistake = {
   ],
 };
 
-/** Each row's target moved by some classes; `wrap` says whether what leaves at one end enters at the other. */
+/** The target shifted by some classes; with `wrap`, entries that leave at one end enter at the other, as in np.roll. */
 function shifted({ f }: Problem, y: Float64Array, by: number, wrap: boolean): Float64Array {
   return y.map((_, k) => {
     const from = (k % f) - by;
@@ -80,7 +80,7 @@ const partlyAveraged: Mistake = {
   ],
 };
 
-/** What a loss gives whose target is made of the given one in another way. */
+/** A form for the gradient of a loss whose target is computed from the given one in a wrong way. */
 function otherTarget(formula: string, make: (problem: Problem) => Float64Array | null): Form {
   return loss(formula, [], (problem) => {
     const y = make(problem);
@@ -110,7 +110,7 @@ const labelSmoothing: Mistake = {
   ],
 };
 
-/** The target smoothed by another rule, where an ε was given. */
+/** The target smoothed by another rule; null if no label smoothing was given. */
 function smoothed(
   problem: Problem,
   rule: (epsilon: number, classes: number, y: number) => number,
