@@ -109,9 +109,10 @@ function comparable({ g, y }: Problem, found: Findings): Findings {
 function explain(problem: Problem, readings: readonly Reading[], onProgress: DiagnoseOptions['onProgress']): Findings {
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
   const numbers = given[0]?.data ?? new Float64Array();
-  const precision = precisionOf(numbers);
   const exact = noiseLevels(problem.f, isFloat32(numbers));
   const rounding = inputRounding(problem);
+  const precision =
+    precisionOf(numbers) ?? (rounding && numbers.every((value) => value === 0) ? printedZeros(numbers) : null);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
   const ranked = rank(problem, given, [...exact, ...coarse], onProgress);
   const [plain = []] = ranked;
@@ -201,6 +202,10 @@ function fittingExactly(
 
 /** Numbers up to this are printed as 0 with three decimals. */
 const printedAsZero = 5e-4;
+
+function printedZeros(numbers: Float64Array): Precision {
+  return { name: 'a printout in which they are 0', slack: numbers.map(() => printedAsZero), unit: 0 };
+}
 
 /** The correct derivative, if it fits within the precision inferred from the numbers; null otherwise. */
 function rightWithin(rounded: readonly Match[], plain: readonly Match[], numbers: Float64Array): Match | null {

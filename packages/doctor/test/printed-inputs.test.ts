@@ -200,6 +200,16 @@ test.each(Object.entries(copied))(
   },
 );
 
+test('zeros of a printout may be right of an upstream that was printed too', () => {
+  // s (g − ⟨s, g⟩) is 0.00075, which is no 0 of 3 decimals; of an upstream of 0.002 it would be 0.0005, which is one.
+  const input = { probabilities: [[0.501, 0.499]], upstream: [[0.003, 0]] };
+  const zeros = diagnose({ ...input, gradient: [[0, 0]] });
+  expect(zeros.verdict).toBe('ambiguous');
+  expect(zeros.matches.map(({ id }) => id)).toEqual(expect.arrayContaining(['right', 'row-sum']));
+  const large = diagnose({ ...input, upstream: [[0.103, 0]], gradient: [[0, 0]] });
+  expect(large.matches.map(({ id }) => id)).not.toContain('right');
+});
+
 test('digits beyond those of the printout tell a mistake from what is right', () => {
   const input = {
     probabilities: [
