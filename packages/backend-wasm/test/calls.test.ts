@@ -117,6 +117,14 @@ test.each<[string, Extent, Extent, Extent, string]>([
     [1, 1, 4],
     '1 3 4 out a 0 4 1 b 0 0 1): 4 units, work 0',
   ],
+  ['one number for each outer', [2, 3, 4], [2, 1, 1], [2, 3, 4], '2 3 4 out a 1 0 0 b 12 4 1): 4 units, work 0'],
+  [
+    'a single class and one row for all',
+    [2, 1, 4],
+    [2, 1, 4],
+    [1, 1, 4],
+    '2 1 4 out a 4 0 1 b 0 0 1): 4 units, work 0',
+  ],
   ['no element', [0, 3, 4], [0, 3, 4], [0, 3, 4], '0 3 4 out a 12 4 1 b 12 4 1): 4 units, work 0'],
 ])('the loops over %s', (_, extent, a, b, expected) => {
   const { basis, calls, storage } = recorded();
@@ -175,6 +183,7 @@ describe('the heap', () => {
     const fresh = countedMemory(60_000);
     expect(() => createHeap(fresh.memory, 0).allocate(heapLimit - 127)).toThrow('cannot allocate');
     expect(() => createHeap(fresh.memory, 0).allocate(heapLimit + 1)).toThrow('cannot allocate');
+    expect(() => createHeap(fresh.memory, 0).allocate(2 ** 53 - 1)).toThrow(`cannot allocate ${2 ** 53 - 1} bytes`);
     expect(fresh.grown).toEqual([]);
     const near = countedMemory(65_000);
     createHeap(near.memory, 0).allocate(65_100 * 65_536);
