@@ -43,8 +43,8 @@ const sources = {
   'backend-webgpu': ['src/**/*.ts'],
   // Only browsers execute the two engines.
   'backend-gpujs': ['src/**/*.ts', '!src/engines/gl.ts', '!src/engines/webgpu.ts'],
-  // Only browsers execute the two shading languages.
-  'backend-tfjs': ['src/**/*.ts', '!src/verbs/webgl.ts', '!src/verbs/webgpu.ts'],
+  // Only browsers execute the two shading languages, and bundlers must find the literal URLs of wasm-files.ts.
+  'backend-tfjs': ['src/**/*.ts', '!src/verbs/webgl.ts', '!src/verbs/webgpu.ts', '!src/wasm-files.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
   // The command's process and the processes of its benchmarks load these from dist.

@@ -148,3 +148,16 @@ test('the sum of a long row of cotangents is as exact as that of a short one', a
   const expected = 0.1 - 0.1 * p;
   expect(Math.max(...Array.from(dx.subarray(0, 100), (d) => Math.abs(d - expected)))).toBeLessThan(2 ** -50);
 });
+
+test('derivatives of the smallest cotangents keep their bits', async () => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    const smallest = dtype === 'float64' ? 2 ** -1074 : 2 ** -149;
+    const y = tensor([[1, 1, 1, 1].map((p) => Math.log(p / 4))], { dtype, backend });
+    const g = tensor([[64, 0, -16, 16].map((multiple) => multiple * smallest)], { dtype, backend });
+    // g − Σ g / 4, exactly.
+    const dx = await logSoftmax.vjp(y, g).data();
+    expect(Array.from(dx, (d) => d / smallest)).toEqual([48, -16, -32, 0]);
+    const dy = await logSoftmax.jvp(y, g).data();
+    expect(Array.from(dy, (d) => d / smallest)).toEqual([48, -16, -32, 0]);
+  }
+});

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WorkerStart } from '../src/job.js';
 import { spawner, threadsMissing } from '../src/spawn.js';
@@ -106,6 +107,43 @@ describe("a browser's worker", () => {
   ])('from %o is a module', async (source, url) => {
     await spawner(source)();
     expect(FakeWorker.started.map((worker) => [worker.url, worker.options])).toEqual([[url, { type: 'module' }]]);
+  });
+});
+
+describe("Node's worker", () => {
+  function open() {
+    const log: unknown[] = [];
+    const worker = Object.assign(new EventEmitter(), {
+      unref: () => log.push('unref'),
+      postMessage: (message: unknown) => log.push(message),
+      terminate: async () => log.push('terminated'),
+    });
+    return { log, worker, opened: spawner(() => worker)() };
+  }
+
+  test('is ready when it answers, keeps no process alive after that, and is lost when it ends', async () => {
+    const { log, worker, opened } = open();
+    const thread = await opened;
+    let lost = 0;
+    thread.onLost(() => lost++);
+    thread.start(start);
+    worker.emit('message', '');
+    await thread.ready;
+    expect([log, lost]).toEqual([[start, 'unref'], 0]);
+    worker.emit('exit', 1);
+    expect(lost).toBe(1);
+    thread.terminate();
+    expect(log.at(-1)).toBe('terminated');
+  });
+
+  test.each([
+    ['error', new Error('no such file'), 'no such file'],
+    ['exit', 3, 'the worker thread ended with code 3'],
+  ])('that has an %s before rejects', async (event, value, message) => {
+    const { worker, opened } = open();
+    const thread = await opened;
+    worker.emit(event, value);
+    await expect(thread.ready).rejects.toThrow(message);
   });
 });
 

@@ -175,3 +175,32 @@ test('a buffer may be as large as the limit, and is freed once', async () => {
   );
   device.destroy();
 });
+
+test('bytes of each operation are counted, and outputs that are left out have a program of their own', async () => {
+  const device = await newNullDevice();
+  const backend = await webgpu.open({ device });
+  const [x, y, out] = [6, 6, 6].map((length) => backend.alloc(length, 'float32'));
+  const extent = [1, 2, 3] as const;
+  backend.basis.binary(out, 'add', { buffer: x, extent }, { buffer: y, extent }, extent);
+  backend.basis.binary(out, 'add', { buffer: x, extent }, 2, extent);
+  backend.basis.unary(out, 'exp', x, 6);
+  const { operations } = backend.statistics();
+  expect(operations['basis.binary']).toEqual({ calls: 2, dispatches: 2, bytesRead: 3 * 24, bytesWritten: 2 * 24 });
+  expect(operations['basis.unary']).toEqual({ calls: 1, dispatches: 1, bytesRead: 24, bytesWritten: 24 });
+  const rows = { outer: 2, classes: 3, inner: 1 };
+  const target = { kind: 'indices', buffer: backend.alloc(2, 'int32') } as const;
+  const parameters = { temperature: 1, mask: null, target, weight: null, labelSmoothing: 0, ignoreIndex: -1, scale: 1 };
+  const loss = backend.alloc(2, 'float32');
+  const before = backend.statistics().pipelines;
+  for (const outputs of [
+    { loss, gradient: null },
+    { loss: null, gradient: out },
+    { loss, gradient: out },
+    { loss, gradient: null },
+  ])
+    backend.kernels.crossEntropy(outputs, x, rows, parameters);
+  expect(backend.statistics().pipelines - before).toBe(3);
+  await backend.sync();
+  backend.close();
+  device.destroy();
+});

@@ -61,6 +61,13 @@ describe('inputs', () => {
     expect(Math.max(...directions) - Math.min(...directions)).toBeGreaterThan(1.8);
   });
 
+  test('there is one row if it repeats its entries, however many results are asked for', () => {
+    const [input] = accuracyInputs([2 ** 18 + 2]);
+    if (!input) throw new Error('no input');
+    const { rows, period, repeats, logits } = accuracyData(input, 'float32', 2 ** 20);
+    expect([rows, period, repeats, logits.length]).toEqual([1, 2 ** 17 + 1, 2, 2 ** 17 + 1]);
+  });
+
   test('nearly one-hot rows have 1 − s from ½ to 2⁻⁶¹', () => {
     const { rows, logits } = accuracyData(named('nearly one-hot', 4), 'float64', 56);
     expect(rows).toBe(14);

@@ -343,6 +343,35 @@ test('jax runs as often as a batch says, and leaves no navigator behind that Nod
   expect(globalThis.navigator).toBe(present);
 });
 
+test('one thread is what onnxruntime-web is told, and jax without WebAssembly gives the reason', async () => {
+  const { env } = (await import('onnxruntime-web')) as unknown as {
+    readonly env: { readonly wasm: { numThreads?: number } };
+  };
+  env.wasm.numThreads = 7;
+  await (await peer('onnxruntime-node')).close();
+  expect(env.wasm.numThreads).toBe(7);
+  await (await peer('onnxruntime-web')).close();
+  expect(env.wasm.numThreads).toBe(1);
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  vi.doMock('@jax-js/jax', () => ({ init: async () => ['webgpu'] }));
+  expect(await peers.jax?.open()).toBe('jax-js has no wasm device here');
+  vi.doUnmock('@jax-js/jax');
+  expect(Object.getOwnPropertyDescriptor(globalThis, 'navigator')).toEqual(before);
+});
+
+test("gpu.js leaves the browser's GPU as it was, and the reason is given if it does not load", async () => {
+  vi.stubGlobal('GPU', 'of the browser');
+  vi.doMock('gpu.js', () => {
+    Reflect.set(globalThis, 'GPU', 'of gpu.js');
+    return { default: { GPU: class {} } };
+  });
+  expect(await peers['gpu.js']?.open()).toMatchObject({ name: 'gpu.js' });
+  expect(Reflect.get(globalThis, 'GPU')).toBe('of the browser');
+  vi.doMock('gpu.js', () => ({ default: {} }));
+  expect(await peers['gpu.js']?.open()).toMatch(/^does not load: .*constructor/);
+  vi.doUnmock('gpu.js');
+});
+
 test('gpu.js runs three kernels as often as a batch says, and closing destroys it', async () => {
   const module = (await import('gpu.js')) as unknown as { readonly GPU: { readonly prototype: Gpu } };
   interface Gpu {

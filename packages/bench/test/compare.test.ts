@@ -65,6 +65,8 @@ describe('a report compared with a changed copy of itself', () => {
     };
     expect(compareReports(report, now).changes.some(({ verdict }) => verdict === 'slower')).toBe(true);
     expect(compareReports(report, noisy).changes.some(({ verdict }) => verdict === 'slower')).toBe(false);
+    expect(compareReports(noisy, report).changes.some(({ verdict }) => verdict === 'faster')).toBe(false);
+    expect(compareReports(now, report).changes.some(({ verdict }) => verdict === 'faster')).toBe(true);
   });
 
   test('a machine that is half as fast makes no contender slower than the baseline', () => {
@@ -92,6 +94,19 @@ test('reports of different machines list the differences, and only relative time
   expect(comparisonTable(comparison).notes).toContain(
     `the environments differ: processor: ${report.environment.processor}, then Abacus 3`,
   );
+});
+
+test('a loop without a time in one of the reports is not compared', () => {
+  const skipped = (of: BenchReport): BenchReport => ({
+    ...of,
+    workloads: of.workloads.map((workload) => ({
+      ...workload,
+      results: workload.results.map((result) => ({ ...result, samples: { ...result.samples, reused: [[null]] } })),
+    })),
+  });
+  const modes = (then: BenchReport, now: BenchReport) => compareReports(then, now).changes.map(({ mode }) => mode);
+  expect(modes(skipped(report), report)).toEqual(['allocating', 'allocating']);
+  expect(modes(report, skipped(report))).toEqual(['allocating', 'allocating']);
 });
 
 test('workloads and contenders in only one of the reports are listed', () => {

@@ -1,5 +1,7 @@
+import { availableParallelism, cpus } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import type { ContenderSource, Job } from '../src/contender.js';
+import { environment } from '../src/environment.js';
 import { naive } from '../src/peers/naive.js';
 import { type BenchProgress, runBench } from '../src/run.js';
 import { quick, shapeOf, small, source, withResult } from './contenders.js';
@@ -26,6 +28,18 @@ describe('a run', () => {
     expect(right.samples.reused?.[0]).toHaveLength(3);
     expect(right.bound?.share).toBeGreaterThan(0);
     expect(right.firstCallMs).toBeGreaterThan(0);
+  });
+
+  test('the environment names this Node, and its processor', () => {
+    const { date, ...here } = environment();
+    expect(Math.abs(Date.parse(date) - Date.now())).toBeLessThan(60_000);
+    expect(here).toEqual({
+      runtime: `Node ${process.versions.node}, V8 ${process.versions.v8}`,
+      platform: `${process.platform} ${process.arch}`,
+      processor: cpus()[0]?.model.trim() || 'unknown',
+      logicalProcessors: availableParallelism(),
+      crossOriginIsolated: true,
+    });
   });
 
   test('the cost of a call is measured where it can dominate', async () => {
