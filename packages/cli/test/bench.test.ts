@@ -73,16 +73,16 @@ test('the rounds of several processes are combined, and the processes take optio
   expect(stderr).toContain('--no-such-option');
 });
 
-test('without --backends all are timed, one shape after another, with a bar', async () => {
+test('without --backends and --peers all backends and two other libraries are timed, one shape after another, with a bar', async () => {
   const cpu = await ownBackends.load('cpu');
   using bars = watchBars();
   const args = ['bench', '--ops', 'softmax', '--shapes', '8x5,4x3', '--rounds', '1', '--sample-ms', '1'];
   const options = { backends: fakeBackends({ cpu }), terminal: true };
-  const { stdout } = await softgrad([...args, '--peers', 'none'], options);
+  const { stdout } = await softgrad(args, options);
   expect(stdout).toMatch(/^softmax 8×5 float32.*\n┌[\s\S]*\nsoftmax 4×3 float32.*\n┌/);
   expect(bars.totals()).toContain(2);
   expect(bars.steps().at(-1)?.[1]).toBe(2);
-  expect(stdout).toMatch(/\ncpu: /);
+  for (const name of ['cpu', 'naive', 'tfjs-cpu']) expect(stdout).toContain(`\n${name}: `);
 });
 
 test('a table of a report has its title above it and its notes below, and may have no rows', () => {

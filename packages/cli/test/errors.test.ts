@@ -163,6 +163,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: --weight infinite\.json: \[1\] is Infinity; expected a finite number/,
     ],
     [
+      'a first weight that is NaN',
+      ['cross-entropy', good, '--target', '0,1,2,0', '--weight', folder.write('nan-first.json', '[NaN, 1, 1]')],
+      /^softgrad: --weight nan-first\.json: \[0\] is NaN; expected a finite number/,
+    ],
+    [
       'classes of another number',
       ['cross-entropy', good, '--target', '0,2'],
       /^softgrad: 0,2: a target of shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities/,
@@ -340,6 +345,11 @@ describe('an output that cannot be written is an error before anything is printe
     const { status, stderr } = await folder.softgrad(['softmax', good, '--backend', 'cpu', '--out', out]);
     expect(stderr).toMatch(message);
     expect(status).toBe(2);
+  });
+
+  test('an unknown ending is an error before the input is read', async () => {
+    const { stderr } = await folder.softgrad(['softmax', 'missing.npy', '--backend', 'cpu', '--out', 'out.xlsx']);
+    expect(stderr).toMatch(/^softgrad: --out out\.xlsx: unknown ending/);
   });
 
   test.each(['csv', 'tsv'])('a .%s cannot hold a Jacobian', async (ending) => {

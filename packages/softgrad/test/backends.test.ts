@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { registered } from '@softgrad/core';
+import { loadProvider, register, registered } from '@softgrad/core';
 import { describe, expect, test, vi } from 'vitest';
 import { backends, registerBackends } from '../src/backends.js';
 
@@ -14,6 +14,13 @@ test('registerBackends makes every one of them known to core, cpu first', () => 
   registerBackends();
   expect(registered()).toEqual(Object.keys(backends));
   expect(registered()[0]).toBe('cpu');
+});
+
+test('registerBackends registers each name, also one that something else has', async () => {
+  const { default: cpu } = await backends.cpu();
+  for (const name of Object.keys(backends)) register(name, async () => ({ default: { ...cpu, name: 'other' } }));
+  registerBackends();
+  for (const name of Object.keys(backends)) expect((await loadProvider(name)).name).toBe(name);
 });
 
 test.each(Object.entries(backends))('%s loads the provider of that name', async (name, load) => {
