@@ -1,5 +1,5 @@
 // `npm run check`, at the root for every package and in a package for that one: packs it as it would be published, lints the tarball
-// (publint), resolves its types as TypeScript would (Are the types wrong), looks in its declarations for types that old versions lack, and runs the package's own `check:more` if it has one. The
+// (publint), resolves its types as TypeScript would (Are the types wrong), looks for the sources of its source maps and in its declarations for types that old versions lack, and runs the package's own `check:more` if it has one. The
 // tests are type-checked too, including those of packages that are not published.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { unsupportedDeclarations } from './declarations.mjs';
 import { packInto, publishedPackages } from './packages.mjs';
+import { missingSources } from './source-maps.mjs';
 import { root, run } from './workspace.mjs';
 
 /** The packages are modules alone: CommonJS and the resolution of before Node 16 do not apply. */
@@ -52,10 +53,12 @@ process.exitCode = failures === 0 ? 0 : 1;
 async function problemsOf(tarball) {
   const bytes = new Uint8Array(tarball);
   const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true });
-  const { types, problems } = await checkPackage(createPackageFromTarballData(bytes));
+  const contents = createPackageFromTarballData(bytes);
+  const { types, problems } = await checkPackage(contents);
   return [
     ...messages.map((message) => formatMessage(message, pkg, { color: false })),
     ...(types ? [] : ['it contains no types']),
+    ...missingSources(contents.listFiles(), (file) => contents.readFile(file)),
     ...(problems ?? [])
       .filter(({ resolutionKind }) => !ignoredResolutions.includes(resolutionKind))
       .map((problem) => JSON.stringify(problem)),

@@ -35,7 +35,7 @@ function placesTable(parts) {
 }
 
 function typesTable([[, { versions, results, date }]]) {
-  const cells = Object.keys(Object.values(results)[0]);
+  const cells = [...new Set(Object.values(results).flatMap(Object.keys))];
   const rows = Object.entries(results)
     .toSorted(([a], [b]) => Number(a) - Number(b))
     .map(([version, cell]) => [versions[version], ...cells.map((name) => shown(cell[name])), date]);
@@ -44,7 +44,7 @@ function typesTable([[, { versions, results, date }]]) {
 
 function readmesTable([[, { results, date }]]) {
   const rows = Object.entries(results).map(([name, result]) => [`\`${name}\``, shown(result), date]);
-  return table(['package', 'its README: the install line, and the first example', 'tested'], rows);
+  return table(['package', 'its README: the install lines, and the first example', 'tested'], rows);
 }
 
 const tables = {

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withAccuracy } from '../generate/accuracy.mjs';
 import { withMutants, withNamedMutants } from '../generate/mutants.mjs';
+import { withSizes } from '../generate/sizes.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
 import { withConsumers } from '../generate/where-it-runs.mjs';
 
@@ -31,6 +32,11 @@ describe('pages with numbers match the kept data and their commands', () => {
   test('the errors of every op on every backend: npm run docs:accuracy', () => {
     const page = read('numerics.md');
     expect(withAccuracy(page, JSON.parse(read('data/accuracy.json')))).toBe(page);
+  });
+
+  test('the limits of sizes: npm run docs:tables', () => {
+    const page = read('architecture.md');
+    expect(withSizes(page)).toBe(page);
   });
 
   test('where the packages run: npm run test:consumers', () => {

@@ -1,24 +1,54 @@
-// The size that a bundled application loads: minified and gzipped, each backend in a separate chunk that is loaded when it is chosen.
-// docs/architecture.md, section "Bundle size", says what it consists of and what cannot be left out.
-const path = 'dist/index.js';
-const others = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
+// The sizes that a bundled application loads: minified and gzipped. First the package softgrad, each backend in a separate chunk that is loaded when
+// it is chosen; docs/architecture.md, section "Bundle size", says what it consists of and what cannot be left out. Then each entry of the other
+// packages that a page can load, with everything that it exports and what it imports.
+const optional = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
+// An engine loads only one of the two builds of the kernels, which have about the same size. The worker's source is loaded only if
+// threads are asked for and its file is not found.
+const unusedByWasm = ['./relaxed.generated.js', './worker.generated.js'];
+const competitors = [
+  '@tensorflow/*',
+  '@jax-js/jax',
+  'onnxruntime-common',
+  'onnxruntime-node',
+  'onnxruntime-web',
+  'gpu.js',
+];
 
 /** Like bundlers for browsers: ES modules, and a chunk for each import(). */
 const inChunks = (config) => ({ ...config, format: 'esm', splitting: true, platform: 'browser' });
 
-const check = (name, limit, ignore) => ({
+const limited = { gzip: true, modifyEsbuildConfig: inChunks };
+
+const application = (name, limit, ignore) => ({
+  ...limited,
   name,
-  path,
+  path: 'dist/index.js',
   import: '{ tensor, softmax, setBackend }',
   ignore,
   limit,
-  gzip: true,
-  modifyEsbuildConfig: inChunks,
+});
+
+const entry = (name, file, limit, ignore = []) => ({
+  ...limited,
+  name: `@softgrad/${name}`,
+  path: `../${file}`,
+  ignore,
+  limit,
 });
 
 export default [
-  check('tensor, softmax, setBackend, with cpu', '25.6 kB', ['@softgrad/backend-wasm', ...others]),
-  // An engine loads only one of the two builds of the kernels, which have about the same size. The worker's
-  // source is loaded only if threads are asked for and its file is not found.
-  check('the same, with cpu and wasm', '74.8 kB', [...others, './relaxed.generated.js', './worker.generated.js']),
+  application('tensor, softmax, setBackend, with cpu', '25.8 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '75.1 kB', [...optional, ...unusedByWasm]),
+  entry('core', 'core/dist/src/index.js', '22.2 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '61.5 kB'),
+  entry('doctor', 'doctor/dist/index.js', '46 kB'),
+  entry('formats', 'formats/dist/index.js', '21.5 kB'),
+  entry('backend-cpu', 'backend-cpu/dist/index.js', '13.5 kB'),
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedByWasm),
+  entry('backend-wasm/worker', 'backend-wasm/dist/worker.js', '1 kB'),
+  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.5 kB', ['webgpu']),
+  entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '13 kB', ['gpu.js']),
+  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '43 kB', competitors),
+  entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

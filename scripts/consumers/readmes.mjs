@@ -17,7 +17,15 @@ export function readmeBlocks(folder, language) {
   return blocks;
 }
 
-/** Runs in an empty project the first shell block of a README that installs something, then its first example, and compares the output. */
+/** Every command in a README that installs something: the shell blocks with one, and code in the text, as in a table of packages. */
+export function installCommands(folder) {
+  const blocks = readmeBlocks(folder, 'sh').filter(({ text }) => /^npm install /m.test(text));
+  const text = readFileSync(join(folder, 'README.md'), 'utf8');
+  const inText = [...text.matchAll(/`(npm install [^`]+)`/g)].map(([, command]) => command);
+  return { blocks: blocks.map((block) => block.text.split('\n').filter((line) => line.trim() !== '')), inText };
+}
+
+/** Runs the install commands of a README in an empty project, after the first block its first example, and compares the output. */
 export async function checkReadmes({ registry, check, packed }) {
   const results = {};
   for (const { folder, manifest } of packed) {
@@ -28,17 +36,19 @@ export async function checkReadmes({ registry, check, packed }) {
 }
 
 async function checkReadme(folder, name, registry) {
-  const install = readmeBlocks(folder, 'sh').find(({ text }) => /^npm install /m.test(text));
-  if (!install) throw new Error(`packages/${name}/README.md has no block \`\`\`sh with \`npm install\``);
+  const { blocks, inText } = installCommands(folder);
+  const [first, ...others] = blocks;
+  if (!first) throw new Error(`packages/${name}/README.md has no block \`\`\`sh with \`npm install\``);
   return withProject(name, registry, async (project) => {
-    // Global installations go into a folder of the project.
-    const env = { npm_config_prefix: join(project.folder, 'global') };
-    for (const line of install.text.split('\n').filter((each) => each.trim() !== ''))
-      await project.shell(line, { env });
+    // Global installations go into a folder of the project, where the shell finds their commands.
+    const path = [join(project.folder, 'global', 'bin'), process.env.PATH].join(delimiter);
+    const env = { npm_config_prefix: join(project.folder, 'global'), PATH: path };
+    for (const line of first) await project.shell(line, { env });
     const [example] = readmeBlocks(folder, 'ts');
     const [session] = readmeBlocks(folder, 'console');
     if (example) await runExample(project, example);
     else if (session) await runSession(project, session);
+    for (const line of [...inText, ...others.flat()]) await project.shell(line, { env });
     return 'installs, example runs';
   });
 }

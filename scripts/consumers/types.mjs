@@ -1,4 +1,4 @@
-// Compiles the types of every package and the examples of the READMEs in a consumer's project, with library types checked.
+// Compiles the types of every package, the examples of the READMEs and lines that need exact types in a consumer's project, with library types checked.
 import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed, withProject } from './project.mjs';
@@ -11,6 +11,18 @@ const resolutions = {
 };
 const libraries = { 'with DOM': ['ES2022', 'DOM'], 'without DOM': ['ES2022'] };
 const strictness = [{}, { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }];
+
+/** The resolution of before Node 16, which reads `main` and `types`; TypeScript 6 has it as deprecated, 7 no longer. */
+const node10 = {
+  cell: 'node10, main entries',
+  options: (version) => ({
+    module: 'ESNext',
+    moduleResolution: 'Node10',
+    lib: ['ES2022', 'DOM'],
+    ...(version === '6' ? { ignoreDeprecations: '6.0' } : {}),
+  }),
+  versions: ['5.4', '5.9', '6'],
+};
 
 /** Packages with a separate project, and what their users install in addition: a peer dependency that their types refer to, or the types of Node. */
 const companions = {
@@ -48,6 +60,11 @@ export async function checkTypes({ registry, check, packed }) {
           });
         }
       }
+      if (!node10.versions.includes(version)) continue;
+      results[version][node10.cell] = await check(`types: TypeScript ${version}, ${node10.cell}`, async () => {
+        for (const each of projects) await compile(each, tsc, node10.options(version), ['main-entries.ts']);
+        return 'compiles';
+      });
     }
     const found = Object.fromEntries(Object.entries(compilers).map(([version, { exact }]) => [version, exact]));
     return { versions: found, results };
@@ -83,8 +100,10 @@ async function prepareProject(project, packages, others) {
   // Skip scripts of dependencies, which compile or fetch binaries that types do not need.
   await project.npm('install', ...packages.map(({ manifest }) => manifest.name), ...others, '--ignore-scripts');
   const entries = packages.flatMap(({ manifest }) => entriesOf(manifest));
-  const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
-  project.write('entries.ts', `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`);
+  project.write('entries.ts', importing(entries));
+  const names = packages.map(({ manifest }) => manifest.name);
+  project.write('main-entries.ts', importing(names.filter((name) => entries.includes(name))));
+  if (names.includes('softgrad')) for (const file of ['typings.ts', 'typings-dom.ts']) project.copy(file);
   // The template of a backend, as a reader copies it.
   const template = join(project.folder, 'node_modules/@softgrad/core/template');
   if (existsSync(template)) cpSync(template, join(project.folder, 'template'), { recursive: true });
@@ -93,17 +112,33 @@ async function prepareProject(project, packages, others) {
   return blocks;
 }
 
-async function compile({ project, blocks, mayBeForeign, types }, tsc, options) {
+/** A module that imports all of the entries. */
+function importing(entries) {
+  const imports = entries.map((entry, k) => `import * as entry${k} from '${entry}';\n`);
+  return `${imports.join('')}export const all = [${entries.map((_, k) => `entry${k}`)}];\n`;
+}
+
+/** The files that compile with the libraries. The examples use `console`, which the DOM types declare. */
+function filesFor(lib) {
+  return [
+    'entries.ts',
+    'typings.ts',
+    'template/*.ts',
+    ...(lib.includes('DOM') ? ['typings-dom.ts', 'readmes/*.ts'] : []),
+  ];
+}
+
+async function compile({ project, blocks, mayBeForeign, types }, tsc, options, include = filesFor(options.lib)) {
   const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, types, ...options };
-  // The examples use `console`, which the DOM types declare.
-  const include = ['entries.ts', 'template/*.ts', ...(options.lib.includes('DOM') ? ['readmes/*.ts'] : [])];
   project.write('tsconfig.json', { compilerOptions, include });
   try {
     await project.run(process.execPath, [tsc, '--pretty', 'false', '-p', '.']);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     const lines = error.output.split('\n').filter((line) => /error TS/.test(line));
-    const ours = lines.filter((line) => !mayBeForeign || /^(entries|readmes\/|node_modules\/@softgrad\/)/.test(line));
+    const ours = lines.filter(
+      (line) => !mayBeForeign || /^(main-entries|entries|typings|readmes\/|node_modules\/@softgrad\/)/.test(line),
+    );
     if (lines.length > 0 && ours.length === 0) return;
     const flags = Object.keys(options).filter((name) => options[name] === true);
     const named = ours.map((line) => line.replace(/^readmes\/example(\d+)\.ts/, (_, k) => blocks[k].place));

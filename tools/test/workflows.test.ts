@@ -8,14 +8,31 @@ const workflows = readdirSync(new URL('.github/workflows', root)).map((name) => 
   name,
   text: read(`.github/workflows/${name}`),
 }));
-const matrix: { readonly packages: readonly string[]; readonly consumers: readonly string[] } = JSON.parse(
-  read('.github/matrix.json'),
-);
+const matrix: {
+  readonly node: readonly string[];
+  readonly packages: readonly string[];
+  readonly consumers: readonly string[];
+} = JSON.parse(read('.github/matrix.json'));
 
 test('every action of a workflow is pinned to a commit', () => {
   const uses = workflows.flatMap(({ text }) => [...text.matchAll(/uses:\s*(\S+)/g)].map(([, action]) => action));
   expect(uses.length).toBeGreaterThan(4);
   expect(uses.filter((action) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(action ?? ''))).toEqual([]);
+});
+
+test('workflows take the version of Node from the matrix or the file, and only publishing has its own', () => {
+  expect(matrix.node).toContain(read('.github/node-version').trim());
+  const own = workflows.filter(({ text }) => /node-version: "?\d/.test(text));
+  expect(own.map(({ name }) => name)).toEqual(['release.yml']);
+});
+
+test('every job that installs, except those of a release, keeps the packages that pnpm downloads', () => {
+  const jobs = workflows
+    .filter(({ name }) => name !== 'release.yml')
+    .flatMap(({ name, text }) => text.split(/^ {2}(?=[\w-]+:$)/m).map((job) => ({ name, job })))
+    .filter(({ job }) => job.includes('actions/setup-node@'));
+  expect(jobs.length).toBeGreaterThan(5);
+  expect(jobs.filter(({ job }) => !/key: pnpm-\$\{\{ runner\.os \}\}/.test(job))).toEqual([]);
 });
 
 test('every npm script that a workflow runs exists', () => {

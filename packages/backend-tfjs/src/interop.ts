@@ -31,10 +31,13 @@ export function adopted(engine: Engine, tensor: TfTensor): TfBuffer {
   assertTfTensor(tensor);
   if (tensor.isDisposed) throw new SoftgradError('ERR_DISPOSED', 'fromTf: the tfjs tensor was disposed');
   if (tensor.dtype !== 'float32') {
-    throw new SoftgradError(
-      'ERR_DTYPE',
-      `fromTf: the tfjs tensor is ${tensor.dtype}, expected float32; labels and masks are copied with ${copied(tensor)}`,
-    );
+    const instead = {
+      int32: `labels are copied with ${copied(tensor)}`,
+      bool: `masks are copied with ${copied(tensor)}`,
+      complex64: 'pass its parts, tf.real(t) and tf.imag(t)',
+      string: 'strings are not numbers',
+    }[tensor.dtype];
+    throw new SoftgradError('ERR_DTYPE', `fromTf: the tfjs tensor is ${tensor.dtype}, expected float32; ${instead}`);
   }
   if (core.engine().state.tensorInfo.get(tensor.dataId)?.backend !== instance) {
     throw new SoftgradError(

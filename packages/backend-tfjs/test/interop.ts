@@ -128,12 +128,19 @@ export function testInterop(engine: EngineName): void {
         expect.objectContaining({
           code: 'ERR_DTYPE',
           message:
-            'fromTf: the tfjs tensor is int32, expected float32; labels and masks are copied with tensor(await t.data(), { shape: t.shape })',
+            'fromTf: the tfjs tensor is int32, expected float32; labels are copied with tensor(await t.data(), { shape: t.shape })',
         }),
       );
       const booleans = tf.tensor1d([true], 'bool');
       expect(() => backend.fromTf(booleans)).toThrow("tensor(await t.data(), { shape: t.shape, dtype: 'bool' })");
       booleans.dispose();
+      // Not every engine has complex numbers.
+      const parts = tf.tensor1d([1, 2]);
+      const complex: tf.Tensor = Object.create(parts, { dtype: { value: 'complex64' } });
+      expect(() => backend.fromTf(complex)).toThrow(
+        'is complex64, expected float32; pass its parts, tf.real(t) and tf.imag(t)',
+      );
+      parts.dispose();
       for (const [value, found] of [
         [[[1, 2]], 'an array'],
         [undefined, 'undefined'],
