@@ -59,19 +59,34 @@ export async function openRows(source: FileSource, options: OpenOptions): Promis
     await source.close();
     throw error;
   }
+  const compressed = compressions[ending];
+  if (compressed !== undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: compressed; expected its content on standard input, as in ${compressed} -c FILE | softgrad softmax -`,
+    );
+  }
   const found = ending === '' ? 'the name has no ending' : `unknown ending ${ending}`;
   const expected = besides === undefined ? knownEndings : `${knownEndings}, ${besides}`;
   throw new SoftgradError('ERR_VALUE', `${name}: ${found}; expected ${expected}`);
 }
 
+/** Commands that unpack compressed files, by ending. */
+const compressions: Readonly<Record<string, string>> = {
+  '.gz': 'gunzip',
+  '.bz2': 'bunzip2',
+  '.zst': 'unzstd',
+  '.xz': 'unxz',
+};
+
 /** null if the ending has no known format. */
 async function openWhole(
   source: FileSource,
   ending: string,
-  { entry, memory, header, headerAdvice }: OpenOptions,
+  { entry, memory, header, headerAdvice, booleans }: OpenOptions,
 ): Promise<RowReader | null> {
   const { name } = source;
-  const table = { header, headerAdvice };
+  const table = { header, headerAdvice, booleans };
   switch (ending) {
     case '.csv':
       return source.table(',', table);

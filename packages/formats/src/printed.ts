@@ -1,6 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, sizeOf } from './array.js';
-import { isEllipsis, parseNumber, printWhole } from './number.js';
+import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 
 const deepest = 64;
@@ -50,8 +50,8 @@ interface List {
  * @throws ERR_VALUE naming line and column of an entry that is not a number or of an unbalanced bracket, and for an abbreviated array
  * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first
  */
-export function parsePrinted(text: string, name: string): FileArray {
-  return new Printed(text, name).parse();
+export function parsePrinted(text: string, name: string, booleans = false): FileArray {
+  return new Printed(text, name, booleans).parse();
 }
 
 const pasteAll = 'expected all of what was printed';
@@ -63,6 +63,7 @@ function countOf(entries: number): string {
 class Printed {
   readonly #text: string;
   readonly #name: string;
+  readonly #booleans: boolean;
   readonly #values: number[] = [];
   /** Known lengths, from the outermost dimension on. */
   readonly #shape: number[] = [];
@@ -77,7 +78,8 @@ class Printed {
   #stated: number | null = null;
   #statedShape: { readonly lengths: readonly number[]; readonly offset: number } | null = null;
 
-  constructor(text: string, name: string) {
+  constructor(text: string, name: string, booleans: boolean) {
+    this.#booleans = booleans;
     this.#text = text;
     this.#name = name;
   }
@@ -179,7 +181,7 @@ class Printed {
 
   #word(word: string, at: number): void {
     if (isEllipsis(word)) throw this.#error('ERR_VALUE', printWhole, at);
-    const value = parseNumber(word);
+    const value = parseEntry(word, this.#booleans);
     if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is not a number`, at);
     const depth = this.#lists.length;
     if (this.#lists.at(-1)?.kind === 'list' || (this.#rank !== null && depth !== this.#rank && !this.#done)) {

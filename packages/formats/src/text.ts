@@ -25,8 +25,8 @@ export async function parseText(
   if (/^\s*\{/.test(text)) return parseJson(bytes, name);
   const json = /^\s*["[]/.test(text) ? readJson(text) : null;
   if (json) return jsonArray(json.root, name);
-  if (isPrinted(text)) return parsePrinted(text, name);
-  const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',');
+  if (isPrinted(text)) return parsePrinted(text, name, options.booleans);
+  const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',', options.booleans);
   const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
   return readAll(reader, limit, 'pass fewer rows');

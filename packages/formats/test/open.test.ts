@@ -111,6 +111,20 @@ test('the message about an unknown ending lists the formats, and nothing more wh
   );
 });
 
+test('a compressed file is an error with the command that unpacks it', async () => {
+  for (const [name, command] of [
+    ['a.csv.gz', 'gunzip'],
+    ['a.GZ', 'gunzip'],
+    ['a.json.bz2', 'bunzip2'],
+    ['a.npy.zst', 'unzstd'],
+    ['a.txt.xz', 'unxz'],
+  ]) {
+    await expect(openRows(source(name, text('')), { memory: 1e6 })).rejects.toThrow(
+      `${name}: compressed; expected its content on standard input, as in ${command} -c FILE | softgrad softmax -`,
+    );
+  }
+});
+
 test('what is no JSON is refused in a .json, although it would be read in a .txt', async () => {
   await expect(openRows(source('a.json', text('1 2\n')), { memory: 1e6 })).rejects.toThrow(/not JSON/);
 });
