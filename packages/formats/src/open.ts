@@ -4,7 +4,7 @@ import { parseJson } from './json.js';
 import { npyRows } from './npy.js';
 import { npzRows } from './npz.js';
 import type { ReadAt } from './read-at.js';
-import { arrayRows, type RowReader } from './row-reader.js';
+import { arrayRows, type OnShare, type RowReader } from './row-reader.js';
 import { safetensorsRows } from './safetensors.js';
 import { parseText } from './text.js';
 
@@ -23,12 +23,14 @@ export interface FileSource {
 }
 
 export interface OpenOptions extends TableOptions {
-  /** The name of the array in a .npz or .safetensors file; default: the only one. */
+  /** The name of the array in a .npz, .safetensors or .json file; default: the only one. */
   readonly entry?: string | undefined;
   /** The largest number of bytes that may be held at once. */
   readonly memory: number;
   /** Other inputs that the caller accepts, for the message about an unknown ending. */
   readonly besides?: string | undefined;
+  /** Is called for files that are read whole: .json, .txt and .npz. */
+  readonly onShare?: OnShare | undefined;
 }
 
 /** The known endings, for messages. */
@@ -83,7 +85,7 @@ const compressions: Readonly<Record<string, string>> = {
 async function openWhole(
   source: FileSource,
   ending: string,
-  { entry, memory, header, headerAdvice, booleans }: OpenOptions,
+  { entry, memory, header, headerAdvice, booleans, onShare }: OpenOptions,
 ): Promise<RowReader | null> {
   const { name } = source;
   const table = { header, headerAdvice, booleans };
@@ -93,11 +95,11 @@ async function openWhole(
     case '.tsv':
       return source.table('\t', table);
     case '.json':
-      return arrayRows(parseJson(await source.whole(), name), name);
+      return arrayRows(parseJson(await source.whole(), name, { entry, onShare }), name);
     case '.txt':
-      return arrayRows(await parseText(await source.whole(), name, memory, table), name);
+      return arrayRows(await parseText(await source.whole(), name, memory, { ...table, onShare }), name);
     case '.npz':
-      return npzRows(await source.whole(), entry ?? null, memory, name);
+      return npzRows(await source.whole(), entry ?? null, memory, name, onShare);
     default:
       return null;
   }
