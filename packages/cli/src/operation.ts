@@ -182,7 +182,8 @@ export async function withReaders(
   if (fromStandardInput.length > 1) {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
-  const open = ({ file }: OperandFile) => openArray(file, session, { header: options.header, headerAdvice });
+  const open = ({ label, file }: OperandFile) =>
+    openArray(file, session, { header: options.header, headerAdvice, booleans: label === '--mask' });
   const [input, ...others] = operands;
   const readers: [RowReader, ...RowReader[]] = [await open(input)];
   try {

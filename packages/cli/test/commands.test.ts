@@ -169,6 +169,11 @@ describe('the options of the library', () => {
       [1, 0, 1],
     ]),
     table: folder.write('mask.csv', '1,0,1\n1,0,1\n'),
+    'list of words': 'true,false,True',
+    'table of words': folder.write('mask-words.csv', 'TRUE,FALSE,TRUE\nTRUE,FALSE,TRUE\n'),
+    'print of NumPy': folder.write('mask-numpy.txt', '[[ True False  True]\n [ True False  True]]\n'),
+    'print of PyTorch': folder.write('mask-torch.txt', 'tensor([[ True, False,  True]])\n'),
+    'table between blanks': folder.write('mask-blanks.txt', 'True False True\nTrue False True\n'),
   };
   const kept = softmax(x.map(([a, , c]) => [a, c]));
   const masked = kept.map(([a, c]) => [a, 0, c]);

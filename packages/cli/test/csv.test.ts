@@ -250,7 +250,7 @@ const tables: fc.Arbitrary<Written> = fc
     newline: fc.constantFrom('\n', '\r\n'),
     quotes: fc.infiniteStream(fc.boolean()),
     stated: fc.boolean(),
-    comment: fc.option(fc.tuple(fc.nat(6), fc.constantFrom('# a, b', '#', '# 5" wide', '#1,2'))),
+    comment: fc.option(fc.tuple(fc.nat(6), fc.constantFrom('# a, b', '#', '# 5" wide', '#1,x'))),
     open: fc.option(fc.tuple(fc.nat(6), openComments, fc.option(fc.nat(6))), { freq: 2 }),
     blankLine: fc.option(fc.nat(6)),
     atEnd: fc.boolean(),

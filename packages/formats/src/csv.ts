@@ -2,7 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
 import { expectedInstead, isComment, isName } from './misspelled.js';
-import { isEllipsis, parseNumber, printWhole } from './number.js';
+import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
 
@@ -19,6 +19,8 @@ export interface TableOptions {
   readonly header?: 'yes' | 'no' | undefined;
   /** How the user of the caller can say whether there is a header, for messages about a first line. */
   readonly headerAdvice?: string | undefined;
+  /** Whether true and false, in any case, are read as 1 and 0, as for a mask; by default they are an error. */
+  readonly booleans?: boolean | undefined;
 }
 
 /** A table that is read cell by cell, by a parser for Node or for browsers. */
@@ -38,16 +40,29 @@ export interface CsvSource extends TableOptions {
 /**
  * Reads a table of numbers row by row. A first row whose cells look like names is a header and is skipped, unless `header` says
  * otherwise: none of its cells may be a number or look like a misspelled number. "nan", "inf" and "-inf" are numbers in any case, a line
- * that begins with # is a comment, and a first line `sep=;` is Excel's declaration of the delimiter.
+ * that begins with # is a comment unless the rest of it reads as a row of the table, and a first line `sep=;` is Excel's declaration of the delimiter.
  *
  * @throws ERR_VALUE naming line and column of a cell that is not a number
  * @throws ERR_SHAPE naming a line with more or fewer cells than the first
  */
 export async function csvRows(source: CsvSource): Promise<RowReader> {
-  const { name, delimiter, byteLength, position, close, header, headerAdvice } = source;
+  const { name, delimiter, byteLength, position, close, header, headerAdvice, booleans } = source;
   const { expected = `numbers separated by ${nameOf(delimiter)}` } = source;
   const advice = header === undefined && headerAdvice !== undefined ? ` (${headerAdvice})` : '';
-  const nextLine = () => nextRecord(source);
+  let columns: number | null = null;
+  // Until the number of columns is known, a comment of numbers may be any.
+  const commentedRows: CommentedRow[] = [];
+  const refuseCommented = (row: CommentedRow) => {
+    if (columns === null) commentedRows.push(row);
+    else if (row.columns === columns) {
+      const expectation = 'expected the row without #, or a comment in words';
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: line ${row.line} starts with # but reads as a row of numbers; ${expectation}`,
+      );
+    }
+  };
+  const nextLine = () => nextRecord(source, refuseCommented);
 
   let first = await nextLine();
   if (first && isDelimiterLine(first, source)) first = await nextLine();
@@ -57,12 +72,14 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   if (header !== 'no') refuseIndex(first, pending, name);
   let following = named ? null : await nextLine();
   if (header === undefined) refuseColumnNumbers(first, following, `${name}: line ${first.line}`, advice);
-  const columns = pending.cells.length;
+  columns = pending.cells.length;
+  const width = columns;
+  commentedRows.forEach(refuseCommented);
   const firstLine = pending.line;
 
   return {
     name,
-    shape: [null, columns],
+    shape: [null, width],
     byteLength,
     async next(count) {
       if (!pending) return null;
@@ -70,21 +87,22 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
       let rows = 0;
       for (; pending && rows < count; rows++) {
         const { cells, line }: CsvRecord = pending;
-        if (cells.length !== columns) {
+        if (cells.length !== width) {
           if (cells.some(isEllipsis)) throw new SoftgradError('ERR_VALUE', `${name}: line ${line}: ${printWhole}`);
           throw new SoftgradError(
             'ERR_SHAPE',
-            `${name}: line ${line} has ${countOf(cells.length)}; expected ${columns}, as in line ${firstLine}`,
+            `${name}: line ${line} has ${countOf(cells.length)}; expected ${width}, as in line ${firstLine}`,
           );
         }
         for (const [column, cell] of cells.entries()) {
-          values.push(parseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
+          const value = parseEntry(cell, booleans);
+          values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
         pending = following ?? (await nextLine());
         following = null;
       }
       return {
-        shape: [rows, columns],
+        shape: [rows, width],
         data: Float64Array.from(values),
       };
     },
@@ -93,8 +111,17 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   };
 }
 
+/** A comment that reads as a row of numbers: one that somebody disabled, or a number with a stray sign. */
+interface CommentedRow {
+  readonly line: number;
+  readonly columns: number;
+}
+
 /** The next line that is not a comment. @throws ERR_VALUE for a comment with a quote that is closed in a later line */
-async function nextRecord({ name, delimiter, records }: CsvSource): Promise<CsvRecord | null> {
+async function nextRecord(
+  { name, delimiter, records, booleans }: CsvSource,
+  onCommentedRow: (row: CommentedRow) => void,
+): Promise<CsvRecord | null> {
   for (;;) {
     const { value, done } = await records.next();
     if (done) return null;
@@ -109,6 +136,11 @@ async function nextRecord({ name, delimiter, records }: CsvSource): Promise<CsvR
         'ERR_VALUE',
         `${name}: line ${record.line}: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs`,
       );
+    }
+    const [, rest = ''] = /^[#\s]*(.*)$/.exec(first) ?? [];
+    const numbers = rest === '' && delimiter === ' ' ? cells.slice(1) : [rest, ...cells.slice(1)];
+    if (numbers.every((cell) => parseEntry(cell, booleans) !== null)) {
+      onCommentedRow({ line: record.line, columns: numbers.length });
     }
   }
 }
@@ -125,9 +157,7 @@ function isDelimiterLine({ cells, line }: CsvRecord, { name, delimiter }: CsvSou
   );
 }
 
-function parseCell(cell: string, place: string, column: number, advice: string): number {
-  const value = parseNumber(cell);
-  if (value !== null) return value;
+function refuseCell(cell: string, place: string, column: number, advice: string): never {
   if (isEllipsis(cell)) throw new SoftgradError('ERR_VALUE', `${place}: ${printWhole}`);
   if (cell === '') {
     const missing = `${place}, column ${column + 1} is empty; expected a number (write nan for a missing value)`;

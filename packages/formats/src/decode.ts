@@ -14,9 +14,40 @@ export function encodingOf(bytes: Uint8Array): TextEncoding {
   return 'utf-8';
 }
 
-/** The text of a file, without its byte order mark. @throws ERR_VALUE if it is longer than any string can be */
+/** The first bytes of files that are no text, and what to do about them. */
+const binaryFormats: readonly (readonly [magic: string, advice: string])[] = [
+  ['\x1f\x8b', `compressed with gzip; ${unpacked('gunzip')}`],
+  ['BZh', `compressed with bzip2; ${unpacked('bunzip2')}`],
+  ['\x28\xb5\x2f\xfd', `compressed with Zstandard; ${unpacked('unzstd')}`],
+  ['\xfd7zXZ', `compressed with xz; ${unpacked('unxz')}`],
+  ['PK\x03\x04', 'a ZIP archive, such as .npz or .xlsx; expected text, or a .npz file with that ending'],
+  ['\x93NUMPY', 'the bytes of a .npy file; expected text, or a file with the ending .npy'],
+  ['\x89HDF', 'an HDF5 file; expected text, .npy or .npz'],
+];
+
+function unpacked(command: string): string {
+  return `expected text, as in ${command} -c FILE | softgrad softmax -`;
+}
+
+/** @throws ERR_VALUE for bytes that are not those of a text */
+function refuseBinary(bytes: Uint8Array, text: string, name: string): void {
+  const beginning = String.fromCharCode(...bytes.subarray(0, 8));
+  const found = binaryFormats.find(([magic]) => beginning.startsWith(magic));
+  const advice = found?.[1] ?? 'bytes of value zero, which no text in UTF-8 or UTF-16 has; expected text';
+  if (found !== undefined || text.includes('\0')) throw new SoftgradError('ERR_VALUE', `${name}: ${advice}`);
+}
+
+/**
+ * The text of a file, without its byte order mark.
+ *
+ * @throws ERR_VALUE if it is longer than any string can be, or binary
+ */
 export function decodeText(bytes: Uint8Array, name: string): string {
-  if (bytes.length <= longestText) return new TextDecoder(encodingOf(bytes)).decode(bytes);
+  if (bytes.length <= longestText) {
+    const text = new TextDecoder(encodingOf(bytes)).decode(bytes);
+    refuseBinary(bytes, text, name);
+    return text;
+  }
   throw new SoftgradError(
     'ERR_VALUE',
     `${name}: ${bytes.length} bytes are more text than can be parsed; expected a .npy file for data of this size`,

@@ -1,5 +1,5 @@
 import { isComment } from './misspelled.js';
-import { parseNumber } from './number.js';
+import { parseEntry } from './number.js';
 
 /** The separator of the cells of a table; a blank stands for any run of blanks. */
 export type Delimiter = ',' | '\t' | ';' | ' ';
@@ -19,9 +19,10 @@ const statement = /^\ufeff?"?sep=([,;\t ])"?[,;\t ]*(?:[\r\n]|$)/i;
 /**
  * The delimiter of a table, determined from the beginning of its text: the one that a first line such as `sep=;` declares; else the preferred
  * one if the first line of numbers contains it; else the one that this line contains. The header is not used, because names may contain any
- * delimiter.
+ * delimiter. With `booleans`, true and false count as numbers.
  */
-export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
+export function detectDelimiter(text: string, preferred: Delimiter, booleans = false): Delimiter {
+  const isNumber = (cell: string) => parseEntry(cell.replaceAll('"', ''), booleans) !== null;
   const stated = statement.exec(text)?.[1];
   const lines = text
     .slice(0, delimiterSample)
@@ -40,10 +41,6 @@ export function detectDelimiter(text: string, preferred: Delimiter): Delimiter {
 
 function cellsOf(line: string): readonly string[] {
   return line.split(/[,;\s]/).filter((cell) => cell !== '');
-}
-
-function isNumber(cell: string): boolean {
-  return parseNumber(cell.replaceAll('"', '')) !== null;
 }
 
 /**

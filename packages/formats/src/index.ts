@@ -3,13 +3,13 @@ export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } 
 export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
 export { halfToNumber, numberToHalf } from './half.js';
-export { jsonRows, parseJson } from './json.js';
+export { type JsonOptions, jsonRows, parseJson } from './json.js';
 export { type NpyArray, type NpyDescr, npyArray, npyElements, npyHeader, npyRows } from './npy.js';
 export { npzBytes, npzRows } from './npz.js';
 export { type FileSource, knownEndings, type OpenOptions, openRows } from './open.js';
 export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
 export type { ReadAt } from './read-at.js';
-export { arrayRows, type RowReader, readAll } from './row-reader.js';
+export { arrayRows, type OnShare, type RowReader, readAll } from './row-reader.js';
 export { safetensorsRows } from './safetensors.js';
 export { parseText } from './text.js';

@@ -1,23 +1,35 @@
 import { SoftgradError } from '@softgrad/core';
 import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
-import { type FileArray, sizeOf } from './array.js';
+import { type FileArray, formatShape, sizeOf } from './array.js';
 import { decodeText } from './decode.js';
 import { quote } from './quote.js';
+import type { OnShare } from './row-reader.js';
 
 const deepest = 64;
 
+export interface JsonOptions {
+  /** The name of the array in an object of several; default: the only one. */
+  readonly entry?: string | undefined;
+  readonly onShare?: OnShare | undefined;
+}
+
 /**
- * Reads nested lists of numbers. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
+ * Reads nested lists of numbers, or one of an object of such lists, each of which may also be flat, as `{"data": […], "shape": […]}`. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
  * the same words without quotes, as Python's json module writes them, are accepted too.
  *
  * @throws ERR_VALUE naming line and column of a syntax error, or the path of an entry that is not a number
  * @throws ERR_SHAPE for ragged lists
  */
-export function parseJson(bytes: Uint8Array, name: string): FileArray {
+export function parseJson(bytes: Uint8Array, name: string, options: JsonOptions = {}): FileArray {
   const text = decodeText(bytes, name);
+  options.onShare?.(0.1);
   const syntax = readJson(text);
-  return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name);
+  options.onShare?.(shareOfSyntax);
+  return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name, options);
 }
+
+/** How much of the time of reading JSON its syntax takes. */
+const shareOfSyntax = 0.5;
 
 /** The value of a JSON text, whatever its type, or null if the text is not JSON. */
 export function readJson(text: string): { readonly root: unknown } | null {
@@ -32,10 +44,14 @@ export function readJson(text: string): { readonly root: unknown } | null {
 }
 
 /** The array in JSON's nested lists. @throws ERR_VALUE, ERR_SHAPE */
-export function jsonArray(root: unknown, name: string): FileArray {
+export function jsonArray(root: unknown, name: string, { entry, onShare }: JsonOptions = {}): FileArray {
+  if (isObject(root)) return member(root, entry, name, onShare);
+  if (entry !== undefined) {
+    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(entry)}; it holds one without a name`);
+  }
   const shape = shapeOf(root, name);
   const data = new Float64Array(sizeOf(shape));
-  const kinds = fill(data, root, shape, name);
+  const kinds = fill(data, root, shape, name, onShare);
   if (kinds.boolean && kinds.number) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -43,6 +59,58 @@ export function jsonArray(root: unknown, name: string): FileArray {
     );
   }
   return { shape, data: kinds.boolean ? Uint8Array.from(data) : data };
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The named array of an object, or its only one; the object itself if it is a flat array with its shape. */
+function member(root: JsonObject, entry: string | undefined, name: string, onShare: OnShare | undefined): FileArray {
+  const names = Object.keys(root);
+  const [first, ...others] = names;
+  if (entry === undefined && isFlat(root)) return flatArray(root, name, onShare);
+  if (first === undefined) throw new SoftgradError('ERR_VALUE', `${name}: an empty object; expected nested lists`);
+  const known = names.slice(0, shownNames).map((each) => quote(each));
+  const listed = `${known.join(', ')}${names.length > known.length ? ', …' : ''}`;
+  if (entry === undefined && others.length > 0) {
+    const file = /\.json$/i.test(name) ? name : 'FILE.json';
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: an object of ${names.length} (${listed}); choose one, as in ${file}:${/^[\w.-]+$/.test(first) ? first : 'NAME'}`,
+    );
+  }
+  const chosen = entry ?? first;
+  if (!Object.hasOwn(root, chosen)) {
+    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${listed}`);
+  }
+  const value = root[chosen];
+  const label = entry === undefined ? name : `${name}:${entry}`;
+  if (!isObject(value)) return jsonArray(value, label, { onShare });
+  if (isFlat(value)) return flatArray(value, label, onShare);
+  throw new SoftgradError('ERR_VALUE', `${label}: ${quote(chosen)} is an object; expected nested lists of numbers`);
+}
+
+/** The largest number of names in a message. */
+const shownNames = 8;
+
+function isFlat(value: JsonObject): boolean {
+  return Array.isArray(value.data) && Array.isArray(value.shape);
+}
+
+/** `{"data": [1, 2], "shape": [2, 1]}`, as softgrad's own tensors have it. */
+function flatArray({ data, shape }: JsonObject, name: string, onShare: OnShare | undefined): FileArray {
+  const flat = jsonArray(data, `${name}:data`, { onShare });
+  const lengths = jsonArray(shape, `${name}:shape`).data;
+  const counts = Array.from(lengths);
+  const fits = counts.every((length) => Number.isSafeInteger(length) && length >= 0);
+  if (fits && flat.shape.length === 1 && sizeOf(counts) === flat.data.length) return { ...flat, shape: counts };
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${name}: data of shape ${formatShape(flat.shape)} for the shape ${formatShape(counts)}; expected a flat list of as many numbers`,
+  );
 }
 
 function refuseSyntax(text: string, name: string): never {
@@ -88,7 +156,10 @@ function shapeOf(root: unknown, name: string): number[] {
   return shape;
 }
 
-function fill(data: Float64Array, root: unknown, shape: readonly number[], name: string) {
+/** Numbers between two reports of progress. */
+const betweenReports = 2 ** 13;
+
+function fill(data: Float64Array, root: unknown, shape: readonly number[], name: string, onShare?: OnShare) {
   const kinds: { number?: string; boolean?: string } = {};
   const path: number[] = [];
   let at = 0;
@@ -106,6 +177,7 @@ function fill(data: Float64Array, root: unknown, shape: readonly number[], name:
       if (typeof node === 'boolean') kinds.boolean ??= formatPath(path);
       else kinds.number ??= formatPath(path);
       data[at++] = value;
+      if (at % betweenReports === 0) onShare?.(shareOfSyntax + (1 - shareOfSyntax) * (at / data.length));
       return;
     }
     if (!Array.isArray(node)) {

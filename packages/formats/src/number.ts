@@ -14,6 +14,13 @@ export function parseNumber(text: string): number | null {
   return sign === '-' ? -value : value;
 }
 
+/** A number, or with `booleans` also 1 for "true" and 0 for "false" in any case; null for any other text. */
+export function parseEntry(text: string, booleans = false): number | null {
+  const value = parseNumber(text);
+  if (value !== null || !booleans) return value;
+  return /^true$/i.test(text) ? 1 : /^false$/i.test(text) ? 0 : null;
+}
+
 /** The sign that NumPy and PyTorch print for omitted entries of a long array. */
 export function isEllipsis(text: string): boolean {
   return text === '...' || text === '…';

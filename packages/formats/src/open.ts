@@ -4,7 +4,7 @@ import { parseJson } from './json.js';
 import { npyRows } from './npy.js';
 import { npzRows } from './npz.js';
 import type { ReadAt } from './read-at.js';
-import { arrayRows, type RowReader } from './row-reader.js';
+import { arrayRows, type OnShare, type RowReader } from './row-reader.js';
 import { safetensorsRows } from './safetensors.js';
 import { parseText } from './text.js';
 
@@ -23,12 +23,14 @@ export interface FileSource {
 }
 
 export interface OpenOptions extends TableOptions {
-  /** The name of the array in a .npz or .safetensors file; default: the only one. */
+  /** The name of the array in a .npz, .safetensors or .json file; default: the only one. */
   readonly entry?: string | undefined;
   /** The largest number of bytes that may be held at once. */
   readonly memory: number;
   /** Other inputs that the caller accepts, for the message about an unknown ending. */
   readonly besides?: string | undefined;
+  /** Is called for files that are read whole: .json, .txt and .npz. */
+  readonly onShare?: OnShare | undefined;
 }
 
 /** The known endings, for messages. */
@@ -59,30 +61,45 @@ export async function openRows(source: FileSource, options: OpenOptions): Promis
     await source.close();
     throw error;
   }
+  const compressed = compressions[ending];
+  if (compressed !== undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: compressed; expected its content on standard input, as in ${compressed} -c FILE | softgrad softmax -`,
+    );
+  }
   const found = ending === '' ? 'the name has no ending' : `unknown ending ${ending}`;
   const expected = besides === undefined ? knownEndings : `${knownEndings}, ${besides}`;
   throw new SoftgradError('ERR_VALUE', `${name}: ${found}; expected ${expected}`);
 }
 
+/** Commands that unpack compressed files, by ending. */
+const compressions: Readonly<Record<string, string>> = {
+  '.gz': 'gunzip',
+  '.bz2': 'bunzip2',
+  '.zst': 'unzstd',
+  '.xz': 'unxz',
+};
+
 /** null if the ending has no known format. */
 async function openWhole(
   source: FileSource,
   ending: string,
-  { entry, memory, header, headerAdvice }: OpenOptions,
+  { entry, memory, header, headerAdvice, booleans, onShare }: OpenOptions,
 ): Promise<RowReader | null> {
   const { name } = source;
-  const table = { header, headerAdvice };
+  const table = { header, headerAdvice, booleans };
   switch (ending) {
     case '.csv':
       return source.table(',', table);
     case '.tsv':
       return source.table('\t', table);
     case '.json':
-      return arrayRows(parseJson(await source.whole(), name), name);
+      return arrayRows(parseJson(await source.whole(), name, { entry, onShare }), name);
     case '.txt':
-      return arrayRows(await parseText(await source.whole(), name, memory, table), name);
+      return arrayRows(await parseText(await source.whole(), name, memory, { ...table, onShare }), name);
     case '.npz':
-      return npzRows(await source.whole(), entry ?? null, memory, name);
+      return npzRows(await source.whole(), entry ?? null, memory, name, onShare);
     default:
       return null;
   }

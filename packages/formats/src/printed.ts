@@ -1,7 +1,8 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, sizeOf } from './array.js';
-import { isEllipsis, parseNumber, printWhole } from './number.js';
+import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
+import type { OnShare } from './row-reader.js';
 
 const deepest = 64;
 /** What Python sessions and PyTorch print before an array. */
@@ -50,9 +51,12 @@ interface List {
  * @throws ERR_VALUE naming line and column of an entry that is not a number or of an unbalanced bracket, and for an abbreviated array
  * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first
  */
-export function parsePrinted(text: string, name: string): FileArray {
-  return new Printed(text, name).parse();
+export function parsePrinted(text: string, name: string, booleans = false, onShare?: OnShare): FileArray {
+  return new Printed(text, name, booleans).parse(onShare);
 }
+
+/** Tokens between two reports of progress. */
+const betweenReports = 2 ** 13;
 
 const pasteAll = 'expected all of what was printed';
 
@@ -63,6 +67,7 @@ function countOf(entries: number): string {
 class Printed {
   readonly #text: string;
   readonly #name: string;
+  readonly #booleans: boolean;
   readonly #values: number[] = [];
   /** Known lengths, from the outermost dimension on. */
   readonly #shape: number[] = [];
@@ -77,18 +82,21 @@ class Printed {
   #stated: number | null = null;
   #statedShape: { readonly lengths: readonly number[]; readonly offset: number } | null = null;
 
-  constructor(text: string, name: string) {
+  constructor(text: string, name: string, booleans: boolean) {
+    this.#booleans = booleans;
     this.#text = text;
     this.#name = name;
   }
 
-  parse(): FileArray {
+  parse(onShare?: OnShare): FileArray {
     const text = tensorFlow.test(this.#text) ? this.#text.replace(/>\s*$/, '') : this.#text;
     const lead = start.exec(text)?.[0] ?? '';
     token.lastIndex = lead.length;
     this.#stateShape(/shape: \[([\d,]*)\]|shape=\(([\d\s,]*)\)|Tensor \(([\d\s,]*)\)/.exec(lead)?.slice(1).join(''), 0);
+    let tokens = 0;
     for (let at = token.lastIndex; at < text.length; at = token.lastIndex) {
       const match = token.exec(text);
+      if (onShare && ++tokens % betweenReports === 0) onShare(at / text.length);
       if (!match) throw this.#unexpected(text.charAt(at), at);
       const [whole, blanks, punctuation, call, attribute] = match;
       if (blanks !== undefined) {
@@ -179,7 +187,7 @@ class Printed {
 
   #word(word: string, at: number): void {
     if (isEllipsis(word)) throw this.#error('ERR_VALUE', printWhole, at);
-    const value = parseNumber(word);
+    const value = parseEntry(word, this.#booleans);
     if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is not a number`, at);
     const depth = this.#lists.length;
     if (this.#lists.at(-1)?.kind === 'list' || (this.#rank !== null && depth !== this.#rank && !this.#done)) {

@@ -16,6 +16,9 @@ export interface RowReader {
   close(): Promise<void>;
 }
 
+/** Is told how much of a text or an archive has been read, from 0 to 1. Reading is synchronous in between. */
+export type OnShare = (share: number) => void;
+
 /** Reads an array that is in memory. */
 export function arrayRows(array: FileArray, name: string): RowReader {
   const rows = array.shape[0] ?? 1;

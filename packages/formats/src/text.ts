@@ -4,7 +4,7 @@ import { decodeText } from './decode.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
 import { jsonArray, parseJson, readJson } from './json.js';
 import { isPrinted, parsePrinted } from './printed.js';
-import { readAll } from './row-reader.js';
+import { type OnShare, readAll } from './row-reader.js';
 
 /** The formats that `parseText` reads, for messages. */
 const expected = 'nested lists (JSON), an array as NumPy prints it, or rows of numbers';
@@ -19,24 +19,35 @@ export async function parseText(
   bytes: Uint8Array,
   name: string,
   limit: number,
-  options: TableOptions = {},
+  options: TableOptions & { readonly onShare?: OnShare | undefined } = {},
 ): Promise<FileArray> {
+  const { booleans, onShare } = options;
   const text = decodeText(bytes, name);
-  if (/^\s*\{/.test(text)) return parseJson(bytes, name);
+  onShare?.(shareOfDecoding);
+  if (/^\s*\{/.test(text)) return parseJson(bytes, name, { onShare });
   const json = /^\s*["[]/.test(text) ? readJson(text) : null;
-  if (json) return jsonArray(json.root, name);
-  if (isPrinted(text)) return parsePrinted(text, name);
-  const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',');
-  const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter) };
+  if (json) return jsonArray(json.root, name, { onShare });
+  const rest = onShare && ((share: number) => onShare(shareOfDecoding + (1 - shareOfDecoding) * share));
+  if (isPrinted(text)) return parsePrinted(text, name, booleans, rest);
+  const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',', booleans);
+  const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter, rest) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
   return readAll(reader, limit, 'pass fewer rows');
 }
 
+/** How much of the time of reading a text goes into its characters. */
+const shareOfDecoding = 0.1;
+
+/** Lines between two reports of progress. */
+const betweenReports = 1024;
+
 /** The lines of a table, split into cells; a quoted cell may contain the delimiter, but not an end of line. */
-async function* cut(text: string, delimiter: Delimiter): AsyncGenerator<CsvRecord> {
+async function* cut(text: string, delimiter: Delimiter, onShare?: OnShare): AsyncGenerator<CsvRecord> {
   let line = 0;
-  for (const written of text.split(/\r\n|\n|\r/)) {
+  const lines = text.split(/\r\n|\n|\r/);
+  for (const written of lines) {
     line++;
+    if (line % betweenReports === 0) onShare?.(line / lines.length);
     if (written.trim() !== '') yield { line, cells: cellsOf(written, delimiter) };
   }
 }

@@ -284,7 +284,7 @@ describe('a first row is the header only if its cells look like names', () => {
     expect(await read('a,b', 'yes')).toContain('no row of numbers');
     // An index column is recognized with the option header too.
     expect(await read(',a,b\n0,1.0,2.0', 'yes')).toContain('leaves the first column without a name');
-    expect(await read('# 1,2\n3,4\n5,6', 'yes')).toBe('read 5,6');
+    expect(await read('# 1,x\n3,4\n5,6', 'yes')).toBe('read 5,6');
     expect(await read('sep=,\n3,4\n5,6', 'yes')).toBe('read 5,6');
   });
 
@@ -302,7 +302,7 @@ describe('a first row is the header only if its cells look like names', () => {
 
 describe('a line before the rows', () => {
   test('is a comment if it starts with #, but not if it starts with a spreadsheet error such as #N/A', async () => {
-    expect(await refusal('# a,b\n1,2\n#3,4\n5,6')).toBe('read 1,2,5,6');
+    expect(await refusal('# a,b\n1,2\n#3,4,5\n#,\n# 3\n#3,x\n#\n5,6')).toBe('read 1,2,5,6');
     expect(await refusal('1,2\n#N/A,4')).toMatch(/^x\.csv: line 2, column 1 is "#N\/A"; /);
     expect(await refusal('#N/A,#N/A\n1,2')).toMatch(/^x\.csv: line 1, column 1 is "#N\/A"; /);
     expect(
@@ -329,6 +329,26 @@ describe('a line before the rows', () => {
       message:
         'x.csv: line 2: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs',
     });
+  });
+
+  test('is an error if it starts with # and the rest reads as a row of the table', async () => {
+    for (const [text, line] of [
+      ['1,2\n#3,4\n5,6', 2],
+      ['1,2\n## 3,nan\n5,6', 2],
+      ['# 3,4\na,b\n1,2', 1],
+      ['1,2\n3,4\n#5,6', 3],
+    ] as const) {
+      expect(await refusal(text), text).toBe(
+        `x.csv: line ${line} starts with # but reads as a row of numbers; expected the row without #, or a comment in words`,
+      );
+    }
+    for (const commented of [
+      ['#', '3', '4'],
+      ['#3', '4'],
+    ]) {
+      const reader = open([['1', '2'], commented], ' ').then((rows) => rows.next(9));
+      await expect(reader).rejects.toThrow('x.csv: line 2 starts with # but reads as a row');
+    }
   });
 
   test("may be Excel's declaration of the delimiter", async () => {

@@ -35,3 +35,24 @@ test('texts are read in UTF-8 and UTF-16, with a byte order mark, or without one
   for (const bytes of marked('α,β\n1,-2.5')) expect(await parseText(bytes, 'x', 1e9)).toEqual(expected);
   expect(decodeText(utf16('\ufeffµ', false), 'x')).toBe('µ');
 });
+
+test('bytes that are no text are refused by what they are, without a control character in the message', async () => {
+  const latin1 = (text: string) => Buffer.from(text, 'latin1');
+  for (const [bytes, found] of [
+    ['\x1f\x8b\x08\x00\x00\x00', 'compressed with gzip; expected text, as in gunzip -c FILE | softgrad softmax -'],
+    ['BZh91AY', 'compressed with bzip2; '],
+    ['\x28\xb5\x2f\xfd\x04', 'compressed with Zstandard; '],
+    ['\xfd7zXZ\x00', 'compressed with xz; '],
+    ['PK\x03\x04\x14\x00', 'a ZIP archive, such as .npz or .xlsx; expected text, or a .npz file with that ending'],
+    ['\x93NUMPY\x01\x00', 'the bytes of a .npy file; expected text, or a file with the ending .npy'],
+    ['\x89HDF\r\n', 'an HDF5 file; '],
+    ['1,2\n3,\x004', 'bytes of value zero, '],
+    ['\xff\xfe\x00\x001\x00\x00\x00', 'bytes of value zero, '],
+  ]) {
+    const error = await parseText(latin1(bytes), 'x', 1e9).catch((caught: Error) => caught.message);
+    expect(error).toContain(`x: ${found}`);
+    expect(error).not.toMatch(/\p{Cc}/u);
+  }
+  // The beginning of a name, not of an archive.
+  expect(await parseText(latin1('PK,BZ\n1,2'), 'x', 1e9)).toMatchObject({ shape: [1, 2] });
+});

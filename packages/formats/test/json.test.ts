@@ -74,7 +74,22 @@ describe('invalid arrays are errors that say where and why', () => {
     ['[1, [2]]', 'x.json: [1] is a list of 1; expected a number'],
     ['[[1, "two"]]', 'x.json: [0][1] is the text "two"; expected a number'],
     ['[1, null]', 'x.json: [1] is null; expected a number (write "NaN" for a missing value)'],
-    ['{"a": [1]}', 'x.json: the value is an object; expected a number'],
+    ['{"a": [1, "b"]}', 'x.json: [1] is the text "b"; expected a number'],
+    ['{"a": {"b": [1]}}', 'x.json: "a" is an object; expected nested lists of numbers'],
+    ['{}', 'x.json: an empty object; expected nested lists'],
+    ['{"loss": 1, "gradient": [2]}', 'x.json: an object of 2 ("loss", "gradient"); choose one, as in x.json:loss'],
+    [
+      '{"data": [1, 2, 3], "shape": [2, 2]}',
+      'x.json: data of shape (3,) for the shape (2, 2); expected a flat list of as many numbers',
+    ],
+    [
+      '{"data": [[1, 2]], "shape": [2, 1]}',
+      'x.json: data of shape (1, 2) for the shape (2, 1); expected a flat list of as many numbers',
+    ],
+    [
+      '{"data": [1], "shape": [-1, -1]}',
+      'x.json: data of shape (1,) for the shape (-1, -1); expected a flat list of as many numbers',
+    ],
     ['[1, true]', 'x.json: [1] is a boolean and [0] is a number; expected all of one kind'],
     ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
     ['[1,\n 2,, 3]', 'x.json: line 2, column 4: not JSON at ", 3]"; expected nested lists of numbers'],
@@ -105,6 +120,25 @@ describe('invalid arrays are errors that say where and why', () => {
   ])('%.30j', (text, message) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ message }));
   });
+});
+
+test('an object holds one array, or several of which one is named, nested or flat', () => {
+  const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
+  const matrix = { shape: [2, 1], data: Float64Array.of(1, 2) };
+  const flat = { data: [1, 2], shape: [2, 1] };
+  for (const value of [{ a: [[1], [2]] }, flat, { a: flat }, { ...flat, dtype: 'float32' }]) {
+    expect(parseJson(bytes(value), 'x.json'), JSON.stringify(value)).toEqual(matrix);
+  }
+  const both = bytes({ loss: 0.5, gradient: [[1], [2]], flat, nested: { a: [1] } });
+  const named = (entry: string, of = both) => parseJson(of, 'x.json', { entry });
+  expect(named('gradient')).toEqual(matrix);
+  expect(named('flat')).toEqual(matrix);
+  expect(named('loss')).toEqual({ shape: [], data: Float64Array.of(0.5) });
+  expect(() => named('toString')).toThrow(
+    'x.json: has no array "toString"; it holds "loss", "gradient", "flat", "nested"',
+  );
+  expect(() => named('nested')).toThrow('x.json:nested: "nested" is an object; ');
+  expect(() => named('a', bytes([1]))).toThrow('x.json: has no array "a"; it holds one without a name');
 });
 
 test('any text gives an array that fits its shape, or a one-line error', () => {

@@ -111,6 +111,44 @@ test('the message about an unknown ending lists the formats, and nothing more wh
   );
 });
 
+test('reading a file whole reports shares of it that grow', async () => {
+  const rows = Array.from({ length: 2 ** 15 }, (_, row) => row);
+  const column = { shape: [rows.length, 1], data: Float64Array.from(rows) };
+  const json = JSON.stringify(rows.map((row) => [row]));
+  const bytes = Buffer.concat([npyHeader('<f8', column.shape), npyElements(column.data, '<f8')]);
+  for (const [name, content] of [
+    ['a.json', text(json)],
+    ['json.txt', text(json)],
+    ['printed.txt', text(json.replaceAll(',', ' '))],
+    ['table.txt', text(rows.join('\n'))],
+    ['a.npz', npzBytes({ a: bytes })],
+  ] as const) {
+    const shares: number[] = [];
+    const onShare = (share: number) => shares.push(share);
+    const reader = await openRows(source(name, content), { memory: 1e9, onShare });
+    const { shape, data } = await readAll(reader, 1e9, '');
+    expect([shape, data.join()], name).toEqual([column.shape, column.data.join()]);
+    expect(shares.length, name).toBeGreaterThan(0);
+    expect(shares, name).toEqual([...new Set(shares)].sort((a, b) => a - b));
+    expect(shares.at(-1), name).toBeLessThanOrEqual(1);
+    expect(shares.at(-1), name).toBeGreaterThanOrEqual(0.5);
+  }
+});
+
+test('a compressed file is an error with the command that unpacks it', async () => {
+  for (const [name, command] of [
+    ['a.csv.gz', 'gunzip'],
+    ['a.GZ', 'gunzip'],
+    ['a.json.bz2', 'bunzip2'],
+    ['a.npy.zst', 'unzstd'],
+    ['a.txt.xz', 'unxz'],
+  ]) {
+    await expect(openRows(source(name, text('')), { memory: 1e6 })).rejects.toThrow(
+      `${name}: compressed; expected its content on standard input, as in ${command} -c FILE | softgrad softmax -`,
+    );
+  }
+});
+
 test('what is no JSON is refused in a .json, although it would be read in a .txt', async () => {
   await expect(openRows(source('a.json', text('1 2\n')), { memory: 1e6 })).rejects.toThrow(/not JSON/);
 });

@@ -165,7 +165,7 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
   }
   const arrays: Arrays = {};
   for (const { name, file } of given) {
-    const reader = await openArray(file, session);
+    const reader = await openArray(file, session, { booleans: name === 'mask' });
     try {
       const { data, shape } = await readAll(
         reader,

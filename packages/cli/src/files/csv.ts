@@ -36,7 +36,7 @@ export async function openCsv(
   options: TableOptions = {},
 ): Promise<RowReader> {
   const sample = await beginning(path);
-  const delimiter = detectDelimiter(decodeText(sample, path), preferred);
+  const delimiter = detectDelimiter(decodeText(sample, path), preferred, options.booleans);
   const file = createReadStream(path);
   const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
   const encoding = encodingOf(sample);

@@ -26,7 +26,7 @@ const expected = `expected ${knownEndings}, ${besides}`;
  */
 export async function openArray(argument: string, context: Context, table: TableOptions = {}): Promise<RowReader> {
   const { memory } = context.limits;
-  const numbers = numbersIn(argument);
+  const numbers = numbersIn(argument, table.booleans);
   if (numbers) return arrayRows({ shape: [numbers.length], data: numbers }, argument);
   if (argument === '-') return standardInputRows(await readStandardInput(context), memory, table);
   const parts = await openParts(argument);
@@ -72,8 +72,12 @@ async function openStoredParts(argument: string): Promise<RowReader> {
 }
 
 /** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending. */
-function numbersIn(argument: string): Float64Array | null {
-  const values = argument.split(',').map((text) => (text.trim() === '' ? Number.NaN : Number(text)));
+function numbersIn(argument: string, booleans = false): Float64Array | null {
+  const number = (text: string) => {
+    if (booleans && /^(?:true|false)$/i.test(text)) return /^t/i.test(text) ? 1 : 0;
+    return text === '' ? Number.NaN : Number(text);
+  };
+  const values = argument.split(',').map((text) => number(text.trim()));
   return values.every(Number.isFinite) ? Float64Array.from(values) : null;
 }
 
