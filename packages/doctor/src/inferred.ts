@@ -1,6 +1,6 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
-import { type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
+import { byIndex, type Candidate, each, lossFactors, overTemperature, scaled } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
 import { labelOf, type Problem } from './problem.js';
@@ -60,11 +60,11 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
   if (ignored && zero.every((left, row) => !left || !isSet(ignored, row))) return [];
   const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
   return summedLoss(problem).flatMap(({ formula, values, terms }) => {
-    if (typeof values === 'function' || typeof terms === 'function') return [];
+    const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
     return divisorsOf(problem, counted).map((divisor) => ({
       formula: `${divisor === 1 ? formula : `(${formula}) / ${divisor}`}, rows ${some(rows)} left out of the loss`,
-      values: each(problem, (k, row) => (zero[row] ? 0 : at(values, k) / divisor)),
-      terms: each(problem, (k, row) => (zero[row] ? 0 : at(terms, k) / divisor)),
+      values: each(problem, (k, row) => (zero[row] ? 0 : valueAt(k) / divisor)),
+      terms: each(problem, (k, row) => (zero[row] ? 0 : termAt(k) / divisor)),
     }));
   });
 }
@@ -84,10 +84,10 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   const { n, f } = problem;
   if (n < 2) return [];
   return summedLoss(problem).flatMap(({ formula, values, terms }) => {
-    if (typeof values === 'function' || typeof terms === 'function') return [];
+    const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
     const factors = new Float64Array(n);
     for (let row = 0; row < n; row++) {
-      const factor = factorOf(data, values, row * f, (row + 1) * f);
+      const factor = factorOf(data, valueAt, row * f, (row + 1) * f);
       if (!(factor >= 0)) return [];
       factors[row] = factor;
     }
@@ -99,20 +99,21 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
     return [
       {
         formula: `w (${formula}), ${weightsInWords(problem, factors)}`,
-        values: each(problem, (k, row) => at(values, k) * at(factors, row)),
-        terms: each(problem, (k, row) => at(terms, k) * at(factors, row)),
+        values: each(problem, (k, row) => valueAt(k) * at(factors, row)),
+        terms: each(problem, (k, row) => termAt(k) * at(factors, row)),
       },
     ];
   });
 }
 
 /** The least-squares factor between two slices; 0 if the values are all 0. */
-function factorOf(data: Float64Array, values: Float64Array, start: number, end: number): number {
+function factorOf(data: Float64Array, valueAt: (k: number) => number, start: number, end: number): number {
   let product = 0;
   let square = 0;
   for (let k = start; k < end; k++) {
-    product += at(data, k) * at(values, k);
-    square += at(values, k) * at(values, k);
+    const value = valueAt(k);
+    product += at(data, k) * value;
+    square += value * value;
   }
   return square === 0 ? 0 : product / square;
 }
