@@ -1,13 +1,15 @@
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
-import { folderStore, partsReader } from '../src/index.js';
+import { folderStore, type Plan, partsReader } from '../src/index.js';
 import { pendingOf } from '../src/pending.js';
 import { readManifest, runFiles } from '../src/run-folder.js';
 import { codeOf, fail, statusOf } from '../src/s3/errors.js';
 import { s3Store } from '../src/s3/s3-store.js';
 import { applyShards } from '../src/shards.js';
 import { noise, workspace } from './workspace.js';
+
+type Operation = Plan['operation'];
 
 describe('blocks of an array in several files', () => {
   test.each([
@@ -177,6 +179,60 @@ describe('a run in one thread', () => {
     );
     expect((await partsReader(results, 'gradient')).shape).toEqual([3, 4]);
   });
+});
+
+describe('every operation', () => {
+  const values = noise(24);
+  const directions = noise(24, 1, 2);
+  const reference = (row: number) => {
+    const x = values.slice(4 * row, 4 * row + 4);
+    const g = directions.slice(4 * row, 4 * row + 4);
+    const max = Math.max(...x);
+    const sum = x.reduce((total, value) => total + Math.exp((value - max) / 2), 0);
+    const s = x.map((value) => Math.exp((value - max) / 2) / sum);
+    const inner = s.reduce((total, p, i) => total + p * g[i], 0);
+    return { x, g, s, logSum: max / 2 + Math.log(sum), product: s.map((p, i) => (p * (g[i] - inner)) / 2) };
+  };
+  const rows = Array.from({ length: 6 }, (_, row) => reference(row));
+  const labels = [0, 3, -100, 1, 1, 2];
+  const losses = rows.map(({ x, logSum }, n) => (labels[n] < 0 ? 0 : logSum - x[labels[n]] / 2));
+  const gradients = rows.flatMap(({ s }, n) =>
+    Array.from(s, (p, i) => (labels[n] < 0 ? 0 : (p - (i === labels[n] ? 1 : 0)) / 2)),
+  );
+  const operations: readonly (readonly [Operation, string, readonly number[]])[] = [
+    ['softmax', 'softmax', rows.flatMap(({ s }) => [...s])],
+    ['log-softmax', 'log-softmax', rows.flatMap(({ x, logSum }) => Array.from(x, (value) => value / 2 - logSum))],
+    ['log-sum-exp', 'log-sum-exp', rows.map(({ logSum }) => logSum)],
+    ['vjp', 'vjp', rows.flatMap(({ product }) => [...product])],
+    ['jvp', 'jvp', rows.flatMap(({ product }) => [...product])],
+    ['cross-entropy', 'loss', losses],
+    ['cross-entropy', 'gradient', gradients],
+  ];
+
+  test.each(operations.flatMap((one) => [false, true].map((shardClasses) => [...one, shardClasses] as const)))(
+    '%s: %s in two shards',
+    async (operation, array, expected, shardClasses) => {
+      using work = workspace();
+      work.write('logits.npy', [6, 4], values, '<f8');
+      work.write('direction.npy', [6, 4], directions, '<f8');
+      work.write('labels.npy', [6], Int32Array.from(labels), '<i4');
+      const isLoss = operation === 'cross-entropy';
+      const plan = await work.plan({
+        operation,
+        shardClasses,
+        temperature: 2,
+        shardBytes: 96,
+        ...(operation === 'vjp' || operation === 'jvp' ? { direction: ['direction.npy'] } : {}),
+        ...(isLoss ? { target: ['labels.npy'], reduction: 'none' as const } : {}),
+      });
+      await work.compute(plan);
+      const { data } = await work.read('out', isLoss ? array : undefined);
+      expect(data.length).toBe(expected.length);
+      expected.forEach((value, k) => {
+        expect(Number(data[k]), `${k}`).toBeCloseTo(value, 12);
+      });
+    },
+  );
 });
 
 describe('errors of an S3 server', () => {
