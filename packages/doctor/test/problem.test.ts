@@ -208,6 +208,11 @@ describe('an option of the loss', () => {
 
   test.each<[Partial<ProblemInput>, ErrorCode, string]>([
     [{ target: [['a']] as never }, 'ERR_DTYPE', 'target: entry [0][0] is the text "a", expected a number'],
+    [
+      { target: [['tensor: a']] as never },
+      'ERR_DTYPE',
+      'target: entry [0][0] is the text "tensor: a", expected a number',
+    ],
     [{ weight: [1, 2] }, 'ERR_SHAPE', 'weight is (2,); expected 3 numbers, one a class'],
     [{ weight: [1, -1, 2] }, 'ERR_VALUE', 'weight[1] is -1; expected a finite number from 0'],
     [{ weight: [Number.NaN, 1, 2] }, 'ERR_VALUE', 'weight[0] is NaN; expected a finite number from 0'],
