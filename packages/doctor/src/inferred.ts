@@ -110,11 +110,10 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
   const { n, f } = problem;
   if (n < 2) return [];
   return summedLoss(problem).flatMap((all) => {
-    const { values } = all;
-    if (typeof values === 'function') return [];
+    const valueAt = byIndex(all.values);
     const factors = new Float64Array(n);
     for (let row = 0; row < n; row++) {
-      const factor = factorOf(data, values, row * f, (row + 1) * f);
+      const factor = factorOf(data, valueAt, row * f, (row + 1) * f);
       if (!(factor >= 0)) return [];
       factors[row] = factor;
     }
@@ -129,12 +128,13 @@ function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
 }
 
 /** The least-squares factor between two slices; 0 if the values are all 0. */
-function factorOf(data: Float64Array, values: Float64Array, start: number, end: number): number {
+function factorOf(data: Float64Array, valueAt: (k: number) => number, start: number, end: number): number {
   let product = 0;
   let square = 0;
   for (let k = start; k < end; k++) {
-    product += at(data, k) * at(values, k);
-    square += at(values, k) * at(values, k);
+    const value = valueAt(k);
+    product += at(data, k) * value;
+    square += value * value;
   }
   return square === 0 ? 0 : product / square;
 }

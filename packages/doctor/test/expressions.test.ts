@@ -39,6 +39,11 @@ describe('every line that is advised is known', () => {
     expect(at('const dx = softmax.vjp(s, g, { axis: 0, temperature: 2 });')).toEqual([
       'Right only where the classes are along axis 0 and the temperature is 2.',
     ]);
+    for (const temperature of ['0.25', '1.5e-7', '12.75', '3']) {
+      expect(at(`const dx = softmax.vjp(s, g, { temperature: ${temperature} });`)).toEqual([
+        `Right only where the classes are along the last axis and the temperature is ${Number(temperature)}.`,
+      ]);
+    }
     const { verdict, evidence } = diagnose({ gradient: 's * (g - (s * g).sum(axis=0, keepdims=True))' });
     expect(verdict).toBe('wrong-axis');
     expect(evidence.notes[0]).toContain('Of classes that are along axis 0 it is right');

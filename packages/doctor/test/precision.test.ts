@@ -43,6 +43,8 @@ describe('the precision of numbers', () => {
   test('tells decimals from significant digits by which of the last places are used', () => {
     expect(of(0.0048, 0.0005, -0.0114)?.name).toBe('4 decimals');
     expect(of(0.00481, 0.000523, -0.0114)?.name).toBe('3 significant digits');
+    // The last decimal is used by two of three, the fourth digit by one.
+    expect(of(12.34, 0.0048, 0.0049)?.name).toBe('4 decimals');
   });
 });
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { classesLast, placeOf } from '../src/arrays.js';
 import { type ProblemInput, readProblem } from '../src/problem.js';
@@ -196,6 +197,122 @@ describe('a target', () => {
     expect(readProblem({ logits, upstream: off(0.0009) }).fused).toBe(true);
     expect(readProblem({ logits, upstream: sum, target: [1, 0] }).fused).toBe(false);
     expect(readProblem({ logits: [[1], [2]], upstream: [[0], [0]], target: [0, 0] }).fused).toBe(false);
+  });
+});
+
+describe('an option of the loss', () => {
+  const logits = [
+    [1, 2, 3],
+    [0, 1, 0],
+  ];
+
+  test.each<[Partial<ProblemInput>, ErrorCode, string]>([
+    [{ target: [['a']] as never }, 'ERR_DTYPE', 'target: entry [0][0] is the text "a", expected a number'],
+    [
+      { target: [['tensor: a']] as never },
+      'ERR_DTYPE',
+      'target: entry [0][0] is the text "tensor: a", expected a number',
+    ],
+    [{ weight: [1, 2] }, 'ERR_SHAPE', 'weight is (2,); expected 3 numbers, one a class'],
+    [{ weight: [1, -1, 2] }, 'ERR_VALUE', 'weight[1] is -1; expected a finite number from 0'],
+    [{ weight: [Number.NaN, 1, 2] }, 'ERR_VALUE', 'weight[0] is NaN; expected a finite number from 0'],
+    [
+      { weight: [1, 2, Number.POSITIVE_INFINITY] },
+      'ERR_VALUE',
+      'weight[2] is Infinity; expected a finite number from 0',
+    ],
+    [{ labelSmoothing: -0.1 }, 'ERR_VALUE', 'labelSmoothing -0.1; expected 0 to 1'],
+    [{ labelSmoothing: 1.1 }, 'ERR_VALUE', 'labelSmoothing 1.1; expected 0 to 1'],
+    [{ labelSmoothing: Number.NaN }, 'ERR_VALUE', 'labelSmoothing NaN; expected 0 to 1'],
+    [{ ignoreIndex: 0.5 }, 'ERR_VALUE', 'ignoreIndex 0.5; expected an integer'],
+    [
+      { mask: [[2, 1, 0]] },
+      'ERR_VALUE',
+      'mask entry 0 is 2; expected true or 1 where an entry takes part, false or 0 where it does not',
+    ],
+    [
+      { mask: [[1, 0, 0.5]] },
+      'ERR_VALUE',
+      'mask entry 2 is 0.5; expected true or 1 where an entry takes part, false or 0 where it does not',
+    ],
+    [{ mask: [[1, 0]] }, 'ERR_SHAPE', 'mask is (1, 2); expected (2, 3) like the logits, or what broadcasts to it'],
+    [
+      { mask: [[[1, 0, 1]]] },
+      'ERR_SHAPE',
+      'mask is (1, 1, 3); expected (2, 3) like the logits, or what broadcasts to it',
+    ],
+    [{ mask: [[1, 0, 1]], target: [0, 1] }, 'ERR_VALUE', 'target entry 1 is class 1, which is masked'],
+    [
+      { layer: 'tanh' as never },
+      'ERR_VALUE',
+      "layer tanh; expected one of 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'",
+    ],
+    [{ reduction: 'max' as never }, 'ERR_VALUE', "reduction max; expected 'mean', 'sum' or 'none'"],
+    [{ temperature: Number.POSITIVE_INFINITY }, 'ERR_VALUE', 'temperature Infinity; expected a finite number above 0'],
+    [{ temperature: '2' as never }, 'ERR_VALUE', 'temperature is a string; expected a finite number above 0'],
+  ])('%j is refused', (option, code, message) => {
+    expect(failure(() => readProblem({ logits, target: [0, 1], ...option }))).toEqual([code, `diagnose: ${message}`]);
+  });
+
+  test.each<[Partial<ProblemInput>, number[], number]>([
+    [{}, [1, 0, 0, 0, 1, 0], 2],
+    [{ labelSmoothing: 0 }, [1, 0, 0, 0, 1, 0], 2],
+    [{ labelSmoothing: 0.3 }, [0.8, 0.1, 0.1, 0.1, 0.8, 0.1], 2],
+    [{ labelSmoothing: 1 }, [1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3], 2],
+    [{ weight: [2, 3, 4] }, [2, 0, 0, 0, 3, 0], 5],
+    [{ weight: [2, 3, 4], labelSmoothing: 0.3 }, [1.6, 0.3, 0.4, 0.2, 2.4, 0.4], 5],
+    [{ target: [0, -100] }, [1, 0, 0, 0, 0, 0], 1],
+    [{ target: [7, 1], ignoreIndex: 7, weight: [2, 3, 4], labelSmoothing: 0.3 }, [0, 0, 0, 0.2, 2.4, 0.4], 3],
+    [{ target: [1, 1], ignoreIndex: 1 }, [0, 0, 0, 0, 0, 0], 0],
+    [{ mask: [[true, true, false]], labelSmoothing: 0.2 }, [0.9, 0.1, 0, 0.1, 0.9, 0], 2],
+    [{ mask: [[true], [true]], labelSmoothing: 0.3 }, [0.8, 0.1, 0.1, 0.1, 0.8, 0.1], 2],
+    [
+      {
+        target: [
+          [0.5, 0.5, 0],
+          [0, 2, 0],
+        ],
+        weight: [2, 3, 4],
+      },
+      [1, 1.5, 0, 0, 6, 0],
+      2,
+    ],
+  ])('%j makes the y of s − y and the divisor of the mean', (options, y, divisor) => {
+    const { target, y: found } = readProblem({ logits, target: [0, 1], ...options });
+    y.forEach((value, k) => {
+      expect(found?.[k]).toBeCloseTo(value, 14);
+    });
+    expect([found?.length, target?.divisor]).toEqual([6, divisor]);
+  });
+
+  test('masks entries along any axis, broadcast as in NumPy', () => {
+    const shape = [2, 3, 2];
+    const data = counted(12);
+    const keepOf = (mask: ProblemInput['mask'], axis: number) => {
+      const { masked, x } = readProblem({ logits: { data, shape }, mask, axis });
+      expect(values(x)?.map((value) => (Number.isFinite(value) ? 1 : 0))).toEqual([...(masked?.keep ?? [])]);
+      return masked && [...masked.keep];
+    };
+    expect(keepOf([[1], [0], [1]], 1)).toEqual([1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1]);
+    expect(keepOf([[[1, 1]], [[1, 0]]], 2)).toEqual([1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0]);
+    expect(keepOf([1, 0], -1)).toEqual([1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+    expect(
+      keepOf(
+        [
+          [
+            [1, 0],
+            [1, 1],
+            [0, 1],
+          ],
+          [
+            [1, 1],
+            [1, 0],
+            [1, 0],
+          ],
+        ],
+        0,
+      ),
+    ).toEqual([1, 1, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0]);
   });
 });
 
