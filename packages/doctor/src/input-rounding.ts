@@ -58,8 +58,9 @@ function printoutsOf(problem: Problem): Printouts {
   let found = knownPrintouts.get(problem);
   if (!found) {
     const { x, s, g, target, masked } = problem;
-    const signal = printoutWithLastDigit(masked?.x ?? x ?? s);
     const upstream = g && printoutWithLastDigit(g);
+    // Probabilities of exactly 0 and 1 were rounded, like what was printed beside them.
+    const signal = printoutWithLastDigit(masked?.x ?? x ?? s) ?? (x ? null : upstream);
     const soft = target && !target.indices ? printoutWithLastDigit(target.given) : null;
     const names = [
       ...(signal ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),

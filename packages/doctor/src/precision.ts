@@ -24,9 +24,6 @@ const halves: readonly HalfPrecision[] = [
   { name: 'float16', bits: 11, least: -24 },
 ];
 
-/** The unit roundoffs of the half precisions, the coarser first. */
-export const unitsOfHalves: readonly number[] = halves.map(({ bits }) => 2 ** -bits);
-
 /** The distance between neighbouring numbers of a format at a value. */
 function spacing(value: number, { bits, least }: HalfPrecision): number {
   const exponent = value === 0 ? Number.NEGATIVE_INFINITY : Math.floor(Math.log2(Math.abs(value)));

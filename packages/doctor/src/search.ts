@@ -18,7 +18,7 @@ import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
-import { type Precision, precisionOf, unitsOfHalves } from './precision.js';
+import { type Precision, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
@@ -121,7 +121,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     return divided.matches.length === 0 ? null : rightUnlessApart(divided, plain);
   });
   const within =
-    rightWithin(ranked[exact.length] ?? [], plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
+    rightWithin(ranked.slice(exact.length), plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
   const inputs = rounding?.name ?? null;
   const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, within), precision, inputs });
 
@@ -208,8 +208,12 @@ function printedZeros(numbers: Float64Array): Precision {
 }
 
 /** The correct derivative, if it fits within the precision inferred from the numbers; null otherwise. */
-function rightWithin(rounded: readonly Match[], plain: readonly Match[], numbers: Float64Array): Match | null {
-  const found = rounded.find(({ id, error }) => id === right.id && error === 0);
+function rightWithin(
+  rounded: readonly (readonly Match[])[],
+  plain: readonly Match[],
+  numbers: Float64Array,
+): Match | null {
+  const found = rounded.flat().find(({ id, error }) => id === right.id && error === 0);
   if (found) return found;
   const zero = plain.find(({ id }) => id === right.id);
   return zero && numbers.every((value) => value === 0) && zero.largest <= printedAsZero ? zero : null;
@@ -300,11 +304,8 @@ function isEvidence(
   terms: Candidate['terms'],
   noise: Noise | undefined,
 ): boolean {
-  const { everyStep } = noise ?? {};
-  if (noise === undefined || everyStep === undefined || id === right.id) return true;
-  // Few small numbers of float16 are of bfloat16 too.
-  if (id === 'row-sum')
-    return unitsOfHalves.some((unit) => unit <= everyStep && isSumOfRounded(problem, given.data, unit));
+  if (noise?.everyStep === undefined || id === right.id) return true;
+  if (id === 'row-sum') return isSumOfRounded(problem, given.data, noise.everyStep);
   return standsOut(given, terms, noise);
 }
 
