@@ -111,8 +111,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const numbers = given[0]?.data ?? new Float64Array();
   const exact = noiseLevels(problem.f, isFloat32(numbers));
   const rounding = inputRounding(problem);
-  const precision =
-    precisionOf(numbers) ?? (rounding && numbers.every((value) => value === 0) ? printedZeros(numbers) : null);
+  const precision = rounding ? withPrintedZeros(numbers, precisionOf(numbers)) : precisionOf(numbers);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
   const ranked = rank(problem, given, [...exact, ...coarse], onProgress);
   const [plain = []] = ranked;
@@ -203,8 +202,14 @@ function fittingExactly(
 /** Numbers up to this are printed as 0 with three decimals. */
 const printedAsZero = 5e-4;
 
-function printedZeros(numbers: Float64Array): Precision {
-  return { name: 'a printout in which they are 0', slack: numbers.map(() => printedAsZero), unit: 0 };
+/** If the inputs were printed, a 0 of the numbers was printed too, and stands for any number that is too small. */
+function withPrintedZeros(numbers: Float64Array, precision: Precision | null): Precision | null {
+  if (!precision) {
+    if (numbers.some((value) => value !== 0)) return null;
+    return { name: 'a printout in which they are 0', slack: numbers.map(() => printedAsZero), unit: 0 };
+  }
+  const slack = precision.slack.map((own, i) => (numbers[i] === 0 ? Math.max(own, printedAsZero) : own));
+  return { ...precision, slack };
 }
 
 /** The correct derivative, if it fits within the precision inferred from the numbers; null otherwise. */

@@ -179,6 +179,37 @@ const copied: Readonly<Record<string, DiagnoseInput>> = {
       [-0.101, 0, 0.101],
     ],
   },
+  'a binary cross-entropy, of numbers that are also of bfloat16': {
+    logits: [
+      [14.768, 1.586],
+      [13.413, 0.36],
+      [13.055, -0.109],
+      [12.85, 1.523],
+    ],
+    upstream: [
+      [530550.299, -530550.299],
+      [466696.192, -466696.192],
+      [520944.591, -520944.591],
+      [-1, 1],
+    ],
+    target: [
+      [0, 1],
+      [0, 1],
+      [0, 1],
+      [1, 0],
+    ],
+    gradient: [
+      [2, -2],
+      [2, -2],
+      [2, -2],
+      [0, 0],
+    ],
+  },
+  'a softmax of the upstream, with probabilities that are printed as 0 and 1': {
+    probabilities: [[1, 0]],
+    upstream: [[-1, 13.901592]],
+    gradient: [[-0.000005, 0.000005]],
+  },
   'nothing known, of a sigmoid': {
     logits: [[-0.3027, 0.1039]],
     upstream: [[-0.0158, -0.001]],
@@ -192,8 +223,8 @@ test.each(Object.entries(copied))(
   (_, input) => {
     const { verdict, matches, text } = diagnose(input);
     expect(matches.map(({ id }) => id)).toContain('right');
-    expect(['right', 'ambiguous']).toContain(verdict);
-    expect(text).toMatch(/Of what is known, the (logits|probabilities) have [34] (decimals|significant digits)/);
+    expect(['right', 'ambiguous', 'saturated']).toContain(verdict);
+    expect(text).toMatch(/Of what is known, the (logits|probabilities) have [346] (decimals|significant digits)/);
   },
 );
 
