@@ -8,6 +8,7 @@ import { type Engine, engineOf } from '../src/engine.js';
 import { type EngineName, tfjs } from '../src/index.js';
 import { adopted } from '../src/interop.js';
 import type { Core } from '../src/peers.js';
+import { runEagerly } from '../src/verbs/eager.js';
 import { constant, emit, type Language, operation } from '../src/verbs/expression.js';
 import { runLazily } from '../src/verbs/lazy.js';
 import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from '../src/wasm-files.js';
@@ -288,6 +289,11 @@ describe('connecting', () => {
     });
   });
 
+  test('an engine whose package is not loaded is unavailable', async () => {
+    const core = { engine: () => ({ registry: {} }), findBackendFactory: () => null } as unknown as Core;
+    await expect(connect(core, name, () => false)).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+  });
+
   test('an instance that tf.setBackend has created meanwhile is used, and the other is disposed', async () => {
     const { core, calls, registry } = lostCore('cpu');
     delete registry[name];
@@ -374,6 +380,19 @@ describe('an engine', () => {
     const { engine } = open({ isLost: () => isLost });
     await expect(engine.awaiting(Promise.reject(new Error('as it is')))).rejects.toThrow('as it is');
     await expect(engine.awaiting(failing())).rejects.toEqual(lostError('the device was lost'));
+  });
+
+  test('work that fails waits for the loss that is reported later', async () => {
+    let lose: (reason: string) => void = () => {};
+    const lost = new Promise<string>((resolve) => {
+      lose = resolve;
+    });
+    const { engine } = open({ lost, finished: () => new Promise(() => {}) });
+    const outcome = engine.awaiting(Promise.reject(new Error('mapAsync failed'))).catch((error: unknown) => error);
+    await Promise.resolve();
+    await Promise.resolve();
+    lose('it was unplugged');
+    expect(await outcome).toEqual(lostError('it was unplugged'));
   });
 
   test.each([
@@ -562,5 +581,70 @@ test('a program for each pass over the rows, two more where a row is reduced in 
   // Of cross-entropy the target and the probabilities are kept, which its loss and its gradient use.
   const mask = [[true, true, true, true, false]];
   expect(counts(() => crossEntropy(x, [0, 1, 2, 3], { mask, labelSmoothing: 0.1, reduction: 'none' }))).toEqual([4, 9]);
+  await backend.close();
+});
+
+test('the basis reduces rows of no classes, and selects by a number', async () => {
+  const backend = await tfjs.open({ engine: 'cpu' });
+  const { basis } = backend;
+  const filled = (...values: readonly number[]) => {
+    const buffer = backend.alloc(values.length, 'float32');
+    backend.write(buffer, Float32Array.from(values));
+    return buffer;
+  };
+  const [none, out, a, b] = [filled(), filled(7, 7), filled(1, 2), filled(3, 4)];
+  const read = async () => [...(await backend.read(out))];
+  basis?.reduce(out, 'max', none, { outer: 2, classes: 0, inner: 1 });
+  expect(await read()).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+  basis?.reduce(out, 'sum', none, { outer: 2, classes: 0, inner: 1 });
+  expect(await read()).toEqual([0, 0]);
+  const extent = [1, 1, 2] as const;
+  for (const [condition, expected] of [
+    [1, [1, 2]],
+    [0, [3, 4]],
+  ] as const) {
+    basis?.select(out, condition, { buffer: a, extent }, { buffer: b, extent }, extent);
+    expect(await read()).toEqual(expected);
+  }
+  const classes = tensor(Int32Array.of(1, 2), { backend });
+  expect(() => backend.toTf(classes)).toThrow(
+    expect.objectContaining({ code: 'ERR_DTYPE', message: 'toTf: the tensor is int32, expected float32' }),
+  );
+  await backend.close();
+});
+
+test('an engine of tfjs checks for each kernel that its operands and its result fit twice', async () => {
+  const reserved: number[] = [];
+  const backend = await backendWith('cpu', (device, instance) => {
+    const run: Parameters<typeof runEagerly>[1] = (kernel, inputs, attrs = {}) =>
+      tf.getKernel(kernel, 'cpu').kernelFunc({ inputs: { ...inputs }, attrs, backend: instance }) as tf.TensorInfo;
+    const traits = {
+      losesSecondNaN: false,
+      fusedKernels: false,
+      accurateLog1p: true,
+      reserve: (n: number) => void reserved.push(n),
+    };
+    return { ...device, execute: (targets, program) => runEagerly(instance, run, traits, targets, program) };
+  });
+  const x = tensor(
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    { backend },
+  );
+  reserved.length = 0;
+  const s = softmax(x);
+  // The maximum and the sum of six numbers, and differences, exponentials and quotients of as many.
+  expect(reserved).toMatchInlineSnapshot(`
+    [
+      12,
+      6,
+      6,
+      12,
+      6,
+    ]
+  `);
+  expect((await s.data())[0]).toBeCloseTo(0.09003057, 6);
   await backend.close();
 });

@@ -19,7 +19,7 @@ const install =
 const noAdapter = { requestAdapter: async () => null } as unknown as GPU;
 
 // First, with the package webgpu as the tests' setup configures it: later tests replace it.
-test('the software device is announced as what it is known for', async () => {
+test('the software device is announced as what it is known for, and computes in each dtype', async () => {
   const backend = await webgpu.open();
   if (backend.supports.device === announcedBySwiftShader.device)
     expect(backend.supports).toEqual(announcedBySwiftShader);
@@ -29,6 +29,22 @@ test('the software device is announced as what it is known for', async () => {
   const y = backend.alloc(2, 'int32');
   backend.write(y, Int32Array.of(-1, 2 ** 30));
   expect(await backend.read(y)).toEqual(Int32Array.of(-1, 2 ** 30));
+  const [g, out] = [backend.alloc(4, 'float32'), backend.alloc(4, 'float32')];
+  backend.write(g, Float32Array.of(-1, 0, 2, Number.NaN));
+  const { sigmoid, sigmoidVjp, relu, reluVjp } = backend.kernels;
+  const digits = async () => Array.from(await backend.read(out), (value) => value.toFixed(4));
+  sigmoid(out, g, 4);
+  expect(await digits()).toEqual(['0.2689', '0.5000', '0.8808', 'NaN']);
+  sigmoidVjp(out, g, g, 4);
+  expect(await digits()).toEqual(['2.0000', '0.0000', '-4.0000', 'NaN']);
+  relu(out, g, 4);
+  expect(await digits()).toEqual(['0.0000', '0.0000', '2.0000', 'NaN']);
+  reluVjp(out, g, g, 4);
+  expect(await digits()).toEqual(['0.0000', '0.0000', '2.0000', '0.0000']);
+  backend.basis.select(out, 1, { buffer: g, extent: [1, 1, 4] }, 5, [1, 1, 4]);
+  expect(await digits()).toEqual(['-1.0000', '0.0000', '2.0000', 'NaN']);
+  backend.basis.select(out, 0, { buffer: g, extent: [1, 1, 4] }, 5, [1, 1, 4]);
+  expect(await digits()).toEqual(['5.0000', '5.0000', '5.0000', '5.0000']);
   backend.close();
 });
 
