@@ -27,8 +27,10 @@ test('cases are run so that every part of the run is a sample of it, and the las
   const run = order.filter(({ skip }) => skip === null).slice(0, -1);
   const groups = [...new Set(run.map(groupOf))].map((group) => run.filter((one) => groupOf(one) === group));
   expect(groups.length).toBeGreaterThan(20);
+  const namesOf = (cases: readonly BoundCase[]) => cases.map(({ name }) => name);
+  const inOrder = bound.slice(0, -1).filter(({ skip }) => skip === null);
   for (const group of groups)
-    expect(group).toEqual(bound.slice(0, -1).filter((one) => one.skip === null && groupOf(one) === groupOf(group[0])));
+    expect(namesOf(group)).toEqual(namesOf(inOrder.filter((one) => groupOf(one) === groupOf(group[0]))));
   // Of every group the same share of its cost has been run, to one case.
   for (let count = 50; count < run.length; count += 50) {
     const done = new Set(run.slice(0, count));
