@@ -47,16 +47,16 @@ test('with - for a file, standard output has only that file', async () => {
 test('without --backends all are measured, one that cannot run is named with the reason, and a bar shows the inputs', async () => {
   const cpu = await ownBackends.load('cpu');
   const unavailable = async () => 'no such chip';
-  register('absent', async () => ({ default: { ...cpu, name: 'absent', unavailable } }));
-  const backends = fakeBackends({ cpu, absent: cpu });
+  for (const name of ['absent', 'gone']) register(name, async () => ({ default: { ...cpu, name, unavailable } }));
+  const backends = fakeBackends({ cpu, absent: cpu, gone: cpu });
   const args = ['accuracy', '--dtype', 'float32', '--classes', '1', '--results', '20'];
-  for (const chosen of [[], ['--backends', 'all'], ['--backends', 'cpu,absent']]) {
+  for (const chosen of [[], ['--backends', 'all'], ['--backends', 'cpu,absent,gone']]) {
     using bars = watchBars();
     const md = folder.at('not-run.md');
     const { status, stdout, stderr } = await softgrad([...args, ...chosen, '--md', md], { backends, terminal: true });
     expect(status).toBe(0);
-    expect(stdout).toMatch(/\n\nabsent: not run: .*no such chip\n$/);
-    expect(readFileSync(md, 'utf8')).toMatch(/\n- absent: not run: .*no such chip\n$/);
+    expect(stdout).toMatch(/\n\nabsent: not run: .*no such chip\ngone: not run: .*no such chip\n$/);
+    expect(readFileSync(md, 'utf8')).toMatch(/\n- absent: not run: .*no such chip\n- gone: not run: .*no such chip\n$/);
     expect(stderr).toMatch(/accuracy \S{30} 0% /);
     const steps = bars.steps();
     expect(steps[0][0]).toMatch(/^softmax float32, 1 classes, /);

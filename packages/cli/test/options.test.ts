@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { expect, test } from 'vitest';
-import { fraction, integer, list, positive, positiveInteger } from '../src/options.js';
+import { fraction, integer, list, placeOf, positive, positiveInteger } from '../src/options.js';
 
 test.each([
   [
@@ -23,4 +23,13 @@ test('a list has names between commas', () => {
   expect(list('a,b-c')).toEqual(['a', 'b-c']);
   expect(list(',a,,b,')).toEqual(['a', 'b']);
   expect(list('')).toEqual([]);
+});
+
+test('a store is s3:// or a folder, whatever the folder is called; other URLs are refused', () => {
+  for (const store of ['s3://bucket/x', 'folder', './gs://x', 'C:/x', 'x://'])
+    expect(placeOf({ root: '.', store })).toBe(store);
+  expect(placeOf({ root: 'here' })).toBe('here');
+  for (const store of ['gs://bucket', 'GS://bucket', 'https://x', 'git+ssh://x', 'a1://x', 'a.b-c://x']) {
+    expect(() => placeOf({ root: '.', store }), store).toThrow(`${store}: expected s3://BUCKET/PREFIX, or a folder`);
+  }
 });

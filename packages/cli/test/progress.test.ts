@@ -1,3 +1,4 @@
+import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openWriter } from '../src/files/write.js';
 import { formatSeconds, startLateProgress, startProgress } from '../src/progress.js';
@@ -185,7 +186,7 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     for (const [args, total, steps] of [
       [['softmax', x], 64, [16, 32, 48, 64]],
       [['softmax', table], 512, null],
-      [['sigmoid', folder.write('number.json', '1')], 1, [1]],
+      [['sigmoid', folder.write('number.npy', Buffer.concat([npyHeader('<f8', []), Buffer.alloc(8)]))], 1, [1]],
     ] as const) {
       using bars = watchBars();
       await drawn(args, 1000);

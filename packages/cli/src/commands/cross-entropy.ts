@@ -10,7 +10,7 @@ import {
 import { type FileArray, formatPosition, formatShape, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
-import { outputFormat, writeNamed } from '../files/write.js';
+import { openWriter, outputFormat, writeNamed } from '../files/write.js';
 import {
   checkBroadcasts,
   choosePrecision,
@@ -200,7 +200,7 @@ async function write(
     if (format === 'json' || format === 'npz') {
       return await writeNamed(out, { loss, gradient }, dtype, stdout, progress.update);
     }
-    const writer = await openResult('gradient', out, gradient.shape.length, dtype, session);
+    const writer = await openWriter(out, gradient.shape.length, dtype, stdout);
     try {
       await writer.write(gradient, progress.update);
       await writer.finish();
