@@ -68,7 +68,7 @@ export function doctorCommand(session: Session): Command {
       .addOption(new Option('--label-smoothing <e>', 'ε of the cross-entropy; default: any').argParser(fraction))
       .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
-      .addOption(headerOption())
+      .addOption(headerOption('whether tables have one'))
       .option('--list', 'the expressions that --did knows; also with --json')
       .option('--json', 'the fields verdict, matches, evidence, why and instead as JSON')
       .addHelpText(
