@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import { type Candidate, candidatesOf, type Entry } from './candidates.js';
 import { outputChecker } from './check.js';
 import type { Contender, ContenderSource, DeviceBatch } from './contender.js';
@@ -26,6 +27,11 @@ export interface RunnerSettings {
 
 /** Opens contenders in this process or page. One that cannot be opened is listed with the reason. */
 export async function openRunner(sources: readonly ContenderSource[], settings: RunnerSettings): Promise<Runner> {
+  const { baseline } = settings;
+  const names = sources.map(({ name }) => name);
+  if (baseline !== undefined && !names.includes(baseline)) {
+    throw new SoftgradError('ERR_VALUE', `unknown baseline '${baseline}'; expected one of ${names.join(', ')}`);
+  }
   const opened: { readonly contender: Contender; readonly openMs: number }[] = [];
   const unavailable: { name: string; reason: string }[] = [];
   const close = async () => {

@@ -59,6 +59,11 @@ describe('a run', () => {
     expect(emptyCalls).toEqual([true, false]);
   });
 
+  test('a baseline that is no contender is an error that lists them', async () => {
+    const run = runBench({ workloads: [small], contenders: [source('right'), naive], ...quick, baseline: 'foo' });
+    await expect(run).rejects.toThrow("unknown baseline 'foo'; expected one of right, naive");
+  });
+
   test('the report format is stable, because other programs read it', async () => {
     const report = await runBench({ workloads: [small], contenders: [source('right'), naive], ...quick });
     expect(shapeOf(report)).toMatchSnapshot();

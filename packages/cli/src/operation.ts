@@ -88,7 +88,13 @@ export async function runRowwise(
       return { rows: await fromTensor(result, written), dtype: written };
     };
     const open = ({ rows, dtype }: Computed) => openResult(name, options.out, rows.shape.length, dtype, session);
-    await pump(() => nextChunk(sources, mask, count), compute, open, measure(name, sources[0], session));
+    await pump(
+      () => nextChunk(sources, mask, count),
+      compute,
+      open,
+      measure(name, sources[0], axis === 0, session),
+      session,
+    );
   });
 }
 
@@ -120,26 +126,38 @@ async function nextChunk(
   return { operands: [first, ...others], mask: toMask(mask, rows.name) };
 }
 
+/** How much of the time for a chunk goes by until it is written. */
+const shareOfComputing = 0.5;
+
 /** Computes and writes all chunks. */
 async function pump(
   next: () => Promise<Chunk | null>,
   compute: (chunk: Chunk) => Promise<Computed>,
   open: (first: Computed) => Promise<RowWriter>,
   progress: RowProgress,
+  session: Session,
 ): Promise<void> {
   let writer: RowWriter | undefined;
   try {
     for (let chunk = await next(); chunk !== null; ) {
-      const computed = await compute(chunk);
-      writer ??= await open(computed);
       const rows = chunk.operands[0].shape[0] ?? 1;
+      const computed = await compute(chunk);
+      progress.partly(shareOfComputing * rows);
+      writer ??= await open(computed);
       // The next chunk is read before this one is written: if the input fits into one chunk, nothing is written unless all of it is valid.
       chunk = await next();
-      await writer.write(computed.rows, (share) => progress.partly(share * rows));
+      await writer.write(computed.rows, (share) =>
+        progress.partly((shareOfComputing + (1 - shareOfComputing) * share) * rows),
+      );
       progress.add(rows);
     }
     progress.stop();
-    await writer?.finish();
+    const ending = startLateProgress('writing', 1, session, writer?.held?.());
+    try {
+      await writer?.finish();
+    } finally {
+      ending.stop();
+    }
   } finally {
     progress.stop();
     await writer?.abort();
@@ -155,9 +173,10 @@ interface RowProgress {
 }
 
 /** The progress of an operation: in rows if their number is known, else in bytes of the file. */
-function measure(name: string, input: RowReader, session: Session): RowProgress {
+function measure(name: string, input: RowReader, atOnce: boolean, session: Session): RowProgress {
   const known = input.shape.length === 0 ? 1 : input.shape[0];
-  const progress = startLateProgress(name, known ?? input.byteLength ?? 1, session);
+  const bytes = atOnce ? 8 * sizeOf(input.shape.map((length) => length ?? 1)) : 0;
+  const progress = startLateProgress(name, known ?? input.byteLength ?? 1, session, bytes);
   let done = 0;
   const show = (rows: number) => progress.update(known === null ? input.position() : rows);
   return {
@@ -200,7 +219,7 @@ export async function withReaders(
 }
 
 /** For messages about the first line of a table. */
-const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
+export const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
 
 /** The mask as one more file, if there is one. */
 export function maskOperands({ mask }: Partial<OperationOptions>): readonly OperandFile[] {
@@ -218,16 +237,16 @@ async function openMask(
   reader: RowReader | undefined,
   input: RowReader,
   axis: number | null,
-  { limits }: Session,
+  session: Session,
 ): Promise<OpenMask> {
   if (!reader) return { rows: null, whole: null };
   // The number of rows of a table is known only at its end, and a single row applies to all.
   const known =
-    reader.shape[0] === null ? arrayRows(await readAll(reader, limits.memory, maskAdvice), reader.name) : reader;
+    reader.shape[0] === null ? arrayRows(await readWatched(reader, maskAdvice, session), reader.name) : reader;
   checkBroadcasts(known, input);
   const alike = known.shape.length === input.shape.length && known.shape[0] !== 1;
   if (alike && axis !== 0) return { rows: known, whole: null };
-  return { rows: null, whole: toMask(await readAll(known, limits.memory, maskAdvice), known.name) };
+  return { rows: null, whole: toMask(await readWatched(known, maskAdvice, session), known.name) };
 }
 
 const maskAdvice = 'a mask as a .npy is read row by row';

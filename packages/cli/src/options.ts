@@ -6,7 +6,7 @@ export interface FileOptions {
   readonly dtype?: FloatDType;
   readonly backend?: string;
   readonly out?: string;
-  readonly header?: 'yes' | 'no';
+  readonly header?: TableHeader;
 }
 
 /** What every command takes that computes over rows. */
@@ -19,7 +19,7 @@ export interface OperationOptions extends FileOptions {
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
 INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of several arrays), the folder of a finished
-\`softgrad run\` (FOLDER:gradient picks one of several), .json (nested lists),
+\`softgrad run\` (FOLDER:gradient picks one of several), .json (nested lists, or FILE.json:gradient),
 .csv or .tsv (a header row is passed over), .txt (any text of numbers, such as what NumPy prints or np.savetxt writes),
 - for such text, JSON too, on standard input; or numbers between commas, like 0,2. The ending of --out decides the
 output's format; without --out a terminal gets a table and a pipe gets JSON.`;
@@ -55,12 +55,15 @@ export function withFileOptions(command: Command): Command {
       '--out <file>',
       'writes .npy, .npz, .json, .csv or .tsv; an existing file is replaced only by a whole result',
     )
-    .addOption(
-      new Option(
-        '--header <yes|no>',
-        'whether the first line of tables names their columns; default: where its cells look like names',
-      ).choices(['yes', 'no']),
-    );
+    .addOption(headerOption());
+}
+
+export type TableHeader = 'yes' | 'no';
+
+const aboutHeader = 'whether the first line of tables names their columns; default: where its cells look like names';
+
+export function headerOption(description = aboutHeader): Option {
+  return new Option('--header <yes|no>', description).choices(['yes', 'no']);
 }
 
 export function integer(text: string): number {

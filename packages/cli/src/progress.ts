@@ -30,8 +30,15 @@ export function startProgress(label: string, total: number, context: Streams): P
   return context.stderr.isTTY ? bar(label, total, context, context.now()) : silent(context);
 }
 
-/** A bar for a run that may be short: it is shown if the run has not ended after a second, also if it waits for its first step. */
-export function startLateProgress(label: string, total: number, context: Streams): Progress {
+/** Synchronous steps over at least this many bytes take seconds: no timer fires meanwhile, so that the bar is shown before. */
+const longStep = 2 ** 25;
+
+/**
+ * A bar for a run that may be short: it is shown if the run has not ended after a second, also if it waits for its first step; and at once if a
+ * synchronous step of it processes many bytes.
+ */
+export function startLateProgress(label: string, total: number, context: Streams, bytesOfStep = 0): Progress {
+  if (bytesOfStep >= longStep) return startProgress(label, total, context);
   if (!context.stderr.isTTY) return silent(context);
   const began = context.now();
   let at: readonly [done: number, label?: string] = [0];

@@ -95,6 +95,9 @@ function helpWidth({ isTTY, columns }: OutputStream): number {
 
 /** Commander's error with its suggestion, or a better one: the unfinished name of an option is closer than a name of similar length. */
 function inOneLine(text: string, command: Command): string {
+  if (/^error: unknown option '-[\d.]/.test(text)) {
+    return `${text.replace(/^error: /, 'softgrad: ').trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
+  }
   const begun = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1];
   const longer = begun === undefined ? [] : optionNames(command).filter((name) => name.startsWith(begun));
   const line = text.replace(/^error: /, 'softgrad: ');

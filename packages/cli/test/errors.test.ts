@@ -328,6 +328,16 @@ describe('errors are one line on standard error with exit code 2, and an existin
   });
 });
 
+test('numbers in the place of files or options are an error that says how to pass them', async () => {
+  expect((await softgrad(['softmax', '-1,2,3'])).stderr).toBe(
+    "softgrad: unknown option '-1,2,3'; numbers that begin with a minus follow --, as in -- -1,2\n",
+  );
+  const args = ['run', 'cross-entropy', 'x.npy', '--target', '0,2', '--out', 'y', '--backend', 'cpu'];
+  expect((await softgrad(args)).stderr).toBe(
+    "softgrad: --target 0,2: a run reads files only; expected a .npy, as np.save('labels.npy', [0,2]) writes it\n",
+  );
+});
+
 describe('an output that cannot be written is an error before anything is printed', () => {
   test.each([
     [

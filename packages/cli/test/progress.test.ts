@@ -133,9 +133,18 @@ test('a late bar is drawn after a second also if the run still waits for its fir
   }
 });
 
+test('a late bar is drawn at once for a long synchronous step, during which no timer fires', () => {
+  const steps = [2 ** 25 - 1, 2 ** 25].map((bytes) =>
+    start('writing', 1, true, (label, total, streams) => startLateProgress(label, total, streams, bytes)),
+  );
+  expect(steps.map(({ drawn }) => drawn() !== '')).toEqual([false, true]);
+});
+
 describe('a command that takes over a second has a bar on a terminal', () => {
   const x = folder.zeros('x.npy', 64, 4);
   const table = folder.write('x.csv', '1,2,3,4\n'.repeat(64));
+  const mask = folder.write('mask.csv', '1,0,1,1\n'.repeat(64));
+  const json = folder.write('x.json', JSON.stringify(Array.from({ length: 64 }, () => [1, 2, 3, 4])));
   const out = folder.at('out.json');
 
   /** What it draws if each reading of the clock is this many milliseconds after the previous one. */
@@ -159,6 +168,9 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     ['by bytes', ['softmax', table], /softmax \S{30} 100% 0s left/],
     ['matrices', ['jacobian', x], /jacobian \S{30} 100% 0s left/],
     ['reading all rows', ['softmax', table, '--axis', '0'], /reading \S+x\.csv \S{30} 100% /],
+    ['reading a mask', ['softmax', table, '--mask', mask], /reading \S+mask\.csv \S{30} 100% /],
+    ['reading a text', ['softmax', json], /reading \S+x\.json \S{30} 50% /],
+    ['computing a loss', ['cross-entropy', x, '--target', table], /cross-entropy \S{30} 90% /],
     ['reading logits and target', ['cross-entropy', x, '--target', table], /reading \S+x\.csv \S{30} 100% /],
   ])('%s', async (_, args, bar) => {
     expect(await drawn(args, 600)).toMatch(bar);
@@ -168,6 +180,8 @@ describe('a command that takes over a second has a bar on a terminal', () => {
 
   test.each<[string, readonly string[], RegExp]>([
     ['opening an engine', ['softmax', x, '--backend', 'cpu', '--out', out], /opening cpu \S{30} 0% /],
+    ['reading for a diagnosis', ['doctor', '--logits', table, '--grad', table], /reading \S+x\.csv \S{30} 0% /],
+    ['reading a signal', ['demo', table, '--backend', 'cpu'], /reading \S+x\.csv \S{30} 0% /],
     ['looking at engines', ['backends'], /inspecting cpu \S{30} 0% /],
     ['a case for a report', ['report', '--backend', 'cpu', '--id', 'lifecycle/close'], /close on cpu \S{30} 0% /],
   ])('%s, also while nothing has been done', async (_, args, bar) => {

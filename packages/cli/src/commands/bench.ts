@@ -55,7 +55,7 @@ export function benchCommand(session: Session): Command {
     .addOption(
       new Option(
         '--peers <list>',
-        'of naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-node-2t, onnxruntime-web, jax, gpu.js; or none',
+        'of naive, tfjs-cpu, tfjs-wasm, tfjs-webgl, tfjs-webgpu, onnxruntime-node, onnxruntime-node-2t, onnxruntime-web, jax, gpu.js; or none',
       )
         .argParser(list)
         .default(['naive', 'tfjs-cpu'], 'naive,tfjs-cpu'),

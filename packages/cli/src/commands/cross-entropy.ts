@@ -84,26 +84,27 @@ Examples:
         const [weightReader] = optional;
         const weight = weightReader && toWeight(await read(weightReader), weightReader.name, logits.shape[axis]);
         const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
-        using x = toTensor(logits, computed, backend);
-        using target = toTarget(
-          targetArray,
-          targetReader.name,
-          logits.shape,
-          axis,
-          options.ignoreIndex,
-          computed,
-          backend,
-        );
-        const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
-        const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
-        const { loss, gradient } = crossEntropy(x, target, settings);
-        await write(
-          options.out,
-          await fromTensor(loss, written),
-          await fromTensor(gradient, written),
-          written,
-          session,
-        );
+        const progress = startLateProgress('cross-entropy', 1, session, logits.data.byteLength);
+        const compute = async () => {
+          using x = toTensor(logits, computed, backend);
+          using target = toTarget(
+            targetArray,
+            targetReader.name,
+            logits.shape,
+            axis,
+            options.ignoreIndex,
+            computed,
+            backend,
+          );
+          progress.update(0.3);
+          const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
+          const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
+          const { loss, gradient } = crossEntropy(x, target, settings);
+          progress.update(0.9);
+          return { loss: await fromTensor(loss, written), gradient: await fromTensor(gradient, written) };
+        };
+        const { loss, gradient } = await compute().finally(() => progress.stop());
+        await write(options.out, loss, gradient, written, session);
       });
     });
 }
@@ -195,7 +196,7 @@ async function write(
     }
     return;
   }
-  const progress = startLateProgress('writing', 1, session);
+  const progress = startLateProgress('writing', 1, session, format === 'npz' ? gradient.data.byteLength : 0);
   try {
     if (format === 'json' || format === 'npz') {
       return await writeNamed(out, { loss, gradient }, dtype, stdout, progress.update);

@@ -1,9 +1,11 @@
 import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
-import { type FileArray, formatShape, readAll } from '@softgrad/formats';
+import { type FileArray, formatShape } from '@softgrad/formats';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { openArray } from '../files/open.js';
+import { headerAdvice, readWatched } from '../operation.js';
+import { headerOption, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber } from '../table.js';
 
 /** Samples by features. */
@@ -28,6 +30,7 @@ const shownRows = 6;
 interface Options {
   readonly upstream?: string;
   readonly backend?: string;
+  readonly header?: TableHeader;
 }
 
 export function demoCommand(session: Session): Command {
@@ -42,6 +45,7 @@ export function demoCommand(session: Session): Command {
       'gradient that arrives from the loss, of the shape of the signal; default: 1 for one class of each row',
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .addOption(headerOption())
     .addHelpText(
       'after',
       `
@@ -50,9 +54,11 @@ Examples:
   $ softgrad demo signal.csv --upstream gradient.csv --backend cpu`,
     )
     .action(async (input: string | undefined, options: Options) => {
-      const whole = input === undefined ? signal : await readMatrix(input, session);
+      const whole = input === undefined ? signal : await readMatrix(input, options, session);
       const cotangent =
-        options.upstream === undefined ? oneClassARow(whole.shape) : await readMatrix(options.upstream, session);
+        options.upstream === undefined
+          ? oneClassARow(whole.shape)
+          : await readMatrix(options.upstream, options, session);
       if (cotangent.shape.join() !== whole.shape.join()) {
         throw new SoftgradError(
           'ERR_SHAPE',
@@ -68,8 +74,8 @@ Examples:
     });
 }
 
-async function readMatrix(file: string, session: Session): Promise<Matrix> {
-  const reader = await openArray(file, session);
+async function readMatrix(file: string, { header }: Options, session: Session): Promise<Matrix> {
+  const reader = await openArray(file, session, { header, headerAdvice });
   try {
     if (reader.shape.length !== 2) {
       throw new SoftgradError(
@@ -77,7 +83,7 @@ async function readMatrix(file: string, session: Session): Promise<Matrix> {
         `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
       );
     }
-    const array = await readAll(reader, session.limits.memory, 'pass fewer rows');
+    const array = await readWatched(reader, 'pass fewer rows', session);
     const [rows = 0, columns = 0] = array.shape;
     if (rows === 0 || columns === 0)
       throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);

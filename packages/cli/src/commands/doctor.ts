@@ -1,10 +1,11 @@
 import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
 import { type DiagnoseInput, type Diagnosis, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
-import { readAll, sizeOf } from '@softgrad/formats';
+import { sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openArray } from '../files/open.js';
-import { fraction, integer, positive } from '../options.js';
+import { headerAdvice, readWatched } from '../operation.js';
+import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
 
@@ -23,6 +24,7 @@ interface Options {
   readonly weight?: string;
   readonly labelSmoothing?: number;
   readonly ignoreIndex?: number;
+  readonly header?: TableHeader;
   readonly list?: boolean;
   readonly json?: boolean;
   readonly link?: string | true;
@@ -66,6 +68,7 @@ export function doctorCommand(session: Session): Command {
       .addOption(new Option('--label-smoothing <e>', 'ε of the cross-entropy; default: any').argParser(fraction))
       .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
+      .addOption(headerOption('whether tables have one'))
       .option('--list', 'the expressions that --did knows; also with --json')
       .option('--json', 'the fields verdict, matches, evidence, why and instead as JSON')
       .addHelpText(
@@ -81,8 +84,8 @@ Examples:
 Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
 .verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
 
-Files are .npy, .npz (FILE.npz:name picks one of several arrays), .json, .csv, .tsv or .txt (as NumPy prints it or
-np.savetxt writes it), or - for any such text on standard input.
+Files are .npy, .npz or .json (FILE.npz:name and FILE.json:name pick one of several arrays), .csv, .tsv or .txt (as NumPy
+prints it or np.savetxt writes it), or - for any such text on standard input.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
@@ -165,13 +168,10 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
   }
   const arrays: Arrays = {};
   for (const { name, file } of given) {
-    const reader = await openArray(file, session, { booleans: name === 'mask' });
+    const table = { header: options.header, headerAdvice, booleans: name === 'mask' };
+    const reader = await openArray(file, session, table);
     try {
-      const { data, shape } = await readAll(
-        reader,
-        session.limits.memory,
-        'pass fewer rows: any of them shows the mistake',
-      );
+      const { data, shape } = await readWatched(reader, 'pass fewer rows: any of them shows the mistake', session);
       // A .csv always has two dimensions: a list of labels is its only column or row.
       const [height, width = 1] = shape;
       const list = name === 'target' && shape.length === 2 && height === 1 && width > 1;

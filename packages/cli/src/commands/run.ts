@@ -171,6 +171,13 @@ async function planOf(
     throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
     throw new SoftgradError('ERR_VALUE', `${known}: expected --out FOLDER for the results`);
+  const numbers = (options.target ?? []).find((file) => /^-?\d+(?:,-?\d+)*$/.test(file));
+  if (numbers !== undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--target ${numbers}: a run reads files only; expected a .npy, as np.save('labels.npy', [${numbers}]) writes it`,
+    );
+  }
   const backend = options.backend ?? (await loadDefault(session)).name;
   const { createPlan } = await import('@softgrad/distributed');
   const { out, upstream: direction, mask, target, axis, temperature, dtype, reduction, ignoreIndex } = options;

@@ -12,6 +12,7 @@ import {
   type TableOptions,
 } from '@softgrad/formats';
 import type { Context } from '../context.js';
+import { startLateProgress } from '../progress.js';
 import { openCsv } from './csv.js';
 
 const besides = '- for text or a .npy on standard input, or numbers between commas';
@@ -19,7 +20,7 @@ const expected = `expected ${knownEndings}, ${besides}`;
 
 /**
  * Opens the array that an argument of a command names: a file by its ending; `FILE.npz:name` and `FILE.safetensors:name` for one array of
- * several; the folder (or s3:// URL) of a finished `softgrad run`, or FOLDER:name; `-` for standard input, which may be JSON, an array as NumPy prints it,
+ * several, and `FILE.json:name` for one of an object; the folder (or s3:// URL) of a finished `softgrad run`, or FOLDER:name; `-` for standard input, which may be JSON, an array as NumPy prints it,
  * a table or a .npy; or numbers separated by commas.
  *
  * @throws ERR_VALUE for a file that does not exist, cannot be read or has an unknown format
@@ -28,24 +29,30 @@ export async function openArray(argument: string, context: Context, table: Table
   const { memory } = context.limits;
   const numbers = numbersIn(argument, table.booleans);
   if (numbers) return arrayRows({ shape: [numbers.length], data: numbers }, argument);
-  if (argument === '-') return standardInputRows(await readStandardInput(context), memory, table);
+  if (argument === '-') return standardInputRows(await readStandardInput(context), context, table);
   const parts = await openParts(argument);
   if (parts) return parts;
   const [, archive, entry] = archiveMember.exec(argument) ?? [];
   const path = archive ?? argument;
   const handle = await openFile(path);
   const { size } = await handle.stat();
-  return openRows(
-    {
-      name: path,
-      byteLength: size,
-      read: (position, length) => readAt(handle, path, position, length),
-      whole: () => readWhole(path, size, memory),
-      table: (preferred, options) => openCsv(path, size, preferred, options),
-      close: () => handle.close(),
-    },
-    { ...table, entry, memory, besides },
-  );
+  const readWhole = /\.(?:json|txt|npz)$/i.test(path);
+  const progress = startLateProgress(`reading ${path}`, 1, context, readWhole ? size : 0);
+  try {
+    return await openRows(
+      {
+        name: path,
+        byteLength: size,
+        read: (position, length) => readAt(handle, path, position, length),
+        whole: () => readBytes(path, size, memory),
+        table: (preferred, options) => openCsv(path, size, preferred, options),
+        close: () => handle.close(),
+      },
+      { ...table, entry, memory, besides, onShare: progress.update },
+    );
+  } finally {
+    progress.stop();
+  }
 }
 
 /** The result of `softgrad run` in a folder, as one array; null if the argument does not name such a folder. */
@@ -81,14 +88,22 @@ function numbersIn(argument: string, booleans = false): Float64Array | null {
   return values.every(Number.isFinite) ? Float64Array.from(values) : null;
 }
 
-/** An archive and the name of one of its arrays; names of a model's tensors may contain slashes. */
-const archiveMember = /(.*\.npz(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
+/** An archive or a .json and the name of one of its arrays; names of a model's tensors may contain slashes. */
+const archiveMember = /(.*\.(?:npz|json)(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
 
 /** Data from a pipe has no ending; a .npy is recognized by its first bytes. */
-async function standardInputRows(bytes: Uint8Array, memory: number, table: TableOptions): Promise<RowReader> {
+async function standardInputRows(bytes: Uint8Array, context: Context, table: TableOptions): Promise<RowReader> {
   const name = 'standard input';
   const isNpy = bytes[0] === 0x93 && Buffer.from(bytes.subarray(1, 6)).toString('latin1') === 'NUMPY';
-  if (!isNpy) return arrayRows(await parseText(bytes, name, memory, table), name);
+  if (!isNpy) {
+    const progress = startLateProgress(`reading ${name}`, 1, context, bytes.length);
+    try {
+      const text = { ...table, onShare: progress.update };
+      return arrayRows(await parseText(bytes, name, context.limits.memory, text), name);
+    } finally {
+      progress.stop();
+    }
+  }
   const read = async (position: number, length: number) => bytes.subarray(position, position + length);
   return npyRows(read, bytes.length, name);
 }
@@ -96,7 +111,7 @@ async function standardInputRows(bytes: Uint8Array, memory: number, table: Table
 /** Node reads at most this much in one call. */
 const largestRead = 2 ** 31 - 1;
 
-async function readWhole(path: string, size: number, memory: number): Promise<Uint8Array> {
+async function readBytes(path: string, size: number, memory: number): Promise<Uint8Array> {
   const most = Math.min(memory, largestRead);
   if (size <= most) return readFile(path);
   throw new SoftgradError(

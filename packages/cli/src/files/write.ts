@@ -21,6 +21,8 @@ export interface RowWriter {
   /** Reports how much of the rows is written, from 0 to 1, while a long text is written. */
   write(rows: FileArray, onShare?: (share: number) => void): Promise<void>;
   finish(): Promise<void>;
+  /** The bytes that `finish` assembles in one step. */
+  held?(): number;
   abort(): Promise<void>;
 }
 
@@ -102,6 +104,7 @@ const bodies: Readonly<
         }
         chunks.push(rows);
       },
+      held: () => bytes,
       async finish() {
         await output.write(npzBytes({ result: npyBytes(chunks, descrs[dtype]) }));
       },
