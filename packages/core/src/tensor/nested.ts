@@ -109,7 +109,7 @@ export function preview(data: ArrayLike<number>, shape: Shape, booleans: boolean
       const value = data[start] ?? Number.NaN;
       return String(booleans ? value !== 0 : Number(value.toPrecision(6)));
     }
-    const each = size === 0 ? 0 : count / size;
+    const each = count / size;
     const shown = Array.from({ length: Math.min(size, 6) }, (_, k) => build(depth + 1, start + k * each, each));
     return `[${shown.join(', ')}${size > 6 ? `, … ${size - 6} more` : ''}]`;
   };
