@@ -121,6 +121,16 @@ test('the values and terms of inferred gradients are those of the rows that are 
   }
 });
 
+test('a mask is inferred from the entries that are 0', () => {
+  const hidden = logits.map((row, n) => row.map((value, i) => ((n + i) % 4 === 3 ? Number.NEGATIVE_INFINITY : value)));
+  const gradient = lossOf(hidden, [0, 1, 2, 1, 0, 1, 2, 3]);
+  const { verdict, matches } = diagnose({ logits, target: [0, 1, 2, 1, 0, 1, 2, 3], gradient });
+  expect([verdict, matches.map(({ formula }) => formula)]).toEqual([
+    'right',
+    ['s − y, with the 10 entries masked whose gradient is 0'],
+  ]);
+});
+
 test('a multiple of s − y may be a weight of the only class, a gradient clipped to the norm 1, or another loss of equal probabilities', () => {
   const x = random(4, 3, 5);
   const of = (labels: readonly number[], factor: number, from: Matrix = x, more = {}) => {

@@ -5,6 +5,7 @@ import {
   largestOf,
   measure,
   noiseLevels,
+  precisionLevels,
   relativeErrors,
   sampleStep,
   standsOut,
@@ -191,6 +192,35 @@ describe('a saturated row', () => {
     });
     expect(saturatedRows(problem)).toEqual([true, false, true]);
   });
+});
+
+test('rows of a sigmoid or a log-softmax are never saturated', () => {
+  const rows = (layer: 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy') =>
+    saturatedRows(
+      readProblem({
+        logits: [
+          [30, 0, 0],
+          [1, 2, 3],
+        ],
+        layer,
+      }),
+    );
+  expect([rows('softmax'), rows('cross-entropy'), rows('sigmoid'), rows('log-softmax')]).toEqual([
+    [true, false],
+    [true, false],
+    [false, false],
+    [false, false],
+  ]);
+});
+
+test('numbers of a printout have one level of noise, those of a half precision another for the rounding of every operation', () => {
+  const slack = Float64Array.of(0.5, 0.25);
+  const end = { relative: 16 * 2 ** -24, absolute: 2 ** -126, slack, resolution: 16 * 2 ** -24 };
+  expect(precisionLevels(4, { name: '', slack, unit: 0 })).toEqual([end]);
+  expect(precisionLevels(4, { name: '', slack, unit: 2 ** -8 })).toEqual([
+    end,
+    { ...end, relative: 3 * 2 ** -8, slack: Float64Array.of(1, 0.5), everyStep: 2 ** -8 },
+  ]);
 });
 
 describe('a row that underflows', () => {

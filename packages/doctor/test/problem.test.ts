@@ -195,6 +195,7 @@ describe('a target', () => {
       expect([problem.y, problem.fused, problem.g === null]).toEqual([null, false, false]);
     }
     expect(readProblem({ logits, upstream: off(0.0009) }).fused).toBe(true);
+    expect(readProblem({ probabilities: [[0.25, 0.75]], upstream: [[0.25, -0.25]] }).fused).toBe(true);
     expect(readProblem({ logits, upstream: sum, target: [1, 0] }).fused).toBe(false);
     expect(readProblem({ logits: [[1], [2]], upstream: [[0], [0]], target: [0, 0] }).fused).toBe(false);
   });

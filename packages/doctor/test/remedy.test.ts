@@ -276,6 +276,11 @@ describe('the suggested code', () => {
     );
   });
 
+  test('of softmax itself is recognized with its assignment', () => {
+    expect(diagnose({ gradient: 'const s = softmax(logits);' }).what).toContain('is softmax itself, which is safe');
+    expect(diagnose({ gradient: 'softmax(logits)' }).verdict).toBe('target-missing');
+  });
+
   test('has the options of the loss that the caller gave', () => {
     const mask = [
       [1, 1, 1],

@@ -107,6 +107,8 @@ describe('the spelling of an expression', () => {
     ['s[ i ][ y[ i ] ] -= 1', 's[arange(n),y]-=1'],
     ['s[i,y[j]] -= 1', 's[i,y[j]]-=1'],
     ['s[i,y[i]] -= 10', 's[i,y]-=10'],
+    ['g * nn.Softmax(dim=1)(x)', 'g*s'],
+    ['my.Softmax(dim=1)(x)', 'my.Softmax(axis=1)(x)'],
     // Loops and element functions.
     ['s[i] - (1 if i == label else 0)', 's-y'],
     ['s[i] - ( 1  if  i==label  else  0 )', 's-y'],
@@ -207,6 +209,9 @@ describe('names', () => {
     ['p⊙g · 2 − δ', 's*g * 2 - delta'],
     ['Jᵀ', 'J.T'],
     ['σ′', "σ'"],
+    ['y - t', 's - y'],
+    ['s * (y - t)', 's * (y - t)'],
+    ['p * (y - t)', 's * (y - t)'],
   ])('%s is %s', (text, ours) => {
     expect(inOurLetters(text)).toBe(ours);
   });

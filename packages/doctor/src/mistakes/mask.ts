@@ -1,5 +1,5 @@
 import { isSet } from '../at.js';
-import { type Candidate, candidate, type Mistake } from '../form.js';
+import { byIndex, type Candidate, candidate, type Mistake } from '../form.js';
 import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { rightLoss, rightProduct } from './right.js';
@@ -42,9 +42,8 @@ function named(problem: Problem, s: Float64Array, what: string): Candidate[] {
 }
 
 function masking(values: Candidate['values'], keep: Uint8Array): Candidate['values'] {
-  return typeof values === 'function'
-    ? (k) => values(k) * (isSet(keep, k) ? 1 : 0)
-    : values.map((value, k) => value * (isSet(keep, k) ? 1 : 0));
+  const valueAt = byIndex(values);
+  return (k) => valueAt(k) * (isSet(keep, k) ? 1 : 0);
 }
 
 export const masks: readonly Mistake[] = [maskMissing];
