@@ -1,10 +1,12 @@
-// The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from the texts below and from the measurements of docs/performance.md.
-import { formatMs } from '@softgrad/bench';
+// The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from the texts below and from the measurements of
+// docs/performance.md and docs/numerics.md.
+import { accuracySummary, formatMs } from '@softgrad/bench';
 import { table } from './markdown.mjs';
 
 /**
- * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` its names and those of its
- * derivatives in the measurements.
+ * An operation: `formula`, `derivatives` and `bound` in TeX, `example` as code that the tests run, `misuse` and `bounded` (what the bound is of) in
+ * Markdown, `measured` its names and those of its derivatives in the measurements of speed. `like` is an operation whose measurements hold for it as
+ * `because` says.
  */
 const operations = [
   {
@@ -28,6 +30,8 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900
 console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
     misuse:
       'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs.',
+    bound: String.raw`\left(e(x_{\max} - x_i) + e(1) + 4\sqrt{f} + 5\right) u \, s_i`,
+    bounded: 'The error of a probability at temperature 1',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -45,7 +49,12 @@ const s = softmin([[1, 2, 3]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
       'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused.',
+    bound: String.raw`\left(e(x_i - x_{\min}) + e(1) + 4\sqrt{f} + 5\right) u \, s_i`,
+    bounded: 'The error of a probability at temperature 1',
     measured: [],
+    like: 'softmax',
+    because:
+      'It runs on the kernels of softmax, with a factor of −1 for the logits, so these are the measurements of softmax.',
   },
   {
     name: 'logSoftmax',
@@ -63,6 +72,9 @@ const y = logSoftmax([[1000, 0]]);
 console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     misuse:
       '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The vjp takes y, not the probabilities.',
+    bound: String.raw`\left((x_{\max} - x_i) + e(1) + 4\sqrt{f} + \lambda + 2 |y_i|\right) u`,
+    bounded:
+      'The error of a log-probability at temperature 1, where λ is the error of the logarithm itself (the bound is tighter in a row with a probability above ½),',
     measured: ['logSoftmax'],
   },
   {
@@ -80,7 +92,12 @@ const x = [[1000, 1000]];
 console.log((await logSumExp(x).array())[0]?.toFixed(2)); // 1000.69
 console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
     misuse: '`Math.log(sum(Math.exp(x)))` overflows for logits above 709 in float64, above 88 in float32.',
+    bound: String.raw`\left(e(1) + 4\sqrt{f} + \lambda + |\ell|\right) u`,
+    bounded:
+      'The error of a result at temperature 1, where λ is the error of the logarithm itself (the bound is tighter in a row with a probability above ½),',
     measured: [],
+    like: 'logSoftmax',
+    because: 'It is logSoftmax without its last pass, so the times of logSoftmax are an upper bound.',
   },
   {
     name: 'crossEntropy',
@@ -96,6 +113,9 @@ console.log((await loss.array()).toFixed(4)); // 0.4076
 console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
     misuse:
       'It takes logits: probabilities in their place are put through softmax twice. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
+    bound: String.raw`\sum_c q_c \left(b_c + (w + 4\sqrt{f} + 1) |\log p_c|\right) u`,
+    bounded:
+      "The error of the loss of a row, where b is the bound of [logSoftmax](logSoftmax.md) in units of u and w the rounding of the target's weights",
     measured: ['crossEntropy'],
   },
   {
@@ -110,6 +130,8 @@ const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
     misuse: 'The vjp takes the output y. With x in its place `x * (1 - x)` is a number, too.',
+    bound: String.raw`\left((1 - y)\, e(|x|) + 6\right) u \, y`,
+    bounded: 'The error of a result',
     measured: [],
   },
   {
@@ -124,21 +146,24 @@ const y = relu([-1, 0, 2]);
 console.log((await y.array()).join(' ')); // 0 0 2
 console.log((await relu.vjp(y, [1, 1, 1]).array()).join(' ')); // 0 0 1`,
     misuse: 'It has no axis: it is of every entry by itself.',
+    bound: '0',
+    bounded: 'The error of a result',
     measured: [],
   },
 ];
 
-/** The texts of the files in docs/operations. */
-export function operationPages(studies) {
-  return new Map(operations.map((operation) => [`${operation.name}.md`, page(operation, studies)]));
+/** The texts of the files in docs/operations. `errors` is the content of docs/data/accuracy.json. */
+export function operationPages(studies, errors) {
+  return new Map(operations.map((operation) => [`${operation.name}.md`, page(operation, studies, errors)]));
 }
 
 /** The names of the operations in core's table. */
 export const operationNames = operations.map(({ name }) => name);
 
-function page({ name, what, formula, derivatives, note, example, misuse, measured }, studies) {
+function page(operation, studies, errors) {
+  const { name, what, formula, derivatives, note, example, misuse, measured, like } = operation;
   const members = derivatives.map(([member, tex]) => `\`${name}.${member}\`:\n\n${display(tex)}`);
-  const results = measured.flatMap((op) => resultsOf(op, studies));
+  const results = (like === undefined ? measured : [like]).flatMap((op) => resultsOf(op, studies));
   return `---
 title: ${name}
 ---
@@ -167,11 +192,11 @@ ${misuse}
 
 ## Accuracy
 
-${accuracy(results)}
+${accuracy(operation, errors)}
 
 ## Speed
 
-${speed(results, studies)}
+${speed(operation, results, studies)}
 `;
 }
 
@@ -187,27 +212,25 @@ function resultsOf(op, { softmax, ops }) {
   return [...softmax.workloads, ...ops.workloads].filter(({ workload }) => workload.op === op);
 }
 
-function accuracy(results) {
-  const bound =
-    'Every backend keeps the bound that the conformance suite derives from the rounding of each step; [Numerics](../numerics.md) has what our own backends reach.';
-  const rows = [...new Set(results.map(({ workload }) => workload.op))].map((op) => {
-    const ofOp = results.filter(({ workload }) => workload.op === op);
-    return [op, ...shown.map((name) => largestUlp(ofOp, name))];
-  });
-  if (rows.length === 0) return bound;
-  return `${bound} The largest error in the study of [Performance](../performance.md), in ULP of float32:\n\n${table(['', ...titles], rows)}`;
+function accuracy({ name, bound, bounded, like }, errors) {
+  const symbols =
+    bound === '0'
+      ? ''
+      : ', u half an ULP of 1, f the number of classes and e(g) the error of an exp that a backend announces, with the rounding of its argument';
+  const start = `${bounded} is at most\n\n${display(bound)}\n\nin the conformance suite${symbols}. [Numerics](../numerics.md) says how the bounds are derived; those of the derivatives are in \`core/conformance/tolerance.ts\`.`;
+  const { head, rows } = accuracySummary(errors);
+  const ofOperation = (each) => rows.filter(([op]) => op.split('.')[0] === each);
+  const own = ofOperation(name);
+  const shownRows = own.length > 0 || name !== 'softmin' ? own : ofOperation(like);
+  if (shownRows.length === 0) return start;
+  const of = own.length > 0 ? '' : `, of ${like}, whose kernels it runs on`;
+  return `${start}\n\nThe largest measured error in ULP over all inputs (\`npm run docs:accuracy\`)${of}; in brackets the classes of a row and the logits:\n\n${table(head, shownRows)}`;
 }
 
-function largestUlp(results, name) {
-  const errors = results.flatMap(({ results: all }) => {
-    const ulp = all.find(({ contender }) => contender === name)?.correctness?.worstUlp;
-    return typeof ulp === 'number' ? [ulp] : [];
-  });
-  return errors.length > 0 ? Math.max(...errors).toPrecision(2) : '–';
-}
-
-function speed(results, { ops: { environment } }) {
-  if (results.length === 0) return 'The study of [Performance](../performance.md) does not time it by itself.';
+function speed({ because }, results, { ops: { environment } }) {
+  if (results.length === 0) {
+    return 'One pass over the entries, which memory bounds if they do not fit into a cache. The study of [Performance](../performance.md) does not time it.';
+  }
   const rows = results.map(({ workload: { op, shape }, results: all }) => [
     op,
     shape.join('×'),
@@ -216,5 +239,5 @@ function speed(results, { ops: { environment } }) {
       return ms === undefined ? '–' : formatMs(ms);
     }),
   ]);
-  return `float32, the output reused, on ${environment.processor} with ${environment.runtime}; [Performance](../performance.md) has the intervals and other libraries.\n\n${table(['', 'rows×classes', ...titles], rows)}`;
+  return `${because === undefined ? '' : `${because} `}float32, the output reused, on ${environment.processor} with ${environment.runtime}; [Performance](../performance.md) has the intervals and other libraries.\n\n${table(['', 'rows×classes', ...titles], rows)}`;
 }

@@ -8,7 +8,8 @@ import { withSizes } from './sizes.mjs';
 
 const at = (name) => new URL(`../${name}`, import.meta.url);
 const studies = parseStudies(readFileSync(at('data/performance.json'), 'utf8'), 'docs/data/performance.json');
-for (const [file, text] of operationPages(studies)) writeFileSync(at(`operations/${file}`), text);
+const errors = JSON.parse(readFileSync(at('data/accuracy.json'), 'utf8'));
+for (const [file, text] of operationPages(studies, errors)) writeFileSync(at(`operations/${file}`), text);
 writeFileSync(at('images/jacobian.svg'), await jacobianPicture());
 for (const [file, text] of badges()) writeFileSync(at(`images/badges/${file}`), text);
 const architecture = at('architecture.md');

@@ -15,6 +15,7 @@ const read = (name: string) => readFileSync(join(root, 'docs', name), 'utf8');
 test('the pages of the operations match npm run docs:tables', () => {
   const pages: ReadonlyMap<string, string> = operationPages(
     parseStudies(read('data/performance.json'), 'docs/data/performance.json'),
+    JSON.parse(read('data/accuracy.json')),
   );
   expect(readdirSync(join(root, 'docs/operations')).sort()).toEqual([...pages.keys()].sort());
   for (const [file, text] of pages) expect(read(`operations/${file}`), file).toBe(text);
