@@ -20,7 +20,6 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
   conformance: {
     hash: 'conformance',
     async prepare(page) {
-      await page.getByRole('button', { name: 'Run the suite' }).waitFor();
       await runUntil(page, '.sections');
     },
   },

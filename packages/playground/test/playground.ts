@@ -113,8 +113,9 @@ function followLink(page: Page, hash: string): Promise<void> {
  * Runs the suite and cancels it as soon as the page shows what the selector finds. The page clicks itself: a click from outside waits for the button, and the
  * run may end meanwhile.
  */
-export function runUntil(page: Page, selector: string): Promise<void> {
-  return page.evaluate((expected) => {
+export async function runUntil(page: Page, selector: string): Promise<void> {
+  await page.getByRole('button', { name: 'Run the suite' }).waitFor();
+  await page.evaluate((expected) => {
     const click = (label: string) =>
       [...document.querySelectorAll('button')].find(({ textContent }) => textContent?.trim() === label)?.click();
     return new Promise<void>((resolve) => {
