@@ -38,7 +38,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
       square += direction * direction;
     });
     const epsilon = product / square;
-    if (!(epsilon > 1e-3 && epsilon <= mostSmoothing)) return [];
+    if (!(epsilon > 1e-3 && epsilon <= mostSmoothing) || data.every((value) => value === 0)) return [];
     const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
     const written = `(s − y)${over}${overTemperature(problem)}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
     const values = scaled(lossGradient(problem, smoothed), factor);

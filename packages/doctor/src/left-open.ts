@@ -106,7 +106,8 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   for (let row = 0; row < n; row++) {
     const values = data.subarray(row * f, (row + 1) * f);
     const tolerances = tolerancesOf(values, row * f, size, rounding);
-    if (!free && !cancels(values, tolerances)) return false;
+    const rounded = id === 'row-sum' ? 0 : lostBeside1;
+    if (!free && !cancels(values, tolerances, rounded)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
     if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
   }
@@ -132,8 +133,11 @@ function tolerancesOf(values: Float64Array, first: number, error: number, precis
   });
 }
 
-function cancels(values: Float64Array, tolerances: Float64Array): boolean {
-  return Math.abs(sumOf(values)) <= sumOf(tolerances);
+/** A probability near 1 is rounded to this in float32, and so is its derivative. */
+const lostBeside1 = 2 ** -24;
+
+function cancels(values: Float64Array, tolerances: Float64Array, rounded: number): boolean {
+  return Math.abs(sumOf(values)) <= sumOf(tolerances) + rounded;
 }
 
 /**

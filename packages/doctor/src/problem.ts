@@ -42,6 +42,8 @@ export interface Problem {
   readonly masked: { readonly keep: Uint8Array; readonly x: Float64Array | null } | null;
   /** Upstream gradient. */
   readonly g: Float64Array | null;
+  /** Upstream gradient of the losses of the rows, if that was given. */
+  readonly upstreamOfRows: Float64Array | null;
   /** The y of s − y: the target's probabilities after smoothing, class weights, ignored rows and the mask. */
   readonly y: Float64Array | null;
   /** The target as it was given, and the options of the loss. */
@@ -122,12 +124,14 @@ export function readProblem(input: ProblemInput): Problem {
     temperature,
     reduction,
     indices: target?.indices ?? true,
+    upstreamOfRows: null,
   };
   if (input.upstream === undefined) return { ...base, g: null, y: target?.y ?? null, target, fused: false };
   const rows = target && readRowUpstream(input.upstream, batch);
   if (rows) {
     const y = target.y.map((value, k) => value * at(rows, rows.length === 1 ? 0 : Math.floor(k / f)));
-    return { ...base, g: null, y, target, fused: false };
+    const upstreamOfRows = Float64Array.from({ length: n }, (_, row) => at(rows, rows.length === 1 ? 0 : row));
+    return { ...base, g: null, upstreamOfRows, y, target, fused: false };
   }
   const g = readUpstream(input.upstream, shape, axis);
   // For layer 'softmax', the upstream gradient is one with respect to the probabilities, even if it equals s − y.

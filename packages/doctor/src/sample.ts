@@ -22,7 +22,7 @@ export function sampleOfRows(problem: Problem, data: Float64Array, levels: reado
     Uint8Array.from({ length: rows * length }, (_, k) =>
       isSet(flags, Math.floor(k / length) * step * length + (k % length)) ? 1 : 0,
     );
-  const { target, masked } = problem;
+  const { target, masked, upstreamOfRows } = problem;
   return {
     problem: {
       ...problem,
@@ -32,6 +32,7 @@ export function sampleOfRows(problem: Problem, data: Float64Array, levels: reado
       s: taken(problem.s),
       g: some(problem.g),
       y: some(problem.y),
+      upstreamOfRows: upstreamOfRows && Float64Array.from({ length: rows }, (_, row) => at(upstreamOfRows, row * step)),
       masked: masked && { keep: kept(masked.keep, f), x: some(masked.x) },
       target: target && {
         ...target,

@@ -153,3 +153,87 @@ test('what is right of one loss alone is not compared with, where nothing says w
   expect(evidence.nextBest?.id).not.toBe('right');
   expect(diagnose({ logits, target, gradient: times(error, (n, i) => 1 + n + i) }).text).toMatch(/the nearest, \w/);
 });
+
+describe('right gradients that an outside search once found called mistakes', () => {
+  const cases: readonly (readonly [string, DiagnoseInput])[] = [
+    ['softmax in bfloat16, of a confident row', { logits: [[8, 0]], target: [0], gradient: [[0, 0.000335693359375]] }],
+    [
+      'an upstream of 1e-6 in bfloat16',
+      { logits: [[9, 0]], upstream: [[9.98377799987793e-7, 0]], gradient: [[0, -1.227817847393453e-10]] },
+    ],
+    ['a confident float32 row, with nothing else known', { logits: [[0, 18]], gradient: [[1.5229979055675358e-8, 0]] }],
+    [
+      'a float32 sigmoid near saturation',
+      { logits: [[0, 14]], layer: 'sigmoid', upstream: [[0, 1]], gradient: [[0, 8.344643447344424e-7]] },
+    ],
+    [
+      'a squared error with an upstream gradient of each row',
+      {
+        logits: [
+          [0, 1, 2],
+          [1, 0, 0],
+        ],
+        target: [
+          [1, 0, 0],
+          [0, 1, 0],
+        ],
+        upstream: [1, 2],
+        gradient: ofRows([1, 2]),
+      },
+    ],
+    [
+      'a squared error with a number as the upstream gradient',
+      {
+        logits: [
+          [0, 1, 2],
+          [1, 0, 0],
+        ],
+        target: [
+          [1, 0, 0],
+          [0, 1, 0],
+        ],
+        layer: 'softmax',
+        upstream: 0.25,
+        gradient: ofRows([0.25, 0.25]),
+      },
+    ],
+  ];
+
+  function ofRows(upstream: readonly number[]): Matrix {
+    const p = softmax(
+      [
+        [0, 1, 2],
+        [1, 0, 0],
+      ],
+      1,
+      exact,
+    );
+    return p.map((row, n) => {
+      const g = row.map((value, i) => (upstream[n] ?? 0) * (value - (i === n ? 1 : 0)));
+      const inner = row.reduce((sum, value, i) => sum + value * (g[i] ?? 0), 0);
+      return row.map((value, i) => value * ((g[i] ?? 0) - inner));
+    });
+  }
+
+  test.each(cases)('%s', (_, input) => {
+    expect(diagnose(input).matches.map(({ id }) => id)).toContain('right');
+  });
+
+  test('the mean over all entries of a log-softmax layer', () => {
+    const soft = [
+      [0.2, 0.3, 0.5],
+      [0.5, 0.25, 0.25],
+      [0.1, 0.1, 0.8],
+      [0.3, 0.3, 0.4],
+    ];
+    const gradient = s.map((row, n) => row.map((p, i) => (p - (soft[n]?.[i] ?? 0)) / 12));
+    expect(diagnose({ logits, target: soft, layer: 'log-softmax', gradient }).verdict).toBe('right');
+    expect(diagnose({ logits, target: soft, layer: 'cross-entropy', gradient }).verdict).toBe('batch-size');
+  });
+});
+
+test('of a softmax layer whose upstream gradient is given, s − y is not right', () => {
+  const upstream = times(s, (n, i) => n + 2 * i);
+  const { matches } = diagnose({ logits, target, layer: 'softmax', upstream, gradient: error });
+  expect(matches.map(({ id }) => id)).not.toContain('right');
+});

@@ -34,7 +34,9 @@ export function throughLayer(problem: Problem, g: Cotangent, ofCotangent: Float6
   const open = openProduct(problem, g, ofCotangent);
   if (layer === 'sigmoid') {
     const values = s.map((value, k) => (at(g.values, k) * value * (1 - value)) / temperature);
-    return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: values.map(Math.abs), open };
+    // 1 − σ is rounded relative to 1.
+    const sizes = s.map((value, k) => (Math.abs(at(g.values, k)) * value) / temperature);
+    return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: sizes, open };
   }
   if (layer === 'log-softmax') {
     const sums = rowSums(g.values, n, f);
@@ -151,8 +153,14 @@ export function addsUp({ y, target, n, f }: Problem): boolean {
 
 /** If the reduction is unknown, a mean over one dimension of the batch and a sum over the others is correct too. */
 export function rightFactors(problem: Problem): readonly LossFactor[] {
-  const { y, batch, axis, reduction, layer } = problem;
-  const all = lossFactors(problem);
+  const { y, f, batch, axis, reduction, layer } = problem;
+  const entries = 1 / (batchSize(problem) * f);
+  // PyTorch's kl_div averages over all entries by default.
+  const ofEntries: readonly LossFactor[] =
+    layer === 'log-softmax' && reduction !== 'sum'
+      ? [{ factor: entries, over: ' / (n f)', reduction: 'mean', unusual: true }]
+      : [];
+  const all = [...lossFactors(problem), ...(y ? ofEntries : [])];
   if (!y || reduction !== null || layer === 'sigmoid' || batch.length < 2) return all;
   const partial = batch.flatMap((size, d): LossFactor[] => {
     const factor = 1 / size;
@@ -174,8 +182,9 @@ export const rightLoss: Form = {
       "That makes the gradient of the sum of the rows' losses out of the probabilities, in their memory; of the mean, divide by n after it.",
   },
   gives: oncePerProblem((problem) => {
-    const { y, s, n, f } = problem;
-    if (!y) return [];
+    const { y, s, g, n, f, layer } = problem;
+    // For a softmax layer, the upstream gradient says what the loss is.
+    if (!y || (layer === 'softmax' && g)) return [];
     const unscaled = lossGradient(problem, y);
     const sums = rowSums(y, n, f);
     const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
@@ -243,11 +252,15 @@ export const rightProbabilityLoss: Form = {
   kind: 'gradient',
   expressions: [],
   gives: (problem) => {
-    const { y, g, s, fused, layer } = problem;
+    const { y, g, s, f, fused, layer, target, upstreamOfRows } = problem;
     // A given upstream gradient determines the loss.
     if (!y || (g && !fused) || layer === 'cross-entropy' || layer === 'log-softmax') return [];
     return probabilityLosses.flatMap(({ upstream, losses }) => {
-      const values = s.map((value, k) => upstream(value, at(y, k)));
+      const values = s.map((value, k) =>
+        upstreamOfRows && target
+          ? upstream(value, at(target.y, k)) * at(upstreamOfRows, Math.floor(k / f))
+          : upstream(value, at(y, k)),
+      );
       const through = throughLayer(problem, cotangent(problem, 'g', values), openUpstream(problem));
       const all = losses.flatMap(([factor, loss]) =>
         averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: loss + over })),
