@@ -57,12 +57,21 @@ export function precisionOf(data: Float64Array): Precision | null {
   if (half) return ofHalfOrPrinted(data, ofHalf(data, half, other), printed);
   if (!printed) return null;
   const { name, step } = printed;
-  const origin = halves.find((one) => cameFrom(data, one, printed));
-  if (origin) {
-    const slack = data.map((value) => (spacing(value, origin) + step(value)) / 2);
-    return { name: `${origin.name}, printed with ${name}`, slack, unit: 2 ** -origin.bits };
-  }
+  const origin = halves.find((one) => likelihoodOf(data, one, printed) < chance);
+  if (origin) return ofPrintedHalf(data, origin, printed);
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
+}
+
+/** The half precision whose printout the numbers may be, though that may be a coincidence: few numbers show little. Null if there is none. */
+export function possibleHalfOf(data: Float64Array): Precision | null {
+  const printed = printoutOf(data);
+  const origin = printed && halves.find((one) => likelihoodOf(data, one, printed) < 1);
+  return origin ? ofPrintedHalf(data, origin, printed) : null;
+}
+
+function ofPrintedHalf(data: Float64Array, origin: HalfPrecision, { name, step }: Printout): Precision {
+  const slack = data.map((value) => (spacing(value, origin) + step(value)) / 2);
+  return { name: `${origin.name}, printed with ${name}`, slack, unit: 2 ** -origin.bits };
 }
 
 /** True if all numbers pass a test, except for 0, NaN and infinities, which say nothing about the precision. */
@@ -182,15 +191,15 @@ function inUnits(value: number, exponent: number): number {
   return exponent < 0 ? value / at(powersOfTen, -exponent) : value * at(powersOfTen, exponent);
 }
 
-/** True if every number is the printout of a number of the format, and this is unlikely to be a coincidence. */
-function cameFrom(data: Float64Array, half: HalfPrecision, { print, step }: Printout): boolean {
+/** How likely it is by coincidence that every number is the printout of a number of the format; 1 if one is not. */
+function likelihoodOf(data: Float64Array, half: HalfPrecision, { print, step }: Printout): number {
   let likelihood = 1;
   for (const value of data) {
     if (!isTelling(value)) continue;
     const nearest = rounded(value, half);
     const near = [nearest, nearest - spacing(value, half), nearest + spacing(value, half)];
-    if (!near.some((one) => Number(print(one)) === Number(print(value)))) return false;
+    if (!near.some((one) => Number(print(one)) === Number(print(value)))) return 1;
     likelihood *= Math.min(1, step(value) / spacing(value, half));
   }
-  return likelihood < chance;
+  return likelihood;
 }

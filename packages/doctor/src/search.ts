@@ -18,7 +18,7 @@ import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
-import { type Precision, precisionOf } from './precision.js';
+import { type Precision, possibleHalfOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
@@ -113,7 +113,10 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const rounding = inputRounding(problem);
   const precision = rounding ? withPrintedZeros(numbers, precisionOf(numbers)) : precisionOf(numbers);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
-  const ranked = rank(problem, given, [...exact, ...coarse], onProgress);
+  // For the correct derivative only: a mistake would fit too easily.
+  const possible = precision?.unit === 0 ? possibleHalfOf(numbers) : null;
+  const lenient = possible ? precisionLevels(problem.f, possible, rounding !== null) : [];
+  const ranked = rank(problem, given, [...exact, ...coarse, ...lenient], onProgress);
   const [plain = []] = ranked;
   const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
     const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);

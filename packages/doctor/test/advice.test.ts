@@ -161,6 +161,24 @@ describe('right gradients that an outside search once found called mistakes', ()
       'an upstream of 1e-6 in bfloat16',
       { logits: [[9, 0]], upstream: [[9.98377799987793e-7, 0]], gradient: [[0, -1.227817847393453e-10]] },
     ],
+    [
+      'a product in bfloat16, printed with 4 decimals',
+      { logits: [[2, 2, 1, 2, 2]], upstream: [[2, 1, 2, 2, 3]], gradient: [[0, -0.2285, 0, 0, 0.2285]] },
+    ],
+    [
+      's − y in bfloat16, printed with 4 decimals',
+      {
+        logits: [
+          [14, 4, 19],
+          [14, 13, 1],
+        ],
+        target: [2, 0],
+        gradient: [
+          [0.0067, 0, -0.0067],
+          [-0.2695, 0.2695, 0],
+        ],
+      },
+    ],
     ['a confident float32 row, with nothing else known', { logits: [[0, 18]], gradient: [[1.5229979055675358e-8, 0]] }],
     [
       'a float32 sigmoid near saturation',
