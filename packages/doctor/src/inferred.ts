@@ -107,8 +107,9 @@ function divisorsOf({ n, reduction }: Problem, counted: number): readonly number
 
 /** Each row of the gradient of the loss times a fitted factor ≥ 0, as with class weights or sample weights. */
 function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
-  const { n, f } = problem;
-  if (n < 2) return [];
+  const { n, f, target, upstreamOfRows } = problem;
+  // Weights that were given are in the loss already.
+  if (n < 2 || target?.weight || upstreamOfRows) return [];
   return summedLoss(problem).flatMap((all) => {
     const valueAt = byIndex(all.values);
     const factors = new Float64Array(n);

@@ -101,13 +101,13 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   const size = sizeOf(data) * error;
   // Numbers too large to be float64 noise are treated as rounded numbers.
   const rounding = precision ?? (id === 'row-sum' && !isWithinDouble(problem, data) ? precisionOf(data) : null);
+  const lost = id === 'row-sum' ? 0 : Math.max(lostBeside1, precisionOf(data)?.unit ?? 0);
   const seen = new Set<string>();
   let likelihood = 1;
   for (let row = 0; row < n; row++) {
     const values = data.subarray(row * f, (row + 1) * f);
     const tolerances = tolerancesOf(values, row * f, size, rounding);
-    const rounded = id === 'row-sum' ? 0 : lostBeside1;
-    if (!free && !cancels(values, tolerances, rounded)) return false;
+    if (!free && !cancels(values, tolerances, lost)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
     if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
   }
@@ -133,7 +133,7 @@ function tolerancesOf(values: Float64Array, first: number, error: number, precis
   });
 }
 
-/** A probability near 1 is rounded to this in float32, and so is its derivative. */
+/** What float32 loses of a probability near 1, and of its derivative. */
 const lostBeside1 = 2 ** -24;
 
 function cancels(values: Float64Array, tolerances: Float64Array, rounded: number): boolean {

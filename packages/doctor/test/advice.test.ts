@@ -180,6 +180,7 @@ describe('right gradients that an outside search once found called mistakes', ()
       },
     ],
     ['a confident float32 row, with nothing else known', { logits: [[0, 18]], gradient: [[1.5229979055675358e-8, 0]] }],
+    ['a confident row in bfloat16, with nothing else known', { logits: [[8, 0]], gradient: [[0, 0.000335693359375]] }],
     [
       'a float32 sigmoid near saturation',
       { logits: [[0, 14]], layer: 'sigmoid', upstream: [[0, 1]], gradient: [[0, 8.344643447344424e-7]] },
@@ -254,4 +255,21 @@ test('of a softmax layer whose upstream gradient is given, s − y is not right'
   const upstream = times(s, (n, i) => n + 2 * i);
   const { matches } = diagnose({ logits, target, layer: 'softmax', upstream, gradient: error });
   expect(matches.map(({ id }) => id)).not.toContain('right');
+});
+
+test('weights that are applied twice are not right where the weights are given', () => {
+  const x = [
+    [0, 1, 2, 0.5],
+    [1, 0, 0.5, -1],
+  ];
+  const p = softmax(x, 1, exact);
+  const labels = [0, 2];
+  const factor = [1, 9];
+  const gradient = p.map((row, n) => row.map((value, i) => (factor[n] ?? 0) * (value - (i === labels[n] ? 1 : 0))));
+  const known = { logits: x, target: labels, reduction: 'sum', gradient } as const;
+  const named = (input: DiagnoseInput) => diagnose(input).matches.map(({ id }) => id);
+  expect(named(known)).toContain('right');
+  expect(named({ ...known, weight: [1, 2, 3, 4] })).not.toContain('right');
+  expect(named({ ...known, upstream: [1, 3] })).not.toContain('right');
+  expect(named({ ...known, upstream: [1, 9] })).toContain('right');
 });
