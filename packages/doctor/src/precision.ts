@@ -117,11 +117,14 @@ export function printoutWithLastDigit(data: Float64Array): Printout | null {
   return printout && usingLastDigit(data, printout) > 0 ? printout : null;
 }
 
+/** True if no number has more decimals than that, in float32 or float64. */
+export function haveDecimals(data: Float64Array, digits: number): boolean {
+  return everyNumber(data, (value) => Math.fround(Number(value.toFixed(digits))) === Math.fround(value));
+}
+
 /** True where the numbers have 1 or 2 decimals, which is too few to judge them within. */
 export function hasFewDecimals(data: Float64Array): boolean {
-  const decimals = (digits: number) =>
-    everyNumber(data, (value) => Math.fround(Number(value.toFixed(digits))) === Math.fround(value));
-  return decimals(fewest - 1) && !decimals(0);
+  return haveDecimals(data, fewest - 1) && !haveDecimals(data, 0);
 }
 
 function printoutOf(data: Float64Array): Printout | null {

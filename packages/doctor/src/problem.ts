@@ -10,6 +10,7 @@ import {
 import { classesLast, placeOf, readValues } from './arrays.js';
 import { at, isSet, sizeAt } from './at.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
+import { haveDecimals } from './precision.js';
 import { readMask, readTarget, readWeight, type Target } from './target.js';
 
 /** How the losses of a batch are reduced to one number. */
@@ -246,9 +247,7 @@ const sumSlack = 0.01;
 
 /** With how few decimals, 2 to 4, all of the numbers are printed; null where they have more. */
 function decimalsOf(data: Float64Array): number | null {
-  const isPrinted = (digits: number) =>
-    data.every((value) => Math.fround(Number(value.toFixed(digits))) === Math.fround(value));
-  return [2, 3, 4].find(isPrinted) ?? null;
+  return [2, 3, 4].find((digits) => haveDecimals(data, digits)) ?? null;
 }
 
 function checkProbabilities(
