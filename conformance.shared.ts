@@ -96,3 +96,49 @@ function featuresOf({ id, name }: Case): readonly string[] {
     (feature) => `${kind}${feature}`,
   );
 }
+
+/** Sections whose cases compute. */
+const computing = [
+  'softmax',
+  'vjp',
+  'jacobian',
+  'basis',
+  'log-softmax',
+  'log-sum-exp',
+  'sigmoid',
+  'relu',
+  'cross-entropy',
+  'extremes',
+  'row-groups',
+];
+
+/** A case that can run. */
+interface Runnable extends Case {
+  readonly section: string;
+  run(): Promise<void>;
+}
+
+/**
+ * Tests each section that computes on a backend of its own: the suite runs on a single backend, where an operation could be right only because of what
+ * an earlier one left behind.
+ *
+ * @param title of a test, with %s for the section
+ * @param open opens a new backend and returns the suite's cases on it
+ * @param choose the cases of a section that run
+ * @param least how many these are at least
+ */
+export function testEachAfresh(
+  title: string,
+  open: () => Promise<{ readonly cases: readonly Runnable[]; close(): void | Promise<void> }>,
+  choose: (cases: readonly Runnable[]) => readonly Runnable[] = onePerProperty,
+  least = 1,
+): void {
+  test.each(computing)(title, async (section) => {
+    const { cases, close } = await open();
+    const own = cases.filter((one) => one.section === section);
+    const chosen = choose(select(own, []).selected);
+    expect(chosen.length).toBeGreaterThanOrEqual(least);
+    for (const { run } of chosen) await run();
+    await close();
+  });
+}
