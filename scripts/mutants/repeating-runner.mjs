@@ -25,13 +25,72 @@ state.mutantCoverage ??= { static: {}, perTest: {} };
 /** The sets of mutants that tests reach, decoded on first use. */
 const bits = {};
 
+let attempts = 0;
+let computed = 0;
+
+/**
+ * The cache of a memoized function in the sources, see typescript.mjs. A cached result belongs to the mutants that were reached while it was computed:
+ * using it reaches them too, and if one of them is active, the result is computed anew, once in each attempt.
+ */
+state.memo = (store) => {
+  /** The results that the active mutant may have changed. */
+  let own = new Map();
+  let attempt = attempts;
+  const ofAttempt = () => {
+    if (attempt !== attempts) own = new Map();
+    attempt = attempts;
+    return own;
+  };
+  let latest = null;
+  return {
+    get(key) {
+      const known = store.get(key);
+      const isChanged = known === undefined || state.activeMutant in known.hits;
+      const found = isChanged ? ofAttempt().get(key) : known;
+      if (found === undefined) return undefined;
+      addHits(found.hits);
+      if (isChanged) state.hitCount++;
+      return found.result;
+    },
+    compute(one) {
+      const { currentTestId, hitCount } = state;
+      const id = `memo ${++computed}`;
+      state.currentTestId = id;
+      try {
+        return one();
+      } finally {
+        state.currentTestId = currentTestId;
+        // Of the active mutant, only the hits are counted.
+        latest = { hits: state.mutantCoverage.perTest[id] ?? {}, isChanged: state.hitCount !== hitCount };
+        delete state.mutantCoverage.perTest[id];
+        addHits(latest.hits);
+      }
+    },
+    set(key, result) {
+      const { hits, isChanged } = latest;
+      (isChanged ? ofAttempt() : store).set(key, { result, hits });
+    },
+  };
+};
+
+/** Counts mutants as reached by the current test, or by loading the modules. */
+function addHits(hits) {
+  const { static: atLoad, perTest } = state.mutantCoverage;
+  const { currentTestId: id } = state;
+  if (id) perTest[id] ??= {};
+  const reached = id ? perTest[id] : atLoad;
+  for (const [mutant, count] of Object.entries(hits)) reached[mutant] = (reached[mutant] ?? 0) + count;
+}
+
 const tell = (event) => appendFileSync(join(folder, 'events.jsonl'), `${JSON.stringify(event)}\n`);
 const now = openSync(join(folder, 'now'), 'w');
 /** Records which mutant is being tried, so that it is known if the test never ends. */
 const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
 
 // A mutant of code that runs when modules are loaded is active in the whole process.
-state.activeMutant = plan.atLoad;
+state.activeMutant = plan.atLoad ?? undefined;
+state.hitCount = 0;
+state.hitLimit = Infinity;
 
 export default class RepeatingRunner extends VitestTestRunner {
   async runTask(test) {
@@ -64,12 +123,18 @@ export default class RepeatingRunner extends VitestTestRunner {
     return hits;
   }
 
+  /** Without a mutant (null), tells which tests fail unless others run before them. */
   async #tryLoaded(test) {
-    if (!isInRound(test)) return;
-    begin(plan.atLoad, test.id);
+    const name = `${test.file.name}: ${fullName(test)}`;
+    if (!isInRound(test) || plan.without?.includes(name)) return;
+    begin(plan.atLoad ?? '', test.id);
     try {
       await this.#attempt(test);
     } catch {
+      if (plan.atLoad === null) {
+        tell({ dependent: name });
+        return;
+      }
       this.#killed(test, plan.atLoad);
       this.#end();
     }
@@ -137,7 +202,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     } finally {
       watch.stop();
       state.activeMutant = undefined;
-      state.hitCount = undefined;
+      state.hitCount = 0;
     }
   }
 
@@ -158,6 +223,7 @@ export default class RepeatingRunner extends VitestTestRunner {
     if (!suites.includes(test.file)) suites.unshift(test.file);
     const hooks = suites.map((suite) => VitestTestRunner.getSuiteHooks(suite));
     this.onBeforeTryTask(test);
+    attempts++;
     const { result } = test;
     for (const { beforeEach } of hooks) for (const hook of beforeEach) await hook(test.context, test.suite);
     try {

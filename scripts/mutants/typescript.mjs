@@ -98,6 +98,7 @@ export async function runTypeScriptMutants(
       const toTry = present.filter(({ key }) => keys.has(key));
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
       casesAsTests(copy.folder, oneCaseOf);
+      watchMemos(copy.folder);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
       const kind = hash(tests, String(oneCaseOf), ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
@@ -206,6 +207,23 @@ function casesAsTests(folder, oneOf) {
   }
 }
 
+/**
+ * Lets repeating-runner.mjs keep the caches of memoized functions, in core's conformance suite. Otherwise a mutant of such a function would see
+ * results that were computed without it.
+ */
+function watchMemos(folder) {
+  const path = join(folder, 'conformance', 'memo.ts');
+  if (!existsSync(path)) return;
+  const one = /= (new (?:Weak)?Map<\w+, R>\(\)|compute\(\));/g;
+  const text = readFileSync(path, 'utf8');
+  if (text.match(one)?.length !== 3)
+    throw new Error(`${path} does not have the caches and the call that mutation testing replaces`);
+  const watched = text.replace(one, (_, value) =>
+    value === 'compute()' ? '= results.compute(compute);' : `= globalThis.__stryker__.memo(${value});`,
+  );
+  writeFileSync(path, watched);
+}
+
 /** Measures the tests, unless an interrupted run has measured the same tests with the same mutants. */
 async function measureOnce(copy, kept, key) {
   if (!existsSync(kept) || readMeasured(kept).key !== key)
@@ -241,8 +259,11 @@ async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
   }
   const loaded = [...left].filter((id) => atLoad.has(id));
   console.log(`Loading the modules reaches ${loaded.length} of those that are left.`);
-  for (const id of withLoaded ? loaded : []) {
-    const by = await killerOfLoaded(copy, id);
+  // What a module computed when it was loaded, it computed without the mutant, even if tests call the same function again.
+  const inOwnProcess = withLoaded ? loaded : loaded.filter(isReached);
+  const without = inOwnProcess.length > 0 ? await dependentTests(copy, most) : [];
+  for (const id of inOwnProcess) {
+    const by = await killerOfLoaded(copy, id, most, without);
     if (by !== null) onKilled(id, by);
   }
   const statusOf = (id) => {
@@ -253,19 +274,38 @@ async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
 }
 
 /** Tries a mutant that is active from the start of a process: with fast tests first, then with the others. */
-async function killerOfLoaded(copy, id) {
-  const [quick] = rounds;
-  for (const limits of [
-    { above: -1, upTo: quick },
-    { above: quick, upTo: rounds.at(-1) },
-  ]) {
-    const events = await runTests(copy, { ...limits, alive: [], finished: [], atLoad: id });
+async function killerOfLoaded(copy, id, most, without) {
+  for (const limits of roundsOfLoaded(most)) {
+    const events = await runTests(copy, { ...limits, alive: [], finished: [], atLoad: id, without });
     const noticed = events.find(({ killed }) => killed === id);
     if (noticed) return noticed.by;
     if (events.hanging) return 'no end';
     if (events.failed) return 'loading the tests';
   }
   return null;
+}
+
+function roundsOfLoaded(most) {
+  const [quick] = rounds;
+  return [
+    { above: -1, upTo: quick },
+    { above: quick, upTo: most },
+  ];
+}
+
+/** The tests that fail without a mutant, because those are missing that a round leaves out. */
+async function dependentTests(copy, most) {
+  const failing = [];
+  for (const limits of roundsOfLoaded(most)) {
+    const events = await runTests(copy, { ...limits, alive: [], finished: [], atLoad: null });
+    if (events.failed) throw new Error(`The tests of ${copy.folder} do not pass unchanged:\n${events.output}`);
+    for (const { dependent } of events) {
+      if (dependent === undefined) continue;
+      console.log(`Left out, because it fails unless others run before it: ${dependent}`);
+      failing.push(dependent);
+    }
+  }
+  return failing;
 }
 
 async function measure(copy) {

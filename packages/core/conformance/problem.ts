@@ -3,7 +3,7 @@ import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
 import { dtypeSuffix } from './case.js';
 import { layout, logits, masks } from './inputs.js';
-import { memoized } from './memo.js';
+import { memoized, memoizedFor } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
 import { operationPrecision } from './precision.js';
 import type { MaskName, Problem, ProblemStatement } from './statement.js';
@@ -96,36 +96,33 @@ export function expectation(
   operation: Operation,
   problem: Problem,
 ): { readonly expected: Float64Array; readonly tolerance: ArrayLike<number> } {
-  const { operands, expected, tolerances } = statedFor(operation, problem);
-  const known = tolerances.get(supports);
-  if (known) return { expected, tolerance: known };
-  const values = operands.map((operand) => operand.values);
-  const tolerance = operation.tolerance(operationPrecision(supports, problem.dtype), values, expected, problem);
-  tolerances.set(supports, tolerance);
-  return { expected, tolerance };
+  const { expected, toleranceOf } = statedFor(operation, problem);
+  return { expected, tolerance: toleranceOf(supports) };
 }
 
 /** The operands of an operation and the expected result. */
 interface Stated {
   readonly operands: readonly Operand[];
   readonly expected: Float64Array;
-  /** The cached values, by the properties that the backend announces. */
-  readonly tolerances: WeakMap<Supports, ArrayLike<number>>;
+  /** The tolerance on a backend that announces these properties. */
+  toleranceOf(supports: Supports): ArrayLike<number>;
 }
 
-const stated = new WeakMap<Problem, Map<Operation, Stated>>();
+const statedOf = memoizedFor((problem: Problem) =>
+  memoizedFor((operation: Operation): Stated => {
+    const operands = operation.operands(problem);
+    const values = operands.map((operand) => operand.values);
+    const expected = operation.expected(values, problem);
+    const toleranceOf = memoizedFor((supports: Supports) =>
+      operation.tolerance(operationPrecision(supports, problem.dtype), values, expected, problem),
+    );
+    return { operands, expected, toleranceOf };
+  }),
+);
 
 /** The reference is cached, because the fused run, the composed run and every backend in the process need the same values. */
 export function statedFor(operation: Operation, problem: Problem): Stated {
-  const known = stated.get(problem) ?? new Map<Operation, Stated>();
-  stated.set(problem, known);
-  const before = known.get(operation);
-  if (before) return before;
-  const operands = operation.operands(problem);
-  const values = operands.map((operand) => operand.values);
-  const made: Stated = { operands, expected: operation.expected(values, problem), tolerances: new WeakMap() };
-  known.set(operation, made);
-  return made;
+  return statedOf(problem)(operation);
 }
 
 function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNullable<Problem['mask']> {

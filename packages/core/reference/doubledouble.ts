@@ -96,7 +96,7 @@ export function exp(a: DoubleDouble): DoubleDouble {
   const reduced = sub(a, mul(ln2, exactly(k)));
   const i = Math.round(reduced.hi * 64);
   const r = sub(reduced, exactly(i / 64));
-  return timesPowerOfTwo(mul(expOfSixtyFourths()[i + tableRadius] ?? nan, expSeries(r)), k);
+  return timesPowerOfTwo(mul(expOfSixtyFourths[i + tableRadius] ?? nan, expSeries(r)), k);
 }
 
 /** `ln a`: one Newton step on `eʸ = a` from float64's logarithm, which squares the relative error. */
@@ -167,19 +167,13 @@ const ln2: DoubleDouble = { hi: Math.LN2, lo: 2.3190468138462996e-17 };
 /** ln 2 / 2 is within 23 sixty-fourths. */
 const tableRadius = 23;
 
-let table: readonly DoubleDouble[] | null = null;
-
-function expOfSixtyFourths(): readonly DoubleDouble[] {
-  if (table) return table;
-  const length = 2 * tableRadius + 1;
-  table = Array.from({ length }, (_, index) => {
-    const x = exactly((index - tableRadius) / 64);
-    let sum = one;
-    for (let n = 28; n >= 1; n--) sum = add(one, div(mul(x, sum), exactly(n)));
-    return sum;
-  });
-  return table;
-}
+/** exp of the sixty-fourths from −tableRadius to tableRadius. */
+const expOfSixtyFourths: readonly DoubleDouble[] = Array.from({ length: 2 * tableRadius + 1 }, (_, index) => {
+  const x = exactly((index - tableRadius) / 64);
+  let sum = one;
+  for (let n = 28; n >= 1; n--) sum = add(one, div(mul(x, sum), exactly(n)));
+  return sum;
+});
 
 function timesPowerOfTwo(a: DoubleDouble, k: number): DoubleDouble {
   const first = powerOfTwo(Math.trunc(k / 2));

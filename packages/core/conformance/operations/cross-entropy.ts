@@ -10,6 +10,7 @@ import {
 import type { Values } from '../../reference/functions.js';
 import { type CrossEntropyOptions, type CrossEntropyTarget, crossEntropy, type Tensor } from '../../src/index.js';
 import { rounded } from '../inputs.js';
+import { memoizedFor } from '../memo.js';
 import type { Problem } from '../statement.js';
 import {
   crossEntropyGradientTolerance,
@@ -56,19 +57,12 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       ignoreIndex === undefined || ignoreIndex === 'default' ? {} : { ignoreIndex: ignoreIndexOf(setting, problem) };
     return [targetArgument(target(problem), problem), { reduction, ...weight, ...smoothing, ...ignoring }];
   };
-  const targets = new WeakMap<Problem, ReferenceTarget>();
-  const target = (problem: Problem): ReferenceTarget => {
-    const known = targets.get(problem) ?? targetOf(setting, problem);
-    targets.set(problem, known);
-    return known;
-  };
-  const results = new WeakMap<Problem, ReferenceCrossEntropy>();
+  const target = memoizedFor((problem: Problem): ReferenceTarget => targetOf(setting, problem));
   /** The loss and the gradient of the reference, which are computed together. */
-  const both = (x: ArrayLike<number>, problem: Problem): ReferenceCrossEntropy => {
-    const known = results.get(problem) ?? reference(x, target(problem), problem.rows, options(problem));
-    results.set(problem, known);
-    return known;
-  };
+  const both = memoizedFor(
+    (problem: Problem): ReferenceCrossEntropy =>
+      reference(problem.values, target(problem), problem.rows, options(problem)),
+  );
   const lossCotangent = (problem: Problem): Operand => {
     if (reduction !== 'none') return { values: Float64Array.of(rounded(-1.5, problem.dtype)), shape: [] };
     const count = problem.rows.outer * problem.rows.inner;
@@ -104,7 +98,7 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       needs: () => (reduction === 'none' ? 'crossEntropy' : null),
       operands: (problem) => [logitsOf(problem)],
       run: ([x]: One<Tensor>, target, all) => crossEntropy.loss(x, target, all),
-      expected: ([x]: One<Values>, problem) => both(x, problem).loss,
+      expected: (_, problem) => both(problem).loss,
       tolerance: (precision, [x]: One<Values>, expected, problem) =>
         crossEntropyLossTolerance(precision, x, target(problem), expected, problem.rows, options(problem)),
     }),
@@ -112,7 +106,7 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
       needs: () => 'crossEntropy',
       operands: (problem) => [logitsOf(problem)],
       run: ([x]: One<Tensor>, target, all) => crossEntropy.gradient(x, target, all),
-      expected: ([x]: One<Values>, problem) => both(x, problem).gradient,
+      expected: (_, problem) => both(problem).gradient,
       tolerance: (precision, [x]: One<Values>, expected, problem) =>
         crossEntropyGradientTolerance(precision, x, target(problem), null, expected, problem.rows, options(problem)),
     }),
