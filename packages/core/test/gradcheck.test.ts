@@ -187,6 +187,12 @@ describe('at points without a derivative', () => {
     expect(entries[0].numeric).toBeCloseTo(0.2284782467, 9);
   });
 
+  test('a loss of +Infinity has no slopes, and the check fails', async () => {
+    const x = double([[1, Number.NEGATIVE_INFINITY, 3]]);
+    expect(await gradcheck(crossEntropy, x, { target: [0] })).toMatchObject({ ok: true, checked: 2 });
+    expect(await gradcheck(crossEntropy, x, { target: [1] })).toMatchObject({ ok: false, checked: 2 });
+  });
+
   test('NaN and +Infinity are refused, so is crossEntropy without a target', async () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
       await expect(gradcheck(softmax, double([[value, 1]]))).rejects.toMatchObject({ code: 'ERR_VALUE' });

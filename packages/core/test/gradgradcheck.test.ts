@@ -127,6 +127,39 @@ describe('gradgradcheck detects mistakes', () => {
     }
   });
 
+  test('whatever the size of the cotangent, and beside a logit of −Infinity', async () => {
+    const x = double([[1, 2, -3]]);
+    for (const size of [1e-6, 1, 1e6]) {
+      const cotangent = double([[0.3 * size, -0.7 * size, size]]);
+      const checked = async (factor: number) =>
+        await gradgradcheck(
+          cube((v) => factor * 6 * v),
+          x,
+          { cotangent },
+        );
+      expect((await checked(1)).ok).toBe(true);
+      expect((await checked(1 + 1e-6)).ok).toBe(false);
+    }
+    const removed = double([[1, Number.NEGATIVE_INFINITY, 2]]);
+    const target = [0];
+    const loss = (logits: Float64Array) => crossEntropy.loss(double([[...logits]]), target).dataSync() as Float64Array;
+    const off = (factor: number) => ({
+      name: 'off',
+      outputShape: [],
+      forward: loss,
+      hvp: (logits: Tensor, g: Tensor, t: Tensor) =>
+        tensor(
+          crossEntropy
+            .hvp(logits, target, g, t)
+            .dataSync()
+            .map((value) => value * factor),
+          { shape: [1, 3], backend, dtype: 'float64' },
+        ),
+    });
+    expect(await gradgradcheck(off(1), removed)).toMatchObject({ ok: true, checked: 2 });
+    expect((await gradgradcheck(off(1.001), removed)).ok).toBe(false);
+  });
+
   test('NaN', async () => {
     expect(
       (

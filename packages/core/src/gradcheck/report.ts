@@ -75,7 +75,6 @@ export function sizeOfLargest(values: ArrayLike<number>): number {
  */
 export function finite(x: Float64Array, temperature: number): Float64Array {
   const least = x.reduce((a, b) => (Number.isFinite(b) ? Math.min(a, b) : a), Number.POSITIVE_INFINITY);
-  if (!Number.isFinite(least)) return x;
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 

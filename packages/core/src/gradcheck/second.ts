@@ -117,7 +117,7 @@ function compare(
   // The error of the second difference quotient that comes from rounding of the function's values and of x + h.
   const noise = (2 ** -48 * sizeOfLargest(g) * size * output) / step ** 2;
   const largest = sizeOfLargest(slopes.map(({ high }) => high));
-  const displaced = (2 ** -50 * sizeOfLargest(at)) / step;
+  const displaced = (2 ** -50 * sizeOfLargest(at.filter(Number.isFinite))) / step;
   const bound = (tolerance + displaced) * largest + 64 * roundoff[dtype] * sizeOfLargest(g) * size + noise;
   return judged(analytic, slopes, bound);
 }
