@@ -5,6 +5,7 @@ import * as bounds from '../conformance/tolerance.js';
 import * as lossBounds from '../conformance/tolerance-cross-entropy.js';
 import * as secondBounds from '../conformance/tolerance-hvp.js';
 import { arithmetics } from './bounds/arithmetic.js';
+import { sizesOf } from './bounds/sizes.js';
 import { subjects as others, problemOf, type Setting } from './bounds/subjects.js';
 import { lossSubjects } from './bounds/subjects-cross-entropy.js';
 import { markdown, sharesOf, titles } from './bounds/table.js';
@@ -13,7 +14,6 @@ const subjects = [...others, ...lossSubjects];
 const exported = Object.keys({ ...bounds, ...lossBounds, ...secondBounds }).filter((name) =>
   name.endsWith('Tolerance'),
 );
-const table = subjects.map(sharesOf);
 
 describe('every bound', () => {
   test('that the suite exports is measured here', () => {
@@ -21,23 +21,22 @@ describe('every bound', () => {
     expect(new Set(subjects.map(({ bound }) => bound))).toEqual(new Set(exported));
   });
 
-  test('admits the usual formula, every step of it rounded, in every arithmetic', () => {
+  test('admits the usual formula, every step of it rounded, and float32 uses a fifth or more: a looser one would hide mistakes', async () => {
+    const table = subjects.map(sharesOf);
     const refused = table.flatMap(({ subject, shares }) =>
       shares.flatMap((share, k) => (share <= 1 ? [] : [`${subject.name}, ${titles[k]}: ${share}`])),
     );
     expect(refused).toEqual([]);
-  });
-
-  test('is used by float32 to a fifth or more: a looser one would hide mistakes', () => {
     const loose = exported.filter((name) => {
       const rows = table.filter(({ subject }) => subject.bound === name);
       return !(Math.max(...rows.flatMap(({ shares }) => shares.slice(0, 6))) >= 0.2);
     });
     expect(loose, `\n${markdown(table)}`).toEqual([]);
+    await expect(markdown(table)).toMatchFileSnapshot('bounds/shares.md');
   });
 
-  test('is used as much as the table says', async () => {
-    await expect(markdown(table)).toMatchFileSnapshot('bounds/shares.md');
+  test('is as large as the table says', async () => {
+    await expect(sizesOf(subjects)).toMatchFileSnapshot('bounds/sizes.md');
   });
 });
 
