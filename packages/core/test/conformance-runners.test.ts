@@ -85,6 +85,13 @@ describe('a suite is data', () => {
     await expect(c.run()).resolves.toBeUndefined();
   });
 
+  test('a provider that opens nothing is named', async () => {
+    for (const nothing of [undefined, null, 7]) {
+      const opening = conformance({ ...minimal, open: async () => nothing as never });
+      await expect(opening).rejects.toThrow(`open returned ${nothing}; expected a backend`);
+    }
+  });
+
   test('an opened backend is a target as well', async () => {
     const backend = await exact.open();
     for (const c of (await conformance(backend)).slice(-1)) await c.run();

@@ -246,6 +246,17 @@ test('loss and gradient in one call equal those of separate calls, whatever out 
 });
 
 describe('the mean', () => {
+  test('of targets whose weights are 0 is NaN, with a gradient of 0', () => {
+    for (const weight of [
+      [0, 0, 0],
+      [0, 1, 1],
+    ]) {
+      const result = crossEntropy(tensor([[1, 0, 2]], { backend: backends[0] }), [0], { weight });
+      expect(result.loss.dataSync()).toEqual(Float32Array.of(Number.NaN));
+      expect(result.gradient.dataSync()).toEqual(Float32Array.of(0, 0, 0));
+    }
+  });
+
   test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {
     const weight = [0.5, 2, 1.5];
     for (const backend of backends) {

@@ -197,6 +197,10 @@ describe('a mask is refused', () => {
       'ERR_DTYPE',
       'softmax: mask is float32, expected booleans (true = keep)',
     ]);
+    expect(failure(() => softmax(x(), { mask: tensor(Int32Array.of(1, 0, 1)) }))).toEqual([
+      'ERR_DTYPE',
+      'softmax: mask is int32, expected booleans (true = keep)',
+    ]);
     const other = (await exact.open()) as Backend;
     expect(failure(() => softmax(x(), { mask: tensor([true, true, true], { backend: other }) }))).toEqual([
       'ERR_BACKEND_MISMATCH',
