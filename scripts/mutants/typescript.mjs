@@ -304,6 +304,7 @@ async function tryRound(copy, alive, limits, onKilled) {
   let confirm = null;
   let isOver = alive.size === 0;
   let failures = 0;
+  let ending = '';
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
@@ -323,6 +324,15 @@ async function tryRound(copy, alive, limits, onKilled) {
     const isToGoOn = events.hanging || events.at(-1)?.restart;
     // A mutant has not survived tests that did not run.
     const isCut = events.failed && !isToGoOn;
+    // A mutant with which the process ends twice in the same test is killed: a native library aborts the process for some arguments.
+    if (isCut && events.ended === ending) {
+      const [mutant] = ending.split(' ');
+      if (alive.has(mutant)) {
+        onKilled(mutant, 'the process ends');
+        failures = 0;
+      }
+    }
+    ending = isCut ? events.ended : '';
     if (isCut && ++failures === 5) throw new Error(`The tests of ${copy.folder} end too early:\n${events.output}`);
     isOver = alive.size === 0 || !(isToGoOn || isCut);
   }
@@ -380,7 +390,7 @@ function runOnce(copy, plan) {
       resolve(
         Object.assign(
           lines.map((line) => JSON.parse(line)),
-          { output, hanging, failed: code !== 0 },
+          { output, hanging, ended: readFileSync(now, 'utf8').trimEnd(), failed: code !== 0 },
         ),
       );
     });
