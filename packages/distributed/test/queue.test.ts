@@ -1,10 +1,10 @@
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Plan, Progress } from '../src/index.js';
 import { idOf } from '../src/index.js';
-import { cancel, folderOf, queueName, queueStatus, submit, waitFor } from '../src/redis/index.js';
-import { connection } from '../src/redis/queue.js';
+import { cancel, folderOf, queueName, queueStatus, startWorker, submit, waitFor } from '../src/redis/index.js';
+import { connection, openJobs } from '../src/redis/queue.js';
 import { connect, durabilityWarnings } from '../src/redis/server.js';
 import { checkUrl, withoutPassword } from '../src/redis/url.js';
 import { runFiles } from '../src/run-folder.js';
@@ -47,6 +47,7 @@ const byRows = (out = 'out') => work.plan({ operation: 'softmax', shardBytes: 48
 /** Two shards of three classes, and a merge. */
 const byClasses = (out = 'out') => work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 48, out });
 const options = () => ({ root: work.root, redis });
+const eventually = (assert: () => unknown) => vi.waitFor(assert, { timeout: 60_000, interval: 5 });
 const send = (plan: Plan) => submit(plan, { ...options(), retryDelay: hour });
 const take = async (): Promise<Job<Task>> => (await hand.getNextJob(token, { block: false })) as Job<Task>;
 const complete = async () => (await take()).moveToCompleted(undefined as never, token, false);
@@ -225,7 +226,7 @@ describe('the state of a run in the queue', () => {
     expect(await now()).toMatchObject({ retried: 0, failed: ['of the input'] });
     expect((await queueStatus(other, { redis })).failed).toEqual([]);
     await using _worker = await startWorkerHere({ ...options(), backend: 'cpu' });
-    await expect.poll(async () => (await now()).workers).toBe(2);
+    await eventually(async () => expect((await now()).workers).toBe(2));
   });
 });
 
@@ -310,7 +311,9 @@ describe('a worker', () => {
     await work.store.putOnce('cancelled/cancelled.json', new Uint8Array());
     // A shard that is computed after all fails, because there are no backends.
     await using worker = await startWorkerHere({ ...options(), backends: 'data:text/javascript,throw Error("none")' });
-    await expect.poll(() => events(worker.lines, 'failed').length + events(worker.lines, 'done').length).toBe(5);
+    await eventually(() =>
+      expect([...events(worker.lines, 'failed'), ...events(worker.lines, 'done')]).toHaveLength(5),
+    );
     expect(events(worker.lines, 'done')).toEqual(['done out: apply-000000', 'done out: apply-000001']);
     expect(events(worker.lines, 'failed').sort()).toEqual([
       'failed cancelled: apply-000000: cancelled: the run was cancelled',
@@ -318,6 +321,36 @@ describe('a worker', () => {
       `failed cancelled: finish-000000: cancelled: the run was cancelled (and 1 more); all others are computed, softgrad run --resume cancelled tries again`,
     ]);
     expect(events(worker.lines, 'started')).toHaveLength(5);
+  });
+});
+
+describe('a worker of a server', () => {
+  test('reports its warnings, or nothing without a listener', async () => {
+    await using own = await startRedis({ appendonly: 'no' });
+    const plan = await byRows();
+    await work.compute(plan);
+    const given = { root: work.root, redis: own.url(0), backend: 'cpu', backends: 'data:text/javascript,' };
+    const silent = await startWorker(given);
+    await using loud = await startWorkerHere(given);
+    expect(loud.lines).toEqual([
+      expect.stringMatching(/^warning appendonly is no: jobs since the last snapshot are lost/),
+    ]);
+    const jobs = openJobs(own.url(0), queueName('cpu'));
+    for (let k = 0; k < 6; k++) {
+      const task = { run: idOf(plan), out: 'out', step: 'apply', index: k % 2 } as const;
+      await jobs.queue.add('apply', k < 4 ? task : ({ ...task, out: '..' } as Task), { removeOnComplete: true });
+    }
+    await eventually(async () =>
+      expect(await jobs.queue.getJobCounts('wait', 'active', 'failed')).toEqual({ wait: 0, active: 0, failed: 2 }),
+    );
+    await Promise.all([silent.close(), silent.ended, jobs.close()]);
+  });
+
+  test('opens queues and flows whose lost connections are no errors of the process', async () => {
+    const jobs = openJobs(redis, 'any');
+    for (const each of [jobs.queue, jobs.flows]) expect(each.emit('error', new Error('lost'))).toBe(true);
+    await jobs.close();
+    await expect(jobs.queue.getJobCounts()).rejects.toThrow(/closed/);
   });
 });
 
