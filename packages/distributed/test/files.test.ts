@@ -1,6 +1,6 @@
 import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { cpu } from '@softgrad/backend-cpu';
-import { type Backend, isSoftgradError } from '@softgrad/core';
+import { type Backend, type HostArray, isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
 import {
@@ -387,7 +387,7 @@ describe('the fingerprint of a machine', () => {
     const own = await cpu.open();
     const broken = (...given: unknown[]) => {
       const done = Reflect.apply(own[kernel], own, given);
-      const numbers = own.view?.(given[0]);
+      const numbers = own.view?.(given[0] as HostArray);
       if (numbers?.constructor.name === dtype) numbers[at] = Number(numbers[at]) * (1 + 2 ** -20);
       return done;
     };
