@@ -1,6 +1,6 @@
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Plan, Progress } from '../src/index.js';
 import { idOf } from '../src/index.js';
 import { cancel, folderOf, queueName, queueStatus, startWorker, submit, waitFor } from '../src/redis/index.js';
@@ -29,18 +29,24 @@ beforeAll(async () => {
   server = await startRedis({ databases: '4096' });
 });
 afterAll(() => server[Symbol.asyncDispose]());
-beforeEach(() => {
-  work = workspace();
-  work.write('logits.npy', [4, 6], Float32Array.from(noise(24)));
-  work.write('labels.npy', [4], Int32Array.of(0, 5, 2, 1), '<i4');
-  redis = server.url(database++);
-  queue = new Queue(queueName('cpu'), { connection: connection(redis) });
-  hand = new Worker(queueName('cpu'), null, { connection: connection(redis) });
-});
-afterEach(async () => {
-  await Promise.all([queue.close(), hand.close()]);
-  work[Symbol.dispose]();
-});
+
+/** A test with a folder and a database of its own. */
+function testInQueue(name: string, body: () => Promise<void>): void {
+  test(name, async () => {
+    work = workspace();
+    work.write('logits.npy', [4, 6], Float32Array.from(noise(24)));
+    work.write('labels.npy', [4], Int32Array.of(0, 5, 2, 1), '<i4');
+    redis = server.url(database++);
+    queue = new Queue(queueName('cpu'), { connection: connection(redis) });
+    hand = new Worker(queueName('cpu'), null, { connection: connection(redis) });
+    try {
+      await body();
+    } finally {
+      await Promise.all([queue.close(), hand.close()]);
+      work[Symbol.dispose]();
+    }
+  });
+}
 
 /** Two shards of two rows. */
 const byRows = (out = 'out') => work.plan({ operation: 'softmax', shardBytes: 48, out });
@@ -67,7 +73,7 @@ async function jobsOf(plan: Plan) {
 }
 
 describe('a submitted run', () => {
-  test('by rows has a job for each shard, and one that follows them', async () => {
+  testInQueue('by rows has a job for each shard, and one that follows them', async () => {
     const plan = await byRows();
     expect(await send(plan)).toBe(idOf(plan));
     expect(await jobsOf(plan)).toEqual({ wait: ['apply 0', 'apply 1'], 'waiting-children': ['finish 0'] });
@@ -81,13 +87,13 @@ describe('a submitted run', () => {
     }
   });
 
-  test('by classes begins with the statistics', async () => {
+  testInQueue('by classes begins with the statistics', async () => {
     const plan = await byClasses();
     await send(plan);
     expect(await jobsOf(plan)).toEqual({ wait: ['statistics 0', 'statistics 1'], 'waiting-children': ['merge 0'] });
   });
 
-  test('has jobs for what is missing in the store only', async () => {
+  testInQueue('has jobs for what is missing in the store only', async () => {
     const plan = await byClasses();
     await work.compute(plan);
     await send(plan);
@@ -104,7 +110,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(rows)).toEqual({ wait: ['finish 0'] });
   });
 
-  test('is not submitted again while it is waiting or running', async () => {
+  testInQueue('is not submitted again while it is waiting or running', async () => {
     const plan = await byRows();
     await send(plan);
     const job = await take();
@@ -120,7 +126,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(plan)).toEqual({ active: ['finish 0'], failed: ['apply 0'] });
   });
 
-  test('is submitted again after it has failed, without touching the failed jobs of other runs', async () => {
+  testInQueue('is submitted again after it has failed, without touching the failed jobs of other runs', async () => {
     const [plan, other] = [await byRows(), await byRows('other')];
     for (const each of [plan, other]) {
       await send(each);
@@ -137,7 +143,7 @@ describe('a submitted run', () => {
     });
   });
 
-  test('whose finish has been completed, but whose manifest was removed, is submitted again', async () => {
+  testInQueue('whose finish has been completed, but whose manifest was removed, is submitted again', async () => {
     const plan = await byRows();
     await send(plan);
     for (let k = 0; k < 3; k++) await complete();
@@ -146,7 +152,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(plan)).toEqual({ wait: ['apply 0', 'apply 1'], 'waiting-children': ['finish 0'] });
   });
 
-  test('continues after it was cancelled', async () => {
+  testInQueue('continues after it was cancelled', async () => {
     const plan = await byRows();
     await send(plan);
     await cancel(plan, options());
@@ -156,7 +162,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(plan)).toEqual({ wait: ['apply 0', 'apply 1'], 'waiting-children': ['finish 0'] });
   });
 
-  test('is found by its id', async () => {
+  testInQueue('is found by its id', async () => {
     const plan = await byRows('a/folder');
     const run = await send(plan);
     expect(await folderOf(run, { redis })).toBe('a/folder');
@@ -173,7 +179,7 @@ describe('a submitted run', () => {
 });
 
 describe('a cancelled run', () => {
-  test('has no waiting jobs of any step; active jobs and those of other runs stay', async () => {
+  testInQueue('has no waiting jobs of any step; active jobs and those of other runs stay', async () => {
     const [plan, other, classes] = [await byRows(), await byRows('other'), await byClasses('classes')];
     for (const each of [plan, other, classes]) await send(each);
     await take();
@@ -193,7 +199,7 @@ describe('a cancelled run', () => {
 });
 
 describe('the state of a run in the queue', () => {
-  test('names running, retried and failed shards of this run, and counts workers', async () => {
+  testInQueue('names running, retried and failed shards of this run, and counts workers', async () => {
     const [plan, other] = [await byRows(), await byRows('other')];
     await send(plan);
     await send(other);
@@ -231,7 +237,7 @@ describe('the state of a run in the queue', () => {
 });
 
 describe('waiting for a run', () => {
-  test('reports each change of its last step, and returns the manifest', async () => {
+  testInQueue('reports each change of its last step, and returns the manifest', async () => {
     const plan = await byRows();
     await send(plan);
     const seen: Progress[] = [];
@@ -250,7 +256,7 @@ describe('waiting for a run', () => {
     expect(seen.every(({ step, total, done }) => step === 'apply' && total === 2 && done <= 2)).toBe(true);
   });
 
-  test('reports the statistics of a run by classes', async () => {
+  testInQueue('reports the statistics of a run by classes', async () => {
     const plan = await byClasses();
     await send(plan);
     await complete();
@@ -269,7 +275,7 @@ describe('waiting for a run', () => {
     expect(seen).toEqual([{ step: 'statistics', done: 1, total: 2 }]);
   });
 
-  test('ends with the error of the step that failed', async () => {
+  testInQueue('ends with the error of the step that failed', async () => {
     for (const plan of [await byRows('rows'), await byClasses('classes')]) {
       await send(plan);
       for (const reason of ['first', 'second', 'the reason'])
@@ -278,7 +284,7 @@ describe('waiting for a run', () => {
     }
   });
 
-  test('ends if the server does not know the run, or has no next step, four times in succession', async () => {
+  testInQueue('ends if the server does not know the run, or has no next step, four times in succession', async () => {
     const plan = await byRows();
     const lost = (run: Plan) =>
       `the server has lost run ${idOf(run)} (was it flushed, or restarted without appendonly?); softgrad run --resume ${run.out} submits what is missing`;
@@ -299,7 +305,7 @@ describe('waiting for a run', () => {
 describe('a worker', () => {
   const events = (lines: readonly string[], kind: string) => lines.filter((line) => line.startsWith(`${kind} `));
 
-  test('computes no shard of a cancelled run, and none that the store has', async () => {
+  testInQueue('computes no shard of a cancelled run, and none that the store has', async () => {
     const [plan, cancelled] = [await byRows(), await byRows('cancelled')];
     await work.compute(plan);
     await work.store.remove(runFiles.manifest('out'));
@@ -325,7 +331,7 @@ describe('a worker', () => {
 });
 
 describe('a worker of a server', () => {
-  test('reports its warnings, or nothing without a listener', async () => {
+  testInQueue('reports its warnings, or nothing without a listener', async () => {
     await using own = await startRedis({ appendonly: 'no' });
     const plan = await byRows();
     await work.compute(plan);
@@ -346,7 +352,7 @@ describe('a worker of a server', () => {
     await Promise.all([silent.close(), silent.ended, jobs.close()]);
   });
 
-  test('opens queues and flows whose lost connections are no errors of the process', async () => {
+  testInQueue('opens queues and flows whose lost connections are no errors of the process', async () => {
     const jobs = openJobs(redis, 'any');
     expect(jobs.queue.emit('error', new Error('lost'))).toBe(true);
     expect(jobs.flows.emit('error', new Error('lost'))).toBe(true);
@@ -390,7 +396,7 @@ describe('the settings of a server', () => {
     ]);
   });
 
-  test('a URL has the protocol of Redis, and messages do not have its password', async () => {
+  testInQueue('a URL has the protocol of Redis, and messages do not have its password', async () => {
     for (const url of ['redis://host', 'rediss://user:secret@host:6379/2']) expect(() => checkUrl(url)).not.toThrow();
     for (const url of ['http://host', 'host:6379', '', 'redis', 'http://user:secret@host/x@y'])
       expect(() => checkUrl(url)).toThrow(

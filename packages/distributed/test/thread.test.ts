@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Plan } from '../src/index.js';
 import { idOf } from '../src/index.js';
 import { pendingOf } from '../src/pending.js';
@@ -11,12 +11,14 @@ import { backends, noise, type Workspace, workspace } from './workspace.js';
 describe('a thread', () => {
   let work: Workspace;
   let plan: Plan;
-  beforeEach(async () => {
-    work = workspace();
-    work.write('logits.npy', [4, 6], Float32Array.from(noise(24)));
-    plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 48 });
-  });
-  afterEach(() => work[Symbol.dispose]());
+  const testOnThread = (name: string, body: () => Promise<void>) =>
+    test(name, async () => {
+      using own = workspace();
+      work = own;
+      work.write('logits.npy', [4, 6], Float32Array.from(noise(24)));
+      plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 48 });
+      await body();
+    });
 
   const task = (step: Step, index: number, changed: Partial<ThreadTask> = {}): ThreadTask => ({
     ...{ root: work.root, backends, run: idOf(plan), out: 'out', step, index },
@@ -24,7 +26,7 @@ describe('a thread', () => {
   });
   const run = (step: Step, index: number, changed: Partial<ThreadTask> = {}) => runTask(task(step, index, changed));
 
-  test('computes the same bits as a run without threads', async () => {
+  testOnThread('computes the same bits as a run without threads', async () => {
     await work.compute(plan);
     const expected = work.hashes();
     using other = workspace();
@@ -36,7 +38,7 @@ describe('a thread', () => {
     expect(other.hashes()).toEqual(expected);
   });
 
-  test('refuses a shard that the plan does not have, and another plan, as a mismatch', async () => {
+  testOnThread('refuses a shard that the plan does not have, and another plan, as a mismatch', async () => {
     await putPlan(work.store, plan);
     for (const [step, index] of [
       ['statistics', 2],
@@ -55,7 +57,7 @@ describe('a thread', () => {
     });
   });
 
-  test('compares itself with the first worker of a run, once', async () => {
+  testOnThread('compares itself with the first worker of a run, once', async () => {
     await putPlan(work.store, plan);
     expect(await run('statistics', 0)).toEqual({ kind: 'done' });
     const pins = (await readPins(work.store, 'out')) ?? expect.unreachable();
@@ -75,7 +77,7 @@ describe('a thread', () => {
     }
   });
 
-  test('tells errors of the input from defects', async () => {
+  testOnThread('tells errors of the input from defects', async () => {
     expect(await run('apply', 0, { run: '1'.repeat(32), out: 'none' })).toEqual({
       kind: 'input',
       message: 'none/plan.json: cannot be read: no such file or directory',
