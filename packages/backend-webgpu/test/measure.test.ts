@@ -46,7 +46,7 @@ test.each([
   ['softmax alone', raised.slice(1), 'flush'],
 ] as const)('a device that preserves subnormals in %s is announced as: %s', async (_, changes, subnormals) => {
   const change = (code: string) =>
-    changes.reduce((text, [from, to]) => text.replace(`return ${from};`, `return ${to};`), code);
+    changes.reduce<string>((text, [from, to]) => text.replace(`return ${from};`, `return ${to};`), code);
   expect((await supportsWith(change)).subnormals).toBe(subnormals);
 });
 
