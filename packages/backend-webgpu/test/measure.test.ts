@@ -36,17 +36,17 @@ test('a device that loses infinities is announced as unspecified', async () => {
 });
 
 /** WGSL that gives the smallest subnormal number instead of 0: of products, and of softmax. */
-const raised = [
+const raised: readonly (readonly [from: string, to: string])[] = [
   ['bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b))', 'max(1u, bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)))'],
   ['bitcast<u32>(scaled(power.p * q.inverse, power.n))', 'max(1u, bitcast<u32>(scaled(power.p * q.inverse, power.n)))'],
-] as const;
+];
 test.each([
   ['products and softmax', raised, 'preserve'],
   ['products alone', raised.slice(0, 1), 'flush'],
   ['softmax alone', raised.slice(1), 'flush'],
 ] as const)('a device that preserves subnormals in %s is announced as: %s', async (_, changes, subnormals) => {
   const change = (code: string) =>
-    changes.reduce<string>((text, [from, to]) => text.replace(`return ${from};`, `return ${to};`), code);
+    changes.reduce((text, [from, to]) => text.replace(`return ${from};`, `return ${to};`), code);
   expect((await supportsWith(change)).subnormals).toBe(subnormals);
 });
 
