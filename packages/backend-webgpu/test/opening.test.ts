@@ -190,7 +190,8 @@ test('a backend that cannot be opened destroys the buffers that it has made', as
       made.push(buffer);
       return buffer;
     },
-    createShaderModule: ({ label }: GPUShaderModuleDescriptor) => device.createShaderModule({ label, code: 'no WGSL' }),
+    createShaderModule: ({ label }: GPUShaderModuleDescriptor) =>
+      device.createShaderModule({ label: label ?? '', code: 'no WGSL' }),
   });
   await expect(webgpu.open({ device: broken })).rejects.toMatchObject({
     code: 'ERR_UNSUPPORTED',
