@@ -99,6 +99,7 @@ export async function runTypeScriptMutants(
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
       casesAsTests(copy.folder, oneCaseOf);
       watchMemos(copy.folder);
+      programsByCode(copy.folder);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
       const kind = hash(tests, String(oneCaseOf), ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
@@ -224,6 +225,27 @@ function watchMemos(folder) {
   writeFileSync(path, watched);
 }
 
+/**
+ * Changes the copy of backend-webgpu so that it finds compiled kernels by their WGSL instead of by their key. Otherwise a kernel that a backend
+ * has compiled without a mutant would hide the mutants in the code that generates it.
+ */
+function programsByCode(folder) {
+  const path = join(folder, 'src', 'pipelines.ts');
+  if (!existsSync(path)) return;
+  const text = readFileSync(path, 'utf8');
+  // A key stands for one kernel as long as the same mutant is active: a mutant may give two kernels the same key.
+  const lookUp = [
+    'get(name, make) {',
+    'const codes = (compiled.codes ??= new Map());',
+    "const own = [globalThis.__stryker__?.activeMutant ?? '', name].join();",
+    'if (!codes.has(own)) codes.set(own, make().code);',
+    'const key = codes.get(own);',
+  ];
+  const changed = text.replace('get(key, make) {', lookUp.join(' '));
+  if (changed === text) throw new Error(`${path} has no cache of kernels by key`);
+  writeFileSync(path, changed);
+}
+
 /** Measures the tests, unless an interrupted run has measured the same tests with the same mutants. */
 async function measureOnce(copy, kept, key) {
   if (!existsSync(kept) || readMeasured(kept).key !== key)
@@ -344,6 +366,7 @@ async function tryRound(copy, alive, limits, onKilled) {
   let confirm = null;
   let isOver = alive.size === 0;
   let failures = 0;
+  let ending = '';
   while (!isOver) {
     const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
     confirm = null;
@@ -363,6 +386,15 @@ async function tryRound(copy, alive, limits, onKilled) {
     const isToGoOn = events.hanging || events.at(-1)?.restart;
     // A mutant has not survived tests that did not run.
     const isCut = events.failed && !isToGoOn;
+    // A mutant with which the process ends twice in the same test is killed: a native library aborts the process for some arguments.
+    if (isCut && events.ended === ending) {
+      const [mutant] = ending.split(' ');
+      if (alive.has(mutant)) {
+        onKilled(mutant, 'the process ends');
+        failures = 0;
+      }
+    }
+    ending = isCut ? events.ended : '';
     if (isCut && ++failures === 5) throw new Error(`The tests of ${copy.folder} end too early:\n${events.output}`);
     isOver = alive.size === 0 || !(isToGoOn || isCut);
   }
@@ -420,7 +452,7 @@ function runOnce(copy, plan) {
       resolve(
         Object.assign(
           lines.map((line) => JSON.parse(line)),
-          { output, hanging, failed: code !== 0 },
+          { output, hanging, ended: readFileSync(now, 'utf8').trimEnd(), failed: code !== 0 },
         ),
       );
     });

@@ -89,7 +89,7 @@ function backendOf(
       await queue.done();
     },
     close() {
-      if (!closed) close();
+      close();
       closed = true;
     },
     softmax: (out, logits, rows, parameters) => softmax(engine, out, logits, rows, parameters),

@@ -125,6 +125,7 @@ describe('counted on the device', () => {
   test.each(layouts)('loads and stores are those of the statistics: %o', async (rows, tried) => {
     for (const operation of tried) {
       const { loads, stores, bytesRead, bytesWritten } = await counted(operation, rows);
+      expect(loads, operation).toBeGreaterThan(0);
       expect({ operation, loads: 4 * loads, stores: 4 * stores }).toEqual({
         operation,
         loads: bytesRead,

@@ -1,7 +1,7 @@
 import { plain } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { webgpu } from '../src/index.js';
-import { altered, newDevice } from './device.js';
+import { altered, newDevice, newDeviceWithSubgroups } from './device.js';
 
 /** What the backend announces on a device that runs changed kernels. */
 async function supportsWith(change: (code: string) => string) {
@@ -35,18 +35,49 @@ test('a device that loses infinities is announced as unspecified', async () => {
   expect(nonFinite).toBe('unspecified');
 });
 
-test('a device that preserves subnormals in products and softmax is announced so', async () => {
-  const raised = (code: string) =>
-    code
-      .replace(
-        'return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b));',
-        'return max(1u, bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)));',
-      )
-      .replace(
-        'return bitcast<u32>(scaled(power.p * q.inverse, power.n));',
-        'return max(1u, bitcast<u32>(scaled(power.p * q.inverse, power.n)));',
-      );
-  expect((await supportsWith(raised)).subnormals).toBe('preserve');
+/** WGSL that gives the smallest subnormal number instead of 0: of products, and of softmax. */
+const raised: readonly (readonly [from: string, to: string])[] = [
+  ['bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b))', 'max(1u, bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)))'],
+  ['bitcast<u32>(scaled(power.p * q.inverse, power.n))', 'max(1u, bitcast<u32>(scaled(power.p * q.inverse, power.n)))'],
+];
+test.each([
+  ['products and softmax', raised, 'preserve'],
+  ['products alone', raised.slice(0, 1), 'flush'],
+  ['softmax alone', raised.slice(1), 'flush'],
+] as const)('a device that preserves subnormals in %s is announced as: %s', async (_, changes, subnormals) => {
+  const change = (code: string) => {
+    let changed = code;
+    for (const [from, to] of changes) changed = changed.replace(`return ${from};`, `return ${to};`);
+    return changed;
+  };
+  expect((await supportsWith(change)).subnormals).toBe(subnormals);
+});
+
+test.each([
+  [4, true],
+  [undefined, true],
+  // Its ids only count to 3.
+  [8, false],
+])('shuffles span the smallest subgroup that the device announces: %s', async (subgroupMinSize, used) => {
+  const device = await newDeviceWithSubgroups();
+  const programs: string[] = [];
+  const other = altered(device, {
+    adapterInfo: subgroupMinSize === undefined ? undefined : { vendor: 'acme', subgroupMinSize },
+    createShaderModule(descriptor: GPUShaderModuleDescriptor) {
+      programs.push(descriptor.code);
+      return device.createShaderModule(descriptor);
+    },
+  });
+  const backend = await webgpu.open({ device: other });
+  // What its subgroups do is known if they have 4 invocations, as those of the software device.
+  if (device.adapterInfo.subgroupMinSize === 4) {
+    const [x, out] = [backend.alloc(1000, 'float32'), backend.alloc(1000, 'float32')];
+    backend.softmax(out, x, { outer: 1, classes: 1000, inner: 1 }, plain);
+    await backend.sync();
+    expect(programs.at(-1)?.includes('reach < 4u')).toBe(used);
+  }
+  backend.close();
+  device.destroy();
 });
 
 test.each([

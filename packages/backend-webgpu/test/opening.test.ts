@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { webgpu } from '../src/index.js';
-import { newNullDevice } from './device.js';
+import { altered, newNullDevice } from './device.js';
 import { announcedBySwiftShader } from './swiftshader.js';
 
 /** The module that finds devices, in a state of its own: it keeps the entry point of Node. */
@@ -173,6 +173,64 @@ describe('a device', () => {
     });
     expect(descriptors).toMatchObject([{ requiredFeatures: ['shader-f16'] }]);
   });
+});
+
+test('a backend that cannot be opened destroys the buffers that it has made', async () => {
+  const device = await newNullDevice();
+  const made: GPUBuffer[] = [];
+  const destroyed = new Set<GPUBuffer>();
+  const broken = altered(device, {
+    createBuffer(descriptor: GPUBufferDescriptor) {
+      const buffer = device.createBuffer(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      buffer.destroy = () => {
+        destroyed.add(buffer);
+        destroy();
+      };
+      made.push(buffer);
+      return buffer;
+    },
+    createShaderModule: ({ label }: GPUShaderModuleDescriptor) =>
+      device.createShaderModule({ label: label ?? '', code: 'no WGSL' }),
+  });
+  await expect(webgpu.open({ device: broken })).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED',
+    message: expect.stringMatching(/^webgpu: the kernel \w+(\.\w+)? does not compile on this device: 1:1 /),
+  });
+  expect(made.length).toBeGreaterThan(0);
+  expect(destroyed).toEqual(new Set(made));
+  device.destroy();
+});
+
+test('host memory is written to the device as it is, unless it is shared or its length is no multiple of 4', async () => {
+  const device = await newNullDevice();
+  const written: (readonly [buffer: ArrayBufferLike, offset: number, length: number])[] = [];
+  const queue = new Proxy(device.queue, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (key !== 'writeBuffer') return typeof value === 'function' ? value.bind(target) : value;
+      return (buffer: GPUBuffer, offset: number, data: Uint8Array<ArrayBuffer>) => {
+        written.push([data.buffer, data.byteOffset, data.byteLength]);
+        target.writeBuffer(buffer, offset, data);
+      };
+    },
+  });
+  const backend = await webgpu.open({ device: altered(device, { queue }) });
+  const host = Float32Array.of(0, 1, 2, 3);
+  const shared = new Float32Array(new SharedArrayBuffer(12));
+  const bytes = Uint8Array.of(1, 0, 1, 1, 0);
+  written.length = 0;
+  backend.write(backend.alloc(3, 'float32'), host.subarray(1));
+  backend.write(backend.alloc(3, 'float32'), shared);
+  backend.write(backend.alloc(5, 'bool'), bytes);
+  expect(written).toEqual([
+    [host.buffer, 4, 12],
+    [expect.any(ArrayBuffer), 0, 12],
+    [Uint8Array.of(1, 0, 1, 1, 0, 0, 0, 0).buffer, 0, 8],
+  ]);
+  expect(written[0]?.[0]).toBe(host.buffer);
+  backend.close();
+  device.destroy();
 });
 
 test('a buffer may be as large as the limit, and is freed once', async () => {

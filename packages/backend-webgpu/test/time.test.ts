@@ -123,6 +123,19 @@ describe('time', () => {
     close();
   });
 
+  test('is 0, not null, if no time passes on the clock', async () => {
+    const { backend, close } = await clocked((device) => ({
+      createCommandEncoder() {
+        const encoder = device.createCommandEncoder();
+        // The timestamps stay as the buffer was made: 0.
+        encoder.resolveQuerySet = () => undefined;
+        return encoder;
+      },
+    }));
+    expect(await backend.time(work(backend).enqueue)).toBe(0);
+    close();
+  });
+
   test.each([
     ['lost', 'ERR_DEVICE_LOST', (backend: WebgpuBackend): void => backend.device.destroy()],
     ['closed', 'ERR_DISPOSED', (backend: WebgpuBackend): void => backend.close()],

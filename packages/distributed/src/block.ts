@@ -14,6 +14,7 @@ export interface Range {
 
 /** One array in one or more files, of which any block can be read. */
 export interface BlockReader {
+  readonly input: Input;
   /** The array as the matrix that `matrixOf` defines. */
   readonly rows: number;
   readonly columns: number;
@@ -32,6 +33,7 @@ export function blockReader(store: Store, input: Input): BlockReader {
   };
   const [rows, columns] = matrixOf(input);
   return {
+    input,
     rows,
     columns,
     async read(range) {

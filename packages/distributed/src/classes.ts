@@ -110,14 +110,14 @@ function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: nu
 }
 
 async function readBlock(plan: Plan, range: Shard['range'], inputs: Inputs): Promise<Block> {
-  const { options, inputs: planned } = plan;
+  const { options } = plan;
   const rows = range.rows[1] - range.rows[0];
   const width = range.columns[1] - range.columns[0];
   const logits = await inputs.logits.read(range);
   const direction = inputs.direction && (await inputs.direction.read(range));
   const shared = inputs.mask !== null && inputs.mask.rows === 1;
   const maskRange = shared ? { rows: [0, 1] as const, columns: range.columns } : range;
-  const mask = inputs.mask && checkMask(await inputs.mask.read(maskRange), planned.mask);
+  const mask = inputs.mask && checkMask(await inputs.mask.read(maskRange), inputs.mask.input);
   const soft = options.target === 'probabilities';
   const target = soft ? null : inputs.target && (await inputs.target.read({ rows: range.rows, columns: [0, 1] }));
   const probabilities = soft ? inputs.target && (await inputs.target.read(range)) : null;
@@ -136,7 +136,7 @@ async function readBlock(plan: Plan, range: Shard['range'], inputs: Inputs): Pro
       ...onRow(logits, mask, direction, row, width, shared),
       temperature: options.temperature,
       weighted: weightedOf(row),
-      target: target && ownTarget(target[row] ?? options.ignoreIndex ?? -1, range.columns),
+      target: target && ownTarget(Number(target[row]), range.columns),
     }),
   };
 }

@@ -3,15 +3,11 @@ import { type FileArray, type NpyDescr, npyArray, npyElements, npyHeader } from 
 
 const descrs: Readonly<Record<FloatDType, NpyDescr>> = { float16: '<f2', float32: '<f4', float64: '<f8' };
 
-/** The bytes of a .npy file. */
-export function encodeNpy(data: FileArray['data'], shape: readonly number[], dtype: FloatDType): Uint8Array {
+/** The bytes of a .npy file. Data are float64 for float64, else float32. */
+export function encodeNpy(data: Float32Array | Float64Array, shape: readonly number[], dtype: FloatDType): Uint8Array {
   const descr = descrs[dtype];
   const header = npyHeader(descr, shape);
-  const typed = dtype === 'float64' && !(data instanceof Float64Array) ? Float64Array.from(data) : data;
-  const elements = npyElements(
-    dtype === 'float32' && !(typed instanceof Float32Array) ? Float32Array.from(typed) : typed,
-    descr,
-  );
+  const elements = npyElements(data, descr);
   const bytes = new Uint8Array(header.length + elements.length);
   bytes.set(header);
   bytes.set(elements, header.length);

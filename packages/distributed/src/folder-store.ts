@@ -201,22 +201,24 @@ function ifMissing<T>(value: T): (cause: unknown) => T {
   };
 }
 
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+/** The code of an error of the file system, if it is one. */
+function codeOf(cause: unknown): string | undefined {
+  return (cause as NodeJS.ErrnoException).code;
 }
+
+const reasons: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOENT', 'no such file or directory'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['EISDIR', 'is a directory'],
+  ['ENOTDIR', 'a part of the path is not a directory'],
+  ['ENOSPC', 'no space left on the device'],
+  ['EDQUOT', 'the disk quota is used up'],
+  ['EROFS', 'the file system is read-only'],
+  ['EIO', 'the disk reports an error'],
+]);
 
 /** The reason that the operating system gave, in words. */
 function reasonOf(cause: unknown): string {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: 'no such file or directory',
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EISDIR: 'is a directory',
-    ENOTDIR: 'a part of the path is not a directory',
-    ENOSPC: 'no space left on the device',
-    EDQUOT: 'the disk quota is used up',
-    EROFS: 'the file system is read-only',
-    EIO: 'the disk reports an error',
-  };
-  return reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+  return reasons.get(codeOf(cause)) ?? (cause as Error).message;
 }

@@ -13,9 +13,10 @@ export async function openStore(place: string): Promise<Store> {
   return s3Store(place);
 }
 
-async function loadS3(): Promise<typeof import('./s3/index.js')> {
+/** @param load an argument for tests, which cannot uninstall the package */
+export async function loadS3(load = () => import('./s3/index.js')): Promise<typeof import('./s3/index.js')> {
   try {
-    return await import('./s3/index.js');
+    return await load();
   } catch (cause) {
     if (!/Cannot find package '@aws-sdk\/client-s3'/.test(cause instanceof Error ? cause.message : '')) throw cause;
     throw new SoftgradError(

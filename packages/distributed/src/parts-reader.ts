@@ -66,7 +66,8 @@ async function copyRows(
   if (start >= end) return;
   const file = await npyArray((position, length) => store.get(part.path, position, length), part.byteLength, part.path);
   const numbers = await file.elements((start - top) * partWidth, (end - start) * partWidth);
-  const left = (part.start[1] ?? 0) * (part.shape.length === 2 ? 1 : 0);
+  // Columns are split only in parts of two dimensions; the second start of others is 0.
+  const left = part.start[1] ?? 0;
   for (let row = start, at = 0; row < end; row++, at += partWidth) {
     out.set(numbers.subarray(at, at + partWidth), (row - first) * width + left);
   }

@@ -59,7 +59,7 @@ export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, back
   const upload = async (reader: BlockReader): Promise<Tensor> =>
     tensor(await reader.read(shard.range), { shape, dtype, backend });
   using logits = await upload(inputs.logits);
-  const mask = inputs.mask === null ? undefined : await readMask(plan, inputs.mask, shard, shape);
+  const mask = inputs.mask === null ? undefined : await readMask(inputs.mask, shard, shape);
   const { axis, temperature } = options;
   const settings = { axis, temperature, mask };
   switch (plan.operation) {
@@ -74,8 +74,8 @@ export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, back
       if (inputs.direction === null) throw new Error(`${plan.operation} without a direction`);
       using direction = await upload(inputs.direction);
       using probabilities = softmax(logits, settings);
-      const product = plan.operation === 'vjp' ? softmax.vjp : softmax.jvp;
-      return single(plan, product(probabilities, direction));
+      // The Jacobian is symmetric, so both products are the same.
+      return single(plan, softmax.vjp(probabilities, direction));
     }
     case 'cross-entropy': {
       if (inputs.target === null) throw new Error('cross-entropy without a target');
@@ -151,26 +151,21 @@ function computedIn(dtype: FloatDType): FloatDType {
   return dtype === 'float16' ? 'float32' : dtype;
 }
 
-async function readMask(
-  { inputs }: Plan,
-  reader: BlockReader,
-  { range }: Shard,
-  shape: readonly number[],
-): Promise<MaskInput> {
-  const own = inputs.mask?.by === 'rows';
-  const whole = { rows: [0, reader.rows], columns: [0, reader.columns] } as const;
-  const values = await reader.read(own ? range : whole);
-  return { data: checkMask(values, inputs.mask), shape: own ? shape : (inputs.mask?.shape ?? []) };
+async function readMask(reader: BlockReader, { range }: Shard, shape: readonly number[]): Promise<MaskInput> {
+  const { input, rows, columns } = reader;
+  const own = input.by === 'rows';
+  const values = await reader.read(own ? range : { rows: [0, rows], columns: [0, columns] });
+  return { data: checkMask(values, input), shape: own ? shape : input.shape };
 }
 
 /** @throws ERR_VALUE for an entry that is neither true nor false */
-export function checkMask(values: Numbers, mask: Input | undefined): Uint8Array {
+export function checkMask(values: Numbers, { files }: Input): Uint8Array {
   const wrong = values.find((value) => value !== 0 && value !== 1);
   if (wrong === undefined) return Uint8Array.from(values);
-  const files = mask?.files.map(({ path }) => path).join(', ');
+  const names = files.map(({ path }) => path).join(', ');
   throw new SoftgradError(
     'ERR_VALUE',
-    `${files}: the mask has ${wrong}; expected true or 1 to keep an entry, false or 0 to mask it`,
+    `${names}: the mask has ${wrong}; expected true or 1 to keep an entry, false or 0 to mask it`,
   );
 }
 

@@ -232,20 +232,18 @@ export function merge(left: Statistics, right: Statistics, temperature: number):
 
 /** Merges adjacent parts, then adjacent results, and so on: a tree that depends only on the number of parts. */
 export function mergeTree(parts: readonly Statistics[], temperature: number): Statistics {
-  return tree(parts, (left, right) => merge(left, right, temperature)) ?? identity;
+  return tree(parts, (left, right) => merge(left, right, temperature), identity);
 }
 
 /** Sums numbers in the tree of `mergeTree`. */
 export function sumTree(terms: readonly number[]): number {
-  return tree(terms, (left, right) => left + right) ?? 0;
+  return tree(terms, (left, right) => left + right, 0);
 }
 
-function tree<T>(parts: readonly T[], combine: (left: T, right: T) => T): T | undefined {
-  if (parts.length <= 1) return parts[0];
+function tree<T>(parts: readonly T[], combine: (left: T, right: T) => T, empty: T): T {
+  if (parts.length <= 1) return parts[0] ?? empty;
   const half = 2 ** Math.ceil(Math.log2(parts.length) - 1);
-  const left = tree(parts.slice(0, half), combine);
-  const right = tree(parts.slice(half), combine);
-  return left === undefined || right === undefined ? (left ?? right) : combine(left, right);
+  return combine(tree(parts.slice(0, half), combine, empty), tree(parts.slice(half), combine, empty));
 }
 
 /** Writes statistics into row `row` of the numbers of a file. */

@@ -52,44 +52,42 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
     close([Number(found.crossEntropy.values.loss)], await single.loss.data());
   });
 
-  test('cross-entropy with label smoothing, class weights and targets of probabilities', async () => {
+  const weight = Float64Array.from({ length: classes }, (_, c) => 0.25 + (c % 7));
+  const mask = Uint8Array.from({ length: classes }, (_, c) => (c % 6 === 5 ? 0 : 1));
+  const settings = [
+    { labelSmoothing: 0.1 },
+    { weight },
+    { weight, labelSmoothing: 0.3 },
+    { weight, labelSmoothing: 0.3, mask: { data: mask, shape: [classes] } },
+  ];
+  test.each([
+    ...settings.map((setting) => ['labels', setting] as const),
+    ...[...settings, {}].map((setting) => ['shares', setting] as const),
+  ])('cross-entropy with a target of %s and %o', async (target, setting) => {
     using work = workspace();
-    const weight = Float64Array.from({ length: classes }, (_, c) => 0.25 + (c % 7));
-    const shares = noise(rows * classes, 0.5, 3).map((value) => Math.fround(value + 0.5));
-    const mask = Uint8Array.from({ length: classes }, (_, c) => (c % 6 === 5 ? 0 : 1));
+    const shares = Float32Array.from(noise(rows * classes, 0.5, 3), (value) => value + 0.5);
     const counted = labels.map((label) => (label % 6 === 5 ? -100 : label));
     work.write('logits.npy', [rows, classes], logits);
     work.write('labels.npy', [rows], counted, '<i4');
-    work.write('shares.npy', [rows, classes], Float32Array.from(shares));
+    work.write('shares.npy', [rows, classes], shares);
     work.write('weight.npy', [classes], weight, '<f8');
     work.write('mask.npy', [classes], mask, '|b1');
     const split = { shardClasses: by === 'classes', shardBytes: by === 'rows' ? 4 * classes * 4 : rows * 8 * 4 };
-    const settings = [
-      { labelSmoothing: 0.1 },
-      { weight },
-      { weight, labelSmoothing: 0.3 },
-      { weight, labelSmoothing: 0.3, mask: { data: mask, shape: [classes] } },
-    ];
-    let run = 0;
-    for (const target of ['labels', 'shares'] as const) {
-      for (const setting of [...settings, ...(target === 'shares' ? [{}] : [])]) {
-        for (const reduction of ['mean', 'none'] as const) {
-          const out = `run-${run++}`;
-          const files = {
-            target: [`${target}.npy`],
-            weight: 'weight' in setting ? ['weight.npy'] : undefined,
-            mask: 'mask' in setting ? ['mask.npy'] : undefined,
-            labelSmoothing: 'labelSmoothing' in setting ? Number(setting.labelSmoothing) : undefined,
-          };
-          await work.compute(await work.plan({ operation: 'cross-entropy', ...split, ...files, reduction, out }));
-          const given = target === 'labels' ? counted : tensor(Float32Array.from(shares), { shape: [rows, classes] });
-          const expected = crossEntropy(x(), given, { ...setting, reduction });
-          const { values } = (await readManifest(work.store, out)) ?? {};
-          const losses = reduction === 'mean' ? [Number(values?.loss)] : (await work.read(out, 'loss')).data;
-          expectWithin(losses, await expected.loss.data(), 4);
-          expectWithin((await work.read(out, 'gradient')).data, await expected.gradient.data(), 16);
-        }
-      }
+    for (const reduction of ['mean', 'none'] as const) {
+      const files = {
+        target: [`${target}.npy`],
+        weight: 'weight' in setting ? ['weight.npy'] : undefined,
+        mask: 'mask' in setting ? ['mask.npy'] : undefined,
+        labelSmoothing: 'labelSmoothing' in setting ? Number(setting.labelSmoothing) : undefined,
+      };
+      const out = reduction;
+      await work.compute(await work.plan({ operation: 'cross-entropy', ...split, ...files, reduction, out }));
+      const given = target === 'labels' ? counted : tensor(shares, { shape: [rows, classes] });
+      const expected = crossEntropy(x(), given, { ...setting, reduction });
+      const { values } = (await readManifest(work.store, out)) ?? {};
+      const losses = reduction === 'mean' ? [Number(values?.loss)] : (await work.read(out, 'loss')).data;
+      expectWithin(losses, await expected.loss.data(), 4);
+      expectWithin((await work.read(out, 'gradient')).data, await expected.gradient.data(), 16);
     }
   });
 });

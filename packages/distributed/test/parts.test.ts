@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
 import { folderStore, type Plan, partsReader } from '../src/index.js';
 import { pendingOf } from '../src/pending.js';
-import { readManifest, runFiles } from '../src/run-folder.js';
+import { readManifest, readRecord, runFiles } from '../src/run-folder.js';
 import { codeOf, fail, statusOf } from '../src/s3/errors.js';
 import { s3Store } from '../src/s3/s3-store.js';
 import { applyShards } from '../src/shards.js';
@@ -68,8 +68,16 @@ describe('the shards of a plan', () => {
       [0, 28],
       [2, 2],
     ]);
-    for (const [start, shape] of await parts('log-sum-exp', 'logits.npy', 16)) expect([start, shape]).toEqual([[], []]);
-    expect((await parts('log-sum-exp', 'matrix.npy', 32))[0]).toEqual([[0], [2]]);
+    expect(await parts('log-sum-exp', 'logits.npy', 16)).toEqual([[[], []]]);
+    expect(await parts('log-sum-exp', 'matrix.npy', 32)).toEqual([[[0], [2]]]);
+    // Nor are there shards without parts.
+    for (const [logits, count] of [
+      ['logits.npy', 1],
+      ['matrix.npy', 1],
+    ] as const) {
+      const plan = await work.plan({ operation: 'log-sum-exp', logits: [logits], shardClasses: true, shardBytes: 16 });
+      expect(applyShards(plan)).toHaveLength(count);
+    }
   });
 
   test('take options at the ends of their ranges', async () => {
@@ -226,6 +234,9 @@ describe('every operation', () => {
         ...(isLoss ? { target: ['labels.npy'], reduction: 'none' as const } : {}),
       });
       await work.compute(plan);
+      const record = await readRecord(work.store, 'out', 'apply', 0);
+      expect(record?.lossSum).toBeUndefined();
+      expect((await readManifest(work.store, 'out'))?.values).toEqual({});
       const { data } = await work.read('out', isLoss ? array : undefined);
       expect(data.length).toBe(expected.length);
       expected.forEach((value, k) => {

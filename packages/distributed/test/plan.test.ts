@@ -1,6 +1,7 @@
-import { utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
-import { idOf } from '../src/index.js';
+import { createPlan, idOf } from '../src/index.js';
 import { applyShards, stepsOf } from '../src/shards.js';
 import { noise, workspace } from './workspace.js';
 
@@ -65,6 +66,27 @@ describe('a plan', () => {
     expect(idOf(await work.plan({ operation: 'softmax' }))).not.toBe(idOf(first));
   });
 
+  test('takes masks and weights in several files, and a mask of one row by classes', async () => {
+    using work = workspace();
+    work.write('logits.npy', [4, 3], new Float32Array(12));
+    work.write('a.npy', [2], Uint8Array.of(1, 0), '|b1');
+    work.write('b.npy', [1], Uint8Array.of(1), '|b1');
+    work.write('top.npy', [3, 3], new Uint8Array(9), '|b1');
+    work.write('bottom.npy', [1, 3], new Uint8Array(3), '|b1');
+    work.write('labels.npy', [4], Int32Array.of(0, 2, -100, 1), '<i4');
+    work.write('w.npy', [1], Float32Array.of(0.5));
+    work.write('w-2.npy', [2], Float32Array.of(0.25, 2));
+    const row = await work.plan({ operation: 'softmax', shardClasses: true, mask: ['a.npy', 'b.npy'] });
+    expect(row.inputs.mask).toMatchObject({ shape: [3], by: 'classes' });
+    const whole = await work.plan({ operation: 'softmax', mask: ['top.npy', 'bottom.npy'] });
+    expect(whole.inputs.mask).toMatchObject({ shape: [4, 3], by: 'rows' });
+    const target = ['labels.npy'];
+    const weighted = await work.plan({ operation: 'cross-entropy', target, weight: ['w.npy', 'w-2.npy'] });
+    expect(weighted.inputs.weight).toMatchObject({ shape: [3], by: 'classes' });
+    // The mean is divided by the weights of the classes of the rows that count.
+    expect(weighted.options).toMatchObject({ counted: 2.75, target: 'indices', reduction: 'mean', gradient: true });
+  });
+
   test('keeps float16 and float32, and uses float64 for all other dtypes', async () => {
     using work = workspace();
     work.write('h.npy', [2, 2], new Float32Array(4), '<f2');
@@ -78,7 +100,11 @@ describe('a plan', () => {
 });
 
 describe('errors name the file and the position', () => {
-  const refused = async (options: Parameters<ReturnType<typeof workspace>['plan']>[0], message: string) => {
+  const refused = async (
+    options: Parameters<ReturnType<typeof workspace>['plan']>[0],
+    message: string,
+    code = 'ERR_VALUE',
+  ) => {
     using work = workspace();
     work.write('logits.npy', [4, 3], new Float32Array(12));
     work.write('other.npy', [4, 2], new Float32Array(8));
@@ -87,10 +113,22 @@ describe('errors name the file and the position', () => {
     work.write('cube.npy', [2, 2, 2], new Float32Array(8));
     work.write('ones.npy', [4, 3], new Int32Array(12).fill(1), '<i4');
     work.write('infinite.npy', [3], Float32Array.of(1, Infinity, 1));
-    work.write('fortran.npy', [3, 4], new Float32Array(12));
+    work.write('one.npy', [1], Int32Array.of(0), '<i4');
+    work.write('row-1.npy', [2], new Float32Array(2));
+    work.write('row-2.npy', [1], new Float32Array(1));
+    work.write('negative.npy', [4], Int32Array.of(0, -1, 1, 2), '<i4');
+    work.write('fraction.npy', [4], Float32Array.of(0, 1, 2, 0.5));
+    const fortran = Buffer.from(
+      readFileSync(work.path('logits.npy')).toString('latin1').replace('False', 'True '),
+      'latin1',
+    );
+    writeFileSync(work.path('fortran.npy'), fortran);
     writeFileSync(work.path('bad.npy'), 'no array');
     writeFileSync(work.path('text.csv'), '1,2');
-    await expect(work.plan(options)).rejects.toThrow(message);
+    const error = await work.plan(options).catch((cause: unknown) => cause);
+    if (!isSoftgradError(error)) throw new Error('expected a SoftgradError', { cause: error });
+    expect(error.message).toContain(message);
+    expect(error.code).toBe(code);
   };
   test.each([
     [{ operation: 'softmax', logits: ['none-*.npy'] }, 'none-*.npy: no such file in '],
@@ -102,23 +140,42 @@ describe('errors name the file and the position', () => {
     [
       { operation: 'softmax', logits: ['logits.npy', 'other.npy'] },
       'other.npy: shape (4, 2); expected (rows, 3), to continue logits.npy by rows',
+      'ERR_SHAPE',
     ],
     [
       { operation: 'softmax', logits: ['logits.npy', 'vector.npy'], shardClasses: true },
       'vector.npy: shape (4,); expected (4, classes), to continue logits.npy by classes',
+      'ERR_SHAPE',
     ],
-    [{ operation: 'softmax', logits: ['vector.npy'] }, 'vector.npy: axis 0 of shape (4,) needs all rows at once'],
-    [{ operation: 'softmax', axis: 2 }, 'logits.npy: axis 2 of an array of shape (4, 3); expected -2 to 1'],
-    [{ operation: 'softmax', axis: 0, shardClasses: true }, 'expected one or two dimensions, the classes last'],
+    [
+      { operation: 'softmax', logits: ['vector.npy'] },
+      'vector.npy: axis 0 of shape (4,) needs all rows at once',
+      'ERR_AXIS',
+    ],
+    [{ operation: 'softmax', axis: 2 }, 'logits.npy: axis 2 of an array of shape (4, 3); expected -2 to 1', 'ERR_AXIS'],
+    [
+      { operation: 'softmax', axis: 0, shardClasses: true },
+      'expected one or two dimensions, the classes last',
+      'ERR_SHAPE',
+    ],
     [
       { operation: 'softmax', logits: ['cube.npy'], shardClasses: true },
       'cube.npy: shape (2, 2, 2), axis -1; expected one or two dimensions, the classes last, to split them; in NumPy: np.moveaxis(x, -1, -1).reshape(-1, 2)',
+      'ERR_SHAPE',
     ],
     [{ operation: 'softmax', temperature: 0 }, 'temperature 0; expected a finite number above 0'],
     [{ operation: 'softmax', direction: ['logits.npy'] }, 'softmax takes no direction'],
     [{ operation: 'vjp' }, 'vjp needs a direction (upstream gradient)'],
-    [{ operation: 'jvp', direction: ['other.npy'] }, 'other.npy: the direction has shape (4, 2); expected (4, 3)'],
-    [{ operation: 'softmax', mask: ['other.npy'] }, 'other.npy: the mask has shape (4, 2); expected (4, 3)'],
+    [
+      { operation: 'jvp', direction: ['other.npy'] },
+      'other.npy: the direction has shape (4, 2); expected (4, 3)',
+      'ERR_SHAPE',
+    ],
+    [
+      { operation: 'softmax', mask: ['other.npy'] },
+      'other.npy: the mask has shape (4, 2); expected (4, 3)',
+      'ERR_SHAPE',
+    ],
     [{ operation: 'softmax', target: ['labels.npy'] }, 'softmax takes no target'],
     [{ operation: 'cross-entropy' }, 'cross-entropy needs a target'],
     [
@@ -128,15 +185,22 @@ describe('errors name the file and the position', () => {
     [
       { operation: 'cross-entropy', target: ['other.npy'] },
       'other.npy: the target has shape (4, 2); expected class indices (4,) or probabilities (4, 3)',
+      'ERR_SHAPE',
     ],
-    [{ operation: 'cross-entropy', target: ['cube.npy'] }, 'cube.npy: the target has shape (2, 2, 2); expected (4,)'],
+    [
+      { operation: 'cross-entropy', target: ['cube.npy'] },
+      'cube.npy: the target has shape (2, 2, 2); expected (4,)',
+      'ERR_SHAPE',
+    ],
     [
       { operation: 'cross-entropy', target: ['ones.npy'] },
       'ones.npy: int32 in the shape of the logits; expected probabilities as floats, or class indices of shape (4,)',
+      'ERR_DTYPE',
     ],
     [
       { operation: 'cross-entropy', target: ['logits.npy'], weight: ['vector.npy'] },
       'vector.npy: the weight has shape (4,); expected (3,)',
+      'ERR_SHAPE',
     ],
     [
       { operation: 'cross-entropy', target: ['logits.npy'], weight: ['infinite.npy'] },
@@ -148,5 +212,73 @@ describe('errors name the file and the position', () => {
     ],
     [{ operation: 'softmax', reduction: 'mean' }, 'softmax has no loss; reduction is an option of cross-entropy'],
     [{ operation: 'vjp', direction: ['logits.npy'], weight: ['vector.npy'] }, 'vjp has no loss; weight is an option'],
+    [{ operation: 'softmax', logits: [] }, 'no files; expected .npy files'],
+    [
+      { operation: 'softmax', logits: ['fortran.npy'] },
+      'fortran.npy: in Fortran order, in which rows are not contiguous; expected C order, as np.save(file, np.ascontiguousarray(x)) writes it',
+    ],
+    [
+      { operation: 'softmax', axis: -3 },
+      'logits.npy: axis -3 of an array of shape (4, 3); expected -2 to 1',
+      'ERR_AXIS',
+    ],
+    [{ operation: 'softmax', axis: 0.5 }, 'axis 0.5 of an array of shape (4, 3); expected -2 to 1', 'ERR_AXIS'],
+    [
+      { operation: 'vjp', logits: ['logits.npy'], direction: ['row-1.npy', 'row-2.npy'] },
+      'row-1.npy and 1 more: the direction has shape (3,); expected (4, 3)',
+      'ERR_SHAPE',
+    ],
+    [
+      { operation: 'softmax', mask: ['row-1.npy', 'row-2.npy'] },
+      'row-1.npy and 1 more: a mask of one row must be in one file',
+      'ERR_SHAPE',
+    ],
+    [
+      { operation: 'softmax', logits: ['vector.npy'], shardClasses: true, mask: ['other.npy'] },
+      'other.npy: the mask has shape (4, 2); expected (4,)',
+      'ERR_SHAPE',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['one.npy'] },
+      'one.npy: the target has shape (1,); expected (4,)',
+      'ERR_SHAPE',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['negative.npy'] },
+      'negative.npy: the target of row 1 is -1; expected a class index from 0 to 2, or -100 to ignore the row',
+    ],
+    [
+      { operation: 'cross-entropy', target: ['fraction.npy'] },
+      'fraction.npy: the target of row 3 is 0.5; expected a class index from 0 to 2, or -100 to ignore the row',
+    ],
   ] as const)('%j', refused);
+
+  test('of a target that is read in several pieces', async () => {
+    using work = workspace();
+    const labels = new Int32Array(1001 * 1000);
+    work.write('logits.npy', [1001, 1, 1000], new Float32Array(1001 * 1000), '<f2');
+    work.write('labels.npy', [1001, 1000], labels, '<i4');
+    const store = { ...work.store };
+    const lengths: number[] = [];
+    store.get = (path, start, length) => {
+      if (path === 'labels.npy') lengths.push(length);
+      return work.store.get(path, start, length);
+    };
+    const plan = () =>
+      createPlan(store, {
+        operation: 'cross-entropy',
+        logits: ['logits.npy'],
+        target: ['labels.npy'],
+        axis: 1,
+        out: 'out',
+        backend: 'cpu',
+      });
+    expect((await plan()).options.counted).toBe(1_001_000);
+    expect(lengths.slice(-2)).toEqual([4_000_000, 4000]);
+    labels[1_000_999] = 1;
+    work.write('labels.npy', [1001, 1000], labels, '<i4');
+    await expect(plan()).rejects.toThrow(
+      'labels.npy: the target of row 1000999 is 1; expected a class index from 0 to 0',
+    );
+  });
 });

@@ -14,7 +14,7 @@ let redis: RedisServer;
 let database = 0;
 let expected: Record<string, string>;
 beforeAll(async () => {
-  redis = await startRedis({ databases: '64' });
+  redis = await startRedis({ databases: '4096' });
   using work = written();
   await work.compute(await planOf(work));
   expected = work.hashes();

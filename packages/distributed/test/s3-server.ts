@@ -62,7 +62,9 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     if (uploadId !== null && upload === undefined) return { status: 404, code: 'NoSuchUpload' };
     if (method === 'PUT' && upload) {
       const bytes = payloadOf(request, body);
-      upload.parts.set(Number(searchParams.get('partNumber')), bytes);
+      const number = Number(searchParams.get('partNumber'));
+      if (number < 1 || number > 10_000) return { status: 400, code: 'InvalidArgument' };
+      upload.parts.set(number, bytes);
       return { status: 200, headers: { etag: etagOf(bytes) } };
     }
     if (method === 'PUT') return put(key, payloadOf(request, body), request.headers['if-none-match']);

@@ -102,6 +102,7 @@ describe('objects in pieces', () => {
 
   test('are joined once, and what loses is aborted', async () => {
     const pieces = store({ pieceBytes: 300 });
+    const before = server.requests.length;
     expect(await pieces.putOnce('large', large)).toBe(true);
     expect(await getWhole(pieces, 'large')).toEqual(large);
     expect(
@@ -112,7 +113,7 @@ describe('objects in pieces', () => {
     ).toBe(false);
     expect(await getWhole(pieces, 'large')).toEqual(large);
     expect(server.uploads.size).toBe(0);
-    expect(server.requests.filter((request) => request.includes('partNumber'))).toHaveLength(8);
+    expect(server.requests.slice(before).filter((request) => request.includes('partNumber'))).toHaveLength(8);
   });
 
   test('what interrupted writers left is swept, unless it is younger or elsewhere', async () => {
@@ -216,7 +217,8 @@ test.each([false, true])('a run has the bits of that in a folder (by classes: %s
   work.write('logits.npy', [12, 20], logits, '<f8');
   const options = { operation: 'softmax', shardClasses, shardBytes: 500, backend: 'cpu' } as const;
   const manifest = await work.run(await work.plan(options));
-  const root = `s3://bucket/run-${shardClasses}`;
+  const prefix = `test-${stores++}`;
+  const root = `s3://bucket/${prefix}`;
   const own = await openStore(root);
   await own.putOnce('logits.npy', await getWhole(work.store, 'logits.npy'));
   const plan = await createPlan(own, { ...options, logits: [`${root}/*.npy`], out: 'out' });
@@ -226,6 +228,6 @@ test.each([false, true])('a run has the bits of that in a folder (by classes: %s
   const reader = await partsReader(await openStore(`${root}/out`), undefined);
   expect((await reader.next(12))?.data).toEqual((await work.read()).data);
   const [part] = manifest?.arrays.softmax?.parts ?? [];
-  server.objects.set(`run-${shardClasses}/out/${part?.path}`, Buffer.from('short'));
+  server.objects.set(`${prefix}/out/${part?.path}`, Buffer.from('short'));
   expect((await verify(own, 'out')).damages).toMatchObject([{ problem: `5 bytes; expected ${part?.byteLength}` }]);
 });

@@ -254,6 +254,29 @@ describe('merging', () => {
     }
   });
 
+  test('a row that does not count has no gradient, even if it is NaN', () => {
+    const weighted = { probabilities: [0.5, 0.5], weight: null, labelSmoothing: 0.1 };
+    for (const part of [crossEntropyPart(0), weightedCrossEntropyPart(0)]) {
+      const out = Float64Array.of(7, 7);
+      const row = { logits: [Number.NaN, 1], temperature: 1, weighted, target: 0 };
+      part(out, row, leaf(row));
+      expect(out).toEqual(Float64Array.of(0, 0));
+    }
+    expect(() => vjpPart(new Float64Array(1), { logits: [1], temperature: 1 }, identity)).toThrow(
+      'a vector-Jacobian product needs a direction',
+    );
+  });
+
+  test('a smoothing of which no share is left, or only shares, leaves out the weights that are infinitely far', () => {
+    const loss = (labelSmoothing: number, logits: readonly number[], target: number) => {
+      const weighted = { probabilities: null, weight: null, labelSmoothing };
+      return weightedLossOf(leaf({ logits, temperature: 1, weighted, target }), 1, weighted);
+    };
+    expect(loss(5e-324, [0, -Infinity], 0)).toBe(0);
+    expect(loss(1, [0, 0], 1)).toBeCloseTo(Math.log(2), 15);
+    expect(loss(1, [0, -Infinity], 1)).toBe(Infinity);
+  });
+
   test('a part with only −Infinity counts as kept, and changes nothing else', () => {
     const nothing = leaf({ logits: [-Infinity, -Infinity], temperature: 1 });
     expect(nothing).toMatchObject({ max: -Infinity, kept: 2, rest: 0 });

@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { isSoftgradError } from '@softgrad/core';
+import { describe, expect, test, vi } from 'vitest';
 import { folderStore } from '../src/index.js';
 import { workspace } from './workspace.js';
 
@@ -69,6 +71,81 @@ describe('a folder as a store', () => {
     await expect(work.store.get('file', 0, 6)).rejects.toThrow(/a symbolic link leads to .*, outside of/);
     await expect(work.store.putOnce('out/new', bytes(''))).rejects.toThrow(/a symbolic link leads to .*, outside of/);
     expect(await work.store.putOnce('link/x', bytes('x'))).toBe(true);
+  });
+
+  test('closes every file that it opens, also after a failure', async () => {
+    using work = workspace();
+    const handle = await open(work.root);
+    const prototype: FileHandle = Object.getPrototypeOf(handle);
+    await handle.close();
+    const leaked = async (action: Promise<unknown>) => {
+      const before = readdirSync('/dev/fd').length;
+      await action.catch(() => {});
+      return readdirSync('/dev/fd').length - before;
+    };
+    const failing = (method: 'read' | 'sync' | 'writeFile', after = 0) => {
+      let calls = 0;
+      const own = prototype[method] as (...given: unknown[]) => Promise<unknown>;
+      return vi.spyOn(prototype, method).mockImplementation(function (this: FileHandle, ...given: unknown[]) {
+        if (calls++ < after) return own.apply(this, given) as never;
+        return Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })) as never;
+      } as never);
+    };
+    expect(await leaked(work.store.putOnce('x', bytes('x')))).toBe(0);
+    expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
+    // The second sync is that of the folder.
+    for (const [method, after] of [
+      ['writeFile', 0],
+      ['sync', 0],
+      ['sync', 1],
+    ] as const) {
+      const fault = failing(method, after);
+      expect(await leaked(work.store.putOnce('y', bytes('y')))).toBe(0);
+      expect(fault).toHaveBeenCalledTimes(after + 1);
+      fault.mockRestore();
+      expect(readdirSync(work.root).filter((name) => name.startsWith('.'))).toEqual([]);
+      await work.store.remove('y');
+    }
+    const fault = failing('read');
+    expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
+    await expect(work.store.get('x', 0, 1)).rejects.toThrow('x: cannot be read: the disk reports an error');
+    fault.mockRestore();
+  });
+
+  test('takes a path below a file as missing, and reports other errors', async () => {
+    using work = workspace();
+    await work.store.putOnce('file', bytes('x'));
+    expect(await work.store.stat('file/x')).toBeNull();
+    expect(await work.store.list('file/x')).toEqual([]);
+    await work.store.remove('file/x');
+    await expect(work.store.putOnce('file/x', bytes(''))).rejects.toThrow(
+      /^file\/x: cannot be written: (a part of the path is not a directory|EEXIST.*)$/,
+    );
+    await expect(work.store.get('file/x', 0, 1)).rejects.toThrow(
+      'file/x: cannot be read: a part of the path is not a directory',
+    );
+    await expect(work.store.stat('x'.repeat(300))).rejects.toThrow('ENAMETOOLONG');
+    mkdirSync(work.path('folder'));
+    await expect(work.store.get('folder', 0, 1)).rejects.toThrow('folder: cannot be read: is a directory');
+    for (const target of ['..', '../x', '/x']) {
+      let found: unknown;
+      try {
+        work.store.locate(target);
+      } catch (error) {
+        found = isSoftgradError(error) && [error.code, error.message];
+      }
+      expect(found).toEqual([
+        'ERR_VALUE',
+        `${target}: outside of ${work.root}, the folder that all workers can access; expected a path in it, or another --root`,
+      ]);
+    }
+    expect(['x', './x/../y', `${work.root}/a/b`, '..x', '.'].map(work.store.locate)).toEqual([
+      'x',
+      'y',
+      'a/b',
+      '..x',
+      '',
+    ]);
   });
 
   test('names a missing folder in the error', async () => {

@@ -203,9 +203,9 @@ export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'red
         index: data.index,
         attempts: attemptsStarted,
       })),
-      retried: [...active, ...waiting].filter(
-        ({ attemptsStarted, processedOn }) => attemptsStarted > (processedOn ? 1 : 0),
-      ).length,
+      retried:
+        active.filter(({ attemptsStarted }) => attemptsStarted > 1).length +
+        waiting.filter(({ attemptsStarted }) => attemptsStarted > 0).length,
       failed: failed.map(({ failedReason }) => failedReason),
       workers: (await jobs.queue.getWorkers()).length,
     };

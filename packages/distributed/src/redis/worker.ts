@@ -61,7 +61,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     try {
       await refuseFailedChildren(job);
       await refuseCancelled(store, task);
-      if (task.step === 'finish' || !(await isDone(store, task.out, task.step, task.index))) await pool.run(task);
+      // The last step has no record, so it runs again.
+      if (!(await isDone(store, task.out, task.step, task.index))) await pool.run(task);
       if (task.step === 'merge') await submitApply(store, task, jobs, options.retryDelay ?? 1000);
     } catch (error) {
       if (!(error instanceof MismatchError)) throw error;
