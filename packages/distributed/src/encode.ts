@@ -3,19 +3,45 @@ import { type FileArray, type NpyDescr, npyArray, npyElements, npyHeader } from 
 
 const descrs: Readonly<Record<FloatDType, NpyDescr>> = { float16: '<f2', float32: '<f4', float64: '<f8' };
 
-/** The bytes of a .npy file. */
-export function encodeNpy(data: FileArray['data'], shape: readonly number[], dtype: FloatDType): Uint8Array {
+/** A .npy file that is filled from the first number to the last, so that its numbers are in memory only once. */
+export interface NpyFile {
+  append(data: FileArray['data']): void;
+  /** @throws Error if the numbers are not as many as the shape has */
+  bytes(): Uint8Array;
+}
+
+export function npyFile(shape: readonly number[], dtype: FloatDType): NpyFile {
   const descr = descrs[dtype];
   const header = npyHeader(descr, shape);
-  const typed = dtype === 'float64' && !(data instanceof Float64Array) ? Float64Array.from(data) : data;
-  const elements = npyElements(
-    dtype === 'float32' && !(typed instanceof Float32Array) ? Float32Array.from(typed) : typed,
-    descr,
-  );
-  const bytes = new Uint8Array(header.length + elements.length);
+  const count = shape.reduce((product, length) => product * length, 1);
+  const size = Number(descr.slice(2));
+  const bytes = new Uint8Array(header.length + count * size);
   bytes.set(header);
-  bytes.set(elements, header.length);
-  return bytes;
+  let filled = 0;
+  return {
+    append(data) {
+      bytes.set(npyElements(inDtype(data, dtype), descr), header.length + filled * size);
+      filled += data.length;
+    },
+    bytes() {
+      if (filled !== count) throw new Error(`${filled} numbers computed for shape (${shape.join(', ')})`);
+      return bytes;
+    },
+  };
+}
+
+/** The bytes of a .npy file. */
+export function encodeNpy(data: FileArray['data'], shape: readonly number[], dtype: FloatDType): Uint8Array {
+  const file = npyFile(shape, dtype);
+  file.append(data);
+  return file.bytes();
+}
+
+/** Numbers of float16 stay in their dtype: `npyElements` rounds them. */
+function inDtype(data: FileArray['data'], dtype: FloatDType): FileArray['data'] {
+  if (dtype === 'float64' && !(data instanceof Float64Array)) return Float64Array.from(data);
+  if (dtype === 'float32' && !(data instanceof Float32Array)) return Float32Array.from(data);
+  return data;
 }
 
 /** The numbers of a .npy file in memory. @throws ERR_VALUE naming the file */
