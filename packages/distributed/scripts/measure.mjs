@@ -6,11 +6,20 @@
 //   --small                arrays of a hundredth of the size, to try the command: prints the tables without changing the page
 //   --print                prints the tables without changing the page
 //
-// The results of each part are kept in reports/, so that the page can be completed in several calls. Disk space: 1.6 GB for rate, redis and
+// The results of each part are kept in reports/, so that the page can be completed in several calls. Disk space: 4.2 GB for rate, redis and
 // memory, 0.5 GB for classes, 4.1 GB for elements. Memory: less than 1 GB.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +41,7 @@ const names = options.parts?.split(',') ?? Object.keys(parts);
 const unknown = names.find((name) => !Object.hasOwn(parts, name));
 if (unknown !== undefined) throw new Error(`--parts ${unknown}: expected some of ${Object.keys(parts).join(',')}`);
 
+const memoryFolder = '/dev/shm';
 const scale = options.small ? 100 : 1;
 const rounds = options.small ? 1 : 5;
 const page = new URL('../../../docs/many-machines.md', import.meta.url);
@@ -80,24 +90,24 @@ function machine() {
 }
 
 function throughputShape() {
-  return { rows: 1_000_000 / scale, classes: 128, shardBytes: 64e6 / scale };
+  return { rows: 4_000_000 / scale, classes: 128, shardBytes: 64e6 / scale };
 }
 
-/** Writes the logits of the measurements of throughput, once. */
-function throughputInput() {
+/** Writes the logits of the measurements of throughput, once for each folder. */
+function throughputInput(folder = root) {
   const { rows, classes, shardBytes } = throughputShape();
-  if (!existsSync(join(root, 'logits.npy'))) write('logits.npy', rows, classes);
-  return { operation: 'softmax', logits: ['logits.npy'], shardBytes };
+  if (!existsSync(join(folder, 'logits.npy'))) write(folder, 'logits.npy', rows, classes);
+  return { root: folder, operation: 'softmax', logits: ['logits.npy'], shardBytes };
 }
 
 /** The median times of some settings, measured in alternation. */
-async function byTurns(settings) {
+async function byTurns(settings, folder = root) {
   const times = Object.fromEntries(Object.keys(settings).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [name, own] of Object.entries(settings)) {
       const out = `${name}-${round}`;
-      times[name].push((await run({ ...throughputInput(), out, ...own })).seconds);
-      rmSync(join(root, out), { recursive: true });
+      times[name].push((await run({ ...throughputInput(folder), out, ...own })).seconds);
+      rmSync(join(folder, out), { recursive: true });
     }
   }
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
@@ -111,19 +121,29 @@ function perSecond(seconds) {
   return `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
 }
 
-/** One thread compared with two. */
+/** One thread compared with two: on the disk, and in a folder in memory, where no disk limits the rate. */
 async function rate() {
   const { rows, classes, shardBytes } = throughputShape();
-  const seconds = await byTurns({ single: { threads: 1 }, threads: { threads: 2 } });
+  const settings = { single: { threads: 1 }, threads: { threads: 2 } };
   const shards = Math.ceil((rows * classes * 4) / shardBytes);
-  return [
+  const lines = [
     `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB; medians of ${rounds} alternating rounds:`,
     '',
-    '| engine | rate | relative to one thread |',
-    '|---|---|---|',
-    `| one thread | ${perSecond(seconds.single)} | 1.00 |`,
-    `| two threads | ${perSecond(seconds.threads)} | ${(seconds.single / seconds.threads).toFixed(2)} |`,
-  ].join('\n');
+    '| folder | one thread | two threads | two relative to one |',
+    '|---|---|---|---|',
+  ];
+  const row = (name, { single, threads }) =>
+    `| ${name} | ${perSecond(single)} | ${perSecond(threads)} | ${(single / threads).toFixed(2)} |`;
+  lines.push(row('on the disk', await byTurns(settings)));
+  if (existsSync(memoryFolder)) {
+    const folder = mkdtempSync(join(memoryFolder, 'softgrad-measure-'));
+    try {
+      lines.push(row(`in memory (${memoryFolder})`, await byTurns(settings, folder)));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return lines.join('\n');
 }
 
 /** The additional time with Redis, compared with the same threads without it. */
@@ -147,8 +167,8 @@ async function redis() {
 /** The additional bytes of each shard, from a run with many shards and one with few. */
 async function bytes() {
   const server = await startRedis();
-  write('few.npy', 10, 4);
-  write('many.npy', 210, 4);
+  write(root, 'few.npy', 10, 4);
+  write(root, 'many.npy', 210, 4);
   const traffic = async (logits) => {
     const before = await trafficOf(server.client);
     const own = { operation: 'softmax', logits: [logits], shardBytes: 16, threads: 2, out: `traffic-${logits}` };
@@ -211,9 +231,16 @@ async function run(options) {
   return JSON.parse(text);
 }
 
-function write(name, rows, classes) {
-  const data = Float32Array.from({ length: rows * classes }, (_, i) => ((i * 7919) % 4001) / 97 - 20);
-  writeFileSync(join(root, name), Buffer.concat([npyHeader('<f4', [rows, classes]), npyElements(data, '<f4')]));
+/** Writes the file in pieces, so that it may be larger than memory. */
+function write(folder, name, rows, classes) {
+  const path = join(folder, name);
+  writeFileSync(path, npyHeader('<f4', [rows, classes]));
+  const count = rows * classes;
+  for (let start = 0; start < count; start += 2 ** 22) {
+    const piece = new Float32Array(Math.min(2 ** 22, count - start));
+    for (let i = 0; i < piece.length; i++) piece[i] = (((start + i) * 7919) % 4001) / 97 - 20;
+    appendFileSync(path, npyElements(piece, '<f4'));
+  }
 }
 
 /** A sparse file of zeros, which takes no disk space and is read like any other file. */
