@@ -1,6 +1,12 @@
-export { type AccuracyOptions, type AccuracyReport, type AccuracyResult, measureAccuracy } from './accuracy/measure.js';
+export {
+  type AccuracyOptions,
+  type AccuracyProgress,
+  type AccuracyReport,
+  type AccuracyResult,
+  measureAccuracy,
+} from './accuracy/measure.js';
 export { type AccuracyOpName, selectAccuracyOps } from './accuracy/ops.js';
-export { accuracySummary, accuracyTables } from './accuracy/tables.js';
+export { accuracyOverview, accuracySummary, accuracyTables } from './accuracy/tables.js';
 export { type BackendVariant, backendContender, backendSource } from './backend-contender.js';
 export { type Correctness, outputChecker } from './check.js';
 export { type Change, type Comparison, compareReports, comparisonTable } from './compare.js';

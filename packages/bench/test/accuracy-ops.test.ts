@@ -10,7 +10,7 @@ import {
   type Case,
   selectAccuracyOps,
 } from '../src/accuracy/ops.js';
-import { accuracySummary, accuracyTables } from '../src/accuracy/tables.js';
+import { accuracyOverview, accuracySummary, accuracyTables } from '../src/accuracy/tables.js';
 import { backendContender } from '../src/backend-contender.js';
 import type { Contender, ContenderSource } from '../src/contender.js';
 import { markdownTable } from '../src/markdown.js';
@@ -214,19 +214,29 @@ test.each(selectAccuracyOps(['all']).filter((op) => (accuracyOps[op] as Accuracy
 
 describe('measuring', () => {
   const none = { contenders: [], dtypes: ['float32'] } as const;
-  const totalOf = async (options: Omit<Parameters<typeof measureAccuracy>[0], 'contenders'>) => {
-    let asked = -1;
-    await measureAccuracy({ ...none, results: 1, ...options }, ({ total }) => {
-      asked = total;
+  const askedOf = async (options: Omit<Parameters<typeof measureAccuracy>[0], 'contenders'>) => {
+    const inputs = new Map<string, number>();
+    await measureAccuracy({ ...none, results: 1, ...options }, ({ done, total, label }) => {
+      inputs.set(label, done / total);
     });
-    return asked;
+    inputs.delete('done');
+    return inputs;
   };
+  const totalOf = async (options: Parameters<typeof askedOf>[0]) => (await askedOf(options)).size;
 
   test('matrices of long rows, and gradients of rows that repeat, are left out', async () => {
     expect(await totalOf({ ops: ['softmax.jacobian'], classes: [3200] })).toBe(0);
     expect(await totalOf({ ops: ['softmax.jacobian'], classes: [10] })).toBe(11);
     expect(await totalOf({ ops: ['crossEntropy.gradient'], classes: [2 ** 18 + 2 ** 10] })).toBe(0);
     expect(await totalOf({ ops: ['logSumExp'], classes: [2 ** 18 + 2 ** 10] })).toBe(1);
+  });
+
+  test('what is done is told by the number of results, not of inputs', async () => {
+    const shares = [...(await askedOf({ ops: ['logSumExp', 'softmax.jacobian'], classes: [2, 100] })).values()];
+    expect(shares).toHaveLength(44);
+    expect(shares[22]).toBeLessThan(0.01);
+    expect(shares[33]).toBeLessThan(0.02);
+    expect((shares[34] ?? 0) - (shares[33] ?? 0)).toBeCloseTo(1 / 11, 2);
   });
 
   /** A competitor with these results. */
@@ -407,6 +417,17 @@ test('the tables of given numbers', () => {
       result('logSumExp', 'float64', 'c', '±1', null),
     ],
   };
+  expect(accuracyOverview(report)).toMatchObject({
+    head: ['op', 'backend', 'float32', 'float64'],
+    rows: [
+      ['softmax', 'a', '1.3 (10 classes, ±20)', '1.0e+3 (3 classes, ±1)'],
+      ['softmax', 'b', '1000 (3 classes, ±1)', 'not supported'],
+      ['softmax', 'c', 'not supported', 'not supported'],
+      ['logSumExp', 'a', 'NaN (3 classes, ±20)', 'not supported'],
+      ['logSumExp', 'b', 'not supported', '2 (3 classes, ±1)'],
+      ['logSumExp', 'c', 'not supported', 'not supported'],
+    ],
+  });
   expect([accuracySummary(report), ...accuracyTables(report)].map(markdownTable).join('\n')).toMatchInlineSnapshot(`
     "
     ### Largest error in ULP over all inputs

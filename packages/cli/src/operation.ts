@@ -2,6 +2,7 @@ import {
   type Backend,
   byteSize,
   type FloatDType,
+  isSoftgradError,
   type MaskInput,
   SoftgradError,
   type Tensor,
@@ -201,8 +202,12 @@ export async function withReaders(
   if (fromStandardInput.length > 1) {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
-  const open = ({ label, file }: OperandFile) =>
-    openArray(file, session, { header: options.header, headerAdvice, booleans: label === '--mask' });
+  const open = async ({ label, file }: OperandFile) => {
+    const table = { header: options.header, headerAdvice, booleans: label === '--mask' };
+    return openArray(file, session, table).catch((error: unknown) => {
+      throw label === 'INPUT' ? error : nameOption(label, error);
+    });
+  };
   const [input, ...others] = operands;
   const readers: [RowReader, ...RowReader[]] = [await open(input)];
   try {
@@ -216,6 +221,11 @@ export async function withReaders(
   } finally {
     for (const reader of readers) await reader.close();
   }
+}
+
+/** An error about the file of an option, which its message names too. */
+function nameOption(label: string, error: unknown): unknown {
+  return isSoftgradError(error) ? new SoftgradError(error.code, `${label} ${error.message}`, { cause: error }) : error;
 }
 
 /** For messages about the first line of a table. */

@@ -30,7 +30,8 @@ export const exitDefect = 70;
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const session: Session = { ...context, notices: [], exitCode: 0 };
   try {
-    await createProgram(session).parseAsync(args, { from: 'user' });
+    const program = createProgram(session);
+    await program.parseAsync(withoutUnknownHelp(args, program), { from: 'user' });
     for (const notice of session.notices) session.stderr.write(`softgrad: ${notice}\n`);
     return session.exitCode;
   } catch (error) {
@@ -88,6 +89,25 @@ Examples:
   return program;
 }
 
+/**
+ * The arguments, or only the unknown command whose help they ask for: commander answers `help NAME` and `NAME --help` with the help of the
+ * program, but `NAME` alone with an error.
+ */
+function withoutUnknownHelp(args: readonly string[], program: Command): readonly string[] {
+  const names = args.filter((argument) => !argument.startsWith('-'));
+  const [name] = names[0] === 'help' ? names.slice(1) : names;
+  if (name === undefined) return args;
+  if (name === 'help') return ['--help'];
+  return commandNames(program).includes(name) ? args : [name];
+}
+
+function commandNames(program: Command): readonly string[] {
+  return program
+    .createHelp()
+    .visibleCommands(program)
+    .map((command) => command.name());
+}
+
 /** The column at which help wraps: the width of the terminal. */
 function helpWidth({ isTTY, columns }: OutputStream): number {
   return (isTTY ? columns : undefined) ?? 80;
@@ -95,6 +115,9 @@ function helpWidth({ isTTY, columns }: OutputStream): number {
 
 /** Commander's error with its suggestion, or a better one: the unfinished name of an option is closer than a name of similar length. */
 function inOneLine(text: string, command: Command): string {
+  const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
+  if (name !== undefined)
+    return `${text.replace(/^error: /, 'softgrad: ').split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
   if (/^error: unknown option '-[\d.]/.test(text)) {
     return `${text.replace(/^error: /, 'softgrad: ').trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   }
@@ -104,6 +127,18 @@ function inOneLine(text: string, command: Command): string {
   if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
   const several = longer.length > 1 ? 'one of ' : '';
   return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${longer.join(', ')}?\n`);
+}
+
+/** The commands that are spelled as the library's functions are, begin alike or, as commander finds, are similar. */
+function nearCommands(name: string, text: string, program: Command): string {
+  const letters = (spelled: string) => spelled.toLowerCase().replace(/[^a-z]/g, '');
+  const all = letters(name) === '' ? [] : commandNames(program);
+  const same = all.filter((known) => letters(known) === letters(name));
+  const begun = all.filter((known) => letters(known).startsWith(letters(name)));
+  const similar = /\(Did you mean (.*)\?\)/.exec(text)?.[1] ?? '';
+  const near = [same, begun].find(({ length }) => length > 0)?.join(', ') ?? similar;
+  if (near === '') return '`softgrad --help` lists the commands';
+  return `did you mean ${near.includes(', ') && !near.startsWith('one of ') ? 'one of ' : ''}${near}?`;
 }
 
 function optionNames(command: Command): readonly string[] {

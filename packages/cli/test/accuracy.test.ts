@@ -8,19 +8,22 @@ import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-test('a table of the largest errors, then one for each op and dtype, with a row for each input and a column for each contender', async () => {
+test('a table of the largest errors in words, and with --details one for each op and dtype, with a row for each input and a column for each contender', async () => {
   const [md, json] = ['accuracy.md', 'accuracy.json'].map(folder.at);
   const chosen = ['--backends', 'cpu', '--peers', 'naive', '--classes', '1', '--dtype', 'float32', '--results', '100'];
   const args = ['accuracy', '--ops', 'softmax,logSoftmax', ...chosen, '--md', md, '--json', json];
-  const { status, stdout, stderr } = await softgrad(args);
+  const short = await softgrad(args);
+  const { status, stdout, stderr } = await softgrad([...args, '--details']);
   expect(stderr).toBe('');
   expect(status).toBe(0);
+  expect(stdout.startsWith(short.stdout)).toBe(true);
+  expect(short.stdout).toMatch(/^Largest error over all inputs, in units in the last place \(ULP\)\n┌/);
+  expect(short.stdout.match(/^│ \S+ +│ \S+ +│ [\d.]+ \(1 class, .*\) +│$/gm)).toHaveLength(4);
   for (const op of ['softmax', 'logSoftmax']) {
     expect(stdout).toContain(`${op} float32: largest error in ULP over results of at least 1e-30\n┌`);
   }
   expect(stdout).toMatch(/│ classes │ logits +│ cpu +│ naive +│/);
   expect(stdout.match(/│ 1 +│ (±1|±20|±80|1e[46] ± 8) +│ [\d.e+]+ +│ [\d.e+]+ +│/g)).toHaveLength(10);
-  expect(stdout).toMatch(/^Largest error in ULP over all inputs\n┌.*\n│ op +│ cpu float32 +│ naive float32 +│/);
   const markdown = readFileSync(md, 'utf8');
   expect(markdown).toMatch(/^### Largest error in ULP over all inputs\n\n\| op \| cpu float32 \| naive float32 \|\n/);
   expect(markdown).toMatch(/\n### softmax float32: .*\n\n\| classes \| logits \| cpu \| naive \|\n/);
@@ -57,10 +60,13 @@ test('without --backends all are measured, one that cannot run is named with the
     expect(status).toBe(0);
     expect(stdout).toMatch(/\n\nabsent: not run: .*no such chip\ngone: not run: .*no such chip\n$/);
     expect(readFileSync(md, 'utf8')).toMatch(/\n- absent: not run: .*no such chip\n- gone: not run: .*no such chip\n$/);
-    expect(stderr).toMatch(/accuracy \S{30} 0% /);
+    expect(stderr).toMatch(/accuracy: loading \S{30} 0% /);
     const steps = bars.steps();
     expect(steps[0][0]).toMatch(/^softmax float32, 1 classes, /);
-    expect(steps.map(([, done]) => done)).toEqual(steps.map((_, k) => k / (steps.length - 1)));
+    const shares = steps.map(([, done]) => done);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    expect([shares[0], shares.at(-1)]).toEqual([0, 1]);
+    expect(stderr).toMatch(/--details prints the errors of every input\n$/);
   }
   const some = ['accuracy', ...args.slice(3), '--backends', 'cpu', '--json', '-'];
   const report: AccuracyReport = JSON.parse((await softgrad(some, { backends })).stdout);
@@ -88,14 +94,14 @@ test('all ops of all backends can be selected by name', async () => {
   ]);
   expect(status).toBe(0);
   const report: AccuracyReport = JSON.parse(stdout);
-  expect(new Set(report.results.map(({ op }) => op)).size).toBe(10);
+  expect(new Set(report.results.map(({ op }) => op)).size).toBe(13);
 });
 
 test('unknown options are one-line errors', async () => {
   for (const [args, message] of [
     [
       ['--ops', 'vjp'],
-      /unknown op 'vjp'; expected all or some of softmax, softmax\.jacobian, .*crossEntropy\.gradient/,
+      /unknown op 'vjp'; expected all or some of softmax, softmax\.jacobian, .*crossEntropy\.gradient, .*relu/,
     ],
     [['--results', 'few'], /--results.*whole number above 0/],
     [['--dtype', 'float8'], /--dtype.*Expected float32, float64/],

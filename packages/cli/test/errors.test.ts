@@ -170,7 +170,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'classes of another number',
       ['cross-entropy', good, '--target', '0,2'],
-      /^softgrad: 0,2: a target of shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities/,
+      /^softgrad: --target 0,2: shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities/,
     ],
     [
       'a model of several tensors',
@@ -216,57 +216,62 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a class past the last',
       ['cross-entropy', good, '--target', 'bad-class.json'],
-      /^softgrad: bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
+      /^softgrad: --target bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
     ],
     [
       'a class that is not an integer',
       ['cross-entropy', good, '--target', 'half-class.json'],
-      /half-class\.json: \[2\] is 0\.5; expected a class index/,
+      /^softgrad: --target half-class\.json: \[2\] is 0\.5; expected a class index/,
     ],
     [
       'a class that is NaN',
       ['cross-entropy', good, '--target', 'nan-class.json'],
-      /nan-class\.json: \[2\] is NaN; expected a class index/,
+      /^softgrad: --target nan-class\.json: \[2\] is NaN; expected a class index/,
     ],
     [
       'a target probability that is NaN',
       ['cross-entropy', good, '--target', 'nan-target.csv'],
-      /nan-target\.csv: \[0, 1\] is NaN; expected a probability/,
+      /^softgrad: --target nan-target\.csv: \[0, 1\] is NaN; expected a probability/,
+    ],
+    [
+      'a target that cannot be opened',
+      ['cross-entropy', good, '--target', '0,x'],
+      /^softgrad: --target 0,x: no such file or directory; expected .* or numbers between commas\n$/,
     ],
     [
       'a target of another shape',
       ['cross-entropy', good, '--target', short],
-      /short\.csv: a target of shape \(3, 3\) for logits of \(4, 3\); expected class indices of \(4,\) or/,
+      /^softgrad: --target short\.csv: shape \(3, 3\) for logits of \(4, 3\); expected class indices of \(4,\) or/,
     ],
     [
       'a target of as many entries as rows, but neither a row nor a column',
       ['cross-entropy', good, '--target', 'square.json'],
-      /^softgrad: square\.json: a target of shape \(2, 2\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+      /^softgrad: --target square\.json: shape \(2, 2\) for logits of \(4, 3\); expected class indices of \(4,\)/,
     ],
     [
       'a target with an axis of length 1 more than a row or a column has',
       ['cross-entropy', good, '--target', folder.write('deep-classes.json', '[[[0], [1], [2], [0]]]')],
-      /deep-classes\.json: a target of shape \(1, 4, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+      /^softgrad: --target deep-classes\.json: shape \(1, 4, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
     ],
     [
       'a row of labels for rows in two dimensions',
       ['cross-entropy', folder.write('blocks.json', '[[[0, 1], [2, 3]]]'), '--target', '0,1'],
-      /^softgrad: 0,1: a target of shape \(2,\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
+      /^softgrad: --target 0,1: shape \(2,\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
     ],
     [
       'a column of labels for rows in two dimensions',
       ['cross-entropy', 'blocks.json', '--target', folder.write('column.csv', '0\n1\n')],
-      /^softgrad: column\.csv: a target of shape \(2, 1\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
+      /^softgrad: --target column\.csv: shape \(2, 1\) for logits of \(1, 2, 2\); expected class indices of \(1, 2\)/,
     ],
     [
       'a column of labels for another number of rows',
       ['cross-entropy', good, '--target', folder.write('three.csv', '0\n1\n2\n')],
-      /^softgrad: three\.csv: a target of shape \(3, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
+      /^softgrad: --target three\.csv: shape \(3, 1\) for logits of \(4, 3\); expected class indices of \(4,\)/,
     ],
     [
       'two labels for one row',
       ['cross-entropy', '1,2,3', '--target', '0,1'],
-      /^softgrad: 0,1: a target of shape \(2,\) for logits of \(3,\); expected class indices of \(\) or/,
+      /^softgrad: --target 0,1: shape \(2,\) for logits of \(3,\); expected class indices of \(\) or/,
     ],
     [
       'an upstream of fewer dimensions',
@@ -289,6 +294,31 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /widest\.npy: its Jacobian of shape \(1, 1000000, 1000000\) takes 4 TB in float32, .* `softgrad vjp` multiplies by it/,
     ],
     ['an unknown command', ['softmix', good], /^softgrad: unknown command 'softmix'; did you mean softmax\?\n$/],
+    [
+      'help on an unknown command',
+      ['help', 'sofmax'],
+      /^softgrad: unknown command 'sofmax'; did you mean softmax\?\n$/,
+    ],
+    [
+      'an unknown command with an option that asks for help',
+      ['nonesuch', '--help'],
+      /^softgrad: unknown command 'nonesuch'; `softgrad --help` lists the commands\n$/,
+    ],
+    [
+      'a function of the library',
+      ['logSumExp', good],
+      /^softgrad: unknown command 'logSumExp'; did you mean log-sum-exp\?\n$/,
+    ],
+    [
+      'the beginning of commands',
+      ['J', good],
+      /^softgrad: unknown command 'J'; did you mean one of jacobian, jvp\?\n$/,
+    ],
+    [
+      'a file without a command',
+      ['12.', '-h'],
+      /^softgrad: unknown command '12\.'; `softgrad --help` lists the commands\n$/,
+    ],
     [
       'an unknown option',
       ['softmax', good, '--axes', '0'],

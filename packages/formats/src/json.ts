@@ -2,6 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
 import { type FileArray, formatShape, sizeOf } from './array.js';
 import { decodeText } from './decode.js';
+import { isPrinted } from './printed.js';
 import { quote } from './quote.js';
 import type { OnShare } from './row-reader.js';
 
@@ -119,9 +120,13 @@ function refuseSyntax(text: string, name: string): never {
   const line = before.split('\n').length;
   const column = offset - before.lastIndexOf('\n');
   const found = offset >= text.trimEnd().length ? 'the end of the file' : quote(text.slice(offset, offset + 20));
+  const other =
+    isPrinted(text) && !/^\s*\[/.test(text)
+      ? ', or the ending .txt, for arrays as they are printed and written in code'
+      : '';
   throw new SoftgradError(
     'ERR_VALUE',
-    `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers`,
+    `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers${other}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { parseNumber } from './number.js';
+import { quote } from './quote.js';
 
 const missing = 'a number (write nan for a missing value)';
 
@@ -62,7 +63,17 @@ export function expectedInstead(cell: string): string {
   if (cell.split(';').every((part) => parseNumber(part) !== null)) {
     return 'a number; decimals have a point between semicolons too, as in 1.5;2.5';
   }
-  return 'a number';
+  return withoutCode(cell) ?? 'a number';
+}
+
+/** The number in a cell of a line of code, such as `x = c(1` and `3);`, and what to remove around it. */
+function withoutCode(cell: string): string | null {
+  const [, before = '', middle = '', after = ''] = /^([^\d]*[=:([{]\s*)?([-+.\w]*?)([\])};]*)$/.exec(cell) ?? [];
+  if (before + after === '' || parseNumber(middle) === null) return null;
+  if (before === '(' && after === ')')
+    return `a number without parentheses: -${middle} if they are an accountant's minus sign`;
+  const removed = [before, after].filter((text) => text !== '').map((text) => quote(text));
+  return `a number without ${removed.join(' and ')}, as in ${middle}`;
 }
 
 /**

@@ -6,7 +6,12 @@ import type { OnShare } from './row-reader.js';
 
 const deepest = 64;
 /** What Python sessions and PyTorch print before an array. */
-const lead = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
+const session = String.raw`(?:Out\[\d+\]:|>>>|Parameter containing:)?\s*`;
+/** What names an array in code and in logs: `x = `, `const x: number[] = `, `"x": `. Blanks are limited, so that no text takes quadratic time. */
+const assignment = String.raw`(?:(?:export\s{1,8})?(?:const|let|var)\s{1,8})?["']?[A-Za-z_$][\w.$-]{0,80}["']?\s{0,8}(?::|(?::[\w.<>[\], ]{1,80}?)?=)\s{0,8}`;
+/** Imports before the code. */
+const imports = String.raw`(?:(?:import|from)\s[^\n]*\n\s*)*`;
+const lead = `${session}(?:${imports}${assignment})?`;
 /** What tensors of TensorFlow.js and softgrad print before their values; a scalar has no brackets. */
 const tensorLead = String.raw`(?:Tensor(?:\s+dtype: \w+\s+rank: \d+\s+shape: \[[\d,]*\]\s+values:)?\s|Tensor \([\d, ]*\) \w+ on \S+)\s*`;
 /** How JavaScript's consoles begin an array: `Float32Array(3) [`, `Array(2) [`, `(2) [`. */
@@ -14,7 +19,7 @@ const ofJavaScript = String.raw`(?:\w*Array(?:\s?\(\d+\))?|\(\d+\))\s*(?=\[)`;
 /** The shape that a tensor states: `size=(0, 3)` of PyTorch, `shape=(2, 3)` of TensorFlow and NumPy. */
 const tensorFlow = /^\s*<tf\./;
 const shapeAttribute = /^(?:size|shape)=\(([\d\s,]*)\)$/;
-const opener = String.raw`(?:\w+\.)*(?:array|Array|tensor|Tensor|(?:u?int|float|bfloat)\d+)\(`;
+const opener = String.raw`(?:new\s{1,8})?(?:\w+\.)*(?:(?:as)?array|Array|tensor(?:[1-6]d)?|Tensor|(?:u?int|float|bfloat)\d+|\w+Array(?=\(\s{0,8}\[))\(`;
 const entry = String.raw`\[|${ofJavaScript}|${opener}\s*(?:[[\d.+\-,)]|nan|inf)`;
 /** The repr of TensorFlow: `<tf.Tensor: shape=(2, 3), dtype=float32, numpy=`, with `>` at its end. */
 const tensorFlowLead = String.raw`<tf\.\w+[^>[]*?\bnumpy=\s*`;
@@ -28,8 +33,8 @@ const token = new RegExp(
 );
 
 /**
- * Whether a text begins like an array printed by NumPy, PyTorch, JAX, TensorFlow.js or a JavaScript console: with a bracket, or as
- * `array([`, `tensor([`, `Float32Array(3) [` and `Tensor [`.
+ * Whether a text begins like an array printed by NumPy, PyTorch, JAX, TensorFlow.js or a JavaScript console, or like the code of one: with a
+ * bracket, or as `array([`, `tensor([`, `Float32Array(3) [`, `Tensor [`, `x = [` and `const x = new Float32Array([`.
  */
 export function isPrinted(text: string): boolean {
   return start.test(text);
@@ -57,6 +62,12 @@ export function parsePrinted(text: string, name: string, booleans = false, onSha
 
 /** Tokens between two reports of progress. */
 const betweenReports = 2 ** 13;
+
+/** What may follow an array in code: the end of its statement, and a comment. */
+const statementEnd = /;?[^\S\n]*(?:(?:\/\/|#)[^\n]*)?\s*$/y;
+/** The shape or the dtype after an array in a call: `tf.tensor2d([[1, 2]], [1, 2])`, `np.array([1], np.float32)`. */
+const shapeArgument = /\[([\d\s,]*)\]/y;
+const dtypeArgument = /^(?:'\w+'|"\w+"|[A-Za-z_][\w.]*)$/;
 
 const pasteAll = 'expected all of what was printed';
 
@@ -104,6 +115,11 @@ class Printed {
         if (count !== undefined) this.#stated = Number(count);
         continue;
       }
+      if (this.#done && this.#lists.length === 0) {
+        statementEnd.lastIndex = at;
+        if (this.#calls.length === 0 && statementEnd.test(text)) break;
+        if (this.#argument(whole, at)) continue;
+      }
       if (punctuation !== undefined) this.#punctuation(punctuation, at);
       else if (call !== undefined) this.#calls.push(at);
       else if (attribute !== undefined && this.#calls.length > 0) {
@@ -120,6 +136,19 @@ class Printed {
     }
     if (!this.#done) throw this.#error('ERR_VALUE', 'no array; expected numbers in brackets', text.length);
     return { shape: this.#checkedShape(), data: Float64Array.from(this.#values) };
+  }
+
+  /** Reads an argument after the array in the call around it; false if it is none. */
+  #argument(whole: string, at: number): boolean {
+    if (this.#calls.length !== 1) return false;
+    shapeArgument.lastIndex = at;
+    const shape = shapeArgument.exec(this.#text);
+    if (shape !== null) {
+      this.#stateShape(shape[1], at);
+      token.lastIndex = shapeArgument.lastIndex;
+    } else if (!dtypeArgument.test(whole) || parseEntry(whole) !== null) return false;
+    this.#afterValue = true;
+    return true;
   }
 
   #stateShape(lengths: string | undefined, offset: number): void {
@@ -188,7 +217,7 @@ class Printed {
   #word(word: string, at: number): void {
     if (isEllipsis(word)) throw this.#error('ERR_VALUE', printWhole, at);
     const value = parseEntry(word, this.#booleans);
-    if (value === null) throw this.#error('ERR_VALUE', `${quote(word)} is not a number`, at);
+    if (value === null) throw this.#notNumber(word, at);
     const depth = this.#lists.length;
     if (this.#lists.at(-1)?.kind === 'list' || (this.#rank !== null && depth !== this.#rank && !this.#done)) {
       throw this.#error('ERR_SHAPE', `the number ${quote(word)} among lists; expected rows of one length`, at);
@@ -201,11 +230,24 @@ class Printed {
 
   /** Counts an entry of the innermost list. */
   #count(kind: 'number' | 'list', at: number): void {
-    if (this.#done) throw this.#error('ERR_VALUE', 'text after the end of the array; expected one array', at);
+    if (this.#done) throw this.#afterEnd(at);
     const list = this.#lists.at(-1);
     if (!list) return;
     list.kind = kind;
     list.entries++;
+  }
+
+  #notNumber(word: string, at: number): SoftgradError {
+    if (this.#done && this.#lists.length === 0) return this.#afterEnd(at);
+    const comment = /^(?:#|\/\/).*/.exec(this.#text.slice(at))?.[0];
+    if (comment !== undefined) return this.#error('ERR_VALUE', `a comment; remove ${quote(comment)}`, at);
+    const rows = word.includes(';') ? '; expected each row in brackets, as in [[1, 2], [3, 4]]' : '';
+    return this.#error('ERR_VALUE', `${quote(word)} is not a number${rows}`, at);
+  }
+
+  #afterEnd(at: number): SoftgradError {
+    const rest = quote(this.#text.slice(at).trim());
+    return this.#error('ERR_VALUE', `text after the end of the array; expected one array; remove ${rest}`, at);
   }
 
   #unexpected(sign: string, at: number): SoftgradError {

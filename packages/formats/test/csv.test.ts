@@ -187,25 +187,12 @@ const misspelled: readonly (readonly [cell: string, expected: string])[] = [
   ['1.#QNAN0', 'a number, as in nan'],
   ['-nan(ind)', 'a number, as in nan'],
   ['\u2212∞', 'a number, as in -inf'],
+  ['(1.5)', "a number without parentheses: -1.5 if they are an accountant's minus sign"],
+  ['NaN)', 'a number without ")", as in NaN'],
   // For these there is no better suggestion, but they are not names either.
-  ...[
-    '0x10',
-    '1st',
-    '1.5.2',
-    '<0.001',
-    '±1',
-    '(1.5)',
-    '‘2’',
-    '１',
-    '½',
-    '*',
-    '%',
-    'O.5',
-    'E-05',
-    'inf.',
-    'NaN)',
-    'x1%'.slice(1),
-  ].map((cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const),
+  ...['0x10', '1st', '1.5.2', '<0.001', '±1', '‘2’', '１', '½', '*', '%', 'O.5', 'E-05', 'inf.', 'x1%'.slice(1)].map(
+    (cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const,
+  ),
 ];
 
 describe('a first row is the header only if its cells look like names', () => {

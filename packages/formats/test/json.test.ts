@@ -116,6 +116,10 @@ describe('invalid arrays are errors that say where and why', () => {
     [`${'['.repeat(64)}x`, 'x.json: line 1, column 65: not JSON at "x"; expected nested lists of numbers'],
     [`${'['.repeat(65)}${']'.repeat(65)}`, 'x.json: lists nested more than 64 deep'],
     ['', 'x.json: line 1, column 1: not JSON at the end of the file; expected nested lists of numbers'],
+    [
+      'const x = [1, 2];',
+      'x.json: line 1, column 1: not JSON at "const x = [1, 2];"; expected nested lists of numbers, or the ending .txt, for arrays as they are printed and written in code',
+    ],
     [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'x.json: lists nested more than 64 deep'],
   ])('%.30j', (text, message) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ message }));

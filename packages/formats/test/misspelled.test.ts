@@ -44,7 +44,14 @@ test.each([
   // A word for infinity keeps its sign, whichever dash it is.
   ['\u2212∞', 'a number, as in -inf'],
   ['+∞', 'a number, as in inf'],
-  ['1.5;', noNumber],
+  // Code around a number is named.
+  ['1.5;', 'a number without ";", as in 1.5'],
+  ['double x[] = {-1.5', 'a number without "double x[] = {", as in -1.5'],
+  ['x = c(inf);', 'a number without "x = c(" and ");", as in inf'],
+  ['(1.5)', "a number without parentheses: -1.5 if they are an accountant's minus sign"],
+  ['x = 2y', noNumber],
+  ['x 2', noNumber],
+  ['[]', noNumber],
 ])('%j: %s', (cell, expected) => {
   expect(expectedInstead(cell)).toBe(expected);
 });

@@ -11,6 +11,8 @@ export interface AccuracyInput {
   readonly masked: boolean;
   /** Whether competitors, which have no temperature and no mask, are measured too. */
   readonly plain: boolean;
+  /** Whether the logits are around 0, where functions of single entries differ from constants. */
+  readonly around0: boolean;
   /** A logit of a row, before it is rounded to the dtype. */
   logit(row: number, column: number, random: () => number): number;
 }
@@ -37,17 +39,22 @@ const longestVaried = 2 ** 18;
 /** The inputs for rows of these lengths. */
 export function accuracyInputs(classes: readonly number[] = standardClasses): readonly AccuracyInput[] {
   return classes.flatMap((f) => {
-    const plain = { classes: f, temperature: 1, masked: false, plain: true };
+    const plain = { classes: f, temperature: 1, masked: false, plain: true, around0: true };
     if (f > longestVaried) return [{ ...plain, name: '±8', logit: within(8) }];
     return [
-      ...uniformLogits.map(({ name, range, offset }) => ({ ...plain, name, logit: within(range, offset) })),
+      ...uniformLogits.map(({ name, range, offset }) => ({
+        ...plain,
+        name,
+        around0: offset === 0,
+        logit: within(range, offset),
+      })),
       ...(f > 1 && f <= longestDetailed ? detailed(f) : []),
     ];
   });
 }
 
 function detailed(classes: number): readonly AccuracyInput[] {
-  const plain = { classes, temperature: 1, masked: false, plain: true };
+  const plain = { classes, temperature: 1, masked: false, plain: true, around0: false };
   return [
     { ...plain, name: 'nearly one-hot', logit: nearlyOneHot(classes) },
     ...temperatures.map((temperature) => ({

@@ -50,8 +50,20 @@ export interface AccuracyReport {
 /** Matrices of longer rows are too many entries. */
 const mostResultsOfRow = 1e7;
 
-function isAsked({ results, isPeriodic = true }: AccuracyOp, { classes }: AccuracyInput): boolean {
+function isAsked(
+  { results, isPeriodic = true, isElementwise }: AccuracyOp,
+  { classes, around0 }: AccuracyInput,
+): boolean {
+  if (isElementwise && !around0) return false;
   return results(classes) <= mostResultsOfRow && (isPeriodic || repeatsOf(classes) === 1);
+}
+
+/** The part of the work that is done, in units of its cost. */
+export interface AccuracyProgress {
+  readonly done: number;
+  readonly total: number;
+  /** The input that is measured now. */
+  readonly label: string;
 }
 
 interface Question {
@@ -77,7 +89,7 @@ export async function measureAccuracy(
     results: count = 8000,
     signal,
   }: AccuracyOptions,
-  onProgress: (progress: { readonly done: number; readonly total: number; readonly label: string }) => void = () => {},
+  onProgress: (progress: AccuracyProgress) => void = () => {},
 ): Promise<AccuracyReport> {
   const questions = ops.flatMap((op) =>
     dtypes.flatMap((dtype) =>
@@ -86,6 +98,8 @@ export async function measureAccuracy(
         .map((input) => ({ op, dtype, input })),
     ),
   );
+  const total = questions.reduce((sum, question) => sum + costOf(question, count), 0);
+  let done = 0;
   const opened: Contender[] = [];
   const unavailable: { name: string; reason: string }[] = [];
   const results: AccuracyResult[] = [];
@@ -96,14 +110,18 @@ export async function measureAccuracy(
       if (typeof contender === 'string') unavailable.push({ name: source.name, reason: contender });
       else opened.push(contender);
     }
-    for (const [done, question] of questions.entries()) {
+    for (const question of questions) {
       const { op, dtype, input } = question;
-      onProgress({ done, total: questions.length, label: `${op} ${dtype}, ${input.classes} classes, ${input.name}` });
+      const cost = costOf(question, count);
+      const label = `${op} ${dtype}, ${input.classes} classes, ${input.name}`;
+      onProgress({ done, total, label });
       await new Promise((resolve) => setTimeout(resolve, 0));
       const asked = caseOf(question, count);
       const expected = expectationOf(accuracyOps[op], asked);
-      for (const contender of opened) {
+      for (const [k, contender] of opened.entries()) {
         signal?.throwIfAborted();
+        // The reference takes about as long as a contender.
+        onProgress({ done: done + (cost * (k + 1)) / (opened.length + 1), total, label });
         const actual = await resultOf(contender, question, asked);
         results.push({
           op,
@@ -116,11 +134,12 @@ export async function measureAccuracy(
             actual && op === 'softmax' && !input.masked ? rowSumError(actual, input.classes, dtype) : null,
         });
       }
+      done += cost;
     }
   } finally {
     for (const contender of opened) await contender.close();
   }
-  onProgress({ done: questions.length, total: questions.length, label: 'done' });
+  onProgress({ done: total, total, label: 'done' });
   return {
     schema: 'softgrad-accuracy/2',
     environment: environment(),
@@ -128,6 +147,12 @@ export async function measureAccuracy(
     unavailable,
     results,
   };
+}
+
+/** What an input costs: its results, which take less time if they repeat, and as much again as a short input for what is there once. */
+function costOf({ op, input: { classes } }: Question, count: number): number {
+  const results = Math.max(count, accuracyOps[op].results(classes));
+  return count + results * (repeatsOf(classes) > 1 ? 0.3 : 1);
 }
 
 function caseOf({ op, dtype, input }: Question, count: number): Case {

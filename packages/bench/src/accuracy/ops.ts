@@ -3,8 +3,10 @@ import {
   logSoftmax,
   logSumExp,
   type Rows,
+  relu,
   SoftgradError,
   type SoftmaxOptions,
+  sigmoid,
   softmax,
   type Tensor,
 } from '@softgrad/core';
@@ -21,14 +23,16 @@ export interface Case extends AccuracyData {
   readonly layout: Rows;
   readonly parameters: Parameters;
   readonly operand: AccuracyOp['operand'];
-  /** softmax or logSoftmax of the whole rows at the temperature, rounded to the dtype; empty for ops that take logits. */
+  /** softmax or logSoftmax of the whole rows at the temperature, or sigmoid, rounded to the dtype; empty for ops that take logits. */
   readonly output: FloatArray;
 }
 
 /** How an op is called and what its result should be. */
 export interface AccuracyOp {
   /** What its first operand is. */
-  readonly operand: 'logits' | 'softmax' | 'logSoftmax';
+  readonly operand: 'logits' | 'softmax' | 'logSoftmax' | 'sigmoid';
+  /** Whether it computes entry by entry, so that there is no temperature and no mask. */
+  readonly isElementwise?: boolean;
   /** Results of one row of so many classes. */
   results(classes: number): number;
   call(operand: Tensor, direction: Tensor, target: Tensor, options: SoftmaxOptions): Tensor;
@@ -61,6 +65,8 @@ const softmaxProduct = {
       return (entry) => (entry.p * size(entry)) / input.parameters.temperature;
     }),
 } as const satisfies Partial<AccuracyOp>;
+
+const elementwise = { results: perEntry, isElementwise: true } as const satisfies Partial<AccuracyOp>;
 
 /** The ops by their names in core. */
 export const accuracyOps = byName({
@@ -176,6 +182,24 @@ export const accuracyOps = byName({
     expected: ({ logits, layout, parameters, target }) => crossEntropyOf(logits, target, layout, parameters).gradient,
     // The target is in one of the periods.
     isPeriodic: false,
+  },
+  sigmoid: {
+    ...elementwise,
+    operand: 'logits',
+    call: (x) => sigmoid(x),
+    expected: ({ logits }) => reference.sigmoid(logits),
+  },
+  'sigmoid.vjp': {
+    ...elementwise,
+    operand: 'sigmoid',
+    call: (y, g) => sigmoid.vjp(y, g),
+    expected: ({ output, directions }) => reference.sigmoidVjp(output, directions),
+  },
+  relu: {
+    ...elementwise,
+    operand: 'logits',
+    call: (x) => relu(x),
+    expected: ({ logits }) => Float64Array.from(logits, (value) => Math.max(value, 0)),
   },
 });
 

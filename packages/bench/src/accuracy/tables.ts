@@ -23,6 +23,35 @@ export function accuracySummary({ contenders, results }: AccuracyReport): TextTa
   };
 }
 
+/** The same for reading: one row per op and contender, one column per dtype, and what an ULP is. */
+export function accuracyOverview({ contenders, results }: AccuracyReport): TextTable {
+  const dtypes = [...new Set(results.map(({ dtype }) => dtype))];
+  const rows = [...new Set(results.map(({ op }) => op))].flatMap((op) =>
+    contenders.map(({ name }) => {
+      const own = results.filter((one) => one.op === op && one.contender === name);
+      const worst = dtypes.map((dtype) => worstOf(own.filter((one) => one.dtype === dtype)));
+      return [
+        op,
+        name,
+        ...worst.map((one) => (one ? `${formatUlp(one.worstUlp)} (${inWords(one)})` : 'not supported')),
+      ];
+    }),
+  );
+  return {
+    title: 'Largest error over all inputs, in units in the last place (ULP)',
+    head: ['op', 'backend', ...dtypes],
+    rows,
+    notes: [
+      '1 ULP is the distance from a result to the next number of its dtype; rounding alone makes up to 0.5',
+      'in brackets the row and the logits for which it was found',
+    ],
+  };
+}
+
+function inWords({ classes, input }: AccuracyResult): string {
+  return `${classes} ${classes === 1 ? 'class' : 'classes'}, ${input}`;
+}
+
 /** The result with the largest error; NaN is larger than any number. */
 function worstOf(results: readonly AccuracyResult[]): AccuracyResult | undefined {
   const size = ({ worstUlp }: AccuracyResult) => (Number.isNaN(worstUlp) ? Number.POSITIVE_INFINITY : (worstUlp ?? -1));

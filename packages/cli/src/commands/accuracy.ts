@@ -1,4 +1,4 @@
-import type { AccuracyReport, BenchDType } from '@softgrad/bench';
+import type { BenchDType } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
@@ -15,6 +15,7 @@ interface Options {
   readonly backends?: readonly string[];
   readonly results?: number;
   readonly peers: readonly string[];
+  readonly details?: true;
   readonly json?: string;
   readonly md?: string;
 }
@@ -30,7 +31,7 @@ export function accuracyCommand(session: Session): Command {
     .option(
       '--ops <list>',
       'all, or some of softmax, softmax.jacobian, softmax.vjp, softmax.jvp, logSoftmax, logSoftmax.vjp, logSoftmax.jvp, logSumExp, ' +
-        'crossEntropy.loss, crossEntropy.gradient',
+        'crossEntropy.loss, crossEntropy.gradient, sigmoid, sigmoid.vjp, relu',
       list,
       ['softmax'],
     )
@@ -57,6 +58,7 @@ export function accuracyCommand(session: Session): Command {
         .argParser(list)
         .default([], 'none'),
     )
+    .option('--details', 'also prints a table of every input')
     .option('--json <file>', 'writes the whole report; - for standard output')
     .option('--md <file>', 'writes the tables as Markdown; - for standard output')
     .addHelpText(
@@ -85,34 +87,18 @@ async function run(options: Options, session: Session): Promise<void> {
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
   }
-  const {
-    accuracySummary,
-    accuracyTables,
-    markdownTable,
-    measureAccuracy,
-    selectAccuracyOps,
-    selectContenders,
-    stringifyReport,
-  } = await import('@softgrad/bench');
-  const ops = selectAccuracyOps(options.ops);
-  registerBackends();
-  const chosen = options.backends ?? ['all'];
-  const contenders = selectContenders(chosen.includes('all') ? session.backends.names() : chosen, options.peers);
-  const progress = startProgress('accuracy', 1, session);
-  let report: AccuracyReport;
-  try {
-    report = await measureAccuracy(
-      { contenders, ops, dtypes: options.dtype, classes: options.classes, results: options.results },
-      ({ done, total, label }) => progress.update(done / total, label),
-    );
-  } finally {
-    progress.stop();
-  }
-  const tables = [accuracySummary(report), ...accuracyTables(report)];
+  const progress = startProgress('accuracy: loading', 1, session);
+  const { bench, report } = await measure(options, session, progress.update).finally(() => progress.stop());
+  const { accuracyOverview, accuracySummary, accuracyTables, markdownTable, stringifyReport } = bench;
+  const details = accuracyTables(report);
+  const tables = [accuracySummary(report), ...details];
   const notRun = report.unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`);
   if (options.json !== '-' && options.md !== '-') {
-    for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
+    for (const table of [accuracyOverview(report), ...(options.details ? details : [])]) {
+      stdout.write(`${formatTextTable(table)}\n`);
+    }
     for (const line of notRun) stdout.write(`${line}\n`);
+    if (!options.details && stdout.isTTY) session.notices.push('--details prints the errors of every input');
   }
   const markdown = `${tables.map(markdownTable).join('\n').trimStart()}${notRun.map((line) => `\n- ${line}`).join('')}\n`;
   for (const [file, text] of [
@@ -122,4 +108,17 @@ async function run(options: Options, session: Session): Promise<void> {
     if (file === '-') stdout.write(text);
     else if (file !== undefined) await writeTextFile(file, text);
   }
+}
+
+async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
+  const bench = await import('@softgrad/bench');
+  const ops = bench.selectAccuracyOps(options.ops);
+  registerBackends();
+  const chosen = options.backends ?? ['all'];
+  const contenders = bench.selectContenders(chosen.includes('all') ? session.backends.names() : chosen, options.peers);
+  const { dtype: dtypes, classes, results } = options;
+  const report = await bench.measureAccuracy({ contenders, ops, dtypes, classes, results }, ({ done, total, label }) =>
+    update(done / total, label),
+  );
+  return { bench, report };
 }

@@ -149,7 +149,10 @@ function toTarget(
   if (sameShape(shape, logits)) {
     const nan = data.findIndex(Number.isNaN);
     if (nan >= 0)
-      throw new SoftgradError('ERR_VALUE', `${name}: ${formatPosition(nan, shape)} is NaN; expected a probability`);
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `--target ${name}: ${formatPosition(nan, shape)} is NaN; expected a probability`,
+      );
     return toTensor(array, dtype, backend);
   }
   const indices = logits.filter((_, k) => k !== axis);
@@ -159,7 +162,7 @@ function toTarget(
   if (!sameShape(shape, indices) && !list) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `${name}: a target of shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
+      `--target ${name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
     );
   }
   const classes = logits[axis] ?? 0;
@@ -169,7 +172,7 @@ function toTarget(
   if (wrong >= 0) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: ${formatPosition(wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
+      `--target ${name}: ${formatPosition(wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
     );
   }
   return tensor(Int32Array.from(data), { shape: indices, dtype: 'int32', backend });
