@@ -10,8 +10,8 @@ export interface Noise {
   readonly absolute: number;
   /** For each entry, the largest rounding error of the given number. */
   readonly slack?: Float64Array;
-  /** Whether the rounding of what a candidate was computed from counts as rounding. */
-  readonly ofInputs?: boolean;
+  /** How often the rounding of what a candidate was computed from counts as rounding: 0 or absent, 1, or 2 where digits were cut. */
+  readonly ofInputs?: number;
   /** The unit roundoff, if every operation was rounded to that precision; absent if only the result was rounded. */
   readonly everyStep?: number;
   /** Two explanations can be distinguished only if their relative errors differ by more than this. */
@@ -49,13 +49,21 @@ const halfRoundings = 3;
 export function precisionLevels(f: number, precision: Precision | null, ofInputs: boolean): readonly Noise[] {
   if (!precision && !ofInputs) return [];
   const relative = roundingsOf(f) * 2 ** -24;
-  const least: Noise = { relative, absolute: 2 ** -126, ofInputs, resolution: relative };
+  const least: Noise = { relative, absolute: 2 ** -126, ofInputs: ofInputs ? 1 : 0, resolution: relative };
   if (!precision) return [least];
   const { slack, unit } = precision;
   const atTheEnd: Noise = { ...least, slack };
   if (unit === 0) return [atTheEnd];
-  const doubled = slack.map((value) => 2 * value);
-  return [atTheEnd, { ...atTheEnd, relative: halfRoundings * unit, slack: doubled, everyStep: unit }];
+  return [
+    atTheEnd,
+    { ...cut(atTheEnd), relative: halfRoundings * unit, ofInputs: atTheEnd.ofInputs ?? 0, everyStep: unit },
+  ];
+}
+
+/** The noise of numbers whose last digits were cut off, which may be wrong by twice as much as rounded ones. */
+export function cut(noise: Noise): Noise {
+  const { slack, ofInputs = 0 } = noise;
+  return { ...noise, ofInputs: 2 * ofInputs, ...(slack ? { slack: slack.map((value) => 2 * value) } : {}) };
 }
 
 /** The caller's numbers and their scale, which every comparison needs. */
@@ -97,7 +105,7 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     const term = termAt(k);
     let level = 0;
     for (const { relative, absolute, slack, ofInputs } of levels) {
-      const rounded = (slack ? at(slack, k) : 0) + (ofInputs && openAt ? openAt(k) : 0);
+      const rounded = (slack ? at(slack, k) : 0) + (ofInputs && openAt ? ofInputs * openAt(k) : 0);
       const beyond = difference - (relative * term + absolute + rounded) / unit;
       if (beyond > 0) excess[level] = at(excess, level) + beyond * beyond;
       level++;
@@ -108,6 +116,27 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     if (sum === 0) return 0;
     return size === Number.POSITIVE_INFINITY ? 1 : Math.sqrt(sum / size);
   });
+}
+
+/** An entry does not match if it is off by more than this share of the terms that are added up for it, and of the largest number of its row. */
+const ofTerms = 1e-2;
+const ofRow = 1e-6;
+
+/** The largest error of a single entry, relative to its terms; 0 if every entry matches, small ones beside large ones too. */
+export function worstEntry({ data }: Given, { values, terms, open }: Candidate, noise: Noise, f: number): number {
+  const { relative, absolute, slack, ofInputs = 0 } = noise;
+  const [valueAt, termAt, openAt] = [byIndex(values), byIndex(terms), byIndex(open ?? (() => 0))];
+  let worst = 0;
+  for (let first = 0; first < data.length; first += f) {
+    const least = ofRow * largestOf(data.subarray(first, first + f));
+    for (let k = first; k < first + f; k++) {
+      const term = termAt(k);
+      const rounded = relative * term + absolute + (slack ? at(slack, k) : 0) + ofInputs * openAt(k);
+      const beyond = Math.abs(at(data, k) - valueAt(k)) - rounded;
+      if (beyond > ofTerms * term + least) worst = Math.max(worst, beyond / (term + least));
+    }
+  }
+  return worst;
 }
 
 /**

@@ -36,6 +36,9 @@ export function eachEntry({ outer, classes, inner }: Rows, visit: (k: number, ro
   }
 }
 
+/** Sums that differ from 1 by no more than this were rounded. */
+const roundedSum = 1e-6;
+
 /**
  * s ⊙ (g − ⟨s, g⟩) over each row in float64. The value of g at the largest probability is subtracted from g first: a
  * constant does not change the result, and this avoids cancellation where s is nearly one-hot.
@@ -48,7 +51,13 @@ export function vjpRows(s: Float64Array, g: Float64Array, rows: Rows): Float64Ar
     for (let k = first; k < end; k += step) if (at(s, k) > at(s, largest)) largest = k;
     const shift = at(g, largest);
     let inner = 0;
-    for (let k = first; k < end; k += step) inner += at(s, k) * (at(g, k) - shift);
+    let sum = 0;
+    for (let k = first; k < end; k += step) {
+      inner += at(s, k) * (at(g, k) - shift);
+      sum += at(s, k);
+    }
+    // Of probabilities that do not add up to 1, the constant counts.
+    if (Math.abs(sum - 1) > roundedSum) inner -= shift * (1 - sum);
     for (let k = first; k < end; k += step) dx[k] = at(s, k) * (at(g, k) - shift - inner);
   });
   return dx;

@@ -3,7 +3,7 @@ import { rangeOf } from './compare.js';
 import { byIndex, type Candidate, each, lossFactors, type Numbers, overTemperature, scaled } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { openLoss } from './input-rounding.js';
-import { lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
+import { followsUpstream, lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
 
@@ -24,8 +24,8 @@ const mostSmoothing = 0.9;
 /** s − y with label smoothing, whose ε is fitted to the numbers by least squares. */
 function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
   const { y, s, n, f, target, temperature, layer } = problem;
-  if (!y || !target || target.labelSmoothing !== null || target.weight || layer === 'sigmoid' || n * (f - 1) < enough)
-    return [];
+  if (!y || !target || followsUpstream(problem) || layer === 'sigmoid') return [];
+  if (target.labelSmoothing !== null || target.weight || n * (f - 1) < enough) return [];
   const spread = smooth(y, 1, { keep: problem.masked?.keep ?? null, counted: target.counted, f });
   return lossFactors(problem).flatMap(({ factor, over, reduction }) => {
     // data = (s − (1 − ε) y − ε u) factor / T, which is linear in ε.
@@ -96,7 +96,7 @@ function rowByRow(problem: Problem, all: Candidate, formula: string, factorOf: (
 }
 
 function summedLoss(problem: Problem): readonly Candidate[] {
-  return rightLoss.gives({ ...problem, reduction: 'sum' });
+  return followsUpstream(problem) ? [] : rightLoss.gives({ ...problem, reduction: 'sum' });
 }
 
 /** Possible divisors of the summed loss: 1, the number of rows that are not left out, or the number of all rows. */
@@ -177,7 +177,8 @@ function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
   const target = y?.map((value, k) => (keep.subarray(k - (k % f), k - (k % f) + f).includes(1) ? value : 0)) ?? null;
   if (target?.some((value, k) => value > 0 && !isSet(keep, k))) return [];
   const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };
-  return [...rightProduct.gives(other), ...rightLoss.gives(other)].map((found) => ({
+  const losses = followsUpstream(other) ? [] : rightLoss.gives(other);
+  return [...rightProduct.gives(other), ...losses].map((found) => ({
     ...found,
     formula: `${found.formula}, with the ${removed} entries masked whose gradient is 0`,
   }));

@@ -52,7 +52,40 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
+  if (ofWholeNumbers(problem, data, agreement)) return as('s ⊙ (g − ⟨s, g⟩) with whole numbers in g');
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
+}
+
+/** A number of the upstream gradient that is known to no better than this shows nothing. */
+const indefinite = 0.1;
+
+/**
+ * True if the upstream gradient that gives these numbers has whole numbers only, or their n-th part, as that of a sum or a
+ * difference of probabilities: these are the losses whose gradients formulas without an upstream gradient give by chance.
+ */
+function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64Array, agreement: Agreement): boolean {
+  if (layer !== null && layer !== 'softmax') return false;
+  const size = sizeOf(data) * agreement.error;
+  return [1, n].some((divisor) => {
+    let seen = false;
+    for (let first = 0; first < n * f; first += f) {
+      const own = s.subarray(first, first + f);
+      const values = data.subarray(first, first + f);
+      const tolerances = tolerancesOf(values, first, size, agreement.precision);
+      if (!cancels(values, tolerances, 0)) return false;
+      const most = own.indexOf(rangeOf(own).most);
+      // g is known but for a constant, which is chosen so that it is 0 at the largest probability.
+      const part = (i: number) => (divisor * temperature) / at(own, i);
+      for (let i = 0; i < f; i++) {
+        const open = at(tolerances, i) * part(i) + at(tolerances, most) * part(most);
+        if (i === most || !(open < indefinite)) continue;
+        const g = at(values, i) * part(i) - at(values, most) * part(most);
+        if (Math.abs(g - Math.round(g)) > open) return false;
+        seen ||= Math.round(g) !== 0;
+      }
+    }
+    return seen;
+  });
 }
 
 /** Explanations that are the correct gradient times a positive factor. */
@@ -67,18 +100,18 @@ const alike = 1e-3;
 const alikeTargets = 1e-2;
 
 /** The target class, if all rows that are not negligible have the same one and no class weights were passed; null otherwise. */
-function onlyClass({ y, target, f }: Problem, data: Float64Array): number | null {
-  if (!y || !target || target.weight) return null;
+function onlyClass({ target, f }: Problem, data: Float64Array): number | null {
+  if (!target || target.weight) return null;
   const [first = -1, ...others] = rowsThatCount(data, f);
-  const label = first < 0 ? -1 : labelOf(y, first, f);
-  return label >= 0 && others.every((row) => labelOf(y, row, f) === label) ? label : null;
+  const label = first < 0 ? -1 : labelOf(target.given, first, f);
+  return label >= 0 && others.every((row) => labelOf(target.given, row, f) === label) ? label : null;
 }
 
 /** True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a constant factor. */
-function targetsAlike({ s, y, f }: Problem, data: Float64Array): boolean {
-  if (!y) return false;
+function targetsAlike({ s, target, f }: Problem, data: Float64Array): boolean {
+  if (!target) return false;
   const found = rowsThatCount(data, f).map((row) => {
-    const label = labelOf(y, row, f);
+    const label = labelOf(target.given, row, f);
     return label < 0 ? Number.NaN : at(s, row * f + label);
   });
   const { least, most } = rangeOf(found);

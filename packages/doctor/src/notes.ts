@@ -39,6 +39,11 @@ export function notesOn(
       'J (s − y) is the gradient of ½‖s − y‖² after a softmax, and for the cross-entropy one Jacobian too many: say which it is, with the upstream gradient or with the layer softmax or cross-entropy.',
     );
   }
+  if (matches.some(({ form }) => form === rightLoss) && matches.some(({ id }) => id === 'upstream-missing')) {
+    notes.push(
+      'The upstream gradient gives other numbers: s − y is right if the loss is the cross-entropy of this target, and wrong if it is the loss that the upstream gradient comes from.',
+    );
+  }
   if (problem.layer !== 'sigmoid' && !addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
     notes.push('The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.');
   }

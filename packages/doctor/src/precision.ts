@@ -57,15 +57,21 @@ export function precisionOf(data: Float64Array): Precision | null {
   if (half) return ofHalfOrPrinted(data, ofHalf(data, half, other), printed);
   if (!printed) return null;
   const { name, step } = printed;
-  const origin = halves.find((one) => likelihoodOf(data, one, printed) < chance);
+  const origin = halves.find((one) => (likelihoodOf(data, one, printed) ?? 1) < chance);
   if (origin) return ofPrintedHalf(data, origin, printed);
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
 }
 
-/** The half precision whose printout the numbers may be, though that may be a coincidence: few numbers show little. Null if there is none. */
+/** The precision of numbers that a half precision can represent, if they were printed instead; null if they have too many digits. */
+export function possiblePrintoutOf(data: Float64Array): Precision | null {
+  const printed = printoutOf(data);
+  return printed && { name: printed.name, slack: data.map((value) => printed.step(value) / 2), unit: 0 };
+}
+
+/** The half precision whose printout the numbers may be, though that may be a coincidence: few or small numbers show little. Null if there is none. */
 export function possibleHalfOf(data: Float64Array): Precision | null {
   const printed = printoutOf(data);
-  const origin = printed && halves.find((one) => likelihoodOf(data, one, printed) < 1);
+  const origin = printed && halves.find((one) => likelihoodOf(data, one, printed) !== null);
   return origin ? ofPrintedHalf(data, origin, printed) : null;
 }
 
@@ -137,8 +143,9 @@ function printoutOf(data: Float64Array): Printout | null {
   if (!first || !second) return first ?? second ?? null;
   const [ofFirst, ofSecond] = [usingLastDigit(data, first), usingLastDigit(data, second)];
   if (ofFirst !== ofSecond) return ofSecond > ofFirst ? second : first;
-  // Nothing distinguishes them: the coarser one allows for both.
-  return data.some((value) => isTelling(value) && second.step(value) > first.step(value)) ? second : first;
+  // Nothing distinguishes them: the coarser one, with the larger error of each number, allows for both.
+  const coarser = data.some((value) => isTelling(value) && second.step(value) > first.step(value)) ? second : first;
+  return { ...coarser, step: (value) => Math.max(first.step(value), second.step(value)) };
 }
 
 function decimals(digits: number): Printout {
@@ -194,14 +201,14 @@ function inUnits(value: number, exponent: number): number {
   return exponent < 0 ? value / at(powersOfTen, -exponent) : value * at(powersOfTen, exponent);
 }
 
-/** How likely it is by coincidence that every number is the printout of a number of the format; 1 if one is not. */
-function likelihoodOf(data: Float64Array, half: HalfPrecision, { print, step }: Printout): number {
+/** How likely it is by coincidence that every number is the printout of a number of the format; null if one is not. */
+function likelihoodOf(data: Float64Array, half: HalfPrecision, { print, step }: Printout): number | null {
   let likelihood = 1;
   for (const value of data) {
     if (!isTelling(value)) continue;
     const nearest = rounded(value, half);
     const near = [nearest, nearest - spacing(value, half), nearest + spacing(value, half)];
-    if (!near.some((one) => Number(print(one)) === Number(print(value)))) return 1;
+    if (!near.some((one) => Number(print(one)) === Number(print(value)))) return null;
     likelihood *= Math.min(1, step(value) / spacing(value, half));
   }
   return likelihood;

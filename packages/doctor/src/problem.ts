@@ -110,7 +110,8 @@ export function readProblem(input: ProblemInput): Problem {
   const keep = input.mask === undefined ? null : readMask(input.mask, shape, axis);
   const { x, s } = probabilitiesOf(name, signal, keep, layer, { shape, axis, n, f, temperature });
   const masked = keep && { keep, x: name === 'logits' ? signal : null };
-  const target = input.target === undefined ? null : readTarget(input.target, optionsOf(input, f), keep, shape, axis);
+  const target =
+    input.target === undefined ? null : readTarget(input.target, optionsOf(input, f, layer), keep, shape, axis);
   const batch = withoutAxis(shape, axis);
   const base = {
     shape,
@@ -156,14 +157,15 @@ export function readProblem(input: ProblemInput): Problem {
 }
 
 /** @throws ERR_VALUE */
-function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput, f: number) {
+function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput, f: number, layer: Layer | null) {
   if (labelSmoothing !== undefined && !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new SoftgradError('ERR_VALUE', `diagnose: labelSmoothing ${String(labelSmoothing)}; expected 0 to 1`);
   }
   if (!Number.isInteger(ignoreIndex)) {
     throw new SoftgradError('ERR_VALUE', `diagnose: ignoreIndex ${String(ignoreIndex)}; expected an integer`);
   }
-  return { labelSmoothing, ignoreIndex, weight: weight === undefined ? null : readWeight(weight, f) };
+  const binary = layer === 'sigmoid' && f === 1;
+  return { labelSmoothing, ignoreIndex, weight: weight === undefined ? null : readWeight(weight, f), binary };
 }
 
 /** @throws ERR_VALUE */

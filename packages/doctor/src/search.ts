@@ -1,5 +1,6 @@
 import { explanations, explanationsOf } from './catalogue.js';
 import {
+  cut,
   fitFactor,
   type Given,
   isFloat32,
@@ -10,6 +11,7 @@ import {
   relativeErrors,
   sampleStep,
   standsOut,
+  worstEntry,
 } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
@@ -18,7 +20,7 @@ import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
-import { type Precision, possibleHalfOf, precisionOf } from './precision.js';
+import { type Precision, possibleHalfOf, possiblePrintoutOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
@@ -114,8 +116,11 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const precision = rounding ? withPrintedZeros(numbers, precisionOf(numbers)) : precisionOf(numbers);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
   // For the correct derivative only: a mistake would fit too easily.
-  const possible = precision?.unit === 0 ? possibleHalfOf(numbers) : null;
-  const lenient = possible ? precisionLevels(problem.f, possible, rounding !== null) : [];
+  const possible = precision?.unit === 0 ? possibleHalfOf(numbers) : precision && possiblePrintoutOf(numbers);
+  const lenient = [
+    ...coarse.slice(0, 1).map(cut),
+    ...(possible ? precisionLevels(problem.f, possible, rounding !== null) : []),
+  ];
   const ranked = rank(problem, given, [...exact, ...coarse, ...lenient], onProgress);
   const [plain = []] = ranked;
   const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
@@ -135,7 +140,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     return { ...withRight(found, within), precision: null, inputs: within && off > exactly ? inputs : null };
   }
   if (computed && !isNoise(computed)) return withPrecision(computed);
-  if (within) return withPrecision({ matches: [within], others: plain });
+  if (within) return withPrecision({ matches: [within], others: plain.filter(({ id }) => id !== right.id) });
   for (const [level, noise] of coarse.entries()) {
     // With the tolerance for rounding after every operation, a fitted factor would match too much.
     const scaled = level === 0 ? byFactor(problem, given, noise) : null;
@@ -254,15 +259,20 @@ function rank(
       for (const { kind, given } of readings) {
         if (kind !== form.kind) continue;
         const some = kind === 'gradient' && !form.ofBatch ? sample : null;
-        for (const { formula, values, terms, reduction, unusual, errors } of compared(
+        for (const { formula, values, terms, open, reduction, unusual, errors } of compared(
           problem,
           form,
           given,
           levels,
           some,
         )) {
-          errors.forEach((error, level) => {
-            if (error <= fits && !isEvidence(problem, mistake, given, terms, levels[level])) return;
+          errors.forEach((norm, level) => {
+            const noise = levels[level];
+            const error =
+              level > 0 && mistake.id === right.id && kind === 'gradient' && noise && norm > 0 && norm <= fits
+                ? Math.max(norm, worstEntry(given, { formula, values, terms, open }, noise, problem.f))
+                : norm;
+            if (error <= fits && !isEvidence(problem, mistake, given, terms, noise)) return;
             if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
             const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
             best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction, unusual };

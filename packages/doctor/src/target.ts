@@ -23,6 +23,8 @@ export interface TargetOptions {
   readonly labelSmoothing: number | undefined;
   readonly weight: Float64Array | null;
   readonly ignoreIndex: number;
+  /** True for a sigmoid of one logit a row: its target is no class index, but the probability of the one class. */
+  readonly binary: boolean;
 }
 
 /** Class indices (the shape without the axis) or probabilities (the shape of the logits). @throws ERR_SHAPE, ERR_VALUE */
@@ -35,9 +37,10 @@ export function readTarget(
 ): Target {
   const target = readValues('target', input);
   const f = sizeAt(shape, axis);
-  const { labelSmoothing = null, weight, ignoreIndex } = options;
-  const indices = !sameShape(target.shape, shape);
-  if (indices) checkIndexShape(target.shape, shape, axis);
+  const { labelSmoothing = null, weight, ignoreIndex, binary } = options;
+  const otherShape = !sameShape(target.shape, shape);
+  if (otherShape) checkIndexShape(target.shape, shape, axis);
+  const indices = otherShape && !binary;
   const counts = indices ? target.data.map((value) => (value === ignoreIndex ? 0 : 1)) : null;
   const given = indices
     ? oneHot(target.data, ignoreIndex, keep, f)

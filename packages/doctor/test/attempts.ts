@@ -279,6 +279,16 @@ const losses: readonly Attempt[] = [
       d.round,
     ),
   ),
+  attempt('predicted-class', 'target', (d) =>
+    map(d.x, d.round, (value, n, i) => ((value === Math.max(...d.x[n]) ? 1 : 0) - d.y[n][i]) / d.temperature),
+  ),
+  attempt('predicted-class', 'target', (d) =>
+    map(
+      d.x,
+      d.round,
+      (value, n, i) => ((value === Math.max(...d.x[n]) ? 1 : 0) - d.y[n][i]) / d.temperature / d.x.length,
+    ),
+  ),
   attempt('partly-averaged', 'target', (d) => {
     const s = probabilities(d);
     return map(s, d.round, (value, n, i) => (value - d.y[n][i] / d.x.length) / d.temperature);

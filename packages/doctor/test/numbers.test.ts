@@ -215,10 +215,10 @@ test('rows of a sigmoid or a log-softmax are never saturated', () => {
 
 test('numbers of a printout have one level of noise, those of a half precision another for the rounding of every operation', () => {
   const slack = Float64Array.of(0.5, 0.25);
-  const end = { relative: 16 * 2 ** -24, absolute: 2 ** -126, slack, ofInputs: false, resolution: 16 * 2 ** -24 };
+  const end = { relative: 16 * 2 ** -24, absolute: 2 ** -126, slack, ofInputs: 0, resolution: 16 * 2 ** -24 };
   expect(precisionLevels(4, { name: '', slack, unit: 0 }, false)).toEqual([end]);
   expect(precisionLevels(4, null, false)).toEqual([]);
-  const { slack: _, ...ofInputs } = { ...end, ofInputs: true };
+  const { slack: _, ...ofInputs } = { ...end, ofInputs: 1 };
   expect(precisionLevels(4, null, true)).toEqual([ofInputs]);
   expect(precisionLevels(4, { name: '', slack, unit: 2 ** -8 }, false)).toEqual([
     end,

@@ -284,7 +284,8 @@ const softmaxDerivative: Mistake = {
   why: 'Every layer has its own Jacobian: softmax s_i (δ_ij − s_j), log-softmax δ_ij − s_j, a sigmoid σ_i (1 − σ_i) on the diagonal and nothing beside it.',
   layers: ['log-softmax', 'sigmoid'],
   forms: [
-    product('s ⊙ (g − ⟨s, g⟩)', [], (problem, g) => vjp(problem, g.values)),
+    // For a single class it is the sigmoid's own.
+    product('s ⊙ (g − ⟨s, g⟩)', [], (problem, g) => (problem.f > 1 ? vjp(problem, g.values) : null)),
     product('s ⊙ (g − ⟨s, g⟩), s = softmax(x)', [], (problem, g) => {
       const { x, temperature } = problem;
       return x && problem.layer === 'sigmoid'

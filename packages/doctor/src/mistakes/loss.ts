@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
+import { rowMaxima } from '../host-softmax.js';
 import { addsUp, everyLayer, vjp } from './right.js';
 
 /** Mistakes in how the cross-entropy uses its target. */
@@ -11,6 +12,31 @@ const targetMissing: Mistake = {
   what: 'the probabilities themselves: the target was never subtracted',
   why: 'The gradient of −Σ y log s in the logits is s − y; s alone is the gradient of log Σ exp x.',
   forms: [loss('s', ['s', 's / n'], ({ s, temperature }) => scaled(s, 1 / temperature))],
+};
+
+const predictedClass: Mistake = {
+  id: 'predicted-class',
+  layers: everyLayer,
+  name: 'predicted class in place of probabilities',
+  what: 'the one-hot row of the predicted class minus the target: 1, 0 and −1 only, and 0 where the prediction is correct',
+  why: 'The argmax has no derivative; the gradient of −Σ y log s is s − y, with the probabilities themselves. The one-hot difference is the update of a perceptron.',
+  forms: [
+    loss(
+      'onehot(argmax s) − y',
+      ['np.eye(f)[s.argmax(axis=1)] - y', 'F.one_hot(s.argmax(axis=1)) - y'],
+      (problem, y) => {
+        const { s, n, f, temperature } = problem;
+        const largest = rowMaxima(s, n, f);
+        const predicted = each(problem, (_, row, i) => {
+          const isFirst = s.subarray(row * f, (row + 1) * f).indexOf(at(largest, row)) === i;
+          return isFirst ? 1 : 0;
+        });
+        const difference = each(problem, (k) => (at(predicted, k) - at(y, k)) / temperature);
+        // Of predictions that are all correct nothing is left.
+        return difference.every((value) => value === 0) ? null : difference;
+      },
+    ),
+  ],
 };
 
 const targetIndexing: Mistake = {
@@ -59,4 +85,4 @@ const binaryCrossEntropy: Mistake = {
   ],
 };
 
-export const losses: readonly Mistake[] = [targetMissing, targetIndexing, binaryCrossEntropy];
+export const losses: readonly Mistake[] = [targetMissing, predictedClass, targetIndexing, binaryCrossEntropy];

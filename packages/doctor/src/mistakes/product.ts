@@ -1,6 +1,8 @@
 import { at } from '../at.js';
+import { measure, noiseLevels, relativeErrors } from '../compare.js';
 import {
   byIndex,
+  type Candidate,
   candidate,
   cotangent,
   each,
@@ -15,7 +17,16 @@ import {
   scaled,
 } from '../form.js';
 import { batchSize, type Problem } from '../problem.js';
-import { everyLayer, jacobianEntries, lossGradient, vjp } from './right.js';
+import {
+  everyLayer,
+  followsUpstream,
+  jacobianEntries,
+  lossGradient,
+  rightJacobian,
+  rightLoss,
+  rightProduct,
+  vjp,
+} from './right.js';
 
 /** Mistakes in the product with the upstream gradient: left out, applied twice, or with part of the formula missing. */
 
@@ -35,18 +46,60 @@ function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
 const upstreamMissing: Mistake = {
   id: 'upstream-missing',
   name: 'upstream gradient missing',
-  what: 'the derivative of softmax on its own, not yet multiplied by the upstream gradient',
-  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does.`,
+  layers: everyLayer,
+  what: 'a derivative without the upstream gradient: that of the layer on its own, or of the cross-entropy of the target',
+  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
   forms: [
-    jacobian('diag(s) − s sᵀ, not multiplied by g', [], (problem) =>
-      problem.g || problem.y ? jacobianEntries(problem) : null,
-    ),
+    {
+      kind: 'jacobian',
+      expressions: [],
+      gives: (problem) =>
+        problem.g || problem.y
+          ? rightJacobian
+              .gives(problem)
+              .map((found) => ({ ...found, formula: `${found.formula}, not multiplied by g` }))
+          : [],
+    },
     gradient('∂s_t/∂x, t the target', ['J[np.arange(n), target]', 's[t] * (y - s)'], (problem) =>
-      problem.y ? vjp(problem, problem.y) : null,
+      ofTargetClass(problem, 1),
     ),
-    gradient('−∂s_t/∂x, t the target', [], (problem) => (problem.y ? scaled(vjp(problem, problem.y), -1) : null)),
+    gradient('−∂s_t/∂x, t the target', [], (problem) => ofTargetClass(problem, -1)),
+    {
+      kind: 'gradient',
+      expressions: [],
+      gives: (problem) =>
+        followsUpstream(problem)
+          ? otherThanUpstream(problem).map((found) => ({
+              ...found,
+              formula: `${found.formula}, without the upstream gradient`,
+            }))
+          : [],
+    },
   ],
 };
+
+function ofTargetClass(problem: Problem, sign: number): Float64Array | null {
+  const { y, layer } = problem;
+  return y && layer !== 'sigmoid' && layer !== 'log-softmax' ? scaled(vjp(problem, y), sign) : null;
+}
+
+/** The gradients of the target's cross-entropy; none if the upstream gradient is that of this loss. */
+function otherThanUpstream(problem: Problem): readonly Candidate[] {
+  const through = rightProduct.gives(problem).map((found) => measure(valuesOf(problem, found)));
+  const all = rightLoss.gives({ ...problem, g: null });
+  const [level] = noiseLevels(problem.f, true).slice(-1);
+  if (!level) return [];
+  const agrees = all.some((found) => through.some((given) => (relativeErrors(given, found, [level])[0] ?? 1) <= alike));
+  return agrees ? [] : all;
+}
+
+function valuesOf(problem: Problem, { values }: Candidate): Float64Array {
+  const valueAt = byIndex(values);
+  return each(problem, valueAt);
+}
+
+/** Gradients with a smaller relative difference are of the same loss, with few digits. */
+const alike = 1e-2;
 
 const jacobianSkipped: Mistake = {
   id: 'jacobian-skipped',

@@ -151,6 +151,11 @@ export function addsUp({ y, target, n, f }: Problem): boolean {
   return true;
 }
 
+/** True if the upstream gradient says what the loss is, whatever the target is. */
+export function followsUpstream({ g, fused, layer }: Problem): boolean {
+  return g !== null && !fused && layer !== 'cross-entropy';
+}
+
 /** If the reduction is unknown, a mean over one dimension of the batch and a sum over the others is correct too. */
 export function rightFactors(problem: Problem): readonly LossFactor[] {
   const { y, f, batch, axis, reduction, layer } = problem;
@@ -186,7 +191,7 @@ export const rightLoss: Form = {
     // For a softmax layer, the upstream gradient says what the loss is.
     if (!y || (layer === 'softmax' && g)) return [];
     const unscaled = lossGradient(problem, y);
-    const sums = rowSums(y, n, f);
+    const sums = layer === 'sigmoid' ? new Float64Array(n).fill(1) : rowSums(y, n, f);
     const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
     const formula = lossFormula(problem);
     return rightFactors(problem).map(({ factor, over, reduction, unusual = false }) => {

@@ -1,4 +1,4 @@
-import type { Candidate, Form, Kind, Mistake } from '../form.js';
+import { type Candidate, type Form, type Kind, type Mistake, multiple } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import { batchSize as batchRows, type Problem } from '../problem.js';
 import { everyLayer, rightFactors, rightJacobian, rightLoss, rightProduct, times } from './right.js';
@@ -84,24 +84,13 @@ const temperature: Mistake = {
     {
       kind: 'gradient',
       expressions: [],
-      gives: (problem) => {
-        const plain = atTemperatureOne(problem);
-        if (!plain) return [];
-        return [...rightProduct.gives(plain), ...rightLoss.gives(plain)].map((found) => ({
-          ...found,
-          formula: `${found.formula} at the temperature 1`,
-        }));
-      },
+      gives: (problem) =>
+        atOtherTemperatures(problem, (other) => [...rightProduct.gives(other), ...rightLoss.gives(other)]),
     },
     {
       kind: 'jacobian',
       expressions: [],
-      gives: (problem) => {
-        const plain = atTemperatureOne(problem);
-        return plain
-          ? rightJacobian.gives(plain).map((found) => ({ ...found, formula: 'the Jacobian of softmax(x)' }))
-          : [];
-      },
+      gives: (problem) => atOtherTemperatures(problem, rightJacobian.gives),
     },
   ],
 };
@@ -116,12 +105,29 @@ function temperatureFactors({ temperature: t }: Problem): Factor[] {
   ];
 }
 
-/** The same problem at the temperature 1; null if the temperature is 1 or the logits are unknown. */
-function atTemperatureOne(problem: Problem): Problem | null {
-  const { x, n, f, layer } = problem;
-  if (!x || problem.temperature === 1) return null;
-  const s = layer === 'sigmoid' ? x.map(sigmoidOf) : softmaxRows(x, { outer: n, classes: f, inner: 1 });
-  return { ...problem, temperature: 1, s };
+/** What `gives` says of softmax(x) and of softmax(x · T), with the inner derivative 1, 1/T or T. */
+function atOtherTemperatures(problem: Problem, gives: Form['gives']): Candidate[] {
+  const { x, n, f, layer, temperature: t } = problem;
+  if (!x || t === 1) return [];
+  return [
+    { of: 1, written: 'softmax(x)' },
+    { of: 1 / t, written: 'softmax(x · T)' },
+  ].flatMap(({ of, written }) => {
+    const s =
+      layer === 'sigmoid'
+        ? x.map((value) => sigmoidOf(value / of))
+        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, of);
+    return gives({ ...problem, temperature: 1, s }).flatMap((found) =>
+      [
+        { factor: 1, over: '' },
+        { factor: 1 / t, over: ' / T' },
+        ...(of === 1 ? [] : [{ factor: t, over: ' · T' }]),
+      ].map(({ factor, over }) => {
+        const formula = over === '' ? found.formula : `(${found.formula})${over}`;
+        return { ...multiple(found, factor, `${formula} with s = ${written}`), open: undefined };
+      }),
+    );
+  });
 }
 
 /** Forms of the correct product and Jacobian times each of `factors`, and of s − y of the summed loss times each of `lossFactors`. */
@@ -130,7 +136,7 @@ function multiples(
   lossFactors: (problem: Problem) => readonly Factor[],
   expressions: readonly string[],
 ): Form[] {
-  const multiple = (
+  const formTimes = (
     kind: Kind,
     form: Form,
     of: (problem: Problem) => readonly Factor[],
@@ -148,22 +154,22 @@ function multiples(
   const summedLoss: Form = { ...rightLoss, gives: (problem) => rightLoss.gives({ ...problem, reduction: 'sum' }) };
   const bothLosses: Form = factors === lossFactors ? rightLoss : summedLoss;
   return [
-    multiple('gradient', rightProduct, factors, expressions),
-    multiple('gradient', bothLosses, lossFactors, []),
-    multiple('jacobian', rightJacobian, factors, []),
+    formTimes('gradient', rightProduct, factors, expressions),
+    formTimes('gradient', bothLosses, lossFactors, []),
+    formTimes('jacobian', rightJacobian, factors, []),
   ];
 }
 
 function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value, suffix }: Factor): Candidate {
   const size = Math.abs(value);
   const bare = suffix === undefined ? formula : formula.replace(/ \/ T$/, '') + suffix;
-  const multiple = {
+  const found = {
     formula: symbol === '' ? bare : `${symbol}(${bare})`,
     values: times(values, value),
     terms: times(terms, size),
   };
   // Any factor other than −1 leaves the reduction undetermined.
-  return value === -1 && reduction ? { ...multiple, reduction } : multiple;
+  return value === -1 && reduction ? { ...found, reduction } : found;
 }
 
 export const scales: readonly Mistake[] = [signFlipped, batchSize, temperature];

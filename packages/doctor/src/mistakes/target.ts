@@ -67,13 +67,15 @@ const partlyAveraged: Mistake = {
               { by: n, targetOnly: true, formula: 's − y / n' },
               { by: n, targetOnly: false, formula: 's / n − y' },
               { by: f, targetOnly: true, formula: 's − y / f' },
-            ].map(({ by, targetOnly, formula }) => ({
-              formula,
-              values: s.map(
-                (value, k) => (value / (targetOnly ? 1 : by) - at(y, k) / (targetOnly ? by : 1)) / temperature,
-              ),
-              terms: s.map((value, k) => (value + at(y, k)) / temperature),
-            }))
+            ]
+              .filter(({ by }) => by > 1)
+              .map(({ by, targetOnly, formula }) => ({
+                formula,
+                values: s.map(
+                  (value, k) => (value / (targetOnly ? 1 : by) - at(y, k) / (targetOnly ? by : 1)) / temperature,
+                ),
+                terms: s.map((value, k) => (value + at(y, k)) / temperature),
+              }))
           : [];
       },
     },
@@ -103,12 +105,18 @@ const labelSmoothing: Mistake = {
     ),
     otherTarget('s − (1 − ε) y', (problem) => smoothed(problem, (epsilon, _, y) => (1 - epsilon) * y)),
     otherTarget('s − y − ε/K', (problem) => smoothed(problem, (epsilon, classes, y) => y + epsilon / classes)),
-    loss('s − (1 − ε) y, s not multiplied by Σy', [], (problem) => {
-      const y = smoothed(problem, (epsilon, _, value) => (1 - epsilon) * value);
-      return y && each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
-    }),
+    otherTargetAlone('s − (1 − ε) y, s not multiplied by Σy', (epsilon, _, y) => (1 - epsilon) * y),
+    otherTargetAlone('s − y − ε/K, s not multiplied by Σy', (epsilon, classes, y) => y + epsilon / classes),
   ],
 };
+
+/** s minus a target that was smoothed by another rule, as if that added up to 1. */
+function otherTargetAlone(formula: string, rule: Parameters<typeof smoothed>[1]): Form {
+  return loss(formula, [], (problem) => {
+    const y = smoothed(problem, rule);
+    return y && each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
+  });
+}
 
 /** The target smoothed by another rule; null if no label smoothing was given. */
 function smoothed(
