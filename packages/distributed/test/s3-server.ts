@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 /**
  * The part of Amazon's S3 API that the store uses, in memory, with the responses that its reference documents: PutObject and
  * CompleteMultipartUpload with `If-None-Match: *` (412 PreconditionFailed, 409 ConditionalRequestConflict), GetObject with a range (206, 416
- * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). No signature
- * is checked.
+ * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). The access key is
+ * checked, but no signature.
  *
- * It is written from that reference and has not been compared with a real server.
+ * It is written from that reference. `s3Contract` runs against it and, in s3.server.test.ts, against a real server.
  */
 export interface S3Server {
   readonly url: string;
@@ -35,15 +35,24 @@ interface Answer {
 }
 
 /** Objects and uploads for each page, small so that a few of them take several pages. */
-const pageLength = 3;
+export const pageLength = 3;
 
-export async function startS3(bucket = 'bucket', { ignoresConditions = false } = {}): Promise<S3Server> {
+/** The only access key that the server knows. */
+export const accessKeyId = 'key';
+
+/**
+ * Which requests apply `If-None-Match: *`: both, as Amazon documents; only PutObject, while CompleteMultipartUpload overwrites, as Ceph 16.2.15 does, or
+ * responds with 501; or none.
+ */
+export type Conditions = 'all' | 'put' | 'put, else 501' | 'none';
+
+export async function startS3(bucket = 'bucket', conditions: Conditions = 'all'): Promise<S3Server> {
   const objects = new Map<string, Buffer>();
   const modified = new Map<string, Date>();
   const uploads = new Map<string, Upload>();
   const requests: string[] = [];
   const put = (key: string, bytes: Buffer, condition: string | undefined): Answer => {
-    if (condition === '*' && !ignoresConditions && objects.has(key)) return { status: 412, code: 'PreconditionFailed' };
+    if (condition === '*' && objects.has(key)) return { status: 412, code: 'PreconditionFailed' };
     objects.set(key, bytes);
     modified.set(key, new Date(Math.floor(Date.now() / 1000) * 1000));
     return { status: 200, headers: { etag: etagOf(bytes) } };
@@ -56,6 +65,9 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     requests.push(`${method} ${key}${searchParams.size > 0 ? `?${[...searchParams.keys()].join('&')}` : ''}`);
     const intercepted = server.intercept?.(method, key, searchParams);
     if (intercepted) return intercepted;
+    if (!request.headers.authorization?.includes(`Credential=${accessKeyId}/`)) {
+      return { status: 403, code: 'InvalidAccessKeyId' };
+    }
     if (name !== bucket) return { status: 404, code: 'NoSuchBucket' };
     const uploadId = searchParams.get('uploadId');
     const upload = uploadId === null ? undefined : uploads.get(uploadId);
@@ -67,15 +79,17 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
       upload.parts.set(number, bytes);
       return { status: 200, headers: { etag: etagOf(bytes) } };
     }
-    if (method === 'PUT') return put(key, payloadOf(request, body), request.headers['if-none-match']);
+    const condition = request.headers['if-none-match'];
+    if (method === 'PUT') return put(key, payloadOf(request, body), conditions === 'none' ? undefined : condition);
     if (method === 'POST' && searchParams.has('uploads')) {
       const id = randomUUID();
       uploads.set(id, { key, initiated: new Date(), parts: new Map() });
       return xml(`<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
     }
     if (method === 'POST' && upload) {
+      if (conditions === 'put, else 501') return { status: 501, code: 'NotImplemented' };
       const parts = [...upload.parts].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
-      const done = put(upload.key, Buffer.concat(parts), request.headers['if-none-match']);
+      const done = put(upload.key, Buffer.concat(parts), conditions === 'all' ? condition : undefined);
       if (done.status !== 200) return done;
       uploads.delete(uploadId ?? '');
       return xml('<CompleteMultipartUploadResult></CompleteMultipartUploadResult>');
@@ -95,10 +109,11 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     const after = query.get('continuation-token') ?? '';
     const keys = [...objects.keys()].filter((key) => key.startsWith(query.get('prefix') ?? '') && key > after).sort();
     const page = keys.slice(0, pageLength);
-    const next = keys.length > pageLength ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : '';
+    const next =
+      keys.length > pageLength ? `<NextContinuationToken>${escapeXml(page.at(-1) ?? '')}</NextContinuationToken>` : '';
     const contents = page.map(
       (key) =>
-        `<Contents><Key>${key}</Key><Size>${objects.get(key)?.length}</Size><LastModified>${(modified.get(key) ?? new Date(0)).toISOString()}</LastModified></Contents>`,
+        `<Contents><Key>${escapeXml(key)}</Key><Size>${objects.get(key)?.length}</Size><LastModified>${(modified.get(key) ?? new Date(0)).toISOString()}</LastModified></Contents>`,
     );
     return xml(
       `<ListBucketResult><IsTruncated>${next !== ''}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`,
@@ -114,10 +129,10 @@ export async function startS3(bucket = 'bucket', { ignoresConditions = false } =
     const next = all.length > pageLength;
     const entries = page.map(
       ({ id, key, initiated }) =>
-        `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${initiated.toISOString()}</Initiated></Upload>`,
+        `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId><Initiated>${initiated.toISOString()}</Initiated></Upload>`,
     );
     const markers = next
-      ? `<NextKeyMarker>${page.at(-1)?.key}</NextKeyMarker><NextUploadIdMarker>${page.at(-1)?.id}</NextUploadIdMarker>`
+      ? `<NextKeyMarker>${escapeXml(page.at(-1)?.key ?? '')}</NextKeyMarker><NextUploadIdMarker>${page.at(-1)?.id}</NextUploadIdMarker>`
       : '';
     return xml(
       `<ListMultipartUploadsResult><IsTruncated>${next}</IsTruncated>${markers}${entries.join('')}</ListMultipartUploadsResult>`,
@@ -162,6 +177,10 @@ function send(request: IncomingMessage, response: ServerResponse, { status, code
   response.writeHead(status, { ...type, 'content-length': String(Buffer.byteLength(content)), ...headers });
   // The response to a HEAD has no body, even if it is an error.
   response.end(request.method === 'HEAD' ? undefined : content);
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 function xml(body: string): Answer {

@@ -1,14 +1,15 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createPlan, openStore, partsReader, runEmbedded, verify } from '../src/index.js';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openStore } from '../src/index.js';
 import { type S3StoreOptions, s3Store } from '../src/s3/index.js';
 import { getWhole } from '../src/store.js';
-import { type S3Server, startS3 } from './s3-server.js';
-import { backends, noise, workspace } from './workspace.js';
+import { s3Contract, s3Runs } from './s3-contract.js';
+import { accessKeyId, pageLength, type S3Server, startS3 } from './s3-server.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
-const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
+const large = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
+const accepted = { accessKeyId, secretAccessKey: 'secret' };
 
 let server: S3Server;
 beforeAll(async () => {
@@ -20,59 +21,42 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-const clientOf = ({ url }: S3Server) =>
+const clientOf = ({ url }: S3Server, credentials = accepted) =>
   new S3Client({ endpoint: url, region: 'eu-central-1', credentials, forcePathStyle: true, maxAttempts: 2 });
 let stores = 0;
 /** A store at a separate prefix. */
 const store = (options: S3StoreOptions = {}) =>
-  s3Store(`s3://bucket/test-${stores++}`, { client: clientOf(server), ...options });
+  s3Store(`s3://bucket/own-${stores++}`, { client: clientOf(server), ...options });
 
 /** The environment variables for the tests of a run. */
 function stubEnvironment({ url }: S3Server) {
   vi.stubEnv('AWS_ENDPOINT_URL_S3', url);
   vi.stubEnv('AWS_REGION', 'eu-central-1');
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'key');
+  vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
 }
 
-describe('a bucket as a store', () => {
-  test('writes an object once, and the first one stays', async () => {
-    const { putOnce, get } = store();
-    expect(await putOnce('a/b.txt', bytes('first'))).toBe(true);
-    expect(await putOnce('a/b.txt', bytes('second'))).toBe(false);
-    expect(text(await get('a/b.txt', 0, 100))).toBe('first');
+describe.each(['all', 'put'] as const)('a server that applies the condition to these requests: %s', (conditions) => {
+  let own: S3Server;
+  beforeAll(async () => {
+    own = await startS3('bucket', conditions);
   });
+  afterAll(() => own.end());
+  s3Contract(() => ({
+    client: (credentials) => clientOf(own, credentials),
+    bucket: 'bucket',
+    prefix: '',
+    pieceBytes: 300,
+    pageLength,
+  }));
+});
 
-  test('lets only one of many concurrent writers write an object', async () => {
-    const shared = store();
-    const puts = Array.from({ length: 20 }, (_, k) => shared.putOnce('one', bytes(`writer ${k}`)));
-    expect((await Promise.all(puts)).filter(Boolean)).toHaveLength(1);
-  });
+describe('a run', () => {
+  beforeEach(() => stubEnvironment(server));
+  s3Runs(() => ({ bucket: 'bucket', prefix: '' }));
+});
 
-  test('reads a range, with fewer bytes only at the end', async () => {
-    const { putOnce, get } = store();
-    await putOnce('x', bytes('0123456789'));
-    await putOnce('empty', bytes(''));
-    expect(text(await get('x', 3, 4))).toBe('3456');
-    expect(text(await get('x', 8, 4))).toBe('89');
-    expect([await get('x', 10, 4), await get('x', 3, 0), await get('empty', 0, 9)].map(text)).toEqual(['', '', '']);
-    await expect(get('y', 0, 1)).rejects.toThrow(/s3:\/\/bucket\/test-\d+\/y: cannot be read: no such object/);
-  });
-
-  test('lists the objects below a folder in order, page by page', async () => {
-    const { putOnce, list, stat, remove } = store();
-    const paths = ['f/b', 'f/a/c', 'f/d', 'f/e', 'f/g', 'f/h', 'f/i', 'fa', 'g'];
-    for (const path of paths) await putOnce(path, bytes(path));
-    expect((await list('f')).map(({ path }) => path)).toEqual(['f/a/c', 'f/b', 'f/d', 'f/e', 'f/g', 'f/h', 'f/i']);
-    expect((await list('.')).map(({ path }) => path)).toEqual([...paths].sort());
-    expect(await list('nowhere')).toEqual([]);
-    expect(await stat('f')).toBeNull();
-    expect(await stat('g')).toMatchObject({ path: 'g', byteLength: 1 });
-    await remove('g');
-    await remove('g');
-    expect(await stat('g')).toBeNull();
-  });
-
+describe('paths', () => {
   test('names of patterns', async () => {
     const { putOnce, match, locate, name } = store();
     for (const path of ['logits/a-1.npy', 'logits/a-2.npy', 'logits/deep/a-3.npy', 'other/a-1.npy']) {
@@ -91,48 +75,47 @@ describe('a bucket as a store', () => {
     'refuses the path %j',
     async (path) => {
       const { get, putOnce } = store();
-      await expect(get(path, 0, 1)).rejects.toThrow('expected a path relative to s3://bucket/test-');
-      await expect(putOnce(path, bytes(''))).rejects.toThrow('expected a path relative to s3://bucket/test-');
+      await expect(get(path, 0, 1)).rejects.toThrow('expected a path relative to s3://bucket/own-');
+      await expect(putOnce(path, bytes(''))).rejects.toThrow('expected a path relative to s3://bucket/own-');
     },
   );
 });
 
-describe('objects in pieces', () => {
-  const large = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
+describe('large objects', () => {
+  const requestsOf = ({ requests }: S3Server, word: string) => requests.filter((request) => request.includes(word));
 
-  test('are joined once, and what loses is aborted', async () => {
+  test('are uploaded in pieces, and the upload that loses is aborted', async () => {
     const pieces = store({ pieceBytes: 300 });
     const before = server.requests.length;
-    expect(await pieces.putOnce('large', large)).toBe(true);
-    expect(await getWhole(pieces, 'large')).toEqual(large);
-    expect(
-      await pieces.putOnce(
-        'large',
-        large.map((value) => value + 1),
-      ),
-    ).toBe(false);
-    expect(await getWhole(pieces, 'large')).toEqual(large);
+    await pieces.putOnce('large', large);
+    await pieces.putOnce('large', large);
+    const requests = server.requests.slice(before).filter((request) => request.includes('/large'));
+    expect(requests.filter((request) => request.includes('partNumber'))).toHaveLength(8);
+    expect(requests.at(-1)).toMatch(/^DELETE .*uploadId/);
     expect(server.uploads.size).toBe(0);
-    expect(server.requests.slice(before).filter((request) => request.includes('partNumber'))).toHaveLength(8);
   });
 
-  test('what interrupted writers left is swept, unless it is younger or elsewhere', async () => {
-    const own = store();
-    const prefix = own.name.slice('s3://bucket/'.length);
-    const upload = (key: string, initiated: Date) =>
-      server.uploads.set(`${key} ${initiated.getTime()}`, { key, initiated, parts: new Map() });
-    for (let k = 0; k < 7; k++) upload(`${prefix}/out/part-${k}`, new Date(1000));
-    upload(`${prefix}/out/part-0`, new Date());
-    upload(`${prefix}/other`, new Date(1000));
-    expect(await own.sweep('out', Date.now() - 60_000)).toBe(7);
-    expect([...server.uploads.values()].map(({ key }) => key)).toEqual([`${prefix}/out/part-0`, `${prefix}/other`]);
-    expect(await own.sweep('.', Number.POSITIVE_INFINITY)).toBe(2);
-  });
+  test.each(['put', 'put, else 501'] as const)(
+    'are whole if joined pieces could overwrite an object, which is checked once: %s',
+    async (conditions) => {
+      const other = await startS3('bucket', conditions);
+      const own = s3Store('s3://bucket', { client: clientOf(other), pieceBytes: 300 });
+      await own.putOnce('small', bytes('small'));
+      expect(requestsOf(other, 'uploads')).toEqual([]);
+      const puts = [];
+      for (const key of ['large-1', 'large-2', 'large-1']) puts.push(await own.putOnce(key, large));
+      expect(puts).toEqual([true, true, false]);
+      expect(requestsOf(other, 'large')).toEqual(['large-1', 'large-2', 'large-1'].map((key) => `PUT ${key}?x-id`));
+      expect(requestsOf(other, 'uploads')).toHaveLength(1);
+      expect(other.uploads.size).toBe(0);
+      await other.end();
+    },
+  );
 });
 
 describe('what a server answers', () => {
   test('a server that ignores If-None-Match is refused', async () => {
-    const careless = await startS3('bucket', { ignoresConditions: true });
+    const careless = await startS3('bucket', 'none');
     const puts = s3Store('s3://bucket', { client: clientOf(careless) }).putOnce('x', bytes('x'));
     await expect(puts).rejects.toThrow('the server ignores If-None-Match on PUT');
     expect([...careless.objects.keys()]).toEqual(['.softgrad-put-once']);
@@ -162,6 +145,37 @@ describe('what a server answers', () => {
     expect(text(await own.get('x', 0, 9))).toBe('x');
   });
 
+  test('pieces whose joining was not answered have been joined', async () => {
+    const own = store({ pieceBytes: 300 });
+    await own.putOnce('first', large);
+    server.intercept = (method, key, query) => {
+      const upload = server.uploads.get(query.get('uploadId') ?? '');
+      if (method !== 'POST' || !upload) return null;
+      server.intercept = null;
+      server.objects.set(key, Buffer.concat([...upload.parts.values()]));
+      server.uploads.delete(query.get('uploadId') ?? '');
+      return { status: 500, code: 'InternalError' };
+    };
+    expect(await own.putOnce('x', large)).toBe(false);
+    expect(await getWhole(own, 'x')).toEqual(large);
+    expect(server.uploads.size).toBe(0);
+  });
+
+  test.each([
+    [400, 'EntityTooLarge'],
+    [413, undefined],
+  ])('an object that is too large for one request, where pieces are not possible: %i %s', async (status, code) => {
+    const other = await startS3('bucket', 'put');
+    const own = s3Store('s3://bucket', { client: clientOf(other), pieceBytes: 300 });
+    await own.putOnce('large', large);
+    other.intercept = () => ({ status, ...(code && { code }) });
+    await expect(own.putOnce('x', large)).rejects.toThrow(
+      /^s3:\/\/bucket\/x: cannot be written: 1000 bytes are more than the server accepts in one request, .* expected smaller shards/,
+    );
+    await expect(own.putOnce('x', bytes('x'))).rejects.toThrow('x: cannot be written: larger than the server accepts');
+    await other.end();
+  });
+
   test.each([
     [403, 'AccessDenied', 'access denied; expected the permissions s3:GetObject'],
     [403, 'InvalidAccessKeyId', 'the server does not know the access key; expected AWS_ACCESS_KEY_ID'],
@@ -187,7 +201,12 @@ describe('what a server answers', () => {
     const own = store();
     server.intercept = () => ({ status: 403 });
     await expect(own.stat('x')).rejects.toThrow(`${own.name}/x: cannot be read: access denied`);
-    const nowhere = new S3Client({ endpoint: 'http://127.0.0.1:1', region: 'x', credentials, maxAttempts: 1 });
+    const nowhere = new S3Client({
+      endpoint: 'http://127.0.0.1:1',
+      region: 'x',
+      credentials: accepted,
+      maxAttempts: 1,
+    });
     await expect(s3Store('s3://bucket', { client: nowhere }).stat('x')).rejects.toThrow(
       's3://bucket/x: cannot be read: no server answers at this address; expected AWS_ENDPOINT_URL_S3',
     );
@@ -208,26 +227,4 @@ describe('what a server answers', () => {
       's3://bucket/x: cannot be read: no credentials; expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
     );
   });
-});
-
-test.each([false, true])('a run has the bits of that in a folder (by classes: %s)', async (shardClasses) => {
-  stubEnvironment(server);
-  using work = workspace();
-  const logits = noise(12 * 20);
-  work.write('logits.npy', [12, 20], logits, '<f8');
-  const options = { operation: 'softmax', shardClasses, shardBytes: 500, backend: 'cpu' } as const;
-  const manifest = await work.run(await work.plan(options));
-  const prefix = `test-${stores++}`;
-  const root = `s3://bucket/${prefix}`;
-  const own = await openStore(root);
-  await own.putOnce('logits.npy', await getWhole(work.store, 'logits.npy'));
-  const plan = await createPlan(own, { ...options, logits: [`${root}/*.npy`], out: 'out' });
-  const found = await runEmbedded(plan, { root, backends, threads: 2 });
-  expect(found?.arrays).toEqual(manifest?.arrays);
-  expect(await verify(own, 'out')).toMatchObject({ finished: true, damages: [] });
-  const reader = await partsReader(await openStore(`${root}/out`), undefined);
-  expect((await reader.next(12))?.data).toEqual((await work.read()).data);
-  const [part] = manifest?.arrays.softmax?.parts ?? [];
-  server.objects.set(`${prefix}/out/${part?.path}`, Buffer.from('short'));
-  expect((await verify(own, 'out')).damages).toMatchObject([{ problem: `5 bytes; expected ${part?.byteLength}` }]);
 });

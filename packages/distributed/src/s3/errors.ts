@@ -12,6 +12,11 @@ export function statusOf(cause: unknown): number {
   return typeof $metadata?.httpStatusCode === 'number' ? $metadata.httpStatusCode : 0;
 }
 
+/** Whether the server refused a request for its size; a proxy in front of it responds without a code. */
+export function isTooLarge(cause: unknown): boolean {
+  return codeOf(cause) === 'EntityTooLarge' || statusOf(cause) === 413;
+}
+
 /** @throws ERR_VALUE naming the bucket and the key, the server's error, and what to do */
 export function fail(object: string, what: string, cause: unknown): never {
   throw new SoftgradError('ERR_VALUE', `${object}: ${what}: ${reasonOf(cause)}`, { cause });
@@ -39,7 +44,6 @@ const reasons: Readonly<Record<string, string>> = {
   QuotaExceeded: 'the quota of the bucket is used up',
   XMinioStorageFull: 'no space left on the server',
   InsufficientStorage: 'no space left on the server',
-  EntityTooLarge: 'larger than the server accepts',
   ENOTFOUND: `unknown server name; expected ${endpoint}`,
   EAI_AGAIN: `the name of the server cannot be looked up; expected ${endpoint}`,
   ECONNREFUSED: `no server answers at this address; expected ${endpoint}`,
@@ -57,6 +61,7 @@ function reasonOf(cause: unknown): string {
   if (status === 403) return denied;
   if (status === 301 || status === 307) return `the bucket is in another region; expected ${region}`;
   if (status === 501) return `${reasons.NotImplemented}`;
+  if (isTooLarge(cause)) return 'larger than the server accepts';
   if (status === 507) return `${reasons.InsufficientStorage}`;
   return status === 0 ? message : `${message} (${codeOf(cause)}, status ${status})`;
 }

@@ -18,12 +18,15 @@ import { SoftgradError } from '@softgrad/core';
 import picomatch from 'picomatch';
 import { reached } from '../points.js';
 import type { Store, StoredObject } from '../store.js';
-import { fail, statusOf } from './errors.js';
+import { codeOf, fail, isTooLarge, statusOf } from './errors.js';
 
 export interface S3StoreOptions {
   /** Default: a client configured by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
   readonly client?: S3Client | undefined;
-  /** Objects larger than this are uploaded in pieces of this size: at least 5 MiB, at most 10,000 pieces. Default 64 MiB. */
+  /**
+   * Objects larger than this are uploaded in pieces of this size: at least 5 MiB, at most 10,000 pieces. Default 64 MiB. A server that ignores
+   * `If-None-Match` when it joins the pieces gets them whole.
+   */
   readonly pieceBytes?: number | undefined;
 }
 
@@ -35,10 +38,11 @@ interface Bucket {
 
 /** The object whose writing showed that the server supports conditional puts. */
 const probe = '.softgrad-put-once';
+const probeContent = new TextEncoder().encode('softgrad puts every object once\n');
 
 /**
  * A store in a bucket, at `s3://BUCKET` or below `s3://BUCKET/PREFIX`. Objects are written once with `If-None-Match: *`, which the server must
- * support: the first put of a store checks this.
+ * support: the first put of a store checks this. The first put of a large object checks whether the server also applies it to objects in pieces.
  *
  * @throws ERR_VALUE for an invalid URL
  */
@@ -51,7 +55,8 @@ export function s3Store(
   const root = `s3://${name}/${prefix}`.replace(/\/$/, '');
   const keyOf = (path: string) => prefix + checkPath(path, root);
   const pathOf = (key: string) => key.slice(prefix.length);
-  let honoured: Promise<void> | undefined;
+  const checkConditionalPut = once(() => checkPut(bucket, prefix + probe));
+  const canPutInPieces = once(() => appliesToPieces(bucket, prefix + probe));
   const list = async (folder: string) => {
     const below = folder === '.' || folder === '' ? prefix : `${keyOf(folder)}/`;
     const found = await listBelow(bucket, below);
@@ -72,15 +77,12 @@ export function s3Store(
     },
     async putOnce(path, bytes) {
       const key = keyOf(path);
-      honoured ??= checkConditionalPut(bucket, prefix + probe).catch((error) => {
-        honoured = undefined;
-        throw error;
-      });
-      await honoured;
+      await checkConditionalPut();
+      const put = bytes.length <= pieceBytes ? putWhole : (await canPutInPieces()) ? putInPieces : putLarge;
       reached('store:temporary', path);
-      const put = await putUnlessPresent(bucket, key, bytes);
+      const wasPut = await putUnlessPresent(bucket, key, bytes, put);
       reached('store:linked', path);
-      return put;
+      return wasPut;
     },
     list,
     async remove(path) {
@@ -88,6 +90,18 @@ export function s3Store(
       await send(bucket, key, 'cannot be removed', (at) => client.send(new DeleteObjectCommand(at)));
     },
     sweep: async (folder, before) => abortUploads(bucket, folder === '.' ? prefix : `${keyOf(folder)}/`, before),
+  };
+}
+
+/** A check whose result is kept. If it fails, the next call repeats it. */
+function once<T>(check: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= check().catch((error) => {
+      result = undefined;
+      throw error;
+    });
+    return result;
   };
 }
 
@@ -190,24 +204,42 @@ async function listBelow({ client, name }: Bucket, prefix: string): Promise<read
 }
 
 /** @throws ERR_VALUE if a second put of the same object succeeds, because then objects could be overwritten */
-async function checkConditionalPut(bucket: Bucket, key: string): Promise<void> {
-  const bytes = new TextEncoder().encode('softgrad puts every object once\n');
-  if (!(await putUnlessPresent(bucket, key, bytes)) || !(await putUnlessPresent(bucket, key, bytes))) return;
+async function checkPut(bucket: Bucket, key: string): Promise<void> {
+  const put = () => putUnlessPresent(bucket, key, probeContent, putWhole);
+  if (!(await put()) || !(await put())) return;
   throw new SoftgradError(
     'ERR_VALUE',
     `s3://${bucket.name}/${key}: the server ignores If-None-Match on PUT, with which workers could overwrite each other's parts; expected a server that honours it`,
   );
 }
 
-/** How often a put is tried if a removal or another put of the same object happens at the same time (status 409). */
+/**
+ * Whether the server also applies `If-None-Match` when it joins the pieces of an object. Ceph 16, for example, ignores it there and overwrites the
+ * object. The object of the key must exist.
+ */
+async function appliesToPieces(bucket: Bucket, key: string): Promise<boolean> {
+  const put: Put = async (...object) => {
+    try {
+      await putInPieces(...object);
+    } catch (cause) {
+      // Some servers refuse the condition or the pieces as not implemented.
+      if (statusOf(cause) !== 501) throw cause;
+    }
+  };
+  return !(await putUnlessPresent(bucket, key, probeContent, put));
+}
+
+/**
+ * How often a put is tried if a removal or another put of the same object happens at the same time (status 409), or if its upload is unknown: it was
+ * aborted, or joined by a request whose response was lost.
+ */
 const attempts = 5;
 
 /**
  * False if there is an object with this key already. If the response to a put is lost and the client tries again, it finds its own object:
  * then the result is false, with the same bytes.
  */
-async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array): Promise<boolean> {
-  const put = bytes.length > bucket.pieceBytes ? putInPieces : putWhole;
+async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array, put: Put): Promise<boolean> {
   return send(bucket, key, 'cannot be written', async (at) => {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -215,14 +247,32 @@ async function putUnlessPresent(bucket: Bucket, key: string, bytes: Uint8Array):
         return true;
       } catch (cause) {
         if (statusOf(cause) === 412) return false;
-        if (statusOf(cause) !== 409 || attempt === attempts) throw cause;
+        const again = statusOf(cause) === 409 || codeOf(cause) === 'NoSuchUpload';
+        if (!again || attempt === attempts) throw cause;
       }
     }
   });
 }
 
+/** Puts an object; status 412 if there is one with this key already. */
+type Put = (bucket: Bucket, at: At, bytes: Uint8Array) => Promise<void>;
+
 async function putWhole({ client }: Bucket, at: At, bytes: Uint8Array): Promise<void> {
   await client.send(new PutObjectCommand({ ...at, Body: bytes, IfNoneMatch: '*' }));
+}
+
+/** Puts a large object in one request, because the server would overwrite an object when it joins pieces. */
+async function putLarge(bucket: Bucket, at: At, bytes: Uint8Array): Promise<void> {
+  try {
+    await putWhole(bucket, at, bytes);
+  } catch (cause) {
+    if (!isTooLarge(cause)) throw cause;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${bytes.length} bytes are more than the server accepts in one request, and it ignores If-None-Match on CompleteMultipartUpload, with which pieces would be joined only once; expected smaller shards (--shard-bytes)`,
+      { cause },
+    );
+  }
 }
 
 /** The object appears when its pieces are joined; the condition applies to that request. */
