@@ -45,7 +45,7 @@ async function tryAll(open, options, keep) {
     mkdirSync(state, { recursive: true });
     for (const name of readdirSync(join(copy.folder, 'test')))
       if (leftOut.test(name)) rmSync(join(copy.folder, 'test', name));
-    casesAsTests(copy.folder, 1);
+    casesAsTests(copy.folder, options.oneCaseOf);
     const ids = new Map(open.map((mutant, id) => [String(id), mutant]));
     const changes = Object.fromEntries(
       [...ids].map(([id, { file, start, end, after }]) => [id, { file, start, end, after }]),
@@ -63,7 +63,11 @@ async function tryAll(open, options, keep) {
       ...textsIn(join(folder, 'test')),
       ...textsIn(join(root, 'packages', 'core', 'conformance')),
     ];
-    await measureOnce(place, join(root, 'reports', 'mutants', 'backend-wasm-kernels.measured.json'), hash(...texts));
+    await measureOnce(
+      place,
+      join(root, 'reports', 'mutants', 'backend-wasm-kernels.measured.json'),
+      hash(String(options.oneCaseOf), ...texts),
+    );
     const measured = readMeasured(place.measured);
     const tried = async (build, some, done) => {
       writeFileSync(place.measured, JSON.stringify(reachingMutants(measured, places, build, some, compiler)));

@@ -46,13 +46,15 @@ export function mutantCompiler(folder, cache, mutants, heapBase) {
     return run(compiler, args);
   }
 
-  /** The object of a preprocessed source, which is compiled once. */
-  function objectOf(source, build) {
-    const object = join(cache, `${hashOf(source)}-${build}.o`);
+  /** The object of a source, which is compiled once. */
+  function objectOf(key, args, build, input) {
+    const object = join(cache, `${hashOf(key)}-${build}.o`);
     if (existsSync(object)) return readFileSync(object);
-    const args = [...flags, ...builds[build], '-w', '-x', 'cpp-output', '-c', '-', '-o', object];
-    return run(compiler, args, source) === null ? null : readFileSync(object);
+    const all = [...flags, ...builds[build], '-w', ...args, '-c', '-o', object];
+    return run(compiler, all, input) === null ? null : readFileSync(object);
   }
+
+  const fromPreprocessed = (source, build) => objectOf(source, ['-x', 'cpp-output', '-'], build, source);
 
   function linked(object, unit, bits) {
     const [from, to] = ['o', 'wasm'].map((ending) => join(cache, `linked.${ending}`));
@@ -67,7 +69,7 @@ export function mutantCompiler(folder, cache, mutants, heapBase) {
     const key = `${unit} ${bits} ${build}`;
     if (!originals.has(key)) {
       const source = preprocessed(unit, bits, build);
-      originals.set(key, { source, object: objectOf(source, build) });
+      originals.set(key, { source, object: fromPreprocessed(source, build) });
     }
     return originals.get(key);
   }
@@ -75,15 +77,22 @@ export function mutantCompiler(folder, cache, mutants, heapBase) {
   function compiled(mutant, unit, bits, build) {
     const { file } = mutants[mutant];
     if (!files.get(unit).has(file)) return 'same';
-    const { source, object } = original(unit, bits, build);
-    writeFileSync(join(sources, file), apply(texts.get(file), mutants[mutant]));
-    const changed = preprocessed(unit, bits, build);
+    // Before the file changes.
+    const unchanged = original(unit, bits, build);
+    const text = apply(texts.get(file), mutants[mutant]);
+    writeFileSync(join(sources, file), text);
+    const own = objectOfChanged(file, text, { unit, bits, build }, unchanged);
     writeFileSync(join(sources, file), texts.get(file));
-    if (changed === null) return 'error';
-    if (changed === source) return 'same';
-    const own = objectOf(changed, build);
     if (own === null) return 'error';
-    return own.equals(object) ? 'same' : linked(own, unit, bits);
+    return own.equals(unchanged.object) ? 'same' : linked(own, unit, bits);
+  }
+
+  /** Changes of a header may not reach a unit and dtype: comparing the preprocessed source is faster than compiling it. */
+  function objectOfChanged(file, text, { unit, bits, build }, unchanged) {
+    if (file === unit) return objectOf(`${text} ${bits}`, [`-DREAL=${bits}`, join(sources, unit)], build);
+    const changed = preprocessed(unit, bits, build);
+    if (changed === unchanged.source) return unchanged.object;
+    return changed && fromPreprocessed(changed, build);
   }
 
   /**

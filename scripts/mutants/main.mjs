@@ -149,9 +149,10 @@ function compare(a, b) {
 async function ofKernels(name) {
   const { runKernelMutants } = await import('./kernels.mjs');
   const { target } = await import(kernels[name]);
-  const { sample = 0, seed, 'up-to': upTo } = values;
+  const { sample = 0, seed, 'up-to': upTo, 'one-case-of': oneCaseOf = 1 } = values;
   const most = upTo === undefined ? {} : { most: Number(upTo) };
-  return runKernelMutants(target, { ...values, ...most, sample: Number(sample), seed: Number(seed) });
+  const numbers = { sample: Number(sample), seed: Number(seed), oneCaseOf: Number(oneCaseOf) };
+  return runKernelMutants(target, { ...values, ...most, ...numbers });
 }
 
 async function ofTypeScript(name) {

@@ -30,8 +30,8 @@ const now = openSync(join(folder, 'now'), 'w');
 /** Records which mutant is being tried, so that it is known if the test never ends. */
 const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
 
-/** How mutants of kernels are activated, see backend-wasm.mjs; null for mutants in the sources. */
-const kernels = plan.kernels ? (await import(plan.kernels)).install(state, folder) : null;
+/** How mutants of kernels are activated, see switched-kernels.mjs and switched-wgsl.mjs; null for mutants in the sources. */
+const kernels = plan.kernels ? await (await import(plan.kernels)).install(state, folder) : null;
 
 // A mutant of code that runs when modules are loaded is active in the whole process.
 state.activeMutant = plan.atLoad;
@@ -99,7 +99,7 @@ export default class RepeatingRunner extends VitestTestRunner {
       if (!(await this.#isRepeatable(test))) this.#restart();
     }
     for (const mutant of open) {
-      if (kernels && !this.#isChanged(calls, mutant)) continue;
+      if (kernels && !(await this.#isChanged(calls, mutant))) continue;
       isChecked = false;
       if (!(await this.#isKilled(test, mutant, hits[mutant], ms))) continue;
       isChecked = await this.#isRepeatable(test);
@@ -112,9 +112,9 @@ export default class RepeatingRunner extends VitestTestRunner {
   }
 
   /** Whether the mutant of a kernel changes what a test calls. */
-  #isChanged(calls, mutant) {
+  async #isChanged(calls, mutant) {
     begin('', 'compiling');
-    const effect = kernels.effectOn(calls, mutant);
+    const effect = await kernels.effectOn(calls, mutant);
     if (effect === 'error') {
       alive.delete(mutant);
       tell({ uncompiled: mutant });
@@ -124,6 +124,7 @@ export default class RepeatingRunner extends VitestTestRunner {
 
   #killed(test, mutant) {
     alive.delete(mutant);
+    kernels?.forget(mutant);
     tell({ killed: mutant, by: `${test.file.name}: ${fullName(test)}` });
   }
 

@@ -107,6 +107,7 @@ export function install(state, folder) {
       for (const [memory, { module }] of touched) new WebAssembly.Instance(module, { env: { memory } });
       touched.clear();
     },
+    forget() {},
   };
 }
 
