@@ -25,6 +25,8 @@ export function mutantsTable(scores) {
       untested,
       equivalent = 0,
       atLoad = 0,
+      unchanged,
+      untried = 0,
       upTo,
       testsEach,
       oneCaseOf,
@@ -36,7 +38,7 @@ export function mutantsTable(scores) {
     ];
     return [
       [name, ...limits].join(', '),
-      of === mutants + atLoad ? of : `sample of ${mutants + atLoad} of ${of}`,
+      tried({ mutants: mutants + atLoad, of, unchanged, untried }),
       atLoad,
       killed,
       survived,
@@ -47,6 +49,12 @@ export function mutantsTable(scores) {
     ];
   });
   return table(head, rows);
+}
+
+/** How many mutants a score is about. Only kernels have mutants that do not compile, or that compile to the same program. */
+function tried({ mutants, of, unchanged, untried }) {
+  if (unchanged === undefined) return of === mutants ? of : `sample of ${mutants} of ${of}`;
+  return `${mutants}, and ${unchanged} without effect${untried === 0 ? '' : `; ${untried} not tried yet`}`;
 }
 
 /** The page with the table inserted between its marks. */

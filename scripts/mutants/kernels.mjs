@@ -1,43 +1,89 @@
 // Mutation testing of kernels in C or WGSL: generates the mutants, keeps their results, draws samples and reports. A module for each package
-// builds and tests a mutant, see backend-wasm.mjs.
+// tests the mutants, see backend-wasm.mjs.
+//
+// Results are kept in reports/mutants/NAME.jsonl, line by line while a run goes on, and after it in docs/data/kernel-mutants.json, which is committed:
+// one letter for each mutant of a file, in the order of their positions. A file whose text or mutants changed loses its results.
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from '../workspace.mjs';
 import { apply, mutants, operators } from './operators.mjs';
+
+const committed = join(root, 'docs', 'data', 'kernel-mutants.json');
+
+/** The letters of the results. `same`: compiles to the same program; `error`: does not compile; `untested`: reached by no test. */
+const letters = { killed: 'k', survived: 's', untested: 'u', same: '=', error: 'x', unknown: '.' };
 
 /**
  * Runs the mutants of a package's kernels that have no result yet, and reports.
  *
  * @param target `name`, for example backend-wasm-kernels; `folder` of the kernels; their `files`; `language`, see operators.mjs;
- *   `equivalents`, the path of the list of mutants argued to change nothing; `tests`, the hash of the tests: if it changes, survivors are
- *   tried again; `open({ quick })`, which returns `{ test(file, text), close() }`: `test` resolves to `{ status, by }`, with the
- *   status 'killed', 'survived', 'timeout', 'same' (compiles to the same program) or 'error' (does not compile)
- * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`, `quick` (only the conformance suite: a later run without `quick`
- *   tries the survivors again)
- * @returns the counts for the table of scores
+ *   `equivalents`, the path of the list of mutants argued to change nothing; `tests()`, the hash of the tests: if it changes, survivors are
+ *   tried again; `tryAll(mutants, options, keep)`, which calls `keep(mutant, { status, by })` with a status of `letters`
+ * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`; `argued`: also the mutants that are listed as equivalent; `most`, the longest
+ *   time of a test, and `oneCaseOf`, the share of the conformance suite: with either a mutant that survives has no result
+ * @returns the counts of all mutants that have a result, for the table of scores
  */
 export async function runKernelMutants(target, options) {
   const kept = join(root, 'reports', 'mutants', `${target.name}.jsonl`);
   mkdirSync(dirname(kept), { recursive: true });
   if (options.afresh) rmSync(kept, { force: true });
-  const known = readResults(kept);
+  const all = collect(target, {});
+  const known = new Map([...(options.afresh ? [] : committedResults(target, all)), ...readResults(kept)]);
   const argued = readEquivalents(target.equivalents);
-  const all = collect(target, options);
-  const chosen = options.sample ? sampleOf(all, options.sample, options.seed ?? 1) : all;
+  const within = collect(target, options);
+  const chosen = options.sample ? sampleOf(within, options.sample, options.seed ?? 1) : within;
   if (options.list) {
     for (const mutant of chosen) console.log(diffOf(mutant));
-    return count([]);
+    return null;
   }
-  await tryAll(options.quick ? { ...target, tests: 'none' } : target, chosen, known, argued, kept);
-  const results = chosen.map((mutant) => ({
+  const isArgued = (mutant) => argued.some((entry) => argues(entry, mutant));
+  await tryAll(target, options.argued ? chosen : chosen.filter((mutant) => !isArgued(mutant)), options, known, kept);
+  commitResults(target, all, known);
+  const withResult = (mutant) => ({
     mutant,
-    status: argued.some((entry) => argues(entry, mutant)) ? 'argued' : (known.get(mutant.key)?.status ?? 'unknown'),
+    status: known.get(mutant.key)?.status ?? 'unknown',
     by: known.get(mutant.key)?.by,
-  }));
-  report(results);
-  return count(results);
+    isArgued: isArgued(mutant),
+  });
+  report(chosen.map(withResult));
+  return count(all.map(withResult));
 }
+
+/** The results of a target's mutants in the committed file, by key. */
+function committedResults(target, all) {
+  const stored = existsSync(committed) ? (JSON.parse(readFileSync(committed, 'utf8'))[target.name] ?? {}) : {};
+  const statuses = Object.entries(letters).map(([status, letter]) => [letter, status]);
+  const statusOf = Object.fromEntries(statuses);
+  return target.files.flatMap((file) => {
+    const own = all.filter((mutant) => mutant.file === file);
+    const { hash: of, tests, results } = stored[file] ?? {};
+    if (of !== hashOfFile(own)) return [];
+    const found = own.map(({ key }, k) => [key, { status: statusOf[results[k]], tests }]);
+    return found.filter(([, { status }]) => status !== 'unknown');
+  });
+}
+
+function commitResults(target, all, known) {
+  const stored = existsSync(committed) ? JSON.parse(readFileSync(committed, 'utf8')) : {};
+  const entries = target.files.flatMap((file) => {
+    const own = all.filter((mutant) => mutant.file === file);
+    const results = own.map(({ key }) => known.get(key)).map((result) => letters[result?.status ?? 'unknown']);
+    // Survivors of a file are tried again unless all of them have passed the tests of today.
+    const versions = new Set(
+      own.map(({ key }) => known.get(key)).flatMap((result) => (survives(result) ? [result.tests] : [])),
+    );
+    const tests = versions.size === 1 ? [...versions][0] : null;
+    const isTried = results.some((letter) => letter !== letters.unknown);
+    return isTried ? [[file, { hash: hashOfFile(own), tests, results: results.join('') }]] : [];
+  });
+  const text = JSON.stringify({ ...stored, [target.name]: Object.fromEntries(entries) }, null, 2);
+  writeFileSync(committed, `${text}\n`);
+}
+
+const survives = (result) => result?.status === 'survived' || result?.status === 'untested';
+
+const hashOfFile = (mutantsOfFile) => hash(...mutantsOfFile.map(({ key }) => key));
 
 /** Entries of a target's list of equivalent mutants that match no mutant. */
 export function strayEquivalents(target) {
@@ -45,29 +91,25 @@ export function strayEquivalents(target) {
   return readEquivalents(target.equivalents).filter((entry) => !all.some((mutant) => argues(entry, mutant)));
 }
 
-async function tryAll(target, chosen, known, argued, kept) {
+async function tryAll(target, chosen, { most, oneCaseOf = 1 }, known, kept) {
+  const tests = target.tests();
   const isOpen = (mutant) => {
-    if (argued.some((entry) => argues(entry, mutant))) return false;
     const result = known.get(mutant.key);
-    return !result || (result.status === 'survived' && target.tests !== 'none' && result.tests !== target.tests);
+    return !result || (survives(result) && result.tests !== tests);
   };
   const open = chosen.filter(isOpen);
   console.log(`${chosen.length} mutants of ${target.name}, ${open.length} to try.`);
   if (open.length === 0) return;
-  const session = await target.open({ quick: target.tests === 'none' });
-  try {
-    for (const [i, mutant] of open.entries()) {
-      const begun = performance.now();
-      const { status, by } = await session.test(mutant.file, apply(mutant.text, mutant));
-      const seconds = Math.round((performance.now() - begun) / 100) / 10;
-      const result = { key: mutant.key, tests: target.tests, status, by, seconds, mutant: describe(mutant) };
-      known.set(mutant.key, result);
-      appendFileSync(kept, `${JSON.stringify(result)}\n`);
-      console.log(`${i + 1}/${open.length} ${status}${by ? ` by ${by}` : ''}, ${seconds} s: ${describe(mutant)}`);
-    }
-  } finally {
-    await session.close();
-  }
+  const begun = performance.now();
+  const isWhole = most === undefined && oneCaseOf === 1;
+  await target.tryAll(open, { most, oneCaseOf }, (mutant, { status, by }) => {
+    if (!isWhole && survives({ status })) return;
+    const result = { key: mutant.key, tests, status, by, mutant: describe(mutant) };
+    known.set(mutant.key, result);
+    appendFileSync(kept, `${JSON.stringify(result)}\n`);
+  });
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`${target.name}: ${Math.round(seconds)} s, ${(seconds / open.length).toFixed(2)} s a mutant.`);
 }
 
 /** Every mutant of the chosen files, with its file, the file's text, and a key that depends on that text. */
@@ -172,25 +214,39 @@ export function diffOf(mutant) {
 }
 
 function report(results) {
-  for (const { mutant, status } of results) if (status === 'survived') console.log(`\nSurvived ${diffOf(mutant)}`);
-  console.log('\n| operator | mutants | killed | survived | argued | same program | not compiled |');
+  for (const { mutant, status, by, isArgued } of results) {
+    if (!isArgued && status === 'survived') console.log(`\nSurvived ${diffOf(mutant)}`);
+    if (!isArgued && status === 'untested') console.log(`\nReached by no test ${diffOf(mutant)}`);
+    if (isArgued && status === 'killed') console.log(`\nListed as equivalent, but killed by ${by}: ${diffOf(mutant)}`);
+  }
+  console.log('\n| operator | mutants | killed | survived | of these argued | same program | not compiled |');
   console.log('|---|---|---|---|---|---|---|');
   for (const name of Object.keys(operators)) {
     const own = results.filter(({ mutant }) => mutant.operator === name);
-    const having = (...statuses) => own.filter(({ status }) => statuses.includes(status)).length;
+    const having = (...statuses) => own.filter(({ status }) => statuses.includes(status));
     if (own.length === 0) continue;
-    const counts = [['killed', 'timeout'], ['survived'], ['argued'], ['same'], ['error']].map((some) =>
-      having(...some),
-    );
-    console.log(`| ${name} | ${own.length} | ${counts.join(' | ')} |`);
+    const open = having('survived', 'untested');
+    const counts = [having('killed'), open, open.filter(({ isArgued }) => isArgued), having('same'), having('error')];
+    console.log(`| ${name} | ${own.length} | ${counts.map(({ length }) => length).join(' | ')} |`);
   }
 }
 
-/** The mutants that count: without those that do not compile, compile to the same program, or are listed as equivalent. */
+/** The score counts mutants that compile to another program. */
 function count(results) {
-  const having = (...statuses) => results.filter(({ status }) => statuses.includes(status)).length;
-  const [killed, survived] = [having('killed', 'timeout'), having('survived')];
-  return { mutants: killed + survived, killed, survived, untested: 0 };
+  // A mutant that is listed as equivalent is tried on request only.
+  const statusOf = ({ status, isArgued }) => (status === 'unknown' && isArgued ? 'survived' : status);
+  const having = (status) => results.filter((result) => statusOf(result) === status);
+  const [killed, survived, untested] = ['killed', 'survived', 'untested'].map(having);
+  return {
+    of: results.length,
+    unchanged: having('same').length + having('error').length,
+    untried: having('unknown').length,
+    mutants: killed.length + survived.length + untested.length,
+    killed: killed.length,
+    survived: survived.length,
+    untested: untested.length,
+    equivalent: [...survived, ...untested].filter(({ isArgued }) => isArgued).length,
+  };
 }
 
 /** The first 16 digits of the SHA-256 of some texts. */

@@ -18,15 +18,15 @@
 //     --files log.h,exp.h    only these files of the kernels      --operators boundary,lane   only these operators
 //     --files exp.h:109-129  only these lines of a file
 //     --sample 200 --seed 1  200 random mutants                   --list                      print the mutants, try none
-//     --quick                only with the conformance suite
+//     --argued               also those listed as equivalent      --up-to 200                 survivors are left for a later run
 //
 // named-list.mjs lists faults that once left every test green:
 //
 //   npm run mutants -- named                          all of them
 //   npm run mutants -- named backend-cpu core         those of these packages
 //
-// Resumable: results are kept in reports/mutants/PACKAGE.jsonl, and the next run tries only the mutants of changed files and, if a test changed,
-// the survivors. Not part of `npm test`. Tests run only in Node. The score of a whole package, or of a sample, is written into docs/testing.md.
+// Resumable: results are kept in reports/mutants/PACKAGE.jsonl, those of kernels also in docs/data/kernel-mutants.json, and the next run tries only
+// the mutants of changed files and, if a test changed, the survivors. Not part of `npm test`. Tests run only in Node. The score of a whole package, or of a sample, is written into docs/testing.md.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -74,7 +74,7 @@ const { values, positionals } = parseArgs({
     sample: { type: 'string' },
     seed: { type: 'string', default: '1' },
     list: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
+    argued: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -112,10 +112,9 @@ for (const name of names) {
   scores.push([name, name in kernels ? await ofKernels(name) : await ofTypeScript(name)]);
 }
 if (!values.list) console.log(`\n${mutantsTable(Object.fromEntries(scores))}`);
-// A sample of kernels has the same number of each operator, so it is not representative of the package.
-const isWhole =
-  !values.files && !values.quick && !values.list && !(values.sample && names.some((name) => name in kernels));
-if (isWhole) keep(scores);
+// The score of kernels counts all results so far.
+const toKeep = scores.filter(([name]) => !values.list && (name in kernels || !values.files));
+if (toKeep.length > 0) keep(toKeep);
 
 /** Writes the scores into docs/testing.md and the data file behind it. */
 function keep(scores) {
@@ -150,7 +149,10 @@ function compare(a, b) {
 async function ofKernels(name) {
   const { runKernelMutants } = await import('./kernels.mjs');
   const { target } = await import(kernels[name]);
-  return runKernelMutants(target, { ...values, sample: Number(values.sample ?? 0), seed: Number(values.seed) });
+  const { sample = 0, seed, 'up-to': upTo, 'one-case-of': oneCaseOf = 1 } = values;
+  const most = upTo === undefined ? {} : { most: Number(upTo) };
+  const numbers = { sample: Number(sample), seed: Number(seed), oneCaseOf: Number(oneCaseOf) };
+  return runKernelMutants(target, { ...values, ...most, ...numbers });
 }
 
 async function ofTypeScript(name) {

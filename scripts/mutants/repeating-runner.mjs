@@ -87,6 +87,9 @@ const now = openSync(join(folder, 'now'), 'w');
 /** Records which mutant is being tried, so that it is known if the test never ends. */
 const begin = (mutant, test) => writeSync(now, `${mutant} ${test}`.slice(0, 200).padEnd(200), 0);
 
+/** How mutants of kernels are activated, see switched-kernels.mjs and switched-wgsl.mjs; null for mutants in the sources. */
+const kernels = plan.kernels ? await (await import(plan.kernels)).install(state, folder) : null;
+
 // A mutant of code that runs when modules are loaded is active in the whole process.
 state.activeMutant = plan.atLoad ?? undefined;
 state.hitCount = 0;
@@ -145,11 +148,12 @@ export default class RepeatingRunner extends VitestTestRunner {
     if (!isInRound(test) || finished.has(id) || !reachesAlive(id)) return;
     const { ms } = measured[id];
     begin('', id);
-    const hits = await this.#reached(test).catch(() => null);
-    if (hits === null) {
+    const calls = await this.#reached(test).catch(() => null);
+    if (calls === null) {
       tell({ finished: id, dependent: `${test.file.name}: ${fullName(test)}` });
       return;
     }
+    const hits = kernels ? kernels.hitsOf(calls) : calls;
     const confirmed = plan.confirm?.test === id ? plan.confirm.mutant : null;
     if (confirmed !== null && !(await this.#isRepeatable(test)))
       this.#restart({ finished: id, unrepeatable: `${test.file.name}: ${fullName(test)}` });
@@ -160,6 +164,7 @@ export default class RepeatingRunner extends VitestTestRunner {
       if (!(await this.#isRepeatable(test))) this.#restart();
     }
     for (const mutant of open) {
+      if (kernels && !(await this.#isChanged(calls, mutant))) continue;
       isChecked = false;
       if (!(await this.#isKilled(test, mutant, hits[mutant], ms))) continue;
       isChecked = await this.#isRepeatable(test);
@@ -171,8 +176,20 @@ export default class RepeatingRunner extends VitestTestRunner {
     tell({ finished: id });
   }
 
+  /** Whether the mutant of a kernel changes what a test calls. */
+  async #isChanged(calls, mutant) {
+    begin('', 'compiling');
+    const effect = await kernels.effectOn(calls, mutant);
+    if (effect === 'error') {
+      alive.delete(mutant);
+      tell({ uncompiled: mutant });
+    }
+    return effect === 'different';
+  }
+
   #killed(test, mutant) {
     alive.delete(mutant);
+    kernels?.forget(mutant);
     tell({ killed: mutant, by: `${test.file.name}: ${fullName(test)}` });
   }
 
@@ -201,6 +218,7 @@ export default class RepeatingRunner extends VitestTestRunner {
       return true;
     } finally {
       watch.stop();
+      kernels?.restore();
       state.activeMutant = undefined;
       state.hitCount = 0;
     }

@@ -196,7 +196,7 @@ function testTexts(folder) {
 }
 
 /** Changes the copy so that each case of the conformance suite, or one of `oneCaseOf` cases, is a test. */
-function casesAsTests(folder, oneOf) {
+export function casesAsTests(folder, oneOf) {
   const one = /for \(const \{ name, run \} of sections\((.*)\)\) test\(name, run\);/g;
   // The case that closes the backend can pass only once in a process.
   const some = oneOf > 1 ? `.filter(({ id }, k) => k % ${oneOf} === 0 && id !== 'lifecycle/close')` : '';
@@ -247,18 +247,24 @@ function programsByCode(folder) {
 }
 
 /** Measures the tests, unless an interrupted run has measured the same tests with the same mutants. */
-async function measureOnce(copy, kept, key) {
+export async function measureOnce(copy, kept, key) {
   if (!existsSync(kept) || readMeasured(kept).key !== key)
     writeFileSync(kept, JSON.stringify({ key, ...(await measure(copy)) }));
   copyFileSync(kept, copy.measured);
 }
 
-function readMeasured(path) {
+export function readMeasured(path) {
   return JSON.parse(readFileSync(path, 'utf8'));
 }
 
-/** Calls `keep` with the id and result of each mutant: `{ status, by }` with the status killed, survived, untested, or atLoad. */
-async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
+/**
+ * Calls `keep` with the id and result of each mutant: `{ status, by }` with the status killed, survived, untested, atLoad, or, of a kernel, error (does
+ * not compile).
+ *
+ * @param copy `folder` of the copy, `state`, a folder for what the runner reads and writes, the file `measured`, and for kernels the module `kernels`
+ *   that switches them and `silenceMs`: a process that starts no test for this time hangs
+ */
+export async function tryAll(copy, open, { withLoaded = false, most = rounds.at(-1), testsEach = Infinity }, keep) {
   const measured = readMeasured(copy.measured);
   const tests = Object.values(measured.tests);
   const reachedBy = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
@@ -273,7 +279,11 @@ async function tryAll(copy, open, { withLoaded, most, testsEach }, keep) {
   console.log(`${tests.length} tests; they reach ${reached.length} of ${open.length} mutants.`);
   for (const [round, upTo] of rounds.filter((ms) => ms <= most).entries()) {
     const alive = new Set(reached.filter((id) => left.has(id)));
-    await tryRound(copy, alive, { above: rounds[round - 1] ?? -1, upTo }, (id, by) => {
+    const onUncompiled = (id) => {
+      if (alive.delete(id) && left.delete(id)) keep(id, { status: 'error' });
+    };
+    const limits = { above: rounds[round - 1] ?? -1, upTo };
+    await tryRound(copy, alive, limits, onUncompiled, (id, by) => {
       alive.delete(id);
       onKilled(id, by);
     });
@@ -361,20 +371,28 @@ function hasBit(bits, id) {
   return ((bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0;
 }
 
-async function tryRound(copy, alive, limits, onKilled) {
+async function tryRound(copy, alive, limits, onUncompiled, onKilled) {
   const finished = new Set();
   let confirm = null;
   let isOver = alive.size === 0;
   let failures = 0;
   let ending = '';
   while (!isOver) {
-    const events = await runTests(copy, { ...limits, alive: [...alive], finished: [...finished], confirm });
+    const live = ({ killed, by, uncompiled }) => {
+      if (killed !== undefined) onKilled(killed, by);
+      if (uncompiled !== undefined) onUncompiled(uncompiled);
+    };
+    const events = await runTests(
+      { ...copy, live },
+      { ...limits, alive: [...alive], finished: [...finished], confirm },
+    );
     confirm = null;
-    for (const { killed, by, finished: test, unrepeatable, dependent, confirm: unsure } of events) {
+    for (const event of events) {
+      const { finished: test, unrepeatable, dependent, confirm: unsure } = event;
       if (dependent !== undefined) console.log(`Left out, because it fails unless others run before it: ${dependent}`);
       if (unrepeatable !== undefined)
         console.log(`Left out, because it passes only once in a process: ${unrepeatable}`);
-      if (killed !== undefined) onKilled(killed, by);
+      live(event);
       if (test !== undefined) finished.add(test);
       if (unsure !== undefined) confirm = unsure;
     }
@@ -412,7 +430,7 @@ function runOnce(copy, plan) {
   const events = join(copy.state, 'events.jsonl');
   const now = join(copy.state, 'now');
   for (const path of [events, now]) writeFileSync(path, '');
-  writeFileSync(join(copy.state, 'plan.json'), JSON.stringify(plan));
+  writeFileSync(join(copy.state, 'plan.json'), JSON.stringify({ ...plan, kernels: copy.kernels }));
   writeFileSync(join(copy.folder, 'vitest.mutants.mjs'), config);
   const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1', STRYKER_MUTATOR_WORKER: '0' };
   const child = spawn(process.execPath, [vitest, 'run', '--config=vitest.mutants.mjs', '--reporter=dot'], {
@@ -438,9 +456,15 @@ function runOnce(copy, plan) {
       stream.on('data', (text) => {
         output = `${output}${text}`.slice(-20_000);
       });
+    let read = 0;
     const watch = setInterval(() => {
+      // Results are kept as soon as they are known. The last line may be incomplete.
+      const lines = existsSync(events) ? readFileSync(events, 'utf8').split('\n').slice(0, -1) : [];
+      for (const line of lines.slice(read)) copy.live?.(JSON.parse(line));
+      read = lines.length;
       const latest = Math.max(statSync(now).mtimeMs, statSync(events).mtimeMs);
-      if (plan.measure || Date.now() - latest < silenceMs + 30 * slowest) return;
+      const patience = statSync(now).size > 0 ? (copy.silenceMs ?? silenceMs) : silenceMs;
+      if (plan.measure || Date.now() - latest < patience + 30 * slowest) return;
       hanging = readFileSync(now, 'utf8').trimEnd().split(' ');
       stop();
     }, 1000);

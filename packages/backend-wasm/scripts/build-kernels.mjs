@@ -17,13 +17,13 @@ import { deflateSync, inflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'src/kernels');
-const compiler = 'clang-19';
-const linker = 'wasm-ld-19';
+export const compiler = 'clang-19';
+export const linker = 'wasm-ld-19';
 
 /** The builds, with the flags by which they differ. */
 export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
 const described = { simd: 'with fixed-width SIMD', relaxed: 'with relaxed SIMD (fused multiply-add)' };
-const flags = [
+export const flags = [
   '--target=wasm32',
   '-O2',
   '-msimd128',
@@ -37,7 +37,7 @@ const flags = [
   '-fno-slp-vectorize',
   '-fno-inline-functions',
 ];
-const linkFlags = [
+export const linkFlags = [
   '--no-entry',
   '--import-memory',
   '--initial-memory=131072',

@@ -2,9 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformWithEsbuild } from 'vite';
 import { describe, expect, test } from 'vitest';
-import { casesOf, target } from '../../../scripts/mutants/backend-webgpu.mjs';
+import { target } from '../../../scripts/mutants/backend-webgpu.mjs';
 import { strayEquivalents } from '../../../scripts/mutants/kernels.mjs';
 import { apply, mutants, operators } from '../../../scripts/mutants/operators.mjs';
+import { withMarkers, withoutMarkers } from '../../../scripts/mutants/switched-wgsl.mjs';
+
+interface Mutant {
+  readonly id: string;
+  readonly start: number;
+  readonly end: number;
+  readonly after: string;
+}
 
 const files: readonly string[] = target.files;
 const textOf = (file: string) => readFileSync(join(target.folder, file), 'utf8');
@@ -25,20 +33,14 @@ describe('mutants of the WGSL', () => {
     }
   });
 
-  test.each([
-    ['kernels/cross-entropy.ts', 'webgpu: cross-entropy/loss:target=indices;shape=7x5;axis=1;input=spread', true],
-    [
-      'kernels/cross-entropy.ts',
-      'webgpu (composed): cross-entropy/loss:target=indices;shape=7x5;axis=1;input=spread',
-      false,
-    ],
-    ['kernels/reduce.ts', 'webgpu (composed): log-softmax/values:shape=7x5;axis=1;input=spread', true],
-    ['kernels/jacobian.ts', 'webgpu: softmax/values:shape=7x5;axis=1;input=spread', false],
-    ['kernels/jacobian.ts', 'webgpu: jacobian/lengths:shape=3x1..8;axis=1;input=narrow', true],
-    ['kernels/vjp.ts', 'webgpu: extremes/nearly-one-hot:operation=softmax.vjp', true],
-    ['kernels/softmax.ts', 'webgpu: log-sum-exp/values:shape=7x5;axis=1;input=spread', true],
-  ] as const)('of %s are tried by %s: %j', (file, name, expected) => {
-    expect(casesOf[file].test(name)).toBe(expected);
+  test('are comments around what they replace: each of them can take effect, or none', () => {
+    const inner = '$'.concat('{k ? /* wgsl */ `p % q` : 0}');
+    const text = `/* wgsl */ \`if (a / b - c > 1u) { x = select(y, ${inner}, m) & 255u; } // a\``;
+    const own: readonly Mutant[] = mutants(text, 'wgsl-in-ts').map((mutant, id) => ({ ...mutant, id: String(id) }));
+    expect(own.length).toBeGreaterThan(8);
+    const marked = withMarkers(text, own);
+    expect(withoutMarkers(marked)).toBe(text);
+    expect(own.map(({ id }) => withoutMarkers(marked, id))).toEqual(own.map((mutant) => apply(text, mutant)));
   });
 
   test('include those listed as equivalent', () => {
