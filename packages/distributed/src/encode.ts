@@ -7,11 +7,11 @@ const descrs: Readonly<Record<FloatDType, NpyDescr>> = { float16: '<f2', float32
 export interface NpyFile {
   /** @param data float64 for float64, else float32 */
   append(data: Float32Array | Float64Array): void;
-  /** @throws Error if the numbers are not as many as the shape has */
+  /** @throws Error naming the file if the numbers are not as many as its shape has */
   bytes(): Uint8Array;
 }
 
-export function npyFile(shape: readonly number[], dtype: FloatDType): NpyFile {
+export function npyFile(name: string, shape: readonly number[], dtype: FloatDType): NpyFile {
   const descr = descrs[dtype];
   const header = npyHeader(descr, shape);
   const count = shape.reduce((product, length) => product * length, 1);
@@ -25,17 +25,10 @@ export function npyFile(shape: readonly number[], dtype: FloatDType): NpyFile {
       filled += data.length;
     },
     bytes() {
-      if (filled !== count) throw new Error(`${filled} numbers computed for shape (${shape.join(', ')})`);
+      if (filled !== count) throw new Error(`${name}: ${filled} numbers computed for shape (${shape.join(', ')})`);
       return bytes;
     },
   };
-}
-
-/** The bytes of a .npy file. Data are float64 for float64, else float32. */
-export function encodeNpy(data: Float32Array | Float64Array, shape: readonly number[], dtype: FloatDType): Uint8Array {
-  const file = npyFile(shape, dtype);
-  file.append(data);
-  return file.bytes();
 }
 
 /** The numbers of a .npy file in memory. @throws ERR_VALUE naming the file */

@@ -1,6 +1,6 @@
 import { type Backend, SoftgradError } from '@softgrad/core';
 import { applyStatistics, columnsOf, computeStatistics } from './classes.js';
-import { decodeNpy, encodeNpy, npyFile } from './encode.js';
+import { decodeNpy, npyFile } from './encode.js';
 import { hashOf } from './hash.js';
 import { MismatchError } from './pins.js';
 import { reached } from './points.js';
@@ -44,7 +44,7 @@ async function statisticsStep(store: Store, plan: Plan, index: number): Promise<
   const name = shardName('statistics', index);
   reached('shard:computed', name);
   const path = runFiles.statistics(plan.out, index);
-  await putShard(store, plan, 'statistics', index, [{ path, bytes: statisticsFile(values, columnsOf(plan)) }]);
+  await putShard(store, plan, 'statistics', index, [statisticsPart(path, values, columnsOf(plan))]);
 }
 
 async function mergeStep(store: Store, plan: Plan): Promise<void> {
@@ -60,7 +60,7 @@ async function mergeStep(store: Store, plan: Plan): Promise<void> {
       const leaves = parts.map((values) => statisticsAt(values, row, columns));
       putStatistics(out, row, mergeTree(leaves, plan.options.temperature), columns);
     }
-    merged.push({ path: runFiles.merged(plan.out, block), bytes: statisticsFile(out, columns) });
+    merged.push(statisticsPart(runFiles.merged(plan.out, block), out, columns));
   }
   await putShard(store, plan, 'merge', 0, merged);
   reached('merge:done', shardName('merge', 0));
@@ -69,7 +69,7 @@ async function mergeStep(store: Store, plan: Plan): Promise<void> {
 async function applyStep(store: Store, plan: Plan, index: number, backend: Backend): Promise<void> {
   const shard = entry(applyShards(plan), 'apply', index);
   const inputs = openInputs(store, plan);
-  const parts = shard.parts.map((part) => ({ ...part, file: npyFile(part.shape, plan.options.dtype) }));
+  const parts = shard.parts.map((part) => ({ ...part, file: npyFile(part.path, part.shape, plan.options.dtype) }));
   const append: Append = (array, data) => parts.find((part) => part.array === array)?.file.append(data);
   const lossSum =
     plan.by === 'rows'
@@ -211,6 +211,8 @@ async function requireRecord(store: Store, { out }: Plan, step: Step, index: num
   );
 }
 
-function statisticsFile(values: Float64Array, columns: number): Uint8Array {
-  return encodeNpy(values, [values.length / columns, columns], 'float64');
+function statisticsPart(path: string, values: Float64Array, columns: number): NewPart {
+  const file = npyFile(path, [values.length / columns, columns], 'float64');
+  file.append(values);
+  return { path, bytes: file.bytes() };
 }
