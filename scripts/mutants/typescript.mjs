@@ -37,7 +37,7 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 /** The longest time of a test in each round, in milliseconds, of computing and waiting. */
 const rounds = [20, 200, 2000, 3_600_000];
 /** A process that has started no test for this time, and for 30 times the time of its slowest test, is considered to hang. */
-const silenceMs = 180_000;
+const silenceMs = 90_000;
 
 /**
  * Tries the mutants of a package, or of some of its files.

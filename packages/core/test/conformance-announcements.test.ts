@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
+import type { ExactBuffer } from '../conformance/exact.js';
 import { conformance, exact, faulty } from '../conformance/index.js';
+import type { Backend } from '../src/index.js';
 
 /**
  * For everything that a backend announces, the faulty backends that announce it falsely: strengths that are not there, and weaknesses
@@ -41,6 +44,27 @@ describe('a false announcement', () => {
     for (const { strength, weakness } of Object.values(misannounced)) {
       expect(strength.length).toBeGreaterThan(0);
       expect(names).toEqual(expect.arrayContaining([...strength, ...(weakness ?? [])]));
+    }
+  });
+
+  test('of subnormals that are flushed is right if one of the three kernels flushes them', async () => {
+    const right = (await exact.open()) as Backend<ExactBuffer>;
+    const flushing =
+      <A extends readonly unknown[]>(kernel: (out: ExactBuffer, ...rest: A) => unknown) =>
+      (out: ExactBuffer, ...rest: A) => {
+        kernel(out, ...rest);
+        out.data.set(out.data.map((value) => (Math.abs(value) < 2 ** -126 ? 0 : value)));
+      };
+    const supports = { ...right.supports, subnormals: 'flush' } as const;
+    for (const kernels of [
+      { softmax: flushing(right.softmax) },
+      { vjp: flushing(right.vjp) },
+      { jacobian: flushing(right.jacobian) },
+    ]) {
+      const cases = await conformance(delegate(right, { supports, ...kernels }) as Backend, { composed: false });
+      const [found] = cases.filter(({ id }) => id === 'supports/subnormals:declared=flush');
+      expect(found.skip).toBeNull();
+      await found.run();
     }
   });
 

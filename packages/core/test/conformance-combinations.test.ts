@@ -4,7 +4,7 @@ import { delegate } from '../conformance/delegate.js';
 import { cases, exact } from '../conformance/index.js';
 import { statedFor } from '../conformance/problem.js';
 import { checkEach } from '../conformance/sweep.js';
-import type { Backend } from '../src/index.js';
+import { type Backend, type ErrorCode, SoftgradError } from '../src/index.js';
 
 const ids = cases.filter(({ section }) => section === 'combinations').map(({ id }) => id);
 const groupOf = (id: string) => id.replace(/^combinations\//, '').replace(/;dtype=.*$/, '');
@@ -74,5 +74,14 @@ test('everything is checked before the first failure is reported', async () => {
     '2 of 3 combinations fail, the first with n=2: 2 is too large',
   );
   expect(checked).toEqual([1, 2, 3]);
+  // If every failure is that of a kernel that declines, its error is left as it is.
+  const failing = (...codes: readonly ErrorCode[]) =>
+    checkEach(codes, String, (code) => Promise.reject(new SoftgradError(code, code)));
+  await expect(failing('ERR_UNSUPPORTED', 'ERR_UNSUPPORTED')).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' });
+  for (const other of ['ERR_SHAPE', 'ERR_VALUE'] as const) {
+    await expect(failing(other, 'ERR_UNSUPPORTED')).rejects.toThrow(
+      `2 of 2 combinations fail, the first with ${other}: ${other}`,
+    );
+  }
   await checkEach([1], String, check);
 });

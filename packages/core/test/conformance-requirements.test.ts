@@ -158,6 +158,13 @@ describe('the cases that are skipped for a weakness', () => {
     );
   });
 
+  test('a basis: cases about its members say that there is none', async () => {
+    const bare = storageAndThreeKernels as Backend;
+    const ofBasis = cases.filter(({ section, id }) => section === 'basis' && !id.includes('dtype='));
+    expect(ofBasis.length).toBeGreaterThan(10);
+    for (const { run } of ofBasis) await expect(run(bare)).rejects.toThrow('the backend has no basis');
+  });
+
   test('a basis and kernels: nothing that works without them', async () => {
     const bare = storageAndThreeKernels as Backend;
     const skipped = await skippedOn(bare);

@@ -65,6 +65,18 @@ describe('the bound of softmax', () => {
   });
 });
 
+test('the bound of the Jacobian’s diagonal admits s (1 − s) up to a probability of ½, and not above', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const excess = 2 ** -16;
+  const boundOf = (p: number) => {
+    const s = [p, 1 - p + excess];
+    const expected = reference.softmaxJacobian(s, rows);
+    return tolerance.softmaxJacobianTolerance(precision, s, expected, rows)[0];
+  };
+  for (const p of [0.25, 0.5]) expect(boundOf(p) / (p * excess)).toBeCloseTo(1, 1);
+  expect(boundOf(0.5 + 2 ** -20) / (0.5 * excess)).toBeLessThan(0.1);
+});
+
 test('the bound of vjp admits the forms that avoid cancellation, and no other cotangent', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const s = reference.softmax([37.42994775023705, 0], rows);

@@ -39,14 +39,16 @@ test('a form, or a part of one, is possible exactly if some rank, axis and mask 
 const [softmaxValues] = operations.filter(({ family, member }) => family === 'softmax' && member === 'values');
 const options = { out: 'none', dtype: 'float32', isScalar: false, keepsEveryRow: false } as const;
 const seeds = Array.from({ length: 8 }, (_, k) => `seed ${k}`);
-const made = forms.flatMap((form) =>
-  seeds.map((seed) => {
-    const whole: TrialForm = { ...form, length: [3, 5], input: 'wide' };
-    return { form, trial: trialOf(softmaxValues, whole, { ...options, seed }) };
-  }),
-);
+const trialsOfForms = () =>
+  forms.flatMap((form) =>
+    seeds.map((seed) => {
+      const whole: TrialForm = { ...form, length: [3, 5], input: 'wide' };
+      return { form, trial: trialOf(softmaxValues, whole, { ...options, seed }) };
+    }),
+  );
 
 test('a trial has the rank, axis and length of its form, and small other dimensions', () => {
+  const made = trialsOfForms();
   for (const { form, trial } of made) {
     const { shape, axis, values } = trial.problem;
     expect(shape.length).toBe(form.rank);
@@ -75,6 +77,7 @@ test('a trial has the rank, axis and length of its form, and small other dimensi
 });
 
 test('the mask of a trial has the shape that its form names, and keeps about half of the entries', () => {
+  const made = trialsOfForms();
   const kept: number[] = [];
   for (const { form, trial } of made) {
     const { shape, axis, mask, parameters, rows } = trial.problem;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
 import { type BoundCase, conformance, exact, sections } from '../conformance/index.js';
 import type { Backend } from '../src/index.js';
 import { recording } from './recording.js';
@@ -16,6 +17,12 @@ const listed = new Map(lines.map((line) => [line.split(' ').at(-1), line]));
 const found = new Map<string, string>();
 const recorded = recording((await exact.open()) as Backend);
 
+/** Compares the line of a case. */
+function check(id: string, line: string): void {
+  if (!found.has(id)) found.set(id, line);
+  expect(line).toBe(listed.get(id));
+}
+
 /** The case with its line compared. What it does on a backend without fused kernels is not recorded. */
 function watched(bound: BoundCase): BoundCase {
   const { id, name } = bound;
@@ -24,11 +31,23 @@ function watched(bound: BoundCase): BoundCase {
     recorded.start();
     await bound.run();
     const inputs = recorded.digest();
-    const line = `${inputs} ${recorded.reads.length} ${await errorsOf(bound, recorded.reads)} ${id}`;
-    if (!found.has(id)) found.set(id, line);
-    expect(line).toBe(listed.get(id));
+    check(id, `${inputs} ${recorded.reads.length} ${await errorsOf(bound, recorded.reads)} ${id}`);
   };
   return { ...bound, run };
+}
+
+/** The message of the error that a run rejects with. */
+async function said(run: Promise<void>): Promise<string> {
+  return run.then(
+    () => 'passes',
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+}
+
+/** Of errors, with few digits of their numbers. */
+function digestOf(errors: readonly string[]): string {
+  const rounded = errors.join('\n').replace(/\d+(\.\d+)?(e[-+]?\d+)?/g, (digits) => Number(digits).toPrecision(4));
+  return createHash('sha256').update(rounded).digest('base64url').slice(0, 8);
 }
 
 /** A digest of the errors of a case in which one number is wrong: in each array that it reads, or in one of many. */
@@ -39,20 +58,37 @@ async function errorsOf({ id, run }: BoundCase, lengths: readonly number[]): Pro
   const errors: string[] = [];
   for (const read of tried.filter((k) => lengths[k] > 0)) {
     recorded.start(read, seed);
-    errors.push(
-      await run().then(
-        () => 'passes',
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      ),
-    );
+    errors.push(await said(run()));
   }
-  const rounded = errors.join('\n').replace(/\d+(\.\d+)?(e[-+]?\d+)?/g, (digits) => Number(digits).toPrecision(4));
-  return createHash('sha256').update(rounded).digest('base64url').slice(0, 8);
+  return digestOf(errors);
 }
 
 describe('the exact backend conforms', async () => {
   const cases = await conformance(recorded.backend, { required: true });
   for (const { name, run } of sections(cases.map(watched))) test(name, run);
+});
+
+describe('cases about what a backend lacks, on one that announces every weakness and has none', async () => {
+  const right = (await exact.open()) as Backend;
+  const { basis: _, kernels: __, readSync: ___, view: ____, ...least } = delegate(right, {});
+  const supports = {
+    ...right.supports,
+    dtypes: ['float32'],
+    inPlace: false,
+    subnormals: 'flush',
+    nonFinite: 'unspecified',
+    range: 'ordinary',
+  } as const;
+  const weak = recording({ ...least, supports } as Backend);
+  const known = new Set((await conformance(exact)).flatMap(({ id, skip }) => (skip === null ? [id] : [])));
+  for (const { id, skip, run } of await conformance(weak.backend, { composed: false })) {
+    if (skip !== null || known.has(id)) continue;
+    test(id, async () => {
+      weak.start();
+      const error = await said(run());
+      check(id, `${weak.digest()} ${weak.reads.length} ${digestOf([error])} ${id}`);
+    });
+  }
 });
 
 test('every case is listed, with its inputs and its errors', async () => {

@@ -206,6 +206,73 @@ describe('gradgradcheck detects mistakes', () => {
   });
 });
 
+describe('the tolerance of gradgradcheck', () => {
+  interface Parabola {
+    readonly scale?: number;
+    readonly centre?: number;
+    readonly constant?: number;
+  }
+
+  /** scale · (x − centre)² + constant */
+  const parabola = ({ scale = 0, centre = 0, constant = 0 }: Parabola) => ({
+    name: 'parabola',
+    forward: (x: Float64Array) => x.map((value) => scale * (value - centre) ** 2 + constant),
+    hvp(x: Tensor, g: Tensor, t: Tensor) {
+      const [cotangent, tangent] = [g.dataSync(), t.dataSync()];
+      const products = x.dataSync().map((_, i) => cotangent[i] * tangent[i] * 2 * scale);
+      return tensor(products, { backend, shape: x.shape, dtype: x.dtype });
+    },
+  });
+  const defaultStep = 2 ** (-52 / 6);
+
+  test.each([
+    ['float64', 1e-7, 2 ** -53],
+    ['float32', 5e-5, 2 ** -24],
+    ['float16', 2e-2, 2 ** -11],
+  ] as const)(
+    'in %s is a share of the largest derivative, 64 roundings of the directions, and the rounding of x and of the values',
+    async (dtype, share, rounding) => {
+      for (const { x, g, t, options, step, ...f } of [
+        { x: [1, -2], g: 2, t: 0.25, scale: 3, options: {}, step: defaultStep },
+        { x: [1, -2], g: 2, t: 0.25, scale: 3, options: { tolerance: 1e-4 }, step: defaultStep },
+        { x: [1, -2], g: 8, t: 0.25, options: {}, step: defaultStep },
+        { x: [1, -2], g: 0.25, t: 4, constant: 1e6, options: {}, step: defaultStep },
+        { x: [1, -2], g: 0.25, t: 4, constant: 1e6, options: { step: 1e-3 }, step: 1e-3 },
+        { x: [1, -2], g: 1, t: 1, constant: 1e6, options: { temperature: 0.25 }, step: defaultStep / 4 },
+        { x: [1, -2], g: 1, t: 1, constant: 1e6, options: { temperature: 4 }, step: defaultStep },
+        { x: [32768, 32760], g: 1, t: 1, scale: 2, centre: 32764, options: { tolerance: 0 }, step: defaultStep },
+        { x: [32768, 32760], g: 1, t: 1, scale: 2, centre: 32764, options: { tolerance: 0, step: 1e-4 }, step: 1e-4 },
+      ]) {
+        const like = (values: readonly number[]) => tensor([[...values]], { backend, dtype });
+        const { scale = 0, centre = 0, constant = 0 }: Parabola = f;
+        const report = await gradgradcheck(parabola(f), like(x), {
+          cotangent: like([-g, g / 2]),
+          tangent: like([t / 4, -t]),
+          ...options,
+        });
+        expect(report).toMatchObject({ checked: 2 });
+        const largest = Math.max(...report.entries.map(({ numeric }) => Math.abs(numeric)));
+        const values = Math.max(...x.map((value) => Math.abs(scale * (value - centre) ** 2 + constant)));
+        const relative = (options.tolerance ?? share) + (2 ** -50 * Math.max(...x.map(Math.abs))) / step;
+        const expected = relative * largest + 64 * rounding * g * t + (2 ** -48 * g * t * values) / step ** 2;
+        for (const { tolerance } of report.entries) expect(tolerance / expected).toBeCloseTo(1, 9);
+      }
+    },
+  );
+
+  test('leaves room for the rounding of x far from 0, and no more', async () => {
+    const x = double([[1e8 + 0.5, 1e8 - 2, 1e8 + 1.25]]);
+    const right = await gradgradcheck(softmax, x);
+    expect(right.ok).toBe(true);
+    const off = {
+      name: 'off',
+      forward: (values: Float64Array) => softmax(double([[...values]])).dataSync() as Float64Array,
+      hvp: () => double([right.entries.map(({ analytic }) => analytic * (1 + 1e-3))]),
+    };
+    expect((await gradgradcheck(off, x)).ok).toBe(false);
+  });
+});
+
 test('gradgradcheck leaves nothing behind', async () => {
   const counting = counted(backend as Backend);
   const x = tensor(rows, { backend: counting, dtype: 'float64' });

@@ -283,6 +283,11 @@ describe('tensors of onnxruntime', () => {
       },
     });
     expect(read(tensorOn('cpu'))).toEqual([[1], 'float32', [1]]);
+    // Other objects may have one of the two members.
+    const { data, ...plain } = { data: Float32Array.of(1), shape: [1], location: 'gpu-buffer', getData: () => {} };
+    for (const member of ['location', 'getData'] as const) {
+      expect(read({ data, shape: plain.shape, [member]: plain[member] })).toEqual([[1], 'float32', [1]]);
+    }
     expect(message(tensorOn('gpu-buffer'))).toEqual([
       'ERR_DTYPE',
       'tensor: the data of the onnxruntime tensor is on its device (gpu-buffer); if the tensor is called x, pass { data: await x.getData(), dims: x.dims, type: x.type }',

@@ -40,6 +40,10 @@ export function recording(right: Backend): Recording {
     Object.fromEntries(Object.entries(members).map(([name, member]) => [name, watched(name, member)])) as T;
   const { basis, kernels, readSync } = right;
   const backend = delegate(right, {
+    alloc(length, dtype) {
+      hash.update(`alloc ${length} ${dtype}`);
+      return right.alloc(length, dtype);
+    },
     write(buffer, host) {
       hash.update(`write ${host.length}`).update(bytesOf(host));
       right.write(buffer, host);

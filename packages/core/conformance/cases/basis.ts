@@ -1,5 +1,15 @@
 import { rowIndices, rowValues } from '../../reference/functions.js';
-import type { Backend, BinaryOp, Extent, FloatDType, Operand, ReduceOp, Rows, UnaryOp } from '../../src/index.js';
+import type {
+  Backend,
+  Basis,
+  BinaryOp,
+  Extent,
+  FloatDType,
+  Operand,
+  ReduceOp,
+  Rows,
+  UnaryOp,
+} from '../../src/index.js';
 import {
   type ConformanceCase,
   defineKernelCase,
@@ -137,7 +147,7 @@ async function unary(backend: Backend, op: UnaryOp, dtype: FloatDType, x: readon
   const precision = precisionOf(backend.supports, dtype);
   const expected = x.map(unaryFunctions[op]);
   const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
-    backend.basis?.unary(out, op, buffer, x.length),
+    basisOf(backend).unary(out, op, buffer, x.length),
   );
   assertClose(
     `basis.unary ${op} of [${x.join(', ')}]`,
@@ -157,7 +167,7 @@ async function binary(backend: Backend, op: BinaryOp, dtype: FloatDType, a: Side
     .map(({ values }) => ({ values, dtype }));
   const actual = await runKernel(backend, { length: expected.length, dtype }, operands, (out, buffers) => {
     const operand = boundTo(buffers);
-    backend.basis?.binary(out, op, operand(a), operand(b), extent);
+    basisOf(backend).binary(out, op, operand(a), operand(b), extent);
   });
   const tolerance = expected.map((value) => binaryTolerance(precision, op, value));
   assertClose(`basis.binary ${op}`, actual, expected, tolerance);
@@ -172,7 +182,7 @@ async function binaryNonFinite(backend: Backend, op: BinaryOp, dtype: FloatDType
     { values: pairs.map(({ b }) => b), dtype },
   ];
   const actual = await runKernel(backend, { length: pairs.length, dtype }, operands, (out, [left, right]) =>
-    backend.basis?.binary(out, op, { buffer: left, extent: whole }, { buffer: right, extent: whole }, whole),
+    basisOf(backend).binary(out, op, { buffer: left, extent: whole }, { buffer: right, extent: whole }, whole),
   );
   const expected = pairs.map(({ a, b }) => binaryFunctions[op](a, b));
   assertClose(`basis.binary ${op}`, actual, expected, new Float64Array(pairs.length));
@@ -191,7 +201,7 @@ async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: R
     return precision.stored(bound, reduced(row));
   });
   const actual = await runKernel(backend, { length: outer * inner, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
-    backend.basis?.reduce(out, op, buffer, rows),
+    basisOf(backend).reduce(out, op, buffer, rows),
   );
   assertClose(`basis.reduce ${op}`, actual, expected, tolerance);
 }
@@ -211,7 +221,7 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
     { values: row.values, dtype },
   ];
   const actual = await runKernel(backend, { length: 24, dtype }, operands, (out, [chosen, left, right]) =>
-    backend.basis?.select(
+    basisOf(backend).select(
       out,
       { buffer: chosen, extent: conditionExtent },
       { buffer: left, extent },
@@ -222,7 +232,7 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
   const expected = positions(extent).map((at) => valueAt(isChosen(at) ? a : row, at));
   assertClose('basis.select', actual, expected, new Float64Array(24));
   const constants = await runKernel(backend, { length: 24, dtype }, operands.slice(0, 1), (out, [chosen]) =>
-    backend.basis?.select(out, { buffer: chosen, extent: conditionExtent }, 2, -3, extent),
+    basisOf(backend).select(out, { buffer: chosen, extent: conditionExtent }, 2, -3, extent),
   );
   const chosen = positions(extent).map((at) => (isChosen(at) ? 2 : -3));
   assertClose('basis.select between constants', constants, chosen, new Float64Array(24));
@@ -238,7 +248,7 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
     { values: b, dtype },
   ];
   const actual = await runKernel(backend, { length: 4, dtype }, operands, (out, [condition, left, right]) =>
-    backend.basis?.select(
+    basisOf(backend).select(
       out,
       { buffer: condition, extent: whole },
       { buffer: left, extent: whole },
@@ -248,7 +258,7 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
   );
   assertClose('basis.select: values that are not selected have no effect', actual, [1, 2, 3, 4], new Float64Array(4));
   const removed = await runKernel(backend, { length: 4, dtype }, operands.slice(0, 2), (out, [condition, left]) =>
-    backend.basis?.select(
+    basisOf(backend).select(
       out,
       { buffer: condition, extent: whole },
       { buffer: left, extent: whole },
@@ -267,7 +277,7 @@ async function transpose(backend: Backend, dtype: FloatDType, rows: Rows): Promi
     ([o, i, c]) => x[(o * classes + c) * inner + i] ?? Number.NaN,
   );
   const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
-    backend.basis?.transpose(out, buffer, rows),
+    basisOf(backend).transpose(out, buffer, rows),
   );
   assertClose('basis.transpose', actual, expected, new Float64Array(x.length));
 }
@@ -277,10 +287,10 @@ async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
   const x = [1, -2, 0.5, 4];
   const operands = [{ values: [2, 2, 4, 0.25], dtype }];
   const actual = await runKernel(backend, { length: 4, dtype }, [...operands, { values: x, dtype }], (out, [b, a]) => {
-    backend.basis?.unary(a, 'neg', a, 4);
-    backend.basis?.binary(a, 'mul', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
-    backend.basis?.binary(b, 'sub', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
-    backend.basis?.select(out, { buffer: a, extent: whole }, { buffer: b, extent: whole }, 0, whole);
+    basisOf(backend).unary(a, 'neg', a, 4);
+    basisOf(backend).binary(a, 'mul', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
+    basisOf(backend).binary(b, 'sub', { buffer: a, extent: whole }, { buffer: b, extent: whole }, whole);
+    basisOf(backend).select(out, { buffer: a, extent: whole }, { buffer: b, extent: whole }, 0, whole);
   });
   assertClose('basis primitives whose out is one of their operands', actual, [0, 2, 0, 0], new Float64Array(4));
 }
@@ -318,4 +328,10 @@ function sideValues(side: Side, dtype: FloatDType, seed: string): ArrayLike<numb
 function boundTo(buffers: readonly unknown[]): (side: Side) => Operand<unknown> {
   let next = 0;
   return (side) => (typeof side === 'number' ? side : { buffer: buffers[next++], extent: side });
+}
+
+/** @throws Error on a backend to which the case does not apply */
+function basisOf<B>({ basis }: Backend<B>): Basis<B> {
+  if (basis === undefined) throw new Error('the backend has no basis');
+  return basis;
 }
