@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import type { Numbers } from './block.js';
 import {
   type ApplyPart,
@@ -10,10 +11,11 @@ import {
   weightedCrossEntropyPart,
   weightedLossOf,
 } from './from-statistics.js';
-import { checkMask, gradientScale, type Inputs, losses, type ShardResult } from './rows.js';
+import { type Arrays, checkMask, gradientScale, type Inputs } from './rows.js';
 import type { Plan } from './schema.js';
 import type { Shard } from './shards.js';
 import {
+  compensatedSum,
   leaf,
   putStatistics,
   type RowPart,
@@ -36,8 +38,21 @@ export async function computeStatistics(plan: Plan, range: Shard['range'], input
   const { rows, part } = await readBlock(plan, range, inputs);
   const columns = columnsOf(plan);
   const out = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; row++) putStatistics(out, row, leaf(part(row)), columns);
+  for (let row = 0; row < rows; row++) {
+    const own = part(row);
+    checkTarget(own, range.rows[0] + row, range.columns[0], plan);
+    putStatistics(out, row, leaf(own), columns);
+  }
   return out;
+}
+
+/** @throws ERR_VALUE for a target that the mask excludes */
+function checkTarget({ target, mask }: RowPart, row: number, firstClass: number, { options }: Plan): void {
+  if (target === null || target === undefined || mask?.[target] !== 0) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `row ${row}: the target is class ${firstClass + target}, which is masked; set it to ignoreIndex ${options.ignoreIndex}`,
+  );
 }
 
 /** How many numbers the statistics of a row have. */
@@ -50,13 +65,19 @@ function isWeighted({ options, inputs }: Plan): boolean {
   return options.target === 'probabilities' || inputs.weight !== undefined || (options.labelSmoothing ?? 0) > 0;
 }
 
+/** The results of a block: the numbers of every part, and the sum of the losses if there are any. */
+export interface BlockResult {
+  readonly data: Arrays;
+  readonly lossSum?: number;
+}
+
 /** The apply pass: the results of a block, given the statistics of its whole rows. Computed in float64 and rounded once to the dtype of the results. */
 export async function applyStatistics(
   plan: Plan,
   shard: Shard,
   inputs: Inputs,
   statistics: (row: number) => Statistics,
-): Promise<ShardResult> {
+): Promise<BlockResult> {
   const { operation, options } = plan;
   const block = await readBlock(plan, shard.range, inputs);
   const { temperature, dtype, reduction } = options;
@@ -70,7 +91,7 @@ export async function applyStatistics(
     return { data: { [operation]: perRow((row) => logSumExpOf(statistics(row), temperature)) } };
   }
   const first = shard.range.columns[0] === 0;
-  const result: ShardResult =
+  const result: BlockResult =
     operation === 'cross-entropy' && first
       ? losses(
           perRow((row) => {
@@ -162,4 +183,12 @@ function onRow(
 /** The index of the target within a range of classes; null if it is in another range. */
 function ownTarget(target: number, [start, end]: readonly [number, number]): number | null {
   return target >= start && target < end ? target - start : null;
+}
+
+/** The losses of rows as a result: as they are, or their sum. */
+function losses(loss: Float32Array | Float64Array, reduction: Plan['options']['reduction']): BlockResult {
+  if (reduction === 'none') return { data: { loss } };
+  const sum = compensatedSum();
+  for (const value of loss) sum.add(value);
+  return { data: {}, lossSum: sum.value() };
 }

@@ -2,6 +2,7 @@ import {
   type Backend,
   crossEntropy,
   type FloatDType,
+  isSoftgradError,
   logSoftmax,
   logSumExp,
   type MaskInput,
@@ -10,17 +11,17 @@ import {
   type Tensor,
   tensor,
 } from '@softgrad/core';
-import { type BlockReader, blockReader, type Numbers } from './block.js';
+import { type BlockReader, blockReader, type Numbers, type Range } from './block.js';
 import type { Input, Plan } from './schema.js';
 import type { Shard } from './shards.js';
 import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 
-/** The results of a shard: the numbers of every part, and the sum of the losses if there are any. */
-export interface ShardResult {
-  readonly data: Readonly<Record<string, Float32Array | Float64Array>>;
-  readonly lossSum?: number;
-}
+/** Receives results of a shard, in the order of the rows. Those of an array without a part are dropped. */
+export type Append = (array: string, data: Float32Array | Float64Array) => void;
+
+/** Numbers by the name of the array that they belong to. */
+export type Arrays = Readonly<Record<string, Float32Array | Float64Array>>;
 
 /** The opened inputs of a plan. */
 export interface Inputs {
@@ -43,25 +44,89 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
   };
 }
 
-/** Computes whole rows on a backend with the operations of core. */
-export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, backend: Backend): Promise<ShardResult> {
-  const { options } = plan;
-  const { rows } = shard.range;
-  const rest = plan.inputs.logits.shape.slice(1);
-  const shape = [rows[1] - rows[0], ...rest];
-  const dtype = computedIn(options.dtype);
-  if (!backend.supports.dtypes.includes(dtype)) {
+/**
+ * A shard is computed in strips with this many bytes of logits, so that only its results are in memory as a whole, and that memory for a strip is
+ * used again for the next: the operating system takes longer to provide new memory than a backend to fill it.
+ */
+const stripBytes = 8e6;
+
+/**
+ * Computes whole rows on a backend with the operations of core.
+ *
+ * @param append receives the results, strip by strip from the first row to the last
+ * @returns the sum of the losses if the plan asks for their sum or mean
+ */
+export async function computeRows(
+  plan: Plan,
+  { range }: Shard,
+  inputs: Inputs,
+  backend: Backend,
+  append: Append,
+): Promise<number | undefined> {
+  const { dtype, reduction } = plan.options;
+  if (!backend.supports.dtypes.includes(computedIn(dtype))) {
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${backend.name} does not compute in ${dtype}; expected another --backend or --dtype`,
+      `${backend.name} does not compute in ${computedIn(dtype)}; expected another --backend or --dtype`,
     );
   }
+  const shared = await readShared(inputs);
+  const sum = compensatedSum();
+  const reduced = plan.operation === 'cross-entropy' && reduction !== 'none';
+  const height = Math.max(1, Math.floor(stripBytes / (8 * inputs.logits.columns)));
+  for (let start = range.rows[0]; start < range.rows[1]; start += height) {
+    const rows = [start, Math.min(range.rows[1], start + height)] as const;
+    const results = await computeStrip(plan, { ...range, rows }, inputs, shared, backend);
+    for (const [array, data] of Object.entries(results)) {
+      if (reduced && array === 'loss') for (const value of data) sum.add(value);
+      else append(array, data);
+    }
+  }
+  return reduced ? sum.value() : undefined;
+}
+
+/** Operations count rows from the first that they are given. */
+function failIn([start, end]: Range['rows'], error: unknown): never {
+  if (!isSoftgradError(error)) throw error;
+  throw new SoftgradError(error.code, `rows ${start} to ${end - 1}: ${error.message}`, { cause: error });
+}
+
+/** What every strip uses as a whole. */
+interface Shared {
+  /** null if each row has its own mask. */
+  readonly mask: MaskInput | null;
+  readonly weight: Float64Array | null;
+}
+
+async function readShared({ mask, weight }: Inputs): Promise<Shared> {
+  const whole = ({ rows, columns }: BlockReader): Range => ({ rows: [0, rows], columns: [0, columns] });
+  return {
+    mask:
+      mask === null || mask.input.by === 'rows'
+        ? null
+        : { data: checkMask(await mask.read(whole(mask)), mask.input), shape: mask.input.shape },
+    weight: weight && Float64Array.from(await weight.read(whole(weight))),
+  };
+}
+
+async function computeStrip(
+  plan: Plan,
+  range: Range,
+  inputs: Inputs,
+  shared: Shared,
+  backend: Backend,
+): Promise<Arrays> {
+  const { options } = plan;
+  const { rows } = range;
+  const shape = [rows[1] - rows[0], ...plan.inputs.logits.shape.slice(1)];
+  const dtype = computedIn(options.dtype);
   const upload = async (reader: BlockReader): Promise<Tensor> =>
-    tensor(await reader.read(shard.range), { shape, dtype, backend });
+    tensor(await reader.read(range), { shape, dtype, backend });
   using logits = await upload(inputs.logits);
-  const mask = inputs.mask === null ? undefined : await readMask(inputs.mask, shard, shape);
+  const mask =
+    shared.mask ?? (inputs.mask && { data: checkMask(await inputs.mask.read(range), inputs.mask.input), shape });
   const { axis, temperature } = options;
-  const settings = { axis, temperature, mask };
+  const settings = { axis, temperature, mask: mask ?? undefined };
   switch (plan.operation) {
     case 'softmax':
       return single(plan, softmax(logits, settings));
@@ -87,15 +152,14 @@ export async function computeRows(plan: Plan, shard: Shard, inputs: Inputs, back
               dtype: 'int32',
               backend,
             });
-      const weight = inputs.weight && (await inputs.weight.read({ rows: [0, 1], columns: [0, inputs.weight.columns] }));
-      return crossEntropyRows(plan, logits, target, mask, weight && Float64Array.from(weight));
+      return crossEntropyRows(plan, logits, target, settings.mask, shared.weight).catch((error) => failIn(rows, error));
     }
   }
 }
 
-async function single({ operation }: Plan, result: Tensor): Promise<ShardResult> {
+async function single({ operation }: Plan, result: Tensor): Promise<Arrays> {
   using held = result;
-  return { data: { [operation]: floats(await held.data()) } };
+  return { [operation]: floats(await held.data()) };
 }
 
 async function crossEntropyRows(
@@ -104,25 +168,22 @@ async function crossEntropyRows(
   target: Tensor,
   mask: MaskInput | undefined,
   weight: Float64Array | null,
-): Promise<ShardResult> {
-  const { axis, temperature, ignoreIndex, labelSmoothing, reduction, gradient: wanted } = options;
+): Promise<Arrays> {
+  const { axis, temperature, ignoreIndex, labelSmoothing, gradient: wanted } = options;
   const settings = {
     ...{ axis, temperature, mask, ignoreIndex, labelSmoothing, weight: weight ?? undefined },
     reduction: 'none',
   } as const;
   if (wanted === false) {
     using loss = crossEntropy.loss(logits, target, settings);
-    return losses(floats(await loss.data()), reduction);
+    return { loss: floats(await loss.data()) };
   }
   const both = crossEntropy(logits, target, settings);
   using loss = both.loss;
   using gradient = both.gradient;
-  const entries = floats(await gradient.data());
-  const scale = gradientScale(options);
-  const result = losses(floats(await loss.data()), reduction);
   return {
-    ...result,
-    data: { ...result.data, gradient: scaled(entries, scale) },
+    loss: floats(await loss.data()),
+    gradient: scaled(floats(await gradient.data()), gradientScale(options)),
   };
 }
 
@@ -130,14 +191,6 @@ async function crossEntropyRows(
 function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
   if (scale === 1) return entries;
   return scale === 0 ? entries.fill(0) : entries.map((entry) => entry * scale);
-}
-
-/** The losses of rows as a result: as they are, or their sum. */
-export function losses(loss: Float32Array | Float64Array, reduction: Plan['options']['reduction']): ShardResult {
-  if (reduction === 'none') return { data: { loss } };
-  const sum = compensatedSum();
-  for (const value of loss) sum.add(value);
-  return { data: {}, lossSum: sum.value() };
 }
 
 /** The factor for the gradient of the sum of the losses. */
@@ -149,13 +202,6 @@ export function gradientScale({ reduction, counted = 0 }: Plan['options']): numb
 /** float16 is computed in float32 and rounded, on every backend, so that all backends give the same result. */
 function computedIn(dtype: FloatDType): FloatDType {
   return dtype === 'float16' ? 'float32' : dtype;
-}
-
-async function readMask(reader: BlockReader, { range }: Shard, shape: readonly number[]): Promise<MaskInput> {
-  const { input, rows, columns } = reader;
-  const own = input.by === 'rows';
-  const values = await reader.read(own ? range : { rows: [0, rows], columns: [0, columns] });
-  return { data: checkMask(values, input), shape: own ? shape : input.shape };
 }
 
 /** @throws ERR_VALUE for an entry that is neither true nor false */

@@ -1,10 +1,10 @@
-import { type Backend, SoftgradError, sizeOf } from '@softgrad/core';
+import { type Backend, SoftgradError } from '@softgrad/core';
 import { applyStatistics, columnsOf, computeStatistics } from './classes.js';
-import { decodeNpy, encodeNpy } from './encode.js';
+import { decodeNpy, encodeNpy, npyFile } from './encode.js';
 import { hashOf } from './hash.js';
 import { MismatchError } from './pins.js';
 import { reached } from './points.js';
-import { computeRows, type Inputs, openInputs, type ShardResult } from './rows.js';
+import { type Append, computeRows, type Inputs, openInputs } from './rows.js';
 import { isDone, putJson, readPins, readRecord, runFiles } from './run-folder.js';
 import type { Manifest, Plan, ShardRecord, Step } from './schema.js';
 import { applyShards, blocksOf, idOf, resultArrays, rowBlocks, type Shard, shardName } from './shards.js';
@@ -69,25 +69,31 @@ async function mergeStep(store: Store, plan: Plan): Promise<void> {
 async function applyStep(store: Store, plan: Plan, index: number, backend: Backend): Promise<void> {
   const shard = entry(applyShards(plan), 'apply', index);
   const inputs = openInputs(store, plan);
-  const result =
+  const parts = shard.parts.map((part) => ({ ...part, file: npyFile(part.shape, plan.options.dtype) }));
+  const append: Append = (array, data) => parts.find((part) => part.array === array)?.file.append(data);
+  const lossSum =
     plan.by === 'rows'
-      ? await computeRows(plan, shard, inputs, backend)
-      : await applyMerged(store, plan, shard, inputs);
+      ? await computeRows(plan, shard, inputs, backend, append)
+      : await applyMerged(store, plan, shard, inputs, append);
   reached('shard:computed', shardName('apply', index));
-  const parts = shard.parts.map(({ array, path, shape }) => {
-    const data = result.data[array];
-    if (data === undefined || data.length !== sizeOf(shape)) {
-      throw new Error(`${path}: ${data?.length} numbers computed for shape (${shape.join(', ')})`);
-    }
-    return { path, bytes: encodeNpy(data, shape, plan.options.dtype) };
-  });
-  await putShard(store, plan, 'apply', index, parts, result.lossSum);
+  const written = parts.map(({ path, file }) => ({ path, bytes: file.bytes() }));
+  await putShard(store, plan, 'apply', index, written, lossSum);
 }
 
-async function applyMerged(store: Store, plan: Plan, shard: Shard, inputs: Inputs): Promise<ShardResult> {
+async function applyMerged(
+  store: Store,
+  plan: Plan,
+  shard: Shard,
+  inputs: Inputs,
+  append: Append,
+): Promise<number | undefined> {
   const block = rowBlocks(plan).findIndex(({ rows }) => rows[0] === shard.range.rows[0]);
   const values = await readChecked(store, plan, 'merge', 0, runFiles.merged(plan.out, block));
-  return applyStatistics(plan, shard, inputs, (row) => statisticsAt(values, row, columnsOf(plan)));
+  const { data, lossSum } = await applyStatistics(plan, shard, inputs, (row) =>
+    statisticsAt(values, row, columnsOf(plan)),
+  );
+  for (const [array, numbers] of Object.entries(data)) append(array, numbers);
+  return lossSum;
 }
 
 /** The manifest is written when all parts exist; then temporary files of interrupted writers are removed. */

@@ -92,6 +92,25 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
   });
 });
 
+test('rows of several strips: a shard with more logits than are computed at once', async () => {
+  using work = workspace();
+  const [many, wide] = [3, 400_000];
+  const large = Float32Array.from({ length: many * wide }, (_, i) => ((i * 7919) % 4001) / 400 - 5);
+  const mask = Uint8Array.from({ length: many * wide }, (_, i) => (i % 11 === 4 ? 0 : 1));
+  const chosen = Int32Array.of(8, 399_999, 13);
+  work.write('logits.npy', [many, wide], large);
+  work.write('mask.npy', [many, wide], mask, '|b1');
+  work.write('labels.npy', [many], chosen, '<i4');
+  const files = { mask: ['mask.npy'], target: ['labels.npy'] };
+  await work.compute(await work.plan({ operation: 'cross-entropy', ...files, reduction: 'sum', out: 'out' }));
+  const manifest = await readManifest(work.store, 'out');
+  expect(manifest?.arrays.gradient?.parts).toHaveLength(1);
+  const shape = [many, wide];
+  const expected = crossEntropy(tensor(large, { shape }), chosen, { mask: { data: mask, shape }, reduction: 'sum' });
+  expect((await work.read('out', 'gradient')).data).toEqual(await expected.gradient.data());
+  expectWithin([Number(manifest?.values.loss)], await expected.loss.data(), 4);
+});
+
 /** A bound in ULP of float32, of what is above 1/64. */
 function expectWithin(actual: ArrayLike<number>, expected: ArrayLike<number>, bound: number) {
   expect(actual.length).toBe(expected.length);

@@ -172,9 +172,10 @@ describe('a submitted run', () => {
       queue: queueName('cpu'),
     });
     client.disconnect();
-    await expect(folderOf('0'.repeat(32), { redis })).rejects.toThrow(
-      `${'0'.repeat(32)}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
-    );
+    await expect(folderOf('0'.repeat(32), { redis })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `${'0'.repeat(32)}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
+    });
   });
 });
 
@@ -271,7 +272,10 @@ describe('waiting for a run', () => {
         queueMicrotask(() => abort.abort());
       },
     });
-    await expect(waiting).rejects.toThrow(`stopped waiting for run ${idOf(plan)}, which continues`);
+    await expect(waiting).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `stopped waiting for run ${idOf(plan)}, which continues`,
+    });
     expect(seen).toEqual([{ step: 'statistics', done: 1, total: 2 }]);
   });
 
@@ -280,7 +284,8 @@ describe('waiting for a run', () => {
       await send(plan);
       for (const reason of ['first', 'second', 'the reason'])
         await (await take()).moveToFailed(new UnrecoverableError(reason), token, false);
-      await expect(waitFor(plan, { ...options(), interval: 1 })).rejects.toThrow(/^the reason$/);
+      const waiting = waitFor(plan, { ...options(), interval: 1 });
+      await expect(waiting).rejects.toMatchObject({ code: 'ERR_VALUE', message: 'the reason' });
     }
   });
 
@@ -291,7 +296,7 @@ describe('waiting for a run', () => {
     const seen: Progress[] = [];
     const wait = (run: Plan) =>
       waitFor(run, { ...options(), interval: 1, onProgress: (progress) => seen.push(progress) });
-    await expect(wait(plan)).rejects.toThrow(lost(plan));
+    await expect(wait(plan)).rejects.toMatchObject({ code: 'ERR_VALUE', message: lost(plan) });
     expect(seen).toEqual([]);
     // Between the merge and the steps that it submits there is no job.
     const classes = await byClasses('classes');

@@ -115,6 +115,26 @@ describe('results', () => {
     await expect(work.compute(wrong)).rejects.toThrow('wrong.npy: the mask has 2; expected true or 1');
   });
 
+  test('a target that the mask excludes is an error that names its row, by rows and by classes', async () => {
+    using work = written();
+    const kept = Uint8Array.from({ length: classes }, (_, j) => (j === 3 ? 0 : 1));
+    work.write('row.npy', [classes], kept, '|b1');
+    work.write(
+      'targets.npy',
+      [rows],
+      Int32Array.from({ length: rows }, (_, row) => (row === 5 ? 3 : 4)),
+      '<i4',
+    );
+    const files = { operation: 'cross-entropy', mask: ['row.npy'], target: ['targets.npy'] } as const;
+    for (const [options, message] of [
+      [byRows, /^rows \d+ to \d+: crossEntropy: target \d+ is class 3, which is masked; set it to ignoreIndex -100/],
+      [byClasses, /^row 5: the target is class 3, which is masked; set it to ignoreIndex -100/],
+    ] as const) {
+      await expect(work.compute(await work.plan({ ...options, ...files, out: 'refused' }))).rejects.toThrow(message);
+      rmSync(work.path('refused'), { recursive: true, force: true });
+    }
+  });
+
   test('one row that is split by classes, to a scalar and to a vector', async () => {
     using work = written();
     const vector = logits.subarray(0, 50);
