@@ -96,6 +96,7 @@ export async function runTypeScriptMutants(
       // If an interrupted run continues, these are the mutants with which it measured the tests.
       const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
       const toTry = present.filter(({ key }) => keys.has(key));
+      programsByCode(copy.folder);
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
       casesAsTests(copy.folder, oneCaseOf);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
@@ -148,7 +149,6 @@ async function instrument(files, chosen) {
     .filter(({ mutate }) => mutate.length > 0);
   const { mutants, written } = await instrumented(changed);
   for (const { name, content } of written) writeFileSync(name, content);
-  for (const { name, file } of files) if (file === 'src/pipelines.ts') programsByCode(name);
   return mutants;
 }
 
@@ -156,7 +156,9 @@ async function instrument(files, chosen) {
  * Changes the copy of backend-webgpu so that it finds compiled kernels by their WGSL instead of by their key. Otherwise a kernel that a backend
  * has compiled without a mutant would hide the mutants in the code that generates it.
  */
-function programsByCode(path) {
+function programsByCode(folder) {
+  const path = join(folder, 'src', 'pipelines.ts');
+  if (!existsSync(path)) return;
   const text = readFileSync(path, 'utf8');
   // A key stands for one kernel as long as the same mutant is active: a mutant may give two kernels the same key.
   const lookUp = [
