@@ -349,6 +349,7 @@ describe('a file of a run that is not what it should be', () => {
         `${step}-000005: the plan has ${count} shards of this step`,
       ]);
     await runStep(work.store, plan, backend, 'finish', 0);
+    expect(await removeDamaged(work.store, plan)).toEqual([]);
     expect(await verify(work.store, 'out')).toMatchObject({ finished: true, sound: 3 });
   });
 

@@ -311,12 +311,13 @@ describe('errors of an S3 server', () => {
   test('paths of arguments are relative to the bucket and its prefix, without empty parts', () => {
     const { name, locate } = s3Store('s3://bucket/a//b/', { client: {} as never });
     expect(name).toBe('s3://bucket/a/b');
-    expect(['x', './x/.//y', `${name}/x//y`, `${name}/./x`, 'x/*.npy', '.'].map(locate)).toEqual([
+    expect(['x', './x/.//y', `${name}/x//y`, `${name}/./x`, 'x/*.npy', 'x/s3://y', '.'].map(locate)).toEqual([
       'x',
       'x/y',
       'x/y',
       'x',
       'x/*.npy',
+      'x/s3:/y',
       '',
     ]);
     for (const path of ['/x', '..', 'x/..', `${name}/../y`, 's3://bucket/a/bc', 's3://bucket', `${name}`]) {

@@ -79,6 +79,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(plan)).toEqual({ wait: ['apply 0', 'apply 1'], 'waiting-children': ['finish 0'] });
     for (const { id, name, data, opts } of await queue.getJobs([...states])) {
       expect(id).toBe(jobId(idOf(plan), data.step, data.index));
+      expect([id, idOf(plan)].map(String)).toEqual([1, 2].map(() => expect.stringMatching(/^[0-9a-f]{32}$/)));
       expect([name, data]).toEqual([data.step, { run: idOf(plan), out: 'out', step: data.step, index: data.index }]);
       expect(opts).toMatchObject({ attempts: 3, backoff: { type: 'exponential', delay: hour } });
       const isLast = data.step === 'finish';
@@ -332,6 +333,24 @@ describe('a worker', () => {
       `failed cancelled: finish-000000: cancelled: the run was cancelled (and 1 more); all others are computed, softgrad run --resume cancelled tries again`,
     ]);
     expect(events(worker.lines, 'started')).toHaveLength(5);
+  });
+});
+
+describe('a worker that has died', () => {
+  testInQueue('is reported by the worker that gets its shard', async () => {
+    const plan = await byRows();
+    await send(plan);
+    await work.store.putOnce('out/cancelled.json', new Uint8Array());
+    const { id } = await take();
+    // Its lock has expired.
+    const client = new Redis(redis);
+    await client.del(`bull:${queueName('cpu')}:${id}:lock`);
+    client.disconnect();
+    await using worker = await startWorkerHere({ ...options(), lockDuration: 40 });
+    await eventually(() =>
+      expect(worker.lines).toContain(`lost the worker of job ${id} does not respond; another worker gets the job`),
+    );
+    await eventually(() => expect(worker.lines).toContain('failed out: apply-000000: out: the run was cancelled'));
   });
 });
 
