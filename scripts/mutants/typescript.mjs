@@ -96,10 +96,10 @@ export async function runTypeScriptMutants(
       // If an interrupted run continues, these are the mutants with which it measured the tests.
       const present = await instrument(files, open.length > chosen.length / 2 ? chosen : open);
       const toTry = present.filter(({ key }) => keys.has(key));
+      programsByCode(copy.folder);
       const keyOf = new Map(toTry.map(({ id, key }) => [id, key]));
       casesAsTests(copy.folder, oneCaseOf);
       watchMemos(copy.folder);
-      programsByCode(copy.folder);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
       const kind = hash(tests, String(oneCaseOf), ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
@@ -151,6 +151,27 @@ async function instrument(files, chosen) {
   const { mutants, written } = await instrumented(changed);
   for (const { name, content } of written) writeFileSync(name, content);
   return mutants;
+}
+
+/**
+ * Changes the copy of backend-webgpu so that it finds compiled kernels by their WGSL instead of by their key. Otherwise a kernel that a backend
+ * has compiled without a mutant would hide the mutants in the code that generates it.
+ */
+function programsByCode(folder) {
+  const path = join(folder, 'src', 'pipelines.ts');
+  if (!existsSync(path)) return;
+  const text = readFileSync(path, 'utf8');
+  // A key stands for one kernel as long as the same mutant is active: a mutant may give two kernels the same key.
+  const lookUp = [
+    'get(name, make) {',
+    'const codes = (compiled.codes ??= new Map());',
+    "const own = [globalThis.__stryker__?.activeMutant ?? '', name].join();",
+    'if (!codes.has(own)) codes.set(own, make().code);',
+    'const key = codes.get(own);',
+  ];
+  const changed = text.replace('get(key, make) {', lookUp.join(' '));
+  if (changed === text) throw new Error(`${path} has no cache of kernels by key`);
+  writeFileSync(path, changed);
 }
 
 /** The files that the patterns name, and the lines of each that are mutated. */
@@ -223,27 +244,6 @@ function watchMemos(folder) {
     value === 'compute()' ? '= results.compute(compute);' : `= globalThis.__stryker__.memo(${value});`,
   );
   writeFileSync(path, watched);
-}
-
-/**
- * Changes the copy of backend-webgpu so that it finds compiled kernels by their WGSL instead of by their key. Otherwise a kernel that a backend
- * has compiled without a mutant would hide the mutants in the code that generates it.
- */
-function programsByCode(folder) {
-  const path = join(folder, 'src', 'pipelines.ts');
-  if (!existsSync(path)) return;
-  const text = readFileSync(path, 'utf8');
-  // A key stands for one kernel as long as the same mutant is active: a mutant may give two kernels the same key.
-  const lookUp = [
-    'get(name, make) {',
-    'const codes = (compiled.codes ??= new Map());',
-    "const own = [globalThis.__stryker__?.activeMutant ?? '', name].join();",
-    'if (!codes.has(own)) codes.set(own, make().code);',
-    'const key = codes.get(own);',
-  ];
-  const changed = text.replace('get(key, make) {', lookUp.join(' '));
-  if (changed === text) throw new Error(`${path} has no cache of kernels by key`);
-  writeFileSync(path, changed);
 }
 
 /** Measures the tests, unless an interrupted run has measured the same tests with the same mutants. */

@@ -220,6 +220,21 @@ describe('work distribution', () => {
     expect(results[0]).toEqual(results[1]);
   });
 
+  test('invocations that share nothing do not wait for each other', async () => {
+    const bench = await openNull();
+    // A row for each invocation; the target of a row is loaded once for all of its invocations.
+    const rows = { outer: 65, classes: 3, inner: 1 };
+    for (const [name, waits] of [
+      ['softmax', false],
+      ['vjp', false],
+      ['crossEntropy', true],
+    ] as const) {
+      enqueue(bench, name, rows);
+      expect([name, programOf(bench, name).includes('workgroupBarrier')]).toEqual([name, waits]);
+    }
+    bench.close();
+  });
+
   test('elements are loaded four at a time if the length of a row is a multiple of 4', async () => {
     const bench = await openNull();
     for (const [classes, four] of [

@@ -28,11 +28,14 @@ test('a less accurate exp is announced as less accurate', async () => {
   expect(expUlp.base).toBeGreaterThan(10);
 });
 
-test('a device that loses infinities is announced as unspecified', async () => {
-  const { nonFinite } = await supportsWith((code) =>
-    code.replace('bitcast<f32>(a) * bitcast<f32>(b)', 'clamp(bitcast<f32>(a) * bitcast<f32>(b), LOWEST, -LOWEST)'),
-  );
-  expect(nonFinite).toBe('unspecified');
+const product = 'bitcast<f32>(a) * bitcast<f32>(b)';
+test.each([
+  ['infinite results', `clamp(${product}, LOWEST, -LOWEST)`],
+  ['the operand Infinity', `select(${product}, 0.0, a == 0x7f800000u)`],
+  ['the operand −Infinity', `select(${product}, 0.0, a == 0xff800000u)`],
+  ['NaN beside 0', `select(${product}, 0.0, b == 0u)`],
+])('a device that loses %s is announced as unspecified', async (_, lossy) => {
+  expect((await supportsWith((code) => code.replace(product, lossy))).nonFinite).toBe('unspecified');
 });
 
 /** WGSL that gives the smallest subnormal number instead of 0: of products, and of softmax. */

@@ -93,9 +93,9 @@ export function weightedLossOf(row: Statistics, temperature: number, weighted: W
   return mix(({ gap }) => gap) / temperature + Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax);
 }
 
-/** The factors of w y and of w: 1 − ε, and ε divided by the number of classes that the mask keeps. */
+/** The factors of w y and of w: 1 − ε, and ε divided by the number of classes that the mask keeps. If it keeps none, no entry reads them. */
 function mixOf({ labelSmoothing }: WeightedTarget, kept: number): readonly [certain: number, share: number] {
-  return [1 - labelSmoothing, kept === 0 ? 0 : labelSmoothing / kept];
+  return [1 - labelSmoothing, labelSmoothing / kept];
 }
 
 function fill(

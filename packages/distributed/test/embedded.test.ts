@@ -50,8 +50,10 @@ describe('a run on threads', () => {
     using work = workspace();
     for (const name of ['a', 'b', 'c']) work.write(`${name}.npy`, [1, 4], new Float32Array(4));
     const plan = await work.plan({ operation: 'softmax', logits: ['a.npy', 'b.npy', 'c.npy'] });
+    const causes: string[] = [];
     const message = async () => {
       const error = await work.run(plan).catch((cause: unknown) => cause);
+      if (isSoftgradError(error) && error.cause instanceof Error) causes.push(error.cause.message);
       return isSoftgradError(error) && [error.code, error.message.replace(/ from .* to .*;/, ' …;')];
     };
     const changed = (file: string, others: string) => [
@@ -60,6 +62,7 @@ describe('a run on threads', () => {
     ];
     for (const name of ['a', 'b']) utimesSync(work.path(`${name}.npy`), 1000, 1000);
     expect(await message()).toEqual(changed('a.npy', ' (and 1 more)'));
+    expect(causes).toEqual([expect.stringMatching(/^a\.npy: changed since .* another --out$/)]);
     expect(await pendingOf(work.store, plan)).toMatchObject({ apply: [0, 1] });
     utimesSync(work.path('a.npy'), 1e9, 1e9);
     expect(await message()).toEqual(changed('b.npy', ''));
@@ -74,10 +77,12 @@ describe('a run on threads', () => {
     expect(await work.run(plan, 1, { index: 0, of: 2, pass: 'statistics' })).toMatchObject({ run: idOf(plan) });
   });
 
-  test('in shares by classes computes only statistics in the first pass', async () => {
+  test('in shares by classes computes statistics in the first pass, and only there', async () => {
     using work = written();
     const plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 12 });
     expect(await work.run(plan, 1, { index: 1, of: 3, pass: 'statistics' })).toBeNull();
+    const applying = work.run(plan, 1, { index: 0, of: 3, pass: 'apply' });
+    await expect(applying).rejects.toThrow('out/records/statistics-000000.json: missing');
     expect(await pendingOf(work.store, plan)).toEqual({
       statistics: [0, 2, 3],
       merge: [0],
@@ -197,9 +202,7 @@ describe('a shard', () => {
     const { backend } = await changed({ read });
     await putPlan(work.store, plan);
     await checkPins(work.store, plan, own);
-    await expect(runStep(work.store, plan, backend, 'apply', 0)).rejects.toThrow(
-      'out/softmax/part-000000.npy: 7 numbers computed for shape (2, 4)',
-    );
+    await expect(runStep(work.store, plan, backend, 'apply', 0)).rejects.toThrow('7 numbers computed for shape (2, 4)');
     expect(await work.store.list('out/softmax')).toEqual([]);
   });
 

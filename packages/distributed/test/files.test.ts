@@ -349,7 +349,26 @@ describe('a file of a run that is not what it should be', () => {
         `${step}-000005: the plan has ${count} shards of this step`,
       ]);
     await runStep(work.store, plan, backend, 'finish', 0);
+    expect(await removeDamaged(work.store, plan)).toEqual([]);
     expect(await verify(work.store, 'out')).toMatchObject({ finished: true, sound: 3 });
+  });
+
+  test('is named if it is a part of the statistics, of the shards or of the merge', async () => {
+    using work = workspace();
+    work.write('logits.npy', [3, 8], Float32Array.from(noise(24)));
+    const plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 48 });
+    await work.compute(plan);
+    const backend = await cpu.open();
+    for (const [path, step] of [
+      ['out/statistics/part-000001.npy', 'merge'],
+      ['out/statistics/merged-000000.npy', 'apply'],
+    ] as const) {
+      writeFileSync(work.path(path), 'other bytes');
+      expect(await refusal(runStep(work.store, plan, backend, step, 0))).toEqual([
+        'ERR_VALUE',
+        `${path}: corrupt; softgrad run --resume out computes it again`,
+      ]);
+    }
   });
 
   test('is reported as what it is, and removed', async () => {

@@ -246,6 +246,16 @@ describe('every operation', () => {
   );
 });
 
+test.each([false, true])('a mean over no rows is NaN, and its gradient 0 (by classes: %s)', async (shardClasses) => {
+  using work = workspace();
+  work.write('logits.npy', [2, 4], Float32Array.of(1, 2, 3, Number.NaN, 0, 0, 1, Number.POSITIVE_INFINITY));
+  work.write('labels.npy', [2], Int32Array.of(-100, -100), '<i4');
+  const plan = await work.plan({ operation: 'cross-entropy', target: ['labels.npy'], shardClasses, shardBytes: 16 });
+  await work.compute(plan);
+  expect((await readManifest(work.store, 'out'))?.values).toEqual({ loss: 'NaN' });
+  expect((await work.read('out', 'gradient')).data).toEqual(new Float32Array(8));
+});
+
 describe('errors of an S3 server', () => {
   const coded = (code: unknown, message = 'what happened') => Object.assign(new Error(message), { code });
   const answered = (httpStatusCode: unknown, name = 'Peculiar') =>
@@ -301,12 +311,13 @@ describe('errors of an S3 server', () => {
   test('paths of arguments are relative to the bucket and its prefix, without empty parts', () => {
     const { name, locate } = s3Store('s3://bucket/a//b/', { client: {} as never });
     expect(name).toBe('s3://bucket/a/b');
-    expect(['x', './x/.//y', `${name}/x//y`, `${name}/./x`, 'x/*.npy', '.'].map(locate)).toEqual([
+    expect(['x', './x/.//y', `${name}/x//y`, `${name}/./x`, 'x/*.npy', 'x/s3://y', '.'].map(locate)).toEqual([
       'x',
       'x/y',
       'x/y',
       'x',
       'x/*.npy',
+      'x/s3:/y',
       '',
     ]);
     for (const path of ['/x', '..', 'x/..', `${name}/../y`, 's3://bucket/a/bc', 's3://bucket', `${name}`]) {

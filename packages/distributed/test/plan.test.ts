@@ -114,6 +114,7 @@ describe('errors name the file and the position', () => {
     work.write('ones.npy', [4, 3], new Int32Array(12).fill(1), '<i4');
     work.write('infinite.npy', [3], Float32Array.of(1, Infinity, 1));
     work.write('one.npy', [1], Int32Array.of(0), '<i4');
+    work.write('scalar.npy', [], Float32Array.of(1));
     work.write('row-1.npy', [2], new Float32Array(2));
     work.write('row-2.npy', [1], new Float32Array(1));
     work.write('negative.npy', [4], Int32Array.of(0, -1, 1, 2), '<i4');
@@ -239,6 +240,11 @@ describe('errors name the file and the position', () => {
       'ERR_SHAPE',
     ],
     [
+      { operation: 'softmax', logits: ['vector.npy'], shardClasses: true, mask: ['scalar.npy'] },
+      'scalar.npy: the mask has shape (); expected (4,)',
+      'ERR_SHAPE',
+    ],
+    [
       { operation: 'cross-entropy', target: ['one.npy'] },
       'one.npy: the target has shape (1,); expected (4,)',
       'ERR_SHAPE',
@@ -252,6 +258,13 @@ describe('errors name the file and the position', () => {
       'fraction.npy: the target of row 3 is 0.5; expected a class index from 0 to 2, or -100 to ignore the row',
     ],
   ] as const)('%j', refused);
+
+  test('of a file that is removed after it was found', async () => {
+    using work = workspace();
+    const store = { ...work.store, match: async () => ['gone.npy'] };
+    const plan = createPlan(store, { operation: 'softmax', logits: ['*.npy'], out: 'out', backend: 'cpu' });
+    await expect(plan).rejects.toMatchObject({ code: 'ERR_VALUE', message: expect.stringMatching(/^gone\.npy: /) });
+  });
 
   test('of a target that is read in several pieces', async () => {
     using work = workspace();

@@ -79,6 +79,7 @@ describe('a submitted run', () => {
     expect(await jobsOf(plan)).toEqual({ wait: ['apply 0', 'apply 1'], 'waiting-children': ['finish 0'] });
     for (const { id, name, data, opts } of await queue.getJobs([...states])) {
       expect(id).toBe(jobId(idOf(plan), data.step, data.index));
+      expect([id, idOf(plan)].map(String)).toEqual([1, 2].map(() => expect.stringMatching(/^[0-9a-f]{32}$/)));
       expect([name, data]).toEqual([data.step, { run: idOf(plan), out: 'out', step: data.step, index: data.index }]);
       expect(opts).toMatchObject({ attempts: 3, backoff: { type: 'exponential', delay: hour } });
       const isLast = data.step === 'finish';
@@ -172,9 +173,10 @@ describe('a submitted run', () => {
       queue: queueName('cpu'),
     });
     client.disconnect();
-    await expect(folderOf('0'.repeat(32), { redis })).rejects.toThrow(
-      `${'0'.repeat(32)}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
-    );
+    await expect(folderOf('0'.repeat(32), { redis })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `${'0'.repeat(32)}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
+    });
   });
 });
 
@@ -271,7 +273,10 @@ describe('waiting for a run', () => {
         queueMicrotask(() => abort.abort());
       },
     });
-    await expect(waiting).rejects.toThrow(`stopped waiting for run ${idOf(plan)}, which continues`);
+    await expect(waiting).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `stopped waiting for run ${idOf(plan)}, which continues`,
+    });
     expect(seen).toEqual([{ step: 'statistics', done: 1, total: 2 }]);
   });
 
@@ -280,7 +285,8 @@ describe('waiting for a run', () => {
       await send(plan);
       for (const reason of ['first', 'second', 'the reason'])
         await (await take()).moveToFailed(new UnrecoverableError(reason), token, false);
-      await expect(waitFor(plan, { ...options(), interval: 1 })).rejects.toThrow(/^the reason$/);
+      const waiting = waitFor(plan, { ...options(), interval: 1 });
+      await expect(waiting).rejects.toMatchObject({ code: 'ERR_VALUE', message: 'the reason' });
     }
   });
 
@@ -291,7 +297,7 @@ describe('waiting for a run', () => {
     const seen: Progress[] = [];
     const wait = (run: Plan) =>
       waitFor(run, { ...options(), interval: 1, onProgress: (progress) => seen.push(progress) });
-    await expect(wait(plan)).rejects.toThrow(lost(plan));
+    await expect(wait(plan)).rejects.toMatchObject({ code: 'ERR_VALUE', message: lost(plan) });
     expect(seen).toEqual([]);
     // Between the merge and the steps that it submits there is no job.
     const classes = await byClasses('classes');
@@ -327,6 +333,24 @@ describe('a worker', () => {
       `failed cancelled: finish-000000: cancelled: the run was cancelled (and 1 more); all others are computed, softgrad run --resume cancelled tries again`,
     ]);
     expect(events(worker.lines, 'started')).toHaveLength(5);
+  });
+});
+
+describe('a worker that has died', () => {
+  testInQueue('is reported by the worker that gets its shard', async () => {
+    const plan = await byRows();
+    await send(plan);
+    await work.store.putOnce('out/cancelled.json', new Uint8Array());
+    const { id } = await take();
+    // Its lock has expired.
+    const client = new Redis(redis);
+    await client.del(`bull:${queueName('cpu')}:${id}:lock`);
+    client.disconnect();
+    await using worker = await startWorkerHere({ ...options(), lockDuration: 40 });
+    await eventually(() =>
+      expect(worker.lines).toContain(`lost the worker of job ${id} does not respond; another worker gets the job`),
+    );
+    await eventually(() => expect(worker.lines).toContain('failed out: apply-000000: out: the run was cancelled'));
   });
 });
 

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { mkdirSync, readdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSoftgradError } from '@softgrad/core';
@@ -110,6 +111,24 @@ describe('a folder as a store', () => {
     expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
     await expect(work.store.get('x', 0, 1)).rejects.toThrow('x: cannot be read: the disk reports an error');
     fault.mockRestore();
+  });
+
+  test('whose temporary file is swept has written the object, or fails', async () => {
+    using work = workspace();
+    const sweep = () => {
+      for (const name of readdirSync(work.root)) if (name.startsWith('.softgrad-')) unlinkSync(work.path(name));
+    };
+    subscribe('softgrad:distributed', sweep);
+    try {
+      await expect(work.store.putOnce('x', bytes('x'))).rejects.toThrow(
+        'x: cannot be written: no such file or directory',
+      );
+      writeFileSync(work.path('x'), 'by another worker');
+      expect(await work.store.putOnce('x', bytes('x'))).toBe(false);
+    } finally {
+      unsubscribe('softgrad:distributed', sweep);
+    }
+    expect(readdirSync(work.root)).toEqual(['x']);
   });
 
   test('takes a path below a file as missing, and reports other errors', async () => {
