@@ -9,7 +9,7 @@ import { prepare, root, run } from './workspace.mjs';
 const { values } = parseArgs({ options: { 'from-kept': { type: 'boolean', default: false } } });
 const [data, page] = [join(root, 'docs', 'data', 'accuracy.json'), join(root, 'docs', 'numerics.md')];
 
-prepare({ quiet: true });
+await prepare();
 if (!values['from-kept']) {
   // Without a GPU, webgpu is measured on Chromium's software device.
   const env = await softwareDevice();

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepare, root } from './workspace.mjs';
 
-prepare({ quiet: true });
+await prepare();
 // Import after installation, because this module needs TypeScript.
 const { apiReports } = await import('../docs/generate/api-reports.mjs');
 for (const [file, text] of apiReports()) writeFileSync(join(root, 'api', file), text);

@@ -1,4 +1,4 @@
 // `npm run build`: installs and builds every package.
 import { prepare } from './workspace.mjs';
 
-prepare();
+await prepare();

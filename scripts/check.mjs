@@ -25,7 +25,7 @@ if (packages.length === 0) throw new Error(`${here} is not a package that is pub
 const tarballs = mkdtempSync(join(tmpdir(), 'softgrad-check-'));
 let failures = 0;
 try {
-  for (const { folder, manifest, tarball } of packInto(tarballs, packages)) {
+  for (const { folder, manifest, tarball } of await packInto(tarballs, packages)) {
     const problems = [...(await problemsOf(readFileSync(tarball))), ...unsupportedDeclarations({ folder, manifest })];
     console.log(`${manifest.name}: ${problems.length === 0 ? 'no problems' : 'FAILED'}`);
     for (const problem of problems) console.log(`  ${problem}`);

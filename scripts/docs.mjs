@@ -2,14 +2,15 @@
 // below it, and a link from each to the other.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { pnpm, prepare, root } from './workspace.mjs';
+import { pnpmStep, prepare, root } from './workspace.mjs';
 
 const { values } = parseArgs({ options: { site: { type: 'string' } } });
 const folder = values.site === undefined ? join(root, 'docs', 'dist') : resolve(values.site);
 
-prepare({ quiet: true });
+await prepare();
 const linked = values.site === undefined ? [] : ['--playground', 'playground/index.html'];
-const status = pnpm(['--filter', '@softgrad/docs', 'run', 'site', '--out', folder, ...linked], { quiet: true });
+const site = ['--filter', '@softgrad/docs', 'run', 'site', '--out', folder, ...linked];
+const status = await pnpmStep('Making the documentation', site);
 if (status === 0 && values.site !== undefined) {
   // A file of a package may be loaded once the packages are there.
   const { writeStaticPage } = await import('../packages/playground/static.mjs');

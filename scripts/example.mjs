@@ -14,5 +14,5 @@ if (!names.includes(name)) {
   console.error('For instance: npm run example digits -- --derivative row-sum');
   process.exit(2);
 }
-prepare({ quiet: true });
+await prepare();
 process.exit(run(process.execPath, [join('examples', 'dist', name, 'main.js'), ...options]));

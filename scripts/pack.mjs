@@ -8,11 +8,11 @@ import { prepare, root } from './workspace.mjs';
 const [given] = process.argv.slice(2);
 const folder = given ? resolve(process.env.INIT_CWD ?? process.cwd(), given) : join(root, 'tarballs');
 
-prepare({ quiet: true });
+await prepare();
 mkdirSync(folder, { recursive: true });
 // Delete tarballs of earlier versions, which would be installed as well.
 for (const name of readdirSync(folder)) if (/^softgrad-.*\.tgz$/.test(name)) rmSync(join(folder, name));
-const packed = packInto(folder);
+const packed = await packInto(folder);
 console.log(`${packed.length} packages are in ${folder}:\n`);
 for (const { tarball } of packed) console.log(`  ${basename(tarball)}`);
 console.log('\nIn the folder of your project, this command installs softgrad and its dependencies:\n');

@@ -1,7 +1,7 @@
 // The published packages and their tarballs.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pnpm, testFolders } from './workspace.mjs';
+import { pnpmStep, testFolders } from './workspace.mjs';
 
 /** Every published package: its folder and its package.json. */
 export function publishedPackages() {
@@ -11,7 +11,7 @@ export function publishedPackages() {
 }
 
 /** Packs built packages as they are published, in one process. Returns each with the path of its tarball. */
-export function packInto(destination, packages = publishedPackages()) {
+export async function packInto(destination, packages = publishedPackages()) {
   mkdirSync(destination, { recursive: true });
   const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
   const packing = [
@@ -22,7 +22,7 @@ export function packInto(destination, packages = publishedPackages()) {
     destination,
     '--config.ignore-scripts=true',
   ];
-  if (pnpm(packing, { quiet: true }) !== 0) throw new Error('packing failed: see above');
+  if ((await pnpmStep('Packing', packing)) !== 0) throw new Error('packing failed: see above');
   return packages.map((each) => ({ ...each, tarball: join(destination, tarballName(each.manifest)) }));
 }
 

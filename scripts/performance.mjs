@@ -12,7 +12,7 @@ const { values } = parseArgs({
 const docs = join(root, 'docs');
 const folder = values.into ? resolve(values.into) : values.quick ? join(root, 'reports', 'performance') : docs;
 
-prepare({ quiet: true });
+await prepare();
 const { parseStudies, performancePage, performancePictures, runStudies, stringifyStudies } = await import(
   '../tools/dist/index.js'
 );

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { prepare } from './workspace.mjs';
 
 const { port, build, docs } = optionsOf(process.argv.slice(2));
-prepare({ quiet: true });
+await prepare();
 // Import after installation, because this is a file of a package.
 if (build === undefined) await serve();
 else await write(resolve(build));

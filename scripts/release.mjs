@@ -11,7 +11,7 @@ import { checkReadmes } from './consumers/readmes.mjs';
 import { startRegistry } from './consumers/registry.mjs';
 import { packInto, publishedPackages, withDependencies } from './packages.mjs';
 import { publish, reasonNotToPublish } from './publish.mjs';
-import { pnpm, prepare, root, run } from './workspace.mjs';
+import { pnpmStep, prepare, root } from './workspace.mjs';
 
 const { values } = parseArgs({
   options: { 'dry-run': { type: 'boolean', default: false }, publish: { type: 'boolean', default: false } },
@@ -26,20 +26,24 @@ if (obstacle !== null) {
   process.exit(2);
 }
 
-prepare({ quiet: true });
+await prepare();
 const { check, failures } = createChecks();
 console.log('Before packing:');
 await check('one version, which the change log has', async () => theVersion());
 await check('npm run check', async () => {
-  if (pnpm(['exec', 'biome', 'check', '.'], { quiet: true }) !== 0) throw new Error('biome check failed: see above');
-  if (run(process.execPath, ['scripts/check.mjs'], { quiet: true }) !== 0) throw new Error('check failed: see above');
+  for (const command of [
+    ['biome', 'check', '.'],
+    ['node', 'scripts/check.mjs'],
+  ]) {
+    if ((await pnpmStep(command.join(' '), ['exec', ...command])) !== 0) throw new Error('it failed: see above');
+  }
   return 'no problems';
 });
 
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-release-'));
 let registry;
 try {
-  const packed = packInto(folder);
+  const packed = await packInto(folder);
   console.log('Tarballs:');
   for (const { manifest, tarball } of packed) {
     console.log(`  ${manifest.name}@${manifest.version}, ${(statSync(tarball).size / 1000).toFixed(0)} kB`);

@@ -4,5 +4,5 @@ import { join } from 'node:path';
 import { prepare, root, run } from './workspace.mjs';
 
 const main = join(root, 'packages', 'cli', 'dist', 'main.js');
-if (!existsSync(main)) prepare({ quiet: true });
+if (!existsSync(main)) await prepare();
 process.exit(run(process.execPath, [main, ...process.argv.slice(2)], { cwd: process.env.INIT_CWD ?? root }));

@@ -18,7 +18,7 @@ const parts = [];
 if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
 if (values.all) process.env.SOFTGRAD_EVERYTHING = '1';
 const system = values.quick ? Promise.resolve() : installSystemPackages();
-prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
+await prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
 if (!values.quick) {
   await timed('system packages, beyond that', async () => {
     await system;

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { step } from './step.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -39,23 +40,47 @@ export function pnpm(args, options) {
   return run('npx', ['--yes', packageManager, ...args], options);
 }
 
+/** The same for a step of seconds: shows a bar, and the output only after a failure. */
+export function pnpmStep(what, args, { env = {}, readProgress } = {}) {
+  const options = { cwd: root, env: { ...environment, ...env }, readProgress };
+  return step(what, 'npx', ['--yes', packageManager, ...args], options);
+}
+
 /**
  * Installs the packages of the lockfile and builds every package; ends the process if that fails.
  *
  * @param timed called with each step and its seconds
  */
-export function prepare({ quiet = false, timed = (_step, _seconds) => {} } = {}) {
+export async function prepare({ timed = (_step, _seconds) => {} } = {}) {
   const steps = [
-    ['install', 'Installing dependencies', ['install', '--frozen-lockfile', '--prefer-offline']],
-    ['build', 'Building', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only']],
+    ['install', 'Installing dependencies', ['install', '--frozen-lockfile', '--prefer-offline'], installed],
+    ['build', 'Building', ['exec', 'turbo', 'run', 'build', '--output-logs=new-only'], builds()],
   ];
-  for (const [step, what, args] of steps) {
-    console.error(`${what} …`);
+  for (const [name, what, args, readProgress] of steps) {
     const start = Date.now();
-    if (pnpm(args, { quiet }) !== 0) {
-      console.error(`${what} failed: see above.`);
-      process.exit(1);
-    }
-    timed(step, (Date.now() - start) / 1000);
+    if ((await pnpmStep(what, args, { readProgress })) !== 0) process.exit(1);
+    timed(name, (Date.now() - start) / 1000);
   }
+}
+
+/** Reads a line that pnpm prints every second: `Progress: resolved 650, reused 650, downloaded 0, added 496`. */
+export function installed(line) {
+  const [, resolved, added] = /^Progress: resolved (\d+), .*\badded (\d+)/.exec(line) ?? [];
+  return added === undefined ? undefined : { done: Number(added), total: Number(resolved), label: 'packages' };
+}
+
+/** Reads the line that turbo prints for each package when it begins to build it, or has the result from its cache. */
+export function builds(total = withScript('build')) {
+  let begun = 0;
+  return (line) => {
+    const name = /^(\S+):build: cache /.exec(line)?.[1];
+    return name === undefined ? undefined : { done: begun++, total, label: name };
+  };
+}
+
+function withScript(name) {
+  return testFolders().filter((folder) => {
+    const { scripts = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    return name in scripts;
+  }).length;
 }

@@ -1,11 +1,11 @@
 // The pages of docs/operations, one for each operation: `npm run docs:tables` writes them from the texts below and from the measurements of
 // docs/performance.md and docs/numerics.md.
 import { accuracySummary, formatMs } from '@softgrad/bench';
+import { tolerance } from '@softgrad/core/conformance';
 import { table } from './markdown.mjs';
 
 /**
- * An operation: `formula`, `derivatives` and `bound` in TeX, `example` as code that the tests run, `misuse` and `bounded` (what the bound is of) in
- * Markdown, `measured` its names and those of its derivatives in the measurements of speed. `like` is an operation whose measurements hold for it as
+ * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` its names and those of its derivatives in the measurements of speed. `like` is an operation whose measurements hold for it as
  * `because` says.
  */
 const operations = [
@@ -30,8 +30,6 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900
 console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
     misuse:
       'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs.',
-    bound: String.raw`\left(e(x_{\max} - x_i) + e(1) + 4\sqrt{f} + 5\right) u \, s_i`,
-    bounded: 'The error of a probability at temperature 1',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -49,8 +47,6 @@ const s = softmin([[1, 2, 3]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
       'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused.',
-    bound: String.raw`\left(e(x_i - x_{\min}) + e(1) + 4\sqrt{f} + 5\right) u \, s_i`,
-    bounded: 'The error of a probability at temperature 1',
     measured: [],
     like: 'softmax',
     because:
@@ -72,9 +68,6 @@ const y = logSoftmax([[1000, 0]]);
 console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     misuse:
       '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The vjp takes y, not the probabilities.',
-    bound: String.raw`\left((x_{\max} - x_i) + e(1) + 4\sqrt{f} + \lambda + 2 |y_i|\right) u`,
-    bounded:
-      'The error of a log-probability at temperature 1, where λ is the error of the logarithm itself (the bound is tighter in a row with a probability above ½),',
     measured: ['logSoftmax'],
   },
   {
@@ -92,9 +85,6 @@ const x = [[1000, 1000]];
 console.log((await logSumExp(x).array())[0]?.toFixed(2)); // 1000.69
 console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
     misuse: '`Math.log(sum(Math.exp(x)))` overflows for logits above 709 in float64, above 88 in float32.',
-    bound: String.raw`\left(e(1) + 4\sqrt{f} + \lambda + |\ell|\right) u`,
-    bounded:
-      'The error of a result at temperature 1, where λ is the error of the logarithm itself (the bound is tighter in a row with a probability above ½),',
     measured: [],
     like: 'logSoftmax',
     because: 'It is logSoftmax without its last pass, so the times of logSoftmax are an upper bound.',
@@ -113,9 +103,6 @@ console.log((await loss.array()).toFixed(4)); // 0.4076
 console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
     misuse:
       'It takes logits: probabilities in their place are put through softmax twice. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
-    bound: String.raw`\sum_c q_c \left(b_c + (w + 4\sqrt{f} + 1) |\log p_c|\right) u`,
-    bounded:
-      "The error of the loss of a row, where b is the bound of [logSoftmax](logSoftmax.md) in units of u and w the rounding of the target's weights",
     measured: ['crossEntropy'],
   },
   {
@@ -130,9 +117,7 @@ const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
     misuse: 'The vjp takes the output y. With x in its place `x * (1 - x)` is a number, too.',
-    bound: String.raw`\left((1 - y)\, e(|x|) + 6\right) u \, y`,
-    bounded: 'The error of a result',
-    measured: [],
+    measured: ['sigmoid'],
   },
   {
     name: 'relu',
@@ -146,9 +131,7 @@ const y = relu([-1, 0, 2]);
 console.log((await y.array()).join(' ')); // 0 0 2
 console.log((await relu.vjp(y, [1, 1, 1]).array()).join(' ')); // 0 0 1`,
     misuse: 'It has no axis: it is of every entry by itself.',
-    bound: '0',
-    bounded: 'The error of a result',
-    measured: [],
+    measured: ['relu'],
   },
 ];
 
@@ -212,12 +195,38 @@ function resultsOf(op, { softmax, ops }) {
   return [...softmax.workloads, ...ops.workloads].filter(({ workload }) => workload.op === op);
 }
 
-function accuracy({ name, bound, bounded, like }, errors) {
-  const symbols =
-    bound === '0'
-      ? ''
-      : ', u half an ULP of 1, f the number of classes and e(g) the error of an exp that a backend announces, with the rounding of its argument';
-  const start = `${bounded} is at most\n\n${display(bound)}\n\nin the conformance suite${symbols}. [Numerics](../numerics.md) says how the bounds are derived; those of the derivatives are in \`core/conformance/tolerance.ts\`.`;
+/** Symbols in text. */
+const letters = { '\\sigma': 'σ', '\\Lambda': 'Λ' };
+
+/** The bound of an operation's results, from the formulas beside core's tolerances, which a test compares with them. */
+function boundOf(name) {
+  const { of, tex, where } = tolerance.statedBounds[name];
+  if (tex === '0') return `${of} is 0: it is exact.`;
+  const all = [tex, ...where.map((symbol) => symbol.tex)].join(' ');
+  const symbols = [
+    'u is half an ULP of 1',
+    ...(/\bf\b/.test(all) ? ['f the number of classes'] : []),
+    'e(g) = g + 2 (base + slope g) the error of an exp with the rounding of its argument −g, by the base and the slope that a backend announces (`supports.expUlp`)',
+  ];
+  const plain = where.filter((symbol) => !(symbol.symbol in letters) && symbol.symbol !== 'r');
+  const symbolsOfText = plain.map(
+    ({ symbol, is, tex: formula }) => `${symbol} ${is}${formula === '' ? '' : ` ${formula.replace(/\\/g, '')}`}`,
+  );
+  const shown = where.filter((symbol) => !plain.includes(symbol));
+  const definitions = shown.map(
+    ({ symbol, is, tex: formula }) => `${letters[symbol] ?? symbol} is ${is}:\n\n${display(formula)}`,
+  );
+  return [
+    `${of}${/\bf\b/.test(all) ? ', at temperature 1 and' : ','} apart from underflow, is at most`,
+    display(tex),
+    `in the conformance suite: ${[...symbols, ...symbolsOfText].join(', ')}.`,
+    ...definitions,
+    '[Numerics](../numerics.md) says how the bounds are derived; those of the derivatives are in `core/conformance/tolerance.ts`.',
+  ].join('\n\n');
+}
+
+function accuracy({ name, like }, errors) {
+  const start = boundOf(name);
   const { head, rows } = accuracySummary(errors);
   const ofOperation = (each) => rows.filter(([op]) => op.split('.')[0] === each);
   const own = ofOperation(name);
@@ -228,9 +237,6 @@ function accuracy({ name, bound, bounded, like }, errors) {
 }
 
 function speed({ because }, results, { ops: { environment } }) {
-  if (results.length === 0) {
-    return 'One pass over the entries, which memory bounds if they do not fit into a cache. The study of [Performance](../performance.md) does not time it.';
-  }
   const rows = results.map(({ workload: { op, shape }, results: all }) => [
     op,
     shape.join('×'),

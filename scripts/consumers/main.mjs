@@ -33,12 +33,12 @@ const data = join(root, 'docs', 'data', 'consumers.json');
 const page = join(root, 'docs', 'where-it-runs.md');
 const chosen = chosenParts();
 
-prepare({ quiet: true });
+await prepare();
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-tarballs-'));
 let registry;
 const { check, failures } = createChecks();
 try {
-  const packed = packInto(folder);
+  const packed = await packInto(folder);
   registry = await startRegistry(packed);
   for (const name of chosen) {
     const start = Date.now();

@@ -97,7 +97,7 @@ if (values.files && names.length !== 1) {
   process.exit(2);
 }
 
-if (!values['no-build']) prepare({ quiet: true });
+if (!values['no-build']) await prepare();
 if (isNamed) process.exit(await ofNamed(names));
 const folder = join(root, 'reports', 'mutants');
 mkdirSync(folder, { recursive: true });

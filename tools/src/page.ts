@@ -92,7 +92,9 @@ export function performancePage(studies: Studies, command: string): string {
     '',
     '## The other operations',
     ...who(ops),
-    ...benchOps.filter((op) => op !== 'softmax').flatMap((op) => opSection(op, ops)),
+    ...benchOps
+      .filter((op) => ops.workloads.some(({ workload }) => workload.op === op))
+      .flatMap((op) => opSection(op, ops)),
     '',
     '## Fused and composed',
     '',

@@ -68,7 +68,7 @@ const plan = {
   },
   /** The other ops. */
   ops: {
-    workloads: { ops: ['logSoftmax', 'crossEntropy', 'vjp', 'jacobian'] },
+    workloads: { ops: ['logSoftmax', 'crossEntropy', 'vjp', 'jacobian', 'sigmoid', 'relu'] },
     backends: ownOnCpu,
     peers: ['naive'],
     rounds: 9,

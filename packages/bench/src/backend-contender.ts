@@ -5,6 +5,8 @@ import {
   type HostArray,
   loadProvider,
   logSoftmax,
+  relu,
+  sigmoid,
   softmax,
   type Tensor,
   tensor,
@@ -176,6 +178,14 @@ function callOf(
     case 'logSoftmax': {
       const x = upload(logits);
       return { call: (out) => logSoftmax(x, { out }), write: () => rewrite(logits, x) };
+    }
+    case 'sigmoid': {
+      const x = upload(logits);
+      return { call: (out) => sigmoid(x, { out }), write: () => rewrite(logits, x) };
+    }
+    case 'relu': {
+      const x = upload(logits);
+      return { call: (out) => relu(x, { out }), write: () => rewrite(logits, x) };
     }
     case 'crossEntropy': {
       const x = upload(logits);

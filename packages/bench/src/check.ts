@@ -99,6 +99,10 @@ function expectedOf(op: Workload['op'], { rows, x, s, g, target, scale }: Operan
       return reference.softmax(x, rows);
     case 'logSoftmax':
       return reference.logSoftmax(x, rows);
+    case 'sigmoid':
+      return reference.sigmoid(x);
+    case 'relu':
+      return x.map((value) => Math.max(value, 0));
     case 'jacobian':
       return reference.softmaxJacobian(s, rows);
     case 'vjp':
@@ -125,6 +129,10 @@ function boundOf(
       const cancelled = cancelledLogarithms(precision, x, rows);
       return bounds.map((bound, k) => bound + (cancelled[Math.floor(k / rows.classes)] ?? Number.NaN));
     }
+    case 'sigmoid':
+      return tolerance.sigmoidTolerance(precision, x, expected);
+    case 'relu':
+      return expected.map((value) => precision.unit * Math.abs(value) + precision.floor);
     case 'jacobian':
       return tolerance
         .softmaxJacobianTolerance(precision, s, expected, rows)

@@ -90,6 +90,15 @@ function rowLoop({ op, shape: [rowCount, f] }: Workload, input: WorkloadInput): 
         }
         break;
       }
+      case 'sigmoid':
+      case 'relu':
+        for (let c = 0; c < f; c++) {
+          const x = logits[start + c] ?? Number.NaN;
+          const y = op === 'sigmoid' ? 1 / (1 + Math.exp(-x)) : Math.max(x, 0);
+          value[c] = y;
+          size[c] = op === 'sigmoid' ? y : Math.abs(x);
+        }
+        break;
       case 'vjp': {
         let sum = 0;
         let inner = 0;

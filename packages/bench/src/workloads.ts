@@ -10,9 +10,8 @@ const timed = {
   softmin: [],
   // The same as logSoftmax without its last pass.
   logSumExp: [],
-  // One pass over the entries: bounded by memory.
-  sigmoid: [],
-  relu: [],
+  sigmoid: ['sigmoid'],
+  relu: ['relu'],
 } as const satisfies Record<Op, readonly string[]>;
 
 export type BenchOp = (typeof timed)[Op][number];
@@ -119,7 +118,7 @@ export function bytesMoved(workload: Workload): number {
 
 /** Exponentials that an op has to compute. */
 export function exponentials({ op, shape: [rows, classes] }: Workload): number {
-  return op === 'jacobian' || op === 'vjp' ? 0 : rows * classes;
+  return op === 'jacobian' || op === 'vjp' || op === 'relu' ? 0 : rows * classes;
 }
 
 function bytesPerElement({ dtype }: Workload): number {

@@ -92,6 +92,16 @@ describe('a backend', () => {
         "crossEntropy, endToEnd: alloc 6, crossEntropy 3, free 6, read 3, reduce 3, write 3",
         "crossEntropy, result: alloc 2, crossEntropy 1, free 2, read 1, reduce 1",
         "crossEntropy, dispose: free 3",
+        "sigmoid, reused: sigmoid 3, sync 1",
+        "sigmoid, allocating: alloc 3, free 3, sigmoid 3, sync 1",
+        "sigmoid, endToEnd: read 3, sigmoid 3, write 3",
+        "sigmoid, result: read 1, sigmoid 1",
+        "sigmoid, dispose: free 2",
+        "relu, reused: relu 3, sync 1",
+        "relu, allocating: alloc 3, free 3, relu 3, sync 1",
+        "relu, endToEnd: read 3, relu 3, write 3",
+        "relu, result: read 1, relu 1",
+        "relu, dispose: free 2",
         "exp: sync 1, unary 3",
         "exp, dispose: free 2",
       ]
@@ -201,6 +211,8 @@ describe('a registered backend', () => {
       vjp: 'vjp is always a kernel',
       logSoftmax: 6,
       crossEntropy: 6,
+      sigmoid: 6,
+      relu: 6,
     });
     expect(contender.backend?.kernels).toBeUndefined();
     expect(await contender.exp(Float64Array.of(1))).toBeNull();

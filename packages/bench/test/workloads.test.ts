@@ -27,6 +27,8 @@ test('what each op reads, writes and exponentiates', () => {
     ['vjp', 12, 48, 144, 0],
     ['logSoftmax', 12, 48, 96, 12],
     ['crossEntropy', 12, 48, 96, 12],
+    ['sigmoid', 12, 48, 96, 12],
+    ['relu', 12, 48, 96, 0],
   ]);
 });
 
@@ -63,12 +65,17 @@ test('bounds are the slower of copy and fill, and the fastest exp of the run, th
   expect(memoryLoops(workload).map(({ name }) => name)).toEqual(['memcpy', 'fill']);
 });
 
-/** What an error of each op scales with, by the definitions of the ops: of probabilities p, whose target is class t. */
-const sizes: Record<Workload['op'], (p: readonly number[], t: number | undefined) => readonly number[]> = {
+/** What an error of each op scales with, by the definitions of the ops: of probabilities p, whose target is class t, and of logits x. */
+const sizes: Record<
+  Workload['op'],
+  (p: readonly number[], t: number | undefined, x: readonly number[]) => readonly number[]
+> = {
   softmax: (p) => p,
   vjp: (p) => p,
   logSoftmax: (p) => p.map((one) => 1 - Math.log(one)),
   crossEntropy: (p, t) => p.map((one, c) => (one + (c === t ? 1 : 0)) / 3),
+  sigmoid: (_p, _t, x) => x.map((one) => 1 / (1 + Math.exp(-one))),
+  relu: (_p, _t, x) => x.map(Math.abs),
   jacobian: (p) => p.flatMap((one, i) => p.map((other, j) => (i === j ? one : one * other))),
 };
 
@@ -79,7 +86,10 @@ test.each(benchOps)(
     const input = workloadInput(workload);
     const every = [0, 1, 2];
     const right = inFloat64(workload, input, every);
-    const size = every.flatMap((r) => sizes[op]([...input.probabilities.subarray(4 * r, 4 * r + 4)], input.target[r]));
+    const rowOf = (data: Float32Array | Float64Array, r: number) => [...data.subarray(4 * r, 4 * r + 4)];
+    const size = every.flatMap((r) =>
+      sizes[op](rowOf(input.probabilities, r), input.target[r], rowOf(input.logits, r)),
+    );
     const width = right.length / every.length;
     const floor = 1e-20;
     const bound = Float64Array.from(size.slice(0, width), (one, k) => one * (k === 1 ? 1e-6 : 1e-7) + floor);

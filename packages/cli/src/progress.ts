@@ -12,8 +12,8 @@ export interface Progress {
 
 type Streams = Pick<Context, 'stdout' | 'stderr' | 'now' | 'after'>;
 
-/** Milliseconds after which a bar is shown. */
-const patience = 1000;
+/** Milliseconds after which a bar is shown: with the start of the process, a command is not silent for much longer than a second. */
+const patience = 700;
 
 function silent({ stdout }: Streams): Progress {
   return {

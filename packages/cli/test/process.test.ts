@@ -19,15 +19,17 @@ interface RunOptions {
   readonly before?: string;
   /** Options of node itself. */
   readonly node?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Runs the built command in the folder, as a user does. */
-function softgrad(args: readonly string[], { input = '', before, node = [] }: RunOptions = {}) {
+function softgrad(args: readonly string[], { input = '', before, node = [], env }: RunOptions = {}) {
   const preload = before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`];
   const { status, stdout, stderr } = spawnSync(process.execPath, [...node, ...preload, main, ...args], {
     input,
     encoding: 'utf8',
     cwd: folder.path,
+    env: { ...process.env, ...env },
   });
   return { status, stdout, stderr };
 }
@@ -108,6 +110,46 @@ test('backends explains a missing driver, without the output of native libraries
   });
   expect(stdout).toMatch(/│ webgpu +│ no /);
   expect([status, stderr]).toEqual([0, '']);
+});
+
+describe('the standard error of a command that opens webgpu', () => {
+  const drivers = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
+  const least = ['--shapes', '8x5', '--ops', 'relu', '--peers', 'none', '--rounds', '1', '--sample-ms', '1'];
+
+  test.each([
+    ['softmax', ['softmax', '0,0', '--backend', 'webgpu'], 2],
+    ['bench', ['bench', '--backends', 'cpu,webgpu', ...least], 0],
+  ] as const)('has no warnings of the native library: %s', (_, args, exitCode) => {
+    const { status, stdout, stderr } = softgrad(args, { env: drivers });
+    expect(`${stdout}${stderr}`).toContain('WebGPU has no adapter');
+    expect(stderr).toMatch(exitCode === 0 ? /^$/ : /^softgrad: .*\n$/);
+    expect(status).toBe(exitCode);
+  });
+
+  test('has what else native libraries print, the own messages, and the output and input of the command', () => {
+    const before = `import { writeSync } from 'node:fs';
+      if (process.env.SOFTGRAD_STDERR) writeSync(2, 'Warning: no driver\\n    at f (f.cpp:1)\\n\\nError: device lost\\n');`;
+    const run = (env: NodeJS.ProcessEnv) =>
+      softgrad(['softmax', '-', '--backend', 'cpu', '--out', 'webgpu'], { before, env, input: '[0, 0]' });
+    expect(run({})).toEqual({
+      ...{ status: 2, stdout: '' },
+      stderr: expect.stringMatching(
+        /^(?=.*Error: device lost\n)(?=.*softgrad: --out webgpu: unknown ending)(?!.*Warning)/s,
+      ),
+    });
+    expect(run({ SOFTGRAD_DEBUG: '1' }).stderr).toContain('SoftgradError: --out webgpu: unknown ending');
+    const fits = ['softmax', '-', '--backend', 'cpu', '--dtype', 'float64', '--mask', 'webgpu.json'];
+    folder.write('webgpu.json', '[true, true]');
+    expect(softgrad(fits, { input: '[0, 0]' })).toEqual({ status: 0, stdout: '[0.5,0.5]\n', stderr: '' });
+  });
+
+  test('and its exit code are those of a command that a signal ends', async () => {
+    const rounds = ['--shapes', '8x5', '--sample-ms', '1', '--rounds', '400'];
+    const child = start(['bench', '--ops', 'relu,sigmoid', '--backends', 'webgpu,cpu', '--peers', 'none', ...rounds]);
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    expect(await once(child, 'close')).toEqual([143, null]);
+  });
 });
 
 test('a reader that closes the pipe early is not an error', async () => {

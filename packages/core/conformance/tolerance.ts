@@ -16,6 +16,7 @@ import {
 
 export { operationPrecision, type Precision, precisionOf } from './precision.js';
 export { type RowErrors, rowErrors, summation } from './rounding.js';
+export { type StatedBound, statedBounds } from './stated-bounds.js';
 
 /** softmax: relative to the probability, the errors of its own exp, of the sum and of the division; exp and division may each underflow. */
 export function softmaxTolerance(

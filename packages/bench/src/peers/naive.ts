@@ -1,7 +1,7 @@
 import type { HostArray } from '@softgrad/core';
 import type { Batch, Contender, ContenderSource } from '../contender.js';
 import { type FloatArray, floatArray, outputSize, type Workload, type WorkloadInput } from '../workloads.js';
-import { crossEntropy, exp, jacobian, logSoftmax, softmax, vjp } from './kernels/naive.js';
+import { crossEntropy, exp, jacobian, logSoftmax, relu, sigmoid, softmax, vjp } from './kernels/naive.js';
 
 /** The obvious implementation: three passes over typed arrays with Math.exp, and plain loops for the other ops. */
 export const naive: ContenderSource = {
@@ -62,6 +62,10 @@ function kernel({ op, shape: [rows, f] }: Workload, input: WorkloadInput): (out:
       return (out) => jacobian(out, probabilities, rows, f);
     case 'vjp':
       return (out) => vjp(out, probabilities, cotangent, rows, f);
+    case 'sigmoid':
+      return (out) => sigmoid(out, logits);
+    case 'relu':
+      return (out) => relu(out, logits);
     case 'crossEntropy':
       return (out) => crossEntropy(out, logits, target, rows, f);
   }

@@ -141,6 +141,10 @@ function prepared(tf: Tf, { op, shape: [rows, classes] }: Workload, input: Workl
       return unary(logits, (x) => tf.softmax(x));
     case 'logSoftmax':
       return unary(logits, (x) => tf.logSoftmax(x));
+    case 'sigmoid':
+      return unary(logits, (x) => tf.sigmoid(x));
+    case 'relu':
+      return unary(logits, (x) => tf.relu(x));
     case 'vjp':
       return {
         upload: () => {

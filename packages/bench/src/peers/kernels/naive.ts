@@ -50,6 +50,14 @@ export function jacobian(out: FloatArray, s: FloatArray, rows: number, f: number
   }
 }
 
+export function sigmoid(out: FloatArray, x: FloatArray): void {
+  for (let k = 0; k < x.length; k++) out[k] = 1 / (1 + Math.exp(-x[k]));
+}
+
+export function relu(out: FloatArray, x: FloatArray): void {
+  for (let k = 0; k < x.length; k++) out[k] = Math.max(x[k], 0);
+}
+
 /** The gradient of the mean of the rows' cross-entropy. */
 export function crossEntropy(out: FloatArray, x: FloatArray, target: Int32Array, rows: number, f: number): void {
   softmax(out, x, rows, f);

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { isatty, WriteStream } from 'node:tty';
+import { fileURLToPath } from 'node:url';
+import type { OutputStream } from './context.js';
+
+/** In the process of a command whose standard error is filtered: the file descriptor of the unfiltered one. */
+const variable = 'SOFTGRAD_STDERR';
+const descriptor = 3;
+/** As in run.ts, which is not imported here because it loads all commands. */
+const exitDefect = 70;
+
+/**
+ * Whether a command line may open webgpu in this process. Its native library writes warnings to standard error, for instance about a missing
+ * driver, which the command's own messages explain in words.
+ */
+export function mayOpenWebgpu([command = '', ...args]: readonly string[]): boolean {
+  // This command opens engines in other processes.
+  if (command === 'backends') return false;
+  const names = args.flatMap((argument) => argument.split(/[=,:]/));
+  if (names.includes('webgpu')) return true;
+  const many = ['accuracy', 'bench', 'conformance'].includes(command);
+  const byDefault = command === 'accuracy' || command === 'bench';
+  return many && (names.includes('all') || (byDefault && !names.includes('--backends')));
+}
+
+/** A line of the native library that is no error; those after it that say where it comes from are indented, and the last one may be blank. */
+const warning = /^(?:Warning|Info|Debug): /;
+
+/** Whether the process with this environment is one whose standard error is filtered. */
+export function isFiltered(env: NodeJS.ProcessEnv): boolean {
+  return env[variable] === String(descriptor);
+}
+
+/** Passes on the lines of standard error that are not warnings of the native library. */
+export function withoutWarnings(pass: (line: string) => void): (line: string) => void {
+  let inWarning = false;
+  return (line) => {
+    if (warning.test(line)) inWarning = true;
+    else if (inWarning && /^\s+at /.test(line)) return;
+    else if (inWarning && line === '') inWarning = false;
+    else {
+      inWarning = false;
+      pass(line);
+    }
+  };
+}
+
+/** The standard error for messages and bars; on first use, in a process whose own is filtered, the one that the filter does not see. */
+export function openErrorStream(process: Pick<NodeJS.Process, 'env' | 'stderr'>): OutputStream {
+  const filtered = isFiltered(process.env);
+  // Processes that this one starts have no such descriptor.
+  delete process.env[variable];
+  if (!filtered) return process.stderr;
+  if (isatty(descriptor)) return new WriteStream(descriptor);
+  return new Writable({
+    decodeStrings: true,
+    write(chunk: Buffer, _encoding, done) {
+      for (let at = 0; at < chunk.length; ) at += writeSync(descriptor, chunk, at);
+      done();
+    },
+  });
+}
+
+/** Exit codes of commands that a signal ended, as shells report them. */
+const ofSignals: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
+/** Runs a command line in another process whose standard error is filtered, and returns its exit code. */
+export async function runFiltered(args: readonly string[]): Promise<number> {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
+    stdio: ['inherit', 'inherit', 'pipe', 2],
+    env: { ...process.env, [variable]: String(descriptor) },
+  });
+  const write = (line: string) => writeSync(2, `${line}\n`);
+  if (child.stderr) createInterface({ input: child.stderr }).on('line', withoutWarnings(write));
+  // A terminal sends the signal of Ctrl-C to both processes.
+  const ofTerminal = isatty(0) || isatty(2);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !ofTerminal) child.kill(signal);
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const known = signal === null ? undefined : ofSignals[signal];
+      if (code === null && known === undefined) write(`softgrad: ended by ${signal}`);
+      resolve(code ?? known ?? exitDefect);
+    });
+  });
+}

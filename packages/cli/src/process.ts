@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { totalmem } from 'node:os';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { ownBackends } from './backend.js';
+import type { Apart } from './context.js';
+import { systemReason } from './files/open.js';
+import { removeTemporariesOnSignal } from './files/output.js';
+import { limitsOf } from './limits.js';
+import { thisMachine } from './machine.js';
+import { openErrorStream } from './native-output.js';
+import { exitDefect, exitInput, run } from './run.js';
+
+const stderr = openErrorStream(process);
+// Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
+  process.exit(exitInput);
+});
+let interruptListener: (() => void) | undefined;
+removeTemporariesOnSignal(process, () => {
+  interruptListener?.();
+  return interruptListener !== undefined;
+});
+
+function apart(args: readonly string[], onLine: (line: string) => void): Promise<Apart> {
+  const command = [...process.execArgv, fileURLToPath(new URL('./main.js', import.meta.url)), ...args];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  createInterface({ input: child.stdout }).on('line', onLine);
+  const errors = text(child.stderr);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const status = code ?? exitDefect;
+      const cause = signal ?? `exit status ${status}`;
+      resolve(errors.then((written) => ({ status, cause, stderr: written })));
+    });
+  });
+}
+
+const exitCode = await run(process.argv.slice(2), {
+  stdin: () => process.stdin,
+  stdout: process.stdout,
+  stderr,
+  env: process.env,
+  limits: limitsOf(process.constrainedMemory?.() ?? 0, totalmem()),
+  backends: ownBackends,
+  apart,
+  machine: () => thisMachine(process),
+  onInterrupt(listener) {
+    interruptListener = listener;
+    return () => {
+      interruptListener = undefined;
+    };
+  },
+  now: () => performance.now(),
+  after(milliseconds, listener) {
+    const timer = setTimeout(listener, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
+  onIdle(listener) {
+    process.once('beforeExit', listener);
+    return () => process.off('beforeExit', listener);
+  },
+});
+// Set instead of calling process.exit, because output to a pipe may not be written yet.
+if (exitCode !== 0) process.exitCode = exitCode;
