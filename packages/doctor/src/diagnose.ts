@@ -8,7 +8,7 @@ import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './for
 import { underflow } from './mistakes/overflow.js';
 import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
-import { type Problem, readProblem } from './problem.js';
+import { checkReduction, type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError } from './reading.js';
 import { remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
@@ -76,13 +76,11 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const problem = known ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
-  const { mistake, form, caveat, goal, reduction, scaling } = lookUp(
-    expression,
-    asked,
-    problem,
-    problem && settingFor(problem, input),
-    problem?.layer ?? input.layer ?? null,
-  );
+  const layer = problem?.layer ?? input.layer ?? null;
+  const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
+  const said = checkReduction(input.reduction);
+  const found = lookUp(expression, asked, { problem, setting, layer, reduction: said });
+  const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =
     problem &&
     form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
@@ -101,17 +99,13 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const { axis, temperature } = mistake.id === right.id ? scaling : asked;
   const wanted = goal ?? mistake.goal ?? (problem || !namesTarget(expression) ? goalOf(problem, form.kind) : 'loss');
   return finish({
-    verdict: mistake.id,
-    matches: [{ id: mistake.id, name: mistake.name, formula: expression, error: 0 }],
+    verdict: also ? 'ambiguous' : mistake.id,
+    matches: [mistake, ...(also ? [also] : [])].map(({ id, name }) => ({ id, name, formula: expression, error: 0 })),
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
-    what: `\`${expression.trim()}\` is ${mistake.what}.`,
-    why: mistake.why,
-    instead: remedyFor(
-      wanted,
-      problem ? settingFor(problem, input) : { ...settingOf(axis, temperature, true), layer: input.layer ?? null },
-      reduction ?? problem?.reduction ?? null,
-    ),
-    insteadIsTheSame: mistake.id === right.id,
+    what: `\`${expression.trim()}\` is ${[mistake, ...(also ? [also] : [])].map(({ what }) => what).join('; or ')}.`,
+    why: also?.why ?? mistake.why,
+    instead: remedyFor(wanted, problem ? setting : { ...settingOf(axis, temperature, true), layer }, said ?? reduction),
+    insteadIsTheSame: mistake.id === right.id && !also,
   });
 }
 
@@ -168,6 +162,7 @@ function ofNumbers(
   };
   const matches = found.matches.map(summaryOf);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
+  onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
   const wanted =

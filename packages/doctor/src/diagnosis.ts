@@ -10,7 +10,7 @@ export interface DiagnoseInput extends ProblemInput {
 
 /** Options of `diagnose` that do not affect the result. */
 export interface DiagnoseOptions {
-  /** Called with the fraction of the known explanations that have been compared, in (0, 1]; arrays of millions of numbers take seconds. */
+  /** Called with the share of the work that is done, in (0, 1], which never falls; arrays of millions of numbers take seconds. */
   readonly onProgress?: (share: number) => void;
 }
 

@@ -2,6 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import { lettersInWords } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';
+import { lossOtherThanUpstream } from './mistakes/product.js';
 import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { nearest } from './nearest.js';
 import type { Layer, LossReduction, Problem } from './problem.js';
@@ -41,6 +42,16 @@ export interface Found {
   readonly reduction: LossReduction | null;
   /** The axis and temperature for which it is correct. */
   readonly scaling: Scaling;
+  /** Another explanation that is the same expression, if what was said of the computation does not decide between them. */
+  readonly also?: Mistake;
+}
+
+/** What was said of the computation besides the expression. */
+export interface Said {
+  readonly problem: Problem | null;
+  readonly setting: Setting;
+  readonly layer: Layer | null;
+  readonly reduction: LossReduction | null;
 }
 
 /**
@@ -49,24 +60,70 @@ export interface Found {
  *
  * @throws ERR_VALUE with the most similar known expressions, what the letters stand for, and where to find the list
  */
-export function lookUp(
-  expression: string,
-  scaling: Scaling,
-  problem: Problem | null,
-  setting: Setting | null,
-  layer: Layer | null,
-): Found {
+export function lookUp(expression: string, scaling: Scaling, said: Said): Found {
+  const { problem, setting, layer } = said;
   const advised = adviceIn(expression, scaling, setting);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
-  const wanted = normalised(expression);
+  const wanted = normalised(expression, scaling.axis === 0);
   const found = here ? foundAdvice(here, false) : (alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
-  if (found) return forLayer(found, layer, wanted);
+  if (found) return judged(here ? found : forLayer(found, layer, wanted), expression, wanted, said);
   const [advice] = advised;
-  if (advice && !problem) return foundAdvice(advice, true);
+  if (advice && !problem) {
+    const elsewhere = foundAdvice(advice, true);
+    // The last axis and the temperature 1 are those of callers who say nothing.
+    const wrong =
+      scaling.axis !== -1 && advice.axis !== scaling.axis
+        ? 'wrong-axis'
+        : scaling.temperature !== 1 && advice.temperature !== scaling.temperature
+          ? 'temperature'
+          : null;
+    return wrong === null ? elsewhere : { ...as(wrong, elsewhere), caveat: elsewhere.caveat };
+  }
   throw unknownExpression(expression);
 }
+
+/** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */
+function judged(found: Found, expression: string, wanted: string, said: Said): Found {
+  const { problem, layer, reduction } = said;
+  if (layer === 'sigmoid' && /\bsoftmax\s*\(/i.test(expression)) return as('softmax-derivative', found);
+  const squared = squaredError(found, wanted, layer);
+  if (squared) return squared;
+  if (found.mistake.id !== right.id) return found;
+  if (found.goal === 'jacobian' && (problem?.g || problem?.y || layer === 'cross-entropy')) {
+    return as(layer === 'sigmoid' && found.form.kind === 'gradient' ? 'slope-alone' : 'upstream-missing', found);
+  }
+  if (found.goal === 'loss' && reduction !== null && isOfOtherReduction(found, wanted, said)) {
+    return { ...as('batch-size', found), caveat: found.caveat };
+  }
+  const otherLoss = found.goal === 'loss' && problem && lossOtherThanUpstream(problem).length > 0;
+  return otherLoss ? { ...found, also: explanationOf('upstream-missing', found) } : found;
+}
+
+/** True if an expression is not the gradient of the losses' sum or mean, whichever was said. */
+function isOfOtherReduction(found: Found, wanted: string, { problem, layer, reduction }: Said): boolean {
+  if (found.reduction === null) return false;
+  if (layer !== 'sigmoid') return found.reduction !== reduction && problem?.n !== 1;
+  // The mean of a sigmoid's losses is over all entries.
+  return found.reduction !== reduction || (wanted === overRows && problem?.f !== 1);
+}
+
+const overRows = normalised('(s - y) / n');
+
+/** s − y multiplied by the Jacobian, by layer: the gradient of ½‖s − y‖², or of a cross-entropy with one Jacobian too many. Null for other expressions. */
+function squaredError(found: Found, wanted: string, layer: Layer | null): Found | null {
+  const ofSlope = layer === 'sigmoid' && wanted === slopeOfError;
+  const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
+  if (!ofSlope && !ofJacobian) return null;
+  const caveat = 'That is the gradient of ½‖s − y‖²; of the cross-entropy it is s − y.';
+  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat };
+  if (layer === 'softmax') return asRight;
+  return { ...asRight, also: explanationOf(layer === 'sigmoid' ? 'slope-twice' : 'jacobian-twice', found) };
+}
+
+const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
+const slopeOfError = normalised('(s - y) * s * (1 - s)');
 
 /** The mistake that s − y is for this problem, because of an option of the loss that it ignores; null if s − y is correct. */
 function forgottenBySMinusY(problem: Problem): string | null {
@@ -153,6 +210,8 @@ const ofSigmoid = new Map<string, Goal>(
     [
       ['s * (1 - s)', 'jacobian'],
       ['s - s**2', 'jacobian'],
+      ['np.diag(s * (1 - s))', 'jacobian'],
+      ['np.diag(s * (1 - s)) @ g', 'product'],
       ['sigmoid(x) * (1 - sigmoid(x))', 'jacobian'],
       ['g * s * (1 - s)', 'product'],
       ['g * sigmoid(x) * (1 - sigmoid(x))', 'product'],
@@ -179,12 +238,16 @@ function forLayer(found: Found, layer: Layer | null, wanted: string): Found {
 
 /** The same expression under another diagnosis. */
 function as(id: string, found: Found): Found {
-  return { ...found, mistake: explanations.find((one) => one.id === id) ?? found.mistake, caveat: null, goal: null };
+  return { ...found, mistake: explanationOf(id, found), caveat: null, goal: null };
+}
+
+function explanationOf(id: string, { mistake }: Found): Mistake {
+  return explanations.find((one) => one.id === id) ?? mistake;
 }
 
 /** The diagnosis, at another temperature, of an expression that is correct at temperature 1. */
 function lacking(temperature: number, found: Found): Found {
-  const mistake = explanations.find(({ id }) => id === 'temperature') ?? found.mistake;
+  const mistake = explanationOf('temperature', found);
   const caveat = `At the temperature ${temperature} it lacks the factor 1/${temperature}.`;
   return { ...found, mistake, caveat, scaling: { ...found.scaling, temperature: 1 } };
 }

@@ -11,8 +11,8 @@ import { smooth } from './target.js';
  * Correct gradients of losses with options that the caller did not pass: label smoothing, weighted rows, a mask. Their
  * parameters are fitted to the numbers, so they are candidates only if there are many more numbers than parameters.
  */
-export function inferredRights(problem: Problem, data: Float64Array): readonly Candidate[] {
-  return [...smoothedLosses(problem, data), ...weightedRows(problem, data), ...maskedEntries(problem, data)];
+export function* inferredRights(problem: Problem, data: Float64Array): Generator<Candidate> {
+  for (const fitted of [smoothedLosses, weightedRows, maskedEntries]) yield* fitted(problem, data);
 }
 
 /** The least number of degrees of freedom that must remain after fitting. */

@@ -6,7 +6,7 @@ import { right } from './mistakes/right.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { isNoiseOfSums, isWithinDouble } from './row-sum.js';
+import { chanceOfSum, isNoiseOfSums, isWithinDouble } from './row-sum.js';
 
 /**
  * Checks whether numbers that a mistake explains could still be correct. If the upstream gradient is unknown, every gradient
@@ -18,10 +18,12 @@ import { isNoiseOfSums, isWithinDouble } from './row-sum.js';
 const chance = 1e-5;
 /** The same for 'scaled', which is tried alone, after all others. */
 const chanceOfOne = 1e-3;
+/** The same for the sums of the Jacobian's rows in half precision. */
+const chanceOfSums = 1e-4;
 /** The assumed relative rounding error of numbers whose precision is unknown. */
 const unrounded = 1e-6;
 /** The norm of a gradient that was divided by its norm differs from 1 by at most this. */
-const unit = 2 ** -8;
+const unit = 2 ** -7;
 /** How many roundings of the final precision to allow for, because intermediate results may have been rounded too. */
 const roundings = 3;
 
@@ -30,6 +32,8 @@ export interface Agreement {
   readonly id: string;
   readonly error: number;
   readonly precision: Precision | null;
+  /** True if it fits only with the rounding of every operation. */
+  readonly computed?: boolean | undefined;
 }
 
 export interface OpenRight {
@@ -52,12 +56,14 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
+  if (agreement.id === 'row-sum' && agreement.computed && chanceOfSum(problem, data) > chanceOfSums)
+    return as('s ⊙ (g − ⟨s, g⟩) with the g of another loss');
   if (ofWholeNumbers(problem, data, agreement)) return as('s ⊙ (g − ⟨s, g⟩) with whole numbers in g');
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
 }
 
-/** A number of the upstream gradient that is known to no better than this shows nothing. */
-const indefinite = 0.1;
+/** Below this probability, it is no coincidence that all numbers are whole. */
+const chanceOfWhole = 1e-2;
 
 /**
  * True if the upstream gradient that gives these numbers has whole numbers only, or their n-th part, as that of a sum or a
@@ -68,6 +74,7 @@ function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64A
   const size = sizeOf(data) * agreement.error;
   return [1, n].some((divisor) => {
     let seen = false;
+    let likelihood = 1;
     for (let first = 0; first < n * f; first += f) {
       const own = s.subarray(first, first + f);
       const values = data.subarray(first, first + f);
@@ -78,13 +85,14 @@ function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64A
       const part = (i: number) => (divisor * temperature) / at(own, i);
       for (let i = 0; i < f; i++) {
         const open = at(tolerances, i) * part(i) + at(tolerances, most) * part(most);
-        if (i === most || !(open < indefinite)) continue;
+        if (i === most || !(open < 0.5)) continue;
         const g = at(values, i) * part(i) - at(values, most) * part(most);
-        if (Math.abs(g - Math.round(g)) > open) return false;
+        if (Math.abs(g - Math.round(g)) > open || Math.abs(g) > f) return false;
         seen ||= Math.round(g) !== 0;
+        likelihood *= 2 * open;
       }
     }
-    return seen;
+    return seen && likelihood <= chanceOfWhole;
   });
 }
 
@@ -133,7 +141,7 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   if (id === 'row-sum' && degenerate.every(Boolean)) return true;
   const size = sizeOf(data) * error;
   // Numbers too large to be float64 noise are treated as rounded numbers.
-  const rounding = precision ?? (id === 'row-sum' && !isWithinDouble(problem, data) ? precisionOf(data) : null);
+  const rounding = precision ?? (id === 'row-sum' && isWithinDouble(problem, data) ? null : precisionOf(data));
   const lost = id === 'row-sum' ? 0 : Math.max(lostBeside1, precisionOf(data)?.unit ?? 0);
   const seen = new Set<string>();
   let likelihood = 1;

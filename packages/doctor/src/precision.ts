@@ -62,10 +62,9 @@ export function precisionOf(data: Float64Array): Precision | null {
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
 }
 
-/** The precision of numbers that a half precision can represent, if they were printed instead; null if they have too many digits. */
-export function possiblePrintoutOf(data: Float64Array): Precision | null {
-  const printed = printoutOf(data);
-  return printed && { name: printed.name, slack: data.map((value) => printed.step(value) / 2), unit: 0 };
+/** Every precision in which the numbers may have been printed: with so many decimals, and with so many significant digits. */
+export function possiblePrintoutsOf(data: Float64Array): readonly Precision[] {
+  return printoutsOf(data).map(({ name, step }) => ({ name, slack: data.map((value) => step(value) / 2), unit: 0 }));
 }
 
 /** The half precision whose printout the numbers may be, though that may be a coincidence: few or small numbers show little. Null if there is none. */
@@ -133,11 +132,15 @@ export function hasFewDecimals(data: Float64Array): boolean {
   return haveDecimals(data, fewest - 1) && !haveDecimals(data, 0);
 }
 
-function printoutOf(data: Float64Array): Printout | null {
-  const found = [decimals, significantDigits].flatMap((printout) => {
+function printoutsOf(data: Float64Array): readonly Printout[] {
+  return [decimals, significantDigits].flatMap((printout) => {
     const all = Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k));
     return all.find((one) => everyNumber(data, (value) => isPrinted(value, one))) ?? [];
   });
+}
+
+function printoutOf(data: Float64Array): Printout | null {
+  const found = printoutsOf(data);
   // Decide for the format in which fewer of the numbers end in the digit 0.
   const [first, second] = found;
   if (!first || !second) return first ?? second ?? null;

@@ -169,7 +169,7 @@ function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput,
 }
 
 /** @throws ERR_VALUE */
-function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
+export function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
   if (reduction === undefined) return null;
   if (reduction === 'mean' || reduction === 'sum') return reduction;
   // Without a reduction, the gradient with respect to the logits is that of the sum.

@@ -12,6 +12,15 @@ export function isSumOfRounded(problem: Problem, data: Float64Array, unit: numbe
   return lastPlaces(problem, data).every((place) => place === 0 || Number.isInteger(place / unit));
 }
 
+/**
+ * How likely it is that numbers of half precision are such multiples by coincidence: a number has its own last place, which is that
+ * fraction of the smallest term's.
+ */
+export function chanceOfSum(problem: Problem, data: Float64Array): number {
+  const ofPlace = (place: number) => (place === 0 ? 1 : Math.min(1, 2 ** Math.floor(Math.log2(2 * Math.abs(place)))));
+  return lastPlaces(problem, data).reduce((product, place) => product * ofPlace(place), 1);
+}
+
 /** Each number divided by twice the power of two of the smallest summed term s_i s_j; divided by the unit roundoff, it is a count of last places (ULPs). */
 function lastPlaces({ s, n, f, temperature }: Problem, data: Float64Array): Float64Array {
   const least = new Float64Array(n).fill(1);

@@ -20,7 +20,7 @@ import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
-import { type Precision, possibleHalfOf, possiblePrintoutOf, precisionOf } from './precision.js';
+import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded } from './row-sum.js';
@@ -40,6 +40,8 @@ export interface Match {
   readonly reduction?: LossReduction | undefined;
   /** True where the losses were divided by something else than what their mean is divided by. */
   readonly unusual?: boolean | undefined;
+  /** Of a constant factor so near to 1 that half precision may have left it: the formula of the correct derivative. */
+  readonly nearlyRight?: string | undefined;
 }
 
 /** The result of the search, at the finest noise level at which an explanation fits. */
@@ -48,6 +50,8 @@ export interface Findings extends Divided {
   readonly precision: Precision | null;
   /** How what is known was rounded, in words, where that had to be allowed for. */
   readonly inputs: string | null;
+  /** True if an explanation fits only with the rounding of every operation. */
+  readonly computed?: boolean;
 }
 
 interface Divided {
@@ -69,6 +73,10 @@ const sameFormula = 1e-6;
 const fitsSingle = 1e-5;
 /** The error of every other explanation must be this many times that of the best one. */
 const margin = 30;
+/** The same for rounded numbers times a fitted factor. */
+const fitsWithSlack = 5e-4;
+/** Constants that differ from 1 by no more than this may come from computing in half precision, whatever the printout. */
+const nearOne = 1e-2;
 /** The fewest degrees of freedom for which a constant factor is fitted. */
 const enough = 4;
 
@@ -93,20 +101,38 @@ export function search(
   const [best] = found.matches;
   const [reading] = readings;
   if (!best || !reading || found.matches.some(({ id }) => id === right.id)) return found;
-  for (const { id, error } of found.matches) {
-    const open = rightLeftOpen(problem, reading, { id, error, precision: found.precision });
+  for (const { id, error, nearlyRight } of found.matches) {
+    const open =
+      nearlyRight === undefined
+        ? rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed })
+        : { mistake: right, formula: `${nearlyRight}, in half precision` };
     if (!open) continue;
     const also = { ...unnamed(reading.kind, open.formula, error), id: right.id, mistake: open.mistake };
     return { ...found, matches: [...found.matches, also] };
   }
+  const { g, y, target } = problem;
+  const optionsLeftOpen = !g && y && target?.labelSmoothing === null && !target.weight;
+  const isHalf = (found.precision?.unit ?? 0) > 0;
+  const near = isHalf && optionsLeftOpen ? found.others.find(({ id }) => id === right.id) : undefined;
+  if (near && near.error <= nearRight) {
+    return { ...found, matches: [...found.matches, near], others: found.others.filter((one) => one !== near) };
+  }
   return found;
 }
+
+/** In half precision, a mistake that is nearer to the right derivative than this may be the right one of an option of the loss that was not given. */
+const nearRight = 0.03;
 
 /** Without an upstream gradient and a target, how far what is right of one loss is off says nothing of what is right. */
 function comparable({ g, y }: Problem, found: Findings): Findings {
   if (g || y) return found;
   return { ...found, others: found.others.filter(({ id, kind }) => id !== right.id || kind !== 'gradient') };
 }
+
+/** The share of the time after which everything is compared and only parameters are left to fit. */
+const comparedShare = 0.6;
+/** Nobody knows how many fits there will be: each takes this part of the time that is left. */
+const ofTheRest = 0.25;
 
 function explain(problem: Problem, readings: readonly Reading[], onProgress: DiagnoseOptions['onProgress']): Findings {
   const given = readings.map((reading) => ({ ...reading, given: measure(reading.data) }));
@@ -116,38 +142,49 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const precision = rounding ? withPrintedZeros(numbers, precisionOf(numbers)) : precisionOf(numbers);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
   // For the correct derivative only: a mistake would fit too easily.
-  const possible = precision?.unit === 0 ? possibleHalfOf(numbers) : precision && possiblePrintoutOf(numbers);
+  const half = precision?.unit === 0 ? possibleHalfOf(numbers) : null;
+  const levelsOf = (one: Precision) => precisionLevels(problem.f, one, rounding !== null);
+  const printouts = possiblePrintoutsOf(numbers).filter(({ name }) => name !== precision?.name);
   const lenient = [
-    ...coarse.slice(0, 1).map(cut),
-    ...(possible ? precisionLevels(problem.f, possible, rounding !== null) : []),
+    ...[...coarse.slice(0, 1), ...printouts.flatMap(levelsOf)].map(cut),
+    ...(half ? levelsOf(half) : []),
   ];
   const ranked = rank(problem, given, [...exact, ...coarse, ...lenient], onProgress);
   const [plain = []] = ranked;
+  let share = comparedShare;
+  const onFit = () => {
+    share += ofTheRest * (1 - share);
+    onProgress?.(share);
+  };
   const [atTheEnd = null, computed = null] = coarse.map((noise, level) => {
     const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);
     return divided.matches.length === 0 ? null : rightUnlessApart(divided, plain);
   });
   const within =
-    rightWithin(ranked.slice(exact.length), plain, numbers) ?? byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1));
+    rightWithin(ranked.slice(exact.length), plain, numbers) ??
+    byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1), onFit);
   const inputs = rounding?.name ?? null;
   const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, within), precision, inputs });
 
   // Prefer explanations without free parameters, even with a tolerance for rounded numbers, to those with fitted parameters.
-  const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)));
+  const found = fittingExactly(problem, given, ranked, exact, !atTheEnd && (!computed || isNoise(computed)), onFit);
   if (atTheEnd && !(found && atError(found) <= exactly)) return withPrecision(atTheEnd);
   if (found) {
     const off = plain.find(({ id }) => id === right.id)?.error ?? 0;
     return { ...withRight(found, within), precision: null, inputs: within && off > exactly ? inputs : null };
   }
-  if (computed && !isNoise(computed)) return withPrecision(computed);
+  if (computed && !isNoise(computed)) return { ...withPrecision(computed), computed: true };
   if (within) return withPrecision({ matches: [within], others: plain.filter(({ id }) => id !== right.id) });
   for (const [level, noise] of coarse.entries()) {
     // With the tolerance for rounding after every operation, a fitted factor would match too much.
     const scaled = level === 0 ? byFactor(problem, given, noise) : null;
-    const only = scaled ?? byInference(problem, given, noise);
+    onFit();
+    const only = scaled ?? byInference(problem, given, noise, onFit);
     if (only) return withPrecision({ matches: [only], others: plain });
   }
-  return computed ? withPrecision(computed) : { matches: [], others: plain, precision: null, inputs: null };
+  return computed
+    ? { ...withPrecision(computed), computed: true }
+    : { matches: [], others: plain, precision: null, inputs: null };
 }
 
 /** True if the numbers can be the rounding noise of a result that is exactly 0. */
@@ -183,6 +220,7 @@ function fittingExactly(
   ranked: readonly (readonly Match[])[],
   levels: readonly Noise[],
   fitted: boolean,
+  onFit: () => void,
 ): Divided | null {
   const numbers = given[0]?.data ?? new Float64Array();
   const most = numbers.length === 1 ? fitsSingle : fits;
@@ -194,7 +232,9 @@ function fittingExactly(
     const rightFits = found.matches.some(({ id }) => id === right.id);
     const asNoise = isNoise(found);
     if (fitted && noise === finest && !rightFits && (asNoise || found.matches.length === 0)) {
-      const only = byFactor(problem, given, noise) ?? byInference(problem, given, noise) ?? byPattern(problem, given);
+      const scaled = byFactor(problem, given, noise);
+      onFit();
+      const only = scaled ?? byInference(problem, given, noise, onFit) ?? byPattern(problem, given);
       if (only) return { matches: [only], others: plain };
     }
     if (found.matches.length === 0) continue;
@@ -209,6 +249,8 @@ function fittingExactly(
 
 /** Numbers up to this are printed as 0 with three decimals. */
 const printedAsZero = 5e-4;
+/** The same where the other digits were cut off. */
+const cutToZero = 1e-3;
 
 /** If the inputs were printed, a 0 of the numbers was printed too, and stands for any number that is too small. */
 function withPrintedZeros(numbers: Float64Array, precision: Precision | null): Precision | null {
@@ -229,7 +271,7 @@ function rightWithin(
   const found = rounded.flat().find(({ id, error }) => id === right.id && error === 0);
   if (found) return found;
   const zero = plain.find(({ id }) => id === right.id);
-  return zero && numbers.every((value) => value === 0) && zero.largest <= printedAsZero ? zero : null;
+  return zero && numbers.every((value) => value === 0) && zero.largest <= cutToZero ? zero : null;
 }
 
 /** If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' from them. */
@@ -253,9 +295,13 @@ function rank(
   const sample = own ? sampleOfRows(problem, own.data, levels) : null;
   const size = readings[0]?.data.length ?? 0;
   const known = explanationsOf(problem.layer);
-  for (const [done, mistake] of known.entries()) {
+  const forms = known.reduce((count, mistake) => count + mistake.forms.length, 0);
+  let done = 0;
+  for (const mistake of known) {
     const best: (Match | undefined)[] = levels.map(() => undefined);
     for (const form of mistake.forms) {
+      done++;
+      if (readings.some(({ kind }) => kind === form.kind)) onProgress?.((comparedShare * done) / forms);
       for (const { kind, given } of readings) {
         if (kind !== form.kind) continue;
         const some = kind === 'gradient' && !form.ofBatch ? sample : null;
@@ -269,7 +315,7 @@ function rank(
           errors.forEach((norm, level) => {
             const noise = levels[level];
             const error =
-              level > 0 && mistake.id === right.id && kind === 'gradient' && noise && norm > 0 && norm <= fits
+              level > 0 && kind === 'gradient' && noise && norm > 0 && norm <= fits
                 ? Math.max(norm, worstEntry(given, { formula, values, terms, open }, noise, problem.f))
                 : norm;
             if (error <= fits && !isEvidence(problem, mistake, given, terms, noise)) return;
@@ -283,7 +329,6 @@ function rank(
     best.forEach((match, level) => {
       if (match) ranked[level]?.push(match);
     });
-    onProgress?.((done + 1) / known.length);
   }
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;
@@ -323,9 +368,14 @@ function isEvidence(
   noise: Noise | undefined,
 ): boolean {
   if (noise?.everyStep === undefined || id === right.id) return true;
-  if (id === 'row-sum') return isSumOfRounded(problem, given.data, noise.everyStep);
+  if (id === 'row-sum') {
+    // Numbers of so few bits that bfloat16 has them too may be those of float16.
+    return [noise.everyStep, unitOfFloat16].some((unit) => isSumOfRounded(problem, given.data, unit));
+  }
   return standsOut(given, terms, noise);
 }
+
+const unitOfFloat16 = 2 ** -11;
 
 function largestWithin(values: Candidate['values'], size: number): number {
   let most = 0;
@@ -365,16 +415,22 @@ type GivenReading = Reading & { readonly given: Given };
 function byFactor(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
+  const most = noise.slack ? (noise.ofInputs ? fits : fitsWithSlack) : exactly;
   for (const { kind, given } of readings) {
-    for (const { formula, values, terms } of rights(problem, kind)) {
+    const scaled = rights(problem, kind).flatMap(({ formula, values, terms }) => {
       const factor = fitFactor(given, { formula, values, terms });
-      if (factor === null) continue;
-      const scaled = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
-      const [error = 1] = relativeErrors(given, scaled, [noise]);
-      if (error > (noise.slack ? fits : exactly) || !standsOut(given, terms, noise)) continue;
-      if (kind === 'gradient' && !inEveryRow(problem, given, scaled, noise)) continue;
+      return factor === null ? [] : [{ factor, formula, values, terms }];
+    });
+    // That which is nearest to the right derivative comes first.
+    scaled.sort((a, b) => Math.abs(a.factor - 1) - Math.abs(b.factor - 1));
+    for (const { factor, formula, values, terms } of scaled) {
+      const product = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
+      const [error = 1] = relativeErrors(given, product, [noise]);
+      if (error > most || !standsOut(given, terms, noise)) continue;
+      if (kind === 'gradient' && !inEveryRow(problem, given, product, noise)) continue;
       const written = `${Number(factor.toPrecision(6))} × (${formula})`;
-      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake };
+      const nearlyRight = Math.abs(factor - 1) <= nearOne ? formula : undefined;
+      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, nearlyRight };
     }
   }
   return null;
@@ -394,25 +450,37 @@ function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms
 }
 
 /** The correct gradient of a loss that leaves out rows. */
-function byLeftOutRows(problem: Problem, readings: readonly GivenReading[], noise: Noise | undefined): Match | null {
-  return noise ? fittingRight(problem, readings, noise, leftOutRows) : null;
+function byLeftOutRows(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise | undefined,
+  onFit: () => void,
+): Match | null {
+  return noise ? fittingRight(problem, readings, noise, leftOutRows, onFit) : null;
 }
 
 /** The correct gradient of a loss with options that were not given, such as label smoothing. */
-function byInference(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
-  return fittingRight(problem, readings, noise, inferredRights);
+function byInference(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): Match | null {
+  return fittingRight(problem, readings, noise, inferredRights, onFit);
 }
 
 function fittingRight(
   problem: Problem,
   readings: readonly GivenReading[],
   noise: Noise,
-  rightOnes: (problem: Problem, data: Float64Array) => readonly Candidate[],
+  rightOnes: (problem: Problem, data: Float64Array) => Iterable<Candidate>,
+  onFit: () => void,
 ): Match | null {
   for (const { kind, given, data } of readings) {
     if (kind !== 'gradient') continue;
     for (const found of rightOnes(problem, data)) {
       const [error = 1] = relativeErrors(given, found, [noise]);
+      onFit();
       if (error > fits || !standsOut(given, found.terms, noise)) continue;
       return { ...unnamed(kind, found.formula, error), id: right.id, mistake: right, reduction: found.reduction };
     }

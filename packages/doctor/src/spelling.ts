@@ -6,8 +6,10 @@ import { canonicalEinsum } from './einsum.js';
  * Normalises an expression: removes the assignment, spaces and the name of the library; renames variables to s, x, g, y and J; sorts
  * the factors of products; and writes functions as methods, so that `np.sum(J, axis=1)`, `J.sum(1)`, `torch.sum(jac, dim=1)` and
  * `J.sum(axis=1)` become equal.
+ *
+ * @param classesFirst whether the classes are along axis 0, so that `s.shape[0]` is their number
  */
-export function normalised(expression: string): string {
+export function normalised(expression: string, classesFirst = false): string {
   const text = inOurLetters(elementwise(withoutAssignment(asOneStatement(expression))))
     .replace(/\s+/g, '')
     .replace(/;+$/, '')
@@ -25,6 +27,11 @@ export function normalised(expression: string): string {
     .replace(outerOfRow, 'outer(s,s)')
     .replace(/\baverage\(/g, 'mean(')
     .replaceAll('.shape[-1]', '.shape[1]')
+    .replace(/(?<![\w.])len\([sx]\)/g, 's.shape[0]')
+    .replace(
+      /(?<![\w.])[sx]\.shape\[([01])\]/g,
+      (_, axis: string) => `s.shape[${classesFirst ? 1 - Number(axis) : axis}]`,
+    )
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
   const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))

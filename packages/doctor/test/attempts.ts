@@ -279,14 +279,17 @@ const losses: readonly Attempt[] = [
       d.round,
     ),
   ),
-  attempt('predicted-class', 'target', (d) =>
-    map(d.x, d.round, (value, n, i) => ((value === Math.max(...d.x[n]) ? 1 : 0) - d.y[n][i]) / d.temperature),
-  ),
-  attempt('predicted-class', 'target', (d) =>
-    map(
-      d.x,
-      d.round,
-      (value, n, i) => ((value === Math.max(...d.x[n]) ? 1 : 0) - d.y[n][i]) / d.temperature / d.x.length,
+  ...[1, 0].map((power) =>
+    attempt(
+      'predicted-class',
+      'target',
+      (d) =>
+        map(d.x, d.round, (value, n, i) => {
+          const predicted = value === Math.max(...d.x[n]) ? 1 : 0;
+          return (predicted - d.y[n][i]) / d.temperature / d.x.length ** power;
+        }),
+      // So few different numbers, rounded, may be right of another loss.
+      { among: ['right', 'predicted-class'] },
     ),
   ),
   attempt('partly-averaged', 'target', (d) => {

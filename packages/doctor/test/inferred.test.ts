@@ -100,7 +100,7 @@ test('the values and terms of inferred gradients are those of the rows that are 
   const factors = [1, 2, 0, 4, 5, 6, 0, 8];
   const gradient = lossOf(logits, target, factors);
   const data = Float64Array.from(gradient.flat());
-  const weighted = inferredRights(problem, data).find(({ formula }) => formula.startsWith('w'));
+  const weighted = [...inferredRights(problem, data).find(({ formula }) => formula.startsWith('w'))];
   const zeroed = leftOutRows(problem, data)[1];
   if (!weighted || !zeroed) throw new Error('nothing was inferred');
   const [valueAt, termAt] = [byIndex(weighted.values), byIndex(weighted.terms)];

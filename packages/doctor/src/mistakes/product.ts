@@ -68,12 +68,10 @@ const upstreamMissing: Mistake = {
       kind: 'gradient',
       expressions: [],
       gives: (problem) =>
-        followsUpstream(problem)
-          ? otherThanUpstream(problem).map((found) => ({
-              ...found,
-              formula: `${found.formula}, without the upstream gradient`,
-            }))
-          : [],
+        lossOtherThanUpstream(problem).map((found) => ({
+          ...found,
+          formula: `${found.formula}, without the upstream gradient`,
+        })),
     },
   ],
 };
@@ -83,8 +81,9 @@ function ofTargetClass(problem: Problem, sign: number): Float64Array | null {
   return y && layer !== 'sigmoid' && layer !== 'log-softmax' ? scaled(vjp(problem, y), sign) : null;
 }
 
-/** The gradients of the target's cross-entropy; none if the upstream gradient is that of this loss. */
-function otherThanUpstream(problem: Problem): readonly Candidate[] {
+/** The gradients of the target's cross-entropy, if the upstream gradient is that of another loss; otherwise none. */
+export function lossOtherThanUpstream(problem: Problem): readonly Candidate[] {
+  if (!followsUpstream(problem)) return [];
   const through = rightProduct.gives(problem).map((found) => measure(valuesOf(problem, found)));
   const all = rightLoss.gives({ ...problem, g: null });
   const [level] = noiseLevels(problem.f, true).slice(-1);
@@ -120,9 +119,9 @@ const jacobianTwice: Mistake = {
       kind: 'gradient',
       expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
       gives: (problem) => {
-        const { y, g, layer } = problem;
-        // For layer 'softmax', a given upstream gradient is one with respect to the probabilities, so J is not applied twice.
-        if (!y || (layer === 'softmax' && g)) return [];
+        const { y, layer } = problem;
+        // Of layer 'softmax' it is the gradient of the loss ½‖s − y‖².
+        if (!y || layer === 'softmax') return [];
         const { terms, values } = cotangent(problem, '', lossGradient(problem, y));
         const unscaled = vjp(problem, values);
         return anyReduction(problem).map(({ factor, over }) => ({

@@ -37,7 +37,7 @@ const batchSize: Mistake = {
   forms: multiples(
     (problem) => (problem.shape.length < 2 ? [] : batchFactors(problem)),
     (problem) => lossBatchFactors(problem),
-    ['(s - y) / n / n', '(s - y) * n'],
+    ['(s - y) / n / n', '(s - y) * n', '(s - y) / s.shape[1]'],
   ),
 };
 

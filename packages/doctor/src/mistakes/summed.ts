@@ -62,8 +62,13 @@ const rowSum: Mistake = {
       noise: largestRowSum,
     },
     {
-      ...product('(Σ_j J_ij) g_i', ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"], (problem) =>
-        each(problem, () => 0),
+      ...product(
+        '(Σ_j J_ij) g_i',
+        ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"],
+        (problem) => each(problem, () => 0),
+        ({ s, temperature }, { values }) =>
+          (k) =>
+            (at(s, k) * Math.abs(at(values, k))) / temperature,
       ),
       noise: (problem) => largestRowSum(problem) * largestOf(problem.g ?? Float64Array.of(1)),
     },
@@ -95,8 +100,11 @@ const diagonal: Mistake = {
     gradient('s ⊙ (s − 1)', ['s * (s - 1)'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
-    product('g ⊙ s ⊙ (1 − s)', ['g * s * (1 - s)', "np.einsum('nii,ni->ni', J, g)"], (problem, g) =>
-      each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
+    product(
+      'g ⊙ s ⊙ (1 − s)',
+      ['g * s * (1 - s)', 'np.diag(s * (1 - s)) @ g', "np.einsum('nii,ni->ni', J, g)"],
+      (problem, g) =>
+        each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
     ),
     {
       kind: 'gradient',
