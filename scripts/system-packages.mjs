@@ -8,7 +8,11 @@ const compiler = ['clang-19', 'lld-19'];
 
 /** Installs missing packages if this process has permission; resolves when the installation has ended, whether or not it succeeded. */
 export function installSystemPackages() {
-  const packages = missingPackages();
+  return installPackages(missingPackages());
+}
+
+/** Installs these packages if this process has permission; resolves when the installation has ended, whether or not it succeeded. */
+export function installPackages(packages) {
   if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return Promise.resolve();
   console.error(`Installing ${packages.join(', ')} with apt …`);
   const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;

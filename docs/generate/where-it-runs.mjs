@@ -47,12 +47,31 @@ function readmesTable([[, { results, date }]]) {
   return table(['package', 'its README: the install lines, and the first example', 'tested'], rows);
 }
 
+function objectStorageTable(parts) {
+  const rows = parts.map(([, { version, date, results }]) => [
+    `Ceph Object Gateway ${version}`,
+    ...['put', 'join', 'contract', 'embedded', 'redis'].map((check) => shown(results[check])),
+    date,
+  ]);
+  const conditions = ['PutObject', 'CompleteMultipartUpload'].map((request) => `\`If-None-Match\` on \`${request}\``);
+  const head = [
+    'server',
+    ...conditions,
+    'the contract',
+    'a run on two threads',
+    'a run by two workers of Redis',
+    'tested',
+  ];
+  return table(head, rows);
+}
+
 const tables = {
   runtimes: runtimesTable,
   bundlers: bundlersTable,
   places: placesTable,
   types: typesTable,
   readmes: readmesTable,
+  s3: objectStorageTable,
 };
 
 /** The page with each table inserted between its marks. */

@@ -10,6 +10,7 @@ import { packInto } from '../packages.mjs';
 import { prepare, root } from '../workspace.mjs';
 import { bundlers, checkBundler } from './bundlers.mjs';
 import { createChecks } from './checks.mjs';
+import { checkObjectStorage } from './object-storage.mjs';
 import { checkPlace, places } from './places.mjs';
 import { checkReadmes } from './readmes.mjs';
 import { startRegistry } from './registry.mjs';
@@ -27,6 +28,7 @@ const parts = {
   ),
   ...Object.fromEntries(Object.keys(places).map((name) => [name, part('places', (tools) => checkPlace(name, tools))])),
   readmes: part('readmes', checkReadmes),
+  s3: part('s3', checkObjectStorage),
 };
 
 const data = join(root, 'docs', 'data', 'consumers.json');
@@ -44,7 +46,7 @@ try {
     const start = Date.now();
     console.log(`${name} …`);
     const result = await parts[name].run({ registry: registry.address, packed, check });
-    keep(name, { date: new Date().toISOString().slice(0, 10), ...result });
+    if (result) keep(name, { date: new Date().toISOString().slice(0, 10), ...result });
     console.log(`${name}: ${((Date.now() - start) / 1000).toFixed(0)} s`);
   }
 } finally {

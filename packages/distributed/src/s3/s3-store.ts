@@ -269,7 +269,7 @@ async function putLarge(bucket: Bucket, at: At, bytes: Uint8Array): Promise<void
     if (!isTooLarge(cause)) throw cause;
     throw new SoftgradError(
       'ERR_VALUE',
-      `${bytes.length} bytes are more than the server accepts in one request, and it ignores If-None-Match on CompleteMultipartUpload, with which pieces would be joined only once; expected smaller shards (--shard-bytes)`,
+      `${bytes.length} bytes are more than the server accepts in one request, and it does not apply If-None-Match to CompleteMultipartUpload, with which pieces would be joined only once; expected smaller shards (--shard-bytes)`,
       { cause },
     );
   }
