@@ -11,9 +11,9 @@ import { withMarkers } from './switched-wgsl.mjs';
 const folder = join(root, 'packages', 'backend-webgpu');
 const sources = join(folder, 'src');
 
-/** The package's tests that run no kernels, or only in Chromium, or that change the device. */
+/** The package's tests that run no kernels, or only in Chromium, or that change the device or its WGSL. */
 const leftOut =
-  /^(?:arguments|bundle|counts|devices|faults|mutants|opening|pool|process|time|validation\.all)\.test\.ts$/;
+  /^(?:arguments|bundle|counts|devices|faults|measure|mutants|opening|pool|process|time|validation\.all)\.test\.ts$/;
 
 /** Dawn's device may take so long for a test on a busy machine. */
 const silenceMs = 120_000;

@@ -7,6 +7,9 @@ import { inflateSync } from 'node:zlib';
 import { builds } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { mutantCompiler } from './c-mutants.mjs';
 
+/** A backend's constants are the first block of its heap. */
+const constantsBytes = 64;
+
 const relaxedFlag = 'experimental-wasm-relaxed-simd';
 
 /**
@@ -23,7 +26,7 @@ export function install(state, folder) {
   const buildOf = new WeakMap();
   const byLength = new Map(Object.keys(builds).map((build) => [embedded(build).length, build]));
   const modules = new Map();
-  /** The memories that the active mutant's kernels have run on: the unchanged module, and the mutant's instances by unit. */
+  /** The memories that the active mutant's kernels have run on: what is restored of it afterwards, and the mutant's instances by unit. */
   const touched = new Map();
 
   WebAssembly.compile = async (bytes) => {
@@ -35,10 +38,10 @@ export function install(state, folder) {
   WebAssembly.instantiate = async (module, imports) => {
     const instance = await instantiate(module, imports);
     const build = buildOf.get(module);
-    return build ? { exports: switched(instance.exports, module, imports.env.memory, build) } : instance;
+    return build ? { exports: switched(instance.exports, imports.env.memory, build) } : instance;
   };
 
-  function switched(exports, module, memory, build) {
+  function switched(exports, memory, build) {
     if (exports.__heap_base.value > compiler.begin) throw new Error(`the ${build} build has more data than expected`);
     // Threads have instances of their own, of the unchanged kernels.
     const isShared = !(memory.buffer instanceof ArrayBuffer);
@@ -47,7 +50,7 @@ export function install(state, folder) {
       const id = numberOf(build, name);
       const call = (...args) => {
         if (state.currentTestId !== undefined) count(isShared ? -1 : id);
-        const own = state.activeMutant === undefined || isShared ? undefined : mutated(name, module, memory, build);
+        const own = state.activeMutant === undefined || isShared ? undefined : mutated(name, memory, build);
         return (own ?? kernel)(...args);
       };
       return [name, call];
@@ -64,11 +67,14 @@ export function install(state, folder) {
   }
 
   /** A kernel of the active mutant, or undefined if the mutant does not change its unit. */
-  function mutated(name, module, memory, build) {
+  function mutated(name, memory, build) {
     const { unit, bits } = kernels[name];
     const bytes = compiler.resultOf(state.activeMutant, unit, bits, build);
     if (typeof bytes === 'string') return undefined;
-    if (!touched.has(memory)) touched.set(memory, { module, instances: new Map() });
+    if (!touched.has(memory)) {
+      const contents = new Uint8Array(memory.buffer, 0, compiler.end + constantsBytes).slice();
+      touched.set(memory, { contents, instances: new Map() });
+    }
     const { instances } = touched.get(memory);
     const key = `${unit} ${bits}`;
     if (!instances.has(key)) instances.set(key, new WebAssembly.Instance(moduleOf(bytes), { env: { memory } }));
@@ -102,9 +108,9 @@ export function install(state, folder) {
       }
       return 'same';
     },
-    /** Discards the instances of a mutant. Instantiating the unchanged module writes its tables again, which the mutant may have overwritten. */
+    /** Discards the instances of a mutant, which may have written outside of its operands. */
     restore() {
-      for (const [memory, { module }] of touched) new WebAssembly.Instance(module, { env: { memory } });
+      for (const [memory, { contents }] of touched) new Uint8Array(memory.buffer).set(contents);
       touched.clear();
     },
     forget() {},

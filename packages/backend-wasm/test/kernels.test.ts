@@ -92,11 +92,11 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
       for (const outer of counts(classes)) {
         const rows: Rows = { outer, classes, inner: 1 };
         const size = outer * classes;
-        for (const [spread, temperature] of [
-          [1, 1],
-          [30, 1],
-          [90, 1],
-          [4, -0.5],
+        for (const { spread, temperature, isWeighted } of [
+          { spread: 1, temperature: 1, isWeighted: true },
+          { spread: 30, temperature: 1, isWeighted: false },
+          { spread: 90, temperature: 1, isWeighted: true },
+          { spread: 4, temperature: -0.5, isWeighted: true },
         ]) {
           const x = logits(dtype, size, spread, 0, classes + outer);
           const parameters = { temperature, mask: null };
@@ -112,19 +112,21 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
           const indices = Int32Array.from({ length: outer }, () =>
             next() < 0.1 ? -100 : Math.floor(next() * classes),
           );
-          const weight = logits(dtype, classes, 0.5, 1, 5);
+          // Without weights and a scale, each row's factor is 1.
+          const weight = isWeighted ? logits(dtype, classes, 0.5, 1, 5) : null;
+          const scale = isWeighted ? 0.25 : 1;
           const target = backend.alloc(outer, 'int32');
-          const weights = backend.alloc(classes, dtype);
+          const weights = weight && backend.alloc(classes, dtype);
           const loss = backend.alloc(outer, dtype);
           backend.write(target, indices);
-          backend.write(weights, weight);
+          if (weights && weight) backend.write(weights, weight);
           const settings: CrossEntropyParameters<WasmBuffer> = {
             ...parameters,
             target: { kind: 'indices', buffer: target },
             weight: weights,
             labelSmoothing: 0,
             ignoreIndex: -100,
-            scale: 0.25,
+            scale,
           };
           const gradient = guarded(backend, dtype, size, [x], (out, input) =>
             backend.kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, settings),
@@ -139,11 +141,11 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
             weight,
             reduction: 'none',
           });
-          const wanted = right.loss.map((value) => value / 4);
+          const wanted = right.loss.map((value) => value * scale);
           const lossBounds = wanted.map((value) => 12 * unit * Math.abs(value) + floor);
           expect(outside(losses, wanted, lossBounds)).toEqual([]);
           expect(outside(backend.readSync?.(alone) ?? [], wanted, lossBounds)).toEqual([]);
-          const slopes = right.gradient.map((value) => value / 4);
+          const slopes = right.gradient.map((value) => value * scale);
           expect(
             outside(
               gradient,
@@ -151,7 +153,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
               slopes.map((value) => 10 * unit * Math.abs(value) + floor),
             ),
           ).toEqual([]);
-          for (const buffer of [target, weights, loss, alone, logitsBuffer]) backend.free(buffer);
+          for (const buffer of [target, ...(weights ? [weights] : []), loss, alone, logitsBuffer]) backend.free(buffer);
         }
       }
     },

@@ -36,7 +36,7 @@ describe('mutants of the WGSL', () => {
   test('are comments around what they replace: each of them can take effect, or none', () => {
     const inner = '$'.concat('{k ? /* wgsl */ `p % q` : 0}');
     const text = `/* wgsl */ \`if (a / b - c > 1u) { x = select(y, ${inner}, m) & 255u; } // a\``;
-    const own: readonly Mutant[] = mutants(text, 'wgsl-in-ts').map((mutant: Mutant, id: number) => ({
+    const own: readonly Mutant[] = mutants(text, 'wgsl-in-ts').map((mutant: Omit<Mutant, 'id'>, id: number) => ({
       ...mutant,
       id: String(id),
     }));
