@@ -1,10 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { explanations } from '../src/catalogue.js';
 import { diagnose } from '../src/index.js';
 import { type Case, cases } from './cases.js';
 
-/** `SOFTGRAD_CASES=all npx vitest run test/confusion.test.ts` asks all of them and prints the matrix; by default a sample is asked. */
+/**
+ * `SOFTGRAD_CASES=all npx vitest run test/confusion.test.ts` asks all of them and prints the matrix; by default a sample is asked.
+ * `npm run docs:doctor` sets SOFTGRAD_WRITE_MATRIX, to the file that docs/doctor.md is made from.
+ */
 const all = process.env.SOFTGRAD_CASES === 'all';
+const output = process.env.SOFTGRAD_WRITE_MATRIX;
 
 /** How often a truth was named under a noise, of how many cases, and what else the verdicts were. */
 interface Cell {
@@ -44,6 +49,7 @@ test('each mistake is named in at least 99 % of its cases, and what is right is 
     total++;
   }
   if (all) console.log(matrixOf(rows));
+  if (all && output) writeFileSync(output, `${JSON.stringify(recordOf(rows), null, 1)}\n`);
   // A mistake that is added to the catalogue has to be generated here, too.
   const known = [...explanations.map(({ id }) => id), 'saturated', 'scaled', 'unknown'];
   const pairs = ['squared error or J again', 'squared error or the slope again', 'distillation or temperature'];
@@ -63,6 +69,15 @@ function sumOf(cells: Row['cells']): Cell {
     sum.cases += asked;
   }
   return sum;
+}
+
+/** The matrix as data: for each truth, the cases and those that were named by noise, and what the others were taken for. */
+function recordOf(rows: ReadonlyMap<string, Row>) {
+  return [...rows].map(([truth, { cells, taken }]) => ({
+    truth,
+    cells: Object.fromEntries(cells),
+    taken: Object.fromEntries(taken),
+  }));
 }
 
 /** A line for each truth: of how many cases how many were named, by noise, and what the others were taken for. */
