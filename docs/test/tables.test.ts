@@ -5,6 +5,7 @@ import { parseStudies, performancePage, performancePictures } from '@softgrad/to
 import { describe, expect, test } from 'vitest';
 import { softwareDevice } from '../../scripts/chromium.mjs';
 import { withAccuracy } from '../generate/accuracy.mjs';
+import { withConfusion } from '../generate/doctor.mjs';
 import { withMutants, withNamedMutants } from '../generate/mutants.mjs';
 import { withSizes } from '../generate/sizes.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
@@ -32,6 +33,11 @@ describe('pages with numbers match the kept data and their commands', () => {
   test('the errors of every op on every backend: npm run docs:accuracy', () => {
     const page = read('numerics.md');
     expect(withAccuracy(page, JSON.parse(read('data/accuracy.json')))).toBe(page);
+  });
+
+  test('how often the doctor is right: npm run docs:doctor', () => {
+    const page = read('doctor.md');
+    expect(withConfusion(page, JSON.parse(read('data/doctor.json')))).toBe(page);
   });
 
   test('the limits of sizes: npm run docs:tables', () => {

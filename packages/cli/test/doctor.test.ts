@@ -240,7 +240,7 @@ test.each([
   ],
   [
     ['--logits', logits, '--grad', files.rolled, '--target', folder.write('three.json', '[0, 1, 3, 0]')],
-    /^softgrad: --target .*: target entry 2 is 3; expected a class index from 0 to 2/,
+    /^softgrad: --target .*: target entry 2 is 3; expected a class index from 0 to 2, or -100 \(--ignore-index\) for a row to ignore/,
   ],
   ...['[[0, 1, 2], [0, 1, 2]]', '[[[0, 1, 2, 0]]]', '[[0]]'].map((text, k): [string[], RegExp] => [
     ['--logits', logits, '--grad', files.rolled, '--target', folder.write(`labels-${k}.json`, text)],
@@ -249,7 +249,8 @@ test.each([
     ),
   ]),
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
-  [['--logits', logits, '--grad', folder.at('nowhere.npy')], /nowhere\.npy: no such file/],
+  [['--logits', logits, '--grad', folder.at('nowhere.npy')], /^softgrad: --grad .*nowhere\.npy: no such file/],
+  [['--logits', logits, '--grad', files.rolled, '--target', '0,a'], /^softgrad: --target 0,a: no such file/],
   [
     ['logits.npy', 'rowsum.npy'],
     /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,

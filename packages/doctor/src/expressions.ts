@@ -92,7 +92,7 @@ function judged(found: Found, expression: string, wanted: string, said: Said): F
   if (squared) return squared;
   if (found.mistake.id !== right.id) return found;
   if (found.goal === 'jacobian' && (problem?.g || problem?.y || layer === 'cross-entropy')) {
-    return as(layer === 'sigmoid' && found.form.kind === 'gradient' ? 'slope-alone' : 'upstream-missing', found);
+    return as(layer === 'sigmoid' && !wanted.startsWith('diag') ? 'slope-alone' : 'upstream-missing', found);
   }
   if (found.goal === 'loss' && reduction !== null && isOfOtherReduction(found, wanted, said)) {
     return { ...as('batch-size', found), caveat: found.caveat };

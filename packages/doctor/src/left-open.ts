@@ -1,8 +1,8 @@
 import { at } from './at.js';
-import { largestOf, rangeOf } from './compare.js';
+import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import type { Mistake } from './form.js';
-import { right } from './mistakes/right.js';
+import { lossGradient, right } from './mistakes/right.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
@@ -45,7 +45,7 @@ export interface OpenRight {
 export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreement: Agreement): OpenRight | null {
   if (problem.g || kind !== 'gradient' || !data.every(Number.isFinite)) return null;
   const as = (formula: string): OpenRight => ({ mistake: right, formula });
-  if (multiples.includes(agreement.id)) {
+  if (isMultiple(problem, data, agreement)) {
     const label = onlyClass(problem, data);
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data))
@@ -96,8 +96,24 @@ function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64A
   });
 }
 
-/** Explanations that are the correct gradient times a positive factor. */
-const multiples: readonly string[] = ['scaled', 'batch-size', 'temperature'];
+/** Rows that differ from a common multiple by no more than this may be those of a loss of nearly the same probabilities. */
+const alikeRows = 2e-2;
+
+/** True if the numbers are nearly a positive multiple of s − y. */
+function isMultiple(problem: Problem, data: Float64Array, { error, precision }: Agreement): boolean {
+  const { y, f } = problem;
+  if (!y) return false;
+  const loss = lossGradient(problem, y);
+  const factor = fitFactor(measure(data), { formula: '', values: loss, terms: loss });
+  if (factor === null || factor <= 0) return false;
+  const size = sizeOf(data) * error;
+  return rowsThatCount(data, f).every((row) => {
+    const values = data.subarray(row * f, (row + 1) * f);
+    const tolerances = tolerancesOf(values, row * f, size, precision);
+    const difference = values.map((value, i) => value - factor * at(loss, row * f + i));
+    return sizeOf(difference) <= alikeRows * sizeOf(values) + sizeOf(tolerances);
+  });
+}
 
 /** Rows below this fraction of the largest number are ignored when factors are compared: a printout leaves them at most one digit. */
 const negligible = 2e-3;
@@ -148,7 +164,8 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
   for (let row = 0; row < n; row++) {
     const values = data.subarray(row * f, (row + 1) * f);
     const tolerances = tolerancesOf(values, row * f, size, rounding);
-    if (!free && !cancels(values, tolerances, lost)) return false;
+    const lostInRounding = id === 'row-sum' && degenerate[row];
+    if (!free && !lostInRounding && !cancels(values, tolerances, lost)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
     if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
   }

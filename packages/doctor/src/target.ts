@@ -84,10 +84,10 @@ function oneHot(indices: Float64Array, ignoreIndex: number, keep: Uint8Array | n
   indices.forEach((value, row) => {
     if (value === ignoreIndex) return;
     if (!Number.isInteger(value) || value < 0 || value >= f) {
-      const hint = fromOne ? `; these count from 1: take 1 off` : '';
+      const hint = fromOne ? '; these count from 1: take 1 off' : '';
       throw new SoftgradError(
         'ERR_VALUE',
-        `diagnose: target entry ${row} is ${value}; expected a class index from 0 to ${f - 1}${hint}`,
+        `diagnose: target entry ${row} is ${value}; expected a class index from 0 to ${f - 1}, or ${ignoreIndex} (ignoreIndex) for a row to ignore${hint}`,
       );
     }
     if (keep && !isSet(keep, row * f + value)) {

@@ -1,10 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { explanations } from '../src/catalogue.js';
 import { diagnose } from '../src/index.js';
 import { type Case, cases } from './cases.js';
 
-/** `SOFTGRAD_CASES=all npx vitest run test/confusion.test.ts` asks all of them and prints the matrix; by default a sample is asked. */
+/**
+ * `SOFTGRAD_CASES=all npx vitest run test/confusion.test.ts` asks all of them and prints the matrix; by default a sample is asked.
+ * `npm run docs:doctor` sets SOFTGRAD_WRITE_MATRIX, to the file that docs/doctor.md is made from.
+ */
 const all = process.env.SOFTGRAD_CASES === 'all';
+const output = process.env.SOFTGRAD_WRITE_MATRIX;
 
 /** How often a truth was named under a noise, of how many cases, and what else the verdicts were. */
 interface Cell {
@@ -59,7 +64,9 @@ function rowOf(group: readonly Case[]): Row {
 describe('in at least 99 % of its cases a mistake is named, and what is right is never called a mistake', () => {
   const rows = new Map<string, Row>();
   afterAll(() => {
-    if (all) console.log(matrixOf(rows));
+    const whole = byTruth(rows);
+    if (all) console.log(matrixOf(whole));
+    if (all && output) writeFileSync(output, `${JSON.stringify(recordOf(whole), null, 1)}\n`);
   });
 
   test('there are cases of every explanation', () => {
@@ -85,9 +92,33 @@ function sumOf(cells: Row['cells']): Cell {
   return sum;
 }
 
+/** The groups of what is right as one row. */
+function byTruth(rows: ReadonlyMap<string, Row>): ReadonlyMap<string, Row> {
+  const whole = new Map<string, Row>();
+  for (const [name, row] of rows) {
+    const truth = name.startsWith('right (') ? 'right' : name;
+    const { cells, taken, wronged } = whole.get(truth) ?? { cells: [], taken: [], wronged: [] };
+    whole.set(truth, {
+      cells: new Map([...cells, ...row.cells]),
+      taken: new Map([...taken, ...row.taken]),
+      wronged: [...wronged, ...row.wronged],
+    });
+  }
+  return whole;
+}
+
+/** The matrix as data: for each truth, the cases and those that were named by noise, and what the others were taken for. */
+function recordOf(rows: ReadonlyMap<string, Row>) {
+  return [...rows].map(([truth, { cells, taken }]) => ({
+    truth,
+    cells: Object.fromEntries(cells),
+    taken: Object.fromEntries(taken),
+  }));
+}
+
 /** A line for each truth: of how many cases how many were named, by noise, and what the others were taken for. */
 function matrixOf(rows: ReadonlyMap<string, Row>): string {
-  const noises = [...new Set([...rows.values()].flatMap(({ cells }) => [...cells.keys()]))];
+  const noises = [...(rows.get('right')?.cells.keys() ?? [])];
   const lines = [...rows].map(([truth, { cells, taken }]) => {
     const shares = noises.map((noise) => {
       const { named = 0, cases: asked = 0 } = cells.get(noise) ?? {};

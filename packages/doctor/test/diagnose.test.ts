@@ -597,11 +597,7 @@ test.each<[unknown, ErrorCode, string]>([
     'ERR_VALUE',
     'target entry 1 is 0.5; expected a class index from 0 to 2',
   ],
-  [
-    { gradient: x, logits: x, target: [1, 3] },
-    'ERR_VALUE',
-    'expected a class index from 0 to 2; these count from 1: take 1 off',
-  ],
+  [{ gradient: x, logits: x, target: [1, 3] }, 'ERR_VALUE', 'for a row to ignore; these count from 1: take 1 off'],
   [
     {
       gradient: x,

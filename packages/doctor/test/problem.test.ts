@@ -129,11 +129,14 @@ describe('a target', () => {
   });
 
   test.each([
-    [[0, 3], 'target entry 1 is 3; expected a class index from 0 to 2'],
-    [[1, 3], 'target entry 1 is 3; expected a class index from 0 to 2; these count from 1: take 1 off'],
-    [[-1, 0], 'target entry 0 is -1; expected a class index from 0 to 2'],
-    [[0, 0.5], 'target entry 1 is 0.5; expected a class index from 0 to 2'],
-    [[3, 4], 'target entry 0 is 3; expected a class index from 0 to 2'],
+    [[0, 3], 'target entry 1 is 3; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
+    [
+      [1, 3],
+      'target entry 1 is 3; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore; these count from 1: take 1 off',
+    ],
+    [[-1, 0], 'target entry 0 is -1; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
+    [[0, 0.5], 'target entry 1 is 0.5; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
+    [[3, 4], 'target entry 0 is 3; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
     [[0, 1, 2], 'target is (3,); expected class indices (2,) or probabilities (2, 3)'],
     [[[0, 1]], 'target is (1, 2); expected class indices (2,) or probabilities (2, 3)'],
     [

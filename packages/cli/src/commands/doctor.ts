@@ -167,9 +167,13 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
   const arrays: Arrays = {};
-  for (const { name, file } of given) {
+  for (const { name, flag, file } of given) {
     const table = { header: options.header, headerAdvice, booleans: name === 'mask' };
-    const reader = await openArray(file, session, table);
+    const reader = await openArray(file, session, table).catch((error: unknown) => {
+      throw isSoftgradError(error)
+        ? new SoftgradError(error.code, `${flag} ${error.message}`, { cause: error })
+        : error;
+    });
     try {
       const { data, shape } = await readWatched(reader, 'pass fewer rows: any of them shows the mistake', session);
       // A .csv always has two dimensions: a list of labels is its only column or row.
@@ -191,7 +195,7 @@ function naming<T>(options: Options, run: () => T): T {
     return run();
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
-    const message = error.message.replace('diagnose: ', '');
+    const message = error.message.replace('diagnose: ', '').replace('(ignoreIndex)', '(--ignore-index)');
     const named = files.find(({ name }) => message.startsWith(name));
     const file = named && options[named.option];
     const place = file === undefined ? 'doctor' : `${named?.flag} ${file === '-' ? 'standard input' : file}`;
