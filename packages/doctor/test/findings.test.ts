@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest';
 import { readValues } from '../src/arrays.js';
+import { diagnose } from '../src/index.js';
 import { right } from '../src/mistakes/right.js';
 import { readProblem } from '../src/problem.js';
 import { readingsOf } from '../src/reading.js';
 import { search } from '../src/search.js';
 import { cases } from './cases.js';
 
+const all = [...cases(true)];
+const asked = all.filter(({ input }, k) => k % 23 === 0 && typeof input.gradient !== 'string');
+
 test('an explanation that is no match is kept for the comparison, once', () => {
-  const asked = [...cases(true)].filter(({ input }, k) => k % 23 === 0 && typeof input.gradient !== 'string');
   const counts = asked.map(({ input }) => {
     const problem = readProblem(input);
     const { matches, others } = search(problem, readingsOf(problem, readValues('gradient', input.gradient)));
@@ -18,4 +21,33 @@ test('an explanation that is no match is kept for the comparison, once', () => {
   // Few explanations are about Jacobians, most about gradients.
   const several = counts.filter((count) => count > 5);
   expect(several.length / counts.length).toBeGreaterThan(0.9);
+});
+
+test('the next best explanation is in the notes, as one that is off or as one that fits as well', () => {
+  const counts = { off: 0, fits: 0, none: 0 };
+  // What is right of few digits often fits no better than others.
+  const rounded = all.filter(({ truth, noise }) => truth === 'right' && noise === 'bfloat16');
+  for (const { input } of [...asked, ...rounded]) {
+    const { matches, evidence } = diagnose(input);
+    const notes = evidence.notes.filter((note) => /^(The next best explanation|Within that rounding), /.test(note));
+    const [best] = matches;
+    const { nextBest } = evidence;
+    if (!best || !nextBest) {
+      expect(notes).toEqual([]);
+      counts.none++;
+      continue;
+    }
+    const isOff = nextBest.error > best.error;
+    const named = `${nextBest.name} (${nextBest.formula})`;
+    expect(notes).toEqual([
+      isOff
+        ? expect.stringContaining(`The next best explanation, ${named}, is off by `)
+        : `Within that rounding, ${named} fits as well.`,
+    ]);
+    counts[isOff ? 'off' : 'fits']++;
+  }
+  expect(
+    Object.values(counts).every((count) => count > 0),
+    JSON.stringify(counts),
+  ).toBe(true);
 });
