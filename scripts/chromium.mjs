@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { aptGet, installation } from './apt.mjs';
 
 /** Paths where a Chromium other than Playwright's own may be installed. */
 export const chromiumPlaces = [
@@ -58,14 +59,10 @@ export async function ensureChromium() {
   const found = await findChromium();
   if (found) return found;
   const run = (command, args) => spawnSync(command, args, { stdio: 'inherit' }).status === 0;
-  const asRoot = process.getuid?.() === 0;
   console.log('No Chromium found: installing one for the browser tests.');
-  if (asRoot && existsSync('/usr/bin/apt-get')) {
-    run('apt-get', ['update', '-qq']);
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium']);
-  } else {
-    run(process.execPath, ['node_modules/playwright-core/cli.js', 'install', 'chromium']);
-  }
+  const apt = aptGet();
+  const byApt = apt !== null && run('sh', ['-c', installation(['chromium'], apt)]);
+  if (!byApt) run(process.execPath, ['node_modules/playwright-core/cli.js', 'install', 'chromium']);
   const path = await findChromium();
   if (path) return path;
   throw new Error(

@@ -1,22 +1,29 @@
 // The Debian packages that the tests need and a new machine lacks. apt installs them while npm's packages are installed and built.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { adviceOn, aptGet, installation } from './apt.mjs';
 import { chromiumPlaces } from './chromium.mjs';
 
 /** The compiler of backend-wasm's kernels. Only CI compiles them, to compare the result with the committed modules. */
 const compiler = ['clang-19', 'lld-19'];
 
-/** Installs missing packages if this process has permission; resolves when the installation has ended, whether or not it succeeded. */
+/** Installs missing packages, or says how to; resolves when the installation has ended, whether or not it succeeded. */
 export function installSystemPackages() {
   return installPackages(missingPackages());
 }
 
-/** Installs these packages if this process has permission; resolves when the installation has ended, whether or not it succeeded. */
+/** Installs these packages, or says how to; resolves when the installation has ended, whether or not it succeeded. */
 export function installPackages(packages) {
-  if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return Promise.resolve();
+  if (packages.length === 0) return Promise.resolve();
+  const command = aptGet();
+  if (command === null) {
+    // Without apt, a Chromium is downloaded: see chromium.mjs.
+    const others = packages.filter((name) => name !== 'chromium');
+    if (others.length > 0) console.error(adviceOn(others));
+    return Promise.resolve();
+  }
   console.error(`Installing ${packages.join(', ')} with apt …`);
-  const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;
-  const child = spawn('sh', ['-c', install], {
+  const child = spawn('sh', ['-c', installation(packages, command)], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });

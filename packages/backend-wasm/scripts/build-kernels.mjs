@@ -2,7 +2,7 @@
 //
 //   node scripts/build-kernels.mjs           writes the modules (needs clang-19 and lld-19: apt-get install clang-19 lld-19)
 //   node scripts/build-kernels.mjs --check   compares the hash of the sources; in CI and in `npm run test:all` rebuilds the modules and compares
-//                                            them with what is committed; installs the compiler in CI, as root
+//                                            them with what is committed; installs the compiler in CI, as root or by sudo
 //
 // Nothing else needs a compiler: the modules are committed, with a hash of the sources that they were made from. An application loads
 // the one that its engine takes.
@@ -14,11 +14,13 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateSync, inflateSync } from 'node:zlib';
+import { adviceOn, aptGet, installation } from '../../../scripts/apt.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'src/kernels');
 export const compiler = 'clang-19';
 export const linker = 'wasm-ld-19';
+const packages = ['clang-19', 'lld-19'];
 
 /** The builds, with the flags by which they differ. */
 export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
@@ -58,7 +60,7 @@ export function sourceHash() {
 
 async function run(command, args) {
   const { stderr } = await promisify(execFile)(command, args, { encoding: 'utf8' }).catch((error) => {
-    throw error.code === 'ENOENT' ? new Error(`${command} is missing: apt-get install clang-19 lld-19`) : error;
+    throw error.code === 'ENOENT' ? new Error(adviceOn(packages), { cause: error }) : error;
   });
   if (stderr) throw new Error(`${command} ${args.join(' ')}\n${stderr}`);
 }
@@ -166,10 +168,8 @@ async function isCurrent() {
 function ensureCompiler() {
   const present = spawnSync(compiler, ['--version']).status === 0 && spawnSync(linker, ['--version']).status === 0;
   if (present) return true;
-  if (!process.env.CI || process.getuid?.() !== 0) return false;
-  spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit' });
-  const packages = ['install', '-y', '-qq', '--no-install-recommends', 'clang-19', 'lld-19'];
-  return spawnSync('apt-get', packages, { stdio: 'inherit' }).status === 0;
+  const apt = process.env.CI ? aptGet() : null;
+  return apt !== null && spawnSync('sh', ['-c', installation(packages, apt)], { stdio: 'inherit' }).status === 0;
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
@@ -179,7 +179,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     if (!process.env.CI && process.env.SOFTGRAD_EVERYTHING !== '1') {
       console.log('The hash of the sources is right. CI and npm run test:all also rebuild the modules.');
     } else if (!ensureCompiler())
-      console.log('clang-19 is not here: the hash of the sources was checked, nothing was rebuilt.');
+      console.log(`The hash of the sources is right, but nothing was rebuilt. ${adviceOn(packages)}`);
     else if (!(await isCurrent())) {
       throw new Error('src/*.generated.ts are not what src/kernels compiles to: node scripts/build-kernels.mjs');
     } else console.log('src/*.generated.ts are what src/kernels compiles to.');

@@ -1,3 +1,5 @@
+import type { Op } from '../src/index.js';
+
 /** A bound of an operation's results as the documentation prints it, at temperature 1 and without a mask. */
 export interface StatedBound {
   /** What it bounds, in Markdown: the subject of "is at most". */
@@ -76,4 +78,4 @@ export const statedBounds = {
     where: [],
   },
   relu: { of: 'The error of a result', tex: '0', where: [] },
-} as const satisfies Readonly<Record<string, StatedBound>>;
+} as const satisfies Readonly<Record<Op, StatedBound>>;

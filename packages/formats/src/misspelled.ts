@@ -1,5 +1,5 @@
 import { parseNumber } from './number.js';
-import { quote } from './quote.js';
+import { invisible, quote } from './quote.js';
 
 const missing = 'a number (write nan for a missing value)';
 
@@ -16,6 +16,10 @@ const words: readonly (readonly [pattern: RegExp, expected: (cell: string) => st
 
 /** What makes a number unreadable, how to remove it, and what is expected instead; applied one after another. The end checks that a number is left. */
 const corrections: readonly (readonly [expected: string, correct: (cell: string) => string])[] = [
+  ['no invisible characters', (cell) => cell.replace(invisible, '')],
+  ['digits from 0 to 9', (cell) => cell.replace(/[\uff0b-\uff19]/g, (wide) => wide.normalize('NFKC'))],
+  ['no apostrophe', (cell) => cell.replace(/^['’](?=[-+.\d])/, '')],
+  ['no suffix', (cell) => cell.replace(/^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)[fln]$/i, '$1')],
   ['"-" for the sign', (cell) => cell.replace(/^[\u2212\u2013\uff0d\ufe63]|(?<=\de)\u2212/iu, '-')],
   [
     'no currency sign',
@@ -81,6 +85,8 @@ function withoutCode(cell: string): string | null {
  * missing one.
  */
 export function isName(cell: string): boolean {
+  // A formula of a spreadsheet.
+  if (cell.startsWith('=')) return false;
   if (words.some(([pattern]) => pattern.test(cell))) return false;
   if (/^[^\p{L}\p{N}]*(?:nan|inf|infinity)(?![\p{L}\p{N}_ ])/iu.test(cell)) return false;
   if (/^[A-Z]{0,3}\p{Sc}\s*[-+.,\d]|^[A-Z]{3}\s?[-+]?\d[\d,]*[.,]\d|^[Oo][.,]\d|^[eE][-+]\d/u.test(cell)) return false;

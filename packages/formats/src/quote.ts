@@ -1,9 +1,15 @@
+/** Characters without width, such as those that are pasted with a number from a page, and control characters that editors leave; no blanks. */
+export const invisible = /(?![\t\n\v\f\r])[\p{Cc}\p{Cf}]/gu;
+/** What JSON does not escape: controls and line separators, which can control a terminal, and characters that cannot be seen. */
+const unprinted = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
 /** Text of unknown origin for a one-line message: quoted, escaped and shortened. */
 export function quote(text: string): string {
   const escaped = JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
-  // JSON does not escape DEL, C1 controls and line separators, which can control a terminal.
-  return escaped.replace(
-    /[\u007f-\u009f\u2028\u2029\u202a-\u202e]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return escaped.replace(unprinted, (c) =>
+    c
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   );
 }

@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import type { FileArray } from './array.js';
 import { type CsvRecord, csvRows, type TableOptions } from './csv.js';
 import { decodeText } from './decode.js';
@@ -29,11 +30,22 @@ export async function parseText(
   if (json) return jsonArray(json.root, name, { onShare });
   const rest = onShare && ((share: number) => onShare(shareOfDecoding + (1 - shareOfDecoding) * share));
   if (isPrinted(text)) return parsePrinted(text, name, booleans, rest);
+  const unread = objects.find(([pattern]) => pattern.test(text));
+  if (unread) throw new SoftgradError('ERR_VALUE', `${name}: ${unread[1]}`);
   const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',', booleans);
   const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter, rest) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
   return readAll(reader, limit, 'pass fewer rows');
 }
+
+/** What consoles print of objects instead of their numbers, and how to print those. */
+const objects: readonly (readonly [pattern: RegExp, advice: string])[] = [
+  [
+    /^\s*Tensor\w*\s*\{/,
+    'a tensor of TensorFlow.js without its numbers; expected the output of x.print(), or JSON.stringify(x.arraySync())',
+  ],
+  [/^\s*Promise\s*\{/, 'a promise without its numbers; expected what is printed after await'],
+];
 
 /** How much of the time of reading a text goes into its characters. */
 const shareOfDecoding = 0.1;

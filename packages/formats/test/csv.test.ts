@@ -188,9 +188,10 @@ const misspelled: readonly (readonly [cell: string, expected: string])[] = [
   ['-nan(ind)', 'a number, as in nan'],
   ['\u2212∞', 'a number, as in -inf'],
   ['(1.5)', "a number without parentheses: -1.5 if they are an accountant's minus sign"],
+  ['１', 'digits from 0 to 9, as in 1'],
   ['NaN)', 'a number without ")", as in NaN'],
   // For these there is no better suggestion, but they are not names either.
-  ...['0x10', '1st', '1.5.2', '<0.001', '±1', '‘2’', '１', '½', '*', '%', 'O.5', 'E-05', 'inf.', 'x1%'.slice(1)].map(
+  ...['0x10', '1st', '1.5.2', '<0.001', '±1', '‘2’', '½', '*', '%', 'O.5', 'E-05', 'inf.', 'x1%'.slice(1)].map(
     (cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const,
   ),
 ];

@@ -43,6 +43,7 @@ test('text of unknown origin is shortened, and its control characters are escape
   for (const code of [0x00, 0x1b, 0x1f, 0x7f, 0x80, 0x9b, 0x9f, 0x2028, 0x2029, 0x202a, 0x202e]) {
     expect(quote(String.fromCharCode(code))).toMatch(/^"\\(u[0-9a-f]{4}|[bfnrt])"$/);
   }
+  expect(quote('1\u200b\u{e0001}')).toBe('"1\\u200b\\udb40\\udc01"');
   for (const text of ['~', '\u00a0', 'é', '\u2027', '\u2030']) expect(quote(text)).toBe(`"${text}"`);
   expect(quote('\u007f\u2028')).toBe('"\\u007f\\u2028"');
 });

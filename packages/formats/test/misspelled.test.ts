@@ -44,6 +44,18 @@ test.each([
   // A word for infinity keeps its sign, whichever dash it is.
   ['\u2212∞', 'a number, as in -inf'],
   ['+∞', 'a number, as in inf'],
+  // What cannot be seen, or was added by a spreadsheet, a language or an input method.
+  ['\u200b1', 'no invisible characters, as in 1'],
+  ['1\t2', noNumber],
+  ['4\u001a', 'no invisible characters, as in 4'],
+  ['\u200b', noNumber],
+  ['\uff0d\uff11.\uff15', 'digits from 0 to 9, as in -1.5'],
+  ["'-1.5", 'no apostrophe, as in -1.5'],
+  ['1.5f', 'no suffix, as in 1.5'],
+  ['-.5e3L', 'no suffix, as in -.5e3'],
+  ['2n', 'no suffix, as in 2'],
+  ['2x', noNumber],
+  ['f', noNumber],
   // Code around a number is named.
   ['1.5;', 'a number without ";", as in 1.5'],
   ['double x[] = {-1.5', 'a number without "double x[] = {", as in -1.5'],
@@ -73,6 +85,19 @@ test('a name may have letters and signs in it with which a misspelled number beg
   ];
   for (const name of names) expect(isName(name), name).toBe(true);
   const others = ['1', '-2.5', '1e5', 'nan', '-inf', 'Infinity', '<nan>', '(inf)', 'NaN%', 'true', 'n/a'];
-  const money = ['US$5', 'US$ 5', '$-1', 'EUR1.5', 'EUR 12.5', 'EUR-1.5', 'EUR 1,234.5', 'O.5', 'o,5', 'e-5', 'E+5'];
+  const money = [
+    'US$5',
+    'US$ 5',
+    '$-1',
+    'EUR1.5',
+    'EUR 12.5',
+    'EUR-1.5',
+    'EUR 1,234.5',
+    'O.5',
+    'o,5',
+    'e-5',
+    'E+5',
+    '=A1',
+  ];
   for (const cell of [...others, ...money]) expect(isName(cell), cell).toBe(false);
 });

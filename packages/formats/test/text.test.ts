@@ -144,6 +144,11 @@ describe('abbreviated, ragged and invalid arrays are errors that say where and w
       'x = [1 2; 3 4]',
       /^pasted: line 1, column 8: "2;" is not a number; expected each row in brackets, as in \[\[1, 2\]/,
     ],
+    [
+      "Tensor {\n  kept: false,\n  shape: [ 2 ],\n  dtype: 'float32'\n}",
+      /^pasted: a tensor of TensorFlow\.js without its numbers; expected .*print/,
+    ],
+    ['Promise { <pending> }', /^pasted: a promise without its numbers; expected what is printed after await$/],
     ['x <- c(1, 2)', /^pasted: line 1, column 1 is "x <- c\(1"; expected a number without "x <- c\(", as in 1$/],
     ['const x = new Float32Array(3)', /^pasted: no row of numbers/],
     [`${'x '.repeat(50_000)}`, /^pasted: no row of numbers/],
