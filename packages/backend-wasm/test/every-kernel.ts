@@ -9,6 +9,8 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const x = logits(dtype, size, 30, 0, 3);
   // Most blocks have rows that are near each other; some have rows that are far apart, undefined, or too large for exp without a shift.
   for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
+  // So has the last block, which may be incomplete, of every other length.
+  if (classes % 2 === 1) x[size - 1] = Number.NaN;
   const g = logits(dtype, size, 3, 1, 4);
   const t = logits(dtype, size, 2, 0, 7);
   const plain = { temperature: 1, mask: null };
