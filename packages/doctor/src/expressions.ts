@@ -68,7 +68,7 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
   const found = here ? foundAdvice(here, false) : (alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
-  if (found) return judged(here ? found : forLayer(found, layer, wanted), expression, wanted, said);
+  if (found) return judged(here?.own ? found : forLayer(found, layer, wanted), expression, wanted, said);
   const [advice] = advised;
   if (advice && !problem) {
     const elsewhere = foundAdvice(advice, true);

@@ -15,6 +15,8 @@ export interface Advised extends Scaling {
   readonly goal: Goal;
   readonly form: Form;
   readonly reduction: LossReduction | null;
+  /** True if it is suggested for the layer and the options that were given; otherwise it is for softmax. */
+  readonly own: boolean;
 }
 
 const softmaxItself: Form = { kind: 'gradient', expressions: [], gives: ({ s }) => [candidate('softmax(x)', s)] };
@@ -42,7 +44,7 @@ export function adviceIn(expression: string, given: Scaling, own: Setting | null
   const wanted = normalised(expression);
   const forOwn = goals
     .filter(({ goal, reduction }) => own && says(remedyFor(goal, own, reduction), goal, text, wanted))
-    .map(({ goal, form, reduction }) => ({ goal, form, reduction, ...given }));
+    .map(({ goal, form, reduction }) => ({ goal, form, reduction, own: true, ...given }));
   if (forOwn.length > 0) return forOwn;
   const others = own && !isPlain(own) ? goals.filter(({ goal }) => goal !== 'loss') : goals;
   return [...axes].flatMap((axis) =>
@@ -52,7 +54,7 @@ export function adviceIn(expression: string, given: Scaling, own: Setting | null
           const lines = remedyFor(goal, settingOf(axis, temperature, indices), reduction);
           return says(lines, goal, text, wanted);
         })
-        .map(({ goal, form, reduction }) => ({ goal, form, reduction, axis, temperature })),
+        .map(({ goal, form, reduction }) => ({ goal, form, reduction, own: false, axis, temperature })),
     ),
   );
 }
