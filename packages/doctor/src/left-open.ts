@@ -6,7 +6,7 @@ import { lossGradient, right } from './mistakes/right.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { chanceOfSum, isNoiseOfSums, isWithinDouble } from './row-sum.js';
+import { isNoiseOfSums, isTellingSum, isWithinDouble } from './row-sum.js';
 
 /**
  * Checks whether numbers that a mistake explains could still be correct. If the upstream gradient is unknown, every gradient
@@ -18,8 +18,6 @@ import { chanceOfSum, isNoiseOfSums, isWithinDouble } from './row-sum.js';
 const chance = 1e-5;
 /** The same for 'scaled', which is tried alone, after all others. */
 const chanceOfOne = 1e-3;
-/** The same for the sums of the Jacobian's rows in half precision. */
-const chanceOfSums = 1e-4;
 /** The assumed relative rounding error of numbers whose precision is unknown. */
 const unrounded = 1e-6;
 /** The norm of a gradient that was divided by its norm differs from 1 by at most this. */
@@ -56,7 +54,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
-  if (agreement.id === 'row-sum' && agreement.computed && chanceOfSum(problem, data) > chanceOfSums)
+  if (agreement.id === 'row-sum' && agreement.computed && !isTellingSum(problem, data))
     return as('s ⊙ (g − ⟨s, g⟩) with the g of another loss');
   if (ofWholeNumbers(problem, data, agreement)) return as('s ⊙ (g − ⟨s, g⟩) with whole numbers in g');
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
@@ -99,13 +97,13 @@ function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64A
 /** Rows that differ from a common multiple by no more than this may be those of a loss of nearly the same probabilities. */
 const alikeRows = 2e-2;
 
-/** True if the numbers are nearly a positive multiple of s − y. */
-function isMultiple(problem: Problem, data: Float64Array, { error, precision }: Agreement): boolean {
+/** True if the numbers are nearly a multiple of s − y, by a positive factor, or by a fitted one: a reward may be negative. */
+function isMultiple(problem: Problem, data: Float64Array, { id, error, precision }: Agreement): boolean {
   const { y, f } = problem;
   if (!y) return false;
   const loss = lossGradient(problem, y);
   const factor = fitFactor(measure(data), { formula: '', values: loss, terms: loss });
-  if (factor === null || factor <= 0) return false;
+  if (factor === null || (factor <= 0 && id !== 'scaled')) return false;
   const size = sizeOf(data) * error;
   return rowsThatCount(data, f).every((row) => {
     const values = data.subarray(row * f, (row + 1) * f);

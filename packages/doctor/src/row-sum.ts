@@ -12,13 +12,23 @@ export function isSumOfRounded(problem: Problem, data: Float64Array, unit: numbe
   return lastPlaces(problem, data).every((place) => place === 0 || Number.isInteger(place / unit));
 }
 
+/** Below this probability, it is no coincidence that numbers of half precision are such multiples. */
+const chance = 1e-4;
+
 /**
- * How likely it is that numbers of half precision are such multiples by coincidence: a number has its own last place, which is that
- * fraction of the smallest term's.
+ * True if it is no coincidence that numbers of half precision are such multiples: a number is a multiple of its own last place, which
+ * is that fraction of the smallest term's. A number that occurs again shows nothing.
  */
-export function chanceOfSum(problem: Problem, data: Float64Array): number {
-  const ofPlace = (place: number) => (place === 0 ? 1 : Math.min(1, 2 ** Math.floor(Math.log2(2 * Math.abs(place)))));
-  return lastPlaces(problem, data).reduce((product, place) => product * ofPlace(place), 1);
+export function isTellingSum(problem: Problem, data: Float64Array): boolean {
+  const seen = new Set<number>();
+  let likelihood = 1;
+  lastPlaces(problem, data).forEach((place, k) => {
+    const size = Math.abs(at(data, k));
+    if (place === 0 || seen.has(size)) return;
+    seen.add(size);
+    likelihood *= Math.min(1, 2 ** Math.floor(Math.log2(2 * Math.abs(place))));
+  });
+  return likelihood <= chance;
 }
 
 /** Each number divided by twice the power of two of the smallest summed term s_i s_j; divided by the unit roundoff, it is a count of last places (ULPs). */

@@ -23,7 +23,7 @@ import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes
 import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { isSumOfRounded } from './row-sum.js';
+import { isSumOfRounded, isTellingSum } from './row-sum.js';
 import { type RowSample, sampleOfRows } from './sample.js';
 
 /** An explanation with its distance from the given numbers. */
@@ -369,8 +369,9 @@ function isEvidence(
 ): boolean {
   if (noise?.everyStep === undefined || id === right.id) return true;
   if (id === 'row-sum') {
+    if (isSumOfRounded(problem, given.data, noise.everyStep)) return true;
     // Numbers of so few bits that bfloat16 has them too may be those of float16.
-    return [noise.everyStep, unitOfFloat16].some((unit) => isSumOfRounded(problem, given.data, unit));
+    return isSumOfRounded(problem, given.data, unitOfFloat16) && isTellingSum(problem, given.data);
   }
   return standsOut(given, terms, noise);
 }

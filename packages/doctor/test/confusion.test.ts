@@ -64,9 +64,8 @@ function rowOf(group: readonly Case[]): Row {
 describe('in at least 99 % of its cases a mistake is named, and what is right is never called a mistake', () => {
   const rows = new Map<string, Row>();
   afterAll(() => {
-    const whole = byTruth(rows);
-    if (all) console.log(matrixOf(whole));
-    if (all && output) writeFileSync(output, `${JSON.stringify(recordOf(whole), null, 1)}\n`);
+    if (all) console.log(matrixOf(rows));
+    if (all && output) writeFileSync(output, `${JSON.stringify(recordOf(rows), null, 1)}\n`);
   });
 
   test('there are cases of every explanation', () => {
@@ -74,14 +73,28 @@ describe('in at least 99 % of its cases a mistake is named, and what is right is
     expect(asked.length).toBeGreaterThanOrEqual(all ? 4000 : 1500);
   });
 
-  test.each([...groups])('%s', (name, group) => {
-    const row = rowOf(group);
-    rows.set(name, row);
-    expect(row.wronged).toEqual([]);
-    const { named, cases: all } = sumOf(row.cells);
-    expect(named / all, JSON.stringify([...row.taken])).toBeGreaterThanOrEqual(0.99);
-  });
+  // All of them take minutes.
+  test.each([...groups])(
+    '%s',
+    (_, group) => {
+      const row = rowOf(group);
+      for (const { truth } of group.slice(0, 1)) rows.set(truth, together(rows.get(truth), row));
+      expect(row.wronged).toEqual([]);
+      const { named, cases: all } = sumOf(row.cells);
+      expect(named / all, JSON.stringify([...row.taken])).toBeGreaterThanOrEqual(0.99);
+    },
+    3_600_000,
+  );
 });
+
+/** A row with the noises of another one. */
+function together(one: Row | undefined, other: Row): Row {
+  return {
+    cells: new Map([...(one?.cells ?? []), ...other.cells]),
+    taken: new Map([...(one?.taken ?? []), ...other.taken]),
+    wronged: [...(one?.wronged ?? []), ...other.wronged],
+  };
+}
 
 function sumOf(cells: Row['cells']): Cell {
   const sum = { named: 0, cases: 0 };
@@ -90,21 +103,6 @@ function sumOf(cells: Row['cells']): Cell {
     sum.cases += asked;
   }
   return sum;
-}
-
-/** The groups of what is right as one row. */
-function byTruth(rows: ReadonlyMap<string, Row>): ReadonlyMap<string, Row> {
-  const whole = new Map<string, Row>();
-  for (const [name, row] of rows) {
-    const truth = name.startsWith('right (') ? 'right' : name;
-    const { cells, taken, wronged } = whole.get(truth) ?? { cells: [], taken: [], wronged: [] };
-    whole.set(truth, {
-      cells: new Map([...cells, ...row.cells]),
-      taken: new Map([...taken, ...row.taken]),
-      wronged: [...wronged, ...row.wronged],
-    });
-  }
-  return whole;
 }
 
 /** The matrix as data: for each truth, the cases and those that were named by noise, and what the others were taken for. */

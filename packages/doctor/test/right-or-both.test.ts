@@ -87,6 +87,18 @@ describe('a right gradient is not called a mistake alone', () => {
         ],
       ).map((row) => row.map((value) => Number((1.004 * value).toFixed(7)))),
     },
+    'a reward below 0 of one row': {
+      logits: [[0.68, 2.19, -0.56, -2.23, -1.45]],
+      target: [1],
+      gradient: softmax([[0.68, 2.19, -0.56, -2.23, -1.45]], 1, exactly).map((row) =>
+        row.map((p, i) => -0.4 * (p - (i === 1 ? 1 : 0))),
+      ),
+    },
+    'another loss of one row of two classes': {
+      probabilities: [[0.50716565, 0.49283435]],
+      target: [1],
+      gradient: [[1.01433131, -1.01433131]],
+    },
     'zeros that were cut off': {
       logits: [[0.1, 0.2, 0.15, 0.1]],
       upstream: [[0.003, 0, 0.0001, 0]],
