@@ -265,6 +265,57 @@ test('buffers of a size class, staging buffers and pipelines are created once an
   device.destroy();
 });
 
+test('waiting for nothing submits nothing', async () => {
+  await backend.sync();
+  const { submits } = backend.statistics();
+  await backend.sync();
+  await backend.sync();
+  expect(backend.statistics().submits).toBe(submits);
+});
+
+test('the parameters of a batch have one buffer, and those of a larger one another', async () => {
+  const device = await newNullDevice({ requiredFeatures: ['timestamp-query'] });
+  const sizes: number[] = [];
+  const own = await webgpu.open({
+    device: altered(device, {
+      createBuffer(descriptor: GPUBufferDescriptor) {
+        if (descriptor.usage & 0x40) sizes.push(descriptor.size); // UNIFORM
+        return device.createBuffer(descriptor);
+      },
+    }),
+  });
+  const rows = { outer: 1, classes: 5, inner: 1 };
+  const [x, s] = [own.alloc(5, 'float32'), own.alloc(5, 'float32')];
+  const enqueue = (times: number) => {
+    for (let k = 0; k < times; k++) own.softmax(s, x, rows, plain);
+  };
+  enqueue(64);
+  await own.sync();
+  expect(sizes).toEqual([64 * 256]);
+  await own.time(() => enqueue(100));
+  await own.time(() => enqueue(100));
+  expect(sizes).toEqual([64 * 256, 100 * 256]);
+  own.close();
+  device.destroy();
+});
+
+test('an operation has a program for each dtype', async () => {
+  const device = await newNullDevice({ requiredFeatures: ['shader-f16'] });
+  const own = await webgpu.open({ device });
+  const rows = { outer: 1, classes: 8, inner: 1 };
+  const before = own.statistics().pipelines;
+  for (const dtype of ['float32', 'float16', 'float32', 'float16'] as const) {
+    const [x, out, perRow] = [own.alloc(8, dtype), own.alloc(8, dtype), own.alloc(1, dtype)];
+    own.softmax(out, x, rows, plain);
+    own.kernels.logSumExp(perRow, x, rows, plain);
+    own.kernels.relu(out, x, 8);
+  }
+  expect(own.statistics().pipelines - before).toBe(6);
+  await own.sync();
+  own.close();
+  device.destroy();
+});
+
 test('200 operations are 4 submits: 64 at a time, and the rest when a result is read', async () => {
   const rows = { outer: 1, classes: 5, inner: 1 };
   const [x, s] = [backend.alloc(5, 'float32'), backend.alloc(5, 'float32')];

@@ -155,9 +155,10 @@ describe('counted on the device', () => {
   });
 
   test.each([
-    [{ outer: 2, classes: 7, inner: 300 }, 256],
-    [{ outer: 2, classes: 50, inner: 300 }, 64],
-    [{ outer: 1, classes: 2000, inner: 300 }, 16],
+    [{ outer: 2, classes: 8, inner: 300 }, 256],
+    [{ outer: 2, classes: 9, inner: 300 }, 64],
+    [{ outer: 2, classes: 512, inner: 300 }, 64],
+    [{ outer: 1, classes: 513, inner: 300 }, 16],
   ])(
     'neighbouring invocations load neighbouring elements along the inner axis of %o, %i at a time',
     async (rows, run) => {

@@ -86,6 +86,11 @@ test.each([
 test.each([
   ['in the order of their index', true, (code: string) => code],
   ['in another order', false, (code: string) => code.replace('select(4096u, id,', 'select(4096u, id ^ 1u,')],
+  [
+    'partly in another order',
+    false,
+    (code: string) => code.replace('select(4096u, id,', 'select(4096u, select(id, id ^ 1u, local > 200u),'),
+  ],
   ['with other neighbours', false, (code: string) => code.replace('subgroupShuffleXor(local, 1u)', 'local')],
 ] as const)('if subgroups contain invocations %s, shuffles are used: %s', async (_, used, change) => {
   const device = await newDevice({ requiredFeatures: ['subgroups'] });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { webgpu } from '../src/index.js';
-import { altered, newNullDevice } from './device.js';
+import { altered, newNullDevice, nullEntry } from './device.js';
 import { announcedBySwiftShader } from './swiftshader.js';
 
 /** The module that finds devices, in a state of its own: it keeps the entry point of Node. */
@@ -173,6 +173,34 @@ describe('a device', () => {
     });
     expect(descriptors).toMatchObject([{ requiredFeatures: ['shader-f16'] }]);
   });
+});
+
+test('errors that no scope catches are those of the backend if it requested the device', async () => {
+  const invalid = (device: GPUDevice) => device.createBuffer({ size: 4, usage: 0x01 | 0x80 }); // MAP_READ | STORAGE
+  const own = await webgpu.open({ gpu: await nullEntry() });
+  expect(own.name).toBe('webgpu');
+  invalid(own.device);
+  // The device tells of it before it is done with later work.
+  await own.device.queue.onSubmittedWorkDone();
+  await expect(own.sync()).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED',
+    message: expect.stringMatching(/^webgpu: the device rejected submitted work: ./),
+  });
+  await own.sync();
+  own.close();
+  const device = await newNullDevice();
+  const guest = await webgpu.open({ device });
+  let uncaptured = 0;
+  device.addEventListener('uncapturederror', (event) => {
+    event.preventDefault();
+    uncaptured++;
+  });
+  invalid(device);
+  await device.queue.onSubmittedWorkDone();
+  await guest.sync();
+  expect(uncaptured).toBe(1);
+  guest.close();
+  device.destroy();
 });
 
 test('a backend that cannot be opened destroys the buffers that it has made', async () => {

@@ -68,6 +68,14 @@ describe('a run on threads', () => {
     expect(await message()).toEqual(changed('b.npy', ''));
   });
 
+  test('rethrows the error of a thread that is none of the input', async () => {
+    using work = written(1);
+    const plan = await work.plan({ operation: 'softmax' });
+    const broken = 'data:text/javascript,throw new RangeError("broken")';
+    const error = await runEmbedded(plan, { root: work.root, backends: broken, threads: 1 }).catch((e: unknown) => e);
+    expect([isSoftgradError(error), error instanceof Error && error.message]).toEqual([false, 'broken']);
+  });
+
   test('in shares computes the shards of its share, and finishes if all others are there', async () => {
     using work = written(5);
     const plan = await work.plan({ operation: 'softmax', shardBytes: 16 });

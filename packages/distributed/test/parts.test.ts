@@ -246,6 +246,33 @@ describe('every operation', () => {
   );
 });
 
+test.each([false, true])('each row has its own mask, or all have one (by classes: %s)', async (shardClasses) => {
+  using work = workspace();
+  work.write('logits.npy', [3, 4], new Float64Array(12), '<f8');
+  work.write('own.npy', [3, 4], Uint8Array.of(1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 1, 0), '|b1');
+  work.write('one.npy', [4], Uint8Array.of(0, 1, 1, 0), '|b1');
+  const split = { operation: 'softmax', shardClasses, shardBytes: shardClasses ? 48 : 64 } as const;
+  await work.compute(await work.plan({ ...split, mask: ['own.npy'], out: 'own' }));
+  expect(Array.from((await work.read('own')).data, Number)).toEqual([
+    ...[1, 0, 0, 0],
+    ...[1 / 3, 1 / 3, 0, 1 / 3],
+    ...[0, 0.5, 0.5, 0],
+  ]);
+  await work.compute(await work.plan({ ...split, mask: ['one.npy'], out: 'one' }));
+  expect(Array.from((await work.read('one')).data, Number)).toEqual([0, 1, 2].flatMap(() => [0, 0.5, 0.5, 0]));
+  const cut = (name: string, length: number) => {
+    const [shape, size] = shardClasses ? [[3, length], 3 * length] : [[length, 4], 4 * length];
+    const mask = Float32Array.from({ length: size }, (_, k) => (k === 1 ? 0.5 : 1));
+    work.write(name, shape, mask);
+  };
+  cut('a.npy', 1);
+  cut('b.npy', shardClasses ? 3 : 2);
+  const wrong = await work.plan({ ...split, mask: ['a.npy', 'b.npy'], out: 'wrong' });
+  await expect(work.compute(wrong)).rejects.toThrow(
+    'a.npy, b.npy: the mask has 0.5; expected true or 1 to keep an entry, false or 0 to mask it',
+  );
+});
+
 test.each([false, true])('a mean over no rows is NaN, and its gradient 0 (by classes: %s)', async (shardClasses) => {
   using work = workspace();
   work.write('logits.npy', [2, 4], Float32Array.of(1, 2, 3, Number.NaN, 0, 0, 1, Number.POSITIVE_INFINITY));

@@ -223,6 +223,11 @@ describe('errors name the file and the position', () => {
       'logits.npy: axis -3 of an array of shape (4, 3); expected -2 to 1',
       'ERR_AXIS',
     ],
+    [
+      { operation: 'softmax', axis: 0 },
+      'logits.npy: axis 0 of shape (4, 3) needs all rows at once, so rows cannot be split; expected the classes in the last dimension, split by classes (--shard-classes), or another axis',
+      'ERR_AXIS',
+    ],
     [{ operation: 'softmax', axis: 0.5 }, 'axis 0.5 of an array of shape (4, 3); expected -2 to 1', 'ERR_AXIS'],
     [
       { operation: 'vjp', logits: ['logits.npy'], direction: ['row-1.npy', 'row-2.npy'] },

@@ -40,6 +40,7 @@ describe('a folder as a store', () => {
     writeFileSync(work.path('f/.softgrad-orphan'), '');
     expect((await work.store.list('f')).map(({ path }) => path)).toEqual(['f/a/c', 'f/b']);
     expect(await work.store.list('nowhere')).toEqual([]);
+    expect([await work.store.match('f'), await work.store.match('f/*')]).toEqual([[], ['f/b']]);
     expect(await work.store.stat('f')).toBeNull();
     expect(await work.store.stat('g')).toMatchObject({ path: 'g', byteLength: 1 });
   });

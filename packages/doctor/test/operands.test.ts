@@ -32,6 +32,5 @@ test('of a log-softmax, what is right for softmax is the derivative of another l
   expect(of('np.eye(f) - s')[0]).toBe('right');
   expect(of('g - s * g.sum(axis=1, keepdims=True)')[0]).toBe('right');
   expect(ofJacobian).not.toEqual(ofProduct);
-  for (const expression of ['np.diag(s) - np.outer(s, s)', 's * (g - (s * g).sum(axis=1, keepdims=True))'])
-    expect(of(expression)[0]).toBe('softmax-derivative');
+  expect(of('np.diag(s) - np.outer(s, s)')[0]).toBe('softmax-derivative');
 });

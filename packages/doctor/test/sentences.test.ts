@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { diagnose } from '../src/index.js';
+import { softmax } from './attempts.js';
+import { normal } from './random.js';
+
+const next = normal(5);
+const logits = Array.from({ length: 8 }, () => [next(), next(), next()]);
+const s = softmax(logits, 1, (value) => value);
+const target = [2, 0, 1, 2, 1, 0, 0, 2];
+const hot = (size = 1) => target.map((label) => [0, 1, 2].map((i) => (i === label ? size : 0)));
+const lossOf = (factor: (row: number) => number, labels: readonly number[] = target) =>
+  s.map((row, n) => row.map((p, i) => factor(n) * (p - (i === labels[n] ? 1 : 0))));
+
+describe('a sentence is there where it applies, and only there', () => {
+  test('weights are told by class, in the order of the classes, or by row', () => {
+    const weight = [0.5, 2, 1.25];
+    const formula = (factor: (row: number) => number) =>
+      diagnose({ logits, target, gradient: lossOf(factor) }).matches[0]?.formula;
+    expect(formula((row) => weight[target[row] ?? 0] ?? 0)).toBe(
+      'w (s − y), w = 0.5 for class 0, 2 for class 1, 1.25 for class 2',
+    );
+    expect(formula((row) => (row + 1) / 4)).toBe('w (s − y), w = 0.25, 0.5, 0.75, 1, 1.25, 1.5 … for the rows');
+  });
+
+  test('rows of zeros that the loss leaves out', () => {
+    const said =
+      'Rows of zeros are right where the loss leaves them out on purpose; a loop that skips rows gives the same.';
+    const notes = (factor: (row: number) => number) =>
+      diagnose({ logits, target, gradient: lossOf(factor) }).evidence.notes;
+    expect(notes((row) => (row % 3 === 1 ? 0 : 1))).toContain(said);
+    expect(notes(() => 1)).not.toContain(said);
+    expect(notes(() => -1)).not.toContain(said);
+  });
+
+  test('a target that does not add up to 1', () => {
+    const said = 'The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.';
+    const notes = (size: number, layer?: 'sigmoid') => {
+      const y = hot(size);
+      const gradient = s.map((row, n) => row.map((p, i) => p * (layer ? 1 : size) - (y[n]?.[i] ?? 0)));
+      return diagnose({ logits, target: y, gradient, ...(layer && { layer }) }).evidence.notes;
+    };
+    expect(notes(2)).toContain(said);
+    expect(notes(1)).not.toContain(said);
+    expect(notes(2, 'sigmoid')).not.toContain(said);
+  });
+
+  test('a factor that a weight of the only class may be', () => {
+    const matches = (labels: readonly number[], factor: number) =>
+      diagnose({ logits, target: labels, gradient: lossOf(() => factor, labels) }).matches.map(({ id }) => id);
+    const one = target.map(() => 1);
+    // Three of eight is a factor of its own; a 24th is the mean over all numbers.
+    for (const factor of [3 / 8, 1 / 24]) {
+      expect(matches(one, factor)).toContain('right');
+      expect(matches(target, factor)).not.toContain('right');
+      expect(matches(one, factor).filter((id) => id !== 'right')).toEqual(matches(target, factor));
+    }
+  });
+
+  test('a single number is explained too', () => {
+    const { verdict, matches } = diagnose({ logits: [[1]], gradient: [[0]] });
+    expect(verdict).toBe('ambiguous');
+    expect(matches.map(({ id }) => id)).toEqual(expect.arrayContaining(['right', 'row-sum']));
+    for (const { formula, error } of matches) expect([typeof formula, error]).toEqual(['string', 0]);
+  });
+});
