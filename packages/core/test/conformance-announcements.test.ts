@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import type { ExactBuffer } from '../conformance/exact.js';
-import { conformance, exact, faulty } from '../conformance/index.js';
+import { cases, conformance, exact, faulty } from '../conformance/index.js';
 import type { Backend } from '../src/index.js';
+import { recording } from './recording.js';
 
 /**
  * For everything that a backend announces, the faulty backends that announce it falsely: strengths that are not there, and weaknesses
@@ -45,6 +46,26 @@ describe('a false announcement', () => {
       expect(strength.length).toBeGreaterThan(0);
       expect(names).toEqual(expect.arrayContaining([...strength, ...(weakness ?? [])]));
     }
+  });
+
+  test('of no dtype is named by the cases that need one', async () => {
+    const right = (await exact.open()) as Backend;
+    const [found] = cases.filter(({ id }) => id === 'supports/limits:elements');
+    const without = delegate(right, { supports: { ...right.supports, dtypes: [] } });
+    await expect(found.run(without)).rejects.toThrow('supports.dtypes of exact is empty');
+  });
+
+  test.for([
+    [130, [15, 390]],
+    [129, [15]],
+  ] as const)('of at most %i classes is a limit that rows may have', async ([classes, lengths]) => {
+    const right = (await exact.open()) as Backend;
+    const { backend, reads } = recording(
+      delegate(right, { supports: { ...right.supports, limits: { elements: 2 ** 28, classes } } }),
+    );
+    const [sums] = cases.filter(({ id }) => id === 'softmax/sums');
+    await sums.run(backend);
+    expect(reads).toEqual(lengths);
   });
 
   test('of subnormals that are flushed is right if one of the three kernels flushes them', async () => {

@@ -80,6 +80,15 @@ describe('gradgradcheck agrees with every second derivative that core has', () =
     }
     const tangent = double(rows.map((row) => row.map(() => 0)));
     expect(await gradgradcheck(softmax, double(rows), { tangent })).toMatchObject({ ok: true, maxError: 0 });
+    const ofNumbers = {
+      name: 'of numbers',
+      forward: (x: Float64Array) => {
+        expect(x.every(Number.isFinite)).toBe(true);
+        return x;
+      },
+      hvp: (x: Tensor) => tensor(new Float64Array(x.size), { backend, shape: x.shape, dtype: 'float64' }),
+    };
+    expect(await gradgradcheck(ofNumbers, double(rows), { tangent })).toMatchObject({ ok: true, checked: 12 });
   });
 });
 

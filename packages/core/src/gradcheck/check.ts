@@ -103,8 +103,9 @@ function compare(
   const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
   const indices = entries ?? Array.from(x.keys());
   const slopes = indices.map((index) => {
-    const known = Number.isFinite(entryOf('gradcheck', x, index));
-    return { index, ...(known ? slopeAt(f, at, g, index, step) : { low: Number.NaN, high: Number.NaN }) };
+    const entry = { index, value: entryOf('gradcheck', x, index) };
+    const known = Number.isFinite(entry.value);
+    return { index, ...(known ? slopeAt(f, at, g, entry, step) : { low: Number.NaN, high: Number.NaN }) };
   });
   const size = sizeOfLargest;
   // The error of the difference quotient that comes from rounding of the function's values.
@@ -118,10 +119,9 @@ function slopeAt(
   f: GradcheckFunction,
   x: Float64Array,
   g: ArrayLike<number>,
-  index: number,
+  { index, value: at }: { readonly index: number; readonly value: number },
   step: number,
 ): Omit<Slope, 'index'> {
-  const at = entryOf('gradcheck', x, index);
   // A step that x + h can hold; the functions themselves do not get wider with |x|.
   const whole = Math.max(step, Math.abs(at) * 2 ** -20);
   const room = (f.kinks ?? []).reduce((least, kink) => Math.min(least, Math.abs(at - kink)), Number.POSITIVE_INFINITY);

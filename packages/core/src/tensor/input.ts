@@ -264,7 +264,6 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
 
 function isNdArrayLike(what: string, value: unknown): value is NdArrayLike | DimsArrayLike {
   if (typeof value !== 'object' || value === null || !('data' in value)) return false;
-  if (!('shape' in value || 'dims' in value)) return false;
   checkLocation(what, value);
   const { data } = value;
   return (
