@@ -1,12 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { crc32 } from 'node:zlib';
 
 /**
  * The part of Amazon's S3 API that the store uses, in memory, with the responses that its reference documents: PutObject and
  * CompleteMultipartUpload with `If-None-Match: *` (412 PreconditionFailed, 409 ConditionalRequestConflict), GetObject with a range (206, 416
- * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). The access key is
- * checked, but no signature.
+ * InvalidRange), HeadObject, ListObjectsV2 and ListMultipartUploads in pages, DeleteObject and AbortMultipartUpload (204). The access key, the CRC-32 of
+ * a body and the list of the parts that are joined are checked, but no signature.
  *
  * It is written from that reference. `s3Contract` runs against it and, in s3.server.test.ts, against a real server.
  */
@@ -24,6 +25,8 @@ export interface S3Server {
 interface Upload {
   readonly key: string;
   readonly initiated: Date;
+  /** Whether its parts must have a CRC-32, which joining names again. */
+  readonly checked: boolean;
   readonly parts: Map<number, Buffer>;
 }
 
@@ -72,23 +75,34 @@ export async function startS3(bucket = 'bucket', conditions: Conditions = 'all')
     const uploadId = searchParams.get('uploadId');
     const upload = uploadId === null ? undefined : uploads.get(uploadId);
     if (uploadId !== null && upload === undefined) return { status: 404, code: 'NoSuchUpload' };
+    const checksum = request.headers['x-amz-checksum-crc32'];
+    if (checksum !== undefined && checksum !== checksumOf(payloadOf(request, body))) {
+      return { status: 400, code: 'BadDigest' };
+    }
     if (method === 'PUT' && upload) {
       const bytes = payloadOf(request, body);
       const number = Number(searchParams.get('partNumber'));
-      if (number < 1 || number > 10_000) return { status: 400, code: 'InvalidArgument' };
+      if (!(number >= 1 && number <= 10_000)) return { status: 400, code: 'InvalidArgument' };
+      // Checksum Type mismatch occurred, expected checksum Type: null, actual checksum Type: crc32.
+      if (upload.checked !== (checksum !== undefined)) return { status: 400, code: 'InvalidRequest' };
       upload.parts.set(number, bytes);
-      return { status: 200, headers: { etag: etagOf(bytes) } };
+      return {
+        status: 200,
+        headers: { etag: etagOf(bytes), ...(checksum && { 'x-amz-checksum-crc32': `${checksum}` }) },
+      };
     }
     const condition = request.headers['if-none-match'];
     if (method === 'PUT') return put(key, payloadOf(request, body), conditions === 'none' ? undefined : condition);
     if (method === 'POST' && searchParams.has('uploads')) {
       const id = randomUUID();
-      uploads.set(id, { key, initiated: new Date(), parts: new Map() });
+      const checked = request.headers['x-amz-checksum-algorithm'] === 'CRC32';
+      uploads.set(id, { key, initiated: new Date(), checked, parts: new Map() });
       return xml(`<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
     }
     if (method === 'POST' && upload) {
       if (conditions === 'put, else 501') return { status: 501, code: 'NotImplemented' };
-      const parts = [...upload.parts].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
+      const parts = partsNamedIn(body.toString(), upload);
+      if (parts === null) return { status: 400, code: 'InvalidPart' };
       const done = put(upload.key, Buffer.concat(parts), conditions === 'all' ? condition : undefined);
       if (done.status !== 200) return done;
       uploads.delete(uploadId ?? '');
@@ -185,6 +199,28 @@ function escapeXml(text: string): string {
 
 function xml(body: string): Answer {
   return { status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>${body}` };
+}
+
+/** The parts that a request to join them names, in its order; null if one is not that of the upload, or not in order. */
+function partsNamedIn(body: string, { parts, checked }: Upload): readonly Buffer[] | null {
+  const numbers: number[] = [];
+  const joined: Buffer[] = [];
+  for (const [, part = ''] of body.matchAll(/<Part>(.*?)<\/Part>/gs)) {
+    const field = (name: string) => new RegExp(`<${name}>(.*?)</${name}>`).exec(part)?.[1]?.replaceAll('&quot;', '"');
+    const bytes = parts.get(Number(field('PartNumber')));
+    if (bytes === undefined || field('ETag') !== etagOf(bytes)) return null;
+    if (checked && field('ChecksumCRC32') !== checksumOf(bytes)) return null;
+    numbers.push(Number(field('PartNumber')));
+    joined.push(bytes);
+  }
+  const inOrder = numbers.every((number, k) => k === 0 || number > (numbers[k - 1] ?? 0));
+  return joined.length > 0 && inOrder ? joined : null;
+}
+
+function checksumOf(bytes: Buffer): string {
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(crc32(bytes));
+  return checksum.toString('base64');
 }
 
 /** The bytes of a body without the chunk headers of `aws-chunked`. */

@@ -21,8 +21,19 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-const clientOf = ({ url }: S3Server, credentials = accepted) =>
-  new S3Client({ endpoint: url, region: 'eu-central-1', credentials, forcePathStyle: true, maxAttempts: 2 });
+const clientOf = (
+  { url }: S3Server,
+  credentials = accepted,
+  checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED' = 'WHEN_SUPPORTED',
+) =>
+  new S3Client({
+    endpoint: url,
+    region: 'eu-central-1',
+    credentials,
+    forcePathStyle: true,
+    maxAttempts: 2,
+    requestChecksumCalculation: checksums,
+  });
 let stores = 0;
 /** A store at a separate prefix. */
 const store = (options: S3StoreOptions = {}) =>
@@ -84,16 +95,20 @@ describe('paths', () => {
 describe('large objects', () => {
   const requestsOf = ({ requests }: S3Server, word: string) => requests.filter((request) => request.includes(word));
 
-  test('are uploaded in pieces, and the upload that loses is aborted', async () => {
-    const pieces = store({ pieceBytes: 300 });
-    const before = server.requests.length;
-    await pieces.putOnce('large', large);
-    await pieces.putOnce('large', large);
-    const requests = server.requests.slice(before).filter((request) => request.includes('/large'));
-    expect(requests.filter((request) => request.includes('partNumber'))).toHaveLength(8);
-    expect(requests.at(-1)).toMatch(/^DELETE .*uploadId/);
-    expect(server.uploads.size).toBe(0);
-  });
+  test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)(
+    'are uploaded in pieces with checksums %s, and the upload that loses is aborted',
+    async (checksums) => {
+      const client = clientOf(server, accepted, checksums);
+      const pieces = store({ client, pieceBytes: 250 });
+      expect(await pieces.putOnce('large', large)).toBe(true);
+      expect(await pieces.putOnce('large', large)).toBe(false);
+      const requests = requestsOf(server, `${pieces.name.slice('s3://bucket/'.length)}/large`);
+      expect(requests.filter((request) => request.includes('partNumber'))).toHaveLength(8);
+      expect(requests.at(-1)).toMatch(/^DELETE .*uploadId/);
+      expect(await getWhole(pieces, 'large')).toEqual(large);
+      expect(server.uploads.size).toBe(0);
+    },
+  );
 
   test.each(['put', 'put, else 501'] as const)(
     'are whole if joined pieces could overwrite an object, which is checked once: %s',
@@ -118,6 +133,7 @@ describe('what a server answers', () => {
     const careless = await startS3('bucket', 'none');
     const puts = s3Store('s3://bucket', { client: clientOf(careless) }).putOnce('x', bytes('x'));
     await expect(puts).rejects.toThrow('the server ignores If-None-Match on PUT');
+    await expect(puts).rejects.toMatchObject({ code: 'ERR_VALUE' });
     expect([...careless.objects.keys()]).toEqual(['.softgrad-put-once']);
     await careless.end();
   });
@@ -130,6 +146,24 @@ describe('what a server answers', () => {
       method === 'PUT' && conflicts++ < 2 ? { status: 409, code: 'ConditionalRequestConflict' } : null;
     expect(await own.putOnce('x', bytes('x'))).toBe(true);
     expect(conflicts).toBe(3);
+  });
+
+  test('a put that always meets a conflict fails after five attempts, and other errors at once', async () => {
+    const own = store();
+    await own.putOnce('first', bytes(''));
+    let puts = 0;
+    const responses = [
+      { status: 409, code: 'ConditionalRequestConflict' },
+      { status: 400, code: 'Peculiar' },
+    ];
+    for (const [k, response] of responses.entries()) {
+      server.intercept = (method) => {
+        if (method === 'PUT') puts++;
+        return response;
+      };
+      await expect(own.putOnce('x', bytes('x'))).rejects.toThrow(`x: cannot be written: ${response.code}`);
+      expect(puts).toBe(5 + k);
+    }
   });
 
   test('a put whose answer was lost has put it', async () => {
@@ -169,7 +203,9 @@ describe('what a server answers', () => {
     const own = s3Store('s3://bucket', { client: clientOf(other), pieceBytes: 300 });
     await own.putOnce('large', large);
     other.intercept = () => ({ status, ...(code && { code }) });
-    await expect(own.putOnce('x', large)).rejects.toThrow(
+    const put = own.putOnce('x', large);
+    await expect(put).rejects.toMatchObject({ cause: { cause: { $metadata: { httpStatusCode: status } } } });
+    await expect(put).rejects.toThrow(
       /^s3:\/\/bucket\/x: cannot be written: 1000 bytes are more than the server accepts in one request, .* expected smaller shards/,
     );
     await expect(own.putOnce('x', bytes('x'))).rejects.toThrow('x: cannot be written: larger than the server accepts');
@@ -195,6 +231,9 @@ describe('what a server answers', () => {
     );
     await expect(own.get('x', 0, 1)).rejects.toThrow(`${own.name}/x: cannot be read: ${reason}`);
     await expect(own.list('f')).rejects.toThrow(`${own.name}/f/: cannot be listed: ${reason}`);
+    server.intercept = null;
+    // The check of the server was not completed, so it is made again.
+    expect(await own.putOnce('x', bytes('x'))).toBe(true);
   });
 
   test('a HEAD without a body, no region, no server', async () => {

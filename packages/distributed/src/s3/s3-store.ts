@@ -267,8 +267,7 @@ async function putLarge(bucket: Bucket, at: At, bytes: Uint8Array): Promise<void
     await putWhole(bucket, at, bytes);
   } catch (cause) {
     if (!isTooLarge(cause)) throw cause;
-    throw new SoftgradError(
-      'ERR_VALUE',
+    throw new Error(
       `${bytes.length} bytes are more than the server accepts in one request, and it does not apply If-None-Match to CompleteMultipartUpload, with which pieces would be joined only once; expected smaller shards (--shard-bytes)`,
       { cause },
     );
