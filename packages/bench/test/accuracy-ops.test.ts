@@ -194,7 +194,7 @@ test.each(selectAccuracyOps(['all']).filter((op) => (accuracyOps[op] as Accuracy
     const logits = [0.5, -1, 2, 0.25, 3, -2];
     const g = [0.5, -0.25, 1, 0.125, -1, 0.75];
     const make = (
-      operand: 'logits' | 'softmax' | 'logSoftmax',
+      operand: AccuracyOp['operand'],
       x: readonly number[],
       directions: readonly number[],
       width: number,

@@ -26,6 +26,6 @@ test('one class index is a target for one row, not for several', async () => {
   expect(one.stderr).toBe('');
   const several = await softgrad(['cross-entropy', '-', '--target', '1'], { input: '[[0, 0], [0, 0]]' });
   expect(several.stderr).toMatch(
-    /^softgrad: 1: a target of shape \(1,\) for logits of \(2, 2\); expected class indices of \(2,\)/,
+    /^softgrad: --target 1: shape \(1,\) for logits of \(2, 2\); expected class indices of \(2,\)/,
   );
 });
