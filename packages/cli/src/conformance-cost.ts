@@ -79,9 +79,37 @@ function costOfSize(id: string, section: string): number {
 /** The share of its time that the suite takes while its code is loaded and compiled, which it is when this share of its cost is done. */
 const warmUp = { time: 0.04, cost: 0.02 };
 
-/** The share of its time that a share of the suite's cost takes. */
-export function shareOfTime(share: number): number {
+/** The share of its time that a share of the suite's work takes. */
+function shareOfTime(share: number): number {
   return share + warmUp.time * (1 - share) * Math.min(1, share / warmUp.cost);
+}
+
+/** Cases above this cost spend their time in the reference, those below it in the calls of the backend, whose speed differs between engines. */
+const costOfCalls = 5;
+/** The share of the cases of a kind after which their own speed is known. */
+const knownFrom = 0.05;
+
+/** Tells with each case that has been run, and its milliseconds, the share of the time of all cases that has passed. */
+export function watchTime(
+  cases: readonly Pick<BoundCase, 'name' | 'id' | 'section'>[],
+): (one: Pick<BoundCase, 'name' | 'id' | 'section'>, milliseconds: number) => number {
+  const kind = () => ({ total: 0, done: 0, time: 0 });
+  const [calls, others] = [kind(), kind()];
+  const kindOf = (cost: number) => (cost < costOfCalls ? calls : others);
+  const costs = new Map(cases.map((one) => [one.name, costOf(one)]));
+  for (const cost of costs.values()) kindOf(cost).total += cost;
+  return (one, milliseconds) => {
+    const cost = costs.get(one.name) ?? 0;
+    const own = kindOf(cost);
+    own.done += cost;
+    own.time += milliseconds;
+    const elapsed = calls.time + others.time;
+    const pace = elapsed / (calls.done + others.done);
+    const left = [calls, others].reduce((sum, { total, done, time }) => {
+      return sum + Math.max(0, total - done) * (done > knownFrom * total ? time / done : pace);
+    }, 0);
+    return elapsed + left > 0 ? shareOfTime(elapsed / (elapsed + left)) : 0;
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type BoundCase, conformance } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
-import { composedCosts, costOf, fusedCosts, shareOfTime, spread } from '../src/conformance-cost.js';
+import { composedCosts, costOf, fusedCosts, spread, watchTime } from '../src/conformance-cost.js';
 import { startProgress } from '../src/progress.js';
 import { recorder } from './command.js';
 
@@ -70,6 +70,8 @@ describe('what is left is told to a factor of 1.5, from a tenth of the time on',
     'compiled first': (one, share) => costOf(one) * (share < 0.1 ? 2 : 1),
     'scattered costs': (one, _, k) => costOf(one) * 2 ** Math.sin(k * k),
     'dear calls': (one) => costOf(one) + 1,
+    'cheap calls': (one) => (costOf(one) < 5 ? 0.3 : 1) * costOf(one),
+    'calls that take twice as long as others': (one) => (costOf(one) < 5 ? 2 : 1) * costOf(one),
   };
 
   test.each(Object.entries(engines))('%s', (_, timeOf) => {
@@ -81,15 +83,18 @@ describe('what is left is told to a factor of 1.5, from a tenth of the time on',
       return 1000 * timeOf(one, done / total, k);
     });
     const all = times.reduce((sum, time) => sum + time, 0);
-    for (const mark of [0.1, 0.2, 0.5, 0.8]) {
-      let at = 0;
-      const count = times.findIndex((time) => {
-        at += time;
-        return at >= mark * all;
-      });
-      const told = toldAfter(at, shareOfTime(sumOf(run.slice(0, count + 1)) / total));
-      expect(told / ((all - at) / 1000), `at ${mark}`).toBeGreaterThan(1 / 1.5);
-      expect(told / ((all - at) / 1000), `at ${mark}`).toBeLessThan(1.5);
+    const watch = watchTime(run);
+    let elapsed = 0;
+    const told = run.map((one, k) => {
+      elapsed += times[k];
+      return { at: elapsed, share: watch(one, times[k]) };
+    });
+    expect(told.at(-1)?.share).toBeCloseTo(1, 9);
+    for (const mark of [0.1, 0.2, 0.5, 0.8, 0.9]) {
+      const { at, share } = told.find((one) => one.at >= mark * all) ?? { at: all, share: 1 };
+      const left = toldAfter(at, share);
+      expect(left / ((all - at) / 1000), `at ${mark}`).toBeGreaterThan(1 / 1.5);
+      expect(left / ((all - at) / 1000), `at ${mark}`).toBeLessThan(1.5);
     }
   });
 });

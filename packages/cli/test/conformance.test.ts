@@ -4,7 +4,7 @@ import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/co
 import { conformance as suite } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
 import { formatReport } from '../src/commands/conformance.js';
-import { costOf, shareOfTime, spread } from '../src/conformance-cost.js';
+import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
 import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
@@ -274,23 +274,22 @@ test('the progress bar of a long run ends with it', async () => {
   expect(stderr).toMatch(/conformance of right \S{30} 100% 0s left/);
 });
 
-test('progress is counted by what the cases that apply cost', async () => {
+test('progress is counted by the time that the cases that apply took and are expected to take', async () => {
   // Cases of this backend end at once, because it lacks what almost all of them begin with.
   const code = `export default { ...provider, open: async () => ({ ...(await provider.open()), alloc() { throw new Error('full'); } }) };`;
   using bars = watchBars();
   const file = module('full.mjs', code);
-  const { status } = await softgrad(['conformance', '--module', file], { terminal: true });
+  // Every case takes a millisecond: the clock is read before and after it.
+  let at = 0;
+  const now = () => at++;
+  const { status } = await softgrad(['conformance', '--module', file], { terminal: true, now });
   expect(status).toBe(1);
   const { default: full } = await import(file);
   const bound = await suite(full);
   const isRun = ({ skip }: BoundCase) => skip === null;
   const applying = spread(bound).filter(isRun);
-  const total = bound.filter(isRun).reduce((sum, one) => sum + costOf(one), 0);
-  let done = 0;
-  const shares = applying.map((one) => {
-    done += costOf(one);
-    return Math.min(1, shareOfTime(done / total));
-  });
+  const watch = watchTime(bound.filter(isRun));
+  const shares = applying.map((one) => Math.min(1, watch(one, 1)));
   expect(bars.steps().map(([, share]) => share)).toEqual(shares);
   expect(new Set(bars.steps().map(([label]) => label))).toEqual(new Set(['conformance of right']));
   await applying

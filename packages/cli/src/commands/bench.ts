@@ -100,7 +100,8 @@ Examples:
 async function run(options: Options, session: Session): Promise<void> {
   const { stdout } = session;
   // The dependencies of the benchmarks are loaded only here.
-  const bench = await import('@softgrad/bench');
+  const loading = startProgress('bench: loading', 1, session);
+  const bench = await import('@softgrad/bench').finally(() => loading.stop());
   registerBackends();
   // All inputs are read and checked before anything is measured.
   const earlier =

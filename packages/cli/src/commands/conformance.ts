@@ -2,7 +2,7 @@ import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } fr
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, Option } from 'commander';
 import { loadDefault } from '../backend.js';
-import { costOf, shareOfTime, spread } from '../conformance-cost.js';
+import { spread, watchTime } from '../conformance-cost.js';
 import type { Backends, Session } from '../context.js';
 import { blaming, loadModule, settled } from '../module.js';
 import { positive } from '../options.js';
@@ -101,16 +101,13 @@ async function runSuite(
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
-  const total = bound.filter(applies).reduce((sum, one) => sum + costOf(one), 0);
+  const watch = watchTime(bound.filter(applies));
   const reports = new Map<BoundCase, CaseReport>();
-  let done = 0;
   try {
     for (const boundCase of spread(bound)) {
+      const began = session.now();
       reports.set(boundCase, await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
-      if (applies(boundCase)) {
-        done += costOf(boundCase);
-        progress.update(shareOfTime(done / total));
-      }
+      if (applies(boundCase)) progress.update(watch(boundCase, session.now() - began));
     }
   } finally {
     progress.stop();
