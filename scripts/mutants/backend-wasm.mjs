@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { builds, compile } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { root } from '../workspace.mjs';
+import { bitsOf, hasBit } from './bits.mjs';
 import { mutantCompiler } from './c-mutants.mjs';
 import { copyInWorkspace } from './copy.mjs';
 import { hash } from './kernels.mjs';
@@ -20,6 +21,8 @@ const leftOut =
 /** A process that starts no test or mutant for this time has a mutant whose loop does not end. */
 const silenceMs = 30_000;
 
+const tests = () => hash(...textsIn(join(folder, 'test')), ...textsIn(join(root, 'packages', 'core', 'conformance')));
+
 /** The target of `runKernelMutants` for backend-wasm. The table of 2^(j/256) is left out, because exp.test.ts reaches each entry. */
 export const target = {
   name: 'backend-wasm-kernels',
@@ -27,7 +30,7 @@ export const target = {
   files: readdirSync(kernels).filter((name) => name !== 'exp2-table.h'),
   language: 'c',
   equivalents: join(folder, 'test', 'equivalent-mutants.json'),
-  tests: () => hash(...textsIn(join(folder, 'test')), ...textsIn(join(root, 'packages', 'core', 'conformance'))),
+  tests,
   tryAll,
 };
 
@@ -58,21 +61,35 @@ async function tryAll(open, options, keep) {
     writeFileSync(join(state, 'switch.json'), JSON.stringify(given));
     const module = pathToFileURL(fileURLToPath(new URL('switched-kernels.mjs', import.meta.url))).href;
     const place = { ...copy, state, measured: join(state, 'measured.json'), kernels: module, silenceMs };
-    const texts = [
-      ...textsIn(kernels),
-      ...textsIn(join(folder, 'test')),
-      ...textsIn(join(root, 'packages', 'core', 'conformance')),
-    ];
     await measureOnce(
       place,
       join(root, 'reports', 'mutants', 'backend-wasm-kernels.measured.json'),
-      hash(String(options.oneCaseOf), ...texts),
+      hash(String(options.oneCaseOf), tests(), ...textsIn(kernels)),
     );
     const measured = readMeasured(place.measured);
     const tried = async (build, some, done) => {
-      writeFileSync(place.measured, JSON.stringify(reachingMutants(measured, places, build, some, compiler)));
-      const all = some.map((id) => ({ id }));
-      await tryInRounds(place, all, options, done);
+      const kernelsOfBuild = Object.values(places).map(({ unit }, k) => ({ unit, id: firstOf(build, places) + k }));
+      const reachedByUnits = new Map();
+      const reaching = (calls) => {
+        const units = [...new Set(kernelsOfBuild.filter(({ id }) => hasBit(calls, id)).map(({ unit }) => unit))];
+        const key = units.join();
+        if (!reachedByUnits.has(key)) {
+          const reached = some.filter((id) => units.some((unit) => compiler.reaches(id, unit)));
+          reachedByUnits.set(key, bitsOf(reached).toString('base64'));
+        }
+        return reachedByUnits.get(key);
+      };
+      const tests = Object.entries(measured.tests).map(([test, { ms, reached }]) => [
+        test,
+        { ms, reached: reaching(Buffer.from(reached, 'base64')) },
+      ]);
+      writeFileSync(place.measured, JSON.stringify({ ...measured, tests: Object.fromEntries(tests) }));
+      await tryInRounds(
+        place,
+        some.map((id) => ({ id })),
+        options,
+        done,
+      );
     };
     // A mutant that changes the build without relaxed SIMD is tried in that build only.
     const ofRelaxed = [];
@@ -87,29 +104,8 @@ async function tryAll(open, options, keep) {
   }
 }
 
-/** The measurement of which kernels each test calls, as one of which mutants it reaches in a build. */
-function reachingMutants(measured, kernelsOf, build, ids, compiler) {
-  const kernelsInOrder = Object.values(kernelsOf);
-  const first = Object.keys(builds).indexOf(build) * kernelsInOrder.length;
-  const mutantsOf = new Map();
-  for (const { unit } of kernelsInOrder)
-    if (!mutantsOf.has(unit))
-      mutantsOf.set(
-        unit,
-        ids.filter((id) => compiler.reaches(id, unit)),
-      );
-  const most = Math.max(...ids.map(Number));
-  const tests = Object.entries(measured.tests).map(([test, { ms, reached }]) => {
-    const calls = Buffer.from(reached, 'base64');
-    const units = kernelsInOrder.flatMap(({ unit }, k) => (hasBit(calls, first + k) ? [unit] : []));
-    const bits = Buffer.alloc(1 + (most >> 3));
-    for (const unit of new Set(units)) for (const id of mutantsOf.get(unit)) bits[id >> 3] |= 1 << (id & 7);
-    return [test, { ms, reached: bits.toString('base64') }];
-  });
-  return { ...measured, tests: Object.fromEntries(tests) };
-}
-
-const hasBit = (bits, k) => ((bits[k >> 3] ?? 0) & (1 << (k & 7))) !== 0;
+/** The number of the first kernel of a build, see switched-kernels.mjs. */
+const firstOf = (build, places) => Object.keys(builds).indexOf(build) * Object.keys(places).length;
 
 /** Where the memory of the unchanged kernels ends. */
 async function heapBaseOf() {

@@ -3,6 +3,7 @@
 import { appendFileSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { VitestTestRunner } from 'vitest/runners';
+import { bitsOf, hasBit } from './bits.mjs';
 
 const folder = join(process.cwd(), 'reports', 'mutants');
 const plan = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
@@ -272,14 +273,7 @@ function reachesAlive(id) {
 /** Whether a mutant is alive, and the given test is one of those that try it. */
 function isToTry(id, mutant) {
   bits[id] ??= Buffer.from(measured[id].reached, 'base64');
-  return alive.has(mutant) && ((bits[id][mutant >> 3] ?? 0) & (1 << (mutant & 7))) !== 0;
-}
-
-/** A bit set of numbers that are given as texts. */
-function bitsOf(numbers) {
-  const set = Buffer.alloc(1 + numbers.reduce((most, number) => Math.max(most, number >> 3), -1));
-  for (const number of numbers) set[number >> 3] |= 1 << (number & 7);
-  return set;
+  return alive.has(mutant) && hasBit(bits[id], mutant);
 }
 
 /** Milliseconds during which this process computed or waited, without the time in which other processes had the processor. */

@@ -21,6 +21,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import { root } from '../workspace.mjs';
+import { hasBit } from './bits.mjs';
 import { copyInWorkspace } from './copy.mjs';
 import { argues, diffOf, hash, random, readEquivalents, readResults } from './kernels.mjs';
 
@@ -364,11 +365,6 @@ function withFewer(measured, mutants, most, testsEach) {
   }
   const kept = tests.map(({ id, ms, left }) => [id, { ms, reached: left.toString('base64') }]);
   return { ...measured, tests: Object.fromEntries(kept) };
-}
-
-/** Whether a bit set contains a number that is given as text. */
-function hasBit(bits, id) {
-  return ((bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0;
 }
 
 async function tryRound(copy, alive, limits, onUncompiled, onKilled) {
