@@ -3,7 +3,7 @@ import { cpu } from '@softgrad/backend-cpu';
 import { type Backend, type HostArray, isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
-import { encodeNpy, npyFile } from '../src/encode.js';
+import { npyFile } from '../src/encode.js';
 import {
   folderStore,
   idOf,
@@ -179,7 +179,7 @@ describe('the results of a run', () => {
 describe('a .npy file that is filled piece by piece', () => {
   test.each(['float16', 'float32', 'float64'] as const)('has the bytes of one that is written at once: %s', (dtype) => {
     const values = dtype === 'float64' ? noise(12) : Float32Array.from(noise(12));
-    const file = npyFile([3, 4], dtype);
+    const file = npyFile('a.npy', [3, 4], dtype);
     for (const [from, to] of [
       [0, 4],
       [4, 4],
@@ -187,10 +187,12 @@ describe('a .npy file that is filled piece by piece', () => {
       [5, 12],
     ] as const)
       file.append(values.subarray(from, to));
-    expect(file.bytes()).toEqual(encodeNpy(values, [3, 4], dtype));
-    const short = npyFile([3, 4], dtype);
+    const whole = npyFile('a.npy', [3, 4], dtype);
+    whole.append(values);
+    expect(file.bytes()).toEqual(whole.bytes());
+    const short = npyFile('a.npy', [3, 4], dtype);
     short.append(values.subarray(0, 8));
-    expect(() => short.bytes()).toThrow('8 numbers computed for shape (3, 4)');
+    expect(() => short.bytes()).toThrow('a.npy: 8 numbers computed for shape (3, 4)');
   });
 });
 
