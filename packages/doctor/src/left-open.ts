@@ -129,7 +129,10 @@ function onlyClass({ target, f }: Problem, data: Float64Array): number | null {
   return label >= 0 && others.every((row) => labelOf(target.given, row, f) === label) ? label : null;
 }
 
-/** True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a constant factor. */
+/**
+ * True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a
+ * constant factor. So does the gradient of a focal loss if its factor hardly depends on the probability there.
+ */
 function targetsAlike({ s, target, f }: Problem, data: Float64Array): boolean {
   if (!target) return false;
   const found = rowsThatCount(data, f).map((row) => {
@@ -137,8 +140,15 @@ function targetsAlike({ s, target, f }: Problem, data: Float64Array): boolean {
     return label < 0 ? Number.NaN : at(s, row * f + label);
   });
   const { least, most } = rangeOf(found);
-  return most - least <= alikeTargets;
+  if (most - least <= alikeTargets) return true;
+  return focusing.some((gamma) => {
+    const factors = rangeOf(found.map((p) => (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * Math.log(p)));
+    return factors.most - factors.least <= alikeRows * factors.most;
+  });
 }
+
+/** Common values of γ of the focal loss −(1 − p)^γ log p. */
+const focusing = [0.5, 1, 2, 3, 5];
 
 /** The rows that are not negligible compared with the largest number. */
 function rowsThatCount(data: Float64Array, f: number): readonly number[] {

@@ -28,6 +28,18 @@ describe('a right gradient is not called a mistake alone', () => {
         [0.02022780793247136, 0.05498488273239663, -0.15042538132973596, 0.02022780793247136, 0.05498488273239663],
       ],
     },
+    'a focal loss where its factor hardly depends on the probability': {
+      logits: [
+        [0.5, 1, 1, 1, 0.5, 0.5, 1, 0.5, 0.5, 0.5],
+        [1, 2, 0.5, 2, 0.5, 0.5, 1, 1, 1, 1],
+      ],
+      target: [1, 0],
+      upstream: [0.5, 0.5],
+      gradient: [
+        [0.0483, -0.5292, 0.0797, 0.0797, 0.0483, 0.0483, 0.0797, 0.0483, 0.0483, 0.0483],
+        [-0.5597, 0.1351, 0.0301, 0.1351, 0.0301, 0.0301, 0.0497, 0.0497, 0.0497, 0.0497],
+      ],
+    },
     's₀ of one row plus s₁ of the other, which is also the mean of their Jacobians': {
       logits: [
         [2, 1],
