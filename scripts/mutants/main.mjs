@@ -48,7 +48,7 @@ const sources = {
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
   // The command's process and the processes of its benchmarks load these from dist.
-  cli: ['src/**/*.ts', '!src/main.ts', '!src/register-module.ts'],
+  cli: ['src/**/*.ts', '!src/main.ts', '!src/process.ts', '!src/register-module.ts'],
   distributed: ['src/**/*.ts'],
   // Processes load their code from dist, and gpu.js translates the text of its kernels, which cannot contain switches.
   bench: ['src/**/*.ts', '!src/processes.ts', '!src/process-child.ts', '!src/peers/kernels/gpujs.ts'],

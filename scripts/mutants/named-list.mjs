@@ -257,7 +257,7 @@ export const named = [
     file: 'src/files/write.ts',
     what: 'there is no comma between two parts of a .json result',
     shows: 'a .npy of (1,200,000, 1) to .json',
-    edits: [['        next = separator;\n', "        next = '';\n"]],
+    edits: [['        next = separator;', "        next = '';"]],
     tests: ['output', 'files', 'limits', 'commands'],
   },
   {

@@ -76,7 +76,10 @@ test('throws for other dimensions, and for an upstream of another shape', async 
   const other = folder.write('other.json', '[[1, 2, 3]]');
   const first = await softgrad(['demo', vector]);
   expect([first.status, first.stdout]).toEqual([2, '']);
-  expect(first.stderr).toMatch(/vector\.json: 1 dimensions; expected \(n, f\)/);
+  expect(first.stderr).toMatch(/vector\.json: shape \(2,\); expected \(n, f\)/);
+  expect((await softgrad(['demo', matrix, '--upstream', '1,2'])).stderr).toMatch(
+    /^softgrad: --upstream 1,2: shape \(2,\); expected \(n, f\)/,
+  );
   const second = await softgrad(['demo', matrix, '--upstream', other]);
   expect([second.status, second.stdout]).toEqual([2, '']);
   expect(second.stderr).toMatch(/--upstream .*other\.json: shape \(1, 3\); expected \(1, 2\), the shape of the signal/);

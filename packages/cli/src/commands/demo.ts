@@ -58,7 +58,7 @@ Examples:
       const cotangent =
         options.upstream === undefined
           ? oneClassARow(whole.shape)
-          : await readMatrix(options.upstream, options, session);
+          : await readMatrix(options.upstream, options, session, '--upstream ');
       if (cotangent.shape.join() !== whole.shape.join()) {
         throw new SoftgradError(
           'ERR_SHAPE',
@@ -74,13 +74,13 @@ Examples:
     });
 }
 
-async function readMatrix(file: string, { header }: Options, session: Session): Promise<Matrix> {
+async function readMatrix(file: string, { header }: Options, session: Session, label = ''): Promise<Matrix> {
   const reader = await openArray(file, session, { header, headerAdvice });
   try {
     if (reader.shape.length !== 2) {
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${file}: ${reader.shape.length} dimensions; expected (n, f), samples by features`,
+        `${label}${file}: shape ${formatShape(reader.shape)}; expected (n, f), samples by features`,
       );
     }
     const array = await readWatched(reader, 'pass fewer rows', session);
