@@ -275,3 +275,24 @@ test('a class of weight 0 adds nothing to a loss, however small its logit is', a
   }
   for (const buffer of [logitsBuffer, target, weight, loss, gradient]) backend.free(buffer);
 });
+
+test('max and min tell neighbouring numbers of either sign apart', async () => {
+  const next = 1 + 2 ** -23;
+  const a = Float32Array.of(1, next, -1, -next, 0, 2 ** -126);
+  const b = Float32Array.of(next, 1, -next, -1, 2 ** -126, 0);
+  const extent = [1, 1, a.length] as const;
+  for (const op of ['max', 'min'] as const) {
+    const actual = await run([a, b], a.length, (out, [x, y]) =>
+      backend.basis.binary(out, op, { buffer: x, extent }, { buffer: y, extent }, extent),
+    );
+    expect([...actual]).toEqual([...a].map((value, i) => Math[op](value, b[i])));
+  }
+});
+
+test('entries of −Infinity are not counted where all others are the lowest number', async () => {
+  const lowest = -3.4028234663852886e38;
+  const x = Float32Array.of(lowest, Number.NEGATIVE_INFINITY, lowest, Number.NEGATIVE_INFINITY);
+  const rows = { outer: 1, classes: 4, inner: 1 };
+  const shares = await run([x], 4, (out, [input]) => backend.softmax(out, input, rows, plain));
+  expect([...shares]).toEqual([0.5, 0, 0.5, 0]);
+});

@@ -193,6 +193,24 @@ test('more workgroups than one dimension allows are arranged in two', async () =
     backend.softmax(out, logits, rows, plain);
     const s = await backend.read(out);
     expect(expected.every((p, i) => Math.abs(s[i] - p) <= 8 * 2 ** -24 * p + 2 ** -126)).toBe(true);
+    backend.kernels.sigmoid(out, logits, size);
+    const y = await backend.read(out);
+    expect(x.every((value, i) => Math.abs(y[i] - 1 / (1 + Math.exp(-value))) <= 2 ** -22)).toBe(true);
+  }
+  // Matrices in bands of whole rows, and in tiles.
+  for (const rows of [
+    { outer: 3000, classes: 3, inner: 1 },
+    { outer: 1, classes: 700, inner: 1 },
+  ]) {
+    const size = rows.outer * rows.classes;
+    const x = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 97) / 97);
+    const s = Float32Array.from(reference.softmax(x, rows));
+    const [probabilities, out] = [backend.alloc(size, 'float32'), backend.alloc(size * rows.classes, 'float32')];
+    backend.write(probabilities, s);
+    backend.jacobian(out, probabilities, rows, plain);
+    const actual = await backend.read(out);
+    const expected = reference.softmaxJacobian(s, rows);
+    expect(expected.every((value, i) => Math.abs(actual[i] - value) <= 2 ** -22)).toBe(true);
   }
   expect(Math.max(...trace.grids.map(([x]) => x))).toBeLessThanOrEqual(7);
   expect(Math.max(...trace.grids.map(([, y]) => y))).toBeGreaterThan(1);
