@@ -276,6 +276,15 @@ export const named = [
   },
   {
     package: 'distributed',
+    file: 'src/s3/s3-store.ts',
+    what: 'large objects are joined from pieces, whether or not the server applies the condition to that request',
+    shows:
+      'a server that honours If-None-Match only on PutObject, as Ceph 16 does, and a large object that is put twice',
+    edits: [['(await canPutInPieces()) ? putInPieces : putLarge', 'putInPieces']],
+    tests: ['s3'],
+  },
+  {
+    package: 'distributed',
     file: 'src/step.ts',
     what: 'the parts of a row merge in the order in which their statistics were written',
     shows: 'five shards of classes, computed in any order',

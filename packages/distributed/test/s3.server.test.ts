@@ -34,7 +34,7 @@ test('a wrong secret key', async () => {
 });
 
 test('an object above the default size of a piece', async () => {
-  const store = s3Store(`s3://${bucket}/${place.prefix}`, { client: place.client() });
+  const store = s3Store(`s3://${bucket}/${place.prefix}default`, { client: place.client() });
   const bytes = new Uint8Array(65 * 2 ** 20).fill(1);
   expect(await store.putOnce('large', bytes)).toBe(true);
   expect(await store.putOnce('large', bytes.fill(2))).toBe(false);
