@@ -18,6 +18,13 @@ test.each([
   ['f((s+y)', 'f((s+y)'],
   ['((s+y)', '((s+y)'],
   ['s[((i))]', 's[(i)]'],
+  // Names of more than one letter, and functions of another number of operands.
+  ['nn.Softmax(dim=-1)(foo)', 'softmax(foo,axis=1)'],
+  ['-(s/foo)', '-s/foo'],
+  ['g-(foo/bar)', 'g-foo/bar'],
+  ['np.dot(J, g, foo)', 'dot(J,g,foo)'],
+  ['np.matmul(J)', 'matmul(J)'],
+  ['np.matmul(J, s - y)', 'J@(s-y)'],
 ])('the operands of %s stay what they are', (expression, expected) => {
   expect(normalised(expression)).toBe(expected);
 });
