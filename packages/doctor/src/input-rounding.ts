@@ -132,14 +132,17 @@ export function openProduct(problem: Problem, g: Cotangent, ofCotangent: Float64
 export function openJacobian(problem: Problem): Numbers | undefined {
   const rounding = inputRounding(problem);
   if (!rounding) return undefined;
-  const { s, temperature, layer } = problem;
+  const { s, n, f, temperature, layer } = problem;
   const { s: ds } = rounding;
   const factor = secondOrder / temperature;
   if (layer === 'sigmoid') return entries(problem, (i, _, same) => (same ? at(ds, i) * factor : 0));
   if (layer === 'log-softmax') return entries(problem, (_, j) => at(ds, j) * factor);
+  const ofRows = rowSums(ds, n, f);
   return entries(problem, (i, j, same) => {
-    const other = same ? 1 - at(s, j) : at(s, j);
-    return (at(ds, i) * other + at(s, i) * at(ds, j)) * factor;
+    if (!same) return (at(ds, i) * at(s, j) + at(s, i) * at(ds, j)) * factor;
+    // The diagonal is s (1 − s), or s times the sum of the others.
+    const ofOthers = Math.max(at(ds, i), at(ofRows, Math.floor(i / f)) - at(ds, i));
+    return (at(ds, i) * (1 - at(s, i)) + at(s, i) * ofOthers) * factor;
   });
 }
 
