@@ -46,7 +46,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   if (isMultiple(problem, data, agreement)) {
     const label = onlyClass(problem, data);
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
-    if (targetsAlike(problem, data))
+    if (targetsAlike(problem, data, agreement))
       return as('(s − y) times what another loss of the same probability of each target gives');
     if (Math.abs(sizeOf(data) - 1) <= unit) {
       return as('(s − y) clipped to the norm 1');
@@ -129,26 +129,57 @@ function onlyClass({ target, f }: Problem, data: Float64Array): number | null {
   return label >= 0 && others.every((row) => labelOf(target.given, row, f) === label) ? label : null;
 }
 
-/**
- * True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a
- * constant factor. So does the gradient of a focal loss if its factor hardly depends on the probability there.
- */
-function targetsAlike({ s, target, f }: Problem, data: Float64Array): boolean {
+/** True if the targets of all rows that are not negligible have the same probability: then the gradients of all losses of it differ by a constant factor. */
+function targetsAlike(problem: Problem, data: Float64Array, { precision }: Agreement): boolean {
+  const { s, target, f } = problem;
   if (!target) return false;
-  const found = rowsThatCount(data, f).map((row) => {
+  const places = rowsThatCount(data, f).map((row) => {
     const label = labelOf(target.given, row, f);
-    return label < 0 ? Number.NaN : at(s, row * f + label);
+    return label < 0 ? -1 : row * f + label;
   });
-  const { least, most } = rangeOf(found);
-  if (most - least <= alikeTargets) return true;
-  return focusing.some((gamma) => {
-    const factors = rangeOf(found.map((p) => (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * Math.log(p)));
-    return factors.most - factors.least <= alikeRows * factors.most;
-  });
+  if (places.includes(-1)) return false;
+  const { least, most } = rangeOf(Float64Array.from(places, (place) => at(s, place)));
+  return (
+    most - least <= alikeTargets ||
+    isOfFocalLoss(
+      problem,
+      data,
+      places,
+      tolerancesOf(data, 0, float32Noise * sizeOf(data), precision ?? precisionOf(data)),
+    )
+  );
 }
 
-/** Common values of γ of the focal loss −(1 − p)^γ log p. */
+/**
+ * True if the numbers at the targets are those of a focal loss −α (1 − p)^γ log p of their probabilities p, whose factors of s − y may hardly
+ * differ between rows.
+ */
+function isOfFocalLoss(
+  { s, n, temperature }: Problem,
+  data: Float64Array,
+  places: readonly number[],
+  tolerances: Float64Array,
+): boolean {
+  return focusing.some((gamma) =>
+    [1, 1 / n].some((share) =>
+      balancing.some((alpha) =>
+        places.every((place) => {
+          const p = at(s, place);
+          const slope = (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * Math.log(p);
+          const expected = ((p - 1) * slope * share * alpha) / temperature;
+          return Math.abs(at(data, place) - expected) <= at(tolerances, place);
+        }),
+      ),
+    ),
+  );
+}
+
+/** What computing in float32 can change, as a fraction of the whole. */
+const float32Noise = 1e-6;
+
+/** Common values of γ and of α of the focal loss. */
 const focusing = [0.5, 1, 2, 3, 5];
+const balancing = [1, 0.25, 0.75];
 
 /** The rows that are not negligible compared with the largest number. */
 function rowsThatCount(data: Float64Array, f: number): readonly number[] {
