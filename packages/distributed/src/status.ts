@@ -21,8 +21,9 @@ export interface RunStatus {
 const recent = 100;
 
 /** @throws ERR_VALUE if the folder has no plan */
-export async function statusOf(store: Store, out: string): Promise<RunStatus> {
-  const plan = await readPlan(store, out);
+export async function statusOf(store: Store, folder: string): Promise<RunStatus> {
+  const plan = await readPlan(store, folder);
+  const { out } = plan;
   const records = await store.list(runFiles.records(out));
   const of = (step: Step) => records.filter(({ path }) => path.startsWith(`${runFiles.records(out)}/${step}-`));
   const finished = (await store.stat(runFiles.manifest(out))) !== null;

@@ -2,6 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Progress } from '../embedded.js';
+import { mapInLanes } from '../lanes.js';
 import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { putJson, putPlan, readManifest, runFiles } from '../run-folder.js';
@@ -223,9 +224,9 @@ export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise
     const run = idOf(plan);
     await putJson(await openStore(root), runFiles.cancelled(plan.out), { run });
     for (const step of ['statistics', 'apply', 'merge', 'finish'] as const) {
-      for (let index = 0; index < stepsOf(plan)[step]; index++) {
-        await jobs.queue.remove(jobId(run, step, index), { removeChildren: false });
-      }
+      await mapInLanes(Array(stepsOf(plan)[step]).keys(), (index) =>
+        jobs.queue.remove(jobId(run, step, index), { removeChildren: false }),
+      );
     }
   } finally {
     await jobs.close();
