@@ -13,7 +13,7 @@ import {
   type Step,
   type Task,
 } from './schema.js';
-import { idOf, numbered, shardName } from './shards.js';
+import { applyShards, idOf, numbered, rowBlocks, shardName } from './shards.js';
 import { getWhole, type Store, type StoredObject } from './store.js';
 
 /** The paths of the files of a run within the folder of its results. */
@@ -27,6 +27,13 @@ export const runFiles = {
   statistics: (out: string, index: number) => `${out}/statistics/part-${numbered(index)}.npy`,
   merged: (out: string, block: number) => `${out}/statistics/merged-${numbered(block)}.npy`,
 };
+
+/** The paths of the parts that a shard writes. */
+export function partsOf(plan: Plan, step: Exclude<Step, 'finish'>, index: number): readonly string[] {
+  if (step === 'statistics') return [runFiles.statistics(plan.out, index)];
+  if (step === 'merge') return rowBlocks(plan).map((_, block) => runFiles.merged(plan.out, block));
+  return applyShards(plan)[index]?.parts.map(({ path }) => path) ?? [];
+}
 
 /** Stores the plan of a run. @throws ERR_VALUE if the folder has another one */
 export async function putPlan(store: Store, plan: Plan): Promise<void> {

@@ -147,7 +147,11 @@ export function stepsOf(plan: Plan): Readonly<Record<Step, number>> {
   };
 }
 
-export const idOf = perPlan((plan: Plan): string => hashOf(JSON.stringify(plan)).slice(0, 32));
+const hashOfPlan = perPlan((plan: Plan) => hashOf(JSON.stringify(plan)));
+
+export function idOf(plan: Plan): string {
+  return hashOfPlan(plan).slice(0, 32);
+}
 
 /** The id of a shard's job: a hash of everything that determines its result. */
 export function jobId(run: string, step: Step, index: number): string {

@@ -5,6 +5,7 @@ import {
   changeOf,
   type Damage,
   damageOf,
+  partsOf,
   readManifest,
   readPins,
   readPlan,
@@ -12,7 +13,7 @@ import {
   runFiles,
 } from './run-folder.js';
 import { manifestSchema, type Plan, type ShardRecord, type Step } from './schema.js';
-import { applyShards, rowBlocks, stepsOf } from './shards.js';
+import { applyShards, stepsOf } from './shards.js';
 import type { Store } from './store.js';
 
 export interface Verification {
@@ -160,17 +161,10 @@ export async function removeDamaged(store: Store, plan: Plan): Promise<readonly 
   return removed;
 }
 
-/** The paths of the parts that a shard writes. */
-function partsOf(plan: Plan, step: 'statistics' | 'merge' | 'apply', index: number): readonly string[] {
-  if (step === 'statistics') return [runFiles.statistics(plan.out, index)];
-  if (step === 'merge') return rowBlocks(plan).map((_, block) => runFiles.merged(plan.out, block));
-  return applyShards(plan)[index]?.parts.map(({ path }) => path) ?? [];
-}
-
 /** Removes a record that is damaged, or of another run, with the parts whose hashes it had. */
 async function removeShard(
   plan: Plan,
-  step: 'statistics' | 'merge' | 'apply',
+  step: Exclude<Step, 'finish'>,
   index: number,
   remove: (path: string) => Promise<void>,
 ): Promise<void> {

@@ -16,7 +16,7 @@ import {
 import { loadS3 } from '../src/open-store.js';
 import { pendingOf } from '../src/pending.js';
 import { checkPins, fingerprint } from '../src/pins.js';
-import { putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
+import { partsOf, putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
 import { runStep } from '../src/step.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
@@ -222,8 +222,10 @@ describe('what is left of a run', () => {
       rate: null,
       secondsLeft: null,
     });
+    const part = (index: number) => partsOf(plan, 'apply', index)[0] ?? expect.unreachable();
     const record = async (index: number, seconds: number) => {
       await work.store.putOnce(runFiles.record('out', 'apply', index), new Uint8Array(1));
+      await work.store.putOnce(part(index), new Uint8Array(1));
       utimesSync(work.path(runFiles.record('out', 'apply', index)), seconds, seconds);
     };
     await record(0, 1e9);
@@ -240,6 +242,10 @@ describe('what is left of a run', () => {
       rate: 0.25,
       secondsLeft: 44,
     });
+    // A shard with a record and without its part, as on a full disk, is not done.
+    await work.store.remove(part(7));
+    expect((await statusOf(work.store, 'out')).steps[0]).toMatchObject({ done: 119 });
+    await work.store.putOnce(part(7), new Uint8Array(1));
     await work.store.putOnce(runFiles.cancelled('out'), new Uint8Array());
     await work.store.putOnce(runFiles.manifest('out'), new Uint8Array());
     expect(await statusOf(work.store, 'out')).toMatchObject({
