@@ -73,6 +73,9 @@ describe('softgrad run', () => {
       stderr: 'softgrad: damaged/softmax/part-000001.npy: damaged, computing it again\n',
     });
     expect(readFileSync(part)).toEqual(whole);
+    // A folder is named as for --out: also by its absolute path.
+    const { stdout } = await run('--verify', folder.at('damaged'));
+    expect(stdout).toBe('damaged: 2 intact, 0 damaged or missing\n');
   });
 
   test('shares of an indexed job: the last one writes the manifest', async () => {
@@ -375,6 +378,7 @@ describe('with a server', () => {
     });
     const resumed = await there('--resume', id);
     expect(resumed).toMatchObject({ status: 0, stdout: 'there/softmax: (3, 3) float64 in 2 parts\n' });
+    expect((await there('--cancel', id)).stderr).toBe('softgrad: there: finished already\n');
     interrupt();
     const { status, stderr } = await worker;
     expect([status, released]).toEqual([0, true]);

@@ -82,7 +82,25 @@ function tablesOf(found) {
     return `Measured on ${each}; load average at the end of ${loads.join(', ')}.`;
   });
   const gaps = missing.length > 0 ? [`Not measured yet: ${missing.join(', ')}.`] : [];
-  return [...measured.map((name) => found[name].text), ...origins, ...gaps].join('\n\n');
+  const estimate = found.redis && found.bytes ? [estimateFor(100, found.redis.text, found.bytes.text)] : [];
+  return [...measured.map((name) => found[name].text), ...estimate, ...origins, ...gaps].join('\n\n');
+}
+
+/** What many machines would do by rows if nothing else limited them, from the measured rate of one and its bytes through Redis. */
+function estimateFor(machines, redisText, bytesText) {
+  const number = (pattern, text) => Number(pattern.exec(text)?.[1].replaceAll(',', ''));
+  const rate = number(/one worker with two threads \| ([\d,]+) rows/, redisText);
+  const perShard = number(/Through Redis: ([\d,]+)/, bytesText);
+  const { classes } = throughputShape();
+  const shardBytes = 64e6;
+  const each = rate * classes * 4;
+  const all = machines * each;
+  const link = 1.25e9;
+  return [
+    `On paper, from these numbers: ${machines} such machines compute ${((machines * rate) / 1e6).toFixed(1)} million rows per second by rows. They read ${(all / 1e9).toFixed(1)} GB/s,`,
+    `write as much, and finish ${Math.round(all / shardBytes)} shards of 64 MB per second, for which ${Math.round(((all / shardBytes) * perShard) / 1e3)} KB/s pass through Redis. The shared file system is the bound: one that reads and`,
+    `writes ${link / 1e9} GB/s together (10 Gbit/s) is fully used by ${Math.floor(link / (2 * each))} machines.`,
+  ].join('\n');
 }
 
 function machine() {

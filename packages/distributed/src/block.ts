@@ -65,6 +65,11 @@ export function matrixOf({ shape, by }: Pick<Input, 'shape' | 'by'>): readonly [
   return [shape[0] ?? 1, sizeOf(shape.slice(1))];
 }
 
+/** An array in messages, named by its first file. */
+export function namesOf([first, ...others]: Input['files']): string {
+  return others.length > 0 ? `${first?.path} and ${others.length} more` : `${first?.path}`;
+}
+
 /** Every file with the range of the matrix that it contains. */
 function placeFiles(input: Input): readonly { readonly file: InputFile; readonly range: Range }[] {
   const [rows, columns] = matrixOf(input);

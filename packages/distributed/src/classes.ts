@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import type { Numbers } from './block.js';
+import { type Numbers, namesOf } from './block.js';
 import {
   type ApplyPart,
   crossEntropyPart,
@@ -35,23 +35,23 @@ interface Block {
 
 /** The statistics pass: one row of numbers for every row of a block. */
 export async function computeStatistics(plan: Plan, range: Shard['range'], inputs: Inputs): Promise<Float64Array> {
-  const { rows, part } = await readBlock(plan, range, inputs);
+  const { rows, part, counts } = await readBlock(plan, range, inputs);
   const columns = columnsOf(plan);
   const out = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     const own = part(row);
-    checkTarget(own, range.rows[0] + row, range.columns[0], plan);
+    if (counts(row)) checkTarget(own, range.rows[0] + row, range.columns[0], plan);
     putStatistics(out, row, leaf(own), columns);
   }
   return out;
 }
 
 /** @throws ERR_VALUE for a target that the mask excludes */
-function checkTarget({ target, mask }: RowPart, row: number, firstClass: number, { options }: Plan): void {
+function checkTarget({ target, mask }: RowPart, row: number, firstClass: number, { options, inputs }: Plan): void {
   if (target === null || target === undefined || mask?.[target] !== 0) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `row ${row}: the target is class ${firstClass + target}, which is masked; set it to ignoreIndex ${options.ignoreIndex}`,
+    `${inputs.target ? namesOf(inputs.target.files) : ''}: row ${row}: the target is class ${firstClass + target}, which is masked; set it to ignoreIndex ${options.ignoreIndex}`,
   );
 }
 

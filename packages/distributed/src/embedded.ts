@@ -89,7 +89,7 @@ async function runAll(
       }
     }
   };
-  await Promise.all(Array.from({ length: threads }, lane));
+  await Promise.all(Array.from({ length: Math.min(threads, indices.length) }, lane));
   if (signal?.aborted)
     throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} continues the run`);
   const [first] = failures;

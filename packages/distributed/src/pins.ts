@@ -1,8 +1,9 @@
 import { type Backend, SoftgradError, softmax, tensor } from '@softgrad/core';
 import { softmaxPart } from './from-statistics.js';
 import { hashOf } from './hash.js';
-import { putJson, readPins, runFiles } from './run-folder.js';
-import type { Pins, Plan } from './schema.js';
+import { changeOf, putJson, readPins, runFiles } from './run-folder.js';
+import type { Plan, RunPins } from './schema.js';
+import { idOf } from './shards.js';
 import { leaf, mergeTree } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
@@ -47,10 +48,10 @@ function bytesOf(data: ArrayLike<number>): Uint8Array {
 /**
  * Compares this worker with the plan and with the first worker of the run.
  *
- * @throws MismatchError for another version, or if this machine computes other bits
+ * @throws MismatchError for another version, or if this machine computes other bits; ERR_VALUE if the plan was changed after the run started
  */
 export async function checkPins(store: Store, plan: Plan, backend: Backend): Promise<void> {
-  const own: Pins = { version, backend: backend.name, fingerprint: await fingerprint(backend) };
+  const own: RunPins = { run: idOf(plan), version, backend: backend.name, fingerprint: await fingerprint(backend) };
   if (plan.version !== version) {
     throw new MismatchError(
       `the run was planned by version ${plan.version}, but this is ${version}; expected the same version everywhere`,
@@ -58,6 +59,8 @@ export async function checkPins(store: Store, plan: Plan, backend: Backend): Pro
   }
   await putJson(store, runFiles.pins(plan.out), own);
   const first = await readPins(store, plan.out);
+  const change = changeOf(plan, first);
+  if (change !== null) throw new SoftgradError('ERR_VALUE', change);
   if (first?.backend === own.backend && first.fingerprint === own.fingerprint) return;
   throw new MismatchError(
     `${runFiles.pins(plan.out)}: the first worker of the run computes other bits (${first?.backend}, ${first?.fingerprint.slice(0, 12)}) than this one (${own.backend}, ${own.fingerprint.slice(0, 12)}); expected the same backend, on machines that compute alike`,

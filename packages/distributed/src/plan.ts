@@ -1,7 +1,8 @@
 import { type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
-import { blockReader, matrixOf, type Numbers } from './block.js';
-import { type Input, type InputFile, type Operation, type Plan, planSchema } from './schema.js';
+import { blockReader, matrixOf, type Numbers, namesOf } from './block.js';
+import { mapInLanes } from './lanes.js';
+import { type Input, type InputFile, longestPath, type Operation, type Plan, planSchema } from './schema.js';
 import { directed } from './shards.js';
 import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
@@ -54,13 +55,15 @@ const mostRows = 16;
 export async function createPlan(store: Store, options: RunOptions): Promise<Plan> {
   const { operation, shardClasses = false, temperature = 1, shardBytes = defaultShardBytes } = options;
   checkOptions(options);
+  const out = locateOut(store, options.out);
+  const place = { store, out };
   const by = shardClasses ? 'classes' : 'rows';
-  const logits = await inspect(store, options.logits, by);
+  const logits = await inspect(place, options.logits, by);
   const axis = checkAxis(logits, options.axis ?? -1, by);
-  const direction = options.direction && (await inspect(store, options.direction, by));
+  const direction = options.direction && (await inspect(place, options.direction, by));
   if (direction) checkShape(direction, logits.shape, 'the direction');
-  const mask = options.mask && (await inspectMask(store, options.mask, logits, by));
-  const target = options.target && (await inspectTarget(store, options.target, logits, axis, by));
+  const mask = options.mask && (await inspectMask(place, options.mask, logits, by));
+  const target = options.target && (await inspectTarget(place, options.target, logits, axis, by));
   const {
     dtype = dtypeOf(logits),
     reduction = 'mean',
@@ -69,7 +72,7 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
     labelSmoothing = 0,
   } = options;
   const classes = logits.shape[axis] ?? 1;
-  const weight = options.weight && (await inspectWeight(store, options.weight, classes));
+  const weight = options.weight && (await inspectWeight(place, options.weight, classes));
   const weights = weight && (await readWeights(store, weight));
   const counted =
     target?.kind === 'probabilities'
@@ -95,9 +98,16 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
       ...(weight ? { weight } : {}),
     },
     block: blockOf(logits, by, shardBytes),
-    out: store.locate(options.out),
+    out,
   };
   return planSchema.parse(plan);
+}
+
+/** @throws ERR_VALUE for the root of the store, which has other files too */
+function locateOut(store: Store, out: string): string {
+  const path = store.locate(out);
+  if (out !== '' && path !== '' && path.length <= longestPath && !/[\\\0]/.test(path)) return path;
+  throw new SoftgradError('ERR_VALUE', `${JSON.stringify(out)}: expected a folder below ${store.name} for the results`);
 }
 
 /** @throws ERR_VALUE for options that the operation does not take, or for missing ones */
@@ -136,11 +146,16 @@ function checkOptions({
   if (!(shardBytes >= 1)) refuse(`shards of ${shardBytes} bytes; expected at least 1`);
 }
 
+/** Where the inputs are, and the folder of the results, in which they are not. */
+interface Place {
+  readonly store: Store;
+  readonly out: string;
+}
+
 /** The array in consecutive files. @throws ERR_VALUE if there are none, ERR_SHAPE if their shapes do not fit */
-async function inspect(store: Store, patterns: readonly string[], by: Input['by']): Promise<Input> {
-  const paths = await expand(store, patterns);
-  const files: InputFile[] = [];
-  for (const path of paths) files.push(await inspectFile(store, path));
+async function inspect(place: Place, patterns: readonly string[], by: Input['by']): Promise<Input> {
+  const paths = await expand(place, patterns);
+  const files = await mapInLanes(paths, (path) => inspectFile(place.store, path));
   const [first, ...others] = files;
   if (first === undefined) throw new SoftgradError('ERR_VALUE', 'no files; expected .npy files');
   const grows = by === 'rows' ? 0 : first.shape.length - 1;
@@ -158,8 +173,11 @@ async function inspect(store: Store, patterns: readonly string[], by: Input['by'
   return { shape: first.shape.map((length, axis) => (axis === grows ? total : length)), by, files };
 }
 
-/** The files that patterns match, in the order of the patterns and, within each pattern, of the numbers in their names. */
-async function expand(store: Store, patterns: readonly string[]): Promise<readonly string[]> {
+/**
+ * The files that patterns match, in the order of the patterns and, within each pattern, of the numbers in their names. Patterns do not match results
+ * of the run itself, so that the same command continues it.
+ */
+async function expand({ store, out }: Place, patterns: readonly string[]): Promise<readonly string[]> {
   const paths: string[] = [];
   for (const pattern of patterns) {
     const path = store.locate(pattern);
@@ -167,12 +185,13 @@ async function expand(store: Store, patterns: readonly string[]): Promise<readon
       paths.push(path);
       continue;
     }
-    const found = await store.match(path);
+    const found = (await store.match(path)).filter((name) => !name.startsWith(`${out}/`));
     if (found.length === 0)
       throw new SoftgradError('ERR_VALUE', `${pattern}: no such file in ${store.name}; expected .npy files`);
     paths.push(...found.toSorted(byNumber.compare));
   }
-  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
+  const known = new Set<string>();
+  const twice = paths.find((path) => known.size === known.add(path).size);
   if (twice !== undefined) throw new SoftgradError('ERR_VALUE', `${twice}: named twice`);
   return paths;
 }
@@ -203,6 +222,9 @@ async function inspectFile(store: Store, path: string): Promise<InputFile> {
 function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): number {
   const rank = shape.length;
   const name = namesOf(files);
+  if (rank === 0) {
+    throw new SoftgradError('ERR_SHAPE', `${name}: a single number, of shape (); expected at least one dimension`);
+  }
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     throw new SoftgradError(
       'ERR_AXIS',
@@ -225,11 +247,6 @@ function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): numb
   return resolved;
 }
 
-/** An array in messages, named by its first file. */
-function namesOf([first, ...others]: Input['files']): string {
-  return others.length > 0 ? `${first?.path} and ${others.length} more` : `${first?.path}`;
-}
-
 function checkShape({ shape, files }: Input, expected: readonly number[], what: string): void {
   if (shape.join() === expected.join()) return;
   throw new SoftgradError(
@@ -238,8 +255,8 @@ function checkShape({ shape, files }: Input, expected: readonly number[], what: 
   );
 }
 
-async function inspectMask(store: Store, patterns: readonly string[], logits: Input, by: Input['by']): Promise<Input> {
-  const mask = await inspect(store, patterns, by);
+async function inspectMask(place: Place, patterns: readonly string[], logits: Input, by: Input['by']): Promise<Input> {
+  const mask = await inspect(place, patterns, by);
   const row = logits.shape.slice(1);
   // One mask for all rows is not split along with them.
   if (logits.shape.length > 1 && mask.shape.join() === row.join()) {
@@ -259,22 +276,22 @@ interface Target {
 
 /** Probabilities if it has as many dimensions as the logits, otherwise class indices. */
 async function inspectTarget(
-  store: Store,
+  place: Place,
   patterns: readonly string[],
   logits: Input,
   axis: number,
   by: Input['by'],
 ): Promise<Target> {
-  const [path = ''] = await expand(store, patterns);
-  const { shape } = await inspectFile(store, path);
+  const [path = ''] = await expand(place, patterns);
+  const { shape } = await inspectFile(place.store, path);
   const expected = logits.shape.filter((_, k) => k !== axis);
   const single = expected.length === 0 && sizeOf(shape) === 1;
   if (shape.length !== logits.shape.length || single) {
-    const input = await inspect(store, patterns, 'rows');
+    const input = await inspect(place, patterns, 'rows');
     if (!single) checkShape(input, expected, 'the target');
     return { kind: 'indices', input };
   }
-  const input = await inspect(store, patterns, by);
+  const input = await inspect(place, patterns, by);
   if (input.shape.join() !== logits.shape.join()) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -289,8 +306,8 @@ async function inspectTarget(
   );
 }
 
-async function inspectWeight(store: Store, patterns: readonly string[], classes: number): Promise<Input> {
-  const weight = await inspect(store, patterns, 'classes');
+async function inspectWeight(place: Place, patterns: readonly string[], classes: number): Promise<Input> {
+  const weight = await inspect(place, patterns, 'classes');
   checkShape(weight, [classes], 'the weight');
   return weight;
 }

@@ -11,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '@softgrad/core';
-import { type BlockReader, blockReader, type Numbers, type Range } from './block.js';
+import { type BlockReader, blockReader, type Numbers, namesOf, type Range } from './block.js';
 import type { Input, Plan } from './schema.js';
 import type { Shard } from './shards.js';
 import { compensatedSum } from './statistics.js';
@@ -86,9 +86,11 @@ export async function computeRows(
 }
 
 /** Operations count rows from the first that they are given. */
-function failIn([start, end]: Range['rows'], error: unknown): never {
+function failIn({ files }: Input, [start, end]: Range['rows'], error: unknown): never {
   if (!isSoftgradError(error)) throw error;
-  throw new SoftgradError(error.code, `rows ${start} to ${end - 1}: ${error.message}`, { cause: error });
+  throw new SoftgradError(error.code, `${namesOf(files)}: rows ${start} to ${end - 1}: ${error.message}`, {
+    cause: error,
+  });
 }
 
 /** What every strip uses as a whole. */
@@ -150,7 +152,10 @@ async function computeStrip(
               dtype: 'int32',
               backend,
             });
-      return crossEntropyRows(plan, logits, target, settings.mask, shared.weight).catch((error) => failIn(rows, error));
+      const { input } = inputs.target;
+      return crossEntropyRows(plan, logits, target, settings.mask, shared.weight).catch((error) =>
+        failIn(input, rows, error),
+      );
     }
   }
 }

@@ -4,15 +4,16 @@ import { hashOf } from './hash.js';
 import {
   type Manifest,
   manifestSchema,
-  type Pins,
   type Plan,
-  pinsSchema,
   planSchema,
+  type RunPins,
   recordSchema,
+  runPinsSchema,
   type ShardRecord,
   type Step,
+  type Task,
 } from './schema.js';
-import { idOf, numbered, shardName } from './shards.js';
+import { applyShards, idOf, numbered, rowBlocks, shardName } from './shards.js';
 import { getWhole, type Store, type StoredObject } from './store.js';
 
 /** The paths of the files of a run within the folder of its results. */
@@ -27,6 +28,13 @@ export const runFiles = {
   merged: (out: string, block: number) => `${out}/statistics/merged-${numbered(block)}.npy`,
 };
 
+/** The paths of the parts that a shard writes. */
+export function partsOf(plan: Plan, step: Exclude<Step, 'finish'>, index: number): readonly string[] {
+  if (step === 'statistics') return [runFiles.statistics(plan.out, index)];
+  if (step === 'merge') return rowBlocks(plan).map((_, block) => runFiles.merged(plan.out, block));
+  return applyShards(plan)[index]?.parts.map(({ path }) => path) ?? [];
+}
+
 /** Stores the plan of a run. @throws ERR_VALUE if the folder has another one */
 export async function putPlan(store: Store, plan: Plan): Promise<void> {
   const path = runFiles.plan(plan.out);
@@ -39,14 +47,31 @@ export async function putPlan(store: Store, plan: Plan): Promise<void> {
   );
 }
 
-/** @throws ERR_VALUE if there is no plan or it is invalid */
-export async function readPlan(store: Store, out: string): Promise<Plan> {
-  return readJson(store, runFiles.plan(out), planSchema, 'the plan of a run');
+/** @throws ERR_VALUE if there is no plan, if it is invalid, or if its paths are relative to another folder */
+export async function readPlan(store: Store, folder: string): Promise<Plan> {
+  const out = store.locate(folder);
+  const path = runFiles.plan(out);
+  if ((await store.stat(path)) === null) {
+    throw new SoftgradError('ERR_VALUE', `${path}: no such file in ${store.name}; expected the folder of a run`);
+  }
+  const plan = await readJson(store, path, planSchema, 'the plan of a run');
+  if (plan.out === out) return plan;
+  const [above] = `/${out}`.endsWith(`/${plan.out}`) ? [out.slice(0, -plan.out.length)] : [];
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${path}: the plan of results in ${plan.out}; expected ${above ? `--root ${above}, to which its paths are relative` : 'the folder at the place where the run wrote it'}`,
+  );
 }
 
-export async function readPins(store: Store, out: string): Promise<Pins | null> {
+export async function readPins(store: Store, out: string): Promise<RunPins | null> {
   const path = runFiles.pins(out);
-  return (await store.stat(path)) && readJson(store, path, pinsSchema, 'the pins of a run');
+  return (await store.stat(path)) && readJson(store, path, runPinsSchema, 'the pins of a run');
+}
+
+/** How a plan differs from that with which its run started; null if it does not. */
+export function changeOf(plan: Plan, pins: RunPins | null): string | null {
+  if (pins === null || pins.run === idOf(plan)) return null;
+  return `${runFiles.plan(plan.out)}: changed since the run started, from id ${pins.run} to ${idOf(plan)}; expected the plan as it was, or a new run with another --out`;
 }
 
 /** null if the run has not finished. */
@@ -55,18 +80,59 @@ export async function readManifest(store: Store, out: string): Promise<Manifest 
   return (await store.stat(path)) && readJson(store, path, manifestSchema, 'the manifest of a run');
 }
 
-/** null if the shard has no record yet. */
-export async function readRecord(store: Store, out: string, step: Step, index: number): Promise<ShardRecord | null> {
+/** A record with the hash that detects changes of it. */
+export function signed(record: Omit<ShardRecord, 'sha256'>): ShardRecord {
+  return { ...record, sha256: hashOf(JSON.stringify(record)) };
+}
+
+/**
+ * null if the shard has no record yet.
+ *
+ * @throws ERR_VALUE for a record that was changed, or that another run wrote into the same folder
+ */
+export async function readRecord(store: Store, plan: Plan, step: Step, index: number): Promise<ShardRecord | null> {
+  return recordOf(store, { run: idOf(plan), out: plan.out, step, index });
+}
+
+/** As `readRecord`, without the plan. */
+async function recordOf(store: Store, { run, out, step, index }: Task): Promise<ShardRecord | null> {
   const path = runFiles.record(out, step, index);
-  return (await store.stat(path)) && readJson(store, path, recordSchema, 'the record of a shard');
+  if ((await store.stat(path)) === null) return null;
+  const record = await readJson(store, path, recordSchema, 'the record of a shard');
+  const { sha256, ...rest } = record;
+  const expected = `expected the record of shard ${shardName(step, index)} of run ${run}`;
+  const fail = (problem: string): never => {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${path}: ${problem}; ${expected}. softgrad run --resume ${out} computes it again`,
+    );
+  };
+  if (signed(rest).sha256 !== sha256) fail('changed since it was written');
+  if (record.run !== run || record.shard !== shardName(step, index))
+    fail(`of shard ${record.shard} of run ${record.run}`);
+  return record;
+}
+
+/** @throws ERR_VALUE if the shard has no record */
+export async function requireRecord(store: Store, plan: Plan, step: Step, index: number): Promise<ShardRecord> {
+  const record = await readRecord(store, plan, step, index);
+  if (record !== null) return record;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${runFiles.record(plan.out, step, index)}: missing; softgrad run --resume ${plan.out} computes it`,
+  );
 }
 
 /** Whether a shard has its record and all of its parts, with the recorded lengths. */
-export async function isDone(store: Store, out: string, step: Step, index: number): Promise<boolean> {
-  const record = await readRecord(store, out, step, index);
-  if (record === null) return false;
-  const stats = await Promise.all(record.parts.map(({ path }) => store.stat(path)));
-  return record.parts.every(({ byteLength }, k) => stats[k]?.byteLength === byteLength);
+export async function isDone(store: Store, task: Task): Promise<boolean> {
+  const record = await recordOf(store, task);
+  return record !== null && hasParts(store, record);
+}
+
+/** Whether all parts of a record exist, with the recorded lengths. */
+export async function hasParts(store: Store, { parts }: ShardRecord): Promise<boolean> {
+  const stats = await Promise.all(parts.map(({ path }) => store.stat(path)));
+  return parts.every(({ byteLength }, k) => stats[k]?.byteLength === byteLength);
 }
 
 /** The parts of a record that differ from what was written. */

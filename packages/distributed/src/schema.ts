@@ -1,10 +1,13 @@
 import { z } from 'zod';
 
+/** In UTF-16 code units, as Linux limits a path in bytes. */
+export const longestPath = 4096;
+
 /** A path within a store. Opening it checks that it stays there; paths that obviously do not are refused here. */
 const path = z
   .string()
   .min(1)
-  .max(4096)
+  .max(longestPath)
   .refine((text) => !text.startsWith('/') && !text.split('/').includes('..') && !/[\\\0]/.test(text), {
     message: 'expected a relative path without ..',
   });
@@ -20,7 +23,7 @@ const inputFileSchema = z.strictObject({
   path,
   byteLength: count,
   /** In milliseconds since 1970: a file that has changed is another input. */
-  modified: count,
+  modified: z.int(),
   shape,
   dtype: z.enum(['float16', 'float32', 'float64', 'int32', 'bool']),
 });
@@ -73,16 +76,24 @@ export type Plan = Readonly<z.infer<typeof planSchema>>;
 
 /** Stored for a shard before its parts: if two workers compute different bits, the second one finds the record of the first and fails. */
 export const recordSchema = z.strictObject({
+  /** The id of the run, because a folder that was removed may be used for another one. */
+  run: z.string(),
   shard: z.string(),
   parts: z.array(z.strictObject({ path, byteLength: count, sha256 })).readonly(),
   /** The sum of the losses of its rows, as a decimal text, because JSON has no NaN and no infinities. */
   lossSum: z.string().optional(),
+  /** Of the JSON text of all properties above. */
+  sha256,
 });
 export type ShardRecord = Readonly<z.infer<typeof recordSchema>>;
 
 /** What the first worker of a run computed from a fixed input: all others must compute the same bits. */
 export const pinsSchema = z.strictObject({ version: z.string(), backend: z.string(), fingerprint: sha256 });
 export type Pins = Readonly<z.infer<typeof pinsSchema>>;
+
+/** The file of the pins: the run's id shows whether the plan was changed after the run started. */
+export const runPinsSchema = z.strictObject({ run: z.string(), ...pinsSchema.shape });
+export type RunPins = Readonly<z.infer<typeof runPinsSchema>>;
 
 const partSchema = z.strictObject({ path, start: shape, shape, byteLength: count, sha256 });
 

@@ -62,7 +62,8 @@ export const blocksOf = perPlan((plan: Plan): readonly Range[] => {
     }));
   }
   const widths = inputs.logits.files.map(({ shape }) => shape.at(-1) ?? 1);
-  const classRanges = boundaries(widths, block.classes);
+  // Without classes there are still results for each row, such as a log-sum-exp of −Infinity.
+  const classRanges = columns === 0 ? [[0, 0] as const] : boundaries(widths, block.classes);
   return boundaries([rows], block.rows).flatMap((range) => classRanges.map((part) => ({ rows: range, columns: part })));
 });
 
@@ -146,8 +147,10 @@ export function stepsOf(plan: Plan): Readonly<Record<Step, number>> {
   };
 }
 
+const hashOfPlan = perPlan((plan: Plan) => hashOf(JSON.stringify(plan)));
+
 export function idOf(plan: Plan): string {
-  return hashOf(JSON.stringify(plan)).slice(0, 32);
+  return hashOfPlan(plan).slice(0, 32);
 }
 
 /** The id of a shard's job: a hash of everything that determines its result. */

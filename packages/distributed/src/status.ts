@@ -1,6 +1,6 @@
-import { readPlan, runFiles } from './run-folder.js';
-import type { Operation, Step } from './schema.js';
-import { idOf, stepsOf } from './shards.js';
+import { partsOf, readPlan, runFiles } from './run-folder.js';
+import type { Operation, Plan, Step } from './schema.js';
+import { idOf, resultArrays, stepsOf } from './shards.js';
 import type { Store } from './store.js';
 
 /** The progress of a run according to its store. */
@@ -21,15 +21,25 @@ export interface RunStatus {
 const recent = 100;
 
 /** @throws ERR_VALUE if the folder has no plan */
-export async function statusOf(store: Store, out: string): Promise<RunStatus> {
-  const plan = await readPlan(store, out);
+export async function statusOf(store: Store, folder: string): Promise<RunStatus> {
+  const plan = await readPlan(store, folder);
+  const { out } = plan;
   const records = await store.list(runFiles.records(out));
   const of = (step: Step) => records.filter(({ path }) => path.startsWith(`${runFiles.records(out)}/${step}-`));
+  const recorded = new Set(records.map(({ path }) => path));
+  const written = await pathsOfParts(store, plan);
+  // A record is stored before the parts.
+  const doneOf = (step: Exclude<Step, 'finish'>, total: number) =>
+    Array.from({ length: total }, (_, index) => index).filter(
+      (index) =>
+        recorded.has(runFiles.record(out, step, index)) &&
+        partsOf(plan, step, index).every((path) => written.has(path)),
+    ).length;
   const finished = (await store.stat(runFiles.manifest(out))) !== null;
   const counted = Object.entries(stepsOf(plan)) as [Step, number][];
   const steps = counted
     .filter(([, total]) => total > 0)
-    .map(([step, total]) => ({ step, done: step === 'finish' ? Number(finished) : of(step).length, total }));
+    .map(([step, total]) => ({ step, done: step === 'finish' ? Number(finished) : doneOf(step, total), total }));
   const times = [...of('statistics'), ...of('apply')]
     .map(({ modified }) => modified)
     .sort((a, b) => a - b)
@@ -47,4 +57,11 @@ export async function statusOf(store: Store, out: string): Promise<RunStatus> {
     rate,
     secondsLeft: finished ? 0 : rate && left / rate,
   };
+}
+
+/** The parts and the statistics that a run has written. */
+async function pathsOfParts(store: Store, plan: Plan): Promise<ReadonlySet<string>> {
+  const folders = ['statistics', ...resultArrays(plan).map(({ name }) => name)];
+  const lists = await Promise.all(folders.map((folder) => store.list(`${plan.out}/${folder}`)));
+  return new Set(lists.flat().map(({ path }) => path));
 }

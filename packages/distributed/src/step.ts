@@ -2,13 +2,14 @@ import { type Backend, SoftgradError } from '@softgrad/core';
 import { applyStatistics, columnsOf, computeStatistics } from './classes.js';
 import { decodeNpy, npyFile } from './encode.js';
 import { hashOf } from './hash.js';
+import { manifestOf } from './manifest.js';
 import { MismatchError } from './pins.js';
 import { reached } from './points.js';
 import { type Append, computeRows, type Inputs, openInputs } from './rows.js';
-import { isDone, putJson, readPins, readRecord, runFiles } from './run-folder.js';
-import type { Manifest, Plan, ShardRecord, Step } from './schema.js';
-import { applyShards, blocksOf, idOf, resultArrays, rowBlocks, type Shard, shardName } from './shards.js';
-import { mergeTree, putStatistics, statisticsAt, sumTree } from './statistics.js';
+import { putJson, readRecord, requireRecord, runFiles, signed } from './run-folder.js';
+import type { Plan, Step } from './schema.js';
+import { applyShards, blocksOf, idOf, rowBlocks, type Shard, shardName } from './shards.js';
+import { mergeTree, putStatistics, statisticsAt } from './statistics.js';
 import { getWhole, type Store } from './store.js';
 
 /** Runs one shard of a step. All results go into the store; running it again changes nothing. */
@@ -103,53 +104,6 @@ async function finishStep(store: Store, plan: Plan): Promise<void> {
   await store.sweep(plan.out, Number.POSITIVE_INFINITY);
 }
 
-async function manifestOf(store: Store, plan: Plan): Promise<Manifest> {
-  const { out, operation, options } = plan;
-  const shards = applyShards(plan);
-  const records: ShardRecord[] = [];
-  for (const { index } of shards) {
-    records.push(await requireRecord(store, plan, 'apply', index));
-    if (!(await isDone(store, out, 'apply', index))) {
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `${shardName('apply', index)}: a part is missing or too short; softgrad run --resume ${out} computes it again`,
-      );
-    }
-  }
-  const written = new Map(records.flatMap(({ parts }) => parts.map((part) => [part.path, part] as const)));
-  const arrays = resultArrays(plan).map(({ name, shape }) => {
-    const parts = shards
-      .flatMap((shard) => shard.parts)
-      .filter(({ array }) => array === name)
-      .map(({ path, start, shape: lengths }) => {
-        const part = written.get(path);
-        if (part === undefined) throw new SoftgradError('ERR_VALUE', `${path}: missing from the record of its shard`);
-        return { ...part, path: path.slice(out.length + 1), start: [...start], shape: [...lengths] };
-      });
-    return [name, { shape: [...shape], dtype: options.dtype, parts }] as const;
-  });
-  const pins = await readPins(store, out);
-  if (pins === null) throw new SoftgradError('ERR_VALUE', `${runFiles.pins(out)}: missing`);
-  return {
-    format: 'softgrad-parts/1',
-    run: idOf(plan),
-    versions: pins,
-    operation,
-    options,
-    arrays: Object.fromEntries(arrays),
-    values: valuesOf(plan, records),
-  };
-}
-
-function valuesOf({ operation, options }: Plan, records: readonly ShardRecord[]): Manifest['values'] {
-  if (operation !== 'cross-entropy' || options.reduction === 'none') return {};
-  const sums = records.flatMap(({ lossSum }) => (lossSum === undefined ? [] : [Number(lossSum)]));
-  const total = sumTree(sums);
-  if (options.reduction !== 'mean') return { loss: String(total) };
-  // The mean over no rows is 0/0, even if label smoothing adds something to rows without weight.
-  return { loss: String(options.counted ? total / options.counted : Number.NaN) };
-}
-
 interface NewPart {
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -162,20 +116,21 @@ interface NewPart {
  */
 async function putShard(
   store: Store,
-  { out }: Plan,
+  plan: Plan,
   step: Step,
   index: number,
   parts: readonly NewPart[],
   lossSum?: number,
 ): Promise<void> {
-  const record: ShardRecord = {
+  const record = signed({
+    run: idOf(plan),
     shard: shardName(step, index),
     parts: parts.map(({ path, bytes }) => ({ path, byteLength: bytes.length, sha256: hashOf(bytes) })),
     ...(lossSum === undefined ? {} : { lossSum: String(lossSum) }),
-  };
-  const path = runFiles.record(out, step, index);
+  });
+  const path = runFiles.record(plan.out, step, index);
   if (!(await putJson(store, path, record))) {
-    const first = await readRecord(store, out, step, index);
+    const first = await readRecord(store, plan, step, index);
     if (JSON.stringify(first) !== JSON.stringify(record)) {
       throw new MismatchError(
         `${path}: another worker computed other bits for this shard; expected machines that compute the same bits`,
@@ -200,15 +155,6 @@ async function readChecked(
     throw new SoftgradError('ERR_VALUE', `${path}: corrupt; softgrad run --resume ${plan.out} computes it again`);
   }
   return decodeNpy(bytes, path);
-}
-
-async function requireRecord(store: Store, { out }: Plan, step: Step, index: number): Promise<ShardRecord> {
-  const record = await readRecord(store, out, step, index);
-  if (record !== null) return record;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${runFiles.record(out, step, index)}: missing; softgrad run --resume ${out} computes it`,
-  );
 }
 
 function statisticsPart(path: string, values: Float64Array, columns: number): NewPart {

@@ -1,8 +1,8 @@
 // The code of a thread of the pool: one step of one shard at a time.
-import { type Backend, isSoftgradError, loadProvider } from '@softgrad/core';
+import { type Backend, isSoftgradError, loadProvider, SoftgradError } from '@softgrad/core';
 import { openStore } from './open-store.js';
 import { checkPins, MismatchError } from './pins.js';
-import { readPlan } from './run-folder.js';
+import { readPlan, runFiles } from './run-folder.js';
 import { type Plan, type Task, taskSchema } from './schema.js';
 import { idOf, stepsOf } from './shards.js';
 import { runStep } from './step.js';
@@ -25,7 +25,9 @@ export default async function runTask({ root, backends, ...task }: ThreadTask): 
     const { run, out, step, index } = taskSchema.parse(task);
     const store = await storeAt(root);
     const plan = await planOf(store, out, run);
-    if (index >= stepsOf(plan)[step]) throw new MismatchError(`${out}/plan.json has no shard ${index} of step ${step}`);
+    if (index >= stepsOf(plan)[step]) {
+      throw new SoftgradError('ERR_VALUE', `${out}/plan.json has no shard ${index} of step ${step}`);
+    }
     const backend = await backendOf(plan.backend, backends);
     const key = `${root}\n${run}`;
     if (!pinned.has(key)) await checkPins(store, plan, backend);
@@ -42,7 +44,7 @@ export default async function runTask({ root, backends, ...task }: ThreadTask): 
 /** Runs with which this thread has been compared. */
 const pinned = new Set<string>();
 const stores = new Map<string, Promise<Store>>();
-const plans = new Map<string, Plan>();
+const plans = new Map<string, { readonly plan: Plan; readonly byteLength: number; readonly modified: number }>();
 const opened = new Map<string, Promise<Backend>>();
 
 /** Cached, because the client of a bucket keeps its connections between shards. */
@@ -52,12 +54,16 @@ function storeAt(place: string): Promise<Store> {
   return known;
 }
 
+/** @throws ERR_VALUE if the folder now has another plan: it was removed and used again, while jobs of the earlier run were waiting */
 async function planOf(store: Store, out: string, run: string): Promise<Plan> {
+  const file = await store.stat(runFiles.plan(out));
   const known = plans.get(run);
-  if (known) return known;
+  if (known && file && known.byteLength === file.byteLength && known.modified === file.modified) return known.plan;
   const plan = await readPlan(store, out);
-  if (idOf(plan) !== run) throw new MismatchError(`${out}/plan.json has the id ${idOf(plan)}; expected ${run}`);
-  plans.set(run, plan);
+  if (idOf(plan) !== run) {
+    throw new SoftgradError('ERR_VALUE', `${out}/plan.json has the id ${idOf(plan)}; expected ${run}`);
+  }
+  if (file) plans.set(run, { plan, byteLength: file.byteLength, modified: file.modified });
   return plan;
 }
 

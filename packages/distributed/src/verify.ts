@@ -1,6 +1,18 @@
-import { isSoftgradError } from '@softgrad/core';
-import { type Damage, damageOf, readManifest, readPlan, readRecord, runFiles } from './run-folder.js';
-import type { Plan, ShardRecord, Step } from './schema.js';
+import { isSoftgradError, SoftgradError } from '@softgrad/core';
+import { mapInLanes } from './lanes.js';
+import { manifestFrom } from './manifest.js';
+import {
+  changeOf,
+  type Damage,
+  damageOf,
+  partsOf,
+  readManifest,
+  readPins,
+  readPlan,
+  readRecord,
+  runFiles,
+} from './run-folder.js';
+import { manifestSchema, type Plan, type ShardRecord, type Step } from './schema.js';
 import { applyShards, stepsOf } from './shards.js';
 import type { Store } from './store.js';
 
@@ -13,37 +25,73 @@ export interface Verification {
   readonly finished: boolean;
 }
 
+/** How many parts are in memory at once while they are compared. */
+const partsAtOnce = 2;
+
 /**
  * Reads every part of a run and compares it with its SHA-256.
  *
  * @throws ERR_VALUE if the folder has no plan
  */
-export async function verify(store: Store, out: string): Promise<Verification> {
-  const plan = await readPlan(store, out);
+export async function verify(store: Store, folder: string): Promise<Verification> {
+  const plan = await readPlan(store, folder);
+  const pins = await pinsDamage(store, plan);
+  // The records and parts are those of the plan as it was.
+  if (pins?.plan) return { plan, sound: 0, damages: [pins.plan], finished: false };
   const damages: Damage[] = [];
+  const records: ShardRecord[] = [];
   let sound = 0;
-  for (const { index } of applyShards(plan)) {
-    const found = await shardDamages(store, plan, 'apply', index);
-    if (found.record === null) {
-      damages.push({ path: runFiles.record(out, 'apply', index), problem: found.problem ?? 'not computed yet' });
+  const shards = await mapInLanes(
+    applyShards(plan),
+    async ({ index }) => ({ index, ...(await shardDamages(store, plan, 'apply', index)) }),
+    partsAtOnce,
+  );
+  for (const { index, record, problem = 'not computed yet', damages: found } of shards) {
+    if (record === null) {
+      damages.push({ path: runFiles.record(plan.out, 'apply', index), problem });
       continue;
     }
-    damages.push(...found.damages);
-    sound += found.record.parts.length - found.damages.length;
+    records.push(record);
+    damages.push(...found);
+    sound += record.parts.length - found.length;
   }
   damages.push(...(await unexpectedFiles(store, plan)));
-  const manifest = await manifestDamage(store, out);
+  if (pins?.file) damages.push(pins.file);
+  const manifest = await manifestDamage(store, plan, records.length === shards.length && !pins ? records : null);
   if (manifest !== null) damages.push(manifest);
   return { plan, sound, damages, finished: damages.length === 0 };
 }
 
-async function manifestDamage(store: Store, out: string): Promise<Damage | null> {
-  const path = runFiles.manifest(out);
+/** @param records those of all shards, with which the manifest is compared; null if some are missing */
+async function manifestDamage(
+  store: Store,
+  plan: Plan,
+  records: readonly ShardRecord[] | null,
+): Promise<Damage | null> {
+  const path = runFiles.manifest(plan.out);
   try {
-    return (await readManifest(store, out)) === null ? { path, problem: 'missing: the run has not finished' } : null;
+    const found = await readManifest(store, plan.out);
+    if (found === null) return { path, problem: 'missing: the run has not finished' };
+    const expected = records && manifestSchema.parse(await manifestFrom(store, plan, records));
+    const same = expected === null || JSON.stringify(found) === JSON.stringify(expected);
+    return same ? null : { path, problem: 'differs from the records of the shards' };
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
     return { path, problem: error.message };
+  }
+}
+
+/** Pins that cannot be read, or a plan that differs from that of the pins. */
+async function pinsDamage(
+  store: Store,
+  plan: Plan,
+): Promise<{ readonly file?: Damage; readonly plan?: Damage } | null> {
+  try {
+    const change = changeOf(plan, await readPins(store, plan.out));
+    return change === null ? null : { plan: { path: runFiles.plan(plan.out), problem: change } };
+  } catch (error) {
+    if (!isSoftgradError(error)) throw error;
+    return { file: { path: runFiles.pins(plan.out), problem: error.message } };
   }
 }
 
@@ -54,9 +102,9 @@ interface ShardDamages {
   readonly damages: readonly Damage[];
 }
 
-async function shardDamages(store: Store, { out }: Plan, step: Step, index: number): Promise<ShardDamages> {
+async function shardDamages(store: Store, plan: Plan, step: Step, index: number): Promise<ShardDamages> {
   try {
-    const record = await readRecord(store, out, step, index);
+    const record = await readRecord(store, plan, step, index);
     return { record, damages: record === null ? [] : await damageOf(store, record) };
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
@@ -79,8 +127,9 @@ async function unexpectedFiles(store: Store, plan: Plan): Promise<readonly Damag
 }
 
 /**
- * Removes what is damaged, so that it is computed again: parts that have changed, and records and a manifest that cannot
- * be read. Returns the paths.
+ * Removes what is damaged, so that it is computed again: parts that have changed, records with their parts, and pins and a manifest. Returns the paths.
+ *
+ * @throws ERR_VALUE if the plan was changed after the run started, because then everything would have to be computed again
  */
 export async function removeDamaged(store: Store, plan: Plan): Promise<readonly string[]> {
   const removed: string[] = [];
@@ -89,14 +138,36 @@ export async function removeDamaged(store: Store, plan: Plan): Promise<readonly 
     await store.remove(path);
     removed.push(path);
   };
+  const pins = await pinsDamage(store, plan);
+  if (pins?.plan) throw new SoftgradError('ERR_VALUE', pins.plan.problem);
+  if (pins?.file) await remove(pins.file.path);
+  const records: ShardRecord[] = [];
   for (const step of ['statistics', 'merge', 'apply'] as const) {
-    for (let index = 0; index < stepsOf(plan)[step]; index++) {
-      const { problem, damages } = await shardDamages(store, plan, step, index);
+    const shards = await mapInLanes(
+      Array(stepsOf(plan)[step]).keys(),
+      async (index) => ({ index, ...(await shardDamages(store, plan, step, index)) }),
+      partsAtOnce,
+    );
+    for (const { index, record, problem, damages } of shards) {
       for (const { path } of damages) await remove(path);
-      if (problem !== undefined) await remove(runFiles.record(plan.out, step, index));
+      if (problem !== undefined) await removeShard(plan, step, index, remove);
+      if (step === 'apply' && record) records.push(record);
     }
   }
-  if (await manifestDamage(store, plan.out)) await remove(runFiles.manifest(plan.out));
+  const complete = records.length === applyShards(plan).length && !pins;
+  const manifest = await manifestDamage(store, plan, complete ? records : null);
+  if (manifest !== null) await remove(manifest.path);
   await remove(runFiles.cancelled(plan.out));
   return removed;
+}
+
+/** Removes a record that is damaged, or of another run, with the parts whose hashes it had. */
+async function removeShard(
+  plan: Plan,
+  step: Exclude<Step, 'finish'>,
+  index: number,
+  remove: (path: string) => Promise<void>,
+): Promise<void> {
+  for (const path of partsOf(plan, step, index)) await remove(path);
+  await remove(runFiles.record(plan.out, step, index));
 }

@@ -7,7 +7,7 @@ import { idOf, MismatchError, type PointMessage, type Progress, runEmbedded } fr
 import { pendingOf } from '../src/pending.js';
 import { checkPins } from '../src/pins.js';
 import { openPool } from '../src/pool.js';
-import { putPlan } from '../src/run-folder.js';
+import { putPlan, readPins } from '../src/run-folder.js';
 import { runStep } from '../src/step.js';
 import { backends, noise, workspace } from './workspace.js';
 
@@ -44,6 +44,12 @@ describe('a run on threads', () => {
       ...[1, 2, 3].map((done) => ({ step: 'apply', done, total: 3 })),
       ...[0, 1].map((done) => ({ step: 'finish', done, total: 1 })),
     ]);
+  });
+
+  test('takes any number of threads, and starts no more than there are shards', async () => {
+    using work = written();
+    // An array cannot be as long.
+    expect(await work.run(await work.plan({ operation: 'softmax' }), 2 ** 32)).not.toBeNull();
   });
 
   test('computes all other shards if some fail, and names the first and how many there are', async () => {
@@ -108,15 +114,21 @@ describe('a run on threads', () => {
     const error = (changed: object) => pool.run({ ...task, ...changed }).catch((cause: unknown) => cause);
     await pool.run(task);
     expect((await pendingOf(work.store, plan)).apply).toEqual([1, 2]);
+    const other = { ...plan, out: 'other' };
+    await putPlan(work.store, other);
+    const pins = { ...(await readPins(work.store, 'out')), run: idOf(other), fingerprint: '0'.repeat(64) };
+    await work.store.putOnce('other/pins.json', Buffer.from(JSON.stringify(pins)));
     const [mismatch, input, defect] = [
-      await error({ index: 9 }),
+      await error({ run: idOf(other), out: 'other' }),
       await error({ run: '0'.repeat(32), out: 'none' }),
       await error({ run: 'no id' }),
     ];
     expect(mismatch).toBeInstanceOf(MismatchError);
-    expect(mismatch).toMatchObject({ message: 'out/plan.json has no shard 9 of step apply' });
+    expect(mismatch).toMatchObject({ message: expect.stringMatching(/^other\/pins\.json: the first worker/) });
     expect(input).not.toBeInstanceOf(MismatchError);
-    expect(isSoftgradError(input) && input.message).toBe('none/plan.json: cannot be read: no such file or directory');
+    expect(isSoftgradError(input) && input.message).toBe(
+      `none/plan.json: no such file in ${work.root}; expected the folder of a run`,
+    );
     expect([defect instanceof Error, isSoftgradError(defect)]).toEqual([true, false]);
     // What a thread is computing is dropped.
     const dropped = expect(pool.run({ ...task, index: 1 })).rejects.toThrow();

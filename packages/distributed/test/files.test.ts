@@ -17,7 +17,7 @@ import {
 import { loadS3 } from '../src/open-store.js';
 import { pendingOf } from '../src/pending.js';
 import { checkPins, fingerprint } from '../src/pins.js';
-import { putPlan, readManifest, readPins, readPlan, readRecord, runFiles } from '../src/run-folder.js';
+import { partsOf, putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
 import * as s3 from '../src/s3/index.js';
 import { runStep } from '../src/step.js';
 import { noise, type Workspace, workspace } from './workspace.js';
@@ -244,8 +244,10 @@ describe('what is left of a run', () => {
       rate: null,
       secondsLeft: null,
     });
+    const part = (index: number) => partsOf(plan, 'apply', index)[0] ?? expect.unreachable();
     const record = async (index: number, seconds: number) => {
       await work.store.putOnce(runFiles.record('out', 'apply', index), new Uint8Array(1));
+      await work.store.putOnce(part(index), new Uint8Array(1));
       utimesSync(work.path(runFiles.record('out', 'apply', index)), seconds, seconds);
     };
     await record(0, 1e9);
@@ -262,6 +264,10 @@ describe('what is left of a run', () => {
       rate: 0.25,
       secondsLeft: 44,
     });
+    // A shard with a record and without its part, as on a full disk, is not done.
+    await work.store.remove(part(7));
+    expect((await statusOf(work.store, 'out')).steps[0]).toMatchObject({ done: 119 });
+    await work.store.putOnce(part(7), new Uint8Array(1));
     await work.store.putOnce(runFiles.cancelled('out'), new Uint8Array());
     await work.store.putOnce(runFiles.manifest('out'), new Uint8Array());
     expect(await statusOf(work.store, 'out')).toMatchObject({
@@ -333,8 +339,8 @@ describe('a file of a run that is not what it should be', () => {
       /^out\/manifest\.json: format: .*; expected the manifest of a run$/,
     );
     write(work, 'out/records/apply-000001.json', {});
-    expect((await refusal(readRecord(store, 'out', 'apply', 1)))[1]).toMatch(
-      /^out\/records\/apply-000001\.json: shard: .*; expected the record of a shard$/,
+    expect((await refusal(readRecord(store, plan, 'apply', 1)))[1]).toMatch(
+      /^out\/records\/apply-000001\.json: run: .*; expected the record of a shard$/,
     );
   });
 
@@ -352,10 +358,11 @@ describe('a file of a run that is not what it should be', () => {
       'apply-000001: a part is missing or too short; softgrad run --resume out computes it again',
     ]);
     writeFileSync(work.path(part), bytes);
-    const found = await readRecord(work.store, 'out', 'apply', 1);
+    const found = (await readRecord(work.store, plan, 'apply', 1)) ?? expect.unreachable();
+    const { sha256: _, ...unsigned } = found;
     rmSync(work.path(record));
     expect(await finish()).toEqual(['ERR_VALUE', `${record}: missing; softgrad run --resume out computes it`]);
-    write(work, record, { ...found, parts: [] });
+    write(work, record, signed({ ...unsigned, parts: [] }));
     expect(await finish()).toEqual(['ERR_VALUE', `${part}: missing from the record of its shard`]);
     write(work, record, found);
     const pins = await readPins(work.store, 'out');
@@ -418,7 +425,11 @@ describe('a file of a run that is not what it should be', () => {
       { path: 'out/manifest.json', problem: 'missing: the run has not finished' },
     ]);
     // What is not there cannot be removed.
-    expect(await removeDamaged(work.store, plan)).toEqual(['out/records/apply-000002.json', 'out/cancelled.json']);
+    expect(await removeDamaged(work.store, plan)).toEqual([
+      'out/softmax/part-000002.npy',
+      'out/records/apply-000002.json',
+      'out/cancelled.json',
+    ]);
     expect(await removeDamaged(work.store, plan)).toEqual([]);
   });
 });
@@ -494,7 +505,7 @@ describe('the fingerprint of a machine', () => {
     const own = await fingerprint(backend);
     await work.store.putOnce(
       'out/pins.json',
-      Buffer.from(JSON.stringify({ version: plan.version, backend: 'wasm', fingerprint: own })),
+      Buffer.from(JSON.stringify({ run: idOf(plan), version: plan.version, backend: 'wasm', fingerprint: own })),
     );
     const short = own.slice(0, 12);
     expect(await refusal(checkPins(work.store, plan, backend))).toEqual([

@@ -234,7 +234,7 @@ describe('every operation', () => {
         ...(isLoss ? { target: ['labels.npy'], reduction: 'none' as const } : {}),
       });
       await work.compute(plan);
-      const record = await readRecord(work.store, 'out', 'apply', 0);
+      const record = await readRecord(work.store, plan, 'apply', 0);
       expect(record?.lossSum).toBeUndefined();
       expect((await readManifest(work.store, 'out'))?.values).toEqual({});
       const { data } = await work.read('out', isLoss ? array : undefined);

@@ -87,6 +87,24 @@ describe('a plan', () => {
     expect(weighted.options).toMatchObject({ counted: 2.75, target: 'indices', reduction: 'mean', gradient: true });
   });
 
+  test('has no results of its own run as inputs, so that the same command continues it', async () => {
+    using work = workspace();
+    work.write('data/logits.npy', [4, 4], new Float32Array(16));
+    const options = { operation: 'softmax', logits: ['data/**/*.npy'], out: 'data/out' } as const;
+    const plan = await work.plan(options);
+    await work.compute(plan);
+    expect(await work.plan(options)).toEqual(plan);
+    expect((await work.plan({ ...options, out: 'data/ou' })).inputs.logits.files).toHaveLength(2);
+  });
+
+  test('takes files from before 1970', async () => {
+    using work = workspace();
+    work.write('logits.npy', [4, 4], new Float32Array(16));
+    const before = new Date(-86_400_000);
+    utimesSync(work.path('logits.npy'), before, before);
+    expect((await work.plan({ operation: 'softmax' })).inputs.logits.files[0]?.modified).toBe(-86_400_000);
+  });
+
   test('keeps float16 and float32, and uses float64 for all other dtypes', async () => {
     using work = workspace();
     work.write('h.npy', [2, 2], new Float32Array(4), '<f2');
@@ -136,6 +154,10 @@ describe('errors name the file and the position', () => {
     [{ operation: 'softmax', logits: ['logits.npy', 'logits.npy'] }, 'logits.npy: named twice'],
     [{ operation: 'softmax', logits: ['../x.npy'] }, '../x.npy: outside of '],
     [{ operation: 'softmax', out: '../out' }, '../out: outside of '],
+    [{ operation: 'softmax', out: '.' }, '".": expected a folder below '],
+    [{ operation: 'softmax', out: '' }, '"": expected a folder below '],
+    [{ operation: 'softmax', out: 'x'.repeat(5000) }, 'expected a folder below '],
+    [{ operation: 'softmax', logits: ['scalar.npy'] }, 'scalar.npy: a single number, of shape ()', 'ERR_SHAPE'],
     [{ operation: 'softmax', logits: ['bad.npy'] }, 'bad.npy: not a .npy file'],
     [{ operation: 'softmax', logits: ['text.csv'] }, 'text.csv: expected a .npy file'],
     [

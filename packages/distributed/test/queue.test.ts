@@ -144,6 +144,22 @@ describe('a submitted run', () => {
     });
   });
 
+  testInQueue('is submitted, and its status is known, whatever payloads other jobs of the queue have', async () => {
+    const payloads: unknown[] = [null, 'text', {}];
+    for (const end of ['failed', 'active'] as const) {
+      for (const payload of payloads) await queue.add('apply', payload as Task);
+      for (const _ of payloads) {
+        const job = await take();
+        if (end === 'failed') await job.moveToFailed(new UnrecoverableError('no task'), token, false);
+      }
+    }
+    await queue.add('apply', null as unknown as Task);
+    const plan = await byRows();
+    await send(plan);
+    expect(await queueStatus(plan, options())).toMatchObject({ running: [], retried: 0, failed: [] });
+    expect((await queue.getJob(jobId(idOf(plan), 'apply', 0)))?.data).toMatchObject({ step: 'apply', index: 0 });
+  });
+
   testInQueue('whose finish has been completed, but whose manifest was removed, is submitted again', async () => {
     const plan = await byRows();
     await send(plan);
@@ -172,6 +188,14 @@ describe('a submitted run', () => {
       out: 'a/folder',
       queue: queueName('cpu'),
     });
+    // The server's entries are not trusted.
+    for (const text of ['{', '{}', JSON.stringify({ out: 1, queue: 'x' })]) {
+      await client.hset('softgrad:runs', run, text);
+      await expect(folderOf(run, { redis })).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${run}: the server has ${JSON.stringify(text)} for it; expected the folder of its results`,
+      });
+    }
     client.disconnect();
     await expect(folderOf('0'.repeat(32), { redis })).rejects.toMatchObject({
       code: 'ERR_VALUE',

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { runEmbedded } from '../src/index.js';
+import { idOf, runEmbedded } from '../src/index.js';
 import { cancel, folderOf, queueName, queueStatus, submit, waitFor } from '../src/redis/index.js';
 import { type RedisServer, startRedis } from './redis-server.js';
 import { type Fault, startWorkerHere, startWorkerProcess } from './workers.js';
@@ -152,7 +152,7 @@ describe.concurrent('workers', () => {
 
   test('a worker that computes other bits leaves the run to others, and ends', async () => {
     using run = await scene();
-    const pins = { version: run.plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
+    const pins = { run: idOf(run.plan), version: run.plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
     await run.work.store.putOnce('out/pins.json', Buffer.from(JSON.stringify(pins)));
     await using worker = await startWorkerHere(run.options);
     await run.submit();

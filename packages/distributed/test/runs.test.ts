@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   utimesSync,
@@ -16,7 +18,8 @@ import { join } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
 import { crossEntropy, logSumExp, setBackend, softmax, tensor } from '@softgrad/core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { removeDamaged, statusOf, verify } from '../src/index.js';
+import { idOf, removeDamaged, statusOf, verify } from '../src/index.js';
+import { signed } from '../src/run-folder.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
 beforeAll(() => setBackend(cpu));
@@ -127,11 +130,48 @@ describe('results', () => {
     );
     const files = { operation: 'cross-entropy', mask: ['row.npy'], target: ['targets.npy'] } as const;
     for (const [options, message] of [
-      [byRows, /^rows \d+ to \d+: crossEntropy: target \d+ is class 3, which is masked; set it to ignoreIndex -100/],
-      [byClasses, /^row 5: the target is class 3, which is masked; set it to ignoreIndex -100/],
+      [
+        byRows,
+        /^targets\.npy: rows \d+ to \d+: crossEntropy: target \d+ is class 3, which is masked; set it to ignoreIndex -100/,
+      ],
+      [byClasses, /^targets\.npy: row 5: the target is class 3, which is masked; set it to ignoreIndex -100/],
     ] as const) {
       await expect(work.compute(await work.plan({ ...options, ...files, out: 'refused' }))).rejects.toThrow(message);
       rmSync(work.path('refused'), { recursive: true, force: true });
+    }
+  });
+
+  test('an ignored row may have a target that the mask excludes, by rows and by classes', async () => {
+    using work = written();
+    work.write(
+      'row.npy',
+      [classes],
+      Uint8Array.from({ length: classes }, (_, j) => Number(j !== 3)),
+      '|b1',
+    );
+    work.write(
+      'targets.npy',
+      [rows],
+      Int32Array.from({ length: rows }, (_, row) => (row === 5 ? 3 : 4)),
+      '<i4',
+    );
+    const files = { operation: 'cross-entropy', mask: ['row.npy'], target: ['targets.npy'], ignoreIndex: 3 } as const;
+    await work.compute(await work.plan({ ...byRows, ...files, out: 'rows' }));
+    await work.compute(await work.plan({ ...byClasses, ...files, out: 'classes' }));
+    expectClose((await work.read('classes')).data, (await work.read('rows')).data);
+  });
+
+  test('rows without classes have a log-sum-exp of −Infinity, by rows and by classes', async () => {
+    using work = workspace();
+    work.write('none.npy', [3, 0], new Float32Array(0));
+    work.write('vector.npy', [0], new Float32Array(0));
+    for (const [out, shardClasses, file, length] of [
+      ['rows', false, 'none.npy', 3],
+      ['classes', true, 'none.npy', 3],
+      ['one', true, 'vector.npy', 1],
+    ] as const) {
+      await work.compute(await work.plan({ operation: 'log-sum-exp', logits: [file], shardClasses, out }));
+      expect(Array.from((await work.read(out)).data)).toEqual(Array(length).fill(-Infinity));
     }
   });
 
@@ -225,8 +265,19 @@ describe('a damaged run', () => {
     'a record with other properties': [
       'out/records/apply-000002.json',
       (path) => writeFileSync(path, '{}'),
-      /shard: Invalid input/,
+      /run: Invalid input/,
     ],
+    'a record with another length': [
+      'out/records/apply-000002.json',
+      (path) => writeFileSync(path, readFileSync(path, 'utf8').replace('"byteLength": ', '"byteLength": 1')),
+      /changed since it was written; expected the record of shard apply-000002 of run/,
+    ],
+    'a manifest with another start': [
+      'out/manifest.json',
+      (path) => writeFileSync(path, readFileSync(path, 'utf8').replace(/"start": \[\s*0/, '"start": [1')),
+      /differs from the records of the shards/,
+    ],
+    'pins that are not JSON': ['out/pins.json', (path) => truncateSync(path, 10), /not JSON/],
     'a truncated manifest': ['out/manifest.json', (path) => truncateSync(path, 10), /not JSON/],
     'no manifest': ['out/manifest.json', (path) => rmSync(path), /the run has not finished/],
   };
@@ -278,6 +329,60 @@ describe('a damaged run', () => {
     expect(await removeDamaged(work.store, plan)).toEqual(['out/statistics/part-000001.npy']);
     await work.compute(plan);
     expect(work.hashes()).toEqual(expected);
+  });
+
+  test('a plan that was changed after the run started is refused, and nothing is removed', async () => {
+    using work = written();
+    const plan = await work.plan(options);
+    await work.compute(plan);
+    const changed = { ...plan, options: { ...plan.options, temperature: 2 } };
+    writeFileSync(work.path('out/plan.json'), JSON.stringify(changed));
+    const before = work.hashes();
+    const problem = `out/plan.json: changed since the run started, from id ${idOf(plan)} to ${idOf(changed)}; expected the plan as it was, or a new run with another --out`;
+    expect(await verify(work.store, 'out')).toMatchObject({
+      sound: 0,
+      finished: false,
+      damages: [{ path: 'out/plan.json', problem }],
+    });
+    await expect(removeDamaged(work.store, changed)).rejects.toThrow(problem);
+    await expect(work.compute(changed)).rejects.toThrow(problem);
+    expect(work.hashes()).toEqual(before);
+  });
+
+  test('records and parts of an earlier run in the same folder are reported, and computed again', async () => {
+    using work = written();
+    const earlier = await work.plan({ ...options, temperature: 2 });
+    await work.compute(earlier);
+    const left = ['records/apply-000000.json', 'gradient/part-000000.npy', 'loss/part-000000.npy'];
+    const bytes = left.map((name) => readFileSync(work.path(`out/${name}`)));
+    rmSync(work.path('out'), { recursive: true });
+    const plan = await work.plan(options);
+    await work.compute(plan);
+    const expected = work.hashes();
+    rmSync(work.path('out/manifest.json'));
+    for (const [k, name] of left.entries()) writeFileSync(work.path(`out/${name}`), bytes[k] ?? '');
+    const problem = `out/records/apply-000000.json: of shard apply-000000 of run ${idOf(earlier)}; expected the record of shard apply-000000 of run ${idOf(plan)}`;
+    expect((await verify(work.store, 'out')).damages[0]?.problem).toContain(problem);
+    await expect(work.compute(plan)).rejects.toThrow(problem);
+    expect((await removeDamaged(work.store, plan)).toSorted()).toEqual(left.map((name) => `out/${name}`).toSorted());
+    await work.compute(plan);
+    expect(work.hashes()).toEqual(expected);
+  });
+
+  test('a folder that was moved or is named from elsewhere is refused with its place', async () => {
+    using work = written();
+    await work.compute(await work.plan({ ...options, out: 'deep/out' }));
+    expect((await verify(work.store, work.path('deep/../deep/out/'))).finished).toBe(true);
+    expect((await statusOf(work.store, './deep/out')).steps[0]).toMatchObject({ done: 3 });
+    renameSync(work.path('deep'), work.path('moved'));
+    mkdirSync(work.path('a/deep'), { recursive: true });
+    cpSync(work.path('moved/out'), work.path('a/deep/out'), { recursive: true });
+    await expect(verify(work.store, 'moved/out')).rejects.toThrow(
+      'moved/out/plan.json: the plan of results in deep/out; expected the folder at the place where the run wrote it',
+    );
+    await expect(verify(work.store, 'a/deep/out')).rejects.toThrow(
+      'a/deep/out/plan.json: the plan of results in deep/out; expected --root a/, to which its paths are relative',
+    );
   });
 
   test('a file that no shard writes is reported', async () => {
@@ -407,7 +512,7 @@ describe('refused', () => {
     );
     using other = written();
     const otherPlan = await other.plan({ operation: 'softmax' });
-    const pins = { version: plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
+    const pins = { run: idOf(otherPlan), version: plan.version, backend: 'cpu', fingerprint: '0'.repeat(64) };
     await other.store.putOnce('out/pins.json', Buffer.from(JSON.stringify(pins)));
     await expect(other.compute(otherPlan)).rejects.toThrow(
       'the first worker of the run computes other bits (cpu, 000000000000)',
@@ -418,7 +523,7 @@ describe('refused', () => {
     using work = written();
     const plan = await work.plan({ operation: 'softmax' });
     const parts = [{ path: 'out/softmax/part-000000.npy', byteLength: 1, sha256: '0'.repeat(64) }];
-    const record = { shard: 'apply-000000', parts };
+    const record = signed({ run: idOf(plan), shard: 'apply-000000', parts });
     await work.store.putOnce('out/records/apply-000000.json', Buffer.from(JSON.stringify(record)));
     await expect(work.compute(plan)).rejects.toThrow(
       'out/records/apply-000000.json: another worker computed other bits',

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Plan } from '../src/index.js';
 import { idOf } from '../src/index.js';
@@ -38,7 +39,7 @@ describe('a thread', () => {
     expect(other.hashes()).toEqual(expected);
   });
 
-  testOnThread('refuses a shard that the plan does not have, and another plan, as a mismatch', async () => {
+  testOnThread('refuses a shard that the plan does not have, and another plan, as an error of the job', async () => {
     await putPlan(work.store, plan);
     for (const [step, index] of [
       ['statistics', 2],
@@ -46,15 +47,29 @@ describe('a thread', () => {
       ['apply', 7],
     ] as const) {
       expect(await run(step, index)).toEqual({
-        kind: 'mismatch',
+        kind: 'input',
         message: `out/plan.json has no shard ${index} of step ${step}`,
       });
     }
     const other = '0'.repeat(32);
     expect(await run('apply', 0, { run: other })).toEqual({
-      kind: 'mismatch',
+      kind: 'input',
       message: `out/plan.json has the id ${idOf(plan)}; expected ${other}`,
     });
+  });
+
+  testOnThread('computes nothing for a job of an earlier run in a folder that is used again', async () => {
+    await putPlan(work.store, plan);
+    const earlier = idOf(plan);
+    expect(await run('statistics', 0)).toEqual({ kind: 'done' });
+    rmSync(work.path('out'), { recursive: true });
+    plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 48, temperature: 0.5 });
+    await putPlan(work.store, plan);
+    expect(await run('statistics', 1, { run: earlier })).toEqual({
+      kind: 'input',
+      message: `out/plan.json has the id ${idOf(plan)}; expected ${earlier}`,
+    });
+    expect(Object.keys(work.hashes())).toEqual(['plan.json']);
   });
 
   testOnThread('compares itself with the first worker of a run, once', async () => {
@@ -67,7 +82,8 @@ describe('a thread', () => {
     expect(await run('statistics', 1)).toEqual({ kind: 'done' });
     const second = { ...plan, out: 'second' };
     await putPlan(work.store, second);
-    await work.store.putOnce('second/pins.json', new TextEncoder().encode(others));
+    const ofSecond = JSON.stringify({ ...pins, run: idOf(second), fingerprint: '0'.repeat(64) });
+    await work.store.putOnce('second/pins.json', new TextEncoder().encode(ofSecond));
     // Not only the first time: a mismatch is no comparison that has passed.
     for (let k = 0; k < 2; k++) {
       expect(await run('statistics', 0, { run: idOf(second), out: 'second' })).toMatchObject({
@@ -80,7 +96,7 @@ describe('a thread', () => {
   testOnThread('tells errors of the input from defects', async () => {
     expect(await run('apply', 0, { run: '1'.repeat(32), out: 'none' })).toEqual({
       kind: 'input',
-      message: 'none/plan.json: cannot be read: no such file or directory',
+      message: `none/plan.json: no such file in ${work.root}; expected the folder of a run`,
     });
     expect(await run('apply', -1)).toMatchObject({ kind: 'defect' });
     expect(await runTask({ ...task('apply', 0), more: 1 } as ThreadTask)).toMatchObject({ kind: 'defect' });

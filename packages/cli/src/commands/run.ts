@@ -271,7 +271,7 @@ function showResult(plan: Plan, { arrays, values }: Manifest, { stdout }: Sessio
 
 /** The folder of a run's results: given as such, or by an id that the server knows. */
 async function folderOfRun(run: string, options: Options, store: Store, session: Session): Promise<string> {
-  const folder = run.replace(/\/+$/, '');
+  const folder = store.locate(run);
   const redis = redisUrl(options.redis, session);
   if (!/^[0-9a-f]{32}$/.test(folder)) return folder;
   if ((await store.stat(`${folder}/plan.json`)) !== null) return folder;
@@ -331,7 +331,11 @@ async function cancelRun(out: string, options: Options, store: Store, session: S
   const redis = redisUrl(options.redis, session);
   if (redis === undefined)
     throw new SoftgradError('ERR_VALUE', '--cancel: expected --redis; a run without it ends with Ctrl-C');
-  const { readPlan } = await import('@softgrad/distributed');
+  const { readPlan, statusOf } = await import('@softgrad/distributed');
+  if ((await statusOf(store, out)).finished) {
+    session.notices.push(`${out}: finished already`);
+    return;
+  }
   await (await loadRedis()).cancel(await readPlan(store, out), { root: options.root, redis });
   session.notices.push(`${out}: cancelled; softgrad run --resume ${out} continues it`);
 }

@@ -2,10 +2,11 @@ import { SoftgradError } from '@softgrad/core';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Progress } from '../embedded.js';
+import { mapInLanes } from '../lanes.js';
 import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { putJson, putPlan, readManifest, runFiles } from '../run-folder.js';
-import type { Manifest, Plan, Step } from '../schema.js';
+import { type Manifest, type Plan, type Step, type Task, taskSchema } from '../schema.js';
 import { applyShards, idOf, jobId, stepsOf } from '../shards.js';
 import { addFlow, type Jobs, openJobs, runsKey } from './queue.js';
 import { queueName } from './queue-name.js';
@@ -26,6 +27,18 @@ export interface SubmitOptions extends RedisOptions {
 
 /** The name of a run in the server. */
 const runSchema = z.strictObject({ out: z.string(), queue: z.string() });
+/** The same as JSON. */
+const runText = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue('not JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(runSchema);
 
 /**
  * Submits the part of a plan that is not in the store. A run that is in progress is unchanged, so submitting twice is harmless.
@@ -71,8 +84,13 @@ async function isUnderWay({ queue }: Jobs, run: string): Promise<boolean> {
 async function removeEnded({ queue }: Jobs, run: string): Promise<void> {
   for (const step of ['merge', 'finish'] as const) await queue.remove(jobId(run, step, 0), { removeChildren: false });
   for (const job of await queue.getFailed()) {
-    if (job.data.run === run) await queue.remove(job.id ?? '', { removeChildren: false });
+    if (taskIn(job)?.run === run) await queue.remove(job.id ?? '', { removeChildren: false });
   }
+}
+
+/** The payload of a job; null if it is invalid, or if the job was removed while it was read. */
+function taskIn(job: { readonly data: unknown } | undefined): Task | null {
+  return taskSchema.safeParse(job?.data).data ?? null;
 }
 
 /** The folder and the queue of a run. @throws ERR_VALUE for an id that the server does not know */
@@ -84,7 +102,12 @@ async function lookUp(client: Redis, run: string): Promise<z.infer<typeof runSch
       `${run}: the server knows no such run; expected the id that submitting it gave, or the folder of its results`,
     );
   }
-  return runSchema.parse(JSON.parse(text));
+  const found = runText.safeParse(text).data;
+  if (found !== undefined) return found;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${run}: the server has ${JSON.stringify(text)} for it; expected the folder of its results`,
+  );
 }
 
 /** The folder of the results of a run. @throws ERR_VALUE for an id that the server does not know */
@@ -193,7 +216,7 @@ export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'red
   try {
     const run = idOf(plan);
     const own = (found: Awaited<ReturnType<Jobs['queue']['getActive']>>) =>
-      found.filter((job) => job?.data.run === run);
+      found.filter((job) => taskIn(job)?.run === run);
     const active = own(await jobs.queue.getActive());
     const failed = own(await jobs.queue.getFailed());
     const waiting = own(await jobs.queue.getJobs(['delayed', 'wait'], 0, 1000));
@@ -223,9 +246,9 @@ export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise
     const run = idOf(plan);
     await putJson(await openStore(root), runFiles.cancelled(plan.out), { run });
     for (const step of ['statistics', 'apply', 'merge', 'finish'] as const) {
-      for (let index = 0; index < stepsOf(plan)[step]; index++) {
-        await jobs.queue.remove(jobId(run, step, index), { removeChildren: false });
-      }
+      await mapInLanes(Array(stepsOf(plan)[step]).keys(), (index) =>
+        jobs.queue.remove(jobId(run, step, index), { removeChildren: false }),
+      );
     }
   } finally {
     await jobs.close();

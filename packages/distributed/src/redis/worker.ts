@@ -62,7 +62,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await refuseFailedChildren(job);
       await refuseCancelled(store, task);
       // The last step has no record, so it runs again.
-      if (!(await isDone(store, task.out, task.step, task.index))) await pool.run(task);
+      if (!(await isDone(store, task))) await pool.run(task);
       if (task.step === 'merge') await submitApply(store, task, jobs, options.retryDelay ?? 1000);
     } catch (error) {
       if (!(error instanceof MismatchError)) throw error;
