@@ -399,7 +399,7 @@ describe('a file of a run that is not what it should be', () => {
       expect(await refusal(runStep(work.store, plan, backend, step, 0))).toEqual(corrupt);
       writeFileSync(work.path(path), bytes);
       await runStep(work.store, plan, backend, step, 0);
-      write(work, record, { shard: name, parts: [] });
+      write(work, record, signed({ run: idOf(plan), shard: name, parts: [] }));
       expect(await refusal(runStep(work.store, plan, backend, step, 0))).toEqual(corrupt);
       writeFileSync(work.path(record), recorded);
     }
