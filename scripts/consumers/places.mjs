@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { resultOfFolder, resultOfPage } from './chromium-page.mjs';
 import { computed, threadsOf } from './computed.mjs';
+import { freePort } from './free-port.mjs';
 import { withProject } from './project.mjs';
 
 const script = (file) => `<!doctype html><meta charset="utf-8"><script type="module" src="${file}"></script>\n`;
@@ -171,16 +171,6 @@ export default { headers: () => [{ source: '/:path*', headers }] };
   } finally {
     server.kill();
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function untilItResponds(address, server) {
