@@ -485,3 +485,13 @@ describe('the settings of a server', () => {
     });
   });
 });
+
+test.each([0, -1, 1.5, Number.NaN, 1025, 1e9])(
+  'a worker of %s threads is refused before it connects',
+  async (concurrency) => {
+    const options = { root: '.', redis: 'redis://127.0.0.1:1', backend: 'cpu', backends: 'file:///none.mjs' };
+    await expect(startWorker({ ...options, concurrency })).rejects.toThrow(
+      `concurrency ${concurrency}: expected a number of threads, 1 to 1024`,
+    );
+  },
+);

@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
 import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
@@ -19,7 +20,7 @@ export interface WorkerOptions {
   readonly backend: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core. */
   readonly backends: string;
-  /** How many shards are computed at once, each on its own thread. Default 1. */
+  /** How many shards are computed at once, each on its own thread, 1 to 1024. Default 1. */
   readonly concurrency?: number | undefined;
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
   /** Milliseconds after which a worker that does not renew its lock is considered dead. Default 30000. */
@@ -45,9 +46,18 @@ export interface RunningWorker {
 /** A shard that ends its process every time must not be retried forever. */
 const defaultStalledCount = 20;
 
+/** Each thread holds a shard and an engine in memory. */
+const mostThreads = 1024;
+
 /** Takes shards of runs of this version and backend until the worker is closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { root, redis, backend, backends, concurrency = 1, lockDuration = 30_000, onEvent } = options;
+  if (!(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= mostThreads)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `concurrency ${concurrency}: expected a number of threads, 1 to ${mostThreads}`,
+    );
+  }
   const client = await connect(redis);
   for (const message of await durabilityWarnings(client)) onEvent?.({ kind: 'warning', message });
   client.disconnect();
