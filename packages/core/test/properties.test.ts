@@ -150,13 +150,15 @@ describe('the Jacobian of softmax', () => {
 
   test('scales with 1/temperature', () => {
     fc.assert(
-      fc.property(rowAndCotangent, ([x, g]) => {
+      fc.property(rowAndCotangent, ([x, cotangent]) => {
+        // Probabilities are above 2⁻⁵⁰⁶ here. Parts of products with smaller cotangents could be subnormal, and lose bits of their own at each temperature.
+        const g = cotangent.map((value) => (Math.abs(value) < 2 ** -300 ? 0 : value));
         const s = softmax(float64(x), { temperature: 4 });
         const scaled = values(softmax.vjp(s, float64(g), { temperature: 4 }));
         // Probabilities from elsewhere, which remember no temperature.
         values(softmax.vjp(float64(values(s)), float64(g))).forEach((v, k) => {
-          // Where cotangents are subnormal, each term of the two sums may underflow by half of the smallest number, and the results do too.
-          expect(Math.abs(scaled[k] - v / 4)).toBeLessThanOrEqual((x.length + 1) * 2 ** -1074);
+          // A result may be subnormal, and is rounded in both.
+          expect(Math.abs(scaled[k] - v / 4)).toBeLessThanOrEqual(2 ** -1074);
         });
       }),
     );
