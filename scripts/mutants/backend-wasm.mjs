@@ -1,14 +1,14 @@
 // Tries mutants of backend-wasm's kernels, which are C, by the runner for TypeScript: one process has loaded the tests of a copy of the package, and
 // a mutant is a module of its own that the copy's backends call instead of the unchanged one (switched-kernels.mjs). Only the translation unit and
 // the dtype that a test calls are compiled.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { builds, compile } from '../../packages/backend-wasm/scripts/build-kernels.mjs';
 import { root } from '../workspace.mjs';
 import { bitsOf, hasBit } from './bits.mjs';
 import { mutantCompiler } from './c-mutants.mjs';
-import { copyInWorkspace } from './copy.mjs';
+import { copyForKernels } from './copy.mjs';
 import { hash } from './kernels.mjs';
 
 const folder = join(root, 'packages', 'backend-wasm');
@@ -42,25 +42,21 @@ export const target = {
  */
 async function tryAll(open, options, keep) {
   const { casesAsTests, measureOnce, readMeasured, tryAll: tryInRounds } = await import('./typescript.mjs');
-  const copy = copyInWorkspace('backend-wasm', 'backend-wasm-kernels');
+  const copy = copyForKernels('backend-wasm', leftOut);
   try {
-    const state = join(copy.folder, 'reports', 'mutants');
-    mkdirSync(state, { recursive: true });
-    for (const name of readdirSync(join(copy.folder, 'test')))
-      if (leftOut.test(name)) rmSync(join(copy.folder, 'test', name));
     casesAsTests(copy.folder, options.oneCaseOf);
     const ids = new Map(open.map((mutant, id) => [String(id), mutant]));
     const changes = Object.fromEntries(
       [...ids].map(([id, { file, start, end, after }]) => [id, { file, start, end, after }]),
     );
-    const [sources, cache] = [join(copy.folder, 'src', 'kernels'), join(state, 'objects')];
+    const [sources, cache] = [join(copy.folder, 'src', 'kernels'), join(copy.state, 'objects')];
     const heapBase = await heapBaseOf();
     const compiler = mutantCompiler(sources, cache, changes, heapBase);
     const places = compiler.kernels();
     const given = { kernels: places, mutants: changes, sources, cache, heapBase };
-    writeFileSync(join(state, 'switch.json'), JSON.stringify(given));
+    writeFileSync(join(copy.state, 'switch.json'), JSON.stringify(given));
     const module = pathToFileURL(fileURLToPath(new URL('switched-kernels.mjs', import.meta.url))).href;
-    const place = { ...copy, state, measured: join(state, 'measured.json'), kernels: module, silenceMs };
+    const place = { ...copy, measured: join(copy.state, 'measured.json'), kernels: module, silenceMs };
     await measureOnce(
       place,
       join(root, 'reports', 'mutants', 'backend-wasm-kernels.measured.json'),

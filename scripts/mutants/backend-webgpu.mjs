@@ -1,9 +1,9 @@
 // Tries mutants of backend-webgpu's WGSL, which is in template strings of its TypeScript, by the runner for TypeScript, on the software device: one
 // process has loaded the tests of a copy of the package, and pipelines are replaced when they are dispatched (switched-wgsl.mjs).
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../workspace.mjs';
-import { copyInWorkspace } from './copy.mjs';
+import { copyForKernels } from './copy.mjs';
 import { hash } from './kernels.mjs';
 import { mutants } from './operators.mjs';
 import { withMarkers } from './switched-wgsl.mjs';
@@ -40,14 +40,10 @@ export const target = {
 /** Calls `keep` with each of some mutants and its result. @param options for the tests, see typescript.mjs */
 async function tryAll(open, options, keep) {
   const { casesAsTests, measureOnce, tryAll: tryInRounds } = await import('./typescript.mjs');
-  const copy = copyInWorkspace('backend-webgpu', 'backend-webgpu-kernels');
+  const copy = copyForKernels('backend-webgpu', leftOut);
   // The cases of `npm test` use every program that the whole suite uses.
   process.env.SOFTGRAD_EVERYTHING = '0';
   try {
-    const state = join(copy.folder, 'reports', 'mutants');
-    mkdirSync(state, { recursive: true });
-    for (const name of readdirSync(join(copy.folder, 'test')))
-      if (leftOut.test(name)) rmSync(join(copy.folder, 'test', name));
     casesAsTests(copy.folder, options.oneCaseOf);
     // All mutants of all files, so that what each test reaches is measured once.
     const all = wgslFiles.flatMap((file) => {
@@ -61,7 +57,7 @@ async function tryAll(open, options, keep) {
       writeFileSync(path, withMarkers(readFileSync(path, 'utf8'), own));
     }
     const module = new URL('switched-wgsl.mjs', import.meta.url).href;
-    const place = { ...copy, state, measured: join(state, 'measured.json'), kernels: module, silenceMs };
+    const place = { ...copy, measured: join(copy.state, 'measured.json'), kernels: module, silenceMs };
     await measureOnce(
       place,
       join(root, 'reports', 'mutants', 'backend-webgpu-kernels.measured.json'),

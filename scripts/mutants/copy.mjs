@@ -26,3 +26,16 @@ export function copyInWorkspace(name, place) {
   }
   return { folder, remove: () => rmSync(around, { recursive: true, force: true }) };
 }
+
+/**
+ * The same, for mutants of a package's kernels: without the tests whose names match `leftOut`, and with `state`, an empty folder in the copy for what
+ * the runs leave.
+ */
+export function copyForKernels(name, leftOut) {
+  const copy = copyInWorkspace(name, `${name}-kernels`);
+  const tests = join(copy.folder, 'test');
+  for (const test of readdirSync(tests).filter((entry) => leftOut.test(entry))) rmSync(join(tests, test));
+  const state = join(copy.folder, 'reports', 'mutants');
+  mkdirSync(state, { recursive: true });
+  return { ...copy, state };
+}
