@@ -1,5 +1,5 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
-// `npm run test:quick`: tests for daily work, which take a minute: no browser, no GPU, no checks of packages.
+// `npm run test:quick`: tests for daily work, which take 40 seconds: no browser, no GPU, no checks of packages, and without the longest files.
 // `npm run test:all`: also the tests that `npm test` leaves out because they take long and repeat what other tests show; see docs/testing.md.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
