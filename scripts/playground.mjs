@@ -5,10 +5,14 @@ import { parseArgs } from 'node:util';
 import { prepare } from './workspace.mjs';
 
 const { port, build, docs } = optionsOf(process.argv.slice(2));
+// npm runs scripts in the root of the repository: a relative folder is one of the folder in which npm was started.
+const folder = build === undefined ? null : resolve(process.env.INIT_CWD ?? process.cwd(), build);
+// Before the build, which takes long. This file needs no installed package.
+if (folder !== null) await told(import('../packages/playground/static.mjs').then((page) => page.checkFolder(folder)));
 await prepare();
 // Import after installation, because this is a file of a package.
-if (build === undefined) await serve();
-else await write(resolve(build));
+if (folder === null) await serve();
+else await write(folder);
 
 async function serve() {
   const { startServer } = await import('../packages/playground/server.mjs');
@@ -25,13 +29,23 @@ async function serve() {
 
 async function write(folder) {
   const { writeStaticPage } = await import('../packages/playground/static.mjs');
-  try {
-    await writeStaticPage(folder, { docs });
-    console.log(`softgrad playground: ${folder} can be put on any static host, or served with npx serve ${folder}`);
-  } catch (error) {
+  await told(writeStaticPage(folder, { docs }));
+  console.log(
+    `softgrad playground: ${folder} can be put on any static host, or served with npx serve ${quoted(folder)}`,
+  );
+}
+
+/** Ends the process with the message of what fails. */
+async function told(work) {
+  await work.catch((error) => {
     console.error(error.message);
-    process.exitCode = 2;
-  }
+    process.exit(2);
+  });
+}
+
+/** For a shell. */
+function quoted(path) {
+  return /^[\w./:\\-]+$/.test(path) ? path : JSON.stringify(path);
 }
 
 function optionsOf(args) {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -88,12 +88,34 @@ test('from a file it says why it does not run, and what to do', async () => {
   expect(takeComplaints().join('\n')).toMatch(/CORS|origin/i);
 });
 
-test('a folder with anything else in it is left as it is; one that was written before is written again', async () => {
-  const other = join(parent, 'page', 'other.txt');
+test('a folder with anything else in it is left as it is', async () => {
+  const other = join(folder, 'other.txt');
   writeFileSync(other, '');
+  await expect(writeStaticPage(folder)).rejects.toThrow(
+    /page contains other\.txt: expected a folder that does not exist yet/,
+  );
+  expect(readFileSync(join(folder, 'index.html'), 'utf8')).toContain('rel="help"');
+  await expect(writeStaticPage(parent)).rejects.toThrow(/contains page\/\S+ and \d+ more: expected a folder/);
+  await expect(writeStaticPage(join(other, 'page'))).rejects.toThrow(/other\.txt is not a folder; expected a folder/);
+  rmSync(other);
+});
+
+test('only what was written before is replaced, and the repository of a published page stays', async () => {
+  mkdirSync(join(folder, '.git'));
+  writeFileSync(join(folder, '.git', 'HEAD'), 'ref');
+  writeFileSync(join(folder, 'index.html'), 'changed');
+  await writeStaticPage(folder, { docs: 'https://x/?a=$&b' });
+  expect(readFileSync(join(folder, 'index.html'), 'utf8')).toContain('href="https://x/?a=$&amp;b"');
   await writeStaticPage(folder);
-  expect(existsSync(other)).toBe(false);
   expect(readFileSync(join(folder, 'index.html'), 'utf8')).not.toContain('rel="help"');
-  await expect(writeStaticPage(parent)).rejects.toThrow(/is not empty: expected a folder that does not exist yet/);
-  expect(existsSync(join(folder, 'index.html'))).toBe(true);
+  expect(readFileSync(join(folder, '.git', 'HEAD'), 'utf8')).toBe('ref');
+});
+
+test('a list of files that leads out of the folder is not followed', async () => {
+  const [outside, inside] = [join(parent, 'mine.txt'), join(parent, 'listed')];
+  mkdirSync(inside);
+  writeFileSync(outside, 'mine');
+  writeFileSync(join(inside, '.softgrad-page.json'), JSON.stringify(['../mine.txt', '.softgrad-page.json']));
+  await writeStaticPage(inside);
+  expect(readFileSync(outside, 'utf8')).toBe('mine');
 });
