@@ -58,9 +58,17 @@ async function problemsOf(tarball) {
   return [
     ...messages.map((message) => formatMessage(message, pkg, { color: false })),
     ...(types ? [] : ['it contains no types']),
+    ...unwanted(contents.listFiles()),
     ...missingSources(contents.listFiles(), (file) => contents.readFile(file)),
     ...(problems ?? [])
       .filter(({ resolutionKind }) => !ignoredResolutions.includes(resolutionKind))
       .map((problem) => JSON.stringify(problem)),
   ];
+}
+
+/** Files of the build itself, which no user needs. */
+function unwanted(files) {
+  return files
+    .filter((file) => /(?:^|\/)\.[^/]*$|\.log$/.test(file))
+    .map((file) => `it contains ${file}, which is of no use outside of the repository`);
 }
