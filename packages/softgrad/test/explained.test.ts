@@ -4,6 +4,10 @@ import { explained } from '../src/explained.js';
 test.each([
   ["Node's", "Cannot find package '@softgrad/backend-tfjs' imported from /app/index.js"],
   ["a bundler's", 'Failed to resolve "@softgrad/backend-tfjs"'],
+  [
+    "Yarn's",
+    "softgrad tried to access @softgrad/backend-tfjs (a peer dependency) but it isn't provided by your application.\n\nRequired package: @softgrad/backend-tfjs\nRequired by: softgrad@virtual:1 (via /home/me/.yarn/)",
+  ],
 ])('%s error of a package that is not installed becomes the install command', (_whose, message) => {
   const cause = new Error(message);
   const error = explained(cause, '@softgrad/backend-tfjs');
@@ -19,6 +23,7 @@ test('what is thrown may be no Error', () => {
 test.each([
   "Cannot find package '@tensorflow/tfjs-core' imported from @softgrad/backend-tfjs",
   'Failed to resolve "@tensorflow/tfjs-core"',
+  "@softgrad/backend-tfjs tried to access @tensorflow/tfjs-core, but it isn't provided.\n\nRequired package: @tensorflow/tfjs-core\nRequired by: @softgrad/backend-tfjs@virtual:1",
 ])('the error of another package stays as it is: %s', (message) => {
   const cause = new Error(message);
   expect(explained(cause, '@softgrad/backend-tfjs')).toBe(cause);
