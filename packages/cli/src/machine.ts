@@ -15,11 +15,16 @@ export function thisMachine({ versions, arch, constrainedMemory, execArgv }: Nod
   const total = totalmem();
   const allowed = limit > 0 && limit < total ? `, of which this process may use ${gigabytes(limit)}` : '';
   return {
-    runtime: [runtimeOf(versions), ...execArgv].join(' '),
+    runtime: [runtimeOf(versions), ...namesOf(execArgv)].join(' '),
     system: `${type()} ${release()} ${arch}`,
     processor: `${cores[0]?.model.trim() || 'unknown'}, ${cores.length} logical`,
     memory: `${gigabytes(total)}, ${gigabytes(freemem())} free${allowed}`,
   };
+}
+
+/** The options of the runtime. Values that are not numbers may be paths or names. */
+function namesOf(execArgv: readonly string[]): readonly string[] {
+  return execArgv.filter((argument) => argument.startsWith('-')).map((option) => option.replace(/=(?!\d+$).*/s, '=…'));
 }
 
 /** Bun and Deno also give the version of Node that they are compatible with. */

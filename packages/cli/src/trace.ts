@@ -14,13 +14,22 @@ export function formatCalls(calls: readonly TracedCall[]): string {
     .join('\n');
 }
 
-/** The expected and the actual values around the wrong element. */
+/** The most elements of a wrong array that a report shows. */
+const compared = 32;
+
+/** A line for each element around the wrong one, with the expected and the actual value. */
 export function formatMismatch({ what, got, expected, element }: Mismatch): string {
-  const start = Math.max(0, Math.min(element - quoted / 2, got.length - quoted));
-  const end = Math.min(got.length, start + quoted);
-  const range = end - start < got.length ? `, elements ${start} to ${end - 1} of ${got.length}` : '';
-  const part = (values: ArrayLike<number>) => numbers(Array.from(values).slice(start, end), values);
-  return `${what}${range}\nexpected ${part(expected)}\ngot      ${part(got)}`;
+  const start = Math.max(0, Math.min(element - compared / 2, got.length - compared));
+  const shown = Array.from({ length: Math.min(got.length, compared) }, (_, k) => start + k);
+  const range = shown.length < got.length ? `, elements ${start} to ${start + shown.length - 1} of ${got.length}` : '';
+  const number = (values: ArrayLike<number>, k: number) => format(values[k] ?? Number.NaN, values);
+  const rows = [['', 'expected', 'got'], ...shown.map((k) => [String(k), number(expected, k), number(got, k)])];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const lines = rows.map((cells, row) => {
+    const line = cells.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  ');
+    return shown[row - 1] === element ? `${line}  ← wrong` : line;
+  });
+  return `${what}${range}\n${lines.join('\n')}`;
 }
 
 function describe(values: HostArray): string {

@@ -17,7 +17,10 @@ export interface Installed {
   readonly engine: readonly string[];
 }
 
-const own = ['softgrad', '@softgrad/cli', '@softgrad/core', '@softgrad/doctor'];
+const own = [
+  'softgrad',
+  ...['cli', 'core', 'doctor', 'formats', 'bench', 'distributed'].map((name) => `@softgrad/${name}`),
+];
 
 /** The versions of the installed softgrad packages and of their engines. */
 export function installedVersions(backendNames: readonly string[]): readonly Installed[] {

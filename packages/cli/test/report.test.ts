@@ -27,7 +27,7 @@ test('versions, machine and engines as tables of Markdown', async () => {
   const lines = stdout.split('\n');
   expect(lines.slice(0, 4)).toEqual(['### softgrad report', '', '|  |  |', '| --- | --- |']);
   expect(lines[4]).toContain(
-    `| packages | softgrad ${version}, @softgrad/cli ${version}, @softgrad/core ${version}, @softgrad/doctor ${version}, @softgrad/backend-cpu ${version}, `,
+    `| packages | softgrad ${version}, @softgrad/cli ${version}, @softgrad/core ${version}, @softgrad/doctor ${version}, @softgrad/formats ${version}, @softgrad/bench ${version}, @softgrad/distributed ${version}, @softgrad/backend-cpu ${version}, `,
   );
   expect(lines[4]).toMatch(/@softgrad\/backend-webgpu \S+ \(webgpu \d+\.\d+\.\d+\) \|$/);
   expect(lines.slice(5)).toEqual([
@@ -53,8 +53,25 @@ test('a failing case is quoted: the calls with their input, the expected and the
   expect(text).toMatch(/```text\nb1 ← float64\[35\] [\d., e-]+\nb2 ← float64\[35\] [\d., e-]+\n/);
   expect(text).toMatch(/\nvjp\(b3, b1, b2, \{ outer: 7, classes: 5, inner: 1 \}, \{ temperature: 1, mask: null \}\)\n/);
   expect(text).toMatch(/\nb3 → float64\[35\] 35 × 0\n```\n/);
-  expect(text).toMatch(/\nexpected -?\d\.\d+e?.*\ngot {6}0, 0, 0, .*\n```\n$/);
+  expect(text).toMatch(/, elements \d+ to \d+ of 35\n +expected {2}got\n(?: *\d+ +\S+ +0(?: {2}← wrong)?\n){32}```\n$/);
+  expect(text.match(/← wrong/g)).toHaveLength(1);
+  expect(stdout).toMatch(/\n\| faulty \(--module\) \| the test \| float64 \|\n\| cpu /);
   expect(status).toBe(0);
+});
+
+test('a backend of a module is described without a case, too, and if it does not open or cannot run', async () => {
+  const described = async (name: string, members: string) => {
+    const file = folder.write(`${name}.mjs`, `export default { name: '${name}', ${members} }`);
+    const { status, stdout } = await report('--module', file);
+    expect(status).toBe(0);
+    return stdout.split('\n').filter((line) => line.startsWith(`| ${name} `) || line.startsWith('| of --module '));
+  };
+  expect(
+    await described('closed', "unavailable: async () => null, open() { throw new Error('no /home/me/key') }"),
+  ).toEqual(['| closed (--module) | cannot run: no …/key |  |']);
+  const [absent] = await described('absent', "unavailable: async () => 'no chip', open: async () => null");
+  expect(absent).toMatch(/^\| of --module \| cannot run: --module \S+: absent cannot run here: no chip \|/);
+  expect(absent).not.toContain(folder.at(''));
 });
 
 test('a case that passes or does not apply says so, and the backend is closed', async () => {
@@ -108,10 +125,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     ],
     [['--backend', 'cpu', '--id', 'values:shape=7x5'], /; did you mean 'softmax\/values:/],
     [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` lists/],
-    [
-      ['--module', 'a.mjs'],
-      /expected --id CASE to run on --module a\.mjs; `softgrad conformance --module a\.mjs` lists/,
-    ],
+    [['--module', 'a.mjs'], /--module a\.mjs: no such file$/],
     [['--module', 'a.mjs', '--backend', 'cpu', '--id', 'x'], /--backend and --module cannot both be given/],
     [['--module', folder.at('no.mjs'), '--id', values('ramp')], /no such file$/],
     [['--backend', 'webgpu', '--id', values('ramp')], /webgpu cannot run here: no such chip; buy one$/],
@@ -155,7 +169,7 @@ test('a number has as many digits as identify it in its dtype', () => {
   const third = 1 / 3;
   expect(written(Float64Array.of(third))).toBe('0.3333333333333333');
   expect(formatMismatch({ what: 'x', got: [third], expected: [1e-300], element: 0 })).toMatch(
-    /expected 1e-300\ngot {6}0\.3333333333333333$/,
+    /\n0 {4}1e-300 {2}0\.3333333333333333 {2}← wrong$/,
   );
   expect(written(Float32Array.of(third))).toBe('0.33333334');
   for (const value of [0.1, 1234567, 16777215, 8.589973e9, 0.75, 1e-40]) {
@@ -176,11 +190,14 @@ test('long arrays are quoted from their start, or around the wrong element', () 
   expect(write).toMatch(/^b1 ← float32\[100\] 0, 0\.1, 0\.2, .*, 6\.3, … 36 more$/);
   const got = Float64Array.from({ length: 1000 }, (_, k) => k);
   const lines = (element: number) => formatMismatch({ what: 'x', got, expected: got, element }).split('\n');
-  expect(lines(500)[0]).toBe('x, elements 468 to 531 of 1000');
-  expect(lines(500)[2]).toMatch(/^got {6}468, .*, 531$/);
-  expect(lines(3)[0]).toBe('x, elements 0 to 63 of 1000');
-  expect(lines(999)[0]).toBe('x, elements 936 to 999 of 1000');
-  expect(formatMismatch({ what: 'x', got: [1], expected: [-0], element: 0 })).toBe('x\nexpected -0\ngot      1');
+  expect(lines(500)[0]).toBe('x, elements 484 to 515 of 1000');
+  expect(lines(500).filter((line) => line.includes('←'))).toEqual(['500       500  500  ← wrong']);
+  expect(lines(500)).toHaveLength(34);
+  expect(lines(3)[0]).toBe('x, elements 0 to 31 of 1000');
+  expect(lines(999)[0]).toBe('x, elements 968 to 999 of 1000');
+  expect(lines(999).at(-1)).toBe('999       999  999  ← wrong');
+  const short = formatMismatch({ what: 'x', got: [1, 2], expected: [-0, 2], element: 0 });
+  expect(short).toBe('x\n   expected  got\n0        -0    1  ← wrong\n1         2    2');
   const written = (values: HostArray) => formatCalls([{ kind: 'write', buffer: 'b1', values }]);
   expect(written(Float64Array.of())).toBe('b1 ← float64[0] ');
   expect(written(Float64Array.of(5))).toBe('b1 ← float64[1] 5');

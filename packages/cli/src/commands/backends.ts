@@ -1,4 +1,4 @@
-import { type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
+import { type Backend, type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
 import { Command, Option } from 'commander';
 import type { Backends, Session } from '../context.js';
 import { startLateProgress } from '../progress.js';
@@ -93,8 +93,7 @@ async function inspect(name: string, backends: Backends): Promise<BackendReport>
     if (reason !== null) return cannotRun(name, reason);
     const backend = await provider.open();
     try {
-      const { device, dtypes } = backend.supports;
-      return { name, unavailable: null, device, dtypes, operations: operationsOf(backend) };
+      return described(name, backend);
     } finally {
       await backend.close();
     }
@@ -104,7 +103,13 @@ async function inspect(name: string, backends: Backends): Promise<BackendReport>
   }
 }
 
-function cannotRun(name: string, unavailable: string): BackendReport {
+/** What an open backend says of itself. */
+export function described(name: string, backend: Backend): BackendReport {
+  const { device, dtypes } = backend.supports;
+  return { name, unavailable: null, device, dtypes, operations: operationsOf(backend) };
+}
+
+export function cannotRun(name: string, unavailable: string): BackendReport {
   return { name, unavailable, device: null, dtypes: [], operations: {} };
 }
 

@@ -1,4 +1,4 @@
-import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase } from '@softgrad/core/conformance';
 import { Command } from 'commander';
 import { loadDefault } from '../backend.js';
@@ -8,7 +8,7 @@ import { blaming, loadModule, settled } from '../module.js';
 import { startLateProgress } from '../progress.js';
 import { formatCalls, formatMismatch } from '../trace.js';
 import { type Installed, installedVersions } from '../versions.js';
-import { type BackendReport, inspectAll } from './backends.js';
+import { type BackendReport, cannotRun, described, inspectAll } from './backends.js';
 import { findRequired } from './conformance.js';
 
 interface Options {
@@ -25,13 +25,14 @@ export function reportCommand(session: Session): Command {
     )
     .option('--id <case>', 'runs this case of the conformance suite and quotes it')
     .option('--backend <name>', 'the backend for --id; default: wasm where it can run, else cpu')
-    .option('--module <file>', 'or the backend of a JavaScript module, as for conformance')
+    .option('--module <file>', 'the backend of a JavaScript module, as for conformance: described, and used for --id')
     .addHelpText(
       'after',
       `
 Examples:
   $ softgrad report
   $ softgrad report --backend cpu --id 'softmax/values:shape=7x5;axis=1;input=wide'
+  $ softgrad report --module ./my-backend.js
   $ softgrad report --module ./my-backend.js --id 'vjp/values:shape=7x5;axis=1;input=wide'`,
     )
     .action((options: Options) => run(options, session));
@@ -41,20 +42,43 @@ async function run(options: Options, session: Session): Promise<void> {
   const { id, backend, module } = options;
   if (backend !== undefined && module !== undefined)
     throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
-  if (id === undefined && (backend !== undefined || module !== undefined)) {
-    const which = module === undefined ? `--backend ${backend}` : `--module ${module}`;
+  if (id === undefined && backend !== undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `expected --id CASE to run on ${which}; \`softgrad conformance ${which}\` lists those that fail`,
+      `expected --id CASE to run on --backend ${backend}; \`softgrad conformance --backend ${backend}\` lists those that fail`,
     );
   }
   const cases = id === undefined ? [] : await runCases(id, options, session);
-  const engines = await inspectAll(session);
+  const engines = [
+    ...(module === undefined ? [] : [await inspectModule(module, session)]),
+    ...(await inspectAll(session)),
+  ];
   // The report matters most for an engine that ends the process.
   session.exitCode = 0;
   const versions = installedVersions(session.backends.names());
   const parts = [describeMachine(session.machine(), versions), describeEngines(engines), ...cases];
   session.stdout.write(`${parts.join('\n\n')}\n`);
+}
+
+/** The backend of a module; one that does not open is reported, too. */
+async function inspectModule(file: string, session: Session): Promise<BackendReport> {
+  const target = await loadModule(file, session).catch((error: unknown) => {
+    if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error;
+    throw error;
+  });
+  if (isSoftgradError(target)) return cannotRun('of --module', target.message);
+  const name = `${target.name} (--module)`;
+  if (!('open' in target)) return described(name, target);
+  try {
+    const opened = await blaming(file, session, target.open());
+    try {
+      return described(name, opened);
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    return cannotRun(name, error instanceof Error ? error.message : String(error));
+  }
 }
 
 function describeMachine(machine: Machine, versions: readonly Installed[]): string {
@@ -75,9 +99,16 @@ function inBrackets(engine: readonly string[]): string {
 
 function describeEngines(engines: readonly BackendReport[]): string {
   const rows = engines.map(({ name, unavailable, device, dtypes }) =>
-    unavailable === null ? [name, device ?? '', dtypes.join(', ')] : [name, `cannot run: ${unavailable}`, ''],
+    unavailable === null
+      ? [name, device ?? '', dtypes.join(', ')]
+      : [name, `cannot run: ${withoutFolders(unavailable)}`, ''],
   );
   return markdownTable(['engine', 'device', 'dtypes'], rows);
+}
+
+/** Of each absolute path in a text, only the last name. */
+function withoutFolders(text: string): string {
+  return text.replace(/(?<![\w:/.@-])(?:file:\/\/)?(?:\/|[A-Za-z]:[\\/])(?:[^\s'"`()\\/]+[\\/])+/g, '…/');
 }
 
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
