@@ -1,6 +1,6 @@
 // `npm run pack -- FOLDER`: installs, builds, and packs every published package into a folder, by default `tarballs`. Prints the commands that
 // install them.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { packInto, withDependencies } from './packages.mjs';
 import { prepare, root } from './workspace.mjs';
@@ -13,18 +13,29 @@ mkdirSync(folder, { recursive: true });
 // Delete tarballs of earlier versions, which would be installed as well.
 for (const name of readdirSync(folder)) if (/^softgrad-.*\.tgz$/.test(name)) rmSync(join(folder, name));
 const packed = await packInto(folder);
+const inSoftgrad = withDependencies('@softgrad/cli', packed);
+const otherEngines = packed
+  .filter((each) => each.manifest.name.includes('/backend-') && !inSoftgrad.includes(each))
+  .map(({ manifest }) => manifest.name);
 console.log(`${packed.length} packages are in ${folder}:\n`);
 for (const { tarball } of packed) console.log(`  ${basename(tarball)}`);
 console.log('\nIn the folder of your project, this command installs softgrad and its dependencies:\n');
 console.log(`  ${installing('softgrad')}`);
 console.log('\nand this command installs the command line as well:\n');
 console.log(`  ${installing('@softgrad/cli')}`);
+console.log('\nThe other engines, each beside softgrad (its README names what else it needs):\n');
+for (const name of otherEngines) console.log(`  ${installing('softgrad', name)}`);
 console.log(
   '\nTarballs that depend on each other are installed by one line: npm would look for the others in its registry.',
 );
+// pnpm looks for dependencies of tarballs in its registry even if the same command installs them.
+const overrides = packed.map(({ manifest, tarball }) => `  '${manifest.name}': 'file:${tarball}'`);
+writeFileSync(join(folder, 'pnpm-workspace.yaml'), `overrides:\n${overrides.join('\n')}\n`);
+console.log(
+  `With pnpm, copy ${join(folder, 'pnpm-workspace.yaml')} into your project first, or its lines into the one there.`,
+);
 
-function installing(name) {
-  return `npm install ${withDependencies(name, packed)
-    .map(({ tarball }) => tarball)
-    .join(' ')}`;
+function installing(...names) {
+  const all = new Set(names.flatMap((name) => withDependencies(name, packed)));
+  return `npm install ${[...all].map(({ tarball }) => tarball).join(' ')}`;
 }
