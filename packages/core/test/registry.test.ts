@@ -381,6 +381,13 @@ test('a provider whose backend was closed while others wait for it is opened onc
   expect([both[0] === first, opens]).toEqual([false, 2]);
 });
 
+test('every candidate is checked before the first is opened', async () => {
+  let opens = 0;
+  const counted: BackendProvider = { ...exact, open: () => exact.open().finally(() => opens++) };
+  const error = await setBackend(counted, { threads: 2 } as never).catch((reason) => reason);
+  expect([error.code, opens]).toEqual(['ERR_VALUE', 0]);
+});
+
 test('any object that can be opened is a provider, and one with supports is a backend', async () => {
   for (const candidate of [{}, { supports: undefined, closed: true, name: 'half' }, 5, [], () => exact]) {
     const error = await setBackend(candidate as never).catch((reason) => reason);
@@ -389,7 +396,7 @@ test('any object that can be opened is a provider, and one with supports is a ba
     } else {
       expect(error.code).toBe('ERR_VALUE');
       expect(error.message).toMatch(
-        /^setBackend: a candidate is .*; expected a backend's provider \(import \{ cpu \} from '@softgrad\/backend-cpu'\), an open backend, or a registered name$/,
+        /^setBackend: a candidate is .*; expected a backend's provider \(import \{ cpu \} from '@softgrad\/backend-cpu'\), an open backend, or a registered name; options are for a provider's open, as in setBackend\(await wasm\.open\(\{ threads: 2 \}\)\)$/,
       );
     }
   }

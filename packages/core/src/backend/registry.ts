@@ -98,9 +98,11 @@ export function openShared(...candidates: readonly BackendCandidate[]): Promise<
 }
 
 async function openFirst(caller: string, candidates: readonly BackendCandidate[]): Promise<Backend> {
+  // All before the first is opened: a later one that is invalid, such as options, would otherwise be ignored.
+  for (const candidate of candidates) checkCandidate(caller, candidate);
   const reasons: string[] = [];
   for (const candidate of candidates) {
-    const result = await openCandidate(caller, candidate);
+    const result = await openCandidate(candidate);
     if (typeof result !== 'string') {
       noteBackend(result);
       return result;
@@ -112,8 +114,7 @@ async function openFirst(caller: string, candidates: readonly BackendCandidate[]
 }
 
 /** An open backend, or the reason why there is none. */
-async function openCandidate(caller: string, candidate: BackendCandidate): Promise<Backend | string> {
-  checkCandidate(caller, candidate);
+async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
   if (isBackend(candidate)) {
     return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
   }
@@ -174,7 +175,7 @@ function checkCandidate(caller: string, candidate: unknown): void {
   if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name`,
+    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; options are for a provider's open, as in ${caller}(await wasm.open({ threads: 2 }))`,
   );
 }
 
