@@ -46,6 +46,17 @@ test('a run prints a table, the contenders and the environment; writes its repor
   expect(compared.stdout).toMatch(/\n {2}\d of 3 timings show no difference\n/);
 });
 
+test('a run in which nothing is timed is an error with the reasons, after the report', async () => {
+  const members = "name: 'closed', unavailable: async () => null, open() { throw new Error('no key') }";
+  const module = folder.write('closed.mjs', `export default { ${members} }`);
+  const json = folder.at('closed.json');
+  const args = ['--ops', 'softmax', '--shapes', '4x4', '--rounds', '1', '--peers', 'none', '--json', json];
+  const { status, stderr } = await softgrad(['bench', '--module', module, ...args]);
+  expect(stderr).toBe('softgrad: bench: nothing was timed: closed: no key\n');
+  expect(status).toBe(2);
+  expect(parseReport(readFileSync(json, 'utf8'), json).unavailable).toEqual([{ name: 'closed', reason: 'no key' }]);
+});
+
 test('with - for a file, standard output has only that file; composed kernels are timed as well as fused ones', async () => {
   const args = ['bench', '--ops', 'logSoftmax', ...least, '--rounds', '1', '--composed', '--baseline', 'cpu'];
   const { status, stdout } = await softgrad([...args, '--json', '-']);

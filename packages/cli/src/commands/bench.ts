@@ -168,6 +168,18 @@ async function run(options: Options, session: Session): Promise<void> {
     const { toHtml } = await import('@softgrad/bench/html');
     await write(options.html, toHtml(report, tables), stdout);
   }
+  checkTimed(report);
+}
+
+/** A run in which nothing was timed, with the reasons above, is an error. */
+function checkTimed({ workloads, unavailable }: BenchReport): void {
+  const results = workloads.flatMap((workload) => workload.results);
+  if (results.some(({ missing }) => missing === null)) return;
+  const reasons = [
+    ...unavailable.map(({ name, reason }) => `${name}: ${reason}`),
+    ...results.map(({ contender, missing }) => `${contender}: ${missing}`),
+  ];
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `bench: nothing was timed: ${[...new Set(reasons)].join('; ')}`);
 }
 
 /** A table with its title above it and its notes below. */
