@@ -23,6 +23,7 @@ export function folderStore(root: string): Store {
     locate: (target) => pathInside(folder, target),
     match: (pattern) => glob(pattern, { cwd: folder, dot: false, expandDirectories: false }),
     get: async (path, start, length) => readRange(await locate(path), path, start, length),
+    getInto: async (path, start, into) => readInto(await locate(path), path, start, into),
     async stat(path) {
       const found = await stat(await locate(path)).catch(ifMissing(null));
       return found?.isFile() ? { path, byteLength: found.size, modified: found.mtimeMs } : null;
@@ -105,18 +106,22 @@ async function realpathOfExisting(path: string): Promise<string> {
 }
 
 async function readRange(absolute: string, path: string, start: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, await readInto(absolute, path, start, bytes));
+}
+
+async function readInto(absolute: string, path: string, start: number, into: Uint8Array): Promise<number> {
   const handle = await open(absolute, 'r').catch((cause) => fail(path, 'cannot be read', cause));
   try {
-    const bytes = new Uint8Array(length);
     let filled = 0;
-    while (filled < length) {
+    while (filled < into.length) {
       const { bytesRead } = await handle
-        .read(bytes, filled, Math.min(length - filled, largestRead), start + filled)
+        .read(into, filled, Math.min(into.length - filled, largestRead), start + filled)
         .catch((cause) => fail(path, 'cannot be read', cause));
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    return bytes.subarray(0, filled);
+    return filled;
   } finally {
     await handle.close();
   }

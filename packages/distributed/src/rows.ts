@@ -1,6 +1,7 @@
 import {
   type Backend,
   crossEntropy,
+  empty,
   type FloatDType,
   isSoftgradError,
   logSoftmax,
@@ -120,8 +121,7 @@ async function computeStrip(
   const { rows } = range;
   const shape = [rows[1] - rows[0], ...plan.inputs.logits.shape.slice(1)];
   const dtype = computedIn(options.dtype);
-  const upload = async (reader: BlockReader): Promise<Tensor> =>
-    tensor(await reader.read(range), { shape, dtype, backend });
+  const upload = (reader: BlockReader) => uploadRange(reader, range, shape, dtype, backend);
   using logits = await upload(inputs.logits);
   const mask =
     shared.mask ?? (inputs.mask && { data: checkMask(await inputs.mask.read(range), inputs.mask.input), shape });
@@ -158,6 +158,26 @@ async function computeStrip(
       );
     }
   }
+}
+
+/** The tensor of a range, read into the memory of the backend if that is accessible. */
+async function uploadRange(
+  reader: BlockReader,
+  range: Range,
+  shape: readonly number[],
+  dtype: FloatDType,
+  backend: Backend,
+): Promise<Tensor> {
+  if (backend.view === undefined) return tensor(await reader.read(range), { shape, dtype, backend });
+  const made = empty(shape, { dtype, backend });
+  try {
+    // The view remains valid while this waits, because a thread computes one shard at a time and nothing else calls its backend.
+    await reader.readInto(range, made.view());
+  } catch (error) {
+    made.dispose();
+    throw error;
+  }
+  return made;
 }
 
 async function single({ operation }: Plan, result: Tensor): Promise<Arrays> {

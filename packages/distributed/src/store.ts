@@ -21,6 +21,8 @@ export interface Store {
   match(pattern: string): Promise<readonly string[]>;
   /** Bytes `start … start + length − 1`; fewer only at the end. @throws ERR_VALUE if there is no such object */
   get(path: string, start: number, length: number): Promise<Uint8Array>;
+  /** As `get`, into memory of the caller. Returns how many bytes were read; without it, bytes are copied from those of `get`. */
+  getInto?(path: string, start: number, into: Uint8Array): Promise<number>;
   /** null if there is no such object. */
   stat(path: string): Promise<StoredObject | null>;
   /**

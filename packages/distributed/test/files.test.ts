@@ -41,7 +41,9 @@ function recording(store: Store): { readonly store: Store; readonly calls: strin
       calls.push(`${name} ${given[0]}`);
       return method(...given);
     };
-  return { calls, store: { ...store, get: note('get', store.get), stat: note('stat', store.stat) } };
+  const { get, stat, getInto } = store;
+  const own = { get: note('get', get), stat: note('stat', stat), ...(getInto && { getInto: note('into', getInto) }) };
+  return { calls, store: { ...store, ...own } };
 }
 
 const write = (work: Workspace, path: string, value: unknown) => writeFileSync(work.path(path), JSON.stringify(value));
@@ -77,7 +79,11 @@ describe('the block of an array', () => {
         for (let left = 0; left < columns; left++) {
           for (let right = left + 1; right <= columns; right++) {
             const block = await reader.read({ rows: [top, bottom], columns: [left, right] });
-            expect(block, `${top}:${bottom}, ${left}:${right}`).toEqual(part([top, left], [bottom, right]));
+            const place = `${top}:${bottom}, ${left}:${right}`;
+            expect(block, place).toEqual(part([top, left], [bottom, right]));
+            const out = new Float64Array(block.length);
+            await reader.readInto({ rows: [top, bottom], columns: [left, right] }, out);
+            expect(out, place).toEqual(block);
           }
         }
       }
@@ -100,6 +106,21 @@ describe('the block of an array', () => {
     expect(await count({ rows: [1, 2], columns: [2, 4] })).toEqual(['get rows-0']);
     expect(await count({ rows: [0, 2], columns: [2, 4] })).toEqual(['get rows-0', 'get rows-0']);
     expect(await count({ rows: [3, 4], columns: [0, 4] })).toEqual(['get rows-2']);
+    const { getInto: _, ...without } = work.store;
+    for (const [own, expected] of [
+      [store, ['into rows-0', 'into rows-0', 'get rows-0', 'get rows-1']],
+      [without, []],
+    ] as const) {
+      const into = blockReader(own, inputs.logits);
+      const out = new Float64Array(12);
+      await into.read({ rows: [0, 4], columns: [0, 4] });
+      calls.length = 0;
+      await into.readInto({ rows: [0, 2], columns: [0, 4] }, out.subarray(0, 8));
+      await into.readInto({ rows: [1, 2], columns: [2, 4] }, out.subarray(8, 10));
+      await into.readInto({ rows: [1, 3], columns: [3, 4] }, out.subarray(10));
+      expect(out).toEqual(Float64Array.from([...values.subarray(0, 8), values[6], values[7], values[7], values[11]]));
+      expect(calls.map((call) => call.replace('.npy', ''))).toEqual(expected);
+    }
   });
 
   test('is refused if its file is missing, or has another size or time than in the plan', async () => {

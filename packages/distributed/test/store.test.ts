@@ -32,6 +32,9 @@ describe('a folder as a store', () => {
     expect(text(await work.store.get('x', 3, 4))).toBe('3456');
     expect(text(await work.store.get('x', 8, 4))).toBe('89');
     await expect(work.store.get('y', 0, 1)).rejects.toThrow('y: cannot be read: no such file or directory');
+    const into = bytes('abcd');
+    expect(await work.store.getInto?.('x', 8, into.subarray(1))).toBe(2);
+    expect(text(into)).toBe('a89d');
   });
 
   test('lists the objects below a folder in order, without unfinished ones', async () => {
