@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { SoftgradError } from '@softgrad/core';
 import { glob } from 'tinyglobby';
 import { reached } from './points.js';
-import type { Store, StoredObject } from './store.js';
+import type { NewObject, Store, StoredObject } from './store.js';
 
 /** Names of files that are being written; no other name in a store begins like this. */
 const temporaryPrefix = '.softgrad-';
@@ -28,7 +28,16 @@ export function folderStore(root: string): Store {
       const found = await stat(await locate(path)).catch(ifMissing(null));
       return found?.isFile() ? { path, byteLength: found.size, modified: found.mtimeMs } : null;
     },
-    putOnce: async (path, bytes) => linkOnce(await locate(path), path, bytes),
+    async putOnce(path, bytes) {
+      const object = await createFile(await locate(path), path);
+      try {
+        await object.append(bytes);
+        return await object.put();
+      } finally {
+        await object.close();
+      }
+    },
+    create: async (path) => createFile(await locate(path), path),
     async list(path) {
       const names = await filesBelow(await locate(path));
       const objects = names
@@ -116,7 +125,7 @@ async function readInto(absolute: string, path: string, start: number, into: Uin
     let filled = 0;
     while (filled < into.length) {
       const { bytesRead } = await handle
-        .read(into, filled, Math.min(into.length - filled, largestRead), start + filled)
+        .read(into, filled, Math.min(into.length - filled, largestTransfer), start + filled)
         .catch((cause) => fail(path, 'cannot be read', cause));
       if (bytesRead === 0) break;
       filled += bytesRead;
@@ -127,34 +136,46 @@ async function readInto(absolute: string, path: string, start: number, into: Uin
   }
 }
 
-/** Node reads at most this much in one call. */
-const largestRead = 2 ** 31 - 1;
+/** Node reads and writes at most this much in one call. */
+const largestTransfer = 2 ** 31 - 1;
 
-async function linkOnce(absolute: string, path: string, bytes: Uint8Array): Promise<boolean> {
+async function createFile(absolute: string, path: string): Promise<NewObject> {
   const folder = dirname(absolute);
   const temporary = join(folder, `${temporaryPrefix}${randomUUID()}`);
-  try {
+  const failed = (cause: unknown) => fail(path, 'cannot be written', cause);
+  const begin = async () => {
     await mkdir(folder, { recursive: true });
-    await writeDurably(temporary, bytes);
-    reached('store:temporary', path);
-    const linked = await linkUnlessPresent(temporary, absolute);
-    await syncFolder(folder);
-    reached('store:linked', path);
-    return linked;
-  } catch (cause) {
-    return fail(path, 'cannot be written', cause);
-  } finally {
-    await unlink(temporary).catch(ifMissing(undefined));
-  }
+    return open(temporary, 'wx');
+  };
+  const handle = await begin().catch(failed);
+  return {
+    append: (bytes) => writeAll(handle, bytes).catch(failed),
+    async put() {
+      try {
+        await handle.sync();
+        await handle.close();
+        reached('store:temporary', path);
+        const linked = await linkUnlessPresent(temporary, absolute);
+        await syncFolder(folder);
+        reached('store:linked', path);
+        return linked;
+      } catch (cause) {
+        return failed(cause);
+      }
+    },
+    async close() {
+      // Closing a file twice has no effect.
+      await handle.close();
+      await unlink(temporary).catch(ifMissing(undefined));
+    },
+  };
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, 'wx');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, written, Math.min(bytes.length - written, largestTransfer));
+    written += bytesWritten;
   }
 }
 

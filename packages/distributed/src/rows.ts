@@ -18,8 +18,8 @@ import type { Shard } from './shards.js';
 import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 
-/** Receives results of a shard, in the order of the rows. Those of an array without a part are dropped. */
-export type Append = (array: string, data: Float32Array | Float64Array) => void;
+/** Receives results of a shard, in the order of the rows; they may change after it resolves. Those of an array without a part are dropped. */
+export type Append = (array: string, data: Float32Array | Float64Array) => Promise<void>;
 
 /** Numbers by the name of the array that they belong to. */
 export type Arrays = Readonly<Record<string, Float32Array | Float64Array>>;
@@ -46,8 +46,9 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
 }
 
 /**
- * A shard is computed in strips with this many bytes of logits, so that only its results are in memory as a whole, and that memory for a strip is
- * used again for the next: the operating system takes longer to provide new memory than a backend to fill it.
+ * A shard is computed in strips with this many bytes of logits in float64, whose results are written before the next strip is read: the memory of a
+ * worker does not depend on the size of a shard. Each strip uses the memory of the one before, because the operating system takes longer to provide
+ * new memory than a backend to fill it.
  */
 const stripBytes = 8e6;
 
@@ -77,11 +78,10 @@ export async function computeRows(
   const height = Math.max(1, Math.floor(stripBytes / (8 * inputs.logits.columns)));
   for (let start = range.rows[0]; start < range.rows[1]; start += height) {
     const rows = [start, Math.min(range.rows[1], start + height)] as const;
-    const results = await computeStrip(plan, { ...range, rows }, inputs, shared, backend);
-    for (const [array, data] of Object.entries(results)) {
+    await computeStrip(plan, { ...range, rows }, inputs, shared, backend, async (array, data) => {
       if (reduced && array === 'loss') for (const value of data) sum.add(value);
-      else append(array, data);
-    }
+      else await append(array, data);
+    });
   }
   return reduced ? sum.value() : undefined;
 }
@@ -116,7 +116,8 @@ async function computeStrip(
   inputs: Inputs,
   shared: Shared,
   backend: Backend,
-): Promise<Arrays> {
+  append: Append,
+): Promise<void> {
   const { options } = plan;
   const { rows } = range;
   const shape = [rows[1] - rows[0], ...plan.inputs.logits.shape.slice(1)];
@@ -127,20 +128,28 @@ async function computeStrip(
     shared.mask ?? (inputs.mask && { data: checkMask(await inputs.mask.read(range), inputs.mask.input), shape });
   const { axis, temperature } = options;
   const settings = { axis, temperature, mask: mask ?? undefined };
+  const appendTensor = async (array: string, result: Tensor) => {
+    using held = result;
+    await append(array, floats(await held.data()));
+  };
   switch (plan.operation) {
     case 'softmax':
-      return single(plan, softmax(logits, settings));
+      await appendTensor(plan.operation, softmax(logits, settings));
+      return;
     case 'log-softmax':
-      return single(plan, logSoftmax(logits, settings));
+      await appendTensor(plan.operation, logSoftmax(logits, settings));
+      return;
     case 'log-sum-exp':
-      return single(plan, logSumExp(logits, settings));
+      await appendTensor(plan.operation, logSumExp(logits, settings));
+      return;
     case 'vjp':
     case 'jvp': {
       if (inputs.direction === null) throw new Error(`${plan.operation} without a direction`);
       using direction = await upload(inputs.direction);
       using probabilities = softmax(logits, settings);
       // The Jacobian is symmetric, so both products are the same.
-      return single(plan, softmax.vjp(probabilities, direction));
+      await appendTensor(plan.operation, softmax.vjp(probabilities, direction));
+      return;
     }
     case 'cross-entropy': {
       if (inputs.target === null) throw new Error('cross-entropy without a target');
@@ -153,9 +162,13 @@ async function computeStrip(
               backend,
             });
       const { input } = inputs.target;
-      return crossEntropyRows(plan, logits, target, settings.mask, shared.weight).catch((error) =>
+      const { loss, gradient } = crossEntropyRows(plan, logits, target, settings.mask, shared.weight, (error) =>
         failIn(input, rows, error),
       );
+      using heldGradient = gradient;
+      await appendTensor('loss', loss);
+      if (heldGradient === null) return;
+      await append('gradient', scaled(floats(await heldGradient.data()), gradientScale(options)));
     }
   }
 }
@@ -180,34 +193,26 @@ async function uploadRange(
   return made;
 }
 
-async function single({ operation }: Plan, result: Tensor): Promise<Arrays> {
-  using held = result;
-  return { [operation]: floats(await held.data()) };
-}
-
-async function crossEntropyRows(
+/** The loss of each row, and its gradient unless the plan does without it. */
+function crossEntropyRows(
   { options }: Plan,
   logits: Tensor,
   target: Tensor,
   mask: MaskInput | undefined,
   weight: Float64Array | null,
-): Promise<Arrays> {
+  refuse: (error: unknown) => never,
+): { readonly loss: Tensor; readonly gradient: Tensor | null } {
   const { axis, temperature, ignoreIndex, labelSmoothing, gradient: wanted } = options;
   const settings = {
     ...{ axis, temperature, mask, ignoreIndex, labelSmoothing, weight: weight ?? undefined },
     reduction: 'none',
   } as const;
-  if (wanted === false) {
-    using loss = crossEntropy.loss(logits, target, settings);
-    return { loss: floats(await loss.data()) };
+  try {
+    if (wanted === false) return { loss: crossEntropy.loss(logits, target, settings), gradient: null };
+    return crossEntropy(logits, target, settings);
+  } catch (error) {
+    return refuse(error);
   }
-  const both = crossEntropy(logits, target, settings);
-  using loss = both.loss;
-  using gradient = both.gradient;
-  return {
-    loss: floats(await loss.data()),
-    gradient: scaled(floats(await gradient.data()), gradientScale(options)),
-  };
 }
 
 /** For a mean over no rows, non-finite values become 0 too. */

@@ -1,9 +1,11 @@
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { cpu } from '@softgrad/backend-cpu';
 import { type Backend, type HostArray, isSoftgradError } from '@softgrad/core';
+import type { NpyDescr } from '@softgrad/formats';
 import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
-import { npyFile } from '../src/encode.js';
+import { createNpy } from '../src/encode.js';
+import { hashOf } from '../src/hash.js';
 import {
   folderStore,
   idOf,
@@ -20,6 +22,7 @@ import { checkPins, fingerprint } from '../src/pins.js';
 import { partsOf, putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
 import * as s3 from '../src/s3/index.js';
 import { runStep } from '../src/step.js';
+import { getWhole } from '../src/store.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
 /** The code and the message of the error of a promise. */
@@ -197,23 +200,43 @@ describe('the results of a run', () => {
   });
 });
 
-describe('a .npy file that is filled piece by piece', () => {
-  test.each(['float16', 'float32', 'float64'] as const)('has the bytes of one that is written at once: %s', (dtype) => {
+describe('a .npy file that is written piece by piece', () => {
+  test.each([
+    ['float16', false],
+    ['float32', false],
+    ['float64', true],
+  ] as const)('has the bytes and the hash of one that is written at once: %s', async (dtype, whole) => {
+    using work = workspace();
     const values = dtype === 'float64' ? noise(12) : Float32Array.from(noise(12));
-    const file = npyFile('a.npy', [3, 4], dtype);
-    for (const [from, to] of [
-      [0, 4],
-      [4, 4],
-      [4, 5],
-      [5, 12],
-    ] as const)
-      file.append(values.subarray(from, to));
-    const whole = npyFile('a.npy', [3, 4], dtype);
-    whole.append(values);
-    expect(file.bytes()).toEqual(whole.bytes());
-    const short = npyFile('a.npy', [3, 4], dtype);
-    short.append(values.subarray(0, 8));
-    expect(() => short.bytes()).toThrow('a.npy: 8 numbers computed for shape (3, 4)');
+    const file = await createNpy(work.store, 'out/a.npy', [3, 4], dtype, whole);
+    const cuts = [0, 4, 4, 5, 12];
+    const piece = values.slice();
+    for (const [k, to] of cuts.slice(1).entries()) {
+      piece.set(values.subarray(cuts[k], to));
+      await file.append(piece.subarray(0, to - cuts[k]));
+      // What was appended may change.
+      piece.fill(-1);
+    }
+    expect(await work.store.list('out')).toEqual([]);
+    const written = file.written();
+    expect(await file.put()).toBe(true);
+    await file.close();
+    const descr = `<f${Number(dtype.slice(5)) / 8}` as NpyDescr;
+    work.write('whole.npy', [3, 4], values, descr);
+    const expected = await getWhole(work.store, 'whole.npy');
+    expect(await getWhole(work.store, 'out/a.npy')).toEqual(expected);
+    expect(written).toEqual({ path: 'out/a.npy', byteLength: expected.length, sha256: hashOf(expected) });
+    expect(readdirSync(work.path('out'))).toEqual(['a.npy']);
+  });
+
+  test('is not stored before it is put, nor with other numbers than its shape has', async () => {
+    using work = workspace();
+    const short = await createNpy(work.store, 'out/a.npy', [3, 4], 'float32');
+    await short.append(new Float32Array(8));
+    expect(() => short.written()).toThrow('out/a.npy: 8 numbers computed for shape (3, 4)');
+    expect(readdirSync(work.path('out'))).toHaveLength(1);
+    await short.close();
+    expect(readdirSync(work.path('out'))).toEqual([]);
   });
 });
 

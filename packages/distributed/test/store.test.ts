@@ -88,7 +88,7 @@ describe('a folder as a store', () => {
       await action.catch(() => {});
       return readdirSync('/dev/fd').length - before;
     };
-    const failing = (method: 'read' | 'sync' | 'writeFile', after = 0) => {
+    const failing = (method: 'read' | 'sync' | 'write', after = 0) => {
       let calls = 0;
       const own = prototype[method] as (...given: unknown[]) => Promise<unknown>;
       return vi.spyOn(prototype, method).mockImplementation(function (this: FileHandle, ...given: unknown[]) {
@@ -100,7 +100,7 @@ describe('a folder as a store', () => {
     expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
     // The second sync is that of the folder.
     for (const [method, after] of [
-      ['writeFile', 0],
+      ['write', 0],
       ['sync', 0],
       ['sync', 1],
     ] as const) {
