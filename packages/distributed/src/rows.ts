@@ -130,7 +130,7 @@ async function computeStrip(
   const settings = { axis, temperature, mask: mask ?? undefined };
   const appendTensor = async (array: string, result: Tensor) => {
     using held = result;
-    await append(array, floats(await held.data()));
+    await append(array, await entriesOf(held));
   };
   switch (plan.operation) {
     case 'softmax':
@@ -168,7 +168,7 @@ async function computeStrip(
       using heldGradient = gradient;
       await appendTensor('loss', loss);
       if (heldGradient === null) return;
-      await append('gradient', scaled(floats(await heldGradient.data()), gradientScale(options)));
+      await append('gradient', scaled(await entriesOf(heldGradient), gradientScale(options)));
     }
   }
 }
@@ -215,10 +215,11 @@ function crossEntropyRows(
   }
 }
 
-/** For a mean over no rows, non-finite values become 0 too. */
+/** The entries in place, multiplied by a factor. For a mean over no rows, non-finite values become 0 too. */
 function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
-  if (scale === 1) return entries;
-  return scale === 0 ? entries.fill(0) : entries.map((entry) => entry * scale);
+  if (scale === 0) return entries.fill(0);
+  if (scale !== 1) for (let i = 0; i < entries.length; i++) entries[i] = (entries[i] ?? 0) * scale;
+  return entries;
 }
 
 /** The factor for the gradient of the sum of the losses. */
@@ -243,6 +244,8 @@ export function checkMask(values: Numbers, { files }: Input): Uint8Array {
   );
 }
 
-function floats(data: ArrayLike<number>): Float32Array | Float64Array {
+/** The entries of a result, to be used before the next operation: in the memory of the backend if that is accessible, otherwise a copy. */
+async function entriesOf(result: Tensor): Promise<Float32Array | Float64Array> {
+  const data = result.backend.view === undefined ? await result.data() : result.view();
   return data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data);
 }
