@@ -48,6 +48,7 @@ const page = new URL('../../../docs/many-machines.md', import.meta.url);
 const report = new URL(`../reports/many-machines${options.small ? '-small' : ''}.json`, import.meta.url);
 const root = mkdtempSync(join(options.folder, 'softgrad-measure-'));
 const child = fileURLToPath(new URL('measure-child.mjs', import.meta.url));
+const transferChild = fileURLToPath(new URL('measure-transfer.mjs', import.meta.url));
 
 const found = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : {};
 try {
@@ -139,19 +140,27 @@ function perSecond(seconds) {
   return `${Math.round(throughputShape().rows / seconds).toLocaleString('en')} rows/s`;
 }
 
-/** One thread compared with two: on the disk, and in a folder in memory, where no disk limits the rate. */
+/**
+ * One thread compared with two: on the disk, and in a folder in memory, where no disk limits the rate. The last column is the same for threads that
+ * only read, hash and write: what the operating system allows.
+ */
 async function rate() {
   const { rows, classes, shardBytes } = throughputShape();
-  const settings = { single: { threads: 1 }, threads: { threads: 2 } };
+  const settings = {
+    single: { threads: 1 },
+    threads: { threads: 2 },
+    singleTransfer: { threads: 1, script: transferChild },
+    threadsTransfer: { threads: 2, script: transferChild },
+  };
   const shards = Math.ceil((rows * classes * 4) / shardBytes);
   const lines = [
     `softmax of ${rows.toLocaleString('en')} × ${classes} float32 in ${shards} shards of ${shardBytes / 1e6} MB; medians of ${rounds} alternating rounds:`,
     '',
-    '| folder | one thread | two threads | two relative to one |',
-    '|---|---|---|---|',
+    '| folder | one thread | two threads | two relative to one | the same without computing |',
+    '|---|---|---|---|---|',
   ];
-  const row = (name, { single, threads }) =>
-    `| ${name} | ${perSecond(single)} | ${perSecond(threads)} | ${(single / threads).toFixed(2)} |`;
+  const row = (name, { single, threads, singleTransfer, threadsTransfer }) =>
+    `| ${name} | ${perSecond(single)} | ${perSecond(threads)} | ${(single / threads).toFixed(2)} | ${(singleTransfer / threadsTransfer).toFixed(2)} |`;
   lines.push(row('on the disk', await byTurns(settings)));
   if (existsSync(memoryFolder)) {
     const folder = mkdtempSync(join(memoryFolder, 'softgrad-measure-'));
@@ -161,6 +170,10 @@ async function rate() {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+  lines.push(
+    '',
+    'Without computing, threads only read the logits, hash them, and write them to new files as a run does.',
+  );
   return lines.join('\n');
 }
 
@@ -202,7 +215,7 @@ async function bytes() {
   }
 }
 
-/** Memory depends on the size of a shard, not on that of the array. */
+/** By rows, memory depends neither on the size of a shard nor on that of the array. */
 async function memory() {
   const lines = ['| bytes per shard | memory of a process with one thread | with two |', '|---|---|---|'];
   for (const shardBytes of [8e6 / scale, 32e6 / scale, 128e6 / scale]) {
@@ -239,9 +252,9 @@ async function sizeLine(name, own) {
   return `${name}: ${own.operation} in ${seconds.toFixed(1)} s on two threads, with ${megabytes} MB of memory.`;
 }
 
-/** A run in a separate process: its time from the plan to the manifest, and its peak memory. */
-async function run(options) {
-  const process_ = spawn(process.execPath, [child, JSON.stringify({ root, ...options })], {
+/** A run in a separate process, or what another script does with the same options: its time from the plan to the manifest, and its peak memory. */
+async function run({ script = child, ...options }) {
+  const process_ = spawn(process.execPath, [script, JSON.stringify({ root, ...options })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';

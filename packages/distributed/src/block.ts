@@ -20,6 +20,8 @@ export interface BlockReader {
   readonly columns: number;
   /** The numbers of a block, row by row. @throws ERR_VALUE naming the file and its error */
   read(range: Range): Promise<Numbers>;
+  /** The same into an array, which they fill, rounded to its dtype. They are not copied on the way if they are contiguous in a file of this dtype. */
+  readInto(range: Range, out: Float32Array | Float64Array): Promise<void>;
 }
 
 /** @throws ERR_VALUE for a file that has changed since the run was planned */
@@ -32,29 +34,38 @@ export function blockReader(store: Store, input: Input): BlockReader {
     return known;
   };
   const [rows, columns] = matrixOf(input);
+  const piecesOf = (range: Range) =>
+    placed
+      .map((piece) => ({ ...piece, common: intersect(range, piece.range) }))
+      .filter((piece) => sizeOfRange(piece.common) > 0);
+  const read: BlockReader['read'] = async (range) => {
+    const pieces = piecesOf(range);
+    const [first] = pieces;
+    if (first && sizeOfRange(first.common) === sizeOfRange(range)) {
+      return readPiece(await open(first.file), first.range, first.common);
+    }
+    const out = allocate(input, sizeOfRange(range));
+    const width = range.columns[1] - range.columns[0];
+    for (const { file, range: whole, common } of pieces) {
+      const numbers = await readPiece(await open(file), whole, common);
+      const columns = common.columns[1] - common.columns[0];
+      for (let row = common.rows[0], at = 0; row < common.rows[1]; row++, at += columns) {
+        const to = (row - range.rows[0]) * width + common.columns[0] - range.columns[0];
+        out.set(numbers.subarray(at, at + columns), to);
+      }
+    }
+    return out;
+  };
   return {
     input,
     rows,
     columns,
-    async read(range) {
-      const pieces = placed
-        .map((piece) => ({ ...piece, common: intersect(range, piece.range) }))
-        .filter((piece) => sizeOfRange(piece.common) > 0);
-      const [first] = pieces;
-      if (first && sizeOfRange(first.common) === sizeOfRange(range)) {
-        return readPiece(await open(first.file), first.range, first.common);
-      }
-      const out = allocate(input, sizeOfRange(range));
-      const width = range.columns[1] - range.columns[0];
-      for (const { file, range: whole, common } of pieces) {
-        const numbers = await readPiece(await open(file), whole, common);
-        const columns = common.columns[1] - common.columns[0];
-        for (let row = common.rows[0], at = 0; row < common.rows[1]; row++, at += columns) {
-          const to = (row - range.rows[0]) * width + common.columns[0] - range.columns[0];
-          out.set(numbers.subarray(at, at + columns), to);
-        }
-      }
-      return out;
+    read,
+    async readInto(range, out) {
+      const [first, ...others] = piecesOf(range);
+      const start = first && others.length === 0 ? contiguousFrom(first.range, first.common) : null;
+      if (first && start !== null) await (await open(first.file)).elementsInto(start, out);
+      else out.set(await read(range));
     },
   };
 }
@@ -96,21 +107,40 @@ async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {
       `${file.path}: changed since the run was planned, from ${then} to ${now}; expected the file as it was, or a new run with another --out`,
     );
   }
-  return npyArray((position, length) => store.get(file.path, position, length), file.byteLength, file.path);
+  const getInto = store.getInto?.bind(store);
+  return npyArray(
+    (position, length) => store.get(file.path, position, length),
+    file.byteLength,
+    file.path,
+    getInto && ((position, into) => getInto(file.path, position, into)),
+  );
 }
 
 /** Part of a file, which contains the range `whole` of the matrix. */
 async function readPiece(array: NpyArray, whole: Range, part: Range): Promise<Numbers> {
-  const fileWidth = whole.columns[1] - whole.columns[0];
   const width = part.columns[1] - part.columns[0];
   const rows = part.rows[1] - part.rows[0];
-  const start = (part.rows[0] - whole.rows[0]) * fileWidth + part.columns[0] - whole.columns[0];
-  if (rows === 1 || width === fileWidth) return array.elements(start, rows * width);
+  const contiguous = contiguousFrom(whole, part);
+  if (contiguous !== null) return array.elements(contiguous, rows * width);
+  const start = startOf(whole, part);
   const first = await array.elements(start, width);
   const out = new (first.constructor as NumbersConstructor)(rows * width);
   out.set(first);
+  const fileWidth = whole.columns[1] - whole.columns[0];
   for (let row = 1; row < rows; row++) out.set(await array.elements(start + row * fileWidth, width), row * width);
   return out;
+}
+
+/** Where a part that is contiguous in its file begins; null if it is not. */
+function contiguousFrom(whole: Range, part: Range): number | null {
+  const isWide = part.columns[1] - part.columns[0] === whole.columns[1] - whole.columns[0];
+  return isWide || part.rows[1] - part.rows[0] === 1 ? startOf(whole, part) : null;
+}
+
+/** The first element of a part in the file with the range `whole`. */
+function startOf(whole: Range, part: Range): number {
+  const fileWidth = whole.columns[1] - whole.columns[0];
+  return (part.rows[0] - whole.rows[0]) * fileWidth + part.columns[0] - whole.columns[0];
 }
 
 type NumbersConstructor = new (length: number) => Numbers;

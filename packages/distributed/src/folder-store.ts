@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { SoftgradError } from '@softgrad/core';
 import { glob } from 'tinyglobby';
 import { reached } from './points.js';
-import type { Store, StoredObject } from './store.js';
+import type { NewObject, Store, StoredObject } from './store.js';
 
 /** Names of files that are being written; no other name in a store begins like this. */
 const temporaryPrefix = '.softgrad-';
@@ -23,11 +23,21 @@ export function folderStore(root: string): Store {
     locate: (target) => pathInside(folder, target),
     match: (pattern) => glob(pattern, { cwd: folder, dot: false, expandDirectories: false }),
     get: async (path, start, length) => readRange(await locate(path), path, start, length),
+    getInto: async (path, start, into) => readInto(await locate(path), path, start, into),
     async stat(path) {
       const found = await stat(await locate(path)).catch(ifMissing(null));
       return found?.isFile() ? { path, byteLength: found.size, modified: found.mtimeMs } : null;
     },
-    putOnce: async (path, bytes) => linkOnce(await locate(path), path, bytes),
+    async putOnce(path, bytes) {
+      const object = await createFile(await locate(path), path);
+      try {
+        await object.append(bytes);
+        return await object.put();
+      } finally {
+        await object.close();
+      }
+    },
+    create: async (path) => createFile(await locate(path), path),
     async list(path) {
       const names = await filesBelow(await locate(path));
       const objects = names
@@ -105,51 +115,67 @@ async function realpathOfExisting(path: string): Promise<string> {
 }
 
 async function readRange(absolute: string, path: string, start: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, await readInto(absolute, path, start, bytes));
+}
+
+async function readInto(absolute: string, path: string, start: number, into: Uint8Array): Promise<number> {
   const handle = await open(absolute, 'r').catch((cause) => fail(path, 'cannot be read', cause));
   try {
-    const bytes = new Uint8Array(length);
     let filled = 0;
-    while (filled < length) {
+    while (filled < into.length) {
       const { bytesRead } = await handle
-        .read(bytes, filled, Math.min(length - filled, largestRead), start + filled)
+        .read(into, filled, Math.min(into.length - filled, largestTransfer), start + filled)
         .catch((cause) => fail(path, 'cannot be read', cause));
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    return bytes.subarray(0, filled);
+    return filled;
   } finally {
     await handle.close();
   }
 }
 
-/** Node reads at most this much in one call. */
-const largestRead = 2 ** 31 - 1;
+/** Node reads and writes at most this much in one call. */
+const largestTransfer = 2 ** 31 - 1;
 
-async function linkOnce(absolute: string, path: string, bytes: Uint8Array): Promise<boolean> {
+async function createFile(absolute: string, path: string): Promise<NewObject> {
   const folder = dirname(absolute);
   const temporary = join(folder, `${temporaryPrefix}${randomUUID()}`);
-  try {
+  const failed = (cause: unknown) => fail(path, 'cannot be written', cause);
+  const begin = async () => {
     await mkdir(folder, { recursive: true });
-    await writeDurably(temporary, bytes);
-    reached('store:temporary', path);
-    const linked = await linkUnlessPresent(temporary, absolute);
-    await syncFolder(folder);
-    reached('store:linked', path);
-    return linked;
-  } catch (cause) {
-    return fail(path, 'cannot be written', cause);
-  } finally {
-    await unlink(temporary).catch(ifMissing(undefined));
-  }
+    return open(temporary, 'wx');
+  };
+  const handle = await begin().catch(failed);
+  return {
+    append: (bytes) => writeAll(handle, bytes).catch(failed),
+    async put() {
+      try {
+        await handle.sync();
+        await handle.close();
+        reached('store:temporary', path);
+        const linked = await linkUnlessPresent(temporary, absolute);
+        await syncFolder(folder);
+        reached('store:linked', path);
+        return linked;
+      } catch (cause) {
+        return failed(cause);
+      }
+    },
+    async close() {
+      // Closing a file twice has no effect.
+      await handle.close();
+      await unlink(temporary).catch(ifMissing(undefined));
+    },
+  };
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, 'wx');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, written, Math.min(bytes.length - written, largestTransfer));
+    written += bytesWritten;
   }
 }
 

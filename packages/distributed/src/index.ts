@@ -15,6 +15,6 @@ export { type Damage, readManifest, readPlan } from './run-folder.js';
 export { type Manifest, manifestSchema, type Operation, type Plan, planSchema } from './schema.js';
 export { idOf } from './shards.js';
 export { type RunStatus, statusOf } from './status.js';
-export type { Store, StoredObject } from './store.js';
+export type { NewObject, Store, StoredObject } from './store.js';
 export { removeDamaged, type Verification, verify } from './verify.js';
 export { version } from './version.js';

@@ -1,6 +1,7 @@
 import {
   type Backend,
   crossEntropy,
+  empty,
   type FloatDType,
   isSoftgradError,
   logSoftmax,
@@ -17,8 +18,8 @@ import type { Shard } from './shards.js';
 import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 
-/** Receives results of a shard, in the order of the rows. Those of an array without a part are dropped. */
-export type Append = (array: string, data: Float32Array | Float64Array) => void;
+/** Receives results of a shard, in the order of the rows; they may change after it resolves. Those of an array without a part are dropped. */
+export type Append = (array: string, data: Float32Array | Float64Array) => Promise<void>;
 
 /** Numbers by the name of the array that they belong to. */
 export type Arrays = Readonly<Record<string, Float32Array | Float64Array>>;
@@ -45,8 +46,9 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
 }
 
 /**
- * A shard is computed in strips with this many bytes of logits, so that only its results are in memory as a whole, and that memory for a strip is
- * used again for the next: the operating system takes longer to provide new memory than a backend to fill it.
+ * A shard is computed in strips with this many bytes of logits in float64, whose results are written before the next strip is read: the memory of a
+ * worker does not depend on the size of a shard. Each strip uses the memory of the one before, because the operating system takes longer to provide
+ * new memory than a backend to fill it.
  */
 const stripBytes = 8e6;
 
@@ -76,11 +78,10 @@ export async function computeRows(
   const height = Math.max(1, Math.floor(stripBytes / (8 * inputs.logits.columns)));
   for (let start = range.rows[0]; start < range.rows[1]; start += height) {
     const rows = [start, Math.min(range.rows[1], start + height)] as const;
-    const results = await computeStrip(plan, { ...range, rows }, inputs, shared, backend);
-    for (const [array, data] of Object.entries(results)) {
+    await computeStrip(plan, { ...range, rows }, inputs, shared, backend, async (array, data) => {
       if (reduced && array === 'loss') for (const value of data) sum.add(value);
-      else append(array, data);
-    }
+      else await append(array, data);
+    });
   }
   return reduced ? sum.value() : undefined;
 }
@@ -115,32 +116,40 @@ async function computeStrip(
   inputs: Inputs,
   shared: Shared,
   backend: Backend,
-): Promise<Arrays> {
+  append: Append,
+): Promise<void> {
   const { options } = plan;
   const { rows } = range;
   const shape = [rows[1] - rows[0], ...plan.inputs.logits.shape.slice(1)];
   const dtype = computedIn(options.dtype);
-  const upload = async (reader: BlockReader): Promise<Tensor> =>
-    tensor(await reader.read(range), { shape, dtype, backend });
+  const upload = (reader: BlockReader) => uploadRange(reader, range, shape, dtype, backend);
   using logits = await upload(inputs.logits);
   const mask =
     shared.mask ?? (inputs.mask && { data: checkMask(await inputs.mask.read(range), inputs.mask.input), shape });
   const { axis, temperature } = options;
   const settings = { axis, temperature, mask: mask ?? undefined };
+  const appendTensor = async (array: string, result: Tensor) => {
+    using held = result;
+    await append(array, await entriesOf(held));
+  };
   switch (plan.operation) {
     case 'softmax':
-      return single(plan, softmax(logits, settings));
+      await appendTensor(plan.operation, softmax(logits, settings));
+      return;
     case 'log-softmax':
-      return single(plan, logSoftmax(logits, settings));
+      await appendTensor(plan.operation, logSoftmax(logits, settings));
+      return;
     case 'log-sum-exp':
-      return single(plan, logSumExp(logits, settings));
+      await appendTensor(plan.operation, logSumExp(logits, settings));
+      return;
     case 'vjp':
     case 'jvp': {
       if (inputs.direction === null) throw new Error(`${plan.operation} without a direction`);
       using direction = await upload(inputs.direction);
       using probabilities = softmax(logits, settings);
       // The Jacobian is symmetric, so both products are the same.
-      return single(plan, softmax.vjp(probabilities, direction));
+      await appendTensor(plan.operation, softmax.vjp(probabilities, direction));
+      return;
     }
     case 'cross-entropy': {
       if (inputs.target === null) throw new Error('cross-entropy without a target');
@@ -153,47 +162,64 @@ async function computeStrip(
               backend,
             });
       const { input } = inputs.target;
-      return crossEntropyRows(plan, logits, target, settings.mask, shared.weight).catch((error) =>
+      const { loss, gradient } = crossEntropyRows(plan, logits, target, settings.mask, shared.weight, (error) =>
         failIn(input, rows, error),
       );
+      using heldGradient = gradient;
+      await appendTensor('loss', loss);
+      if (heldGradient === null) return;
+      await append('gradient', scaled(await entriesOf(heldGradient), gradientScale(options)));
     }
   }
 }
 
-async function single({ operation }: Plan, result: Tensor): Promise<Arrays> {
-  using held = result;
-  return { [operation]: floats(await held.data()) };
+/** The tensor of a range, read into the memory of the backend if that is accessible. */
+async function uploadRange(
+  reader: BlockReader,
+  range: Range,
+  shape: readonly number[],
+  dtype: FloatDType,
+  backend: Backend,
+): Promise<Tensor> {
+  if (backend.view === undefined) return tensor(await reader.read(range), { shape, dtype, backend });
+  const made = empty(shape, { dtype, backend });
+  try {
+    // The view remains valid while this waits, because a thread computes one shard at a time and nothing else calls its backend.
+    await reader.readInto(range, made.view());
+  } catch (error) {
+    made.dispose();
+    throw error;
+  }
+  return made;
 }
 
-async function crossEntropyRows(
+/** The loss of each row, and its gradient unless the plan does without it. */
+function crossEntropyRows(
   { options }: Plan,
   logits: Tensor,
   target: Tensor,
   mask: MaskInput | undefined,
   weight: Float64Array | null,
-): Promise<Arrays> {
+  refuse: (error: unknown) => never,
+): { readonly loss: Tensor; readonly gradient: Tensor | null } {
   const { axis, temperature, ignoreIndex, labelSmoothing, gradient: wanted } = options;
   const settings = {
     ...{ axis, temperature, mask, ignoreIndex, labelSmoothing, weight: weight ?? undefined },
     reduction: 'none',
   } as const;
-  if (wanted === false) {
-    using loss = crossEntropy.loss(logits, target, settings);
-    return { loss: floats(await loss.data()) };
+  try {
+    if (wanted === false) return { loss: crossEntropy.loss(logits, target, settings), gradient: null };
+    return crossEntropy(logits, target, settings);
+  } catch (error) {
+    return refuse(error);
   }
-  const both = crossEntropy(logits, target, settings);
-  using loss = both.loss;
-  using gradient = both.gradient;
-  return {
-    loss: floats(await loss.data()),
-    gradient: scaled(floats(await gradient.data()), gradientScale(options)),
-  };
 }
 
-/** For a mean over no rows, non-finite values become 0 too. */
+/** The entries in place, multiplied by a factor. For a mean over no rows, non-finite values become 0 too. */
 function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
-  if (scale === 1) return entries;
-  return scale === 0 ? entries.fill(0) : entries.map((entry) => entry * scale);
+  if (scale === 0) return entries.fill(0);
+  if (scale !== 1) for (let i = 0; i < entries.length; i++) entries[i] = (entries[i] ?? 0) * scale;
+  return entries;
 }
 
 /** The factor for the gradient of the sum of the losses. */
@@ -218,6 +244,8 @@ export function checkMask(values: Numbers, { files }: Input): Uint8Array {
   );
 }
 
-function floats(data: ArrayLike<number>): Float32Array | Float64Array {
+/** The entries of a result, to be used before the next operation: in the memory of the backend if that is accessible, otherwise a copy. */
+async function entriesOf(result: Tensor): Promise<Float32Array | Float64Array> {
+  const data = result.backend.view === undefined ? await result.data() : result.view();
   return data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data);
 }

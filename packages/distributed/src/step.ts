@@ -1,6 +1,6 @@
 import { type Backend, SoftgradError } from '@softgrad/core';
 import { applyStatistics, columnsOf, computeStatistics } from './classes.js';
-import { decodeNpy, npyFile } from './encode.js';
+import { createNpy, decodeNpy, type NpyPart } from './encode.js';
 import { hashOf } from './hash.js';
 import { manifestOf } from './manifest.js';
 import { MismatchError } from './pins.js';
@@ -45,11 +45,11 @@ async function statisticsStep(store: Store, plan: Plan, index: number): Promise<
   const name = shardName('statistics', index);
   reached('shard:computed', name);
   const path = runFiles.statistics(plan.out, index);
-  await putShard(store, plan, 'statistics', index, [statisticsPart(path, values, columnsOf(plan))]);
+  await putShard(store, plan, 'statistics', index, [await statisticsPart(store, path, values, columnsOf(plan))]);
 }
 
 async function mergeStep(store: Store, plan: Plan): Promise<void> {
-  const merged: NewPart[] = [];
+  const merged: NpyPart[] = [];
   const columns = columnsOf(plan);
   for (const [block, { rows, blocks }] of rowBlocks(plan).entries()) {
     const parts: ArrayLike<number>[] = [];
@@ -61,7 +61,7 @@ async function mergeStep(store: Store, plan: Plan): Promise<void> {
       const leaves = parts.map((values) => statisticsAt(values, row, columns));
       putStatistics(out, row, mergeTree(leaves, plan.options.temperature), columns);
     }
-    merged.push(statisticsPart(runFiles.merged(plan.out, block), out, columns));
+    merged.push(await statisticsPart(store, runFiles.merged(plan.out, block), out, columns));
   }
   await putShard(store, plan, 'merge', 0, merged);
   reached('merge:done', shardName('merge', 0));
@@ -70,15 +70,21 @@ async function mergeStep(store: Store, plan: Plan): Promise<void> {
 async function applyStep(store: Store, plan: Plan, index: number, backend: Backend): Promise<void> {
   const shard = entry(applyShards(plan), 'apply', index);
   const inputs = openInputs(store, plan);
-  const parts = shard.parts.map((part) => ({ ...part, file: npyFile(part.path, part.shape, plan.options.dtype) }));
-  const append: Append = (array, data) => parts.find((part) => part.array === array)?.file.append(data);
-  const lossSum =
-    plan.by === 'rows'
-      ? await computeRows(plan, shard, inputs, backend, append)
-      : await applyMerged(store, plan, shard, inputs, append);
-  reached('shard:computed', shardName('apply', index));
-  const written = parts.map(({ path, file }) => ({ path, bytes: file.bytes() }));
-  await putShard(store, plan, 'apply', index, written, lossSum);
+  const parts = new Map<string, NpyPart>();
+  try {
+    for (const { array, path, shape } of shard.parts) {
+      parts.set(array, await createNpy(store, path, shape, plan.options.dtype));
+    }
+    const append: Append = async (array, data) => parts.get(array)?.append(data);
+    const lossSum =
+      plan.by === 'rows'
+        ? await computeRows(plan, shard, inputs, backend, append)
+        : await applyMerged(store, plan, shard, inputs, append);
+    reached('shard:computed', shardName('apply', index));
+    await putShard(store, plan, 'apply', index, [...parts.values()], lossSum);
+  } finally {
+    for (const part of parts.values()) await part.close();
+  }
 }
 
 async function applyMerged(
@@ -93,7 +99,7 @@ async function applyMerged(
   const { data, lossSum } = await applyStatistics(plan, shard, inputs, (row) =>
     statisticsAt(values, row, columnsOf(plan)),
   );
-  for (const [array, numbers] of Object.entries(data)) append(array, numbers);
+  for (const [array, numbers] of Object.entries(data)) await append(array, numbers);
   return lossSum;
 }
 
@@ -102,11 +108,6 @@ async function finishStep(store: Store, plan: Plan): Promise<void> {
   const manifest = await manifestOf(store, plan);
   await putJson(store, runFiles.manifest(plan.out), manifest);
   await store.sweep(plan.out, Number.POSITIVE_INFINITY);
-}
-
-interface NewPart {
-  readonly path: string;
-  readonly bytes: Uint8Array;
 }
 
 /**
@@ -119,13 +120,13 @@ async function putShard(
   plan: Plan,
   step: Step,
   index: number,
-  parts: readonly NewPart[],
+  parts: readonly NpyPart[],
   lossSum?: number,
 ): Promise<void> {
   const record = signed({
     run: idOf(plan),
     shard: shardName(step, index),
-    parts: parts.map(({ path, bytes }) => ({ path, byteLength: bytes.length, sha256: hashOf(bytes) })),
+    parts: parts.map((part) => part.written()),
     ...(lossSum === undefined ? {} : { lossSum: String(lossSum) }),
   });
   const path = runFiles.record(plan.out, step, index);
@@ -137,7 +138,7 @@ async function putShard(
       );
     }
   }
-  for (const part of parts) await store.putOnce(part.path, part.bytes);
+  for (const part of parts) await part.put();
 }
 
 /** The numbers of a part, after its hash is verified. */
@@ -157,8 +158,9 @@ async function readChecked(
   return decodeNpy(bytes, path);
 }
 
-function statisticsPart(path: string, values: Float64Array, columns: number): NewPart {
-  const file = npyFile(path, [values.length / columns, columns], 'float64');
-  file.append(values);
-  return { path, bytes: file.bytes() };
+/** In memory, because a merge has a part for each block of rows, and a process can have only so many open files. */
+async function statisticsPart(store: Store, path: string, values: Float64Array, columns: number): Promise<NpyPart> {
+  const part = await createNpy(store, path, [values.length / columns, columns], 'float64', true);
+  await part.append(values);
+  return part;
 }

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { utimesSync } from 'node:fs';
+import { rmSync, utimesSync } from 'node:fs';
 import { cpu } from '@softgrad/backend-cpu';
 import { type Backend, isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
@@ -219,11 +219,26 @@ describe('a shard', () => {
     const plan = await work.plan({ operation: 'softmax', shardBytes: 32 });
     const own = await cpu.open();
     const read = async (buffer: unknown) => (await own.read(buffer as never)).slice(1);
-    const { backend } = await changed({ read });
+    const { backend } = await changed({ read, view: undefined });
     await putPlan(work.store, plan);
     await checkPins(work.store, plan, own);
     await expect(runStep(work.store, plan, backend, 'apply', 0)).rejects.toThrow('7 numbers computed for shape (2, 4)');
-    expect(await work.store.list('out/softmax')).toEqual([]);
+    expect([await work.store.list('out/softmax'), work.temporaries()]).toEqual([[], []]);
+  });
+
+  test('has the same bits if the memory of the backend is not accessible', async () => {
+    using work = written();
+    work.write('labels.npy', [3], Int32Array.of(0, 1, 2), '<i4');
+    for (const files of [{ operation: 'softmax' }, { operation: 'cross-entropy', target: ['labels.npy'] }] as const) {
+      const hashes: unknown[] = [];
+      for (const replaced of [{}, { view: undefined }]) {
+        const plan = await work.plan({ ...files, out: files.operation });
+        await runStep(work.store, plan, (await changed(replaced)).backend, 'apply', 0);
+        hashes.push(work.hashes(plan.out));
+        rmSync(work.path(plan.out), { recursive: true });
+      }
+      expect(hashes[1]).toEqual(hashes[0]);
+    }
   });
 
   test('of a loss without its gradient computes no gradient', async () => {

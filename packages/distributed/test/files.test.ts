@@ -1,9 +1,11 @@
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { cpu } from '@softgrad/backend-cpu';
 import { type Backend, type HostArray, isSoftgradError } from '@softgrad/core';
+import type { NpyDescr } from '@softgrad/formats';
 import { describe, expect, test } from 'vitest';
 import { blockReader } from '../src/block.js';
-import { npyFile } from '../src/encode.js';
+import { createNpy } from '../src/encode.js';
+import { hashOf } from '../src/hash.js';
 import {
   folderStore,
   idOf,
@@ -20,6 +22,7 @@ import { checkPins, fingerprint } from '../src/pins.js';
 import { partsOf, putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
 import * as s3 from '../src/s3/index.js';
 import { runStep } from '../src/step.js';
+import { getWhole } from '../src/store.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
 /** The code and the message of the error of a promise. */
@@ -41,7 +44,9 @@ function recording(store: Store): { readonly store: Store; readonly calls: strin
       calls.push(`${name} ${given[0]}`);
       return method(...given);
     };
-  return { calls, store: { ...store, get: note('get', store.get), stat: note('stat', store.stat) } };
+  const { get, stat, getInto } = store;
+  const own = { get: note('get', get), stat: note('stat', stat), ...(getInto && { getInto: note('into', getInto) }) };
+  return { calls, store: { ...store, ...own } };
 }
 
 const write = (work: Workspace, path: string, value: unknown) => writeFileSync(work.path(path), JSON.stringify(value));
@@ -77,7 +82,11 @@ describe('the block of an array', () => {
         for (let left = 0; left < columns; left++) {
           for (let right = left + 1; right <= columns; right++) {
             const block = await reader.read({ rows: [top, bottom], columns: [left, right] });
-            expect(block, `${top}:${bottom}, ${left}:${right}`).toEqual(part([top, left], [bottom, right]));
+            const place = `${top}:${bottom}, ${left}:${right}`;
+            expect(block, place).toEqual(part([top, left], [bottom, right]));
+            const out = new Float64Array(block.length);
+            await reader.readInto({ rows: [top, bottom], columns: [left, right] }, out);
+            expect(out, place).toEqual(block);
           }
         }
       }
@@ -100,6 +109,21 @@ describe('the block of an array', () => {
     expect(await count({ rows: [1, 2], columns: [2, 4] })).toEqual(['get rows-0']);
     expect(await count({ rows: [0, 2], columns: [2, 4] })).toEqual(['get rows-0', 'get rows-0']);
     expect(await count({ rows: [3, 4], columns: [0, 4] })).toEqual(['get rows-2']);
+    const { getInto: _, ...without } = work.store;
+    for (const [own, expected] of [
+      [store, ['into rows-0', 'into rows-0', 'get rows-0', 'get rows-1']],
+      [without, []],
+    ] as const) {
+      const into = blockReader(own, inputs.logits);
+      const out = new Float64Array(12);
+      await into.read({ rows: [0, 4], columns: [0, 4] });
+      calls.length = 0;
+      await into.readInto({ rows: [0, 2], columns: [0, 4] }, out.subarray(0, 8));
+      await into.readInto({ rows: [1, 2], columns: [2, 4] }, out.subarray(8, 10));
+      await into.readInto({ rows: [1, 3], columns: [3, 4] }, out.subarray(10));
+      expect(out).toEqual(Float64Array.from([...values.subarray(0, 8), values[6], values[7], values[7], values[11]]));
+      expect(calls.map((call) => call.replace('.npy', ''))).toEqual(expected);
+    }
   });
 
   test('is refused if its file is missing, or has another size or time than in the plan', async () => {
@@ -176,23 +200,43 @@ describe('the results of a run', () => {
   });
 });
 
-describe('a .npy file that is filled piece by piece', () => {
-  test.each(['float16', 'float32', 'float64'] as const)('has the bytes of one that is written at once: %s', (dtype) => {
+describe('a .npy file that is written piece by piece', () => {
+  test.each([
+    ['float16', false],
+    ['float32', false],
+    ['float64', true],
+  ] as const)('has the bytes and the hash of one that is written at once: %s', async (dtype, whole) => {
+    using work = workspace();
     const values = dtype === 'float64' ? noise(12) : Float32Array.from(noise(12));
-    const file = npyFile('a.npy', [3, 4], dtype);
-    for (const [from, to] of [
-      [0, 4],
-      [4, 4],
-      [4, 5],
-      [5, 12],
-    ] as const)
-      file.append(values.subarray(from, to));
-    const whole = npyFile('a.npy', [3, 4], dtype);
-    whole.append(values);
-    expect(file.bytes()).toEqual(whole.bytes());
-    const short = npyFile('a.npy', [3, 4], dtype);
-    short.append(values.subarray(0, 8));
-    expect(() => short.bytes()).toThrow('a.npy: 8 numbers computed for shape (3, 4)');
+    const file = await createNpy(work.store, 'out/a.npy', [3, 4], dtype, whole);
+    const cuts = [0, 4, 4, 5, 12];
+    const piece = values.slice();
+    for (const [k, to] of cuts.slice(1).entries()) {
+      piece.set(values.subarray(cuts[k], to));
+      await file.append(piece.subarray(0, to - cuts[k]));
+      // What was appended may change.
+      piece.fill(-1);
+    }
+    expect(await work.store.list('out')).toEqual([]);
+    const written = file.written();
+    expect(await file.put()).toBe(true);
+    await file.close();
+    const descr = `<f${Number(dtype.slice(5)) / 8}` as NpyDescr;
+    work.write('whole.npy', [3, 4], values, descr);
+    const expected = await getWhole(work.store, 'whole.npy');
+    expect(await getWhole(work.store, 'out/a.npy')).toEqual(expected);
+    expect(written).toEqual({ path: 'out/a.npy', byteLength: expected.length, sha256: hashOf(expected) });
+    expect(readdirSync(work.path('out'))).toEqual(['a.npy']);
+  });
+
+  test('is not stored before it is put, nor with other numbers than its shape has', async () => {
+    using work = workspace();
+    const short = await createNpy(work.store, 'out/a.npy', [3, 4], 'float32');
+    await short.append(new Float32Array(8));
+    expect(() => short.written()).toThrow('out/a.npy: 8 numbers computed for shape (3, 4)');
+    expect(readdirSync(work.path('out'))).toHaveLength(1);
+    await short.close();
+    expect(readdirSync(work.path('out'))).toEqual([]);
   });
 });
 

@@ -407,17 +407,24 @@ describe('a full disk', () => {
       await handle.close();
       return { prototype: Object.getPrototypeOf(handle) as FileHandle };
     });
-    let puts = 0;
-    const whole = prototype.writeFile;
-    const full = vi.spyOn(prototype, 'writeFile').mockImplementation(async function (this: FileHandle, data, options) {
-      if (++puts !== 6) return whole.call(this, data, options);
-      await whole.call(this, new Uint8Array(3));
-      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-    });
+    let writes = 0;
+    const write = prototype.write as (data: Uint8Array, from: number, length: number) => Promise<unknown>;
+    const full = vi.spyOn(prototype, 'write').mockImplementation(async function (
+      this: FileHandle,
+      data: Uint8Array,
+      from: number,
+      length: number,
+    ) {
+      // The plan, the pins, and the header, the numbers and the record of the first shard; then the header and the numbers of the second.
+      writes++;
+      if (writes === 8) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      return write.call(this, data, from, writes === 7 ? 3 : length);
+    } as never);
     await expect(work.compute(plan)).rejects.toThrow(
       'out/softmax/part-000001.npy: cannot be written: no space left on the device',
     );
     full.mockRestore();
+    expect(writes).toBe(8);
     expect(readdirSync(work.path('out/softmax'))).toEqual(['part-000000.npy']);
     await work.compute(plan);
     expect(work.hashes()).toEqual(expected);

@@ -32,6 +32,9 @@ describe('a folder as a store', () => {
     expect(text(await work.store.get('x', 3, 4))).toBe('3456');
     expect(text(await work.store.get('x', 8, 4))).toBe('89');
     await expect(work.store.get('y', 0, 1)).rejects.toThrow('y: cannot be read: no such file or directory');
+    const into = bytes('abcd');
+    expect(await work.store.getInto?.('x', 8, into.subarray(1))).toBe(2);
+    expect(text(into)).toBe('a89d');
   });
 
   test('lists the objects below a folder in order, without unfinished ones', async () => {
@@ -85,7 +88,7 @@ describe('a folder as a store', () => {
       await action.catch(() => {});
       return readdirSync('/dev/fd').length - before;
     };
-    const failing = (method: 'read' | 'sync' | 'writeFile', after = 0) => {
+    const failing = (method: 'read' | 'sync' | 'write', after = 0) => {
       let calls = 0;
       const own = prototype[method] as (...given: unknown[]) => Promise<unknown>;
       return vi.spyOn(prototype, method).mockImplementation(function (this: FileHandle, ...given: unknown[]) {
@@ -97,7 +100,7 @@ describe('a folder as a store', () => {
     expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
     // The second sync is that of the folder.
     for (const [method, after] of [
-      ['writeFile', 0],
+      ['write', 0],
       ['sync', 0],
       ['sync', 1],
     ] as const) {

@@ -9,7 +9,7 @@ export { npzBytes, npzRows } from './npz.js';
 export { type FileSource, knownEndings, type OpenOptions, openRows } from './open.js';
 export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
-export type { ReadAt } from './read-at.js';
+export type { ReadAt, ReadInto } from './read-at.js';
 export { arrayRows, type OnShare, type RowReader, readAll } from './row-reader.js';
 export { safetensorsRows } from './safetensors.js';
 export { parseText } from './text.js';

@@ -2,9 +2,17 @@ import type { DType } from '@softgrad/core';
 import { type FileArray, formatShape } from './array.js';
 import { numberToHalf } from './half.js';
 import { parseHeader } from './npy-header.js';
-import type { ReadAt } from './read-at.js';
+import type { ReadAt, ReadInto } from './read-at.js';
 import type { RowReader } from './row-reader.js';
-import { type Element, isLittleEndian, storedElements, storedRows, swapBytes } from './stored.js';
+import {
+  type Element,
+  isLittleEndian,
+  isStoredAs,
+  storedElements,
+  storedElementsInto,
+  storedRows,
+  swapBytes,
+} from './stored.js';
 
 /**
  * Reads an array in NumPy's .npy format, whole or row by row: versions 1 to 3, C and Fortran order, little and big
@@ -33,14 +41,21 @@ export interface NpyArray {
    * @throws ERR_VALUE if the file has become shorter
    */
   elements(start: number, count: number): Promise<FileArray['data']>;
+  /**
+   * Elements from `start` into an array, which they fill, rounded to its dtype. If the file has that dtype, they are not copied on the way.
+   *
+   * @throws as `elements`
+   */
+  elementsInto(start: number, out: Float32Array | Float64Array): Promise<void>;
 }
 
 /**
  * Opens an array in NumPy's .npy format, of which any part can be read.
  *
+ * @param readInto reads the same file for `elementsInto`; without it, bytes are read by `read` and copied
  * @throws as `npyRows`
  */
-export async function npyArray(read: ReadAt, byteLength: number, name: string): Promise<NpyArray> {
+export async function npyArray(read: ReadAt, byteLength: number, name: string, readInto?: ReadInto): Promise<NpyArray> {
   const array = await parseHeader(read, byteLength, name);
   const { shape, fortranOrder, element } = array;
   return {
@@ -49,6 +64,10 @@ export async function npyArray(read: ReadAt, byteLength: number, name: string): 
     elementBytes: element.bytes,
     dtype: dtypes[element.code],
     elements: (start, count) => storedElements(read, array, start, count, name),
+    async elementsInto(start, out) {
+      if (readInto && isStoredAs(element, out)) await storedElementsInto(readInto, array, start, out, name);
+      else out.set(await storedElements(read, array, start, out.length, name));
+    },
   };
 }
 

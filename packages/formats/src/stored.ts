@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatPosition, sizeOf } from './array.js';
 import { bfloat16ToNumber, halfToNumber } from './half.js';
-import type { ReadAt } from './read-at.js';
+import type { ReadAt, ReadInto } from './read-at.js';
 import type { RowReader } from './row-reader.js';
 
 /** How a number is stored: NumPy's name of its type, or bf for bfloat16. */
@@ -54,19 +54,44 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
 /** Reads `count` elements from element `start` of the flat array in the order of the file. @throws ERR_VALUE if the file ends before */
 export async function storedElements(
   read: ReadAt,
-  { element, dataOffset }: StoredArray,
+  array: StoredArray,
   start: number,
   count: number,
   name: string,
 ): Promise<FileArray['data']> {
+  const { element, dataOffset } = array;
   const bytes = await read(dataOffset + start * element.bytes, count * element.bytes);
-  if (bytes.length !== count * element.bytes) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${name}: truncated: elements ${start} to ${start + count - 1} take ${count * element.bytes} bytes, but only ${bytes.length} could be read`,
-    );
-  }
+  checkComplete(bytes.length, array, start, count, name);
   return decode(bytes, element, name, [count], start);
+}
+
+/** Reads the elements that fill `out`, which has them as the file does. @throws as `storedElements` */
+export async function storedElementsInto(
+  read: ReadInto,
+  array: StoredArray,
+  start: number,
+  out: Float32Array | Float64Array,
+  name: string,
+): Promise<void> {
+  const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+  const length = await read(array.dataOffset + start * array.element.bytes, bytes);
+  checkComplete(length, array, start, out.length, name);
+}
+
+/** Whether the bytes of an element are the same in a file and in a typed array. */
+export function isStoredAs(
+  { code, littleEndian }: Element,
+  { BYTES_PER_ELEMENT }: Float32Array | Float64Array,
+): boolean {
+  return code === `f${BYTES_PER_ELEMENT}` && littleEndian === isLittleEndian;
+}
+
+function checkComplete(length: number, { element }: StoredArray, start: number, count: number, name: string): void {
+  if (length === count * element.bytes) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: truncated: elements ${start} to ${start + count - 1} take ${count * element.bytes} bytes, but only ${length} could be read`,
+  );
 }
 
 /** The bytes of rows `start … start + count − 1` of an array in Fortran order, rearranged in C order. */

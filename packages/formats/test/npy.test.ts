@@ -463,6 +463,63 @@ describe('npyArray', () => {
       message: 'x.npy: truncated: elements 10 to 11 take 8 bytes, but only 4 could be read',
     });
   });
+
+  /** The file with its descr replaced, opened to be read directly, and the calls of either way to read it. */
+  async function openDirectly(file = bytes, size = file.length) {
+    const calls: string[] = [];
+    const array = await npyArray(
+      async (position, length) => {
+        calls.push('read');
+        return file.slice(position, position + length);
+      },
+      file.length,
+      'x.npy',
+      async (position, into) => {
+        calls.push('into');
+        const found = file.subarray(position, Math.min(size, position + into.length));
+        into.set(found);
+        return found.length;
+      },
+    );
+    calls.length = 0;
+    return { array, calls };
+  }
+
+  test('reads elements into an array: directly if the file has them as the array does, otherwise rounded', async () => {
+    const { array, calls } = await openDirectly();
+    const single = new Float32Array(5).fill(-1);
+    await array.elementsInto(5, single.subarray(1, 4));
+    expect([single, calls]).toEqual([Float32Array.of(-1, 5, 6, 7, -1), ['into']]);
+    const double = new Float64Array(3);
+    await array.elementsInto(5, double);
+    expect([double, calls]).toEqual([Float64Array.of(5, 6, 7), ['into', 'read']]);
+    const swapped = bytes.slice();
+    swapped[bytes.indexOf('<'.charCodeAt(0))] = '>'.charCodeAt(0);
+    const other = await openDirectly(swapped);
+    await other.array.elementsInto(1, single);
+    expect(single).toEqual(await other.array.elements(1, 5));
+    expect(other.calls).toEqual(['read', 'read']);
+    const wide = new Uint8Array([...npyHeader('<f8', [2]), ...npyElements(Float64Array.of(1 / 3, 2), '<f8')]);
+    const doubles = await openDirectly(wide);
+    await doubles.array.elementsInto(0, single.subarray(0, 2));
+    await doubles.array.elementsInto(0, double.subarray(0, 2));
+    expect([[...single.subarray(0, 2)], [...double], doubles.calls]).toEqual([
+      [Math.fround(1 / 3), 2],
+      [1 / 3, 2, 7],
+      ['read', 'into'],
+    ]);
+    const copying = await open();
+    await copying.elementsInto(10, single.subarray(0, 2));
+    expect(single.subarray(0, 2)).toEqual(Float32Array.of(10, 11));
+  });
+
+  test('reports which elements are missing from an array that is filled directly', async () => {
+    const { array } = await openDirectly(bytes, bytes.length - 4);
+    await expect(array.elementsInto(10, new Float32Array(2))).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: 'x.npy: truncated: elements 10 to 11 take 8 bytes, but only 4 could be read',
+    });
+  });
 });
 
 test('half precision is written as its bits', () => {
