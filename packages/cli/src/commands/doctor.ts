@@ -114,7 +114,8 @@ axis are the same to it.`,
           throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
         }
         const question = { ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex };
-        const progress = startLateProgress('comparing', 1, session);
+        const bytes = 8 * Object.values(arrays).reduce((sum, { data }) => sum + data.length, 0);
+        const progress = startLateProgress('comparing', 1, session, bytes);
         let diagnosis: Diagnosis;
         try {
           diagnosis = naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
