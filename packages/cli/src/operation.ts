@@ -2,7 +2,6 @@ import {
   type Backend,
   byteSize,
   type FloatDType,
-  isSoftgradError,
   type MaskInput,
   SoftgradError,
   type Tensor,
@@ -15,13 +14,14 @@ import {
   formatShape,
   halfToNumber,
   numberToHalf,
+  placeOf,
   type RowReader,
   readAll,
   sizeOf,
 } from '@softgrad/formats';
 import { checkDType, openBackend } from './backend.js';
 import type { Context, Session } from './context.js';
-import { openArray } from './files/open.js';
+import { openArray, openOperand } from './files/open.js';
 import { openWriter, outputFormat, type RowWriter } from './files/write.js';
 import type { FileOptions, OperationOptions } from './options.js';
 import { startLateProgress } from './progress.js';
@@ -124,7 +124,7 @@ async function nextChunk(
   if (chunks === null) return null;
   const [first, ...others] = chunks;
   const mask = others.pop();
-  return { operands: [first, ...others], mask: toMask(mask, rows.name) };
+  return { operands: [first, ...others], mask: mask ? toMask(mask) : null };
 }
 
 /** How much of the time for a chunk goes by until it is written. */
@@ -204,9 +204,7 @@ export async function withReaders(
   }
   const open = async ({ label, file }: OperandFile) => {
     const table = { header: options.header, headerAdvice, booleans: label === '--mask' };
-    return openArray(file, session, table).catch((error: unknown) => {
-      throw label === 'INPUT' ? error : nameOption(label, error);
-    });
+    return label === 'INPUT' ? openArray(file, session, table) : openOperand(label, file, session, table);
   };
   const [input, ...others] = operands;
   const readers: [RowReader, ...RowReader[]] = [await open(input)];
@@ -221,11 +219,6 @@ export async function withReaders(
   } finally {
     for (const reader of readers) await reader.close();
   }
-}
-
-/** An error about the file of an option, which its message names too. */
-function nameOption(label: string, error: unknown): unknown {
-  return isSoftgradError(error) ? new SoftgradError(error.code, `${label} ${error.message}`, { cause: error }) : error;
 }
 
 /** For messages about the first line of a table. */
@@ -250,26 +243,46 @@ async function openMask(
   session: Session,
 ): Promise<OpenMask> {
   if (!reader) return { rows: null, whole: null };
+  const booleans = booleanRows(reader);
   // The number of rows of a table is known only at its end, and a single row applies to all.
   const known =
-    reader.shape[0] === null ? arrayRows(await readWatched(reader, maskAdvice, session), reader.name) : reader;
+    reader.shape[0] === null ? arrayRows(await readWatched(booleans, maskAdvice, session), reader.name) : booleans;
   checkBroadcasts(known, input);
   const alike = known.shape.length === input.shape.length && known.shape[0] !== 1;
   if (alike && axis !== 0) return { rows: known, whole: null };
-  return { rows: null, whole: toMask(await readWatched(known, maskAdvice, session), known.name) };
+  return { rows: null, whole: toMask(await readWatched(known, maskAdvice, session)) };
 }
 
 const maskAdvice = 'a mask as a .npy is read row by row';
 
-/** @throws ERR_VALUE for an entry that is neither true nor false */
-export function toMask(array: FileArray | undefined, name: string): MaskInput {
-  const { data, shape } = array ?? { data: [], shape: [0] };
-  const wrong = data.find((value) => value !== 0 && value !== 1);
-  if (wrong === undefined) return { data: Uint8Array.from(data), shape };
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `--mask ${name}: ${wrong} is not a boolean; expected true or 1 to keep an entry, false or 0 to mask it`,
-  );
+/** The rows of a mask. @throws ERR_VALUE naming the place of an entry that is neither true nor false, as soon as it is read */
+export function booleanRows(reader: RowReader): RowReader {
+  let row = 0;
+  return {
+    ...reader,
+    async next(count) {
+      const chunk = await reader.next(count);
+      if (chunk === null) return null;
+      const { data, shape } = chunk;
+      const wrong = data.findIndex((value) => value !== 0 && value !== 1);
+      if (wrong >= 0) {
+        const place = placeOf(reader, row * sizeOf(shape.slice(1)) + wrong, [
+          Number.MAX_SAFE_INTEGER,
+          ...shape.slice(1),
+        ]);
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `--mask ${reader.name}: ${place} is ${data[wrong]}, not a boolean; expected true or 1 to keep an entry, false or 0 to mask it`,
+        );
+      }
+      row += shape[0] ?? 1;
+      return chunk;
+    },
+  };
+}
+
+export function toMask({ data, shape }: FileArray): MaskInput {
+  return { data: Uint8Array.from(data), shape };
 }
 
 /** By NumPy's broadcasting rule, as far as shapes are known before reading. */

@@ -12,12 +12,9 @@ import { doctorCommand } from './commands/doctor.js';
 import { hvpCommand } from './commands/hvp.js';
 import { jacobianCommand } from './commands/jacobian.js';
 import { jvpCommand } from './commands/jvp.js';
-import { logSoftmaxCommand } from './commands/log-softmax.js';
-import { logSumExpCommand } from './commands/log-sum-exp.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
-import { sigmoidCommand } from './commands/sigmoid.js';
-import { softmaxCommand } from './commands/softmax.js';
+import { valueCommands } from './commands/values.js';
 import { vjpCommand } from './commands/vjp.js';
 import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
@@ -62,10 +59,7 @@ Examples:
   $ softgrad help vjp`,
     );
   const commands = [
-    softmaxCommand(session),
-    logSoftmaxCommand(session),
-    logSumExpCommand(session),
-    sigmoidCommand(session),
+    ...valueCommands(session),
     jacobianCommand(session),
     vjpCommand(session),
     jvpCommand(session),

@@ -251,6 +251,22 @@ describe('the options of the library', () => {
     expect(stdout).toBe('log-sum-exp 0.693147\n');
   });
 
+  test('softmin is softmax of the negated logits with the same options, and relu takes any shape', async () => {
+    const negated = folder.write('negated.csv', csv(x.map((row) => row.map((value) => -value))));
+    const mask = folder.write(
+      'softmin-mask.csv',
+      csv(x.map((row, n) => row.map((_, i) => ((n + i) % 3 === 0 ? 0 : 1)))),
+    );
+    for (const options of [[], ['--axis', '0'], ['--temperature', '0.5'], ['--mask', mask], ['--dtype', 'float32']]) {
+      expect(await run('softmin', rows, ...options)).toBe(await run('softmax', negated, ...options));
+    }
+    const rectified = x.map((row) => row.map((value) => Math.max(value - 0.34, 0)));
+    const shifted = folder.write('shifted.csv', csv(x.map((row) => row.map((value) => value - 0.34))));
+    expect(JSON.parse(await run('relu', shifted))).toEqual(rectified);
+    expect(await run('relu', folder.write('minus-one.json', '-1'))).toBe('0\n');
+    expect(await run('relu', '0,2')).toBe('[0,2]\n');
+  });
+
   test('results are rounded to float16, in every format, if the engine computes in float32', async () => {
     const halves = softmax(x).map((row) => row.map(toHalf));
     const args = ['softmax', rows, '--dtype', 'float16'];

@@ -8,6 +8,7 @@ afterAll(folder.remove);
 
 const good = folder.write('good.csv', csv(signal));
 const short = folder.write('short.csv', csv(signal.slice(0, 3)));
+const shortMask = folder.write('short-mask.csv', '1,0,1\n'.repeat(3));
 const wide = folder.write('wide.json', '[[1, 2, 3, 4]]');
 mkdirSync(folder.at('folder.npy'));
 folder.write('ragged.csv', '1,2\n3\n');
@@ -134,18 +135,18 @@ describe('errors are one line on standard error with exit code 2, and an existin
     ],
     [
       'a mask of fewer rows',
-      ['softmax', good, '--mask', short],
-      /short\.csv: fewer rows than .*good\.csv; expected the same/,
+      ['softmax', good, '--mask', shortMask],
+      /short-mask\.csv: fewer rows than .*good\.csv; expected the same/,
     ],
     [
       'a mask of fewer rows, all of which are taken at once',
-      ['cross-entropy', good, '--target', '0,1,2,0', '--mask', short],
-      /^softgrad: --mask .*short\.csv: shape \(3, 3\); expected a shape that broadcasts to \(4, 3\)/,
+      ['cross-entropy', good, '--target', '0,1,2,0', '--mask', shortMask],
+      /^softgrad: --mask .*short-mask\.csv: shape \(3, 3\); expected a shape that broadcasts to \(4, 3\)/,
     ],
     [
       'a mask that is none',
       ['vjp', good, '--upstream', good, '--mask', good],
-      /^softgrad: --mask .*good\.csv: 0\.339.* is not a boolean; expected true or 1 to keep an entry/,
+      /^softgrad: --mask .*good\.csv: line 1, column 1 is 0\.339\d+, not a boolean; expected true or 1 to keep an entry/,
     ],
     [
       'weights of another number',
@@ -231,7 +232,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a target probability that is NaN',
       ['cross-entropy', good, '--target', 'nan-target.csv'],
-      /^softgrad: --target nan-target\.csv: \[0, 1\] is NaN; expected a probability/,
+      /^softgrad: --target nan-target\.csv: line 1, column 2 is NaN; expected a probability/,
     ],
     [
       'a target that cannot be opened',
@@ -293,7 +294,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['jacobian', widest],
       /widest\.npy: its Jacobian of shape \(1, 1000000, 1000000\) takes 4 TB in float32, .* `softgrad vjp` multiplies by it/,
     ],
-    ['an unknown command', ['softmix', good], /^softgrad: unknown command 'softmix'; did you mean softmax\?\n$/],
+    [
+      'an unknown command',
+      ['softmix', good],
+      /^softgrad: unknown command 'softmix'; did you mean one of softmax, softmin\?\n$/,
+    ],
     [
       'help on an unknown command',
       ['help', 'sofmax'],
@@ -399,6 +404,93 @@ describe('an output that cannot be written is an error before anything is printe
       `jacobian.${ending}: .${ending} holds at most two dimensions, but the result has 3; expected .npy, .npz or .json\n`,
     );
     expect(status).toBe(2);
+  });
+});
+
+describe('a wrong cell is named by its option, file, line and column', () => {
+  const lines = ['0,0,0', '0,1,0', '1,0,0'];
+  const x = folder.write('x.csv', `a,b,c\n${lines.join('\n')}\n`);
+  /** Three rows after a header and a comment, with this cell in the second column of the second row, or of the third line of a list. */
+  const table = (cell: string) => `a,b,c\n# words\n1,0,0\n0,${cell},0\n\n0,0,1\n`;
+  const listed = (cell: string) => `a\n# words\n0\n${cell}\n\n1\n`;
+  const text = (content: string) => content.replaceAll(',', ' ').replace('a b c\n', '');
+  const rows: Readonly<Record<string, readonly string[]>> = {
+    '--mask': ['softmax', x],
+    '--upstream': ['vjp', x],
+    '--tangent': ['hvp', x, '--upstream', x],
+    '--target': ['cross-entropy', x],
+  };
+  const doctor = ['doctor', '--logits', x];
+  const grad = ['--grad', x];
+
+  test.each<[string, string, readonly string[], string, RegExp, string]>([
+    ...Object.entries(rows).map(([option, args]): [string, string, readonly string[], string, RegExp, string] => [
+      option,
+      'oops',
+      args,
+      'table',
+      /"oops"; expected a number$/,
+      '4, column 2',
+    ]),
+    [
+      '--weight',
+      'oops',
+      ['cross-entropy', x, '--target', '0,1,2'],
+      'list',
+      /"oops"; expected a number$/,
+      '4, column 1',
+    ],
+    ['--mask', '0.5', ['softmax', x], 'table', /0\.5, not a boolean; expected true or 1 /, '4, column 2'],
+    ['--mask', '2', ['softmax', x, '--axis', '0'], 'table', /2, not a boolean; expected true or 1 /, '4, column 2'],
+    ['--mask', '-1', ['cross-entropy', x, '--target', '0,1,2'], 'table', /-1, not a boolean; /, '4, column 2'],
+    ['--target', 'nan', ['cross-entropy', x], 'table', /NaN; expected a probability$/, '4, column 2'],
+    ['--target', '3', ['cross-entropy', x], 'list', /3; expected a class index from 0 to 2/, '4, column 1'],
+    [
+      '--weight',
+      'inf',
+      ['cross-entropy', x, '--target', '0,1,2'],
+      'list',
+      /Infinity; expected a finite/,
+      '4, column 1',
+    ],
+    ['--upstream', 'oops', ['demo', x], 'table', /"oops"; expected a number$/, '4, column 2'],
+    ['--logits', 'nan', ['doctor', ...grad], 'table', /NaN; expected a finite number or -Infinity/, '4, column 2'],
+    ['--grad', 'oops', doctor, 'table', /"oops"; expected a number/, '4, column 2'],
+    ['--upstream', 'inf', [...doctor, ...grad], 'table', /Infinity; expected a finite number/, '4, column 2'],
+    ['--target', '-0.5', [...doctor, ...grad], 'table', /-0\.5; expected a probability/, '4, column 2'],
+    ['--target', '3', [...doctor, ...grad], 'list', /3; expected a class index from 0 to 2/, '4, column 1'],
+    ['--mask', '0.5', [...doctor, ...grad], 'table', /0\.5; expected true or 1 /, '4, column 2'],
+    [
+      '--weight',
+      '-1',
+      [...doctor, ...grad, '--target', '0,1,2'],
+      'list',
+      /-1; expected a finite number/,
+      '4, column 1',
+    ],
+  ])('%s with %s: %j', async (option, cell, args, kind, message, place) => {
+    const content = kind === 'table' ? table(cell) : listed(cell);
+    for (const [file, header] of [
+      ['cell.csv', 1],
+      ['cell.txt', kind === 'table' ? 0 : 1],
+    ] as const) {
+      folder.write(file, file.endsWith('.txt') ? text(content) : content);
+      const backend = args[0] === 'doctor' ? [] : ['--backend', 'cpu'];
+      const { status, stdout, stderr } = await folder.softgrad([...args, option, file, ...backend]);
+      const line = file === 'cell.csv' || header === 1 ? place : place.replace('4', '3');
+      expect(stderr.startsWith(`softgrad: ${option} ${file}: line ${line} is `), stderr).toBe(true);
+      expect(stderr.trimEnd()).toMatch(message);
+      expect([status, stdout]).toEqual([2, '']);
+    }
+  });
+
+  test('also in the rows of a mask that are read last', async () => {
+    const entries = new Array(40).fill([1, 1, 1]);
+    const mask = folder.writeNpy('late.npy', [...entries, [1, 7, 1]]);
+    const logits = folder.writeNpy('many.npy', [...entries, [1, 1, 1]]);
+    const args = ['softmax', logits, '--mask', mask, '--backend', 'cpu', '--out', folder.at('late.json')];
+    const { stderr } = await softgrad(args, { limits: { chunk: 100 } });
+    expect(stderr).toContain('late.npy: [40, 1] is 7, not a boolean');
   });
 });
 

@@ -61,9 +61,11 @@ test.each(blocks.map((block) => [block[0], examples(block)] as const))(
 
 const commands = [
   'softmax',
+  'softmin',
   'log-softmax',
   'log-sum-exp',
   'sigmoid',
+  'relu',
   'jacobian',
   'vjp',
   'jvp',

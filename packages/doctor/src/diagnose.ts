@@ -109,6 +109,10 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   });
 }
 
+/** The shares of the time after which the search has ended, and after which the evidence is known. */
+const searchShare = 0.9;
+const evidenceShare = 0.95;
+
 /** Above this many numbers, the largest value of an expression is not computed, to save time. */
 const affordable = 1e7;
 
@@ -143,7 +147,7 @@ function ofNumbers(
   input: DiagnoseInput,
   onProgress: DiagnoseOptions['onProgress'],
 ): Diagnosis {
-  const found = search(problem, readings, onProgress);
+  const found = search(problem, readings, onProgress && ((share) => onProgress(searchShare * share)));
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
   }
@@ -161,6 +165,7 @@ function ofNumbers(
     underflowedRows: underflowed,
   };
   const matches = found.matches.map(summaryOf);
+  onProgress?.(evidenceShare);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
   onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);

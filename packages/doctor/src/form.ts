@@ -105,6 +105,15 @@ export function byIndex(values: Numbers): (k: number) => number {
   return typeof values === 'function' ? values : (k) => at(values, k);
 }
 
+/** Values that are computed when the first of them is asked for: of many candidates, few are compared whole. */
+export function onFirstUse(compute: () => Numbers): (k: number) => number {
+  let valueAt: ((k: number) => number) | undefined;
+  return (k) => {
+    valueAt ??= byIndex(compute());
+    return valueAt(k);
+  };
+}
+
 /** A candidate without cancellation: its terms are as large as its values. */
 export function candidate(formula: string, values: Numbers): Candidate {
   const valueAt = byIndex(values);

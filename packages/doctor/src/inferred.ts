@@ -9,10 +9,18 @@ import { smooth } from './target.js';
 
 /**
  * Correct gradients of losses with options that the caller did not pass: label smoothing, weighted rows, a mask. Their
- * parameters are fitted to the numbers, so they are candidates only if there are many more numbers than parameters.
+ * parameters are fitted to the numbers, so they are candidates only if there are many more numbers than parameters. Calls `onFit` after
+ * each of these options.
  */
-export function* inferredRights(problem: Problem, data: Float64Array): Generator<Candidate> {
-  for (const fitted of [smoothedLosses, weightedRows, maskedEntries]) yield* fitted(problem, data);
+export function* inferredRights(
+  problem: Problem,
+  data: Float64Array,
+  onFit: () => void = () => {},
+): Generator<Candidate> {
+  for (const fitted of [smoothedLosses, weightedRows, maskedEntries]) {
+    yield* fitted(problem, data);
+    onFit();
+  }
 }
 
 /** The least number of degrees of freedom that must remain after fitting. */

@@ -24,7 +24,7 @@ import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded, isTellingSum } from './row-sum.js';
-import { type RowSample, sampleOfRows } from './sample.js';
+import { sampleOfRows } from './sample.js';
 
 /** An explanation with its distance from the given numbers. */
 export interface Match {
@@ -177,7 +177,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   if (within) return withPrecision({ matches: [within], others: plain.filter(({ id }) => id !== right.id) });
   for (const [level, noise] of coarse.entries()) {
     // With the tolerance for rounding after every operation, a fitted factor would match too much.
-    const scaled = level === 0 ? byFactor(problem, given, noise) : null;
+    const scaled = level === 0 ? byFactor(problem, given, noise, onFit) : null;
     onFit();
     const only = scaled ?? byInference(problem, given, noise, onFit);
     if (only) return withPrecision({ matches: [only], others: plain });
@@ -232,7 +232,7 @@ function fittingExactly(
     const rightFits = found.matches.some(({ id }) => id === right.id);
     const asNoise = isNoise(found);
     if (fitted && noise === finest && !rightFits && (asNoise || found.matches.length === 0)) {
-      const scaled = byFactor(problem, given, noise);
+      const scaled = byFactor(problem, given, noise, onFit);
       onFit();
       const only = scaled ?? byInference(problem, given, noise, onFit) ?? byPattern(problem, given);
       if (only) return { matches: [only], others: plain };
@@ -290,46 +290,41 @@ function rank(
   levels: readonly Noise[],
   onProgress: DiagnoseOptions['onProgress'],
 ): Match[][] {
-  const ranked = levels.map((): Match[] => []);
-  const own = readings.find(({ kind }) => kind === 'gradient');
-  const sample = own ? sampleOfRows(problem, own.data, levels) : null;
   const size = readings[0]?.data.length ?? 0;
   const known = explanationsOf(problem.layer);
-  const forms = known.reduce((count, mistake) => count + mistake.forms.length, 0);
+  const comparisons = comparisonsOf(problem, known, readings, levels, onProgress);
+  const total = comparisons.reduce((sum, { cost }) => sum + cost, 0);
+  const before = comparisons[0]?.before ?? 0;
   let done = 0;
-  for (const mistake of known) {
-    const best: (Match | undefined)[] = levels.map(() => undefined);
-    for (const form of mistake.forms) {
-      done++;
-      if (readings.some(({ kind }) => kind === form.kind)) onProgress?.((comparedShare * done) / forms);
-      for (const { kind, given } of readings) {
-        if (kind !== form.kind) continue;
-        const some = kind === 'gradient' && !form.ofBatch ? sample : null;
-        for (const { formula, values, terms, open, reduction, unusual, errors } of compared(
-          problem,
-          form,
-          given,
-          levels,
-          some,
-        )) {
-          errors.forEach((norm, level) => {
-            const noise = levels[level];
-            const error =
-              level > 0 && kind === 'gradient' && noise && norm > 0 && norm <= fits
-                ? Math.max(norm, worstEntry(given, { formula, values, terms, open }, noise, problem.f))
-                : norm;
-            if (error <= fits && !isEvidence(problem, mistake, given, terms, noise)) return;
-            if (error >= (best[level]?.error ?? Number.POSITIVE_INFINITY)) return;
-            const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
-            best[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction, unusual };
-          });
-        }
-      }
+  const best = new Map(known.map((mistake) => [mistake, levels.map((): Match | undefined => undefined)]));
+  for (const comparison of comparisons) {
+    const { mistake, form, kind, given, cost } = comparison;
+    const onShare = (share: number) => {
+      if (cost > 0) onProgress?.(comparedShare * (before + (1 - before) * ((done + cost * share) / total)));
+    };
+    const own = best.get(mistake) ?? [];
+    for (const { formula, values, terms, open, reduction, unusual, errors } of compared(
+      problem,
+      comparison,
+      levels,
+      onShare,
+    )) {
+      errors.forEach((norm, level) => {
+        const noise = levels[level];
+        const error =
+          level > 0 && kind === 'gradient' && noise && norm > 0 && norm <= fits
+            ? Math.max(norm, worstEntry(given, { formula, values, terms, open }, noise, problem.f))
+            : norm;
+        if (error <= fits && !isEvidence(problem, mistake, given, terms, noise)) return;
+        if (error >= (own[level]?.error ?? Number.POSITIVE_INFINITY)) return;
+        const largest = mistake.id === right.id && level === 0 ? largestWithin(values, size) : Number.NaN;
+        own[level] = { id: mistake.id, mistake, form, kind, formula, error, largest, reduction, unusual };
+      });
     }
-    best.forEach((match, level) => {
-      if (match) ranked[level]?.push(match);
-    });
+    onShare(1);
+    done += cost;
   }
+  const ranked = levels.map((_, level) => [...best.values()].flatMap((own) => own[level] ?? []));
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;
 }
@@ -339,24 +334,80 @@ interface Compared extends Candidate {
   readonly errors: readonly number[];
 }
 
-/** The candidates of a form with their errors: on the sample of rows if they are far off there, otherwise on all rows, which are computed only then. */
+/** A form that is to be compared with the numbers, one reading of them at a time. */
+interface Comparison {
+  readonly mistake: Mistake;
+  readonly form: Form;
+  readonly kind: Kind;
+  readonly given: Given;
+  /** Its candidates compared with a sample of the rows; null if all of them are compared with all rows. */
+  readonly seen: readonly Compared[] | null;
+  /** How many candidates are compared with all rows; an estimate where that is not known before. */
+  readonly cost: number;
+  /** The share of the time of all comparisons that is over when the first of them begins. */
+  readonly before: number;
+}
+
+/** The share of the time of all comparisons that goes into the sample of the rows. */
+const sampledShare = 0.05;
+
+/** All comparisons, those on a sample of the rows already done. */
+function comparisonsOf(
+  problem: Problem,
+  known: readonly Mistake[],
+  readings: readonly GivenReading[],
+  levels: readonly Noise[],
+  onProgress: DiagnoseOptions['onProgress'],
+): readonly Comparison[] {
+  const own = readings.find(({ kind }) => kind === 'gradient');
+  const sample = own ? sampleOfRows(problem, own.data, levels) : null;
+  const before = sample ? sampledShare : 0;
+  const pairs = known.flatMap((mistake) =>
+    mistake.forms.flatMap((form) =>
+      readings.filter(({ kind }) => kind === form.kind).map(({ kind, given }) => ({ mistake, form, kind, given })),
+    ),
+  );
+  return pairs.map(({ mistake, form, kind, given }, k): Comparison => {
+    const pair = { mistake, form, kind, given, before };
+    if (!sample || kind !== 'gradient' || form.ofBatch) return { ...pair, seen: null, cost: 1 };
+    const seen = form.gives(sample.problem).map((candidate) => ({
+      ...candidate,
+      errors: relativeErrors(sample.given, candidate, sample.levels),
+    }));
+    onProgress?.((comparedShare * before * (k + 1)) / pairs.length);
+    return { ...pair, seen, cost: seen.filter(isHopeful).length };
+  });
+}
+
+function isHopeful({ errors }: Compared): boolean {
+  return Math.min(...errors) <= hopeless;
+}
+
+/**
+ * The candidates of a form with their errors: those on the sample of rows if they are far off there, otherwise those on all rows, for which the candidates are
+ * computed only now. Calls `onShare` with the share of them that is compared.
+ */
 function compared(
   problem: Problem,
-  form: Form,
-  given: Given,
+  { form, given, seen }: Comparison,
   levels: readonly Noise[],
-  sample: RowSample | null,
+  onShare: (share: number) => void,
 ): readonly Compared[] {
-  const whole = (candidate: Candidate) => ({ ...candidate, errors: errorsOf(given, candidate, levels, problem.f) });
-  if (!sample) return form.gives(problem).map(whole);
-  const seen = form.gives(sample.problem).map((candidate) => ({
-    ...candidate,
-    errors: relativeErrors(sample.given, candidate, sample.levels),
-  }));
-  const hopes = ({ errors }: Compared) => Math.min(...errors) <= hopeless;
-  if (!seen.some(hopes)) return seen;
+  if (seen && !seen.some(isHopeful)) return seen;
   const all = form.gives(problem);
-  return seen.flatMap((one, k) => (hopes(one) ? all.slice(k, k + 1).map(whole) : [one]));
+  const wanted = seen ? seen.filter(isHopeful).length : all.length;
+  let done = 0;
+  const whole = (candidate: Candidate): Compared => {
+    const errors = errorsOf(given, candidate, levels, problem.f);
+    done++;
+    if (done < wanted) onShare(done / wanted);
+    return { ...candidate, errors };
+  };
+  if (!seen) return all.map(whole);
+  return seen.map((one, k) => {
+    const own = all[k];
+    return own !== undefined && isHopeful(one) ? whole(own) : one;
+  });
 }
 
 /** False if the numbers are so small that rounding after every operation explains them, which many formulas then fit. Always true for the correct derivative. */
@@ -413,13 +464,14 @@ function divide(ranked: readonly Match[], most: number, resolution: number): Div
 type GivenReading = Reading & { readonly given: Given };
 
 /** The correct derivative times a fitted constant. */
-function byFactor(problem: Problem, readings: readonly GivenReading[], noise: Noise): Match | null {
+function byFactor(problem: Problem, readings: readonly GivenReading[], noise: Noise, onFit: () => void): Match | null {
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
   const most = noise.slack ? (noise.ofInputs ? fits : fitsWithSlack) : exactly;
   for (const { kind, given } of readings) {
     const scaled = rights(problem, kind).flatMap(({ formula, values, terms }) => {
       const factor = fitFactor(given, { formula, values, terms });
+      onFit();
       return factor === null ? [] : [{ factor, formula, values, terms }];
     });
     // That which is nearest to the right derivative comes first.
@@ -467,7 +519,7 @@ function byInference(
   noise: Noise,
   onFit: () => void,
 ): Match | null {
-  return fittingRight(problem, readings, noise, inferredRights, onFit);
+  return fittingRight(problem, readings, noise, (one, data) => inferredRights(one, data, onFit), onFit);
 }
 
 function fittingRight(

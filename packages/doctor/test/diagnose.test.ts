@@ -694,3 +694,37 @@ test('the progress rises to 1, for numbers and for nothing else', () => {
   expect(shares[0]).toBeGreaterThan(0);
   expect(shares.at(-1)).toBe(1);
 });
+
+test('of many numbers, every candidate that is near enough to be compared with all of them moves the bar', () => {
+  const [n, f] = [1040, 64];
+  const logits = Float64Array.from({ length: n * f }, (_, k) => 6 * Math.sin(k * k));
+  const target = Int32Array.from({ length: n }, (_, row) => (7 * row) % f);
+  const shape = [n, f];
+  const right = meanGradient(logits, target, f);
+  const sharesOf = (gradient: Float64Array, verdict: string) => {
+    const shares: number[] = [];
+    const problem = { logits: { data: logits, shape }, target, gradient: { data: gradient, shape } };
+    expect(diagnose(problem, { onProgress: (share) => shares.push(share) }).verdict).toBe(verdict);
+    expect(shares).toEqual([...new Set(shares)].sort((a, b) => a - b));
+    expect(shares.at(-1)).toBe(1);
+    return shares;
+  };
+  const off = sharesOf(
+    logits.map((_, k) => Math.sin(3 * k * k) / n),
+    'unknown',
+  );
+  const near = sharesOf(right, 'right');
+  // Probabilities that are clipped at any of several thresholds, before any of the loss's reductions.
+  const comparing = (shares: readonly number[]) => shares.filter((share) => share > 0.03 && share <= 0.54).length;
+  expect(comparing(near)).toBeGreaterThan(comparing(off) + 4);
+});
+
+/** The gradient of the mean cross-entropy of rows of f logits. */
+function meanGradient(logits: Float64Array, target: Int32Array, f: number): Float64Array {
+  const exps = logits.map(Math.exp);
+  const sums = Array.from(target, (_, row) => exps.subarray(row * f, (row + 1) * f).reduce((sum, e) => sum + e, 0));
+  return exps.map((e, k) => {
+    const row = Math.floor(k / f);
+    return (e / sums[row] - (target[row] === k % f ? 1 : 0)) / target.length;
+  });
+}

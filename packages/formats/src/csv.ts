@@ -76,6 +76,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   const width = columns;
   commentedRows.forEach(refuseCommented);
   const firstLine = pending.line;
+  const lines = lineCounter();
 
   return {
     name,
@@ -98,6 +99,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
           const value = parseEntry(cell, booleans);
           values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
+        lines.add(line);
         pending = following ?? (await nextLine());
         following = null;
       }
@@ -107,7 +109,26 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
       };
     },
     position,
+    lineOf: lines.lineOf,
     close,
+  };
+}
+
+/** The lines of the rows that have been read. Only where rows are not on consecutive lines is a line stored, so that tables may have any length. */
+function lineCounter() {
+  const starts: { readonly row: number; readonly line: number }[] = [];
+  let rows = 0;
+  let previous = 0;
+  return {
+    add(line: number) {
+      if (line !== previous + 1) starts.push({ row: rows, line });
+      previous = line;
+      rows++;
+    },
+    lineOf(row: number): number {
+      const start = starts.filter((one) => one.row <= row).at(-1);
+      return start === undefined ? row + 1 : start.line + row - start.row;
+    },
   };
 }
 

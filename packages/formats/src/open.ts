@@ -6,7 +6,7 @@ import { npzRows } from './npz.js';
 import type { ReadAt } from './read-at.js';
 import { arrayRows, type OnShare, type RowReader } from './row-reader.js';
 import { safetensorsRows } from './safetensors.js';
-import { parseText } from './text.js';
+import { textRows } from './text.js';
 
 /** A file on disk, or one chosen in a web page. */
 export interface FileSource {
@@ -97,7 +97,7 @@ async function openWhole(
     case '.json':
       return arrayRows(parseJson(await source.whole(), name, { entry, onShare }), name);
     case '.txt':
-      return arrayRows(await parseText(await source.whole(), name, memory, { ...table, onShare }), name);
+      return textRows(await source.whole(), name, memory, { ...table, onShare });
     case '.npz':
       return npzRows(await source.whole(), entry ?? null, memory, name, onShare);
     default:

@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { type FileArray, sizeOf } from './array.js';
+import { type FileArray, formatPosition, sizeOf } from './array.js';
 
 /** An array read from its first row to its last, so that it does not have to fit into memory. A row is the slice at one index of the first dimension. */
 export interface RowReader {
@@ -13,7 +13,16 @@ export interface RowReader {
   next(count: number): Promise<FileArray | null>;
   /** Bytes of the file consumed so far. */
   position(): number;
+  /** Only for tables: the line, from 1, of a row that has been read, from 0. */
+  readonly lineOf?: ((row: number) => number) | undefined;
   close(): Promise<void>;
+}
+
+/** Where element `index` of an array of this shape is: `line 3, column 2` of a table, otherwise its index in the array, `[1, 1]`. */
+export function placeOf({ lineOf }: Pick<RowReader, 'lineOf'>, index: number, shape: readonly number[]): string {
+  if (lineOf === undefined) return formatPosition(index, shape);
+  const columns = sizeOf(shape.slice(1));
+  return `line ${lineOf(Math.floor(index / columns))}, column ${(index % columns) + 1}`;
 }
 
 /** Is told how much of a text or an archive has been read, from 0 to 1. Reading is synchronous in between. */

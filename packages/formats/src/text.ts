@@ -5,10 +5,14 @@ import { decodeText } from './decode.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
 import { jsonArray, parseJson, readJson } from './json.js';
 import { isPrinted, parsePrinted } from './printed.js';
-import { type OnShare, readAll } from './row-reader.js';
+import { arrayRows, type OnShare, type RowReader, readAll } from './row-reader.js';
 
 /** The formats that `parseText` reads, for messages. */
 const expected = 'nested lists (JSON), an array as NumPy prints it, or rows of numbers';
+
+interface TextOptions extends TableOptions {
+  readonly onShare?: OnShare | undefined;
+}
 
 /**
  * Reads an array from a text in any of these formats: JSON, an array as NumPy or PyTorch print it, or a table whose cells are
@@ -20,22 +24,42 @@ export async function parseText(
   bytes: Uint8Array,
   name: string,
   limit: number,
-  options: TableOptions & { readonly onShare?: OnShare | undefined } = {},
+  options: TextOptions = {},
 ): Promise<FileArray> {
+  return (await parseLines(bytes, name, limit, options)).array;
+}
+
+/** The same as rows, which know their lines if the text is a table. */
+export async function textRows(
+  bytes: Uint8Array,
+  name: string,
+  limit: number,
+  options: TextOptions = {},
+): Promise<RowReader> {
+  const { array, ...lines } = await parseLines(bytes, name, limit, options);
+  return { ...arrayRows(array, name), ...lines };
+}
+
+interface Parsed extends Pick<RowReader, 'lineOf'> {
+  readonly array: FileArray;
+}
+
+async function parseLines(bytes: Uint8Array, name: string, limit: number, options: TextOptions): Promise<Parsed> {
   const { booleans, onShare } = options;
   const text = decodeText(bytes, name);
   onShare?.(shareOfDecoding);
-  if (/^\s*\{/.test(text)) return parseJson(bytes, name, { onShare });
+  if (/^\s*\{/.test(text)) return { array: parseJson(bytes, name, { onShare }) };
   const json = /^\s*["[]/.test(text) ? readJson(text) : null;
-  if (json) return jsonArray(json.root, name, { onShare });
+  if (json) return { array: jsonArray(json.root, name, { onShare }) };
   const rest = onShare && ((share: number) => onShare(shareOfDecoding + (1 - shareOfDecoding) * share));
-  if (isPrinted(text)) return parsePrinted(text, name, booleans, rest);
+  if (isPrinted(text)) return { array: parsePrinted(text, name, booleans, rest) };
   const unread = objects.find(([pattern]) => pattern.test(text));
   if (unread) throw new SoftgradError('ERR_VALUE', `${name}: ${unread[1]}`);
   const delimiter = detectDelimiter(text, text.includes('\t') ? '\t' : ',', booleans);
   const source = { ...options, name, delimiter, byteLength: null, expected, records: cut(text, delimiter, rest) };
   const reader = await csvRows({ ...source, position: () => 0, close: async () => {} });
-  return readAll(reader, limit, 'pass fewer rows');
+  const array = await readAll(reader, limit, 'pass fewer rows');
+  return { array, lineOf: reader.lineOf };
 }
 
 /** What consoles print of objects instead of their numbers, and how to print those. */

@@ -9,8 +9,10 @@ import {
   csvRows,
   type Delimiter,
   detectDelimiter,
+  placeOf,
   readAll,
   type TableOptions,
+  textRows,
 } from '../src/index.js';
 
 /** A table with one line for each row, already split into cells; line numbers count from 1. */
@@ -57,6 +59,30 @@ describe('rows', () => {
       expect(await reader.next(2)).toEqual({ shape: [1, 2], data: Float64Array.of(5, 6) });
       expect(await reader.next(2)).toBeNull();
     }
+  });
+
+  test('know their lines, whatever is between them and however they are read', async () => {
+    for (const [text, wanted] of [
+      ['1,2\n3,4\n5,6', [1, 2, 3]],
+      ['a,b\n1,2\n3,4\n# words\n# more words\n5,6\n7,8\n# words\n9,10', [2, 3, 6, 7, 9]],
+    ] as const) {
+      for (const count of [1, 2, 100]) {
+        const reader = await open(cut(text));
+        while (await reader.next(count));
+        expect(wanted.map((_, row) => reader.lineOf?.(row))).toEqual(wanted);
+        expect(wanted.flatMap((_, row) => [0, 1].map((column) => placeOf(reader, 2 * row + column, [5, 2])))).toEqual(
+          wanted.flatMap((line) => [`line ${line}, column 1`, `line ${line}, column 2`]),
+        );
+      }
+    }
+    expect(placeOf({}, 5, [2, 2, 2])).toBe('[1, 0, 1]');
+    const rows = await textRows(Buffer.from('# words\n\n1 2\n\n3 4\n'), 'x.txt', 1e9);
+    expect([await rows.next(9), placeOf(rows, 0, [2, 2]), placeOf(rows, 3, [2, 2])]).toEqual([
+      { shape: [2, 2], data: Float64Array.of(1, 2, 3, 4) },
+      'line 3, column 1',
+      'line 5, column 2',
+    ]);
+    expect((await textRows(Buffer.from('[[1, 2]]'), 'x.txt', 1e9)).lineOf).toBeUndefined();
   });
 
   test('separated by blanks may have any number of blanks between cells, and blank lines are skipped', async () => {

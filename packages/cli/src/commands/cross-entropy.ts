@@ -7,11 +7,12 @@ import {
   type Tensor,
   tensor,
 } from '@softgrad/core';
-import { type FileArray, formatPosition, formatShape, type RowReader, sizeOf } from '@softgrad/formats';
+import { type FileArray, formatShape, placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openWriter, outputFormat, writeNamed } from '../files/write.js';
 import {
+  booleanRows,
   checkBroadcasts,
   choosePrecision,
   fromTensor,
@@ -82,14 +83,14 @@ Examples:
         const maskReader = options.mask === undefined ? undefined : optional.shift();
         const mask = maskReader && (await readMask(maskReader, { ...reader, shape: logits.shape }, read));
         const [weightReader] = optional;
-        const weight = weightReader && toWeight(await read(weightReader), weightReader.name, logits.shape[axis]);
+        const weight = weightReader && toWeight(await read(weightReader), weightReader, logits.shape[axis]);
         const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
         const progress = startLateProgress('cross-entropy', 1, session, logits.data.byteLength);
         const compute = async () => {
           using x = toTensor(logits, computed, backend);
           using target = toTarget(
             targetArray,
-            targetReader.name,
+            targetReader,
             logits.shape,
             axis,
             options.ignoreIndex,
@@ -114,31 +115,31 @@ async function readMask(
   input: Pick<RowReader, 'name' | 'shape'>,
   read: (reader: RowReader) => Promise<FileArray>,
 ): Promise<MaskInput> {
-  const array = await read(reader);
+  const array = await read(booleanRows(reader));
   checkBroadcasts({ name: reader.name, shape: array.shape }, input);
-  return toMask(array, reader.name);
+  return toMask(array);
 }
 
 /** @throws ERR_SHAPE unless there is one number for each class: a list, or the column or row of a table; ERR_VALUE unless they are finite */
-function toWeight({ data, shape }: FileArray, name: string, classes: number | undefined): Float64Array {
+function toWeight({ data, shape }: FileArray, reader: RowReader, classes: number | undefined): Float64Array {
   if (data.length !== classes || shape.filter((length) => length !== 1).length > 1) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--weight ${name}: shape ${formatShape(shape)}; expected ${formatShape([classes ?? null])}, one weight for each class`,
+      `--weight ${reader.name}: shape ${formatShape(shape)}; expected ${formatShape([classes ?? null])}, one weight for each class`,
     );
   }
   const wrong = data.findIndex((value) => !Number.isFinite(value));
   if (wrong < 0) return Float64Array.from(data);
   throw new SoftgradError(
     'ERR_VALUE',
-    `--weight ${name}: ${formatPosition(wrong, shape)} is ${data[wrong]}; expected a finite number`,
+    `--weight ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a finite number`,
   );
 }
 
 /** The target as a tensor for core: its shape distinguishes class indices from probabilities. */
 function toTarget(
   array: FileArray,
-  name: string,
+  reader: RowReader,
   logits: readonly number[],
   axis: number,
   ignoreIndex: number,
@@ -151,7 +152,7 @@ function toTarget(
     if (nan >= 0)
       throw new SoftgradError(
         'ERR_VALUE',
-        `--target ${name}: ${formatPosition(nan, shape)} is NaN; expected a probability`,
+        `--target ${reader.name}: ${placeOf(reader, nan, shape)} is NaN; expected a probability`,
       );
     return toTensor(array, dtype, backend);
   }
@@ -162,7 +163,7 @@ function toTarget(
   if (!sameShape(shape, indices) && !list) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--target ${name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
+      `--target ${reader.name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
     );
   }
   const classes = logits[axis] ?? 0;
@@ -172,7 +173,7 @@ function toTarget(
   if (wrong >= 0) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `--target ${name}: ${formatPosition(wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
+      `--target ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
     );
   }
   return tensor(Int32Array.from(data), { shape: indices, dtype: 'int32', backend });

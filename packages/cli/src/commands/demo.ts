@@ -3,7 +3,7 @@ import { type FileArray, formatShape } from '@softgrad/formats';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
-import { openArray } from '../files/open.js';
+import { openArray, openOperand } from '../files/open.js';
 import { headerAdvice, readWatched } from '../operation.js';
 import { headerOption, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber } from '../table.js';
@@ -58,7 +58,7 @@ Examples:
       const cotangent =
         options.upstream === undefined
           ? oneClassARow(whole.shape)
-          : await readMatrix(options.upstream, options, session, '--upstream ');
+          : await readMatrix(options.upstream, options, session, '--upstream');
       if (cotangent.shape.join() !== whole.shape.join()) {
         throw new SoftgradError(
           'ERR_SHAPE',
@@ -74,13 +74,16 @@ Examples:
     });
 }
 
-async function readMatrix(file: string, { header }: Options, session: Session, label = ''): Promise<Matrix> {
-  const reader = await openArray(file, session, { header, headerAdvice });
+async function readMatrix(file: string, { header }: Options, session: Session, label?: string): Promise<Matrix> {
+  const table = { header, headerAdvice };
+  const reader = await (label === undefined
+    ? openArray(file, session, table)
+    : openOperand(label, file, session, table));
   try {
     if (reader.shape.length !== 2) {
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${label}${file}: shape ${formatShape(reader.shape)}; expected (n, f), samples by features`,
+        `${label === undefined ? '' : `${label} `}${file}: shape ${formatShape(reader.shape)}; expected (n, f), samples by features`,
       );
     }
     const array = await readWatched(reader, 'pass fewer rows', session);

@@ -1,9 +1,9 @@
 import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
 import { type DiagnoseInput, type Diagnosis, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
-import { sizeOf } from '@softgrad/formats';
+import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
-import { openArray } from '../files/open.js';
+import { openOperand } from '../files/open.js';
 import { headerAdvice, readWatched } from '../operation.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { playgroundLink, servedHere } from '../playground-link.js';
@@ -43,7 +43,8 @@ const files = [
 
 const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
 
-type Arrays = Partial<Record<(typeof files)[number]['name'], NdArrayLike>>;
+type ArrayName = (typeof files)[number]['name'];
+type Arrays = Partial<Record<ArrayName, NdArrayLike>>;
 
 export function doctorCommand(session: Session): Command {
   return (
@@ -103,7 +104,7 @@ axis are the same to it.`,
           );
           return;
         }
-        const arrays = await readFiles(options, session);
+        const { arrays, readers } = await readFiles(options, session);
         const { did, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex } = options;
         const gradient = did ?? arrays.gradient;
         if (gradient === undefined) {
@@ -113,10 +114,11 @@ axis are the same to it.`,
           throw new SoftgradError('ERR_VALUE', 'doctor: both --grad and --did; expected one of them');
         }
         const question = { ...arrays, gradient, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex };
-        const progress = startLateProgress('comparing', 1, session);
+        const bytes = 8 * Object.values(arrays).reduce((sum, { data }) => sum + data.length, 0);
+        const progress = startLateProgress('comparing', 1, session, bytes);
         let diagnosis: Diagnosis;
         try {
-          diagnosis = naming(options, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
+          diagnosis = naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
         } finally {
           progress.stop();
         }
@@ -157,7 +159,13 @@ function listExpressions(): string {
     .join('\n');
 }
 
-async function readFiles(options: Options, session: Session): Promise<Arrays> {
+/** The arrays of all files, and their readers, which know the lines of tables. */
+interface ReadFiles {
+  readonly arrays: Arrays;
+  readonly readers: ReadonlyMap<ArrayName, RowReader>;
+}
+
+async function readFiles(options: Options, session: Session): Promise<ReadFiles> {
   const given = files.flatMap(({ name, option, flag }) => {
     const file = options[option];
     return file === undefined ? [] : [{ name, flag, file }];
@@ -167,13 +175,11 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
     throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
   }
   const arrays: Arrays = {};
+  const readers = new Map<ArrayName, RowReader>();
   for (const { name, flag, file } of given) {
     const table = { header: options.header, headerAdvice, booleans: name === 'mask' };
-    const reader = await openArray(file, session, table).catch((error: unknown) => {
-      throw isSoftgradError(error)
-        ? new SoftgradError(error.code, `${flag} ${error.message}`, { cause: error })
-        : error;
-    });
+    const reader = await openOperand(flag, file, session, table);
+    readers.set(name, reader);
     try {
       const { data, shape } = await readWatched(reader, 'pass fewer rows: any of them shows the mistake', session);
       // A .csv always has two dimensions: a list of labels is its only column or row.
@@ -186,19 +192,32 @@ async function readFiles(options: Options, session: Session): Promise<Arrays> {
       await reader.close();
     }
   }
-  return arrays;
+  return { arrays, readers };
 }
 
-/** Core's errors name `gradient`; here that is a file. */
-function naming<T>(options: Options, run: () => T): T {
+/** Errors of `diagnose` name `gradient` and its entries; here that is a file, and the entries of a table have a line. */
+function naming<T>(readers: ReadFiles['readers'], run: () => T): T {
   try {
     return run();
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
     const message = error.message.replace('diagnose: ', '').replace('(ignoreIndex)', '(--ignore-index)');
     const named = files.find(({ name }) => message.startsWith(name));
-    const file = named && options[named.option];
-    const place = file === undefined ? 'doctor' : `${named?.flag} ${file === '-' ? 'standard input' : file}`;
-    throw new SoftgradError(error.code, `${place}: ${message}`, { cause: error });
+    const reader = named && readers.get(named.name);
+    const about = reader ? `${named.flag} ${reader.name}: ${withLine(message, reader)}` : `doctor: ${message}`;
+    throw new SoftgradError(error.code, about, { cause: error });
   }
+}
+
+/** The message with the line and the column of an entry, for `target entry 2 is 7` and `logits[2][0] is NaN`, if the file is a table. */
+function withLine(message: string, reader: RowReader): string {
+  if (reader.lineOf === undefined) return message;
+  const width = reader.shape[1] ?? 1;
+  return message.replace(
+    /^\w+ entry (\d+)|(?:^\w+)?\[(\d+)\](?:\[(\d+)\])?/,
+    (_, entry?: string, first?: string, second?: string) => {
+      const index = second === undefined ? Number(entry ?? first) : Number(first) * width + Number(second);
+      return placeOf(reader, index, [Number.MAX_SAFE_INTEGER, width]);
+    },
+  );
 }

@@ -1,15 +1,15 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoftgradError } from '@softgrad/core';
+import { isSoftgradError, SoftgradError } from '@softgrad/core';
 import {
   arrayRows,
   formatBytes,
   knownEndings,
   npyRows,
   openRows,
-  parseText,
   type RowReader,
   type TableOptions,
+  textRows,
 } from '@softgrad/formats';
 import type { Context } from '../context.js';
 import { startLateProgress } from '../progress.js';
@@ -55,6 +55,24 @@ export async function openArray(argument: string, context: Context, table: Table
   }
 }
 
+/**
+ * Opens the file of an option: errors about it name the option, too.
+ *
+ * @throws as `openArray`
+ */
+export async function openOperand(
+  label: string,
+  file: string,
+  context: Context,
+  table: TableOptions = {},
+): Promise<RowReader> {
+  const named = (error: unknown): never => {
+    throw isSoftgradError(error) ? new SoftgradError(error.code, `${label} ${error.message}`, { cause: error }) : error;
+  };
+  const reader = await openArray(file, context, table).catch(named);
+  return { ...reader, next: (count) => reader.next(count).catch(named) };
+}
+
 /** The result of `softgrad run` in a folder, as one array; null if the argument does not name such a folder. */
 async function openParts(argument: string): Promise<RowReader | null> {
   if (argument.startsWith('s3://')) return openStoredParts(argument);
@@ -98,8 +116,7 @@ async function standardInputRows(bytes: Uint8Array, context: Context, table: Tab
   if (!isNpy) {
     const progress = startLateProgress(`reading ${name}`, 1, context, bytes.length);
     try {
-      const text = { ...table, onShare: progress.update };
-      return arrayRows(await parseText(bytes, name, context.limits.memory, text), name);
+      return await textRows(bytes, name, context.limits.memory, { ...table, onShare: progress.update });
     } finally {
       progress.stop();
     }

@@ -1,6 +1,16 @@
 import { at } from '../at.js';
 import { rangeOf } from '../compare.js';
-import { type Candidate, candidate, cotangents, each, entries, type Form, lossFactors, type Mistake } from '../form.js';
+import {
+  type Candidate,
+  candidate,
+  cotangents,
+  each,
+  entries,
+  type Form,
+  lossFactors,
+  type Mistake,
+  onFirstUse,
+} from '../form.js';
 import { innerProducts, rowMaxima } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { lossGradient, vjp } from './right.js';
@@ -352,13 +362,15 @@ function clippedLosses(
   /** J (−y ⊙ upstream(s)); sums only over the entries of the target, and computes entries on access. */
   const through = (upstream: (probability: number) => number) => {
     const g = (k: number) => (at(y, k) > 0 ? -at(y, k) * upstream(at(s, k)) * factor : 0);
-    const inner = new Float64Array(problem.n);
-    for (let row = 0; row < problem.n; row++) {
-      let sum = 0;
-      for (let k = row * f; k < (row + 1) * f; k++) if (at(y, k) > 0) sum += at(s, k) * g(k);
-      inner[row] = sum;
-    }
-    return (k: number) => (at(s, k) * (g(k) - at(inner, Math.floor(k / f)))) / temperature;
+    return onFirstUse(() => {
+      const inner = new Float64Array(problem.n);
+      for (let row = 0; row < problem.n; row++) {
+        let sum = 0;
+        for (let k = row * f; k < (row + 1) * f; k++) if (at(y, k) > 0) sum += at(s, k) * g(k);
+        inner[row] = sum;
+      }
+      return (k: number) => (at(s, k) * (g(k) - at(inner, Math.floor(k / f)))) / temperature;
+    });
   };
   const clipped = (value: number) => Math.min(Math.max(value, epsilon), 1 - epsilon);
   const added = candidate(
@@ -377,7 +389,9 @@ function clippedLosses(
     ),
   ];
   if (epsilon < leastVisible) return [added, ...constant];
-  const difference = lossGradient({ ...problem, s: s.map(clipped) }, y).map((value) => value * factor);
+  const difference = onFirstUse(() =>
+    lossGradient({ ...problem, s: s.map(clipped) }, y).map((value) => value * factor),
+  );
   return [added, ...constant, candidate(`clip(s, ${epsilon}) − y${over}`, difference)];
 }
 
