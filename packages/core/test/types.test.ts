@@ -67,6 +67,31 @@ test('its elements are typed by dtype and rank', async () => {
   expect((await x().data()).reduce((a, b) => a + b)).toBe(12);
 });
 
+test('of a tensor whose dtype only the run knows, the methods of its data can be called', async () => {
+  const any: Tensor = x();
+  const data = await any.data();
+  const array: Float32Array | Float64Array | Int32Array | Uint8Array = data;
+  expect(array).toBe(data);
+  expect(data.reduce((a, b) => a + b, 0)).toBe(12);
+  expect(data.reduce((a, b) => `${a}${b}`, '')).toBe('123321');
+  const chained = data
+    .map((v) => v - 1)
+    .filter((v) => v > 0)
+    .slice(1)
+    .subarray(1)
+    .sort((a, b) => a - b)
+    .reverse();
+  expect(chained.reduceRight((a, b) => Math.max(a, b))).toBe(2);
+  const dtype = 'float64' as 'float32' | 'float64';
+  const floats = tensor([1, 2], { dtype }).dataSync();
+  expectTypeOf(floats).toExtend<Float32Array | Float64Array>();
+  expect(floats.reduce((a, b) => a + b)).toBe(3);
+  expect((await crossEntropy(any, [1, 1]).loss.data()).every((v) => v > 0)).toBe(true);
+  expectTypeOf(any.view).returns.toExtend<{
+    map(f: (v: number) => number): Float32Array | Float64Array | Int32Array | Uint8Array;
+  }>();
+});
+
 test('results have the dtype of their operands, and the rank that the operation gives', () => {
   expectTypeOf(softmax(x())).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(softmax([[1, 2]])).toEqualTypeOf<Tensor<'float32', 2>>();
