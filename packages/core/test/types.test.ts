@@ -152,6 +152,28 @@ test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed 
   expectTypeOf(tensor({ ...half, data: Uint8Array.of(1), type: 'bool' as const }).dtype).toEqualTypeOf<'bool'>();
   expectTypeOf(tensor({ ...half, type: 'uint16' as const }).dtype).toEqualTypeOf<'int32'>();
   expect(tensor(half).dtype).toBe('float32');
+  // Of onnxruntime's `Tensor` and ndarray's `NdArray`, types don't tell what the elements are.
+  interface Data {
+    readonly data: Float32Array | BigInt64Array | readonly string[];
+    readonly dims: readonly number[];
+    readonly type: 'float32' | 'int64' | 'string';
+  }
+  interface Generic {
+    data: Float32Array | number[] | { length: number; get(at: number): number; set(at: number, value: number): void };
+    shape: number[];
+    stride: number[];
+    offset: number;
+  }
+  const logits = (value: Data['data']): Data => ({ data: value, dims: [1], type: 'float32' });
+  expectTypeOf(softmax(logits(Float32Array.of(1)))).toEqualTypeOf<Tensor>();
+  expect(() => softmax(logits(['a']))).toThrow('softmax: logits: element 0 is the text "a", expected a number');
+  const generic: Generic = { data: [1, 2], shape: [2], stride: [1], offset: 0 };
+  expectTypeOf(softmax(generic)).toEqualTypeOf<Tensor>();
+  expect(softmax([1, 2], { mask: { data: Uint8Array.of(1, 1), dims: [2], type: 'bool' } }).size).toBe(2);
+  // @ts-expect-error a text is not data
+  expect(() => tensor({ data: '12', shape: [2] })).toThrow('cannot read');
+  // @ts-expect-error a tensor is one already
+  expect(() => tensor(x())).toThrow('await x.to(backend)');
   // @ts-expect-error an object with a length is no array
   expect(() => tensor({ length: 2, 0: 1 })).toThrow('Array.from(x)');
 });
