@@ -69,7 +69,7 @@ function assertTfTensor(value: TfTensor | null | undefined): asserts value is Tf
 
 /** The expression that copies a tfjs tensor, called t, with its shape and dtype. */
 function copied({ dtype }: TfTensor): string {
-  return `tensor(await t.data(), { shape: t.shape${dtype === 'bool' ? ", dtype: 'bool'" : ''} })`;
+  return `tensor(await t.data(), { shape: t.shape${dtype === 'bool' ? ", dtype: 'bool'" : ''}, backend })`;
 }
 
 /** A tfjs tensor that keeps shared data alive for the buffer: tfjs frees the data with its last tensor, even if it has moved the data. */

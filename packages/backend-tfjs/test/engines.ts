@@ -46,7 +46,7 @@ export function testEngines(engines: readonly EngineName[]): void {
     expect(() => first.fromTf(theirs)).toThrow(
       expect.objectContaining({
         code: 'ERR_BACKEND_MISMATCH',
-        message: expect.stringMatching(/or copy it with tensor\(await t\.data\(\), \{ shape: t\.shape \}\)$/),
+        message: expect.stringMatching(/or copy it with tensor\(await t\.data\(\), \{ shape: t\.shape, backend \}\)$/),
       }),
     );
     theirs.dispose();

@@ -1,4 +1,4 @@
-import { bufferOf, softmax, type Tensor, tensor } from '@softgrad/core';
+import { bufferOf, crossEntropy, softmax, type Tensor, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
@@ -120,6 +120,29 @@ export function testInterop(engine: EngineName): void {
       theirs.dispose();
     });
 
+    test('the line that a refusal of fromTf names makes an operand on its backend', async () => {
+      const before = held(engine);
+      const made = async (t: tf.Tensor) => {
+        let line = '';
+        try {
+          backend.fromTf(t);
+        } catch (error) {
+          line = /copied with (.*)$/.exec(String(error))?.[1] ?? '';
+        }
+        const run = new Function('tensor', 't', 'backend', `return (async () => ${line})()`);
+        return run(tensor, t, backend) as Promise<Tensor>;
+      };
+      const [labels, flags] = [tf.tensor1d([1], 'int32'), tf.tensor2d([[true, false]], [1, 2], 'bool')];
+      const logits = tensor([[1, 2]], { backend });
+      const [target, mask] = [await made(labels), await made(flags)];
+      const [loss, masked] = [crossEntropy.loss(logits, target), softmax(logits, { mask })];
+      expectClose(await loss.data(), [Math.log1p(Math.exp(-1))]);
+      expect([...(await masked.data())]).toEqual([1, 0]);
+      tf.dispose([labels, flags]);
+      for (const own of [logits, target, mask, loss, masked]) own.dispose();
+      expect(held(engine)).toEqual(before);
+    });
+
     test('a tensor that is not float32, was disposed or is on another engine is refused', () => {
       const integers = tf.tensor1d([1, 2], 'int32');
       const gone = tf.tensor1d([1, 2]);
@@ -128,11 +151,13 @@ export function testInterop(engine: EngineName): void {
         expect.objectContaining({
           code: 'ERR_DTYPE',
           message:
-            'fromTf: the tfjs tensor is int32, expected float32; labels are copied with tensor(await t.data(), { shape: t.shape })',
+            'fromTf: the tfjs tensor is int32, expected float32; labels are copied with tensor(await t.data(), { shape: t.shape, backend })',
         }),
       );
       const booleans = tf.tensor1d([true], 'bool');
-      expect(() => backend.fromTf(booleans)).toThrow("tensor(await t.data(), { shape: t.shape, dtype: 'bool' })");
+      expect(() => backend.fromTf(booleans)).toThrow(
+        "tensor(await t.data(), { shape: t.shape, dtype: 'bool', backend })",
+      );
       booleans.dispose();
       // Not every engine has complex numbers.
       const parts = tf.tensor1d([1, 2]);

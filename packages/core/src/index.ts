@@ -74,6 +74,7 @@ export {
   type TensorInput,
   type TypedArray,
   type TypedRows,
+  type UncheckedArrayLike,
 } from './tensor/input.js';
 export type { MaskInput } from './tensor/mask.js';
 export type { NestedArray } from './tensor/nested.js';

@@ -216,6 +216,28 @@ describe('arrays of typed rows', () => {
     expect(read([new Float32Array(0)])).toEqual([[1, 0], 'float32', []]);
   });
 
+  test('of several dtypes have the one that holds the values of all', () => {
+    const single = Float32Array.of(0.5);
+    const double = Float64Array.of(16777217);
+    const labels = Int32Array.of(3);
+    for (const rows of [
+      [single, double],
+      [double, single],
+      [labels, double],
+      [[1], double],
+      [[[single], [double]]].flat(),
+    ]) {
+      const [, dtype, values] = read(rows);
+      expect([dtype, (values as number[]).includes(16777217)]).toEqual(['float64', true]);
+    }
+    expect(read([labels, single])).toEqual([[2, 1], 'float32', [3, 0.5]]);
+    expect(read([single, labels])).toEqual([[2, 1], 'float32', [0.5, 3]]);
+    expect(read([labels, [0.5]])).toEqual([[2, 1], 'float32', [3, 0.5]]);
+    expect(read([labels, Uint8Array.of(1)])).toEqual([[2, 1], 'int32', [3, 1]]);
+    expect(message([[true], labels])[1]).toBe('tensor: entry [1][0] is 3, expected a boolean');
+    expect(message([labels, [true]])[1]).toBe('tensor: entry [1][0] is true, expected a number');
+  });
+
   test('are refused where they are ragged, no numbers, or of 64-bit integers', () => {
     expect(message([Float32Array.of(1, 2), Float32Array.of(3)])).toEqual([
       'ERR_SHAPE',
@@ -270,6 +292,9 @@ describe('tensors of onnxruntime', () => {
     expect(read({ data, dims: [2], type: 'bool' })).toEqual([[2], 'bool', [1, 0]]);
     expect(read({ data, dims: [2], type: 'bool' }, { dtype: 'float32' })).toEqual([[2], 'float32', [1, 0]]);
     expect(read({ data, dims: [2], type: 'uint8' })).toEqual([[2], 'int32', [1, 0]]);
+    expect(read({ data, dims: [2], type: 'bool', strides: [-1], offset: 1 })).toEqual([[2], 'bool', [0, 1]]);
+    expect(read({ data, dims: [1], type: 'bool', offset: 1 })).toEqual([[1], 'bool', [0]]);
+    expect(read({ data, dims: [1], type: 'bool', offset: 1 }, { dtype: 'int32' })).toEqual([[1], 'int32', [0]]);
   });
 
   test('on a device say how to fetch their data', () => {
@@ -303,6 +328,8 @@ test("a polyfill's Float16Array, which is not a view of memory, is read by index
 
 describe('unsupported objects of other libraries are errors that say what to pass instead', () => {
   const method = () => {};
+  const tfjs = { dataSync: method, arraySync: method, dispose: method, data: method };
+  const jax = { jsAsync: method, data: method, dispose: method };
   test.each([
     ['ml-matrix', { to2DArray: method, length: 1 }, 'x.to2DArray()'],
     ['mathjs and a column of Arrow', { toArray: method, getChild: method, length: 1 }, 'x.toArray()'],
@@ -313,15 +340,18 @@ describe('unsupported objects of other libraries are errors that say what to pas
     ],
     [
       'a table of Arquero',
-      { columnNames: method, array: method },
-      'x.columnNames().map((name) => Float64Array.from(x.array(name))), whose shape is (columns, rows)',
+      { columnNames: () => ['a'], array: () => [1] },
+      'x.columnNames().map((name) => Float64Array.from(x.array(name), Number)), whose shape is (columns, rows)',
     ],
     [
       'TensorFlow.js',
-      { dataSync: method, arraySync: method, dispose: method, data: method },
-      'tensor(await x.data(), { shape: x.shape }), or without a copy backend.fromTf(x) of @softgrad/backend-tfjs',
+      { ...tfjs, dtype: 'float32' },
+      '{ data: await x.data(), shape: x.shape }, or without a copy backend.fromTf(x) of @softgrad/backend-tfjs',
     ],
-    ['jax-js', { jsAsync: method, data: method, dispose: method }, 'tensor(await x.ref.data(), { shape: x.shape })'],
+    ['integers of TensorFlow.js', { ...tfjs, dtype: 'int32' }, '{ data: await x.data(), shape: x.shape }'],
+    ['booleans of TensorFlow.js', { ...tfjs, dtype: 'bool' }, "{ data: await x.data(), shape: x.shape, type: 'bool' }"],
+    ['jax-js', { ...jax, dtype: 'float32' }, '{ data: await x.ref.data(), shape: x.shape }'],
+    ['booleans of jax-js', { ...jax, dtype: 'bool' }, 'await x.ref.jsAsync()'],
     ['danfo', { values: [[1]] }, 'x.values'],
     ['an object with a length', { length: 2, 0: 1, 1: 2 }, 'Array.from(x)'],
     ['a set', new Set([1]), 'Array.from(x)'],
@@ -330,6 +360,38 @@ describe('unsupported objects of other libraries are errors that say what to pas
     expect(code).toBe('ERR_DTYPE');
     expect(text).toMatch(/^tensor: cannot read an object \(\w+\); if it is called x, pass /);
     expect(text.slice(text.indexOf('pass ') + 5)).toBe(instead);
+  });
+
+  const given = ', and give the list its shape: tensor(list, { shape })';
+  test.each([
+    ['a matrix', { to2DArray: method }, 'x.to2DArray()'],
+    ['a vector of TensorFlow.js', { ...tfjs, dtype: 'int32', shape: [2] }, 'await x.data()'],
+    ['a matrix of TensorFlow.js', { ...tfjs, dtype: 'int32', shape: [1, 2] }, `await x.data()${given}`],
+    ['booleans of TensorFlow.js', { ...tfjs, dtype: 'bool', shape: [2] }, 'await x.array()'],
+    ['a number of TensorFlow.js', { ...tfjs, dtype: 'float32', shape: [] }, 'await x.array()'],
+    ['a vector of jax-js', { ...jax, dtype: 'float32', shape: [2] }, 'await x.ref.data()'],
+    ['booleans of jax-js', { ...jax, dtype: 'bool', shape: [2] }, 'await x.ref.jsAsync()'],
+    ['an ndarray', { data: [1, 2], shape: [2], stride: [1], offset: 0 }, 'await tensor(x).data()'],
+    ['a tensor of onnxruntime', { data: Float32Array.of(1), dims: [1, 1] }, `await tensor(x).data()${given}`],
+  ])('%s in a list', (_what, input, instead) => {
+    const what = `tensor: entry [0] is an object (Object), expected a number; if it is called x, pass ${instead}`;
+    expect(message([input])).toEqual(['ERR_DTYPE', what]);
+    expect(message([Float32Array.of(1, 2), input])[1]).toMatch(
+      /ragged input: entry \[1\] has an object .*; if it is called x, pass /,
+    );
+  });
+
+  test('a tensor in a list, and in nested lists', () => {
+    const instead = 'expected a number; if it is called x, pass await x.data()';
+    expect(message([tensor([1])])).toEqual(['ERR_DTYPE', `tensor: entry [0] is a tensor, ${instead}`]);
+    expect(message([[tensor([1])]])).toEqual(['ERR_DTYPE', `tensor: entry [0][0] is a tensor, ${instead}`]);
+    expect(message([tensor(1)])[1]).toMatch(/pass await x\.array\(\)$/);
+  });
+
+  test('an array among numbers, which is none of theirs', () => {
+    expect(message([1, [2]])).toEqual(['ERR_SHAPE', 'tensor: entry [1] is an array of 1 entry, expected a number']);
+    const text = 'tensor: entry [1] is an object (Float32Array), expected a number';
+    expect(message([1, Float32Array.of(2)])).toEqual(['ERR_DTYPE', text]);
   });
 
   test('a tensor, which is one already', () => {

@@ -188,7 +188,7 @@ describe('a mask is refused', () => {
   test('of bytes that are neither 0 nor 1', () => {
     expect(failure(() => softmax(x(), { mask: { data: Uint8Array.of(1, 2, 0), shape: [3] } }))).toEqual([
       'ERR_DTYPE',
-      'tensor: element 1 is 2; a bool is true, false, 1 or 0',
+      'softmax: mask: element 1 is 2; a bool is true, false, 1 or 0',
     ]);
   });
 

@@ -67,6 +67,31 @@ test('its elements are typed by dtype and rank', async () => {
   expect((await x().data()).reduce((a, b) => a + b)).toBe(12);
 });
 
+test('of a tensor whose dtype only the run knows, the methods of its data can be called', async () => {
+  const any: Tensor = x();
+  const data = await any.data();
+  const array: Float32Array | Float64Array | Int32Array | Uint8Array = data;
+  expect(array).toBe(data);
+  expect(data.reduce((a, b) => a + b, 0)).toBe(12);
+  expect(data.reduce((a, b) => `${a}${b}`, '')).toBe('123321');
+  const chained = data
+    .map((v) => v - 1)
+    .filter((v) => v > 0)
+    .slice(1)
+    .subarray(1)
+    .sort((a, b) => a - b)
+    .reverse();
+  expect(chained.reduceRight((a, b) => Math.max(a, b))).toBe(2);
+  const dtype = 'float64' as 'float32' | 'float64';
+  const floats = tensor([1, 2], { dtype }).dataSync();
+  expectTypeOf(floats).toExtend<Float32Array | Float64Array>();
+  expect(floats.reduce((a, b) => a + b)).toBe(3);
+  expect((await crossEntropy(any, [1, 1]).loss.data()).every((v) => v > 0)).toBe(true);
+  expectTypeOf(any.view).returns.toExtend<{
+    map(f: (v: number) => number): Float32Array | Float64Array | Int32Array | Uint8Array;
+  }>();
+});
+
 test('results have the dtype of their operands, and the rank that the operation gives', () => {
   expectTypeOf(softmax(x())).toEqualTypeOf<Tensor<'float32', 2>>();
   expectTypeOf(softmax([[1, 2]])).toEqualTypeOf<Tensor<'float32', 2>>();
@@ -127,6 +152,28 @@ test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed 
   expectTypeOf(tensor({ ...half, data: Uint8Array.of(1), type: 'bool' as const }).dtype).toEqualTypeOf<'bool'>();
   expectTypeOf(tensor({ ...half, type: 'uint16' as const }).dtype).toEqualTypeOf<'int32'>();
   expect(tensor(half).dtype).toBe('float32');
+  // Of onnxruntime's `Tensor` and ndarray's `NdArray`, types don't tell what the elements are.
+  interface Data {
+    readonly data: Float32Array | BigInt64Array | readonly string[];
+    readonly dims: readonly number[];
+    readonly type: 'float32' | 'int64' | 'string';
+  }
+  interface Generic {
+    data: Float32Array | number[] | { length: number; get(at: number): number; set(at: number, value: number): void };
+    shape: number[];
+    stride: number[];
+    offset: number;
+  }
+  const logits = (value: Data['data']): Data => ({ data: value, dims: [1], type: 'float32' });
+  expectTypeOf(softmax(logits(Float32Array.of(1)))).toEqualTypeOf<Tensor>();
+  expect(() => softmax(logits(['a']))).toThrow('softmax: logits: element 0 is the text "a", expected a number');
+  const generic: Generic = { data: [1, 2], shape: [2], stride: [1], offset: 0 };
+  expectTypeOf(softmax(generic)).toEqualTypeOf<Tensor>();
+  expect(softmax([1, 2], { mask: { data: Uint8Array.of(1, 1), dims: [2], type: 'bool' } }).size).toBe(2);
+  // @ts-expect-error a text is not data
+  expect(() => tensor({ data: '12', shape: [2] })).toThrow('cannot read');
+  // @ts-expect-error a tensor is one already
+  expect(() => tensor(x())).toThrow('await x.to(backend)');
   // @ts-expect-error an object with a length is no array
   expect(() => tensor({ length: 2, 0: 1 })).toThrow('Array.from(x)');
 });

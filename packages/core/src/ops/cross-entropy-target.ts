@@ -36,7 +36,7 @@ export function withTarget<T>(
   body: (target: DeviceTarget) => T,
 ): T {
   if (isTensor(input)) return body(fromTensor(operation, input, logits, reduced, rows, rules));
-  const probabilities = !sameShape(shapeOf(input, reduced), reduced);
+  const probabilities = !sameShape(shapeOf(operation, input, reduced), reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
   if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
     const shape = [(input as Int32Array).length];
@@ -46,8 +46,8 @@ export function withTarget<T>(
     throw wrongShape(operation, shape, logits.shape, reduced);
   }
   if (!probabilities) checkIndexEntries(operation, input, reduced);
-  const own = readInput(input, ArrayBuffer.isView(input) ? (probabilities ? logits.shape : reduced) : undefined, dtype);
   const expected = probabilities ? logits.shape : reduced;
+  const own = readInput(input, ArrayBuffer.isView(input) ? expected : undefined, dtype, `${operation}: target`);
   if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);
   if (!probabilities) checkIndices(operation, own.data, rows, rules);
   const buffer = allocate(logits.backend, own.data.length, dtype);
@@ -72,11 +72,11 @@ function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget,
 }
 
 /** The shape of plain input; flat typed arrays are class indices if they have one entry per row. */
-function shapeOf(input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
+function shapeOf(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
   if (ArrayBuffer.isView(input)) {
     return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input) ? reduced : [-1];
   }
-  return readInput(input, undefined, 'float64').shape;
+  return readInput(input, undefined, 'float64', `${operation}: target`).shape;
 }
 
 function fromTensor(

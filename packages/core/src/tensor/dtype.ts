@@ -9,8 +9,10 @@ export type DType = FloatDType | 'int32' | 'bool';
 /** The arrays that hold a tensor's data on the host. */
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** The host array type of a dtype. */
-export type HostArrayOf<D extends DType> = HostArrays[D];
+/** The host array type of a dtype. Of one of several dtypes, the methods with callbacks can be called too. */
+export type HostArrayOf<D extends DType> = [OtherDTypes<D>] extends [never]
+  ? HostArrays[D]
+  : ArrayMethods<HostArrayOf<D>, HostCopyOf<D>> & HostArrays[D];
 
 interface HostArrays {
   readonly float16: Float32Array;
@@ -24,10 +26,41 @@ interface HostArrays {
  * A host array with its own ArrayBuffer, as `Blob`, `fetch` and WebGPU require. Written as the return type of `from`,
  * because typed arrays have no type parameter before TypeScript 5.7.
  */
-export type HostCopyOf<D extends DType> = HostCopies[D];
+export type HostCopyOf<D extends DType> = [OtherDTypes<D>] extends [never]
+  ? HostCopies[D]
+  : ArrayMethods<HostCopyOf<D>, HostCopyOf<D>> & HostCopies[D];
 
 /** A host copy of any dtype. */
-export type HostCopy = HostCopies[DType];
+export type HostCopy = HostCopyOf<DType>;
+
+/** Never for a single dtype. */
+type OtherDTypes<D extends DType> = { readonly [One in D]: Exclude<D, One> }[D];
+
+/**
+ * Methods of every typed array. TypeScript cannot call a method of a union of typed arrays that takes a callback, because the
+ * callback's last parameter differs: the same signatures have to be in each of them, before their own.
+ */
+export interface ArrayMethods<Self, Copy> {
+  every(predicate: (value: number, index: number, array: Self) => unknown, thisArg?: unknown): boolean;
+  some(predicate: (value: number, index: number, array: Self) => unknown, thisArg?: unknown): boolean;
+  find(predicate: (value: number, index: number, array: Self) => boolean, thisArg?: unknown): number | undefined;
+  findIndex(predicate: (value: number, index: number, array: Self) => boolean, thisArg?: unknown): number;
+  forEach(callback: (value: number, index: number, array: Self) => void, thisArg?: unknown): void;
+  filter(predicate: (value: number, index: number, array: Self) => unknown, thisArg?: unknown): Copy;
+  map(callback: (value: number, index: number, array: Self) => number, thisArg?: unknown): Copy;
+  reduce(callback: (previous: number, value: number, index: number, array: Self) => number, initial?: number): number;
+  reduce<T>(callback: (previous: T, value: number, index: number, array: Self) => T, initial: T): T;
+  reduceRight(
+    callback: (previous: number, value: number, index: number, array: Self) => number,
+    initial?: number,
+  ): number;
+  reduceRight<T>(callback: (previous: T, value: number, index: number, array: Self) => T, initial: T): T;
+  slice(start?: number, end?: number): Copy;
+  subarray(begin?: number, end?: number): Self;
+  fill(value: number, start?: number, end?: number): Self;
+  reverse(): Self;
+  sort(compare?: (a: number, b: number) => number): Self;
+}
 
 interface HostCopies {
   readonly float16: ReturnType<Float32ArrayConstructor['from']>;

@@ -4,19 +4,22 @@ import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
 import { fromHalfBits, isFloat16Like } from './half.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
-import { wayOut } from './way-out.js';
+import { passInstead } from './way-out.js';
 
 /** Any flat array-like object of numbers. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
 
 /** Layout of data from numeric libraries: data that is not contiguous has strides (in elements) and an offset. */
-interface StridedData {
-  readonly data: NumericArray | readonly boolean[];
+interface Layout {
   readonly stride?: readonly number[];
   readonly strides?: readonly number[];
   readonly offset?: number;
   /** onnxruntime's element type: it stores 'float16' as bits in a Uint16Array, 'bool' in a Uint8Array. */
   readonly type?: string;
+}
+
+interface StridedData extends Layout {
+  readonly data: NumericArray | readonly boolean[];
 }
 
 /** Data with a shape, like the arrays of ndarray and TensorFlow.js. */
@@ -29,6 +32,14 @@ export interface DimsArrayLike extends StridedData {
   readonly dims: Shape;
 }
 
+/**
+ * Data whose type does not say that they are numbers, like those of an onnxruntime `Tensor`, which may be texts, or of an ndarray's
+ * `NdArray` without a type argument. The elements are checked when they are read.
+ */
+export type UncheckedArrayLike = Layout & {
+  readonly data: (object & ArrayLike<unknown>) | { readonly length: number; get(index: number): unknown };
+} & ({ readonly shape: Shape } | { readonly dims: Shape });
+
 /** A typed array of numbers, flat. */
 export type TypedArray = NumericArray & ArrayBufferView;
 
@@ -36,7 +47,7 @@ export type TypedArray = NumericArray & ArrayBufferView;
 export type TypedRows = readonly TypedArray[] | readonly (readonly TypedArray[])[];
 
 /** The inputs that `tensor` accepts. */
-export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike;
+export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
 
 /** Values of a tensor on the host, contiguous and row-major, of exactly its dtype. */
 export interface HostData {
@@ -63,29 +74,37 @@ export function readInput(
   }
   if (isTypedArray(what, input) || isFloat16Like(input)) return fromFlat(what, input, shape ?? [input.length], dtype);
   if (isNdArrayLike(what, input)) return fromNdArray(what, input, shape, dtype);
-  const instead = wayOut(input);
-  const expected = 'expected nested arrays, a typed array, or an object with data and shape';
+  const expected = '; expected nested arrays, a typed array, or an object with data and shape';
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${what}: cannot read ${describe(input)}; ${instead === null ? expected : `if it is called x, pass ${instead}`}`,
+    `${what}: cannot read ${describe(input)}${passInstead(input, false) || expected}`,
   );
 }
 
 function fromNested(what: string, nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
   const own = shapeOfNested(nested);
-  const first = firstEntry(nested);
-  const booleans = typeof first === 'boolean';
-  const type = dtype ?? (isTypedArray(what, first) ? naturalDType(first) : booleans ? 'bool' : 'float32');
+  const natural = dtypeOfRows(what, nested);
+  const booleans = natural === 'bool';
+  const type = dtype ?? natural;
   const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
   flatten(nested, own, values, booleans, what);
   return { ...converted(what, values, type), shape: reshaped(what, own, shape, values.length) };
 }
 
-/** The first entry that is not an array: a number, a boolean or a typed row. */
-function firstEntry(nested: NestedArray): unknown {
-  let level: unknown = nested;
-  while (Array.isArray(level)) level = level[0];
-  return level;
+/** The dtype of the rows: of rows of several dtypes the one that holds the values of all. */
+function dtypeOfRows(what: string, level: unknown): DType {
+  if (isTypedArray(what, level)) return naturalDType(level);
+  if (!Array.isArray(level)) return typeof level === 'boolean' ? 'bool' : 'float32';
+  const [first] = level;
+  const dtype = dtypeOfRows(what, first);
+  // A row of numbers is not searched: only its entries' types would differ, which is an error of its own.
+  if (typeof first !== 'object') return dtype;
+  return level.reduce<DType>((widest, row) => wider(widest, dtypeOfRows(what, row)), dtype);
+}
+
+/** Floats before integers, float64 before float32. What is mixed with booleans is refused as an entry. */
+function wider(a: DType, b: DType): DType {
+  return a === 'float64' || a === 'bool' || b === 'int32' || b === 'bool' ? a : b;
 }
 
 function fromFlat(
@@ -109,15 +128,16 @@ function fromNdArray(
   const own = shapeOf(input);
   checkShape(what, own);
   if (isHalfBits(input)) return fromNdArray(what, decoded(input), shape, dtype);
+  const type = dtype ?? boolOf(input) ?? naturalDType(input.data);
   const strides = input.strides ?? input.stride;
   const offset = input.offset ?? 0;
   if (strides === undefined && offset === 0) {
-    const { data, dtype: type } = fromFlat(what, input.data, own, dtype ?? boolOf(input));
+    const { data } = fromFlat(what, input.data, own, type);
     return { data, dtype: type, shape: reshaped(what, own, shape, data.length) };
   }
   const gathered = gather(what, input.data, own, strides ?? contiguousStrides(own), offset);
   return {
-    ...converted(what, gathered, dtype ?? naturalDType(input.data)),
+    ...converted(what, gathered, type),
     shape: reshaped(what, own, shape, gathered.length),
   };
 }

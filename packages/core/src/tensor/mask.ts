@@ -1,14 +1,14 @@
 import type { Backend, Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
-import { type NdArrayLike, readInput, typedArrayKind } from './input.js';
+import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
 import type { NestedArray } from './nested.js';
 import { checkBackend } from './operands.js';
 import { broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
-export type MaskInput = Tensor | NestedArray | NdArrayLike;
+export type MaskInput = Tensor | NestedArray | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
 
 /** A laid-out mask on the operand's backend. */
 export interface Mask<B> {
@@ -83,13 +83,13 @@ function fromTensor(operation: string, input: Tensor, x: DeviceTensor): Given {
   return { shape: mask.shape, host: mask.host, tensor: mask };
 }
 
-function fromHost(operation: string, input: NestedArray | NdArrayLike): Given {
-  const own = readInput(input, undefined, undefined);
+function fromHost(operation: string, input: Exclude<MaskInput, Tensor>): Given {
+  const own = readInput(input, undefined, undefined, `${operation}: mask`);
   if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), tensor: null };
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, tensor: null };
   const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
   if (!bytes) throw notBool(operation, own.dtype);
-  return { shape: own.shape, host: readInput(input, undefined, 'bool').data, tensor: null };
+  return { shape: own.shape, host: readInput(input, undefined, 'bool', `${operation}: mask`).data, tensor: null };
 }
 
 function notBool(operation: string, dtype: string): SoftgradError {

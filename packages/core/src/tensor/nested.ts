@@ -2,6 +2,7 @@ import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
 import { isFloat16Like } from './half.js';
 import { type Shape, show } from './shape.js';
+import { passInstead } from './way-out.js';
 
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
 export type NestedArray = number | boolean | readonly NestedArray[];
@@ -62,7 +63,7 @@ export function flatten(
       const found = isLevel(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}`,
+        `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}${passInstead(node, true)}`,
       );
     }
     for (let k = 0; k < node.length; k++) {
@@ -78,7 +79,10 @@ function entry(value: unknown, path: readonly number[], booleans: boolean, what:
   if (booleans ? typeof value === 'boolean' : typeof value === 'number') return Number(value);
   const code = Array.isArray(value) ? 'ERR_SHAPE' : 'ERR_DTYPE';
   const expected = booleans ? 'a boolean' : 'a number';
-  throw new SoftgradError(code, `${what}: ${place(path)} is ${describe(value)}, expected ${expected}`);
+  throw new SoftgradError(
+    code,
+    `${what}: ${place(path)} is ${describe(value)}, expected ${expected}${passInstead(value, true)}`,
+  );
 }
 
 function place(path: readonly number[]): string {

@@ -1,5 +1,5 @@
 import type { DType } from './dtype.js';
-import type { NdArrayLike, TensorInput } from './input.js';
+import type { TensorInput } from './input.js';
 import type { Tensor } from './tensor.js';
 
 // What types know of tensors: the dtype D and the rank R, which is `number` where only the run knows it.
@@ -33,7 +33,7 @@ export type RankOfShape<S> = S extends readonly unknown[] ? S['length'] : number
 /** The rank of what `tensor` reads. */
 export type RankOf<I> = I extends ArrayBufferView
   ? 1
-  : I extends NdArrayLike
+  : I extends { readonly data: unknown; readonly shape: unknown }
     ? RankOfShape<I['shape']>
     : I extends number | boolean | readonly unknown[]
       ? RankOfNested<I>
