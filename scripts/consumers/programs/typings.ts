@@ -53,6 +53,31 @@ export const lessKnown: Tensor = s;
 export const lessKnownData: Awaited<ReturnType<Tensor['data']>> = await s.data();
 export const dataOf = async <D extends 'float32' | 'float64'>(x: Tensor<D>) => (await x.data()).length;
 
+// The tensors that a session of onnxruntime returns, and ndarrays without a type argument: their elements may be anything.
+interface Output {
+  readonly data: Float32Array | Uint8Array | BigInt64Array | string[];
+  readonly dims: readonly number[];
+  readonly type: 'float32' | 'bool' | 'int64' | 'string';
+}
+interface Elements {
+  get(index: number): number;
+  set(index: number, value: number): void;
+  length: number;
+}
+interface Strided {
+  data: Elements | number[] | Float32Array;
+  shape: number[];
+  stride: number[];
+  offset: number;
+}
+export const ofOthers = (output: Output, mask: Output, x: Strided): Tensor[] => [
+  softmax(output, { mask }),
+  softmax(x),
+  tensor(x, { dtype: 'float64' }),
+];
+
+// @ts-expect-error: a tensor is one already.
+export const twice = tensor(s);
 // @ts-expect-error: the data of a float tensor are never integers.
 export const integers: Int32Array = await s.data();
 // @ts-expect-error: an object with a length is not an array.
