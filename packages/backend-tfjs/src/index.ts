@@ -3,7 +3,7 @@ import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
 import { deviceOf, instanceIsLost } from './device.js';
 import { engineOf } from './engine.js';
-import { type EngineName, loadEngine, type WasmModule } from './peers.js';
+import { type EngineName, loadCore, loadEngine, type WasmModule } from './peers.js';
 import type { TfBuffer } from './storage.js';
 import { measure } from './supports.js';
 import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from './wasm-files.js';
@@ -68,7 +68,7 @@ const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu']
 
 /** The engine that the user's code has set comes first, because tensors can be exchanged with it. */
 async function preferred(): Promise<readonly EngineName[]> {
-  const core = await import('@tensorflow/tfjs-core').catch(() => null);
+  const core = await loadCore();
   const set = inOrderOfSpeed.filter((name) => name === core?.engine().backendName);
   return [...new Set([...set, ...inOrderOfSpeed])];
 }
