@@ -27,7 +27,7 @@ export interface TfjsProvider extends BackendProvider<TfBuffer, TfjsOptions> {
  * softgrad on TensorFlow.js: the engines webgpu, webgl, wasm and cpu, any number of them side by side, regardless of `tf.setBackend`.
  *
  * @throws ERR_BACKEND_UNAVAILABLE from `open` if a package is not installed (with the command that installs it) or an engine
- *   cannot run here (with what it needs)
+ *   cannot run here (with what it needs); ERR_VALUE for an engine that tfjs does not have
  * @example
  * const backend = await tfjs.open({ engine: 'webgl' });
  * const s = softmax(tensor([[1, 2, 3]], { backend }));
@@ -51,7 +51,11 @@ export const tfjs: TfjsProvider = {
 export default tfjs;
 
 async function open(options: TfjsOptions): Promise<TfjsBackend> {
-  if (options.engine) return openEngine(options.engine, options);
+  const { engine } = options;
+  if (engine !== undefined) {
+    if (inOrderOfSpeed.includes(engine)) return openEngine(engine, options);
+    throw new SoftgradError('ERR_VALUE', `tfjs: engine '${engine}'; expected ${inOrderOfSpeed.join(', ')}`);
+  }
   const reasons: string[] = [];
   for (const name of await preferred()) {
     try {
