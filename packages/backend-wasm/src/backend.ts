@@ -1,6 +1,7 @@
-import { type Backend, SoftgradError } from '@softgrad/core';
+import { type Backend, isSoftgradError, SoftgradError } from '@softgrad/core';
 import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
+import { checkedModule } from './given.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';
@@ -51,6 +52,8 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     try {
       pool = await openPool({ module, memory, exports, control, stackTops, spawn, ...patience });
     } catch (error) {
+      // The caller's mistake, not a property of this engine.
+      if (isSoftgradError(error)) throw error;
       reason = error instanceof Error ? error.message : String(error);
     }
   }
@@ -106,7 +109,7 @@ async function load({ relaxedSimd, module: given }: BackendSettings, shared: boo
     const [{ module }, memory] = [await compile(relaxedSimd, shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
-  const module = checked(given);
+  const module = checkedModule(given);
   const over = async (isShared: boolean, reason: string | null): Promise<Loaded> => {
     const memory = createMemory(isShared);
     return { module, memory, instance: await instantiate(module, memory), shared: isShared, reason };
@@ -122,14 +125,6 @@ async function load({ relaxedSimd, module: given }: BackendSettings, shared: boo
         )
       : over(true, null);
   }
-}
-
-function checked(module: CompiledModule): WebAssembly.Module {
-  if (WebAssembly.Module.exports(module).some(({ name }) => name === 'softmax_f32')) return module;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    'wasm: the module does not contain the kernels; expected @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either',
-  );
 }
 
 /** A memory that can grow to 4 GiB, or to the largest maximum that this engine allows. */

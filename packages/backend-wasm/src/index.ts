@@ -1,7 +1,8 @@
 import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
-import { hasFusedMultiplyAdd, missing } from './module.js';
+import { checkedOptions } from './given.js';
+import { hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
 import { spawner } from './spawn.js';
 
@@ -14,8 +15,8 @@ const mostThreads = 64;
 /**
  * softgrad on WebAssembly SIMD.
  *
- * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, for a `worker` that is already started, and for a `module` that does not
- *   contain the kernels
+ * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, for a `worker` that is not a URL, a path or a function that starts a new Worker
+ *   at each call, and for a `module` that is not a WebAssembly.Module with the kernels
  * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, not the relaxed SIMD that was asked for, or not the threads that are
  *   `required`
  *
@@ -32,14 +33,14 @@ export const wasm: BackendProvider<WasmBuffer, WasmOptions> = {
 export default wasm;
 
 async function open(options: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
-  const { threads = 1, required = false, relaxedSimd, worker, module } = options;
+  const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
     throw new SoftgradError('ERR_VALUE', `wasm: threads ${threads}; expected an integer from 1 to ${mostThreads}`);
   }
   const spawn = spawner(worker);
-  if (module !== undefined) return openBackend({ threads, required, relaxedSimd: relaxedSimd ?? false, spawn, module });
-  const reason = missing();
+  const reason = module === undefined ? missing() : missingEngine();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
+  if (module !== undefined) return openBackend({ threads, required, relaxedSimd: relaxedSimd ?? false, spawn, module });
   const available = relaxedSimd === false ? false : hasFusedMultiplyAdd();
   if (relaxedSimd && !available) {
     throw new SoftgradError(

@@ -41,10 +41,16 @@ export function hasFusedMultiplyAdd(): boolean {
   return f() === 2 ** -24 && d() === 2 ** -58;
 }
 
+/** Why no kernels can run here, compiled beforehand or not, or null. */
+export function missingEngine(): string | null {
+  if (typeof WebAssembly !== 'undefined') return null;
+  return 'this engine has no WebAssembly; Node 20 and every current browser have it';
+}
+
 /** Why WebAssembly SIMD can't run here, or null. */
 export function missing(): string | null {
-  if (typeof WebAssembly === 'undefined')
-    return 'this engine has no WebAssembly; Node 20 and every current browser have it';
+  const engine = missingEngine();
+  if (engine !== null) return engine;
   if (!WebAssembly.validate(new Uint8Array(simdProbe)))
     return 'this engine has no WebAssembly SIMD; Node 20 and every current browser have it';
   const inflating = ['DecompressionStream', 'Blob', 'Response'].filter((name) => !(name in globalThis));

@@ -1,0 +1,75 @@
+import { SoftgradError } from '@softgrad/core';
+import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
+
+// What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
+
+const expectedModule =
+  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either';
+
+/** @throws ERR_VALUE unless it is an object */
+export function checkedOptions(options: WasmOptions): WasmOptions {
+  if (typeof options === 'object' && options !== null) return options;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `wasm: options are ${named(options)}; expected an object, as in wasm.open({ threads: 2 })`,
+  );
+}
+
+/** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
+export function checkedModule(module: CompiledModule): WebAssembly.Module {
+  let exports: readonly WebAssembly.ModuleExportDescriptor[];
+  try {
+    // Unlike `instanceof`, this accepts modules from another realm.
+    exports = WebAssembly.Module.exports(module);
+  } catch {
+    throw new SoftgradError('ERR_VALUE', `wasm: module is ${named(module)}; ${expectedModule}${wayTo(module)}`);
+  }
+  if (exports.some(({ name }) => name === 'softmax_f32')) return module;
+  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
+}
+
+/** @throws ERR_VALUE unless it is text, has the text of a URL, or is a function */
+export function checkedSource(source: WorkerSource): WorkerSource {
+  if (typeof source === 'function' || typeof source === 'string') return source;
+  // A Worker is one thread, and each thread needs its own.
+  if (typeof source === 'object' && typeof source?.href === 'string') return source;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `wasm: worker is ${named(source)}; expected a URL, a path, or a function that starts a Worker`,
+  );
+}
+
+/** @throws ERR_VALUE unless it is a worker */
+export function checkedWorker(worker: WorkerLike): WorkerLike {
+  const has = (method: string) => typeof (worker as unknown as Record<string, unknown> | null)?.[method] === 'function';
+  if (has('postMessage') && has('terminate') && (has('on') || has('addEventListener'))) return worker;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `wasm: the function that is given as worker returns ${named(worker)}; expected a Worker`,
+  );
+}
+
+/** How to get a module from a value that is none. */
+function wayTo(value: unknown): string {
+  const kind = kindOf(value);
+  if (/Array|Buffer|^DataView$/.test(kind)) return ': await WebAssembly.compile(bytes)';
+  if (/^(String|URL|Response)$/.test(kind)) {
+    return ': await WebAssembly.compileStreaming(fetch(url)), or in Node await WebAssembly.compile(bytes)';
+  }
+  if (kind === 'Promise') return ': await it first';
+  if (kind === 'WebAssembly.Instance') return ': pass the module that the instance was made from';
+  if (typeof value !== 'object' || value === null) return '';
+  const property = ['default', 'module'].find((name) => name in value);
+  return property === undefined ? '' : `: pass its property '${property}'`;
+}
+
+function named(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  const kind = typeof value === 'object' ? kindOf(value) : typeof value;
+  return `${/^[AEIO]/i.test(kind) ? 'an' : 'a'} ${kind === 'Object' ? 'object' : kind}`;
+}
+
+/** As in 'Uint8Array', 'URL', 'Promise', 'Module' for the namespace of a module: the same for values of another realm. */
+function kindOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
