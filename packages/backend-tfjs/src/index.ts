@@ -79,7 +79,8 @@ async function preferred(): Promise<readonly EngineName[]> {
 
 async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise<TfjsBackend> {
   const { core, module } = await loadEngine(name);
-  if (name === 'wasm' && !core.engine().registry.wasm) {
+  // Without a factory the package is an empty module, by which a bundler replaces it; `connect` then reports it.
+  if (name === 'wasm' && !core.engine().registry.wasm && core.findBackendFactory(name)) {
     assertWasmAllowed();
     await avoidBlockedThreads(core);
     const paths = wasmPaths ?? (await locateWasm(core));

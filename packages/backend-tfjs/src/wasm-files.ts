@@ -56,8 +56,8 @@ export async function locateWasm(core: Core): Promise<Record<string, string> | n
 }
 
 /**
- * Bundlers (vite, webpack, rollup's plugins) recognize a literal `new URL(package path, import.meta.url)` and copy the file. Inside `try`,
- * because webpack then builds without a package that is not installed. Null in a script that is no module, where `import.meta.url` is empty.
+ * Bundlers (vite, webpack, rollup's plugins) recognize a literal `new URL(package path, import.meta.url)` and copy the file. Null in a
+ * script that is no module, where `import.meta.url` is empty.
  */
 function bundledWasm(): Record<WasmFile, string> | null {
   try {

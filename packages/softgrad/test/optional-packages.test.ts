@@ -51,11 +51,11 @@ describe.each(withOptional)('$name', ({ name, optional }) => {
     });
   });
 
-  test('refers to them only directly inside try', () => {
+  test('imports them only directly inside try', () => {
     const dist = join(packages, name, 'dist');
     const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
     const unguarded = files.flatMap((file) =>
-      referencesOutsideTry(parseAst(readFileSync(join(dist, file), 'utf8')))
+      importsOutsideTry(parseAst(readFileSync(join(dist, file), 'utf8')))
         .filter((to) => optional.some((each) => to === each || to.startsWith(`${each}/`)))
         .map((to) => `${file}: ${to}`),
     );
@@ -68,24 +68,18 @@ interface Node {
   readonly [part: string]: unknown;
 }
 
-/** What a module imports, or refers to by `new URL(…, import.meta.url)`, unless that is inside the block of a `try` of the same function. */
-function referencesOutsideTry(node: unknown, inTry = false): readonly string[] {
-  if (Array.isArray(node)) return node.flatMap((each) => referencesOutsideTry(each, inTry));
+/** What a module imports, unless that is inside the block of a `try` of the same function. */
+function importsOutsideTry(node: unknown, inTry = false): readonly string[] {
+  if (Array.isArray(node)) return node.flatMap((each) => importsOutsideTry(each, inTry));
   if (!isNode(node)) return [];
   const inside = Object.entries(node).flatMap(([part, child]) =>
-    referencesOutsideTry(
+    importsOutsideTry(
       child,
       /Function/.test(node.type) ? false : inTry || (node.type === 'TryStatement' && part === 'block'),
     ),
   );
-  const reference = inTry ? null : referenceOf(node);
-  return reference === null ? inside : [reference, ...inside];
-}
-
-function referenceOf({ type, source, callee, arguments: args }: Node): string | null {
-  const isUrl = type === 'NewExpression' && isNode(callee) && callee.name === 'URL';
-  const of = isUrl && Array.isArray(args) ? args[0] : source;
-  return isNode(of) && typeof of.value === 'string' ? of.value : null;
+  const { source } = node;
+  return !inTry && isNode(source) && typeof source.value === 'string' ? [source.value, ...inside] : inside;
 }
 
 function isNode(value: unknown): value is Node {

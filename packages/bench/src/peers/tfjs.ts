@@ -41,7 +41,6 @@ function prepareWasm({ env }: Tf, { setWasmPaths }: WasmModule): void {
   env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (typeof process === 'object' && process.versions?.node) return;
   // In a page the .wasm files are where the bundler has put them; bundlers only recognize a literal `new URL(path, import.meta.url)`.
-  // webpack builds without a package that is not installed only if it is inside `try`.
   try {
     setWasmPaths({
       'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
