@@ -40,6 +40,7 @@ export const bundlers = {
     loads: 'bundled.js',
     entry: 'bundled.cjs',
     version: 'esbuild',
+    threadsFromBlobs: true,
   },
   rollup: {
     packages: ['rollup', '@rollup/plugin-node-resolve'],
@@ -119,6 +120,15 @@ export async function checkBundler(name, { registry, check }) {
       return computed(found);
     });
     if (found) results.threads = await check(`${name}: threads`, async () => threadsOf(found));
+    if (bundler.threadsFromBlobs) {
+      results.withoutBlobs = await check(`${name}: no blobs allowed`, async () => {
+        const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+        return threadsOf(
+          await resultOfFolder(join(project.folder, 'page'), policy),
+          "pass its address, as in worker: '/worker.js'",
+        );
+      });
+    }
     if (!bundler.needsEveryPackage) {
       results.engine = await check(`${name}: one engine of TensorFlow.js`, () => withOneEngine(project, bundler));
     }
