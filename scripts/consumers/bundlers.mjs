@@ -123,10 +123,7 @@ export async function checkBundler(name, { registry, check }) {
     if (bundler.threadsFromBlobs) {
       results.withoutBlobs = await check(`${name}: no blobs allowed`, async () => {
         const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-        return threadsOf(
-          await resultOfFolder(join(project.folder, 'page'), policy),
-          "pass its address, as in worker: '/worker.js'",
-        );
+        return threadsOf(await resultOfFolder(join(project.folder, 'page'), policy), "pass worker: '/worker.js'");
       });
     }
     if (!bundler.needsEveryPackage) {

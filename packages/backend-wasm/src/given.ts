@@ -41,8 +41,7 @@ export function checkedSource(source: WorkerSource): WorkerSource {
 
 /** @throws ERR_VALUE unless it is a worker */
 export function checkedWorker(worker: WorkerLike): WorkerLike {
-  const has = (method: string) => typeof (worker as unknown as Record<string, unknown> | null)?.[method] === 'function';
-  if (has('postMessage') && has('terminate') && (has('on') || has('addEventListener'))) return worker;
+  if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
   throw new SoftgradError(
     'ERR_VALUE',
     `wasm: the function that is given as worker returns ${named(worker)}; expected a Worker`,
@@ -52,21 +51,17 @@ export function checkedWorker(worker: WorkerLike): WorkerLike {
 /** How to get a module from a value that is none. */
 function wayTo(value: unknown): string {
   const kind = kindOf(value);
-  if (/Array|Buffer|^DataView$/.test(kind)) return ': await WebAssembly.compile(bytes)';
-  if (/^(String|URL|Response)$/.test(kind)) {
-    return ': await WebAssembly.compileStreaming(fetch(url)), or in Node await WebAssembly.compile(bytes)';
-  }
-  if (kind === 'Promise') return ': await it first';
-  if (kind === 'WebAssembly.Instance') return ': pass the module that the instance was made from';
-  if (typeof value !== 'object' || value === null) return '';
-  const property = ['default', 'module'].find((name) => name in value);
+  if (/Array|Buffer/.test(kind)) return ': await WebAssembly.compile(bytes)';
+  if (/^(String|URL|Response)$/.test(kind)) return ': await WebAssembly.compileStreaming(fetch(url))';
+  if (kind === 'Promise') return ': await it';
+  const property = ['default', 'module'].find((name) => name in Object(value));
   return property === undefined ? '' : `: pass its property '${property}'`;
 }
 
 function named(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  const kind = typeof value === 'object' ? kindOf(value) : typeof value;
-  return `${/^[AEIO]/i.test(kind) ? 'an' : 'a'} ${kind === 'Object' ? 'object' : kind}`;
+  const kind = kindOf(value);
+  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
 /** As in 'Uint8Array', 'URL', 'Promise', 'Module' for the namespace of a module: the same for values of another realm. */

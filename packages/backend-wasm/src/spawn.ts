@@ -43,7 +43,7 @@ function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Pro
     if (given.has(worker)) {
       throw new SoftgradError(
         'ERR_VALUE',
-        'wasm: the function that is given as worker returns the same Worker again; each thread needs its own: () => new Worker(…)',
+        'wasm: the function that is given as worker returns the same Worker again; each thread needs its own',
       );
     }
     given.add(worker);
@@ -132,7 +132,7 @@ function neitherLoaded(ofFile: unknown, ofSource: unknown): Error {
   const hasNoFile = ofFile instanceof TypeError && /\bURL\b/.test(ofFile.message);
   const file = hasNoFile ? 'this bundle has no file of the worker' : `from its file: ${messageOf(ofFile)}`;
   return new Error(
-    `${file}; from a blob: ${messageOf(ofSource)}. A Content-Security-Policy must allow blob: in its worker-src, or serve @softgrad/backend-wasm/worker and pass its address, as in worker: '/worker.js'`,
+    `${file}; from a blob: ${messageOf(ofSource)}; allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js'`,
   );
 }
 

@@ -291,7 +291,7 @@ describe("the package's own worker", () => {
   });
 
   const advice =
-    "A Content-Security-Policy must allow blob: in its worker-src, or serve @softgrad/backend-wasm/worker and pass its address, as in worker: '/worker.js'";
+    "allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js'";
 
   test.each([
     [new Error('by policy'), 'from its file: by policy'],
@@ -307,7 +307,7 @@ describe("the package's own worker", () => {
     FakeWorker.started[0]?.fail('');
     const message = await outcome;
     expect(message).toMatch(new RegExp(`^${ofFile}`));
-    expect(message).toContain(`; from a blob: the worker did not load. ${advice}`);
+    expect(message).toContain(`; from a blob: the worker did not load; ${advice}`);
   });
 
   test('rejects if neither answers', async () => {
@@ -319,7 +319,7 @@ describe("the package's own worker", () => {
     await vi.waitFor(() => expect(started()).toHaveLength(2));
     await vi.advanceTimersByTimeAsync(10_000);
     const late = 'the worker did not answer within 10000 ms; it must run @softgrad/backend-wasm/worker';
-    expect(await outcome).toBe(`from its file: ${late}; from a blob: ${late}. ${advice}`);
+    expect(await outcome).toBe(`from its file: ${late}; from a blob: ${late}; ${advice}`);
     expect(vi.getTimerCount()).toBe(0);
   });
 
