@@ -5,7 +5,7 @@ import { checkedModule } from './given.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';
-import { compile, type Exports, instantiate } from './module.js';
+import { type Build, compile, type Exports, instantiate } from './module.js';
 import type { CompiledModule } from './options.js';
 import { createRunner } from './run.js';
 import { spawner, threadsMissing } from './spawn.js';
@@ -18,8 +18,8 @@ export interface BackendSettings {
   readonly relaxedSimd: boolean;
   /** Whether fewer threads than `threads` are an error. */
   readonly required?: boolean;
-  /** The kernels, compiled by the caller. */
-  readonly module?: CompiledModule;
+  /** The kernels: loaded with or without relaxed SIMD, or compiled by the caller. */
+  readonly kernels: (() => Promise<Build>) | { readonly module: CompiledModule };
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
@@ -104,12 +104,12 @@ interface Loaded {
 }
 
 /** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
-async function load({ relaxedSimd, module: given }: BackendSettings, shared: boolean): Promise<Loaded> {
-  if (given === undefined) {
-    const [{ module }, memory] = [await compile(relaxedSimd, shared), createMemory(shared)];
+async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
+  if (typeof kernels === 'function') {
+    const [module, memory] = [await compile(await kernels(), shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
-  const module = checkedModule(given);
+  const module = checkedModule(kernels.module);
   const over = async (isShared: boolean, reason: string | null): Promise<Loaded> => {
     const memory = createMemory(isShared);
     return { module, memory, instance: await instantiate(module, memory), shared: isShared, reason };

@@ -9,10 +9,7 @@ const expectedModule =
 /** @throws ERR_VALUE unless it is an object */
 export function checkedOptions(options: WasmOptions): WasmOptions {
   if (typeof options === 'object' && options !== null) return options;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `wasm: options are ${named(options)}; expected an object, as in wasm.open({ threads: 2 })`,
-  );
+  throw new SoftgradError('ERR_VALUE', `wasm: options are ${named(options)}; expected an object`);
 }
 
 /** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
@@ -28,11 +25,11 @@ export function checkedModule(module: CompiledModule): WebAssembly.Module {
   throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
 }
 
-/** @throws ERR_VALUE unless it is text, has the text of a URL, or is a function */
-export function checkedSource(source: WorkerSource): WorkerSource {
-  if (typeof source === 'function' || typeof source === 'string') return source;
-  // A Worker is one thread, and each thread needs its own.
-  if (typeof source === 'object' && typeof source?.href === 'string') return source;
+/** The function, or the text of the URL. @throws ERR_VALUE if it is neither */
+export function checkedSource(source: WorkerSource): string | (() => WorkerLike | Promise<WorkerLike>) {
+  const given = typeof source === 'object' ? source?.href : source;
+  // Not a Worker: it is one thread, and each thread needs its own.
+  if (typeof given === 'function' || typeof given === 'string') return given;
   throw new SoftgradError(
     'ERR_VALUE',
     `wasm: worker is ${named(source)}; expected a URL, a path, or a function that starts a Worker`,
@@ -42,10 +39,7 @@ export function checkedSource(source: WorkerSource): WorkerSource {
 /** @throws ERR_VALUE unless it is a worker */
 export function checkedWorker(worker: WorkerLike): WorkerLike {
   if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `wasm: the function that is given as worker returns ${named(worker)}; expected a Worker`,
-  );
+  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${named(worker)}; expected a Worker`);
 }
 
 /** How to get a module from a value that is none. */
@@ -54,8 +48,7 @@ function wayTo(value: unknown): string {
   if (/Array|Buffer/.test(kind)) return ': await WebAssembly.compile(bytes)';
   if (/^(String|URL|Response)$/.test(kind)) return ': await WebAssembly.compileStreaming(fetch(url))';
   if (kind === 'Promise') return ': await it';
-  const property = ['default', 'module'].find((name) => name in Object(value));
-  return property === undefined ? '' : `: pass its property '${property}'`;
+  return 'default' in Object(value) ? ": pass its property 'default'" : '';
 }
 
 function named(value: unknown): string {

@@ -32,7 +32,7 @@ export function spawner(source: WorkerSource | undefined): () => Promise<Thread>
   if (typeof given === 'function') return fromFunction(given);
   return async () => {
     const node = nodeThreads();
-    return node ? startNode(node, locationOf(given)) : webThread(startWeb(hrefOf(given)));
+    return node ? startNode(node, locationOf(given)) : webThread(startWeb(given));
   };
 }
 
@@ -43,7 +43,7 @@ function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Pro
     if (given.has(worker)) {
       throw new SoftgradError(
         'ERR_VALUE',
-        'wasm: the function that is given as worker returns the same Worker again; each thread needs its own',
+        'wasm: the function worker returns the same Worker again; each thread needs its own',
       );
     }
     given.add(worker);
@@ -52,20 +52,17 @@ function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Pro
 }
 
 /** The worker of a caller's function, which may never give one. One that comes too late is terminated. */
-async function inTime(worker: WorkerLike | Promise<WorkerLike>): Promise<WorkerLike> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isLate = false;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+function inTime(worker: WorkerLike | Promise<WorkerLike>): Promise<WorkerLike> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
       isLate = true;
-      reject(new Error(`the function that is given as worker returned none within ${patienceMs} ms`));
+      reject(new Error(`the function worker gave none within ${patienceMs} ms`));
     }, patienceMs);
+    Promise.resolve(worker)
+      .then((given) => (isLate ? given?.terminate?.() : resolve(given)), reject)
+      .finally(() => clearTimeout(timer));
   });
-  const given = Promise.resolve(worker).then((result) => {
-    if (isLate) result.terminate();
-    return result;
-  });
-  return Promise.race([given, late]).finally(() => clearTimeout(timer));
 }
 
 /** A worker thread of Node that does not keep the process alive. */
@@ -130,7 +127,7 @@ function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread
 function neitherLoaded(ofFile: unknown, ofSource: unknown): Error {
   // A script that is no module has an empty `import.meta.url`, so that the URL of a file cannot be constructed.
   const hasNoFile = ofFile instanceof TypeError && /\bURL\b/.test(ofFile.message);
-  const file = hasNoFile ? 'this bundle has no file of the worker' : `from its file: ${messageOf(ofFile)}`;
+  const file = hasNoFile ? 'the bundle has no file of it' : `from its file: ${messageOf(ofFile)}`;
   return new Error(
     `${file}; from a blob: ${messageOf(ofSource)}; allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js'`,
   );
@@ -178,7 +175,7 @@ function threadFrom(answer: Answer, worker: WorkerLike): Omit<Thread, 'onLost'> 
       answer.await(message);
     },
     terminate() {
-      answer.fail(new Error('the worker was terminated'));
+      answer.fail(new Error('terminated'));
       worker.terminate();
     },
   };
@@ -199,18 +196,18 @@ function createAnswer(): Answer {
   let expected: WorkerStart | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isSettled = false;
-  let settle: (error?: unknown) => void = () => {};
+  let settle: (isReady: boolean, error?: unknown) => void = () => {};
   const ready = new Promise<void>((resolve, reject) => {
-    settle = (error) => {
+    settle = (isReady, error) => {
       isSettled = true;
       clearTimeout(timer);
-      if (error === undefined) resolve();
+      if (isReady) resolve();
       else reject(error);
     };
   });
   ready.catch(() => {});
   const check = () => {
-    if (expected !== null && hasStarted(expected)) settle();
+    if (expected !== null && hasStarted(expected)) settle(true);
   };
   return {
     ready,
@@ -221,21 +218,17 @@ function createAnswer(): Answer {
         // A message may wait behind this timer if the calling thread was busy.
         check();
         settle(
+          false,
           new Error(`the worker did not answer within ${patienceMs} ms; it must run @softgrad/backend-wasm/worker`),
         );
       }, patienceMs);
     },
     check,
-    fail: (error) => settle(error ?? new Error('the worker failed')),
+    fail: (error) => settle(false, error),
   };
 }
 
-function hrefOf(source: string | { readonly href: string }): string {
-  return typeof source === 'string' ? source : source.href;
-}
-
 /** The form that Node's worker_threads accept: a plain path as a string, anything with a scheme as a URL. */
-function locationOf(source: string | { readonly href: string }): string | URL {
-  const href = hrefOf(source);
+function locationOf(href: string): string | URL {
   return /^(file|data|blob|https?):/.test(href) ? new URL(href) : href;
 }
