@@ -45,6 +45,8 @@ export default [
   entry('formats', 'formats/dist/index.js', '24.2 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '13.5 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedByWasm),
+  entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '51.2 kB', ['./worker.generated.js']),
+  entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '50 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.5 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '13 kB', ['gpu.js']),

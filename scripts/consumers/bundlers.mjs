@@ -40,6 +40,7 @@ export const bundlers = {
     loads: 'bundled.js',
     entry: 'bundled.cjs',
     version: 'esbuild',
+    threadsFromBlobs: true,
   },
   rollup: {
     packages: ['rollup', '@rollup/plugin-node-resolve'],
@@ -57,6 +58,8 @@ export const bundlers = {
   },
   webpack: {
     packages: ['webpack', 'webpack-cli'],
+    // It fails if a file of `new URL(…, import.meta.url)` is missing, as those of engine wasm are unless it is installed.
+    engine: 'wasm',
     page: 'npx webpack --mode production --entry ./bundled.mjs -o page',
     node: 'npx webpack --mode production --target node --entry ./bundled.mjs -o node --output-filename main.cjs',
     loads: 'main.js',
@@ -64,6 +67,8 @@ export const bundlers = {
   },
   rspack: {
     packages: ['@rspack/core', '@rspack/cli'],
+    // It fails if a file of `new URL(…, import.meta.url)` is missing, as those of engine wasm are unless it is installed.
+    engine: 'wasm',
     files: {
       'node.config.mjs':
         "export default { mode: 'production', target: 'node', entry: './bundled.mjs', output: { filename: 'main.cjs' } };\n",
@@ -80,6 +85,7 @@ export const bundlers = {
     // It fails if a package that is imported in a `try` is not installed.
     // It writes an import map into the page.
     policy: "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:",
+    needsEveryPackage: true,
     manifest: { alias: Object.fromEntries(optional.map((name) => [name, false])) },
     page: 'npx parcel build index.html --dist-dir page --no-source-maps --no-cache',
   },
@@ -114,6 +120,15 @@ export async function checkBundler(name, { registry, check }) {
       return computed(found);
     });
     if (found) results.threads = await check(`${name}: threads`, async () => threadsOf(found));
+    if (bundler.threadsFromBlobs) {
+      results.withoutBlobs = await check(`${name}: no blobs allowed`, async () => {
+        const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+        return threadsOf(await resultOfFolder(join(project.folder, 'page'), policy), "pass worker: '/worker.js'");
+      });
+    }
+    if (!bundler.needsEveryPackage) {
+      results.engine = await check(`${name}: one engine of TensorFlow.js`, () => withOneEngine(project, bundler));
+    }
     if (bundler.node) {
       results.node = await check(`${name}: node`, async () => {
         complain(await project.shell(`${bundler.node} 2>&1`));
@@ -127,6 +142,26 @@ export async function checkBundler(name, { registry, check }) {
 /** @throws if a bundler prints a warning that our packages can avoid; warnings about missing optional packages are allowed */
 function complain(output) {
   if (/critical dependency|circular/i.test(output)) throw new Error(`the bundler warns:\n${output}`);
+}
+
+/** Bundles an application that has only some of the optional packages installed. */
+async function withOneEngine(project, bundler) {
+  const tensorflow = ['core', `backend-${bundler.engine ?? 'cpu'}`].map((part) => `@tensorflow/tfjs-${part}@4`);
+  await project.npm('install', '@softgrad/backend-tfjs', '@softgrad/bench', ...tensorflow);
+  project.copy('one-engine.mjs', 'bundled.mjs');
+  try {
+    complain(await project.shell(`${bundler.page} 2>&1`));
+    if (bundler.loads) project.write('page/index.html', script(bundler.loads));
+    const { error, onEngine, missing } = await resultOfFolder(join(project.folder, 'page'), bundler.policy);
+    if (error) throw new Error(error);
+    if (onEngine !== '0.5,0.5') throw new Error(`the engine gives ${onEngine}`);
+    if (!/npm install/.test(missing.engine) || !/^does not load/.test(missing.competitor)) {
+      throw new Error(`the reasons for what is missing are ${JSON.stringify(missing)}`);
+    }
+    return 'computes';
+  } finally {
+    project.copy('bundled.mjs');
+  }
 }
 
 /** Runs the bundle where there are no packages. */

@@ -45,7 +45,7 @@ function createProject(folder, registry) {
       return path;
     },
     /** Copies one of `programs`. */
-    copy: (name) => copyFileSync(join(programs, name), join(folder, name)),
+    copy: (name, to = name) => copyFileSync(join(programs, name), join(folder, to)),
     /** Runs a command line in a shell, as a reader would. Returns what it prints on standard output. */
     shell: (line, options) => start(line, [], { ...options, shell: true }),
     run: (command, args, options) => start(command, args, options),

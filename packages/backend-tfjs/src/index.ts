@@ -3,7 +3,7 @@ import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
 import { deviceOf, instanceIsLost } from './device.js';
 import { engineOf } from './engine.js';
-import { type EngineName, loadEngine, type WasmModule } from './peers.js';
+import { type EngineName, loadCore, loadEngine, type WasmModule } from './peers.js';
 import type { TfBuffer } from './storage.js';
 import { measure } from './supports.js';
 import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from './wasm-files.js';
@@ -27,7 +27,7 @@ export interface TfjsProvider extends BackendProvider<TfBuffer, TfjsOptions> {
  * softgrad on TensorFlow.js: the engines webgpu, webgl, wasm and cpu, any number of them side by side, regardless of `tf.setBackend`.
  *
  * @throws ERR_BACKEND_UNAVAILABLE from `open` if a package is not installed (with the command that installs it) or an engine
- *   cannot run here (with what it needs)
+ *   cannot run here (with what it needs); ERR_VALUE for an engine that tfjs does not have
  * @example
  * const backend = await tfjs.open({ engine: 'webgl' });
  * const s = softmax(tensor([[1, 2, 3]], { backend }));
@@ -51,7 +51,11 @@ export const tfjs: TfjsProvider = {
 export default tfjs;
 
 async function open(options: TfjsOptions): Promise<TfjsBackend> {
-  if (options.engine) return openEngine(options.engine, options);
+  const { engine } = options;
+  if (engine !== undefined) {
+    if (inOrderOfSpeed.includes(engine)) return openEngine(engine, options);
+    throw new SoftgradError('ERR_VALUE', `tfjs: engine '${engine}'; expected ${inOrderOfSpeed.join(', ')}`);
+  }
   const reasons: string[] = [];
   for (const name of await preferred()) {
     try {
@@ -68,14 +72,15 @@ const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu']
 
 /** The engine that the user's code has set comes first, because tensors can be exchanged with it. */
 async function preferred(): Promise<readonly EngineName[]> {
-  const core = await import('@tensorflow/tfjs-core').catch(() => null);
+  const core = await loadCore();
   const set = inOrderOfSpeed.filter((name) => name === core?.engine().backendName);
   return [...new Set([...set, ...inOrderOfSpeed])];
 }
 
 async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise<TfjsBackend> {
   const { core, module } = await loadEngine(name);
-  if (name === 'wasm' && !core.engine().registry.wasm) {
+  // Without a factory the package is an empty module, by which a bundler replaces it; `connect` then reports it.
+  if (name === 'wasm' && !core.engine().registry.wasm && core.findBackendFactory(name)) {
     assertWasmAllowed();
     await avoidBlockedThreads(core);
     const paths = wasmPaths ?? (await locateWasm(core));

@@ -12,24 +12,39 @@ export interface WasmModule {
   getThreadsCount(): number;
 }
 
-// Literal imports, because bundlers resolve no others.
-const loaders = {
-  core: () => import('@tensorflow/tfjs-core'),
-  webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
-  webgl: () => import('@tensorflow/tfjs-backend-webgl'),
-  wasm: () => import('@tensorflow/tfjs-backend-wasm'),
-  cpu: () => import('@tensorflow/tfjs-backend-cpu'),
-};
-
-/** Loads tfjs-core and an engine's package, which registers the engine. @throws ERR_BACKEND_UNAVAILABLE with the command that installs them */
+/**
+ * Loads tfjs-core and an engine's package, which registers the engine. The imports are literal, because bundlers resolve no others, and directly
+ * inside `try`, because bundlers then build without a package that is not installed, and the import fails at run time.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE with the command that installs them
+ */
 export async function loadEngine(name: EngineName): Promise<{ readonly core: Core; readonly module: unknown }> {
   try {
-    return { core: await loaders.core(), module: await loaders[name]() };
+    const core = await import('@tensorflow/tfjs-core');
+    switch (name) {
+      case 'webgpu':
+        return { core, module: await import('@tensorflow/tfjs-backend-webgpu') };
+      case 'webgl':
+        return { core, module: await import('@tensorflow/tfjs-backend-webgl') };
+      case 'wasm':
+        return { core, module: await import('@tensorflow/tfjs-backend-wasm') };
+      case 'cpu':
+        return { core, module: await import('@tensorflow/tfjs-backend-cpu') };
+    }
   } catch (cause) {
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
       `tfjs: engine ${name} needs packages that failed to load: npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-${name}@4`,
       { cause },
     );
+  }
+}
+
+/** tfjs-core if it is installed. */
+export async function loadCore(): Promise<Core | null> {
+  try {
+    return await import('@tensorflow/tfjs-core');
+  } catch {
+    return null;
   }
 }

@@ -1,6 +1,8 @@
 import { unavailable } from './connection.js';
 import type { Core } from './peers.js';
 
+type WasmFile = 'tfjs-backend-wasm.wasm' | 'tfjs-backend-wasm-simd.wasm' | 'tfjs-backend-wasm-threaded-simd.wasm';
+
 /** An empty module: only the header. */
 const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
@@ -49,21 +51,31 @@ async function blobThreadsStart(): Promise<boolean> {
  */
 export async function locateWasm(core: Core): Promise<Record<string, string> | null> {
   if (core.env().getBool('IS_NODE')) return null;
-  // Bundlers (vite, webpack, rollup's plugins) recognize a literal `new URL(package path, import.meta.url)` and
-  // copy the file.
-  const files = {
-    'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
-      .href,
-    'tfjs-backend-wasm-simd.wasm': new URL(
-      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
-      import.meta.url,
-    ).href,
-    'tfjs-backend-wasm-threaded-simd.wasm': new URL(
-      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm',
-      import.meta.url,
-    ).href,
-  };
-  return (await isServed(files['tfjs-backend-wasm-simd.wasm'])) ? files : null;
+  const files = bundledWasm();
+  return files !== null && (await isServed(files['tfjs-backend-wasm-simd.wasm'])) ? files : null;
+}
+
+/**
+ * Bundlers (vite, webpack, rollup's plugins) recognize a literal `new URL(package path, import.meta.url)` and copy the file. Null in a
+ * script that is no module, where `import.meta.url` is empty.
+ */
+function bundledWasm(): Record<WasmFile, string> | null {
+  try {
+    return {
+      'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
+        .href,
+      'tfjs-backend-wasm-simd.wasm': new URL(
+        '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
+        import.meta.url,
+      ).href,
+      'tfjs-backend-wasm-threaded-simd.wasm': new URL(
+        '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm',
+        import.meta.url,
+      ).href,
+    };
+  } catch {
+    return null;
+  }
 }
 
 /** Checks the content type, too, because development servers answer 200 with an HTML page for missing files. */

@@ -28,6 +28,16 @@ test('an engine that needs a browser says so in Node', async () => {
   }
 });
 
+test('an engine that tfjs does not have is ERR_VALUE, with those that it has', async () => {
+  // JavaScript without types can pass it.
+  for (const engine of ['tensorflow', '']) {
+    await expect(tfjs.open({ engine: engine as 'cpu' })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `tfjs: engine '${engine}'; expected webgpu, webgl, wasm, cpu`,
+    });
+  }
+});
+
 test('if packages are missing, the backend says which to install', () => {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-'));
   try {

@@ -1,10 +1,11 @@
-import { type Backend, SoftgradError } from '@softgrad/core';
+import { type Backend, isSoftgradError, SoftgradError } from '@softgrad/core';
 import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
+import { checkedModule } from './given.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';
-import { compile, type Exports, instantiate } from './module.js';
+import { type Build, compile, type Exports, instantiate } from './module.js';
 import type { CompiledModule } from './options.js';
 import { createRunner } from './run.js';
 import { spawner, threadsMissing } from './spawn.js';
@@ -17,8 +18,8 @@ export interface BackendSettings {
   readonly relaxedSimd: boolean;
   /** Whether fewer threads than `threads` are an error. */
   readonly required?: boolean;
-  /** The kernels, compiled by the caller. */
-  readonly module?: CompiledModule;
+  /** The kernels: loaded with or without relaxed SIMD, or compiled by the caller. */
+  readonly kernels: (() => Promise<Build>) | { readonly module: CompiledModule };
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
@@ -51,6 +52,8 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     try {
       pool = await openPool({ module, memory, exports, control, stackTops, spawn, ...patience });
     } catch (error) {
+      // The caller's mistake, not a property of this engine.
+      if (isSoftgradError(error)) throw error;
       reason = error instanceof Error ? error.message : String(error);
     }
   }
@@ -101,12 +104,12 @@ interface Loaded {
 }
 
 /** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
-async function load({ relaxedSimd, module: given }: BackendSettings, shared: boolean): Promise<Loaded> {
-  if (given === undefined) {
-    const [{ module }, memory] = [await compile(relaxedSimd, shared), createMemory(shared)];
+async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
+  if (typeof kernels === 'function') {
+    const [module, memory] = [await compile(await kernels(), shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
-  const module = checked(given);
+  const module = checkedModule(kernels.module);
   const over = async (isShared: boolean, reason: string | null): Promise<Loaded> => {
     const memory = createMemory(isShared);
     return { module, memory, instance: await instantiate(module, memory), shared: isShared, reason };
@@ -122,14 +125,6 @@ async function load({ relaxedSimd, module: given }: BackendSettings, shared: boo
         )
       : over(true, null);
   }
-}
-
-function checked(module: CompiledModule): WebAssembly.Module {
-  if (WebAssembly.Module.exports(module).some(({ name }) => name === 'softmax_f32')) return module;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    'wasm: the module does not contain the kernels; expected @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either',
-  );
 }
 
 /** A memory that can grow to 4 GiB, or to the largest maximum that this engine allows. */

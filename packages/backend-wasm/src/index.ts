@@ -1,21 +1,17 @@
-import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
-import { openBackend } from './backend.js';
+import type { BackendProvider } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
-import { hasFusedMultiplyAdd, missing } from './module.js';
+import { builds } from './builds.js';
 import type { WasmOptions } from './options.js';
-import { spawner } from './spawn.js';
+import { createProvider } from './provider.js';
 
 export type { WasmBuffer } from './buffer.js';
 export type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
 
-/** Most threads: more than that never paid, and a job has chunks for no more. */
-const mostThreads = 64;
-
 /**
  * softgrad on WebAssembly SIMD.
  *
- * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, for a `worker` that is already started, and for a `module` that does not
- *   contain the kernels
+ * @throws ERR_VALUE for `threads` that is not an integer from 1 to 64, for a `worker` that is not a URL, a path or a function that starts a new Worker
+ *   at each call, and for a `module` that is not a WebAssembly.Module with the kernels
  * @throws ERR_BACKEND_UNAVAILABLE where the engine has no WebAssembly SIMD, not the relaxed SIMD that was asked for, or not the threads that are
  *   `required`
  *
@@ -23,29 +19,6 @@ const mostThreads = 64;
  * const backend = await wasm.open({ threads: 2 });
  * backend.supports.device; // 'WebAssembly SIMD, 2 threads'
  */
-export const wasm: BackendProvider<WasmBuffer, WasmOptions> = {
-  name: 'wasm',
-  unavailable: async () => missing(),
-  open,
-};
+export const wasm: BackendProvider<WasmBuffer, WasmOptions> = createProvider(builds);
 
 export default wasm;
-
-async function open(options: WasmOptions = {}): Promise<Backend<WasmBuffer>> {
-  const { threads = 1, required = false, relaxedSimd, worker, module } = options;
-  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
-    throw new SoftgradError('ERR_VALUE', `wasm: threads ${threads}; expected an integer from 1 to ${mostThreads}`);
-  }
-  const spawn = spawner(worker);
-  if (module !== undefined) return openBackend({ threads, required, relaxedSimd: relaxedSimd ?? false, spawn, module });
-  const reason = missing();
-  if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
-  const available = relaxedSimd === false ? false : hasFusedMultiplyAdd();
-  if (relaxedSimd && !available) {
-    throw new SoftgradError(
-      'ERR_BACKEND_UNAVAILABLE',
-      'wasm: this engine has no relaxed SIMD with a fused multiply-add; leave the option out to use relaxed SIMD only where the engine has it',
-    );
-  }
-  return openBackend({ threads, required, relaxedSimd: available, spawn });
-}

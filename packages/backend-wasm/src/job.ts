@@ -19,6 +19,8 @@ export const word = {
   arguments: 8,
   scratchArgument: 9,
   scratchStride: 10,
+  /** Two words with a bit for each worker thread, which it sets when it has instantiated the kernels. */
+  started: 11,
 } as const;
 
 /** Bytes of the control block: 16 words, then the arguments as float64. */
@@ -63,6 +65,19 @@ export function runChunk(
     k === scratch ? value + thread * (read(word.scratchStride) >>> 0) : value,
   );
   kernelOf(exports, names[read(word.kernel)] ?? '')(begin, end, ...args);
+}
+
+/**
+ * Records that a thread has started. It is in the shared memory, not in a message, because any worker can post a message: only
+ * this package's worker answers here.
+ */
+export function setStarted({ words }: Control, thread: number): void {
+  Atomics.or(words, word.started + (thread >>> 5), 1 << (thread & 31));
+}
+
+export function hasStarted({ memory, control, thread }: WorkerStart): boolean {
+  const { words } = controlAt(memory, control);
+  return (Atomics.load(words, word.started + (thread >>> 5)) & (1 << (thread & 31))) !== 0;
 }
 
 /** The start message of a worker. */

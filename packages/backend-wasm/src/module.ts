@@ -13,10 +13,12 @@ export function kernelOf(exports: Exports, name: string): Kernel {
   return kernel;
 }
 
-/** The compiled kernels and the name of their build. */
-export interface KernelModule {
-  readonly module: WebAssembly.Module;
-  readonly isRelaxed: boolean;
+/** A build of the kernels, as src/simd.generated.ts and src/relaxed.generated.ts have it. */
+export interface Build {
+  /** The module, deflated, in base64. */
+  readonly module: string;
+  /** Offset of the flags of the imported memory. */
+  readonly memoryFlags: number;
 }
 
 // A module with one function, which engines without SIMD refuse: () → v128, splat of 0.
@@ -41,10 +43,16 @@ export function hasFusedMultiplyAdd(): boolean {
   return f() === 2 ** -24 && d() === 2 ** -58;
 }
 
+/** Why no kernels can run here, compiled beforehand or not, or null. */
+export function missingEngine(): string | null {
+  if (typeof WebAssembly !== 'undefined') return null;
+  return 'this engine has no WebAssembly; Node 20 and every current browser have it';
+}
+
 /** Why WebAssembly SIMD can't run here, or null. */
 export function missing(): string | null {
-  if (typeof WebAssembly === 'undefined')
-    return 'this engine has no WebAssembly; Node 20 and every current browser have it';
+  const engine = missingEngine();
+  if (engine !== null) return engine;
   if (!WebAssembly.validate(new Uint8Array(simdProbe)))
     return 'this engine has no WebAssembly SIMD; Node 20 and every current browser have it';
   const inflating = ['DecompressionStream', 'Blob', 'Response'].filter((name) => !(name in globalThis));
@@ -59,14 +67,12 @@ export function missing(): string | null {
   return null;
 }
 
-/** Compiles the kernels, with relaxed SIMD or without, importing a memory that is shared or not. */
-export async function compile(isRelaxed: boolean, shared: boolean): Promise<KernelModule> {
-  // Separate dynamic imports, so that an application loads only one of the builds.
-  const { module, memoryFlags } = await (isRelaxed ? import('./relaxed.generated.js') : import('./simd.generated.js'));
+/** Compiles a build, importing a memory that is shared or not. */
+export async function compile({ module, memoryFlags }: Build, shared: boolean): Promise<WebAssembly.Module> {
   const bytes = await inflate(module);
   // The two kinds of memory differ in one bit of the import: 1 says that there is a maximum, 3 that it is shared too.
   if (shared) bytes[memoryFlags] = 3;
-  return { module: await WebAssembly.compile(bytes), isRelaxed };
+  return WebAssembly.compile(bytes);
 }
 
 /** Instantiates the kernels over a memory. */

@@ -1,9 +1,11 @@
 import { SoftgradError } from '@softgrad/core';
+import { checkedSource, checkedWorker } from './given.js';
+import { hasStarted, type WorkerStart } from './job.js';
 import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
 import type { WorkerLike, WorkerSource } from './options.js';
 import type { Thread } from './threads.js';
 
-/** How long a worker from a file may take to answer: a server may send something else in its place. */
+/** How long a worker may take to answer: it may run other code, which a server sends or the caller names in place of this package's. */
 const patienceMs = 10_000;
 
 /** Why there can be no threads here, or null. */
@@ -14,18 +16,53 @@ export function threadsMissing(): string | null {
   return nodeThreads() !== null || typeof Worker === 'function' ? null : 'no Worker';
 }
 
-/** The function that starts a thread, from the given code or from the package's own worker. @throws ERR_VALUE for a Worker that is already started */
+/**
+ * The function that starts a thread, from the given code or from the package's own worker.
+ *
+ * @throws ERR_VALUE for a source that is not a URL, a path or a function; and when a thread is started, for a function that does not return a new Worker
+ */
 export function spawner(source: WorkerSource | undefined): () => Promise<Thread> {
-  if (typeof source === 'function') return async () => threadOf(await source());
-  // A Worker is one thread, and each thread needs its own.
-  if (source !== undefined && typeof hrefOf(source) !== 'string') {
-    throw new SoftgradError('ERR_VALUE', 'wasm: worker must be a URL, a path, or a function that starts a Worker');
+  if (source === undefined) {
+    return async () => {
+      const node = nodeThreads();
+      return node ? startNode(node, await ownSource(), true) : startOwn();
+    };
   }
+  const given = checkedSource(source);
+  if (typeof given === 'function') return fromFunction(given);
   return async () => {
     const node = nodeThreads();
-    if (source !== undefined) return node ? startNode(node, locationOf(source)) : webThread(startWeb(hrefOf(source)));
-    return node ? startNode(node, await ownSource(), true) : startOwn();
+    return node ? startNode(node, locationOf(given)) : webThread(startWeb(given));
   };
+}
+
+function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Promise<Thread> {
+  const given = new Set<WorkerLike>();
+  return async () => {
+    const worker = checkedWorker(await inTime(create()));
+    if (given.has(worker)) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        'wasm: the function worker returns the same Worker again; each thread needs its own',
+      );
+    }
+    given.add(worker);
+    return threadOf(worker);
+  };
+}
+
+/** The worker of a caller's function, which may never give one. One that comes too late is terminated. */
+function inTime(worker: WorkerLike | Promise<WorkerLike>): Promise<WorkerLike> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      reject(new Error(`the function worker gave none within ${patienceMs} ms`));
+    }, patienceMs);
+    Promise.resolve(worker)
+      .then((given) => (isLate ? given?.terminate?.() : resolve(given)), reject)
+      .finally(() => clearTimeout(timer));
+  });
 }
 
 /** A worker thread of Node that does not keep the process alive. */
@@ -53,25 +90,25 @@ function startWeb(url: string): Worker {
   return new Worker(url, { type: 'module' });
 }
 
-/** A thread of the first worker, or of the second if the first fails to load. If both fail, it rejects with the error of the first. */
+/** A thread of the first worker, or of the second if the first fails to load. */
 function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread {
   let thread: Thread | null = null;
   let ended = false;
-  let start: (message: Parameters<Thread['start']>[0]) => void = () => {};
-  const message = new Promise<Parameters<Thread['start']>[0]>((resolve) => {
+  let start: Thread['start'] = () => {};
+  const message = new Promise<WorkerStart>((resolve) => {
     start = resolve;
   });
   const tryTo = async (create: () => Worker | Promise<Worker>) => {
     thread = webThread(await create());
     thread.start(await message);
-    await within(patienceMs, thread.ready);
+    await thread.ready;
   };
   const ready = tryTo(first).catch(async (error: unknown) => {
     thread?.terminate();
     // The pool was closed meanwhile, so the second worker is not needed.
     if (ended) throw error;
-    await tryTo(second).catch(() => {
-      throw error;
+    await tryTo(second).catch((last: unknown) => {
+      throw neitherLoaded(error, last);
     });
   });
   ready.catch(() => {});
@@ -86,12 +123,18 @@ function firstToLoad(first: () => Worker, second: () => Promise<Worker>): Thread
   };
 }
 
-async function within(ms: number, ready: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the worker did not answer within ${ms} ms`)), ms);
-  });
-  await Promise.race([ready, late]).finally(() => clearTimeout(timer));
+/** Why the package's own worker loads neither from its file nor from its source text, which only a policy can prevent. */
+function neitherLoaded(ofFile: unknown, ofSource: unknown): Error {
+  // A script that is no module has an empty `import.meta.url`, so that the URL of a file cannot be constructed.
+  const hasNoFile = ofFile instanceof TypeError && /\bURL\b/.test(ofFile.message);
+  const file = hasNoFile ? 'the bundle has no file of it' : `from its file: ${messageOf(ofFile)}`;
+  return new Error(
+    `${file}; from a blob: ${messageOf(ofSource)}; allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js'`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A thread of a worker that the caller started. */
@@ -100,46 +143,92 @@ function threadOf(worker: WorkerLike): Thread {
 }
 
 function nodeThread(worker: NodeWorker): Thread {
-  const ready = new Promise<void>((resolve, reject) => {
-    worker.on('message', () => {
-      worker.unref();
-      resolve();
-    });
-    worker.on('error', reject);
-    worker.on('exit', (code) => reject(new Error(`the worker thread ended with code ${code}`)));
-  });
-  // A failure before `ready` rejects it; later failures are reported to `onLost`.
-  ready.catch(() => {});
+  const answer = createAnswer();
+  worker.on('message', answer.check);
+  worker.on('error', answer.fail);
+  worker.on('exit', (code) => answer.fail(new Error(`the worker thread ended with code ${code}`)));
+  answer.ready.then(
+    () => worker.unref(),
+    () => {},
+  );
   return {
-    ready,
-    start: (message) => worker.postMessage(message),
+    ...threadFrom(answer, worker),
     onLost: (listener) => worker.on('exit', listener),
-    terminate: () => void worker.terminate(),
   };
 }
 
 function webThread(worker: Worker): Thread {
-  const ready = new Promise<void>((resolve, reject) => {
-    worker.addEventListener('message', () => resolve(), { once: true });
-    worker.addEventListener('error', ({ message }) => reject(new Error(message || 'the worker did not load')), {
-      once: true,
-    });
-  });
-  ready.catch(() => {});
+  const answer = createAnswer();
+  worker.addEventListener('message', answer.check);
+  worker.addEventListener('error', ({ message }) => answer.fail(new Error(message || 'the worker did not load')));
   return {
-    ready,
-    start: (message) => worker.postMessage(message),
+    ...threadFrom(answer, worker),
     onLost: (listener) => worker.addEventListener('error', () => listener()),
-    terminate: () => worker.terminate(),
   };
 }
 
-function hrefOf(source: string | { readonly href: string }): string {
-  return typeof source === 'string' ? source : source.href;
+function threadFrom(answer: Answer, worker: WorkerLike): Omit<Thread, 'onLost'> {
+  return {
+    ready: answer.ready,
+    start(message) {
+      worker.postMessage(message);
+      answer.await(message);
+    },
+    terminate() {
+      answer.fail(new Error('terminated'));
+      worker.terminate();
+    },
+  };
+}
+
+/** The answer of a worker to its start message. */
+interface Answer {
+  /** Rejects if the worker fails before it answers, or does not answer in time. Later failures are reported to `onLost`. */
+  readonly ready: Promise<void>;
+  /** Starts to wait for the answer. */
+  await(message: WorkerStart): void;
+  /** Looks for the answer. A message is only the occasion: other code posts messages too. */
+  check(): void;
+  fail(error: unknown): void;
+}
+
+function createAnswer(): Answer {
+  let expected: WorkerStart | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isSettled = false;
+  let settle: (isReady: boolean, error?: unknown) => void = () => {};
+  const ready = new Promise<void>((resolve, reject) => {
+    settle = (isReady, error) => {
+      isSettled = true;
+      clearTimeout(timer);
+      if (isReady) resolve();
+      else reject(error);
+    };
+  });
+  ready.catch(() => {});
+  const check = () => {
+    if (expected !== null && hasStarted(expected)) settle(true);
+  };
+  return {
+    ready,
+    await(message) {
+      expected = message;
+      if (isSettled) return;
+      timer = setTimeout(() => {
+        // A message may wait behind this timer if the calling thread was busy.
+        check();
+        settle(
+          false,
+          new Error(`the worker did not answer within ${patienceMs} ms; it must run @softgrad/backend-wasm/worker`),
+        );
+      }, patienceMs);
+    },
+    check,
+    fail: (error) => settle(false, error),
+  };
 }
 
 /** The form that Node's worker_threads accept: a plain path as a string, anything with a scheme as a URL. */
-function locationOf(source: string | { readonly href: string }): string | URL {
-  const href = hrefOf(source);
+function locationOf(href: string): string | URL {
   return /^(file|data|blob|https?):/.test(href) ? new URL(href) : href;
 }

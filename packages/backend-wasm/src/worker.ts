@@ -1,4 +1,4 @@
-import { chunkBits, chunkMask, controlAt, kernelNames, runChunk, type WorkerStart, word } from './job.js';
+import { chunkBits, chunkMask, controlAt, kernelNames, runChunk, setStarted, type WorkerStart, word } from './job.js';
 import type { Exports } from './module.js';
 import { nodeThreads } from './node.js';
 
@@ -13,6 +13,7 @@ function work({ module, memory, control: address, stackTop, thread }: WorkerStar
   const names = kernelNames(module);
   const control = controlAt(memory, address);
   const { words } = control;
+  setStarted(control, thread);
   ready();
   for (;;) {
     const ticket = Atomics.load(words, word.ticket);

@@ -88,7 +88,9 @@ describe('a page bundled and minified by vite', () => {
     test('uses one thread if the policy forbids workers from blobs', async () => {
       const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
       expect(await opened(2, { ...isolated, 'Content-Security-Policy': policy })).toEqual({
-        device: 'WebAssembly relaxed SIMD, 1 thread (the worker did not load)',
+        device:
+          'WebAssembly relaxed SIMD, 1 thread (from its file: the worker did not load; from a blob: the worker did not load; ' +
+          "allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js')",
         right: true,
       });
     });

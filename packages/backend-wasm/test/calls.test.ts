@@ -8,6 +8,7 @@ import { controlAt, controlBytes, runChunk, type WorkerStart, word } from '../sr
 import { createKernels } from '../src/kernel-calls.js';
 import { type Exports, kernelOf } from '../src/module.js';
 import { type Call, createRunner, type Runner } from '../src/run.js';
+import * as simd from '../src/simd.generated.js';
 import { createStorage } from '../src/storage.js';
 import { type Job, openPool, type Thread } from '../src/threads.js';
 import { everyKernel } from './every-kernel.js';
@@ -392,7 +393,7 @@ describe('opening', () => {
 
   test('the build of a module is the one that relaxedSimd tells', async () => {
     const { compile } = await import('../src/module.js');
-    const { module } = await compile(false, false);
+    const module = await compile(simd, false);
     const deviceOf = async (relaxedSimd?: boolean) =>
       (await wasm.open({ module, ...(relaxedSimd !== undefined && { relaxedSimd }) })).supports.device;
     expect(await deviceOf()).toBe('WebAssembly SIMD, 1 thread');
@@ -405,6 +406,7 @@ describe('opening', () => {
       const backend = await openBackend({
         threads,
         relaxedSimd: false,
+        kernels: async () => simd,
         spawn: () => Promise.reject(new Error('none')),
       });
       return Object.prototype.toString.call(backend.view?.(backend.alloc(1, 'bool')).buffer);

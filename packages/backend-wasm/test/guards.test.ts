@@ -6,6 +6,7 @@ import { type WasmBuffer, wasm } from '../src/index.js';
 import { createKernels } from '../src/kernel-calls.js';
 import { compile, type Exports, instantiate, type Kernel } from '../src/module.js';
 import { createRunner, type Runner } from '../src/run.js';
+import * as simd from '../src/simd.generated.js';
 import { createStorage } from '../src/storage.js';
 import { everyKernel } from './every-kernel.js';
 import { sameBits } from './ulp.js';
@@ -83,7 +84,7 @@ function inThirds(exports: Exports, heap: Heap): Runner {
 /** The parts of the backend on such a heap, which guards scratch memory as well as operands and results. */
 async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
-  const { module } = await compile(false, false);
+  const module = await compile(simd, false);
   const instance = await instantiate(module, memory);
   const heap = fenced(memory, createHeap(memory, (instance.__heap_base as WebAssembly.Global).value), patterns[dtype]);
   const storage = createStorage(memory, heap);

@@ -47,16 +47,73 @@ describe('threads from a worker that the caller provides', () => {
   });
 });
 
-test('a Worker that is already started is refused, because each thread needs its own', async () => {
-  const started = new Worker(workerFile);
+describe('values that only JavaScript without types can pass are refused', () => {
+  const bytes = readFileSync(new URL('../dist/simd.wasm', import.meta.url));
+  const way = {
+    bytes: /: await WebAssembly\.compile\(bytes\)$/,
+    url: /: await WebAssembly\.compileStreaming\(fetch\(url\)\)$/,
+  };
+  const ours = () => new Worker(workerFile);
+  const worker = /expected a URL, a path, or a function that starts a Worker$/;
+  test.each<[string, unknown, RegExp | string]>([
+    ['null', null, 'wasm: options are null; expected an object'],
+    ['a number', 2, 'wasm: options are a Number; expected an object'],
+    ['module null', { module: null }, /^wasm: module is null; expected a WebAssembly.Module/],
+    ['the bytes of a module', { module: bytes }, `a Uint8Array; expected a WebAssembly.Module`],
+    ['the bytes of a module, and the way out', { module: bytes }, way.bytes],
+    ['an ArrayBuffer', { module: new ArrayBuffer(8) }, way.bytes],
+    ['the path of a module', { module: 'simd.wasm' }, way.url],
+    ['the URL of a module', { module: workerFile }, way.url],
+    ['a response', { module: new Response(bytes) }, way.url],
+    ['a promise of a module', { module: WebAssembly.compile(bytes) }, /module is a Promise; .*: await it$/],
+    ['a namespace', { module: { default: compiled('simd') } }, "pass its property 'default'"],
+    ['worker null', { worker: null }, worker],
+    ['worker false', { worker: false }, worker],
+    ['an object as worker', { worker: {} }, worker],
+    ['a function that returns nothing', { threads: 2, worker: () => {} }, 'returns undefined; expected a Worker'],
+    ['a function that returns a path', { threads: 2, worker: () => '/w.js' }, 'returns a String; expected a Worker'],
+  ])('%s', async (_, options, message) => {
+    expect(await refusal(options as WasmOptions)).toEqual(['ERR_VALUE', expect.stringMatching(message)]);
+  });
+
+  test('a Worker that is already started, because each thread needs its own', async () => {
+    const started = ours();
+    try {
+      expect(await refusal({ threads: 2, worker: started as unknown as URL })).toEqual([
+        'ERR_VALUE',
+        expect.stringMatching(worker),
+      ]);
+      // Also if a function returns it for every thread.
+      expect(await refusal({ threads: 3, worker: () => started })).toEqual([
+        'ERR_VALUE',
+        expect.stringContaining('returns the same Worker again'),
+      ]);
+    } finally {
+      await started.terminate();
+    }
+  });
+});
+
+test('a worker that runs other code is not a thread, whatever it posts', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const ended = vi.fn();
   try {
-    // JavaScript without types can pass it.
-    expect(await refusal({ threads: 2, worker: started as unknown as URL })).toEqual([
-      'ERR_VALUE',
-      'wasm: worker must be a URL, a path, or a function that starts a Worker',
-    ]);
+    const code =
+      "require('worker_threads').parentPort.on('message', (m) => { for (const k of ['hi', m]) require('worker_threads').parentPort.postMessage(k); })";
+    const worker = new Worker(code, { eval: true }).on('exit', ended);
+    const messages = new Promise<void>((resolve) => {
+      let posted = 0;
+      worker.on('message', () => ++posted === 2 && resolve());
+    });
+    const opened = wasm.open({ threads: 2, worker: () => worker });
+    await messages;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await opened).supports.device).toMatch(
+      /1 thread \(the worker did not answer within 10000 ms; it must run /,
+    );
+    await vi.waitFor(() => expect(ended).toHaveBeenCalled());
   } finally {
-    await started.terminate();
+    vi.useRealTimers();
   }
 });
 
@@ -107,6 +164,15 @@ describe('kernels compiled in advance', () => {
     } finally {
       vi.restoreAllMocks();
     }
+  });
+
+  test('in an engine without WebAssembly a module makes no difference', async () => {
+    const module = compiled('simd');
+    vi.stubGlobal('WebAssembly', undefined);
+    expect(await refusal({ module })).toEqual([
+      'ERR_BACKEND_UNAVAILABLE',
+      expect.stringMatching(/^wasm: this engine has no WebAssembly;/),
+    ]);
   });
 
   test('a module without the kernels is refused', async () => {

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { WorkerStart } from '../src/job.js';
+import { controlAt, setStarted, type WorkerStart } from '../src/job.js';
 import { spawner, threadsMissing } from '../src/spawn.js';
 
 /** A worker of a browser that only records what it is told. */
 class FakeWorker extends EventTarget {
   static readonly started: FakeWorker[] = [];
-  static refused = 0;
+  static refused: Error[] = [];
   readonly log: unknown[] = [];
   readonly url: URL | string;
   readonly options: unknown;
@@ -15,7 +15,8 @@ class FakeWorker extends EventTarget {
     super();
     this.url = url;
     this.options = options;
-    if (FakeWorker.refused-- > 0) throw new Error('by policy');
+    const refusal = FakeWorker.refused.shift();
+    if (refusal) throw refusal;
     FakeWorker.started.push(this);
   }
 
@@ -27,8 +28,15 @@ class FakeWorker extends EventTarget {
     this.log.push('terminated');
   }
 
-  answer() {
+  /** Posts a message, as any worker can. */
+  post() {
     this.dispatchEvent(new Event('message'));
+  }
+
+  /** Answers the start message, as only the package's worker does. */
+  answer() {
+    setAnswered();
+    this.post();
   }
 
   fail(message: string) {
@@ -38,12 +46,16 @@ class FakeWorker extends EventTarget {
 
 /** Lets everything that waits for settled promises run. */
 const settled = () => vi.advanceTimersByTimeAsync(0);
-const start = { thread: 1 } as unknown as WorkerStart;
+const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+const start = { thread: 1, control: 0, memory } as unknown as WorkerStart;
+/** What the package's worker does before it posts its message. */
+const setAnswered = () => setStarted(controlAt(memory, 0), 1);
 
 beforeEach(() => {
+  new Int32Array(memory.buffer).fill(0);
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   FakeWorker.started.length = 0;
-  FakeWorker.refused = 0;
+  FakeWorker.refused.length = 0;
   vi.stubGlobal('Worker', FakeWorker);
   // As in a browser, which has no module node:worker_threads.
   vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined as never);
@@ -91,6 +103,21 @@ describe("a browser's worker", () => {
   });
 
   test.each([
+    ['terminated', () => {}],
+    ['answered', (worker: FakeWorker) => worker.answer()],
+    ['failed', (worker: FakeWorker) => worker.fail('')],
+  ])('leaves no timer behind when it has %s', async (_, end) => {
+    const { worker, opened } = open();
+    const thread = await opened;
+    thread.start(start);
+    expect(vi.getTimerCount()).toBe(1);
+    end(worker);
+    thread.terminate();
+    expect(vi.getTimerCount()).toBe(0);
+    await thread.ready.catch(() => {});
+  });
+
+  test.each([
     ['a syntax error', 'a syntax error'],
     ['', 'the worker did not load'],
   ])('that fails before with "%s" rejects', async (message, expected) => {
@@ -127,6 +154,7 @@ describe("Node's worker", () => {
     let lost = 0;
     thread.onLost(() => lost++);
     thread.start(start);
+    setAnswered();
     worker.emit('message', '');
     await thread.ready;
     expect([log, lost]).toEqual([[start, 'unref'], 0]);
@@ -146,6 +174,68 @@ describe("Node's worker", () => {
     await expect(thread.ready).rejects.toThrow(message);
   });
 });
+
+describe.each(['a browser', 'Node'])('a worker of %s', (engine) => {
+  function open() {
+    const web = new FakeWorker('given');
+    const node = Object.assign(new EventEmitter(), { unref() {}, postMessage() {}, terminate: async () => 0 });
+    const post = engine === 'Node' ? () => node.emit('message', 'hi') : () => web.post();
+    return { post, opened: spawner(() => (engine === 'Node' ? node : web))() };
+  }
+
+  test('that posts messages but does not answer rejects after ten seconds', async () => {
+    const { post, opened } = open();
+    const thread = await opened;
+    post();
+    thread.start(start);
+    post();
+    let outcome: unknown = 'waits';
+    thread.ready.catch((error: unknown) => {
+      outcome = error;
+    });
+    await vi.advanceTimersByTimeAsync(9999);
+    expect(outcome).toBe('waits');
+    await vi.advanceTimersByTimeAsync(1);
+    expect(outcome).toEqual(
+      new Error('the worker did not answer within 10000 ms; it must run @softgrad/backend-wasm/worker'),
+    );
+  });
+
+  test('that has answered is ready even if its message waits behind the timer', async () => {
+    const thread = await open().opened;
+    thread.start(start);
+    setAnswered();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await thread.ready;
+  });
+
+  test('is refused if the function returns it again', async () => {
+    const worker = new FakeWorker('given');
+    const spawn = spawner(() => worker);
+    await spawn();
+    await expect(spawn()).rejects.toMatchObject({ code: 'ERR_VALUE', message: /the same Worker again/ });
+  });
+});
+
+test.each([[new FakeWorker('late')], [undefined]])(
+  'a function that gives nothing for ten seconds rejects, and a worker that comes later is terminated: %o',
+  async (late) => {
+    let give: (worker: FakeWorker) => void = () => {};
+    const opened = spawner(
+      () =>
+        new Promise<FakeWorker>((resolve) => {
+          give = resolve;
+        }),
+    )();
+    const outcome = opened.catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await outcome).toEqual(new Error('the function worker gave none within 10000 ms'));
+    // JavaScript without types can give anything.
+    give(late as FakeWorker);
+    await settled();
+    expect(late?.log).toEqual(late && ['terminated']);
+  },
+);
 
 describe("the package's own worker", () => {
   const blobs: unknown[] = [];
@@ -203,25 +293,36 @@ describe("the package's own worker", () => {
     expect(started()[1]).toEqual(['blob:1', start, 'terminated']);
   });
 
-  test('rejects with the first error if neither can be started', async () => {
-    FakeWorker.refused = 1;
+  const advice =
+    "allow blob: in the policy's worker-src, or serve @softgrad/backend-wasm/worker and pass worker: '/worker.js'";
+
+  test.each([
+    [new Error('by policy'), 'from its file: by policy'],
+    // In a script that is no module, `import.meta.url` is empty.
+    [new TypeError("Failed to construct 'URL': Invalid URL"), 'the bundle has no file of it'],
+    [new TypeError("This document requires 'TrustedScriptURL' assignment."), 'from its file: This document requires'],
+  ])('rejects with both reasons and the way out if neither can be started: %s', async (refusal, ofFile) => {
+    FakeWorker.refused = [refusal];
     const thread = await spawner(undefined)();
     thread.start(start);
-    const outcome = thread.ready.catch((error: unknown) => error);
+    const outcome = thread.ready.catch((error: Error) => error.message);
     await vi.waitFor(() => expect(started()).toHaveLength(1));
-    FakeWorker.started[0]?.fail('and not from a blob');
-    expect(await outcome).toEqual(new Error('by policy'));
+    FakeWorker.started[0]?.fail('');
+    const message = await outcome;
+    expect(message).toMatch(new RegExp(`^${ofFile}`));
+    expect(message).toContain(`; from a blob: the worker did not load; ${advice}`);
   });
 
   test('rejects if neither answers', async () => {
     const thread = await spawner(undefined)();
     thread.start(start);
-    const outcome = thread.ready.catch((error: unknown) => error);
+    const outcome = thread.ready.catch((error: Error) => error.message);
     await settled();
     await vi.advanceTimersByTimeAsync(10_000);
     await vi.waitFor(() => expect(started()).toHaveLength(2));
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await outcome).toEqual(new Error('the worker did not answer within 10000 ms'));
+    const late = 'the worker did not answer within 10000 ms; it must run @softgrad/backend-wasm/worker';
+    expect(await outcome).toBe(`from its file: ${late}; from a blob: ${late}; ${advice}`);
     expect(vi.getTimerCount()).toBe(0);
   });
 

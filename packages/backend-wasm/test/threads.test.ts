@@ -5,6 +5,7 @@ import { isSoftgradError, type Rows } from '@softgrad/core';
 import { plain } from '@softgrad/core/conformance';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openBackend } from '../src/backend.js';
+import { builds } from '../src/builds.js';
 import { wasm } from '../src/index.js';
 import { everyKernel } from './every-kernel.js';
 import { compute, logits, sameBits } from './ulp.js';
@@ -67,6 +68,7 @@ test('close ends the threads', async () => {
   const backend = await openBackend({
     threads: 2,
     relaxedSimd: false,
+    kernels: builds.simd,
     spawn: async () => workerThread('../dist/worker.js', workers),
   });
   const ended = new Promise((resolve) => workers[0].once('exit', resolve));
@@ -77,7 +79,7 @@ test('close ends the threads', async () => {
 
 test('a thread that dies during a job gives ERR_DEVICE_LOST, and the backend keeps working', async () => {
   const spawn = async () => workerThread('crashing-worker.mjs', []);
-  const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn, patienceMs: 200 });
+  const backend = await openBackend({ threads: 2, relaxedSimd: false, kernels: builds.simd, spawn, patienceMs: 200 });
   const x = logits('float32', large.outer * large.classes, 5, 0, 1);
   const run = () => compute(backend, [x], (out, input) => backend.softmax(out, input, large, plain));
   // The worker takes a chunk only if it gets processor time while a job is running, so try often.
@@ -104,7 +106,7 @@ test('without SharedArrayBuffer there is one thread, and the device says why', a
 
 test('if a worker cannot start, there is one thread, and the device says why', async () => {
   const spawn = async () => workerThread('missing-worker.mjs', []);
-  const backend = await openBackend({ threads: 2, relaxedSimd: false, spawn });
+  const backend = await openBackend({ threads: 2, relaxedSimd: false, kernels: builds.simd, spawn });
   expect(backend.supports.device).toMatch(/^WebAssembly SIMD, 1 thread \(Cannot find module/);
   expect(
     compute(backend, [new Float32Array(2)], (out, x) =>

@@ -1,12 +1,18 @@
 import { Worker } from 'node:worker_threads';
 import type { Backend } from '@softgrad/core';
 import { openBackend } from '../src/backend.js';
+import { builds } from '../src/builds.js';
 import type { WasmBuffer } from '../src/index.js';
 import type { Thread } from '../src/threads.js';
 
 /** The backend of src without relaxed SIMD. Its worker threads run the built worker.js, because they can load only JavaScript. */
 export function openThreads(threads: number): Promise<Backend<WasmBuffer>> {
-  return openBackend({ threads, relaxedSimd: false, spawn: async () => workerThread('../dist/worker.js', []) });
+  return openBackend({
+    threads,
+    relaxedSimd: false,
+    kernels: builds.simd,
+    spawn: async () => workerThread('../dist/worker.js', []),
+  });
 }
 
 /** A thread that runs another file than the package's own, relative to this folder; the worker is added to `started`. */

@@ -1,6 +1,6 @@
 import type { Contender, ContenderSource, Job } from '../contender.js';
 import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
-import { keepingGlobals } from './globals.js';
+import { savedGlobals } from './globals.js';
 import { maximum, quotient, sumOfExponentials, type Thread } from './kernels/gpujs.js';
 
 /** The part of gpu.js that its README's examples use. */
@@ -31,12 +31,16 @@ export const gpujsPeer: ContenderSource = {
   name: 'gpu.js',
   kind: 'peer',
   async open() {
+    // Its browser build overwrites the global `GPU`, which belongs to WebGPU.
+    const restore = savedGlobals(['GPU']);
     try {
-      // Its browser build overwrites the global `GPU`, which belongs to WebGPU.
-      const module: { readonly default?: unknown } = await keepingGlobals(['GPU'], () => import('gpu.js'));
+      // Directly inside `try`: bundlers then build without a package that is not installed.
+      const module: { readonly default?: unknown } = await import('gpu.js');
       return contender((module.default ?? module) as Library);
     } catch (error) {
       return `does not load: ${error instanceof Error ? error.message : error}`;
+    } finally {
+      restore();
     }
   },
 };

@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import type { Contender, ContenderSource, ExpLoop, Job } from '../contender.js';
 import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
-import { keepingGlobals } from './globals.js';
+import { keepingGlobals, savedGlobals } from './globals.js';
 import { type OnnxOp, onnxModel } from './onnx-model.js';
 
 /** The common API of onnxruntime-node and onnxruntime-web. */
@@ -33,11 +33,20 @@ export function onnxruntime(kind: 'node' | 'web', threads = 1): ContenderSource 
 }
 
 async function load(kind: 'node' | 'web'): Promise<Runtime> {
-  if (kind === 'web')
-    return keepingGlobals(['Worker'], async () => (await import('onnxruntime-web')) as unknown as Runtime);
+  if (kind === 'web') return loadWeb();
   // In a variable, so that bundlers do not follow it: browsers cannot load native code.
   const packageName = 'onnxruntime-node';
-  return import(/* @vite-ignore */ packageName);
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
+}
+
+async function loadWeb(): Promise<Runtime> {
+  const restore = savedGlobals(['Worker']);
+  try {
+    // Directly inside `try`: bundlers then build without a package that is not installed.
+    return (await import('onnxruntime-web')) as unknown as Runtime;
+  } finally {
+    restore();
+  }
 }
 
 function contender(name: string, runtime: Runtime, kind: 'node' | 'web', threads: number): Contender {

@@ -5,34 +5,58 @@ import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
 type Tf = typeof import('@tensorflow/tfjs-core');
 type Engine = 'cpu' | 'wasm' | 'webgl' | 'webgpu';
 
-const engines: Record<Engine, () => Promise<unknown>> = {
-  cpu: () => import('@tensorflow/tfjs-backend-cpu'),
-  wasm: loadWasm,
-  webgl: () => import('@tensorflow/tfjs-backend-webgl'),
-  webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
-};
+/** The part of tfjs-backend-wasm that is used here. */
+interface WasmModule {
+  setWasmPaths(paths: Record<string, string>): void;
+}
 
-/** In a page the .wasm files are where the bundler has put them; bundlers only recognize a literal `new URL(path, import.meta.url)`. */
-async function loadWasm(): Promise<void> {
-  const [{ env }, { setWasmPaths }] = await Promise.all([
-    import('@tensorflow/tfjs-core'),
-    import('@tensorflow/tfjs-backend-wasm'),
-  ]);
+/** Loads tfjs-core and an engine. The imports are directly inside `try`: bundlers then build without a package that is not installed. */
+async function load(engine: Engine): Promise<Tf | string> {
+  try {
+    const tf = await import('@tensorflow/tfjs-core');
+    switch (engine) {
+      case 'cpu':
+        await import('@tensorflow/tfjs-backend-cpu');
+        break;
+      case 'wasm':
+        prepareWasm(tf, await import('@tensorflow/tfjs-backend-wasm'));
+        break;
+      case 'webgl':
+        await import('@tensorflow/tfjs-backend-webgl');
+        break;
+      case 'webgpu':
+        await import('@tensorflow/tfjs-backend-webgpu');
+        break;
+    }
+    return tf;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+const failed = (error: unknown) => `does not load: ${error instanceof Error ? error.message : error}`;
+
+function prepareWasm({ env }: Tf, { setWasmPaths }: WasmModule): void {
   // One thread, as in Node and as in the other peers on the CPU.
   env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (typeof process === 'object' && process.versions?.node) return;
-  setWasmPaths({
-    'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
-      .href,
-    'tfjs-backend-wasm-simd.wasm': new URL(
-      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
-      import.meta.url,
-    ).href,
-    'tfjs-backend-wasm-threaded-simd.wasm': new URL(
-      '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm',
-      import.meta.url,
-    ).href,
-  });
+  // In a page the .wasm files are where the bundler has put them; bundlers only recognize a literal `new URL(path, import.meta.url)`.
+  try {
+    setWasmPaths({
+      'tfjs-backend-wasm.wasm': new URL('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm', import.meta.url)
+        .href,
+      'tfjs-backend-wasm-simd.wasm': new URL(
+        '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
+        import.meta.url,
+      ).href,
+      'tfjs-backend-wasm-threaded-simd.wasm': new URL(
+        '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm',
+        import.meta.url,
+      ).href,
+    });
+  } catch {
+    // `import.meta.url` is empty in a script that is no module: tfjs looks beside the script.
+  }
 }
 
 /** TensorFlow.js, called as its users call it: `tf.softmax`, and for the derivatives the ops that its gradients consist of. */
@@ -42,16 +66,16 @@ export function tfjs(engine: Engine): ContenderSource {
     name,
     kind: 'peer',
     async open() {
+      const tf = await load(engine);
+      if (typeof tf === 'string') return tf;
       try {
-        const tf = await import('@tensorflow/tfjs-core');
-        await engines[engine]();
         // Production mode disables its argument checks and its banner.
         tf.enableProdMode();
         if (!(await tf.setBackend(engine))) return 'does not start here';
         await tf.ready();
         return contender(name, tf, engine);
       } catch (error) {
-        return `does not load: ${error instanceof Error ? error.message : error}`;
+        return failed(error);
       }
     },
   };

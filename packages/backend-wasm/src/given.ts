@@ -1,0 +1,63 @@
+import { SoftgradError } from '@softgrad/core';
+import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
+
+// What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
+
+const expectedModule =
+  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either';
+
+/** @throws ERR_VALUE unless it is an object */
+export function checkedOptions(options: WasmOptions): WasmOptions {
+  if (typeof options === 'object' && options !== null) return options;
+  throw new SoftgradError('ERR_VALUE', `wasm: options are ${named(options)}; expected an object`);
+}
+
+/** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
+export function checkedModule(module: CompiledModule): WebAssembly.Module {
+  let exports: readonly WebAssembly.ModuleExportDescriptor[];
+  try {
+    // Unlike `instanceof`, this accepts modules from another realm.
+    exports = WebAssembly.Module.exports(module);
+  } catch {
+    throw new SoftgradError('ERR_VALUE', `wasm: module is ${named(module)}; ${expectedModule}${wayTo(module)}`);
+  }
+  if (exports.some(({ name }) => name === 'softmax_f32')) return module;
+  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
+}
+
+/** The function, or the text of the URL. @throws ERR_VALUE if it is neither */
+export function checkedSource(source: WorkerSource): string | (() => WorkerLike | Promise<WorkerLike>) {
+  const given = typeof source === 'object' ? source?.href : source;
+  // Not a Worker: it is one thread, and each thread needs its own.
+  if (typeof given === 'function' || typeof given === 'string') return given;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `wasm: worker is ${named(source)}; expected a URL, a path, or a function that starts a Worker`,
+  );
+}
+
+/** @throws ERR_VALUE unless it is a worker */
+export function checkedWorker(worker: WorkerLike): WorkerLike {
+  if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
+  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${named(worker)}; expected a Worker`);
+}
+
+/** How to get a module from a value that is none. */
+function wayTo(value: unknown): string {
+  const kind = kindOf(value);
+  if (/Array|Buffer/.test(kind)) return ': await WebAssembly.compile(bytes)';
+  if (/^(String|URL|Response)$/.test(kind)) return ': await WebAssembly.compileStreaming(fetch(url))';
+  if (kind === 'Promise') return ': await it';
+  return 'default' in Object(value) ? ": pass its property 'default'" : '';
+}
+
+function named(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  const kind = kindOf(value);
+  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
+}
+
+/** As in 'Uint8Array', 'URL', 'Promise', 'Module' for the namespace of a module: the same for values of another realm. */
+function kindOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}

@@ -1,0 +1,48 @@
+import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
+import { openBackend } from './backend.js';
+import type { WasmBuffer } from './buffer.js';
+import { checkedOptions } from './given.js';
+import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
+import type { WasmOptions } from './options.js';
+import { spawner } from './spawn.js';
+
+/** Most threads: more than that never paid, and a job has chunks for no more. */
+const mostThreads = 64;
+
+/** The builds of an entry, at least one. */
+export interface Builds {
+  readonly simd?: () => Promise<Build>;
+  readonly relaxed?: () => Promise<Build>;
+}
+
+const noRelaxedSimd = 'this engine has no relaxed SIMD with a fused multiply-add';
+
+/** The backend with the builds that an entry of the package has. */
+export function createProvider(builds: Builds): BackendProvider<WasmBuffer, WasmOptions> {
+  return {
+    name: 'wasm',
+    unavailable: async () => missing() ?? (builds.simd || hasFusedMultiplyAdd() ? null : noRelaxedSimd),
+    open: (options = {}) => open(builds, options),
+  };
+}
+
+async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
+  const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
+  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
+    throw new SoftgradError('ERR_VALUE', `wasm: threads ${threads}; expected an integer from 1 to ${mostThreads}`);
+  }
+  const settings = { threads, required, spawn: spawner(worker) };
+  const reason = module === undefined ? missing() : missingEngine();
+  if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
+  if (module !== undefined) return openBackend({ ...settings, relaxedSimd: relaxedSimd ?? false, kernels: { module } });
+  const wanted = relaxedSimd ?? (simd === undefined || (relaxed !== undefined && hasFusedMultiplyAdd()));
+  const kernels = wanted ? relaxed : simd;
+  const way = 'import @softgrad/backend-wasm and leave the option out';
+  if (kernels === undefined) {
+    throw new SoftgradError('ERR_VALUE', `wasm: this entry has no build for relaxedSimd ${wanted}; ${way}`);
+  }
+  if (wanted && !hasFusedMultiplyAdd()) {
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${noRelaxedSimd}; ${way}`);
+  }
+  return openBackend({ ...settings, relaxedSimd: wanted, kernels });
+}
