@@ -37,17 +37,17 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '26.5 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '75.8 kB', [...optional, ...unusedByWasm]),
+  application('tensor, softmax, setBackend, with cpu', '26.6 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '76.7 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '22.8 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '62.5 kB'),
-  entry('doctor', 'doctor/dist/index.js', '50.1 kB'),
-  entry('formats', 'formats/dist/index.js', '24.2 kB'),
+  entry('doctor', 'doctor/dist/index.js', '50.4 kB'),
+  entry('formats', 'formats/dist/index.js', '24.4 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '13.5 kB'),
-  entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedByWasm),
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '50.1 kB', unusedByWasm),
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '51.2 kB', ['./worker.generated.js']),
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '50 kB', ['./worker.generated.js']),
-  entry('backend-wasm/worker', 'backend-wasm/dist/worker.js', '1 kB'),
+  entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.5 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '13 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),

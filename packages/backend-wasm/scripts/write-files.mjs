@@ -8,8 +8,9 @@ import { workerSource } from '../dist/worker.generated.js';
 
 const at = (name) => new URL(`../dist/${name}`, import.meta.url);
 
-writeFileSync(at('worker.js'), `${workerSource}\n`);
-rmSync(at('worker.js.map'), { force: true });
+// A bundle that does not copy the worker looks for it beside itself: under a name that no application has.
+writeFileSync(at('softgrad-worker.js'), `${workerSource}\n`);
+for (const ending of ['js', 'js.map']) rmSync(at(`worker.${ending}`), { force: true });
 
 for (const [name, { module, memoryFlags }] of Object.entries({ simd, relaxed })) {
   // tsc would repeat the whole module as the type of a constant.

@@ -4,7 +4,7 @@ import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './op
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
 
 const expectedModule =
-  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or the -shared.wasm of either';
+  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
 
 /** @throws ERR_VALUE unless it is an object */
 export function checkedOptions(options: WasmOptions): WasmOptions {

@@ -43,7 +43,7 @@ function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Pro
     if (given.has(worker)) {
       throw new SoftgradError(
         'ERR_VALUE',
-        'wasm: the function worker returns the same Worker again; each thread needs its own',
+        'wasm: the function worker returns the same Worker twice; each thread needs one',
       );
     }
     given.add(worker);
@@ -57,7 +57,7 @@ function inTime(worker: WorkerLike | Promise<WorkerLike>): Promise<WorkerLike> {
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      reject(new Error(`the function worker gave none within ${patienceMs} ms`));
+      reject(new Error(`the function worker gave none in ${patienceMs} ms`));
     }, patienceMs);
     Promise.resolve(worker)
       .then((given) => (isLate ? given?.terminate?.() : resolve(given)), reject)
@@ -73,7 +73,7 @@ function startNode(node: NodeThreads, code: string | URL, isSource = false): Thr
 
 /** A worker from the package's own file, or from its source text if the file cannot be loaded: not every bundler follows the URL of a worker. */
 function startOwn(): Thread {
-  const fromFile = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  const fromFile = () => new Worker(new URL('./softgrad-worker.js', import.meta.url), { type: 'module' });
   const fromSource = async () => {
     const url = URL.createObjectURL(new Blob([await ownSource()], { type: 'text/javascript' }));
     return startWeb(url);

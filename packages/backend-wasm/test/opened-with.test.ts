@@ -9,7 +9,7 @@ import { compute, logits, sameBits } from './ulp.js';
 
 afterEach(() => vi.unstubAllGlobals());
 
-const workerFile = new URL('../dist/worker.js', import.meta.url);
+const workerFile = new URL('../dist/softgrad-worker.js', import.meta.url);
 const rows = { outer: 700, classes: 600, inner: 1 };
 const x = logits('float32', rows.outer * rows.classes, 5, 0, 1);
 const softmaxOn = (backend: Backend<WasmBuffer>) =>
@@ -86,7 +86,7 @@ describe('values that only JavaScript without types can pass are refused', () =>
       // Also if a function returns it for every thread.
       expect(await refusal({ threads: 3, worker: () => started })).toEqual([
         'ERR_VALUE',
-        expect.stringContaining('returns the same Worker again'),
+        expect.stringContaining('returns the same Worker twice'),
       ]);
     } finally {
       await started.terminate();

@@ -229,7 +229,7 @@ test.each([[new FakeWorker('late')], [undefined]])(
     )();
     const outcome = opened.catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await outcome).toEqual(new Error('the function worker gave none within 10000 ms'));
+    expect(await outcome).toEqual(new Error('the function worker gave none in 10000 ms'));
     // JavaScript without types can give anything.
     give(late as FakeWorker);
     await settled();
@@ -251,7 +251,7 @@ describe("the package's own worker", () => {
   const started = () =>
     FakeWorker.started.map(({ url, options, log }) => {
       expect(options).toEqual({ type: 'module' });
-      return [/\/worker\.js$/.test(String(url)) ? 'file' : url, ...log];
+      return [/\/softgrad-worker\.js$/.test(String(url)) ? 'file' : url, ...log];
     });
 
   test('is started from its file, and from nothing else if that answers', async () => {

@@ -69,7 +69,7 @@ test('close ends the threads', async () => {
     threads: 2,
     relaxedSimd: false,
     kernels: builds.simd,
-    spawn: async () => workerThread('../dist/worker.js', workers),
+    spawn: async () => workerThread('../dist/softgrad-worker.js', workers),
   });
   const ended = new Promise((resolve) => workers[0].once('exit', resolve));
   await backend.close();

@@ -5,13 +5,13 @@ import { builds } from '../src/builds.js';
 import type { WasmBuffer } from '../src/index.js';
 import type { Thread } from '../src/threads.js';
 
-/** The backend of src without relaxed SIMD. Its worker threads run the built worker.js, because they can load only JavaScript. */
+/** The backend of src without relaxed SIMD. Its worker threads run the built worker, because they can load only JavaScript. */
 export function openThreads(threads: number): Promise<Backend<WasmBuffer>> {
   return openBackend({
     threads,
     relaxedSimd: false,
     kernels: builds.simd,
-    spawn: async () => workerThread('../dist/worker.js', []),
+    spawn: async () => workerThread('../dist/softgrad-worker.js', []),
   });
 }
 
