@@ -12,7 +12,8 @@ const script = (file) => `<!doctype html><meta charset="utf-8"><script type="mod
 
 /**
  * The packages to install, and the commands that bundle `bundled.mjs` into `page` for a page and into `node` for Node. `entry` is the file that
- * Node runs; if the bundler writes no index.html, one that loads `loads` is added.
+ * Node runs; if the bundler writes no index.html, one that loads `loads` is added. `engine` is the only engine of TensorFlow.js that an application installs: cpu unless
+ * given, and null if the bundler makes no such application.
  */
 export const bundlers = {
   vite: {
@@ -44,6 +45,8 @@ export const bundlers = {
   },
   rollup: {
     packages: ['rollup', '@rollup/plugin-node-resolve'],
+    // TensorFlow.js imports CommonJS modules, which need another plugin.
+    engine: null,
     page: 'npx rollup bundled.mjs -p node-resolve -d page -f es',
     node: 'npx rollup bundled.mjs -p node-resolve -d node -f es',
     loads: 'bundled.js',
@@ -85,7 +88,7 @@ export const bundlers = {
     // It fails if a package that is imported in a `try` is not installed.
     // It writes an import map into the page.
     policy: "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:",
-    needsEveryPackage: true,
+    engine: null,
     manifest: { alias: Object.fromEntries(optional.map((name) => [name, false])) },
     page: 'npx parcel build index.html --dist-dir page --no-source-maps --no-cache',
   },
@@ -126,7 +129,7 @@ export async function checkBundler(name, { registry, check }) {
         return threadsOf(await resultOfFolder(join(project.folder, 'page'), policy), "pass worker: '/worker.js'");
       });
     }
-    if (!bundler.needsEveryPackage) {
+    if (bundler.engine !== null) {
       results.engine = await check(`${name}: one engine of TensorFlow.js`, () => withOneEngine(project, bundler));
     }
     if (bundler.node) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,6 +55,14 @@ test('if packages are missing, the backend says which to install', () => {
       'ERR_BACKEND_UNAVAILABLE tfjs: engine wasm needs packages that failed to load: ' +
         'npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4\ntrue\n',
     );
+    // By an alias to `false` webpack replaces a package by an empty module.
+    const empty = join(folder, 'node_modules/@tensorflow/tfjs-backend-wasm');
+    mkdirSync(empty, { recursive: true });
+    writeFileSync(join(empty, 'package.json'), '{ "type": "module", "exports": "./index.js" }');
+    writeFileSync(join(empty, 'index.js'), '');
+    symlinkSync(here('../node_modules/@tensorflow/tfjs-core'), join(folder, 'node_modules/@tensorflow/tfjs-core'));
+    const again = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: folder });
+    expect(again.toString()).toMatch(/^ERR_BACKEND_UNAVAILABLE tfjs: engine wasm /);
   } finally {
     rmSync(folder, { recursive: true });
   }
