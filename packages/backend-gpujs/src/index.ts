@@ -1,4 +1,4 @@
-import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import { createBackend, type GpujsBackend } from './backend.js';
 import { type Engine, type Mode, modes } from './engine.js';
 import { openGl } from './engines/gl.js';
@@ -47,7 +47,10 @@ async function unavailable(): Promise<string | null> {
   }
 }
 
-async function open({ mode = 'auto', kernels = 256 }: GpujsOptions = {}): Promise<GpujsBackend> {
+const optionNames = namesOf<GpujsOptions>({ mode: true, kernels: true });
+
+async function open(options: GpujsOptions = {}): Promise<GpujsBackend> {
+  const { mode = 'auto', kernels = 256 } = checkOptions('gpujs.open', options, optionNames);
   if (mode !== 'auto' && !modes.includes(mode)) {
     throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
   }

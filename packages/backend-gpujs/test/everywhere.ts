@@ -165,6 +165,9 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
 
     test('an unknown option is refused', async () => {
       await expect(gpujs.open({ mode: 'vulkan' as Mode })).rejects.toMatchObject({ code: 'ERR_VALUE' });
+      await expect(gpujs.open({ modes: mode } as object)).rejects.toMatchObject({
+        message: "gpujs.open: unknown option 'modes'; expected one of mode, kernels",
+      });
       await expect(gpujs.open({ mode, kernels: 1 })).rejects.toMatchObject({ code: 'ERR_VALUE' });
     });
 

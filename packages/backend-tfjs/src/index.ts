@@ -1,4 +1,4 @@
-import { type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, isSoftgradError, namesOf, SoftgradError } from '@softgrad/core';
 import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
 import { deviceOf, instanceIsLost } from './device.js';
@@ -50,8 +50,10 @@ export const tfjs: TfjsProvider = {
 
 export default tfjs;
 
+const optionNames = namesOf<TfjsOptions>({ engine: true, wasmPaths: true });
+
 async function open(options: TfjsOptions): Promise<TfjsBackend> {
-  const { engine } = options;
+  const { engine } = checkOptions('tfjs.open', options, optionNames);
   if (engine !== undefined) {
     if (inOrderOfSpeed.includes(engine)) return openEngine(engine, options);
     throw new SoftgradError('ERR_VALUE', `tfjs: engine '${engine}'; expected ${inOrderOfSpeed.join(', ')}`);

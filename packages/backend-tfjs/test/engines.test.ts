@@ -28,6 +28,12 @@ test('an engine that needs a browser says so in Node', async () => {
   }
 });
 
+test('an option that open does not take is ERR_VALUE', async () => {
+  await expect(tfjs.open({ backend: 'cpu' } as object)).rejects.toMatchObject({
+    message: "tfjs.open: unknown option 'backend'; expected one of engine, wasmPaths",
+  });
+});
+
 test('an engine that tfjs does not have is ERR_VALUE, with those that it has', async () => {
   // JavaScript without types can pass it.
   for (const engine of ['tensorflow', '']) {

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { namesOf, SoftgradError } from '@softgrad/core';
 import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
@@ -6,10 +6,20 @@ import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './op
 const expectedModule =
   'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
 
-/** @throws ERR_VALUE unless it is an object */
+const known = namesOf<WasmOptions>({ threads: true, required: true, relaxedSimd: true, worker: true, module: true });
+
+/**
+ * Not by core's `checkOptions`, which needs more of core than a page on this backend otherwise loads.
+ *
+ * @throws ERR_VALUE unless it is an object with options of these names
+ */
 export function checkedOptions(options: WasmOptions): WasmOptions {
-  if (typeof options === 'object' && options !== null) return options;
-  throw new SoftgradError('ERR_VALUE', `wasm: options are ${named(options)}; expected an object`);
+  const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
+  for (const name of names) {
+    if (!known.includes(name))
+      throw new SoftgradError('ERR_VALUE', `wasm: unknown option '${name}'; expected ${known.join(', ')}`);
+  }
+  return options;
 }
 
 /** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
@@ -19,7 +29,7 @@ export function checkedModule(module: CompiledModule): WebAssembly.Module {
     // Unlike `instanceof`, this accepts modules from another realm.
     exports = WebAssembly.Module.exports(module);
   } catch {
-    throw new SoftgradError('ERR_VALUE', `wasm: module is ${named(module)}; ${expectedModule}${wayTo(module)}`);
+    throw new SoftgradError('ERR_VALUE', `wasm: module is ${kindOf(module)}; ${expectedModule}${wayTo(module)}`);
   }
   if (exports.some(({ name }) => name === 'softmax_f32')) return module;
   throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
@@ -32,14 +42,14 @@ export function checkedSource(source: WorkerSource): string | (() => WorkerLike 
   if (typeof given === 'function' || typeof given === 'string') return given;
   throw new SoftgradError(
     'ERR_VALUE',
-    `wasm: worker is ${named(source)}; expected a URL, a path, or a function that starts a Worker`,
+    `wasm: worker is ${kindOf(source)}; expected a URL, a path, or a function that starts a Worker`,
   );
 }
 
 /** @throws ERR_VALUE unless it is a worker */
 export function checkedWorker(worker: WorkerLike): WorkerLike {
   if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
-  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${named(worker)}; expected a Worker`);
+  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${kindOf(worker)}; expected a Worker`);
 }
 
 /** How to get a module from a value that is none. */
@@ -51,13 +61,7 @@ function wayTo(value: unknown): string {
   return 'default' in Object(value) ? ": pass its property 'default'" : '';
 }
 
-function named(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  const kind = kindOf(value);
-  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
-}
-
-/** As in 'Uint8Array', 'URL', 'Promise', 'Module' for the namespace of a module: the same for values of another realm. */
+/** As in 'Uint8Array', 'URL', 'Null', 'Module' for the namespace of a module: the same for values of another realm. */
 function kindOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }

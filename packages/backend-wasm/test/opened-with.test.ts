@@ -56,22 +56,23 @@ describe('values that only JavaScript without types can pass are refused', () =>
   const ours = () => new Worker(workerFile);
   const worker = /expected a URL, a path, or a function that starts a Worker$/;
   test.each<[string, unknown, RegExp | string]>([
-    ['null', null, 'wasm: options are null; expected an object'],
-    ['a number', 2, 'wasm: options are a Number; expected an object'],
-    ['module null', { module: null }, /^wasm: module is null; expected a WebAssembly.Module/],
-    ['the bytes of a module', { module: bytes }, `a Uint8Array; expected a WebAssembly.Module`],
+    ['null', null, "wasm: unknown option 'Null'; expected threads, required"],
+    ['a number', 2, "wasm: unknown option 'Number'; expected threads, required"],
+    ['an unknown name', { thread: 2 }, "wasm: unknown option 'thread'; expected threads, required"],
+    ['module null', { module: null }, /^wasm: module is Null; expected a WebAssembly.Module/],
+    ['the bytes of a module', { module: bytes }, `is Uint8Array; expected a WebAssembly.Module`],
     ['the bytes of a module, and the way out', { module: bytes }, way.bytes],
     ['an ArrayBuffer', { module: new ArrayBuffer(8) }, way.bytes],
     ['the path of a module', { module: 'simd.wasm' }, way.url],
     ['the URL of a module', { module: workerFile }, way.url],
     ['a response', { module: new Response(bytes) }, way.url],
-    ['a promise of a module', { module: WebAssembly.compile(bytes) }, /module is a Promise; .*: await it$/],
+    ['a promise of a module', { module: WebAssembly.compile(bytes) }, /module is Promise; .*: await it$/],
     ['a namespace', { module: { default: compiled('simd') } }, "pass its property 'default'"],
     ['worker null', { worker: null }, worker],
     ['worker false', { worker: false }, worker],
     ['an object as worker', { worker: {} }, worker],
-    ['a function that returns nothing', { threads: 2, worker: () => {} }, 'returns undefined; expected a Worker'],
-    ['a function that returns a path', { threads: 2, worker: () => '/w.js' }, 'returns a String; expected a Worker'],
+    ['a function that returns nothing', { threads: 2, worker: () => {} }, 'returns Undefined; expected a Worker'],
+    ['a function that returns a path', { threads: 2, worker: () => '/w.js' }, 'returns String; expected a Worker'],
   ])('%s', async (_, options, message) => {
     expect(await refusal(options as WasmOptions)).toEqual(['ERR_VALUE', expect.stringMatching(message)]);
   });

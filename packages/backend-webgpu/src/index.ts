@@ -1,4 +1,4 @@
-import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import { openDevice, unavailableReason } from './gpu.js';
 import type { DeviceOptions, WebgpuBackend, WebgpuBuffer } from './interface.js';
@@ -11,6 +11,14 @@ export interface WebgpuOptions extends DeviceOptions {
   /** Maximum bytes of freed buffers that are kept for reuse. Default 256 MiB. */
   readonly pooledBytes?: number | undefined;
 }
+
+const optionNames = namesOf<WebgpuOptions>({
+  device: true,
+  adapter: true,
+  gpu: true,
+  powerPreference: true,
+  pooledBytes: true,
+});
 
 /** The backend's provider: `open` returns a `WebgpuBackend`, in which the optional members of `Backend` are present. */
 export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOptions> {
@@ -29,7 +37,7 @@ export const webgpu: WebgpuProvider = {
   name: 'webgpu',
   unavailable: () => unavailableReason(),
   async open(options = {}) {
-    const { pooledBytes = 256 * 2 ** 20 } = options;
+    const { pooledBytes = 256 * 2 ** 20 } = checkOptions('webgpu.open', options, optionNames);
     if (!(pooledBytes >= 0)) {
       throw new SoftgradError('ERR_VALUE', `webgpu: pooledBytes ${pooledBytes}; expected a number of at least 0`);
     }

@@ -76,6 +76,13 @@ describe('a shared buffer', () => {
   });
 });
 
+test('an option that open does not take is ERR_VALUE', async () => {
+  await expect(webgpu.open({ pooledByte: 0 } as object)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(/^webgpu\.open: unknown option 'pooledByte'; expected one of device, adapter, /),
+  });
+});
+
 test('pooledBytes is ERR_VALUE unless it is a number ≥ 0; 0 keeps no buffers', async () => {
   const gpu = await nullEntry();
   for (const pooledBytes of [-1, Number.NaN]) {

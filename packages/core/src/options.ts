@@ -5,16 +5,25 @@ import { describe } from './tensor/describe.js';
 /** Names of options in other libraries. */
 const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
 
-/** The names of the options of a type. A missing name, or one that the type does not have, is a compile error. */
+/**
+ * The names of the options of a type, for `checkOptions`. A missing name, or one that the type does not have, is a compile error.
+ *
+ * @example
+ * namesOf<{ threads?: number }>({ threads: true }); // ['threads']
+ */
 export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): readonly string[] {
   return Object.keys(names);
 }
 
 /**
  * Checks the names of a call's options. An unknown option would be ignored silently; the compiler catches it only in TypeScript and only in
- * object literals.
+ * object literals. For operations, and for a backend's `open`.
  *
+ * @returns the options
  * @throws ERR_VALUE naming the option and those that there are
+ *
+ * @example
+ * checkOptions('wasm.open', { thread: 2 }, ['threads']); // ERR_VALUE: wasm.open: unknown option 'thread'; expected threads
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
