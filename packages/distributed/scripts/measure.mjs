@@ -97,10 +97,15 @@ function estimateFor(machines, redisText, bytesText) {
   const each = rate * classes * 4;
   const all = machines * each;
   const link = 1.25e9;
+  const fed = Math.floor(link / (2 * each));
+  const enough =
+    fed < 1
+      ? `keeps one of them busy for ${Math.round((50 * link) / each)} % of the time`
+      : `is enough for ${fed} of them`;
   return [
     `On paper, from these numbers: ${machines} such machines compute ${((machines * rate) / 1e6).toFixed(1)} million rows per second by rows. They read ${(all / 1e9).toFixed(1)} GB/s,`,
     `write as much, and finish ${Math.round(all / shardBytes)} shards of 64 MB per second, for which ${Math.round(((all / shardBytes) * perShard) / 1e3)} KB/s pass through Redis. The shared file system is the bound: one that reads and`,
-    `writes ${link / 1e9} GB/s together (10 Gbit/s) is enough for ${Math.floor(link / (2 * each))} of them.`,
+    `writes ${link / 1e9} GB/s together (10 Gbit/s) ${enough}.`,
   ].join('\n');
 }
 
