@@ -16,7 +16,7 @@ const kernels = join(folder, 'src', 'kernels');
 
 /** The package's tests that do not compute with kernels in their own thread, or that compare one build or thread with another. */
 const leftOut =
-  /^(?:bundle|calls|fresh\.all|module|mutation-operators|opened-with|relaxed-simd|spawn|threads)\.test\.ts$/;
+  /^(?:bundle|calls|fresh\.all|module|mutation-operators|one-build|opened-with|relaxed-simd|spawn|threads)\.test\.ts$/;
 
 /** A process that starts no test or mutant for this time has a mutant whose loop does not end. */
 const silenceMs = 30_000;

@@ -39,7 +39,7 @@ const sources = {
   doctor: ['src/**/*.ts'],
   'backend-cpu': ['src/**/*.ts'],
   // Worker threads load their code from dist, so tests would not see its mutants.
-  'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/worker.ts'],
+  'backend-wasm': ['src/**/*.ts', '!src/*.generated.ts', '!src/softgrad-worker.ts'],
   'backend-webgpu': ['src/**/*.ts'],
   // Only browsers execute the two engines.
   'backend-gpujs': ['src/**/*.ts', '!src/engines/gl.ts', '!src/engines/webgpu.ts'],

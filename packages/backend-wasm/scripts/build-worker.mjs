@@ -1,6 +1,6 @@
 // Makes src/worker.generated.ts: the worker of threads and what it imports as one script, in a string.
 //
-//   node scripts/build-worker.mjs           from src/worker.ts
+//   node scripts/build-worker.mjs           from src/softgrad-worker.ts
 //   node scripts/build-worker.mjs --check   compares what is committed with what the source gives
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -19,12 +19,12 @@ export async function embeddedWorker() {
       write: false,
       minify: true,
       target: 'es2022',
-      lib: { entry: 'src/worker.ts', formats: ['iife'], name: 'worker', fileName: 'worker' },
+      lib: { entry: 'src/softgrad-worker.ts', formats: ['iife'], name: 'worker', fileName: 'worker' },
     },
   });
   const source = output[0].code.trim();
   return [
-    '// Made by scripts/build-worker.mjs from src/worker.ts: do not edit.\n',
+    '// Made by scripts/build-worker.mjs from src/softgrad-worker.ts: do not edit.\n',
     '/** A thread: a script without imports, which runs as a module, as a classic script and in worker_threads. */',
     `export const workerSource =\n  ${quoted(source)};\n`,
   ].join('\n');
@@ -38,6 +38,6 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const text = await embeddedWorker();
   if (!process.argv.includes('--check')) writeFileSync(generated, text);
   else if (readFileSync(generated, 'utf8') !== text) {
-    throw new Error('src/worker.generated.ts is not what src/worker.ts gives: node scripts/build-worker.mjs');
+    throw new Error('src/worker.generated.ts is not what src/softgrad-worker.ts gives: node scripts/build-worker.mjs');
   }
 }

@@ -8,9 +8,9 @@ import { workerSource } from '../dist/worker.generated.js';
 
 const at = (name) => new URL(`../dist/${name}`, import.meta.url);
 
-// A bundle that does not copy the worker looks for it beside itself: under a name that no application has.
+// A bundle that does not copy the worker looks for it beside itself: under a name that no application has for a file of its own.
 writeFileSync(at('softgrad-worker.js'), `${workerSource}\n`);
-for (const ending of ['js', 'js.map']) rmSync(at(`worker.${ending}`), { force: true });
+rmSync(at('softgrad-worker.js.map'), { force: true });
 
 for (const [name, { module, memoryFlags }] of Object.entries({ simd, relaxed })) {
   // tsc would repeat the whole module as the type of a constant.

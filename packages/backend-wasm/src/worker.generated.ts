@@ -1,4 +1,4 @@
-// Made by scripts/build-worker.mjs from src/worker.ts: do not edit.
+// Made by scripts/build-worker.mjs from src/softgrad-worker.ts: do not edit.
 
 /** A thread: a script without imports, which runs as a module, as a classic script and in worker_threads. */
 export const workerSource =
