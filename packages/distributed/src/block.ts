@@ -22,6 +22,8 @@ export interface BlockReader {
   read(range: Range): Promise<Numbers>;
   /** The same into an array, which they fill, rounded to its dtype. They are not copied on the way if they are contiguous in a file of this dtype. */
   readInto(range: Range, out: Float32Array | Float64Array): Promise<void>;
+  /** @throws ERR_VALUE for a file that has been read from and is no longer the one of the plan */
+  checkUnchanged(): Promise<void>;
 }
 
 /** @throws ERR_VALUE for a file that has changed since the run was planned */
@@ -61,6 +63,10 @@ export function blockReader(store: Store, input: Input): BlockReader {
     rows,
     columns,
     read,
+    async checkUnchanged() {
+      const used = input.files.filter(({ path }) => opened.has(path));
+      await Promise.all(used.map((file) => checkPlanned(store, file)));
+    },
     async readInto(range, out) {
       const [first, ...others] = piecesOf(range);
       const start = first && others.length === 0 ? contiguousFrom(first.range, first.common) : null;
@@ -95,7 +101,8 @@ function placeFiles(input: Input): readonly { readonly file: InputFile; readonly
   });
 }
 
-async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {
+/** @throws ERR_VALUE if the file is missing, or not the one of the plan by its size and time */
+async function checkPlanned(store: Store, file: InputFile): Promise<void> {
   const found = await store.stat(file.path);
   if (found === null)
     throw new SoftgradError('ERR_VALUE', `${file.path}: no such file; it was there when the run was planned`);
@@ -107,6 +114,10 @@ async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {
       `${file.path}: changed since the run was planned, from ${then} to ${now}; expected the file as it was, or a new run with another --out`,
     );
   }
+}
+
+async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {
+  await checkPlanned(store, file);
   const getInto = store.getInto?.bind(store);
   return npyArray(
     (position, length) => store.get(file.path, position, length),

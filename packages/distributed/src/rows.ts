@@ -45,6 +45,11 @@ export function openInputs(store: Store, { inputs }: Plan): Inputs {
   };
 }
 
+/** Inputs that changed while they were read would give a result of two versions. @throws ERR_VALUE naming the file */
+export async function checkUnchanged(inputs: Inputs): Promise<void> {
+  for (const reader of Object.values(inputs)) await reader?.checkUnchanged();
+}
+
 /**
  * A shard is computed in strips with this many bytes of logits in float64, whose results are written before the next strip is read: the memory of a
  * worker does not depend on the size of a shard. Each strip uses the memory of the one before, because the operating system takes longer to provide

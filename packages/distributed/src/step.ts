@@ -5,7 +5,7 @@ import { hashOf } from './hash.js';
 import { manifestOf } from './manifest.js';
 import { MismatchError } from './pins.js';
 import { reached } from './points.js';
-import { type Append, computeRows, type Inputs, openInputs } from './rows.js';
+import { type Append, checkUnchanged, computeRows, type Inputs, openInputs } from './rows.js';
 import { putJson, readRecord, requireRecord, runFiles, signed } from './run-folder.js';
 import type { Plan, Step } from './schema.js';
 import { applyShards, blocksOf, idOf, rowBlocks, type Shard, shardName } from './shards.js';
@@ -41,7 +41,9 @@ function entry<T>(entries: readonly T[], step: Step, index: number): T {
 
 async function statisticsStep(store: Store, plan: Plan, index: number): Promise<void> {
   const range = entry(blocksOf(plan), 'statistics', index);
-  const values = await computeStatistics(plan, range, openInputs(store, plan));
+  const inputs = openInputs(store, plan);
+  const values = await computeStatistics(plan, range, inputs);
+  await checkUnchanged(inputs);
   const name = shardName('statistics', index);
   reached('shard:computed', name);
   const path = runFiles.statistics(plan.out, index);
@@ -80,6 +82,7 @@ async function applyStep(store: Store, plan: Plan, index: number, backend: Backe
       plan.by === 'rows'
         ? await computeRows(plan, shard, inputs, backend, append)
         : await applyMerged(store, plan, shard, inputs, append);
+    await checkUnchanged(inputs);
     reached('shard:computed', shardName('apply', index));
     await putShard(store, plan, 'apply', index, [...parts.values()], lossSum);
   } finally {

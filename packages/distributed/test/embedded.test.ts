@@ -258,3 +258,30 @@ describe('a shard', () => {
     expect([await buffers(false), await buffers(true)]).toEqual([1, 2]);
   });
 });
+
+test.each([
+  ['apply', {}],
+  ['statistics', { shardClasses: true }],
+] as const)(
+  'an input that changes while a shard of step %s is computed is refused, and nothing is recorded',
+  async (step, options) => {
+    using work = workspace();
+    work.write('logits.npy', [4, 4], new Float32Array(16));
+    const plan = await work.plan({ operation: 'softmax', ...options });
+    const changeAfter =
+      <A extends readonly unknown[], R>(read: (...args: A) => Promise<R>) =>
+      async (...args: A) => {
+        const result = await read(...args);
+        if (args[0] === 'logits.npy') utimesSync(work.path('logits.npy'), 1000, 1000);
+        return result;
+      };
+    const { store } = work;
+    const getInto = store.getInto && { getInto: changeAfter(store.getInto) };
+    const changing = { ...store, get: changeAfter(store.get), ...getInto };
+    await expect(runStep(changing, plan, await cpu.open(), step, 0)).rejects.toThrow(
+      /^logits\.npy: changed since the run was planned/,
+    );
+    expect(await store.list('out/records')).toEqual([]);
+    expect(await store.list('out/softmax')).toEqual([]);
+  },
+);
