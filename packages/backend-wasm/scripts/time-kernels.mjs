@@ -5,14 +5,14 @@
 //
 // REVISION is HEAD unless given. The figures are the tenth percentile of the rounds, since what else the machine does only
 // ever adds time. --relaxed needs an engine with relaxed SIMD: Node 20 has it behind --experimental-wasm-relaxed-simd.
-// Needs clang-19 and lld-19.
+// Needs clang-19 and lld-19; npm fetches Binaryen.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { builds, compile } from './build-kernels.mjs';
+import { builds, compile, optimize } from './build-kernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' });
@@ -31,10 +31,10 @@ const { values, positionals } = parseArgs({
 const [revision = 'HEAD'] = positionals;
 const double = values.dtype === 'float64';
 const bytes = double ? 8 : 4;
-const flags = values.relaxed ? builds.relaxed : builds.simd;
+const build = values.relaxed ? 'relaxed' : 'simd';
 const contenders = [
   [revision, await compileRevision()],
-  ['now', await compile(flags)],
+  ['now', await optimize(build, await compile(builds[build]))],
 ].map(([name, module]) => ({ name, ...instance(module), samples: [] }));
 
 console.log(`${values.op}, ${values.dtype}, logits in ±${values.spread}: µs a call, ns a logit`);
@@ -67,7 +67,7 @@ async function compileRevision() {
     for (const file of git('ls-tree', '--name-only', revision, 'src/kernels/').trim().split('\n')) {
       writeFileSync(join(kernels, file.slice(file.lastIndexOf('/') + 1)), git('show', `${revision}:./${file}`));
     }
-    return await compile(flags, kernels);
+    return await optimize(build, await compile(builds[build], kernels));
   } finally {
     rmSync(folder, { recursive: true });
   }
