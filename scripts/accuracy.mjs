@@ -2,11 +2,11 @@
 // and the table of docs/numerics.md. `-- --from-kept` makes the table again from that file, measuring nothing.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { softwareDevice } from './chromium.mjs';
 import { prepare, root, run } from './workspace.mjs';
 
-const { values } = parseArgs({ options: { 'from-kept': { type: 'boolean', default: false } } });
+const { values } = argumentsOf(import.meta.url, { options: { 'from-kept': { type: 'boolean', default: false } } });
 const [data, page] = [join(root, 'docs', 'data', 'accuracy.json'), join(root, 'docs', 'numerics.md')];
 
 await prepare();

@@ -7,12 +7,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { argumentsOf } from './arguments.mjs';
 import { softwareDevice } from './chromium.mjs';
 import { prepare, root, run } from './workspace.mjs';
 
-const { values } = parseArgs({
+const { values } = argumentsOf(import.meta.url, {
   options: {
     runs: { type: 'string', default: '4' },
     folder: { type: 'string', default: join(root, 'packages', 'cli', 'reports', 'conformance') },

@@ -1,10 +1,10 @@
 // `npm run docs`: installs, builds, and makes the documentation site. `-- --site DIR` makes what is published: the documentation with the playground
 // below it, and a link from each to the other.
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { pnpmStep, prepare, root } from './workspace.mjs';
 
-const { values } = parseArgs({ options: { site: { type: 'string' } } });
+const { values } = argumentsOf(import.meta.url, { options: { site: { type: 'string' } } });
 const folder = values.site === undefined ? join(root, 'docs', 'dist') : resolve(values.site);
 
 await prepare();

@@ -2,10 +2,10 @@
 // and the table of docs/doctor.md. `-- --from-kept` makes the table again from that file, asking nothing.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { prepare, root, run } from './workspace.mjs';
 
-const { values } = parseArgs({ options: { 'from-kept': { type: 'boolean', default: false } } });
+const { values } = argumentsOf(import.meta.url, { options: { 'from-kept': { type: 'boolean', default: false } } });
 const [data, page] = [join(root, 'docs', 'data', 'doctor.json'), join(root, 'docs', 'doctor.md')];
 
 if (!values['from-kept']) {

@@ -2,10 +2,13 @@
 // install them.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { argumentsOf } from './arguments.mjs';
 import { packInto, withDependencies } from './packages.mjs';
 import { prepare, root } from './workspace.mjs';
 
-const [given] = process.argv.slice(2);
+const {
+  positionals: [given],
+} = argumentsOf(import.meta.url, { allowPositionals: true });
 const folder = given ? resolve(process.env.INIT_CWD ?? process.cwd(), given) : join(root, 'tarballs');
 
 await prepare();

@@ -3,10 +3,10 @@
 // `-- --quick` measures small shapes in few rounds, into reports/performance; `-- --into FOLDER` writes into another folder.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { prepare, root, run } from './workspace.mjs';
 
-const { values } = parseArgs({
+const { values } = argumentsOf(import.meta.url, {
   options: { quick: { type: 'boolean', default: false }, from: { type: 'string' }, into: { type: 'string' } },
 });
 const docs = join(root, 'docs');

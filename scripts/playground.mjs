@@ -1,10 +1,10 @@
 // `npm run playground`: installs, builds, and serves the page on this machine; `-- --port 8080` chooses the port. `-- --build DIR` instead writes the
 // page into a folder for a static host; `--docs URL` adds a link to the documentation.
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { prepare } from './workspace.mjs';
 
-const { port, build, docs } = optionsOf(process.argv.slice(2));
+const { port, build, docs } = readOptions();
 // npm runs scripts in the root of the repository: a relative folder is one of the folder in which npm was started.
 const folder = build === undefined ? null : resolve(process.env.INIT_CWD ?? process.cwd(), build);
 // Before the build, which takes long. This file needs no installed package.
@@ -48,17 +48,12 @@ function quoted(path) {
   return /^[\w./:\\-]+$/.test(path) ? path : JSON.stringify(path);
 }
 
-function optionsOf(args) {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: { port: { type: 'string', default: '5210' }, build: { type: 'string' }, docs: { type: 'string' } },
-    });
-    const port = Number(values.port);
-    if (Number.isInteger(port) && port >= 0 && port <= 65535) return { ...values, port };
-    console.error(`--port ${values.port}: expected a port from 0 to 65535; 0 takes a free one`);
-  } catch (error) {
-    console.error(error.message);
-  }
+function readOptions() {
+  const { values } = argumentsOf(import.meta.url, {
+    options: { port: { type: 'string', default: '5210' }, build: { type: 'string' }, docs: { type: 'string' } },
+  });
+  const port = Number(values.port);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return { ...values, port };
+  console.error(`--port ${values.port}: expected a port from 0 to 65535; 0 takes a free one`);
   process.exit(2);
 }

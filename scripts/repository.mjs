@@ -2,10 +2,13 @@
 // accepts a package only from the repository that its package.json names.
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { argumentsOf } from './arguments.mjs';
 import { publishedPackages } from './packages.mjs';
 import { root } from './workspace.mjs';
 
-const [text] = process.argv.slice(2);
+const {
+  positionals: [text],
+} = argumentsOf(import.meta.url, { allowPositionals: true });
 const url = URL.canParse(text ?? '') ? new URL(text) : null;
 if (url?.protocol !== 'https:' || url.pathname.length < 2) {
   console.error('Usage: npm run release:repository -- https://HOST/OWNER/NAME');

@@ -3,12 +3,13 @@
 // `npm run test:all`: also the tests that `npm test` leaves out because they take long and repeat what other tests show; see docs/testing.md.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseArgs, stripVTControlCharacters } from 'node:util';
+import { stripVTControlCharacters } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, testFolders } from './workspace.mjs';
 
-const { values } = parseArgs({
+const { values } = argumentsOf(import.meta.url, {
   options: { quick: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
 });
 const folders = testFolders();

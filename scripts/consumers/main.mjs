@@ -4,8 +4,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { withConsumers } from '../../docs/generate/where-it-runs.mjs';
+import { argumentsOf } from '../arguments.mjs';
 import { packInto } from '../packages.mjs';
 import { prepare, root } from '../workspace.mjs';
 import { bundlers, checkBundler } from './bundlers.mjs';
@@ -74,7 +74,7 @@ function keep(name, result) {
 }
 
 function chosenParts() {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = argumentsOf(import.meta.url, {
     allowPositionals: true,
     options: { list: { type: 'boolean', default: false } },
   });

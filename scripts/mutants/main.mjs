@@ -29,8 +29,8 @@
 // the mutants of changed files and, if a test changed, the survivors. Not part of `npm test`. Tests run only in Node. The score of a whole package, or of a sample, is written into docs/testing.md.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { mutantsTable, withMutants, withNamedMutants } from '../../docs/generate/mutants.mjs';
+import { argumentsOf } from '../arguments.mjs';
 import { prepare, root } from '../workspace.mjs';
 
 /** The files that are mutated in each package, without data, generated files and files that contain only types. */
@@ -60,7 +60,7 @@ const kernels = {
   'backend-webgpu-kernels': './backend-webgpu.mjs',
 };
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = argumentsOf(import.meta.url, {
   allowPositionals: true,
   options: {
     files: { type: 'string' },
@@ -75,14 +75,8 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     list: { type: 'boolean', default: false },
     argued: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
   },
 });
-if (values.help) {
-  const [usage] = readFileSync(new URL(import.meta.url), 'utf8').split('\nimport ');
-  console.log(usage.replace(/^\/\/ ?/gm, ''));
-  process.exit(0);
-}
 const every = [...Object.keys(sources), ...Object.keys(kernels)];
 const [mode, ...packagesOfNamed] = positionals;
 const isNamed = mode === 'named';

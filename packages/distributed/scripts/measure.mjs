@@ -23,11 +23,11 @@ import {
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { npyElements, npyHeader } from '@softgrad/formats';
 import { Redis } from 'ioredis';
+import { argumentsOf } from '../../../scripts/arguments.mjs';
 
-const { values: options } = parseArgs({
+const { values: options } = argumentsOf(import.meta.url, {
   options: {
     parts: { type: 'string' },
     again: { type: 'boolean', default: false },

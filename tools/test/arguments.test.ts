@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const root = new URL('../../', import.meta.url);
+const run = (file: string, ...args: string[]) =>
+  spawnSync(process.execPath, [`scripts/${file}`, ...args], { cwd: root, encoding: 'utf8' });
+
+test('--help of a command is the comment of its file, and it does nothing else', () => {
+  const { status, stdout, stderr } = run('pack.mjs', '--help');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(/^`npm run pack -- FOLDER`: .*\n.*install them\.\n$/);
+});
+
+test('an option that a command does not take ends it, and says how to list those that it takes', () => {
+  const { status, stdout, stderr } = run('release.mjs', '--dry-runn');
+  expect({ status, stdout, stderr }).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: "Unknown option '--dry-runn'; --help lists what there is\n",
+  });
+});
+
+test('every command that reads arguments has --help', () => {
+  const files = readdirSync(new URL('scripts', root), { recursive: true, encoding: 'utf8' });
+  const reading = files.filter((file) => file.endsWith('.mjs') && file !== 'arguments.mjs');
+  const own = reading.filter((file) => readFileSync(new URL(`scripts/${file}`, root), 'utf8').includes('parseArgs'));
+  expect(own).toEqual([]);
+});
