@@ -1,6 +1,9 @@
 // Publishes packed packages in the order of their dependencies, and none twice.
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { withDependencies } from './packages.mjs';
+import { root } from './workspace.mjs';
 
 /** The packages in the order of their dependencies, so that a package can be installed as soon as it is published. */
 export function inOrderOfDependencies(packages) {
@@ -14,12 +17,24 @@ export function inOrderOfDependencies(packages) {
   return [...ordered];
 }
 
-/** The reason why the packages cannot be published, or null. */
-export function reasonNotToPublish(packages) {
+/** What has to be done before the packages can be published, a sentence each: none if nothing is left. */
+export function stepsBeforePublishing(packages, waiting = waitingChangesets()) {
   const lacking = packages.filter(({ manifest }) => !manifest.repository?.url);
-  if (lacking.length === 0) return null;
   const names = lacking.map(({ manifest }) => manifest.name).join(', ');
-  return `no repository in the package.json of ${names}: the registry compares it with the repository that publishes; npm run release:repository -- URL writes it`;
+  const count = waiting.length === 1 ? '1 changeset waits' : `${waiting.length} changesets wait`;
+  return [
+    ...(waiting.length > 0 ? [`${count} for a version: npm run release:version sets it`] : []),
+    ...(lacking.length > 0
+      ? [
+          `no repository in the package.json of ${names}: the registry compares it with the repository that publishes; npm run release:repository -- URL writes it`,
+        ]
+      : []),
+  ];
+}
+
+/** The changesets that no version contains yet. */
+function waitingChangesets() {
+  return readdirSync(join(root, '.changeset')).filter((name) => name.endsWith('.md') && name !== 'README.md');
 }
 
 /**

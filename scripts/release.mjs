@@ -4,25 +4,25 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from './arguments.mjs';
 import { createChecks } from './consumers/checks.mjs';
 import { withProject } from './consumers/project.mjs';
 import { checkReadmes } from './consumers/readmes.mjs';
 import { startRegistry } from './consumers/registry.mjs';
 import { packInto, publishedPackages, withDependencies } from './packages.mjs';
-import { publish, reasonNotToPublish } from './publish.mjs';
+import { publish, stepsBeforePublishing } from './publish.mjs';
 import { pnpmStep, prepare, root } from './workspace.mjs';
 
-const { values } = parseArgs({
+const { values } = argumentsOf(import.meta.url, {
   options: { 'dry-run': { type: 'boolean', default: false }, publish: { type: 'boolean', default: false } },
 });
 if (values['dry-run'] === values.publish) {
   console.error('Usage: npm run release -- --dry-run | --publish\n--dry-run does everything except publishing.');
   process.exit(2);
 }
-const obstacle = values.publish ? reasonNotToPublish(publishedPackages()) : null;
-if (obstacle !== null) {
-  console.error(obstacle);
+const steps = stepsBeforePublishing(publishedPackages());
+if (values.publish && steps.length > 0) {
+  console.error(steps.join('\n'));
   process.exit(2);
 }
 
@@ -53,7 +53,7 @@ try {
   await check('the tarballs of softgrad and its command, by path', () => installByPath(packed, registry.address));
   await checkReadmes({ registry: registry.address, check, packed });
   if (failures.length > 0) console.log(`\nNot ready: ${failures.join('; ')}`);
-  else if (!values.publish) console.log('\nReady to be published.');
+  else if (!values.publish) console.log(readiness(steps));
   else {
     console.log('Publishing:');
     publish(packed);
@@ -66,6 +66,11 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 process.exitCode = failures.length === 0 ? 0 : 1;
+
+function readiness(steps) {
+  if (steps.length === 0) return '\nReady to be published.';
+  return `\nEverything passed. Before publishing:\n${steps.map((step) => `  ${step}`).join('\n')}`;
+}
 
 /** @throws if packages have different versions, or the change log lacks the version */
 function theVersion() {

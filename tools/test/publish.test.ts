@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 
 const root = new URL('../../', import.meta.url);
-const { inOrderOfDependencies, publish, reasonNotToPublish } = await import(new URL('scripts/publish.mjs', root).href);
+const { inOrderOfDependencies, publish, stepsBeforePublishing } = await import(
+  new URL('scripts/publish.mjs', root).href
+);
 
 const named = (name: string, ...dependencies: readonly string[]) => ({
   manifest: {
@@ -18,12 +20,13 @@ test('a package is published after those that it depends on', () => {
   expect(names).toEqual(['a', 'b', 'c']);
 });
 
-test('a package is not published unless its package.json has the address of the source', () => {
-  expect(reasonNotToPublish(packages)).toBeNull();
+test('nothing is published before each package.json has the address of the source, and each changeset a version', () => {
+  expect(stepsBeforePublishing(packages, [])).toEqual([]);
   const { repository: _, ...manifest } = named('d').manifest;
-  expect(reasonNotToPublish([...packages, { manifest }])).toMatch(
-    /^no repository in the package.json of d: .*npm run release:repository -- URL/,
-  );
+  expect(stepsBeforePublishing([...packages, { manifest }], ['a.md', 'b.md'])).toEqual([
+    '2 changesets wait for a version: npm run release:version sets it',
+    expect.stringMatching(/^no repository in the package.json of d: .*npm run release:repository -- URL/),
+  ]);
 });
 
 /** A mock of npm with a registry that has some packages and refuses others. */
