@@ -1,13 +1,16 @@
 // Tests each runtime that npm can install: cpu, wasm with threads, the conformance suite, the command.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { root } from '../workspace.mjs';
 import { withProject } from './project.mjs';
+
+const matrix = JSON.parse(readFileSync(join(root, '.github', 'matrix.json'), 'utf8'));
+/** `node20` for 20.19. */
+const named = (version) => [`node${version.split('.')[0]}`, { package: `node@${version}`, bin: 'node', args: [] }];
 
 /** The npm package that contains each runtime, and the arguments with which it runs a file. */
 export const runtimes = {
-  node20: { package: 'node@20.19', bin: 'node', args: [] },
-  node22: { package: 'node@22', bin: 'node', args: [] },
-  node24: { package: 'node@24', bin: 'node', args: [] },
-  node26: { package: 'node@26', bin: 'node', args: [] },
+  ...Object.fromEntries(matrix.node.map(named)),
   bun: { package: 'bun', bin: 'bun', args: ['run'] },
   deno: {
     package: 'deno',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 const root = new URL('../../', import.meta.url);
@@ -22,9 +22,31 @@ test('every action of a workflow is pinned to a commit', () => {
 
 test('workflows take the version of Node from the matrix or the file, and only publishing has its own', () => {
   expect(matrix.node).toContain(read('.github/node-version').trim());
-  const own = workflows.filter(({ text }) => /node-version: "?\d/.test(text));
-  expect(own.map(({ name }) => name)).toEqual(['release.yml']);
+  const own = workflows.flatMap(({ name, text }) =>
+    [...text.matchAll(/node-version: "?([\d.]+)/g)].map(([, version]) => [name, version]),
+  );
+  expect(own).toEqual([['release.yml', expect.toSatisfy((version: string) => matrix.node.includes(version))]]);
 });
+
+test('every package requires the oldest Node of the matrix, and is compiled with its types', () => {
+  const [oldest = ''] = matrix.node;
+  const folders = ['', ...['packages', 'examples', 'docs', 'tools'].flatMap(packagesIn)];
+  const manifests = folders.map((folder) => ({ folder, ...JSON.parse(read(`${folder}package.json`)) }));
+  expect(manifests.length).toBeGreaterThan(12);
+  const others = manifests.filter(({ engines }) => engines !== undefined && engines.node !== `>=${oldest}`);
+  expect(others.map(({ folder }) => folder)).toEqual([]);
+  const published = manifests.filter((manifest) => manifest.private !== true);
+  expect(published.filter(({ engines }) => engines === undefined).map(({ folder }) => folder)).toEqual([]);
+  const types = manifests.flatMap(({ devDependencies }) => devDependencies?.['@types/node'] ?? []);
+  expect(new Set(types)).toEqual(new Set([`${oldest}.0`]));
+});
+
+/** The folders of packages in a folder, or the folder itself, with a slash at the end. */
+function packagesIn(folder: string): readonly string[] {
+  if (existsSync(new URL(`${folder}/package.json`, root))) return [`${folder}/`];
+  const names = readdirSync(new URL(folder, root)).map((name) => `${folder}/${name}/`);
+  return names.filter((path) => existsSync(new URL(`${path}package.json`, root)));
+}
 
 test('every job that installs, except those of a release, keeps the packages that pnpm downloads', () => {
   const jobs = workflows
