@@ -28,6 +28,9 @@ test('the site builds with every page and without warnings', () => {
     'Command_line',
     'The_softgrad_playground',
     'Examples',
+    'Upgrading',
+    'Contributing',
+    'Security',
   ]) {
     expect(existsSync(join(site, 'documents', `${page}.html`)), page).toBe(true);
   }
