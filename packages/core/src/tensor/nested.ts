@@ -54,11 +54,9 @@ export function flatten(
 ): void {
   let next = 0;
   const path: number[] = [];
+  const innermost = shape.length - 1;
+  const type = booleans ? 'boolean' : 'number';
   const visit = (node: unknown, depth: number): void => {
-    if (depth === shape.length) {
-      target[next++] = entry(node, path, booleans, what);
-      return;
-    }
     if (!isLevel(node) || node.length !== shape[depth]) {
       const found = isLevel(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
@@ -66,22 +64,30 @@ export function flatten(
         `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}${passInstead(node, true)}`,
       );
     }
+    if (depth === innermost) {
+      for (let k = 0; k < node.length; k++) {
+        const value = node[k];
+        if (typeof value !== type) throw noEntry(value, [...path, k], type, what);
+        target[next++] = Number(value);
+      }
+      return;
+    }
     for (let k = 0; k < node.length; k++) {
       path[depth] = k;
       visit(node[k], depth + 1);
     }
     path.length = depth;
   };
-  visit(nested, 0);
+  if (innermost >= 0) visit(nested, 0);
+  else if (typeof nested !== type) throw noEntry(nested, path, type, what);
+  else target[0] = Number(nested);
 }
 
-function entry(value: unknown, path: readonly number[], booleans: boolean, what: string): number {
-  if (booleans ? typeof value === 'boolean' : typeof value === 'number') return Number(value);
+function noEntry(value: unknown, path: readonly number[], type: 'boolean' | 'number', what: string): SoftgradError {
   const code = Array.isArray(value) ? 'ERR_SHAPE' : 'ERR_DTYPE';
-  const expected = booleans ? 'a boolean' : 'a number';
-  throw new SoftgradError(
+  return new SoftgradError(
     code,
-    `${what}: ${place(path)} is ${describe(value)}, expected ${expected}${passInstead(value, true)}`,
+    `${what}: ${place(path)} is ${describe(value)}, expected a ${type}${passInstead(value, true)}`,
   );
 }
 
