@@ -73,12 +73,6 @@ export class Algebra<B> extends Graph<B> {
     return this.#reduce('max', x);
   }
 
-  /** The sum of all elements. */
-  total(x: Value<B>): Value<B> {
-    const rows = { outer: 1, classes: x.node.length, inner: 1 };
-    return this.value([1, 1, 1], [x], (out, [buffer]) => this.context.basis().reduce(out, 'sum', buffer, rows));
-  }
-
   /** x where the mask keeps an entry, `otherwise` elsewhere; x itself without a mask. */
   keep(x: Value<B>, otherwise: number): Value<B> {
     const mask = this.context.mask;

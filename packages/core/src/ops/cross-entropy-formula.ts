@@ -1,10 +1,11 @@
 import type { Value } from '../backend/graph.js';
 import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
+import { allocate } from '../tensor/tensor.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import { oneHot } from './cross-entropy-target.js';
 import type { Expressions } from './definition.js';
-import { composed, isBeyondKernels } from './evaluate.js';
+import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import { fill } from './result.js';
 
@@ -91,10 +92,14 @@ export function reduceRows(
     fill(x, out, 1, ofNothing);
     return;
   }
-  composed(call, null, (m) => {
-    const values = m.computed([rows.outer, 1, rows.inner], [], write);
-    m.assign(out, m.total(values));
-  });
+  const { backend, dtype } = call;
+  const rowValues = allocate(backend, count, dtype);
+  try {
+    write(rowValues);
+    basisOf(call, null).reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
+  } finally {
+    backend.free(rowValues);
+  }
 }
 
 /** The mean over no rows is 0/0, the sum 0. */

@@ -113,19 +113,21 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
 /**
  * Calls `assign` with expressions over the backend's basis, and frees their buffers afterwards.
  *
- * @throws ERR_UNSUPPORTED if the expressions need a basis and the backend has none, naming the open backends that can run the operation
+ * @throws as `basisOf`, if the expressions need a basis
  */
 export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: Expressions<B>) => void): void {
-  const { backend } = on;
-  const m = new CallExpressions(on, () => {
-    if (!backend.basis) throw unsupported(on.operation, kernel, backend);
-    return backend.basis;
-  });
+  const m = new CallExpressions(on, () => basisOf(on, kernel));
   try {
     assign(m);
   } finally {
     m.end();
   }
+}
+
+/** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation */
+export function basisOf<B>({ backend, operation }: Call<B>, kernel: KernelName | null): Basis<B> {
+  if (!backend.basis) throw unsupported(operation, kernel, backend);
+  return backend.basis;
 }
 
 function unsupported<B>(operation: string, kernel: KernelName | null, { name }: Backend<B>): SoftgradError {
