@@ -9,7 +9,7 @@ import { relu, reluVjp } from './kernels/relu.js';
 import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
 import { softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp.js';
-import { alloc, type CpuBuffer, type FloatArray, read, write } from './storage.js';
+import { type CpuBuffer, createStorage, type FloatArray, read, write } from './storage.js';
 
 /** The backend with its optional parts. */
 export interface CpuBackend extends Backend<CpuBuffer> {
@@ -31,6 +31,7 @@ const supports: Supports = {
 
 export function createBackend(): CpuBackend {
   let closed = false;
+  const { alloc, free, clear } = createStorage();
   return {
     name: 'cpu',
     supports,
@@ -42,10 +43,11 @@ export function createBackend(): CpuBackend {
     read: async (buffer) => read(buffer),
     readSync: read,
     view: (buffer) => buffer,
-    free: () => {},
+    free,
     sync: async () => {},
     close: () => {
       closed = true;
+      clear();
     },
     softmax: (out, logits, rows, parameters) => softmax(floats(out), floats(logits), rows, parameters),
     jacobian: (out, probabilities, rows, { temperature }) =>

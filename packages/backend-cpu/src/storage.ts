@@ -6,8 +6,64 @@ export type CpuBuffer = HostArray;
 /** The arrays that hold float values. */
 export type FloatArray = Float32Array | Float64Array;
 
-export function alloc(length: number, dtype: DType): CpuBuffer {
-  return hostArray(length, dtype);
+/** Total size of the freed buffers that a backend keeps, in bytes. */
+export const keptBytes = 2 ** 25;
+
+/** Engines store the elements of smaller arrays in their object, which is a hundred times as fast to make. */
+const inlineBytes = 64;
+
+/**
+ * The buffers of a backend. Freed ones are used again: making an array for 64 rows of ten classes takes longer than computing their
+ * softmax, and so do the first accesses to the pages of a large one.
+ */
+export interface Storage {
+  /** A buffer, contents unspecified. @throws ERR_OUT_OF_MEMORY */
+  alloc(length: number, dtype: DType): CpuBuffer;
+  free(buffer: CpuBuffer): void;
+  /** Gives all freed buffers to the garbage collector. */
+  clear(): void;
+}
+
+export function createStorage(): Storage {
+  /** Freed buffers by length and kind of array. */
+  const freed = new Map<number, CpuBuffer[]>();
+  let bytes = 0;
+  const clear = () => {
+    freed.clear();
+    bytes = 0;
+  };
+  return {
+    alloc(length, dtype) {
+      const found = freed.get(keyOf(length, kinds[dtype]))?.pop();
+      if (found === undefined) return hostArray(length, dtype);
+      bytes -= found.byteLength;
+      return found;
+    },
+    free(buffer) {
+      const size = buffer.byteLength;
+      if (size <= inlineBytes || size > keptBytes) return;
+      // Buffers of lengths that are no longer used must not occupy the place for ever.
+      if (bytes + size > keptBytes) clear();
+      const key = keyOf(buffer.length, kindOf(buffer));
+      const same = freed.get(key);
+      if (same === undefined) freed.set(key, [buffer]);
+      else same.push(buffer);
+      bytes += size;
+    },
+    clear,
+  };
+}
+
+const kinds = { float16: 0, float32: 0, float64: 1, int32: 2, bool: 3 } as const satisfies Record<DType, number>;
+
+function kindOf(buffer: CpuBuffer): number {
+  if (buffer instanceof Float32Array) return kinds.float32;
+  if (buffer instanceof Float64Array) return kinds.float64;
+  return buffer instanceof Int32Array ? kinds.int32 : kinds.bool;
+}
+
+function keyOf(length: number, kind: number): number {
+  return 4 * length + kind;
 }
 
 export function write(buffer: CpuBuffer, host: HostArray): void {

@@ -1,7 +1,7 @@
-import { isSoftgradError } from '@softgrad/core';
-import { beforeAll, expect, test } from 'vitest';
+import { hostArray, isSoftgradError } from '@softgrad/core';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
-import { keptLength, scratch, singleScratch } from '../src/storage.js';
+import { createStorage, keptBytes, keptLength, scratch, singleScratch } from '../src/storage.js';
 
 let backend: CpuBackend;
 beforeAll(async () => {
@@ -48,6 +48,67 @@ test('a view is the memory itself, a read is a copy', async () => {
   backend.view(buffer)[0] = 5;
   expect([...backend.readSync(buffer)]).toEqual([5, 2]);
   expect([...copy]).toEqual([1, 2]);
+});
+
+describe('freed buffers', () => {
+  const sizes = [
+    { dtype: 'float32', size: 4 },
+    { dtype: 'float64', size: 8 },
+    { dtype: 'int32', size: 4 },
+    { dtype: 'bool', size: 1 },
+  ] as const;
+
+  test('are used again for the same length and dtype, the last one first, each once', () => {
+    const { alloc, free } = createStorage();
+    const buffers = sizes.map(({ dtype }) => [alloc(100, dtype), alloc(100, dtype), alloc(101, dtype)] as const);
+    for (const each of buffers) each.forEach(free);
+    for (const [k, { dtype }] of sizes.entries()) {
+      const [a, b, c] = buffers[k] ?? [];
+      expect(alloc(100, dtype)).toBe(b);
+      expect(alloc(100, dtype)).toBe(a);
+      const made = alloc(100, dtype);
+      expect([a, b, c].includes(made)).toBe(false);
+      expect(made).toEqual(hostArray(100, dtype));
+      expect(alloc(101, dtype)).toBe(c);
+    }
+  });
+
+  test.each(sizes)('are kept from 65 bytes to the limit: $dtype', ({ dtype, size }) => {
+    const { alloc, free } = createStorage();
+    const isKept = (length: number) => {
+      const buffer = alloc(length, dtype);
+      free(buffer);
+      return alloc(length, dtype) === buffer;
+    };
+    const lengths = [64 / size, 64 / size + 1, keptBytes / size, keptBytes / size + 1];
+    expect(lengths.map(isKept)).toEqual([false, true, true, false]);
+  });
+
+  test('are all given up if another one would exceed the limit', () => {
+    const { alloc, free } = createStorage();
+    const half = keptBytes / 2;
+    const first = alloc(half, 'bool');
+    const second = alloc(half - 100, 'bool');
+    free(first);
+    free(second);
+    // What is used again no longer counts.
+    expect(alloc(half, 'bool')).toBe(first);
+    const small = alloc(200, 'bool');
+    free(small);
+    free(first);
+    expect(alloc(half, 'bool')).toBe(first);
+    expect(alloc(200, 'bool') === small).toBe(false);
+    expect(alloc(half - 100, 'bool') === second).toBe(false);
+  });
+
+  test('belong to one backend, until it is closed', async () => {
+    const [first, second] = [cpu.openSync(), cpu.openSync()];
+    const buffer = first.alloc(100, 'float64');
+    first.free(buffer);
+    expect(second.alloc(100, 'float64') === buffer).toBe(false);
+    await first.close();
+    expect(first.alloc(100, 'float64') === buffer).toBe(false);
+  });
 });
 
 test.each([
