@@ -20,8 +20,8 @@ const letters = { killed: 'k', survived: 's', untested: 'u', same: '=', error: '
  * @param target `name`, for example backend-wasm-kernels; `folder` of the kernels; their `files`; `language`, see operators.mjs;
  *   `equivalents`, the path of the list of mutants argued to change nothing; `tests()`, the hash of the tests: if it changes, survivors are
  *   tried again; `tryAll(mutants, options, keep)`, which calls `keep(mutant, { status, by })` with a status of `letters`
- * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`; `argued`: also the mutants that are listed as equivalent; `most`, the longest
- *   time of a test, and `oneCaseOf`, the share of the conformance suite: with either a mutant that survives has no result
+ * @param options `files`, `operators`, `sample`, `seed`, `afresh`, `list`; `argued`: also the mutants that are listed as equivalent; `least`, the time of
+ *   the tests that an earlier run with `most` has tried; `most`, the longest time of a test, and `oneCaseOf`, the share of the conformance suite: with either a mutant that survives has no result
  * @returns the counts of all mutants that have a result, for the table of scores
  */
 export async function runKernelMutants(target, options) {
@@ -91,7 +91,7 @@ export function strayEquivalents(target) {
   return readEquivalents(target.equivalents).filter((entry) => !all.some((mutant) => argues(entry, mutant)));
 }
 
-async function tryAll(target, chosen, { most, oneCaseOf = 1 }, known, kept) {
+async function tryAll(target, chosen, { least, most, oneCaseOf = 1 }, known, kept) {
   const tests = target.tests();
   const isOpen = (mutant) => {
     const result = known.get(mutant.key);
@@ -102,7 +102,7 @@ async function tryAll(target, chosen, { most, oneCaseOf = 1 }, known, kept) {
   if (open.length === 0) return;
   const begun = performance.now();
   const isWhole = most === undefined && oneCaseOf === 1;
-  await target.tryAll(open, { most, oneCaseOf }, (mutant, { status, by }) => {
+  await target.tryAll(open, { least, most, oneCaseOf }, (mutant, { status, by }) => {
     if (!isWhole && survives({ status })) return;
     const result = { key: mutant.key, tests, status, by, mutant: describe(mutant) };
     known.set(mutant.key, result);

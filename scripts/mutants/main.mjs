@@ -19,6 +19,7 @@
 //     --files exp.h:109-129  only these lines of a file
 //     --sample 200 --seed 1  200 random mutants                   --list                      print the mutants, try none
 //     --argued               also those listed as equivalent      --up-to 200                 survivors are left for a later run
+//     --above 100            that later run: without the tests that take up to 100 ms, a margin for times that vary
 //
 // named-list.mjs lists faults that once left every test green:
 //
@@ -67,6 +68,7 @@ const { values, positionals } = argumentsOf(import.meta.url, {
     afresh: { type: 'boolean', default: false },
     'at-load': { type: 'boolean', default: false },
     'up-to': { type: 'string' },
+    above: { type: 'string' },
     tests: { type: 'string' },
     'one-case-of': { type: 'string' },
     'no-build': { type: 'boolean', default: false },
@@ -143,10 +145,13 @@ function compare(a, b) {
 async function ofKernels(name) {
   const { runKernelMutants } = await import('./kernels.mjs');
   const { target } = await import(kernels[name]);
-  const { sample = 0, seed, 'up-to': upTo, 'one-case-of': oneCaseOf = 1 } = values;
-  const most = upTo === undefined ? {} : { most: Number(upTo) };
+  const { sample = 0, seed, 'up-to': upTo, above, 'one-case-of': oneCaseOf = 1 } = values;
+  const limits = {
+    ...(upTo !== undefined && { most: Number(upTo) }),
+    ...(above !== undefined && { least: Number(above) }),
+  };
   const numbers = { sample: Number(sample), seed: Number(seed), oneCaseOf: Number(oneCaseOf) };
-  return runKernelMutants(target, { ...values, ...most, ...numbers });
+  return runKernelMutants(target, { ...values, ...limits, ...numbers });
 }
 
 async function ofTypeScript(name) {

@@ -262,10 +262,16 @@ export function readMeasured(path) {
  * Calls `keep` with the id and result of each mutant: `{ status, by }` with the status killed, survived, untested, atLoad, or, of a kernel, error (does
  * not compile).
  *
+ * @param options `least` and `most`: only tests that take longer than the one and not longer than the other
  * @param copy `folder` of the copy, `state`, a folder for what the runner reads and writes, the file `measured`, and for kernels the module `kernels`
  *   that switches them and `silenceMs`: a process that starts no test for this time hangs
  */
-export async function tryAll(copy, open, { withLoaded = false, most = rounds.at(-1), testsEach = Infinity }, keep) {
+export async function tryAll(
+  copy,
+  open,
+  { withLoaded = false, least = -1, most = rounds.at(-1), testsEach = Infinity },
+  keep,
+) {
   const measured = readMeasured(copy.measured);
   const tests = Object.values(measured.tests);
   const reachedBy = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
@@ -278,12 +284,13 @@ export async function tryAll(copy, open, { withLoaded = false, most = rounds.at(
   };
   const reached = [...left].filter(isReached);
   console.log(`${tests.length} tests; they reach ${reached.length} of ${open.length} mutants.`);
-  for (const [round, upTo] of rounds.filter((ms) => ms <= most).entries()) {
+  for (const [round, upTo] of rounds.entries()) {
+    if (upTo > most || upTo <= least) continue;
     const alive = new Set(reached.filter((id) => left.has(id)));
     const onUncompiled = (id) => {
       if (alive.delete(id) && left.delete(id)) keep(id, { status: 'error' });
     };
-    const limits = { above: rounds[round - 1] ?? -1, upTo };
+    const limits = { above: Math.max(least, rounds[round - 1] ?? -1), upTo };
     await tryRound(copy, alive, limits, onUncompiled, (id, by) => {
       alive.delete(id);
       onKilled(id, by);
