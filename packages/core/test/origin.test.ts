@@ -1,7 +1,17 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
-import { type Backend, logSoftmax, setBackend, softmax, softmin, type Tensor, tensor } from '../src/index.js';
+import {
+  type Backend,
+  logSoftmax,
+  relu,
+  setBackend,
+  sigmoid,
+  softmax,
+  softmin,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
 import { failure } from './failure.js';
 
 let backend: Backend;
@@ -119,12 +129,53 @@ describe('a result remembers how it was made', () => {
   test('and its function: the derivative of another function is an error', () => {
     expect(failure(() => softmax.vjp(logSoftmax(x()), g()))).toEqual([
       'ERR_VALUE',
-      'softmax.vjp: probabilities were made by logSoftmax; use logSoftmax.vjp for them',
+      'softmax.vjp: probabilities were made by logSoftmax; use logSoftmax.vjp instead',
     ]);
     expect(failure(() => softmax.jacobian(softmin(x())))).toEqual([
       'ERR_VALUE',
-      'softmax.jacobian: probabilities were made by softmin; use softmin.jacobian for them',
+      'softmax.jacobian: probabilities were made by softmin; use softmin.jacobian instead',
     ]);
+    // softmax is not elementwise, and its derivative has no second one by this name.
+    for (const [call, message] of [
+      [() => sigmoid.vjp(softmax(x()), g()), 'sigmoid.vjp: y was made by softmax; use softmax.vjp instead'],
+      [
+        () => sigmoid.jacobian(logSoftmax(x())),
+        'sigmoid.jacobian: y was made by logSoftmax; use logSoftmax.jacobian instead',
+      ],
+      [
+        () => sigmoid.hvp(relu(x()), g(), g()),
+        'sigmoid.hvp: y was made by relu; expected the output of sigmoid, or data without a history',
+      ],
+      [
+        () => softmax.vjp(sigmoid(x()), g()),
+        'softmax.vjp: probabilities were made by sigmoid; use sigmoid.vjp instead',
+      ],
+      [
+        () => logSoftmax.jvp(relu(x()), g()),
+        'logSoftmax.jvp: logProbabilities were made by relu; use relu.jvp instead',
+      ],
+      [
+        () => softmax.doubleBackward(logSoftmax(x()), g(), g()),
+        'softmax.doubleBackward: probabilities were made by logSoftmax; expected the output of softmax, or data without a history',
+      ],
+    ] as const) {
+      expect(failure(call)).toEqual(['ERR_VALUE', message]);
+    }
+  });
+
+  test('except for relu, whose derivatives are the same at its input', () => {
+    expect(values(relu.vjp(softmax(x()), g()))).toEqual(values(g()));
+    expect(values(relu.jvp(logSoftmax(x()), g()))).toEqual(values(g()).map(() => 0));
+  });
+
+  test('what is written into a tensor afterwards has no history, or that of the new call', () => {
+    const out = softmax(x());
+    tensor(cotangent, { out });
+    expect(() => logSoftmax.vjp(out, g())).not.toThrow();
+    sigmoid(x(), { out });
+    expect(failure(() => softmax.vjp(out, g()))[1]).toContain('were made by sigmoid');
+    sigmoid.vjp(out, g(), { out });
+    expect(() => softmax.vjp(out, g())).not.toThrow();
   });
 });
 

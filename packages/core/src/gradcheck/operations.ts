@@ -80,7 +80,7 @@ function derived(
   const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
   const fromInput = vjp?.operand === value.operand;
   const passed = over === 'rows' ? sharedOptions(options) : {};
-  const settings = over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x);
+  const settings = over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x, name);
   const { axis, rows } = settings;
   const parameters = parametersOf(settings, x);
   const signed = { ...parameters, temperature: sign * parameters.temperature };

@@ -10,6 +10,7 @@ import { type Call, run } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
 import { computeFrom, fill } from './result.js';
 import {
+  checkMaker,
   optionNamesOf,
   type Settings,
   type SoftmaxOptions,
@@ -26,7 +27,7 @@ export interface Plan {
   readonly operation: string;
   readonly options: readonly string[];
   readonly isOverRows: boolean;
-  /** Its operand is the function's output, which remembers the call that made it. */
+  /** Its operand is the function's output, which remembers the call that made it, and no other function's. */
   readonly isOfOutput: boolean;
   /** Its result remembers the call. */
   readonly isRemembered: boolean;
@@ -42,8 +43,8 @@ export function planOf(definition: Definition, name: MemberName, operation = ope
     operation,
     options: optionNamesOf(definition, name),
     isOverRows: isOverRows || result === 'matrices',
-    isOfOutput: isOverRows && member.operand !== definition.value.operand,
-    isRemembered: isOverRows && name === 'value' && result === 'entries',
+    isOfOutput: member.operand !== definition.value.operand && definition.alsoOfInput !== true,
+    isRemembered: name === 'value' && result === 'entries',
   };
 }
 
@@ -94,11 +95,11 @@ export function callOnTensors(
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
-  if (!plan.isOverRows) return wholeOf(x);
-  const { operation, definition, member } = plan;
-  return plan.isOfOutput
-    ? settingsOfOutput(operation, definition.name, member.operand, x, options)
-    : softmaxSettings(operation, x, options, definition.name);
+  const { operation, definition, member, isOverRows, isOfOutput } = plan;
+  const { name, over } = definition;
+  if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, member.operand, x, options);
+  if (isOfOutput) checkMaker(operation, name, member.operand, x);
+  return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 
 /** A call with its operands and the shape of its result. */

@@ -10,6 +10,8 @@ export interface Definition {
   readonly over: 'rows' | 'entries';
   /** The factor of the temperature: −1 for softmin. Default 1. */
   readonly sign?: 1 | -1;
+  /** The derivatives, which take the output, are the same at the input. */
+  readonly alsoOfInput?: true;
   readonly value: Member;
   readonly gradient?: Member;
   readonly vjp: Member;

@@ -19,6 +19,8 @@ export interface Elementwise {
 /** The mathematics of an elementwise function. */
 interface Entries {
   readonly name: 'sigmoid' | 'relu';
+  /** Its derivatives are the same at the input as at the output. */
+  readonly alsoOfInput?: true;
   value<B>(m: Expressions<B>, x: Value<B>): Value<B>;
   /** f′ from y. */
   slope<B>(m: Expressions<B>, y: Value<B>): Value<B>;
@@ -27,11 +29,12 @@ interface Entries {
 }
 
 /** The definition of an elementwise function. */
-export function elementwise({ name, value, slope, product }: Entries) {
+export function elementwise({ name, alsoOfInput, value, slope, product }: Entries) {
   const vjp = { operand: 'y', kernel: `${name}Vjp`, formula: product } as const;
   return {
     name,
     over: 'entries',
+    ...(alsoOfInput && { alsoOfInput }),
     value: { operand: 'x', kernel: name, formula: value },
     vjp: { direction: 'cotangent', ...vjp },
     jvp: { direction: 'tangent', ...vjp },

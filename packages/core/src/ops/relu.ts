@@ -3,6 +3,7 @@ import { type Elementwise, elementwise } from './elementwise.js';
 
 export const reluDefinition = /* @__PURE__ */ elementwise({
   name: 'relu',
+  alsoOfInput: true,
   value: (m, x) => m.larger(x, 0),
   slope: (m, y) => m.select(y, 1, 0),
   product: (m, y, g) => m.select(y, g, 0),

@@ -37,9 +37,26 @@ export function optionNamesOf({ over }: Definition, member: MemberName): readonl
 /** The settings of a call with the defaults filled in; its result remembers them. */
 export type Settings = Origin;
 
-/** The settings of elementwise functions: all entries in one row. */
-export function wholeOf({ size }: FloatTensor): Settings {
-  return { operation: '', axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
+/** The settings of the elementwise function `name`: all entries in one row. */
+export function wholeOf({ size }: FloatTensor, name: string): Settings {
+  return { operation: name, axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
+}
+
+/** The derivatives that every function with an output as operand has. */
+const common = /^(?:vjp|jvp|jacobian|diagonal)$/;
+
+/** @throws ERR_VALUE if the operand of a derivative of the function `name` is the output of another function */
+export function checkMaker(operation: string, name: string, argument: string, { origin }: FloatTensor): void {
+  // A tensor from another copy of core may have no origin.
+  if (!origin || origin.operation === name) return;
+  const member = operation.slice(name.length + 1);
+  const right = common.test(member)
+    ? `use ${origin.operation}.${member} instead`
+    : `expected the output of ${name}, or data without a history`;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ${argument} ${argument === 'y' ? 'was' : 'were'} made by ${origin.operation}; ${right}`,
+  );
 }
 
 /**
@@ -55,16 +72,9 @@ export function settingsOfOutput(
   x: FloatTensor,
   options: SoftmaxOptions,
 ): Settings {
+  checkMaker(operation, name, argument, x);
   const made = x.origin;
-  // A tensor from another copy of core may have no origin.
-  if (made === null || made === undefined) return softmaxSettings(operation, x, options, name);
-  if (made.operation !== name) {
-    const right = operation.replace(name, made.operation);
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${operation}: ${argument} were made by ${made.operation}; use ${right} for them`,
-    );
-  }
+  if (!made) return softmaxSettings(operation, x, options, name);
   checkClasses(operation, x, made.rows);
   const { axis, temperature, mask } = options;
   if (axis !== undefined || temperature !== undefined || mask !== undefined) {
