@@ -77,6 +77,8 @@ export const inputs = {
   },
   /** 0 in the first 16 positions and the maximum in all others: 59 in float32, 590 in float64. */
   late: (classes, _row, _random, dtype) => series(classes, (c) => (c < 16 ? 0 : dtype === 'float64' ? 590 : 59)),
+  /** The maximum in the last position, beyond the range of exp above the others: a kernel that takes it over fewer classes overflows. */
+  last: (classes, _, random) => series(classes, (c) => (c === classes - 1 ? 1000 : 2 * random() - 1)),
   /** NaN in one position of every second row. */
   nan: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.NaN : 2 * random() - 1)),

@@ -6,6 +6,7 @@ import { extremes } from './extremes.js';
 import { jacobian } from './jacobian.js';
 import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
+import { manyRows } from './many-rows.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
 import { ranges } from './ranges.js';
@@ -23,6 +24,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...vjp,
   ...jacobian,
   ...basis,
+  ...manyRows,
   ...values,
   ...crossEntropyValues,
   ...extremes,

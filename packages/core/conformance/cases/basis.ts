@@ -331,7 +331,7 @@ function boundTo(buffers: readonly unknown[]): (side: Side) => Operand<unknown> 
 }
 
 /** @throws Error on a backend to which the case does not apply */
-function basisOf<B>({ basis }: Backend<B>): Basis<B> {
+export function basisOf<B>({ basis }: Backend<B>): Basis<B> {
   if (basis === undefined) throw new Error('the backend has no basis');
   return basis;
 }

@@ -1,6 +1,7 @@
 import { faultyAnnouncements } from './announcements.js';
 import { faultyCrossEntropy } from './cross-entropy.js';
 import { faultyDerivatives } from './derivatives.js';
+import { faultyDispatches } from './dispatches.js';
 import { faultyElementwise } from './elementwise.js';
 import type { Fault } from './fault.js';
 import { faultyHvp } from './hvp.js';
@@ -15,6 +16,7 @@ export const faulty: readonly Fault[] = [
   ...faultyStorage,
   ...faultySoftmax,
   ...faultyDerivatives,
+  ...faultyDispatches,
   ...faultyParameters,
   ...faultyLogFamily,
   ...faultyElementwise,
