@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { isSoftgradError } from '@softgrad/core';
+import { isSoftgradError, optionMeant } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
@@ -107,20 +107,28 @@ function helpWidth({ isTTY, columns }: OutputStream): number {
   return (isTTY ? columns : undefined) ?? 80;
 }
 
-/** Commander's error with its suggestion, or a better one: the unfinished name of an option is closer than a name of similar length. */
+/** Commander's error with its suggestion, or a better one for an unknown option: the options that it begins, or that have this name in other libraries. */
 function inOneLine(text: string, command: Command): string {
-  const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
-  if (name !== undefined)
-    return `${text.replace(/^error: /, 'softgrad: ').split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
-  if (/^error: unknown option '-[\d.]/.test(text)) {
-    return `${text.replace(/^error: /, 'softgrad: ').trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
-  }
-  const begun = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1];
-  const longer = begun === undefined ? [] : optionNames(command).filter((name) => name.startsWith(begun));
   const line = text.replace(/^error: /, 'softgrad: ');
-  if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
-  const several = longer.length > 1 ? 'one of ' : '';
-  return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${longer.join(', ')}?\n`);
+  const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
+  if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
+  if (/^error: unknown option '-[\d.]/.test(text))
+    return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
+  const begun = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
+  const near = begun === undefined ? [] : nearOptions(begun, optionNames(command));
+  if (near.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+  const several = near.length > 1 ? 'one of ' : '';
+  return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${near.join(', ')}?\n`);
+}
+
+/** The options that begin with a name, or else the one that this name stands for. */
+function nearOptions(begun: string, options: readonly string[]): readonly string[] {
+  const longer = options.filter((option) => option.startsWith(`--${begun}`));
+  const meant = optionMeant(
+    begun,
+    options.map((option) => option.slice(2)),
+  );
+  return longer.length > 0 || meant === undefined ? longer : [`--${meant}`];
 }
 
 /** The commands that are spelled as the library's functions are, begin alike or, as commander finds, are similar. */

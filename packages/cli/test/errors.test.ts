@@ -339,6 +339,33 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', good, '--temp=2'],
       /^softgrad: unknown option '--temp=2'; did you mean --temperature\?\n$/,
     ],
+    ...[
+      ['--dim', '--axis'],
+      ['--Dims=1', '--axis'],
+      ['-dim', '--axis'],
+      ['--tau', '--temperature'],
+      ['--T=2', '--temperature'],
+      ['-T', '--temperature'],
+      ['--device', '--backend'],
+      ['-o', '--out'],
+    ].map(
+      ([given, meant]) =>
+        [
+          `an option with the name that another library has for it, ${given}`,
+          ['softmax', good, given, '1'],
+          new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
+        ] as const,
+    ),
+    [
+      'an option in the spelling of the library',
+      ['cross-entropy', good, '--target', '0', '--labelSmoothing', '0.1'],
+      /^softgrad: unknown option '--labelSmoothing'; did you mean --label-smoothing\?\n$/,
+    ],
+    [
+      'the name of an option that the command does not have',
+      ['sigmoid', good, '--dim', '1'],
+      /^softgrad: unknown option '--dim'\n$/,
+    ],
     [
       'a value like the error for an option that is begun',
       ['softmax', good, '--axis', "error: unknown option '--temp"],

@@ -113,13 +113,15 @@ describe('an unknown option is an error', () => {
     ['dims', 'axis'],
     ['Dim', 'axis'],
     ['AXIS', 'axis'],
+    ['axes', 'axis'],
     ['tau', 'temperature'],
+    ['temp', 'temperature'],
     ['t', 'temperature'],
     ['T', 'temperature'],
     ['Mask', 'mask'],
     ['m-a-s-k', 'mask'],
     ['label_smoothing', null],
-    ['axes', null],
+    ['device', null],
   ])('%s for softmax is %s', (given, meant) => {
     const hint = meant === null ? '' : ` (did you mean '${meant}'?)`;
     expect(() => softmax(x(), { [given]: 1 })).toThrow(
@@ -148,6 +150,7 @@ describe('an unknown option is an error', () => {
     );
     expect(() => crossEntropy(x(), [0, 1], { ignore_index: 0 } as never)).toThrow("did you mean 'ignoreIndex'?");
     expect(() => softmax(x(), { T: 2 } as never)).toThrow("did you mean 'temperature'?");
+    expect(() => tensor([1], { device: 'cpu' } as never)).toThrow("did you mean 'backend'?");
     expect(() => softmax(x(), { zeal: 2 } as never)).toThrow(
       /unknown option 'zeal'; expected one of axis, temperature, mask, out$/,
     );
