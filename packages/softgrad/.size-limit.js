@@ -38,7 +38,7 @@ const entry = (name, file, limit, ignore = []) => ({
 
 export default [
   application('tensor, softmax, setBackend, with cpu', '26.6 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '74.7 kB', [...optional, ...unusedByWasm]),
+  application('the same, with cpu and wasm', '74.8 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '22.9 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '62.5 kB'),
   entry('doctor', 'doctor/dist/index.js', '50.4 kB'),
@@ -48,7 +48,7 @@ export default [
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '49 kB', ['./worker.generated.js']),
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '47.6 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
-  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.7 kB', ['webgpu']),
+  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '13.1 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),
   entry('bench without the competing libraries', 'bench/dist/index.js', '44.6 kB', competitors),

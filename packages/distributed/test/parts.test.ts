@@ -95,7 +95,11 @@ describe('the shards of a plan', () => {
       [{ labelSmoothing: 1.01 }, 'label smoothing 1.01; expected a number from 0 to 1'],
       [{ labelSmoothing: Number.NaN }, 'label smoothing NaN; expected a number from 0 to 1'],
       [{ temperature: Number.POSITIVE_INFINITY }, 'temperature Infinity; expected a finite number above 0'],
-      [{ shardBytes: 0 }, 'shards of 0 bytes; expected at least 1'],
+      [{ labelSmoothing: '0.5' }, 'label smoothing is the text "0.5"; expected a number from 0 to 1'],
+      [{ temperature: '2' }, 'temperature is the text "2"; expected a finite number above 0'],
+      [{ axis: '1' }, 'axis is the text "1"; expected an integer'],
+      [{ shardBytes: '64' }, 'shardBytes is the text "64"; expected at least 1'],
+      [{ shardBytes: 0 }, 'shardBytes 0; expected at least 1'],
       [{ direction: ['logits.npy'] }, 'cross-entropy takes no direction (upstream gradient)'],
       [{ operation: 'jvp', target: undefined }, 'jvp needs a direction (tangent)'],
       [

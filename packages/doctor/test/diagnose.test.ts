@@ -519,7 +519,11 @@ test.each<[unknown, ErrorCode, string]>([
   [{ gradient: x, logits: { data: [], shape: [0, 3] } }, 'ERR_SHAPE', 'logits (0, 3) is empty'],
   [{ gradient: x, logits: x, axis: 2 }, 'ERR_AXIS', 'axis 2 of a rank-2 tensor; expected -2 to 1'],
   [{ gradient: x, logits: x, temperature: 0 }, 'ERR_VALUE', 'temperature 0; expected a finite number above 0'],
-  [{ gradient: x, logits: x, reduction: 'max' }, 'ERR_VALUE', "reduction max; expected 'mean', 'sum' or 'none'"],
+  [
+    { gradient: x, logits: x, reduction: 'max' },
+    'ERR_VALUE',
+    `reduction is the text "max"; expected 'mean', 'sum' or 'none'`,
+  ],
   [
     {
       gradient: x,
