@@ -472,6 +472,14 @@ describe('expressions', () => {
     expect(diagnose({ gradient: 'J.sum(axis=1)', logits }).evidence.largest).toBe(2 ** -53 / 4000);
   });
 
+  test.each([
+    ['foo * (1 - foo)', '`s * (1 - s)` (diagonal)'],
+    ['gradient * foo * (1 - foo)', '`g * s * (1 - s)` (diagonal)'],
+    ['foo - labels', '`s - y` (right)'],
+  ])('a name that is not known counts as the probabilities where the nearest are looked for: %s', (gradient, first) => {
+    expect(failure({ gradient })[1]).toContain(`; the nearest are ${first}`);
+  });
+
   test('an unknown one is refused with the nearest known', () => {
     expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
       'ERR_VALUE',
