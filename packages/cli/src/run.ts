@@ -18,6 +18,7 @@ import { valueCommands } from './commands/values.js';
 import { vjpCommand } from './commands/vjp.js';
 import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
+import { missingPermission } from './permission.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad. */
 export const exitInput = 2;
@@ -156,8 +157,9 @@ function report(error: unknown, { stderr, env }: Context): number {
   // With its stack, its code and what caused it.
   if (debug) stderr.write(`${inspect(error)}\n`);
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
-  if (isSoftgradError(error)) {
-    stderr.write(`softgrad: ${message}\n`);
+  const denied = isSoftgradError(error) ? message : missingPermission(error);
+  if (denied !== null) {
+    stderr.write(`softgrad: ${denied}\n`);
     return exitInput;
   }
   stderr.write(`softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}\n`);

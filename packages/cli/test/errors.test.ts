@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
-import { csv, signal, softgrad, temporaryFolder } from './command.js';
+import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -546,6 +546,26 @@ test('an unexpected error is a defect of softgrad, in one line and with a separa
   const debug = await softgrad(conformance, { onIdle, env: { SOFTGRAD_DEBUG: '1' } });
   expect(debug.stderr).toMatch(/^Error: the first line\n {2}the second\n +at /);
   expect(debug.stderr).toMatch(/\nsoftgrad: a defect of softgrad: the first line the second\n$/);
+});
+
+test.each([
+  ['ChildProcess', '', 'starting a process; the option --allow-child-process of node allows it'],
+  ['WorkerThreads', '', 'starting a worker thread; the option --allow-worker of node allows it'],
+  ['FileSystemRead', '/home/me/x.npy', 'reading /home/me/x.npy; the option --allow-fs-read of node allows it'],
+  ['FileSystemWrite', '/home/me/x.npy', 'writing /home/me/x.npy; the option --allow-fs-write of node allows it'],
+  ['Telepathy', '', 'Telepathy: the message of node'],
+])('what the permission model of Node denies is no defect: %s', async (permission, resource, denial) => {
+  const error = Object.assign(new Error('the message of node'), { code: 'ERR_ACCESS_DENIED', permission, resource });
+  const cpu = { name: 'cpu', unavailable: async () => null, open: () => Promise.reject(error) };
+  const message = `Node's permission model denies ${denial}`;
+  expect(await softgrad(['softmax', '1,2', '--backend', 'cpu'], { backends: fakeBackends({ cpu }) })).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `softgrad: ${message}\n`,
+  });
+  const { stdout, status } = await softgrad(['report'], { backends: fakeBackends({ cpu }) });
+  expect(stdout).toContain(`| cpu | cannot run: ${message} |`.replace('/home/me/', '…/'));
+  expect(status).toBe(0);
 });
 
 test('a scalar is read like any other array: as the class of one row, or as an error of the command', async () => {

@@ -12,6 +12,7 @@ import {
   textRows,
 } from '@softgrad/formats';
 import type { Context } from '../context.js';
+import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
 import { openCsv } from './csv.js';
 
@@ -167,7 +168,8 @@ export function systemReason(cause: unknown): string {
     ELOOP: 'symbolic links that lead back to themselves',
     EROFS: 'the file system is read-only',
   };
-  return reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+  const known = reasons[codeOf(cause)] ?? missingPermission(cause);
+  return known ?? (cause instanceof Error ? cause.message : String(cause));
 }
 
 async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
