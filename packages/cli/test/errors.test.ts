@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
+import { systemReason } from '../src/files/open.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -558,6 +559,7 @@ test.each([
   const error = Object.assign(new Error('the message of node'), { code: 'ERR_ACCESS_DENIED', permission, resource });
   const cpu = { name: 'cpu', unavailable: async () => null, open: () => Promise.reject(error) };
   const message = `Node's permission model denies ${denial}`;
+  expect(systemReason(error)).toBe(message);
   expect(await softgrad(['softmax', '1,2', '--backend', 'cpu'], { backends: fakeBackends({ cpu }) })).toEqual({
     status: 2,
     stdout: '',
