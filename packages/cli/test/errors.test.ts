@@ -349,14 +349,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['-T', '--temperature'],
       ['--device', '--backend'],
       ['-o', '--out'],
-    ].map(
-      ([given, meant]) =>
-        [
-          `an option with the name that another library has for it, ${given}`,
-          ['softmax', good, given, '1'],
-          new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
-        ] as const,
-    ),
+    ].map(([given, meant]): [string, readonly string[], RegExp] => [
+      `an option with the name that another library has for it, ${given}`,
+      ['softmax', good, given, '1'],
+      new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
+    ]),
     [
       'an option in the spelling of the library',
       ['cross-entropy', good, '--target', '0', '--labelSmoothing', '0.1'],

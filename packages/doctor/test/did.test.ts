@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { diagnose, knownExpressions } from '../src/index.js';
 
 describe('what people say they did', () => {
-  test.each([
+  test.each<[string, string]>([
     ['probs[range(n), y] -= 1', 'right'],
     ['dscores[range(num_examples), y] -= 1', 'right'],
     ['p[np.arange(len(y)), labels] -= 1', 'right'],
@@ -30,7 +30,7 @@ describe('what people say they did', () => {
       ],
       ...['probs', 'PROBS', 'proba', 'Probs', 'y_prob', 'yHat', 'ŷ', 'y_pred', 'pred', 'self.softmax', 'softmax(x)'],
       ...['softmax(logits, axis=-1)', 'F.softmax(x, dim=1)', 'self.softmax(x)', 'stable_softmax(x)', 'softmax_fn(z)'],
-    ].map((s) => [`${s} * (1 - ${s})`, 'diagonal'] as const),
+    ].map((s): [string, string] => [`${s} * (1 - ${s})`, 'diagonal']),
     ['softmax - onehot', 'right'],
     ['softmax * (dout - (softmax * dout).sum(axis=1, keepdims=True))', 'right'],
     ['softmax.vjp(sm, dout)', 'right'],
