@@ -108,28 +108,45 @@ function helpWidth({ isTTY, columns }: OutputStream): number {
   return (isTTY ? columns : undefined) ?? 80;
 }
 
-/** Commander's error with its suggestion, or a better one for an unknown option: the options that it begins, or that have this name in other libraries. */
-function inOneLine(text: string, command: Command): string {
+/** Commander's error with its suggestion, or a better one for an unknown command or option. */
+function inOneLine(original: string, command: Command): string {
+  const text = withoutMissing(original, command);
   const line = text.replace(/^error: /, 'softgrad: ');
   const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
   if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
-  const begun = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
-  const near = begun === undefined ? [] : nearOptions(begun, optionNames(command));
+  const given = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
+  const near = given === undefined ? [] : nearOptions(given, optionNames(command));
   if (near.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
   const several = near.length > 1 ? 'one of ' : '';
   return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${near.join(', ')}?\n`);
 }
 
-/** The options that begin with a name, or else the one that this name stands for. */
-function nearOptions(begun: string, options: readonly string[]): readonly string[] {
-  const longer = options.filter((option) => option.startsWith(`--${begun}`));
-  const meant = optionMeant(
-    begun,
-    options.map((option) => option.slice(2)),
-  );
-  return longer.length > 0 || meant === undefined ? longer : [`--${meant}`];
+/** Where a required option is missing, commander does not say that an unknown one was given, which is most often the same by another name. */
+function withoutMissing(text: string, command: Command): string {
+  const known = optionNames(command);
+  // Known ones may follow --.
+  const unknown = command.args.find((argument) => /^--?[a-z]/i.test(argument) && !known.includes(argument));
+  return text.startsWith('error: required option') && unknown !== undefined
+    ? `error: unknown option '${unknown}'\n`
+    : text;
+}
+
+/** Other names of options that only the command has. */
+const otherNames: Readonly<Record<string, string>> = {
+  ...{ gradient: 'upstream', grad: 'upstream', gradoutput: 'upstream', cotangent: 'upstream', tangent: 'upstream' },
+  ...{ labels: 'target', label: 'target', smoothing: 'label-smoothing', engine: 'backend' },
+};
+
+/** The options that begin with a name; else the one that it begins with; else the one that this name stands for. */
+function nearOptions(given: string, options: readonly string[]): readonly string[] {
+  const names = options.map((option) => option.slice(2));
+  const longer = names.filter((name) => name.startsWith(given));
+  const shorter = names.filter((name) => name.length > 2 && given.startsWith(name));
+  const other = otherNames[given.toLowerCase().replace(/[_-]/g, '')];
+  const meant = [...shorter, optionMeant(given, names), names.find((name) => name === other)].find(Boolean);
+  return (longer.length > 0 || meant === undefined ? longer : [meant]).map((name) => `--${name}`);
 }
 
 /** The commands that are spelled as the library's functions are, begin alike or, as commander finds, are similar. */

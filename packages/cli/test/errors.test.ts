@@ -359,6 +359,28 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['cross-entropy', good, '--target', '0', '--labelSmoothing', '0.1'],
       /^softgrad: unknown option '--labelSmoothing'; did you mean --label-smoothing\?\n$/,
     ],
+    ...[
+      ['vjp', '--grad', '--upstream'],
+      ['vjp', '--grad_output=g.csv', '--upstream'],
+      ['vjp', '--dim', '--axis'],
+      ['jvp', '--tangent', '--upstream'],
+      ['cross-entropy', '--labels', '--target'],
+      ['cross-entropy', '--targets', '--target'],
+    ].map(([command, given, meant]): [string, readonly string[], RegExp] => [
+      `an unknown option, also where a required one is missing: ${command} ${given}`,
+      [command, good, given, good],
+      new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
+    ]),
+    [
+      'a required option that is missing',
+      ['vjp', '--', '-1,2'],
+      /^softgrad: required option '--upstream <file>' not specified\n$/,
+    ],
+    [
+      'an option that begins with the name of one',
+      ['doctor', '--gradient', good],
+      /^softgrad: unknown option '--gradient'; did you mean --grad\?\n$/,
+    ],
     [
       'the name of an option that the command does not have',
       ['sigmoid', good, '--dim', '1'],
