@@ -136,7 +136,7 @@ function withoutMissing(text: string, command: Command): string {
 /** Other names of options that only the command has. */
 const otherNames: Readonly<Record<string, string>> = {
   ...{ gradient: 'upstream', grad: 'upstream', gradoutput: 'upstream', cotangent: 'upstream', tangent: 'upstream' },
-  ...{ labels: 'target', label: 'target', smoothing: 'label-smoothing', engine: 'backend' },
+  ...{ labels: 'target', label: 'target', smoothing: 'label-smoothing', engine: 'backend', device: 'backend' },
 };
 
 /** The options that begin with a name; else the one that it begins with; else the one that this name stands for. */
@@ -149,14 +149,15 @@ function nearOptions(given: string, options: readonly string[]): readonly string
   return (longer.length > 0 || meant === undefined ? longer : [meant]).map((name) => `--${name}`);
 }
 
-/** The commands that are spelled as the library's functions are, begin alike or, as commander finds, are similar. */
+/** The commands that are spelled as the library's functions are or begin alike, the option of this name or, as commander finds, are similar. */
 function nearCommands(name: string, text: string, program: Command): string {
   const letters = (spelled: string) => spelled.toLowerCase().replace(/[^a-z]/g, '');
   const all = letters(name) === '' ? [] : commandNames(program);
   const same = all.filter((known) => letters(known) === letters(name));
   const begun = all.filter((known) => letters(known).startsWith(letters(name)));
   const similar = /\(Did you mean (.*)\?\)/.exec(text)?.[1] ?? '';
-  const near = [same, begun].find(({ length }) => length > 0)?.join(', ') ?? similar;
+  const option = optionNames(program).filter((known) => known === `--${name}`);
+  const near = [same, begun, option].find(({ length }) => length > 0)?.join(', ') ?? similar;
   if (near === '') return '`softgrad --help` lists the commands';
   return `did you mean ${near.includes(', ') && !near.startsWith('one of ') ? 'one of ' : ''}${near}?`;
 }

@@ -301,6 +301,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unknown command 'softmix'; did you mean one of softmax, softmin\?\n$/,
     ],
     [
+      'the name of an option in the place of a command',
+      ['version', '--json'],
+      /^softgrad: unknown command 'version'; did you mean --version\?\n$/,
+    ],
+    [
       'help on an unknown command',
       ['help', 'sofmax'],
       /^softgrad: unknown command 'sofmax'; did you mean softmax\?\n$/,

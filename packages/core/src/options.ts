@@ -10,7 +10,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   tau: 'temperature',
   temp: 'temperature',
   t: 'temperature',
-  device: 'backend',
 };
 
 /**
