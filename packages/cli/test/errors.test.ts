@@ -44,6 +44,12 @@ truncateSync(widest, readFileSync(widest).length + 4e6);
 describe('errors are one line on standard error with exit code 2, and an existing output is unchanged', () => {
   test.each<[string, readonly string[], RegExp]>([
     [
+      'a URL',
+      ['softmax', 'https://example.com/logits.npy'],
+      /^softgrad: https:\/\/example\.com\/logits\.npy: a URL, which is not read; download it, or pipe it, as in curl -s URL \| softgrad softmax -; expected/,
+    ],
+    ['an empty argument', ['softmax', ''], /^softgrad: '': no such file or directory; expected \.npy/],
+    [
       'a missing file',
       ['softmax', 'missing.npy'],
       /^softgrad: missing\.npy: no such file or directory; expected \.npy/,

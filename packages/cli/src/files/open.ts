@@ -143,7 +143,10 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     handle = await open(path, 'r');
   } catch (cause) {
-    throw new SoftgradError('ERR_VALUE', `${path}: ${systemReason(cause)}; ${expected}`, { cause });
+    const reason = /^[a-z]+:\/\//i.test(path)
+      ? 'a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -'
+      : systemReason(cause);
+    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reason}; ${expected}`, { cause });
   }
   if ((await handle.stat()).isFile()) return handle;
   await handle.close();
