@@ -37,20 +37,20 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '26.9 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '75.1 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '23 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '62.7 kB'),
-  entry('doctor', 'doctor/dist/index.js', '50.4 kB'),
+  application('tensor, softmax, setBackend, with cpu', '27 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '75.3 kB', [...optional, ...unusedByWasm]),
+  entry('core', 'core/dist/src/index.js', '23.1 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '64.1 kB'),
+  entry('doctor', 'doctor/dist/index.js', '50.7 kB'),
   entry('formats', 'formats/dist/index.js', '24.4 kB'),
-  entry('backend-cpu', 'backend-cpu/dist/index.js', '13.7 kB'),
+  entry('backend-cpu', 'backend-cpu/dist/index.js', '13.8 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '48.1 kB', unusedByWasm),
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '49 kB', ['./worker.generated.js']),
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '47.6 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
-  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.7 kB', ['webgpu']),
+  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '18.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '13.1 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '44.7 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '44.8 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

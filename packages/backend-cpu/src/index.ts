@@ -1,4 +1,4 @@
-import type { BackendProvider } from '@softgrad/core';
+import { type BackendProvider, SoftgradError } from '@softgrad/core';
 import { type CpuBackend, createBackend } from './backend.js';
 import type { CpuBuffer } from './storage.js';
 
@@ -22,7 +22,11 @@ export interface CpuProvider extends BackendProvider<CpuBuffer, undefined> {
 export const cpu: CpuProvider = {
   name: 'cpu',
   unavailable: async () => null,
-  open: async () => createBackend(),
+  async open(...given: unknown[]) {
+    const [name] = Object.keys(Object(given[0]));
+    if (name !== undefined) throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${name}'; expected none`);
+    return createBackend();
+  },
   openSync: createBackend,
 };
 

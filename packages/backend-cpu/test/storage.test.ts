@@ -131,3 +131,12 @@ test.each([
   expect(take(keptLength)).toBe(most);
   expect(source()(10)).not.toBe(most);
 });
+
+test('open takes no options: an unknown one is not ignored', async () => {
+  const open: (options?: object) => Promise<unknown> = cpu.open;
+  await expect(open({ threads: 2 })).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: "cpu: unknown option 'threads'; expected none",
+  });
+  for (const none of [undefined, {}]) await expect(open(none)).resolves.toMatchObject({ name: 'cpu' });
+});

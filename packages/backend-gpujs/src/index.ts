@@ -1,4 +1,4 @@
-import { type BackendProvider, checkOptions, namesOf, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
 import { createBackend, type GpujsBackend } from './backend.js';
 import { type Engine, type Mode, modes } from './engine.js';
 import { openGl } from './engines/gl.js';
@@ -55,7 +55,7 @@ async function open(options: GpujsOptions = {}): Promise<GpujsBackend> {
     throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
   }
   if (!Number.isInteger(kernels) || kernels < 2) {
-    throw new SoftgradError('ERR_VALUE', `gpujs: kernels ${kernels}; expected an integer ≥ 2`);
+    throw new SoftgradError('ERR_VALUE', `gpujs: ${describeOption('kernels', kernels)}; expected an integer ≥ 2`);
   }
   const library = await loadGpu();
   if (mode !== 'auto') return openMode(library, mode, kernels);

@@ -168,7 +168,15 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       await expect(gpujs.open({ modes: mode } as object)).rejects.toMatchObject({
         message: "gpujs.open: unknown option 'modes'; expected one of mode, kernels",
       });
-      await expect(gpujs.open({ mode, kernels: 1 })).rejects.toMatchObject({ code: 'ERR_VALUE' });
+      for (const [kernels, shown] of [
+        [1, 'kernels 1'],
+        ['2', 'kernels is the text "2"'],
+      ] as const) {
+        await expect(gpujs.open({ mode, kernels: kernels as number })).rejects.toMatchObject({
+          code: 'ERR_VALUE',
+          message: `gpujs: ${shown}; expected an integer ≥ 2`,
+        });
+      }
     });
 
     test('more elements than a buffer supports are ERR_OUT_OF_MEMORY with the limit', () => {

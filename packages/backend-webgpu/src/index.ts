@@ -1,4 +1,4 @@
-import { type BackendProvider, checkOptions, namesOf, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import { openDevice, unavailableReason } from './gpu.js';
 import type { DeviceOptions, WebgpuBackend, WebgpuBuffer } from './interface.js';
@@ -38,8 +38,11 @@ export const webgpu: WebgpuProvider = {
   unavailable: () => unavailableReason(),
   async open(options = {}) {
     const { pooledBytes = 256 * 2 ** 20 } = checkOptions('webgpu.open', options, optionNames);
-    if (!(pooledBytes >= 0)) {
-      throw new SoftgradError('ERR_VALUE', `webgpu: pooledBytes ${pooledBytes}; expected a number of at least 0`);
+    if (typeof pooledBytes !== 'number' || !(pooledBytes >= 0)) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `webgpu: ${describeOption('pooledBytes', pooledBytes)}; expected a number of at least 0`,
+      );
     }
     return openBackend(await openDevice(options), pooledBytes);
   },

@@ -85,10 +85,14 @@ test('an option that open does not take is ERR_VALUE', async () => {
 
 test('pooledBytes is ERR_VALUE unless it is a number ≥ 0; 0 keeps no buffers', async () => {
   const gpu = await nullEntry();
-  for (const pooledBytes of [-1, Number.NaN]) {
-    await expect(webgpu.open({ gpu, pooledBytes })).rejects.toMatchObject({
+  for (const [pooledBytes, shown] of [
+    [-1, 'pooledBytes -1'],
+    [Number.NaN, 'pooledBytes NaN'],
+    ['64', 'pooledBytes is the text "64"'],
+  ] as const) {
+    await expect(webgpu.open({ gpu, pooledBytes: pooledBytes as number })).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: expect.stringContaining(`pooledBytes ${pooledBytes}`),
+      message: `webgpu: ${shown}; expected a number of at least 0`,
     });
   }
   const own = await webgpu.open({ gpu, pooledBytes: 0 });

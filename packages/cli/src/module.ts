@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
-import { codeOf } from './files/open.js';
+import { codeOf, systemReason } from './files/open.js';
 
 /** What waiting for a module's promises uses of the process. */
 type Waiting = Pick<Context, 'onIdle'>;
@@ -15,7 +15,11 @@ type Waiting = Pick<Context, 'onIdle'>;
  * @throws ERR_VALUE if the file does not exist, does not load or exports no backend; ERR_BACKEND_UNAVAILABLE
  */
 export async function loadModule(file: string, waiting: Waiting): Promise<BackendProvider | Backend> {
-  if (!existsSync(file)) throw new SoftgradError('ERR_VALUE', `--module ${file}: no such file`);
+  try {
+    statSync(file);
+  } catch (cause) {
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: ${systemReason(cause)}`, { cause });
+  }
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(resolve(file)).href);

@@ -1,4 +1,4 @@
-import type { NdArrayLike } from '@softgrad/core';
+import { type NdArrayLike, SoftgradError } from '@softgrad/core';
 
 /** The address at which `npm run playground` serves the page. */
 export const servedHere = 'http://127.0.0.1:5210/';
@@ -21,6 +21,24 @@ export interface Question {
   readonly reduction?: string | undefined;
   readonly labelSmoothing?: number | undefined;
   readonly ignoreIndex?: number | undefined;
+}
+
+/**
+ * The address of a playground that a user gave.
+ *
+ * @throws ERR_VALUE unless it is a URL that a browser opens, and has no fragment: the numbers are written there
+ */
+export function pageOf(text: string): string {
+  const given = URL.canParse(text) ? new URL(text) : null;
+  const opens = given !== null && ['http:', 'https:', 'file:'].includes(given.protocol);
+  if (opens && !text.includes('#')) return given.href;
+  const found = opens
+    ? `has a fragment, ${text.slice(text.indexOf('#'))}, which the numbers take`
+    : 'is not the URL of a page';
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--link ${text === '' ? "''" : text}: ${found}; expected the address of a playground without #, such as ${servedHere}`,
+  );
 }
 
 /** The address that opens these numbers in the playground; null if there are more numbers than an address can hold. */

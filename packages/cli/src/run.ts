@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { isSoftgradError } from '@softgrad/core';
+import { isSoftgradError, optionMeant } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
@@ -18,6 +18,7 @@ import { valueCommands } from './commands/values.js';
 import { vjpCommand } from './commands/vjp.js';
 import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
+import { missingPermission } from './permission.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad. */
 export const exitInput = 2;
@@ -107,30 +108,56 @@ function helpWidth({ isTTY, columns }: OutputStream): number {
   return (isTTY ? columns : undefined) ?? 80;
 }
 
-/** Commander's error with its suggestion, or a better one: the unfinished name of an option is closer than a name of similar length. */
-function inOneLine(text: string, command: Command): string {
-  const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
-  if (name !== undefined)
-    return `${text.replace(/^error: /, 'softgrad: ').split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
-  if (/^error: unknown option '-[\d.]/.test(text)) {
-    return `${text.replace(/^error: /, 'softgrad: ').trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
-  }
-  const begun = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1];
-  const longer = begun === undefined ? [] : optionNames(command).filter((name) => name.startsWith(begun));
+/** Commander's error with its suggestion, or a better one for an unknown command or option. */
+function inOneLine(original: string, command: Command): string {
+  const text = withoutMissing(original, command);
   const line = text.replace(/^error: /, 'softgrad: ');
-  if (longer.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
-  const several = longer.length > 1 ? 'one of ' : '';
-  return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${longer.join(', ')}?\n`);
+  const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
+  if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
+  if (/^error: unknown option '-[\d.]/.test(text))
+    return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
+  const given = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
+  const near = given === undefined ? [] : nearOptions(given, optionNames(command));
+  if (near.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');
+  const several = near.length > 1 ? 'one of ' : '';
+  return line.replace(/(?:\n\(Did you mean .*\?\))?\n/, `; did you mean ${several}${near.join(', ')}?\n`);
 }
 
-/** The commands that are spelled as the library's functions are, begin alike or, as commander finds, are similar. */
+/** Where a required option is missing, commander does not say that an unknown one was given, which is most often the same by another name. */
+function withoutMissing(text: string, command: Command): string {
+  const known = optionNames(command);
+  // Known ones may follow --.
+  const unknown = command.args.find((argument) => /^--?[a-z]/i.test(argument) && !known.includes(argument));
+  return text.startsWith('error: required option') && unknown !== undefined
+    ? `error: unknown option '${unknown}'\n`
+    : text;
+}
+
+/** Other names of options that only the command has. */
+const otherNames: Readonly<Record<string, string>> = {
+  ...{ gradient: 'upstream', grad: 'upstream', gradoutput: 'upstream', cotangent: 'upstream', tangent: 'upstream' },
+  ...{ labels: 'target', label: 'target', smoothing: 'label-smoothing', engine: 'backend', device: 'backend' },
+};
+
+/** The options that begin with a name; else the one that it begins with; else the one that this name stands for. */
+function nearOptions(given: string, options: readonly string[]): readonly string[] {
+  const names = options.map((option) => option.slice(2));
+  const longer = names.filter((name) => name.startsWith(given));
+  const shorter = names.filter((name) => name.length > 2 && given.startsWith(name));
+  const other = otherNames[given.toLowerCase().replace(/[_-]/g, '')];
+  const meant = [...shorter, optionMeant(given, names), names.find((name) => name === other)].find(Boolean);
+  return (longer.length > 0 || meant === undefined ? longer : [meant]).map((name) => `--${name}`);
+}
+
+/** The commands that are spelled as the library's functions are or begin alike, the option of this name or, as commander finds, are similar. */
 function nearCommands(name: string, text: string, program: Command): string {
   const letters = (spelled: string) => spelled.toLowerCase().replace(/[^a-z]/g, '');
   const all = letters(name) === '' ? [] : commandNames(program);
   const same = all.filter((known) => letters(known) === letters(name));
   const begun = all.filter((known) => letters(known).startsWith(letters(name)));
   const similar = /\(Did you mean (.*)\?\)/.exec(text)?.[1] ?? '';
-  const near = [same, begun].find(({ length }) => length > 0)?.join(', ') ?? similar;
+  const option = optionNames(program).filter((known) => known === `--${name}`);
+  const near = [same, begun, option].find(({ length }) => length > 0)?.join(', ') ?? similar;
   if (near === '') return '`softgrad --help` lists the commands';
   return `did you mean ${near.includes(', ') && !near.startsWith('one of ') ? 'one of ' : ''}${near}?`;
 }
@@ -148,8 +175,9 @@ function report(error: unknown, { stderr, env }: Context): number {
   // With its stack, its code and what caused it.
   if (debug) stderr.write(`${inspect(error)}\n`);
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
-  if (isSoftgradError(error)) {
-    stderr.write(`softgrad: ${message}\n`);
+  const denied = isSoftgradError(error) ? message : missingPermission(error);
+  if (denied !== null) {
+    stderr.write(`softgrad: ${denied}\n`);
     return exitInput;
   }
   stderr.write(`softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}\n`);

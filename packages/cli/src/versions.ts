@@ -43,13 +43,12 @@ function versionOf(name: string, from: string): readonly string[] {
   return found === null ? [] : [`${name} ${found.manifest.version}`];
 }
 
-/** The package.json that an import from `from` finds; null if the package is not installed or does not export it. */
+/** The package.json that an import from `from` finds; null if the package is not installed, does not export it or must not be read. */
 function findManifest(name: string, from: string): { readonly file: string; readonly manifest: Manifest } | null {
-  let file: string;
   try {
-    file = createRequire(from).resolve(`${name}/package.json`);
+    const file = createRequire(from).resolve(`${name}/package.json`);
+    return { file, manifest: JSON.parse(readFileSync(file, 'utf8')) };
   } catch {
     return null;
   }
-  return { file, manifest: JSON.parse(readFileSync(file, 'utf8')) };
 }

@@ -107,8 +107,11 @@ test('unknown options are one-line errors', async () => {
     [['--dtype', 'float8'], /--dtype.*Expected float32, float64/],
     [['--classes', 'many'], /--classes.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json and --md can be - \(standard output\)\n$/],
+    [['--json', folder.at('nowhere/x.json')], /nowhere\/x\.json: cannot be written: no such file or directory\n$/],
+    [['--md', folder.path], /: cannot be written: not a regular file\n$/],
   ] as const) {
-    const { status, stderr } = await softgrad(['accuracy', ...args]);
+    const { status, stdout, stderr } = await softgrad(['accuracy', ...args]);
+    expect(stdout).toBe('');
     expect(stderr).toMatch(message);
     expect(status).toBe(2);
   }

@@ -123,6 +123,22 @@ describe('they are inspected in another process', () => {
     expect(calls).toEqual([command(names), command(names.slice(2))]);
   });
 
+  test('unless Node may not start processes: then in this one, with a notice that names the permission', async () => {
+    const denied = Object.assign(new Error('Access to this API has been restricted'), {
+      code: 'ERR_ACCESS_DENIED',
+      permission: 'ChildProcess',
+      resource: '',
+    });
+    const { stdout } = await softgrad(['backends', '--json'], { backends });
+    expect(await softgrad(['backends', '--json'], { backends, apart: () => Promise.reject(denied) })).toEqual({
+      status: 0,
+      stdout,
+      stderr: `softgrad: the backends were opened in this process: Node's permission model denies starting a process; the option --allow-child-process of node allows it\n`,
+    });
+    const failing = { apart: () => Promise.reject(new Error('spawn EAGAIN')) };
+    expect(await softgrad(['backends'], { backends, ...failing })).toMatchObject({ status: 70, stdout: '' });
+  });
+
   test('unless the command itself is that process', async () => {
     const apart = () => Promise.reject(new Error('not to be called'));
     const { status, stdout, stderr } = await softgrad(command(names), { backends, apart });

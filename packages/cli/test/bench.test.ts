@@ -143,17 +143,22 @@ describe('the backend of a module', () => {
 });
 
 describe('invalid options are one-line errors before anything is measured', () => {
-  test.each([
+  test.each<[string[], RegExp]>([
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
     [['--dtype', 'float8'], /float8/],
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
-    [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file\n$/],
+    [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file or directory\n$/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],
     [['--md', '-', '--html', '-'], /only one of --json, --md and --html can be -/],
+    ...['--json', '--md', '--html'].map((option): [string[], RegExp] => [
+      [option, folder.at('nowhere/report')],
+      /nowhere\/report: cannot be written: no such file or directory\n$/,
+    ]),
+    [['--html', folder.path], /: cannot be written: not a regular file\n$/],
     [['--compare', folder.at('nowhere.json')], /nowhere\.json: cannot be read: no such file or directory\n$/],
     [
       ['--compare', folder.write('list.json', '[1]')],
@@ -165,5 +170,6 @@ describe('invalid options are one-line errors before anything is measured', () =
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     expect(stdout).toBe('');
     expect(status).toBe(2);
+    expect(readdirSync(folder.path).filter((name) => name.includes('tmp'))).toEqual([]);
   });
 });

@@ -184,7 +184,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
   const expected =
     /expected a provider .* or a backend .* as default export, or exactly one export that is a provider\n$/;
   for (const [args, message] of [
-    [['--module', folder.at('nowhere.mjs')], /^softgrad: --module .*nowhere\.mjs: no such file\n$/],
+    [['--module', folder.at('nowhere.mjs')], /^softgrad: --module .*nowhere\.mjs: no such file or directory\n$/],
     [['--module', empty], expected],
     [['--module', nothing], expected],
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
-import { csv, signal, softgrad, temporaryFolder } from './command.js';
+import { systemReason } from '../src/files/open.js';
+import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -42,6 +43,12 @@ truncateSync(widest, readFileSync(widest).length + 4e6);
 
 describe('errors are one line on standard error with exit code 2, and an existing output is unchanged', () => {
   test.each<[string, readonly string[], RegExp]>([
+    [
+      'a URL',
+      ['softmax', 'https://example.com/logits.npy'],
+      /^softgrad: https:\/\/example\.com\/logits\.npy: a URL, which is not read; download it, or pipe it, as in curl -s URL \| softgrad softmax -; expected/,
+    ],
+    ['an empty argument', ['softmax', ''], /^softgrad: '': no such file or directory; expected \.npy/],
     [
       'a missing file',
       ['softmax', 'missing.npy'],
@@ -300,6 +307,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unknown command 'softmix'; did you mean one of softmax, softmin\?\n$/,
     ],
     [
+      'the name of an option in the place of a command',
+      ['version', '--json'],
+      /^softgrad: unknown command 'version'; did you mean --version\?\n$/,
+    ],
+    [
       'help on an unknown command',
       ['help', 'sofmax'],
       /^softgrad: unknown command 'sofmax'; did you mean softmax\?\n$/,
@@ -338,6 +350,52 @@ describe('errors are one line on standard error with exit code 2, and an existin
       'an option that is begun, with its value',
       ['softmax', good, '--temp=2'],
       /^softgrad: unknown option '--temp=2'; did you mean --temperature\?\n$/,
+    ],
+    ...[
+      ['--dim', '--axis'],
+      ['--Dims=1', '--axis'],
+      ['-dim', '--axis'],
+      ['--tau', '--temperature'],
+      ['--T=2', '--temperature'],
+      ['-T', '--temperature'],
+      ['--device', '--backend'],
+      ['-o', '--out'],
+    ].map(([given, meant]): [string, readonly string[], RegExp] => [
+      `an option with the name that another library has for it, ${given}`,
+      ['softmax', good, given, '1'],
+      new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
+    ]),
+    [
+      'an option in the spelling of the library',
+      ['cross-entropy', good, '--target', '0', '--labelSmoothing', '0.1'],
+      /^softgrad: unknown option '--labelSmoothing'; did you mean --label-smoothing\?\n$/,
+    ],
+    ...[
+      ['vjp', '--grad', '--upstream'],
+      ['vjp', '--grad_output=g.csv', '--upstream'],
+      ['vjp', '--dim', '--axis'],
+      ['jvp', '--tangent', '--upstream'],
+      ['cross-entropy', '--labels', '--target'],
+      ['cross-entropy', '--targets', '--target'],
+    ].map(([command, given, meant]): [string, readonly string[], RegExp] => [
+      `an unknown option, also where a required one is missing: ${command} ${given}`,
+      [command, good, given, good],
+      new RegExp(`^softgrad: unknown option '${given}'; did you mean ${meant}\\?\\n$`),
+    ]),
+    [
+      'a required option that is missing',
+      ['vjp', '--', '-1,2'],
+      /^softgrad: required option '--upstream <file>' not specified\n$/,
+    ],
+    [
+      'an option that begins with the name of one',
+      ['doctor', '--gradient', good],
+      /^softgrad: unknown option '--gradient'; did you mean --grad\?\n$/,
+    ],
+    [
+      'the name of an option that the command does not have',
+      ['sigmoid', good, '--dim', '1'],
+      /^softgrad: unknown option '--dim'\n$/,
     ],
     [
       'a value like the error for an option that is begun',
@@ -519,6 +577,27 @@ test('an unexpected error is a defect of softgrad, in one line and with a separa
   const debug = await softgrad(conformance, { onIdle, env: { SOFTGRAD_DEBUG: '1' } });
   expect(debug.stderr).toMatch(/^Error: the first line\n {2}the second\n +at /);
   expect(debug.stderr).toMatch(/\nsoftgrad: a defect of softgrad: the first line the second\n$/);
+});
+
+test.each([
+  ['ChildProcess', '', 'starting a process; the option --allow-child-process of node allows it'],
+  ['WorkerThreads', '', 'starting a worker thread; the option --allow-worker of node allows it'],
+  ['FileSystemRead', '/home/me/x.npy', 'reading /home/me/x.npy; the option --allow-fs-read of node allows it'],
+  ['FileSystemWrite', '/home/me/x.npy', 'writing /home/me/x.npy; the option --allow-fs-write of node allows it'],
+  ['Telepathy', '', 'Telepathy: the message of node'],
+])('what the permission model of Node denies is no defect: %s', async (permission, resource, denial) => {
+  const error = Object.assign(new Error('the message of node'), { code: 'ERR_ACCESS_DENIED', permission, resource });
+  const cpu = { name: 'cpu', unavailable: async () => null, open: () => Promise.reject(error) };
+  const message = `Node's permission model denies ${denial}`;
+  expect(systemReason(error)).toBe(message);
+  expect(await softgrad(['softmax', '1,2', '--backend', 'cpu'], { backends: fakeBackends({ cpu }) })).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `softgrad: ${message}\n`,
+  });
+  const { stdout, status } = await softgrad(['report'], { backends: fakeBackends({ cpu }) });
+  expect(stdout).toContain(`| cpu | cannot run: ${message} |`.replace('/home/me/', '…/'));
+  expect(status).toBe(0);
 });
 
 test('a scalar is read like any other array: as the class of one row, or as an error of the command', async () => {

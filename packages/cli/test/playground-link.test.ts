@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { playgroundLink, servedHere } from '../src/playground-link.js';
-import { temporaryFolder } from './command.js';
+import { pageOf, playgroundLink, servedHere } from '../src/playground-link.js';
+import { softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -65,4 +65,30 @@ test('the doctor prints the link in addition to its diagnosis, which does not ch
   folder.write('long.json', JSON.stringify([Array.from({ length: 4000 }, (_, k) => k)]));
   const long = await folder.softgrad(['doctor', '--logits', 'long.json', '--did', 'J.sum(axis=1)', '--link']);
   expect(long.stderr).toBe('softgrad: no link: these are more numbers than a link can hold\n');
+});
+
+test('the address of the page is a URL without a fragment, which would end the address that the numbers are added to', async () => {
+  for (const page of [
+    'http://host',
+    'https://host:81/softgrad/?theme=dark',
+    'file:///x/index.html',
+    'http://host/a b/',
+  ])
+    expect(pageOf(page)).toBe(new URL(page).href);
+  const isNone = 'is not the URL of a page';
+  for (const [page, found] of [
+    ['http://host/#doctor?axis=0', 'has a fragment, #doctor?axis=0, which the numbers take'],
+    ['http://host/#', 'has a fragment, #, which the numbers take'],
+    ['host:5210', isNone],
+    ['gradient.npy', isNone],
+    ['/index.html', isNone],
+    ['javascript:alert(1)', isNone],
+    ['', isNone],
+  ] as const) {
+    expect(await softgrad(['doctor', '--did', 's - y', '--link', page]), page).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `softgrad: --link ${page || "''"}: ${found}; expected the address of a playground without #, such as ${servedHere}\n`,
+    });
+  }
 });

@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from './command.js';
 
@@ -244,4 +245,23 @@ test('the backend of a module is timed in several processes as well', () => {
   expect(settings.processes).toBe(2);
   expect(contenders.map(({ name }: { readonly name: string }) => name)).toEqual(['right']);
   expect(workloads[0].results[0].missing).toBeNull();
+});
+
+test('where Node may only read files, what needs another process goes on in its own', async () => {
+  const model = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+  const softgrad = (...args: readonly string[]) =>
+    promisify(execFile)(process.execPath, ['--no-warnings', model, '--allow-fs-read=*', main, ...args]);
+  const [report, filtered] = await Promise.all([
+    softgrad('report'),
+    // Its standard error is filtered in another process where there may be one.
+    softgrad('conformance', '--backend', 'webgpu').catch((error: unknown) => error),
+  ]);
+  expect(report.stderr).toBe(
+    "softgrad: the backends were opened in this process: Node's permission model denies starting a process; the option --allow-child-process of node allows it\n",
+  );
+  expect(report.stdout).toMatch(/\n\| wasm \| WebAssembly .*\n\| webgpu \| cannot run: .*addon/);
+  expect(filtered).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^softgrad: webgpu cannot run here: .*\n$/),
+  });
 });

@@ -125,9 +125,9 @@ test('invalid options are one-line errors with exit code 2', async () => {
     ],
     [['--backend', 'cpu', '--id', 'values:shape=7x5'], /; did you mean 'softmax\/values:/],
     [['--backend', 'cpu'], /expected --id CASE to run on --backend cpu; `softgrad conformance --backend cpu` lists/],
-    [['--module', 'a.mjs'], /--module a\.mjs: no such file$/],
+    [['--module', 'a.mjs'], /--module a\.mjs: no such file or directory$/],
     [['--module', 'a.mjs', '--backend', 'cpu', '--id', 'x'], /--backend and --module cannot both be given/],
-    [['--module', folder.at('no.mjs'), '--id', values('ramp')], /no such file$/],
+    [['--module', folder.at('no.mjs'), '--id', values('ramp')], /no such file or directory$/],
     [['--backend', 'webgpu', '--id', values('ramp')], /webgpu cannot run here: no such chip; buy one$/],
   ] as const) {
     const { status, stdout, stderr } = await report(...args);

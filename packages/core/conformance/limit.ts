@@ -1,3 +1,5 @@
+import { describe } from '../src/tensor/describe.js';
+
 // Every runtime has timers, but core is compiled without the types of any runtime.
 declare function setTimeout(action: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
@@ -13,7 +15,8 @@ const longestTimer = 2 ** 31 - 1;
  * @throws Error after the limit
  */
 export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
-  if (!(limitMs > 0)) throw new Error(`timeoutMs is ${limitMs}; expected milliseconds above 0`);
+  if (typeof limitMs !== 'number' || !(limitMs > 0))
+    throw new Error(`timeoutMs is ${describe(limitMs)}; expected milliseconds above 0`);
   if (limitMs > longestTimer) return promise;
   let timer: unknown;
   const over = new Promise<never>((_resolve, reject) => {

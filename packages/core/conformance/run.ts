@@ -1,4 +1,5 @@
 import { type Backend, type BackendProvider, isSoftgradError } from '../src/index.js';
+import { describe } from '../src/tensor/describe.js';
 import { type ConformanceCase, unmet } from './case.js';
 import { cases, casesBeforeClose } from './cases/all.js';
 import { close } from './cases/lifecycle.js';
@@ -62,7 +63,8 @@ async function openTarget<B, O>(
   const reason = await target.unavailable();
   if (reason !== null) return { unavailable: reason };
   const backend = (await target.open(open)) as Backend | null | undefined;
-  if (typeof backend !== 'object' || backend === null) throw new Error(`open returned ${backend}; expected a backend`);
+  if (typeof backend !== 'object' || backend === null)
+    throw new Error(`open returned ${describe(backend)}; expected a backend`);
   return { backend };
 }
 

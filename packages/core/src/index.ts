@@ -53,8 +53,9 @@ export { type Sigmoid, sigmoid } from './ops/sigmoid.js';
 export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';
 export type { BuiltIn, Op } from './ops/table.js';
-export { checkOptions, namesOf } from './options.js';
+export { checkOptions, namesOf, optionMeant } from './options.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
+export { stated as describeOption } from './tensor/describe.js';
 export {
   byteSize,
   type DType,

@@ -3,7 +3,14 @@ import { isBranded } from './tensor/brand.js';
 import { describe } from './tensor/describe.js';
 
 /** Names of options in other libraries. */
-const elsewhere: Readonly<Record<string, string>> = { dim: 'axis', dims: 'axis', tau: 'temperature', t: 'temperature' };
+const elsewhere: Readonly<Record<string, string>> = {
+  dim: 'axis',
+  dims: 'axis',
+  axes: 'axis',
+  tau: 'temperature',
+  temp: 'temperature',
+  t: 'temperature',
+};
 
 /**
  * The names of the options of a type, for `checkOptions`. A missing name, or one that the type does not have, is a compile error.
@@ -34,9 +41,23 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
   return options;
 }
 
-function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
+/**
+ * The option that an unknown name stands for: the same name in another spelling, or the name of the option in another library.
+ *
+ * @param known the names of the options that there are
+ * @returns undefined if there is no such option
+ *
+ * @example
+ * optionMeant('dim', ['axis', 'temperature']); // 'axis'
+ * optionMeant('labelSmoothing', ['label-smoothing']); // 'label-smoothing'
+ */
+export function optionMeant(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
-  const meant = known.find((one) => one === elsewhere[plain(name)] || plain(one) === plain(name));
+  return known.find((one) => one === elsewhere[plain(name)] || plain(one) === plain(name));
+}
+
+function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
+  const meant = optionMeant(name, known);
   const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',

@@ -247,9 +247,14 @@ describe('a limit of time', () => {
     expect(defaultLimitMs).toBe(120_000);
   });
 
-  test.for([0, -1, Number.NaN])('of %d is refused', async (limit) => {
-    expect(await messageOf(() => within('x', limit, Promise.resolve()))).toBe(
-      `timeoutMs is ${limit}; expected milliseconds above 0`,
+  test.for<[unknown, string]>([
+    [0, '0'],
+    [-1, '-1'],
+    [Number.NaN, 'NaN'],
+    ['1000', 'the text "1000"'],
+  ])('of %j is refused', async ([limit, shown]) => {
+    expect(await messageOf(() => within('x', limit as number, Promise.resolve()))).toBe(
+      `timeoutMs is ${shown}; expected milliseconds above 0`,
     );
   });
 

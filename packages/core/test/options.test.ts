@@ -113,13 +113,15 @@ describe('an unknown option is an error', () => {
     ['dims', 'axis'],
     ['Dim', 'axis'],
     ['AXIS', 'axis'],
+    ['axes', 'axis'],
     ['tau', 'temperature'],
+    ['temp', 'temperature'],
     ['t', 'temperature'],
     ['T', 'temperature'],
     ['Mask', 'mask'],
     ['m-a-s-k', 'mask'],
     ['label_smoothing', null],
-    ['axes', null],
+    ['device', null],
   ])('%s for softmax is %s', (given, meant) => {
     const hint = meant === null ? '' : ` (did you mean '${meant}'?)`;
     expect(() => softmax(x(), { [given]: 1 })).toThrow(

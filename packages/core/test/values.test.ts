@@ -130,7 +130,7 @@ describe('a shape', () => {
     [[-1], 'dimension -1 of shape (-1,) must be an integer ≥ 0'],
     [[2, 0.5], 'dimension 0.5 of shape (2, 0.5) must be an integer ≥ 0'],
     [[2 ** 53], `dimension ${2 ** 53} of shape (${2 ** 53},) must be an integer ≥ 0`],
-    [['2'], 'dimension 2 of shape (2,) must be an integer ≥ 0'],
+    [['2'], 'dimension the text "2" of shape (2,) must be an integer ≥ 0'],
     [[2 ** 27, 2 ** 26], `shape (${2 ** 27}, ${2 ** 26}) has more elements than a number can count`],
   ])('%o is refused', (shape, message) => {
     expect(failure(() => tensor([1], { shape: shape as never }))).toEqual(['ERR_SHAPE', `tensor: ${message}`]);

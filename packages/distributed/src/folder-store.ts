@@ -269,6 +269,7 @@ const reasons: ReadonlyMap<string | undefined, string> = new Map([
   ['EDQUOT', 'the disk quota is used up'],
   ['EROFS', 'the file system is read-only'],
   ['EIO', 'the disk reports an error'],
+  ['ERR_ACCESS_DENIED', "Node's permission model denies it"],
 ]);
 
 /** The reason that the operating system gave, in words. */

@@ -1,4 +1,4 @@
-import { type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
+import { describeOption, type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
 import { blockReader, matrixOf, type Numbers, namesOf } from './block.js';
 import { mapInLanes } from './lanes.js';
@@ -115,6 +115,7 @@ function checkOptions({
   operation,
   direction,
   target,
+  axis = -1,
   temperature = 1,
   shardBytes = 1,
   reduction,
@@ -138,12 +139,17 @@ function checkOptions({
   if (operation !== 'cross-entropy' && given) {
     refuse(`${operation} has no loss; ${given[0]} is an option of cross-entropy`);
   }
-  if (labelSmoothing !== undefined && !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    refuse(`label smoothing ${labelSmoothing}; expected a number from 0 to 1`);
+  if (
+    labelSmoothing !== undefined &&
+    !(Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing <= 1)
+  ) {
+    refuse(`${describeOption('label smoothing', labelSmoothing)}; expected a number from 0 to 1`);
   }
   if (!(temperature > 0 && Number.isFinite(temperature)))
-    refuse(`temperature ${temperature}; expected a finite number above 0`);
-  if (!(shardBytes >= 1)) refuse(`shards of ${shardBytes} bytes; expected at least 1`);
+    refuse(`${describeOption('temperature', temperature)}; expected a finite number above 0`);
+  if (typeof shardBytes !== 'number' || !(shardBytes >= 1))
+    refuse(`${describeOption('shardBytes', shardBytes)}; expected at least 1`);
+  if (typeof axis !== 'number') refuse(`${describeOption('axis', axis)}; expected an integer`);
 }
 
 /** Where the inputs are, and the folder of the results, in which they are not. */

@@ -23,7 +23,16 @@ export interface PoolOptions {
   readonly threads: number;
 }
 
+/** @throws ERR_VALUE if Node may not start threads: with its permission model, the pool would fail only after it has taken a task */
 export function openPool({ root, backends, threads }: PoolOptions): Pool {
+  // Undefined without the permission model.
+  const permission: NodeJS.Process['permission'] | undefined = process.permission;
+  if (permission?.has('worker') === false) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      "Node's permission model denies starting a worker thread; the option --allow-worker of node allows it",
+    );
+  }
   const pool = new Piscina<ThreadTask, ThreadResult>({
     filename: threadModule,
     minThreads: 0,

@@ -105,6 +105,24 @@ describe('a run on threads', () => {
     });
   });
 
+  test.each([false, true])(
+    'needs the permission to start threads, where Node has its permission model: %s',
+    async (may) => {
+      using work = written();
+      const own = Object.getOwnPropertyDescriptor(process, 'permission');
+      Object.defineProperty(process, 'permission', { configurable: true, value: { has: () => may } });
+      try {
+        const open = () => openPool({ root: work.root, backends, threads: 1 });
+        if (may) await open().close();
+        else
+          expect(open).toThrow("Node's permission model denies starting a worker thread; the option --allow-worker of");
+      } finally {
+        if (own) Object.defineProperty(process, 'permission', own);
+        else Reflect.deleteProperty(process, 'permission');
+      }
+    },
+  );
+
   test('has errors of the class that the thread gave them', async () => {
     using work = written();
     const plan = await work.plan({ operation: 'softmax', shardBytes: 16 });

@@ -3,66 +3,58 @@ export const lettersInWords =
   's are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian';
 
 /** Names for the output of the layer, of softmax or another function. */
-const outputs = [
-  'A',
-  'output',
-  'outputs',
-  'out',
-  'o',
-  'preds',
-  'predictions',
-  'softmax_output',
-  'softmax_out',
-  'A2',
-  'AL',
-];
+const outputs = ['A', 'output', 'outputs', 'out', 'o', 'pred', 'preds', 'prediction', 'predictions', 'A2', 'AL'];
 
-/** Other common names of these variables, and of variables that hold exp(x) or the batch size. */
+/** Names for the output of softmax, without underscores. */
+const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|probs?|probabilities)?|smax|sm)$/;
+
+/** Other common names of these variables, and of variables that hold exp(x) or the batch size; long ones in any case, with or without underscores. */
 const names: Readonly<Record<string, readonly string[]>> = {
-  s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probabilities', 'y_hat', 'yhat', 'y_pred', ...outputs],
+  s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probas', 'proba', 'probabilities', 'yhat', 'ypred', 'yprob', ...outputs],
   x: ['X', 'z', 'Z', 'logits', 'logit', 'scores'],
-  g: [
-    'G',
-    'dout',
-    'dy',
-    'dY',
-    'dL_ds',
-    'grad',
-    'grads',
-    'upstream',
-    'grad_output',
-    'grad_out',
-    'gradOutput',
-    'dvalues',
-    'upstream_grad',
-  ],
+  g: ['G', 'dout', 'dy', 'dY', 'dlds', 'grad', 'grads', 'upstream', 'gradoutput', 'gradout', 'dvalues', 'upstreamgrad'],
   dx: ['dX', 'dz', 'dZ', 'dscores', 'dlogits'],
-  J: ['jac', 'Jac', 'jacobian', 'Jacobian', 'dS', 'ds_dx'],
-  y: ['Y', 'target', 'targets', 'label', 'labels', 'onehot', 'one_hot', 'y_true', 'y_onehot', 'y_one_hot', 'oneHot'],
-  'exp(x)': ['exps', 'exp_x', 'exp_scores', 'exp_logits', 'e_x'],
-  n: ['N', 'm', 'batch_size', 'batchSize', 'num_examples', 'num_train'],
+  J: ['jac', 'jacobian', 'dS', 'dsdx'],
+  y: ['Y', 'target', 'targets', 'label', 'labels', 'onehot', 'ytrue', 'yonehot'],
+  'exp(x)': ['exps', 'expx', 'expscores', 'explogits', 'ex'],
+  n: ['N', 'm', 'batchsize', 'numexamples', 'numtrain'],
 };
 
 const letterOf = new Map(Object.entries(names).flatMap(([letter, others]) => others.map((name) => [name, letter])));
 
+/** The letter that a name stands for. Of short names the case matters: dS is a Jacobian. */
+function letterFor(name: string): string | undefined {
+  const plain = name.length > 2 ? name.toLowerCase().replaceAll('_', '') : name;
+  return letterOf.get(plain) ?? (ofSoftmax.test(plain) ? 's' : undefined);
+}
+
 /** Mathematical symbols and their NumPy spelling. */
-const signs: Readonly<Record<string, string>> = { '⊙': '*', '·': '*', '−': '-', δ: 'delta', ᵀ: '.T', '′': "'" };
+const signs: Readonly<Record<string, string>> = {
+  '⊙': '*',
+  '·': '*',
+  '−': '-',
+  δ: 'delta',
+  ŷ: 'y_hat',
+  ᵀ: '.T',
+  '′': "'",
+};
 
 /** Renames the variables of an expression to s, x, g, y and J; leaves attributes, functions and keyword arguments as they are. */
 export function inOurLetters(expression: string): string {
   const typed = expression
-    .replace(/[⊙·−δᵀ′]/g, (sign) => signs[sign] ?? sign)
+    .replace(/[⊙·−δŷᵀ′]/g, (sign) => signs[sign] ?? sign)
     .replace(/(?<![\w.])(?:self|this)\./g, '');
   const renamed = outputIsY(typed)
     ? renamedBy(typed, (name) => ({ y: 's', t: 'y' })[name])
     : targetIsT(typed)
       ? renamedBy(typed, (name) => ({ t: 'y' })[name])
       : typed;
-  return renamedBy(renamed, (name) => letterOf.get(name));
+  return renamedBy(renamed, letterFor);
 }
 
-/** Matches the name of a variable; skips attributes, strings, function names and keyword arguments. */
-const variable = /(?<![\w.'"])[A-Za-z_]\w*(?!\w)(?!\s*\(|\s*=(?![=>]))/g;
+/** Matches the name of a variable; skips attributes, strings, function names (also that of `softmax.vjp(…)`) and keyword arguments. */
+export const variable =
+  /(?<![\w.'"])[A-Za-z_]\w*(?!\w)(?!\s*\(|\s*=(?![=>])|\.(?:vjp|jvp|hvp|jacobian|gradient|linearize)\b)/g;
 
 function renamedBy(text: string, rename: (name: string) => string | undefined): string {
   return text.replace(variable, (name) => rename(name) ?? name);
@@ -71,7 +63,7 @@ function renamedBy(text: string, rename: (name: string) => string | undefined): 
 /** True if y is the output and t the target, as in many textbooks: both names occur, and no other name of the output does. */
 function outputIsY(text: string): boolean {
   const names: readonly string[] = text.replace(/\[\s*t\s*\]/g, '').match(variable) ?? [];
-  const output = names.some((name) => name === 's' || letterOf.get(name) === 's');
+  const output = names.some((name) => name === 's' || letterFor(name) === 's');
   return names.includes('y') && names.includes('t') && !output;
 }
 
@@ -79,5 +71,5 @@ function outputIsY(text: string): boolean {
 function targetIsT(text: string): boolean {
   const [, output = ''] = /(?<![\w.])(\w+)\s*-\s*t(?![\w[(.])/.exec(text) ?? [];
   const names: readonly string[] = text.match(variable) ?? [];
-  return (output === 's' || letterOf.get(output) === 's') && !names.includes('y');
+  return (output === 's' || letterFor(output) === 's') && !names.includes('y');
 }

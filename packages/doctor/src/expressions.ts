@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { lettersInWords } from './aliases.js';
+import { lettersInWords, variable } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';
 import { lossOtherThanUpstream } from './mistakes/product.js';
@@ -280,7 +280,13 @@ export function namesTarget(expression: string): boolean {
 
 function unknownExpression(expression: string): SoftgradError {
   const known = knownExpressions();
-  const near = nearest(normalised(expression), known, (one) => normalised(one.expression))
+  const vocabulary = new Set(known.flatMap((one) => normalised(one.expression).match(/\w+/g)));
+  const own = normalised(expression);
+  // A name that no known expression has is most often that of the probabilities.
+  const wanted = /\W/.test(own)
+    ? normalised(own.replace(variable, (name) => (vocabulary.has(name) ? name : 's')))
+    : own;
+  const near = nearest(wanted, known, (one) => normalised(one.expression))
     .slice(0, 3)
     .map((one) => `\`${one.expression}\` (${one.id})`);
   const nearby = near.length === 0 ? '' : `; the nearest are ${near.join(', ')}`;

@@ -1,4 +1,5 @@
 import {
+  describeOption,
   formatShape,
   resolveAxis,
   type Shape,
@@ -158,11 +159,20 @@ export function readProblem(input: ProblemInput): Problem {
 
 /** @throws ERR_VALUE */
 function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput, f: number, layer: Layer | null) {
-  if (labelSmoothing !== undefined && !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new SoftgradError('ERR_VALUE', `diagnose: labelSmoothing ${String(labelSmoothing)}; expected 0 to 1`);
+  if (
+    labelSmoothing !== undefined &&
+    !(Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing <= 1)
+  ) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: ${describeOption('labelSmoothing', labelSmoothing)}; expected 0 to 1`,
+    );
   }
   if (!Number.isInteger(ignoreIndex)) {
-    throw new SoftgradError('ERR_VALUE', `diagnose: ignoreIndex ${String(ignoreIndex)}; expected an integer`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: ${describeOption('ignoreIndex', ignoreIndex)}; expected an integer`,
+    );
   }
   const binary = layer === 'sigmoid' && f === 1;
   return { labelSmoothing, ignoreIndex, weight: weight === undefined ? null : readWeight(weight, f), binary };
@@ -174,14 +184,17 @@ export function checkReduction(reduction: ProblemInput['reduction']): LossReduct
   if (reduction === 'mean' || reduction === 'sum') return reduction;
   // Without a reduction, the gradient with respect to the logits is that of the sum.
   if (reduction === 'none') return 'sum';
-  throw new SoftgradError('ERR_VALUE', `diagnose: reduction ${String(reduction)}; expected 'mean', 'sum' or 'none'`);
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `diagnose: ${describeOption('reduction', reduction)}; expected 'mean', 'sum' or 'none'`,
+  );
 }
 
 /** @throws ERR_VALUE */
 function checkLayer(layer: ProblemInput['layer']): Layer | null {
   if (layer === undefined || layers.includes(layer)) return layer ?? null;
   const known = layers.map((name) => `'${name}'`).join(', ');
-  throw new SoftgradError('ERR_VALUE', `diagnose: layer ${String(layer)}; expected one of ${known}`);
+  throw new SoftgradError('ERR_VALUE', `diagnose: ${describeOption('layer', layer)}; expected one of ${known}`);
 }
 
 /** Checks the input and returns it as logits (null if probabilities were given) and as the output of the layer. */
@@ -221,8 +234,7 @@ function signalOf(input: ProblemInput): { source: TensorInput; name: 'logits' | 
 /** @throws ERR_VALUE unless finite and above 0 */
 function checkTemperature(temperature: number): number {
   if (Number.isFinite(temperature) && temperature > 0) return temperature;
-  const found =
-    typeof temperature === 'number' ? `temperature ${temperature}` : `temperature is a ${typeof temperature}`;
+  const found = describeOption('temperature', temperature);
   throw new SoftgradError('ERR_VALUE', `diagnose: ${found}; expected a finite number above 0`);
 }
 

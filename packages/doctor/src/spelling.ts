@@ -17,6 +17,7 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(library, '')
     .replace(conversions, '')
     .replace(/(?<![\w.])(?:nn\.)?Softmax\(([^()]*)\)\((\w+)\)/g, 'softmax($2,$1)')
+    .replace(ownSoftmax, 'softmax(')
     .replace(/\{((?:(?:axis|dim|keepdims?):[^{}:]*)+)\}/gi, (_, named: string) => named.replaceAll(':', '='))
     .replace(/(?<![\w.])reduce_(sum|mean|max)\(/g, '$1(')
     .replace(/\bdim=/g, 'axis=')
@@ -44,6 +45,10 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(jacobianInParentheses, 'J');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
+
+/** Functions of the caller that compute a softmax. */
+const ownSoftmax =
+  /(?<![\w.])(?:(?:my|own|stable|safe|naive|custom|np|numpy)_?softmax|softmax_?(?:stable|safe|np|numpy|fn|func|function|\d))\(/gi;
 
 /** A tuple or list of axes, as in NumPy, PyTorch and TensorFlow.js; it is rewritten with braces, which are not confused with parentheses. */
 const severalAxes = /(?<=[(,=])[([](-?\d(?:,-?\d)+),?[)\]]/g;

@@ -472,6 +472,14 @@ describe('expressions', () => {
     expect(diagnose({ gradient: 'J.sum(axis=1)', logits }).evidence.largest).toBe(2 ** -53 / 4000);
   });
 
+  test.each([
+    ['foo * (1 - foo)', '`s * (1 - s)` (diagonal)'],
+    ['gradient * foo * (1 - foo)', '`g * s * (1 - s)` (diagonal)'],
+    ['foo - labels', '`s - y` (right)'],
+  ])('a name that is not known counts as the probabilities where the nearest are looked for: %s', (gradient, first) => {
+    expect(failure({ gradient })[1]).toContain(`; the nearest are ${first}`);
+  });
+
   test('an unknown one is refused with the nearest known', () => {
     expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
       'ERR_VALUE',
@@ -519,7 +527,11 @@ test.each<[unknown, ErrorCode, string]>([
   [{ gradient: x, logits: { data: [], shape: [0, 3] } }, 'ERR_SHAPE', 'logits (0, 3) is empty'],
   [{ gradient: x, logits: x, axis: 2 }, 'ERR_AXIS', 'axis 2 of a rank-2 tensor; expected -2 to 1'],
   [{ gradient: x, logits: x, temperature: 0 }, 'ERR_VALUE', 'temperature 0; expected a finite number above 0'],
-  [{ gradient: x, logits: x, reduction: 'max' }, 'ERR_VALUE', "reduction max; expected 'mean', 'sum' or 'none'"],
+  [
+    { gradient: x, logits: x, reduction: 'max' },
+    'ERR_VALUE',
+    `reduction is the text "max"; expected 'mean', 'sum' or 'none'`,
+  ],
   [
     {
       gradient: x,

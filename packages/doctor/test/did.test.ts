@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { diagnose, knownExpressions } from '../src/index.js';
 
 describe('what people say they did', () => {
-  test.each([
+  test.each<[string, string]>([
     ['probs[range(n), y] -= 1', 'right'],
     ['dscores[range(num_examples), y] -= 1', 'right'],
     ['p[np.arange(len(y)), labels] -= 1', 'right'],
@@ -15,6 +15,26 @@ describe('what people say they did', () => {
     ['nn.Softmax(dim=1)(x) - y.astype(np.float32)', 'right'],
     ['y * (1 - y)', 'diagonal'],
     ['dy * y * (1 - y)', 'diagonal'],
+    ...[
+      ...[
+        'softmax',
+        'sm',
+        'S',
+        'smax',
+        'softmaxed',
+        'Softmax',
+        'softmax_out',
+        'softmaxOutput',
+        'my_softmax',
+        'soft_max',
+      ],
+      ...['probs', 'PROBS', 'proba', 'Probs', 'y_prob', 'yHat', 'ŷ', 'y_pred', 'pred', 'self.softmax', 'softmax(x)'],
+      ...['softmax(logits, axis=-1)', 'F.softmax(x, dim=1)', 'self.softmax(x)', 'stable_softmax(x)', 'softmax_fn(z)'],
+    ].map((s): [string, string] => [`${s} * (1 - ${s})`, 'diagonal']),
+    ['softmax - onehot', 'right'],
+    ['softmax * (dout - (softmax * dout).sum(axis=1, keepdims=True))', 'right'],
+    ['softmax.vjp(sm, dout)', 'right'],
+    ['gradOut * Softmax * (1 - Softmax)', 'diagonal'],
     ['self.y - self.t', 'right'],
     ['(self.y - self.t) / batch_size', 'right'],
     ['y - t', 'right'],
@@ -206,6 +226,9 @@ describe('what people say they did', () => {
     's - t[0]',
     's * (g - (s * g).sum(axis=0)[:, None])',
     'np.exp(s)[0, 1]',
+    'log_softmax * (1 - log_softmax)',
+    'd_softmax * (1 - d_softmax)',
+    'log_softmax(x) * (1 - log_softmax(x))',
   ])('%s is none of them', (gradient) => {
     expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
   });

@@ -228,6 +228,8 @@ describe('an option of the loss', () => {
     [{ labelSmoothing: -0.1 }, 'ERR_VALUE', 'labelSmoothing -0.1; expected 0 to 1'],
     [{ labelSmoothing: 1.1 }, 'ERR_VALUE', 'labelSmoothing 1.1; expected 0 to 1'],
     [{ labelSmoothing: Number.NaN }, 'ERR_VALUE', 'labelSmoothing NaN; expected 0 to 1'],
+    [{ labelSmoothing: '0.1' as never }, 'ERR_VALUE', 'labelSmoothing is the text "0.1"; expected 0 to 1'],
+    [{ ignoreIndex: '1' as never }, 'ERR_VALUE', 'ignoreIndex is the text "1"; expected an integer'],
     [{ ignoreIndex: 0.5 }, 'ERR_VALUE', 'ignoreIndex 0.5; expected an integer'],
     [
       { mask: [[2, 1, 0]] },
@@ -249,11 +251,11 @@ describe('an option of the loss', () => {
     [
       { layer: 'tanh' as never },
       'ERR_VALUE',
-      "layer tanh; expected one of 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'",
+      `layer is the text "tanh"; expected one of 'softmax', 'log-softmax', 'sigmoid', 'cross-entropy'`,
     ],
-    [{ reduction: 'max' as never }, 'ERR_VALUE', "reduction max; expected 'mean', 'sum' or 'none'"],
+    [{ reduction: 'max' as never }, 'ERR_VALUE', `reduction is the text "max"; expected 'mean', 'sum' or 'none'`],
     [{ temperature: Number.POSITIVE_INFINITY }, 'ERR_VALUE', 'temperature Infinity; expected a finite number above 0'],
-    [{ temperature: '2' as never }, 'ERR_VALUE', 'temperature is a string; expected a finite number above 0'],
+    [{ temperature: '2' as never }, 'ERR_VALUE', 'temperature is the text "2"; expected a finite number above 0'],
   ])('%j is refused', (option, code, message) => {
     expect(failure(() => readProblem({ logits, target: [0, 1], ...option }))).toEqual([code, `diagnose: ${message}`]);
   });

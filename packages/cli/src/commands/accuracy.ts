@@ -3,7 +3,7 @@ import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
 import type { Session } from '../context.js';
-import { writeTextFile } from '../files/output.js';
+import { checkWritable, writeTextFile } from '../files/output.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTextTable } from './bench.js';
@@ -86,6 +86,9 @@ async function run(options: Options, session: Session): Promise<void> {
   const { stdout } = session;
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
+  }
+  for (const file of [options.json, options.md]) {
+    if (file !== undefined && file !== '-') await checkWritable(file);
   }
   const progress = startProgress('accuracy: loading', 1, session);
   const { bench, report } = await measure(options, session, progress.update).finally(() => progress.stop());

@@ -1,6 +1,7 @@
 import { type Backend, type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
 import { Command, Option } from 'commander';
-import type { Backends, Session } from '../context.js';
+import type { Apart, Backends, Session } from '../context.js';
+import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
 import { formatWrapped } from '../table.js';
 
@@ -56,7 +57,8 @@ interface Options {
  * same in words. A backend that ends this process is reported as one that cannot run, and the next ones are inspected in a new process.
  */
 export async function inspectAll(session: Session): Promise<readonly BackendReport[]> {
-  const { apart, backends, env, stderr } = session;
+  const { backends, env, notices, stderr } = session;
+  let { apart } = session;
   const names = backends.names();
   const reports: BackendReport[] = [];
   const printed: string[] = [];
@@ -72,7 +74,12 @@ export async function inspectAll(session: Session): Promise<readonly BackendRepo
         for (const name of rest) add(await inspect(name, backends));
         break;
       }
-      const ended = await apart(['backends', '--inspect', ...rest], (line) => add(JSON.parse(line)));
+      const ended = await inspectApart(apart, rest, add);
+      if (typeof ended === 'string') {
+        notices.push(`the backends were opened in this process: ${ended}`);
+        apart = undefined;
+        continue;
+      }
       if (ended.status !== 0 || env.SOFTGRAD_DEBUG) printed.push(ended.stderr);
       const next = names[reports.length];
       if (next === undefined) break;
@@ -84,6 +91,21 @@ export async function inspectAll(session: Session): Promise<readonly BackendRepo
   }
   stderr.write(printed.join(''));
   return reports;
+}
+
+/** How the other process ended, or why Node did not start it. */
+async function inspectApart(
+  apart: NonNullable<Session['apart']>,
+  names: readonly string[],
+  add: (report: BackendReport) => void,
+): Promise<Apart | string> {
+  try {
+    return await apart(['backends', '--inspect', ...names], (line) => add(JSON.parse(line)));
+  } catch (error) {
+    const denied = missingPermission(error);
+    if (denied === null) throw error;
+    return denied;
+  }
 }
 
 async function inspect(name: string, backends: Backends): Promise<BackendReport> {
@@ -98,8 +120,9 @@ async function inspect(name: string, backends: Backends): Promise<BackendReport>
       await backend.close();
     }
   } catch (error) {
-    if (isSoftgradError(error)) return cannotRun(name, error.message);
-    throw error;
+    const reason = isSoftgradError(error) ? error.message : missingPermission(error);
+    if (reason === null) throw error;
+    return cannotRun(name, reason);
   }
 }
 

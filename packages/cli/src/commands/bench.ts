@@ -6,7 +6,7 @@ import { registerBackends } from 'softgrad/backends';
 import { ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
-import { writeTextFile } from '../files/output.js';
+import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
@@ -124,6 +124,9 @@ async function run(options: Options, session: Session): Promise<void> {
   if (toStandardOutput > 1)
     throw new SoftgradError('ERR_VALUE', 'only one of --json, --md and --html can be - (standard output)');
   const silent = toStandardOutput === 1;
+  for (const file of [options.json, options.md, options.html]) {
+    if (file !== undefined && file !== '-') await checkWritable(file);
+  }
 
   const progress = startProgress('bench', workloads.length, session);
   const print = (lines: string) => {

@@ -6,7 +6,7 @@ import type { Session } from '../context.js';
 import { openOperand } from '../files/open.js';
 import { headerAdvice, readWatched } from '../operation.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
-import { playgroundLink, servedHere } from '../playground-link.js';
+import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
 
 interface Options {
@@ -104,6 +104,7 @@ axis are the same to it.`,
           );
           return;
         }
+        const page = typeof options.link === 'string' ? pageOf(options.link) : servedHere;
         const { arrays, readers } = await readFiles(options, session);
         const { did, axis, temperature, reduction, layer, labelSmoothing, ignoreIndex } = options;
         const gradient = did ?? arrays.gradient;
@@ -125,7 +126,6 @@ axis are the same to it.`,
         const { text, ...rest } = diagnosis;
         session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
         if (options.link === undefined) return;
-        const page = options.link === true ? servedHere : options.link;
         const link = playgroundLink(page, question);
         session.notices.push(
           link === null ? 'no link: these are more numbers than a link can hold' : `in the playground: ${link}`,

@@ -12,6 +12,7 @@ import {
   textRows,
 } from '@softgrad/formats';
 import type { Context } from '../context.js';
+import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
 import { openCsv } from './csv.js';
 
@@ -142,7 +143,10 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     handle = await open(path, 'r');
   } catch (cause) {
-    throw new SoftgradError('ERR_VALUE', `${path}: ${systemReason(cause)}; ${expected}`, { cause });
+    const reason = /^[a-z]+:\/\//i.test(path)
+      ? 'a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -'
+      : systemReason(cause);
+    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reason}; ${expected}`, { cause });
   }
   if ((await handle.stat()).isFile()) return handle;
   await handle.close();
@@ -167,7 +171,8 @@ export function systemReason(cause: unknown): string {
     ELOOP: 'symbolic links that lead back to themselves',
     EROFS: 'the file system is read-only',
   };
-  return reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+  const known = reasons[codeOf(cause)] ?? missingPermission(cause);
+  return known ?? (cause instanceof Error ? cause.message : String(cause));
 }
 
 async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {

@@ -91,6 +91,12 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   }
 }
 
+/** For results that take long: before they are computed. @throws ERR_VALUE if the file cannot be written */
+export async function checkWritable(path: string): Promise<void> {
+  const output = await fileOutput(path);
+  await output.abort();
+}
+
 /** Temporary files of this process that have not been renamed yet. */
 const temporaries = new Set<string>();
 

@@ -1,5 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { tensor } from '../tensor/create.js';
+import { describe } from '../tensor/describe.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -84,7 +85,7 @@ export function entryOf(name: string, x: Float64Array, index: number): number {
   if (entry !== undefined) return entry;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${name}: entries has ${index}; expected indices of the ${x.length} entries of x`,
+    `${name}: entries has ${describe(index)}; expected indices of the ${x.length} entries of x`,
   );
 }
 

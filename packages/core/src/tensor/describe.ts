@@ -12,7 +12,14 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : typeof value;
 }
 
-/** `name 0` for a number, otherwise a description of the value: the string '0' would look like a number. */
+/**
+ * The name and the value of an option, for the message that refuses it: a number as it is, anything else with its kind, because the text '0'
+ * would look like the number 0.
+ *
+ * @example
+ * describeOption('threads', 0); // 'threads 0'
+ * describeOption('threads', '2'); // 'threads is the text "2"'
+ */
 export function stated(name: string, value: unknown): string {
   return typeof value === 'number' ? `${name} ${value}` : `${name} is ${describe(value)}`;
 }

@@ -1,6 +1,6 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { stated } from './describe.js';
+import { describe, stated } from './describe.js';
 
 /** Dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
@@ -34,7 +34,7 @@ export function checkShape(what: string, shape: Shape): void {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${what}: dimension ${dimension} of shape ${show(shape)} must be an integer ≥ 0`,
+        `${what}: dimension ${describe(dimension)} of shape ${show(shape)} must be an integer ≥ 0`,
       );
     }
   }

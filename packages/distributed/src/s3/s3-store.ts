@@ -115,7 +115,8 @@ function parseUrl(url: string): { readonly bucket: string; readonly prefix: stri
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/s.exec(url) ?? [];
   const parts = rest.split('/').filter((part) => part !== '');
   if (bucket === undefined || parts.includes('..') || parts.includes('.')) {
-    throw new SoftgradError('ERR_VALUE', `${url}: expected s3://BUCKET or s3://BUCKET/PREFIX`);
+    const name = bucket === undefined ? '; the name of a bucket has 3 to 63 lower-case letters, digits, . or -' : '';
+    throw new SoftgradError('ERR_VALUE', `${url}: expected s3://BUCKET or s3://BUCKET/PREFIX${name}`);
   }
   return { bucket, prefix: parts.map((part) => `${part}/`).join('') };
 }
