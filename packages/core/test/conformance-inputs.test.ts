@@ -31,6 +31,7 @@ const fingerprints: Readonly<Record<InputName, string>> = {
   confident: '2812b886 2812b886 957f952b',
   peaked: '0942b320 0942b320 296d244a',
   mixed: '904c3388 45804116 904c3388',
+  last: 'eb131184 eb131184 c725a7cd',
   late: 'f7e5012b 8dbc606f f7e5012b',
   nan: '0a5f3c23 0a5f3c23 a21c106e',
   infinite: '2a8deca3 2a8deca3 6434d1e8',
