@@ -36,7 +36,7 @@ const hostOf = (dtype: FloatDType, length: number): Host =>
 const indexOf = ({ classes, inner }: Rows, row: number, c: number) =>
   (Math.floor(row / inner) * classes + c) * inner + (row % inner);
 
-/** The result of the kernel `vjp`, called for two ranges of units. @throws if it writes elsewhere */
+/** The result of the kernel `vjp`, called for two ranges of units. The test fails if it writes elsewhere. */
 function vjp({ dtype, rows, temperature, place, filler }: Call, s: Host, g: Host): Host {
   const { outer, classes, inner } = rows;
   const width = s.BYTES_PER_ELEMENT;
@@ -90,7 +90,7 @@ const shapes = (classes: number): readonly (readonly [Rows, number])[] => [
   [{ outer: 3, classes, inner: 3 }, 2],
 ];
 
-/** Probabilities of a row that are multiples of 1 / whole: spread out, one above 1/2, or one or two that are exactly 1/2. As numerators. */
+/** Numerators of probabilities with the denominator `whole`: spread out, with one above 1/2, or with one or two of exactly 1/2. */
 function shares(next: () => number, classes: number, whole: number, kind: number): number[] {
   const k = new Array<number>(classes).fill(0);
   const any = () => Math.floor(next() * classes);
@@ -158,7 +158,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     (row) => row % 3 === 1,
   ];
 
-  test.each([2, 3, 4, 5, 7, 12, 15, 16, 17, shortTo, 19, 32, 36])(
+  test.each([...new Set([2, 3, 4, 5, 7, 12, 15, 16, shortTo, 19, 32, 36])])(
     'rows of %i whose results can be represented are exact, with huge cotangents too, in place and in every range',
     (classes) => {
       const next = random(classes);
@@ -175,9 +175,9 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     },
   );
 
-  test('so are long rows', () => {
+  test('long rows whose results can be represented are exact, with huge cotangents too, in place and in every range', () => {
     const next = random(1);
-    // Rows that end in a part, with one to seven classes after the last eight.
+    // In float64, more than PART: what is left after the first part has 1, 7, 8 and 4104 classes.
     for (const classes of dtype === 'float64' ? [4097, 4103, 4104, 8200] : [4103]) {
       for (const place of places) {
         for (const filler of fillers[dtype]) {
