@@ -9,10 +9,14 @@ import { createRunner, type Runner } from '../src/run.js';
 import * as simd from '../src/simd.generated.js';
 import { createStorage } from '../src/storage.js';
 import { everyKernel } from './every-kernel.js';
-import { sameBits } from './ulp.js';
+import { compute, logits, sameBits } from './ulp.js';
 
 /** Bytes around every block. */
 const fence = 256;
+
+/** Bytes of the kernels' stack, below the address in __stack_pointer, and bytes between it and the heap. */
+const stack = 16384;
+const gap = 65536;
 
 /**
  * The contents of fences and of new blocks: a signaling NaN. Arithmetic turns it into another NaN, so a fence that was written with a result
@@ -58,12 +62,16 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   };
 }
 
-/** A runner that calls each kernel for a third of its units at a time, as three threads do. */
-function inThirds(exports: Exports, heap: Heap): Runner {
+/** A runner that calls each kernel for a third of its units at a time, as three threads do, and `before` each such call. */
+function inThirds(exports: Exports, heap: Heap, before: () => void): Runner {
   let alignment = 0;
-  const pieces = Object.entries(exports).map(([name, kernel]): readonly [string, Kernel] => [
+  const pieces = Object.entries(exports).map(([name, call]): readonly [string, Kernel] => [
     name,
     (...args) => {
+      const kernel: Kernel = (...operands) => {
+        before();
+        call(...operands);
+      };
       const [begin, end, ...rest] = args;
       if (alignment === 0) return kernel(...args);
       const piece = Math.ceil((end - begin) / 3 / alignment) * alignment;
@@ -81,21 +89,28 @@ function inThirds(exports: Exports, heap: Heap): Runner {
   };
 }
 
-/** The parts of the backend on such a heap, which guards scratch memory as well as operands and results. */
+/** The parts of the backend on such a heap, which guards scratch memory as well as operands and results. The stack contains NaN before each call. */
 async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const module = await compile(simd, false);
   const instance = await instantiate(module, memory);
-  const heap = fenced(memory, createHeap(memory, (instance.__heap_base as WebAssembly.Global).value), patterns[dtype]);
+  const top: number = (instance.__stack_pointer as WebAssembly.Global).value;
+  const heap = fenced(memory, createHeap(memory, top + gap), patterns[dtype]);
+  const words = (address: number, bytes: number) => new Uint32Array(memory.buffer, address, bytes / 4);
+  words(top, gap).fill(patterns[dtype]);
   const storage = createStorage(memory, heap);
-  const runner = inThirds(instance as unknown as Exports, heap);
+  const runner = inThirds(instance as unknown as Exports, heap, () => words(top - stack, stack).fill(patterns[dtype]));
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
   const parts: Partial<Backend<WasmBuffer>> = {
     ...storage,
     ...createKernels(runner, basis),
     basis,
   };
-  return { backend: parts as Backend<WasmBuffer>, broken: heap.broken };
+  const broken = () => {
+    const above = words(top, gap).findIndex((word) => word !== patterns[dtype]);
+    return above < 0 ? heap.broken() : [`above the stack, at ${4 * above}`, ...heap.broken()];
+  };
+  return { backend: parts as Backend<WasmBuffer>, broken };
 }
 
 /** Short rows, rows in blocks, and rows with a tail for which 1, 2 and 3 vectors per class need more than the permanent scratch memory. */
@@ -120,6 +135,72 @@ test.each(['float32', 'float64'] as const)(
         expect({ rows, broken: broken() }).toEqual({ rows, broken: [] });
         const different = actual.flatMap((values, i) => (sameBits(values, alone[i]) ? [] : [i]));
         expect({ rows, different }).toEqual({ rows, different: [] });
+      }
+    }
+  },
+);
+
+test.each(['float32', 'float64'] as const)(
+  '%s: dimensions that are not a multiple of a tile are transposed, and a mask selects, without writing outside the result',
+  async (dtype) => {
+    const { backend, broken } = await guardedBackend(dtype);
+    for (const classes of [5, 16, 21]) {
+      for (const inner of [5, 16, 19]) {
+        const extent = [2, classes, inner] as const;
+        const [x, y] = [1, 2].map((seed) => logits(dtype, 2 * classes * inner, 3, 0, seed));
+        const transposed = compute(backend, [x], (out, input) =>
+          backend.basis?.transpose(out, input, { outer: 2, classes, inner }),
+        );
+        const at = (i: number) => {
+          const [o, k, c] = [Math.floor(i / (classes * inner)), Math.floor(i / classes) % inner, i % classes];
+          return (o * classes + c) * inner + k;
+        };
+        expect(Array.from(transposed)).toEqual(Array.from(x, (_, i) => x[at(i)]));
+        const mask = backend.alloc(x.length, 'bool');
+        backend.write(
+          mask,
+          Uint8Array.from(x, (value) => Number(value > 0)),
+        );
+        const selected = compute(backend, [x, y], (out, a, b) =>
+          backend.basis?.select(
+            out,
+            { buffer: mask, extent },
+            { buffer: a, extent },
+            { buffer: b, extent: [1, 1, inner] },
+            extent,
+          ),
+        );
+        expect(Array.from(selected)).toEqual(Array.from(x, (value, i) => (value > 0 ? value : y[i % inner])));
+        backend.free(mask);
+        expect({ extent, broken: broken() }).toEqual({ extent, broken: [] });
+      }
+    }
+  },
+);
+
+/** Lengths of rows that are computed in blocks. */
+const blockLengths = [2, 3, 4, 5, 8, 15, 16, 17, 40, 100, 128, 256];
+
+test.each([0, 3])(
+  'float32 log-softmax of a block and a part of one, with %i rows after the last group, writes only its result, in place too',
+  async (more) => {
+    const plain = await wasm.open({ relaxedSimd: false });
+    const { backend, broken } = await guardedBackend('float32');
+    for (const classes of blockLengths) {
+      const rows = { outer: 4 * (Math.floor(256 / classes) + 1) + more, classes, inner: 1 };
+      // Rows near each other, and rows each of which has its own reference.
+      for (const gap of [0, 40]) {
+        const x = logits('float32', rows.outer * classes, 20, 0, classes).map(
+          (value, i) => value + gap * (Math.floor(i / classes) % 5),
+        );
+        const log = (on: Backend<WasmBuffer>, isInPlace: boolean) =>
+          compute(on, [x], (out, input) => {
+            if (isInPlace) on.write(out, x);
+            on.kernels?.logSoftmax?.(out, isInPlace ? out : input, rows, { temperature: 1, mask: null });
+          });
+        const expected = log(plain, false);
+        const same = [log(backend, false), log(backend, true)].map((actual) => sameBits(actual, expected));
+        expect({ classes, gap, same, broken: broken() }).toEqual({ classes, gap, same: [true, true], broken: [] });
       }
     }
   },

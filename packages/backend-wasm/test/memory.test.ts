@@ -214,6 +214,48 @@ test('kernels that load whole vectors are right if an operand ends at the end of
   }
 });
 
+test('no kernel reads far beyond an operand that ends at the end of the memory: columns, and rows that are nearly one-hot', async () => {
+  const backend = await wasm.open({ relaxedSimd: false });
+  const [out, matrices] = [backend.alloc(4096, 'float32'), backend.alloc(4096 * 8, 'float32')];
+  const size = () => backend.view?.(out).buffer.byteLength ?? 0;
+  // One block up to 64 bytes before the end, where the heap would grow the memory.
+  const probe = backend.alloc(16, 'float32');
+  const length = (size() - 64 - probe.address) / 4;
+  backend.free(probe);
+  const all = backend.alloc(length, 'float32');
+  expect(all.address + 4 * length + 64).toBe(size());
+  for (const rows of [
+    ...[2, 3, 5, 8].map((classes) => ({ outer: 1, classes, inner: 67 })),
+    ...[17, 64, 200].map((classes) => ({ outer: 4, classes, inner: 1 })),
+  ]) {
+    const { outer, classes, inner } = rows;
+    const count = outer * classes * inner;
+    const x = { address: all.address + 4 * (length - count), length: count, dtype: 'float32' as const };
+    const result = { ...out, length: count };
+    // The logit of class 1 is far above the others.
+    backend
+      .view?.(x)
+      .set(Float32Array.from({ length: count }, (_, i) => -30 * Number(Math.floor(i / inner) % classes !== 1)));
+    const loss = Math.fround((classes - 1) * Math.exp(-30));
+    for (const temperature of [1, 2]) {
+      const parameters = { temperature, mask: null };
+      backend.softmax(result, x, rows, parameters);
+      backend.vjp(result, x, x, rows, parameters);
+      backend.kernels?.logSumExp?.(result, x, rows, parameters);
+      backend.kernels?.logSoftmaxVjp?.(result, x, x, rows, parameters);
+      backend.kernels?.logSoftmaxJvp?.(result, x, x, rows, parameters);
+      if (classes <= 8) {
+        backend.jacobian(matrices, x, rows, parameters);
+        backend.kernels?.logSoftmaxJacobian?.(matrices, x, rows, parameters);
+      }
+    }
+    backend.kernels?.logSoftmax?.(result, x, rows, { temperature: 1, mask: null });
+    const values = backend.view?.(result) ?? [];
+    expect(Math.abs(values[inner] / -loss - 1)).toBeLessThan(1e-6);
+    expect(size()).toBe(all.address + 4 * length + 64);
+  }
+});
+
 test.each([1, 2])('on %i threads, no operation of the family leaks memory', async (threads) => {
   const backend = await openThreads(threads);
   // Some need more than the permanent scratch memory.

@@ -1,0 +1,88 @@
+import { type FloatDType, hostArray, type Rows } from '@softgrad/core';
+import { describe, expect, test } from 'vitest';
+import { wasm } from '../src/index.js';
+import { random } from './ulp.js';
+
+const backend = await wasm.open({ relaxedSimd: false });
+
+function jacobian(dtype: FloatDType, host: Float32Array | Float64Array, rows: Rows, temperature = 1) {
+  const s = backend.alloc(host.length, dtype);
+  const matrices = backend.alloc(host.length * rows.classes, dtype);
+  backend.write(s, host);
+  backend.jacobian(matrices, s, rows, { temperature });
+  const result = backend.readSync?.(matrices) ?? [];
+  for (const buffer of [s, matrices]) backend.free(buffer);
+  return result;
+}
+
+/** Probabilities that are multiples of 1/64 and add up to 1: two halves, one near 1, or drawn by chance. */
+function dyadicRow(classes: number, row: number, next: () => number): number[] {
+  const parts = new Array<number>(classes).fill(0);
+  if (classes === 1) return [(row + 1) / 8];
+  if (row % 4 === 0) {
+    parts[0] = 32;
+    parts[classes - 1] += 32;
+  } else {
+    if (row % 4 === 1) parts[row % classes] = 45;
+    for (let left = row % 4 === 1 ? 19 : 64; left > 0; left--) parts[Math.floor(next() * classes)]++;
+  }
+  return parts.map((part) => part / 64);
+}
+
+describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
+  test.each([1, 2, 3, 4])('every entry is exact for multiples of 1/64, with an inner dimension of %i', (inner) => {
+    const next = random(inner);
+    for (const classes of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17]) {
+      const rows = { outer: 7, classes, inner };
+      const s = hostArray(7 * classes * inner, dtype);
+      for (let row = 0; row < 7 * inner; row++) {
+        const from = Math.floor(row / inner) * classes * inner + (row % inner);
+        for (const [c, p] of dyadicRow(classes, row, next).entries()) s[from + c * inner] = p;
+      }
+      for (const temperature of [1, -2]) {
+        const actual = jacobian(dtype, s, rows, temperature);
+        for (let row = 0; row < 7 * inner; row++) {
+          const p = (c: number) => s[Math.floor(row / inner) * classes * inner + (row % inner) + c * inner];
+          for (let r = 0; r < classes; r++)
+            for (let c = 0; c < classes; c++) {
+              const expected = (p(r) * (Number(r === c) - p(c))) / temperature;
+              const value = actual[(row * classes + r) * classes + c];
+              if (value !== expected)
+                expect.fail(`${classes} classes, row ${row}, T = ${temperature}, [${r}, ${c}]: ${value}`);
+            }
+        }
+      }
+    }
+  });
+});
+
+test('float64: the diagonal at a probability above 1/2 is that times the sum of the others, rounded once', () => {
+  const scale = 2 ** 120;
+  const exact = (p: number) => BigInt(p * scale);
+  const next = random(3);
+  const kinds = {
+    uniform: () => next(),
+    ascending: (c: number, classes: number) => next() * 2 ** ((c - classes) / 2),
+    descending: (c: number) => next() * 2 ** (-c / 2),
+    'one large': (c: number) => (c === 1 ? 1 : next() * 2 ** -52),
+  };
+  for (const [kind, other] of Object.entries(kinds)) {
+    for (const classes of [4, 17, 60]) {
+      for (let round = 0; round < 20; round++) {
+        const top = round % classes;
+        const rest = Float64Array.from({ length: classes }, (_, c) => (c === top ? 0 : other(c, classes)));
+        const share = 0.4 / rest.reduce((a, b) => a + b, 0);
+        const s = rest.map((value) => value * share);
+        s[top] = 0.5 + next() / 2;
+        const sum = s.reduce((total, p, c) => (c === top ? total : total + exact(p)), 0n);
+        const [value] = [jacobian('float64', s, { outer: 1, classes, inner: 1 })[top * (classes + 1)]];
+        expect({ kind, classes, round, value }).toEqual({
+          kind,
+          classes,
+          round,
+          value: s[top] * (Number(sum) / scale),
+        });
+      }
+    }
+  }
+});
