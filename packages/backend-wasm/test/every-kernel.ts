@@ -7,8 +7,9 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const { outer, classes, inner } = rows;
   const size = outer * classes * inner;
   const x = logits(dtype, size, 30, 0, 3);
-  // Most blocks have rows that are near each other; some have rows that are far apart, undefined, or too large for exp without a shift.
-  for (let i = 0; i < size; i += 1009) x[i] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][(i / 1009) % 5];
+  // The first block, and most others, have rows that are near each other; some have rows that are far apart, undefined, or too large for exp without a shift.
+  for (let k = 0; 1500 + k * 1009 < size; k++)
+    x[1500 + k * 1009] = [Number.NaN, Number.NEGATIVE_INFINITY, 400, -90, 1e30][k % 5];
   // So has the last block, which may be incomplete, of every other length.
   if (classes % 2 === 1) x[size - 1] = Number.NaN;
   const g = logits(dtype, size, 3, 1, 4);
@@ -37,6 +38,17 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     return [gradient, backend.readSync?.(loss) ?? []];
   };
   const byIndex = { kind: 'indices', buffer: indices } as const;
+  /** Only the loss, and only the gradient, in place. */
+  const apart = (temperature: number) => {
+    const parameters = { ...plain, ...weighed, temperature, target: byIndex };
+    compute(backend, [x], (_, input) => kernels?.crossEntropy?.({ loss, gradient: null }, input, rows, parameters));
+    const losses = backend.readSync?.(loss) ?? [];
+    const gradient = compute(backend, [x], (out) => {
+      backend.write(out, x);
+      kernels?.crossEntropy?.({ loss: null, gradient: out }, out, rows, parameters);
+    });
+    return [losses, gradient];
+  };
   const shares = backend.alloc(size, dtype);
   backend.write(shares, logits(dtype, size, 0.5, 0.5, 6));
   const weight = backend.alloc(classes, dtype);
@@ -69,6 +81,8 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     ...both(byIndex, {}),
     ...both(byIndex, { temperature: 3 }),
     ...both(byIndex, { labelSmoothing: 0.1 }),
+    ...apart(1),
+    ...apart(3),
     ...both(byIndex, { weight }),
     ...both(byIndex, { ...masked, weight }),
     ...both(byShare, { weight, labelSmoothing: 0.1 }),

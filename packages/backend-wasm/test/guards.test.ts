@@ -8,6 +8,7 @@ import { compile, type Exports, instantiate, type Kernel } from '../src/module.j
 import { createRunner, type Runner } from '../src/run.js';
 import * as simd from '../src/simd.generated.js';
 import { createStorage } from '../src/storage.js';
+import { crossEntropyOf } from './cross-entropy.js';
 import { everyKernel } from './every-kernel.js';
 import { compute, logits, sameBits } from './ulp.js';
 
@@ -62,6 +63,16 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   };
 }
 
+/** Bytes below the top of the stack that no kernel needs: the stack has 16 KiB, and frames take less than 8 KiB. */
+const unused = { from: 15 * 1024, to: 8 * 1024 } as const;
+
+/** Fills the part of each stack that no kernel needs, and says later whether it was written to: operands at a wrong address may lie there. */
+function guardedStacks(memory: WebAssembly.Memory, tops: readonly number[], pattern: number): () => boolean {
+  const wordsOf = (top: number) => new Int32Array(memory.buffer, top - unused.from, (unused.from - unused.to) / 4);
+  for (const top of tops) wordsOf(top).fill(pattern);
+  return () => tops.some((top) => wordsOf(top).some((word) => word !== pattern));
+}
+
 /** A runner that calls each kernel for a third of its units at a time, as three threads do, and `before` each such call. */
 function inThirds(exports: Exports, heap: Heap, before: () => void): Runner {
   let alignment = 0;
@@ -94,12 +105,19 @@ async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const module = await compile(simd, false);
   const instance = await instantiate(module, memory);
-  const top: number = (instance.__stack_pointer as WebAssembly.Global).value;
-  const heap = fenced(memory, createHeap(memory, top + gap), patterns[dtype]);
+  const [heapBase, stackTop] = [instance.__heap_base, instance.__stack_pointer].map(
+    (global) => (global as WebAssembly.Global<'i32'>).value,
+  );
+  const heap = fenced(memory, createHeap(memory, heapBase + gap), patterns[dtype]);
   const words = (address: number, bytes: number) => new Uint32Array(memory.buffer, address, bytes / 4);
-  words(top, gap).fill(patterns[dtype]);
+  words(heapBase, gap).fill(patterns[dtype]);
+  // The stack is the last thing below the heap. Where kernels are replaced one by one, there are two.
+  const tops = [heapBase, stackTop];
+  const isStackWritten = guardedStacks(memory, tops, patterns[dtype]);
   const storage = createStorage(memory, heap);
-  const runner = inThirds(instance as unknown as Exports, heap, () => words(top - stack, stack).fill(patterns[dtype]));
+  const runner = inThirds(instance as unknown as Exports, heap, () => {
+    for (const top of tops) words(top - stack, stack).fill(patterns[dtype]);
+  });
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
   const parts: Partial<Backend<WasmBuffer>> = {
     ...storage,
@@ -107,8 +125,12 @@ async function guardedBackend(dtype: keyof typeof patterns) {
     basis,
   };
   const broken = () => {
-    const above = words(top, gap).findIndex((word) => word !== patterns[dtype]);
-    return above < 0 ? heap.broken() : [`above the stack, at ${4 * above}`, ...heap.broken()];
+    const above = words(heapBase, gap).findIndex((word) => word !== patterns[dtype]);
+    return [
+      ...(above < 0 ? [] : [`above the stack, at ${4 * above}`]),
+      ...(isStackWritten() ? ['the unused part of the stack'] : []),
+      ...heap.broken(),
+    ];
   };
   return { backend: parts as Backend<WasmBuffer>, broken };
 }
@@ -203,5 +225,17 @@ test.each([0, 3])(
         expect({ classes, gap, same, broken: broken() }).toEqual({ classes, gap, same: [true, true], broken: [] });
       }
     }
+  },
+);
+
+test.each(['float32', 'float64'] as const)(
+  'cross-entropy of %s probabilities reads nothing far behind its operands, where the memory ends',
+  async (dtype) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    // Columns of one class: the place of a second class would be as far behind the target as the target is long.
+    const rows = { outer: 1, classes: 1, inner: 2 ** 17 };
+    const [x, q] = [logits(dtype, rows.inner, 1, 0, 1), logits(dtype, rows.inner, 0.5, 1, 2)];
+    const { gradient } = crossEntropyOf(backend, x, rows, q, { results: 'gradient', inPlace: true });
+    expect(Array.from(gradient).every((value) => value === 0)).toBe(true);
   },
 );

@@ -156,6 +156,42 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     }
   });
 
+  test('x/T far above REDUCIBLE is as accurate as others at temperatures around 1 / REDUCIBLE and below', () => {
+    const next = random(2);
+    const rows = { outer: 5, classes: 7, inner: 1 };
+    for (const temperature of [0.01, -0.03, 1e-12]) {
+      for (const times of [3, 8, 30, 60]) {
+        const top = times * defined('REDUCIBLE', dtype);
+        const x = hostOf(
+          dtype,
+          Array.from({ length: rows.outer * rows.classes }, () => temperature * (top + next() * 6)),
+        );
+        const wrong = faults(x, rows, temperature);
+        expect({ temperature, times, wrong }).toEqual({ temperature, times, wrong: [] });
+      }
+    }
+  });
+
+  test('a probability of exactly ½ is not taken for one above ½, which would be looked for in the rows that follow', () => {
+    for (const classes of [5, 16, 40, 5000]) {
+      const rows = { outer: 3, classes, inner: 1 };
+      const s = hostOf(dtype, new Array(3 * classes).fill(0));
+      const g = s.map((_, i) => i % 13);
+      for (const row of [0, 2]) {
+        s.fill(0.25, (row + 1) * classes - 3, (row + 1) * classes - 1);
+        s[(row + 1) * classes - 1] = 0.5;
+      }
+      s[classes] = 1;
+      g[classes] = 2 ** 90;
+      const dx = compute(backend, [s, g], (out, a, b) => backend.vjp(out, a, b, rows, plain));
+      for (const row of [0, 2]) {
+        const at = Array.from({ length: classes }, (_, c) => row * classes + c);
+        const dot = at.reduce((sum, i) => sum + s[i] * g[i], 0);
+        expect(at.map((i) => dx[i] + 0)).toEqual(at.map((i) => s[i] * (g[i] - dot) + 0));
+      }
+    }
+  });
+
   test('a long row whose first vectors are below all others by about WINDOW is as accurate as others', () => {
     // The row has only two different probabilities, which a closed form gives. In float32, sums are near 2^126.
     const classes = 128_256;
