@@ -173,8 +173,9 @@ export function readResults(path) {
 }
 
 /**
- * A list of `{ file, line, operator, after?, reason }`: `line` is the text of the mutant's line, `after` one or several parts of the mutated
- * line that distinguish the mutant from others; without `after` the entry stands for all mutants of the line by this operator.
+ * A list of `{ file, previous?, line, operator, after?, reason }`: `line` is the text of the mutant's line, `previous` that of the line before where a
+ * file has the same line several times, and `after` one or several parts of the mutated line that distinguish the mutant from others; without `after`
+ * the entry stands for all mutants of the line by this operator.
  */
 export function readEquivalents(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [];
@@ -186,6 +187,8 @@ const lineOf = ({ text, line }) => squeezed(text.split('\n')[line - 1]);
 /** Whether an entry of such a list is about a mutant. */
 export function argues(entry, mutant) {
   if (entry.file !== mutant.file || entry.operator !== mutant.operator || squeezed(entry.line) !== lineOf(mutant))
+    return false;
+  if (entry.previous !== undefined && squeezed(entry.previous) !== lineOf({ ...mutant, line: mutant.line - 1 }))
     return false;
   if (entry.after === undefined) return true;
   const changed = lineOf({ text: apply(mutant.text, mutant), line: mutant.line });
