@@ -188,6 +188,8 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
   }
 }
 
+#define LEAST_NORMAL (REAL == 32 ? 0x1p-126 : 0x1p-1022)
+
 COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x, size_t classes, int index,
                                       const Target *t, real *scratch) {
   if (index == t->ignore) {
@@ -207,14 +209,29 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
     if (absolute(*loss) == (real)__builtin_inf()) *loss = far_loss(weight, lane0(l.log), lane0(p.max), x[index], 1);
   }
   if (!gradient) return;
-  real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = e[index] * share;
-  Factor by = row_factor(splat(share * weight));
+  real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = e[index] * share, both = share * weight;
+  // Below the normal numbers the product of both factors has lost digits that the gradient may have.
+  int apart = absolute(both) < LEAST_NORMAL && weight != 0;
+  Factor by = row_factor(splat(apart ? share : both));
   row_scale(e, classes, &by);
+  if (apart) {
+    by = row_factor(splat(weight));
+    row_scale(e, classes, &by);
+  }
   e[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
   if (e != gradient) __builtin_memcpy(gradient, e, classes * sizeof(real));
 }
 
 #if REAL == 32
+// Whether weight · scale / T is so far above the smallest normal number that a block may divide it by the sum of a row,
+// which is up to 2^OFFSET · MOST_CLASSES.
+SHARED int is_for_blocks(const Target *t, size_t classes) {
+  double factor = __builtin_fabs(t->scale / t->temperature), least = 1;
+  for (size_t c = 0; t->weight && c < classes; c++)
+    if (t->weight[c] != 0 && __builtin_fabs(t->weight[c]) < least) least = __builtin_fabs(t->weight[c]);
+  return !(factor * least < 0x1p-80);
+}
+
 // Whole groups of rows; all others are processed in lanes.
 INLINE void cross_entropy_blocks(size_t begin, size_t end, Rows r, real *loss, real *gradient, const real *logits,
                                  real *scratch, const Target *target, const Temperature *t) {
@@ -249,7 +266,7 @@ COMPACT KERNEL(cross_entropy)(size_t begin, size_t end, size_t outer, size_t cla
   if (!indices || mask || smoothing != 0) {
     cross_entropy_lanes(begin, end, r, loss, gradient, logits, scratch, &target, &t);
 #if REAL == 32
-  } else if (inner == 1 && classes > 1 && classes <= MOST_CLASSES) {
+  } else if (inner == 1 && classes > 1 && classes <= MOST_CLASSES && is_for_blocks(&target, classes)) {
     cross_entropy_blocks(begin, end, r, loss, gradient, logits, scratch, &target, &t);
 #endif
   } else if (inner == 1 && t.plain && classes >= ROWS_FROM) {
