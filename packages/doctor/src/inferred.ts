@@ -225,14 +225,18 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
     const ofRows = `${start}${some(Array.from(factors, rounded))} for the rows`;
     const classes = classWeightsOf(labels, factors, counts);
     const byClass = classes && `${start}${classes.words}`;
-    // Weights that were given are in the loss already.
-    const ruledOut = Boolean(target?.weight || upstreamOfRows || (isSkipped && target?.ignoreGiven));
-    if (ruledOut)
-      return [{ ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors), mistake: rowsRescaled, ruledOut }];
+    // Class weights that were given are in the loss already.
+    if (target?.weight) {
+      return [
+        { ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors), mistake: rowsRescaled, ruledOut: true },
+      ];
+    }
     if (byClass && classes.agree) return [ofLoss(classes.several ? byClass : ofRows, factors)];
+    // So are other weights in the upstream gradient of the losses of the rows.
+    const ruledOut = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
     return [
       ...(byClass ? [{ ...ofLoss(byClass, classes.factors), inEveryRow: true }] : []),
-      { ...ofLoss(ofRows, factors), mistake: rowsRescaled },
+      { ...ofLoss(ofRows, factors), mistake: rowsRescaled, ruledOut },
     ];
   });
 }

@@ -77,6 +77,14 @@ describe('rows times factors that differ within a class', () => {
         ),
       ).toEqual(['rows-rescaled']);
     }
+    // An upstream gradient of the losses says nothing of the weights of classes.
+    const upstream = target.map((_label, row) => row + 1);
+    expect(
+      idsOf(
+        times((row) => (row + 1) * weightOf(row)),
+        { upstream },
+      ),
+    ).toEqual(['right']);
     expect(idsOf(times((row) => -weightOf(row)))).toEqual(['rows-rescaled', 'right']);
   });
 
