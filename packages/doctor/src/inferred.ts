@@ -24,6 +24,8 @@ export interface Inferred extends Candidate {
   readonly mistake?: Mistake;
   /** True if the options that were passed rule out the loss, so that only the mistake is left. */
   readonly ruledOut?: boolean;
+  /** The same for numbers in full precision only: rounding may hide that the rows of a class have the same factor. */
+  readonly ruledOutInFullPrecision?: boolean;
   /** True if the loss is a likelier explanation than the mistake. */
   readonly lossIsLikelier?: boolean;
   /** True if it must fit in every row, because its parameters belong to groups of rows. */
@@ -207,7 +209,8 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
     const valueAt = byIndex(all.values);
     const factors = new Float64Array(n);
     // Rows in which the gradient is 0 have no factor.
-    const counts = Array.from({ length: n }, (_, row) => sizeOfRow(valueAt, row * f, (row + 1) * f) > 0);
+    const sizes = Float64Array.from(factors, (_, row) => sizeOfRow(valueAt, row * f, (row + 1) * f));
+    const counts = Array.from(sizes, (size) => size > 0);
     for (let row = 0; row < n; row++) {
       const factor = factorOf(data, valueAt, row * f, (row + 1) * f);
       if (!Number.isFinite(factor)) return [];
@@ -223,20 +226,24 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
     const ofLoss = (formula: string, own: ArrayLike<number>) => rowByRow(problem, all, formula, (row) => own[row] ?? 0);
     const start = `w (${all.formula}), w = `;
     const ofRows = `${start}${some(Array.from(factors, rounded))} for the rows`;
-    const classes = classWeightsOf(labels, factors, counts);
+    const classes = classWeightsOf(labels, factors, sizes);
     const byClass = classes && `${start}${classes.words}`;
     // Class weights that were given are in the loss already.
     if (target?.weight) {
       return [
-        { ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors), mistake: rowsRescaled, ruledOut: true },
+        {
+          ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors),
+          mistake: rowsRescaled,
+          ruledOutInFullPrecision: true,
+        },
       ];
     }
     if (byClass && classes.agree) return [ofLoss(classes.several ? byClass : ofRows, factors)];
     // So are other weights in the upstream gradient of the losses of the rows.
-    const ruledOut = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
+    const ruledOutInFullPrecision = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
     return [
       ...(byClass ? [{ ...ofLoss(byClass, classes.factors), inEveryRow: true }] : []),
-      { ...ofLoss(ofRows, factors), mistake: rowsRescaled, ruledOut },
+      { ...ofLoss(ofRows, factors), mistake: rowsRescaled, ruledOutInFullPrecision },
     ];
   });
 }
@@ -246,7 +253,7 @@ function rounded(factor: number): string {
 }
 
 interface ClassWeights {
-  /** For each row the mean of the factors of its class. */
+  /** For each row the mean of the factors of its class; small rows, of which rounding leaves less, count less. */
   readonly factors: readonly number[];
   readonly words: string;
   /** True if the factors of the rows of each class are the same within a hundredth. */
@@ -255,23 +262,21 @@ interface ClassWeights {
   readonly several: boolean;
 }
 
-/** One weight for each class of the target, each the mean of the factors of its rows; null if the target has no classes, or a weight is negative. */
-function classWeightsOf(
-  labels: readonly number[],
-  factors: Float64Array,
-  counts: readonly boolean[],
-): ClassWeights | null {
-  const sums = new Map<number, { readonly sum: number; readonly rows: number; readonly first: number }>();
+/** One weight for each class of the target, each a mean of the factors of its rows; null if the target has no classes, or a factor is negative. */
+function classWeightsOf(labels: readonly number[], factors: Float64Array, sizes: Float64Array): ClassWeights | null {
+  const counts = Array.from(sizes, (size) => size > 0);
+  const sums = new Map<number, { readonly sum: number; readonly squares: number; readonly first: number }>();
   for (const [row, label] of labels.entries()) {
     if (!counts[row]) continue;
     const factor = at(factors, row);
     if (label < 0 || factor < 0) return null;
-    const { sum, rows, first } = sums.get(label) ?? { sum: 0, rows: 0, first: factor };
-    sums.set(label, { sum: sum + factor, rows: rows + 1, first });
+    const square = at(sizes, row) ** 2;
+    const { sum, squares, first } = sums.get(label) ?? { sum: 0, squares: 0, first: factor };
+    sums.set(label, { sum: sum + factor * square, squares: squares + square, first });
   }
   const meanOf = (label: number) => {
-    const { sum, rows } = sums.get(label) ?? { sum: 0, rows: 1 };
-    return sum / rows;
+    const { sum, squares } = sums.get(label) ?? { sum: 0, squares: 1 };
+    return sum / squares;
   };
   const agree = labels.every((label, row) => {
     const first = sums.get(label)?.first ?? 0;

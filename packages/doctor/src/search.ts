@@ -543,24 +543,25 @@ function fittingRight(
       onFit();
       if (error > fits || !standsOut(given, found.terms, noise)) continue;
       if (found.inEveryRow && !inEveryRow(problem, given, found, noise)) continue;
-      if (found.inFullPrecision && !(error <= exactly && isOfFullPrecision(noise))) continue;
-      return matchesOf(kind, found, error);
+      if (found.inFullPrecision && !isOfFullPrecision(error, noise)) continue;
+      return matchesOf(kind, found, error, noise);
     }
   }
   return null;
 }
 
-function isOfFullPrecision({ slack, ofInputs }: Noise): boolean {
-  return slack === undefined && !ofInputs;
+/** True if an explanation fits so well that the numbers are not rounded. */
+function isOfFullPrecision(error: number, { slack, ofInputs }: Noise): boolean {
+  return error <= exactly && slack === undefined && !ofInputs;
 }
 
 /** The correct gradient and the mistake that gives the same numbers, the likelier one first; the mistake alone if the loss is ruled out. */
-function matchesOf(kind: Kind, found: Inferred, error: number): readonly Match[] {
+function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): readonly Match[] {
   const { formula, reduction, mistake, ruledOut, lossIsLikelier } = found;
   const asRight: Match = { ...unnamed(kind, formula, error), id: right.id, mistake: right, reduction };
   if (!mistake) return [asRight];
   const asMistake: Match = { ...unnamed(kind, formula, error), id: mistake.id, mistake };
-  if (ruledOut) return [asMistake];
+  if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];
   return lossIsLikelier ? [asRight, asMistake] : [asMistake, asRight];
 }
 

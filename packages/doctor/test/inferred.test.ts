@@ -38,7 +38,7 @@ test('weights are fitted to every row, and named by class where all rows of a cl
   expect(by(2, 3, 0.5, 2.01, 3, 0.5, 1, 1)).toEqual([byClass]);
   // Rounding may leave more in small rows: the mean of the factors of a class is tried before those of the rows.
   expect(by(2, 3, 0.5, 2.03, 3, 0.5, 1, 1)).toEqual([
-    'w (s − y), w = 2.01 for class 0, 3 for class 1, 0.5 for class 2, 1 for class 4',
+    'w (s − y), w = 2.02 for class 0, 3 for class 1, 0.5 for class 2, 1 for class 4',
     'w (s − y), w = 2, 3, 0.5, 2.03, 3, 0.5 … for the rows',
   ]);
   expect(by(1, 2, 3, 4, 5, 6, 7, 8).slice(1)).toEqual(['w (s − y), w = 1, 2, 3, 4, 5, 6 … for the rows']);

@@ -96,6 +96,14 @@ describe('rows times factors that differ within a class', () => {
     expect(idsOf(gradient, { logits: confident })).toEqual(['right']);
   });
 
+  test('class weights beside an upstream gradient of the losses, of numbers with few decimals', () => {
+    const upstream = target.map((_label, row) => 1 / (row + 2));
+    const gradient = times((row) => (upstream[row] ?? 0) * weightOf(row)).map((row) =>
+      row.map((value) => Number(value.toFixed(3))),
+    );
+    expect(idsOf(gradient, { upstream })).toContain('right');
+  });
+
   test('a row that the rounding of others would hide', () => {
     const confident = logits.map((row, k) => row.map((value, i) => value + (k === 3 && i === 0 ? 11 : 0)));
     const gradient = softmax(confident, 1, exact).map((row, k) =>
