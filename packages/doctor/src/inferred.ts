@@ -238,7 +238,10 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
         },
       ];
     }
-    if (byClass && classes.agree) return [ofLoss(classes.several ? byClass : ofRows, factors)];
+    if (byClass && classes.agree) {
+      // Beside an upstream gradient of the losses, factors of classes that have one row each show nothing.
+      return upstreamOfRows && !classes.several ? [] : [ofLoss(classes.several ? byClass : ofRows, factors)];
+    }
     // So are other weights in the upstream gradient of the losses of the rows.
     const ruledOutInFullPrecision = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
     return [
